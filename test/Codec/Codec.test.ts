@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import * as Codec from "../../src/Codec/Codec.ts"
+
+const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))
+
+// A table as the documents have it: a fixed part whose offsets count from a 64-byte header before it.
+const Message = Codec.struct({
+  StructureSize: Codec.constant(Codec.u16, 17),
+  Flags: Codec.u16,
+  NameOffset: Codec.offsetOf("Name", Codec.u16),
+  NameLength: Codec.lengthOf("Name", Codec.u16),
+  Count: Codec.countOf("Numbers", Codec.u16),
+  Reserved: Codec.reserved(Codec.u16),
+  NumbersOffset: Codec.offsetOf("Numbers", Codec.u32),
+  Name: Codec.buffer(Codec.utf16),
+  Numbers: Codec.list(Codec.u32, { align: 8 })
+}, { origin: -64 })
+
+describe("Codec.struct", () => {
+  const value = { Flags: 3, Name: "ab", Numbers: [1, 2] }
+  const bytes = hex("1100 0300 5000 0400 0200 0000 58000000  61006200 00000000 01000000 00000000 02000000")
+
+  it("writes offsets, lengths and counts", () => {
+    assert.deepStrictEqual(Codec.encode(Message)(value), bytes)
+  })
+
+  it("reads what stands where the offsets point", () => {
+    assert.deepStrictEqual(Codec.decode("Message", Message)(bytes), Result.succeed(value))
+  })
+
+  it("tells where a lie stands", () => {
+    const lie = bytes.slice()
+    lie[6] = 0xff
+    const result = Codec.decode("Message", Message)(lie)
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure._tag, "Malformed")
+    assert.match(result.failure.message, /Message is malformed at byte 16: expected Name inside its message/)
+  })
+
+  it("checks a count before it reads", () => {
+    const Numbers = Codec.struct({ Count: Codec.countOf("Numbers", Codec.u32), Numbers: Codec.list(Codec.u8) })
+    const result = Codec.decode("Numbers", Numbers)(hex("ffffffff 01"))
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure.expected, "room for 4294967295 entries, not 1 bytes")
+  })
+})
+
+describe("Codec.chained", () => {
+  const Names = Codec.chained(Codec.struct({ Length: Codec.lengthOf("Name"), Name: Codec.buffer(Codec.utf16) }))
+
+  it("walks by NextEntryOffset", () => {
+    const bytes = hex("10000000 02000000 61000000 00000000  00000000 02000000 6200")
+    assert.deepStrictEqual(Codec.encode(Names)([{ Name: "a" }, { Name: "b" }]), bytes)
+    assert.deepStrictEqual(Codec.decode("Names", Names)(bytes), Result.succeed([{ Name: "a" }, { Name: "b" }]))
+  })
+
+  it.each(["04000000 00000000", "ffffffff 00000000", "01000000 00000000"])("does not loop on %s", (text) => {
+    assert(Result.isFailure(Codec.decode("Names", Names)(hex(text))))
+  })
+})
+
+it("keeps lone surrogates", () => {
+  const lone = "a\ud800b"
+  const bytes = Codec.encode(Codec.utf16)(lone)
+  assert.deepStrictEqual(bytes, hex("6100 00d8 6200"))
+  assert.deepStrictEqual(Codec.decode("name", Codec.utf16)(bytes), Result.succeed(lone))
+})
