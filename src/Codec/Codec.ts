@@ -231,6 +231,7 @@ export interface BufferField<A> {
   readonly _tag: "Buffer"
   readonly codec: Codec<A>
   readonly align: number
+  readonly placed: boolean
 }
 
 /** A field that is a list of as many entries as its `countOf` says. */
@@ -276,11 +277,18 @@ export const lengthOf = (of: string, codec: Codec<number> = u32): Silent => ({ _
 /** How many entries the list of field `of` has. */
 export const countOf = (of: string, codec: Codec<number> = u16): Silent => ({ _tag: "Reference", codec, what: "count", of })
 
-/** A field that stands in the structure's variable part. `align` counts from the structure's origin. */
-export const buffer = <A>(codec: Codec<A>, options?: { readonly align?: number }): BufferField<A> => ({
+/**
+ * A field that stands in the structure's variable part. `align` counts from the structure's origin. `placed` writes its
+ * offset even where the buffer is empty, which some servers demand; else that is 0.
+ */
+export const buffer = <A>(
+  codec: Codec<A>,
+  options?: { readonly align?: number; readonly placed?: boolean }
+): BufferField<A> => ({
   _tag: "Buffer",
   codec,
-  align: options?.align ?? 1
+  align: options?.align ?? 1,
+  placed: options?.placed ?? false
 })
 
 /** A list that stands in the structure's variable part, counted by a `countOf` field. */
@@ -393,7 +401,7 @@ export const struct = <const F extends Record<string, Field>>(
           if (length === 0) w.offset = before
           for (const place of places[name] ?? []) {
             const number = place.what === "offset"
-              ? (length === 0 ? 0 : start - origin)
+              ? (length === 0 && !(field._tag === "Buffer" && field.placed) ? 0 : start - origin)
               : place.what === "length"
               ? length
               : (content as ReadonlyArray<unknown>).length

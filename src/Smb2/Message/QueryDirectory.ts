@@ -1,0 +1,36 @@
+/**
+ * QUERY_DIRECTORY (MS-SMB2 2.2.33, 2.2.34).
+ *
+ * The entries in the response's buffer are file information classes (MS-FSCC 2.4), which live elsewhere.
+ */
+import * as Codec from "../../Codec/Codec.ts"
+import { FileId, fromHeader } from "./Common.ts"
+
+/**
+ * @category models
+ */
+export const Request = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 33),
+  fileInformationClass: Codec.u8,
+  flags: Codec.u8,
+  fileIndex: Codec.u32,
+  fileId: FileId,
+  fileNameOffset: Codec.offsetOf("fileName", Codec.u16),
+  fileNameLength: Codec.lengthOf("fileName", Codec.u16),
+  /** Bytes. */
+  outputBufferLength: Codec.u32,
+  /** The search pattern. */
+  fileName: Codec.buffer(Codec.utf16, { placed: true })
+}, { origin: fromHeader, atLeast: 33 })
+export type Request = Codec.Type<typeof Request>
+
+/**
+ * @category models
+ */
+export const Response = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 9),
+  outputBufferOffset: Codec.offsetOf("buffer", Codec.u16),
+  outputBufferLength: Codec.lengthOf("buffer"),
+  buffer: Codec.buffer(Codec.bytes, { placed: true })
+}, { origin: fromHeader })
+export type Response = Codec.Type<typeof Response>

@@ -1,0 +1,53 @@
+/**
+ * SESSION_SETUP (MS-SMB2 2.2.5, 2.2.6) and LOGOFF (2.2.7, 2.2.8).
+ *
+ * The security buffer is opaque here: SPNEGO, NTLM and Kerberos live elsewhere. It may hold what an attacker could
+ * crack offline, so whoever logs a message leaves it out.
+ */
+import * as Codec from "../../Codec/Codec.ts"
+import { fromHeader } from "./Common.ts"
+
+/**
+ * @category models
+ */
+export const Request = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 25),
+  /** SMB2_SESSION_FLAG_BINDING. */
+  flags: Codec.u8,
+  securityMode: Codec.u8,
+  capabilities: Codec.u32,
+  channel: Codec.reserved(Codec.u32),
+  securityBufferOffset: Codec.offsetOf("securityBuffer", Codec.u16),
+  securityBufferLength: Codec.lengthOf("securityBuffer", Codec.u16),
+  previousSessionId: Codec.u64,
+  securityBuffer: Codec.buffer(Codec.bytes, { placed: true })
+}, { origin: fromHeader, atLeast: 25 })
+export type Request = Codec.Type<typeof Request>
+
+/**
+ * @category models
+ */
+export const Response = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 9),
+  /** SMB2_SESSION_FLAG_IS_GUEST, _IS_NULL, _ENCRYPT_DATA. */
+  sessionFlags: Codec.u16,
+  securityBufferOffset: Codec.offsetOf("securityBuffer", Codec.u16),
+  securityBufferLength: Codec.lengthOf("securityBuffer", Codec.u16),
+  securityBuffer: Codec.buffer(Codec.bytes, { placed: true })
+}, { origin: fromHeader })
+export type Response = Codec.Type<typeof Response>
+
+/**
+ * @category models
+ */
+export const LogoffRequest = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 4),
+  reserved: Codec.reserved(Codec.u16)
+})
+export type LogoffRequest = Codec.Type<typeof LogoffRequest>
+
+/**
+ * @category models
+ */
+export const LogoffResponse = LogoffRequest
+export type LogoffResponse = LogoffRequest
