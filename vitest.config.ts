@@ -1,5 +1,41 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { missing } from "./scripts/lab.mjs"
+
+const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+
+/** Without smbd the lab is left out here and named by `npm test`; with LAB=required it runs and fails by itself. */
+const lab = process.env.LAB ?? "auto"
+const withLab = lab === "required" || (lab !== "off" && missing() === undefined)
+
+const alias = [
+  { find: /^effect-smb$/, replacement: source("index.ts") },
+  { find: /^effect-smb\/(\w+)$/, replacement: source("$1/index.ts") }
+]
 
 export default defineConfig({
-  test: { include: ["test/**/*.test.ts"] }
+  resolve: { alias },
+  test: {
+    allowOnly: false,
+    passWithNoTests: false,
+    projects: [
+      {
+        resolve: { alias },
+        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/lab/**"] }
+      },
+      ...(withLab
+        ? [{
+          resolve: { alias },
+          test: {
+            name: "lab",
+            include: ["test/lab/**/*.test.ts"],
+            testTimeout: 60_000,
+            hookTimeout: 60_000,
+            // After the units: a server's start is not to be mistaken for a slow unit.
+            sequence: { groupOrder: 1 }
+          }
+        }]
+        : [])
+    ]
+  }
 })

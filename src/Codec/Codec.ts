@@ -224,7 +224,12 @@ export const chained = <A>(item: Codec<A>, align = 8): Codec<ReadonlyArray<A>> =
 export type Silent =
   | { readonly _tag: "Constant"; readonly codec: Codec<any>; readonly value: number | bigint }
   | { readonly _tag: "Reserved"; readonly codec: Codec<any>; readonly value: number | bigint | Uint8Array }
-  | { readonly _tag: "Reference"; readonly codec: Codec<number>; readonly what: "offset" | "length" | "count"; readonly of: string }
+  | {
+    readonly _tag: "Reference"
+    readonly codec: Codec<number>
+    readonly what: "offset" | "length" | "count"
+    readonly of: string
+  }
 
 /** A field whose bytes stand where its `offsetOf` and `lengthOf` say, or inline where it has no `offsetOf`. */
 export interface BufferField<A> {
@@ -252,7 +257,11 @@ export type StructType<F extends Record<string, Field>> = {
 }
 
 /** A field that must have one value, such as StructureSize. */
-export const constant = <A extends number | bigint>(codec: Codec<A>, value: A): Silent => ({ _tag: "Constant", codec, value })
+export const constant = <A extends number | bigint>(codec: Codec<A>, value: A): Silent => ({
+  _tag: "Constant",
+  codec,
+  value
+})
 
 /** A field that is written as zeros (or `value`) and ignored when read. */
 export const reserved = <A extends number | bigint>(codec: Codec<A>, value?: A): Silent => ({
@@ -269,13 +278,28 @@ export const reservedBytes = (length: number): Silent => ({
 })
 
 /** Where the buffer of field `of` begins, in bytes from the structure's origin. Written as 0 for an empty buffer. */
-export const offsetOf = (of: string, codec: Codec<number> = u32): Silent => ({ _tag: "Reference", codec, what: "offset", of })
+export const offsetOf = (of: string, codec: Codec<number> = u32): Silent => ({
+  _tag: "Reference",
+  codec,
+  what: "offset",
+  of
+})
 
 /** How many bytes the buffer of field `of` has. */
-export const lengthOf = (of: string, codec: Codec<number> = u32): Silent => ({ _tag: "Reference", codec, what: "length", of })
+export const lengthOf = (of: string, codec: Codec<number> = u32): Silent => ({
+  _tag: "Reference",
+  codec,
+  what: "length",
+  of
+})
 
 /** How many entries the list of field `of` has. */
-export const countOf = (of: string, codec: Codec<number> = u16): Silent => ({ _tag: "Reference", codec, what: "count", of })
+export const countOf = (of: string, codec: Codec<number> = u16): Silent => ({
+  _tag: "Reference",
+  codec,
+  what: "count",
+  of
+})
 
 /**
  * A field that stands in the structure's variable part. `align` counts from the structure's origin. `placed` writes its

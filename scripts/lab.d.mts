@@ -1,0 +1,3 @@
+export declare const packages: ReadonlyArray<string>
+export declare const which: (program: string) => string | undefined
+export declare const missing: () => string | undefined

@@ -1,0 +1,39 @@
+/** Whether real servers can be started here, and if not, what is missing and how to get it. */
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+
+/** What the lab starts or compares with; Debian's and Ubuntu's names of the packages that bring them. */
+export const packages = [
+  "samba",
+  "samba-testsuite",
+  "smbclient",
+  "samba-vfs-modules",
+  "iproute2",
+  "tshark",
+  "rclone",
+  "python3-impacket"
+]
+
+/** Where a program of this name stands, the system's own folders included, or undefined. */
+export const which = (program) => {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"]
+  return folders.map((folder) => join(folder, program)).find((path) => {
+    try {
+      accessSync(path, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Why the lab cannot run, in one line; undefined where it can. */
+export const missing = () => {
+  if (process.platform !== "linux") return "it needs Linux"
+  const programs = ["smbd", "smbpasswd", "smbclient", "ip", "useradd", "tshark"].filter((name) =>
+    which(name) === undefined
+  )
+  if (programs.length > 0) return `${programs.join(", ")} not found (apt-get install ${packages.slice(0, 6).join(" ")})`
+  if (process.getuid?.() !== 0) return "it needs root, for port 445 and loopback addresses"
+  return undefined
+}

@@ -1,0 +1,66 @@
+/**
+ * Everything that must hold, in one command: types, lint, format, then the tests; arguments go to vitest, for example
+ * `npm test -- test/Codec`. The lab's tests start real servers; where they cannot, one line says so, and with
+ * `LAB=required` in the environment that is a failure. `LAB=off` leaves them out.
+ *
+ * The last line is `N passed, N failed`: tests, and every check or test file that failed as a whole.
+ */
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { missing } from "./lab.mjs"
+
+const run = (command, args) => {
+  const { error, status } = spawnSync(command, args, { stdio: "inherit" })
+  if (error) console.error(`${command}: ${error.message}`)
+  return status === 0
+}
+
+const checks = [
+  ["types", "tsc", ["-p", "."]],
+  ["lint", "oxlint", ["--deny-warnings"]],
+  ["barrels", "node", ["scripts/barrels.mjs", "--check"]],
+  ["format", "node", ["scripts/format.mjs", "--check"]]
+]
+let passed = 0
+let failed = 0
+for (const [name, command, args] of checks) {
+  const good = run(command, args)
+  console.log(`${good ? "ok" : "FAILED"}: ${name}`)
+  if (!good) failed++
+}
+
+const lab = process.env.LAB ?? "auto"
+const reason = lab === "off" ? "LAB=off" : missing()
+const folder = mkdtempSync(join(tmpdir(), "effect-smb-test-"))
+try {
+  const report = join(folder, "report.json")
+  const good = run("vitest", [
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2)
+  ])
+  const counts = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : undefined
+  passed += counts?.numPassedTests ?? 0
+  let broken = counts?.numFailedTests ?? 0
+  // A file that does not even load has no failed test in it.
+  for (const file of counts?.testResults ?? []) {
+    if (file.status === "failed" && file.assertionResults.every((test) => test.status !== "failed")) broken++
+  }
+  failed += good ? broken : Math.max(broken, 1)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+if (reason !== undefined) {
+  console.log(`Left out: the tests against real servers in test/lab, because ${reason}.`)
+  if (lab === "required") {
+    console.log("FAILED: LAB=required")
+    failed++
+  }
+}
+console.log(`\n${passed} passed, ${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)
