@@ -1,0 +1,169 @@
+/**
+ * What can go wrong with a DFS path, each failure with the path, the server and the way out.
+ *
+ * The codec fails with `Malformed`, `Unsupported` and `Unencodable`; a server's answer becomes `Overflow`,
+ * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft` and `DfsLoop`. No
+ * credential is ever part of one.
+ */
+import * as Schema from "effect/Schema"
+import { Malformed } from "../Codec/Malformed.ts"
+
+export { Malformed }
+
+const from = (server: string | undefined): string => (server === undefined ? "" : ` from ${server}`)
+const of = (path: string | undefined): string => (path === undefined ? "" : ` for ${path}`)
+
+/**
+ * A referral did not fit into the buffer that was offered, `size` bytes (STATUS_BUFFER_OVERFLOW, 0x80000005). Nothing
+ * of it can be used. Ask again with a larger buffer: `DfsPolicy.retryOverflow`.
+ *
+ * @category errors
+ */
+export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
+  server: Schema.String,
+  path: Schema.String,
+  size: Schema.Number
+}) {
+  override get message(): string {
+    return `The referral for ${this.path} from ${this.server} does not fit into ${this.size} bytes: ask with a larger buffer`
+  }
+}
+
+/**
+ * Well-formed, but of a kind that this package does not know: a referral version after 4, or a control code that the
+ * server does not have. `offset` counts bytes from the start of the message, where there is one.
+ *
+ * @category errors
+ */
+export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
+  what: Schema.String,
+  offset: Schema.optionalKey(Schema.Number),
+  server: Schema.optionalKey(Schema.String),
+  path: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    const at = this.offset === undefined ? "" : ` at byte ${this.offset}`
+    return `${this.what}${at}${from(this.server)}${of(this.path)} is not supported`
+  }
+}
+
+/**
+ * A value that has no encoding: text with a NUL inside, or more of it than 16-bit offsets reach. The caller's mistake,
+ * never a peer's.
+ *
+ * @category errors
+ */
+export class Unencodable extends Schema.TaggedError<Unencodable>()("Unencodable", {
+  structure: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.structure} cannot be encoded: ${this.reason}`
+  }
+}
+
+/**
+ * The server does not do DFS at all (STATUS_FS_DRIVER_REQUIRED over SMB 2, STATUS_NO_SUCH_DEVICE over SMB 1).
+ * `mode: "fallback"` goes on without DFS, `mode: "strict"` ends with this.
+ *
+ * @category errors
+ */
+export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCapable", {
+  server: Schema.String,
+  path: Schema.String
+}) {
+  override get message(): string {
+    return `${this.server} does not do DFS, which ${this.path} asks for: ` +
+      `use mode "fallback" to reach it as an ordinary share`
+  }
+}
+
+/**
+ * The server does DFS, and has no namespace of that name: the path is an ordinary share, or does not exist
+ * (STATUS_NOT_FOUND, STATUS_DFS_UNAVAILABLE, STATUS_NO_SUCH_FILE). `status` is the NTSTATUS.
+ *
+ * @category errors
+ */
+export class NamespaceNotFound extends Schema.TaggedError<NamespaceNotFound>()("NamespaceNotFound", {
+  server: Schema.String,
+  path: Schema.String,
+  status: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.server} has no DFS namespace for ${this.path} (${statusText(this.status)})`
+  }
+}
+
+/**
+ * The server answered a referral request with another NTSTATUS, or with no target at all
+ * (STATUS_OBJECT_PATH_NOT_FOUND then).
+ *
+ * @category errors
+ */
+export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("ReferralRefused", {
+  server: Schema.String,
+  path: Schema.String,
+  status: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.server} refused a referral for ${this.path}: ${statusText(this.status)}`
+  }
+}
+
+/**
+ * Every target of the path has failed. `targets` has each as it was tried, with what it said, in order.
+ *
+ * @category errors
+ */
+export class NoTargetLeft extends Schema.TaggedError<NoTargetLeft>()("NoTargetLeft", {
+  path: Schema.String,
+  targets: Schema.Array(Schema.Struct({ target: Schema.String, reason: Schema.String })),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message(): string {
+    const each = this.targets.map(({ reason, target }) => `${target}: ${reason}`).join("; ")
+    return `No target of ${this.path} can be used (${each === "" ? "it has none" : each})`
+  }
+}
+
+/**
+ * The links of a namespace lead in a circle, or through more than the allowed number of namespaces. `visited` has the
+ * paths in the order in which they were walked. Whoever keeps the namespace has to repair it.
+ *
+ * @category errors
+ */
+export class DfsLoop extends Schema.TaggedError<DfsLoop>()("DfsLoop", {
+  path: Schema.String,
+  server: Schema.String,
+  visited: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `The DFS links of ${this.path} do not come to an end: ${
+      this.visited.join(" -> ")
+    } (last asked: ${this.server})`
+  }
+}
+
+/** What a referral request can fail with, connection and logon aside. */
+export type ReferralError =
+  | Malformed
+  | Overflow
+  | Unsupported
+  | NotDfsCapable
+  | NamespaceNotFound
+  | ReferralRefused
+
+/** All that DFS adds to the failures of a path. */
+export type DfsError = ReferralError | NoTargetLeft | DfsLoop
+
+const names: Record<number, string> = {
+  0xc000000d: "STATUS_INVALID_PARAMETER",
+  0xc000000f: "STATUS_NO_SUCH_FILE",
+  0xc0000022: "STATUS_ACCESS_DENIED",
+  0xc000003a: "STATUS_OBJECT_PATH_NOT_FOUND",
+  0xc0000225: "STATUS_NOT_FOUND",
+  0xc000026d: "STATUS_DFS_UNAVAILABLE"
+}
+
+const statusText = (status: number): string =>
+  names[status] ?? `status 0x${(status >>> 0).toString(16).padStart(8, "0").toUpperCase()}`

@@ -1,0 +1,136 @@
+/**
+ * REQ_GET_DFS_REFERRAL (MS-DFSC 2.2.2) and REQ_GET_DFS_REFERRAL_EX (2.2.3): what a client asks, both ways.
+ *
+ * The names are kept as they stand in the message: one leading backslash, or nothing at all in a domain referral.
+ * Which name to ask whom for is `DfsResolution`'s matter, and how it gets there the transport's. Decoding copies;
+ * encoding gives a buffer that the caller owns.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Codec from "../Codec/Codec.ts"
+import { Reader, Writer } from "../Codec/Cursor.ts"
+import type { Malformed } from "../Codec/Malformed.ts"
+import { Unencodable } from "./DfsError.ts"
+import { fromBytes, readTerminated, Text, UInt16 } from "./Text.ts"
+
+/** RequestFlags of REQ_GET_DFS_REFERRAL_EX (MS-DFSC 2.2.3). */
+export const RequestFlags = { SiteName: 0x0001 } as const
+
+/**
+ * REQ_GET_DFS_REFERRAL (MS-DFSC 2.2.2).
+ *
+ * @category models
+ */
+export const ReferralRequest = Schema.Struct({
+  /** The highest referral version that the client understands: 1 to 4. */
+  maxReferralLevel: UInt16,
+  requestFileName: Text
+})
+export type ReferralRequest = typeof ReferralRequest.Type
+
+/**
+ * REQ_GET_DFS_REFERRAL_EX (MS-DFSC 2.2.3). `siteName` is the client's Active Directory site.
+ *
+ * @category models
+ */
+export const ReferralRequestEx = Schema.Struct({
+  maxReferralLevel: UInt16,
+  requestFileName: Text,
+  siteName: Schema.optionalKey(Text)
+})
+export type ReferralRequestEx = typeof ReferralRequestEx.Type
+
+const Request = Codec.struct({ maxReferralLevel: Codec.u16, requestFileName: Codec.utf16z })
+
+const unencodable = (structure: string, reason: string) => Result.fail(new Unencodable({ structure, reason }))
+
+const level = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffff
+
+/**
+ * Decodes REQ_GET_DFS_REFERRAL. Bytes after the name's NUL are accepted.
+ *
+ * @category decoding
+ */
+export const decodeReferralRequest: (bytes: Uint8Array) => Result.Result<ReferralRequest, Malformed> = Codec.decode(
+  "REQ_GET_DFS_REFERRAL",
+  Request
+)
+
+/**
+ * Encodes REQ_GET_DFS_REFERRAL.
+ *
+ * @category encoding
+ */
+export const encodeReferralRequest = (
+  value: ReferralRequest
+): Result.Result<Uint8Array<ArrayBuffer>, Unencodable> => {
+  if (!level(value.maxReferralLevel)) return unencodable("REQ_GET_DFS_REFERRAL", "MaxReferralLevel has 16 bits")
+  if (value.requestFileName.includes("\0")) return unencodable("REQ_GET_DFS_REFERRAL", "RequestFileName contains a NUL")
+  return Result.succeed(Codec.encode(Request)(value))
+}
+
+const counted = (reader: Reader, what: string): string => {
+  const length = reader.u16()
+  const window = reader.window(reader.offset, length, `${what} inside the request data`)
+  const text = readTerminated(window, what)
+  reader.offset = window.end
+  return text
+}
+
+/**
+ * Decodes REQ_GET_DFS_REFERRAL_EX. All lengths are in bytes and count the NUL. Bytes after the request data are
+ * accepted (Windows appends one), and so are flags that have no meaning.
+ *
+ * @category decoding
+ */
+export const decodeReferralRequestEx = (bytes: Uint8Array): Result.Result<ReferralRequestEx, Malformed> =>
+  Codec.attempt("REQ_GET_DFS_REFERRAL_EX", () => {
+    const message = new Reader(bytes)
+    const maxReferralLevel = message.u16()
+    const requestFlags = message.u16()
+    const requestDataLength = message.u32()
+    const data = message.window(message.offset, requestDataLength, "RequestData inside the message")
+    const requestFileName = counted(data, "RequestFileName")
+    if ((requestFlags & RequestFlags.SiteName) === 0) return { maxReferralLevel, requestFileName }
+    return { maxReferralLevel, requestFileName, siteName: counted(data, "SiteName") }
+  })
+
+/**
+ * Encodes REQ_GET_DFS_REFERRAL_EX; `siteName` sets the SiteName flag.
+ *
+ * @category encoding
+ */
+export const encodeReferralRequestEx = (
+  value: ReferralRequestEx
+): Result.Result<Uint8Array<ArrayBuffer>, Unencodable> => {
+  const structure = "REQ_GET_DFS_REFERRAL_EX"
+  if (!level(value.maxReferralLevel)) return unencodable(structure, "MaxReferralLevel has 16 bits")
+  const texts = value.siteName === undefined ? [value.requestFileName] : [value.requestFileName, value.siteName]
+  for (const text of texts) {
+    if (text.includes("\0")) return unencodable(structure, "a name contains a NUL")
+    if (text.length * 2 + 2 > 0xffff) return unencodable(structure, "a name is longer than its length field can say")
+  }
+  const writer = new Writer()
+  writer.u16(value.maxReferralLevel)
+  writer.u16(value.siteName === undefined ? 0 : RequestFlags.SiteName)
+  writer.u32(texts.reduce((length, text) => length + 2 + text.length * 2 + 2, 0))
+  for (const text of texts) {
+    writer.u16(text.length * 2 + 2)
+    Codec.utf16z.write(writer, text)
+  }
+  return Result.succeed(writer.finish())
+}
+
+/**
+ * REQ_GET_DFS_REFERRAL between bytes and value, for composition with other Schemas.
+ *
+ * @category schemas
+ */
+export const ReferralRequestFromBytes = fromBytes(ReferralRequest, decodeReferralRequest, encodeReferralRequest)
+
+/**
+ * REQ_GET_DFS_REFERRAL_EX between bytes and value, for composition with other Schemas.
+ *
+ * @category schemas
+ */
+export const ReferralRequestExFromBytes = fromBytes(ReferralRequestEx, decodeReferralRequestEx, encodeReferralRequestEx)

@@ -1,0 +1,34 @@
+import * as Fs from "node:fs"
+
+/** The referral messages captured from real systems, by name (`fixtures/dfsc.json`, each with its source). */
+export const vectors: Record<string, Uint8Array> = Object.fromEntries(
+  (JSON.parse(Fs.readFileSync(new URL("fixtures/dfsc.json", import.meta.url), "utf8")) as ReadonlyArray<
+    { readonly name: string; readonly hex: string }
+  >).map(({ hex, name }) => [name, new Uint8Array(Buffer.from(hex, "hex"))])
+)
+
+/** A referral as smbd 4.17 answered it, with what tshark's dissector reads in it (`fixtures/samba.json`). */
+export interface SambaReferral {
+  readonly path: string
+  readonly maxReferralLevel: number
+  readonly request: string
+  readonly response: string
+  readonly tshark: Record<string, ReadonlyArray<string>>
+}
+
+export const samba = (JSON.parse(Fs.readFileSync(new URL("fixtures/samba.json", import.meta.url), "utf8")) as {
+  readonly referrals: ReadonlyArray<SambaReferral>
+}).referrals
+
+/** A generator of numbers that a failing run can be repeated with (mulberry32). */
+export const random = (seed: number) => {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+  return { below: (n: number): number => Math.floor(next() * n), chance: (p: number): boolean => next() < p }
+}
