@@ -24,6 +24,8 @@ import * as Spnego from "./Spnego.ts"
  * @category models
  */
 export interface AuthenticatorSession {
+  /** Whether the user means to be nobody, or a guest: then a session without a key is no surprise. */
+  readonly unauthenticated: boolean
   /**
    * Takes the server's token and gives the next one for it. The first call takes the security buffer of the NEGOTIATE
    * response, which may be empty; each further one that of a SESSION_SETUP response with
@@ -212,6 +214,7 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
       })
 
     return {
+      unauthenticated: identity._tag === "Anonymous" || identity.user.toLowerCase() === "guest",
       step: Effect.fnUntraced(function*(input) {
         switch (state._tag) {
           case "Negotiate":

@@ -18,7 +18,7 @@ import * as NtStatus from "../Codec/NtStatus.ts"
  * @category errors
  */
 export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
-  reason: Schema.String as Schema.Schema<NtStatus.Reason> as any as typeof Schema.String,
+  reason: Schema.String as unknown as Schema.Codec<NtStatus.Reason>,
   status: Schema.Number,
   command: Schema.String,
   path: Schema.optionalKey(Schema.String)
@@ -28,9 +28,8 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
     return NtStatus.name(this.status)
   }
   override get message(): string {
-    const explanation = NtStatus.explain(this.status)
-    const where = this.path === undefined ? "" : ` ${this.path}`
-    return `${this.command}${where}: ${this.statusName}${explanation === undefined ? "" : ` (${explanation})`}`
+    const where = this.path === undefined ? "" : `${this.path}: `
+    return `${where}${NtStatus.explanation(this.status)} (${this.statusName} to ${this.command})`
   }
 }
 

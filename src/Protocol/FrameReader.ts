@@ -45,7 +45,7 @@ export class FrameReader {
   private length = 0
   private fill = 0
   private claimed: Claim | undefined
-  private head = nothing
+  private head: Uint8Array = nothing
   private failed = false
 
   /** `maximumLength` is the largest packet that is accepted, in bytes. */

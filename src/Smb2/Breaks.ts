@@ -65,7 +65,7 @@ export class Breaks {
       if (answered) continue
       answered = true
       holder.send(
-        Codec.encode(OplockBreak.Request)({ _tag: "LeaseBreakAcknowledgment", flags: 0, leaseKey, leaseState })
+        Codec.encode(OplockBreak.Request)({ _tag: "LeaseBreakAcknowledgment", leaseKey, leaseState })
       )
     }
   }

@@ -6,7 +6,7 @@
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
-import * as NtStatus from "../Codec/NtStatus.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type { Outgoing, Reply } from "./Connection.ts"

@@ -9,7 +9,7 @@
  * its receiver for good.
  */
 import * as Effect from "effect/Effect"
-import * as NtStatus from "../Codec/NtStatus.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"

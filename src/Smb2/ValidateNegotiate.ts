@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../Codec/Codec.ts"
-import * as NtStatus from "../Codec/NtStatus.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
@@ -35,7 +35,7 @@ export const validate = Effect.fnUntraced(function*(
   const reply = yield* Connection.request(connection, {
     command: Command.IOCTL,
     body: Codec.encode(Ioctl.Request)({
-      ctlCode: Fsctl.ControlCode.FSCTL_VALIDATE_NEGOTIATE_INFO,
+      ctlCode: Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO,
       fileId: anyFileId,
       maxInputResponse: 0,
       maxOutputResponse: 24,
