@@ -6,6 +6,8 @@
  * `claim` a packet after its first bytes: then the payload goes straight from the socket's buffer into its place.
  */
 
+import * as Allocate from "../Codec/Allocate.ts"
+
 /** The bytes before each packet. */
 export const headerSize = 4
 
@@ -80,7 +82,7 @@ export class FrameReader {
     if (type !== 0 || this.length === 0) return this.fail("type", type)
     if (this.length > this.maximumLength) return this.fail("length", this.length)
     // Of a large packet only the first bytes are collected yet: they tell where the rest belongs.
-    this.frame = Buffer.allocUnsafe(this.length >= this.handlers.claimFrom ? this.handlers.peek : this.length)
+    this.frame = Allocate.uninitialized(this.length >= this.handlers.claimFrom ? this.handlers.peek : this.length)
     return true
   }
 
@@ -117,7 +119,7 @@ export class FrameReader {
       if (claim.destination.length === 0 && tail === 0) this.finishClaim()
       return
     }
-    const frame = Buffer.allocUnsafeSlow(this.length)
+    const frame = Allocate.uninitialized(this.length)
     frame.set(head)
     this.frame = frame
   }

@@ -10,6 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
@@ -27,6 +28,8 @@ export interface Security {
   readonly sessionId: bigint
   /** Absent before the logon is complete, and for guests and anonymous users. */
   readonly sign: Signing.Sign | undefined
+  /** Whether every request is signed, or only those that must be. */
+  readonly signsAll: boolean
   readonly encrypt: Encryption.Encrypt | undefined
   readonly decrypt: Encryption.Decrypt | undefined
 }
@@ -41,6 +44,8 @@ export interface Outgoing {
   readonly treeId?: number
   readonly security?: Security
   readonly encrypted?: boolean
+  /** Sign this one whatever the session does otherwise. */
+  readonly mustSign?: boolean
   /** Header flags beyond those that the connection sets, such as DFS_OPERATIONS. */
   readonly flags?: number
   /** 1 for each 64 KiB of payload asked or sent; 1 where left out. */
@@ -68,6 +73,7 @@ interface Pending {
   readonly outgoing: Outgoing
   readonly messageId: number
   readonly encrypted: boolean
+  readonly signed: boolean
   complete: ((error: ConnectionError | undefined, reply: Reply | undefined) => void) | undefined
   asyncId: bigint
   isAsync: boolean
@@ -239,7 +245,9 @@ export class Connection implements Transport.Handlers {
       sessionId: pending.outgoing.security?.sessionId ?? 0n
     })
     message.set(cancelBody, Header.size)
-    this.seal([packet], pending.outgoing.security, pending.encrypted, pending.messageId, true)
+    const { security } = pending.outgoing
+    if (pending.signed) Signing.apply(security!.sign!, [message], "client", pending.messageId, true)
+    this.transmit([packet], pending.encrypted ? security?.encrypt : undefined)
   }
 
   private send(batch: Batch): void {
@@ -281,9 +289,8 @@ export class Connection implements Transport.Handlers {
       message.set(outgoing.body, Header.size)
       const chunks = payload === undefined ? [message] : [message, payload]
       if (payload !== undefined && padded > unpadded) chunks.push(new Uint8Array(padded - unpadded))
-      if (!encrypted && security?.sign !== undefined) {
-        Signing.apply(security.sign, chunks, "client", messageId, false)
-      }
+      const signed = !encrypted && security?.sign !== undefined && (security.signsAll || outgoing.mustSign === true)
+      if (signed) Signing.apply(security.sign, chunks, "client", messageId, false)
       outgoing.onSent?.(message)
       all.push(buffer)
       for (let j = 1; j < chunks.length; j++) all.push(chunks[j]!)
@@ -291,6 +298,7 @@ export class Connection implements Transport.Handlers {
         outgoing,
         messageId,
         encrypted,
+        signed,
         complete: batch.completes[i],
         asyncId: 0n,
         isAsync: false,
@@ -301,21 +309,6 @@ export class Connection implements Transport.Handlers {
     }
     batch.pendings = pendings
     this.transmit(all, encrypted ? security!.encrypt : undefined)
-  }
-
-  /** Signs or encrypts a single ready message and sends it. The first chunk has room for the framing header. */
-  private seal(
-    chunks: ReadonlyArray<Uint8Array>,
-    security: Security | undefined,
-    encrypted: boolean,
-    messageId: number,
-    cancel: boolean
-  ): void {
-    if (!encrypted && security?.sign !== undefined) {
-      const message = [chunks[0]!.subarray(FrameReader.headerSize), ...chunks.slice(1)]
-      Signing.apply(security.sign, message, "client", messageId, cancel)
-    }
-    this.transmit(chunks, encrypted ? security?.encrypt : undefined)
   }
 
   private transmit(chunks: ReadonlyArray<Uint8Array>, encrypt: Encryption.Encrypt | undefined): void {
@@ -341,6 +334,7 @@ export class Connection implements Transport.Handlers {
       outgoing: { command: Command.NEGOTIATE, body: packet },
       messageId: 0,
       encrypted: false,
+      signed: false,
       complete,
       asyncId: 0n,
       isAsync: false,
@@ -399,7 +393,7 @@ export class Connection implements Transport.Handlers {
     const length = view.getUint32(Header.size + 4, true)
     if (head[Header.size + 2] !== peek || length > (pending.outgoing.readLength ?? 0)) return undefined
     const place = pending.outgoing.destination
-    const destination = place === undefined ? Buffer.allocUnsafeSlow(length) : place.subarray(0, length)
+    const destination = place === undefined ? Allocate.uninitialized(length) : place.subarray(0, length)
     return {
       destination,
       complete: (packet, tail) => {
@@ -524,13 +518,13 @@ export class Connection implements Transport.Handlers {
       if (decrypted || interim) return undefined
       return this.protocolError("NotEncrypted", "an answer to an encrypted request came in the clear")
     }
-    if (decrypted || security.sign === undefined) return undefined
+    if (decrypted || !pending.signed) return undefined
     if ((header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) === 0) {
       // The one exception that MS-SMB2 3.2.5.1.3 knows.
       if (interim) return undefined
       return this.protocolError("NotSigned", "an answer in a signed session came without a signature")
     }
-    if (!Signing.verify(security.sign, chunks, "server", header.messageId)) {
+    if (!Signing.verify(security.sign!, chunks, "server", header.messageId)) {
       return this.protocolError("BadSignature", "the signature of an answer is wrong: it was changed on the way")
     }
     return undefined
@@ -567,7 +561,7 @@ export class Connection implements Transport.Handlers {
       [{
         command: Command.ECHO,
         body: echoBody,
-        ...(security === undefined ? {} : { security, encrypted: security.encrypt !== undefined && security.sign === undefined })
+        ...(security === undefined ? {} : { security })
       }],
       [() => {
         this.echoing = false

@@ -4,6 +4,7 @@
  * Plain and cipher text are given and returned as chunks, so that a payload is not joined to its header first.
  */
 import { createCipheriv, createDecipheriv } from "node:crypto"
+import * as Allocate from "../Codec/Allocate.ts"
 import * as Header from "./Header.ts"
 import { Cipher } from "./Message/Constants.ts"
 
@@ -92,14 +93,14 @@ export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
         decipher.setAAD(aad, { plaintextLength: text.length })
         const plain = decipher.update(text)
         decipher.final()
-        return plain
+        return Allocate.plain(plain)
       }
       const decipher = createDecipheriv(names[algorithm] as "aes-128-gcm", key, nonce, { authTagLength: tagLength })
       decipher.setAuthTag(tag)
       decipher.setAAD(aad)
       const plain = decipher.update(text)
       decipher.final()
-      return plain
+      return Allocate.plain(plain)
     } catch {
       // node:crypto says by throwing that the tag does not fit; there is nothing more to know.
       return undefined

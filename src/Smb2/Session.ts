@@ -82,10 +82,19 @@ const makeSecurity = (
   return {
     sessionId,
     sign: Signing.make(negotiated.signing, keys.signing!),
+    signsAll: true,
     encrypt: ciphers ? Encryption.makeEncrypt(negotiated.cipher!, keys.clientToServer!, sessionId) : undefined,
     decrypt: ciphers ? Encryption.makeDecrypt(negotiated.cipher!, keys.serverToClient!) : undefined
   }
 }
+
+const keyless = (sessionId: bigint): Connection.Security => ({
+  sessionId,
+  sign: undefined,
+  signsAll: false,
+  encrypt: undefined,
+  decrypt: undefined
+})
 
 interface Exchange {
   readonly sessionId: bigint
@@ -119,7 +128,7 @@ const exchange = Effect.fnUntraced(function*(
         previousSessionId: 0n,
         securityBuffer: step.token
       }),
-      security: { sessionId, sign: undefined, encrypt: undefined, decrypt: undefined },
+      security: keyless(sessionId),
       onSent: (packet) => {
         hash = extendPreauthHash(hash, packet)
       }
@@ -163,8 +172,7 @@ const establish = Effect.fnUntraced(function*(
     if (settings.encryption === "required") {
       return yield* refuse("EncryptionUnavailable", "encryption is required, but a guest's session cannot be encrypted")
     }
-    const security = { sessionId, sign: undefined, encrypt: undefined, decrypt: undefined }
-    return { ...agreed, settings, security, encrypted: false, unauthenticated, validated: true }
+    return { ...agreed, settings, security: keyless(sessionId), encrypted: false, unauthenticated, validated: true }
   }
   yield* logon.accept(response.securityBuffer)
   const sessionKey = logon.sessionKey()
@@ -172,8 +180,7 @@ const establish = Effect.fnUntraced(function*(
     if (settings.signing === "required" && !logon.unauthenticated) {
       return yield* refuse("SigningUnavailable", "the logon gave no session key, so that nothing can be signed")
     }
-    const security = { sessionId, sign: undefined, encrypt: undefined, decrypt: undefined }
-    return { ...agreed, settings, security, encrypted: false, unauthenticated: true, validated: true }
+    return { ...agreed, settings, security: keyless(sessionId), encrypted: false, unauthenticated: true, validated: true }
   }
   const security = makeSecurity(negotiated, sessionId, Redacted.value(sessionKey), preauthHash)
   const signed = (reply.header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) !== 0
@@ -191,12 +198,11 @@ const establish = Effect.fnUntraced(function*(
     )
   }
   const serverSigns = (negotiated.securityMode & SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED) !== 0
-  const signs = settings.signing === "required" || serverSigns
   return {
     ...agreed,
     settings,
-    // Where nothing is to be signed, the encryption keys stay for shares that demand them.
-    security: signs ? security : { ...security, sign: undefined },
+    // Where little is to be signed, the keys stay for what must be, and for shares that demand encryption.
+    security: { ...security, signsAll: settings.signing === "required" || serverSigns },
     encrypted,
     unauthenticated: false,
     validated: negotiated.dialect === Dialect.SMB_3_1_1

@@ -201,7 +201,9 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     command: Command.TREE_CONNECT,
     body: Codec.encode(TreeConnect.Request)({ flags: 0, path: uncPath, treeConnectContexts: [] }),
     security: session.security,
-    encrypted: session.encrypted
+    encrypted: session.encrypted,
+    // Demanded of 3.1.1 (MS-SMB2 3.2.4.1.1), harmless before.
+    mustSign: true
   })
   if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "TREE_CONNECT", uncPath)
   const response = yield* Effect.fromResult(

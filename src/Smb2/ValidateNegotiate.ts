@@ -50,7 +50,8 @@ export const validate = Effect.fnUntraced(function*(
     }),
     treeId,
     security: session.security,
-    encrypted
+    encrypted,
+    mustSign: true
   })
   const { status } = reply.header
   if (negotiated.dialect < Dialect.SMB_3_0 && unknowing.includes(status)) {
