@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Codec from "../Codec/Codec.ts"
 import { Reader, Writer } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
-import { Unencodable, Unsupported } from "./DfsError.ts"
+import { Unencodable, Unsupported } from "../Protocol/DfsError.ts"
 import { fromBytes, readTerminated, Text, UInt16, UInt32 } from "./Text.ts"
 
 /** ReferralHeaderFlags (MS-DFSC 2.2.4). */

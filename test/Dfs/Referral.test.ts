@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
-import type { Malformed, Unsupported } from "../../src/Dfs/DfsError.ts"
+import type { Malformed, Unsupported } from "../../src/Protocol/DfsError.ts"
 import {
   decodeReferralRequest,
   decodeReferralRequestEx,

@@ -1,0 +1,20 @@
+/**
+ * Everything that an operation of the client can fail with. The compiler knows each by its tag.
+ */
+import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
+import type { DfsError } from "../Protocol/DfsError.ts"
+import type { RequestError } from "../Protocol/Errors.ts"
+import type { InvalidPath } from "./UncPath.ts"
+
+/**
+ * - `SmbError`: the server said no; `reason` is its NTSTATUS by name.
+ * - `TransportError`: nobody there, or the connection broke.
+ * - `ProtocolError`: the peer broke the protocol or a security promise.
+ * - `Malformed`: the peer's bytes make no sense.
+ * - `AuthenticationError`: the logon could not be carried through.
+ * - `InvalidPath`: the path names nothing on a share.
+ * - those of `DfsError`, which only a client with DFS fails with.
+ *
+ * @category errors
+ */
+export type ClientError = RequestError | AuthenticationError | InvalidPath | DfsError

@@ -1,0 +1,127 @@
+/**
+ * Who is connected to what: one connection a server, one session a credential, one tree a share, each shared by all who
+ * need it and closed when nobody has for a while.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as RcMap from "effect/RcMap"
+import type * as Scope from "effect/Scope"
+import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
+import * as Authenticator from "../Auth/Authenticator.ts"
+import { type Credential, CredentialProvider } from "../Auth/Credentials.ts"
+import type { RequestError } from "../Protocol/Errors.ts"
+import type * as Share from "../Protocol/Share.ts"
+import * as Transport from "../Protocol/Transport.ts"
+import { Breaks } from "../Smb2/Breaks.ts"
+import * as Negotiate from "../Smb2/Negotiate.ts"
+import * as Session from "../Smb2/Session.ts"
+import type * as Settings from "../Smb2/Settings.ts"
+import * as Tree from "../Smb2/Tree.ts"
+import type { Target } from "./Locator.ts"
+
+/** What connecting to a share fails with. */
+export type ConnectError = RequestError | AuthenticationError
+
+/** Shared shares. */
+export interface Connections {
+  /** The share of a target, in the name of whom the credential provider says. It stays while the scope is open. */
+  readonly share: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
+}
+
+const who = (credential: Credential): string =>
+  credential._tag === "Anonymous" ? "" : `${credential.domain}\\${credential.user}`
+
+/** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
+const separator = "\0"
+
+interface Connected extends Negotiate.Agreed {
+  readonly breaks: Breaks
+}
+
+/**
+ * Makes the three maps. Their scope closes trees, sessions and connections, in that order.
+ *
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function*(
+  settings: Settings.Settings,
+  idle: Duration.Input
+): Effect.fn.Return<
+  Connections,
+  never,
+  Transport.Transport | Authenticator.Authenticator | CredentialProvider | Scope.Scope
+> {
+  const authenticator = yield* Authenticator.Authenticator
+  const provider = yield* CredentialProvider
+  const transport = yield* Transport.Transport
+
+  const connections = yield* RcMap.make({
+    idleTimeToLive: idle,
+    lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Connected, RequestError, Scope.Scope> {
+      const [host, port] = key.split(separator) as [string, string]
+      const agreed = yield* Negotiate.connect({ host, port: Number(port) }, settings).pipe(
+        Effect.provideService(Transport.Transport, transport)
+      )
+      const breaks = new Breaks()
+      breaks.attach(agreed.connection)
+      return { ...agreed, breaks }
+    })
+  })
+
+  const sessions = yield* RcMap.make({
+    idleTimeToLive: idle,
+    lookup: Effect.fnUntraced(function*(
+      key: string
+    ): Effect.fn.Return<Session.Session & Connected, ConnectError, Scope.Scope> {
+      const [server, port] = key.split(separator) as [string, string]
+      const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
+      const credential = yield* provider.get({ server })
+      const logon = yield* authenticator.make(credential, { server })
+      const session = yield* Session.setup(connected, settings, logon)
+      return Object.assign(session, { breaks: connected.breaks })
+    })
+  })
+
+  const trees = yield* RcMap.make({
+    idleTimeToLive: idle,
+    lookup: Effect.fnUntraced(function*(
+      key: string
+    ): Effect.fn.Return<
+      { readonly share: Tree.ConnectedShare; readonly session: Session.Session },
+      ConnectError,
+      Scope.Scope
+    > {
+      const [server, port, user, share] = key.split(separator) as [string, string, string, string]
+      const session = yield* RcMap.get(sessions, [server, port, user].join(separator))
+      return { session, share: yield* Tree.make(session, share, session.breaks) }
+    })
+  })
+
+  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+    Effect.gen(function*() {
+      const server = target.server.toLowerCase()
+      const user = who(yield* provider.get({ server: target.server }))
+      const connectionKey = `${server}${separator}${target.port}`
+      const sessionKey = `${connectionKey}${separator}${user}`
+      const treeKey = `${sessionKey}${separator}${target.share.toLowerCase()}`
+      const forget = Effect.all([
+        RcMap.invalidate(trees, treeKey),
+        RcMap.invalidate(sessions, sessionKey),
+        RcMap.invalidate(connections, connectionKey)
+      ])
+      // What could not be had is not kept: whoever comes next tries again. A tree that failed leaves the session alone.
+      const get = RcMap.get(trees, treeKey).pipe(
+        Effect.tapError((error) =>
+          error._tag === "SmbError" && error.command === "TREE_CONNECT" ? RcMap.invalidate(trees, treeKey) : forget
+        )
+      )
+      let tree = yield* get
+      if (tree.session.connection.failed !== undefined) {
+        yield* forget
+        tree = yield* get
+      }
+      return target.dfsName === undefined ? tree.share : tree.share.withDfsName(target.dfsName)
+    })
+
+  return { share }
+})

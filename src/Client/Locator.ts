@@ -1,0 +1,50 @@
+/**
+ * The question "which server and share hold this path?", and its plain answer: the ones that it names.
+ *
+ * Every operation of the client goes through a locator. DFS is another locator: it tries one target after the other and
+ * reacts to STATUS_PATH_NOT_COVERED, once, for all operations.
+ */
+import type * as Effect from "effect/Effect"
+import type { ClientError } from "./ClientError.ts"
+import type { UncPath } from "./UncPath.ts"
+
+/** A place to go to. */
+export interface Target {
+  readonly server: string
+  readonly port: number
+  readonly share: string
+  /** Below the share, components separated by backslashes; empty for its root. */
+  readonly path: string
+  /**
+   * Present where the names of this share go on the wire as DFS has them: with SMB2_FLAGS_DFS_OPERATIONS, and
+   * `server\share\` before the path.
+   */
+  readonly dfsName?: { readonly server: string; readonly share: string }
+}
+
+/** Finds the place of a path, and lets `attempt` try it there. */
+export interface Locator {
+  /**
+   * Runs `attempt` on the target that holds `path`, and on further ones if it fails in a way that another target may
+   * not. What an attempt has acquired is released before the next.
+   */
+  readonly use: <A, E, R>(
+    path: UncPath,
+    attempt: (target: Target) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | ClientError, R>
+}
+
+/** The path as it stands. */
+export const toTarget = (path: UncPath): Target => ({
+  server: path.server,
+  port: path.port,
+  share: path.share,
+  path: path.path
+})
+
+/**
+ * The plain answer: one attempt, where the path says.
+ *
+ * @category constructors
+ */
+export const plain: Locator = { use: (path, attempt) => attempt(toTarget(path)) }

@@ -1,0 +1,129 @@
+/**
+ * The usual ways to open a file, as options of CREATE (MS-SMB2 2.2.13, MS-SMB2 2.2.13.1).
+ */
+import type * as Share from "../Protocol/Share.ts"
+import { AccessMask, CreateDisposition, CreateOptions, ShareAccess } from "../Smb2/Message/Constants.ts"
+
+const everybody = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
+
+const readAccess = AccessMask.FILE_READ_DATA | AccessMask.FILE_READ_EA | AccessMask.FILE_READ_ATTRIBUTES |
+  AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE
+
+const writeAccess = AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA | AccessMask.FILE_WRITE_EA |
+  AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE
+
+const mode = (
+  desiredAccess: number,
+  createDisposition: number,
+  createOptions: number,
+  shareAccess: number = everybody
+): Share.OpenOptions => ({ desiredAccess: desiredAccess >>> 0, createDisposition, createOptions, shareAccess })
+
+const { FILE_CREATE, FILE_OPEN, FILE_OPEN_IF, FILE_OVERWRITE_IF } = CreateDisposition
+const {
+  FILE_DIRECTORY_FILE,
+  FILE_NON_DIRECTORY_FILE,
+  FILE_OPEN_REPARSE_POINT,
+  FILE_SEQUENTIAL_ONLY
+} = CreateOptions
+
+/** An existing file, to read. */
+export const read: Share.OpenOptions = mode(readAccess, FILE_OPEN, FILE_NON_DIRECTORY_FILE)
+
+/** An existing file, to read from one end to the other. */
+export const readSequentially: Share.OpenOptions = mode(
+  readAccess,
+  FILE_OPEN,
+  FILE_NON_DIRECTORY_FILE | FILE_SEQUENTIAL_ONLY
+)
+
+/** A file to write anew: made where there is none, emptied where there is one. Others may read it meanwhile. */
+export const overwrite: Share.OpenOptions = mode(
+  writeAccess,
+  FILE_OVERWRITE_IF,
+  FILE_NON_DIRECTORY_FILE,
+  ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_DELETE
+)
+
+/** A new file to write; `ObjectNameCollision` where there is one. */
+export const create: Share.OpenOptions = { ...overwrite, createDisposition: FILE_CREATE }
+
+/** A file to read and write as it is, made where there is none. */
+export const readWrite: Share.OpenOptions = mode(readAccess | writeAccess, FILE_OPEN_IF, FILE_NON_DIRECTORY_FILE)
+
+/** An existing file to read and write. */
+export const update: Share.OpenOptions = { ...readWrite, createDisposition: FILE_OPEN }
+
+/** A directory, to list and to watch. */
+export const directory: Share.OpenOptions = mode(
+  AccessMask.FILE_LIST_DIRECTORY | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  FILE_DIRECTORY_FILE
+)
+
+/** A new directory; `ObjectNameCollision` where the name is taken. */
+export const createDirectory: Share.OpenOptions = mode(
+  AccessMask.FILE_LIST_DIRECTORY | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  FILE_CREATE,
+  FILE_DIRECTORY_FILE
+)
+
+/** Whatever has the name, to look at its attributes. Follows symbolic links. */
+export const attributes: Share.OpenOptions = mode(
+  AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  0
+)
+
+/** Whatever has the name, to change its attributes and times. */
+export const setAttributes: Share.OpenOptions = mode(
+  AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  0
+)
+
+/** Whatever has the name, a symbolic link itself and not what it points at, to delete or rename it. */
+export const remove: Share.OpenOptions = mode(
+  AccessMask.DELETE | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  FILE_OPEN_REPARSE_POINT
+)
+
+/** Whatever has the name, to read its reparse data: what a symbolic link points at. */
+export const readReparsePoint: Share.OpenOptions = mode(
+  AccessMask.FILE_READ_ATTRIBUTES | AccessMask.FILE_READ_EA | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  FILE_OPEN_REPARSE_POINT
+)
+
+/** A new file to hang reparse data on. */
+export const createReparsePoint: Share.OpenOptions = mode(
+  AccessMask.DELETE | writeAccess,
+  FILE_CREATE,
+  FILE_OPEN_REPARSE_POINT
+)
+
+/** Whatever has the name, to read its security descriptor; with `audit` also the SACL, which takes a privilege. */
+export const readSecurity = (audit: boolean): Share.OpenOptions =>
+  mode(AccessMask.READ_CONTROL | (audit ? AccessMask.ACCESS_SYSTEM_SECURITY : 0), FILE_OPEN, 0)
+
+/** Whatever has the name, to write parts of its security descriptor. */
+export const writeSecurity = (parts: {
+  readonly owner: boolean
+  readonly dacl: boolean
+  readonly sacl: boolean
+}): Share.OpenOptions =>
+  mode(
+    AccessMask.READ_CONTROL | (parts.owner ? AccessMask.WRITE_OWNER : 0) | (parts.dacl ? AccessMask.WRITE_DAC : 0) |
+      (parts.sacl ? AccessMask.ACCESS_SYSTEM_SECURITY : 0),
+    FILE_OPEN,
+    0
+  )
+
+/** A named pipe on IPC$. */
+export const pipe: Share.OpenOptions = mode(
+  AccessMask.FILE_READ_DATA | AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA |
+    AccessMask.FILE_READ_ATTRIBUTES | AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  FILE_NON_DIRECTORY_FILE
+)
