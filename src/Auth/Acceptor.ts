@@ -149,8 +149,8 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       if (place === 0 && token.mechToken !== undefined) {
         return challenge(token.mechToken, token.mechTypes, false, time)
       }
-      // The token, if any, is one of a mechanism that is not here: the client starts over with NTLM, and proves by a MIC
-      // that nobody took the others from its list.
+      // The token, if any, is one of a mechanism that is not here: the client starts over with NTLM, and proves by a
+      // MIC that nobody changed its list.
       state = { _tag: "Negotiate", mechTypes: token.mechTypes, mustProve: place > 0 }
       return Result.succeed<AcceptorStep>({
         _tag: "Continue",
