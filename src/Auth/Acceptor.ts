@@ -4,10 +4,10 @@
  *
  * Who exists, and whether nobody or a guest may come in, is asked of the caller.
  */
-import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { randomBytes } from "node:crypto"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import * as Authenticator from "./Authenticator.ts"
 import * as Ntlm from "./Ntlm.ts"

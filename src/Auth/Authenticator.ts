@@ -4,14 +4,14 @@
  *
  * `layerNtlm` is NTLM inside SPNEGO. Sockets, retries and what a guest may do belong to the caller.
  */
-import { randomBytes } from "node:crypto"
-import { hostname } from "node:os"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import type { Credential } from "./Credentials.ts"
 import * as Ntlm from "./Ntlm.ts"

@@ -126,6 +126,7 @@ describe("Acceptor", () => {
       const second = yield* session.step(hex(authenticate))
       assert(second._tag === "Accepted")
       assert.deepStrictEqual(second.caller, { user: "joe", domain: "CORP", workstation: "", anonymous: false })
+      assert.strictEqual(toHex(Redacted.value(second.sessionKey!)), samba.gensecKey)
       // Samba's client asked for no integrity, so there is no MIC, and took this answer.
       assert.strictEqual(toHex(second.token), "a1073005a0030a0100")
       assert.strictEqual(yield* reasonOf(session.step(hex(negotiate))), "UnexpectedToken")
@@ -300,9 +301,12 @@ describe("Credentials", () => {
 
   const get = Effect.flatMap(Credentials.CredentialProvider, (provider) => provider.get({ server: "nas" }))
   const configured = (env: Record<string, string>) =>
-    Effect.provide(get, Credentials.layerConfig().pipe(
-      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
-    ))
+    Effect.provide(
+      get,
+      Credentials.layerConfig().pipe(
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
+      )
+    )
 
   it.effect("come from the configuration, and do not show what they hold", () =>
     Effect.gen(function*() {
