@@ -4,10 +4,10 @@
  *
  * Who exists, and whether nobody or a guest may come in, is asked of the caller.
  */
-import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { randomBytes } from "node:crypto"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import * as Authenticator from "./Authenticator.ts"
 import * as Ntlm from "./Ntlm.ts"
@@ -149,8 +149,8 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       if (place === 0 && token.mechToken !== undefined) {
         return challenge(token.mechToken, token.mechTypes, false, time)
       }
-      // The token, if any, is one of a mechanism that is not here: the client starts over with NTLM, and proves by a MIC
-      // that nobody took the others from its list.
+      // The token, if any, is one of a mechanism that is not here: the client starts over with NTLM, and proves by a
+      // MIC that nobody changed its list.
       state = { _tag: "Negotiate", mechTypes: token.mechTypes, mustProve: place > 0 }
       return Result.succeed<AcceptorStep>({
         _tag: "Continue",

@@ -4,14 +4,14 @@
  *
  * `layerNtlm` is NTLM inside SPNEGO. Sockets, retries and what a guest may do belong to the caller.
  */
-import { randomBytes } from "node:crypto"
-import { hostname } from "node:os"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import type { Credential } from "./Credentials.ts"
 import * as Ntlm from "./Ntlm.ts"
@@ -35,8 +35,8 @@ export interface AuthenticatorSession {
     input: Uint8Array
   ) => Effect.Effect<{ readonly token: Uint8Array; readonly done: boolean }, AuthenticationError>
   /**
-   * Takes the security buffer of the SESSION_SETUP response that succeeded, and checks the server's proof where there is
-   * one. A session that the server flags as guest or anonymous has nothing to prove.
+   * Takes the security buffer of the SESSION_SETUP response that succeeded, and checks the server's proof where there
+   * is one. A session that the server flags as guest or anonymous has nothing to prove.
    */
   readonly accept: (input: Uint8Array) => Effect.Effect<void, AuthenticationError>
   /**
@@ -103,7 +103,8 @@ const identityOf = (
   if (credential._tag === "Anonymous") return Result.succeed({ _tag: "Anonymous" })
   const { domain, user } = credential
   if (user === "") {
-    return Result.fail(fail(target, "InvalidCredential", "the user name is empty; use Credentials.anonymous for nobody"))
+    const detail = "the user name is empty; use Credentials.anonymous for nobody"
+    return Result.fail(fail(target, "InvalidCredential", detail))
   }
   const ntHash = credential._tag === "NtHash"
     ? credential.ntHash
@@ -120,8 +121,8 @@ const mechTypes = [Spnego.Mechanism.ntlmssp]
 const mechTypeList = Spnego.mechTypeList(mechTypes)
 
 /**
- * What a session waits for. `Negotiate`: the server's offer. `Challenge`: the server's challenge to the message that was
- * sent. `Final`: the server's verdict.
+ * What a session waits for. `Negotiate`: the server's offer. `Challenge`: the server's challenge to the message that
+ * was sent. `Final`: the server's verdict.
  */
 type State =
   | { readonly _tag: "Negotiate" }

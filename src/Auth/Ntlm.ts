@@ -357,8 +357,8 @@ export const claim = (authenticateMessage: Uint8Array): Result.Result<Claim, Aut
 }
 
 /**
- * Checks a claim against the NT hash of its user, `undefined` if there is no such user (MS-NLMP 3.2.5.1.2). An anonymous
- * claim passes without a hash: whether such a logon is let in is for the caller to decide.
+ * Checks a claim against the NT hash of its user, `undefined` if there is no such user (MS-NLMP 3.2.5.1.2). An
+ * anonymous claim passes without a hash: whether such a logon is let in is for the caller to decide.
  *
  * Fails with `Rejected`, or with `IntegrityFailure` where the password is right and the MIC is not.
  *
@@ -374,7 +374,8 @@ export const verify = (
   const negotiateFlags = (message.negotiateFlags & state.negotiateFlags) >>> 0
   if (claim.anonymous) return Result.succeed(makeContext(negotiateFlags, new Uint8Array(16), "server", true))
 
-  const read = Codec.attempt("NTLMv2_RESPONSE", () => NtlmMessage.ntlmV2Response(new Reader(message.ntChallengeResponse)))
+  const response = new Reader(message.ntChallengeResponse)
+  const read = Codec.attempt("NTLMv2_RESPONSE", () => NtlmMessage.ntlmV2Response(response))
   // NTLMv1 responses have 24 bytes and no structure: they are not taken, whatever they prove.
   if (Result.isFailure(read)) {
     return Result.fail(
@@ -383,12 +384,12 @@ export const verify = (
         : malformed(read.failure)
     )
   }
-  const { clientChallenge, response, temp } = read.success
+  const { clientChallenge, temp } = read.success
   // The same work for a user who does not exist, so that time does not tell.
   const hash = ntHash === undefined ? new Uint8Array(16) : Redacted.value(ntHash)
   const responseKey = NtlmCrypto.ntowfV2(hash, message.userName, message.domainName)
   const proof = NtlmCrypto.ntProofStr(responseKey, state.serverChallenge, temp)
-  if (!NtlmCrypto.equal(proof, response) || ntHash === undefined) {
+  if (!NtlmCrypto.equal(proof, read.success.response) || ntHash === undefined) {
     return Result.fail(failure("Rejected", "the user name or the password is wrong"))
   }
 

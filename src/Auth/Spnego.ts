@@ -4,10 +4,10 @@
  *
  * What is read are views of the token that was given.
  */
+import type * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { Reader } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
-import type * as Result from "effect/Result"
 import * as Der from "./Der.ts"
 
 /** Object identifiers of mechanisms. */

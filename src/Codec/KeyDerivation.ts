@@ -5,8 +5,8 @@
 import { createHmac } from "node:crypto"
 
 /**
- * Derives a key of 16 or 32 bytes. `label` and `context` are taken as they are: the NUL that ends the document's strings
- * is part of them. The result belongs to the caller.
+ * Derives a key of 16 or 32 bytes. `label` and `context` are taken as they are: the NUL that ends the document's
+ * strings is part of them. The result belongs to the caller.
  *
  * @category key derivation
  */

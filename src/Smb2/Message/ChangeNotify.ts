@@ -30,7 +30,7 @@ export const Response = Codec.struct({
   outputBufferOffset: Codec.offsetOf("buffer", Codec.u16),
   outputBufferLength: Codec.lengthOf("buffer"),
   buffer: Codec.buffer(Codec.bytes)
-}, { origin: fromHeader })
+}, { origin: fromHeader, atLeast: 9 })
 export type Response = Codec.Type<typeof Response>
 
 /**

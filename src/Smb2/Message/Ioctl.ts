@@ -7,7 +7,7 @@ import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
 
 /**
- * The request.
+ * The request. An offset is 0 where its buffer is empty.
  *
  * @category models
  */
@@ -27,7 +27,7 @@ export const Request = Codec.struct({
   /** SMB2_0_IOCTL_IS_FSCTL, or 0 for an IOCTL. */
   flags: Codec.u32,
   reserved2: Codec.reserved(Codec.u32),
-  input: Codec.buffer(Codec.bytes, { placed: true }),
+  input: Codec.buffer(Codec.bytes),
   output: Codec.buffer(Codec.bytes, { align: 8 })
 }, { origin: fromHeader, atLeast: 57 })
 export type Request = Codec.Type<typeof Request>

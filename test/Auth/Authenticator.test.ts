@@ -1,0 +1,332 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
+import { TestClock } from "effect/testing"
+import * as Acceptor from "../../src/Auth/Acceptor.ts"
+import * as Authenticator from "../../src/Auth/Authenticator.ts"
+import * as Credentials from "../../src/Auth/Credentials.ts"
+import * as Ntlm from "../../src/Auth/Ntlm.ts"
+import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
+import * as Spnego from "../../src/Auth/Spnego.ts"
+import * as samba from "./fixtures/samba.ts"
+import * as windows from "./fixtures/windows.ts"
+
+const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"))
+const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+const fixed = (length: number) => new Uint8Array(length).fill(0x5a)
+const ntlm = Authenticator.makeNtlm({ workstation: "STATION", random: fixed })
+const target = { server: "127.0.0.11" }
+const smbauth = Credentials.password("LABGROUP\\smbauth", Redacted.make("Passw0rd-äß"))
+const reasonOf = <A>(effect: Effect.Effect<A, { readonly reason: string }>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
+
+describe("Authenticator against smbd's tokens", () => {
+  it.effect("says what smbd let in, and believes smbd", () =>
+    Effect.gen(function*() {
+      const [offer, negotiate, challenge, authenticate, final] = samba.ours
+      const session = yield* ntlm.make(smbauth, target)
+      const first = yield* session.step(hex(offer))
+      assert.deepStrictEqual([toHex(first.token), first.done], [negotiate, false])
+      const second = yield* session.step(hex(challenge))
+      assert.deepStrictEqual([toHex(second.token), second.done], [authenticate, true])
+      assert.strictEqual(toHex(Redacted.value(session.sessionKey()!)), "5a".repeat(16))
+      yield* session.accept(hex(final))
+    }))
+
+  it.effect("does not believe who does not know the key", () =>
+    Effect.gen(function*() {
+      const session = yield* ntlm.make(smbauth, target)
+      yield* session.step(hex(samba.ours[0]))
+      yield* session.step(hex(samba.ours[2]))
+      assert.strictEqual(yield* reasonOf(session.accept(hex(samba.user[4]))), "IntegrityFailure")
+    }))
+
+  it.effect("takes a guest's verdict, which proves nothing", () =>
+    Effect.gen(function*() {
+      const session = yield* ntlm.make(smbauth, target)
+      yield* session.step(new Uint8Array(0))
+      yield* session.step(hex(samba.ours[2]))
+      yield* session.accept(hex(samba.guest[4]))
+    }))
+
+  it.effect("logs on as nobody without a key", () =>
+    Effect.gen(function*() {
+      const session = yield* ntlm.make(Credentials.anonymous, target)
+      yield* session.step(hex(samba.anonymous[0]))
+      const { done, token } = yield* session.step(hex(samba.anonymous[2]))
+      assert.isTrue(done)
+      assert.isUndefined(session.sessionKey())
+      yield* session.accept(hex(samba.anonymous[4]))
+      const decoded = Result.getOrThrow(Spnego.decode(token))
+      assert(decoded._tag === "NegTokenResp")
+      assert.isTrue(Result.getOrThrow(Ntlm.claim(decoded.responseToken!)).anonymous)
+    }))
+
+  it.effect("takes Windows' offer", () =>
+    Effect.gen(function*() {
+      const session = yield* ntlm.make(smbauth, target)
+      const { done } = yield* session.step(hex(windows.tokens[0]))
+      assert.isFalse(done)
+    }))
+
+  it.effect("tells why it goes no further", () =>
+    Effect.gen(function*() {
+      const kerberosOnly = Spnego.encode({ _tag: "NegTokenInit", mechTypes: [Spnego.Mechanism.kerberos] })
+      const begin = Effect.flatMap(ntlm.make(smbauth, target), (session) =>
+        Effect.as(session.step(new Uint8Array(0)), session))
+      const start = yield* ntlm.make(smbauth, target)
+      assert.strictEqual(yield* reasonOf(start.step(kerberosOnly)), "NoCommonMechanism")
+      assert.strictEqual(yield* reasonOf(start.step(hex("6001"))), "Malformed")
+      assert.strictEqual(yield* reasonOf(start.step(hex(samba.user[2]))), "UnexpectedToken")
+      assert.strictEqual(yield* reasonOf(start.accept(hex(samba.user[4]))), "UnexpectedToken")
+      const rejected = Spnego.encode({ _tag: "NegTokenResp", negState: Spnego.NegState.reject })
+      assert.strictEqual(yield* reasonOf((yield* begin).step(rejected)), "Rejected")
+      const other = Spnego.encode({ _tag: "NegTokenResp", supportedMech: Spnego.Mechanism.kerberos })
+      assert.strictEqual(yield* reasonOf((yield* begin).step(other)), "NoCommonMechanism")
+      assert.strictEqual(yield* reasonOf((yield* begin).step(hex(samba.user[4]))), "UnexpectedToken")
+    }))
+
+  it.effect("refuses credentials that cannot work", () =>
+    Effect.gen(function*() {
+      const short = Credentials.ntHash("joe", Redacted.make(new Uint8Array(4)))
+      assert.strictEqual(yield* reasonOf(ntlm.make(short, target)), "InvalidCredential")
+      const nameless = Credentials.password("", Redacted.make("x"))
+      const error = yield* Effect.flip(ntlm.make(nameless, target))
+      assert.strictEqual(
+        error.message,
+        "Authentication by NTLM with 127.0.0.11 failed (InvalidCredential): " +
+          "the user name is empty; use Credentials.anonymous for nobody"
+      )
+    }))
+})
+
+const lookup: Acceptor.AcceptorOptions["lookup"] = ({ anonymous, user }) =>
+  Effect.succeed(
+    anonymous || user === "visitor"
+      ? { _tag: "Guest" }
+      : user === "joe" || user === "Müller"
+      ? { _tag: "User", ntHash: Redacted.make<Uint8Array>(NtlmCrypto.ntHash("Gehe1m!")) }
+      : undefined
+  )
+const files = {
+  computerName: "FILES",
+  domainName: "CORP",
+  dnsComputerName: "files.corp.test",
+  dnsDomainName: "corp.test",
+  lookup
+}
+
+describe("Acceptor", () => {
+  it.effect("lets in Samba's client", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(samba.gensecTime)
+      const session = Acceptor.make({ ...files, random: fixed })
+      const [negotiate, authenticate] = samba.gensec
+      const first = yield* session.step(hex(negotiate))
+      assert.strictEqual(first._tag, "Continue")
+      const second = yield* session.step(hex(authenticate))
+      assert(second._tag === "Accepted")
+      assert.deepStrictEqual(second.caller, { user: "joe", domain: "CORP", workstation: "", anonymous: false })
+      assert.strictEqual(toHex(Redacted.value(second.sessionKey!)), samba.gensecKey)
+      // Samba's client asked for no integrity, so there is no MIC, and took this answer.
+      assert.strictEqual(toHex(second.token), "a1073005a0030a0100")
+      assert.strictEqual(yield* reasonOf(session.step(hex(negotiate))), "UnexpectedToken")
+    }))
+
+  it.effect("does not let in who answers another challenge", () =>
+    Effect.gen(function*() {
+      const session = Acceptor.make(files)
+      yield* session.step(hex(samba.gensec[0]))
+      assert.strictEqual(yield* reasonOf(session.step(hex(samba.gensec[1]))), "Rejected")
+    }))
+
+  it.effect("lets in impacket's client, which does without a MIC", () =>
+    Effect.sync(() => {
+      const [negotiate, authenticate, sessionKey] = samba.impacket
+      const { state } = Result.getOrThrow(Ntlm.challenge({
+        ...files,
+        serverChallenge: hex("0123456789abcdef"),
+        time: 0x01dd799960000000n
+      }, hex(negotiate)))
+      const claim = Result.getOrThrow(Ntlm.claim(hex(authenticate)))
+      assert.strictEqual(claim.user, "Müller")
+      const context = Result.getOrThrow(
+        Ntlm.verify(state, claim, Redacted.make(NtlmCrypto.ntHash("Gehe1m!")))
+      )
+      assert.strictEqual(toHex(Redacted.value(context.sessionKey!)), sessionKey)
+    }))
+
+  it.effect("sets what the Linux kernel's client asks for, even for a client that does not", () =>
+    Effect.gen(function*() {
+      const bare = hex("4e544c4d53535000010000000502080000000000000000000000000000000000")
+      const step = yield* Acceptor.make(files).step(bare)
+      const flags = new DataView(Uint8Array.from(step.token).buffer).getUint32(20, true)
+      assert.strictEqual((flags & 0xa2000000) >>> 0, 0xa2000000)
+    }))
+
+  const logon = Effect.fnUntraced(function*(credential: Credentials.Credential) {
+    const client = yield* ntlm.make(credential, { server: "files" })
+    const server = Acceptor.make(files)
+    const first = yield* server.step((yield* client.step(Acceptor.offer())).token)
+    const last = yield* server.step((yield* client.step(first.token)).token)
+    assert(last._tag === "Accepted")
+    yield* client.accept(last.token)
+    return { client, last }
+  })
+
+  it.effect("has the same key as the client", () =>
+    Effect.gen(function*() {
+      const { client, last } = yield* logon(Credentials.password("joe@corp.test", Redacted.make("Gehe1m!")))
+      assert.strictEqual(
+        toHex(Redacted.value(last.sessionKey!)),
+        toHex(Redacted.value(client.sessionKey()!))
+      )
+    }))
+
+  it.effect("gives guests and nobody no key", () =>
+    Effect.gen(function*() {
+      for (const who of [Credentials.anonymous, Credentials.password("visitor", Redacted.make("?"))]) {
+        const { last } = yield* logon(who)
+        assert.isTrue(last.guest)
+        assert.isUndefined(last.sessionKey)
+      }
+    }))
+
+  it.effect("wants a MIC from a client that would rather have had another mechanism", () =>
+    Effect.gen(function*() {
+      const mechTypes = [Spnego.Mechanism.kerberos, Spnego.Mechanism.ntlmssp]
+      const server = Acceptor.make(files)
+      const chosen = yield* server.step(Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: hex("0102") }))
+      assert.strictEqual(toHex(chosen.token), "a1153013a0030a0103a10c060a2b06010401823702020a")
+      const negotiate = Ntlm.negotiate()
+      const challenge = yield* server.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: negotiate }))
+      const inner = Result.getOrThrow(Spnego.decode(challenge.token))
+      assert(inner._tag === "NegTokenResp")
+      const { message } = Result.getOrThrow(Ntlm.authenticate(
+        {
+          identity: {
+            _tag: "User",
+            user: "joe",
+            domain: "",
+            ntHash: Redacted.make<Uint8Array>(NtlmCrypto.ntHash("Gehe1m!"))
+          },
+          targetName: "cifs/files",
+          workstation: "",
+          clientChallenge: fixed(8),
+          randomSessionKey: fixed(16),
+          time: 0n
+        },
+        negotiate,
+        inner.responseToken!
+      ))
+      const answer = Spnego.encode({ _tag: "NegTokenResp", responseToken: message })
+      assert.strictEqual(yield* reasonOf(server.step(answer)), "IntegrityFailure")
+    }))
+})
+
+describe("bytes of any kind", () => {
+  // xorshift, so that a failure comes again
+  const random = (seed: number) => () => {
+    seed ^= seed << 13
+    seed ^= seed >>> 17
+    seed ^= seed << 5
+    return seed >>> 0
+  }
+  const mutations = function*(token: Uint8Array, count: number) {
+    const next = random(token.length + 1)
+    for (let i = 0; i < count; i++) {
+      const bytes = token.slice(0, next() % 4 === 0 ? next() % (token.length + 1) : token.length)
+      for (let n = next() % 4; n >= 0 && bytes.length > 0; n--) {
+        bytes[next() % bytes.length] = next() % 3 === 0 ? 0xff : next() & 0xff
+      }
+      yield bytes
+    }
+    for (let i = 0; i < count / 4; i++) yield Uint8Array.from({ length: next() % 200 }, () => next() & 0xff)
+  }
+
+  it.effect("never do more than fail", () =>
+    Effect.gen(function*() {
+      const tried = { client: 0, server: 0 }
+      for (const [offer, negotiate, challenge, authenticate, final] of [samba.ours, windows.tokens, samba.anonymous]) {
+        for (const bytes of mutations(hex(offer), 100)) {
+          yield* Effect.result(Effect.flatMap(ntlm.make(smbauth, target), (session) => session.step(bytes)))
+        }
+        for (const bytes of mutations(hex(challenge), 300)) {
+          const session = yield* ntlm.make(smbauth, target)
+          yield* session.step(hex(offer))
+          const result = yield* Effect.result(session.step(bytes))
+          if (Result.isSuccess(result)) {
+            tried.client++
+            yield* Effect.result(session.accept(bytes))
+          }
+        }
+        for (const bytes of mutations(hex(final), 100)) {
+          const session = yield* ntlm.make(smbauth, target)
+          yield* session.step(hex(offer))
+          yield* session.step(hex(challenge))
+          yield* Effect.result(session.accept(bytes))
+        }
+        for (const bytes of mutations(hex(negotiate), 100)) {
+          yield* Effect.result(Acceptor.make(files).step(bytes))
+        }
+        for (const bytes of mutations(hex(authenticate), 300)) {
+          const session = Acceptor.make(files)
+          yield* session.step(hex(negotiate))
+          const result = yield* Effect.result(session.step(bytes))
+          if (Result.isSuccess(result)) {
+            assert(result.success._tag === "Accepted" && result.success.guest)
+            tried.server++
+          }
+        }
+      }
+      // Some mutations must get through to the far side, or nothing was tried.
+      assert.isAbove(tried.client, 50)
+      assert.isAbove(tried.server, 10)
+    }))
+})
+
+describe("Credentials", () => {
+  it.each([
+    ["CORP\\joe", "joe", "CORP"],
+    ["CORP/joe", "joe", "CORP"],
+    [".\\joe", "joe", "."],
+    ["joe@corp.test", "joe", "corp.test"],
+    ["j@e@corp.test", "j@e", "corp.test"],
+    ["CORP\\j@e", "j@e", "CORP"],
+    ["joe", "joe", ""],
+    ["@joe", "@joe", ""],
+    ["joe@", "joe@", ""]
+  ])("%s", (name, user, domain) => {
+    assert.deepStrictEqual(Credentials.parseName(name), { user, domain })
+  })
+
+  const get = Effect.flatMap(Credentials.CredentialProvider, (provider) => provider.get({ server: "nas" }))
+  const configured = (env: Record<string, string>) =>
+    Effect.provide(
+      get,
+      Credentials.layerConfig().pipe(
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
+      )
+    )
+
+  it.effect("come from the configuration, and do not show what they hold", () =>
+    Effect.gen(function*() {
+      const credential = yield* configured({ SMB_USER: "joe", SMB_DOMAIN: "CORP", SMB_PASSWORD: "hunter2" })
+      assert(credential._tag === "Password")
+      assert.deepStrictEqual([credential.user, credential.domain], ["joe", "CORP"])
+      assert.strictEqual(Redacted.value(credential.password), "hunter2")
+      assert.notInclude(JSON.stringify(credential), "hunter2")
+      const inName = yield* configured({ SMB_USER: "LAB\\joe", SMB_DOMAIN: "CORP", SMB_PASSWORD: "x" })
+      assert(inName._tag === "Password")
+      assert.strictEqual(inName.domain, "LAB")
+      const missing = yield* Effect.flip(configured({ SMB_USER: "joe" }))
+      assert.include(String(missing), "SMB_PASSWORD")
+    }))
+
+  it.effect("the time is in ticks since 1601", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2009, 6, 25, 23))
+      assert.strictEqual(yield* Clock.currentTimeMillis, 1_248_562_800_000)
+      // Python's (datetime(2009, 7, 25, 23) - datetime(1601, 1, 1)), in units of 100 ns
+      assert.strictEqual(yield* Authenticator.now, 128_930_364_000_000_000n)
+    }))
+})

@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
+import * as NtlmMessage from "../../src/Auth/NtlmMessage.ts"
+import * as Spnego from "../../src/Auth/Spnego.ts"
+import * as Codec from "../../src/Codec/Codec.ts"
+import * as samba from "./fixtures/samba.ts"
+import * as windows from "./fixtures/windows.ts"
+
+const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"))
+const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+const decode = (token: string) => Result.getOrThrow(Spnego.decode(hex(token)))
+
+describe("tokens of Windows", () => {
+  const [offer, init, challenge, authenticate, final] = windows.tokens.map(decode)
+
+  it("are read", () => {
+    assert(offer?._tag === "NegTokenInit" && init?._tag === "NegTokenInit")
+    assert.deepStrictEqual(offer.mechTypes, [Spnego.Mechanism.negoEx, Spnego.Mechanism.ntlmssp])
+    assert.strictEqual(Buffer.from(offer.mechToken!.subarray(0, 8)).toString("latin1"), "NEGOEXTS")
+    assert.deepStrictEqual(init.mechTypes, [Spnego.Mechanism.ntlmssp])
+    assert(challenge?._tag === "NegTokenResp" && final?._tag === "NegTokenResp")
+    assert.strictEqual(challenge.negState, Spnego.NegState.acceptIncomplete)
+    assert.strictEqual(challenge.supportedMech, Spnego.Mechanism.ntlmssp)
+    assert.strictEqual(final.negState, Spnego.NegState.acceptCompleted)
+  })
+
+  it("have the MIC and the signatures that their session key gives", () => {
+    assert(init?._tag === "NegTokenInit" && challenge?._tag === "NegTokenResp")
+    assert(authenticate?._tag === "NegTokenResp" && final?._tag === "NegTokenResp")
+    const key = hex(windows.sessionKey)
+    const message = authenticate.responseToken!
+    const { mic, negotiateFlags, userName } = Result.getOrThrow(
+      Codec.decode("AUTHENTICATE_MESSAGE", NtlmMessage.authenticate)(message)
+    )
+    assert.strictEqual(userName, "administrator")
+    const zeroed = NtlmMessage.withMic(message, new Uint8Array(16))
+    assert.strictEqual(
+      toHex(NtlmCrypto.mic(key, init.mechToken!, challenge.responseToken!, zeroed)),
+      toHex(mic!)
+    )
+    const list = Spnego.mechTypeList(init.mechTypes)
+    assert.strictEqual(
+      toHex(NtlmCrypto.firstSignature(negotiateFlags, key, "client", list)),
+      toHex(authenticate.mechListMic!)
+    )
+    assert.strictEqual(
+      toHex(NtlmCrypto.firstSignature(negotiateFlags, key, "server", list)),
+      toHex(final.mechListMic!)
+    )
+  })
+
+  it("NTLM messages are written as they came", () => {
+    const message = authenticateBytes()
+    const decoded = Result.getOrThrow(Codec.decode("AUTHENTICATE_MESSAGE", NtlmMessage.authenticate)(message))
+    assert.strictEqual(toHex(Codec.encode(NtlmMessage.authenticate)(decoded)), toHex(message))
+    assert(challenge?._tag === "NegTokenResp")
+    const decodedChallenge = Result.getOrThrow(
+      Codec.decode("CHALLENGE_MESSAGE", NtlmMessage.challenge)(challenge.responseToken!)
+    )
+    assert.strictEqual(toHex(Codec.encode(NtlmMessage.challenge)(decodedChallenge)), toHex(challenge.responseToken!))
+  })
+
+  const authenticateBytes = () => {
+    assert(authenticate?._tag === "NegTokenResp")
+    return authenticate.responseToken!
+  }
+})
+
+describe("encode", () => {
+  // Also the long forms of lengths, the hints and the MIC: every token that was captured comes out as it went in.
+  const captured = [...windows.tokens, ...samba.user, ...samba.anonymous, ...samba.guest]
+  it.each(captured.map((token, i) => [i, token] as const))("captured token %d", (_, token) => {
+    assert.strictEqual(toHex(Spnego.encode(decode(token))), token)
+  })
+
+  it("mechanisms of all sizes", () => {
+    const mechTypes = [...Object.values(Spnego.Mechanism), "2.25.329800735698586629295641978511506172918", "2.999"]
+    const token = Spnego.encode({ _tag: "NegTokenInit", mechTypes })
+    const decoded = Result.getOrThrow(Spnego.decode(token))
+    assert(decoded._tag === "NegTokenInit")
+    assert.deepStrictEqual(decoded.mechTypes, mechTypes)
+    // X.660: 2.999 is 06 02 88 37; RFC 4178 and MS-SPNG name the others.
+    for (const identifier of ["06028837", "06092a864886f712010202", "06092a864882f712010202", "06062b0601050502"]) {
+      assert.include(toHex(token), identifier)
+    }
+  })
+})
+
+describe("decode", () => {
+  it.each([
+    ["nothing", "", 0],
+    ["another tag", "6200", 0],
+    ["a length past the end", "6048060a", 2],
+    ["a length of indefinite form", "6080060a", 1],
+    ["a length of five bytes", "60850000000001", 1],
+    ["a length of 4 GiB", "6084ffffffff00", 6],
+    ["another mechanism than SPNEGO", "600b06092a864886f712010202", 2],
+    ["a negState out of range", "a1073005a0030a0107", 8],
+    ["an inner value longer than its field", "a1073005a0030a0200", 8]
+  ])("refuses %s", (_, token, offset) => {
+    const result = Spnego.decode(hex(token))
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure._tag, "Malformed")
+    assert.strictEqual(result.failure.offset, offset)
+  })
+})
