@@ -1,70 +1,130 @@
 /**
- * Operations with the structures of MS-FSCC in them: asking for and setting information by the document's names.
+ * What a client can do with paths, as an interface.
  */
-import * as Codec from "../Codec/Codec.ts"
-import * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
-import * as FileInformation from "../Codec/FileInformation.ts"
-import * as FileSystemInformation from "../Codec/FileSystemInformation.ts"
-import type * as Operation from "../Protocol/Operation.ts"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Sink from "effect/Sink"
+import type * as Stream from "effect/Stream"
+import type { SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
+import type * as Share from "../Protocol/Share.ts"
+import type { ClientError } from "./ClientError.ts"
+import type * as Directory from "./Directory.ts"
+import type { Entry } from "./Entry.ts"
+import type { RangeOptions, SmbFile } from "./SmbFile.ts"
+import type { PathInput } from "./UncPath.ts"
+import type { Change, WatchOptions } from "./Watch.ts"
 
-type Value<C> = C extends { readonly codec: Codec.Codec<infer A> } ? A : never
-type Entry<C> = Value<C> extends ReadonlyArray<infer A> ? A : never
-
-type FileClasses = typeof FileInformation.classes
-type FileSystemClasses = typeof FileSystemInformation.classes
-type DirectoryClasses = typeof DirectoryInformation.classes
-
-/** Bytes that an answer may have where its class has no size of its own. */
-const maximum = 65536
-
-/** Asks for a class of file information: `queryFile("FileStandardInformation")`. */
-export const queryFile = <N extends keyof FileClasses>(
-  name: N,
-  options?: { readonly maximum?: number; readonly input?: Uint8Array }
-): Operation.QueryInfo<Value<FileClasses[N]>> => {
-  const { codec, number } = FileInformation.classes[name]
-  return {
-    _tag: "QueryInfo",
-    information: { _tag: "File", fileInformationClass: number },
-    maximum: options?.maximum ?? maximum,
-    decode: Codec.decode(name, codec as unknown as Codec.Codec<Value<FileClasses[N]>>),
-    ...(options?.input === undefined ? {} : { input: options.input })
-  }
+/** A share in a server's list. */
+export interface ShareEntry {
+  readonly name: string
+  readonly type: "disk" | "printer" | "device" | "ipc"
+  /** Kept from casual view: its name ends in `$`. */
+  readonly special: boolean
+  readonly comment: string
 }
 
-/** Sets a class of file information: `setFile("FileEndOfFileInformation", { endOfFile: 0n })`. */
-export const setFile = <N extends keyof FileClasses>(name: N, value: Value<FileClasses[N]>): Operation.SetInfo => {
-  const { codec, number } = FileInformation.classes[name]
-  return {
-    _tag: "SetInfo",
-    information: { _tag: "File", fileInformationClass: number },
-    data: Codec.encode(codec as unknown as Codec.Codec<Value<FileClasses[N]>>)(value)
-  }
+/** Attributes and times to set; what is left out stays. Times in 100 ns ticks since 1601. */
+export interface AttributeChanges {
+  readonly creationTime?: bigint
+  readonly lastAccessTime?: bigint
+  readonly lastWriteTime?: bigint
+  readonly changeTime?: bigint
+  /** FILE_ATTRIBUTE_* flags, all of them. */
+  readonly fileAttributes?: number
 }
 
-/** Asks for a class of file-system information: `queryFileSystem("FileFsFullSizeInformation")`. */
-export const queryFileSystem = <N extends keyof FileSystemClasses>(
-  name: N
-): Operation.QueryInfo<Value<FileSystemClasses[N]>> => {
-  const { codec, number } = FileSystemInformation.classes[name]
-  return {
-    _tag: "QueryInfo",
-    information: { _tag: "FileSystem", fileSystemInformationClass: number },
-    maximum,
-    decode: Codec.decode(name, codec as unknown as Codec.Codec<Value<FileSystemClasses[N]>>)
-  }
+/** A named stream of a file. */
+export interface NamedStream {
+  /** Without the leading colon and the type: append it to a path as `file.txt:name`. */
+  readonly name: string
+  readonly size: bigint
 }
 
-/** The next entries of a directory: `queryDirectory("FileIdBothDirectoryInformation", { pattern: "*", ... })`. */
-export const queryDirectory = <N extends keyof DirectoryClasses>(
-  name: N,
-  options: { readonly pattern: string; readonly restart: boolean; readonly maximum: number }
-): Operation.QueryDirectory<Entry<DirectoryClasses[N]>> => {
-  const { codec, number } = DirectoryInformation.classes[name]
-  return {
-    _tag: "QueryDirectory",
-    fileInformationClass: number,
-    ...options,
-    decode: Codec.decode(name, codec as unknown as Codec.Codec<ReadonlyArray<Entry<DirectoryClasses[N]>>>)
+/**
+ * The operations on paths. A path is a text such as `\\server\share\file` or an `UncPath`; sizes and offsets are bytes.
+ * Every operation fails with one of `ClientError`.
+ *
+ * @category models
+ */
+export interface Operations {
+  /**
+   * Runs `use` on the share that holds a path; `use` gets the path below it. The share, and what `use` acquires, stays
+   * while the scope is open. What all other operations are built on.
+   */
+  readonly withShare: <A, E, R>(
+    path: PathInput,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | ClientError, R | Scope.Scope>
+  /** Opens a file until the scope closes; to read where `options` are left out. `OpenMode` has the usual ones. */
+  readonly open: (path: PathInput, options?: Share.OpenOptions) => Effect.Effect<SmbFile, ClientError, Scope.Scope>
+  /** The whole file. One round trip for a small one. At most `maximum` bytes, 2 GiB where left out. */
+  readonly readFile: (path: PathInput, options?: { readonly maximum?: number }) => Effect.Effect<Uint8Array, ClientError>
+  /** The whole file as UTF-8 text. */
+  readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
+  /** Makes or replaces a file. One round trip for a small one. With `create`, fails where there is one. */
+  readonly writeFile: (
+    path: PathInput,
+    data: Uint8Array | string,
+    options?: { readonly create?: boolean; readonly flush?: boolean }
+  ) => Effect.Effect<void, ClientError>
+  /** The bytes of a file, read ahead of the consumer. */
+  readonly stream: (path: PathInput, range?: RangeOptions) => Stream.Stream<Uint8Array, ClientError>
+  /** Makes or replaces a file with what comes; from `offset` on it writes into the one that is there. */
+  readonly sink: (
+    path: PathInput,
+    options?: { readonly offset?: bigint | number; readonly create?: boolean }
+  ) => Sink.Sink<bigint, Uint8Array, never, ClientError>
+  /** What a path is. `follow: false` looks at a symbolic link itself. */
+  readonly stat: (path: PathInput, options?: { readonly follow?: boolean }) => Effect.Effect<Entry, ClientError>
+  /** Whether there is something at a path. */
+  readonly exists: (path: PathInput) => Effect.Effect<boolean, ClientError>
+  /** The entries of a directory as they come, those that match `pattern` (`*` and `?`). */
+  readonly list: (path: PathInput, options?: { readonly pattern?: string }) => Stream.Stream<Entry, ClientError>
+  /** Everything below a directory, each directory before what is in it. */
+  readonly walk: (path: PathInput, options?: Directory.WalkOptions) => Stream.Stream<Entry, ClientError>
+  /** Makes a directory; with `recursive` also those above it, and no error where it is there. */
+  readonly makeDirectory: (path: PathInput, options?: { readonly recursive?: boolean }) => Effect.Effect<void, ClientError>
+  /** Removes a file, an empty directory, or with `recursive` a tree. `force`: also what is read-only, or not there. */
+  readonly remove: (
+    path: PathInput,
+    options?: { readonly recursive?: boolean; readonly force?: boolean }
+  ) => Effect.Effect<void, ClientError>
+  /** Renames within one share. With `replace` over a file that is there. */
+  readonly rename: (
+    from: PathInput,
+    to: PathInput,
+    options?: { readonly replace?: boolean }
+  ) => Effect.Effect<void, ClientError>
+  /** Copies a file: the server by itself where it holds both, else through this machine. */
+  readonly copy: (
+    from: PathInput,
+    to: PathInput,
+    options?: { readonly create?: boolean }
+  ) => Effect.Effect<void, ClientError>
+  /** What changes in a directory, until the stream is left. */
+  readonly watch: (path: PathInput, options?: WatchOptions) => Stream.Stream<Change, ClientError>
+  /** Sets attributes and times. */
+  readonly setAttributes: (path: PathInput, changes: AttributeChanges) => Effect.Effect<void, ClientError>
+  /** Cuts a file, or fills it up with zeros. */
+  readonly truncate: (path: PathInput, size: bigint | number) => Effect.Effect<void, ClientError>
+  readonly security: {
+    /** Owner, group and DACL; with `audit` the SACL too, which takes a privilege. */
+    readonly get: (path: PathInput, options?: { readonly audit?: boolean }) => Effect.Effect<SecurityDescriptor, ClientError>
+    /** Sets those parts that the descriptor has. */
+    readonly set: (path: PathInput, descriptor: SecurityDescriptor) => Effect.Effect<void, ClientError>
   }
+  /** The named streams of a file (alternate data streams), without the file's own data. */
+  readonly namedStreams: (path: PathInput) => Effect.Effect<ReadonlyArray<NamedStream>, ClientError>
+  /** What a symbolic link points at, as it was written. */
+  readonly readLink: (path: PathInput) => Effect.Effect<string, ClientError>
+  /** Makes a symbolic link; a target without a root is relative to the link's directory. */
+  readonly makeLink: (
+    path: PathInput,
+    target: string,
+    options?: { readonly directory?: boolean }
+  ) => Effect.Effect<void, ClientError>
+  /** The previous versions of a file or directory as `@GMT-` tokens, to be put into a path as a component. */
+  readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>
+  /** The shares of a server. */
+  readonly shares: (server: PathInput) => Effect.Effect<ReadonlyArray<ShareEntry>, ClientError>
 }

@@ -1,0 +1,91 @@
+/**
+ * Directories: their entries as a stream, whole trees, and the removal of trees.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { RequestError } from "../Protocol/Errors.ts"
+import type * as Share from "../Protocol/Share.ts"
+import type { ClientError } from "./ClientError.ts"
+import * as Entry from "./Entry.ts"
+import * as Information from "./Information.ts"
+import type * as UncPath from "./UncPath.ts"
+
+/** Bytes of one answer with entries: some hundreds of them. */
+const pageSize = 256 * 1024
+
+/** The entries of an open directory that match `pattern`, a page at a time, without `.` and `..`. */
+export const entries = (
+  share: Share.Share,
+  file: Share.OpenFile,
+  directory: UncPath.UncPath,
+  pattern: string
+): Stream.Stream<Entry.Entry, RequestError> =>
+  Stream.unfold(true, (restart) =>
+    Effect.map(
+      file.run(Information.queryDirectory("FileIdBothDirectoryInformation", {
+        pattern,
+        restart,
+        maximum: Math.min(pageSize, share.limits.transact)
+      })),
+      (page) => page.length === 0 ? undefined : ([page, false] as const)
+    )).pipe(
+      Stream.flatMap((page) =>
+        Stream.fromArray(
+          page.filter(({ fileName }) => fileName !== "." && fileName !== ".." && isComponent(fileName)).map((found) =>
+            Entry.fromDirectory(directory, found)
+          )
+        )
+      )
+    )
+
+/** A server that lists names with separators in them wants to lead us astray: such an entry is passed over. */
+const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(name)
+
+/** How a walk goes. */
+export interface WalkOptions {
+  /** Directories that are listed at once; 8 where left out. */
+  readonly concurrency?: number
+  /** How many levels below the start; all where left out. */
+  readonly maximumDepth?: number
+}
+
+/**
+ * Everything below a directory, as it comes: a directory before what is in it, siblings in no order. Symbolic links are
+ * not followed.
+ */
+export const walk = (
+  list: (path: string) => Stream.Stream<Entry.Entry, ClientError>,
+  path: string,
+  options: WalkOptions = {}
+): Stream.Stream<Entry.Entry, ClientError> => {
+  const level = (path: string, depth: number): Stream.Stream<Entry.Entry, ClientError> =>
+    depth <= 0 ? Stream.empty : Stream.suspend(() => list(path).pipe(
+      Stream.flatMap(
+        (entry) =>
+          entry.type === "directory"
+            ? Stream.concat(Stream.succeed(entry), level(entry.path, depth - 1))
+            : Stream.succeed(entry),
+        { concurrency: options.concurrency ?? 8 }
+      )
+    ))
+  return level(path, options.maximumDepth ?? 128)
+}
+
+/** Removes everything below a directory and the directory itself, several entries at once. */
+export const removeTree = (
+  list: (path: string) => Stream.Stream<Entry.Entry, ClientError>,
+  remove: (path: string) => Effect.Effect<void, ClientError>,
+  path: string,
+  depth = 128
+): Effect.Effect<void, ClientError> =>
+  list(path).pipe(
+    Stream.mapEffect(
+      (entry) =>
+        entry.type === "directory" && depth > 0
+          ? removeTree(list, remove, entry.path, depth - 1)
+          : remove(entry.path),
+      { concurrency: 8, unordered: true }
+    ),
+    Stream.runDrain,
+    Effect.andThen(remove(path))
+  )

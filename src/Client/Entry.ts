@@ -1,0 +1,69 @@
+/**
+ * What a listing, a walk and a look at a file tell about it.
+ */
+import type * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
+import type * as Share from "../Protocol/Share.ts"
+import { FileAttributes } from "../Smb2/Message/Constants.ts"
+import * as UncPath from "./UncPath.ts"
+
+/** Reparse tags (MS-FSCC 2.1.2.1). */
+const symbolicLinkTag = 0xa000000c
+
+/**
+ * A file, directory or symbolic link. Sizes in bytes, times in 100 ns ticks since 1601 (`FileTime` turns them into dates),
+ * attributes as MS-FSCC 2.6 has them.
+ *
+ * @category models
+ */
+export interface Entry {
+  readonly name: string
+  /** The whole path: `\\server\share\directory\name`. */
+  readonly path: string
+  readonly type: "file" | "directory" | "symlink"
+  readonly size: bigint
+  readonly allocationSize: bigint
+  readonly creationTime: bigint
+  readonly lastAccessTime: bigint
+  readonly lastWriteTime: bigint
+  readonly changeTime: bigint
+  readonly fileAttributes: number
+}
+
+/** The type that attributes and reparse tag tell. */
+export const typeOf = (fileAttributes: number, reparseTag: number): Entry["type"] => {
+  if ((fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) !== 0 && reparseTag === symbolicLinkTag) {
+    return "symlink"
+  }
+  return (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0 ? "directory" : "file"
+}
+
+/** From one entry of a listing of `directory`. */
+export const fromDirectory = (
+  directory: UncPath.UncPath,
+  found: DirectoryInformation.FileIdBothDirectoryInformation
+): Entry => ({
+  name: found.fileName,
+  path: UncPath.format(UncPath.join(directory, found.fileName)),
+  type: typeOf(found.fileAttributes, found.eaSize),
+  size: found.endOfFile,
+  allocationSize: found.allocationSize,
+  creationTime: found.creationTime,
+  lastAccessTime: found.lastAccessTime,
+  lastWriteTime: found.lastWriteTime,
+  changeTime: found.changeTime,
+  fileAttributes: found.fileAttributes
+})
+
+/** From what an open says. */
+export const fromAttributes = (path: UncPath.UncPath, found: Share.Attributes, reparseTag: number): Entry => ({
+  name: UncPath.name(path),
+  path: UncPath.format(path),
+  type: typeOf(found.fileAttributes, reparseTag),
+  size: found.endOfFile,
+  allocationSize: found.allocationSize,
+  creationTime: found.creationTime,
+  lastAccessTime: found.lastAccessTime,
+  lastWriteTime: found.lastWriteTime,
+  changeTime: found.changeTime,
+  fileAttributes: found.fileAttributes
+})

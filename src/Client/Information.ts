@@ -1,0 +1,70 @@
+/**
+ * Operations with the structures of MS-FSCC in them: asking for and setting information by the document's names.
+ */
+import * as Codec from "../Codec/Codec.ts"
+import * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
+import * as FileInformation from "../Codec/FileInformation.ts"
+import * as FileSystemInformation from "../Codec/FileSystemInformation.ts"
+import type * as Operation from "../Protocol/Operation.ts"
+
+type Value<C> = C extends { readonly codec: Codec.Codec<infer A> } ? A : never
+type Entry<C> = Value<C> extends ReadonlyArray<infer A> ? A : never
+
+type FileClasses = typeof FileInformation.classes
+type FileSystemClasses = typeof FileSystemInformation.classes
+type DirectoryClasses = typeof DirectoryInformation.classes
+
+/** Bytes that an answer may have where its class has no size of its own. */
+const maximum = 65536
+
+/** Asks for a class of file information: `queryFile("FileStandardInformation")`. */
+export const queryFile = <N extends keyof FileClasses>(
+  name: N,
+  options?: { readonly maximum?: number; readonly input?: Uint8Array }
+): Operation.QueryInfo<Value<FileClasses[N]>> => {
+  const { codec, number } = FileInformation.classes[name]
+  return {
+    _tag: "QueryInfo",
+    information: { _tag: "File", fileInformationClass: number },
+    maximum: options?.maximum ?? maximum,
+    decode: Codec.decode(name, codec as unknown as Codec.Codec<Value<FileClasses[N]>>),
+    ...(options?.input === undefined ? {} : { input: options.input })
+  }
+}
+
+/** Sets a class of file information: `setFile("FileEndOfFileInformation", { endOfFile: 0n })`. */
+export const setFile = <N extends keyof FileClasses>(name: N, value: Value<FileClasses[N]>): Operation.SetInfo => {
+  const { codec, number } = FileInformation.classes[name]
+  return {
+    _tag: "SetInfo",
+    information: { _tag: "File", fileInformationClass: number },
+    data: Codec.encode(codec as unknown as Codec.Codec<Value<FileClasses[N]>>)(value)
+  }
+}
+
+/** Asks for a class of file-system information: `queryFileSystem("FileFsFullSizeInformation")`. */
+export const queryFileSystem = <N extends keyof FileSystemClasses>(
+  name: N
+): Operation.QueryInfo<Value<FileSystemClasses[N]>> => {
+  const { codec, number } = FileSystemInformation.classes[name]
+  return {
+    _tag: "QueryInfo",
+    information: { _tag: "FileSystem", fileSystemInformationClass: number },
+    maximum,
+    decode: Codec.decode(name, codec as unknown as Codec.Codec<Value<FileSystemClasses[N]>>)
+  }
+}
+
+/** The next entries of a directory: `queryDirectory("FileIdBothDirectoryInformation", { pattern: "*", ... })`. */
+export const queryDirectory = <N extends keyof DirectoryClasses>(
+  name: N,
+  options: { readonly pattern: string; readonly restart: boolean; readonly maximum: number }
+): Operation.QueryDirectory<Entry<DirectoryClasses[N]>> => {
+  const { codec, number } = DirectoryInformation.classes[name]
+  return {
+    _tag: "QueryDirectory",
+    fileInformationClass: number,
+    ...options,
+    decode: Codec.decode(name, codec as unknown as Codec.Codec<ReadonlyArray<Entry<DirectoryClasses[N]>>>)
+  }
+}

@@ -1,0 +1,337 @@
+/**
+ * The operations on paths, each built on `withShare`.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import { ProtocolError } from "../Protocol/Errors.ts"
+import type * as Operation from "../Protocol/Operation.ts"
+import type * as Share from "../Protocol/Share.ts"
+import { FileAttributes } from "../Smb2/Message/Constants.ts"
+import type { ClientError } from "./ClientError.ts"
+import * as Directory from "./Directory.ts"
+import * as Entry from "./Entry.ts"
+import * as Information from "./Information.ts"
+import * as Links from "./Links.ts"
+import type * as Locator from "./Locator.ts"
+import * as Metadata from "./Metadata.ts"
+import * as OpenMode from "./OpenMode.ts"
+import type { Operations } from "./Operations.ts"
+import * as PreviousVersion from "./PreviousVersion.ts"
+import * as ServerCopy from "./ServerCopy.ts"
+import * as ShareList from "./ShareList.ts"
+import * as SmbFile from "./SmbFile.ts"
+import * as Transfer from "./Transfer.ts"
+import * as UncPath from "./UncPath.ts"
+import * as Watch from "./Watch.ts"
+
+type Connect = (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+
+/** Files up to this size are read and written in one compound; one credit's worth. */
+const small = 65536
+
+/** What `readFile` gives at the most where the caller names no limit: 2 GiB. */
+const defaultMaximum = 0x8000_0000
+
+const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
+
+/** Puts a previous version's time into the options, and takes its token out of the path. */
+const versioned = (path: string, options: Share.OpenOptions): readonly [string, Share.OpenOptions] => {
+  const { path: plain, time } = PreviousVersion.split(path)
+  return time === undefined ? [path, options] : [plain, { timewarp: time, ...options }]
+}
+
+const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
+  Effect.fromResult(results[0])
+
+/**
+ * @category constructors
+ */
+export const operations = (connect: Connect, locator: Locator.Locator): Operations => {
+  /** Runs an attempt in a scope of its own, which outlives it only if it succeeds. */
+  const attempt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.scope, (outer) =>
+        Effect.flatMap(Scope.fork(outer), (inner) =>
+          Effect.onExit(
+            restore(Scope.provide(effect as Effect.Effect<A, E, R | Scope.Scope>, inner)),
+            (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(inner, exit)
+          )))
+    ) as Effect.Effect<A, E, R | Scope.Scope>
+
+  const withShare: Operations["withShare"] = (path, use) =>
+    Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+      locator.use(unc, (target) =>
+        attempt(Effect.flatMap(connect(target), (share) => use(share, target.path)))))
+
+  /** For what needs nothing to stay open. */
+  const onShare = <A, E, R>(
+    path: UncPath.PathInput,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> => Effect.scoped(withShare(path, use))
+
+  const openOn = (path: UncPath.PathInput, options: Share.OpenOptions) =>
+    withShare(path, (share, below) =>
+      Effect.map(share.open(...versioned(below, options)), (file) => ({ share, file })))
+
+  const batch = <const Ops extends ReadonlyArray<Operation.Any>>(
+    path: UncPath.PathInput,
+    options: Share.OpenOptions,
+    list: Ops
+  ) => onShare(path, (share, below) => share.batch(...versioned(below, options), list))
+
+  const open: Operations["open"] = Effect.fn("SmbClient.open")(function*(path, options) {
+    const { file, share } = yield* openOn(path, options ?? OpenMode.read)
+    return SmbFile.make(share, file)
+  })
+
+  const readLarge = (path: UncPath.PathInput, maximum: number) =>
+    Effect.scoped(Effect.gen(function*() {
+      const { file, share } = yield* openOn(path, OpenMode.readSequentially)
+      const size = file.opened.endOfFile
+      if (size > BigInt(maximum)) {
+        return yield* new ProtocolError({
+          reason: "TooLarge",
+          server: share.server,
+          detail: `${text(path)} has ${size} bytes, more than the ${maximum} that readFile may take: use stream`
+        })
+      }
+      const whole = new Uint8Array(Number(size))
+      const count = yield* Transfer.readInto(file, share.limits.read, 0n, whole)
+      return whole.subarray(0, count)
+    }))
+
+  const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
+    const maximum = options?.maximum ?? defaultMaximum
+    const { opened, results } = yield* batch(path, OpenMode.read, [{ _tag: "Read", offset: 0n, length: small }])
+    const data = yield* first(results)
+    return BigInt(data.length) >= opened.endOfFile && data.length < small && data.length <= maximum
+      ? data
+      : yield* readLarge(path, maximum)
+  })
+
+  const writeFile: Operations["writeFile"] = Effect.fn("SmbClient.writeFile")(function*(path, data, options) {
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data
+    const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+    const flush: ReadonlyArray<Operation.Flush> = options?.flush === true ? [{ _tag: "Flush" }] : []
+    if (bytes.length <= small) {
+      const list: ReadonlyArray<Operation.Any> = [
+        ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes }]),
+        ...flush
+      ]
+      const { results } = yield* batch(path, mode, list)
+      for (const result of results) yield* Effect.fromResult(result)
+      return
+    }
+    yield* Effect.scoped(Effect.gen(function*() {
+      const { file, share } = yield* openOn(path, mode)
+      yield* Transfer.writeBuffer(file, share.limits.write, 0n, bytes)
+      for (const operation of flush) yield* file.run(operation)
+      yield* file.close
+    }))
+  })
+
+  const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {
+    const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+    if (options?.follow ?? true) {
+      const { opened } = yield* batch(unc, OpenMode.attributes, [])
+      return Entry.fromAttributes(unc, opened, 0)
+    }
+    const { opened, results } = yield* batch(unc, OpenMode.readReparsePoint, [
+      Information.queryFile("FileAttributeTagInformation")
+    ])
+    // A server without the class has no reparse points either.
+    const tag = Result.isSuccess(results[0]) ? results[0].success.reparseTag : 0
+    return Entry.fromAttributes(unc, opened, tag)
+  })
+
+  const list: Operations["list"] = (path, options) =>
+    Stream.unwrap(Effect.gen(function*() {
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      const { file, share } = yield* openOn(unc, OpenMode.directory)
+      return Directory.entries(share, file, unc, options?.pattern ?? "*")
+    }).pipe(Effect.withSpan("SmbClient.list")))
+
+  const removeOne = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
+    batch(path, OpenMode.remove, [Information.setFile("FileDispositionInformation", { deletePending: true })]).pipe(
+      Effect.flatMap(({ results }) => first(results)),
+      Effect.catchTag("SmbError", (error) => {
+        if (force && error.reason === "CannotDelete") {
+          return Effect.andThen(
+            setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
+            removeOne(path, false)
+          )
+        }
+        return force && isMissing(error.reason) ? Effect.void : Effect.fail(error)
+      })
+    )
+
+  const setAttributes: Operations["setAttributes"] = Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
+    const { results } = yield* batch(path, OpenMode.setAttributes, [
+      Information.setFile("FileBasicInformation", {
+        creationTime: 0n,
+        lastAccessTime: 0n,
+        lastWriteTime: 0n,
+        changeTime: 0n,
+        fileAttributes: 0,
+        ...changes
+      })
+    ])
+    yield* first(results)
+  })
+
+  const makeOne = (path: UncPath.UncPath) => Effect.asVoid(batch(path, OpenMode.createDirectory, []))
+
+  const makeAll = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
+    path.path === "" ? Effect.void : makeOne(path).pipe(
+      Effect.catchTag("SmbError", (error) => {
+        switch (error.reason) {
+          case "ObjectNameCollision":
+            // Somebody's directory will do, somebody's file will not.
+            return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
+          case "ObjectPathNotFound":
+            return Effect.andThen(makeAll(UncPath.parent(path)), makeOne(path).pipe(
+              Effect.catchTag("SmbError", (again) =>
+                again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again))
+            ))
+          default:
+            return Effect.fail(error)
+        }
+      })
+    )
+
+  const rename: Operations["rename"] = Effect.fn("SmbClient.rename")(function*(from, to, options) {
+    const target = yield* Effect.fromResult(UncPath.parseInShare(to))
+    yield* onShare(from, (share, below) =>
+      locator.use(target, (place): Effect.Effect<void, ClientError> => {
+        if (!isSameShare(share, place)) {
+          return Effect.fail(
+            new UncPath.InvalidPath({
+              path: UncPath.format(target),
+              detail: `a rename stays on one share, and ${text(from)} is on \\\\${share.server}\\${share.name}: copy and remove`
+            })
+          )
+        }
+        return Effect.flatMap(
+          share.batch(below, OpenMode.remove, [
+            Information.setFile("FileRenameInformation", {
+              replaceIfExists: options?.replace ?? false,
+              rootDirectory: 0n,
+              fileName: place.path
+            })
+          ]),
+          ({ results }) => first(results)
+        )
+      }))
+  })
+
+  const copy: Operations["copy"] = Effect.fn("SmbClient.copy")(function*(from, to, options) {
+    yield* Effect.scoped(Effect.gen(function*() {
+      const source = yield* openOn(from, OpenMode.readSequentially)
+      // The server wants to read the target of a copy, to check that it may.
+      const mode = { ...(options?.create === true ? OpenMode.create : OpenMode.overwrite) }
+      const target = yield* openOn(to, { ...mode, desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess })
+      const through = Transfer.write(
+        target.file,
+        target.share.limits.write,
+        0n,
+        Transfer.read(source.file, source.share.limits.read, 0n, undefined)
+      )
+      if (source.share.sessionKey === target.share.sessionKey) {
+        yield* ServerCopy.copy(source.file, target.file).pipe(
+          Effect.catch((error) => ServerCopy.isUnable(error) ? Effect.asVoid(through) : Effect.fail(error))
+        )
+      } else {
+        yield* through
+      }
+      yield* target.file.close
+    }))
+  })
+
+  const removeTree = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
+    Effect.flatMap(stat(path, { follow: false }), (entry) =>
+      entry.type === "directory"
+        ? Directory.removeTree(list, (below) => removeOne(below, force), entry.path)
+        : removeOne(path, force)).pipe(
+        Effect.catchTag("SmbError", (error) => force && isMissing(error.reason) ? Effect.void : Effect.fail(error))
+      )
+
+  return {
+    withShare,
+    open,
+    readFile,
+    readFileString: (path) => Effect.map(readFile(path), (bytes) => new TextDecoder().decode(bytes)),
+    writeFile,
+    stream: (path, range) =>
+      Stream.unwrap(
+        Effect.map(
+          openOn(path, OpenMode.readSequentially),
+          ({ file, share }) => SmbFile.make(share, file).stream(range)
+        ).pipe(Effect.withSpan("SmbClient.stream"))
+      ),
+    sink: (path, options) => {
+      const mode = options?.offset !== undefined
+        ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }
+        : options?.create === true
+        ? OpenMode.create
+        : OpenMode.overwrite
+      return Sink.make<Uint8Array>()((chunks) =>
+        Effect.gen(function*() {
+          const { file, share } = yield* openOn(path, mode)
+          const count = yield* Transfer.write(file, share.limits.write, BigInt(options?.offset ?? 0), chunks)
+          yield* file.close
+          return count
+        })
+      )
+    },
+    stat,
+    exists: (path) =>
+      stat(path).pipe(
+        Effect.as(true),
+        Effect.catchTag("SmbError", (error) => isMissing(error.reason) ? Effect.succeed(false) : Effect.fail(error))
+      ),
+    list,
+    walk: (path, options) => Directory.walk(list, text(path), options),
+    makeDirectory: Effect.fn("SmbClient.makeDirectory")(function*(path, options) {
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      yield* options?.recursive === true ? makeAll(unc) : makeOne(unc)
+    }),
+    remove: Effect.fn("SmbClient.remove")(function*(path, options) {
+      const force = options?.force ?? false
+      yield* options?.recursive === true ? removeTree(path, force) : removeOne(path, force)
+    }),
+    rename,
+    copy,
+    watch: (path, options) =>
+      Stream.unwrap(Effect.gen(function*() {
+        const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+        const { file } = yield* openOn(unc, OpenMode.directory)
+        return Watch.changes(file, unc, options)
+      }).pipe(Effect.withSpan("SmbClient.watch"))),
+    setAttributes,
+    truncate: Effect.fn("SmbClient.truncate")(function*(path, size) {
+      const { results } = yield* batch(path, OpenMode.update, [
+        Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })
+      ])
+      yield* first(results)
+    }),
+    ...Metadata.operations(batch),
+    ...Links.operations(batch),
+    shares: (server) =>
+      Effect.flatMap(Effect.fromResult(UncPath.parse(server)), (unc) =>
+        Effect.scoped(Effect.flatMap(
+          connect({ server: unc.server, port: unc.port, share: "IPC$", path: "" }),
+          ShareList.shares
+        ))).pipe(Effect.withSpan("SmbClient.shares"))
+  }
+}
+
+/** Whether a status says that there is nothing at a path. */
+const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
+
+const isSameShare = (share: Share.Share, target: Locator.Target): boolean =>
+  share.server.toLowerCase() === target.server.toLowerCase() && share.port === target.port &&
+  share.name.toLowerCase() === target.share.toLowerCase()

@@ -1,0 +1,105 @@
+/**
+ * The shares of a server, by the remote procedure call NetrShareEnum over the named pipe `srvsvc` (MS-SRVS 3.1.4.8).
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Codec from "../Codec/Codec.ts"
+import { Malformed } from "../Codec/Malformed.ts"
+import * as DceRpc from "../Codec/Rpc/DceRpc.ts"
+import * as Srvsvc from "../Codec/Rpc/Srvsvc.ts"
+import { ProtocolError, type RequestError } from "../Protocol/Errors.ts"
+import type * as Operation from "../Protocol/Operation.ts"
+import type * as Share from "../Protocol/Share.ts"
+import * as OpenMode from "./OpenMode.ts"
+import type { ShareEntry } from "./Operations.ts"
+
+/** Bytes of one fragment: what Windows uses. */
+const fragment = 4280
+
+const whole = DceRpc.PacketFlags.PFC_FIRST_FRAG | DceRpc.PacketFlags.PFC_LAST_FRAG
+
+/** Bytes that a list of shares may have. */
+const limit = 4 * 1024 * 1024
+
+const types: Record<number, ShareEntry["type"]> = { 0: "disk", 1: "printer", 2: "device", 3: "ipc" }
+
+/** Reads whole PDUs, which may end anywhere in what the pipe gives. */
+const reader = (pipe: Share.OpenFile) => {
+  let rest: Uint8Array = new Uint8Array(0)
+  return Effect.fnUntraced(function*(): Effect.fn.Return<DceRpc.Pdu, RequestError> {
+    for (;;) {
+      const length = DceRpc.frameLength(rest)
+      if (length !== undefined && rest.length >= length) {
+        const pdu = yield* Effect.fromResult(Codec.decode("DCE/RPC PDU", DceRpc.Pdu)(rest.subarray(0, length)))
+        rest = rest.subarray(length)
+        return pdu
+      }
+      const next = yield* pipe.run<Operation.Read>({ _tag: "Read", offset: 0n, length: fragment })
+      if (next.length === 0) {
+        return yield* new Malformed({ structure: "DCE/RPC PDU", offset: rest.length, expected: "the rest of a PDU" })
+      }
+      const joined = new Uint8Array(rest.length + next.length)
+      joined.set(rest)
+      joined.set(next, rest.length)
+      rest = joined
+    }
+  })
+}
+
+const send = (pipe: Share.OpenFile, pdu: DceRpc.Pdu) =>
+  pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data: Codec.encode(DceRpc.Pdu)(pdu) })
+
+/** Lists what the server of an IPC$ tree shares. */
+export const shares = Effect.fnUntraced(function*(
+  ipc: Share.Share
+): Effect.fn.Return<ReadonlyArray<ShareEntry>, RequestError, Scope.Scope> {
+  const refuse = (detail: string) => new ProtocolError({ reason: "Unexpected", server: ipc.server, detail })
+  const pipe = yield* ipc.open(Srvsvc.pipeName, OpenMode.pipe)
+  const receive = reader(pipe)
+  yield* send(pipe, {
+    _tag: "Bind",
+    flags: whole,
+    callId: 1,
+    maxTransmitFragment: fragment,
+    maxReceiveFragment: fragment,
+    associationGroupId: 0,
+    contexts: [{ contextId: 0, abstractSyntax: Srvsvc.interfaceId, transferSyntaxes: [DceRpc.ndr32] }]
+  })
+  const bound = yield* receive()
+  if (bound._tag !== "BindAck" || bound.results[0]?.result !== 0) {
+    return yield* refuse("the server does not tell its shares: it refused the srvsvc interface")
+  }
+  const stub = Codec.encode(Srvsvc.ShareEnumRequest)({
+    serverName: `\\\\${ipc.server}`,
+    level: 1,
+    preferredMaximumLength: 0xffff_ffff,
+    resumeHandle: 0
+  })
+  const call = { _tag: "Request" as const, callId: 2, contextId: 0, operation: Srvsvc.Operation.NetrShareEnum, object: undefined, stub }
+  for (const pdu of DceRpc.fragments(call, fragment)) yield* send(pipe, pdu)
+  let collected: DceRpc.Collected | undefined
+  for (;;) {
+    const pdu = yield* receive()
+    if (pdu._tag === "Fault") return yield* refuse(`the server failed to list its shares (fault ${pdu.status})`)
+    if (pdu._tag !== "Response") return yield* refuse(`the server answered a call with ${pdu._tag}`)
+    const step = DceRpc.collect(collected, pdu, limit)
+    if (Result.isFailure(step)) return yield* step.failure
+    collected = step.success.state
+    if (step.success.complete === undefined) continue
+    const answer = yield* Effect.fromResult(
+      Codec.decode("NetrShareEnum response", Srvsvc.ShareEnumResponse)(step.success.complete.stub)
+    )
+    if (answer.returnValue !== Srvsvc.NERR_Success) {
+      return yield* refuse(`the server did not list its shares (error ${answer.returnValue})`)
+    }
+    return (answer.info?.shares ?? []).flatMap((share): ReadonlyArray<ShareEntry> =>
+      share.netName === undefined ? [] : [{
+        name: share.netName,
+        type: types[share.type & 0xff] ?? "disk",
+        special: (share.type & 0x8000_0000) !== 0,
+        comment: share.remark ?? ""
+      }]
+    )
+  }
+})

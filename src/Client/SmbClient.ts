@@ -1,0 +1,85 @@
+/**
+ * Files on SMB servers as if they were local: one service, path in, result out.
+ *
+ * Every operation is built on `withShare`, which asks the locator where a path is, connects, and runs. So a client with
+ * another locator (DFS) is the same client.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Authenticator from "../Auth/Authenticator.ts"
+import type { CredentialProvider } from "../Auth/Credentials.ts"
+import type * as Share from "../Protocol/Share.ts"
+import type * as Transport from "../Protocol/Transport.ts"
+import * as Settings from "../Smb2/Settings.ts"
+import type { ClientError } from "./ClientError.ts"
+import * as Connections from "./Connections.ts"
+import * as Locator from "./Locator.ts"
+import type { Operations } from "./Operations.ts"
+import * as Paths from "./Paths.ts"
+
+/** The client: its operations, and what a layer on top of it needs. */
+export interface Client extends Operations {
+  /** Connects to a target as it stands, without asking the locator. */
+  readonly connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+  /** The same connections under another locator. */
+  readonly withLocator: (locator: Locator.Locator) => Client
+}
+
+/**
+ * Files on SMB servers.
+ *
+ * @category services
+ */
+export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
+
+/** What a client may be told; `Settings.Settings` says what each means. */
+export interface Options extends Partial<Settings.Settings> {
+  /** How long connections, sessions and shares that nobody uses are kept; 10 seconds where left out. */
+  readonly idle?: Duration.Input
+}
+
+/**
+ * A client over shared connections.
+ *
+ * @category constructors
+ */
+export const make = (connections: Connections.Connections, locator: Locator.Locator): Client => {
+  const connect = (target: Locator.Target): Effect.Effect<Share.Share, ClientError, Scope.Scope> =>
+    connections.share(target)
+  return {
+    ...Paths.operations(connect, locator),
+    connect,
+    withLocator: (other) => make(connections, other)
+  }
+}
+
+/**
+ * A client that logs on with whatever `Authenticator` is provided.
+ *
+ * @category layers
+ */
+export const layerWithAuthenticator = (
+  options: Options = {}
+): Layer.Layer<SmbClient, never, Transport.Transport | CredentialProvider | Authenticator.Authenticator> => {
+  const { idle, ...settings } = options
+  return Layer.effect(
+    SmbClient,
+    Effect.map(
+      Connections.make({ ...Settings.defaults, ...settings }, idle ?? "10 seconds"),
+      (connections) => SmbClient.of(make(connections, Locator.plain))
+    )
+  )
+}
+
+/**
+ * A client that logs on by NTLM. Signing is required unless `options` say otherwise.
+ *
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<SmbClient, never, Transport.Transport | CredentialProvider> =>
+  Layer.provide(layerWithAuthenticator(options), Authenticator.layerNtlm)
