@@ -5,11 +5,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as Codec from "../../../src/Codec/Codec.ts"
 import { Reader } from "../../../src/Codec/Cursor.ts"
+import * as ChangeNotify from "../../../src/Smb2/Message/ChangeNotify.ts"
 import * as Create from "../../../src/Smb2/Message/Create.ts"
+import * as CreateContext from "../../../src/Smb2/Message/CreateContext.ts"
 import * as ErrorResponse from "../../../src/Smb2/Message/ErrorResponse.ts"
 import * as Fsctl from "../../../src/Smb2/Message/Fsctl.ts"
 import { HeaderDefinition } from "../../../src/Smb2/Message/HeaderDefinition.ts"
 import * as Message from "../../../src/Smb2/Message/Message.ts"
+import * as Negotiate from "../../../src/Smb2/Message/Negotiate.ts"
+import * as QueryInfo from "../../../src/Smb2/Message/QueryInfo.ts"
 import * as Read from "../../../src/Smb2/Message/Read.ts"
 import { CompressionTransform, TransformHeader } from "../../../src/Smb2/Message/TransformHeader.ts"
 import * as TreeConnect from "../../../src/Smb2/Message/TreeConnect.ts"
@@ -279,7 +283,10 @@ describe("messages", () => {
         1800 0000 00000000 0100000000000000 0200000000000000`)
     )
     const read = Create.Request.read(new Reader(body, 0))
-    assert.deepStrictEqual(read.createContexts.map((context) => context._tag), request.createContexts.map((c) => c._tag))
+    assert.deepStrictEqual(
+      read.createContexts.map((context) => context._tag),
+      request.createContexts.map((c) => c._tag)
+    )
   })
 
   it.each([
@@ -302,5 +309,40 @@ describe("messages", () => {
     assert(Result.isFailure(Message.decodeResponse(8, 0, packet(body), 64, 500)))
     assert(Result.isFailure(Message.decodeResponse(8, 0, packet(body), 64, 10)))
     assert(Result.isFailure(Message.decodeRequest(19, packet(body), 64)))
+  })
+})
+
+describe("whatever bytes there are", () => {
+  const structures: Record<string, Codec.Codec<any>> = {
+    ValidateNegotiateInfoRequest: Fsctl.ValidateNegotiateInfoRequest,
+    SrvRequestResumeKey: Fsctl.SrvRequestResumeKey,
+    SrvCopychunkCopy: Fsctl.SrvCopychunkCopy,
+    SrvSnapshotArray: Fsctl.SrvSnapshotArray,
+    SrvHashRetrieveHashBased: Fsctl.SrvHashRetrieveHashBased,
+    PipeWaitRequest: Fsctl.PipeWaitRequest,
+    NetworkInterfaceInfos: Fsctl.NetworkInterfaceInfos,
+    FileAllocatedRangeBuffers: Fsctl.FileAllocatedRangeBuffers,
+    FileNotifyInformations: ChangeNotify.FileNotifyInformations,
+    QueryQuotaInfo: QueryInfo.QueryQuotaInfo,
+    RequestContexts: CreateContext.Requests,
+    ResponseContexts: CreateContext.Responses,
+    NegotiateContext: Negotiate.NegotiateContext,
+    SymbolicLinkErrorResponse: ErrorResponse.SymbolicLinkErrorResponse,
+    ShareRedirectErrorContextResponse: ErrorResponse.ShareRedirectErrorContextResponse,
+    ErrorContexts: ErrorResponse.errorContexts(3),
+    CompressionTransform,
+    TransformHeader,
+    HeaderDefinition
+  }
+
+  it.each(Object.keys(structures))("%s ends in a value or in Malformed", (name) => {
+    let seed = 0x9e3779b9
+    const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8
+    for (let round = 0; round < 500; round++) {
+      // Mostly small numbers, so that lengths and offsets are often right and counts are met.
+      const bytes = Uint8Array.from({ length: random() % 200 }, () => [0, 0, random() % 40, random()][random() % 4]!)
+      const result = Codec.decode(name, structures[name]!)(bytes)
+      if (Result.isFailure(result)) assert.strictEqual(result.failure._tag, "Malformed")
+    }
   })
 })
