@@ -6,6 +6,16 @@ import { Fsctl } from "../../../src/Smb2/Message/Fsctl.ts"
 const tshark: { readonly masks: Record<string, number>; readonly fsctl: Record<string, ReadonlyArray<number>> } = JSON
   .parse(fs.readFileSync(new URL("../fixtures/tshark-constants.json", import.meta.url), "utf8"))
 
+const differing: ReadonlyArray<string> = [
+  "FSCTL_SET_OBJECT_ID",
+  "FSCTL_DELETE_OBJECT_ID",
+  "FSCTL_SET_OBJECT_ID_EXTENDED",
+  "FSCTL_DELETE_REPARSE_POINT",
+  "FSCTL_SET_ENCRYPTION",
+  "FSCTL_READ_FILE_USN_DATA",
+  "FSCTL_WRITE_USN_CLOSE_RECORD"
+]
+
 describe("constants", () => {
   // Our flag, and TShark's field for it where lower-casing what follows the prefix does not give it.
   const tables: ReadonlyArray<readonly [Record<string, number>, string, string, Record<string, string>]> = [
@@ -54,15 +64,6 @@ describe("constants", () => {
   })
 
   it("of control codes are TShark's, but for the access and method that MS-FSCC 2.3 gives them", () => {
-    const differing: ReadonlyArray<string> = [
-      "FSCTL_SET_OBJECT_ID",
-      "FSCTL_DELETE_OBJECT_ID",
-      "FSCTL_SET_OBJECT_ID_EXTENDED",
-      "FSCTL_DELETE_REPARSE_POINT",
-      "FSCTL_SET_ENCRYPTION",
-      "FSCTL_READ_FILE_USN_DATA",
-      "FSCTL_WRITE_USN_CLOSE_RECORD"
-    ]
     const withoutAccessAndMethod = (code: number) => code & ~0xc003
     for (const [name, code] of Object.entries(Fsctl)) {
       const known = tshark.fsctl[name]
