@@ -6,7 +6,7 @@ import { Fsctl } from "../../../src/Smb2/Message/Fsctl.ts"
 const tshark: { readonly masks: Record<string, number>; readonly fsctl: Record<string, ReadonlyArray<number>> } = JSON
   .parse(fs.readFileSync(new URL("../fixtures/tshark-constants.json", import.meta.url), "utf8"))
 
-const differing: ReadonlyArray<string> = [
+const differing: ReadonlySet<string> = new Set([
   "FSCTL_SET_OBJECT_ID",
   "FSCTL_DELETE_OBJECT_ID",
   "FSCTL_SET_OBJECT_ID_EXTENDED",
@@ -14,7 +14,7 @@ const differing: ReadonlyArray<string> = [
   "FSCTL_SET_ENCRYPTION",
   "FSCTL_READ_FILE_USN_DATA",
   "FSCTL_WRITE_USN_CLOSE_RECORD"
-]
+])
 
 describe("constants", () => {
   // Our flag, and TShark's field for it where lower-casing what follows the prefix does not give it.
@@ -68,7 +68,7 @@ describe("constants", () => {
     for (const [name, code] of Object.entries(Fsctl)) {
       const known = tshark.fsctl[name]
       if (known === undefined) continue
-      if (!differing.includes(name)) assert(known.includes(code), name)
+      if (!differing.has(name)) assert(known.includes(code), name)
       assert(known.map(withoutAccessAndMethod).includes(withoutAccessAndMethod(code)), name)
     }
   })
