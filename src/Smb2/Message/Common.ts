@@ -29,8 +29,7 @@ export const choose = <A>(
   minimumSize: number,
   peek: (reader: Reader) => Codec.Codec<A>,
   of: (value: A) => Codec.Codec<A>
-): Codec.Codec<A> =>
-  Codec.make(minimumSize, (r) => peek(r).read(r), (w, value) => of(value).write(w, value))
+): Codec.Codec<A> => Codec.make(minimumSize, (r) => peek(r).read(r), (w, value) => of(value).write(w, value))
 
 /** The `u16` that stands `ahead` bytes after the reader's place, without moving. */
 export const peekU16 = (reader: Reader, ahead: number): number => {

@@ -15,7 +15,7 @@ export interface Unknown {
   readonly data: Uint8Array
 }
 
-/** SMB2_CREATE_CONTEXT without its Next. */
+/** SMB2_CREATE_CONTEXT without its Next. Without data its name is padded, as Windows and Samba do. */
 const RawContext = Codec.struct({
   nameOffset: Codec.offsetOf("name", Codec.u16),
   nameLength: Codec.lengthOf("name", Codec.u16),
@@ -24,7 +24,7 @@ const RawContext = Codec.struct({
   dataLength: Codec.lengthOf("data"),
   name: Codec.buffer(Codec.bytes),
   data: Codec.buffer(Codec.bytes, { align: 8 })
-}, { origin: -4 })
+}, { origin: -4, atLeast: 20 })
 
 interface Entry {
   /** The name's bytes as Latin-1 text. */

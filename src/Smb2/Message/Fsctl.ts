@@ -182,7 +182,8 @@ export const SrvSnapshotArray: Codec.Codec<SrvSnapshotArray> = Codec.make<SrvSna
     w.u32(value.numberOfSnapShotsReturned)
     w.u32(value.snapShotArraySize)
     for (const snapShot of value.snapShots) Codec.utf16z.write(w, snapShot)
-    w.u16(0)
+    if (value.snapShots.length === 0) w.u32(0)
+    else w.u16(0)
   }
 )
 

@@ -109,7 +109,8 @@ export const isError = (command: number, status: number, structureSize: number):
 }
 
 const nameOr = (command: number, reader: Reader): CommandName =>
-  names.get(command) ?? reader.fail(`a command up to ${Command.OPLOCK_BREAK}, not ${command}`, reader.start + fromHeader)
+  names.get(command) ??
+    reader.fail(`a command up to ${Command.OPLOCK_BREAK}, not ${command}`, reader.start + fromHeader)
 
 /**
  * Decodes a request's body. `bodyOffset` is where it begins in `packet`, 64 bytes after its header; `end`, where the

@@ -53,7 +53,10 @@ export const NegotiateContext = typedContext({
   },
   SigningCapabilities: {
     type: 0x0008,
-    data: Codec.struct({ signingAlgorithmCount: Codec.countOf("signingAlgorithms"), signingAlgorithms: Codec.list(Codec.u16) })
+    data: Codec.struct({
+      signingAlgorithmCount: Codec.countOf("signingAlgorithms"),
+      signingAlgorithms: Codec.list(Codec.u16)
+    })
   }
 })
 export type NegotiateContext = Codec.Type<typeof NegotiateContext>

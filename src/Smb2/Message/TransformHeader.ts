@@ -112,7 +112,7 @@ const Unchained = Codec.struct({
   flags: Codec.constant(Codec.u16, CompressionFlags.SMB2_COMPRESSION_FLAG_NONE),
   offset: Codec.lengthOf("uncompressed"),
   uncompressed: Codec.buffer(Codec.bytes),
-  compressed: Codec.bytes
+  compressed: Codec.buffer(Codec.bytes)
 })
 
 const Chained = Codec.struct({

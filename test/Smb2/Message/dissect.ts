@@ -59,7 +59,7 @@ const tags: Record<CreateContext.Request["_tag"] | CreateContext.Response["_tag"
   RequestLeaseV2: "RqLs",
   DurableHandleRequestV2: "DH2Q",
   DurableHandleReconnectV2: "DH2C",
-  AppInstanceId: "744D142E-46FA-0890-4AF7-A7EF6AA6BC45",
+  AppInstanceId: "6aa6bc45-a7ef-4af7-9008-fa462e144d74",
   AppInstanceVersion: "",
   SvhdxOpenDeviceContext: "",
   DurableHandleResponse: "DHnQ",
