@@ -442,6 +442,20 @@ export const struct = <const F extends Record<string, Field>>(
   return { minimumSize, read, write }
 }
 
+/** A value that stands `offset` bytes after the reader's place: a message's body behind its header. Writes zeros before it. */
+export const at = <A>(offset: number, codec: Codec<A>): Codec<A> =>
+  make(
+    offset + codec.minimumSize,
+    (r) => {
+      r.claim(offset)
+      return codec.read(r)
+    },
+    (w, value) => {
+      w.zeros(offset)
+      codec.write(w, value)
+    }
+  )
+
 /** A buffer that may be empty: `undefined` then. */
 export const orEmpty = <A>(codec: Codec<A>): Codec<A | undefined> =>
   make(

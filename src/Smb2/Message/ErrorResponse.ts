@@ -1,14 +1,15 @@
 /**
- * The ERROR response (MS-SMB2 2.2.2), which takes a command's response's place, and what its data says.
+ * The ERROR response (MS-SMB2 2.2.2), which takes the place of a command's response, and what its data says.
  *
- * What the data is depends on the header's status, and from SMB 3.1.1 on each piece stands in an error context. The
- * body here has it raw; `data` and `contexts` decode it.
+ * What the data is depends on the header's status, and in SMB 3.1.1 each piece may stand in an error context. The body
+ * has it raw; `errorContexts`, `SymbolicLinkErrorResponse`, `ShareRedirectErrorContextResponse` and
+ * `requiredBufferLength` decode it.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { fromHeader } from "./Common.ts"
 
 /**
- * The body. ByteCount says how long `errorData` is, and a single byte stands there where it is empty.
+ * The body. A single byte stands in the place of empty `errorData`.
  *
  * @category models
  */
@@ -21,3 +22,102 @@ export const ErrorResponse = Codec.struct({
   errorData: Codec.buffer(Codec.bytes)
 }, { origin: fromHeader, atLeast: 9 })
 export type ErrorResponse = Codec.Type<typeof ErrorResponse>
+
+/** ErrorId of an error context (2.2.2.1). */
+export const ErrorId = {
+  SMB2_ERROR_ID_DEFAULT: 0x0000_0000,
+  SMB2_ERROR_ID_SHARE_REDIRECT: 0x7264_5253
+} as const
+
+/**
+ * SMB2 ERROR Context (2.2.2.1).
+ *
+ * @category models
+ */
+export const ErrorContext = Codec.struct({
+  errorDataLength: Codec.lengthOf("errorContextData"),
+  errorId: Codec.u32,
+  errorContextData: Codec.buffer(Codec.bytes)
+})
+export type ErrorContext = Codec.Type<typeof ErrorContext>
+
+/** `errorData` where `errorContextCount` says that it holds as many contexts, each aligned to 8 bytes. */
+export const errorContexts = (count: number): Codec.Codec<ReadonlyArray<ErrorContext>> =>
+  Codec.make<ReadonlyArray<ErrorContext>>(
+    0,
+    (r) => Codec.readMany(r, ErrorContext, count, 8),
+    (w, values) => Codec.writeMany(w, ErrorContext, values, 8)
+  )
+
+/** The data for STATUS_BUFFER_TOO_SMALL (2.2.2.2): how many bytes the buffer needs. */
+export const requiredBufferLength: Codec.Codec<number> = Codec.u32
+
+const SymbolicLinkNames = Codec.struct({
+  substituteNameOffset: Codec.offsetOf("substituteName", Codec.u16),
+  substituteNameLength: Codec.lengthOf("substituteName", Codec.u16),
+  printNameOffset: Codec.offsetOf("printName", Codec.u16),
+  printNameLength: Codec.lengthOf("printName", Codec.u16),
+  /** SYMLINK_FLAG_RELATIVE is 1. */
+  flags: Codec.u32,
+  substituteName: Codec.buffer(Codec.utf16),
+  printName: Codec.buffer(Codec.utf16)
+}, { origin: 12 })
+
+const SymbolicLink = Codec.struct({
+  symLinkErrorTag: Codec.constant(Codec.u32, 0x4c4d_5953),
+  reparseTag: Codec.constant(Codec.u32, 0xa000_000c),
+  reparseDataLength: Codec.lengthOf("names", Codec.u16),
+  /** Bytes at the end of the name in the CREATE that come after the link. */
+  unparsedPathLength: Codec.u16,
+  names: Codec.buffer(SymbolicLinkNames)
+})
+
+/**
+ * The data for STATUS_STOPPED_ON_SYMLINK (2.2.2.2.1). `unparsedPathLength` counts the bytes at the end of the name in
+ * the CREATE that come after the link; `flags` is 1 for a link relative to its own directory.
+ *
+ * @category models
+ */
+export interface SymbolicLinkErrorResponse {
+  readonly unparsedPathLength: number
+  readonly flags: number
+  readonly substituteName: string
+  readonly printName: string
+}
+
+export const SymbolicLinkErrorResponse: Codec.Codec<SymbolicLinkErrorResponse> = Codec.map(
+  Codec.struct({ symLinkLength: Codec.lengthOf("link"), link: Codec.buffer(SymbolicLink) }),
+  ({ link }): SymbolicLinkErrorResponse => ({ unparsedPathLength: link.unparsedPathLength, ...link.names }),
+  ({ unparsedPathLength, ...names }) => ({ link: { unparsedPathLength, names } })
+)
+
+/**
+ * MOVE_DST_IPADDR (2.2.2.2.2.1): `type` 1 has an IPv4 address in the first four bytes, 2 an IPv6 address.
+ *
+ * @category models
+ */
+export const MoveDstIpaddr = Codec.struct({
+  type: Codec.u32,
+  reserved: Codec.reserved(Codec.u32),
+  ipAddress: Codec.fixedBytes(16)
+})
+export type MoveDstIpaddr = Codec.Type<typeof MoveDstIpaddr>
+
+/**
+ * The data of a context with SMB2_ERROR_ID_SHARE_REDIRECT (2.2.2.2.2). The document's versions disagree on
+ * StructureSize, so any is accepted.
+ *
+ * @category models
+ */
+export const ShareRedirectErrorContextResponse = Codec.struct({
+  structureSize: Codec.reserved(Codec.u32, 48),
+  notificationType: Codec.constant(Codec.u32, 3),
+  resourceNameOffset: Codec.offsetOf("resourceName"),
+  resourceNameLength: Codec.lengthOf("resourceName"),
+  flags: Codec.reserved(Codec.u16),
+  targetType: Codec.reserved(Codec.u16),
+  ipAddrCount: Codec.countOf("ipAddrMoveList", Codec.u32),
+  ipAddrMoveList: Codec.list(MoveDstIpaddr),
+  resourceName: Codec.buffer(Codec.utf16)
+})
+export type ShareRedirectErrorContextResponse = Codec.Type<typeof ShareRedirectErrorContextResponse>

@@ -6,8 +6,8 @@ import { choose, fromHeader, peekU16, typedContext } from "./Common.ts"
 import { TreeConnectFlags } from "./Constants.ts"
 
 /**
- * SMB2_TREE_CONNECT_CONTEXT (2.2.9.2). The ticket of a remoted identity (2.2.9.2.1) keeps its parts in `ticketInfo`:
- * `references` are where they begin, in the document's order from User to DeviceClaims.
+ * SMB2_TREE_CONNECT_CONTEXT (2.2.9.2). The parts of a remoted identity (2.2.9.2.1) stay together in `ticketInfo`; the
+ * fields named like a part say where it begins, in bytes from the ticket's start.
  *
  * @category models
  */
@@ -60,9 +60,16 @@ const plain: Codec.Codec<Request> = Codec.map(
   (value) => value
 )
 
+/** TreeConnectContextOffset alone counts from the request's start, not from its header. */
+const fromRequest: Codec.Codec<number> = Codec.map(
+  Codec.u32,
+  (offset) => (offset === 0 ? 0 : offset - fromHeader),
+  (offset) => (offset === 0 ? 0 : offset + fromHeader)
+)
+
 const extended: Codec.Codec<Request> = Codec.struct({
   ...start,
-  treeConnectContextOffset: Codec.offsetOf("treeConnectContexts"),
+  treeConnectContextOffset: Codec.offsetOf("treeConnectContexts", fromRequest),
   treeConnectContextCount: Codec.countOf("treeConnectContexts"),
   reserved: Codec.reservedBytes(10),
   path: Codec.buffer(Codec.utf16, { placed: true }),

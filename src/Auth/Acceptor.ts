@@ -1,0 +1,249 @@
+/**
+ * The other side of a logon: what a server does with a client's tokens. NTLM inside SPNEGO, or by itself from clients
+ * that do without SPNEGO.
+ *
+ * Who exists, and whether nobody or a guest may come in, is asked of the caller.
+ */
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
+import * as Authenticator from "./Authenticator.ts"
+import * as Ntlm from "./Ntlm.ts"
+import * as NtlmMessage from "./NtlmMessage.ts"
+import * as Spnego from "./Spnego.ts"
+
+/**
+ * Who the client says it is, for `AcceptorOptions.lookup`.
+ *
+ * @category models
+ */
+export interface Caller {
+  readonly user: string
+  readonly domain: string
+  readonly workstation: string
+  readonly anonymous: boolean
+}
+
+/**
+ * What the caller of this module knows of a user: the NT hash, or that they come in as guest whatever they prove.
+ *
+ * @category models
+ */
+export type Account =
+  | { readonly _tag: "User"; readonly ntHash: Redacted.Redacted<Uint8Array> }
+  | { readonly _tag: "Guest" }
+
+/** @category models */
+export interface AcceptorOptions {
+  /** NetBIOS name of the server, up to 15 characters. */
+  readonly computerName: string
+  /** NetBIOS name of its domain, by default the server's own. */
+  readonly domainName?: string
+  readonly dnsComputerName?: string
+  readonly dnsDomainName?: string
+  /** The account of a caller, `undefined` if there is none. Anonymous callers are asked for as well: guest or none. */
+  readonly lookup: (caller: Caller) => Effect.Effect<Account | undefined, AuthenticationError>
+  /** Where random bytes come from, by default node:crypto. */
+  readonly random?: (length: number) => Uint8Array
+}
+
+/**
+ * The server's answer to a token.
+ *
+ * @category models
+ */
+export type AcceptorStep =
+  /** STATUS_MORE_PROCESSING_REQUIRED. */
+  | { readonly _tag: "Continue"; readonly token: Uint8Array }
+  /** Success. Guests and anonymous callers have no session key. */
+  | {
+    readonly _tag: "Accepted"
+    readonly token: Uint8Array
+    readonly caller: Caller
+    readonly guest: boolean
+    readonly sessionKey: Redacted.Redacted<Uint8Array> | undefined
+  }
+
+/**
+ * One logon. Not to be used again once it accepted or failed.
+ *
+ * @category models
+ */
+export interface AcceptorSession {
+  readonly step: (token: Uint8Array) => Effect.Effect<AcceptorStep, AuthenticationError>
+}
+
+/**
+ * The security buffer of a NEGOTIATE response: NTLM is what there is.
+ *
+ * @category tokens
+ */
+export const offer = (): Uint8Array =>
+  Spnego.encode({
+    _tag: "NegTokenInit",
+    mechTypes: [Spnego.Mechanism.ntlmssp],
+    hintName: "not_defined_in_RFC4178@please_ignore"
+  })
+
+const fail = (reason: AuthenticationReason, detail: string): AuthenticationError =>
+  new AuthenticationError({ reason, detail, mechanism: "NTLM" })
+
+/** `mechTypes` is `undefined` for a client without SPNEGO; `mustProve` where NTLM was not its first choice. */
+type State =
+  | { readonly _tag: "First" }
+  | { readonly _tag: "Negotiate"; readonly mechTypes: ReadonlyArray<string>; readonly mustProve: boolean }
+  | {
+    readonly _tag: "Authenticate"
+    readonly mechTypes: ReadonlyArray<string> | undefined
+    readonly mustProve: boolean
+    readonly challenged: Ntlm.Challenged
+  }
+  | { readonly _tag: "Over" }
+
+/**
+ * Begins to accept one logon.
+ *
+ * @category constructors
+ */
+export const make = (options: AcceptorOptions): AcceptorSession => {
+  const random = options.random ?? ((length) => Uint8Array.from(randomBytes(length)))
+  let state: State = { _tag: "First" }
+
+  const challenge = (
+    message: Uint8Array,
+    mechTypes: ReadonlyArray<string> | undefined,
+    mustProve: boolean,
+    time: bigint
+  ): Result.Result<AcceptorStep, AuthenticationError> =>
+    Result.map(
+      Ntlm.challenge({
+        computerName: options.computerName,
+        domainName: options.domainName ?? options.computerName,
+        dnsComputerName: options.dnsComputerName ?? options.computerName.toLowerCase(),
+        dnsDomainName: options.dnsDomainName ?? "",
+        serverChallenge: random(8),
+        time
+      }, Uint8Array.from(message)),
+      (challenged) => {
+        state = { _tag: "Authenticate", mechTypes, mustProve, challenged: challenged.state }
+        return {
+          _tag: "Continue",
+          token: mechTypes === undefined ? challenged.message : Spnego.encode({
+            _tag: "NegTokenResp",
+            negState: Spnego.NegState.acceptIncomplete,
+            supportedMech: Spnego.Mechanism.ntlmssp,
+            responseToken: challenged.message
+          })
+        }
+      }
+    )
+
+  const first = (input: Uint8Array, time: bigint): Result.Result<AcceptorStep, AuthenticationError> => {
+    if (NtlmMessage.isNtlm(input)) return challenge(input, undefined, false, time)
+    return Result.flatMap(decode(input), (token) => {
+      if (token._tag === "NegTokenResp") return Result.fail(fail("UnexpectedToken", "the client began in the middle"))
+      const place = token.mechTypes.indexOf(Spnego.Mechanism.ntlmssp)
+      if (place < 0) return Result.fail(fail("NoCommonMechanism", "the client does not offer NTLM"))
+      if (place === 0 && token.mechToken !== undefined) {
+        return challenge(token.mechToken, token.mechTypes, false, time)
+      }
+      // The token, if any, is one of a mechanism that is not here: the client starts over with NTLM, and proves by a MIC
+      // that nobody took the others from its list.
+      state = { _tag: "Negotiate", mechTypes: token.mechTypes, mustProve: place > 0 }
+      return Result.succeed<AcceptorStep>({
+        _tag: "Continue",
+        token: Spnego.encode({
+          _tag: "NegTokenResp",
+          negState: place > 0 ? Spnego.NegState.requestMic : Spnego.NegState.acceptIncomplete,
+          supportedMech: Spnego.Mechanism.ntlmssp
+        })
+      })
+    })
+  }
+
+  const verify = (
+    at: Extract<State, { readonly _tag: "Authenticate" }>,
+    claim: Ntlm.Claim,
+    mechListMic: Uint8Array | undefined,
+    account: Account | undefined
+  ): Result.Result<AcceptorStep, AuthenticationError> => {
+    const { anonymous, domain, user, workstation } = claim
+    const caller: Caller = { user, domain, workstation, anonymous }
+    const accepted = (
+      sessionKey: Redacted.Redacted<Uint8Array> | undefined,
+      mic: Uint8Array | undefined
+    ): AcceptorStep => ({
+      _tag: "Accepted",
+      token: at.mechTypes === undefined ? new Uint8Array(0) : Spnego.encode({
+        _tag: "NegTokenResp",
+        negState: Spnego.NegState.acceptCompleted,
+        mechListMic: mic
+      }),
+      caller,
+      guest: account?._tag === "Guest",
+      sessionKey
+    })
+    if (account?._tag === "Guest") return Result.succeed(accepted(undefined, undefined))
+    if (anonymous) return Result.fail(fail("Rejected", "anonymous logons are not let in; give a user and a password"))
+    return Result.flatMap(Ntlm.verify(at.challenged, claim, account?.ntHash), (context) => {
+      if (at.mechTypes === undefined) return Result.succeed(accepted(context.sessionKey, undefined))
+      const list = Spnego.mechTypeList(at.mechTypes)
+      if (mechListMic === undefined ? at.mustProve : !context.verify(list, mechListMic)) {
+        return Result.fail(fail("IntegrityFailure", "the list of mechanisms was changed on the way"))
+      }
+      return Result.succeed(
+        accepted(context.sessionKey, mechListMic === undefined ? undefined : context.sign(list))
+      )
+    })
+  }
+
+  const last = Effect.fnUntraced(function*(
+    at: Extract<State, { readonly _tag: "Authenticate" }>,
+    input: Uint8Array
+  ) {
+    const response = at.mechTypes === undefined
+      ? { responseToken: input, mechListMic: undefined }
+      : yield* Effect.fromResult(responseOf(input))
+    const claim = yield* Effect.fromResult(Ntlm.claim(Uint8Array.from(response.responseToken)))
+    const { anonymous, domain, user, workstation } = claim
+    const account = yield* options.lookup({ user, domain, workstation, anonymous })
+    return yield* Effect.fromResult(verify(at, claim, response.mechListMic, account))
+  })
+
+  return {
+    step: Effect.fnUntraced(function*(input) {
+      const at = state
+      state = { _tag: "Over" }
+      switch (at._tag) {
+        case "First":
+          return yield* Effect.fromResult(first(input, yield* Authenticator.now))
+        case "Negotiate": {
+          const { responseToken } = yield* Effect.fromResult(responseOf(input))
+          return yield* Effect.fromResult(
+            challenge(responseToken, at.mechTypes, at.mustProve, yield* Authenticator.now)
+          )
+        }
+        case "Authenticate":
+          return yield* last(at, input)
+        case "Over":
+          return yield* fail("UnexpectedToken", "the logon is over; the client must begin a new one")
+      }
+    })
+  }
+}
+
+const decode = (token: Uint8Array): Result.Result<Spnego.NegToken, AuthenticationError> =>
+  Result.mapError(Spnego.decode(token), (error) => fail("Malformed", error.message))
+
+const responseOf = (
+  input: Uint8Array
+): Result.Result<
+  { readonly responseToken: Uint8Array; readonly mechListMic: Uint8Array | undefined },
+  AuthenticationError
+> =>
+  Result.flatMap(decode(input), (token) =>
+    token._tag === "NegTokenResp" && token.responseToken !== undefined
+      ? Result.succeed({ responseToken: token.responseToken, mechListMic: token.mechListMic })
+      : Result.fail(fail("UnexpectedToken", "the client's token has no NTLM message in it")))

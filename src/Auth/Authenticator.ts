@@ -1,0 +1,260 @@
+/**
+ * Logging on, as a session setup sees it: tokens from the server go in, tokens for the server come out, and at the end
+ * there is a session key. Which mechanism does it is hidden behind the service, so that another one is another layer.
+ *
+ * `layerNtlm` is NTLM inside SPNEGO. Sockets, retries and what a guest may do belong to the caller.
+ */
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
+import type { Credential } from "./Credentials.ts"
+import * as Ntlm from "./Ntlm.ts"
+import * as NtlmCrypto from "./NtlmCrypto.ts"
+import * as Spnego from "./Spnego.ts"
+
+/**
+ * One logon on one session. Not to be used twice, nor by two fibers.
+ *
+ * @category models
+ */
+export interface AuthenticatorSession {
+  /** Whether the user means to be nobody, or a guest: then a session without a key is no surprise. */
+  readonly unauthenticated: boolean
+  /**
+   * Takes the server's token and gives the next one for it. The first call takes the security buffer of the NEGOTIATE
+   * response, which may be empty; each further one that of a SESSION_SETUP response with
+   * STATUS_MORE_PROCESSING_REQUIRED. `done` says that the server needs no more than this token.
+   */
+  readonly step: (
+    input: Uint8Array
+  ) => Effect.Effect<{ readonly token: Uint8Array; readonly done: boolean }, AuthenticationError>
+  /**
+   * Takes the security buffer of the SESSION_SETUP response that succeeded, and checks the server's proof where there is
+   * one. A session that the server flags as guest or anonymous has nothing to prove.
+   */
+  readonly accept: (input: Uint8Array) => Effect.Effect<void, AuthenticationError>
+  /**
+   * The key of the session, 16 bytes with NTLM, once `done`; `undefined` for an anonymous logon. A server that let a
+   * user in as guest does not have it: the caller must not sign or encrypt such a session.
+   */
+  readonly sessionKey: () => Redacted.Redacted<Uint8Array> | undefined
+}
+
+/**
+ * Where to log on.
+ *
+ * @category models
+ */
+export interface Target {
+  /** The server's name as it was asked for: with the service it makes the principal name `cifs/server`. */
+  readonly server: string
+}
+
+/**
+ * Makes logons.
+ *
+ * @category services
+ */
+export class Authenticator extends Context.Service<Authenticator, {
+  /** Begins a logon. Fails with `InvalidCredential` where the credential cannot be used with the mechanism. */
+  readonly make: (
+    credential: Credential,
+    target: Target
+  ) => Effect.Effect<AuthenticatorSession, AuthenticationError>
+}>()("effect-smb/Auth/Authenticator") {}
+
+/**
+ * Settings of `makeNtlm`.
+ *
+ * @category models
+ */
+export interface NtlmOptions {
+  /** The name of this machine that servers see, by default the host's name. */
+  readonly workstation?: string
+  /** Where random bytes come from, by default node:crypto. */
+  readonly random?: (length: number) => Uint8Array
+}
+
+/** 1970 in 100 ns ticks since 1601. */
+const unixEpoch = 116_444_736_000_000_000n
+
+/** Now, in 100 ns ticks since 1601. */
+export const now: Effect.Effect<bigint> = Effect.map(
+  Clock.currentTimeMillis,
+  (millis) => BigInt(Math.trunc(millis)) * 10_000n + unixEpoch
+)
+
+const fail = (target: Target, reason: AuthenticationReason, detail: string): AuthenticationError =>
+  new AuthenticationError({ reason, detail, mechanism: "NTLM", server: target.server })
+
+const named = (target: Target) => (error: AuthenticationError): AuthenticationError =>
+  fail(target, error.reason, error.detail)
+
+const identityOf = (
+  credential: Credential,
+  target: Target
+): Result.Result<Ntlm.NtlmIdentity, AuthenticationError> => {
+  if (credential._tag === "Anonymous") return Result.succeed({ _tag: "Anonymous" })
+  const { domain, user } = credential
+  if (user === "") {
+    return Result.fail(fail(target, "InvalidCredential", "the user name is empty; use Credentials.anonymous for nobody"))
+  }
+  const ntHash = credential._tag === "NtHash"
+    ? credential.ntHash
+    : Redacted.make<Uint8Array>(NtlmCrypto.ntHash(Redacted.value(credential.password)), { label: "NT hash" })
+  return Redacted.value(ntHash).length === 16
+    ? Result.succeed({ _tag: "User", user, domain, ntHash })
+    : Result.fail(fail(target, "InvalidCredential", "an NT hash has 16 bytes"))
+}
+
+const decode = (target: Target, token: Uint8Array): Result.Result<Spnego.NegToken, AuthenticationError> =>
+  Result.mapError(Spnego.decode(token), (error) => fail(target, "Malformed", error.message))
+
+const mechTypes = [Spnego.Mechanism.ntlmssp]
+const mechTypeList = Spnego.mechTypeList(mechTypes)
+
+/**
+ * What a session waits for. `Negotiate`: the server's offer. `Challenge`: the server's challenge to the message that was
+ * sent. `Final`: the server's verdict.
+ */
+type State =
+  | { readonly _tag: "Negotiate" }
+  | { readonly _tag: "Challenge"; readonly negotiate: Uint8Array }
+  | { readonly _tag: "Final"; readonly context: Ntlm.NtlmContext }
+
+const responseOf = (
+  target: Target,
+  input: Uint8Array
+): Result.Result<Spnego.NegTokenResp, AuthenticationError> =>
+  Result.flatMap(decode(target, input), (token) => {
+    if (token._tag === "NegTokenInit") {
+      return Result.fail(fail(target, "UnexpectedToken", "the server began anew in the middle of a logon"))
+    }
+    if (token.negState === Spnego.NegState.reject) {
+      return Result.fail(fail(target, "Rejected", "the server turned the logon down"))
+    }
+    return token.supportedMech === undefined || token.supportedMech === Spnego.Mechanism.ntlmssp
+      ? Result.succeed(token)
+      : Result.fail(fail(target, "NoCommonMechanism", `the server chose ${token.supportedMech}, which was not offered`))
+  })
+
+/**
+ * The authenticator that speaks NTLM (version 2) inside SPNEGO.
+ *
+ * @category constructors
+ */
+export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] => {
+  const random = options.random ?? ((length) => Uint8Array.from(randomBytes(length)))
+  const workstation = (options.workstation ?? hostname().split(".")[0]!.toUpperCase()).slice(0, 15)
+
+  const session = (identity: Ntlm.NtlmIdentity, target: Target): AuthenticatorSession => {
+    let state: State = { _tag: "Negotiate" }
+
+    const offer = (input: Uint8Array) => {
+      if (input.length > 0) {
+        const decoded = decode(target, input)
+        if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
+        const token = decoded.success
+        if (token._tag === "NegTokenResp") {
+          return Result.fail(fail(target, "UnexpectedToken", "the server answered before it was asked"))
+        }
+        if (token.mechTypes.length > 0 && !token.mechTypes.includes(Spnego.Mechanism.ntlmssp)) {
+          return Result.fail(fail(
+            target,
+            "NoCommonMechanism",
+            "the server does not offer NTLM; use Kerberos, or allow NTLM on the server"
+          ))
+        }
+      }
+      const negotiate = Ntlm.negotiate()
+      state = { _tag: "Challenge", negotiate }
+      return Result.succeed({
+        token: Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: negotiate }),
+        done: false
+      })
+    }
+
+    const answer = (negotiate: Uint8Array, input: Uint8Array, time: bigint) =>
+      Result.flatMap(responseOf(target, input), ({ responseToken }) => {
+        if (responseToken === undefined) {
+          return Result.fail(fail(target, "UnexpectedToken", "the server sent no NTLM challenge"))
+        }
+        // The buffer that the token came in is its owner's again after this call.
+        const challenge = Uint8Array.from(responseToken)
+        const authenticated = Ntlm.authenticate(
+          {
+            identity,
+            targetName: `cifs/${target.server}`,
+            workstation,
+            clientChallenge: random(8),
+            randomSessionKey: random(16),
+            time
+          },
+          negotiate,
+          challenge
+        )
+        if (Result.isFailure(authenticated)) return Result.fail(named(target)(authenticated.failure))
+        const { context, message } = authenticated.success
+        state = { _tag: "Final", context }
+        return Result.succeed({
+          token: Spnego.encode({
+            _tag: "NegTokenResp",
+            negState: Spnego.NegState.acceptIncomplete,
+            responseToken: message,
+            mechListMic: context.sign(mechTypeList)
+          }),
+          done: true
+        })
+      })
+
+    return {
+      unauthenticated: identity._tag === "Anonymous" || identity.user.toLowerCase() === "guest",
+      step: Effect.fnUntraced(function*(input) {
+        switch (state._tag) {
+          case "Negotiate":
+            return yield* Effect.fromResult(offer(input))
+          case "Challenge":
+            return yield* Effect.fromResult(answer(state.negotiate, input, yield* now))
+          case "Final":
+            return yield* fail(target, "UnexpectedToken", "the server wants to go on after the last message")
+        }
+      }),
+      accept: (input) =>
+        Effect.suspend(() => {
+          if (state._tag !== "Final") {
+            return Effect.fail(fail(target, "UnexpectedToken", "the server let in someone who did not log on yet"))
+          }
+          if (input.length === 0) return Effect.void
+          const { context } = state
+          return Effect.fromResult(Result.flatMap(responseOf(target, input), ({ mechListMic }) =>
+            mechListMic === undefined || context.sessionKey === undefined ||
+              context.verify(mechTypeList, mechListMic)
+              ? Result.succeed(undefined)
+              : Result.fail(fail(
+                target,
+                "IntegrityFailure",
+                "the server could not prove that it knows the session key; someone may be in between"
+              ))))
+        }),
+      sessionKey: () => state._tag === "Final" ? state.context.sessionKey : undefined
+    }
+  }
+
+  return {
+    make: (credential, target) =>
+      Effect.map(Effect.fromResult(identityOf(credential, target)), (identity) => session(identity, target))
+  }
+}
+
+/**
+ * NTLM inside SPNEGO, with the host's name and node:crypto's random bytes.
+ *
+ * @category layers
+ */
+export const layerNtlm: Layer.Layer<Authenticator> = Layer.sync(Authenticator, () => Authenticator.of(makeNtlm()))

@@ -1,0 +1,161 @@
+/**
+ * Who to log on as: a credential, and the service that gives one per server.
+ *
+ * What proves a credential is `Redacted`; a credential is safe to print.
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { AuthenticationError } from "./AuthenticationError.ts"
+
+/**
+ * A user with a password.
+ *
+ * @category models
+ */
+export interface PasswordCredential {
+  readonly _tag: "Password"
+  readonly user: string
+  /** NetBIOS or DNS name of the domain; empty for a local account. */
+  readonly domain: string
+  readonly password: Redacted.Redacted<string>
+}
+
+/**
+ * A user with the NT hash of the password: 16 bytes.
+ *
+ * @category models
+ */
+export interface NtHashCredential {
+  readonly _tag: "NtHash"
+  readonly user: string
+  readonly domain: string
+  readonly ntHash: Redacted.Redacted<Uint8Array>
+}
+
+/**
+ * Nobody. There is no session key: the session is neither signed nor encrypted.
+ *
+ * @category models
+ */
+export interface AnonymousCredential {
+  readonly _tag: "Anonymous"
+}
+
+/** @category models */
+export type Credential = PasswordCredential | NtHashCredential | AnonymousCredential
+
+/**
+ * Splits `DOMAIN\name` (also with `/`) and `name@domain`; anything else is a name without a domain.
+ *
+ * @category constructors
+ */
+export const parseName = (name: string): { readonly user: string; readonly domain: string } => {
+  const slash = /^([^\\/]*)[\\/](.*)$/su.exec(name)
+  if (slash !== null) return { domain: slash[1]!, user: slash[2]! }
+  const at = name.lastIndexOf("@")
+  return at > 0 && at < name.length - 1
+    ? { user: name.slice(0, at), domain: name.slice(at + 1) }
+    : { user: name, domain: "" }
+}
+
+/**
+ * A credential from a name, as `parseName` takes it, and a password. `options.domain` is for names that have none.
+ *
+ * @category constructors
+ */
+export const password = (
+  name: string,
+  password: Redacted.Redacted<string>,
+  options?: { readonly domain?: string }
+): PasswordCredential => {
+  const { domain, user } = parseName(name)
+  return { _tag: "Password", user, domain: domain === "" ? options?.domain ?? "" : domain, password }
+}
+
+/**
+ * A credential from a name and the 16 bytes of an NT hash.
+ *
+ * @category constructors
+ */
+export const ntHash = (
+  name: string,
+  ntHash: Redacted.Redacted<Uint8Array>,
+  options?: { readonly domain?: string }
+): NtHashCredential => {
+  const { domain, user } = parseName(name)
+  return { _tag: "NtHash", user, domain: domain === "" ? options?.domain ?? "" : domain, ntHash }
+}
+
+/** Nobody. @category constructors */
+export const anonymous: Credential = { _tag: "Anonymous" }
+
+/** The account Guest with an empty password, as servers with guest access have it. @category constructors */
+export const guest: Credential = { _tag: "Password", user: "Guest", domain: "", password: Redacted.make("") }
+
+/**
+ * What a credential is wanted for. DFS leads from one server to the next: each is asked for by itself.
+ *
+ * @category models
+ */
+export interface CredentialRequest {
+  /** The server's name as the user or a referral gave it. */
+  readonly server: string
+  readonly domain?: string
+}
+
+/**
+ * Gives the credential for a server.
+ *
+ * @category services
+ */
+export class CredentialProvider extends Context.Service<CredentialProvider, {
+  /** Fails with `AuthenticationError`, reason `NoCredential`, where there is none for the server. */
+  readonly get: (request: CredentialRequest) => Effect.Effect<Credential, AuthenticationError>
+}>()("effect-smb/Auth/CredentialProvider") {}
+
+/**
+ * One credential for every server.
+ *
+ * @category layers
+ */
+export const layer = (credential: Credential): Layer.Layer<CredentialProvider> =>
+  Layer.succeed(CredentialProvider, CredentialProvider.of({ get: () => Effect.succeed(credential) }))
+
+/**
+ * A credential of its own for each server: `get` decides.
+ *
+ * @category layers
+ */
+export const layerFrom = (
+  get: (request: CredentialRequest) => Effect.Effect<Credential, AuthenticationError>
+): Layer.Layer<CredentialProvider> => Layer.succeed(CredentialProvider, CredentialProvider.of({ get }))
+
+/** Nobody, everywhere. @category layers */
+export const layerAnonymous: Layer.Layer<CredentialProvider> = layer(anonymous)
+
+/**
+ * Reads a credential from SMB_USER, SMB_DOMAIN and SMB_PASSWORD. The domain may also be part of the user's name.
+ *
+ * @category config
+ */
+export const config: Config.Config<Credential> = Config.map(
+  Config.all({
+    user: Config.String("SMB_USER"),
+    domain: Config.withDefault(Config.String("SMB_DOMAIN"), ""),
+    password: Config.Redacted("SMB_PASSWORD")
+  }),
+  (found) => password(found.user, found.password, { domain: found.domain })
+)
+
+/**
+ * One credential for every server, from the configuration: `config` if nothing else is given. Fails with `ConfigError`
+ * when the layer is built.
+ *
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config<Credential> = config
+): Layer.Layer<CredentialProvider, Config.ConfigError> => Layer.unwrap(Effect.map(options, layer))

@@ -1,0 +1,141 @@
+/**
+ * The computations of NTLMv2 (MS-NLMP 3.3.2 and 3.4): from a password to the response, the keys and the MIC.
+ *
+ * Pure: challenges, keys and times come from the caller. Keys go in and out as plain bytes; those who keep them wrap
+ * them. NTLMv1 and LM are not here on purpose.
+ */
+import { createHash, createHmac, timingSafeEqual } from "node:crypto"
+import * as Codec from "../Codec/Codec.ts"
+import * as Md4 from "../Codec/Md4.ts"
+import * as Rc4 from "../Codec/Rc4.ts"
+import * as NtlmMessage from "./NtlmMessage.ts"
+
+const utf16 = Codec.encode(Codec.utf16)
+
+const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const mac = createHmac("md5", key)
+  for (const part of parts) mac.update(part)
+  return mac.digest()
+}
+
+/**
+ * A name in capitals as Windows has it: code unit by code unit, so that "ß" stays, and only where the capital has the
+ * unit as its small letter, so that "ı" and "µ" stay.
+ */
+export const upperCase = (name: string): string => {
+  let out = ""
+  for (let i = 0; i < name.length; i++) {
+    const unit = name[i]!
+    const upper = unit.toUpperCase()
+    out += upper.length === 1 && upper.toLowerCase() === unit ? upper : unit
+  }
+  return out
+}
+
+/** The NT hash of a password: NTOWFv1 (MS-NLMP 3.3.1), 16 bytes. As good as the password itself: keep it secret. */
+export const ntHash = (password: string): Uint8Array<ArrayBuffer> => Md4.digest(utf16(password))
+
+/** NTOWFv2 (MS-NLMP 3.3.2): the key of the response. The user's name is taken in capitals, the domain as it is. */
+export const ntowfV2 = (hash: Uint8Array, user: string, domain: string): Uint8Array =>
+  hmacMd5(hash, utf16(upperCase(user) + domain))
+
+/** What ComputeResponse gives (MS-NLMP 3.3.2). */
+export interface Response {
+  readonly ntChallengeResponse: Uint8Array
+  readonly lmChallengeResponse: Uint8Array
+  readonly sessionBaseKey: Uint8Array
+}
+
+/** NTProofStr (MS-NLMP 3.3.2): 16 bytes. `temp` is an NTLMv2_CLIENT_CHALLENGE. */
+export const ntProofStr = (responseKey: Uint8Array, serverChallenge: Uint8Array, temp: Uint8Array): Uint8Array =>
+  hmacMd5(responseKey, serverChallenge, temp)
+
+/** SessionBaseKey (MS-NLMP 3.3.2), which with NTLMv2 is the KeyExchangeKey as well (KXKEY, 3.4.5.1). */
+export const sessionBaseKey = (responseKey: Uint8Array, proof: Uint8Array): Uint8Array => hmacMd5(responseKey, proof)
+
+/**
+ * ComputeResponse (MS-NLMP 3.3.2). The LMv2 response is zeros where the server gave a MsvAvTimestamp, as 3.1.5.1.2
+ * demands.
+ */
+export const computeResponse = (
+  responseKey: Uint8Array,
+  serverChallenge: Uint8Array,
+  client: NtlmMessage.ClientChallenge
+): Response => {
+  const temp = Codec.encode(NtlmMessage.clientChallenge)(client)
+  const proof = ntProofStr(responseKey, serverChallenge, temp)
+  const challenge = client.challengeFromClient
+  return {
+    ntChallengeResponse: Buffer.concat([proof, temp]),
+    lmChallengeResponse: NtlmMessage.avTimestamp(client.avPairs) === undefined
+      ? Buffer.concat([hmacMd5(responseKey, serverChallenge, challenge), challenge])
+      : new Uint8Array(24),
+    sessionBaseKey: sessionBaseKey(responseKey, proof)
+  }
+}
+
+/** The exported session key under the KeyExchangeKey, and back: RC4K (MS-NLMP 3.1.5.1.2, 3.2.5.1.2). */
+export const exchangeKey = (keyExchangeKey: Uint8Array, key: Uint8Array): Uint8Array => Rc4.make(keyExchangeKey)(key)
+
+/** The MIC (MS-NLMP 3.1.5.1.2): over the three messages as sent, with zeros where the MIC will be. */
+export const mic = (
+  exportedSessionKey: Uint8Array,
+  negotiate: Uint8Array,
+  challenge: Uint8Array,
+  authenticate: Uint8Array
+): Uint8Array => hmacMd5(exportedSessionKey, negotiate, challenge, authenticate)
+
+/** Whether two values are the same, in a time that does not tell where they differ. */
+export const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b)
+
+// -----------------------------------------------------------------------------
+// message signatures
+// -----------------------------------------------------------------------------
+
+/** Who sends: each direction has its own keys. */
+export type Sender = "client" | "server"
+
+const magic = (sender: Sender, what: "signing" | "sealing"): Uint8Array =>
+  Buffer.from(
+    sender === "client"
+      ? `session key to client-to-server ${what} key magic constant\0`
+      : `session key to server-to-client ${what} key magic constant\0`,
+    "latin1"
+  )
+
+const md5 = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const hash = createHash("md5")
+  for (const part of parts) hash.update(part)
+  return hash.digest()
+}
+
+/** SIGNKEY with extended session security (MS-NLMP 3.4.5.2). */
+export const signKey = (exportedSessionKey: Uint8Array, sender: Sender): Uint8Array =>
+  md5(exportedSessionKey, magic(sender, "signing"))
+
+/** SEALKEY with extended session security (MS-NLMP 3.4.5.3): the flags say how much of the session key counts. */
+export const sealKey = (flags: number, exportedSessionKey: Uint8Array, sender: Sender): Uint8Array =>
+  md5(
+    NtlmMessage.has(flags, "NTLMSSP_NEGOTIATE_128")
+      ? exportedSessionKey
+      : exportedSessionKey.subarray(0, NtlmMessage.has(flags, "NTLMSSP_NEGOTIATE_56") ? 7 : 5),
+    magic(sender, "sealing")
+  )
+
+/**
+ * The NTLMSSP_MESSAGE_SIGNATURE of a direction's first message (MS-NLMP 3.4.4.2, sequence number 0): 16 bytes. SPNEGO
+ * asks for no other, and SMB signs with keys of its own.
+ */
+export const firstSignature = (
+  flags: number,
+  exportedSessionKey: Uint8Array,
+  sender: Sender,
+  message: Uint8Array
+): Uint8Array => {
+  const sequence = new Uint8Array(4)
+  const checksum = hmacMd5(signKey(exportedSessionKey, sender), sequence, message).subarray(0, 8)
+  const sealed = NtlmMessage.has(flags, "NTLMSSP_NEGOTIATE_KEY_EXCH")
+    ? Rc4.make(sealKey(flags, exportedSessionKey, sender))(checksum)
+    : checksum
+  return Buffer.concat([Uint8Array.of(1, 0, 0, 0), sealed, sequence])
+}

@@ -1,0 +1,472 @@
+/**
+ * The three messages of NTLM (MS-NLMP 2.2.1) and what they carry (2.2.2), both ways.
+ *
+ * Their variable parts are named by length, capacity and offset, and stand wherever the sender likes: these are written
+ * by hand with the cursor, each read in a window of its own. What is read are views of the message that was given.
+ */
+import * as Codec from "../Codec/Codec.ts"
+import type { Reader, Writer } from "../Codec/Cursor.ts"
+
+/** NEGOTIATE flags (MS-NLMP 2.2.2.5). */
+export const NegotiateFlags = {
+  NTLMSSP_NEGOTIATE_UNICODE: 0x00000001,
+  NTLM_NEGOTIATE_OEM: 0x00000002,
+  NTLMSSP_REQUEST_TARGET: 0x00000004,
+  NTLMSSP_NEGOTIATE_SIGN: 0x00000010,
+  NTLMSSP_NEGOTIATE_SEAL: 0x00000020,
+  NTLMSSP_NEGOTIATE_DATAGRAM: 0x00000040,
+  NTLMSSP_NEGOTIATE_LM_KEY: 0x00000080,
+  NTLMSSP_NEGOTIATE_NTLM: 0x00000200,
+  NTLMSSP_NEGOTIATE_ANONYMOUS: 0x00000800,
+  NTLMSSP_NEGOTIATE_OEM_DOMAIN_SUPPLIED: 0x00001000,
+  NTLMSSP_NEGOTIATE_OEM_WORKSTATION_SUPPLIED: 0x00002000,
+  NTLMSSP_NEGOTIATE_ALWAYS_SIGN: 0x00008000,
+  NTLMSSP_TARGET_TYPE_DOMAIN: 0x00010000,
+  NTLMSSP_TARGET_TYPE_SERVER: 0x00020000,
+  NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY: 0x00080000,
+  NTLMSSP_NEGOTIATE_IDENTIFY: 0x00100000,
+  NTLMSSP_REQUEST_NON_NT_SESSION_KEY: 0x00400000,
+  NTLMSSP_NEGOTIATE_TARGET_INFO: 0x00800000,
+  NTLMSSP_NEGOTIATE_VERSION: 0x02000000,
+  NTLMSSP_NEGOTIATE_128: 0x20000000,
+  NTLMSSP_NEGOTIATE_KEY_EXCH: 0x40000000,
+  NTLMSSP_NEGOTIATE_56: 0x80000000
+} as const
+
+/** Whether a flag is set. */
+export const has = (flags: number, flag: keyof typeof NegotiateFlags): boolean => (flags & NegotiateFlags[flag]) !== 0
+
+/** The union of flags, as an unsigned number. */
+export const flagsOf = (...names: ReadonlyArray<keyof typeof NegotiateFlags>): number =>
+  names.reduce((flags, name) => (flags | NegotiateFlags[name]) >>> 0, 0)
+
+// -----------------------------------------------------------------------------
+// AV_PAIR
+// -----------------------------------------------------------------------------
+
+/** AvId values (MS-NLMP 2.2.2.1). */
+export const AvId = {
+  MsvAvEOL: 0x0000,
+  MsvAvNbComputerName: 0x0001,
+  MsvAvNbDomainName: 0x0002,
+  MsvAvDnsComputerName: 0x0003,
+  MsvAvDnsDomainName: 0x0004,
+  MsvAvDnsTreeName: 0x0005,
+  MsvAvFlags: 0x0006,
+  MsvAvTimestamp: 0x0007,
+  MsvAvSingleHost: 0x0008,
+  MsvAvTargetName: 0x0009,
+  MsvAvChannelBindings: 0x000a
+} as const
+
+/** Bits of MsvAvFlags (MS-NLMP 2.2.2.1). */
+export const AvFlags = {
+  accountAuthenticationConstrained: 0x00000001,
+  micProvided: 0x00000002,
+  untrustedTargetName: 0x00000004
+} as const
+
+/** One attribute of a target. The value stays as bytes, so that what is not known is passed on as it came. */
+export interface AvPair {
+  readonly avId: number
+  readonly value: Uint8Array
+}
+
+/**
+ * AV_PAIRs up to and including MsvAvEOL, which is not part of the value (MS-NLMP 2.2.2.1).
+ *
+ * @category codecs
+ */
+export const avPairs: Codec.Codec<ReadonlyArray<AvPair>> = Codec.make<ReadonlyArray<AvPair>>(
+  0,
+  (r) => {
+    const pairs: Array<AvPair> = []
+    while (r.remaining > 0) {
+      const at = r.offset
+      const avId = r.u16()
+      const avLen = r.u16()
+      if (avId === AvId.MsvAvEOL) {
+        if (avLen !== 0) r.fail("an empty MsvAvEOL", at)
+        return pairs
+      }
+      pairs.push({ avId, value: r.take(avLen) })
+    }
+    return r.fail("MsvAvEOL after the last AV_PAIR")
+  },
+  (w, pairs) => {
+    for (const { avId, value } of pairs) {
+      w.u16(avId)
+      w.u16(value.length)
+      w.put(value)
+    }
+    w.u32(AvId.MsvAvEOL)
+  }
+)
+
+/** The value of the first pair with an id. */
+export const avValue = (pairs: ReadonlyArray<AvPair>, id: keyof typeof AvId): Uint8Array | undefined =>
+  pairs.find((pair) => pair.avId === AvId[id])?.value
+
+const number = (value: Uint8Array | undefined, length: 4 | 8): bigint | undefined => {
+  if (value === undefined || value.length !== length) return undefined
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
+  return length === 4 ? BigInt(view.getUint32(0, true)) : view.getBigUint64(0, true)
+}
+
+/** MsvAvTimestamp in 100 ns ticks since 1601, if it is there and has eight bytes. */
+export const avTimestamp = (pairs: ReadonlyArray<AvPair>): bigint | undefined =>
+  number(avValue(pairs, "MsvAvTimestamp"), 8)
+
+/** MsvAvFlags, 0 if it is not there. */
+export const avFlags = (pairs: ReadonlyArray<AvPair>): number => Number(number(avValue(pairs, "MsvAvFlags"), 4) ?? 0n)
+
+/** The text of a pair whose value is a name. */
+export const avText = (pairs: ReadonlyArray<AvPair>, id: keyof typeof AvId): string | undefined => {
+  const value = avValue(pairs, id)
+  return value === undefined ? undefined : unicode(value)
+}
+
+/** A pair from a name. */
+export const avName = (id: keyof typeof AvId, name: string): AvPair => ({
+  avId: AvId[id],
+  value: Codec.encode(Codec.utf16)(name)
+})
+
+/** MsvAvTimestamp from 100 ns ticks since 1601. */
+export const avTime = (ticks: bigint): AvPair => ({ avId: AvId.MsvAvTimestamp, value: Codec.encode(Codec.u64)(ticks) })
+
+// -----------------------------------------------------------------------------
+// shared by the messages
+// -----------------------------------------------------------------------------
+
+/** VERSION (MS-NLMP 2.2.2.10): for debugging only; peers look at its presence, and at the revision. */
+export interface Version {
+  readonly productMajorVersion: number
+  readonly productMinorVersion: number
+  readonly productBuild: number
+  readonly ntlmRevisionCurrent: number
+}
+
+/** What this package says of itself: NTLMSSP_REVISION_W2K3, in a Windows version that knows SMB 3.1.1. */
+export const version: Version = {
+  productMajorVersion: 10,
+  productMinorVersion: 0,
+  productBuild: 0,
+  ntlmRevisionCurrent: 0x0f
+}
+
+const versionCodec: Codec.Codec<Version> = Codec.struct({
+  productMajorVersion: Codec.u8,
+  productMinorVersion: Codec.u8,
+  productBuild: Codec.u16,
+  reserved: Codec.reservedBytes(3),
+  ntlmRevisionCurrent: Codec.u8
+})
+
+const signature = Uint8Array.of(0x4e, 0x54, 0x4c, 0x4d, 0x53, 0x53, 0x50, 0x00) // "NTLMSSP\0"
+
+/** Whether bytes begin as an NTLM message does. */
+export const isNtlm = (bytes: Uint8Array): boolean => signature.every((byte, i) => bytes[i] === byte)
+
+const unicode = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength & ~1).toString("utf16le")
+
+const text = (bytes: Uint8Array, flags: number): string =>
+  has(flags, "NTLMSSP_NEGOTIATE_UNICODE")
+    ? unicode(bytes)
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")
+
+const textBytes = (value: string, flags: number): Uint8Array =>
+  Buffer.from(value, has(flags, "NTLMSSP_NEGOTIATE_UNICODE") ? "utf16le" : "latin1")
+
+const readStart = (r: Reader, messageType: number): void => {
+  if (!isNtlm(r.take(8))) r.fail("the signature NTLMSSP", r.start)
+  const found = r.u32()
+  if (found !== messageType) r.fail(`MessageType ${messageType}, not ${found}`, r.start + 8)
+}
+
+interface Fields {
+  readonly length: number
+  readonly offset: number
+}
+
+const readFields = (r: Reader): Fields => {
+  const length = r.u16()
+  r.u16() // the capacity, which is only of use to who allocated it
+  return { length, offset: r.u32() }
+}
+
+const payload = (r: Reader, fields: Fields, name: string): Reader =>
+  fields.length === 0
+    ? r.window(r.start, 0)
+    : r.window(r.start + fields.offset, fields.length, `${name} inside its message`)
+
+const payloadBytes = (r: Reader, fields: Fields, name: string): Uint8Array => payload(r, fields, name).rest()
+
+/** Writes the fixed part by `fixed`, in which `place` announces buffers, then these in the order given. */
+const write = (
+  w: Writer,
+  messageType: number,
+  fixed: (place: (bytes: Uint8Array) => void) => void,
+  order: ReadonlyArray<Uint8Array>
+): void => {
+  const start = w.offset
+  const places: Array<{ readonly at: number; readonly bytes: Uint8Array }> = []
+  w.put(signature)
+  w.u32(messageType)
+  fixed((bytes) => {
+    places.push({ at: w.offset, bytes })
+    w.zeros(8)
+  })
+  for (const bytes of order) {
+    const offset = w.offset - start
+    w.put(bytes)
+    for (const place of places) {
+      if (place.bytes !== bytes) continue
+      w.patch(place.at, (at) => {
+        at.u16(bytes.length)
+        at.u16(bytes.length)
+        at.u32(offset)
+      })
+    }
+  }
+}
+
+// -----------------------------------------------------------------------------
+// NEGOTIATE_MESSAGE
+// -----------------------------------------------------------------------------
+
+/** NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1). */
+export interface Negotiate {
+  readonly negotiateFlags: number
+  /** In the OEM character set, read as Latin-1. */
+  readonly domainName: string
+  /** In the OEM character set, read as Latin-1. */
+  readonly workstation: string
+  readonly version: Version | undefined
+}
+
+/** @category codecs */
+export const negotiate: Codec.Codec<Negotiate> = Codec.make<Negotiate>(
+  16,
+  (r) => {
+    readStart(r, 1)
+    const negotiateFlags = r.u32()
+    // What comes after the flags is left out by some clients.
+    const none = { length: 0, offset: 0 }
+    const domain = r.remaining >= 8 ? readFields(r) : none
+    const station = r.remaining >= 8 ? readFields(r) : none
+    const withVersion = has(negotiateFlags, "NTLMSSP_NEGOTIATE_VERSION") && r.remaining >= 8
+    return {
+      negotiateFlags,
+      domainName: has(negotiateFlags, "NTLMSSP_NEGOTIATE_OEM_DOMAIN_SUPPLIED")
+        ? text(payloadBytes(r, domain, "DomainName"), 0)
+        : "",
+      workstation: has(negotiateFlags, "NTLMSSP_NEGOTIATE_OEM_WORKSTATION_SUPPLIED")
+        ? text(payloadBytes(r, station, "WorkstationName"), 0)
+        : "",
+      version: withVersion ? versionCodec.read(r) : undefined
+    }
+  },
+  (w, value) => {
+    const domain = textBytes(value.domainName, 0)
+    const station = textBytes(value.workstation, 0)
+    write(w, 1, (place) => {
+      w.u32(value.negotiateFlags)
+      place(domain)
+      place(station)
+      if (value.version !== undefined) versionCodec.write(w, value.version)
+    }, [domain, station])
+  }
+)
+
+// -----------------------------------------------------------------------------
+// CHALLENGE_MESSAGE
+// -----------------------------------------------------------------------------
+
+/** CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2). */
+export interface Challenge {
+  readonly targetName: string
+  readonly negotiateFlags: number
+  /** Eight bytes. */
+  readonly serverChallenge: Uint8Array
+  readonly targetInfo: ReadonlyArray<AvPair>
+  readonly version: Version | undefined
+}
+
+/** @category codecs */
+export const challenge: Codec.Codec<Challenge> = Codec.make<Challenge>(
+  32,
+  (r) => {
+    readStart(r, 2)
+    const targetName = readFields(r)
+    const negotiateFlags = r.u32()
+    const serverChallenge = r.take(8)
+    const withInfo = has(negotiateFlags, "NTLMSSP_NEGOTIATE_TARGET_INFO")
+    if (withInfo) r.take(8)
+    const targetInfo = withInfo ? readFields(r) : { length: 0, offset: 0 }
+    const withVersion = has(negotiateFlags, "NTLMSSP_NEGOTIATE_VERSION") && r.remaining >= 8
+    return {
+      targetName: text(payloadBytes(r, targetName, "TargetName"), negotiateFlags),
+      negotiateFlags,
+      serverChallenge,
+      targetInfo: targetInfo.length === 0 ? [] : avPairs.read(payload(r, targetInfo, "TargetInfo")),
+      version: withVersion ? versionCodec.read(r) : undefined
+    }
+  },
+  (w, value) => {
+    const targetName = textBytes(value.targetName, value.negotiateFlags)
+    const targetInfo = has(value.negotiateFlags, "NTLMSSP_NEGOTIATE_TARGET_INFO")
+      ? Codec.encode(avPairs)(value.targetInfo)
+      : new Uint8Array(0)
+    write(w, 2, (place) => {
+      place(targetName)
+      w.u32(value.negotiateFlags)
+      w.put(value.serverChallenge)
+      w.zeros(8)
+      place(targetInfo)
+      if (value.version !== undefined) versionCodec.write(w, value.version)
+    }, [targetName, targetInfo])
+  }
+)
+
+// -----------------------------------------------------------------------------
+// AUTHENTICATE_MESSAGE
+// -----------------------------------------------------------------------------
+
+/** AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3). */
+export interface Authenticate {
+  readonly lmChallengeResponse: Uint8Array
+  readonly ntChallengeResponse: Uint8Array
+  readonly domainName: string
+  readonly userName: string
+  readonly workstation: string
+  readonly encryptedRandomSessionKey: Uint8Array
+  readonly negotiateFlags: number
+  readonly version: Version | undefined
+  /** Sixteen bytes at `micOffset`, if the message has room for them before its payload. */
+  readonly mic: Uint8Array | undefined
+}
+
+/** Where the MIC stands in an AUTHENTICATE_MESSAGE, in bytes from its start. */
+export const micOffset = 72
+
+const payloadStart = 88
+
+/** @category codecs */
+export const authenticate: Codec.Codec<Authenticate> = Codec.make<Authenticate>(
+  52,
+  (r) => {
+    readStart(r, 3)
+    const lm = readFields(r)
+    const nt = readFields(r)
+    const domain = readFields(r)
+    const user = readFields(r)
+    const station = readFields(r)
+    const key = readFields(r)
+    const negotiateFlags = r.u32()
+    // Nothing says whether VERSION and MIC are there but the place where the payload begins.
+    const first = [lm, nt, domain, user, station, key].reduce(
+      (least, fields) => fields.length === 0 ? least : Math.min(least, fields.offset),
+      r.end - r.start
+    )
+    const withVersion = first >= micOffset && has(negotiateFlags, "NTLMSSP_NEGOTIATE_VERSION")
+    const version = withVersion ? versionCodec.read(r) : undefined
+    const mic = first >= payloadStart ? r.window(r.start + micOffset, 16).rest() : undefined
+    return {
+      lmChallengeResponse: payloadBytes(r, lm, "LmChallengeResponse"),
+      ntChallengeResponse: payloadBytes(r, nt, "NtChallengeResponse"),
+      domainName: text(payloadBytes(r, domain, "DomainName"), negotiateFlags),
+      userName: text(payloadBytes(r, user, "UserName"), negotiateFlags),
+      workstation: text(payloadBytes(r, station, "Workstation"), negotiateFlags),
+      encryptedRandomSessionKey: payloadBytes(r, key, "EncryptedRandomSessionKey"),
+      negotiateFlags,
+      version,
+      mic
+    }
+  },
+  (w, value) => {
+    const domain = textBytes(value.domainName, value.negotiateFlags)
+    const user = textBytes(value.userName, value.negotiateFlags)
+    const station = textBytes(value.workstation, value.negotiateFlags)
+    const { encryptedRandomSessionKey: key, lmChallengeResponse: lm, ntChallengeResponse: nt } = value
+    write(w, 3, (place) => {
+      place(lm)
+      place(nt)
+      place(domain)
+      place(user)
+      place(station)
+      place(key)
+      w.u32(value.negotiateFlags)
+      if (value.version === undefined) w.zeros(8)
+      else versionCodec.write(w, value.version)
+      if (value.mic === undefined) w.zeros(16)
+      else w.put(value.mic)
+    }, [domain, user, station, lm, nt, key])
+  }
+)
+
+// -----------------------------------------------------------------------------
+// NTLMv2_RESPONSE
+// -----------------------------------------------------------------------------
+
+/** NTLMv2_CLIENT_CHALLENGE (MS-NLMP 2.2.2.7): what the client's proof covers beside the server's challenge. */
+export interface ClientChallenge {
+  /** 100 ns ticks since 1601. */
+  readonly timeStamp: bigint
+  /** Eight bytes. */
+  readonly challengeFromClient: Uint8Array
+  readonly avPairs: ReadonlyArray<AvPair>
+}
+
+/**
+ * NTLMv2_CLIENT_CHALLENGE with the four zeros that MS-NLMP 3.3.2 puts after it. Some peers leave these away: they are
+ * written, and not asked for.
+ *
+ * @category codecs
+ */
+export const clientChallenge: Codec.Codec<ClientChallenge> = Codec.make<ClientChallenge>(
+  28,
+  (r) => {
+    const at = r.offset
+    if (r.u8() !== 1 || r.u8() !== 1) r.fail("RespType and HiRespType 1", at)
+    r.take(6)
+    const timeStamp = r.u64()
+    const challengeFromClient = r.take(8)
+    r.take(4)
+    return { timeStamp, challengeFromClient, avPairs: avPairs.read(r) }
+  },
+  (w, value) => {
+    w.u8(1)
+    w.u8(1)
+    w.zeros(6)
+    w.u64(value.timeStamp)
+    w.put(value.challengeFromClient)
+    w.zeros(4)
+    avPairs.write(w, value.avPairs)
+    w.zeros(4)
+  }
+)
+
+/** NTLMv2_RESPONSE (MS-NLMP 2.2.2.8), as the bytes that the proof covers and their meaning. */
+export interface NtlmV2Response {
+  /** NTProofStr: 16 bytes. */
+  readonly response: Uint8Array
+  /** The bytes of `clientChallenge`, as sent. */
+  readonly temp: Uint8Array
+  readonly clientChallenge: ClientChallenge
+}
+
+/** Reads NtChallengeResponse as an NTLMv2_RESPONSE. */
+export const ntlmV2Response = (r: Reader): NtlmV2Response => {
+  const response = r.take(16)
+  const temp = r.bytes.subarray(r.offset, r.end)
+  return { response, temp, clientChallenge: clientChallenge.read(r) }
+}
+
+/** An AUTHENTICATE_MESSAGE with its MIC put in place, in a buffer of its own. */
+export const withMic = (message: Uint8Array, mic: Uint8Array): Uint8Array<ArrayBuffer> => {
+  const out = Uint8Array.from(message)
+  out.set(mic, micOffset)
+  return out
+}

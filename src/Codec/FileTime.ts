@@ -1,0 +1,118 @@
+/**
+ * FILETIME (MS-DTYP 2.3.3): 100 ns ticks since 1601-01-01T00:00:00Z, as a signed 64-bit integer.
+ *
+ * Ticks are always `bigint`: today's need 57 bits, and a double would round them to 1.6 µs. Milliseconds are plain
+ * numbers, for `Date` and Effect's `DateTime`, and lose what is finer.
+ */
+import * as Result from "effect/Result"
+import * as Codec from "./Codec.ts"
+import { Malformed } from "./Malformed.ts"
+
+/**
+ * 100 ns ticks since 1601, or one of `unset`, `freeze` and `thaw`.
+ *
+ * @category models
+ */
+export type FileTime = bigint
+
+/** In an answer: the file system does not keep this time. In a change (MS-FSCC 2.4.7): leave it as it is. */
+export const unset: FileTime = 0n
+
+/** In a change: operations through this handle no longer update this time. */
+export const freeze: FileTime = -1n
+
+/** In a change: operations through this handle update this time again, after `freeze`. */
+export const thaw: FileTime = -2n
+
+/** 100 ns ticks in a millisecond. */
+export const ticksPerMillisecond = 10_000n
+
+/** 1970-01-01T00:00:00Z. */
+export const epoch: FileTime = 116_444_736_000_000_000n
+
+/**
+ * Whether this is a point in time, and neither `unset` nor a command such as `freeze`.
+ *
+ * @category guards
+ */
+export const isTime = (time: FileTime): boolean => time > 0n
+
+/** Rounds down also before 1970, where bigint division would round towards it. */
+const floorDiv = (a: bigint, b: bigint): bigint => (a >= 0n ? a / b : -((-a + b - 1n) / b))
+
+/**
+ * Milliseconds since 1970, rounded down. Of the special values, the number that they are as a time: see `isTime`.
+ *
+ * @category conversions
+ */
+export const toMillis = (time: FileTime): number => Number(floorDiv(time - epoch, ticksPerMillisecond))
+
+/**
+ * From milliseconds since 1970; a fraction of one counts down to the tick. Throws `RangeError` for NaN and infinities.
+ *
+ * @category conversions
+ */
+export const fromMillis = (millis: number): FileTime => {
+  const whole = Math.floor(millis)
+  return epoch + BigInt(whole) * ticksPerMillisecond + BigInt(Math.floor((millis - whole) * 10_000))
+}
+
+/** Nanoseconds since 1970, exactly: what Node's `BigIntStats` count in. */
+export const toNanos = (time: FileTime): bigint => (time - epoch) * 100n
+
+/** From nanoseconds since 1970, rounded down to the tick. */
+export const fromNanos = (nanos: bigint): FileTime => epoch + floorDiv(nanos, 100n)
+
+/**
+ * As a `Date`, rounded down to the millisecond; `undefined` for what is no time.
+ *
+ * @category conversions
+ */
+export const toDate = (time: FileTime): Date | undefined => (isTime(time) ? new Date(toMillis(time)) : undefined)
+
+/**
+ * From a `Date`. Throws `RangeError` for an invalid one.
+ *
+ * @category conversions
+ */
+export const fromDate = (date: Date): FileTime => fromMillis(date.getTime())
+
+/**
+ * ISO 8601 in UTC with all seven decimals, `2024-02-29T12:34:56.7654321Z`; `undefined` for what is no time.
+ *
+ * @category conversions
+ */
+export const toISO = (time: FileTime): string | undefined => {
+  if (!isTime(time)) return undefined
+  const ticks = time % 10_000_000n
+  return `${new Date(toMillis(time - ticks)).toISOString().slice(0, -5)}.${ticks.toString().padStart(7, "0")}Z`
+}
+
+const iso = /^((?:\d{4}|\+\d{6})-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?$/
+
+/**
+ * From ISO 8601: a date, or a date and a time with up to nine decimals (of which seven count). Without a zone it is UTC.
+ *
+ * @category conversions
+ */
+export const fromISO = (text: string): Result.Result<FileTime, Malformed> => {
+  const match = iso.exec(text)
+  if (match !== null) {
+    const [, day, clock = "00:00", second = "00", fraction = "", zone = "Z"] = match
+    const millis = Date.parse(`${day}T${clock}:${second}${zone}`)
+    // Date.parse takes the 30th of February for the 1st of March.
+    const dayExists = new Date(Date.parse(`${day}T00:00:00Z`))
+    if (!Number.isNaN(millis) && dayExists.toISOString().startsWith(day!)) {
+      const time = fromMillis(millis) + BigInt(fraction.padEnd(7, "0").slice(0, 7))
+      if (isTime(time) && time < 1n << 63n) return Result.succeed(time)
+    }
+  }
+  return Result.fail(
+    new Malformed({ structure: "FILETIME", offset: 0, expected: "a time after 1601 such as 2024-02-29T12:34:56.7654321Z" })
+  )
+}
+
+/**
+ * @category codecs
+ */
+export const FileTime: Codec.Codec<FileTime> = Codec.i64

@@ -1,0 +1,115 @@
+/**
+ * What can go wrong between us and a peer, as values.
+ *
+ * Four kinds, so that a caller can tell who has to act: the server said no (`SmbError`), nobody answered
+ * (`TransportError`), the peer broke the protocol or a security promise (`ProtocolError`), or its bytes had no sense
+ * (`Malformed`, in `src/Codec`). None of them ever carries a password, a hash, a key or a payload.
+ */
+import * as Schema from "effect/Schema"
+import type { Malformed } from "../Codec/Malformed.ts"
+import * as NtStatus from "../Codec/NtStatus.ts"
+
+/**
+ * The server answered a command with an NTSTATUS that is no success.
+ *
+ * `reason` is the NTSTATUS by name without its prefix, in PascalCase (`ObjectNameNotFound`), `status` the 32-bit code,
+ * `command` the SMB command that it answers, and `path` the UNC path that the command was about.
+ *
+ * @category errors
+ */
+export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
+  reason: Schema.String as unknown as Schema.Codec<NtStatus.Reason>,
+  status: Schema.Number,
+  command: Schema.String,
+  path: Schema.optionalKey(Schema.String)
+}) {
+  /** The NTSTATUS as the documents spell it: `STATUS_OBJECT_NAME_NOT_FOUND`. */
+  get statusName(): string {
+    return NtStatus.name(this.status)
+  }
+  override get message(): string {
+    const where = this.path === undefined ? "" : `${this.path}: `
+    return `${where}${NtStatus.explanation(this.status)} (${this.statusName} to ${this.command})`
+  }
+}
+
+/** An `SmbError` from a status. */
+export const fromStatus = (status: number, command: string, path?: string): SmbError =>
+  new SmbError({
+    reason: NtStatus.reason(status),
+    status,
+    command,
+    ...(path === undefined ? {} : { path })
+  })
+
+/**
+ * The connection could not be made, or ended.
+ *
+ * @category errors
+ */
+export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
+  reason: Schema.Literals(["Refused", "Unreachable", "NameNotFound", "TimedOut", "Closed", "Failed"]),
+  server: Schema.String,
+  port: Schema.Number,
+  /** True where a request had been sent whose effect is not known. */
+  sent: Schema.optionalKey(Schema.Boolean),
+  detail: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    const where = `${this.server}:${this.port}`
+    const detail = this.detail === undefined ? "" : ` (${this.detail})`
+    switch (this.reason) {
+      case "Refused":
+        return `${where} refused the connection: is an SMB server listening there?${detail}`
+      case "Unreachable":
+        return `${where} cannot be reached: check the network and the address${detail}`
+      case "NameNotFound":
+        return `no address is known for ${this.server}: check the name and the DNS${detail}`
+      case "TimedOut":
+        return `${where} did not answer in time${detail}`
+      case "Closed":
+        return `${where} closed the connection${detail}`
+      case "Failed":
+        return `the connection to ${where} failed${detail}`
+    }
+  }
+}
+
+/**
+ * The peer broke the protocol, or a promise that security rests on.
+ *
+ * - `NotSmb`: what answers there does not speak SMB.
+ * - `Smb1Only`: the server answered with SMB 1, which was not asked for.
+ * - `DialectRefused`: server and client have no dialect in common, or the server chose one that was not offered.
+ * - `SigningUnavailable`, `EncryptionUnavailable`: required here, but not to be had from that server or logon.
+ * - `NotSigned`, `BadSignature`, `NotEncrypted`, `DecryptionFailed`: a response that cannot be trusted.
+ * - `Downgrade`: the negotiation was tampered with on the way.
+ * - `TooLarge`: a packet beyond the limit. `Unexpected`: an answer that fits no question.
+ *
+ * @category errors
+ */
+export class ProtocolError extends Schema.TaggedError<ProtocolError>()("ProtocolError", {
+  reason: Schema.Literals([
+    "NotSmb",
+    "Smb1Only",
+    "DialectRefused",
+    "SigningUnavailable",
+    "EncryptionUnavailable",
+    "NotSigned",
+    "BadSignature",
+    "NotEncrypted",
+    "DecryptionFailed",
+    "Downgrade",
+    "TooLarge",
+    "Unexpected"
+  ]),
+  server: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.server}: ${this.detail}`
+  }
+}
+
+/** Everything that a request on an established connection can fail with. */
+export type RequestError = SmbError | TransportError | ProtocolError | Malformed

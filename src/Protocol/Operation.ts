@@ -1,0 +1,127 @@
+/**
+ * What can be done with an open file, as data.
+ *
+ * One vocabulary for every protocol version: SMB 2 sends an operation as one of its commands, several of them as one
+ * compound; SMB 1 as one of its own, one after the other. So whatever is built on operations works on both.
+ *
+ * The classes and structures are those of MS-FSCC, the numbers those of MS-SMB2.
+ */
+import type { Result } from "effect/Result"
+import type { Malformed } from "../Codec/Malformed.ts"
+
+/** Bytes from the file's start. */
+export type Offset = bigint
+
+/** Reads up to `length` bytes. At or after the end of the file: no bytes. The result belongs to the caller. */
+export interface Read {
+  readonly _tag: "Read"
+  readonly offset: Offset
+  readonly length: number
+  /** Where the bytes go, if the caller has a place for `length` bytes; the result is then a view of it. */
+  readonly destination?: Uint8Array
+}
+
+/** Writes all of `data`, which must not change until the result is there. The result is the count of bytes. */
+export interface Write {
+  readonly _tag: "Write"
+  readonly offset: Offset
+  readonly data: Uint8Array
+  readonly writeThrough?: boolean
+}
+
+/** Makes what was written durable. */
+export interface Flush {
+  readonly _tag: "Flush"
+}
+
+/** Which kind of information, with its number: a class of MS-FSCC, or SECURITY_INFORMATION flags. */
+export type Information =
+  | { readonly _tag: "File"; readonly fileInformationClass: number }
+  | { readonly _tag: "FileSystem"; readonly fileSystemInformationClass: number }
+  | { readonly _tag: "Security"; readonly securityInformation: number }
+
+/** Asks for information; `decode` gives it its type. */
+export interface QueryInfo<A> {
+  readonly _tag: "QueryInfo"
+  readonly information: Information
+  /** Bytes that the answer may have. */
+  readonly maximum: number
+  /** What is asked of a class that takes input, such as a list of names of extended attributes. */
+  readonly input?: Uint8Array
+  readonly decode: (bytes: Uint8Array) => Result<A, Malformed>
+}
+
+/** Sets information from its encoded structure. */
+export interface SetInfo {
+  readonly _tag: "SetInfo"
+  readonly information: Information
+  readonly data: Uint8Array
+}
+
+/** The next entries of a directory that match `pattern`; none at its end. */
+export interface QueryDirectory<A> {
+  readonly _tag: "QueryDirectory"
+  readonly fileInformationClass: number
+  readonly pattern: string
+  readonly restart: boolean
+  /** Bytes that the answer may have. */
+  readonly maximum: number
+  readonly decode: (bytes: Uint8Array) => Result<ReadonlyArray<A>, Malformed>
+}
+
+/** Waits for changes in a directory. */
+export interface ChangeNotify {
+  readonly _tag: "ChangeNotify"
+  readonly completionFilter: number
+  readonly recursive: boolean
+  /** Bytes that the answer may have. */
+  readonly maximum: number
+}
+
+/** One change: the action and the name as MS-FSCC 2.7.1 have them; the name is relative to the directory. */
+export interface Change {
+  readonly action: number
+  readonly fileName: string
+}
+
+/** A range of bytes. */
+export interface Range {
+  readonly offset: Offset
+  readonly length: bigint
+}
+
+/** Locks ranges, all or none. */
+export interface Lock {
+  readonly _tag: "Lock"
+  readonly ranges: ReadonlyArray<Range>
+  readonly exclusive: boolean
+  /** Wait until the ranges are free, or fail at once with `LockNotGranted`. */
+  readonly wait: boolean
+}
+
+/** Releases ranges exactly as they were locked. */
+export interface Unlock {
+  readonly _tag: "Unlock"
+  readonly ranges: ReadonlyArray<Range>
+}
+
+/** A file-system control (MS-FSCC 2.3); on a named pipe also a transaction. */
+export interface Ioctl {
+  readonly _tag: "Ioctl"
+  readonly ctlCode: number
+  readonly input: Uint8Array
+  /** Bytes that the answer may have. */
+  readonly maximum: number
+}
+
+/** The result of an operation. */
+export type Output<O> = O extends { readonly _tag: "Read" } ? Uint8Array
+  : O extends { readonly _tag: "Write" } ? number
+  : O extends QueryInfo<infer A> ? A
+  : O extends QueryDirectory<infer A> ? ReadonlyArray<A>
+  : O extends { readonly _tag: "ChangeNotify" } ? ReadonlyArray<Change>
+  : O extends { readonly _tag: "Ioctl" } ? Uint8Array
+  : void
+
+/** Any operation. */
+export type Any = Read | Write | Flush | QueryInfo<any> | SetInfo | QueryDirectory<any> | ChangeNotify | Lock | Unlock | Ioctl

@@ -1,0 +1,129 @@
+/**
+ * What a connected share and an open file can do, whatever the protocol version below.
+ *
+ * `src/Smb2` makes these; `src/Client`, and all that stands on it, knows nothing else of a connection.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { RequestError, SmbError } from "./Errors.ts"
+import type * as Operation from "./Operation.ts"
+
+/** Times in 100 ns ticks since 1601, sizes in bytes, attributes of MS-FSCC 2.6. */
+export interface Attributes {
+  readonly creationTime: bigint
+  readonly lastAccessTime: bigint
+  readonly lastWriteTime: bigint
+  readonly changeTime: bigint
+  readonly allocationSize: bigint
+  readonly endOfFile: bigint
+  readonly fileAttributes: number
+}
+
+/** A lease to ask for (MS-SMB2 2.2.13.2.8, 2.2.13.2.10). */
+export interface LeaseRequest {
+  /** 16 bytes that name the client's cache of this file; made up where left out. */
+  readonly leaseKey?: Uint8Array
+  /** SMB2_LEASE_* flags. */
+  readonly leaseState: number
+}
+
+/** A lease as the server granted it. */
+export interface Lease {
+  readonly leaseKey: Uint8Array
+  readonly leaseState: number
+  readonly epoch: number
+}
+
+/** A durable handle as the server granted it. Reconnecting with it is the business of whoever opens again. */
+export interface DurableHandle {
+  /** Version 2 knows the GUID that the open was made under; version 1 has none. */
+  readonly createGuid: Uint8Array | undefined
+  /** How long the server keeps the open after the connection broke; in milliseconds, 0 where it did not say. */
+  readonly timeout: number
+  readonly persistent: boolean
+}
+
+/** The options of CREATE (MS-SMB2 2.2.13). Numbers are the document's. */
+export interface OpenOptions {
+  readonly desiredAccess: number
+  readonly shareAccess: number
+  readonly createDisposition: number
+  readonly createOptions: number
+  readonly fileAttributes?: number
+  readonly impersonationLevel?: number
+  readonly oplockLevel?: number
+  readonly lease?: LeaseRequest
+  /** Asks for a handle that survives a broken connection for so many milliseconds; 0 leaves it to the server. */
+  readonly durable?: { readonly timeout: number; readonly persistent?: boolean }
+  /** Opens the file as it was then (100 ns ticks since 1601): a previous version. */
+  readonly timewarp?: bigint
+  /** A self-relative SECURITY_DESCRIPTOR for a new file. */
+  readonly securityDescriptor?: Uint8Array
+  /** A FILE_FULL_EA_INFORMATION list for a new file. */
+  readonly extendedAttributes?: Uint8Array
+  /** Bytes to reserve for a new file. */
+  readonly allocationSize?: bigint
+  /** Ask what the user may do with the file. */
+  readonly queryMaximalAccess?: boolean
+  /** Ask for the identifiers of file and volume. */
+  readonly queryOnDiskId?: boolean
+}
+
+/** What the server said when it opened a file. */
+export interface Opened extends Attributes {
+  /** FILE_SUPERSEDED, FILE_OPENED, FILE_CREATED or FILE_OVERWRITTEN. */
+  readonly createAction: number
+  readonly oplockLevel: number
+  readonly lease?: Lease
+  readonly durable?: DurableHandle
+  readonly maximalAccess?: number
+  /** 32 bytes: identifiers of file and volume. */
+  readonly onDiskId?: Uint8Array
+}
+
+/** An open file, directory or named pipe. It closes with the scope that it was opened in. */
+export interface OpenFile {
+  /** The path below the share, components separated by backslashes; empty for the share's root. */
+  readonly path: string
+  readonly opened: Opened
+  /** The lease or oplock as it is now: the server may have taken some of it back. */
+  readonly caching: () => { readonly oplockLevel: number; readonly leaseState: number }
+  readonly run: <O extends Operation.Any>(operation: O) => Effect.Effect<Operation.Output<O>, RequestError>
+  /** Closes ahead of the scope, and reports what the server says to it. */
+  readonly close: Effect.Effect<void, RequestError>
+}
+
+/** The results of a batch, in order. An operation may fail although the file could be opened. */
+export type Results<Ops extends ReadonlyArray<Operation.Any>> = {
+  readonly [K in keyof Ops]: Result.Result<Operation.Output<Ops[K]>, SmbError>
+}
+
+/** A share of a server, in the name of one user. */
+export interface Share {
+  readonly server: string
+  readonly port: number
+  readonly name: string
+  readonly type: "disk" | "pipe" | "printer"
+  /** Whether the server says that DFS knows this share, so that its names may cross links. */
+  readonly isDfs: boolean
+  /** One READ's, WRITE's and other answer's most bytes on this connection. */
+  readonly limits: { readonly read: number; readonly write: number; readonly transact: number }
+  /** Whether the two are on one connection in the name of one user, so that the server can copy between them. */
+  readonly sessionKey: string
+  /** The protocol as the documents name it: "3.1.1". */
+  readonly dialect: string
+  /** Opens a file until the scope ends. Errors: `SmbError` with the NTSTATUS, and whatever the connection fails with. */
+  readonly open: (path: string, options: OpenOptions) => Effect.Effect<OpenFile, RequestError, Scope.Scope>
+  /**
+   * Opens a file, runs operations on it and closes it, in one round trip where the protocol can. Fails if the file
+   * cannot be opened.
+   */
+  readonly batch: <const Ops extends ReadonlyArray<Operation.Any>>(
+    path: string,
+    options: OpenOptions,
+    operations: Ops
+  ) => Effect.Effect<{ readonly opened: Opened; readonly results: Results<Ops> }, RequestError>
+  /** A control on the share itself rather than on a file: a DFS referral, or what interfaces the server has. */
+  readonly control: (operation: Operation.Ioctl) => Effect.Effect<Uint8Array, RequestError>
+}

@@ -1,0 +1,103 @@
+/**
+ * Oplock and lease breaks (MS-SMB2 2.2.23 to 2.2.25): the server takes back what it let a client cache.
+ *
+ * Nothing is cached here on the strength of an oplock or a lease, so every break is acknowledged at once: whoever waits
+ * for it does not wait for us. The open tells what it has left.
+ */
+import * as Result from "effect/Result"
+import * as Codec from "../Codec/Codec.ts"
+import type * as Connection from "./Connection.ts"
+import * as Header from "./Header.ts"
+import type { FileId } from "./Message/Common.ts"
+import { Command, LeaseFlags, OplockLevel } from "./Message/Constants.ts"
+import * as OplockBreak from "./Message/OplockBreak.ts"
+
+/** What an open may still cache. */
+export interface Caching {
+  oplockLevel: number
+  leaseState: number
+}
+
+interface Holder extends Caching {
+  readonly send: (body: Uint8Array) => void
+}
+
+const fileKey = (fileId: FileId): string => `${fileId.persistent}:${fileId.volatile}`
+const leaseKeyText = (key: Uint8Array): string => Buffer.from(key).toString("hex")
+
+/**
+ * The opens of one connection that hold an oplock or a lease.
+ *
+ * @category models
+ */
+export class Breaks {
+  private readonly byFile = new Map<string, Holder>()
+  private readonly byLease = new Map<string, Set<Holder>>()
+
+  /** Makes the connection's breaks ours. */
+  attach(connection: Connection.Connection): void {
+    connection.onBreak = (reply) => {
+      const message = Codec.decode("SMB2 OPLOCK_BREAK", Codec.at(Header.size, OplockBreak.Response))(reply.packet)
+      if (Result.isFailure(message)) return connection.fail(message.failure)
+      const value = message.success
+      if (value._tag === "OplockBreak") this.oplock(value.fileId, value.oplockLevel)
+      else if (value._tag === "LeaseBreakNotification") {
+        this.lease(value.leaseKey, value.newLeaseState, value.flags)
+      }
+    }
+  }
+
+  private oplock(fileId: FileId, oplockLevel: number): void {
+    const holder = this.byFile.get(fileKey(fileId))
+    // An open that was closed while the break was on its way needs no answer.
+    if (holder === undefined) return
+    const acknowledged = holder.oplockLevel !== OplockLevel.SMB2_OPLOCK_LEVEL_II
+    holder.oplockLevel = oplockLevel
+    if (acknowledged) holder.send(Codec.encode(OplockBreak.Request)({ _tag: "OplockBreakAcknowledgment", oplockLevel, fileId }))
+  }
+
+  private lease(leaseKey: Uint8Array, leaseState: number, flags: number): void {
+    const holders = this.byLease.get(leaseKeyText(leaseKey))
+    if (holders === undefined) return
+    let answered = (flags & LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED) === 0
+    for (const holder of holders) {
+      holder.leaseState = leaseState
+      if (answered) continue
+      answered = true
+      holder.send(
+        Codec.encode(OplockBreak.Request)({ _tag: "LeaseBreakAcknowledgment", leaseKey, leaseState })
+      )
+    }
+  }
+
+  /** Keeps an open in view until the returned function is called. */
+  hold(
+    fileId: FileId,
+    oplockLevel: number,
+    lease: { readonly leaseKey: Uint8Array; readonly leaseState: number } | undefined,
+    submit: (outgoing: Pick<Connection.Outgoing, "command" | "body">) => void
+  ): { readonly caching: Caching; readonly release: () => void } {
+    const holder: Holder = {
+      oplockLevel,
+      leaseState: lease?.leaseState ?? 0,
+      send: (body) => submit({ command: Command.OPLOCK_BREAK, body })
+    }
+    const key = fileKey(fileId)
+    const leaseKey = lease === undefined ? undefined : leaseKeyText(lease.leaseKey)
+    this.byFile.set(key, holder)
+    if (leaseKey !== undefined) {
+      const holders = this.byLease.get(leaseKey) ?? new Set()
+      holders.add(holder)
+      this.byLease.set(leaseKey, holders)
+    }
+    return {
+      caching: holder,
+      release: () => {
+        this.byFile.delete(key)
+        const holders = leaseKey === undefined ? undefined : this.byLease.get(leaseKey)
+        holders?.delete(holder)
+        if (holders?.size === 0) this.byLease.delete(leaseKey!)
+      }
+    }
+  }
+}

@@ -1,0 +1,625 @@
+/**
+ * One connection to one server: any number of requests in flight on one stream of bytes.
+ *
+ * It numbers, frames, signs and encrypts what goes out; it collects, decrypts, verifies and assigns what comes in; it
+ * keeps the credits. It knows no command: what a body means, which statuses are good, and what a session is, belongs to
+ * those above. Plain code, because every packet passes here; `request` and `compound` lift it into Effect.
+ *
+ * Ownership: bodies and payloads handed over belong to the connection until their reply; a reply's packet belongs to
+ * its receiver for good.
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Allocate from "../Codec/Allocate.ts"
+import { Malformed } from "../Codec/Malformed.ts"
+import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
+import * as FrameReader from "../Protocol/FrameReader.ts"
+import type * as Transport from "../Protocol/Transport.ts"
+import * as Encryption from "./Encryption.ts"
+import * as Header from "./Header.ts"
+import { Command, HeaderFlags } from "./Message/Constants.ts"
+import * as Signing from "./Signing.ts"
+
+/** What a connection fails a request with. */
+export type ConnectionError = TransportError | ProtocolError | Malformed
+
+/** The keys of a session, as far as they exist yet. */
+export interface Security {
+  readonly sessionId: bigint
+  /** Absent before the logon is complete, and for guests and anonymous users. */
+  readonly sign: Signing.Sign | undefined
+  /** Whether every request is signed, or only those that must be. */
+  readonly signsAll: boolean
+  readonly encrypt: Encryption.Encrypt | undefined
+  readonly decrypt: Encryption.Decrypt | undefined
+}
+
+/** One request, without its header. */
+export interface Outgoing {
+  readonly command: number
+  /** The body, from StructureSize on. */
+  readonly body: Uint8Array
+  /** Bytes that follow the body: a WRITE's data. Never copied. */
+  readonly payload?: Uint8Array
+  readonly treeId?: number
+  readonly security?: Security
+  readonly encrypted?: boolean
+  /** Sign this one whatever the session does otherwise. */
+  readonly mustSign?: boolean
+  /** Header flags beyond those that the connection sets, such as DFS_OPERATIONS. */
+  readonly flags?: number
+  /** 1 for each 64 KiB of payload asked or sent; 1 where left out. */
+  readonly creditCharge?: number
+  /** Where the data of a READ goes, if the caller has a place for it. As long as the data asked for. */
+  readonly destination?: Uint8Array
+  /** The bytes asked for by a READ: bounds what the server may send. */
+  readonly readLength?: number
+  /** Sees the packet as it is sent, for the preauthentication hash. */
+  readonly onSent?: (packet: Uint8Array) => void
+  /** Called with a success that arrives after the caller has gone: closes what was opened. */
+  readonly orphan?: (reply: Reply) => void
+}
+
+/** What came back. */
+export interface Reply {
+  readonly header: Header.Header
+  /** The packet from its header to its end. Of a placed READ, its first 80 bytes. */
+  readonly packet: Uint8Array
+  /** The data of a READ that was put into its place. */
+  readonly data?: Uint8Array
+}
+
+interface Pending {
+  readonly outgoing: Outgoing
+  readonly messageId: number
+  readonly encrypted: boolean
+  readonly signed: boolean
+  complete: ((error: ConnectionError | undefined, reply: Reply | undefined) => void) | undefined
+  asyncId: bigint
+  isAsync: boolean
+  ticks: number
+}
+
+interface Batch {
+  readonly outgoings: ReadonlyArray<Outgoing>
+  readonly completes: ReadonlyArray<Pending["complete"]>
+  readonly charge: number
+  pendings: Array<Pending> | undefined
+  gone: boolean
+}
+
+/** Settings of a connection. */
+export interface Options {
+  /** For messages and errors. */
+  readonly server: string
+  readonly port: number
+  /** The largest packet accepted from the server, in bytes. */
+  readonly maximumFrame: number
+  /** Credits to strive for: how much may be in flight, in units of 64 KiB. */
+  readonly creditTarget: number
+  /** How often `tick` is called, in milliseconds. */
+  readonly tickInterval: number
+  /** A request that is not answered for so long has failed; in milliseconds. Asynchronous ones may take any time. */
+  readonly requestTimeout: number
+  /** After such a silence the server is asked for an ECHO; in milliseconds. */
+  readonly keepAlive: number
+}
+
+/** Packets up to this many bytes are collected whole; longer ones may be placed. */
+const claimFrom = 8192
+/** The header and the fixed part of a READ response. */
+const peek = Header.size + 16
+
+const echoBody = Uint8Array.of(4, 0, 0, 0)
+const cancelBody = echoBody
+
+/**
+ * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
+ *
+ * @category models
+ */
+export class Connection implements Transport.Handlers {
+  readonly options: Options
+  private duplex: Transport.Duplex | undefined
+  private readonly frames: FrameReader.FrameReader
+  private readonly pendings = new Map<number, Pending>()
+  private readonly sessions = new Map<bigint, Security>()
+  private waiting: Array<Batch> = []
+  private credits = 1
+  private inFlightCharge = 0
+  private nextMessageId = 0
+  private failure: ConnectionError | undefined
+  private silence = 0
+  private echoing = false
+
+  /** Whether CreditCharge means anything: SMB2_GLOBAL_CAP_LARGE_MTU, which 2.0.2 lacks. */
+  multiCredit = false
+  /** Called once, when the connection has failed. */
+  onFailed: ((error: ConnectionError) => void) | undefined
+  /** Called with each unsolicited OPLOCK_BREAK. */
+  onBreak: ((reply: Reply) => void) | undefined
+  /** Takes a packet that is not SMB 2, such as a server's SMB 1 answer; says whether it did. */
+  onForeign: ((packet: Uint8Array) => ConnectionError) | undefined
+
+  constructor(options: Options) {
+    this.options = options
+    this.frames = new FrameReader.FrameReader(options.maximumFrame, {
+      peek,
+      claimFrom,
+      claim: (head) => this.claim(head),
+      onFrame: (frame) => this.onFrame(frame),
+      onError: (what, value) =>
+        this.fail(
+          what === "length"
+            ? this.protocolError("TooLarge", `a packet of ${value} bytes is beyond the limit of ${options.maximumFrame}`)
+            : this.protocolError("NotSmb", `what answers does not speak SMB (its first byte is ${value})`)
+        )
+    })
+  }
+
+  attach(duplex: Transport.Duplex): void {
+    this.duplex = duplex
+  }
+
+  protocolError(reason: ProtocolError["reason"], detail: string): ProtocolError {
+    return new ProtocolError({ reason, server: this.options.server, detail })
+  }
+
+  transportError(reason: TransportError["reason"], detail?: string): TransportError {
+    return new TransportError({
+      reason,
+      server: this.options.server,
+      port: this.options.port,
+      ...(detail === undefined ? {} : { detail })
+    })
+  }
+
+  /** Why the connection has ended, if it has. */
+  get failed(): ConnectionError | undefined {
+    return this.failure
+  }
+
+  /** Requests that wait for a reply. */
+  get outstanding(): number {
+    return this.pendings.size
+  }
+
+  addSession(security: Security): void {
+    this.sessions.set(security.sessionId, security)
+  }
+
+  removeSession(sessionId: bigint): void {
+    this.sessions.delete(sessionId)
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  /**
+   * Sends requests as one compound (a single one is a compound of one), when there are credits for it. Every `complete`
+   * is called exactly once, unless the returned function has been called before: then the requests are cancelled.
+   */
+  submit(outgoings: ReadonlyArray<Outgoing>, completes: ReadonlyArray<Pending["complete"]>): () => void {
+    if (this.failure !== undefined) {
+      for (const complete of completes) complete?.(this.failure, undefined)
+      return () => {}
+    }
+    let charge = 0
+    for (const outgoing of outgoings) charge += outgoing.creditCharge ?? 1
+    const batch: Batch = { outgoings, completes, charge, pendings: undefined, gone: false }
+    if (this.waiting.length === 0 && charge <= this.credits) this.send(batch)
+    else this.waiting.push(batch)
+    return () => this.abandon(batch)
+  }
+
+  private abandon(batch: Batch): void {
+    if (batch.gone) return
+    batch.gone = true
+    if (batch.pendings === undefined) {
+      this.waiting = this.waiting.filter((other) => other !== batch)
+      return
+    }
+    for (const pending of batch.pendings) {
+      if (pending.complete === undefined) continue
+      pending.complete = undefined
+      this.cancel(pending)
+    }
+  }
+
+  /** Asks the server to give a request up. It answers that request as always, so nothing is forgotten here. */
+  private cancel(pending: Pending): void {
+    if (!this.pendings.has(pending.messageId) || this.failure !== undefined) return
+    const packet = new Uint8Array(FrameReader.headerSize + Header.size + cancelBody.length)
+    const message = packet.subarray(FrameReader.headerSize)
+    Header.write(Header.view(message), 0, {
+      creditCharge: 0,
+      status: 0,
+      command: Command.CANCEL,
+      credits: 0,
+      flags: pending.isAsync ? HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND : 0,
+      nextCommand: 0,
+      messageId: pending.messageId,
+      asyncId: pending.asyncId,
+      treeId: pending.outgoing.treeId ?? 0,
+      sessionId: pending.outgoing.security?.sessionId ?? 0n
+    })
+    message.set(cancelBody, Header.size)
+    const { security } = pending.outgoing
+    if (pending.signed) Signing.apply(security!.sign!, [message], "client", pending.messageId, true)
+    this.transmit([packet], pending.encrypted ? security?.encrypt : undefined)
+  }
+
+  private send(batch: Batch): void {
+    const { outgoings } = batch
+    const count = outgoings.length
+    const first = outgoings[0]!
+    const encrypted = first.encrypted === true && first.security?.encrypt !== undefined
+    const security = first.security
+    const pendings: Array<Pending> = []
+    const all: Array<Uint8Array> = []
+    this.credits -= batch.charge
+    this.inFlightCharge += batch.charge
+    for (let i = 0; i < count; i++) {
+      const outgoing = outgoings[i]!
+      const last = i === count - 1
+      const charge = outgoing.creditCharge ?? 1
+      const payload = outgoing.payload
+      const unpadded = Header.size + outgoing.body.length + (payload?.length ?? 0)
+      const padded = last ? unpadded : (unpadded + 7) & ~7
+      const prefix = i === 0 ? FrameReader.headerSize : 0
+      // The header's chunk holds the padding too, unless a payload stands between.
+      const inline = payload === undefined ? padded : Header.size + outgoing.body.length
+      const buffer = new Uint8Array(prefix + inline)
+      const message = prefix === 0 ? buffer : buffer.subarray(prefix)
+      const messageId = this.nextMessageId
+      this.nextMessageId += this.multiCredit ? charge : 1
+      Header.write(Header.view(message), 0, {
+        creditCharge: this.multiCredit ? charge : 0,
+        status: 0,
+        command: outgoing.command,
+        credits: this.creditRequest(charge),
+        flags: (outgoing.flags ?? 0) | (i > 0 ? HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS : 0),
+        nextCommand: last ? 0 : padded,
+        messageId,
+        asyncId: 0n,
+        treeId: outgoing.treeId ?? 0,
+        sessionId: outgoing.security?.sessionId ?? 0n
+      })
+      message.set(outgoing.body, Header.size)
+      const chunks = payload === undefined ? [message] : [message, payload]
+      if (payload !== undefined && padded > unpadded) chunks.push(new Uint8Array(padded - unpadded))
+      const signed = !encrypted && security?.sign !== undefined && (security.signsAll || outgoing.mustSign === true)
+      if (signed) Signing.apply(security.sign, chunks, "client", messageId, false)
+      outgoing.onSent?.(message)
+      all.push(buffer)
+      for (let j = 1; j < chunks.length; j++) all.push(chunks[j]!)
+      const pending: Pending = {
+        outgoing,
+        messageId,
+        encrypted,
+        signed,
+        complete: batch.completes[i],
+        asyncId: 0n,
+        isAsync: false,
+        ticks: 0
+      }
+      pendings.push(pending)
+      this.pendings.set(messageId, pending)
+    }
+    batch.pendings = pendings
+    this.transmit(all, encrypted ? security!.encrypt : undefined)
+  }
+
+  private transmit(chunks: ReadonlyArray<Uint8Array>, encrypt: Encryption.Encrypt | undefined): void {
+    let out = chunks
+    if (encrypt !== undefined) {
+      out = [
+        new Uint8Array(FrameReader.headerSize),
+        ...encrypt([chunks[0]!.subarray(FrameReader.headerSize), ...chunks.slice(1)])
+      ]
+    }
+    let length = -FrameReader.headerSize
+    for (const chunk of out) length += chunk.length
+    FrameReader.writeHeader(out[0]!, length)
+    this.duplex!.send(out)
+  }
+
+  /** Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. */
+  submitForeign(packet: Uint8Array, complete: NonNullable<Pending["complete"]>): void {
+    if (this.failure !== undefined) return complete(this.failure, undefined)
+    const framed = new Uint8Array(FrameReader.headerSize + packet.length)
+    framed.set(packet, FrameReader.headerSize)
+    this.pendings.set(0, {
+      outgoing: { command: Command.NEGOTIATE, body: packet },
+      messageId: 0,
+      encrypted: false,
+      signed: false,
+      complete,
+      asyncId: 0n,
+      isAsync: false,
+      ticks: 0
+    })
+    this.nextMessageId = 1
+    this.credits = 0
+    this.inFlightCharge = 1
+    this.transmit([framed], undefined)
+  }
+
+  private creditRequest(charge: number): number {
+    const wanted = this.options.creditTarget - this.credits - this.inFlightCharge + charge
+    return Math.min(Math.max(wanted, charge), 0xffff)
+  }
+
+  private pump(): void {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting[0]!
+      if (batch.charge > this.credits) {
+        // Nothing in flight can bring more credits, so what the server grants will never do.
+        if (this.pendings.size === 0) {
+          this.fail(this.protocolError("Unexpected", `the server grants ${this.credits} credits, ${batch.charge} needed`))
+        }
+        return
+      }
+      this.waiting.shift()
+      this.send(batch)
+    }
+  }
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  onData(chunk: Uint8Array): void {
+    this.silence = 0
+    if (this.failure === undefined) this.frames.push(chunk)
+  }
+
+  onClose(error: TransportError): void {
+    this.fail(error)
+  }
+
+  /**
+   * A large READ response, in the clear and alone in its packet, goes straight into its place. Whether it may be trusted
+   * is checked when it is complete.
+   */
+  private claim(head: Uint8Array): FrameReader.Claim | undefined {
+    const view = Header.view(head)
+    if (view.getUint32(0, true) !== Header.protocolId) return undefined
+    const header = Header.read(view)
+    if (header.command !== Command.READ || header.status !== 0 || header.nextCommand !== 0) return undefined
+    const pending = this.pendings.get(header.messageId)
+    if (pending === undefined || pending.encrypted || pending.outgoing.command !== Command.READ) return undefined
+    const length = view.getUint32(Header.size + 4, true)
+    if (head[Header.size + 2] !== peek || length > (pending.outgoing.readLength ?? 0)) return undefined
+    const place = pending.outgoing.destination
+    const destination = place === undefined ? Allocate.uninitialized(length) : place.subarray(0, length)
+    return {
+      destination,
+      complete: (packet, tail) => {
+        if (this.failure !== undefined) return
+        const chunks = tail.length === 0 ? [packet, destination] : [packet, destination, tail]
+        this.receive(header, chunks, false, destination)
+        this.pump()
+      }
+    }
+  }
+
+  private onFrame(frame: Uint8Array): void {
+    if (frame.length >= 4) {
+      const identifier = Header.view(frame).getUint32(0, true)
+      if (identifier === Header.protocolId) this.receiveAll(frame, false)
+      else if (identifier === Encryption.protocolId) this.receiveEncrypted(frame)
+      else {
+        this.fail(
+          this.onForeign?.(frame) ?? this.protocolError("NotSmb", "what answers does not speak SMB 2 or 3")
+        )
+      }
+    } else {
+      this.fail(this.protocolError("NotSmb", `a packet of ${frame.length} bytes is no SMB packet`))
+    }
+    if (this.failure === undefined) this.pump()
+  }
+
+  private receiveEncrypted(frame: Uint8Array): void {
+    const transform = Encryption.readHeader(frame)
+    const security = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
+    if (transform === undefined || security?.decrypt === undefined) {
+      return this.fail(this.protocolError("Unexpected", "an encrypted packet that belongs to no session"))
+    }
+    const packet = security.decrypt(frame)
+    if (packet === undefined || packet.length !== transform.originalMessageSize) {
+      return this.fail(
+        this.protocolError("DecryptionFailed", "an encrypted packet was tampered with on the way: the connection is closed")
+      )
+    }
+    if (Header.view(packet).getUint32(0, true) !== Header.protocolId) {
+      return this.fail(this.protocolError("Unexpected", "an encrypted packet holds something else than SMB 2"))
+    }
+    this.receiveAll(packet, true)
+  }
+
+  /** All responses of a compound. */
+  private receiveAll(frame: Uint8Array, decrypted: boolean): void {
+    let at = 0
+    while (at < frame.length && this.failure === undefined) {
+      if (frame.length - at < Header.size + 2) return this.malformed(at, "a header and a body")
+      const view = Header.view(frame)
+      if (view.getUint32(at, true) !== Header.protocolId || view.getUint16(at + 4, true) !== Header.size) {
+        return this.malformed(at, "an SMB 2 header")
+      }
+      const header = Header.read(view, at)
+      const next = header.nextCommand
+      if (next !== 0 && (next < Header.size + 2 || at + next > frame.length || next % 8 !== 0)) {
+        return this.malformed(at + 20, `a NextCommand inside the packet, not ${next}`)
+      }
+      const end = next === 0 ? frame.length : at + next
+      this.receive(header, [at === 0 && end === frame.length ? frame : frame.subarray(at, end)], decrypted, undefined)
+      at = end
+    }
+  }
+
+  private malformed(offset: number, expected: string): void {
+    this.fail(new Malformed({ structure: "SMB2 packet", offset, expected, server: this.options.server }))
+  }
+
+  private receive(
+    header: Header.Header,
+    chunks: ReadonlyArray<Uint8Array>,
+    decrypted: boolean,
+    data: Uint8Array | undefined
+  ): void {
+    if ((header.flags & HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR) === 0) {
+      return this.fail(this.protocolError("Unexpected", "a request came where a response was due"))
+    }
+    if (header.messageId === Header.unsolicited) {
+      if (header.command !== Command.OPLOCK_BREAK) {
+        return this.fail(this.protocolError("Unexpected", "an answer to no request"))
+      }
+      this.onBreak?.({ header, packet: chunks[0]! })
+      return
+    }
+    const pending = this.pendings.get(header.messageId)
+    if (pending === undefined || pending.outgoing.command !== header.command) {
+      return this.fail(this.protocolError("Unexpected", `an answer to no request (MessageId ${header.messageId})`))
+    }
+    const interim = header.status === NtStatus.STATUS_PENDING && (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
+    const distrust = this.distrust(pending, header, chunks, decrypted, interim)
+    if (distrust !== undefined) return this.fail(distrust)
+    this.credits = Math.min(this.credits + header.credits, 0xffff)
+    if (interim) {
+      const wasAsync = pending.isAsync
+      pending.isAsync = true
+      pending.asyncId = header.asyncId
+      // Cancelled before the server gave it an AsyncId: say it again by that name.
+      if (pending.complete === undefined && !wasAsync) this.cancel(pending)
+      return
+    }
+    this.pendings.delete(header.messageId)
+    this.inFlightCharge -= pending.outgoing.creditCharge ?? 1
+    const reply: Reply = data === undefined ? { header, packet: chunks[0]! } : { header, packet: chunks[0]!, data }
+    const complete = pending.complete
+    pending.complete = undefined
+    if (complete !== undefined) complete(undefined, reply)
+    else if (header.status === 0) pending.outgoing.orphan?.(reply)
+  }
+
+  /** Why a response cannot be believed, if it cannot. */
+  private distrust(
+    pending: Pending,
+    header: Header.Header,
+    chunks: ReadonlyArray<Uint8Array>,
+    decrypted: boolean,
+    interim: boolean
+  ): ConnectionError | undefined {
+    const security = pending.outgoing.security
+    if (security === undefined) return undefined
+    if (pending.encrypted) {
+      if (decrypted || interim) return undefined
+      return this.protocolError("NotEncrypted", "an answer to an encrypted request came in the clear")
+    }
+    if (decrypted || !pending.signed) return undefined
+    if ((header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) === 0) {
+      // The one exception that MS-SMB2 3.2.5.1.3 knows.
+      if (interim) return undefined
+      return this.protocolError("NotSigned", "an answer in a signed session came without a signature")
+    }
+    if (!Signing.verify(security.sign!, chunks, "server", header.messageId)) {
+      return this.protocolError("BadSignature", "the signature of an answer is wrong: it was changed on the way")
+    }
+    return undefined
+  }
+
+  // ---------------------------------------------------------------------------
+  // time and end
+  // ---------------------------------------------------------------------------
+
+  /** To be called every `tickInterval`: finds requests and servers that have fallen silent. */
+  tick(): void {
+    if (this.failure !== undefined) return
+    const { keepAlive, requestTimeout, tickInterval } = this.options
+    this.silence++
+    for (const pending of this.pendings.values()) {
+      if (pending.isAsync || ++pending.ticks * tickInterval <= requestTimeout) continue
+      if (this.silence * tickInterval >= requestTimeout || this.echoing) {
+        return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
+      }
+      // The server is alive, but this one request got lost in it.
+      const complete = pending.complete
+      if (complete === undefined) continue
+      pending.complete = undefined
+      this.cancel(pending)
+      complete(this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`), undefined)
+    }
+    if (this.silence * tickInterval >= keepAlive && !this.echoing && this.nextMessageId > 0) this.echo()
+  }
+
+  private echo(): void {
+    const security = this.sessions.values().next().value
+    this.echoing = true
+    this.submit(
+      [{
+        command: Command.ECHO,
+        body: echoBody,
+        ...(security === undefined ? {} : { security })
+      }],
+      [() => {
+        this.echoing = false
+      }]
+    )
+  }
+
+  /** Ends the connection: everything in flight fails with `error`. */
+  fail(error: ConnectionError): void {
+    if (this.failure !== undefined) return
+    this.failure = error
+    this.duplex?.close()
+    const pendings = [...this.pendings.values()]
+    const waiting = this.waiting
+    this.pendings.clear()
+    this.waiting = []
+    for (const pending of pendings) {
+      const complete = pending.complete
+      pending.complete = undefined
+      complete?.(error, undefined)
+    }
+    for (const batch of waiting) for (const complete of batch.completes) complete?.(error, undefined)
+    this.onFailed?.(error)
+  }
+}
+
+// -----------------------------------------------------------------------------
+// in Effect
+// -----------------------------------------------------------------------------
+
+/** One request and its reply, whatever its status. Interruption cancels it on the server. */
+export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
+  Effect.callback<Reply, ConnectionError>((resume) => {
+    const abandon = connection.submit([outgoing], [(error, reply) =>
+      resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))])
+    return Effect.sync(abandon)
+  })
+
+/** Related requests in one packet, and a reply to each. Interruption cancels them on the server. */
+export const compound = (
+  connection: Connection,
+  outgoings: ReadonlyArray<Outgoing>
+): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
+  Effect.callback<ReadonlyArray<Reply>, ConnectionError>((resume) => {
+    const replies: Array<Reply> = []
+    let left = outgoings.length
+    let failed = false
+    const abandon = connection.submit(
+      outgoings,
+      outgoings.map((_, i) => (error: ConnectionError | undefined, reply: Reply | undefined) => {
+        if (failed) return
+        if (error !== undefined) {
+          failed = true
+          return resume(Effect.fail(error))
+        }
+        replies[i] = reply!
+        if (--left === 0) resume(Effect.succeed(replies))
+      })
+    )
+    return Effect.sync(abandon)
+  })

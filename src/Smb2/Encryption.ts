@@ -1,0 +1,122 @@
+/**
+ * Message encryption (MS-SMB2 2.2.41, 3.1.4.3): AES-128/256 in CCM or GCM mode under a transform header.
+ *
+ * Plain and cipher text are given and returned as chunks, so that a payload is not joined to its header first.
+ */
+import { createCipheriv, createDecipheriv } from "node:crypto"
+import * as Allocate from "../Codec/Allocate.ts"
+import * as Header from "./Header.ts"
+import { Cipher } from "./Message/Constants.ts"
+
+/** An identifier of SMB2_ENCRYPTION_CAPABILITIES. */
+export type Algorithm = (typeof Cipher)[keyof typeof Cipher]
+
+/** Bytes of the transform header. */
+export const headerSize = 52
+/** 0xFD 'S' 'M' 'B', little-endian. */
+export const protocolId = 0x424d53fd
+
+const tagLength = 16
+
+/** Bytes of the key that an algorithm takes. */
+export const keyLength = (algorithm: Algorithm): 16 | 32 =>
+  algorithm === Cipher.AES_256_CCM || algorithm === Cipher.AES_256_GCM ? 32 : 16
+
+const names = { 1: "aes-128-ccm", 2: "aes-128-gcm", 3: "aes-256-ccm", 4: "aes-256-gcm" } as const
+
+const isCcm = (algorithm: Algorithm): boolean => algorithm === Cipher.AES_128_CCM || algorithm === Cipher.AES_256_CCM
+
+/** Encrypts one packet; the result is the transform header followed by the cipher text. */
+export type Encrypt = (chunks: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
+
+/** Decrypts one packet that begins with a transform header, or gives `undefined` where it was tampered with. */
+export type Decrypt = (packet: Uint8Array) => Uint8Array | undefined
+
+/**
+ * An encryptor for one direction of one session. Nonces count up from zero and never repeat under the key.
+ *
+ * @category constructors
+ */
+export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bigint): Encrypt => {
+  let counter = 0n
+  const ccm = isCcm(algorithm)
+  const nonceLength = ccm ? 11 : 12
+  return (chunks) => {
+    let length = 0
+    for (const chunk of chunks) length += chunk.length
+    const header = new Uint8Array(headerSize)
+    const view = Header.view(header)
+    view.setUint32(0, protocolId, true)
+    view.setBigUint64(20, counter++, true)
+    view.setUint32(36, length, true)
+    view.setUint16(42, 1, true)
+    view.setBigUint64(44, sessionId, true)
+    const nonce = header.subarray(20, 20 + nonceLength)
+    const aad = header.subarray(20)
+    const out: Array<Uint8Array> = [header]
+    if (ccm) {
+      // CCM takes its text in one piece.
+      const text = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+      const cipher = createCipheriv(names[algorithm] as "aes-128-ccm", key, nonce, { authTagLength: tagLength })
+      cipher.setAAD(aad, { plaintextLength: length })
+      out.push(cipher.update(text))
+      cipher.final()
+      header.set(cipher.getAuthTag(), 4)
+    } else {
+      const cipher = createCipheriv(names[algorithm] as "aes-128-gcm", key, nonce)
+      cipher.setAAD(aad)
+      for (const chunk of chunks) out.push(cipher.update(chunk))
+      cipher.final()
+      header.set(cipher.getAuthTag(), 4)
+    }
+    return out
+  }
+}
+
+/**
+ * A decryptor for one direction of one session.
+ *
+ * @category constructors
+ */
+export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
+  const ccm = isCcm(algorithm)
+  const nonceLength = ccm ? 11 : 12
+  return (packet) => {
+    const nonce = packet.subarray(20, 20 + nonceLength)
+    const aad = packet.subarray(20, headerSize)
+    const tag = packet.subarray(4, 20)
+    const text = packet.subarray(headerSize)
+    try {
+      if (ccm) {
+        const decipher = createDecipheriv(names[algorithm] as "aes-128-ccm", key, nonce, { authTagLength: tagLength })
+        decipher.setAuthTag(tag)
+        decipher.setAAD(aad, { plaintextLength: text.length })
+        const plain = decipher.update(text)
+        decipher.final()
+        return Allocate.plain(plain)
+      }
+      const decipher = createDecipheriv(names[algorithm] as "aes-128-gcm", key, nonce, { authTagLength: tagLength })
+      decipher.setAuthTag(tag)
+      decipher.setAAD(aad)
+      const plain = decipher.update(text)
+      decipher.final()
+      return Allocate.plain(plain)
+    } catch {
+      // node:crypto says by throwing that the tag does not fit; there is nothing more to know.
+      return undefined
+    }
+  }
+}
+
+/** What a transform header says, read without trusting it; `undefined` where it is no transform header. */
+export const readHeader = (
+  packet: Uint8Array
+): { readonly sessionId: bigint; readonly originalMessageSize: number; readonly flags: number } | undefined => {
+  if (packet.length < headerSize + Header.size) return undefined
+  const view = Header.view(packet)
+  return {
+    originalMessageSize: view.getUint32(36, true),
+    flags: view.getUint16(42, true),
+    sessionId: view.getBigUint64(44, true)
+  }
+}

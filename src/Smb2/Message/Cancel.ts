@@ -1,0 +1,13 @@
+/**
+ * CANCEL (MS-SMB2 2.2.30). It has no response; what it cancels has one.
+ */
+import * as Codec from "../../Codec/Codec.ts"
+
+/**
+ * @category models
+ */
+export const Request = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 4),
+  reserved: Codec.reserved(Codec.u16)
+})
+export type Request = Codec.Type<typeof Request>

@@ -1,0 +1,50 @@
+/**
+ * CHANGE_NOTIFY (MS-SMB2 2.2.35, 2.2.36), and the list of changes in its response (MS-FSCC 2.7.1).
+ */
+import * as Codec from "../../Codec/Codec.ts"
+import { FileId, fromHeader } from "./Common.ts"
+
+/**
+ * @category models
+ */
+export const Request = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 32),
+  /** SMB2_WATCH_TREE. */
+  flags: Codec.u16,
+  /** Bytes. */
+  outputBufferLength: Codec.u32,
+  fileId: FileId,
+  /** FILE_NOTIFY_CHANGE_*. */
+  completionFilter: Codec.u32,
+  reserved: Codec.reserved(Codec.u32)
+})
+export type Request = Codec.Type<typeof Request>
+
+/**
+ * The response. An empty buffer with STATUS_NOTIFY_ENUM_DIR says that there were more changes than it holds.
+ *
+ * @category models
+ */
+export const Response = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 9),
+  outputBufferOffset: Codec.offsetOf("buffer", Codec.u16),
+  outputBufferLength: Codec.lengthOf("buffer"),
+  buffer: Codec.buffer(Codec.bytes)
+}, { origin: fromHeader })
+export type Response = Codec.Type<typeof Response>
+
+/**
+ * FILE_NOTIFY_INFORMATION: `fileName` is relative to the watched directory.
+ *
+ * @category models
+ */
+export const FileNotifyInformation = Codec.struct({
+  /** FILE_ACTION_*. */
+  action: Codec.u32,
+  fileNameLength: Codec.lengthOf("fileName"),
+  fileName: Codec.buffer(Codec.utf16)
+})
+export type FileNotifyInformation = Codec.Type<typeof FileNotifyInformation>
+
+/** The response's buffer. */
+export const FileNotifyInformations = Codec.chained(FileNotifyInformation, 4)

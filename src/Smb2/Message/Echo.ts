@@ -1,0 +1,19 @@
+/**
+ * ECHO (MS-SMB2 2.2.28, 2.2.29).
+ */
+import * as Codec from "../../Codec/Codec.ts"
+
+/**
+ * @category models
+ */
+export const Request = Codec.struct({
+  structureSize: Codec.constant(Codec.u16, 4),
+  reserved: Codec.reserved(Codec.u16)
+})
+export type Request = Codec.Type<typeof Request>
+
+/**
+ * @category models
+ */
+export const Response = Request
+export type Response = Request

@@ -1,0 +1,260 @@
+/**
+ * Opens a connection and agrees on dialect, signing and encryption (MS-SMB2 3.2.4.2, 3.2.5.2).
+ *
+ * Nothing that the server says is taken for granted: a dialect that was not offered, an SMB 1 answer, or missing
+ * preauthentication integrity end the connection with a typed error.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { createHash, randomBytes } from "node:crypto"
+import * as Codec from "../Codec/Codec.ts"
+import type { Malformed } from "../Codec/Malformed.ts"
+import { fromStatus, ProtocolError, type SmbError, TransportError } from "../Protocol/Errors.ts"
+import * as Transport from "../Protocol/Transport.ts"
+import * as Connection from "./Connection.ts"
+import * as Encryption from "./Encryption.ts"
+import * as Header from "./Header.ts"
+import { Capabilities, Cipher, Command, Dialect, HashAlgorithm, SecurityMode, SigningAlgorithm } from "./Message/Constants.ts"
+import * as Negotiate from "./Message/Negotiate.ts"
+import * as MultiProtocol from "./MultiProtocol.ts"
+import type * as Settings from "./Settings.ts"
+import type * as Signing from "./Signing.ts"
+
+/** What client and server agreed on. */
+export interface Negotiated {
+  readonly dialect: number
+  /** SMB2_GLOBAL_CAP_* of the server. */
+  readonly capabilities: number
+  /** Of the server: SMB2_NEGOTIATE_SIGNING_*. */
+  readonly securityMode: number
+  readonly serverGuid: Uint8Array
+  /** Bytes. */
+  readonly maxTransactSize: number
+  /** Bytes. */
+  readonly maxReadSize: number
+  /** Bytes. */
+  readonly maxWriteSize: number
+  /** The server's first token: its SPNEGO hints. */
+  readonly securityBuffer: Uint8Array
+  readonly signing: Signing.Algorithm
+  /** Absent where the connection cannot encrypt. */
+  readonly cipher: Encryption.Algorithm | undefined
+  /** SHA-512 over the negotiation as it was sent (3.1.1). */
+  readonly preauthHash: Uint8Array
+  /** What was asked, for FSCTL_VALIDATE_NEGOTIATE_INFO. */
+  readonly asked: Negotiate.Request
+}
+
+/** A connection with what was agreed on it. */
+export interface Agreed {
+  readonly connection: Connection.Connection
+  readonly negotiated: Negotiated
+}
+
+export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
+
+const dialectNumbers: Record<Settings.Dialect, number> = {
+  "2.0.2": Dialect.SMB_2_0_2,
+  "2.1": Dialect.SMB_2_1,
+  "3.0": Dialect.SMB_3_0,
+  "3.0.2": Dialect.SMB_3_0_2,
+  "3.1.1": Dialect.SMB_3_1_1
+}
+
+/** The name of a DialectRevision. */
+export const dialectName = (dialect: number): string =>
+  Object.entries(dialectNumbers).find(([, number]) => number === dialect)?.[0] ?? `0x${dialect.toString(16)}`
+
+/** The running SHA-512 of preauthentication integrity: hash of the hash so far and the next message. */
+export const extendPreauthHash = (hash: Uint8Array, packet: Uint8Array): Uint8Array =>
+  createHash("sha512").update(hash).update(packet).digest()
+
+const makeRequest = (settings: Settings.Settings, host: string): Negotiate.Request => {
+  const dialects = settings.dialects.map((name) => dialectNumbers[name]).sort((a, b) => a - b)
+  const newest = dialects[dialects.length - 1]!
+  const encrypts = settings.ciphers.length > 0
+  let capabilities = 0
+  // A 2.0.2 or 2.1 client sends none (MS-SMB2 2.2.3).
+  if (newest >= Dialect.SMB_3_0) {
+    capabilities = Capabilities.SMB2_GLOBAL_CAP_DFS | Capabilities.SMB2_GLOBAL_CAP_LEASING |
+      Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | (encrypts ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
+  }
+  const contexts: Array<Negotiate.NegotiateContext> = []
+  if (newest >= Dialect.SMB_3_1_1) {
+    contexts.push({ _tag: "PreauthIntegrityCapabilities", hashAlgorithms: [HashAlgorithm.SHA_512], salt: randomBytes(32) })
+    if (encrypts) contexts.push({ _tag: "EncryptionCapabilities", ciphers: settings.ciphers.map((name) => Cipher[name]) })
+    contexts.push({
+      _tag: "SigningCapabilities",
+      signingAlgorithms: settings.signingAlgorithms.map((name) => SigningAlgorithm[name])
+    })
+    contexts.push({ _tag: "NetnameNegotiateContextId", netName: host })
+  }
+  return {
+    securityMode: settings.signing === "required"
+      ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED
+      : SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+    capabilities,
+    clientGuid: newest >= Dialect.SMB_2_1 ? randomBytes(16) : new Uint8Array(16),
+    dialects,
+    negotiateContexts: contexts
+  }
+}
+
+/** Checks the server's choice against what was offered. */
+const agree = (
+  connection: Connection.Connection,
+  settings: Settings.Settings,
+  asked: Negotiate.Request,
+  response: Negotiate.Response,
+  preauthHash: Uint8Array
+): Effect.Effect<Negotiated, ProtocolError> => {
+  const refuse = (reason: ProtocolError["reason"], detail: string) => Effect.fail(connection.protocolError(reason, detail))
+  const dialect = response.dialectRevision
+  if (!asked.dialects.includes(dialect)) {
+    return refuse("DialectRefused", `the server chose dialect ${dialectName(dialect)}, which was not offered`)
+  }
+  let signing: Signing.Algorithm = dialect >= Dialect.SMB_3_0 ? SigningAlgorithm.AES_CMAC : SigningAlgorithm.HMAC_SHA256
+  let cipher: Encryption.Algorithm | undefined
+  if (dialect === Dialect.SMB_3_1_1) {
+    const seen = new Set<string>()
+    for (const context of response.negotiateContexts) {
+      if (context._tag === "Unknown") continue
+      if (seen.has(context._tag)) return refuse("Unexpected", `the server sent ${context._tag} twice`)
+      seen.add(context._tag)
+      switch (context._tag) {
+        case "PreauthIntegrityCapabilities":
+          if (context.hashAlgorithms.length !== 1 || context.hashAlgorithms[0] !== HashAlgorithm.SHA_512) {
+            return refuse("Unexpected", "the server chose an unknown hash for preauthentication integrity")
+          }
+          break
+        case "EncryptionCapabilities": {
+          // 0 says that the server has none of those that were offered.
+          const chosen = context.ciphers[0]
+          if (context.ciphers.length !== 1) return refuse("Unexpected", "the server chose no single cipher")
+          if (chosen !== 0) {
+            const name = settings.ciphers.find((name) => Cipher[name] === chosen)
+            if (name === undefined) {
+              return refuse("Unexpected", `the server chose cipher ${chosen}, which was not offered`)
+            }
+            cipher = Cipher[name]
+          }
+          break
+        }
+        case "SigningCapabilities": {
+          const chosen = settings.signingAlgorithms.find((name) => SigningAlgorithm[name] === context.signingAlgorithms[0])
+          if (context.signingAlgorithms.length !== 1 || chosen === undefined) {
+            return refuse("Unexpected", "the server chose a signing algorithm that was not offered")
+          }
+          signing = SigningAlgorithm[chosen]
+          break
+        }
+      }
+    }
+    if (!seen.has("PreauthIntegrityCapabilities")) {
+      return refuse("Downgrade", "the server's answer lacks preauthentication integrity, which SMB 3.1.1 demands")
+    }
+  } else if (
+    dialect >= Dialect.SMB_3_0 && settings.ciphers.length > 0 &&
+    (response.capabilities & Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION) !== 0
+  ) {
+    cipher = Cipher.AES_128_CCM
+  }
+  if (settings.encryption === "required" && cipher === undefined) {
+    return refuse(
+      "EncryptionUnavailable",
+      `encryption is required, but the server cannot encrypt with dialect ${dialectName(dialect)}`
+    )
+  }
+  // A server that would take nothing at all cannot be talked to.
+  if (response.maxReadSize < 4096 || response.maxWriteSize < 4096 || response.maxTransactSize < 4096) {
+    return refuse("Unexpected", "the server's limits on reading and writing make no sense")
+  }
+  return Effect.succeed({
+    dialect,
+    capabilities: response.capabilities,
+    securityMode: response.securityMode,
+    serverGuid: response.serverGuid,
+    maxTransactSize: response.maxTransactSize,
+    maxReadSize: response.maxReadSize,
+    maxWriteSize: response.maxWriteSize,
+    securityBuffer: response.securityBuffer,
+    signing,
+    cipher,
+    preauthHash,
+    asked
+  })
+}
+
+const decodeResponse = (reply: Connection.Reply, server: string): Result.Result<Negotiate.Response, Malformed | SmbError> =>
+  reply.header.status === 0
+    ? Codec.decode("SMB2 NEGOTIATE Response", Codec.at(Header.size, Negotiate.Response))(reply.packet)
+    : Result.fail(fromStatus(reply.header.status, "NEGOTIATE", `\\\\${server}`))
+
+const negotiate = Effect.fnUntraced(function*(connection: Connection.Connection, settings: Settings.Settings) {
+  const { server } = connection.options
+  const asked = makeRequest(settings, server)
+  if (settings.multiProtocol) {
+    const answer = yield* MultiProtocol.negotiate(connection, asked.dialects)
+    if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
+      return yield* agree(connection, settings, asked, answer, new Uint8Array(64))
+    }
+  }
+  let hash: Uint8Array = new Uint8Array(64)
+  const reply = yield* Connection.request(connection, {
+    command: Command.NEGOTIATE,
+    body: Codec.encode(Negotiate.Request)(asked),
+    onSent: (packet) => {
+      hash = extendPreauthHash(hash, packet)
+    }
+  })
+  const response = yield* Effect.fromResult(decodeResponse(reply, server))
+  return yield* agree(connection, settings, asked, response, extendPreauthHash(hash, reply.packet))
+})
+
+const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings: Settings.Settings) {
+  const transport = yield* Transport.Transport
+  const connection = new Connection.Connection({
+    server: endpoint.host,
+    port: endpoint.port,
+    maximumFrame: settings.maximumFrame,
+    creditTarget: settings.credits,
+    tickInterval: 1000,
+    requestTimeout: Duration.toMillis(settings.requestTimeout),
+    keepAlive: Duration.toMillis(settings.keepAlive)
+  })
+  connection.onForeign = (packet) => MultiProtocol.foreign(connection, packet)
+  connection.attach(yield* transport.connect(endpoint, connection))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => connection.fail(connection.transportError("Closed", "closed on this side")))
+  )
+  yield* Effect.sync(() => connection.tick()).pipe(
+    Effect.schedule(Schedule.spaced("1 second")),
+    Effect.forkScoped
+  )
+  const negotiated = yield* negotiate(connection, settings)
+  connection.multiCredit = negotiated.dialect !== Dialect.SMB_2_0_2 &&
+    (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU) !== 0
+  return { connection, negotiated }
+})
+
+/**
+ * Connects to a server and negotiates. The connection ends with the scope.
+ *
+ * A server that hangs up on an SMB 2 NEGOTIATE may know nothing but SMB 1: it is asked once more by SMB 1's
+ * multi-protocol NEGOTIATE, which finds out for certain (`ProtocolError` with reason `Smb1Only`).
+ */
+export const connect = (
+  endpoint: Transport.Endpoint,
+  settings: Settings.Settings
+): Effect.Effect<Agreed, NegotiateError, Transport.Transport | Scope.Scope> =>
+  open(endpoint, settings).pipe(
+    Effect.catchTag("TransportError", (error) =>
+      error.reason === "Closed" && !settings.multiProtocol
+        ? open(endpoint, { ...settings, multiProtocol: true }).pipe(
+          Effect.mapError((second) => (second._tag === "ProtocolError" && second.reason === "Smb1Only" ? second : error))
+        )
+        : Effect.fail(error))
+  )

@@ -1,0 +1,149 @@
+/**
+ * CREATE and CLOSE: the open's request and what its response says (MS-SMB2 2.2.13, 2.2.14).
+ */
+import * as Result from "effect/Result"
+import { randomBytes } from "node:crypto"
+import * as Codec from "../Codec/Codec.ts"
+import type { Malformed } from "../Codec/Malformed.ts"
+import type * as Share from "../Protocol/Share.ts"
+import type { Reply } from "./Connection.ts"
+import * as Header from "./Header.ts"
+import * as Close from "./Message/Close.ts"
+import type { FileId } from "./Message/Common.ts"
+import { Dialect, DurableHandleFlags, ImpersonationLevel, OplockLevel } from "./Message/Constants.ts"
+import * as Create from "./Message/Create.ts"
+import type * as CreateContext from "./Message/CreateContext.ts"
+
+/** An open as the server keeps it. */
+export interface Open {
+  readonly fileId: FileId
+  readonly opened: Share.Opened
+}
+
+const leaseContext = (lease: Share.LeaseRequest, dialect: number): CreateContext.Request => {
+  const leaseKey = lease.leaseKey ?? randomBytes(16)
+  const common = { leaseKey, leaseState: lease.leaseState, leaseFlags: 0 }
+  return dialect >= Dialect.SMB_3_0
+    ? { _tag: "RequestLeaseV2", ...common, parentLeaseKey: new Uint8Array(16), epoch: 0 }
+    : { _tag: "RequestLease", ...common }
+}
+
+const contexts = (
+  options: Share.OpenOptions,
+  dialect: number,
+  createGuid: Uint8Array
+): ReadonlyArray<CreateContext.Request> => {
+  const list: Array<CreateContext.Request> = []
+  if (options.securityDescriptor !== undefined) list.push({ _tag: "SdBuffer", sdBuffer: options.securityDescriptor })
+  if (options.extendedAttributes !== undefined) list.push({ _tag: "EaBuffer", eaBuffer: options.extendedAttributes })
+  if (options.allocationSize !== undefined) list.push({ _tag: "AllocationSize", allocationSize: options.allocationSize })
+  if (options.queryMaximalAccess === true) list.push({ _tag: "QueryMaximalAccessRequest", timestamp: undefined })
+  if (options.timewarp !== undefined) list.push({ _tag: "TimewarpToken", timestamp: options.timewarp })
+  if (options.queryOnDiskId === true) list.push({ _tag: "QueryOnDiskId" })
+  // Leases came with 2.1, durable handles of the second version with 3.0.
+  if (options.lease !== undefined && dialect >= Dialect.SMB_2_1) list.push(leaseContext(options.lease, dialect))
+  if (options.durable !== undefined) {
+    list.push(
+      dialect >= Dialect.SMB_3_0
+        ? {
+          _tag: "DurableHandleRequestV2",
+          timeout: options.durable.timeout,
+          flags: options.durable.persistent === true ? DurableHandleFlags.SMB2_DHANDLE_FLAG_PERSISTENT : 0,
+          createGuid
+        }
+        : { _tag: "DurableHandleRequest" }
+    )
+  }
+  return list
+}
+
+/** The body of a CREATE request, and the GUID by which a durable open is known. `name` is as it goes on the wire. */
+export const encode = (
+  name: string,
+  options: Share.OpenOptions,
+  dialect: number
+): { readonly body: Uint8Array; readonly createGuid: Uint8Array } => {
+  const createGuid = options.durable === undefined ? new Uint8Array(16) : randomBytes(16)
+  const leases = options.lease !== undefined && dialect >= Dialect.SMB_2_1
+  const body = Codec.encode(Create.Request)({
+    requestedOplockLevel: leases ? OplockLevel.SMB2_OPLOCK_LEVEL_LEASE : options.oplockLevel ?? 0,
+    impersonationLevel: options.impersonationLevel ?? ImpersonationLevel.Impersonation,
+    desiredAccess: options.desiredAccess,
+    fileAttributes: options.fileAttributes ?? 0,
+    shareAccess: options.shareAccess,
+    createDisposition: options.createDisposition,
+    createOptions: options.createOptions,
+    name,
+    createContexts: contexts(options, dialect, createGuid)
+  })
+  return { body, createGuid }
+}
+
+const decodeResponse = Codec.decode("SMB2 CREATE Response", Codec.at(Header.size, Create.Response))
+
+const granted = (
+  list: ReadonlyArray<CreateContext.Response>,
+  createGuid: Uint8Array
+): Pick<Share.Opened, "lease" | "durable" | "maximalAccess" | "onDiskId"> => {
+  let opened: Pick<Share.Opened, "lease" | "durable" | "maximalAccess" | "onDiskId"> = {}
+  for (const context of list) {
+    switch (context._tag) {
+      case "QueryMaximalAccessResponse":
+        if (context.queryStatus === 0) opened = { ...opened, maximalAccess: context.maximalAccess }
+        break
+      case "QueryOnDiskIdResponse": {
+        const onDiskId = new Uint8Array(32)
+        Header.view(onDiskId).setBigUint64(0, context.diskFileId, true)
+        Header.view(onDiskId).setBigUint64(8, context.volumeId, true)
+        opened = { ...opened, onDiskId }
+        break
+      }
+      case "ResponseLease":
+      case "ResponseLeaseV2":
+        opened = {
+          ...opened,
+          lease: {
+            leaseKey: context.leaseKey.slice(),
+            leaseState: context.leaseState,
+            epoch: context._tag === "ResponseLeaseV2" ? context.epoch : 0
+          }
+        }
+        break
+      case "DurableHandleResponse":
+        opened = { ...opened, durable: { createGuid: undefined, timeout: 0, persistent: false } }
+        break
+      case "DurableHandleResponseV2":
+        opened = {
+          ...opened,
+          durable: {
+            createGuid,
+            timeout: context.timeout,
+            persistent: (context.flags & DurableHandleFlags.SMB2_DHANDLE_FLAG_PERSISTENT) !== 0
+          }
+        }
+        break
+    }
+  }
+  return opened
+}
+
+/** What a successful CREATE response says. */
+export const decode = (reply: Reply, createGuid: Uint8Array): Result.Result<Open, Malformed> =>
+  Result.map(decodeResponse(reply.packet), (response) => ({
+    fileId: response.fileId,
+    opened: {
+      creationTime: response.creationTime,
+      lastAccessTime: response.lastAccessTime,
+      lastWriteTime: response.lastWriteTime,
+      changeTime: response.changeTime,
+      allocationSize: response.allocationSize,
+      endOfFile: response.endOfFile,
+      fileAttributes: response.fileAttributes,
+      createAction: response.createAction,
+      oplockLevel: response.oplockLevel,
+      ...granted(response.createContexts, createGuid)
+    }
+  }))
+
+/** The body of a CLOSE request. */
+export const encodeClose = (fileId: FileId): Uint8Array => Codec.encode(Close.Request)({ flags: 0, fileId })

@@ -1,0 +1,241 @@
+/**
+ * Logs a user on to a server, and derives the keys of the session (MS-SMB2 3.2.4.2.3, 3.2.5.3, 3.1.4.2).
+ *
+ * How the user proves who he is belongs to `Auth`: tokens go in and out, and a session key comes of it.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type * as Authenticator from "../Auth/Authenticator.ts"
+import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
+import * as Codec from "../Codec/Codec.ts"
+import * as KeyDerivation from "../Codec/KeyDerivation.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as Connection from "./Connection.ts"
+import * as Encryption from "./Encryption.ts"
+import * as Header from "./Header.ts"
+import { Command, Dialect, HeaderFlags, SecurityMode, SessionFlags } from "./Message/Constants.ts"
+import * as SessionSetup from "./Message/SessionSetup.ts"
+import { type Agreed, dialectName, extendPreauthHash, type Negotiated } from "./Negotiate.ts"
+import type * as Settings from "./Settings.ts"
+import * as Signing from "./Signing.ts"
+
+/** A user on a connection. */
+export interface Session extends Agreed {
+  readonly settings: Settings.Settings
+  readonly security: Connection.Security
+  /** Whether every request is encrypted, by our wish or by the server's. */
+  readonly encrypted: boolean
+  /** Logged on as a guest or as nobody: neither signed nor encrypted. */
+  readonly unauthenticated: boolean
+  /** Whether FSCTL_VALIDATE_NEGOTIATE_INFO has been answered well. */
+  validated: boolean
+}
+
+const ascii = (text: string): Uint8Array => Buffer.from(text, "latin1")
+
+/** The label and context that each key is derived with. */
+const labels = (dialect: number, preauthHash: Uint8Array) =>
+  dialect === Dialect.SMB_3_1_1
+    ? {
+      signing: [ascii("SMBSigningKey\0"), preauthHash],
+      clientToServer: [ascii("SMBC2SCipherKey\0"), preauthHash],
+      serverToClient: [ascii("SMBS2CCipherKey\0"), preauthHash]
+    } as const
+    : {
+      signing: [ascii("SMB2AESCMAC\0"), ascii("SmbSign\0")],
+      clientToServer: [ascii("SMB2AESCCM\0"), ascii("ServerIn \0")],
+      serverToClient: [ascii("SMB2AESCCM\0"), ascii("ServerOut\0")]
+    } as const
+
+/** The keys of a session: for signing, and for each direction of encryption. */
+export const deriveKeys = (
+  dialect: number,
+  preauthHash: Uint8Array,
+  sessionKey: Uint8Array,
+  cipher: Encryption.Algorithm | undefined
+) => {
+  // Session.SessionKey is the first 16 bytes, right-padded with zeros (MS-SMB2 3.2.5.3.1).
+  const short = new Uint8Array(16)
+  short.set(sessionKey.subarray(0, 16))
+  if (dialect < Dialect.SMB_3_0) return { signing: short }
+  const table = labels(dialect, preauthHash)
+  const bits = cipher !== undefined && Encryption.keyLength(cipher) === 32 ? 256 : 128
+  // The 256-bit ciphers take the whole key, which NTLM has no more of, but Kerberos does.
+  const full = bits === 256 ? sessionKey : short
+  return {
+    signing: KeyDerivation.derive(short, ...table.signing, 128),
+    clientToServer: KeyDerivation.derive(full, ...table.clientToServer, bits),
+    serverToClient: KeyDerivation.derive(full, ...table.serverToClient, bits)
+  }
+}
+
+const makeSecurity = (
+  negotiated: Negotiated,
+  sessionId: bigint,
+  sessionKey: Uint8Array,
+  preauthHash: Uint8Array
+): Connection.Security => {
+  const keys = deriveKeys(negotiated.dialect, preauthHash, sessionKey, negotiated.cipher)
+  const ciphers = negotiated.cipher !== undefined && "clientToServer" in keys
+  return {
+    sessionId,
+    sign: Signing.make(negotiated.signing, keys.signing!),
+    signsAll: true,
+    encrypt: ciphers ? Encryption.makeEncrypt(negotiated.cipher!, keys.clientToServer!, sessionId) : undefined,
+    decrypt: ciphers ? Encryption.makeDecrypt(negotiated.cipher!, keys.serverToClient!) : undefined
+  }
+}
+
+const keyless = (sessionId: bigint): Connection.Security => ({
+  sessionId,
+  sign: undefined,
+  signsAll: false,
+  encrypt: undefined,
+  decrypt: undefined
+})
+
+interface Exchange {
+  readonly sessionId: bigint
+  readonly reply: Connection.Reply
+  readonly response: SessionSetup.Response
+  /** Up to the last request, without the last response: what the keys are derived from. */
+  readonly preauthHash: Uint8Array
+}
+
+const exchange = Effect.fnUntraced(function*(
+  { connection, negotiated }: Agreed,
+  settings: Settings.Settings,
+  logon: Authenticator.AuthenticatorSession
+): Effect.fn.Return<Exchange, RequestError | AuthenticationError> {
+  const encode = Codec.encode(SessionSetup.Request)
+  const decode = Codec.decode("SMB2 SESSION_SETUP Response", Codec.at(Header.size, SessionSetup.Response))
+  let hash = negotiated.preauthHash
+  let sessionId = 0n
+  let input = negotiated.securityBuffer
+  // No mechanism takes as many legs: a server that goes on asking is not let go on.
+  for (let leg = 0; leg < 8; leg++) {
+    const step = yield* logon.step(input)
+    const reply = yield* Connection.request(connection, {
+      command: Command.SESSION_SETUP,
+      body: encode({
+        flags: 0,
+        securityMode: settings.signing === "required"
+          ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED
+          : SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+        capabilities: negotiated.asked.capabilities & 1,
+        previousSessionId: 0n,
+        securityBuffer: step.token
+      }),
+      security: keyless(sessionId),
+      onSent: (packet) => {
+        hash = extendPreauthHash(hash, packet)
+      }
+    })
+    const { status } = reply.header
+    if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
+      return yield* fromStatus(status, "SESSION_SETUP", `\\\\${connection.options.server}`)
+    }
+    const response = yield* Effect.fromResult(decode(reply.packet))
+    sessionId = reply.header.sessionId
+    if (status === 0) return { sessionId, reply, response, preauthHash: hash }
+    hash = extendPreauthHash(hash, reply.packet)
+    input = response.securityBuffer
+  }
+  return yield* connection.protocolError("Unexpected", "the server does not come to an end with the logon")
+})
+
+const establish = Effect.fnUntraced(function*(
+  agreed: Agreed,
+  settings: Settings.Settings,
+  logon: Authenticator.AuthenticatorSession
+): Effect.fn.Return<Session, RequestError | AuthenticationError> {
+  const { connection, negotiated } = agreed
+  const { preauthHash, reply, response, sessionId } = yield* exchange(agreed, settings, logon)
+  const refuse = (reason: "SigningUnavailable" | "EncryptionUnavailable" | "NotSigned" | "BadSignature", detail: string) =>
+    connection.protocolError(reason, detail)
+  const unauthenticated =
+    (response.sessionFlags & (SessionFlags.SMB2_SESSION_FLAG_IS_GUEST | SessionFlags.SMB2_SESSION_FLAG_IS_NULL)) !== 0
+  const serverEncrypts = (response.sessionFlags & SessionFlags.SMB2_SESSION_FLAG_ENCRYPT_DATA) !== 0
+  if (unauthenticated) {
+    if (!logon.unauthenticated) {
+      // Somebody with a name and a password, whom the server took for a stranger: nothing proves that it is the server.
+      if (settings.signing === "required") {
+        return yield* refuse(
+          "SigningUnavailable",
+          "the server logged the user on as a guest, and a guest's session cannot be signed: check user and password, " +
+            "or log on as a guest on purpose"
+        )
+      }
+    }
+    if (settings.encryption === "required") {
+      return yield* refuse("EncryptionUnavailable", "encryption is required, but a guest's session cannot be encrypted")
+    }
+    return { ...agreed, settings, security: keyless(sessionId), encrypted: false, unauthenticated, validated: true }
+  }
+  yield* logon.accept(response.securityBuffer)
+  const sessionKey = logon.sessionKey()
+  if (sessionKey === undefined) {
+    if (settings.signing === "required" && !logon.unauthenticated) {
+      return yield* refuse("SigningUnavailable", "the logon gave no session key, so that nothing can be signed")
+    }
+    return { ...agreed, settings, security: keyless(sessionId), encrypted: false, unauthenticated: true, validated: true }
+  }
+  const security = makeSecurity(negotiated, sessionId, Redacted.value(sessionKey), preauthHash)
+  const signed = (reply.header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) !== 0
+  if (negotiated.dialect === Dialect.SMB_3_1_1 && !signed) {
+    return yield* refuse("NotSigned", "the server's last word of the logon is not signed, which SMB 3.1.1 demands")
+  }
+  if (signed && !Signing.verify(security.sign!, [reply.packet], "server", reply.header.messageId)) {
+    return yield* refuse("BadSignature", "the signature of the server's last word of the logon is wrong")
+  }
+  const encrypted = serverEncrypts || (settings.encryption !== "off" && security.encrypt !== undefined)
+  if (encrypted && security.encrypt === undefined) {
+    return yield* refuse(
+      "EncryptionUnavailable",
+      `the server demands encryption, which dialect ${dialectName(negotiated.dialect)} does not have here`
+    )
+  }
+  const serverSigns = (negotiated.securityMode & SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED) !== 0
+  return {
+    ...agreed,
+    settings,
+    // Where little is to be signed, the keys stay for what must be, and for shares that demand encryption.
+    security: { ...security, signsAll: settings.signing === "required" || serverSigns },
+    encrypted,
+    unauthenticated: false,
+    validated: negotiated.dialect === Dialect.SMB_3_1_1
+  }
+})
+
+const logoff = (session: Session): Effect.Effect<void> =>
+  Connection.request(session.connection, {
+    command: Command.LOGOFF,
+    body: Codec.encode(SessionSetup.LogoffRequest)({}),
+    security: session.security,
+    encrypted: session.encrypted
+  }).pipe(
+    // The other side may be gone, and a session ends with its connection anyhow.
+    Effect.timeoutOption("2 seconds"),
+    Effect.ignore,
+    Effect.ensuring(Effect.sync(() => session.connection.removeSession(session.security.sessionId)))
+  )
+
+/**
+ * Logs on. The session is logged off when the scope closes.
+ *
+ * Errors: `SmbError` with what the server says of the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError`
+ * where the security asked for is not to be had, `AuthenticationError` where the logon itself breaks.
+ */
+export const setup = (
+  agreed: Agreed,
+  settings: Settings.Settings,
+  logon: Authenticator.AuthenticatorSession
+): Effect.Effect<Session, RequestError | AuthenticationError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.tap(establish(agreed, settings, logon), (session) =>
+      Effect.sync(() => agreed.connection.addSession(session.security))),
+    logoff,
+    { interruptible: true }
+  )

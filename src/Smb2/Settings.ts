@@ -1,0 +1,57 @@
+/**
+ * What a user may decide about connections and sessions. Safe where left out: signing required, no SMB 1.
+ */
+import * as Duration from "effect/Duration"
+import type { Cipher, SigningAlgorithm } from "./Message/Constants.ts"
+
+/** A dialect of SMB 2 or 3. */
+export type Dialect = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
+
+/** All of them, oldest first. */
+export const allDialects: ReadonlyArray<Dialect> = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]
+
+export interface Settings {
+  /** Offered to the server; it takes the newest that it knows. */
+  readonly dialects: ReadonlyArray<Dialect>
+  /**
+   * `required`: an unsigned session is refused, except for a guest or anonymous logon that the user asked for, which has
+   * no key to sign with. `if-required`: sign only where the server demands it.
+   */
+  readonly signing: "required" | "if-required"
+  /**
+   * `off`: only what the server itself demands, for a session or a share. `if-offered`: everything, where the server can.
+   * `required`: everything, or nothing goes.
+   */
+  readonly encryption: "off" | "if-offered" | "required"
+  /** In order of preference (3.1.1). 3.0 and 3.0.2 always use AES-128-CCM. With none, nothing can be encrypted. */
+  readonly ciphers: ReadonlyArray<keyof typeof Cipher>
+  /** In order of preference (3.1.1). 3.0 and 3.0.2 always use AES-CMAC, 2.x HMAC-SHA256. */
+  readonly signingAlgorithms: ReadonlyArray<keyof typeof SigningAlgorithm>
+  /** Begin with SMB 1's multi-protocol NEGOTIATE. */
+  readonly multiProtocol: boolean
+  /** A request without an answer for so long fails. Does not count for what waits by nature, such as a blocking lock. */
+  readonly requestTimeout: Duration.Duration
+  /** After such a silence the server is asked whether it is there. */
+  readonly keepAlive: Duration.Duration
+  /** How much may be in flight on a connection, in units of 64 KiB. */
+  readonly credits: number
+  /** The largest packet accepted, in bytes. */
+  readonly maximumFrame: number
+  /** The largest single READ or WRITE, in bytes; the server may allow less. */
+  readonly maximumTransfer: number
+}
+
+/** What holds where the user says nothing. */
+export const defaults: Settings = {
+  dialects: allDialects,
+  signing: "required",
+  encryption: "off",
+  ciphers: ["AES_128_GCM", "AES_256_GCM", "AES_128_CCM", "AES_256_CCM"],
+  signingAlgorithms: ["AES_GMAC", "AES_CMAC", "HMAC_SHA256"],
+  multiProtocol: false,
+  requestTimeout: Duration.seconds(30),
+  keepAlive: Duration.seconds(15),
+  credits: 512,
+  maximumFrame: 16 * 1024 * 1024 - 1,
+  maximumTransfer: 1024 * 1024
+}

@@ -1,0 +1,78 @@
+/**
+ * Message signatures (MS-SMB2 3.1.4.1, 3.1.5.1): HMAC-SHA256 for 2.x, AES-CMAC for 3.x, AES-GMAC where negotiated.
+ *
+ * A message is given as chunks and never joined: a payload is signed where it lies. The signature field in the header
+ * must be zero while a signature is computed.
+ */
+import { createCipheriv, createHmac, timingSafeEqual } from "node:crypto"
+import * as AesCmac from "../Codec/AesCmac.ts"
+import * as Header from "./Header.ts"
+import { HeaderFlags, SigningAlgorithm } from "./Message/Constants.ts"
+
+/** An identifier of SMB2_SIGNING_CAPABILITIES. */
+export type Algorithm = (typeof SigningAlgorithm)[keyof typeof SigningAlgorithm]
+
+/** Who made a message: it is part of GMAC's nonce. */
+export type Role = "client" | "server"
+
+/**
+ * Signs with one session's key.
+ *
+ * `chunks` begin with the header, whose signature field is zero; `messageId` and `cancel` are the header's.
+ */
+export type Sign = (chunks: ReadonlyArray<Uint8Array>, role: Role, messageId: number, cancel: boolean) => Uint8Array
+
+/**
+ * The signing function of a key of 16 bytes.
+ *
+ * @category constructors
+ */
+export const make = (algorithm: Algorithm, key: Uint8Array): Sign => {
+  switch (algorithm) {
+    case SigningAlgorithm.HMAC_SHA256:
+      return (chunks) => {
+        const hmac = createHmac("sha256", key)
+        for (const chunk of chunks) hmac.update(chunk)
+        return hmac.digest().subarray(0, 16)
+      }
+    case SigningAlgorithm.AES_CMAC: {
+      const cmac = AesCmac.make(key)
+      return (chunks) => cmac(chunks)
+    }
+    case SigningAlgorithm.AES_GMAC: {
+      const nonce = new Uint8Array(12)
+      const view = Header.view(nonce)
+      return (chunks, role, messageId, cancel) => {
+        view.setUint32(0, messageId >>> 0, true)
+        view.setUint32(4, messageId === Header.unsolicited ? 0xffffffff : Math.floor(messageId / 0x100000000), true)
+        view.setUint32(8, (role === "server" ? 1 : 0) | (cancel ? 2 : 0), true)
+        const cipher = createCipheriv("aes-128-gcm", key, nonce)
+        for (const chunk of chunks) cipher.setAAD(chunk)
+        cipher.final()
+        return cipher.getAuthTag()
+      }
+    }
+  }
+}
+
+/** Puts the signature into the header at the start of the first chunk, and marks the message as signed. */
+export const apply = (
+  sign: Sign,
+  chunks: ReadonlyArray<Uint8Array>,
+  role: Role,
+  messageId: number,
+  cancel: boolean
+): void => {
+  const head = chunks[0]!
+  head[16]! |= HeaderFlags.SMB2_FLAGS_SIGNED
+  head.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
+  head.set(sign(chunks, role, messageId, cancel), Header.signatureOffset)
+}
+
+/** Whether the signature of a received message is right. Clears the signature field of the first chunk. */
+export const verify = (sign: Sign, chunks: ReadonlyArray<Uint8Array>, role: Role, messageId: number): boolean => {
+  const head = chunks[0]!
+  const claimed = head.slice(Header.signatureOffset, Header.signatureOffset + 16)
+  head.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
+  return timingSafeEqual(claimed, sign(chunks, role, messageId, false))
+}

@@ -1,0 +1,274 @@
+/**
+ * A share on a session: TREE_CONNECT, and the opens below it (MS-SMB2 3.2.4.2.4, 3.2.4.3, 3.2.5.5).
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Codec from "../Codec/Codec.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import type * as Operation from "../Protocol/Operation.ts"
+import type * as Share from "../Protocol/Share.ts"
+import type * as Breaks from "./Breaks.ts"
+import * as Commands from "./Commands.ts"
+import * as Connection from "./Connection.ts"
+import * as Header from "./Header.ts"
+import { anyFileId, type FileId } from "./Message/Common.ts"
+import { Capabilities, Command, Dialect, HeaderFlags, ShareCapabilities, ShareFlags, ShareType } from "./Message/Constants.ts"
+import * as TreeConnect from "./Message/TreeConnect.ts"
+import { dialectName } from "./Negotiate.ts"
+import * as Open from "./Open.ts"
+import type { Session } from "./Session.ts"
+import * as ValidateNegotiate from "./ValidateNegotiate.ts"
+
+/** How the share's files are named on the wire when DFS is at work: with the namespace's names before the path. */
+export interface DfsName {
+  readonly server: string
+  readonly share: string
+}
+
+const types: Record<number, Share.Share["type"]> = {
+  [ShareType.SMB2_SHARE_TYPE_DISK]: "disk",
+  [ShareType.SMB2_SHARE_TYPE_PIPE]: "pipe",
+  [ShareType.SMB2_SHARE_TYPE_PRINT]: "printer"
+}
+
+const fail = (error: unknown): Effect.Effect<never, any> => Effect.fail(error)
+const fromResult = <A, E>(result: Result.Result<A, E>): Effect.Effect<A, E> =>
+  Result.isSuccess(result) ? Effect.succeed(result.success) : (fail(result.failure) as Effect.Effect<never, E>)
+
+/** Fills in what every request on this tree has in common. */
+class Tree {
+  readonly session: Session
+  readonly treeId: number
+  readonly uncPath: string
+  readonly encrypted: boolean
+  readonly breaks: Breaks.Breaks
+  constructor(session: Session, treeId: number, uncPath: string, encrypted: boolean, breaks: Breaks.Breaks) {
+    this.session = session
+    this.treeId = treeId
+    this.uncPath = uncPath
+    this.encrypted = encrypted
+    this.breaks = breaks
+  }
+
+  outgoing<O extends Pick<Connection.Outgoing, "command" | "body">>(request: O, flags = 0): O & Connection.Outgoing {
+    return {
+      ...request,
+      treeId: this.treeId,
+      security: this.session.security,
+      encrypted: this.encrypted,
+      flags
+    }
+  }
+
+  full(path: string): string {
+    return path === "" ? this.uncPath : `${this.uncPath}\\${path}`
+  }
+
+  run<O extends Operation.Any>(
+    operation: O,
+    fileId: FileId,
+    path: string
+  ): Effect.Effect<Operation.Output<O>, RequestError> {
+    return Effect.flatMap(
+      Connection.request(this.session.connection, this.outgoing(Commands.encode(operation, fileId))),
+      (reply) => fromResult(Commands.decode(operation, reply, this.full(path)))
+    )
+  }
+
+  /** Closes an open without waiting: for those whose owner has gone. */
+  closeLater(fileId: FileId): void {
+    this.session.connection.submit(
+      [this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })],
+      [() => {}]
+    )
+  }
+
+  close(fileId: FileId, path: string): Effect.Effect<void, RequestError> {
+    return Effect.flatMap(
+      Connection.request(
+        this.session.connection,
+        this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })
+      ),
+      (reply) => reply.header.status === 0 ? Effect.void : fail(fromStatus(reply.header.status, "CLOSE", this.full(path)))
+    )
+  }
+}
+
+const makeFile = (tree: Tree, open: Open.Open, path: string): Effect.Effect<Share.OpenFile, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let closed = false
+    const held = tree.breaks.hold(
+      open.fileId,
+      open.opened.oplockLevel,
+      open.opened.lease,
+      (outgoing) => tree.session.connection.submit([tree.outgoing(outgoing)], [() => {}])
+    )
+    const close = Effect.suspend(() => {
+      if (closed) return Effect.void
+      closed = true
+      held.release()
+      return tree.close(open.fileId, path)
+    })
+    yield* Effect.addFinalizer((exit) =>
+      // A failed scope does not wait for the server: it may be the one that does not answer.
+      Exit.isSuccess(exit) ? Effect.ignore(close) : Effect.sync(() => {
+        if (closed) return
+        closed = true
+        held.release()
+        tree.closeLater(open.fileId)
+      })
+    )
+    return {
+      path,
+      opened: open.opened,
+      caching: () => held.caching,
+      run: (operation) => tree.run(operation, open.fileId, path),
+      close
+    }
+  })
+
+/** The name as CREATE carries it: below the share, or with the DFS flag below the namespace. */
+const wireName = (dfs: DfsName | undefined, path: string): string =>
+  dfs === undefined ? path : path === "" ? `${dfs.server}\\${dfs.share}` : `${dfs.server}\\${dfs.share}\\${path}`
+
+const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, options: Share.OpenOptions) => {
+  const { body, createGuid } = Open.encode(wireName(dfs, path), options, tree.session.negotiated.dialect)
+  const outgoing = tree.outgoing(
+    { command: Command.CREATE, body },
+    dfs === undefined ? 0 : HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS
+  )
+  return { outgoing, createGuid }
+}
+
+const openFile = (
+  tree: Tree,
+  dfs: DfsName | undefined,
+  path: string,
+  options: Share.OpenOptions
+): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => {
+    const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+    const request = Connection.request(tree.session.connection, {
+      ...outgoing,
+      orphan: (reply) => {
+        const open = Open.decode(reply, createGuid)
+        if (Result.isSuccess(open)) tree.closeLater(open.success.fileId)
+      }
+    })
+    return Effect.flatMap(restore(request), (reply) => {
+      if (reply.header.status !== 0) return fail(fromStatus(reply.header.status, "CREATE", tree.full(path)))
+      return Effect.flatMap(fromResult(Open.decode(reply, createGuid)), (open) => makeFile(tree, open, path))
+    })
+  })
+
+const batch = (
+  tree: Tree,
+  dfs: DfsName | undefined,
+  path: string,
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any>
+): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> => {
+  const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+  const outgoings: ReadonlyArray<Connection.Outgoing> = [
+    outgoing,
+    ...operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId))),
+    tree.outgoing({ command: Command.CLOSE, body: Open.encodeClose(anyFileId) })
+  ]
+  return Effect.flatMap(Connection.compound(tree.session.connection, outgoings), (replies) => {
+    const created = replies[0]!
+    if (created.header.status !== 0) return fail(fromStatus(created.header.status, "CREATE", tree.full(path)))
+    const open = Open.decode(created, createGuid)
+    if (Result.isFailure(open)) return fail(open.failure)
+    // A server that stops a compound at its first failure leaves the open behind.
+    if (replies[replies.length - 1]!.header.status !== 0) tree.closeLater(open.success.fileId)
+    const results: Array<unknown> = []
+    for (let i = 0; i < operations.length; i++) {
+      const result = Commands.decode(operations[i]!, replies[i + 1]!, tree.full(path))
+      if (Result.isFailure(result) && result.failure._tag === "Malformed") return fail(result.failure)
+      results.push(result)
+    }
+    return Effect.succeed({ opened: open.success.opened, results })
+  })
+}
+
+const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
+  const { connection } = session
+  const { server } = connection.options
+  const uncPath = `\\\\${server}\\${share}`
+  const reply = yield* Connection.request(connection, {
+    command: Command.TREE_CONNECT,
+    body: Codec.encode(TreeConnect.Request)({ flags: 0, path: uncPath, treeConnectContexts: [] }),
+    security: session.security,
+    encrypted: session.encrypted,
+    // Demanded of 3.1.1 (MS-SMB2 3.2.4.1.1), harmless before.
+    mustSign: true
+  })
+  if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "TREE_CONNECT", uncPath)
+  const response = yield* Effect.fromResult(
+    Codec.decode("SMB2 TREE_CONNECT Response", Codec.at(Header.size, TreeConnect.Response))(reply.packet)
+  )
+  const demanded = (response.shareFlags & ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA) !== 0
+  if (demanded && session.security.encrypt === undefined) {
+    return yield* connection.protocolError(
+      "EncryptionUnavailable",
+      `the share ${uncPath} demands encryption, which this session cannot give`
+    )
+  }
+  const tree = new Tree(session, reply.header.treeId, uncPath, session.encrypted || demanded, breaks)
+  return { tree, response }
+})
+
+const disconnect = (tree: Tree): Effect.Effect<void> =>
+  Connection.request(
+    tree.session.connection,
+    tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
+  ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+
+/** A connected share, and how it looks when DFS names are put on the wire. */
+export interface ConnectedShare extends Share.Share {
+  /** The same share with names as DFS has them. */
+  readonly withDfsName: (name: DfsName) => Share.Share
+}
+
+const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
+  const { connection, negotiated, settings } = tree.session
+  const most = connection.multiCredit ? Math.min(settings.maximumTransfer, settings.credits * 65536) : 65536
+  const serverDfs = negotiated.dialect === Dialect.SMB_2_0_2 ||
+    (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_DFS) !== 0
+  const make = (dfs: DfsName | undefined): Share.Share => ({
+    server: connection.options.server,
+    port: connection.options.port,
+    name,
+    type: types[response.shareType] ?? "disk",
+    isDfs: serverDfs && (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_DFS) !== 0,
+    limits: {
+      read: Math.min(negotiated.maxReadSize, most),
+      write: Math.min(negotiated.maxWriteSize, most),
+      transact: Math.min(negotiated.maxTransactSize, most)
+    },
+    sessionKey: `${connection.options.server}:${connection.options.port}/${tree.session.security.sessionId}`,
+    dialect: dialectName(negotiated.dialect),
+    open: (path, options) => openFile(tree, dfs, path, options),
+    batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
+    control: (operation) => tree.run(operation, anyFileId, "")
+  })
+  return { ...make(undefined), withDfsName: make }
+}
+
+/**
+ * Connects to a share. It is disconnected when the scope closes.
+ *
+ * Errors: `SmbError` (`BadNetworkName` where there is no such share, `AccessDenied`), `ProtocolError` where the share
+ * demands encryption that is not to be had, or the negotiation turns out to have been tampered with.
+ */
+export const make = (
+  session: Session,
+  share: string,
+  breaks: Breaks.Breaks
+): Effect.Effect<ConnectedShare, RequestError, Scope.Scope> =>
+  Effect.acquireRelease(connect(session, share, breaks), ({ tree }) => disconnect(tree), { interruptible: true }).pipe(
+    Effect.tap(({ tree }) => ValidateNegotiate.validate(session, tree.treeId, tree.encrypted)),
+    Effect.map(({ response, tree }) => makeShare(tree, share, response))
+  )

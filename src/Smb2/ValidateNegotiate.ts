@@ -1,0 +1,80 @@
+/**
+ * FSCTL_VALIDATE_NEGOTIATE_INFO (MS-SMB2 3.2.5.5): before 3.1.1 nothing protects the negotiation itself, so the server
+ * is asked afterwards, under the session's signature, what it heard. A difference means that somebody changed it.
+ */
+import * as Effect from "effect/Effect"
+import * as Codec from "../Codec/Codec.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as Connection from "./Connection.ts"
+import * as Header from "./Header.ts"
+import { anyFileId } from "./Message/Common.ts"
+import { Command, Dialect, IoctlFlags } from "./Message/Constants.ts"
+import * as Fsctl from "./Message/Fsctl.ts"
+import * as Ioctl from "./Message/Ioctl.ts"
+import type { Session } from "./Session.ts"
+
+/** A server that is older than this control code says so, signed; which proves as much. */
+const unknowing: ReadonlyArray<number> = [
+  NtStatus.STATUS_FILE_CLOSED,
+  NtStatus.STATUS_INVALID_DEVICE_REQUEST,
+  NtStatus.STATUS_NOT_SUPPORTED
+]
+
+/** Asks once a session, on its first tree. Fails with `ProtocolError` of reason `Downgrade`. */
+export const validate = Effect.fnUntraced(function*(
+  session: Session,
+  treeId: number,
+  encrypted: boolean
+): Effect.fn.Return<void, RequestError> {
+  const { connection, negotiated } = session
+  const { asked } = negotiated
+  if (session.validated || session.security.sign === undefined && !encrypted) return
+  // Who offers nothing newer than 2.1 has nothing to be talked down from.
+  if (!asked.dialects.some((dialect) => dialect >= Dialect.SMB_3_0)) return
+  const reply = yield* Connection.request(connection, {
+    command: Command.IOCTL,
+    body: Codec.encode(Ioctl.Request)({
+      ctlCode: Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO,
+      fileId: anyFileId,
+      maxInputResponse: 0,
+      maxOutputResponse: 24,
+      flags: IoctlFlags.SMB2_0_IOCTL_IS_FSCTL,
+      input: Codec.encode(Fsctl.ValidateNegotiateInfoRequest)({
+        capabilities: asked.capabilities,
+        guid: asked.clientGuid,
+        securityMode: asked.securityMode,
+        dialects: asked.dialects
+      }),
+      output: new Uint8Array(0)
+    }),
+    treeId,
+    security: session.security,
+    encrypted,
+    mustSign: true
+  })
+  const { status } = reply.header
+  if (negotiated.dialect < Dialect.SMB_3_0 && unknowing.includes(status)) {
+    session.validated = true
+    return
+  }
+  const tampered = connection.protocolError(
+    "Downgrade",
+    "the negotiation was changed on the way: the server did not hear what was said, or did not say what was heard"
+  )
+  if (status === NtStatus.STATUS_ACCESS_DENIED) return yield* tampered
+  if (status !== 0) return yield* fromStatus(status, "FSCTL_VALIDATE_NEGOTIATE_INFO", `\\\\${connection.options.server}`)
+  const response = yield* Effect.fromResult(
+    Codec.decode("SMB2 IOCTL Response", Codec.at(Header.size, Ioctl.Response))(reply.packet)
+  )
+  const heard = yield* Effect.fromResult(
+    Codec.decode("VALIDATE_NEGOTIATE_INFO Response", Fsctl.ValidateNegotiateInfoResponse)(response.output)
+  )
+  if (
+    heard.dialect !== negotiated.dialect || heard.capabilities !== negotiated.capabilities ||
+    heard.securityMode !== negotiated.securityMode || Buffer.compare(heard.guid, negotiated.serverGuid) !== 0
+  ) {
+    return yield* tampered
+  }
+  session.validated = true
+})
