@@ -7,6 +7,7 @@
  * expired goes first, then what came first. Which entry to use, and when to ask again, is `DfsResolution`'s matter.
  */
 import * as Result from "effect/Result"
+import { NtStatus } from "../Codec/NtStatusCode.ts"
 import { Malformed, ReferralRefused } from "./DfsError.ts"
 import * as DfsPath from "./DfsPath.ts"
 import {
@@ -197,7 +198,9 @@ export const fromResponse = (response: ReferralResponse, options: {
   const { pathConsumed, referralEntries, referralHeaderFlags } = response
   const first = referralEntries[0]
   if (first === undefined) {
-    return Result.fail(new ReferralRefused({ server, path: DfsPath.toRequest(asked), status: 0xc000003a }))
+    return Result.fail(
+      new ReferralRefused({ server, path: DfsPath.toRequest(asked), status: NtStatus.STATUS_OBJECT_PATH_NOT_FOUND })
+    )
   }
   const consumed = componentsConsumed(asked, pathConsumed)
   if (consumed === undefined || consumed < 2) {
