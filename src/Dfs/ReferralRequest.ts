@@ -11,7 +11,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { Reader, Writer } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { Unencodable } from "../Protocol/DfsError.ts"
-import { fromBytes, readTerminated, Text, UInt16 } from "./Text.ts"
+import { fromBytes, readTerminated, Text, UInt16 } from "./internal/Text.ts"
 
 /** RequestFlags of REQ_GET_DFS_REFERRAL_EX (MS-DFSC 2.2.3). */
 export const RequestFlags = { SiteName: 0x0001 } as const

@@ -14,7 +14,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { Reader, Writer } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { Unencodable, Unsupported } from "../Protocol/DfsError.ts"
-import { fromBytes, readTerminated, Text, UInt16, UInt32 } from "./Text.ts"
+import { fromBytes, readTerminated, Text, UInt16, UInt32 } from "./internal/Text.ts"
 
 /** ReferralHeaderFlags (MS-DFSC 2.2.4). */
 export const ReferralHeaderFlags = { ReferralServers: 0x1, StorageServers: 0x2, TargetFailback: 0x4 } as const

@@ -1,5 +1,11 @@
 /** The public modules of `effect-smb/Dfs`. Written by `npm run format`. */
 export * as DfsError from "../Protocol/DfsError.ts"
+export * as DfsPath from "./DfsPath.ts"
+export * as DfsPolicy from "./DfsPolicy.ts"
+export * as DfsResolution from "./DfsResolution.ts"
+export * as DfsResolver from "./DfsResolver.ts"
+export * as DfsStep from "./DfsStep.ts"
+export * as ReferralCache from "./ReferralCache.ts"
 export * as ReferralRequest from "./ReferralRequest.ts"
 export * as ReferralResponse from "./ReferralResponse.ts"
-export * as Text from "./Text.ts"
+export * as ReferralSource from "./ReferralSource.ts"

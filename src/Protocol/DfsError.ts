@@ -7,6 +7,7 @@
  */
 import * as Schema from "effect/Schema"
 import { Malformed } from "../Codec/Malformed.ts"
+import * as NtStatus from "../Codec/NtStatus.ts"
 
 export { Malformed }
 
@@ -90,7 +91,7 @@ export class NamespaceNotFound extends Schema.TaggedError<NamespaceNotFound>()("
   status: Schema.Number
 }) {
   override get message(): string {
-    return `${this.server} has no DFS namespace for ${this.path} (${statusText(this.status)})`
+    return `${this.server} has no DFS namespace for ${this.path} (${NtStatus.name(this.status)})`
   }
 }
 
@@ -106,7 +107,7 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
   status: Schema.Number
 }) {
   override get message(): string {
-    return `${this.server} refused a referral for ${this.path}: ${statusText(this.status)}`
+    return `${this.server} refused a referral for ${this.path}: ${NtStatus.name(this.status)}`
   }
 }
 
@@ -155,15 +156,3 @@ export type ReferralError =
 
 /** All that DFS adds to the failures of a path. */
 export type DfsError = ReferralError | NoTargetLeft | DfsLoop
-
-const names: Record<number, string> = {
-  0xc000000d: "STATUS_INVALID_PARAMETER",
-  0xc000000f: "STATUS_NO_SUCH_FILE",
-  0xc0000022: "STATUS_ACCESS_DENIED",
-  0xc000003a: "STATUS_OBJECT_PATH_NOT_FOUND",
-  0xc0000225: "STATUS_NOT_FOUND",
-  0xc000026d: "STATUS_DFS_UNAVAILABLE"
-}
-
-const statusText = (status: number): string =>
-  names[status] ?? `status 0x${(status >>> 0).toString(16).padStart(8, "0").toUpperCase()}`

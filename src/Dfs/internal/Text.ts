@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import type { Reader } from "../Codec/Cursor.ts"
+import type { Reader } from "../../Codec/Cursor.ts"
 
 /** Text without a NUL: what a NUL-terminated field can carry. */
 export const Text = Schema.String.check(Schema.isPattern(/^[^\0]*$/))

@@ -1,0 +1,58 @@
+/**
+ * Policies about referrals, each a combinator that can be used alone.
+ *
+ * What a policy answers is a typed failure: `Overflow` by a larger buffer, `NotDfsCapable` by going on without DFS.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { NotDfsCapable, Overflow } from "../Protocol/DfsError.ts"
+
+/**
+ * How many bytes of buffer a referral request offers: 8 KiB. A smaller one may silently yield a part of the targets.
+ *
+ * @category settings
+ */
+export const ReferralBuffer: Context.Reference<number> = Context.Reference("effect-smb/Dfs/ReferralBuffer", {
+  defaultValue: () => 8192
+})
+
+/** The largest buffer that Windows offers: 56 KiB. */
+export const largestReferralBuffer = 57_344
+
+/**
+ * Answers `Overflow` by the same again with twice the buffer, up to `largest` bytes (56 KiB); then `Overflow` stays.
+ *
+ * @category policies
+ */
+export const retryOverflow = (options?: { readonly largest?: number }) => {
+  const largest = options?.largest ?? largestReferralBuffer
+  return <A, E, R>(self: Effect.Effect<A, E | Overflow, R>): Effect.Effect<A, E | Overflow, R> => {
+    const within = (size: number): Effect.Effect<A, E | Overflow, R> =>
+      Effect.provideService(self, ReferralBuffer, size).pipe(
+        Effect.catchIf(
+          (error): error is Overflow => isTagged(error, "Overflow") && size < largest,
+          () => within(Math.min(size * 2, largest))
+        )
+      ) as Effect.Effect<A, E | Overflow, R>
+    return Effect.flatMap(ReferralBuffer, (size) => within(Math.max(1, size)))
+  }
+}
+
+/**
+ * Answers `NotDfsCapable` by going on without DFS.
+ *
+ * @category policies
+ */
+export const fallback =
+  <B, E2, R2>(plain: (error: NotDfsCapable) => Effect.Effect<B, E2, R2>) =>
+  <A, E, R>(
+    self: Effect.Effect<A, E | NotDfsCapable, R>
+  ): Effect.Effect<A | B, Exclude<E, NotDfsCapable> | E2, R | R2> =>
+    Effect.catchIf(
+      self,
+      (error): error is NotDfsCapable => isTagged(error, "NotDfsCapable"),
+      plain
+    ) as Effect.Effect<A | B, Exclude<E, NotDfsCapable> | E2, R | R2>
+
+const isTagged = (error: unknown, tag: string): boolean =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === tag

@@ -1,0 +1,240 @@
+/**
+ * What referrals have taught: which targets stand for which prefix, until when, and which target works (MS-DFSC
+ * 3.1.1, ReferralCache).
+ *
+ * Pure: every change gives a new cache and leaves the old one as it is. The clock is an argument, in milliseconds.
+ * Look-ups take the longest prefix by whole components, without regard to case. The size is bounded: what has
+ * expired goes first, then what came first. Which entry to use, and when to ask again, is `DfsResolution`'s matter.
+ */
+import * as Result from "effect/Result"
+import { NtStatus } from "../Codec/NtStatusCode.ts"
+import { Malformed, ReferralRefused } from "../Protocol/DfsError.ts"
+import * as DfsPath from "./DfsPath.ts"
+import {
+  isNameList,
+  ReferralEntryFlags,
+  ReferralHeaderFlags,
+  type ReferralResponse,
+  ServerType
+} from "./ReferralResponse.ts"
+
+/**
+ * One target of a prefix. `setBoundary` says that a new target set begins with it; the first target always does.
+ *
+ * @category models
+ */
+export interface ReferralTarget {
+  readonly path: DfsPath.DfsPath
+  readonly setBoundary: boolean
+}
+
+/**
+ * What is known of one prefix.
+ *
+ * @category models
+ */
+export interface CachedReferral {
+  readonly prefix: DfsPath.DfsPath
+  readonly kind: "root" | "link"
+  /** The targets are themselves names in another namespace. */
+  readonly interlink: boolean
+  /** Go back to an earlier target set once it answers again. */
+  readonly targetFailback: boolean
+  /** Milliseconds; at this time it is no longer valid. */
+  readonly expiresAt: number
+  /** At least one. */
+  readonly targets: ReadonlyArray<ReferralTarget>
+  /** Index of the target that worked last, the first otherwise. */
+  readonly hint: number
+}
+
+/**
+ * At most `capacity` prefixes, oldest first.
+ *
+ * @category models
+ */
+export interface ReferralCache {
+  readonly capacity: number
+  readonly entries: ReadonlyMap<string, CachedReferral>
+}
+
+/** Bounds for what a server may state as time to live, in seconds. */
+export interface TtlBounds {
+  readonly minimum: number
+  readonly maximum: number
+}
+
+/** Version 1 has no time to live: Windows' own default for one. */
+const defaultTimeToLive = 300
+
+/** No prefix has more components: a look-up tries no longer ones. */
+const deepest = 64
+
+/** An empty cache for at most `capacity` prefixes (512). */
+export const make = (options?: { readonly capacity?: number }): ReferralCache => ({
+  capacity: Math.max(1, options?.capacity ?? 512),
+  entries: new Map()
+})
+
+/** Is it too old to be used? */
+export const isExpired = (entry: CachedReferral, now: number): boolean => now >= entry.expiresAt
+
+/**
+ * The entry with the longest prefix of `path`, expired or not.
+ *
+ * @category look-up
+ */
+export const lookup = (cache: ReferralCache, path: DfsPath.DfsPath): CachedReferral | undefined => {
+  if (cache.entries.size === 0) return undefined
+  let found: CachedReferral | undefined
+  let key = ""
+  for (let i = 0; i < path.length && i < deepest; i++) {
+    key = i === 0 ? DfsPath.fold(path[i]!) : `${key}\\${DfsPath.fold(path[i]!)}`
+    found = cache.entries.get(key) ?? found
+  }
+  return found
+}
+
+/** The entry of exactly this prefix. */
+export const get = (cache: ReferralCache, prefix: DfsPath.DfsPath): CachedReferral | undefined =>
+  cache.entries.get(DfsPath.key(prefix))
+
+/**
+ * Remembers an entry, in the place of an earlier one of its prefix. One that has expired already is not kept.
+ *
+ * @category changes
+ */
+export const insert = (cache: ReferralCache, entry: CachedReferral, now: number): ReferralCache => {
+  const entries = new Map(cache.entries)
+  const key = DfsPath.key(entry.prefix)
+  entries.delete(key)
+  if (!isExpired(entry, now) && entry.prefix.length <= deepest) entries.set(key, entry)
+  if (entries.size > cache.capacity) {
+    for (const [old, value] of entries) if (isExpired(value, now)) entries.delete(old)
+  }
+  for (const old of entries.keys()) {
+    if (entries.size <= cache.capacity) break
+    entries.delete(old)
+  }
+  return { ...cache, entries }
+}
+
+const update = (
+  cache: ReferralCache,
+  prefix: DfsPath.DfsPath,
+  change: (entry: CachedReferral) => CachedReferral
+): ReferralCache => {
+  const key = DfsPath.key(prefix)
+  const entry = cache.entries.get(key)
+  if (entry === undefined) return cache
+  const changed = change(entry)
+  return changed === entry ? cache : { ...cache, entries: new Map(cache.entries).set(key, changed) }
+}
+
+/** Remembers the target that worked, if the prefix still has it. */
+export const setHint = (cache: ReferralCache, prefix: DfsPath.DfsPath, target: DfsPath.DfsPath): ReferralCache => {
+  const wanted = DfsPath.key(target)
+  return update(cache, prefix, (entry) => {
+    if (DfsPath.key(entry.targets[entry.hint]!.path) === wanted) return entry
+    const hint = entry.targets.findIndex((one) => DfsPath.key(one.path) === wanted)
+    return hint < 0 ? entry : { ...entry, hint }
+  })
+}
+
+/** Remembers that a link leads into another namespace, which its referral did not say. */
+export const setInterlink = (cache: ReferralCache, prefix: DfsPath.DfsPath): ReferralCache =>
+  update(cache, prefix, (entry) => (entry.interlink ? entry : { ...entry, interlink: true }))
+
+/** Forgets a prefix. */
+export const remove = (cache: ReferralCache, prefix: DfsPath.DfsPath): ReferralCache => {
+  const entries = new Map(cache.entries)
+  return entries.delete(DfsPath.key(prefix)) ? { ...cache, entries } : cache
+}
+
+/**
+ * The order in which to try an entry's targets, as indexes: the hint, the rest of its target set, then the others.
+ */
+export const targetOrder = (entry: CachedReferral): ReadonlyArray<number> => {
+  const sets: Array<number> = []
+  let set = -1
+  entry.targets.forEach((target, i) => sets.push(i === 0 || target.setBoundary ? ++set : set))
+  const rank = (i: number) => (i === entry.hint ? 0 : sets[i] === sets[entry.hint] ? 1 : 2)
+  return entry.targets.map((_, i) => i).sort((a, b) => rank(a) - rank(b) || a - b)
+}
+
+/**
+ * How many components of the path that was asked a PathConsumed covers: bytes of `\server\share\rest` in UTF-16, with
+ * or without the backslash that follows.
+ */
+export const componentsConsumed = (asked: DfsPath.DfsPath, pathConsumed: number): number | undefined => {
+  let end = 0
+  for (let i = 0; i < asked.length; i++) {
+    end += (1 + asked[i]!.length) * 2
+    if (pathConsumed === end || (pathConsumed === end + 2 && i < asked.length - 1)) return i + 1
+  }
+  return undefined
+}
+
+/**
+ * What a response to a root or link referral says.
+ *
+ * `asked` is the path in the request, `prefixOf` gives the prefix in the caller's own terms for a number of its
+ * components (a link is asked for by its root target's name, and known by its namespace's). Fails with `Malformed` for
+ * a PathConsumed that is no end of a component, and where no entry has a target that is `\server\share`; with
+ * `ReferralRefused` (STATUS_OBJECT_PATH_NOT_FOUND) for a response without entries.
+ *
+ * @category conversions
+ */
+export const fromResponse = (response: ReferralResponse, options: {
+  readonly asked: DfsPath.DfsPath
+  readonly server: string
+  readonly prefixOf: (consumed: number) => DfsPath.DfsPath
+  readonly now: number
+  readonly ttl: TtlBounds
+}): Result.Result<CachedReferral, Malformed | ReferralRefused> => {
+  const { asked, server } = options
+  const malformed = (offset: number, expected: string) =>
+    Result.fail(new Malformed({ structure: "RESP_GET_DFS_REFERRAL", offset, expected, server }))
+  const { pathConsumed, referralEntries, referralHeaderFlags } = response
+  const first = referralEntries[0]
+  if (first === undefined) {
+    return Result.fail(
+      new ReferralRefused({ server, path: DfsPath.toRequest(asked), status: NtStatus.STATUS_OBJECT_PATH_NOT_FOUND })
+    )
+  }
+  const consumed = componentsConsumed(asked, pathConsumed)
+  if (consumed === undefined || consumed < 2) {
+    return malformed(
+      0,
+      `PathConsumed at the end of a component of ${DfsPath.toRequest(asked)}, not ${pathConsumed} bytes`
+    )
+  }
+  const targets: Array<ReferralTarget> = []
+  let timeToLive = Number.POSITIVE_INFINITY
+  // A boundary counts for the next target that can be used, if its own cannot.
+  let boundary = true
+  for (const entry of referralEntries) {
+    if (isNameList(entry)) return malformed(8, "targets of a root or link, not a name list")
+    const path = DfsPath.fromString((entry.versionNumber === 1 ? entry.shareName : entry.networkAddress) ?? "")
+    timeToLive = Math.min(timeToLive, entry.versionNumber === 1 ? defaultTimeToLive : entry.timeToLive)
+    if (entry.versionNumber === 4 && (entry.referralEntryFlags & ReferralEntryFlags.TargetSetBoundary) !== 0) {
+      boundary = true
+    }
+    if (!DfsPath.isTarget(path)) continue
+    targets.push({ path, setBoundary: boundary })
+    boundary = false
+  }
+  if (targets.length === 0) return malformed(8, "a target such as \\server\\share")
+  const { ReferralServers, StorageServers, TargetFailback } = ReferralHeaderFlags
+  const kind = first.serverType === ServerType.Root ? "root" : "link"
+  const seconds = Math.min(Math.max(timeToLive, options.ttl.minimum), options.ttl.maximum)
+  return Result.succeed({
+    prefix: options.prefixOf(consumed),
+    kind,
+    interlink: kind === "link" && (referralHeaderFlags & (ReferralServers | StorageServers)) === ReferralServers,
+    targetFailback: (referralHeaderFlags & TargetFailback) !== 0,
+    expiresAt: options.now + seconds * 1000,
+    targets,
+    hint: 0
+  })
+}

@@ -1,0 +1,145 @@
+/**
+ * Asking a server for a referral: the control codes, and what each status means.
+ *
+ * How an IOCTL reaches a server's IPC$ is the client's matter, behind `ReferralSource`; whom to ask for what is
+ * `DfsResolution`'s, and when to ask at all `DfsResolver`'s.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
+import { NtStatus } from "../Codec/NtStatusCode.ts"
+import type { RequestError, SmbError } from "../Protocol/Errors.ts"
+import {
+  Malformed,
+  NamespaceNotFound,
+  NotDfsCapable,
+  Overflow,
+  type ReferralError,
+  ReferralRefused,
+  Unsupported
+} from "../Protocol/DfsError.ts"
+import { ReferralBuffer } from "./DfsPolicy.ts"
+import { encodeReferralRequest, encodeReferralRequestEx } from "./ReferralRequest.ts"
+import { decodeReferralResponse, type ReferralResponse } from "./ReferralResponse.ts"
+
+/** FSCTL codes of referral requests (MS-FSCC 2.3.16, 2.3.17). */
+export const ControlCode = {
+  FSCTL_DFS_GET_REFERRALS: 0x00060194,
+  FSCTL_DFS_GET_REFERRALS_EX: 0x000601b0
+} as const
+
+/** One IOCTL on a server's IPC$, with FileId all 0xFF. `maxOutput` is in bytes. */
+export interface ReferralIoctl {
+  readonly controlCode: number
+  readonly input: Uint8Array
+  readonly maxOutput: number
+}
+
+/** What reaching a server's IPC$ can fail with. */
+export type SourceError = RequestError | AuthenticationError
+
+/**
+ * Sends an IOCTL to a server's IPC$, over a connection that is shared with other work, without the DFS flag. A status
+ * that is no success is a failure, also STATUS_BUFFER_OVERFLOW: an `SmbError` of command `IOCTL`. The bytes are the
+ * caller's to keep.
+ *
+ * @category services
+ */
+export class ReferralSource extends Context.Service<ReferralSource, {
+  readonly ioctl: (server: string, request: ReferralIoctl) => Effect.Effect<Uint8Array, SourceError>
+}>()("effect-smb/Dfs/ReferralSource") {}
+
+/**
+ * The typed outcome of a status that answered a referral request.
+ *
+ * @category conversions
+ */
+export const fromStatus = (status: number, request: {
+  readonly server: string
+  readonly path: string
+  readonly size: number
+}): ReferralError => {
+  const { path, server, size } = request
+  switch (status >>> 0) {
+    case NtStatus.STATUS_BUFFER_OVERFLOW:
+      return new Overflow({ server, path, size })
+    case NtStatus.STATUS_FS_DRIVER_REQUIRED:
+    case NtStatus.STATUS_NO_SUCH_DEVICE:
+    case NtStatus.STATUS_INVALID_DEVICE_REQUEST:
+    case NtStatus.STATUS_NOT_SUPPORTED:
+      return new NotDfsCapable({ server, path })
+    case NtStatus.STATUS_NOT_FOUND:
+    case NtStatus.STATUS_DFS_UNAVAILABLE:
+    case NtStatus.STATUS_NO_SUCH_FILE:
+      return new NamespaceNotFound({ server, path, status })
+    default:
+      return new ReferralRefused({ server, path, status })
+  }
+}
+
+/**
+ * The server does not know the EX control code: ask again without it. smbd says FS_DRIVER_REQUIRED to EX, though it
+ * answers the plain code.
+ */
+const unknownControlCode: ReadonlySet<number> = new Set([
+  NtStatus.STATUS_INVALID_DEVICE_REQUEST,
+  NtStatus.STATUS_NOT_SUPPORTED,
+  NtStatus.STATUS_FS_DRIVER_REQUIRED,
+  NtStatus.STATUS_INVALID_PARAMETER
+])
+
+/**
+ * Asks `server` for a referral for `path` (one leading backslash), once, with a buffer of `ReferralBuffer` bytes.
+ * With a `siteName` it asks by the EX control code first.
+ *
+ * @category requests
+ */
+export const ask = Effect.fnUntraced(function*(server: string, path: string, options: {
+  readonly maxReferralLevel: number
+  readonly siteName?: string
+}): Effect.fn.Return<ReferralResponse, ReferralError | SourceError, ReferralSource> {
+  const source = yield* ReferralSource
+  const size = yield* ReferralBuffer
+  const { maxReferralLevel, siteName } = options
+  const send = (
+    controlCode: number,
+    input: Result.Result<Uint8Array, { readonly message: string }>
+  ): Effect.Effect<Uint8Array, Unsupported | SourceError> =>
+    Result.isFailure(input)
+      ? Effect.fail(new Unsupported({ what: input.failure.message, server, path }))
+      : source.ioctl(server, { controlCode, input: input.success, maxOutput: size })
+  const plain = Effect.suspend(() =>
+    send(
+      ControlCode.FSCTL_DFS_GET_REFERRALS,
+      encodeReferralRequest({ maxReferralLevel, requestFileName: path })
+    )
+  )
+  const asked = siteName === undefined ? plain : Effect.catchIf(
+    send(
+      ControlCode.FSCTL_DFS_GET_REFERRALS_EX,
+      encodeReferralRequestEx({ maxReferralLevel, requestFileName: path, siteName })
+    ),
+    (error) => isAnswer(error) && unknownControlCode.has(error.status >>> 0),
+    () => plain
+  )
+  const bytes = yield* Effect.mapError(
+    asked,
+    (error) => (isAnswer(error) ? fromStatus(error.status, { server, path, size }) : error)
+  )
+  const decoded = decodeReferralResponse(bytes)
+  if (Result.isSuccess(decoded)) return decoded.success
+  const error = decoded.failure
+  return yield* error._tag === "Malformed"
+    ? new Malformed({ structure: error.structure, offset: error.offset, expected: error.expected, server })
+    : new Unsupported({
+      what: error.what,
+      server,
+      path,
+      ...(error.offset === undefined ? {} : { offset: error.offset })
+    })
+})
+
+/** Did the server answer the IOCTL itself? What failed before it (the logon, the tree) is another matter. */
+const isAnswer = (error: { readonly _tag: string }): error is SmbError =>
+  error._tag === "SmbError" && (error as SmbError).command.toUpperCase() === "IOCTL"

@@ -1,0 +1,390 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Malformed,
+  NamespaceNotFound,
+  NotDfsCapable,
+  Overflow,
+  ReferralRefused,
+  Unsupported
+} from "../../src/Protocol/DfsError.ts"
+import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
+import { defaultOptions, type Event } from "../../src/Dfs/DfsStep.ts"
+import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
+import { makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
+import { run, type Servers } from "./namespace.ts"
+import { random, vectors } from "./vectors.ts"
+
+const failure = (result: ReturnType<typeof run>): any => {
+  assert.strictEqual(result.end._tag, "Fail")
+  return (result.end as { readonly error: unknown }).error
+}
+const target = (result: ReturnType<typeof run>) => {
+  assert.strictEqual(result.end._tag, "Done")
+  const { path, server, share } = (result.end as any).target
+  return `\\\\${server}\\${share}${path === "" ? "" : `\\${path}`}`
+}
+
+const servers: Servers = {
+  a: {
+    roots: {
+      dfs: {
+        files: ["readme"],
+        links: {
+          one: ["\\b\\data"],
+          deep: ["\\b\\data\\sub"],
+          two: ["\\dead\\data", "\\b\\data"],
+          gone: ["\\dead\\data", "\\dead2\\data"],
+          inter: ["\\b\\dfs\\far"],
+          inter2: ["\\dead\\dfs\\far", "\\b\\dfs\\far"],
+          loop: ["\\b\\dfs\\back"],
+          self: ["\\a\\dfs\\self"]
+        }
+      }
+    },
+    shares: { plain: ["file"] }
+  },
+  b: {
+    roots: { dfs: { links: { far: ["\\c\\data"], back: ["\\a\\dfs\\loop"] } } },
+    shares: { data: ["file", "sub\\file"] }
+  },
+  c: { shares: { data: ["file"] } },
+  old: { notCapable: true, shares: { data: ["file"] } }
+}
+
+describe("a standalone namespace", () => {
+  it("reads a file of the root, under the name that was asked for", () => {
+    const result = run(servers, "\\\\a\\dfs\\readme")
+    assert.deepStrictEqual(result.log, ["ask a \\a\\dfs", "try root \\\\a\\dfs\\readme as a\\dfs"])
+    assert.strictEqual(target(result), "\\\\a\\dfs\\readme")
+  })
+  it("follows a link when the root says PATH_NOT_COVERED, without the DFS name", () => {
+    const result = run(servers, "\\\\a\\dfs\\one\\file")
+    assert.deepStrictEqual(result.log, [
+      "ask a \\a\\dfs",
+      "try root \\\\a\\dfs\\one\\file as a\\dfs",
+      "ask a \\a\\dfs\\one\\file",
+      "try link \\\\b\\data\\file"
+    ])
+  })
+  it("follows a link to a folder inside a share", () => {
+    assert.strictEqual(target(run(servers, "\\\\a\\dfs\\deep\\file")), "\\\\b\\data\\sub\\file")
+  })
+  it("asks nobody the second time, in whatever case", () => {
+    const { cache } = run(servers, "\\\\a\\dfs\\one\\file")
+    const result = run(servers, "\\\\A\\Dfs\\ONE\\file", { cache })
+    assert.deepStrictEqual(result.log, ["try link \\\\b\\data\\file"])
+  })
+  it("compares whole components", () => {
+    const { cache } = run(servers, "\\\\a\\dfs\\one\\file")
+    assert.match(run(servers, "\\\\a\\dfs\\ones", { cache }).log[0]!, /^try root/)
+  })
+  it("tries the next target, and begins with it from then on", () => {
+    const first = run(servers, "\\\\a\\dfs\\two\\file")
+    assert.deepStrictEqual(first.log.slice(3), ["try link \\\\dead\\data\\file", "try link \\\\b\\data\\file"])
+    const second = run(servers, "\\\\a\\dfs\\two\\file", { cache: first.cache })
+    assert.deepStrictEqual(second.log, ["try link \\\\b\\data\\file"])
+  })
+  it("ends with what each target said when none is left", () => {
+    const result = run(servers, "\\\\a\\dfs\\gone\\file")
+    const error = failure(result)
+    assert.strictEqual(error._tag, "NoTargetLeft")
+    assert.strictEqual(
+      error.message,
+      "No target of \\\\a\\dfs\\gone\\file can be used (\\\\dead\\data\\file: is down; \\\\dead2\\data\\file: is down)"
+    )
+    assert.strictEqual(error.cause, "dead2 is down")
+    // The entry was of no use, so the next operation asks again.
+    assert.isUndefined(ReferralCache.get(result.cache, ["a", "dfs", "gone"]))
+    assert.isDefined(ReferralCache.get(result.cache, ["a", "dfs"]))
+  })
+  it("asks for a link once where the server says only that a name is not there", () => {
+    const vague = { ...servers, a: { ...servers["a"]!, vague: true } }
+    assert.strictEqual(target(run(vague, "\\\\a\\dfs\\one\\file")), "\\\\b\\data\\file")
+    const missing = run(vague, "\\\\a\\dfs\\nothing\\file")
+    assert.strictEqual(failure(missing), "not found")
+    assert.deepStrictEqual(missing.log.length, 3)
+  })
+  it("leaves one-component paths and IPC$ alone", () => {
+    assert.deepStrictEqual(run(servers, "\\\\a").log, ["try plain \\\\a\\"])
+    assert.deepStrictEqual(run(servers, "\\\\a\\ipc$\\srvsvc").log, ["try plain \\\\a\\ipc$\\srvsvc"])
+  })
+  it("takes an ordinary share as it is, in both modes", () => {
+    for (const mode of ["strict", "fallback"] as const) {
+      const result = run(servers, "\\\\a\\plain\\file", { mode })
+      assert.deepStrictEqual(result.log, ["ask a \\a\\plain", "try plain \\\\a\\plain\\file"])
+    }
+  })
+  it("goes to the next root target where the first cannot say where a link leads", () => {
+    const two: Servers = {
+      ns: { roots: { dfs: { targets: ["\\r1\\dfs", "\\r2\\dfs"] } } },
+      r1: { roots: { dfs: { links: { one: ["\\b\\data"] } } }, answers: {} },
+      r2: { roots: { dfs: { links: { one: ["\\c\\data"] } } } },
+      c: servers["c"]!
+    }
+    assert.deepStrictEqual(run({ ...two, r1: { down: true } }, "\\\\ns\\dfs\\one\\file").log, [
+      "ask ns \\ns\\dfs",
+      "try root \\\\r1\\dfs\\one\\file as ns\\dfs",
+      "try root \\\\r2\\dfs\\one\\file as ns\\dfs",
+      "ask r2 \\r2\\dfs\\one\\file",
+      "try link \\\\c\\data\\file"
+    ])
+  })
+  it("follows a share that is a link as a whole", () => {
+    const proxy: Servers = {
+      a: {
+        answers: {
+          "\\a\\proxy": makeReferralResponse({
+            pathConsumed: 16,
+            referralHeaderFlags: 2,
+            referralEntries: [{
+              versionNumber: 3,
+              serverType: 0,
+              referralEntryFlags: 0,
+              timeToLive: 60,
+              networkAddress: "\\b\\data"
+            }]
+          })
+        }
+      },
+      b: servers["b"]!
+    }
+    assert.strictEqual(target(run(proxy, "\\\\a\\proxy\\file")), "\\\\b\\data\\file")
+  })
+})
+
+describe("interlinks and loops", () => {
+  it.each([2, 1])("walks from namespace to namespace (header flags %i)", (flags) => {
+    const a = servers["a"]!
+    const result = run(
+      { ...servers, a: { ...a, roots: { dfs: { ...a.roots!["dfs"]!, flags } } } },
+      "\\\\a\\dfs\\inter\\file"
+    )
+    assert.strictEqual(target(result), "\\\\c\\data\\file")
+    assert.deepStrictEqual(result.log.includes("try link \\\\b\\dfs\\far\\file"), flags === 2)
+    // Either way it is known for the next time.
+    const again = run(servers, "\\\\a\\dfs\\inter\\file", { cache: result.cache })
+    assert.deepStrictEqual(again.log, ["try link \\\\c\\data\\file"])
+  })
+  it("tries an interlink's next target when the first leads nowhere", () => {
+    assert.strictEqual(target(run(servers, "\\\\a\\dfs\\inter2\\file")), "\\\\c\\data\\file")
+    assert.strictEqual(target(run(servers, "\\\\a\\dfs\\inter2\\file", { probe: true })), "\\\\c\\data\\file")
+  })
+  it.each(["loop", "self"])("fails on a %s", (name) => {
+    for (const probe of [false, true]) {
+      const error = failure(run(servers, `\\\\a\\dfs\\${name}\\file`, { probe }))
+      assert.strictEqual(error._tag, "DfsLoop")
+      assert.isAtMost(error.visited.length, 3)
+    }
+  })
+  it("follows eight interlinks and not nine", () => {
+    const chain: Record<string, Servers[string]> = { end: { shares: { data: ["file"] } } }
+    for (let i = 0; i < 10; i++) {
+      chain[`s${i}`] = {
+        roots: { dfs: { flags: 1, links: { go: [`\\s${i + 1}\\dfs\\go`], end: ["\\end\\data"] } } }
+      }
+    }
+    const ends = (n: number) => ({ ...chain, [`s${n}`]: { roots: { dfs: { links: { go: ["\\end\\data"] } } } } })
+    assert.strictEqual(target(run(ends(8), "\\\\s0\\dfs\\go\\file")), "\\\\end\\data\\file")
+    const error = failure(run(ends(9), "\\\\s0\\dfs\\go\\file"))
+    assert.strictEqual(error._tag, "DfsLoop")
+    assert.strictEqual(error.server, "s9")
+    assert.match(error.message, /do not come to an end: \\\\s0\\dfs\\go\\file -> \\\\s1/)
+  })
+})
+
+describe("time to live", () => {
+  it("asks the root's target for an expired link, and everything again for an expired root", () => {
+    const first = run(servers, "\\\\a\\dfs\\one\\file", { now: 0 })
+    const later = run(servers, "\\\\a\\dfs\\readme", {
+      now: 500_000,
+      cache: ReferralCache.remove(first.cache, ["a", "dfs"])
+    })
+    const link = run(servers, "\\\\a\\dfs\\one\\file", { now: 600_000, cache: later.cache })
+    assert.deepStrictEqual(link.log, ["ask a \\a\\dfs\\one\\file", "try link \\\\b\\data\\file"])
+    const all = run(servers, "\\\\a\\dfs\\one\\file", { now: 1_200_000, cache: link.cache })
+    assert.strictEqual(all.log.length, 4)
+  })
+  it("goes to the root for a link that is gone when its time is over", () => {
+    const first = run(servers, "\\\\a\\dfs\\one\\file")
+    const cache = ReferralCache.insert(
+      first.cache,
+      { ...ReferralCache.get(first.cache, ["a", "dfs"])!, expiresAt: 1e9 },
+      0
+    )
+    const changed: Servers = { a: { roots: { dfs: { files: ["one\\file"] } } } }
+    const result = run(changed, "\\\\a\\dfs\\one\\file", { now: 700_000, cache })
+    assert.deepStrictEqual(result.log, ["ask a \\a\\dfs\\one\\file", "try root \\\\a\\dfs\\one\\file as a\\dfs"])
+  })
+  it("uses a referral with a time to live of 0 once", () => {
+    const zero = { ...servers, a: { ...servers["a"]!, ttl: 0 } }
+    const result = run(zero, "\\\\a\\dfs\\one\\file")
+    assert.strictEqual(target(result), "\\\\b\\data\\file")
+    assert.strictEqual(result.cache.entries.size, 0)
+  })
+  it("keeps none longer than the bound", () => {
+    const long = { ...servers, a: { ...servers["a"]!, ttl: 2 ** 32 - 1 } }
+    const { cache } = run(long, "\\\\a\\dfs\\readme", { now: 1000 })
+    assert.strictEqual(ReferralCache.get(cache, ["a", "dfs"])!.expiresAt, 1000 + 86_400_000)
+  })
+})
+
+describe("a server that does not do DFS", () => {
+  it("is used as it is in fallback mode", () => {
+    const result = run(servers, "\\\\old\\data\\file", { mode: "fallback" })
+    assert.deepStrictEqual(result.log, ["ask old \\old\\data", "try plain \\\\old\\data\\file"])
+  })
+  it("fails in strict mode", () => {
+    const error = failure(run(servers, "\\\\old\\data\\file", { mode: "strict" }))
+    assert.strictEqual(error._tag, "NotDfsCapable")
+    assert.match(error.message, /old does not do DFS.*use mode "fallback"/)
+  })
+  it("may hold a link's target in strict mode", () => {
+    const linked: Servers = { a: { roots: { dfs: { links: { x: ["\\old\\data"] } } } }, old: servers["old"]! }
+    for (const probe of [false, true]) {
+      assert.strictEqual(target(run(linked, "\\\\a\\dfs\\x\\file", { mode: "strict", probe })), "\\\\old\\data\\file")
+    }
+  })
+  it("and one that is down fails as it would without DFS", () => {
+    assert.strictEqual(failure(run(servers, "\\\\dead\\data\\file")), "dead is down")
+  })
+})
+
+describe("by referrals alone", () => {
+  it.each([
+    ["\\\\a\\dfs", "\\\\a\\dfs"],
+    ["\\\\a\\dfs\\readme", "\\\\a\\dfs\\readme"],
+    ["\\\\a\\dfs\\one\\file", "\\\\b\\data\\file"],
+    ["\\\\a\\dfs\\inter\\file", "\\\\c\\data\\file"],
+    ["\\\\a\\plain\\file", "\\\\a\\plain\\file"],
+    ["\\\\old\\data", "\\\\old\\data"]
+  ])("%s leads to %s", (from, to) => {
+    assert.strictEqual(target(run(servers, from, { probe: true })), to)
+  })
+})
+
+describe("bad answers", () => {
+  const answering = (answer: Uint8Array | Parameters<typeof makeReferralResponse>[0], link = false) => {
+    const response = answer instanceof Uint8Array ? answer : makeReferralResponse(answer)
+    const a = servers["a"]!
+    const at = link ? "\\a\\dfs\\one\\file" : "\\a\\dfs"
+    return failure(run({ ...servers, a: { ...a, answers: { [at]: response } } }, "\\\\a\\dfs\\one\\file"))
+  }
+  const one = (networkAddress: string) => ({
+    versionNumber: 3 as const,
+    serverType: 1,
+    referralEntryFlags: 0,
+    timeToLive: 600,
+    networkAddress
+  })
+
+  it.each([1, 3, 5, 13, 14 + 2, 0xffff])("a PathConsumed of %i bytes", (pathConsumed) => {
+    const error = answering({ pathConsumed, referralEntries: [one("\\a\\dfs")] })
+    assert.strictEqual(error._tag, "Malformed")
+    assert.strictEqual(error.server, "a")
+    assert.match(error.message, /PathConsumed at the end of a component of \\a\\dfs/)
+  })
+  it("a PathConsumed inside a link's name", () => {
+    assert.match(answering({ pathConsumed: 18, referralEntries: [one("\\b\\data")] }, true).message, /PathConsumed/)
+  })
+  it("no entry at all", () => {
+    const a = servers["a"]!
+    const response = makeReferralResponse({ pathConsumed: 12, referralEntries: [] })
+    const root = run({ a: { ...a, answers: { "\\a\\dfs": response } } }, "\\\\a\\dfs\\readme")
+    assert.deepStrictEqual(root.log[1], "try plain \\\\a\\dfs\\readme")
+    const error = answering({ pathConsumed: 12, referralEntries: [] }, true)
+    assert.strictEqual(error._tag, "ReferralRefused")
+    assert.match(error.message, /a refused a referral for \\a\\dfs\\one\\file: STATUS_OBJECT_PATH_NOT_FOUND/)
+  })
+  it.each(["", "\\", "\\b", "\\b\\..\\data", "\\b\\da/ta", "\\b\\d\u0001"])("no target but %j", (address) => {
+    assert.match(answering({ pathConsumed: 12, referralEntries: [one(address)] }).message, /a target such as/)
+  })
+  it("a name list, or bytes that are none", () => {
+    assert.strictEqual(answering(vectors["response-dc-namelist"]!)._tag, "Malformed")
+    assert.strictEqual(answering(vectors["response-v1"]!.subarray(0, 30))._tag, "Malformed")
+    assert.strictEqual(answering(vectors["response-v1"]!.subarray(0, 30), true)._tag, "Malformed")
+  })
+})
+
+it("walks as Windows 11 does, with what a Windows namespace answered", () => {
+  const result = run({
+    "LAB.LOCAL": { answers: { "\\LAB.LOCAL\\Files": vectors["response-v4-root"]! } },
+    "LAB-DC1.LAB.LOCAL": {
+      roots: { Files: { links: { Sales: [] } } },
+      answers: { "\\LAB-DC1.LAB.LOCAL\\Files\\Sales\\plan.txt": vectors["response-v4-link-two-targets"]! }
+    },
+    "LAB-FS1": { shares: { Sales: ["plan.txt"] } }
+  }, "\\\\LAB.LOCAL\\Files\\Sales\\plan.txt")
+  assert.deepStrictEqual(result.log, [
+    "ask LAB.LOCAL \\LAB.LOCAL\\Files",
+    "try root \\\\LAB-DC1.LAB.LOCAL\\Files\\Sales\\plan.txt as LAB.LOCAL\\Files",
+    "ask LAB-DC1.LAB.LOCAL \\LAB-DC1.LAB.LOCAL\\Files\\Sales\\plan.txt",
+    "try link \\\\LAB-FS2\\Sales\\plan.txt",
+    "try link \\\\LAB-FS1\\Sales\\plan.txt"
+  ])
+  const known = ReferralCache.get(result.cache, ["lab.local", "files", "sales"])!
+  assert.strictEqual(known.hint, 1)
+  assert.deepStrictEqual(known.targets.map((one) => one.setBoundary), [true, false])
+})
+
+it("ends, whatever it is told", () => {
+  const names = ["a", "b", "dfs", "x", "IPC$"]
+  const errors = [
+    new NotDfsCapable({ server: "a", path: "" }),
+    new NamespaceNotFound({ server: "a", path: "", status: 1 }),
+    new ReferralRefused({ server: "a", path: "", status: 1 }),
+    new Overflow({ server: "a", path: "", size: 8192 }),
+    new Unsupported({ what: "x" }),
+    new Malformed({ structure: "x", offset: 0, expected: "y" })
+  ]
+  for (let seed = 0; seed < 150; seed++) {
+    const { below, chance } = random(seed)
+    const path = (least: number) => Array.from({ length: least + below(4) }, () => names[below(names.length)]!)
+    const responses = () =>
+      makeReferralResponse({
+        pathConsumed: chance(0.9) ? (below(8) + 1) * 2 : below(65536),
+        referralHeaderFlags: below(8),
+        referralEntries: Array.from({ length: below(5) }, () => ({
+          versionNumber: 4 as const,
+          serverType: below(2),
+          referralEntryFlags: chance(0.3) ? 4 : 0,
+          timeToLive: chance(0.3) ? 0 : below(1000),
+          networkAddress: `\\${path(1).join("\\")}`
+        }))
+      })
+    const events: ReadonlyArray<() => Event<string>> = [
+      () => ({ _tag: "Start" }),
+      () => ({ _tag: "Referral", response: responses() }),
+      () => ({ _tag: "Referral", response: responses() }),
+      () => ({ _tag: "ReferralFailed", error: errors[below(errors.length)]! }),
+      () => ({ _tag: "Unreachable", error: "e", reason: "r" }),
+      () => ({ _tag: "PathNotCovered", error: "e" }),
+      () => ({ _tag: "PathNotCovered", error: "e" }),
+      () => ({ _tag: "NotFound", error: "e" }),
+      () => ({ _tag: "TargetFailed", error: "e", reason: "r" }),
+      () => ({ _tag: "Probe" }),
+      () => ({ _tag: chance(0.1) ? "Succeeded" : "Probe" }),
+      () => (chance(0.1) ? { _tag: "Failed", error: "e" } : { _tag: "Start" })
+    ]
+    let cache = ReferralCache.make({ capacity: 1 + below(8) })
+    for (let round = 0; round < 5; round++) {
+      let state = DfsResolution.start<string>(path(0))
+      let now = 0
+      let ended = 0
+      for (let n = 0; n < 400; n++) {
+        now += below(100_000)
+        const mode = chance(0.5) ? "strict" : "fallback"
+        const options = { ...defaultOptions, mode } as const
+        const result = DfsResolution.step(state, events[below(events.length)]!(), { cache, now, options })
+        state = result.state
+        cache = result.cache
+        if (cache.entries.size > cache.capacity) assert.fail("the cache grew")
+        if (state.visited.length > defaultOptions.limits.hops + 1) assert.fail("too many hops")
+        if (result.command._tag === "Done" || result.command._tag === "Fail") ended ||= n + 1
+        else if (ended > 0) assert.fail("it went on after its end")
+        if (ended > 0 && n > ended + 2) break
+      }
+      assert.isAtLeast(ended, 1)
+      assert.isAtMost(ended, defaultOptions.limits.steps + 1)
+    }
+  }
+})

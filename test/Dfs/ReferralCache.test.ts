@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as DfsPath from "../../src/Dfs/DfsPath.ts"
+import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
+import { random } from "./vectors.ts"
+
+const entry = (prefix: string, expiresAt = 1000, targets = ["\\\\t\\s"]): ReferralCache.CachedReferral => ({
+  prefix: DfsPath.fromString(prefix),
+  kind: "link",
+  interlink: false,
+  targetFailback: false,
+  expiresAt,
+  targets: targets.map((path, i) => ({ path: DfsPath.fromString(path), setBoundary: i === 0 })),
+  hint: 0
+})
+const filled = (...prefixes: ReadonlyArray<string>) =>
+  prefixes.reduce((cache, prefix) => ReferralCache.insert(cache, entry(prefix), 0), ReferralCache.make())
+const found = (cache: ReferralCache.ReferralCache, path: string) => {
+  const one = ReferralCache.lookup(cache, DfsPath.fromString(path))
+  return one && DfsPath.toString(one.prefix)
+}
+
+describe("look-up", () => {
+  const cache = filled("\\\\s\\dfs", "\\\\s\\dfs\\ab", "\\\\s\\dfs\\ab\\c\\d")
+  it.each([
+    ["\\\\s\\dfs", "\\\\s\\dfs"],
+    ["\\\\s\\dfs\\abc", "\\\\s\\dfs"],
+    ["\\\\s\\dfs\\ab", "\\\\s\\dfs\\ab"],
+    ["\\\\S\\DFS\\AB\\C", "\\\\s\\dfs\\ab"],
+    ["\\\\s\\dfs\\ab\\C\\d\\e", "\\\\s\\dfs\\ab\\c\\d"],
+    ["\\\\s\\dfsx", undefined],
+    ["\\\\s", undefined],
+    ["", undefined]
+  ])("%s: %s", (path, prefix) => {
+    assert.strictEqual(found(cache, path), prefix)
+  })
+
+  it("folds case as Windows does, code unit by code unit", () => {
+    assert.strictEqual(found(filled("\\\\s\\Größe"), "\\\\S\\GRÖßE"), "\\\\s\\Größe")
+    assert.isUndefined(found(filled("\\\\s\\Größe"), "\\\\s\\GRÖSSE"))
+    assert.strictEqual(DfsPath.fold("ab\ud800ß"), "AB\ud800ß")
+  })
+
+  it("agrees with a naive search", () => {
+    const { below } = random(7)
+    const path = () => Array.from({ length: 1 + below(5) }, () => ["a", "B", "b", "ab"][below(4)]!)
+    for (let round = 0; round < 300; round++) {
+      const prefixes = Array.from({ length: below(8) }, path)
+      const cache = filled(...prefixes.map(DfsPath.toString))
+      const wanted = path()
+      const naive = Math.max(0, ...prefixes.filter((one) => DfsPath.startsWith(wanted, one)).map((one) => one.length))
+      assert.strictEqual(ReferralCache.lookup(cache, wanted)?.prefix.length ?? 0, naive)
+    }
+  })
+
+  it("does not take long for a path of very many components", () => {
+    const long = Array.from({ length: 30_000 }, () => "x")
+    assert.isUndefined(ReferralCache.lookup(cache, long))
+  })
+})
+
+describe("its size", () => {
+  it("is bounded: the oldest goes", () => {
+    let cache = ReferralCache.make({ capacity: 3 })
+    for (const name of ["a", "b", "c", "a", "d"]) cache = ReferralCache.insert(cache, entry(`\\\\s\\${name}`), 0)
+    assert.deepStrictEqual([...cache.entries.keys()], ["S\\C", "S\\A", "S\\D"])
+  })
+  it("is made by what has expired first", () => {
+    let cache = ReferralCache.make({ capacity: 2 })
+    cache = ReferralCache.insert(cache, entry("\\\\s\\a", 1000), 0)
+    cache = ReferralCache.insert(cache, entry("\\\\s\\b", 10), 0)
+    cache = ReferralCache.insert(cache, entry("\\\\s\\c", 1000), 50)
+    assert.deepStrictEqual([...cache.entries.keys()], ["S\\A", "S\\C"])
+  })
+  it("leaves an earlier cache as it was", () => {
+    const before = filled("\\\\s\\a")
+    ReferralCache.insert(before, entry("\\\\s\\b"), 0)
+    ReferralCache.remove(before, ["s", "a"])
+    assert.strictEqual(before.entries.size, 1)
+  })
+})
+
+it("ends an entry at its time, not after it", () => {
+  assert.isFalse(ReferralCache.isExpired(entry("\\\\s\\a", 10), 9))
+  assert.isTrue(ReferralCache.isExpired(entry("\\\\s\\a", 10), 10))
+})
+
+describe("targets", () => {
+  it("come as given, the hint's target set first", () => {
+    const sets = [true, false, true, false, true]
+    const targets = sets.map((setBoundary, i) => ({ path: ["t", String(i)], setBoundary }))
+    const order = (hint: number) => ReferralCache.targetOrder({ ...entry("\\\\s\\a"), targets, hint })
+    assert.deepStrictEqual(order(0), [0, 1, 2, 3, 4])
+    assert.deepStrictEqual(order(1), [1, 0, 2, 3, 4])
+    assert.deepStrictEqual(order(3), [3, 2, 0, 1, 4])
+  })
+  it("become the hint by name, whatever has happened to the entry", () => {
+    const cache = ReferralCache.insert(ReferralCache.make(), entry("\\\\s\\a", 1000, ["\\\\t\\x", "\\\\u\\x"]), 0)
+    assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["U", "X"]).entries.get("S\\A")!.hint, 1)
+    assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["v", "x"]), cache)
+    assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["t", "x"]), cache)
+    assert.strictEqual(ReferralCache.setHint(cache, ["S", "B"], ["t", "x"]), cache)
+  })
+})
+
+it("counts PathConsumed in bytes of the path that was asked", () => {
+  const asked = ["127.0.0.14", "dfs", "two", "x"]
+  const consumed = (bytes: number) => ReferralCache.componentsConsumed(asked, bytes)
+  // As smbd says for \127.0.0.14\dfs and \127.0.0.14\dfs\two.
+  assert.deepStrictEqual([30, 38, 40, 42].map(consumed), [2, 3, 3, 4])
+  assert.deepStrictEqual([0, 29, 31, 36, 44, 65535].map(consumed), [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined
+  ])
+})
