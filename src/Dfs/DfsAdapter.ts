@@ -1,0 +1,111 @@
+/**
+ * DFS for a client: a layer that takes an `SmbClient` and gives one whose paths may lead through namespaces.
+ *
+ * Nothing else changes: every operation of the client asks its locator where a path is, and this is another locator.
+ * Leave the layer out, and no referral is ever asked for.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ClientError } from "../Client/ClientError.ts"
+import type * as Locator from "../Client/Locator.ts"
+import * as SmbClient from "../Client/SmbClient.ts"
+import * as UncPath from "../Client/UncPath.ts"
+import * as DfsResolver from "./DfsResolver.ts"
+import type { Target } from "./DfsStep.ts"
+import { ReferralSource } from "./ReferralSource.ts"
+
+/**
+ * How DFS is followed. `mode`: `"fallback"` (the default) goes on without DFS where a server has none, `"strict"` fails
+ * with `NotDfsCapable`.
+ *
+ * @category models
+ */
+export interface DfsAdapterOptions extends DfsResolver.DfsResolverOptions {
+  /** Where targets listen: a referral names no port. 445 where left out. */
+  readonly port?: number
+}
+
+/** What the failure of an operation says about the target that it was tried on. */
+export const judge = (error: unknown): DfsResolver.Verdict => {
+  const failure = error as Partial<ClientError>
+  switch (failure._tag) {
+    // The connection broke or was never there: the next target may do better. What had been sent is not known to have
+    // had no effect, and is not sent again.
+    case "TransportError":
+      return (failure as { readonly sent?: boolean }).sent === true ? "Failed" : "TargetFailed"
+    case "SmbError":
+      switch (failure.reason) {
+        case "PathNotCovered":
+          return "PathNotCovered"
+        case "ObjectNameNotFound":
+        case "ObjectPathNotFound":
+          return "NotFound"
+        case "BadNetworkName":
+        case "NetworkNameDeleted":
+        case "LogonFailure":
+        case "InsufficientResources":
+        case "InsuffServerResources":
+        case "ServerUnavailable":
+          return failure.command === "TREE_CONNECT" || failure.command === "SESSION_SETUP" ? "TargetFailed" : "Failed"
+        default:
+          return "Failed"
+      }
+    default:
+      return "Failed"
+  }
+}
+
+/** The server of a path with its port, as referrals name it: without. */
+const ports = (usual: number) => {
+  const known = new Map<string, number>()
+  return {
+    learn: (path: UncPath.UncPath): void => {
+      if (path.port !== UncPath.defaultPort) known.set(path.server.toLowerCase(), path.port)
+    },
+    of: (server: string): number => known.get(server.toLowerCase()) ?? usual
+  }
+}
+
+/** The text that the resolver works on: no port, no user. */
+const toText = (path: UncPath.UncPath): string =>
+  ["\\", path.server, path.share, ...(path.path === "" ? [] : [path.path])].join("\\")
+
+/**
+ * A client that follows DFS, and the resolver that it follows it with.
+ *
+ * @category layers
+ */
+export const layer = (
+  options: DfsAdapterOptions = {}
+): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, never, SmbClient.SmbClient> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const client = yield* SmbClient.SmbClient
+    const port = ports(options.port ?? UncPath.defaultPort)
+    const toTarget = (target: Target): Locator.Target => ({ ...target, port: port.of(target.server) })
+    const resolver = yield* DfsResolver.make(options).pipe(
+      Effect.provideService(ReferralSource, {
+        ioctl: (server, request) =>
+          Effect.scoped(Effect.flatMap(
+            client.connect({ server, port: port.of(server), share: "IPC$", path: "" }),
+            (ipc) =>
+              ipc.control({
+                _tag: "Ioctl",
+                ctlCode: request.controlCode,
+                input: request.input,
+                maximum: request.maxOutput
+              })
+          )) as Effect.Effect<Uint8Array, any>
+      })
+    )
+    const locator: Locator.Locator = {
+      use: (path, attempt) =>
+        Effect.suspend(() => {
+          port.learn(path)
+          return resolver.use(toText(path), (target) => attempt(toTarget(target)), judge)
+        })
+    }
+    return Context.make(SmbClient.SmbClient, SmbClient.SmbClient.of(client.withLocator(locator))).pipe(
+      Context.add(DfsResolver.DfsResolver, resolver)
+    )
+  }))
