@@ -8,17 +8,7 @@ import { closeSync, openSync } from "node:fs"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import {
-  atExit,
-  attempt,
-  endAllWith,
-  killAllWith,
-  type LabError,
-  mustExecute,
-  pause,
-  serves,
-  start
-} from "./Process.ts"
+import { attempt, endAllWith, guard, type LabError, mustExecute, pause, serves, start } from "./Process.ts"
 
 /** What tshark needs to read what is encrypted. The keys are those of one session. */
 export interface SessionKeys {
@@ -140,6 +130,7 @@ export const capture = (options: {
       attempt(() => mkdtemp(join(tmpdir(), "smb-capture-"))),
       (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
     )
+    yield* Effect.acquireRelease(Effect.sync(() => guard(folder)), (callOff) => Effect.sync(callOff))
     const file = join(folder, "capture.pcapng")
     const log = join(folder, "log")
     const ports = (options.ports ?? [445]).map((port) => `tcp port ${port}`).join(" or ")
@@ -172,13 +163,13 @@ export const capture = (options: {
         running = true
         for (let round = 0; round < 500; round++) {
           const said = await readFile(log, "utf8")
-          if (/^File: /m.test(said)) return atExit(() => killAllWith(file))
+          if (/^File: /m.test(said)) return
           if (ended !== undefined) throw new Error(`dumpcap: ${ended}\n${said}`)
           await pause(20)
         }
         throw new Error(`dumpcap does not start:\n${await readFile(log, "utf8")}`)
       }),
-      (forget) => stop.pipe(Effect.ensuring(Effect.sync(forget)), Effect.orDie)
+      () => Effect.orDie(stop)
     )
     // Its first packet shows that the capture has begun; without one, an early request could be missed.
     const [first] = options.addresses

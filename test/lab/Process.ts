@@ -5,7 +5,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { connect } from "node:net"
 import { which } from "../../scripts/lab.mjs"
@@ -78,18 +78,6 @@ export const mustExecute: typeof execute = async (name, args, options) => {
   return output
 }
 
-// What still runs when this process ends without closing its scopes: it is stopped then, come what may.
-const leftovers = new Set<() => void>()
-process.on("exit", () => {
-  for (const stop of leftovers) stop()
-})
-
-/** Does `stop` when this process ends, unless the returned function has been called before. */
-export const atExit = (stop: () => void): () => void => {
-  leftovers.add(stop)
-  return () => leftovers.delete(stop)
-}
-
 /** The ids of the processes whose command line contains `text`. */
 export const processesWith = (text: string): ReadonlyArray<number> =>
   readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((name) => {
@@ -123,20 +111,41 @@ export const endAllWith = async (text: string): Promise<void> => {
   throw new Error(`still running: ${text}`)
 }
 
-/** The same without waiting, for when this process ends. */
-export const killAllWith = (text: string): void => {
-  for (const id of processesWith(text)) signal(id, "SIGKILL")
+const cleaner = `
+if read -r word; then exit 0; fi
+for round in 1 2 3; do
+  for process in /proc/[0-9]*; do
+    if tr '\\0' ' ' < "$process/cmdline" 2>/dev/null | grep -qF "$FOLDER/"; then kill -KILL "\${process#/proc/}"; fi
+  done
+  sleep 0.1
+done
+if [ -n "$ADDRESS" ]; then ip addr del "$ADDRESS/8" dev lo; fi
+rm -rf "$FOLDER"
+`
+
+/**
+ * Cleans up after this process should it end without closing its scopes, even by SIGKILL: whatever has the folder in
+ * its command line, the address, and the folder. The returned function calls that off.
+ */
+export const guard = (folder: string, address?: string): () => void => {
+  const path = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`
+  const child = spawn("sh", ["-c", cleaner], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+    env: { PATH: path, FOLDER: folder, ADDRESS: address ?? "" }
+  })
+  child.on("error", () => child.stdin.destroy())
+  child.stdin.on("error", () => child.stdin.destroy())
+  child.unref()
+  return () => {
+    child.stdin.end("done\n")
+  }
 }
 
 /** Starts a program that stays; its output goes to the file descriptor `output`. */
 export const start = (name: string, args: ReadonlyArray<string>, output: number): ChildProcess =>
   // A session of its own: Ctrl-C is this process's to handle. Nothing to read: smbd takes a socket for a client.
   spawn(program(name), args, { detached: true, stdio: ["ignore", output, output] })
-
-/** Runs a program to its end, synchronously, whatever comes of it. */
-export const executeAtExit = (name: string, args: ReadonlyArray<string>): void => {
-  spawnSync(program(name), args, { stdio: "ignore" })
-}
 
 // NEGOTIATE for SMB 2.1 (MS-SMB2 2.2.3), written out so that the lab leans on nothing that it helps to test.
 const negotiate = Buffer.alloc(4 + 64 + 36 + 2)

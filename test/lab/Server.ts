@@ -8,19 +8,7 @@ import { closeSync, openSync } from "node:fs"
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import {
-  atExit,
-  attempt,
-  endAllWith,
-  execute,
-  executeAtExit,
-  killAllWith,
-  type LabError,
-  mustExecute,
-  pause,
-  serves,
-  start
-} from "./Process.ts"
+import { attempt, endAllWith, execute, guard, type LabError, mustExecute, pause, serves, start } from "./Process.ts"
 import * as SmbConf from "./SmbConf.ts"
 
 /** The user that every lab server knows. The password is no secret: the servers listen on loopback, for seconds. */
@@ -56,13 +44,8 @@ const acquireAddress = (address: string, port: number) =>
       if (added.code !== 0 && (await serves(address, port))) {
         throw new Error(`${address} port ${port} is in use by another server`)
       }
-      return atExit(() => executeAtExit("ip", ["addr", "del", `${address}/8`, "dev", "lo"]))
     }),
-    (forget) =>
-      Effect.promise(async () => {
-        await execute("ip", ["addr", "del", `${address}/8`, "dev", "lo"])
-        forget()
-      })
+    () => Effect.promise(() => execute("ip", ["addr", "del", `${address}/8`, "dev", "lo"]))
   )
 
 const acquireFolder = Effect.acquireRelease(
@@ -74,6 +57,9 @@ const acquireFolder = Effect.acquireRelease(
   }),
   (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
 )
+
+const acquireGuard = (folder: string, address: string) =>
+  Effect.acquireRelease(Effect.sync(() => guard(folder, address)), (callOff) => Effect.sync(callOff))
 
 /** Two test files may want the same user at the same moment; useradd's own lock lets one of them fail. */
 const ensureUser = async (name: string): Promise<void> => {
@@ -153,8 +139,10 @@ const startServer = async (address: string, port: number, folder: string): Promi
 export const server = (options: SmbConf.ServerOptions): Effect.Effect<Server, LabError, Scope.Scope> =>
   Effect.gen(function*() {
     const port = options.ports?.[0] ?? 445
-    yield* acquireAddress(options.address, port)
     const folder = yield* acquireFolder
+    yield* acquireAddress(options.address, port)
+    // Only now: an address that another server uses is not ours to remove.
+    yield* acquireGuard(folder, options.address)
     const path: Server["path"] = (share, ...names) => join(folder, "shares", share, ...names)
     yield* attempt(async () => {
       await makeFolders(options, folder, path)
@@ -163,10 +151,7 @@ export const server = (options: SmbConf.ServerOptions): Effect.Effect<Server, La
     // The folder's name is in the command line of smbd, of its children, and of the helpers that it starts.
     const stop = attempt(() => endAllWith(`${folder}/`))
     const begin = attempt(() => startServer(options.address, port, folder))
-    yield* Effect.acquireRelease(
-      Effect.sync(() => atExit(() => killAllWith(`${folder}/`))),
-      (forget) => stop.pipe(Effect.ensuring(Effect.sync(forget)), Effect.orDie)
-    )
+    yield* Effect.addFinalizer(() => Effect.orDie(stop))
     yield* begin
     const write: Server["write"] = (share, file, content) => attempt(() => writeShared(path, share, file, content))
     return { address: options.address, port, path, write, log: attempt(() => readLogs(folder)), stop, start: begin }
