@@ -1,0 +1,188 @@
+/**
+ * What really went over the wire: dumpcap on the loopback interface for the length of a scope, and tshark's judgement
+ * of it, which knows nothing of this project.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { closeSync, openSync } from "node:fs"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { attempt, endAllWith, guard, type LabError, mustExecute, pause, serves, start } from "./Process.ts"
+
+/** What tshark needs to read what is encrypted. The keys are those of one session. */
+export interface SessionKeys {
+  readonly sessionId: bigint
+  readonly sessionKey?: Uint8Array
+  readonly clientToServerKey?: Uint8Array
+  readonly serverToClientKey?: Uint8Array
+}
+
+/** A packet that tshark objects to. */
+export interface Objection {
+  readonly frame: number
+  readonly summary: string
+  readonly message: string
+}
+
+/** What tshark says of a capture. */
+export interface Analysis {
+  readonly packets: number
+  /** Malformed packets and expert errors. */
+  readonly objections: ReadonlyArray<Objection>
+  /** DFS referral requests, FSCTL_DFS_GET_REFERRALS and its EX form. */
+  readonly referralRequests: number
+}
+
+/** A running capture. */
+export interface Capture {
+  readonly file: string
+  /** Writes what is still on its way and ends the capture; the file stays until the scope closes. */
+  readonly stop: Effect.Effect<void, LabError>
+  /** Stops, and lets tshark judge. */
+  readonly analyse: (options?: AnalyseOptions) => Effect.Effect<Analysis, LabError>
+  /** Stops, and gives these fields of the packets that pass a display filter, one row a packet. */
+  readonly fields: (
+    filter: string,
+    fields: ReadonlyArray<string>,
+    options?: AnalyseOptions
+  ) => Effect.Effect<ReadonlyArray<ReadonlyArray<string>>, LabError>
+}
+
+/** How tshark reads a capture. */
+export interface AnalyseOptions {
+  readonly keys?: ReadonlyArray<SessionKeys>
+  /** Ports other than 445 on which SMB is spoken. */
+  readonly ports?: ReadonlyArray<number>
+}
+
+const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? "\"\"" : Buffer.from(bytes).toString("hex"))
+
+const preferences = (options: AnalyseOptions | undefined): ReadonlyArray<string> => [
+  ...(options?.ports ?? []).flatMap((port) => ["-d", `tcp.port==${port},nbss`]),
+  ...(options?.keys ?? []).flatMap((keys) => {
+    const id = Buffer.alloc(8)
+    id.writeBigUInt64LE(keys.sessionId)
+    const columns = [hex(id), hex(keys.sessionKey), hex(keys.serverToClientKey), hex(keys.clientToServerKey)]
+    return ["-o", `uat:smb2_seskey_list:${columns.join(",")}`]
+  })
+]
+
+const separator = "\t"
+
+const tshark = async (file: string, filter: string, fields: ReadonlyArray<string>, options?: AnalyseOptions) => {
+  const { stdout } = await mustExecute("tshark", [
+    "-n",
+    "-r",
+    file,
+    ...preferences(options),
+    "-Y",
+    filter,
+    "-T",
+    "fields",
+    "-E",
+    "occurrence=a",
+    "-E",
+    "aggregator=,",
+    ...fields.flatMap((field) => ["-e", field])
+  ], { timeout: 300_000 })
+  return stdout.split("\n").filter((line) => line !== "").map((line) => line.split(separator))
+}
+
+/** Severity "Error" of tshark's expert; what it only warns of is TCP's own weather. */
+const objectionable = "_ws.malformed || _ws.expert.severity >= 0x00800000"
+
+/** Lets tshark judge a capture file. */
+export const analyse = (file: string, options?: AnalyseOptions): Effect.Effect<Analysis, LabError> =>
+  attempt(async () => {
+    const objections = await tshark(
+      file,
+      objectionable,
+      ["frame.number", "_ws.col.Info", "_ws.expert.message"],
+      options
+    )
+    const functions = await tshark(
+      file,
+      "(smb2.ioctl.function == 0x00060194 || smb2.ioctl.function == 0x000601b0) && smb2.flags.response == 0",
+      ["smb2.ioctl.function"],
+      options
+    )
+    const packets = await tshark(file, "frame", ["frame.number"], options)
+    return {
+      packets: packets.length,
+      objections: objections.map(([frame, summary, message]) => ({
+        frame: Number(frame),
+        summary: summary ?? "",
+        message: message ?? ""
+      })),
+      referralRequests: functions.flatMap(([all]) => (all ?? "").split(","))
+        .filter((value) => [0x60194, 0x601b0].includes(Number(value))).length
+    }
+  })
+
+/** Captures what goes to and from these addresses on port 445, or on the ports given, for the length of the scope. */
+export const capture = (options: {
+  readonly addresses: ReadonlyArray<string>
+  readonly ports?: ReadonlyArray<number>
+}): Effect.Effect<Capture, LabError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const folder = yield* Effect.acquireRelease(
+      attempt(() => mkdtemp(join(tmpdir(), "smb-capture-"))),
+      (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+    )
+    yield* Effect.acquireRelease(Effect.sync(() => guard(folder)), (callOff) => Effect.sync(callOff))
+    const file = join(folder, "capture.pcapng")
+    const log = join(folder, "log")
+    const ports = (options.ports ?? [445]).map((port) => `tcp port ${port}`).join(" or ")
+    const hosts = options.addresses.map((address) => `host ${address}`).join(" or ")
+    let running = false
+    const stop = attempt(async () => {
+      if (!running) return
+      running = false
+      // The kernel hands packets over in blocks, the last one after its timeout.
+      await pause(400)
+      await endAllWith(file)
+    })
+    yield* Effect.acquireRelease(
+      attempt(async () => {
+        const output = openSync(log, "a")
+        const child = start(
+          "dumpcap",
+          ["-q", "-i", "lo", "-B", "64", "-f", `(${ports}) and (${hosts})`, "-w", file],
+          output
+        )
+        closeSync(output)
+        let ended: string | undefined
+        child.on("error", (error) => {
+          ended = error.message
+        })
+        child.on("exit", (code) => {
+          ended = `exit code ${code}`
+        })
+        child.unref()
+        running = true
+        for (let round = 0; round < 500; round++) {
+          const said = await readFile(log, "utf8")
+          if (/^File: /m.test(said)) return
+          if (ended !== undefined) throw new Error(`dumpcap: ${ended}\n${said}`)
+          await pause(20)
+        }
+        throw new Error(`dumpcap does not start:\n${await readFile(log, "utf8")}`)
+      }),
+      () => Effect.orDie(stop)
+    )
+    // Its first packet shows that the capture has begun; without one, an early request could be missed.
+    const [first] = options.addresses
+    if (first !== undefined) yield* attempt(() => serves(first, options.ports?.[0] ?? 445))
+    return {
+      file,
+      stop,
+      analyse: (how) => stop.pipe(Effect.andThen(analyse(file, { ...portsOf(options.ports), ...how }))),
+      fields: (filter, fields, how) =>
+        stop.pipe(
+          Effect.andThen(attempt(() => tshark(file, filter, fields, { ...portsOf(options.ports), ...how })))
+        )
+    }
+  })
+
+const portsOf = (ports: ReadonlyArray<number> | undefined): AnalyseOptions => (ports === undefined ? {} : { ports })

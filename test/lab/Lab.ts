@@ -1,0 +1,16 @@
+/**
+ * Real servers, the wire between, and bad networks, for tests: everything lives for a scope and leaves nothing behind.
+ *
+ * Each test file takes loopback addresses of its own, so that files run side by side; they are listed in
+ * `test/lab/README.md`.
+ */
+import { missing } from "../../scripts/lab.mjs"
+
+/** Whether real servers can be started here; where they cannot, `npm test` leaves `test/lab` out and says why. */
+export const available: boolean = missing() === undefined
+
+export { analyse, type AnalyseOptions, type Analysis, type Capture, capture, type SessionKeys } from "./Capture.ts"
+export { execute, LabError, mustExecute, pause, processesWith } from "./Process.ts"
+export { type Direction, type Packet, type Proxy, proxy, type ProxyOptions, type Verdict } from "./Proxy.ts"
+export { type Server, server, servers, smbclient, user } from "./Server.ts"
+export type { Dialect, ServerOptions, ShareOptions } from "./SmbConf.ts"

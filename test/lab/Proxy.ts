@@ -1,0 +1,174 @@
+/**
+ * A TCP proxy that stands in for a bad network or a bad peer: it delays, cuts, stalls, refuses, and changes packets.
+ *
+ * It cuts the stream into the packets of SMB over TCP (four bytes of length before each), so that a test can say "the
+ * third answer" and not "byte 812". A buffer given to a hook is the hook's own.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { connect, createServer, type Socket } from "node:net"
+import { attempt, type LabError } from "./Process.ts"
+
+/** Which way a packet goes. */
+export type Direction = "toServer" | "toClient"
+
+/** One packet on its way. */
+export interface Packet {
+  readonly direction: Direction
+  /** How many packets went this way on this connection before it. */
+  readonly index: number
+  /** How many connections the proxy had accepted before this one. */
+  readonly connection: number
+  /** The packet with its four bytes of length. */
+  readonly bytes: Buffer
+}
+
+/** What becomes of a packet: these bytes go on in its stead, it is swallowed, or its connection is cut. */
+export type Verdict = Uint8Array | "drop" | "cut"
+
+/** Where the proxy listens and leads, and what it does on the way. */
+export interface ProxyOptions {
+  readonly listen: { readonly address: string; readonly port?: number }
+  readonly target: { readonly address: string; readonly port?: number }
+  /** Milliseconds that everything takes longer, each way. */
+  readonly delay?: number
+  /** Asked for each packet; without it they go on unchanged, and uncut. */
+  readonly onPacket?: (packet: Packet) => Verdict
+}
+
+/** A running proxy. */
+export interface Proxy {
+  readonly address: string
+  readonly port: number
+  /** How many connections it has accepted so far. */
+  readonly connections: () => number
+  /** Cuts every connection with a reset. */
+  readonly cut: Effect.Effect<void>
+  /** From now on connections are reset as soon as they are accepted (`true`), or served again. */
+  readonly refuse: (refuse: boolean) => Effect.Effect<void>
+  /** From now on nothing goes through, and nothing is closed (`true`), or all that has waited goes on. */
+  readonly stall: (stall: boolean) => Effect.Effect<void>
+  /** Milliseconds that everything takes longer from now on, each way. */
+  readonly setDelay: (milliseconds: number) => Effect.Effect<void>
+  readonly onPacket: (hook: ((packet: Packet) => Verdict) | undefined) => Effect.Effect<void>
+}
+
+/** Starts a proxy for the length of the scope. */
+export const proxy = (options: ProxyOptions): Effect.Effect<Proxy, LabError, Scope.Scope> =>
+  Effect.acquireRelease(attempt(() => open(options)), ({ close }) => Effect.promise(close)).pipe(
+    Effect.map(({ handle }) => handle)
+  )
+
+const open = (options: ProxyOptions) =>
+  new Promise<{ readonly handle: Proxy; readonly close: () => Promise<void> }>((resolve, reject) => {
+    const pairs = new Set<{ readonly cut: () => void; readonly flush: () => void }>()
+    let accepted = 0
+    let refusing = false
+    let stalled = false
+    let delay = options.delay ?? 0
+    let hook = options.onPacket
+
+    const serve = (client: Socket) => {
+      const connection = accepted++
+      if (refusing) return client.resetAndDestroy()
+      const server = connect({ host: options.target.address, port: options.target.port ?? 445, noDelay: true })
+      client.setNoDelay(true)
+      const cut = () => {
+        pairs.delete(pair)
+        client.resetAndDestroy()
+        server.resetAndDestroy()
+      }
+      const lines = [
+        lead(client, server, "toServer", connection, cut),
+        lead(server, client, "toClient", connection, cut)
+      ]
+      const pair = { cut, flush: () => lines.forEach((flush) => flush()) }
+      pairs.add(pair)
+      return undefined
+    }
+
+    const lead = (from: Socket, to: Socket, direction: Direction, connection: number, cut: () => void) => {
+      const queue: Array<{ readonly due: number; readonly bytes: Uint8Array | undefined }> = []
+      let index = 0
+      let rest: Buffer = Buffer.alloc(0)
+      let timer: NodeJS.Timeout | undefined
+
+      const flush = () => {
+        clearTimeout(timer)
+        timer = undefined
+        if (stalled) return
+        while (queue.length > 0) {
+          const { bytes, due } = queue[0]!
+          const wait = due - performance.now()
+          if (wait > 0) {
+            timer = setTimeout(flush, wait)
+            return
+          }
+          queue.shift()
+          if (bytes === undefined) to.end()
+          else if (!to.destroyed && !to.write(bytes)) from.pause()
+        }
+      }
+      const pass = (bytes: Uint8Array | undefined) => {
+        queue.push({ due: performance.now() + delay, bytes })
+        flush()
+      }
+      from.on("data", (chunk: Buffer) => {
+        if (hook === undefined && rest.length === 0) return pass(chunk)
+        rest = Buffer.concat([rest, chunk])
+        while (rest.length >= 4) {
+          const length = 4 + rest.readUIntBE(1, 3)
+          if (rest.length < length) break
+          const bytes = Buffer.from(rest.subarray(0, length))
+          rest = rest.subarray(length)
+          const verdict = hook === undefined ? bytes : hook({ direction, index: index++, connection, bytes })
+          if (verdict === "cut") return cut()
+          if (verdict !== "drop") pass(verdict)
+        }
+      })
+      from.on("end", () => pass(undefined))
+      from.on("error", cut)
+      from.on("close", () => clearTimeout(timer))
+      to.on("drain", () => from.resume())
+      return flush
+    }
+
+    const listener = createServer({ noDelay: true, allowHalfOpen: true }, serve)
+    const flushAll = () => pairs.forEach((pair) => pair.flush())
+    const cutAll = () => pairs.forEach((pair) => pair.cut())
+    listener.on("error", reject)
+    listener.listen(options.listen.port ?? 445, options.listen.address, () => {
+      const place = listener.address()
+      const port = typeof place === "object" && place !== null ? place.port : 0
+      resolve({
+        handle: {
+          address: options.listen.address,
+          port,
+          connections: () => accepted,
+          cut: Effect.sync(cutAll),
+          refuse: (value) =>
+            Effect.sync(() => {
+              refusing = value
+            }),
+          stall: (value) =>
+            Effect.sync(() => {
+              stalled = value
+              flushAll()
+            }),
+          setDelay: (milliseconds) =>
+            Effect.sync(() => {
+              delay = milliseconds
+            }),
+          onPacket: (value) =>
+            Effect.sync(() => {
+              hook = value
+            })
+        },
+        close: () =>
+          new Promise((done) => {
+            cutAll()
+            listener.close(() => done())
+          })
+      })
+    })
+  })
