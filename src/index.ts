@@ -1,5 +1,32 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
- * `effect-smb/Codec`, `/Auth`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`.
+ * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`.
  */
-export * as Malformed from "./Codec/Malformed.ts"
+export { AuthenticationError } from "./Auth/AuthenticationError.ts"
+export * as Authenticator from "./Auth/Authenticator.ts"
+export * as Credentials from "./Auth/Credentials.ts"
+export type { ClientError } from "./Client/ClientError.ts"
+export type { Entry } from "./Client/Entry.ts"
+export * as OpenMode from "./Client/OpenMode.ts"
+export * as SmbClient from "./Client/SmbClient.ts"
+export type { SmbFile } from "./Client/SmbFile.ts"
+export * as UncPath from "./Client/UncPath.ts"
+export * as FileTime from "./Codec/FileTime.ts"
+export { Malformed } from "./Codec/Malformed.ts"
+export * as NtStatus from "./Codec/NtStatus.ts"
+export * as DfsAdapter from "./Dfs/DfsAdapter.ts"
+export * as DfsPolicy from "./Dfs/DfsPolicy.ts"
+export * as DfsResolver from "./Dfs/DfsResolver.ts"
+export * as TcpTransport from "./Layers/TcpTransport.ts"
+export {
+  DfsLoop,
+  NamespaceNotFound,
+  NoTargetLeft,
+  NotDfsCapable,
+  Overflow,
+  ReferralRefused,
+  Unencodable,
+  Unsupported
+} from "./Protocol/DfsError.ts"
+export { ProtocolError, SmbError, TransportError } from "./Protocol/Errors.ts"
+export * as Transport from "./Protocol/Transport.ts"

@@ -2,7 +2,7 @@
  * Who is connected to what: one connection a server, one session a credential, one tree a share, each shared by all who
  * need it and closed when nobody has for a while.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"

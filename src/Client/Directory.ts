@@ -59,15 +59,17 @@ export const walk = (
   options: WalkOptions = {}
 ): Stream.Stream<Entry.Entry, ClientError> => {
   const level = (path: string, depth: number): Stream.Stream<Entry.Entry, ClientError> =>
-    depth <= 0 ? Stream.empty : Stream.suspend(() => list(path).pipe(
-      Stream.flatMap(
-        (entry) =>
-          entry.type === "directory"
-            ? Stream.concat(Stream.succeed(entry), level(entry.path, depth - 1))
-            : Stream.succeed(entry),
-        { concurrency: options.concurrency ?? 8 }
+    depth <= 0 ? Stream.empty : Stream.suspend(() =>
+      list(path).pipe(
+        Stream.flatMap(
+          (entry) =>
+            entry.type === "directory"
+              ? Stream.concat(Stream.succeed(entry), level(entry.path, depth - 1))
+              : Stream.succeed(entry),
+          { concurrency: options.concurrency ?? 8 }
+        )
       )
-    ))
+    )
   return level(path, options.maximumDepth ?? 128)
 }
 

@@ -3,9 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../Codec/Codec.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Reparse from "../Codec/Reparse.ts"
 import { fromStatus } from "../Protocol/Errors.ts"
-import { NtStatus } from "../Codec/NtStatus.ts"
 import { CreateOptions } from "../Smb2/Message/Constants.ts"
 import * as Fsctl from "../Smb2/Message/Fsctl.ts"
 import type { Batch } from "./Metadata.ts"

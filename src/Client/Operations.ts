@@ -58,7 +58,10 @@ export interface Operations {
   /** Opens a file until the scope closes; to read where `options` are left out. `OpenMode` has the usual ones. */
   readonly open: (path: PathInput, options?: Share.OpenOptions) => Effect.Effect<SmbFile, ClientError, Scope.Scope>
   /** The whole file. One round trip for a small one. At most `maximum` bytes, 2 GiB where left out. */
-  readonly readFile: (path: PathInput, options?: { readonly maximum?: number }) => Effect.Effect<Uint8Array, ClientError>
+  readonly readFile: (
+    path: PathInput,
+    options?: { readonly maximum?: number }
+  ) => Effect.Effect<Uint8Array, ClientError>
   /** The whole file as UTF-8 text. */
   readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
   /** Makes or replaces a file. One round trip for a small one. With `create`, fails where there is one. */
@@ -83,7 +86,10 @@ export interface Operations {
   /** Everything below a directory, each directory before what is in it. */
   readonly walk: (path: PathInput, options?: Directory.WalkOptions) => Stream.Stream<Entry, ClientError>
   /** Makes a directory; with `recursive` also those above it, and no error where it is there. */
-  readonly makeDirectory: (path: PathInput, options?: { readonly recursive?: boolean }) => Effect.Effect<void, ClientError>
+  readonly makeDirectory: (
+    path: PathInput,
+    options?: { readonly recursive?: boolean }
+  ) => Effect.Effect<void, ClientError>
   /** Removes a file, an empty directory, or with `recursive` a tree. `force`: also what is read-only, or not there. */
   readonly remove: (
     path: PathInput,
@@ -109,7 +115,10 @@ export interface Operations {
   readonly truncate: (path: PathInput, size: bigint | number) => Effect.Effect<void, ClientError>
   readonly security: {
     /** Owner, group and DACL; with `audit` the SACL too, which takes a privilege. */
-    readonly get: (path: PathInput, options?: { readonly audit?: boolean }) => Effect.Effect<SecurityDescriptor, ClientError>
+    readonly get: (
+      path: PathInput,
+      options?: { readonly audit?: boolean }
+    ) => Effect.Effect<SecurityDescriptor, ClientError>
     /** Sets those parts that the descriptor has. */
     readonly set: (path: PathInput, descriptor: SecurityDescriptor) => Effect.Effect<void, ClientError>
   }

@@ -63,9 +63,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     ) as Effect.Effect<A, E, R | Scope.Scope>
 
   const withShare: Operations["withShare"] = (path, use) =>
-    Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
-      locator.use(unc, (target) =>
-        attempt(Effect.flatMap(connect(target), (share) => use(share, target.path)))))
+    Effect.flatMap(
+      Effect.fromResult(UncPath.parseInShare(path)),
+      (unc) =>
+        locator.use(unc, (target) => attempt(Effect.flatMap(connect(target), (share) => use(share, target.path))))
+    )
 
   /** For what needs nothing to stay open. */
   const onShare = <A, E, R>(
@@ -74,8 +76,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> => Effect.scoped(withShare(path, use))
 
   const openOn = (path: UncPath.PathInput, options: Share.OpenOptions) =>
-    withShare(path, (share, below) =>
-      Effect.map(share.open(...versioned(below, options)), (file) => ({ share, file })))
+    withShare(path, (share, below) => Effect.map(share.open(...versioned(below, options)), (file) => ({ share, file })))
 
   const batch = <const Ops extends ReadonlyArray<Operation.Any>>(
     path: UncPath.PathInput,
@@ -149,11 +150,13 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   })
 
   const list: Operations["list"] = (path, options) =>
-    Stream.unwrap(Effect.gen(function*() {
-      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
-      const { file, share } = yield* openOn(unc, OpenMode.directory)
-      return Directory.entries(share, file, unc, options?.pattern ?? "*")
-    }).pipe(Effect.withSpan("SmbClient.list")))
+    Stream.unwrap(
+      Effect.gen(function*() {
+        const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+        const { file, share } = yield* openOn(unc, OpenMode.directory)
+        return Directory.entries(share, file, unc, options?.pattern ?? "*")
+      }).pipe(Effect.withSpan("SmbClient.list"))
+    )
 
   const removeOne = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
     batch(path, OpenMode.remove, [Information.setFile("FileDispositionInformation", { deletePending: true })]).pipe(
@@ -193,10 +196,15 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
             // Somebody's directory will do, somebody's file will not.
             return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
           case "ObjectPathNotFound":
-            return Effect.andThen(makeAll(UncPath.parent(path)), makeOne(path).pipe(
-              Effect.catchTag("SmbError", (again) =>
-                again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again))
-            ))
+            return Effect.andThen(
+              makeAll(UncPath.parent(path)),
+              makeOne(path).pipe(
+                Effect.catchTag(
+                  "SmbError",
+                  (again) => again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
+                )
+              )
+            )
           default:
             return Effect.fail(error)
         }
@@ -211,7 +219,9 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           return Effect.fail(
             new UncPath.InvalidPath({
               path: UncPath.format(target),
-              detail: `a rename stays on one share, and ${text(from)} is on \\\\${share.server}\\${share.name}: copy and remove`
+              detail: `a rename stays on one share, and ${
+                text(from)
+              } is on \\\\${share.server}\\${share.name}: copy and remove`
             })
           )
         }
@@ -306,11 +316,13 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     rename,
     copy,
     watch: (path, options) =>
-      Stream.unwrap(Effect.gen(function*() {
-        const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
-        const { file } = yield* openOn(unc, OpenMode.directory)
-        return Watch.changes(file, unc, options)
-      }).pipe(Effect.withSpan("SmbClient.watch"))),
+      Stream.unwrap(
+        Effect.gen(function*() {
+          const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+          const { file } = yield* openOn(unc, OpenMode.directory)
+          return Watch.changes(file, unc, options)
+        }).pipe(Effect.withSpan("SmbClient.watch"))
+      ),
     setAttributes,
     truncate: Effect.fn("SmbClient.truncate")(function*(path, size) {
       const { results } = yield* batch(path, OpenMode.update, [

@@ -33,7 +33,9 @@ export const copy = Effect.fnUntraced(function*(
   target: Share.OpenFile
 ): Effect.fn.Return<void, RequestError> {
   const size = source.opened.endOfFile
-  const answer = yield* source.run<Operation.Ioctl>(ioctl(Fsctl.Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY, new Uint8Array(0), 32))
+  const answer = yield* source.run<Operation.Ioctl>(
+    ioctl(Fsctl.Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY, new Uint8Array(0), 32)
+  )
   const { resumeKey } = yield* Effect.fromResult(
     Codec.decode("SRV_REQUEST_RESUME_KEY Response", Fsctl.SrvRequestResumeKey)(answer)
   )
@@ -45,7 +47,11 @@ export const copy = Effect.fnUntraced(function*(
       chunks.push({ sourceOffset: from, targetOffset: from, length: Number(left < chunkSize ? left : chunkSize) })
     }
     yield* target.run<Operation.Ioctl>(
-      ioctl(Fsctl.Fsctl.FSCTL_SRV_COPYCHUNK_WRITE, Codec.encode(Fsctl.SrvCopychunkCopy)({ sourceKey: resumeKey, chunks }), 12)
+      ioctl(
+        Fsctl.Fsctl.FSCTL_SRV_COPYCHUNK_WRITE,
+        Codec.encode(Fsctl.SrvCopychunkCopy)({ sourceKey: resumeKey, chunks }),
+        12
+      )
     )
   }
 })

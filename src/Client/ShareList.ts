@@ -76,7 +76,14 @@ export const shares = Effect.fnUntraced(function*(
     preferredMaximumLength: 0xffff_ffff,
     resumeHandle: 0
   })
-  const call = { _tag: "Request" as const, callId: 2, contextId: 0, operation: Srvsvc.Operation.NetrShareEnum, object: undefined, stub }
+  const call = {
+    _tag: "Request" as const,
+    callId: 2,
+    contextId: 0,
+    operation: Srvsvc.Operation.NetrShareEnum,
+    object: undefined,
+    stub
+  }
   for (const pdu of DceRpc.fragments(call, fragment)) yield* send(pipe, pdu)
   let collected: DceRpc.Collected | undefined
   for (;;) {

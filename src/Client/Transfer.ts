@@ -42,7 +42,8 @@ const readPiece = (
     file.run<Operation.Read>(
       destination === undefined ? { _tag: "Read", offset, length } : { _tag: "Read", offset, length, destination }
     ),
-    (first) => first.length === length || first.length === 0 ? Effect.succeed(first) : readRest(file, offset, first, length)
+    (first) =>
+      first.length === length || first.length === 0 ? Effect.succeed(first) : readRest(file, offset, first, length)
   )
 
 const readRest = Effect.fnUntraced(function*(file: Share.OpenFile, offset: bigint, first: Uint8Array, length: number) {
@@ -146,10 +147,13 @@ const regroup = (size: number) => <E, R>(chunks: Stream.Stream<Uint8Array, E, R>
   })
 
 const writePiece = (file: Share.OpenFile, offset: bigint, data: Uint8Array): Effect.Effect<void, RequestError> =>
-  Effect.flatMap(file.run<Operation.Write>({ _tag: "Write", offset, data }), (count) =>
-    count >= data.length || count === 0
-      ? Effect.void
-      : writePiece(file, offset + BigInt(count), data.subarray(count)))
+  Effect.flatMap(
+    file.run<Operation.Write>({ _tag: "Write", offset, data }),
+    (count) =>
+      count >= data.length || count === 0
+        ? Effect.void
+        : writePiece(file, offset + BigInt(count), data.subarray(count))
+  )
 
 /** Writes one buffer at `offset`. */
 export const writeBuffer = (

@@ -109,8 +109,10 @@ export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => 
 
 /** As `parse`, for what has to be inside a share. */
 export const parseInShare = (input: PathInput): Result.Result<UncPath, InvalidPath> =>
-  Result.flatMap(parse(input), (path) =>
-    path.share === "" ? fail(format(path), "the share is missing: \\\\server\\share") : Result.succeed(path))
+  Result.flatMap(
+    parse(input),
+    (path) => path.share === "" ? fail(format(path), "the share is missing: \\\\server\\share") : Result.succeed(path)
+  )
 
 /**
  * The path as `\\server\share\path`, with the port only where it is not 445.

@@ -12,8 +12,8 @@
  * Where the server answered STATUS_BUFFER_OVERFLOW, a name was cut off and its length still tells the whole: such
  * bytes are malformed to these codecs. Ask again with a larger buffer.
  */
-import type { Reader } from "./Cursor.ts"
 import * as Codec from "./Codec.ts"
+import type { Reader } from "./Cursor.ts"
 import { FileTime } from "./FileTime.ts"
 
 /** FileBasicInformation (2.4.7): times and attributes, for query and set. 0 leaves a time or the attributes alone. */
@@ -103,7 +103,9 @@ const readEaName = (r: Reader, length: number): string => {
 
 const eaNameBytes = (name: string): Buffer => {
   const bytes = Buffer.from(name, "latin1")
-  if (bytes.length > 255) throw new RangeError(`the name of an extended attribute has at most 255 bytes, not ${bytes.length}`)
+  if (bytes.length > 255) {
+    throw new RangeError(`the name of an extended attribute has at most 255 bytes, not ${bytes.length}`)
+  }
   return bytes
 }
 
@@ -117,7 +119,9 @@ const fullEa: Codec.Codec<FullEa> = Codec.make(
   },
   (w, { flags, eaName, eaValue }) => {
     const name = eaNameBytes(eaName)
-    if (eaValue.length > 0xffff) throw new RangeError(`an extended attribute has at most 65535 bytes, not ${eaValue.length}`)
+    if (eaValue.length > 0xffff) {
+      throw new RangeError(`an extended attribute has at most 65535 bytes, not ${eaValue.length}`)
+    }
     w.u8(flags)
     w.u8(name.length)
     w.u16(eaValue.length)
@@ -345,7 +349,9 @@ export const classes = {
 export type ClassName = keyof typeof classes
 
 const numbered = new Map(
-  Object.entries(classes).map(([name, { codec, number }]) => [number, { name: name as ClassName, codec: codec as Codec.Codec<any> }])
+  Object.entries(classes).map((
+    [name, { codec, number }]
+  ) => [number, { name: name as ClassName, codec: codec as Codec.Codec<any> }])
 )
 
 /**

@@ -108,7 +108,11 @@ export const fromISO = (text: string): Result.Result<FileTime, Malformed> => {
     }
   }
   return Result.fail(
-    new Malformed({ structure: "FILETIME", offset: 0, expected: "a time after 1601 such as 2024-02-29T12:34:56.7654321Z" })
+    new Malformed({
+      structure: "FILETIME",
+      offset: 0,
+      expected: "a time after 1601 such as 2024-02-29T12:34:56.7654321Z"
+    })
   )
 }
 

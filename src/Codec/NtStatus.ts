@@ -15,7 +15,8 @@ export { NtStatus }
  */
 export type Name = keyof typeof NtStatus
 
-type Pascal<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${Capitalize<Lowercase<Head>>}${Pascal<Tail>}`
+type Pascal<S extends string> = S extends `${infer Head}_${infer Tail}` ?
+  `${Capitalize<Lowercase<Head>>}${Pascal<Tail>}`
   : Capitalize<Lowercase<S>>
 
 type Reasons = { readonly [N in Name]: N extends `STATUS_${infer Rest}` ? Pascal<Rest> : never }
@@ -87,7 +88,8 @@ export const severity = (code: number): Severity => {
 }
 
 // ERRDOS and ERRSRV codes of SMB 1 in 32 bits: the class is in the low half, and the severity bits say nothing.
-const isSmb1Error = (code: number): boolean => code > 0xffff && code < 0x40000000 && ((code & 0xffff) === 1 || (code & 0xffff) === 2)
+const isSmb1Error = (code: number): boolean =>
+  code > 0xffff && code < 0x40000000 && ((code & 0xffff) === 1 || (code & 0xffff) === 2)
 
 /**
  * Whether the code's severity is Error, or it is one of SMB 1's own error codes.
@@ -136,7 +138,8 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_OBJECT_PATH_INVALID: "A part of the path that should be a directory is none.",
   STATUS_OBJECT_PATH_NOT_FOUND: "A directory on the way does not exist. Check the path before its last part.",
   STATUS_OBJECT_PATH_SYNTAX_BAD: "The path is not well formed. Check its separators, and for a leading one.",
-  STATUS_SHARING_VIOLATION: "Somebody has the file open in a way that excludes this. Try again once they have closed it.",
+  STATUS_SHARING_VIOLATION:
+    "Somebody has the file open in a way that excludes this. Try again once they have closed it.",
   STATUS_QUOTA_EXCEEDED: "The account's quota is used up. Delete something, or ask for more.",
   STATUS_EAS_NOT_SUPPORTED: "The file system does not support extended attributes.",
   STATUS_EA_TOO_LARGE: "The extended attributes are too large for the file system.",
@@ -187,7 +190,8 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_FILE_DELETED: "The file has been deleted meanwhile.",
   STATUS_FILE_CLOSED: "The handle is closed already. Open the file again.",
   STATUS_TIME_DIFFERENCE_AT_DC: "The clocks of client and domain controller differ too much. Set them.",
-  STATUS_TRUSTED_RELATIONSHIP_FAILURE: "The server's membership of its domain is broken. Its administrator must join it anew.",
+  STATUS_TRUSTED_RELATIONSHIP_FAILURE:
+    "The server's membership of its domain is broken. Its administrator must join it anew.",
   STATUS_ACCOUNT_EXPIRED: "The account has expired. Ask an administrator.",
   STATUS_USER_SESSION_DELETED: "The server has ended the session. Log on again.",
   STATUS_INSUFF_SERVER_RESOURCES: "The server lacks resources for this. Try again later.",

@@ -51,7 +51,12 @@ export const NfsType = {
  * @category models
  */
 export type ReparseData =
-  | { readonly _tag: "SymbolicLink"; readonly substituteName: string; readonly printName: string; readonly flags: number }
+  | {
+    readonly _tag: "SymbolicLink"
+    readonly substituteName: string
+    readonly printName: string
+    readonly flags: number
+  }
   | { readonly _tag: "MountPoint"; readonly substituteName: string; readonly printName: string }
   | { readonly _tag: "NfsLink"; readonly target: string }
   | { readonly _tag: "NfsDevice"; readonly nfsType: bigint; readonly major: number; readonly minor: number }

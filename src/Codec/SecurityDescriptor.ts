@@ -20,7 +20,9 @@ export type Sid = string
 
 const sidPattern = /^S-1-(\d{1,10}|0x[0-9A-F]{12})((?:-\d{1,10}){0,15})$/i
 
-const sidParts = (sid: Sid): { readonly authority: bigint; readonly subAuthorities: ReadonlyArray<number> } | undefined => {
+const sidParts = (
+  sid: Sid
+): { readonly authority: bigint; readonly subAuthorities: ReadonlyArray<number> } | undefined => {
   const match = sidPattern.exec(sid)
   if (match === null) return undefined
   const authority = BigInt(match[1]!)

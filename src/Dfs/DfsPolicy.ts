@@ -43,16 +43,15 @@ export const retryOverflow = (options?: { readonly largest?: number }) => {
  *
  * @category policies
  */
-export const fallback =
-  <B, E2, R2>(plain: (error: NotDfsCapable) => Effect.Effect<B, E2, R2>) =>
-  <A, E, R>(
-    self: Effect.Effect<A, E | NotDfsCapable, R>
-  ): Effect.Effect<A | B, Exclude<E, NotDfsCapable> | E2, R | R2> =>
-    Effect.catchIf(
-      self,
-      (error): error is NotDfsCapable => isTagged(error, "NotDfsCapable"),
-      plain
-    ) as Effect.Effect<A | B, Exclude<E, NotDfsCapable> | E2, R | R2>
+export const fallback = <B, E2, R2>(plain: (error: NotDfsCapable) => Effect.Effect<B, E2, R2>) =>
+<A, E, R>(
+  self: Effect.Effect<A, E | NotDfsCapable, R>
+): Effect.Effect<A | B, Exclude<E, NotDfsCapable> | E2, R | R2> =>
+  Effect.catchIf(
+    self,
+    (error): error is NotDfsCapable => isTagged(error, "NotDfsCapable"),
+    plain
+  ) as Effect.Effect<A | B, Exclude<E, NotDfsCapable> | E2, R | R2>
 
 const isTagged = (error: unknown, tag: string): boolean =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === tag

@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import { NtStatus } from "../Codec/NtStatusCode.ts"
-import type { RequestError, SmbError } from "../Protocol/Errors.ts"
 import {
   Malformed,
   NamespaceNotFound,
@@ -19,6 +18,7 @@ import {
   ReferralRefused,
   Unsupported
 } from "../Protocol/DfsError.ts"
+import type { RequestError, SmbError } from "../Protocol/Errors.ts"
 import { ReferralBuffer } from "./DfsPolicy.ts"
 import { encodeReferralRequest, encodeReferralRequestEx } from "./ReferralRequest.ts"
 import { decodeReferralResponse, type ReferralResponse } from "./ReferralResponse.ts"

@@ -1,5 +1,5 @@
 /** The public modules of `effect-smb/Dfs`. Written by `npm run format`. */
-export * as DfsError from "../Protocol/DfsError.ts"
+export * as DfsAdapter from "./DfsAdapter.ts"
 export * as DfsPath from "./DfsPath.ts"
 export * as DfsPolicy from "./DfsPolicy.ts"
 export * as DfsResolution from "./DfsResolution.ts"

@@ -4,7 +4,7 @@
  * Reads with `onread` into one buffer that is used again for every read: a socket's `data` events, and streams built on
  * them, reach half of that speed. So a chunk is valid only until `onData` returns, as the seam says.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Net from "node:net"

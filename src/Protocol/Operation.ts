@@ -124,4 +124,14 @@ export type Output<O> = O extends { readonly _tag: "Read" } ? Uint8Array
   : void
 
 /** Any operation. */
-export type Any = Read | Write | Flush | QueryInfo<any> | SetInfo | QueryDirectory<any> | ChangeNotify | Lock | Unlock | Ioctl
+export type Any =
+  | Read
+  | Write
+  | Flush
+  | QueryInfo<any>
+  | SetInfo
+  | QueryDirectory<any>
+  | ChangeNotify
+  | Lock
+  | Unlock
+  | Ioctl

@@ -53,7 +53,9 @@ export class Breaks {
     if (holder === undefined) return
     const acknowledged = holder.oplockLevel !== OplockLevel.SMB2_OPLOCK_LEVEL_II
     holder.oplockLevel = oplockLevel
-    if (acknowledged) holder.send(Codec.encode(OplockBreak.Request)({ _tag: "OplockBreakAcknowledgment", oplockLevel, fileId }))
+    if (acknowledged) {
+      holder.send(Codec.encode(OplockBreak.Request)({ _tag: "OplockBreakAcknowledgment", oplockLevel, fileId }))
+    }
   }
 
   private lease(leaseKey: Uint8Array, leaseState: number, flags: number): void {

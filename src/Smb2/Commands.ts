@@ -13,7 +13,14 @@ import type { Outgoing, Reply } from "./Connection.ts"
 import * as Header from "./Header.ts"
 import * as ChangeNotify from "./Message/ChangeNotify.ts"
 import type { FileId } from "./Message/Common.ts"
-import { ChangeNotifyFlags, Command, InfoType, IoctlFlags, LockFlags, QueryDirectoryFlags } from "./Message/Constants.ts"
+import {
+  ChangeNotifyFlags,
+  Command,
+  InfoType,
+  IoctlFlags,
+  LockFlags,
+  QueryDirectoryFlags
+} from "./Message/Constants.ts"
 import * as Flush from "./Message/Flush.ts"
 import * as Ioctl from "./Message/Ioctl.ts"
 import * as Lock from "./Message/Lock.ts"
@@ -199,7 +206,9 @@ const readData = (operation: Operation.Read, reply: Reply): Result.Result<Uint8A
   const length = view.getUint32(Header.size + 4, true)
   if (length > operation.length) return fail(Header.size + 4, `at most the ${operation.length} bytes asked for`)
   if (length === 0) return Result.succeed(nothing)
-  if (offset < Header.size + 16 || offset + length > packet.length) return fail(Header.size + 2, "data inside the packet")
+  if (offset < Header.size + 16 || offset + length > packet.length) {
+    return fail(Header.size + 2, "data inside the packet")
+  }
   const data = packet.subarray(offset, offset + length)
   if (operation.destination === undefined) return Result.succeed(data)
   operation.destination.set(data)

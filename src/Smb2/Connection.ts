@@ -9,9 +9,9 @@
  * its receiver for good.
  */
 import * as Effect from "effect/Effect"
-import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
@@ -151,7 +151,10 @@ export class Connection implements Transport.Handlers {
       onError: (what, value) =>
         this.fail(
           what === "length"
-            ? this.protocolError("TooLarge", `a packet of ${value} bytes is beyond the limit of ${options.maximumFrame}`)
+            ? this.protocolError(
+              "TooLarge",
+              `a packet of ${value} bytes is beyond the limit of ${options.maximumFrame}`
+            )
             : this.protocolError("NotSmb", `what answers does not speak SMB (its first byte is ${value})`)
         )
     })
@@ -357,7 +360,9 @@ export class Connection implements Transport.Handlers {
       if (batch.charge > this.credits) {
         // Nothing in flight can bring more credits, so what the server grants will never do.
         if (this.pendings.size === 0) {
-          this.fail(this.protocolError("Unexpected", `the server grants ${this.credits} credits, ${batch.charge} needed`))
+          this.fail(
+            this.protocolError("Unexpected", `the server grants ${this.credits} credits, ${batch.charge} needed`)
+          )
         }
         return
       }
@@ -430,7 +435,10 @@ export class Connection implements Transport.Handlers {
     const packet = security.decrypt(frame)
     if (packet === undefined || packet.length !== transform.originalMessageSize) {
       return this.fail(
-        this.protocolError("DecryptionFailed", "an encrypted packet was tampered with on the way: the connection is closed")
+        this.protocolError(
+          "DecryptionFailed",
+          "an encrypted packet was tampered with on the way: the connection is closed"
+        )
       )
     }
     if (Header.view(packet).getUint32(0, true) !== Header.protocolId) {
@@ -483,7 +491,8 @@ export class Connection implements Transport.Handlers {
     if (pending === undefined || pending.outgoing.command !== header.command) {
       return this.fail(this.protocolError("Unexpected", `an answer to no request (MessageId ${header.messageId})`))
     }
-    const interim = header.status === NtStatus.STATUS_PENDING && (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
+    const interim = header.status === NtStatus.STATUS_PENDING &&
+      (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
     const distrust = this.distrust(pending, header, chunks, decrypted, interim)
     if (distrust !== undefined) return this.fail(distrust)
     this.credits = Math.min(this.credits + header.credits, 0xffff)
@@ -595,8 +604,9 @@ export class Connection implements Transport.Handlers {
 /** One request and its reply, whatever its status. Interruption cancels it on the server. */
 export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
   Effect.callback<Reply, ConnectionError>((resume) => {
-    const abandon = connection.submit([outgoing], [(error, reply) =>
-      resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))])
+    const abandon = connection.submit([outgoing], [
+      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+    ])
     return Effect.sync(abandon)
   })
 

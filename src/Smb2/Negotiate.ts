@@ -12,12 +12,20 @@ import type * as Scope from "effect/Scope"
 import { createHash, randomBytes } from "node:crypto"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
-import { fromStatus, ProtocolError, type SmbError, TransportError } from "../Protocol/Errors.ts"
+import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as Connection from "./Connection.ts"
-import * as Encryption from "./Encryption.ts"
+import type * as Encryption from "./Encryption.ts"
 import * as Header from "./Header.ts"
-import { Capabilities, Cipher, Command, Dialect, HashAlgorithm, SecurityMode, SigningAlgorithm } from "./Message/Constants.ts"
+import {
+  Capabilities,
+  Cipher,
+  Command,
+  Dialect,
+  HashAlgorithm,
+  SecurityMode,
+  SigningAlgorithm
+} from "./Message/Constants.ts"
 import * as Negotiate from "./Message/Negotiate.ts"
 import * as MultiProtocol from "./MultiProtocol.ts"
 import type * as Settings from "./Settings.ts"
@@ -84,8 +92,17 @@ const makeRequest = (settings: Settings.Settings, host: string): Negotiate.Reque
   }
   const contexts: Array<Negotiate.NegotiateContext> = []
   if (newest >= Dialect.SMB_3_1_1) {
-    contexts.push({ _tag: "PreauthIntegrityCapabilities", hashAlgorithms: [HashAlgorithm.SHA_512], salt: randomBytes(32) })
-    if (encrypts) contexts.push({ _tag: "EncryptionCapabilities", ciphers: settings.ciphers.map((name) => Cipher[name]) })
+    contexts.push({
+      _tag: "PreauthIntegrityCapabilities",
+      hashAlgorithms: [HashAlgorithm.SHA_512],
+      salt: randomBytes(32)
+    })
+    if (encrypts) {
+      contexts.push({
+        _tag: "EncryptionCapabilities",
+        ciphers: settings.ciphers.map((name) => Cipher[name])
+      })
+    }
     contexts.push({
       _tag: "SigningCapabilities",
       signingAlgorithms: settings.signingAlgorithms.map((name) => SigningAlgorithm[name])
@@ -111,7 +128,8 @@ const agree = (
   response: Negotiate.Response,
   preauthHash: Uint8Array
 ): Effect.Effect<Negotiated, ProtocolError> => {
-  const refuse = (reason: ProtocolError["reason"], detail: string) => Effect.fail(connection.protocolError(reason, detail))
+  const refuse = (reason: ProtocolError["reason"], detail: string) =>
+    Effect.fail(connection.protocolError(reason, detail))
   const dialect = response.dialectRevision
   if (!asked.dialects.includes(dialect)) {
     return refuse("DialectRefused", `the server chose dialect ${dialectName(dialect)}, which was not offered`)
@@ -144,7 +162,9 @@ const agree = (
           break
         }
         case "SigningCapabilities": {
-          const chosen = settings.signingAlgorithms.find((name) => SigningAlgorithm[name] === context.signingAlgorithms[0])
+          const chosen = settings.signingAlgorithms.find((name) =>
+            SigningAlgorithm[name] === context.signingAlgorithms[0]
+          )
           if (context.signingAlgorithms.length !== 1 || chosen === undefined) {
             return refuse("Unexpected", "the server chose a signing algorithm that was not offered")
           }
@@ -188,7 +208,10 @@ const agree = (
   })
 }
 
-const decodeResponse = (reply: Connection.Reply, server: string): Result.Result<Negotiate.Response, Malformed | SmbError> =>
+const decodeResponse = (
+  reply: Connection.Reply,
+  server: string
+): Result.Result<Negotiate.Response, Malformed | SmbError> =>
   reply.header.status === 0
     ? Codec.decode("SMB2 NEGOTIATE Response", Codec.at(Header.size, Negotiate.Response))(reply.packet)
     : Result.fail(fromStatus(reply.header.status, "NEGOTIATE", `\\\\${server}`))
@@ -254,7 +277,9 @@ export const connect = (
     Effect.catchTag("TransportError", (error) =>
       error.reason === "Closed" && !settings.multiProtocol
         ? open(endpoint, { ...settings, multiProtocol: true }).pipe(
-          Effect.mapError((second) => (second._tag === "ProtocolError" && second.reason === "Smb1Only" ? second : error))
+          Effect.mapError((
+            second
+          ) => (second._tag === "ProtocolError" && second.reason === "Smb1Only" ? second : error))
         )
         : Effect.fail(error))
   )

@@ -36,7 +36,9 @@ const contexts = (
   const list: Array<CreateContext.Request> = []
   if (options.securityDescriptor !== undefined) list.push({ _tag: "SdBuffer", sdBuffer: options.securityDescriptor })
   if (options.extendedAttributes !== undefined) list.push({ _tag: "EaBuffer", eaBuffer: options.extendedAttributes })
-  if (options.allocationSize !== undefined) list.push({ _tag: "AllocationSize", allocationSize: options.allocationSize })
+  if (options.allocationSize !== undefined) {
+    list.push({ _tag: "AllocationSize", allocationSize: options.allocationSize })
+  }
   if (options.queryMaximalAccess === true) list.push({ _tag: "QueryMaximalAccessRequest", timestamp: undefined })
   if (options.timewarp !== undefined) list.push({ _tag: "TimewarpToken", timestamp: options.timewarp })
   if (options.queryOnDiskId === true) list.push({ _tag: "QueryOnDiskId" })
@@ -81,45 +83,38 @@ export const encode = (
 
 const decodeResponse = Codec.decode("SMB2 CREATE Response", Codec.at(Header.size, Create.Response))
 
-const granted = (
-  list: ReadonlyArray<CreateContext.Response>,
-  createGuid: Uint8Array
-): Pick<Share.Opened, "lease" | "durable" | "maximalAccess" | "onDiskId"> => {
-  let opened: Pick<Share.Opened, "lease" | "durable" | "maximalAccess" | "onDiskId"> = {}
+type Granted = Pick<Share.Opened, "lease" | "durable" | "maximalAccess" | "onDiskId">
+
+const granted = (list: ReadonlyArray<CreateContext.Response>, createGuid: Uint8Array): Granted => {
+  const opened: { -readonly [K in keyof Granted]: Granted[K] } = {}
   for (const context of list) {
     switch (context._tag) {
       case "QueryMaximalAccessResponse":
-        if (context.queryStatus === 0) opened = { ...opened, maximalAccess: context.maximalAccess }
+        if (context.queryStatus === 0) opened.maximalAccess = context.maximalAccess
         break
       case "QueryOnDiskIdResponse": {
-        const onDiskId = new Uint8Array(32)
-        Header.view(onDiskId).setBigUint64(0, context.diskFileId, true)
-        Header.view(onDiskId).setBigUint64(8, context.volumeId, true)
-        opened = { ...opened, onDiskId }
+        opened.onDiskId = new Uint8Array(32)
+        const view = Header.view(opened.onDiskId)
+        view.setBigUint64(0, context.diskFileId, true)
+        view.setBigUint64(8, context.volumeId, true)
         break
       }
       case "ResponseLease":
       case "ResponseLeaseV2":
-        opened = {
-          ...opened,
-          lease: {
-            leaseKey: context.leaseKey.slice(),
-            leaseState: context.leaseState,
-            epoch: context._tag === "ResponseLeaseV2" ? context.epoch : 0
-          }
+        opened.lease = {
+          leaseKey: Uint8Array.from(context.leaseKey),
+          leaseState: context.leaseState,
+          epoch: context._tag === "ResponseLeaseV2" ? context.epoch : 0
         }
         break
       case "DurableHandleResponse":
-        opened = { ...opened, durable: { createGuid: undefined, timeout: 0, persistent: false } }
+        opened.durable = { createGuid: undefined, timeout: 0, persistent: false }
         break
       case "DurableHandleResponseV2":
-        opened = {
-          ...opened,
-          durable: {
-            createGuid,
-            timeout: context.timeout,
-            persistent: (context.flags & DurableHandleFlags.SMB2_DHANDLE_FLAG_PERSISTENT) !== 0
-          }
+        opened.durable = {
+          createGuid,
+          timeout: context.timeout,
+          persistent: (context.flags & DurableHandleFlags.SMB2_DHANDLE_FLAG_PERSISTENT) !== 0
         }
         break
     }

@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type * as Authenticator from "../Auth/Authenticator.ts"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
+import type * as Authenticator from "../Auth/Authenticator.ts"
 import * as Codec from "../Codec/Codec.ts"
 import * as KeyDerivation from "../Codec/KeyDerivation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
@@ -153,8 +153,10 @@ const establish = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Session, RequestError | AuthenticationError> {
   const { connection, negotiated } = agreed
   const { preauthHash, reply, response, sessionId } = yield* exchange(agreed, settings, logon)
-  const refuse = (reason: "SigningUnavailable" | "EncryptionUnavailable" | "NotSigned" | "BadSignature", detail: string) =>
-    connection.protocolError(reason, detail)
+  const refuse = (
+    reason: "SigningUnavailable" | "EncryptionUnavailable" | "NotSigned" | "BadSignature",
+    detail: string
+  ) => connection.protocolError(reason, detail)
   const unauthenticated =
     (response.sessionFlags & (SessionFlags.SMB2_SESSION_FLAG_IS_GUEST | SessionFlags.SMB2_SESSION_FLAG_IS_NULL)) !== 0
   const serverEncrypts = (response.sessionFlags & SessionFlags.SMB2_SESSION_FLAG_ENCRYPT_DATA) !== 0
@@ -180,7 +182,14 @@ const establish = Effect.fnUntraced(function*(
     if (settings.signing === "required" && !logon.unauthenticated) {
       return yield* refuse("SigningUnavailable", "the logon gave no session key, so that nothing can be signed")
     }
-    return { ...agreed, settings, security: keyless(sessionId), encrypted: false, unauthenticated: true, validated: true }
+    return {
+      ...agreed,
+      settings,
+      security: keyless(sessionId),
+      encrypted: false,
+      unauthenticated: true,
+      validated: true
+    }
   }
   const security = makeSecurity(negotiated, sessionId, Redacted.value(sessionKey), preauthHash)
   const signed = (reply.header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) !== 0

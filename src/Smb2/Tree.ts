@@ -14,7 +14,15 @@ import * as Commands from "./Commands.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
 import { anyFileId, type FileId } from "./Message/Common.ts"
-import { Capabilities, Command, Dialect, HeaderFlags, ShareCapabilities, ShareFlags, ShareType } from "./Message/Constants.ts"
+import {
+  Capabilities,
+  Command,
+  Dialect,
+  HeaderFlags,
+  ShareCapabilities,
+  ShareFlags,
+  ShareType
+} from "./Message/Constants.ts"
 import * as TreeConnect from "./Message/TreeConnect.ts"
 import { dialectName } from "./Negotiate.ts"
 import * as Open from "./Open.ts"
@@ -91,7 +99,8 @@ class Tree {
         this.session.connection,
         this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })
       ),
-      (reply) => reply.header.status === 0 ? Effect.void : fail(fromStatus(reply.header.status, "CLOSE", this.full(path)))
+      (reply) =>
+        reply.header.status === 0 ? Effect.void : fail(fromStatus(reply.header.status, "CLOSE", this.full(path)))
     )
   }
 }

@@ -15,11 +15,11 @@ import * as Ioctl from "./Message/Ioctl.ts"
 import type { Session } from "./Session.ts"
 
 /** A server that is older than this control code says so, signed; which proves as much. */
-const unknowing: ReadonlyArray<number> = [
+const unknowing: ReadonlySet<number> = new Set<number>([
   NtStatus.STATUS_FILE_CLOSED,
   NtStatus.STATUS_INVALID_DEVICE_REQUEST,
   NtStatus.STATUS_NOT_SUPPORTED
-]
+])
 
 /** Asks once a session, on its first tree. Fails with `ProtocolError` of reason `Downgrade`. */
 export const validate = Effect.fnUntraced(function*(
@@ -54,7 +54,7 @@ export const validate = Effect.fnUntraced(function*(
     mustSign: true
   })
   const { status } = reply.header
-  if (negotiated.dialect < Dialect.SMB_3_0 && unknowing.includes(status)) {
+  if (negotiated.dialect < Dialect.SMB_3_0 && unknowing.has(status)) {
     session.validated = true
     return
   }
@@ -63,7 +63,9 @@ export const validate = Effect.fnUntraced(function*(
     "the negotiation was changed on the way: the server did not hear what was said, or did not say what was heard"
   )
   if (status === NtStatus.STATUS_ACCESS_DENIED) return yield* tampered
-  if (status !== 0) return yield* fromStatus(status, "FSCTL_VALIDATE_NEGOTIATE_INFO", `\\\\${connection.options.server}`)
+  if (status !== 0) {
+    return yield* fromStatus(status, "FSCTL_VALIDATE_NEGOTIATE_INFO", `\\\\${connection.options.server}`)
+  }
   const response = yield* Effect.fromResult(
     Codec.decode("SMB2 IOCTL Response", Codec.at(Header.size, Ioctl.Response))(reply.packet)
   )

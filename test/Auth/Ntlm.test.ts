@@ -40,7 +40,7 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
     assert.strictEqual(toHex(response.lmChallengeResponse), "86c35097ac9cec102554764a57cccc19aaaaaaaaaaaaaaaa")
     assert.strictEqual(
       toHex(response.ntChallengeResponse),
-      "68cd0ab851e51c96aabc927bebef6a1c" + "01010000000000000000000000000000" + "aaaaaaaaaaaaaaaa" + "00000000" +
+      "68cd0ab851e51c96aabc927bebef6a1c01010000000000000000000000000000aaaaaaaaaaaaaaaa00000000" +
         toHex(targetInfo) + "00000000"
     )
   })

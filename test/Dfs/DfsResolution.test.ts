@@ -1,4 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
+import { defaultOptions, type Event } from "../../src/Dfs/DfsStep.ts"
+import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
+import { makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import {
   Malformed,
   NamespaceNotFound,
@@ -7,10 +11,6 @@ import {
   ReferralRefused,
   Unsupported
 } from "../../src/Protocol/DfsError.ts"
-import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
-import { defaultOptions, type Event } from "../../src/Dfs/DfsStep.ts"
-import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
-import { makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import { run, type Servers } from "./namespace.ts"
 import { random, vectors } from "./vectors.ts"
 

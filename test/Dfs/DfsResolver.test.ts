@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
-import { type DfsError, Malformed, NotDfsCapable, Overflow } from "../../src/Protocol/DfsError.ts"
 import * as DfsPolicy from "../../src/Dfs/DfsPolicy.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type { Target } from "../../src/Dfs/DfsStep.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import { fromStatus, ReferralSource, type SourceError } from "../../src/Dfs/ReferralSource.ts"
+import { type DfsError, Malformed, NotDfsCapable, Overflow } from "../../src/Protocol/DfsError.ts"
 import { fromStatus as smbError, type SmbError, TransportError } from "../../src/Protocol/Errors.ts"
 import { samba } from "./vectors.ts"
 

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
-import type { Malformed, Unsupported } from "../../src/Protocol/DfsError.ts"
 import {
   decodeReferralRequest,
   decodeReferralRequestEx,
@@ -17,6 +16,7 @@ import {
   type ReferralResponse,
   ReferralResponseFromBytes
 } from "../../src/Dfs/ReferralResponse.ts"
+import type { Malformed, Unsupported } from "../../src/Protocol/DfsError.ts"
 import { random, samba, vectors } from "./vectors.ts"
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))

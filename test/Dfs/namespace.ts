@@ -1,10 +1,10 @@
 import { Result } from "effect"
-import { NamespaceNotFound, NotDfsCapable, type ReferralError } from "../../src/Protocol/DfsError.ts"
 import * as DfsPath from "../../src/Dfs/DfsPath.ts"
 import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
 import { type Command, defaultOptions, type Event, type Options } from "../../src/Dfs/DfsStep.ts"
 import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
 import { decodeReferralResponse, makeReferralResponse, type ReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
+import { NamespaceNotFound, NotDfsCapable, type ReferralError } from "../../src/Protocol/DfsError.ts"
 
 /** Servers as data, by name: what a test drives the algorithm against. */
 export interface Server {

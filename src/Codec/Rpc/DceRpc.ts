@@ -159,7 +159,13 @@ const readBindAck = (r: Reader, start: number): Omit<BindAckPdu, "_tag" | keyof 
   const over = (r.offset - start) % 4
   if (over !== 0) r.claim(4 - over)
   const { results } = ContextResults.read(r)
-  return { maxTransmitFragment, maxReceiveFragment, associationGroupId, secondaryAddress: text.replace(/\0+$/, ""), results }
+  return {
+    maxTransmitFragment,
+    maxReceiveFragment,
+    associationGroupId,
+    secondaryAddress: text.replace(/\0+$/, ""),
+    results
+  }
 }
 
 const readBody = (r: Reader, start: number, type: number, flags: number, callId: number): Pdu => {
@@ -308,7 +314,8 @@ export const fragments = (
   do {
     const stub = call.stub.subarray(at, at + room)
     const allocationHint = call.stub.length - at
-    const flags = (at === 0 ? PacketFlags.PFC_FIRST_FRAG : 0) | (at + room >= call.stub.length ? PacketFlags.PFC_LAST_FRAG : 0)
+    const flags = (at === 0 ? PacketFlags.PFC_FIRST_FRAG : 0) |
+      (at + room >= call.stub.length ? PacketFlags.PFC_LAST_FRAG : 0)
     pdus.push({ ...call, stub, allocationHint, flags })
     at += room
   } while (at < call.stub.length)
@@ -340,13 +347,18 @@ export const collect = (
   so: Collected | undefined,
   pdu: RequestPdu | ResponsePdu,
   limit: number
-): Result.Result<{ readonly state: Collected | undefined; readonly complete: RequestPdu | ResponsePdu | undefined }, Malformed> => {
+): Result.Result<
+  { readonly state: Collected | undefined; readonly complete: RequestPdu | ResponsePdu | undefined },
+  Malformed
+> => {
   const malformed = (offset: number, expected: string) =>
     Result.fail(new Malformed({ structure: `DCE/RPC ${pdu._tag}`, offset, expected }))
   const first = so?.first ?? pdu
   const opens = (pdu.flags & PacketFlags.PFC_FIRST_FRAG) !== 0
   if (opens !== (so === undefined)) return malformed(3, opens ? "a fragment that goes on" : "a first fragment")
-  if (pdu._tag !== first._tag || pdu.callId !== first.callId) return malformed(12, `call ${first.callId}, not ${pdu.callId}`)
+  if (pdu._tag !== first._tag || pdu.callId !== first.callId) {
+    return malformed(12, `call ${first.callId}, not ${pdu.callId}`)
+  }
   const last = (pdu.flags & PacketFlags.PFC_LAST_FRAG) !== 0
   // Fragments without data would count nothing towards the limit, and never end.
   if (!last && pdu.stub.length === 0) return malformed(8, "a fragment with data")

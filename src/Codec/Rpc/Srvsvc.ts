@@ -52,7 +52,10 @@ export interface ShareInfo2 extends ShareInfo1 {
 }
 
 /** Information of one level. */
-export type ShareInfo = { readonly level: 1; readonly share: ShareInfo1 } | { readonly level: 2; readonly share: ShareInfo2 }
+export type ShareInfo = { readonly level: 1; readonly share: ShareInfo1 } | {
+  readonly level: 2
+  readonly share: ShareInfo2
+}
 
 /** A list of one level. */
 export type Shares =
@@ -99,7 +102,10 @@ const readFixed = (r: Reader, level: 1 | 2): Fixed => ({
   numbers: Array.from({ length: fixedWords(level) }, () => Ndr.readU32(r))
 })
 
-const pointee = (r: Reader, pointer: number | undefined): string | undefined => (pointer === 0 ? undefined : Ndr.readString(r))
+const pointee = (
+  r: Reader,
+  pointer: number | undefined
+): string | undefined => (pointer === 0 ? undefined : Ndr.readString(r))
 
 const readDeferred1 = (r: Reader, { numbers }: Fixed): ShareInfo1 => ({
   netName: pointee(r, numbers[0]),
@@ -211,7 +217,11 @@ export const ShareEnumResponse: Codec.Codec<ShareEnumResponse> = stub<ShareEnumR
     const at = r.offset
     const arm = Ndr.readU32(r)
     if (arm !== level) r.fail(`level ${level}, not ${arm}`, at)
-    const known = Ndr.readU32(r) === 0 ? undefined : level === 1 || level === 2 ? level : r.fail(`level 1 or 2, not ${level}`, at)
+    const known = Ndr.readU32(r) === 0
+      ? undefined
+      : level === 1 || level === 2
+      ? level
+      : r.fail(`level 1 or 2, not ${level}`, at)
     const info = known === undefined ? undefined : readShares(r, known)
     return {
       level,

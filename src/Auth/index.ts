@@ -1,0 +1,10 @@
+/** The public modules of `effect-smb/Auth`. Written by `npm run format`. */
+export * as Acceptor from "./Acceptor.ts"
+export * as AuthenticationError from "./AuthenticationError.ts"
+export * as Authenticator from "./Authenticator.ts"
+export * as Credentials from "./Credentials.ts"
+export * as Der from "./Der.ts"
+export * as Ntlm from "./Ntlm.ts"
+export * as NtlmCrypto from "./NtlmCrypto.ts"
+export * as NtlmMessage from "./NtlmMessage.ts"
+export * as Spnego from "./Spnego.ts"
