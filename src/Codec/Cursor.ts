@@ -118,6 +118,7 @@ export class Writer {
     this.view = new DataView(this.bytes.buffer)
   }
 
+  /** Makes room. It may replace the view, so claim first and then name `this.view`. */
   private claim(count: number): number {
     const at = this.offset
     const end = at + count
@@ -132,22 +133,28 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.view.setUint8(this.claim(1), value)
+    const at = this.claim(1)
+    this.view.setUint8(at, value)
   }
   u16(value: number): void {
-    this.view.setUint16(this.claim(2), value, true)
+    const at = this.claim(2)
+    this.view.setUint16(at, value, true)
   }
   u32(value: number): void {
-    this.view.setUint32(this.claim(4), value, true)
+    const at = this.claim(4)
+    this.view.setUint32(at, value, true)
   }
   i32(value: number): void {
-    this.view.setInt32(this.claim(4), value, true)
+    const at = this.claim(4)
+    this.view.setInt32(at, value, true)
   }
   u64(value: bigint): void {
-    this.view.setBigUint64(this.claim(8), value, true)
+    const at = this.claim(8)
+    this.view.setBigUint64(at, value, true)
   }
   i64(value: bigint): void {
-    this.view.setBigInt64(this.claim(8), value, true)
+    const at = this.claim(8)
+    this.view.setBigInt64(at, value, true)
   }
   put(bytes: Uint8Array): void {
     const at = this.claim(bytes.length)
