@@ -3,6 +3,7 @@ import { Result } from "effect"
 import { readFileSync } from "node:fs"
 import * as Codec from "../../src/Codec/Codec.ts"
 import * as Reparse from "../../src/Codec/Reparse.ts"
+import { toSddl } from "../../src/Codec/Sddl.ts"
 import * as Security from "../../src/Codec/SecurityDescriptor.ts"
 import { hostile } from "./hostile.ts"
 
@@ -10,6 +11,7 @@ const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, "")
 
 interface Sample {
   readonly bytes: string
+  readonly sddl: string
   readonly fields: {
     readonly sid: ReadonlyArray<string>
     readonly aceType: ReadonlyArray<number>
@@ -24,7 +26,7 @@ const { samples }: { readonly samples: ReadonlyArray<Sample> } = JSON.parse(
 )
 
 describe("security descriptors of smbd, smbcacls and smbtorture", () => {
-  it.each(samples.map((sample, i) => [i, sample] as const))("sample %i", (_, { bytes, fields }) => {
+  it.each(samples.map((sample, i) => [i, sample] as const))("sample %i", (_, { bytes, fields, sddl }) => {
     const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))
     assert(Result.isSuccess(result))
     const value = result.success
@@ -35,6 +37,7 @@ describe("security descriptors of smbd, smbcacls and smbtorture", () => {
     assert.deepStrictEqual(aces.map((ace) => ace.aceFlags), [...fields.aceFlags])
     assert.deepStrictEqual(aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.mask)), [...fields.mask])
     assert.strictEqual(value.control, fields.control)
+    assert.strictEqual(toSddl(value), sddl)
     assert.strictEqual(Buffer.from(Codec.encode(Security.SecurityDescriptor)(value)).toString("hex"), bytes)
   })
 })
@@ -130,6 +133,7 @@ describe("reparse points", () => {
 it("hostile bytes end in a value or in Malformed", () => {
   hostile(Security.SecurityDescriptor, samples.slice(0, 6).map(({ bytes }) => hex(bytes)), (value) => {
     Codec.encode(Security.SecurityDescriptor)(value)
+    toSddl(value)
   })
   hostile(Reparse.ReparseDataBuffer, [hex("0c0000a0 1a00 0000 0600 0800 0000 0600 01000000 2e002e005c00 2e002e005c006100")])
 })
