@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { readFileSync } from "node:fs"
+import * as Codec from "../../src/Codec/Codec.ts"
+import * as Reparse from "../../src/Codec/Reparse.ts"
+import { toSddl } from "../../src/Codec/Sddl.ts"
+import * as Security from "../../src/Codec/SecurityDescriptor.ts"
+import { hostile } from "./hostile.ts"
+
+const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))
+
+interface Sample {
+  readonly bytes: string
+  readonly sddl: string
+  readonly fields: {
+    readonly sid: ReadonlyArray<string>
+    readonly aceType: ReadonlyArray<number>
+    readonly aceFlags: ReadonlyArray<number>
+    readonly mask: ReadonlyArray<number>
+    readonly control: number
+  }
+}
+
+const { samples }: { readonly samples: ReadonlyArray<Sample> } = JSON.parse(
+  readFileSync(new URL("./fixtures/security.json", import.meta.url), "utf8")
+)
+
+describe("security descriptors of smbd, smbcacls and smbtorture", () => {
+  it.each(samples.map((sample, i) => [i, sample] as const))("sample %i", (_, { bytes, fields, sddl }) => {
+    const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))
+    assert(Result.isSuccess(result))
+    const value = result.success
+    const aces = [...(value.sacl?.aces ?? []), ...(value.dacl?.aces ?? [])]
+    const sids = [value.owner, value.group, ...aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.sid))]
+    assert.deepStrictEqual(sids.filter((sid) => sid !== undefined), [...fields.sid])
+    assert.deepStrictEqual(aces.map((ace) => ace.aceType), [...fields.aceType])
+    assert.deepStrictEqual(aces.map((ace) => ace.aceFlags), [...fields.aceFlags])
+    assert.deepStrictEqual(aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.mask)), [...fields.mask])
+    assert.strictEqual(value.control, fields.control)
+    assert.strictEqual(toSddl(value), sddl)
+    assert.strictEqual(Buffer.from(Codec.encode(Security.SecurityDescriptor)(value)).toString("hex"), bytes)
+  })
+})
+
+describe("SIDs", () => {
+  // MS-DTYP 2.4.2.4's well-known ones, and an authority beyond 32 bits (2.4.2.1).
+  it.each([
+    ["S-1-1-0", "01 01 000000000001 00000000"],
+    ["S-1-5-32-544", "01 02 000000000005 20000000 20020000"],
+    ["S-1-16-12288", "01 01 000000000010 00300000"],
+    ["S-1-0x123456789ABC-7", "01 01 123456789abc 07000000"]
+  ])("%s", (text, bytes) => {
+    assert.deepStrictEqual(Codec.encode(Security.Sid)(text), hex(bytes))
+    assert.deepStrictEqual(Codec.decode("SID", Security.Sid)(hex(bytes)), Result.succeed(text))
+  })
+
+  it.each(["", "S-1", "S-2-5-32", "S-1-5-4294967296", "S-1-5-" + Array(16).fill("1").join("-"), "S-1-5-x"])(
+    "%j is none",
+    (text) => {
+      assert.isFalse(Security.isSid(text))
+      assert.throws(() => Codec.encode(Security.Sid)(text), RangeError)
+    }
+  )
+})
+
+describe("entries", () => {
+  // MS-DTYP 2.4.4.3: mask, flags, one GUID of two, SID.
+  it("of objects", () => {
+    const bytes = hex(`05 02 2800 00010000 01000000 00112233445566778899aabbccddeeff 0101000000000005 0b000000`)
+    const result = Codec.decode("ACE", Security.Ace)(bytes)
+    assert(Result.isSuccess(result))
+    assert.deepStrictEqual(result.success, {
+      _tag: "Object",
+      aceType: 5,
+      aceFlags: 2,
+      mask: 0x100,
+      objectType: bytes.subarray(12, 28),
+      inheritedObjectType: undefined,
+      sid: "S-1-5-11"
+    })
+    assert.deepStrictEqual(Codec.encode(Security.Ace)(result.success), bytes)
+  })
+
+  it("of unknown types keep their bytes", () => {
+    const bytes = hex("09 00 1800 00010000 0101000000000005 0b000000 61727478")
+    const result = Codec.decode("ACE", Security.Ace)(bytes)
+    assert(Result.isSuccess(result))
+    assert.strictEqual(result.success._tag, "Raw")
+    assert.deepStrictEqual(Codec.encode(Security.Ace)(result.success), bytes)
+  })
+})
+
+describe("reparse points", () => {
+  // MS-FSCC 2.1.2.4 and 2.1.2.5: what `mklink` and `mklink /J` make on Windows, with the print name second.
+  it("symbolic link", () => {
+    const value = { _tag: "SymbolicLink", substituteName: "..\\a", printName: "..\\a", flags: 1 } as const
+    const name = "2e002e005c006100"
+    const bytes = hex(`0c0000a0 1c00 0000 0000 0800 0800 0800 01000000 ${name} ${name}`)
+    assert.deepStrictEqual(Codec.encode(Reparse.ReparseDataBuffer)(value), bytes)
+    assert.deepStrictEqual(Codec.decode("", Reparse.ReparseDataBuffer)(bytes), Result.succeed(value))
+    // Windows itself writes the print name first.
+    const turned = hex(`0c0000a0 1a00 0000 0600 0800 0000 0600 01000000 2e002e005c00 ${name}`)
+    assert.deepStrictEqual(
+      Codec.decode("", Reparse.ReparseDataBuffer)(turned),
+      Result.succeed({ ...value, printName: "..\\" })
+    )
+  })
+
+  it("mount point", () => {
+    const value = { _tag: "MountPoint", substituteName: "\\??\\C:\\", printName: "C:\\" } as const
+    const bytes = hex(`030000a0 2000 0000 0000 0e00 1000 0600 5c003f003f005c0043003a005c000000 43003a005c000000`)
+    assert.deepStrictEqual(Codec.encode(Reparse.ReparseDataBuffer)(value), bytes)
+    assert.deepStrictEqual(Codec.decode("", Reparse.ReparseDataBuffer)(bytes), Result.succeed(value))
+  })
+
+  it("NFS link, device, and a tag that is not Microsoft's", () => {
+    const all = [
+      [{ _tag: "NfsLink", target: "a" }, "14000080 0a00 0000 4c4e4b0100000000 6100"],
+      [{ _tag: "NfsDevice", nfsType: 0x524843n, major: 1, minor: 3 }, "14000080 1000 0000 4348520000000000 01000000 03000000"],
+      [
+        { _tag: "Guid", reparseTag: 5, reparseGuid: "8a885d04-1ceb-11c9-9fe8-08002b104860", data: hex("aabb") },
+        "05000000 0200 0000 045d888aeb1cc9119fe808002b104860 aabb"
+      ],
+      [{ _tag: "Microsoft", reparseTag: 0x80000023, data: hex("") }, "23000080 0000 0000"]
+    ] as const
+    for (const [value, bytes] of all) {
+      assert.deepStrictEqual(Codec.encode(Reparse.ReparseDataBuffer)(value), hex(bytes))
+      assert.deepEqual(Codec.decode("", Reparse.ReparseDataBuffer)(hex(bytes)), Result.succeed(value))
+    }
+  })
+})
+
+it("hostile bytes end in a value or in Malformed", () => {
+  hostile(Security.SecurityDescriptor, samples.slice(0, 6).map(({ bytes }) => hex(bytes)), (value) => {
+    Codec.encode(Security.SecurityDescriptor)(value)
+    toSddl(value)
+  })
+  hostile(Reparse.ReparseDataBuffer, [hex("0c0000a0 1a00 0000 0600 0800 0000 0600 01000000 2e002e005c00 2e002e005c006100")])
+})

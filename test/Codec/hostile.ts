@@ -1,0 +1,42 @@
+import { assert } from "@effect/vitest"
+import { Result } from "effect"
+import * as Codec from "../../src/Codec/Codec.ts"
+
+/** A small generator of its own, so that a failure comes again with the same seed. */
+export const randomizer = (seed: number) => {
+  let state = seed >>> 0
+  return (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor((state / 0x1_0000_0000) * below)
+  }
+}
+
+/**
+ * Feeds a codec with real bytes cut short, real bytes with a few changed, and noise: each must end, quickly, in a value
+ * or in `Malformed`. `accepted` looks at the values.
+ */
+export const hostile = <A>(
+  codec: Codec.Codec<A>,
+  real: ReadonlyArray<Uint8Array>,
+  accepted: (value: A) => void = () => {},
+  rounds = 150
+) => {
+  const random = randomizer(real.reduce((sum, bytes) => sum + bytes.length, 7))
+  const started = performance.now()
+  const feed = (bytes: Uint8Array) => {
+    const result = Codec.decode("hostile", codec)(bytes)
+    if (Result.isSuccess(result)) accepted(result.success)
+    else assert.strictEqual(result.failure._tag, "Malformed")
+  }
+  const values = [0, 1, 0x7f, 0x80, 0xff]
+  for (const bytes of real) {
+    for (let length = 0; length < Math.min(bytes.length, 200); length++) feed(bytes.subarray(0, length))
+    for (let round = 0; round < rounds; round++) {
+      const changed = bytes.slice()
+      for (let i = random(4); i >= 0; i--) changed[random(changed.length)] = values[random(6)] ?? random(256)
+      feed(changed)
+    }
+  }
+  for (let round = 0; round < rounds; round++) feed(Uint8Array.from({ length: random(120) }, () => random(256)))
+  assert.isBelow(performance.now() - started, 4000)
+}
