@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { AuthenticationError } from "./AuthenticationError.ts"
+import type { AuthenticationError } from "./AuthenticationError.ts"
 
 /**
  * A user with a password.

@@ -37,7 +37,16 @@ const sids: { readonly [sid: Sid]: string } = {
   "S-1-16-16384": "SI"
 }
 
-const types: { readonly [type: number]: string } = { 0: "A", 1: "D", 2: "AU", 5: "OA", 6: "OD", 7: "OU", 0x11: "ML", 0x13: "SP" }
+const types: { readonly [type: number]: string } = {
+  0: "A",
+  1: "D",
+  2: "AU",
+  5: "OA",
+  6: "OD",
+  7: "OU",
+  0x11: "ML",
+  0x13: "SP"
+}
 
 const flags = [
   ["OI", AceFlags.OBJECT_INHERIT_ACE],

@@ -42,7 +42,11 @@ const leaves = (value: unknown, name = "", found: Record<string, Array<unknown>>
 }
 
 describe("bytes between smbd, smbclient, smbtorture and impacket", () => {
-  it.each(samples.map((sample) => [`${sample.kind} ${sample.direction} ${sample.number}, ${sample.bytes.length / 2} bytes`, sample] as const))(
+  it.each(
+    samples.map((sample) =>
+      [`${sample.kind} ${sample.direction} ${sample.number}, ${sample.bytes.length / 2} bytes`, sample] as const
+    )
+  )(
     "%s",
     (_, sample) => {
       const codec = codecOf(sample)
@@ -103,13 +107,19 @@ describe("what no peer here sends, by the documents' tables", () => {
     assert.deepStrictEqual(bytes.slice(68, 72), hex("0c0000a0"))
     assert.strictEqual(bytes[88], 6)
     assert.deepStrictEqual(bytes.slice(90, 96), hex("46007e003100"))
-    assert.deepStrictEqual(Codec.decode("", Directory.FileIdExtdBothDirectoryInformation)(bytes), Result.succeed([entry!]))
+    assert.deepStrictEqual(
+      Codec.decode("", Directory.FileIdExtdBothDirectoryInformation)(bytes),
+      Result.succeed([entry!])
+    )
   })
 
   it("FileGetEaInformation", () => {
     const bytes = hex("0c000000 02 414200 00000000 00000000 01 4300")
     assert.deepStrictEqual(Codec.decode("", File.FileGetEaInformation)(bytes), Result.succeed(["AB", "C"]))
-    assert.deepStrictEqual(Codec.encode(File.FileGetEaInformation)(["AB", "C"]), hex("08000000 02 414200 00000000 01 4300"))
+    assert.deepStrictEqual(
+      Codec.encode(File.FileGetEaInformation)(["AB", "C"]),
+      hex("08000000 02 414200 00000000 01 4300")
+    )
   })
 
   it("a short name longer than its field is malformed", () => {
@@ -123,7 +133,11 @@ describe("what no peer here sends, by the documents' tables", () => {
 
 describe("hostile bytes", () => {
   it.each(["file", "directory", "volume"] as const)("%s classes end in a value or in Malformed", (kind) => {
-    for (const number of Object.values({ file: File, directory: Directory, volume: Volume }[kind].classes).map((of) => of.number)) {
+    for (
+      const number of Object.values({ file: File, directory: Directory, volume: Volume }[kind].classes).map((of) =>
+        of.number
+      )
+    ) {
       const real = samples.filter((sample) => sample.kind === kind && sample.number === number)
       const codec = codecOf({ kind, number } as Sample)
       hostile(codec, real.slice(0, 1).map((sample) => hex(sample.bytes)), () => {}, 60)

@@ -89,7 +89,8 @@ describe("srvsvc between rpcclient and smbd", () => {
     })
   // The numbers of pointers mean nothing, as long as they are not 0 (C706 14.3.10): each side counts its own way.
   const words = (bytes: Uint8Array) =>
-    Buffer.from(bytes).toString("hex").match(/.{1,8}/g)!.map((word) => (word.endsWith("000200") ? "pointer" : word)).join(" ")
+    Buffer.from(bytes).toString("hex").match(/.{1,8}/g)!.map((word) => (word.endsWith("000200") ? "pointer" : word))
+      .join(" ")
 
   // What `rpcclient -c netshareenumall` printed.
   const shares = [
@@ -130,7 +131,13 @@ describe("srvsvc between rpcclient and smbd", () => {
     const [found] = exchange(16, 2, Srvsvc.ShareGetInfoRequest, Srvsvc.ShareGetInfoResponse)
     assert(found!.answer.info?.level === 2)
     const { path, ...share } = found!.answer.info.share
-    assert.deepStrictEqual(share, { ...shares[0]!, permissions: 0, maxUses: 0xffffffff, currentUses: share.currentUses, password: "" })
+    assert.deepStrictEqual(share, {
+      ...shares[0]!,
+      permissions: 0,
+      maxUses: 0xffffffff,
+      currentUses: share.currentUses,
+      password: ""
+    })
     assert.match(path!, /^C:\\.*\\share$/)
     assert.strictEqual(found!.again, found!.bytes)
   })
@@ -146,7 +153,13 @@ describe("srvsvc between rpcclient and smbd", () => {
 })
 
 describe("fragments", () => {
-  const call = { _tag: "Response", callId: 7, contextId: 0, cancelCount: 0, stub: new Uint8Array(1000).map((_, i) => i) } as const
+  const call = {
+    _tag: "Response",
+    callId: 7,
+    contextId: 0,
+    cancelCount: 0,
+    stub: new Uint8Array(1000).map((_, i) => i)
+  } as const
 
   it("are no longer than asked, and come together again", () => {
     const parts = DceRpc.fragments(call, 300)

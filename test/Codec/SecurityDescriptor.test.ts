@@ -116,7 +116,10 @@ describe("reparse points", () => {
   it("NFS link, device, and a tag that is not Microsoft's", () => {
     const all = [
       [{ _tag: "NfsLink", target: "a" }, "14000080 0a00 0000 4c4e4b0100000000 6100"],
-      [{ _tag: "NfsDevice", nfsType: 0x524843n, major: 1, minor: 3 }, "14000080 1000 0000 4348520000000000 01000000 03000000"],
+      [
+        { _tag: "NfsDevice", nfsType: 0x524843n, major: 1, minor: 3 },
+        "14000080 1000 0000 4348520000000000 01000000 03000000"
+      ],
       [
         { _tag: "Guid", reparseTag: 5, reparseGuid: "8a885d04-1ceb-11c9-9fe8-08002b104860", data: hex("aabb") },
         "05000000 0200 0000 045d888aeb1cc9119fe808002b104860 aabb"
@@ -135,5 +138,7 @@ it("hostile bytes end in a value or in Malformed", () => {
     Codec.encode(Security.SecurityDescriptor)(value)
     toSddl(value)
   })
-  hostile(Reparse.ReparseDataBuffer, [hex("0c0000a0 1a00 0000 0600 0800 0000 0600 01000000 2e002e005c00 2e002e005c006100")])
+  hostile(Reparse.ReparseDataBuffer, [
+    hex("0c0000a0 1a00 0000 0600 0800 0000 0600 01000000 2e002e005c00 2e002e005c006100")
+  ])
 })
