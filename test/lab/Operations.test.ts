@@ -20,7 +20,8 @@ const servers = Lab.servers({
         inter: "127.0.22.2\\dfs\\deep",
         secret: "127.0.22.2\\secret",
         "all-secret": "127.0.22.4\\data",
-        small: "127.0.22.5\\data"
+        small: "127.0.22.5\\data",
+        poor: "127.0.22.7\\data"
       }
     }]
   },
@@ -41,7 +42,9 @@ const servers = Lab.servers({
     maximumCredits: 8,
     options: { "smb2 max trans": "65536" },
     shares: [data]
-  }
+  },
+  // Reads of 8 MiB take 128 credits, of which it has 8.
+  poor: { address: "127.0.22.7", maximumCredits: 8, shares: [data] }
 })
 
 type Servers = Effect.Success<typeof servers>
@@ -59,14 +62,15 @@ class World extends Context.Service<World, { readonly servers: Servers; readonly
   )
 }
 
-type Link = "plain" | "dead-first" | "inter" | "secret" | "all-secret" | "small"
+type Link = "plain" | "dead-first" | "inter" | "secret" | "all-secret" | "small" | "poor"
 const behind: Record<Link, readonly [keyof Servers, string]> = {
   plain: ["one", "data"],
   "dead-first": ["two", "data"],
   inter: ["two", "data"],
   secret: ["one", "secret"],
   "all-secret": ["secret", "data"],
-  small: ["small", "data"]
+  small: ["small", "data"],
+  poor: ["poor", "data"]
 }
 
 const through = (link: Link, folder: string, options: SmbClient.Options) =>
@@ -109,7 +113,8 @@ const compacts: ReadonlyArray<{
   { name: "a share that demands encryption of 3.0", options: { dialects: ["3.0"] }, link: "secret", dialect: "3.0" },
   { name: "a server that demands encryption", options: {}, link: "all-secret" },
   { name: "a server that gives little at a time", options: {}, link: "small" },
-  { name: "a server that gives little at a time, 2.1", options: { dialects: ["2.1"] }, link: "small", dialect: "2.1" }
+  { name: "a server that gives little at a time, 2.1", options: { dialects: ["2.1"] }, link: "small", dialect: "2.1" },
+  { name: "a server with few credits", options: {}, link: "poor" }
 ]
 
 layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("every operation", (it) => {
