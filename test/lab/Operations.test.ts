@@ -13,6 +13,7 @@ const servers = Lab.servers({
   root: {
     address: "127.0.22.1",
     shares: [{
+      ...data,
       name: "dfs",
       dfs: {
         plain: "127.0.22.2\\data",
@@ -62,8 +63,9 @@ class World extends Context.Service<World, { readonly servers: Servers; readonly
   )
 }
 
-type Link = "plain" | "dead-first" | "inter" | "secret" | "all-secret" | "small" | "poor"
+type Link = "" | "plain" | "dead-first" | "inter" | "secret" | "all-secret" | "small" | "poor"
 const behind: Record<Link, readonly [keyof Servers, string]> = {
+  "": ["root", "dfs"],
   plain: ["one", "data"],
   "dead-first": ["two", "data"],
   inter: ["two", "data"],
@@ -80,7 +82,7 @@ const through = (link: Link, folder: string, options: SmbClient.Options) =>
     return {
       smb: yield* client({ ...options, dfs: {} }),
       other: yield* client({ ...options, dfs: {} }),
-      base: `\\\\127.0.22.1\\dfs\\${link}`,
+      base: `\\\\127.0.22.1\\dfs${link === "" ? "" : `\\${link}`}`,
       server: world.servers[server],
       share,
       folder
@@ -130,6 +132,8 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("every 
         folder: "no dfs"
       })
     }))
+
+  it.effect("in the namespace's root itself", () => Effect.flatMap(through("", "full root", {}), everything))
 
   it.effect("through a link", () => Effect.flatMap(through("plain", "full", {}), everything))
 
