@@ -34,6 +34,18 @@ export interface Security {
   readonly decrypt: Encryption.Decrypt | undefined
 }
 
+/** Whom a request is made for: told when the server says that it is no longer there. */
+export interface Owner {
+  readonly onLost: (what: "share" | "session") => void
+}
+
+/** Statuses that say so (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
+const losses: Readonly<Record<number, "share" | "session">> = {
+  [NtStatus.STATUS_NETWORK_NAME_DELETED]: "share",
+  [NtStatus.STATUS_USER_SESSION_DELETED]: "session",
+  [NtStatus.STATUS_NETWORK_SESSION_EXPIRED]: "session"
+}
+
 /** One request, without its header. */
 export interface Outgoing {
   readonly command: number
@@ -43,6 +55,7 @@ export interface Outgoing {
   readonly payload?: Uint8Array
   readonly treeId?: number
   readonly security?: Security
+  readonly owner?: Owner
   readonly encrypted?: boolean
   /** Sign this one whatever the session does otherwise. */
   readonly mustSign?: boolean
@@ -513,6 +526,10 @@ export class Connection implements Transport.Handlers {
       // Cancelled before the server gave it an AsyncId: say it again by that name.
       if (pending.complete === undefined && !wasAsync) this.cancel(pending)
       return
+    }
+    if (header.status !== 0) {
+      const lost = losses[header.status]
+      if (lost !== undefined) pending.outgoing.owner?.onLost(lost)
     }
     this.pendings.delete(header.messageId)
     this.inFlightCharge -= pending.outgoing.creditCharge ?? 1
