@@ -405,4 +405,43 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
       assert.strictEqual(proxy.connections(), 1)
     }))
+
+  it.effect("who is interrupted while connecting harms nobody else", () =>
+    Effect.gen(function*() {
+      const proxy = yield* proxied((packet) => packet.bytes)
+      yield* proxy.setDelay(20)
+      // In the middle of connecting, negotiating, logging on, and connecting to the share.
+      for (const after of [5, 30, 70, 110, 150]) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const smb = yield* client()
+          const hasty = yield* Effect.forkChild(read(smb, "127.0.25.4"))
+          const patient = yield* Effect.forkChild(read(smb, "127.0.25.4"))
+          yield* Effect.sleep(after)
+          yield* Fiber.interrupt(hasty)
+          assert.strictEqual(yield* Fiber.join(patient), "small")
+          const alone = yield* client()
+          const nobody = yield* Effect.forkChild(read(alone, "127.0.25.4"))
+          yield* Effect.sleep(after)
+          yield* Fiber.interrupt(nobody)
+          assert.strictEqual(yield* read(alone, "127.0.25.4"), "small")
+        }))
+      }
+    }))
+
+  it.effect("a server that takes a share away", () =>
+    Effect.gen(function*() {
+      const { server } = yield* World
+      const conf = `${server.path("", "..")}/smb.conf`
+      const smb = yield* client()
+      assert.strictEqual(yield* read(smb), "small")
+      yield* Effect.promise(() => Lab.mustExecute("smbcontrol", ["-s", conf, "smbd", "close-share", "data"]))
+      // It takes a moment until the server's process has heard it.
+      const lost = yield* Effect.repeat(Effect.exit(Effect.andThen(Effect.sleep(20), read(smb))), {
+        times: 50,
+        while: Exit.isSuccess
+      })
+      assert(Exit.isFailure(lost))
+      assert.include(Cause.pretty(lost.cause), "STATUS_NETWORK_NAME_DELETED")
+      assert.strictEqual(yield* read(smb), "small")
+    }))
 })
