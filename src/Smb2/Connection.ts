@@ -188,6 +188,11 @@ export class Connection implements Transport.Handlers {
     return this.pendings.size
   }
 
+  /** Credits that the server has granted, in use or not: how much may be in flight, in units of 64 KiB. */
+  get granted(): number {
+    return this.credits + this.inFlightCharge
+  }
+
   addSession(security: Security): void {
     this.sessions.set(security.sessionId, security)
   }
@@ -564,13 +569,14 @@ export class Connection implements Transport.Handlers {
     const { keepAlive, requestTimeout, tickInterval } = this.options
     this.silence++
     for (const pending of this.pendings.values()) {
-      if (pending.isAsync || ++pending.ticks * tickInterval <= requestTimeout) continue
+      // What nobody waits for any more may stay unanswered; an ECHO is waited for by the connection itself.
+      if (pending.isAsync || pending.complete === undefined) continue
+      if (++pending.ticks * tickInterval <= requestTimeout) continue
       if (this.silence * tickInterval >= requestTimeout || this.echoing) {
         return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
       }
       // The server is alive, but this one request got lost in it.
       const complete = pending.complete
-      if (complete === undefined) continue
       pending.complete = undefined
       this.cancel(pending)
       complete(this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`), undefined)
