@@ -188,11 +188,6 @@ export class Connection implements Transport.Handlers {
     return this.pendings.size
   }
 
-  /** Credits that the server has granted, in use or not: how much may be in flight, in units of 64 KiB. */
-  get granted(): number {
-    return this.credits + this.inFlightCharge
-  }
-
   addSession(security: Security): void {
     this.sessions.set(security.sessionId, security)
   }
