@@ -126,6 +126,7 @@ export class Connection implements Transport.Handlers {
   private readonly sessions = new Map<bigint, Security>()
   private waiting: Array<Batch> = []
   private credits = 1
+  private mostCredits = 1
   private inFlightCharge = 0
   private nextMessageId = 0
   private failure: ConnectionError | undefined
@@ -186,6 +187,14 @@ export class Connection implements Transport.Handlers {
   /** Requests that wait for a reply. */
   get outstanding(): number {
     return this.pendings.size
+  }
+
+  /**
+   * The most bytes that one request should move: what the server's credits have reached for so far, halved so that two
+   * are in flight at once.
+   */
+  get largestTransfer(): number {
+    return this.multiCredit ? Math.max(1, this.mostCredits >>> 1) * 65536 : 65536
   }
 
   addSession(security: Security): void {
@@ -511,6 +520,7 @@ export class Connection implements Transport.Handlers {
     const distrust = this.distrust(pending, header, chunks, decrypted, interim)
     if (distrust !== undefined) return this.fail(distrust)
     this.credits = Math.min(this.credits + header.credits, 0xffff)
+    if (this.credits > this.mostCredits) this.mostCredits = this.credits
     if (interim) {
       const wasAsync = pending.isAsync
       pending.isAsync = true
