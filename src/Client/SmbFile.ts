@@ -58,6 +58,8 @@ export interface SmbFile {
 }
 
 /**
+ * An open file of a share, with reads and writes cut to what the share's `limits` allow.
+ *
  * @category constructors
  */
 export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => ({
