@@ -16,7 +16,7 @@ import { Credentials, DfsAdapter, SmbClient, TcpTransport, Transport } from "../
 import * as Lab from "../test/lab/Lab.ts"
 
 /** Where the servers listen. At `dead` there is none. */
-const at = { root: "127.0.20.1", plans: "127.0.20.2", media: "127.0.20.3", dead: "127.0.20.9" } as const
+const at = { root: "127.0.19.1", plans: "127.0.19.2", media: "127.0.19.3", dead: "127.0.19.9" } as const
 
 const print = (text = "") =>
   Effect.sync(() => {
@@ -113,15 +113,16 @@ const withLibrary = (onDisk: (name: "plans" | "media", file: string) => string) 
     )
   ))
 
-const command = fileURLToPath(new URL("../bin/effect-smb.js", import.meta.url))
+const checkout = fileURLToPath(new URL("../", import.meta.url))
 
 const withCommand = Effect.gen(function*() {
   yield* title("The same with the command")
   const run = (args: ReadonlyArray<string>) =>
     Effect.gen(function*() {
-      yield* print(`  $ effect-smb ${args.join(" ")}`)
+      yield* print(`  $ npx effect-smb ${args.join(" ")}`)
       const output = yield* Effect.promise(() =>
-        Lab.mustExecute(process.execPath, [command, ...args], {
+        Lab.mustExecute(process.execPath, ["bin/effect-smb.js", ...args], {
+          cwd: checkout,
           env: { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password }
         })
       )
@@ -129,7 +130,7 @@ const withCommand = Effect.gen(function*() {
     })
   yield* run(["ls", `//${at.root}/public/plans`])
   yield* run(["cat", `//${at.root}/public/plans/2027/plan.txt`])
-  yield* run(["put", fileURLToPath(new URL("../LICENSE", import.meta.url)), `//${at.root}/public/media/LICENSE`])
+  yield* run(["put", "LICENSE", `//${at.root}/public/media/LICENSE`])
   yield* run(["dfs", "resolve", `//${at.root}/public/media/LICENSE`])
 })
 
@@ -147,7 +148,13 @@ const demo = Effect.gen(function*() {
 
 const reason = missing()
 if (reason === undefined) {
-  NodeRuntime.runMain(Effect.scoped(demo))
+  NodeRuntime.runMain(
+    Effect.scoped(demo).pipe(Effect.catchTag("LabError", (error) =>
+      Effect.sync(() => {
+        process.stderr.write(`The servers did not start: ${error.message}\n`)
+        process.exitCode = 1
+      })))
+  )
 } else {
   process.stderr.write(`The demo starts three servers, and cannot here. It needs ${reason}\n`)
   process.exitCode = 1

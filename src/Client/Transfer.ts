@@ -155,8 +155,12 @@ export const read = (
   offset: bigint,
   length: bigint | undefined
 ): Stream.Stream<Uint8Array, RequestError> =>
-  Stream.unwrap(Effect.map(readAhead(file, chunk, offset, length, false), (next) =>
-    Stream.unfold(undefined, () => Effect.map(next, (data) => data === undefined ? undefined : [data, undefined] as const))))
+  Stream.unwrap(
+    Effect.map(readAhead(file, chunk, offset, length, false), (next) =>
+      Stream.unfold(undefined, () =>
+        Effect.map(next, (data) =>
+          data === undefined ? undefined : [data, undefined] as const)))
+  )
 
 /**
  * The same bytes, lent: `use` gets each chunk with its offset, one after the other, and may not keep it. The chunks lie
