@@ -130,7 +130,8 @@ const readAhead = Effect.fnUntraced(function*(
   return Effect.gen(function*() {
     if (out !== undefined) free.push(out)
     out = undefined
-    while (queue.length < size && !ended) {
+    const wanted = ended ? 0 : size
+    while (queue.length < wanted) {
       const piece = planned.next()
       if (piece.done === true) break
       yield* start(piece.value)
