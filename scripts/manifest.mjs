@@ -20,18 +20,29 @@ const fail = (message) => {
   process.exit(1)
 }
 
+/** A process's parent and command line, from /proc, or from ps where there is none. */
+const look = (id) => {
+  if (existsSync("/proc/self/stat")) {
+    const stat = readFileSync(`/proc/${id}/stat`, "utf8")
+    return {
+      parent: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]),
+      command: readFileSync(`/proc/${id}/cmdline`, "utf8").replaceAll("\0", " ")
+    }
+  }
+  const line = execFileSync("ps", ["-o", "ppid=,args=", "-p", String(id)], { encoding: "utf8" })
+  const [, parent, command] = /^\s*(\d+)\s+(.*)$/s.exec(line)
+  return { parent: Number(parent), command }
+}
+
 /** The npm that runs this script, perhaps through a shell; undefined where the system does not tell. */
 const findNpm = () => {
-  const look = (id) => {
-    const [, parent, command] = /^\s*(\d+)\s+(.*)$/s.exec(
-      execFileSync("ps", ["-o", "ppid=,args=", "-p", String(id)], { encoding: "utf8" })
-    )
-    return { parent: Number(parent), shell: /^(\S*\/)?-?(ba|da|z|k|a)?sh\s/.test(command) }
-  }
   try {
     let id = process.ppid
-    for (let seen = look(id); seen.shell; seen = look(id)) id = seen.parent
-    return id > 1 ? id : undefined
+    for (;;) {
+      const { command, parent } = look(id)
+      if (!/^(\S*\/)?-?(ba|da|z|k|a)?sh\s/.test(command)) return id > 1 ? id : undefined
+      id = parent
+    }
   } catch {
     return undefined
   }
