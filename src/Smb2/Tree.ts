@@ -243,7 +243,8 @@ export interface ConnectedShare extends Share.Share {
 
 const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
   const { connection, negotiated, settings } = tree.session
-  const most = connection.multiCredit ? Math.min(settings.maximumTransfer, settings.credits * 65536) : 65536
+  // A server that grants few credits takes no request that needs more.
+  const most = connection.multiCredit ? Math.min(settings.maximumTransfer, Math.max(connection.granted, 1) * 65536) : 65536
   const serverDfs = negotiated.dialect === Dialect.SMB_2_0_2 ||
     (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_DFS) !== 0
   const make = (dfs: DfsName | undefined): Share.Share => ({
