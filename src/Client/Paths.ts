@@ -48,6 +48,8 @@ const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<un
   Effect.fromResult(results[0])
 
 /**
+ * All operations by path, over `connect` for one target and `locator` for where a path is.
+ *
  * @category constructors
  */
 export const operations = (connect: Connect, locator: Locator.Locator): Operations => {

@@ -19,6 +19,7 @@ export interface Claim {
   readonly complete: (head: Uint8Array, tail: Uint8Array) => void
 }
 
+/** What a reader calls for each packet, and where it stops. */
 export interface FrameHandlers {
   /** How many first bytes `claim` wants to see. */
   readonly peek: number
