@@ -79,9 +79,9 @@ const platformMessage = (error: Readonly<Record<string, unknown>>): string => {
 
 const messageOf = (error: unknown): string => {
   if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as never)
-  if (Predicate.isTagged(error, "SmbError")) {
-    // The path first, then what is the matter: the message is made that way.
-    return (error as unknown as Error).message
+  if (!Predicate.hasProperty(error, "_tag")) return `this should not happen: ${String(error)}`
+  if (Predicate.isTagged(error, "SmbError") && reasonOf(error) === "PathNotCovered") {
+    return `${(error as unknown as Error).message}: leave "--dfs off" out to follow the link`
   }
   return Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : String(error)
 }

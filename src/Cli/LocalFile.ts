@@ -56,7 +56,7 @@ export const replace = <A, E, R>(
       // A pipe or a device cannot be replaced by a file; it takes what comes.
       return yield* Effect.scoped(Effect.flatMap(
         fs.open(target, { flag: "w" }),
-        (file) => use({ offset: 0n, write: file.writeAll })
+        (file) => use({ offset: 0n, write: (data) => file.writeAll(data) })
       ))
     }
     // A link is kept, and what it leads to is replaced.
@@ -76,7 +76,7 @@ export const replace = <A, E, R>(
               yield* file.truncate(0)
               offset = 0n
             }
-            return yield* use({ offset, write: file.writeAll })
+            return yield* use({ offset, write: (data) => file.writeAll(data) })
           }))
           yield* fs.rename(path, final)
           return result
