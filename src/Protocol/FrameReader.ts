@@ -27,7 +27,7 @@ export interface FrameHandlers {
   readonly claimFrom: number
   readonly claim: (head: Uint8Array, length: number) => Claim | undefined
   /** Whether a packet is only read in `onFrame`, so that the memory that it lies in may be used for the next. */
-  readonly transient: (head: Uint8Array) => boolean
+  readonly transient?: (head: Uint8Array) => boolean
   /** A whole packet; the receiver owns it, unless it is `transient`. */
   readonly onFrame: (frame: Uint8Array) => void
   /** A packet longer than the limit, or a byte that cannot begin one. The reader is finished then. */
@@ -123,7 +123,7 @@ export class FrameReader {
       if (claim.destination.length === 0 && tail === 0) this.finishClaim()
       return
     }
-    const frame = this.handlers.transient(head) ? this.reused() : Allocate.uninitialized(this.length)
+    const frame = this.handlers.transient?.(head) === true ? this.reused() : Allocate.uninitialized(this.length)
     frame.set(head)
     this.frame = frame
   }

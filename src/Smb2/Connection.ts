@@ -451,9 +451,12 @@ export class Connection implements Transport.Handlers {
     }
     const decrypted = transform.originalMessageSize !== frame.length - Encryption.headerSize
       ? undefined
-      : security.decrypt(frame, peek, (head, length) => {
-        const destination = this.place(head, true)
-        return destination !== undefined && peek + destination.length === length ? destination : undefined
+      : security.decrypt(frame, {
+        peek,
+        place: (head, length) => {
+          const destination = this.place(head, true)
+          return destination !== undefined && peek + destination.length === length ? destination : undefined
+        }
       })
     if (decrypted === undefined) {
       return this.fail(

@@ -45,7 +45,10 @@ export interface Decrypted {
  * Decrypts one packet that begins with a transform header, or gives `undefined` where it was tampered with: then what may
  * stand in a place already is worth nothing. The packet itself is only read.
  */
-export type Decrypt = (packet: Uint8Array, peek: number, place: Place) => Decrypted | undefined
+export type Decrypt = (
+  packet: Uint8Array,
+  placing?: { readonly peek: number; readonly place: Place }
+) => Decrypted | undefined
 
 /**
  * Ciphers give their output in memory of its own. In pieces of this size it comes from memory that is used again, which a
@@ -107,14 +110,16 @@ export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
   const secret = createSecretKey(key)
   const ccm = isCcm(algorithm)
   const nonceLength = ccm ? 11 : 12
-  return (packet, peek, place) => {
+  return (packet, placing) => {
     const nonce = packet.subarray(20, 20 + nonceLength)
     const aad = packet.subarray(20, headerSize)
     const tag = packet.subarray(4, 20)
     const text = packet.subarray(headerSize)
     try {
       if (ccm) {
-        const decipher = createDecipheriv(names[algorithm] as "aes-128-ccm", secret, nonce, { authTagLength: tagLength })
+        const decipher = createDecipheriv(names[algorithm] as "aes-128-ccm", secret, nonce, {
+          authTagLength: tagLength
+        })
         decipher.setAuthTag(tag)
         decipher.setAAD(aad, { plaintextLength: text.length })
         const plain = decipher.update(text)
@@ -124,7 +129,7 @@ export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
       const decipher = createDecipheriv(names[algorithm] as "aes-128-gcm", secret, nonce, { authTagLength: tagLength })
       decipher.setAuthTag(tag)
       decipher.setAAD(aad)
-      const result = inPieces(decipher, text, peek, place)
+      const result = inPieces(decipher, text, placing)
       decipher.final()
       return result
     } catch {
@@ -134,10 +139,11 @@ export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
   }
 }
 
-const inPieces = (decipher: DecipherGCM, text: Uint8Array, peek: number, place: Place): Decrypted => {
+const inPieces = (decipher: DecipherGCM, text: Uint8Array, placing: Parameters<Decrypt>[1]): Decrypted => {
   const first = decipher.update(text.subarray(0, pieceSize))
   if (text.length <= pieceSize) return { packet: Allocate.plain(first) }
-  const data = place(first, text.length)
+  const peek = placing?.peek ?? 0
+  const data = placing?.place(first, text.length)
   const target = data ?? Allocate.uninitialized(text.length)
   const offset = data === undefined ? 0 : peek
   target.set(first.subarray(offset))
