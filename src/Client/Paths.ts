@@ -48,6 +48,8 @@ const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<un
   Effect.fromResult(results[0])
 
 /**
+ * All operations by path, over `connect` for one target and `locator` for where a path is.
+ *
  * @category constructors
  */
 export const operations = (connect: Connect, locator: Locator.Locator): Operations => {
@@ -295,21 +297,25 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           ({ file, share }) => SmbFile.make(share, file).stream(range)
         ).pipe(Effect.withSpan("SmbClient.stream"))
       ),
-    sink: (path, options) => {
-      const mode = options?.offset !== undefined
-        ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }
-        : options?.create === true
-        ? OpenMode.create
-        : OpenMode.overwrite
-      return Sink.make<Uint8Array>()((chunks) =>
+    sink: (path, options) =>
+      Sink.make<Uint8Array>()((chunks) =>
         Effect.gen(function*() {
-          const { file, share } = yield* openOn(path, mode)
+          const { file, share } = yield* openOn(path, writeMode(options))
           const count = yield* Transfer.write(file, share.limits.write, BigInt(options?.offset ?? 0), chunks)
           yield* file.close
           return count
         })
-      )
-    },
+      ),
+    readTo: (path, use, range) =>
+      Effect.scoped(Effect.flatMap(
+        openOn(path, OpenMode.readSequentially),
+        ({ file, share }) => SmbFile.make(share, file).readTo(use, range)
+      )).pipe(Effect.withSpan("SmbClient.readTo")),
+    writeFrom: (path, fill, options) =>
+      Effect.scoped(Effect.flatMap(
+        openOn(path, writeMode(options)),
+        ({ file, share }) => Effect.tap(SmbFile.make(share, file).writeFrom(fill, options), () => file.close)
+      )).pipe(Effect.withSpan("SmbClient.writeFrom")),
     stat,
     exists: (path) =>
       stat(path).pipe(
@@ -353,6 +359,15 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         ))).pipe(Effect.withSpan("SmbClient.shares"))
   }
 }
+
+const writeMode = (
+  options: { readonly offset?: bigint | number; readonly create?: boolean } | undefined
+): Share.OpenOptions =>
+  options?.offset !== undefined
+    ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }
+    : options?.create === true
+    ? OpenMode.create
+    : OpenMode.overwrite
 
 /** Whether a status says that there is nothing at a path. */
 const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
