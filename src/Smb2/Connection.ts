@@ -30,6 +30,8 @@ export interface Security {
   readonly sign: Signing.Sign | undefined
   /** Whether every request is signed, or only those that must be. */
   readonly signsAll: boolean
+  /** Whether every request is encrypted, and not only those of shares that demand it. */
+  readonly encryptsAll?: boolean
   readonly encrypt: Encryption.Encrypt | undefined
   readonly decrypt: Encryption.Decrypt | undefined
 }
@@ -616,7 +618,7 @@ export class Connection implements Transport.Handlers {
       [{
         command: Command.ECHO,
         body: echoBody,
-        ...(security === undefined ? {} : { security })
+        ...(security === undefined ? {} : { security, encrypted: security.encryptsAll === true })
       }],
       [() => {
         this.echoing = false
