@@ -444,4 +444,34 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.include(Cause.pretty(lost.cause), "STATUS_NETWORK_NAME_DELETED")
       assert.strictEqual(yield* read(smb), "small")
     }))
+
+  it.effect("an idle session that is encrypted says nothing in the clear", () =>
+    Effect.gen(function*() {
+      const clear: Array<number> = []
+      const proxy = yield* proxied(({ bytes }) => {
+        if (!isEncrypted(bytes)) clear.push(commandOf(bytes))
+        return bytes
+      })
+      const smb = yield* client({ encryption: "required", keepAlive: Duration.seconds(1) })
+      const file = yield* smb.open("\\\\127.0.25.4\\data\\small.txt")
+      yield* Effect.sleep(2500)
+      assert.strictEqual((yield* file.read(0, 10)).length, 5)
+      assert.strictEqual(proxy.connections(), 1)
+      // NEGOTIATE and SESSION_SETUP, which come before there are keys.
+      assert.deepStrictEqual([...new Set(clear)], [0, 1])
+    }))
+
+  it.effect("many who find the connection broken make one new one", () =>
+    Effect.gen(function*() {
+      const proxy = yield* proxied((packet) => packet.bytes)
+      const smb = yield* client()
+      assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+      yield* proxy.cut
+      yield* Effect.sleep(50)
+      const all = yield* Effect.forEach(Array.from({ length: 50 }), () => read(smb, "127.0.25.4"), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(new Set(all), new Set(["small"]))
+      assert.strictEqual(proxy.connections(), 2)
+    }))
 })
