@@ -9,6 +9,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { attempt, endAllWith, guard, type LabError, mustExecute, pause, serves, start } from "./Process.ts"
+import { user } from "./Server.ts"
 
 /** What tshark needs to read what is encrypted. The keys are those of one session. */
 export interface SessionKeys {
@@ -59,6 +60,9 @@ export interface AnalyseOptions {
 const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? "\"\"" : Buffer.from(bytes).toString("hex"))
 
 const preferences = (options: AnalyseOptions | undefined): ReadonlyArray<string> => [
+  // With the password tshark derives the keys from the logon by itself, and reads what is encrypted too.
+  "-o",
+  `ntlmssp.nt_password:${user.password}`,
   ...(options?.ports ?? []).flatMap((port) => ["-d", `tcp.port==${port},nbss`]),
   ...(options?.keys ?? []).flatMap((keys) => {
     const id = Buffer.alloc(8)
