@@ -350,7 +350,9 @@ export class Connection implements Transport.Handlers {
     let length = -FrameReader.headerSize
     for (const chunk of out) length += chunk.length
     FrameReader.writeHeader(out[0]!, length)
-    this.duplex!.send(out)
+    // What was encrypted lies in memory of its own, which nobody needs when it has gone.
+    if (encrypt === undefined) this.duplex!.send(out)
+    else this.duplex!.send(out, () => out.forEach(Allocate.release))
   }
 
   /** Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. */
