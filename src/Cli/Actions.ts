@@ -83,7 +83,7 @@ export const stat = Effect.fnUntraced(function*(
 
 export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   const smb = yield* SmbClient
-  for (const path of paths) yield* Stream.runForEach(smb.stream(path), Output.write)
+  for (const path of paths) yield* smb.readTo(path, Output.write)
 })
 
 const refuseRoot = (path: Remote, what: string) =>

@@ -39,7 +39,7 @@ const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
 
 const toOutput = Effect.fnUntraced(function*(source: UncPath.UncPath) {
   const smb = yield* SmbClient
-  yield* Stream.runForEach(smb.stream(source), Output.write)
+  yield* smb.readTo(source, Output.write)
 })
 
 /** One file. */
@@ -61,11 +61,11 @@ const file = Effect.fnUntraced(function*(
       Effect.gen(function*() {
         yield* progress.file(basename(target), Number(endOfFile))
         yield* progress.advance(Number(writer.offset))
-        let count = writer.offset
-        yield* Stream.runForEach(remote.stream({ offset: writer.offset }), (data) => {
-          count += BigInt(data.length)
-          return Effect.andThen(writer.write(data), progress.advance(data.length))
-        })
+        const read = yield* remote.readTo(
+          (data) => Effect.andThen(writer.write(data), progress.advance(data.length)),
+          { offset: writer.offset }
+        )
+        const count = writer.offset + read
         if (count < endOfFile) {
           return yield* new LocalError({
             path: target,

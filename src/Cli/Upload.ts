@@ -29,36 +29,27 @@ export interface Options {
   readonly inPlace: boolean
 }
 
-/** Bytes that are read from a file here at once. */
-const chunkSize = 1024 * 1024
-
 /** Files of a tree that are written at once. */
 const concurrency = 8
 
+/** Writes `target` with what `transfer` writes: by way of a part beside it, unless in place. */
 const send = Effect.fnUntraced(function*<E, R>(
-  data: Stream.Stream<Uint8Array, E, R>,
   target: UncPath.UncPath,
   options: Options,
-  progress: Progress.Progress
+  transfer: (place: UncPath.UncPath, options: { readonly create: boolean }) => Effect.Effect<bigint, E, R>
 ) {
   const smb = yield* SmbClient
-  const watched = Stream.tap(data, (chunk) => progress.advance(chunk.length))
-  if (options.inPlace) return yield* Stream.run(watched, smb.sink(target))
-  const part = UncPath.join(
-    UncPath.parent(target),
-    LocalName.partial(UncPath.name(target), randomBytes(6).toString("hex"))
-  )
+  if (options.inPlace) return yield* transfer(target, { create: false })
+  const name = LocalName.partial(UncPath.name(target), randomBytes(6).toString("hex"))
+  const part = UncPath.join(UncPath.parent(target), name)
   return yield* Effect.acquireUseRelease(
     Effect.void,
-    () =>
-      Stream.run(watched, smb.sink(part, { create: true })).pipe(
-        Effect.tap(smb.rename(part, target, { replace: true }))
-      ),
+    () => Effect.tap(transfer(part, { create: true }), smb.rename(part, target, { replace: true })),
     (_, exit) =>
       Exit.isSuccess(exit)
         ? Effect.void
-        // A server that has gone does not take its part away either; nobody waits for it.
-        : smb.remove(part, { force: true }).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+        // A server that has gone does not take its part away either; nobody waits long for it.
+        : smb.remove(part, { force: true }).pipe(Effect.timeoutOption("1 second"), Effect.ignore)
   )
 })
 
@@ -69,9 +60,13 @@ const file = Effect.fnUntraced(function*(
   progress: Progress.Progress
 ) {
   const fs = yield* FileSystem.FileSystem
-  const { size } = yield* fs.stat(source)
-  yield* progress.file(LocalFile.nameOf(source), Number(size))
-  const count = yield* send(fs.stream(source, { chunkSize }), target, options, progress)
+  const smb = yield* SmbClient
+  const count = yield* Effect.scoped(Effect.gen(function*() {
+    const local = yield* fs.open(source)
+    yield* progress.file(LocalFile.nameOf(source), Number((yield* local.stat).size))
+    const fill = (buffer: Uint8Array) => Effect.tap(local.read(buffer), (length) => progress.advance(length))
+    return yield* send(target, options, (place, mode) => smb.writeFrom(place, fill, mode))
+  }))
   if (options.json) yield* Output.write(written(target, source, count))
 })
 
@@ -85,7 +80,9 @@ const fromInput = Effect.fnUntraced(function*(target: Remote, options: Options, 
   }
   const { stdin } = yield* Stdio.Stdio
   yield* progress.file("standard input", undefined)
-  const count = yield* send(stdin, target, options, progress)
+  const smb = yield* SmbClient
+  const watched = Stream.tap(stdin, (chunk) => progress.advance(chunk.length))
+  const count = yield* send(target, options, (place, mode) => Stream.run(watched, smb.sink(place, mode)))
   if (options.json) yield* Output.write(written(target, "-", count))
 })
 
