@@ -55,13 +55,6 @@ const services = Layer.mergeAll(
   Layer.succeed(References.MinimumLogLevel, "None")
 )
 
-const tell = ({ json, message }: Failure.Report): Effect.Effect<void> =>
-  message === undefined
-    ? Effect.void
-    : Output.writeError(
-      process.argv.includes("--json") && json !== undefined ? Output.jsonLine(json) : `effect-smb: ${message}\n`
-    )
-
 /** How long a first interruption may take to tidy up, in milliseconds. */
 const patience = 1_500
 
@@ -90,7 +83,7 @@ Command.run(command, { version }).pipe(
       ? Effect.void
       : Effect.suspend(() => {
         const report = Failure.reportCause(exit.cause)
-        return report === undefined ? Effect.void : tell(report)
+        return report === undefined ? Effect.void : Output.tell(report, process.argv.includes("--json"))
       })
   ),
   Effect.provide(services),

@@ -2,7 +2,16 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { createServer } from "node:http"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
@@ -263,6 +272,18 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.strictEqual(sha(readFileSync(one.path("data", "put/small"))), sha(big))
       assertDone(yield* smb(["put", "-", `//${data}/data/put/input`], { input: "from a pipe" }))
       assert.strictEqual(readFileSync(one.path("data", "put/input"), "utf8"), "from a pipe")
+      const fifo = yield* Effect.promise(() =>
+        Lab.execute(
+          "bash",
+          ["-c", `"$0" "$1" put <(cat big) "$2"`, process.execPath, main, `//${data}/data/put/fifo`],
+          {
+            cwd,
+            env: environment
+          }
+        )
+      )
+      assertDone(fifo)
+      assert.strictEqual(sha(readFileSync(one.path("data", "put/fifo"))), sha(big))
       mkdirSync(join(cwd, "tree", "deep", "empty"), { recursive: true })
       writeFileSync(join(cwd, "tree", "deep", "Grüße"), "x")
       assertDone(yield* smb(["put", "-r", "tree", `//${data}/data/put/tree`], { cwd }))
@@ -280,6 +301,22 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       ])
       assertLine(yield* smb(["put", "tree", `//${data}/data/put/x`], { cwd }), 2, /-r/)
       assertLine(yield* smb(["put", "nothing", `//${data}/data/put/x`], { cwd }), 1, /nothing: there is no such file/)
+    }))
+
+  it.effect("copies what it may of a tree, and names what it may not", () =>
+    Effect.gen(function*() {
+      const { here: cwd, one } = yield* place("partial")
+      yield* one.write("data", "partial/open", "1")
+      yield* one.write("data", "partial/closed", "2")
+      chmodSync(one.path("data", "partial/closed"), 0)
+      const run = yield* smb(["get", "-r", `//${data}/data/partial`], { cwd })
+      assert.strictEqual(run.code, 1)
+      const [first, second, ...more] = run.stderr.trimEnd().split("\n")
+      assert.deepStrictEqual(more, [])
+      assert.match(first!, /partial\\closed: .*STATUS_ACCESS_DENIED/)
+      assert.strictEqual(second, "effect-smb: 1 entry could not be copied")
+      assert.deepStrictEqual(readdirSync(join(cwd, "partial")), ["open"])
+      assertLine(yield* smb(["get", `//${data}/data/hello.txt`, "none/x"], { cwd }), 1, /none\/x: there is no such/)
     }))
 
   it.effect("makes, moves and removes", () =>
