@@ -294,6 +294,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       ])
       assert.deepStrictEqual(readdirSync(one.path("data", "put")).toSorted(), [
         "big.bin",
+        "fifo",
         "input",
         "small",
         "sub",
