@@ -37,7 +37,9 @@ export const median = ({ seconds }: Measured): number => seconds[Math.floor(seco
 /** One line of the table: both in `unit` a second, and how they compare. */
 export const line = (what: string, amount: number, unit: string, measured: ReadonlyArray<Measured>): string => {
   const rates = measured.map((one) => amount / median(one))
-  const columns = measured.map(({ name }, i) => `${name} ${rates[i]!.toFixed(rates[i]! < 100 ? 1 : 0).padStart(6)} ${unit}/s`)
+  const columns = measured.map(({ name }, i) =>
+    `${name} ${rates[i]!.toFixed(rates[i]! < 100 ? 1 : 0).padStart(6)} ${unit}/s`
+  )
   const ratio = rates.length > 1 ? `  ratio ${(rates[0]! / rates[1]!).toFixed(2)}` : ""
   return `${what.padEnd(28)} ${columns.join("   ")}${ratio}`
 }

@@ -49,7 +49,9 @@ const read = (options: SmbClient.Options) =>
 const stream = (options: SmbClient.Options) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
-    const count = yield* smb.stream(`${share}\\large.bin`).pipe(Stream.runFold(() => 0, (sum, chunk) => sum + chunk.length))
+    const count = yield* smb.stream(`${share}\\large.bin`).pipe(
+      Stream.runFold(() => 0, (sum, chunk) => sum + chunk.length)
+    )
     if (count !== gibibyte) return yield* Effect.die(new Error(`read ${count} bytes`))
   }).pipe(Effect.provide(client(options)))
 
@@ -63,7 +65,9 @@ const write = (options: SmbClient.Options, local: string) =>
     )
     const count = yield* smb.writeFrom(`${share}\\written.bin`, (buffer) =>
       Effect.promise(() => file.read(buffer).then(({ bytesRead }) => bytesRead)))
-    if (count !== BigInt(gibibyte)) return yield* Effect.die(new Error(`wrote ${count} bytes`))
+    if (count !== BigInt(gibibyte)) {
+      return yield* Effect.die(new Error(`wrote ${count} bytes`))
+    }
   }).pipe(Effect.scoped, Effect.provide(client(options)))
 
 const readSmall = (options: SmbClient.Options) =>
@@ -101,7 +105,9 @@ const program = Effect.gen(function*() {
   yield* smbclient(`mkdir small; put ${local}/large.bin large.bin`, [])
   yield* Effect.promise(async () => {
     const content = Buffer.alloc(smallSize, "small ")
-    for (let i = 0; i < smallFiles; i++) await writeFile(`${server.path("data", "small")}/file-${i}.txt`, content, { mode: 0o666 })
+    for (let i = 0; i < smallFiles; i++) {
+      await writeFile(`${server.path("data", "small")}/file-${i}.txt`, content, { mode: 0o666 })
+    }
   })
   const lines: ReadonlyArray<readonly [string, Effect.Effect<string, unknown>]> = [
     ...(["plain", "signed", "encrypted"] as const).flatMap((name) => {
@@ -154,7 +160,9 @@ const program = Effect.gen(function*() {
     ]
   ]
   yield* Console.log(
-    `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} cores, load ${loadavg()[0]!.toFixed(1)}, Node ${process.version}`
+    `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} cores, load ${
+      loadavg()[0]!.toFixed(1)
+    }, Node ${process.version}`
   )
   for (const [name, measure] of lines) {
     if (wanted.length === 0 || wanted.some((word) => name.includes(word))) yield* Effect.flatMap(measure, Console.log)

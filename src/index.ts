@@ -18,6 +18,7 @@ export * as DfsAdapter from "./Dfs/DfsAdapter.ts"
 export * as DfsPolicy from "./Dfs/DfsPolicy.ts"
 export * as DfsResolver from "./Dfs/DfsResolver.ts"
 export * as TcpTransport from "./Layers/TcpTransport.ts"
+export * as TestTransport from "./Layers/TestTransport.ts"
 export {
   DfsLoop,
   NamespaceNotFound,

@@ -76,6 +76,8 @@ const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
 
 /**
+ * An open file of a share, with reads and writes cut to what the share's `limits` allow.
+ *
  * @category constructors
  */
 export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => ({

@@ -130,7 +130,8 @@ const readAhead = Effect.fnUntraced(function*(
   return Effect.gen(function*() {
     if (out !== undefined) free.push(out)
     out = undefined
-    while (queue.length < size && !ended) {
+    const wanted = ended ? 0 : size
+    while (queue.length < wanted) {
       const piece = planned.next()
       if (piece.done === true) break
       yield* start(piece.value)
@@ -155,8 +156,12 @@ export const read = (
   offset: bigint,
   length: bigint | undefined
 ): Stream.Stream<Uint8Array, RequestError> =>
-  Stream.unwrap(Effect.map(readAhead(file, chunk, offset, length, false), (next) =>
-    Stream.unfold(undefined, () => Effect.map(next, (data) => data === undefined ? undefined : [data, undefined] as const))))
+  Stream.unwrap(
+    Effect.map(readAhead(file, chunk, offset, length, false), (next) =>
+      Stream.unfold(undefined, () =>
+        Effect.map(next, (data) =>
+          data === undefined ? undefined : [data, undefined] as const)))
+  )
 
 /**
  * The same bytes, lent: `use` gets each chunk with its offset, one after the other, and may not keep it. The chunks lie

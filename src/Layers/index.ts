@@ -1,2 +1,4 @@
 /** The public modules of `effect-smb/Layers`. Written by `npm run format`. */
 export * as TcpTransport from "./TcpTransport.ts"
+export * as TestServer from "./TestServer.ts"
+export * as TestTransport from "./TestTransport.ts"

@@ -1,0 +1,797 @@
+/**
+ * The other end of one connection in the test kit: framing, negotiation, logon, keys, compounds, credits; and what was
+ * told to go wrong.
+ *
+ * It signs and encrypts by the same functions as the client, so it proves nothing about them: published vectors and real
+ * servers do.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Acceptor from "../../Auth/Acceptor.ts"
+import * as NtlmCrypto from "../../Auth/NtlmCrypto.ts"
+import * as Codec from "../../Codec/Codec.ts"
+import * as FileTime from "../../Codec/FileTime.ts"
+import { NtStatus } from "../../Codec/NtStatus.ts"
+import { TransportError } from "../../Protocol/Errors.ts"
+import * as FrameReader from "../../Protocol/FrameReader.ts"
+import type * as Transport from "../../Protocol/Transport.ts"
+import * as Encryption from "../../Smb2/Encryption.ts"
+import * as Header from "../../Smb2/Header.ts"
+import { anyFileId, type FileId } from "../../Smb2/Message/Common.ts"
+import {
+  Capabilities,
+  Cipher,
+  Command,
+  Dialect,
+  HashAlgorithm,
+  HeaderFlags,
+  SecurityMode,
+  SessionFlags,
+  ShareCapabilities,
+  ShareFlags,
+  ShareType,
+  SigningAlgorithm
+} from "../../Smb2/Message/Constants.ts"
+import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
+import * as Message from "../../Smb2/Message/Message.ts"
+import type * as Negotiate from "../../Smb2/Message/Negotiate.ts"
+import { extendPreauthHash } from "../../Smb2/Negotiate.ts"
+import { deriveKeys } from "../../Smb2/Session.ts"
+import * as Signing from "../../Smb2/Signing.ts"
+import type { Answer, Reaction, Received } from "../TestServer.ts"
+import * as TestFiles from "./TestFiles.ts"
+import * as TestReferrals from "./TestReferrals.ts"
+import type { State } from "./TestState.ts"
+
+interface Session {
+  readonly id: bigint
+  readonly acceptor: Acceptor.AcceptorSession
+  preauthHash: Uint8Array
+  sign: Signing.Sign | undefined
+  encrypt: Encryption.Encrypt | undefined
+  decrypt: Encryption.Decrypt | undefined
+  encryptsAll: boolean
+  established: boolean
+}
+
+interface Tree {
+  readonly share: string
+  readonly pipe: boolean
+  readonly encrypted: boolean
+}
+
+/** What the peer would answer by itself, and in whose name. */
+interface Natural extends TestFiles.Outcome {
+  readonly sessionId?: bigint
+  readonly treeId?: number
+}
+
+const dialectNumbers = {
+  "2.0.2": Dialect.SMB_2_0_2,
+  "2.1": Dialect.SMB_2_1,
+  "3.0": Dialect.SMB_3_0,
+  "3.0.2": Dialect.SMB_3_0_2,
+  "3.1.1": Dialect.SMB_3_1_1
+} as const
+
+const smb1 = 0x424d53ff
+const serverGuid = new Uint8Array(16).fill(0x5e)
+const mebibyte = 1024 * 1024
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+const { refuse } = TestFiles
+
+/**
+ * One connection of a client to a server in memory.
+ *
+ * @category models
+ */
+export class TestPeer {
+  readonly number: number
+  private readonly state: State
+  private readonly endpoint: Transport.Endpoint
+  private readonly handlers: Transport.Handlers
+  private readonly scope: Scope.Scope
+  private readonly inbox: Queue.Queue<Uint8Array>
+  private readonly frames: FrameReader.FrameReader
+  private readonly sessions = new Map<bigint, Session>()
+  private readonly trees = new Map<number, Tree>()
+  private readonly opens = new Map<bigint, TestFiles.Handle>()
+  private readonly waiting = new Map<number, Fiber.Fiber<void>>()
+  private open = true
+  private nextId = 1
+  private step = 0
+  private dialect: number = 0
+  private cipher: Encryption.Algorithm | undefined
+  private signing: Signing.Algorithm = SigningAlgorithm.HMAC_SHA256
+  private preauthHash: Uint8Array = new Uint8Array(64)
+  private said: Negotiate.Response | undefined
+  private asked: Negotiate.Request | undefined
+
+  constructor(
+    number: number,
+    state: State,
+    endpoint: Transport.Endpoint,
+    handlers: Transport.Handlers,
+    scope: Scope.Scope,
+    inbox: Queue.Queue<Uint8Array>
+  ) {
+    this.number = number
+    this.state = state
+    this.endpoint = endpoint
+    this.handlers = handlers
+    this.scope = scope
+    this.inbox = inbox
+    this.frames = new FrameReader.FrameReader(16 * mebibyte, {
+      peek: 0,
+      claimFrom: Number.POSITIVE_INFINITY,
+      claim: () => undefined,
+      onFrame: (frame) => void Queue.offerUnsafe(inbox, frame),
+      onError: () => this.hangUp("the client sent a frame that is none")
+    })
+  }
+
+  // ---------------------------------------------------------------------------
+  // the stream
+  // ---------------------------------------------------------------------------
+
+  send(chunks: ReadonlyArray<Uint8Array>): void {
+    if (this.open) { for (const chunk of chunks) this.frames.push(chunk) }
+  }
+
+  /** The client has closed. */
+  close(): void {
+    this.open = false
+    this.state.peers.delete(this)
+  }
+
+  /** Ends the connection from this side. */
+  hangUp(detail?: string): void {
+    if (!this.open) return
+    this.close()
+    this.handlers.onClose(
+      new TransportError({
+        reason: "Closed",
+        server: this.endpoint.host,
+        port: this.endpoint.port,
+        ...(detail === undefined ? {} : { detail })
+      })
+    )
+  }
+
+  /** Sends raw bytes, without a frame. */
+  deliver(bytes: Uint8Array): void {
+    if (this.open) this.handlers.onData(bytes)
+  }
+
+  /** Sends an unsolicited message: an OPLOCK_BREAK. */
+  notify(response: Message.Response): void {
+    const body = Message.encodeResponse(response)
+    const packet = new Uint8Array(Header.size + body.length)
+    Header.write(Header.view(packet), 0, {
+      creditCharge: 0,
+      status: 0,
+      command: Command.OPLOCK_BREAK,
+      credits: 0,
+      flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR,
+      nextCommand: 0,
+      messageId: 0,
+      asyncId: 0n,
+      treeId: 0,
+      sessionId: 0n
+    })
+    packet.fill(0xff, 24, 32)
+    packet.set(body, Header.size)
+    this.deliver(frame([packet]))
+  }
+
+  readonly run: Effect.Effect<never> = Effect.suspend(() =>
+    Effect.forever(Effect.flatMap(Queue.take(this.inbox), (packet) => this.open ? this.onPacket(packet) : Effect.void))
+  )
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  private onPacket(packet: Uint8Array): Effect.Effect<void> {
+    if (packet.length < 4) return this.breakOff("a packet of less than four bytes")
+    switch (Header.view(packet).getUint32(0, true)) {
+      case smb1:
+        return this.onMultiProtocol(packet)
+      case Encryption.protocolId: {
+        const transform = Encryption.readHeader(packet)
+        const session = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
+        const plain = session?.decrypt?.(packet)
+        return plain === undefined
+          ? this.breakOff("a packet that cannot be decrypted")
+          : this.onMessages(plain.packet, session)
+      }
+      case Header.protocolId:
+        return this.onMessages(packet, undefined)
+      default:
+        return this.breakOff("a packet of no known protocol")
+    }
+  }
+
+  private breakOff(detail: string): Effect.Effect<void> {
+    return Effect.sync(() => this.hangUp(detail))
+  }
+
+  private onMultiProtocol(packet: Uint8Array): Effect.Effect<void> {
+    const text = Buffer.from(packet).toString("latin1")
+    const newest = dialectNumbers[this.state.options.dialect ?? "3.1.1"]
+    const dialectRevision = newest > Dialect.SMB_2_0_2 && text.includes("SMB 2.???")
+      ? Dialect.SMB_2_WILDCARD
+      : Dialect.SMB_2_0_2
+    if (dialectRevision === Dialect.SMB_2_0_2) this.dialect = dialectRevision
+    this.said = this.negotiateResponse(dialectRevision, [])
+    const response: Message.Response = { _tag: "NEGOTIATE", body: this.said }
+    return Effect.sync(() => {
+      const body = Message.encodeResponse(response)
+      const answer = new Uint8Array(Header.size + body.length)
+      Header.write(Header.view(answer), 0, {
+        creditCharge: 0,
+        status: 0,
+        command: Command.NEGOTIATE,
+        credits: 1,
+        flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR,
+        nextCommand: 0,
+        messageId: 0,
+        asyncId: 0n,
+        treeId: 0,
+        sessionId: 0n
+      })
+      answer.set(body, Header.size)
+      this.deliver(frame([answer]))
+    })
+  }
+
+  /** All requests of a compound, and one packet with all answers. */
+  private onMessages(packet: Uint8Array, decryptedBy: Session | undefined): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      const parts: Array<Part> = []
+      let at = 0
+      let related: Related = { sessionId: 0n, treeId: 0, fileId: anyFileId, status: 0 }
+      while (at < packet.length) {
+        if (packet.length - at < Header.size + 2) return this.hangUp("a header and a body were due")
+        const header = Header.read(Header.view(packet), at)
+        const end = header.nextCommand === 0 ? packet.length : at + header.nextCommand
+        if (end > packet.length || header.nextCommand !== 0 && header.nextCommand < Header.size) {
+          return this.hangUp("a NextCommand that leads outside of the packet")
+        }
+        const decoded = Message.decodeRequest(header.command, packet, at + Header.size, end)
+        if (decoded._tag === "Failure") return this.hangUp(decoded.failure.message)
+        const received: Received = {
+          command: decoded.success._tag,
+          header,
+          request: decoded.success,
+          packet: packet.slice(at, end),
+          signed: has(header.flags, HeaderFlags.SMB2_FLAGS_SIGNED),
+          encrypted: decryptedBy !== undefined
+        }
+        if (!has(header.flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)) {
+          related = { sessionId: header.sessionId, treeId: header.treeId, fileId: anyFileId, status: 0 }
+        }
+        this.state.log.push({
+          server: this.endpoint.host,
+          connection: this.number,
+          command: received.command,
+          header,
+          request: received.request,
+          signed: received.signed,
+          encrypted: received.encrypted
+        })
+        if (received.command === "CANCEL") {
+          yield* this.cancel(header)
+        } else {
+          const reaction = this.reaction(received)
+          if (reaction === "drop") return this.hangUp()
+          if (reaction instanceof Unexpected) return this.hangUp(reaction.detail)
+          if (reaction === "garbage") return this.deliver(frame([new Uint8Array(64).fill(0x47)]))
+          // What is refused, or never answered, has not happened either.
+          const skips = reaction === "silence" || reaction.packet !== undefined ||
+            (reaction.status !== undefined || reaction.response !== undefined || reaction.body !== undefined) &&
+              received.command !== "NEGOTIATE" && received.command !== "SESSION_SETUP"
+          const natural: Natural = skips ? { status: 0 } : yield* this.natural(received, related, decryptedBy)
+          related = next(related, natural, received)
+          parts.push({ received, natural, reaction: reaction === "silence" ? { silent: true } : reaction })
+        }
+        at = end
+      }
+      yield* this.answer(parts, decryptedBy)
+    })
+  }
+
+  private cancel(header: Header.Header): Effect.Effect<void> {
+    const fiber = this.waiting.get(header.messageId)
+    return fiber === undefined ? Effect.void : Effect.asVoid(Effect.forkIn(Fiber.interrupt(fiber), this.scope))
+  }
+
+  /** What the script or the faults say about a request; nothing of it is the usual answer. */
+  private reaction(received: Received): Reaction | Unexpected {
+    const { faults, script } = this.state.options
+    if (script !== undefined) {
+      const previous = script[this.step - 1]
+      const step = script[this.step]
+      if (
+        previous?.repeated === true && previous.on === received.command && previous.when?.(received) !== false &&
+        step?.on !== received.command
+      ) return told(previous.is, received)
+      if (step === undefined) return new Unexpected(`the script is over, and ${received.command} came`)
+      if ((step.on ?? received.command) !== received.command || step.when?.(received) === false) {
+        return new Unexpected(
+          `the script expects ${step.on ?? "another request"} as its step ${
+            this.step + 1
+          }, and ${received.command} came`
+        )
+      }
+      this.step++
+      return told(step.is, received)
+    }
+    for (const [i, fault] of (faults ?? []).entries()) {
+      if (fault.on !== undefined && fault.on !== received.command || fault.when?.(received) === false) continue
+      const count = this.state.counts.get(i) ?? 0
+      this.state.counts.set(i, count + 1)
+      const first = fault.skip ?? 0
+      if (count >= first && count < first + (fault.times ?? Number.POSITIVE_INFINITY)) return told(fault.is, received)
+    }
+    return {}
+  }
+
+  // ---------------------------------------------------------------------------
+  // the usual answers
+  // ---------------------------------------------------------------------------
+
+  private natural(received: Received, related: Related, decryptedBy: Session | undefined): Effect.Effect<Natural> {
+    const { request } = received
+    if (request._tag === "NEGOTIATE") return Effect.sync(() => this.negotiate(request.body, received.packet))
+    if (request._tag === "ECHO") return Effect.succeed({ status: 0, response: { _tag: "ECHO", body: {} } })
+    if (request._tag === "SESSION_SETUP") return this.logOn(received, request.body.securityBuffer)
+    const session = this.sessions.get(related.sessionId)
+    if (session === undefined || !session.established) {
+      return Effect.succeed(refuse(NtStatus.STATUS_USER_SESSION_DELETED))
+    }
+    if (received.signed && !received.encrypted && session.sign !== undefined && !verify(session.sign, received)) {
+      return Effect.succeed(refuse(NtStatus.STATUS_ACCESS_DENIED))
+    }
+    if (session.encryptsAll && decryptedBy !== session) return Effect.succeed(refuse(NtStatus.STATUS_ACCESS_DENIED))
+    return Effect.map(
+      Clock.currentTimeMillis,
+      (millis) => this.onSession(received, session, related, FileTime.fromMillis(millis))
+    )
+  }
+
+  private negotiateResponse(dialectRevision: number, negotiateContexts: ReadonlyArray<Negotiate.NegotiateContext>) {
+    const { maximumTransfer, referrals, signing } = this.state.options
+    const multiCredit = dialectRevision !== Dialect.SMB_2_0_2
+    const most = multiCredit ? maximumTransfer ?? mebibyte : Math.min(maximumTransfer ?? mebibyte, 65536)
+    const encrypts = this.cipher !== undefined && dialectRevision < Dialect.SMB_3_1_1
+    return {
+      securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED |
+        (signing === "required" ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED : 0),
+      dialectRevision,
+      serverGuid,
+      capabilities: (referrals === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS) |
+        (multiCredit ? Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU : 0) |
+        (encrypts ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0),
+      maxTransactSize: most,
+      maxReadSize: most,
+      maxWriteSize: most,
+      systemTime: 0n,
+      serverStartTime: 0n,
+      securityBuffer: Acceptor.offer(),
+      negotiateContexts
+    }
+  }
+
+  private negotiate(asked: Negotiate.Request, packet: Uint8Array): Natural {
+    const { options } = this.state
+    const newest = dialectNumbers[options.dialect ?? "3.1.1"]
+    const common = asked.dialects.filter((dialect) => dialect <= newest)
+    if (common.length === 0) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    const dialect = Math.max(...common)
+    this.dialect = dialect
+    this.asked = asked
+    const ciphers: ReadonlyArray<number> =
+      (options.ciphers ?? ["AES_128_GCM", "AES_128_CCM", "AES_256_GCM", "AES_256_CCM"])
+        .map((name) => Cipher[name])
+    const algorithms: ReadonlyArray<number> = (options.signingAlgorithms ?? ["AES_GMAC", "AES_CMAC", "HMAC_SHA256"])
+      .map((name) => SigningAlgorithm[name])
+    this.signing = dialect >= Dialect.SMB_3_0 ? SigningAlgorithm.AES_CMAC : SigningAlgorithm.HMAC_SHA256
+    const contexts: Array<Negotiate.NegotiateContext> = []
+    if (dialect === Dialect.SMB_3_1_1) {
+      contexts.push({
+        _tag: "PreauthIntegrityCapabilities",
+        hashAlgorithms: [HashAlgorithm.SHA_512],
+        salt: new Uint8Array(32)
+      })
+      for (const context of asked.negotiateContexts) {
+        if (context._tag === "EncryptionCapabilities" && "ciphers" in context) {
+          const cipher = context.ciphers.find((offered) => ciphers.includes(offered)) ?? 0
+          if (cipher !== 0) this.cipher = cipher as Encryption.Algorithm
+          contexts.push({ _tag: "EncryptionCapabilities", ciphers: [cipher] })
+        }
+        if (context._tag === "SigningCapabilities" && "signingAlgorithms" in context) {
+          const algorithm = context.signingAlgorithms.find((offered) => algorithms.includes(offered))
+          if (algorithm !== undefined) {
+            this.signing = algorithm as Signing.Algorithm
+            contexts.push({ _tag: "SigningCapabilities", signingAlgorithms: [algorithm] })
+          }
+        }
+      }
+    } else if (
+      dialect >= Dialect.SMB_3_0 && ciphers.includes(Cipher.AES_128_CCM) &&
+      has(asked.capabilities, Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION)
+    ) {
+      this.cipher = Cipher.AES_128_CCM
+    }
+    this.preauthHash = extendPreauthHash(new Uint8Array(64), packet)
+    this.said = this.negotiateResponse(dialect, contexts)
+    return { status: 0, response: { _tag: "NEGOTIATE", body: this.said } }
+  }
+
+  private makeSession(): Session {
+    const { anonymous, guest, password, user, users } = this.state.options
+    const known: Record<string, string | Redacted.Redacted<string>> = { ...users }
+    if (user !== undefined || users === undefined) known[user ?? "user"] = password ?? "password"
+    const passwords = new Map(Object.entries(known).map(([name, secret]) => [name.toLowerCase(), secret]))
+    return {
+      id: BigInt(0x1000 * this.number + this.nextId++),
+      acceptor: Acceptor.make({
+        computerName: "TEST",
+        random: (length) => new Uint8Array(length).fill(0x7e),
+        lookup: (caller) =>
+          Effect.sync(() => {
+            if (caller.anonymous) return anonymous === true ? { _tag: "Guest" } : undefined
+            const secret = passwords.get(caller.user.toLowerCase())
+            if (secret === undefined) return guest === true ? { _tag: "Guest" } : undefined
+            const ntHash = NtlmCrypto.ntHash(typeof secret === "string" ? secret : Redacted.value(secret))
+            return { _tag: "User", ntHash: Redacted.make<Uint8Array>(ntHash) }
+          })
+      }),
+      preauthHash: this.preauthHash,
+      sign: undefined,
+      encrypt: undefined,
+      decrypt: undefined,
+      encryptsAll: false,
+      established: false
+    }
+  }
+
+  private logOn(received: Received, token: Uint8Array): Effect.Effect<Natural> {
+    const known = this.sessions.get(received.header.sessionId)
+    if (known?.established === true) return Effect.succeed(refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED))
+    const session = known ?? this.makeSession()
+    this.sessions.set(session.id, session)
+    session.preauthHash = extendPreauthHash(session.preauthHash, received.packet)
+    return session.acceptor.step(token).pipe(
+      Effect.map((step): Natural => {
+        if (step._tag === "Continue") {
+          return {
+            status: NtStatus.STATUS_MORE_PROCESSING_REQUIRED,
+            sessionId: session.id,
+            response: { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: step.token } }
+          }
+        }
+        session.established = true
+        let sessionFlags = step.guest
+          ? step.caller.anonymous ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL : SessionFlags.SMB2_SESSION_FLAG_IS_GUEST
+          : 0
+        if (step.sessionKey !== undefined) {
+          this.arm(session, Redacted.value(step.sessionKey))
+          if (this.state.options.encryption === "required") {
+            sessionFlags |= SessionFlags.SMB2_SESSION_FLAG_ENCRYPT_DATA
+            session.encryptsAll = true
+          }
+        }
+        return {
+          status: 0,
+          sessionId: session.id,
+          response: { _tag: "SESSION_SETUP", body: { sessionFlags, securityBuffer: step.token } }
+        }
+      }),
+      Effect.catch(() =>
+        Effect.sync((): Natural => {
+          this.sessions.delete(session.id)
+          return refuse(NtStatus.STATUS_LOGON_FAILURE)
+        })
+      )
+    )
+  }
+
+  private arm(session: Session, sessionKey: Uint8Array): void {
+    const keys = deriveKeys(this.dialect, session.preauthHash, sessionKey, this.cipher)
+    session.sign = Signing.make(this.signing, keys.signing!)
+    if (this.cipher !== undefined && "serverToClient" in keys) {
+      session.encrypt = Encryption.makeEncrypt(this.cipher, keys.serverToClient!, session.id)
+      session.decrypt = Encryption.makeDecrypt(this.cipher, keys.clientToServer!)
+    }
+  }
+
+  private onSession(received: Received, session: Session, related: Related, now: bigint): Natural {
+    const { request } = received
+    if (request._tag === "LOGOFF") {
+      session.established = false
+      return { status: 0, response: { _tag: "LOGOFF", body: {} } }
+    }
+    if (request._tag === "TREE_CONNECT") return this.connectTree(request.body.path)
+    const tree = this.trees.get(related.treeId)
+    if (tree === undefined) return refuse(NtStatus.STATUS_NETWORK_NAME_DELETED)
+    if (tree.encrypted && !received.encrypted) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    switch (request._tag) {
+      case "TREE_DISCONNECT":
+        this.trees.delete(related.treeId)
+        return { status: 0, response: { _tag: "TREE_DISCONNECT", body: {} } }
+      case "CREATE":
+        return this.create(received, tree, request.body, now)
+      case "IOCTL":
+        if (request.body.fileId.volatile === anyFileId.volatile && related.fileId.volatile === anyFileId.volatile) {
+          return this.control(request.body)
+        }
+    }
+    if (related.status !== 0) return refuse(related.status)
+    const named = "fileId" in request.body ? request.body.fileId : anyFileId
+    const fileId = named.volatile === anyFileId.volatile ? related.fileId : named
+    const handle = this.opens.get(fileId.volatile)
+    if (handle === undefined) return refuse(NtStatus.STATUS_FILE_CLOSED)
+    if (request._tag === "CLOSE") {
+      this.opens.delete(fileId.volatile)
+      return TestFiles.close(handle)
+    }
+    return TestFiles.run(handle, request, now)
+  }
+
+  private connectTree(path: string): Natural {
+    const { options } = this.state
+    const share = path.slice(path.lastIndexOf("\\") + 1).toLowerCase()
+    const pipe = share === "ipc$"
+    if (!pipe && !this.state.shares.has(share)) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
+    const encrypted = typeof options.encryption === "object" &&
+      options.encryption.shares.some((name) => name.toLowerCase() === share)
+    const namespace = !pipe && TestReferrals.isNamespace(options, share)
+    const treeId = this.nextId++
+    this.trees.set(treeId, { share, pipe, encrypted })
+    return {
+      status: 0,
+      treeId,
+      response: {
+        _tag: "TREE_CONNECT",
+        body: {
+          shareType: pipe ? ShareType.SMB2_SHARE_TYPE_PIPE : ShareType.SMB2_SHARE_TYPE_DISK,
+          shareFlags: (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
+            (namespace ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0),
+          capabilities: namespace ? ShareCapabilities.SMB2_SHARE_CAP_DFS : 0,
+          maximalAccess: 0x1f01ff
+        }
+      }
+    }
+  }
+
+  private create(
+    received: Received,
+    tree: Tree,
+    body: Extract<Message.Request, { readonly _tag: "CREATE" }>["body"],
+    now: bigint
+  ): Natural {
+    if (tree.pipe) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    const path = has(received.header.flags, HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS)
+      ? body.name.split("\\").slice(2).join("\\")
+      : body.name
+    if (!TestReferrals.isCovered(this.state.options, tree.share, path)) return refuse(NtStatus.STATUS_PATH_NOT_COVERED)
+    const id = BigInt(this.nextId++)
+    const root = this.state.shares.get(tree.share)!
+    const { handle, outcome } = TestFiles.create(root, body, path, { persistent: id, volatile: id }, this.dialect, now)
+    if (handle !== undefined) this.opens.set(id, handle)
+    return outcome
+  }
+
+  /** A control of the server itself. */
+  private control(body: Extract<Message.Request, { readonly _tag: "IOCTL" }>["body"]): Natural {
+    switch (body.ctlCode) {
+      case Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS:
+      case Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS_EX: {
+        const answer = TestReferrals.answer(this.state.options, body.ctlCode, body.input, body.maxOutputResponse)
+        return typeof answer === "number"
+          ? refuse(answer)
+          : { status: 0, response: TestReferrals.ioctl(body.ctlCode, body.fileId, answer) }
+      }
+      case Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO: {
+        const { asked, said } = this
+        const heard = TestReferrals.heard(body.input)
+        if (
+          heard === undefined || asked === undefined || said === undefined ||
+          heard.capabilities !== asked.capabilities || heard.securityMode !== asked.securityMode ||
+          Buffer.compare(heard.guid, asked.clientGuid) !== 0 || heard.dialects.join() !== asked.dialects.join()
+        ) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+        const output = Codec.encode(Fsctl.ValidateNegotiateInfoResponse)({
+          capabilities: said.capabilities,
+          guid: said.serverGuid,
+          securityMode: said.securityMode,
+          dialect: said.dialectRevision
+        })
+        return { status: 0, response: TestReferrals.ioctl(body.ctlCode, body.fileId, output) }
+      }
+      default:
+        return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    }
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  private answer(parts: ReadonlyArray<Part>, decryptedBy: Session | undefined): Effect.Effect<void> {
+    const spoken = parts.filter(({ reaction }) => reaction.silent !== true)
+    if (spoken.length === 0) return Effect.void
+    const first = spoken[0]!
+    const asynchronous = spoken.length === 1 && (first.reaction.pending === true || first.natural.waits === true)
+    const slow = spoken.find(({ reaction }) => reaction.delay !== undefined)?.reaction.delay
+    const send = (interim: boolean, cancelled: boolean) =>
+      Effect.sync(() => this.write(spoken, decryptedBy, asynchronous, interim, cancelled))
+    if (!asynchronous && slow === undefined) return send(false, false)
+    const { messageId } = first.received.header
+    const wait = first.natural.waits === true && slow === undefined ? Effect.never : Effect.sleep(slow ?? 0)
+    return Effect.gen({ self: this }, function*() {
+      if (asynchronous) yield* send(true, false)
+      const fiber = yield* wait.pipe(
+        Effect.andThen(send(false, false)),
+        Effect.onInterrupt(() => send(false, true)),
+        Effect.ensuring(Effect.sync(() => this.waiting.delete(messageId))),
+        Effect.forkIn(this.scope)
+      )
+      for (const { received } of spoken) this.waiting.set(received.header.messageId, fiber)
+    })
+  }
+
+  private write(
+    parts: ReadonlyArray<Part>,
+    decryptedBy: Session | undefined,
+    asynchronous: boolean,
+    interim: boolean,
+    cancelled: boolean
+  ): void {
+    if (!this.open) return
+    const packets: Array<Uint8Array> = []
+    const charge = parts.reduce((sum, { received }) => sum + Math.max(received.header.creditCharge, 1), 0)
+    for (const [i, part] of parts.entries()) {
+      const last = i === parts.length - 1
+      const { natural, reaction, received } = part
+      if (reaction.packet !== undefined) {
+        packets.push(reaction.packet)
+        continue
+      }
+      const status = interim
+        ? NtStatus.STATUS_PENDING
+        : cancelled
+        ? NtStatus.STATUS_CANCELLED
+        : statusOf(reaction, natural)
+      const body = interim || cancelled ? errorBody() : bodyOf(reaction, natural)
+      const length = Header.size + body.length
+      const packet = new Uint8Array(last ? length : length + 7 & ~7)
+      const granted = reaction.credits ?? this.state.options.credits
+      const asked = last ? Math.max(received.header.credits, charge) : 0
+      const { command, messageId } = received.header
+      Header.write(Header.view(packet), 0, {
+        creditCharge: received.header.creditCharge,
+        status,
+        command,
+        // Of an asynchronous request, the interim answer has the credits.
+        credits: asynchronous && !interim ? 0 : granted ?? asked,
+        flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR |
+          (asynchronous ? HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND : 0) |
+          (received.header.flags & HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS),
+        nextCommand: last ? 0 : packet.length,
+        messageId,
+        asyncId: asynchronous ? BigInt(messageId) + 0x100n : 0n,
+        treeId: natural.treeId ?? received.header.treeId,
+        sessionId: natural.sessionId ?? received.header.sessionId,
+        ...reaction.header
+      })
+      packet.set(body, Header.size)
+      this.remember(received, natural, packet)
+      this.sign(part, packet, decryptedBy, status, interim)
+      packets.push(reaction.tamper === undefined ? packet : reaction.tamper(packet))
+    }
+    const encrypt = decryptedBy?.encrypt
+    const bytes = frame(encrypt === undefined ? packets : encrypt([Buffer.concat(packets)]))
+    const cut = parts.find(({ reaction }) => reaction.cutAfter !== undefined)?.reaction.cutAfter
+    this.deliver(cut === undefined ? bytes : bytes.subarray(0, cut))
+    if (cut !== undefined) this.hangUp()
+  }
+
+  /** The negotiation and the logon as they were said: the keys of 3.1.1 depend on them. */
+  private remember(received: Received, natural: Natural, packet: Uint8Array): void {
+    if (received.command === "NEGOTIATE") this.preauthHash = extendPreauthHash(this.preauthHash, packet)
+    if (received.command !== "SESSION_SETUP" || natural.status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) return
+    const session = this.sessions.get(natural.sessionId!)
+    if (session !== undefined) session.preauthHash = extendPreauthHash(session.preauthHash, packet)
+  }
+
+  private sign(
+    { natural, reaction, received }: Part,
+    packet: Uint8Array,
+    decryptedBy: Session | undefined,
+    status: number,
+    interim: boolean
+  ): void {
+    const session = this.sessions.get(natural.sessionId ?? received.header.sessionId)
+    if (session?.sign === undefined || decryptedBy !== undefined || interim || reaction.signature === "none") return
+    const final = received.command === "SESSION_SETUP" && status === 0
+    if (!received.signed && !final) return
+    Signing.apply(session.sign, [packet], "server", received.header.messageId, false)
+    if (reaction.signature === "wrong") packet[Header.signatureOffset]! ^= 0xff
+  }
+}
+
+/** A request that the script has no place for. */
+class Unexpected {
+  readonly detail: string
+  constructor(detail: string) {
+    this.detail = detail
+  }
+}
+
+interface Part {
+  readonly received: Received
+  readonly natural: Natural
+  readonly reaction: Answer & { readonly silent?: boolean }
+}
+
+/** What a related request of a compound takes from the one before. */
+interface Related {
+  readonly sessionId: bigint
+  readonly treeId: number
+  readonly fileId: FileId
+  readonly status: number
+}
+
+const next = (related: Related, natural: Natural, { command }: Received): Related => ({
+  sessionId: natural.sessionId ?? related.sessionId,
+  treeId: natural.treeId ?? related.treeId,
+  fileId: natural.response?._tag === "CREATE" ? natural.response.body.fileId : related.fileId,
+  status: command === "CREATE" ? natural.status : related.status
+})
+
+const told = (is: Reaction | ((received: Received) => Reaction) | undefined, received: Received): Reaction =>
+  is === undefined ? {} : typeof is === "function" ? is(received) : is
+
+const statusOf = (answer: Answer, natural: Natural): number =>
+  answer.status === undefined
+    ? answer.response === undefined && answer.body === undefined ? natural.status : 0
+    : typeof answer.status === "number"
+    ? answer.status
+    : NtStatus[answer.status]
+
+const errorBody = (): Uint8Array =>
+  Message.encodeResponse({ _tag: "ERROR", body: { errorContextCount: 0, errorData: new Uint8Array(0) } })
+
+const bodyOf = (answer: Answer, natural: Natural): Uint8Array => {
+  if (answer.body !== undefined) return answer.body
+  if (answer.response !== undefined) return Message.encodeResponse(answer.response)
+  if (answer.status !== undefined || natural.response === undefined) return errorBody()
+  return Message.encodeResponse(natural.response)
+}
+
+const verify = (sign: Signing.Sign, { header, packet }: Received): boolean => {
+  const unsigned = packet.slice()
+  unsigned.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
+  const claimed = packet.subarray(Header.signatureOffset, Header.signatureOffset + 16)
+  return Buffer.compare(claimed, sign([unsigned], "client", header.messageId, false)) === 0
+}
+
+/** One frame around packets. */
+const frame = (packets: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const length = packets.reduce((sum, packet) => sum + packet.length, 0)
+  const bytes = new Uint8Array(FrameReader.headerSize + length)
+  FrameReader.writeHeader(bytes, length)
+  let at = FrameReader.headerSize
+  for (const packet of packets) {
+    bytes.set(packet, at)
+    at += packet.length
+  }
+  return bytes
+}

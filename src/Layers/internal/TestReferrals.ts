@@ -1,0 +1,121 @@
+/**
+ * What the test kit's peer says about DFS: referrals from a table, and which names lie behind a link.
+ */
+import * as Codec from "../../Codec/Codec.ts"
+import { NtStatus } from "../../Codec/NtStatus.ts"
+import { decodeReferralRequest, decodeReferralRequestEx } from "../../Dfs/ReferralRequest.ts"
+import {
+  encodeReferralResponse,
+  makeReferralResponse,
+  ReferralEntryFlags,
+  ReferralHeaderFlags,
+  ServerType
+} from "../../Dfs/ReferralResponse.ts"
+import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
+import type { Referral, ServerOptions } from "../TestServer.ts"
+
+const parts = (path: string): ReadonlyArray<string> => path.toLowerCase().split("\\").filter((part) => part !== "")
+
+const isPrefix = (short: ReadonlyArray<string>, long: ReadonlyArray<string>): boolean =>
+  short.length <= long.length && short.every((part, i) => part === long[i])
+
+/** The table's deepest path that the asked one begins with. */
+const lookup = (options: ServerOptions, path: string): readonly [string, Referral] | undefined => {
+  const asked = parts(path)
+  let best: readonly [string, Referral] | undefined
+  for (const entry of Object.entries(options.referrals ?? {})) {
+    if (isPrefix(parts(entry[0]), asked) && (best === undefined || parts(entry[0]).length > parts(best[0]).length)) {
+      best = entry
+    }
+  }
+  return best
+}
+
+const encode = (
+  key: string,
+  referral: Extract<Referral, { readonly targets: ReadonlyArray<string> }>,
+  maximum: number
+): Uint8Array => {
+  const root = parts(key).length <= 2
+  const dfsPath = `\\${parts(key).length === 0 ? "" : key.replace(/^\\+/, "")}`
+  const version = Math.min(referral.version ?? 4, maximum)
+  const response = makeReferralResponse({
+    pathConsumed: dfsPath.length * 2,
+    referralHeaderFlags: referral.flags ??
+      (root
+        ? ReferralHeaderFlags.ReferralServers | ReferralHeaderFlags.StorageServers
+        : ReferralHeaderFlags.StorageServers),
+    referralEntries: referral.targets.map((target, i) => {
+      const common = {
+        serverType: root ? ServerType.Root : ServerType.Link,
+        timeToLive: referral.ttl ?? 300,
+        dfsPath,
+        dfsAlternatePath: dfsPath,
+        networkAddress: `\\${target.replace(/^\\+/, "")}`
+      }
+      return version <= 2
+        ? { ...common, versionNumber: 2 as const, referralEntryFlags: 0, proximity: 0 }
+        : {
+          ...common,
+          versionNumber: version as 3 | 4,
+          referralEntryFlags: version === 4 && (i === 0 || referral.boundaries?.includes(i) === true)
+            ? ReferralEntryFlags.TargetSetBoundary
+            : 0
+        }
+    })
+  })
+  const bytes = encodeReferralResponse(response)
+  if (bytes._tag === "Failure") throw bytes.failure
+  return bytes.success
+}
+
+/** Answers FSCTL_DFS_GET_REFERRALS and its EX form: bytes, or an NTSTATUS. */
+export const answer = (
+  options: ServerOptions,
+  ctlCode: number,
+  input: Uint8Array,
+  maximum: number
+): Uint8Array | number => {
+  if (options.referrals === undefined) return NtStatus.STATUS_FS_DRIVER_REQUIRED
+  const request = ctlCode === Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS
+    ? decodeReferralRequest(input)
+    : decodeReferralRequestEx(input)
+  if (request._tag === "Failure") return NtStatus.STATUS_INVALID_PARAMETER
+  const found = lookup(options, request.success.requestFileName)
+  if (found === undefined) return NtStatus.STATUS_NOT_FOUND
+  const [key, referral] = found
+  if ("status" in referral) return NtStatus[referral.status]
+  const bytes = "hex" in referral
+    ? new Uint8Array(Buffer.from(referral.hex, "hex"))
+    : encode(key, referral, request.success.maxReferralLevel)
+  return bytes.length > maximum ? NtStatus.STATUS_BUFFER_OVERFLOW : bytes
+}
+
+/** Whether a share is part of a namespace of this server. */
+export const isNamespace = (options: ServerOptions, share: string): boolean =>
+  Object.keys(options.referrals ?? {}).some((key) => parts(key)[1] === share.toLowerCase())
+
+/** Whether a path of a share lies at or behind a link. */
+export const isCovered = (options: ServerOptions, share: string, path: string): boolean => {
+  const below = [share.toLowerCase(), ...parts(path)]
+  return !Object.keys(options.referrals ?? {}).some((key) => {
+    const link = parts(key).slice(1)
+    return link.length > 1 && isPrefix(link, below)
+  })
+}
+
+/** The response to an IOCTL that went well. */
+export const ioctl = (
+  ctlCode: number,
+  fileId: { readonly persistent: bigint; readonly volatile: bigint },
+  output: Uint8Array
+) => ({
+  _tag: "IOCTL" as const,
+  body: { ctlCode, fileId, flags: 0, input: new Uint8Array(0), output }
+})
+
+/** What the server heard in the negotiation, as it heard it. */
+export const heard = (input: Uint8Array): Fsctl.ValidateNegotiateInfoRequest | undefined => {
+  const result = Codec.decode("VALIDATE_NEGOTIATE_INFO Request", Fsctl.ValidateNegotiateInfoRequest)(input)
+  return result._tag === "Success" ? result.success : undefined
+}

@@ -1,0 +1,60 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { Credentials, SmbClient, TestTransport, type Transport } from "effect-smb"
+
+const joe = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
+
+/** A client of the kit's servers, and the servers. */
+const client = (
+  servers: Layer.Layer<Transport.Transport | TestTransport.TestServers>,
+  options: SmbClient.Options = {}
+) => SmbClient.layer(options).pipe(Layer.provideMerge(servers), Layer.provide(joe))
+
+const files = { data: { "readme.txt": "hello", plans: { "a.txt": "A", "b.bin": new Uint8Array(200_000).fill(7) } } }
+const secret = { user: "joe", password: "secret" }
+
+layer(client(TestTransport.files(files, secret)))("an app over files in memory", (it) => {
+  it.effect("reads, writes, lists, renames and removes", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\README.TXT"), "hello")
+      assert.strictEqual((yield* smb.readFile("\\\\nas\\data\\plans\\b.bin")).length, 200_000)
+      yield* smb.makeDirectory("\\\\nas\\data\\x\\y", { recursive: true })
+      yield* smb.writeFile("\\\\nas\\data\\x\\y\\f.txt", "written")
+      yield* smb.rename("\\\\nas\\data\\x\\y\\f.txt", "\\\\nas\\data\\x\\g.txt")
+      const names = yield* smb.walk("\\\\nas\\data\\x").pipe(Stream.map(({ name }) => name), Stream.runCollect)
+      assert.deepStrictEqual([...names].sort(), ["g.txt", "y"])
+      yield* smb.remove("\\\\nas\\data\\x", { recursive: true })
+      assert.isFalse(yield* smb.exists("\\\\nas\\data\\x"))
+    }))
+})
+
+describe.each(["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"] as const)("dialect %s", (dialect) => {
+  it.effect("logs on, signs, reads and writes", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      yield* smb.writeFile("\\\\nas\\data\\new.bin", new Uint8Array(300_000).fill(3))
+      assert.strictEqual((yield* smb.readFile("\\\\nas\\data\\new.bin")).length, 300_000)
+      const servers = yield* TestTransport.TestServers
+      for (const { command, signed } of yield* servers.requests) {
+        assert.strictEqual(signed, !["NEGOTIATE", "SESSION_SETUP"].includes(command), command)
+      }
+    }).pipe(Effect.provide(client(TestTransport.files(files, { ...secret, dialect })))))
+})
+
+describe("encryption", () => {
+  it.effect.each(["AES_128_CCM", "AES_128_GCM", "AES_256_CCM", "AES_256_GCM"] as const)(
+    "with %s",
+    (cipher) =>
+      Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\readme.txt"), "hello")
+        const servers = yield* TestTransport.TestServers
+        for (const { command, encrypted } of yield* servers.requests) {
+          assert.strictEqual(encrypted, !["NEGOTIATE", "SESSION_SETUP"].includes(command), command)
+        }
+      }).pipe(Effect.provide(
+        client(TestTransport.files(files, { ...secret, ciphers: [cipher] }), { encryption: "required" })
+      ))
+  )
+})
