@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import { rmSync } from "node:fs"
-import { basename, dirname, join } from "node:path"
+import { dirname, join } from "node:path"
 import { LocalError, platformDetail } from "./Failure.ts"
 
 /** What is half written now, by path. */
@@ -99,6 +99,3 @@ export const destination = Effect.fnUntraced(function*(path: Option.Option<strin
   }
   return (yield* typeOf(path.value)) === "Directory" ? join(path.value, name) : path.value
 })
-
-/** The last component of a path here. */
-export const nameOf = (path: string): string => basename(path)

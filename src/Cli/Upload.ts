@@ -13,7 +13,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { destination } from "./Actions.ts"
@@ -81,7 +81,7 @@ const file = Effect.fnUntraced(function*(
   const count = yield* Effect.scoped(Effect.gen(function*() {
     const local = yield* fs.open(source)
     const size = (yield* local.stat).size
-    yield* progress.file(LocalFile.nameOf(source), Number(size))
+    yield* progress.file(basename(source), Number(size))
     return yield* send(target, options, (place, mode) =>
       Effect.gen(function*() {
         // In one round trip, where the file is as small as it says.
@@ -212,7 +212,7 @@ export const put = Effect.fnUntraced(function*(source: string, target: Remote, o
       }
       return yield* tree(source, target, options, progress)
     }
-    const place = yield* destination(target, LocalFile.nameOf(source))
+    const place = yield* destination(target, basename(source))
     yield* type === "File"
       ? file(source, place, options, progress)
       : flow(fromPipe(source), source, place, options, progress)
