@@ -35,7 +35,11 @@ export type Account =
   | { readonly _tag: "User"; readonly ntHash: Redacted.Redacted<Uint8Array> }
   | { readonly _tag: "Guest" }
 
-/** @category models */
+/**
+ * What the accepting side tells about itself, and whom it knows.
+ *
+ * @category models
+ */
 export interface AcceptorOptions {
   /** NetBIOS name of the server, up to 15 characters. */
   readonly computerName: string

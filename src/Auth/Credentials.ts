@@ -44,7 +44,11 @@ export interface AnonymousCredential {
   readonly _tag: "Anonymous"
 }
 
-/** @category models */
+/**
+ * Who to log on as.
+ *
+ * @category models
+ */
 export type Credential = PasswordCredential | NtHashCredential | AnonymousCredential
 
 /**

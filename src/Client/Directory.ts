@@ -45,7 +45,7 @@ const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(na
 export interface WalkOptions {
   /** Directories that are listed at once; 8 where left out. */
   readonly concurrency?: number
-  /** How many levels below the start; all where left out. */
+  /** How many levels below the start; 128 where left out. */
   readonly maximumDepth?: number
 }
 

@@ -26,6 +26,8 @@ const substitute = (target: string): string => {
 }
 
 /**
+ * The operations on symbolic links, over `batch` (FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT; MS-FSCC 2.1.2.4).
+ *
  * @category constructors
  */
 export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLink"> => ({

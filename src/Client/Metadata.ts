@@ -33,6 +33,9 @@ const {
 const streamName = /^:([^:]*):\$DATA$/iu
 
 /**
+ * The operations on what a file has beside its data, over `batch`: security descriptor, named streams, previous
+ * versions.
+ *
  * @category constructors
  */
 export const operations = (batch: Batch): Pick<Operations, "security" | "namedStreams" | "previousVersions"> => ({

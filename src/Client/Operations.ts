@@ -77,6 +77,24 @@ export interface Operations {
     path: PathInput,
     options?: { readonly offset?: bigint | number; readonly create?: boolean }
   ) => Sink.Sink<bigint, Uint8Array, never, ClientError>
+  /**
+   * Hands the bytes of a file to `use` in order, each chunk with its offset; gives the count of bytes. A chunk is lent: it
+   * must not be kept after `use`. The fast way for large files: the same few buffers are filled again and again.
+   */
+  readonly readTo: <E, R>(
+    path: PathInput,
+    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+    range?: RangeOptions
+  ) => Effect.Effect<bigint, E | ClientError, R>
+  /**
+   * Makes or replaces a file with what `fill` puts into the buffers that it is lent, until it puts nothing; gives the
+   * count of bytes. From `offset` on it writes into the file that is there.
+   */
+  readonly writeFrom: <E, R>(
+    path: PathInput,
+    fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>,
+    options?: { readonly offset?: bigint | number; readonly create?: boolean }
+  ) => Effect.Effect<bigint, E | ClientError, R>
   /** What a path is. `follow: false` looks at a symbolic link itself. */
   readonly stat: (path: PathInput, options?: { readonly follow?: boolean }) => Effect.Effect<Entry, ClientError>
   /** Whether there is something at a path. */

@@ -49,6 +49,8 @@ const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<un
   Effect.fromResult(results[0])
 
 /**
+ * All operations by path, over `connect` for one target and `locator` for where a path is.
+ *
  * @category constructors
  */
 export const operations = (connect: Connect, locator: Locator.Locator): Operations => {
@@ -226,29 +228,42 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 
   const rename: Operations["rename"] = Effect.fn("SmbClient.rename")(function*(from, to, options) {
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
+    type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
+    /** What opening `from` fails with is passed through as a value: it says nothing about where `to` is. */
+    const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
+      Effect.result(share.batch(below, OpenMode.remove, list))
+    const within = (share: Share.Share, below: string, fileName: string): Attempt =>
+      Effect.flatMap(
+        on(share, below, [
+          Information.setFile("FileRenameInformation", {
+            replaceIfExists: options?.replace ?? false,
+            rootDirectory: 0n,
+            fileName
+          })
+        ]),
+        (ran): Attempt =>
+          Result.isFailure(ran)
+            ? Effect.succeed(Result.fail(ran.failure))
+            : Effect.map(first(ran.success.results), () => Result.succeed(undefined))
+      )
+    /** Two shares, unless one of the names goes on behind a link that nobody has come across yet. */
+    const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
+      Effect.flatMap(on(share, below, []), (opened): Attempt => {
+        if (Result.isFailure(opened)) return Effect.succeed(Result.fail(opened.failure))
+        const known = Effect.scoped(Effect.flatMap(connect(place), (there) =>
+          there.isDfs
+            ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
+            : Effect.void))
+        const where = `\\\\${share.server}\\${share.name}`
+        const detail = `a rename stays on one share, and ${text(from)} is on ${where}: copy and remove`
+        return Effect.andThen(known, Effect.fail(new UncPath.InvalidPath({ path: UncPath.format(target), detail })))
+      })
     yield* onShare(from, (share, below) =>
-      locator.use(target, (place): Effect.Effect<void, ClientError> => {
-        if (!isSameShare(share, place)) {
-          return Effect.fail(
-            new UncPath.InvalidPath({
-              path: UncPath.format(target),
-              detail: `a rename stays on one share, and ${
-                text(from)
-              } is on \\\\${share.server}\\${share.name}: copy and remove`
-            })
-          )
-        }
-        return Effect.flatMap(
-          share.batch(below, OpenMode.remove, [
-            Information.setFile("FileRenameInformation", {
-              replaceIfExists: options?.replace ?? false,
-              rootDirectory: 0n,
-              fileName: place.path
-            })
-          ]),
-          ({ results }) => first(results)
-        )
-      }))
+      Effect.flatMap(
+        locator.use(target, (place) =>
+          isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)),
+        Effect.fromResult
+      ))
   })
 
   const copy: Operations["copy"] = Effect.fn("SmbClient.copy")(function*(from, to, options) {
@@ -295,21 +310,25 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           ({ file, share }) => SmbFile.make(share, file).stream(range)
         ).pipe(Effect.withSpan("SmbClient.stream"))
       ),
-    sink: (path, options) => {
-      const mode = options?.offset !== undefined
-        ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }
-        : options?.create === true
-        ? OpenMode.create
-        : OpenMode.overwrite
-      return Sink.make<Uint8Array>()((chunks) =>
+    sink: (path, options) =>
+      Sink.make<Uint8Array>()((chunks) =>
         Effect.gen(function*() {
-          const { file, share } = yield* openOn(path, mode)
+          const { file, share } = yield* openOn(path, writeMode(options))
           const count = yield* Transfer.write(file, share.limits.write, BigInt(options?.offset ?? 0), chunks)
           yield* file.close
           return count
         })
-      )
-    },
+      ),
+    readTo: (path, use, range) =>
+      Effect.scoped(Effect.flatMap(
+        openOn(path, OpenMode.readSequentially),
+        ({ file, share }) => SmbFile.make(share, file).readTo(use, range)
+      )).pipe(Effect.withSpan("SmbClient.readTo")),
+    writeFrom: (path, fill, options) =>
+      Effect.scoped(Effect.flatMap(
+        openOn(path, writeMode(options)),
+        ({ file, share }) => Effect.tap(SmbFile.make(share, file).writeFrom(fill, options), () => file.close)
+      )).pipe(Effect.withSpan("SmbClient.writeFrom")),
     stat,
     exists: (path) =>
       stat(path).pipe(
@@ -353,6 +372,15 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         ))).pipe(Effect.withSpan("SmbClient.shares"))
   }
 }
+
+const writeMode = (
+  options: { readonly offset?: bigint | number; readonly create?: boolean } | undefined
+): Share.OpenOptions =>
+  options?.offset !== undefined
+    ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }
+    : options?.create === true
+    ? OpenMode.create
+    : OpenMode.overwrite
 
 /** Whether a status says that there is nothing at a path. */
 const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"

@@ -40,10 +40,25 @@ export interface SmbFile {
   readonly readInto: (offset: bigint | number, destination: Uint8Array) => Effect.Effect<number, RequestError>
   /** The bytes in order, many requests ahead of the reader. */
   readonly stream: (range?: RangeOptions) => Stream.Stream<Uint8Array, RequestError>
+  /**
+   * Hands the bytes to `use` in order, each chunk with its offset; gives the count of bytes. A chunk is lent: it must not
+   * be kept after `use`. Twice as fast as `stream`, whose chunks are fresh memory each.
+   */
+  readonly readTo: <E, R>(
+    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+    range?: RangeOptions
+  ) => Effect.Effect<bigint, E | RequestError, R>
   /** Writes all of `data`, which must not change meanwhile. */
   readonly write: (offset: bigint | number, data: Uint8Array) => Effect.Effect<void, RequestError>
   /** Writes what it is given from `offset` on; gives the count of bytes. */
   readonly sink: (options?: { readonly offset?: bigint | number }) => Sink.Sink<bigint, Uint8Array, never, RequestError>
+  /**
+   * Writes what `fill` puts into the buffers that it is lent, until it puts nothing; gives the count of bytes.
+   */
+  readonly writeFrom: <E, R>(
+    fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>,
+    options?: { readonly offset?: bigint | number }
+  ) => Effect.Effect<bigint, E | RequestError, R>
   readonly flush: Effect.Effect<void, RequestError>
   readonly truncate: (size: bigint | number) => Effect.Effect<void, RequestError>
   /** Locks ranges of bytes until the scope closes. */
@@ -57,7 +72,12 @@ export interface SmbFile {
   readonly close: Effect.Effect<void, RequestError>
 }
 
+const toLength = (range: RangeOptions | undefined): bigint | undefined =>
+  range?.length === undefined ? undefined : BigInt(range.length)
+
 /**
+ * An open file of a share, with reads and writes cut to what the share's `limits` allow.
+ *
  * @category constructors
  */
 export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => ({
@@ -74,13 +94,9 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => ({
       )
     }),
   readInto: (offset, destination) => Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
-  stream: (range) =>
-    Transfer.read(
-      file,
-      share.limits.read,
-      BigInt(range?.offset ?? 0),
-      range?.length === undefined ? undefined : BigInt(range.length)
-    ),
+  stream: (range) => Transfer.read(file, share.limits.read, BigInt(range?.offset ?? 0), toLength(range)),
+  readTo: (use, range) => Transfer.readTo(file, share.limits.read, BigInt(range?.offset ?? 0), toLength(range), use),
+  writeFrom: (fill, options) => Transfer.writeFrom(file, share.limits.write, BigInt(options?.offset ?? 0), fill),
   write: (offset, data) => Transfer.writeBuffer(file, share.limits.write, BigInt(offset), data),
   sink: (options) =>
     Sink.make<Uint8Array>()((chunks) => Transfer.write(file, share.limits.write, BigInt(options?.offset ?? 0), chunks)),

@@ -54,6 +54,8 @@ export interface Resolution {
 export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "Failed"
 
 /**
+ * Resolves paths through DFS namespaces, and keeps what it learns.
+ *
  * @category services
  */
 export class DfsResolver extends Context.Service<DfsResolver, {
@@ -101,6 +103,8 @@ const toKey = Schema.encodeSync(Request)
 const fromKey = Schema.decodeSync(Request)
 
 /**
+ * A resolver with an empty cache. It asks through the `ReferralSource` that it is made with.
+ *
  * @category constructors
  */
 export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {

@@ -85,6 +85,13 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
       socket.write(chunks[0]!)
       return
     }
+    let length = 0
+    for (const chunk of chunks) length += chunk.length
+    // Small pieces cost less joined than one by one.
+    if (length <= 4096) {
+      socket.write(Buffer.concat(chunks, length))
+      return
+    }
     socket.cork()
     for (const chunk of chunks) socket.write(chunk)
     socket.uncork()

@@ -19,13 +19,16 @@ export interface Claim {
   readonly complete: (head: Uint8Array, tail: Uint8Array) => void
 }
 
+/** What a reader calls for each packet, and where it stops. */
 export interface FrameHandlers {
   /** How many first bytes `claim` wants to see. */
   readonly peek: number
   /** Packets shorter than this are never offered to `claim`. */
   readonly claimFrom: number
   readonly claim: (head: Uint8Array, length: number) => Claim | undefined
-  /** A whole packet; the receiver owns it. */
+  /** Whether a packet is only read in `onFrame`, so that the memory that it lies in may be used for the next. */
+  readonly transient?: (head: Uint8Array) => boolean
+  /** A whole packet; the receiver owns it, unless it is `transient`. */
   readonly onFrame: (frame: Uint8Array) => void
   /** A packet longer than the limit, or a byte that cannot begin one. The reader is finished then. */
   readonly onError: (what: "length" | "type", value: number) => void
@@ -49,6 +52,7 @@ export class FrameReader {
   private claimed: Claim | undefined
   private head: Uint8Array = nothing
   private failed = false
+  private scratch: Uint8Array = nothing
 
   /** `maximumLength` is the largest packet that is accepted, in bytes. */
   constructor(maximumLength: number, handlers: FrameHandlers) {
@@ -119,9 +123,14 @@ export class FrameReader {
       if (claim.destination.length === 0 && tail === 0) this.finishClaim()
       return
     }
-    const frame = Allocate.uninitialized(this.length)
+    const frame = this.handlers.transient?.(head) === true ? this.reused() : Allocate.uninitialized(this.length)
     frame.set(head)
     this.frame = frame
+  }
+
+  private reused(): Uint8Array {
+    if (this.scratch.length < this.length) this.scratch = Allocate.uninitialized(this.length)
+    return this.scratch.subarray(0, this.length)
   }
 
   private place(chunk: Uint8Array, at: number): number {

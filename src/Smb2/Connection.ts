@@ -126,6 +126,7 @@ export class Connection implements Transport.Handlers {
   private readonly sessions = new Map<bigint, Security>()
   private waiting: Array<Batch> = []
   private credits = 1
+  private mostCredits = 1
   private inFlightCharge = 0
   private nextMessageId = 0
   private failure: ConnectionError | undefined
@@ -147,6 +148,7 @@ export class Connection implements Transport.Handlers {
       peek,
       claimFrom,
       claim: (head) => this.claim(head),
+      transient: (head) => Header.view(head).getUint32(0, true) === Encryption.protocolId,
       onFrame: (frame) => this.onFrame(frame),
       onError: (what, value) =>
         this.fail(
@@ -185,6 +187,14 @@ export class Connection implements Transport.Handlers {
   /** Requests that wait for a reply. */
   get outstanding(): number {
     return this.pendings.size
+  }
+
+  /**
+   * The most bytes that one request should move: what the server's credits have reached for so far, halved so that two
+   * are in flight at once.
+   */
+  get largestTransfer(): number {
+    return this.multiCredit ? Math.max(1, this.mostCredits >>> 1) * 65536 : 65536
   }
 
   addSession(security: Security): void {
@@ -389,25 +399,32 @@ export class Connection implements Transport.Handlers {
    * is checked when it is complete.
    */
   private claim(head: Uint8Array): FrameReader.Claim | undefined {
-    const view = Header.view(head)
-    if (view.getUint32(0, true) !== Header.protocolId) return undefined
-    const header = Header.read(view)
-    if (header.command !== Command.READ || header.status !== 0 || header.nextCommand !== 0) return undefined
-    const pending = this.pendings.get(header.messageId)
-    if (pending === undefined || pending.encrypted || pending.outgoing.command !== Command.READ) return undefined
-    const length = view.getUint32(Header.size + 4, true)
-    if (head[Header.size + 2] !== peek || length > (pending.outgoing.readLength ?? 0)) return undefined
-    const place = pending.outgoing.destination
-    const destination = place === undefined ? Allocate.uninitialized(length) : place.subarray(0, length)
+    const destination = this.place(head, false)
+    if (destination === undefined) return undefined
     return {
       destination,
       complete: (packet, tail) => {
         if (this.failure !== undefined) return
         const chunks = tail.length === 0 ? [packet, destination] : [packet, destination, tail]
-        this.receive(header, chunks, false, destination)
+        this.receive(Header.read(Header.view(packet)), chunks, false, destination)
         this.pump()
       }
     }
+  }
+
+  /** Where the data of the READ response that begins with `head` belongs, if it is one and somebody waits for it. */
+  private place(head: Uint8Array, encrypted: boolean): Uint8Array | undefined {
+    const view = Header.view(head)
+    if (view.getUint32(0, true) !== Header.protocolId) return undefined
+    const header = Header.read(view)
+    if (header.command !== Command.READ || header.status !== 0 || header.nextCommand !== 0) return undefined
+    const pending = this.pendings.get(header.messageId)
+    if (pending?.outgoing.command !== Command.READ || pending.encrypted !== encrypted) return undefined
+    const length = view.getUint32(Header.size + 4, true)
+    if (head[Header.size + 2] !== peek || length > (pending.outgoing.readLength ?? 0)) return undefined
+    // Whoever has gone may use his buffer for something else by now.
+    const wanted = pending.complete === undefined ? undefined : pending.outgoing.destination
+    return wanted === undefined ? Allocate.uninitialized(length) : wanted.subarray(0, length)
   }
 
   private onFrame(frame: Uint8Array): void {
@@ -432,8 +449,16 @@ export class Connection implements Transport.Handlers {
     if (transform === undefined || security?.decrypt === undefined) {
       return this.fail(this.protocolError("Unexpected", "an encrypted packet that belongs to no session"))
     }
-    const packet = security.decrypt(frame)
-    if (packet === undefined || packet.length !== transform.originalMessageSize) {
+    const decrypted = transform.originalMessageSize !== frame.length - Encryption.headerSize
+      ? undefined
+      : security.decrypt(frame, {
+        peek,
+        place: (head, length) => {
+          const destination = this.place(head, true)
+          return destination !== undefined && peek + destination.length === length ? destination : undefined
+        }
+      })
+    if (decrypted === undefined) {
       return this.fail(
         this.protocolError(
           "DecryptionFailed",
@@ -441,10 +466,12 @@ export class Connection implements Transport.Handlers {
         )
       )
     }
+    const { data, packet } = decrypted
     if (Header.view(packet).getUint32(0, true) !== Header.protocolId) {
       return this.fail(this.protocolError("Unexpected", "an encrypted packet holds something else than SMB 2"))
     }
-    this.receiveAll(packet, true)
+    if (data === undefined) this.receiveAll(packet, true)
+    else this.receive(Header.read(Header.view(packet)), [packet], true, data)
   }
 
   /** All responses of a compound. */
@@ -496,6 +523,7 @@ export class Connection implements Transport.Handlers {
     const distrust = this.distrust(pending, header, chunks, decrypted, interim)
     if (distrust !== undefined) return this.fail(distrust)
     this.credits = Math.min(this.credits + header.credits, 0xffff)
+    if (this.credits > this.mostCredits) this.mostCredits = this.credits
     if (interim) {
       const wasAsync = pending.isAsync
       pending.isAsync = true
@@ -549,13 +577,14 @@ export class Connection implements Transport.Handlers {
     const { keepAlive, requestTimeout, tickInterval } = this.options
     this.silence++
     for (const pending of this.pendings.values()) {
-      if (pending.isAsync || ++pending.ticks * tickInterval <= requestTimeout) continue
+      // What nobody waits for any more may stay unanswered; an ECHO is waited for by the connection itself.
+      if (pending.isAsync || pending.complete === undefined) continue
+      if (++pending.ticks * tickInterval <= requestTimeout) continue
       if (this.silence * tickInterval >= requestTimeout || this.echoing) {
         return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
       }
       // The server is alive, but this one request got lost in it.
       const complete = pending.complete
-      if (complete === undefined) continue
       pending.complete = undefined
       this.cancel(pending)
       complete(this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`), undefined)

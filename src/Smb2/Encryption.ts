@@ -3,7 +3,7 @@
  *
  * Plain and cipher text are given and returned as chunks, so that a payload is not joined to its header first.
  */
-import { createCipheriv, createDecipheriv } from "node:crypto"
+import { createCipheriv, createDecipheriv, createSecretKey, type DecipherGCM } from "node:crypto"
 import * as Allocate from "../Codec/Allocate.ts"
 import * as Header from "./Header.ts"
 import { Cipher } from "./Message/Constants.ts"
@@ -29,8 +29,32 @@ const isCcm = (algorithm: Algorithm): boolean => algorithm === Cipher.AES_128_CC
 /** Encrypts one packet; the result is the transform header followed by the cipher text. */
 export type Encrypt = (chunks: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 
-/** Decrypts one packet that begins with a transform header, or gives `undefined` where it was tampered with. */
-export type Decrypt = (packet: Uint8Array) => Uint8Array | undefined
+/**
+ * Says where the rest of a plain text goes, after a look at its first `peek` bytes: into a place of exactly that length,
+ * or nowhere in particular.
+ */
+export type Place = (head: Uint8Array, length: number) => Uint8Array | undefined
+
+/** A decrypted packet; with `data` where its rest was put into a place, `packet` then being what stood before. */
+export interface Decrypted {
+  readonly packet: Uint8Array
+  readonly data?: Uint8Array
+}
+
+/**
+ * Decrypts one packet that begins with a transform header, or gives `undefined` where it was tampered with: then what may
+ * stand in a place already is worth nothing. The packet itself is only read.
+ */
+export type Decrypt = (
+  packet: Uint8Array,
+  placing?: { readonly peek: number; readonly place: Place }
+) => Decrypted | undefined
+
+/**
+ * Ciphers give their output in memory of its own. In pieces of this size it comes from memory that is used again, which a
+ * megabyte at once does not.
+ */
+const pieceSize = 65536
 
 /**
  * An encryptor for one direction of one session. Nonces count up from zero and never repeat under the key.
@@ -38,6 +62,8 @@ export type Decrypt = (packet: Uint8Array) => Uint8Array | undefined
  * @category constructors
  */
 export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bigint): Encrypt => {
+  // A key object is imported once; bytes would be for every packet.
+  const secret = createSecretKey(key)
   let counter = 0n
   const ccm = isCcm(algorithm)
   const nonceLength = ccm ? 11 : 12
@@ -57,15 +83,17 @@ export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bi
     if (ccm) {
       // CCM takes its text in one piece.
       const text = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-      const cipher = createCipheriv(names[algorithm] as "aes-128-ccm", key, nonce, { authTagLength: tagLength })
+      const cipher = createCipheriv(names[algorithm] as "aes-128-ccm", secret, nonce, { authTagLength: tagLength })
       cipher.setAAD(aad, { plaintextLength: length })
       out.push(cipher.update(text))
       cipher.final()
       header.set(cipher.getAuthTag(), 4)
     } else {
-      const cipher = createCipheriv(names[algorithm] as "aes-128-gcm", key, nonce)
+      const cipher = createCipheriv(names[algorithm] as "aes-128-gcm", secret, nonce)
       cipher.setAAD(aad)
-      for (const chunk of chunks) out.push(cipher.update(chunk))
+      for (const chunk of chunks) {
+        for (let at = 0; at < chunk.length; at += pieceSize) out.push(cipher.update(chunk.subarray(at, at + pieceSize)))
+      }
       cipher.final()
       header.set(cipher.getAuthTag(), 4)
     }
@@ -79,33 +107,50 @@ export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bi
  * @category constructors
  */
 export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
+  const secret = createSecretKey(key)
   const ccm = isCcm(algorithm)
   const nonceLength = ccm ? 11 : 12
-  return (packet) => {
+  return (packet, placing) => {
     const nonce = packet.subarray(20, 20 + nonceLength)
     const aad = packet.subarray(20, headerSize)
     const tag = packet.subarray(4, 20)
     const text = packet.subarray(headerSize)
     try {
       if (ccm) {
-        const decipher = createDecipheriv(names[algorithm] as "aes-128-ccm", key, nonce, { authTagLength: tagLength })
+        const decipher = createDecipheriv(names[algorithm] as "aes-128-ccm", secret, nonce, {
+          authTagLength: tagLength
+        })
         decipher.setAuthTag(tag)
         decipher.setAAD(aad, { plaintextLength: text.length })
         const plain = decipher.update(text)
         decipher.final()
-        return Allocate.plain(plain)
+        return { packet: Allocate.plain(plain) }
       }
-      const decipher = createDecipheriv(names[algorithm] as "aes-128-gcm", key, nonce, { authTagLength: tagLength })
+      const decipher = createDecipheriv(names[algorithm] as "aes-128-gcm", secret, nonce, { authTagLength: tagLength })
       decipher.setAuthTag(tag)
       decipher.setAAD(aad)
-      const plain = decipher.update(text)
+      const result = inPieces(decipher, text, placing)
       decipher.final()
-      return Allocate.plain(plain)
+      return result
     } catch {
       // node:crypto says by throwing that the tag does not fit; there is nothing more to know.
       return undefined
     }
   }
+}
+
+const inPieces = (decipher: DecipherGCM, text: Uint8Array, placing: Parameters<Decrypt>[1]): Decrypted => {
+  const first = decipher.update(text.subarray(0, pieceSize))
+  if (text.length <= pieceSize) return { packet: Allocate.plain(first) }
+  const peek = placing?.peek ?? 0
+  const data = placing?.place(first, text.length)
+  const target = data ?? Allocate.uninitialized(text.length)
+  const offset = data === undefined ? 0 : peek
+  target.set(first.subarray(offset))
+  for (let at = pieceSize; at < text.length; at += pieceSize) {
+    target.set(decipher.update(text.subarray(at, at + pieceSize)), at - offset)
+  }
+  return data === undefined ? { packet: target } : { packet: Uint8Array.from(first.subarray(0, peek)), data }
 }
 
 /** What a transform header says, read without trusting it; `undefined` where it is no transform header. */

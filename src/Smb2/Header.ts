@@ -16,6 +16,7 @@ export const protocolId = 0x424d53fe
 /** What a peer sends without having been asked: MessageId 0xFFFFFFFFFFFFFFFF. */
 export const unsolicited = -1
 
+/** The packet header as data, synchronous and asynchronous in one (MS-SMB2 2.2.1.1, 2.2.1.2). */
 export interface Header {
   readonly creditCharge: number
   /** NTSTATUS in a response; ChannelSequence in a request. */

@@ -62,6 +62,7 @@ export interface Agreed {
   readonly negotiated: Negotiated
 }
 
+/** What opening a connection fails with: nobody there, no agreement, bytes without sense, or the server's no. */
 export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
 
 const dialectNumbers: Record<Settings.Dialect, number> = {

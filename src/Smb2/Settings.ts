@@ -10,6 +10,7 @@ export type Dialect = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
 /** All of them, oldest first. */
 export const allDialects: ReadonlyArray<Dialect> = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]
 
+/** What a client offers, demands and waits for. Sizes in bytes. */
 export interface Settings {
   /** Offered to the server; it takes the newest that it knows. */
   readonly dialects: ReadonlyArray<Dialect>

@@ -4,7 +4,7 @@
  * A message is given as chunks and never joined: a payload is signed where it lies. The signature field in the header
  * must be zero while a signature is computed.
  */
-import { createCipheriv, createHmac, timingSafeEqual } from "node:crypto"
+import { createCipheriv, createHmac, createSecretKey, timingSafeEqual } from "node:crypto"
 import * as AesCmac from "../Codec/AesCmac.ts"
 import * as Header from "./Header.ts"
 import { HeaderFlags, SigningAlgorithm } from "./Message/Constants.ts"
@@ -29,24 +29,27 @@ export type Sign = (chunks: ReadonlyArray<Uint8Array>, role: Role, messageId: nu
  */
 export const make = (algorithm: Algorithm, key: Uint8Array): Sign => {
   switch (algorithm) {
-    case SigningAlgorithm.HMAC_SHA256:
+    case SigningAlgorithm.HMAC_SHA256: {
+      const secret = createSecretKey(key)
       return (chunks) => {
-        const hmac = createHmac("sha256", key)
+        const hmac = createHmac("sha256", secret)
         for (const chunk of chunks) hmac.update(chunk)
         return hmac.digest().subarray(0, 16)
       }
+    }
     case SigningAlgorithm.AES_CMAC: {
       const cmac = AesCmac.make(key)
       return (chunks) => cmac(chunks)
     }
     case SigningAlgorithm.AES_GMAC: {
+      const secret = createSecretKey(key)
       const nonce = new Uint8Array(12)
       const view = Header.view(nonce)
       return (chunks, role, messageId, cancel) => {
         view.setUint32(0, messageId >>> 0, true)
         view.setUint32(4, messageId === Header.unsolicited ? 0xffffffff : Math.floor(messageId / 0x100000000), true)
         view.setUint32(8, (role === "server" ? 1 : 0) | (cancel ? 2 : 0), true)
-        const cipher = createCipheriv("aes-128-gcm", key, nonce)
+        const cipher = createCipheriv("aes-128-gcm", secret, nonce)
         for (const chunk of chunks) cipher.setAAD(chunk)
         cipher.final()
         return cipher.getAuthTag()

@@ -252,7 +252,8 @@ export interface ConnectedShare extends Share.Share {
 
 const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
   const { connection, negotiated, settings } = tree.session
-  const most = connection.multiCredit ? Math.min(settings.maximumTransfer, settings.credits * 65536) : 65536
+  // The server goes on granting credits, so this is asked each time.
+  const limit = (server: number) => Math.min(server, settings.maximumTransfer, connection.largestTransfer)
   const serverDfs = negotiated.dialect === Dialect.SMB_2_0_2 ||
     (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_DFS) !== 0
   const make = (dfs: DfsName | undefined): Share.Share => ({
@@ -262,9 +263,15 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     type: types[response.shareType] ?? "disk",
     isDfs: serverDfs && (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_DFS) !== 0,
     limits: {
-      read: Math.min(negotiated.maxReadSize, most),
-      write: Math.min(negotiated.maxWriteSize, most),
-      transact: Math.min(negotiated.maxTransactSize, most)
+      get read() {
+        return limit(negotiated.maxReadSize)
+      },
+      get write() {
+        return limit(negotiated.maxWriteSize)
+      },
+      get transact() {
+        return limit(negotiated.maxTransactSize)
+      }
     },
     sessionKey: `${connection.options.server}:${connection.options.port}/${tree.session.security.sessionId}`,
     dialect: dialectName(negotiated.dialect),

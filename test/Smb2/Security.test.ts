@@ -89,9 +89,9 @@ describe.each(
 
   it("reads what Windows wrote, both ways", () => {
     const asServer = Encryption.makeDecrypt(cipher, keys.clientToServer!)
-    assert.strictEqual(toHex(asServer(hex(known.encryptedRequest))!), known.request)
+    assert.strictEqual(toHex(asServer(hex(known.encryptedRequest))!.packet), known.request)
     const asClient = Encryption.makeDecrypt(cipher, keys.serverToClient!)
-    assert.strictEqual(toHex(asClient(hex(known.encryptedResponse))!), known.response)
+    assert.strictEqual(toHex(asClient(hex(known.encryptedResponse))!.packet), known.response)
     assert.deepStrictEqual(Encryption.readHeader(hex(known.encryptedResponse)), {
       originalMessageSize: known.response.length / 2,
       flags: 1,
@@ -121,7 +121,7 @@ describe.each(
       const chunks = [request.subarray(0, cut), request.subarray(cut)]
       const packet = new Uint8Array(Buffer.concat(encrypt(chunks)))
       nonces.add(toHex(packet.subarray(20, 32)))
-      assert.strictEqual(toHex(decrypt(packet)!), known.request)
+      assert.strictEqual(toHex(decrypt(packet)!.packet), known.request)
       assert.strictEqual(toHex(packet.subarray(36, 52)), hexHeader(request.length, known.sessionId))
     }
     assert.strictEqual(nonces.size, 5)

@@ -144,10 +144,11 @@ export const server = (options: SmbConf.ServerOptions): Effect.Effect<Server, La
     // Only now: an address that another server uses is not ours to remove.
     yield* acquireGuard(folder, options.address)
     const path: Server["path"] = (share, ...names) => join(folder, "shares", share, ...names)
-    yield* attempt(async () => {
+    // Not to be interrupted: nothing may be made any more when the folder is removed.
+    yield* Effect.uninterruptible(attempt(async () => {
       await makeFolders(options, folder, path)
       await makeUsers(options, folder)
-    })
+    }))
     // The folder's name is in the command line of smbd, of its children, and of the helpers that it starts.
     const stop = attempt(() => endAllWith(`${folder}/`))
     const begin = attempt(() => startServer(options.address, port, folder))

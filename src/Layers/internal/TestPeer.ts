@@ -208,7 +208,7 @@ export class TestPeer {
         const plain = session?.decrypt?.(packet)
         return plain === undefined
           ? this.breakOff("a packet that cannot be decrypted")
-          : this.onMessages(plain, session)
+          : this.onMessages(plain.packet, session)
       }
       case Header.protocolId:
         return this.onMessages(packet, undefined)

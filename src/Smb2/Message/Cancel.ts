@@ -4,6 +4,8 @@
 import * as Codec from "../../Codec/Codec.ts"
 
 /**
+ * The request (MS-SMB2 2.2.30). It has no response of its own.
+ *
  * @category models
  */
 export const Request = Codec.struct({

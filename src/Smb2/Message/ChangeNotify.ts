@@ -5,6 +5,8 @@ import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
 
 /**
+ * The request (MS-SMB2 2.2.35). `outputBufferLength` in bytes.
+ *
  * @category models
  */
 export const Request = Codec.struct({

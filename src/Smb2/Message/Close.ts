@@ -5,6 +5,8 @@ import * as Codec from "../../Codec/Codec.ts"
 import { FileId } from "./Common.ts"
 
 /**
+ * The request (MS-SMB2 2.2.15).
+ *
  * @category models
  */
 export const Request = Codec.struct({

@@ -4,6 +4,8 @@
 import * as Codec from "../../Codec/Codec.ts"
 
 /**
+ * The request (MS-SMB2 2.2.28).
+ *
  * @category models
  */
 export const Request = Codec.struct({
@@ -13,6 +15,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
+ * The response (MS-SMB2 2.2.29).
+ *
  * @category models
  */
 export const Response = Request

@@ -5,6 +5,8 @@ import * as Codec from "../../Codec/Codec.ts"
 import { FileId } from "./Common.ts"
 
 /**
+ * The request (MS-SMB2 2.2.17).
+ *
  * @category models
  */
 export const Request = Codec.struct({
@@ -16,6 +18,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
+ * The response (MS-SMB2 2.2.18).
+ *
  * @category models
  */
 export const Response = Codec.struct({

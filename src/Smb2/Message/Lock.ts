@@ -25,6 +25,8 @@ const LockSequence = Codec.map(
 )
 
 /**
+ * The request (MS-SMB2 2.2.26).
+ *
  * @category models
  */
 export const Request = Codec.struct({
@@ -37,6 +39,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
+ * The response (MS-SMB2 2.2.27).
+ *
  * @category models
  */
 export const Response = Codec.struct({

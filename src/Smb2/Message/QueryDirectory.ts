@@ -7,6 +7,8 @@ import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
 
 /**
+ * The request (MS-SMB2 2.2.33). `outputBufferLength` in bytes.
+ *
  * @category models
  */
 export const Request = Codec.struct({
@@ -25,6 +27,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
+ * The response (MS-SMB2 2.2.34); the buffer is a list of the class that was asked for.
+ *
  * @category models
  */
 export const Response = Codec.struct({

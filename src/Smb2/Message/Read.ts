@@ -33,6 +33,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
+ * The response (MS-SMB2 2.2.20).
+ *
  * @category models
  */
 export const Response = Codec.struct({

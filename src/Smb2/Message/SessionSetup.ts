@@ -8,6 +8,8 @@ import * as Codec from "../../Codec/Codec.ts"
 import { fromHeader } from "./Common.ts"
 
 /**
+ * The request (MS-SMB2 2.2.5).
+ *
  * @category models
  */
 export const Request = Codec.struct({
@@ -25,6 +27,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
+ * The response (MS-SMB2 2.2.6).
+ *
  * @category models
  */
 export const Response = Codec.struct({
@@ -38,6 +42,8 @@ export const Response = Codec.struct({
 export type Response = Codec.Type<typeof Response>
 
 /**
+ * LOGOFF's request (MS-SMB2 2.2.7).
+ *
  * @category models
  */
 export const LogoffRequest = Codec.struct({
@@ -47,6 +53,8 @@ export const LogoffRequest = Codec.struct({
 export type LogoffRequest = Codec.Type<typeof LogoffRequest>
 
 /**
+ * LOGOFF's response (MS-SMB2 2.2.8).
+ *
  * @category models
  */
 export const LogoffResponse = LogoffRequest

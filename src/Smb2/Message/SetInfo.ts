@@ -7,6 +7,8 @@ import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
 
 /**
+ * The request (MS-SMB2 2.2.39).
+ *
  * @category models
  */
 export const Request = Codec.struct({
@@ -25,6 +27,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
+ * The response (MS-SMB2 2.2.40).
+ *
  * @category models
  */
 export const Response = Codec.struct({ structureSize: Codec.constant(Codec.u16, 2) })

@@ -83,6 +83,8 @@ export const Request: Codec.Codec<Request> = choose(
 )
 
 /**
+ * The response (MS-SMB2 2.2.10).
+ *
  * @category models
  */
 export const Response = Codec.struct({
@@ -97,6 +99,8 @@ export const Response = Codec.struct({
 export type Response = Codec.Type<typeof Response>
 
 /**
+ * TREE_DISCONNECT's request (MS-SMB2 2.2.11).
+ *
  * @category models
  */
 export const DisconnectRequest = Codec.struct({
@@ -106,6 +110,8 @@ export const DisconnectRequest = Codec.struct({
 export type DisconnectRequest = Codec.Type<typeof DisconnectRequest>
 
 /**
+ * TREE_DISCONNECT's response (MS-SMB2 2.2.12).
+ *
  * @category models
  */
 export const DisconnectResponse = DisconnectRequest

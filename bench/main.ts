@@ -1,0 +1,173 @@
+/**
+ * `npm run bench`: this client beside smbclient, on the same smbd, in the same run, both with their connection and logon
+ * in the measured time. `npm run bench -- read` runs the lines whose name contains "read".
+ *
+ * The server's files are in memory where /dev/shm is, so that no disk is measured. Each figure is the median of five
+ * rounds in turn.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { Console, Effect, Layer, Redacted, Stream } from "effect"
+import { existsSync } from "node:fs"
+import { mkdir, open, rm, writeFile } from "node:fs/promises"
+import { availableParallelism, cpus, loadavg } from "node:os"
+import * as Credentials from "../src/Auth/Credentials.ts"
+import * as SmbClient from "../src/Client/SmbClient.ts"
+import * as TcpTransport from "../src/Layers/TcpTransport.ts"
+import * as Lab from "../test/lab/Lab.ts"
+import { inTurn, line } from "./Measure.ts"
+
+const address = "127.0.20.1"
+const gibibyte = 1024 * 1024 * 1024
+const mebibyte = 1024 * 1024
+const rounds = 5
+const smallFiles = 1000
+const smallSize = 10_240
+
+const modes = {
+  plain: { options: { signing: "if-required", ciphers: [] }, args: ["--client-protection=off"] },
+  signed: { options: { signing: "required" }, args: ["--client-protection=sign"] },
+  encrypted: { options: { encryption: "required" }, args: ["--client-protection=encrypt"] }
+} as const satisfies Record<string, { options: SmbClient.Options; args: ReadonlyArray<string> }>
+
+const client = (options: SmbClient.Options) =>
+  SmbClient.layer(options).pipe(
+    Layer.provide([
+      TcpTransport.layer,
+      Credentials.layer(Credentials.password(Lab.user.name, Redacted.make(Lab.user.password)))
+    ])
+  )
+
+const share = `\\\\${address}\\data`
+
+const read = (options: SmbClient.Options) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const count = yield* smb.readTo(`${share}\\large.bin`, () => Effect.void)
+    if (count !== BigInt(gibibyte)) return yield* Effect.die(new Error(`read ${count} bytes`))
+  }).pipe(Effect.provide(client(options)))
+
+const stream = (options: SmbClient.Options) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const count = yield* smb.stream(`${share}\\large.bin`).pipe(
+      Stream.runFold(() => 0, (sum, chunk) => sum + chunk.length)
+    )
+    if (count !== gibibyte) return yield* Effect.die(new Error(`read ${count} bytes`))
+  }).pipe(Effect.provide(client(options)))
+
+/** What smbclient's `put` does: reads a local file, and writes it. */
+const write = (options: SmbClient.Options, local: string) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const file = yield* Effect.acquireRelease(
+      Effect.promise(() => open(local)),
+      (file) => Effect.promise(() => file.close())
+    )
+    const count = yield* smb.writeFrom(`${share}\\written.bin`, (buffer) =>
+      Effect.promise(() => file.read(buffer).then(({ bytesRead }) => bytesRead)))
+    if (count !== BigInt(gibibyte)) {
+      return yield* Effect.die(new Error(`wrote ${count} bytes`))
+    }
+  }).pipe(Effect.scoped, Effect.provide(client(options)))
+
+const readSmall = (options: SmbClient.Options) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    let count = 0
+    yield* smb.list(`${share}\\small`).pipe(
+      Stream.mapEffect((entry) => smb.readFile(entry.path), { concurrency: 16, unordered: true }),
+      Stream.runForEach((data) =>
+        Effect.sync(() => {
+          if (data.length === smallSize) count++
+        })
+      )
+    )
+    if (count !== smallFiles) return yield* Effect.die(new Error(`read ${count} small files`))
+  }).pipe(Effect.provide(client(options)))
+
+const smbclient = (commands: string, args: ReadonlyArray<string>) => Lab.smbclient(share, commands, { args })
+
+const wanted = process.argv.slice(2)
+
+const program = Effect.gen(function*() {
+  const server = yield* Lab.server({ address, shares: [{ name: "data" }] })
+  const local = `${process.env["TMPDIR"]}/effect-smb-bench`
+  yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      await mkdir(`${local}/mget`, { recursive: true })
+      const large = Buffer.alloc(mebibyte, "effect-smb ")
+      const file = await open(`${local}/large.bin`, "w")
+      for (let i = 0; i < gibibyte / mebibyte; i++) await file.write(large)
+      await file.close()
+    }),
+    () => Effect.promise(() => rm(local, { recursive: true, force: true }))
+  )
+  yield* smbclient(`mkdir small; put ${local}/large.bin large.bin`, [])
+  yield* Effect.promise(async () => {
+    const content = Buffer.alloc(smallSize, "small ")
+    for (let i = 0; i < smallFiles; i++) {
+      await writeFile(`${server.path("data", "small")}/file-${i}.txt`, content, { mode: 0o666 })
+    }
+  })
+  const lines: ReadonlyArray<readonly [string, Effect.Effect<string, unknown>]> = [
+    ...(["plain", "signed", "encrypted"] as const).flatMap((name) => {
+      const { args, options } = modes[name]
+      return [
+        [
+          `read 1 GiB, ${name}`,
+          Effect.map(
+            inTurn<unknown, never>(rounds, [
+              { name: "effect-smb", round: read(options) },
+              { name: "smbclient", round: smbclient("get large.bin /dev/null", args) }
+            ]),
+            (measured) => line(`read 1 GiB, ${name}`, gibibyte / 1e6, "MB", measured)
+          )
+        ],
+        [
+          `read 1 GiB as a Stream, ${name}`,
+          Effect.map(
+            inTurn<unknown, never>(rounds, [
+              { name: "effect-smb", round: stream(options) },
+              { name: "smbclient", round: smbclient("get large.bin /dev/null", args) }
+            ]),
+            (measured) => line(`read as a Stream, ${name}`, gibibyte / 1e6, "MB", measured)
+          )
+        ],
+        [
+          `write 1 GiB, ${name}`,
+          Effect.map(
+            inTurn<unknown, never>(rounds, [
+              { name: "effect-smb", round: write(options, `${local}/large.bin`) },
+              { name: "smbclient", round: smbclient(`put ${local}/large.bin written.bin`, args) }
+            ]),
+            (measured) => line(`write 1 GiB, ${name}`, gibibyte / 1e6, "MB", measured)
+          )
+        ]
+      ] as const
+    }),
+    [
+      "small files",
+      Effect.map(
+        inTurn<unknown, never>(rounds, [
+          { name: "effect-smb", round: readSmall(modes.signed.options) },
+          {
+            name: "smbclient",
+            round: smbclient(`cd small; lcd ${local}/mget; prompt; mget *`, modes.signed.args)
+          }
+        ]),
+        (measured) => line(`read ${smallFiles} small files`, smallFiles, "files", measured)
+      )
+    ]
+  ]
+  yield* Console.log(
+    `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} cores, load ${
+      loadavg()[0]!.toFixed(1)
+    }, Node ${process.version}`
+  )
+  for (const [name, measure] of lines) {
+    if (wanted.length === 0 || wanted.some((word) => name.includes(word))) yield* Effect.flatMap(measure, Console.log)
+  }
+})
+
+if (existsSync("/dev/shm")) process.env["TMPDIR"] = "/dev/shm"
+await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(NodeServices.layer)))

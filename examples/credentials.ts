@@ -1,0 +1,15 @@
+/** Who to log on as, asked for each server: DFS leads from one to the next. */
+import { Config, Effect, Layer, Redacted } from "effect"
+import { AuthenticationError, Credentials } from "effect-smb"
+
+export const PerServer = Layer.unwrap(Effect.gen(function*() {
+  const corp = Credentials.password("CORP\\joe", yield* Config.Redacted("CORP_PASSWORD"))
+  const nas = Credentials.password("joe", yield* Config.Redacted("NAS_PASSWORD"))
+  return Credentials.layerFrom(({ server }) => {
+    if (server.toLowerCase().endsWith(".corp.example")) return Effect.succeed(corp)
+    if (server.toLowerCase() === "nas") return Effect.succeed(nas)
+    return Effect.fail(new AuthenticationError({ reason: "NoCredential", detail: "no account there", server }))
+  })
+}))
+
+export const Fixed = Credentials.layer(Credentials.password("joe@corp.example", Redacted.make("from a vault")))

@@ -1,0 +1,27 @@
+/** Every failure has a name, and the compiler knows which. */
+import { Effect, Schedule } from "effect"
+import { SmbClient } from "effect-smb"
+
+const empty = new Uint8Array()
+
+export const readOrEmpty = Effect.fn("readOrEmpty")(function*(path: string) {
+  const smb = yield* SmbClient.SmbClient
+  return yield* smb.readFile(path).pipe(
+    Effect.catchTags({
+      SmbError: (error) => error.reason === "ObjectNameNotFound" ? Effect.succeed(empty) : Effect.fail(error),
+      NoTargetLeft: (error) => Effect.logError(error.message).pipe(Effect.as(empty)) // each target with what it said
+    })
+  )
+})
+
+/** Again while the server is away; not where it is not known whether something has been done. */
+export const readPatiently = Effect.fn("readPatiently")(function*(path: string) {
+  const smb = yield* SmbClient.SmbClient
+  return yield* smb.readFileString(path).pipe(
+    Effect.retry({
+      while: (error) => error._tag === "TransportError" && error.sent !== true,
+      schedule: Schedule.exponential("200 millis"),
+      times: 5
+    })
+  )
+})

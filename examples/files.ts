@@ -1,0 +1,20 @@
+/** An open file: reads and writes anywhere in it, and a lock, for as long as the scope lasts. */
+import { Effect } from "effect"
+import { OpenMode, SmbClient } from "effect-smb"
+
+/** Adds one to a counter of 8 bytes, which others change as well. */
+export const count = Effect.fn("count")(
+  function*(path: string) {
+    const smb = yield* SmbClient.SmbClient
+    const file = yield* smb.open(path, OpenMode.readWrite)
+    yield* file.lock([{ offset: 0, length: 8 }])
+    const bytes = new Uint8Array(8)
+    yield* file.readInto(0, bytes)
+    const view = new DataView(bytes.buffer)
+    const next = view.getBigUint64(0, true) + 1n
+    view.setBigUint64(0, next, true)
+    yield* file.write(0, bytes)
+    return next
+  },
+  Effect.scoped
+)

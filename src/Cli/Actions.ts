@@ -1,0 +1,193 @@
+/**
+ * What the subcommands do, transfers aside. Each takes its arguments and prints.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { ClientError } from "../Client/ClientError.ts"
+import type { Entry } from "../Client/Entry.ts"
+import { SmbClient } from "../Client/SmbClient.ts"
+import * as UncPath from "../Client/UncPath.ts"
+import * as DfsResolver from "../Dfs/DfsResolver.ts"
+import { printable, UsageError } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import type { Remote } from "./Remote.ts"
+import * as Remotes from "./Remote.ts"
+
+interface Format {
+  readonly json: boolean
+}
+
+/** What lies below `directory` as a shell would write it. */
+const relative = (directory: string, entry: Entry): string =>
+  entry.path.startsWith(`${directory}\\`)
+    ? entry.path.slice(directory.length + 1).replaceAll("\\", "/")
+    : entry.name
+
+/** What a path holds: the matches of a pattern, the entries of a directory, or a file by itself. */
+const entries = (
+  smb: SmbClient["Service"],
+  path: UncPath.UncPath,
+  recursive: boolean
+): { readonly base: UncPath.UncPath; readonly stream: Stream.Stream<Entry, ClientError> } => {
+  const name = path.path === "" ? "" : UncPath.name(path)
+  if (/[*?]/.test(name)) {
+    const base = UncPath.parent(path)
+    const found = smb.list(base, { pattern: name })
+    const below = (entry: Entry) =>
+      entry.type === "directory" ? Stream.concat(Stream.succeed(entry), smb.walk(entry.path)) : Stream.succeed(entry)
+    return { base, stream: recursive ? Stream.flatMap(found, below) : found }
+  }
+  const itself = Stream.fromEffect(smb.stat(path, { follow: false }))
+  return {
+    base: path,
+    stream: (recursive ? smb.walk(path) : smb.list(path)).pipe(
+      Stream.catchTag(
+        "SmbError",
+        (error) => error.reason === "NotADirectory" ? itself : Stream.fail(error)
+      )
+    )
+  }
+}
+
+export const list = Effect.fnUntraced(function*(
+  path: Remote,
+  options: Format & { readonly long: boolean; readonly recursive: boolean }
+) {
+  const smb = yield* SmbClient
+  const { base, stream } = entries(smb, path, options.recursive)
+  const directory = UncPath.format(base)
+  yield* Stream.runForEachArray(stream, (found) =>
+    Output.write(
+      found.map((entry) =>
+        options.json
+          ? Output.jsonLine(Output.entryObject(entry))
+          : Output.entryLine(entry, relative(directory, entry), options.long)
+      ).join("")
+    ))
+})
+
+export const stat = Effect.fnUntraced(function*(
+  paths: ReadonlyArray<Remote>,
+  options: Format & { readonly follow: boolean }
+) {
+  const smb = yield* SmbClient
+  for (const [index, path] of paths.entries()) {
+    const entry = yield* smb.stat(path, { follow: options.follow })
+    yield* Output.write(
+      options.json
+        ? Output.jsonLine(Output.entryObject(entry))
+        : `${index === 0 ? "" : "\n"}${Output.entryDetails(entry)}`
+    )
+  }
+})
+
+export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
+  const smb = yield* SmbClient
+  for (const path of paths) yield* Stream.runForEach(smb.stream(path), Output.write)
+})
+
+const refuseRoot = (path: Remote, what: string) =>
+  path.path === ""
+    ? Effect.fail(new UsageError({ detail: `${UncPath.format(path)} is a whole share: ${what}` }))
+    : Effect.void
+
+export const remove = Effect.fnUntraced(function*(
+  paths: ReadonlyArray<Remote>,
+  options: { readonly recursive: boolean; readonly force: boolean }
+) {
+  const smb = yield* SmbClient
+  for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
+  for (const path of paths) {
+    if (!options.recursive) {
+      // A server would remove an empty directory as readily as a file; `rm` does not.
+      const entry = yield* smb.stat(path, { follow: false }).pipe(
+        Effect.catchTag(
+          "SmbError",
+          (error) => options.force && isMissing(error.reason) ? Effect.succeed(undefined) : Effect.fail(error)
+        )
+      )
+      if (entry === undefined) continue
+      if (entry.type === "directory") {
+        return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
+      }
+    }
+    yield* smb.remove(path, options)
+  }
+})
+
+const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
+
+export const makeDirectory = Effect.fnUntraced(function*(
+  paths: ReadonlyArray<Remote>,
+  options: { readonly parents: boolean }
+) {
+  const smb = yield* SmbClient
+  for (const path of paths) yield* smb.makeDirectory(path, { recursive: options.parents })
+})
+
+/**
+ * Where `name` goes: into `path` if that is a directory, or written as one, else to `path` itself.
+ */
+export const destination = Effect.fnUntraced(function*(path: Remote, name: string) {
+  if (path.directory || path.path === "") return Remotes.inside(path, name)
+  const smb = yield* SmbClient
+  const isDirectory = yield* smb.stat(path).pipe(
+    Effect.map((entry) => entry.type === "directory"),
+    Effect.catchTag("SmbError", (error) => isMissing(error.reason) ? Effect.succeed(false) : Effect.fail(error))
+  )
+  return isDirectory ? Remotes.inside(path, name) : path
+})
+
+export const move = Effect.fnUntraced(function*(from: Remote, to: Remote, options: { readonly replace: boolean }) {
+  const smb = yield* SmbClient
+  yield* refuseRoot(from, "name what to move")
+  yield* smb.rename(from, yield* destination(to, UncPath.name(from)), options)
+})
+
+export const shares = Effect.fnUntraced(function*(server: Remote, options: Format) {
+  const smb = yield* SmbClient
+  const found = yield* smb.shares(server)
+  yield* Output.write(
+    options.json
+      ? found.map(({ comment, name, special, type }) => Output.jsonLine({ name, type, comment, special })).join("")
+      : Output.shareLines(found)
+  )
+})
+
+const toUnc = (text: string): string => text.replace(/^\\*/, "\\\\")
+
+/** Referrals name no port. */
+const question = (path: Remote) => UncPath.format({ ...path, port: UncPath.defaultPort })
+
+const tellResolution = (path: Remote, options: Format, resolution: DfsResolver.Resolution) => {
+  const found = {
+    path: UncPath.format(path),
+    resolvedPath: toUnc(resolution.resolvedPath),
+    status: resolution.status,
+    targets: resolution.targets.map((target) =>
+      toUnc([target.server, target.share, target.path].filter((part) => part !== "").join("\\"))
+    )
+  }
+  const lines = [
+    ["path", found.path],
+    ["status", found.status],
+    ["resolved", found.resolvedPath],
+    ...found.targets.map((target, index) => [`target ${index + 1}`, target] as const)
+  ] as const
+  return Output.write(
+    options.json
+      ? Output.jsonLine(found)
+      : lines.map(([key, value]) => `${`${key}:`.padEnd(11)}${printable(value)}\n`).join("")
+  )
+}
+
+/** Where the resolver says that a path leads. */
+export const resolve = Effect.fnUntraced(function*(path: Remote, options: Format) {
+  const resolver = yield* DfsResolver.DfsResolver
+  yield* tellResolution(path, options, yield* resolver.resolve(question(path)))
+})
+
+/** With DFS off a path leads to itself, and nobody is asked. */
+export const resolvePlain = Effect.fnUntraced(function*(path: Remote, options: Format) {
+  yield* tellResolution(path, options, yield* DfsResolver.asPlain(question(path)))
+})

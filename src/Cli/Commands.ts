@@ -1,0 +1,231 @@
+/**
+ * The command with its subcommands: what each takes, and what its help says.
+ *
+ * The client is loaded when a subcommand runs, so that help, version and complaints come at once.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Flags from "./Flags.ts"
+import type { Remote } from "./Remote.ts"
+
+const description = `Files on Windows and Samba servers: SMB 2.0.2 to 3.1.1, DFS links followed.
+
+  Paths: //host[:port]/share/path, '\\\\host\\share\\path' (quote it for the shell) or smb://user@host:port/share/path.
+
+  User: --user, else the path's, else SMB_USER (and SMB_DOMAIN), else it asks on a terminal.
+  Password: --password-file, else SMB_PASSWORD, else it asks on a terminal and does not show it.
+
+  Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A failure is one line on standard error.`
+
+const root = Command.make("effect-smb").pipe(
+  Command.withSharedFlags(Flags.shared),
+  Command.withDescription(description)
+)
+
+const actions = Effect.promise(() => import("./Actions.ts"))
+
+/** Logs on for these paths and runs. */
+const withClient = Effect.fnUntraced(function*<A, E, R>(paths: ReadonlyArray<Remote>, run: Effect.Effect<A, E, R>) {
+  const options = yield* root
+  const session = yield* Effect.promise(() => import("./Session.ts"))
+  const who = yield* session.credential(options, paths)
+  return yield* Effect.provide(run, session.layer(options, who))
+})
+
+const boolean = (name: string, description: string, alias?: string) => {
+  const flag = Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+  return alias === undefined ? flag : Flag.withAlias(flag, alias)
+}
+
+const some = (description: string) => Flags.remote("remote", description).pipe(Argument.variadic({ min: 1 }))
+
+const ls = Command.make(
+  "ls",
+  {
+    long: boolean("long", "Also attributes, size and time of the last write", "l"),
+    recursive: boolean("recursive", "Everything below", "r"),
+    path: Flags.remote("remote", "A directory, a file, or a pattern with * and ? as its last name")
+  },
+  Effect.fnUntraced(function*({ long, path, recursive }) {
+    const { json } = yield* root
+    const { list } = yield* actions
+    yield* withClient([path], list(path, { json, long, recursive }))
+  })
+).pipe(
+  Command.withDescription(
+    "List a directory, in the server's order. A name that ends in / is a directory, one that ends in @ a symbolic link. " +
+      "With --json: name, path, type (file, directory, symlink), size in bytes, creationTime, lastAccessTime, " +
+      "lastWriteTime, changeTime, fileAttributes."
+  ),
+  Command.withShortDescription("List a directory"),
+  Command.withExamples([
+    { command: "effect-smb ls -l //nas/media", description: "With size and time" },
+    { command: "effect-smb ls -r --json //nas/media", description: "Everything below, for jq" }
+  ])
+)
+
+const cat = Command.make(
+  "cat",
+  { paths: some("Files") },
+  Effect.fnUntraced(function*({ paths }) {
+    const { cat } = yield* actions
+    yield* withClient(paths, cat(paths))
+  })
+).pipe(Command.withDescription("Write files to standard output"))
+
+const quiet = boolean("quiet", "No progress on a terminal", "q")
+
+const get = Command.make(
+  "get",
+  {
+    recursive: boolean("recursive", "A directory with all below it; its content goes into LOCAL", "r"),
+    resume: boolean("resume", "Keep what has come when it fails, and go on there the next time"),
+    quiet,
+    path: Flags.remote(),
+    local: Flags.local.pipe(
+      Argument.withDescription(
+        "A file, a folder to put it into, or - for standard output; the same name here if left out"
+      ),
+      Argument.optional
+    )
+  },
+  Effect.fnUntraced(function*({ local, path, quiet, recursive, resume }) {
+    const { json } = yield* root
+    const { get } = yield* Effect.promise(() => import("./Download.ts"))
+    yield* withClient([path], get(path, local, { json, quiet, recursive, resume }))
+  })
+).pipe(
+  Command.withDescription(
+    "Copy a file or a tree from a server. A file appears under its name when it is whole; one that is there is replaced."
+  ),
+  Command.withShortDescription("Copy from a server"),
+  Command.withExamples([
+    { command: "effect-smb get smb://joe@nas/media/film.mkv", description: "Into this folder" },
+    { command: "effect-smb get -r //nas/media/2026 ./2026", description: "A tree" }
+  ])
+)
+
+const put = Command.make(
+  "put",
+  {
+    recursive: boolean("recursive", "A folder with all below it; its content goes into REMOTE", "r"),
+    inPlace: boolean(
+      "in-place",
+      "Write into the file that is there and keep its permissions, instead of replacing it when all has come"
+    ),
+    quiet,
+    local: Flags.local.pipe(Argument.withDescription("A file, a folder with -r, or - for standard input")),
+    path: Flags.remote("remote", "A file, or a directory to put it into")
+  },
+  Effect.fnUntraced(function*({ inPlace, local, path, quiet, recursive }) {
+    const { json } = yield* root
+    const { put } = yield* Effect.promise(() => import("./Upload.ts"))
+    yield* withClient([path], put(local, path, { json, quiet, recursive, inPlace }))
+  })
+).pipe(
+  Command.withDescription(
+    "Copy a file or a tree to a server. A file is written under another name and renamed when it is whole."
+  ),
+  Command.withShortDescription("Copy to a server"),
+  Command.withExamples([
+    { command: "effect-smb put report.pdf //nas/office/", description: "Into a directory" },
+    { command: "tar c . | effect-smb put - //nas/backup/today.tar", description: "From standard input" }
+  ])
+)
+
+const stat = Command.make(
+  "stat",
+  {
+    follow: boolean("follow", "What a symbolic link points at, and not the link", "L"),
+    paths: some("Files and directories")
+  },
+  Effect.fnUntraced(function*({ follow, paths }) {
+    const { json } = yield* root
+    const { stat } = yield* actions
+    yield* withClient(paths, stat(paths, { json, follow }))
+  })
+).pipe(Command.withDescription("Show type, size, attributes and times"))
+
+const rm = Command.make(
+  "rm",
+  {
+    recursive: boolean("recursive", "Directories too, with all below them", "r"),
+    force: boolean("force", "Also what is read-only; nothing to remove is no failure", "f"),
+    paths: some("Files, with -r directories")
+  },
+  Effect.fnUntraced(function*({ force, paths, recursive }) {
+    const { remove } = yield* actions
+    yield* withClient(paths, remove(paths, { force, recursive }))
+  })
+).pipe(Command.withDescription("Remove files and trees"))
+
+const mkdir = Command.make(
+  "mkdir",
+  {
+    parents: boolean("parents", "Also the directories above; one that is there is no failure", "p"),
+    paths: some("Directories")
+  },
+  Effect.fnUntraced(function*({ parents, paths }) {
+    const { makeDirectory } = yield* actions
+    yield* withClient(paths, makeDirectory(paths, { parents }))
+  })
+).pipe(Command.withDescription("Make directories"))
+
+const mv = Command.make(
+  "mv",
+  {
+    replace: boolean("replace", "Over a file that is there"),
+    from: Flags.remote("from", "A file or directory"),
+    to: Flags.remote("to", "Its new name, or a directory to move it into, on the same share")
+  },
+  Effect.fnUntraced(function*({ from, replace, to }) {
+    const { move } = yield* actions
+    yield* withClient([from, to], move(from, to, { replace }))
+  })
+).pipe(Command.withDescription("Rename or move within a share"))
+
+const shares = Command.make(
+  "shares",
+  { server: Flags.server },
+  Effect.fnUntraced(function*({ server }) {
+    const { json } = yield* root
+    const { shares } = yield* actions
+    yield* withClient([server], shares(server, { json }))
+  })
+).pipe(
+  Command.withDescription(
+    "List the shares of a server. With --json: name, type (disk, printer, device, ipc), comment, special."
+  ),
+  Command.withShortDescription("List the shares of a server")
+)
+
+const resolve = Command.make(
+  "resolve",
+  { path: Flags.remote() },
+  Effect.fnUntraced(function*({ path }) {
+    const options = yield* root
+    const { resolve, resolvePlain } = yield* actions
+    if (options.dfs === "off") return yield* resolvePlain(path, options)
+    const session = yield* Effect.promise(() => import("./Session.ts"))
+    const who = yield* session.credential(options, [path])
+    yield* Effect.provide(resolve(path, options), session.layerWithResolver(options, who, path.port))
+  })
+).pipe(
+  Command.withDescription(
+    "Tell where a path leads. With --json: path, resolvedPath, status (root, link, plain), targets in the order in which " +
+      "they are tried."
+  ),
+  Command.withShortDescription("Tell where a path leads")
+)
+
+const dfs = Command.make("dfs").pipe(
+  Command.withDescription("Look into DFS namespaces"),
+  Command.withSubcommands([resolve])
+)
+
+/** `effect-smb` */
+export const command = root.pipe(
+  Command.withSubcommands([ls, cat, get, put, stat, rm, mkdir, mv, shares, dfs])
+)

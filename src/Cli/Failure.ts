@@ -1,0 +1,125 @@
+/**
+ * What the command itself can fail with, and how any failure reads on a terminal: one line, and an exit code.
+ *
+ * Names come from servers and from the user, so whatever could move a cursor or begin a second line is replaced.
+ */
+import * as Cause from "effect/Cause"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+
+/** The command was called in a way that makes no sense. Exit code 2. */
+export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** This machine's side failed: a file here, or what came from there and may not be written here. */
+export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path}: ${this.detail}`
+  }
+}
+
+/** Part of the work failed, and each failure has been reported. */
+export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", { failures: Schema.Number }) {
+  override get message(): string {
+    return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be copied`
+  }
+}
+
+/** Whoever read the output has gone, as `head` does. No failure to tell anybody about. */
+export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
+
+/** As a shell sees a program that ended by SIGPIPE. */
+const outputClosedCode = 141
+
+/** Control characters, those of 8 bits too, and what reverses the direction of text. */
+// oxlint-disable-next-line no-control-regex
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+
+/** Text of unknown origin, fit for a terminal. */
+export const printable = (text: string): string => text.replace(unprintable, "?")
+
+/** On one line, whatever it was. */
+export const oneLine = (text: string): string => printable(text.replace(/\s*\n\s*/g, " ").trim())
+
+/** A failure, told. */
+export interface Report {
+  readonly code: number
+  /** Without the program's name; nothing where there is nothing to say. */
+  readonly message?: string
+  /** For `--json`. */
+  readonly json?: Readonly<Record<string, unknown>>
+}
+
+const platformReasons: Readonly<Record<string, string>> = {
+  AlreadyExists: "is there already",
+  NotFound: "there is no such file or directory",
+  PermissionDenied: "permission denied"
+}
+
+/** A file system's error, with the path first, as the operating system's own tools say it. */
+const platformMessage = (error: Readonly<Record<string, unknown>>): string => {
+  const reason = error.reason as {
+    readonly _tag: string
+    readonly pathOrDescriptor?: string | number
+    readonly cause?: unknown
+    readonly message?: string
+  }
+  const path = reason.pathOrDescriptor === undefined ? "" : `${reason.pathOrDescriptor}: `
+  const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : reason.message
+  // "ENOSPC: no space left on device, write"
+  const system = /^[A-Z0-9]+: ([^,]*)/.exec(cause ?? "")?.[1]
+  return `${path}${platformReasons[reason._tag] ?? system ?? reason._tag}`
+}
+
+const messageOf = (error: unknown): string => {
+  if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as never)
+  if (!Predicate.hasProperty(error, "_tag")) return `this should not happen: ${String(error)}`
+  if (Predicate.isTagged(error, "SmbError") && reasonOf(error) === "PathNotCovered") {
+    return `${(error as unknown as Error).message}: leave "--dfs off" out to follow the link`
+  }
+  return Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : String(error)
+}
+
+const reasonOf = (error: unknown): string | undefined => {
+  if (!Predicate.hasProperty(error, "reason")) return undefined
+  if (typeof error.reason === "string") return error.reason
+  return Predicate.hasProperty(error.reason, "_tag") ? String(error.reason._tag) : undefined
+}
+
+/** One failure as a line and as an object. */
+export const report = (error: unknown): Report => {
+  if (Predicate.isTagged(error, "OutputClosed")) return { code: outputClosedCode }
+  if (Predicate.isTagged(error, "ShowHelp")) {
+    const { commandPath, errors } = error as unknown as {
+      readonly commandPath: ReadonlyArray<string>
+      readonly errors: ReadonlyArray<Error>
+    }
+    if (errors.length === 0) return { code: 2 }
+    const detail = errors.map((each) => oneLine(each.message)).join("; ")
+    const message = `${detail} (see ${commandPath.join(" ")} --help)`
+    return { code: 2, message, json: { error: "UsageError", message: detail } }
+  }
+  const message = oneLine(messageOf(error))
+  const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Defect"
+  const reason = reasonOf(error)
+  return {
+    code: tag === "UsageError" ? 2 : 1,
+    message,
+    json: {
+      error: tag,
+      ...(reason === undefined ? {} : { reason }),
+      message,
+      ...(Predicate.hasProperty(error, "statusName") ? { status: error.statusName } : {})
+    }
+  }
+}
+
+/** Why a run ended, told. An interruption says nothing: whoever pressed the keys knows. */
+export const reportCause = (cause: Cause.Cause<unknown>): Report | undefined =>
+  Cause.hasInterruptsOnly(cause) ? undefined : report(Cause.squash(cause))

@@ -1,0 +1,105 @@
+/**
+ * The flags that every subcommand takes, and the arguments that several share.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
+import type * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { allDialects, type Dialect } from "../Smb2/Settings.ts"
+import * as Remote from "./Remote.ts"
+
+const wrong = (message: string) => new CliError.UserError({ cause: message, userMessage: message })
+
+const parseDialects = (text: string): Effect.Effect<ReadonlyArray<Dialect>, CliError.UserError> =>
+  Effect.forEach(text.split(",").map((name) => name.trim().toLowerCase()), (name) => {
+    const dialect = allDialects.find((known) => known === name)
+    if (dialect !== undefined) return Effect.succeed(dialect)
+    return Effect.fail(wrong(
+      name === "nt1" || name === "smb1" || name === "1.0"
+        ? "--dialect nt1: SMB 1 is not there yet; this version speaks 2.0.2 to 3.1.1"
+        : `--dialect: ${JSON.stringify(name)} is none of ${allDialects.join(", ")}`
+    ))
+  })
+
+/** Taken before and after the subcommand. */
+export const shared = {
+  user: Flag.String("user").pipe(
+    Flag.withAlias("U"),
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("Log on as 'DOMAIN\\name', name@domain or name; goes before a user in the path and SMB_USER"),
+    Flag.optional
+  ),
+  passwordFile: Flag.String("password-file").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("Read the password from the first line of FILE; goes before SMB_PASSWORD and the prompt"),
+    Flag.optional
+  ),
+  guest: Flag.Boolean("guest").pipe(
+    Flag.withDescription("Log on as Guest without a password; such a session can be neither signed nor encrypted"),
+    Flag.withDefault(false)
+  ),
+  dfs: Flag.Literals("dfs", ["off", "fallback", "strict"]).pipe(
+    Flag.withDescription(
+      "Follow DFS links: off; fallback (the default), and go on without where a server has no DFS; strict"
+    ),
+    Flag.withDefault("fallback")
+  ),
+  dialect: Flag.String("dialect").pipe(
+    Flag.withMetavar("LIST"),
+    Flag.withDescription(
+      `Offer only these dialects, e.g. 3.1.1 or 2.1,3.0; all of ${allDialects.join(", ")} if left out`
+    ),
+    Flag.mapEffect(parseDialects),
+    Flag.withDefault(allDialects)
+  ),
+  signing: Flag.Literals("signing", ["required", "if-required"]).pipe(
+    Flag.withDescription("Sign every message (required, the default), or only where the server demands it"),
+    Flag.withDefault("required")
+  ),
+  encryption: Flag.Literals("encryption", ["off", "if-offered", "required"]).pipe(
+    Flag.withDescription("Encrypt only what the server demands (off, the default), where it can, or always"),
+    Flag.withDefault("off")
+  ),
+  timeout: Flag.Finite("timeout").pipe(
+    Flag.filter(
+      (seconds) => seconds > 0 && seconds <= 86_400,
+      (seconds) => `a number of seconds above 0, not ${seconds}`
+    ),
+    Flag.withMetavar("SECONDS"),
+    Flag.withDescription("Give up a connection or a request after so long; 10 and 30 seconds if left out"),
+    Flag.optional
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Print one JSON object a line; failures as an object on standard error"),
+    Flag.withDefault(false)
+  )
+} as const
+
+/** What the shared flags say. */
+export type Shared = Command.Command.Config.Infer<typeof shared>
+
+const path = (name: string, share: boolean) =>
+  Argument.String(name).pipe(
+    Argument.mapEffect((text) =>
+      Result.match(Remote.parse(text, { share }), {
+        onSuccess: (remote) => Effect.succeed(remote),
+        onFailure: (message) => Effect.fail(wrong(message))
+      })
+    )
+  )
+
+/** A path on a share. */
+export const remote = (
+  name = "remote",
+  description = "//host[:port]/share/path, \\\\host\\share\\path or smb://user@host/share/path"
+) => path(name, true).pipe(Argument.withDescription(description))
+
+/** A server, with or without a share. */
+export const server = path("server", false).pipe(
+  Argument.withDescription("//host[:port], \\\\host or smb://user@host:port")
+)
+
+/** A path on this machine. */
+export const local = Argument.String("local")

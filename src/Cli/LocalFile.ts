@@ -1,0 +1,101 @@
+/**
+ * Files here that are being written: under another name beside the final one, until they are whole.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
+import { rmSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
+import { LocalError } from "./Failure.ts"
+
+/** What is half written now, by path. */
+const unfinished = new Set<string>()
+
+/** For a process that has to end at once. */
+export const removeUnfinished = (): void => {
+  for (const path of unfinished) rmSync(path, { force: true })
+}
+
+/** What is at a path, links followed; `undefined` where there is nothing. */
+export const typeOf = (path: string): Effect.Effect<
+  FileSystem.File.Type | undefined,
+  PlatformError,
+  FileSystem.FileSystem
+> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.stat(path)).pipe(
+    Effect.map(({ type }) => type),
+    Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(undefined))
+  )
+
+/** An open file that is written from one end to the other. */
+export interface Writer {
+  /** How many bytes were there already. */
+  readonly offset: bigint
+  readonly write: (data: Uint8Array) => Effect.Effect<void, PlatformError>
+}
+
+/**
+ * Writes `target` by way of a file beside it: after success the whole file stands there, after anything else what stood
+ * there before. With `keep` the part is kept when that fails, and continued the next time; `name` must then be the same
+ * for the same content.
+ */
+export const replace = <A, E, R>(
+  target: string,
+  part: { readonly name: string; readonly keep: boolean; readonly size: bigint },
+  use: (writer: Writer) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | PlatformError | LocalError, R | FileSystem.FileSystem> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const type = yield* typeOf(target)
+    if (type === "Directory") {
+      return yield* new LocalError({ path: target, detail: "is a directory" })
+    }
+    if (type !== undefined && type !== "File") {
+      // A pipe or a device cannot be replaced by a file; it takes what comes.
+      return yield* Effect.scoped(Effect.flatMap(
+        fs.open(target, { flag: "w" }),
+        (file) => use({ offset: 0n, write: (data) => file.writeAll(data) })
+      ))
+    }
+    // A link is kept, and what it leads to is replaced.
+    const final = type === undefined ? target : yield* fs.realPath(target)
+    const path = join(dirname(final), part.name)
+    return yield* Effect.acquireUseRelease(
+      Effect.sync(() => {
+        if (!part.keep) unfinished.add(path)
+      }),
+      () =>
+        Effect.gen(function*() {
+          const result = yield* Effect.scoped(Effect.gen(function*() {
+            // "wx": a name that somebody has put there is not written through.
+            const file = yield* fs.open(path, { flag: part.keep ? "a" : "wx" })
+            let offset = part.keep ? (yield* file.stat).size : 0n
+            if (offset > part.size) {
+              yield* file.truncate(0)
+              offset = 0n
+            }
+            return yield* use({ offset, write: (data) => file.writeAll(data) })
+          }))
+          yield* fs.rename(path, final)
+          return result
+        }),
+      (_, exit) => {
+        unfinished.delete(path)
+        return Exit.isSuccess(exit) || part.keep ? Effect.void : Effect.ignore(fs.remove(path, { force: true }))
+      }
+    )
+  })
+
+/** Where a download goes: into `path` if that is a directory or written as one, else to `path` itself. */
+export const destination = Effect.fnUntraced(function*(path: Option.Option<string>, name: string) {
+  if (Option.isNone(path)) return name
+  if (/[\\/]$/.test(path.value) && (process.platform === "win32" || path.value.endsWith("/"))) {
+    return join(path.value, name)
+  }
+  return (yield* typeOf(path.value)) === "Directory" ? join(path.value, name) : path.value
+})
+
+/** The last component of a path here. */
+export const nameOf = (path: string): string => basename(path)

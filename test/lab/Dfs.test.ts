@@ -1,0 +1,269 @@
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Stream } from "effect"
+import { refused, timed } from "./checks/Place.ts"
+import { client, dfsClient } from "./Clients.ts"
+import * as Lab from "./Lab.ts"
+
+const root = "\\\\127.0.24.1\\dfs"
+
+const servers = Lab.servers({
+  root: {
+    address: "127.0.24.1",
+    shares: [{
+      name: "dfs",
+      dfs: {
+        plain: "127.0.24.2\\data",
+        "folder/nested": "127.0.24.3\\data\\sub",
+        either: ["127.0.24.2\\data", "127.0.24.3\\data"],
+        "dead-first": ["127.0.24.9\\data", "127.0.24.3\\data"],
+        dead: ["127.0.24.9\\data", "127.0.24.8\\data"],
+        inter: "127.0.24.2\\dfs\\deep",
+        loop: "127.0.24.2\\dfs\\back",
+        gone: "127.0.24.2\\none"
+      }
+    }]
+  },
+  one: {
+    address: "127.0.24.2",
+    shares: [{ name: "data" }, { name: "dfs", dfs: { deep: "127.0.24.3\\data", back: "127.0.24.1\\dfs\\loop" } }]
+  },
+  two: { address: "127.0.24.3", shares: [{ name: "data" }] },
+  plain: { address: "127.0.24.4", shares: [{ name: "data" }], options: { "host msdfs": "no" } }
+})
+
+type Servers = Effect.Success<typeof servers>
+
+class World extends Context.Service<World, Servers>()("test/lab/Dfs/World") {
+  static readonly layer = Layer.effect(
+    World,
+    Effect.tap(servers, ({ one, plain, root, two }) =>
+      Effect.all([
+        root.write("dfs", "in-root.txt", "root"),
+        root.write("dfs", "folder/beside.txt", "beside"),
+        one.write("data", "who.txt", "one"),
+        one.write("data", "same.txt", "one"),
+        two.write("data", "who.txt", "two"),
+        two.write("data", "same.txt", "two"),
+        two.write("data", "sub/who.txt", "two below"),
+        plain.write("data", "who.txt", "plain")
+      ]))
+  )
+}
+
+const addresses = ["127.0.24.3", "127.0.24.2", "127.0.24.4", "127.0.24.1", "127.0.24.8", "127.0.24.9"]
+/** What goes over the wire meanwhile. */
+const captured = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const capture = yield* Lab.capture({ addresses })
+    const value = yield* effect
+    return { value, capture, analysis: yield* capture.analyse() }
+  })
+
+const read = (smb: Effect.Success<ReturnType<typeof client>>, path: string) => smb.readFileString(`${root}\\${path}`)
+
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", (it) => {
+  it.effect("off: not one referral request leaves", () =>
+    Effect.gen(function*() {
+      const smb = yield* client()
+      const { analysis } = yield* captured(Effect.gen(function*() {
+        assert.strictEqual(yield* smb.readFileString("\\\\127.0.24.2\\data\\who.txt"), "one")
+        assert.strictEqual(yield* read(smb, "in-root.txt"), "root")
+        const names = yield* Stream.runCollect(Stream.map(smb.list(root), ({ name }) => name))
+        assert.includeMembers(names, ["in-root.txt", "folder", "plain", "dead-first"])
+        assert.strictEqual(yield* refused(read(smb, "plain\\who.txt")), "PathNotCovered")
+        assert.strictEqual(yield* refused(Stream.runDrain(smb.walk(root))), "PathNotCovered")
+        assert.strictEqual(yield* refused(smb.writeFile(`${root}\\plain\\new`, "x")), "PathNotCovered")
+        yield* smb.shares("\\\\127.0.24.1")
+      }))
+      assert.isAbove(analysis.packets, 20)
+      assert.strictEqual(analysis.referralRequests, 0)
+      assert.deepStrictEqual(analysis.objections, [])
+    }))
+
+  it.effect("follows root, link, nested link, interlink, and a link whose first target is dead", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ dfs: { mode: "strict" } })
+      const { analysis } = yield* captured(Effect.gen(function*() {
+        assert.strictEqual(yield* read(smb, "in-root.txt"), "root")
+        assert.strictEqual(yield* read(smb, "plain\\who.txt"), "one")
+        assert.strictEqual(yield* read(smb, "PLAIN\\who.txt"), "one")
+        assert.strictEqual(yield* read(smb, "folder\\beside.txt"), "beside")
+        assert.strictEqual(yield* read(smb, "folder\\nested\\who.txt"), "two below")
+        assert.strictEqual(yield* read(smb, "inter\\who.txt"), "two")
+        const [took, text] = yield* timed(read(smb, "dead-first\\who.txt"))
+        assert.strictEqual(text, "two")
+        // Nobody listens there, and says so at once.
+        assert.isBelow(took, 2000)
+      }))
+      // Each link once, the two roots once, and once more for what smbd does not say to be an interlink.
+      assert.isAtLeast(analysis.referralRequests, 5)
+      assert.isAtMost(analysis.referralRequests, 8)
+      assert.deepStrictEqual(analysis.objections, [])
+    }))
+
+  it.effect("walks through links, and gives the paths of the namespace", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ dfs: {} })
+      const found = yield* Stream.runCollect(smb.walk(`${root}\\folder`))
+      assert.deepStrictEqual(found.map(({ path }) => path.slice(root.length + 1)).toSorted(), [
+        "folder\\beside.txt",
+        "folder\\nested",
+        "folder\\nested\\who.txt"
+      ])
+    }))
+
+  it.effect("asks once while a referral lives, and again when it has expired", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ dfs: { ttl: { minimum: 0, maximum: 2 } }, idle: "1 minute" })
+      const first = yield* captured(read(smb, "plain\\who.txt"))
+      assert.strictEqual(first.analysis.referralRequests, 2)
+      const began = performance.now()
+      const second = yield* captured(Effect.forEach([1, 2, 3], () => read(smb, "plain\\who.txt")))
+      assert.strictEqual(second.analysis.referralRequests, 0)
+      // The namespace's server is not even spoken to.
+      assert.deepStrictEqual(yield* second.capture.fields("ip.addr == 127.0.24.1 && smb2", ["frame.number"]), [])
+      yield* Effect.sleep(Math.max(0, 2100 - (performance.now() - began)))
+      const third = yield* captured(read(smb, "plain\\who.txt"))
+      assert.isAbove(third.analysis.referralRequests, 0)
+    }))
+
+  it.effect("joins requests for the same referral", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ dfs: {} })
+      const { analysis, value } = yield* captured(
+        Effect.forEach(Array.from({ length: 20 }), () => read(smb, "plain\\who.txt"), { concurrency: "unbounded" })
+      )
+      assert.deepStrictEqual(new Set(value), new Set(["one"]))
+      assert.strictEqual(analysis.referralRequests, 2)
+    }))
+
+  it.effect("tries a dead target once, and remembers the one that works", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ dfs: {} })
+      const { capture } = yield* captured(Effect.forEach([1, 2, 3], () => read(smb, "dead-first\\who.txt")))
+      const tries = yield* capture.fields("ip.dst == 127.0.24.9 && tcp.flags.syn == 1", ["frame.number"])
+      assert.strictEqual(tries.length, 1)
+    }))
+
+  it.effect("goes on at the other target when one goes down in the middle", () =>
+    Effect.gen(function*() {
+      const { one } = yield* World
+      const smb = yield* client({ dfs: {} })
+      const path = `${root}\\either\\same.txt`
+      assert.strictEqual(yield* smb.readFileString(path), "one")
+      const file = yield* smb.open(path)
+      yield* one.stop
+      const broken = yield* Effect.flip(file.read(0, 10))
+      assert.strictEqual(broken._tag, "TransportError")
+      const [took, text] = yield* timed(smb.readFileString(path))
+      assert.strictEqual(text, "two")
+      assert.isBelow(took, 3000)
+      yield* one.start
+      // What works stays; there is no reason to go back.
+      assert.strictEqual(yield* smb.readFileString(path), "two")
+      assert.strictEqual(yield* read(smb, "plain\\who.txt"), "one")
+    }))
+
+  it.effect("says what each target said where none works", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ dfs: {} })
+      const [took, error] = yield* timed(Effect.flip(read(smb, "dead\\who.txt")))
+      assert(error._tag === "NoTargetLeft")
+      assert.strictEqual(error.targets.length, 2)
+      assert.include(error.message, "127.0.24.9")
+      assert.include(error.message, "127.0.24.8")
+      assert.isBelow(took, 3000)
+      const gone = yield* Effect.flip(read(smb, "gone\\who.txt"))
+      assert(gone._tag === "NoTargetLeft")
+      assert.include(gone.message, "STATUS_BAD_NETWORK_NAME")
+      assert.strictEqual(yield* refused(read(smb, "plain\\none.txt")), "ObjectNameNotFound")
+      assert.strictEqual(yield* refused(read(smb, "none.txt")), "ObjectNameNotFound")
+      assert.strictEqual(yield* refused(read(smb, "none\\none.txt")), "ObjectPathNotFound")
+    }))
+
+  it.effect("ends where links lead in a circle", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ dfs: {} })
+      const [took, error] = yield* timed(Effect.flip(read(smb, "loop\\who.txt")))
+      assert(error._tag === "DfsLoop", String(error))
+      assert.isAbove(error.visited.length, 1)
+      assert.isBelow(took, 3000)
+    }))
+
+  it.effect("strict and fallback part where a server has no DFS", () =>
+    Effect.gen(function*() {
+      const path = "\\\\127.0.24.4\\data\\who.txt"
+      const fallback = yield* client({ dfs: { mode: "fallback" } })
+      assert.strictEqual(yield* fallback.readFileString(path), "plain")
+      const strict = yield* client({ dfs: { mode: "strict" } })
+      const error = yield* Effect.flip(strict.readFileString(path))
+      assert.strictEqual(error._tag, "NotDfsCapable")
+      assert.include(error.message, "127.0.24.4")
+      // A server with DFS has shares outside of any namespace too.
+      assert.strictEqual(yield* strict.readFileString("\\\\127.0.24.2\\data\\who.txt"), "one")
+    }))
+
+  it.effect("renames within a target, and says clearly that it cannot across two", () =>
+    Effect.gen(function*() {
+      const { one, root: keeper } = yield* World
+      yield* one.write("data", "old.txt", "named")
+      yield* keeper.write("dfs", "stays.txt", "x")
+      // Nothing is cached yet: both names have to be found.
+      const smb = yield* client({ dfs: {} })
+      yield* smb.rename(`${root}\\plain\\old.txt`, `${root}\\either\\new.txt`)
+      assert.strictEqual(yield* read(smb, "plain\\new.txt"), "named")
+      const across = yield* Effect.flip(smb.rename(`${root}\\plain\\new.txt`, `${root}\\inter\\new.txt`))
+      assert.strictEqual(across._tag, "InvalidPath")
+      assert.include(across.message, "copy and remove")
+      const fresh = yield* client({ dfs: {} })
+      const into = yield* Effect.flip(fresh.rename(`${root}\\stays.txt`, `${root}\\plain\\stays.txt`))
+      assert.strictEqual(into._tag, "InvalidPath", into.message)
+      const out = yield* Effect.flip(fresh.rename(`${root}\\plain\\new.txt`, `${root}\\new.txt`))
+      assert.strictEqual(out._tag, "InvalidPath", out.message)
+      assert.strictEqual(yield* read(smb, "stays.txt"), "x")
+      yield* smb.remove(`${root}\\plain\\new.txt`)
+      assert.strictEqual(yield* refused(read(smb, "plain\\new.txt")), "ObjectNameNotFound")
+    }))
+
+  it.effect("resolves", () =>
+    Effect.gen(function*() {
+      const { resolver } = yield* dfsClient()
+      const look = (path: string) =>
+        Effect.map(resolver.resolve(path), ({ resolvedPath, status, targets }) => ({
+          resolvedPath,
+          status,
+          targets: targets.map(({ path, server, share }) => [server, share, path].join("|"))
+        }))
+      assert.deepStrictEqual(yield* look(`${root}\\in-root.txt`), {
+        resolvedPath: "\\\\127.0.24.1\\dfs\\in-root.txt",
+        status: "root",
+        targets: ["127.0.24.1|dfs|in-root.txt"]
+      })
+      assert.deepStrictEqual(yield* look(`${root}\\plain\\a\\b`), {
+        resolvedPath: "\\\\127.0.24.2\\data\\a\\b",
+        status: "link",
+        targets: ["127.0.24.2|data|a\\b"]
+      })
+      assert.deepStrictEqual(yield* look(`${root}\\either`), {
+        resolvedPath: "\\\\127.0.24.2\\data",
+        status: "link",
+        targets: ["127.0.24.2|data|", "127.0.24.3|data|"]
+      })
+      assert.deepStrictEqual(yield* look(`${root}\\folder\\nested\\x`), {
+        resolvedPath: "\\\\127.0.24.3\\data\\sub\\x",
+        status: "link",
+        targets: ["127.0.24.3|data|sub\\x"]
+      })
+      assert.deepStrictEqual(yield* look(`${root}\\inter\\x`), {
+        resolvedPath: "\\\\127.0.24.3\\data\\x",
+        status: "link",
+        targets: ["127.0.24.3|data|x"]
+      })
+      assert.deepStrictEqual(yield* look("\\\\127.0.24.4\\data\\x"), {
+        resolvedPath: "\\\\127.0.24.4\\data\\x",
+        status: "plain",
+        targets: ["127.0.24.4|data|x"]
+      })
+      assert.strictEqual((yield* Effect.flip(resolver.resolve(`${root}\\loop\\x`)))._tag, "DfsLoop")
+    }))
+})
