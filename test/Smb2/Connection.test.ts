@@ -159,7 +159,7 @@ describe("compounds", () => {
   it("signed ones are signed one by one, padding included", () => {
     const sign = Signing.make(SigningAlgorithm.HMAC_SHA256, new Uint8Array(16).fill(9))
     const peer = Peer.make()
-    peer.submit(...three.map((outgoing) => ({ ...outgoing, security: security(sign) })))
+    peer.submit(...three.map((outgoing) => Object.assign({}, outgoing, { security: security(sign) })))
     for (const { header, packet } of peer.sent()) {
       assert(Signing.verify(sign, [packet], "client", header.messageId))
     }
