@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { ProtocolError } from "../Protocol/Errors.ts"
+import { ProtocolError, SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
@@ -24,6 +24,7 @@ import * as PreviousVersion from "./PreviousVersion.ts"
 import * as ServerCopy from "./ServerCopy.ts"
 import * as ShareList from "./ShareList.ts"
 import * as SmbFile from "./SmbFile.ts"
+import * as Symlink from "./Symlink.ts"
 import * as Transfer from "./Transfer.ts"
 import * as UncPath from "./UncPath.ts"
 import * as Watch from "./Watch.ts"
@@ -64,11 +65,23 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           )))
     ) as Effect.Effect<A, E, R | Scope.Scope>
 
+  /** An attempt at a target, and at what a symbolic link on its path leads to, at most `hops` of them. */
+  const following = <A, E, R>(
+    target: Locator.Target,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>,
+    hops: number
+  ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
+    attempt(Effect.flatMap(connect(target), (share) => use(share, target.path))).pipe(
+      Effect.catch((error) => {
+        const path = hops > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
+        return path === undefined ? Effect.fail(error) : following({ ...target, path }, use, hops - 1)
+      })
+    )
+
   const withShare: Operations["withShare"] = (path, use) =>
     Effect.flatMap(
       Effect.fromResult(UncPath.parseInShare(path)),
-      (unc) =>
-        locator.use(unc, (target) => attempt(Effect.flatMap(connect(target), (share) => use(share, target.path))))
+      (unc) => locator.use(unc, (target) => following(target, use, Symlink.maximumHops))
     )
 
   /** For what needs nothing to stay open. */

@@ -146,6 +146,7 @@ export class Connection implements Transport.Handlers {
   private nextMessageId = 0
   private failure: ConnectionError | undefined
   private silence = 0
+  private starved = 0
   private echoing = false
 
   /** Whether CreditCharge means anything: SMB2_GLOBAL_CAP_LARGE_MTU, which 2.0.2 lacks. */
@@ -237,7 +238,11 @@ export class Connection implements Transport.Handlers {
     for (const outgoing of outgoings) charge += outgoing.creditCharge ?? 1
     const batch: Batch = { outgoings, completes, charge, pendings: undefined, gone: false }
     if (this.waiting.length === 0 && charge <= this.credits) this.send(batch)
-    else this.waiting.push(batch)
+    else {
+      this.waiting.push(batch)
+      // With nothing in flight no answer will ever pump it.
+      if (this.pendings.size === 0) this.pump()
+    }
     return () => this.abandon(batch)
   }
 
@@ -610,7 +615,27 @@ export class Connection implements Transport.Handlers {
       this.cancel(pending)
       complete(this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`), undefined)
     }
+    this.starve()
     if (this.silence * tickInterval >= keepAlive && !this.echoing && this.nextMessageId > 0) this.echo()
+  }
+
+  /**
+   * Gives up what waits for credits while all that is in flight may stay unanswered for ever, and bring none. What waits
+   * behind ordinary requests has its turn coming, however long it takes.
+   */
+  private starve(): void {
+    const hopeless = this.waiting.length > 0 &&
+      [...this.pendings.values()].every((pending) => pending.isAsync || pending.complete === undefined)
+    this.starved = hopeless ? this.starved + 1 : 0
+    if (this.starved * this.options.tickInterval <= this.options.requestTimeout) return
+    const { waiting } = this
+    this.waiting = []
+    this.starved = 0
+    const error = this.transportError("TimedOut", `the server granted no credits for ${this.options.requestTimeout} ms`)
+    for (const batch of waiting) {
+      batch.gone = true
+      for (const complete of batch.completes) complete?.(error, undefined)
+    }
   }
 
   private echo(): void {

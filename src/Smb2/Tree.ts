@@ -6,7 +6,8 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
-import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Breaks from "./Breaks.ts"
@@ -27,6 +28,7 @@ import * as TreeConnect from "./Message/TreeConnect.ts"
 import { dialectName } from "./Negotiate.ts"
 import * as Open from "./Open.ts"
 import type { Session } from "./Session.ts"
+import * as SymbolicLink from "./SymbolicLink.ts"
 import * as ValidateNegotiate from "./ValidateNegotiate.ts"
 
 /** How the share's files are named on the wire when DFS is at work: with the namespace's names before the path. */
@@ -148,6 +150,13 @@ const makeFile = (tree: Tree, open: Open.Open, path: string): Effect.Effect<Shar
 const wireName = (dfs: DfsName | undefined, path: string): string =>
   dfs === undefined ? path : path === "" ? `${dfs.server}\\${dfs.share}` : `${dfs.server}\\${dfs.share}\\${path}`
 
+/** Why a CREATE was refused; with the link, where the server stopped at one. */
+const refused = (tree: Tree, path: string, reply: Connection.Reply): SmbError => {
+  const { status } = reply.header
+  const link = status === NtStatus.STATUS_STOPPED_ON_SYMLINK ? SymbolicLink.decode(reply, path) : undefined
+  return fromStatus(status, "CREATE", tree.full(path), link)
+}
+
 const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, options: Share.OpenOptions) => {
   const { body, createGuid } = Open.encode(wireName(dfs, path), options, tree.session.negotiated.dialect)
   const outgoing = tree.outgoing(
@@ -173,7 +182,7 @@ const openFile = (
       }
     })
     return Effect.flatMap(restore(request), (reply) => {
-      if (reply.header.status !== 0) return fail(fromStatus(reply.header.status, "CREATE", tree.full(path)))
+      if (reply.header.status !== 0) return fail(refused(tree, path, reply))
       return Effect.flatMap(fromResult(Open.decode(reply, createGuid)), (open) => makeFile(tree, open, path))
     })
   })
@@ -193,7 +202,7 @@ const batch = (
   ]
   return Effect.flatMap(Connection.compound(tree.session.connection, outgoings), (replies) => {
     const created = replies[0]!
-    if (created.header.status !== 0) return fail(fromStatus(created.header.status, "CREATE", tree.full(path)))
+    if (created.header.status !== 0) return fail(refused(tree, path, created))
     const open = Open.decode(created, createGuid)
     if (Result.isFailure(open)) return fail(open.failure)
     // A server that stops a compound at its first failure leaves the open behind.

@@ -227,7 +227,16 @@ export class TestPeer {
     const dialectRevision = newest > Dialect.SMB_2_0_2 && text.includes("SMB 2.???")
       ? Dialect.SMB_2_WILDCARD
       : Dialect.SMB_2_0_2
-    if (dialectRevision === Dialect.SMB_2_0_2) this.dialect = dialectRevision
+    if (dialectRevision === Dialect.SMB_2_0_2) {
+      this.dialect = dialectRevision
+      this.asked = {
+        securityMode: 0,
+        capabilities: 0,
+        clientGuid: new Uint8Array(16),
+        dialects: [],
+        negotiateContexts: []
+      }
+    }
     this.said = this.negotiateResponse(dialectRevision, [])
     const response: Message.Response = { _tag: "NEGOTIATE", body: this.said }
     return Effect.sync(() => {
@@ -602,10 +611,12 @@ export class TestPeer {
       case Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO: {
         const { asked, said } = this
         const heard = TestReferrals.heard(body.input)
+        const newest = dialectNumbers[this.state.options.dialect ?? "3.1.1"]
         if (
           heard === undefined || asked === undefined || said === undefined ||
           heard.capabilities !== asked.capabilities || heard.securityMode !== asked.securityMode ||
-          Buffer.compare(heard.guid, asked.clientGuid) !== 0 || heard.dialects.join() !== asked.dialects.join()
+          Buffer.compare(heard.guid, asked.clientGuid) !== 0 ||
+          Math.max(...heard.dialects.filter((dialect) => dialect <= newest)) !== this.dialect
         ) return refuse(NtStatus.STATUS_ACCESS_DENIED)
         const output = Codec.encode(Fsctl.ValidateNegotiateInfoResponse)({
           capabilities: said.capabilities,
