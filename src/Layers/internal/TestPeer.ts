@@ -654,6 +654,7 @@ export class TestPeer {
         Effect.ensuring(Effect.sync(() => this.waiting.delete(messageId))),
         Effect.forkIn(this.scope)
       )
+      if (spoken.some(({ reaction }) => reaction.uncancellable === true)) return
       for (const { received } of spoken) this.waiting.set(received.header.messageId, fiber)
     })
   }
