@@ -116,8 +116,12 @@ export const make = Effect.fnUntraced(function*(
         )
       )
       let tree = yield* get
-      if (tree.session.connection.failed !== undefined) {
+      const lost = tree.share.lost()
+      if (tree.session.connection.failed !== undefined || lost === "session") {
         yield* forget
+        tree = yield* get
+      } else if (lost === "share") {
+        yield* RcMap.invalidate(trees, treeKey)
         tree = yield* get
       }
       return target.dfsName === undefined ? tree.share : tree.share.withDfsName(target.dfsName)

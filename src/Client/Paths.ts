@@ -268,10 +268,31 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 
   const copy: Operations["copy"] = Effect.fn("SmbClient.copy")(function*(from, to, options) {
     yield* Effect.scoped(Effect.gen(function*() {
-      const source = yield* openOn(from, OpenMode.readSequentially)
-      // The server wants to read the target of a copy, to check that it may.
-      const mode = { ...(options?.create === true ? OpenMode.create : OpenMode.overwrite) }
-      const target = yield* openOn(to, { ...mode, desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess })
+      const source = yield* withShare(from, (share, below) =>
+        Effect.map(
+          share.open(...versioned(below, OpenMode.readSequentially)),
+          (file) => ({ share, file, place: placeOf(share, below) })
+        ))
+      const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+      type Opening = Effect.Effect<
+        { readonly share: Share.Share; readonly file: Share.OpenFile },
+        ClientError,
+        Scope.Scope
+      >
+      const target = yield* withShare(to, (share, below): Opening =>
+        // Opening it to write would empty the source.
+        placeOf(share, below) === source.place
+          ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
+          : Effect.map(
+            share.open(
+              ...versioned(below, {
+                ...mode,
+                // The server wants to read the target of a copy, to check that it may.
+                desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess
+              })
+            ),
+            (file) => ({ share, file })
+          ))
       const through = Transfer.write(
         target.file,
         target.share.limits.write,
@@ -384,6 +405,10 @@ const writeMode = (
 
 /** Whether a status says that there is nothing at a path. */
 const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
+
+/** Where a file is, for comparison: names that differ only by case are taken for the same. */
+const placeOf = (share: Share.Share, path: string): string =>
+  `${share.server}:${share.port}\\${share.name}\\${path}`.toLowerCase()
 
 const isSameShare = (share: Share.Share, target: Locator.Target): boolean =>
   share.server.toLowerCase() === target.server.toLowerCase() && share.port === target.port &&

@@ -30,8 +30,22 @@ export interface Security {
   readonly sign: Signing.Sign | undefined
   /** Whether every request is signed, or only those that must be. */
   readonly signsAll: boolean
+  /** Whether every request is encrypted, and not only those of shares that demand it. */
+  readonly encryptsAll?: boolean
   readonly encrypt: Encryption.Encrypt | undefined
   readonly decrypt: Encryption.Decrypt | undefined
+}
+
+/** Whom a request is made for: told when the server says that it is no longer there. */
+export interface Owner {
+  readonly onLost: (what: "share" | "session") => void
+}
+
+/** Statuses that say so (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
+const losses: Readonly<Record<number, "share" | "session">> = {
+  [NtStatus.STATUS_NETWORK_NAME_DELETED]: "share",
+  [NtStatus.STATUS_USER_SESSION_DELETED]: "session",
+  [NtStatus.STATUS_NETWORK_SESSION_EXPIRED]: "session"
 }
 
 /** One request, without its header. */
@@ -43,6 +57,7 @@ export interface Outgoing {
   readonly payload?: Uint8Array
   readonly treeId?: number
   readonly security?: Security
+  readonly owner?: Owner
   readonly encrypted?: boolean
   /** Sign this one whatever the session does otherwise. */
   readonly mustSign?: boolean
@@ -340,7 +355,9 @@ export class Connection implements Transport.Handlers {
     let length = -FrameReader.headerSize
     for (const chunk of out) length += chunk.length
     FrameReader.writeHeader(out[0]!, length)
-    this.duplex!.send(out)
+    // What was encrypted lies in memory of its own, which nobody needs when it has gone.
+    if (encrypt === undefined) this.duplex!.send(out)
+    else this.duplex!.send(out, () => out.forEach(Allocate.release))
   }
 
   /** Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. */
@@ -537,6 +554,10 @@ export class Connection implements Transport.Handlers {
       if (pending.complete === undefined && !wasAsync) this.cancel(pending)
       return
     }
+    if (header.status !== 0) {
+      const lost = losses[header.status]
+      if (lost !== undefined) pending.outgoing.owner?.onLost(lost)
+    }
     this.pendings.delete(header.messageId)
     this.inFlightCharge -= pending.outgoing.creditCharge ?? 1
     const reply: Reply = data === undefined ? { header, packet: chunks[0]! } : { header, packet: chunks[0]!, data }
@@ -624,7 +645,7 @@ export class Connection implements Transport.Handlers {
       [{
         command: Command.ECHO,
         body: echoBody,
-        ...(security === undefined ? {} : { security })
+        ...(security === undefined ? {} : { security, encrypted: security.encryptsAll === true })
       }],
       [() => {
         this.echoing = false

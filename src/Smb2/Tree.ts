@@ -48,12 +48,13 @@ const fromResult = <A, E>(result: Result.Result<A, E>): Effect.Effect<A, E> =>
   Result.isSuccess(result) ? Effect.succeed(result.success) : (fail(result.failure) as Effect.Effect<never, E>)
 
 /** Fills in what every request on this tree has in common. */
-class Tree {
+class Tree implements Connection.Owner {
   readonly session: Session
   readonly treeId: number
   readonly uncPath: string
   readonly encrypted: boolean
   readonly breaks: Breaks.Breaks
+  lost: "share" | "session" | undefined
   constructor(session: Session, treeId: number, uncPath: string, encrypted: boolean, breaks: Breaks.Breaks) {
     this.session = session
     this.treeId = treeId
@@ -62,11 +63,16 @@ class Tree {
     this.breaks = breaks
   }
 
+  onLost(what: "share" | "session"): void {
+    if (this.lost !== "session") this.lost = what
+  }
+
   outgoing<O extends Pick<Connection.Outgoing, "command" | "body">>(request: O, flags = 0): O & Connection.Outgoing {
     return {
       ...request,
       treeId: this.treeId,
       security: this.session.security,
+      owner: this,
       encrypted: this.encrypted,
       flags
     }
@@ -248,6 +254,8 @@ const disconnect = (tree: Tree): Effect.Effect<void> =>
 export interface ConnectedShare extends Share.Share {
   /** The same share with names as DFS has them. */
   readonly withDfsName: (name: DfsName) => Share.Share
+  /** What the server has taken back, the share or the whole session: connect again. */
+  readonly lost: () => "share" | "session" | undefined
 }
 
 const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
@@ -279,7 +287,7 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
     control: (operation) => tree.run(operation, anyFileId, "")
   })
-  return { ...make(undefined), withDfsName: make }
+  return { ...make(undefined), withDfsName: make, lost: () => tree.lost }
 }
 
 /**

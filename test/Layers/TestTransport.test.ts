@@ -1,6 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, SmbClient, TestTransport, type Transport } from "effect-smb"
+import * as faultsExample from "../../examples/faults.ts"
+import * as testingExample from "../../examples/testing.ts"
 
 const joe = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
 
@@ -133,4 +135,13 @@ describe("faults", () => {
       })))
       assert.deepInclude(error, { reason: "NotSupported" })
     }).pipe(Effect.provide(client(TestTransport.files(files, secret)))))
+})
+
+describe("the examples", () => {
+  it.effect("do what they say", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* faultsExample.patient, 2)
+      assert.strictEqual((yield* faultsExample.cut)._tag, "TransportError")
+      assert.deepStrictEqual(yield* testingExample.failover, { before: "hello", after: "NoTargetLeft" })
+    }))
 })

@@ -1,0 +1,201 @@
+/**
+ * The one seam to storage: what a server needs of a place that keeps files.
+ *
+ * A store keeps names, bytes, times, attributes and a few opaque blobs, and nothing else. Share modes, locks, oplocks and
+ * leases, delete on close, change notification, access checks, wildcards and every structure of the wire are the server's.
+ * So a store is written in an afternoon, also over a database or an object storage: every call is an Effect that may be
+ * slow, none is made twice without need, and none is made while another client waits for it.
+ *
+ * Paths are lists of components below the share's root, as a client wrote them; the root is the empty list. A store finds
+ * names without regard to case and keeps the case that they were made with. The server never passes `.`, `..`, empty
+ * components, NUL or separators; a store confines itself to its root all the same.
+ *
+ * Times are 100 ns ticks since 1601, sizes bytes, attributes FILE_ATTRIBUTE_* of MS-FSCC 2.6.
+ */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+
+/** Components below the share's root. */
+export type StorePath = ReadonlyArray<string>
+
+/**
+ * Why a store could not do it. The server turns each into the NTSTATUS that a client understands.
+ *
+ * - `NotFound`: the last component is not there; `PathNotFound`: one before it is not, or is no directory.
+ * - `Exists`: the name is taken. `NotEmpty`: the directory is. `IsDirectory`, `NotDirectory`: the other kind is there.
+ * - `AccessDenied`: the storage itself refuses. `ReadOnly`: it takes no changes. `Full`: it has no room, or no quota.
+ * - `InvalidName`: the storage cannot keep that name. `Unsupported`: it cannot do this at all.
+ * - `Stale`: the file has vanished below an open. `Busy`: try again. `Failed`: anything else, with its cause.
+ *
+ * @category errors
+ */
+export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
+  reason: Schema.Literals([
+    "NotFound",
+    "PathNotFound",
+    "Exists",
+    "NotEmpty",
+    "IsDirectory",
+    "NotDirectory",
+    "AccessDenied",
+    "ReadOnly",
+    "Full",
+    "InvalidName",
+    "Unsupported",
+    "Stale",
+    "Busy",
+    "Failed"
+  ]),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message(): string {
+    return `the store says ${this.reason}`
+  }
+}
+
+/** A file or directory as the store knows it. */
+export interface StoreNode {
+  /** The name with the case that it was made with; empty for the root. */
+  readonly name: string
+  /** Names the file for as long as it exists, whatever it is called; no two files of a store share one. */
+  readonly id: bigint
+  readonly type: "file" | "directory"
+  readonly size: bigint
+  /** Bytes that it takes up. */
+  readonly allocationSize: bigint
+  readonly creationTime: bigint
+  readonly lastAccessTime: bigint
+  readonly lastWriteTime: bigint
+  readonly changeTime: bigint
+  readonly fileAttributes: number
+  readonly numberOfLinks: number
+  /** IO_REPARSE_TAG_* where FILE_ATTRIBUTE_REPARSE_POINT is set, else 0. */
+  readonly reparseTag: number
+}
+
+/** Times and attributes to set; what is left out stays. */
+export type StoreChanges = Partial<
+  Pick<StoreNode, "creationTime" | "lastAccessTime" | "lastWriteTime" | "changeTime" | "fileAttributes">
+>
+
+/**
+ * What is kept beside a file's bytes, as bytes that only the server understands: a self-relative SECURITY_DESCRIPTOR, a
+ * FILE_FULL_EA_INFORMATION list, a REPARSE_DATA_BUFFER.
+ */
+export type Blob = "SecurityDescriptor" | "ExtendedAttributes" | "ReparsePoint"
+
+/** A named stream of a file. */
+export interface StoreStream {
+  readonly name: string
+  readonly size: bigint
+  readonly allocationSize: bigint
+}
+
+/** A range of bytes. */
+export interface StoreRange {
+  readonly offset: bigint
+  readonly length: bigint
+}
+
+/** An open file, directory or named stream; it stays usable while its name changes. */
+export interface StoreFile {
+  readonly id: bigint
+  /** As it is now. For a named stream: of its file, with the stream's size. */
+  readonly stat: Effect.Effect<StoreNode, StoreError>
+  /** Up to `length` bytes; fewer only at the end. The bytes belong to the caller. */
+  readonly read: (offset: bigint, length: number) => Effect.Effect<Uint8Array, StoreError>
+  /** Writes all of `data`, which belongs to the caller again when the effect is done; grows the file as needed. */
+  readonly write: (offset: bigint, data: Uint8Array) => Effect.Effect<void, StoreError>
+  readonly truncate: (size: bigint) => Effect.Effect<void, StoreError>
+  /** When it is done, what was written before survives a crash. */
+  readonly flush: Effect.Effect<void, StoreError>
+  readonly set: (changes: StoreChanges) => Effect.Effect<void, StoreError>
+  readonly getBlob: (blob: Blob) => Effect.Effect<Uint8Array | undefined, StoreError>
+  /** `undefined` takes it away. */
+  readonly setBlob: (blob: Blob, bytes: Uint8Array | undefined) => Effect.Effect<void, StoreError>
+  /** The named streams, without the file's own data. */
+  readonly streams: Effect.Effect<ReadonlyArray<StoreStream>, StoreError>
+  /** Makes a range zeros, and gives its room back where the storage can. */
+  readonly zero: (range: StoreRange) => Effect.Effect<void, StoreError>
+  /** The ranges that hold data; everything where the storage does not know. */
+  readonly allocated: (range: StoreRange) => Effect.Effect<ReadonlyArray<StoreRange>, StoreError>
+}
+
+/** How to open. */
+export interface StoreOpen {
+  /** A named stream instead of the file's own data. */
+  readonly stream?: string
+  /**
+   * `existing`: it must be there. `new`: it must not, and is made, atomically. `either`: made where it is not there.
+   */
+  readonly mode: "existing" | "new" | "either"
+  /** What to make; of no meaning for what is there. */
+  readonly type: "file" | "directory"
+  /** For what is made. */
+  readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array }
+}
+
+/** What an open found or made. */
+export interface StoreOpened {
+  readonly file: StoreFile
+  readonly created: boolean
+  readonly node: StoreNode
+}
+
+/** The storage as a whole. */
+export interface StoreVolume {
+  readonly label: string
+  readonly serialNumber: number
+  readonly creationTime: bigint
+  /** Bytes in all, and free for the server. */
+  readonly total: bigint
+  readonly free: bigint
+  /** UTF-16 code units. */
+  readonly maximumComponentLength: number
+  /** What the store can keep: the server announces nothing else. */
+  readonly supports: {
+    readonly streams: boolean
+    readonly securityDescriptors: boolean
+    readonly extendedAttributes: boolean
+    readonly reparsePoints: boolean
+    readonly sparse: boolean
+  }
+  readonly readOnly: boolean
+}
+
+/** Something that was changed by others than the server. */
+export interface StoreChange {
+  readonly path: StorePath
+  readonly action: "added" | "removed" | "modified"
+}
+
+/**
+ * A place that keeps files.
+ *
+ * @category models
+ */
+export interface ShareStore {
+  readonly volume: Effect.Effect<StoreVolume, StoreError>
+  readonly stat: (path: StorePath) => Effect.Effect<StoreNode, StoreError>
+  /** Opens until the scope closes. */
+  readonly open: (path: StorePath, options: StoreOpen) => Effect.Effect<StoreOpened, StoreError, Scope.Scope>
+  /** The entries of a directory, as they come, without `.` and `..`. */
+  readonly list: (path: StorePath) => Stream.Stream<StoreNode, StoreError>
+  /** Removes a file, an empty directory, or a named stream. */
+  readonly remove: (path: StorePath, options?: { readonly stream?: string }) => Effect.Effect<void, StoreError>
+  /** Renames atomically; with `replace` over a file that is there. Case alone may change. */
+  readonly rename: (
+    from: StorePath,
+    to: StorePath,
+    options: { readonly replace: boolean }
+  ) => Effect.Effect<void, StoreError>
+  /** Gives a file another name; absent where the storage cannot. */
+  readonly link?: (existing: StorePath, name: StorePath, options: { readonly replace: boolean }) => Effect.Effect<
+    void,
+    StoreError
+  >
+  /** What others change in the storage, for change notification; absent where it cannot be known. */
+  readonly changes?: Stream.Stream<StoreChange, StoreError>
+}
