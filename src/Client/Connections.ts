@@ -8,7 +8,7 @@ import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
-import { type Credential, CredentialProvider } from "../Auth/Credentials.ts"
+import { type Credential, CredentialProvider, type CredentialRequest } from "../Auth/Credentials.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as Transport from "../Protocol/Transport.ts"
@@ -33,6 +33,8 @@ const who = (credential: Credential): string =>
 
 /** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
 const separator = "\0"
+
+const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
 
 interface Connected extends Negotiate.Agreed {
   readonly breaks: Breaks
@@ -73,9 +75,9 @@ export const make = Effect.fnUntraced(function*(
     lookup: Effect.fnUntraced(function*(
       key: string
     ): Effect.fn.Return<Session.Session & Connected, ConnectError, Scope.Scope> {
-      const [server, port] = key.split(separator) as [string, string]
+      const [server, port, , domain] = key.split(separator) as [string, string, string, string]
       const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
-      const credential = yield* provider.get({ server })
+      const credential = yield* provider.get(request(server, domain))
       const logon = yield* authenticator.make(credential, { server })
       const session = yield* Session.setup(connected, settings, logon)
       return Object.assign(session, { breaks: connected.breaks })
@@ -91,8 +93,8 @@ export const make = Effect.fnUntraced(function*(
       ConnectError,
       Scope.Scope
     > {
-      const [server, port, user, share] = key.split(separator) as [string, string, string, string]
-      const session = yield* RcMap.get(sessions, [server, port, user].join(separator))
+      const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
+      const session = yield* RcMap.get(sessions, [server, port, user, domain].join(separator))
       return { session, share: yield* Tree.make(session, share, session.breaks) }
     })
   })
@@ -100,9 +102,10 @@ export const make = Effect.fnUntraced(function*(
   const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const server = target.server.toLowerCase()
-      const user = who(yield* provider.get({ server: target.server }))
+      const domain = target.domain ?? ""
+      const user = who(yield* provider.get(request(target.server, domain)))
       const connectionKey = `${server}${separator}${target.port}`
-      const sessionKey = `${connectionKey}${separator}${user}`
+      const sessionKey = [connectionKey, user, domain.toLowerCase()].join(separator)
       const treeKey = `${sessionKey}${separator}${target.share.toLowerCase()}`
       const forget = Effect.all([
         RcMap.invalidate(trees, treeKey),
@@ -124,7 +127,8 @@ export const make = Effect.fnUntraced(function*(
         yield* RcMap.invalidate(trees, treeKey)
         tree = yield* get
       }
-      return target.dfsName === undefined ? tree.share : tree.share.withDfsName(target.dfsName)
+      // The flag belongs on a share that says it is in DFS, and on no other (MS-SMB2 3.2.4.3).
+      return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 
   return { share }

@@ -75,7 +75,10 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
 }) {
   override get message(): string {
     const where = `${this.server}:${this.port}`
-    const detail = this.detail === undefined ? "" : ` (${this.detail})`
+    const unknown = this.sent === true
+      ? "; a request that changes something had been sent, and may have had its effect"
+      : ""
+    const detail = `${this.detail === undefined ? "" : ` (${this.detail})`}${unknown}`
     switch (this.reason) {
       case "Refused":
         return `${where} refused the connection: is an SMB server listening there?${detail}`

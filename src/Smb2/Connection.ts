@@ -71,6 +71,8 @@ export interface Outgoing {
   readonly readLength?: number
   /** Sees the packet as it is sent, for the preauthentication hash. */
   readonly onSent?: (packet: Uint8Array) => void
+  /** May change something on the server: once sent, its failure says so (`TransportError.sent`). */
+  readonly mutates?: boolean
   /** Called with a success that arrives after the caller has gone: closes what was opened. */
   readonly orphan?: (reply: Reply) => void
 }
@@ -124,6 +126,18 @@ export interface Options {
 const claimFrom = 8192
 /** The header and the fixed part of a READ response. */
 const peek = Header.size + 16
+
+/** What a request that had been sent fails with: whoever asked is told if it may have had its effect. */
+const afterSending = (pending: Pending, error: ConnectionError): ConnectionError =>
+  pending.outgoing.mutates === true && error._tag === "TransportError" && error.sent !== true
+    ? new TransportError({
+      reason: error.reason,
+      server: error.server,
+      port: error.port,
+      sent: true,
+      ...(error.detail === undefined ? {} : { detail: error.detail })
+    })
+    : error
 
 const echoBody = Uint8Array.of(4, 0, 0, 0)
 const cancelBody = echoBody
@@ -613,7 +627,10 @@ export class Connection implements Transport.Handlers {
       const complete = pending.complete
       pending.complete = undefined
       this.cancel(pending)
-      complete(this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`), undefined)
+      complete(
+        afterSending(pending, this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`)),
+        undefined
+      )
     }
     this.starve()
     if (this.silence * tickInterval >= keepAlive && !this.echoing && this.nextMessageId > 0) this.echo()
@@ -665,7 +682,7 @@ export class Connection implements Transport.Handlers {
     for (const pending of pendings) {
       const complete = pending.complete
       pending.complete = undefined
-      complete?.(error, undefined)
+      complete?.(afterSending(pending, error), undefined)
     }
     for (const batch of waiting) for (const complete of batch.completes) complete?.(error, undefined)
     this.onFailed?.(error)

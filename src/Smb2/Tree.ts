@@ -18,6 +18,8 @@ import { anyFileId, type FileId } from "./Message/Common.ts"
 import {
   Capabilities,
   Command,
+  CreateDisposition,
+  CreateOptions,
   Dialect,
   HeaderFlags,
   ShareCapabilities,
@@ -160,7 +162,12 @@ const refused = (tree: Tree, path: string, reply: Connection.Reply): SmbError =>
 const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, options: Share.OpenOptions) => {
   const { body, createGuid } = Open.encode(wireName(dfs, path), options, tree.session.negotiated.dialect)
   const outgoing = tree.outgoing(
-    { command: Command.CREATE, body },
+    {
+      command: Command.CREATE,
+      body,
+      mutates: options.createDisposition !== CreateDisposition.FILE_OPEN ||
+        (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) !== 0
+    },
     dfs === undefined ? 0 : HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS
   )
   return { outgoing, createGuid }
@@ -195,9 +202,12 @@ const batch = (
   operations: ReadonlyArray<Operation.Any>
 ): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> => {
   const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+  const encoded = operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId)))
+  // One packet: where one of them may change something, all of them share its fate.
+  const mutates = outgoing.mutates || encoded.some((one) => one.mutates === true)
   const outgoings: ReadonlyArray<Connection.Outgoing> = [
-    outgoing,
-    ...operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId))),
+    { ...outgoing, mutates },
+    ...encoded,
     tree.outgoing({ command: Command.CLOSE, body: Open.encodeClose(anyFileId) })
   ]
   return Effect.flatMap(Connection.compound(tree.session.connection, outgoings), (replies) => {
