@@ -69,6 +69,20 @@ describe("connections", () => {
     }).pipe(provide(TestTransport.files(files, { users: { user: "password", joe: "secret" } }), {}, credentials))
   })
 
+  it.effect("one request after the other with a server that never grants two credits", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+      yield* smb.writeFile(f, "changed")
+      yield* smb.rename(f, "\\\\nas\\data\\d\\f.txt")
+      assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\d\\f.txt"), "changed")
+      const missing = yield* Effect.flip(smb.stat(f))
+      assert(missing._tag === "SmbError")
+      assert.strictEqual(missing.reason, "ObjectNameNotFound")
+      const requests = yield* (yield* TestTransport.TestServers).requests
+      assert.isTrue(requests.every(({ header }) => header.nextCommand === 0))
+    }).pipe(provide(TestTransport.files(files, { credits: 1 }))))
+
   it.effect("comes back after a drop, and after a server was away", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
