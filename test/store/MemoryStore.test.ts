@@ -43,7 +43,9 @@ describe("MemoryStore's capacity", () => {
           onSuccess: () => "made"
         }))
       assert.isBelow(
-        made.filter((result) => result === "made").length,
+        made.filter((result) =>
+          result === "made"
+        ).length,
         100
       )
       assert.strictEqual(made.at(-1), "Full")
