@@ -18,9 +18,9 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Allocate from "../../Codec/Allocate.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
-import { StoreError } from "../ShareStore.ts"
 import type {
   ShareStore,
+  StoreError,
   StoreFile,
   StoreNode,
   StoreOpen,
@@ -216,7 +216,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   }
 
   /** Makes what is not there, in a directory that is locked. */
-  const create = async (parent: Directory, name: string, how: StoreOpen, now: bigint): Promise<OpenFile> => {
+  const create = async (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
     changes()
     const place = tree.at(parent, name)
     const path = [...parent.path, name]
@@ -236,8 +236,8 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     if (fd !== undefined) descriptors.adopt(file.descriptor, fd)
     try {
       const { securityDescriptor, ...initial } = how.initial ?? {}
-      if (securityDescriptor !== undefined) await files.setBlob(file, "SecurityDescriptor", securityDescriptor, now)
-      if (Object.keys(initial).length > 0) await files.set(file, initial, now)
+      if (securityDescriptor !== undefined) await files.setBlob(file, "SecurityDescriptor", securityDescriptor)
+      if (Object.keys(initial).length > 0) await files.set(file, initial)
       return file
     } catch (error) {
       // A file without what it should be protected by is none.
@@ -249,11 +249,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     }
   }
 
-  const openFile = async (
-    path: StorePath,
-    how: StoreOpen,
-    now: bigint
-  ): Promise<{ file: OpenFile; created: boolean }> => {
+  const openFile = async (path: StorePath, how: StoreOpen): Promise<{ file: OpenFile; created: boolean }> => {
     tree.checked(path)
     if (how.mode === "existing" || path.length === 0) {
       const there = await found(path)
@@ -263,17 +259,17 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     return tree.within(path.slice(0, -1), (parent) =>
       locks.run(parent.key, async () => {
         const there = await tree.lookup(parent, name)
-        if (there === undefined) return { file: await create(parent, name, how, now), created: true }
+        if (there === undefined) return { file: await create(parent, name, how), created: true }
         if (how.mode === "new") return Local.refuse("Exists")
         return { file: files.acquire(await tree.resolve(parent, there)), created: false }
       }))
   }
 
-  const openStream = async (path: StorePath, name: string, how: StoreOpen, now: bigint) => {
+  const openStream = async (path: StorePath, name: string, how: StoreOpen) => {
     if (!Names.isComponent(name) || !name.isWellFormed()) Local.refuse("InvalidName")
     // As on NTFS, a stream that is made makes its file too.
     const mode = how.mode === "existing" ? "existing" : "either"
-    const { file } = await openFile(path, { ...how, mode, type: "file" }, now)
+    const { file } = await openFile(path, { ...how, mode, type: "file" })
     try {
       if (sidecar === undefined) return Local.refuse(how.mode === "existing" ? "NotFound" : "ReadOnly")
       const opened = await sidecar.openStream(file.key, name, how.mode)
@@ -287,10 +283,10 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   const open = (path: StorePath, how: StoreOpen): Effect.Effect<StoreOpened, StoreError, Scope.Scope> =>
     Effect.map(
       Effect.acquireRelease(
-        at(async (now) => {
+        Local.run(async () => {
           const opened = how.stream === undefined
-            ? { ...await openFile(path, how, now), stream: undefined }
-            : await openStream(path, how.stream, how, now)
+            ? { ...await openFile(path, how), stream: undefined }
+            : await openStream(path, how.stream, how)
           try {
             return { ...opened, node: await files.node(opened.file, opened.stream) }
           } catch (error) {

@@ -5,7 +5,8 @@
 import * as Fs from "node:fs"
 import { StoreError } from "../../ShareStore.ts"
 import type { Blob, StoreChanges, StoreNode, StorePath } from "../../ShareStore.ts"
-import { Descriptor, Descriptors } from "./Descriptors.ts"
+import { Descriptor } from "./Descriptors.ts"
+import type { Descriptors } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
 import type { Found, LocalTree } from "./LocalTree.ts"
@@ -170,7 +171,7 @@ export class LocalFiles {
     return await Local.orMissing(Local.lstat(this.sidecar!.stream(stream.key, stream.file))) ?? Local.refuse("Stale")
   }
 
-  async set(file: OpenFile, changes: StoreChanges, now: bigint): Promise<void> {
+  async set(file: OpenFile, changes: StoreChanges, now?: bigint): Promise<void> {
     await this.#sidecar().update(file.key, async (record) => {
       usable(record)
       let stats = await this.stats(file)
@@ -197,7 +198,7 @@ export class LocalFiles {
     return text === undefined ? undefined : Uint8Array.from(Buffer.from(text, "base64"))
   }
 
-  async setBlob(file: OpenFile, blob: Blob, bytes: Uint8Array | undefined, now: bigint): Promise<void> {
+  async setBlob(file: OpenFile, blob: Blob, bytes: Uint8Array | undefined, now?: bigint): Promise<void> {
     // Taken now: the caller may use its bytes again while others are waited for.
     const text = bytes === undefined
       ? undefined

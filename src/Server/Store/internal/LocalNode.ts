@@ -92,14 +92,14 @@ const compact = (record: { readonly [K in keyof FileRecord]: FileRecord[K] | und
 
 /**
  * The record after `changes`. `before` are the times as they were, and `stats` is how the platform has the file now, after
- * it was given the new times as well as it can keep them.
+ * it was given the new times as well as it can keep them. The time of change is `now`, or the platform's where that is new.
  */
 export const recorded = (
   record: FileRecord,
   changes: StoreChanges,
   before: Times,
   stats: Fs.BigIntStats,
-  now: bigint
+  now: bigint | undefined
 ): FileRecord => {
   const setsTimes = changes.lastAccessTime !== undefined || changes.lastWriteTime !== undefined
   const change = kept(changes.changeTime ?? now, stats.ctimeNs)

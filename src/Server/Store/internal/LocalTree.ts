@@ -62,6 +62,7 @@ const keyOf = (stats: Fs.BigIntStats) => `${stats.dev}:${stats.ino}`
 const clockGrain = 20
 
 /** What Windows cannot keep, or takes for something else. */
+// oxlint-disable-next-line no-control-regex -- they are what Windows refuses
 const windowsCannot = /[<>:"|?*\u0001-\u001f]|[. ]$|^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i
 
 /** Whether the platform keeps this name as it is. */
