@@ -99,6 +99,7 @@ export const maximal = (descriptor: Sd.SecurityDescriptor, user: Identity): numb
 const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: string, group: string): Array<Sd.Ace> => {
   const aces: Array<Sd.Ace> = []
   const F = Sd.AceFlags
+  const inherited = (parent.control & Sd.Control.SE_DACL_AUTO_INHERITED) !== 0 ? F.INHERITED_ACE : 0
   for (const entry of parent.dacl?.aces ?? []) {
     if (entry._tag !== "Basic") continue
     const { aceFlags } = entry
@@ -107,7 +108,7 @@ const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: str
     const stops = (aceFlags & F.NO_PROPAGATE_INHERIT_ACE) !== 0
     const sid = entry.sid === sids.creatorOwner ? owner : entry.sid === sids.creatorGroup ? group : entry.sid
     if (!directory) {
-      if (toObjects) aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: F.INHERITED_ACE })
+      if (toObjects) aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
       continue
     }
     const passedOn = aceFlags & (F.OBJECT_INHERIT_ACE | F.CONTAINER_INHERIT_ACE)
@@ -115,15 +116,15 @@ const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: str
       // An entry for the creator, or with generic rights, counts as what it stands for here, and as itself below.
       const differs = sid !== entry.sid || mapGeneric(entry.mask) !== entry.mask
       if (stops) {
-        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: F.INHERITED_ACE })
+        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
       } else if (differs) {
-        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: F.INHERITED_ACE })
-        aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | F.INHERITED_ACE })
+        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
+        aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | inherited })
       } else {
-        aces.push({ ...entry, aceFlags: passedOn | F.INHERITED_ACE })
+        aces.push({ ...entry, aceFlags: passedOn | inherited })
       }
     } else if (toObjects && !stops) {
-      aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | F.INHERITED_ACE })
+      aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | inherited })
     }
   }
   return aces
@@ -151,7 +152,8 @@ export const forChild = (
     : [ace(owner, generic.all, 0), ace(sids.system, generic.all, 0)]
   return {
     sbz1: 0,
-    control: Sd.Control.SE_DACL_PRESENT | (inherited.length > 0 ? Sd.Control.SE_DACL_AUTO_INHERITED : 0),
+    control: Sd.Control.SE_DACL_PRESENT |
+      (inherited.length > 0 ? parent.control & Sd.Control.SE_DACL_AUTO_INHERITED : 0),
     owner,
     group,
     sacl: undefined,

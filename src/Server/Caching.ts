@@ -160,6 +160,8 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number): void
   else holder.state = to
   if (place === undefined) {
     holder.settle(to)
+    // Durable opens that wait for their client: nobody is there to be asked.
+    if (needsAck) { for (const open of [...holder.opens]) server.run(server.closeOpen(open)) }
     return
   }
   if (holder.kind === "lease") {

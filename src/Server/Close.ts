@@ -87,7 +87,8 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     const name = whole ? undefined : stream.name
     const remove = goes
       ? share.store.remove(path, name === undefined ? undefined : { stream: name }).pipe(
-        Effect.andThen(Effect.sync(() =>
+        Effect.andThen(Effect.sync(() => {
+          if (name === undefined) share.forgetEntry(path)
           Watch.report(
             share,
             name !== undefined
@@ -101,7 +102,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
               ...name === undefined ? {} : { stream: name }
             }]
           )
-        )),
+        })),
         Effect.catch(() => Effect.void)
       )
       : Effect.void

@@ -67,25 +67,27 @@ export const obstacles = (
   const violation = others.some((open) => violates(open, wanted.access, wanted.shareAccess))
   const stat = isStat(wanted.access) && !wanted.overwrite
   if (stat && !violation) return clear
-  const taken = violation ? HANDLE : WRITE
+  const taken = violation ? HANDLE : wanted.overwrite ? WRITE | HANDLE : WRITE
   const waitFor: Array<Holder> = []
   for (const holder of [...stream.holders]) {
     if (holder === same) continue
     if (holder.breaking !== undefined) {
       // What is on its way already is enough, or is waited for before more is taken.
-      if (has(holder.state, taken | (wanted.overwrite ? HANDLE : 0))) waitFor.push(holder)
+      if (has(holder.state, taken)) waitFor.push(holder)
       continue
     }
     if (!has(holder.state, taken)) continue
     // Who caches handles would close them for us; who caches writes has what we would read.
     let keep = holder.state & ~taken
     if (holder.kind === "oplock") keep = wanted.overwrite && !violation ? 0 : READ
-    else if (wanted.overwrite && !violation) keep = holder.state & ~(WRITE | HANDLE) & 0
+    else if (wanted.overwrite && !violation) keep = holder.state & READ
     if (holder.kind === "oplock" && violation && !has(holder.state, HANDLE)) continue
     breakTo(server, holder, keep)
     if (holder.breaking !== undefined) waitFor.push(holder)
   }
   if (waitFor.length > 0) return { _tag: "Wait", holders: waitFor }
+  // Opens whose clients are gone were closed at once.
+  if (stream.opens.size < others.length) return obstacles(server, stream, same, wanted)
   return violation ? refused(NtStatus.STATUS_SHARING_VIOLATION) : clear
 }
 
@@ -143,16 +145,27 @@ export const grant = (
       epoch: lease.version === 2 ? (lease.epoch + 1) & 0xffff : 0
     })
     incoming.server.leases.add(holder)
-  } else if (holder.breaking === undefined && (state & holder.state) === holder.state && state !== holder.state) {
-    // A lease may only grow.
+  } else if (
+    holder.breaking === undefined && others.length === 0 && (state & holder.state) === holder.state &&
+    state !== holder.state
+  ) {
+    // A lease may only grow, and only while nobody else has the file open.
     holder.state = state
     if (holder.version === 2) holder.epoch = (holder.epoch + 1) & 0xffff
   }
   join(holder, open)
+  return current(open)
+}
+
+/** What an open has of caching at the moment, as a response says it. */
+export const current = (open: Open): Granted => {
+  const { holder } = open
+  if (holder === undefined) return { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }
+  if (holder.kind === "oplock") return { oplockLevel: levelOf(holder.state), lease: undefined }
   const leaseFlags = holder.breaking === undefined ? 0 : LeaseFlags.SMB2_LEASE_FLAG_BREAK_IN_PROGRESS
   return {
     oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_LEASE,
-    lease: lease.version === 2
+    lease: holder.version === 2
       ? {
         _tag: "ResponseLeaseV2",
         leaseKey: holder.key,

@@ -18,7 +18,7 @@ import type { StoreNode } from "./ShareStore.ts"
 /** Where an open directory's listing is. */
 export interface DirectoryCursor {
   readonly pattern: string
-  readonly entries: ReadonlyArray<StoreNode>
+  readonly entries: Array<StoreNode>
   next: number
   found: boolean
 }

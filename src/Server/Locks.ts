@@ -38,8 +38,11 @@ const overlaps = (one: Lock, offset: bigint, end: bigint): boolean => {
     : one.offset < end && offset < one.end
 }
 
+/** An exclusive lock stands alone; a shared one beside others, and beside an exclusive one of the same open. */
 const conflict = (stream: StreamNode, lock: Lock): Lock | undefined =>
-  stream.locks.find((other) => overlaps(other, lock.offset, lock.end) && (other.exclusive || lock.exclusive))
+  stream.locks.find((other) =>
+    overlaps(other, lock.offset, lock.end) && (lock.exclusive || other.exclusive && other.open !== lock.open)
+  )
 
 /** Whether a lock keeps an open from reading (or writing) a range. */
 export const blocks = (open: FileOpen, offset: bigint, length: number, writes: boolean): boolean => {

@@ -70,6 +70,8 @@ export class FileOpen implements OpenFields {
   /** Lock requests that were done, by index (MS-SMB2 3.3.5.14). */
   readonly lockSequences = new Map<number, number>()
   channelSequence = 0
+  /** How often its client came back for it. */
+  absences = 0
 
   constructor(server: ServerState, fields: OpenFields, session: Session, tree: Tree) {
     this.server = server

@@ -60,6 +60,7 @@ export const rename = Effect.fnUntraced(function*(
   const from = file.path
   yield* stored(share.store.rename(from, name.path, { replace }))
   share.renamed(from, name.path)
+  share.forgetEntry(from)
   const filter = file.directory ? N.FILE_NOTIFY_CHANGE_DIR_NAME : N.FILE_NOTIFY_CHANGE_FILE_NAME
   const same = keyOf(from.slice(0, -1)) === keyOf(name.path.slice(0, -1))
   Watch.report(share, filter, [

@@ -35,6 +35,8 @@ export class ServerState {
   readonly startTime: bigint
   readonly domainSid: string
   readonly leases: LeaseTable
+  /** Closes an open; a field, since what closes knows this module. */
+  readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections = new Set<Connection>()
   readonly sessions = new Map<bigint, Session>()
   /** Every open of a file, by its identifier. */
@@ -53,6 +55,7 @@ export class ServerState {
     readonly startTime: bigint
     readonly domainSid: string
     readonly leases: LeaseTable
+    readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
     readonly context: Context.Context<never>
     readonly firstSession: bigint
   }) {
@@ -64,6 +67,7 @@ export class ServerState {
     this.startTime = fields.startTime
     this.domainSid = fields.domainSid
     this.leases = fields.leases
+    this.closeOpen = fields.closeOpen
     this.context = fields.context
     this.nextSession = fields.firstSession
   }

@@ -34,6 +34,11 @@ export const end = (session: Session, notifyStatus: number = NtStatus.STATUS_NOT
   Effect.suspend(() => {
     if (session.ended) return Effect.void
     session.ended = true
+    for (const open of [...session.opens.values()]) {
+      if (open._tag !== "File" || !Durable.mayStay(open)) continue
+      abort(open, NtStatus.STATUS_CANCELLED)
+      Durable.disconnect(open.server, open)
+    }
     return closeAll(session, () => true, notifyStatus).pipe(
       Effect.andThen(Effect.sync(() => {
         session.trees.clear()
@@ -61,12 +66,6 @@ export const disconnect = (connection: Connection): Effect.Effect<void> =>
       session.channels.delete(connection)
       session.logons.delete(connection)
       if (session.channels.size > 0) continue
-      for (const open of [...session.opens.values()]) {
-        if (open._tag === "File" && Durable.mayStay(open)) {
-          abort(open, NtStatus.STATUS_CANCELLED)
-          Durable.disconnect(connection.server, open)
-        }
-      }
       yield* end(session)
       connection.server.sessions.delete(session.id)
     }

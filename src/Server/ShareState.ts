@@ -133,6 +133,20 @@ export class ShareState {
     }
   }
 
+  /** A name is gone: listings that have yet to show it leave it out. */
+  forgetEntry(path: StorePath): void {
+    const parent = keyOf(path.slice(0, -1))
+    const name = path[path.length - 1]!.toLowerCase()
+    for (const file of this.files.values()) {
+      if (!file.directory || keyOf(file.path) !== parent) continue
+      for (const { cursor } of file.opens()) {
+        if (cursor === undefined) continue
+        const at = cursor.entries.findIndex((entry, i) => i >= cursor.next && entry.name.toLowerCase() === name)
+        if (at >= 0) cursor.entries.splice(at, 1)
+      }
+    }
+  }
+
   /** Follows a rename: what is open keeps being found under its new name. */
   renamed(from: StorePath, to: StorePath): void {
     for (const file of this.files.values()) {

@@ -14,8 +14,10 @@ import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import * as Net from "node:net"
 import * as FileTime from "../Codec/FileTime.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
 import { LeaseTable } from "./Caching.ts"
+import * as Close from "./Close.ts"
 import { Connection } from "./Connection.ts"
 import * as Limits from "./Limits.ts"
 import { ServerState } from "./ServerState.ts"
@@ -187,6 +189,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
     startTime: now,
     domainSid: `S-1-5-21-${part()}-${part()}-${part()}`,
     leases: new LeaseTable(),
+    closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
     firstSession: BigInt(part()) << 16n | 1n
   })

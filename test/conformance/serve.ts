@@ -15,7 +15,7 @@ const program = Effect.gen(function*() {
     host,
     port: Number(port),
     users: UserStore.inMemory({
-      joe: { password: Redacted.make("secret"), administrator: true },
+      joe: Redacted.make("secret"),
       ann: Redacted.make("secret2")
     }),
     signing: "enabled",
