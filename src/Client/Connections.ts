@@ -12,12 +12,9 @@ import { type Credential, CredentialProvider } from "../Auth/Credentials.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as Transport from "../Protocol/Transport.ts"
-import { Breaks } from "../Smb2/Breaks.ts"
-import * as Negotiate from "../Smb2/Negotiate.ts"
-import * as Session from "../Smb2/Session.ts"
 import type * as Settings from "../Smb2/Settings.ts"
-import * as Tree from "../Smb2/Tree.ts"
 import type { Target } from "./Locator.ts"
+import * as Protocols from "./Protocols.ts"
 
 /** What connecting to a share fails with. */
 export type ConnectError = RequestError | AuthenticationError
@@ -33,10 +30,6 @@ const who = (credential: Credential): string =>
 
 /** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
 const separator = "\0"
-
-interface Connected extends Negotiate.Agreed {
-  readonly breaks: Breaks
-}
 
 /**
  * Makes the three maps. Their scope closes trees, sessions and connections, in that order.
@@ -57,14 +50,11 @@ export const make = Effect.fnUntraced(function*(
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
-    lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Connected, RequestError, Scope.Scope> {
+    lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Protocols.Connected, RequestError, Scope.Scope> {
       const [host, port] = key.split(separator) as [string, string]
-      const agreed = yield* Negotiate.connect({ host, port: Number(port) }, settings).pipe(
+      return yield* Protocols.connect({ host, port: Number(port) }, settings).pipe(
         Effect.provideService(Transport.Transport, transport)
       )
-      const breaks = new Breaks()
-      breaks.attach(agreed.connection)
-      return { ...agreed, breaks }
     })
   })
 
@@ -72,13 +62,12 @@ export const make = Effect.fnUntraced(function*(
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
       key: string
-    ): Effect.fn.Return<Session.Session & Connected, ConnectError, Scope.Scope> {
+    ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
       const [server, port] = key.split(separator) as [string, string]
       const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
       const credential = yield* provider.get({ server })
       const logon = yield* authenticator.make(credential, { server })
-      const session = yield* Session.setup(connected, settings, logon)
-      return Object.assign(session, { breaks: connected.breaks })
+      return yield* connected.logon(logon, credential)
     })
   })
 
@@ -87,13 +76,13 @@ export const make = Effect.fnUntraced(function*(
     lookup: Effect.fnUntraced(function*(
       key: string
     ): Effect.fn.Return<
-      { readonly share: Tree.ConnectedShare; readonly session: Session.Session },
+      { readonly share: Protocols.ConnectedShare; readonly session: Protocols.LoggedOn },
       ConnectError,
       Scope.Scope
     > {
       const [server, port, user, share] = key.split(separator) as [string, string, string, string]
       const session = yield* RcMap.get(sessions, [server, port, user].join(separator))
-      return { session, share: yield* Tree.make(session, share, session.breaks) }
+      return { session, share: yield* session.tree(share) }
     })
   })
 
@@ -116,7 +105,7 @@ export const make = Effect.fnUntraced(function*(
         )
       )
       let tree = yield* get
-      if (tree.session.connection.failed !== undefined) {
+      if (tree.session.failed() !== undefined) {
         yield* forget
         tree = yield* get
       }
