@@ -208,10 +208,13 @@ export class Connection implements Transport.Handlers {
     return () => this.abandon(pending)
   }
 
-  /** Sends what the server does not answer: the acknowledgment of an oplock break. */
+  /**
+   * Sends what the server does not answer: the acknowledgment of an oplock break. It takes two sequence numbers all the
+   * same, as smbd counts.
+   */
   sendOneWay(outgoing: Outgoing): void {
     if (this.failure !== undefined) return
-    this.transmit(outgoing, Header.unsolicited, this.sequence(true))
+    this.transmit(outgoing, Header.unsolicited, this.sequence(false))
   }
 
   private hasRoom(outgoing: Outgoing): boolean {
