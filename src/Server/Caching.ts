@@ -149,8 +149,11 @@ const connectionOf = (holder: Holder) => {
 export const breakTo = (server: ServerState, holder: Holder, keep: number): void => {
   if (holder.breaking !== undefined) return
   let to = holder.state & keep
-  if (holder.kind === "oplock") to = (to & READ) !== 0 ? (holder.state === READ ? READ : to === holder.state ? to : READ) : 0
-  else if ((to & READ) === 0) to = 0
+  if (holder.kind === "oplock") {
+    to = (to & READ) !== 0
+      ? (holder.state === READ ? READ : to === holder.state ? to : READ)
+      : 0
+  } else if ((to & READ) === 0) to = 0
   if (to === holder.state) return
   const from = holder.state
   const needsAck = from !== READ

@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { CloseFlags, CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Close.ts"
+import { CloseFlags, CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
 import * as Caching from "./Caching.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Locks from "./Locks.ts"
@@ -109,7 +109,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     return releaseFile(open).pipe(
       Effect.andThen(remove),
       Effect.andThen(Effect.sync(() => {
-        if (whole) for (const other of [...file.streams.values()]) other.deletePending = false
+        if (whole) { for (const other of [...file.streams.values()]) other.deletePending = false }
         stream.deletePending = goes ? false : stream.deletePending
         if (goes && !isFile) file.stream(stream.name).deletePending = false
         share.release(stream)

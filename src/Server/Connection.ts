@@ -221,7 +221,13 @@ export class Connection {
           sessionId: reply.sessionId ?? actual.header.sessionId,
           treeId: reply.treeId ?? actual.header.treeId,
           fileId: creates && reply.fileId === undefined ? anyFileId : fileId,
-          status: creates ? reply.status : from.status !== 0 ? from.status : reply.status >>> 30 === 3 ? reply.status : 0
+          status: creates
+            ? reply.status
+            : from.status !== 0
+            ? from.status
+            : reply.status >>> 30 === 3
+            ? reply.status
+            : 0
         }
       }
       this.flush(batch)

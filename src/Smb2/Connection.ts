@@ -235,8 +235,11 @@ export class Connection implements Transport.Handlers {
     Outbound.transmit(this.duplex!, chunks, encryption?.encrypt)
   }
 
-  /** Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. */
-  submitForeign(packet: Uint8Array, complete: Complete): void {
+  /**
+   * Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. `answered` is the
+   * answer where somebody else has sent it and received that.
+   */
+  submitForeign(packet: Uint8Array, complete: Complete, answered?: Uint8Array): void {
     if (this.failure !== undefined) return complete(this.failure, undefined)
     const framed = new Uint8Array(FrameReader.headerSize + packet.length)
     framed.set(packet, FrameReader.headerSize)
@@ -253,7 +256,8 @@ export class Connection implements Transport.Handlers {
     this.nextMessageId = 1
     this.credits = 0
     this.inFlightCharge = 1
-    this.transmit([framed], undefined)
+    if (answered === undefined) this.transmit([framed], undefined)
+    else this.onFrame(answered)
   }
 
   private pump(): void {

@@ -234,7 +234,9 @@ const build = (
             if (found === undefined) {
               return failure("NotFound")
             }
-            if (found.info.type !== "File" && found.info.type !== "Directory") return failure("AccessDenied")
+            if (found.info.type !== "File" && found.info.type !== "Directory") {
+              return failure("AccessDenied")
+            }
             return Effect.as(inside(found.path), found)
           })))
 
