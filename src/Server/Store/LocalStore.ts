@@ -58,6 +58,8 @@ export interface LocalStoreOptions {
   readonly directories?: number
   /** Names that are kept for finding others in another case; a million if left out. */
   readonly names?: number
+  /** Works by paths also where descriptors of directories can be used, which is safer: to test what other platforms do. */
+  readonly byPath?: boolean
 }
 
 /** Zeros that are written, and entries that are described, at once. */
@@ -82,7 +84,8 @@ export const make = (
       Local.run(async () => {
         const tree = await LocalTree.make(folder, sidecarName, {
           directories: options.directories ?? 128,
-          names: options.names ?? 1_000_000
+          names: options.names ?? 1_000_000,
+          byPath: options.byPath ?? false
         })
         const root = await Local.lstat(tree.at(tree.root, "."))
         const sidecar = options.readOnly === true ? undefined : await openSidecar(tree)
