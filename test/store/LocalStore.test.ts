@@ -139,7 +139,10 @@ describe("LocalStore", () => {
         )
       }
       yield* Effect.scoped(store.open(["d"], { mode: "new", type: "directory" }))
-      yield* Effect.scoped(store.open(["d", LocalStore.sidecarName], fresh))
+      // Also that of a share which is served from a directory of this one.
+      yield* LocalStore.make(join(path, "d"))
+      assert.deepStrictEqual(yield* Stream.runCollect(store.list(["d"])), [])
+      assert.strictEqual(yield* reason(store.stat(["d", LocalStore.sidecarName, "records"])), "InvalidName")
     }))
 
   it.live("follows symbolic links within the folder, and no others", () =>

@@ -97,7 +97,7 @@ export class LocalTree {
     this.#limits = limits
   }
 
-  /** `reserved` is a name in the root that nobody sees. */
+  /** `reserved` is a name that nobody sees. */
   static async make(
     folder: string,
     reserved: string,
@@ -123,8 +123,10 @@ export class LocalTree {
   /** The components, if each can be a name here. */
   checked(path: StorePath): StorePath {
     Names.confined(path)
-    for (const name of path) if (!canName(name)) Local.refuse("InvalidName")
-    if (path.length > 0 && Names.fold(path[0]!) === this.#reserved) Local.refuse("InvalidName")
+    for (const name of path) {
+      // The reserved name in every directory: another share may be served from there.
+      if (!canName(name) || Names.fold(name) === this.#reserved) Local.refuse("InvalidName")
+    }
     return path
   }
 
