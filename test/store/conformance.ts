@@ -402,6 +402,34 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(string(yield* file.read(0n, 4)), "mine")
       })
 
+      gen("are read into the caller's memory where the store can", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        if (file.readInto === undefined) return
+        const all = pattern(100_000, 9)
+        yield* file.write(0n, all)
+        yield* file.truncate(150_000n)
+        const expected = new Uint8Array(150_000)
+        expected.set(all)
+        const memory = new Uint8Array(300_000)
+        for (
+          const [from, length] of [[0, 1], [0, 150_000], [65_530, 20], [99_999, 2], [140_000, 100_000], [150_000, 5], [
+            1,
+            0
+          ]]
+        ) {
+          memory.fill(0xee)
+          const target = memory.subarray(7, 7 + length!)
+          const count = Math.max(0, Math.min(length!, 150_000 - from!))
+          assert.strictEqual(yield* file.readInto(BigInt(from!), target), count)
+          assert.isTrue(Buffer.compare(target.subarray(0, count), expected.subarray(from, from! + count)) === 0)
+          // Nothing beside it is touched.
+          assert.isTrue(memory.every((byte, i) => (i >= 7 && i < 7 + count) || byte === 0xee))
+        }
+        assert.strictEqual(yield* file.readInto(1n << 60n, memory), 0)
+        const { file: directory }: StoreOpened = yield* store.open([], { mode: "existing", type: "directory" })
+        yield* refused(directory.readInto!(0n, memory), "IsDirectory")
+      })
+
       gen("are the same at every length and boundary", function*(store) {
         const all = pattern(3 * 65_536 + 4097, 7)
         const { file }: StoreOpened = yield* store.open(["f"], newFile)

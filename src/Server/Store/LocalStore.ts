@@ -142,6 +142,12 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           // A few bytes are not to keep a large piece of memory alive for as long as they are sent.
           return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
         }),
+      readInto: (offset, target) =>
+        Local.run(async () => {
+          const source = bytes()
+          if (target.length === 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return 0
+          return descriptors.use(source, (fd) => Local.read(fd, target, Number(offset)))
+        }),
       write: (offset, data) =>
         Local.run(async () => {
           const target = written()
