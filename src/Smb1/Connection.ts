@@ -208,10 +208,13 @@ export class Connection implements Transport.Handlers {
     return () => this.abandon(pending)
   }
 
-  /** Sends what the server does not answer: the acknowledgment of an oplock break. */
+  /**
+   * Sends what the server does not answer: the acknowledgment of an oplock break. It takes two sequence numbers all the
+   * same, as smbd counts.
+   */
   sendOneWay(outgoing: Outgoing): void {
     if (this.failure !== undefined) return
-    this.transmit(outgoing, Header.unsolicited, this.sequence(true))
+    this.transmit(outgoing, Header.unsolicited, this.sequence(false))
   }
 
   private hasRoom(outgoing: Outgoing): boolean {
@@ -272,7 +275,7 @@ export class Connection implements Transport.Handlers {
   private sendSecondaries(pending: Pending): void {
     pending.secondariesSent = true
     for (const { body, command } of pending.outgoing.secondaries!) {
-      pending.sequenceNumber = this.sequence(true)
+      pending.sequenceNumber = this.sequence(false)
       this.transmit({ ...pending.outgoing, command, body }, pending.mid, pending.sequenceNumber)
     }
   }
