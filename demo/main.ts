@@ -7,7 +7,6 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Redacted } from "effect"
-import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { styleText } from "node:util"
@@ -142,7 +141,7 @@ const demo = Effect.gen(function*() {
   yield* print(`  ${at.plans}  \\plans, where the link plans leads`)
   yield* print(`  ${at.media}  \\media, second target of media; the first, ${at.dead}, is dead`)
   yield* withLibrary((name, file) => servers[name].path(name, file))
-  if (existsSync(new URL("../src/Cli/main.ts", import.meta.url))) yield* withCommand
+  yield* withCommand
   yield* quiet("\nStopping the servers; nothing of this stays.")
 })
 

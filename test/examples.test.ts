@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { failover } from "../examples/testing.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), "utf8")
@@ -20,6 +22,9 @@ describe("the documents", () => {
     }
     assert.isAbove(blocks, 5)
   })
+
+  it.effect("say what the servers in memory do", () =>
+    Effect.map(failover, (seen) => assert.deepStrictEqual(seen, { before: "hello", after: "NoTargetLeft" })))
 
   it("link to what is there", () => {
     for (const page of pages) {

@@ -11,7 +11,6 @@ import * as DfsResolver from "../Dfs/DfsResolver.ts"
 import { printable, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
-import * as Remotes from "./Remote.ts"
 
 interface Format {
   readonly json: boolean
@@ -83,7 +82,7 @@ export const stat = Effect.fnUntraced(function*(
 
 export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   const smb = yield* SmbClient
-  for (const path of paths) yield* Stream.runForEach(smb.stream(path), Output.write)
+  for (const path of paths) yield* smb.readTo(path, Output.write)
 })
 
 const refuseRoot = (path: Remote, what: string) =>
@@ -129,13 +128,13 @@ export const makeDirectory = Effect.fnUntraced(function*(
  * Where `name` goes: into `path` if that is a directory, or written as one, else to `path` itself.
  */
 export const destination = Effect.fnUntraced(function*(path: Remote, name: string) {
-  if (path.directory || path.path === "") return Remotes.inside(path, name)
+  if (path.directory || path.path === "") return UncPath.join(path, name)
   const smb = yield* SmbClient
   const isDirectory = yield* smb.stat(path).pipe(
     Effect.map((entry) => entry.type === "directory"),
     Effect.catchTag("SmbError", (error) => isMissing(error.reason) ? Effect.succeed(false) : Effect.fail(error))
   )
-  return isDirectory ? Remotes.inside(path, name) : path
+  return isDirectory ? UncPath.join(path, name) : path
 })
 
 export const move = Effect.fnUntraced(function*(from: Remote, to: Remote, options: { readonly replace: boolean }) {

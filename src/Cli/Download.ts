@@ -10,7 +10,7 @@ import { basename, dirname, join } from "node:path"
 import * as OpenMode from "../Client/OpenMode.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { Incomplete, LocalError, printable, report, UsageError } from "./Failure.ts"
+import { Incomplete, LocalError, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
@@ -25,7 +25,7 @@ export interface Options {
 }
 
 /** Files that are read at once from a tree. */
-const concurrency = 8
+const concurrency = 16
 
 /** A name from a server as a name here. */
 const checked = (name: string): Effect.Effect<string, LocalError> => {
@@ -39,33 +39,29 @@ const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
 
 const toOutput = Effect.fnUntraced(function*(source: UncPath.UncPath) {
   const smb = yield* SmbClient
-  yield* Stream.runForEach(smb.stream(source), Output.write)
+  yield* smb.readTo(source, Output.write)
 })
 
-/** One file. */
-const file = Effect.fnUntraced(function*(
-  source: UncPath.PathInput,
-  target: string,
-  options: Options,
-  progress: Progress.Progress
-) {
-  const smb = yield* SmbClient
-  const size = yield* Effect.scoped(Effect.gen(function*() {
+const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: bigint) =>
+  options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
+
+/** A file of any size, through a window of reads; gives its size. */
+const large = (source: UncPath.PathInput, target: string, options: Options, progress: Progress.Progress) =>
+  Effect.scoped(Effect.gen(function*() {
+    const smb = yield* SmbClient
     const remote = yield* smb.open(source, OpenMode.readSequentially)
     const { endOfFile, lastWriteTime } = remote.opened
-    const tag = options.resume
-      ? LocalName.resumeTag(remote.path, endOfFile, lastWriteTime)
-      : randomBytes(6).toString("hex")
+    const tag = tagFor(options, remote.path, endOfFile, lastWriteTime)
     const part = { name: LocalName.partial(basename(target), tag), keep: options.resume, size: endOfFile }
     return yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
         yield* progress.file(basename(target), Number(endOfFile))
         yield* progress.advance(Number(writer.offset))
-        let count = writer.offset
-        yield* Stream.runForEach(remote.stream({ offset: writer.offset }), (data) => {
-          count += BigInt(data.length)
-          return Effect.andThen(writer.write(data), progress.advance(data.length))
-        })
+        const read = yield* remote.readTo(
+          (data) => Effect.andThen(writer.write(data), progress.advance(data.length)),
+          { offset: writer.offset }
+        )
+        const count = writer.offset + read
         if (count < endOfFile) {
           return yield* new LocalError({
             path: target,
@@ -75,6 +71,38 @@ const file = Effect.fnUntraced(function*(
         return count
       }))
   }))
+
+/** A file that a listing has called small: it comes in one round trip. */
+const small = Effect.fnUntraced(function*(
+  source: UncPath.PathInput,
+  target: string,
+  options: Options,
+  progress: Progress.Progress
+) {
+  const smb = yield* SmbClient
+  const data = yield* smb.readFile(source)
+  const tag = tagFor(options, "", 0n, 0n)
+  const part = { name: LocalName.partial(basename(target), tag), keep: false, size: BigInt(data.length) }
+  yield* progress.file(basename(target), data.length)
+  yield* LocalFile.replace(target, part, (writer) => writer.write(data))
+  yield* progress.advance(data.length)
+  return BigInt(data.length)
+})
+
+/** What one round trip brings, in bytes. */
+const smallSize = 60_000n
+
+/** One file; `known` is its size where a listing has told it. */
+const file = Effect.fnUntraced(function*(
+  source: UncPath.PathInput,
+  target: string,
+  options: Options,
+  progress: Progress.Progress,
+  known?: bigint
+) {
+  const size = yield* known !== undefined && known <= smallSize && !options.resume
+    ? small(source, target, options, progress)
+    : large(source, target, options, progress)
   if (options.json) {
     yield* Output.write(Output.jsonLine({
       path: typeof source === "string" ? source : UncPath.format(source),
@@ -83,6 +111,12 @@ const file = Effect.fnUntraced(function*(
     }))
   }
 })
+
+/** Following it could lead anywhere, and what it points at has no meaning here. */
+const passedOver = (path: string): Report => {
+  const message = `${printable(path)}: a symbolic link, passed over`
+  return { code: 0, message, json: { warning: "SymbolicLink", path, message } }
+}
 
 /** Everything in a directory, into a folder here. What one file fails with does not stop the others. */
 const tree = Effect.fnUntraced(function*(
@@ -95,23 +129,30 @@ const tree = Effect.fnUntraced(function*(
   const fs = yield* FileSystem.FileSystem
   const base = UncPath.format(source)
   let failures = 0
-  const tell = (message: string) => Effect.andThen(progress.wipe, Output.writeError(`effect-smb: ${message}\n`))
-  yield* fs.makeDirectory(target, { recursive: true })
+  const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
+  const made = new Set<string>()
+  // A file may be at work before its directory's own entry is.
+  const makeDirectory = Effect.fnUntraced(function*(path: string) {
+    if (made.has(path)) return
+    yield* fs.makeDirectory(path, { recursive: true })
+    made.add(path)
+  })
+  yield* makeDirectory(target)
   yield* smb.walk(source).pipe(
     Stream.mapEffect((entry) =>
       Effect.gen(function*() {
-        if (entry.type === "symlink") return yield* tell(`${printable(entry.path)}: a symbolic link, passed over`)
+        if (entry.type === "symlink") return yield* tell(passedOver(entry.path))
         if (!entry.path.startsWith(`${base}\\`)) return
         const names = yield* Effect.forEach(entry.path.slice(base.length + 1).split("\\"), checked)
         const here = join(target, ...names)
-        if (entry.type === "directory") return yield* fs.makeDirectory(here, { recursive: true })
-        yield* fs.makeDirectory(dirname(here), { recursive: true })
-        yield* file(entry.path, here, options, progress)
+        if (entry.type === "directory") return yield* makeDirectory(here)
+        yield* makeDirectory(dirname(here))
+        yield* file(entry.path, here, options, progress, entry.size)
       }).pipe(
         // The connection and this machine's disk concern all files; the server's word on one concerns that one.
         Effect.catchTag(["SmbError", "LocalError"], (error) => {
           failures++
-          return tell(report(error).message ?? "")
+          return tell(report(error))
         })
       ), { concurrency, unordered: true }),
     Stream.runDrain

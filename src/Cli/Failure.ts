@@ -4,6 +4,7 @@
  * Names come from servers and from the user, so whatever could move a cursor or begin a second line is replaced.
  */
 import * as Cause from "effect/Cause"
+import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
@@ -62,23 +63,20 @@ const platformReasons: Readonly<Record<string, string>> = {
   PermissionDenied: "permission denied"
 }
 
-/** A file system's error, with the path first, as the operating system's own tools say it. */
-const platformMessage = (error: Readonly<Record<string, unknown>>): string => {
-  const reason = error.reason as {
-    readonly _tag: string
-    readonly pathOrDescriptor?: string | number
-    readonly cause?: unknown
-    readonly message?: string
-  }
-  const path = reason.pathOrDescriptor === undefined ? "" : `${reason.pathOrDescriptor}: `
-  const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : reason.message
+/** What a file system's error says, without the path, in the words of the operating system's own tools. */
+export const platformDetail = ({ reason }: PlatformError): string => {
+  const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
   // "ENOSPC: no space left on device, write"
-  const system = /^[A-Z0-9]+: ([^,]*)/.exec(cause ?? "")?.[1]
-  return `${path}${platformReasons[reason._tag] ?? system ?? reason._tag}`
+  return platformReasons[reason._tag] ?? /^[A-Z0-9]+: ([^,]*)/.exec(cause)?.[1] ?? reason.message
 }
 
+const platformMessage = (error: PlatformError): string =>
+  "pathOrDescriptor" in error.reason && typeof error.reason.pathOrDescriptor === "string"
+    ? `${error.reason.pathOrDescriptor}: ${platformDetail(error)}`
+    : platformDetail(error)
+
 const messageOf = (error: unknown): string => {
-  if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as never)
+  if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as unknown as PlatformError)
   if (!Predicate.hasProperty(error, "_tag")) return `this should not happen: ${String(error)}`
   if (Predicate.isTagged(error, "SmbError") && reasonOf(error) === "PathNotCovered") {
     return `${(error as unknown as Error).message}: leave "--dfs off" out to follow the link`

@@ -7,8 +7,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import { rmSync } from "node:fs"
-import { basename, dirname, join } from "node:path"
-import { LocalError } from "./Failure.ts"
+import { dirname, join } from "node:path"
+import { LocalError, platformDetail } from "./Failure.ts"
 
 /** What is half written now, by path. */
 const unfinished = new Set<string>()
@@ -53,9 +53,9 @@ export const replace = <A, E, R>(
       return yield* new LocalError({ path: target, detail: "is a directory" })
     }
     if (type !== undefined && type !== "File") {
-      // A pipe or a device cannot be replaced by a file; it takes what comes.
+      // A pipe or a device cannot be replaced by a file; it takes what comes, and knows no positions.
       return yield* Effect.scoped(Effect.flatMap(
-        fs.open(target, { flag: "w" }),
+        fs.open(target, { flag: "a" }),
         (file) => use({ offset: 0n, write: (data) => file.writeAll(data) })
       ))
     }
@@ -70,7 +70,10 @@ export const replace = <A, E, R>(
         Effect.gen(function*() {
           const result = yield* Effect.scoped(Effect.gen(function*() {
             // "wx": a name that somebody has put there is not written through.
-            const file = yield* fs.open(path, { flag: part.keep ? "a" : "wx" })
+            const file = yield* fs.open(path, { flag: part.keep ? "a" : "wx" }).pipe(
+              // The user knows the final name, and not that of the part.
+              Effect.mapError((error) => new LocalError({ path: target, detail: platformDetail(error) }))
+            )
             let offset = part.keep ? (yield* file.stat).size : 0n
             if (offset > part.size) {
               yield* file.truncate(0)
@@ -96,6 +99,3 @@ export const destination = Effect.fnUntraced(function*(path: Option.Option<strin
   }
   return (yield* typeOf(path.value)) === "Directory" ? join(path.value, name) : path.value
 })
-
-/** The last component of a path here. */
-export const nameOf = (path: string): string => basename(path)

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Entry } from "../Client/Entry.ts"
 import type { ShareEntry } from "../Client/Operations.ts"
 import * as FileTime from "../Codec/FileTime.ts"
-import { LocalError, OutputClosed, printable } from "./Failure.ts"
+import { LocalError, OutputClosed, printable, type Report } from "./Failure.ts"
 
 const failed = (error: NodeJS.ErrnoException) =>
   error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED"
@@ -26,6 +26,12 @@ export const writeError = (text: string): Effect.Effect<void> =>
   Effect.callback((resume) => {
     process.stderr.write(text, () => resume(Effect.void))
   })
+
+/** A failure or a warning, on a line of standard error. */
+export const tell = ({ json: object, message }: Report, json: boolean): Effect.Effect<void> =>
+  message === undefined
+    ? Effect.void
+    : writeError(json && object !== undefined ? jsonLine(object) : `effect-smb: ${message}\n`)
 
 /** A stream's late error is also given to the callback of its write: here it has only to be heard. */
 export const listen = (): void => {

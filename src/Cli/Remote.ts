@@ -40,6 +40,3 @@ export const parse = (text: string, options: { readonly share: boolean }): Resul
     )
   )
 }
-
-/** A file or directory in a directory. */
-export const inside = (directory: UncPath.UncPath, name: string): UncPath.UncPath => UncPath.join(directory, name)

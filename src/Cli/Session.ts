@@ -19,6 +19,7 @@ import type { DfsResolver } from "../Dfs/DfsResolver.ts"
 import * as TcpTransport from "../Layers/TcpTransport.ts"
 import { UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
+import { writeError } from "./Output.ts"
 import type { Remote } from "./Remote.ts"
 
 /** Whether somebody sits there to be asked. The question goes to standard error: the output is often piped on. */
@@ -31,6 +32,9 @@ const variable = (name: string): Effect.Effect<string | undefined> =>
     Effect.map((found) => Option.getOrUndefined(Option.filter(found, (text) => text !== ""))),
     Effect.orElseSucceed(() => undefined)
   )
+
+/** Asks. Who would rather not is left at the beginning of a line. */
+const ask = <A>(prompt: Prompt.Prompt<A>) => Effect.tapError(prompt, () => writeError("\n"))
 
 const single = (remotes: ReadonlyArray<Remote>): Effect.Effect<string | undefined, UsageError> => {
   const users = new Set(remotes.flatMap(({ user }) => user === undefined ? [] : [user]))
@@ -50,7 +54,7 @@ const password = Effect.fnUntraced(function*(user: string, server: string, file:
   // An empty password is a password.
   const found = yield* Config.Redacted("SMB_PASSWORD").pipe(Config.option, Effect.orElseSucceed(Option.none))
   if (Option.isSome(found)) return found.value
-  if (isAttended()) return yield* Prompt.Hidden({ message: `Password of ${user} on ${server}` })
+  if (isAttended()) return yield* ask(Prompt.Hidden({ message: `Password of ${user} on ${server}` }))
   return yield* new UsageError({
     detail: `no password for ${user}: set SMB_PASSWORD, give --password-file, or run it on a terminal to be asked`
   })
@@ -76,7 +80,7 @@ export const credential = Effect.fnUntraced(function*(
   }
   const server = remotes[0]?.server ?? ""
   const user = named ?? (yield* variable("SMB_USER")) ??
-    (isAttended() ? yield* Prompt.String({ message: `User on ${server}` }) : undefined)
+    (isAttended() ? yield* ask(Prompt.String({ message: `User on ${server}` })) : undefined)
   if (user === undefined || user === "") {
     return yield* new UsageError({
       detail: "nobody to log on as: give --user, write smb://user@host/share, set SMB_USER, or use --guest"

@@ -4,6 +4,7 @@
  * A file is written under another name and renamed when it is whole, so that a reader, or an interruption, never meets
  * half of it. With `inPlace` it is written where it belongs, which keeps the permissions of a file that is there.
  */
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -11,7 +12,8 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
-import { join } from "node:path"
+import { createReadStream } from "node:fs"
+import { basename, join } from "node:path"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { destination } from "./Actions.ts"
@@ -29,37 +31,43 @@ export interface Options {
   readonly inPlace: boolean
 }
 
-/** Bytes that are read from a file here at once. */
-const chunkSize = 1024 * 1024
-
 /** Files of a tree that are written at once. */
 const concurrency = 8
 
+/** Writes `target` with what `transfer` writes: by way of a part beside it, unless in place. */
 const send = Effect.fnUntraced(function*<E, R>(
-  data: Stream.Stream<Uint8Array, E, R>,
   target: UncPath.UncPath,
   options: Options,
-  progress: Progress.Progress
+  transfer: (place: UncPath.UncPath, options: { readonly create: boolean }) => Effect.Effect<bigint, E, R>
 ) {
   const smb = yield* SmbClient
-  const watched = Stream.tap(data, (chunk) => progress.advance(chunk.length))
-  if (options.inPlace) return yield* Stream.run(watched, smb.sink(target))
-  const part = UncPath.join(
-    UncPath.parent(target),
-    LocalName.partial(UncPath.name(target), randomBytes(6).toString("hex"))
-  )
+  if (options.inPlace) return yield* transfer(target, { create: false })
+  const name = LocalName.partial(UncPath.name(target), randomBytes(6).toString("hex"))
+  const part = UncPath.join(UncPath.parent(target), name)
   return yield* Effect.acquireUseRelease(
     Effect.void,
-    () =>
-      Stream.run(watched, smb.sink(part, { create: true })).pipe(
-        Effect.tap(smb.rename(part, target, { replace: true }))
-      ),
+    () => Effect.tap(transfer(part, { create: true }), smb.rename(part, target, { replace: true })),
     (_, exit) =>
       Exit.isSuccess(exit)
         ? Effect.void
-        // A server that has gone does not take its part away either; nobody waits for it.
-        : smb.remove(part, { force: true }).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+        // A server that has gone does not take its part away either; nobody waits long for it.
+        : smb.remove(part, { force: true }).pipe(Effect.timeoutOption("1 second"), Effect.ignore)
   )
+})
+
+/** What one round trip takes, in bytes. */
+const smallSize = 60_000
+
+/** Up to one byte more than is small: files like those of /proc have no size, and devices no end. */
+const readSmall = Effect.fnUntraced(function*(local: FileSystem.File) {
+  const buffer = new Uint8Array(smallSize + 1)
+  let length = 0
+  while (length < buffer.length) {
+    const count = yield* local.read(buffer.subarray(length))
+    if (count === 0) break
+    length += count
+  }
+  return buffer.subarray(0, length)
 })
 
 const file = Effect.fnUntraced(function*(
@@ -69,14 +77,57 @@ const file = Effect.fnUntraced(function*(
   progress: Progress.Progress
 ) {
   const fs = yield* FileSystem.FileSystem
-  const { size } = yield* fs.stat(source)
-  yield* progress.file(LocalFile.nameOf(source), Number(size))
-  const count = yield* send(fs.stream(source, { chunkSize }), target, options, progress)
+  const smb = yield* SmbClient
+  const count = yield* Effect.scoped(Effect.gen(function*() {
+    const local = yield* fs.open(source)
+    const size = (yield* local.stat).size
+    yield* progress.file(basename(source), Number(size))
+    return yield* send(target, options, (place, mode) =>
+      Effect.gen(function*() {
+        // In one round trip, where the file is as small as it says.
+        const begin = size <= smallSize ? yield* readSmall(local) : undefined
+        if (begin !== undefined && begin.length <= smallSize) {
+          yield* smb.writeFile(place, begin, mode)
+          yield* progress.advance(begin.length)
+          return BigInt(begin.length)
+        }
+        let first = begin
+        return yield* smb.writeFrom(place, (buffer) => {
+          if (first === undefined) return Effect.tap(local.read(buffer), (length) => progress.advance(length))
+          const count = Math.min(first.length, buffer.length)
+          buffer.set(first.subarray(0, count))
+          first = count < first.length ? first.subarray(count) : undefined
+          return Effect.as(progress.advance(count), count)
+        }, mode)
+      }))
+  }))
   if (options.json) yield* Output.write(written(target, source, count))
 })
 
 const written = (target: UncPath.UncPath, local: string, count: bigint) =>
   Output.jsonLine({ path: UncPath.format(target), local, size: Number(count) })
+
+/** What can only be read from its beginning to its end: a pipe, a device. */
+const flow = Effect.fnUntraced(function*<E, R>(
+  data: Stream.Stream<Uint8Array, E, R>,
+  name: string,
+  target: UncPath.UncPath,
+  options: Options,
+  progress: Progress.Progress
+) {
+  const smb = yield* SmbClient
+  yield* progress.file(name, undefined)
+  const watched = Stream.tap(data, (chunk) => progress.advance(chunk.length))
+  const count = yield* send(target, options, (place, mode) => Stream.run(watched, smb.sink(place, mode)))
+  if (options.json) yield* Output.write(written(target, name, count))
+})
+
+/** A pipe has no positions, which the file system's own streams read at. */
+const fromPipe = (source: string) =>
+  NodeStream.fromReadable<Uint8Array, LocalError>({
+    evaluate: () => createReadStream(source),
+    onError: (error) => new LocalError({ path: source, detail: error instanceof Error ? error.message : String(error) })
+  })
 
 const fromInput = Effect.fnUntraced(function*(target: Remote, options: Options, progress: Progress.Progress) {
   if (options.recursive) return yield* new UsageError({ detail: "-r needs a folder, not -" })
@@ -84,9 +135,7 @@ const fromInput = Effect.fnUntraced(function*(target: Remote, options: Options, 
     return yield* new UsageError({ detail: `${UncPath.format(target)} is a directory: name the file to write` })
   }
   const { stdin } = yield* Stdio.Stdio
-  yield* progress.file("standard input", undefined)
-  const count = yield* send(stdin, target, options, progress)
-  if (options.json) yield* Output.write(written(target, "-", count))
+  yield* flow(stdin, "-", target, options, progress)
 })
 
 /** A file of the tree here, and the directories that lead to it. */
@@ -136,10 +185,9 @@ const tree = Effect.fnUntraced(function*(
       const here = join(source, ...found.names)
       if (found.type === "directory") return Effect.void
       if (found.type === "other") {
-        return Effect.andThen(
-          progress.wipe,
-          Output.writeError(`effect-smb: ${printable(here)}: neither file nor folder, passed over\n`)
-        )
+        const message = `${printable(here)}: neither file nor folder, passed over`
+        const warning = { code: 0, message, json: { warning: "NoFile", path: here, message } }
+        return Effect.andThen(progress.wipe, Output.tell(warning, options.json))
       }
       const bad = found.names.find((name) => /[\\/]/.test(name))
       return bad === undefined
@@ -164,7 +212,10 @@ export const put = Effect.fnUntraced(function*(source: string, target: Remote, o
       }
       return yield* tree(source, target, options, progress)
     }
-    yield* file(source, yield* destination(target, LocalFile.nameOf(source)), options, progress)
+    const place = yield* destination(target, basename(source))
+    yield* type === "File"
+      ? file(source, place, options, progress)
+      : flow(fromPipe(source), source, place, options, progress)
   })
   yield* Effect.ensuring(run, progress.wipe)
 })

@@ -1,108 +1,18 @@
 /**
- * The command `effect-smb`: `bin/effect-smb.js` starts this.
+ * The command `effect-smb`: `bin/effect-smb.js` starts this, and this loads the rest.
  *
- * Exit code 0; 1 for what failed, 2 for wrong use, 128 and the signal's number where a signal ended it.
+ * In a checkout, taking the types out of the sources is most of a short run. So there Node keeps what it has compiled,
+ * in a place of the user's own: code from a folder that others can write, as Node's own choice below /tmp is, would be
+ * theirs to run. Where that place cannot be written, or NODE_DISABLE_COMPILE_CACHE is set, nothing is kept. A package
+ * is built, and gains nothing by it.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Cause from "effect/Cause"
-import * as CliConfig from "effect/cli/CliConfig"
-import * as CliOutput from "effect/cli/CliOutput"
-import * as Command from "effect/cli/Command"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
-import * as References from "effect/References"
-import * as Terminal from "effect/Terminal"
-import { readFileSync } from "node:fs"
-import { command } from "./Commands.ts"
-import * as Failure from "./Failure.ts"
-import { removeUnfinished } from "./LocalFile.ts"
-import * as Output from "./Output.ts"
+import { enableCompileCache } from "node:module"
+import { homedir } from "node:os"
+import { join } from "node:path"
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  readonly version: string
+const caches = process.platform === "win32" ? process.env.LOCALAPPDATA : process.env.XDG_CACHE_HOME
+if (import.meta.url.endsWith(".ts")) {
+  enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(caches ?? join(homedir(), ".cache"), "effect-smb"))
 }
 
-/** Help that was asked for is output; help that takes the place of a result is not. Errors are told by `main`. */
-const presenter = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Effect.void
-      : event._tag === "Help" && event.reason === "Implicit"
-      ? Effect.flatMap(CliOutput.Formatter, (formatter) => Console.error(formatter.formatHelpDoc(event.helpDoc)))
-      : CliOutput.defaultPresenter.present(event)
-})
-
-/** Questions go to standard error, since the output may go into a file. */
-const terminal = Layer.effect(
-  Terminal.Terminal,
-  Effect.map(Terminal.Terminal, (terminal) =>
-    Terminal.make({
-      ...terminal,
-      columns: Effect.sync(() => process.stderr.columns ?? 80),
-      rows: Effect.sync(() => process.stderr.rows ?? 24),
-      display: Output.writeError
-    }))
-)
-
-const services = Layer.mergeAll(
-  Layer.provideMerge(terminal, NodeServices.layer),
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
-  presenter,
-  Layer.succeed(References.MinimumLogLevel, "None")
-)
-
-const tell = ({ json, message }: Failure.Report): Effect.Effect<void> =>
-  message === undefined
-    ? Effect.void
-    : Output.writeError(
-      process.argv.includes("--json") && json !== undefined ? Output.jsonLine(json) : `effect-smb: ${message}\n`
-    )
-
-/** How long a first interruption may take to tidy up, in milliseconds. */
-const patience = 3_000
-
-let signalCode: number | undefined
-
-const endAtOnce = (code: number): void => {
-  removeUnfinished()
-  process.exit(code)
-}
-
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-  process.on(signal, () => {
-    if (signalCode !== undefined) return endAtOnce(code)
-    signalCode = code
-    setTimeout(endAtOnce, patience, code).unref()
-  })
-}
-// The terminal has gone, and the runtime does not listen for that.
-process.on("SIGHUP", () => endAtOnce(129))
-
-Output.listen()
-
-Command.run(command, { version }).pipe(
-  Effect.onExit((exit) =>
-    Exit.isSuccess(exit)
-      ? Effect.void
-      : Effect.suspend(() => {
-        const report = Failure.reportCause(exit.cause)
-        return report === undefined ? Effect.void : tell(report)
-      })
-  ),
-  Effect.provide(services),
-  NodeRuntime.runMain({
-    disableErrorReporting: true,
-    teardown: (exit, onExit) => {
-      const code = Exit.isSuccess(exit)
-        ? 0
-        : Cause.hasInterruptsOnly(exit.cause)
-        ? signalCode ?? 130
-        : Failure.report(Cause.squash(exit.cause)).code
-      onExit(code)
-    }
-  })
-)
+await import("./Program.ts")

@@ -8,7 +8,7 @@ import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
-import { type Credential, CredentialProvider } from "../Auth/Credentials.ts"
+import { type Credential, CredentialProvider, type CredentialRequest } from "../Auth/Credentials.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as Transport from "../Protocol/Transport.ts"
@@ -30,6 +30,8 @@ const who = (credential: Credential): string =>
 
 /** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
 const separator = "\0"
+
+const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
 
 /**
  * Makes the three maps. Their scope closes trees, sessions and connections, in that order.
@@ -63,9 +65,9 @@ export const make = Effect.fnUntraced(function*(
     lookup: Effect.fnUntraced(function*(
       key: string
     ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
-      const [server, port] = key.split(separator) as [string, string]
+      const [server, port, , domain] = key.split(separator) as [string, string, string, string]
       const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
-      const credential = yield* provider.get({ server })
+      const credential = yield* provider.get(request(server, domain))
       const logon = yield* authenticator.make(credential, { server })
       return yield* connected.logon(logon, credential)
     })
@@ -80,8 +82,8 @@ export const make = Effect.fnUntraced(function*(
       ConnectError,
       Scope.Scope
     > {
-      const [server, port, user, share] = key.split(separator) as [string, string, string, string]
-      const session = yield* RcMap.get(sessions, [server, port, user].join(separator))
+      const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
+      const session = yield* RcMap.get(sessions, [server, port, user, domain].join(separator))
       return { session, share: yield* session.tree(share) }
     })
   })
@@ -89,9 +91,10 @@ export const make = Effect.fnUntraced(function*(
   const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const server = target.server.toLowerCase()
-      const user = who(yield* provider.get({ server: target.server }))
+      const domain = target.domain ?? ""
+      const user = who(yield* provider.get(request(target.server, domain)))
       const connectionKey = `${server}${separator}${target.port}`
-      const sessionKey = `${connectionKey}${separator}${user}`
+      const sessionKey = [connectionKey, user, domain.toLowerCase()].join(separator)
       const treeKey = `${sessionKey}${separator}${target.share.toLowerCase()}`
       const forget = Effect.all([
         RcMap.invalidate(trees, treeKey),
@@ -105,11 +108,16 @@ export const make = Effect.fnUntraced(function*(
         )
       )
       let tree = yield* get
-      if (tree.session.failed() !== undefined) {
+      const lost = tree.share.lost?.()
+      if (tree.session.failed() !== undefined || lost === "session") {
         yield* forget
         tree = yield* get
+      } else if (lost === "share") {
+        yield* RcMap.invalidate(trees, treeKey)
+        tree = yield* get
       }
-      return target.dfsName === undefined ? tree.share : tree.share.withDfsName(target.dfsName)
+      // The flag belongs on a share that says it is in DFS, and on no other (MS-SMB2 3.2.4.3).
+      return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 
   return { share }

@@ -20,6 +20,8 @@ export interface Target {
    * `server\share\` before the path.
    */
   readonly dfsName?: { readonly server: string; readonly share: string }
+  /** The domain that the server belongs to, where it is known: for whoever provides the credential. */
+  readonly domain?: string
 }
 
 /** Finds the place of a path, and lets `attempt` try it there. */

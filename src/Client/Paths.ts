@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { ProtocolError } from "../Protocol/Errors.ts"
+import { ProtocolError, SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
@@ -24,6 +24,7 @@ import * as PreviousVersion from "./PreviousVersion.ts"
 import * as ServerCopy from "./ServerCopy.ts"
 import * as ShareList from "./ShareList.ts"
 import * as SmbFile from "./SmbFile.ts"
+import * as Symlink from "./Symlink.ts"
 import * as Transfer from "./Transfer.ts"
 import * as UncPath from "./UncPath.ts"
 import * as Watch from "./Watch.ts"
@@ -64,11 +65,23 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           )))
     ) as Effect.Effect<A, E, R | Scope.Scope>
 
+  /** An attempt at a target, and at what a symbolic link on its path leads to, at most `hops` of them. */
+  const following = <A, E, R>(
+    target: Locator.Target,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>,
+    hops: number
+  ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
+    attempt(Effect.flatMap(connect(target), (share) => use(share, target.path))).pipe(
+      Effect.catch((error) => {
+        const path = hops > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
+        return path === undefined ? Effect.fail(error) : following({ ...target, path }, use, hops - 1)
+      })
+    )
+
   const withShare: Operations["withShare"] = (path, use) =>
     Effect.flatMap(
       Effect.fromResult(UncPath.parseInShare(path)),
-      (unc) =>
-        locator.use(unc, (target) => attempt(Effect.flatMap(connect(target), (share) => use(share, target.path))))
+      (unc) => locator.use(unc, (target) => following(target, use, Symlink.maximumHops))
     )
 
   /** For what needs nothing to stay open. */
@@ -255,10 +268,31 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 
   const copy: Operations["copy"] = Effect.fn("SmbClient.copy")(function*(from, to, options) {
     yield* Effect.scoped(Effect.gen(function*() {
-      const source = yield* openOn(from, OpenMode.readSequentially)
-      // The server wants to read the target of a copy, to check that it may.
-      const mode = { ...(options?.create === true ? OpenMode.create : OpenMode.overwrite) }
-      const target = yield* openOn(to, { ...mode, desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess })
+      const source = yield* withShare(from, (share, below) =>
+        Effect.map(
+          share.open(...versioned(below, OpenMode.readSequentially)),
+          (file) => ({ share, file, place: placeOf(share, below) })
+        ))
+      const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+      type Opening = Effect.Effect<
+        { readonly share: Share.Share; readonly file: Share.OpenFile },
+        ClientError,
+        Scope.Scope
+      >
+      const target = yield* withShare(to, (share, below): Opening =>
+        // Opening it to write would empty the source.
+        placeOf(share, below) === source.place
+          ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
+          : Effect.map(
+            share.open(
+              ...versioned(below, {
+                ...mode,
+                // The server wants to read the target of a copy, to check that it may.
+                desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess
+              })
+            ),
+            (file) => ({ share, file })
+          ))
       const through = Transfer.write(
         target.file,
         target.share.limits.write,
@@ -371,6 +405,10 @@ const writeMode = (
 
 /** Whether a status says that there is nothing at a path. */
 const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
+
+/** Where a file is, for comparison: names that differ only by case are taken for the same. */
+const placeOf = (share: Share.Share, path: string): string =>
+  `${share.server}:${share.port}\\${share.name}\\${path}`.toLowerCase()
 
 const isSameShare = (share: Share.Share, target: Locator.Target): boolean =>
   share.server.toLowerCase() === target.server.toLowerCase() && share.port === target.port &&

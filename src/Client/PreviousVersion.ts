@@ -7,7 +7,7 @@ import * as FileTime from "../Codec/FileTime.ts"
 
 const token = /^@GMT-(\d{4})\.(\d{2})\.(\d{2})-(\d{2})\.(\d{2})\.(\d{2})$/
 
-/** The time of a token in 100 ns ticks since 1601, or nothing where the text is no token. */
+/** The time of a token in 100 ns ticks since 1601, or nothing where the text is no token or names no day or time. */
 export const parse = (text: string): bigint | undefined => {
   const match = token.exec(text)
   if (match === null) return undefined
@@ -19,7 +19,9 @@ export const parse = (text: string): bigint | undefined => {
     number,
     number
   ]
-  return FileTime.fromMillis(Date.UTC(year, month - 1, day, hour, minute, second))
+  const time = FileTime.fromMillis(Date.UTC(year, month - 1, day, hour, minute, second))
+  // The 31st of a month with 30 days would be taken for the 1st of the next.
+  return format(time) === text ? time : undefined
 }
 
 /** The token of a time; whole seconds. */

@@ -5,6 +5,7 @@
  * A message comes as chunks of any size, so that a header and a payload need not be joined. The chunks are only read.
  */
 import { createCipheriv } from "node:crypto"
+import * as Allocate from "./Allocate.ts"
 
 /**
  * Signs a message given in chunks: 16 bytes.
@@ -52,7 +53,9 @@ export const make = (key: Uint8Array): AesCmac => {
         if (position + at === 16) cipher.update(first)
       }
       const end = Math.min(bodyLength - position, chunk.length)
-      for (; at < end; at = Math.min(at + piece, end)) cipher.update(chunk.subarray(at, Math.min(at + piece, end)))
+      for (; at < end; at = Math.min(at + piece, end)) {
+        Allocate.release(cipher.update(chunk.subarray(at, Math.min(at + piece, end))))
+      }
       for (; at < chunk.length; at++) last[position + at - bodyLength] = chunk[at]!
       position += chunk.length
     }

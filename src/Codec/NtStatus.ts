@@ -133,6 +133,8 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_ACCESS_DENIED: "The account may not do this. Check its permissions on the file and on the share.",
   STATUS_BUFFER_TOO_SMALL: "The buffer cannot hold the answer. Ask again with a larger one.",
   STATUS_OBJECT_NAME_INVALID: "The name is not valid. Check it for reserved characters, and for its length.",
+  STATUS_ILLEGAL_CHARACTER:
+    "The name has a character that the server cannot store, such as half of a surrogate pair. Choose another name.",
   STATUS_OBJECT_NAME_NOT_FOUND: "There is no file of this name. Check the last part of the path.",
   STATUS_OBJECT_NAME_COLLISION: "A file of this name exists already. Choose another name, or overwrite it.",
   STATUS_OBJECT_PATH_INVALID: "A part of the path that should be a directory is none.",

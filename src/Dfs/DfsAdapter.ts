@@ -4,6 +4,7 @@
  * Nothing else changes: every operation of the client asks its locator where a path is, and this is another locator.
  * Leave the layer out, and no referral is ever asked for.
  */
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,17 +12,18 @@ import type { ClientError } from "../Client/ClientError.ts"
 import type * as Locator from "../Client/Locator.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsResolver from "./DfsResolver.ts"
 import type { Target } from "./DfsStep.ts"
 import { ReferralSource } from "./ReferralSource.ts"
 
 /**
- * How DFS is followed. `mode`: `"fallback"` (the default) goes on without DFS where a server has none, `"strict"` fails
- * with `NotDfsCapable`.
+ * How DFS is followed: `DfsOptions`, where `mode` is `"fallback"` (the default: goes on without DFS where a server has
+ * none) or `"strict"` (fails with `NotDfsCapable`).
  *
  * @category models
  */
-export interface DfsAdapterOptions extends DfsResolver.DfsResolverOptions {
+export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
   /** Where targets listen: a referral names no port. 445 where left out. */
   readonly port?: number
 }
@@ -33,7 +35,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
     // The connection broke or was never there: the next target may do better. What had been sent is not known to have
     // had no effect, and is not sent again.
     case "TransportError":
-      return (failure as { readonly sent?: boolean }).sent === true ? "Failed" : "TargetFailed"
+      return (failure as { readonly sent?: boolean }).sent === true ? "Lost" : "ServerFailed"
     case "SmbError":
       switch (failure.reason) {
         case "PathNotCovered":
@@ -41,8 +43,12 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
         case "ObjectNameNotFound":
         case "ObjectPathNotFound":
           return "NotFound"
-        case "BadNetworkName":
+        // What the server refuses to look at at all has had no effect.
         case "NetworkNameDeleted":
+        case "UserSessionDeleted":
+        case "NetworkSessionExpired":
+          return "TargetFailed"
+        case "BadNetworkName":
         case "LogonFailure":
         case "InsufficientResources":
         case "InsuffServerResources":
@@ -72,7 +78,8 @@ const toText = (path: UncPath.UncPath): string =>
   ["\\", path.server, path.share, ...(path.path === "" ? [] : [path.path])].join("\\")
 
 /**
- * A client that follows DFS, and the resolver that it follows it with.
+ * A client that follows DFS, and the resolver that it follows it with. With `enabled: false` the client is the one that
+ * was there.
  *
  * @category layers
  */
@@ -87,7 +94,13 @@ export const layer = (
       Effect.provideService(ReferralSource, {
         ioctl: (server, request) =>
           Effect.scoped(Effect.flatMap(
-            client.connect({ server, port: port.of(server), share: "IPC$", path: "" }),
+            client.connect({
+              server,
+              port: port.of(server),
+              share: "IPC$",
+              path: "",
+              ...(request.domain === undefined ? {} : { domain: request.domain })
+            }),
             (ipc) =>
               ipc.control({
                 _tag: "Ioctl",
@@ -98,14 +111,31 @@ export const layer = (
           )) as Effect.Effect<Uint8Array, any>
       })
     )
+    if (!(options.enabled ?? true)) {
+      return Context.make(SmbClient.SmbClient, client).pipe(Context.add(DfsResolver.DfsResolver, resolver))
+    }
+    /** Connections are shared and stay for a while, so the attempt that follows finds this one. */
+    const connect = (target: Target): Effect.Effect<void, ClientError> =>
+      Effect.scoped(Effect.asVoid(client.connect(toTarget(target))))
     const locator: Locator.Locator = {
       use: (path, attempt) =>
         Effect.suspend(() => {
           port.learn(path)
-          return resolver.use(toText(path), (target) => attempt(toTarget(target)), judge)
+          return resolver.use(toText(path), (target) => attempt(toTarget(target)), judge, { connect })
         })
     }
     return Context.make(SmbClient.SmbClient, SmbClient.SmbClient.of(client.withLocator(locator))).pipe(
       Context.add(DfsResolver.DfsResolver, resolver)
     )
   }))
+
+/**
+ * A client that follows DFS as the configuration says; `DfsOptions.config` if nothing else is given, where SMB_DFS is
+ * false unless it says true. Fails with `ConfigError` when the layer is built.
+ *
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config<DfsAdapterOptions> = DfsOptions.config
+): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, Config.ConfigError, SmbClient.SmbClient> =>
+  Layer.unwrap(Effect.map(options, (found) => layer({ enabled: false, ...found })))

@@ -46,6 +46,30 @@ export const startsWith = (path: DfsPath, prefix: DfsPath): boolean =>
 // oxlint-disable-next-line no-control-regex
 const illegal = /[\u0000-\u001f"*/<>?|]/
 
+/** Is a component a name at all? */
+export const isName = (component: string): boolean =>
+  component !== "." && component !== ".." && !illegal.test(component)
+
+/** Is a first component an address rather than a name? */
+export const isAddress = (component: string): boolean =>
+  component.includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(component) || ipv6Literal.test(component)
+
+/** An IPv6 address as Windows writes it in UNC paths: `fe80--1s4.ipv6-literal.net` is `fe80::1%4`. */
+const ipv6Literal = /^([0-9a-f-]+)(?:s([0-9a-z]+))?\.ipv6-literal\.net$/i
+
+/** What to connect to for a first component: an IPv6 address is taken out of its brackets, or out of Windows' words. */
+export const host = (component: string): string => {
+  if (component.startsWith("[") && component.endsWith("]")) return component.slice(1, -1)
+  const literal = ipv6Literal.exec(component)
+  if (literal === null) return component
+  return `${literal[1]!.replaceAll("-", ":")}${literal[2] === undefined ? "" : `%${literal[2]}`}`
+}
+
+/** Does a path lead to the shares that every domain controller has, SYSVOL and NETLOGON? */
+export const isSysvol = (path: DfsPath): boolean => {
+  const share = fold(path[1] ?? "")
+  return share === "SYSVOL" || share === "NETLOGON"
+}
+
 /** Can it be a target: a server and a share at least, and no component that is not a name? */
-export const isTarget = (path: DfsPath): boolean =>
-  path.length >= 2 && path.every((component) => component !== "." && component !== ".." && !illegal.test(component))
+export const isTarget = (path: DfsPath): boolean => path.length >= 2 && path.every(isName)

@@ -10,32 +10,29 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { DfsError, ReferralError } from "../Protocol/DfsError.ts"
+import * as DfsMetrics from "./DfsMetrics.ts"
+import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsPath from "./DfsPath.ts"
-import { largestReferralBuffer, ReferralBuffer, retryOverflow } from "./DfsPolicy.ts"
+import * as DfsPattern from "./DfsPattern.ts"
+import { ReferralBuffer, retryOverflow } from "./DfsPolicy.ts"
 import * as DfsResolution from "./DfsResolution.ts"
-import type { Command, Event, Options, Target } from "./DfsStep.ts"
-import { defaultOptions } from "./DfsStep.ts"
+import type { Command, Event, Knowledge, ReferralKind, Target } from "./DfsStep.ts"
+import * as DfsTrace from "./DfsTrace.ts"
+import * as DomainCache from "./DomainCache.ts"
+import * as DomainControllers from "./DomainControllers.ts"
+import * as Race from "./internal/Race.ts"
+import { reasonOf, toUnc } from "./internal/State.ts"
 import * as ReferralCache from "./ReferralCache.ts"
 import type { ReferralResponse } from "./ReferralResponse.ts"
 import { ask, type ReferralSource, type SourceError } from "./ReferralSource.ts"
+import * as TargetHealth from "./TargetHealth.ts"
 
-/**
- * How a client resolves. All but `mode` has a default.
- *
- * @category models
- */
-export interface DfsResolverOptions extends Partial<Options> {
-  /** Prefixes that are remembered: 512. */
-  readonly capacity?: number
-  /** 4. */
-  readonly maxReferralLevel?: number
-  /** The client's Active Directory site: requests then go by the EX control code first. */
-  readonly siteName?: string
-  /** Bytes that a buffer may grow to on `Overflow`: 56 KiB. */
-  readonly largestBuffer?: number
-}
+/** How a client resolves; see `DfsOptions`. */
+export type DfsResolverOptions = DfsOptions.DfsOptions
 
 /**
  * Where a path leads. `status` says what the path turned out to be; `targets` are all that can be tried, in order, the
@@ -51,7 +48,13 @@ export interface Resolution {
 }
 
 /** What the failure of an attempt means for the path; see the events of `DfsStep`. */
-export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "Failed"
+export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "ServerFailed" | "Failed" | "Lost"
+
+/** How the resolver reaches targets, besides `attempt`. */
+export interface UseOptions<E> {
+  /** Connects to a target and leaves the connection for `attempt` to find. For `connect: "race"`. */
+  readonly connect?: (target: Target) => Effect.Effect<unknown, E>
+}
 
 /**
  * Resolves paths through DFS namespaces, and keeps what it learns.
@@ -61,31 +64,36 @@ export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "Failed"
 export class DfsResolver extends Context.Service<DfsResolver, {
   /** Where a path leads, found out by referrals alone. */
   readonly resolve: (path: string) => Effect.Effect<Resolution, DfsError | SourceError>
+  /** As `resolve`, with its steps, whatever came of it. */
+  readonly trace: (path: string) => Effect.Effect<{
+    readonly notes: ReadonlyArray<DfsTrace.Note>
+    readonly result: Result.Result<Resolution, DfsError | SourceError>
+  }>
   /** Runs `attempt` on the target that holds the path; `judge` says what its failures mean. */
-  readonly use: <A, E, R>(
+  readonly use: <A, E, R, E2 = never>(
     path: string,
     attempt: (target: Target) => Effect.Effect<A, E, R>,
-    judge: (error: E) => Verdict
-  ) => Effect.Effect<A, E | DfsError | SourceError, R>
+    judge: (error: E | E2) => Verdict,
+    options?: UseOptions<E2>
+  ) => Effect.Effect<A, E | E2 | DfsError | SourceError, R>
   /** What is remembered now. */
   readonly cache: Effect.Effect<ReferralCache.ReferralCache>
+  /** All that is known now: referrals, domains, and which targets are dead. */
+  readonly knowledge: Effect.Effect<Knowledge>
 }>()("effect-smb/Dfs/DfsResolver") {}
 
 /** The path as it is, without DFS. */
 export const asPlain = (path: string): Effect.Effect<Resolution> =>
   Effect.sync(() => {
-    const [server = "", share = "", ...rest] = DfsPath.fromString(path)
-    const target = { server, share, path: rest.join("\\") }
+    const target = plainTarget(DfsPath.fromString(path))
     return { path, resolvedPath: toUnc(target), status: "plain", targets: [target] }
   })
 
-const toUnc = (target: Target): string =>
-  DfsPath.toString([target.server, target.share, target.path].filter((part) => part !== ""))
-
-const reasonOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
-    ? error.message
-    : String(error)
+const plainTarget = (path: DfsPath.DfsPath): Target => ({
+  server: DfsPath.host(path[0] ?? ""),
+  share: path[1] ?? "",
+  path: path.slice(2).join("\\")
+})
 
 /** The failures of a request to which the server gave an answer, though not a referral. */
 const referralErrors: ReadonlySet<string> = new Set<ReferralError["_tag"]>([
@@ -98,99 +106,236 @@ const referralErrors: ReadonlySet<string> = new Set<ReferralError["_tag"]>([
 ])
 const isReferralError = (error: ReferralError | SourceError): error is ReferralError => referralErrors.has(error._tag)
 
-const Request = Schema.fromJsonString(Schema.Tuple([Schema.String, Schema.String, Schema.Number]))
+const Request = Schema.fromJsonString(
+  Schema.Tuple([Schema.String, Schema.String, Schema.Number, Schema.String, Schema.String, Schema.String])
+)
 const toKey = Schema.encodeSync(Request)
 const fromKey = Schema.decodeSync(Request)
 
+/** The answer to an attempt: an event for the algorithm, and what the caller gets in the end. */
+interface Answer<A, E> {
+  readonly event: Event<E>
+  readonly value?: A
+}
+
+type Trying<E> = Extract<Command<E>, { readonly _tag: "Try" }>
+
 /**
- * A resolver with an empty cache. It asks through the `ReferralSource` that it is made with.
+ * A resolver with an empty cache. It asks through the `ReferralSource` that it is made with, and finds controllers and
+ * its site by the `DomainControllers` and `SiteFinder` there. What it does in the background ends with the scope.
  *
  * @category constructors
  */
 export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
-  const options = { ...defaultOptions, ...given }
-  const { largestBuffer: largest = largestReferralBuffer, maxReferralLevel = 4 } = options
-  let cache = ReferralCache.make(options)
+  const finder = yield* DomainControllers.DomainControllers
+  const siteFinder = yield* DomainControllers.SiteFinder
+  const scope = yield* Effect.scope
+  const settings = DfsOptions.settings({ discover: finder !== undefined, ...given })
+  const { capacity, domainControllers, largestBuffer: largest, maxReferralLevel, siteName } = settings
+  const applies = DfsPattern.make(settings)
+  let knowledge: Knowledge = {
+    cache: ReferralCache.make({ capacity }),
+    domains: DomainCache.make({ controllers: domainControllers }),
+    health: TargetHealth.none
+  }
+  /** Prefixes that are being asked for anew, or lately were in vain: not before this time. */
+  const renewing = new Map<string, number>()
 
   // No time to live: only what is in flight is shared. What comes back is remembered by prefix.
   const inFlight = yield* Cache.makeWith((key: string) => {
-    const [server, path, size] = fromKey(key)
-    return ask(server, path, { ...options, maxReferralLevel }).pipe(Effect.provideService(ReferralBuffer, size))
+    const [server, path, size, kind, site, domain] = fromKey(key)
+    return ask(server, path, {
+      maxReferralLevel,
+      kind: kind as ReferralKind,
+      siteName: site === "" ? undefined : site,
+      domain: domain === "" ? undefined : domain
+    }).pipe(Effect.provideService(ReferralBuffer, size))
   }, { capacity: Number.POSITIVE_INFINITY, timeToLive: () => 0, requireServicesAt: "construction" })
 
-  const referral = (server: string, path: string): Effect.Effect<ReferralResponse, ReferralError | SourceError> =>
+  const sites = yield* Cache.make({
+    capacity: 64,
+    timeToLive: "10 minutes",
+    lookup: (domain: string) => siteFinder?.find(domain) ?? Effect.succeed(undefined)
+  })
+  const siteOf = (domain: string | undefined): Effect.Effect<string | undefined> =>
+    siteName !== undefined || siteFinder === undefined || domain === undefined
+      ? Effect.succeed(siteName)
+      : Cache.get(sites, domain)
+
+  const referral = (
+    command: Extract<Command<unknown>, { readonly _tag: "AskReferral" }>
+  ): Effect.Effect<ReferralResponse, ReferralError | SourceError> =>
     retryOverflow({ largest })(
-      Effect.flatMap(ReferralBuffer, (size) => Cache.get(inFlight, toKey([server, path, size])))
+      Effect.flatMap(
+        Effect.all([ReferralBuffer, siteOf(command.domain)]),
+        ([size, site]) =>
+          Cache.get(
+            inFlight,
+            toKey([command.server, command.path, size, command.kind, site ?? "", command.domain ?? ""])
+          )
+      )
     )
+
+  /** What came of a command that does not concern the caller's own work. */
+  const perform = <E>(
+    command: Exclude<Command<E>, { readonly _tag: "Try" | "Done" | "Fail" | "Connect" }>
+  ): Effect.Effect<Event<E | SourceError>> => {
+    switch (command._tag) {
+      case "AskReferral":
+        return Effect.match(referral(command), {
+          onSuccess: (response): Event<E | SourceError> => ({ _tag: "Referral", response }),
+          onFailure: (error): Event<E | SourceError> =>
+            isReferralError(error)
+              ? { _tag: "ReferralFailed", error }
+              : { _tag: "Unreachable", error, reason: reasonOf(error) }
+        })
+      case "FindControllers":
+        return finder === undefined
+          ? Effect.succeed({ _tag: "Controllers", controllers: [] })
+          : Effect.map(
+            Effect.flatMap(siteOf(command.domain), (site) => finder.find(command.domain, site)),
+            (controllers) => ({ _tag: "Controllers", controllers })
+          )
+    }
+  }
 
   /** The one loop: performs commands until the end, and gives what `attempt` gave. */
   const drive = Effect.fnUntraced(function*<A, E, R>(
-    path: string,
-    attempt: (command: Extract<Command<E>, { readonly _tag: "Try" }>) => Effect.Effect<
-      { readonly event: Event<E>; readonly value?: A },
-      never,
-      R
-    >
+    begun: DfsResolution.State<E | SourceError>,
+    attempt: (command: Trying<E | SourceError>) => Effect.Effect<Answer<A, E>, never, R>,
+    connect: (targets: ReadonlyArray<Target>) => Effect.Effect<Event<E>>
   ): Effect.fn.Return<A, E | DfsError | SourceError, R> {
-    let state = DfsResolution.start<E | SourceError>(path)
+    const context = yield* Effect.context<never>()
+    const listener = Context.get(context, DfsTrace.Listener)
+    let state = begun
     let event: Event<E | SourceError> = { _tag: "Start" }
     let value: { readonly value?: A } = {}
     for (;;) {
       const now: number = yield* Clock.currentTimeMillis
-      const result: DfsResolution.Step<E | SourceError> = DfsResolution.step(state, event, { cache, now, options })
+      const { evictions } = knowledge.cache
+      const result: DfsResolution.Step<E | SourceError> = DfsResolution.step(state, event, {
+        ...knowledge,
+        now,
+        options: settings
+      })
       state = result.state
-      cache = result.cache
+      knowledge = { cache: result.cache, domains: result.domains, health: result.health }
+      for (const note of result.notes) {
+        const metric = DfsMetrics.ofNote(note)
+        if (metric !== undefined) DfsMetrics.count(metric, context)
+        listener?.(note)
+      }
+      if (knowledge.cache.evictions > evictions) {
+        DfsMetrics.count(DfsMetrics.cacheEvictions, context, knowledge.cache.evictions - evictions)
+      }
       const command: Command<E | SourceError> = result.command
       switch (command._tag) {
-        case "AskReferral":
-          event = yield* Effect.match(referral(command.server, command.path), {
-            onSuccess: (response): Event<E | SourceError> => ({ _tag: "Referral", response }),
-            onFailure: (error): Event<E | SourceError> =>
-              isReferralError(error)
-                ? { _tag: "ReferralFailed", error }
-                : { _tag: "Unreachable", error, reason: reasonOf(error) }
-          })
-          break
         case "Try": {
-          const tried: { readonly event: Event<E>; readonly value?: A } = yield* attempt(command)
+          const tried: Answer<A, E> = yield* attempt(command)
           event = tried.event
           value = tried
           break
         }
+        case "Connect":
+          event = yield* connect(command.targets)
+          break
         case "Done":
+          if (state.due !== undefined) yield* renew(state.due, now)
           return value.value as A
         case "Fail":
           return yield* Effect.fail(command.error)
+        default:
+          event = yield* perform<E>(command)
       }
     }
   })
 
-  const use: DfsResolver["Service"]["use"] = <A, E, R>(
+  const firstOf = <E>(): Effect.Effect<Event<E>> => Effect.succeed({ _tag: "Connected", index: 0, failures: [] })
+
+  /** Asks for a referral anew, behind the back of whoever used it. */
+  const renew = (prefix: DfsPath.DfsPath, now: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const key = DfsPath.key(prefix)
+      if (now < (renewing.get(key) ?? 0)) return Effect.void
+      for (const [old, until] of renewing) if (until <= now) renewing.delete(old)
+      renewing.set(key, Number.POSITIVE_INFINITY)
+      return drive<void, never, never>(
+        DfsResolution.start(prefix, { renew: true }),
+        () => Effect.succeed({ event: { _tag: "Probe" } }),
+        firstOf
+      ).pipe(
+        Effect.andThen(Metric.update(DfsMetrics.refreshes, 1)),
+        Effect.ignore,
+        Effect.ensuring(Effect.sync(() => renewing.set(key, now + settings.ttl.negative * 1000))),
+        Effect.provideService(DfsTrace.Listener, undefined),
+        Effect.forkIn(scope),
+        Effect.asVoid
+      )
+    })
+
+  const use: DfsResolver["Service"]["use"] = <A, E, R, E2 = never>(
     path: string,
     attempt: (target: Target) => Effect.Effect<A, E, R>,
-    judge: (error: E) => Verdict
-  ) =>
-    drive<A, E, R>(path, (command) =>
-      Effect.match(attempt(command.target), {
-        onSuccess: (value) => ({ event: { _tag: "Succeeded" } as const, value }),
-        onFailure: (error) => ({ event: { _tag: judge(error), error, reason: reasonOf(error) } })
-      }))
+    judge: (error: E | E2) => Verdict,
+    options?: UseOptions<E2>
+  ): Effect.Effect<A, E | E2 | DfsError | SourceError, R> => {
+    const original = DfsPath.fromString(path)
+    if (!applies(original)) return attempt(plainTarget(original))
+    const connect = options?.connect
+    return drive<A, E | E2, R>(
+      DfsResolution.start(original),
+      (command) =>
+        timed(Effect.match(attempt(command.target), {
+          onSuccess: (value): Answer<A, E | E2> => ({ event: { _tag: "Succeeded" }, value }),
+          onFailure: (error): Answer<A, E | E2> => ({ event: { _tag: judge(error), error, reason: reasonOf(error) } })
+        })),
+      connect === undefined
+        ? firstOf
+        : (targets) => Race.run(targets, { connect, judge, stagger: settings.stagger, reasonOf })
+    )
+  }
 
   const resolve = (path: string): Effect.Effect<Resolution, DfsError | SourceError> =>
     Effect.suspend(() => {
+      const original = DfsPath.fromString(path)
+      if (!applies(original)) return asPlain(path)
       let last: Resolution | undefined
-      return drive<Resolution, never, never>(path, (command) => {
+      return drive<Resolution, never, never>(DfsResolution.start(original), (command) => {
         const resolvedPath = toUnc(command.target)
         // A link's target that turns out to be an ordinary share is still the link's target.
         if (last === undefined || command.of !== "plain" || last.resolvedPath !== resolvedPath) {
           last = { path, resolvedPath, status: command.of, targets: [command.target, ...command.others] }
         }
         return Effect.succeed({ event: { _tag: "Probe" }, value: last })
-      })
+      }, firstOf)
     })
 
-  return DfsResolver.of({ use, resolve, cache: Effect.sync(() => cache) })
+  const trace: DfsResolver["Service"]["trace"] = (path) =>
+    Effect.suspend(() => {
+      const notes: Array<DfsTrace.Note> = []
+      return Effect.map(
+        Effect.result(Effect.provideService(resolve(path), DfsTrace.Listener, (note) => void notes.push(note))),
+        (result) => ({ notes, result })
+      )
+    })
+
+  return DfsResolver.of({
+    use,
+    resolve,
+    trace,
+    cache: Effect.sync(() => knowledge.cache),
+    knowledge: Effect.sync(() => knowledge)
+  })
 })
+
+/** Counts how long the work at a target took. */
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(
+    Clock.currentTimeMillis,
+    (before) =>
+      Effect.tap(effect, () =>
+        Effect.flatMap(Clock.currentTimeMillis, (after) => Metric.update(DfsMetrics.targetLatency, after - before)))
+  )
 
 /**
  * A resolver with a cache of its own.

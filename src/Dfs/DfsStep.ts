@@ -3,12 +3,15 @@
  * for the default options.
  */
 import type { DfsError, ReferralError } from "../Protocol/DfsError.ts"
+import type * as DomainCache from "./DomainCache.ts"
 import type * as ReferralCache from "./ReferralCache.ts"
 import type { ReferralResponse } from "./ReferralResponse.ts"
+import type * as TargetHealth from "./TargetHealth.ts"
 
 /**
  * Where to do the work. `path` is below the share, with backslashes, and empty for its root. `dfsName` is there if
- * the name goes on the wire as `server\share\path` with the DFS flag set, in these words.
+ * the name goes on the wire as `server\share\path` with the DFS flag set, in these words; `domain` if it is known which
+ * domain the server belongs to.
  *
  * @category models
  */
@@ -17,13 +20,19 @@ export interface Target {
   readonly share: string
   readonly path: string
   readonly dfsName?: { readonly server: string; readonly share: string }
+  readonly domain?: string
 }
+
+/** What a referral is asked for (MS-DFSC 3.1.4.2). */
+export type ReferralKind = "domain" | "dc" | "root" | "sysvol" | "link"
 
 /**
  * What to do next.
  *
  * - `AskReferral`: send a referral request for `path` to `server`, answer with `Referral`, `ReferralFailed` or
- *   `Unreachable`.
+ *   `Unreachable`. A domain referral's path is empty.
+ * - `FindControllers`: look for the controllers of a domain without asking one (DNS), answer with `Controllers`.
+ * - `Connect`: connect to one of the targets, whichever answers first, answer with `Connected` or `ConnectFailed`.
  * - `Try`: do the work on `target`. It is the target of a `root`, of a `link`, or `plain`, outside of any namespace.
  *   `settled` says that a `Probe` has nothing more to find out. `others` are the targets that would follow.
  * - `Done`, `Fail`: the end.
@@ -31,7 +40,15 @@ export interface Target {
  * @category models
  */
 export type Command<E> =
-  | { readonly _tag: "AskReferral"; readonly server: string; readonly path: string; readonly kind: "root" | "link" }
+  | {
+    readonly _tag: "AskReferral"
+    readonly server: string
+    readonly path: string
+    readonly kind: ReferralKind
+    readonly domain?: string
+  }
+  | { readonly _tag: "FindControllers"; readonly domain: string }
+  | { readonly _tag: "Connect"; readonly targets: ReadonlyArray<Target> }
   | {
     readonly _tag: "Try"
     readonly target: Target
@@ -42,12 +59,24 @@ export type Command<E> =
   | { readonly _tag: "Done"; readonly target: Target }
   | { readonly _tag: "Fail"; readonly error: E | DfsError }
 
+/** A target of a `Connect` that could not be connected to, by its place there. */
+export interface ConnectFailure<E> {
+  readonly index: number
+  readonly error: E
+  readonly reason: string
+  /** Is it the whole server that is of no use? */
+  readonly what: "server" | "share"
+}
+
 /**
  * What came of the last command. `E` is the driver's own error; `reason` is one line about it.
  *
  * - `ReferralFailed`: the server answered, but with no referral. `Unreachable`: it did not answer.
+ * - `Controllers`: none of them where there is no such domain.
  * - `Succeeded`; `PathNotCovered` (a link was crossed); `NotFound` (the name or its path is not there);
- *   `TargetFailed` (this target is of no use, another may be); `Failed` (no other target would say anything else).
+ *   `TargetFailed` (this share is of no use, another target may be); `ServerFailed` (nor is its whole server);
+ *   `Failed` (no other target would say anything else); `Lost` (the server is of no use, but the work may have had its
+ *   effect, and must not be done again).
  * - `Probe`: nothing was tried; find out by referrals alone whether the path goes on elsewhere.
  *
  * @category models
@@ -57,36 +86,74 @@ export type Event<E> =
   | { readonly _tag: "Referral"; readonly response: ReferralResponse }
   | { readonly _tag: "ReferralFailed"; readonly error: ReferralError }
   | { readonly _tag: "Unreachable"; readonly error: E; readonly reason: string }
+  | { readonly _tag: "Controllers"; readonly controllers: ReadonlyArray<string> }
+  | { readonly _tag: "Connected"; readonly index: number; readonly failures: ReadonlyArray<ConnectFailure<E>> }
+  | { readonly _tag: "ConnectFailed"; readonly failures: ReadonlyArray<ConnectFailure<E>> }
   | { readonly _tag: "Succeeded" }
   | { readonly _tag: "PathNotCovered"; readonly error: E }
   | { readonly _tag: "NotFound"; readonly error: E }
   | { readonly _tag: "TargetFailed"; readonly error: E; readonly reason: string }
+  | { readonly _tag: "ServerFailed"; readonly error: E; readonly reason: string }
   | { readonly _tag: "Failed"; readonly error: E }
+  | { readonly _tag: "Lost"; readonly error: E }
   | { readonly _tag: "Probe" }
 
 /**
- * `mode` says what a server that does not do DFS means: `"strict"` fails with `NotDfsCapable`, `"fallback"` goes on
- * without DFS.
+ * How paths are resolved.
  *
  * @category models
  */
 export interface Options {
+  /**
+   * What a server that does not do DFS means, or a domain without such a namespace: `"strict"` fails, `"fallback"` goes
+   * on without DFS.
+   */
   readonly mode: "strict" | "fallback"
+  /**
+   * `"referral-first"` asks for a referral before anything else, as Windows does; `"lazily"` tries the path as it is, and
+   * asks when a server says PATH_NOT_COVERED, does not have the share, or is no server at all.
+   */
+  readonly probe: "referral-first" | "lazily"
+  /** `"ordered"` connects to one target after the other, `"race"` to those of one target set at short intervals. */
+  readonly connect: "ordered" | "race"
+  /** Look for the controllers of a domain that nobody has told of. */
+  readonly discover: boolean
+  /** Interlinks that are followed, and events that one resolution may take. */
   readonly limits: { readonly hops: number; readonly steps: number }
   /** Seconds. */
-  readonly ttl: ReferralCache.TtlBounds
+  readonly ttl: ReferralCache.TtlBounds & {
+    /** For how long it is believed that there is no referral. */
+    readonly negative: number
+  }
+  /** A referral is asked for anew, in the background, in this last part of its time; 0 to 1. */
+  readonly refreshAhead: number
+  readonly breaker: TargetHealth.Breaker
 }
 
-/** Fallback, 8 hops, 256 steps, a time to live of at most a day. */
+/**
+ * Fallback, referral first, one target after the other; 8 hops, 256 steps; a time to live of at most a day, 30 seconds
+ * for what is not there; asked for anew in the last tenth; a dead target is left alone for 30 seconds to 5 minutes.
+ */
 export const defaultOptions: Options = {
   mode: "fallback",
+  probe: "referral-first",
+  connect: "ordered",
+  discover: false,
   limits: { hops: 8, steps: 256 },
-  ttl: { minimum: 0, maximum: 86_400 }
+  ttl: { minimum: 0, maximum: 86_400, negative: 30 },
+  refreshAhead: 0.1,
+  breaker: { cooldown: 30_000, longest: 300_000 }
+}
+
+/** What is learned, and kept from one resolution to the next. */
+export interface Knowledge {
+  readonly cache: ReferralCache.ReferralCache
+  readonly domains: DomainCache.DomainCache
+  readonly health: TargetHealth.TargetHealth
 }
 
 /** What a step may look at besides its state. `now` is in milliseconds. */
-export interface World {
-  readonly cache: ReferralCache.ReferralCache
+export interface World extends Knowledge {
   readonly now: number
   readonly options: Options
 }

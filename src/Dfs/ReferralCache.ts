@@ -4,11 +4,12 @@
  *
  * Pure: every change gives a new cache and leaves the old one as it is. The clock is an argument, in milliseconds.
  * Look-ups take the longest prefix by whole components, without regard to case. The size is bounded: what has
- * expired goes first, then what came first. Which entry to use, and when to ask again, is `DfsResolution`'s matter.
+ * expired goes first, then what came first. That there is no referral for a path is remembered too, for a shorter time.
+ * Which entry to use, and when to ask again, is `DfsResolution`'s matter.
  */
 import * as Result from "effect/Result"
 import { NtStatus } from "../Codec/NtStatusCode.ts"
-import { Malformed, ReferralRefused } from "../Protocol/DfsError.ts"
+import { Malformed, type ReferralError, ReferralRefused } from "../Protocol/DfsError.ts"
 import * as DfsPath from "./DfsPath.ts"
 import {
   isNameList,
@@ -36,16 +37,28 @@ export interface ReferralTarget {
 export interface CachedReferral {
   readonly prefix: DfsPath.DfsPath
   readonly kind: "root" | "link"
+  /** The targets hold SYSVOL or NETLOGON of a domain: no namespace goes on below them. */
+  readonly sysvol?: boolean
   /** The targets are themselves names in another namespace. */
   readonly interlink: boolean
   /** Go back to an earlier target set once it answers again. */
   readonly targetFailback: boolean
   /** Milliseconds; at this time it is no longer valid. */
   readonly expiresAt: number
+  /** Milliseconds; from this time on it is worth asking for it anew, while it is still used. */
+  readonly refreshAt: number
   /** At least one. */
   readonly targets: ReadonlyArray<ReferralTarget>
   /** Index of the target that worked last, the first otherwise. */
   readonly hint: number
+  /** The hint has worked, and is not only the first. */
+  readonly confirmed?: boolean
+}
+
+/** A path for which there is no referral, why, and until when that may be believed (milliseconds). */
+export interface Absence {
+  readonly error: ReferralError
+  readonly expiresAt: number
 }
 
 /**
@@ -56,6 +69,10 @@ export interface CachedReferral {
 export interface ReferralCache {
   readonly capacity: number
   readonly entries: ReadonlyMap<string, CachedReferral>
+  /** Paths without a referral, as many as `capacity`. */
+  readonly absences: ReadonlyMap<string, Absence>
+  /** How many entries had to go before their time. */
+  readonly evictions: number
 }
 
 /** Bounds for what a server may state as time to live, in seconds. */
@@ -73,7 +90,9 @@ const deepest = 64
 /** An empty cache for at most `capacity` prefixes (512). */
 export const make = (options?: { readonly capacity?: number }): ReferralCache => ({
   capacity: Math.max(1, options?.capacity ?? 512),
-  entries: new Map()
+  entries: new Map(),
+  absences: new Map(),
+  evictions: 0
 })
 
 /** Is it too old to be used? */
@@ -107,16 +126,64 @@ export const get = (cache: ReferralCache, prefix: DfsPath.DfsPath): CachedReferr
 export const insert = (cache: ReferralCache, entry: CachedReferral, now: number): ReferralCache => {
   const entries = new Map(cache.entries)
   const key = DfsPath.key(entry.prefix)
+  const before = entries.get(key)
   entries.delete(key)
-  if (!isExpired(entry, now) && entry.prefix.length <= deepest) entries.set(key, entry)
+  if (!isExpired(entry, now) && entry.prefix.length <= deepest) entries.set(key, inheriting(entry, before))
   if (entries.size > cache.capacity) {
     for (const [old, value] of entries) if (isExpired(value, now)) entries.delete(old)
   }
+  let { evictions } = cache
   for (const old of entries.keys()) {
     if (entries.size <= cache.capacity) break
     entries.delete(old)
+    evictions++
   }
-  return { ...cache, entries }
+  return { ...cache, entries, evictions, absences: without(cache.absences, key) }
+}
+
+/** The hint stays what it was, as long as that is still one of the targets. */
+const inheriting = (entry: CachedReferral, before: CachedReferral | undefined): CachedReferral => {
+  if (before?.confirmed !== true) return entry
+  const known = DfsPath.key(before.targets[before.hint]!.path)
+  const hint = entry.targets.findIndex((one) => DfsPath.key(one.path) === known)
+  return hint < 0 ? entry : { ...entry, hint, confirmed: true }
+}
+
+const without = <A>(map: ReadonlyMap<string, A>, key: string): ReadonlyMap<string, A> => {
+  if (!map.has(key)) return map
+  const changed = new Map(map)
+  changed.delete(key)
+  return changed
+}
+
+/** Why there is no referral for exactly this path, if that is known. */
+export const absence = (cache: ReferralCache, path: DfsPath.DfsPath, now: number): Absence | undefined => {
+  if (cache.absences.size === 0) return undefined
+  const found = cache.absences.get(DfsPath.key(path))
+  return found === undefined || now >= found.expiresAt ? undefined : found
+}
+
+/** Remembers that there is no referral for a path. */
+export const insertAbsence = (
+  cache: ReferralCache,
+  path: DfsPath.DfsPath,
+  absence: Absence,
+  now: number
+): ReferralCache => {
+  if (now >= absence.expiresAt || path.length > deepest) return cache
+  const absences = new Map(cache.absences)
+  const key = DfsPath.key(path)
+  absences.delete(key)
+  absences.set(key, absence)
+  for (const [old, value] of absences) {
+    if (absences.size <= cache.capacity) break
+    if (now >= value.expiresAt) absences.delete(old)
+  }
+  for (const old of absences.keys()) {
+    if (absences.size <= cache.capacity) break
+    absences.delete(old)
+  }
+  return { ...cache, absences }
 }
 
 const update = (
@@ -135,9 +202,9 @@ const update = (
 export const setHint = (cache: ReferralCache, prefix: DfsPath.DfsPath, target: DfsPath.DfsPath): ReferralCache => {
   const wanted = DfsPath.key(target)
   return update(cache, prefix, (entry) => {
-    if (DfsPath.key(entry.targets[entry.hint]!.path) === wanted) return entry
+    if (entry.confirmed === true && DfsPath.key(entry.targets[entry.hint]!.path) === wanted) return entry
     const hint = entry.targets.findIndex((one) => DfsPath.key(one.path) === wanted)
-    return hint < 0 ? entry : { ...entry, hint }
+    return hint < 0 ? entry : { ...entry, hint, confirmed: true }
   })
 }
 
@@ -151,16 +218,28 @@ export const remove = (cache: ReferralCache, prefix: DfsPath.DfsPath): ReferralC
   return entries.delete(DfsPath.key(prefix)) ? { ...cache, entries } : cache
 }
 
+/** The target set that each target belongs to, counted from 0. */
+export const targetSets = (entry: CachedReferral): ReadonlyArray<number> => {
+  let set = -1
+  return entry.targets.map((target, i) => (i === 0 || target.setBoundary ? ++set : set))
+}
+
 /**
- * The order in which to try an entry's targets, as indexes: the hint, the rest of its target set, then the others.
+ * The order in which to try an entry's targets, as indexes: the hint, the rest of its target set, then the others. With
+ * TargetFailback the sets come in their own order, so that an earlier one is gone back to; the hint is the first of its
+ * set then.
  */
 export const targetOrder = (entry: CachedReferral): ReadonlyArray<number> => {
-  const sets: Array<number> = []
-  let set = -1
-  entry.targets.forEach((target, i) => sets.push(i === 0 || target.setBoundary ? ++set : set))
-  const rank = (i: number) => (i === entry.hint ? 0 : sets[i] === sets[entry.hint] ? 1 : 2)
+  if (entry.targets.length === 1) return onlyTarget
+  const sets = targetSets(entry)
+  const rank = (i: number) => {
+    if (entry.targetFailback) return sets[i]! * 2 + (i === entry.hint ? 0 : 1)
+    return i === entry.hint ? 0 : sets[i] === sets[entry.hint] ? 1 : 2
+  }
   return entry.targets.map((_, i) => i).sort((a, b) => rank(a) - rank(b) || a - b)
 }
+
+const onlyTarget: ReadonlyArray<number> = [0]
 
 /**
  * How many components of the path that was asked a PathConsumed covers: bytes of `\server\share\rest` in UTF-16, with
@@ -191,6 +270,8 @@ export const fromResponse = (response: ReferralResponse, options: {
   readonly prefixOf: (consumed: number) => DfsPath.DfsPath
   readonly now: number
   readonly ttl: TtlBounds
+  /** The part of its time, counted from the end, in which it is worth asking for it anew. */
+  readonly refreshAhead: number
 }): Result.Result<CachedReferral, Malformed | ReferralRefused> => {
   const { asked, server } = options
   const malformed = (offset: number, expected: string) =>
@@ -234,6 +315,7 @@ export const fromResponse = (response: ReferralResponse, options: {
     interlink: kind === "link" && (referralHeaderFlags & (ReferralServers | StorageServers)) === ReferralServers,
     targetFailback: (referralHeaderFlags & TargetFailback) !== 0,
     expiresAt: options.now + seconds * 1000,
+    refreshAt: options.now + seconds * 1000 * (1 - options.refreshAhead),
     targets,
     hint: 0
   })

@@ -6,6 +6,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import { NtStatus } from "../Codec/NtStatusCode.ts"
@@ -19,7 +20,9 @@ import {
   Unsupported
 } from "../Protocol/DfsError.ts"
 import type { RequestError, SmbError } from "../Protocol/Errors.ts"
+import * as DfsMetrics from "./DfsMetrics.ts"
 import { ReferralBuffer } from "./DfsPolicy.ts"
+import type { ReferralKind } from "./DfsStep.ts"
 import { encodeReferralRequest, encodeReferralRequestEx } from "./ReferralRequest.ts"
 import { decodeReferralResponse, type ReferralResponse } from "./ReferralResponse.ts"
 
@@ -34,6 +37,8 @@ export interface ReferralIoctl {
   readonly controlCode: number
   readonly input: Uint8Array
   readonly maxOutput: number
+  /** The domain that the server belongs to, where it is known. */
+  readonly domain?: string
 }
 
 /** What reaching a server's IPC$ can fail with. */
@@ -97,18 +102,32 @@ const unknownControlCode: ReadonlySet<number> = new Set([
  */
 export const ask = Effect.fnUntraced(function*(server: string, path: string, options: {
   readonly maxReferralLevel: number
-  readonly siteName?: string
+  readonly siteName?: string | undefined
+  readonly domain?: string | undefined
+  /** For what is counted; `root` where left out. */
+  readonly kind?: ReferralKind
 }): Effect.fn.Return<ReferralResponse, ReferralError | SourceError, ReferralSource> {
   const source = yield* ReferralSource
   const size = yield* ReferralBuffer
-  const { maxReferralLevel, siteName } = options
+  const { domain, kind = "root", maxReferralLevel, siteName } = options
   const send = (
     controlCode: number,
     input: Result.Result<Uint8Array, { readonly message: string }>
   ): Effect.Effect<Uint8Array, Unsupported | SourceError> =>
     Result.isFailure(input)
       ? Effect.fail(new Unsupported({ what: input.failure.message, server, path }))
-      : source.ioctl(server, { controlCode, input: input.success, maxOutput: size })
+      : Effect.andThen(
+        Metric.update(
+          DfsMetrics.requests[controlCode === ControlCode.FSCTL_DFS_GET_REFERRALS ? "plain" : "ex"][kind],
+          1
+        ),
+        source.ioctl(server, {
+          controlCode,
+          input: input.success,
+          maxOutput: size,
+          ...(domain === undefined ? {} : { domain })
+        })
+      )
   const plain = Effect.suspend(() =>
     send(
       ControlCode.FSCTL_DFS_GET_REFERRALS,
@@ -131,7 +150,7 @@ export const ask = Effect.fnUntraced(function*(server: string, path: string, opt
   if (Result.isSuccess(decoded)) return decoded.success
   const error = decoded.failure
   return yield* error._tag === "Malformed"
-    ? new Malformed({ structure: error.structure, offset: error.offset, expected: error.expected, server })
+    ? new Malformed({ structure: error.structure, offset: error.offset, expected: error.expected, server, path })
     : new Unsupported({
       what: error.what,
       server,

@@ -79,10 +79,10 @@ const connect = (
   })
 
 const duplex = (socket: Net.Socket): Transport.Duplex => ({
-  send: (chunks) => {
+  send: (chunks, onSent) => {
     if (socket.destroyed) return
     if (chunks.length === 1) {
-      socket.write(chunks[0]!)
+      socket.write(chunks[0]!, onSent)
       return
     }
     let length = 0
@@ -90,10 +90,11 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
     // Small pieces cost less joined than one by one.
     if (length <= 4096) {
       socket.write(Buffer.concat(chunks, length))
+      onSent?.()
       return
     }
     socket.cork()
-    for (const chunk of chunks) socket.write(chunk)
+    for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? onSent : undefined)
     socket.uncork()
   },
   close: () => {

@@ -84,6 +84,8 @@ export interface Answer {
   readonly delay?: Duration.Input
   /** First an interim STATUS_PENDING at once, then, after `delay`, the answer. A CANCEL ends the wait. */
   readonly pending?: boolean
+  /** A CANCEL does not end the wait: the answer comes all the same, as from a server that had gone too far. */
+  readonly uncancellable?: boolean
   readonly signature?: "wrong" | "none"
   /** Changes the packet on its way, after it was signed. */
   readonly tamper?: (packet: Uint8Array) => Uint8Array

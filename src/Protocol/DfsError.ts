@@ -2,7 +2,8 @@
  * What can go wrong with a DFS path, each failure with the path, the server and the way out.
  *
  * The codec fails with `Malformed`, `Unsupported` and `Unencodable`; a server's answer becomes `Overflow`,
- * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft` and `DfsLoop`. No
+ * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft`, `NoDomainController` and
+ * `DfsLoop`. No
  * credential is ever part of one.
  */
 import * as Schema from "effect/Schema"
@@ -10,6 +11,9 @@ import { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 
 export { Malformed }
+
+/** The step of MS-DFSC 3.1.4.1 in which a path failed, where it was in one. */
+const Step = Schema.optionalKey(Schema.Number)
 
 const from = (server: string | undefined): string => (server === undefined ? "" : ` from ${server}`)
 const of = (path: string | undefined): string => (path === undefined ? "" : ` for ${path}`)
@@ -23,7 +27,8 @@ const of = (path: string | undefined): string => (path === undefined ? "" : ` fo
 export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
   server: Schema.String,
   path: Schema.String,
-  size: Schema.Number
+  size: Schema.Number,
+  step: Step
 }) {
   override get message(): string {
     return `The referral for ${this.path} from ${this.server} does not fit into ${this.size} bytes: ask with a larger buffer`
@@ -40,7 +45,8 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
   what: Schema.String,
   offset: Schema.optionalKey(Schema.Number),
   server: Schema.optionalKey(Schema.String),
-  path: Schema.optionalKey(Schema.String)
+  path: Schema.optionalKey(Schema.String),
+  step: Step
 }) {
   override get message(): string {
     const at = this.offset === undefined ? "" : ` at byte ${this.offset}`
@@ -71,7 +77,8 @@ export class Unencodable extends Schema.TaggedError<Unencodable>()("Unencodable"
  */
 export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCapable", {
   server: Schema.String,
-  path: Schema.String
+  path: Schema.String,
+  step: Step
 }) {
   override get message(): string {
     return `${this.server} does not do DFS, which ${this.path} asks for: ` +
@@ -88,7 +95,8 @@ export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCa
 export class NamespaceNotFound extends Schema.TaggedError<NamespaceNotFound>()("NamespaceNotFound", {
   server: Schema.String,
   path: Schema.String,
-  status: Schema.Number
+  status: Schema.Number,
+  step: Step
 }) {
   override get message(): string {
     return `${this.server} has no DFS namespace for ${this.path} (${NtStatus.name(this.status)})`
@@ -104,7 +112,8 @@ export class NamespaceNotFound extends Schema.TaggedError<NamespaceNotFound>()("
 export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("ReferralRefused", {
   server: Schema.String,
   path: Schema.String,
-  status: Schema.Number
+  status: Schema.Number,
+  step: Step
 }) {
   override get message(): string {
     return `${this.server} refused a referral for ${this.path}: ${NtStatus.name(this.status)}`
@@ -119,7 +128,9 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
 export class NoTargetLeft extends Schema.TaggedError<NoTargetLeft>()("NoTargetLeft", {
   path: Schema.String,
   targets: Schema.Array(Schema.Struct({ target: Schema.String, reason: Schema.String })),
-  cause: Schema.optionalKey(Schema.Defect())
+  server: Schema.optionalKey(Schema.String),
+  cause: Schema.optionalKey(Schema.Defect()),
+  step: Step
 }) {
   override get message(): string {
     const each = this.targets.map(({ reason, target }) => `${target}: ${reason}`).join("; ")
@@ -136,12 +147,35 @@ export class NoTargetLeft extends Schema.TaggedError<NoTargetLeft>()("NoTargetLe
 export class DfsLoop extends Schema.TaggedError<DfsLoop>()("DfsLoop", {
   path: Schema.String,
   server: Schema.String,
-  visited: Schema.Array(Schema.String)
+  visited: Schema.Array(Schema.String),
+  step: Step
 }) {
   override get message(): string {
     return `The DFS links of ${this.path} do not come to an end: ${
       this.visited.join(" -> ")
     } (last asked: ${this.server})`
+  }
+}
+
+/**
+ * The path's first component is a domain, and none of its controllers could be asked (or none is known). `targets` has
+ * each as it was asked, with what it said, in order. Name controllers in `DfsOptions.domainControllers`, or check the
+ * DNS of this machine.
+ *
+ * @category errors
+ */
+export class NoDomainController extends Schema.TaggedError<NoDomainController>()("NoDomainController", {
+  path: Schema.String,
+  domain: Schema.String,
+  /** The one that was asked last. */
+  server: Schema.optionalKey(Schema.String),
+  targets: Schema.Array(Schema.Struct({ target: Schema.String, reason: Schema.String })),
+  cause: Schema.optionalKey(Schema.Defect()),
+  step: Step
+}) {
+  override get message(): string {
+    const each = this.targets.map(({ reason, target }) => `${target}: ${reason}`).join("; ")
+    return `No domain controller of ${this.domain} answers for ${this.path} (${each === "" ? "none is known" : each})`
   }
 }
 
@@ -155,4 +189,33 @@ export type ReferralError =
   | ReferralRefused
 
 /** All that DFS adds to the failures of a path. */
-export type DfsError = ReferralError | NoTargetLeft | DfsLoop
+export type DfsError = ReferralError | NoTargetLeft | NoDomainController | DfsLoop
+
+/** The same error, with the path that it ended and the step in which it did, as far as it does not say so itself. */
+export const at = <E extends DfsError>(error: E, place: { readonly path: string; readonly step: number }): E => {
+  if (error.step !== undefined) return error
+  const { step } = place
+  const known = error as DfsError
+  switch (known._tag) {
+    case "Malformed":
+      return new Malformed({ ...fields(known), path: place.path, step }) as DfsError as E
+    case "Unsupported":
+      return new Unsupported({ ...fields(known), path: known.path ?? place.path, step }) as DfsError as E
+    case "Overflow":
+      return new Overflow({ ...fields(known), step }) as DfsError as E
+    case "NotDfsCapable":
+      return new NotDfsCapable({ ...fields(known), step }) as DfsError as E
+    case "NamespaceNotFound":
+      return new NamespaceNotFound({ ...fields(known), step }) as DfsError as E
+    case "ReferralRefused":
+      return new ReferralRefused({ ...fields(known), step }) as DfsError as E
+    default:
+      return error
+  }
+}
+
+/** An error's own values, without its tag and stack. */
+const fields = <E extends DfsError>(error: E): Omit<E, "_tag" | keyof Error> =>
+  Object.fromEntries(Object.entries(error).filter(([key]) => !notFields.has(key))) as Omit<E, "_tag" | keyof Error>
+
+const notFields: ReadonlySet<string> = new Set(["_tag", "cause", "message", "name", "stack"])

@@ -9,11 +9,24 @@ import * as Schema from "effect/Schema"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 
+/** A symbolic link on a path, where the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1). */
+export const SymbolicLink = Schema.Struct({
+  /** The path that was asked for, below its share. */
+  path: Schema.String,
+  /** UTF-16 code units at the end of `path` that come after the link. */
+  unparsed: Schema.Number,
+  /** Where it leads: a path from the link's directory on, or NT's form of an absolute one. */
+  target: Schema.String,
+  relative: Schema.Boolean
+})
+export type SymbolicLink = typeof SymbolicLink.Type
+
 /**
  * The server answered a command with an NTSTATUS that is no success.
  *
  * `reason` is the NTSTATUS by name without its prefix, in PascalCase (`ObjectNameNotFound`), `status` the 32-bit code,
- * `command` the SMB command that it answers, and `path` the UNC path that the command was about.
+ * `command` the SMB command that it answers, and `path` the UNC path that the command was about. With `StoppedOnSymlink`
+ * comes what the server said about the link.
  *
  * @category errors
  */
@@ -21,7 +34,8 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   reason: Schema.String as unknown as Schema.Codec<NtStatus.Reason>,
   status: Schema.Number,
   command: Schema.String,
-  path: Schema.optionalKey(Schema.String)
+  path: Schema.optionalKey(Schema.String),
+  symbolicLink: Schema.optionalKey(SymbolicLink)
 }) {
   /** The NTSTATUS as the documents spell it: `STATUS_OBJECT_NAME_NOT_FOUND`. */
   get statusName(): string {
@@ -29,17 +43,21 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   }
   override get message(): string {
     const where = this.path === undefined ? "" : `${this.path}: `
-    return `${where}${NtStatus.explanation(this.status)} (${this.statusName} to ${this.command})`
+    const what = this.symbolicLink === undefined
+      ? NtStatus.explanation(this.status)
+      : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
+    return `${where}${what} (${this.statusName} to ${this.command})`
   }
 }
 
 /** An `SmbError` from a status. */
-export const fromStatus = (status: number, command: string, path?: string): SmbError =>
+export const fromStatus = (status: number, command: string, path?: string, symbolicLink?: SymbolicLink): SmbError =>
   new SmbError({
     reason: NtStatus.reason(status),
     status,
     command,
-    ...(path === undefined ? {} : { path })
+    ...(path === undefined ? {} : { path }),
+    ...(symbolicLink === undefined ? {} : { symbolicLink })
   })
 
 /**
@@ -57,7 +75,10 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
 }) {
   override get message(): string {
     const where = `${this.server}:${this.port}`
-    const detail = this.detail === undefined ? "" : ` (${this.detail})`
+    const unknown = this.sent === true
+      ? "; a request that changes something had been sent, and may have had its effect"
+      : ""
+    const detail = `${this.detail === undefined ? "" : ` (${this.detail})`}${unknown}`
     switch (this.reason) {
       case "Refused":
         return `${where} refused the connection: is an SMB server listening there?${detail}`

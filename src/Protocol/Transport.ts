@@ -18,8 +18,11 @@ export interface Handlers {
 
 /** An open stream of bytes. */
 export interface Duplex {
-  /** Sends the chunks in order. After the stream has ended it does nothing: `onClose` has told. */
-  readonly send: (chunks: ReadonlyArray<Uint8Array>) => void
+  /**
+   * Sends the chunks in order. `onSent` is called when they are no longer needed. After the stream has ended it does
+   * nothing: `onClose` has told.
+   */
+  readonly send: (chunks: ReadonlyArray<Uint8Array>, onSent?: () => void) => void
   /** Ends the stream at once. `onClose` is not called for it. */
   readonly close: () => void
 }

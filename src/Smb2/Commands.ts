@@ -22,6 +22,7 @@ import {
   QueryDirectoryFlags
 } from "./Message/Constants.ts"
 import * as Flush from "./Message/Flush.ts"
+import { Fsctl } from "./Message/Fsctl.ts"
 import * as Ioctl from "./Message/Ioctl.ts"
 import * as Lock from "./Message/Lock.ts"
 import * as QueryDirectory from "./Message/QueryDirectory.ts"
@@ -31,7 +32,23 @@ import * as SetInfo from "./Message/SetInfo.ts"
 /** What an operation's response may be refused with. */
 export type CommandError = SmbError | Malformed
 
-type Encoded = Pick<Outgoing, "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination">
+type Encoded = Pick<
+  Outgoing,
+  "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination" | "mutates"
+>
+
+/** Controls that leave everything as it was. Any other may not. */
+const harmless: ReadonlySet<number> = new Set([
+  Fsctl.FSCTL_DFS_GET_REFERRALS,
+  Fsctl.FSCTL_DFS_GET_REFERRALS_EX,
+  Fsctl.FSCTL_PIPE_PEEK,
+  Fsctl.FSCTL_PIPE_WAIT,
+  Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS,
+  Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY,
+  Fsctl.FSCTL_QUERY_NETWORK_INTERFACE_INFO,
+  Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO,
+  Fsctl.FSCTL_GET_REPARSE_POINT
+])
 
 /** Credits for a request that sends or asks for so many bytes (MS-SMB2 3.2.4.1.5). */
 export const creditsFor = (bytes: number): number => Math.max(1, Math.ceil(bytes / 65536))
@@ -103,6 +120,7 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
         command: Command.WRITE,
         body: writeBody(operation, fileId),
         creditCharge: creditsFor(operation.data.length),
+        mutates: true,
         ...(operation.data.length === 0 ? {} : { payload: operation.data })
       }
     case "Flush":
@@ -123,7 +141,8 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
       return {
         command: Command.SET_INFO,
         body: Codec.encode(SetInfo.Request)({ ...information(operation.information), fileId, buffer: operation.data }),
-        creditCharge: creditsFor(operation.data.length)
+        creditCharge: creditsFor(operation.data.length),
+        mutates: true
       }
     case "QueryDirectory":
       return {
@@ -173,7 +192,8 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
           input: operation.input,
           output: nothing
         }),
-        creditCharge: creditsFor(Math.max(operation.maximum, operation.input.length))
+        creditCharge: creditsFor(Math.max(operation.maximum, operation.input.length)),
+        mutates: !harmless.has(operation.ctlCode)
       }
   }
 }

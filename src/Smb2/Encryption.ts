@@ -26,7 +26,10 @@ const names = { 1: "aes-128-ccm", 2: "aes-128-gcm", 3: "aes-256-ccm", 4: "aes-25
 
 const isCcm = (algorithm: Algorithm): boolean => algorithm === Cipher.AES_128_CCM || algorithm === Cipher.AES_256_CCM
 
-/** Encrypts one packet; the result is the transform header followed by the cipher text. */
+/**
+ * Encrypts one packet; the result is the transform header followed by the cipher text, in memory that may be released
+ * (`Allocate.release`) when it has been sent.
+ */
 export type Encrypt = (chunks: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 
 /**
@@ -50,11 +53,8 @@ export type Decrypt = (
   placing?: { readonly peek: number; readonly place: Place }
 ) => Decrypted | undefined
 
-/**
- * Ciphers give their output in memory of its own. In pieces of this size it comes from memory that is used again, which a
- * megabyte at once does not.
- */
-const pieceSize = 65536
+/** Ciphers give their output in memory of its own. In pieces of this size it comes from memory that is still at hand. */
+const pieceSize = 131_072
 
 /**
  * An encryptor for one direction of one session. Nonces count up from zero and never repeat under the key.
@@ -147,10 +147,14 @@ const inPieces = (decipher: DecipherGCM, text: Uint8Array, placing: Parameters<D
   const target = data ?? Allocate.uninitialized(text.length)
   const offset = data === undefined ? 0 : peek
   target.set(first.subarray(offset))
+  const packet = data === undefined ? target : Uint8Array.from(first.subarray(0, peek))
+  Allocate.release(first)
   for (let at = pieceSize; at < text.length; at += pieceSize) {
-    target.set(decipher.update(text.subarray(at, at + pieceSize)), at - offset)
+    const piece = decipher.update(text.subarray(at, at + pieceSize))
+    target.set(piece, at - offset)
+    Allocate.release(piece)
   }
-  return data === undefined ? { packet: target } : { packet: Uint8Array.from(first.subarray(0, peek)), data }
+  return data === undefined ? { packet } : { packet, data }
 }
 
 /** What a transform header says, read without trusting it; `undefined` where it is no transform header. */

@@ -227,7 +227,9 @@ const negotiate = Effect.fnUntraced(function*(
   if (settings.multiProtocol || begun !== undefined) {
     const answer = yield* MultiProtocol.negotiate(connection, asked.dialects, begun?.packet)
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
-      return yield* agree(connection, settings, asked, answer, new Uint8Array(64))
+      // An SMB 1 packet told nothing of these: a server that is asked what it heard knows zeros.
+      const heard = { ...asked, capabilities: 0, securityMode: 0, clientGuid: new Uint8Array(16) }
+      return yield* agree(connection, settings, heard, answer, new Uint8Array(64))
     }
   }
   let hash: Uint8Array = new Uint8Array(64)

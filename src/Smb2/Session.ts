@@ -211,7 +211,7 @@ const establish = Effect.fnUntraced(function*(
     ...agreed,
     settings,
     // Where little is to be signed, the keys stay for what must be, and for shares that demand encryption.
-    security: { ...security, signsAll: settings.signing === "required" || serverSigns },
+    security: { ...security, signsAll: settings.signing === "required" || serverSigns, encryptsAll: encrypted },
     encrypted,
     unauthenticated: false,
     validated: negotiated.dialect === Dialect.SMB_3_1_1

@@ -6,7 +6,8 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
-import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Breaks from "./Breaks.ts"
@@ -17,6 +18,8 @@ import { anyFileId, type FileId } from "./Message/Common.ts"
 import {
   Capabilities,
   Command,
+  CreateDisposition,
+  CreateOptions,
   Dialect,
   HeaderFlags,
   ShareCapabilities,
@@ -27,6 +30,7 @@ import * as TreeConnect from "./Message/TreeConnect.ts"
 import { dialectName } from "./Negotiate.ts"
 import * as Open from "./Open.ts"
 import type { Session } from "./Session.ts"
+import * as SymbolicLink from "./SymbolicLink.ts"
 import * as ValidateNegotiate from "./ValidateNegotiate.ts"
 
 /** How the share's files are named on the wire when DFS is at work: with the namespace's names before the path. */
@@ -46,12 +50,13 @@ const fromResult = <A, E>(result: Result.Result<A, E>): Effect.Effect<A, E> =>
   Result.isSuccess(result) ? Effect.succeed(result.success) : (fail(result.failure) as Effect.Effect<never, E>)
 
 /** Fills in what every request on this tree has in common. */
-class Tree {
+class Tree implements Connection.Owner {
   readonly session: Session
   readonly treeId: number
   readonly uncPath: string
   readonly encrypted: boolean
   readonly breaks: Breaks.Breaks
+  lost: "share" | "session" | undefined
   constructor(session: Session, treeId: number, uncPath: string, encrypted: boolean, breaks: Breaks.Breaks) {
     this.session = session
     this.treeId = treeId
@@ -60,11 +65,16 @@ class Tree {
     this.breaks = breaks
   }
 
+  onLost(what: "share" | "session"): void {
+    if (this.lost !== "session") this.lost = what
+  }
+
   outgoing<O extends Pick<Connection.Outgoing, "command" | "body">>(request: O, flags = 0): O & Connection.Outgoing {
     return {
       ...request,
       treeId: this.treeId,
       security: this.session.security,
+      owner: this,
       encrypted: this.encrypted,
       flags
     }
@@ -142,10 +152,22 @@ const makeFile = (tree: Tree, open: Open.Open, path: string): Effect.Effect<Shar
 const wireName = (dfs: DfsName | undefined, path: string): string =>
   dfs === undefined ? path : path === "" ? `${dfs.server}\\${dfs.share}` : `${dfs.server}\\${dfs.share}\\${path}`
 
+/** Why a CREATE was refused; with the link, where the server stopped at one. */
+const refused = (tree: Tree, path: string, reply: Connection.Reply): SmbError => {
+  const { status } = reply.header
+  const link = status === NtStatus.STATUS_STOPPED_ON_SYMLINK ? SymbolicLink.decode(reply, path) : undefined
+  return fromStatus(status, "CREATE", tree.full(path), link)
+}
+
 const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, options: Share.OpenOptions) => {
   const { body, createGuid } = Open.encode(wireName(dfs, path), options, tree.session.negotiated.dialect)
   const outgoing = tree.outgoing(
-    { command: Command.CREATE, body },
+    {
+      command: Command.CREATE,
+      body,
+      mutates: options.createDisposition !== CreateDisposition.FILE_OPEN ||
+        (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) !== 0
+    },
     dfs === undefined ? 0 : HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS
   )
   return { outgoing, createGuid }
@@ -167,10 +189,28 @@ const openFile = (
       }
     })
     return Effect.flatMap(restore(request), (reply) => {
-      if (reply.header.status !== 0) return fail(fromStatus(reply.header.status, "CREATE", tree.full(path)))
+      if (reply.header.status !== 0) return fail(refused(tree, path, reply))
       return Effect.flatMap(fromResult(Open.decode(reply, createGuid)), (open) => makeFile(tree, open, path))
     })
   })
+
+/** The same for a server that grants too few credits for a compound. */
+const oneByOne = (
+  tree: Tree,
+  dfs: DfsName | undefined,
+  path: string,
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any>
+): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> =>
+  Effect.scoped(Effect.gen(function*() {
+    const file = yield* openFile(tree, dfs, path, options)
+    const results = yield* Effect.forEach(operations, (operation) =>
+      Effect.matchEffect(file.run(operation), {
+        onSuccess: (value) => Effect.succeed(Result.succeed(value)),
+        onFailure: (error) => error._tag === "SmbError" ? Effect.succeed(Result.fail(error)) : Effect.fail(error)
+      }))
+    return { opened: file.opened, results }
+  }))
 
 const batch = (
   tree: Tree,
@@ -180,14 +220,18 @@ const batch = (
   operations: ReadonlyArray<Operation.Any>
 ): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> => {
   const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+  const encoded = operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId)))
+  // One packet: where one of them may change something, all of them share its fate.
+  const mutates = outgoing.mutates || encoded.some((one) => one.mutates === true)
   const outgoings: ReadonlyArray<Connection.Outgoing> = [
-    outgoing,
-    ...operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId))),
+    { ...outgoing, mutates },
+    ...encoded,
     tree.outgoing({ command: Command.CLOSE, body: Open.encodeClose(anyFileId) })
   ]
+  if (!tree.session.connection.affords(outgoings)) return oneByOne(tree, dfs, path, options, operations)
   return Effect.flatMap(Connection.compound(tree.session.connection, outgoings), (replies) => {
     const created = replies[0]!
-    if (created.header.status !== 0) return fail(fromStatus(created.header.status, "CREATE", tree.full(path)))
+    if (created.header.status !== 0) return fail(refused(tree, path, created))
     const open = Open.decode(created, createGuid)
     if (Result.isFailure(open)) return fail(open.failure)
     // A server that stops a compound at its first failure leaves the open behind.
@@ -239,6 +283,8 @@ const disconnect = (tree: Tree): Effect.Effect<void> =>
 export interface ConnectedShare extends Share.Share {
   /** The same share with names as DFS has them. */
   readonly withDfsName: (name: DfsName) => Share.Share
+  /** What the server has taken back, the share or the whole session: connect again. */
+  readonly lost: () => "share" | "session" | undefined
 }
 
 const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
@@ -270,7 +316,7 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
     control: (operation) => tree.run(operation, anyFileId, "")
   })
-  return { ...make(undefined), withDfsName: make }
+  return { ...make(undefined), withDfsName: make, lost: () => tree.lost }
 }
 
 /**

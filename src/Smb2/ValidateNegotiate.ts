@@ -32,6 +32,10 @@ export const validate = Effect.fnUntraced(function*(
   if (session.validated || session.security.sign === undefined && !encrypted) return
   // Who offers nothing newer than 2.1 has nothing to be talked down from.
   if (!asked.dialects.some((dialect) => dialect >= Dialect.SMB_3_0)) return
+  const tampered = connection.protocolError(
+    "Downgrade",
+    "the negotiation was changed on the way: the server did not hear what was said, or did not say what was heard"
+  )
   const reply = yield* Connection.request(connection, {
     command: Command.IOCTL,
     body: Codec.encode(Ioctl.Request)({
@@ -52,16 +56,18 @@ export const validate = Effect.fnUntraced(function*(
     security: session.security,
     encrypted,
     mustSign: true
-  })
+  }).pipe(
+    // A server that heard something else than what it is told now hangs up (MS-SMB2 3.3.5.15.12).
+    Effect.catchIf(
+      (error) => error._tag === "TransportError" && error.reason === "Closed",
+      () => Effect.fail(tampered)
+    )
+  )
   const { status } = reply.header
   if (negotiated.dialect < Dialect.SMB_3_0 && unknowing.has(status)) {
     session.validated = true
     return
   }
-  const tampered = connection.protocolError(
-    "Downgrade",
-    "the negotiation was changed on the way: the server did not hear what was said, or did not say what was heard"
-  )
   if (status === NtStatus.STATUS_ACCESS_DENIED) return yield* tampered
   if (status !== 0) {
     return yield* fromStatus(status, "FSCTL_VALIDATE_NEGOTIATE_INFO", `\\\\${connection.options.server}`)

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
-import { defaultOptions, type Event } from "../../src/Dfs/DfsStep.ts"
+import { defaultOptions, type Event, type Knowledge } from "../../src/Dfs/DfsStep.ts"
+import * as DomainCache from "../../src/Dfs/DomainCache.ts"
 import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
 import { makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
+import * as TargetHealth from "../../src/Dfs/TargetHealth.ts"
 import {
   Malformed,
   NamespaceNotFound,
@@ -167,11 +169,11 @@ describe("interlinks and loops", () => {
   })
   it("tries an interlink's next target when the first leads nowhere", () => {
     assert.strictEqual(target(run(servers, "\\\\a\\dfs\\inter2\\file")), "\\\\c\\data\\file")
-    assert.strictEqual(target(run(servers, "\\\\a\\dfs\\inter2\\file", { probe: true })), "\\\\c\\data\\file")
+    assert.strictEqual(target(run(servers, "\\\\a\\dfs\\inter2\\file", { probing: true })), "\\\\c\\data\\file")
   })
   it.each(["loop", "self"])("fails on a %s", (name) => {
     for (const probe of [false, true]) {
-      const error = failure(run(servers, `\\\\a\\dfs\\${name}\\file`, { probe }))
+      const error = failure(run(servers, `\\\\a\\dfs\\${name}\\file`, { probing: probe }))
       assert.strictEqual(error._tag, "DfsLoop")
       assert.isAtMost(error.visited.length, 3)
     }
@@ -241,7 +243,10 @@ describe("a server that does not do DFS", () => {
   it("may hold a link's target in strict mode", () => {
     const linked: Servers = { a: { roots: { dfs: { links: { x: ["\\old\\data"] } } } }, old: servers["old"]! }
     for (const probe of [false, true]) {
-      assert.strictEqual(target(run(linked, "\\\\a\\dfs\\x\\file", { mode: "strict", probe })), "\\\\old\\data\\file")
+      assert.strictEqual(
+        target(run(linked, "\\\\a\\dfs\\x\\file", { mode: "strict", probing: probe })),
+        "\\\\old\\data\\file"
+      )
     }
   })
   it("and one that is down fails as it would without DFS", () => {
@@ -258,7 +263,7 @@ describe("by referrals alone", () => {
     ["\\\\a\\plain\\file", "\\\\a\\plain\\file"],
     ["\\\\old\\data", "\\\\old\\data"]
   ])("%s leads to %s", (from, to) => {
-    assert.strictEqual(target(run(servers, from, { probe: true })), to)
+    assert.strictEqual(target(run(servers, from, { probing: true })), to)
   })
 })
 
@@ -351,6 +356,25 @@ it("ends, whatever it is told", () => {
           networkAddress: `\\${path(1).join("\\")}`
         }))
       })
+    const lists = () =>
+      makeReferralResponse({
+        pathConsumed: 0,
+        referralEntries: Array.from({ length: 1 + below(2) }, () => ({
+          versionNumber: 3 as const,
+          serverType: 0,
+          referralEntryFlags: 2,
+          timeToLive: below(1000),
+          specialName: `\\${names[below(names.length)]}`,
+          expandedNames: Array.from({ length: below(3) }, () => `\\${names[below(names.length)]}`)
+        }))
+      })
+    const failures = () =>
+      Array.from({ length: below(4) }, () => ({
+        index: below(5) - 1,
+        error: "e",
+        reason: "r",
+        what: chance(0.5) ? "server" as const : "share" as const
+      }))
     const events: ReadonlyArray<() => Event<string>> = [
       () => ({ _tag: "Start" }),
       () => ({ _tag: "Referral", response: responses() }),
@@ -361,22 +385,40 @@ it("ends, whatever it is told", () => {
       () => ({ _tag: "PathNotCovered", error: "e" }),
       () => ({ _tag: "NotFound", error: "e" }),
       () => ({ _tag: "TargetFailed", error: "e", reason: "r" }),
+      () => ({ _tag: "ServerFailed", error: "e", reason: "r" }),
+      () => (chance(0.1) ? { _tag: "Lost", error: "e" } : { _tag: "Start" }),
+      () => ({ _tag: "Controllers", controllers: chance(0.5) ? [] : [names[below(3)]!, "dc"] }),
+      () => ({ _tag: "Connected", index: below(5) - 1, failures: failures() }),
+      () => ({ _tag: "ConnectFailed", failures: failures() }),
+      () => ({ _tag: "Referral", response: lists() }),
       () => ({ _tag: "Probe" }),
       () => ({ _tag: chance(0.1) ? "Succeeded" : "Probe" }),
       () => (chance(0.1) ? { _tag: "Failed", error: "e" } : { _tag: "Start" })
     ]
-    let cache = ReferralCache.make({ capacity: 1 + below(8) })
+    let knowledge: Knowledge = {
+      cache: ReferralCache.make({ capacity: 1 + below(8) }),
+      domains: DomainCache.make({ capacity: 2, ...(chance(0.5) ? { controllers: { x: ["b", "a"] } } : {}) }),
+      health: TargetHealth.none
+    }
     for (let round = 0; round < 5; round++) {
-      let state = DfsResolution.start<string>(path(0))
+      let state = DfsResolution.start<string>(path(0), { renew: chance(0.1) })
       let now = 0
       let ended = 0
       for (let n = 0; n < 400; n++) {
         now += below(100_000)
         const mode = chance(0.5) ? "strict" : "fallback"
-        const options = { ...defaultOptions, mode } as const
-        const result = DfsResolution.step(state, events[below(events.length)]!(), { cache, now, options })
+        const options = {
+          ...defaultOptions,
+          mode,
+          probe: chance(0.5) ? "lazily" : "referral-first",
+          connect: chance(0.5) ? "race" : "ordered",
+          discover: chance(0.5)
+        } as const
+        const result = DfsResolution.step(state, events[below(events.length)]!(), { ...knowledge, now, options })
         state = result.state
-        cache = result.cache
+        knowledge = { cache: result.cache, domains: result.domains, health: result.health }
+        const { cache } = knowledge
+        if (cache.absences.size > cache.capacity) assert.fail("the cache of absences grew")
         if (cache.entries.size > cache.capacity) assert.fail("the cache grew")
         if (state.visited.length > defaultOptions.limits.hops + 1) assert.fail("too many hops")
         if (result.command._tag === "Done" || result.command._tag === "Fail") ended ||= n + 1

@@ -74,7 +74,7 @@ describe("use", () => {
   it.effect("walks over a dead target with smbd's own referrals, and asks nobody afterwards", () =>
     Effect.gen(function*() {
       const { log, make } = scripted(smbd)
-      const resolver = yield* make()
+      const resolver = yield* make({ refreshAhead: 0 })
       assert.strictEqual(yield* resolver.use(two, attempt, judge), "\\\\127.0.0.14\\share\\file")
       assert.deepStrictEqual(log, [
         { server: "127.0.0.14", controlCode: 0x60194, path: "\\127.0.0.14\\dfs", level: 4, maxOutput: 8192 },
@@ -213,7 +213,7 @@ describe("statuses", () => {
       const resolver = yield* scripted(() => new Uint8Array(7)).make()
       const error = yield* Effect.flip(resolver.resolve(two))
       assert.instanceOf(error, Malformed)
-      assert.match(error.message, /from 127\.0\.0\.14 is malformed at byte 4/)
+      assert.match(error.message, /from 127\.0\.0\.14 for \\\\127\.0\.0\.14\\dfs\\two\\file is malformed at byte 4/)
     }))
 })
 

@@ -9,6 +9,7 @@ const entry = (prefix: string, expiresAt = 1000, targets = ["\\\\t\\s"]): Referr
   interlink: false,
   targetFailback: false,
   expiresAt,
+  refreshAt: expiresAt,
   targets: targets.map((path, i) => ({ path: DfsPath.fromString(path), setBoundary: i === 0 })),
   hint: 0
 })
@@ -97,7 +98,9 @@ describe("targets", () => {
     const cache = ReferralCache.insert(ReferralCache.make(), entry("\\\\s\\a", 1000, ["\\\\t\\x", "\\\\u\\x"]), 0)
     assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["U", "X"]).entries.get("S\\A")!.hint, 1)
     assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["v", "x"]), cache)
-    assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["t", "x"]), cache)
+    const confirmed = ReferralCache.setHint(cache, ["S", "A"], ["t", "x"])
+    assert.strictEqual(confirmed.entries.get("S\\A")!.confirmed, true)
+    assert.strictEqual(ReferralCache.setHint(confirmed, ["S", "A"], ["t", "x"]), confirmed)
     assert.strictEqual(ReferralCache.setHint(cache, ["S", "B"], ["t", "x"]), cache)
   })
 })

@@ -1,10 +1,13 @@
 import { Result } from "effect"
 import * as DfsPath from "../../src/Dfs/DfsPath.ts"
 import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
-import { type Command, defaultOptions, type Event, type Options } from "../../src/Dfs/DfsStep.ts"
+import { type Command, defaultOptions, type Event, type Knowledge, type Options } from "../../src/Dfs/DfsStep.ts"
+import type * as DfsTrace from "../../src/Dfs/DfsTrace.ts"
+import * as DomainCache from "../../src/Dfs/DomainCache.ts"
 import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
 import { decodeReferralResponse, makeReferralResponse, type ReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
-import { NamespaceNotFound, NotDfsCapable, type ReferralError } from "../../src/Protocol/DfsError.ts"
+import * as TargetHealth from "../../src/Dfs/TargetHealth.ts"
+import { NamespaceNotFound, NotDfsCapable, type ReferralError, ReferralRefused } from "../../src/Protocol/DfsError.ts"
 
 /** Servers as data, by name: what a test drives the algorithm against. */
 export interface Server {
@@ -21,6 +24,8 @@ export interface Server {
   }>
   /** Ordinary shares, with their files. */
   readonly shares?: Record<string, ReadonlyArray<string>>
+  /** What it knows as a domain controller: the names of domains, and their controllers. */
+  readonly domains?: Record<string, ReadonlyArray<string>>
   /** Instead of what would be answered, by the name that is asked. */
   readonly answers?: Record<string, Uint8Array | ReferralResponse | ReferralError>
   readonly ttl?: number
@@ -34,6 +39,9 @@ export interface Run {
   readonly log: ReadonlyArray<string>
   readonly end: Extract<Command<string>, { readonly _tag: "Done" | "Fail" }>
   readonly cache: ReferralCache.ReferralCache
+  /** For the next run. */
+  readonly knowledge: Knowledge
+  readonly notes: ReadonlyArray<DfsTrace.Note>
 }
 
 const entry = (ttl: number, serverType: number, dfsPath: string, networkAddress: string) => ({
@@ -45,6 +53,26 @@ const entry = (ttl: number, serverType: number, dfsPath: string, networkAddress:
   dfsAlternatePath: dfsPath,
   networkAddress
 })
+
+/** A domain controller's answer to a domain referral, or to a DC referral for `domain`. */
+const list = (name: string, server: Server, domain: string | undefined, ttl: number): Event<string> => {
+  const of = (specialName: string, expandedNames: ReadonlyArray<string>) => ({
+    versionNumber: 3 as const,
+    serverType: 0,
+    referralEntryFlags: 2,
+    timeToLive: ttl,
+    specialName: `\\${specialName}`,
+    expandedNames: expandedNames.map((one) => `\\${one}`)
+  })
+  const known = domain === undefined ? Object.keys(server.domains ?? {}) : undefined
+  const controllers = domain === undefined ? undefined : server.domains?.[domain]
+  if (server.domains === undefined || (known === undefined && controllers === undefined)) {
+    const status = 0xc000000d
+    return { _tag: "ReferralFailed", error: new ReferralRefused({ server: name, path: `\\${domain ?? ""}`, status }) }
+  }
+  const entries = known?.map((one) => of(one, [])) ?? [of(domain!, controllers!)]
+  return { _tag: "Referral", response: makeReferralResponse({ pathConsumed: 0, referralEntries: entries }) }
+}
 
 /** Does a server as smbd does: the deepest link on the way, or the root itself. */
 const refer = (name: string, server: Server, asked: string): Event<string> => {
@@ -62,11 +90,12 @@ const refer = (name: string, server: Server, asked: string): Event<string> => {
       : { _tag: "Referral", response: scripted }
   }
   if (server.notCapable) return { _tag: "ReferralFailed", error: new NotDfsCapable({ server: name, path: asked }) }
+  const ttl = server.ttl ?? 600
+  if (path.length < 2) return list(name, server, path[0], ttl)
   const root = server.roots?.[path[1]!]
   if (root === undefined) {
     return { _tag: "ReferralFailed", error: new NamespaceNotFound({ server: name, path: asked, status: 0xc0000225 }) }
   }
-  const ttl = server.ttl ?? 600
   for (let end = path.length; end > 2; end--) {
     const targets = root.links?.[path.slice(2, end).join("\\")]
     if (targets === undefined) continue
@@ -94,7 +123,7 @@ const refer = (name: string, server: Server, asked: string): Event<string> => {
 const serve = (servers: Servers, asked: Extract<Command<string>, { readonly _tag: "Try" }>): Event<string> => {
   const { path, server: name, share } = asked.target
   const server = servers[name]
-  if (server === undefined || server.down) return { _tag: "TargetFailed", error: `${name} is down`, reason: "is down" }
+  if (server === undefined || server.down) return { _tag: "ServerFailed", error: `${name} is down`, reason: "is down" }
   const files = server.shares?.[share] ?? server.roots?.[share]?.files ?? []
   const links = Object.keys(server.roots?.[share]?.links ?? {})
   if (links.some((link) => path === link || path.startsWith(`${link}\\`))) {
@@ -108,44 +137,76 @@ const serve = (servers: Servers, asked: Extract<Command<string>, { readonly _tag
   return path === "" || files.includes(path) ? { _tag: "Succeeded" } : { _tag: "NotFound", error: "not found" }
 }
 
-/** Runs a resolution to its end. `probe` finds the way by referrals alone. */
+/** Nothing is known yet. */
+export const ignorance: Knowledge = {
+  cache: ReferralCache.make(),
+  domains: DomainCache.make(),
+  health: TargetHealth.none
+}
+
+/**
+ * Runs a resolution to its end. `probing` finds the way by referrals alone; `found` are the controllers that DNS knows,
+ * by domain; `said` is said instead of what a target would say, by server.
+ */
 export const run = (servers: Servers, path: string, options: Partial<Options> & {
   readonly cache?: ReferralCache.ReferralCache
+  readonly knowledge?: Knowledge
   readonly now?: number
-  readonly probe?: boolean
+  readonly probing?: boolean
+  readonly renew?: boolean
+  readonly found?: Record<string, ReadonlyArray<string>>
+  readonly said?: Record<string, Event<string>>
 } = {}): Run => {
-  const { cache: known, now = 0, probe = false, ...rest } = options
-  let cache = known ?? ReferralCache.make()
-  let state = DfsResolution.start<string>(path)
+  const { cache, found = {}, knowledge: known = ignorance, now = 0, probing = false, renew, said = {}, ...rest } =
+    options
+  let knowledge = cache === undefined ? known : { ...known, cache }
+  let state = DfsResolution.start<string>(path, { renew: renew ?? false })
   let event: Event<string> = { _tag: "Start" }
   const log: Array<string> = []
+  const notes: Array<DfsTrace.Note> = []
+  const isDown = (server: string) => servers[server] === undefined || servers[server].down === true
   for (;;) {
     const result: DfsResolution.Step<string> = DfsResolution.step(state, event, {
-      cache,
+      ...knowledge,
       now,
       options: { ...defaultOptions, ...rest }
     })
     state = result.state
-    cache = result.cache
+    knowledge = { cache: result.cache, domains: result.domains, health: result.health }
+    notes.push(...result.notes)
     const { command } = result
     switch (command._tag) {
       case "AskReferral": {
         log.push(`ask ${command.server} ${command.path}`)
-        const server = servers[command.server]
-        event = server === undefined || server.down
+        event = isDown(command.server)
           ? { _tag: "Unreachable", error: `${command.server} is down`, reason: "is down" }
-          : refer(command.server, server, command.path)
+          : refer(command.server, servers[command.server]!, command.path)
+        break
+      }
+      case "FindControllers":
+        log.push(`find ${command.domain}`)
+        event = { _tag: "Controllers", controllers: found[command.domain] ?? [] }
+        break
+      case "Connect": {
+        log.push(`race ${command.targets.map(({ server }) => server).join(" ")}`)
+        const failures = command.targets.flatMap(({ server }, index) =>
+          isDown(server) ? [{ index, error: `${server} is down`, reason: "is down", what: "server" as const }] : []
+        )
+        const index = command.targets.findIndex(({ server }) => !isDown(server))
+        event = index < 0
+          ? { _tag: "ConnectFailed", failures }
+          : { _tag: "Connected", index, failures: failures.filter((one) => one.index < index) }
         break
       }
       case "Try": {
         const { dfsName, path, server, share } = command.target
         const name = dfsName === undefined ? "" : ` as ${dfsName.server}\\${dfsName.share}`
         log.push(`try ${command.of} \\\\${server}\\${share}${path === "" ? "" : `\\${path}`}${name}`)
-        event = probe ? { _tag: "Probe" } : serve(servers, command)
+        event = probing ? { _tag: "Probe" } : said[server] ?? serve(servers, command)
         break
       }
       default:
-        return { log, end: command, cache }
+        return { log, end: command, cache: knowledge.cache, knowledge, notes }
     }
   }
 }

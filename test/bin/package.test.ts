@@ -37,12 +37,6 @@ beforeAll(() => {
   for (const name of ["bin", "scripts", "src", "package.json", "tsconfig.json", "tsconfig.build.json"]) {
     cpSync(join(checkout, name), join(copy, name), { recursive: true })
   }
-  const main = join(copy, "src/Cli/main.ts")
-  if (!existsSync(main)) {
-    // As long as there is no command: what starts it is tested all the same.
-    mkdirSync(dirname(main), { recursive: true })
-    writeFileSync(main, `process.stdout.write("effect-smb ${JSON.parse(manifest()).version}")`)
-  }
   symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"))
   must(copy, "npm", ["pack", "--silent"])
   mkdirSync(join(user, "node_modules/@effect"), { recursive: true })

@@ -9,6 +9,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { attempt, endAllWith, guard, type LabError, mustExecute, pause, serves, start } from "./Process.ts"
+import { user } from "./Server.ts"
 
 /** What tshark needs to read what is encrypted. The keys are those of one session. */
 export interface SessionKeys {
@@ -59,6 +60,9 @@ export interface AnalyseOptions {
 const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? "\"\"" : Buffer.from(bytes).toString("hex"))
 
 const preferences = (options: AnalyseOptions | undefined): ReadonlyArray<string> => [
+  // With the password tshark derives the keys from the logon by itself, and reads what is encrypted too.
+  "-o",
+  `ntlmssp.nt_password:${user.password}`,
   ...(options?.ports ?? []).flatMap((port) => ["-d", `tcp.port==${port},nbss`]),
   ...(options?.keys ?? []).flatMap((keys) => {
     const id = Buffer.alloc(8)
@@ -90,33 +94,38 @@ const tshark = async (file: string, filter: string, fields: ReadonlyArray<string
 }
 
 /** Severity "Error" of tshark's expert; what it only warns of is TCP's own weather. */
-const objectionable = "_ws.malformed || _ws.expert.severity >= 0x00800000"
+const error = 0x0080_0000
 
-/** Lets tshark judge a capture file. */
+const referralFunctions: ReadonlySet<number> = new Set([0x60194, 0x601b0])
+
+const numbers = (column: string | undefined): ReadonlyArray<number> =>
+  column === undefined || column === "" ? [] : column.split(",").map(Number)
+
+/** Lets tshark judge a capture file, in one pass. */
 export const analyse = (file: string, options?: AnalyseOptions): Effect.Effect<Analysis, LabError> =>
   attempt(async () => {
-    const objections = await tshark(
-      file,
-      objectionable,
-      ["frame.number", "_ws.col.Info", "_ws.expert.message"],
-      options
+    const frames = await tshark(file, "frame", [
+      "frame.number",
+      "smb2.flags.response",
+      "smb2.ioctl.function",
+      "_ws.expert.severity",
+      "_ws.malformed",
+      "_ws.col.Info",
+      "_ws.expert.message"
+    ], options)
+    const objections = frames.filter(([, , , severity, malformed]) =>
+      malformed !== undefined && malformed !== "" || numbers(severity).some((one) => one >= error)
     )
-    const functions = await tshark(
-      file,
-      "(smb2.ioctl.function == 0x00060194 || smb2.ioctl.function == 0x000601b0) && smb2.flags.response == 0",
-      ["smb2.ioctl.function"],
-      options
-    )
-    const packets = await tshark(file, "frame", ["frame.number"], options)
+    const requests = frames.filter(([, response]) => /^(?:0|False)/.test(response ?? ""))
     return {
-      packets: packets.length,
-      objections: objections.map(([frame, summary, message]) => ({
+      packets: frames.length,
+      objections: objections.map(([frame, , , , malformed, summary, message]) => ({
         frame: Number(frame),
         summary: summary ?? "",
-        message: message ?? ""
+        message: message || (malformed ?? "")
       })),
-      referralRequests: functions.flatMap(([all]) => (all ?? "").split(","))
-        .filter((value) => [0x60194, 0x601b0].includes(Number(value))).length
+      referralRequests: requests.flatMap(([, , called]) => numbers(called)).filter((one) => referralFunctions.has(one))
+        .length
     }
   })
 

@@ -171,6 +171,10 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("every 
       const { objections, packets } = yield* capture.analyse()
       assert.isAbove(packets, 10_000)
       assert.deepStrictEqual(objections, [])
+      // It has looked into every packet that is encrypted.
+      const encrypted = yield* capture.fields("smb2.header.transform.flags", ["smb2.cmd"])
+      assert.isAbove(encrypted.length, 1000)
+      assert.deepStrictEqual(encrypted.filter(([command]) => command === ""), [])
       const answers = yield* capture.fields("smb2.cmd == 0 && smb2.flags.response == 1", [
         "smb2.dialect",
         "smb2.negotiate_context.cipher_id",

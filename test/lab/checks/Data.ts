@@ -153,6 +153,8 @@ const copies = Effect.fnUntraced(function*({ at, get, put, smb }: Spot) {
   assert.strictEqual(get("long").length, 1)
   assert.strictEqual(yield* refused(smb.copy(at("from-1"), at("long"), { create: true })), "ObjectNameCollision")
   assert.strictEqual(yield* refused(smb.copy(at("none"), at("long"))), "ObjectNameNotFound")
+  assert.strictEqual(yield* refused(smb.copy(at("long"), at("LONG"))), "InvalidPath")
+  assert.strictEqual(get("long").length, 1)
 })
 
 const looks = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {

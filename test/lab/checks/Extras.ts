@@ -77,13 +77,15 @@ const security = Effect.fnUntraced(function*({ at, clientArgs, inShare, put, ser
 
 const token = "@GMT-2026.01.02-03.04.05"
 
-const previousVersions = Effect.fnUntraced(function*({ at, folder, put, server, share, smb }: Spot) {
+const previousVersions = Effect.fnUntraced(function*({ at, folder, get, put, server, share, smb }: Spot) {
   put("file", "as it is")
   yield* server.write(share, `.snapshots/${token}/${folder}/previous-versions/file`, "as it was")
   assert.deepStrictEqual(yield* smb.previousVersions(at("file")), [token])
   assert.strictEqual(yield* smb.readFileString(at(token, "file")), "as it was")
   assert.strictEqual(yield* smb.readFileString(at("file")), "as it is")
   assert.strictEqual((yield* smb.stat(at(token, "file"))).size, 9n)
+  yield* smb.copy(at(token, "file"), at("restored"))
+  assert.strictEqual(get("restored").toString(), "as it was")
   const old = yield* Stream.runCollect(smb.list(at(token)))
   assert.deepStrictEqual(old.map(({ name }) => name), ["file"])
   assert.strictEqual(yield* refused(smb.readFile(at("@GMT-2020.01.01-00.00.00", "file"))), "ObjectNameNotFound")

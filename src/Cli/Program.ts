@@ -1,0 +1,101 @@
+/**
+ * The run of the command: arguments in, output and an exit code out.
+ *
+ * Exit code 0; 1 for what failed, 2 for wrong use, 128 and the signal's number where a signal ended it.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+import * as Terminal from "effect/Terminal"
+import { readFileSync } from "node:fs"
+import { command } from "./Commands.ts"
+import * as Failure from "./Failure.ts"
+import { removeUnfinished } from "./LocalFile.ts"
+import * as Output from "./Output.ts"
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  readonly version: string
+}
+
+/** Help that was asked for is output; help that takes the place of a result is not. Errors are told at the end. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.void
+      : event._tag === "Help" && event.reason === "Implicit"
+      ? Effect.flatMap(CliOutput.Formatter, (formatter) => Console.error(formatter.formatHelpDoc(event.helpDoc)))
+      : CliOutput.defaultPresenter.present(event)
+})
+
+/** Questions go to standard error, since the output may go into a file. */
+const terminal = Layer.effect(
+  Terminal.Terminal,
+  Effect.map(Terminal.Terminal, (terminal) =>
+    Terminal.make({
+      ...terminal,
+      columns: Effect.sync(() => process.stderr.columns ?? 80),
+      rows: Effect.sync(() => process.stderr.rows ?? 24),
+      display: Output.writeError
+    }))
+)
+
+const services = Layer.mergeAll(
+  Layer.provideMerge(terminal, NodeServices.layer),
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+  presenter,
+  Layer.succeed(References.MinimumLogLevel, "None")
+)
+
+/** How long a first interruption may take to tidy up, in milliseconds. */
+const patience = 1_500
+
+let signalCode: number | undefined
+
+const endAtOnce = (code: number): void => {
+  removeUnfinished()
+  process.exit(code)
+}
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  process.on(signal, () => {
+    if (signalCode !== undefined) return endAtOnce(code)
+    signalCode = code
+    setTimeout(endAtOnce, patience, code).unref()
+  })
+}
+// The terminal has gone, and the runtime does not listen for that.
+process.on("SIGHUP", () => endAtOnce(129))
+
+Output.listen()
+
+Command.run(command, { version }).pipe(
+  Effect.onExit((exit) =>
+    Exit.isSuccess(exit)
+      ? Effect.void
+      : Effect.suspend(() => {
+        const report = Failure.reportCause(exit.cause)
+        return report === undefined ? Effect.void : Output.tell(report, process.argv.includes("--json"))
+      })
+  ),
+  Effect.provide(services),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => {
+      const code = Exit.isSuccess(exit)
+        ? 0
+        : Cause.hasInterruptsOnly(exit.cause)
+        ? signalCode ?? 130
+        : Failure.report(Cause.squash(exit.cause)).code
+      onExit(code)
+    }
+  })
+)

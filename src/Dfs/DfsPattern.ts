@@ -1,0 +1,65 @@
+/**
+ * Patterns of paths: which ones DFS applies to.
+ *
+ * A pattern is a path whose components may hold `*` (any text) and `?` (one character); a component `**` stands for any
+ * number of components. It is written with backslashes or slashes, compared without regard to case, and stands for what
+ * it names and all that lies below.
+ */
+import * as DfsPath from "./DfsPath.ts"
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+
+/** One component as a regular expression, `*` and `?` as they are meant. */
+const component = (text: string): RegExp =>
+  new RegExp(
+    `^${[...text].map((one) => (one === "*" ? "[^]*?" : one === "?" ? "[^]" : escaped(one))).join("")}$`,
+    "u"
+  )
+
+type Part = RegExp | "any"
+
+const compile = (pattern: string): ReadonlyArray<Part> =>
+  DfsPath.fromString(pattern.replaceAll("/", "\\"))
+    .map((part): Part => (part === "**" ? "any" : component(DfsPath.fold(part.replace(/\*+/g, "*")))))
+    // Several of them in a row mean no more than one.
+    .filter((part, i, all) => part !== "any" || all[i - 1] !== "any")
+
+/** Which of the pattern's parts can come next, component by component: no going back, whatever the pattern. */
+const covers = (parts: ReadonlyArray<Part>, path: DfsPath.DfsPath): boolean => {
+  const closure = (at: Set<number>): Set<number> => {
+    for (const i of at) if (parts[i] === "any") at.add(i + 1)
+    return at
+  }
+  let at = closure(new Set([0]))
+  if (at.has(parts.length)) return true
+  for (const name of path) {
+    const folded = DfsPath.fold(name)
+    const after = new Set<number>()
+    for (const i of at) {
+      const part = parts[i]
+      if (part === "any") after.add(i)
+      else if (part?.test(folded) === true) after.add(i + 1)
+    }
+    at = closure(after)
+    if (at.has(parts.length)) return true
+    if (at.size === 0) return false
+  }
+  return false
+}
+
+/**
+ * Whether DFS applies to a path: one of `include` covers it, if there are any, and none of `exclude` does.
+ *
+ * @category constructors
+ */
+export const make = (options: {
+  readonly include: ReadonlyArray<string>
+  readonly exclude: ReadonlyArray<string>
+}): (path: DfsPath.DfsPath) => boolean => {
+  const include = options.include.map(compile)
+  const exclude = options.exclude.map(compile)
+  if (include.length === 0 && exclude.length === 0) return () => true
+  return (path) =>
+    (include.length === 0 || include.some((parts) => covers(parts, path))) &&
+    !exclude.some((parts) => covers(parts, path))
+}

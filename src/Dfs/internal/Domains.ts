@@ -1,0 +1,292 @@
+/**
+ * Steps 5, 10 and 13 of MS-DFSC 3.1.4.1: who is asked for a root. Domains, their controllers, and how both are found.
+ * For `DfsResolution` alone.
+ */
+import * as Result from "effect/Result"
+import { NoDomainController, type ReferralError } from "../../Protocol/DfsError.ts"
+import * as DfsPath from "../DfsPath.ts"
+import type { Event } from "../DfsStep.ts"
+import * as DomainCache from "../DomainCache.ts"
+import type { ReferralResponse } from "../ReferralResponse.ts"
+import * as TargetHealth from "../TargetHealth.ts"
+import {
+  askCommand,
+  type Asked,
+  fail,
+  failed,
+  go,
+  type Phase,
+  refused,
+  secondsLeft,
+  type State,
+  type Step,
+  type Work
+} from "./State.ts"
+
+const nobody: Asked = { domain: "", controllers: [], position: 0 }
+
+/** Those first of whom nobody knows that they are dead. */
+const healthy = (servers: ReadonlyArray<string>, work: Work): ReadonlyArray<string> => {
+  if (work.health.size === 0) return servers
+  const open = (server: string) => (TargetHealth.isOpen(work.health, [server], work.now) ? 1 : 0)
+  return servers.toSorted((a, b) => open(a) - open(b))
+}
+
+/** Step 5: the DomainCache, for the first component. */
+export const findServer = <E>(state: State<E>, lenient: boolean, work: Work): Step<E> => {
+  const name = state.path[0]!
+  const known = DomainCache.get(work.domains, name, work.now)
+  if (known?.kind === "domain") {
+    if (known.controllers.length === 0) {
+      return work.domains.bootstrap.length === 0
+        ? searchOrEnd(state, lenient, work)
+        : askControllers(state, lenient, bootstrapped(work), work)
+    }
+    const controllers = healthy(DomainCache.controllersOf(known), work)
+    return askRoot(state, lenient, { domain: known.name, controllers, position: 0 }, work)
+  }
+  if (known === undefined && !DfsPath.isAddress(name)) {
+    if (!state.listed && work.domains.bootstrap.length > 0 && work.now >= work.domains.listedUntil) {
+      return askDomains({ ...state, listed: true }, lenient, bootstrapped(work), work)
+    }
+    if (!state.searched && work.options.discover) return search(state, lenient, work)
+  }
+  // An ordinary host, which is asked itself.
+  return askRoot(state, lenient, undefined, work)
+}
+
+/** Step 6, or step 10 for SYSVOL and NETLOGON of a domain: the root referral. */
+const askRoot = <E>(state: State<E>, lenient: boolean, asked: Asked | undefined, work: Work): Step<E> => {
+  const server = asked === undefined ? state.path[0]! : asked.controllers[asked.position]!
+  const kind = asked !== undefined && DfsPath.isSysvol(state.path) ? "sysvol" : "root"
+  const path = DfsPath.toRequest(state.path.slice(0, 2))
+  const command = askCommand(state, kind === "root" ? 6 : 10, server, path, kind, work)
+  return go(state, { _tag: "AskingRoot", lenient, asked }, command, work)
+}
+
+/** The bootstrap controllers as those to ask. */
+const bootstrapped = (work: Work): Asked => ({
+  domain: "",
+  controllers: healthy(work.domains.bootstrap, work),
+  position: 0
+})
+
+const askDomains = <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work): Step<E> => {
+  const command = askCommand(state, 5, asked.controllers[asked.position]!, "", "domain", work)
+  return go(state, { _tag: "AskingDomains", lenient, asked }, command, work)
+}
+
+const askControllers = <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work): Step<E> => {
+  const server = asked.controllers[asked.position]!
+  const command = askCommand(state, 5, server, `\\${state.path[0]!}`, "dc", work)
+  return go(state, { _tag: "AskingControllers", lenient, asked }, command, work)
+}
+
+const search = <E>(state: State<E>, lenient: boolean, work: Work): Step<E> => {
+  const domain = state.path[0]!
+  work.notes.push({ _tag: "Searching", step: 5, domain })
+  return go({ ...state, searched: true }, { _tag: "Searching", lenient }, { _tag: "FindControllers", domain }, work)
+}
+
+const searchOrEnd = <E>(state: State<E>, lenient: boolean, work: Work, error?: ReferralError): Step<E> =>
+  state.searched || !work.options.discover
+    ? noController(state, nobody, work, error)
+    : search(state, lenient, work)
+
+/** Step 13: no domain controller. */
+const noController = <E>(state: State<E>, asked: Asked, work: Work, error?: ReferralError): Step<E> => {
+  const domain = state.path[0]!
+  const server = asked.controllers.at(-1)
+  // What was learned of this domain is of no use: the next one asks anew.
+  const expiresAt = DomainCache.get(work.domains, domain, work.now)?.expiresAt ?? work.now
+  const after = { ...work, domains: DomainCache.setControllers(work.domains, domain, [], expiresAt, work.now) }
+  if (state.frames.length > 0) return work.steps.giveUp(state, 13, after)
+  if (error !== undefined) return fail(state, 13, error, after)
+  const none = new NoDomainController({
+    path: DfsPath.toString(state.original),
+    domain,
+    targets: state.failures,
+    step: 13,
+    ...(server === undefined ? {} : { server }),
+    ...(state.lastError === undefined ? {} : { cause: state.lastError.error })
+  })
+  return fail(state, 13, none, after)
+}
+
+/** A controller did not answer: the next one. `again` asks it. */
+const nextController = <E>(
+  state: State<E>,
+  asked: Asked,
+  step: number,
+  event: Extract<Event<E>, { readonly _tag: "Unreachable" }>,
+  work: Work,
+  again: (state: State<E>, asked: Asked, work: Work) => Step<E>,
+  end: (state: State<E>, work: Work) => Step<E>
+): Step<E> => {
+  const server = asked.controllers[asked.position]!
+  const health = TargetHealth.failed(work.health, [server], "server", work.now, work.options.breaker)
+  const after = { ...work, health }
+  const told = failed(state, step, `\\\\${server}`, event.error, event.reason, after)
+  return asked.position + 1 < asked.controllers.length
+    ? again(told, { ...asked, position: asked.position + 1 }, after)
+    : end(told, after)
+}
+
+/** The root's controller could not be reached. */
+export const controllerUnreachable = <E>(
+  state: State<E>,
+  lenient: boolean,
+  asked: Asked,
+  event: Extract<Event<E>, { readonly _tag: "Unreachable" }>,
+  work: Work
+): Step<E> =>
+  nextController(
+    state,
+    asked,
+    6,
+    event,
+    work,
+    (told, others, after) => askRoot(told, lenient, others, after),
+    (told, after) => noController(told, asked, after)
+  )
+
+/** The answer of a controller that refuses is the next one's to correct; the last one's stands. */
+export const askNextController = <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work): Step<E> =>
+  askRoot(state, lenient, { ...asked, position: asked.position + 1 }, work)
+
+const expiry = (timeToLive: number, work: Work): number => {
+  const { maximum, minimum } = work.options.ttl
+  return work.now + Math.min(Math.max(timeToLive, minimum, 1), maximum) * 1000
+}
+
+/** What came of the domain referral. That it failed only means that nothing is learned. */
+export const domainsAsked = <E>(
+  state: State<E>,
+  phase: Extract<Phase<E>, { readonly _tag: "AskingDomains" }>,
+  event: Event<E>,
+  work: Work
+): Step<E> | undefined => {
+  const { asked, lenient } = phase
+  const server = asked.controllers[asked.position]!
+  const without = (after: Work, from: State<E> = state): Step<E> => {
+    const until = after.now + after.options.ttl.negative * 1000
+    return findServer(from, lenient, { ...after, domains: DomainCache.setUnlisted(after.domains, until) })
+  }
+  switch (event._tag) {
+    case "Referral": {
+      const read = DomainCache.namesFromResponse(event.response, server)
+      if (Result.isFailure(read)) {
+        refused(5, server, "domain", read.failure, work)
+        return without(work)
+      }
+      const { names, timeToLive } = read.success
+      const domains = DomainCache.setNames(work.domains, names, expiry(timeToLive, work), work.now)
+      work.notes.push({
+        _tag: "Answered",
+        step: 5,
+        kind: "domain",
+        prefix: "",
+        targets: names,
+        timeToLive: secondsLeft(domains.listedUntil, work),
+        interlink: false
+      })
+      return findServer(state, lenient, { ...work, domains })
+    }
+    case "ReferralFailed":
+      refused(5, server, "domain", event.error, work)
+      return without(work)
+    case "Unreachable":
+      return nextController(
+        state,
+        asked,
+        5,
+        event,
+        work,
+        (told, others, after) => askDomains(told, lenient, others, after),
+        // It is not the path's failure: what the host itself says is.
+        (_, after) => without(after)
+      )
+    default:
+      return undefined
+  }
+}
+
+/** What came of the DC referral. */
+export const controllersAsked = <E>(
+  state: State<E>,
+  phase: Extract<Phase<E>, { readonly _tag: "AskingControllers" }>,
+  event: Event<E>,
+  work: Work
+): Step<E> | undefined => {
+  const { asked, lenient } = phase
+  const server = asked.controllers[asked.position]!
+  const refuse = (error: ReferralError): Step<E> => {
+    refused(5, server, "dc", error, work)
+    return searchOrEnd(state, lenient, work, error)
+  }
+  switch (event._tag) {
+    case "Referral":
+      return learned(state, lenient, event.response, server, work, refuse)
+    case "ReferralFailed":
+      return refuse(event.error)
+    case "Unreachable":
+      return nextController(
+        state,
+        asked,
+        5,
+        event,
+        work,
+        (told, others, after) => askControllers(told, lenient, others, after),
+        (told, after) => searchOrEnd(told, lenient, after)
+      )
+    default:
+      return undefined
+  }
+}
+
+const learned = <E>(
+  state: State<E>,
+  lenient: boolean,
+  response: ReferralResponse,
+  server: string,
+  work: Work,
+  refuse: (error: ReferralError) => Step<E>
+): Step<E> => {
+  const read = DomainCache.controllersFromResponse(response, server)
+  if (Result.isFailure(read)) return refuse(read.failure)
+  const { names, timeToLive } = read.success
+  const domain = state.path[0]!
+  const expiresAt = expiry(timeToLive, work)
+  const domains = DomainCache.setControllers(work.domains, domain, names, expiresAt, work.now)
+  work.notes.push({
+    _tag: "Answered",
+    step: 5,
+    kind: "dc",
+    prefix: domain,
+    targets: names,
+    timeToLive: secondsLeft(expiresAt, work),
+    interlink: false
+  })
+  return findServer(state, lenient, { ...work, domains })
+}
+
+/** For how long controllers that were found otherwise than by a referral are believed in, in seconds. */
+const foundFor = 600
+
+/** What came of looking for controllers. */
+export const searched = <E>(
+  state: State<E>,
+  lenient: boolean,
+  controllers: ReadonlyArray<string>,
+  work: Work
+): Step<E> => {
+  const domain = state.path[0]!
+  const names = controllers.filter((name) => name !== "" && DfsPath.isName(name))
+  work.notes.push({ _tag: "Controllers", step: 5, domain, controllers: names })
+  const known = DomainCache.isDomain(work.domains, domain, work.now)
+  if (names.length === 0 && known) return noController(state, nobody, work)
+  const domains = names.length === 0
+    ? DomainCache.setHost(work.domains, domain, work.now + work.options.ttl.negative * 1000, work.now)
+    : DomainCache.setControllers(work.domains, domain, names, expiry(foundFor, work), work.now)
+  return findServer(state, lenient, { ...work, domains })
+}

@@ -1,0 +1,223 @@
+/**
+ * Steps 6, 7, 8 and 9 of MS-DFSC 3.1.4.1: what root and link referrals say, and what it means that there is none. For
+ * `DfsResolution` alone.
+ */
+import * as Result from "effect/Result"
+import { NtStatus } from "../../Codec/NtStatusCode.ts"
+import { NamespaceNotFound, type ReferralError } from "../../Protocol/DfsError.ts"
+import * as DfsPath from "../DfsPath.ts"
+import type { ReferralKind } from "../DfsStep.ts"
+import * as DomainCache from "../DomainCache.ts"
+import * as ReferralCache from "../ReferralCache.ts"
+import type { ReferralResponse } from "../ReferralResponse.ts"
+import * as TargetHealth from "../TargetHealth.ts"
+import {
+  askCommand,
+  type Asked,
+  fail,
+  go,
+  refused,
+  secondsLeft,
+  type State,
+  type Step,
+  type Trial,
+  type Why,
+  type Work
+} from "./State.ts"
+import { replaced, targetOf } from "./Trial.ts"
+
+const answered = (step: number, kind: ReferralKind, entry: ReferralCache.CachedReferral, work: Work): void => {
+  work.notes.push({
+    _tag: "Answered",
+    step,
+    kind,
+    prefix: DfsPath.toString(entry.prefix),
+    targets: entry.targets.map((one) => DfsPath.toString(one.path)),
+    timeToLive: secondsLeft(entry.expiresAt, work),
+    interlink: entry.interlink
+  })
+}
+
+const absenceOf = (error: ReferralError, work: Work): ReferralCache.Absence => ({
+  error,
+  expiresAt: work.now + work.options.ttl.negative * 1000
+})
+
+/** The kind of a root request, and the step that it belongs to. */
+const rootKind = <E>(state: State<E>, asked: Asked | undefined): readonly ["root" | "sysvol", 6 | 10] =>
+  asked !== undefined && DfsPath.isSysvol(state.path) ? ["sysvol", 10] : ["root", 6]
+
+const serverOf = <E>(state: State<E>, asked: Asked | undefined): string =>
+  asked === undefined ? state.path[0]! : asked.controllers[asked.position]!
+
+/** Step 6 (10 for SYSVOL), and on to step 7. */
+export const rootAnswered = <E>(
+  state: State<E>,
+  lenient: boolean,
+  asked: Asked | undefined,
+  response: ReferralResponse,
+  work: Work
+): Step<E> => {
+  const path = state.path.slice(0, 2)
+  const server = serverOf(state, asked)
+  const [kind, step] = rootKind(state, asked)
+  const read = ReferralCache.fromResponse(response, {
+    asked: path,
+    server,
+    prefixOf: () => path,
+    now: work.now,
+    ttl: work.options.ttl,
+    refreshAhead: work.options.refreshAhead
+  })
+  if (Result.isFailure(read)) return rootRefused(state, lenient, asked, read.failure, work)
+  // A server that names the path as its own target keeps a root, whatever it calls it.
+  const own = read.success.targets.some((one) => DfsPath.key(one.path) === DfsPath.key(path))
+  const entry: ReferralCache.CachedReferral = kind === "sysvol"
+    ? { ...read.success, kind: "link", interlink: false, sysvol: true }
+    : own
+    ? { ...read.success, kind: "root", interlink: false }
+    : withDomains(read.success, work)
+  const domains = asked === undefined ? work.domains : DomainCache.setHint(work.domains, asked.domain, server)
+  const health = TargetHealth.worked(work.health, [server])
+  const cache = ReferralCache.insert(work.cache, entry, work.now)
+  answered(step, kind, entry, work)
+  return work.steps.use(state, ReferralCache.get(cache, entry.prefix) ?? entry, { ...work, cache, domains, health })
+}
+
+/** A link whose only target begins with a domain leads into its namespace (3.1.5.4.5). */
+const withDomains = (entry: ReferralCache.CachedReferral, work: Work): ReferralCache.CachedReferral =>
+  entry.kind === "link" && entry.targets.length === 1 &&
+    DomainCache.isDomain(work.domains, entry.targets[0]!.path[0]!, work.now)
+    ? { ...entry, interlink: true }
+    : entry
+
+/** Step 6 has failed: 12, or 13 for a domain. */
+export const rootRefused = <E>(
+  state: State<E>,
+  lenient: boolean,
+  asked: Asked | undefined,
+  error: ReferralError,
+  work: Work
+): Step<E> => {
+  const server = serverOf(state, asked)
+  const [kind, step] = rootKind(state, asked)
+  refused(step, server, kind, error, work)
+  const path = state.path.slice(0, error._tag === "NotDfsCapable" && asked === undefined ? 1 : 2)
+  const absent = (): Work => ({
+    ...work,
+    cache: ReferralCache.insertAbsence(work.cache, path, absenceOf(error, work), work.now)
+  })
+  switch (error._tag) {
+    case "NotDfsCapable":
+      return work.steps.notDfs(state, lenient, error, absent())
+    case "ReferralRefused":
+      // One controller that cannot say is not the whole domain.
+      if (asked !== undefined && asked.position + 1 < asked.controllers.length) {
+        return work.steps.askNextController(state, lenient, asked, work)
+      }
+      return missing(state, lenient, asked, error, work, absent)
+    case "NamespaceNotFound":
+      return missing(state, lenient, asked, error, work, absent)
+    case "Malformed":
+    case "Unsupported":
+    case "Overflow":
+      return fail(state, step, error, work)
+  }
+}
+
+/** There is no such root. In a domain that is the end (13), but a domain's name is a host's too. */
+const missing = <E>(
+  state: State<E>,
+  lenient: boolean,
+  asked: Asked | undefined,
+  error: ReferralError,
+  work: Work,
+  absent: () => Work
+): Step<E> =>
+  asked !== undefined && !lenient && work.options.mode === "strict"
+    ? work.steps.giveUp(state, 13, work, error)
+    : work.steps.notDfs(state, lenient, error, absent())
+
+/** Asks the root's target, in its own name, for the link that the path crosses. */
+export const askLink = <E>(state: State<E>, trial: Trial, step: 8 | 9, why: Why<E>, work: Work): Step<E> => {
+  const path = DfsPath.toRequest(replaced(state, trial))
+  const command = askCommand(state, step, targetOf(trial).path[0]!, path, "link", work)
+  return go(state, { _tag: "AskingLink", trial: { ...trial, asked: true }, why }, command, work)
+}
+
+const stepOf = <E>(why: Why<E>): 8 | 9 => (why._tag === "Refreshing" ? 9 : 8)
+
+export const linkAnswered = <E>(
+  state: State<E>,
+  trial: Trial,
+  why: Why<E>,
+  response: ReferralResponse,
+  work: Work
+): Step<E> => {
+  const to = targetOf(trial).path
+  const read = ReferralCache.fromResponse(response, {
+    asked: replaced(state, trial),
+    server: to[0]!,
+    prefixOf: (consumed) => state.path.slice(0, trial.entry.prefix.length + Math.max(0, consumed - to.length)),
+    now: work.now,
+    ttl: work.options.ttl,
+    refreshAhead: work.options.refreshAhead
+  })
+  if (Result.isFailure(read)) return linkRefused(state, trial, why, read.failure, work)
+  // The root itself: no link lies on the way.
+  if (read.success.prefix.length <= trial.entry.prefix.length) return noLink(state, trial, why, undefined, work)
+  const link = withDomains({ ...read.success, kind: "link" }, work)
+  const cache = ReferralCache.insert(work.cache, link, work.now)
+  answered(stepOf(why), "link", link, work)
+  return work.steps.use(state, ReferralCache.get(cache, link.prefix) ?? link, { ...work, cache })
+}
+
+export const linkRefused = <E>(
+  state: State<E>,
+  trial: Trial,
+  why: Why<E>,
+  error: ReferralError,
+  work: Work
+): Step<E> => {
+  refused(stepOf(why), targetOf(trial).path[0]!, "link", error, work)
+  switch (error._tag) {
+    case "NotDfsCapable":
+    case "NamespaceNotFound":
+    case "ReferralRefused":
+      return noLink(state, trial, why, error, work)
+    case "Malformed":
+    case "Unsupported":
+    case "Overflow":
+      return fail(state, stepOf(why), error, work)
+  }
+}
+
+const noLink = <E>(
+  state: State<E>,
+  trial: Trial,
+  why: Why<E>,
+  error: ReferralError | undefined,
+  work: Work
+): Step<E> => {
+  switch (why._tag) {
+    case "Crossed":
+      return fail(state, 14, error ?? why.error, work)
+    case "Missing":
+      return fail(state, 14, why.error, absent(state, error, work))
+    case "Probing":
+      return work.steps.attempt(state, trial, true, absent(state, error, work))
+    case "Refreshing":
+      // The link is gone from the namespace; what the path names now, the root knows.
+      return work.steps.attempt(state, trial, false, { ...work, cache: ReferralCache.remove(work.cache, why.link) })
+  }
+}
+
+/** Nobody is asked again soon whether there is a link on this way. */
+const absent = <E>(state: State<E>, error: ReferralError | undefined, work: Work): Work => {
+  const said = error ?? new NamespaceNotFound({
+    server: state.path[0]!,
+    path: DfsPath.toRequest(state.path),
+    status: NtStatus.STATUS_NOT_FOUND
+  })
+  return { ...work, cache: ReferralCache.insertAbsence(work.cache, state.path, absenceOf(said, work), work.now) }
+}

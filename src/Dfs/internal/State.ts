@@ -1,0 +1,252 @@
+/**
+ * Where a resolution stands, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone.
+ */
+import type { DfsError, ReferralError } from "../../Protocol/DfsError.ts"
+import { at, DfsLoop, NoTargetLeft } from "../../Protocol/DfsError.ts"
+import * as DfsPath from "../DfsPath.ts"
+import type { Command, Knowledge, Target, World } from "../DfsStep.ts"
+import type { Note } from "../DfsTrace.ts"
+import * as DomainCache from "../DomainCache.ts"
+import type * as ReferralCache from "../ReferralCache.ts"
+
+/** An entry in use: which of its targets is being tried. */
+export interface Trial {
+  readonly entry: ReferralCache.CachedReferral
+  readonly order: ReadonlyArray<number>
+  readonly position: number
+  /** It has been asked whether there is a link below this root: not again. */
+  readonly asked: boolean
+  /** The target at `position` has answered in a race. */
+  readonly connected: boolean
+}
+
+/** Where to go on when what an interlink leads to cannot be used. */
+export interface Frame {
+  readonly path: DfsPath.DfsPath
+  readonly visited: ReadonlyArray<DfsPath.DfsPath>
+  readonly trial: Trial
+}
+
+/** Why a link is asked for, and so what it means that there is none. */
+export type Why<E> =
+  | { readonly _tag: "Crossed"; readonly error: E }
+  | { readonly _tag: "Missing"; readonly error: E }
+  | { readonly _tag: "Probing" }
+  | { readonly _tag: "Refreshing"; readonly link: DfsPath.DfsPath }
+
+/** A domain's controllers, one of which is being asked. */
+export interface Asked {
+  readonly domain: string
+  readonly controllers: ReadonlyArray<string>
+  readonly position: number
+}
+
+/** `lenient`: the path is only suspected to be in a namespace. */
+export type Phase<E> =
+  | { readonly _tag: "Idle" }
+  | { readonly _tag: "AskingDomains"; readonly lenient: boolean; readonly asked: Asked }
+  | { readonly _tag: "AskingControllers"; readonly lenient: boolean; readonly asked: Asked }
+  | { readonly _tag: "Searching"; readonly lenient: boolean }
+  | { readonly _tag: "AskingRoot"; readonly lenient: boolean; readonly asked: Asked | undefined }
+  | { readonly _tag: "AskingLink"; readonly trial: Trial; readonly why: Why<E> }
+  | { readonly _tag: "Racing"; readonly trial: Trial; readonly count: number }
+  | { readonly _tag: "Trying"; readonly trial: Trial; readonly settled: boolean }
+  | { readonly _tag: "TryingPlain"; readonly lazily: boolean }
+  | { readonly _tag: "Ended" }
+
+/**
+ * Where one resolution stands. Made by `start`, changed by `step` alone.
+ *
+ * @category models
+ */
+export interface State<E> {
+  readonly original: DfsPath.DfsPath
+  /** The path in the namespace that is being walked: an interlink replaces it. */
+  readonly path: DfsPath.DfsPath
+  /** The paths that led here, by interlinks. */
+  readonly visited: ReadonlyArray<DfsPath.DfsPath>
+  readonly frames: ReadonlyArray<Frame>
+  readonly failures: ReadonlyArray<{ readonly target: string; readonly reason: string }>
+  readonly lastError: { readonly error: E } | undefined
+  /** Has any referral or cached entry been used? */
+  readonly inNamespace: boolean
+  /** What plain SMB said, where that was tried first. */
+  readonly plainError: { readonly error: E } | undefined
+  /** The bootstrap controller has been asked for the domains, and DNS for a domain's controllers. */
+  readonly listed: boolean
+  readonly searched: boolean
+  /** Only this prefix is to be asked for anew. */
+  readonly renew: string | undefined
+  /** An entry that was used and is worth asking for anew. */
+  readonly due: DfsPath.DfsPath | undefined
+  readonly steps: number
+  readonly phase: Phase<E>
+  readonly pending: Command<E> | undefined
+}
+
+/** What a step gives. */
+export interface Step<E> extends Knowledge {
+  readonly state: State<E>
+  readonly command: Command<E>
+  readonly notes: ReadonlyArray<Note>
+}
+
+/** Where the modules go on in each other: the "go to" of the document. */
+export interface Steps {
+  /** 2 */
+  readonly locate: <E>(state: State<E>, lenient: boolean, work: Work) => Step<E>
+  /** 4 */
+  readonly use: <E>(state: State<E>, entry: ReferralCache.CachedReferral, work: Work) => Step<E>
+  /** 5 */
+  readonly findServer: <E>(state: State<E>, lenient: boolean, work: Work) => Step<E>
+  /** 6, of another controller */
+  readonly askNextController: <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work) => Step<E>
+  /** 8 */
+  readonly attempt: <E>(state: State<E>, trial: Trial, settled: boolean, work: Work) => Step<E>
+  readonly next: <E>(state: State<E>, trial: Trial, work: Work) => Step<E>
+  /** 8 and 9 */
+  readonly askLink: <E>(state: State<E>, trial: Trial, step: 8 | 9, why: Why<E>, work: Work) => Step<E>
+  /** 12 */
+  readonly notDfs: <E>(state: State<E>, lenient: boolean, error: ReferralError, work: Work) => Step<E>
+  /** 13 and 14 */
+  readonly giveUp: <E>(state: State<E>, step: number, work: Work, error?: ReferralError) => Step<E>
+}
+
+/** What the modules work in: the world as it has become in this step, and the notes of it. */
+export interface Work extends World {
+  readonly notes: Array<Note>
+  readonly steps: Steps
+}
+
+export const go = <E>(state: State<E>, phase: Phase<E>, pending: Command<E>, work: Work): Step<E> => ({
+  state: { ...state, phase, pending },
+  command: pending,
+  cache: work.cache,
+  domains: work.domains,
+  health: work.health,
+  notes: work.notes
+})
+
+export const done = <E>(state: State<E>, step: number, target: Target, work: Work): Step<E> => {
+  work.notes.push({ _tag: "Found", step, target: toUnc(target) })
+  return go(state, ended, { _tag: "Done", target }, work)
+}
+
+const ended = { _tag: "Ended" } as const
+
+/** Ends in a step of the document. What DFS has to say gets the path and the step; the driver's own stays as it is. */
+export const fail = <E>(state: State<E>, step: number, error: E | DfsError, work: Work): Step<E> => {
+  const placed = isDfsError(error) ? at(error, { path: DfsPath.toString(state.original), step }) : error
+  work.notes.push({ _tag: "Failed", step, reason: reasonOf(placed) })
+  return go(state, ended, { _tag: "Fail", error: placed }, work)
+}
+
+const dfsErrors: ReadonlySet<unknown> = new Set<DfsError["_tag"]>([
+  "Malformed",
+  "Overflow",
+  "Unsupported",
+  "NotDfsCapable",
+  "NamespaceNotFound",
+  "ReferralRefused",
+  "NoTargetLeft",
+  "NoDomainController",
+  "DfsLoop"
+])
+const isDfsError = (error: unknown): error is DfsError =>
+  typeof error === "object" && error !== null && "_tag" in error && dfsErrors.has(error._tag)
+
+export const reasonOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
+    ? error.message
+    : String(error)
+
+export const toUnc = (target: Target): string =>
+  DfsPath.toString([target.server, target.share, target.path].filter((part) => part !== ""))
+
+export const noTargetLeft = <E>(state: State<E>, step: number): NoTargetLeft => {
+  const last = state.failures.at(-1)
+  const server = last === undefined ? undefined : DfsPath.fromString(last.target)[0]
+  return new NoTargetLeft({
+    path: DfsPath.toString(state.original),
+    targets: state.failures,
+    step,
+    ...(server === undefined ? {} : { server }),
+    ...(state.lastError === undefined ? {} : { cause: state.lastError.error })
+  })
+}
+
+export const loop = <E>(state: State<E>, step: number): DfsLoop =>
+  new DfsLoop({
+    path: DfsPath.toString(state.original),
+    server: state.path[0] ?? "",
+    visited: [...state.visited, state.path].map(DfsPath.toString),
+    step
+  })
+
+/** Keeps what a target said. */
+export const failed = <E>(
+  state: State<E>,
+  step: number,
+  target: string,
+  error: E,
+  reason: string,
+  work: Work
+): State<E> => {
+  work.notes.push({ _tag: "Unusable", step, target, reason })
+  return { ...state, failures: [...state.failures, { target, reason }], lastError: { error } }
+}
+
+export const refused = (
+  step: number,
+  server: string,
+  kind: Extract<Note, { readonly _tag: "Refused" }>["kind"],
+  error: ReferralError,
+  work: Work
+): void => {
+  work.notes.push({ _tag: "Refused", step, server, kind, error: error._tag, reason: error.message })
+}
+
+/** The domain that a server belongs to: by its name, or else, for a short name, that of the namespace. */
+export const domainOf = <E>(state: State<E>, server: string, world: World): string | undefined => {
+  if (world.domains.entries.size === 0) return undefined
+  const own = DomainCache.domainOf(world.domains, server, world.now)
+  if (own !== undefined || server.includes(".") || server.includes(":")) return own
+  const namespace = state.path[0] ?? ""
+  return DomainCache.isDomain(world.domains, namespace, world.now) ? namespace : undefined
+}
+
+/** A path as a target, as it stands. */
+export const toTarget = <E>(state: State<E>, path: DfsPath.DfsPath, world: World): Target => {
+  const domain = domainOf(state, path[0] ?? "", world)
+  return {
+    server: DfsPath.host(path[0] ?? ""),
+    share: path[1] ?? "",
+    path: path.slice(2).join("\\"),
+    ...(domain === undefined ? {} : { domain })
+  }
+}
+
+export const askCommand = <E>(
+  state: State<E>,
+  step: number,
+  server: string,
+  path: string,
+  kind: Extract<Command<E>, { readonly _tag: "AskReferral" }>["kind"],
+  work: Work
+): Command<E> => {
+  const domain = domainOf(state, server, work)
+  work.notes.push({ _tag: "Asking", step, server, path, kind })
+  return {
+    _tag: "AskReferral",
+    server: DfsPath.host(server),
+    path,
+    kind,
+    ...(domain === undefined ? {} : { domain })
+  }
+}
+
+/** Seconds that something is still to be believed. */
+export const secondsLeft = (expiresAt: number, world: World): number => {
+  const left = (expiresAt - world.now) / 1000
+  return Number.isFinite(left) ? Math.max(0, Math.round(left)) : 0
+}

@@ -1,0 +1,225 @@
+/**
+ * Steps 3, 4, 8 and 11 of MS-DFSC 3.1.4.1: the targets of an entry, which is tried next, and what came of it. For
+ * `DfsResolution` alone.
+ */
+import * as DfsPath from "../DfsPath.ts"
+import type { Command, ConnectFailure, Event, Target } from "../DfsStep.ts"
+import * as ReferralCache from "../ReferralCache.ts"
+import * as TargetHealth from "../TargetHealth.ts"
+import { done, fail, failed, go, type State, type Step, toTarget, toUnc, type Trial, type Work } from "./State.ts"
+import { replaced, targetOf, trialOf } from "./Trial.ts"
+
+const target = <E>(state: State<E>, trial: Trial, work: Work, position = trial.position): Target => {
+  const to = toTarget(state, replaced(state, trial, position), work)
+  // Below a root the name goes on the wire as it was asked for. A root whose target lies deeper than its share has no
+  // such name.
+  return trial.entry.kind === "root" && targetOf(trial, position).path.length === trial.entry.prefix.length
+    ? { ...to, dfsName: { server: state.path[0]!, share: state.path[1]! } }
+    : to
+}
+
+/** Step 4, and step 7: an entry that is valid. */
+export const use = <E>(state: State<E>, entry: ReferralCache.CachedReferral, work: Work): Step<E> => {
+  const found = { ...state, inNamespace: true }
+  const trial = trialOf(entry, work)
+  return state.renew !== undefined && DfsPath.key(entry.prefix) === state.renew
+    ? done(found, 7, target(found, trial, work), work)
+    : attempt(found, trial, false, work)
+}
+
+/** Step 11: the path goes on under the target's name. */
+const follow = <E>(state: State<E>, trial: Trial, lenient: boolean, work: Work): Step<E> => {
+  const path = replaced(state, trial)
+  if (!lenient) {
+    work.notes.push({
+      _tag: "Interlink",
+      step: 11,
+      from: DfsPath.toString(state.path),
+      to: DfsPath.toString(path)
+    })
+  }
+  return work.steps.locate(
+    {
+      ...state,
+      frames: [...state.frames, { path: state.path, visited: state.visited, trial }],
+      visited: [...state.visited, state.path],
+      path
+    },
+    lenient,
+    work
+  )
+}
+
+/** The targets that may be connected to at once: those of one set that come next. */
+const racers = (trial: Trial, work: Work): number => {
+  const { entry, order, position } = trial
+  if (work.options.connect !== "race" || trial.connected || entry.targets.length === 1) return 1
+  if (entry.confirmed === true && order[position] === entry.hint) return 1
+  const sets = ReferralCache.targetSets(entry)
+  let count = 1
+  while (position + count < order.length && sets[order[position + count]!] === sets[order[position]!]) count++
+  return count
+}
+
+export const attempt = <E>(state: State<E>, trial: Trial, settled: boolean, work: Work): Step<E> => {
+  if (trial.entry.interlink) return follow(state, trial, false, work)
+  const count = racers(trial, work)
+  if (count > 1) {
+    const targets = Array.from({ length: count }, (_, i) => target(state, trial, work, trial.position + i))
+    work.notes.push({ _tag: "Racing", step: 8, targets: targets.map(toUnc) })
+    return go(state, { _tag: "Racing", trial, count }, { _tag: "Connect", targets }, work)
+  }
+  const to = target(state, trial, work)
+  const command: Command<E> = {
+    _tag: "Try",
+    target: to,
+    of: trial.entry.kind,
+    settled: settled || trial.entry.sysvol === true,
+    others: trial.order.slice(trial.position + 1).map((_, i) => target(state, trial, work, trial.position + 1 + i))
+  }
+  work.notes.push({ _tag: "Trying", step: 8, target: toUnc(to), of: trial.entry.kind })
+  const health = TargetHealth.probing(work.health, targetOf(trial).path, work.now, work.options.breaker)
+  return go(state, { _tag: "Trying", trial, settled: command.settled }, command, { ...work, health })
+}
+
+/** The next target, or none: then the entry is of no use, and is asked for anew the next time. */
+export const next = <E>(state: State<E>, trial: Trial, work: Work): Step<E> =>
+  trial.position + 1 < trial.order.length
+    ? attempt(state, { ...trial, position: trial.position + 1, asked: false, connected: false }, false, work)
+    : work.steps.giveUp(
+      state,
+      14,
+      state.renew === undefined ? { ...work, cache: ReferralCache.remove(work.cache, trial.entry.prefix) } : work
+    )
+
+/** A target that is of no use, as a whole server or only there. */
+export const unusable = <E>(
+  state: State<E>,
+  trial: Trial,
+  position: number,
+  failure: { readonly error: E; readonly reason: string; readonly what: "server" | "share" },
+  work: Work
+): readonly [State<E>, Work] => {
+  const { breaker } = work.options
+  const health = TargetHealth.failed(work.health, targetOf(trial, position).path, failure.what, work.now, breaker)
+  const after = { ...work, health }
+  const name = DfsPath.toString(replaced(state, trial, position))
+  return [failed(state, 8, name, failure.error, failure.reason, after), after]
+}
+
+/** A race is over: the winner comes first, and those that failed in it are not tried again. */
+export const raced = <E>(
+  state: State<E>,
+  trial: Trial,
+  count: number,
+  winner: number | undefined,
+  failures: ReadonlyArray<ConnectFailure<E>>,
+  work: Work
+): Step<E> => {
+  let [told, after] = [state, work]
+  const lost = new Set<number>()
+  for (const failure of failures) {
+    if (failure.index < 0 || failure.index >= count || failure.index === winner || lost.has(failure.index)) continue
+    lost.add(failure.index)
+    ;[told, after] = unusable(told, trial, trial.position + failure.index, failure, after)
+  }
+  const { order, position } = trial
+  const group = order.slice(position, position + count)
+  const rest = order.slice(position + count)
+  if (winner === undefined) return next(told, { ...trial, position: position + count - 1 }, after)
+  const first = group[winner] ?? group[0]!
+  const left = group.filter((one, i) => one !== first && !lost.has(i))
+  const changed = { ...trial, order: [...order.slice(0, position), first, ...left, ...rest], connected: true }
+  return attempt(told, changed, false, after)
+}
+
+/** The target at work becomes the hint. */
+const works = <E>(state: State<E>, trial: Trial, work: Work): Work => {
+  const { entry } = trial
+  const { path } = targetOf(trial)
+  const cache = ReferralCache.setHint(work.cache, entry.prefix, path)
+  const health = TargetHealth.worked(work.health, path)
+  const index = trial.order[trial.position]!
+  if (index !== entry.hint) {
+    work.notes.push({
+      _tag: index < entry.hint ? "Failback" : "Failover",
+      step: 8,
+      prefix: DfsPath.toString(state.path.slice(0, entry.prefix.length)),
+      from: DfsPath.toString(entry.targets[entry.hint]!.path),
+      to: DfsPath.toString(path)
+    })
+  }
+  return cache === work.cache && health === work.health ? work : { ...work, cache, health }
+}
+
+/** A link below the root that somebody else has come across meanwhile. */
+const linkBelow = <E>(state: State<E>, trial: Trial, work: Work): ReferralCache.CachedReferral | undefined => {
+  const found = ReferralCache.lookup(work.cache, state.path)
+  return found !== undefined && found.prefix.length > trial.entry.prefix.length &&
+      !ReferralCache.isExpired(found, work.now)
+    ? found
+    : undefined
+}
+
+/** Step 8: what came of the target. */
+export const tried = <E>(
+  state: State<E>,
+  trial: Trial,
+  settled: boolean,
+  event: Event<E>,
+  work: Work
+): Step<E> | undefined => {
+  const { entry } = trial
+  const below = state.path.length > entry.prefix.length
+  switch (event._tag) {
+    case "Succeeded":
+      return done(state, 8, target(state, trial, work), works(state, trial, work))
+    case "Failed":
+      return fail(state, 8, event.error, work)
+    case "Lost":
+      // It may have had its effect, so it is not done again; but whoever comes next goes elsewhere first.
+      return fail(state, 8, event.error, {
+        ...work,
+        health: TargetHealth.failed(work.health, targetOf(trial).path, "server", work.now, work.options.breaker)
+      })
+    case "TargetFailed":
+    case "ServerFailed": {
+      const what = event._tag === "ServerFailed" ? "server" : "share"
+      const [told, after] = unusable(state, trial, trial.position, { ...event, what }, work)
+      return next(told, trial, after)
+    }
+    case "PathNotCovered": {
+      work.notes.push({ _tag: "Crossed", step: 8, path: DfsPath.toString(replaced(state, trial)) })
+      if (entry.kind === "root") {
+        const known = linkBelow(state, trial, work)
+        if (known !== undefined) return use(state, known, works(state, trial, work))
+        return below && !trial.asked
+          ? work.steps.askLink(state, trial, 8, { _tag: "Crossed", error: event.error }, works(state, trial, work))
+          : fail(state, 14, event.error, work)
+      }
+      if (entry.sysvol === true) return fail(state, 14, event.error, work)
+      // smbd does not say in its referrals that a link leads into another namespace.
+      const after = works(state, trial, work)
+      const cache = ReferralCache.setInterlink(after.cache, entry.prefix)
+      const known = { ...trial, entry: { ...entry, interlink: true } }
+      return follow({ ...state, lastError: { error: event.error } }, known, false, { ...after, cache })
+    }
+    case "NotFound": {
+      const after = works(state, trial, work)
+      const absent = ReferralCache.absence(work.cache, state.path, work.now) !== undefined
+      return entry.kind === "root" && below && !trial.asked && !absent
+        ? work.steps.askLink(state, trial, 8, { _tag: "Missing", error: event.error }, after)
+        : fail(state, 8, event.error, after)
+    }
+    case "Probe": {
+      if (settled) return done(state, 8, target(state, trial, work), work)
+      if (entry.kind === "link") return follow(state, trial, true, work)
+      const absent = state.renew === undefined && ReferralCache.absence(work.cache, state.path, work.now) !== undefined
+      return below && !trial.asked && !absent
+        ? work.steps.askLink(state, trial, 8, { _tag: "Probing" }, work)
+        : attempt(state, trial, true, work)
+    }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * The targets of an entry, in the order in which they are tried. For the modules of `DfsResolution` alone.
+ */
+import * as DfsPath from "../DfsPath.ts"
+import * as ReferralCache from "../ReferralCache.ts"
+import * as TargetHealth from "../TargetHealth.ts"
+import type { State, Trial, Work } from "./State.ts"
+
+/** An entry's targets in the order in which to try them: what has failed lately comes last. */
+export const trialOf = (entry: ReferralCache.CachedReferral, work: Work): Trial => {
+  const order = ReferralCache.targetOrder(entry)
+  const trial = { entry, order, position: 0, asked: false, connected: false }
+  if (work.health.size === 0 || order.length === 1) return trial
+  const open = order.filter((i) => TargetHealth.isOpen(work.health, entry.targets[i]!.path, work.now))
+  if (open.length === 0 || open.length === order.length) return trial
+  work.notes.push({ _tag: "Deferred", step: 8, targets: open.map((i) => DfsPath.toString(entry.targets[i]!.path)) })
+  return { ...trial, order: [...order.filter((i) => !open.includes(i)), ...open] }
+}
+
+export const targetOf = (trial: Trial, position = trial.position): ReferralCache.ReferralTarget =>
+  trial.entry.targets[trial.order[position]!]!
+
+/** Step 3: the path with the entry's prefix replaced by its target. */
+export const replaced = <E>(state: State<E>, trial: Trial, position = trial.position): DfsPath.DfsPath => [
+  ...targetOf(trial, position).path,
+  ...state.path.slice(trial.entry.prefix.length)
+]

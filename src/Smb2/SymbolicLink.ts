@@ -1,0 +1,43 @@
+/**
+ * What STATUS_STOPPED_ON_SYMLINK says (MS-SMB2 2.2.2.2.1), read without trusting it. Where to go from there is the
+ * client's business.
+ */
+import * as Result from "effect/Result"
+import * as Codec from "../Codec/Codec.ts"
+import type * as Errors from "../Protocol/Errors.ts"
+import type { Reply } from "./Connection.ts"
+import * as Header from "./Header.ts"
+import * as ErrorResponse from "./Message/ErrorResponse.ts"
+
+const relativeFlag = 1
+
+const decodeBody = Codec.decode("SMB2 ERROR Response", Codec.at(Header.size, ErrorResponse.ErrorResponse))
+const decodeLink = Codec.decode("Symbolic Link Error Response", ErrorResponse.SymbolicLinkErrorResponse)
+
+/** The data for the status: in SMB 3.1.1 it stands in an error context, before that by itself. */
+const dataOf = (body: ErrorResponse.ErrorResponse): Uint8Array | undefined => {
+  if (body.errorContextCount === 0) return body.errorData
+  const contexts = Codec.decode("SMB2 ERROR Context", ErrorResponse.errorContexts(body.errorContextCount))(
+    body.errorData
+  )
+  return Result.isFailure(contexts)
+    ? undefined
+    : contexts.success.find(({ errorId }) => errorId === ErrorResponse.ErrorId.SMB2_ERROR_ID_DEFAULT)?.errorContextData
+}
+
+/**
+ * The link that a CREATE of `path` stopped at; `undefined` where the server's data makes no sense, so that the status
+ * alone is left to tell.
+ *
+ * @category decoding
+ */
+export const decode = (reply: Reply, path: string): Errors.SymbolicLink | undefined => {
+  const body = decodeBody(reply.packet)
+  const data = Result.isFailure(body) ? undefined : dataOf(body.success)
+  const link = data === undefined ? undefined : decodeLink(data)
+  if (link === undefined || Result.isFailure(link)) return undefined
+  const { flags, substituteName, unparsedPathLength } = link.success
+  const unparsed = unparsedPathLength / 2
+  if (!Number.isInteger(unparsed) || unparsed > path.length || substituteName === "") return undefined
+  return { path, unparsed, target: substituteName, relative: (flags & relativeFlag) !== 0 }
+}

@@ -1,0 +1,100 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result, Schema } from "effect"
+import { basename, join, relative, win32 } from "node:path"
+import * as LocalName from "../../src/Cli/LocalName.ts"
+import * as Remote from "../../src/Cli/Remote.ts"
+
+describe("names from a server", () => {
+  it("never lead out of a folder", () => {
+    for (const name of ["", ".", "..", "/", "/etc/passwd", "a/b", "..\\x", "\\\\host\\share", "a\\..\\..\\b", "a\0b"]) {
+      assert.isDefined(LocalName.objection(name, "linux"), JSON.stringify(name))
+      assert.isDefined(LocalName.objection(name, "win32"), JSON.stringify(name))
+    }
+    for (const name of ["a", "...", ".hidden", "a b", "Grüße 漢字", "-rf", "C:x", "nul", "a\nb"]) {
+      assert.isUndefined(LocalName.objection(name, "linux"), JSON.stringify(name))
+    }
+  })
+
+  it("are no drive, stream or device on Windows", () => {
+    for (
+      const name of ["C:", "c:x", "a:stream", "NUL", "con.txt", "Com1", "LPT9.tar.gz", "aux ", "a.", "a ", "x?", "a|b"]
+    ) {
+      assert.isDefined(LocalName.objection(name, "win32"), JSON.stringify(name))
+    }
+    for (const name of ["console", "com10", "nul1", "a.b", " a", "Grüße 漢字"]) {
+      assert.isUndefined(LocalName.objection(name, "win32"), JSON.stringify(name))
+    }
+  })
+
+  it.prop("that are allowed stay one component below their folder", { name: Schema.String }, ({ name }) => {
+    if (LocalName.objection(name, "linux") === undefined) {
+      assert.strictEqual(relative("/a/folder", join("/a/folder", name)), name)
+    }
+    if (LocalName.objection(name, "win32") === undefined) {
+      assert.strictEqual(win32.relative("C:\\folder", win32.join("C:\\folder", name)), name)
+    }
+  })
+})
+
+describe("a part beside the final name", () => {
+  it.prop(
+    "is one component, hidden, and never longer than a file system allows",
+    { name: Schema.String },
+    ({ name }) => {
+      if (LocalName.objection(name, "linux") !== undefined) return
+      for (const whole of [name, name.repeat(300)]) {
+        const part = LocalName.partial(whole, "0123456789ab")
+        assert.isAtMost(Buffer.byteLength(part), 255)
+        assert.strictEqual(basename(part), part)
+        assert.match(part, /^\.[^]*\.0123456789ab\.part$/)
+      }
+    }
+  )
+
+  it("is another one when the file has changed", () => {
+    const tag = LocalName.resumeTag("\\\\h\\s\\f", 10n, 5n)
+    assert.match(tag, /^[0-9a-f]{12}$/)
+    assert.strictEqual(LocalName.resumeTag("\\\\h\\s\\f", 10n, 5n), tag)
+    assert.notStrictEqual(LocalName.resumeTag("\\\\h\\s\\g", 10n, 5n), tag)
+    assert.notStrictEqual(LocalName.resumeTag("\\\\h\\s\\f", 11n, 5n), tag)
+    assert.notStrictEqual(LocalName.resumeTag("\\\\h\\s\\f", 10n, 6n), tag)
+  })
+})
+
+describe("a path that is typed", () => {
+  const parse = (text: string, share = true) => Result.getOrThrow(Remote.parse(text, { share }))
+
+  it("is written in three ways", () => {
+    const expected = { server: "host", port: 445, share: "share", path: "a\\b", directory: false }
+    assert.deepStrictEqual(parse("//host/share/a/b"), expected)
+    assert.deepStrictEqual(parse("\\\\host\\share\\a\\b"), expected)
+    assert.deepStrictEqual(parse("smb://host/share/a/b"), expected)
+    assert.deepStrictEqual(parse("smb://joe@host:4455/share/a%20b/"), {
+      ...expected,
+      port: 4455,
+      path: "a b",
+      user: "joe",
+      directory: true
+    })
+    assert.strictEqual(parse("smb://CORP;joe@host/share").user, "CORP\\joe")
+    assert.strictEqual(parse("//[::1]:4455/share").server, "::1")
+    assert.strictEqual(parse("//host", false).share, "")
+  })
+
+  it("names a share where one is needed, and says how to find it", () => {
+    const found = Remote.parse("//host", { share: true })
+    assert(Result.isFailure(found))
+    assert.include(found.failure, "effect-smb shares")
+  })
+
+  it("never has a password repeated", () => {
+    for (
+      const text of ["smb://joe:secret@host/share", "//joe:secret@host/x", "smb://joe%3Asecret@host:x/", "//:secret@h"]
+    ) {
+      const found = Remote.parse(text, { share: true })
+      assert(Result.isFailure(found), text)
+      assert.notInclude(found.failure, "secret")
+      assert.include(found.failure, "--password-file")
+    }
+  })
+})

@@ -1,0 +1,122 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, PlatformError, Schema } from "effect"
+import * as Failure from "../../src/Cli/Failure.ts"
+import * as Output from "../../src/Cli/Output.ts"
+import * as Progress from "../../src/Cli/Progress.ts"
+import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
+
+/** What `ls -l` of 1 January 2020 00:00 UTC says elsewhere: 132,223,104,000,000,000 ticks (`w32tm /ntte`). */
+const newYear2020 = 132_223_104_000_000_000n
+
+const entry = {
+  name: "a.txt",
+  path: "\\\\h\\s\\d\\a.txt",
+  type: "file",
+  size: 5_000_000_000n,
+  allocationSize: 8192n,
+  creationTime: newYear2020,
+  lastAccessTime: newYear2020 + 15_000_000n,
+  lastWriteTime: newYear2020,
+  changeTime: 0n,
+  fileAttributes: 0x21
+} as const
+
+describe("what is printed", () => {
+  it("has sizes as numbers and times in ISO form", () => {
+    assert.deepStrictEqual(JSON.parse(Output.jsonLine(Output.entryObject(entry))), {
+      name: "a.txt",
+      path: "\\\\h\\s\\d\\a.txt",
+      type: "file",
+      size: 5_000_000_000,
+      creationTime: "2020-01-01T00:00:00.000Z",
+      lastAccessTime: "2020-01-01T00:00:01.500Z",
+      lastWriteTime: "2020-01-01T00:00:00.000Z",
+      changeTime: null,
+      fileAttributes: 0x21
+    })
+  })
+
+  it("marks directories and links, and shows attributes by letters", () => {
+    assert.strictEqual(Output.entryLine({ ...entry, type: "directory" }, "d", false), "d/\n")
+    assert.strictEqual(Output.entryLine({ ...entry, type: "symlink" }, "l", false), "l@\n")
+    assert.match(
+      Output.entryLine(entry, "a.txt", true),
+      /^-r--a---- +5000000000 20(19|20)-\d\d-\d\d \d\d:\d\d:\d\d a\.txt\n$/
+    )
+  })
+
+  it.prop("is one line whatever a server calls its files", { name: Schema.String }, ({ name }) => {
+    for (const hostile of [name, `${name}\n\u001b[2J\u202e${name}`]) {
+      const line = Output.entryLine({ ...entry, name: hostile }, hostile, false)
+      // oxlint-disable-next-line no-control-regex
+      assert.notMatch(line.slice(0, -1), /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/)
+      assert.strictEqual(JSON.parse(Output.jsonLine({ name: hostile })).name, hostile)
+      assert.strictEqual(
+        Output.jsonLine({ name: hostile }).indexOf("\n"),
+        Output.jsonLine({ name: hostile }).length - 1
+      )
+    }
+  })
+
+  it("counts bytes for people", () => {
+    assert.deepStrictEqual([0, 1023, 1024, 1_500_000, 2 ** 41].map(Output.bytes), [
+      "0 B",
+      "1023 B",
+      "1.0 KiB",
+      "1.4 MiB",
+      "2.0 TiB"
+    ])
+  })
+
+  it("tells how far a transfer is", () => {
+    const state = { name: "film", files: 1, done: 512 * 1024, total: 1024 * 1024, milliseconds: 1000 }
+    assert.strictEqual(Progress.line(state), "film   50%  512.0 KiB of 1.0 MiB  512.0 KiB/s")
+    assert.strictEqual(Progress.line({ ...state, total: undefined }), "film  512.0 KiB  512.0 KiB/s")
+    assert.strictEqual(Progress.line({ ...state, files: 3 }), "3 files  512.0 KiB  512.0 KiB/s  film")
+    assert.include(Progress.line({ ...state, done: 0, total: 0 }), "100%")
+  })
+})
+
+describe("a failure", () => {
+  it("of a server has the path, what is the matter, and the NTSTATUS", () => {
+    const { code, json, message } = Failure.report(fromStatus(0xc0000034, "CREATE", "\\\\h\\s\\x"))
+    assert.strictEqual(code, 1)
+    assert.match(message!, /^\\\\h\\s\\x: .*STATUS_OBJECT_NAME_NOT_FOUND/)
+    assert.strictEqual(json!.error, "SmbError")
+    assert.strictEqual(json!.reason, "ObjectNameNotFound")
+    assert.strictEqual(json!.status, "STATUS_OBJECT_NAME_NOT_FOUND")
+  })
+
+  it("of this machine reads as its own tools say it", () => {
+    const error = PlatformError.systemError({
+      _tag: "PermissionDenied",
+      module: "FileSystem",
+      method: "open",
+      pathOrDescriptor: "/etc/shadow"
+    })
+    assert.strictEqual(Failure.report(error).message, "/etc/shadow: permission denied")
+    const full = PlatformError.systemError({
+      _tag: "Unknown",
+      module: "FileSystem",
+      method: "write",
+      pathOrDescriptor: "/x",
+      cause: Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })
+    })
+    assert.strictEqual(Failure.report(full).message, "/x: no space left on device")
+  })
+
+  it("is one line, and can play no tricks on a terminal", () => {
+    const { message } = Failure.report(fromStatus(0xc0000022, "CREATE", "\\\\h\\s\\a\nb\u001b]0;x\u0007"))
+    // oxlint-disable-next-line no-control-regex
+    assert.notMatch(message!, /[\u0000-\u001f]/)
+  })
+
+  it("decides the exit code", () => {
+    const refused = new TransportError({ reason: "Refused", server: "h", port: 445 })
+    assert.strictEqual(Failure.report(refused).code, 1)
+    assert.strictEqual(Failure.report(new Failure.UsageError({ detail: "no" })).code, 2)
+    assert.strictEqual(Failure.report(new Error("x")).code, 1)
+    assert.deepStrictEqual(Failure.report(new Failure.OutputClosed()), { code: 141 })
+    assert.isUndefined(Failure.reportCause(Cause.interrupt(1)))
+  })
+})

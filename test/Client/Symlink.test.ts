@@ -1,0 +1,192 @@
+/**
+ * Symbolic links that the server leaves to the client, by the document's tables and over servers in memory.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { Credentials, SmbClient, SmbError, TestTransport } from "effect-smb"
+import type { Target } from "../../src/Client/Locator.ts"
+import * as Symlink from "../../src/Client/Symlink.ts"
+import { fromStatus, type SymbolicLink as LinkData } from "../../src/Protocol/Errors.ts"
+import * as Header from "../../src/Smb2/Header.ts"
+import * as SymbolicLink from "../../src/Smb2/SymbolicLink.ts"
+import { random } from "../random.ts"
+
+const place = (path: string): Target => ({ server: "nas", port: 445, share: "Data", path })
+
+const utf16 = (text: string) => Buffer.from(text, "utf16le")
+const u16 = (value: number) => Buffer.from(Uint16Array.of(value).buffer)
+const u32 = (value: number) => Buffer.from(Uint32Array.of(value).buffer)
+
+/** MS-SMB2 2.2.2.2.1, field by field. */
+const linkData = (unparsed: number, flags: number, substitute: string, print: string) => {
+  const names = Buffer.concat([utf16(substitute), utf16(print)])
+  const rest = Buffer.concat([
+    u32(0x4c4d5953),
+    u32(0xa000000c),
+    u16(names.length + 12),
+    u16(unparsed),
+    u16(0),
+    u16(substitute.length * 2),
+    u16(substitute.length * 2),
+    u16(print.length * 2),
+    u32(flags),
+    names
+  ])
+  return Buffer.concat([u32(rest.length), rest])
+}
+
+/** MS-SMB2 2.2.2: StructureSize, ErrorContextCount, Reserved, ByteCount, ErrorData. */
+const packet = (contexts: number, data: Uint8Array) => {
+  const bytes = Buffer.concat([Buffer.alloc(Header.size), u16(9), Buffer.of(contexts, 0), u32(data.length), data])
+  Header.write(Header.view(bytes), 0, {
+    creditCharge: 1,
+    status: 0x8000002d,
+    command: 5,
+    credits: 1,
+    flags: 1,
+    nextCommand: 0,
+    messageId: 4,
+    asyncId: 0n,
+    treeId: 1,
+    sessionId: 1n
+  })
+  return { header: Header.read(Header.view(bytes)), packet: new Uint8Array(bytes) }
+}
+
+describe("the server's answer", () => {
+  // The example of MS-SMB2 2.2.2.2.1.1.
+  const target = "\\??\\D:\\DonHall\\MiscDocuments\\PDocs"
+  const path = "Public\\ProtocolDocs\\DailyDocs\\[MS-SMB].doc"
+  const data = linkData(0x2e, 0, target, "D:\\DonHall\\MiscDocuments\\PDocs")
+  const expected = { path, unparsed: "\\DailyDocs\\[MS-SMB].doc".length, target, relative: false }
+
+  it("is read by itself, and in an error context of 3.1.1", () => {
+    assert.deepStrictEqual(SymbolicLink.decode(packet(0, data), path), expected)
+    const context = Buffer.concat([u32(data.length), u32(0), data])
+    assert.deepStrictEqual(SymbolicLink.decode(packet(1, context), path), expected)
+  })
+
+  it("is not read where it makes no sense, and never throws", () => {
+    assert.isUndefined(SymbolicLink.decode(packet(0, linkData(0x2f, 0, target, "")), path))
+    assert.isUndefined(SymbolicLink.decode(packet(0, linkData(0x2e, 0, target, "")), "short"))
+    assert.isUndefined(SymbolicLink.decode(packet(0, linkData(0, 1, "", "")), path))
+    assert.isUndefined(SymbolicLink.decode(packet(3, data), path))
+    assert.isUndefined(SymbolicLink.decode(packet(0, new Uint8Array(1)), path))
+    const next = random(3)
+    for (let i = 0; i < 2000; i++) {
+      const reply = packet(0, data)
+      reply.packet[Header.size + next(reply.packet.length - Header.size)] = next(256)
+      SymbolicLink.decode({ ...reply, packet: reply.packet.subarray(0, Header.size + 2 + next(200)) }, path)
+    }
+  })
+})
+
+describe("where a link leads", () => {
+  const resolve = (path: string, unparsed: string, target: string, relative: boolean, asked = path) => {
+    const link: LinkData = { path, unparsed: unparsed.length, target, relative }
+    return Symlink.resolve(fromStatus(0x8000002d, "CREATE", path, link), {
+      ...place(asked),
+      dfsName: { server: "corp", share: "public" }
+    })
+  }
+
+  it.each([
+    ["link", "", "real", true, "real"],
+    ["a\\link", "", "real", true, "a\\real"],
+    ["a\\link", "", "..\\b\\real", true, "b\\real"],
+    ["a\\link\\x\\y", "\\x\\y", "real", true, "a\\real\\x\\y"],
+    // Without the backslash that Windows counts.
+    ["a\\link\\x\\y", "x\\y", "real", true, "a\\real\\x\\y"],
+    ["a\\link", "", ".", true, "a"],
+    ["a\\link", "", "..", true, ""],
+    ["link\\x", "\\x", "./b/./c", true, "b\\c\\x"],
+    ["link", "", "..\\out", true, undefined],
+    ["a\\link", "", "..\\..\\out", true, undefined],
+    ["a\\link\\x", "\\x", "\\??\\UNC\\NAS\\data\\b", false, "b\\x"],
+    ["a\\link\\x", "\\x", "\\\\nas\\DATA\\b\\", false, "b\\x"],
+    ["link", "", "\\??\\UNC\\nas\\data", false, ""],
+    ["link", "", "\\??\\UNC\\corp\\public\\b", false, "b"],
+    ["link", "", "\\??\\UNC\\other\\data\\b", false, undefined],
+    ["link", "", "\\??\\UNC\\nas\\secret\\b", false, undefined],
+    ["link", "", "\\??\\UNC\\nas\\data2\\b", false, undefined],
+    ["link", "", "\\??\\C:\\data\\b", false, undefined],
+    ["link", "", "\\??\\UNC\\nas\\data\\..\\..\\b", false, undefined]
+  ])("%s with %s left, to %s", (path, unparsed, target, relative, expected) => {
+    assert.strictEqual(resolve(path, unparsed, target, relative), expected)
+  })
+
+  it("is nobody's business for another path, and keeps a previous version's time", () => {
+    assert.isUndefined(resolve("a\\link", "", "real", true, "b"))
+    assert.strictEqual(
+      resolve("a\\link", "", "real", true, "@GMT-2026.11.21-08.30.00\\a\\link"),
+      "@GMT-2026.11.21-08.30.00\\a\\real"
+    )
+  })
+})
+
+describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect) => {
+  const chain = Object.fromEntries(
+    Array.from({ length: 9 }, (_, i) => [`l${i + 1}`, TestTransport.link(i === 0 ? "readme.txt" : `l${i}`)])
+  )
+  const servers = TestTransport.files({
+    data: {
+      "readme.txt": "hello",
+      deep: { "file.txt": "deep", up: TestTransport.link("..\\readme.txt") },
+      short: TestTransport.link("deep"),
+      absolute: TestTransport.link("\\\\nas\\data\\deep"),
+      outside: TestTransport.link("..\\..\\etc"),
+      elsewhere: TestTransport.link("\\\\evil\\data\\x"),
+      circle: TestTransport.link("circle"),
+      ...chain
+    }
+  }, { dialect })
+  const user = Credentials.layer(Credentials.password("user", Redacted.make("password")))
+  const run = Effect.provide(SmbClient.layer().pipe(Layer.provideMerge(servers), Layer.provide(user)))
+  const nas = (path: string) => `\\\\nas\\data\\${path}`
+
+  it.effect("links within the share are followed by every operation", () =>
+    run(Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(yield* smb.readFileString(nas("deep\\up")), "hello")
+      assert.strictEqual(yield* smb.readFileString(nas("short\\file.txt")), "deep")
+      assert.strictEqual(yield* smb.readFileString(nas("absolute\\file.txt")), "deep")
+      assert.strictEqual((yield* smb.stat(nas("short"))).type, "directory")
+      const names = yield* smb.list(nas("short")).pipe(Stream.map(({ name }) => name), Stream.runCollect)
+      assert.deepStrictEqual([...names].sort(), ["file.txt", "up"])
+      yield* smb.writeFile(nas("short\\new.txt"), "new")
+      assert.strictEqual(yield* smb.readFileString(nas("deep\\new.txt")), "new")
+      yield* Effect.scoped(Effect.gen(function*() {
+        const file = yield* smb.open(nas("short\\file.txt"))
+        assert.strictEqual(file.path, nas("deep\\file.txt"))
+      }))
+      // What looks at a link itself still does.
+      assert.strictEqual((yield* smb.stat(nas("deep\\up"), { follow: false })).type, "symlink")
+      assert.strictEqual(yield* smb.readLink(nas("deep\\up")), "..\\readme.txt")
+      yield* smb.remove(nas("deep\\up"))
+      assert.strictEqual(yield* smb.readFileString(nas("readme.txt")), "hello")
+    })))
+
+  it.effect("eight in a row are followed, nine are not, and a circle comes to an end", () =>
+    run(Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(yield* smb.readFileString(nas("l8")), "hello")
+      for (const path of ["l9", "circle"]) {
+        const error = yield* Effect.flip(smb.readFile(nas(path)))
+        assert(error instanceof SmbError)
+        assert.strictEqual(error.reason, "StoppedOnSymlink")
+      }
+    })))
+
+  it.effect("links that lead out of the share are not followed, and the error says where they lead", () =>
+    run(Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      for (const path of ["outside\\passwd", "elsewhere"]) {
+        const error = yield* Effect.flip(smb.readFile(nas(path)))
+        assert(error instanceof SmbError)
+        assert.strictEqual(error.reason, "StoppedOnSymlink")
+        assert.include(error.message, path === "elsewhere" ? "evil" : "..\\..\\etc")
+      }
+      assert.strictEqual(yield* servers.connected, 1)
+    })))
+})

@@ -1,0 +1,125 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import * as PreviousVersion from "../../src/Client/PreviousVersion.ts"
+import * as UncPath from "../../src/Client/UncPath.ts"
+import * as FileTime from "../../src/Codec/FileTime.ts"
+import { random } from "../random.ts"
+
+const parse = (text: string) => Result.getOrUndefined(UncPath.parse(text))
+
+describe("UncPath", () => {
+  it.each([
+    ["\\\\nas\\data\\a\\b.txt", ["nas", 445, "data", "a\\b.txt"]],
+    ["//nas/data/a/b.txt", ["nas", 445, "data", "a\\b.txt"]],
+    ["smb://nas/data/a/b.txt", ["nas", 445, "data", "a\\b.txt"]],
+    ["SMB://joe@nas:4455/data/a", ["nas", 4455, "data", "a", "joe"]],
+    ["smb://CORP%5Cjoe@nas/data", ["nas", 445, "data", "", "CORP\\joe"]],
+    ["smb://nas/data/a%20b/%C3%A4%23", ["nas", 445, "data", "a b\\ä#"]],
+    ["//nas:1445/data", ["nas", 1445, "data", ""]],
+    ["\\\\nas:1445\\data\\x", ["nas", 1445, "data", "x"]],
+    ["//[fe80::1]/data/x", ["fe80::1", 445, "data", "x"]],
+    ["\\\\[::1]:4455\\data", ["::1", 4455, "data", ""]],
+    ["//10.0.0.1/c$/x", ["10.0.0.1", 445, "c$", "x"]],
+    ["//nas", ["nas", 445, "", ""]],
+    ["//nas/", ["nas", 445, "", ""]],
+    ["\\\\nas\\data\\", ["nas", 445, "data", ""]],
+    ["//nas//data///a//b//", ["nas", 445, "data", "a\\b"]],
+    ["//nas/data/./a/../b", ["nas", 445, "data", "b"]],
+    ["//nas/data\\a/b\\c", ["nas", 445, "data", "a\\b\\c"]],
+    ["//nas/data/a b ü 😀 'x' $&+=;,", ["nas", 445, "data", "a b ü 😀 'x' $&+=;,"]],
+    ["//nas/data/...", ["nas", 445, "data", "..."]],
+    ["//nas/data/file:stream:$DATA", ["nas", 445, "data", "file:stream:$DATA"]],
+    ["//nas/data/\ud800", ["nas", 445, "data", "\ud800"]],
+    ["//nas/data/%41", ["nas", 445, "data", "%41"]]
+  ])("%s", (text, [server, port, share, path, user]: any) => {
+    assert.deepStrictEqual(parse(text), { server, port, share, path, ...(user === undefined ? {} : { user }) })
+  })
+
+  it.each([
+    "",
+    "data",
+    "/nas/data",
+    "\\nas\\data",
+    "///data",
+    "\\\\",
+    "http://nas/data",
+    "smb:///data",
+    "//nas:0/data",
+    "//nas:65536/data",
+    "//nas:x/data",
+    "//[::1/data",
+    "//::1/data",
+    "//nas/data/../..",
+    "//nas/data/a/../../b",
+    "//nas/..",
+    "//nas/./x",
+    "//nas/data/a\0b",
+    "smb://nas/data/%00",
+    "smb://nas/data/%2",
+    "smb://nas/data/%FF",
+    "smb://nas/data/..%2f..%2fx",
+    `//nas/data/${"x".repeat(32_761)}`,
+    `//nas/${"x".repeat(257)}/a`
+  ])("refuses %j", (text) => {
+    const result = UncPath.parse(text)
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure._tag, "InvalidPath")
+    assert(result.failure.message.length > 10)
+  })
+
+  it("a share is demanded where a file is meant", () => {
+    assert(Result.isFailure(UncPath.parseInShare("//nas")))
+    assert(Result.isSuccess(UncPath.parseInShare("//nas/data")))
+  })
+
+  it("what is formatted parses to the same, for any path", () => {
+    const next = random(5)
+    const letters = [..."abcXYZ09 ._-$%&'()+,;=@[]{}~#äß漢😀\ud800\u00a0:"]
+    const name = (most: number) => {
+      const text = Array.from({ length: 1 + next(most) }, () => letters[next(letters.length)]).join("")
+      return text === "." || text === ".." ? `${text}x` : text
+    }
+    for (let i = 0; i < 3000; i++) {
+      const path: UncPath.UncPath = {
+        server: ["nas", "nas.corp.test", "fe80::1", "10.0.0.1", "::"][next(5)]!,
+        port: next(2) === 0 ? 445 : 1 + next(65535),
+        share: name(20),
+        path: Array.from({ length: next(5) }, () => name(30)).join("\\")
+      }
+      assert.deepStrictEqual(parse(UncPath.format(path)), path, UncPath.format(path))
+    }
+  })
+
+  it("has parts", () => {
+    const path = parse("//nas/data/a/b")!
+    assert.strictEqual(UncPath.name(path), "b")
+    assert.strictEqual(UncPath.format(UncPath.parent(path)), "\\\\nas\\data\\a")
+    assert.strictEqual(UncPath.format(UncPath.parent(UncPath.parent(UncPath.parent(path)))), "\\\\nas\\data")
+    assert.strictEqual(UncPath.name(parse("//nas/data")!), "data")
+    assert.strictEqual(UncPath.format(UncPath.join(parse("//nas/data")!, "x")), "\\\\nas\\data\\x")
+  })
+})
+
+describe("PreviousVersion", () => {
+  const time = FileTime.fromMillis(Date.UTC(2026, 10, 21, 8, 30, 0))
+
+  it("is a component anywhere in a path", () => {
+    const token = "@GMT-2026.11.21-08.30.00"
+    assert.strictEqual(PreviousVersion.format(time), token)
+    assert.deepStrictEqual(PreviousVersion.split(`${token}\\a\\b`), { path: "a\\b", time })
+    assert.deepStrictEqual(PreviousVersion.split(`a\\${token}\\b`), { path: "a\\b", time })
+    assert.deepStrictEqual(PreviousVersion.split(`a\\b\\${token}`), { path: "a\\b", time })
+    assert.deepStrictEqual(PreviousVersion.split(token), { path: "", time })
+  })
+
+  it.each([
+    "@GMT-2026.11.21-08.30",
+    "@GMT-2026.11.21-08.30.00x",
+    "x@GMT-2026.11.21-08.30.00",
+    "@gmt-2026.11.21-08.30.00",
+    "@GMT-2026-11-21-08.30.00",
+    "@GMT-2026.13.40-25.61.61"
+  ])("%s is an ordinary name", (name) => {
+    assert.deepStrictEqual(PreviousVersion.split(name), { path: name, time: undefined })
+  })
+})

@@ -1,0 +1,477 @@
+/**
+ * The multiplexer against peers that answer late, in any order, too little, too much or nonsense.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import { Malformed } from "../../src/Codec/Malformed.ts"
+import { ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
+import type * as Connection from "../../src/Smb2/Connection.ts"
+import * as Header from "../../src/Smb2/Header.ts"
+import { Command, HeaderFlags, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
+import * as Signing from "../../src/Smb2/Signing.ts"
+import { random } from "../random.ts"
+import * as Peer from "./peer.ts"
+
+const { SMB2_FLAGS_ASYNC_COMMAND, SMB2_FLAGS_RELATED_OPERATIONS, SMB2_FLAGS_SERVER_TO_REDIR, SMB2_FLAGS_SIGNED } =
+  HeaderFlags
+const PENDING = 0x103
+const CANCELLED = 0xc0000120
+const async = SMB2_FLAGS_SERVER_TO_REDIR | SMB2_FLAGS_ASYNC_COMMAND
+
+const security = (sign?: Signing.Sign, signsAll = true): Connection.Security => ({
+  sessionId: 7n,
+  sign,
+  signsAll,
+  encrypt: undefined,
+  decrypt: undefined
+})
+
+describe("credits and order", () => {
+  it("answers in any order reach whom they are for, and credits are never overdrawn", () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const next = random(seed)
+      let balance = 1 + next(20)
+      const peer = Peer.make({}, balance)
+      peer.connection.multiCredit = true
+      let expectedId = 1
+      const charges = Array.from({ length: 100 }, () => next(4) === 0 ? 1 + next(16) : 1)
+      // Nothing is in flight at first: what the first one needs must be there.
+      charges[0] = 1
+      const submissions = charges.map((creditCharge) => peer.submit({ ...Peer.echo, creditCharge }))
+      const open: Array<Peer.Sent> = []
+      let answered = 0
+      while (answered < charges.length) {
+        for (const sent of peer.sent()) {
+          assert.strictEqual(sent.header.messageId, expectedId)
+          assert.strictEqual(sent.header.creditCharge, charges[open.length + answered])
+          assert(sent.header.credits >= sent.header.creditCharge, "asks for what it spends")
+          expectedId += sent.header.creditCharge
+          balance -= sent.header.creditCharge
+          assert(balance >= 0, `seed ${seed}: ${balance} credits`)
+          open.push(sent)
+        }
+        peer.frames.length = 0
+        assert.strictEqual(peer.connection.outstanding, open.length)
+        const [chosen] = open.splice(next(open.length), 1)
+        answered++
+        // A peer that left nothing while nothing is in flight would end the connection.
+        const credits = open.length === 0 ? 16 : [0, 1, chosen!.header.creditCharge, 5, 40][next(5)]!
+        balance += credits
+        peer.answer(chosen!.header, { credits })
+      }
+      for (const [i, { ends: [end] }] of submissions.entries()) {
+        assert.isUndefined(end!.error)
+        const before = charges.slice(0, i).reduce((sum, charge) => sum + charge, 1)
+        assert.strictEqual(end!.reply!.header.messageId, before)
+      }
+      assert.deepStrictEqual(peer.failures, [])
+    }
+  })
+
+  it("a server that grants too little is told apart from one that is slow", () => {
+    // One that leaves nothing while nothing is in flight: nobody could ever send again.
+    const peer = Peer.make()
+    const sent = Peer.make({}, 1)
+    const last = sent.submit(Peer.echo)
+    const waiting = sent.submit(Peer.echo)
+    sent.answer(sent.sent()[0]!.header, { credits: 0 })
+    assert.isDefined(last.ends[0]!.reply)
+    assert.instanceOf(waiting.ends[0]!.error, ProtocolError)
+    assert.isTrue(sent.isClosed())
+    peer.connection.fail(peer.connection.transportError("Closed"))
+  })
+
+  it("a request that comes when no credit is left and none can come fails too", () => {
+    const peer = Peer.make({}, 1)
+    peer.submit(Peer.echo)
+    peer.answer(peer.sent()[0]!.header, { credits: 0 })
+    const late = peer.submit(Peer.echo)
+    assert.instanceOf(late.ends[0]!.error, ProtocolError)
+  })
+
+  it("a request that waits for credits behind an asynchronous one fails in time", () => {
+    const peer = Peer.make({ keepAlive: 1_000_000 }, 1)
+    const watch = peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY })
+    peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 5n, credits: 0 })
+    const starving = peer.submit(Peer.echo)
+    for (let second = 0; second <= 31; second++) peer.connection.tick()
+    assert.instanceOf(starving.ends[0]!.error, TransportError)
+    assert.isUndefined(watch.ends[0]!.error)
+    assert.isFalse(peer.isClosed())
+  })
+
+  it("2.0.2 and servers without large MTU count one each, and leave CreditCharge alone", () => {
+    const peer = Peer.make()
+    peer.submit({ ...Peer.echo, creditCharge: 1 })
+    peer.submit({ ...Peer.echo, creditCharge: 1 })
+    assert.deepStrictEqual(peer.sent().map(({ header }) => [header.messageId, header.creditCharge]), [[1, 0], [2, 0]])
+  })
+})
+
+describe("compounds", () => {
+  const three: ReadonlyArray<Connection.Outgoing> = [
+    { command: Command.CREATE, body: new Uint8Array(57).fill(1), treeId: 3, security: security() },
+    {
+      command: Command.WRITE,
+      body: new Uint8Array(48),
+      payload: new Uint8Array(5).fill(2),
+      treeId: 3,
+      security: security()
+    },
+    { command: Command.CLOSE, body: new Uint8Array(24), treeId: 3, security: security() }
+  ]
+
+  it("go out in one packet, aligned, related, each with its MessageId", () => {
+    const peer = Peer.make()
+    peer.submit(...three)
+    assert.strictEqual(peer.frames.length, 1)
+    const sent = peer.sent()
+    assert.deepStrictEqual(sent.map(({ header }) => header.nextCommand), [128, 120, 0])
+    assert.deepStrictEqual(sent.map(({ header }) => header.messageId), [1, 2, 3])
+    assert.deepStrictEqual(
+      sent.map(({ header }) => header.flags & SMB2_FLAGS_RELATED_OPERATIONS),
+      [0, SMB2_FLAGS_RELATED_OPERATIONS, SMB2_FLAGS_RELATED_OPERATIONS]
+    )
+    assert.deepStrictEqual([...sent[1]!.packet.subarray(112)], [2, 2, 2, 2, 2, 0, 0, 0])
+  })
+
+  it("may be answered together or one by one", () => {
+    for (const together of [true, false]) {
+      const peer = Peer.make()
+      const { ends } = peer.submit(...three)
+      const packets = peer.sent().map(({ header }, i) =>
+        Peer.response({
+          command: header.command,
+          messageId: header.messageId,
+          nextCommand: together && i < 2 ? 72 : 0
+        }, new Uint8Array(together && i < 2 ? 8 : 4))
+      )
+      if (together) peer.push(new Uint8Array(Buffer.concat(packets)))
+      else for (const packet of packets.reverse()) peer.push(packet)
+      assert.deepStrictEqual(ends.map(({ reply }) => reply!.header.command), [
+        Command.CREATE,
+        Command.WRITE,
+        Command.CLOSE
+      ])
+    }
+  })
+
+  it("signed ones are signed one by one, padding included", () => {
+    const sign = Signing.make(SigningAlgorithm.HMAC_SHA256, new Uint8Array(16).fill(9))
+    const peer = Peer.make()
+    peer.submit(...three.map((outgoing) => Object.assign({}, outgoing, { security: security(sign) })))
+    for (const { header, packet } of peer.sent()) {
+      assert(Signing.verify(sign, [packet], "client", header.messageId))
+    }
+  })
+})
+
+describe("asynchronous answers and CANCEL", () => {
+  const notify: Connection.Outgoing = { command: Command.CHANGE_NOTIFY, body: new Uint8Array(32), treeId: 4 }
+
+  it("an interim answer is none, and its credits count", () => {
+    const peer = Peer.make({}, 1)
+    const { ends } = peer.submit(notify)
+    const { header } = peer.sent()[0]!
+    peer.answer(header, { status: PENDING, flags: async, asyncId: 77n, credits: 10 })
+    assert.deepStrictEqual(ends, [{}])
+    for (let i = 0; i < 10; i++) peer.submit(Peer.echo)
+    assert.strictEqual(peer.sent().length, 11)
+    peer.answer(header, { flags: async, asyncId: 77n, credits: 0 })
+    assert.strictEqual(ends[0]!.reply!.header.asyncId, 77n)
+  })
+
+  it("CANCEL names the AsyncId, costs no credit and no MessageId, and its request is still answered", () => {
+    const peer = Peer.make({}, 1)
+    const { abandon, ends } = peer.submit(notify)
+    const { header } = peer.sent()[0]!
+    peer.answer(header, { status: PENDING, flags: async, asyncId: 77n, credits: 1 })
+    abandon()
+    abandon()
+    const cancels = peer.sent().slice(1)
+    assert.strictEqual(cancels.length, 1)
+    assert.deepInclude(cancels[0]!.header, {
+      command: Command.CANCEL,
+      messageId: header.messageId,
+      asyncId: 77n,
+      creditCharge: 0,
+      credits: 0,
+      flags: SMB2_FLAGS_ASYNC_COMMAND
+    })
+    const after = peer.submit(Peer.echo)
+    assert.strictEqual(peer.sent().at(-1)!.header.messageId, header.messageId + 1)
+    peer.answer(header, { status: CANCELLED, flags: async, asyncId: 77n, credits: 0 })
+    peer.answer(peer.sent().at(-1)!.header)
+    assert.deepStrictEqual(ends, [{}])
+    assert.isDefined(after.ends[0]!.reply)
+    assert.strictEqual(peer.connection.outstanding, 0)
+  })
+
+  it("a CANCEL that went out before the AsyncId was known is said again by that name", () => {
+    const peer = Peer.make()
+    const { abandon } = peer.submit(notify)
+    abandon()
+    peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 9n })
+    const [first, second] = peer.sent().slice(1)
+    assert.deepStrictEqual([first!.header.flags, first!.header.messageId], [0, 1])
+    assert.deepStrictEqual([second!.header.flags, second!.header.asyncId], [SMB2_FLAGS_ASYNC_COMMAND, 9n])
+  })
+
+  it("GMAC signs a CANCEL under a nonce of its own", () => {
+    const key = new Uint8Array(16).fill(3)
+    const sign = Signing.make(SigningAlgorithm.AES_GMAC, key)
+    const peer = Peer.make()
+    const { abandon } = peer.submit({ ...notify, security: security(sign) })
+    abandon()
+    const cancel = peer.sent()[1]!
+    const packet = cancel.packet.slice()
+    const signature = packet.slice(48, 64)
+    packet.fill(0, 48, 64)
+    assert.deepStrictEqual(signature, new Uint8Array(sign([packet], "client", cancel.header.messageId, true)))
+  })
+
+  it("what waits for credits is forgotten without a word", () => {
+    const peer = Peer.make({}, 1)
+    peer.submit(Peer.echo)
+    const waiting = peer.submit(Peer.echo)
+    waiting.abandon()
+    peer.answer(peer.sent()[0]!.header, { credits: 5 })
+    assert.strictEqual(peer.sent().length, 1)
+    assert.deepStrictEqual(waiting.ends, [{}])
+  })
+
+  it("a success that comes too late is handed to whoever cleans up, a failure is not", () => {
+    const orphans: Array<Connection.Reply> = []
+    const peer = Peer.make()
+    const create = {
+      command: Command.CREATE,
+      body: new Uint8Array(57),
+      orphan: (r: Connection.Reply) => orphans.push(r)
+    }
+    for (const status of [0, CANCELLED]) {
+      const { abandon } = peer.submit(create)
+      const { header } = peer.sent().at(-1)!
+      abandon()
+      peer.answer(header, { status })
+    }
+    assert.deepStrictEqual(orphans.map(({ header }) => header.status), [0])
+  })
+})
+
+describe("signatures", () => {
+  const sign = Signing.make(SigningAlgorithm.HMAC_SHA256, new Uint8Array(16).fill(1))
+  const signed = (packet: Uint8Array) => {
+    Signing.apply(sign, [packet], "server", Header.read(Header.view(packet)).messageId, false)
+    return packet
+  }
+  const submitted = () => {
+    const peer = Peer.make()
+    const one = peer.submit({ ...Peer.echo, security: security(sign) })
+    return { peer, one, header: peer.sent()[0]!.header }
+  }
+
+  it("a right one is believed, an interim answer needs none", () => {
+    const { header, one, peer } = submitted()
+    assert.strictEqual(header.flags & SMB2_FLAGS_SIGNED, SMB2_FLAGS_SIGNED)
+    peer.push(Peer.response({ messageId: header.messageId, status: PENDING, flags: async, asyncId: 1n }))
+    peer.push(signed(Peer.response({ messageId: header.messageId, flags: async, asyncId: 1n })))
+    assert.isDefined(one.ends[0]!.reply)
+  })
+
+  it.each(
+    [
+      ["NotSigned", (packet: Uint8Array) => packet],
+      ["BadSignature", (packet: Uint8Array) => {
+        signed(packet)[50]! ^= 1
+        return packet
+      }],
+      ["BadSignature", (packet: Uint8Array) => {
+        signed(packet)[66]! ^= 1
+        return packet
+      }],
+      // STATUS_PENDING without the flag of an interim answer is no exception.
+      ["NotSigned", (packet: Uint8Array) => {
+        Header.view(packet).setUint32(8, PENDING, true)
+        return packet
+      }]
+    ] as const
+  )("%s ends the connection", (reason, tamper) => {
+    const { header, one, peer } = submitted()
+    peer.push(tamper(Peer.response({ messageId: header.messageId })))
+    const { error } = one.ends[0]!
+    assert.instanceOf(error, ProtocolError)
+    assert.strictEqual((error as ProtocolError).reason, reason)
+    assert.isTrue(peer.isClosed())
+  })
+})
+
+describe("nonsense", () => {
+  const compound = (nextCommand: number, length = 200) => {
+    const packet = new Uint8Array(length)
+    packet.set(Peer.response({ messageId: 1, nextCommand }))
+    return packet
+  }
+  const cases: ReadonlyArray<readonly [string, Uint8Array, new(...args: Array<any>) => unknown]> = [
+    ["a MessageId of no request", Peer.response({ messageId: 99 }), ProtocolError],
+    ["a MessageId that was answered", Peer.response({ messageId: 0 }), ProtocolError],
+    ["another command", Peer.response({ messageId: 1, command: Command.READ }), ProtocolError],
+    ["a request", Peer.response({ messageId: 1, flags: 0 }), ProtocolError],
+    [
+      "an unsolicited answer",
+      (() => {
+        const packet = Peer.response({})
+        packet.fill(0xff, 24, 32)
+        return packet
+      })(),
+      ProtocolError
+    ],
+    ["a packet of three bytes", new Uint8Array(3), ProtocolError],
+    ["something else", new Uint8Array(100).fill(0x20), ProtocolError],
+    ["a header without a body", Peer.response({ messageId: 1 }).subarray(0, 65), Malformed],
+    ["a header that is cut", Peer.response({ messageId: 1 }).subarray(0, 20), Malformed],
+    [
+      "a header of another size",
+      (() => {
+        const packet = Peer.response({ messageId: 1 })
+        packet[4] = 65
+        return packet
+      })(),
+      Malformed
+    ],
+    ["a NextCommand into its own header", compound(8), Malformed],
+    ["a NextCommand that is not aligned", compound(69), Malformed],
+    ["a NextCommand beyond the end", compound(208), Malformed],
+    ["a huge NextCommand", compound(0xfffffff8), Malformed],
+    ["a compound whose second header is none", compound(72), Malformed],
+    [
+      "an encrypted packet of no session",
+      (() => {
+        const packet = new Uint8Array(200)
+        packet.set([0xfd, 0x53, 0x4d, 0x42])
+        return packet
+      })(),
+      ProtocolError
+    ],
+    ["an encrypted packet that is cut", Uint8Array.of(0xfd, 0x53, 0x4d, 0x42, 1, 2, 3), ProtocolError]
+  ]
+  it.each(cases)("%s fails whatever is in flight and waiting, once", (_name, packet, kind) => {
+    const peer = Peer.make({}, 2)
+    const all = [1, 2, 3, 4].map(() => peer.submit(Peer.echo))
+    assert.strictEqual(peer.sent().length, 2)
+    peer.push(packet)
+    const answered = packet.length > 64 && Header.read(Header.view(packet)).nextCommand === 72 ? 1 : 0
+    for (const { ends: [end] } of all.slice(answered)) assert.instanceOf(end!.error, kind)
+    assert.strictEqual(peer.ended.length, 4)
+    assert.strictEqual(peer.failures.length, 1)
+    assert.isTrue(peer.isClosed())
+    assert.strictEqual(peer.connection.outstanding, 0)
+    // What comes afterwards is not even looked at, and what is asked afterwards fails at once.
+    peer.push(Peer.response({ messageId: 1 }))
+    assert.instanceOf(peer.submit(Peer.echo).ends[0]!.error, kind)
+    assert.strictEqual(peer.failures.length, 1)
+  })
+
+  it("a packet beyond the limit is refused before it is there", () => {
+    const peer = Peer.make()
+    const { ends } = peer.submit(Peer.echo)
+    peer.connection.onData(Uint8Array.of(0, 0x7f, 0xff, 0xff))
+    assert.strictEqual((ends[0]!.error as ProtocolError).reason, "TooLarge")
+  })
+
+  it("a READ response that promises more than was asked is not placed anywhere", () => {
+    const peer = Peer.make()
+    peer.connection.multiCredit = true
+    const destination = new Uint8Array(20_000)
+    const read = { command: Command.READ, body: new Uint8Array(49), readLength: 20_000, destination, creditCharge: 1 }
+    const { ends } = peer.submit(read)
+    const body = new Uint8Array(16 + 30_000).fill(0xaa)
+    Header.view(body).setUint16(0, 17, true)
+    body[2] = 80
+    Header.view(body).setUint32(4, 30_000, true)
+    peer.answer(peer.sent()[0]!.header, {}, body)
+    assert.isUndefined(ends[0]!.reply!.data)
+    assert(destination.every((byte) => byte === 0))
+  })
+
+  it("mutations of what real servers sent never throw, and leave nobody waiting", () => {
+    const packets = fs.readFileSync(new URL("fixtures/captured.jsonl", import.meta.url), "utf8")
+      .trimEnd().split("\n").slice(1)
+      .map((line): { readonly way: string; readonly packet: string } => JSON.parse(line))
+      .filter(({ way }) => way === "response")
+      .map(({ packet }) => new Uint8Array(Buffer.from(packet, "hex")))
+    const next = random(11)
+    for (let round = 0; round < 3000; round++) {
+      const peer = Peer.make({ maximumFrame: 10_000 })
+      peer.connection.onBreak = () => {}
+      const original = packets[round % packets.length]!
+      const { command } = Header.read(Header.view(original))
+      const submitted = [0, 1, 2].map(() => peer.submit({ command, body: new Uint8Array(64), readLength: 65536 }))
+      const packet = original.slice(0, next(4) === 0 ? next(original.length) + 1 : original.length)
+      if (packet.length >= 32) {
+        packet.fill(0, 24, 32)
+        packet[24] = 1 + next(4)
+      }
+      for (let i = next(6); i > 0; i--) packet[next(packet.length)] = next(256)
+      const bytes = Peer.frame(packet)
+      if (next(10) === 0) bytes[next(4)] = next(256)
+      for (let at = 0; at < bytes.length;) {
+        const count = 1 + next(bytes.length)
+        peer.connection.onData(bytes.subarray(at, at + count))
+        at += count
+      }
+      peer.connection.onClose(peer.connection.transportError("Closed"))
+      assert.strictEqual(peer.ended.length, submitted.length)
+      assert.strictEqual(peer.connection.outstanding, 0)
+      for (const { ends: [end] } of submitted) assert(end!.reply !== undefined || end!.error !== undefined)
+    }
+  })
+})
+
+describe("time", () => {
+  const tick = (peer: ReturnType<typeof Peer.make>, seconds: number) => {
+    for (let i = 0; i < seconds; i++) peer.connection.tick()
+  }
+
+  it("a silent server is asked for an ECHO, and given up when it does not answer", () => {
+    const peer = Peer.make()
+    tick(peer, 14)
+    assert.deepStrictEqual(peer.sent(), [])
+    tick(peer, 1)
+    assert.strictEqual(peer.sent()[0]!.header.command, Command.ECHO)
+    peer.answer(peer.sent()[0]!.header)
+    tick(peer, 14)
+    assert.strictEqual(peer.sent().length, 1)
+    tick(peer, 1)
+    assert.strictEqual(peer.sent().length, 2)
+    tick(peer, 31)
+    assert.strictEqual((peer.failures[0] as TransportError).reason, "TimedOut")
+  })
+
+  it("a request that gets lost in a lively server fails alone, and is cancelled", () => {
+    const peer = Peer.make()
+    const lost = peer.submit(Peer.echo)
+    for (let i = 0; i < 31; i++) {
+      const other = peer.submit({ ...Peer.echo, command: Command.FLUSH })
+      peer.answer(peer.sent().at(-1)!.header)
+      assert.isDefined(other.ends[0]!.reply)
+      tick(peer, 1)
+    }
+    assert.strictEqual((lost.ends[0]!.error as TransportError).reason, "TimedOut")
+    assert.strictEqual(peer.sent().at(-1)!.header.command, Command.CANCEL)
+    assert.isFalse(peer.isClosed())
+  })
+
+  it("an asynchronous request may wait for hours while the server answers ECHO", () => {
+    const peer = Peer.make()
+    const watch = peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY })
+    peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 1n })
+    for (let i = 0; i < 500; i++) {
+      tick(peer, 15)
+      const last = peer.sent().at(-1)!.header
+      assert.strictEqual(last.command, Command.ECHO)
+      peer.answer(last)
+    }
+    assert.deepStrictEqual(watch.ends, [{}])
+    assert.isFalse(peer.isClosed())
+  })
+})

@@ -1,0 +1,237 @@
+/**
+ * Negotiation and logon with servers that refuse, downgrade, forge and loop.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import { Credentials, ProtocolError, SmbClient, SmbError, TestTransport } from "effect-smb"
+import * as Header from "../../src/Smb2/Header.ts"
+
+const user = Credentials.password("user", Redacted.make("password"))
+const files = { data: { "f.txt": "text" } }
+
+interface Case {
+  readonly server?: Omit<TestTransport.ServerOptions, "shares">
+  readonly client?: SmbClient.Options
+  readonly as?: Credentials.Credential
+}
+
+/** Reads a file, and tells what came of it. */
+const read = ({ as, client, server }: Case) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    return yield* smb.readFileString("\\\\nas\\data\\f.txt")
+  }).pipe(
+    Effect.provide(
+      SmbClient.layer(client).pipe(
+        Layer.provide([TestTransport.files(files, server), Credentials.layer(as ?? user)])
+      )
+    )
+  )
+
+const reason = (some: Case) =>
+  Effect.map(Effect.flip(read(some)), (error) => "reason" in error ? `${error._tag} ${error.reason}` : error._tag)
+
+/** Changes the NEGOTIATE response in the peer's own mind, or on its way. */
+const negotiated = (change: (packet: Uint8Array) => void): TestTransport.Fault =>
+  TestTransport.fault("NEGOTIATE", {
+    tamper: (packet) => {
+      change(packet)
+      return packet
+    }
+  })
+
+const u16 = (at: number, value: number) => negotiated((packet) => Header.view(packet).setUint16(at, value, true))
+
+/** Where a negotiate context's data begins, by its type. */
+const contextAt = (packet: Uint8Array, type: number): number => {
+  const view = Header.view(packet)
+  let at = view.getUint32(64 + 60, true)
+  for (let left = view.getUint16(64 + 6, true); left > 0; left--) {
+    if (view.getUint16(at, true) === type) return at
+    at = (at + 8 + view.getUint16(at + 2, true) + 7) & ~7
+  }
+  throw new Error(`no context ${type}`)
+}
+
+const context = (type: number, change: (view: DataView, at: number) => void) =>
+  negotiated((packet) => change(Header.view(packet), contextAt(packet, type)))
+
+describe("negotiation", () => {
+  const cases: ReadonlyArray<readonly [string, Case, string]> = [
+    [
+      "a dialect that was not offered",
+      { server: { faults: [u16(68, 0x0311)] }, client: { dialects: ["2.1"] } },
+      "ProtocolError DialectRefused"
+    ],
+    ["a dialect that does not exist", { server: { faults: [u16(68, 0x0400)] } }, "ProtocolError DialectRefused"],
+    ["the wildcard to an SMB 2 NEGOTIATE", { server: { faults: [u16(68, 0x02ff)] } }, "ProtocolError DialectRefused"],
+    [
+      "no dialect in common",
+      { server: { dialect: "2.1" }, client: { dialects: ["3.0", "3.1.1"] } },
+      "SmbError NotSupported"
+    ],
+    [
+      "no preauthentication integrity",
+      { server: { faults: [context(1, (view, at) => view.setUint16(at, 99, true))] } },
+      "ProtocolError Downgrade"
+    ],
+    [
+      "another hash",
+      { server: { faults: [context(1, (view, at) => view.setUint16(at + 12, 2, true))] } },
+      "ProtocolError Unexpected"
+    ],
+    ["a cipher that was not offered", {
+      server: { faults: [context(2, (view, at) => view.setUint16(at + 10, 9, true))] }
+    }, "ProtocolError Unexpected"],
+    ["two ciphers", { server: { faults: [context(2, (view, at) => view.setUint16(at + 8, 2, true))] } }, "Malformed"],
+    ["an algorithm for signing that was not offered", {
+      server: { faults: [context(8, (view, at) => view.setUint16(at + 10, 77, true))] }
+    }, "ProtocolError Unexpected"],
+    [
+      "a context twice",
+      { server: { faults: [context(8, (view, at) => view.setUint16(at, 2, true))] } },
+      "ProtocolError Unexpected"
+    ],
+    ["limits of nothing", { server: { maximumTransfer: 100 } }, "ProtocolError Unexpected"],
+    [
+      "no encryption where it is required",
+      { server: { dialect: "2.1" }, client: { encryption: "required" } },
+      "ProtocolError EncryptionUnavailable"
+    ],
+    [
+      "no cipher in common",
+      { server: { ciphers: [] }, client: { encryption: "required" } },
+      "ProtocolError EncryptionUnavailable"
+    ],
+    ["SMB 1", {
+      server: {
+        faults: [
+          TestTransport.fault("NEGOTIATE", { packet: Uint8Array.of(0xff, 0x53, 0x4d, 0x42, ...Array(40).fill(0)) })
+        ]
+      }
+    }, "ProtocolError Smb1Only"],
+    ["no SMB at all", { server: { faults: [TestTransport.fault("NEGOTIATE", "garbage")] } }, "ProtocolError NotSmb"],
+    [
+      "half an answer",
+      { server: { faults: [TestTransport.fault("NEGOTIATE", { cutAfter: 50 })] } },
+      "TransportError Closed"
+    ]
+  ]
+  it.effect.each(cases)("%s", ([, some, expected]) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* reason(some), expected)
+    }))
+
+  it.effect.each(["2.0.2", "2.1", "3.0.2", "3.1.1"] as const)(
+    "by SMB 1's multi-protocol NEGOTIATE to %s",
+    (dialect) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* read({ server: { dialect }, client: { multiProtocol: true } }), "text")
+      })
+  )
+
+  it.effect("a negotiation that was changed on the way is found out", () =>
+    Effect.gen(function*() {
+      // 3.1.1: the keys come out different.
+      const guid = negotiated((packet) => {
+        packet[64 + 8]! ^= 1
+      })
+      assert.strictEqual(yield* reason({ server: { faults: [guid] } }), "ProtocolError BadSignature")
+      // 3.0 and 3.0.2: the server is asked again, under a signature.
+      for (const dialect of ["3.0", "3.0.2"] as const) {
+        assert.strictEqual(yield* reason({ server: { dialect, faults: [guid] } }), "ProtocolError Downgrade")
+        const refused = TestTransport.fault("IOCTL", { status: "STATUS_ACCESS_DENIED" })
+        assert.strictEqual(yield* reason({ server: { dialect, faults: [refused] } }), "ProtocolError Downgrade")
+      }
+      // Talked down to 2.1 by somebody between: a server that is really newer knows better.
+      assert.strictEqual(
+        yield* reason({ server: { dialect: "2.1", faults: [guid] } }),
+        "ProtocolError Downgrade"
+      )
+      // A server that is really as old does not know the question, which it signs as well.
+      const old = TestTransport.fault("IOCTL", { status: "STATUS_FILE_CLOSED" })
+      assert.strictEqual(yield* read({ server: { dialect: "2.1", faults: [old] } }), "text")
+      assert.strictEqual(
+        yield* reason({ server: { dialect: "3.0", faults: [old] } }),
+        "SmbError FileClosed"
+      )
+    }))
+})
+
+describe("logon", () => {
+  it.effect("a wrong password and an unknown user are told by the server, and nothing of the password", () =>
+    Effect.gen(function*() {
+      for (const name of ["user", "nobody"]) {
+        const wrong = Credentials.password(name, Redacted.make("S3cret-wrong"))
+        const error = yield* Effect.flip(read({ as: wrong }))
+        assert(error instanceof SmbError)
+        assert.strictEqual(error.reason, "LogonFailure")
+        assert.notInclude(`${error} ${error.message} ${JSON.stringify(error)}`, "S3cret")
+      }
+    }))
+
+  it.effect("a user who is taken for a guest is refused where signing is required", () =>
+    Effect.gen(function*() {
+      const stranger = Credentials.password("stranger", Redacted.make("x"))
+      const guest = { as: stranger, server: { guest: true } }
+      assert.strictEqual(yield* reason(guest), "ProtocolError SigningUnavailable")
+      assert.strictEqual(yield* read({ ...guest, client: { signing: "if-required" } }), "text")
+      assert.strictEqual(
+        yield* reason({ ...guest, client: { signing: "if-required", encryption: "required" } }),
+        "ProtocolError EncryptionUnavailable"
+      )
+      assert.strictEqual(yield* read({ as: Credentials.anonymous, server: { anonymous: true } }), "text")
+    }))
+
+  it.effect("the last word of the logon must be signed, and rightly", () =>
+    Effect.gen(function*() {
+      const last = (signature: "none" | "wrong") => [TestTransport.fault("SESSION_SETUP", { signature }, { skip: 1 })]
+      assert.strictEqual(yield* reason({ server: { faults: last("none") } }), "ProtocolError NotSigned")
+      assert.strictEqual(yield* reason({ server: { faults: last("wrong") } }), "ProtocolError BadSignature")
+      const old = { dialect: "2.1" as const }
+      assert.strictEqual(yield* reason({ server: { ...old, faults: last("wrong") } }), "ProtocolError BadSignature")
+    }))
+
+  it.effect("a server that never comes to an end is left", () =>
+    Effect.gen(function*() {
+      const again = TestTransport.fault("SESSION_SETUP", { status: "STATUS_MORE_PROCESSING_REQUIRED" })
+      const error = yield* Effect.flip(read({ server: { faults: [again] } }))
+      assert.include(["ProtocolError", "AuthenticationError", "Malformed"], error._tag)
+    }))
+
+  it.effect("answers without a signature, or with a wrong one, end the connection", () =>
+    Effect.gen(function*() {
+      for (const command of ["TREE_CONNECT", "CREATE"] as const) {
+        const faulty = (signature: "none" | "wrong") => ({
+          server: { faults: [TestTransport.fault(command, { signature })] }
+        })
+        assert.strictEqual(yield* reason(faulty("none")), "ProtocolError NotSigned")
+        assert.strictEqual(yield* reason(faulty("wrong")), "ProtocolError BadSignature")
+      }
+    }))
+})
+
+describe("encryption", () => {
+  it.effect("is done where the server demands it, for a session or a share", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* read({ server: { encryption: "required" } }), "text")
+      assert.strictEqual(yield* read({ server: { encryption: { shares: ["data"] } } }), "text")
+      assert.strictEqual(yield* read({ server: { dialect: "3.0", encryption: { shares: ["data"] } } }), "text")
+    }))
+
+  it.effect("and refused where it cannot be had", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(
+        yield* reason({ server: { encryption: { shares: ["data"] } }, client: { ciphers: [] } }),
+        "ProtocolError EncryptionUnavailable"
+      )
+      assert.strictEqual(
+        yield* reason({ server: { dialect: "2.1", encryption: "required" } }),
+        "ProtocolError EncryptionUnavailable"
+      )
+      assert.instanceOf(
+        yield* Effect.flip(read({ server: { ciphers: [] }, client: { encryption: "required" } })),
+        ProtocolError
+      )
+    }))
+})

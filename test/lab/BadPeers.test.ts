@@ -1,0 +1,477 @@
+import { assert, layer } from "@effect/vitest"
+import { Cause, Context, Duration, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
+import { Credentials, OpenMode, type SmbClient } from "effect-smb"
+import { NtlmCrypto } from "effect-smb/Auth"
+import { createServer, type Socket } from "node:net"
+import { inspect } from "node:util"
+import { noise, sha256, timed } from "./checks/Place.ts"
+import { client, type ClientOptions } from "./Clients.ts"
+import * as Lab from "./Lab.ts"
+
+const servers = Lab.servers({
+  server: { address: "127.0.25.1", shares: [{ name: "data" }, { name: "dfs", dfs: { link: "127.0.25.1\\data" } }] },
+  old: {
+    address: "127.0.25.2",
+    minimumDialect: "NT1",
+    maximumDialect: "NT1",
+    shares: [{ name: "data" }]
+  },
+  guests: { address: "127.0.25.3", guest: true, shares: [{ name: "data", guest: true }] }
+})
+
+class World extends Context.Service<World, Effect.Success<typeof servers>>()("test/lab/BadPeers/World") {
+  static readonly layer = Layer.effect(
+    World,
+    Effect.tap(servers, ({ guests, server }) =>
+      Effect.all([
+        server.write("data", "small.txt", "small"),
+        server.write("data", "large", noise(4_000_000)),
+        server.write("data", "folder/x", "x"),
+        guests.write("data", "small.txt", "for everyone")
+      ]))
+  )
+}
+
+const secret = Lab.user.password
+const hash = NtlmCrypto.ntHash(secret)
+const forbidden = [secret, Buffer.from(hash).toString("hex"), inspect(Buffer.from(hash)).slice(8, 40)]
+
+/** What an error shows of itself, in every way. */
+const check = (error: unknown, given: ReadonlyArray<string> = []): void => {
+  const texts = [inspect(error, { depth: 20, showHidden: true }), JSON.stringify(error), String(error)]
+  for (const text of texts) for (const word of [...forbidden, ...given]) assert.notInclude(text, word)
+}
+
+interface Failure {
+  readonly _tag: string
+  readonly reason?: string
+  readonly message: string
+}
+
+/** How an effect fails: `ProtocolError BadSignature`; within so many milliseconds, and telling no secret. */
+const failure = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>, within = 3000) =>
+  Effect.map(timed(Effect.exit(effect)), ([took, exit]) => {
+    assert(Exit.isFailure(exit), "it did not fail")
+    check(exit.cause)
+    check(Cause.pretty(exit.cause))
+    const error = Cause.squash(exit.cause) as E
+    check(error)
+    assert.isBelow(took, within)
+    // One clear line.
+    assert.match(error.message, /^[^\n]{10,400}$/)
+    return [error._tag, ...(error.reason === undefined ? [] : [error.reason])].join(" ")
+  })
+
+const read = (smb: SmbClient.Client, host = "127.0.25.1", name = "small.txt") =>
+  smb.readFileString(`\\\\${host}\\data\\${name}`)
+
+/** A TCP server that is none for SMB. */
+const stranger = (address: string, serve: (socket: Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly close: () => void }>((resume) => {
+      const sockets = new Set<Socket>()
+      const server = createServer((socket) => {
+        sockets.add(socket)
+        socket.on("error", () => socket.destroy())
+        serve(socket)
+      })
+      server.listen(4450, address, () =>
+        resume(Effect.succeed({
+          close: () => {
+            for (const socket of sockets) socket.destroy()
+            server.close()
+          }
+        })))
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+const proxied = (onPacket: (packet: Lab.Packet) => Lab.Verdict) =>
+  Effect.tap(
+    Lab.proxy({ listen: { address: "127.0.25.4" }, target: { address: "127.0.25.1" } }),
+    (proxy) => proxy.onPacket(onPacket)
+  )
+
+// Offsets in a packet with its four bytes of length.
+const body = 4 + 64
+const commandOf = (bytes: Buffer) => bytes.readUInt16LE(4 + 12)
+const isEncrypted = (bytes: Buffer) => bytes[4] === 0xfd
+const flip = (bytes: Buffer, at: number) => {
+  bytes[at]! ^= 0x40
+  return bytes
+}
+const READ = 8
+
+/** A client through the proxy, whose packets to the client `change` may change. */
+const tampered = Effect.fnUntraced(function*(
+  options: ClientOptions,
+  change: (bytes: Buffer, packet: Lab.Packet) => Lab.Verdict
+) {
+  const proxy = yield* proxied((packet) =>
+    packet.direction === "toClient" ? change(packet.bytes, packet) : packet.bytes
+  )
+  return { proxy, smb: yield* client(options) }
+})
+
+/** The server does not know of any file that is open in its share. */
+const nothingOpen = (server: Lab.Server) =>
+  Effect.gen(function*() {
+    const conf = `${server.path("", "..")}/smb.conf`
+    let said = ""
+    for (let round = 0; round < 40; round++) {
+      const { stderr, stdout } = yield* Effect.promise(() => Lab.mustExecute("smbstatus", ["-s", conf, "-L"]))
+      said = stdout + stderr
+      if (said.includes("No locked files")) return
+      yield* Effect.sleep(50)
+    }
+    assert.fail(said)
+  })
+
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad peers and bad input", (it) => {
+  it.effect("who may not come in", () =>
+    Effect.gen(function*() {
+      const wrong = yield* client({ credential: Credentials.password("smbtest", Redacted.make("Wrong-5ecret")) })
+      const error = yield* Effect.flip(read(wrong))
+      check(error, ["Wrong-5ecret"])
+      assert.include(error.message, "STATUS_LOGON_FAILURE")
+      assert.strictEqual(yield* failure(read(wrong)), "SmbError LogonFailure")
+      const unknown = yield* client({ credential: Credentials.password("nobody-here", Redacted.make(secret)) })
+      assert.strictEqual(yield* failure(read(unknown)), "SmbError LogonFailure")
+      const anonymous = yield* client({ credential: Credentials.anonymous })
+      assert.strictEqual(yield* failure(read(anonymous)), "SmbError AccessDenied")
+    }))
+
+  it.effect("what is not there", () =>
+    Effect.gen(function*() {
+      const smb = yield* client()
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.9")), "TransportError Refused")
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.1:4451")), "TransportError Refused")
+      assert.strictEqual(yield* failure(read(smb, "no-such-host.invalid"), 10_000), "TransportError NameNotFound")
+      assert.strictEqual(
+        yield* failure(smb.readFile("\\\\127.0.25.1\\none\\x")),
+        "SmbError BadNetworkName"
+      )
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.1", "none")), "SmbError ObjectNameNotFound")
+      assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1")), "InvalidPath")
+      assert.strictEqual(yield* failure(smb.readFile("C:\\x")), "InvalidPath")
+      assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1\\data\\..\\..\\x")), "InvalidPath")
+      // None of that has done harm to the connection that works.
+      assert.strictEqual(yield* read(smb), "small")
+    }))
+
+  it.effect("a server that speaks only SMB 1", () =>
+    Effect.gen(function*() {
+      for (const multiProtocol of [false, true]) {
+        const smb = yield* client({ multiProtocol })
+        assert.strictEqual(yield* failure(read(smb, "127.0.25.2")), "ProtocolError Smb1Only")
+      }
+    }))
+
+  it.effect("a guest where signing is required", () =>
+    Effect.gen(function*() {
+      const credential = Credentials.password("stranger", Redacted.make("x"))
+      const smb = yield* client({ credential })
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.3")), "ProtocolError SigningUnavailable")
+      const lenient = yield* client({ credential, signing: "if-required" })
+      assert.strictEqual(yield* read(lenient, "127.0.25.3"), "for everyone")
+      const guest = yield* client({ credential: Credentials.guest })
+      assert.strictEqual(yield* read(guest, "127.0.25.3"), "for everyone")
+      const encrypting = yield* client({ credential: Credentials.guest, encryption: "required" })
+      assert.strictEqual(yield* failure(read(encrypting, "127.0.25.3")), "ProtocolError EncryptionUnavailable")
+    }))
+
+  it.effect("encryption where there is none to be had", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ encryption: "required", dialects: ["2.1"] })
+      assert.strictEqual(yield* failure(read(smb)), "ProtocolError EncryptionUnavailable")
+      const offered = yield* client({ encryption: "if-offered", dialects: ["2.1"] })
+      assert.strictEqual(yield* read(offered), "small")
+    }))
+
+  it.effect("a peer that is no SMB server", () =>
+    Effect.gen(function*() {
+      const smb = yield* client({ requestTimeout: Duration.seconds(1) })
+      yield* stranger("127.0.25.5", (socket) => {
+        socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")
+      })
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.5:4450")), "ProtocolError NotSmb")
+      yield* stranger("127.0.25.6", () => {})
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.6:4450"), 4000), "TransportError TimedOut")
+      yield* stranger("127.0.25.7", (socket) => socket.end())
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.7:4450")), "TransportError Closed")
+      // Well framed nonsense, and what says of itself that it is an SMB 2 packet.
+      yield* stranger("127.0.25.8", (socket) => socket.write(Buffer.from("\0\0\0\x05hello", "latin1")))
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.8:4450")), "ProtocolError NotSmb")
+    }))
+
+  it.effect("a changed answer in a signed session", () =>
+    Effect.gen(function*() {
+      let armed = false
+      for (const dialect of ["2.1", "3.0.2", "3.1.1"] as const) {
+        for (const name of ["small.txt", "large"]) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const { smb } = yield* tampered({ dialects: [dialect] }, (bytes) =>
+              armed && (commandOf(bytes) === READ || bytes.readUInt32LE(4 + 20) !== 0)
+                ? flip(bytes, bytes.length - 1)
+                : bytes)
+            armed = false
+            assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+            armed = true
+            assert.strictEqual(yield* failure(read(smb, "127.0.25.4", name)), "ProtocolError BadSignature")
+            armed = false
+            assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+          }))
+        }
+      }
+    }))
+
+  it.effect("an answer without its signature", () =>
+    Effect.gen(function*() {
+      const { smb } = yield* tampered({}, (bytes) => {
+        if (commandOf(bytes) === 3) bytes[4 + 16]! &= ~8
+        return bytes
+      })
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.4")), "ProtocolError NotSigned")
+    }))
+
+  it.effect("a changed answer in an encrypted session", () =>
+    Effect.gen(function*() {
+      for (const cipher of ["AES_128_CCM", "AES_256_GCM"] as const) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { smb } = yield* tampered({ encryption: "required", ciphers: [cipher] }, (bytes) =>
+            isEncrypted(bytes) ? flip(bytes, bytes.length - 1) : bytes)
+          assert.strictEqual(yield* failure(read(smb, "127.0.25.4")), "ProtocolError DecryptionFailed")
+        }))
+      }
+    }))
+
+  it.effect("a changed negotiation", () =>
+    Effect.gen(function*() {
+      const dialects = ["2.0.2", "2.1", "3.0", "3.0.2"] as const
+      // The server's word: it cannot encrypt (SMB2_GLOBAL_CAP_ENCRYPTION).
+      const heard = yield* tampered({ dialects }, (bytes) => commandOf(bytes) === 0 ? flip(bytes, body + 24) : bytes)
+      assert.strictEqual(yield* failure(read(heard.smb, "127.0.25.4")), "ProtocolError Downgrade")
+      // The client's: nothing newer than 2.1.
+      yield* heard.proxy.onPacket(({ bytes, direction }) => {
+        if (direction === "toServer" && commandOf(bytes) === 0) {
+          for (let at = body + 36; at < bytes.length; at += 2) {
+            if (bytes.readUInt16LE(at) >= 0x300) bytes.writeUInt16LE(0x210, at)
+          }
+        }
+        return bytes
+      })
+      const said = yield* client({ dialects })
+      assert.strictEqual(yield* failure(read(said, "127.0.25.4")), "ProtocolError Downgrade")
+      // 3.1.1 binds the keys to every byte of it.
+      yield* heard.proxy.onPacket(({ bytes, direction }) =>
+        direction === "toClient" && commandOf(bytes) === 0 ? flip(bytes, body + 24) : bytes
+      )
+      const bound = yield* client()
+      assert.strictEqual(yield* failure(read(bound, "127.0.25.4")), "ProtocolError BadSignature")
+      // A dialect that nobody offered.
+      yield* heard.proxy.onPacket(({ bytes, direction }) => {
+        if (direction === "toClient" && commandOf(bytes) === 0) bytes.writeUInt16LE(0x311, body + 4)
+        return bytes
+      })
+      assert.strictEqual(yield* failure(read(said, "127.0.25.4")), "ProtocolError DialectRefused")
+    }))
+
+  it.effect("packets that are too short, too long, or end in the middle", () =>
+    Effect.gen(function*() {
+      const cut = (length: number) => (bytes: Buffer) => {
+        const short = Buffer.from(bytes.subarray(0, 4 + length))
+        short.writeUInt32BE(length, 0)
+        return short
+      }
+      const { proxy, smb } = yield* tampered({}, cut(20))
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.4")), "Malformed")
+      for (const length of [3, 63, 65, 80, 120]) {
+        yield* proxy.onPacket(({ bytes, direction }) => direction === "toClient" ? cut(length)(bytes) : bytes)
+        assert.match(yield* failure(read(smb, "127.0.25.4")), /^(Malformed|ProtocolError NotSmb)$/, String(length))
+      }
+      yield* proxy.onPacket(({ bytes, direction }) =>
+        direction === "toClient" ? Buffer.of(0, 0xff, 0xff, 0xff, 1, 2, 3) : bytes
+      )
+      const careful = yield* client({ maximumFrame: 2 * 1024 * 1024 })
+      assert.strictEqual(yield* failure(read(careful, "127.0.25.4")), "ProtocolError TooLarge")
+      const patient = yield* client({ requestTimeout: Duration.seconds(1) })
+      assert.strictEqual(yield* failure(read(patient, "127.0.25.4"), 4000), "TransportError TimedOut")
+      yield* proxy.onPacket(undefined)
+      assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+    }))
+
+  it.effect("a referral that makes no sense", () =>
+    Effect.gen(function*() {
+      const { smb } = yield* tampered({ signing: "if-required", dfs: {} }, (bytes) => {
+        // The first entry's Size, behind the referral's header of 8 bytes.
+        const referral = commandOf(bytes) === 11 && bytes.readUInt32LE(body + 4) === 0x60194
+        if (referral && bytes.readUInt32LE(4 + 8) === 0) bytes.writeUInt16LE(3, 4 + bytes.readUInt32LE(body + 32) + 10)
+        return bytes
+      })
+      const error = yield* Effect.flip(smb.readFile("\\\\127.0.25.4\\dfs\\link\\small.txt"))
+      assert(error._tag === "Malformed", String(error))
+      assert.strictEqual(error.server, "127.0.25.4")
+      assert.include(error.message, "127.0.25.4")
+    }))
+
+  it.effect("a connection that is cut in the middle of a download", () =>
+    Effect.gen(function*() {
+      const { server } = yield* World
+      for (const encryption of ["off", "required"] as const) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          let reads = 0
+          const { smb } = yield* tampered({ encryption, maximumTransfer: 65536 }, (bytes) => {
+            if (bytes.length > 60_000) reads++
+            return reads === 10 ? "cut" : bytes
+          })
+          const path = "\\\\127.0.25.4\\data\\large"
+          assert.strictEqual(yield* failure(Stream.runDrain(smb.stream(path))), "TransportError Closed")
+          reads = 1000
+          assert.strictEqual(sha256(yield* smb.readFile(path)), sha256(noise(4_000_000)))
+        }))
+      }
+      yield* nothingOpen(server)
+    }))
+
+  it.effect("a request that is never answered", () =>
+    Effect.gen(function*() {
+      let deaf = false
+      const { smb } = yield* tampered({ requestTimeout: Duration.seconds(1) }, (bytes) =>
+        deaf && commandOf(bytes) !== 13 ? "drop" : bytes)
+      assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+      deaf = true
+      assert.strictEqual(yield* failure(read(smb, "127.0.25.4"), 4000), "TransportError TimedOut")
+      deaf = false
+      assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+    }))
+
+  it.effect("a network that falls silent while nothing is asked", () =>
+    Effect.gen(function*() {
+      const { proxy, smb } = yield* tampered(
+        { requestTimeout: Duration.seconds(1), keepAlive: Duration.seconds(1) },
+        (bytes) => bytes
+      )
+      // Waits by nature, so that only the question whether the server is there finds out that it is not.
+      const watcher = yield* Effect.forkChild(
+        Effect.flip(Stream.runDrain(smb.watch("\\\\127.0.25.4\\data\\folder")))
+      )
+      yield* Effect.sleep(2500)
+      assert.isUndefined(watcher.pollUnsafe())
+      yield* proxy.stall(true)
+      const [took, error] = yield* timed(Fiber.join(watcher))
+      assert.strictEqual(error._tag, "TransportError")
+      assert.isBelow(took, 6000)
+      yield* proxy.stall(false)
+      assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+    }))
+
+  it.effect("who is interrupted leaves nothing open", () =>
+    Effect.gen(function*() {
+      const { server } = yield* World
+      const proxy = yield* proxied((packet) => packet.bytes)
+      const smb = yield* client({ maximumTransfer: 65536 })
+      const other = yield* client()
+      const at = (name: string) => `\\\\127.0.25.4\\data\\${name}`
+      yield* smb.writeFile(at("locked"), "x")
+      const holder = yield* other.open("\\\\127.0.25.1\\data\\locked", OpenMode.update)
+      const held = yield* Effect.forkChild(
+        Effect.scoped(Effect.andThen(holder.lock([{ offset: 0, length: 1 }]), Effect.never))
+      )
+      yield* Effect.sleep(50)
+      yield* proxy.setDelay(30)
+      const long: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+        Stream.runForEach(smb.stream(at("large")), () => Effect.sleep(50)),
+        smb.readFile(at("large")),
+        smb.writeFile(at("uploaded"), noise(4_000_000)),
+        Stream.run(Stream.fromEffectRepeat(Effect.as(Effect.sleep(5), noise(1000))), smb.sink(at("sunk"))),
+        Stream.runDrain(smb.watch(at("folder"))),
+        Effect.scoped(Effect.flatMap(smb.open(at("locked"), OpenMode.update), (file) =>
+          Effect.andThen(file.lock([{ offset: 0, length: 1 }]), Effect.never))),
+        Effect.scoped(Effect.andThen(smb.open(at("small.txt")), Effect.never)),
+        smb.copy(at("large"), "\\\\127.0.25.1\\data\\copied")
+      ]
+      // Early enough that an open is still on its way, and late enough that all are at work.
+      for (const after of [45, 75, 100, 250]) {
+        const fibers = yield* Effect.forEach(long, (effect) =>
+          Effect.forkChild(effect))
+        yield* Effect.sleep(after)
+        const [took] = yield* timed(Effect.forEach(fibers, Fiber.interrupt, { concurrency: "unbounded" }))
+        assert.isBelow(took, 2000)
+      }
+      yield* Fiber.interrupt(held)
+      yield* holder.close
+      yield* nothingOpen(server)
+      // The connection is as good as before.
+      assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+      assert.strictEqual(proxy.connections(), 1)
+    }))
+
+  it.effect("who is interrupted while connecting harms nobody else", () =>
+    Effect.gen(function*() {
+      const proxy = yield* proxied((packet) => packet.bytes)
+      yield* proxy.setDelay(20)
+      // In the middle of connecting, negotiating, logging on, and connecting to the share.
+      for (const after of [5, 30, 70, 110, 150]) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const smb = yield* client()
+          const hasty = yield* Effect.forkChild(read(smb, "127.0.25.4"))
+          const patient = yield* Effect.forkChild(read(smb, "127.0.25.4"))
+          yield* Effect.sleep(after)
+          yield* Fiber.interrupt(hasty)
+          assert.strictEqual(yield* Fiber.join(patient), "small")
+          const alone = yield* client()
+          const nobody = yield* Effect.forkChild(read(alone, "127.0.25.4"))
+          yield* Effect.sleep(after)
+          yield* Fiber.interrupt(nobody)
+          assert.strictEqual(yield* read(alone, "127.0.25.4"), "small")
+        }))
+      }
+    }))
+
+  it.effect("a server that takes a share away", () =>
+    Effect.gen(function*() {
+      const { server } = yield* World
+      const conf = `${server.path("", "..")}/smb.conf`
+      const smb = yield* client()
+      assert.strictEqual(yield* read(smb), "small")
+      yield* Effect.promise(() => Lab.mustExecute("smbcontrol", ["-s", conf, "smbd", "close-share", "data"]))
+      // It takes a moment until the server's process has heard it.
+      const lost = yield* Effect.repeat(Effect.exit(Effect.andThen(Effect.sleep(20), read(smb))), {
+        times: 50,
+        while: Exit.isSuccess
+      })
+      assert(Exit.isFailure(lost))
+      assert.include(Cause.pretty(lost.cause), "STATUS_NETWORK_NAME_DELETED")
+      assert.strictEqual(yield* read(smb), "small")
+    }))
+
+  it.effect("an idle session that is encrypted says nothing in the clear", () =>
+    Effect.gen(function*() {
+      const clear: Array<number> = []
+      const proxy = yield* proxied(({ bytes }) => {
+        if (!isEncrypted(bytes)) clear.push(commandOf(bytes))
+        return bytes
+      })
+      const smb = yield* client({ encryption: "required", keepAlive: Duration.seconds(1) })
+      const file = yield* smb.open("\\\\127.0.25.4\\data\\small.txt")
+      yield* Effect.sleep(2500)
+      assert.strictEqual((yield* file.read(0, 10)).length, 5)
+      assert.strictEqual(proxy.connections(), 1)
+      // NEGOTIATE and SESSION_SETUP, which come before there are keys.
+      assert.deepStrictEqual([...new Set(clear)], [0, 1])
+    }))
+
+  it.effect("many who find the connection broken make one new one", () =>
+    Effect.gen(function*() {
+      const proxy = yield* proxied((packet) => packet.bytes)
+      const smb = yield* client()
+      assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
+      yield* proxy.cut
+      yield* Effect.sleep(50)
+      const all = yield* Effect.forEach(Array.from({ length: 50 }), () => read(smb, "127.0.25.4"), {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(new Set(all), new Set(["small"]))
+      assert.strictEqual(proxy.connections(), 2)
+    }))
+})
