@@ -390,11 +390,11 @@ export class Commands {
   private rename(to: string, replace: boolean): Running<void> {
     const { path } = this.target
     const directory = (of: string): string => of.slice(0, Math.max(0, of.lastIndexOf("\\")))
-    if (directory(path).toLowerCase() === directory(to).toLowerCase() && this.passes) {
+    if (directory(path).toLowerCase() === directory(to).toLowerCase() && this.renamesHere) {
       return this.renameHere(to.slice(to.lastIndexOf("\\") + 1), replace)
     }
     const moved = this.move(to)
-    if (!replace || !this.passes) return moved
+    if (!replace || !this.renamesHere) return moved
     return Effect.catchTag(moved, "SmbError", (error) => {
       if (error.reason !== "ObjectNameCollision") return Effect.fail(error)
       const parent = directory(to)
@@ -444,6 +444,11 @@ export class Commands {
           )
         )
     ))
+  }
+
+  /** In an OEM code page, servers do not agree on what the name in the class is in. */
+  private get renamesHere(): boolean {
+    return this.passes && this.tree.unicode
   }
 
   private renameHere(fileName: string, replaceIfExists: boolean): Running<void> {

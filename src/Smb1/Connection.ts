@@ -275,7 +275,7 @@ export class Connection implements Transport.Handlers {
   private sendSecondaries(pending: Pending): void {
     pending.secondariesSent = true
     for (const { body, command } of pending.outgoing.secondaries!) {
-      pending.sequenceNumber = this.sequence(true)
+      pending.sequenceNumber = this.sequence(false)
       this.transmit({ ...pending.outgoing, command, body }, pending.mid, pending.sequenceNumber)
     }
   }
