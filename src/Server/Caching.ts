@@ -25,6 +25,8 @@ export class Holder {
   state: number
   /** The state that a break asks for, while it is not acknowledged. */
   breaking: number | undefined
+  /** What others want left of it by now: the next break follows at once, before who waits goes on. */
+  required: number | undefined
   /** Of a lease. */
   readonly clientGuid: string
   readonly key: Uint8Array
@@ -71,16 +73,31 @@ export class Holder {
     return () => void this.waiting.delete(then)
   }
 
-  /** The break is over: what it asked for, or less, is what is left. */
-  settle(state: number): void {
-    this.state = state
-    this.breaking = undefined
-    this.breaks++
+  /** Calls those who waited. */
+  wake(): void {
     for (const then of [...this.waiting]) {
       this.waiting.delete(then)
       then()
     }
   }
+}
+
+/** A break is over: what it asked for, or less, is what is left. */
+export const settle = (server: ServerState, holder: Holder, state: number): void => {
+  const { required } = holder
+  holder.state = state
+  holder.breaking = undefined
+  holder.required = undefined
+  holder.breaks++
+  if (required !== undefined && (state & ~required) !== 0) {
+    // Handles and writes first; what was read last.
+    breakTo(server, holder, (state & ~READ) !== 0 ? required | READ : required)
+    if (holder.breaking !== undefined) {
+      holder.required = required
+      return
+    }
+  }
+  holder.wake()
 }
 
 /** The level of an oplock's state. */
@@ -130,7 +147,7 @@ export const release = (server: ServerState, open: Open): void => {
   if (holder.opens.size > 0) return
   holder.stream.holders.delete(holder)
   if (holder.kind === "lease") server.leases.remove(holder)
-  holder.settle(0)
+  settle(server, holder, 0)
 }
 
 const connectionOf = (holder: Holder) => {
@@ -147,7 +164,10 @@ const connectionOf = (holder: Holder) => {
  * acknowledgment; the right to read ends at once.
  */
 export const breakTo = (server: ServerState, holder: Holder, keep: number): void => {
-  if (holder.breaking !== undefined) return
+  if (holder.breaking !== undefined) {
+    if (holder.kind === "lease") holder.required = (holder.required ?? holder.breaking) & keep
+    return
+  }
   let to = holder.state & keep
   if (holder.kind === "oplock") to = (to & READ) !== 0 ? (holder.state === READ ? READ : to === holder.state ? to : READ) : 0
   else if ((to & READ) === 0) to = 0
@@ -159,7 +179,7 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number): void
   if (needsAck && place !== undefined) holder.breaking = to
   else holder.state = to
   if (place === undefined) {
-    holder.settle(to)
+    settle(server, holder, to)
     // Durable opens that wait for their client: nobody is there to be asked.
     if (needsAck) { for (const open of [...holder.opens]) server.run(server.closeOpen(open)) }
     return
@@ -192,7 +212,7 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number): void
     Effect.andThen(
       Effect.sleep(Duration.fromInputUnsafe(server.limits.breakTime)),
       Effect.sync(() => {
-        if (holder.breaks === breaks && holder.breaking !== undefined) holder.settle(0)
+        if (holder.breaks === breaks && holder.breaking !== undefined) settle(server, holder, 0)
       })
     )
   )

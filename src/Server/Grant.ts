@@ -73,14 +73,17 @@ export const obstacles = (
     if (holder === same) continue
     if (holder.breaking !== undefined) {
       // What is on its way already is enough, or is waited for before more is taken.
-      if (has(holder.state, taken)) waitFor.push(holder)
+      if (has(holder.state, taken)) {
+        if (wanted.overwrite && !violation) breakTo(server, holder, 0)
+        waitFor.push(holder)
+      }
       continue
     }
     if (!has(holder.state, taken)) continue
     // Who caches handles would close them for us; who caches writes has what we would read.
     let keep = holder.state & ~taken
     if (holder.kind === "oplock") keep = wanted.overwrite && !violation ? 0 : READ
-    else if (wanted.overwrite && !violation) keep = holder.state & READ
+    else if (wanted.overwrite && !violation) keep = 0
     if (holder.kind === "oplock" && violation && !has(holder.state, HANDLE)) continue
     breakTo(server, holder, keep)
     if (holder.breaking !== undefined) waitFor.push(holder)
