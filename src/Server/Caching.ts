@@ -75,7 +75,7 @@ export class Holder {
 
   /** Calls those who waited. */
   wake(): void {
-    for (const then of [...this.waiting]) {
+    for (const then of Array.from(this.waiting)) {
       this.waiting.delete(then)
       then()
     }
@@ -91,7 +91,8 @@ export const settle = (server: ServerState, holder: Holder, state: number): void
   holder.breaks++
   if (required !== undefined && (state & ~required) !== 0) {
     // Handles and writes first; what was read last.
-    breakTo(server, holder, (state & ~READ) !== 0 ? required | READ : required)
+    const goesOn = (state & ~READ) !== 0
+    breakTo(server, holder, goesOn ? required | READ : required, goesOn)
     if (holder.breaking !== undefined) {
       holder.required = required
       return
@@ -161,27 +162,30 @@ const connectionOf = (holder: Holder) => {
 
 /**
  * Tells a holder that it may keep `keep` of its state and no more. What it may have changed or closed late waits for its
- * acknowledgment; the right to read ends at once.
+ * acknowledgment; the right to read ends at once. A break that `goesOn` where another ended is of the same epoch.
  */
-export const breakTo = (server: ServerState, holder: Holder, keep: number): void => {
+export const breakTo = (server: ServerState, holder: Holder, keep: number, goesOn = false): void => {
   if (holder.breaking !== undefined) {
     if (holder.kind === "lease") holder.required = (holder.required ?? holder.breaking) & keep
     return
   }
   let to = holder.state & keep
-  if (holder.kind === "oplock") to = (to & READ) !== 0 ? (holder.state === READ ? READ : to === holder.state ? to : READ) : 0
-  else if ((to & READ) === 0) to = 0
+  if (holder.kind === "oplock") {
+    to = (to & READ) !== 0
+      ? (holder.state === READ ? READ : to === holder.state ? to : READ)
+      : 0
+  } else if ((to & READ) === 0) to = 0
   if (to === holder.state) return
   const from = holder.state
   const needsAck = from !== READ
   const place = connectionOf(holder)
-  if (holder.kind === "lease" && holder.version === 2) holder.epoch = (holder.epoch + 1) & 0xffff
+  if (holder.kind === "lease" && holder.version === 2 && !goesOn) holder.epoch = (holder.epoch + 1) & 0xffff
   if (needsAck && place !== undefined) holder.breaking = to
   else holder.state = to
   if (place === undefined) {
     settle(server, holder, to)
     // Durable opens that wait for their client: nobody is there to be asked.
-    if (needsAck) { for (const open of [...holder.opens]) server.run(server.closeOpen(open)) }
+    if (needsAck) { for (const open of Array.from(holder.opens)) server.run(server.closeOpen(open)) }
     return
   }
   if (holder.kind === "lease") {
@@ -239,7 +243,7 @@ export const isSame = (holder: Holder | undefined, other: Holder | undefined): b
 
 /** Breaks the right to read of all but one, after a change that they could not see. */
 export const breakReaders = (server: ServerState, stream: StreamNode, except: Holder | undefined): void => {
-  for (const holder of [...stream.holders]) {
+  for (const holder of Array.from(stream.holders)) {
     if (holder === except && holder.kind === "lease") continue
     if (holder === except && (holder.state & WRITE) !== 0) continue
     breakTo(server, holder, 0)

@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { AccessMask, ChangeNotifyFlags } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/ChangeNotify.ts"
+import { AccessMask, ChangeNotifyFlags } from "../Smb2/Message/Constants.ts"
 import type { Incoming } from "./Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
 import * as Watch from "./Watch.ts"

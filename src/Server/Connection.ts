@@ -224,7 +224,13 @@ export class Connection {
           treeId: reply.treeId ?? actual.header.treeId,
           fileId: creates && reply.fileId === undefined ? anyFileId : fileId,
           broken: actual.session === undefined && reply.sessionId === undefined && reply.status !== 0,
-          status: creates ? reply.status : from.status !== 0 ? from.status : reply.status >>> 30 === 3 ? reply.status : 0
+          status: creates
+            ? reply.status
+            : from.status !== 0
+            ? from.status
+            : reply.status >>> 30 === 3
+            ? reply.status
+            : 0
         }
       }
       this.flush(batch)

@@ -30,7 +30,7 @@ import type { Name } from "./Names.ts"
 import { FileOpen } from "./Open.ts"
 import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
-import { keyOf, shownAttributes, type ShareState, type StreamNode } from "./ShareState.ts"
+import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
 import * as Watch from "./Watch.ts"
 
@@ -98,7 +98,9 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
         Scope.provide(scope),
         Effect.map((opened): StoreOpened | undefined => opened),
         Effect.catch((error) =>
-          error.reason === "NotFound" && creates(disposition) ? Effect.succeed(undefined) : Effect.fail(fromStoreError(error))
+          error.reason === "NotFound" && creates(disposition)
+            ? Effect.succeed(undefined)
+            : Effect.fail(fromStoreError(error))
         )
       )
       if (found !== undefined) return yield* existing(wishes, found)
@@ -191,8 +193,12 @@ const parentDescriptor = (
         share.store.open(path, { mode: "existing", type: "directory" }),
         ({ file }) => file.getBlob("SecurityDescriptor")
       )
-    ).pipe(Effect.map(Access.decode), Effect.mapError((error) =>
-      error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)))
+    ).pipe(
+      Effect.map(Access.decode),
+      Effect.mapError((error) =>
+        error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
+      )
+    )
     : Effect.succeed(Access.defaultDescriptor)
 
 /** Makes the file; undefined where somebody else was faster. */
@@ -237,7 +243,9 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     Effect.catch((error) => {
       if (error.reason !== "Exists") return Effect.fail(fromStoreError(error))
       if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
-      return Effect.fail(refusal(isPending(share, name.path) ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION))
+      return Effect.fail(
+        refusal(isPending(share, name.path) ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
+      )
     })
   )
   if (opened === undefined) return undefined

@@ -99,7 +99,9 @@ export const grant = (
     return { refused: NtStatus.STATUS_ACCESS_DENIED }
   }
   if (readOnly) {
-    if (overwrite || has(asked, A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) return { refused: NtStatus.STATUS_ACCESS_DENIED }
+    if (overwrite || has(asked, A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) {
+      return { refused: NtStatus.STATUS_ACCESS_DENIED }
+    }
     if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE)) return { refused: NtStatus.STATUS_CANNOT_DELETE }
   }
   let access = asked & ~A.MAXIMUM_ALLOWED

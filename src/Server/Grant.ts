@@ -65,11 +65,18 @@ export const obstacles = (
   if (stream.deletePending || file.deletePending) return refused(NtStatus.STATUS_DELETE_PENDING)
   const others = [...stream.opens]
   const violation = others.some((open) => violates(open, wanted.access, wanted.shareAccess))
+  // Who wants to delete the file needs the consent of those who have its streams open.
+  if (
+    stream.name === "" && has(wanted.access, A.DELETE) &&
+    [...file.opens()].some((open) =>
+      open.stream !== stream && has(open.grantedAccess, counts) && !has(open.shareAccess, ShareAccess.FILE_SHARE_DELETE)
+    )
+  ) return refused(NtStatus.STATUS_SHARING_VIOLATION)
   const stat = isStat(wanted.access) && !wanted.overwrite
   if (stat && !violation) return clear
   const taken = violation ? HANDLE : wanted.overwrite ? WRITE | HANDLE : WRITE
   const waitFor: Array<Holder> = []
-  for (const holder of [...stream.holders]) {
+  for (const holder of Array.from(stream.holders)) {
     if (holder === same) continue
     if (holder.breaking !== undefined) {
       // What is on its way already is enough, or is waited for before more is taken.

@@ -2,15 +2,15 @@
  * A request on its way through the server, and how it waits.
  */
 import * as Effect from "effect/Effect"
-import type * as Header from "../Smb2/Header.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import type * as Header from "../Smb2/Header.ts"
 import type { FileId } from "../Smb2/Message/Common.ts"
 import type { Connection } from "./Connection.ts"
-import { type Refusal, refusal } from "./Reply.ts"
-import type { Session } from "./Session.ts"
 import type { AnyOpen } from "./Open.ts"
-import type { Tree } from "./Tree.ts"
+import { type Refusal, refusal } from "./Reply.ts"
 import type { ServerState } from "./ServerState.ts"
+import type { Session } from "./Session.ts"
+import type { Tree } from "./Tree.ts"
 
 /** A request that waits: it can be cancelled, or ended with another status. */
 export interface Pending {

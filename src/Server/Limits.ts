@@ -1,7 +1,7 @@
 /**
  * What a server grants a client at most. A peer can make nothing grow beyond these.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 
 /**
  * The limits of a server.

@@ -34,7 +34,7 @@ const overlaps = (one: Lock, offset: bigint, end: bigint): boolean => {
   // A range of no bytes conflicts with what it lies strictly inside of.
   return empty
     ? one.offset === one.end && offset === end ? false : one.offset < end && offset < one.end &&
-        (one.offset === one.end ? one.offset > offset : offset > one.offset)
+      (one.offset === one.end ? one.offset > offset : offset > one.offset)
     : one.offset < end && offset < one.end
 }
 
@@ -57,7 +57,7 @@ export const blocks = (open: FileOpen, offset: bigint, length: number, writes: b
 
 /** Grants what waits and can be had now. */
 const retry = (stream: StreamNode): void => {
-  for (const waiting of [...stream.waitingLocks]) {
+  for (const waiting of stream.waitingLocks.slice()) {
     if (conflict(stream, waiting.lock) !== undefined) continue
     stream.waitingLocks.splice(stream.waitingLocks.indexOf(waiting), 1)
     stream.locks.push(waiting.lock)
@@ -115,7 +115,9 @@ const unlock = (open: FileOpen, elements: ReadonlyArray<Message.LockElement>): E
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     const end = element.offset + element.length
-    const at = stream.locks.findIndex((lock) => lock.open === open && lock.offset === element.offset && lock.end === end)
+    const at = stream.locks.findIndex((lock) =>
+      lock.open === open && lock.offset === element.offset && lock.end === end
+    )
     if (at < 0) {
       retry(stream)
       return refuse(NtStatus.STATUS_RANGE_NOT_LOCKED)

@@ -25,7 +25,7 @@ import type * as Negotiate from "../Smb2/Message/Negotiate.ts"
 import type * as Signing from "../Smb2/Signing.ts"
 import type { Connection } from "./Connection.ts"
 import type { Incoming } from "./Incoming.ts"
-import { refusal, type Refusal, type Reply, reply } from "./Reply.ts"
+import { type Refusal, refusal, type Reply, reply } from "./Reply.ts"
 
 /** What a connection has agreed on; `dialect` is 0 before, and the wildcard after a multi-protocol NEGOTIATE. */
 export interface Negotiated {
@@ -120,7 +120,10 @@ export const negotiate = (incoming: Incoming, asked: Negotiate.Request): Effect.
     const { negotiated, server } = connection
     if (negotiated.dialect !== 0 && negotiated.dialect !== Dialect.SMB_2_WILDCARD) {
       // A second NEGOTIATE ends the connection (3.3.5.4).
-      return Effect.andThen(Effect.sync(() => connection.close()), Effect.fail(refusal(NtStatus.STATUS_INVALID_PARAMETER)))
+      return Effect.andThen(
+        Effect.sync(() => connection.close()),
+        Effect.fail(refusal(NtStatus.STATUS_INVALID_PARAMETER))
+      )
     }
     if (asked.dialects.length === 0) return Effect.fail(refusal(NtStatus.STATUS_INVALID_PARAMETER))
     const common = asked.dialects.filter((dialect) => server.settings.dialects.includes(dialect))

@@ -1,12 +1,12 @@
 /**
  * An open file, directory or pipe (MS-SMB2 3.3.1.10), from its CREATE to its CLOSE.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Holder } from "./Caching.ts"
-import type { DirectoryCursor } from "./Listing.ts"
 import type { Pending } from "./Incoming.ts"
+import type { DirectoryCursor } from "./Listing.ts"
 import type { Pipe } from "./Pipe.ts"
 import type { ServerState } from "./ServerState.ts"
 import type { Session } from "./Session.ts"

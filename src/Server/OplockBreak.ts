@@ -22,7 +22,10 @@ const lease = (incoming: Incoming, body: Of<"LeaseBreakAcknowledgment">): Effect
   if ((body.leaseState & ~holder.breaking) !== 0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
   const { leaseKey, leaseState } = body
   return Effect.succeed({
-    ...reply({ _tag: "OPLOCK_BREAK", body: { _tag: "LeaseBreakResponse", leaseKey: Uint8Array.from(leaseKey), leaseState } }),
+    ...reply({
+      _tag: "OPLOCK_BREAK",
+      body: { _tag: "LeaseBreakResponse", leaseKey: Uint8Array.from(leaseKey), leaseState }
+    }),
     sent: () => Caching.settle(incoming.server, holder, leaseState)
   })
 }

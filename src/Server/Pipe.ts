@@ -145,7 +145,11 @@ export class Pipe {
           if (known && transfer) this.bound.add(context.contextId)
           return known && transfer
             ? { result: 0, reason: 0, transferSyntax: DceRpc.ndr32 }
-            : { result: 2, reason: known ? 2 : 1, transferSyntax: { uuid: "00000000-0000-0000-0000-000000000000", version: 0 } }
+            : {
+              result: 2,
+              reason: known ? 2 : 1,
+              transferSyntax: { uuid: "00000000-0000-0000-0000-000000000000", version: 0 }
+            }
         })
         this.send({
           _tag: pdu._tag === "Bind" ? "BindAck" : "AlterContextResponse",

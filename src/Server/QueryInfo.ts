@@ -23,7 +23,10 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const { connection } = incoming
     const open = incoming.open!
     const room = body.outputBufferLength
-    if (room > connection.negotiated.maxTransactSize || !connection.allows(incoming, Math.max(room, body.inputBuffer.length))) {
+    if (
+      room > connection.negotiated.maxTransactSize ||
+      !connection.allows(incoming, Math.max(room, body.inputBuffer.length))
+    ) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     if (open._tag === "Pipe") return open.pipe.query(body)
@@ -224,68 +227,70 @@ const fileSystemFixed: Partial<Record<FileSystemInformation.ClassName, number>> 
 /** Bytes of what sizes of a volume are told in. */
 const unit = 4096n
 
-const fileSystem = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
-  const known = FileSystemInformation.byNumber(body.fileInfoClass)
-  const fixed = known === undefined ? undefined : fileSystemFixed[known.name]
-  if (known === undefined || fixed === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
-  const room = body.outputBufferLength
-  if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
-  const { share } = open.stream.file
-  const volume = yield* stored(share.store.volume)
-  const { supports } = volume
-  const value = (): unknown => {
-    switch (known.name) {
-      case "FileFsVolumeInformation":
-        return {
-          volumeCreationTime: volume.creationTime,
-          volumeSerialNumber: volume.serialNumber,
-          supportsObjects: false,
-          volumeLabel: volume.label
-        }
-      case "FileFsSizeInformation":
-        return {
-          totalAllocationUnits: volume.total / unit,
-          availableAllocationUnits: volume.free / unit,
-          sectorsPerAllocationUnit: 8,
-          bytesPerSector: 512
-        }
-      case "FileFsDeviceInformation":
-        return { deviceType: 7, characteristics: 0x20 | (share.readOnly ? 0x2 : 0) }
-      case "FileFsAttributeInformation":
-        return {
-          fileSystemAttributes: 0x1 | 0x2 | 0x4 | (supports.securityDescriptors ? 0x8 : 0) |
-            (supports.sparse ? 0x40 : 0) | (supports.reparsePoints ? 0x80 : 0) | (supports.streams ? 0x4_0000 : 0) |
-            (supports.extendedAttributes ? 0x80_0000 : 0) | (share.readOnly ? 0x8_0000 : 0),
-          maximumComponentNameLength: volume.maximumComponentLength,
-          fileSystemName: "NTFS"
-        }
-      case "FileFsFullSizeInformation":
-        return {
-          totalAllocationUnits: volume.total / unit,
-          callerAvailableAllocationUnits: volume.free / unit,
-          actualAvailableAllocationUnits: volume.free / unit,
-          sectorsPerAllocationUnit: 8,
-          bytesPerSector: 512
-        }
-      case "FileFsObjectIdInformation":
-        return {
-          objectId: `${volume.serialNumber.toString(16).padStart(8, "0")}-0000-0000-0000-000000000000`,
-          extendedInfo: new Uint8Array(48)
-        }
-      default:
-        return {
-          logicalBytesPerSector: 512,
-          physicalBytesPerSectorForAtomicity: 512,
-          physicalBytesPerSectorForPerformance: 4096,
-          fileSystemEffectivePhysicalBytesPerSectorForAtomicity: 512,
-          flags: 0x3,
-          byteOffsetForSectorAlignment: 0,
-          byteOffsetForPartitionAlignment: 0
-        }
+const fileSystem = Effect.fnUntraced(
+  function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
+    const known = FileSystemInformation.byNumber(body.fileInfoClass)
+    const fixed = known === undefined ? undefined : fileSystemFixed[known.name]
+    if (known === undefined || fixed === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
+    const room = body.outputBufferLength
+    if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
+    const { share } = open.stream.file
+    const volume = yield* stored(share.store.volume)
+    const { supports } = volume
+    const value = (): unknown => {
+      switch (known.name) {
+        case "FileFsVolumeInformation":
+          return {
+            volumeCreationTime: volume.creationTime,
+            volumeSerialNumber: volume.serialNumber,
+            supportsObjects: false,
+            volumeLabel: volume.label
+          }
+        case "FileFsSizeInformation":
+          return {
+            totalAllocationUnits: volume.total / unit,
+            availableAllocationUnits: volume.free / unit,
+            sectorsPerAllocationUnit: 8,
+            bytesPerSector: 512
+          }
+        case "FileFsDeviceInformation":
+          return { deviceType: 7, characteristics: 0x20 | (share.readOnly ? 0x2 : 0) }
+        case "FileFsAttributeInformation":
+          return {
+            fileSystemAttributes: 0x1 | 0x2 | 0x4 | (supports.securityDescriptors ? 0x8 : 0) |
+              (supports.sparse ? 0x40 : 0) | (supports.reparsePoints ? 0x80 : 0) | (supports.streams ? 0x4_0000 : 0) |
+              (supports.extendedAttributes ? 0x80_0000 : 0) | (share.readOnly ? 0x8_0000 : 0),
+            maximumComponentNameLength: volume.maximumComponentLength,
+            fileSystemName: "NTFS"
+          }
+        case "FileFsFullSizeInformation":
+          return {
+            totalAllocationUnits: volume.total / unit,
+            callerAvailableAllocationUnits: volume.free / unit,
+            actualAvailableAllocationUnits: volume.free / unit,
+            sectorsPerAllocationUnit: 8,
+            bytesPerSector: 512
+          }
+        case "FileFsObjectIdInformation":
+          return {
+            objectId: `${volume.serialNumber.toString(16).padStart(8, "0")}-0000-0000-0000-000000000000`,
+            extendedInfo: new Uint8Array(48)
+          }
+        default:
+          return {
+            logicalBytesPerSector: 512,
+            physicalBytesPerSectorForAtomicity: 512,
+            physicalBytesPerSectorForPerformance: 4096,
+            fileSystemEffectivePhysicalBytesPerSectorForAtomicity: 512,
+            flags: 0x3,
+            byteOffsetForSectorAlignment: 0,
+            byteOffsetForPartitionAlignment: 0
+          }
+      }
     }
+    return yield* answer(Codec.encode(known.codec)(value()), room, fixed)
   }
-  return yield* answer(Codec.encode(known.codec)(value()), room, fixed)
-})
+)
 
 // -----------------------------------------------------------------------------
 // security

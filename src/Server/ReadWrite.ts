@@ -11,7 +11,7 @@ import type * as Write from "../Smb2/Message/Write.ts"
 import * as Caching from "./Caching.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Locks from "./Locks.ts"
-import { type FileOpen } from "./Open.ts"
+import type { FileOpen } from "./Open.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import * as Watch from "./Watch.ts"
 

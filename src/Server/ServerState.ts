@@ -83,8 +83,11 @@ export class ServerState {
   /** Runs an effect by itself. It handles its own errors; a defect is logged. */
   run(effect: Effect.Effect<unknown>): void {
     const fiber = Effect.runForkWith(this.context)(
-      Effect.catchCause(effect, (cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("a request broke the server's code", cause))
+      Effect.catchCause(
+        effect,
+        (cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("a request broke the server's code", cause)
+      )
     )
     if (fiber.pollUnsafe() !== undefined) return
     this.running.add(fiber)

@@ -41,7 +41,7 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { reado
         return Effect.map(server.users.find(caller.user, caller.domain), (user): Acceptor.Account | undefined => {
           found = user
           if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
-          return guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
+          return guest !== "never" && kind === "new" ? { _tag: "Guest" } : undefined
         })
       }
     })
@@ -53,7 +53,9 @@ const identity = (server: ServerState, user: User | undefined, anonymous: boolea
     return {
       name: anonymous ? "" : "guest",
       sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
-      groups: new Set(anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]),
+      groups: new Set(
+        anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]
+      ),
       administrator: false,
       guest: true,
       anonymous
@@ -124,7 +126,10 @@ export const sessionSetup = Effect.fnUntraced(function*(
   const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
   switch (logon.kind) {
     case "new": {
-      if (key === undefined && (server.settings.encryption === "required" || user.guest && server.settings.guest === "never")) {
+      if (
+        key === undefined &&
+        (server.settings.encryption === "required" || user.guest && server.settings.guest === "never")
+      ) {
         yield* SessionEnd.end(session)
         return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
       }

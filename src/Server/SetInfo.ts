@@ -2,6 +2,7 @@
  * SET_INFO (MS-SMB2 3.3.5.21): times, sizes, names, deletion, extended attributes, and who may do what.
  */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as Codec from "../Codec/Codec.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
@@ -25,7 +26,6 @@ import * as Rename from "./Rename.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { StoreChanges } from "./ShareStore.ts"
 import * as Watch from "./Watch.ts"
-import * as Stream from "effect/Stream"
 
 const done: Reply = reply({ _tag: "SET_INFO", body: {} })
 
@@ -34,7 +34,9 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
   Effect.suspend(() => {
     const { open } = incoming
     const { connection } = incoming
-    if (body.buffer.length > connection.negotiated.maxTransactSize || !connection.allows(incoming, body.buffer.length)) {
+    if (
+      body.buffer.length > connection.negotiated.maxTransactSize || !connection.allows(incoming, body.buffer.length)
+    ) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     if (open?._tag !== "File") return refuse(NtStatus.STATUS_NOT_SUPPORTED)
@@ -200,7 +202,7 @@ const disposition = Effect.fnUntraced(function*(
     if (one.length > 0) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
   }
   // Who keeps handles to themselves closes them now.
-  for (const holder of [...stream.holders]) {
+  for (const holder of Array.from(stream.holders)) {
     if (holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {
       Caching.breakTo(open.server, holder, holder.state & ~Caching.HANDLE)
     }
@@ -213,7 +215,9 @@ const extendedAttributes = Effect.fnUntraced(function*(
   changes: FileInformation.FileFullEaInformation
 ): Effect.fn.Return<void, Refusal> {
   if (!open.may(A.FILE_WRITE_EA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (!open.stream.file.share.volume.supports.extendedAttributes) return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
+  if (!open.stream.file.share.volume.supports.extendedAttributes) {
+    return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
+  }
   const bytes = yield* stored(open.file.getBlob("ExtendedAttributes"))
   const decoded = bytes === undefined
     ? undefined

@@ -117,24 +117,28 @@ describe("bad input", () => {
       other.close()
     }), 60_000)
 
-  it("closes who sends a frame beyond the limit, or who uses identifiers that were never granted", () =>
-    withServer(async (port) => {
-      const long = new RawClient(host, port)
-      long.raw(Uint8Array.of(0, 0xff, 0xff, 0xff))
-      await long.next(2000)
-      assert.isTrue(long.closed)
-      const greedy = new RawClient(host, port)
-      assert.isTrue(await greedy.logOn("data"))
-      greedy.messageId += 100_000
-      await greedy.ask({ _tag: "ECHO", body: {} })
-      assert.isTrue(greedy.closed)
-      const twice = new RawClient(host, port)
-      assert.isTrue(await twice.logOn("data"))
-      assert.isTrue(await isAlive(twice))
-      twice.messageId--
-      await twice.ask({ _tag: "ECHO", body: {} })
-      assert.isTrue(twice.closed)
-    }), 30_000)
+  it(
+    "closes who sends a frame beyond the limit, or who uses identifiers that were never granted",
+    () =>
+      withServer(async (port) => {
+        const long = new RawClient(host, port)
+        long.raw(Uint8Array.of(0, 0xff, 0xff, 0xff))
+        await long.next(2000)
+        assert.isTrue(long.closed)
+        const greedy = new RawClient(host, port)
+        assert.isTrue(await greedy.logOn("data"))
+        greedy.messageId += 100_000
+        await greedy.ask({ _tag: "ECHO", body: {} })
+        assert.isTrue(greedy.closed)
+        const twice = new RawClient(host, port)
+        assert.isTrue(await twice.logOn("data"))
+        assert.isTrue(await isAlive(twice))
+        twice.messageId--
+        await twice.ask({ _tag: "ECHO", body: {} })
+        assert.isTrue(twice.closed)
+      }),
+    30_000
+  )
 
   it("holds its limits: connections, and the time until a logon", () =>
     withServer(async (port, server) => {

@@ -98,7 +98,13 @@ export class RawClient {
   async logOn(share: string): Promise<boolean> {
     const negotiated = await this.ask({
       _tag: "NEGOTIATE",
-      body: { securityMode: 1, capabilities: 0, clientGuid: new Uint8Array(16).fill(7), dialects: [0x0210], negotiateContexts: [] }
+      body: {
+        securityMode: 1,
+        capabilities: 0,
+        clientGuid: new Uint8Array(16).fill(7),
+        dialects: [0x0210],
+        negotiateContexts: []
+      }
     })
     if (negotiated === undefined) return false
     const logon = await Effect.runPromise(Authenticator.makeNtlm().make(Credentials.anonymous, { server: "server" }))

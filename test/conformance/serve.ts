@@ -4,8 +4,8 @@
  * Arguments: host, port, and a share's name and more of them.
  */
 import { Effect, Redacted } from "effect"
-import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 
 const [host = "127.0.28.1", port = "4461", ...names] = process.argv.slice(2)

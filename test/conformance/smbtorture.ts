@@ -87,8 +87,7 @@ const torture = (row: Row, host: string, port: number): Promise<Outcome> =>
   })
 
 const args = process.argv.slice(2)
-const option = (name: string): Array<string> =>
-  args.flatMap((arg, i) => (arg === name ? [args[i + 1]!] : []))
+const option = (name: string): Array<string> => args.flatMap((arg, i) => (arg === name ? [args[i + 1]!] : []))
 const gates = option("--gate")
 const jobs = Number(option("--jobs")[0] ?? Math.min(2, availableParallelism()))
 const verbose = args.includes("--verbose")
@@ -108,6 +107,7 @@ const run = async (worker: number): Promise<void> => {
     const host = `127.0.28.${10 + worker}`
     const port = 4470 + worker
     const server = await serve(host, port)
+    server.on("error", () => {})
     let log = ""
     server.stdout!.on("data", (chunk: Buffer) => log += chunk.toString())
     server.stderr!.on("data", (chunk: Buffer) => log += chunk.toString())
@@ -141,7 +141,7 @@ for (const [test, verdict] of verdicts) {
 }
 console.log("\nsuite                          pass  skip known   new fixed")
 for (const [suite, counts] of [...[...suites].sort(), ["all", total] as const]) {
-  const cells = ([counts.pass, counts.skip, counts.known, counts.new, counts.fixed]).map((n) => String(n).padStart(5))
+  const cells = [counts.pass, counts.skip, counts.known, counts.new, counts.fixed].map((n) => String(n).padStart(5))
   console.log(`${suite.padEnd(29)} ${cells.join(" ")}`)
 }
 process.exitCode = total.new > 0 || total.fixed > 0 ? 1 : 0
