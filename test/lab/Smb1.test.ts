@@ -1,8 +1,8 @@
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
-import type { SmbClient } from "effect-smb"
+import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { Credentials, OpenMode, type SmbClient } from "effect-smb"
 import { readdir } from "node:fs/promises"
-import { client } from "./Clients.ts"
+import { client, type ClientOptions } from "./Clients.ts"
 import { everything } from "./Everything.ts"
 import * as Lab from "./Lab.ts"
 
@@ -32,6 +32,7 @@ const servers = Lab.servers({
     options: { "max xmit": "1500", "raw NTLMv2 auth": "yes", "max mux": "3" },
     shares: [data]
   },
+  guests: { address: "127.0.26.6", ...nt1, guest: true, shares: [{ name: "open", guest: true }] },
   split: { address: "127.0.26.5", ...nt1, options: { "max xmit": "1500" }, shares: [data] }
 })
 
@@ -159,6 +160,52 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       const gone = yield* Effect.flip(dialect(only, "127.0.26.3"))
       assert.include(["ProtocolError", "TransportError"], gone._tag)
     }).pipe(Effect.scoped))
+
+  it.effect("calls a named pipe in one transaction", () =>
+    Effect.gen(function*() {
+      const smb = yield* client(only)
+      const answer = yield* smb.withShare("\\\\127.0.26.1\\IPC$", (share) =>
+        Effect.gen(function*() {
+          assert.strictEqual(share.type, "pipe")
+          const pipe = yield* share.open("srvsvc", OpenMode.pipe)
+          return yield* pipe.run({
+            _tag: "Ioctl",
+            ctlCode: 0x0011_c017,
+            // DCE/RPC bind to srvsvc 3.0 with NDR.
+            input: Buffer.from(
+              "05000b03100000004800000001000000b810b81000000000010000000000010" +
+                "0c84f324b7016d30112785a47bf6ee18803000000045d888aeb1cc9119fe808002b10486002000000",
+              "hex"
+            ),
+            maximum: 4280
+          })
+        })).pipe(Effect.scoped)
+      // A bind_ack.
+      assert.strictEqual(answer[2], 12)
+    }))
+
+  it.effect("tells who may log on: guests and nobody only on purpose, and no wrong password", () =>
+    Effect.gen(function*() {
+      const path = "\\\\127.0.26.6\\open\\file"
+      const world = yield* World
+      yield* world.servers.guests.write("open", "file", "for everybody")
+      const read = (options: ClientOptions) =>
+        Effect.scoped(Effect.flatMap(client({ ...only, ...options }), (smb) => smb.readFileString(path)))
+      for (const credential of [Credentials.guest, Credentials.anonymous]) {
+        assert.strictEqual(yield* read({ credential }), "for everybody", credential._tag)
+      }
+      const stranger = Credentials.password("stranger", Redacted.make("x"))
+      assert.strictEqual(yield* read({ credential: stranger, signing: "if-required" }), "for everybody")
+      const unsigned = yield* Effect.flip(read({ credential: stranger }))
+      assert.strictEqual(unsigned._tag === "ProtocolError" ? unsigned.reason : unsigned, "SigningUnavailable")
+      const wrong = yield* Effect.flip(read({ credential: Credentials.password(Lab.user.name, Redacted.make("no")) }))
+      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong, "LogonFailure")
+      const none = yield* Effect.flip(Effect.scoped(Effect.flatMap(
+        client(only),
+        (smb) => smb.stat("\\\\127.0.26.6\\none")
+      )))
+      assert.strictEqual(none._tag === "SmbError" ? none.reason : none, "BadNetworkName")
+    }))
 
   it.effect("speaks an OEM code page with a server that has no Unicode", () =>
     Effect.gen(function*() {
