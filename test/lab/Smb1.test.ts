@@ -2,9 +2,11 @@ import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, type SmbClient } from "effect-smb"
 import { readdir } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 import { client, type ClientOptions } from "./Clients.ts"
 import { everything } from "./Everything.ts"
 import * as Lab from "./Lab.ts"
+import { execute } from "./Process.ts"
 
 const data = { name: "data", streams: "xattr", acls: true, extendedAttributes: true, snapshots: true } as const
 const nt1 = { minimumDialect: "NT1", maximumDialect: "NT1", signing: "auto" } as const
@@ -205,6 +207,31 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
         (smb) => smb.stat("\\\\127.0.26.6\\none")
       )))
       assert.strictEqual(none._tag === "SmbError" ? none.reason : none, "BadNetworkName")
+    }))
+
+  it.effect("is the command's --dialect nt1, with a warning", () =>
+    Effect.gen(function*() {
+      const world = yield* World
+      yield* world.servers.old.write("data", "told.txt", "by SMB 1")
+      const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+      const run = (...args: ReadonlyArray<string>) =>
+        Effect.promise(() =>
+          execute(process.execPath, [main, ...args], {
+            env: { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }
+          })
+        )
+      const warning = "effect-smb: warning: 127.0.26.1 is spoken to by SMB 1, which is insecure: " +
+        "nothing is encrypted, and signatures are weak\n"
+      for (const dialect of ["nt1", "NT1,3.1.1"]) {
+        const cat = yield* run("cat", "--dialect", dialect, "//127.0.26.1/data/told.txt")
+        assert.deepStrictEqual(cat, { code: 0, stdout: "by SMB 1", stderr: warning })
+      }
+      const modern = yield* run("ls", "--dialect", "nt1,3.1.1", "//127.0.26.3/data")
+      assert.strictEqual(modern.code, 0)
+      assert.strictEqual(modern.stderr, "")
+      const without = yield* run("cat", "//127.0.26.1/data/told.txt")
+      assert.strictEqual(without.code, 1)
+      assert.match(without.stderr, /^effect-smb: [^\n]*only SMB 1[^\n]*\n$/)
     }))
 
   it.effect("speaks an OEM code page with a server that has no Unicode", () =>
