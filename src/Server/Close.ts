@@ -74,9 +74,10 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     open.server.opens.delete(open.id)
     if (open.watch !== undefined) share.watches.delete(open.watch)
     Locks.releaseAll(open)
-    Caching.release(open.server, open)
     stream.opens.delete(open)
     if (open.deleteOnClose) markDeleted(open)
+    // Whoever waited for this looks at once: what is closed must be out of the way by now.
+    Caching.release(open.server, open)
     const last = stream.opens.size === 0
     const isFile = stream.name === ""
     // The file goes when nobody has it or any of its streams open.

@@ -46,6 +46,14 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
     has(createOptions, O.FILE_DELETE_ON_CLOSE) &&
     !has(desiredAccess, A.DELETE | A.GENERIC_ALL | A.MAXIMUM_ALLOWED)
   ) return NtStatus.STATUS_INVALID_PARAMETER
+  const name = nameOf(incoming, body)
+  if (typeof name !== "number" && name.stream !== undefined && has(createOptions, O.FILE_DIRECTORY_FILE)) {
+    return NtStatus.STATUS_NOT_A_DIRECTORY
+  }
+  return name
+}
+
+const nameOf = (incoming: Incoming, body: Message.Request): Names.Name | number => {
   const isDfs = has(incoming.header.flags, HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS)
   return Names.parse(isDfs ? body.name.replace(/^\\+/, "").split("\\").slice(2).join("\\") : body.name)
 }

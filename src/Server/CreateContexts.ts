@@ -80,7 +80,9 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     if (decoded._tag === "Failure") return NtStatus.STATUS_INVALID_PARAMETER
     descriptor = decoded.success
   }
-  const leasing = body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE && dialect >= Dialect.SMB_2_1
+  // Who comes back for an open names its lease, whatever level it asks for.
+  const leasing = dialect >= Dialect.SMB_2_1 &&
+    (body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE || again1 !== undefined || again2 !== undefined)
   const lease1 = leasing ? find("RequestLease") : undefined
   const lease2 = leasing && dialect >= Dialect.SMB_3_0 ? find("RequestLeaseV2") : undefined
   const lease: AskedLease | undefined = lease2 !== undefined

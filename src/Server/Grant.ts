@@ -121,6 +121,8 @@ export const grant = (
   const others = [...stream.opens].filter((other) => other !== open && (same === undefined || other.holder !== same))
   if (others.some((other) => other.holder !== undefined || !isStat(other.grantedAccess))) state &= ~WRITE
   if (!isLease && others.length > 0) state &= READ
+  // An open for attributes broke nobody's right to write.
+  if (others.some((other) => other.holder !== undefined && has(other.holder.state, WRITE))) state = 0
   if (isLease) {
     if (others.some((other) => other.holder?.kind === "oplock" && other.holder.state !== 0)) state &= ~HANDLE
   } else if (others.some((other) => other.holder?.kind === "lease" && has(other.holder.state, HANDLE))) {
@@ -146,10 +148,10 @@ export const grant = (
     })
     incoming.server.leases.add(holder)
   } else if (
-    holder.breaking === undefined && others.length === 0 && (state & holder.state) === holder.state &&
+    holder.breaking === undefined && state === lease.state && (state & holder.state) === holder.state &&
     state !== holder.state
   ) {
-    // A lease may only grow, and only while nobody else has the file open.
+    // A lease may only grow, and only to all that is asked for.
     holder.state = state
     if (holder.version === 2) holder.epoch = (holder.epoch + 1) & 0xffff
   }

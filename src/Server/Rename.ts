@@ -42,6 +42,14 @@ export const rename = Effect.fnUntraced(function*(
   if (file.directory) {
     for (const _ of share.opensBelow(file.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
+  // A directory that somebody may delete keeps what is in it, and takes nothing in.
+  const parents = new Set([keyOf(file.path.slice(0, -1)), keyOf(name.path.slice(0, -1))])
+  for (const other of share.files.values()) {
+    if (!other.directory || !parents.has(keyOf(other.path))) continue
+    for (const { grantedAccess } of other.opens()) {
+      if ((grantedAccess & A.DELETE) !== 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+    }
+  }
   for (;;) {
     const holders = [...stream.holders].filter((holder) =>
       holder !== open.holder && (holder.state & Caching.HANDLE) !== 0

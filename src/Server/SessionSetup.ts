@@ -35,13 +35,13 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { reado
       lookup: (caller) => {
         if (caller.anonymous) {
           return Effect.succeed<Acceptor.Account | undefined>(
-            guest === "anonymous" && kind === "new" ? { _tag: "Guest" } : undefined
+            guest === "anonymous" && kind !== "binding" ? { _tag: "Guest" } : undefined
           )
         }
         return Effect.map(server.users.find(caller.user, caller.domain), (user): Acceptor.Account | undefined => {
           found = user
           if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
-          return guest !== "never" && kind === "new" ? { _tag: "Guest" } : undefined
+          return guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
         })
       }
     })

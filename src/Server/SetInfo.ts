@@ -99,10 +99,11 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.flatMap(decode(FileInformation.FileAllocationInformation, buffer), (value) => {
         if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
         // Less than the file has cuts it off; more is a promise that no store has to keep.
-        return Effect.flatMap(
-          stored(open.file.stat),
-          (node) => (value.allocationSize < node.size ? resize(open, value.allocationSize) : Effect.void)
-        )
+        return Effect.flatMap(stored(open.file.stat), (node) => {
+          if (value.allocationSize < node.size) return resize(open, value.allocationSize)
+          Caching.breakReaders(open.server, open.stream, open.holder)
+          return Effect.void
+        })
       })
     case "FilePositionInformation":
       return Effect.map(decode(FileInformation.FilePositionInformation, buffer), (value) => {

@@ -72,10 +72,10 @@ const ask = <A, R>(effect: Effect.Effect<A, PlatformError, R>): Effect.Effect<A,
 
 /** `undefined` for what is not there. */
 const ifThere = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A | undefined, StoreError, R> =>
-  Effect.catch(
-    effect,
-    (error) =>
+  effect.pipe(
+    Effect.catch((error) =>
       error.reason === "NotFound" || error.reason === "PathNotFound" ? Effect.succeed(undefined) : Effect.fail(error)
+    )
   )
 
 /** What a name leads to. */
@@ -251,7 +251,7 @@ const build = (
     )
 
   const stale = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
-    Effect.catch(effect, (error) => failure(error.reason === "NotFound" ? "Stale" : error.reason))
+    Effect.mapError(effect, (error) => error.reason === "NotFound" ? new StoreError({ reason: "Stale" }) : error)
 
   /** By name, for what has no handle. */
   const inPlace = <A>(opened: Opened, use: (place: string) => Effect.Effect<A, PlatformError>) =>
@@ -333,12 +333,12 @@ const build = (
   }
 
   const openHandle = (place: string): Effect.Effect<FileSystem.File, StoreError, Scope.Scope> =>
-    readOnly ? ask(fs.open(place, { flag: "r" })) : Effect.catch(
-      ask(fs.open(place, { flag: "r+" })),
-      (error) =>
+    readOnly ? ask(fs.open(place, { flag: "r" })) : ask(fs.open(place, { flag: "r+" })).pipe(
+      Effect.catch((error) =>
         error.reason === "AccessDenied" || error.reason === "ReadOnly"
           ? ask(fs.open(place, { flag: "r" }))
           : Effect.fail(error)
+      )
     )
 
   const opening = Effect.fnUntraced(function*(found: Found) {

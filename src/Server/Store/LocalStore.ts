@@ -58,6 +58,8 @@ export interface LocalStoreOptions {
   readonly directories?: number
   /** Names that are kept for finding others in another case; a million if left out. */
   readonly names?: number
+  /** Works by paths also where descriptors of directories can be used, which is safer: to test what other platforms do. */
+  readonly byPath?: boolean
 }
 
 /** Zeros that are written, and entries that are described, at once. */
@@ -82,7 +84,8 @@ export const make = (
       Local.run(async () => {
         const tree = await LocalTree.make(folder, sidecarName, {
           directories: options.directories ?? 128,
-          names: options.names ?? 1_000_000
+          names: options.names ?? 1_000_000,
+          byPath: options.byPath ?? false
         })
         const root = await Local.lstat(tree.at(tree.root, "."))
         const sidecar = options.readOnly === true ? undefined : await openSidecar(tree)
@@ -136,7 +139,14 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           if (length <= 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return new Uint8Array(0)
           const memory = Allocate.uninitialized(length)
           const count = await descriptors.use(target, (fd) => Local.read(fd, memory, Number(offset)))
-          return count === length ? memory : memory.subarray(0, count)
+          // A few bytes are not to keep a large piece of memory alive for as long as they are sent.
+          return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
+        }),
+      readInto: (offset, target) =>
+        Local.run(async () => {
+          const source = bytes()
+          if (target.length === 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return 0
+          return descriptors.use(source, (fd) => Local.read(fd, target, Number(offset)))
         }),
       write: (offset, data) =>
         Local.run(async () => {
@@ -249,19 +259,24 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     }
   }
 
-  const openFile = async (path: StorePath, how: StoreOpen): Promise<{ file: OpenFile; created: boolean }> => {
+  /** `found` is what was just seen of a file that is there. */
+  const openFile = async (
+    path: StorePath,
+    how: StoreOpen
+  ): Promise<{ file: OpenFile; created: boolean; found: Found | undefined }> => {
     tree.checked(path)
     if (how.mode === "existing" || path.length === 0) {
       const there = await found(path)
-      return how.mode === "new" ? Local.refuse("Exists") : { file: files.acquire(there), created: false }
+      return how.mode === "new" ? Local.refuse("Exists") : { file: files.acquire(there), created: false, found: there }
     }
     const name = path.at(-1)!
     return tree.within(path.slice(0, -1), (parent) =>
       locks.run(parent.key, async () => {
         const there = await tree.lookup(parent, name)
-        if (there === undefined) return { file: await create(parent, name, how), created: true }
+        if (there === undefined) return { file: await create(parent, name, how), created: true, found: undefined }
         if (how.mode === "new") return Local.refuse("Exists")
-        return { file: files.acquire(await tree.resolve(parent, there)), created: false }
+        const resolved = await tree.resolve(parent, there)
+        return { file: files.acquire(resolved), created: false, found: resolved }
       }))
   }
 
@@ -273,7 +288,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     try {
       if (sidecar === undefined) return Local.refuse(how.mode === "existing" ? "NotFound" : "ReadOnly")
       const opened = await sidecar.openStream(file.key, name, how.mode)
-      return { file, stream: files.acquireStream(file.key, opened.file), created: opened.created }
+      return { file, stream: files.acquireStream(file.key, opened.file), created: opened.created, found: undefined }
     } catch (error) {
       await files.release(file)
       throw error
@@ -288,7 +303,10 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
             ? { ...await openFile(path, how), stream: undefined }
             : await openStream(path, how.stream, how)
           try {
-            return { ...opened, node: await files.node(opened.file, opened.stream) }
+            const node = opened.found === undefined
+              ? await files.node(opened.file, opened.stream)
+              : await files.describe(opened.found.name, opened.found.stats)
+            return { ...opened, node }
           } catch (error) {
             if (opened.stream !== undefined) files.releaseStream(opened.stream)
             await files.release(opened.file)

@@ -224,6 +224,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       id: inode.id,
       stat: step(() => describe(entry, data)),
       read: (offset, length) => step(() => bytes().read(offset, length)),
+      readInto: (offset, target) => step(() => bytes().readInto(offset, target)),
       write: (offset, source) =>
         step((now) => {
           changes()

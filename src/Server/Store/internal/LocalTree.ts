@@ -51,6 +51,13 @@ export interface Found {
   readonly stats: Fs.BigIntStats
 }
 
+/** How much is kept open and in memory, and whether descriptors are not to be used for paths. */
+export interface Limits {
+  readonly directories: number
+  readonly names: number
+  readonly byPath: boolean
+}
+
 const descriptors = "/proc/self/fd"
 
 /** Whether descriptors can be used for paths. */
@@ -73,7 +80,7 @@ const canName = (name: string): boolean =>
 export class LocalTree {
   readonly root: Directory
   readonly #reserved: string
-  readonly #limits: { readonly directories: number; readonly names: number }
+  readonly #limits: Limits
   /** By real path, the longest unused first. */
   readonly #directories = new Map<string, Directory>()
   /** Paths as asked for, to real paths. */
@@ -83,23 +90,23 @@ export class LocalTree {
   private constructor(
     root: Directory,
     reserved: string,
-    limits: { readonly directories: number; readonly names: number }
+    limits: Limits
   ) {
     this.root = root
     this.#reserved = Names.fold(reserved)
     this.#limits = limits
   }
 
-  /** `reserved` is a name in the root that nobody sees. */
+  /** `reserved` is a name that nobody sees. */
   static async make(
     folder: string,
     reserved: string,
-    limits: { readonly directories: number; readonly names: number }
+    limits: Limits
   ): Promise<LocalTree> {
     const place = await Local.call<string>((done) => Fs.realpath.native(folder, done))
-    const fd = hasDescriptors ? await Local.open(place, Local.openFlags.directory) : undefined
-    const stats = fd === undefined ? await Local.lstat(place) : await Local.fstat(fd)
+    const stats = await Local.lstat(place)
     if (!stats.isDirectory()) return Local.refuse("NotDirectory")
+    const fd = hasDescriptors && !limits.byPath ? await Local.open(place, Local.openFlags.directory) : undefined
     return new LocalTree(directory(place, [], keyOf(stats), fd), reserved, limits)
   }
 
@@ -116,8 +123,10 @@ export class LocalTree {
   /** The components, if each can be a name here. */
   checked(path: StorePath): StorePath {
     Names.confined(path)
-    for (const name of path) if (!canName(name)) Local.refuse("InvalidName")
-    if (path.length > 0 && Names.fold(path[0]!) === this.#reserved) Local.refuse("InvalidName")
+    for (const name of path) {
+      // The reserved name in every directory: another share may be served from there.
+      if (!canName(name) || Names.fold(name) === this.#reserved) Local.refuse("InvalidName")
+    }
     return path
   }
 
@@ -248,7 +257,8 @@ export class LocalTree {
 
   async #open(parent: Directory, name: string, stats: Fs.BigIntStats): Promise<Directory> {
     const place = Path.join(parent.place, name)
-    const fd = hasDescriptors ? await Local.open(this.at(parent, name), Local.openFlags.directory) : undefined
+    const byPath = this.root.fd === undefined
+    const fd = byPath ? undefined : await Local.open(this.at(parent, name), Local.openFlags.directory)
     const made = directory(place, [...parent.path, name], keyOf(fd === undefined ? stats : await Local.fstat(fd)), fd)
     if (!await this.#isThere(made)) {
       if (fd !== undefined) await Local.close(fd)

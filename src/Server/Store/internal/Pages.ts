@@ -49,17 +49,26 @@ export class Pages {
     if (offset >= this.size || length <= 0) return new Uint8Array(0)
     const rest = this.size - offset
     const bytes = Allocate.uninitialized(rest < BigInt(length) ? Number(rest) : length)
+    this.readInto(offset, bytes)
+    return bytes
+  }
+
+  /** Fills `target` as far as there are bytes, and gives how many. */
+  readInto(offset: bigint, target: Uint8Array): number {
+    if (offset >= this.size) return 0
+    const rest = this.size - offset
+    const length = rest < BigInt(target.length) ? Number(rest) : target.length
     let page = pageOf(offset)
     let from = within(offset)
-    for (let at = 0; at < bytes.length; page++, from = 0) {
-      const count = Math.min(pageSize - from, bytes.length - at)
+    for (let at = 0; at < length; page++, from = 0) {
+      const count = Math.min(pageSize - from, length - at)
       const found = this.#pages.get(page)
       const there = found === undefined ? 0 : Math.max(0, Math.min(count, found.length - from))
-      if (there > 0) bytes.set(found!.subarray(from, from + there), at)
-      if (there < count) bytes.fill(0, at + there, at + count)
+      if (there > 0) target.set(found!.subarray(from, from + there), at)
+      if (there < count) target.fill(0, at + there, at + count)
       at += count
     }
-    return bytes
+    return length
   }
 
   /** Bytes by which `allocated` grows when `length` bytes are written at `offset`. */
