@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, type SmbClient } from "effect-smb"
+import { ReferralSource } from "effect-smb/Dfs"
 import { readdir } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { client, type ClientOptions } from "./Clients.ts"
@@ -34,7 +35,13 @@ const servers = Lab.servers({
     options: { "max xmit": "1500", "raw NTLMv2 auth": "yes", "max mux": "3" },
     shares: [data]
   },
-  guests: { address: "127.0.26.6", ...nt1, guest: true, shares: [{ name: "open", guest: true }] },
+  guests: {
+    address: "127.0.26.6",
+    ...nt1,
+    guest: true,
+    options: { "host msdfs": "no" },
+    shares: [{ name: "open", guest: true }]
+  },
   split: { address: "127.0.26.5", ...nt1, options: { "max xmit": "1500" }, shares: [data] }
 })
 
@@ -207,6 +214,30 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
         (smb) => smb.stat("\\\\127.0.26.6\\none")
       )))
       assert.strictEqual(none._tag === "SmbError" ? none.reason : none, "BadNetworkName")
+    }))
+
+  it.effect("tells a server without DFS from one with it", () =>
+    Effect.gen(function*() {
+      const path = "\\\\127.0.26.6\\open\\plain"
+      const world = yield* World
+      yield* world.servers.guests.write("open", "plain", "no DFS")
+      const fallback = yield* client({ ...only, signing: "if-required", dfs: {} })
+      assert.strictEqual(yield* fallback.readFileString(path), "no DFS")
+      const asked = (server: string) =>
+        Effect.scoped(fallback.withShare(`\\\\${server}\\IPC$`, (share) =>
+          share.control({
+            _tag: "Ioctl",
+            ctlCode: 0x0006_0194,
+            input: Buffer.from(`\u0003\\${server}\\dfs\0`, "utf16le"),
+            maximum: 8192
+          })))
+      const refused = yield* Effect.flip(asked("127.0.26.6"))
+      assert(refused._tag === "SmbError")
+      const meant = ReferralSource.fromStatus(refused.status, { server: "127.0.26.6", path, size: 8192 })
+      assert.strictEqual(meant._tag, "NotDfsCapable")
+      // One entry, of a root.
+      const referral = yield* asked("127.0.26.1")
+      assert.strictEqual(Buffer.from(referral).readUInt16LE(2), 1)
     }))
 
   it.effect("is the command's --dialect nt1, with a warning", () =>
