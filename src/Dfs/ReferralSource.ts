@@ -73,6 +73,8 @@ export const fromStatus = (status: number, request: {
     case NtStatus.STATUS_NO_SUCH_DEVICE:
     case NtStatus.STATUS_INVALID_DEVICE_REQUEST:
     case NtStatus.STATUS_NOT_SUPPORTED:
+    // smbd's word for it on SMB 1, with `host msdfs = no`.
+    case NtStatus.STATUS_NOT_IMPLEMENTED:
       return new NotDfsCapable({ server, path })
     case NtStatus.STATUS_NOT_FOUND:
     case NtStatus.STATUS_DFS_UNAVAILABLE:
