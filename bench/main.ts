@@ -39,10 +39,10 @@ const client = (options: SmbClient.Options) =>
 
 const share = `\\\\${address}\\data`
 
-const read = (options: SmbClient.Options) =>
+const read = (options: SmbClient.Options, from = share) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
-    const count = yield* smb.readTo(`${share}\\large.bin`, () => Effect.void)
+    const count = yield* smb.readTo(`${from}\\large.bin`, () => Effect.void)
     if (count !== BigInt(gibibyte)) return yield* Effect.die(new Error(`read ${count} bytes`))
   }).pipe(Effect.provide(client(options)))
 
@@ -56,25 +56,25 @@ const stream = (options: SmbClient.Options) =>
   }).pipe(Effect.provide(client(options)))
 
 /** What smbclient's `put` does: reads a local file, and writes it. */
-const write = (options: SmbClient.Options, local: string) =>
+const write = (options: SmbClient.Options, local: string, to = share) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
     const file = yield* Effect.acquireRelease(
       Effect.promise(() => open(local)),
       (file) => Effect.promise(() => file.close())
     )
-    const count = yield* smb.writeFrom(`${share}\\written.bin`, (buffer) =>
+    const count = yield* smb.writeFrom(`${to}\\written.bin`, (buffer) =>
       Effect.promise(() => file.read(buffer).then(({ bytesRead }) => bytesRead)))
     if (count !== BigInt(gibibyte)) {
       return yield* Effect.die(new Error(`wrote ${count} bytes`))
     }
   }).pipe(Effect.scoped, Effect.provide(client(options)))
 
-const readSmall = (options: SmbClient.Options) =>
+const readSmall = (options: SmbClient.Options, from = share) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
     let count = 0
-    yield* smb.list(`${share}\\small`).pipe(
+    yield* smb.list(`${from}\\small`).pipe(
       Stream.mapEffect((entry) => smb.readFile(entry.path), { concurrency: 16, unordered: true }),
       Stream.runForEach((data) =>
         Effect.sync(() => {
@@ -85,7 +85,18 @@ const readSmall = (options: SmbClient.Options) =>
     if (count !== smallFiles) return yield* Effect.die(new Error(`read ${count} small files`))
   }).pipe(Effect.provide(client(options)))
 
+/** The same against SMB 1, on a server of its own. */
+const oldAddress = "127.0.20.2"
+const oldShare = `\\\\${oldAddress}\\data`
+const nt1Args = ["--option=client min protocol=NT1", "--option=client max protocol=NT1"]
+const oldModes = {
+  plain: { options: { dialects: ["NT1"], signing: "if-required" }, args: [...nt1Args, "--client-protection=off"] },
+  signed: { options: { dialects: ["NT1"], signing: "required" }, args: [...nt1Args, "--client-protection=sign"] }
+} as const satisfies Record<string, { options: SmbClient.Options; args: ReadonlyArray<string> }>
+
 const smbclient = (commands: string, args: ReadonlyArray<string>) => Lab.smbclient(share, commands, { args })
+
+const smbclientOld = (commands: string, args: ReadonlyArray<string>) => Lab.smbclient(oldShare, commands, { args })
 
 const wanted = process.argv.slice(2)
 
@@ -102,11 +113,20 @@ const program = Effect.gen(function*() {
     }),
     () => Effect.promise(() => rm(local, { recursive: true, force: true }))
   )
+  const old = yield* Lab.server({
+    address: oldAddress,
+    minimumDialect: "NT1",
+    maximumDialect: "NT1",
+    signing: "auto",
+    shares: [{ name: "data" }]
+  })
+  yield* smbclientOld(`mkdir small; put ${local}/large.bin large.bin`, nt1Args)
   yield* smbclient(`mkdir small; put ${local}/large.bin large.bin`, [])
   yield* Effect.promise(async () => {
     const content = Buffer.alloc(smallSize, "small ")
     for (let i = 0; i < smallFiles; i++) {
       await writeFile(`${server.path("data", "small")}/file-${i}.txt`, content, { mode: 0o666 })
+      await writeFile(`${old.path("data", "small")}/file-${i}.txt`, content, { mode: 0o666 })
     }
   })
   const lines: ReadonlyArray<readonly [string, Effect.Effect<string, unknown>]> = [
@@ -156,6 +176,44 @@ const program = Effect.gen(function*() {
           }
         ]),
         (measured) => line(`read ${smallFiles} small files`, smallFiles, "files", measured)
+      )
+    ],
+    ...(["plain", "signed"] as const).flatMap((name) => {
+      const { args, options } = oldModes[name]
+      return [
+        [
+          `read 1 GiB by SMB 1, ${name}`,
+          Effect.map(
+            inTurn<unknown, never>(rounds, [
+              { name: "effect-smb", round: read(options, oldShare) },
+              { name: "smbclient", round: smbclientOld("get large.bin /dev/null", args) }
+            ]),
+            (measured) => line(`read by SMB 1, ${name}`, gibibyte / 1e6, "MB", measured)
+          )
+        ],
+        [
+          `write 1 GiB by SMB 1, ${name}`,
+          Effect.map(
+            inTurn<unknown, never>(rounds, [
+              { name: "effect-smb", round: write(options, `${local}/large.bin`, oldShare) },
+              { name: "smbclient", round: smbclientOld(`put ${local}/large.bin written.bin`, args) }
+            ]),
+            (measured) => line(`write by SMB 1, ${name}`, gibibyte / 1e6, "MB", measured)
+          )
+        ]
+      ] as const
+    }),
+    [
+      "small files by SMB 1",
+      Effect.map(
+        inTurn<unknown, never>(rounds, [
+          { name: "effect-smb", round: readSmall(oldModes.signed.options, oldShare) },
+          {
+            name: "smbclient",
+            round: smbclientOld(`cd small; lcd ${local}/mget; prompt; mget *`, oldModes.signed.args)
+          }
+        ]),
+        (measured) => line(`${smallFiles} small files by SMB 1`, smallFiles, "files", measured)
       )
     ]
   ]

@@ -14,13 +14,10 @@ const wrong = (message: string) => new CliError.UserError({ cause: message, user
 
 const parseDialects = (text: string): Effect.Effect<ReadonlyArray<Dialect>, CliError.UserError> =>
   Effect.forEach(text.split(",").map((name) => name.trim().toLowerCase()), (name) => {
-    const dialect = allDialects.find((known) => known === name)
-    if (dialect !== undefined) return Effect.succeed(dialect)
-    return Effect.fail(wrong(
-      name === "nt1" || name === "smb1" || name === "1.0"
-        ? "--dialect nt1: SMB 1 is not there yet; this version speaks 2.0.2 to 3.1.1"
-        : `--dialect: ${JSON.stringify(name)} is none of ${allDialects.join(", ")}`
-    ))
+    const dialect = name === "nt1" ? "NT1" : allDialects.find((known) => known === name)
+    return dialect === undefined
+      ? Effect.fail(wrong(`--dialect: ${JSON.stringify(name)} is none of ${allDialects.join(", ")} and nt1`))
+      : Effect.succeed(dialect)
   })
 
 /** Taken before and after the subcommand. */
@@ -49,7 +46,8 @@ export const shared = {
   dialect: Flag.String("dialect").pipe(
     Flag.withMetavar("LIST"),
     Flag.withDescription(
-      `Offer only these dialects, e.g. 3.1.1 or 2.1,3.0; all of ${allDialects.join(", ")} if left out`
+      `Offer only these dialects, e.g. 3.1.1 or 2.1,3.0; all of ${allDialects.join(", ")} if left out. ` +
+        "nt1 is SMB 1: old, insecure, and spoken only if it is named"
     ),
     Flag.mapEffect(parseDialects),
     Flag.withDefault(allDialects)

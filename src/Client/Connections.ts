@@ -12,12 +12,9 @@ import { type Credential, CredentialProvider, type CredentialRequest } from "../
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as Transport from "../Protocol/Transport.ts"
-import { Breaks } from "../Smb2/Breaks.ts"
-import * as Negotiate from "../Smb2/Negotiate.ts"
-import * as Session from "../Smb2/Session.ts"
 import type * as Settings from "../Smb2/Settings.ts"
-import * as Tree from "../Smb2/Tree.ts"
 import type { Target } from "./Locator.ts"
+import * as Protocols from "./Protocols.ts"
 
 /** What connecting to a share fails with. */
 export type ConnectError = RequestError | AuthenticationError
@@ -35,10 +32,6 @@ const who = (credential: Credential): string =>
 const separator = "\0"
 
 const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
-
-interface Connected extends Negotiate.Agreed {
-  readonly breaks: Breaks
-}
 
 /**
  * Makes the three maps. Their scope closes trees, sessions and connections, in that order.
@@ -59,14 +52,11 @@ export const make = Effect.fnUntraced(function*(
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
-    lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Connected, RequestError, Scope.Scope> {
+    lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Protocols.Connected, RequestError, Scope.Scope> {
       const [host, port] = key.split(separator) as [string, string]
-      const agreed = yield* Negotiate.connect({ host, port: Number(port) }, settings).pipe(
+      return yield* Protocols.connect({ host, port: Number(port) }, settings).pipe(
         Effect.provideService(Transport.Transport, transport)
       )
-      const breaks = new Breaks()
-      breaks.attach(agreed.connection)
-      return { ...agreed, breaks }
     })
   })
 
@@ -74,13 +64,12 @@ export const make = Effect.fnUntraced(function*(
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
       key: string
-    ): Effect.fn.Return<Session.Session & Connected, ConnectError, Scope.Scope> {
+    ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
       const [server, port, , domain] = key.split(separator) as [string, string, string, string]
       const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
       const credential = yield* provider.get(request(server, domain))
       const logon = yield* authenticator.make(credential, { server })
-      const session = yield* Session.setup(connected, settings, logon)
-      return Object.assign(session, { breaks: connected.breaks })
+      return yield* connected.logon(logon, credential)
     })
   })
 
@@ -89,13 +78,13 @@ export const make = Effect.fnUntraced(function*(
     lookup: Effect.fnUntraced(function*(
       key: string
     ): Effect.fn.Return<
-      { readonly share: Tree.ConnectedShare; readonly session: Session.Session },
+      { readonly share: Protocols.ConnectedShare; readonly session: Protocols.LoggedOn },
       ConnectError,
       Scope.Scope
     > {
       const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
       const session = yield* RcMap.get(sessions, [server, port, user, domain].join(separator))
-      return { session, share: yield* Tree.make(session, share, session.breaks) }
+      return { session, share: yield* session.tree(share) }
     })
   })
 
@@ -119,8 +108,8 @@ export const make = Effect.fnUntraced(function*(
         )
       )
       let tree = yield* get
-      const lost = tree.share.lost()
-      if (tree.session.connection.failed !== undefined || lost === "session") {
+      const lost = tree.share.lost?.()
+      if (tree.session.failed() !== undefined || lost === "session") {
         yield* forget
         tree = yield* get
       } else if (lost === "share") {

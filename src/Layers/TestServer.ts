@@ -9,7 +9,7 @@ import type * as NtStatus from "../Codec/NtStatus.ts"
 import type * as Header from "../Smb2/Header.ts"
 import type { Cipher, SigningAlgorithm } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Message.ts"
-import type { Dialect } from "../Smb2/Settings.ts"
+import type { Smb2Dialect } from "../Smb2/Settings.ts"
 
 /** A symbolic link in a tree of files: the peer stops at it and names its target, as Windows does. */
 export class Link {
@@ -84,6 +84,8 @@ export interface Answer {
   readonly delay?: Duration.Input
   /** First an interim STATUS_PENDING at once, then, after `delay`, the answer. A CANCEL ends the wait. */
   readonly pending?: boolean
+  /** A CANCEL does not end the wait: the answer comes all the same, as from a server that had gone too far. */
+  readonly uncancellable?: boolean
   readonly signature?: "wrong" | "none"
   /** Changes the packet on its way, after it was signed. */
   readonly tamper?: (packet: Uint8Array) => Uint8Array
@@ -135,7 +137,7 @@ export interface ServerOptions {
   /** Lets nobody in particular in. */
   readonly anonymous?: boolean
   /** The newest dialect that it speaks; 3.1.1 where left out. */
-  readonly dialect?: Dialect
+  readonly dialect?: Smb2Dialect
   /** What it can encrypt with; all where left out. */
   readonly ciphers?: ReadonlyArray<keyof typeof Cipher>
   /** What it can sign with (3.1.1); all where left out. */

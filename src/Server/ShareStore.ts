@@ -106,6 +106,12 @@ export interface StoreFile {
   readonly stat: Effect.Effect<StoreNode, StoreError>
   /** Up to `length` bytes; fewer only at the end. The bytes belong to the caller. */
   readonly read: (offset: bigint, length: number) => Effect.Effect<Uint8Array, StoreError>
+  /**
+   * Fills `target` and gives how many bytes it is; fewer than it holds only at the end. Absent where the storage gives its
+   * bytes in memory of its own: then `read` costs nothing more. `target` belongs to the caller again when the effect is
+   * done, or was interrupted.
+   */
+  readonly readInto?: (offset: bigint, target: Uint8Array) => Effect.Effect<number, StoreError>
   /** Writes all of `data`, which belongs to the caller again when the effect is done; grows the file as needed. */
   readonly write: (offset: bigint, data: Uint8Array) => Effect.Effect<void, StoreError>
   readonly truncate: (size: bigint) => Effect.Effect<void, StoreError>

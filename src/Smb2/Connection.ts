@@ -9,6 +9,7 @@
  * its receiver for good.
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
@@ -16,93 +17,19 @@ import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Encryption from "./Encryption.ts"
+import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./Exchange.ts"
 import * as Header from "./Header.ts"
+import * as Inbound from "./Inbound.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
-import * as Signing from "./Signing.ts"
+import * as Outbound from "./Outbound.ts"
 
-/** What a connection fails a request with. */
-export type ConnectionError = TransportError | ProtocolError | Malformed
-
-/** The keys of a session, as far as they exist yet. */
-export interface Security {
-  readonly sessionId: bigint
-  /** Absent before the logon is complete, and for guests and anonymous users. */
-  readonly sign: Signing.Sign | undefined
-  /** Whether every request is signed, or only those that must be. */
-  readonly signsAll: boolean
-  /** Whether every request is encrypted, and not only those of shares that demand it. */
-  readonly encryptsAll?: boolean
-  readonly encrypt: Encryption.Encrypt | undefined
-  readonly decrypt: Encryption.Decrypt | undefined
-}
-
-/** Whom a request is made for: told when the server says that it is no longer there. */
-export interface Owner {
-  readonly onLost: (what: "share" | "session") => void
-}
+export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./Exchange.ts"
 
 /** Statuses that say so (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
 const losses: Readonly<Record<number, "share" | "session">> = {
   [NtStatus.STATUS_NETWORK_NAME_DELETED]: "share",
   [NtStatus.STATUS_USER_SESSION_DELETED]: "session",
   [NtStatus.STATUS_NETWORK_SESSION_EXPIRED]: "session"
-}
-
-/** One request, without its header. */
-export interface Outgoing {
-  readonly command: number
-  /** The body, from StructureSize on. */
-  readonly body: Uint8Array
-  /** Bytes that follow the body: a WRITE's data. Never copied. */
-  readonly payload?: Uint8Array
-  readonly treeId?: number
-  readonly security?: Security
-  readonly owner?: Owner
-  readonly encrypted?: boolean
-  /** Sign this one whatever the session does otherwise. */
-  readonly mustSign?: boolean
-  /** Header flags beyond those that the connection sets, such as DFS_OPERATIONS. */
-  readonly flags?: number
-  /** 1 for each 64 KiB of payload asked or sent; 1 where left out. */
-  readonly creditCharge?: number
-  /** Where the data of a READ goes, if the caller has a place for it. As long as the data asked for. */
-  readonly destination?: Uint8Array
-  /** The bytes asked for by a READ: bounds what the server may send. */
-  readonly readLength?: number
-  /** Sees the packet as it is sent, for the preauthentication hash. */
-  readonly onSent?: (packet: Uint8Array) => void
-  /** May change something on the server: once sent, its failure says so (`TransportError.sent`). */
-  readonly mutates?: boolean
-  /** Called with a success that arrives after the caller has gone: closes what was opened. */
-  readonly orphan?: (reply: Reply) => void
-}
-
-/** What came back. */
-export interface Reply {
-  readonly header: Header.Header
-  /** The packet from its header to its end. Of a placed READ, its first 80 bytes. */
-  readonly packet: Uint8Array
-  /** The data of a READ that was put into its place. */
-  readonly data?: Uint8Array
-}
-
-interface Pending {
-  readonly outgoing: Outgoing
-  readonly messageId: number
-  readonly encrypted: boolean
-  readonly signed: boolean
-  complete: ((error: ConnectionError | undefined, reply: Reply | undefined) => void) | undefined
-  asyncId: bigint
-  isAsync: boolean
-  ticks: number
-}
-
-interface Batch {
-  readonly outgoings: ReadonlyArray<Outgoing>
-  readonly completes: ReadonlyArray<Pending["complete"]>
-  readonly charge: number
-  pendings: Array<Pending> | undefined
-  gone: boolean
 }
 
 /** Settings of a connection. */
@@ -139,9 +66,6 @@ const afterSending = (pending: Pending, error: ConnectionError): ConnectionError
     })
     : error
 
-const echoBody = Uint8Array.of(4, 0, 0, 0)
-const cancelBody = echoBody
-
 /**
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
  *
@@ -158,6 +82,7 @@ export class Connection implements Transport.Handlers {
   private mostCredits = 1
   private inFlightCharge = 0
   private nextMessageId = 0
+  private readonly numbering: Outbound.Numbering
   private failure: ConnectionError | undefined
   private silence = 0
   private starved = 0
@@ -174,6 +99,18 @@ export class Connection implements Transport.Handlers {
 
   constructor(options: Options) {
     this.options = options
+    this.numbering = {
+      multiCredit: () => this.multiCredit,
+      messageId: (charge) => {
+        const next = this.nextMessageId
+        this.nextMessageId += this.multiCredit ? charge : 1
+        return next
+      },
+      creditRequest: (charge) => {
+        const wanted = options.creditTarget - this.credits - this.inFlightCharge + charge
+        return Math.min(Math.max(wanted, charge), 0xffff)
+      }
+    }
     this.frames = new FrameReader.FrameReader(options.maximumFrame, {
       peek,
       claimFrom,
@@ -227,6 +164,11 @@ export class Connection implements Transport.Handlers {
     return this.multiCredit ? Math.max(1, this.mostCredits >>> 1) * 65536 : 65536
   }
 
+  /** Whether the server has ever granted so many credits at once: what needs more may wait for ever. */
+  affords(outgoings: ReadonlyArray<Outgoing>): boolean {
+    return outgoings.reduce((sum, { creditCharge }) => sum + (creditCharge ?? 1), 0) <= this.mostCredits
+  }
+
   addSession(security: Security): void {
     this.sessions.set(security.sessionId, security)
   }
@@ -243,7 +185,7 @@ export class Connection implements Transport.Handlers {
    * Sends requests as one compound (a single one is a compound of one), when there are credits for it. Every `complete`
    * is called exactly once, unless the returned function has been called before: then the requests are cancelled.
    */
-  submit(outgoings: ReadonlyArray<Outgoing>, completes: ReadonlyArray<Pending["complete"]>): () => void {
+  submit(outgoings: ReadonlyArray<Outgoing>, completes: ReadonlyArray<Complete | undefined>): () => void {
     if (this.failure !== undefined) {
       for (const complete of completes) complete?.(this.failure, undefined)
       return () => {}
@@ -277,105 +219,27 @@ export class Connection implements Transport.Handlers {
   /** Asks the server to give a request up. It answers that request as always, so nothing is forgotten here. */
   private cancel(pending: Pending): void {
     if (!this.pendings.has(pending.messageId) || this.failure !== undefined) return
-    const packet = new Uint8Array(FrameReader.headerSize + Header.size + cancelBody.length)
-    const message = packet.subarray(FrameReader.headerSize)
-    Header.write(Header.view(message), 0, {
-      creditCharge: 0,
-      status: 0,
-      command: Command.CANCEL,
-      credits: 0,
-      flags: pending.isAsync ? HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND : 0,
-      nextCommand: 0,
-      messageId: pending.messageId,
-      asyncId: pending.asyncId,
-      treeId: pending.outgoing.treeId ?? 0,
-      sessionId: pending.outgoing.security?.sessionId ?? 0n
-    })
-    message.set(cancelBody, Header.size)
-    const { security } = pending.outgoing
-    if (pending.signed) Signing.apply(security!.sign!, [message], "client", pending.messageId, true)
-    this.transmit([packet], pending.encrypted ? security?.encrypt : undefined)
+    this.transmit(Outbound.encodeCancel(pending), pending.encrypted ? pending.outgoing.security : undefined)
   }
 
   private send(batch: Batch): void {
-    const { outgoings } = batch
-    const count = outgoings.length
-    const first = outgoings[0]!
-    const encrypted = first.encrypted === true && first.security?.encrypt !== undefined
-    const security = first.security
-    const pendings: Array<Pending> = []
-    const all: Array<Uint8Array> = []
     this.credits -= batch.charge
     this.inFlightCharge += batch.charge
-    for (let i = 0; i < count; i++) {
-      const outgoing = outgoings[i]!
-      const last = i === count - 1
-      const charge = outgoing.creditCharge ?? 1
-      const payload = outgoing.payload
-      const unpadded = Header.size + outgoing.body.length + (payload?.length ?? 0)
-      const padded = last ? unpadded : (unpadded + 7) & ~7
-      const prefix = i === 0 ? FrameReader.headerSize : 0
-      // The header's chunk holds the padding too, unless a payload stands between.
-      const inline = payload === undefined ? padded : Header.size + outgoing.body.length
-      const buffer = new Uint8Array(prefix + inline)
-      const message = prefix === 0 ? buffer : buffer.subarray(prefix)
-      const messageId = this.nextMessageId
-      this.nextMessageId += this.multiCredit ? charge : 1
-      Header.write(Header.view(message), 0, {
-        creditCharge: this.multiCredit ? charge : 0,
-        status: 0,
-        command: outgoing.command,
-        credits: this.creditRequest(charge),
-        flags: (outgoing.flags ?? 0) | (i > 0 ? HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS : 0),
-        nextCommand: last ? 0 : padded,
-        messageId,
-        asyncId: 0n,
-        treeId: outgoing.treeId ?? 0,
-        sessionId: outgoing.security?.sessionId ?? 0n
-      })
-      message.set(outgoing.body, Header.size)
-      const chunks = payload === undefined ? [message] : [message, payload]
-      if (payload !== undefined && padded > unpadded) chunks.push(new Uint8Array(padded - unpadded))
-      const signed = !encrypted && security?.sign !== undefined && (security.signsAll || outgoing.mustSign === true)
-      if (signed) Signing.apply(security.sign, chunks, "client", messageId, false)
-      outgoing.onSent?.(message)
-      all.push(buffer)
-      for (let j = 1; j < chunks.length; j++) all.push(chunks[j]!)
-      const pending: Pending = {
-        outgoing,
-        messageId,
-        encrypted,
-        signed,
-        complete: batch.completes[i],
-        asyncId: 0n,
-        isAsync: false,
-        ticks: 0
-      }
-      pendings.push(pending)
-      this.pendings.set(messageId, pending)
-    }
+    const { chunks, encrypted, pendings } = Outbound.encodeBatch(batch, this.numbering)
+    for (const pending of pendings) this.pendings.set(pending.messageId, pending)
     batch.pendings = pendings
-    this.transmit(all, encrypted ? security!.encrypt : undefined)
+    this.transmit(chunks, encrypted ? batch.outgoings[0]!.security : undefined)
   }
 
-  private transmit(chunks: ReadonlyArray<Uint8Array>, encrypt: Encryption.Encrypt | undefined): void {
-    let out = chunks
-    if (encrypt !== undefined) {
-      out = [
-        new Uint8Array(FrameReader.headerSize),
-        ...encrypt([chunks[0]!.subarray(FrameReader.headerSize), ...chunks.slice(1)])
-      ]
-    }
-    let length = -FrameReader.headerSize
-    for (const chunk of out) length += chunk.length
-    FrameReader.writeHeader(out[0]!, length)
-    // What was encrypted lies in memory of its own, which nobody needs when it has gone.
-    if (encrypt === undefined) this.duplex!.send(out)
-    else this.duplex!.send(out, () => out.forEach(Allocate.release))
+  private transmit(chunks: ReadonlyArray<Uint8Array>, encryption: Security | undefined): void {
+    Outbound.transmit(this.duplex!, chunks, encryption?.encrypt)
   }
 
-  /** Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. */
-  submitForeign(packet: Uint8Array, complete: NonNullable<Pending["complete"]>): void {
+  /**
+   * Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. `answered` is the
+   * answer where somebody else has sent it and received that.
+   */
+  submitForeign(packet: Uint8Array, complete: Complete, answered?: Uint8Array): void {
     if (this.failure !== undefined) return complete(this.failure, undefined)
     const framed = new Uint8Array(FrameReader.headerSize + packet.length)
     framed.set(packet, FrameReader.headerSize)
@@ -392,12 +256,8 @@ export class Connection implements Transport.Handlers {
     this.nextMessageId = 1
     this.credits = 0
     this.inFlightCharge = 1
-    this.transmit([framed], undefined)
-  }
-
-  private creditRequest(charge: number): number {
-    const wanted = this.options.creditTarget - this.credits - this.inFlightCharge + charge
-    return Math.min(Math.max(wanted, charge), 0xffff)
+    if (answered === undefined) this.transmit([framed], undefined)
+    else this.onFrame(answered)
   }
 
   private pump(): void {
@@ -514,24 +374,15 @@ export class Connection implements Transport.Handlers {
   private receiveAll(frame: Uint8Array, decrypted: boolean): void {
     let at = 0
     while (at < frame.length && this.failure === undefined) {
-      if (frame.length - at < Header.size + 2) return this.malformed(at, "a header and a body")
-      const view = Header.view(frame)
-      if (view.getUint32(at, true) !== Header.protocolId || view.getUint16(at + 4, true) !== Header.size) {
-        return this.malformed(at, "an SMB 2 header")
+      const found = Inbound.segment(frame, at)
+      if (Result.isFailure(found)) {
+        const { expected, offset, structure } = found.failure
+        return this.fail(new Malformed({ structure, offset, expected, server: this.options.server }))
       }
-      const header = Header.read(view, at)
-      const next = header.nextCommand
-      if (next !== 0 && (next < Header.size + 2 || at + next > frame.length || next % 8 !== 0)) {
-        return this.malformed(at + 20, `a NextCommand inside the packet, not ${next}`)
-      }
-      const end = next === 0 ? frame.length : at + next
-      this.receive(header, [at === 0 && end === frame.length ? frame : frame.subarray(at, end)], decrypted, undefined)
-      at = end
+      const { bytes, header } = found.success
+      this.receive(header, [bytes], decrypted, undefined)
+      at += bytes.length
     }
-  }
-
-  private malformed(offset: number, expected: string): void {
-    this.fail(new Malformed({ structure: "SMB2 packet", offset, expected, server: this.options.server }))
   }
 
   private receive(
@@ -554,13 +405,11 @@ export class Connection implements Transport.Handlers {
     if (pending === undefined || pending.outgoing.command !== header.command) {
       return this.fail(this.protocolError("Unexpected", `an answer to no request (MessageId ${header.messageId})`))
     }
-    const interim = header.status === NtStatus.STATUS_PENDING &&
-      (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
-    const distrust = this.distrust(pending, header, chunks, decrypted, interim)
-    if (distrust !== undefined) return this.fail(distrust)
+    const distrust = Inbound.distrust(pending, header, chunks, decrypted)
+    if (distrust !== undefined) return this.fail(this.protocolError(distrust.reason, distrust.detail))
     this.credits = Math.min(this.credits + header.credits, 0xffff)
     if (this.credits > this.mostCredits) this.mostCredits = this.credits
-    if (interim) {
+    if (Inbound.isInterim(header)) {
       const wasAsync = pending.isAsync
       pending.isAsync = true
       pending.asyncId = header.asyncId
@@ -579,32 +428,6 @@ export class Connection implements Transport.Handlers {
     pending.complete = undefined
     if (complete !== undefined) complete(undefined, reply)
     else if (header.status === 0) pending.outgoing.orphan?.(reply)
-  }
-
-  /** Why a response cannot be believed, if it cannot. */
-  private distrust(
-    pending: Pending,
-    header: Header.Header,
-    chunks: ReadonlyArray<Uint8Array>,
-    decrypted: boolean,
-    interim: boolean
-  ): ConnectionError | undefined {
-    const security = pending.outgoing.security
-    if (security === undefined) return undefined
-    if (pending.encrypted) {
-      if (decrypted || interim) return undefined
-      return this.protocolError("NotEncrypted", "an answer to an encrypted request came in the clear")
-    }
-    if (decrypted || !pending.signed) return undefined
-    if ((header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) === 0) {
-      // The one exception that MS-SMB2 3.2.5.1.3 knows.
-      if (interim) return undefined
-      return this.protocolError("NotSigned", "an answer in a signed session came without a signature")
-    }
-    if (!Signing.verify(security.sign!, chunks, "server", header.messageId)) {
-      return this.protocolError("BadSignature", "the signature of an answer is wrong: it was changed on the way")
-    }
-    return undefined
   }
 
   // ---------------------------------------------------------------------------
@@ -661,7 +484,7 @@ export class Connection implements Transport.Handlers {
     this.submit(
       [{
         command: Command.ECHO,
-        body: echoBody,
+        body: Outbound.emptyBody,
         ...(security === undefined ? {} : { security, encrypted: security.encryptsAll === true })
       }],
       [() => {

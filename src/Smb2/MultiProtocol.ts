@@ -44,15 +44,20 @@ export const foreign = (connection: Connection.Connection, packet: Uint8Array): 
     )
     : connection.protocolError("NotSmb", "what answers does not speak SMB 2 or 3")
 
-/** Sends the request; the answer is an SMB 2 NEGOTIATE response, for 2.0.2 or for the wildcard. */
+/**
+ * Sends the request, unless the answer is there already; the answer is an SMB 2 NEGOTIATE response, for 2.0.2 or for the
+ * wildcard.
+ */
 export const negotiate = (
   connection: Connection.Connection,
-  dialects: ReadonlyArray<number>
+  dialects: ReadonlyArray<number>,
+  answered?: Uint8Array
 ): Effect.Effect<Negotiate.Response, Connection.ConnectionError> =>
   Effect.callback<Connection.Reply, Connection.ConnectionError>((resume) => {
     connection.submitForeign(
       encodeRequest(dialects),
-      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error)),
+      answered
     )
   }).pipe(
     Effect.flatMap((reply): Effect.Effect<Negotiate.Response, Malformed> =>

@@ -28,7 +28,7 @@ import {
 } from "./Message/Constants.ts"
 import * as Negotiate from "./Message/Negotiate.ts"
 import * as MultiProtocol from "./MultiProtocol.ts"
-import type * as Settings from "./Settings.ts"
+import * as Settings from "./Settings.ts"
 import type * as Signing from "./Signing.ts"
 
 /** What client and server agreed on. */
@@ -65,7 +65,7 @@ export interface Agreed {
 /** What opening a connection fails with: nobody there, no agreement, bytes without sense, or the server's no. */
 export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
 
-const dialectNumbers: Record<Settings.Dialect, number> = {
+const dialectNumbers: Record<Settings.Smb2Dialect, number> = {
   "2.0.2": Dialect.SMB_2_0_2,
   "2.1": Dialect.SMB_2_1,
   "3.0": Dialect.SMB_3_0,
@@ -82,7 +82,7 @@ export const extendPreauthHash = (hash: Uint8Array, packet: Uint8Array): Uint8Ar
   createHash("sha512").update(hash).update(packet).digest()
 
 const makeRequest = (settings: Settings.Settings, host: string): Negotiate.Request => {
-  const dialects = settings.dialects.map((name) => dialectNumbers[name]).sort((a, b) => a - b)
+  const dialects = Settings.smb2Dialects(settings.dialects).map((name) => dialectNumbers[name]).sort((a, b) => a - b)
   const newest = dialects[dialects.length - 1]!
   const encrypts = settings.ciphers.length > 0
   let capabilities = 0
@@ -217,11 +217,15 @@ const decodeResponse = (
     ? Codec.decode("SMB2 NEGOTIATE Response", Codec.at(Header.size, Negotiate.Response))(reply.packet)
     : Result.fail(fromStatus(reply.header.status, "NEGOTIATE", `\\\\${server}`))
 
-const negotiate = Effect.fnUntraced(function*(connection: Connection.Connection, settings: Settings.Settings) {
+const negotiate = Effect.fnUntraced(function*(
+  connection: Connection.Connection,
+  settings: Settings.Settings,
+  begun: Begun | undefined
+) {
   const { server } = connection.options
   const asked = makeRequest(settings, server)
-  if (settings.multiProtocol) {
-    const answer = yield* MultiProtocol.negotiate(connection, asked.dialects)
+  if (settings.multiProtocol || begun !== undefined) {
+    const answer = yield* MultiProtocol.negotiate(connection, asked.dialects, begun?.packet)
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
       // An SMB 1 packet told nothing of these: a server that is asked what it heard knows zeros.
       const heard = { ...asked, capabilities: 0, securityMode: 0, clientGuid: new Uint8Array(16) }
@@ -240,8 +244,16 @@ const negotiate = Effect.fnUntraced(function*(connection: Connection.Connection,
   return yield* agree(connection, settings, asked, response, extendPreauthHash(hash, reply.packet))
 })
 
-const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings: Settings.Settings) {
-  const transport = yield* Transport.Transport
+/** A negotiation that SMB 1 began, and that the server answered by SMB 2. */
+export interface Begun {
+  readonly duplex: Transport.Duplex
+  /** The server's answer. */
+  readonly packet: Uint8Array
+  /** Sends the bytes of the stream there from now on. */
+  readonly handOver: (handlers: Transport.Handlers) => void
+}
+
+const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings: Settings.Settings, begun?: Begun) {
   const connection = new Connection.Connection({
     server: endpoint.host,
     port: endpoint.port,
@@ -252,7 +264,13 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
     keepAlive: Duration.toMillis(settings.keepAlive)
   })
   connection.onForeign = (packet) => MultiProtocol.foreign(connection, packet)
-  connection.attach(yield* transport.connect(endpoint, connection))
+  if (begun === undefined) {
+    const transport = yield* Transport.Transport
+    connection.attach(yield* transport.connect(endpoint, connection))
+  } else {
+    connection.attach(begun.duplex)
+    begun.handOver(connection)
+  }
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => connection.fail(connection.transportError("Closed", "closed on this side")))
   )
@@ -260,7 +278,7 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
     Effect.schedule(Schedule.spaced("1 second")),
     Effect.forkScoped
   )
-  const negotiated = yield* negotiate(connection, settings)
+  const negotiated = yield* negotiate(connection, settings, begun)
   connection.multiCredit = negotiated.dialect !== Dialect.SMB_2_0_2 &&
     (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU) !== 0
   return { connection, negotiated }
@@ -286,3 +304,12 @@ export const connect = (
         )
         : Effect.fail(error))
   )
+
+/**
+ * Goes on where a multi-protocol NEGOTIATE of SMB 1 was answered by SMB 2. The connection ends with the scope.
+ */
+export const resume = (
+  endpoint: Transport.Endpoint,
+  settings: Settings.Settings,
+  begun: Begun
+): Effect.Effect<Agreed, NegotiateError, Transport.Transport | Scope.Scope> => open(endpoint, settings, begun)

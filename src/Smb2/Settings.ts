@@ -5,14 +5,24 @@ import * as Duration from "effect/Duration"
 import type { Cipher, SigningAlgorithm } from "./Message/Constants.ts"
 
 /** A dialect of SMB 2 or 3. */
-export type Dialect = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
+export type Smb2Dialect = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
 
-/** All of them, oldest first. */
-export const allDialects: ReadonlyArray<Dialect> = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]
+/** A dialect. `NT1` is SMB 1 ("NT LM 0.12"), which is insecure, and never spoken unless it is named. */
+export type Dialect = "NT1" | Smb2Dialect
+
+/** All of SMB 2 and 3, oldest first. */
+export const allDialects: ReadonlyArray<Smb2Dialect> = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]
+
+/** Those of SMB 2 and 3 among some. */
+export const smb2Dialects = (dialects: ReadonlyArray<Dialect>): ReadonlyArray<Smb2Dialect> =>
+  dialects.filter((name): name is Smb2Dialect => name !== "NT1")
 
 /** What a client offers, demands and waits for. Sizes in bytes. */
 export interface Settings {
-  /** Offered to the server; it takes the newest that it knows. */
+  /**
+   * Offered to the server; it takes the newest that it knows. With `NT1` among others the negotiation begins with SMB 1,
+   * so that whoever is in between can keep it there.
+   */
   readonly dialects: ReadonlyArray<Dialect>
   /**
    * `required`: an unsigned session is refused, except for a guest or anonymous logon that the user asked for, which has
@@ -40,6 +50,8 @@ export interface Settings {
   readonly maximumFrame: number
   /** The largest single READ or WRITE, in bytes; the server may allow less. */
   readonly maximumTransfer: number
+  /** How SMB 1 is spoken, where `dialects` names it: `Smb1Options` of `Smb1/Settings`, for servers that need it. */
+  readonly smb1?: { readonly extendedSecurity?: boolean; readonly unicode?: boolean; readonly maxBufferSize?: number }
 }
 
 /** What holds where the user says nothing. */

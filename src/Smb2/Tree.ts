@@ -194,6 +194,24 @@ const openFile = (
     })
   })
 
+/** The same for a server that grants too few credits for a compound. */
+const oneByOne = (
+  tree: Tree,
+  dfs: DfsName | undefined,
+  path: string,
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any>
+): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> =>
+  Effect.scoped(Effect.gen(function*() {
+    const file = yield* openFile(tree, dfs, path, options)
+    const results = yield* Effect.forEach(operations, (operation) =>
+      Effect.matchEffect(file.run(operation), {
+        onSuccess: (value) => Effect.succeed(Result.succeed(value)),
+        onFailure: (error) => error._tag === "SmbError" ? Effect.succeed(Result.fail(error)) : Effect.fail(error)
+      }))
+    return { opened: file.opened, results }
+  }))
+
 const batch = (
   tree: Tree,
   dfs: DfsName | undefined,
@@ -210,6 +228,7 @@ const batch = (
     ...encoded,
     tree.outgoing({ command: Command.CLOSE, body: Open.encodeClose(anyFileId) })
   ]
+  if (!tree.session.connection.affords(outgoings)) return oneByOne(tree, dfs, path, options, operations)
   return Effect.flatMap(Connection.compound(tree.session.connection, outgoings), (replies) => {
     const created = replies[0]!
     if (created.header.status !== 0) return fail(refused(tree, path, created))

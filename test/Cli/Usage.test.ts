@@ -46,7 +46,6 @@ describe("the command line", () => {
         [["ls", "//h/s/../.."], /above its share/],
         [["ls", "//h:99999/s"], /names no server/],
         [["ls", "//h/a", "//h/b"], /"\/\/h\/b"/],
-        [["ls", "//h/s", "--dialect", "nt1"], /SMB 1 is not there yet/],
         [["ls", "//h/s", "--dialect", "3.1.1,4"], /"4"/],
         [["ls", "//h/s", "--dfs", "maybe"], /--dfs/],
         [["ls", "//h/s", "--signing", "off"], /--signing/],

@@ -1,6 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, SmbClient, TestTransport, type Transport } from "effect-smb"
+import * as faultsExample from "../../examples/faults.ts"
+import * as testingExample from "../../examples/testing.ts"
 
 const joe = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
 
@@ -57,4 +59,89 @@ describe("encryption", () => {
         client(TestTransport.files(files, { ...secret, ciphers: [cipher] }), { encryption: "required" })
       ))
   )
+})
+
+describe("scripts", () => {
+  const { drop, expect, negotiate, sessionSetup, treeConnect } = TestTransport
+  const read = Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    return yield* smb.readFileString("\\\\nas\\data\\readme.txt")
+  })
+
+  it.effect("a peer that hangs up after the logon", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(read)
+      assert.deepInclude(error, { _tag: "TransportError", reason: "Closed" })
+      const servers = yield* TestTransport.TestServers
+      assert.deepStrictEqual(
+        yield* servers.commands,
+        ["NEGOTIATE", "SESSION_SETUP", "SESSION_SETUP", "TREE_CONNECT"]
+      )
+    }).pipe(Effect.provide(client(TestTransport.scripted([negotiate, sessionSetup, drop], secret)))))
+
+  it.effect("answers as typed messages, and the peer's own files for the rest", () => {
+    const script = [
+      negotiate,
+      sessionSetup,
+      treeConnect,
+      expect("CREATE"),
+      expect("READ", {
+        response: { _tag: "READ", body: { dataRemaining: 0, flags: 0, buffer: new TextEncoder().encode("oddly") } }
+      }),
+      expect("CLOSE")
+    ]
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* read, "oddly")
+    }).pipe(Effect.provide(client(TestTransport.scripted(script, { ...secret, shares: files }))))
+  })
+
+  it.effect("a request that the script does not expect ends the connection, and the error says which", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(read)
+      assert(error._tag === "TransportError")
+      assert.include(error.message, "the script expects QUERY_INFO")
+    }).pipe(Effect.provide(
+      client(
+        TestTransport.scripted([negotiate, sessionSetup, treeConnect, expect("QUERY_INFO")], {
+          ...secret,
+          shares: files
+        })
+      )
+    )))
+})
+
+describe("faults", () => {
+  it.effect("one by one, and as often as said", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const read = smb.readFileString("\\\\nas\\data\\readme.txt")
+      assert.deepInclude(yield* Effect.flip(read), { reason: "AccessDenied" })
+      assert.deepInclude(yield* Effect.flip(read), { reason: "SharingViolation" })
+      assert.strictEqual(yield* read, "hello")
+    }).pipe(Effect.provide(client(TestTransport.files(files, {
+      ...secret,
+      faults: [
+        TestTransport.fault("CREATE", { status: "STATUS_ACCESS_DENIED" }, { times: 1 }),
+        TestTransport.fault("CREATE", { status: "STATUS_SHARING_VIOLATION" }, { times: 1 })
+      ]
+    })))))
+
+  it.effect("what the kit does not do is not supported", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(Effect.scoped(Effect.gen(function*() {
+        const file = yield* smb.open("\\\\nas\\data\\readme.txt")
+        yield* file.lock([{ offset: 0, length: 1 }])
+      })))
+      assert.deepInclude(error, { reason: "NotSupported" })
+    }).pipe(Effect.provide(client(TestTransport.files(files, secret)))))
+})
+
+describe("the examples", () => {
+  it.effect("do what they say", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* faultsExample.patient, 2)
+      assert.strictEqual((yield* faultsExample.cut)._tag, "TransportError")
+      assert.deepStrictEqual(yield* testingExample.failover, { before: "hello", after: "NoTargetLeft" })
+    }))
 })

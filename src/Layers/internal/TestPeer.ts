@@ -21,15 +21,11 @@ import * as FrameReader from "../../Protocol/FrameReader.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 import * as Encryption from "../../Smb2/Encryption.ts"
 import * as Header from "../../Smb2/Header.ts"
-import { anyFileId, type FileId } from "../../Smb2/Message/Common.ts"
+import { anyFileId } from "../../Smb2/Message/Common.ts"
 import {
-  Capabilities,
-  Cipher,
   Command,
   Dialect,
-  HashAlgorithm,
   HeaderFlags,
-  SecurityMode,
   SessionFlags,
   ShareCapabilities,
   ShareFlags,
@@ -42,8 +38,22 @@ import type * as Negotiate from "../../Smb2/Message/Negotiate.ts"
 import { extendPreauthHash } from "../../Smb2/Negotiate.ts"
 import { deriveKeys } from "../../Smb2/Session.ts"
 import * as Signing from "../../Smb2/Signing.ts"
-import type { Answer, Reaction, Received } from "../TestServer.ts"
+import type { Reaction, Received } from "../TestServer.ts"
+import {
+  bodyOf,
+  errorBody,
+  frame,
+  type Natural,
+  next,
+  type Part,
+  type Related,
+  statusOf,
+  told,
+  Unexpected,
+  verify
+} from "./TestExchange.ts"
 import * as TestFiles from "./TestFiles.ts"
+import * as TestNegotiation from "./TestNegotiation.ts"
 import * as TestReferrals from "./TestReferrals.ts"
 import type { State } from "./TestState.ts"
 
@@ -64,22 +74,7 @@ interface Tree {
   readonly encrypted: boolean
 }
 
-/** What the peer would answer by itself, and in whose name. */
-interface Natural extends TestFiles.Outcome {
-  readonly sessionId?: bigint
-  readonly treeId?: number
-}
-
-const dialectNumbers = {
-  "2.0.2": Dialect.SMB_2_0_2,
-  "2.1": Dialect.SMB_2_1,
-  "3.0": Dialect.SMB_3_0,
-  "3.0.2": Dialect.SMB_3_0_2,
-  "3.1.1": Dialect.SMB_3_1_1
-} as const
-
 const smb1 = 0x424d53ff
-const serverGuid = new Uint8Array(16).fill(0x5e)
 const mebibyte = 1024 * 1024
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -223,7 +218,7 @@ export class TestPeer {
 
   private onMultiProtocol(packet: Uint8Array): Effect.Effect<void> {
     const text = Buffer.from(packet).toString("latin1")
-    const newest = dialectNumbers[this.state.options.dialect ?? "3.1.1"]
+    const newest = TestNegotiation.dialectNumbers[this.state.options.dialect ?? "3.1.1"]
     const dialectRevision = newest > Dialect.SMB_2_0_2 && text.includes("SMB 2.???")
       ? Dialect.SMB_2_WILDCARD
       : Dialect.SMB_2_0_2
@@ -237,7 +232,7 @@ export class TestPeer {
         negotiateContexts: []
       }
     }
-    this.said = this.negotiateResponse(dialectRevision, [])
+    this.said = TestNegotiation.respond(this.state.options, dialectRevision, undefined, [])
     const response: Message.Response = { _tag: "NEGOTIATE", body: this.said }
     return Effect.sync(() => {
       const body = Message.encodeResponse(response)
@@ -374,73 +369,16 @@ export class TestPeer {
     )
   }
 
-  private negotiateResponse(dialectRevision: number, negotiateContexts: ReadonlyArray<Negotiate.NegotiateContext>) {
-    const { maximumTransfer, referrals, signing } = this.state.options
-    const multiCredit = dialectRevision !== Dialect.SMB_2_0_2
-    const most = multiCredit ? maximumTransfer ?? mebibyte : Math.min(maximumTransfer ?? mebibyte, 65536)
-    const encrypts = this.cipher !== undefined && dialectRevision < Dialect.SMB_3_1_1
-    return {
-      securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED |
-        (signing === "required" ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED : 0),
-      dialectRevision,
-      serverGuid,
-      capabilities: (referrals === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS) |
-        (multiCredit ? Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU : 0) |
-        (encrypts ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0),
-      maxTransactSize: most,
-      maxReadSize: most,
-      maxWriteSize: most,
-      systemTime: 0n,
-      serverStartTime: 0n,
-      securityBuffer: Acceptor.offer(),
-      negotiateContexts
-    }
-  }
-
   private negotiate(asked: Negotiate.Request, packet: Uint8Array): Natural {
-    const { options } = this.state
-    const newest = dialectNumbers[options.dialect ?? "3.1.1"]
-    const common = asked.dialects.filter((dialect) => dialect <= newest)
-    if (common.length === 0) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
-    const dialect = Math.max(...common)
-    this.dialect = dialect
+    const agreed = TestNegotiation.agree(this.state.options, asked)
+    if (agreed === undefined) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
     this.asked = asked
-    const ciphers: ReadonlyArray<number> =
-      (options.ciphers ?? ["AES_128_GCM", "AES_128_CCM", "AES_256_GCM", "AES_256_CCM"])
-        .map((name) => Cipher[name])
-    const algorithms: ReadonlyArray<number> = (options.signingAlgorithms ?? ["AES_GMAC", "AES_CMAC", "HMAC_SHA256"])
-      .map((name) => SigningAlgorithm[name])
-    this.signing = dialect >= Dialect.SMB_3_0 ? SigningAlgorithm.AES_CMAC : SigningAlgorithm.HMAC_SHA256
-    const contexts: Array<Negotiate.NegotiateContext> = []
-    if (dialect === Dialect.SMB_3_1_1) {
-      contexts.push({
-        _tag: "PreauthIntegrityCapabilities",
-        hashAlgorithms: [HashAlgorithm.SHA_512],
-        salt: new Uint8Array(32)
-      })
-      for (const context of asked.negotiateContexts) {
-        if (context._tag === "EncryptionCapabilities" && "ciphers" in context) {
-          const cipher = context.ciphers.find((offered) => ciphers.includes(offered)) ?? 0
-          if (cipher !== 0) this.cipher = cipher as Encryption.Algorithm
-          contexts.push({ _tag: "EncryptionCapabilities", ciphers: [cipher] })
-        }
-        if (context._tag === "SigningCapabilities" && "signingAlgorithms" in context) {
-          const algorithm = context.signingAlgorithms.find((offered) => algorithms.includes(offered))
-          if (algorithm !== undefined) {
-            this.signing = algorithm as Signing.Algorithm
-            contexts.push({ _tag: "SigningCapabilities", signingAlgorithms: [algorithm] })
-          }
-        }
-      }
-    } else if (
-      dialect >= Dialect.SMB_3_0 && ciphers.includes(Cipher.AES_128_CCM) &&
-      has(asked.capabilities, Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION)
-    ) {
-      this.cipher = Cipher.AES_128_CCM
-    }
+    this.dialect = agreed.dialect
+    this.cipher = agreed.cipher
+    this.signing = agreed.signing
+    this.said = agreed.response
     this.preauthHash = extendPreauthHash(new Uint8Array(64), packet)
-    this.said = this.negotiateResponse(dialect, contexts)
-    return { status: 0, response: { _tag: "NEGOTIATE", body: this.said } }
+    return { status: 0, response: { _tag: "NEGOTIATE", body: agreed.response } }
   }
 
   private makeSession(): Session {
@@ -611,7 +549,7 @@ export class TestPeer {
       case Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO: {
         const { asked, said } = this
         const heard = TestReferrals.heard(body.input)
-        const newest = dialectNumbers[this.state.options.dialect ?? "3.1.1"]
+        const newest = TestNegotiation.dialectNumbers[this.state.options.dialect ?? "3.1.1"]
         if (
           heard === undefined || asked === undefined || said === undefined ||
           heard.capabilities !== asked.capabilities || heard.securityMode !== asked.securityMode ||
@@ -654,6 +592,7 @@ export class TestPeer {
         Effect.ensuring(Effect.sync(() => this.waiting.delete(messageId))),
         Effect.forkIn(this.scope)
       )
+      if (spoken.some(({ reaction }) => reaction.uncancellable === true)) return
       for (const { received } of spoken) this.waiting.set(received.header.messageId, fiber)
     })
   }
@@ -736,73 +675,4 @@ export class TestPeer {
     Signing.apply(session.sign, [packet], "server", received.header.messageId, false)
     if (reaction.signature === "wrong") packet[Header.signatureOffset]! ^= 0xff
   }
-}
-
-/** A request that the script has no place for. */
-class Unexpected {
-  readonly detail: string
-  constructor(detail: string) {
-    this.detail = detail
-  }
-}
-
-interface Part {
-  readonly received: Received
-  readonly natural: Natural
-  readonly reaction: Answer & { readonly silent?: boolean }
-}
-
-/** What a related request of a compound takes from the one before. */
-interface Related {
-  readonly sessionId: bigint
-  readonly treeId: number
-  readonly fileId: FileId
-  readonly status: number
-}
-
-const next = (related: Related, natural: Natural, { command }: Received): Related => ({
-  sessionId: natural.sessionId ?? related.sessionId,
-  treeId: natural.treeId ?? related.treeId,
-  fileId: natural.response?._tag === "CREATE" ? natural.response.body.fileId : related.fileId,
-  status: command === "CREATE" ? natural.status : related.status
-})
-
-const told = (is: Reaction | ((received: Received) => Reaction) | undefined, received: Received): Reaction =>
-  is === undefined ? {} : typeof is === "function" ? is(received) : is
-
-const statusOf = (answer: Answer, natural: Natural): number =>
-  answer.status === undefined
-    ? answer.response === undefined && answer.body === undefined ? natural.status : 0
-    : typeof answer.status === "number"
-    ? answer.status
-    : NtStatus[answer.status]
-
-const errorBody = (): Uint8Array =>
-  Message.encodeResponse({ _tag: "ERROR", body: { errorContextCount: 0, errorData: new Uint8Array(0) } })
-
-const bodyOf = (answer: Answer, natural: Natural): Uint8Array => {
-  if (answer.body !== undefined) return answer.body
-  if (answer.response !== undefined) return Message.encodeResponse(answer.response)
-  if (answer.status !== undefined || natural.response === undefined) return errorBody()
-  return Message.encodeResponse(natural.response)
-}
-
-const verify = (sign: Signing.Sign, { header, packet }: Received): boolean => {
-  const unsigned = packet.slice()
-  unsigned.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
-  const claimed = packet.subarray(Header.signatureOffset, Header.signatureOffset + 16)
-  return Buffer.compare(claimed, sign([unsigned], "client", header.messageId, false)) === 0
-}
-
-/** One frame around packets. */
-const frame = (packets: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const length = packets.reduce((sum, packet) => sum + packet.length, 0)
-  const bytes = new Uint8Array(FrameReader.headerSize + length)
-  FrameReader.writeHeader(bytes, length)
-  let at = FrameReader.headerSize
-  for (const packet of packets) {
-    bytes.set(packet, at)
-    at += packet.length
-  }
-  return bytes
 }

@@ -35,18 +35,4 @@ export const Response = Codec.struct({
 }, { origin: fromHeader, atLeast: 9 })
 export type Response = Codec.Type<typeof Response>
 
-/**
- * FILE_NOTIFY_INFORMATION: `fileName` is relative to the watched directory.
- *
- * @category models
- */
-export const FileNotifyInformation = Codec.struct({
-  /** FILE_ACTION_*. */
-  action: Codec.u32,
-  fileNameLength: Codec.lengthOf("fileName"),
-  fileName: Codec.buffer(Codec.utf16)
-})
-export type FileNotifyInformation = Codec.Type<typeof FileNotifyInformation>
-
-/** The response's buffer. */
-export const FileNotifyInformations = Codec.chained(FileNotifyInformation, 4)
+export { FileNotifyInformation, FileNotifyInformations } from "../../Codec/NotifyInformation.ts"

@@ -9,7 +9,7 @@ import { execute, mustExecute } from "../Process.ts"
 import { smbclient, user } from "../Server.ts"
 import { type Check, noise, refused, type Spot } from "./Place.ts"
 
-const streams = Effect.fnUntraced(function*({ at, disk, get, inShare, put, server, share, smb }: Spot) {
+const streams = Effect.fnUntraced(function*({ at, clientArgs, disk, get, inShare, put, server, share, smb }: Spot) {
   put("file", "main")
   yield* smb.writeFile(at("file:second"), "in a stream")
   yield* smb.writeFile(at("file:Zone.Identifier"), "[ZoneTransfer]")
@@ -24,7 +24,9 @@ const streams = Effect.fnUntraced(function*({ at, disk, get, inShare, put, serve
     mustExecute("getfattr", ["--absolute-names", "-d", "-m", "-", disk("file")])
   )
   assert.include(names.stdout, "user.DosStream.second:$DATA")
-  const foreign = yield* smbclient(`//${server.address}/${share}`, `get "${inShare("file:second")}" -`)
+  const foreign = yield* smbclient(`//${server.address}/${share}`, `get "${inShare("file:second")}" -`, {
+    args: clientArgs ?? []
+  })
   assert.include(foreign.stdout, "in a stream")
   yield* smb.remove(at("file:second"))
   assert.deepStrictEqual((yield* smb.namedStreams(at("file"))).map(({ name }) => name), ["Zone.Identifier"])
@@ -33,7 +35,7 @@ const streams = Effect.fnUntraced(function*({ at, disk, get, inShare, put, serve
 
 const everyone = "S-1-1-0"
 
-const security = Effect.fnUntraced(function*({ at, inShare, put, server, share, smb }: Spot) {
+const security = Effect.fnUntraced(function*({ at, clientArgs, inShare, put, server, share, smb }: Spot) {
   put("file", "x")
   const before = yield* smb.security.get(at("file"))
   assert.match(before.owner!, /^S-1-/)
@@ -65,7 +67,8 @@ const security = Effect.fnUntraced(function*({ at, inShare, put, server, share, 
       `${user.name}%${user.password}`,
       "-s",
       "/dev/null",
-      "--numeric"
+      "--numeric",
+      ...(clientArgs ?? [])
     ])
   )
   assert.include(stdout, `ACL:${everyone}:0/0x0/0x00120089`)
@@ -136,7 +139,7 @@ const information = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
   assert.strictEqual(yield* refused(file.run(unknown)), "InvalidInfoClass")
 })
 
-const shares = Effect.fnUntraced(function*({ base, server, share, smb }: Spot) {
+const shares = Effect.fnUntraced(function*({ base, clientArgs, server, share, smb }: Spot) {
   const direct = yield* smb.shares(`\\\\${server.address}`)
   const names = direct.map(({ name }) => name)
   assert.include(names, share)
@@ -145,7 +148,16 @@ const shares = Effect.fnUntraced(function*({ base, server, share, smb }: Spot) {
   assert.strictEqual(ipc?.type, "ipc")
   assert.isTrue(ipc?.special)
   const { stdout } = yield* Effect.promise(() =>
-    execute("smbclient", ["-g", "-L", server.address, "-U", `${user.name}%${user.password}`, "-s", "/dev/null"])
+    execute("smbclient", [
+      "-g",
+      "-L",
+      server.address,
+      "-U",
+      `${user.name}%${user.password}`,
+      "-s",
+      "/dev/null",
+      ...(clientArgs ?? [])
+    ])
   )
   const foreign = stdout.split("\n").flatMap((line) => /^(?:Disk|IPC)\|([^|]*)\|/.exec(line)?.[1] ?? [])
   assert.deepStrictEqual([...names].toSorted(), foreign.toSorted())

@@ -22,6 +22,8 @@ export interface Place {
   readonly share: string
   /** A folder below the share that nobody else uses. */
   readonly folder: string
+  /** What smbclient and smbcacls have to be told to speak with the server at all. */
+  readonly clientArgs?: ReadonlyArray<string>
 }
 
 /** A check's own folder. */

@@ -1,0 +1,16 @@
+import { Effect } from "effect"
+import * as LocalStore from "../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../src/Server/Store/MemoryStore.ts"
+import { storeConformance } from "../test/store/conformance.ts"
+
+/** A store over a folder. */
+export const folder = Effect.gen(function*() {
+  const store = yield* LocalStore.make("/srv/projects", { label: "Projects" })
+  const { free, total } = yield* store.volume
+  return { free, total }
+})
+
+/** The kit, in a test file. */
+export const kit = () => {
+  storeConformance("MemoryStore", MemoryStore.make())
+}

@@ -1,0 +1,20 @@
+/**
+ * FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1): what a watched directory tells.
+ */
+import * as Codec from "./Codec.ts"
+
+/**
+ * One change: `fileName` is relative to the watched directory.
+ *
+ * @category models
+ */
+export const FileNotifyInformation = Codec.struct({
+  /** FILE_ACTION_*. */
+  action: Codec.u32,
+  fileNameLength: Codec.lengthOf("fileName"),
+  fileName: Codec.buffer(Codec.utf16)
+})
+export type FileNotifyInformation = Codec.Type<typeof FileNotifyInformation>
+
+/** The changes of one answer. */
+export const FileNotifyInformations = Codec.chained(FileNotifyInformation, 4)

@@ -1,0 +1,230 @@
+/**
+ * Oplocks and leases (MS-SMB2 3.3.1.4, 3.3.1.12, 3.3.4.6, 3.3.4.7; MS-FSA 2.1.4.12): what clients may keep to themselves,
+ * and how it is taken back.
+ *
+ * An oplock is a lease of one open: LEVEL_II is R, EXCLUSIVE is RW, BATCH is RWH. Both are a `Holder` of a stream.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { LeaseFlags, LeaseState, OplockLevel } from "../Smb2/Message/Constants.ts"
+import type { Incoming } from "./Incoming.ts"
+import type { Open } from "./Open.ts"
+import type { Refusal } from "./Reply.ts"
+import type { ServerState } from "./ServerState.ts"
+import type { StreamNode } from "./ShareState.ts"
+
+export const READ = LeaseState.SMB2_LEASE_READ_CACHING
+export const HANDLE = LeaseState.SMB2_LEASE_HANDLE_CACHING
+export const WRITE = LeaseState.SMB2_LEASE_WRITE_CACHING
+
+/** One client's right to cache a stream. */
+export class Holder {
+  readonly kind: "oplock" | "lease"
+  readonly stream: StreamNode
+  readonly opens = new Set<Open>()
+  state: number
+  /** The state that a break asks for, while it is not acknowledged. */
+  breaking: number | undefined
+  /** Of a lease. */
+  readonly clientGuid: string
+  readonly key: Uint8Array
+  readonly keyText: string
+  readonly version: 1 | 2
+  readonly parentKey: Uint8Array | undefined
+  epoch = 0
+  private readonly waiting = new Set<() => void>()
+  /** Counts breaks, so that a late timer finds out that it is late. */
+  breaks = 0
+
+  constructor(
+    kind: "oplock" | "lease",
+    stream: StreamNode,
+    state: number,
+    lease?: {
+      readonly clientGuid: string
+      readonly key: Uint8Array
+      readonly version: 1 | 2
+      readonly parentKey: Uint8Array | undefined
+      readonly epoch: number
+    }
+  ) {
+    this.kind = kind
+    this.stream = stream
+    this.state = state
+    this.clientGuid = lease?.clientGuid ?? ""
+    this.key = lease?.key ?? new Uint8Array(16)
+    this.keyText = lease === undefined ? "" : Buffer.from(lease.key).toString("hex")
+    this.version = lease?.version ?? 1
+    this.parentKey = lease?.parentKey
+    this.epoch = lease?.epoch ?? 0
+  }
+
+  /** The oplock level that its state stands for. */
+  get level(): number {
+    if (this.kind === "lease") return OplockLevel.SMB2_OPLOCK_LEVEL_LEASE
+    return levelOf(this.state)
+  }
+
+  /** Calls `then` when no break is under way; gives how to forget about it. */
+  onSettled(then: () => void): () => void {
+    this.waiting.add(then)
+    return () => void this.waiting.delete(then)
+  }
+
+  /** The break is over: what it asked for, or less, is what is left. */
+  settle(state: number): void {
+    this.state = state
+    this.breaking = undefined
+    this.breaks++
+    for (const then of [...this.waiting]) {
+      this.waiting.delete(then)
+      then()
+    }
+  }
+}
+
+/** The level of an oplock's state. */
+export const levelOf = (state: number): number =>
+  (state & HANDLE) !== 0
+    ? OplockLevel.SMB2_OPLOCK_LEVEL_BATCH
+    : (state & WRITE) !== 0
+    ? OplockLevel.SMB2_OPLOCK_LEVEL_EXCLUSIVE
+    : (state & READ) !== 0
+    ? OplockLevel.SMB2_OPLOCK_LEVEL_II
+    : OplockLevel.SMB2_OPLOCK_LEVEL_NONE
+
+/** The state of an oplock's level. */
+export const stateOf = (level: number): number =>
+  level === OplockLevel.SMB2_OPLOCK_LEVEL_BATCH
+    ? READ | WRITE | HANDLE
+    : level === OplockLevel.SMB2_OPLOCK_LEVEL_EXCLUSIVE
+    ? READ | WRITE
+    : level === OplockLevel.SMB2_OPLOCK_LEVEL_II
+    ? READ
+    : 0
+
+/** Every lease of every client, by its client and key. */
+export class LeaseTable {
+  private readonly leases = new Map<string, Holder>()
+
+  find(clientGuid: string, key: Uint8Array): Holder | undefined {
+    return this.leases.get(`${clientGuid}/${Buffer.from(key).toString("hex")}`)
+  }
+
+  add(holder: Holder): void {
+    this.leases.set(`${holder.clientGuid}/${holder.keyText}`, holder)
+  }
+
+  remove(holder: Holder): void {
+    const key = `${holder.clientGuid}/${holder.keyText}`
+    if (this.leases.get(key) === holder) this.leases.delete(key)
+  }
+}
+
+/** Takes an open out of its holder; the last one ends it, and with it a break that was not acknowledged. */
+export const release = (server: ServerState, open: Open): void => {
+  const { holder } = open
+  if (holder === undefined) return
+  open.holder = undefined
+  holder.opens.delete(open)
+  if (holder.opens.size > 0) return
+  holder.stream.holders.delete(holder)
+  if (holder.kind === "lease") server.leases.remove(holder)
+  holder.settle(0)
+}
+
+const connectionOf = (holder: Holder) => {
+  for (const open of holder.opens) {
+    const { session } = open
+    if (session === undefined) continue
+    for (const connection of session.channels.keys()) if (!connection.closed) return { connection, session, open }
+  }
+  return undefined
+}
+
+/**
+ * Tells a holder that it may keep `keep` of its state and no more. What it may have changed or closed late waits for its
+ * acknowledgment; the right to read ends at once.
+ */
+export const breakTo = (server: ServerState, holder: Holder, keep: number): void => {
+  if (holder.breaking !== undefined) return
+  let to = holder.state & keep
+  if (holder.kind === "oplock") {
+    to = (to & READ) !== 0
+      ? (holder.state === READ ? READ : to === holder.state ? to : READ)
+      : 0
+  } else if ((to & READ) === 0) to = 0
+  if (to === holder.state) return
+  const from = holder.state
+  const needsAck = from !== READ
+  const place = connectionOf(holder)
+  if (holder.kind === "lease" && holder.version === 2) holder.epoch = (holder.epoch + 1) & 0xffff
+  if (needsAck && place !== undefined) holder.breaking = to
+  else holder.state = to
+  if (place === undefined) {
+    holder.settle(to)
+    // Durable opens that wait for their client: nobody is there to be asked.
+    if (needsAck) { for (const open of [...holder.opens]) server.run(server.closeOpen(open)) }
+    return
+  }
+  if (holder.kind === "lease") {
+    place.connection.notify(place.session, {
+      _tag: "OPLOCK_BREAK",
+      body: {
+        _tag: "LeaseBreakNotification",
+        newEpoch: holder.version === 2 ? holder.epoch : 0,
+        flags: needsAck ? LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED : 0,
+        leaseKey: holder.key,
+        currentLeaseState: from,
+        newLeaseState: to
+      }
+    })
+  } else {
+    place.connection.notify(place.session, {
+      _tag: "OPLOCK_BREAK",
+      body: {
+        _tag: "OplockBreak",
+        oplockLevel: levelOf(to),
+        fileId: { persistent: place.open.id, volatile: place.open.id }
+      }
+    })
+  }
+  if (!needsAck) return
+  const { breaks } = holder
+  server.run(
+    Effect.andThen(
+      Effect.sleep(Duration.fromInputUnsafe(server.limits.breakTime)),
+      Effect.sync(() => {
+        if (holder.breaks === breaks && holder.breaking !== undefined) holder.settle(0)
+      })
+    )
+  )
+}
+
+/** Waits until none of the holders is in the middle of a break. */
+export const waitFor = (incoming: Incoming, holders: ReadonlyArray<Holder>): Effect.Effect<void, Refusal> => {
+  const breaking = holders.filter((holder) => holder.breaking !== undefined)
+  if (breaking.length === 0) return Effect.void
+  return incoming.wait<void>((resume) => {
+    let left = breaking.length
+    const forget = breaking.map((holder) =>
+      holder.onSettled(() => {
+        if (--left === 0) resume(undefined)
+      })
+    )
+    return () => forget.forEach((one) => one())
+  })
+}
+
+/** Whether two holders are one client's same lease. */
+export const isSame = (holder: Holder | undefined, other: Holder | undefined): boolean =>
+  holder !== undefined && holder === other
+
+/** Breaks the right to read of all but one, after a change that they could not see. */
+export const breakReaders = (server: ServerState, stream: StreamNode, except: Holder | undefined): void => {
+  for (const holder of [...stream.holders]) {
+    if (holder === except && holder.kind === "lease") continue
+    if (holder === except && (holder.state & WRITE) !== 0) continue
+    breakTo(server, holder, 0)
+  }
+}

@@ -1,0 +1,379 @@
+/**
+ * One client's connection: frames in, messages to their handlers, responses out, signed or encrypted as they must be.
+ *
+ * Buffers: a frame is memory of its own that nothing else uses, so that a WRITE's payload reaches the store as a view of
+ * it; a READ's payload goes from the store to the socket as it is. What the commands mean is not known here.
+ */
+import * as Effect from "effect/Effect"
+import { timingSafeEqual } from "node:crypto"
+import type * as Net from "node:net"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import * as FrameReader from "../Protocol/FrameReader.ts"
+import * as Encryption from "../Smb2/Encryption.ts"
+import * as Header from "../Smb2/Header.ts"
+import { anyFileId, type FileId } from "../Smb2/Message/Common.ts"
+import { Command, Dialect, HeaderFlags } from "../Smb2/Message/Constants.ts"
+import * as Message from "../Smb2/Message/Message.ts"
+import * as Signing from "../Smb2/Signing.ts"
+import { dispatch } from "./Dispatch.ts"
+import { Incoming, type Pending } from "./Incoming.ts"
+import * as Negotiation from "./Negotiation.ts"
+import { errorBody, type Reply } from "./Reply.ts"
+import { Sequence } from "./Sequence.ts"
+import type { ServerState } from "./ServerState.ts"
+import type { Session } from "./Session.ts"
+import * as SessionEnd from "./SessionEnd.ts"
+
+const smb1 = 0x424d53ff
+const largestHead = 64 * 1024
+const padding = new Uint8Array(8)
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+
+/** What a message of a compound takes from the one before it. */
+interface Related {
+  readonly sessionId: bigint
+  readonly treeId: number
+  readonly fileId: FileId
+  readonly status: number
+}
+
+/** Responses of one frame that have not been sent yet. */
+class Batch {
+  readonly responses: Array<{ readonly chunks: Array<Uint8Array>; readonly sign: Signing.Sign | undefined }> = []
+  readonly after: Array<() => void> = []
+  readonly session: Session | undefined
+  /** The session whose keys decrypted the request. */
+  constructor(session: Session | undefined) {
+    this.session = session
+  }
+}
+
+/**
+ * @category models
+ */
+export class Connection {
+  readonly server: ServerState
+  readonly negotiated: Negotiation.Negotiated = Negotiation.initial()
+  readonly sessions = new Map<bigint, Session>()
+  readonly pending = new Map<bigint, Pending>()
+  readonly address: string
+  readonly localAddress: string
+  failedLogons = 0
+  closed = false
+  private readonly socket: Net.Socket
+  private readonly frames: FrameReader.FrameReader
+  private readonly sequence: Sequence
+  private asyncId = 1n
+
+  constructor(server: ServerState, socket: Net.Socket) {
+    this.server = server
+    this.socket = socket
+    this.address = socket.remoteAddress ?? ""
+    this.localAddress = socket.localAddress ?? ""
+    this.sequence = new Sequence(server.limits.credits)
+    this.frames = new FrameReader.FrameReader(server.limits.transfer + largestHead, {
+      peek: 0,
+      claimFrom: Number.POSITIVE_INFINITY,
+      claim: () => undefined,
+      onFrame: (frame) => this.onFrame(frame),
+      onError: () => this.close()
+    })
+  }
+
+  nextAsyncId(): bigint {
+    return this.asyncId++
+  }
+
+  get dialect(): number {
+    return this.negotiated.dialect
+  }
+
+  /** A chunk from the socket, only read during the call. */
+  onData(chunk: Uint8Array): void {
+    if (!this.closed) this.frames.push(chunk)
+  }
+
+  /** Ends the connection, and with it what depends on it. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.server.connections.delete(this)
+    this.socket.destroy()
+    this.server.run(SessionEnd.disconnect(this))
+  }
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  private onFrame(frame: Uint8Array): void {
+    if (this.closed) return
+    if (frame.length < 4) return this.close()
+    switch (Header.view(frame).getUint32(0, true)) {
+      case Header.protocolId:
+        return this.onMessages(frame, undefined)
+      case Encryption.protocolId: {
+        const transform = Encryption.readHeader(frame)
+        const session = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
+        if (session?.decrypt === undefined || transform!.originalMessageSize > frame.length) return this.close()
+        const plain = session.decrypt(frame)
+        return plain === undefined ? this.close() : this.onMessages(plain.packet, session)
+      }
+      case smb1: {
+        const body = Negotiation.multiProtocol(this, frame)
+        if (body === undefined) return this.close()
+        if (!this.sequence.take(0, 1)) return this.close()
+        return this.send([this.packet(Command.NEGOTIATE, body)])
+      }
+      default:
+        return this.close()
+    }
+  }
+
+  private packet(command: number, body: Uint8Array): Uint8Array {
+    const packet = new Uint8Array(Header.size + body.length)
+    Header.write(Header.view(packet), 0, {
+      creditCharge: 0,
+      status: 0,
+      command,
+      credits: this.sequence.grant(1),
+      flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR,
+      nextCommand: 0,
+      messageId: 0,
+      asyncId: 0n,
+      treeId: 0,
+      sessionId: 0n
+    })
+    packet.set(body, Header.size)
+    return packet
+  }
+
+  /** Splits a compound; takes every message's credits before any of them runs. */
+  private onMessages(packet: Uint8Array, decryptedBy: Session | undefined): void {
+    const batch = new Batch(decryptedBy)
+    const all: Array<Incoming> = []
+    const view = Header.view(packet)
+    for (let at = 0;;) {
+      if (packet.length - at < Header.size + 2 || view.getUint32(at, true) !== Header.protocolId) return this.close()
+      if (view.getUint16(at + 4, true) !== Header.size) return this.close()
+      const header = Header.read(view, at)
+      const { nextCommand } = header
+      if (nextCommand !== 0 && (nextCommand < Header.size + 2 || nextCommand % 8 !== 0)) return this.close()
+      const end = nextCommand === 0 ? packet.length : at + nextCommand
+      if (end > packet.length || has(header.flags, HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR)) return this.close()
+      const whole = at === 0 && end === packet.length ? packet : packet.subarray(at, end)
+      const incoming = new Incoming(
+        this,
+        header,
+        whole,
+        has(header.flags, HeaderFlags.SMB2_FLAGS_SIGNED),
+        decryptedBy !== undefined,
+        (waiting) => this.interim(batch, waiting)
+      )
+      if (header.command !== Command.CANCEL) {
+        const charge = this.negotiated.multiCredit ? Math.max(header.creditCharge, 1) : 1
+        if (!this.sequence.take(header.messageId, charge)) return this.close()
+      }
+      incoming.last = nextCommand === 0
+      all.push(incoming)
+      if (nextCommand === 0) break
+      at = end
+    }
+    this.server.run(this.runAll(all, batch))
+  }
+
+  private runAll(all: ReadonlyArray<Incoming>, batch: Batch): Effect.Effect<void> {
+    const only = all[0]!
+    if (all.length === 1) {
+      if (has(only.header.flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)) {
+        return Effect.sync(() => {
+          this.respond(batch, only, { status: NtStatus.STATUS_INVALID_PARAMETER, body: errorBody() })
+          this.flush(batch)
+        })
+      }
+      return Effect.map(this.handle(only, batch), (reply) => {
+        if (reply !== undefined) this.respond(batch, only, reply)
+        this.flush(batch)
+      })
+    }
+    return Effect.gen({ self: this }, function*() {
+      let related: Related | undefined
+      for (const incoming of all) {
+        if (this.closed) return
+        const { flags, sessionId, treeId } = incoming.header
+        const isRelated = has(flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)
+        if (isRelated && related === undefined) {
+          this.respond(batch, incoming, { status: NtStatus.STATUS_INVALID_PARAMETER, body: errorBody() })
+          continue
+        }
+        const from = isRelated ? related! : { sessionId, treeId, fileId: anyFileId, status: 0 }
+        if (isRelated) incoming.relatedFileId = from.fileId
+        const header = isRelated ? { ...incoming.header, sessionId: from.sessionId, treeId: from.treeId } : undefined
+        const actual = header === undefined ? incoming : incoming.as(header)
+        const failed = isRelated && from.status !== 0 && from.fileId.volatile === anyFileId.volatile
+        const reply = yield* this.handle(actual, batch, failed ? from.status : 0)
+        if (reply === undefined) continue
+        this.respond(batch, actual, reply)
+        const fileId = reply.fileId ?? from.fileId
+        const creates = actual.header.command === Command.CREATE
+        related = {
+          sessionId: reply.sessionId ?? actual.header.sessionId,
+          treeId: reply.treeId ?? actual.header.treeId,
+          fileId: creates && reply.fileId === undefined ? anyFileId : fileId,
+          status: creates
+            ? reply.status
+            : from.status !== 0
+            ? from.status
+            : reply.status >>> 30 === 3
+            ? reply.status
+            : 0
+        }
+      }
+      this.flush(batch)
+    })
+  }
+
+  /** Runs one request; `undefined` where it has no response. */
+  private handle(incoming: Incoming, batch: Batch, failedBefore = 0): Effect.Effect<Reply | undefined> {
+    return dispatch(incoming, batch.session, failedBefore).pipe(
+      Effect.catch((refusal) =>
+        Effect.succeed<Reply>({
+          status: refusal.status,
+          body: errorBody(refusal.data),
+          ...refusal.sessionId === undefined ? {} : { sessionId: refusal.sessionId }
+        })
+      ),
+      Effect.catchDefect((defect) =>
+        Effect.as(
+          Effect.logError(`the handler of ${Message.commandName(incoming.header.command)} failed`, defect),
+          { status: NtStatus.STATUS_INTERNAL_ERROR, body: errorBody() } as Reply
+        )
+      )
+    )
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  private respond(batch: Batch, incoming: Incoming, reply: Reply): void {
+    const { header } = incoming
+    const { body, data, status } = reply
+    const asynchronous = incoming.asyncId !== 0n
+    const interim = asynchronous && status === NtStatus.STATUS_PENDING
+    const head = new Uint8Array(Header.size + body.length)
+    const charge = Math.max(header.creditCharge, 1)
+    const sessionId = reply.sessionId ?? header.sessionId
+    Header.write(Header.view(head), 0, {
+      creditCharge: header.creditCharge,
+      status,
+      command: header.command,
+      // A request that waited has had its credits with the interim response.
+      credits: asynchronous && !interim ? 0 : this.sequence.grant(Math.max(header.credits, charge)),
+      flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR | (asynchronous ? HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND : 0) |
+        (header.flags & (HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS | HeaderFlags.SMB2_FLAGS_PRIORITY_MASK |
+          HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS | HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION)),
+      nextCommand: 0,
+      messageId: header.messageId,
+      asyncId: incoming.asyncId,
+      treeId: reply.treeId ?? header.treeId,
+      sessionId
+    })
+    head.set(body, Header.size)
+    const chunks = data === undefined || data.length === 0 ? [head] : [head, data]
+    batch.responses.push({ chunks, sign: this.signer(incoming, sessionId, interim, status) })
+    Negotiation.remember(this, incoming, sessionId, status, chunks)
+    if (reply.sent !== undefined) batch.after.push(reply.sent)
+  }
+
+  /** With what a response is signed, if at all (MS-SMB2 3.3.4.1.1). */
+  private signer(incoming: Incoming, sessionId: bigint, interim: boolean, status: number): Signing.Sign | undefined {
+    if (interim || incoming.encrypted) return undefined
+    const session = this.sessions.get(sessionId) ?? incoming.session
+    const sign = session?.channels.get(this)?.sign
+    if (sign === undefined) return undefined
+    const logsOn = incoming.header.command === Command.SESSION_SETUP && status === 0
+    return incoming.signed || logsOn || session!.signRequired && session!.valid ? sign : undefined
+  }
+
+  private interim(batch: Batch, incoming: Incoming): void {
+    this.flush(batch)
+    this.respond(batch, incoming, { status: NtStatus.STATUS_PENDING, body: errorBody() })
+    this.flush(batch)
+  }
+
+  /** Sends what a batch holds as one frame. */
+  private flush(batch: Batch): void {
+    const { after, responses, session } = batch
+    if (responses.length === 0) return
+    const all: Array<Uint8Array> = []
+    for (let i = 0; i < responses.length; i++) {
+      const { chunks: parts, sign } = responses[i]!
+      const head = parts[0]!
+      if (i < responses.length - 1) {
+        const length = lengthOf(parts)
+        const over = length % 8
+        if (over !== 0) parts.push(padding.subarray(over))
+        Header.view(head).setUint32(20, over === 0 ? length : length + 8 - over, true)
+      }
+      if (sign !== undefined) Signing.apply(sign, parts, "server", Header.read(Header.view(head)).messageId, false)
+      for (const part of parts) all.push(part)
+    }
+    responses.length = 0
+    this.send(session?.encrypt === undefined ? all : session.encrypt(all))
+    for (const run of after.splice(0)) run()
+  }
+
+  /** Sends an unsolicited message: an OPLOCK_BREAK. Never signed, but encrypted where the session is. */
+  notify(session: Session | undefined, response: Message.Response): void {
+    const packet = this.packet(Command.OPLOCK_BREAK, Message.encodeResponse(response))
+    packet.fill(0xff, 24, 32)
+    Header.view(packet).setUint16(14, 0, true)
+    this.send(session?.encryptRequired === true && session.encrypt !== undefined ? session.encrypt([packet]) : [packet])
+  }
+
+  private send(chunks: ReadonlyArray<Uint8Array>): void {
+    if (this.closed || this.socket.destroyed) return
+    const { socket } = this
+    const length = lengthOf(chunks)
+    const frame = new Uint8Array(FrameReader.headerSize)
+    FrameReader.writeHeader(frame, length)
+    if (length <= 4096) {
+      socket.write(Buffer.concat([frame, ...chunks], length + FrameReader.headerSize))
+    } else {
+      socket.cork()
+      socket.write(frame)
+      for (const chunk of chunks) socket.write(chunk)
+      socket.uncork()
+    }
+    // Who does not read its answers is not read from either.
+    if (socket.writableLength > this.server.limits.unsent && !socket.isPaused()) {
+      socket.pause()
+      socket.once("drain", () => socket.resume())
+    }
+  }
+
+  /** Whether a session's keys fit a request's signature. */
+  verifies(sign: Signing.Sign, incoming: Incoming): boolean {
+    const { header, packet } = incoming
+    const claimed = packet.slice(Header.signatureOffset, Header.signatureOffset + 16)
+    packet.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
+    const expected = sign([packet], "client", header.messageId, header.command === Command.CANCEL)
+    // The hash over a logon wants the message as it came.
+    packet.set(claimed, Header.signatureOffset)
+    return timingSafeEqual(claimed, expected.subarray(0, 16))
+  }
+
+  /** The largest payload that a request may have or ask for, by what it was charged. */
+  allows(incoming: Incoming, bytes: number): boolean {
+    if (!this.negotiated.multiCredit) return bytes <= 65536 || this.dialect === Dialect.SMB_2_0_2
+    return bytes <= Math.max(incoming.header.creditCharge, 1) * 65536
+  }
+}
+
+const lengthOf = (chunks: ReadonlyArray<Uint8Array>): number => {
+  let length = 0
+  for (const chunk of chunks) length += chunk.length
+  return length
+}

@@ -1,0 +1,404 @@
+/**
+ * CREATE (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1): from a name and wishes to an open, or to the one status that says why not.
+ *
+ * The store is asked first and may be slow; then, in one synchronous step, what others have open is looked at and the
+ * open is entered. Where an oplock or a lease must be taken back before that, the step is tried again afterwards.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import type * as Sd from "../Codec/SecurityDescriptor.ts"
+import {
+  AccessMask as A,
+  CompletionFilter,
+  CreateAction,
+  CreateDisposition as D,
+  CreateOptions as O,
+  FileAttributes as F,
+  NotifyAction
+} from "../Smb2/Message/Constants.ts"
+import type * as Message from "../Smb2/Message/Create.ts"
+import * as Access from "./Access.ts"
+import * as Caching from "./Caching.ts"
+import * as CreateCheck from "./CreateCheck.ts"
+import * as CreateContexts from "./CreateContexts.ts"
+import * as Durable from "./Durable.ts"
+import * as Grant from "./Grant.ts"
+import type { Incoming } from "./Incoming.ts"
+import type { Name } from "./Names.ts"
+import { FileOpen } from "./Open.ts"
+import * as Pipe from "./Pipe.ts"
+import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
+import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
+import * as Watch from "./Watch.ts"
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+
+/** Attributes that a client may set. */
+const settable = F.FILE_ATTRIBUTE_READONLY | F.FILE_ATTRIBUTE_HIDDEN | F.FILE_ATTRIBUTE_SYSTEM |
+  F.FILE_ATTRIBUTE_ARCHIVE | F.FILE_ATTRIBUTE_TEMPORARY | F.FILE_ATTRIBUTE_OFFLINE |
+  F.FILE_ATTRIBUTE_NOT_CONTENT_INDEXED
+
+/** Handles CREATE. */
+export const create = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
+  Effect.suspend(() => {
+    const session = incoming.session!
+    const tree = incoming.tree!
+    if (session.opens.size >= incoming.server.limits.opens) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    if (tree.share === undefined) return Pipe.create(incoming, body)
+    const contexts = CreateContexts.read(incoming, body)
+    if (typeof contexts === "number") return refuse(contexts)
+    if (contexts.reconnect !== undefined) return Durable.reconnect(incoming, body, contexts)
+    const name = CreateCheck.check(incoming, body)
+    if (typeof name === "number") return refuse(name)
+    return createFile(incoming, body, name, contexts, tree.share)
+  })
+
+const overwrites = (disposition: number): boolean =>
+  disposition === D.FILE_SUPERSEDE || disposition === D.FILE_OVERWRITE || disposition === D.FILE_OVERWRITE_IF
+
+const creates = (disposition: number): boolean => disposition !== D.FILE_OPEN && disposition !== D.FILE_OVERWRITE
+
+interface Wishes {
+  readonly incoming: Incoming
+  readonly body: Message.Request
+  readonly name: Name
+  readonly contexts: CreateContexts.Asked
+  readonly share: ShareState
+  readonly scope: Scope.Closeable
+}
+
+const createFile = (
+  incoming: Incoming,
+  body: Message.Request,
+  name: Name,
+  contexts: CreateContexts.Asked,
+  share: ShareState
+): Effect.Effect<Reply, Refusal> =>
+  Effect.suspend(() => {
+    const scope = Scope.makeUnsafe()
+    return Effect.onExit(
+      attempt({ incoming, body, name, contexts, share, scope }),
+      (exit) => (exit._tag === "Failure" ? Scope.close(scope, Exit.void) : Effect.void)
+    )
+  })
+
+const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply, Refusal> {
+  const { body, name, scope, share } = wishes
+  const { createDisposition: disposition } = body
+  for (let turn = 0;; turn++) {
+    if (disposition !== D.FILE_CREATE) {
+      const found = yield* share.store.open(name.path, {
+        mode: "existing",
+        type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        ...name.stream === undefined ? {} : { stream: name.stream }
+      }).pipe(
+        Scope.provide(scope),
+        Effect.map((opened): StoreOpened | undefined => opened),
+        Effect.catch((error) =>
+          error.reason === "NotFound" && creates(disposition)
+            ? Effect.succeed(undefined)
+            : Effect.fail(fromStoreError(error))
+        )
+      )
+      if (found !== undefined) return yield* existing(wishes, found)
+    }
+    const made = yield* make(wishes)
+    if (made !== undefined) return made
+    // Somebody made it between the two looks.
+    if (turn > 3) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
+  }
+})
+
+// -----------------------------------------------------------------------------
+// what is there
+// -----------------------------------------------------------------------------
+
+const existing = Effect.fnUntraced(function*(wishes: Wishes, found: StoreOpened): Effect.fn.Return<Reply, Refusal> {
+  const { body, contexts, incoming, name, share } = wishes
+  const { node } = found
+  const directory = node.type === "directory"
+  const isStream = name.stream !== undefined
+  if (!isStream) {
+    if (directory ? has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data" : false) {
+      return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
+    }
+    if (!directory && (has(body.createOptions, O.FILE_DIRECTORY_FILE) || name.type === "directory")) {
+      return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
+    }
+  } else if (has(body.createOptions, O.FILE_DIRECTORY_FILE)) {
+    return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
+  }
+  const overwrite = overwrites(body.createDisposition)
+  if (overwrite && directory && !isStream) {
+    return yield* refuse(
+      has(body.createOptions, O.FILE_DIRECTORY_FILE)
+        ? NtStatus.STATUS_INVALID_PARAMETER
+        : NtStatus.STATUS_FILE_IS_A_DIRECTORY
+    )
+  }
+  const descriptor = Access.decode(yield* stored(found.file.getBlob("SecurityDescriptor")))
+  const parent = name.path.length === 0 ? undefined : yield* parentDescriptor(share, name.path.slice(0, -1))
+  const granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
+  if ("refused" in granted) return yield* refuse(granted.refused)
+  if (overwrite && !isStream) {
+    const needed = node.fileAttributes & (F.FILE_ATTRIBUTE_HIDDEN | F.FILE_ATTRIBUTE_SYSTEM)
+    if ((needed & ~body.fileAttributes) !== 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
+  const entered = yield* enter(wishes, found, granted.access, directory && !isStream, overwrite, granted.checked)
+  const { open } = entered
+  if (!overwrite) {
+    return yield* respond(wishes, open, entered, CreateAction.FILE_OPENED, granted.maximal)
+  }
+  yield* Effect.onError(overwriteFile(wishes, open, contexts.extendedAttributes), () => entered.undo)
+  const action = body.createDisposition === D.FILE_SUPERSEDE
+    ? CreateAction.FILE_SUPERSEDED
+    : CreateAction.FILE_OVERWRITTEN
+  Watch.report(
+    share,
+    CompletionFilter.FILE_NOTIFY_CHANGE_ATTRIBUTES | CompletionFilter.FILE_NOTIFY_CHANGE_SIZE |
+      CompletionFilter.FILE_NOTIFY_CHANGE_LAST_WRITE,
+    [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: open.stream.file.path }]
+  )
+  void incoming
+  return yield* respond(wishes, open, entered, action, granted.maximal)
+})
+
+const overwriteFile = (
+  { body, name }: Wishes,
+  open: FileOpen,
+  extendedAttributes: Uint8Array | undefined
+): Effect.Effect<void, Refusal> =>
+  Effect.gen(function*() {
+    yield* stored(open.file.truncate(0n))
+    if (name.stream !== undefined) return
+    yield* stored(open.file.set({ fileAttributes: (body.fileAttributes & settable) | F.FILE_ATTRIBUTE_ARCHIVE }))
+    if (extendedAttributes !== undefined) yield* stored(open.file.setBlob("ExtendedAttributes", extendedAttributes))
+  })
+
+// -----------------------------------------------------------------------------
+// what is not there
+// -----------------------------------------------------------------------------
+
+/** The descriptor of a directory, as far as it can be had. */
+const parentDescriptor = (
+  share: ShareState,
+  path: ReadonlyArray<string>
+): Effect.Effect<Sd.SecurityDescriptor, Refusal> =>
+  share.volume.supports.securityDescriptors
+    ? Effect.scoped(
+      Effect.flatMap(
+        share.store.open(path, { mode: "existing", type: "directory" }),
+        ({ file }) => file.getBlob("SecurityDescriptor")
+      )
+    ).pipe(
+      Effect.map(Access.decode),
+      Effect.mapError((error) =>
+        error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
+      )
+    )
+    : Effect.succeed(Access.defaultDescriptor)
+
+/** Makes the file; undefined where somebody else was faster. */
+const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { body, contexts, incoming, name, scope, share } = wishes
+  const user = incoming.session!.user!
+  const directory = has(body.createOptions, O.FILE_DIRECTORY_FILE)
+  if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
+  if (directory && has(body.fileAttributes, F.FILE_ATTRIBUTE_TEMPORARY)) {
+    return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  }
+  if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(body.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
+    return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
+  }
+  const path = name.path.slice(0, -1)
+  const parent = yield* parentDescriptor(share, path)
+  const needed = directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE
+  if ((Access.maximal(parent, user) & needed) === 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
+  const descriptor = Access.forChild(parent, contexts.descriptor, user, incoming.server.domainSid, directory)
+  const attributes = (body.fileAttributes & settable) | (directory ? 0 : F.FILE_ATTRIBUTE_ARCHIVE)
+  const initial: StoreChanges & { readonly securityDescriptor?: Uint8Array } = {
+    fileAttributes: attributes,
+    ...share.volume.supports.securityDescriptors ? { securityDescriptor: Access.encode(descriptor) } : {}
+  }
+  const type = directory ? "directory" : "file"
+  const { stream } = name
+  if (stream !== undefined) {
+    if (!share.volume.supports.streams) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+    // A stream brings its file into being.
+    yield* stored(Effect.scoped(share.store.open(name.path, { mode: "either", type: "file", initial })))
+  }
+  const opened = yield* share.store.open(name.path, {
+    mode: "new",
+    type: stream === undefined ? type : "file",
+    initial,
+    ...stream === undefined ? {} : { stream }
+  }).pipe(
+    Scope.provide(scope),
+    Effect.map((one): StoreOpened | undefined => one),
+    Effect.catch((error) => {
+      if (error.reason !== "Exists") return Effect.fail(fromStoreError(error))
+      if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
+      return Effect.fail(
+        refusal(isPending(share, name.path) ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
+      )
+    })
+  )
+  if (opened === undefined) return undefined
+  // Who makes a file gets what they ask for of it.
+  const asked = Access.mapGeneric(body.desiredAccess)
+  const maximal = Access.maximal(descriptor, user)
+  const access = has(asked, A.MAXIMUM_ALLOWED)
+    ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all
+    : asked
+  if (contexts.extendedAttributes !== undefined) {
+    yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
+  }
+  if (contexts.allocationSize !== undefined) void contexts.allocationSize
+  const entered = yield* enter(wishes, opened, access, directory, false, access)
+  const filter = stream !== undefined
+    ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
+    : directory
+    ? CompletionFilter.FILE_NOTIFY_CHANGE_DIR_NAME
+    : CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME
+  Watch.report(share, filter, [{
+    action: stream === undefined ? NotifyAction.FILE_ACTION_ADDED : NotifyAction.FILE_ACTION_ADDED_STREAM,
+    path: name.path,
+    ...stream === undefined ? {} : { stream }
+  }])
+  return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
+})
+
+const isPending = (share: ShareState, path: ReadonlyArray<string>): boolean => {
+  const key = keyOf(path)
+  for (const file of share.files.values()) {
+    if (file.deletePending && keyOf(file.path) === key) return true
+  }
+  return false
+}
+
+// -----------------------------------------------------------------------------
+// entering the open
+// -----------------------------------------------------------------------------
+
+interface Entered {
+  readonly open: FileOpen
+  readonly leaseResponse: Grant.Granted
+  readonly undo: Effect.Effect<void>
+}
+
+/** Enters the open beside others, once nobody's share mode or cache stands in its way. */
+const enter = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  opened: StoreOpened,
+  access: number,
+  directory: boolean,
+  overwrite: boolean,
+  checked: number
+): Effect.fn.Return<Entered, Refusal> {
+  const { body, contexts, incoming, name, scope, share } = wishes
+  const { server } = incoming
+  const session = incoming.session!
+  const same = Grant.findLease(incoming, contexts)
+  for (;;) {
+    if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    const file = share.file(opened.file.id, opened.node.type === "directory", name.path)
+    const stream = file.stream(name.stream ?? "")
+    const outcome = Grant.obstacles(server, stream, same, {
+      access: checked,
+      shareAccess: body.shareAccess,
+      overwrite,
+      wantsDelete: has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
+    })
+    if (outcome._tag === "Refused") {
+      share.release(stream)
+      return yield* refuse(outcome.status)
+    }
+    if (outcome._tag === "Wait") {
+      yield* Caching.waitFor(incoming, outcome.holders)
+      continue
+    }
+    if (same !== undefined && same.stream !== stream) {
+      share.release(stream)
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+    const open = new FileOpen(
+      server,
+      {
+        id: server.newOpenId(),
+        stream,
+        file: opened.file,
+        scope,
+        grantedAccess: access,
+        shareAccess: body.shareAccess,
+        createOptions: body.createOptions,
+        directory
+      },
+      session,
+      incoming.tree!
+    )
+    open.deleteOnClose = has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
+    stream.opens.add(open)
+    session.opens.set(open.id, open)
+    server.opens.set(open.id, open)
+    if (overwrite) Caching.breakReaders(server, stream, same)
+    const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
+    return {
+      open,
+      leaseResponse,
+      undo: Effect.sync(() => forget(incoming, open, stream))
+    }
+  }
+})
+
+const forget = (incoming: Incoming, open: FileOpen, stream: StreamNode): void => {
+  open.closed = true
+  Caching.release(incoming.server, open)
+  stream.opens.delete(open)
+  incoming.session!.opens.delete(open.id)
+  incoming.server.opens.delete(open.id)
+  open.tree.share!.release(stream)
+}
+
+const respond = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  open: FileOpen,
+  entered: Entered,
+  createAction: number,
+  maximalAccess: number
+): Effect.fn.Return<Reply, Refusal> {
+  const { contexts, incoming, share } = wishes
+  const node = yield* stored(open.file.stat).pipe(Effect.onError(() => entered.undo))
+  Durable.make(incoming, open, contexts)
+  const fileId = { persistent: open.id, volatile: open.id }
+  return {
+    ...reply({
+      _tag: "CREATE",
+      body: {
+        oplockLevel: entered.leaseResponse.oplockLevel,
+        flags: 0,
+        createAction,
+        creationTime: node.creationTime,
+        lastAccessTime: node.lastAccessTime,
+        lastWriteTime: node.lastWriteTime,
+        changeTime: node.changeTime,
+        allocationSize: node.allocationSize,
+        endOfFile: node.size,
+        fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory"),
+        fileId,
+        createContexts: CreateContexts.answer(contexts, {
+          maximalAccess: maximalAccess & open.tree.maximalAccess,
+          node,
+          volume: share.volume,
+          lease: entered.leaseResponse.lease,
+          durable: open.durable
+        })
+      }
+    }),
+    fileId
+  }
+})

@@ -1,0 +1,126 @@
+/**
+ * Durable opens (MS-SMB2 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12): opens that wait for their client when its
+ * connection, or its session, is lost.
+ *
+ * An open that waits keeps its place in the file: share mode, locks, and what it caches. Who comes into conflict with it
+ * meanwhile wins: nobody is there to be asked, so it is closed.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { CreateAction } from "../Smb2/Message/Constants.ts"
+import type * as Message from "../Smb2/Message/Create.ts"
+import { HANDLE } from "./Caching.ts"
+import * as Close from "./Close.ts"
+import * as CreateContexts from "./CreateContexts.ts"
+import * as Grant from "./Grant.ts"
+import type { Incoming } from "./Incoming.ts"
+import * as Names from "./Names.ts"
+import type { FileOpen } from "./Open.ts"
+import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import type { ServerState } from "./ServerState.ts"
+import { keyOf, shownAttributes } from "./ShareState.ts"
+
+/** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
+export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
+  const { durable } = contexts
+  if (durable === undefined || open.directory || open.holder === undefined) return
+  if ((open.holder.state & HANDLE) === 0) return
+  const most = Duration.toMillis(Duration.fromInputUnsafe(incoming.server.limits.durableTime))
+  const asked = durable.version === 2 && durable.timeout > 0 ? durable.timeout : 60_000
+  open.durable = {
+    version: durable.version,
+    createGuid: durable.version === 2 ? durable.createGuid : undefined,
+    timeout: Math.min(asked, most),
+    clientGuid: incoming.connection.negotiated.clientGuid,
+    owner: incoming.session!.user!.sid
+  }
+}
+
+/** Whether an open outlives its session. */
+export const mayStay = (open: FileOpen): boolean =>
+  open.durable !== undefined && open.holder !== undefined && (open.holder.state & HANDLE) !== 0 &&
+  open.holder.breaking === undefined && !open.stream.deletePending
+
+/** Takes an open out of its session, to wait for its client for a while. */
+export const disconnect = (server: ServerState, open: FileOpen): void => {
+  open.session?.opens.delete(open.id)
+  open.session = undefined
+  const { absences } = open
+  server.run(
+    Effect.andThen(
+      Effect.sleep(open.durable!.timeout),
+      Effect.suspend(() =>
+        open.session === undefined && open.absences === absences
+          ? Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP)
+          : Effect.void
+      )
+    )
+  )
+}
+
+/** A client comes back for its open. */
+export const reconnect = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  body: Message.Request,
+  contexts: CreateContexts.Asked
+): Effect.fn.Return<Reply, Refusal> {
+  const { server } = incoming
+  const session = incoming.session!
+  const asked = contexts.reconnect!
+  const open = server.opens.get(asked.id)
+  if (
+    open === undefined || open.closed || open.session !== undefined || open.durable === undefined ||
+    open.durable.version !== asked.version || open.durable.createGuid !== asked.createGuid ||
+    open.tree.share !== incoming.tree!.share
+  ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  const { holder } = open
+  const lease = holder?.kind === "lease" ? holder : undefined
+  if (lease === undefined ? contexts.lease !== undefined : contexts.lease === undefined) {
+    return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  }
+  if (lease !== undefined) {
+    if (
+      lease.clientGuid !== incoming.connection.negotiated.clientGuid ||
+      Buffer.compare(lease.key, contexts.lease!.key) !== 0 || lease.version !== contexts.lease!.version
+    ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    const name = Names.parse(body.name)
+    if (typeof name === "number" || keyOf(name.path) !== keyOf(open.stream.file.path)) {
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+  }
+  if (open.durable.owner !== session.user!.sid) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  open.absences++
+  open.session = session
+  open.tree = incoming.tree!
+  session.opens.set(open.id, open)
+  const node = yield* stored(open.file.stat)
+  const fileId = { persistent: open.id, volatile: open.id }
+  const caching = Grant.current(open)
+  return {
+    ...reply({
+      _tag: "CREATE",
+      body: {
+        oplockLevel: caching.oplockLevel,
+        flags: 0,
+        createAction: CreateAction.FILE_OPENED,
+        creationTime: node.creationTime,
+        lastAccessTime: node.lastAccessTime,
+        lastWriteTime: node.lastWriteTime,
+        changeTime: node.changeTime,
+        allocationSize: node.allocationSize,
+        endOfFile: node.size,
+        fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory"),
+        fileId,
+        createContexts: CreateContexts.answer(contexts, {
+          maximalAccess: open.grantedAccess,
+          node,
+          volume: open.stream.file.share.volume,
+          lease: caching.lease,
+          durable: undefined
+        })
+      }
+    }),
+    fileId
+  }
+})

@@ -1,0 +1,54 @@
+/**
+ * What a server grants a client at most. A peer can make nothing grow beyond these.
+ */
+import type * as Duration from "effect/Duration"
+
+/**
+ * The limits of a server.
+ *
+ * @category models
+ */
+export interface Limits {
+  /** Connections at one time; further ones are closed at once. */
+  readonly connections: number
+  /** Sessions of one connection. */
+  readonly sessions: number
+  /** Tree connects of one session. */
+  readonly trees: number
+  /** Open files of one session. */
+  readonly opens: number
+  /** Requests of one connection that wait: locks, notifications, opens that wait for a break. */
+  readonly pending: number
+  /** Credits of one connection (MS-SMB2 3.3.1.1). */
+  readonly credits: number
+  /** Bytes of one READ, WRITE or other transfer, at least 65,536. */
+  readonly transfer: number
+  /** Logons that may fail on one connection. */
+  readonly logonAttempts: number
+  /** How long a connection may stay without a logon. */
+  readonly logonTime: Duration.Input
+  /** How long the owner of an oplock or a lease may take to acknowledge a break. */
+  readonly breakTime: Duration.Input
+  /** How long a durable open outlives its connection, at most. */
+  readonly durableTime: Duration.Input
+  /** Byte-range locks of one open. */
+  readonly locks: number
+  /** Bytes that wait in a socket before no more of its requests are read. */
+  readonly unsent: number
+}
+
+export const defaults: Limits = {
+  connections: 1024,
+  sessions: 256,
+  trees: 1024,
+  opens: 16_384,
+  pending: 512,
+  credits: 8192,
+  transfer: 1024 * 1024 * 8,
+  logonAttempts: 8,
+  logonTime: "45 seconds",
+  breakTime: "35 seconds",
+  durableTime: "5 minutes",
+  locks: 4096,
+  unsent: 32 * 1024 * 1024
+}

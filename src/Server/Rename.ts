@@ -1,0 +1,95 @@
+/**
+ * Renames and hard links (MS-FSA 2.1.5.14.6, 2.1.5.14.11).
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../Smb2/Message/Constants.ts"
+import * as Caching from "./Caching.ts"
+import type { Incoming } from "./Incoming.ts"
+import * as Names from "./Names.ts"
+import type { FileOpen } from "./Open.ts"
+import { type Refusal, refuse, stored } from "./Reply.ts"
+import { isWithin, keyOf } from "./ShareState.ts"
+import * as Watch from "./Watch.ts"
+
+const target = (name: string): Names.Name | number => Names.parse(name.replace(/^\\+/, ""))
+
+/** Gives an open file another name. */
+export const rename = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  open: FileOpen,
+  fileName: string,
+  replace: boolean
+): Effect.fn.Return<void, Refusal> {
+  if (!open.may(A.DELETE)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const { stream } = open
+  const { file } = stream
+  const { share } = file
+  if (stream.name !== "" || fileName.startsWith(":")) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  const name = target(fileName)
+  if (typeof name === "number") return yield* refuse(name)
+  if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  if (file.path.length === 0 || isWithin(name.path, file.path) && keyOf(name.path) !== keyOf(file.path)) {
+    return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
+  const others = [...stream.opens].filter((other) => other !== open)
+  // Who else has it open must agree to its being renamed, as to its being deleted.
+  if (
+    others.some((other) =>
+      (other.shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0 && (other.grantedAccess & 0x0001_0027) !== 0
+    )
+  ) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+  if (file.directory) {
+    for (const _ of share.opensBelow(file.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
+  // A directory that somebody may delete keeps what is in it, and takes nothing in.
+  const parents = new Set([keyOf(file.path.slice(0, -1)), keyOf(name.path.slice(0, -1))])
+  for (const other of share.files.values()) {
+    if (!other.directory || !parents.has(keyOf(other.path))) continue
+    for (const { grantedAccess } of other.opens()) {
+      if ((grantedAccess & A.DELETE) !== 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+    }
+  }
+  for (;;) {
+    const holders = [...stream.holders].filter((holder) =>
+      holder !== open.holder && (holder.state & Caching.HANDLE) !== 0
+    )
+    for (const holder of holders) Caching.breakTo(incoming.server, holder, holder.state & ~Caching.HANDLE)
+    const breaking = holders.filter((holder) => holder.breaking !== undefined)
+    if (breaking.length === 0) break
+    yield* Caching.waitFor(incoming, breaking)
+  }
+  if (replace && keyOf(name.path) !== keyOf(file.path)) {
+    for (const other of share.files.values()) {
+      if (keyOf(other.path) !== keyOf(name.path)) continue
+      if ([...other.opens()].length > 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+    }
+  }
+  const from = file.path
+  yield* stored(share.store.rename(from, name.path, { replace }))
+  share.renamed(from, name.path)
+  share.forgetEntry(from)
+  const filter = file.directory ? N.FILE_NOTIFY_CHANGE_DIR_NAME : N.FILE_NOTIFY_CHANGE_FILE_NAME
+  const same = keyOf(from.slice(0, -1)) === keyOf(name.path.slice(0, -1))
+  Watch.report(share, filter, [
+    { action: same ? NotifyAction.FILE_ACTION_RENAMED_OLD_NAME : NotifyAction.FILE_ACTION_REMOVED, path: from },
+    { action: same ? NotifyAction.FILE_ACTION_RENAMED_NEW_NAME : NotifyAction.FILE_ACTION_ADDED, path: name.path }
+  ])
+})
+
+/** Gives an open file one more name. */
+export const link = Effect.fnUntraced(function*(
+  open: FileOpen,
+  fileName: string,
+  replace: boolean
+): Effect.fn.Return<void, Refusal> {
+  const { file } = open.stream
+  const { share } = file
+  if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (file.directory) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
+  const name = target(fileName)
+  if (typeof name === "number") return yield* refuse(name)
+  yield* stored(share.store.link(file.path, name.path, { replace }))
+  Watch.report(share, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
+})

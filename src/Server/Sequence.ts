@@ -1,0 +1,45 @@
+/**
+ * The message identifiers that a client may use (MS-SMB2 3.3.1.1): a window that moves up as they are used, and that
+ * credits make longer. The first of them may be used out of order.
+ */
+
+/**
+ * One connection's window.
+ *
+ * @category models
+ */
+export class Sequence {
+  private low = 0
+  private high = 1
+  /** Used identifiers from `low` on. */
+  private readonly used = new Set<number>()
+  private readonly limit: number
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  /** Takes `charge` identifiers from `id` on; false where any of them was never granted, or is used. */
+  take(id: number, charge: number): boolean {
+    if (id < this.low || id + charge > this.high) return false
+    if (this.used.size > 0) {
+      for (let i = id; i < id + charge; i++) if (this.used.has(i)) return false
+    }
+    if (id === this.low) {
+      this.low = id + charge
+      while (this.used.size > 0 && this.used.delete(this.low)) this.low++
+    } else {
+      for (let i = id; i < id + charge; i++) this.used.add(i)
+    }
+    return true
+  }
+
+  /** Grants as many of the wanted credits as the limit leaves room for; never lets a client run dry. */
+  grant(wanted: number): number {
+    const outstanding = this.high - this.low
+    let granted = Math.min(wanted, this.limit - outstanding)
+    if (granted < 1) granted = outstanding - this.used.size > 0 ? 0 : 1
+    this.high += granted
+    return granted
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What belongs to a server as a whole: its shares, sessions, connections, and the opens that outlive their connection.
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { LeaseTable } from "./Caching.ts"
+import type { Connection } from "./Connection.ts"
+import type { Limits } from "./Limits.ts"
+import type { FileOpen } from "./Open.ts"
+import type { Session } from "./Session.ts"
+import type { ShareState } from "./ShareState.ts"
+import type { Users } from "./UserStore.ts"
+
+/** What was decided when the server was made. */
+export interface Settings {
+  readonly computerName: string
+  readonly signing: "required" | "enabled"
+  readonly encryption: "required" | "enabled" | "disabled"
+  /** Who comes in as guest: nobody, whoever is unknown, or anonymous callers as well. */
+  readonly guest: "never" | "unknown" | "anonymous"
+  readonly dialects: ReadonlyArray<number>
+}
+
+/**
+ * @category models
+ */
+export class ServerState {
+  readonly settings: Settings
+  readonly limits: Limits
+  readonly users: Users
+  readonly shares: ReadonlyMap<string, ShareState>
+  readonly guid: Uint8Array
+  readonly startTime: bigint
+  readonly domainSid: string
+  readonly leases: LeaseTable
+  /** Closes an open; a field, since what closes knows this module. */
+  readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
+  readonly connections = new Set<Connection>()
+  readonly sessions = new Map<bigint, Session>()
+  /** Every open of a file, by its identifier. */
+  readonly opens = new Map<bigint, FileOpen>()
+  private readonly context: Context.Context<never>
+  private nextSession: bigint
+  private nextOpen = 1n
+  private readonly running = new Set<Fiber.Fiber<unknown>>()
+
+  constructor(fields: {
+    readonly settings: Settings
+    readonly limits: Limits
+    readonly users: Users
+    readonly shares: ReadonlyMap<string, ShareState>
+    readonly guid: Uint8Array
+    readonly startTime: bigint
+    readonly domainSid: string
+    readonly leases: LeaseTable
+    readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
+    readonly context: Context.Context<never>
+    readonly firstSession: bigint
+  }) {
+    this.settings = fields.settings
+    this.limits = fields.limits
+    this.users = fields.users
+    this.shares = fields.shares
+    this.guid = fields.guid
+    this.startTime = fields.startTime
+    this.domainSid = fields.domainSid
+    this.leases = fields.leases
+    this.closeOpen = fields.closeOpen
+    this.context = fields.context
+    this.nextSession = fields.firstSession
+  }
+
+  newSessionId(): bigint {
+    return this.nextSession++
+  }
+
+  newOpenId(): bigint {
+    return this.nextOpen++
+  }
+
+  /** Runs an effect by itself. It handles its own errors; a defect is logged. */
+  run(effect: Effect.Effect<unknown>): void {
+    const fiber = Effect.runForkWith(this.context)(
+      Effect.catchCause(
+        effect,
+        (cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("a request broke the server's code", cause)
+      )
+    )
+    if (fiber.pollUnsafe() !== undefined) return
+    this.running.add(fiber)
+    fiber.addObserver(() => this.running.delete(fiber))
+  }
+
+  /** Ends all that still runs. */
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => Fiber.interruptAll([...this.running]))
+}

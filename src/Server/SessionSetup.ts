@@ -1,0 +1,239 @@
+/**
+ * SESSION_SETUP (MS-SMB2 3.3.5.5): a logon in as many legs as it takes, a repeated one, and the keys that come of it.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Acceptor from "../Auth/Acceptor.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Encryption from "../Smb2/Encryption.ts"
+import { Dialect, SecurityMode, SessionFlags, SessionSetupFlags } from "../Smb2/Message/Constants.ts"
+import type * as Setup from "../Smb2/Message/SessionSetup.ts"
+import { deriveKeys } from "../Smb2/Session.ts"
+import * as Signing from "../Smb2/Signing.ts"
+import * as Access from "./Access.ts"
+import type { Connection } from "./Connection.ts"
+import type { Incoming } from "./Incoming.ts"
+import * as Negotiation from "./Negotiation.ts"
+import { Refusal, refusal, refuse, type Reply, reply } from "./Reply.ts"
+import type { ServerState } from "./ServerState.ts"
+import { type Identity, type Logon, Session } from "./Session.ts"
+import * as SessionEnd from "./SessionEnd.ts"
+import type { User } from "./UserStore.ts"
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+
+const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { readonly found: () => User | undefined } => {
+  const { server } = connection
+  let found: User | undefined
+  const { guest } = server.settings
+  return {
+    kind,
+    preauthHash: connection.negotiated.preauthHash,
+    found: () => found,
+    acceptor: Acceptor.make({
+      computerName: server.settings.computerName,
+      lookup: (caller) => {
+        if (caller.anonymous) {
+          return Effect.succeed<Acceptor.Account | undefined>(
+            guest === "anonymous" && kind !== "binding" ? { _tag: "Guest" } : undefined
+          )
+        }
+        return Effect.map(server.users.find(caller.user, caller.domain), (user): Acceptor.Account | undefined => {
+          found = user
+          if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
+          return guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
+        })
+      }
+    })
+  }
+}
+
+const identity = (server: ServerState, user: User | undefined, anonymous: boolean): Identity => {
+  if (user === undefined) {
+    return {
+      name: anonymous ? "" : "guest",
+      sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
+      groups: new Set(
+        anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]
+      ),
+      administrator: false,
+      guest: true,
+      anonymous
+    }
+  }
+  return {
+    name: user.name,
+    sid: user.sid ?? `${server.domainSid}-${user.id}`,
+    groups: new Set([
+      Access.sids.everyone,
+      Access.sids.network,
+      Access.sids.authenticated,
+      Access.sids.users,
+      `${server.domainSid}-513`,
+      ...(user.administrator === true ? [Access.sids.administrators] : []),
+      ...(user.groups ?? [])
+    ]),
+    administrator: user.administrator === true,
+    guest: false,
+    anonymous: false
+  }
+}
+
+/** Handles SESSION_SETUP. */
+export const sessionSetup = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  body: Setup.Request
+): Effect.fn.Return<Reply, Refusal> {
+  const { connection, header } = incoming
+  const { server } = connection
+  const { negotiated } = connection
+  if (negotiated.dialect === 0 || negotiated.dialect === Dialect.SMB_2_WILDCARD) {
+    return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  }
+  const binding = has(body.flags, SessionSetupFlags.SMB2_SESSION_FLAG_BINDING)
+  const session = header.sessionId === 0n
+    ? yield* begin(connection)
+    : yield* (binding ? bind(incoming) : known(incoming))
+  let logon = session.logons.get(connection) as ReturnType<typeof makeLogon> | undefined
+  if (logon === undefined) {
+    logon = makeLogon(connection, binding ? "binding" : session.user === undefined ? "new" : "again")
+    session.logons.set(connection, logon)
+  }
+  if (negotiated.dialect === Dialect.SMB_3_1_1) Negotiation.extend(logon, [incoming.packet])
+  const step = yield* Effect.result(logon.acceptor.step(body.securityBuffer))
+  if (step._tag === "Failure") {
+    session.logons.delete(connection)
+    connection.failedLogons++
+    if (logon.kind !== "binding") yield* SessionEnd.end(session)
+    if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
+    const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
+      ? NtStatus.STATUS_INVALID_PARAMETER
+      : NtStatus.STATUS_LOGON_FAILURE
+    return yield* Effect.fail(new Refusal(status, undefined, session.id))
+  }
+  const done = step.success
+  if (done._tag === "Continue") {
+    return {
+      ...reply(
+        { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: done.token } },
+        NtStatus.STATUS_MORE_PROCESSING_REQUIRED
+      ),
+      sessionId: session.id
+    }
+  }
+  session.logons.delete(connection)
+  const user = identity(server, done.guest ? undefined : logon.found(), done.caller.anonymous)
+  const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
+  switch (logon.kind) {
+    case "new": {
+      if (
+        key === undefined &&
+        (server.settings.encryption === "required" || user.guest && server.settings.guest === "never")
+      ) {
+        yield* SessionEnd.end(session)
+        return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+      }
+      session.user = user
+      establish(connection, session, body, key, logon.preauthHash)
+      if (server.settings.encryption === "required" && session.encrypt === undefined) {
+        yield* SessionEnd.end(session)
+        return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+      }
+      const previous = server.sessions.get(body.previousSessionId)
+      if (previous !== undefined && previous !== session && previous.user?.sid === user.sid) {
+        yield* SessionEnd.end(previous)
+      }
+      break
+    }
+    case "again":
+      // The keys stay; who came with other credentials acts as them from now on (3.3.5.5.3).
+      session.user = user
+      break
+    case "binding": {
+      if (user.sid !== session.user?.sid || key === undefined) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+      addChannel(connection, session, key, logon.preauthHash)
+      break
+    }
+  }
+  const sessionFlags = user.anonymous
+    ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL
+    : user.guest
+    ? SessionFlags.SMB2_SESSION_FLAG_IS_GUEST
+    : session.encryptRequired
+    ? SessionFlags.SMB2_SESSION_FLAG_ENCRYPT_DATA
+    : 0
+  return {
+    ...reply({ _tag: "SESSION_SETUP", body: { sessionFlags, securityBuffer: done.token } }),
+    sessionId: session.id
+  }
+})
+
+const begin = (connection: Connection): Effect.Effect<Session, Refusal> =>
+  Effect.suspend(() => {
+    const { server } = connection
+    if (connection.sessions.size >= server.limits.sessions) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    const session = new Session(server.newSessionId())
+    server.sessions.set(session.id, session)
+    connection.sessions.set(session.id, session)
+    return Effect.succeed(session)
+  })
+
+const known = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
+  Effect.suspend(() => {
+    const session = incoming.connection.sessions.get(incoming.header.sessionId)
+    if (session === undefined || session.ended) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    incoming.session = session
+    const sign = session.channels.get(incoming.connection)?.sign
+    if (session.user !== undefined && sign !== undefined && !incoming.encrypted) {
+      if (incoming.signed ? !incoming.connection.verifies(sign, incoming) : session.signRequired) {
+        return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      }
+    }
+    return Effect.succeed(session)
+  })
+
+/** A further channel of a session that another connection began (3.3.5.5.2): not offered, and said so. */
+const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
+  Effect.suspend(() =>
+    Effect.fail(
+      refusal(
+        incoming.connection.dialect < Dialect.SMB_3_0 || incoming.server.sessions.has(incoming.header.sessionId)
+          ? NtStatus.STATUS_REQUEST_NOT_ACCEPTED
+          : NtStatus.STATUS_USER_SESSION_DELETED
+      )
+    )
+  )
+
+const establish = (
+  connection: Connection,
+  session: Session,
+  body: Setup.Request,
+  key: Uint8Array | undefined,
+  preauthHash: Uint8Array
+): void => {
+  const { negotiated, server } = connection
+  session.dialect = negotiated.dialect
+  session.cipher = negotiated.cipher
+  session.signing = negotiated.signing
+  session.clientGuid = negotiated.clientGuid
+  if (key === undefined) {
+    session.channels.set(connection, { sign: undefined })
+    return
+  }
+  session.sessionKey = key
+  const keys = deriveKeys(negotiated.dialect, preauthHash, key, negotiated.cipher)
+  session.channels.set(connection, { sign: Signing.make(negotiated.signing, keys.signing!) })
+  session.signRequired = server.settings.signing === "required" ||
+    has(body.securityMode, SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED)
+  if (negotiated.cipher !== undefined && "serverToClient" in keys) {
+    session.encrypt = Encryption.makeEncrypt(negotiated.cipher, keys.serverToClient!, session.id)
+    session.decrypt = Encryption.makeDecrypt(negotiated.cipher, keys.clientToServer!)
+    session.encryptRequired = server.settings.encryption === "required"
+  }
+}
+
+const addChannel = (connection: Connection, session: Session, key: Uint8Array, preauthHash: Uint8Array): void => {
+  const keys = deriveKeys(connection.dialect, preauthHash, key, connection.negotiated.cipher)
+  session.channels.set(connection, { sign: Signing.make(connection.negotiated.signing, keys.signing!) })
+  connection.sessions.set(session.id, session)
+}

@@ -1,0 +1,165 @@
+/**
+ * What belongs to a share across all connections: which files are open, by whom, under which names; who watches.
+ *
+ * A `FileNode` stands for a file that somebody has open, a `StreamNode` for one of its streams: share modes, byte-range
+ * locks, oplocks and leases are a stream's. Everything here is changed synchronously, so that one request never sees
+ * half of what another does; whatever waits (for a store, for a break) looks again when it goes on.
+ */
+import { FileAttributes } from "../Smb2/Message/Constants.ts"
+import type { Holder } from "./Caching.ts"
+import type { Lock, WaitingLock } from "./Locks.ts"
+import type { Open } from "./Open.ts"
+import type { ShareStore, StorePath, StoreVolume } from "./ShareStore.ts"
+import type { Watch } from "./Watch.ts"
+
+/** How a share is offered. */
+export interface ShareOptions {
+  readonly store: ShareStore
+  readonly comment?: string
+  /** Left out of lists; by default where the name ends in `$`. */
+  readonly hidden?: boolean
+  readonly readOnly?: boolean
+  /** Sessions that cannot encrypt are refused. */
+  readonly encrypt?: boolean
+  /** Lists show only what the user may read. */
+  readonly accessBasedEnumeration?: boolean
+  /** Whether guests and anonymous users may come in; by default as the server lets them. */
+  readonly guest?: boolean
+}
+
+/** One of a file's streams; the file's own data has an empty name. */
+export class StreamNode {
+  readonly file: FileNode
+  readonly name: string
+  readonly opens = new Set<Open>()
+  readonly locks: Array<Lock> = []
+  readonly waitingLocks: Array<WaitingLock> = []
+  readonly holders = new Set<Holder>()
+  deletePending = false
+
+  constructor(file: FileNode, name: string) {
+    this.file = file
+    this.name = name
+  }
+}
+
+/** A file that is open. */
+export class FileNode {
+  readonly share: ShareState
+  readonly id: bigint
+  readonly directory: boolean
+  path: StorePath
+  readonly streams = new Map<string, StreamNode>()
+
+  constructor(share: ShareState, id: bigint, directory: boolean, path: StorePath) {
+    this.share = share
+    this.id = id
+    this.directory = directory
+    this.path = path
+  }
+
+  stream(name: string): StreamNode {
+    const key = name.toLowerCase()
+    const known = this.streams.get(key)
+    if (known !== undefined) return known
+    const made = new StreamNode(this, name)
+    this.streams.set(key, made)
+    return made
+  }
+
+  /** Whether the file itself is to be deleted. */
+  get deletePending(): boolean {
+    return this.streams.get("")?.deletePending === true
+  }
+
+  *opens(): IterableIterator<Open> {
+    for (const stream of this.streams.values()) yield* stream.opens
+  }
+}
+
+/** Paths as a key that does not depend on case. */
+export const keyOf = (path: StorePath): string => path.join("\\").toLowerCase()
+
+/** Whether `path` is `ancestor`, or below it. */
+export const isWithin = (path: StorePath, ancestor: StorePath): boolean =>
+  path.length >= ancestor.length && ancestor.every((name, i) => name.toLowerCase() === path[i]!.toLowerCase())
+
+/**
+ * A share and all that is open in it.
+ *
+ * @category models
+ */
+export class ShareState {
+  readonly name: string
+  readonly options: ShareOptions
+  readonly store: ShareStore
+  /** As it was when the server started; sizes are asked anew. */
+  readonly volume: StoreVolume
+  readonly files = new Map<bigint, FileNode>()
+  readonly watches = new Set<Watch>()
+
+  constructor(name: string, options: ShareOptions, volume: StoreVolume) {
+    this.name = name
+    this.options = options
+    this.store = options.store
+    this.volume = volume
+  }
+
+  get readOnly(): boolean {
+    return this.options.readOnly === true || this.volume.readOnly
+  }
+
+  /** The node of a file, made where nobody had it open. */
+  file(id: bigint, directory: boolean, path: StorePath): FileNode {
+    const known = this.files.get(id)
+    if (known !== undefined) return known
+    const made = new FileNode(this, id, directory, path)
+    this.files.set(id, made)
+    return made
+  }
+
+  /** Forgets what nobody has open. */
+  release(stream: StreamNode): void {
+    if (stream.opens.size > 0) return
+    const { file } = stream
+    file.streams.delete(stream.name.toLowerCase())
+    if (file.streams.size === 0 && this.files.get(file.id) === file) this.files.delete(file.id)
+  }
+
+  /** The opens of files below a directory, without its own. */
+  *opensBelow(directory: StorePath): IterableIterator<Open> {
+    for (const file of this.files.values()) {
+      if (file.path.length > directory.length && isWithin(file.path, directory)) yield* file.opens()
+    }
+  }
+
+  /** A name is gone: listings that have yet to show it leave it out. */
+  forgetEntry(path: StorePath): void {
+    const parent = keyOf(path.slice(0, -1))
+    const name = path[path.length - 1]!.toLowerCase()
+    for (const file of this.files.values()) {
+      if (!file.directory || keyOf(file.path) !== parent) continue
+      for (const { cursor } of file.opens()) {
+        if (cursor === undefined) continue
+        const at = cursor.entries.findIndex((entry, i) => i >= cursor.next && entry.name.toLowerCase() === name)
+        if (at >= 0) cursor.entries.splice(at, 1)
+      }
+    }
+  }
+
+  /** Follows a rename: what is open keeps being found under its new name. */
+  renamed(from: StorePath, to: StorePath): void {
+    for (const file of this.files.values()) {
+      if (isWithin(file.path, from)) file.path = [...to, ...file.path.slice(from.length)]
+    }
+  }
+}
+
+/** The attributes that a client sees: NORMAL where there are no others. */
+export const shownAttributes = (attributes: number, directory: boolean): number => {
+  const without = attributes & ~FileAttributes.FILE_ATTRIBUTE_NORMAL
+  const all = directory
+    ? without | FileAttributes.FILE_ATTRIBUTE_DIRECTORY
+    : without & ~FileAttributes.FILE_ATTRIBUTE_DIRECTORY
+  return all === 0 ? FileAttributes.FILE_ATTRIBUTE_NORMAL : all
+}

@@ -1,0 +1,227 @@
+/**
+ * An SMB 2 and 3 server over TCP.
+ *
+ * `make` listens until its scope closes; then connections end, opens are closed and nothing is left running. What is
+ * served comes from `ShareStore`s, who may log on from a `UserStore`.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { randomBytes } from "node:crypto"
+import * as Net from "node:net"
+import * as FileTime from "../Codec/FileTime.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { Dialect } from "../Smb2/Message/Constants.ts"
+import { LeaseTable } from "./Caching.ts"
+import * as Close from "./Close.ts"
+import { Connection } from "./Connection.ts"
+import * as Limits from "./Limits.ts"
+import { ServerState } from "./ServerState.ts"
+import { type ShareOptions, ShareState } from "./ShareState.ts"
+import type { ShareStore } from "./ShareStore.ts"
+import type { Users } from "./UserStore.ts"
+
+/** A dialect by its name. */
+export type DialectName = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
+
+const dialectNumbers: Record<DialectName, number> = {
+  "2.0.2": Dialect.SMB_2_0_2,
+  "2.1": Dialect.SMB_2_1,
+  "3.0": Dialect.SMB_3_0,
+  "3.0.2": Dialect.SMB_3_0_2,
+  "3.1.1": Dialect.SMB_3_1_1
+}
+
+/** A share: a store, an effect that makes one, or either with how it is offered. */
+export type Share<E, R> =
+  | ShareStore
+  | Effect.Effect<ShareStore, E, R>
+  | (Omit<ShareOptions, "store"> & { readonly store: ShareStore | Effect.Effect<ShareStore, E, R> })
+
+/**
+ * What a server is made of.
+ *
+ * @category models
+ */
+export interface Options<E = never, R = never> {
+  /** 445 where left out; ports above 1024 need no rights. 0 takes any. */
+  readonly port?: number
+  /** The address to listen on; all of them where left out. */
+  readonly host?: string
+  readonly users: Users
+  readonly shares: Record<string, Share<E, R>>
+  /** The NetBIOS name, up to 15 characters. */
+  readonly name?: string
+  /** `required` where left out: sessions of users are signed (or encrypted). */
+  readonly signing?: "required" | "enabled"
+  /** `enabled` where left out: for clients and shares that ask for it. */
+  readonly encryption?: "required" | "enabled" | "disabled"
+  /** `never` where left out. `unknown`: whoever is no user comes in as guest; `anonymous`: callers without a name, too. */
+  readonly guest?: "never" | "unknown" | "anonymous"
+  /** All where left out. */
+  readonly dialects?: ReadonlyArray<DialectName>
+  readonly limits?: Partial<Limits.Limits>
+}
+
+/**
+ * The server cannot listen.
+ *
+ * @category errors
+ */
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  host: Schema.String,
+  port: Schema.Number,
+  reason: Schema.Literals(["InUse", "NotPermitted", "NoSuchAddress", "Failed"]),
+  detail: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    const why = {
+      InUse: "something else listens there; choose another port or stop it",
+      NotPermitted: "ports below 1024 need rights; choose a port above",
+      NoSuchAddress: "this machine has no such address",
+      Failed: this.detail ?? "the system refuses"
+    }
+    return `cannot listen on ${this.host}:${this.port}: ${why[this.reason]}`
+  }
+}
+
+/**
+ * A server that runs.
+ *
+ * @category services
+ */
+export class SmbServer extends Context.Service<SmbServer, {
+  readonly host: string
+  readonly port: number
+  /** Ends all connections, as if the network had. */
+  readonly disconnectAll: Effect.Effect<void>
+  /** What there is at the moment. */
+  readonly statistics: Effect.Effect<{
+    readonly connections: number
+    readonly sessions: number
+    readonly opens: number
+  }>
+}>()("effect-smb/SmbServer") {}
+
+const isStore = (share: object): share is ShareStore => "open" in share && "volume" in share
+
+const toOptions = <E, R>(share: Share<E, R>): Effect.Effect<ShareOptions, E, R> => {
+  if (Effect.isEffect(share)) return Effect.map(share as Effect.Effect<ShareStore, E, R>, (store) => ({ store }))
+  if (isStore(share)) return Effect.succeed({ store: share })
+  const { store } = share
+  return Effect.isEffect(store)
+    ? Effect.map(store as Effect.Effect<ShareStore, E, R>, (made) => ({ ...share, store: made }))
+    : Effect.succeed(share as ShareOptions)
+}
+
+const listenReasons: Record<string, ListenError["reason"]> = {
+  EADDRINUSE: "InUse",
+  EACCES: "NotPermitted",
+  EADDRNOTAVAIL: "NoSuchAddress"
+}
+
+const listen = (server: Net.Server, host: string, port: number): Effect.Effect<Net.AddressInfo, ListenError> =>
+  Effect.callback((resume) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const reason = listenReasons[cause.code ?? ""] ?? "Failed"
+      resume(Effect.fail(
+        new ListenError({ host, port, reason, ...(reason === "Failed" ? { detail: cause.message } : {}) })
+      ))
+    })
+    server.listen({ host, port }, () => resume(Effect.succeed(server.address() as Net.AddressInfo)))
+  })
+
+/** A connection reads with `data` events: several clients share the memory that way. */
+const attach = (state: ServerState, socket: Net.Socket): void => {
+  socket.setNoDelay(true)
+  socket.on("error", () => {})
+  if (state.connections.size >= state.limits.connections) {
+    socket.destroy()
+    return
+  }
+  const connection = new Connection(state, socket)
+  state.connections.add(connection)
+  socket.on("data", (chunk: Uint8Array) => connection.onData(chunk))
+  socket.on("close", () => connection.close())
+  state.run(
+    Effect.andThen(
+      Effect.sleep(Duration.fromInputUnsafe(state.limits.logonTime)),
+      Effect.sync(() => {
+        if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
+      })
+    )
+  )
+}
+
+/**
+ * Starts a server, which stops with the scope.
+ *
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function*<E, R>(
+  options: Options<E, R>
+): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
+  const shares = new Map<string, ShareState>()
+  for (const [name, share] of Object.entries(options.shares)) {
+    const shareOptions = yield* toOptions(share)
+    const volume = yield* Effect.orDie(shareOptions.store.volume)
+    shares.set(name.toLowerCase(), new ShareState(name, shareOptions, volume))
+  }
+  const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
+  const part = () => randomBytes(4).readUInt32LE()
+  const context = yield* Effect.context<never>()
+  const state = new ServerState({
+    settings: {
+      computerName: options.name ?? "EFFECTSMB",
+      signing: options.signing ?? "required",
+      encryption: options.encryption ?? "enabled",
+      guest: options.guest ?? "never",
+      dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
+    },
+    limits: { ...Limits.defaults, ...options.limits },
+    users: options.users,
+    shares,
+    guid: Uint8Array.from(randomBytes(16)),
+    startTime: now,
+    domainSid: `S-1-5-21-${part()}-${part()}-${part()}`,
+    leases: new LeaseTable(),
+    closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
+    context,
+    firstSession: BigInt(part()) << 16n | 1n
+  })
+  const server = Net.createServer({ pauseOnConnect: false }, (socket) => attach(state, socket))
+  const host = options.host ?? "0.0.0.0"
+  const address = yield* Effect.acquireRelease(
+    listen(server, host, options.port ?? 445),
+    () =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        for (const connection of [...state.connections]) connection.close()
+      }).pipe(Effect.andThen(state.stop))
+  )
+  return {
+    host: address.address,
+    port: address.port,
+    disconnectAll: Effect.sync(() => {
+      for (const connection of [...state.connections]) connection.close()
+    }),
+    statistics: Effect.sync(() => ({
+      connections: state.connections.size,
+      sessions: state.sessions.size,
+      opens: state.opens.size
+    }))
+  }
+})
+
+/**
+ * A server as a layer; `Layer.launch` it to run until it is stopped.
+ *
+ * @category layers
+ */
+export const layer = <E = never, R = never>(
+  options: Options<E, R>
+): Layer.Layer<SmbServer, E | ListenError, Exclude<R, Scope.Scope>> => Layer.effect(SmbServer, make(options))

@@ -1,0 +1,513 @@
+/**
+ * A store over a local folder: real files that other programs see too.
+ *
+ * Bytes, names, hard links and the platform's times are the folder's own. What the platform has no place for (attributes,
+ * exact times, security descriptors, extended attributes, reparse points, named streams) is kept in a hidden folder
+ * `.effect-smb` in it, which no client sees (docs/adr/0007). One process serves a folder at a time.
+ *
+ * How names are found and confined is `LocalTree`'s, how descriptors are shared `Descriptors`', open files `LocalFiles`';
+ * here is what the seam asks, in their terms. Reads go from the platform straight into memory that becomes the caller's;
+ * writes come straight from the caller's.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as Allocate from "../../Codec/Allocate.ts"
+import * as FileTime from "../../Codec/FileTime.ts"
+import type {
+  ShareStore,
+  StoreError,
+  StoreFile,
+  StoreNode,
+  StoreOpen,
+  StoreOpened,
+  StorePath,
+  StoreRange,
+  StoreVolume
+} from "../ShareStore.ts"
+import { Descriptors } from "./internal/Descriptors.ts"
+import * as Local from "./internal/Local.ts"
+import { LocalFiles } from "./internal/LocalFiles.ts"
+import type { OpenFile, OpenStream } from "./internal/LocalFiles.ts"
+import * as LocalNode from "./internal/LocalNode.ts"
+import { LocalTree } from "./internal/LocalTree.ts"
+import type { Directory, Found } from "./internal/LocalTree.ts"
+import * as LocalWatch from "./internal/LocalWatch.ts"
+import { Locks } from "./internal/Locks.ts"
+import * as Names from "./internal/Names.ts"
+import { Sidecar } from "./internal/Sidecar.ts"
+
+/** The hidden folder's name. */
+export const sidecarName = ".effect-smb"
+
+/**
+ * @category models
+ */
+export interface LocalStoreOptions {
+  /** The volume's name; the folder's if left out. */
+  readonly label?: string
+  /** Whether every change is refused; a folder that cannot be written is read-only by itself. */
+  readonly readOnly?: boolean
+  /** Descriptors for files at most, beside those of removed files that are open and of directories; 512 if left out. */
+  readonly descriptors?: number
+  /** Directories whose descriptors and names are kept; 128 if left out. */
+  readonly directories?: number
+  /** Names that are kept for finding others in another case; a million if left out. */
+  readonly names?: number
+  /** Works by paths also where descriptors of directories can be used, which is safer: to test what other platforms do. */
+  readonly byPath?: boolean
+}
+
+/** Zeros that are written, and entries that are described, at once. */
+const zeroPiece = 1024 * 1024
+const listPiece = 64
+
+/** Changes that take the time from the clock. */
+const at = <A>(body: (now: bigint) => Promise<A>): Effect.Effect<A, StoreError> =>
+  Clock.clockWith((clock) => Local.run(() => body(FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))
+
+/**
+ * Serves a folder until the scope closes. Fails with `NotFound`, `NotDirectory` or `AccessDenied` where it cannot.
+ *
+ * @category constructors
+ */
+export const make = (
+  folder: string,
+  options: LocalStoreOptions = {}
+): Effect.Effect<ShareStore, StoreError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Local.run(async () => {
+        const tree = await LocalTree.make(folder, sidecarName, {
+          directories: options.directories ?? 128,
+          names: options.names ?? 1_000_000,
+          byPath: options.byPath ?? false
+        })
+        const root = await Local.lstat(tree.at(tree.root, "."))
+        const sidecar = options.readOnly === true ? undefined : await openSidecar(tree)
+        const steady = sidecar === undefined || await sidecar.birthIsSteady()
+        return new LocalFiles(tree, sidecar, new Descriptors(options.descriptors ?? 512), root.dev, steady)
+      }),
+      (files) => Effect.promise(() => files.tree.close())
+    ),
+    (files) => build(files, options)
+  )
+
+/** `undefined` where nothing can be written. */
+const openSidecar = async (tree: LocalTree): Promise<Sidecar | undefined> => {
+  try {
+    return await Sidecar.make(Path.join(tree.root.place, sidecarName))
+  } catch (error) {
+    if (["EACCES", "EPERM", "EROFS"].includes(Local.codeOf(error) ?? "")) return undefined
+    throw error
+  }
+}
+
+const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
+  const { descriptors, sidecar, tree } = files
+  const locks = new Locks()
+  const readOnly = sidecar === undefined
+  const own = LocalWatch.makeOwn()
+
+  const changes = () => {
+    if (readOnly) Local.refuse("ReadOnly")
+  }
+
+  const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
+
+  const handle = (file: OpenFile, stream: OpenStream | undefined): StoreFile => {
+    const descriptor = stream?.descriptor ?? file.descriptor
+    const bytes = () => {
+      if (file.isDirectory && stream === undefined) Local.refuse("IsDirectory")
+      return descriptor
+    }
+    const written = () => {
+      changes()
+      own(file.path)
+      return bytes()
+    }
+    return {
+      id: file.id,
+      stat: Local.run(() => files.node(file, stream)),
+      read: (offset, length) =>
+        Local.run(async () => {
+          const target = bytes()
+          if (length <= 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return new Uint8Array(0)
+          const memory = Allocate.uninitialized(length)
+          const count = await descriptors.use(target, (fd) => Local.read(fd, memory, Number(offset)))
+          // A few bytes are not to keep a large piece of memory alive for as long as they are sent.
+          return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
+        }),
+      readInto: (offset, target) =>
+        Local.run(async () => {
+          const source = bytes()
+          if (target.length === 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return 0
+          return descriptors.use(source, (fd) => Local.read(fd, target, Number(offset)))
+        }),
+      write: (offset, data) =>
+        Local.run(async () => {
+          const target = written()
+          const from = Local.position(offset)
+          if (data.length > 0) await descriptors.change(target, (fd) => Local.write(fd, data, from))
+        }),
+      truncate: (size) =>
+        Local.run(() => {
+          const target = written()
+          const to = Local.position(size)
+          return descriptors.change(target, (fd) => cut(fd, to))
+        }),
+      flush: Local.run(() => files.flush(file, descriptor)),
+      set: (values) =>
+        at(async (now) => {
+          changes()
+          own(file.path)
+          await files.set(file, values, now)
+        }),
+      getBlob: (blob) => Local.run(() => files.getBlob(file, blob)),
+      setBlob: (blob, value) =>
+        at(async (now) => {
+          changes()
+          await files.setBlob(file, blob, value, now)
+        }),
+      streams: Local.run(async () => {
+        const { streams = [] } = await files.record(file.key)
+        return Promise.all(streams.map(async ({ file: number, name }) => {
+          const stats = await Local.lstat(sidecar!.stream(file.key, number))
+          return { name, size: stats.size, allocationSize: LocalNode.allocationSize(stats) }
+        }))
+      }),
+      zero: (range) => zero(() => written(), range),
+      allocated: (range) =>
+        Local.run(async () => {
+          const target = bytes()
+          const stats = await descriptors.use(target, Local.fstat)
+          const end = range.offset + range.length < stats.size ? range.offset + range.length : stats.size
+          const nothing = end <= range.offset || (process.platform !== "win32" && stats.blocks === 0n)
+          return nothing ? [] : [{ offset: range.offset, length: end - range.offset }]
+        })
+    }
+  }
+
+  /**
+   * Node has no call that makes a hole. To the end of a file, cutting it off and making it long again makes one; else zeros
+   * are written where there are none, so that holes stay.
+   */
+  const zero = (target: () => OpenFile["descriptor"], range: StoreRange): Effect.Effect<void, StoreError> => {
+    const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
+      Local.run(() =>
+        descriptors.alone(target(), async (fd) => {
+          const { size } = await Local.fstat(fd)
+          const end = range.offset + range.length < size ? range.offset + range.length : size
+          if (from >= end) return end
+          if (end === size && end - from > BigInt(zeroPiece)) {
+            await cut(fd, Number(from))
+            await cut(fd, Number(size))
+            return end
+          }
+          const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
+          await Local.read(fd, memory, Number(from))
+          if (from === range.offset || memory.some((byte) => byte !== 0)) {
+            await Local.write(fd, memory.fill(0), Number(from))
+          }
+          const next = from + BigInt(memory.length)
+          return next
+        })
+      )
+    const loop = (from: bigint): Effect.Effect<void, StoreError> =>
+      Effect.flatMap(
+        piece(from),
+        (next) => next <= from || next >= range.offset + range.length ? Effect.void : loop(next)
+      )
+    return loop(range.offset)
+  }
+
+  /** Makes what is not there, in a directory that is locked. */
+  const create = async (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
+    changes()
+    const place = tree.at(parent, name)
+    const path = [...parent.path, name]
+    own(path)
+    let stats: Fs.BigIntStats
+    let fd: number | undefined
+    if (how.type === "directory") {
+      await Fs.promises.mkdir(place)
+      stats = await Local.lstat(place)
+    } else {
+      const { O_CREAT, O_EXCL, O_RDWR } = Fs.constants
+      fd = await Local.open(place, O_RDWR | O_CREAT | O_EXCL | Local.openFlags.file, 0o666)
+      stats = await Local.fstat(fd)
+    }
+    await tree.changed(parent, undefined, name)
+    const file = files.acquire({ name, path, stats })
+    if (fd !== undefined) descriptors.adopt(file.descriptor, fd)
+    try {
+      const { securityDescriptor, ...initial } = how.initial ?? {}
+      if (securityDescriptor !== undefined) await files.setBlob(file, "SecurityDescriptor", securityDescriptor)
+      if (Object.keys(initial).length > 0) await files.set(file, initial)
+      return file
+    } catch (error) {
+      // A file without what it should be protected by is none.
+      await (how.type === "directory" ? Fs.promises.rmdir(place) : Fs.promises.unlink(place)).catch(() => undefined)
+      await tree.changed(parent, name, undefined)
+      file.removed = true
+      await files.release(file)
+      throw error
+    }
+  }
+
+  /** `found` is what was just seen of a file that is there. */
+  const openFile = async (
+    path: StorePath,
+    how: StoreOpen
+  ): Promise<{ file: OpenFile; created: boolean; found: Found | undefined }> => {
+    tree.checked(path)
+    if (how.mode === "existing" || path.length === 0) {
+      const there = await found(path)
+      return how.mode === "new" ? Local.refuse("Exists") : { file: files.acquire(there), created: false, found: there }
+    }
+    const name = path.at(-1)!
+    return tree.within(path.slice(0, -1), (parent) =>
+      locks.run(parent.key, async () => {
+        const there = await tree.lookup(parent, name)
+        if (there === undefined) return { file: await create(parent, name, how), created: true, found: undefined }
+        if (how.mode === "new") return Local.refuse("Exists")
+        const resolved = await tree.resolve(parent, there)
+        return { file: files.acquire(resolved), created: false, found: resolved }
+      }))
+  }
+
+  const openStream = async (path: StorePath, name: string, how: StoreOpen) => {
+    if (!Names.isComponent(name) || !name.isWellFormed()) Local.refuse("InvalidName")
+    // As on NTFS, a stream that is made makes its file too.
+    const mode = how.mode === "existing" ? "existing" : "either"
+    const { file } = await openFile(path, { ...how, mode, type: "file" })
+    try {
+      if (sidecar === undefined) return Local.refuse(how.mode === "existing" ? "NotFound" : "ReadOnly")
+      const opened = await sidecar.openStream(file.key, name, how.mode)
+      return { file, stream: files.acquireStream(file.key, opened.file), created: opened.created, found: undefined }
+    } catch (error) {
+      await files.release(file)
+      throw error
+    }
+  }
+
+  const open = (path: StorePath, how: StoreOpen): Effect.Effect<StoreOpened, StoreError, Scope.Scope> =>
+    Effect.map(
+      Effect.acquireRelease(
+        Local.run(async () => {
+          const opened = how.stream === undefined
+            ? { ...await openFile(path, how), stream: undefined }
+            : await openStream(path, how.stream, how)
+          try {
+            const node = opened.found === undefined
+              ? await files.node(opened.file, opened.stream)
+              : await files.describe(opened.found.name, opened.found.stats)
+            return { ...opened, node }
+          } catch (error) {
+            if (opened.stream !== undefined) files.releaseStream(opened.stream)
+            await files.release(opened.file)
+            throw error
+          }
+        }),
+        ({ file, stream }) =>
+          Effect.promise(() => {
+            if (stream !== undefined) files.releaseStream(stream)
+            // What is left of a removed file's record does no harm.
+            return files.release(file).catch(() => undefined)
+          })
+      ),
+      ({ created, file, node, stream }) => ({ file: handle(file, stream), created, node })
+    )
+
+  /** An entry as a listing shows it; nothing of what cannot be opened. */
+  const entry = async (parent: Directory, name: string): Promise<StoreNode | undefined> => {
+    try {
+      tree.checked([...parent.path, name])
+      const stats = await Local.orMissing(Local.lstat(tree.at(parent, name)))
+      if (stats === undefined) return undefined
+      const there = await tree.resolve(parent, { name, stats })
+      return await files.describe(name, there.stats)
+    } catch (error) {
+      const { reason } = Local.toStoreError(error)
+      if (["NotFound", "PathNotFound", "AccessDenied", "InvalidName"].includes(reason)) return undefined
+      throw error
+    }
+  }
+
+  const list = (path: StorePath): Stream.Stream<StoreNode, StoreError> =>
+    Stream.unwrap(Effect.map(
+      Effect.acquireRelease(
+        Local.run(async () => {
+          const there = await found(tree.checked(path))
+          if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
+          const names = await tree.within(
+            there.path,
+            (directory) => Local.call<Array<string>>((done) => Fs.readdir(tree.at(directory, "."), done))
+          )
+          return { file: files.acquire(there), names }
+        }),
+        ({ file }) => Effect.promise(() => files.release(file).catch(() => undefined))
+      ),
+      ({ file, names }) =>
+        Stream.paginate(0, (from) =>
+          Local.run(() =>
+            tree.within(file.path, async (directory) => {
+              const some = names.slice(from, from + listPiece)
+              const nodes = await Promise.all(some.map((name) => entry(directory, name)))
+              const next = from + listPiece
+              return [
+                nodes.filter((node) => node !== undefined),
+                next < names.length ? Option.some(next) : Option.none()
+              ] as const
+            })
+          ))
+    ))
+
+  const remove: ShareStore["remove"] = (path, what) =>
+    Local.run(async () => {
+      tree.checked(path)
+      if (what?.stream !== undefined) {
+        const { stats } = await found(path)
+        changes()
+        const key = files.keyOf(stats)
+        await sidecar!.removeStream(key, what.stream, (file) => files.detachStream(key, file))
+        return
+      }
+      if (path.length === 0) Local.refuse("AccessDenied")
+      await tree.within(path.slice(0, -1), (parent) =>
+        locks.run(parent.key, async () => {
+          const there = await tree.lookup(parent, path.at(-1)!) ?? Local.refuse("NotFound")
+          changes()
+          own([...parent.path, there.name])
+          if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
+          else {
+            await files.detach(there.stats)
+            await Fs.promises.unlink(tree.at(parent, there.name))
+          }
+          await tree.changed(parent, there.name, undefined)
+          await files.gone(there.stats)
+        }))
+    })
+
+  /** Whether a name may be taken by a file of this kind. */
+  const mayReplace = (there: Fs.BigIntStats, isDirectory: boolean, allowed: boolean) => {
+    if (!allowed) Local.refuse("Exists")
+    if (there.isDirectory()) Local.refuse("IsDirectory")
+    if (isDirectory) Local.refuse("NotDirectory")
+  }
+
+  const isSame = (one: Fs.BigIntStats, other: Fs.BigIntStats) => one.dev === other.dev && one.ino === other.ino
+
+  /** Within two directories that are locked. */
+  const renameLocked = async (from: Directory, oldName: string, to: Directory, newName: string, replace: boolean) => {
+    const entry = await tree.lookup(from, oldName) ?? Local.refuse("NotFound")
+    const path = [...from.path, entry.name]
+    if (entry.stats.isDirectory() && path.every((name, i) => to.path[i] === name)) Local.refuse("AccessDenied")
+    const there = await tree.lookup(to, newName)
+    const isItself = there !== undefined && from.key === to.key && there.name === entry.name
+    own(path)
+    own([...to.path, newName])
+    if (there === undefined || isItself) {
+      if (entry.name !== newName || !isItself) {
+        await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+      }
+    } else {
+      mayReplace(there.stats, entry.stats.isDirectory(), replace)
+      await files.detach(there.stats)
+      if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
+      // Onto the name as it is, which is one step, and then to the case that is asked for.
+      else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
+      if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
+      await files.gone(there.stats)
+    }
+    await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
+    if (from.key !== to.key) await tree.changed(to, undefined, newName)
+    files.moved(path, [...to.path, newName])
+  }
+
+  const rename: ShareStore["rename"] = (from, to, how) =>
+    Local.run(async () => {
+      tree.checked(from)
+      tree.checked(to)
+      if (from.length === 0) Local.refuse("AccessDenied")
+      await tree.within(from.slice(0, -1), async (source) => {
+        if (await tree.lookup(source, from.at(-1)!) === undefined) Local.refuse("NotFound")
+        changes()
+        if (to.length === 0) Local.refuse("AccessDenied")
+        await tree.within(to.slice(0, -1), (target) =>
+          locks.both(source.key, target.key, () =>
+            renameLocked(source, from.at(-1)!, target, to.at(-1)!, how.replace)))
+      })
+    })
+
+  const link: NonNullable<ShareStore["link"]> = (existing, path, how) =>
+    Local.run(async () => {
+      tree.checked(path)
+      const source = await found(tree.checked(existing))
+      changes()
+      if (source.stats.isDirectory()) Local.refuse("IsDirectory")
+      if (path.length === 0) Local.refuse("Exists")
+      const name = path.at(-1)!
+      await tree.within(source.path.slice(0, -1), (from) =>
+        tree.within(path.slice(0, -1), (target) =>
+          locks.run(target.key, async () => {
+            const there = await tree.lookup(target, name)
+            if (there !== undefined) {
+              if (isSame(there.stats, source.stats) && how.replace) {
+                return
+              }
+              mayReplace(there.stats, false, how.replace)
+              await files.detach(there.stats)
+              await Fs.promises.unlink(tree.at(target, there.name))
+              await files.gone(there.stats)
+            }
+            own([...target.path, name])
+            await Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+            await tree.changed(target, there?.name, name)
+          })))
+    })
+
+  const volume = Local.run(async (): Promise<StoreVolume> => {
+    const place = tree.at(tree.root, ".")
+    const root = await Local.lstat(place)
+    const space = await Fs.promises.statfs(place, { bigint: true })
+    return {
+      label: options.label ?? Path.basename(tree.root.place),
+      serialNumber: Number(BigInt.asUintN(32, root.ino ^ (root.dev << 16n) ^ root.birthtimeNs)),
+      creationTime: FileTime.fromNanos(root.birthtimeNs),
+      total: space.blocks * space.bsize,
+      free: space.bavail * space.bsize,
+      maximumComponentLength: Names.maximumComponentLength,
+      supports: {
+        streams: true,
+        securityDescriptors: true,
+        extendedAttributes: true,
+        reparsePoints: true,
+        sparse: true
+      },
+      readOnly
+    }
+  })
+
+  return {
+    volume,
+    stat: (path) =>
+      Local.run(async () => {
+        const there = await found(tree.checked(path))
+        return files.describe(there.name, there.stats)
+      }),
+    open,
+    list,
+    remove,
+    rename,
+    link,
+    changes: LocalWatch.changes(tree.root.place, sidecarName, own)
+  }
+}
+
+const cut = (fd: number, size: number): Promise<void> =>
+  Local.call((done) => Fs.ftruncate(fd, size, (error) => done(error ?? null)))

@@ -1,0 +1,465 @@
+/**
+ * A store in memory: everything that a store can keep, gone with the process.
+ *
+ * Each operation is one synchronous step, so that all of them are atomic and none waits for another. A file that is removed
+ * while it is open stays whole for its handles, as on POSIX; nothing is ever `Stale`.
+ *
+ * What is written is copied in and what is read is copied out, blobs included: no caller shares memory with the store.
+ * Everything that clients make is counted against the capacity: bytes, blobs, and 1 KiB for each file and stream.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as FileTime from "../../Codec/FileTime.ts"
+import { StoreError } from "../ShareStore.ts"
+import type {
+  Blob,
+  ShareStore,
+  StoreChanges,
+  StoreFile,
+  StoreNode,
+  StoreOpen,
+  StoreOpened,
+  StorePath,
+  StoreVolume
+} from "../ShareStore.ts"
+import * as Attributes from "./internal/Attributes.ts"
+import * as Names from "./internal/Names.ts"
+import { Pages } from "./internal/Pages.ts"
+
+/**
+ * @category models
+ */
+export interface MemoryStoreOptions {
+  /** Bytes in all; 1 GiB if left out. */
+  readonly capacity?: number
+  /** The volume's name; `memory` if left out. */
+  readonly label?: string
+  /** Whether files are to change; if not, every change is answered by `ReadOnly`. */
+  readonly readOnly?: boolean
+}
+
+/** What a file costs beside its bytes: about what V8 keeps for it, so that empty files do not fill the memory. */
+const nodeCost = 1024
+
+const largest = (1n << 63n) - 1n
+
+/** A file's own data or a named stream, while it has a name or is open. */
+interface Data {
+  name: string
+  readonly pages: Pages
+  opens: number
+  named: boolean
+}
+
+interface Inode {
+  readonly id: bigint
+  readonly data: Data
+  readonly streams: Map<string, Data>
+  readonly blobs: Map<Blob, Uint8Array>
+  /** Of a directory: its entries by folded name. */
+  readonly entries: Map<string, Entry> | undefined
+  links: number
+  opens: number
+  attributes: number
+  creationTime: bigint
+  lastAccessTime: bigint
+  lastWriteTime: bigint
+  changeTime: bigint
+}
+
+/** A name of a file. It is moved, not made anew, by a rename, so that handles know what their file is called now. */
+interface Entry {
+  name: string
+  readonly inode: Inode
+  /** `undefined` of the root, and of what was removed. */
+  parent: Entry | undefined
+}
+
+/** Thrown within this module only: `step` makes it a failure. */
+const refuse = (reason: StoreError["reason"]): never => {
+  throw new StoreError({ reason })
+}
+
+/** One synchronous step at a time of the clock. */
+const step = <A>(body: (now: bigint) => A): Effect.Effect<A, StoreError> =>
+  Clock.clockWith((clock) => {
+    try {
+      return Effect.succeed(body(FileTime.fromNanos(clock.currentTimeNanosUnsafe())))
+    } catch (error) {
+      return error instanceof StoreError ? Effect.fail(error) : Effect.die(error)
+    }
+  })
+
+/**
+ * An empty store.
+ *
+ * @category constructors
+ */
+export const make = (options: MemoryStoreOptions = {}): Effect.Effect<ShareStore> =>
+  Clock.clockWith((clock) => Effect.sync(() => build(options, FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))
+
+const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
+  const capacity = options.capacity ?? 1024 * 1024 * 1024
+  const readOnly = options.readOnly ?? false
+  let used = 0
+  // NTFS keeps the low numbers for itself, and clients take 0 for "has none".
+  let nextId = 64n
+
+  /** Takes `bytes` of the capacity, or gives them back. */
+  const charge = (bytes: number) => {
+    if (bytes > 0 && used + bytes > capacity) refuse("Full")
+    used += bytes
+  }
+
+  const changes = () => {
+    if (readOnly) refuse("ReadOnly")
+  }
+
+  const makeData = (name: string): Data => ({ name, pages: new Pages(), opens: 0, named: true })
+
+  const makeInode = (type: "file" | "directory", now: bigint): Inode => ({
+    id: nextId++,
+    data: makeData(""),
+    streams: new Map(),
+    blobs: new Map(),
+    entries: type === "directory" ? new Map() : undefined,
+    links: 1,
+    opens: 0,
+    attributes: 0,
+    creationTime: now,
+    lastAccessTime: now,
+    lastWriteTime: now,
+    changeTime: now
+  })
+
+  const root: Entry = { name: "", inode: makeInode("directory", madeAt), parent: undefined }
+
+  /** Forgets what has neither a name nor a handle. */
+  const reapData = (data: Data) => {
+    if (data.named || data.opens > 0) return
+    charge(-data.pages.allocated)
+    data.pages.clear()
+  }
+
+  const reap = (inode: Inode) => {
+    if (inode.links > 0 || inode.opens > 0) return
+    charge(-nodeCost)
+    for (const bytes of inode.blobs.values()) charge(-bytes.length)
+    inode.blobs.clear()
+    for (const stream of inode.streams.values()) {
+      charge(-nodeCost)
+      stream.named = false
+      reapData(stream)
+    }
+    inode.streams.clear()
+    inode.data.named = false
+    reapData(inode.data)
+  }
+
+  /** The directory that holds the last component. */
+  const parentOf = (path: StorePath): Entry & { readonly inode: { readonly entries: Map<string, Entry> } } => {
+    let entry = root
+    for (let i = 0; i < path.length - 1; i++) {
+      entry = entry.inode.entries?.get(Names.fold(path[i]!)) ?? refuse("PathNotFound")
+    }
+    if (entry.inode.entries === undefined) refuse("PathNotFound")
+    return entry as Entry & { readonly inode: { readonly entries: Map<string, Entry> } }
+  }
+
+  const find = (path: StorePath): Entry => {
+    Names.confined(path)
+    if (path.length === 0) return root
+    return parentOf(path).inode.entries.get(Names.fold(path.at(-1)!)) ?? refuse("NotFound")
+  }
+
+  const describe = (entry: Entry, data: Data = entry.inode.data): StoreNode => {
+    const { inode } = entry
+    const reparseTag = Attributes.reparseTagOf(inode.blobs.get("ReparsePoint"))
+    const type = inode.entries === undefined ? "file" : "directory"
+    return {
+      name: entry.name,
+      id: inode.id,
+      type,
+      size: data.pages.size,
+      allocationSize: BigInt(data.pages.allocated),
+      creationTime: inode.creationTime,
+      lastAccessTime: inode.lastAccessTime,
+      lastWriteTime: inode.lastWriteTime,
+      changeTime: inode.changeTime,
+      fileAttributes: Attributes.reported(inode.attributes, type, reparseTag),
+      numberOfLinks: inode.links,
+      reparseTag
+    }
+  }
+
+  const written = (inode: Inode, now: bigint) => {
+    inode.lastWriteTime = now
+    inode.changeTime = now
+  }
+
+  const assign = (inode: Inode, values: StoreChanges) => {
+    if (values.creationTime !== undefined) inode.creationTime = values.creationTime
+    if (values.lastAccessTime !== undefined) inode.lastAccessTime = values.lastAccessTime
+    if (values.lastWriteTime !== undefined) inode.lastWriteTime = values.lastWriteTime
+    if (values.changeTime !== undefined) inode.changeTime = values.changeTime
+    if (values.fileAttributes !== undefined) inode.attributes = Attributes.kept(values.fileAttributes)
+  }
+
+  const setBlob = (inode: Inode, blob: Blob, bytes: Uint8Array | undefined) => {
+    charge((bytes?.length ?? 0) - (inode.blobs.get(blob)?.length ?? 0))
+    if (bytes === undefined) inode.blobs.delete(blob)
+    else inode.blobs.set(blob, Uint8Array.from(bytes))
+  }
+
+  const handle = (entry: Entry, data: Data): StoreFile => {
+    const { inode } = entry
+    const { pages } = data
+    /** A directory has no data of its own; its named streams do. */
+    const bytes = () => {
+      if (inode.entries !== undefined && data === inode.data) refuse("IsDirectory")
+      return pages
+    }
+    return {
+      id: inode.id,
+      stat: step(() => describe(entry, data)),
+      read: (offset, length) => step(() => bytes().read(offset, length)),
+      readInto: (offset, target) => step(() => bytes().readInto(offset, target)),
+      write: (offset, source) =>
+        step((now) => {
+          changes()
+          if (offset + BigInt(source.length) > largest) refuse("Full")
+          charge(bytes().cost(offset, source.length))
+          pages.write(offset, source)
+          if (source.length > 0) written(inode, now)
+        }),
+      truncate: (size) =>
+        step((now) => {
+          changes()
+          if (size > largest) refuse("Full")
+          const before = bytes().allocated
+          pages.truncate(size)
+          charge(pages.allocated - before)
+          written(inode, now)
+        }),
+      flush: Effect.void,
+      set: (values) =>
+        step((now) => {
+          changes()
+          inode.changeTime = now
+          assign(inode, values)
+        }),
+      getBlob: (blob) =>
+        step(() => {
+          const found = inode.blobs.get(blob)
+          return found === undefined ? undefined : found.slice()
+        }),
+      setBlob: (blob, value) =>
+        step((now) => {
+          changes()
+          setBlob(inode, blob, value)
+          inode.changeTime = now
+        }),
+      streams: step(() =>
+        Array.from(inode.streams.values(), (stream) => ({
+          name: stream.name,
+          size: stream.pages.size,
+          allocationSize: BigInt(stream.pages.allocated)
+        }))
+      ),
+      zero: (range) =>
+        step((now) => {
+          changes()
+          const before = bytes().allocated
+          pages.zero(range)
+          charge(pages.allocated - before)
+          written(inode, now)
+        }),
+      allocated: (range) => step(() => bytes().ranges(range))
+    }
+  }
+
+  /** Finds or makes an entry. */
+  const openEntry = (path: StorePath, how: StoreOpen, now: bigint): { entry: Entry; created: boolean } => {
+    Names.confined(path)
+    if (path.length === 0) return how.mode === "new" ? refuse("Exists") : { entry: root, created: false }
+    const parent = parentOf(path)
+    const name = path.at(-1)!
+    const found = parent.inode.entries.get(Names.fold(name))
+    if (found !== undefined) return how.mode === "new" ? refuse("Exists") : { entry: found, created: false }
+    if (how.mode === "existing") refuse("NotFound")
+    changes()
+    const { securityDescriptor, ...initial } = how.initial ?? {}
+    charge(nodeCost)
+    const entry: Entry = { name, inode: makeInode(how.type, now), parent }
+    if (securityDescriptor !== undefined) {
+      try {
+        setBlob(entry.inode, "SecurityDescriptor", securityDescriptor)
+      } catch (error) {
+        charge(-nodeCost)
+        throw error
+      }
+    }
+    assign(entry.inode, initial)
+    parent.inode.entries.set(Names.fold(name), entry)
+    written(parent.inode, now)
+    return { entry, created: true }
+  }
+
+  /** As on NTFS, a stream that is made makes its file too. */
+  const openStream = (path: StorePath, name: string, how: StoreOpen, now: bigint) => {
+    if (!Names.isComponent(name)) refuse("InvalidName")
+    const making = how.mode !== "existing"
+    const { entry } = openEntry(path, { ...how, mode: making ? "either" : "existing", type: "file" }, now)
+    const { streams } = entry.inode
+    const found = streams.get(Names.fold(name))
+    if (found !== undefined) return how.mode === "new" ? refuse("Exists") : { entry, data: found, created: false }
+    if (!making) refuse("NotFound")
+    changes()
+    charge(nodeCost)
+    const data = makeData(name)
+    streams.set(Names.fold(name), data)
+    entry.inode.changeTime = now
+    return { entry, data, created: true }
+  }
+
+  const open = (path: StorePath, how: StoreOpen) =>
+    Effect.map(
+      Effect.acquireRelease(
+        step((now) => {
+          let opened: { entry: Entry; data: Data; created: boolean }
+          if (how.stream === undefined) {
+            const { created, entry } = openEntry(path, how, now)
+            opened = { entry, data: entry.inode.data, created }
+          } else opened = openStream(path, how.stream, how, now)
+          opened.entry.inode.opens++
+          opened.data.opens++
+          return opened
+        }),
+        ({ data, entry }) =>
+          Effect.sync(() => {
+            entry.inode.opens--
+            data.opens--
+            reapData(data)
+            reap(entry.inode)
+          })
+      ),
+      ({ created, data, entry }): StoreOpened => ({
+        file: handle(entry, data),
+        created,
+        node: describe(entry, data)
+      })
+    )
+
+  /** Takes a name away, and the file with its last one. */
+  const unlink = (entry: Entry, now: bigint) => {
+    const parent = entry.parent!
+    parent.inode.entries!.delete(Names.fold(entry.name))
+    entry.parent = undefined
+    entry.inode.links--
+    entry.inode.changeTime = now
+    written(parent.inode, now)
+    reap(entry.inode)
+  }
+
+  const remove: ShareStore["remove"] = (path, what) =>
+    step((now) => {
+      const entry = find(path)
+      changes()
+      const { inode } = entry
+      if (what?.stream !== undefined) {
+        const key = Names.fold(what.stream)
+        const stream = inode.streams.get(key) ?? refuse("NotFound")
+        inode.streams.delete(key)
+        charge(-nodeCost)
+        stream.named = false
+        inode.changeTime = now
+        return reapData(stream)
+      }
+      if (entry === root) refuse("AccessDenied")
+      if (inode.entries !== undefined && inode.entries.size > 0) refuse("NotEmpty")
+      return unlink(entry, now)
+    })
+
+  /** Makes room for a name: what has it goes, if it may. */
+  const replace = (there: Entry | undefined, isDirectory: boolean, allowed: boolean, now: bigint) => {
+    if (there === undefined) return
+    if (!allowed) refuse("Exists")
+    if (there.inode.entries !== undefined) refuse("IsDirectory")
+    if (isDirectory) refuse("NotDirectory")
+    unlink(there, now)
+  }
+
+  const rename: ShareStore["rename"] = (from, to, how) =>
+    step((now) => {
+      const entry = find(from)
+      Names.confined(to)
+      changes()
+      if (entry === root || to.length === 0) refuse("AccessDenied")
+      const target = parentOf(to)
+      const name = to.at(-1)!
+      const there = target.inode.entries.get(Names.fold(name))
+      for (let above: Entry | undefined = target; above !== undefined; above = above.parent) {
+        // A directory cannot be moved into itself.
+        if (above === entry) refuse("AccessDenied")
+      }
+      if (there !== entry) replace(there, entry.inode.entries !== undefined, how.replace, now)
+      const parent = entry.parent!
+      parent.inode.entries!.delete(Names.fold(entry.name))
+      written(parent.inode, now)
+      entry.name = name
+      entry.parent = target
+      target.inode.entries.set(Names.fold(name), entry)
+      written(target.inode, now)
+      entry.inode.changeTime = now
+    })
+
+  const link: NonNullable<ShareStore["link"]> = (existing, path, how) =>
+    step((now) => {
+      const { inode } = find(existing)
+      Names.confined(path)
+      changes()
+      if (inode.entries !== undefined) refuse("IsDirectory")
+      if (path.length === 0) refuse("Exists")
+      const target = parentOf(path)
+      const name = path.at(-1)!
+      const there = target.inode.entries.get(Names.fold(name))
+      if (there?.inode === inode && how.replace) return
+      replace(there, false, how.replace, now)
+      target.inode.entries.set(Names.fold(name), { name, inode, parent: target })
+      inode.links++
+      inode.changeTime = now
+      written(target.inode, now)
+    })
+
+  return {
+    volume: Effect.sync((): StoreVolume => ({
+      label: options.label ?? "memory",
+      // As Windows does: of the time when the volume was made.
+      serialNumber: Number(BigInt.asUintN(32, madeAt ^ (madeAt >> 32n))),
+      creationTime: madeAt,
+      total: BigInt(capacity),
+      free: BigInt(Math.max(0, capacity - used)),
+      maximumComponentLength: Names.maximumComponentLength,
+      supports: {
+        streams: true,
+        securityDescriptors: true,
+        extendedAttributes: true,
+        reparsePoints: true,
+        sparse: true
+      },
+      readOnly
+    })),
+    stat: (path) => step(() => describe(find(path))),
+    open,
+    list: (path) =>
+      Stream.unwrap(step(() => {
+        const entries = find(path).inode.entries ?? refuse("NotDirectory")
+        // The names of this moment, each as it is when its turn comes.
+        return Stream.map(Stream.fromArray(Array.from(entries.values())), (entry) => describe(entry))
+      })),
+    remove,
+    rename,
+    link
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Calls to the platform's file system as promises, and what its errors mean to a store.
+ *
+ * Below `LocalStore` there are plain promises: a call through the thread pool costs a few microseconds, a fibre around each
+ * would double that. Each call of the seam is one uninterruptible Effect over them, because a read or write that is in the
+ * thread pool cannot be called back, and the descriptor that it uses must not be closed, and given to another file, before
+ * it is done.
+ */
+import * as Effect from "effect/Effect"
+import * as Fs from "node:fs"
+import { StoreError } from "../../ShareStore.ts"
+
+const reasons: Record<string, StoreError["reason"]> = {
+  ENOENT: "NotFound",
+  ENOTDIR: "PathNotFound",
+  EEXIST: "Exists",
+  ENOTEMPTY: "NotEmpty",
+  EISDIR: "IsDirectory",
+  EACCES: "AccessDenied",
+  EPERM: "AccessDenied",
+  ELOOP: "AccessDenied",
+  // A write through a descriptor that could be opened for reading only.
+  EBADF: "AccessDenied",
+  EROFS: "ReadOnly",
+  ENOSPC: "Full",
+  EDQUOT: "Full",
+  EFBIG: "Full",
+  ENAMETOOLONG: "InvalidName",
+  EILSEQ: "InvalidName",
+  EMFILE: "Busy",
+  ENFILE: "Busy",
+  EAGAIN: "Busy",
+  EBUSY: "Busy",
+  ETXTBSY: "Busy",
+  EXDEV: "Unsupported",
+  ENOSYS: "Unsupported",
+  ENOTSUP: "Unsupported",
+  EOPNOTSUPP: "Unsupported",
+  ESTALE: "Stale"
+}
+
+/** The platform's name of an error, such as `ENOENT`. */
+export const codeOf = (error: unknown): string | undefined =>
+  typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
+    ? error.code
+    : undefined
+
+/** What went wrong, to a store. */
+export const toStoreError = (error: unknown): StoreError => {
+  if (error instanceof StoreError) return error
+  const reason = reasons[codeOf(error) ?? ""]
+  return reason === undefined ? new StoreError({ reason: "Failed", cause: error }) : new StoreError({ reason })
+}
+
+/** Stops what is being done within a `run`. */
+export const refuse = (reason: StoreError["reason"]): never => {
+  throw new StoreError({ reason })
+}
+
+/** One call of the seam. */
+export const run = <A>(body: () => Promise<A>): Effect.Effect<A, StoreError> =>
+  Effect.uninterruptible(Effect.tryPromise({ try: body, catch: toStoreError }))
+
+/** One call back of `node:fs`. */
+export const call = <A>(start: (done: (error: Error | null, value: A) => void) => void): Promise<A> =>
+  new Promise((resolve, reject) => {
+    start((error, value) => {
+      if (error === null || error === undefined) resolve(value)
+      else reject(error)
+    })
+  })
+
+/** `undefined` where the platform answers `ENOENT`. */
+export const orMissing = async <A>(promise: Promise<A>): Promise<A | undefined> => {
+  try {
+    return await promise
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined
+    throw error
+  }
+}
+
+/** @category calls */
+export const open = (path: string, flags: number, mode?: number): Promise<number> =>
+  call((done) => Fs.open(path, flags, mode, done))
+/** @category calls */
+export const close = (fd: number): Promise<void> => call((done) => Fs.close(fd, (error) => done(error ?? null)))
+/** @category calls */
+export const fstat = (fd: number): Promise<Fs.BigIntStats> => call((done) => Fs.fstat(fd, { bigint: true }, done))
+/** @category calls */
+export const lstat = (path: string): Promise<Fs.BigIntStats> => call((done) => Fs.lstat(path, { bigint: true }, done))
+/** @category calls */
+export const fsync = (fd: number): Promise<void> => call((done) => Fs.fsync(fd, (error) => done(error ?? null)))
+
+/** Fills `target` from `position` as far as the file goes: bytes read. */
+export const read = async (fd: number, target: Uint8Array, position: number): Promise<number> => {
+  let at = 0
+  while (at < target.length) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const count = await call<number>((done) => Fs.read(fd, target, at, target.length - at, position + at, done))
+    if (count === 0) break
+    at += count
+  }
+  return at
+}
+
+/** Writes all of `source`. */
+export const write = async (fd: number, source: Uint8Array, position: number): Promise<void> => {
+  let at = 0
+  while (at < source.length) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    at += await call<number>((done) => Fs.write(fd, source, at, source.length - at, position + at, done))
+  }
+}
+
+/** Offsets that Node can pass on. */
+export const position = (offset: bigint): number => {
+  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) return refuse("Full")
+  return Number(offset)
+}
+
+const { O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = Fs.constants
+
+/** Never through a symbolic link, and never waiting for a pipe's other end. */
+export const openFlags = { directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, file: O_NOFOLLOW | O_NONBLOCK }
+
+/** For reading and writing, or for reading where writing is not allowed. */
+export const openFile = async (path: string): Promise<number> => {
+  try {
+    return await open(path, O_RDWR | openFlags.file)
+  } catch (error) {
+    if (!["EACCES", "EPERM", "EROFS", "ETXTBSY"].includes(codeOf(error) ?? "")) throw error
+    return open(path, O_RDONLY | openFlags.file)
+  }
+}

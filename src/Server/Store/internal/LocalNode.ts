@@ -1,0 +1,119 @@
+/**
+ * A local file as a store describes it: what the platform says, and what a record beside it says better. Pure.
+ */
+import type * as Fs from "node:fs"
+import * as FileTime from "../../../Codec/FileTime.ts"
+import { FileAttributes } from "../../../Smb2/Message/Constants.ts"
+import type { StoreChanges, StoreNode } from "../../ShareStore.ts"
+import * as Attributes from "./Attributes.ts"
+import type { FileRecord, KeptTime } from "./Sidecar.ts"
+
+/** The times that a platform keeps; a record may know them better. */
+export interface Times {
+  readonly creationTime: bigint
+  readonly lastAccessTime: bigint
+  readonly lastWriteTime: bigint
+  readonly changeTime: bigint
+}
+
+const known = (kept: KeptTime | undefined, nanos: bigint): bigint =>
+  kept !== undefined && BigInt(kept.whileNanos) === nanos ? BigInt(kept.ticks) : FileTime.fromNanos(nanos)
+
+export const times = (stats: Fs.BigIntStats, record: FileRecord): Times => {
+  const change = record.changeTime
+  // Where there is no time of birth, no time is before the oldest one.
+  const birth = stats.birthtimeNs > 0n
+    ? stats.birthtimeNs
+    : stats.mtimeNs < stats.ctimeNs
+    ? stats.mtimeNs
+    : stats.ctimeNs
+  return {
+    creationTime: record.creationTime === undefined ? FileTime.fromNanos(birth) : BigInt(record.creationTime),
+    lastAccessTime: known(record.lastAccessTime, stats.atimeNs),
+    lastWriteTime: known(record.lastWriteTime, stats.mtimeNs),
+    changeTime: change !== undefined && BigInt(change.modifiedNanos) !== stats.mtimeNs
+      ? FileTime.fromNanos(stats.ctimeNs)
+      : known(change, stats.ctimeNs)
+  }
+}
+
+/** A file that nobody said anything about has not been archived. */
+const byDefault = (isDirectory: boolean) => isDirectory ? 0 : FileAttributes.FILE_ATTRIBUTE_ARCHIVE
+
+/** The first bytes of a REPARSE_DATA_BUFFER are its tag. */
+const reparseTag = (record: FileRecord): number =>
+  record.blobs?.ReparsePoint === undefined
+    ? 0
+    : Attributes.reparseTagOf(Buffer.from(record.blobs.ReparsePoint.slice(0, 8), "base64"))
+
+/** Names a file of the store: an inode, told from those of other file systems that are mounted below. */
+export const idOf = (stats: Fs.BigIntStats, device: bigint): bigint =>
+  BigInt.asUintN(64, stats.ino ^ ((stats.dev ^ device) << 40n))
+
+export const describe = (
+  name: string,
+  stats: Fs.BigIntStats,
+  record: FileRecord,
+  device: bigint,
+  stream?: Fs.BigIntStats
+): StoreNode => {
+  const isDirectory = stats.isDirectory()
+  const type = isDirectory ? "directory" : "file"
+  const tag = reparseTag(record)
+  const bytes = stream ?? (isDirectory ? undefined : stats)
+  return {
+    name,
+    id: idOf(stats, device),
+    type,
+    size: bytes?.size ?? 0n,
+    allocationSize: bytes === undefined ? 0n : allocationSize(bytes),
+    ...times(stats, record),
+    fileAttributes: Attributes.reported(record.attributes ?? byDefault(isDirectory), type, tag),
+    numberOfLinks: isDirectory ? 1 : Number(stats.nlink),
+    reparseTag: tag
+  }
+}
+
+/** Blocks of 512 bytes; Windows does not count them. */
+export const allocationSize = (stats: Fs.BigIntStats): bigint =>
+  process.platform === "win32" ? (stats.size + 4095n) / 4096n * 4096n : stats.blocks * 512n
+
+/** Seconds since 1970 for `utimes`, which takes what is before for now. */
+export const toSeconds = (time: bigint): number => Math.max(0, Number(FileTime.toNanos(time)) / 1e9)
+
+const kept = (ticks: bigint | undefined, nanos: bigint): KeptTime | undefined =>
+  ticks === undefined || FileTime.fromNanos(nanos) === ticks
+    ? undefined
+    : { ticks: String(ticks), whileNanos: String(nanos) }
+
+/** Leaves out what is undefined, so that a record that says nothing is empty. */
+const compact = (record: { readonly [K in keyof FileRecord]: FileRecord[K] | undefined }): FileRecord =>
+  Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as FileRecord
+
+/**
+ * The record after `changes`. `before` are the times as they were, and `stats` is how the platform has the file now, after
+ * it was given the new times as well as it can keep them. The time of change is `now`, or the platform's where that is new.
+ */
+export const recorded = (
+  record: FileRecord,
+  changes: StoreChanges,
+  before: Times,
+  stats: Fs.BigIntStats,
+  now: bigint | undefined
+): FileRecord => {
+  const setsTimes = changes.lastAccessTime !== undefined || changes.lastWriteTime !== undefined
+  const change = kept(changes.changeTime ?? now, stats.ctimeNs)
+  const attributes = changes.fileAttributes === undefined ? record.attributes : Attributes.kept(changes.fileAttributes)
+  return compact({
+    ...record,
+    attributes: attributes === byDefault(stats.isDirectory()) ? undefined : attributes,
+    creationTime: changes.creationTime === undefined ? record.creationTime : String(changes.creationTime),
+    lastAccessTime: setsTimes
+      ? kept(changes.lastAccessTime ?? before.lastAccessTime, stats.atimeNs)
+      : record.lastAccessTime,
+    lastWriteTime: setsTimes
+      ? kept(changes.lastWriteTime ?? before.lastWriteTime, stats.mtimeNs)
+      : record.lastWriteTime,
+    changeTime: change === undefined ? undefined : { ...change, modifiedNanos: String(stats.mtimeNs) }
+  })
+}

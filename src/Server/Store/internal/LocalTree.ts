@@ -1,0 +1,320 @@
+/**
+ * Names below a local folder: finds them without regard to case, and never leaves the folder.
+ *
+ * **Confinement.** Node has no `openat`. On Linux `/proc/self/fd/N/name` is the same: the kernel starts at the directory
+ * that descriptor N stands for, wherever anybody moves names meanwhile. So every directory on the way is opened by its
+ * descriptor with O_NOFOLLOW from the one above, and every operation is made on one last component below such a descriptor,
+ * which no call follows if it is a symbolic link. Before each use the descriptor's own place is read back (`readlink` of
+ * `/proc/self/fd/N`, which asks no disk) and must be where it was found: a directory that others moved or removed is looked
+ * up anew. What is left is that a directory may be moved between that check and the operation; the operation then happens in
+ * the same directory at its new place.
+ *
+ * Elsewhere paths are used: the directory's real path is read before each operation and must be as expected. Who may
+ * change directories below the root locally could put a symbolic link there in between; SMB clients cannot, because no
+ * operation of the store makes symbolic links.
+ *
+ * Symbolic links that others made are followed if they lead to a place in the folder, and refused otherwise.
+ *
+ * **Case.** A name as given is tried first. If it is not there, the directory's names are read and kept, folded, for as long
+ * as its time of modification stays; what this process changes is entered there.
+ */
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import type { StorePath } from "../../ShareStore.ts"
+import * as Local from "./Local.ts"
+import * as Names from "./Names.ts"
+
+/** A directory that is being used. */
+export interface Directory {
+  /** Its real path. */
+  readonly place: string
+  /** Its components below the root, with the case that they have. */
+  readonly path: StorePath
+  /** Names the directory, whatever it is called: for locks. */
+  readonly key: string
+  /** Where descriptors work: the directory's own. */
+  readonly fd: number | undefined
+  users: number
+  dropped: boolean
+  names: Map<string, string> | undefined
+  /** `mtimeNs` for which `names` are true. */
+  stamp: bigint
+  /** Read so soon after a change that another could hide behind the same time. */
+  racy: boolean
+}
+
+/** A name that is there. */
+export interface Found {
+  readonly name: string
+  /** Where it leads: itself, or what its symbolic link points to. */
+  readonly path: StorePath
+  readonly stats: Fs.BigIntStats
+}
+
+/** How much is kept open and in memory, and whether descriptors are not to be used for paths. */
+export interface Limits {
+  readonly directories: number
+  readonly names: number
+  readonly byPath: boolean
+}
+
+const descriptors = "/proc/self/fd"
+
+/** Whether descriptors can be used for paths. */
+const hasDescriptors = process.platform === "linux" && Fs.existsSync(descriptors)
+
+const keyOf = (stats: Fs.BigIntStats) => `${stats.dev}:${stats.ino}`
+
+/** A change this long ago cannot have the same time as one to come: the coarsest clocks of file systems in use, ms. */
+const clockGrain = 20
+
+/** What Windows cannot keep, or takes for something else. */
+// oxlint-disable-next-line no-control-regex -- they are what Windows refuses
+const windowsCannot = /[<>:"|?*\u0001-\u001f]|[. ]$|^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i
+
+/** Whether the platform keeps this name as it is. */
+const canName = (name: string): boolean =>
+  name.isWellFormed() && (process.platform !== "win32" || !windowsCannot.test(name))
+
+/** @category models */
+export class LocalTree {
+  readonly root: Directory
+  readonly #reserved: string
+  readonly #limits: Limits
+  /** By real path, the longest unused first. */
+  readonly #directories = new Map<string, Directory>()
+  /** Paths as asked for, to real paths. */
+  readonly #aliases = new Map<string, string>()
+  #names = 0
+
+  private constructor(
+    root: Directory,
+    reserved: string,
+    limits: Limits
+  ) {
+    this.root = root
+    this.#reserved = Names.fold(reserved)
+    this.#limits = limits
+  }
+
+  /** `reserved` is a name that nobody sees. */
+  static async make(
+    folder: string,
+    reserved: string,
+    limits: Limits
+  ): Promise<LocalTree> {
+    const place = await Local.call<string>((done) => Fs.realpath.native(folder, done))
+    const stats = await Local.lstat(place)
+    if (!stats.isDirectory()) return Local.refuse("NotDirectory")
+    const fd = hasDescriptors && !limits.byPath ? await Local.open(place, Local.openFlags.directory) : undefined
+    return new LocalTree(directory(place, [], keyOf(stats), fd), reserved, limits)
+  }
+
+  async close(): Promise<void> {
+    for (const found of this.#directories.values()) this.#drop(found)
+    if (this.root.fd !== undefined) await Local.close(this.root.fd)
+  }
+
+  /** Where the platform finds `name` of a directory in use. */
+  at(directory: Directory, name: string): string {
+    return directory.fd === undefined ? Path.join(directory.place, name) : `${descriptors}/${directory.fd}/${name}`
+  }
+
+  /** The components, if each can be a name here. */
+  checked(path: StorePath): StorePath {
+    Names.confined(path)
+    for (const name of path) {
+      // The reserved name in every directory: another share may be served from there.
+      if (!canName(name) || Names.fold(name) === this.#reserved) Local.refuse("InvalidName")
+    }
+    return path
+  }
+
+  /** Uses a directory. Refuses with `PathNotFound` what is none. */
+  async within<A>(path: StorePath, body: (directory: Directory) => Promise<A>): Promise<A> {
+    const found = await this.#acquire(path)
+    try {
+      return await body(found)
+    } finally {
+      this.#release(found)
+    }
+  }
+
+  /** A name in a directory, as it is: a symbolic link is itself. */
+  async lookup(directory: Directory, name: string): Promise<{ name: string; stats: Fs.BigIntStats } | undefined> {
+    let stats = await Local.orMissing(Local.lstat(this.at(directory, name)))
+    if (stats !== undefined && directory.names?.get(Names.fold(name)) === name) return { name, stats }
+    // A file system that does not regard case itself has found a file, but not its name.
+    if (stats !== undefined && process.platform === "linux") return { name, stats }
+    const actual = (await this.names(directory)).get(Names.fold(name))
+    if (actual === undefined) return stats === undefined ? undefined : { name, stats }
+    stats = await Local.orMissing(Local.lstat(this.at(directory, actual)))
+    return stats === undefined ? undefined : { name: actual, stats }
+  }
+
+  /** What a path names, through symbolic links. */
+  find(path: StorePath): Promise<Found | undefined> {
+    if (path.length === 0) {
+      return this.within(path, async (root) => ({ name: "", path: [], stats: await Local.lstat(this.at(root, ".")) }))
+    }
+    return this.within(path.slice(0, -1), async (parent) => {
+      const found = await this.lookup(parent, path.at(-1)!)
+      return found === undefined ? undefined : this.resolve(parent, found)
+    })
+  }
+
+  /** Follows a symbolic link to a place in the folder. Refuses what is neither file nor directory. */
+  async resolve(parent: Directory, found: { name: string; stats: Fs.BigIntStats }): Promise<Found> {
+    const { name, stats } = found
+    if (stats.isFile() || stats.isDirectory()) return { name, path: [...parent.path, name], stats }
+    if (!stats.isSymbolicLink()) return Local.refuse("AccessDenied")
+    const path = await this.#target(parent, name)
+    const target = await this.find(path)
+    if (target === undefined || target.stats.isSymbolicLink()) return Local.refuse("AccessDenied")
+    return { name, path: target.path, stats: target.stats }
+  }
+
+  /** Where a symbolic link leads, as components below the root. */
+  async #target(parent: Directory, name: string): Promise<StorePath> {
+    const place = await Local.orMissing(
+      Local.call<string>((done) => Fs.realpath.native(this.at(parent, name), done))
+    )
+    if (place === undefined) return Local.refuse("AccessDenied")
+    const below = Path.relative(this.root.place, place)
+    if (below === ".." || below.startsWith(`..${Path.sep}`) || Path.isAbsolute(below)) {
+      return Local.refuse("AccessDenied")
+    }
+    return this.checked(below === "" ? [] : below.split(Path.sep))
+  }
+
+  /** The directory's names by their folded ones, as they are now. */
+  async names(directory: Directory): Promise<Map<string, string>> {
+    const stats = await Local.lstat(this.at(directory, "."))
+    if (directory.names !== undefined && directory.stamp === stats.mtimeNs && !directory.racy) return directory.names
+    const names = new Map<string, string>()
+    for (const name of await Local.call<Array<string>>((done) => Fs.readdir(this.at(directory, "."), done))) {
+      names.set(Names.fold(name), name)
+    }
+    this.#names += names.size - (directory.names?.size ?? 0)
+    directory.names = names
+    directory.stamp = stats.mtimeNs
+    directory.racy = Date.now() - Number(stats.mtimeNs / 1_000_000n) < clockGrain
+    this.#trim()
+    return names
+  }
+
+  /** Enters what this process did to a directory, under its lock. */
+  async changed(directory: Directory, removed: string | undefined, added: string | undefined): Promise<void> {
+    if (directory.names === undefined) return
+    const before = directory.names.size
+    if (removed !== undefined) directory.names.delete(Names.fold(removed))
+    if (added !== undefined) directory.names.set(Names.fold(added), added)
+    this.#names += directory.names.size - before
+    directory.racy = false
+    const stats = await Local.orMissing(Local.lstat(this.at(directory, ".")))
+    directory.stamp = stats === undefined ? -1n : stats.mtimeNs
+  }
+
+  async #isThere(found: Directory): Promise<boolean> {
+    try {
+      return found.fd === undefined
+        ? await Local.call<string>((done) => Fs.realpath.native(found.place, done)) === found.place
+        : Fs.readlinkSync(`${descriptors}/${found.fd}`) === found.place
+    } catch {
+      return false
+    }
+  }
+
+  async #acquire(path: StorePath): Promise<Directory> {
+    if (path.length === 0) return use(this.root)
+    const alias = path.join("/")
+    const known = this.#directories.get(this.#aliases.get(alias) ?? "")
+    if (known !== undefined) {
+      use(known)
+      if (await this.#isThere(known)) {
+        this.#directories.delete(known.place)
+        this.#directories.set(known.place, known)
+        return known
+      }
+      this.#release(known)
+      this.#drop(known)
+    }
+    const parent = await this.#acquire(path.slice(0, -1))
+    try {
+      const found = await this.lookup(parent, path.at(-1)!)
+      if (found === undefined) return Local.refuse("PathNotFound")
+      if (found.stats.isSymbolicLink()) return await this.#acquire(await this.#target(parent, found.name))
+      if (!found.stats.isDirectory()) return Local.refuse("PathNotFound")
+      const opened = await this.#open(parent, found.name, found.stats)
+      if (this.#aliases.size > 4 * this.#limits.directories) this.#aliases.clear()
+      this.#aliases.set(alias, opened.place)
+      this.#trim()
+      return opened
+    } finally {
+      this.#release(parent)
+    }
+  }
+
+  async #open(parent: Directory, name: string, stats: Fs.BigIntStats): Promise<Directory> {
+    const place = Path.join(parent.place, name)
+    const byPath = this.root.fd === undefined
+    const fd = byPath ? undefined : await Local.open(this.at(parent, name), Local.openFlags.directory)
+    const made = directory(place, [...parent.path, name], keyOf(fd === undefined ? stats : await Local.fstat(fd)), fd)
+    if (!await this.#isThere(made)) {
+      if (fd !== undefined) await Local.close(fd)
+      return Local.refuse("PathNotFound")
+    }
+    // Another call may have opened it meanwhile.
+    const known = this.#directories.get(place)
+    if (known !== undefined && known.key === made.key) {
+      use(known)
+      if (fd !== undefined) await Local.close(fd)
+      return known
+    }
+    if (known !== undefined) this.#drop(known)
+    this.#directories.set(place, made)
+    return use(made)
+  }
+
+  #release(found: Directory): void {
+    found.users--
+    if (found.dropped && found.users === 0) this.#close(found)
+  }
+
+  #drop(found: Directory): void {
+    if (found.dropped) return
+    found.dropped = true
+    if (this.#directories.get(found.place) === found) this.#directories.delete(found.place)
+    if (found.users === 0) this.#close(found)
+  }
+
+  #close(found: Directory): void {
+    this.#names -= found.names?.size ?? 0
+    found.names = undefined
+    if (found.fd !== undefined) Local.close(found.fd).catch(() => undefined)
+  }
+
+  #trim(): void {
+    for (const found of this.#directories.values()) {
+      if (this.#directories.size <= this.#limits.directories && this.#names <= this.#limits.names) return
+      if (found.users === 0) this.#drop(found)
+    }
+  }
+}
+
+const directory = (place: string, path: StorePath, key: string, fd: number | undefined): Directory => ({
+  place,
+  path,
+  key,
+  fd,
+  users: 0,
+  dropped: false,
+  names: undefined,
+  stamp: -1n,
+  racy: false
+})
+
+const use = (found: Directory): Directory => {
+  found.users++
+  return found
+}

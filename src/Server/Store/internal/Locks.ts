@@ -1,0 +1,24 @@
+/** One at a time for each key: a chain of promises per key, gone when nobody waits. */
+export class Locks {
+  readonly #tails = new Map<string, Promise<unknown>>()
+
+  /** Runs `body` when everything that asked for `key` before is done, whether well or not. */
+  run<A>(key: string, body: () => Promise<A>): Promise<A> {
+    const before = this.#tails.get(key)
+    const done = before === undefined ? body() : before.then(body)
+    const tail = done.then(ignore, ignore)
+    this.#tails.set(key, tail)
+    return done.finally(() => {
+      if (this.#tails.get(key) === tail) this.#tails.delete(key)
+    })
+  }
+
+  /** Two keys, always taken in one order, so that nobody waits in a circle. */
+  both<A>(one: string, other: string, body: () => Promise<A>): Promise<A> {
+    if (one === other) return this.run(one, body)
+    const [first, second] = one < other ? [one, other] : [other, one]
+    return this.run(first, () => this.run(second, body))
+  }
+}
+
+const ignore = () => undefined

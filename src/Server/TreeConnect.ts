@@ -1,0 +1,55 @@
+/**
+ * TREE_CONNECT (MS-SMB2 3.3.5.7): a session's way into a share, or to the pipes of IPC$.
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { ShareFlags, ShareType } from "../Smb2/Message/Constants.ts"
+import type * as Message from "../Smb2/Message/TreeConnect.ts"
+import * as Access from "./Access.ts"
+import type { Incoming } from "./Incoming.ts"
+import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
+import type { Tree } from "./Tree.ts"
+
+/** Handles TREE_CONNECT. */
+export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
+  Effect.suspend(() => {
+    const session = incoming.session!
+    const { server } = incoming
+    const match = /^\\\\[^\\]+\\([^\\]+)$/.exec(body.path.replace(/\0.*$/s, ""))
+    if (match === null) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
+    if (session.trees.size >= server.limits.trees) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    const name = match[1]!.toLowerCase()
+    const share = server.shares.get(name)
+    const ipc = name === "ipc$"
+    if (share === undefined && !ipc) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
+    const user = session.user!
+    const encrypted = share?.options.encrypt === true
+    if (share !== undefined) {
+      if (user.guest && share.options.guest === false) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      if (encrypted && session.encrypt === undefined) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    }
+    const tree: Tree = {
+      id: session.newTreeId(),
+      share,
+      encrypted,
+      maximalAccess: share?.readOnly === true ? Access.readOnlyAccess : Access.generic.all
+    }
+    session.trees.set(tree.id, tree)
+    return Effect.succeed<Reply>({
+      ...reply({
+        _tag: "TREE_CONNECT",
+        body: {
+          shareType: ipc ? ShareType.SMB2_SHARE_TYPE_PIPE : ShareType.SMB2_SHARE_TYPE_DISK,
+          shareFlags: ipc
+            ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING
+            : (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
+              (share!.options.accessBasedEnumeration === true
+                ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
+                : 0),
+          capabilities: 0,
+          maximalAccess: tree.maximalAccess
+        }
+      }),
+      treeId: tree.id
+    })
+  })

@@ -1,0 +1,101 @@
+/**
+ * Several commands in one packet (MS-CIFS 2.2.3.4): each names the next one and where it begins.
+ *
+ * The links of a chain that is read may only lead forward, each behind the whole of the command before, and there are
+ * but a few commands: a chain that loops, points back or overlaps is `Malformed`.
+ */
+import type * as Result from "effect/Result"
+import * as Codec from "../Codec/Codec.ts"
+import { Reader } from "../Codec/Cursor.ts"
+import type { Malformed } from "../Codec/Malformed.ts"
+import * as Header from "./Header.ts"
+import { Command } from "./Message/Constants.ts"
+
+/** One command of a chain. */
+export interface Part {
+  readonly command: number
+  /** From WordCount on. */
+  readonly body: Uint8Array
+}
+
+/** Where a command of a received chain begins: bytes from the header to its WordCount. */
+export interface Place {
+  readonly command: number
+  readonly offset: number
+}
+
+/** More than any chain that the documents know. */
+const longest = 8
+
+const chaining: ReadonlySet<number> = new Set<number>([
+  Command.SMB_COM_LOCKING_ANDX,
+  Command.SMB_COM_READ_ANDX,
+  Command.SMB_COM_WRITE_ANDX,
+  Command.SMB_COM_SESSION_SETUP_ANDX,
+  Command.SMB_COM_LOGOFF_ANDX,
+  Command.SMB_COM_TREE_CONNECT_ANDX,
+  Command.SMB_COM_NT_CREATE_ANDX
+])
+
+/** Whether a command can have another one behind it. */
+export const canLead = (command: number): boolean => chaining.has(command)
+
+/** The bodies behind one header, each linked to the next. The header names the first command. */
+export const chain = (parts: ReadonlyArray<Part>): Uint8Array => {
+  const starts: Array<number> = []
+  let length = 0
+  for (const { body } of parts) {
+    // At a multiple of four, so that Unicode in each is as even as it was alone.
+    length = (length + 3) & ~3
+    starts.push(length)
+    length += body.length
+  }
+  const whole = new Uint8Array(length)
+  for (let i = 0; i < parts.length; i++) {
+    const at = starts[i]!
+    whole.set(parts[i]!.body, at)
+    const next = parts[i + 1]
+    if (next === undefined) break
+    if (!canLead(parts[i]!.command)) throw new RangeError(`command ${parts[i]!.command} leads no chain`)
+    const offset = Header.size + starts[i + 1]!
+    whole[at + 1] = next.command
+    whole[at + 3] = offset & 0xff
+    whole[at + 4] = offset >>> 8
+  }
+  return whole
+}
+
+/** The end of the command that begins at `offset`: behind its words and its bytes. */
+const endOf = (reader: Reader, offset: number): number => {
+  reader.offset = offset
+  const words = reader.u8()
+  reader.claim(words * 2, "bytes of words")
+  const bytes = reader.u16()
+  reader.claim(bytes, "bytes of SMB_Data")
+  return reader.offset
+}
+
+/** The commands of a received packet. */
+export const parts = (packet: Uint8Array): Result.Result<ReadonlyArray<Place>, Malformed> =>
+  Codec.attempt("SMB1 AndX chain", () => {
+    const reader = new Reader(packet)
+    reader.claim(Header.size, "bytes of header")
+    const places: Array<Place> = []
+    let command = packet[4]!
+    let offset: number = Header.size
+    for (;;) {
+      const end = endOf(reader, offset)
+      places.push({ command, offset })
+      // A failed command has no words, and nothing behind it was done.
+      if (!canLead(command) || packet[offset]! < 2) return places
+      const next = packet[offset + 1]!
+      if (next === Command.SMB_COM_NO_ANDX_COMMAND) return places
+      const to = packet[offset + 3]! | (packet[offset + 4]! << 8)
+      if (to < end || to >= packet.length) {
+        reader.fail(`an AndXOffset behind byte ${end} of ${packet.length}, not ${to}`, offset + 3)
+      }
+      if (places.length === longest) reader.fail(`a chain of at most ${longest} commands`, offset)
+      command = next
+      offset = to
+    }
+  })

@@ -1,0 +1,76 @@
+/**
+ * Oplock breaks (MS-CIFS 3.2.5.42): the server takes back what it let a client cache, by a LOCKING_ANDX that nobody asked
+ * for.
+ *
+ * Nothing is cached here on the strength of an oplock, so every break is acknowledged at once: whoever waits for it does
+ * not wait for us. The open tells what it has left. Levels are those of SMB 2, which `Share` speaks.
+ */
+import * as Result from "effect/Result"
+import * as Codec from "../Codec/Codec.ts"
+import type * as Connection from "./Connection.ts"
+import * as Header from "./Header.ts"
+import { Command, TypeOfLock } from "./Message/Constants.ts"
+import { Locking } from "./Message/Simple.ts"
+
+/** OplockLevel of SMB 2 for each of SMB 1's: none, exclusive, batch, level II. */
+export const oplockLevels: ReadonlyArray<number> = [0, 8, 9, 1]
+
+/** What an open may still cache. */
+export interface Caching {
+  oplockLevel: number
+  readonly leaseState: 0
+}
+
+interface Ids {
+  readonly tid: number
+  readonly session: { readonly uid: number }
+}
+
+interface Holder extends Caching {
+  readonly ids: Ids
+}
+
+/**
+ * The opens of one connection that hold an oplock.
+ *
+ * @category models
+ */
+export class Breaks {
+  private readonly holders = new Map<string, Holder>()
+
+  /** Makes the connection's breaks ours. */
+  attach(connection: Connection.Connection): void {
+    connection.onBreak = (reply) => {
+      const decoded = Codec.decode("SMB1 LOCKING_ANDX Request", Codec.at(Header.size, Locking))(reply.packet)
+      if (Result.isFailure(decoded)) return connection.fail(decoded.failure)
+      const { fid, newOpLockLevel } = decoded.success
+      const holder = this.holders.get(`${reply.header.tid}:${fid}`)
+      // An open that was closed while the break was on its way needs no answer.
+      if (holder === undefined) return
+      const acknowledged = holder.oplockLevel > 1
+      holder.oplockLevel = newOpLockLevel === 1 ? 1 : 0
+      if (!acknowledged) return
+      connection.sendOneWay({
+        command: Command.SMB_COM_LOCKING_ANDX,
+        body: Codec.encode(Locking)({
+          fid,
+          typeOfLock: TypeOfLock.OPLOCK_RELEASE,
+          newOpLockLevel,
+          timeout: 0,
+          unlocks: [],
+          locks: []
+        }),
+        tid: holder.ids.tid,
+        uid: holder.ids.session.uid
+      })
+    }
+  }
+
+  /** Keeps an open in view until the returned function is called. */
+  hold(fid: number, oplockLevel: number, ids: Ids): { readonly caching: Caching; readonly release: () => void } {
+    const holder: Holder = { oplockLevel, leaseState: 0, ids }
+    const key = `${ids.tid}:${fid}`
+    this.holders.set(key, holder)
+    return { caching: holder, release: () => this.holders.delete(key) }
+  }
+}

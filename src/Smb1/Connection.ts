@@ -1,0 +1,478 @@
+/**
+ * One SMB 1 connection to one server: several requests in flight on one stream of bytes, told apart by MID.
+ *
+ * It numbers, frames and signs what goes out; it collects, verifies and assigns what comes in; it keeps within the
+ * server's MaxMpxCount. It knows no command but ECHO and NT_CANCEL: what a body means belongs to those above. Plain code,
+ * because every packet passes here; `request` lifts it into Effect.
+ *
+ * Ownership: bodies and payloads handed over belong to the connection until their reply; a reply's packet belongs to its
+ * receiver for good.
+ */
+import * as Effect from "effect/Effect"
+import * as Allocate from "../Codec/Allocate.ts"
+import * as Codec from "../Codec/Codec.ts"
+import { Malformed } from "../Codec/Malformed.ts"
+import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
+import * as FrameReader from "../Protocol/FrameReader.ts"
+import type * as Transport from "../Protocol/Transport.ts"
+import * as Header from "./Header.ts"
+import { Command, Flags, Flags2 } from "./Message/Constants.ts"
+import { readDataOffset } from "./Message/ReadWrite.ts"
+import { Echo } from "./Message/Simple.ts"
+import * as Signing from "./Signing.ts"
+
+/** What a connection fails a request with. */
+export type ConnectionError = TransportError | ProtocolError | Malformed
+
+/** One request, without its header. */
+export interface Outgoing {
+  readonly command: number
+  /** The body, from WordCount on. */
+  readonly body: Uint8Array
+  /** Bytes that follow the body: a WRITE's data. Never copied. */
+  readonly payload?: Uint8Array
+  readonly tid?: number
+  readonly uid?: number
+  /** Flags of SMB_FLAGS2_* beyond those that the connection sets, such as DFS. */
+  readonly flags2?: number
+  /** Where the data of a READ goes, if the caller has a place for it. As long as the data asked for. */
+  readonly destination?: Uint8Array
+  /** The bytes asked for by a READ: bounds what the server may send. */
+  readonly readLength?: number
+  /** Waits by its nature: a blocking lock, a watch. Has no time limit, and leaves the last place to others. */
+  readonly waits?: boolean
+  /** Further packets of the same request, sent when the server has taken the first. */
+  readonly secondaries?: ReadonlyArray<{ readonly command: number; readonly body: Uint8Array }>
+  /** Sees each answer where there may be several; says whether it was the last, or why it makes no sense. */
+  readonly collect?: (reply: Reply) => "more" | "done" | Malformed
+  /** Called with a success that arrives after the caller has gone: closes what was opened. */
+  readonly orphan?: (reply: Reply) => void
+}
+
+/** What came back. */
+export interface Reply {
+  readonly header: Header.Header
+  /** The packet from its header to its end. Of a placed READ, what stands before the data. */
+  readonly packet: Uint8Array
+  /** The data of a READ that was put into its place. */
+  readonly data?: Uint8Array
+}
+
+type Complete = (error: ConnectionError | undefined, reply: Reply | undefined) => void
+
+interface Pending {
+  readonly outgoing: Outgoing
+  mid: number
+  /** The sequence number of the request; its answers have the next one. */
+  sequenceNumber: number
+  signed: boolean
+  sent: boolean
+  secondariesSent: boolean
+  complete: Complete | undefined
+  ticks: number
+}
+
+/** Settings of a connection. */
+export interface Options {
+  /** For messages and errors. */
+  readonly server: string
+  readonly port: number
+  /** The largest packet accepted from the server, in bytes. */
+  readonly maximumFrame: number
+  /** How often `tick` is called, in milliseconds. */
+  readonly tickInterval: number
+  /** A request that is not answered for so long has failed; in milliseconds. Those that wait by nature may take any time. */
+  readonly requestTimeout: number
+  /** After such a silence the server is asked for an ECHO; in milliseconds. */
+  readonly keepAlive: number
+}
+
+/** Packets up to this many bytes are collected whole; longer ones may be placed. */
+const claimFrom = 8192
+const pid = 0xfeff
+
+/**
+ * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
+ *
+ * @category models
+ */
+export class Connection implements Transport.Handlers {
+  readonly options: Options
+  private duplex: Transport.Duplex | undefined
+  private readonly frames: FrameReader.FrameReader
+  private readonly pendings = new Map<number, Pending>()
+  private waiting: Array<Pending> = []
+  private waitingByNature = 0
+  private nextMid = 1
+  private failure: ConnectionError | undefined
+  private silence = 0
+  private echoing = false
+  private sign: Signing.Sign | undefined
+  private nextSequenceNumber = 0
+  /** Requests that may be on their way at once: the server's MaxMpxCount. */
+  maxMpxCount = 1
+  /** Flags2 of every request: Unicode, NT status, extended security. */
+  flags2 = 0
+  /** Called once, when the connection has failed. */
+  onFailed: ((error: ConnectionError) => void) | undefined
+  /** Called with each unsolicited LOCKING_ANDX: an oplock break. */
+  onBreak: ((reply: Reply) => void) | undefined
+  /** Takes the stream over where the server answers the first packet by SMB 2; says whether it did. */
+  onSmb2: ((packet: Uint8Array) => boolean) | undefined
+
+  constructor(options: Options) {
+    this.options = options
+    this.frames = new FrameReader.FrameReader(options.maximumFrame, {
+      peek: readDataOffset,
+      claimFrom,
+      claim: (head, length) => this.claim(head, length),
+      onFrame: (frame) => this.onFrame(frame),
+      onError: (what, value) =>
+        this.fail(
+          what === "length"
+            ? this.protocolError(
+              "TooLarge",
+              `a packet of ${value} bytes is beyond the limit of ${options.maximumFrame}`
+            )
+            : this.protocolError("NotSmb", `what answers does not speak SMB (its first byte is ${value})`)
+        )
+    })
+  }
+
+  attach(duplex: Transport.Duplex): void {
+    this.duplex = duplex
+  }
+
+  protocolError(reason: ProtocolError["reason"], detail: string): ProtocolError {
+    return new ProtocolError({ reason, server: this.options.server, detail })
+  }
+
+  transportError(reason: TransportError["reason"], detail?: string): TransportError {
+    return new TransportError({
+      reason,
+      server: this.options.server,
+      port: this.options.port,
+      ...(detail === undefined ? {} : { detail })
+    })
+  }
+
+  /** Why the connection has ended, if it has. */
+  get failed(): ConnectionError | undefined {
+    return this.failure
+  }
+
+  /** Requests that wait for a reply. */
+  get outstanding(): number {
+    return this.pendings.size
+  }
+
+  /** Whether requests are signed. */
+  get signs(): boolean {
+    return this.sign !== undefined
+  }
+
+  /**
+   * Signs everything from here on. `sequenceNumber` is the next request's: 2 after the logon, whose last request and
+   * response count as 0 and 1.
+   */
+  startSigning(sign: Signing.Sign, sequenceNumber: number): void {
+    this.sign = sign
+    this.nextSequenceNumber = sequenceNumber
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  /**
+   * Sends a request when there is room for it. `complete` is called exactly once, unless the returned function has been
+   * called before: then the request is cancelled.
+   */
+  submit(outgoing: Outgoing, complete: Complete): () => void {
+    const pending: Pending = {
+      outgoing,
+      mid: 0,
+      sequenceNumber: 0,
+      signed: false,
+      sent: false,
+      secondariesSent: false,
+      complete,
+      ticks: 0
+    }
+    if (this.failure !== undefined) {
+      complete(this.failure, undefined)
+      return () => {}
+    }
+    if (this.waiting.length === 0 && this.hasRoom(outgoing)) this.send(pending)
+    else this.waiting.push(pending)
+    return () => this.abandon(pending)
+  }
+
+  /**
+   * Sends what the server does not answer: the acknowledgment of an oplock break. It takes two sequence numbers all the
+   * same, as smbd counts.
+   */
+  sendOneWay(outgoing: Outgoing): void {
+    if (this.failure !== undefined) return
+    this.transmit(outgoing, Header.unsolicited, this.sequence(false))
+  }
+
+  private hasRoom(outgoing: Outgoing): boolean {
+    if (this.pendings.size < this.maxMpxCount) {
+      // Whoever waits for ever leaves room for one who does not.
+      return outgoing.waits !== true || this.waitingByNature < Math.max(1, this.maxMpxCount - 1)
+    }
+    return false
+  }
+
+  private abandon(pending: Pending): void {
+    if (pending.complete === undefined) return
+    pending.complete = undefined
+    if (pending.sent) this.cancel(pending)
+    else this.waiting = this.waiting.filter((other) => other !== pending)
+  }
+
+  /** Asks the server to give a request up. It answers that request as always, so nothing is forgotten here. */
+  private cancel(pending: Pending): void {
+    if (!this.pendings.has(pending.mid) || this.failure !== undefined || pending.outgoing.waits !== true) return
+    const { tid, uid } = pending.outgoing
+    this.transmit(
+      {
+        command: Command.SMB_COM_NT_CANCEL,
+        body: new Uint8Array(3),
+        ...(tid === undefined ? {} : { tid }),
+        ...(uid === undefined ? {} : { uid })
+      },
+      pending.mid,
+      this.sequence(true)
+    )
+  }
+
+  private freeMid(): number {
+    do {
+      this.nextMid = this.nextMid >= 0xfffe ? 1 : this.nextMid + 1
+    } while (this.pendings.has(this.nextMid))
+    return this.nextMid
+  }
+
+  /** The next sequence number. What gets no answer uses up one, all else two. */
+  private sequence(oneWay: boolean): number {
+    const number = this.nextSequenceNumber
+    if (this.sign !== undefined) this.nextSequenceNumber = (number + (oneWay ? 1 : 2)) >>> 0
+    return number
+  }
+
+  private send(pending: Pending): void {
+    pending.mid = this.freeMid()
+    pending.sequenceNumber = this.sequence(false)
+    pending.signed = this.sign !== undefined
+    pending.sent = true
+    if (pending.outgoing.waits === true) this.waitingByNature++
+    this.pendings.set(pending.mid, pending)
+    this.transmit(pending.outgoing, pending.mid, pending.sequenceNumber)
+  }
+
+  private sendSecondaries(pending: Pending): void {
+    pending.secondariesSent = true
+    for (const { body, command } of pending.outgoing.secondaries!) {
+      pending.sequenceNumber = this.sequence(false)
+      this.transmit({ ...pending.outgoing, command, body }, pending.mid, pending.sequenceNumber)
+    }
+  }
+
+  private transmit(outgoing: Outgoing, mid: number, sequenceNumber: number): void {
+    const { body, payload } = outgoing
+    const buffer = new Uint8Array(FrameReader.headerSize + Header.size + body.length)
+    const message = buffer.subarray(FrameReader.headerSize)
+    Header.write(Header.view(message), {
+      command: outgoing.command,
+      status: 0,
+      flags: Flags.SMB_FLAGS_CASE_INSENSITIVE | Flags.SMB_FLAGS_CANONICALIZED_PATHS,
+      flags2: this.flags2 | (outgoing.flags2 ?? 0),
+      pid,
+      tid: outgoing.tid ?? 0,
+      uid: outgoing.uid ?? 0,
+      mid
+    })
+    message.set(body, Header.size)
+    const chunks = payload === undefined ? [message] : [message, payload]
+    if (this.sign !== undefined) Signing.apply(this.sign, chunks, sequenceNumber)
+    FrameReader.writeHeader(buffer, message.length + (payload?.length ?? 0))
+    this.duplex!.send(payload === undefined ? [buffer] : [buffer, payload])
+  }
+
+  private pump(): void {
+    for (let i = 0; i < this.waiting.length && this.failure === undefined;) {
+      const pending = this.waiting[i]!
+      if (this.hasRoom(pending.outgoing)) {
+        this.waiting.splice(i, 1)
+        this.send(pending)
+      } else if (pending.outgoing.waits === true && this.pendings.size < this.maxMpxCount) i++
+      else return
+    }
+  }
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  onData(chunk: Uint8Array): void {
+    this.silence = 0
+    if (this.failure === undefined) this.frames.push(chunk)
+  }
+
+  onClose(error: TransportError): void {
+    this.fail(error)
+  }
+
+  /**
+   * A large READ response goes straight into its place, if its data begin where they do in every such response. Whether
+   * it may be trusted is checked when it is complete.
+   */
+  private claim(head: Uint8Array, length: number): FrameReader.Claim | undefined {
+    const view = Header.view(head)
+    if (view.getUint32(0, true) !== Header.protocolId || head[4] !== Command.SMB_COM_READ_ANDX) return undefined
+    if (view.getUint32(5, true) !== 0 || head[32] !== 12 || head[33] !== Command.SMB_COM_NO_ANDX_COMMAND) {
+      return undefined
+    }
+    const pending = this.pendings.get(view.getUint16(30, true))
+    const count = view.getUint16(43, true) + view.getUint16(47, true) * 0x10000
+    if (pending?.outgoing.command !== Command.SMB_COM_READ_ANDX || count > (pending.outgoing.readLength ?? 0)) {
+      return undefined
+    }
+    if (view.getUint16(45, true) !== readDataOffset || readDataOffset + count !== length) return undefined
+    // Whoever has gone may use his buffer for something else by now.
+    const wanted = pending.complete === undefined ? undefined : pending.outgoing.destination
+    const destination = wanted === undefined ? Allocate.uninitialized(count) : wanted.subarray(0, count)
+    return {
+      destination,
+      complete: (packet) => {
+        if (this.failure !== undefined) return
+        this.receive(Header.read(Header.view(packet)), [packet, destination], destination)
+        if (this.failure === undefined) this.pump()
+      }
+    }
+  }
+
+  private onFrame(frame: Uint8Array): void {
+    const protocolId = frame.length < 4 ? 0 : Header.view(frame).getUint32(0, true)
+    if (protocolId !== Header.protocolId) {
+      if (this.onSmb2?.(frame) === true) return
+      return this.fail(this.protocolError("NotSmb", "what answers does not speak SMB 1"))
+    }
+    if (frame.length < Header.size + 3) return this.malformed(frame.length, "a header, WordCount and ByteCount")
+    this.receive(Header.read(Header.view(frame)), [frame], undefined)
+    if (this.failure === undefined) this.pump()
+  }
+
+  private malformed(offset: number, expected: string): void {
+    this.fail(new Malformed({ structure: "SMB1 packet", offset, expected, server: this.options.server }))
+  }
+
+  private receive(header: Header.Header, chunks: ReadonlyArray<Uint8Array>, data: Uint8Array | undefined): void {
+    if (header.mid === Header.unsolicited && header.command === Command.SMB_COM_LOCKING_ANDX) {
+      this.onBreak?.({ header, packet: chunks[0]! })
+      return
+    }
+    if (!Header.isReply(header)) {
+      return this.fail(this.protocolError("Unexpected", "a request came where a response was due"))
+    }
+    const pending = this.pendings.get(header.mid)
+    if (pending === undefined || !answers(pending.outgoing, header.command)) {
+      return this.fail(this.protocolError("Unexpected", `an answer to no request (MID ${header.mid})`))
+    }
+    if (pending.signed && this.sign !== undefined) {
+      if (!Signing.verify(this.sign, chunks, (pending.sequenceNumber + 1) >>> 0)) {
+        const unsigned = (header.flags2 & Flags2.SMB_FLAGS2_SMB_SECURITY_SIGNATURE) === 0
+        return this.fail(
+          unsigned
+            ? this.protocolError("NotSigned", "an answer in a signed session came without a signature")
+            : this.protocolError("BadSignature", "the signature of an answer is wrong: it was changed on the way")
+        )
+      }
+    }
+    const packet = chunks[0]!
+    const reply: Reply = data === undefined ? { header, packet } : { header, packet, data }
+    const { collect, secondaries } = pending.outgoing
+    pending.ticks = 0
+    if (header.status === 0 && secondaries !== undefined && !pending.secondariesSent) {
+      if (packet[Header.size] !== 0) {
+        return this.fail(this.protocolError("Unexpected", "an answer came before the request was complete"))
+      }
+      return this.sendSecondaries(pending)
+    }
+    if (collect !== undefined) {
+      const outcome = collect(reply)
+      if (outcome === "more") return
+      if (outcome !== "done") return this.fail(outcome)
+    }
+    this.pendings.delete(header.mid)
+    if (pending.outgoing.waits === true) this.waitingByNature--
+    const complete = pending.complete
+    pending.complete = undefined
+    if (complete !== undefined) complete(undefined, reply)
+    else if (header.status === 0) pending.outgoing.orphan?.(reply)
+  }
+
+  // ---------------------------------------------------------------------------
+  // time and end
+  // ---------------------------------------------------------------------------
+
+  /** To be called every `tickInterval`: finds requests and servers that have fallen silent. */
+  tick(): void {
+    if (this.failure !== undefined) return
+    const { keepAlive, requestTimeout, tickInterval } = this.options
+    this.silence++
+    for (const pending of this.pendings.values()) {
+      // SMB 1 cannot take back a request that does not wait by nature: one that is lost takes the connection with it.
+      if (pending.outgoing.waits !== true && ++pending.ticks * tickInterval > requestTimeout) {
+        return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
+      }
+    }
+    if (this.silence * tickInterval >= keepAlive && !this.echoing && this.flags2 !== 0) this.echo()
+  }
+
+  private echo(): void {
+    this.echoing = true
+    this.submit(
+      {
+        command: Command.SMB_COM_ECHO,
+        body: Codec.encode(Echo)({ echoCount: 1, data: Uint8Array.of(0x65) }),
+        tid: 0xffff
+      },
+      () => {
+        this.echoing = false
+      }
+    )
+  }
+
+  /** Ends the connection: everything in flight fails with `error`. */
+  fail(error: ConnectionError): void {
+    if (this.failure !== undefined) return
+    this.failure = error
+    this.duplex?.close()
+    const pendings = [...this.pendings.values(), ...this.waiting]
+    this.pendings.clear()
+    this.waiting = []
+    for (const pending of pendings) {
+      const complete = pending.complete
+      pending.complete = undefined
+      complete?.(error, undefined)
+    }
+    this.onFailed?.(error)
+  }
+}
+
+/** A response carries the command of the request, or of one of its further packets. */
+const answers = (outgoing: Outgoing, command: number): boolean =>
+  outgoing.command === command || outgoing.secondaries?.[0]?.command === command
+
+/** One request and its reply, whatever its status. Interruption cancels it on the server. */
+export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
+  Effect.callback<Reply, ConnectionError>((resume) => {
+    const abandon = connection.submit(
+      outgoing,
+      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+    )
+    return Effect.sync(abandon)
+  })

@@ -1,0 +1,131 @@
+/**
+ * NEGOTIATE (MS-CIFS 2.2.4.52, MS-SMB 2.2.4.5): dialects, limits, capabilities, and either a challenge or the first
+ * token of SPNEGO.
+ */
+import * as Codec from "../../Codec/Codec.ts"
+import { FileTime } from "../../Codec/FileTime.ts"
+import { message, oemText, text } from "./Block.ts"
+import { Capabilities } from "./Constants.ts"
+
+/** The dialect of all of this. */
+export const ntLm012 = "NT LM 0.12"
+
+const Dialect = Codec.struct({ bufferFormat: Codec.constant(Codec.u8, 2), dialectString: oemText })
+
+/**
+ * The request: dialects in order of preference, the least first.
+ *
+ * @category models
+ */
+export const Request = message(
+  [0],
+  Codec.struct({}),
+  Codec.struct({
+    dialects: Codec.map(
+      Codec.many(Dialect),
+      (list) => list.map(({ dialectString }) => dialectString),
+      (list: ReadonlyArray<string>) => list.map((dialectString) => ({ dialectString }))
+    )
+  })
+)
+export type Request = Codec.Type<typeof Request>
+
+/** What stands in the bytes with and without extended security. */
+export type Security =
+  | { readonly _tag: "Extended"; readonly serverGuid: Uint8Array; readonly securityBlob: Uint8Array }
+  | {
+    readonly _tag: "Challenge"
+    readonly challenge: Uint8Array
+    readonly domainName: string
+    readonly serverName: string
+  }
+
+const Words = Codec.struct({
+  dialectIndex: Codec.u16,
+  /** NEGOTIATE_* (SecurityMode). */
+  securityMode: Codec.u8,
+  /** Requests that may be on their way at once. */
+  maxMpxCount: Codec.u16,
+  maxNumberVcs: Codec.u16,
+  /** The largest packet that the server takes, in bytes. */
+  maxBufferSize: Codec.u32,
+  maxRawSize: Codec.u32,
+  sessionKey: Codec.u32,
+  /** CAP_*. */
+  capabilities: Codec.u32,
+  systemTime: FileTime,
+  /** Minutes from UTC, signed. */
+  serverTimeZone: Codec.u16,
+  challengeLength: Codec.u8
+})
+
+const extended = Codec.struct({ serverGuid: Codec.fixedBytes(16), securityBlob: Codec.bytes })
+
+/** The response of "NT LM 0.12". */
+export interface Response extends Omit<Codec.Type<typeof Words>, "challengeLength"> {
+  readonly security: Security
+}
+
+/**
+ * The response of "NT LM 0.12". A server that takes none of the dialects answers with one word: see `Refused`.
+ *
+ * @category models
+ */
+export const Response: Codec.Codec<Response> = Codec.make<Response>(
+  3 + 34,
+  (r) => {
+    const at = r.offset
+    const words = r.u8()
+    if (words !== 17) r.fail(`a WordCount of 17, not ${words}`, at)
+    const { challengeLength, ...value } = Words.read(r.window(r.claim(34), 34))
+    const length = r.u16()
+    const bytes = r.window(r.claim(length, "bytes of SMB_Data"), length)
+    if ((value.capabilities & Capabilities.CAP_EXTENDED_SECURITY) !== 0) {
+      return { ...value, security: { _tag: "Extended", ...extended.read(bytes) } }
+    }
+    const challenge = bytes.take(challengeLength)
+    // Here Unicode is not aligned: the names follow the challenge at once.
+    const unaligned = names((value.capabilities & Capabilities.CAP_UNICODE) !== 0)
+    return {
+      ...value,
+      security: { _tag: "Challenge", challenge, domainName: unaligned.read(bytes), serverName: unaligned.read(bytes) }
+    }
+  },
+  (w, { security, ...value }) => {
+    w.u8(17)
+    Words.write(w, { ...value, challengeLength: security._tag === "Challenge" ? security.challenge.length : 0 })
+    const at = w.offset
+    w.u16(0)
+    if (security._tag === "Extended") extended.write(w, security)
+    else {
+      const unaligned = names((value.capabilities & Capabilities.CAP_UNICODE) !== 0)
+      w.put(security.challenge)
+      unaligned.write(w, security.domainName)
+      unaligned.write(w, security.serverName)
+    }
+    const length = w.offset - at - 2
+    w.patch(at, (patch) => patch.u16(length))
+  }
+)
+
+const looseUtf16: Codec.Codec<string> = Codec.make(
+  0,
+  (r) => {
+    const from = r.offset
+    let at = from
+    while (at + 2 <= r.end && r.view.getUint16(at, true) !== 0) at += 2
+    const value = Codec.utf16.read(r.window(from, at - from))
+    r.offset = Math.min(at + 2, r.end)
+    return value
+  },
+  Codec.utf16z.write
+)
+
+const names = (unicode: boolean): Codec.Codec<string> => (unicode ? looseUtf16 : text(false))
+
+/**
+ * The response of a server that takes none of the dialects: index 0xFFFF.
+ *
+ * @category models
+ */
+export const Refused = message([1], Codec.struct({ dialectIndex: Codec.u16 }), Codec.struct({}))

@@ -1,0 +1,197 @@
+/**
+ * Opens a connection and agrees on "NT LM 0.12" (MS-CIFS 3.2.4.2.2, MS-SMB 3.2.4.2.2), or on SMB 2 where that is offered
+ * too and the server has it.
+ *
+ * What the server says is checked: a dialect that was not offered, or limits that nothing could be said in, end the
+ * connection with a typed error.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Codec from "../Codec/Codec.ts"
+import type { Malformed } from "../Codec/Malformed.ts"
+import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
+import * as Transport from "../Protocol/Transport.ts"
+import * as Connection from "./Connection.ts"
+import * as Header from "./Header.ts"
+import { Capabilities, Command, Flags2, SecurityMode } from "./Message/Constants.ts"
+import * as Negotiate from "./Message/Negotiate.ts"
+import * as Settings from "./Settings.ts"
+
+/** What client and server agreed on. */
+export interface Negotiated extends Negotiate.Response {
+  /** Whether names are in Unicode. */
+  readonly unicode: boolean
+  readonly extendedSecurity: boolean
+  /** What we said is the largest packet that we take. */
+  readonly clientMaxBufferSize: number
+}
+
+/** A connection with what was agreed on it. */
+export interface Agreed {
+  readonly connection: Connection.Connection
+  readonly negotiated: Negotiated
+}
+
+/** A server that answered the offer of SMB 2: its stream, and its first packet. */
+export interface Smb2Answer {
+  readonly duplex: Transport.Duplex
+  readonly packet: Uint8Array
+  /** Whom the stream's bytes go to from here on. */
+  readonly handOver: (handlers: Transport.Handlers) => void
+}
+
+/** What opening a connection fails with: nobody there, no agreement, bytes without sense, or the server's no. */
+export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
+
+/** Flags2 of the first packet, and later of all, less what is not agreed on. */
+const wantedFlags2 = (options: Settings.Smb1Options): number =>
+  Flags2.SMB_FLAGS2_LONG_NAMES | Flags2.SMB_FLAGS2_EAS | Flags2.SMB_FLAGS2_IS_LONG_NAME |
+  Flags2.SMB_FLAGS2_NT_STATUS |
+  (options.unicode ? Flags2.SMB_FLAGS2_UNICODE : 0) |
+  (options.extendedSecurity ? Flags2.SMB_FLAGS2_EXTENDED_SECURITY : 0)
+
+const decodeResponse = Codec.decode("SMB1 NEGOTIATE Response", Codec.at(Header.size, Negotiate.Response))
+
+/** Checks the server's choice against what was offered, and against what is needed. */
+const agree = (
+  connection: Connection.Connection,
+  settings: Settings.Settings,
+  options: Settings.Smb1Options,
+  reply: Connection.Reply
+): Effect.Effect<Negotiated, NegotiateError> => {
+  const { server } = connection.options
+  const refuse = (reason: ProtocolError["reason"], detail: string) =>
+    Effect.fail(connection.protocolError(reason, detail))
+  if (reply.header.status !== 0) {
+    return Effect.fail(fromStatus(reply.header.status, "NEGOTIATE", `\\\\${server}`))
+  }
+  if (reply.packet[Header.size] === 1) {
+    return refuse(
+      "DialectRefused",
+      `the server does not speak ${Negotiate.ntLm012}: SMB 1 of older kinds is not spoken`
+    )
+  }
+  const decoded = decodeResponse(reply.packet)
+  if (Result.isFailure(decoded)) return Effect.fail(decoded.failure)
+  const response = decoded.success
+  // It stands first in what was offered, and is the only one of SMB 1 there.
+  if (response.dialectIndex !== 0) {
+    return refuse("DialectRefused", `the server chose dialect number ${response.dialectIndex}, which was not offered`)
+  }
+  if ((response.securityMode & SecurityMode.NEGOTIATE_USER_SECURITY) === 0) {
+    return refuse("DialectRefused", "the server protects shares by passwords of their own, which is not spoken here")
+  }
+  if ((response.securityMode & SecurityMode.NEGOTIATE_ENCRYPT_PASSWORDS) === 0) {
+    return refuse("DialectRefused", "the server wants passwords in clear text, which are never sent")
+  }
+  const needed = Capabilities.CAP_NT_SMBS | Capabilities.CAP_STATUS32 | Capabilities.CAP_LARGE_FILES
+  if ((response.capabilities & needed) !== needed) {
+    return refuse("DialectRefused", "the server lacks what Windows NT brought to SMB 1, without which nothing goes")
+  }
+  if (response.maxBufferSize < 1024) {
+    return refuse("Unexpected", `the server takes packets of ${response.maxBufferSize} bytes, which is too little`)
+  }
+  if (response.security._tag === "Challenge" && response.security.challenge.length !== 8) {
+    return refuse("Unexpected", "the server's challenge does not have 8 bytes")
+  }
+  const enabled = SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_ENABLED |
+    SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_REQUIRED
+  if (settings.signing === "required" && (response.securityMode & enabled) === 0) {
+    return refuse(
+      "SigningUnavailable",
+      "signing is required, but the server does not sign SMB 1: enable it there, or allow unsigned sessions"
+    )
+  }
+  if (settings.encryption === "required") {
+    return refuse("EncryptionUnavailable", "encryption is required, which SMB 1 does not have")
+  }
+  return Effect.succeed({
+    ...response,
+    unicode: options.unicode && (response.capabilities & Capabilities.CAP_UNICODE) !== 0,
+    extendedSecurity: response.security._tag === "Extended",
+    clientMaxBufferSize: options.maxBufferSize
+  })
+}
+
+/** The dialect strings of SMB 2 in an SMB 1 NEGOTIATE (MS-SMB2 3.2.4.2.2.1). */
+const smb2Strings = (settings: Settings.Settings): ReadonlyArray<string> => [
+  ...(settings.dialects.includes("2.0.2") ? ["SMB 2.002"] : []),
+  ...(settings.dialects.some((name) => name !== "2.0.2" && name !== "NT1") ? ["SMB 2.???"] : [])
+]
+
+/**
+ * Connects to a server and negotiates: SMB 1, or SMB 2 where the settings allow it and the server knows it. The
+ * connection ends with the scope.
+ */
+export const connect = Effect.fnUntraced(function*(
+  endpoint: Transport.Endpoint,
+  settings: Settings.Settings,
+  wanted: Partial<Settings.Smb1Options> = {}
+): Effect.fn.Return<Agreed | Smb2Answer, NegotiateError, Transport.Transport | Scope.Scope> {
+  const options = { ...Settings.defaults, ...wanted }
+  const transport = yield* Transport.Transport
+  const connection = new Connection.Connection({
+    server: endpoint.host,
+    port: endpoint.port,
+    maximumFrame: settings.maximumFrame,
+    tickInterval: 1000,
+    requestTimeout: Duration.toMillis(settings.requestTimeout),
+    keepAlive: Duration.toMillis(settings.keepAlive)
+  })
+  let handlers: Transport.Handlers = connection
+  const duplex = yield* transport.connect(endpoint, {
+    onData: (chunk) => handlers.onData(chunk),
+    onClose: (error) => handlers.onClose(error)
+  })
+  connection.attach(duplex)
+  let ours = true
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      if (ours) connection.fail(connection.transportError("Closed", "closed on this side"))
+    })
+  )
+  yield* Effect.sync(() => {
+    if (ours) connection.tick()
+  }).pipe(Effect.schedule(Schedule.spaced("1 second")), Effect.forkScoped)
+  const others = smb2Strings(settings)
+  const answer = yield* Effect.callback<Connection.Reply | Smb2Answer, Connection.ConnectionError>((resume) => {
+    if (others.length > 0) {
+      connection.onSmb2 = (packet) => {
+        ours = false
+        resume(Effect.succeed({
+          duplex,
+          packet,
+          handOver: (to) => {
+            handlers = to
+          }
+        }))
+        return true
+      }
+    }
+    const flags2 = wantedFlags2(options)
+    connection.submit(
+      {
+        command: Command.SMB_COM_NEGOTIATE,
+        body: Codec.encode(Negotiate.Request)({ dialects: [Negotiate.ntLm012, ...others] }),
+        flags2,
+        tid: 0xffff
+      },
+      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+    )
+  })
+  if ("duplex" in answer) return answer
+  const negotiated = yield* agree(connection, settings, options, answer)
+  connection.maxMpxCount = Math.max(1, negotiated.maxMpxCount)
+  connection.flags2 = wantedFlags2({
+    ...options,
+    unicode: negotiated.unicode,
+    extendedSecurity: negotiated.extendedSecurity
+  })
+  yield* Effect.logWarning(
+    `${endpoint.host} is spoken to by SMB 1, which is insecure: nothing is encrypted, and signatures are weak`
+  )
+  return { connection, negotiated }
+})

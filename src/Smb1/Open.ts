@@ -1,0 +1,137 @@
+/**
+ * Opening a file: NT_CREATE_ANDX, or NT_TRANSACT_CREATE where a security descriptor or extended attributes come along
+ * (MS-CIFS 2.2.4.64, 2.2.7.1, MS-SMB 2.2.4.9).
+ *
+ * Leases and durable handles are SMB 2's: asked for here, they are not granted.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Codec from "../Codec/Codec.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import type * as Share from "../Protocol/Share.ts"
+import { oplockLevels } from "./Breaks.ts"
+import * as Header from "./Header.ts"
+import { Command, NtCreateFlags, NtTransactSubcommand } from "./Message/Constants.ts"
+import * as NtCreate from "./Message/NtCreate.ts"
+import * as NtTransact from "./Message/NtTransact.ts"
+import * as Oem from "./Oem.ts"
+import type * as Requests from "./Requests.ts"
+
+/** An open as the server keeps it. */
+export interface Open {
+  readonly fid: number
+  readonly opened: Share.Opened
+}
+
+const oplockFlags = (level: number | undefined): number => {
+  switch (level) {
+    case 8:
+      return NtCreateFlags.NT_CREATE_REQUEST_OPLOCK
+    case 9:
+      return NtCreateFlags.NT_CREATE_REQUEST_OPLOCK | NtCreateFlags.NT_CREATE_REQUEST_OPBATCH
+    default:
+      return 0
+  }
+}
+
+type Granted = Omit<NtCreate.Response, "extended"> & { readonly extended?: NtCreate.Response["extended"] }
+
+const toOpen = (response: Granted, options: Share.OpenOptions): Open => {
+  const { extended } = response
+  const onDiskId = new Uint8Array(32)
+  if (extended !== undefined) {
+    Header.view(onDiskId).setBigUint64(0, extended.fileId, true)
+    onDiskId.set(extended.volumeGuid, 8)
+  }
+  return {
+    fid: response.fid,
+    opened: {
+      creationTime: response.createTime,
+      lastAccessTime: response.lastAccessTime,
+      lastWriteTime: response.lastWriteTime,
+      changeTime: response.lastChangeTime,
+      allocationSize: response.allocationSize,
+      endOfFile: response.endOfFile,
+      fileAttributes: response.extFileAttributes,
+      createAction: response.createDisposition,
+      oplockLevel: oplockLevels[response.opLockLevel] ?? 0,
+      ...(extended !== undefined && options.queryMaximalAccess === true
+        ? { maximalAccess: extended.maximalAccessRights }
+        : {}),
+      ...(extended !== undefined && options.queryOnDiskId === true ? { onDiskId } : {})
+    }
+  }
+}
+
+const decodeCreate = Codec.decode("SMB1 NT_CREATE_ANDX Response", Codec.at(Header.size, NtCreate.Response))
+const decodeTransactCreate = Codec.decode("SMB1 NT_TRANSACT_CREATE Response", NtTransact.CreateResponse)
+
+/** Opens a file. `orphan` is called with the FID of one that was opened after the caller had gone. */
+export const open = (
+  tree: Requests.Tree,
+  name: Requests.WireName,
+  path: string,
+  options: Share.OpenOptions,
+  orphan: (fid: number) => void
+): Effect.Effect<Open, RequestError> => {
+  const refuse = (status: number) => Effect.fail(fromStatus(status, "CREATE", tree.full(path)))
+  if (!tree.unicode && !Oem.canEncode(name.text)) return refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  const wantsMore = options.queryMaximalAccess === true || options.queryOnDiskId === true
+  const fields = {
+    flags: oplockFlags(options.oplockLevel) | (wantsMore ? NtCreateFlags.NT_CREATE_REQUEST_EXTENDED_RESPONSE : 0),
+    rootDirectoryFid: 0,
+    desiredAccess: options.desiredAccess,
+    allocationSize: options.allocationSize ?? 0n,
+    extFileAttributes: options.fileAttributes ?? 0,
+    shareAccess: options.shareAccess,
+    createDisposition: options.createDisposition,
+    createOptions: options.createOptions,
+    impersonationLevel: options.impersonationLevel ?? 2,
+    // SMB_SECURITY_CONTEXT_TRACKING and SMB_SECURITY_EFFECTIVE_ONLY: what everybody sends.
+    securityFlags: 3,
+    nameLength: name.text.length * (tree.unicode ? 2 : 1),
+    fileName: name.text
+  }
+  const { extendedAttributes, securityDescriptor } = options
+  if (extendedAttributes !== undefined || securityDescriptor !== undefined) {
+    const descriptor = securityDescriptor ?? new Uint8Array(0)
+    const attributes = extendedAttributes ?? new Uint8Array(0)
+    const padding = attributes.length === 0 ? 0 : -descriptor.length & 3
+    const data = new Uint8Array(descriptor.length + padding + attributes.length)
+    data.set(descriptor)
+    data.set(attributes, descriptor.length + padding)
+    return Effect.flatMap(
+      tree.ntTransact(NtTransactSubcommand.NT_TRANSACT_CREATE, {
+        parameters: Codec.encode(NtTransact.CreateRequest(tree.unicode))({
+          ...fields,
+          flags: oplockFlags(options.oplockLevel),
+          securityDescriptorLength: descriptor.length,
+          eaLength: attributes.length
+        }),
+        data,
+        maxParameterCount: 128,
+        maxDataCount: 0
+      }, { flags2: name.flags2 }),
+      ({ parameters, status }): Effect.Effect<Open, RequestError> =>
+        status === 0
+          ? Effect.fromResult(Result.map(decodeTransactCreate(parameters), (response) => toOpen(response, options)))
+          : refuse(status)
+    )
+  }
+  return Effect.flatMap(
+    tree.request({
+      command: Command.SMB_COM_NT_CREATE_ANDX,
+      body: Codec.encode(NtCreate.Request(tree.unicode))(fields),
+      flags2: name.flags2,
+      orphan: (reply) => {
+        const created = decodeCreate(reply.packet)
+        if (Result.isSuccess(created)) orphan(created.success.fid)
+      }
+    }),
+    (reply): Effect.Effect<Open, RequestError> =>
+      reply.header.status === 0
+        ? Effect.fromResult(Result.map(decodeCreate(reply.packet), (response) => toOpen(response, options)))
+        : refuse(reply.header.status)
+  )
+}

@@ -1,0 +1,181 @@
+/**
+ * What every request on a tree has in common: identifiers, names as they go on the wire, limits, and transactions.
+ */
+import * as Effect from "effect/Effect"
+import * as Codec from "../Codec/Codec.ts"
+import * as FileTime from "../Codec/FileTime.ts"
+import type { RequestError } from "../Protocol/Errors.ts"
+import type * as Share from "../Protocol/Share.ts"
+import type * as Breaks from "./Breaks.ts"
+import * as Connection from "./Connection.ts"
+import { Capabilities, Flags2 } from "./Message/Constants.ts"
+import type { Session } from "./Session.ts"
+import * as Transaction from "./Transaction.ts"
+
+/** A name as it goes on the wire, and the flags that say how it is meant. */
+export interface WireName {
+  readonly text: string
+  /** SMB_FLAGS2_DFS, SMB_FLAGS2_REPARSE_PATH. */
+  readonly flags2: number
+}
+
+/** The time of a previous version as the component of a path that SMB 1 has for it. */
+const gmt = (time: bigint): string => {
+  const text = new Date(FileTime.toMillis(time)).toISOString()
+  return `@GMT-${text.slice(0, 10).replaceAll("-", ".")}-${text.slice(11, 19).replaceAll(":", ".")}`
+}
+
+/** The name of a path below a share: from the share's root, or with DFS from the namespace's server. */
+export const wireName = (
+  dfs: { readonly server: string; readonly share: string } | undefined,
+  path: string,
+  timewarp: bigint | undefined
+): WireName => {
+  const parts = [
+    ...(dfs === undefined ? [] : [dfs.server, dfs.share]),
+    ...(timewarp === undefined ? [] : [gmt(timewarp)]),
+    ...(path === "" ? [] : [path])
+  ]
+  return {
+    text: `\\${parts.join("\\")}`,
+    flags2: (dfs === undefined ? 0 : Flags2.SMB_FLAGS2_DFS) |
+      (timewarp === undefined ? 0 : Flags2.SMB_FLAGS2_REPARSE_PATH)
+  }
+}
+
+/** The same kind of name for something beside or below. */
+export const renamed = (name: WireName, path: string, to: string): WireName => ({
+  ...name,
+  text: path === "" ? `${name.text === "\\" ? "" : name.text}\\${to}` : name.text.slice(0, -path.length) + to
+})
+
+/** Bytes of one READ or WRITE: what smbd takes, and what every Windows takes. */
+const largeForSamba = 127 * 1024
+const largeForAll = 60 * 1024
+
+/** Bytes of a packet that are no data, in READ and WRITE. */
+const overhead = 64
+
+/** A response to a transaction, and its status. */
+export interface Answer extends Transaction.Response {
+  readonly status: number
+}
+
+/** A tree on the wire. */
+export class Tree {
+  readonly session: Session
+  readonly tid: number
+  readonly uncPath: string
+  readonly type: Share.Share["type"]
+  readonly breaks: Breaks.Breaks
+  readonly limits: Share.Share["limits"]
+
+  constructor(session: Session, tid: number, uncPath: string, type: Share.Share["type"], breaks: Breaks.Breaks) {
+    this.session = session
+    this.tid = tid
+    this.uncPath = uncPath
+    this.type = type
+    this.breaks = breaks
+    const { capabilities, clientMaxBufferSize, maxBufferSize } = session.negotiated
+    const large = session.nativeLanMan.startsWith("Samba") ? largeForSamba : largeForAll
+    const limit = (flag: number, small: number) =>
+      Math.min((capabilities & flag) !== 0 ? large : small - overhead, session.settings.maximumTransfer)
+    this.limits = {
+      read: limit(Capabilities.CAP_LARGE_READX, Math.min(maxBufferSize, clientMaxBufferSize)),
+      write: limit(Capabilities.CAP_LARGE_WRITEX, maxBufferSize),
+      transact: 0xffff
+    }
+  }
+
+  get connection(): Connection.Connection {
+    return this.session.connection
+  }
+
+  get unicode(): boolean {
+    return this.session.negotiated.unicode
+  }
+
+  full(path: string): string {
+    return path === "" ? this.uncPath : `${this.uncPath}\\${path}`
+  }
+
+  outgoing<O extends Pick<Connection.Outgoing, "command" | "body">>(request: O): O & Connection.Outgoing {
+    return { ...request, tid: this.tid, uid: this.session.uid }
+  }
+
+  request(outgoing: Connection.Outgoing): Effect.Effect<Connection.Reply, RequestError> {
+    return Connection.request(this.connection, this.outgoing(outgoing))
+  }
+
+  /** Runs a transaction, whatever its status. */
+  transact(
+    request: Transaction.Request,
+    options: Pick<Connection.Outgoing, "flags2" | "waits" | "orphan"> = {}
+  ): Effect.Effect<Answer, RequestError> {
+    return Effect.suspend(() => {
+      const collector = new Transaction.Collector(request)
+      const { unicode } = this
+      const { maxBufferSize } = this.session.negotiated
+      return Effect.flatMap(
+        this.request({
+          ...Transaction.encode(request, { unicode, maxBufferSize: Math.min(maxBufferSize, 0xffff) }),
+          ...options,
+          collect: collector.collect
+        }),
+        (reply) =>
+          Effect.map(
+            Effect.fromResult(collector.response()),
+            (response) => ({ ...response, status: reply.header.status })
+          )
+      )
+    })
+  }
+
+  /** A subcommand of TRANSACTION2. */
+  trans2(
+    subcommand: number,
+    request: {
+      readonly parameters: Uint8Array
+      readonly data?: Uint8Array
+      readonly maxParameterCount?: number
+      readonly maxDataCount?: number
+    },
+    flags2 = 0
+  ): Effect.Effect<Answer, RequestError> {
+    return this.transact({
+      kind: "TRANSACTION2",
+      setup: [subcommand],
+      parameters: request.parameters,
+      data: request.data ?? new Uint8Array(0),
+      maxParameterCount: request.maxParameterCount ?? 10,
+      maxDataCount: Math.min(request.maxDataCount ?? 0, 0xffff)
+    }, { flags2 })
+  }
+
+  /** A subcommand of NT_TRANSACT. */
+  ntTransact(
+    subcommand: number,
+    request: {
+      readonly setup?: ReadonlyArray<number>
+      readonly parameters?: Uint8Array
+      readonly data?: Uint8Array
+      readonly maxParameterCount?: number
+      readonly maxDataCount?: number
+    },
+    options: Pick<Connection.Outgoing, "flags2" | "waits" | "orphan"> = {}
+  ): Effect.Effect<Answer, RequestError> {
+    return this.transact({
+      kind: "NT_TRANSACT",
+      function: subcommand,
+      setup: request.setup ?? [],
+      parameters: request.parameters ?? new Uint8Array(0),
+      data: request.data ?? new Uint8Array(0),
+      maxSetupCount: 4,
+      maxParameterCount: request.maxParameterCount ?? 0,
+      maxDataCount: request.maxDataCount ?? 0
+    }, options)
+  }
+}
+
+/** Encodes a structure; short for the many places that need one. */
+export const encode = <A>(codec: Codec.Codec<A>, value: A): Uint8Array => Codec.encode(codec)(value)

@@ -1,0 +1,235 @@
+/**
+ * Logs a user on to a server by SESSION_SETUP_ANDX, and starts signing (MS-CIFS 3.2.4.2.4, MS-SMB 3.2.4.2.4, 3.2.5.3).
+ *
+ * With extended security, tokens go in and out of `Auth`, and a session key comes of it; without, the bare challenge is
+ * answered by NTLMv2.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { randomBytes } from "node:crypto"
+import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
+import * as Authenticator from "../Auth/Authenticator.ts"
+import type { Credential } from "../Auth/Credentials.ts"
+import * as NtlmV2Response from "../Auth/NtlmV2Response.ts"
+import * as Codec from "../Codec/Codec.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as Connection from "./Connection.ts"
+import * as Header from "./Header.ts"
+import { Capabilities, Command, Flags2, SecurityMode, SetupAction } from "./Message/Constants.ts"
+import * as SessionSetup from "./Message/SessionSetup.ts"
+import type { Agreed } from "./Negotiate.ts"
+import type * as Settings from "./Settings.ts"
+import * as Signing from "./Signing.ts"
+
+/** A user on a connection. */
+export interface Session extends Agreed {
+  readonly settings: Settings.Settings
+  readonly uid: number
+  /** Logged on as a guest or as nobody: not signed. */
+  readonly unauthenticated: boolean
+  /** What the server says that it is: "Samba 4.17.12" in a native LAN manager's place. */
+  readonly nativeLanMan: string
+}
+
+const nativeOs = "Node.js"
+const nativeLanMan = "effect-smb"
+
+/** What a client of this kind can do, of what the server can. */
+const capabilitiesOf = ({ negotiated }: Agreed): number =>
+  ((Capabilities.CAP_LARGE_FILES | Capabilities.CAP_NT_SMBS | Capabilities.CAP_STATUS32 |
+    Capabilities.CAP_LEVEL_II_OPLOCKS | Capabilities.CAP_NT_FIND | Capabilities.CAP_DFS |
+    Capabilities.CAP_LARGE_READX | Capabilities.CAP_LARGE_WRITEX | Capabilities.CAP_INFOLEVEL_PASSTHRU |
+    (negotiated.unicode ? Capabilities.CAP_UNICODE : 0) |
+    (negotiated.extendedSecurity ? Capabilities.CAP_EXTENDED_SECURITY : 0)) & negotiated.capabilities) >>> 0
+
+const common = (agreed: Agreed) => ({
+  maxBufferSize: agreed.negotiated.clientMaxBufferSize,
+  maxMpxCount: Math.min(agreed.negotiated.maxMpxCount, 0xffff),
+  // Any but 0, which would end the connections of everybody else at this address (MS-CIFS 2.2.4.53.1).
+  vcNumber: 1,
+  sessionKey: agreed.negotiated.sessionKey,
+  capabilities: capabilitiesOf(agreed),
+  nativeOs,
+  nativeLanMan
+})
+
+/** The last answer of a logon, and what it proved. */
+interface LoggedOn {
+  readonly reply: Connection.Reply
+  readonly action: number
+  readonly nativeLanMan: string
+  /** The session key, and what follows it in the key of signatures. */
+  readonly macKey: Uint8Array | undefined
+}
+
+/** What the session setup says of signatures: that they are wanted, so that the server makes them too. */
+const signingFlags2 = (agreed: Agreed, settings: Settings.Settings): number => {
+  if (!wantsSigning(agreed, settings)) return 0
+  return Flags2.SMB_FLAGS2_SMB_SECURITY_SIGNATURE |
+    (settings.signing === "required" ? Flags2.SMB_FLAGS2_SMB_SECURITY_SIGNATURE_REQUIRED : 0)
+}
+
+const wantsSigning = ({ negotiated }: Agreed, settings: Settings.Settings): boolean =>
+  settings.signing === "required" ||
+  (negotiated.securityMode & SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_REQUIRED) !== 0
+
+const extended = Effect.fnUntraced(function*(
+  agreed: Agreed,
+  settings: Settings.Settings,
+  logon: Authenticator.AuthenticatorSession,
+  securityBlob: Uint8Array
+): Effect.fn.Return<LoggedOn, RequestError | AuthenticationError> {
+  const { connection, negotiated } = agreed
+  const encode = Codec.encode(SessionSetup.ExtendedRequest(negotiated.unicode))
+  const decode = Codec.decode(
+    "SMB1 SESSION_SETUP_ANDX Response",
+    Codec.at(Header.size, SessionSetup.ExtendedResponse(negotiated.unicode))
+  )
+  let input = securityBlob
+  let uid = 0
+  // No mechanism takes as many legs: a server that goes on asking is not let go on.
+  for (let leg = 0; leg < 8; leg++) {
+    const { token } = yield* logon.step(input)
+    const reply = yield* Connection.request(connection, {
+      command: Command.SMB_COM_SESSION_SETUP_ANDX,
+      body: encode({ ...common(agreed), securityBlob: token }),
+      uid,
+      tid: 0xffff,
+      flags2: signingFlags2(agreed, settings)
+    })
+    const { status } = reply.header
+    if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
+      return yield* fromStatus(status, "SESSION_SETUP", `\\\\${connection.options.server}`)
+    }
+    const response = yield* Effect.fromResult(decode(reply.packet))
+    uid = reply.header.uid
+    if (status === 0) {
+      const guest = (response.action & SetupAction.SMB_SETUP_GUEST) !== 0
+      if (!guest) yield* logon.accept(response.securityBlob)
+      const key = guest ? undefined : logon.sessionKey()
+      return {
+        reply,
+        action: response.action,
+        nativeLanMan: response.nativeLanMan,
+        macKey: key === undefined ? undefined : Redacted.value(key)
+      }
+    }
+    input = response.securityBlob
+  }
+  return yield* connection.protocolError("Unexpected", "the server does not come to an end with the logon")
+})
+
+const plain = Effect.fnUntraced(function*(
+  agreed: Agreed,
+  settings: Settings.Settings,
+  credential: Credential,
+  offer: { readonly challenge: Uint8Array; readonly domainName: string; readonly serverName: string }
+): Effect.fn.Return<LoggedOn, RequestError | AuthenticationError> {
+  const { connection, negotiated } = agreed
+  const { server } = connection.options
+  const answer = yield* Effect.fromResult(NtlmV2Response.answer(credential, {
+    server,
+    serverChallenge: offer.challenge,
+    domainName: offer.domainName,
+    serverName: offer.serverName,
+    time: yield* Authenticator.now,
+    clientChallenge: randomBytes(8)
+  }))
+  const reply = yield* Connection.request(connection, {
+    command: Command.SMB_COM_SESSION_SETUP_ANDX,
+    body: Codec.encode(SessionSetup.PlainRequest(negotiated.unicode))({
+      ...common(agreed),
+      oemPassword: answer.lmChallengeResponse,
+      unicodePassword: answer.ntChallengeResponse,
+      accountName: answer.user,
+      primaryDomain: answer.domain
+    }),
+    tid: 0xffff,
+    flags2: signingFlags2(agreed, settings)
+  })
+  if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "SESSION_SETUP", `\\\\${server}`)
+  const response = yield* Effect.fromResult(
+    Codec.decode(
+      "SMB1 SESSION_SETUP_ANDX Response",
+      Codec.at(Header.size, SessionSetup.PlainResponse(negotiated.unicode))
+    )(reply.packet)
+  )
+  const guest = (response.action & SetupAction.SMB_SETUP_GUEST) !== 0
+  return {
+    reply,
+    action: response.action,
+    nativeLanMan: response.nativeLanMan,
+    macKey: guest || answer.sessionKey === undefined
+      ? undefined
+      : Buffer.concat([Redacted.value(answer.sessionKey), answer.ntChallengeResponse])
+  }
+})
+
+const establish = Effect.fnUntraced(function*(
+  agreed: Agreed,
+  settings: Settings.Settings,
+  logon: Authenticator.AuthenticatorSession,
+  credential: Credential
+): Effect.fn.Return<Session, RequestError | AuthenticationError> {
+  const { connection, negotiated } = agreed
+  const { security } = negotiated
+  const loggedOn = security._tag === "Extended"
+    ? yield* extended(agreed, settings, logon, security.securityBlob)
+    : yield* plain(agreed, settings, credential, security)
+  const { macKey, reply } = loggedOn
+  const session = {
+    ...agreed,
+    settings,
+    uid: reply.header.uid,
+    nativeLanMan: loggedOn.nativeLanMan,
+    unauthenticated: macKey === undefined
+  }
+  if (macKey === undefined) {
+    if (settings.signing === "required" && !logon.unauthenticated) {
+      return yield* connection.protocolError(
+        "SigningUnavailable",
+        "the server logged the user on as a guest, and a guest's session cannot be signed: check user and password, " +
+          "or log on as a guest on purpose"
+      )
+    }
+    return session
+  }
+  // The first logon of a connection decides on its signatures; those that follow are signed by it.
+  if (!wantsSigning(agreed, settings) || connection.signs) return session
+  const sign = Signing.make(macKey)
+  if (!Signing.verify(sign, [reply.packet], 1)) {
+    return yield* connection.protocolError(
+      "BadSignature",
+      "the server's last word of the logon is not signed, or signed wrongly"
+    )
+  }
+  connection.startSigning(sign, 2)
+  return session
+})
+
+const logoff = (session: Session): Effect.Effect<void> =>
+  Connection.request(session.connection, {
+    command: Command.SMB_COM_LOGOFF_ANDX,
+    body: Codec.encode(SessionSetup.Logoff)({}),
+    uid: session.uid
+  }).pipe(
+    // The other side may be gone, and a session ends with its connection anyhow.
+    Effect.timeoutOption("2 seconds"),
+    Effect.ignore
+  )
+
+/**
+ * Logs on. The session is logged off when the scope closes. The credential is for servers without extended security.
+ *
+ * Errors: `SmbError` with what the server says of the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError`
+ * where the security asked for is not to be had, `AuthenticationError` where the logon itself breaks.
+ */
+export const setup = (
+  agreed: Agreed,
+  settings: Settings.Settings,
+  logon: Authenticator.AuthenticatorSession,
+  credential: Credential
+): Effect.Effect<Session, RequestError | AuthenticationError, Scope.Scope> =>
+  Effect.acquireRelease(establish(agreed, settings, logon, credential), logoff, { interruptible: true })

@@ -1,0 +1,199 @@
+/**
+ * A share on a session: TREE_CONNECT_ANDX, and the opens below it (MS-CIFS 3.2.4.2.5, MS-SMB 3.2.4.2.5).
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Codec from "../Codec/Codec.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import type * as Operation from "../Protocol/Operation.ts"
+import type * as Share from "../Protocol/Share.ts"
+import type * as Breaks from "./Breaks.ts"
+import * as Commands from "./Commands.ts"
+import * as Connection from "./Connection.ts"
+import * as Header from "./Header.ts"
+import { Capabilities, Command, OptionalSupport, TreeConnectFlags } from "./Message/Constants.ts"
+import { Close } from "./Message/Simple.ts"
+import * as TreeConnect from "./Message/TreeConnect.ts"
+import * as Open from "./Open.ts"
+import * as Requests from "./Requests.ts"
+import type { Session } from "./Session.ts"
+
+/** How the share's files are named on the wire when DFS is at work: with the namespace's names before the path. */
+export interface DfsName {
+  readonly server: string
+  readonly share: string
+}
+
+const types: Record<string, Share.Share["type"]> = { "A:": "disk", IPC: "pipe", "LPT1:": "printer", COMM: "pipe" }
+
+const closeOutgoing = (tree: Requests.Tree, fid: number): Connection.Outgoing =>
+  tree.outgoing({
+    command: Command.SMB_COM_CLOSE,
+    body: Codec.encode(Close)({ fid, lastTimeModified: 0xffff_ffff })
+  })
+
+/** Closes an open without waiting: for those whose owner has gone. */
+const closeLater = (tree: Requests.Tree, fid: number): void => {
+  tree.connection.submit(closeOutgoing(tree, fid), () => {})
+}
+
+const closeFid = (tree: Requests.Tree, fid: number, full: string): Effect.Effect<void, RequestError> =>
+  Effect.flatMap(
+    Connection.request(tree.connection, closeOutgoing(tree, fid)),
+    (reply) => reply.header.status === 0 ? Effect.void : Effect.fail(fromStatus(reply.header.status, "CLOSE", full))
+  )
+
+const makeFile = (
+  tree: Requests.Tree,
+  open: Open.Open,
+  path: string,
+  name: Requests.WireName,
+  options: Share.OpenOptions
+): Effect.Effect<Share.OpenFile, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let closed = false
+    const held = tree.breaks.hold(open.fid, open.opened.oplockLevel, tree)
+    const full = tree.full(path)
+    const commands = new Commands.Commands(tree, { fid: open.fid, path, name }, {
+      close: (fid) => closeFid(tree, fid, full),
+      open: (path, name) => {
+        const { desiredAccess, shareAccess } = options
+        // As it was, but neither made anew nor emptied, and without what only a new file has.
+        const again = { desiredAccess, shareAccess, createDisposition: 1, createOptions: options.createOptions }
+        return Effect.map(Open.open(tree, name, path, again, (fid) => closeLater(tree, fid)), ({ fid }) => fid)
+      }
+    })
+    const close = Effect.suspend(() => {
+      if (closed) return Effect.void
+      closed = true
+      held.release()
+      return Effect.andThen(commands.endSearches, Effect.suspend(() => closeFid(tree, commands.fid, full)))
+    })
+    yield* Effect.addFinalizer((exit) =>
+      // A failed scope does not wait for the server: it may be the one that does not answer.
+      Exit.isSuccess(exit) ? Effect.ignore(close) : Effect.sync(() => {
+        if (closed) return
+        closed = true
+        held.release()
+        closeLater(tree, commands.fid)
+      })
+    )
+    return {
+      path,
+      opened: open.opened,
+      caching: () => held.caching,
+      run: (operation) =>
+        // FIDs are used again: a request after the close could reach another file.
+        Effect.suspend(() =>
+          closed
+            ? Effect.fail(fromStatus(NtStatus.STATUS_FILE_CLOSED, operation._tag.toUpperCase(), full))
+            : commands.run(operation)
+        ),
+      close
+    }
+  })
+
+const openFile = (
+  tree: Requests.Tree,
+  dfs: DfsName | undefined,
+  path: string,
+  options: Share.OpenOptions
+): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) => {
+    const name = Requests.wireName(dfs, path, options.timewarp)
+    return Effect.flatMap(
+      restore(Open.open(tree, name, path, options, (fid) => closeLater(tree, fid))),
+      (open) => makeFile(tree, open, path, name, options)
+    )
+  })
+
+const batch = (
+  tree: Requests.Tree,
+  dfs: DfsName | undefined,
+  path: string,
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any>
+): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> =>
+  Effect.scoped(Effect.gen(function*() {
+    const file = yield* openFile(tree, dfs, path, options)
+    const results: Array<Result.Result<unknown, unknown>> = []
+    for (const operation of operations) {
+      const result = yield* Effect.result(file.run(operation) as Effect.Effect<unknown, RequestError>)
+      if (Result.isFailure(result) && result.failure._tag !== "SmbError") return yield* result.failure
+      results.push(result)
+    }
+    yield* Effect.ignore(file.close)
+    return { opened: file.opened, results }
+  }))
+
+const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
+  const { connection, negotiated } = session
+  const uncPath = `\\\\${connection.options.server}\\${share}`
+  const reply = yield* Connection.request(connection, {
+    command: Command.SMB_COM_TREE_CONNECT_ANDX,
+    body: Codec.encode(TreeConnect.Request(negotiated.unicode))({
+      flags: TreeConnectFlags.TREE_CONNECT_ANDX_EXTENDED_RESPONSE,
+      path: uncPath,
+      service: "?????"
+    }),
+    uid: session.uid
+  })
+  if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "TREE_CONNECT", uncPath)
+  const response = yield* Effect.fromResult(
+    Codec.decode(
+      "SMB1 TREE_CONNECT_ANDX Response",
+      Codec.at(Header.size, TreeConnect.Response(negotiated.unicode))
+    )(reply.packet)
+  )
+  const type = types[response.service] ?? "disk"
+  return { tree: new Requests.Tree(session, reply.header.tid, uncPath, type, breaks), response }
+})
+
+const disconnect = (tree: Requests.Tree): Effect.Effect<void> =>
+  Connection.request(
+    tree.connection,
+    tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
+  ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+
+/** A connected share, and how it looks when DFS names are put on the wire. */
+export interface ConnectedShare extends Share.Share {
+  /** The same share with names as DFS has them. */
+  readonly withDfsName: (name: DfsName) => Share.Share
+}
+
+const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
+  const { connection, negotiated, uid } = tree.session
+  const isDfs = (negotiated.capabilities & Capabilities.CAP_DFS) !== 0 &&
+    (response.optionalSupport & OptionalSupport.SMB_SHARE_IS_IN_DFS) !== 0
+  const make = (dfs: DfsName | undefined): Share.Share => ({
+    server: connection.options.server,
+    port: connection.options.port,
+    name,
+    type: tree.type,
+    isDfs,
+    limits: tree.limits,
+    sessionKey: `${connection.options.server}:${connection.options.port}/NT1/${uid}`,
+    dialect: "NT1",
+    open: (path, options) => openFile(tree, dfs, path, options),
+    batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
+    control: (operation) => Commands.control(tree, operation)
+  })
+  return { ...make(undefined), withDfsName: make }
+}
+
+/**
+ * Connects to a share. It is disconnected when the scope closes.
+ *
+ * Errors: `SmbError` (`BadNetworkName` where there is no such share, `AccessDenied`).
+ */
+export const make = (
+  session: Session,
+  share: string,
+  breaks: Breaks.Breaks
+): Effect.Effect<ConnectedShare, RequestError, Scope.Scope> =>
+  Effect.acquireRelease(connect(session, share, breaks), ({ tree }) => disconnect(tree), { interruptible: true }).pipe(
+    Effect.map(({ response, tree }) => makeShare(tree, share, response))
+  )

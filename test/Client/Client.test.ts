@@ -1,0 +1,337 @@
+/**
+ * The client over servers in memory: what it shares and closes, how it comes back, and what it leaves behind.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
+import { Credentials, OpenMode, SmbClient, SmbError, TestTransport, type Transport } from "effect-smb"
+import { TestClock } from "effect/testing"
+import { LeaseState, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
+
+const user = Credentials.password("user", Redacted.make("password"))
+const files = { data: { "f.txt": "text", "g.txt": "other", d: {} }, more: { "h.txt": "more" } }
+const f = "\\\\nas\\data\\f.txt"
+
+const provide = (
+  servers: Layer.Layer<Transport.Transport | TestTransport.TestServers>,
+  options: SmbClient.Options = {},
+  credentials: Layer.Layer<Credentials.CredentialProvider> = Credentials.layer(user)
+) => Effect.provide(SmbClient.layer(options).pipe(Layer.provideMerge(servers), Layer.provide(credentials)))
+
+const count = (list: ReadonlyArray<unknown>, of: unknown) => list.filter((item) => item === of).length
+
+/** Lets whatever is under way get on, without time passing. */
+const settle = Effect.gen(function*() {
+  for (let i = 0; i < 50; i++) yield* Effect.yieldNow
+})
+
+describe("connections", () => {
+  it.effect("one for a server, one logon, one tree for a share, whoever asks, and closed when idle", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      yield* Effect.all(
+        [f, "//NAS/DATA/g.txt", "smb://nas/data/f.txt", f, "//nas/more/h.txt"].map((path) => smb.readFile(path)),
+        {
+          concurrency: "unbounded"
+        }
+      )
+      assert.strictEqual(yield* servers.connected, 1)
+      const commands = yield* servers.commands
+      assert.strictEqual(count(commands, "SESSION_SETUP"), 2)
+      assert.strictEqual(count(commands, "TREE_CONNECT"), 2)
+      yield* TestClock.adjust("9 seconds")
+      assert.strictEqual(yield* servers.connections(), 1)
+      yield* TestClock.adjust("1 minute")
+      yield* settle
+      assert.strictEqual(yield* servers.connections(), 0)
+      const ended = (yield* servers.commands).slice(commands.length).filter((command) => command !== "ECHO")
+      assert.deepStrictEqual(ended, ["TREE_DISCONNECT", "TREE_DISCONNECT", "LOGOFF"])
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+      assert.strictEqual(yield* servers.connected, 2)
+    }).pipe(provide(TestTransport.files(files))))
+
+  it.effect("a session for each credential, on one connection", () => {
+    let now = user
+    const credentials = Credentials.layerFrom(() => Effect.sync(() => now))
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      yield* smb.readFile(f)
+      now = Credentials.password("joe", Redacted.make("secret"))
+      yield* smb.readFile(f)
+      assert.strictEqual(yield* servers.connected, 1)
+      const logged = yield* servers.requests
+      assert.strictEqual(logged.filter(({ command }) => command === "SESSION_SETUP").length, 4)
+      assert.strictEqual(
+        new Set(logged.filter(({ command }) => command === "CREATE").map(({ header }) => header.sessionId)).size,
+        2
+      )
+    }).pipe(provide(TestTransport.files(files, { users: { user: "password", joe: "secret" } }), {}, credentials))
+  })
+
+  it.effect("one request after the other with a server that never grants two credits", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+      yield* smb.writeFile(f, "changed")
+      yield* smb.rename(f, "\\\\nas\\data\\d\\f.txt")
+      assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\d\\f.txt"), "changed")
+      const missing = yield* Effect.flip(smb.stat(f))
+      assert(missing._tag === "SmbError")
+      assert.strictEqual(missing.reason, "ObjectNameNotFound")
+      const requests = yield* (yield* TestTransport.TestServers).requests
+      assert.isTrue(requests.every(({ header }) => header.nextCommand === 0))
+    }).pipe(provide(TestTransport.files(files, { credits: 1 }))))
+
+  it.effect("comes back after a drop, and after a server was away", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      yield* smb.readFile(f)
+      yield* servers.drop("nas")
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+      yield* servers.down("nas")
+      const error = yield* Effect.flip(smb.readFile(f))
+      assert.deepInclude(error, { _tag: "TransportError", reason: "Refused" })
+      yield* servers.up("nas")
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+      assert.strictEqual(yield* servers.connected, 3)
+    }).pipe(provide(TestTransport.files(files))))
+
+  it.effect("a server that falls silent fails requests in bounded time, whatever it was doing", () =>
+    Effect.gen(function*() {
+      for (const command of ["NEGOTIATE", "SESSION_SETUP", "TREE_CONNECT", "CREATE"] as const) {
+        const fiber = yield* Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          return yield* Effect.flip(smb.readFile(f))
+        }).pipe(
+          provide(TestTransport.files(files, { faults: [TestTransport.fault(command, "silence")] })),
+          Effect.forkChild
+        )
+        for (let second = 0; second < 120; second++) {
+          yield* settle
+          yield* TestClock.adjust("1 second")
+        }
+        assert.deepInclude(yield* Fiber.join(fiber), { _tag: "TransportError", reason: "TimedOut" }, command)
+      }
+    }))
+
+  it.effect("a slow answer is only slow", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const fiber = yield* Effect.forkChild(smb.readFileString(f))
+      yield* settle
+      yield* TestClock.adjust("19 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(fiber), "text")
+    }).pipe(provide(TestTransport.files(files, { faults: [TestTransport.fault("CREATE", { delay: "20 seconds" })] }))))
+
+  it.effect("a host without an address is told as such", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const gone = yield* Effect.flip(smb.readFile("//nowhere/data/f"))
+      assert.deepInclude(gone, { _tag: "TransportError", reason: "NameNotFound" })
+      const refused = yield* Effect.flip(smb.readFile("//away/data/f"))
+      assert.deepInclude(refused, { _tag: "TransportError", reason: "Refused" })
+    }).pipe(provide(TestTransport.layer({ nas: { shares: files }, away: "down" }))))
+})
+
+describe("scopes", () => {
+  it.effect("withShare releases in reverse order, on success, failure and interruption", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      for (const end of ["success", "failure", "interruption"] as const) {
+        const before = (yield* servers.commands).length
+        const order: Array<string> = []
+        const inside = yield* Deferred.make<void>()
+        const use = Effect.scoped(smb.withShare(f, (share, path) =>
+          Effect.gen(function*() {
+            yield* Effect.addFinalizer(() => Effect.sync(() => void order.push("first")))
+            yield* share.open(path, OpenMode.read)
+            yield* Effect.addFinalizer(() => Effect.sync(() => void order.push("second")))
+            yield* Deferred.succeed(inside, undefined)
+            if (end === "failure") return yield* Effect.fail("no" as const)
+            if (end === "interruption") return yield* Effect.never
+          })))
+        const fiber = yield* Effect.forkChild(use)
+        yield* Deferred.await(inside)
+        if (end === "interruption") yield* Fiber.interrupt(fiber)
+        const exit = yield* Fiber.await(fiber)
+        yield* settle
+        assert.strictEqual(Exit.isSuccess(exit), end === "success")
+        assert.deepStrictEqual(order, ["second", "first"], end)
+        const commands = (yield* servers.commands).slice(before)
+        assert.strictEqual(count(commands, "CREATE"), 1, end)
+        assert.strictEqual(count(commands, "CLOSE"), 1, end)
+      }
+    }).pipe(provide(TestTransport.files(files))))
+
+  it.effect("an open that succeeds after the caller has gone is closed", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const fiber = yield* Effect.forkChild(Effect.scoped(smb.open(f)))
+      yield* settle
+      yield* Fiber.interrupt(fiber)
+      yield* settle
+      const commands = yield* servers.commands
+      assert.strictEqual(count(commands, "CANCEL"), 1)
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      assert.strictEqual(count(yield* servers.commands, "CLOSE"), 1)
+    }).pipe(provide(
+      TestTransport.files(files, {
+        // A server that cannot cancel an open any more: it answers with success all the same.
+        faults: [TestTransport.fault("CREATE", {
+          delay: "5 seconds",
+          uncancellable: true
+        })]
+      }),
+      { idle: "1 hour" }
+    )))
+
+  it.effect("a watch that is interrupted is cancelled by its AsyncId, and its directory closed", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const started = yield* Deferred.make<void>()
+      const watch = smb.watch("//nas/data/d", { onStart: Effect.asVoid(Deferred.succeed(started, undefined)) })
+      const fiber = yield* Effect.forkChild(Stream.runDrain(watch))
+      yield* Deferred.await(started)
+      yield* settle
+      yield* Fiber.interrupt(fiber)
+      yield* settle
+      const requests = yield* servers.requests
+      const notify = requests.find(({ command }) => command === "CHANGE_NOTIFY")!
+      const cancel = requests.find(({ command }) => command === "CANCEL")!
+      assert.strictEqual(cancel.header.messageId, notify.header.messageId)
+      assert.strictEqual(cancel.header.asyncId, BigInt(notify.header.messageId) + 0x100n)
+      assert.strictEqual(count(yield* servers.commands, "CLOSE"), 1)
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+    }).pipe(provide(TestTransport.files(files))))
+})
+
+describe("breaks", () => {
+  const created = { createAction: 1, flags: 0, creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n }
+  const opened = { allocationSize: 0n, endOfFile: 4n, fileAttributes: 0x80 }
+
+  it.effect("an oplock that is taken back is acknowledged, and the open knows", () => {
+    const fileId = { persistent: 5n, volatile: 6n }
+    const body = {
+      ...created,
+      ...opened,
+      oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
+      fileId,
+      createContexts: []
+    }
+    const fault = TestTransport.fault("CREATE", { response: { _tag: "CREATE", body } })
+    return Effect.scoped(Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const file = yield* smb.open(f, { ...OpenMode.read, oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH })
+      assert.strictEqual(file.caching().oplockLevel, OplockLevel.SMB2_OPLOCK_LEVEL_BATCH)
+      const level = OplockLevel.SMB2_OPLOCK_LEVEL_II
+      yield* servers.notify("nas", { _tag: "OPLOCK_BREAK", body: { _tag: "OplockBreak", oplockLevel: level, fileId } })
+      yield* settle
+      assert.strictEqual(file.caching().oplockLevel, level)
+      const sent = (yield* servers.requests).filter(({ command }) => command === "OPLOCK_BREAK")
+      assert.strictEqual(sent.length, 1)
+      assert.deepInclude(sent[0]!.request.body, { _tag: "OplockBreakAcknowledgment", oplockLevel: level, fileId })
+      // Of an open that nobody has.
+      yield* servers.notify("nas", {
+        _tag: "OPLOCK_BREAK",
+        body: { _tag: "OplockBreak", oplockLevel: 0, fileId: { persistent: 9n, volatile: 9n } }
+      })
+      yield* settle
+      assert.strictEqual(count(yield* servers.commands, "OPLOCK_BREAK"), 1)
+    })).pipe(provide(TestTransport.files(files, { faults: [fault] })))
+  })
+
+  it.effect("a lease is acknowledged where the server wants it", () => {
+    const leaseKey = new Uint8Array(16).fill(4)
+    const leaseState = LeaseState.SMB2_LEASE_READ_CACHING | LeaseState.SMB2_LEASE_HANDLE_CACHING
+    const body = {
+      ...created,
+      ...opened,
+      oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_LEASE,
+      fileId: { persistent: 5n, volatile: 6n },
+      createContexts: [
+        { _tag: "ResponseLeaseV2", leaseKey, leaseState, leaseFlags: 0, parentLeaseKey: new Uint8Array(16), epoch: 1 }
+      ] as const
+    }
+    const fault = TestTransport.fault("CREATE", { response: { _tag: "CREATE", body } })
+    const notification = (newLeaseState: number, flags: number): TestTransport.Answer["response"] & {} => ({
+      _tag: "OPLOCK_BREAK",
+      body: {
+        _tag: "LeaseBreakNotification",
+        newEpoch: 2,
+        flags,
+        leaseKey,
+        currentLeaseState: leaseState,
+        newLeaseState
+      }
+    })
+    return Effect.scoped(Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const file = yield* smb.open(f, { ...OpenMode.read, lease: { leaseKey, leaseState } })
+      yield* servers.notify("nas", notification(LeaseState.SMB2_LEASE_READ_CACHING, 1))
+      yield* settle
+      assert.strictEqual(file.caching().leaseState, LeaseState.SMB2_LEASE_READ_CACHING)
+      yield* servers.notify("nas", notification(0, 0))
+      yield* settle
+      assert.strictEqual(file.caching().leaseState, 0)
+      const sent = (yield* servers.requests).filter(({ command }) => command === "OPLOCK_BREAK")
+      assert.strictEqual(sent.length, 1)
+      assert.deepInclude(sent[0]!.request.body, { _tag: "LeaseBreakAcknowledgment", leaseState: 1 })
+    })).pipe(provide(TestTransport.files(files, { faults: [fault] })))
+  })
+})
+
+describe("hostile servers", () => {
+  it.effect("names with separators in them are not listed", () => {
+    const names = { "../../etc/passwd": "x", "a\\b": "x", "good.txt": "x", "sub/x": "x", "nul\0": "x" }
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const found = yield* smb.list("//nas/data").pipe(Stream.map(({ name }) => name), Stream.runCollect)
+      assert.deepStrictEqual([...found], ["good.txt"])
+      const walked = yield* smb.walk("//nas/data").pipe(Stream.map(({ path }) => path), Stream.runCollect)
+      assert.deepStrictEqual([...walked], ["\\\\nas\\data\\good.txt"])
+    }).pipe(provide(TestTransport.files({ data: names })))
+  })
+
+  it.effect("a listing, a file and a CREATE that make no sense are Malformed, and the connection goes on", () =>
+    Effect.gen(function*() {
+      const bytes = new Uint8Array(60).fill(0xff)
+      for (
+        const [command, use] of [
+          ["QUERY_DIRECTORY", (smb: SmbClient.Client) => Stream.runDrain(smb.list("//nas/data"))],
+          ["READ", (smb: SmbClient.Client) => smb.readFile(f)],
+          ["CREATE", (smb: SmbClient.Client) => smb.readFile(f)]
+        ] as const
+      ) {
+        yield* Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          const servers = yield* TestTransport.TestServers
+          assert.strictEqual((yield* Effect.flip(use(smb)))._tag, "Malformed", command)
+          yield* use(smb)
+          assert.strictEqual(yield* servers.connected, 1)
+        }).pipe(
+          provide(TestTransport.files(files, { faults: [TestTransport.fault(command, { body: bytes }, { times: 1 })] }))
+        )
+      }
+    }))
+
+  it.effect("a refusal is told with its status and path", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.readFile(f))
+      assert(error instanceof SmbError)
+      assert.deepInclude(error, { reason: "SharingViolation", command: "CREATE", path: f })
+      assert.deepInclude(yield* Effect.flip(smb.readFile("//nas/none/x")), { reason: "BadNetworkName" })
+    }).pipe(provide(TestTransport.files(files, {
+      faults: [TestTransport.fault("CREATE", { status: "STATUS_SHARING_VIOLATION" })]
+    }))))
+})

@@ -1,0 +1,399 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { ShareStore, StoreChange, StoreError, StoreOpen } from "../../src/Server/ShareStore.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import { storeConformance } from "./conformance.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.promise(() => Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-store-"))),
+  (path) => Effect.promise(() => Fs.promises.rm(path, { recursive: true, force: true }))
+)
+
+storeConformance("LocalStore", Effect.flatMap(folder, (path) => LocalStore.make(path)))
+
+// Descriptors come and go with each call.
+storeConformance(
+  "LocalStore with next to no descriptors",
+  Effect.flatMap(folder, (path) => LocalStore.make(path, { descriptors: 1, directories: 1, names: 1 })),
+  { many: 100 }
+)
+
+// As on platforms where descriptors are no paths.
+storeConformance("LocalStore by paths", Effect.flatMap(folder, (path) => LocalStore.make(path, { byPath: true })), {
+  many: 100
+})
+
+const existing = { mode: "existing", type: "file" } as const
+const fresh = { mode: "new", type: "file" } as const
+
+const text = (value: string) => new TextEncoder().encode(value)
+const string = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes)
+
+const reason = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
+
+const get = (store: ShareStore, path: ReadonlyArray<string>) =>
+  Effect.scoped(Effect.flatMap(store.open(path, existing), ({ file }) => Effect.map(file.read(0n, 1000), string)))
+
+/** What is in a folder on disk, the sidecar aside. */
+const onDisk = (path: string) => Fs.readdirSync(path).filter((name) => name !== LocalStore.sidecarName).sort()
+
+const records = (path: string) => Fs.readdirSync(join(path, LocalStore.sidecarName, "records"))
+
+describe("LocalStore", () => {
+  it.live("writes plain files that others read, and reads theirs", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const { file } = yield* store.open(["Ours.txt"], fresh)
+      yield* file.write(0n, text("ours"))
+      assert.strictEqual(Fs.readFileSync(join(path, "Ours.txt"), "utf8"), "ours")
+      Fs.mkdirSync(join(path, "Deep", "Er"), { recursive: true })
+      Fs.writeFileSync(join(path, "Deep", "Er", "Theirs.txt"), "theirs")
+      assert.strictEqual(yield* get(store, ["deep", "ER", "theirs.TXT"]), "theirs")
+      // Names that others change are seen at once, also where they were known.
+      Fs.renameSync(join(path, "Deep", "Er", "Theirs.txt"), join(path, "Deep", "Er", "Moved.txt"))
+      assert.strictEqual(yield* reason(store.stat(["deep", "er", "theirs.txt"])), "NotFound")
+      assert.strictEqual(yield* get(store, ["deep", "er", "MOVED.txt"]), "theirs")
+      Fs.renameSync(join(path, "Deep"), join(path, "Other"))
+      assert.strictEqual(yield* reason(store.stat(["Deep", "Er", "Moved.txt"])), "PathNotFound")
+      assert.strictEqual(yield* get(store, ["OTHER", "ER", "MOVED.txt"]), "theirs")
+      // Another directory at a known place is another directory.
+      Fs.mkdirSync(join(path, "Deep", "Er"), { recursive: true })
+      assert.strictEqual(yield* reason(store.stat(["Deep", "Er", "Moved.txt"])), "NotFound")
+    }))
+
+  it.live("keeps what it knows of a file through a restart, and whatever others call it", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const time = 133_536_980_967_654_321n
+      yield* Effect.scoped(Effect.gen(function*() {
+        const store = yield* LocalStore.make(path)
+        const { file } = yield* store.open(["f"], fresh)
+        yield* file.set({ creationTime: time, lastWriteTime: time + 1n, fileAttributes: 0x7 })
+        yield* file.setBlob("SecurityDescriptor", text("who may"))
+        const { file: stream } = yield* store.open(["f"], { ...fresh, stream: "s" })
+        yield* stream.write(0n, text("stream"))
+        yield* stream.flush
+        yield* file.flush
+      }))
+      Fs.mkdirSync(join(path, "d"))
+      Fs.renameSync(join(path, "f"), join(path, "d", "g"))
+      const store = yield* LocalStore.make(path)
+      const { file, node } = yield* store.open(["d", "g"], existing)
+      assert.strictEqual(node.creationTime, time)
+      assert.strictEqual(node.lastWriteTime, time + 1n)
+      assert.strictEqual(node.fileAttributes, 0x7)
+      assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
+      assert.deepStrictEqual((yield* file.streams).map(({ name, size }) => [name, size]), [["s", 6n]])
+      // What others write is newer than what was set.
+      Fs.appendFileSync(join(path, "d", "g"), "more")
+      assert.isTrue((yield* file.stat).lastWriteTime > time + 10_000_000n)
+      assert.strictEqual((yield* file.stat).creationTime, time)
+    }))
+
+  it.live("leaves nothing in the sidecar of what it removed", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { file } = yield* store.open(["f"], { ...fresh, stream: "s" })
+        yield* file.write(0n, text("x"))
+        yield* file.setBlob("SecurityDescriptor", text("x"))
+        yield* Effect.scoped(store.open(["g"], { ...fresh, initial: { securityDescriptor: text("y") } }))
+        yield* store.rename(["f"], ["g"], { replace: true })
+        assert.strictEqual(records(path).length, 1)
+        yield* store.remove(["g"])
+      }))
+      assert.deepStrictEqual(records(path), [])
+      assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "streams")), [])
+      assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      // And writes nothing there that the platform knows as well.
+      yield* Effect.scoped(store.open(["h"], { ...fresh, initial: { fileAttributes: 0x20 } }))
+      assert.deepStrictEqual(records(path), [])
+    }))
+
+  it.live("hides its sidecar", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      assert.deepStrictEqual(yield* Stream.runCollect(store.list([])), [])
+      Fs.symlinkSync(LocalStore.sidecarName, join(path, "link"))
+      assert.deepStrictEqual(yield* Stream.runCollect(store.list([])), [])
+      for (const name of [LocalStore.sidecarName, LocalStore.sidecarName.toUpperCase(), "link"]) {
+        for (const at of [[name], [name, "records"]]) {
+          assert.include(["InvalidName", "AccessDenied"], yield* reason(store.stat(at)))
+          for (const mode of ["existing", "new", "either"] as const) {
+            assert.include(
+              ["InvalidName", "AccessDenied", "Exists"],
+              yield* reason(store.open(at, { mode, type: "file" }))
+            )
+          }
+        }
+        assert.strictEqual(
+          yield* reason(store.rename([LocalStore.sidecarName], ["x"], { replace: true })),
+          "InvalidName"
+        )
+      }
+      yield* Effect.scoped(store.open(["d"], { mode: "new", type: "directory" }))
+      // Also that of a share which is served from a directory of this one.
+      yield* LocalStore.make(join(path, "d"))
+      assert.deepStrictEqual(yield* Stream.runCollect(store.list(["d"])), [])
+      assert.strictEqual(yield* reason(store.stat(["d", LocalStore.sidecarName, "records"])), "InvalidName")
+    }))
+
+  it.live("follows symbolic links within the folder, and no others", () =>
+    Effect.gen(function*() {
+      const outside = yield* folder
+      const path = yield* folder
+      Fs.writeFileSync(join(outside, "secret"), "secret")
+      Fs.mkdirSync(join(path, "d"))
+      Fs.writeFileSync(join(path, "d", "f"), "inside")
+      const links: ReadonlyArray<readonly [string, string]> = [
+        ["out", outside],
+        ["up", ".."],
+        ["file", join(outside, "secret")],
+        ["relative", join("..", outside.split("/").at(-1)!, "secret")],
+        ["dangling", join(outside, "new")],
+        ["loop", "loop"]
+      ]
+      for (const [name, target] of links) Fs.symlinkSync(target, join(path, name))
+      Fs.symlinkSync("d", join(path, "in"))
+      Fs.symlinkSync(join(path, "d", "f"), join(path, "inFile"))
+      const store = yield* LocalStore.make(path)
+      const opens: ReadonlyArray<StoreOpen> = [existing, { mode: "either", type: "file" }, {
+        mode: "either",
+        type: "directory"
+      }]
+      for (const [name] of links) {
+        assert.strictEqual(yield* reason(store.stat([name])), "AccessDenied", name)
+        for (const how of opens) assert.strictEqual(yield* reason(store.open([name], how)), "AccessDenied", name)
+        assert.include(["AccessDenied", "PathNotFound"], yield* reason(store.stat([name, "secret"])))
+        for (const how of [...opens, fresh]) {
+          assert.include(["AccessDenied", "PathNotFound"], yield* reason(store.open([name, "made"], how)))
+        }
+        assert.include(
+          ["AccessDenied", "PathNotFound"],
+          yield* reason(store.rename(["d", "f"], [name, "f"], { replace: true }))
+        )
+        assert.include(["AccessDenied", "PathNotFound"], yield* reason(store.remove([name, "secret"])))
+        assert.include(["AccessDenied", "PathNotFound"], yield* reason(Stream.runCollect(store.list([name]))))
+      }
+      assert.deepStrictEqual(onDisk(outside), ["secret"])
+      const listed = yield* Stream.runCollect(store.list([]))
+      assert.deepStrictEqual(listed.map(({ name, type }) => `${name} ${type}`).sort(), [
+        "d directory",
+        "in directory",
+        "inFile file"
+      ])
+      assert.strictEqual(yield* get(store, ["IN", "F"]), "inside")
+      assert.strictEqual(yield* get(store, ["infile"]), "inside")
+      // The link goes, not what it leads to.
+      yield* store.remove(["inFile"])
+      yield* store.remove(["out"])
+      assert.strictEqual(yield* get(store, ["d", "f"]), "inside")
+      assert.deepStrictEqual(onDisk(outside), ["secret"])
+    }))
+
+  it.live("stays inside while somebody swaps a directory for a link", () =>
+    Effect.gen(function*() {
+      const outside = yield* folder
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.mkdirSync(join(path, "d"))
+      Fs.symlinkSync(outside, join(path, "evil"))
+      let swaps = 0
+      const swap = Effect.promise(() => {
+        swaps++
+        Fs.renameSync(join(path, "d"), join(path, "aside"))
+        Fs.renameSync(join(path, "evil"), join(path, "d"))
+        return new Promise<void>((resolve) =>
+          setImmediate(() => {
+            Fs.renameSync(join(path, "d"), join(path, "evil"))
+            Fs.renameSync(join(path, "aside"), join(path, "d"))
+            setImmediate(resolve)
+          })
+        )
+      })
+      const swapping = yield* Effect.forkScoped(Effect.forever(swap))
+      yield* Effect.forEach(
+        Array.from({ length: 400 }, (_, i) => i),
+        (i) =>
+          Effect.ignore(Effect.scoped(
+            Effect.flatMap(
+              store.open(["d", `f${i}`], { mode: "either", type: "file" }),
+              ({ file }) => file.write(0n, text("x"))
+            )
+          )),
+        { concurrency: 8 }
+      )
+      yield* Fiber.interrupt(swapping)
+      assert.isAbove(swaps, 10)
+      assert.deepStrictEqual(Fs.readdirSync(outside), [])
+    }))
+
+  it.live("does not wait for pipes, and shows no devices", () =>
+    Effect.gen(function*() {
+      if (process.platform === "win32") return
+      const path = yield* folder
+      const { execFileSync } = yield* Effect.promise(() => import("node:child_process"))
+      execFileSync("mkfifo", [join(path, "pipe")])
+      const store = yield* LocalStore.make(path)
+      assert.deepStrictEqual(yield* Stream.runCollect(store.list([])), [])
+      assert.strictEqual(yield* reason(store.open(["pipe"], existing)), "AccessDenied")
+    }))
+
+  it.live("tells that a file has vanished, and does not take another for it", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.writeFileSync(join(path, "f"), "first")
+      const { file, node } = yield* store.open(["f"], existing)
+      Fs.renameSync(join(path, "f"), join(path, "away"))
+      Fs.writeFileSync(join(path, "f"), "second")
+      assert.strictEqual(yield* reason(file.read(0n, 10)), "Stale")
+      assert.strictEqual(yield* reason(file.stat), "Stale")
+      assert.notStrictEqual((yield* store.stat(["f"])).id, node.id)
+    }))
+
+  it.live("gives a file nothing that belonged to a removed one", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      for (let i = 0; i < 20; i++) {
+        yield* Effect.scoped(
+          store.open(["f"], { ...fresh, initial: { securityDescriptor: text("old"), fileAttributes: 7 } })
+        )
+        // By another: the inode is free for the next file, and its record is not known to be stale.
+        Fs.unlinkSync(join(path, "f"))
+        Fs.writeFileSync(join(path, "f"), "")
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { file, node } = yield* store.open(["f"], existing)
+          assert.isUndefined(yield* file.getBlob("SecurityDescriptor"))
+          assert.strictEqual(node.fileAttributes, 0x20)
+        }))
+        yield* store.remove(["f"])
+      }
+    }))
+
+  it.live("makes nothing up for a record that was destroyed", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* Effect.flatMap(LocalStore.make(path), (store) =>
+        store.open(["f"], { ...fresh, initial: { securityDescriptor: text("who may") } })).pipe(Effect.scoped)
+      const [record] = records(path)
+      for (
+        const garbage of [
+          "",
+          "{",
+          "[]",
+          "null",
+          "7",
+          "{\"attributes\":\"x\"}",
+          "{\"streams\":[{\"name\":\"a\",\"file\":\"../../f\"}]}"
+        ]
+      ) {
+        Fs.writeFileSync(join(path, LocalStore.sidecarName, "records", record!), garbage)
+        yield* Effect.scoped(Effect.gen(function*() {
+          const store = yield* LocalStore.make(path)
+          assert.strictEqual((yield* Stream.runCollect(store.list([]))).length, 1)
+          const { file } = yield* store.open(["f"], existing)
+          if (garbage === "[]") {
+            return
+          }
+          assert.strictEqual(yield* reason(file.getBlob("SecurityDescriptor")), "Failed", garbage)
+          assert.strictEqual(yield* reason(file.set({ fileAttributes: 1 })), "Failed", garbage)
+          yield* file.setBlob("SecurityDescriptor", text("mended"))
+          yield* file.set({ fileAttributes: 1 })
+          assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "mended")
+        }))
+      }
+    }))
+
+  it.live("refuses every change of a folder that is served read-only", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      Fs.writeFileSync(join(path, "f"), "x")
+      const store = yield* LocalStore.make(path, { readOnly: true, label: "mine" })
+      const volume = yield* store.volume
+      assert.isTrue(volume.readOnly)
+      assert.strictEqual(volume.label, "mine")
+      assert.deepStrictEqual(Fs.readdirSync(path), ["f"])
+      assert.strictEqual(yield* get(store, ["F"]), "x")
+      const { file } = yield* store.open(["f"], { mode: "either", type: "file" })
+      const changes: ReadonlyArray<Effect.Effect<unknown, StoreError, any>> = [
+        file.write(0n, text("y")),
+        file.truncate(0n),
+        file.zero({ offset: 0n, length: 1n }),
+        file.set({ lastWriteTime: 1n }),
+        file.setBlob("ExtendedAttributes", text("y")),
+        store.open(["g"], fresh),
+        store.open(["g"], { mode: "either", type: "directory" }),
+        store.open(["f"], { ...fresh, stream: "s" }),
+        store.remove(["f"]),
+        store.rename(["f"], ["g"], { replace: false }),
+        store.link!(["f"], ["g"], { replace: false })
+      ]
+      for (const change of changes) {
+        assert.strictEqual(yield* reason(change as Effect.Effect<unknown, StoreError>), "ReadOnly")
+      }
+      assert.strictEqual(Fs.readFileSync(join(path, "f"), "utf8"), "x")
+    }))
+
+  it.live("says where there is no folder to serve", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      Fs.writeFileSync(join(path, "f"), "x")
+      assert.strictEqual(yield* reason(LocalStore.make(join(path, "no"))), "NotFound")
+      assert.strictEqual(yield* reason(LocalStore.make(join(path, "f"))), "NotDirectory")
+    }))
+
+  it.live("gives every descriptor back", () =>
+    Effect.gen(function*() {
+      if (process.platform !== "linux") return
+      const path = yield* folder
+      const count = () => Fs.readdirSync("/proc/self/fd").length
+      const before = count()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const store = yield* LocalStore.make(path, { descriptors: 20, directories: 10 })
+        for (let i = 0; i < 50; i++) {
+          yield* Effect.scoped(store.open([`d${i}`], { mode: "new", type: "directory" }))
+          const { file } = yield* store.open([`d${i}`, "f"], fresh)
+          yield* file.write(0n, text("x"))
+        }
+        assert.isAtMost(count(), before + 40)
+        // Those of removed files stay, to be read.
+        for (let i = 0; i < 5; i++) yield* store.remove([`d${i}`, "f"])
+      }))
+      yield* Effect.sleep(50)
+      assert.isAtMost(count(), before)
+    }))
+
+  it.live("tells what others change", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const seen: Array<StoreChange> = []
+      yield* Effect.forkScoped(Stream.runForEach(store.changes!, (change) => Effect.sync(() => seen.push(change))))
+      const until = (path: string, action: StoreChange["action"]) =>
+        Effect.gen(function*() {
+          for (let i = 0; i < 200; i++) {
+            if (seen.some((change) => change.path.join("/") === path && change.action === action)) return
+            yield* Effect.sleep(20)
+          }
+          assert.fail(`${action} ${path} is not in ${JSON.stringify(seen)}`)
+        })
+      yield* Effect.sleep(100)
+      yield* Effect.scoped(Effect.flatMap(store.open(["own"], fresh), ({ file }) => file.write(0n, text("x"))))
+      Fs.writeFileSync(join(path, "theirs"), "x")
+      yield* until("theirs", "added")
+      Fs.appendFileSync(join(path, "theirs"), "y")
+      yield* until("theirs", "modified")
+      Fs.unlinkSync(join(path, "theirs"))
+      yield* until("theirs", "removed")
+      assert.isFalse(seen.some((change) => change.path[0] === "own" || change.path[0] === LocalStore.sidecarName))
+    }))
+})

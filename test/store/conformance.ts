@@ -1,0 +1,1075 @@
+/**
+ * What every `ShareStore` does, as tests: a server's answers are only as good as the store below it.
+ *
+ * Who writes a store runs all of it with one line in a test file:
+ *
+ * ```ts
+ * storeConformance("MyStore", MyStore.make(...))
+ * ```
+ *
+ * The effect gives a fresh, empty store for each test and lives in the test's scope, so that it may make a temporary
+ * folder and take it away. What a store says in `volume.supports` is tested to work, and what it does not is tested to
+ * answer `Unsupported`. What cannot be said there is said in `StoreTraits`.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import type { Scope } from "effect"
+import type {
+  Blob,
+  ShareStore,
+  StoreError,
+  StoreNode,
+  StoreOpen,
+  StoreOpened,
+  StorePath
+} from "../../src/Server/ShareStore.ts"
+import { modelAgrees } from "./model.ts"
+
+/** What a store cannot do that `volume.supports` has no word for. */
+export interface StoreTraits {
+  /** 100 ns ticks between two times that it can tell apart: 1 if left out. */
+  readonly timeResolution?: bigint
+  /** Whether it keeps creation and change times, and attributes, as they are set: true if left out. */
+  readonly keepsMetadata?: boolean
+  /** Names that are good elsewhere and that this storage cannot keep. */
+  readonly cannotName?: (name: string) => boolean
+  /** Files in one directory, and files that are open at once, in the tests of that: 1200 if left out. */
+  readonly many?: number
+}
+
+type Make = Effect.Effect<ShareStore, unknown, Scope.Scope>
+
+const text = (value: string) => new TextEncoder().encode(value)
+const string = (bytes: Uint8Array | undefined) =>
+  new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes ?? assert.fail("nothing is kept"))
+
+/** 2024-02-29T12:34:56.7654321Z */
+const someTime = 133_536_980_967_654_321n
+
+const file = { mode: "existing", type: "file" } as const
+const newFile = { mode: "new", type: "file" } as const
+const newDirectory = { mode: "new", type: "directory" } as const
+
+/** Opens, uses and closes. */
+const using = <A, E>(
+  store: ShareStore,
+  path: StorePath,
+  how: StoreOpen,
+  use: (opened: StoreOpened) => Effect.Effect<A, E>
+): Effect.Effect<A, E | StoreError> => Effect.scoped(Effect.flatMap(store.open(path, how), use))
+
+const put = (store: ShareStore, path: StorePath, content: string | Uint8Array) =>
+  using(
+    store,
+    path,
+    { mode: "either", type: "file" },
+    ({ file }) =>
+      Effect.andThen(file.truncate(0n), file.write(0n, typeof content === "string" ? text(content) : content))
+  )
+
+const get = (store: ShareStore, path: StorePath, stream?: string) =>
+  using(
+    store,
+    path,
+    stream === undefined ? file : { ...file, stream },
+    ({ file, node }) => Effect.map(file.read(0n, Number(node.size)), string)
+  )
+
+const mkdir = (store: ShareStore, path: StorePath) => using(store, path, newDirectory, () => Effect.void)
+
+const list = (store: ShareStore, path: StorePath) => Stream.runCollect(store.list(path))
+const names = (store: ShareStore, path: StorePath) =>
+  Effect.map(list(store, path), (nodes) => nodes.map((node) => node.name).sort())
+
+/** Fails for one of these reasons, and for no other. */
+const refused = <A>(
+  effect: Effect.Effect<A, StoreError, Scope.Scope>,
+  ...reasons: ReadonlyArray<StoreError["reason"]>
+) =>
+  Effect.map(Effect.exit(Effect.flip(Effect.scoped(effect))), (exit) => {
+    assert.isTrue(exit._tag === "Success", `expected ${reasons.join(" or ")}, but it was done`)
+    if (exit._tag === "Success") assert.include(reasons, exit.value.reason)
+  })
+
+/** The same numbers in every run, different from page to page. */
+const pattern = (length: number, seed: number): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  for (let i = 0, state = seed; i < length; i++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    bytes[i] = state >>> 24
+  }
+  return bytes
+}
+
+/**
+ * Runs the kit against a store.
+ *
+ * @category testing
+ */
+export const storeConformance = (name: string, make: Make, traits: StoreTraits = {}): void => {
+  const resolution = traits.timeResolution ?? 1n
+  const keepsMetadata = traits.keepsMetadata ?? true
+  const many = traits.many ?? 1200
+  const cannotName = traits.cannotName ?? (() => false)
+
+  const test = (title: string, body: (store: ShareStore) => Effect.Effect<void, unknown, Scope.Scope>) =>
+    it.live(title, () => Effect.scoped(Effect.flatMap(make, body)), 30_000)
+
+  const gen = (
+    title: string,
+    body: (store: ShareStore) => Generator<Effect.Effect<any, unknown, Scope.Scope>, void, any>
+  ) => test(title, (store) => Effect.gen(() => body(store) as any))
+
+  const sameTime = (actual: bigint, expected: bigint) =>
+    assert.strictEqual(actual / resolution, expected / resolution, `${actual} is not ${expected}`)
+
+  describe(name, () => {
+    describe("volume", () => {
+      gen("is described", function*(store) {
+        const volume = yield* store.volume
+        assert.isTrue(volume.free <= volume.total)
+        assert.isTrue(volume.total > 0n)
+        assert.isAtLeast(volume.maximumComponentLength, 1)
+        assert.isTrue(
+          Number.isInteger(volume.serialNumber) && volume.serialNumber >= 0 && volume.serialNumber < 2 ** 32
+        )
+      })
+
+      gen("has an empty root that stays", function*(store) {
+        const root: StoreNode = yield* store.stat([])
+        assert.strictEqual(root.name, "")
+        assert.strictEqual(root.type, "directory")
+        assert.deepStrictEqual(yield* names(store, []), [])
+        const opened: StoreOpened = yield* store.open([], { mode: "existing", type: "directory" })
+        assert.strictEqual(opened.node.id, root.id)
+        assert.isFalse(opened.created)
+        yield* refused(store.open([], newDirectory), "Exists")
+        yield* refused(store.remove([]), "AccessDenied")
+        yield* refused(store.rename([], ["x"], { replace: false }), "AccessDenied")
+        yield* mkdir(store, ["d"])
+        yield* refused(store.rename(["d"], [], { replace: true }), "AccessDenied")
+        assert.deepStrictEqual(yield* names(store, []), ["d"])
+      })
+    })
+
+    describe("open", () => {
+      for (const type of ["file", "directory"] as const) {
+        gen(`makes a ${type} as its mode says`, function*(store) {
+          yield* refused(store.open(["a"], { mode: "existing", type }), "NotFound")
+          const made: StoreOpened = yield* store.open(["a"], { mode: "new", type })
+          assert.isTrue(made.created)
+          assert.strictEqual(made.node.type, type)
+          assert.strictEqual(made.node.name, "a")
+          assert.strictEqual(made.node.id, made.file.id)
+          assert.strictEqual(made.node.size, 0n)
+          assert.isAtLeast(made.node.numberOfLinks, 1)
+          yield* refused(store.open(["a"], { mode: "new", type }), "Exists")
+          yield* refused(store.open(["A"], { mode: "new", type }), "Exists")
+          for (const mode of ["existing", "either"] as const) {
+            const again: StoreOpened = yield* store.open(["A"], { mode, type })
+            assert.isFalse(again.created)
+            assert.strictEqual(again.node.id, made.node.id)
+            assert.strictEqual(again.node.name, "a")
+          }
+          const either: StoreOpened = yield* store.open(["b"], { mode: "either", type })
+          assert.isTrue(either.created)
+          assert.notStrictEqual(either.node.id, made.node.id)
+          assert.deepStrictEqual(yield* names(store, []), ["a", "b"])
+        })
+      }
+
+      gen("gives what is there, whatever was to be made", function*(store) {
+        yield* put(store, ["f"], "x")
+        yield* mkdir(store, ["d"])
+        assert.strictEqual((yield* store.open(["f"], { mode: "either", type: "directory" })).node.type, "file")
+        assert.strictEqual((yield* store.open(["d"], { mode: "existing", type: "file" })).node.type, "directory")
+      })
+
+      gen("tells a missing name from a missing path", function*(store) {
+        yield* put(store, ["f"], "x")
+        yield* mkdir(store, ["d"])
+        for (const path of [["no", "x"], ["f", "x"], ["d", "no", "x"], ["f", "x", "y"]]) {
+          yield* refused(store.stat(path), "PathNotFound")
+          for (const mode of ["existing", "new", "either"] as const) {
+            for (const type of ["file", "directory"] as const) {
+              yield* refused(store.open(path, { mode, type }), "PathNotFound")
+            }
+          }
+          yield* refused(store.remove(path), "PathNotFound")
+          yield* refused(store.rename(path, ["z"], { replace: false }), "PathNotFound")
+          yield* refused(store.rename(["f"], path, { replace: true }), "PathNotFound", "AccessDenied")
+          yield* refused(list(store, path), "PathNotFound")
+        }
+        yield* refused(store.stat(["d", "x"]), "NotFound")
+        yield* refused(store.remove(["d", "x"]), "NotFound")
+        yield* refused(store.rename(["d", "x"], ["y"], { replace: false }), "NotFound")
+        yield* refused(list(store, ["d", "x"]), "NotFound")
+        yield* refused(list(store, ["f"]), "NotDirectory")
+        assert.deepStrictEqual(yield* names(store, []), ["d", "f"])
+      })
+
+      gen("takes first times, attributes and a security descriptor", function*(store) {
+        const { supports } = yield* store.volume
+        for (const type of ["file", "directory"] as const) {
+          const initial = {
+            creationTime: someTime,
+            lastWriteTime: someTime + 10_000_000n,
+            fileAttributes: 0x22,
+            ...(supports.securityDescriptors ? { securityDescriptor: text("who may") } : {})
+          }
+          const opened: StoreOpened = yield* store.open([type], { mode: "new", type, initial })
+          for (const node of [opened.node, yield* opened.file.stat, yield* store.stat([type])]) {
+            sameTime(node.lastWriteTime, initial.lastWriteTime)
+            if (keepsMetadata) {
+              sameTime(node.creationTime, initial.creationTime)
+              assert.strictEqual(node.fileAttributes, type === "file" ? 0x22 : 0x32)
+            }
+          }
+          if (supports.securityDescriptors) {
+            assert.strictEqual(string(yield* opened.file.getBlob("SecurityDescriptor")), "who may")
+          }
+          // They count for what is made, and not for what is there.
+          const again: StoreOpened = yield* store.open([type], {
+            mode: "either",
+            type,
+            initial: { fileAttributes: 0x02, lastWriteTime: someTime + 70_000_000n }
+          })
+          sameTime(again.node.lastWriteTime, initial.lastWriteTime)
+          assert.strictEqual(again.node.fileAttributes, opened.node.fileAttributes)
+        }
+      })
+
+      gen("holds many files at once", function*(store) {
+        const opened: Array<StoreOpened> = yield* Effect.forEach(
+          Array.from({ length: many }, (_, i) => i),
+          (i) =>
+            Effect.tap(
+              store.open([`f${i}`], newFile),
+              ({ file }) => file.write(0n, text(String(i)))
+            ),
+          { concurrency: 16 }
+        )
+        for (const i of [0, many / 2, many - 1]) {
+          assert.strictEqual(string(yield* opened[i]!.file.read(0n, 9)), String(i))
+        }
+      })
+    })
+
+    describe("names", () => {
+      gen("are found in any case and keep theirs", function*(store) {
+        yield* mkdir(store, ["Folder"])
+        yield* put(store, ["fOLDER", "ReadMe.TXT"], "hello")
+        assert.strictEqual(yield* get(store, ["FOLDER", "readme.txt"]), "hello")
+        assert.strictEqual((yield* store.stat(["folder", "README.txt"])).name, "ReadMe.TXT")
+        assert.deepStrictEqual(yield* names(store, ["FOLDER"]), ["ReadMe.TXT"])
+        yield* store.remove(["FOLDER", "README.TXT"])
+        yield* store.remove(["folder"])
+        assert.deepStrictEqual(yield* names(store, []), [])
+      })
+
+      gen("are compared as Windows does it, unit by unit", function*(store) {
+        for (
+          const [made, same] of [["Grüße ÄÖ", "GRÜßE äö"], ["Привет", "ПРИВЕТ"], ["Σίσυφος", "ΣΊΣΥΦΟΣ"], ["ÿ", "Ÿ"]]
+        ) {
+          yield* put(store, [made!], made!)
+          assert.strictEqual((yield* store.stat([same!])).name, made)
+        }
+        // These have no case of their own there, although Unicode maps them.
+        const unpaired = [["stra\u00dfe", "STRASSE"], ["\u017f", "S"], ["\u0131", "I"], ["\u00b5", "\u039c"], [
+          "\u212a",
+          "k"
+        ]]
+        for (const [made, other] of unpaired) {
+          yield* put(store, [made!], made!)
+          yield* refused(store.stat([other!]), "NotFound")
+        }
+      })
+
+      const kept = [
+        "trailing.",
+        "trailing ",
+        " leading",
+        "..a",
+        "...",
+        "a..",
+        "cafe\u0301",
+        "caf\u00e9",
+        "emoji 😀",
+        "日本語のファイル名",
+        "CON",
+        "nul.txt",
+        "~",
+        "~$x.docx",
+        "%2e%2e",
+        "$&`;'!#",
+        "-rf",
+        "__proto__",
+        "constructor",
+        "tab\there",
+        "\u{f021}\u{f029}",
+        "\ufeffbom",
+        "x".repeat(255),
+        "ж".repeat(100)
+      ]
+
+      gen("are kept as given, or refused, and never changed", function*(store) {
+        const made: Array<string> = []
+        for (const name of kept) {
+          if (cannotName(name)) {
+            yield* refused(store.open([name], newFile), "InvalidName")
+            yield* refused(store.stat([name]), "InvalidName", "NotFound")
+          } else {
+            yield* put(store, [name], name)
+            made.push(name)
+          }
+        }
+        assert.deepStrictEqual(yield* names(store, []), made.sort())
+        for (const name of made) {
+          assert.strictEqual((yield* store.stat([name])).name, name)
+          assert.strictEqual(yield* get(store, [name]), name)
+        }
+        // What only some storages can keep is kept well, or refused.
+        for (const name of ["\ud800", "\udc00x", "ж".repeat(255), "😀".repeat(127), "a:*?\"<>|"]) {
+          const exit = yield* Effect.exit(Effect.flip(put(store, [name], "odd")))
+          if (exit._tag === "Success") assert.strictEqual((exit.value as StoreError).reason, "InvalidName")
+          else assert.strictEqual((yield* store.stat([name])).name, name)
+        }
+      })
+
+      gen("do not lead out of the share", function*(store) {
+        yield* mkdir(store, ["d"])
+        yield* put(store, ["f"], "x")
+        const bad = ["..", ".", "", "/", "/etc", "../x", "d/x", "a\\b", "..\\x", "a\0b", "\0", "x".repeat(256)]
+        for (const name of bad) {
+          for (const path of [[name], ["d", name], [name, "f"], ["d", "..", name]]) {
+            const message = JSON.stringify(path)
+            yield* refused(store.stat(path), "InvalidName")
+            yield* refused(list(store, path), "InvalidName")
+            for (const mode of ["existing", "new", "either"] as const) {
+              yield* refused(store.open(path, { mode, type: "file" }), "InvalidName")
+              yield* refused(store.open(path, { mode, type: "directory" }), "InvalidName")
+            }
+            yield* refused(store.remove(path), "InvalidName")
+            yield* refused(store.rename(path, ["z"], { replace: true }), "InvalidName")
+            yield* refused(store.rename(["f"], path, { replace: true }), "InvalidName")
+            if (store.link !== undefined) {
+              yield* refused(store.link(path, ["z"], { replace: true }), "InvalidName")
+              yield* refused(store.link(["f"], path, { replace: true }), "InvalidName")
+            }
+            assert.deepStrictEqual(yield* names(store, []), ["d", "f"], message)
+          }
+        }
+        if ((yield* store.volume).supports.streams) {
+          for (const stream of bad) {
+            for (const mode of ["existing", "new", "either"] as const) {
+              yield* refused(store.open(["f"], { mode, type: "file", stream }), "InvalidName")
+            }
+            yield* refused(store.remove(["f"], { stream }), "InvalidName", "NotFound")
+          }
+        }
+      })
+    })
+
+    describe("bytes", () => {
+      gen("are written and read anywhere", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        assert.strictEqual((yield* file.read(0n, 10)).length, 0)
+        yield* file.write(0n, text("hello"))
+        yield* file.write(8n, text("world"))
+        assert.strictEqual(string(yield* file.read(0n, 100)), "hello\0\0\0world")
+        assert.strictEqual(string(yield* file.read(4n, 5)), "o\0\0\0w")
+        assert.strictEqual(string(yield* file.read(10n, 100)), "rld")
+        assert.strictEqual((yield* file.read(13n, 1)).length, 0)
+        assert.strictEqual((yield* file.read(1n << 40n, 1)).length, 0)
+        assert.strictEqual((yield* file.read(0n, 0)).length, 0)
+        yield* file.write(3n, text("XY"))
+        yield* file.write(100n, new Uint8Array(0))
+        assert.strictEqual((yield* file.stat).size, 13n)
+        assert.strictEqual((yield* store.stat(["f"])).size, 13n)
+        assert.strictEqual((yield* list(store, []))[0].size, 13n)
+        assert.strictEqual(yield* get(store, ["f"]), "helXY\0\0\0world")
+        yield* file.flush
+      })
+
+      gen("belong to the caller", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        const data = text("mine")
+        yield* file.write(0n, data)
+        data.fill(0)
+        const first: Uint8Array = yield* file.read(0n, 4)
+        assert.strictEqual(string(first), "mine")
+        first.fill(0)
+        assert.strictEqual(string(yield* file.read(0n, 4)), "mine")
+      })
+
+      gen("are read into the caller's memory where the store can", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        if (file.readInto === undefined) return
+        const all = pattern(100_000, 9)
+        yield* file.write(0n, all)
+        yield* file.truncate(150_000n)
+        const expected = new Uint8Array(150_000)
+        expected.set(all)
+        const memory = new Uint8Array(300_000)
+        for (
+          const [from, length] of [[0, 1], [0, 150_000], [65_530, 20], [99_999, 2], [140_000, 100_000], [150_000, 5], [
+            1,
+            0
+          ]]
+        ) {
+          memory.fill(0xee)
+          const target = memory.subarray(7, 7 + length!)
+          const count = Math.max(0, Math.min(length!, 150_000 - from!))
+          assert.strictEqual(yield* file.readInto(BigInt(from!), target), count)
+          assert.isTrue(Buffer.compare(target.subarray(0, count), expected.subarray(from, from! + count)) === 0)
+          // Nothing beside it is touched.
+          assert.isTrue(memory.every((byte, i) => (i >= 7 && i < 7 + count) || byte === 0xee))
+        }
+        assert.strictEqual(yield* file.readInto(1n << 60n, memory), 0)
+        const { file: directory }: StoreOpened = yield* store.open([], { mode: "existing", type: "directory" })
+        yield* refused(directory.readInto!(0n, memory), "IsDirectory")
+      })
+
+      gen("are the same at every length and boundary", function*(store) {
+        const all = pattern(3 * 65_536 + 4097, 7)
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        let at = 0
+        for (const length of [1, 4095, 4096, 4097, 65_535, 65_536, 65_537, all.length]) {
+          const piece = all.subarray(at, at + length)
+          yield* file.write(BigInt(at), piece)
+          at += piece.length
+        }
+        assert.strictEqual((yield* file.stat).size, BigInt(all.length))
+        for (const [from, length] of [[0, all.length], [1, 65_536], [65_535, 2], [131_072, 65_537], [4096, 1]]) {
+          const bytes: Uint8Array = yield* file.read(BigInt(from!), length!)
+          assert.isTrue(Buffer.compare(bytes, all.subarray(from, from! + length!)) === 0, `${from}, ${length}`)
+        }
+      })
+
+      gen("are cut off and filled with zeros", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        yield* file.write(0n, text("abcdefgh"))
+        yield* file.truncate(3n)
+        assert.strictEqual((yield* file.stat).size, 3n)
+        yield* file.truncate(6n)
+        assert.strictEqual(string(yield* file.read(0n, 10)), "abc\0\0\0")
+        yield* file.truncate(200_000n)
+        const bytes: Uint8Array = yield* file.read(0n, 200_000)
+        assert.strictEqual(bytes.length, 200_000)
+        assert.strictEqual(bytes.findLastIndex((byte) => byte !== 0), 2)
+        yield* file.truncate(0n)
+        assert.strictEqual((yield* store.stat(["f"])).size, 0n)
+      })
+
+      gen("lie far apart in a sparse file", function*(store) {
+        if (!(yield* store.volume).supports.sparse) return
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        const far = (1n << 42n) + 5n
+        yield* file.write(far, text("far"))
+        assert.strictEqual((yield* file.stat).size, far + 3n)
+        assert.isTrue((yield* file.stat).allocationSize < 1n << 30n)
+        assert.strictEqual(string(yield* file.read(far - 2n, 10)), "\0\0far")
+        yield* file.write(1n << 33n, text("near"))
+        assert.strictEqual(string(yield* file.read(1n << 33n, 4)), "near")
+        assert.strictEqual((yield* file.stat).size, far + 3n)
+        const ranges = yield* file.allocated({ offset: far - 10n, length: 1n << 20n })
+        assert.isNotEmpty(ranges)
+        yield* file.truncate(4n)
+        assert.strictEqual((yield* file.stat).size, 4n)
+      })
+
+      gen("become zeros in a range, and the file no longer", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        const all = pattern(300_000, 3)
+        yield* file.write(0n, all)
+        for (const [offset, length] of [[10, 5], [60_000, 150_000], [299_990, 100], [400_000, 10], [5, 0]]) {
+          yield* file.zero({ offset: BigInt(offset!), length: BigInt(length!) })
+          all.fill(0, offset, offset! + length!)
+        }
+        assert.isTrue(Buffer.compare(yield* file.read(0n, 400_000), all) === 0)
+        assert.strictEqual((yield* file.stat).size, 300_000n)
+      })
+
+      gen("are all within the allocated ranges", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        assert.deepStrictEqual(yield* file.allocated({ offset: 0n, length: 100n }), [])
+        yield* file.write(0n, pattern(70_000, 5))
+        yield* file.truncate(1_000_000n)
+        yield* file.write(700_000n, text("x"))
+        const check = function*(
+          offset: bigint,
+          length: bigint,
+          inside: ReadonlyArray<bigint>
+        ): Generator<any, void, any> {
+          const ranges: ReadonlyArray<{ offset: bigint; length: bigint }> = yield* file.allocated({ offset, length })
+          let end = offset - 1n
+          for (const range of ranges) {
+            assert.isTrue(range.length > 0n && range.offset > end, "ascending, apart and not empty")
+            end = range.offset + range.length
+            assert.isTrue(end <= offset + length && end <= 1_000_000n, "within what was asked for, and the file")
+          }
+          for (const byte of inside) {
+            assert.isTrue(ranges.some((range) => range.offset <= byte && byte < range.offset + range.length), `${byte}`)
+          }
+        }
+        yield* check(0n, 2_000_000n, [0n, 69_999n, 700_000n])
+        yield* check(10n, 20n, [10n, 29n])
+        yield* check(69_000n, 631_001n, [69_000n, 69_999n, 700_000n])
+        assert.deepStrictEqual(yield* file.allocated({ offset: 1_000_000n, length: 50n }), [])
+        assert.deepStrictEqual(yield* file.allocated({ offset: 5n, length: 0n }), [])
+      })
+
+      gen("are not a directory's", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["d"], newDirectory)
+        yield* refused(file.read(0n, 1), "IsDirectory")
+        yield* refused(file.write(0n, text("x")), "IsDirectory")
+        yield* refused(file.truncate(0n), "IsDirectory")
+        yield* refused(file.zero({ offset: 0n, length: 1n }), "IsDirectory")
+        yield* refused(file.allocated({ offset: 0n, length: 1n }), "IsDirectory")
+        yield* file.flush
+      })
+    })
+
+    describe("times and attributes", () => {
+      for (const type of ["file", "directory"] as const) {
+        gen(`of a ${type} are kept to the tick`, function*(store) {
+          const { file }: StoreOpened = yield* store.open(["a"], { mode: "new", type })
+          const times = { lastAccessTime: someTime + 1n, lastWriteTime: someTime + 12_345_678n }
+          yield* file.set(times)
+          const all = keepsMetadata ? { creationTime: someTime - 3n, changeTime: someTime + 99n } : {}
+          yield* file.set(all)
+          const nodes: ReadonlyArray<StoreNode> = [
+            yield* file.stat,
+            yield* store.stat(["A"]),
+            ...(yield* list(store, []))
+          ]
+          for (const node of nodes) {
+            sameTime(node.lastAccessTime, times.lastAccessTime)
+            sameTime(node.lastWriteTime, times.lastWriteTime)
+            if (!keepsMetadata) continue
+            assert.strictEqual(node.creationTime, someTime - 3n)
+            assert.strictEqual(node.changeTime, someTime + 99n)
+          }
+        })
+      }
+
+      gen("may be those of another age", function*(store) {
+        if (!keepsMetadata) return
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        for (const time of [1n, 94_354_848_000_000_001n, 200_000_000_000_000_007n, 2_650_467_743_999_999_999n]) {
+          yield* file.set({ creationTime: time, lastAccessTime: time, lastWriteTime: time, changeTime: time })
+          const node: StoreNode = yield* store.stat(["f"])
+          assert.deepStrictEqual(
+            [node.creationTime, node.lastAccessTime, node.lastWriteTime, node.changeTime],
+            [time, time, time, time]
+          )
+        }
+      })
+
+      gen("stay where they are left out", function*(store) {
+        if (!keepsMetadata) return
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        yield* file.set({
+          creationTime: someTime,
+          lastAccessTime: someTime,
+          lastWriteTime: someTime,
+          fileAttributes: 0x27
+        })
+        yield* file.set({ lastWriteTime: someTime + 5n })
+        yield* file.set({})
+        const node: StoreNode = yield* file.stat
+        assert.strictEqual(node.creationTime, someTime)
+        assert.strictEqual(node.lastAccessTime, someTime)
+        assert.strictEqual(node.lastWriteTime, someTime + 5n)
+        assert.strictEqual(node.fileAttributes, 0x27)
+      })
+
+      gen("move on when bytes change", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        const changes = [
+          file.write(0n, text("x")),
+          file.truncate(100n),
+          file.zero({ offset: 0n, length: 1n })
+        ]
+        for (const change of changes) {
+          yield* file.set({
+            lastWriteTime: someTime,
+            ...(keepsMetadata ? { changeTime: someTime, creationTime: someTime } : {})
+          })
+          yield* change
+          const node: StoreNode = yield* file.stat
+          assert.isTrue(node.lastWriteTime > someTime + 10_000_000n)
+          assert.isTrue(node.changeTime > someTime + 10_000_000n)
+          if (keepsMetadata) assert.strictEqual(node.creationTime, someTime)
+        }
+        assert.deepStrictEqual((yield* store.stat(["f"])).lastWriteTime, (yield* file.stat).lastWriteTime)
+      })
+
+      gen("of a directory move on when an entry comes or goes", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["d"], newDirectory)
+        const changes = [
+          put(store, ["d", "a"], "x"),
+          store.rename(["d", "a"], ["d", "b"], { replace: false }),
+          store.remove(["d", "b"])
+        ]
+        for (const change of changes) {
+          yield* file.set({ lastWriteTime: someTime })
+          yield* change
+          assert.isTrue((yield* file.stat).lastWriteTime > someTime + 10_000_000n)
+        }
+      })
+
+      gen("fit the kind", function*(store) {
+        const f: StoreOpened = yield* store.open(["f"], newFile)
+        const d: StoreOpened = yield* store.open(["d"], newDirectory)
+        assert.strictEqual(f.node.fileAttributes & 0x10, 0)
+        assert.strictEqual(d.node.fileAttributes & 0x10, 0x10)
+        yield* f.file.set({ fileAttributes: 0x10 })
+        yield* d.file.set({ fileAttributes: 0x80 })
+        assert.strictEqual((yield* f.file.stat).fileAttributes & 0x10, 0)
+        assert.strictEqual((yield* d.file.stat).fileAttributes & 0x90, 0x10)
+        if (!keepsMetadata) return
+        yield* f.file.set({ fileAttributes: 0x1 })
+        assert.strictEqual((yield* f.file.stat).fileAttributes, 0x1)
+        // The server decides what a client may change.
+        yield* f.file.write(0n, text("x"))
+        yield* f.file.set({ fileAttributes: 0x80 })
+        assert.strictEqual((yield* f.file.stat).fileAttributes, 0x80)
+      })
+    })
+
+    describe("blobs", () => {
+      const kinds = [
+        ["SecurityDescriptor", "securityDescriptors"],
+        ["ExtendedAttributes", "extendedAttributes"],
+        ["ReparsePoint", "reparsePoints"]
+      ] as const satisfies ReadonlyArray<readonly [Blob, string]>
+      for (const [blob, support] of kinds) {
+        for (const type of ["file", "directory"] as const) {
+          gen(`keep the ${blob} of a ${type}`, function*(store) {
+            const { file }: StoreOpened = yield* store.open(["a"], { mode: "new", type })
+            if (!(yield* store.volume).supports[support]) {
+              yield* refused(file.getBlob(blob), "Unsupported")
+              yield* refused(file.setBlob(blob, text("x")), "Unsupported")
+              return
+            }
+            assert.isUndefined(yield* file.getBlob(blob))
+            yield* file.setBlob(blob, undefined)
+            for (const length of [4, 65_536, 8]) {
+              const bytes = pattern(length, length)
+              const given = bytes.slice()
+              yield* file.setBlob(blob, given)
+              given.fill(0)
+              const read: Uint8Array | undefined = yield* file.getBlob(blob)
+              assert.deepStrictEqual(read, bytes)
+              read?.fill(0)
+              const { file: other }: StoreOpened = yield* store.open(["A"], { mode: "existing", type })
+              assert.deepStrictEqual(yield* other.getBlob(blob), bytes)
+            }
+            // It belongs to this file alone, and to this kind.
+            yield* put(store, ["b"], "")
+            const { file: stranger }: StoreOpened = yield* store.open(["b"], { mode: "existing", type: "file" })
+            assert.isUndefined(yield* stranger.getBlob(blob))
+            for (const [other, otherSupport] of kinds) {
+              if (other !== blob && (yield* store.volume).supports[otherSupport]) {
+                assert.isUndefined(yield* file.getBlob(other))
+              }
+            }
+            yield* file.setBlob(blob, undefined)
+            assert.isUndefined(yield* file.getBlob(blob))
+          })
+        }
+      }
+
+      gen("do not outlive their file", function*(store) {
+        if (!(yield* store.volume).supports.securityDescriptors) return
+        for (let i = 0; i < 10; i++) {
+          yield* using(store, ["f"], newFile, ({ file }) =>
+            Effect.gen(function*() {
+              assert.isUndefined(yield* file.getBlob("SecurityDescriptor"))
+              yield* file.setBlob("SecurityDescriptor", text("old"))
+            }))
+          yield* store.remove(["f"])
+        }
+      })
+
+      gen("say what a reparse point is", function*(store) {
+        if (!(yield* store.volume).supports.reparsePoints) return
+        const { file }: StoreOpened = yield* store.open(["a"], newFile)
+        yield* file.setBlob("ReparsePoint", Uint8Array.of(0x0c, 0, 0, 0xa0, 0, 0, 0, 0))
+        for (const node of [yield* file.stat, yield* store.stat(["a"]), (yield* list(store, []))[0]]) {
+          assert.strictEqual(node.reparseTag, 0xa000_000c)
+          assert.strictEqual(node.fileAttributes & 0x400, 0x400)
+        }
+        yield* file.setBlob("ReparsePoint", undefined)
+        const node: StoreNode = yield* store.stat(["a"])
+        assert.strictEqual(node.reparseTag, 0)
+        assert.strictEqual(node.fileAttributes & 0x400, 0)
+      })
+    })
+
+    describe("named streams", () => {
+      const stream = "Zone.Identifier"
+
+      gen("are refused where there are none", function*(store) {
+        if ((yield* store.volume).supports.streams) return
+        yield* put(store, ["f"], "x")
+        for (const mode of ["existing", "new", "either"] as const) {
+          yield* refused(store.open(["f"], { mode, type: "file", stream }), "Unsupported")
+        }
+        yield* refused(store.remove(["f"], { stream }), "Unsupported")
+        const { file: opened }: StoreOpened = yield* store.open(["f"], file)
+        assert.deepStrictEqual(yield* opened.streams, [])
+        assert.strictEqual(yield* get(store, ["f"]), "x")
+      })
+
+      gen("live beside a file's data", function*(store) {
+        if (!(yield* store.volume).supports.streams) return
+        yield* put(store, ["f"], "data")
+        const main: StoreOpened = yield* store.open(["f"], file)
+        yield* refused(store.open(["f"], { ...file, stream }), "NotFound")
+        yield* refused(store.open(["no"], { ...file, stream }), "NotFound")
+        yield* refused(store.remove(["f"], { stream }), "NotFound")
+        const made: StoreOpened = yield* store.open(["f"], { ...newFile, stream })
+        assert.isTrue(made.created)
+        assert.strictEqual(made.node.id, main.node.id)
+        yield* refused(store.open(["f"], { ...newFile, stream: stream.toUpperCase() }), "Exists")
+        yield* made.file.write(0n, text("stream's"))
+        yield* made.file.write(100_000n, text("end"))
+        assert.strictEqual((yield* made.file.stat).size, 100_003n)
+        assert.strictEqual((yield* made.file.stat).name, "f")
+        assert.strictEqual((yield* main.file.stat).size, 4n)
+        yield* made.file.truncate(6n)
+        assert.strictEqual(yield* get(store, ["F"], "ZONE.identifier"), "stream")
+        assert.strictEqual(yield* get(store, ["f"]), "data")
+        yield* put(store, ["g"], "other")
+        yield* refused(store.open(["g"], { ...file, stream }), "NotFound")
+        for (const from of [main.file, made.file]) {
+          const streams = yield* from.streams
+          assert.deepStrictEqual(streams.map((s: { name: string; size: bigint }) => [s.name, s.size]), [[stream, 6n]])
+        }
+        assert.deepStrictEqual(yield* names(store, []), ["f", "g"])
+      })
+
+      gen("make their file, and go with it", function*(store) {
+        if (!(yield* store.volume).supports.streams) return
+        const made: StoreOpened = yield* Effect.scoped(store.open(["f"], { mode: "either", type: "file", stream }))
+        assert.isTrue(made.created)
+        assert.strictEqual((yield* store.stat(["f"])).type, "file")
+        yield* store.remove(["f"])
+        yield* put(store, ["f"], "")
+        const { file: opened }: StoreOpened = yield* store.open(["f"], file)
+        assert.deepStrictEqual(yield* opened.streams, [])
+      })
+
+      gen("are a directory's too", function*(store) {
+        if (!(yield* store.volume).supports.streams) return
+        yield* mkdir(store, ["d"])
+        yield* using(store, ["d"], { mode: "either", type: "file", stream }, ({ file }) => file.write(0n, text("d's")))
+        assert.strictEqual(yield* get(store, ["d"], stream), "d's")
+        assert.deepStrictEqual(yield* names(store, ["d"]), [])
+        yield* store.remove(["d"])
+      })
+
+      gen("come, go and move with their file", function*(store) {
+        if (!(yield* store.volume).supports.streams) return
+        yield* put(store, ["f"], "x")
+        const all = ["a", "B", "ünï cödé", "x".repeat(100)]
+        for (const name of all) {
+          yield* using(store, ["f"], { ...newFile, stream: name }, ({ file }) => file.write(0n, text(name)))
+        }
+        yield* store.rename(["f"], ["g"], { replace: false })
+        for (const name of all) assert.strictEqual(yield* get(store, ["g"], name), name)
+        yield* store.remove(["g"], { stream: "b" })
+        yield* refused(store.open(["g"], { ...file, stream: "B" }), "NotFound")
+        const { file: opened }: StoreOpened = yield* store.open(["g"], file)
+        const left = yield* opened.streams
+        assert.deepStrictEqual(left.map((s: { name: string }) => s.name).sort(), all.filter((n) => n !== "B").sort())
+        assert.strictEqual(yield* get(store, ["g"]), "x")
+      })
+
+      gen("stay readable, or Stale, when they are removed while open", function*(store) {
+        if (!(yield* store.volume).supports.streams) return
+        const { file: opened }: StoreOpened = yield* store.open(["f"], { ...newFile, stream })
+        yield* opened.write(0n, text("kept"))
+        yield* store.remove(["f"], { stream })
+        yield* sameOrStale(opened.read(0n, 10), "kept")
+        const again: StoreOpened = yield* store.open(["f"], { ...newFile, stream })
+        assert.strictEqual(again.node.size, 0n)
+      })
+    })
+
+    const sameOrStale = (read: Effect.Effect<Uint8Array, StoreError>, expected: string) =>
+      Effect.matchEffect(read, {
+        onFailure: (error) => Effect.sync(() => assert.strictEqual(error.reason, "Stale")),
+        onSuccess: (bytes) => Effect.sync(() => assert.strictEqual(string(bytes), expected))
+      })
+
+    describe("remove", () => {
+      gen("takes files and empty directories", function*(store) {
+        yield* mkdir(store, ["d"])
+        yield* put(store, ["d", "f"], "x")
+        yield* refused(store.remove(["d"]), "NotEmpty")
+        yield* store.remove(["D", "F"])
+        yield* refused(store.stat(["d", "f"]), "NotFound")
+        yield* refused(store.remove(["d", "f"]), "NotFound")
+        yield* store.remove(["d"])
+        yield* refused(store.stat(["d", "f"]), "PathNotFound")
+        assert.deepStrictEqual(yield* names(store, []), [])
+      })
+
+      gen("leaves an open file to its handles", function*(store) {
+        const before: StoreOpened = yield* store.open(["f"], newFile)
+        yield* before.file.write(0n, text("kept"))
+        yield* store.remove(["f"])
+        yield* sameOrStale(before.file.read(0n, 10), "kept")
+        yield* refused(store.stat(["f"]), "NotFound")
+        assert.deepStrictEqual(yield* names(store, []), [])
+        const after: StoreOpened = yield* store.open(["f"], newFile)
+        assert.isTrue(after.created)
+        assert.notStrictEqual(after.node.id, before.node.id)
+        yield* after.file.write(0n, text("new"))
+        yield* Effect.ignore(before.file.write(0n, text("lost")))
+        yield* sameOrStale(before.file.read(0n, 10), "lost")
+        assert.strictEqual(yield* get(store, ["f"]), "new")
+        yield* before.file.stat.pipe(
+          Effect.match({
+            onFailure: (error) => assert.strictEqual(error.reason, "Stale"),
+            onSuccess: (node) => assert.strictEqual(node.numberOfLinks, 0)
+          })
+        )
+      })
+    })
+
+    describe("rename", () => {
+      gen("moves files and directories with all that is in them", function*(store) {
+        yield* mkdir(store, ["a"])
+        yield* mkdir(store, ["b"])
+        yield* put(store, ["a", "f"], "x")
+        const open: StoreOpened = yield* store.open(["a", "f"], file)
+        yield* store.rename(["A"], ["b", "C"], { replace: false })
+        assert.strictEqual(yield* get(store, ["b", "c", "f"]), "x")
+        yield* refused(store.stat(["a"]), "NotFound")
+        assert.strictEqual(string(yield* open.file.read(0n, 9)), "x")
+        yield* open.file.write(1n, text("y"))
+        yield* store.rename(["b", "c", "f"], ["g"], { replace: false })
+        yield* open.file.write(2n, text("z"))
+        assert.strictEqual(yield* get(store, ["g"]), "xyz")
+        const node: StoreNode = yield* open.file.stat
+        assert.strictEqual(node.id, open.node.id)
+        assert.strictEqual(node.name, "g")
+        assert.strictEqual((yield* store.stat(["g"])).id, open.node.id)
+        assert.deepStrictEqual(yield* names(store, ["b", "C"]), [])
+      })
+
+      gen("keeps what belongs to a file", function*(store) {
+        const { supports } = yield* store.volume
+        const opened: StoreOpened = yield* store.open(["f"], newFile)
+        yield* opened.file.set({
+          lastWriteTime: someTime,
+          ...(keepsMetadata ? { creationTime: someTime, fileAttributes: 2 } : {})
+        })
+        if (supports.securityDescriptors) yield* opened.file.setBlob("SecurityDescriptor", text("sd"))
+        yield* store.rename(["f"], ["g"], { replace: false })
+        yield* put(store, ["f"], "another")
+        const node: StoreNode = yield* store.stat(["g"])
+        sameTime(node.lastWriteTime, someTime)
+        if (keepsMetadata) {
+          assert.strictEqual(node.creationTime, someTime)
+          assert.strictEqual(node.fileAttributes, 2)
+          assert.notStrictEqual((yield* store.stat(["f"])).creationTime, someTime)
+        }
+        if (supports.securityDescriptors) {
+          const { file: again }: StoreOpened = yield* store.open(["g"], file)
+          assert.strictEqual(string(yield* again.getBlob("SecurityDescriptor")), "sd")
+          const { file: stranger }: StoreOpened = yield* store.open(["f"], file)
+          assert.isUndefined(yield* stranger.getBlob("SecurityDescriptor"))
+        }
+      })
+
+      gen("changes case alone", function*(store) {
+        for (const make of [put(store, ["Name"], "x"), mkdir(store, ["Name"])]) {
+          yield* make
+          const { id } = yield* store.stat(["name"])
+          for (const replace of [false, true]) {
+            for (const to of ["NAME", "name", "name"]) {
+              yield* store.rename(["nAmE"], [to], { replace })
+              assert.deepStrictEqual(yield* names(store, []), [to])
+              assert.strictEqual((yield* store.stat(["NaMe"])).name, to)
+              assert.strictEqual((yield* store.stat(["NaMe"])).id, id)
+            }
+          }
+          yield* store.remove(["name"])
+        }
+      })
+
+      gen("replaces files only, and only if told", function*(store) {
+        yield* put(store, ["a"], "a")
+        yield* put(store, ["b"], "b")
+        yield* mkdir(store, ["d"])
+        yield* mkdir(store, ["e"])
+        const b: StoreOpened = yield* store.open(["b"], file)
+        for (const to of ["b", "B", "d"]) yield* refused(store.rename(["a"], [to], { replace: false }), "Exists")
+        yield* refused(store.rename(["d"], ["e"], { replace: false }), "Exists")
+        yield* refused(store.rename(["a"], ["d"], { replace: true }), "IsDirectory")
+        yield* refused(store.rename(["d"], ["e"], { replace: true }), "IsDirectory")
+        yield* refused(store.rename(["d"], ["a"], { replace: true }), "NotDirectory")
+        yield* store.rename(["a"], ["B"], { replace: true })
+        assert.deepStrictEqual(yield* names(store, []), ["B", "d", "e"])
+        assert.strictEqual(yield* get(store, ["b"]), "a")
+        yield* sameOrStale(b.file.read(0n, 9), "b")
+        yield* refused(store.rename(["no"], ["b"], { replace: true }), "NotFound")
+        yield* refused(store.rename(["b"], ["no", "x"], { replace: true }), "PathNotFound")
+        assert.strictEqual(yield* get(store, ["b"]), "a")
+      })
+
+      gen("does not move a directory into itself", function*(store) {
+        yield* mkdir(store, ["d"])
+        yield* mkdir(store, ["d", "e"])
+        yield* refused(store.rename(["d"], ["d", "x"], { replace: false }), "AccessDenied")
+        yield* refused(store.rename(["d"], ["D", "E", "x"], { replace: false }), "AccessDenied")
+        assert.deepStrictEqual(yield* names(store, ["d"]), ["e"])
+      })
+    })
+
+    describe("link", () => {
+      gen("gives a file another name", function*(store) {
+        if (store.link === undefined) return
+        yield* put(store, ["a"], "x")
+        yield* put(store, ["b"], "b")
+        yield* mkdir(store, ["d"])
+        yield* store.link(["A"], ["d", "L"], { replace: false })
+        assert.strictEqual((yield* store.stat(["d", "l"])).id, (yield* store.stat(["a"])).id)
+        assert.strictEqual((yield* store.stat(["a"])).numberOfLinks, 2)
+        yield* put(store, ["d", "l"], "through the other")
+        assert.strictEqual(yield* get(store, ["a"]), "through the other")
+        yield* refused(store.link(["a"], ["B"], { replace: false }), "Exists")
+        yield* refused(store.link(["a"], ["d"], { replace: true }), "IsDirectory")
+        yield* refused(store.link(["d"], ["x"], { replace: false }), "IsDirectory")
+        yield* refused(store.link(["no"], ["x"], { replace: false }), "NotFound")
+        yield* refused(store.link(["a"], ["no", "x"], { replace: false }), "PathNotFound")
+        yield* store.link(["a"], ["b"], { replace: true })
+        assert.strictEqual((yield* store.stat(["a"])).numberOfLinks, 3)
+        yield* store.remove(["a"])
+        assert.strictEqual(yield* get(store, ["b"]), "through the other")
+        // Over its own other name: one is left.
+        yield* store.rename(["b"], ["d", "l"], { replace: true })
+        assert.strictEqual((yield* store.stat(["d", "l"])).numberOfLinks, 1)
+        assert.deepStrictEqual(yield* names(store, []), ["d"])
+        if (keepsMetadata) {
+          const { file: opened }: StoreOpened = yield* store.open(["d", "l"], file)
+          yield* opened.set({ creationTime: someTime, fileAttributes: 2 })
+          yield* store.link(["d", "l"], ["again"], { replace: false })
+          yield* store.remove(["d", "l"])
+          assert.strictEqual((yield* store.stat(["again"])).creationTime, someTime)
+          assert.strictEqual((yield* store.stat(["again"])).fileAttributes, 2)
+        }
+      })
+    })
+
+    describe("list", () => {
+      gen("gives each entry once, as stat does", function*(store) {
+        const count = many
+        yield* mkdir(store, ["d"])
+        yield* Effect.forEach(
+          Array.from({ length: count }, (_, i) => i),
+          (i) => put(store, ["d", `f${i}`], "x".repeat(i % 7)),
+          {
+            concurrency: 16
+          }
+        )
+        const nodes: ReadonlyArray<StoreNode> = yield* list(store, ["d"])
+        assert.strictEqual(nodes.length, count)
+        assert.strictEqual(new Set(nodes.map((node) => node.name)).size, count)
+        assert.strictEqual(new Set(nodes.map((node) => node.id)).size, count)
+        for (const i of [0, 6, many / 2, many - 1]) {
+          assert.deepStrictEqual(nodes.find((node) => node.name === `f${i}`), yield* store.stat(["d", `f${i}`]))
+        }
+        // A listing that is not read to its end leaves nothing behind.
+        assert.strictEqual((yield* Stream.runCollect(Stream.take(store.list(["d"]), 3))).length, 3)
+      })
+
+      gen("bears entries that go meanwhile", function*(store) {
+        for (let i = 0; i < 100; i++) yield* put(store, [`f${i}`], "x")
+        const seen: Array<string> = []
+        yield* Stream.runForEach(store.list([]), (node) => {
+          seen.push(node.name)
+          return Effect.ignore(store.remove([node.name]))
+        })
+        assert.strictEqual(new Set(seen).size, 100)
+        assert.deepStrictEqual(yield* names(store, []), [])
+      })
+    })
+
+    describe("at the same time", () => {
+      gen("one of many makes a new name", function*(store) {
+        for (const type of ["file", "directory"] as const) {
+          const all = yield* Effect.forEach(
+            Array.from({ length: 20 }, (_, i) => i),
+            (i) =>
+              Effect.exit(
+                Effect.scoped(store.open([i % 2 === 0 ? `one ${type}` : `ONE ${type}`], { mode: "new", type }))
+              ),
+            { concurrency: "unbounded" }
+          )
+          assert.strictEqual(all.filter((exit: { _tag: string }) => exit._tag === "Success").length, 1)
+          const either = yield* Effect.forEach(
+            Array.from({ length: 20 }, (_, i) => i),
+            (i) => Effect.scoped(store.open([i % 2 === 0 ? `two ${type}` : `TWO ${type}`], { mode: "either", type })),
+            { concurrency: "unbounded" }
+          )
+          assert.strictEqual(either.filter((opened: StoreOpened) => opened.created).length, 1)
+          assert.strictEqual(new Set(either.map((opened: StoreOpened) => opened.node.id)).size, 1)
+        }
+        assert.strictEqual((yield* names(store, [])).length, 4)
+      })
+
+      gen("ranges are written through many handles", function*(store) {
+        yield* put(store, ["f"], "")
+        const piece = 50_000
+        yield* Effect.forEach(
+          Array.from({ length: 16 }, (_, i) => i),
+          (i) => using(store, ["f"], file, ({ file }) => file.write(BigInt(i * piece), pattern(piece, i))),
+          { concurrency: "unbounded" }
+        )
+        const { file: opened }: StoreOpened = yield* store.open(["f"], file)
+        for (let i = 0; i < 16; i++) {
+          assert.deepStrictEqual(yield* opened.read(BigInt(i * piece), piece), pattern(piece, i))
+        }
+      })
+
+      gen("one of many renames and removes wins", function*(store) {
+        yield* put(store, ["f"], "x")
+        const renamed = yield* Effect.forEach(
+          Array.from({ length: 10 }, (_, i) => i),
+          (i) => Effect.exit(store.rename(["f"], [`g${i}`], { replace: false })),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(renamed.filter((exit: { _tag: string }) => exit._tag === "Success").length, 1)
+        const [left] = yield* names(store, [])
+        const removed = yield* Effect.forEach(
+          Array.from({ length: 10 }, (_, i) => i),
+          () => Effect.exit(store.remove([left])),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(removed.filter((exit: { _tag: string }) => exit._tag === "Success").length, 1)
+        assert.deepStrictEqual(yield* names(store, []), [])
+      })
+
+      gen("names that meet are not both made", function*(store) {
+        for (let i = 0; i < 10; i++) yield* put(store, [`f${i}`], `${i}`)
+        const exits = yield* Effect.forEach(
+          Array.from({ length: 10 }, (_, i) => i),
+          (i) => Effect.exit(store.rename([`f${i}`], [i % 2 === 0 ? "meet" : "MEET"], { replace: false })),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(exits.filter((exit: { _tag: string }) => exit._tag === "Success").length, 1)
+        assert.strictEqual((yield* names(store, [])).length, 10)
+      })
+    })
+
+    for (const seed of [1, 2, 3, 4]) {
+      test(`does what a simple model does (seed ${seed})`, (store) => modelAgrees(store, seed, 250))
+    }
+  })
+}
