@@ -108,6 +108,25 @@ describe("a domain whose controllers are given", () => {
     const host = run(corp, "\\\\fs\\data\\file", { knowledge: result.knowledge })
     assert.deepStrictEqual(host.log, ["ask fs \\fs\\data", "try plain \\\\fs\\data\\file"])
   })
+  it("goes on where a controller dies between two steps", () => {
+    const listing = { CORP: ["gone.corp.test", "dc2.corp.test"] }
+    const servers: Servers = { ...corp, "dc1.corp.test": { domains: listing } }
+    const result = run(servers, "\\\\CORP\\dfs\\readme", given)
+    assert.deepStrictEqual(result.log.slice(2, 4), [
+      "ask gone.corp.test \\CORP\\dfs",
+      "ask dc2.corp.test \\CORP\\dfs"
+    ])
+    assert.strictEqual(target(result), "\\\\ns.corp.test\\dfs\\readme")
+    const all = failure(
+      run({ "dc1.corp.test": { domains: { CORP: ["gone.corp.test"] } } }, "\\\\CORP\\dfs\\readme", given)
+    )
+    assert.deepStrictEqual([all._tag, all.domain, all.server, all.step], [
+      "NoDomainController",
+      "CORP",
+      "gone.corp.test",
+      13
+    ])
+  })
   it("asks for the list of domains once, also where it is refused", () => {
     const mute = { ...corp, "dc1.corp.test": { roots, shares } }
     const first = run(mute, "\\\\fs\\data\\file", given)

@@ -218,6 +218,18 @@ describe("failover", () => {
       const removing: any = yield* run(dying("CREATE"), {}, (smb) => Effect.flip(smb.remove("\\\\ns\\dfs\\l\\who.txt")))
       assert.strictEqual(removing.sent, true)
     }))
+  it.effect("a large file whose target dies in the middle is read from the next", () => {
+    const large = (fill: number) => ({
+      maximumTransfer: 65_536,
+      shares: { data: { "who.txt": new Uint8Array(1_000_000).fill(fill) } }
+    })
+    const fault = TestTransport.fault("READ", "drop", { skip: 5, times: 1 })
+    return run({ ...two, a: { ...large(1), faults: [fault] }, b: large(2) }, {}, (smb) =>
+      Effect.gen(function*() {
+        const bytes = yield* smb.readFile("\\\\ns\\dfs\\l\\who.txt")
+        assert.deepStrictEqual([bytes.length, bytes.every((byte) => byte === 2)], [1_000_000, true])
+      }))
+  })
   it.effect("a target that does not answer costs its time once", () =>
     run(
       {
