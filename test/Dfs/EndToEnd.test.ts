@@ -8,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Fiber, Layer, Metric, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Credentials from "../../src/Auth/Credentials.ts"
+import * as OpenMode from "../../src/Client/OpenMode.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsMetrics from "../../src/Dfs/DfsMetrics.ts"
@@ -15,6 +16,7 @@ import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import type * as Operation from "../../src/Protocol/Operation.ts"
 
 const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
 const over = (
@@ -218,6 +220,30 @@ describe("failover", () => {
       const removing: any = yield* run(dying("CREATE"), {}, (smb) => Effect.flip(smb.remove("\\\\ns\\dfs\\l\\who.txt")))
       assert.strictEqual(removing.sent, true)
     }))
+  it.effect("only a request that may change something says that it had been sent", () => {
+    const dying = (on: "READ" | "WRITE" | "SET_INFO" | "QUERY_INFO") => ({
+      a: { ...data("a"), faults: [TestTransport.fault(on, "drop")] }
+    })
+    const path = "\\\\a\\data\\who.txt"
+    const said = (on: Parameters<typeof dying>[0], use: (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>) =>
+      run(
+        dying(on),
+        { enabled: false },
+        (smb) => Effect.map(Effect.flip(use(smb)), (error: any) => error.sent === true)
+      )
+    const mode = OpenMode.update
+    return Effect.gen(function*() {
+      const opened = (smb: SmbClient.Client, operation: Operation.Any) =>
+        Effect.scoped(
+          Effect.flatMap(smb.withShare(path, (share, below) => share.open(below, mode)), (file) => file.run(operation))
+        )
+      const bytes = new Uint8Array(3)
+      assert.isTrue(yield* said("WRITE", (smb) => opened(smb, { _tag: "Write", offset: 0n, data: bytes })))
+      assert.isFalse(yield* said("READ", (smb) => opened(smb, { _tag: "Read", offset: 0n, length: 3 })))
+      assert.isTrue(yield* said("SET_INFO", (smb) => smb.truncate(path, 1)))
+      assert.isFalse(yield* said("READ", (smb) => smb.readFile(path)))
+    })
+  })
   it.effect("a large file whose target dies in the middle is read from the next", () => {
     const large = (fill: number) => ({
       maximumTransfer: 65_536,
