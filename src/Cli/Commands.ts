@@ -7,6 +7,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import type { SmbClient } from "../Client/SmbClient.ts"
 import type { DfsResolver } from "../Dfs/DfsResolver.ts"
 import * as Flags from "./Flags.ts"
 import type { Remote } from "./Remote.ts"
@@ -208,7 +209,7 @@ const dfsActions = Effect.promise(() => import("./DfsActions.ts"))
 /** As `withClient`, with the resolver that follows DFS; all paths are at the port of the first. */
 const withResolver = Effect.fnUntraced(function*<A, E>(
   paths: ReadonlyArray<Remote>,
-  run: Effect.Effect<A, E, DfsResolver>
+  run: Effect.Effect<A, E, DfsResolver | SmbClient>
 ) {
   const options = yield* root
   const session = yield* Effect.promise(() => import("./Session.ts"))
@@ -254,6 +255,28 @@ const cache = Command.make(
   Command.withShortDescription("Show what resolving paths teaches")
 )
 
+const tree = Command.make(
+  "tree",
+  {
+    format: Flag.Literals("format", ["text", "mermaid"]).pipe(
+      Flag.withDescription("As text, or as a mermaid flowchart"),
+      Flag.withDefault("text")
+    ),
+    path: Flags.remote("root", "The root of a namespace, //server/root or //domain/root")
+  },
+  Effect.fnUntraced(function*({ format, path }) {
+    const { json } = yield* root
+    const { tree } = yield* Effect.promise(() => import("./DfsTree.ts"))
+    yield* withResolver([path], tree(path, { json, format }))
+  })
+).pipe(
+  Command.withDescription(
+    "Draw a namespace: its links, their targets, and whether each answers. With --json: path, targets (target, state up " +
+      "or down, error), links with the same."
+  ),
+  Command.withShortDescription("Draw a namespace")
+)
+
 const decode = Command.make(
   "decode",
   {
@@ -283,7 +306,7 @@ const decode = Command.make(
 
 const dfs = Command.make("dfs").pipe(
   Command.withDescription("Look into DFS namespaces"),
-  Command.withSubcommands([resolve, cache, decode])
+  Command.withSubcommands([resolve, tree, cache, decode])
 )
 
 /** `effect-smb` */

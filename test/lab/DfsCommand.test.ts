@@ -110,4 +110,24 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.isAtMost(link!.timeToLive, 600)
       assert.isAbove(link!.timeToLive, 500)
     }))
+
+  it.effect("tree draws the links with their targets and whether they answer", () =>
+    Effect.gen(function*() {
+      const [drawn] = objects((yield* run("tree", "--json", `//${root}/dfs`)).stdout)
+      const seen = drawn!.links.flatMap(({ path, targets }: any) =>
+        targets.map(({ state, target }: any) => `${path.slice(`\\\\${root}\\dfs\\`.length)} ${target} ${state}`)
+      )
+      assert.deepStrictEqual(seen.toSorted(), [
+        `dead \\\\${dead}\\data down`,
+        `dead-first \\\\${data}\\data up`,
+        `dead-first \\\\${dead}\\data down`,
+        `inter \\\\${data}\\dfs\\deep up`,
+        `link \\\\${data}\\data up`
+      ])
+      const text = (yield* run("tree", `//${root}/dfs`)).stdout
+      assert.include(text, `  \\\\${root}\\dfs\\link\n    -> \\\\${data}\\data  up\n`)
+      const page = (yield* run("tree", "--format", "mermaid", `//${root}/dfs`)).stdout
+      assert.match(page, /^flowchart LR\n {2}root\["[^"]+"\]\n/)
+      assert.match(page, /link\d -\. down \.-> target\d_0\["\\\\127\.0\.30\.9\\data"\]/)
+    }))
 })

@@ -1,0 +1,126 @@
+/**
+ * `effect-smb dfs tree`: the links of a namespace with their targets, as far as the wire tells.
+ *
+ * A link lists as a directory that is a reparse point; its targets come by referral, and their state by looking at each.
+ * Links below more than `deepest` folders are not looked for.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { SmbClient } from "../Client/SmbClient.ts"
+import * as UncPath from "../Client/UncPath.ts"
+import * as DfsPath from "../Dfs/DfsPath.ts"
+import * as DfsResolver from "../Dfs/DfsResolver.ts"
+import * as ReferralCache from "../Dfs/ReferralCache.ts"
+import { FileAttributes } from "../Smb2/Message/Constants.ts"
+import { question } from "./Actions.ts"
+import { oneLine, printable } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import type { Remote } from "./Remote.ts"
+
+/** Folders that may lie between a root and a link. */
+const deepest = 4
+
+/** A target, and why it does not answer, if it does not. */
+export interface TargetState {
+  readonly target: string
+  readonly state: "up" | "down"
+  readonly error?: string
+}
+
+/** A root or a link. `error`: there is no referral for it. */
+export interface Node {
+  readonly path: string
+  readonly targets: ReadonlyArray<TargetState>
+  readonly error?: string
+}
+
+/** `text` for a terminal, `mermaid` for a page. */
+export const formats = ["text", "mermaid"] as const
+
+const textOf = ({ targets, ...node }: Node, indent: string): string =>
+  `${indent}${printable(node.path)}${node.error === undefined ? "" : `  ${oneLine(node.error)}`}\n` +
+  targets.map(({ error, state, target }) =>
+    `${indent}  -> ${printable(target)}  ${state}${error === undefined ? "" : `: ${oneLine(error)}`}\n`
+  ).join("")
+
+const label = (text: string): string => `"${printable(text).replace(/[#"<>&]/g, (one) => `#${one.charCodeAt(0)};`)}"`
+
+/** A flowchart from the root over its links to their targets; dashed where a target does not answer. */
+export const mermaid = (root: Node, links: ReadonlyArray<Node>): string => {
+  const lines = ["flowchart LR", `  root[${label(root.path)}]`]
+  for (const [index, { path, targets }] of links.entries()) {
+    lines.push(`  root --> link${index}[${label(path.slice(root.path.length + 1))}]`)
+    for (const [number, { state, target }] of targets.entries()) {
+      const arrow = state === "up" ? "-->" : "-. down .->"
+      lines.push(`  link${index} ${arrow} target${index}_${number}[${label(target)}]`)
+    }
+  }
+  return `${lines.join("\n")}\n`
+}
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+/** Draws it. Fails where the root itself cannot be listed. */
+export const tree = Effect.fnUntraced(function*(
+  path: Remote,
+  options: { readonly json: boolean; readonly format: typeof formats[number] }
+) {
+  const smb = yield* SmbClient
+  const resolver = yield* DfsResolver.DfsResolver
+
+  const stateOf = (target: string): Effect.Effect<TargetState> =>
+    Effect.match(smb.stat(target), {
+      onSuccess: (): TargetState => ({ target, state: "up" }),
+      onFailure: (error): TargetState => ({ target, state: "down", error: messageOf(error) })
+    })
+
+  const node = Effect.fnUntraced(function*(unc: string) {
+    const prefix = DfsPath.fromString(unc)
+    const { notes, result } = yield* resolver.trace(unc)
+    // A link whose targets are all dead is forgotten again: what the referral said is in the steps then.
+    const answer = notes.flatMap((note) =>
+      note._tag === "Answered" && DfsPath.key(DfsPath.fromString(note.prefix)) === DfsPath.key(prefix)
+        ? [note.targets]
+        : []
+    ).at(-1)
+    const entry = ReferralCache.get(yield* resolver.cache, prefix)
+    const targets = entry?.targets.map((target) => DfsPath.toString(target.path)) ?? answer
+    const found: Node = {
+      path: unc,
+      targets: yield* Effect.forEach(targets ?? [], stateOf, { concurrency: 4 }),
+      ...(targets !== undefined
+        ? {}
+        : { error: Result.isFailure(result) ? messageOf(result.failure) : "in no namespace" })
+    }
+    return found
+  })
+
+  const linksBelow = (directory: UncPath.UncPath, depth: number): Effect.Effect<ReadonlyArray<string>, unknown> =>
+    Effect.gen(function*() {
+      const entries = yield* Stream.runCollect(smb.list(directory))
+      const links: Array<string> = []
+      for (const entry of entries) {
+        if (entry.type !== "directory") continue
+        const below = UncPath.join(directory, entry.name)
+        if ((entry.fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) !== 0) {
+          links.push(UncPath.format({ ...below, port: UncPath.defaultPort }))
+        } else if (depth < deepest) {
+          // A folder that this user may not see holds no links for this user.
+          links.push(...(yield* Effect.orElseSucceed(linksBelow(below, depth + 1), () => [])))
+        }
+      }
+      return links
+    })
+
+  const paths = yield* linksBelow(path, 0)
+  const root = yield* node(question(path))
+  const links = yield* Effect.forEach(paths, node, { concurrency: 4 })
+  yield* Output.write(
+    options.json
+      ? Output.jsonLine({ ...root, links })
+      : options.format === "mermaid"
+      ? mermaid(root, links)
+      : textOf(root, "") + links.map((link) => textOf(link, "  ")).join("")
+  )
+})
