@@ -104,7 +104,11 @@ export const sessionSetup = Effect.fnUntraced(function*(
   if (step._tag === "Failure") {
     session.logons.delete(connection)
     connection.failedLogons++
-    if (logon.kind !== "binding") yield* SessionEnd.end(session)
+    if (logon.kind !== "binding") {
+      incoming.session = session
+      yield* SessionEnd.end(session)
+      SessionEnd.forget(session, connection)
+    }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
     const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
@@ -213,12 +217,13 @@ const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     const { negotiated } = connection
     const sign = session.sign
     if (session.user!.guest || sign === undefined) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    if (session.channels.size >= 32) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     if (session.channels.has(connection)) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (!incoming.signed) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.dialect < Dialect.SMB_3_0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (session.dialect !== negotiated.dialect) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     if (session.cipher !== negotiated.cipher) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     if (!connection.verifies(sign, incoming)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
     return Effect.succeed(session)
   })
