@@ -107,7 +107,9 @@ export class RawClient {
       }
     })
     if (negotiated === undefined) return false
-    const logon = await Effect.runPromise(Authenticator.makeNtlm().make(Credentials.anonymous, { server: "server" }))
+    const logon = await Effect.runPromise(
+      Effect.scoped(Authenticator.makeNtlm().make(Credentials.anonymous, { server: "server" }))
+    )
     let input: Uint8Array = new Uint8Array(0)
     for (let leg = 0; leg < 4; leg++) {
       const { token } = await Effect.runPromise(logon.step(input))

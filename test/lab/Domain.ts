@@ -114,6 +114,7 @@ ${
   idmap config * : range = 100000-199999
   idmap config ${domain.netbios} : backend = rid
   idmap config ${domain.netbios} : range = ${firstUid}-399999
+  winbind scan trusted domains = no
   server smb3 encryption algorithms = AES-256-GCM
   disable spoolss = yes
   load printers = no
@@ -205,6 +206,8 @@ const provision = async (place: Place): Promise<void> => {
     `--option=log file=${folder}/dc/log.%m`
   )
   const conf = `${folder}/dc/etc/smb.conf`
+  // It would forward to the namespace's resolver, which is itself.
+  await writeFile(conf, (await readFile(conf, "utf8")).replace(/^\s*dns forwarder = .*$/m, ""))
   await appendFile(
     conf,
     `\n[dfs]\n  path = ${folder}/shares/dfs\n  msdfs root = yes\n  read only = no\n` +
