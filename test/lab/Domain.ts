@@ -63,16 +63,6 @@ export interface Domain {
   readonly member: { readonly stop: Effect.Effect<void, LabError>; readonly start: Effect.Effect<void, LabError> }
 }
 
-/** Why there can be no domain here, in one line; undefined where there can. */
-export const missing = (): string | undefined => {
-  const programs = ["samba", "samba-tool", "winbindd", "net", "kinit", "unshare"].filter((name) =>
-    which(name) === undefined
-  )
-  return programs.length === 0
-    ? undefined
-    : `${programs.join(", ")} not found (apt-get install samba-ad-dc samba-ad-provision winbind krb5-user)`
-}
-
 /** The member gives its users fixed numbers: this and the last part of their SID. */
 const firstUid = 300_000
 
