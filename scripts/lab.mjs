@@ -15,8 +15,15 @@ export const packages = [
   "python3-impacket"
 ]
 
-/** What a domain needs besides; newer releases have the controller itself in `samba-ad-dc`. */
-export const domainPackages = ["samba-ad-provision", "samba-dsdb-modules", "winbind", "krb5-user", "libgssapi-krb5-2"]
+/** What a domain needs besides. */
+export const domainPackages = [
+  "samba-ad-dc",
+  "samba-ad-provision",
+  "samba-dsdb-modules",
+  "winbind",
+  "krb5-user",
+  "libgssapi-krb5-2"
+]
 
 /** Where a program of this name stands, the system's own folders included, or undefined. */
 export const which = (program) => {
