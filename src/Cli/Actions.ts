@@ -156,9 +156,10 @@ export const shares = Effect.fnUntraced(function*(server: Remote, options: Forma
 const toUnc = (text: string): string => text.replace(/^\\*/, "\\\\")
 
 /** Referrals name no port. */
-const question = (path: Remote) => UncPath.format({ ...path, port: UncPath.defaultPort })
+export const question = (path: Remote) => UncPath.format({ ...path, port: UncPath.defaultPort })
 
-const tellResolution = (path: Remote, options: Format, resolution: DfsResolver.Resolution) => {
+/** Prints where a path leads. */
+export const tellResolution = (path: Remote, options: Format, resolution: DfsResolver.Resolution) => {
   const found = {
     path: UncPath.format(path),
     resolvedPath: toUnc(resolution.resolvedPath),

@@ -7,6 +7,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import type { DfsResolver } from "../Dfs/DfsResolver.ts"
 import * as Flags from "./Flags.ts"
 import type { Remote } from "./Remote.ts"
 
@@ -202,28 +203,87 @@ const shares = Command.make(
   Command.withShortDescription("List the shares of a server")
 )
 
+const dfsActions = Effect.promise(() => import("./DfsActions.ts"))
+
+/** As `withClient`, with the resolver that follows DFS; all paths are at the port of the first. */
+const withResolver = Effect.fnUntraced(function*<A, E>(
+  paths: ReadonlyArray<Remote>,
+  run: Effect.Effect<A, E, DfsResolver>
+) {
+  const options = yield* root
+  const session = yield* Effect.promise(() => import("./Session.ts"))
+  const who = yield* session.credential(options, paths)
+  return yield* Effect.provide(run, session.layerWithResolver(options, who, paths[0]!.port))
+})
+
 const resolve = Command.make(
   "resolve",
-  { path: Flags.remote() },
-  Effect.fnUntraced(function*({ path }) {
+  {
+    trace: boolean("trace", "Also the steps on the way, each with its number in MS-DFSC 3.1.4.1"),
+    path: Flags.remote()
+  },
+  Effect.fnUntraced(function*({ path, trace }) {
     const options = yield* root
     const { resolve, resolvePlain } = yield* actions
     if (options.dfs === "off") return yield* resolvePlain(path, options)
-    const session = yield* Effect.promise(() => import("./Session.ts"))
-    const who = yield* session.credential(options, [path])
-    yield* Effect.provide(resolve(path, options), session.layerWithResolver(options, who, path.port))
+    const dfs = yield* dfsActions
+    yield* withResolver([path], trace ? dfs.trace(path, options) : resolve(path, options))
   })
 ).pipe(
   Command.withDescription(
     "Tell where a path leads. With --json: path, resolvedPath, status (root, link, plain), targets in the order in which " +
-      "they are tried."
+      "they are tried. With --trace one object a step comes before it: _tag, step, explanation, and what the step is about."
   ),
   Command.withShortDescription("Tell where a path leads")
 )
 
+const cache = Command.make(
+  "cache",
+  { paths: some("What to resolve first") },
+  Effect.fnUntraced(function*({ paths }) {
+    const options = yield* root
+    const { cache } = yield* dfsActions
+    yield* withResolver(paths, cache(paths, options))
+  })
+).pipe(
+  Command.withDescription(
+    "Resolve paths, and show what was learned on the way: prefixes, their targets (* is the one to use first), and for " +
+      "how long. With --json: prefix, kind (root, link, absent), interlink, targetFailback, timeToLive in seconds, hint, " +
+      "targets with target and setBoundary; for what is absent its error."
+  ),
+  Command.withShortDescription("Show what resolving paths teaches")
+)
+
+const decode = Command.make(
+  "decode",
+  {
+    words: Argument.String("message").pipe(
+      Argument.withDescription(
+        "request, request-ex or response; then hexadecimal digits, or none for bytes on standard input"
+      ),
+      Argument.variadic()
+    )
+  },
+  Effect.fnUntraced(function*({ words }) {
+    const { json } = yield* root
+    const { explain } = yield* Effect.promise(() => import("./DfsDecode.ts"))
+    yield* explain(words, { json })
+  })
+).pipe(
+  Command.withDescription(
+    "Explain a referral message field by field: effect-smb dfs decode [request|request-ex|response] [HEX]. Without the " +
+      "kind it says what the message looks like. With --json: the fields under MS-DFSC's names."
+  ),
+  Command.withShortDescription("Explain a referral message"),
+  Command.withExamples([
+    { command: "effect-smb dfs decode request 04005c006e00610073000000", description: "From hexadecimal digits" },
+    { command: "effect-smb dfs decode --json response < referral.bin", description: "From a file" }
+  ])
+)
+
 const dfs = Command.make("dfs").pipe(
   Command.withDescription("Look into DFS namespaces"),
-  Command.withSubcommands([resolve])
+  Command.withSubcommands([resolve, cache, decode])
 )
 
 /** `effect-smb` */

@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { guess, kinds } from "../../src/Cli/DfsDecode.ts"
+import { samba, vectors } from "../Dfs/vectors.ts"
+
+const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+
+interface Run {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the command where no user is known: nobody has to log on to read a message. */
+const decode = (args: ReadonlyArray<string>, input?: string | Uint8Array): Promise<Run> =>
+  new Promise((resolve) => {
+    const env = { ...process.env, SMB_USER: "", NO_COLOR: "1" }
+    const child = execFile(
+      process.execPath,
+      [main, "dfs", "decode", ...args],
+      { env, timeout: 20_000 },
+      (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    )
+    child.stdin!.end(input)
+  })
+
+const hex = (name: string): string => Buffer.from(vectors[name]!).toString("hex")
+const slow = { timeout: 60_000 }
+
+describe("dfs decode", () => {
+  it("tells a response from Windows under the document's names", slow, async () => {
+    const { code, stderr, stdout } = await decode(["--json", "response", hex("response-v4-link-two-targets")])
+    assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
+    const common = { versionNumber: 4, size: 34, serverType: 0, timeToLive: 300 }
+    const paths = {
+      dfsPath: "\\LAB-DC1.LAB.LOCAL\\Files\\Sales",
+      dfsAlternatePath: "\\LAB-DC1.LAB.LOCAL\\Files\\Sales"
+    }
+    assert.deepStrictEqual(JSON.parse(stdout), {
+      pathConsumed: 60,
+      numberOfReferrals: 2,
+      referralHeaderFlags: 2,
+      referralEntries: [
+        { ...common, referralEntryFlags: 4, ...paths, networkAddress: "\\LAB-FS2\\Sales" },
+        { ...common, referralEntryFlags: 0, ...paths, networkAddress: "\\LAB-FS1\\Sales" }
+      ]
+    })
+  })
+
+  it("tells name lists, version 1 and version 2", slow, async () => {
+    const entries = async (name: string) =>
+      JSON.parse((await decode(["--json", "response", hex(name)])).stdout).referralEntries
+    assert.deepStrictEqual((await entries("response-dc-namelist"))[0], {
+      versionNumber: 3,
+      size: 18,
+      serverType: 0,
+      referralEntryFlags: 2,
+      timeToLive: 600,
+      specialName: "\\domain.test",
+      expandedNames: ["\\DC01.domain.test", "\\DC01.domain.test2"]
+    })
+    assert.strictEqual((await entries("response-v1"))[1].shareName, "\\DOMAIN")
+    const [second] = await entries("response-v2-null-offsets")
+    assert.deepStrictEqual([second.proximity, second.dfsPath, second.networkAddress], [0, "\\DOMAIN", undefined])
+  })
+
+  it("takes bytes and hexadecimal digits on standard input, and says what they look like", slow, async () => {
+    const bytes = vectors["request-ex-root"]!
+    for (const input of [bytes, `${hex("request-ex-root").replace(/../g, "$& ")}\n`]) {
+      assert.deepStrictEqual(JSON.parse((await decode(["--json"], input)).stdout), {
+        structure: "REQ_GET_DFS_REFERRAL_EX",
+        maxReferralLevel: 4,
+        requestFlags: 1,
+        requestDataLength: 86,
+        requestFileNameLength: 34,
+        requestFileName: "\\LAB.LOCAL\\Files",
+        siteName: "Default-First-Site-Name"
+      })
+    }
+    const { stdout } = await decode([hex("request-v4").slice(0, 20), hex("request-v4").slice(20)])
+    assert.match(stdout, /^REQ_GET_DFS_REFERRAL, 52 bytes: it looks like a request\n/)
+    assert.match(stdout, / 2 {2}RequestFileName: +\\ADC\.aviv\.local\\dfs\\Docs\n/)
+  })
+
+  it("explains a response to a person", slow, async () => {
+    const { stdout } = await decode(["response", hex("response-v4-root")])
+    assert.match(stdout, /^RESP_GET_DFS_REFERRAL, 160 bytes\n/)
+    assert.match(stdout, /ReferralHeaderFlags: +0x3 \(ReferralServers, StorageServers\)/)
+    assert.match(stdout, /ServerType: +1 \(a root's target\)/)
+    assert.match(stdout, /TimeToLive: +300 s/)
+    assert.match(stdout, /NetworkAddress: +\\LAB-DC1\.LAB\.LOCAL\\Files/)
+  })
+
+  it("ends with 1 and the error's name on a bad message, with 2 on what is none", slow, async () => {
+    const cut = hex("response-v4-root").slice(0, 60)
+    const bad = await decode(["response", cut])
+    assert.strictEqual(bad.code, 1)
+    assert.match(bad.stderr, /^effect-smb: Malformed: RESP_GET_DFS_REFERRAL .* at byte \d+: .*\n$/)
+    const json = await decode(["--json", "response", cut])
+    assert.strictEqual(json.code, 1)
+    assert.strictEqual(JSON.parse(json.stderr).error, "Malformed")
+    const unknown = await decode(["--json", "response", "00000100000000000900220000000000" + "00".repeat(32)])
+    assert.deepStrictEqual([unknown.code, JSON.parse(unknown.stderr).error], [1, "Unsupported"])
+    assert.strictEqual((await decode(["request"], "")).code, 1)
+    for (const args of [["respons", "00"], ["response", "abc"], ["response", "zz"]]) {
+      const { code, stderr, stdout } = await decode(args)
+      assert.deepStrictEqual({ code, stdout }, { code: 2, stdout: "" })
+      assert.match(stderr, /request-ex/)
+    }
+  })
+
+  it("knows the messages of Windows and smbd apart", () => {
+    for (const [name, bytes] of Object.entries(vectors)) {
+      const kind = name.startsWith("response") ? "response" : name.startsWith("request-ex") ? "request-ex" : "request"
+      assert.strictEqual(guess(bytes), kind, name)
+    }
+    for (const { request, response } of samba) {
+      assert.strictEqual(guess(new Uint8Array(Buffer.from(request, "hex"))), "request")
+      assert.strictEqual(guess(new Uint8Array(Buffer.from(response, "hex"))), "response")
+    }
+    assert.strictEqual(guess(new Uint8Array([4, 0, 0, 0])), "request")
+    for (const bytes of Object.values(vectors)) {
+      for (let length = 0; length < bytes.length; length++) assert.include(kinds, guess(bytes.subarray(0, length)))
+    }
+  })
+})
