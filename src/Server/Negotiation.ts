@@ -66,8 +66,9 @@ const securityMode = (connection: Connection): number =>
 
 const capabilitiesOf = (connection: Connection, dialect: number, cipher: number | undefined): number =>
   dialect === Dialect.SMB_2_0_2
-    ? 0
-    : Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
+    ? connection.server.dfs === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS
+    : (connection.server.dfs === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS) |
+      Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
       (cipher !== undefined && dialect < Dialect.SMB_3_1_1 ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
 
 const response = (
