@@ -93,7 +93,7 @@ const wellNamed = (links: Readonly<Record<string, unknown>>): string | true => {
  * @category models
  */
 export const Root = Schema.Struct({
-  /** Where the root itself is; on the server that was asked, where left out. */
+  /** Where the root itself is; where left out, on the server that was asked, or on the controllers of a domain. */
   targets: Schema.optionalKey(Targets),
   /** By path below the root. A link may be the targets alone. */
   links: Schema.Record(Schema.String, Schema.Union([Targets, Link])).check(Schema.makeFilter(wellNamed)),
@@ -304,17 +304,18 @@ const referral = (
   const versionNumber = Math.min(request.maxReferralLevel, limit) as 1 | 2 | 3 | 4
   const entries = targets.map((target, i): Unsized["referralEntries"][number] => {
     const networkAddress = DfsPath.toRequest(toPath(target.path))
-    const common = { serverType: to.serverType, referralEntryFlags: 0 }
-    const { timeToLive } = to
-    if (versionNumber === 1) return { versionNumber, ...common, shareName: networkAddress }
-    const paths = { timeToLive, dfsPath, dfsAlternatePath: dfsPath, networkAddress }
-    if (versionNumber === 2) return { versionNumber, ...common, proximity: 0, ...paths }
-    const begins = versionNumber === 4 && (i === 0 || (targets[i - 1]!.set ?? 0) !== (target.set ?? 0))
-    return {
-      versionNumber,
-      ...common,
-      referralEntryFlags: begins ? ReferralEntryFlags.TargetSetBoundary : 0,
-      ...paths
+    const { serverType, timeToLive } = to
+    const places = { dfsPath, dfsAlternatePath: dfsPath, networkAddress }
+    switch (versionNumber) {
+      case 1:
+        return { versionNumber, serverType, referralEntryFlags: 0, shareName: networkAddress }
+      case 2:
+        return Object.assign(places, { versionNumber, serverType, referralEntryFlags: 0, proximity: 0, timeToLive })
+      default: {
+        const begins = versionNumber === 4 && (i === 0 || (targets[i - 1]!.set ?? 0) !== (target.set ?? 0))
+        const referralEntryFlags = begins ? ReferralEntryFlags.TargetSetBoundary : 0
+        return Object.assign(places, { versionNumber, serverType, referralEntryFlags, timeToLive })
+      }
     }
   })
   return fit({
@@ -353,13 +354,19 @@ export const answer = (namespace: Namespace, request: ReferralRequestEx, options
     }, options)
   }
   if (domain !== undefined && DfsPath.isSysvol(path)) {
-    return referral([server, share], {
-      targets: domain.controllers.map((controller) => `\\${controller}\\${share}`),
-      serverType: ServerType.Link,
-      flags: ReferralHeaderFlags.StorageServers,
-      timeToLive: domainTime(domain),
-      targetFailback: false
-    }, request, 4, options)
+    return referral(
+      [server, share],
+      {
+        targets: domain.controllers.map((controller) => `\\${controller}\\${share}`),
+        serverType: ServerType.Link,
+        flags: ReferralHeaderFlags.StorageServers,
+        timeToLive: domainTime(domain),
+        targetFailback: false
+      },
+      request,
+      4,
+      options
+    )
   }
   const { serverNames } = options
   const mine = domain !== undefined || serverNames === undefined ||
@@ -371,19 +378,31 @@ export const answer = (namespace: Namespace, request: ReferralRequestEx, options
   const link = covers(namespace, share, below)
   if (link !== undefined) {
     const { interlink, targetFailback, targets, timeToLive } = link.link
-    return referral(path.slice(0, 2 + link.path.length), {
-      targets,
-      serverType: ServerType.Link,
-      flags: interlink === true ? ReferralHeaderFlags.ReferralServers : ReferralHeaderFlags.StorageServers,
-      timeToLive: timeToLive ?? 1800,
-      targetFailback: targetFailback ?? root.targetFailback ?? false
-    }, request, limit, options)
+    return referral(
+      path.slice(0, 2 + link.path.length),
+      {
+        targets,
+        serverType: ServerType.Link,
+        flags: interlink === true ? ReferralHeaderFlags.ReferralServers : ReferralHeaderFlags.StorageServers,
+        timeToLive: timeToLive ?? 1800,
+        targetFailback: targetFailback ?? root.targetFailback ?? false
+      },
+      request,
+      limit,
+      options
+    )
   }
-  return referral([server, share], {
-    targets: root.targets ?? [`\\${server}\\${share}`],
-    serverType: ServerType.Root,
-    flags: ReferralHeaderFlags.ReferralServers | ReferralHeaderFlags.StorageServers,
-    timeToLive: root.timeToLive ?? 300,
-    targetFailback: root.targetFailback ?? false
-  }, request, limit, options)
+  return referral(
+    [server, share],
+    {
+      targets: root.targets ?? (domain?.controllers ?? [server]).map((host) => `\\${host}\\${share}`),
+      serverType: ServerType.Root,
+      flags: ReferralHeaderFlags.ReferralServers | ReferralHeaderFlags.StorageServers,
+      timeToLive: root.timeToLive ?? 300,
+      targetFailback: root.targetFailback ?? false
+    },
+    request,
+    limit,
+    options
+  )
 }

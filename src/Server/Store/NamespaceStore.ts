@@ -91,6 +91,10 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
       { discard: true }
     )
 
+  /** In a folder on the way, only the last name is missing. */
+  const missing = (path: StorePath, error: StoreError): Effect.Effect<never, StoreError> =>
+    error.reason === "PathNotFound" && isOnTheWay(path.slice(0, -1)) ? fail("NotFound") : Effect.fail(error)
+
   const isVirtual = (path: StorePath): Effect.Effect<boolean> =>
     isOnTheWay(path)
       ? Effect.match(store.stat(path), { onSuccess: () => false, onFailure: isMissing })
@@ -109,11 +113,11 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
       Effect.catch(store.stat(path), (error) =>
         isMissing(error) && isOnTheWay(path)
           ? Effect.map(folder(path), (opened) => opened.node)
-          : Effect.fail(error)),
+          : missing(path, error)),
     open: (path, options) =>
       options.mode === "existing"
         ? Effect.catch(store.open(path, options), (error) =>
-          isMissing(error) && options.stream === undefined && isOnTheWay(path) ? folder(path) : Effect.fail(error))
+          isMissing(error) && options.stream === undefined && isOnTheWay(path) ? folder(path) : missing(path, error))
         : Effect.flatMap(isVirtual(path), (virtual) =>
           !virtual
             ? into(path, store.open(path, options))
@@ -145,7 +149,6 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
       })),
     remove: (path, options) => isOnTheWay(path) ? fail("NotEmpty") : store.remove(path, options),
     // A link stays where the namespace says that it is, and so do the folders on the way.
-    rename: (from, to, options) =>
-      isOnTheWay(from) ? fail("AccessDenied") : into(to, store.rename(from, to, options))
+    rename: (from, to, options) => isOnTheWay(from) ? fail("AccessDenied") : into(to, store.rename(from, to, options))
   }
 }

@@ -1,0 +1,80 @@
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { readFile } from "node:fs/promises"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
+import { client, dfsClient } from "./Clients.ts"
+import * as Lab from "./Lab.ts"
+
+// Referrals name no port: smbclient looks for targets on 445.
+const root = "127.0.29.1"
+const other = "127.0.29.2"
+const dead = "127.0.29.9"
+
+const users = UserStore.inMemory({ [Lab.user.name]: Redacted.make(Lab.user.password) })
+
+class World extends Context.Service<World, true>()("test/lab/Namespaces/World") {
+  static readonly layer = Layer.effect(
+    World,
+    Effect.gen(function*() {
+      const namespaces = {
+        roots: {
+          public: {
+            links: { plans: [`\\\\${other}\\data`], "media/films": [`\\\\${dead}\\data`, `\\\\${other}\\data`] }
+          }
+        }
+      }
+      yield* SmbServer.make<never, never>({ host: root, port: 445, users, shares: {}, namespaces })
+      yield* SmbServer.make({ host: other, port: 445, users, shares: { data: MemoryStore.make() } })
+      return true as const
+    })
+  )
+}
+
+const smbclient = (share: string, script: string) =>
+  Effect.promise(() =>
+    Lab.execute(
+      "smbclient",
+      [`//${root}/${share}`, "-U", `${Lab.user.name}%${Lab.user.password}`, "-m", "SMB3", "-c", script]
+    )
+  )
+
+layer(World.layer, { excludeTestServices: true })("a namespace of our server", (it) => {
+  it.effect("smbclient lists its links and walks through them, past a dead target", () =>
+    Effect.gen(function*() {
+      const listed = yield* smbclient("public", "ls")
+      assert.strictEqual(listed.code, 0, listed.stdout + listed.stderr)
+      assert.match(listed.stdout, /^ {2}plans +\S*D\S* /m)
+      assert.match(listed.stdout, /^ {2}media +D /m)
+      const script =
+        "mkdir plans\\2027; put /etc/hostname plans\\2027\\a.txt; rename plans\\2027\\a.txt plans\\2027\\b.txt; " +
+        "cd media\\films\\2027; ls; get b.txt -; del b.txt; dir b.txt"
+      const walked = yield* smbclient("public", script)
+      assert.match(walked.stdout, / b\.txt +A /)
+      assert.include(walked.stdout, yield* Effect.promise(() => readFile("/etc/hostname", "utf8")))
+      assert.include(walked.stdout, "NT_STATUS_NO_SUCH_FILE")
+      const smb = yield* client()
+      assert.isTrue(yield* smb.exists(`\\\\${other}\\data\\2027`))
+      assert.isFalse(yield* smb.exists(`\\\\${other}\\data\\2027\\b.txt`))
+    }))
+
+  it.effect("tshark reads our referrals as they are meant, and objects to nothing", () =>
+    Effect.gen(function*() {
+      const capture = yield* Lab.capture({ addresses: [root, other] })
+      const { smb } = yield* dfsClient({ dfs: { mode: "fallback" } })
+      yield* smb.writeFile(`\\\\${root}\\public\\plans\\t.txt`, "t")
+      const analysis = yield* capture.analyse()
+      assert.deepStrictEqual(analysis.objections, [])
+      assert.strictEqual(analysis.referralRequests, 2)
+      const rows = yield* capture.fields(
+        `smb2.flags.response == 1 and smb2.ioctl.function == ${Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS}`,
+        ["smb.dfs.path_consumed", "smb.dfs.referral.version", "smb.dfs.referral.server.type", "smb.dfs.referral.node"]
+      )
+      assert.deepStrictEqual(rows, [
+        [String(`\\${root}\\public`.length * 2), "4", "1", `\\${root}\\public`],
+        [String(`\\${root}\\public\\plans`.length * 2), "4", "0", `\\${other}\\data`]
+      ])
+    }))
+})
