@@ -14,6 +14,7 @@ import * as Credentials from "../src/Auth/Credentials.ts"
 import * as SmbClient from "../src/Client/SmbClient.ts"
 import * as TcpTransport from "../src/Layers/TcpTransport.ts"
 import * as Lab from "../test/lab/Lab.ts"
+import * as Dfs from "./dfs.ts"
 import { inTurn, line } from "./Measure.ts"
 
 const address = "127.0.20.1"
@@ -215,7 +216,8 @@ const program = Effect.gen(function*() {
         ]),
         (measured) => line(`${smallFiles} small files by SMB 1`, smallFiles, "files", measured)
       )
-    ]
+    ],
+    ...Dfs.lines
   ]
   yield* Console.log(
     `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} cores, load ${

@@ -5,6 +5,7 @@
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"
 export * as Credentials from "./Auth/Credentials.ts"
+export * as Kerberos from "./Auth/Kerberos.ts"
 export type { ClientError } from "./Client/ClientError.ts"
 export type { Entry } from "./Client/Entry.ts"
 export * as OpenMode from "./Client/OpenMode.ts"

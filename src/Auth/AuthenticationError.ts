@@ -16,6 +16,9 @@ import * as Schema from "effect/Schema"
  * - `WeakSecurity`: the peer asks for less security than this side takes.
  * - `IntegrityFailure`: a MIC is missing or wrong: the wrong password, or someone changed the messages on the way.
  * - `UnexpectedToken`: a token that does not belong to this step.
+ * - `Unavailable`: what the mechanism needs is not there: a package, a library, a domain controller that answers.
+ * - `ServerUnknown`: the domain knows no such server by this name.
+ * - `ClockSkew`: the clocks of this machine and of the domain are too far apart.
  *
  * @category errors
  */
@@ -27,7 +30,10 @@ export const AuthenticationReason = Schema.Literals([
   "Rejected",
   "WeakSecurity",
   "IntegrityFailure",
-  "UnexpectedToken"
+  "UnexpectedToken",
+  "Unavailable",
+  "ServerUnknown",
+  "ClockSkew"
 ])
 
 /** @category errors */

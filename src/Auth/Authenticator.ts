@@ -2,7 +2,7 @@
  * Logging on, as a session setup sees it: tokens from the server go in, tokens for the server come out, and at the end
  * there is a session key. Which mechanism does it is hidden behind the service, so that another one is another layer.
  *
- * `layerNtlm` is NTLM inside SPNEGO. Sockets, retries and what a guest may do belong to the caller.
+ * `layerNtlm` is NTLM inside SPNEGO; `Kerberos` has the layers with Kerberos. Sockets, retries and what a guest may do belong to the caller.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
@@ -62,11 +63,14 @@ export interface Target {
  * @category services
  */
 export class Authenticator extends Context.Service<Authenticator, {
-  /** Begins a logon. Fails with `InvalidCredential` where the credential cannot be used with the mechanism. */
+  /**
+   * Begins a logon. Fails with `InvalidCredential` where the credential cannot be used with the mechanism. What the
+   * logon holds of the system's is freed with the scope, if not before.
+   */
   readonly make: (
     credential: Credential,
     target: Target
-  ) => Effect.Effect<AuthenticatorSession, AuthenticationError>
+  ) => Effect.Effect<AuthenticatorSession, AuthenticationError, Scope.Scope>
 }>()("effect-smb/Auth/Authenticator") {}
 
 /**
@@ -101,6 +105,10 @@ const identityOf = (
   target: Target
 ): Result.Result<Ntlm.NtlmIdentity, AuthenticationError> => {
   if (credential._tag === "Anonymous") return Result.succeed({ _tag: "Anonymous" })
+  if (credential._tag === "Kerberos") {
+    const detail = "a ticket is of no use to NTLM; use Kerberos.layer or Kerberos.layerNegotiate, or give a password"
+    return Result.fail(fail(target, "InvalidCredential", detail))
+  }
   const { domain, user } = credential
   if (user === "") {
     const detail = "the user name is empty; use Credentials.anonymous for nobody"

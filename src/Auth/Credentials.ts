@@ -36,6 +36,23 @@ export interface NtHashCredential {
 }
 
 /**
+ * A ticket of Kerberos', from a cache or by a keytab. Needs an authenticator of `Kerberos`.
+ *
+ * @category models
+ */
+export interface KerberosCredential {
+  readonly _tag: "Kerberos"
+  /** `user@REALM`; whoever the cache or the keytab names first where left out. */
+  readonly principal?: string
+  /** The ticket cache, such as `/tmp/krb5cc_1000` or `KEYRING:...`; KRB5CCNAME or the system's where left out. */
+  readonly ccache?: string
+  /** A file of keys, to get tickets with. They go into a cache in memory unless `ccache` names one. */
+  readonly keytab?: string
+  /** Who to log on as by NTLM where Kerberos cannot be had, for `Kerberos.layerNegotiate`; nobody where left out. */
+  readonly fallback?: PasswordCredential | NtHashCredential
+}
+
+/**
  * Nobody. There is no session key: the session is neither signed nor encrypted.
  *
  * @category models
@@ -49,7 +66,7 @@ export interface AnonymousCredential {
  *
  * @category models
  */
-export type Credential = PasswordCredential | NtHashCredential | AnonymousCredential
+export type Credential = PasswordCredential | NtHashCredential | KerberosCredential | AnonymousCredential
 
 /**
  * Splits `DOMAIN\name` (also with `/`) and `name@domain`; anything else is a name without a domain.
@@ -92,6 +109,16 @@ export const ntHash = (
   const { domain, user } = parseName(name)
   return { _tag: "NtHash", user, domain: domain === "" ? options?.domain ?? "" : domain, ntHash }
 }
+
+/**
+ * A credential for Kerberos: with nothing given, the tickets of `kinit`.
+ *
+ * @category constructors
+ */
+export const kerberos = (options: Omit<KerberosCredential, "_tag"> = {}): KerberosCredential => ({
+  _tag: "Kerberos",
+  ...options
+})
 
 /** Nobody. @category constructors */
 export const anonymous: Credential = { _tag: "Anonymous" }

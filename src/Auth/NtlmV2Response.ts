@@ -42,11 +42,12 @@ export const answer = (
       sessionKey: undefined
     })
   }
-  const { domain, user } = credential
   const fail = (detail: string) =>
     Result.fail(
       new AuthenticationError({ reason: "InvalidCredential", detail, mechanism: "NTLM", server: options.server })
     )
+  if (credential._tag === "Kerberos") return fail("the server takes only NTLM here, for which a ticket is of no use")
+  const { domain, user } = credential
   if (user === "") return fail("the user name is empty; use Credentials.anonymous for nobody")
   const hash = credential._tag === "NtHash"
     ? Redacted.value(credential.ntHash)

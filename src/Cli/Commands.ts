@@ -16,6 +16,7 @@ const description = `Files on Windows and Samba servers: SMB 2.0.2 to 3.1.1, DFS
 
   User: --user, else the path's, else SMB_USER (and SMB_DOMAIN), else it asks on a terminal.
   Password: --password-file, else SMB_PASSWORD, else it asks on a terminal and does not show it.
+  Kerberos: --kerberos takes the ticket of kinit (KRB5CCNAME), --keytab FILE gets one; then NTLM is never used.
 
   Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A failure is one line on standard error.`
 

@@ -37,6 +37,17 @@ export const shared = {
     Flag.withDescription("Log on as Guest without a password; such a session can be neither signed nor encrypted"),
     Flag.withDefault(false)
   ),
+  kerberos: Flag.Boolean("kerberos").pipe(
+    Flag.withDescription(
+      "Log on by Kerberos and never by NTLM: with the ticket of kinit, or by --password-file; needs the package koffi"
+    ),
+    Flag.withDefault(false)
+  ),
+  keytab: Flag.String("keytab").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("Log on by Kerberos with the keys in FILE, as --user or as the first principal in it"),
+    Flag.optional
+  ),
   dfs: Flag.Literals("dfs", ["off", "fallback", "strict"]).pipe(
     Flag.withDescription(
       "Follow DFS links: off; fallback (the default), and go on without where a server has no DFS; strict"

@@ -14,6 +14,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Terminal from "effect/Terminal"
 import { readFileSync } from "node:fs"
@@ -48,11 +49,22 @@ const terminal = Layer.effect(
     }))
 )
 
+const warned = new Set<string>()
+
+/** What a user has to know beside the result, such as that SMB 1 is insecure: a line on standard error, once. */
+const warnings = Logger.make(({ message }) => {
+  const line = `effect-smb: warning: ${(Array.isArray(message) ? message : [message]).map(String).join(" ")}\n`
+  if (warned.has(line)) return
+  warned.add(line)
+  process.stderr.write(line)
+})
+
 const services = Layer.mergeAll(
   Layer.provideMerge(terminal, NodeServices.layer),
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
   presenter,
-  Layer.succeed(References.MinimumLogLevel, "None")
+  Layer.succeed(References.MinimumLogLevel, "Warn"),
+  Logger.layer([warnings])
 )
 
 /** How long a first interruption may take to tidy up, in milliseconds. */

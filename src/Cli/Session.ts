@@ -11,7 +11,9 @@ import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import type * as Terminal from "effect/Terminal"
+import * as Authenticator from "../Auth/Authenticator.ts"
 import * as Credentials from "../Auth/Credentials.ts"
+import * as Kerberos from "../Auth/Kerberos.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as DfsAdapter from "../Dfs/DfsAdapter.ts"
@@ -60,6 +62,19 @@ const password = Effect.fnUntraced(function*(user: string, server: string, file:
   })
 })
 
+/** The ticket that is meant: of the user that was named, as a principal, or whoever the cache or the keytab knows. */
+const ticket = (named: string | undefined, keytab: string | undefined): Credentials.Credential => {
+  const { domain, user } = Credentials.parseName(named ?? "")
+  const principal = domain.includes(".") ? `${user}@${domain.toUpperCase()}` : user
+  return Credentials.kerberos({
+    ...(user === "" ? {} : { principal }),
+    ...(keytab === undefined ? {} : { keytab })
+  })
+}
+
+/** Whether to log on by Kerberos alone. */
+const byKerberos = (options: Shared): boolean => options.kerberos || Option.isSome(options.keytab)
+
 /** Who to log on as: `--guest`, `--user`, the path, SMB_USER, the terminal, in this order. */
 export const credential = Effect.fnUntraced(function*(
   options: Shared,
@@ -72,11 +87,16 @@ export const credential = Effect.fnUntraced(function*(
   const named = Option.getOrUndefined(options.user) ?? (yield* single(remotes))
   const file = Option.getOrUndefined(options.passwordFile)
   if (options.guest) {
+    if (byKerberos(options)) return yield* new UsageError({ detail: "--guest has no ticket: leave --kerberos out" })
     if (named !== undefined) return yield* new UsageError({ detail: `either --guest or a user (${named}), not both` })
     if (file !== undefined) {
       return yield* new UsageError({ detail: "--guest has no password: leave --password-file out" })
     }
     return Credentials.guest
+  }
+  if (byKerberos(options) && file === undefined) return ticket(named, Option.getOrUndefined(options.keytab))
+  if (Option.isSome(options.keytab)) {
+    return yield* new UsageError({ detail: "either --keytab or --password-file, not both" })
   }
   const server = remotes[0]?.server ?? ""
   const user = named ?? (yield* variable("SMB_USER")) ??
@@ -105,13 +125,14 @@ export const layerWithResolver = (
 
 const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   const timeout = Option.map(options.timeout, Duration.seconds)
-  const plain = SmbClient.layer({
+  const plain = SmbClient.layerWithAuthenticator({
     dialects: options.dialect,
     signing: options.signing,
     encryption: options.encryption,
     ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {})
   }).pipe(
     Layer.provide([
+      byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,
       TcpTransport.layerWith(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
       Credentials.layer(who)
     ])

@@ -25,8 +25,16 @@ export interface Connections {
   readonly share: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
 }
 
-const who = (credential: Credential): string =>
-  credential._tag === "Anonymous" ? "" : `${credential.domain}\\${credential.user}`
+const who = (credential: Credential): string => {
+  switch (credential._tag) {
+    case "Anonymous":
+      return ""
+    case "Kerberos":
+      return JSON.stringify([credential.principal, credential.ccache, credential.keytab])
+    default:
+      return `${credential.domain}\\${credential.user}`
+  }
+}
 
 /** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
 const separator = "\0"

@@ -104,21 +104,23 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     return SmbFile.make(share, file)
   })
 
+  /** Nothing of it is seen before it is all there, so another target may begin anew. */
   const readLarge = (path: UncPath.PathInput, maximum: number) =>
-    Effect.scoped(Effect.gen(function*() {
-      const { file, share } = yield* openOn(path, OpenMode.readSequentially)
-      const size = file.opened.endOfFile
-      if (size > BigInt(maximum)) {
-        return yield* new ProtocolError({
-          reason: "TooLarge",
-          server: share.server,
-          detail: `${text(path)} has ${size} bytes, more than the ${maximum} that readFile may take: use stream`
-        })
-      }
-      const whole = new Uint8Array(Number(size))
-      const count = yield* Transfer.readInto(file, share.limits.read, 0n, whole)
-      return whole.subarray(0, count)
-    }))
+    onShare(path, (share, below) =>
+      Effect.gen(function*() {
+        const file = yield* share.open(...versioned(below, OpenMode.readSequentially))
+        const size = file.opened.endOfFile
+        if (size > BigInt(maximum)) {
+          return yield* new ProtocolError({
+            reason: "TooLarge",
+            server: share.server,
+            detail: `${text(path)} has ${size} bytes, more than the ${maximum} that readFile may take: use stream`
+          })
+        }
+        const whole = new Uint8Array(Number(size))
+        const count = yield* Transfer.readInto(file, share.limits.read, 0n, whole)
+        return whole.subarray(0, count)
+      }))
 
   const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
     const maximum = options?.maximum ?? defaultMaximum

@@ -19,7 +19,7 @@ import * as Smb1Tree from "../Smb1/Tree.ts"
 import { Breaks } from "../Smb2/Breaks.ts"
 import * as Negotiate from "../Smb2/Negotiate.ts"
 import * as Session from "../Smb2/Session.ts"
-import type * as Settings from "../Smb2/Settings.ts"
+import * as Settings from "../Smb2/Settings.ts"
 import * as Tree from "../Smb2/Tree.ts"
 
 /** A share, and how it looks when DFS names are put on the wire. */
@@ -76,11 +76,16 @@ export const connect = (
   if (!settings.dialects.includes("NT1")) {
     return Effect.map(Negotiate.connect(endpoint, settings), (agreed) => smb2(agreed, settings))
   }
-  return Effect.flatMap(
-    Smb1Negotiate.connect(endpoint, settings, settings.smb1),
-    (answer) =>
+  const others = Settings.smb2Dialects(settings.dialects)
+  return Effect.matchEffect(Smb1Negotiate.connect(endpoint, settings, settings.smb1), {
+    // Some that have SMB 1 turned off hang up on its NEGOTIATE, whatever that offers.
+    onFailure: (error) =>
+      error._tag === "TransportError" && error.reason === "Closed" && others.length > 0
+        ? connect(endpoint, { ...settings, dialects: others })
+        : Effect.fail(error),
+    onSuccess: (answer) =>
       "packet" in answer
         ? Effect.map(Negotiate.resume(endpoint, settings, answer), (agreed) => smb2(agreed, settings))
         : Effect.succeed(smb1(answer, settings))
-  )
+  })
 }

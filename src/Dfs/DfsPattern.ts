@@ -7,27 +7,40 @@
  */
 import * as DfsPath from "./DfsPath.ts"
 
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+/**
+ * Does a component match `*` and `?`? It goes back to the last `*` alone, so that no pattern takes longer than its length
+ * times the text's.
+ */
+const matches = (pattern: string, text: string): boolean => {
+  let [at, place, star, mark] = [0, 0, -1, 0]
+  while (place < text.length) {
+    if (pattern[at] === "*") {
+      star = at++
+      mark = place
+    } else if (at < pattern.length && (pattern[at] === "?" || pattern[at] === text[place])) {
+      at++
+      place++
+    } else if (star >= 0) {
+      at = star + 1
+      place = ++mark
+    } else return false
+  }
+  while (pattern[at] === "*") at++
+  return at === pattern.length
+}
 
-/** One component as a regular expression, `*` and `?` as they are meant. */
-const component = (text: string): RegExp =>
-  new RegExp(
-    `^${[...text].map((one) => (one === "*" ? "[^]*?" : one === "?" ? "[^]" : escaped(one))).join("")}$`,
-    "u"
-  )
+const any = "**"
 
-type Part = RegExp | "any"
-
-const compile = (pattern: string): ReadonlyArray<Part> =>
+const compile = (pattern: string): ReadonlyArray<string> =>
   DfsPath.fromString(pattern.replaceAll("/", "\\"))
-    .map((part): Part => (part === "**" ? "any" : component(DfsPath.fold(part.replace(/\*+/g, "*")))))
+    .map(DfsPath.fold)
     // Several of them in a row mean no more than one.
-    .filter((part, i, all) => part !== "any" || all[i - 1] !== "any")
+    .filter((part, i, all) => part !== any || all[i - 1] !== any)
 
 /** Which of the pattern's parts can come next, component by component: no going back, whatever the pattern. */
-const covers = (parts: ReadonlyArray<Part>, path: DfsPath.DfsPath): boolean => {
+const covers = (parts: ReadonlyArray<string>, path: DfsPath.DfsPath): boolean => {
   const closure = (at: Set<number>): Set<number> => {
-    for (const i of at) if (parts[i] === "any") at.add(i + 1)
+    for (const i of at) if (parts[i] === any) at.add(i + 1)
     return at
   }
   let at = closure(new Set([0]))
@@ -37,8 +50,8 @@ const covers = (parts: ReadonlyArray<Part>, path: DfsPath.DfsPath): boolean => {
     const after = new Set<number>()
     for (const i of at) {
       const part = parts[i]
-      if (part === "any") after.add(i)
-      else if (part?.test(folded) === true) after.add(i + 1)
+      if (part === any) after.add(i)
+      else if (part !== undefined && matches(part, folded)) after.add(i + 1)
     }
     at = closure(after)
     if (at.has(parts.length)) return true

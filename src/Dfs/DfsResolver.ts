@@ -207,11 +207,12 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   ): Effect.fn.Return<A, E | DfsError | SourceError, R> {
     const context = yield* Effect.context<never>()
     const listener = Context.get(context, DfsTrace.Listener)
+    const clock = Context.get(context, Clock.Clock)
     let state = begun
     let event: Event<E | SourceError> = { _tag: "Start" }
     let value: { readonly value?: A } = {}
     for (;;) {
-      const now: number = yield* Clock.currentTimeMillis
+      const now: number = clock.currentTimeMillisUnsafe()
       const { evictions } = knowledge.cache
       const result: DfsResolution.Step<E | SourceError> = DfsResolution.step(state, event, {
         ...knowledge,

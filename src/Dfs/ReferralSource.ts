@@ -73,6 +73,8 @@ export const fromStatus = (status: number, request: {
     case NtStatus.STATUS_NO_SUCH_DEVICE:
     case NtStatus.STATUS_INVALID_DEVICE_REQUEST:
     case NtStatus.STATUS_NOT_SUPPORTED:
+    // smbd's word for it on SMB 1, with `host msdfs = no`.
+    case NtStatus.STATUS_NOT_IMPLEMENTED:
       return new NotDfsCapable({ server, path })
     case NtStatus.STATUS_NOT_FOUND:
     case NtStatus.STATUS_DFS_UNAVAILABLE:
@@ -94,23 +96,46 @@ const unknownControlCode: ReadonlySet<number> = new Set([
   NtStatus.STATUS_INVALID_PARAMETER
 ])
 
+/** How a referral is asked for. */
+export interface AskOptions {
+  readonly maxReferralLevel: number
+  readonly siteName?: string | undefined
+  readonly domain?: string | undefined
+  /** For what is counted; `root` where left out. */
+  readonly kind?: ReferralKind
+}
+
 /**
  * Asks `server` for a referral for `path` (one leading backslash), once, with a buffer of `ReferralBuffer` bytes.
  * With a `siteName` it asks by the EX control code first.
  *
  * @category requests
  */
-export const ask = Effect.fnUntraced(function*(server: string, path: string, options: {
-  readonly maxReferralLevel: number
-  readonly siteName?: string | undefined
-  readonly domain?: string | undefined
-  /** For what is counted; `root` where left out. */
-  readonly kind?: ReferralKind
-}): Effect.fn.Return<ReferralResponse, ReferralError | SourceError, ReferralSource> {
+export const ask = (
+  server: string,
+  path: string,
+  options: AskOptions
+): Effect.Effect<ReferralResponse, ReferralError | SourceError, ReferralSource> => {
+  const { kind = "root" } = options
+  return send(server, path, options).pipe(
+    Effect.tap(() => Metric.update(DfsMetrics.successes[kind], 1)),
+    Effect.tapError((error) => {
+      const metric = DfsMetrics.ofError(error._tag)
+      const failed = Metric.update(DfsMetrics.failures[kind], 1)
+      return metric === undefined ? failed : Effect.andThen(failed, Metric.update(metric, 1))
+    })
+  )
+}
+
+const send = Effect.fnUntraced(function*(
+  server: string,
+  path: string,
+  options: AskOptions
+): Effect.fn.Return<ReferralResponse, ReferralError | SourceError, ReferralSource> {
   const source = yield* ReferralSource
   const size = yield* ReferralBuffer
   const { domain, kind = "root", maxReferralLevel, siteName } = options
-  const send = (
+  const ioctl = (
     controlCode: number,
     input: Result.Result<Uint8Array, { readonly message: string }>
   ): Effect.Effect<Uint8Array, Unsupported | SourceError> =>
@@ -129,13 +154,13 @@ export const ask = Effect.fnUntraced(function*(server: string, path: string, opt
         })
       )
   const plain = Effect.suspend(() =>
-    send(
+    ioctl(
       ControlCode.FSCTL_DFS_GET_REFERRALS,
       encodeReferralRequest({ maxReferralLevel, requestFileName: path })
     )
   )
   const asked = siteName === undefined ? plain : Effect.catchIf(
-    send(
+    ioctl(
       ControlCode.FSCTL_DFS_GET_REFERRALS_EX,
       encodeReferralRequestEx({ maxReferralLevel, requestFileName: path, siteName })
     ),

@@ -17,6 +17,8 @@ export interface Options {
   readonly connectTimeout?: Duration.Input
   /** Bytes of the receive buffer of each connection; 1 MiB where left out. Untouched pages cost nothing. */
   readonly receiveBuffer?: number
+  /** How names become addresses; the system's resolver where left out. */
+  readonly lookup?: Net.TcpNetConnectOpts["lookup"]
 }
 
 const reasons: Record<string, TransportError["reason"]> = {
@@ -45,7 +47,7 @@ const toError = (endpoint: Transport.Endpoint, cause: NodeJS.ErrnoException): Tr
 const connect = (
   endpoint: Transport.Endpoint,
   handlers: Transport.Handlers,
-  receiveBuffer: number
+  { lookup, receiveBuffer }: Options
 ): Effect.Effect<Net.Socket, TransportError> =>
   Effect.callback<Net.Socket, TransportError>((resume) => {
     let connected = false
@@ -53,8 +55,9 @@ const connect = (
       host: endpoint.host,
       port: endpoint.port,
       noDelay: true,
+      ...(lookup === undefined ? {} : { lookup }),
       onread: {
-        buffer: Buffer.allocUnsafeSlow(receiveBuffer),
+        buffer: Buffer.allocUnsafeSlow(receiveBuffer ?? 1024 * 1024),
         callback: (count, buffer) => {
           handlers.onData(buffer.subarray(0, count))
           return true
@@ -115,7 +118,7 @@ export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transpor
   Layer.succeed(Transport.Transport, {
     connect: (endpoint, handlers) =>
       Effect.acquireRelease(
-        connect(endpoint, handlers, options.receiveBuffer ?? 1024 * 1024).pipe(
+        connect(endpoint, handlers, options).pipe(
           Effect.timeoutOrElse({
             duration: options.connectTimeout ?? "10 seconds",
             orElse: () =>

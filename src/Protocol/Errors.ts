@@ -96,6 +96,13 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   }
 }
 
+/** The same failure, of a request that may change something and had been sent. */
+export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {
+  if (!(error instanceof TransportError) || error.sent === true) return error
+  const { detail, port, reason, server } = error
+  return new TransportError({ reason, server, port, sent: true, ...(detail === undefined ? {} : { detail }) })
+}
+
 /**
  * The peer broke the protocol, or a promise that security rests on.
  *

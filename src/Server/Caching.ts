@@ -25,6 +25,8 @@ export class Holder {
   state: number
   /** The state that a break asks for, while it is not acknowledged. */
   breaking: number | undefined
+  /** What others want left of it by now: the next break follows at once, before who waits goes on. */
+  required: number | undefined
   /** Of a lease. */
   readonly clientGuid: string
   readonly key: Uint8Array
@@ -71,16 +73,32 @@ export class Holder {
     return () => void this.waiting.delete(then)
   }
 
-  /** The break is over: what it asked for, or less, is what is left. */
-  settle(state: number): void {
-    this.state = state
-    this.breaking = undefined
-    this.breaks++
-    for (const then of [...this.waiting]) {
+  /** Calls those who waited. */
+  wake(): void {
+    for (const then of Array.from(this.waiting)) {
       this.waiting.delete(then)
       then()
     }
   }
+}
+
+/** A break is over: what it asked for, or less, is what is left. */
+export const settle = (server: ServerState, holder: Holder, state: number): void => {
+  const { required } = holder
+  holder.state = state
+  holder.breaking = undefined
+  holder.required = undefined
+  holder.breaks++
+  if (required !== undefined && (state & ~required) !== 0) {
+    // Handles and writes first; what was read last.
+    const goesOn = (state & ~READ) !== 0
+    breakTo(server, holder, goesOn ? required | READ : required, goesOn)
+    if (holder.breaking !== undefined) {
+      holder.required = required
+      return
+    }
+  }
+  holder.wake()
 }
 
 /** The level of an oplock's state. */
@@ -130,7 +148,7 @@ export const release = (server: ServerState, open: Open): void => {
   if (holder.opens.size > 0) return
   holder.stream.holders.delete(holder)
   if (holder.kind === "lease") server.leases.remove(holder)
-  holder.settle(0)
+  settle(server, holder, 0)
 }
 
 const connectionOf = (holder: Holder) => {
@@ -144,10 +162,13 @@ const connectionOf = (holder: Holder) => {
 
 /**
  * Tells a holder that it may keep `keep` of its state and no more. What it may have changed or closed late waits for its
- * acknowledgment; the right to read ends at once.
+ * acknowledgment; the right to read ends at once. A break that `goesOn` where another ended is of the same epoch.
  */
-export const breakTo = (server: ServerState, holder: Holder, keep: number): void => {
-  if (holder.breaking !== undefined) return
+export const breakTo = (server: ServerState, holder: Holder, keep: number, goesOn = false): void => {
+  if (holder.breaking !== undefined) {
+    if (holder.kind === "lease") holder.required = (holder.required ?? holder.breaking) & keep
+    return
+  }
   let to = holder.state & keep
   if (holder.kind === "oplock") {
     to = (to & READ) !== 0
@@ -158,13 +179,13 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number): void
   const from = holder.state
   const needsAck = from !== READ
   const place = connectionOf(holder)
-  if (holder.kind === "lease" && holder.version === 2) holder.epoch = (holder.epoch + 1) & 0xffff
+  if (holder.kind === "lease" && holder.version === 2 && !goesOn) holder.epoch = (holder.epoch + 1) & 0xffff
   if (needsAck && place !== undefined) holder.breaking = to
   else holder.state = to
   if (place === undefined) {
-    holder.settle(to)
+    settle(server, holder, to)
     // Durable opens that wait for their client: nobody is there to be asked.
-    if (needsAck) { for (const open of [...holder.opens]) server.run(server.closeOpen(open)) }
+    if (needsAck) { for (const open of Array.from(holder.opens)) server.run(server.closeOpen(open)) }
     return
   }
   if (holder.kind === "lease") {
@@ -195,7 +216,7 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number): void
     Effect.andThen(
       Effect.sleep(Duration.fromInputUnsafe(server.limits.breakTime)),
       Effect.sync(() => {
-        if (holder.breaks === breaks && holder.breaking !== undefined) holder.settle(0)
+        if (holder.breaks === breaks && holder.breaking !== undefined) settle(server, holder, 0)
       })
     )
   )
@@ -222,7 +243,7 @@ export const isSame = (holder: Holder | undefined, other: Holder | undefined): b
 
 /** Breaks the right to read of all but one, after a change that they could not see. */
 export const breakReaders = (server: ServerState, stream: StreamNode, except: Holder | undefined): void => {
-  for (const holder of [...stream.holders]) {
+  for (const holder of Array.from(stream.holders)) {
     if (holder === except && holder.kind === "lease") continue
     if (holder === except && (holder.state & WRITE) !== 0) continue
     breakTo(server, holder, 0)

@@ -57,10 +57,10 @@ export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> 
     const { session } = open
     session?.opens.delete(open.id)
     if (open._tag === "Pipe") {
-      for (const pending of [...open.waiting]) pending.abort(NtStatus.STATUS_PIPE_BROKEN)
+      for (const pending of Array.from(open.waiting)) pending.abort(NtStatus.STATUS_PIPE_BROKEN)
       return Effect.void
     }
-    for (const pending of [...open.waiting]) {
+    for (const pending of Array.from(open.waiting)) {
       pending.abort(open.watch === undefined ? NtStatus.STATUS_RANGE_NOT_LOCKED : notifyStatus)
     }
     return closeFile(open)
@@ -110,7 +110,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     return releaseFile(open).pipe(
       Effect.andThen(remove),
       Effect.andThen(Effect.sync(() => {
-        if (whole) { for (const other of [...file.streams.values()]) other.deletePending = false }
+        if (whole) { for (const other of Array.from(file.streams.values())) other.deletePending = false }
         stream.deletePending = goes ? false : stream.deletePending
         if (goes && !isFile) file.stream(stream.name).deletePending = false
         share.release(stream)
@@ -128,6 +128,6 @@ export const markDeleted = (open: FileOpen): void => {
   if (!open.directory) return
   for (const other of stream.opens) {
     if (other.watch === undefined) continue
-    for (const pending of [...other.waiting]) pending.abort(NtStatus.STATUS_DELETE_PENDING)
+    for (const pending of Array.from(other.waiting)) pending.abort(NtStatus.STATUS_DELETE_PENDING)
   }
 }

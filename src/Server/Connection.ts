@@ -36,6 +36,8 @@ interface Related {
   readonly treeId: number
   readonly fileId: FileId
   readonly status: number
+  /** It had no session: nothing can be related to it. */
+  readonly broken: boolean
 }
 
 /** Responses of one frame that have not been sent yet. */
@@ -203,11 +205,11 @@ export class Connection {
         if (this.closed) return
         const { flags, sessionId, treeId } = incoming.header
         const isRelated = has(flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)
-        if (isRelated && related === undefined) {
+        if (isRelated && (related === undefined || related.broken)) {
           this.respond(batch, incoming, { status: NtStatus.STATUS_INVALID_PARAMETER, body: errorBody() })
           continue
         }
-        const from = isRelated ? related! : { sessionId, treeId, fileId: anyFileId, status: 0 }
+        const from = isRelated ? related! : { sessionId, treeId, fileId: anyFileId, status: 0, broken: false }
         if (isRelated) incoming.relatedFileId = from.fileId
         const header = isRelated ? { ...incoming.header, sessionId: from.sessionId, treeId: from.treeId } : undefined
         const actual = header === undefined ? incoming : incoming.as(header)
@@ -221,6 +223,7 @@ export class Connection {
           sessionId: reply.sessionId ?? actual.header.sessionId,
           treeId: reply.treeId ?? actual.header.treeId,
           fileId: creates && reply.fileId === undefined ? anyFileId : fileId,
+          broken: actual.session === undefined && reply.sessionId === undefined && reply.status !== 0,
           status: creates
             ? reply.status
             : from.status !== 0
@@ -291,9 +294,10 @@ export class Connection {
   private signer(incoming: Incoming, sessionId: bigint, interim: boolean, status: number): Signing.Sign | undefined {
     if (interim || incoming.encrypted) return undefined
     const session = this.sessions.get(sessionId) ?? incoming.session
-    const sign = session?.channels.get(this)?.sign
+    const logon = incoming.header.command === Command.SESSION_SETUP
+    const sign = session?.channels.get(this)?.sign ?? (logon && incoming.signed ? session?.sign : undefined)
     if (sign === undefined) return undefined
-    const logsOn = incoming.header.command === Command.SESSION_SETUP && status === 0
+    const logsOn = logon && status === 0
     return incoming.signed || logsOn || session!.signRequired && session!.valid ? sign : undefined
   }
 

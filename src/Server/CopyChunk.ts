@@ -66,9 +66,9 @@ export const copy = Effect.fnUntraced(function*(
   let done = 0
   for (const { length, sourceOffset, targetOffset } of chunks) {
     const { size } = yield* stored(source.file.stat)
-    if (sourceOffset + BigInt(length) > size) return yield* refuse(invalidViewSize)
+    if (sourceOffset + BigInt(length) > size) return answer(done, 0, written, invalidViewSize)
     if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, targetOffset, length, true)) {
-      return yield* refuse(NtStatus.STATUS_FILE_LOCK_CONFLICT)
+      return answer(done, 0, written, NtStatus.STATUS_FILE_LOCK_CONFLICT)
     }
     const data = yield* stored(source.file.read(sourceOffset, length))
     yield* stored(target.file.write(targetOffset, data))

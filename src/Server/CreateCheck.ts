@@ -47,7 +47,8 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
     !has(desiredAccess, A.DELETE | A.GENERIC_ALL | A.MAXIMUM_ALLOWED)
   ) return NtStatus.STATUS_INVALID_PARAMETER
   const name = nameOf(incoming, body)
-  if (typeof name !== "number" && name.stream !== undefined && has(createOptions, O.FILE_DIRECTORY_FILE)) {
+  const isData = typeof name !== "number" && (name.stream !== undefined || name.type === "data")
+  if (isData && has(createOptions, O.FILE_DIRECTORY_FILE)) {
     return NtStatus.STATUS_NOT_A_DIRECTORY
   }
   return name

@@ -71,7 +71,7 @@ export const reconnect = Effect.fnUntraced(function*(
   const open = server.opens.get(asked.id)
   if (
     open === undefined || open.closed || open.session !== undefined || open.durable === undefined ||
-    open.durable.version !== asked.version || open.durable.createGuid !== asked.createGuid ||
+    asked.version === 2 && (open.durable.createGuid ?? "0".repeat(32)) !== asked.createGuid ||
     open.tree.share !== incoming.tree!.share
   ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
   const { holder } = open

@@ -65,22 +65,32 @@ export const obstacles = (
   if (stream.deletePending || file.deletePending) return refused(NtStatus.STATUS_DELETE_PENDING)
   const others = [...stream.opens]
   const violation = others.some((open) => violates(open, wanted.access, wanted.shareAccess))
+  // Who wants to delete the file needs the consent of those who have its streams open.
+  if (
+    stream.name === "" && has(wanted.access, A.DELETE) &&
+    [...file.opens()].some((open) =>
+      open.stream !== stream && has(open.grantedAccess, counts) && !has(open.shareAccess, ShareAccess.FILE_SHARE_DELETE)
+    )
+  ) return refused(NtStatus.STATUS_SHARING_VIOLATION)
   const stat = isStat(wanted.access) && !wanted.overwrite
   if (stat && !violation) return clear
   const taken = violation ? HANDLE : wanted.overwrite ? WRITE | HANDLE : WRITE
   const waitFor: Array<Holder> = []
-  for (const holder of [...stream.holders]) {
+  for (const holder of Array.from(stream.holders)) {
     if (holder === same) continue
     if (holder.breaking !== undefined) {
       // What is on its way already is enough, or is waited for before more is taken.
-      if (has(holder.state, taken)) waitFor.push(holder)
+      if (has(holder.state, taken)) {
+        if (wanted.overwrite && !violation) breakTo(server, holder, 0)
+        waitFor.push(holder)
+      }
       continue
     }
     if (!has(holder.state, taken)) continue
     // Who caches handles would close them for us; who caches writes has what we would read.
     let keep = holder.state & ~taken
     if (holder.kind === "oplock") keep = wanted.overwrite && !violation ? 0 : READ
-    else if (wanted.overwrite && !violation) keep = holder.state & READ
+    else if (wanted.overwrite && !violation) keep = 0
     if (holder.kind === "oplock" && violation && !has(holder.state, HANDLE)) continue
     breakTo(server, holder, keep)
     if (holder.breaking !== undefined) waitFor.push(holder)

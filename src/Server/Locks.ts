@@ -57,7 +57,7 @@ export const blocks = (open: FileOpen, offset: bigint, length: number, writes: b
 
 /** Grants what waits and can be had now. */
 const retry = (stream: StreamNode): void => {
-  for (const waiting of [...stream.waitingLocks]) {
+  for (const waiting of stream.waitingLocks.slice()) {
     if (conflict(stream, waiting.lock) !== undefined) continue
     stream.waitingLocks.splice(stream.waitingLocks.indexOf(waiting), 1)
     stream.locks.push(waiting.lock)

@@ -26,7 +26,7 @@ const lease = (incoming: Incoming, body: Of<"LeaseBreakAcknowledgment">): Effect
       _tag: "OPLOCK_BREAK",
       body: { _tag: "LeaseBreakResponse", leaseKey: Uint8Array.from(leaseKey), leaseState }
     }),
-    sent: () => holder.settle(leaseState)
+    sent: () => Caching.settle(incoming.server, holder, leaseState)
   })
 }
 
@@ -42,7 +42,7 @@ const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effe
   if (holder?.breaking === undefined) return refuse(NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL)
   const state = Caching.stateOf(body.oplockLevel)
   if (body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II || (state & ~holder.breaking) !== 0) {
-    holder.settle(0)
+    Caching.settle(incoming.server, holder, 0)
     return refuse(
       body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II
         ? NtStatus.STATUS_INVALID_PARAMETER
@@ -54,6 +54,6 @@ const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effe
       _tag: "OPLOCK_BREAK",
       body: { _tag: "OplockBreak", oplockLevel: body.oplockLevel, fileId: body.fileId }
     }),
-    sent: () => holder.settle(state)
+    sent: () => Caching.settle(incoming.server, holder, state)
   })
 }

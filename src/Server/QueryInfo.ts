@@ -145,7 +145,7 @@ const file = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request):
           nameInformation: { fileName: `\\${nameOf(open)}` }
         }))
       case "FileAlternateNameInformation":
-        return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+        return shortName(open)
       case "FileStreamInformation":
         return streams(open, node)
       case "FileCompressionInformation":
@@ -183,6 +183,17 @@ const file = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request):
   const bytes = Codec.encode(known.codec)(yield* value())
   return yield* answer(bytes, room, fixed)
 })
+
+const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/
+
+/** The 8.3 name: of a name that is one. Others have none here, as on a volume of Windows where they are off. */
+const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
+  const { path } = open.stream.file
+  const name = path[path.length - 1]?.toUpperCase() ?? ""
+  return shortPattern.test(name)
+    ? Effect.succeed({ fileName: name })
+    : refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+}
 
 const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusal> =>
   Effect.map(stored(open.file.streams), (named) => {

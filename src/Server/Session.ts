@@ -46,6 +46,8 @@ export class Session {
   signing: Signing.Algorithm | undefined
   clientGuid = ""
   sessionKey: Uint8Array | undefined
+  /** With the key of its first channel, by which further ones are bound. */
+  sign: Signing.Sign | undefined
   signRequired = false
   encryptRequired = false
   encrypt: Encryption.Encrypt | undefined

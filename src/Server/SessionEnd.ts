@@ -12,7 +12,7 @@ import type { Tree } from "./Tree.ts"
 
 /** Ends the requests that wait on an open. */
 const abort = (open: AnyOpen, status: number): void => {
-  for (const pending of [...open.waiting]) pending.abort(status)
+  for (const pending of Array.from(open.waiting)) pending.abort(status)
 }
 
 const closeAll = (session: Session, which: (open: AnyOpen) => boolean, notifyStatus: number): Effect.Effect<void> =>
@@ -34,7 +34,7 @@ export const end = (session: Session, notifyStatus: number = NtStatus.STATUS_NOT
   Effect.suspend(() => {
     if (session.ended) return Effect.void
     session.ended = true
-    for (const open of [...session.opens.values()]) {
+    for (const open of Array.from(session.opens.values())) {
       if (open._tag !== "File" || !Durable.mayStay(open)) continue
       abort(open, NtStatus.STATUS_CANCELLED)
       Durable.disconnect(open.server, open)
@@ -43,7 +43,7 @@ export const end = (session: Session, notifyStatus: number = NtStatus.STATUS_NOT
       Effect.andThen(Effect.sync(() => {
         session.trees.clear()
         for (const connection of session.channels.keys()) {
-          for (const pending of [...connection.pending.values()]) {
+          for (const pending of Array.from(connection.pending.values())) {
             if (pending.session === session) pending.abort(NtStatus.STATUS_CANCELLED)
           }
         }
@@ -61,8 +61,8 @@ export const forget = (session: Session, connection: Connection): void => {
 /** A connection is gone: its sessions end, unless another channel keeps them; durable opens wait for their client. */
 export const disconnect = (connection: Connection): Effect.Effect<void> =>
   Effect.gen(function*() {
-    for (const pending of [...connection.pending.values()]) pending.abort(NtStatus.STATUS_CANCELLED)
-    for (const session of [...connection.sessions.values()]) {
+    for (const pending of Array.from(connection.pending.values())) pending.abort(NtStatus.STATUS_CANCELLED)
+    for (const session of Array.from(connection.sessions.values())) {
       session.channels.delete(connection)
       session.logons.delete(connection)
       if (session.channels.size > 0) continue

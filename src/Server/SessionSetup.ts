@@ -14,7 +14,7 @@ import * as Access from "./Access.ts"
 import type { Connection } from "./Connection.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Negotiation from "./Negotiation.ts"
-import { Refusal, refusal, refuse, type Reply, reply } from "./Reply.ts"
+import { Refusal, refuse, type Reply, reply } from "./Reply.ts"
 import type { ServerState } from "./ServerState.ts"
 import { type Identity, type Logon, Session } from "./Session.ts"
 import * as SessionEnd from "./SessionEnd.ts"
@@ -41,7 +41,7 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { reado
         return Effect.map(server.users.find(caller.user, caller.domain), (user): Acceptor.Account | undefined => {
           found = user
           if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
-          return guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
+          return guest !== "never" && kind === "new" ? { _tag: "Guest" } : undefined
         })
       }
     })
@@ -192,17 +192,29 @@ const known = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     return Effect.succeed(session)
   })
 
-/** A further channel of a session that another connection began (3.3.5.5.2): not offered, and said so. */
+/** A further channel of a session that another connection began (3.3.5.5.2). */
 const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
-  Effect.suspend(() =>
-    Effect.fail(
-      refusal(
-        incoming.connection.dialect < Dialect.SMB_3_0 || incoming.server.sessions.has(incoming.header.sessionId)
-          ? NtStatus.STATUS_REQUEST_NOT_ACCEPTED
-          : NtStatus.STATUS_USER_SESSION_DELETED
-      )
-    )
-  )
+  Effect.suspend(() => {
+    const { connection } = incoming
+    const session = incoming.server.sessions.get(incoming.header.sessionId)
+    if (connection.dialect < Dialect.SMB_3_0) {
+      return refuse(session === undefined ? NtStatus.STATUS_USER_SESSION_DELETED : NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+    }
+    if (session === undefined || !session.valid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    const { negotiated } = connection
+    const sign = session.sign
+    if (session.user!.guest || sign === undefined) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    if (session.channels.has(connection)) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+    if (!incoming.signed) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (session.dialect < Dialect.SMB_3_0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+    if (session.dialect !== negotiated.dialect) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    if (session.signing !== negotiated.signing) return refuse(NtStatus.STATUS_REQUEST_OUT_OF_SEQUENCE)
+    if (session.cipher !== negotiated.cipher) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (!connection.verifies(sign, incoming)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    incoming.session = session
+    return Effect.succeed(session)
+  })
 
 const establish = (
   connection: Connection,
@@ -222,7 +234,8 @@ const establish = (
   }
   session.sessionKey = key
   const keys = deriveKeys(negotiated.dialect, preauthHash, key, negotiated.cipher)
-  session.channels.set(connection, { sign: Signing.make(negotiated.signing, keys.signing!) })
+  session.sign = Signing.make(negotiated.signing, keys.signing!)
+  session.channels.set(connection, { sign: session.sign })
   session.signRequired = server.settings.signing === "required" ||
     has(body.securityMode, SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED)
   if (negotiated.cipher !== undefined && "serverToClient" in keys) {

@@ -202,7 +202,7 @@ const disposition = Effect.fnUntraced(function*(
     if (one.length > 0) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
   }
   // Who keeps handles to themselves closes them now.
-  for (const holder of [...stream.holders]) {
+  for (const holder of Array.from(stream.holders)) {
     if (holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {
       Caching.breakTo(open.server, holder, holder.state & ~Caching.HANDLE)
     }

@@ -243,14 +243,14 @@ export const make = Effect.fnUntraced(function*<E, R>(
     () =>
       Effect.callback<void>((resume) => {
         server.close(() => resume(Effect.void))
-        for (const connection of [...state.connections]) connection.close()
+        for (const connection of Array.from(state.connections)) connection.close()
       }).pipe(Effect.andThen(state.stop))
   )
   return {
     host: address.address,
     port: address.port,
     disconnectAll: Effect.sync(() => {
-      for (const connection of [...state.connections]) connection.close()
+      for (const connection of Array.from(state.connections)) connection.close()
     }),
     statistics: Effect.sync(() => ({
       connections: state.connections.size,

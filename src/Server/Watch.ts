@@ -90,7 +90,7 @@ export const report = (
   changes: ReadonlyArray<{ readonly action: number; readonly path: StorePath; readonly stream?: string }>
 ): void => {
   if (share.watches.size === 0) return
-  for (const watch of [...share.watches]) {
+  for (const watch of Array.from(share.watches)) {
     if ((watch.filter & filter) === 0) continue
     const directory = watch.open.stream.file.path
     const heard: Array<Change> = []

@@ -203,8 +203,8 @@ export class Connection implements Transport.Handlers {
       complete(this.failure, undefined)
       return () => {}
     }
-    if (this.waiting.length === 0 && this.hasRoom(outgoing)) this.send(pending)
-    else this.waiting.push(pending)
+    this.waiting.push(pending)
+    this.pump()
     return () => this.abandon(pending)
   }
 

@@ -67,6 +67,71 @@ const toOpen = (response: Granted, options: Share.OpenOptions): Open => {
 const decodeCreate = Codec.decode("SMB1 NT_CREATE_ANDX Response", Codec.at(Header.size, NtCreate.Response))
 const decodeTransactCreate = Codec.decode("SMB1 NT_TRANSACT_CREATE Response", NtTransact.CreateResponse)
 
+const refuse = (tree: Requests.Tree, path: string, status: number) =>
+  Effect.fail(fromStatus(status, "CREATE", tree.full(path)))
+
+const canSay = (tree: Requests.Tree, name: Requests.WireName): boolean => tree.unicode || Oem.canEncode(name.text)
+
+const fields = (tree: Requests.Tree, name: Requests.WireName, options: Share.OpenOptions) => ({
+  flags: oplockFlags(options.oplockLevel),
+  rootDirectoryFid: 0,
+  desiredAccess: options.desiredAccess,
+  allocationSize: options.allocationSize ?? 0n,
+  extFileAttributes: options.fileAttributes ?? 0,
+  shareAccess: options.shareAccess,
+  createDisposition: options.createDisposition,
+  createOptions: options.createOptions,
+  impersonationLevel: options.impersonationLevel ?? 2,
+  // SMB_SECURITY_CONTEXT_TRACKING and SMB_SECURITY_EFFECTIVE_ONLY: what everybody sends.
+  securityFlags: 3,
+  nameLength: name.text.length * (tree.unicode ? 2 : 1),
+  fileName: name.text
+})
+
+const encode = (tree: Requests.Tree, name: Requests.WireName, options: Share.OpenOptions): Uint8Array => {
+  const wantsMore = options.queryMaximalAccess === true || options.queryOnDiskId === true
+  const common = fields(tree, name, options)
+  return Codec.encode(NtCreate.Request(tree.unicode))({
+    ...common,
+    flags: common.flags | (wantsMore ? NtCreateFlags.NT_CREATE_REQUEST_EXTENDED_RESPONSE : 0)
+  })
+}
+
+/** Whether an open has things with it that only a transaction can carry. */
+const carriesMore = (options: Share.OpenOptions): boolean =>
+  options.extendedAttributes !== undefined || options.securityDescriptor !== undefined
+
+const transactCreate = (
+  tree: Requests.Tree,
+  name: Requests.WireName,
+  path: string,
+  options: Share.OpenOptions
+): Effect.Effect<Open, RequestError> => {
+  const descriptor = options.securityDescriptor ?? new Uint8Array(0)
+  const attributes = options.extendedAttributes ?? new Uint8Array(0)
+  const padding = attributes.length === 0 ? 0 : -descriptor.length & 3
+  const data = new Uint8Array(descriptor.length + padding + attributes.length)
+  data.set(descriptor)
+  data.set(attributes, descriptor.length + padding)
+  return Effect.flatMap(
+    // Not to be given up half-way: an open that nobody hears of stays open.
+    Effect.uninterruptible(tree.ntTransact(NtTransactSubcommand.NT_TRANSACT_CREATE, {
+      parameters: Codec.encode(NtTransact.CreateRequest(tree.unicode))({
+        ...fields(tree, name, options),
+        securityDescriptorLength: descriptor.length,
+        eaLength: attributes.length
+      }),
+      data,
+      maxParameterCount: 128,
+      maxDataCount: 0
+    }, { flags2: name.flags2 })),
+    ({ parameters, status }): Effect.Effect<Open, RequestError> =>
+      status === 0
+        ? Effect.fromResult(Result.map(decodeTransactCreate(parameters), (response) => toOpen(response, options)))
+        : refuse(tree, path, status)
+  )
+}
+
 /** Opens a file. `orphan` is called with the FID of one that was opened after the caller had gone. */
 export const open = (
   tree: Requests.Tree,
@@ -75,54 +140,12 @@ export const open = (
   options: Share.OpenOptions,
   orphan: (fid: number) => void
 ): Effect.Effect<Open, RequestError> => {
-  const refuse = (status: number) => Effect.fail(fromStatus(status, "CREATE", tree.full(path)))
-  if (!tree.unicode && !Oem.canEncode(name.text)) return refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-  const wantsMore = options.queryMaximalAccess === true || options.queryOnDiskId === true
-  const fields = {
-    flags: oplockFlags(options.oplockLevel) | (wantsMore ? NtCreateFlags.NT_CREATE_REQUEST_EXTENDED_RESPONSE : 0),
-    rootDirectoryFid: 0,
-    desiredAccess: options.desiredAccess,
-    allocationSize: options.allocationSize ?? 0n,
-    extFileAttributes: options.fileAttributes ?? 0,
-    shareAccess: options.shareAccess,
-    createDisposition: options.createDisposition,
-    createOptions: options.createOptions,
-    impersonationLevel: options.impersonationLevel ?? 2,
-    // SMB_SECURITY_CONTEXT_TRACKING and SMB_SECURITY_EFFECTIVE_ONLY: what everybody sends.
-    securityFlags: 3,
-    nameLength: name.text.length * (tree.unicode ? 2 : 1),
-    fileName: name.text
-  }
-  const { extendedAttributes, securityDescriptor } = options
-  if (extendedAttributes !== undefined || securityDescriptor !== undefined) {
-    const descriptor = securityDescriptor ?? new Uint8Array(0)
-    const attributes = extendedAttributes ?? new Uint8Array(0)
-    const padding = attributes.length === 0 ? 0 : -descriptor.length & 3
-    const data = new Uint8Array(descriptor.length + padding + attributes.length)
-    data.set(descriptor)
-    data.set(attributes, descriptor.length + padding)
-    return Effect.flatMap(
-      tree.ntTransact(NtTransactSubcommand.NT_TRANSACT_CREATE, {
-        parameters: Codec.encode(NtTransact.CreateRequest(tree.unicode))({
-          ...fields,
-          flags: oplockFlags(options.oplockLevel),
-          securityDescriptorLength: descriptor.length,
-          eaLength: attributes.length
-        }),
-        data,
-        maxParameterCount: 128,
-        maxDataCount: 0
-      }, { flags2: name.flags2 }),
-      ({ parameters, status }): Effect.Effect<Open, RequestError> =>
-        status === 0
-          ? Effect.fromResult(Result.map(decodeTransactCreate(parameters), (response) => toOpen(response, options)))
-          : refuse(status)
-    )
-  }
+  if (!canSay(tree, name)) return refuse(tree, path, NtStatus.STATUS_OBJECT_NAME_INVALID)
+  if (carriesMore(options)) return transactCreate(tree, name, path, options)
   return Effect.flatMap(
     tree.request({
       command: Command.SMB_COM_NT_CREATE_ANDX,
-      body: Codec.encode(NtCreate.Request(tree.unicode))(fields),
+      body: encode(tree, name, options),
       flags2: name.flags2,
       orphan: (reply) => {
         const created = decodeCreate(reply.packet)
@@ -132,6 +155,6 @@ export const open = (
     (reply): Effect.Effect<Open, RequestError> =>
       reply.header.status === 0
         ? Effect.fromResult(Result.map(decodeCreate(reply.packet), (response) => toOpen(response, options)))
-        : refuse(reply.header.status)
+        : refuse(tree, path, reply.header.status)
   )
 }

@@ -145,7 +145,7 @@ class Block {
   join(): Uint8Array | undefined {
     const [first] = this.parts
     if (first === undefined) return nothing
-    if (this.parts.length === 1 && first.at === 0) return first.bytes
+    if (first.at === 0 && first.bytes.length === this.total) return first.bytes
     const whole = new Uint8Array(this.total)
     for (const { at, bytes } of this.parts) {
       // A total that became less after the part had come.

@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import { afterSending, fromStatus, type RequestError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Breaks from "./Breaks.ts"
@@ -110,6 +110,20 @@ const openFile = (
     )
   })
 
+const FILE_OPEN = 1
+const FILE_DELETE_ON_CLOSE = 0x1000
+
+/** What a request fails with that may have had its effect. Of several, one after the other, the first may have had it. */
+const telling = <A, R>(
+  effect: Effect.Effect<A, RequestError, R>,
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any> = []
+): Effect.Effect<A, RequestError, R> =>
+  options.createDisposition !== FILE_OPEN || (options.createOptions & FILE_DELETE_ON_CLOSE) !== 0 ||
+    operations.some(({ _tag }) => _tag === "Write" || _tag === "SetInfo" || _tag === "Ioctl")
+    ? Effect.mapError(effect, afterSending)
+    : effect
+
 const batch = (
   tree: Requests.Tree,
   dfs: DfsName | undefined,
@@ -177,8 +191,8 @@ const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Resp
     limits: tree.limits,
     sessionKey: `${connection.options.server}:${connection.options.port}/NT1/${uid}`,
     dialect: "NT1",
-    open: (path, options) => openFile(tree, dfs, path, options),
-    batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
+    open: (path, options) => telling(openFile(tree, dfs, path, options), options),
+    batch: (path, options, operations) => telling(batch(tree, dfs, path, options, operations), options, operations),
     control: (operation) => Commands.control(tree, operation)
   })
   return { ...make(undefined), withDfsName: make }

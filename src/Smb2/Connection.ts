@@ -13,7 +13,7 @@ import * as Result from "effect/Result"
 import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
+import { afterSending, ProtocolError, TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Encryption from "./Encryption.ts"
@@ -55,16 +55,8 @@ const claimFrom = 8192
 const peek = Header.size + 16
 
 /** What a request that had been sent fails with: whoever asked is told if it may have had its effect. */
-const afterSending = (pending: Pending, error: ConnectionError): ConnectionError =>
-  pending.outgoing.mutates === true && error._tag === "TransportError" && error.sent !== true
-    ? new TransportError({
-      reason: error.reason,
-      server: error.server,
-      port: error.port,
-      sent: true,
-      ...(error.detail === undefined ? {} : { detail: error.detail })
-    })
-    : error
+const failureOf = (pending: Pending, error: ConnectionError): ConnectionError =>
+  pending.outgoing.mutates === true ? afterSending(error) : error
 
 /**
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
@@ -451,7 +443,7 @@ export class Connection implements Transport.Handlers {
       pending.complete = undefined
       this.cancel(pending)
       complete(
-        afterSending(pending, this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`)),
+        failureOf(pending, this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`)),
         undefined
       )
     }
@@ -505,7 +497,7 @@ export class Connection implements Transport.Handlers {
     for (const pending of pendings) {
       const complete = pending.complete
       pending.complete = undefined
-      complete?.(afterSending(pending, error), undefined)
+      complete?.(failureOf(pending, error), undefined)
     }
     for (const batch of waiting) for (const complete of batch.completes) complete?.(error, undefined)
     this.onFailed?.(error)

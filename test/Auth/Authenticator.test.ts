@@ -16,7 +16,7 @@ const fixed = (length: number) => new Uint8Array(length).fill(0x5a)
 const ntlm = Authenticator.makeNtlm({ workstation: "STATION", random: fixed })
 const target = { server: "127.0.0.11" }
 const smbauth = Credentials.password("LABGROUP\\smbauth", Redacted.make("Passw0rd-äß"))
-const reasonOf = <A>(effect: Effect.Effect<A, { readonly reason: string }>) =>
+const reasonOf = <A, R>(effect: Effect.Effect<A, { readonly reason: string }, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)
 
 describe("Authenticator against smbd's tokens", () => {

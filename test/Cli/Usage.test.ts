@@ -46,6 +46,7 @@ describe("the command line", () => {
         [["ls", "//h/s/../.."], /above its share/],
         [["ls", "//h:99999/s"], /names no server/],
         [["ls", "//h/a", "//h/b"], /"\/\/h\/b"/],
+        [["ls", "//h/s", "--dialect", "nt2"], /"nt2" is none of .* and nt1/],
         [["ls", "//h/s", "--dialect", "3.1.1,4"], /"4"/],
         [["ls", "//h/s", "--dfs", "maybe"], /--dfs/],
         [["ls", "//h/s", "--signing", "off"], /--signing/],

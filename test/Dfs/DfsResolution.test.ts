@@ -176,6 +176,7 @@ describe("interlinks and loops", () => {
       const error = failure(run(servers, `\\\\a\\dfs\\${name}\\file`, { probing: probe }))
       assert.strictEqual(error._tag, "DfsLoop")
       assert.isAtMost(error.visited.length, 3)
+      assert.deepStrictEqual([error.path, error.step], [`\\\\a\\dfs\\${name}\\file`, 11])
     }
   })
   it("follows eight interlinks and not nine", () => {

@@ -107,6 +107,7 @@ const run = async (worker: number): Promise<void> => {
     const host = `127.0.28.${10 + worker}`
     const port = 4470 + worker
     const server = await serve(host, port)
+    server.on("error", () => {})
     let log = ""
     server.stdout!.on("data", (chunk: Buffer) => log += chunk.toString())
     server.stderr!.on("data", (chunk: Buffer) => log += chunk.toString())

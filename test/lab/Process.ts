@@ -120,19 +120,21 @@ for round in 1 2 3; do
   sleep 0.1
 done
 if [ -n "$ADDRESS" ]; then ip addr del "$ADDRESS/8" dev lo; fi
+eval "$LAST"
 rm -rf "$FOLDER"
 `
 
 /**
  * Cleans up after this process should it end without closing its scopes, even by SIGKILL: whatever has the folder in
- * its command line, the address, and the folder. The returned function calls that off.
+ * its command line, the address, what the shell commands in `last` remove, and the folder. The returned function calls
+ * that off.
  */
-export const guard = (folder: string, address?: string): () => void => {
+export const guard = (folder: string, address?: string, last = ""): () => void => {
   const path = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`
   const child = spawn("sh", ["-c", cleaner], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
-    env: { PATH: path, FOLDER: folder, ADDRESS: address ?? "" }
+    env: { PATH: path, FOLDER: folder, ADDRESS: address ?? "", LAST: last }
   })
   child.on("error", () => child.stdin.destroy())
   child.stdin.on("error", () => child.stdin.destroy())

@@ -1,10 +1,13 @@
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
-import type { SmbClient } from "effect-smb"
+import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { Credentials, OpenMode, type SmbClient } from "effect-smb"
+import { ReferralSource } from "effect-smb/Dfs"
 import { readdir } from "node:fs/promises"
-import { client } from "./Clients.ts"
+import { fileURLToPath } from "node:url"
+import { client, type ClientOptions } from "./Clients.ts"
 import { everything } from "./Everything.ts"
 import * as Lab from "./Lab.ts"
+import { execute } from "./Process.ts"
 
 const data = { name: "data", streams: "xattr", acls: true, extendedAttributes: true, snapshots: true } as const
 const nt1 = { minimumDialect: "NT1", maximumDialect: "NT1", signing: "auto" } as const
@@ -31,6 +34,13 @@ const servers = Lab.servers({
     ...nt1,
     options: { "max xmit": "1500", "raw NTLMv2 auth": "yes", "max mux": "3" },
     shares: [data]
+  },
+  guests: {
+    address: "127.0.26.6",
+    ...nt1,
+    guest: true,
+    options: { "host msdfs": "no" },
+    shares: [{ name: "open", guest: true }]
   },
   split: { address: "127.0.26.5", ...nt1, options: { "max xmit": "1500" }, shares: [data] }
 })
@@ -159,6 +169,101 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       const gone = yield* Effect.flip(dialect(only, "127.0.26.3"))
       assert.include(["ProtocolError", "TransportError"], gone._tag)
     }).pipe(Effect.scoped))
+
+  it.effect("calls a named pipe in one transaction", () =>
+    Effect.gen(function*() {
+      const smb = yield* client(only)
+      const answer = yield* smb.withShare("\\\\127.0.26.1\\IPC$", (share) =>
+        Effect.gen(function*() {
+          assert.strictEqual(share.type, "pipe")
+          const pipe = yield* share.open("srvsvc", OpenMode.pipe)
+          return yield* pipe.run({
+            _tag: "Ioctl",
+            ctlCode: 0x0011_c017,
+            // DCE/RPC bind to srvsvc 3.0 with NDR.
+            input: Buffer.from(
+              "05000b03100000004800000001000000b810b81000000000010000000000010" +
+                "0c84f324b7016d30112785a47bf6ee18803000000045d888aeb1cc9119fe808002b10486002000000",
+              "hex"
+            ),
+            maximum: 4280
+          })
+        })).pipe(Effect.scoped)
+      // A bind_ack.
+      assert.strictEqual(answer[2], 12)
+    }))
+
+  it.effect("tells who may log on: guests and nobody only on purpose, and no wrong password", () =>
+    Effect.gen(function*() {
+      const path = "\\\\127.0.26.6\\open\\file"
+      const world = yield* World
+      yield* world.servers.guests.write("open", "file", "for everybody")
+      const read = (options: ClientOptions) =>
+        Effect.scoped(Effect.flatMap(client({ ...only, ...options }), (smb) => smb.readFileString(path)))
+      for (const credential of [Credentials.guest, Credentials.anonymous]) {
+        assert.strictEqual(yield* read({ credential }), "for everybody", credential._tag)
+      }
+      const stranger = Credentials.password("stranger", Redacted.make("x"))
+      assert.strictEqual(yield* read({ credential: stranger, signing: "if-required" }), "for everybody")
+      const unsigned = yield* Effect.flip(read({ credential: stranger }))
+      assert.strictEqual(unsigned._tag === "ProtocolError" ? unsigned.reason : unsigned, "SigningUnavailable")
+      const wrong = yield* Effect.flip(read({ credential: Credentials.password(Lab.user.name, Redacted.make("no")) }))
+      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong, "LogonFailure")
+      const none = yield* Effect.flip(Effect.scoped(Effect.flatMap(
+        client(only),
+        (smb) => smb.stat("\\\\127.0.26.6\\none")
+      )))
+      assert.strictEqual(none._tag === "SmbError" ? none.reason : none, "BadNetworkName")
+    }))
+
+  it.effect("tells a server without DFS from one with it", () =>
+    Effect.gen(function*() {
+      const path = "\\\\127.0.26.6\\open\\plain"
+      const world = yield* World
+      yield* world.servers.guests.write("open", "plain", "no DFS")
+      const fallback = yield* client({ ...only, signing: "if-required", dfs: {} })
+      assert.strictEqual(yield* fallback.readFileString(path), "no DFS")
+      const asked = (server: string) =>
+        Effect.scoped(fallback.withShare(`\\\\${server}\\IPC$`, (share) =>
+          share.control({
+            _tag: "Ioctl",
+            ctlCode: 0x0006_0194,
+            input: Buffer.from(`\u0003\\${server}\\dfs\0`, "utf16le"),
+            maximum: 8192
+          })))
+      const refused = yield* Effect.flip(asked("127.0.26.6"))
+      assert(refused._tag === "SmbError")
+      const meant = ReferralSource.fromStatus(refused.status, { server: "127.0.26.6", path, size: 8192 })
+      assert.strictEqual(meant._tag, "NotDfsCapable")
+      // One entry, of a root.
+      const referral = yield* asked("127.0.26.1")
+      assert.strictEqual(Buffer.from(referral).readUInt16LE(2), 1)
+    }))
+
+  it.effect("is the command's --dialect nt1, with a warning", () =>
+    Effect.gen(function*() {
+      const world = yield* World
+      yield* world.servers.old.write("data", "told.txt", "by SMB 1")
+      const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+      const run = (...args: ReadonlyArray<string>) =>
+        Effect.promise(() =>
+          execute(process.execPath, [main, ...args], {
+            env: { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }
+          })
+        )
+      const warning = "effect-smb: warning: 127.0.26.1 is spoken to by SMB 1, which is insecure: " +
+        "nothing is encrypted, and signatures are weak\n"
+      for (const dialect of ["nt1", "NT1,3.1.1"]) {
+        const cat = yield* run("cat", "--dialect", dialect, "//127.0.26.1/data/told.txt")
+        assert.deepStrictEqual(cat, { code: 0, stdout: "by SMB 1", stderr: warning })
+      }
+      const modern = yield* run("ls", "--dialect", "nt1,3.1.1", "//127.0.26.3/data")
+      assert.strictEqual(modern.code, 0)
+      assert.strictEqual(modern.stderr, "")
+      const without = yield* run("cat", "//127.0.26.1/data/told.txt")
+      assert.strictEqual(without.code, 1)
+      assert.match(without.stderr, /^effect-smb: [^\n]*only SMB 1[^\n]*\n$/)
+    }))
 
   it.effect("speaks an OEM code page with a server that has no Unicode", () =>
     Effect.gen(function*() {

@@ -60,6 +60,25 @@ const slice = (r: Reader, count: number, offset: number, what: string): Uint8Arr
   return r.bytes.subarray(offset, offset + count)
 }
 
+interface Places {
+  readonly parameterCount: number
+  readonly parameterOffset: number
+  readonly dataCount: number
+  readonly dataOffset: number
+}
+
+/** Parameters and data, where the words say that they are. */
+const blocks = (r: Reader, at: Places): { readonly parameters: Uint8Array; readonly data: Uint8Array } => ({
+  parameters: slice(r, at.parameterCount, at.parameterOffset, "parameters"),
+  data: slice(r, at.dataCount, at.dataOffset, "data")
+})
+
+/** Totals, and where the blocks of this packet belong. */
+const part = ({ dataDisplacement, parameterDisplacement, totalDataCount, totalParameterCount }: Omit<
+  Part,
+  "parameters" | "data"
+>) => ({ totalParameterCount, totalDataCount, parameterDisplacement, dataDisplacement })
+
 const words = (r: Reader, count: number): ReadonlyArray<number> => Array.from({ length: count }, () => r.u16())
 
 const enter = (r: Reader, least: number): { readonly words: Reader; readonly end: number } => {
@@ -141,15 +160,21 @@ export const ShortRequest = either((unicode) =>
       const value = shortRequest.read(w)
       const setup = words(w, value.setupCount)
       r.offset = end
-      const name = text(unicode).read(r)
-      r.offset = end
+      const { parameters, data } = blocks(r, value)
+      // The name, and padding, stand before the parameters; TRANSACTION2 has but padding there.
+      const before = value.parameterCount > 0 ? value.parameterOffset : value.dataCount > 0 ? value.dataOffset : r.end
+      const name = text(unicode).read(r.window(end, Math.min(before, r.end) - end))
       return {
-        ...value,
         name,
         function: 0,
         setup,
-        parameters: slice(r, value.parameterCount, value.parameterOffset, "parameters"),
-        data: slice(r, value.dataCount, value.dataOffset, "data")
+        totalParameterCount: value.totalParameterCount,
+        totalDataCount: value.totalDataCount,
+        maxParameterCount: value.maxParameterCount,
+        maxDataCount: value.maxDataCount,
+        maxSetupCount: value.maxSetupCount,
+        parameters,
+        data
       }
     },
     (w, value) =>
@@ -201,11 +226,15 @@ export const NtRequest: Codec.Codec<Request> = Codec.make<Request>(
     const setup = words(w, value.setupCount)
     r.offset = end
     return {
-      ...value,
       name: "",
+      function: value.function,
       setup,
-      parameters: slice(r, value.parameterCount, value.parameterOffset, "parameters"),
-      data: slice(r, value.dataCount, value.dataOffset, "data")
+      totalParameterCount: value.totalParameterCount,
+      totalDataCount: value.totalDataCount,
+      maxParameterCount: value.maxParameterCount,
+      maxDataCount: value.maxDataCount,
+      maxSetupCount: value.maxSetupCount,
+      ...blocks(r, value)
     }
   },
   (w, value) =>
@@ -227,7 +256,7 @@ export const NtRequest: Codec.Codec<Request> = Codec.make<Request>(
     )
 )
 
-const part = (size: Codec.Codec<number>) => ({
+const partFields = (size: Codec.Codec<number>) => ({
   totalParameterCount: size,
   totalDataCount: size,
   parameterCount: size,
@@ -238,8 +267,8 @@ const part = (size: Codec.Codec<number>) => ({
   dataDisplacement: size
 })
 
-const shortSecondary = Codec.struct(part(Codec.u16))
-const longSecondary = Codec.struct({ reserved1: Codec.reservedBytes(3), ...part(Codec.u32), reserved2: zero8 })
+const shortSecondary = Codec.struct(partFields(Codec.u16))
+const longSecondary = Codec.struct({ reserved1: Codec.reservedBytes(3), ...partFields(Codec.u32), reserved2: zero8 })
 
 type Counted = Codec.Type<typeof shortSecondary>
 
@@ -251,12 +280,7 @@ const secondary = (layout: Codec.Codec<Counted>, least: number, withFid: boolean
       const value = layout.read(w)
       const fid = withFid ? w.u16() : 0xffff
       r.offset = end
-      return {
-        ...value,
-        fid,
-        parameters: slice(r, value.parameterCount, value.parameterOffset, "parameters"),
-        data: slice(r, value.dataCount, value.dataOffset, "data")
-      }
+      return { fid, ...part(value), ...blocks(r, value) }
     },
     (w, value) =>
       write(
@@ -299,7 +323,7 @@ const shortResponse = Codec.struct({
 
 const longResponse = Codec.struct({
   reserved1: Codec.reservedBytes(3),
-  ...part(Codec.u32),
+  ...partFields(Codec.u32),
   setupCount: Codec.u8
 })
 
@@ -312,12 +336,7 @@ const response = (layout: Codec.Codec<Counted & { readonly setupCount: number }>
       const setup = words(w, value.setupCount)
       r.offset = end
       if (end > r.end) r.fail("a ByteCount")
-      return {
-        ...value,
-        setup,
-        parameters: slice(r, value.parameterCount, value.parameterOffset, "parameters"),
-        data: slice(r, value.dataCount, value.dataOffset, "data")
-      }
+      return { setup, ...part(value), ...blocks(r, value) }
     },
     (w, value) =>
       write(

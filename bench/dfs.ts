@@ -1,0 +1,85 @@
+/**
+ * What DFS costs: a resolve that the cache answers, and a thousand opens below one root that nobody knows yet.
+ *
+ * The servers are in memory, so that requests can be counted and no other program has a part in the time.
+ */
+import { Effect, Layer, Redacted } from "effect"
+import * as Credentials from "../src/Auth/Credentials.ts"
+import * as SmbClient from "../src/Client/SmbClient.ts"
+import * as DfsAdapter from "../src/Dfs/DfsAdapter.ts"
+import * as DfsResolver from "../src/Dfs/DfsResolver.ts"
+import * as TestTransport from "../src/Layers/TestTransport.ts"
+
+const servers = TestTransport.layer({
+  ns: {
+    shares: { dfs: { "file.txt": "x" } },
+    referrals: {
+      "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"] },
+      "\\\\ns\\dfs\\link": { targets: ["\\\\fs\\data"] }
+    }
+  },
+  fs: { shares: { data: { "file.txt": "x" } } }
+})
+
+const layer = Layer.mergeAll(
+  DfsAdapter.layer().pipe(
+    Layer.provide(SmbClient.layer()),
+    Layer.provide([servers, Credentials.layer(Credentials.password("user", Redacted.make("password")))])
+  ),
+  servers
+)
+
+const referrals = Effect.map(
+  Effect.flatMap(TestTransport.TestServers, (all) => all.requests),
+  (requests) => requests.filter(({ command }) => command === "IOCTL").length
+)
+
+const resolves = 20_000
+
+/** Microseconds of a resolve that the cache answers, the middle of five rounds, and the packets that it sends. */
+export const cachedResolve = Effect.gen(function*() {
+  const resolver = yield* DfsResolver.DfsResolver
+  const all = yield* TestTransport.TestServers
+  const path = "\\\\ns\\dfs\\link\\file.txt"
+  yield* resolver.resolve(path)
+  const before = (yield* all.requests).length
+  const rounds: Array<number> = []
+  for (let round = 0; round < 5; round++) {
+    const start = performance.now()
+    for (let i = 0; i < resolves; i++) yield* resolver.resolve(path)
+    rounds.push(((performance.now() - start) * 1000) / resolves)
+  }
+  const microseconds = rounds.toSorted((a, b) => a - b)[2]!
+  return { microseconds, packets: (yield* all.requests).length - before }
+}).pipe(Effect.provide(layer))
+
+/** Requests for referrals that a thousand opens at once cause, and their milliseconds. */
+export const coldOpens = Effect.gen(function*() {
+  const smb = yield* SmbClient.SmbClient
+  const start = performance.now()
+  yield* Effect.scoped(Effect.all(
+    Array.from({ length: 1000 }, () => smb.open("\\\\ns\\dfs\\file.txt")),
+    { concurrency: "unbounded" }
+  ))
+  return { milliseconds: performance.now() - start, referrals: yield* referrals }
+}).pipe(Effect.provide(layer))
+
+/** Both, as lines of the bench. */
+export const lines: ReadonlyArray<readonly [name: string, measure: Effect.Effect<string, unknown>]> = [
+  [
+    "dfs: cached resolve",
+    Effect.map(
+      cachedResolve,
+      ({ microseconds, packets }) =>
+        `${"dfs: cached resolve".padEnd(28)} ${microseconds.toFixed(1)} µs, ${packets} packets (at most 10 µs and 0)`
+    )
+  ],
+  [
+    "dfs: cold opens",
+    Effect.map(
+      coldOpens,
+      ({ milliseconds, referrals }) =>
+        `${"dfs: 1000 cold opens".padEnd(28)} ${milliseconds.toFixed(0)} ms, ${referrals} root referral (at most 1)`
+    )
+  ]
+]

@@ -1,0 +1,410 @@
+/**
+ * Logging on by Kerberos (RFC 4120, RFC 4121) inside SPNEGO, with the tickets and the library of the system; and by
+ * Kerberos or else NTLM, as Windows does it.
+ *
+ * The library is MIT's, called through the package `koffi`, which is optional: without one of the two a logon fails
+ * with `Unavailable` and says what to install. Both sides prove who they are; nothing is delegated. The service is
+ * `cifs` on the server that is connected to, whatever namespace led there.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { createHash } from "node:crypto"
+import { isIP } from "node:net"
+import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
+import * as Authenticator from "./Authenticator.ts"
+import type { Credential, KerberosCredential, NtHashCredential, PasswordCredential } from "./Credentials.ts"
+import * as Gssapi from "./internal/Gssapi.ts"
+import * as Spnego from "./Spnego.ts"
+
+/**
+ * Settings of `make` and `layer`: what a credential leaves open.
+ *
+ * @category models
+ */
+export interface KerberosOptions {
+  /** The ticket cache for credentials that name none. */
+  readonly ccache?: string
+  /** The keytab for credentials that name none. */
+  readonly keytab?: string
+}
+
+/**
+ * Settings of `makeNegotiate` and `layerNegotiate`.
+ *
+ * @category models
+ */
+export interface NegotiateOptions extends KerberosOptions, Authenticator.NtlmOptions {
+  /** What to do where Kerberos cannot be had: go on by NTLM (`"fallback"`, the default), or fail. */
+  readonly ntlm?: "fallback" | "forbidden"
+}
+
+const fail = (server: string, reason: AuthenticationReason, detail: string): AuthenticationError =>
+  new AuthenticationError({ reason, detail, mechanism: "Kerberos", server })
+
+const kerberosMechanisms: ReadonlyArray<string> = [Spnego.Mechanism.kerberos, Spnego.Mechanism.msKerberos]
+const mechTypeList = Spnego.mechTypeList(kerberosMechanisms)
+
+// -----------------------------------------------------------------------------
+// statuses
+// -----------------------------------------------------------------------------
+
+/** libkrb5's codes begin here; those below 128 are the protocol's own (RFC 4120 7.5.9). */
+const krb5 = -1_765_328_384
+
+type Explanation = readonly [AuthenticationReason, (server: string) => string]
+
+const kinit = "run kinit, or give a keytab"
+
+const explanations: Readonly<Record<number, Explanation>> = {
+  6: ["InvalidCredential", () => "the domain knows no such user"],
+  7: [
+    "ServerUnknown",
+    (server) => `the domain has no service cifs/${server}; connect to the server by its full name in the DNS`
+  ],
+  14: ["NoCommonMechanism", () => "the domain and this machine have no encryption type in common"],
+  18: ["Rejected", () => "the account is disabled, locked or expired"],
+  23: ["Rejected", () => "the password has expired and must be changed"],
+  24: ["InvalidCredential", () => "the password or the key is wrong"],
+  32: ["NoCredential", () => `the ticket has expired; ${kinit}`],
+  33: ["ClockSkew", () => "the ticket is not valid yet; set the clock of this machine"],
+  37: ["ClockSkew", () => "the clocks are too far apart; set the clock of this machine to the domain's time"],
+  41: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
+  141: ["NoCredential", () => `no ticket that fits; ${kinit}`],
+  154: ["Unavailable", () => "no domain controller is known for the realm; look at krb5.conf and the DNS"],
+  156: ["Unavailable", () => "no domain controller of the realm answers; look at krb5.conf, the DNS and the network"],
+  158: ["IntegrityFailure", () => "the server could not prove who it is"],
+  181: ["NoCredential", () => "the keytab has no key of this principal"],
+  195: ["NoCredential", () => `no ticket; ${kinit}`]
+}
+
+const routines: Readonly<Record<number, Explanation>> = {
+  [Gssapi.Routine.NO_CRED]: ["NoCredential", () => `no ticket; ${kinit}`],
+  [Gssapi.Routine.CREDENTIALS_EXPIRED]: ["NoCredential", () => `the ticket has expired; ${kinit}`],
+  [Gssapi.Routine.BAD_SIG]: ["IntegrityFailure", () => "a signature of the server's is wrong"],
+  [Gssapi.Routine.DEFECTIVE_TOKEN]: ["Malformed", () => "the server's token is none of Kerberos'"]
+}
+
+const explain = (
+  server: string,
+  keytab?: string
+) =>
+(failure: Gssapi.Failure | AuthenticationError): AuthenticationError => {
+  if (failure instanceof AuthenticationError) return fail(server, failure.reason, failure.detail)
+  const { call, minor, routine, text } = failure
+  const [reason, say] = explanations[minor - krb5] ?? routines[routine] ?? ["Rejected", () => `${call} failed`] as const
+  const said = text === "" ? `${call}: ${minor}` : text
+  // The library looks into its cache of tickets first and complains of that, but it is the keytab that has to do.
+  if (reason === "NoCredential" && keytab !== undefined) {
+    return fail(
+      server,
+      reason,
+      `no ticket by the keytab ${keytab}: is it there, and has it a key of the user? (${said})`
+    )
+  }
+  return fail(server, reason, `${say(server)} (${said})`)
+}
+
+// -----------------------------------------------------------------------------
+// Kerberos
+// -----------------------------------------------------------------------------
+
+/** Tickets by a keytab stay out of the user's own cache, and are there again for the next logon. */
+const memoryCache = (keytab: string, principal: string | undefined): string => {
+  const name = createHash("sha256").update(`${keytab}\0${principal ?? ""}`).digest("hex").slice(0, 32)
+  return `MEMORY:effect-smb-${name}`
+}
+
+const identityOf = (
+  credential: KerberosCredential | PasswordCredential,
+  options: KerberosOptions
+): Gssapi.Identity => {
+  if (credential._tag === "Password") {
+    const { domain, password, user } = credential
+    // A NetBIOS name is no realm: the library then takes its default realm.
+    return { principal: domain.includes(".") ? `${user}@${domain.toUpperCase()}` : user, password }
+  }
+  const { principal } = credential
+  const keytab = credential.keytab ?? options.keytab
+  const ccache = credential.ccache ?? options.ccache
+  return {
+    principal,
+    keytab,
+    ccache: keytab !== undefined && ccache === undefined ? memoryCache(keytab, principal) : ccache
+  }
+}
+
+/** `Offer`: the server's list of mechanisms. `Exchange`: its answer. `Established`: its last word. */
+type State =
+  | { readonly _tag: "Offer" }
+  | { readonly _tag: "Exchange" | "Established"; readonly initiator: Gssapi.Initiator }
+  | { readonly _tag: "Over"; readonly sessionKey: Redacted.Redacted<Uint8Array> | undefined }
+
+const decode = (server: string, input: Uint8Array): Effect.Effect<Spnego.NegToken, AuthenticationError> =>
+  Effect.mapError(
+    Effect.fromResult(Spnego.decode(input)),
+    (error) => fail(server, "Malformed", error.message)
+  )
+
+const offersKerberos = (server: string, input: Uint8Array): Effect.Effect<boolean, AuthenticationError> => {
+  if (input.length === 0) return Effect.succeed(true)
+  return Effect.flatMap(decode(server, input), (token) => {
+    if (token._tag === "NegTokenResp") {
+      return Effect.fail(fail(server, "UnexpectedToken", "the server answered before it was asked"))
+    }
+    return Effect.succeed(
+      token.mechTypes.length === 0 || token.mechTypes.some((one) => kerberosMechanisms.includes(one))
+    )
+  })
+}
+
+const responseOf = Effect.fnUntraced(function*(
+  server: string,
+  input: Uint8Array
+): Effect.fn.Return<Spnego.NegTokenResp, AuthenticationError> {
+  const token = yield* decode(server, input)
+  if (token._tag === "NegTokenInit") {
+    return yield* fail(server, "UnexpectedToken", "the server began anew in the middle of a logon")
+  }
+  if (token.negState === Spnego.NegState.reject) {
+    return yield* fail(server, "Rejected", "the server turned the logon down")
+  }
+  if (token.supportedMech !== undefined && !kerberosMechanisms.includes(token.supportedMech)) {
+    return yield* fail(server, "NoCommonMechanism", `the server chose ${token.supportedMech}, which was not offered`)
+  }
+  return token
+})
+
+class KerberosSession implements Authenticator.AuthenticatorSession {
+  readonly unauthenticated = false
+  readonly #identity: Gssapi.Identity
+  readonly #server: string
+  #state: State = { _tag: "Offer" }
+
+  constructor(identity: Gssapi.Identity, server: string) {
+    this.#identity = identity
+    this.#server = server
+  }
+
+  step(input: Uint8Array): Effect.Effect<{ readonly token: Uint8Array; readonly done: boolean }, AuthenticationError> {
+    return Effect.suspend(() => {
+      const state = this.#state
+      switch (state._tag) {
+        case "Offer":
+          return this.#offer(input)
+        case "Exchange":
+        case "Established":
+          return Effect.map(this.#answer(state.initiator, input), ({ requestsMic, token }) => ({
+            token: Spnego.encode({
+              _tag: "NegTokenResp",
+              negState: Spnego.NegState.acceptIncomplete,
+              responseToken: token.length === 0 ? undefined : token,
+              mechListMic: requestsMic
+            }),
+            done: this.#state._tag === "Established"
+          }))
+        case "Over":
+          return this.#fail("UnexpectedToken", "the server wants to go on after the last message")
+      }
+    })
+  }
+
+  accept(input: Uint8Array): Effect.Effect<void, AuthenticationError> {
+    return Effect.gen({ self: this }, function*() {
+      const state = this.#state
+      if (state._tag === "Offer" || state._tag === "Over") {
+        return yield* this.#fail("UnexpectedToken", "the server let in someone who did not log on yet")
+      }
+      const { initiator } = state
+      if (input.length > 0) yield* this.#answer(initiator, input)
+      // The library says so when the server has proven that it can read the ticket.
+      if (this.#state._tag !== "Established") {
+        return yield* this.#fail("IntegrityFailure", "the server let the user in without proving who it is")
+      }
+      const sessionKey = yield* Effect.mapError(initiator.sessionKey, explain(this.#server))
+      this.#state = { _tag: "Over", sessionKey }
+      initiator.release()
+      if (Redacted.value(sessionKey).length === 0) {
+        return yield* this.#fail("Unavailable", "this Kerberos library does not give the session key")
+      }
+    })
+  }
+
+  sessionKey(): Redacted.Redacted<Uint8Array> | undefined {
+    return this.#state._tag === "Over" ? this.#state.sessionKey : undefined
+  }
+
+  release(): void {
+    if (this.#state._tag === "Exchange" || this.#state._tag === "Established") this.#state.initiator.release()
+    this.#state = { _tag: "Over", sessionKey: undefined }
+  }
+
+  #fail(reason: AuthenticationReason, detail: string): Effect.Effect<never, AuthenticationError> {
+    return Effect.fail(fail(this.#server, reason, detail))
+  }
+
+  #offer(input: Uint8Array) {
+    return Effect.gen({ self: this }, function*() {
+      if (!(yield* offersKerberos(this.#server, input))) {
+        return yield* this.#fail("NoCommonMechanism", "the server does not offer Kerberos; it may be in no domain")
+      }
+      const library = yield* Effect.mapError(Gssapi.load, explain(this.#server))
+      const initiator = new Gssapi.Initiator(library)
+      this.#state = { _tag: "Exchange", initiator }
+      const { token } = yield* Effect.mapError(
+        Effect.andThen(initiator.acquire(this.#identity), initiator.step(this.#server, undefined)),
+        explain(this.#server, this.#identity.keytab)
+      )
+      return {
+        token: Spnego.encode({ _tag: "NegTokenInit", mechTypes: kerberosMechanisms, mechToken: token }),
+        done: false
+      }
+    })
+  }
+
+  #answer(initiator: Gssapi.Initiator, input: Uint8Array) {
+    return Effect.gen({ self: this }, function*() {
+      const { mechListMic, negState, responseToken } = yield* responseOf(this.#server, input)
+      let token: Uint8Array = new Uint8Array(0)
+      if (this.#state._tag === "Exchange") {
+        if (responseToken === undefined) {
+          return yield* this.#fail("IntegrityFailure", "the server did not prove who it is")
+        }
+        const next = yield* Effect.mapError(
+          // The buffer that the token came in is its owner's again after this call.
+          initiator.step(this.#server, Uint8Array.from(responseToken)),
+          explain(this.#server)
+        )
+        token = next.token
+        if (next.complete) this.#state = { _tag: "Established", initiator }
+      }
+      const established = this.#state._tag === "Established"
+      if (established && mechListMic !== undefined) {
+        yield* Effect.mapError(
+          initiator.verify(mechTypeList, Uint8Array.from(mechListMic)),
+          () => fail(this.#server, "IntegrityFailure", "the list of mechanisms was changed on the way")
+        )
+      }
+      // Only where it is wanted: our first choice was taken, so that nothing could have been changed (RFC 4178 5).
+      const wanted = established && negState !== undefined && negState !== Spnego.NegState.acceptCompleted
+      const requestsMic = wanted
+        ? yield* Effect.mapError(initiator.sign(mechTypeList), explain(this.#server))
+        : undefined
+      return { token, requestsMic }
+    })
+  }
+}
+
+const begin = (
+  credential: KerberosCredential | PasswordCredential,
+  target: Authenticator.Target,
+  options: KerberosOptions
+) =>
+  Effect.acquireRelease(
+    Effect.sync(() => new KerberosSession(identityOf(credential, options), target.server)),
+    (session) => Effect.sync(() => session.release())
+  )
+
+/**
+ * The authenticator that speaks Kerberos and nothing else. It takes a Kerberos credential, or a user with a password: the
+ * domain is then the realm if it has a dot, and the realm is the default one of krb5.conf otherwise.
+ *
+ * @category constructors
+ */
+export const make = (options: KerberosOptions = {}): Authenticator.Authenticator["Service"] => ({
+  make: (credential, target) =>
+    credential._tag === "Kerberos" || (credential._tag === "Password" && credential.user !== "")
+      ? begin(credential, target, options)
+      : Effect.fail(
+        fail(target.server, "InvalidCredential", "Kerberos takes a ticket, a keytab, or a user with a password")
+      )
+})
+
+// -----------------------------------------------------------------------------
+// Kerberos or NTLM
+// -----------------------------------------------------------------------------
+
+/** Whom to try by Kerberos: addresses have no service, and a user without a domain in the DNS has no realm. */
+const forKerberos = (
+  credential: Credential,
+  server: string,
+  strict: boolean
+): KerberosCredential | PasswordCredential | undefined => {
+  if (credential._tag === "Kerberos") return credential
+  if (credential._tag !== "Password" || credential.user === "") return undefined
+  return strict || (credential.domain.includes(".") && isIP(server) === 0) ? credential : undefined
+}
+
+const forNtlm = (credential: Credential): Exclude<Credential, KerberosCredential> | undefined =>
+  credential._tag === "Kerberos" ? credential.fallback as NtHashCredential | PasswordCredential | undefined : credential
+
+/**
+ * The authenticator that logs on by Kerberos where server, domain and credential allow it, and by NTLM otherwise,
+ * unless that is forbidden. Once the server has seen a ticket there is no way back to NTLM.
+ *
+ * A Kerberos credential goes by NTLM only with its `fallback`; a password goes by Kerberos only with a domain that has
+ * a dot, to a server that is named and not numbered.
+ *
+ * @category constructors
+ */
+export const makeNegotiate = (options: NegotiateOptions = {}): Authenticator.Authenticator["Service"] => {
+  const ntlm = Authenticator.makeNtlm(options)
+  const forbidden = options.ntlm === "forbidden"
+  return {
+    make: Effect.fnUntraced(function*(credential, target) {
+      const first = forKerberos(credential, target.server, forbidden)
+      const second = forbidden ? undefined : forNtlm(credential)
+      const kerberos = first === undefined ? undefined : yield* begin(first, target, options)
+      const fallback = second === undefined ? undefined : yield* ntlm.make(second, target)
+      if (kerberos === undefined) {
+        return fallback ??
+          (yield* fail(target.server, "InvalidCredential", "Kerberos takes no such credential, and NTLM is forbidden"))
+      }
+      if (fallback === undefined) return kerberos
+      let chosen: Authenticator.AuthenticatorSession | undefined
+      const choose = (session: Authenticator.AuthenticatorSession) => {
+        chosen = session
+        return session
+      }
+      const start = (input: Uint8Array) =>
+        Effect.flatMap(offersKerberos(target.server, input), (offered) =>
+          offered
+            ? kerberos.step(input).pipe(
+              Effect.tap(() => Effect.sync(() => choose(kerberos))),
+              Effect.catch((error) =>
+                Effect.andThen(
+                  Effect.logDebug(`${error.message}; going on by NTLM`),
+                  Effect.suspend(() => choose(fallback).step(input))
+                )
+              )
+            )
+            : choose(fallback).step(input))
+      return {
+        unauthenticated: fallback.unauthenticated,
+        step: (input) => Effect.suspend(() => chosen === undefined ? start(input) : chosen.step(input)),
+        accept: (input) => Effect.suspend(() => (chosen ?? fallback).accept(input)),
+        sessionKey: () => chosen?.sessionKey()
+      } satisfies Authenticator.AuthenticatorSession
+    })
+  }
+}
+
+// -----------------------------------------------------------------------------
+// layers
+// -----------------------------------------------------------------------------
+
+/**
+ * Kerberos alone.
+ *
+ * @category layers
+ */
+export const layer = (options: KerberosOptions = {}): Layer.Layer<Authenticator.Authenticator> =>
+  Layer.sync(Authenticator.Authenticator, () => Authenticator.Authenticator.of(make(options)))
+
+/**
+ * Kerberos, and NTLM where it cannot be had, unless forbidden.
+ *
+ * @category layers
+ */
+export const layerNegotiate = (options: NegotiateOptions = {}): Layer.Layer<Authenticator.Authenticator> =>
+  Layer.sync(Authenticator.Authenticator, () => Authenticator.Authenticator.of(makeNegotiate(options)))

@@ -1,0 +1,306 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { Dns } from "effect/net"
+import * as DfsTrace from "../../src/Dfs/DfsTrace.ts"
+import * as DomainCache from "../../src/Dfs/DomainCache.ts"
+import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
+import { decodeReferralResponse, makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
+import { ReferralRefused } from "../../src/Protocol/DfsError.ts"
+import { ignorance, run, type Servers } from "./namespace.ts"
+import { vectors } from "./vectors.ts"
+
+const known = (controllers: DomainCache.Controllers) => ({
+  knowledge: { ...ignorance, domains: DomainCache.make({ controllers }) }
+})
+const target = (result: ReturnType<typeof run>) => {
+  if (result.end._tag === "Fail") assert.fail(String(result.end.error))
+  const { path, server, share } = result.end.target
+  return `\\\\${server}\\${share}${path === "" ? "" : `\\${path}`}`
+}
+const failure = (result: ReturnType<typeof run>): any => {
+  assert.strictEqual(result.end._tag, "Fail")
+  return (result.end as { readonly error: unknown }).error
+}
+
+/** Two controllers of one domain; the namespace lies on a server of its own. */
+const roots = {
+  dfs: { targets: ["\\ns.corp.test\\dfs"] },
+  sysvol: { targets: ["\\dc1.corp.test\\sysvol", "\\dc2.corp.test\\sysvol"], flags: 2 },
+  NETLOGON: { targets: ["\\dc1.corp.test\\NETLOGON"] }
+}
+const domains = { CORP: ["dc1.corp.test", "dc2.corp.test"], "corp.test": ["dc1.corp.test", "dc2.corp.test"] }
+const shares = { sysvol: ["corp.test\\policy"], NETLOGON: ["logon.cmd"] }
+const corp: Servers = {
+  "dc1.corp.test": { domains, roots, shares },
+  "dc2.corp.test": { domains, roots, shares },
+  "ns.corp.test": { roots: { dfs: { files: ["readme"], links: { one: ["\\fs\\data"], far: ["\\CORP\\dfs\\one"] } } } },
+  fs: { shares: { data: ["file"] } }
+}
+const given = known({ "corp.test": ["dc1.corp.test", "dc2.corp.test"] })
+
+describe("a domain whose controllers are given", () => {
+  it("asks a controller for the root, the root's target for the link, and speaks the namespace's name", () => {
+    assert.deepStrictEqual(run(corp, "\\\\corp.test\\dfs\\one\\file", given).log, [
+      "ask dc1.corp.test \\corp.test\\dfs",
+      "try root \\\\ns.corp.test\\dfs\\one\\file as corp.test\\dfs",
+      "ask ns.corp.test \\ns.corp.test\\dfs\\one\\file",
+      "try link \\\\fs\\data\\file"
+    ])
+  })
+  it("asks for SYSVOL and NETLOGON, in whatever case, and never for a link below them (step 10)", () => {
+    const sysvol = run(corp, "\\\\corp.test\\sysvol\\corp.test\\policy", given)
+    assert.deepStrictEqual(sysvol.log, [
+      "ask dc1.corp.test \\corp.test\\sysvol",
+      "try link \\\\dc1.corp.test\\sysvol\\corp.test\\policy"
+    ])
+    assert.strictEqual(sysvol.notes.find((note) => note._tag === "Asking")!.step, 10)
+    const netlogon = run(corp, "\\\\CORP.TEST\\NETLOGON\\none", given)
+    assert.deepStrictEqual(netlogon.log, [
+      "ask dc1.corp.test \\CORP.TEST\\NETLOGON",
+      "try link \\\\dc1.corp.test\\NETLOGON\\none"
+    ])
+    assert.strictEqual(failure(netlogon), "not found")
+    // Once known, nobody is asked.
+    const again = run(corp, "\\\\Corp.Test\\SysVol\\corp.test\\policy", { knowledge: sysvol.knowledge })
+    assert.deepStrictEqual(again.log, ["try link \\\\dc1.corp.test\\sysvol\\corp.test\\policy"])
+    assert.deepStrictEqual(
+      run(corp, "\\\\corp.test\\sysvol\\x", { ...given, probing: true }).log.length,
+      2
+    )
+  })
+  it("goes to the next controller when one is down, and begins with that one from then on", () => {
+    const dying = { ...corp, "dc1.corp.test": { down: true } }
+    const first = run(dying, "\\\\corp.test\\dfs\\readme", given)
+    assert.deepStrictEqual(first.log.slice(0, 2), [
+      "ask dc1.corp.test \\corp.test\\dfs",
+      "ask dc2.corp.test \\corp.test\\dfs"
+    ])
+    const second = run(dying, "\\\\corp.test\\sysvol\\corp.test\\policy", { knowledge: first.knowledge })
+    assert.deepStrictEqual(second.log, [
+      "ask dc2.corp.test \\corp.test\\sysvol",
+      // What is known to be dead comes last.
+      "try link \\\\dc2.corp.test\\sysvol\\corp.test\\policy"
+    ])
+  })
+  it("fails with each controller and what it said when none is left (step 13)", () => {
+    const error = failure(run({}, "\\\\corp.test\\dfs\\readme", given))
+    assert.strictEqual(error._tag, "NoDomainController")
+    assert.strictEqual(error.step, 13)
+    assert.strictEqual(error.server, "dc2.corp.test")
+    assert.strictEqual(
+      error.message,
+      "No domain controller of corp.test answers for \\\\corp.test\\dfs\\readme " +
+        "(\\\\dc1.corp.test: is down; \\\\dc2.corp.test: is down)"
+    )
+  })
+  it("knows a domain by its NetBIOS name after a domain and a DC referral (step 5)", () => {
+    const result = run(corp, "\\\\CORP\\dfs\\readme", given)
+    assert.deepStrictEqual(result.log, [
+      "ask dc1.corp.test ",
+      "ask dc1.corp.test \\CORP",
+      "ask dc1.corp.test \\CORP\\dfs",
+      "try root \\\\ns.corp.test\\dfs\\readme as CORP\\dfs"
+    ])
+    // The list and the controllers are kept; another share costs one request.
+    const next = run(corp, "\\\\CORP\\sysvol\\corp.test\\policy", { knowledge: result.knowledge })
+    assert.deepStrictEqual(next.log.slice(0, 1), ["ask dc1.corp.test \\CORP\\sysvol"])
+    // And an ordinary server is not taken for a domain.
+    const host = run(corp, "\\\\fs\\data\\file", { knowledge: result.knowledge })
+    assert.deepStrictEqual(host.log, ["ask fs \\fs\\data", "try plain \\\\fs\\data\\file"])
+  })
+  it("goes on where a controller dies between two steps", () => {
+    const listing = { CORP: ["gone.corp.test", "dc2.corp.test"] }
+    const servers: Servers = { ...corp, "dc1.corp.test": { domains: listing } }
+    const result = run(servers, "\\\\CORP\\dfs\\readme", given)
+    assert.deepStrictEqual(result.log.slice(2, 4), [
+      "ask gone.corp.test \\CORP\\dfs",
+      "ask dc2.corp.test \\CORP\\dfs"
+    ])
+    assert.strictEqual(target(result), "\\\\ns.corp.test\\dfs\\readme")
+    const all = failure(
+      run({ "dc1.corp.test": { domains: { CORP: ["gone.corp.test"] } } }, "\\\\CORP\\dfs\\readme", given)
+    )
+    assert.deepStrictEqual([all._tag, all.domain, all.server, all.step], [
+      "NoDomainController",
+      "CORP",
+      "gone.corp.test",
+      13
+    ])
+  })
+  it("asks for the list of domains once, also where it is refused", () => {
+    const mute = { ...corp, "dc1.corp.test": { roots, shares } }
+    const first = run(mute, "\\\\fs\\data\\file", given)
+    assert.deepStrictEqual(first.log, ["ask dc1.corp.test ", "ask fs \\fs\\data", "try plain \\\\fs\\data\\file"])
+    const second = run(mute, "\\\\fs\\other\\file", { knowledge: first.knowledge, now: 1000 })
+    assert.strictEqual(second.log[0], "ask fs \\fs\\other")
+  })
+  it("takes a link that leads to a domain as an interlink (step 11)", () => {
+    const listed = run(corp, "\\\\CORP\\dfs\\readme", given)
+    const result = run(corp, "\\\\corp.test\\dfs\\far\\file", { knowledge: listed.knowledge })
+    assert.strictEqual(target(result), "\\\\fs\\data\\file")
+    assert.isTrue(result.notes.some((note) => note._tag === "Interlink" && note.step === 11))
+    assert.isFalse(result.log.includes("try link \\\\CORP\\dfs\\one\\file"))
+  })
+  it("fails in strict mode where the domain has no such namespace, and goes on in fallback mode", () => {
+    const servers = { ...corp, "corp.test": { shares: { plain: ["file"] } } }
+    const strict = failure(run(servers, "\\\\corp.test\\plain\\file", { ...given, mode: "strict" }))
+    assert.strictEqual(strict._tag, "NamespaceNotFound")
+    assert.strictEqual(strict.step, 13)
+    const result = run(servers, "\\\\corp.test\\plain\\file", given)
+    assert.strictEqual(target(result), "\\\\corp.test\\plain\\file")
+  })
+  it("goes to the next controller where one refuses", () => {
+    const refusing: Servers = {
+      ...corp,
+      "dc1.corp.test": {
+        answers: { "\\corp.test\\dfs": new ReferralRefused({ server: "dc1", path: "", status: 0xc000009a }) }
+      }
+    }
+    assert.strictEqual(target(run(refusing, "\\\\corp.test\\dfs\\readme", given)), "\\\\ns.corp.test\\dfs\\readme")
+  })
+  it("says which domain a server belongs to, for its credential", () => {
+    const result = run(corp, "\\\\corp.test\\dfs\\one\\file", given)
+    const short = result.end._tag === "Done" ? result.end.target.domain : undefined
+    // The link was walked from the domain's namespace, and the target has a short name.
+    assert.strictEqual(short, "corp.test")
+    const { domains: cache } = result.knowledge
+    assert.strictEqual(DomainCache.domainOf(cache, "ns.corp.test", 0), "corp.test")
+    assert.isUndefined(DomainCache.domainOf(cache, "ns.notcorp.test", 0))
+  })
+})
+
+describe("a domain that DNS knows", () => {
+  const found = { "corp.test": ["dc2.corp.test"] }
+  it("is looked for once, and its controller becomes BootstrapDC", () => {
+    const result = run(corp, "\\\\corp.test\\dfs\\readme", { discover: true, found })
+    assert.deepStrictEqual(result.log.slice(0, 2), ["find corp.test", "ask dc2.corp.test \\corp.test\\dfs"])
+    const netbios = run(corp, "\\\\CORP\\dfs\\readme", { discover: true, found, knowledge: result.knowledge })
+    assert.deepStrictEqual(netbios.log.slice(0, 2), ["ask dc2.corp.test ", "ask dc2.corp.test \\CORP"])
+  })
+  it("is no domain where nobody knows it, and is not looked for again soon; an address never is", () => {
+    const options = { discover: true }
+    const first = run(corp, "\\\\fs\\data\\file", options)
+    assert.deepStrictEqual(first.log, ["find fs", "ask fs \\fs\\data", "try plain \\\\fs\\data\\file"])
+    const second = run(corp, "\\\\fs\\other", { ...options, knowledge: first.knowledge, now: 29_000 })
+    assert.deepStrictEqual(second.log[0], "ask fs \\fs\\other")
+    for (const address of ["192.0.2.1", "2001:db8::1", "2001-db8--1.ipv6-literal.net"]) {
+      assert.isFalse(run({}, `\\\\${address}\\x\\y`, options).log.some((line) => line.startsWith("find")))
+    }
+  })
+  it("is looked for when its known controllers cannot say more", () => {
+    const bootstrap = known({ "other.test": ["dc9"] })
+    const servers: Servers = { ...corp, dc9: { domains: { "corp.test": [] } } }
+    const result = run(servers, "\\\\corp.test\\dfs\\readme", { ...bootstrap, discover: true, found })
+    assert.deepStrictEqual(result.log.slice(0, 4), [
+      "ask dc9 ",
+      "ask dc9 \\corp.test",
+      "find corp.test",
+      "ask dc2.corp.test \\corp.test\\dfs"
+    ])
+    const none = failure(run(servers, "\\\\corp.test\\dfs\\readme", bootstrap))
+    assert.strictEqual(none._tag, "Malformed")
+    assert.strictEqual(none.step, 13)
+    assert.strictEqual(none.server, "dc9")
+    assert.strictEqual(none.path, "\\\\corp.test\\dfs\\readme")
+  })
+})
+
+describe("name lists, in bytes that Windows sent", () => {
+  const decoded = (name: string) => Result.getOrThrow(decodeReferralResponse(vectors[name]!))
+  it("a domain referral", () => {
+    const list = Result.getOrThrow(DomainCache.namesFromResponse(decoded("response-domain-namelist"), "dc"))
+    assert.deepStrictEqual(list.names, ["TEST", "TEST.local"])
+  })
+  it("a DC referral", () => {
+    const list = Result.getOrThrow(DomainCache.controllersFromResponse(decoded("response-dc-namelist"), "dc"))
+    assert.deepStrictEqual(list.names, ["DC01.domain.test", "DC01.domain.test2"])
+  })
+  it("lead to the controller that they name", () => {
+    const servers: Servers = {
+      first: {
+        answers: { "": vectors["response-domain-namelist"]!, "\\TEST": vectors["response-dc-namelist"]! }
+      },
+      "DC01.domain.test": { roots: { files: { targets: ["\\ns\\files"] } } },
+      ns: { roots: { files: { files: ["x"] } } }
+    }
+    assert.deepStrictEqual(run(servers, "\\\\TEST\\files\\x", known({ boot: ["first"] })).log, [
+      "ask first ",
+      "ask first \\TEST",
+      "ask DC01.domain.test \\TEST\\files",
+      "try root \\\\ns\\files\\x as TEST\\files"
+    ])
+  })
+  it("a list in a root's place, and a root in a list's, are malformed", () => {
+    for (const name of ["response-dc-namelist", "response-domain-namelist"]) {
+      const answers = { "\\corp.test\\dfs": vectors[name]! }
+      const error = failure(run({ "dc1.corp.test": { answers } }, "\\\\corp.test\\dfs\\x", given))
+      assert.strictEqual(error._tag, "Malformed")
+      assert.deepStrictEqual([error.step, error.server, error.path], [6, "dc1.corp.test", "\\\\corp.test\\dfs\\x"])
+    }
+    const root = decoded("response-v4-root")
+    assert.isTrue(Result.isFailure(DomainCache.controllersFromResponse(root, "dc")))
+    assert.isTrue(Result.isFailure(DomainCache.namesFromResponse(root, "dc")))
+    const empty = makeReferralResponse({ pathConsumed: 0, referralEntries: [] })
+    assert.isTrue(Result.isFailure(DomainCache.controllersFromResponse(empty, "dc")))
+  })
+})
+
+describe("the cache of domains", () => {
+  it("is bounded, and keeps what it was given", () => {
+    let cache = DomainCache.make({ capacity: 3, controllers: { given: ["dc"] } })
+    for (const name of ["a", "b", "c", "d"]) cache = DomainCache.setHost(cache, name, 1000, 0)
+    assert.deepStrictEqual([...cache.entries.keys()], ["GIVEN", "C", "D"])
+    assert.strictEqual(DomainCache.get(cache, "c", 999)!.kind, "host")
+    assert.isUndefined(DomainCache.get(cache, "c", 1000))
+    assert.deepStrictEqual(DomainCache.setControllers(cache, "Given", ["x"], 9, 0).entries, cache.entries)
+  })
+})
+
+describe("SRV records", () => {
+  const srv = (target: string, priority: number, weight: number) =>
+    Dns.makeRecordUnsafe("SRV", { target: target as never, port: 389, priority, weight })
+  const zone = {
+    records: {
+      "_ldap._tcp.berlin._sites.dc._msdcs.corp.test": [srv("dc3.corp.test", 0, 100)],
+      "_ldap._tcp.dc._msdcs.corp.test": [
+        srv("dc9.corp.test", 10, 100),
+        srv("dc1.corp.test", 0, 10),
+        srv("dc2.corp.test", 0, 90),
+        srv("dc3.corp.test", 0, 50)
+      ]
+    }
+  }
+  it.effect("name the site's controllers first, then by priority and weight", () =>
+    Effect.gen(function*() {
+      const finder = (yield* DomainControllers.DomainControllers)!
+      assert.deepStrictEqual(yield* finder.find("corp.test", "berlin"), [
+        "dc3.corp.test",
+        "dc2.corp.test",
+        "dc1.corp.test",
+        "dc9.corp.test"
+      ])
+      assert.strictEqual((yield* finder.find("corp.test", undefined))[0], "dc2.corp.test")
+      assert.deepStrictEqual(yield* finder.find("none.test", "berlin"), [])
+      assert.deepStrictEqual(yield* finder.find("CORP", undefined), [])
+      assert.deepStrictEqual(yield* finder.find("not a name..", undefined), [])
+    }).pipe(Effect.provide(DomainControllers.layerDns), Effect.provide(Dns.layerStatic(zone))))
+})
+
+it("every note can be said", () => {
+  const { notes } = run(corp, "\\\\CORP\\dfs\\one\\file", given)
+  assert.deepStrictEqual(notes.map((note) => `${note.step}. ${DfsTrace.explain(note)}`), [
+    "2. \\\\CORP\\dfs\\one\\file: nothing is known",
+    "5. ask dc1.corp.test which domains there are",
+    "5. answer: CORP, corp.test (600 s)",
+    "5. ask dc1.corp.test which controllers CORP has",
+    "5. CORP: dc1.corp.test, dc2.corp.test (600 s)",
+    "6. ask dc1.corp.test for the root \\CORP\\dfs",
+    "6. \\\\CORP\\dfs: \\\\ns.corp.test\\dfs (600 s)",
+    "8. try \\\\ns.corp.test\\dfs\\one\\file, target of the root",
+    "8. \\\\ns.corp.test\\dfs\\one\\file crosses a link",
+    "8. ask ns.corp.test which link lies on the way to \\ns.corp.test\\dfs\\one\\file",
+    "8. \\\\CORP\\dfs\\one: \\\\fs\\data (600 s)",
+    "8. try \\\\fs\\data\\file, target of the link",
+    "8. it is at \\\\fs\\data\\file"
+  ])
+})

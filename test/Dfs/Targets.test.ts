@@ -1,0 +1,310 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as DfsPath from "../../src/Dfs/DfsPath.ts"
+import * as DfsPattern from "../../src/Dfs/DfsPattern.ts"
+import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
+import { makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
+import * as TargetHealth from "../../src/Dfs/TargetHealth.ts"
+import { run, type Servers } from "./namespace.ts"
+import { vectors } from "./vectors.ts"
+
+const failure = (result: ReturnType<typeof run>): any => {
+  assert.strictEqual(result.end._tag, "Fail")
+  return (result.end as { readonly error: unknown }).error
+}
+
+/** A link with targets in sets, as version 4 has them: "|" begins a set. */
+const sets = (targets: string, flags = 2) => {
+  let boundary = true
+  const referralEntries = targets.split(" ").flatMap((name) => {
+    if (name === "|") {
+      boundary = true
+      return []
+    }
+    const entry = {
+      versionNumber: 4 as const,
+      serverType: 0,
+      referralEntryFlags: boundary ? 4 : 0,
+      timeToLive: 600,
+      networkAddress: `\\${name}\\data`
+    }
+    boundary = false
+    return [entry]
+  })
+  return makeReferralResponse({ pathConsumed: 18, referralHeaderFlags: flags, referralEntries })
+}
+const namespace = (targets: string, down: ReadonlyArray<string> = [], flags = 2): Servers => ({
+  ns: { roots: { dfs: { links: { l: [] } } }, answers: { "\\ns\\dfs\\l\\f": sets(targets, flags) } },
+  ...Object.fromEntries(
+    targets.split(" ").filter((name) => name !== "|").map((name) => [
+      name,
+      { shares: { data: ["f"] }, down: down.includes(name) }
+    ])
+  )
+})
+const path = "\\\\ns\\dfs\\l\\f"
+const tried = (result: ReturnType<typeof run>) =>
+  result.log.filter((line) => /^(try link|race)/.test(line)).map((line) =>
+    line.replace(/^try link \\\\(\w+)\\.*$/, "$1")
+  )
+const count = (result: ReturnType<typeof run>, tag: string) => result.notes.filter((note) => note._tag === tag).length
+
+describe("target sets (bytes as the codec writes version 4; no server here sends it)", () => {
+  it("are exhausted one before the next", () => {
+    const result = run(namespace("a b | c d", ["a", "b", "c"]), path)
+    assert.deepStrictEqual(tried(result), ["a", "b", "c", "d"])
+    assert.strictEqual(count(result, "Failover"), 1)
+  })
+  it("stay with the hint without TargetFailback", () => {
+    const first = run(namespace("a b | c d", ["a", "b"]), path)
+    const later = run(namespace("a b | c d"), path, { knowledge: first.knowledge, now: 500_000 })
+    assert.deepStrictEqual(tried(later), ["c"])
+  })
+  it("are gone back to with TargetFailback once they may answer again", () => {
+    const first = run(namespace("a b | c d", ["a", "b"], 6), path)
+    assert.deepStrictEqual(tried(first), ["a", "b", "c"])
+    // While they are known to be dead, nobody waits for them.
+    const soon = run(namespace("a b | c d", [], 6), path, { knowledge: first.knowledge, now: 29_999 })
+    assert.deepStrictEqual(tried(soon), ["c"])
+    const back = run(namespace("a b | c d", [], 6), path, { knowledge: soon.knowledge, now: 30_000 })
+    assert.deepStrictEqual(tried(back), ["a"])
+    assert.strictEqual(count(back, "Failback"), 1)
+    assert.strictEqual(ReferralCache.lookup(back.cache, ["ns", "dfs", "l"])!.hint, 0)
+    assert.strictEqual(back.knowledge.health.size, 1)
+  })
+  it("come in their order in a captured version 4 response, whose first target begins a set", () => {
+    const servers: Servers = {
+      "LAB-DC1.LAB.LOCAL": {
+        roots: { Files: { links: { Sales: [] } } },
+        answers: { "\\LAB-DC1.LAB.LOCAL\\Files\\Sales\\plan.txt": vectors["response-v4-link-two-targets"]! }
+      },
+      "LAB.LOCAL": { answers: { "\\LAB.LOCAL\\Files": vectors["response-v4-root"]! } },
+      "LAB-FS1": { shares: { Sales: ["plan.txt"] } },
+      "LAB-FS2": { shares: { Sales: ["plan.txt"] } }
+    }
+    const result = run(servers, "\\\\LAB.LOCAL\\Files\\Sales\\plan.txt", { connect: "race" })
+    assert.deepStrictEqual(result.log.slice(-2), ["race LAB-FS2 LAB-FS1", "try link \\\\LAB-FS2\\Sales\\plan.txt"])
+  })
+})
+
+describe("a dead target", () => {
+  it("is not waited for twice, also under another link and in another namespace", () => {
+    const servers: Servers = {
+      ns: { roots: { dfs: { links: { one: ["\\a\\data", "\\b\\data"], two: ["\\a\\data", "\\b\\data"] } } } },
+      a: { down: true },
+      b: { shares: { data: ["f"] } }
+    }
+    const first = run(servers, "\\\\ns\\dfs\\one\\f")
+    assert.deepStrictEqual(tried(first), ["a", "b"])
+    const second = run(servers, "\\\\ns\\dfs\\two\\f", { knowledge: first.knowledge, now: 1000 })
+    assert.deepStrictEqual(tried(second), ["b"])
+    assert.strictEqual(count(second, "Deferred"), 1)
+  })
+  it("is the last resort where there is nothing else", () => {
+    const first = run(namespace("a b", ["a", "b"]), path)
+    assert.strictEqual(failure(first)._tag, "NoTargetLeft")
+    assert.deepStrictEqual([failure(first).step, failure(first).server], [14, "b"])
+    const second = run(namespace("a b"), path, { knowledge: first.knowledge, now: 1 })
+    assert.deepStrictEqual(tried(second), ["a"])
+  })
+  it("is tried by one operation when its time is over, and left alone twice as long if it is still dead", () => {
+    const breaker = { cooldown: 1000, longest: 3000 }
+    const at = ["a", "data"]
+    let health = TargetHealth.failed(TargetHealth.none, at, "server", 0, breaker)
+    assert.isTrue(TargetHealth.isOpen(health, ["A", "other"], 999))
+    assert.isFalse(TargetHealth.isOpen(health, at, 1000))
+    health = TargetHealth.probing(health, at, 1000, breaker)
+    assert.isTrue(TargetHealth.isOpen(health, at, 1001))
+    health = TargetHealth.failed(health, at, "server", 1500, breaker)
+    assert.isTrue(TargetHealth.isOpen(health, at, 3499))
+    health = TargetHealth.failed(health, at, "server", 3500, breaker)
+    assert.isFalse(TargetHealth.isOpen(health, at, 6500))
+    assert.strictEqual(TargetHealth.worked(health, at).size, 0)
+    const share = TargetHealth.failed(TargetHealth.none, at, "share", 0, breaker)
+    assert.isFalse(TargetHealth.isOpen(share, ["a", "other"], 1))
+    let many = TargetHealth.none
+    for (let i = 0; i < 2000; i++) many = TargetHealth.failed(many, [`s${i}`, "x"], "server", 0, breaker)
+    assert.strictEqual(many.size, 1024)
+  })
+  it("that may have done the work is not followed by another, but is left alone afterwards", () => {
+    const said = { a: { _tag: "Lost" as const, error: "broke off" } }
+    const first = run(namespace("a b"), path, { said })
+    assert.strictEqual(failure(first), "broke off")
+    assert.deepStrictEqual(tried(first), ["a"])
+    assert.deepStrictEqual(tried(run(namespace("a b"), path, { knowledge: first.knowledge, now: 1 })), ["b"])
+  })
+})
+
+describe("a race", () => {
+  it("is run among the targets of one set, and the winner is used", () => {
+    const result = run(namespace("a b | c d", ["a"]), path, { connect: "race" })
+    assert.deepStrictEqual(tried(result), ["race a b", "b"])
+    const again = run(namespace("a b | c d", ["a"]), path, { connect: "race", knowledge: result.knowledge })
+    assert.deepStrictEqual(tried(again), ["b"])
+  })
+  it("goes on in the next set when nobody answers", () => {
+    const result = run(namespace("a b | c d", ["a", "b", "c"]), path, { connect: "race" })
+    assert.deepStrictEqual(tried(result), ["race a b", "race c d", "d"])
+  })
+  it("ends with all that was said", () => {
+    const error = failure(run(namespace("a b | c", ["a", "b", "c"]), path, { connect: "race" }))
+    assert.strictEqual(error._tag, "NoTargetLeft")
+    assert.strictEqual(error.targets.length, 3)
+  })
+})
+
+describe("what is remembered", () => {
+  const servers: Servers = {
+    ns: { vague: true, roots: { dfs: { files: ["f"], links: { l: ["\\a\\data"] } } } },
+    a: { shares: { data: ["f"] } },
+    old: { notCapable: true, shares: { x: ["f"], y: ["f"] } }
+  }
+  it("that a share is in no namespace, for a while", () => {
+    const first = run(servers, "\\\\a\\data\\f")
+    const second = run(servers, "\\\\A\\DATA\\f", { knowledge: first.knowledge, now: 29_999 })
+    assert.deepStrictEqual(second.log, ["try plain \\\\A\\DATA\\f"])
+    const third = run(servers, "\\\\a\\data\\f", { knowledge: first.knowledge, now: 30_000 })
+    assert.strictEqual(third.log.length, 2)
+  })
+  it("that a server does no DFS, for all of its shares, in strict mode too", () => {
+    const first = run(servers, "\\\\old\\x\\f")
+    assert.deepStrictEqual(run(servers, "\\\\old\\y\\f", { knowledge: first.knowledge }).log, [
+      "try plain \\\\old\\y\\f"
+    ])
+    const strict = failure(run(servers, "\\\\old\\y\\f", { knowledge: first.knowledge, mode: "strict" }))
+    assert.strictEqual(strict._tag, "NotDfsCapable")
+  })
+  it("that there is no link on the way to a name", () => {
+    const first = run(servers, "\\\\ns\\dfs\\none")
+    assert.strictEqual(first.log.length, 3)
+    const second = run(servers, "\\\\ns\\dfs\\none", { knowledge: first.knowledge, now: 1000 })
+    assert.deepStrictEqual(second.log, ["try root \\\\ns\\dfs\\none as ns\\dfs"])
+    assert.strictEqual(failure(second), "not found")
+  })
+  it("a path that was resolved by referrals alone costs none the next time", () => {
+    for (const name of ["f", "l\\f"]) {
+      const first = run(servers, `\\\\ns\\dfs\\${name}`, { probing: true })
+      const second = run(servers, `\\\\ns\\dfs\\${name}`, { probing: true, knowledge: first.knowledge, now: 1 })
+      assert.isFalse(second.log.some((line) => line.startsWith("ask")))
+      assert.deepStrictEqual(second.end, first.end)
+    }
+  })
+  it("no more absences than entries may be", () => {
+    let cache = ReferralCache.make({ capacity: 3 })
+    const error = failure(run(servers, "\\\\old\\x", { mode: "strict" }))
+    for (const name of ["a", "b", "c", "d"]) {
+      cache = ReferralCache.insertAbsence(cache, ["s", name], { error, expiresAt: 10 }, 0)
+    }
+    assert.deepStrictEqual([...cache.absences.keys()], ["S\\B", "S\\C", "S\\D"])
+  })
+  it("a referral that is asked for anew, keeping its hint", () => {
+    const two = namespace("a b", ["a"])
+    const first = run(two, path)
+    const known = ReferralCache.get(first.cache, ["ns", "dfs", "l"])!
+    assert.deepStrictEqual([known.refreshAt, known.expiresAt], [540_000, 600_000])
+    const renewing = { ...two, ns: { ...two["ns"]!, answers: { "\\ns\\dfs\\l": sets("a b") } } }
+    const renewed = run(renewing, "\\\\ns\\dfs\\l", {
+      knowledge: first.knowledge,
+      now: 550_000,
+      probing: true,
+      renew: true
+    })
+    assert.deepStrictEqual(renewed.log, ["ask ns \\ns\\dfs\\l"])
+    const after = ReferralCache.get(renewed.cache, ["ns", "dfs", "l"])!
+    assert.deepStrictEqual([after.hint, after.expiresAt], [1, 1_150_000])
+    // In vain: what is there stays.
+    const vain = run({ ns: { down: true } }, "\\\\ns\\dfs\\l", {
+      knowledge: first.knowledge,
+      now: 550_000,
+      probing: true,
+      renew: true
+    })
+    assert.strictEqual(vain.end._tag, "Fail")
+    assert.isDefined(ReferralCache.get(vain.cache, ["ns", "dfs", "l"]))
+    const root = run(two, "\\\\ns\\dfs", { knowledge: first.knowledge, now: 550_000, probing: true, renew: true })
+    assert.deepStrictEqual(root.log, ["ask ns \\ns\\dfs"])
+  })
+})
+
+describe("asking lazily", () => {
+  const servers: Servers = {
+    ns: { roots: { dfs: { files: ["f"], links: { l: ["\\a\\data"] } } } },
+    a: { shares: { data: ["f"] } },
+    dc: { roots: { files: { targets: ["\\ns2\\files"] } } },
+    ns2: { roots: { files: { files: ["f"] } } }
+  }
+  const lazily = { probe: "lazily" } as const
+  it("asks nobody for what is there", () => {
+    assert.deepStrictEqual(run(servers, "\\\\a\\data\\f", lazily).log, ["try plain \\\\a\\data\\f"])
+    assert.deepStrictEqual(run(servers, "\\\\ns\\dfs\\f", lazily).log, ["try plain \\\\ns\\dfs\\f"])
+    assert.strictEqual(failure(run(servers, "\\\\a\\data\\none", lazily)), "not found")
+  })
+  it("asks after PATH_NOT_COVERED, and is not lazy where something is known", () => {
+    const first = run(servers, "\\\\ns\\dfs\\l\\f", lazily)
+    assert.deepStrictEqual(first.log.slice(0, 2), ["try plain \\\\ns\\dfs\\l\\f", "ask ns \\ns\\dfs"])
+    assert.strictEqual(first.end._tag, "Done")
+    const second = run(servers, "\\\\ns\\dfs\\l\\f", { ...lazily, knowledge: first.knowledge })
+    assert.deepStrictEqual(second.log, ["try link \\\\a\\data\\f"])
+  })
+  it("asks after BAD_NETWORK_NAME, as the first component may be a domain", () => {
+    const said = { dc: { _tag: "TargetFailed" as const, error: "bad network name", reason: "has no such share" } }
+    assert.deepStrictEqual(run(servers, "\\\\dc\\files\\f", { ...lazily, said }).log, [
+      "try plain \\\\dc\\files\\f",
+      "ask dc \\dc\\files",
+      "try root \\\\ns2\\files\\f as dc\\files"
+    ])
+    assert.strictEqual(failure(run(servers, "\\\\a\\none\\f", lazily)), "bad network name")
+    assert.strictEqual(failure(run(servers, "\\\\dead\\none\\f", lazily)), "dead is down")
+  })
+  it("resolves by referrals all the same", () => {
+    assert.strictEqual(
+      run(servers, "\\\\ns\\dfs\\l\\f", { ...lazily, probing: true }).log.includes("ask ns \\ns\\dfs"),
+      true
+    )
+  })
+})
+
+describe("IPv6 targets", () => {
+  it.each([
+    ["[2001:db8::1]", "2001:db8::1"],
+    ["2001:db8::1", "2001:db8::1"],
+    ["2001-db8--1.ipv6-literal.net", "2001:db8::1"],
+    ["FE80--1S4.IPv6-Literal.Net", "FE80::1%4"],
+    ["server.ipv6-literal.net", "server.ipv6-literal.net"]
+  ])("%s is connected to as %s", (name, host) => {
+    const servers: Servers = {
+      ns: { roots: { dfs: { links: { l: [`\\${name}\\data`] } } } },
+      [host]: { shares: { data: ["f"] } }
+    }
+    const result = run(servers, "\\\\ns\\dfs\\l\\f")
+    assert.strictEqual(result.end._tag === "Done" ? result.end.target.server : "", host)
+  })
+})
+
+describe("patterns", () => {
+  const applies = (include: ReadonlyArray<string>, exclude: ReadonlyArray<string>, unc: string) =>
+    DfsPattern.make({ include, exclude })(DfsPath.fromString(unc))
+  it.each<[ReadonlyArray<string>, ReadonlyArray<string>, string, boolean]>([
+    [[], [], "\\\\a\\b", true],
+    [["\\\\corp.test\\*"], [], "\\\\CORP.TEST\\dfs\\x\\y", true],
+    [["//corp.test/d?s"], [], "\\\\corp.test\\dfs\\x", true],
+    [["//corp.test/d?s"], [], "\\\\corp.test\\dffs\\x", false],
+    [["\\\\corp.test\\dfs"], [], "\\\\corp.test\\dfsx", false],
+    [["\\\\corp.test\\dfs\\a"], [], "\\\\corp.test\\dfs", false],
+    [["\\\\*.test"], [], "\\\\corp.test\\x", true],
+    [["\\\\corpxtest"], [], "\\\\corp.test\\x", false],
+    [[], ["\\\\nas"], "\\\\nas\\x", false],
+    [["\\\\nas"], ["\\\\nas\\x"], "\\\\nas\\x\\y", false],
+    [["\\\\**\\secret"], [], "\\\\a\\b\\c\\secret\\d", true],
+    [["\\\\**\\secret"], [], "\\\\a\\b\\c", false],
+    [["\\\\a\\**"], [], "\\\\a", true],
+    [["\\\\a+b\\(x)"], [], "\\\\a+b\\(x)", true]
+  ])("include %j, exclude %j: %s is %s", (include, exclude, unc, wanted) => {
+    assert.strictEqual(applies(include, exclude, unc), wanted)
+  })
+  it("take no time for a pattern made to take it", () => {
+    const path = `\\\\${Array.from({ length: 200 }, () => "aaaaaaaa").join("\\")}`
+    const pattern = `\\\\${Array.from({ length: 50 }, () => "**\\a*").join("\\")}\\b`
+    assert.isFalse(applies([pattern], [], path))
+    assert.isFalse(applies([`\\\\${"*a".repeat(12)}b`], [], `\\\\${"a".repeat(255)}`))
+  })
+})

@@ -1,0 +1,243 @@
+/** The multiplexer, against a stream of bytes that the test holds. */
+import { assert, describe, it } from "@effect/vitest"
+import { createHash } from "node:crypto"
+import * as Connection from "../../src/Smb1/Connection.ts"
+import * as Header from "../../src/Smb1/Header.ts"
+import { Command } from "../../src/Smb1/Message/Constants.ts"
+import * as Signing from "../../src/Smb1/Signing.ts"
+import { random } from "../random.ts"
+
+const make = (maxMpxCount = 50) => {
+  const sent: Array<Uint8Array> = []
+  const connection = new Connection.Connection({
+    server: "server",
+    port: 445,
+    maximumFrame: 1 << 20,
+    tickInterval: 1000,
+    requestTimeout: 3000,
+    keepAlive: 60_000
+  })
+  let closed = false
+  connection.attach({
+    send: (chunks) => {
+      sent.push(Buffer.concat(chunks).subarray(4))
+    },
+    close: () => {
+      closed = true
+    }
+  })
+  connection.maxMpxCount = maxMpxCount
+  const outcomes: Array<unknown> = []
+  const submit = (outgoing: Partial<Connection.Outgoing> = {}) =>
+    connection.submit(
+      { command: Command.SMB_COM_FLUSH, body: Uint8Array.of(1, 5, 0, 0, 0), ...outgoing },
+      (error, r) => outcomes.push(error ?? r)
+    )
+  const push = (packet: Uint8Array) => {
+    const frame = new Uint8Array(4 + packet.length)
+    new DataView(frame.buffer).setUint32(0, packet.length)
+    frame.set(packet, 4)
+    connection.onData(frame)
+  }
+  const answer = (mid: number, options: { readonly command?: number; readonly body?: Uint8Array } = {}) => {
+    const body = options.body ?? new Uint8Array(3)
+    const packet = new Uint8Array(32 + body.length)
+    Header.write(Header.view(packet), {
+      command: options.command ?? Command.SMB_COM_FLUSH,
+      status: 0,
+      flags: 0x80,
+      flags2: 0xc001,
+      pid: 0xfeff,
+      tid: 0,
+      uid: 0,
+      mid
+    })
+    packet.set(body, 32)
+    return packet
+  }
+  const mid = (index: number) => Header.read(Header.view(sent[index]!)).mid
+  return { connection, sent, submit, push, answer, mid, outcomes, isClosed: () => closed }
+}
+
+const failure = (of: { readonly connection: Connection.Connection }) => {
+  const error = of.connection.failed as { readonly _tag: string; readonly reason?: string } | undefined
+  return error === undefined ? undefined : error.reason ?? error._tag
+}
+
+describe("requests", () => {
+  it("are answered by MID, in any order", () => {
+    const peer = make()
+    for (let i = 0; i < 3; i++) peer.submit()
+    assert.strictEqual(new Set([0, 1, 2].map(peer.mid)).size, 3)
+    for (const i of [2, 0, 1]) peer.push(peer.answer(peer.mid(i)))
+    assert.deepStrictEqual(
+      peer.outcomes.map((reply) => (reply as Connection.Reply).header.mid),
+      [2, 0, 1].map(peer.mid)
+    )
+  })
+
+  it("keep to the server's MaxMpxCount", () => {
+    const peer = make(2)
+    for (let i = 0; i < 5; i++) peer.submit()
+    assert.strictEqual(peer.sent.length, 2)
+    peer.push(peer.answer(peer.mid(0)))
+    assert.strictEqual(peer.sent.length, 3)
+  })
+
+  it("that wait by nature leave a place to others", () => {
+    const peer = make(3)
+    for (let i = 0; i < 5; i++) peer.submit({ waits: true })
+    assert.strictEqual(peer.sent.length, 2)
+    peer.submit()
+    assert.strictEqual(peer.sent.length, 3)
+    peer.push(peer.answer(peer.mid(2)))
+    assert.strictEqual(peer.outcomes.length, 1)
+  })
+
+  it("that wait are cancelled by NT_CANCEL under their MID", () => {
+    const peer = make()
+    const abandon = peer.submit({ waits: true })
+    abandon()
+    const cancel = Header.read(Header.view(peer.sent[1]!))
+    assert.strictEqual(cancel.command, Command.SMB_COM_NT_CANCEL)
+    assert.strictEqual(cancel.mid, peer.mid(0))
+    peer.push(peer.answer(peer.mid(0)))
+    assert.deepStrictEqual(peer.outcomes, [])
+    assert.strictEqual(peer.connection.outstanding, 0)
+  })
+
+  it("that are not answered fail the connection in time", () => {
+    const peer = make()
+    peer.submit()
+    for (let i = 0; i < 4; i++) peer.connection.tick()
+    assert.strictEqual(failure(peer), "TimedOut")
+    assert.strictEqual(peer.outcomes.length, 1)
+    assert.isTrue(peer.isClosed())
+  })
+
+  it("in several packets go on when the server has taken the first", () => {
+    const peer = make()
+    const secondary = { command: Command.SMB_COM_NT_TRANSACT_SECONDARY, body: new Uint8Array(3) }
+    peer.submit({ command: Command.SMB_COM_NT_TRANSACT, secondaries: [secondary, secondary] })
+    assert.strictEqual(peer.sent.length, 1)
+    peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_NT_TRANSACT }))
+    assert.deepStrictEqual(peer.sent.map((packet) => packet[4]), [0xa0, 0xa1, 0xa1])
+    assert.deepStrictEqual([1, 2].map(peer.mid), [peer.mid(0), peer.mid(0)])
+    assert.deepStrictEqual(peer.outcomes, [])
+    peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_NT_TRANSACT }))
+    assert.strictEqual(peer.outcomes.length, 1)
+  })
+})
+
+describe("a signature", () => {
+  const key = Uint8Array.from({ length: 16 }, (_, i) => i * 3)
+  const start = () => {
+    const peer = make()
+    peer.connection.startSigning(Signing.make(key), 2)
+    peer.submit()
+    return peer
+  }
+  /** As MS-CIFS 3.1.4.1 says it. */
+  const sign = (packet: Uint8Array, sequenceNumber: number) => {
+    const whole = Buffer.from(packet)
+    whole[10]! |= 4
+    whole.fill(0, 14, 22)
+    whole.writeUInt32LE(sequenceNumber, 14)
+    whole.set(createHash("md5").update(key).update(whole).digest().subarray(0, 8), 14)
+    return new Uint8Array(whole)
+  }
+
+  it("is on every request, with a number of its own", () => {
+    const peer = start()
+    peer.submit()
+    peer.push(sign(peer.answer(peer.mid(0)), 3))
+    peer.push(sign(peer.answer(peer.mid(1)), 5))
+    assert.strictEqual(failure(peer), undefined)
+    for (const [i, packet] of peer.sent.entries()) {
+      assert.deepStrictEqual(Buffer.from(packet), Buffer.from(sign(packet, 2 + 2 * i)))
+    }
+  })
+
+  it("that is wrong, of another answer, or missing ends the connection", () => {
+    const wrong = start()
+    wrong.push(sign(wrong.answer(wrong.mid(0)), 3).with(40 - 6, 1))
+    assert.strictEqual(failure(wrong), "BadSignature")
+    const replayed = start()
+    replayed.push(sign(replayed.answer(replayed.mid(0)), 5))
+    assert.strictEqual(failure(replayed), "BadSignature")
+    const missing = start()
+    missing.push(missing.answer(missing.mid(0)))
+    assert.strictEqual(failure(missing), "NotSigned")
+    assert.strictEqual(missing.outcomes.length, 1)
+  })
+})
+
+describe("what nobody asked for", () => {
+  it("ends the connection with a typed error", () => {
+    const cases: ReadonlyArray<readonly [string, (peer: ReturnType<typeof make>) => Uint8Array, string]> = [
+      ["an unknown MID", (peer) => peer.answer(peer.mid(0) + 1), "Unexpected"],
+      ["another command", (peer) => peer.answer(peer.mid(0), { command: Command.SMB_COM_CLOSE }), "Unexpected"],
+      ["a request", (peer) => peer.answer(peer.mid(0)).with(9, 0), "Unexpected"],
+      ["SMB 2", () => Buffer.from(`fe534d42${"00".repeat(60)}`, "hex"), "NotSmb"],
+      ["a short packet", (peer) => peer.answer(peer.mid(0)).subarray(0, 34), "Malformed"],
+      ["no SMB", () => Buffer.from("HTTP/1.1 400 Bad Request"), "NotSmb"]
+    ]
+    for (const [name, packet, expected] of cases) {
+      const peer = make()
+      peer.submit()
+      peer.push(packet(peer))
+      assert.strictEqual(failure(peer), expected, name)
+      assert.strictEqual(peer.outcomes.length, 1)
+    }
+  })
+
+  it("never throws, whatever it is", () => {
+    const next = random(3)
+    for (let round = 0; round < 2000; round++) {
+      const peer = make()
+      peer.submit({ command: Command.SMB_COM_READ_ANDX, readLength: 65536, destination: new Uint8Array(65536) })
+      const packet = peer.answer(peer.mid(0), {
+        command: Command.SMB_COM_READ_ANDX,
+        body: new Uint8Array(3 + next(round % 10 === 0 ? 20_000 : 100))
+      })
+      packet[32] = 12
+      packet[33] = 0xff
+      for (let i = 0; i < next(20); i++) packet[next(Math.min(packet.length, 64))] = next(256)
+      peer.push(packet)
+    }
+  })
+})
+
+describe("a READ response", () => {
+  const response = (count: number, offset = 60) => {
+    const body = new Uint8Array(28 + count)
+    const view = new DataView(body.buffer)
+    body[0] = 12
+    body[1] = 0xff
+    view.setUint16(11, count & 0xffff, true)
+    view.setUint16(13, offset, true)
+    view.setUint16(15, count >>> 16, true)
+    for (let i = 0; i < count; i++) body[28 + i] = i & 0xff
+    return body
+  }
+
+  it("goes straight into its place", () => {
+    const peer = make()
+    const destination = new Uint8Array(100_000)
+    peer.submit({ command: Command.SMB_COM_READ_ANDX, readLength: 100_000, destination })
+    peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_READ_ANDX, body: response(100_000) }))
+    const reply = peer.outcomes[0] as Connection.Reply
+    assert.strictEqual(reply.data?.buffer, destination.buffer)
+    assert.strictEqual(reply.data?.length, 100_000)
+    assert.strictEqual(destination[99_999], 99_999 & 0xff)
+  })
+
+  it("of more than was asked for goes into nobody's memory", () => {
+    const peer = make()
+    const destination = new Uint8Array(50_000)
+    peer.submit({ command: Command.SMB_COM_READ_ANDX, readLength: 50_000, destination })
+    peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_READ_ANDX, body: response(100_000) }))
+    assert.isUndefined((peer.outcomes[0] as Connection.Reply).data)
+    assert.isTrue(destination.every((byte) => byte === 0))
+  })
+})

@@ -1,0 +1,198 @@
+/**
+ * What a hostile or broken server may send: every answer is a value or a typed error, in bounded time and memory.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { Malformed } from "../../src/Codec/Malformed.ts"
+import * as AndX from "../../src/Smb1/AndX.ts"
+import * as Header from "../../src/Smb1/Header.ts"
+import { Command } from "../../src/Smb1/Message/Constants.ts"
+import * as Transaction from "../../src/Smb1/Message/Transaction.ts"
+import { encode } from "../../src/Smb1/Requests.ts"
+import { Collector } from "../../src/Smb1/Transaction.ts"
+import { random } from "../random.ts"
+import { codecOf, decode, packets } from "./Message/packets.ts"
+
+const header = (command: number, body: Uint8Array, status = 0): Uint8Array => {
+  const packet = new Uint8Array(Header.size + body.length)
+  Header.write(Header.view(packet), { command, status, flags: 0x80, flags2: 0xc801, pid: 1, tid: 1, uid: 1, mid: 1 })
+  packet.set(body, Header.size)
+  return packet
+}
+
+const reply = (command: number, body: Uint8Array, status = 0) => {
+  const packet = header(command, body, status)
+  return { header: Header.read(Header.view(packet)), packet }
+}
+
+describe("arbitrary bytes", () => {
+  const readable = packets.filter((p) => codecOf(p) !== undefined)
+
+  it("in place of a body are read, or refused by a typed error", () => {
+    const next = random(7)
+    for (let round = 0; round < 60; round++) {
+      for (const p of readable) {
+        const packet = new Uint8Array(Header.size + next(200))
+        for (let i = 0; i < packet.length; i++) packet[i] = next(256)
+        // Half of them get past the first check.
+        if (round % 2 === 0 && packet.length > Header.size) packet[Header.size] = p.wordCount
+        const result = decode(p, packet)
+        if (Result.isFailure(result)) assert.instanceOf(result.failure, Malformed)
+        AndX.parts(packet)
+      }
+    }
+  })
+
+  it("in place of some of a real body's are read, or refused by a typed error", () => {
+    const next = random(11)
+    let refused = 0
+    for (let round = 0; round < 60; round++) {
+      for (const p of readable) {
+        const packet = Uint8Array.from(p.packet).subarray(0, round % 3 === 0 ? next(p.packet.length) : p.packet.length)
+        for (let i = 0; i < 1 + next(6); i++) packet[Math.min(packet.length, Header.size) + next(60)] = next(256)
+        const result = decode(p, packet)
+        if (Result.isFailure(result)) {
+          assert.instanceOf(result.failure, Malformed)
+          refused++
+        }
+        const places = AndX.parts(packet)
+        if (Result.isSuccess(places)) assert.isAtMost(places.success.length, 8)
+      }
+    }
+    assert.isAbove(refused, 500)
+  })
+})
+
+/** A command of a chain: two words that lead to the next one, and no bytes. */
+const link = (command: number, to: number): Uint8Array => Uint8Array.of(2, command, 0, to & 0xff, to >>> 8, 0, 0)
+
+describe("an AndX chain", () => {
+  const tree = Command.SMB_COM_TREE_CONNECT_ANDX
+  const end = Command.SMB_COM_NO_ANDX_COMMAND
+
+  it("is read as it is written", () => {
+    const body = AndX.chain([
+      { command: Command.SMB_COM_NT_CREATE_ANDX, body: link(end, 0) },
+      { command: Command.SMB_COM_READ_ANDX, body: link(end, 0) },
+      { command: Command.SMB_COM_CLOSE, body: Uint8Array.of(0, 0, 0) }
+    ])
+    const places = Result.getOrThrow(AndX.parts(header(Command.SMB_COM_NT_CREATE_ANDX, body)))
+    assert.deepStrictEqual(places, [
+      { command: Command.SMB_COM_NT_CREATE_ANDX, offset: 32 },
+      { command: Command.SMB_COM_READ_ANDX, offset: 40 },
+      { command: Command.SMB_COM_CLOSE, offset: 48 }
+    ])
+  })
+
+  it("that loops, points back, overlaps or leaves the packet is refused", () => {
+    const first = link(tree, 39)
+    for (const to of [0, 31, 32, 33, 38, 46, 100, 0xffff]) {
+      const body = Buffer.concat([first.with(3, to & 0xff).with(4, to >>> 8), link(end, 0)])
+      const result = AndX.parts(header(tree, body))
+      assert.isTrue(Result.isFailure(result), `AndXOffset ${to}`)
+    }
+    const back = Buffer.concat([first, link(tree, 32)])
+    assert.isTrue(Result.isFailure(AndX.parts(header(tree, back))))
+    assert.isTrue(Result.isSuccess(AndX.parts(header(tree, Buffer.concat([first, link(end, 0)])))))
+  })
+
+  it("of too many commands is refused", () => {
+    const chain = (length: number) =>
+      Buffer.concat(Array.from({ length }, (_, i) => i === length - 1 ? link(end, 0) : link(tree, 39 + i * 7)))
+    assert.strictEqual(Result.getOrThrow(AndX.parts(header(tree, chain(8)))).length, 8)
+    assert.isTrue(Result.isFailure(AndX.parts(header(tree, chain(9)))))
+  })
+})
+
+describe("the responses of a transaction", () => {
+  const bytes = (length: number, from = 0) => Uint8Array.from({ length }, (_, i) => (from + i) & 0xff)
+  const part = (values: Partial<Transaction.Response>) =>
+    reply(
+      Command.SMB_COM_TRANSACTION2,
+      encode(Transaction.ShortResponse, {
+        totalParameterCount: 10,
+        totalDataCount: 100,
+        parameters: new Uint8Array(0),
+        parameterDisplacement: 0,
+        data: new Uint8Array(0),
+        dataDisplacement: 0,
+        setup: [],
+        ...values
+      })
+    )
+  const collector = () => new Collector({ kind: "TRANSACTION2", maxParameterCount: 10, maxDataCount: 200 })
+
+  it("make a whole in any order", () => {
+    const all = collector()
+    assert.strictEqual(all.collect(part({ data: bytes(40, 60), dataDisplacement: 60 })), "more")
+    assert.strictEqual(all.collect(part({ parameters: bytes(10), data: bytes(20, 40), dataDisplacement: 40 })), "more")
+    assert.strictEqual(all.collect(part({ data: bytes(40) })), "done")
+    const whole = Result.getOrThrow(all.response())
+    assert.deepStrictEqual(whole.parameters, bytes(10))
+    assert.deepStrictEqual(whole.data, bytes(100))
+  })
+
+  it("may have less than was announced", () => {
+    const all = collector()
+    assert.strictEqual(all.collect(part({ parameters: bytes(10), data: bytes(40) })), "more")
+    assert.strictEqual(all.collect(part({ data: bytes(10, 40), dataDisplacement: 40, totalDataCount: 50 })), "done")
+    assert.deepStrictEqual(Result.getOrThrow(all.response()).data, bytes(50))
+  })
+
+  it("that lie are refused", () => {
+    const lies: Record<string, ReadonlyArray<Partial<Transaction.Response>>> = {
+      "more data than was asked for": [{ totalDataCount: 201 }],
+      "more parameters than were asked for": [{ totalParameterCount: 11 }],
+      "a part outside the total": [{ data: bytes(40), dataDisplacement: 61 }],
+      "a displacement far outside": [{ data: bytes(1), dataDisplacement: 0xffff }],
+      "a part twice": [{ data: bytes(40) }, { data: bytes(40) }],
+      "parts that overlap": [{ data: bytes(40) }, { data: bytes(40), dataDisplacement: 39 }],
+      "a total that grows": [{ data: bytes(40) }, { data: bytes(40), dataDisplacement: 40, totalDataCount: 120 }],
+      "nothing at all": [{}],
+      "nothing more": [{ data: bytes(40) }, {}]
+    }
+    for (const [name, parts] of Object.entries(lies)) {
+      const all = collector()
+      const outcomes = parts.map((values) => all.collect(part(values)))
+      assert.instanceOf(outcomes.at(-1), Malformed, name)
+    }
+    // A total that shrinks below what has come already.
+    const shrunk = collector()
+    shrunk.collect(part({ parameters: bytes(10), data: bytes(40) }))
+    assert.strictEqual(shrunk.collect(part({ totalDataCount: 20 })), "done")
+    assert.isTrue(Result.isFailure(shrunk.response()))
+  })
+
+  it("that never come to an end are refused", () => {
+    const all = new Collector({ kind: "TRANSACTION2", maxParameterCount: 0, maxDataCount: 0xffff })
+    let outcome: unknown = "more"
+    let count = 0
+    for (; outcome === "more" && count < 70_000; count++) {
+      outcome = all.collect(
+        part({ totalParameterCount: 0, totalDataCount: 0xffff, data: bytes(1), dataDisplacement: count })
+      )
+    }
+    assert.instanceOf(outcome, Malformed)
+    assert.isAtMost(count, 4096)
+  })
+
+  it("that point outside their packet, or into its header, are refused", () => {
+    const good = part({ parameters: bytes(10), data: bytes(90) })
+    const words = Header.size + 1
+    for (const [at, value] of [[8, 0], [8, 31], [8, 0xffff], [14, 0], [14, 0xfff0], [12, 0xffff]] as const) {
+      const packet = Uint8Array.from(good.packet)
+      new DataView(packet.buffer).setUint16(words + at, value, true)
+      assert.instanceOf(collector().collect({ ...good, packet }), Malformed, `${at} ${value}`)
+    }
+  })
+
+  it("of a failure are empty, and only the first may be one", () => {
+    const failure = reply(Command.SMB_COM_TRANSACTION2, new Uint8Array(3), 0xc0000022)
+    const all = collector()
+    assert.strictEqual(all.collect(failure), "done")
+    assert.deepStrictEqual(Result.getOrThrow(all.response()).data.length, 0)
+    const late = collector()
+    late.collect(part({ data: bytes(40) }))
+    assert.instanceOf(late.collect(failure), Malformed)
+  })
+})

@@ -1,0 +1,56 @@
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { dfsClient } from "./Clients.ts"
+import * as Lab from "./Lab.ts"
+
+const root = "\\\\127.0.25.1\\dfs"
+
+const servers = Lab.servers({
+  root: {
+    address: "127.0.25.1",
+    shares: [{
+      name: "dfs",
+      dfs: { plain: "127.0.25.2\\data", "dead-first": ["127.0.25.9\\data", "127.0.25.2\\data"] }
+    }]
+  },
+  one: { address: "127.0.25.2", shares: [{ name: "data" }] }
+})
+
+class World extends Context.Service<World, Effect.Success<typeof servers>>()("test/lab/DfsWays/World") {
+  static readonly layer = Layer.effect(
+    World,
+    Effect.tap(
+      servers,
+      ({ one, root }) => Effect.all([root.write("dfs", "in-root.txt", "root"), one.write("data", "who.txt", "one")])
+    )
+  )
+}
+
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("ways to follow DFS on smbd", (it) => {
+  it.effect("lazily: plain SMB until a link is crossed, then by referrals", () =>
+    Effect.gen(function*() {
+      const { resolver, smb } = yield* dfsClient({ dfs: { probe: "lazily" } })
+      assert.strictEqual(yield* smb.readFileString(`${root}\\in-root.txt`), "root")
+      assert.strictEqual((yield* resolver.cache).entries.size, 0)
+      assert.strictEqual(yield* smb.readFileString(`${root}\\plain\\who.txt`), "one")
+      assert.strictEqual((yield* resolver.cache).entries.size, 2)
+    }))
+  it.effect("racing: the target that answers", () =>
+    Effect.gen(function*() {
+      const { smb } = yield* dfsClient({ dfs: { connect: "race" } })
+      assert.strictEqual(yield* smb.readFileString(`${root}\\dead-first\\who.txt`), "one")
+    }))
+  it.effect("with a site: by the EX control code, which smbd refuses, and then without", () =>
+    Effect.gen(function*() {
+      const { smb } = yield* dfsClient({ dfs: { siteName: "Default-First-Site-Name", mode: "strict" } })
+      assert.strictEqual(yield* smb.readFileString(`${root}\\plain\\who.txt`), "one")
+    }))
+  it.effect("traced: the steps are there in their order", () =>
+    Effect.gen(function*() {
+      const { resolver } = yield* dfsClient()
+      const { notes, result } = yield* resolver.trace(`${root}\\plain\\who.txt`)
+      assert.strictEqual(result._tag, "Success")
+      const asked = notes.flatMap((note) => note._tag === "Asking" ? [`${note.step} ${note.kind} ${note.server}`] : [])
+      assert.deepStrictEqual(asked, ["6 root 127.0.25.1", "8 link 127.0.25.1", "6 root 127.0.25.2"])
+    }))
+})
