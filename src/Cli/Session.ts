@@ -127,8 +127,8 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   const timeout = Option.map(options.timeout, Duration.seconds)
   const plain = SmbClient.layerWithAuthenticator({
     dialects: options.dialect,
-    signing: options.signing,
-    encryption: options.encryption,
+    signing: Option.getOrElse(options.signing, () => "required" as const),
+    encryption: Option.getOrElse(options.encryption, () => "off" as const),
     ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {})
   }).pipe(
     Layer.provide([

@@ -1,6 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
-import { readFile } from "node:fs/promises"
+import { spawn } from "node:child_process"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -11,7 +15,10 @@ import * as Lab from "./Lab.ts"
 // Referrals name no port: smbclient looks for targets on 445.
 const root = "127.0.29.1"
 const other = "127.0.29.2"
+const third = "127.0.29.3"
 const dead = "127.0.29.9"
+
+const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 
 const users = UserStore.inMemory({ [Lab.user.name]: Redacted.make(Lab.user.password) })
 
@@ -33,11 +40,11 @@ class World extends Context.Service<World, true>()("test/lab/Namespaces/World") 
   )
 }
 
-const smbclient = (share: string, script: string) =>
+const smbclient = (share: string, script: string, host = root) =>
   Effect.promise(() =>
     Lab.execute(
       "smbclient",
-      [`//${root}/${share}`, "-U", `${Lab.user.name}%${Lab.user.password}`, "-m", "SMB3", "-c", script]
+      [`//${host}/${share}`, "-U", `${Lab.user.name}%${Lab.user.password}`, "-m", "SMB3", "-c", script]
     )
   )
 
@@ -77,4 +84,45 @@ layer(World.layer, { excludeTestServices: true })("a namespace of our server", (
         [String(`\\${root}\\public\\plans`.length * 2), "4", "0", `\\${other}\\data`]
       ])
     }))
+
+  it.effect("smbclient walks what the command serves from a file, and the command ends with 0", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "smb-serve-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+      )
+      const file = join(folder, "dfs.json")
+      yield* Effect.promise(() =>
+        writeFile(file, JSON.stringify({ roots: { base: { links: { there: [`\\\\${other}\\data`] } } } }))
+      )
+      const command = ["serve", folder, "--host", third, "--port", "445", "--namespace", file, "--json"]
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn(process.execPath, [main, ...command, "--user", Lab.user.name], {
+            env: { ...process.env, SMB_PASSWORD: Lab.user.password, XDG_CONFIG_HOME: folder },
+            stdio: ["ignore", "pipe", "inherit"]
+          })
+        ),
+        (running) => Effect.sync(() => running.kill("SIGKILL"))
+      )
+      const ended = new Promise((resolve) => {
+        child.on("close", resolve)
+      })
+      yield* Effect.promise(() =>
+        new Promise((resolve) => {
+          child.stdout.once("data", resolve)
+        })
+      )
+      const there = yield* smbclient("base", "ls; put /etc/hostname there\\command.txt; cd there; ls", third)
+      assert.match(there.stdout, /^ {2}there +/m)
+      assert.match(there.stdout, / command\.txt +A /)
+      const here = yield* smbclient("share", "put /etc/hostname here.txt; ls", third)
+      assert.match(here.stdout, / here\.txt +A /)
+      child.kill("SIGINT")
+      assert.strictEqual(yield* Effect.promise(() => ended), 0)
+      assert.strictEqual(
+        yield* Effect.promise(() => readFile(join(folder, "here.txt"), "utf8")),
+        yield* Effect.promise(() => readFile("/etc/hostname", "utf8"))
+      )
+    })))
 })

@@ -67,22 +67,26 @@ const work = (port: number, share: string, at: string, bytes: Buffer, options: R
     assert.notMatch(said.stdout.slice(said.stdout.lastIndexOf("stream:")), /^ {2}w /m)
   })
 
-it.live("serves smbclient by every dialect, signed and encrypted, and tshark finds nothing malformed", () =>
-  Effect.gen(function*() {
-    const { port } = yield* server
-    const at = yield* folder
-    const capture = yield* Lab.capture({ addresses: [host], ports: [port] })
-    for (const dialect of ["SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11"]) {
-      yield* work(port, "data", at, small, ["-m", dialect])
-    }
-    const plain = yield* capture.analyse({ ports: [port] })
-    assert.isAbove(plain.packets, 300)
-    assert.deepStrictEqual(plain.objections.filter(({ message }) => !isOfSpnego(message)), [])
-    yield* work(port, "data", at, large, [])
-    yield* work(port, "data", at, large, ["--client-protection=encrypt"])
-    yield* work(port, "secret", at, small, ["-m", "SMB3_00"])
-    yield* work(port, "secret", at, large, [])
-  }).pipe(Effect.scoped), 60_000)
+it.live(
+  "serves smbclient by every dialect, signed and encrypted, and tshark finds nothing malformed",
+  () =>
+    Effect.gen(function*() {
+      const { port } = yield* server
+      const at = yield* folder
+      const capture = yield* Lab.capture({ addresses: [host], ports: [port] })
+      for (const dialect of ["SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11"]) {
+        yield* work(port, "data", at, small, ["-m", dialect])
+      }
+      const plain = yield* capture.analyse({ ports: [port] })
+      assert.isAbove(plain.packets, 300)
+      assert.deepStrictEqual(plain.objections.filter(({ message }) => !isOfSpnego(message)), [])
+      yield* work(port, "data", at, large, [])
+      yield* work(port, "data", at, large, ["--client-protection=encrypt"])
+      yield* work(port, "secret", at, small, ["-m", "SMB3_00"])
+      yield* work(port, "secret", at, large, [])
+    }).pipe(Effect.scoped),
+  60_000
+)
 
 it.live("lists its shares to smbclient", () =>
   Effect.gen(function*() {
