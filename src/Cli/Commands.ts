@@ -27,12 +27,12 @@ const root = Command.make("effect-smb").pipe(
 
 const actions = Effect.promise(() => import("./Actions.ts"))
 
-/** Logs on for these paths and runs. */
+/** Logs on for these paths and runs. A referral names no port: its targets are looked for on that of the path. */
 const withClient = Effect.fnUntraced(function*<A, E, R>(paths: ReadonlyArray<Remote>, run: Effect.Effect<A, E, R>) {
   const options = yield* root
   const session = yield* Effect.promise(() => import("./Session.ts"))
   const who = yield* session.credential(options, paths)
-  return yield* Effect.provide(run, session.layer(options, who))
+  return yield* Effect.provide(run, session.layer(options, who, paths[0]?.port))
 })
 
 const boolean = (name: string, description: string, alias?: string) => {

@@ -101,7 +101,9 @@ const announce = (
   const known = user === undefined ? {} : { user }
   if (json) return write(jsonLine({ event: "listening", host, port, shares, ...known, ...secret }))
   const places = options.shares.map(({ folder, name, readOnly }) =>
-    `  ${name}: ${folder ?? "in memory, gone when this stops"}${readOnly === true ? ", read only" : ""}`
+    `  ${name}: ${folder ?? "in memory, gone when this stops"}${
+      readOnly === true || options.readOnly ? ", read only" : ""
+    }`
   )
   const roots = Object.keys(options.namespace?.roots ?? {}).map((name) => `  ${name}: a DFS namespace`)
   const who = user === undefined
@@ -129,7 +131,15 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
   const options = yield* ServeOptions.resolve(flags, shared, yield* ServeOptions.readConfiguration())
   const who = yield* whoComesIn(options, shared)
   const shares: Record<string, SmbServer.Share<never, never>> = {}
-  for (const { folder, name, ...how } of options.shares) shares[name] = { ...how, store: yield* storeOf(folder) }
+  const readOnly = options.readOnly ? { readOnly: true } : {}
+  for (const { folder, name, ...how } of options.shares) {
+    shares[name] = { ...how, ...readOnly, store: yield* storeOf(folder) }
+  }
+  // Roots that no share stands for.
+  for (const name of Object.keys(options.namespace?.roots ?? {})) {
+    if (Object.keys(shares).some((share) => share.toLowerCase() === name.toLowerCase())) continue
+    shares[name] = { ...readOnly, store: MemoryStore.make() }
+  }
   const server = yield* SmbServer.make<never, never>({
     host: options.host,
     port: options.port,

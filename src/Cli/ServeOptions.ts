@@ -107,6 +107,8 @@ export interface ServeOptions {
   readonly port: number
   readonly name: string | undefined
   readonly shares: ReadonlyArray<ServedShare>
+  /** All shares are, whatever each says. */
+  readonly readOnly: boolean
   readonly usersFile: string | undefined
   readonly user: string | undefined
   readonly namespace: Namespace.Namespace | undefined
@@ -167,7 +169,8 @@ export const resolve = Effect.fnUntraced(function*(
     host: Option.getOrUndefined(flags.host) ?? configuration.host ?? "127.0.0.1",
     port: Option.getOrUndefined(flags.port) ?? configuration.port ?? 4455,
     name: configuration.name,
-    shares: [...shares.values()].map((share) => (readOnly ? { ...share, readOnly } : share)),
+    shares: [...shares.values()],
+    readOnly,
     usersFile: user === undefined ? usersFile ?? configuration.users : undefined,
     user,
     namespace,

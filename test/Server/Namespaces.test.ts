@@ -2,9 +2,11 @@ import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream, SubscriptionRef } from "effect"
 import { Credentials, DfsAdapter, DfsResolver, SmbClient, TcpTransport } from "effect-smb"
 import type * as Namespace from "../../src/Dfs/Namespace.ts"
+import * as DfsHost from "../../src/Server/DfsHost.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import { random } from "../Dfs/vectors.ts"
 
 const users = UserStore.inMemory({ joe: Redacted.make("secret") })
 const root = "127.0.29.11"
@@ -163,3 +165,15 @@ it.live("a namespace changes while sessions stay", () =>
     assert.strictEqual((yield* servers.root.statistics).sessions, sessions)
     assert.strictEqual(yield* smb.readFileString(`${base}\\own.txt`), "own")
   })))
+
+it("answers requests that make no sense by a status, and never throws", () => {
+  const { below } = random(29)
+  const host = { current: () => namespace }
+  for (let round = 0; round < 3000; round++) {
+    const bytes = Uint8Array.from({ length: below(60) }, () => below(4) === 0 ? below(256) : below(3) * 46)
+    for (const ex of [false, true]) {
+      const answer = DfsHost.refer(host, bytes, ex, below(300))
+      if (answer._tag === "Response") assert.isAtMost(answer.bytes.length, 300)
+    }
+  }
+})

@@ -85,6 +85,21 @@ layer(World.layer, { excludeTestServices: true })("a namespace of our server", (
       ])
     }))
 
+  it.effect("answers the EX control code: a client of a site asks once for each, and not again without", () =>
+    Effect.gen(function*() {
+      const capture = yield* Lab.capture({ addresses: [root, other] })
+      const { smb } = yield* dfsClient({ dfs: { mode: "fallback", siteName: "Oslo" } })
+      yield* smb.writeFile(`\\\\${root}\\public\\plans\\ex.txt`, "ex")
+      const analysis = yield* capture.analyse()
+      assert.deepStrictEqual(analysis.objections, [])
+      const rows = yield* capture.fields(
+        `smb2.flags.response == 1 and smb2.ioctl.function == ${Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS_EX}`,
+        ["smb2.nt_status"]
+      )
+      assert.deepStrictEqual(rows.map(([status]) => Number(status)), [0, 0])
+      assert.strictEqual(analysis.referralRequests, 2)
+    }))
+
   it.effect("smbclient walks what the command serves from a file, and the command ends with 0", () =>
     Effect.scoped(Effect.gen(function*() {
       const folder = yield* Effect.acquireRelease(
