@@ -36,7 +36,7 @@ export type DfsResolverOptions = DfsOptions.DfsOptions
 
 /**
  * Where a path leads. `status` says what the path turned out to be; `targets` are all that can be tried, in order, the
- * first being `resolvedPath`.
+ * first that answers being `resolvedPath`.
  *
  * @category models
  */
@@ -304,7 +304,12 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       return drive<Resolution, never, never>(DfsResolution.start(original), (command) => {
         const resolvedPath = toUnc(command.target)
         // A link's target that turns out to be an ordinary share is still the link's target.
-        if (last === undefined || command.of !== "plain" || last.resolvedPath !== resolvedPath) {
+        if (
+          last !== undefined && last.status === command.of && last.targets.some((one) => toUnc(one) === resolvedPath)
+        ) {
+          // The next of the same targets: those before it, which are no use now, stay in the list.
+          last = { ...last, resolvedPath }
+        } else if (last === undefined || command.of !== "plain" || last.resolvedPath !== resolvedPath) {
           last = { path, resolvedPath, status: command.of, targets: [command.target, ...command.others] }
         }
         return Effect.succeed({ event: { _tag: "Probe" }, value: last })

@@ -42,7 +42,11 @@ interface Related {
 
 /** Responses of one frame that have not been sent yet. */
 class Batch {
-  readonly responses: Array<{ readonly chunks: Array<Uint8Array>; readonly sign: Signing.Sign | undefined }> = []
+  readonly responses: Array<{
+    readonly chunks: Array<Uint8Array>
+    readonly sign: Signing.Sign | undefined
+    readonly ready: () => void
+  }> = []
   readonly after: Array<() => void> = []
   readonly session: Session | undefined
   /** The session whose keys decrypted the request. */
@@ -285,17 +289,22 @@ export class Connection {
     })
     head.set(body, Header.size)
     const chunks = data === undefined || data.length === 0 ? [head] : [head, data]
-    batch.responses.push({ chunks, sign: this.signer(incoming, sessionId, interim, status) })
-    Negotiation.remember(this, incoming, sessionId, status, chunks)
+    batch.responses.push({
+      chunks,
+      sign: this.signer(incoming, sessionId, interim, status),
+      // The hash over a logon takes the response as it goes out, signature and all.
+      ready: () => Negotiation.remember(this, incoming, sessionId, status, chunks)
+    })
     if (reply.sent !== undefined) batch.after.push(reply.sent)
   }
 
   /** With what a response is signed, if at all (MS-SMB2 3.3.4.1.1). */
   private signer(incoming: Incoming, sessionId: bigint, interim: boolean, status: number): Signing.Sign | undefined {
     if (interim || incoming.encrypted) return undefined
-    const session = this.sessions.get(sessionId) ?? incoming.session
+    // Also a session that is not this connection's, where its user asks: else they would not believe the answer.
+    const session = this.sessions.get(sessionId) ?? incoming.session ?? this.server.sessions.get(sessionId)
     const logon = incoming.header.command === Command.SESSION_SETUP
-    const sign = session?.channels.get(this)?.sign ?? (logon && incoming.signed ? session?.sign : undefined)
+    const sign = session?.channels.get(this)?.sign ?? (incoming.signed ? session?.sign : undefined)
     if (sign === undefined) return undefined
     const logsOn = logon && status === 0
     return incoming.signed || logsOn || session!.signRequired && session!.valid ? sign : undefined
@@ -313,7 +322,7 @@ export class Connection {
     if (responses.length === 0) return
     const all: Array<Uint8Array> = []
     for (let i = 0; i < responses.length; i++) {
-      const { chunks: parts, sign } = responses[i]!
+      const { chunks: parts, ready, sign } = responses[i]!
       const head = parts[0]!
       if (i < responses.length - 1) {
         const length = lengthOf(parts)
@@ -322,6 +331,7 @@ export class Connection {
         Header.view(head).setUint32(20, over === 0 ? length : length + 8 - over, true)
       }
       if (sign !== undefined) Signing.apply(sign, parts, "server", Header.read(Header.view(head)).messageId, false)
+      ready()
       for (const part of parts) all.push(part)
     }
     responses.length = 0

@@ -19,8 +19,8 @@ export interface Settings {
   readonly computerName: string
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
-  /** Who comes in as guest: nobody, whoever is unknown, or anonymous callers as well. */
-  readonly guest: "never" | "unknown" | "anonymous"
+  /** Who comes in without an account: nobody, callers without a name, or whoever is unknown as well. */
+  readonly guest: "never" | "anonymous" | "unknown"
   readonly dialects: ReadonlyArray<number>
 }
 

@@ -71,8 +71,8 @@ export interface Options<E = never, R = never> {
   readonly signing?: "required" | "enabled"
   /** `enabled` where left out: for clients and shares that ask for it. */
   readonly encryption?: "required" | "enabled" | "disabled"
-  /** `never` where left out. `unknown`: whoever is no user comes in as guest; `anonymous`: callers without a name, too. */
-  readonly guest?: "never" | "unknown" | "anonymous"
+  /** `never` where left out. `anonymous`: callers without a name come in; `unknown`: whoever is no user as well. */
+  readonly guest?: "never" | "anonymous" | "unknown"
   /** All where left out. */
   readonly dialects?: ReadonlyArray<DialectName>
   readonly limits?: Partial<Limits.Limits>
