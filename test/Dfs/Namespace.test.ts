@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
+import { readFileSync } from "node:fs"
 import * as Namespace from "../../src/Dfs/Namespace.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import { decodeReferralResponse, type ReferralV3 } from "../../src/Dfs/ReferralResponse.ts"
@@ -206,4 +207,14 @@ describe("as JSON", () => {
     assert(Result.isFailure(read))
     assert.include(read.failure.message, words)
   })
+})
+
+it("reads the example of docs/hosting.md", () => {
+  const text = readFileSync(new URL("../../docs/hosting.md", import.meta.url), "utf8")
+  const namespace = Result.getOrThrow(Namespace.fromJson(/```json\n(.*?)```/s.exec(text)![1]!))
+  assert.deepStrictEqual(addresses(ask(namespace, "\\s\\public\\media\\films\\x", { site: "Bern" })), [
+    "\\nas2\\films",
+    "\\nas1\\films",
+    "\\archive\\films"
+  ])
 })
