@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { LeaseTable } from "./Caching.ts"
 import type { Connection } from "./Connection.ts"
+import type { DfsHost } from "./DfsHost.ts"
 import type { Limits } from "./Limits.ts"
 import type { FileOpen } from "./Open.ts"
 import type { Session } from "./Session.ts"
@@ -31,6 +32,8 @@ export class ServerState {
   readonly limits: Limits
   readonly users: Users
   readonly shares: ReadonlyMap<string, ShareState>
+  /** The namespaces that it hosts, where it hosts any. */
+  readonly dfs: DfsHost | undefined
   readonly guid: Uint8Array
   readonly startTime: bigint
   readonly domainSid: string
@@ -51,6 +54,7 @@ export class ServerState {
     readonly limits: Limits
     readonly users: Users
     readonly shares: ReadonlyMap<string, ShareState>
+    readonly dfs: DfsHost | undefined
     readonly guid: Uint8Array
     readonly startTime: bigint
     readonly domainSid: string
@@ -63,6 +67,7 @@ export class ServerState {
     this.limits = fields.limits
     this.users = fields.users
     this.shares = fields.shares
+    this.dfs = fields.dfs
     this.guid = fields.guid
     this.startTime = fields.startTime
     this.domainSid = fields.domainSid
