@@ -43,7 +43,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
           shareFlags: ipc
             ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING
             : (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
-              (share!.options.accessBasedEnumeration === true
+              (share!.options.accessBasedEnumeration === true && share!.volume.supports.securityDescriptors
                 ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
                 : 0),
           capabilities: 0,
