@@ -2,7 +2,7 @@
  * One client's connection: frames in, messages to their handlers, responses out, signed or encrypted as they must be.
  *
  * Buffers: a frame is memory of its own that nothing else uses, so that a WRITE's payload reaches the store as a view of
- * it; a READ's payload goes from the store to the socket as it is. What the commands mean is not known here.
+ * it; a READ's payload goes from the store to the socket as it is, and its memory is given back when it is there. What the commands mean is not known here.
  */
 import * as Effect from "effect/Effect"
 import { timingSafeEqual } from "node:crypto"
@@ -48,6 +48,8 @@ class Batch {
     readonly ready: () => void
   }> = []
   readonly after: Array<() => void> = []
+  /** Give back the memory of payloads. */
+  readonly releases: Array<() => void> = []
   readonly session: Session | undefined
   /** The session whose keys decrypted the request. */
   constructor(session: Session | undefined) {
@@ -296,6 +298,7 @@ export class Connection {
       ready: () => Negotiation.remember(this, incoming, sessionId, status, chunks)
     })
     if (reply.sent !== undefined) batch.after.push(reply.sent)
+    if (reply.release !== undefined) batch.releases.push(reply.release)
   }
 
   /** With what a response is signed, if at all (MS-SMB2 3.3.4.1.1). */
@@ -335,7 +338,14 @@ export class Connection {
       for (const part of parts) all.push(part)
     }
     responses.length = 0
-    this.send(session?.encrypt === undefined ? all : session.encrypt(all))
+    const releases = batch.releases.splice(0)
+    const release = releases.length === 0 ? undefined : () => releases.forEach((run) => run())
+    if (session?.encrypt === undefined) {
+      this.send(all, release)
+    } else {
+      this.send(session.encrypt(all))
+      release?.()
+    }
     for (const run of after.splice(0)) run()
   }
 
@@ -347,7 +357,8 @@ export class Connection {
     this.send(session?.encryptRequired === true && session.encrypt !== undefined ? session.encrypt([packet]) : [packet])
   }
 
-  private send(chunks: ReadonlyArray<Uint8Array>): void {
+  /** `onSent` runs when the system has taken the bytes, so that their memory may be used for others. */
+  private send(chunks: ReadonlyArray<Uint8Array>, onSent?: () => void): void {
     if (this.closed || this.socket.destroyed) return
     const { socket } = this
     const length = lengthOf(chunks)
@@ -355,10 +366,14 @@ export class Connection {
     FrameReader.writeHeader(frame, length)
     if (length <= 4096) {
       socket.write(Buffer.concat([frame, ...chunks], length + FrameReader.headerSize))
+      onSent?.()
     } else {
       socket.cork()
       socket.write(frame)
-      for (const chunk of chunks) socket.write(chunk)
+      const done = (error?: Error | null) => {
+        if (error === undefined || error === null) onSent?.()
+      }
+      for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? done : undefined)
       socket.uncork()
     }
     // Who does not read its answers is not read from either.

@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { Buffers } from "./Buffers.ts"
 import type { LeaseTable } from "./Caching.ts"
 import type { Connection } from "./Connection.ts"
 import type { DfsHost } from "./DfsHost.ts"
@@ -42,6 +43,7 @@ export class ServerState {
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections = new Set<Connection>()
   readonly sessions = new Map<bigint, Session>()
+  readonly buffers = new Buffers()
   /** Every open of a file, by its identifier. */
   readonly opens = new Map<bigint, FileOpen>()
   private readonly context: Context.Context<never>

@@ -46,7 +46,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
             ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING
             : (isRoot ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0) |
               (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
-              (share!.options.accessBasedEnumeration === true
+              (share!.options.accessBasedEnumeration === true && share!.volume.supports.securityDescriptors
                 ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
                 : 0),
           capabilities: isRoot ? ShareCapabilities.SMB2_SHARE_CAP_DFS : 0,

@@ -1,5 +1,6 @@
 /** The public modules of `effect-smb/Server`. Written by `npm run format`. */
 export * as Access from "./Access.ts"
+export * as Buffers from "./Buffers.ts"
 export * as Caching from "./Caching.ts"
 export * as ChangeNotify from "./ChangeNotify.ts"
 export * as Close from "./Close.ts"
