@@ -1,21 +1,30 @@
 /**
- * Shows the whole in a few seconds: three servers, a DFS namespace over them, a client that follows its links, also
- * where the first target of one is dead; with the library, then with the command.
+ * Shows the whole in a few seconds: two servers and a DFS namespace in this process, a client that follows a link to the
+ * second server, and to the first when the second stops; with the library, then with the command.
  *
- * The servers are smbd's, on loopback addresses, with folders and a user of their own. Nothing of it stays, also where
- * Ctrl-C ends it.
+ * Nothing has to be installed, no rights are needed, and nothing of it stays. With `--samba` the servers are smbd's.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Layer, Redacted } from "effect"
-import { readFile } from "node:fs/promises"
+import { Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { execFile } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { styleText } from "node:util"
-import { which } from "../scripts/lab.mjs"
 import { Credentials, DfsAdapter, SmbClient, TcpTransport, Transport } from "../src/index.ts"
-import * as Lab from "../test/lab/Lab.ts"
+import * as SmbServer from "../src/Server/SmbServer.ts"
+import * as MemoryStore from "../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../src/Server/UserStore.ts"
 
-/** Where the servers listen. At `dead` there is none. */
-const at = { root: "127.0.19.1", plans: "127.0.19.2", media: "127.0.19.3", dead: "127.0.19.9" } as const
+/** A place to listen: its address, and what names it in paths. macOS has no more loopback addresses than these two. */
+interface Place {
+  readonly address: string
+  readonly name: string
+}
+const at: { readonly one: Place; readonly two: Place } = process.platform === "darwin"
+  ? { one: { address: "127.0.0.1", name: "127.0.0.1" }, two: { address: "::1", name: "--1.ipv6-literal.net" } }
+  : { one: { address: "127.0.29.31", name: "127.0.29.31" }, two: { address: "127.0.29.32", name: "127.0.29.32" } }
+
+const user = { name: "demo", password: randomBytes(12).toString("base64url") }
 
 const print = (text = "") =>
   Effect.sync(() => {
@@ -28,35 +37,21 @@ const quiet = (text: string) => print(styleText("dim", text))
 
 const indent = (text: string) => text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n")
 
-/** What the demo cannot go without, in one line; undefined where all of it is there. */
-const missing = (): string | undefined => {
-  if (process.platform !== "linux") return "Linux, for Samba's smbd as the servers."
-  const programs = ["smbd", "smbpasswd", "ip", "useradd"].filter((name) => which(name) === undefined)
-  if (programs.length > 0) {
-    return `${programs.join(", ")}. On Debian or Ubuntu: apt-get install samba iproute2 passwd`
+/** Both servers on one port, for a referral names none; the second stops when its own scope closes. */
+const startServers = Effect.gen(function*() {
+  const users = UserStore.inMemory({ [user.name]: Redacted.make(user.password) })
+  const namespaces = {
+    roots: {
+      public: { links: { media: [`\\\\${at.two.name}\\media`, `\\\\${at.one.name}\\mirror`] } }
+    }
   }
-  if (process.getuid?.() !== 0) {
-    return "root, because DFS referrals name no port: the servers have to listen on 445. Run it again with sudo."
-  }
-  return undefined
-}
-
-/** The user that the lab's servers know goes again, if it was not there before. */
-const temporaryUser = Effect.acquireRelease(
-  Effect.promise(() => Lab.execute("id", ["-u", Lab.user.name])),
-  (known) => known.code === 0 ? Effect.void : Effect.promise(() => Lab.execute("userdel", [Lab.user.name]))
-)
-
-const startServers = Lab.servers({
-  root: {
-    address: at.root,
-    shares: [{
-      name: "public",
-      dfs: { plans: `${at.plans}\\plans`, media: [`${at.dead}\\media`, `${at.media}\\media`] }
-    }]
-  },
-  plans: { address: at.plans, shares: [{ name: "plans" }] },
-  media: { address: at.media, shares: [{ name: "media" }] }
+  const shares = { mirror: MemoryStore.make() }
+  const { port } = yield* SmbServer.make({ host: at.one.address, port: 0, users, shares, namespaces })
+  const scope = yield* Effect.acquireRelease(Scope.make(), (own) => Scope.close(own, Exit.void))
+  yield* SmbServer.make({ host: at.two.address, port, users, shares: { media: MemoryStore.make() } }).pipe(
+    Scope.provide(scope)
+  )
+  return { port, stopSecond: Scope.close(scope, Exit.void) }
 })
 
 /** TCP, saying where it connects to and what came of it. */
@@ -71,90 +66,88 @@ const SayingTransport = Layer.effect(
   }))
 ).pipe(Layer.provide(TcpTransport.layer))
 
-const withLibrary = (onDisk: (name: "plans" | "media", file: string) => string) =>
+const withLibrary = (port: number, stopSecond: Effect.Effect<void>) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
     const server = (path: string) =>
       Effect.scoped(smb.withShare(path, (share) => Effect.succeed(`${share.server}, SMB ${share.dialect}`)))
-    const check = (name: "plans" | "media", file: string, text: string) =>
-      Effect.promise(async () => {
-        const found = await readFile(onDisk(name, file), "utf8")
-        if (found !== text) throw new Error(`${file} on ${at[name]} holds ${JSON.stringify(found)}`)
+    const expect = (path: string, text: string) =>
+      Effect.map(smb.readFileString(path), (found) => {
+        if (found !== text) throw new Error(`${path} holds ${JSON.stringify(found)}`)
       })
 
-    const plan = `\\\\${at.root}\\public\\plans\\2027\\plan.txt`
+    const film = `\\\\${at.one.name}:${port}\\public\\media\\film.txt`
     const text = "Follow the links.\n"
     yield* title("A file through a link")
-    yield* smb.makeDirectory(`\\\\${at.root}\\public\\plans\\2027`)
-    yield* smb.writeFile(plan, text)
-    const read = yield* smb.readFileString(plan)
-    yield* check("plans", "2027/plan.txt", read)
-    yield* good(`wrote and read ${plan}`)
-    yield* good(`it is on ${yield* server(plan)}, signed; the file is in that server's folder`)
-
-    const film = `\\\\${at.root}\\public\\media\\film.txt`
-    yield* title("A link whose first target is dead")
     yield* smb.writeFile(film, text)
-    yield* check("media", "film.txt", yield* smb.readFileString(film))
+    yield* expect(film, text)
     yield* good(`wrote and read ${film}`)
-    yield* good(`it is on ${yield* server(film)}; the dead target was asked once, then remembered`)
+    yield* expect(`\\\\${at.two.name}:${port}\\media\\film.txt`, text)
+    yield* good(`it is on ${yield* server(film)}, signed`)
+
+    yield* title("Its server stops")
+    // As replication between the targets would have done before.
+    yield* smb.writeFile(`\\\\${at.one.name}:${port}\\mirror\\film.txt`, text)
+    yield* stopSecond
+    yield* expect(film, text)
+    yield* good(`read ${film} again`)
+    yield* good(`now from ${yield* server(film)}; the dead target is remembered`)
 
     yield* title("A name that is not there")
     const error = yield* Effect.flip(smb.readFile(`${film}.bak`))
     yield* good(`${error._tag}: ${error.message}`)
   }).pipe(Effect.provide(
-    DfsAdapter.layer({ mode: "strict" }).pipe(
+    DfsAdapter.layer({ mode: "fallback", port }).pipe(
       Layer.provide(SmbClient.layer({ signing: "required" })),
       Layer.provide([
         SayingTransport,
-        Credentials.layer(Credentials.password(Lab.user.name, Redacted.make(Lab.user.password)))
+        Credentials.layer(Credentials.password(user.name, Redacted.make(user.password)))
       ])
     )
   ))
 
 const checkout = fileURLToPath(new URL("../", import.meta.url))
 
-const withCommand = Effect.gen(function*() {
-  yield* title("The same with the command")
-  const run = (args: ReadonlyArray<string>) =>
-    Effect.gen(function*() {
-      yield* print(`  $ npx effect-smb ${args.join(" ")}`)
-      const output = yield* Effect.promise(() =>
-        Lab.mustExecute(process.execPath, ["bin/effect-smb.js", ...args], {
-          cwd: checkout,
-          env: { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password }
-        })
-      )
-      if (output.stdout.trim() !== "") yield* quiet(indent(output.stdout))
-    })
-  yield* run(["ls", `//${at.root}/public/plans`])
-  yield* run(["cat", `//${at.root}/public/plans/2027/plan.txt`])
-  yield* run(["put", "LICENSE", `//${at.root}/public/media/LICENSE`])
-  yield* run(["dfs", "resolve", `//${at.root}/public/media/LICENSE`])
-})
+const withCommand = (port: number) =>
+  Effect.gen(function*() {
+    yield* title("The same with the command")
+    const run = (args: ReadonlyArray<string>) =>
+      Effect.gen(function*() {
+        yield* print(`  $ npx effect-smb ${args.join(" ")}`)
+        const output = yield* Effect.promise(() =>
+          new Promise<string>((resolve, reject) => {
+            const env = { ...process.env, SMB_USER: user.name, SMB_PASSWORD: user.password }
+            execFile(
+              process.execPath,
+              ["bin/effect-smb.js", ...args],
+              { cwd: checkout, env, timeout: 60_000 },
+              (error, stdout, stderr) => error === null ? resolve(stdout) : reject(new Error(stderr || error.message))
+            )
+          })
+        )
+        if (output.trim() !== "") yield* quiet(indent(output))
+      })
+    const base = `//${at.one.name}:${port}/public`
+    yield* run(["ls", base])
+    yield* run(["cat", `${base}/media/film.txt`])
+    yield* run(["put", "LICENSE", `${base}/media/LICENSE`])
+    yield* run(["ls", "-l", `${base}/media`])
+    yield* run(["dfs", "resolve", `${base}/media/LICENSE`])
+  })
 
 const demo = Effect.gen(function*() {
-  yield* quiet("Starting three Samba servers on loopback addresses ...")
-  yield* temporaryUser
-  const servers = yield* startServers
-  yield* print(`  ${at.root}  DFS root \\\\${at.root}\\public with the links plans and media`)
-  yield* print(`  ${at.plans}  \\plans, where the link plans leads`)
-  yield* print(`  ${at.media}  \\media, second target of media; the first, ${at.dead}, is dead`)
-  yield* withLibrary((name, file) => servers[name].path(name, file))
-  yield* withCommand
+  yield* quiet("Starting two servers on loopback addresses ...")
+  const { port, stopSecond } = yield* startServers
+  yield* print(`  ${at.one.address}  DFS root \\\\${at.one.name}\\public with the link media, and the share mirror`)
+  yield* print(`  ${at.two.address}  \\media, first target of the link; the second is mirror`)
+  yield* print(`  port ${port}`)
+  yield* withLibrary(port, stopSecond)
+  yield* withCommand(port)
   yield* quiet("\nStopping the servers; nothing of this stays.")
 })
 
-const reason = missing()
-if (reason === undefined) {
-  NodeRuntime.runMain(
-    Effect.scoped(demo).pipe(Effect.catchTag("LabError", (error) =>
-      Effect.sync(() => {
-        process.stderr.write(`The servers did not start: ${error.message}\n`)
-        process.exitCode = 1
-      })))
-  )
+if (process.argv.includes("--samba")) {
+  await import("./samba.ts")
 } else {
-  process.stderr.write(`The demo starts three servers, and cannot here. It needs ${reason}\n`)
-  process.exitCode = 1
+  NodeRuntime.runMain(Effect.scoped(demo))
 }

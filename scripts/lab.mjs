@@ -1,5 +1,5 @@
 /** Whether real servers can be started here, and if not, what is missing and how to get it. */
-import { accessSync, constants } from "node:fs"
+import { accessSync, constants, existsSync } from "node:fs"
 import { delimiter, join } from "node:path"
 
 /** What the lab starts or compares with; Debian's and Ubuntu's names of the packages that bring them. */
@@ -13,6 +13,16 @@ export const packages = [
   "tshark",
   "rclone",
   "python3-impacket"
+]
+
+/** What a domain needs besides. */
+export const domainPackages = [
+  "samba-ad-dc",
+  "samba-ad-provision",
+  "samba-dsdb-modules",
+  "winbind",
+  "krb5-user",
+  "libgssapi-krb5-2"
 ]
 
 /** Where a program of this name stands, the system's own folders included, or undefined. */
@@ -37,4 +47,16 @@ export const missing = () => {
   if (programs.length > 0) return `${programs.join(", ")} not found (apt-get install ${packages.slice(0, 7).join(" ")})`
   if (process.getuid?.() !== 0) return "it needs root, for port 445 and loopback addresses"
   return undefined
+}
+
+/** Why there can be no Active Directory domain where the rest of the lab runs, in one line; undefined where there can. */
+export const missingDomain = () => {
+  const programs = ["samba", "samba-tool", "winbindd", "net", "kinit", "unshare"].filter((name) =>
+    which(name) === undefined
+  )
+  if (programs.length > 0) return `${programs.join(", ")} not found (apt-get install ${domainPackages.join(" ")})`
+  const libraries = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+  return libraries.some((folder) => existsSync(join(folder, "libgssapi_krb5.so.2")))
+    ? undefined
+    : "libgssapi_krb5.so.2 not found (apt-get install libgssapi-krb5-2)"
 }

@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { missing } from "./lab.mjs"
+import { missing, missingDomain } from "./lab.mjs"
 
 const run = (command, args) => {
   const { error, status } = spawnSync(command, args, { stdio: "inherit" })
@@ -55,6 +55,14 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
+const domainReason = reason === undefined ? missingDomain() : undefined
+if (domainReason !== undefined) {
+  console.log(`Left out: the tests on a whole domain in test/lab/Domain.test.ts, because ${domainReason}.`)
+  if (lab === "required") {
+    console.log("FAILED: LAB=required")
+    failed++
+  }
+}
 if (reason !== undefined) {
   console.log(`Left out: the tests against real servers in test/lab, because ${reason}.`)
   if (lab === "required") {

@@ -29,12 +29,12 @@ const root = Command.make("effect-smb").pipe(
 
 const actions = Effect.promise(() => import("./Actions.ts"))
 
-/** Logs on for these paths and runs. */
+/** Logs on for these paths and runs. A referral names no port: its targets are looked for on that of the path. */
 const withClient = Effect.fnUntraced(function*<A, E, R>(paths: ReadonlyArray<Remote>, run: Effect.Effect<A, E, R>) {
   const options = yield* root
   const session = yield* Effect.promise(() => import("./Session.ts"))
   const who = yield* session.credential(options, paths)
-  return yield* Effect.provide(run, session.layer(options, who))
+  return yield* Effect.provide(run, session.layer(options, who, paths[0]?.port))
 })
 
 const boolean = (name: string, description: string, alias?: string) => {
@@ -309,7 +309,64 @@ const dfs = Command.make("dfs").pipe(
   Command.withSubcommands([resolve, tree, cache, decode])
 )
 
+const serve = Command.make(
+  "serve",
+  {
+    folder: Argument.String("folder").pipe(
+      Argument.withDescription("The folder to serve as the share named share; in memory if nothing is named"),
+      Argument.optional
+    ),
+    share: Flag.String("share").pipe(
+      Flag.withMetavar("NAME=FOLDER"),
+      Flag.withDescription("A folder to serve under a name of its own; may be given more than once"),
+      Flag.atLeast(0)
+    ),
+    host: Flag.String("host").pipe(
+      Flag.withMetavar("ADDRESS"),
+      Flag.withDescription("Listen there; 127.0.0.1 if left out, 0.0.0.0 for every address of this machine"),
+      Flag.optional
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.filter((port) => port >= 0 && port <= 65_535, (port) => `a port from 0 to 65535, not ${port}`),
+      Flag.withMetavar("PORT"),
+      Flag.withDescription("Listen there; 4455 if left out, 0 for any that is free; ports below 1024 need rights"),
+      Flag.optional
+    ),
+    users: Flag.String("users").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Let these in: name:password or name:nt-hash a line, in a file that only you may read"),
+      Flag.optional
+    ),
+    namespace: Flag.String("namespace").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Host the DFS namespaces in this JSON file"),
+      Flag.optional
+    ),
+    readOnly: boolean("read-only", "Let nobody change anything")
+  },
+  Effect.fnUntraced(function*(flags) {
+    const options = yield* root
+    const { serve } = yield* Effect.promise(() => import("./Serve.ts"))
+    yield* serve(flags, options)
+  })
+).pipe(
+  Command.withDescription(
+    "Serve folders until it is interrupted (Ctrl-C), and say how to connect. Then it ends with exit code 0. " +
+      "--user NAME lets that user in, with the password of SMB_PASSWORD or --password-file; without a user, a password is " +
+      "made up and shown. --guest lets everybody in. --signing if-required and --encryption off, if-offered (the " +
+      "default here) or required hold for the server. With --json: an object with event listening, host, port and " +
+      "shares, then logs. Usual values come from effect-smb/config.json in XDG_CONFIG_HOME or ~/.config (%APPDATA% on " +
+      "Windows)."
+  ),
+  Command.withShortDescription("Serve folders"),
+  Command.withExamples([
+    { command: "SMB_PASSWORD=... effect-smb serve --user joe ~/Public", description: "A folder, to one user" },
+    { command: "effect-smb serve --guest --read-only --host 0.0.0.0 .", description: "To everybody, to read" },
+    { command: "effect-smb serve --users users --share media=/srv/media --namespace dfs.json", description: "More" }
+  ])
+)
+
 /** `effect-smb` */
 export const command = root.pipe(
-  Command.withSubcommands([ls, cat, get, put, stat, rm, mkdir, mv, shares, dfs])
+  Command.withSubcommands([ls, cat, get, put, stat, rm, mkdir, mv, shares, dfs, serve])
 )

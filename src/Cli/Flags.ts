@@ -65,11 +65,11 @@ export const shared = {
   ),
   signing: Flag.Literals("signing", ["required", "if-required"]).pipe(
     Flag.withDescription("Sign every message (required, the default), or only where the server demands it"),
-    Flag.withDefault("required")
+    Flag.optional
   ),
   encryption: Flag.Literals("encryption", ["off", "if-offered", "required"]).pipe(
     Flag.withDescription("Encrypt only what the server demands (off, the default), where it can, or always"),
-    Flag.withDefault("off")
+    Flag.optional
   ),
   timeout: Flag.Finite("timeout").pipe(
     Flag.filter(

@@ -1,7 +1,8 @@
 /**
  * The run of the command: arguments in, output and an exit code out.
  *
- * Exit code 0; 1 for what failed, 2 for wrong use, 128 and the signal's number where a signal ended it.
+ * Exit code 0; 1 for what failed, 2 for wrong use, 128 and the signal's number where a signal ended it. To a server that
+ * listens, a first SIGINT or SIGTERM is the way to stop it: 0.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -22,6 +23,7 @@ import { command } from "./Commands.ts"
 import * as Failure from "./Failure.ts"
 import { removeUnfinished } from "./LocalFile.ts"
 import * as Output from "./Output.ts"
+import { stopping } from "./Stopping.ts"
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   readonly version: string
@@ -67,9 +69,6 @@ const services = Layer.mergeAll(
   Logger.layer([warnings])
 )
 
-/** How long a first interruption may take to tidy up, in milliseconds. */
-const patience = 1_500
-
 let signalCode: number | undefined
 
 const endAtOnce = (code: number): void => {
@@ -81,7 +80,7 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   process.on(signal, () => {
     if (signalCode !== undefined) return endAtOnce(code)
     signalCode = code
-    setTimeout(endAtOnce, patience, code).unref()
+    setTimeout(endAtOnce, stopping.patience, code).unref()
   })
 }
 // The terminal has gone, and the runtime does not listen for that.
@@ -105,7 +104,7 @@ Command.run(command, { version }).pipe(
       const code = Exit.isSuccess(exit)
         ? 0
         : Cause.hasInterruptsOnly(exit.cause)
-        ? signalCode ?? 130
+        ? stopping.isDone ? 0 : signalCode ?? 130
         : Failure.report(Cause.squash(exit.cause)).code
       onExit(code)
     }

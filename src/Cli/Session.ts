@@ -110,11 +110,12 @@ export const credential = Effect.fnUntraced(function*(
   return Credentials.password(user, yield* password(user, server, file), domain === undefined ? {} : { domain })
 })
 
-/** The client that the flags ask for. Without DFS there is no resolver. */
+/** The client that the flags ask for, DFS targets on `port`. Without DFS there is no resolver. */
 export const layer = (
   options: Shared,
-  who: Credentials.Credential
-): Layer.Layer<SmbClient.SmbClient> => layers(options, who, UncPath.defaultPort).client
+  who: Credentials.Credential,
+  port: number = UncPath.defaultPort
+): Layer.Layer<SmbClient.SmbClient> => layers(options, who, port).client
 
 /** The client, and the resolver that it follows DFS with; `port` is where servers are asked. */
 export const layerWithResolver = (
@@ -127,8 +128,8 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   const timeout = Option.map(options.timeout, Duration.seconds)
   const plain = SmbClient.layerWithAuthenticator({
     dialects: options.dialect,
-    signing: options.signing,
-    encryption: options.encryption,
+    signing: Option.getOrElse(options.signing, () => "required" as const),
+    encryption: Option.getOrElse(options.encryption, () => "off" as const),
     ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {})
   }).pipe(
     Layer.provide([

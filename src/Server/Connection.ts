@@ -2,7 +2,7 @@
  * One client's connection: frames in, messages to their handlers, responses out, signed or encrypted as they must be.
  *
  * Buffers: a frame is memory of its own that nothing else uses, so that a WRITE's payload reaches the store as a view of
- * it; a READ's payload goes from the store to the socket as it is. What the commands mean is not known here.
+ * it; a READ's payload goes from the store to the socket as it is, and its memory is given back when it is there. What the commands mean is not known here.
  */
 import * as Effect from "effect/Effect"
 import { timingSafeEqual } from "node:crypto"
@@ -42,8 +42,14 @@ interface Related {
 
 /** Responses of one frame that have not been sent yet. */
 class Batch {
-  readonly responses: Array<{ readonly chunks: Array<Uint8Array>; readonly sign: Signing.Sign | undefined }> = []
+  readonly responses: Array<{
+    readonly chunks: Array<Uint8Array>
+    readonly sign: Signing.Sign | undefined
+    readonly ready: () => void
+  }> = []
   readonly after: Array<() => void> = []
+  /** Give back the memory of payloads. */
+  readonly releases: Array<() => void> = []
   readonly session: Session | undefined
   /** The session whose keys decrypted the request. */
   constructor(session: Session | undefined) {
@@ -285,17 +291,23 @@ export class Connection {
     })
     head.set(body, Header.size)
     const chunks = data === undefined || data.length === 0 ? [head] : [head, data]
-    batch.responses.push({ chunks, sign: this.signer(incoming, sessionId, interim, status) })
-    Negotiation.remember(this, incoming, sessionId, status, chunks)
+    batch.responses.push({
+      chunks,
+      sign: this.signer(incoming, sessionId, interim, status),
+      // The hash over a logon takes the response as it goes out, signature and all.
+      ready: () => Negotiation.remember(this, incoming, sessionId, status, chunks)
+    })
     if (reply.sent !== undefined) batch.after.push(reply.sent)
+    if (reply.release !== undefined) batch.releases.push(reply.release)
   }
 
   /** With what a response is signed, if at all (MS-SMB2 3.3.4.1.1). */
   private signer(incoming: Incoming, sessionId: bigint, interim: boolean, status: number): Signing.Sign | undefined {
     if (interim || incoming.encrypted) return undefined
-    const session = this.sessions.get(sessionId) ?? incoming.session
+    // Also a session that is not this connection's, where its user asks: else they would not believe the answer.
+    const session = this.sessions.get(sessionId) ?? incoming.session ?? this.server.sessions.get(sessionId)
     const logon = incoming.header.command === Command.SESSION_SETUP
-    const sign = session?.channels.get(this)?.sign ?? (logon && incoming.signed ? session?.sign : undefined)
+    const sign = session?.channels.get(this)?.sign ?? (incoming.signed ? session?.sign : undefined)
     if (sign === undefined) return undefined
     const logsOn = logon && status === 0
     return incoming.signed || logsOn || session!.signRequired && session!.valid ? sign : undefined
@@ -313,7 +325,7 @@ export class Connection {
     if (responses.length === 0) return
     const all: Array<Uint8Array> = []
     for (let i = 0; i < responses.length; i++) {
-      const { chunks: parts, sign } = responses[i]!
+      const { chunks: parts, ready, sign } = responses[i]!
       const head = parts[0]!
       if (i < responses.length - 1) {
         const length = lengthOf(parts)
@@ -322,10 +334,18 @@ export class Connection {
         Header.view(head).setUint32(20, over === 0 ? length : length + 8 - over, true)
       }
       if (sign !== undefined) Signing.apply(sign, parts, "server", Header.read(Header.view(head)).messageId, false)
+      ready()
       for (const part of parts) all.push(part)
     }
     responses.length = 0
-    this.send(session?.encrypt === undefined ? all : session.encrypt(all))
+    const releases = batch.releases.splice(0)
+    const release = releases.length === 0 ? undefined : () => releases.forEach((run) => run())
+    if (session?.encrypt === undefined) {
+      this.send(all, release)
+    } else {
+      this.send(session.encrypt(all))
+      release?.()
+    }
     for (const run of after.splice(0)) run()
   }
 
@@ -337,7 +357,8 @@ export class Connection {
     this.send(session?.encryptRequired === true && session.encrypt !== undefined ? session.encrypt([packet]) : [packet])
   }
 
-  private send(chunks: ReadonlyArray<Uint8Array>): void {
+  /** `onSent` runs when the system has taken the bytes, so that their memory may be used for others. */
+  private send(chunks: ReadonlyArray<Uint8Array>, onSent?: () => void): void {
     if (this.closed || this.socket.destroyed) return
     const { socket } = this
     const length = lengthOf(chunks)
@@ -345,10 +366,14 @@ export class Connection {
     FrameReader.writeHeader(frame, length)
     if (length <= 4096) {
       socket.write(Buffer.concat([frame, ...chunks], length + FrameReader.headerSize))
+      onSent?.()
     } else {
       socket.cork()
       socket.write(frame)
-      for (const chunk of chunks) socket.write(chunk)
+      const done = (error?: Error | null) => {
+        if (error === undefined || error === null) onSent?.()
+      }
+      for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? done : undefined)
       socket.uncork()
     }
     // Who does not read its answers is not read from either.

@@ -53,7 +53,11 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (contexts.reconnect !== undefined) return Durable.reconnect(incoming, body, contexts)
     const name = CreateCheck.check(incoming, body)
     if (typeof name === "number") return refuse(name)
-    return createFile(incoming, body, name, contexts, tree.share)
+    const { share } = tree
+    return Effect.flatMap(
+      Durable.replay(incoming, contexts),
+      (again) => (again === undefined ? createFile(incoming, body, name, contexts, share) : Effect.succeed(again))
+    )
   })
 
 const overwrites = (disposition: number): boolean =>
@@ -341,6 +345,10 @@ const enter = Effect.fnUntraced(function*(
       session,
       incoming.tree!
     )
+    if (contexts.durable?.version === 2) {
+      open.createGuid = contexts.durable.createGuid
+      open.clientGuid = incoming.connection.negotiated.clientGuid
+    }
     open.deleteOnClose = has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
     stream.opens.add(open)
     session.opens.set(open.id, open)
@@ -374,6 +382,7 @@ const respond = Effect.fnUntraced(function*(
   const { contexts, incoming, share } = wishes
   const node = yield* stored(open.file.stat).pipe(Effect.onError(() => entered.undo))
   Durable.make(incoming, open, contexts)
+  open.createAction = createAction
   const fileId = { persistent: open.id, volatile: open.id }
   return {
     ...reply({

@@ -8,11 +8,11 @@ import {
   CreateDisposition as D,
   CreateOptions as O,
   FileAttributes as F,
-  HeaderFlags,
   ImpersonationLevel
 } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Create.ts"
 import * as Access from "./Access.ts"
+import * as DfsHost from "./DfsHost.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Names from "./Names.ts"
 import type { StoreNode } from "./ShareStore.ts"
@@ -55,8 +55,10 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
 }
 
 const nameOf = (incoming: Incoming, body: Message.Request): Names.Name | number => {
-  const isDfs = has(incoming.header.flags, HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS)
-  return Names.parse(isDfs ? body.name.replace(/^\\+/, "").split("\\").slice(2).join("\\") : body.name)
+  const sent = DfsHost.nameOf(incoming, body.name)
+  if (typeof sent === "number") return sent
+  const name = Names.parse(sent)
+  return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 
 /** What an open of a file that is there gets. */

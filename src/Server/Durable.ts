@@ -8,7 +8,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { CreateAction } from "../Smb2/Message/Constants.ts"
+import { CreateAction, HeaderFlags } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Create.ts"
 import { HANDLE } from "./Caching.ts"
 import * as Close from "./Close.ts"
@@ -94,6 +94,43 @@ export const reconnect = Effect.fnUntraced(function*(
   open.session = session
   open.tree = incoming.tree!
   session.opens.set(open.id, open)
+  return yield* respond(open, contexts, CreateAction.FILE_OPENED, false)
+})
+
+/**
+ * The open that a CREATE made before, where the request is the same again: its response was lost (3.3.5.9.10). `undefined`
+ * where it is a new one.
+ */
+export const replay = (
+  incoming: Incoming,
+  contexts: CreateContexts.Asked
+): Effect.Effect<Reply | undefined, Refusal> =>
+  Effect.suspend((): Effect.Effect<Reply | undefined, Refusal> => {
+    const { durable } = contexts
+    if (durable?.version !== 2) return Effect.succeed(undefined)
+    const { clientGuid } = incoming.connection.negotiated
+    let open: FileOpen | undefined
+    for (const other of incoming.server.opens.values()) {
+      if (other.createGuid === durable.createGuid && other.clientGuid === clientGuid) open = other
+    }
+    if (open === undefined) return Effect.succeed(undefined)
+    const isReplay = (incoming.header.flags & HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION) !== 0
+    if (!isReplay) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
+    if (open.session !== incoming.session) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
+    const lease = open.holder?.kind === "lease" ? open.holder : undefined
+    if (
+      (lease === undefined) !== (contexts.lease === undefined) ||
+      lease !== undefined && Buffer.compare(lease.key, contexts.lease!.key) !== 0
+    ) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    return respond(open, contexts, open.createAction, true)
+  })
+
+const respond = Effect.fnUntraced(function*(
+  open: FileOpen,
+  contexts: CreateContexts.Asked,
+  createAction: number,
+  again: boolean
+): Effect.fn.Return<Reply, Refusal> {
   const node = yield* stored(open.file.stat)
   const fileId = { persistent: open.id, volatile: open.id }
   const caching = Grant.current(open)
@@ -103,7 +140,7 @@ export const reconnect = Effect.fnUntraced(function*(
       body: {
         oplockLevel: caching.oplockLevel,
         flags: 0,
-        createAction: CreateAction.FILE_OPENED,
+        createAction,
         creationTime: node.creationTime,
         lastAccessTime: node.lastAccessTime,
         lastWriteTime: node.lastWriteTime,
@@ -117,7 +154,7 @@ export const reconnect = Effect.fnUntraced(function*(
           node,
           volume: open.stream.file.share.volume,
           lease: caching.lease,
-          durable: undefined
+          durable: again ? open.durable : undefined
         })
       }
     }),

@@ -9,6 +9,7 @@ import { AccessMask as A, FileAttributes as F, IoctlFlags } from "../Smb2/Messag
 import * as Fsctl from "../Smb2/Message/Fsctl.ts"
 import type * as Message from "../Smb2/Message/Ioctl.ts"
 import * as CopyChunk from "./CopyChunk.ts"
+import * as DfsHost from "./DfsHost.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Locks from "./Locks.ts"
 import * as Negotiation from "./Negotiation.ts"
@@ -40,7 +41,16 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
         return Effect.map(Negotiation.validate(incoming, body.input, room), answer)
       case C.FSCTL_DFS_GET_REFERRALS:
       case C.FSCTL_DFS_GET_REFERRALS_EX:
-        return refuse(NtStatus.STATUS_FS_DRIVER_REQUIRED)
+        return Effect.suspend(() => {
+          const { dfs } = incoming.server
+          if (dfs === undefined) return refuse(NtStatus.STATUS_FS_DRIVER_REQUIRED)
+          const referral = DfsHost.refer(dfs, body.input, body.ctlCode === C.FSCTL_DFS_GET_REFERRALS_EX, room)
+          if (referral._tag === "Response") return Effect.succeed(answer(referral.bytes))
+          // That one is no error (3.3.4.4): the response has its usual form.
+          return referral.status === NtStatus.STATUS_BUFFER_OVERFLOW
+            ? Effect.succeed(answer(nothing, referral.status))
+            : refuse(referral.status)
+        })
       case C.FSCTL_QUERY_NETWORK_INTERFACE_INFO:
         return Effect.suspend(() => {
           const output = interfaces(incoming)

@@ -9,11 +9,13 @@ import * as DosWildcard from "../Codec/DosWildcard.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { AccessMask as A, FileAttributes as F, QueryDirectoryFlags as Q } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/QueryDirectory.ts"
+import * as Access from "./Access.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
-import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
-import { shownAttributes } from "./ShareState.ts"
-import type { StoreNode } from "./ShareStore.ts"
+import { fromStoreError, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import type { Identity } from "./Session.ts"
+import { type ShareState, shownAttributes } from "./ShareState.ts"
+import type { StoreNode, StorePath } from "./ShareStore.ts"
 
 /** Where an open directory's listing is. */
 export interface DirectoryCursor {
@@ -44,9 +46,9 @@ export const handle = Effect.fnUntraced(function*(
   let { cursor } = open
   if (cursor === undefined || has(body.flags, Q.SMB2_REOPEN)) {
     if (body.fileName === "") return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-    cursor = yield* scan(open, body.fileName)
+    cursor = yield* scan(open, body.fileName, incoming.session!.user!)
   } else if (restarts) {
-    cursor = yield* scan(open, body.fileName === "" ? cursor.pattern : body.fileName)
+    cursor = yield* scan(open, body.fileName === "" ? cursor.pattern : body.fileName, incoming.session!.user!)
   }
   open.cursor = cursor
   const limit = body.outputBufferLength
@@ -82,7 +84,7 @@ export const handle = Effect.fnUntraced(function*(
   return reply({ _tag: "QUERY_DIRECTORY", body: { buffer: Buffer.concat(parts) } })
 })
 
-const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, Refusal> =>
+const scan = (open: FileOpen, pattern: string, user: Identity): Effect.Effect<DirectoryCursor, Refusal> =>
   Effect.gen(function*() {
     const { share } = open.stream.file
     const { path } = open.stream.file
@@ -92,9 +94,31 @@ const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, R
       entries.push({ ...yield* stored(share.store.stat(path.slice(0, -1))), name: ".." })
     }
     const all = yield* stored(Stream.runCollect(share.store.list(path)))
-    for (const node of all) if (DosWildcard.matches(pattern, node.name)) entries.push(node)
+    const filters = share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
+    for (const node of all) {
+      if (!DosWildcard.matches(pattern, node.name)) continue
+      if (!filters || (yield* mayRead(share, [...path, node.name], node, user))) entries.push(node)
+    }
     return { pattern, entries, next: 0, found: false }
   })
+
+/** Whether a listing by access shows an entry: to who may read it. What vanished meanwhile is shown to nobody. */
+const mayRead = (
+  { store }: ShareState,
+  path: StorePath,
+  { type }: StoreNode,
+  user: Identity
+): Effect.Effect<boolean, Refusal> =>
+  Effect.scoped(
+    Effect.flatMap(store.open(path, { mode: "existing", type }), ({ file }) => file.getBlob("SecurityDescriptor"))
+  ).pipe(
+    Effect.map((bytes) => (Access.maximal(Access.decode(bytes), user) & Access.generic.read) === Access.generic.read),
+    Effect.catch((error) =>
+      error.reason === "NotFound" || error.reason === "PathNotFound" || error.reason === "AccessDenied"
+        ? Effect.succeed(false)
+        : Effect.fail(fromStoreError(error))
+    )
+  )
 
 const entryOf = (node: StoreNode, wide: boolean) => {
   const directory = node.type === "directory"

@@ -64,10 +64,13 @@ const securityMode = (connection: Connection): number =>
   SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED |
   (connection.server.settings.signing === "required" ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED : 0)
 
+const hostsDfs = (connection: Connection): number =>
+  connection.server.dfs === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS
+
 const capabilitiesOf = (connection: Connection, dialect: number, cipher: number | undefined): number =>
   dialect === Dialect.SMB_2_0_2
-    ? 0
-    : Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
+    ? hostsDfs(connection)
+    : hostsDfs(connection) | Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
       (dialect >= Dialect.SMB_3_0 ? Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL : 0) |
       (cipher !== undefined && dialect < Dialect.SMB_3_1_1 ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
 

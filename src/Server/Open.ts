@@ -56,6 +56,8 @@ export class FileOpen implements OpenFields {
   durable: Durable | undefined
   /** The request that made it, for replays. */
   createGuid: string | undefined
+  clientGuid = ""
+  createAction = 0
   cursor: DirectoryCursor | undefined
   watch: Watch | undefined
   position = 0n

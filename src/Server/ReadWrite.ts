@@ -1,6 +1,7 @@
 /**
  * READ, WRITE and FLUSH (MS-SMB2 3.3.5.11, 3.3.5.12, 3.3.5.13): the hot path, so it is plain. A WRITE's payload is a view
- * of its frame, a READ's goes to the socket as the store gave it.
+ * of its frame, a READ's goes to the socket as the store gave it, or from
+ * memory of the server's that the store filled.
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
@@ -26,6 +27,30 @@ const readBody = (length: number): Uint8Array => {
   return body
 }
 
+interface Payload {
+  readonly data: Uint8Array
+  readonly release?: () => void
+}
+
+/** A few bytes are not to keep a large piece of memory alive for as long as they are sent. */
+const little = 4096
+
+const payload = ({ file, server }: FileOpen, offset: bigint, length: number): Effect.Effect<Payload, Refusal> => {
+  const { readInto } = file
+  if (readInto === undefined) return Effect.map(stored(file.read(offset, length)), (data) => ({ data }))
+  return Effect.suspend(() => {
+    const memory = server.buffers.take(length)
+    // After a failure or an interruption the memory is left to the collector: it costs little, and nobody can be wrong.
+    return Effect.map(stored(readInto(offset, memory)), (count) => {
+      const release = () => server.buffers.give(memory)
+      if (count > little) return { data: memory.subarray(0, count), release }
+      const data = memory.slice(0, count)
+      release()
+      return { data }
+    })
+  })
+}
+
 /** Handles READ. */
 export const read = (incoming: Incoming, body: Read.Request): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
@@ -40,10 +65,14 @@ export const read = (incoming: Incoming, body: Read.Request): Effect.Effect<Repl
     if (!open.may(A.FILE_READ_DATA | A.FILE_EXECUTE)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
     if (offset > largest || offset + BigInt(length) > largest) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (Locks.blocks(open, offset, length, false)) return refuse(NtStatus.STATUS_FILE_LOCK_CONFLICT)
-    return Effect.flatMap(stored(open.file.read(offset, length)), (data) => {
-      if (data.length < body.minimumCount || data.length === 0 && length > 0) return refuse(NtStatus.STATUS_END_OF_FILE)
+    return Effect.flatMap(payload(open, offset, length), ({ data, release }) => {
+      if (data.length < body.minimumCount || data.length === 0 && length > 0) {
+        release?.()
+        return refuse(NtStatus.STATUS_END_OF_FILE)
+      }
       open.position = offset + BigInt(data.length)
-      return Effect.succeed<Reply>({ status: 0, body: readBody(data.length), data })
+      const answer: Reply = { status: 0, body: readBody(data.length), data }
+      return Effect.succeed(release === undefined ? answer : { ...answer, release })
     })
   })
 

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../Smb2/Message/Constants.ts"
 import * as Caching from "./Caching.ts"
+import * as DfsHost from "./DfsHost.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Names from "./Names.ts"
 import type { FileOpen } from "./Open.ts"
@@ -12,7 +13,12 @@ import { type Refusal, refuse, stored } from "./Reply.ts"
 import { isWithin, keyOf } from "./ShareState.ts"
 import * as Watch from "./Watch.ts"
 
-const target = (name: string): Names.Name | number => Names.parse(name.replace(/^\\+/, ""))
+const target = (incoming: Incoming, sent: string): Names.Name | number => {
+  const below = DfsHost.nameOf(incoming, sent)
+  if (typeof below === "number") return below
+  const name = Names.parse(below.replace(/^\\+/, ""))
+  return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
+}
 
 /** Gives an open file another name. */
 export const rename = Effect.fnUntraced(function*(
@@ -26,7 +32,7 @@ export const rename = Effect.fnUntraced(function*(
   const { file } = stream
   const { share } = file
   if (stream.name !== "" || fileName.startsWith(":")) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
-  const name = target(fileName)
+  const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (file.path.length === 0 || isWithin(name.path, file.path) && keyOf(name.path) !== keyOf(file.path)) {
@@ -79,6 +85,7 @@ export const rename = Effect.fnUntraced(function*(
 
 /** Gives an open file one more name. */
 export const link = Effect.fnUntraced(function*(
+  incoming: Incoming,
   open: FileOpen,
   fileName: string,
   replace: boolean
@@ -88,7 +95,7 @@ export const link = Effect.fnUntraced(function*(
   if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   if (file.directory) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
-  const name = target(fileName)
+  const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   yield* stored(share.store.link(file.path, name.path, { replace }))
   Watch.report(share, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])

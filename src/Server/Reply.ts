@@ -18,6 +18,8 @@ export interface Reply {
   readonly body: Uint8Array
   /** What stands after the body. */
   readonly data?: Uint8Array
+  /** Runs once, when nobody reads `data` any more; not at all where the connection breaks before. */
+  readonly release?: () => void
   /** What the next related request of the compound works on. */
   readonly fileId?: FileId
   /** For responses that bring a new session or tree into being. */

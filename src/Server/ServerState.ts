@@ -5,8 +5,10 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { Buffers } from "./Buffers.ts"
 import type { LeaseTable } from "./Caching.ts"
 import type { Connection } from "./Connection.ts"
+import type { DfsHost } from "./DfsHost.ts"
 import type { Limits } from "./Limits.ts"
 import type { FileOpen } from "./Open.ts"
 import type { Session } from "./Session.ts"
@@ -18,8 +20,8 @@ export interface Settings {
   readonly computerName: string
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
-  /** Who comes in as guest: nobody, whoever is unknown, or anonymous callers as well. */
-  readonly guest: "never" | "unknown" | "anonymous"
+  /** Who comes in without an account: nobody, callers without a name, or whoever is unknown as well. */
+  readonly guest: "never" | "anonymous" | "unknown"
   readonly dialects: ReadonlyArray<number>
 }
 
@@ -31,6 +33,8 @@ export class ServerState {
   readonly limits: Limits
   readonly users: Users
   readonly shares: ReadonlyMap<string, ShareState>
+  /** The namespaces that it hosts, where it hosts any. */
+  readonly dfs: DfsHost | undefined
   readonly guid: Uint8Array
   readonly startTime: bigint
   readonly domainSid: string
@@ -39,6 +43,7 @@ export class ServerState {
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections = new Set<Connection>()
   readonly sessions = new Map<bigint, Session>()
+  readonly buffers = new Buffers()
   /** Every open of a file, by its identifier. */
   readonly opens = new Map<bigint, FileOpen>()
   private readonly context: Context.Context<never>
@@ -51,6 +56,7 @@ export class ServerState {
     readonly limits: Limits
     readonly users: Users
     readonly shares: ReadonlyMap<string, ShareState>
+    readonly dfs: DfsHost | undefined
     readonly guid: Uint8Array
     readonly startTime: bigint
     readonly domainSid: string
@@ -63,6 +69,7 @@ export class ServerState {
     this.limits = fields.limits
     this.users = fields.users
     this.shares = fields.shares
+    this.dfs = fields.dfs
     this.guid = fields.guid
     this.startTime = fields.startTime
     this.domainSid = fields.domainSid

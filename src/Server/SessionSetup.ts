@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Acceptor from "../Auth/Acceptor.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Encryption from "../Smb2/Encryption.ts"
-import { Dialect, SecurityMode, SessionFlags, SessionSetupFlags } from "../Smb2/Message/Constants.ts"
+import { Dialect, SecurityMode, SessionFlags, SessionSetupFlags, SigningAlgorithm } from "../Smb2/Message/Constants.ts"
 import type * as Setup from "../Smb2/Message/SessionSetup.ts"
 import { deriveKeys } from "../Smb2/Session.ts"
 import * as Signing from "../Smb2/Signing.ts"
@@ -35,13 +35,13 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { reado
       lookup: (caller) => {
         if (caller.anonymous) {
           return Effect.succeed<Acceptor.Account | undefined>(
-            guest === "anonymous" && kind !== "binding" ? { _tag: "Guest" } : undefined
+            guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
           )
         }
         return Effect.map(server.users.find(caller.user, caller.domain), (user): Acceptor.Account | undefined => {
           found = user
           if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
-          return guest !== "never" && kind === "new" ? { _tag: "Guest" } : undefined
+          return guest === "unknown" && kind === "new" ? { _tag: "Guest" } : undefined
         })
       }
     })
@@ -104,7 +104,11 @@ export const sessionSetup = Effect.fnUntraced(function*(
   if (step._tag === "Failure") {
     session.logons.delete(connection)
     connection.failedLogons++
-    if (logon.kind !== "binding") yield* SessionEnd.end(session)
+    if (logon.kind !== "binding") {
+      incoming.session = session
+      yield* SessionEnd.end(session)
+      SessionEnd.forget(session, connection)
+    }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
     const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
@@ -197,6 +201,15 @@ const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
   Effect.suspend(() => {
     const { connection } = incoming
     const session = incoming.server.sessions.get(incoming.header.sessionId)
+    // Also what is refused is signed by the session's key.
+    incoming.session = session
+    const signing = connection.negotiated.signing
+    if (session?.signing === SigningAlgorithm.AES_GMAC && signing !== SigningAlgorithm.AES_GMAC) {
+      return refuse(NtStatus.STATUS_REQUEST_OUT_OF_SEQUENCE)
+    }
+    if (session !== undefined && session.signing !== signing && signing === SigningAlgorithm.AES_GMAC) {
+      return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    }
     if (connection.dialect < Dialect.SMB_3_0) {
       return refuse(session === undefined ? NtStatus.STATUS_USER_SESSION_DELETED : NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     }
@@ -204,15 +217,14 @@ const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     const { negotiated } = connection
     const sign = session.sign
     if (session.user!.guest || sign === undefined) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    if (session.channels.size >= 32) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     if (session.channels.has(connection)) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (!incoming.signed) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.dialect < Dialect.SMB_3_0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (session.dialect !== negotiated.dialect) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
-    if (session.signing !== negotiated.signing) return refuse(NtStatus.STATUS_REQUEST_OUT_OF_SEQUENCE)
     if (session.cipher !== negotiated.cipher) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     if (!connection.verifies(sign, incoming)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-    incoming.session = session
     return Effect.succeed(session)
   })
 

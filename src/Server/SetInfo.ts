@@ -78,7 +78,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case "FileLinkInformation":
       return Effect.flatMap(
         decode(FileInformation.FileLinkInformation, buffer),
-        (value) => Rename.link(open, value.fileName, value.replaceIfExists)
+        (value) => Rename.link(incoming, open, value.fileName, value.replaceIfExists)
       )
     case "FileDispositionInformation":
       return Effect.flatMap(

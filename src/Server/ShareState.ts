@@ -21,7 +21,7 @@ export interface ShareOptions {
   readonly readOnly?: boolean
   /** Sessions that cannot encrypt are refused. */
   readonly encrypt?: boolean
-  /** Lists show only what the user may read. */
+  /** Lists show only what the user may read, as far as the store keeps security descriptors. Costs an open an entry. */
   readonly accessBasedEnumeration?: boolean
   /** Whether guests and anonymous users may come in; by default as the server lets them. */
   readonly guest?: boolean

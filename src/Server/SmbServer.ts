@@ -11,18 +11,24 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import { randomBytes } from "node:crypto"
 import * as Net from "node:net"
 import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Namespace from "../Dfs/Namespace.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
 import { LeaseTable } from "./Caching.ts"
 import * as Close from "./Close.ts"
 import { Connection } from "./Connection.ts"
+import type * as DfsHost from "./DfsHost.ts"
 import * as Limits from "./Limits.ts"
 import { ServerState } from "./ServerState.ts"
 import { type ShareOptions, ShareState } from "./ShareState.ts"
 import type { ShareStore } from "./ShareStore.ts"
+import * as MemoryStore from "./Store/MemoryStore.ts"
+import * as NamespaceStore from "./Store/NamespaceStore.ts"
 import type { Users } from "./UserStore.ts"
 
 /** A dialect by its name. */
@@ -54,14 +60,19 @@ export interface Options<E = never, R = never> {
   readonly host?: string
   readonly users: Users
   readonly shares: Record<string, Share<E, R>>
+  /**
+   * The DFS namespaces to host; what a `SubscriptionRef` holds may change at any time, without a session's ending. Each
+   * root is a share: the one of its name in `shares`, or else one in memory.
+   */
+  readonly namespaces?: Namespaces
   /** The NetBIOS name, up to 15 characters. */
   readonly name?: string
   /** `required` where left out: sessions of users are signed (or encrypted). */
   readonly signing?: "required" | "enabled"
   /** `enabled` where left out: for clients and shares that ask for it. */
   readonly encryption?: "required" | "enabled" | "disabled"
-  /** `never` where left out. `unknown`: whoever is no user comes in as guest; `anonymous`: callers without a name, too. */
-  readonly guest?: "never" | "unknown" | "anonymous"
+  /** `never` where left out. `anonymous`: callers without a name come in; `unknown`: whoever is no user as well. */
+  readonly guest?: "never" | "anonymous" | "unknown"
   /** All where left out. */
   readonly dialects?: ReadonlyArray<DialectName>
   readonly limits?: Partial<Limits.Limits>
@@ -118,6 +129,23 @@ const toOptions = <E, R>(share: Share<E, R>): Effect.Effect<ShareOptions, E, R> 
     : Effect.succeed(share as ShareOptions)
 }
 
+type Namespaces = Namespace.Namespace | SubscriptionRef.SubscriptionRef<Namespace.Namespace>
+
+const isChanging = (namespaces: Namespaces): namespaces is SubscriptionRef.SubscriptionRef<Namespace.Namespace> =>
+  SubscriptionRef.isSubscriptionRef(namespaces)
+
+/** Roots that no share stands for yet get one, in memory; it stays when its root goes, for those who have it open. */
+const hostRoots = (
+  { current }: DfsHost.DfsHost,
+  shares: ReadonlyMap<string, ShareState>,
+  add: (name: string, options: ShareOptions) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  Effect.forEach(
+    Object.keys(current().roots).filter((name) => !shares.has(name.toLowerCase())),
+    (name) => Effect.flatMap(MemoryStore.make(), (store) => add(name, { store })),
+    { discard: true }
+  )
+
 const listenReasons: Record<string, ListenError["reason"]> = {
   EADDRINUSE: "InUse",
   EACCES: "NotPermitted",
@@ -166,10 +194,24 @@ export const make = Effect.fnUntraced(function*<E, R>(
   options: Options<E, R>
 ): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
   const shares = new Map<string, ShareState>()
-  for (const [name, share] of Object.entries(options.shares)) {
-    const shareOptions = yield* toOptions(share)
-    const volume = yield* Effect.orDie(shareOptions.store.volume)
-    shares.set(name.toLowerCase(), new ShareState(name, shareOptions, volume))
+  const { namespaces } = options
+  const changing = namespaces !== undefined && isChanging(namespaces) ? namespaces : undefined
+  const dfs: DfsHost.DfsHost | undefined = namespaces === undefined ? undefined : {
+    current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
+  }
+  const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
+    const store = dfs === undefined
+      ? given.store
+      : NamespaceStore.make(given.store, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
+    const volume = yield* Effect.orDie(store.volume)
+    shares.set(name.toLowerCase(), new ShareState(name, { ...given, store }, volume))
+  })
+  for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))
+  if (dfs !== undefined) yield* hostRoots(dfs, shares, addShare)
+  if (changing !== undefined) {
+    yield* Effect.forkScoped(
+      Stream.runForEach(SubscriptionRef.changes(changing), () => hostRoots(dfs!, shares, addShare))
+    )
   }
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
   const part = () => randomBytes(4).readUInt32LE()
@@ -185,6 +227,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
     limits: { ...Limits.defaults, ...options.limits },
     users: options.users,
     shares,
+    dfs,
     guid: Uint8Array.from(randomBytes(16)),
     startTime: now,
     domainSid: `S-1-5-21-${part()}-${part()}-${part()}`,

@@ -3,9 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { ShareFlags, ShareType } from "../Smb2/Message/Constants.ts"
+import { ShareCapabilities, ShareFlags, ShareType } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/TreeConnect.ts"
 import * as Access from "./Access.ts"
+import * as DfsHost from "./DfsHost.ts"
 import type { Incoming } from "./Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
 import type { Tree } from "./Tree.ts"
@@ -35,6 +36,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
       maximalAccess: share?.readOnly === true ? Access.readOnlyAccess : Access.generic.all
     }
     session.trees.set(tree.id, tree)
+    const isRoot = share !== undefined && DfsHost.isRoot(server.dfs, share.name)
     return Effect.succeed<Reply>({
       ...reply({
         _tag: "TREE_CONNECT",
@@ -42,11 +44,12 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
           shareType: ipc ? ShareType.SMB2_SHARE_TYPE_PIPE : ShareType.SMB2_SHARE_TYPE_DISK,
           shareFlags: ipc
             ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING
-            : (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
-              (share!.options.accessBasedEnumeration === true
+            : (isRoot ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0) |
+              (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
+              (share!.options.accessBasedEnumeration === true && share!.volume.supports.securityDescriptors
                 ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
                 : 0),
-          capabilities: 0,
+          capabilities: isRoot ? ShareCapabilities.SMB2_SHARE_CAP_DFS : 0,
           maximalAccess: tree.maximalAccess
         }
       }),

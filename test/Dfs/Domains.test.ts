@@ -205,7 +205,7 @@ describe("a domain that DNS knows", () => {
   })
 })
 
-describe("name lists, in bytes that Windows sent", () => {
+describe("name lists, in bytes of a Windows capture and of another client's tests", () => {
   const decoded = (name: string) => Result.getOrThrow(decodeReferralResponse(vectors[name]!))
   it("a domain referral", () => {
     const list = Result.getOrThrow(DomainCache.namesFromResponse(decoded("response-domain-namelist"), "dc"))

@@ -17,7 +17,7 @@ import {
   ReferralResponseFromBytes
 } from "../../src/Dfs/ReferralResponse.ts"
 import type { Malformed, Unsupported } from "../../src/Protocol/DfsError.ts"
-import { random, samba, vectors } from "./vectors.ts"
+import { random, samba, sambaDomain, vectors } from "./vectors.ts"
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))
 
@@ -424,4 +424,40 @@ describe("as Schemas", () => {
       /RESP_GET_DFS_REFERRAL is malformed at byte/
     )
   })
+})
+
+describe("referrals of a Samba domain controller", () => {
+  // Read off the bytes by hand. A list with no names at all still has an offset for them.
+  const list = (specialName: string, ...expandedNames: ReadonlyArray<string>) => ({
+    versionNumber: 3,
+    size: 34,
+    serverType: 0,
+    referralEntryFlags: 2,
+    timeToLive: 600,
+    specialName,
+    expandedNames
+  })
+  const expected: Record<string, ReadonlyArray<unknown>> = {
+    "": [list("\\CORP"), list("\\corp.test")],
+    "\\corp.test": [list("corp.test", "\\dc1.corp.test")],
+    "\\CORP": [list("CORP", "\\DC1")]
+  }
+
+  it.each(sambaDomain.map((one) => [`${one.path || "nothing"} at level ${one.maxReferralLevel}`, one] as const))(
+    "%s",
+    (_, one) => {
+      const request = { maxReferralLevel: one.maxReferralLevel, requestFileName: one.path }
+      assert.deepStrictEqual(encodeReferralRequest(request), Result.succeed(hex(one.request)))
+      const response = Result.getOrThrow(decodeReferralResponse(hex(one.response)))
+      if (one.path in expected) {
+        assert.deepStrictEqual(response.referralEntries as ReadonlyArray<unknown>, expected[one.path]!)
+        assert.strictEqual(response.pathConsumed, 0)
+      } else {
+        assert.strictEqual(response.pathConsumed, one.path.length * 2)
+        for (const entry of response.referralEntries) {
+          assert.strictEqual((entry as { readonly dfsPath?: string }).dfsPath, one.path)
+        }
+      }
+    }
+  )
 })

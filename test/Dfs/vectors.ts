@@ -32,3 +32,12 @@ export const random = (seed: number) => {
   }
   return { below: (n: number): number => Math.floor(next() * n), chance: (p: number): boolean => next() < p }
 }
+
+/** What a Samba 4.17 domain controller answers (`fixtures/samba-domain.json`); the domain lab asks one again. */
+export const sambaDomain = (JSON.parse(
+  Fs.readFileSync(new URL("fixtures/samba-domain.json", import.meta.url), "utf8")
+) as {
+  readonly referrals: ReadonlyArray<
+    { readonly path: string; readonly maxReferralLevel: number; readonly request: string; readonly response: string }
+  >
+}).referrals

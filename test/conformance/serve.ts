@@ -20,6 +20,8 @@ const program = Effect.gen(function*() {
     }),
     signing: "enabled",
     guest: "anonymous",
+    // One test does nothing but fail to log on.
+    limits: { logonAttempts: 1_000_000 },
     shares: Object.fromEntries(
       (names.length === 0 ? ["share", "share2"] : names).map((name) => [name, MemoryStore.make()])
     )

@@ -63,6 +63,9 @@ const preferences = (options: AnalyseOptions | undefined): ReadonlyArray<string>
   // With the password tshark derives the keys from the logon by itself, and reads what is encrypted too.
   "-o",
   `ntlmssp.nt_password:${user.password}`,
+  // With several processors the kernel hands packets over in an order that was not the wire's.
+  "-o",
+  "tcp.reassemble_out_of_order:TRUE",
   ...(options?.ports ?? []).flatMap((port) => ["-d", `tcp.port==${port},nbss`]),
   ...(options?.keys ?? []).flatMap((keys) => {
     const id = Buffer.alloc(8)

@@ -1,7 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
-import { Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
+import { Authenticator, Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
+import { ReferralRequest, ReferralSource } from "effect-smb/Dfs"
+import { readFileSync } from "node:fs"
 import { readFile, writeFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 import * as Domain from "./Domain.ts"
 import { attempt } from "./Process.ts"
 
@@ -48,6 +51,15 @@ const why = <A, E extends { readonly _tag: string; readonly message: string }, R
       readonly message: string
     })
 
+const { encodeReferralRequest } = ReferralRequest
+const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+const fixture = fileURLToPath(new URL("../Dfs/fixtures/samba-domain.json", import.meta.url))
+const { referrals } = JSON.parse(readFileSync(fixture, "utf8")) as {
+  readonly referrals: ReadonlyArray<
+    { readonly path: string; readonly maxReferralLevel: number; readonly request: string; readonly response: string }
+  >
+}
+
 const who = (server: string, share = "data") => `\\\\${server}\\${share}\\who.txt`
 
 layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a domain", (it) => {
@@ -92,10 +104,8 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       ) {
         assert.strictEqual(yield* (yield* client(credential)).readFileString(who(domain.controller)), "controller")
       }
-      for (const authenticator of [Kerberos.layerNegotiate()]) {
-        const smb = yield* client(byNtlm, { authenticator })
-        assert.strictEqual(yield* smb.readFileString(who(domain.member, "far")), "member")
-      }
+      const smb = yield* client(byNtlm, { authenticator: Kerberos.layerNegotiate() })
+      assert.strictEqual(yield* smb.readFileString(who(domain.member, "far")), "member")
     }))
 
   it.effect("goes on by NTLM without a ticket, unless that is forbidden", () =>
@@ -135,5 +145,89 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       )
       assert.match(yield* failure(password(`nobody@${domain.dns}`)), /^InvalidCredential: .*no such user/)
       assert.match(yield* failure(Credentials.anonymous), /^InvalidCredential: /)
+    }))
+
+  it.effect("is asked for the referrals of a domain, and its answers are read", () =>
+    Effect.gen(function*() {
+      const smb = yield* client()
+      const ipc = yield* smb.connect({ server: domain.controller, port: 445, share: "IPC$", path: "" })
+      const ask = Effect.fnUntraced(function*(requestFileName: string, maxReferralLevel: number) {
+        const input = yield* Effect.fromResult(encodeReferralRequest({ maxReferralLevel, requestFileName }))
+        return yield* ipc.control({
+          _tag: "Ioctl",
+          ctlCode: ReferralSource.ControlCode.FSCTL_DFS_GET_REFERRALS,
+          input,
+          maximum: 8192
+        })
+      })
+      // The bytes that were kept of such a controller, which the unit tests read, are the bytes that one sends.
+      for (const { maxReferralLevel, path, response } of referrals) {
+        assert.strictEqual(Buffer.from(yield* ask(path, maxReferralLevel)).toString("hex"), response, path)
+      }
+      const reasons = yield* Effect.all(["\\nope.test", "\\corp.test\\data"].map((path) => why(ask(path, 3))))
+      assert.deepStrictEqual(reasons.map(({ reason }) => reason), ["InvalidParameter", "NotFound"])
+    }))
+
+  const controllers = { [domain.dns]: [domain.controller] }
+  const paths = (name: string) =>
+    [
+      [`\\\\${name}\\dfs\\in-root.txt`, "root"],
+      [`\\\\${name}\\dfs\\link\\who.txt`, "member"],
+      [`\\\\${name}\\dfs\\both\\who.txt`, "member"]
+    ] as const
+
+  for (
+    const [by, credential, authenticator] of [
+      ["Kerberos", undefined, Kerberos.layer()],
+      ["NTLM", byNtlm, Authenticator.layerNtlm]
+    ] as const
+  ) {
+    it.effect(`follows its namespaces by ${by}, by DNS and by NetBIOS name`, () =>
+      Effect.gen(function*() {
+        const smb = yield* client(credential, { authenticator, dfs: { domainControllers: controllers } })
+        for (const name of [domain.dns, domain.netbios]) {
+          const policies = `\\\\${name}\\sysvol\\${domain.dns}\\Policies`
+          assert.strictEqual((yield* smb.stat(policies)).type, "directory")
+          for (const [path, content] of paths(name)) {
+            assert.strictEqual(yield* smb.readFileString(path), content, path)
+          }
+          yield* smb.writeFile(`\\\\${name}\\dfs\\link\\${by}-${name}`, name)
+          const { path } = yield* World
+          assert.strictEqual(yield* attempt(() => readFile(path("far", `${by}-${name}`), "utf8")), name)
+        }
+      }))
+  }
+
+  it.effect("has a command that takes the ticket, or a keytab", () =>
+    Effect.gen(function*() {
+      const { cache, execute, keytab } = yield* World
+      const run = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+        execute(process.execPath, [main, ...args], { KRB5CCNAME: "FILE:/none", ...env })
+      const path = `//${domain.controller}/data/who.txt`
+      const outputs = yield* Effect.all([
+        run(["cat", "--kerberos", path], { KRB5CCNAME: cache }),
+        run(["cat", "--keytab", keytab, path]),
+        run(["cat", "--keytab", keytab, "--user", `${domain.user.name}@${domain.dns}`, path]),
+        run(["cat", "--kerberos", path])
+      ], { concurrency: 2 })
+      assert.deepStrictEqual(
+        outputs.map(({ code, stdout }) => [code, stdout]),
+        [[0, "controller"], [0, "controller"], [0, "controller"], [1, ""]]
+      )
+      assert.match(outputs[3]!.stderr, /run kinit/)
+    }))
+
+  // The last one: the member is down meanwhile.
+  it.effect("goes on with the next target when one dies in the middle", () =>
+    Effect.gen(function*() {
+      const { member } = yield* World
+      const smb = yield* client(undefined, { dfs: { domainControllers: controllers } })
+      const path = `\\\\${domain.dns}\\dfs\\both\\who.txt`
+      assert.strictEqual(yield* smb.readFileString(path), "member")
+      yield* Effect.acquireUseRelease(
+        member.stop,
+        () => Effect.map(smb.readFileString(path), (text) => assert.strictEqual(text, "controller")),
+        () => Effect.orDie(member.start)
+      )
     }))
 })

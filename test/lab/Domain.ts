@@ -63,16 +63,6 @@ export interface Domain {
   readonly member: { readonly stop: Effect.Effect<void, LabError>; readonly start: Effect.Effect<void, LabError> }
 }
 
-/** Why there can be no domain here, in one line; undefined where there can. */
-export const missing = (): string | undefined => {
-  const programs = ["samba", "samba-tool", "winbindd", "net", "kinit", "unshare"].filter((name) =>
-    which(name) === undefined
-  )
-  return programs.length === 0
-    ? undefined
-    : `${programs.join(", ")} not found (apt-get install samba-ad-dc samba-ad-provision winbind krb5-user)`
-}
-
 /** The member gives its users fixed numbers: this and the last part of their SID. */
 const firstUid = 300_000
 
@@ -114,6 +104,7 @@ ${
   idmap config * : range = 100000-199999
   idmap config ${domain.netbios} : backend = rid
   idmap config ${domain.netbios} : range = ${firstUid}-399999
+  winbind scan trusted domains = no
   server smb3 encryption algorithms = AES-256-GCM
   disable spoolss = yes
   load printers = no
@@ -205,6 +196,8 @@ const provision = async (place: Place): Promise<void> => {
     `--option=log file=${folder}/dc/log.%m`
   )
   const conf = `${folder}/dc/etc/smb.conf`
+  // It would forward to the namespace's resolver, which is itself.
+  await writeFile(conf, (await readFile(conf, "utf8")).replace(/^\s*dns forwarder = .*$/m, ""))
   await appendFile(
     conf,
     `\n[dfs]\n  path = ${folder}/shares/dfs\n  msdfs root = yes\n  read only = no\n` +

@@ -1,6 +1,6 @@
 /**
  * The system's GSSAPI library (RFC 2744, MIT's with its extensions) by foreign function calls, as far as a client's
- * logon by Kerberos needs it. docs/adr/0007-kerberos-by-ffi.md says why it is done so.
+ * logon by Kerberos needs it. docs/adr/0009-kerberos-by-ffi.md says why it is done so.
  *
  * Calls that may ask a domain controller run on another thread. Whatever the library hands out is copied and released
  * here, also where a fiber was interrupted in the meantime; a context lives until `release`. Who may log on where, and

@@ -75,7 +75,7 @@ export const rootAnswered = <E>(
   const entry: ReferralCache.CachedReferral = kind === "sysvol"
     ? { ...read.success, kind: "link", interlink: false, sysvol: true }
     : own
-    ? { ...read.success, kind: "root", interlink: false }
+    ? { ...read.success, kind: "root", interlink: false, targets: kept(read.success.targets, asked, server) }
     : withDomains(read.success, work)
   const domains = asked === undefined ? work.domains : DomainCache.setHint(work.domains, asked.domain, server)
   const health = TargetHealth.worked(work.health, [server])
@@ -83,6 +83,21 @@ export const rootAnswered = <E>(
   answered(step, kind, entry, work)
   return work.steps.use(state, ReferralCache.get(cache, entry.prefix) ?? entry, { ...work, cache, domains, health })
 }
+
+/**
+ * Samba's controllers name the domain itself as the target of a root that they keep. Whoever said so keeps it, and has
+ * a name by which Kerberos knows it.
+ */
+const kept = (
+  targets: ReferralCache.CachedReferral["targets"],
+  asked: Asked | undefined,
+  server: string
+): ReferralCache.CachedReferral["targets"] =>
+  asked === undefined ? targets : targets.map((one) =>
+    DfsPath.fold(one.path[0]!) === DfsPath.fold(asked.domain)
+      ? { ...one, path: [server, ...one.path.slice(1)] }
+      : one
+  )
 
 /** A link whose only target begins with a domain leads into its namespace (3.1.5.4.5). */
 const withDomains = (entry: ReferralCache.CachedReferral, work: Work): ReferralCache.CachedReferral =>

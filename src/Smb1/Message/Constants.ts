@@ -222,3 +222,7 @@ export const SearchAttributes = {
   SMB_FILE_ATTRIBUTE_DIRECTORY: 0x0010,
   SMB_FILE_ATTRIBUTE_ARCHIVE: 0x0020
 } as const
+
+/** What a search takes beside plain files, so that it finds whatever is there. */
+export const everything = SearchAttributes.SMB_FILE_ATTRIBUTE_HIDDEN | SearchAttributes.SMB_FILE_ATTRIBUTE_SYSTEM |
+  SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY

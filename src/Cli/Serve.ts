@@ -1,0 +1,173 @@
+/**
+ * `serve`: a server from the command line, until it is interrupted.
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
+import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
+import type * as Scope from "effect/Scope"
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import type { ShareStore, StoreError } from "../Server/ShareStore.ts"
+import * as SmbServer from "../Server/SmbServer.ts"
+import * as LocalStore from "../Server/Store/LocalStore.ts"
+import * as MemoryStore from "../Server/Store/MemoryStore.ts"
+import * as UserFile from "../Server/UserFile.ts"
+import * as UserStore from "../Server/UserStore.ts"
+import { LocalError, type OutputClosed, UsageError } from "./Failure.ts"
+import type { Shared } from "./Flags.ts"
+import { jsonLine, write, writeError } from "./Output.ts"
+import * as ServeOptions from "./ServeOptions.ts"
+import { stopping } from "./Stopping.ts"
+
+/** Who may come in, and what to tell of it. */
+interface Who {
+  readonly users: UserStore.Users
+  /** The one user, where there is one. */
+  readonly user?: string
+  /** A password that was made up for this run. */
+  readonly password?: string
+}
+
+const passwordOf = Effect.fnUntraced(function*(user: string, shared: Shared) {
+  const file = Option.getOrUndefined(shared.passwordFile)
+  if (file !== undefined) {
+    const fs = yield* FileSystem.FileSystem
+    return Redacted.make((yield* fs.readFileString(file)).replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0]!)
+  }
+  const found = yield* Config.Redacted("SMB_PASSWORD").pipe(Config.option, Effect.orElseSucceed(Option.none))
+  if (Option.isSome(found) && Redacted.value(found.value) !== "") return found.value
+  return yield* new UsageError({ detail: `no password for ${user}: set SMB_PASSWORD, or give --password-file` })
+})
+
+const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions, shared: Shared) {
+  const { guest, user, usersFile } = options
+  if (usersFile !== undefined) return { users: yield* UserFile.read(usersFile) } satisfies Who as Who
+  if (user !== undefined) {
+    const users = UserStore.inMemory({ [user]: yield* passwordOf(user, shared) })
+    return { users, user } satisfies Who as Who
+  }
+  if (guest) return { users: UserStore.inMemory({}) } satisfies Who as Who
+  // Nobody was named: a user for this run, so that nothing is ever open to everybody by omission.
+  const password = randomBytes(12).toString("base64url")
+  return { users: UserStore.inMemory({ smb: Redacted.make(password) }), user: "smb", password } satisfies Who as Who
+})
+
+const folderReasons: Partial<Record<StoreError["reason"], string>> = {
+  NotFound: "there is no such folder",
+  NotDirectory: "it is no folder",
+  AccessDenied: "permission denied"
+}
+
+const storeOf = (folder: string | undefined): Effect.Effect<ShareStore, LocalError, Scope.Scope> =>
+  folder === undefined
+    ? MemoryStore.make()
+    : Effect.mapError(
+      LocalStore.make(folder),
+      (error) => new LocalError({ path: folder, detail: folderReasons[error.reason] ?? error.message })
+    )
+
+/** How to reach a share, from each system's own tools. */
+const howTo = (host: string, port: number, share: string, user: string | undefined): string => {
+  const name = user ?? "guest"
+  const usual = port === 445
+  const windows = usual ? `\\\\${host}\\${share}` : `net use Z: \\\\${host}\\${share} /tcpport:${port}`
+  const mac = `open smb://${name}@${host}${usual ? "" : `:${port}`}/${share}`
+  const options = [...(usual ? [] : [`port=${port}`]), `username=${name}`].join()
+  return [
+    `  Windows  ${windows}${usual ? "" : "   (Windows 11 24H2 and later; older ones know port 445 alone)"}`,
+    `  macOS    ${mac}`,
+    `  Linux    sudo mount -t cifs //${host}/${share} /mnt -o ${options}`,
+    `           smbclient //${host}/${share}${usual ? "" : ` -p ${port}`} -U ${name}`
+  ].join("\n")
+}
+
+const isAny = (host: string): boolean => host === "0.0.0.0" || host === "::"
+
+const announce = (
+  { host, port }: { readonly host: string; readonly port: number },
+  options: ServeOptions.ServeOptions,
+  { password, user }: Who,
+  json: boolean
+): Effect.Effect<void, OutputClosed | LocalError> => {
+  const shares = [
+    ...new Set([...options.shares.map(({ name }) => name), ...Object.keys(options.namespace?.roots ?? {})])
+  ]
+  const secret = password === undefined ? {} : { password }
+  const known = user === undefined ? {} : { user }
+  if (json) return write(jsonLine({ event: "listening", host, port, shares, ...known, ...secret }))
+  const places = options.shares.map(({ folder, name, readOnly }) =>
+    `  ${name}: ${folder ?? "in memory, gone when this stops"}${
+      readOnly === true || options.readOnly ? ", read only" : ""
+    }`
+  )
+  const roots = Object.keys(options.namespace?.roots ?? {}).map((name) => `  ${name}: a DFS namespace`)
+  const who = user === undefined
+    ? options.guest ? "Guests may come in." : ""
+    : `User ${user}${password === undefined ? "" : `, for this run with the password ${password}`}.`
+  const reachable = isAny(host) ? hostname() : host
+  return write(
+    [
+      `Listening on ${host}, port ${port}. Stop it with Ctrl-C.`,
+      ...places,
+      ...roots,
+      ...(who === "" ? [] : [who]),
+      "",
+      howTo(reachable, port, shares[0]!, user),
+      ""
+    ].join("\n")
+  )
+}
+
+/** Logs as lines of JSON among the rest of the output, or as text on standard error. */
+const logging = (json: boolean) =>
+  Logger.layer([json ? Logger.withConsoleLog(Logger.formatJson) : Logger.withConsoleError(Logger.formatLogFmt)])
+
+const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: Shared) {
+  const options = yield* ServeOptions.resolve(flags, shared, yield* ServeOptions.readConfiguration())
+  const who = yield* whoComesIn(options, shared)
+  const shares: Record<string, SmbServer.Share<never, never>> = {}
+  const readOnly = options.readOnly ? { readOnly: true } : {}
+  for (const { folder, name, ...how } of options.shares) {
+    shares[name] = { ...how, ...readOnly, store: yield* storeOf(folder) }
+  }
+  // Roots that no share stands for.
+  for (const name of Object.keys(options.namespace?.roots ?? {})) {
+    if (Object.keys(shares).some((share) => share.toLowerCase() === name.toLowerCase())) continue
+    shares[name] = { ...readOnly, store: MemoryStore.make() }
+  }
+  const server = yield* SmbServer.make<never, never>({
+    host: options.host,
+    port: options.port,
+    users: who.users,
+    shares,
+    signing: options.signing,
+    encryption: options.encryption,
+    guest: options.guest ? "anonymous" : "never",
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.namespace === undefined ? {} : { namespaces: options.namespace })
+  })
+  stopping.isDone = true
+  stopping.patience = 10_000
+  yield* Effect.addFinalizer(() => shared.json ? Effect.logInfo("stopping") : writeError("Stopping.\n"))
+  yield* announce(server, options, who, shared.json)
+  return yield* Effect.never
+})
+
+/** Serves until it is interrupted; then connections end, files are closed, and it is done. */
+export const serve = (
+  flags: ServeOptions.ServeFlags,
+  shared: Shared
+): Effect.Effect<
+  never,
+  UsageError | LocalError | OutputClosed | PlatformError | UserFile.UserFileError | SmbServer.ListenError,
+  FileSystem.FileSystem
+> =>
+  Effect.scoped(run(flags, shared)).pipe(
+    Effect.provide(logging(shared.json)),
+    Effect.provideService(References.MinimumLogLevel, "Info")
+  )

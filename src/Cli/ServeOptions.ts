@@ -1,0 +1,181 @@
+/**
+ * What `serve` is asked for: flags first, then the configuration file, then what is usual.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { readFile } from "node:fs/promises"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import * as Namespace from "../Dfs/Namespace.ts"
+import { LocalError, oneLine, UsageError } from "./Failure.ts"
+import type { Shared } from "./Flags.ts"
+
+/** A share in the configuration file: a folder, or more about it than that. */
+const ConfiguredShare = Schema.Union([
+  Schema.String,
+  Schema.Struct({
+    folder: Schema.optionalKey(Schema.String),
+    comment: Schema.optionalKey(Schema.String),
+    hidden: Schema.optionalKey(Schema.Boolean),
+    readOnly: Schema.optionalKey(Schema.Boolean),
+    encrypt: Schema.optionalKey(Schema.Boolean),
+    guest: Schema.optionalKey(Schema.Boolean)
+  })
+])
+
+/** The configuration file. Each flag of the same name goes before what stands here. */
+export const Configuration = Schema.Struct({
+  host: Schema.optionalKey(Schema.String),
+  port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
+  name: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(15))),
+  shares: Schema.optionalKey(Schema.Record(Schema.String, ConfiguredShare)),
+  users: Schema.optionalKey(Schema.String),
+  namespace: Schema.optionalKey(Schema.Union([Schema.String, Namespace.Namespace])),
+  signing: Schema.optionalKey(Schema.Literals(["required", "if-required"])),
+  encryption: Schema.optionalKey(Schema.Literals(["off", "if-offered", "required"])),
+  guest: Schema.optionalKey(Schema.Boolean),
+  readOnly: Schema.optionalKey(Schema.Boolean)
+})
+
+const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Configuration), { onExcessProperty: "error" })
+
+/** Where it is looked for. */
+export const configurationPath = (env: NodeJS.ProcessEnv = process.env, platform = process.platform): string => {
+  const named = platform === "win32" ? env.APPDATA : env.XDG_CONFIG_HOME
+  const usual = platform === "win32" ? join(homedir(), "AppData", "Roaming") : join(homedir(), ".config")
+  return join(named === undefined || named === "" ? usual : named, "effect-smb", "config.json")
+}
+
+const readText = (path: string): Effect.Effect<string | undefined, LocalError> =>
+  Effect.tryPromise({
+    try: () =>
+      readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code === "ENOENT") return undefined
+        throw cause
+      }),
+    catch: (cause) => new LocalError({ path, detail: oneLine((cause as Error).message) })
+  })
+
+const wrong = (path: string, error: { readonly message: string }) =>
+  new LocalError({ path, detail: oneLine(error.message) })
+
+/** The configuration file; nothing where there is none. */
+export const readConfiguration = (
+  path = configurationPath()
+): Effect.Effect<typeof Configuration.Type, LocalError> =>
+  Effect.flatMap(readText(path), (text) => {
+    if (text === undefined) return Effect.succeed({})
+    const decoded = decode(text)
+    return Result.isSuccess(decoded) ? Effect.succeed(decoded.success) : Effect.fail(wrong(path, decoded.failure))
+  })
+
+/** A namespace from a file. */
+export const readNamespace = (path: string): Effect.Effect<Namespace.Namespace, LocalError> =>
+  Effect.flatMap(readText(path), (text) => {
+    if (text === undefined) return Effect.fail(new LocalError({ path, detail: "there is no such file" }))
+    const decoded = Namespace.fromJson(text)
+    return Result.isSuccess(decoded) ? Effect.succeed(decoded.success) : Effect.fail(wrong(path, decoded.failure))
+  })
+
+/** The flags that only `serve` has. */
+export interface ServeFlags {
+  readonly folder: Option.Option<string>
+  readonly share: ReadonlyArray<string>
+  readonly host: Option.Option<string>
+  readonly port: Option.Option<number>
+  readonly users: Option.Option<string>
+  readonly namespace: Option.Option<string>
+  readonly readOnly: boolean
+}
+
+/** A share to serve; in memory without a folder. */
+export interface ServedShare {
+  readonly name: string
+  readonly folder: string | undefined
+  readonly comment?: string
+  readonly hidden?: boolean
+  readonly readOnly?: boolean
+  readonly encrypt?: boolean
+  readonly guest?: boolean
+}
+
+/** What to serve, and how. */
+export interface ServeOptions {
+  readonly host: string
+  readonly port: number
+  readonly name: string | undefined
+  readonly shares: ReadonlyArray<ServedShare>
+  /** All shares are, whatever each says. */
+  readonly readOnly: boolean
+  readonly usersFile: string | undefined
+  readonly user: string | undefined
+  readonly namespace: Namespace.Namespace | undefined
+  readonly signing: "required" | "enabled"
+  readonly encryption: "required" | "enabled" | "disabled"
+  readonly guest: boolean
+}
+
+const encryptions = { off: "disabled", "if-offered": "enabled", required: "required" } as const
+
+// oxlint-disable-next-line no-control-regex
+const isShareName = (name: string): boolean => /^[^\u0000-\u001f"*+,/:;<=>?[\]\\|]{1,80}$/.test(name)
+
+const usage = (detail: string) => new UsageError({ detail })
+
+/** Brings flags and configuration together. */
+export const resolve = Effect.fnUntraced(function*(
+  flags: ServeFlags,
+  shared: Shared,
+  configuration: typeof Configuration.Type
+): Effect.fn.Return<ServeOptions, UsageError | LocalError> {
+  const shares = new Map<string, ServedShare>()
+  const add = (share: ServedShare) => shares.set(share.name.toLowerCase(), share)
+  for (const [name, share] of Object.entries(configuration.shares ?? {})) {
+    add(typeof share === "string" ? { name, folder: share } : { folder: undefined, ...share, name })
+  }
+  const given = new Set<string>()
+  const named = flags.share.map((text) => {
+    const equals = text.indexOf("=")
+    return { name: text.slice(0, Math.max(equals, 0)), folder: text.slice(equals + 1), equals }
+  })
+  if (Option.isSome(flags.folder)) named.unshift({ name: "share", folder: flags.folder.value, equals: 0 })
+  for (const { equals, folder, name } of named) {
+    if (equals < 0 || folder === "") return yield* usage("--share is written name=folder")
+    if (given.has(name.toLowerCase())) return yield* usage(`the share ${name} is named twice`)
+    given.add(name.toLowerCase())
+    add({ ...shares.get(name.toLowerCase()), name, folder })
+  }
+  const namespace = Option.isSome(flags.namespace)
+    ? yield* readNamespace(flags.namespace.value)
+    : typeof configuration.namespace === "string"
+    ? yield* readNamespace(configuration.namespace)
+    : configuration.namespace
+  if (shares.size === 0 && namespace === undefined) add({ name: "share", folder: undefined })
+  for (const { name } of shares.values()) {
+    if (!isShareName(name) || name.toLowerCase() === "ipc$") {
+      return yield* usage(`${JSON.stringify(name)} cannot be a share's name`)
+    }
+  }
+  const user = Option.getOrUndefined(shared.user)
+  const usersFile = Option.getOrUndefined(flags.users)
+  if (user !== undefined && usersFile !== undefined) return yield* usage("either --user or --users, not both")
+  if (Option.isSome(shared.keytab) || shared.kerberos) return yield* usage("serve has no logon by Kerberos yet")
+  const readOnly = flags.readOnly || configuration.readOnly === true
+  const signing = Option.getOrUndefined(shared.signing) ?? configuration.signing ?? "required"
+  const encryption = Option.getOrUndefined(shared.encryption) ?? configuration.encryption ?? "if-offered"
+  return {
+    host: Option.getOrUndefined(flags.host) ?? configuration.host ?? "127.0.0.1",
+    port: Option.getOrUndefined(flags.port) ?? configuration.port ?? 4455,
+    name: configuration.name,
+    shares: [...shares.values()],
+    readOnly,
+    usersFile: user === undefined ? usersFile ?? configuration.users : undefined,
+    user,
+    namespace,
+    signing: signing === "required" ? "required" : "enabled",
+    encryption: encryptions[encryption],
+    guest: shared.guest || configuration.guest === true
+  }
+})

@@ -1,0 +1,408 @@
+/**
+ * A DFS namespace that a server hosts, as data: roots, the links below them, where each leads; and what is answered to
+ * whoever asks for a referral (MS-DFSC 3.2.5, 3.3.5).
+ *
+ * Pure: a namespace is decoded from JSON or written in code, and `answer` is a function of it and of a request's bytes.
+ * How requests arrive, and which statuses go with a CREATE, is the server's matter (`src/Server/DfsHost.ts`). A changed
+ * namespace is another value; nothing here remembers anything but what it has looked up in a value before.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import * as DfsPath from "./DfsPath.ts"
+import { UInt32 } from "./internal/Text.ts"
+import type { ReferralRequestEx } from "./ReferralRequest.ts"
+import {
+  encodeReferralResponse,
+  makeReferralResponse,
+  ReferralEntryFlags,
+  ReferralHeaderFlags,
+  type ReferralResponse,
+  ServerType
+} from "./ReferralResponse.ts"
+
+// -----------------------------------------------------------------------------
+// the data
+// -----------------------------------------------------------------------------
+
+const toPath = (text: string): DfsPath.DfsPath => DfsPath.fromString(text.replaceAll("/", "\\"))
+
+/** `\\server\share`, with or without a path below; `/` does as well. */
+const TargetPath = Schema.String.check(
+  Schema.makeFilter((text: string) =>
+    DfsPath.isTarget(toPath(text)) || "a target is \\\\server\\share, with or without a path below"
+  )
+)
+
+/**
+ * One place that a root or a link leads to.
+ *
+ * @category models
+ */
+export const Target = Schema.Struct({
+  path: TargetPath,
+  /** Offline targets are in no referral. */
+  state: Schema.optionalKey(Schema.Literals(["online", "offline"])),
+  /**
+   * Which set it belongs to; 0 where left out. Lower sets come first, and clients of V4 try all of a set before the next.
+   */
+  set: Schema.optionalKey(Schema.Int),
+  /** The Active Directory site that it is in: clients that say theirs get targets of their own first. */
+  site: Schema.optionalKey(Schema.String)
+})
+export type Target = typeof Target.Type
+
+const Targets = Schema.Array(Schema.Union([TargetPath, Target])).check(Schema.isMinLength(1))
+
+const Level = Schema.Literals([1, 2, 3, 4])
+
+/**
+ * A link: a folder of a root that is somewhere else.
+ *
+ * @category models
+ */
+export const Link = Schema.Struct({
+  /** In the order in which clients try them, set by set. */
+  targets: Targets,
+  /** Seconds that clients keep the referral; 1800 where left out. */
+  timeToLive: Schema.optionalKey(UInt32),
+  /** Clients go back to an earlier set when it answers again. */
+  targetFailback: Schema.optionalKey(Schema.Boolean),
+  /** It leads to another namespace, and clients start there anew. */
+  interlink: Schema.optionalKey(Schema.Boolean)
+})
+export type Link = typeof Link.Type
+
+const names = (text: string): ReadonlyArray<string> => toPath(text)
+
+/** Each link by a path, and none on another or below it, where nobody would find it. */
+const wellNamed = (links: Readonly<Record<string, unknown>>): string | true => {
+  const paths = Object.keys(links).map(names)
+  const odd = paths.findIndex((path) => path.length === 0 || !path.every(DfsPath.isName))
+  if (odd >= 0) return `a link is named by a path below its root, and not ${JSON.stringify(Object.keys(links)[odd])}`
+  for (const [i, path] of paths.entries()) {
+    const above = paths.find((other, j) => i !== j && DfsPath.startsWith(path, other))
+    if (above !== undefined) return `the link ${path.join("\\")} lies on or below the link ${above.join("\\")}`
+  }
+  return true
+}
+
+/**
+ * A root: a share whose folders may lead elsewhere.
+ *
+ * @category models
+ */
+export const Root = Schema.Struct({
+  /** Where the root itself is; where left out, on the server that was asked, or on the controllers of a domain. */
+  targets: Schema.optionalKey(Targets),
+  /** By path below the root. A link may be the targets alone. */
+  links: Schema.Record(Schema.String, Schema.Union([Targets, Link])).check(Schema.makeFilter(wellNamed)),
+  /** Seconds that clients keep the root's referral; 300 where left out. */
+  timeToLive: Schema.optionalKey(UInt32),
+  targetFailback: Schema.optionalKey(Schema.Boolean),
+  /** The highest version of referrals that is answered; 4 where left out. */
+  maxReferralLevel: Schema.optionalKey(Level)
+})
+export type Root = typeof Root.Type
+
+const isComponent = (text: string): boolean => text !== "" && !/[\\/]/.test(text) && DfsPath.isName(text)
+
+const HostName = Schema.String.check(Schema.makeFilter((text: string) => isComponent(text) || "a single name"))
+
+/** Keys of a record are checked by the record: it would leave out what its keys' schema refuses. */
+const named = Schema.makeFilter((record: Readonly<Record<string, unknown>>) => {
+  const keys = Object.keys(record)
+  const odd = keys.find((name) => !isComponent(name))
+  if (odd !== undefined) return `${JSON.stringify(odd)} is no single name`
+  return new Set(keys.map(DfsPath.fold)).size === keys.length || "a name stands there twice"
+})
+
+/**
+ * A domain that the server stands in for, as its controllers would: they answer for its names.
+ *
+ * @category models
+ */
+export const Domain = Schema.Struct({
+  /** The short name of the domain, which is answered as well. */
+  netbiosName: Schema.optionalKey(HostName),
+  controllers: Schema.Array(HostName).check(Schema.isMinLength(1)),
+  /** Seconds; 600 where left out. */
+  timeToLive: Schema.optionalKey(UInt32)
+})
+export type Domain = typeof Domain.Type
+
+/**
+ * What a server hosts: roots by the name of their share, and the domains that it stands in for, by DNS name.
+ *
+ * @category models
+ */
+export const Namespace = Schema.Struct({
+  roots: Schema.Record(Schema.String, Root).check(named),
+  domains: Schema.optionalKey(Schema.Record(Schema.String, Domain).check(named))
+})
+export type Namespace = typeof Namespace.Type
+
+/**
+ * A namespace from JSON, or a complaint that names the place.
+ *
+ * @category decoding
+ */
+export const fromJson = Schema.decodeUnknownResult(Schema.fromJsonString(Namespace))
+
+// -----------------------------------------------------------------------------
+// looking up
+// -----------------------------------------------------------------------------
+
+/** A link as it is looked up. */
+export interface FoundLink {
+  /** Components below the root. */
+  readonly path: ReadonlyArray<string>
+  readonly link: Link
+}
+
+interface FoundRoot {
+  readonly name: string
+  readonly root: Root
+  /** By the key of their path. */
+  readonly links: ReadonlyMap<string, FoundLink>
+}
+
+const known = new WeakMap<Namespace, ReadonlyMap<string, FoundRoot>>()
+
+const isTargets = (link: Link | typeof Targets.Type): link is typeof Targets.Type => Array.isArray(link)
+
+const rootsOf = (namespace: Namespace): ReadonlyMap<string, FoundRoot> => {
+  const before = known.get(namespace)
+  if (before !== undefined) return before
+  const roots = new Map<string, FoundRoot>()
+  for (const [name, root] of Object.entries(namespace.roots)) {
+    const links = new Map<string, FoundLink>()
+    for (const [text, link] of Object.entries(root.links)) {
+      const path = names(text)
+      links.set(DfsPath.key(path), { path, link: isTargets(link) ? { targets: link } : link })
+    }
+    roots.set(DfsPath.fold(name), { name, root, links })
+  }
+  known.set(namespace, roots)
+  return roots
+}
+
+/** Is a share of this name a root? */
+export const isRoot = (namespace: Namespace, share: string): boolean => rootsOf(namespace).has(DfsPath.fold(share))
+
+/** The links of a root. */
+export const linksOf = (namespace: Namespace, share: string): ReadonlyArray<FoundLink> => [
+  ...rootsOf(namespace).get(DfsPath.fold(share))?.links.values() ?? []
+]
+
+/**
+ * Where a path below a root is: here, or behind a link, which a CREATE answers by STATUS_PATH_NOT_COVERED.
+ *
+ * @category look-ups
+ */
+export const covers = (namespace: Namespace, share: string, path: ReadonlyArray<string>): FoundLink | undefined => {
+  const links = rootsOf(namespace).get(DfsPath.fold(share))?.links
+  if (links === undefined || links.size === 0) return undefined
+  for (let end = 1; end <= path.length; end++) {
+    const link = links.get(DfsPath.key(path.slice(0, end)))
+    if (link !== undefined) return link
+  }
+  return undefined
+}
+
+/**
+ * The path below the share in a name that was sent with the DFS flag, `server\share\rest`; undefined where it names
+ * another share than that of the tree (MS-DFSC 3.2.5.5).
+ *
+ * @category look-ups
+ */
+export const normalise = (name: string, share: string): string | undefined => {
+  const [, asked, ...rest] = name.replace(/^\\+/, "").split("\\")
+  return asked === undefined || DfsPath.fold(asked) === DfsPath.fold(share) ? rest.join("\\") : undefined
+}
+
+// -----------------------------------------------------------------------------
+// answering
+// -----------------------------------------------------------------------------
+
+/** The encoded response, or the status that stands for it. */
+export type Answer =
+  | { readonly _tag: "Response"; readonly bytes: Uint8Array; readonly response: ReferralResponse }
+  | { readonly _tag: "Status"; readonly status: number }
+
+/** How to answer. */
+export interface AnswerOptions {
+  /** Bytes that the client has room for. */
+  readonly maximumOutput: number
+  /** Names that the server answers to; any where left out. The names of domains are always answered to. */
+  readonly serverNames?: ReadonlyArray<string>
+}
+
+const status = (code: number): Answer => ({ _tag: "Status", status: code })
+
+type Unsized = Parameters<typeof makeReferralResponse>[0]
+
+/** The response with as many of its entries as there is room for. */
+const fit = (full: Unsized, { maximumOutput }: AnswerOptions): Answer => {
+  for (let count = full.referralEntries.length; count > 0; count--) {
+    const response = makeReferralResponse({ ...full, referralEntries: full.referralEntries.slice(0, count) })
+    const bytes = encodeReferralResponse(response)
+    // What 16-bit offsets cannot reach does not fit either.
+    if (Result.isSuccess(bytes) && bytes.success.length <= maximumOutput) {
+      return { _tag: "Response", bytes: bytes.success, response }
+    }
+  }
+  return status(NtStatus.STATUS_BUFFER_OVERFLOW)
+}
+
+const nameList = (timeToLive: number, name: string, expanded: ReadonlyArray<string>) => ({
+  versionNumber: 3 as const,
+  serverType: ServerType.Link,
+  referralEntryFlags: ReferralEntryFlags.NameListReferral,
+  timeToLive,
+  specialName: `\\${name}`,
+  expandedNames: expanded.map((one) => `\\${one}`)
+})
+
+const domainTime = (domain: Domain): number => domain.timeToLive ?? 600
+
+/** The names of a domain that are answered to. */
+const namesOf = ([name, { netbiosName }]: readonly [string, Domain]): ReadonlyArray<string> =>
+  netbiosName === undefined ? [name] : [netbiosName, name]
+
+const findDomain = (namespace: Namespace, asked: string): Domain | undefined =>
+  Object.entries(namespace.domains ?? {}).find((domain) =>
+    namesOf(domain).some((name) => DfsPath.fold(name) === DfsPath.fold(asked))
+  )?.[1]
+
+interface Destination {
+  readonly targets: ReadonlyArray<string | Target>
+  readonly serverType: number
+  readonly flags: number
+  readonly timeToLive: number
+  readonly targetFailback: boolean
+}
+
+/** Online targets, set by set, those of the client's site first in each. */
+const ordered = (targets: ReadonlyArray<string | Target>, site: string | undefined): ReadonlyArray<Target> => {
+  const online = targets.map((target): Target => (typeof target === "string" ? { path: target } : target))
+    .filter(({ state }) => state !== "offline")
+  const near = (target: Target) => site !== undefined && target.site?.toLowerCase() === site.toLowerCase() ? 0 : 1
+  return online.sort((one, other) => (one.set ?? 0) - (other.set ?? 0) || near(one) - near(other))
+}
+
+const referral = (
+  asked: DfsPath.DfsPath,
+  to: Destination,
+  request: ReferralRequestEx,
+  limit: number,
+  options: AnswerOptions
+): Answer => {
+  const dfsPath = DfsPath.toRequest(asked)
+  const targets = ordered(to.targets, request.siteName)
+  if (targets.length === 0) return status(NtStatus.STATUS_DFS_UNAVAILABLE)
+  const versionNumber = Math.min(request.maxReferralLevel, limit) as 1 | 2 | 3 | 4
+  const entries = targets.map((target, i): Unsized["referralEntries"][number] => {
+    const networkAddress = DfsPath.toRequest(toPath(target.path))
+    const { serverType, timeToLive } = to
+    const places = { dfsPath, dfsAlternatePath: dfsPath, networkAddress }
+    switch (versionNumber) {
+      case 1:
+        return { versionNumber, serverType, referralEntryFlags: 0, shareName: networkAddress }
+      case 2:
+        return Object.assign(places, { versionNumber, serverType, referralEntryFlags: 0, proximity: 0, timeToLive })
+      default: {
+        const begins = versionNumber === 4 && (i === 0 || (targets[i - 1]!.set ?? 0) !== (target.set ?? 0))
+        const referralEntryFlags = begins ? ReferralEntryFlags.TargetSetBoundary : 0
+        return Object.assign(places, { versionNumber, serverType, referralEntryFlags, timeToLive })
+      }
+    }
+  })
+  return fit({
+    pathConsumed: dfsPath.length * 2,
+    referralHeaderFlags: to.flags |
+      (to.targetFailback && versionNumber === 4 ? ReferralHeaderFlags.TargetFailback : 0),
+    referralEntries: entries
+  }, options)
+}
+
+/**
+ * Answers a referral request, plain or EX.
+ *
+ * Statuses: BUFFER_OVERFLOW where not one entry fits, NOT_FOUND for what is no namespace, DFS_UNAVAILABLE where all
+ * targets are offline, INVALID_PARAMETER for level 0, for a domain that is not known, and for a name that is none.
+ *
+ * @category referrals
+ */
+export const answer = (namespace: Namespace, request: ReferralRequestEx, options: AnswerOptions): Answer => {
+  const { maxReferralLevel, requestFileName } = request
+  const path = DfsPath.fromString(requestFileName)
+  if (maxReferralLevel === 0 || !path.every(DfsPath.isName)) return status(NtStatus.STATUS_INVALID_PARAMETER)
+  const [server, share, ...below] = path
+  const domains = Object.entries(namespace.domains ?? {})
+  if (server === undefined) {
+    if (domains.length === 0 || maxReferralLevel < 3) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    const all = domains.flatMap((domain) => namesOf(domain).map((name) => nameList(domainTime(domain[1]), name, [])))
+    return fit({ pathConsumed: 0, referralEntries: all }, options)
+  }
+  const domain = findDomain(namespace, server)
+  if (share === undefined) {
+    if (domain === undefined || maxReferralLevel < 3) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    return fit({
+      pathConsumed: 0,
+      referralEntries: [nameList(domainTime(domain), server, domain.controllers)]
+    }, options)
+  }
+  if (domain !== undefined && DfsPath.isSysvol(path)) {
+    return referral(
+      [server, share],
+      {
+        targets: domain.controllers.map((controller) => `\\${controller}\\${share}`),
+        serverType: ServerType.Link,
+        flags: ReferralHeaderFlags.StorageServers,
+        timeToLive: domainTime(domain),
+        targetFailback: false
+      },
+      request,
+      4,
+      options
+    )
+  }
+  const { serverNames } = options
+  const mine = domain !== undefined || serverNames === undefined ||
+    serverNames.some((name) => DfsPath.fold(name) === DfsPath.fold(server))
+  const found = mine ? rootsOf(namespace).get(DfsPath.fold(share)) : undefined
+  if (found === undefined) return status(NtStatus.STATUS_NOT_FOUND)
+  const { root } = found
+  const limit = root.maxReferralLevel ?? 4
+  const link = covers(namespace, share, below)
+  if (link !== undefined) {
+    const { interlink, targetFailback, targets, timeToLive } = link.link
+    return referral(
+      path.slice(0, 2 + link.path.length),
+      {
+        targets,
+        serverType: ServerType.Link,
+        flags: interlink === true ? ReferralHeaderFlags.ReferralServers : ReferralHeaderFlags.StorageServers,
+        timeToLive: timeToLive ?? 1800,
+        targetFailback: targetFailback ?? root.targetFailback ?? false
+      },
+      request,
+      limit,
+      options
+    )
+  }
+  return referral(
+    [server, share],
+    {
+      targets: root.targets ?? (domain?.controllers ?? [server]).map((host) => `\\${host}\\${share}`),
+      serverType: ServerType.Root,
+      flags: ReferralHeaderFlags.ReferralServers | ReferralHeaderFlags.StorageServers,
+      timeToLive: root.timeToLive ?? 300,
+      targetFailback: root.targetFailback ?? false
+    },
+    request,
+    limit,
+    options
+  )
+}

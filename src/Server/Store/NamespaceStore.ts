@@ -1,0 +1,154 @@
+/**
+ * A root of a DFS namespace as a store: another store, in which links appear as folders that are reparse points
+ * (IO_REPARSE_TAG_DFS), and the folders on the way to them as folders.
+ *
+ * Links are asked for anew with each look, so that they come and go while the share is open. Nobody opens a link here:
+ * the server answers PATH_NOT_COVERED before that. Folders on the way exist in the store once something is put there.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as DfsPath from "../../Dfs/DfsPath.ts"
+import { FileAttributes as F } from "../../Smb2/Message/Constants.ts"
+import {
+  type ShareStore,
+  StoreError,
+  type StoreFile,
+  type StoreNode,
+  type StoreOpened,
+  type StorePath
+} from "../ShareStore.ts"
+
+/** IO_REPARSE_TAG_DFS (MS-FSCC 2.1.2.1). */
+export const IO_REPARSE_TAG_DFS = 0x8000_000a
+
+const fail = (reason: StoreError["reason"]): Effect.Effect<never, StoreError> => Effect.fail(new StoreError({ reason }))
+
+/** A number for a name that no store has given: stores count from below, these lie in the upper half. */
+const idOf = (path: StorePath): bigint => {
+  let hash = 0xcbf29ce484222325n
+  for (const character of DfsPath.key(path)) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0)!)) * 0x100000001b3n)
+  }
+  return BigInt.asUintN(63, hash) | 1n << 62n
+}
+
+/**
+ * A store with the links that `links` gives at the moment, as paths below the root.
+ *
+ * @category constructors
+ */
+export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): ShareStore => {
+  /** What links add to a directory: their names, and those of folders on the way to them. */
+  const added = (path: StorePath): ReadonlyMap<string, { readonly name: string; readonly link: boolean }> => {
+    const found = new Map<string, { readonly name: string; readonly link: boolean }>()
+    for (const link of links()) {
+      if (link.length <= path.length || !DfsPath.startsWith(link, path)) continue
+      const name = link[path.length]!
+      found.set(DfsPath.fold(name), { name, link: link.length === path.length + 1 })
+    }
+    return found
+  }
+  const isOnTheWay = (path: StorePath): boolean => path.length > 0 && added(path).size > 0
+
+  const node = (path: StorePath, link: boolean, root: StoreNode): StoreNode => ({
+    ...root,
+    name: path[path.length - 1]!,
+    id: idOf(path),
+    type: "directory",
+    fileAttributes: F.FILE_ATTRIBUTE_DIRECTORY | (link ? F.FILE_ATTRIBUTE_REPARSE_POINT : 0),
+    numberOfLinks: 1,
+    reparseTag: link ? IO_REPARSE_TAG_DFS : 0
+  })
+
+  /** A folder on the way that the store does not have. */
+  const folder = (path: StorePath): Effect.Effect<StoreOpened, StoreError> =>
+    Effect.map(store.stat([]), (root) => {
+      const stat = node(path, false, root)
+      const file: StoreFile = {
+        id: stat.id,
+        stat: Effect.succeed(stat),
+        read: () => fail("IsDirectory"),
+        write: () => fail("IsDirectory"),
+        truncate: () => fail("IsDirectory"),
+        flush: Effect.void,
+        set: () => fail("AccessDenied"),
+        getBlob: () => Effect.succeed(undefined),
+        setBlob: () => fail("AccessDenied"),
+        streams: Effect.succeed([]),
+        zero: () => fail("IsDirectory"),
+        allocated: () => fail("IsDirectory")
+      }
+      return { file, created: false, node: stat }
+    })
+
+  const isMissing = (error: StoreError): boolean => error.reason === "NotFound" || error.reason === "PathNotFound"
+
+  /** Makes the folders on the way that lead to a path. */
+  const makeFolders = (path: StorePath): Effect.Effect<void, StoreError> =>
+    Effect.forEach(
+      path.slice(0, -1),
+      (_, i) => Effect.scoped(store.open(path.slice(0, i + 1), { mode: "either", type: "directory" })),
+      { discard: true }
+    )
+
+  /** In a folder on the way, only the last name is missing. */
+  const missing = (path: StorePath, error: StoreError): Effect.Effect<never, StoreError> =>
+    error.reason === "PathNotFound" && isOnTheWay(path.slice(0, -1)) ? fail("NotFound") : Effect.fail(error)
+
+  const isVirtual = (path: StorePath): Effect.Effect<boolean> =>
+    isOnTheWay(path)
+      ? Effect.match(store.stat(path), { onSuccess: () => false, onFailure: isMissing })
+      : Effect.succeed(false)
+
+  /** Runs what puts something at a path, and once more with the folders on the way there, if they were missing. */
+  const into = <A, R>(path: StorePath, run: Effect.Effect<A, StoreError, R>): Effect.Effect<A, StoreError, R> =>
+    Effect.catch(run, (error) =>
+      error.reason === "PathNotFound" && isOnTheWay(path.slice(0, -1))
+        ? Effect.andThen(makeFolders(path), run)
+        : Effect.fail(error))
+
+  return {
+    ...store,
+    stat: (path) =>
+      Effect.catch(store.stat(path), (error) =>
+        isMissing(error) && isOnTheWay(path)
+          ? Effect.map(folder(path), (opened) => opened.node)
+          : missing(path, error)),
+    open: (path, options) =>
+      options.mode === "existing"
+        ? Effect.catch(store.open(path, options), (error) =>
+          isMissing(error) && options.stream === undefined && isOnTheWay(path) ? folder(path) : missing(path, error))
+        : Effect.flatMap(isVirtual(path), (virtual) =>
+          !virtual
+            ? into(path, store.open(path, options))
+            : options.mode === "new"
+            ? fail("Exists")
+            : options.stream === undefined
+            ? folder(path)
+            : fail("NotFound")),
+    list: (path) =>
+      Stream.unwrap(Effect.sync(() => {
+        const more = added(path)
+        if (more.size === 0) return store.list(path)
+        const seen = new Set<string>()
+        const own = store.list(path).pipe(
+          Stream.filter((entry) => {
+            const key = DfsPath.fold(entry.name)
+            seen.add(key)
+            return more.get(key)?.link !== true
+          }),
+          Stream.catchIf(isMissing, () => Stream.empty)
+        )
+        const theirs = Stream.unwrap(Effect.map(store.stat([]), (root) =>
+          Stream.fromIterable(
+            [...more].filter(([key, { link }]) => link || !seen.has(key)).map(([, { link, name }]) =>
+              node([...path, name], link, root)
+            )
+          )))
+        return Stream.concat(own, theirs)
+      })),
+    remove: (path, options) => isOnTheWay(path) ? fail("NotEmpty") : store.remove(path, options),
+    // A link stays where the namespace says that it is, and so do the folders on the way.
+    rename: (from, to, options) => isOnTheWay(from) ? fail("AccessDenied") : into(to, store.rename(from, to, options))
+  }
+}

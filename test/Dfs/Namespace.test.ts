@@ -1,0 +1,220 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result, Schema } from "effect"
+import { readFileSync } from "node:fs"
+import * as Namespace from "../../src/Dfs/Namespace.ts"
+import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
+import { decodeReferralResponse, type ReferralV3 } from "../../src/Dfs/ReferralResponse.ts"
+import { samba, vectors } from "./vectors.ts"
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+
+const ask = (
+  namespace: Namespace.Namespace,
+  requestFileName: string,
+  options: { readonly level?: number; readonly room?: number; readonly site?: string } = {}
+) =>
+  Namespace.answer(namespace, {
+    maxReferralLevel: options.level ?? 4,
+    requestFileName,
+    ...(options.site === undefined ? {} : { siteName: options.site })
+  }, { maximumOutput: options.room ?? 8192 })
+
+const bytesOf = (answer: Namespace.Answer): string =>
+  answer._tag === "Response" ? hex(answer.bytes) : `status ${answer.status.toString(16)}`
+
+const statusOf = (answer: Namespace.Answer): number => answer._tag === "Status" ? answer.status >>> 0 : 0
+
+const addresses = (answer: Namespace.Answer) => {
+  assert(answer._tag === "Response")
+  return answer.response.referralEntries.map((entry) => (entry as ReferralV3).networkAddress)
+}
+
+const windows: Namespace.Namespace = {
+  roots: {
+    Files: {
+      targets: ["\\\\LAB-DC1.LAB.LOCAL\\Files"],
+      links: { Sales: { targets: ["\\\\LAB-FS2\\Sales", "//LAB-FS1/Sales"], timeToLive: 300 } }
+    }
+  }
+}
+
+describe("the captured referrals, from the same data", () => {
+  it("Windows' of a root, asked by Windows' own EX request", () => {
+    const request = Result.getOrThrow(decodeReferralRequestEx(vectors["request-ex-root"]!))
+    const answer = Namespace.answer(windows, request, { maximumOutput: 8192 })
+    assert.strictEqual(bytesOf(answer), hex(vectors["response-v4-root"]!))
+  })
+
+  it("Windows' of a link with two targets", () => {
+    assert.strictEqual(
+      bytesOf(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files\\Sales\\2026\\a.txt")),
+      hex(vectors["response-v4-link-two-targets"]!)
+    )
+  })
+
+  it("a domain controller's of its domains, and of a domain's controllers", () => {
+    const domains = { "TEST.local": { netbiosName: "TEST", controllers: ["dc"] } }
+    assert.strictEqual(bytesOf(ask({ roots: {}, domains }, "")), hex(vectors["response-domain-namelist"]!))
+    const controllers = ["DC01.domain.test", "DC01.domain.test2"]
+    const answer = ask({ roots: {}, domains: { "domain.test": { controllers } } }, "\\domain.test")
+    assert.strictEqual(bytesOf(answer), hex(vectors["response-dc-namelist"]!))
+  })
+
+  // smbd answers level 1 with version 2, and level 4 with version 3.
+  it.each(samba.filter(({ maxReferralLevel }) => maxReferralLevel !== 1))(
+    "smbd's of $path at level $maxReferralLevel",
+    ({ request, response }) => {
+      const share = "\\\\127.0.0.14\\share"
+      const namespace: Namespace.Namespace = {
+        roots: {
+          dfs: {
+            timeToLive: 600,
+            maxReferralLevel: 3,
+            links: {
+              one: { targets: [share], timeToLive: 600 },
+              two: { targets: ["\\\\127.0.0.9\\share", share], timeToLive: 600 }
+            }
+          }
+        }
+      }
+      const asked = Result.getOrThrow(decodeReferralRequest(new Uint8Array(Buffer.from(request, "hex"))))
+      const answer = Namespace.answer(namespace, asked, { maximumOutput: 8192 })
+      assert(answer._tag === "Response")
+      const theirs = Result.getOrThrow(decodeReferralResponse(new Uint8Array(Buffer.from(response, "hex"))))
+      assert.deepStrictEqual(answer.response.referralEntries, theirs.referralEntries)
+      assert.strictEqual(answer.response.pathConsumed, theirs.pathConsumed)
+    }
+  )
+})
+
+const sets: Namespace.Namespace = {
+  roots: {
+    public: {
+      targetFailback: true,
+      links: {
+        far: {
+          targets: [
+            { path: "\\\\c\\s", set: 1 },
+            { path: "\\\\a\\s", site: "Oslo" },
+            { path: "\\\\off\\s", state: "offline" },
+            { path: "\\\\b\\s", site: "Bern" },
+            { path: "\\\\d\\s", set: 1, site: "Bern" }
+          ]
+        },
+        none: [{ path: "\\\\off\\s", state: "offline" }],
+        "media\\films": ["\\\\a\\films"],
+        other: { targets: ["\\\\b\\space"], interlink: true }
+      }
+    },
+    old: { links: {}, maxReferralLevel: 2 }
+  }
+}
+
+describe("answer", () => {
+  it("orders by set and site, marks where sets begin, and says failback, all by V4 alone", () => {
+    const answer = ask(sets, "\\S\\PUBLIC\\Far\\x")
+    assert.deepStrictEqual(addresses(answer), ["\\a\\s", "\\b\\s", "\\c\\s", "\\d\\s"])
+    assert.deepStrictEqual(addresses(ask(sets, "\\s\\public\\far", { site: "BERN" })), [
+      "\\b\\s",
+      "\\a\\s",
+      "\\d\\s",
+      "\\c\\s"
+    ])
+    assert(answer._tag === "Response")
+    assert.deepStrictEqual(answer.response.referralEntries.map((entry) => entry.referralEntryFlags), [4, 0, 4, 0])
+    assert.strictEqual(answer.response.referralHeaderFlags, 6)
+    assert.strictEqual(answer.response.pathConsumed, "\\S\\PUBLIC\\Far".length * 2)
+    const three = ask(sets, "\\s\\public\\far", { level: 3 })
+    assert(three._tag === "Response")
+    assert.deepStrictEqual(three.response.referralEntries.map((entry) => entry.referralEntryFlags), [0, 0, 0, 0])
+    assert.strictEqual(three.response.referralHeaderFlags, 2)
+  })
+
+  it.each([[1, 1, 1], [2, 2, 2], [3, 3, 2], [4, 4, 2], [9, 4, 2]])(
+    "asked for level %i gives version %i, and %i where the root stops at 2",
+    (level, version, limited) => {
+      const versionOf = (answer: Namespace.Answer) =>
+        answer._tag === "Response" ? answer.response.referralEntries[0]!.versionNumber : statusOf(answer)
+      assert.strictEqual(versionOf(ask(sets, "\\s\\public", { level })), version)
+      assert.strictEqual(versionOf(ask(sets, "\\s\\old", { level })), limited)
+    }
+  )
+
+  it("gives as many entries as there is room for, and BUFFER_OVERFLOW for not one", () => {
+    const whole = ask(sets, "\\s\\public\\far")
+    assert(whole._tag === "Response")
+    const less = ask(sets, "\\s\\public\\far", { room: whole.bytes.length - 1 })
+    assert.deepStrictEqual(addresses(less), ["\\a\\s", "\\b\\s", "\\c\\s"])
+    assert.strictEqual(statusOf(ask(sets, "\\s\\public\\far", { room: 60 })), 0x80000005)
+  })
+
+  it("says what is wrong by status", () => {
+    assert.strictEqual(statusOf(ask(sets, "\\s\\nowhere\\x")), 0xc0000225)
+    assert.strictEqual(statusOf(ask(sets, "\\s\\public\\none")), 0xc000026d)
+    assert.strictEqual(statusOf(ask(sets, "\\unknown.test")), 0xc000000d)
+    assert.strictEqual(statusOf(ask(sets, "")), 0xc000000d)
+    assert.strictEqual(statusOf(ask(sets, "\\s\\public", { level: 0 })), 0xc000000d)
+    const elsewhere = Namespace.answer(sets, { maxReferralLevel: 4, requestFileName: "\\t\\public" }, {
+      maximumOutput: 8192,
+      serverNames: ["s"]
+    })
+    assert.strictEqual(statusOf(elsewhere), 0xc0000225)
+  })
+
+  it("refers a domain's SYSVOL to its controllers, and an interlink to another namespace", () => {
+    const domains = { "corp.test": { controllers: ["dc1", "dc2"] } }
+    const sysvol = ask({ roots: {}, domains }, "\\corp.test\\SYSVOL\\corp.test\\Policies")
+    assert.deepStrictEqual(addresses(sysvol), ["\\dc1\\SYSVOL", "\\dc2\\SYSVOL"])
+    const interlink = ask(sets, "\\s\\public\\other\\x")
+    assert(interlink._tag === "Response")
+    assert.strictEqual(interlink.response.referralHeaderFlags & 3, 1)
+  })
+})
+
+describe("covers", () => {
+  it("takes whole components without regard to case", () => {
+    assert.deepStrictEqual(Namespace.covers(sets, "PUBLIC", ["MEDIA", "films", "x"])?.path, ["media", "films"])
+    assert.isUndefined(Namespace.covers(sets, "public", ["media"]))
+    assert.isUndefined(Namespace.covers(sets, "public", ["farther"]))
+    assert.isUndefined(Namespace.covers(sets, "other", ["far"]))
+    assert.isUndefined(Namespace.covers(sets, "public", []))
+  })
+
+  it("strips server and share from a name with the DFS flag", () => {
+    assert.strictEqual(Namespace.normalise("srv\\Public\\a\\b", "public"), "a\\b")
+    assert.strictEqual(Namespace.normalise("\\srv\\public", "public"), "")
+    assert.isUndefined(Namespace.normalise("srv\\other\\a", "public"))
+  })
+})
+
+describe("as JSON", () => {
+  it("reads what it wrote", () => {
+    const text = JSON.stringify(Schema.encodeSync(Namespace.Namespace)(sets))
+    assert.deepStrictEqual(Result.getOrThrow(Namespace.fromJson(text)), sets)
+  })
+
+  it.each([
+    ["a target that is none", { roots: { r: { links: { a: ["server"] } } } }, "server\\share"],
+    ["a link without targets", { roots: { r: { links: { a: [] } } } }, "length"],
+    ["a link below a link", { roots: { r: { links: { a: ["//s/x"], "a/b": ["//s/x"] } } } }, "below the link"],
+    ["a link's name twice", { roots: { r: { links: { a: ["//s/x"], A: ["//s/x"] } } } }, "below the link"],
+    ["a name that is none", { roots: { r: { links: { "a/../b": ["//s/x"] } } } }, "below its root"],
+    ["an unknown level", { roots: { r: { links: {}, maxReferralLevel: 5 } } }, "maxReferralLevel"],
+    ["a root that is no name", { roots: { "a\\b": { links: {} } } }, "no single name"],
+    ["a root that stands there twice", { roots: { a: { links: {} }, A: { links: {} } } }, "twice"]
+  ])("refuses %s", (_, value, words) => {
+    const read = Namespace.fromJson(JSON.stringify(value))
+    assert(Result.isFailure(read))
+    assert.include(read.failure.message, words)
+  })
+})
+
+it("reads the example of docs/hosting.md", () => {
+  const text = readFileSync(new URL("../../docs/hosting.md", import.meta.url), "utf8")
+  const namespace = Result.getOrThrow(Namespace.fromJson(/```json\n(.*?)```/s.exec(text)![1]!))
+  assert.deepStrictEqual(addresses(ask(namespace, "\\s\\public\\media\\films\\x", { site: "Bern" })), [
+    "\\nas2\\films",
+    "\\nas1\\films",
+    "\\archive\\films"
+  ])
+})

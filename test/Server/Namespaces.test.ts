@@ -1,0 +1,179 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted, Stream, SubscriptionRef } from "effect"
+import { Credentials, DfsAdapter, DfsResolver, SmbClient, TcpTransport } from "effect-smb"
+import type * as Namespace from "../../src/Dfs/Namespace.ts"
+import * as DfsHost from "../../src/Server/DfsHost.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import { random } from "../Dfs/vectors.ts"
+
+const users = UserStore.inMemory({ joe: Redacted.make("secret") })
+const root = "127.0.29.11"
+const one = "127.0.29.12"
+const two = "127.0.29.13"
+const dead = "127.0.29.19"
+
+const namespace: Namespace.Namespace = {
+  roots: {
+    public: {
+      links: {
+        plans: [`\\\\${one}\\data`],
+        "media\\films": [`\\\\${dead}\\data`, `\\\\${two}\\data`],
+        inter: { targets: [`\\\\${one}\\more\\deep`], interlink: true },
+        sets: {
+          targets: [{ path: `\\\\${dead}\\data` }, { path: `\\\\${one}\\data`, set: 1 }],
+          targetFailback: true,
+          timeToLive: 77
+        }
+      }
+    }
+  },
+  domains: { "corp.test": { netbiosName: "CORP", controllers: [root] } }
+}
+
+/** Three servers on one port: a root's, and two that links lead to. */
+const world = (given: SmbServer.Options["namespaces"] = namespace) =>
+  Effect.gen(function*() {
+    const first = yield* SmbServer.make({
+      host: root,
+      port: 0,
+      users,
+      shares: { plain: MemoryStore.make() },
+      namespaces: given!
+    })
+    const { port } = first
+    const servers = {
+      root: first,
+      one: yield* SmbServer.make({
+        host: one,
+        port,
+        users,
+        shares: { data: MemoryStore.make() },
+        namespaces: { roots: { more: { links: { deep: [`\\\\${two}\\data`] } } } }
+      }),
+      two: yield* SmbServer.make({ host: two, port, users, shares: { data: MemoryStore.make() } })
+    }
+    return { port, servers, ...yield* client(port) }
+  })
+
+const client = (port: number, dfs: DfsAdapter.DfsAdapterOptions = {}) => {
+  const plain = SmbClient.layer({}).pipe(
+    Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
+  )
+  return Effect.map(
+    Layer.build(DfsAdapter.layer({ mode: "fallback", port, ...dfs }).pipe(Layer.provide(plain))),
+    (context) => ({
+      smb: Context.get(context, SmbClient.SmbClient),
+      resolver: Context.get(context, DfsResolver.DfsResolver)
+    })
+  )
+}
+
+const names = (smb: SmbClient.Client, path: string) =>
+  Effect.map(
+    Stream.runCollect(smb.list(path)),
+    (entries) => entries.map(({ name, type }) => `${name} ${type}`).sort()
+  )
+
+const at = (server: string, port: number, path: string) => `\\\\${server}:${port}\\${path}`
+
+it.live("our client walks: through links, past a dead target, into another namespace", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { port, smb } = yield* world()
+    const base = at(root, port, "public")
+    yield* smb.writeFile(`${base}\\plans\\plan.txt`, "plan")
+    assert.strictEqual(yield* smb.readFileString(at(one, port, "data\\plan.txt")), "plan")
+    yield* smb.writeFile(`${base}\\media\\films\\film.txt`, "film")
+    assert.strictEqual(yield* smb.readFileString(at(two, port, "data\\film.txt")), "film")
+    assert.strictEqual(yield* smb.readFileString(`${base}\\inter\\film.txt`), "film")
+    yield* smb.makeDirectory(`${base}\\plans\\2027`)
+    yield* smb.rename(`${base}\\plans\\plan.txt`, `${base}\\plans\\2027\\plan.txt`)
+    assert.deepStrictEqual(yield* names(smb, `${base}\\plans`), ["2027 directory"])
+    const other = yield* Effect.flip(smb.rename(`${base}\\plans\\2027\\plan.txt`, `${base}\\media\\films\\p.txt`))
+    assert.strictEqual(other._tag, "InvalidPath")
+  })))
+
+it.live("the root itself keeps files, beside its links and in the folders on the way to them", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { port, smb } = yield* world()
+    const base = at(root, port, "public")
+    yield* smb.writeFile(`${base}\\own.txt`, "own")
+    const listed = yield* Stream.runCollect(smb.list(base))
+    assert.deepStrictEqual(listed.map((entry) => entry.name).sort(), ["inter", "media", "own.txt", "plans", "sets"])
+    const attributes = (name: string) => listed.find((entry) => entry.name === name)!.fileAttributes
+    assert.strictEqual(attributes("plans") & 0x410, 0x410)
+    assert.strictEqual(attributes("media") & 0x410, 0x10)
+    yield* smb.writeFile(`${base}\\media\\beside.txt`, "beside")
+    yield* smb.rename(`${base}\\own.txt`, `${base}\\media\\own.txt`)
+    assert.strictEqual(yield* smb.readFileString(`${base}\\media\\own.txt`), "own")
+    assert.deepStrictEqual(
+      (yield* Stream.runCollect(smb.list(`${base}\\media`))).map((entry) => entry.name).sort(),
+      ["beside.txt", "films", "own.txt"]
+    )
+    const kept = yield* Effect.flip(smb.remove(`${base}\\media`))
+    assert.strictEqual(kept._tag === "SmbError" ? kept.reason : kept._tag, "DirectoryNotEmpty")
+  })))
+
+it.live("a client without DFS is told that a path is not covered", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { port } = yield* world()
+    const { smb } = yield* client(port, { enabled: false })
+    const error = yield* Effect.flip(smb.readFile(at(root, port, "public\\plans\\x")))
+    assert.strictEqual(error._tag === "SmbError" ? error.reason : error._tag, "PathNotCovered")
+    yield* smb.writeFile(at(root, port, "public\\y"), "y")
+    const into = yield* Effect.flip(smb.rename(at(root, port, "public\\y"), at(root, port, "public\\plans\\y")))
+    assert.strictEqual(into._tag === "SmbError" ? into.reason : into._tag, "PathNotCovered")
+  })))
+
+it.live("our resolver reads sets, failback and times, plain and by EX, and walks a domain", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { port, resolver } = yield* world()
+    const found = yield* resolver.resolve(`\\\\${root}\\public\\sets\\x`)
+    assert.strictEqual(found.status, "link")
+    assert.strictEqual(found.resolvedPath, `\\\\${one}\\data\\x`)
+    const { entries } = yield* resolver.cache
+    const kept = [...entries.values()].find((entry) => entry.kind === "link")!
+    assert.isTrue(kept.targetFailback)
+    assert.deepStrictEqual(kept.targets.map((target) => target.setBoundary), [true, true])
+    assert.isBelow(Math.abs(kept.expiresAt - Date.now() - 77_000), 5_000)
+    const ex = yield* client(port, { siteName: "Oslo", domainControllers: { "corp.test": [root] } })
+    assert.strictEqual(
+      (yield* ex.resolver.resolve("\\\\corp.test\\public\\plans\\y")).resolvedPath,
+      `\\\\${one}\\data\\y`
+    )
+  })))
+
+it.live("a namespace changes while sessions stay", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const changing = yield* SubscriptionRef.make<Namespace.Namespace>({ roots: { public: { links: {} } } })
+    const { port, servers, smb } = yield* world(changing)
+    const base = at(root, port, "public")
+    const ttl = { timeToLive: 0 }
+    yield* smb.writeFile(`${base}\\own.txt`, "own")
+    const sessions = (yield* servers.root.statistics).sessions
+    yield* SubscriptionRef.set(changing, {
+      roots: {
+        public: { ...ttl, links: { plans: { ...ttl, targets: [`\\\\${one}\\data`] } } },
+        second: { links: { plans: [`\\\\${two}\\data`] } }
+      }
+    })
+    yield* smb.writeFile(`${base}\\plans\\a.txt`, "a")
+    assert.strictEqual(yield* smb.readFileString(at(one, port, "data\\a.txt")), "a")
+    yield* smb.writeFile(`${at(root, port, "second")}\\plans\\b.txt`, "b")
+    assert.strictEqual(yield* smb.readFileString(at(two, port, "data\\b.txt")), "b")
+    assert.strictEqual((yield* servers.root.statistics).sessions, sessions)
+    assert.strictEqual(yield* smb.readFileString(`${base}\\own.txt`), "own")
+  })))
+
+it("answers requests that make no sense by a status, and never throws", () => {
+  const { below } = random(29)
+  const host = { current: () => namespace }
+  for (let round = 0; round < 3000; round++) {
+    const bytes = Uint8Array.from({ length: below(60) }, () => below(4) === 0 ? below(256) : below(3) * 46)
+    for (const ex of [false, true]) {
+      const answer = DfsHost.refer(host, bytes, ex, below(300))
+      if (answer._tag === "Response") assert.isAtMost(answer.bytes.length, 300)
+    }
+  }
+})

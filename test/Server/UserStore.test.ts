@@ -1,0 +1,61 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as UserStore from "../../src/Server/UserStore.ts"
+
+const file = (content: string, mode = 0o600) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const path = join(mkdtempSync(join(tmpdir(), "users-")), "users")
+      writeFileSync(path, content)
+      chmodSync(path, mode)
+      return path
+    }),
+    (path) => Effect.sync(() => rmSync(join(path, ".."), { recursive: true }))
+  )
+
+const hex = (user: UserStore.User | undefined) => Buffer.from(Redacted.value(user!.ntHash)).toString("hex")
+
+/** MS-NLMP 4.2.2.1.2: NTOWFv1 of "Password". */
+const published = "a4f49c406510bdcab6824ee7c30fd852"
+
+describe("UserStore.fromFile", () => {
+  it.effect("takes passwords and hashes", () =>
+    Effect.gen(function*() {
+      const path = yield* file(`# users\n\njoe:Password\r\nAnn:${published.toUpperCase()}\nbob:a:b \n`)
+      const users = yield* UserStore.fromFile(path)
+      assert.strictEqual(hex(yield* users.find("JOE", "")), published)
+      assert.strictEqual(hex(yield* users.find("ann", "")), published)
+      const bob = yield* users.find("bob", "")
+      assert.strictEqual(
+        hex(bob),
+        hex(yield* UserStore.inMemory({ bob: Redacted.make("a:b ") }).find("bob", ""))
+      )
+      assert.isUndefined(yield* users.find("# users", ""))
+      assert.notInclude(JSON.stringify(yield* users.find("ann", "")).toLowerCase(), published)
+      assert.notStrictEqual((yield* users.find("joe", ""))!.id, (yield* users.find("ann", ""))!.id)
+    }).pipe(Effect.scoped))
+
+  it.effect("refuses what others may read, what is not there, and bad lines, and shows none of it", () =>
+    Effect.gen(function*() {
+      for (const mode of [0o640, 0o604, 0o620]) {
+        const error = yield* Effect.flip(UserStore.fromFile(yield* file("joe:geheim", mode)))
+        assert.strictEqual(error.reason, "ReadableByOthers")
+      }
+      assert.strictEqual((yield* Effect.flip(UserStore.fromFile("/nowhere/users"))).reason, "NotFound")
+      for (
+        const [content, reason, line] of [
+          ["joe:geheim\ngeheim", "BadLine", 2],
+          [":geheim", "BadLine", 1],
+          ["joe:", "BadLine", 1],
+          ["joe:geheim\nJOE:geheim", "Twice", 2]
+        ] as const
+      ) {
+        const error = yield* Effect.flip(UserStore.fromFile(yield* file(content)))
+        assert.deepStrictEqual([error.reason, error.line], [reason, line])
+        assert.notInclude(`${error.message} ${JSON.stringify(error)} ${error.stack}`, "geheim")
+      }
+    }).pipe(Effect.scoped))
+})
