@@ -21,25 +21,32 @@ export interface Packet {
   readonly wordCount: number
 }
 
-export const packets: ReadonlyArray<Packet> = fs
-  .readFileSync(new URL("../fixtures/captured.jsonl", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .slice(1)
-  .map((line) => {
-    const { packet: hex, tshark, way } = JSON.parse(line)
-    const packet = new Uint8Array(Buffer.from(hex, "hex"))
-    const view = new DataView(packet.buffer)
-    return {
-      way,
-      tshark,
-      packet,
-      command: packet[4]!,
-      status: view.getUint32(5, true),
-      unicode: (view.getUint16(10, true) & 0x8000) !== 0,
-      wordCount: packet[32]!
-    }
-  })
+const load = (name: string): ReadonlyArray<Packet> =>
+  fs
+    .readFileSync(new URL(`../fixtures/${name}`, import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .slice(1)
+    .map((line) => {
+      const { packet: hex, tshark, way } = JSON.parse(line)
+      const packet = new Uint8Array(Buffer.from(hex, "hex"))
+      const view = new DataView(packet.buffer)
+      return {
+        way,
+        tshark,
+        packet,
+        command: packet[4]!,
+        status: view.getUint32(5, true),
+        unicode: (view.getUint16(10, true) & 0x8000) !== 0,
+        wordCount: packet[32]!
+      }
+    })
+
+/** Of every kind of command. */
+export const packets = load("captured.jsonl")
+
+/** Those whose requests name a path: by smbclient with and without Unicode, and by impacket. */
+export const pathPackets = load("paths.jsonl")
 
 /** The definition of a packet's body, and where one is missing nothing. */
 export const codecOf = ({ command, unicode, way, wordCount }: Packet): Codec.Codec<any> | undefined => {
