@@ -41,9 +41,8 @@ export const which = (program) => {
 /** Why the lab cannot run, in one line; undefined where it can. */
 export const missing = () => {
   if (process.platform !== "linux") return "it needs Linux"
-  const programs = ["smbd", "smbpasswd", "smbclient", "smbcacls", "getfattr", "ip", "useradd", "tshark"].filter((
-    name
-  ) => which(name) === undefined)
+  const needed = ["smbd", "smbpasswd", "smbclient", "smbcacls", "smbtorture", "getfattr", "ip", "useradd", "tshark"]
+  const programs = needed.filter((name) => which(name) === undefined)
   if (programs.length > 0) return `${programs.join(", ")} not found (apt-get install ${packages.slice(0, 7).join(" ")})`
   if (process.getuid?.() !== 0) return "it needs root, for port 445 and loopback addresses"
   return undefined

@@ -1,19 +1,22 @@
 /**
- * A server of a fresh memory share, for runners that are other programs: listens until it is stopped, and says where.
+ * Servers of fresh memory shares, for runners that are other programs. Each line on standard input ends the server before
+ * and starts one on a free port, which is then said as a line of JSON; the end of standard input ends the process, so that
+ * it outlives no runner.
  *
- * Arguments: host, port, and a share's name and more of them.
+ * Arguments: host, and a share's name and more of them.
  */
-import { Effect, Redacted } from "effect"
+import { Effect, Exit, Redacted, Scope } from "effect"
+import { createInterface } from "node:readline"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 
-const [host = "127.0.28.1", port = "4461", ...names] = process.argv.slice(2)
+const [host = "127.0.28.1", ...names] = process.argv.slice(2)
 
-const program = Effect.gen(function*() {
-  const server = yield* SmbServer.make({
+const fresh = Effect.suspend(() =>
+  SmbServer.make({
     host,
-    port: Number(port),
+    port: 0,
     users: UserStore.inMemory({
       joe: Redacted.make("secret"),
       ann: Redacted.make("secret2")
@@ -26,8 +29,13 @@ const program = Effect.gen(function*() {
       (names.length === 0 ? ["share", "share2"] : names).map((name) => [name, MemoryStore.make()])
     )
   })
-  console.log(JSON.stringify({ event: "listening", host: server.host, port: server.port }))
-  return yield* Effect.never
-})
+)
 
-Effect.runFork(Effect.scoped(program))
+let before = Scope.makeUnsafe()
+for await (const _ of createInterface({ input: process.stdin })) {
+  await Effect.runPromise(Scope.close(before, Exit.void))
+  before = Scope.makeUnsafe()
+  const server = await Effect.runPromise(Scope.provide(fresh, before))
+  console.log(JSON.stringify({ event: "listening", host: server.host, port: server.port }))
+}
+process.exit(0)

@@ -1,147 +1,137 @@
 /**
- * Runs smbtorture against this server: one test a process with its own time limit, a server with fresh shares for each.
+ * Runs smbtorture against this server and compares with `KNOWN_FAILURES.md`.
  *
- * Arguments: `--gate N` for a gate's tests (repeatable), `--all`, or tests by name; `--jobs N` runs so many at a time;
- * `--verbose` shows what smbtorture said of failures. Prints one line a test and a summary by suite. Ends with code 1 where
- * a test fails that `KNOWN_FAILURES.md` does not name, or one passes that it does.
+ * Arguments: `--gate N` for a gate's tests (repeatable; 1 and 2 where nothing is said), `--all`, `--quick`, or tests or
+ * suites by name; `--jobs N` runs so many at a time; `--verbose` shows what smbtorture said of failures; `--write` puts the
+ * counts into `docs/conformance.md`, adds new failures to the known ones and takes out those that pass. Prints one line a
+ * test and a summary by suite. Ends with code 1 where a test fails that was not known to, or one passes that was.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { fileURLToPath } from "node:url"
+import * as Runner from "./Runner.ts"
 
-/** How a test ended. `new` is a failure that nobody knew of, `fixed` a known one that passes. */
-type Verdict = "pass" | "fail" | "skip" | "known" | "new" | "fixed"
-
-interface Row {
-  readonly test: string
-  readonly gate: string
-  readonly seconds: number
-}
-
-const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-
-const list = (): ReadonlyArray<Row> =>
-  readFileSync(here("smbtorture-4.17.tsv"), "utf8").split("\n")
-    .filter((line) => line.startsWith("smb2."))
-    .map((line) => {
-      const [test, , seconds, gate] = line.split("\t")
-      return { test: test!, gate: gate!, seconds: Number(seconds) || 0 }
-    })
-
-const known = (): ReadonlySet<string> => {
-  const path = here("KNOWN_FAILURES.md")
-  if (!existsSync(path)) return new Set()
-  return new Set(
-    readFileSync(path, "utf8").split("\n").flatMap((line) => {
-      const match = /^\| `(smb2\.[^`]+)` \|/.exec(line)
-      return match === null ? [] : [match[1]!]
-    })
-  )
-}
-
-const serve = (host: string, port: number): Promise<ChildProcess> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [here("serve.ts"), host, String(port)], { stdio: ["ignore", "pipe", "pipe"] })
-    let said = ""
-    child.stderr.on("data", (chunk: Buffer) => said += chunk.toString())
-    child.stdout.on("data", (chunk: Buffer) => {
-      if (chunk.toString().includes("\"listening\"")) resolve(child)
-    })
-    child.on("exit", (code) => reject(new Error(`the server ended with ${code}: ${said}`)))
-  })
-
-interface Outcome {
-  readonly result: "pass" | "fail" | "skip"
-  readonly output: string
-  readonly millis: number
-}
-
-const torture = (row: Row, host: string, port: number): Promise<Outcome> =>
-  new Promise((resolve) => {
-    const began = performance.now()
-    const child = spawn("smbtorture", [
-      `//${host}/share`,
-      "-p",
-      String(port),
-      "-Ujoe%secret",
-      "--option=torture:share2=share2",
-      row.test
-    ], { stdio: ["ignore", "pipe", "pipe"] })
-    let output = ""
-    child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
-    child.stderr.on("data", (chunk: Buffer) => output += chunk.toString())
-    const limit = setTimeout(() => {
-      output += "\n(ended by the time limit)\n"
-      child.kill("SIGKILL")
-    }, Math.max(20, row.seconds * 2 + 10) * 1000)
-    child.on("close", (code) => {
-      clearTimeout(limit)
-      const result = /^skip: /m.test(output) && code === 0
-        ? "skip"
-        : code === 0 && /^success: /m.test(output)
-        ? "pass"
-        : "fail"
-      resolve({ result, output, millis: performance.now() - began })
-    })
-  })
+/** How a test ended. `known` and `new` are failures, `fixed` is a known one that passes. */
+type Verdict = "pass" | "skip" | "known" | "new" | "fixed"
 
 const args = process.argv.slice(2)
+const valued = new Set(["--gate", "--jobs"])
 const option = (name: string): Array<string> => args.flatMap((arg, i) => (arg === name ? [args[i + 1]!] : []))
+const names = args.filter((arg, i) => !arg.startsWith("--") && !valued.has(args[i - 1] ?? ""))
 const gates = option("--gate")
 const jobs = Number(option("--jobs")[0] ?? Math.min(2, availableParallelism()))
 const verbose = args.includes("--verbose")
-const names = args.filter((arg, i) => arg.startsWith("smb2.") && args[i - 1] !== "--gate")
-const all = list()
-const rows = names.length > 0
-  ? names.flatMap((name) => {
-    const found = all.filter((row) => row.test === name || row.test.startsWith(`${name}.`))
-    return found.length > 0 ? found : [{ test: name, gate: "-", seconds: 0 }]
-  }).filter((row) => gates.length === 0 || gates.includes(row.gate))
-  : all.filter((row) => args.includes("--all") || gates.includes(row.gate))
-const expected = known()
-const verdicts = new Map<string, Verdict>()
+const all = Runner.list()
 
-const run = async (worker: number): Promise<void> => {
+const rows = (): ReadonlyArray<Runner.Row> => {
+  if (args.includes("--quick")) return Runner.quick(60)
+  const found = names.length === 0 ? all : names.flatMap((name) => {
+    const some = all.filter((row) => row.test === name || row.test.startsWith(`${name}.`))
+    return some.length > 0 ? some : [{ test: name, smbd: "-", gate: "-", seconds: 0 }]
+  })
+  if (args.includes("--all") || (names.length > 0 && gates.length === 0)) return found
+  return found.filter((row) => (gates.length === 0 ? ["1", "2"] : gates).includes(row.gate))
+}
+
+const expected = Runner.known()
+const verdicts = new Map<string, Verdict>()
+const queue = [...rows()]
+
+/** Left out is as bad as failed where nobody knew of it: what is no longer announced is no longer tested. */
+const judge = (row: Runner.Row, result: Runner.Outcome["result"]): Verdict => {
+  const kind = expected.get(row.test)?.kind
+  if (result === "pass") return kind === undefined ? "pass" : "fixed"
+  if (result === "skip") return kind === "skipped" || row.gate === "-" ? "skip" : "new"
+  return kind === undefined || kind === "skipped" ? "new" : "known"
+}
+
+const results = new Map<string, Runner.Outcome["result"]>()
+
+const work = async (worker: number): Promise<void> => {
+  const target = new Runner.Target(`127.0.28.${10 + worker}`)
   for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
-    const host = `127.0.28.${10 + worker}`
-    const port = 4470 + worker
-    const server = await serve(host, port)
-    server.on("error", () => {})
-    let log = ""
-    server.stdout!.on("data", (chunk: Buffer) => log += chunk.toString())
-    server.stderr!.on("data", (chunk: Buffer) => log += chunk.toString())
-    const { millis, output, result } = await torture(row, host, port)
-    server.removeAllListeners("exit")
-    await new Promise<void>((resolve) => {
-      server.on("exit", () => resolve())
-      server.kill("SIGKILL")
-    })
-    const isKnown = expected.has(row.test)
-    const verdict: Verdict = result === "fail" ? (isKnown ? "known" : "new") : isKnown ? "fixed" : result
+    const { output, result, seconds } = await Runner.run(row, target)
+    const verdict = judge(row, result)
     verdicts.set(row.test, verdict)
-    console.log(`${verdict.padEnd(5)} ${(millis / 1000).toFixed(1).padStart(6)}s gate ${row.gate} ${row.test}`)
+    results.set(row.test, result)
+    console.log(`${verdict.padEnd(5)} ${seconds.toFixed(1).padStart(6)}s gate ${row.gate} ${row.test}`)
     if (verbose && result !== "pass") console.log(output.replace(/^/gm, "    "))
-    if (log !== "") console.log(log.replace(/^/gm, "    server: "))
+  }
+  target.stop()
+}
+
+await Promise.all(Array.from({ length: jobs }, (_, worker) => work(worker)))
+
+const verdictNames = ["pass", "skip", "known", "new", "fixed"] as const
+const rowOf = (test: string): Runner.Row =>
+  all.find((one) => one.test === test) ?? { test, smbd: "-", gate: "-", seconds: 0 }
+
+/** How many of each there are, by a group that each test is in. */
+const count = <K extends string>(
+  of: ReadonlyMap<string, K>,
+  group: (row: Runner.Row) => string
+): ReadonlyMap<string, { readonly [key in K]?: number }> => {
+  const groups = new Map<string, { [key in K]?: number }>()
+  for (const [test, key] of [...of].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const name = group(rowOf(test))
+    const counts = groups.get(name) ?? ({} as { [key in K]?: number })
+    counts[key] = (counts[key] ?? 0) + 1
+    groups.set(name, counts)
+  }
+  return new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+const suiteOf = (row: Runner.Row): string => Runner.suite(row.test)
+const gateOf = (row: Runner.Row): string => `gate ${row.gate}`
+const everything = () => "all"
+
+console.log(`\n${"suite".padEnd(29)} ${verdictNames.map((name) => name.padStart(5)).join(" ")}`)
+for (const group of [suiteOf, gateOf, everything]) {
+  for (const [name, counts] of count(verdicts, group)) {
+    const cells = verdictNames.map((verdict) => String(counts[verdict] ?? 0).padStart(5))
+    console.log(`${name.padEnd(29)} ${cells.join(" ")}`)
   }
 }
 
-const queue = [...rows]
-await Promise.all(Array.from({ length: jobs }, (_, worker) => run(worker)))
+const table = (title: string, groups: ReadonlyArray<(row: Runner.Row) => string>): string =>
+  [
+    `| ${title} | tests | passed | skipped | failed |`,
+    "| --- | --: | --: | --: | --: |",
+    ...groups.flatMap((group) => [...count(results, group)]).map(([name, { fail = 0, pass = 0, skip = 0 }]) =>
+      `| ${name} | ${pass + skip + fail} | ${pass} | ${skip} | ${fail} |`
+    )
+  ].join("\n")
 
-const suites = new Map<string, Record<Verdict, number>>()
-const none = (): Record<Verdict, number> => ({ pass: 0, fail: 0, skip: 0, known: 0, new: 0, fixed: 0 })
-const total = none()
-for (const [test, verdict] of verdicts) {
-  const suite = test.split(".").slice(0, 2).join(".")
-  const counts = suites.get(suite) ?? none()
-  counts[verdict]++
-  total[verdict]++
-  suites.set(suite, counts)
+if (args.includes("--write")) {
+  writeFileSync(
+    Runner.here("../../docs/conformance.md"),
+    `# Conformance of the server
+
+Written by \`npm run conformance\`: smbtorture ${await Runner
+      .version()} against the server with memory stores, each test with
+a server and shares of its own. The list of tests, with how smbd 4.17.12 itself does, is
+[smbtorture-4.17.tsv](../test/conformance/smbtorture-4.17.tsv); gate 1 is what a small server should pass, gate 2 what a full
+one does. What fails is named with its reason in [KNOWN_FAILURES.md](../test/conformance/KNOWN_FAILURES.md). A skipped test
+is one that smbtorture itself left out, because the server does not announce what it is about.
+
+${table("gate", [gateOf, everything])}
+
+${table("suite", [suiteOf])}
+`
+  )
+  const path = Runner.here("KNOWN_FAILURES.md")
+  const [head = ""] = readFileSync(path, "utf8").split("| test |")
+  for (const [test, verdict] of verdicts) {
+    if (verdict === "fixed") expected.delete(test)
+    if (verdict !== "new") continue
+    expected.set(
+      test,
+      results.get(test) === "skip"
+        ? { kind: "skipped", reason: "smbtorture leaves it out here" }
+        : { kind: "to do", reason: "not looked into" }
+    )
+  }
+  const lines = [...expected].sort(([a], [b]) => (a < b ? -1 : 1))
+    .sort(([, a], [, b]) => (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : 0))
+    .map(([test, { kind, reason }]) => `| \`${test}\` | ${kind} | ${reason} |\n`)
+  writeFileSync(path, `${head}| test | kind | reason |\n| --- | --- | --- |\n${lines.join("")}`)
 }
-console.log("\nsuite                          pass  skip known   new fixed")
-for (const [suite, counts] of [...[...suites].sort(), ["all", total] as const]) {
-  const cells = [counts.pass, counts.skip, counts.known, counts.new, counts.fixed].map((n) => String(n).padStart(5))
-  console.log(`${suite.padEnd(29)} ${cells.join(" ")}`)
-}
-process.exitCode = total.new > 0 || total.fixed > 0 ? 1 : 0
+process.exitCode = [...verdicts.values()].some((verdict) => verdict === "new" || verdict === "fixed") ? 1 : 0

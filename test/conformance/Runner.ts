@@ -1,0 +1,233 @@
+/**
+ * What runs smbtorture against this server: the list of tests, a server with fresh shares for each, one test a process
+ * with its own time limit. Whoever holds a `Target` stops it; children also end with this process, however it ends.
+ */
+import { type ChildProcessByStdio, spawn } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import type { Readable, Writable } from "node:stream"
+import { fileURLToPath } from "node:url"
+
+/** A test of the list: how smbd itself did, in how many seconds, and the gate it belongs to. */
+export interface Row {
+  readonly test: string
+  readonly smbd: string
+  readonly gate: string
+  readonly seconds: number
+}
+
+/** How a test went. */
+export interface Outcome {
+  readonly result: "pass" | "fail" | "skip"
+  /** What smbtorture said, and after it what the server did. */
+  readonly output: string
+  readonly seconds: number
+}
+
+/** A failure that is known: `permanent` where it is meant to stay, `to do`, or `skipped` where smbtorture leaves it out. */
+export interface Known {
+  readonly kind: string
+  readonly reason: string
+}
+
+export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+
+export const suite = (test: string): string => test.split(".").slice(0, 2).join(".")
+
+/** Every test of smbtorture 4.17. */
+export const list = (): ReadonlyArray<Row> =>
+  readFileSync(here("smbtorture-4.17.tsv"), "utf8").split("\n")
+    .filter((line) => line.startsWith("smb2."))
+    .map((line) => {
+      const [test, smbd, seconds, gate] = line.split("\t")
+      return { test: test!, smbd: smbd!, gate: gate!, seconds: Number(seconds) || 0 }
+    })
+
+/** The failures in `KNOWN_FAILURES.md`, by the test's exact name. */
+export const known = (): Map<string, Known> => {
+  const path = here("KNOWN_FAILURES.md")
+  if (!existsSync(path)) return new Map()
+  return new Map(
+    readFileSync(path, "utf8").split("\n").flatMap((line) => {
+      const match = /^\| `(smb2\.[^`]+)` \| ([^|]+) \| (.*) \|$/.exec(line)
+      return match === null ? [] : [[match[1]!, { kind: match[2]!, reason: match[3]! }] as const]
+    })
+  )
+}
+
+/** About so many tests that take next to no time and pass, from every suite as evenly as there are such. */
+export const quick = (count: number): ReadonlyArray<Row> => {
+  const failures = known()
+  const suites = new Map<string, Array<Row>>()
+  for (const row of list()) {
+    if ((row.gate !== "1" && row.gate !== "2") || row.seconds >= 0.2 || failures.has(row.test)) continue
+    suites.set(suite(row.test), [...suites.get(suite(row.test)) ?? [], row])
+  }
+  const chosen: Array<Row> = []
+  for (let round = 0; chosen.length < count && [...suites.values()].some((rows) => rows.length > round); round++) {
+    for (const rows of suites.values()) {
+      if (rows[round] !== undefined && chosen.length < count) chosen.push(rows[round]!)
+    }
+  }
+  return chosen
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>
+
+const children = new Set<Child>()
+
+/** Ends a child and whatever it has started. */
+const end = (child: Child): void => {
+  if (!children.delete(child)) return
+  try {
+    process.kill(-child.pid!, "SIGKILL")
+  } catch {
+    // It is gone already.
+  }
+}
+
+const endAll = (): void => {
+  for (const child of Array.from(children)) end(child)
+}
+
+process.once("exit", endAll)
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    endAll()
+    process.kill(process.pid, signal)
+  })
+}
+
+/** Each leads a group of its own, so that what it starts ends with it. */
+const start = (command: string, args: ReadonlyArray<string>): Child => {
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], detached: true })
+  child.stdin.on("error", () => {})
+  if (child.pid !== undefined) children.add(child)
+  return child
+}
+
+/** Where a fresh server is to be had; the process behind it is started when it is first needed. */
+export class Target {
+  private readonly host: string
+  private child: Child | undefined
+  private said = ""
+
+  constructor(host: string) {
+    this.host = host
+  }
+
+  /** A server with empty shares; fails where none comes up. */
+  fresh(): Promise<{ readonly host: string; readonly port: number }> {
+    this.said = ""
+    const child = this.child ??= this.spawn()
+    return new Promise((resolve, reject) => {
+      const fail = (why: string) => {
+        finish()
+        this.stop()
+        reject(new Error(`the server did not start: ${why}\n${this.said}`))
+      }
+      const limit = setTimeout(() => fail("nothing in 20 s"), 20_000)
+      const listening = () => {
+        const match = /^\{"event":"listening",.*\}$/m.exec(this.said)
+        if (match === null) return
+        finish()
+        this.said = this.said.replace(match[0], "").trim()
+        resolve(JSON.parse(match[0]) as { host: string; port: number })
+      }
+      const ended = (code: number | null) => fail(`it ended with ${code}`)
+      const broken = (cause: Error) => fail(cause.message)
+      const finish = () => {
+        clearTimeout(limit)
+        child.stdout.off("data", listening)
+        child.off("exit", ended)
+        child.off("error", broken)
+      }
+      child.stdout.on("data", listening)
+      child.on("exit", ended)
+      child.on("error", broken)
+      child.stdin.write("fresh\n")
+    })
+  }
+
+  /** What the server has written since it is there. */
+  log(): string {
+    return this.said
+  }
+
+  stop(): void {
+    if (this.child !== undefined) end(this.child)
+    this.child = undefined
+  }
+
+  private spawn(): Child {
+    const child = start(process.execPath, [here("serve.ts"), this.host])
+    const hear = (chunk: Buffer) => this.said += chunk.toString()
+    child.stdout.on("data", hear)
+    child.stderr.on("data", hear)
+    child.once("exit", () => {
+      children.delete(child)
+      if (this.child === child) this.child = undefined
+    })
+    return child
+  }
+}
+
+const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "seconds">> =>
+  new Promise((resolve) => {
+    const child = start("smbtorture", [
+      `//${host}/share`,
+      "-p",
+      String(port),
+      "-Ujoe%secret",
+      "--option=torture:share2=share2",
+      row.test
+    ])
+    child.stdin.end()
+    let output = ""
+    child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
+    child.stderr.on("data", (chunk: Buffer) => output += chunk.toString())
+    const limit = setTimeout(() => {
+      output += "\n(ended by the time limit)\n"
+      end(child)
+    }, Math.max(20, row.seconds * 2 + 10) * 1000)
+    const finish = (code: number | null) => {
+      clearTimeout(limit)
+      end(child)
+      const skipped = /^skip: /m.test(output) && code === 0
+      const passed = /^success: /m.test(output) && code === 0
+      resolve({ result: skipped ? "skip" : passed ? "pass" : "fail", output })
+    }
+    child.once("error", (cause) => {
+      output += cause.message
+      finish(null)
+    })
+    child.once("close", finish)
+  })
+
+/** Runs one test. A server that does not come up, or that ends meanwhile, is a failure of the test. */
+export const run = async (row: Row, target: Target): Promise<Outcome> => {
+  const began = performance.now()
+  const seconds = () => (performance.now() - began) / 1000
+  try {
+    const { host, port } = await target.fresh()
+    const { output, result } = await torture(row, host, port)
+    const log = target.log()
+    // What a failed test leaves is not to be met by the next.
+    if (result === "fail") target.stop()
+    return { result, output: log === "" ? output : `${output}\nserver: ${log}\n`, seconds: seconds() }
+  } catch (cause) {
+    return { result: "fail", output: (cause as Error).message, seconds: seconds() }
+  }
+}
+
+/** smbtorture's own version, such as `4.17.12`. */
+export const version = (): Promise<string> =>
+  new Promise((resolve) => {
+    const child = start("smbtorture", ["--version"])
+    let output = ""
+    child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
+    child.once("error", () => resolve("unknown"))
+    child.once("close", () => {
+      children.delete(child)
+      resolve(/Version (\S+?)(-\w+)?$/m.exec(output)?.[1] ?? "unknown")
+    })
+  })
