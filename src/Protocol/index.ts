@@ -1,4 +1,5 @@
 /** The public modules of `effect-smb/Protocol`. Written by `npm run format`. */
+export * as ConnectionErrors from "./ConnectionErrors.ts"
 export * as DfsError from "./DfsError.ts"
 export * as Errors from "./Errors.ts"
 export * as FrameReader from "./FrameReader.ts"

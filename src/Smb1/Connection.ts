@@ -12,7 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Allocate from "../Codec/Allocate.ts"
 import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
-import { ProtocolError, TransportError } from "../Protocol/Errors.ts"
+import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
+import type { ProtocolError, TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Header from "./Header.ts"
@@ -127,15 +128,7 @@ export class Connection implements Transport.Handlers {
       claimFrom,
       claim: (head, length) => this.claim(head, length),
       onFrame: (frame) => this.onFrame(frame),
-      onError: (what, value) =>
-        this.fail(
-          what === "length"
-            ? this.protocolError(
-              "TooLarge",
-              `a packet of ${value} bytes is beyond the limit of ${options.maximumFrame}`
-            )
-            : this.protocolError("NotSmb", `what answers does not speak SMB (its first byte is ${value})`)
-        )
+      onError: (what, value) => this.fail(ConnectionErrors.frameError(options, what, value))
     })
   }
 
@@ -144,16 +137,11 @@ export class Connection implements Transport.Handlers {
   }
 
   protocolError(reason: ProtocolError["reason"], detail: string): ProtocolError {
-    return new ProtocolError({ reason, server: this.options.server, detail })
+    return ConnectionErrors.protocolError(this.options, reason, detail)
   }
 
   transportError(reason: TransportError["reason"], detail?: string): TransportError {
-    return new TransportError({
-      reason,
-      server: this.options.server,
-      port: this.options.port,
-      ...(detail === undefined ? {} : { detail })
-    })
+    return ConnectionErrors.transportError(this.options, reason, detail)
   }
 
   /** Why the connection has ended, if it has. */

@@ -13,7 +13,8 @@ import * as Result from "effect/Result"
 import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { afterSending, ProtocolError, TransportError } from "../Protocol/Errors.ts"
+import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
+import { afterSending, type ProtocolError, type TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Encryption from "./Encryption.ts"
@@ -109,15 +110,7 @@ export class Connection implements Transport.Handlers {
       claim: (head) => this.claim(head),
       transient: (head) => Header.view(head).getUint32(0, true) === Encryption.protocolId,
       onFrame: (frame) => this.onFrame(frame),
-      onError: (what, value) =>
-        this.fail(
-          what === "length"
-            ? this.protocolError(
-              "TooLarge",
-              `a packet of ${value} bytes is beyond the limit of ${options.maximumFrame}`
-            )
-            : this.protocolError("NotSmb", `what answers does not speak SMB (its first byte is ${value})`)
-        )
+      onError: (what, value) => this.fail(ConnectionErrors.frameError(options, what, value))
     })
   }
 
@@ -126,16 +119,11 @@ export class Connection implements Transport.Handlers {
   }
 
   protocolError(reason: ProtocolError["reason"], detail: string): ProtocolError {
-    return new ProtocolError({ reason, server: this.options.server, detail })
+    return ConnectionErrors.protocolError(this.options, reason, detail)
   }
 
   transportError(reason: TransportError["reason"], detail?: string): TransportError {
-    return new TransportError({
-      reason,
-      server: this.options.server,
-      port: this.options.port,
-      ...(detail === undefined ? {} : { detail })
-    })
+    return ConnectionErrors.transportError(this.options, reason, detail)
   }
 
   /** Why the connection has ended, if it has. */

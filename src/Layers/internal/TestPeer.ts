@@ -1,6 +1,6 @@
 /**
- * The other end of one connection in the test kit: framing, negotiation, logon, keys, compounds, credits; and what was
- * told to go wrong.
+ * The other end of one connection in the test kit: framing, negotiation, compounds, credits, signatures. Who may log
+ * on is `TestLogon`'s, what was told to go wrong `TestScript`'s.
  *
  * It signs and encrypts by the same functions as the client, so it proves nothing about them: published vectors and real
  * servers do.
@@ -9,10 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Acceptor from "../../Auth/Acceptor.ts"
-import * as NtlmCrypto from "../../Auth/NtlmCrypto.ts"
 import * as Codec from "../../Codec/Codec.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
@@ -26,7 +23,6 @@ import {
   Command,
   Dialect,
   HeaderFlags,
-  SessionFlags,
   ShareCapabilities,
   ShareFlags,
   ShareType,
@@ -36,9 +32,8 @@ import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import * as Message from "../../Smb2/Message/Message.ts"
 import type * as Negotiate from "../../Smb2/Message/Negotiate.ts"
 import { extendPreauthHash } from "../../Smb2/Negotiate.ts"
-import { deriveKeys } from "../../Smb2/Session.ts"
 import * as Signing from "../../Smb2/Signing.ts"
-import type { Reaction, Received } from "../TestServer.ts"
+import type { Received } from "../TestServer.ts"
 import {
   bodyOf,
   errorBody,
@@ -48,25 +43,15 @@ import {
   type Part,
   type Related,
   statusOf,
-  told,
   Unexpected,
   verify
 } from "./TestExchange.ts"
 import * as TestFiles from "./TestFiles.ts"
+import * as TestLogon from "./TestLogon.ts"
 import * as TestNegotiation from "./TestNegotiation.ts"
 import * as TestReferrals from "./TestReferrals.ts"
+import * as TestScript from "./TestScript.ts"
 import type { State } from "./TestState.ts"
-
-interface Session {
-  readonly id: bigint
-  readonly acceptor: Acceptor.AcceptorSession
-  preauthHash: Uint8Array
-  sign: Signing.Sign | undefined
-  encrypt: Encryption.Encrypt | undefined
-  decrypt: Encryption.Decrypt | undefined
-  encryptsAll: boolean
-  established: boolean
-}
 
 interface Tree {
   readonly share: string
@@ -93,13 +78,13 @@ export class TestPeer {
   private readonly scope: Scope.Scope
   private readonly inbox: Queue.Queue<Uint8Array>
   private readonly frames: FrameReader.FrameReader
-  private readonly sessions = new Map<bigint, Session>()
+  private readonly sessions = new Map<bigint, TestLogon.Session>()
   private readonly trees = new Map<number, Tree>()
   private readonly opens = new Map<bigint, TestFiles.Handle>()
   private readonly waiting = new Map<number, Fiber.Fiber<void>>()
   private open = true
   private nextId = 1
-  private step = 0
+  private readonly script: TestScript.Script
   private dialect: number = 0
   private cipher: Encryption.Algorithm | undefined
   private signing: Signing.Algorithm = SigningAlgorithm.HMAC_SHA256
@@ -117,6 +102,7 @@ export class TestPeer {
   ) {
     this.number = number
     this.state = state
+    this.script = new TestScript.Script(state)
     this.endpoint = endpoint
     this.handlers = handlers
     this.scope = scope
@@ -255,7 +241,7 @@ export class TestPeer {
   }
 
   /** All requests of a compound, and one packet with all answers. */
-  private onMessages(packet: Uint8Array, decryptedBy: Session | undefined): Effect.Effect<void> {
+  private onMessages(packet: Uint8Array, decryptedBy: TestLogon.Session | undefined): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       const parts: Array<Part> = []
       let at = 0
@@ -292,7 +278,7 @@ export class TestPeer {
         if (received.command === "CANCEL") {
           yield* this.cancel(header)
         } else {
-          const reaction = this.reaction(received)
+          const reaction = this.script.reaction(received)
           if (reaction === "drop") return this.hangUp()
           if (reaction instanceof Unexpected) return this.hangUp(reaction.detail)
           if (reaction === "garbage") return this.deliver(frame([new Uint8Array(64).fill(0x47)]))
@@ -315,42 +301,15 @@ export class TestPeer {
     return fiber === undefined ? Effect.void : Effect.asVoid(Effect.forkIn(Fiber.interrupt(fiber), this.scope))
   }
 
-  /** What the script or the faults say about a request; nothing of it is the usual answer. */
-  private reaction(received: Received): Reaction | Unexpected {
-    const { faults, script } = this.state.options
-    if (script !== undefined) {
-      const previous = script[this.step - 1]
-      const step = script[this.step]
-      if (
-        previous?.repeated === true && previous.on === received.command && previous.when?.(received) !== false &&
-        step?.on !== received.command
-      ) return told(previous.is, received)
-      if (step === undefined) return new Unexpected(`the script is over, and ${received.command} came`)
-      if ((step.on ?? received.command) !== received.command || step.when?.(received) === false) {
-        return new Unexpected(
-          `the script expects ${step.on ?? "another request"} as its step ${
-            this.step + 1
-          }, and ${received.command} came`
-        )
-      }
-      this.step++
-      return told(step.is, received)
-    }
-    for (const [i, fault] of (faults ?? []).entries()) {
-      if (fault.on !== undefined && fault.on !== received.command || fault.when?.(received) === false) continue
-      const count = this.state.counts.get(i) ?? 0
-      this.state.counts.set(i, count + 1)
-      const first = fault.skip ?? 0
-      if (count >= first && count < first + (fault.times ?? Number.POSITIVE_INFINITY)) return told(fault.is, received)
-    }
-    return {}
-  }
-
   // ---------------------------------------------------------------------------
   // the usual answers
   // ---------------------------------------------------------------------------
 
-  private natural(received: Received, related: Related, decryptedBy: Session | undefined): Effect.Effect<Natural> {
+  private natural(
+    received: Received,
+    related: Related,
+    decryptedBy: TestLogon.Session | undefined
+  ): Effect.Effect<Natural> {
     const { request } = received
     if (request._tag === "NEGOTIATE") return Effect.sync(() => this.negotiate(request.body, received.packet))
     if (request._tag === "ECHO") return Effect.succeed({ status: 0, response: { _tag: "ECHO", body: {} } })
@@ -381,85 +340,21 @@ export class TestPeer {
     return { status: 0, response: { _tag: "NEGOTIATE", body: agreed.response } }
   }
 
-  private makeSession(): Session {
-    const { anonymous, guest, password, user, users } = this.state.options
-    const known: Record<string, string | Redacted.Redacted<string>> = { ...users }
-    if (user !== undefined || users === undefined) known[user ?? "user"] = password ?? "password"
-    const passwords = new Map(Object.entries(known).map(([name, secret]) => [name.toLowerCase(), secret]))
-    return {
-      id: BigInt(0x1000 * this.number + this.nextId++),
-      acceptor: Acceptor.make({
-        computerName: "TEST",
-        random: (length) => new Uint8Array(length).fill(0x7e),
-        lookup: (caller) =>
-          Effect.sync(() => {
-            if (caller.anonymous) return anonymous === true ? { _tag: "Guest" } : undefined
-            const secret = passwords.get(caller.user.toLowerCase())
-            if (secret === undefined) return guest === true ? { _tag: "Guest" } : undefined
-            const ntHash = NtlmCrypto.ntHash(typeof secret === "string" ? secret : Redacted.value(secret))
-            return { _tag: "User", ntHash: Redacted.make<Uint8Array>(ntHash) }
-          })
-      }),
-      preauthHash: this.preauthHash,
-      sign: undefined,
-      encrypt: undefined,
-      decrypt: undefined,
-      encryptsAll: false,
-      established: false
-    }
-  }
-
   private logOn(received: Received, token: Uint8Array): Effect.Effect<Natural> {
     const known = this.sessions.get(received.header.sessionId)
     if (known?.established === true) return Effect.succeed(refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED))
-    const session = known ?? this.makeSession()
+    const { options } = this.state
+    const session = known ?? TestLogon.make(options, BigInt(0x1000 * this.number + this.nextId++), this.preauthHash)
     this.sessions.set(session.id, session)
     session.preauthHash = extendPreauthHash(session.preauthHash, received.packet)
-    return session.acceptor.step(token).pipe(
-      Effect.map((step): Natural => {
-        if (step._tag === "Continue") {
-          return {
-            status: NtStatus.STATUS_MORE_PROCESSING_REQUIRED,
-            sessionId: session.id,
-            response: { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: step.token } }
-          }
-        }
-        session.established = true
-        let sessionFlags = step.guest
-          ? step.caller.anonymous ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL : SessionFlags.SMB2_SESSION_FLAG_IS_GUEST
-          : 0
-        if (step.sessionKey !== undefined) {
-          this.arm(session, Redacted.value(step.sessionKey))
-          if (this.state.options.encryption === "required") {
-            sessionFlags |= SessionFlags.SMB2_SESSION_FLAG_ENCRYPT_DATA
-            session.encryptsAll = true
-          }
-        }
-        return {
-          status: 0,
-          sessionId: session.id,
-          response: { _tag: "SESSION_SETUP", body: { sessionFlags, securityBuffer: step.token } }
-        }
-      }),
-      Effect.catch(() =>
-        Effect.sync((): Natural => {
-          this.sessions.delete(session.id)
-          return refuse(NtStatus.STATUS_LOGON_FAILURE)
-        })
-      )
-    )
+    const { cipher, dialect, signing } = this
+    return Effect.map(TestLogon.step(session, token, options, { cipher, dialect, signing }), (natural) => {
+      if (natural.status === NtStatus.STATUS_LOGON_FAILURE) this.sessions.delete(session.id)
+      return natural
+    })
   }
 
-  private arm(session: Session, sessionKey: Uint8Array): void {
-    const keys = deriveKeys(this.dialect, session.preauthHash, sessionKey, this.cipher)
-    session.sign = Signing.make(this.signing, keys.signing!)
-    if (this.cipher !== undefined && "serverToClient" in keys) {
-      session.encrypt = Encryption.makeEncrypt(this.cipher, keys.serverToClient!, session.id)
-      session.decrypt = Encryption.makeDecrypt(this.cipher, keys.clientToServer!)
-    }
-  }
-
-  private onSession(received: Received, session: Session, related: Related, now: bigint): Natural {
+  private onSession(received: Received, session: TestLogon.Session, related: Related, now: bigint): Natural {
     const { request } = received
     if (request._tag === "LOGOFF") {
       session.established = false
@@ -573,7 +468,7 @@ export class TestPeer {
   // out
   // ---------------------------------------------------------------------------
 
-  private answer(parts: ReadonlyArray<Part>, decryptedBy: Session | undefined): Effect.Effect<void> {
+  private answer(parts: ReadonlyArray<Part>, decryptedBy: TestLogon.Session | undefined): Effect.Effect<void> {
     const spoken = parts.filter(({ reaction }) => reaction.silent !== true)
     if (spoken.length === 0) return Effect.void
     const first = spoken[0]!
@@ -599,7 +494,7 @@ export class TestPeer {
 
   private write(
     parts: ReadonlyArray<Part>,
-    decryptedBy: Session | undefined,
+    decryptedBy: TestLogon.Session | undefined,
     asynchronous: boolean,
     interim: boolean,
     cancelled: boolean
@@ -664,7 +559,7 @@ export class TestPeer {
   private sign(
     { natural, reaction, received }: Part,
     packet: Uint8Array,
-    decryptedBy: Session | undefined,
+    decryptedBy: TestLogon.Session | undefined,
     status: number,
     interim: boolean
   ): void {
