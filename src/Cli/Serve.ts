@@ -16,7 +16,7 @@ import type { ShareStore, StoreError } from "../Server/ShareStore.ts"
 import * as SmbServer from "../Server/SmbServer.ts"
 import * as LocalStore from "../Server/Store/LocalStore.ts"
 import * as MemoryStore from "../Server/Store/MemoryStore.ts"
-import * as UserFile from "../Server/UserFile.ts"
+import * as UserStore from "../Server/UserStore.ts"
 import * as UserStore from "../Server/UserStore.ts"
 import { LocalError, type OutputClosed, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
@@ -46,7 +46,7 @@ const passwordOf = Effect.fnUntraced(function*(user: string, shared: Shared) {
 
 const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions, shared: Shared) {
   const { guest, user, usersFile } = options
-  if (usersFile !== undefined) return { users: yield* UserFile.read(usersFile) } satisfies Who as Who
+  if (usersFile !== undefined) return { users: yield* UserStore.fromFile(usersFile) } satisfies Who as Who
   if (user !== undefined) {
     const users = UserStore.inMemory({ [user]: yield* passwordOf(user, shared) })
     return { users, user } satisfies Who as Who
@@ -164,7 +164,7 @@ export const serve = (
   shared: Shared
 ): Effect.Effect<
   never,
-  UsageError | LocalError | OutputClosed | PlatformError | UserFile.UserFileError | SmbServer.ListenError,
+  UsageError | LocalError | OutputClosed | PlatformError | UserStore.UserFileError | SmbServer.ListenError,
   FileSystem.FileSystem
 > =>
   Effect.scoped(run(flags, shared)).pipe(

@@ -159,7 +159,7 @@ describe("effect-smb serve", () => {
         await writeFile(bad, "{\"roots\":{\"r\":{\"links\":{\"a\":[\"server\"]}}}}")
       })
       const complaints: ReadonlyArray<readonly [args: ReadonlyArray<string>, code: number, words: RegExp]> = [
-        [["--users", users], 1, /others may read it; run: chmod 600/],
+        [["--users", users], 1, /others than its owner may read or change it; `chmod 600` it/],
         [["--users", `${users}.none`], 1, /there is no such file/],
         [["--namespace", bad], 1, /bad\.json: .*a target is/],
         [["--share", "nothing"], 2, /name=folder/],
