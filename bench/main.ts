@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: this client beside smbclient, on the same smbd, in the same run, both with their connection and logon
- * in the measured time. `npm run bench -- read` runs the lines whose name contains "read".
+ * in the measured time; then smbclient on this server and on smbd. `npm run bench -- read` runs the lines whose name
+ * contains "read", `-- server` those about the server.
  *
  * The server's files are in memory where /dev/shm is, so that no disk is measured. Each figure is the median of five
  * rounds in turn.
@@ -16,6 +17,7 @@ import * as TcpTransport from "../src/Layers/TcpTransport.ts"
 import * as Lab from "../test/lab/Lab.ts"
 import * as Dfs from "./dfs.ts"
 import { inTurn, line } from "./Measure.ts"
+import * as Server from "./server.ts"
 
 const address = "127.0.20.1"
 const gibibyte = 1024 * 1024 * 1024
@@ -217,6 +219,7 @@ const program = Effect.gen(function*() {
         (measured) => line(`${smallFiles} small files by SMB 1`, smallFiles, "files", measured)
       )
     ],
+    ...Server.lines({ local, smbd: share, rounds }),
     ...Dfs.lines
   ]
   yield* Console.log(

@@ -1,6 +1,6 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
- * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`.
+ * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Server`.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"
@@ -32,3 +32,9 @@ export {
 } from "./Protocol/DfsError.ts"
 export { ProtocolError, SmbError, TransportError } from "./Protocol/Errors.ts"
 export * as Transport from "./Protocol/Transport.ts"
+export * as ShareStore from "./Server/ShareStore.ts"
+export * as SmbServer from "./Server/SmbServer.ts"
+export * as FileSystemStore from "./Server/Store/FileSystemStore.ts"
+export * as LocalStore from "./Server/Store/LocalStore.ts"
+export * as MemoryStore from "./Server/Store/MemoryStore.ts"
+export * as UserStore from "./Server/UserStore.ts"

@@ -26,6 +26,8 @@ export interface FrameHandlers {
   /** Packets shorter than this are never offered to `claim`. */
   readonly claimFrom: number
   readonly claim: (head: Uint8Array, length: number) => Claim | undefined
+  /** Where packets that nobody claims lie, uninitialized; memory of their own where left out. */
+  readonly allocate?: (length: number) => Uint8Array
   /** Whether a packet is only read in `onFrame`, so that the memory that it lies in may be used for the next. */
   readonly transient?: (head: Uint8Array) => boolean
   /** A whole packet; the receiver owns it, unless it is `transient`. */
@@ -86,7 +88,12 @@ export class FrameReader {
     if (type !== 0 || this.length === 0) return this.fail("type", type)
     if (this.length > this.maximumLength) return this.fail("length", this.length)
     // Of a large packet only the first bytes are collected yet: they tell where the rest belongs.
-    this.frame = Allocate.uninitialized(this.length >= this.handlers.claimFrom ? this.handlers.peek : this.length)
+    const { allocate, claimFrom, peek } = this.handlers
+    this.frame = this.length >= claimFrom
+      ? Allocate.uninitialized(peek)
+      : allocate === undefined
+      ? Allocate.uninitialized(this.length)
+      : allocate(this.length)
     return true
   }
 

@@ -1,8 +1,9 @@
 /**
- * Memory for the payloads of READ responses, used again and again: fresh memory costs more than reading into it.
+ * Memory for the payloads of READ responses and for frames, used again and again: fresh memory costs more than filling it.
  *
- * A buffer has one owner at a time: the READ's handler until the store has filled it, then the connection until the
- * socket has taken it. Who has it last gives it back, once; one that is never given back is the collector's.
+ * A buffer has one owner at a time: of a READ, the handler until the store has filled it, then the connection until the
+ * socket has taken it; of a frame, the connection, then the handler of the one request in it. Who has it last gives it
+ * back, once; one that is never given back is the collector's.
  */
 import * as Allocate from "../Codec/Allocate.ts"
 
@@ -10,7 +11,7 @@ import * as Allocate from "../Codec/Allocate.ts"
 const smallest = 64 * 1024
 
 /** Bytes that lie idle at most. */
-const idle = 32 * 1024 * 1024
+const idle = 64 * 1024 * 1024
 
 /**
  * The buffers of one server.
@@ -24,7 +25,7 @@ export class Buffers {
   /** `length` bytes of no particular value; what is not overwritten must not leave the server. */
   take(length: number): Uint8Array {
     if (length < smallest) return Allocate.uninitialized(length)
-    const size = 2 ** Math.ceil(Math.log2(length))
+    const size = Math.ceil(length / smallest) * smallest
     const known = this.free.get(size)?.pop()
     if (known !== undefined) this.held -= size
     return (known ?? Allocate.uninitialized(size)).subarray(0, length)
@@ -33,8 +34,17 @@ export class Buffers {
   /** Takes back what `take` gave. */
   give(buffer: Uint8Array): void {
     const size = buffer.buffer.byteLength
-    if (size < smallest || this.held + size > idle) return
+    if (size < smallest || size > idle) return
     const list = this.free.get(size)
+    if (this.held + size > idle) {
+      if (list !== undefined && list.length > 0) return
+      // What lies there is of sizes that nobody asks for any more.
+      this.free.clear()
+      this.held = 0
+      this.free.set(size, [new Uint8Array(buffer.buffer)])
+      this.held = size
+      return
+    }
     const whole = new Uint8Array(buffer.buffer)
     if (list === undefined) this.free.set(size, [whole])
     else list.push(whole)

@@ -1,8 +1,9 @@
 /**
  * One client's connection: frames in, messages to their handlers, responses out, signed or encrypted as they must be.
  *
- * Buffers: a frame is memory of its own that nothing else uses, so that a WRITE's payload reaches the store as a view of
- * it; a READ's payload goes from the store to the socket as it is, and its memory is given back when it is there. What the commands mean is not known here.
+ * Buffers: a frame is memory that nothing else uses until its request is done, so that a WRITE's payload reaches the
+ * store as a view of it; a READ's payload goes from the store to the socket as it is, and its memory is given back when
+ * it is there. What the commands mean is not known here.
  */
 import * as Effect from "effect/Effect"
 import { timingSafeEqual } from "node:crypto"
@@ -82,6 +83,7 @@ export class Connection {
     this.sequence = new Sequence(server.limits.credits)
     this.frames = new FrameReader.FrameReader(server.limits.transfer + largestHead, {
       peek: 0,
+      allocate: (length) => server.buffers.take(length),
       claimFrom: Number.POSITIVE_INFINITY,
       claim: () => undefined,
       onFrame: (frame) => this.onFrame(frame),
@@ -203,6 +205,8 @@ export class Connection {
       return Effect.map(this.handle(only, batch), (reply) => {
         if (reply !== undefined) this.respond(batch, only, reply)
         this.flush(batch)
+        // What was decrypted lies elsewhere, and its frame is gone already.
+        if (reply?.consumed === true && batch.session === undefined) this.server.buffers.give(only.packet)
       })
     }
     return Effect.gen({ self: this }, function*() {

@@ -101,7 +101,7 @@ export const write = (incoming: Incoming, body: Write.Request): Effect.Effect<Re
       Effect.map(stored(open.file.write(start, data)), () => {
         open.position = start + BigInt(data.length)
         changed(open)
-        return written(data.length)
+        return { ...written(data.length), consumed: true as const }
       }))
   })
 

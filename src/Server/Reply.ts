@@ -20,6 +20,8 @@ export interface Reply {
   readonly data?: Uint8Array
   /** Runs once, when nobody reads `data` any more; not at all where the connection breaks before. */
   readonly release?: () => void
+  /** Nothing keeps a view of the request: its memory may be used for others. */
+  readonly consumed?: true
   /** What the next related request of the compound works on. */
   readonly fileId?: FileId
   /** For responses that bring a new session or tree into being. */

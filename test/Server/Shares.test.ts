@@ -28,13 +28,17 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-it.live("gives each of many readers at once its own bytes, from memory that is used again", () =>
+it.live("gives each of many readers at once its own bytes, and files what was written to them, from memory that is used again", () =>
   Effect.gen(function*() {
     const { port } = yield* SmbServer.make({ host, port: 0, users, shares: { data: LocalStore.make(yield* folder) } })
     const base = `\\\\${host}:${port}\\data`
     const writer = yield* client("joe")
     const sizes = [1, 4096, 4097, 65_535, 65_536, 100_000, 1_048_577, 3_000_000]
-    for (const [i, size] of sizes.entries()) yield* writer.writeFile(`${base}\\${i}`, new Uint8Array(size).fill(i + 1))
+    yield* Effect.forEach(
+      sizes,
+      (size, i) => writer.writeFile(`${base}\\${i}`, new Uint8Array(size).fill(i + 1)),
+      { concurrency: "unbounded" }
+    )
     const readers = yield* Effect.all([
       client("joe", { signing: "if-required" }),
       client("ann", { signing: "required" }),

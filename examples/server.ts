@@ -1,0 +1,42 @@
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Effect, FileSystem, Layer, Redacted } from "effect"
+import { FileSystemStore, LocalStore, MemoryStore, SmbServer, UserStore } from "effect-smb"
+
+/** Two shares for one user, until the program is stopped. */
+export const main = () => {
+  const Server = SmbServer.layer({
+    port: 4455,
+    users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+    shares: { data: LocalStore.make("/srv/data"), scratch: MemoryStore.make() }
+  })
+  Layer.launch(Server).pipe(NodeRuntime.runMain)
+}
+
+/** The same with what else can be said, in a scope. */
+export const careful = Effect.gen(function*() {
+  const server = yield* SmbServer.make({
+    host: "127.0.0.1",
+    port: 0,
+    users: yield* UserStore.fromFile("/etc/effect-smb/users"),
+    encryption: "enabled",
+    dialects: ["3.0", "3.0.2", "3.1.1"],
+    limits: { connections: 200, transfer: 1024 * 1024 },
+    shares: {
+      projects: { store: LocalStore.make("/srv/projects"), comment: "for everybody", accessBasedEnumeration: true },
+      payroll$: { store: LocalStore.make("/srv/payroll"), encrypt: true, guest: false },
+      archive: { store: LocalStore.make("/srv/archive", { readOnly: true }) }
+    }
+  })
+  yield* Effect.log(`listening on ${server.host}:${server.port}`)
+  return yield* Effect.never
+})
+
+/** Anything that is an Effect `FileSystem`. */
+export const overFileSystem = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  return yield* SmbServer.make({
+    port: 4455,
+    users: UserStore.inMemory({ joe: { password: Redacted.make("secret"), administrator: true } }),
+    shares: { files: FileSystemStore.make(fs, "/srv/files") }
+  })
+}).pipe(Effect.provide(NodeServices.layer))
