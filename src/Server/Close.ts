@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type * as Message from "../Smb2/Message/Close.ts"
-import { CloseFlags, CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
+import { AccessMask, CloseFlags, CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
 import * as Caching from "./Caching.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Locks from "./Locks.ts"
@@ -75,6 +75,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     if (open.watch !== undefined) share.watches.delete(open.watch)
     Locks.releaseAll(open)
     stream.opens.delete(open)
+    if (open.may(AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA)) file.delayed = undefined
     if (open.deleteOnClose) markDeleted(open)
     // Whoever waited for this looks at once: what is closed must be out of the way by now.
     Caching.release(open.server, open)

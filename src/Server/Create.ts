@@ -32,6 +32,7 @@ import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
+import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -380,7 +381,10 @@ const respond = Effect.fnUntraced(function*(
   maximalAccess: number
 ): Effect.fn.Return<Reply, Refusal> {
   const { contexts, incoming, share } = wishes
-  const node = yield* stored(open.file.stat).pipe(Effect.onError(() => entered.undo))
+  const node = yield* stored(open.file.stat).pipe(
+    Effect.flatMap((found) => Times.shown(open.stream.file, found)),
+    Effect.onError(() => entered.undo)
+  )
   Durable.make(incoming, open, contexts)
   open.createAction = createAction
   const fileId = { persistent: open.id, volatile: open.id }

@@ -24,6 +24,7 @@ export const parse = (name: string): Name | number => {
   if (name === "") return { path: [], stream: undefined, type: undefined }
   if (name.startsWith("\\")) return NtStatus.STATUS_INVALID_PARAMETER
   const components = (name.endsWith("\\") ? name.slice(0, -1) : name).split("\\")
+  if (components.includes("..")) return NtStatus.STATUS_OBJECT_PATH_SYNTAX_BAD
   const last = components.pop()!
   const [base, stream, type, ...more] = last.split(":") as [string, string?, string?, ...Array<string>]
   if (more.length > 0) return NtStatus.STATUS_OBJECT_NAME_INVALID

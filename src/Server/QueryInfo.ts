@@ -16,6 +16,7 @@ import type { FileOpen } from "./Open.ts"
 import { Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { shownAttributes } from "./ShareState.ts"
 import type { StoreNode } from "./ShareStore.ts"
+import * as Times from "./Times.ts"
 
 /** Handles QUERY_INFO. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -113,7 +114,7 @@ const file = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request):
   const readsAttributes = known.name === "FileBasicInformation" || known.name === "FileAllInformation" ||
     known.name === "FileNetworkOpenInformation" || known.name === "FileAttributeTagInformation"
   if (readsAttributes && !open.may(A.FILE_READ_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const node = yield* stored(open.file.stat)
+  const node = yield* Times.shown(open.stream.file, yield* stored(open.file.stat))
   const value: () => Effect.Effect<unknown, Refusal> = () => {
     switch (known.name) {
       case "FileBasicInformation":

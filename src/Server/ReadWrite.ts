@@ -14,6 +14,7 @@ import type { Incoming } from "./Incoming.ts"
 import * as Locks from "./Locks.ts"
 import type { FileOpen } from "./Open.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
 /** The largest offset that a file can have. */
@@ -98,7 +99,7 @@ export const write = (incoming: Incoming, body: Write.Request): Effect.Effect<Re
     if (data.length === 0) return Effect.succeed(written(0))
     const at = append ? Effect.map(stored(open.file.stat), (node) => node.size) : Effect.succeed(offset)
     return Effect.flatMap(at, (start) =>
-      Effect.map(stored(open.file.write(start, data)), () => {
+      Effect.map(Times.writing(open, stored(open.file.write(start, data))), () => {
         open.position = start + BigInt(data.length)
         changed(open)
         return { ...written(data.length), consumed: true as const }
@@ -134,5 +135,6 @@ export const flush = (incoming: Incoming, _body: Flush.Request): Effect.Effect<R
     if (open._tag === "Pipe") return Effect.succeed(reply({ _tag: "FLUSH", body: {} }))
     const needed = open.directory ? A.FILE_ADD_FILE | A.FILE_ADD_SUBDIRECTORY : A.FILE_WRITE_DATA | A.FILE_APPEND_DATA
     if (!open.may(needed)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    open.stream.file.delayed = undefined
     return Effect.as(stored(open.file.flush), reply({ _tag: "FLUSH", body: {} }))
   })

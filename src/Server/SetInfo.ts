@@ -25,6 +25,7 @@ import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { StoreChanges } from "./ShareStore.ts"
+import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
 const done: Reply = reply({ _tag: "SET_INFO", body: {} })
@@ -129,7 +130,10 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
 const resize = (open: FileOpen, size: bigint): Effect.Effect<void, Refusal> => {
   if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
   if (open.directory || size > (1n << 63n) - 1n) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-  return Effect.map(stored(open.file.truncate(size)), () => ReadWrite.changed(open))
+  return Effect.map(Times.keeping(open, stored(open.file.truncate(size))), () => {
+    open.stream.file.delayed = undefined
+    ReadWrite.changed(open)
+  })
 }
 
 /** A time of FileBasicInformation: 0 leaves it, -1 freezes and -2 thaws it (MS-FSCC 2.4.7). */
@@ -166,6 +170,12 @@ const basic = Effect.fnUntraced(function*(
   if (value.fileAttributes !== 0) {
     const node = yield* stored(open.file.stat)
     changes.fileAttributes = (node.fileAttributes & ~changeable) | (value.fileAttributes & changeable)
+  }
+  open.stream.file.delayed = undefined
+  // Nothing to change is nothing changed: not even the time of the last change.
+  if (Object.keys(changes).length === 0) return
+  if (open.fixedTimes.changeTime && changes.changeTime === undefined) {
+    changes.changeTime = (yield* stored(open.file.stat)).changeTime
   }
   yield* stored(open.file.set(changes))
   const filter = (changes.fileAttributes === undefined ? 0 : N.FILE_NOTIFY_CHANGE_ATTRIBUTES) |

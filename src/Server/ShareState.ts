@@ -10,6 +10,7 @@ import type { Holder } from "./Caching.ts"
 import type { Lock, WaitingLock } from "./Locks.ts"
 import type { Open } from "./Open.ts"
 import type { ShareStore, StorePath, StoreVolume } from "./ShareStore.ts"
+import type { Delayed } from "./Times.ts"
 import type { Watch } from "./Watch.ts"
 
 /** How a share is offered. */
@@ -49,6 +50,8 @@ export class FileNode {
   readonly id: bigint
   readonly directory: boolean
   path: StorePath
+  /** The last write time that is shown while somebody writes. */
+  delayed: Delayed | undefined
   readonly streams = new Map<string, StreamNode>()
 
   constructor(share: ShareState, id: bigint, directory: boolean, path: StorePath) {
