@@ -78,7 +78,7 @@ const readSmall = (options: SmbClient.Options, from = share) =>
     const smb = yield* SmbClient.SmbClient
     let count = 0
     yield* smb.list(`${from}\\small`).pipe(
-      Stream.mapEffect((entry) => smb.readFile(entry.path), { concurrency: 16, unordered: true }),
+      Stream.mapEffect((entry) => smb.readFile(entry.path), { concurrency: 64, unordered: true }),
       Stream.runForEach((data) =>
         Effect.sync(() => {
           if (data.length === smallSize) count++
