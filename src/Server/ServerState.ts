@@ -9,6 +9,7 @@ import { Buffers } from "./Buffers.ts"
 import type { LeaseTable } from "./Caching.ts"
 import type { Connection } from "./Connection.ts"
 import type { DfsHost } from "./DfsHost.ts"
+import type { Identities } from "./IdentityStore.ts"
 import type { Limits } from "./Limits.ts"
 import type { FileOpen } from "./Open.ts"
 import type { Session } from "./Session.ts"
@@ -37,7 +38,8 @@ export class ServerState {
   readonly dfs: DfsHost | undefined
   readonly guid: Uint8Array
   readonly startTime: bigint
-  readonly domainSid: string
+  /** Which SIDs its users have. */
+  readonly identity: Identities
   readonly leases: LeaseTable
   /** Closes an open; a field, since what closes knows this module. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
@@ -59,7 +61,7 @@ export class ServerState {
     readonly dfs: DfsHost | undefined
     readonly guid: Uint8Array
     readonly startTime: bigint
-    readonly domainSid: string
+    readonly identity: Identities
     readonly leases: LeaseTable
     readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
     readonly context: Context.Context<never>
@@ -72,11 +74,15 @@ export class ServerState {
     this.dfs = fields.dfs
     this.guid = fields.guid
     this.startTime = fields.startTime
-    this.domainSid = fields.domainSid
+    this.identity = fields.identity
     this.leases = fields.leases
     this.closeOpen = fields.closeOpen
     this.context = fields.context
     this.nextSession = fields.firstSession
+  }
+
+  get domainSid(): string {
+    return this.identity.domainSid
   }
 
   newSessionId(): bigint {

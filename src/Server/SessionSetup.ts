@@ -48,36 +48,44 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { reado
   }
 }
 
-const identity = (server: ServerState, user: User | undefined, anonymous: boolean): Identity => {
-  if (user === undefined) {
-    return {
-      name: anonymous ? "" : "guest",
-      sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
-      groups: new Set(
-        anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]
-      ),
-      administrator: false,
-      guest: true,
-      anonymous
-    }
-  }
-  return {
-    name: user.name,
-    sid: user.sid ?? `${server.domainSid}-${user.id}`,
-    groups: new Set([
-      Access.sids.everyone,
-      Access.sids.network,
-      Access.sids.authenticated,
-      Access.sids.users,
-      `${server.domainSid}-513`,
-      ...(user.administrator === true ? [Access.sids.administrators] : []),
-      ...(user.groups ?? [])
-    ]),
-    administrator: user.administrator === true,
-    guest: false,
-    anonymous: false
-  }
-}
+const outsider = (server: ServerState, anonymous: boolean): Identity => ({
+  name: anonymous ? "" : "guest",
+  sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
+  groups: new Set(
+    anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]
+  ),
+  administrator: false,
+  guest: true,
+  anonymous
+})
+
+const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refusal> =>
+  Effect.map(
+    user.sid === undefined ? sidOf(server, user.name) : Effect.succeed(user.sid),
+    (sid): Identity => ({
+      name: user.name,
+      sid,
+      groups: new Set([
+        Access.sids.everyone,
+        Access.sids.network,
+        Access.sids.authenticated,
+        Access.sids.users,
+        `${server.domainSid}-513`,
+        ...(user.administrator === true ? [Access.sids.administrators] : []),
+        ...(user.groups ?? [])
+      ]),
+      administrator: user.administrator === true,
+      guest: false,
+      anonymous: false
+    })
+  )
+
+/** A SID that cannot be kept may be another user's after a restart: with such a one nobody comes in. */
+const sidOf = (server: ServerState, name: string): Effect.Effect<string, Refusal> =>
+  Effect.catch(
+    server.identity.sidOf(name),
+    (error) => Effect.andThen(Effect.logError(error.message), refuse(NtStatus.STATUS_INTERNAL_ERROR))
+  )
 
 /** Handles SESSION_SETUP. */
 export const sessionSetup = Effect.fnUntraced(function*(
@@ -126,7 +134,13 @@ export const sessionSetup = Effect.fnUntraced(function*(
     }
   }
   session.logons.delete(connection)
-  const user = identity(server, done.guest ? undefined : logon.found(), done.caller.anonymous)
+  const found = done.guest ? undefined : logon.found()
+  const user = found === undefined
+    ? outsider(server, done.caller.anonymous)
+    : yield* Effect.tapError(
+      identity(server, found),
+      () => logon.kind === "binding" ? Effect.void : SessionEnd.end(session)
+    )
   const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
   switch (logon.kind) {
     case "new": {
