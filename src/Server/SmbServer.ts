@@ -23,6 +23,7 @@ import { LeaseTable } from "./Caching.ts"
 import * as Close from "./Close.ts"
 import { Connection } from "./Connection.ts"
 import type * as DfsHost from "./DfsHost.ts"
+import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
 import * as Limits from "./Limits.ts"
@@ -176,10 +177,14 @@ const attach = (state: ServerState, socket: Net.Socket): void => {
   socket.on("error", () => {})
   if (state.connections.size >= state.limits.connections) {
     socket.destroy()
+    if (!state.full) state.run(Events.full(state.connections.size))
+    state.full = true
     return
   }
+  state.full = false
   const connection = new Connection(state, socket)
   state.connections.add(connection)
+  state.run(Events.connected(connection))
   socket.on("data", (chunk: Uint8Array) => connection.onData(chunk))
   socket.on("close", () => connection.close())
   state.run(

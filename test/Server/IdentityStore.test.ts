@@ -147,7 +147,7 @@ describe("IdentityStore.fromFile", () => {
       writeFileSync(path, "")
       assert.strictEqual(
         (yield* Effect.flip(IdentityStore.fromFile(join(path, "identity.json")))).reason,
-        "NotReadable"
+        "NotWritable"
       )
     }).pipe(Effect.scoped))
 })

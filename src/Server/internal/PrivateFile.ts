@@ -19,16 +19,18 @@ export const read = (path: string, largest: number): Effect.Effect<string, Reaso
   Effect.acquireUseRelease(
     Effect.tryPromise({
       try: () => open(path, "r"),
-      catch: (cause): Reason => codeOf(cause) === "ENOENT" ? "NotFound" : "NotReadable"
+      catch: (cause): Reason => ["ENOENT", "ENOTDIR"].includes(codeOf(cause) ?? "") ? "NotFound" : "NotReadable"
     }),
     (file: FileHandle) =>
       Effect.gen(function*() {
         const notReadable = (): Reason => "NotReadable"
         // What was opened is looked at, and not the name, which may be another file's by now.
-        const { mode, size } = yield* Effect.tryPromise({ try: () => file.stat(), catch: notReadable })
-        // Windows has no such bits: its own list decides there.
-        if (process.platform !== "win32" && (mode & 0o077) !== 0) return yield* Effect.fail<Reason>("ReadableByOthers")
-        if (size > largest) return yield* Effect.fail(notReadable())
+        const stats = yield* Effect.tryPromise({ try: () => file.stat(), catch: notReadable })
+        // Windows has no such bits: its own list decides there. A pipe or a terminal keeps nothing for others.
+        if (process.platform !== "win32" && stats.isFile() && (stats.mode & 0o077) !== 0) {
+          return yield* Effect.fail<Reason>("ReadableByOthers")
+        }
+        if (stats.size > largest) return yield* Effect.fail(notReadable())
         return yield* Effect.tryPromise({ try: () => file.readFile("utf8"), catch: notReadable })
       }),
     (file) => Effect.promise(() => file.close())
