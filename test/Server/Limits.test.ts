@@ -8,8 +8,8 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import type * as Message from "../../src/Smb2/Message/Message.ts"
-import { createRequest, RawClient, statusOf } from "./RawClient.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
 const host = "127.0.36.12"
@@ -57,15 +57,14 @@ const within = async (
     assert.isTrue(await isAlive(other))
     const file = await other.open("calm.txt")
     assert.isObject(file)
-    assert.strictEqual(statusOf(await other.ask(closeRequest(file as FileId))), 0)
+    assert.strictEqual(statusOf(await other.ask(Requests.close(file as FileId))), 0)
   } finally {
     for (const each of clients) each.close()
     await Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }
 
-const isAlive = async (client: RawClient): Promise<boolean> =>
-  statusOf(await client.ask({ _tag: "ECHO", body: {} })) === 0
+const isAlive = async (client: RawClient): Promise<boolean> => statusOf(await client.ask(Requests.echo)) === 0
 
 const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): Promise<FileId> => {
   const file = await client.open(...of)
@@ -73,51 +72,6 @@ const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): 
   return file as FileId
 }
 
-const closeRequest = (fileId: FileId): Message.Request => ({ _tag: "CLOSE", body: { flags: 0, fileId } })
-
-const lockRequest = (fileId: FileId, offset: number, how: { readonly wait?: boolean } = {}): Message.Request => ({
-  _tag: "LOCK",
-  body: {
-    lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
-    fileId,
-    locks: [{ offset: BigInt(offset), length: 1n, flags: how.wait === true ? 2 : 0x12 }]
-  }
-})
-
-const notifyRequest = (fileId: FileId, outputBufferLength = 65_536): Message.Request => ({
-  _tag: "CHANGE_NOTIFY",
-  body: { flags: 0, outputBufferLength, fileId, completionFilter: 0xfff }
-})
-
-const readRequest = (fileId: FileId, length: number): Message.Request => ({
-  _tag: "READ",
-  body: {
-    padding: 0,
-    flags: 0,
-    length,
-    offset: 0n,
-    fileId,
-    minimumCount: 0,
-    channel: 0,
-    remainingBytes: 0,
-    readChannelInfo: new Uint8Array(0)
-  }
-})
-
-const writeRequest = (fileId: FileId, buffer: Uint8Array): Message.Request => ({
-  _tag: "WRITE",
-  body: {
-    offset: 0n,
-    fileId,
-    channel: 0,
-    remainingBytes: 0,
-    flags: 0,
-    writeChannelInfo: new Uint8Array(0),
-    buffer
-  }
-})
-
-const directory = { createOptions: 1, desiredAccess: 0x0010_0081 }
 const { STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING } = NtStatus
 const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 const until = async (what: () => Promise<boolean>, millis = 3000): Promise<boolean> => {
@@ -185,7 +139,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       assert.strictEqual(await one.open("d"), STATUS_INSUFFICIENT_RESOURCES)
       const two = await client()
       await opened(two, "d")
-      assert.strictEqual(statusOf(await one.ask(closeRequest(files[1]!))), 0)
+      assert.strictEqual(statusOf(await one.ask(Requests.close(files[1]!))), 0)
       await opened(one, "e")
     })],
 
@@ -194,10 +148,10 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
     () =>
       within({ pending: 2 }, async ({ client }) => {
         const one = await client()
-        const file = await opened(one, "", directory)
-        assert.strictEqual(statusOf(await one.ask(notifyRequest(file))), STATUS_PENDING)
-        assert.strictEqual(statusOf(await one.ask(notifyRequest(file))), STATUS_PENDING)
-        assert.strictEqual(statusOf(await one.ask(notifyRequest(file))), STATUS_INSUFFICIENT_RESOURCES)
+        const file = await opened(one, "", Requests.directory)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_INSUFFICIENT_RESOURCES)
         const two = await client()
         await opened(two, "new.txt")
         assert.strictEqual(statusOf(await one.next()), 0)
@@ -212,7 +166,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         // The window's end: what was granted, counted from the first identifier that is free.
         let granted = 0
         for (let i = 0; i < 4; i++) {
-          one.say({ _tag: "ECHO", body: {} }, 8000)
+          one.say(Requests.echo, 8000)
           granted = (await one.next())!.readUInt16LE(14)
           assert.isAtMost(granted, 20)
         }
@@ -220,7 +174,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         one.messageId = next + 19
         assert.isTrue(await isAlive(one))
         one.messageId = next + 20 + 19
-        await one.ask({ _tag: "ECHO", body: {} })
+        await one.ask(Requests.echo)
         assert.isTrue(one.closed)
       })
   ],
@@ -234,13 +188,13 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         for (const at of [28, 32, 36]) assert.strictEqual(answer.readUInt32LE(64 + at), 65_536)
         const one = await client()
         const file = await opened(one, "a")
-        assert.strictEqual(statusOf(await one.ask(writeRequest(file, new Uint8Array(65_536)))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.write(file, new Uint8Array(65_536)))), 0)
         assert.strictEqual(
-          statusOf(await one.ask(writeRequest(file, new Uint8Array(65_537)))),
+          statusOf(await one.ask(Requests.write(file, new Uint8Array(65_537)))),
           NtStatus.STATUS_INVALID_PARAMETER
         )
-        assert.strictEqual(statusOf(await one.ask(readRequest(file, 65_537))), NtStatus.STATUS_INVALID_PARAMETER)
-        assert.strictEqual((await one.ask(readRequest(file, 65_536)))!.length, 64 + 16 + 65_536)
+        assert.strictEqual(statusOf(await one.ask(Requests.read(file, 65_537))), NtStatus.STATUS_INVALID_PARAMETER)
+        assert.strictEqual((await one.ask(Requests.read(file, 65_536)))!.length, 64 + 16 + 65_536)
         one.raw(Uint8Array.of(0, 0x02, 0, 1))
         await one.next()
         assert.isTrue(one.closed)
@@ -292,7 +246,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         await opened(one, "a", { requestedOplockLevel: 9 })
         const two = await client()
         const start = performance.now()
-        assert.strictEqual(statusOf(await two.ask(createRequest("a"))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await two.ask(Requests.create("a"))), STATUS_PENDING)
         assert.strictEqual(statusOf(await two.next()), 0)
         assert.isAtLeast(performance.now() - start, 250)
         assert.isTrue(one.frames.some((frame) => frame.readUInt16LE(12) === 18))
@@ -324,11 +278,11 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         const two = await client()
         const file = await opened(one, "a")
         const same = await opened(two, "a")
-        assert.strictEqual(statusOf(await one.ask(lockRequest(file, 0))), 0)
-        assert.strictEqual(statusOf(await one.ask(lockRequest(file, 1))), 0)
-        assert.strictEqual(statusOf(await one.ask(lockRequest(file, 2))), STATUS_INSUFFICIENT_RESOURCES)
-        assert.strictEqual(statusOf(await two.ask(lockRequest(same, 2))), 0)
-        assert.strictEqual(statusOf(await two.ask(lockRequest(same, 0))), NtStatus.STATUS_LOCK_NOT_GRANTED)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 1))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 2))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 2))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 0))), NtStatus.STATUS_LOCK_NOT_GRANTED)
       })
   ],
 
@@ -340,11 +294,14 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         const two = await client()
         const file = await opened(one, "a")
         const same = await opened(two, "a")
-        assert.strictEqual(statusOf(await one.ask(lockRequest(file, 0))), 0)
-        assert.strictEqual(statusOf(await two.ask(lockRequest(same, 0, { wait: true }))), STATUS_PENDING)
-        assert.strictEqual(statusOf(await two.ask(lockRequest(same, 0, { wait: true }))), STATUS_PENDING)
-        assert.strictEqual(statusOf(await two.ask(lockRequest(same, 0, { wait: true }))), STATUS_INSUFFICIENT_RESOURCES)
-        assert.strictEqual(statusOf(await one.ask(closeRequest(file))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 0, { wait: true }))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 0, { wait: true }))), STATUS_PENDING)
+        assert.strictEqual(
+          statusOf(await two.ask(Requests.lock(same, 0, { wait: true }))),
+          STATUS_INSUFFICIENT_RESOURCES
+        )
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
         assert.strictEqual(statusOf(await two.next()), 0)
       })
   ],
@@ -355,14 +312,14 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       within({ notifications: 200 }, async ({ client }) => {
         const one = await client()
         const two = await client()
-        const file = await opened(one, "", directory)
-        assert.strictEqual(statusOf(await one.ask(notifyRequest(file))), STATUS_PENDING)
+        const file = await opened(one, "", Requests.directory)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
         await opened(two, "first")
         assert.strictEqual(statusOf(await one.next()), 0)
         for (let i = 0; i < 20; i++) await opened(two, `a file with a name ${i}`)
-        const missed = await one.ask(notifyRequest(file))
+        const missed = await one.ask(Requests.notify(file))
         assert.strictEqual(statusOf(missed), NtStatus.STATUS_NOTIFY_ENUM_DIR)
-        assert.strictEqual(statusOf(await one.ask(notifyRequest(file))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
         await opened(two, "last")
         const heard = (await one.next())!
         assert.strictEqual(statusOf(heard), 0)
@@ -388,12 +345,12 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
     await within({ unsent: 128 * 1024 }, async ({ client }) => {
       const one = await client()
       const file = await opened(one, "a")
-      assert.strictEqual(statusOf(await one.ask(writeRequest(file, new Uint8Array(65_536)))), 0)
+      assert.strictEqual(statusOf(await one.ask(Requests.write(file, new Uint8Array(65_536)))), 0)
       one.pause(true)
       // 64 MiB of answers: far more than both systems' buffers hold.
       const many = 1000
       for (let i = 0; i < many; i++) {
-        one.say(readRequest(file, 65_536))
+        one.say(Requests.read(file, 65_536))
         if (i % 10 === 9) await sleep(2)
       }
       await sleep(200)

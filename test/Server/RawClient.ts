@@ -8,9 +8,10 @@ import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import * as Net from "node:net"
 import * as Header from "../../src/Smb2/Header.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { Capabilities, Command, CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
+import { Capabilities, Command } from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
+import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
 
@@ -163,7 +164,7 @@ export class RawClient {
 
   /** Opens, and makes where it is not there; gives the identifier, or the status that is none of success. */
   async open(name: string, how: Partial<Create.Request> = {}): Promise<FileId | number> {
-    const answer = await this.ask(createRequest(name, how))
+    const answer = await this.ask(Requests.create(name, how))
     if (answer === undefined || statusOf(answer) !== 0) return statusOf(answer) ?? -1
     const at = Header.size + 64
     return { persistent: answer.readBigUInt64LE(at), volatile: answer.readBigUInt64LE(at + 8) }
@@ -172,20 +173,3 @@ export class RawClient {
 
 /** Of a response; nothing where there is none. */
 export const statusOf = (answer: Buffer | undefined): number | undefined => answer?.readUInt32LE(8)
-
-/** A CREATE of what is there or not, for everything and shared with everybody, unless it is said otherwise. */
-export const createRequest = (name: string, how: Partial<Create.Request> = {}): Message.Request => ({
-  _tag: "CREATE",
-  body: {
-    requestedOplockLevel: 0,
-    impersonationLevel: 2,
-    desiredAccess: 0x0200_0000,
-    fileAttributes: 0,
-    shareAccess: 7,
-    createDisposition: CreateDisposition.FILE_OPEN_IF,
-    createOptions: 0,
-    name,
-    createContexts: [],
-    ...how
-  }
-})
