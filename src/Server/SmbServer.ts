@@ -2,7 +2,7 @@
  * An SMB 2 and 3 server over TCP.
  *
  * `make` listens until its scope closes; then connections end, opens are closed and nothing is left running. What is
- * served comes from `ShareStore`s, who may log on from a `UserStore`.
+ * served comes from `ShareStore`s, who may log on from a `UserStore`, and their SIDs from an `IdentityStore`.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -23,6 +23,9 @@ import { LeaseTable } from "./Caching.ts"
 import * as Close from "./Close.ts"
 import { Connection } from "./Connection.ts"
 import type * as DfsHost from "./DfsHost.ts"
+import * as Events from "./Events.ts"
+import * as IdentityStore from "./IdentityStore.ts"
+import type { Identities } from "./IdentityStore.ts"
 import * as Limits from "./Limits.ts"
 import { ServerState } from "./ServerState.ts"
 import { type ShareOptions, ShareState } from "./ShareState.ts"
@@ -59,6 +62,11 @@ export interface Options<E = never, R = never> {
   /** The address to listen on; all of them where left out. */
   readonly host?: string
   readonly users: Users
+  /**
+   * Which SIDs the users have, for security descriptors to name the same users after a restart; in memory, and gone with
+   * the server, where left out.
+   */
+  readonly identity?: Identities
   readonly shares: Record<string, Share<E, R>>
   /**
    * The DFS namespaces to host; what a `SubscriptionRef` holds may change at any time, without a session's ending. Each
@@ -169,10 +177,14 @@ const attach = (state: ServerState, socket: Net.Socket): void => {
   socket.on("error", () => {})
   if (state.connections.size >= state.limits.connections) {
     socket.destroy()
+    if (!state.full) state.run(Events.full(state.connections.size))
+    state.full = true
     return
   }
+  state.full = false
   const connection = new Connection(state, socket)
   state.connections.add(connection)
+  state.run(Events.connected(connection))
   socket.on("data", (chunk: Uint8Array) => connection.onData(chunk))
   socket.on("close", () => connection.close())
   state.run(
@@ -214,7 +226,6 @@ export const make = Effect.fnUntraced(function*<E, R>(
     )
   }
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
-  const part = () => randomBytes(4).readUInt32LE()
   const context = yield* Effect.context<never>()
   const state = new ServerState({
     settings: {
@@ -230,11 +241,11 @@ export const make = Effect.fnUntraced(function*<E, R>(
     dfs,
     guid: Uint8Array.from(randomBytes(16)),
     startTime: now,
-    domainSid: `S-1-5-21-${part()}-${part()}-${part()}`,
+    identity: options.identity ?? IdentityStore.inMemory(),
     leases: new LeaseTable(),
     closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
-    firstSession: BigInt(part()) << 16n | 1n
+    firstSession: BigInt(randomBytes(4).readUInt32LE()) << 16n | 1n
   })
   const server = Net.createServer({ pauseOnConnect: false }, (socket) => attach(state, socket))
   const host = options.host ?? "0.0.0.0"
