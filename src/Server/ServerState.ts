@@ -11,6 +11,7 @@ import type { Connection } from "./Connection.ts"
 import type { DfsHost } from "./DfsHost.ts"
 import type { Limits } from "./Limits.ts"
 import type { FileOpen } from "./Open.ts"
+import { ReplayTable } from "./Replay.ts"
 import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { Users } from "./UserStore.ts"
@@ -39,6 +40,7 @@ export class ServerState {
   readonly startTime: bigint
   readonly domainSid: string
   readonly leases: LeaseTable
+  readonly replays = new ReplayTable()
   /** Closes an open; a field, since what closes knows this module. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections = new Set<Connection>()

@@ -234,7 +234,8 @@ export const make = Effect.fnUntraced(function*<E, R>(
     leases: new LeaseTable(),
     closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
-    firstSession: BigInt(part()) << 16n | 1n
+    // Not known beforehand, and within 32 bits: some clients keep no more of it.
+    firstSession: BigInt((part() >>> 1) + 1)
   })
   const server = Net.createServer({ pauseOnConnect: false }, (socket) => attach(state, socket))
   const host = options.host ?? "0.0.0.0"
