@@ -72,6 +72,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     const { file } = stream
     const { share } = file
     open.server.opens.delete(open.id)
+    open.server.replays.forget(open)
     if (open.watch !== undefined) share.watches.delete(open.watch)
     Locks.releaseAll(open)
     stream.opens.delete(open)

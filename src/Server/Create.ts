@@ -21,6 +21,7 @@ import {
 import type * as Message from "../Smb2/Message/Create.ts"
 import * as Access from "./Access.ts"
 import * as Caching from "./Caching.ts"
+import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Durable from "./Durable.ts"
@@ -56,7 +57,7 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (typeof name === "number") return refuse(name)
     const { share } = tree
     return Effect.flatMap(
-      Durable.replay(incoming, contexts),
+      Durable.replay(incoming, body, contexts),
       (again) => (again === undefined ? createFile(incoming, body, name, contexts, share) : Effect.succeed(again))
     )
   })
@@ -84,9 +85,14 @@ const createFile = (
 ): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const scope = Scope.makeUnsafe()
+    Durable.begin(incoming, contexts)
     return Effect.onExit(
       attempt({ incoming, body, name, contexts, share, scope }),
-      (exit) => (exit._tag === "Failure" ? Scope.close(scope, Exit.void) : Effect.void)
+      (exit) =>
+        exit._tag === "Success" ? Effect.void : Effect.suspend(() => {
+          Durable.failed(incoming, contexts)
+          return Scope.close(scope, Exit.void)
+        })
     )
   })
 
@@ -346,6 +352,7 @@ const enter = Effect.fnUntraced(function*(
       session,
       incoming.tree!
     )
+    open.outstanding.sequence = ChannelSequence.of(incoming)
     if (contexts.durable?.version === 2) {
       open.createGuid = contexts.durable.createGuid
       open.clientGuid = incoming.connection.negotiated.clientGuid
@@ -387,6 +394,7 @@ const respond = Effect.fnUntraced(function*(
   )
   Durable.make(incoming, open, contexts)
   open.createAction = createAction
+  if (open.createGuid !== undefined) incoming.server.replays.done(open.clientGuid, open.createGuid, open)
   const fileId = { persistent: open.id, volatile: open.id }
   return {
     ...reply({

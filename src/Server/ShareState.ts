@@ -125,6 +125,8 @@ export class ShareState {
   release(stream: StreamNode): void {
     if (stream.opens.size > 0) return
     const { file } = stream
+    // A file that is to be deleted stays so while its streams are open.
+    if (stream.name === "" && stream.deletePending && file.streams.size > 1) return
     file.streams.delete(stream.name.toLowerCase())
     if (file.streams.size === 0 && this.files.get(file.id) === file) this.files.delete(file.id)
   }

@@ -245,7 +245,8 @@ export const make = Effect.fnUntraced(function*<E, R>(
     leases: new LeaseTable(),
     closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
-    firstSession: BigInt(randomBytes(4).readUInt32LE()) << 16n | 1n
+    // Not known beforehand, and within 32 bits: some clients keep no more of it.
+    firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
   })
   const server = Net.createServer({ pauseOnConnect: false }, (socket) => attach(state, socket))
   const host = options.host ?? "0.0.0.0"
