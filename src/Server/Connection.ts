@@ -109,6 +109,16 @@ export class Connection {
     if (!this.closed) this.frames.push(chunk)
   }
 
+  /** Where the bytes that come next belong, in the middle of a frame. */
+  get room(): Uint8Array | undefined {
+    return this.closed ? undefined : this.frames.room
+  }
+
+  /** Bytes from the socket are in `room`. */
+  onArrived(count: number): void {
+    if (!this.closed) this.frames.arrived(count)
+  }
+
   /** Ends the connection, and with it what depends on it. */
   close(): void {
     if (this.closed) return
