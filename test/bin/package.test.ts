@@ -37,7 +37,8 @@ const dependencies = (of: string): ReadonlyArray<string> => {
   return names.flatMap((name) => {
     const installed = join(checkout, "node_modules", name)
     const options = ["--silent", "--ignore-scripts", "--pack-destination", folder]
-    return [join(folder, must(folder, "npm", ["pack", ...options, installed]).trim()), ...dependencies(installed)]
+    const packed = join(folder, must(folder, "npm", ["pack", ...options, installed]).trim())
+    return [packed].concat(dependencies(installed))
   })
 }
 
