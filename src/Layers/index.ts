@@ -1,4 +1,6 @@
 /** The public modules of `effect-smb/Layers`. Written by `npm run format`. */
 export * as TcpTransport from "./TcpTransport.ts"
+export * as TestNamespace from "./TestNamespace.ts"
 export * as TestServer from "./TestServer.ts"
 export * as TestTransport from "./TestTransport.ts"
+export * as VirtualTime from "./VirtualTime.ts"
