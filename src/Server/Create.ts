@@ -235,7 +235,8 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(body.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
-  if (contexts.allocationSize !== undefined && contexts.allocationSize > (yield* stored(share.store.volume)).free) {
+  const { allocationSize = 0n } = contexts
+  if (!directory && allocationSize > 0n && allocationSize > (yield* stored(share.store.volume)).free) {
     return yield* refuse(NtStatus.STATUS_DISK_FULL)
   }
   const path = name.path.slice(0, -1)
