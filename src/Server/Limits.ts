@@ -31,6 +31,8 @@ export interface Limits {
   readonly breakTime: Duration.Input
   /** How long a durable open outlives its connection, at most. */
   readonly durableTime: Duration.Input
+  /** How long a server that stops may take to close files. */
+  readonly stopTime: Duration.Input
   /** Byte-range locks of one open. */
   readonly locks: number
   /** Bytes that wait in a socket before no more of its requests are read. */
@@ -49,6 +51,7 @@ export const defaults: Limits = {
   logonTime: "45 seconds",
   breakTime: "35 seconds",
   durableTime: "5 minutes",
+  stopTime: "5 seconds",
   locks: 4096,
   unsent: 32 * 1024 * 1024
 }

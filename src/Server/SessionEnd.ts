@@ -15,9 +15,11 @@ const abort = (open: AnyOpen, status: number): void => {
   for (const pending of Array.from(open.waiting)) pending.abort(status)
 }
 
+/** One that a store takes its time to close keeps none of the others. */
 const closeAll = (session: Session, which: (open: AnyOpen) => boolean, notifyStatus: number): Effect.Effect<void> =>
   Effect.suspend(() =>
     Effect.forEach([...session.opens.values()].filter(which), (open) => Close.close(open, notifyStatus), {
+      concurrency: "unbounded",
       discard: true
     })
   )

@@ -7,6 +7,7 @@ import { ShareCapabilities, ShareFlags, ShareType } from "../Smb2/Message/Consta
 import type * as Message from "../Smb2/Message/TreeConnect.ts"
 import * as Access from "./Access.ts"
 import * as DfsHost from "./DfsHost.ts"
+import * as Events from "./Events.ts"
 import type { Incoming } from "./Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
 import type { Tree } from "./Tree.ts"
@@ -26,8 +27,12 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     const user = session.user!
     const encrypted = share?.options.encrypt === true
     if (share !== undefined) {
-      if (user.guest && share.options.guest === false) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-      if (encrypted && session.encrypt === undefined) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      if (user.guest && share.options.guest === false || encrypted && session.encrypt === undefined) {
+        return Effect.andThen(
+          Events.shareRefused(incoming.connection, session, share.name),
+          refuse(NtStatus.STATUS_ACCESS_DENIED)
+        )
+      }
     }
     const tree: Tree = {
       id: session.newTreeId(),
@@ -37,7 +42,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     }
     session.trees.set(tree.id, tree)
     const isRoot = share !== undefined && DfsHost.isRoot(server.dfs, share.name)
-    return Effect.succeed<Reply>({
+    const answer: Reply = {
       ...reply({
         _tag: "TREE_CONNECT",
         body: {
@@ -54,5 +59,8 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
         }
       }),
       treeId: tree.id
-    })
+    }
+    return share === undefined
+      ? Effect.succeed(answer)
+      : Effect.as(Events.shareConnected(incoming.connection, session, share.name), answer)
   })

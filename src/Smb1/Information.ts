@@ -7,7 +7,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { randomBytes } from "node:crypto"
 import * as Codec from "../Codec/Codec.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
@@ -224,7 +223,8 @@ export class Information {
     return Effect.catchTag(moved, "SmbError", (error) => {
       if (error.reason !== "ObjectNameCollision") return Effect.fail(error)
       const parent = directory(to)
-      const unique = `${parent === "" ? "" : `${parent}\\`}~${randomBytes(8).toString("hex")}.tmp`
+      const random = this.file.tree.session.entropy.bytes(8, "temporary name")
+      const unique = `${parent === "" ? "" : `${parent}\\`}~${Buffer.from(random).toString("hex")}.tmp`
       return Effect.uninterruptible(Effect.andThen(
         this.move(unique),
         Effect.tapError(

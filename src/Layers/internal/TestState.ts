@@ -2,13 +2,25 @@
  * What all connections to one server of the test kit share.
  */
 import type * as Message from "../../Smb2/Message/Message.ts"
-import type { Logged, ServerOptions } from "../TestServer.ts"
+import type { Logged, Received, ServerOptions } from "../TestServer.ts"
+import * as TestReferrals from "./TestReferrals.ts"
 import * as TestTree from "./TestTree.ts"
 
 /** Only what a server does to its connections. */
 interface Peer {
   readonly hangUp: (detail?: string) => void
   readonly notify: (response: Message.Response) => void
+}
+
+/** A request that has come, or an answer that goes: what whoever watches is told. */
+export interface Seen {
+  readonly server: string
+  readonly connection: number
+  readonly received: Received
+  /** The path of the request's tree, where it has one. */
+  readonly tree: string | undefined
+  /** The NTSTATUS of an answer; undefined for a request. */
+  readonly status: number | undefined
 }
 
 export interface State {
@@ -18,10 +30,25 @@ export interface State {
   readonly counts: Map<number, number>
   readonly peers: Set<Peer>
   readonly log: Array<Logged>
+  /** Undefined where the server does not do DFS. */
+  readonly referrals: TestReferrals.Referrals | undefined
+  readonly watch: ((seen: Seen) => void) | undefined
   down: boolean
 }
 
-export const make = (options: ServerOptions | "down", log: Array<Logged>, now: bigint): State => {
+const referralsOf = ({ namespace, referrals }: ServerOptions): TestReferrals.Referrals | undefined => {
+  if (namespace !== undefined) {
+    return TestReferrals.fromNamespace(typeof namespace === "function" ? namespace : () => namespace)
+  }
+  return referrals === undefined ? undefined : TestReferrals.fromTable(referrals)
+}
+
+export const make = (
+  options: ServerOptions | "down",
+  log: Array<Logged>,
+  now: bigint,
+  watch?: (seen: Seen) => void
+): State => {
   const known = options === "down" ? {} : options
   return {
     options: known,
@@ -31,6 +58,8 @@ export const make = (options: ServerOptions | "down", log: Array<Logged>, now: b
     counts: new Map(),
     peers: new Set(),
     log,
+    referrals: referralsOf(known),
+    watch,
     down: options === "down"
   }
 }
