@@ -146,8 +146,15 @@ export const release = (server: ServerState, open: Open): void => {
   holder.opens.delete(open)
   if (holder.opens.size > 0) return
   holder.stream.holders.delete(holder)
+  holder.stream.file.share.directoryHolders.delete(holder)
   if (holder.kind === "lease") server.leases.remove(holder)
   settle(server, holder, 0)
+}
+
+/** Whether all that a holder stands for waits for a client to come back. */
+export const isOrphan = (holder: Holder): boolean => {
+  for (const { session } of holder.opens) if (session !== undefined) return false
+  return holder.opens.size > 0
 }
 
 /**

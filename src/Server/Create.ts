@@ -24,6 +24,7 @@ import * as Caching from "./Caching.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
+import * as DirectoryCaching from "./DirectoryCaching.ts"
 import * as Durable from "./Durable.ts"
 import * as Grant from "./Grant.ts"
 import type { Incoming } from "./Incoming.ts"
@@ -114,7 +115,11 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
             : Effect.fail(fromStoreError(error))
         )
       )
-      if (found !== undefined) return yield* existing(wishes, found)
+      if (found !== undefined) {
+        const reply = yield* existing(wishes, found)
+        if (reply !== undefined) return reply
+        continue
+      }
     }
     const made = yield* make(wishes)
     if (made !== undefined) return made
@@ -127,8 +132,11 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
 // what is there
 // -----------------------------------------------------------------------------
 
-const existing = Effect.fnUntraced(function*(wishes: Wishes, found: StoreOpened): Effect.fn.Return<Reply, Refusal> {
-  const { body, contexts, incoming, name, share } = wishes
+const existing = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  found: StoreOpened
+): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { body, contexts, name, share } = wishes
   const { node } = found
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
@@ -159,10 +167,12 @@ const existing = Effect.fnUntraced(function*(wishes: Wishes, found: StoreOpened)
     if ((needed & ~body.fileAttributes) !== 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   const entered = yield* enter(wishes, found, granted.access, directory && !isStream, overwrite, granted.checked)
+  if (entered === undefined) return undefined
   const { open } = entered
   if (!overwrite) {
     return yield* respond(wishes, open, entered, CreateAction.FILE_OPENED, granted.maximal)
   }
+  open.stream.reserved = contexts.allocationSize ?? 0n
   yield* Effect.onError(overwriteFile(wishes, open, contexts.extendedAttributes), () => entered.undo)
   const action = body.createDisposition === D.FILE_SUPERSEDE
     ? CreateAction.FILE_SUPERSEDED
@@ -173,7 +183,7 @@ const existing = Effect.fnUntraced(function*(wishes: Wishes, found: StoreOpened)
       CompletionFilter.FILE_NOTIFY_CHANGE_LAST_WRITE,
     [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: open.stream.file.path }]
   )
-  void incoming
+  DirectoryCaching.changed(share, open.stream.file.path, open)
   return yield* respond(wishes, open, entered, action, granted.maximal)
 })
 
@@ -225,6 +235,10 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(body.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
+  const { allocationSize = 0n } = contexts
+  if (!directory && allocationSize > 0n && allocationSize > (yield* stored(share.store.volume)).free) {
+    return yield* refuse(NtStatus.STATUS_DISK_FULL)
+  }
   const path = name.path.slice(0, -1)
   const parent = yield* parentDescriptor(share, path)
   const needed = directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE
@@ -269,8 +283,8 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   if (contexts.extendedAttributes !== undefined) {
     yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
   }
-  if (contexts.allocationSize !== undefined) void contexts.allocationSize
   const entered = yield* enter(wishes, opened, access, directory, false, access)
+  if (entered === undefined) return undefined
   const filter = stream !== undefined
     ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
     : directory
@@ -281,6 +295,8 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     path: name.path,
     ...stream === undefined ? {} : { stream }
   }])
+  DirectoryCaching.changed(share, name.path, entered.open)
+  if (!directory) entered.open.stream.reserved = contexts.allocationSize ?? 0n
   return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
 })
 
@@ -302,7 +318,10 @@ interface Entered {
   readonly undo: Effect.Effect<void>
 }
 
-/** Enters the open beside others, once nobody's share mode or cache stands in its way. */
+/**
+ * Enters the open beside others, once nobody's share mode or cache stands in its way. `undefined` where all must be looked
+ * up again.
+ */
 const enter = Effect.fnUntraced(function*(
   wishes: Wishes,
   opened: StoreOpened,
@@ -310,7 +329,7 @@ const enter = Effect.fnUntraced(function*(
   directory: boolean,
   overwrite: boolean,
   checked: number
-): Effect.fn.Return<Entered, Refusal> {
+): Effect.fn.Return<Entered | undefined, Refusal> {
   const { body, contexts, incoming, name, scope, share } = wishes
   const { server } = incoming
   const session = incoming.session!
@@ -332,6 +351,12 @@ const enter = Effect.fnUntraced(function*(
     if (outcome._tag === "Wait") {
       yield* Caching.waitFor(incoming, outcome.holders)
       continue
+    }
+    if (outcome._tag === "Orphaned") {
+      yield* Effect.forEach(outcome.opens, server.closeOpen, { discard: true })
+      share.release(stream)
+      // One of them may have been to be deleted: then what was found is no more.
+      return undefined
     }
     if (same !== undefined && same.stream !== stream) {
       share.release(stream)
@@ -389,7 +414,7 @@ const respond = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reply, Refusal> {
   const { contexts, incoming, share } = wishes
   const node = yield* stored(open.file.stat).pipe(
-    Effect.flatMap((found) => Times.shown(open.stream.file, found)),
+    Effect.flatMap((found) => Times.shown(open.stream, found)),
     Effect.onError(() => entered.undo)
   )
   Durable.make(incoming, open, contexts)

@@ -22,6 +22,7 @@ import * as Replay from "./Replay.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { ServerState } from "./ServerState.ts"
 import { keyOf, shownAttributes } from "./ShareState.ts"
+import * as Times from "./Times.ts"
 
 /** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
 export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
@@ -148,7 +149,7 @@ const respond = Effect.fnUntraced(function*(
   createAction: number,
   replayed: number | undefined
 ): Effect.fn.Return<Reply, Refusal> {
-  const node = yield* stored(open.file.stat)
+  const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
   const fileId = { persistent: open.id, volatile: open.id }
   const caching = Grant.current(open)
   const least = caching.lease === undefined && replayed !== undefined && replayed < caching.oplockLevel

@@ -67,7 +67,9 @@ export class FileOpen implements OpenFields {
   resumeKey: Uint8Array | undefined
   /** Times that this open set, or froze: no longer touched by what it does (MS-FSCC 2.4.7). */
   readonly fixedTimes = { creationTime: false, lastAccessTime: false, lastWriteTime: false, changeTime: false }
-  /** What was written since the last time that others were told. */
+  /** The lease of the directory that it stands in, as its client says, in hexadecimal digits. */
+  parentLeaseKey: string | undefined
+  /** Whether it changed the file's data: whoever caches the directory hears of it with the close. */
   written = false
   closed = false
   readonly server: ServerState

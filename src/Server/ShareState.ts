@@ -37,6 +37,8 @@ export class StreamNode {
   readonly waitingLocks: Array<WaitingLock> = []
   readonly holders = new Set<Holder>()
   deletePending = false
+  /** Bytes that a client wants to be kept for it, while it is open; a store keeps none. */
+  reserved = 0n
 
   constructor(file: FileNode, name: string) {
     this.file = file
@@ -100,6 +102,8 @@ export class ShareState {
   readonly volume: StoreVolume
   readonly files = new Map<bigint, FileNode>()
   readonly watches = new Set<Watch>()
+  /** The leases of its directories. */
+  readonly directoryHolders = new Set<Holder>()
 
   constructor(name: string, options: ShareOptions, volume: StoreVolume) {
     this.name = name
