@@ -86,12 +86,13 @@ export class LocalFiles {
     const key = this.keyOf(found.stats)
     let file = this.#files.get(key)
     if (file === undefined) {
+      const prompt = this.tree.isPrompt(found.stats)
       const made: OpenFile = {
         key,
         id: LocalNode.idOf(found.stats, this.device),
         isDirectory: found.stats.isDirectory(),
-        descriptor: new Descriptor(() => this.#reopen(made)),
-        prompt: this.tree.isPrompt(found.stats),
+        descriptor: new Descriptor(() => this.#reopen(made), prompt),
+        prompt,
         seen: 0,
         path: found.path,
         opens: 0,
