@@ -105,6 +105,7 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       const found = yield* share.store.open(name.path, {
         mode: "existing",
         type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        forData: (Access.mapGeneric(body.desiredAccess) & (A.FILE_READ_DATA | A.FILE_WRITE_DATA)) !== 0,
         ...name.stream === undefined ? {} : { stream: name.stream }
       }).pipe(
         Scope.provide(scope),
