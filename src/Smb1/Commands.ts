@@ -11,7 +11,7 @@ import { fromStatus } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import { Directory } from "./Directory.ts"
 import * as Header from "./Header.ts"
-import { Information, type Reopen } from "./Information.ts"
+import { Information } from "./Information.ts"
 import {
   Command,
   NtTransactSubcommand,
@@ -23,6 +23,7 @@ import {
 import * as NtTransact from "./Message/NtTransact.ts"
 import * as ReadWrite from "./Message/ReadWrite.ts"
 import * as Simple from "./Message/Simple.ts"
+import { Names, type Reopen } from "./Names.ts"
 import { OpenFile, type Running, type Target } from "./OpenFile.ts"
 import * as Requests from "./Requests.ts"
 
@@ -32,6 +33,12 @@ const { encode } = Requests
 /** Control codes that SMB 1 has other words for. */
 const FSCTL_DFS_GET_REFERRALS = 0x0006_0194
 const FSCTL_PIPE_TRANSCEIVE = 0x0011_c017
+
+const FSCTL_SRV_ENUMERATE_SNAPSHOTS = 0x0014_4064
+const FSCTL_GET_REPARSE_POINT = 0x0009_00a8
+
+/** Controls that leave everything as it was. Any other may not. */
+const harmless: ReadonlySet<number> = new Set([FSCTL_SRV_ENUMERATE_SNAPSHOTS, FSCTL_GET_REPARSE_POINT])
 
 /** The PID of every request, which a lock belongs to. */
 const pid = 0xfeff
@@ -52,13 +59,18 @@ export class Commands {
 
   constructor(tree: Requests.Tree, target: Target, reopen: Reopen) {
     this.file = new OpenFile(tree, target)
-    this.information = new Information(this.file, reopen)
+    this.information = new Information(this.file, new Names(this.file, reopen))
     this.directory = new Directory(this.file)
   }
 
   /** The open as it is now: a rename may have opened the file anew. */
   get fid(): number {
     return this.file.fid
+  }
+
+  /** Whether there is no open any more, although nobody has closed it: what it was on has been deleted by name. */
+  get gone(): boolean {
+    return this.file.gone
   }
 
   /** Ends a search that has not come to its end. To be done before the open is closed. */
@@ -157,7 +169,8 @@ export class Commands {
             (isPipe ? WriteMode.NAMED_PIPE_MSG_START : 0),
           remaining: isPipe ? whole : 0
         }, data.length),
-        ...(data.length === 0 ? {} : { payload: data })
+        ...(data.length === 0 ? {} : { payload: data }),
+        mutates: true
       }),
       (reply): Running<number> =>
         reply.header.status === 0
@@ -238,7 +251,7 @@ export class Commands {
           data: operation.input,
           maxParameterCount: 0,
           maxDataCount: Math.min(operation.maximum, 0xffff)
-        }),
+        }, { mutates: true }),
         "IOCTL"
       )
     }
@@ -249,7 +262,7 @@ export class Commands {
         ),
         data: operation.input,
         maxDataCount: operation.maximum
-      }),
+      }, { mutates: !harmless.has(operation.ctlCode) }),
       "IOCTL"
     )
   }
