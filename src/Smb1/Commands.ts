@@ -47,6 +47,14 @@ const decodeWrite = Codec.decode("SMB1 WRITE_ANDX Response", Codec.at(Header.siz
 const decodeRead = Codec.decode("SMB1 READ_ANDX Response", Codec.at(Header.size, ReadWrite.ReadResponse))
 const decodeChanges = Codec.decode("FILE_NOTIFY_INFORMATION", NotifyInformation.FileNotifyInformations)
 
+interface LockingRequest {
+  readonly unlocks: ReadonlyArray<Operation.Range>
+  readonly locks: ReadonlyArray<Operation.Range>
+  readonly type: number
+  readonly timeout: number
+  readonly waits: boolean
+}
+
 /**
  * The operations on one open file.
  *
@@ -68,9 +76,14 @@ export class Commands {
     return this.file.fid
   }
 
-  /** Whether there is no open any more, although nobody has closed it: what it was on has been deleted by name. */
+  /** Whether there is no open any more. */
   get gone(): boolean {
     return this.file.gone
+  }
+
+  /** To be called when the open is closed: nothing more is sent on it. */
+  leave(): void {
+    this.file.gone = true
   }
 
   /** Ends a search that has not come to its end. To be done before the open is closed. */
@@ -209,26 +222,14 @@ export class Commands {
     })
   }
 
-  private locking(request: {
-    readonly unlocks: ReadonlyArray<Operation.Range>
-    readonly locks: ReadonlyArray<Operation.Range>
-    readonly type: number
-    readonly timeout: number
-    readonly waits: boolean
-  }): Running<void> {
-    const range = ({ length, offset }: Operation.Range): Simple.LockingRange64 => ({ pid, offset, length })
+  private locking(request: LockingRequest): Running<void> {
     return Effect.flatMap(
       this.file.tree.request({
         command: Command.SMB_COM_LOCKING_ANDX,
-        body: encode(Simple.Locking, {
-          fid: this.file.target.fid,
-          typeOfLock: request.type | TypeOfLock.LARGE_FILES,
-          newOpLockLevel: 0,
-          timeout: request.timeout,
-          unlocks: request.unlocks.map(range),
-          locks: request.locks.map(range)
-        }),
-        waits: request.waits
+        body: this.lockingBody(request),
+        waits: request.waits,
+        // Granted to somebody who has gone, it would keep all others out until the file is closed.
+        ...(request.locks.length === 0 ? {} : { orphan: () => this.unlockLater(request.locks) })
       }),
       ({ header: { status } }) => {
         if (status === 0) return Effect.void
@@ -237,6 +238,26 @@ export class Commands {
         return this.file.failed(refused ? NtStatus.STATUS_LOCK_NOT_GRANTED : status, "LOCK")
       }
     )
+  }
+
+  private lockingBody(request: LockingRequest): Uint8Array {
+    const range = ({ length, offset }: Operation.Range): Simple.LockingRange64 => ({ pid, offset, length })
+    return encode(Simple.Locking, {
+      fid: this.file.target.fid,
+      typeOfLock: request.type | TypeOfLock.LARGE_FILES,
+      newOpLockLevel: 0,
+      timeout: request.timeout,
+      unlocks: request.unlocks.map(range),
+      locks: request.locks.map(range)
+    })
+  }
+
+  /** Unlocks without waiting. With the open its locks have gone. */
+  private unlockLater(ranges: ReadonlyArray<Operation.Range>): void {
+    if (this.file.gone) return
+    const body = this.lockingBody({ unlocks: ranges, locks: [], type: 0, timeout: 0, waits: false })
+    const { tree } = this.file
+    tree.connection.submit(tree.outgoing({ command: Command.SMB_COM_LOCKING_ANDX, body }), () => {})
   }
 
   private ioctl(operation: Operation.Ioctl): Running<Uint8Array> {

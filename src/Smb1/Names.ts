@@ -138,15 +138,16 @@ export class Names {
   }
 
   /**
-   * Renames by name. smbd takes our own open for somebody else's: then the file is let go, and opened again under
-   * whatever name it has afterwards.
+   * Renames by name. smbd takes our own open for somebody else's, and thinks about that for a second: then the file is let
+   * go before, and opened again under whatever name it has afterwards.
    */
   private move(to: string): Running<void> {
     const named = Effect.suspend(() => this.renameTo(this.file.target.path, to))
-    return Effect.uninterruptible(Effect.catchTag(
+    const letGo = Effect.suspend(() => this.letGo(named, to))
+    return this.file.tree.session.nativeLanMan.startsWith("Samba") ? letGo : Effect.uninterruptible(Effect.catchTag(
       Effect.andThen(named, Effect.sync(() => this.settle(to))),
       "SmbError",
-      (error) => error.reason === "SharingViolation" ? this.letGo(named, to) : Effect.fail(error)
+      (error) => error.reason === "SharingViolation" ? letGo : Effect.fail(error)
     ))
   }
 

@@ -45,7 +45,7 @@ export class OpenFile {
   readonly tree: Requests.Tree
   /** The open as it is now: a rename may have opened the file anew. */
   target: Target
-  /** Closed ahead of its owner, because what it was opened on has been deleted by name. */
+  /** Closed by its owner, or ahead of him: what it was opened on has been deleted by name. Its FID may be another's. */
   gone = false
 
   constructor(tree: Requests.Tree, target: Target) {
@@ -100,13 +100,16 @@ export class OpenFile {
   /** Sets a level from its structure. */
   setLevel(level: number, data: Uint8Array, flags2 = 0): Running<void> {
     return Effect.asVoid(this.answered(
-      this.tree.trans2(Trans2Subcommand.TRANS2_SET_FILE_INFORMATION, {
-        parameters: Requests.encode(Trans2.SetFileInformationRequest, {
-          fid: this.target.fid,
-          informationLevel: level
-        }),
-        data
-      }, { mutates: true, flags2 }),
+      // The open as it is when this runs.
+      Effect.suspend(() =>
+        this.tree.trans2(Trans2Subcommand.TRANS2_SET_FILE_INFORMATION, {
+          parameters: Requests.encode(Trans2.SetFileInformationRequest, {
+            fid: this.target.fid,
+            informationLevel: level
+          }),
+          data
+        }, { mutates: true, flags2 })
+      ),
       "SET_FILE_INFORMATION"
     ))
   }

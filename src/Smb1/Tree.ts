@@ -78,7 +78,11 @@ const makeFile = (
       held.release()
       return Effect.andThen(
         commands.endSearches,
-        Effect.suspend(() => commands.gone ? Effect.void : closeFid(tree, commands.fid, full))
+        Effect.suspend(() => {
+          if (commands.gone) return Effect.void
+          commands.leave()
+          return closeFid(tree, commands.fid, full)
+        })
       )
     })
     yield* Effect.addFinalizer((exit) =>
@@ -87,7 +91,9 @@ const makeFile = (
         if (closed) return
         closed = true
         held.release()
-        if (!commands.gone) closeLater(tree, commands.fid)
+        if (commands.gone) return
+        commands.leave()
+        closeLater(tree, commands.fid)
       })
     )
     return {
