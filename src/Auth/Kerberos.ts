@@ -407,4 +407,10 @@ export const layer = (options: KerberosOptions = {}): Layer.Layer<Authenticator.
  * @category layers
  */
 export const layerNegotiate = (options: NegotiateOptions = {}): Layer.Layer<Authenticator.Authenticator> =>
-  Layer.sync(Authenticator.Authenticator, () => Authenticator.Authenticator.of(makeNegotiate(options)))
+  Layer.effect(
+    Authenticator.Authenticator,
+    Effect.map(
+      Authenticator.ntlmOptions,
+      (usual) => Authenticator.Authenticator.of(makeNegotiate({ ...usual, ...options }))
+    )
+  )

@@ -109,6 +109,16 @@ export class Connection {
     if (!this.closed) this.frames.push(chunk)
   }
 
+  /** Where the bytes that come next belong, in the middle of a frame. */
+  get room(): Uint8Array | undefined {
+    return this.closed ? undefined : this.frames.room
+  }
+
+  /** Bytes from the socket are in `room`. */
+  onArrived(count: number): void {
+    if (!this.closed) this.frames.arrived(count)
+  }
+
   /** Ends the connection, and with it what depends on it. */
   close(): void {
     if (this.closed) return
@@ -336,11 +346,13 @@ export class Connection {
     for (let i = 0; i < responses.length; i++) {
       const { chunks: parts, ready, sign } = responses[i]!
       const head = parts[0]!
-      if (i < responses.length - 1) {
+      // The last one of several is filled up too, as Windows does.
+      if (responses.length > 1) {
         const length = lengthOf(parts)
         const over = length % 8
         if (over !== 0) parts.push(padding.subarray(over))
-        Header.view(head).setUint32(20, over === 0 ? length : length + 8 - over, true)
+        const next = over === 0 ? length : length + 8 - over
+        if (i < responses.length - 1) Header.view(head).setUint32(20, next, true)
       }
       if (sign !== undefined) Signing.apply(sign, parts, "server", Header.read(Header.view(head)).messageId, false)
       ready()

@@ -89,7 +89,9 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const first = locks[0]
     if (first === undefined) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    const sequenced = incoming.connection.dialect !== Dialect.SMB_2_0_2 && open.durable !== undefined
+    const { dialect } = incoming.connection
+    // Where there may be several channels, any lock may have to be asked for again.
+    const sequenced = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined
     const { lockSequenceIndex, lockSequenceNumber } = body.lockSequence
     if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
       if (open.lockSequences.get(lockSequenceIndex) === lockSequenceNumber) return done()

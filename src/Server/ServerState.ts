@@ -14,6 +14,7 @@ import * as Events from "./Events.ts"
 import type { Identities } from "./IdentityStore.ts"
 import type { Limits } from "./Limits.ts"
 import type { FileOpen } from "./Open.ts"
+import { ReplayTable } from "./Replay.ts"
 import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { Users } from "./UserStore.ts"
@@ -43,6 +44,7 @@ export class ServerState {
   /** Which SIDs its users have. */
   readonly identity: Identities
   readonly leases: LeaseTable
+  readonly replays = new ReplayTable()
   /** Closes an open; a field, since what closes knows this module. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections = new Set<Connection>()

@@ -124,7 +124,8 @@ export const sessionSetup = Effect.fnUntraced(function*(
     if (logon.kind !== "binding") {
       incoming.session = session
       yield* SessionEnd.end(session)
-      SessionEnd.forget(session, connection)
+      if (logon.kind === "again") SessionEnd.leave(session, connection)
+      else SessionEnd.forget(session, connection)
     }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
     const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
@@ -252,7 +253,6 @@ const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     if (session.channels.size >= 32) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     if (session.channels.has(connection)) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (!incoming.signed) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    if (session.dialect < Dialect.SMB_3_0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (session.dialect !== negotiated.dialect) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.cipher !== negotiated.cipher) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)

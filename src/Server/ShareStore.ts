@@ -141,6 +141,8 @@ export interface StoreOpen {
   readonly mode: "existing" | "new" | "either"
   /** What to make; of no meaning for what is there. */
   readonly type: "file" | "directory"
+  /** A hint: its bytes will probably be asked for. A store may make ready for that while the client thinks. */
+  readonly forData?: boolean
   /** For what is made. */
   readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array }
 }

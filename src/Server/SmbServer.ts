@@ -28,6 +28,7 @@ import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
 import * as Limits from "./Limits.ts"
 import { Patience, withPatience } from "./Patience.ts"
+import * as Receive from "./Receive.ts"
 import { ServerState } from "./ServerState.ts"
 import { type ShareOptions, ShareState } from "./ShareState.ts"
 import type { ShareStore } from "./ShareStore.ts"
@@ -85,6 +86,11 @@ export interface Options<E = never, R = never> {
   /** All where left out. */
   readonly dialects?: ReadonlyArray<DialectName>
   readonly limits?: Partial<Limits.Limits>
+  /**
+   * How bytes are read from connections: `direct` where left out, into the place where they belong, where this Node can;
+   * `events`, by the events of its sockets, which is slower and leans on nothing that is not documented (docs/adr/0011).
+   */
+  readonly receive?: "direct" | "events"
 }
 
 /**
@@ -172,30 +178,36 @@ const listen = (server: Net.Server, host: string, port: number): Effect.Effect<N
     server.listen({ host, port }, () => resume(Effect.succeed(server.address() as Net.AddressInfo)))
   })
 
-/** A connection reads with `data` events: several clients share the memory that way. */
-const attach = (state: ServerState, socket: Net.Socket): void => {
-  socket.setNoDelay(true)
-  socket.on("error", () => {})
+const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void => {
+  accepted.setNoDelay(true)
+  accepted.on("error", () => {})
   if (state.connections.size >= state.limits.connections) {
-    socket.destroy()
+    accepted.destroy()
     if (!state.full) state.run(Events.full(state.connections.size))
     state.full = true
     return
   }
   state.full = false
-  const connection = new Connection(state, socket)
-  state.connections.add(connection)
-  state.run(Events.connected(connection))
-  socket.on("data", (chunk: Uint8Array) => connection.onData(chunk))
-  socket.on("close", () => connection.close())
-  state.run(
-    Effect.andThen(
-      Effect.sleep(Duration.fromInputUnsafe(state.limits.logonTime)),
-      Effect.sync(() => {
-        if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
-      })
+  Receive.start(accepted, direct, (socket) => {
+    const connection = new Connection(state, socket)
+    state.connections.add(connection)
+    state.run(Events.connected(connection))
+    if (socket !== accepted) socket.on("error", () => {})
+    socket.on("close", () => connection.close())
+    state.run(
+      Effect.andThen(
+        Effect.sleep(Duration.fromInputUnsafe(state.limits.logonTime)),
+        Effect.sync(() => {
+          if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
+        })
+      )
     )
-  )
+    return {
+      room: () => connection.room,
+      arrived: (count) => connection.onArrived(count),
+      onData: (chunk) => connection.onData(chunk)
+    }
+  })
 }
 
 /**
@@ -250,9 +262,11 @@ export const make = Effect.fnUntraced(function*<E, R>(
     leases: new LeaseTable(),
     closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
-    firstSession: BigInt(randomBytes(4).readUInt32LE()) << 16n | 1n
+    // Not known beforehand, and within 32 bits: some clients keep no more of it.
+    firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
   })
-  const server = Net.createServer({ pauseOnConnect: false }, (socket) => attach(state, socket))
+  const direct = options.receive !== "events" && (yield* Receive.available)
+  const server = Net.createServer({ pauseOnConnect: true }, (socket) => attach(state, socket, direct))
   const host = options.host ?? "0.0.0.0"
   const address = yield* Effect.acquireRelease(
     listen(server, host, options.port ?? 445),
