@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, type Duration, Effect, Exit, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
+import * as example from "../../examples/failover.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
@@ -399,4 +400,14 @@ describe("the description", () => {
         assert.strictEqual((yield* resolver.resolve(path)).status, "link")
       })
     ))
+})
+
+describe("the example", () => {
+  it.effect("does what it says", () =>
+    Effect.gen(function*() {
+      const { exit, log, took } = yield* example.failover
+      assert.deepStrictEqual([exit, took], [Exit.succeed("a b b a a a"), 120_000])
+      assert.include(log, "   10.000 a        ! down")
+      assert.deepStrictEqual(yield* example.race, { exit: Exit.succeed("b"), took: 250 })
+    }))
 })
