@@ -220,7 +220,6 @@ describe("a folder that", () => {
     run(
       world({
         files: { "\\\\a\\data\\who.txt": "a", "\\\\c\\data\\who.txt": "c" },
-        servers: { c: {} },
         faults: [{ at: "1 minute", path: "\\\\corp\\public\\l", is: "changed", to: ["\\\\c\\data"] }]
       }),
       Effect.gen(function*() {
@@ -377,6 +376,10 @@ describe("the description", () => {
         [world({ faults: [{ server: "z", is: "down" }] }), /the server z, which is not there/],
         [world({ faults: [{ path: "\\\\corp\\public\\m", is: "withdrawn" }] }), /which is not there/],
         [world({ "\\\\corp": ["\\\\a\\b"] }), /is no path of the form/],
+        [
+          world({ faults: [{ at: "1 hour", path: "\\\\corp\\public\\l", is: "changed", to: ["nonsense"] }] }),
+          /"nonsense" is no path/
+        ],
         [world({ "\\\\corp\\public\\l\\m": ["\\\\a\\b"] }), /lies below the link/],
         [{ "\\\\c\\x": ["\\\\a\\s"], "\\\\d\\x": ["\\\\a\\s"] }, /cannot be in two namespaces/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "200 weeks" } }), /^$/],
