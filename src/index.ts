@@ -35,6 +35,7 @@ export {
 } from "./Protocol/DfsError.ts"
 export { ProtocolError, SmbError, TransportError } from "./Protocol/Errors.ts"
 export * as Transport from "./Protocol/Transport.ts"
+export * as IdentityStore from "./Server/IdentityStore.ts"
 export * as ShareStore from "./Server/ShareStore.ts"
 export * as SmbServer from "./Server/SmbServer.ts"
 export * as FileSystemStore from "./Server/Store/FileSystemStore.ts"
