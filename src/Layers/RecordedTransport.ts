@@ -5,7 +5,8 @@
  * `replay` is a transport that has such a recording in the place of the network: it holds each frame that the client sends
  * against the recorded one, and gives it the recorded answers. So that a client says the same again, both also decide what
  * it takes from chance and from the machine: the random bytes come of a seed, and a logon tells the recording's time and
- * name of the workstation. The program has to be the same, and do things in the same order.
+ * name of the workstation. The program has to be the same, and do things in the same order. Logons by NTLM can be played
+ * back; tickets of Kerberos come from somewhere else, and are other ones each time.
  *
  * **What a recording gives away.** It holds the contents of the files that went over it, the names of servers, shares and
  * users, and the responses of NTLM logons, from which a weak password can be guessed offline. With the seed, everything
@@ -249,6 +250,7 @@ export const record = <E, R>(
             )
           ),
           Effect.tap(() => Effect.sync(() => entries.push({ what: "connected", ...common() }))),
+          Effect.onInterrupt(() => Effect.sync(closed)),
           // The scope of a connection may end without a word.
           Effect.tap(() => Effect.addFinalizer(() => Effect.sync(closed))),
           Effect.map((duplex): Transport.Duplex => ({
@@ -329,7 +331,7 @@ export interface ReplayOptions {
   readonly match?: "strict" | "by-command"
   /**
    * Milliseconds of real time that the next frame is waited for while an answer is due that the recording has only after
-   * it; 5000 where left out. Then it is a mismatch, and not a hang.
+   * it; 5000 where left out. Then it is a mismatch, and not a hang. A connect that the client gave up is held open as long.
    */
   readonly patience?: number
 }

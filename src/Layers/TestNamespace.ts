@@ -159,7 +159,7 @@ export type Fault =
 
 /**
  * A world. Keys that begin with `\\` are folders of namespaces: `\\server\root`, `\\domain\root`, and links below them.
- * Servers and shares that targets name exist without being listed.
+ * Servers and shares that targets name, those of later changes included, exist without being listed.
  *
  * @category models
  */
@@ -355,7 +355,11 @@ const make = Effect.fnUntraced(function*(description: Description) {
   const world = TestNamespace.of({
     events: Effect.sync(() => [...events]),
     table: Effect.sync(() => format(events)),
-    fault: (fault) => Effect.sync(() => simulation.apply(fault))
+    fault: (fault) =>
+      Effect.sync(() => {
+        simulation.check(fault)
+        simulation.apply(fault)
+      })
   })
   const finder: DomainControllers.DomainControllersFinder = {
     find: (name) =>

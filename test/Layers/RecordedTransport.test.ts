@@ -3,9 +3,10 @@
  * `test/lab/Recorded.test.ts`: the client has to go through it again, and the simulator has to say what smbd said.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Redacted, Result } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Redacted, Result } from "effect"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
+import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import { decodeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import * as Frames from "../../src/Layers/internal/Frames.ts"
 import * as RecordedTransport from "../../src/Layers/RecordedTransport.ts"
@@ -85,6 +86,30 @@ describe("a recording", () => {
       assert.deepStrictEqual(failureOf(again.exit), failureOf(cut.exit))
       assert.isUndefined(again.complete)
       assert.strictEqual(cut.recording.entries.findLast(({ what }) => what === "server")?.what, "server")
+    }))
+  it.effect("has the connect that a race gave up", () =>
+    Effect.gen(function*() {
+      const raced = <R>(world: Layer.Layer<Transport.Transport | R>) =>
+        Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          return yield* smb.readFileString("\\\\n\\pub\\l\\who.txt")
+        }).pipe(
+          Effect.provide(DfsAdapter.layer({ connect: "race" }).pipe(Layer.provide(client({})))),
+          (program) => VirtualTime.run(Effect.tap(program, () => Effect.sleep("1 minute"))),
+          Effect.zip(Effect.context<R>()),
+          Effect.provide(world)
+        )
+      const world = TestNamespace.layer({
+        "\\\\n\\pub\\l": ["\\\\a\\data", "\\\\b\\data"],
+        files: { "\\\\b\\data\\who.txt": "b" },
+        faults: [{ server: "a", is: "unreachable" }]
+      })
+      const [first, context] = yield* raced(RecordedTransport.record(world))
+      const recording = yield* Context.get(context, RecordedTransport.Recorder).recording
+      assert.deepStrictEqual(first, { exit: Exit.succeed("b"), took: 60_250 })
+      const [again, replay] = yield* raced(RecordedTransport.replay(recording))
+      assert.deepStrictEqual(again, first)
+      yield* Context.get(replay, RecordedTransport.Replay).checkComplete
     }))
   it("that is none is refused, with the place", () => {
     const wrong = RecordedTransport.fromJson(

@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, type Duration, Effect, Exit, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
+import * as example from "../../examples/failover.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
@@ -219,7 +220,6 @@ describe("a folder that", () => {
     run(
       world({
         files: { "\\\\a\\data\\who.txt": "a", "\\\\c\\data\\who.txt": "c" },
-        servers: { c: {} },
         faults: [{ at: "1 minute", path: "\\\\corp\\public\\l", is: "changed", to: ["\\\\c\\data"] }]
       }),
       Effect.gen(function*() {
@@ -376,6 +376,10 @@ describe("the description", () => {
         [world({ faults: [{ server: "z", is: "down" }] }), /the server z, which is not there/],
         [world({ faults: [{ path: "\\\\corp\\public\\m", is: "withdrawn" }] }), /which is not there/],
         [world({ "\\\\corp": ["\\\\a\\b"] }), /is no path of the form/],
+        [
+          world({ faults: [{ at: "1 hour", path: "\\\\corp\\public\\l", is: "changed", to: ["nonsense"] }] }),
+          /"nonsense" is no path/
+        ],
         [world({ "\\\\corp\\public\\l\\m": ["\\\\a\\b"] }), /lies below the link/],
         [{ "\\\\c\\x": ["\\\\a\\s"], "\\\\d\\x": ["\\\\a\\s"] }, /cannot be in two namespaces/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "200 weeks" } }), /^$/],
@@ -399,4 +403,14 @@ describe("the description", () => {
         assert.strictEqual((yield* resolver.resolve(path)).status, "link")
       })
     ))
+})
+
+describe("the example", () => {
+  it.effect("does what it says", () =>
+    Effect.gen(function*() {
+      const { exit, log, took } = yield* example.failover
+      assert.deepStrictEqual([exit, took], [Exit.succeed("a b b a a a"), 120_000])
+      assert.include(log, "   10.000 a        ! down")
+      assert.deepStrictEqual(yield* example.race, { exit: Exit.succeed("b"), took: 250 })
+    }))
 })

@@ -149,8 +149,13 @@ export class Player {
           ...(detail === undefined ? {} : { detail })
         })
       }
-      // Recorded in the middle of its connect: nobody knows how it went on.
-      if (first === undefined) return yield* Effect.never
+      // The client gave this connect up, as the losers of a race do, or the recording ends before it was made.
+      if (first?.what !== "connected") {
+        yield* realTime(this.options.patience)
+        const expected = "a connect that is given up"
+        const found = { connection: track.connection, server: nameOf(endpoint), frame: 0, expected }
+        return yield* failed(this.differ(found).message)
+      }
       return yield* this.play(track, endpoint, handlers)
     })
 
