@@ -74,22 +74,54 @@ export class Patience {
   }
 }
 
-const file = (patience: Patience, of: StoreFile): StoreFile => {
-  const { readInto } = of
-  return {
-    id: of.id,
-    stat: patience.run(of.stat),
-    read: (offset, length) => patience.run(of.read(offset, length)),
-    ...(readInto === undefined ? {} : { readInto: (offset, target) => patience.run(readInto(offset, target)) }),
-    write: (offset, data) => patience.run(of.write(offset, data)),
-    truncate: (size) => patience.run(of.truncate(size)),
-    flush: patience.run(of.flush),
-    set: (changes) => patience.run(of.set(changes)),
-    getBlob: (blob) => patience.run(of.getBlob(blob)),
-    setBlob: (blob, bytes) => patience.run(of.setBlob(blob, bytes)),
-    streams: patience.run(of.streams),
-    zero: (range) => patience.run(of.zero(range)),
-    allocated: (range) => patience.run(of.allocated(range))
+/** Nothing is made before it is asked for: a server holds thousands of open files that nobody uses. */
+class PatientFile implements StoreFile {
+  readonly readInto?: NonNullable<StoreFile["readInto"]>
+  private readonly patience: Patience
+  private readonly file: StoreFile
+
+  constructor(patience: Patience, file: StoreFile) {
+    this.patience = patience
+    this.file = file
+    const { readInto } = file
+    if (readInto !== undefined) this.readInto = (offset, target) => patience.run(readInto(offset, target))
+  }
+
+  get id() {
+    return this.file.id
+  }
+  get stat() {
+    return this.patience.run(this.file.stat)
+  }
+  get flush() {
+    return this.patience.run(this.file.flush)
+  }
+  get streams() {
+    return this.patience.run(this.file.streams)
+  }
+  read(...of: Parameters<StoreFile["read"]>) {
+    return this.patience.run(this.file.read(...of))
+  }
+  write(...of: Parameters<StoreFile["write"]>) {
+    return this.patience.run(this.file.write(...of))
+  }
+  truncate(...of: Parameters<StoreFile["truncate"]>) {
+    return this.patience.run(this.file.truncate(...of))
+  }
+  set(...of: Parameters<StoreFile["set"]>) {
+    return this.patience.run(this.file.set(...of))
+  }
+  getBlob(...of: Parameters<StoreFile["getBlob"]>) {
+    return this.patience.run(this.file.getBlob(...of))
+  }
+  setBlob(...of: Parameters<StoreFile["setBlob"]>) {
+    return this.patience.run(this.file.setBlob(...of))
+  }
+  zero(...of: Parameters<StoreFile["zero"]>) {
+    return this.patience.run(this.file.zero(...of))
+  }
+  allocated(...of: Parameters<StoreFile["allocated"]>) {
+    return this.patience.run(this.file.allocated(...of))
   }
 }
 
@@ -112,7 +144,7 @@ export const withPatience = (store: ShareStore, patience: Patience): ShareStore 
           // What comes of it too late is closed at once: the scope is.
           Effect.onError(() => close),
           Effect.tap(() => Scope.addFinalizer(outer, Effect.ignore(patience.run(close)))),
-          Effect.map((opened) => ({ ...opened, file: file(patience, opened.file) }))
+          Effect.map((opened) => ({ ...opened, file: new PatientFile(patience, opened.file) }))
         )
       })),
     list: (path) => Stream.transformPull(store.list(path), (pull) => Effect.succeed(patience.run(pull))),
