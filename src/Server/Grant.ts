@@ -84,7 +84,7 @@ export const obstacles = (
   const orphans = Array.from(stream.holders).filter((holder) =>
     holder !== same && has(holder.state, taken) && isOrphan(holder) && !(stat && holder.kind === "lease")
   )
-  if (orphans.length > 0) return { _tag: "Orphaned", opens: orphans.flatMap((holder) => [...holder.opens]) }
+  if (orphans.length > 0) return { _tag: "Orphaned", opens: orphans.flatMap((holder) => Array.from(holder.opens)) }
   for (const holder of Array.from(stream.holders)) {
     if (holder === same || stat && !violation && holder.kind === "lease") continue
     if (holder.breaking !== undefined) {
