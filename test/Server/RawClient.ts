@@ -94,8 +94,8 @@ export class RawClient {
     return this.next()
   }
 
-  /** Negotiates 2.1, logs on as nobody, and connects to a share. */
-  async logOn(share: string): Promise<boolean> {
+  /** Negotiates 2.1, logs on, as nobody unless told otherwise, and connects to a share. */
+  async logOn(share: string, credential: Credentials.Credential = Credentials.anonymous): Promise<boolean> {
     const negotiated = await this.ask({
       _tag: "NEGOTIATE",
       body: {
@@ -108,7 +108,7 @@ export class RawClient {
     })
     if (negotiated === undefined) return false
     const logon = await Effect.runPromise(
-      Effect.scoped(Authenticator.makeNtlm().make(Credentials.anonymous, { server: "server" }))
+      Effect.scoped(Authenticator.makeNtlm().make(credential, { server: "server" }))
     )
     let input: Uint8Array = new Uint8Array(0)
     for (let leg = 0; leg < 4; leg++) {
