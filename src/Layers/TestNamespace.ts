@@ -94,6 +94,8 @@ export interface Domain {
 export interface Server extends Omit<ServerOptions, "shares" | "referrals" | "namespace" | "faults" | "script"> {
   /** Whether it answers referral requests though it has no part in a namespace, as smbd does. */
   readonly dfs?: boolean
+  /** Whether it knows the EX control code; true where left out. smbd does not. */
+  readonly ex?: boolean
 }
 
 /** What can happen to a server. */
@@ -286,9 +288,9 @@ const hostsOf = (description: Description, simulation: Simulation): Hosts => {
   }
   const hosts: { [host: string]: ServerOptions } = {}
   for (const { name, tree } of shares.values()) {
-    simulation.addHost(name)
     const told = Object.entries(servers).find(([one]) => DfsPath.fold(one) === DfsPath.fold(name))?.[1]
-    const { dfs, ...options } = told ?? {}
+    const { dfs, ex = true, ...options } = told ?? {}
+    simulation.addHost(name, ex)
     const none: Namespace.Namespace = { roots: {} }
     hosts[name] = {
       ...account,

@@ -318,6 +318,17 @@ describe("roots and domains", () => {
         assert.strictEqual(yield* text("\\\\CORP\\dfs\\plans\\x.txt"), "a")
       })
     ))
+  it.effect("a controller that dies between two steps is followed by the next", () =>
+    run(
+      domain({ faults: [{ after: 1, on: "IOCTL", server: "dc1.corp.test", is: "down" }] }),
+      Effect.gen(function*() {
+        assert.strictEqual(yield* text("\\\\corp.test\\sysvol\\p.txt"), "policy")
+        const { lines, value } = yield* since(text("\\\\corp.test\\dfs\\plans\\x.txt"))
+        assert.strictEqual(value, "a")
+        assert.include(lines, "dc1.corp.test connect Refused")
+        assert.include(lines, "dc2.corp.test REFERRAL \\corp.test\\dfs")
+      })
+    ))
   it.effect("a site: targets there come first, by the EX control code", () =>
     run(
       domain(),
