@@ -331,7 +331,8 @@ export interface ReplayOptions {
   readonly match?: "strict" | "by-command"
   /**
    * Milliseconds of real time that the next frame is waited for while an answer is due that the recording has only after
-   * it; 5000 where left out. Then it is a mismatch, and not a hang. A connect that the client gave up is held open as long.
+   * it, or for the client to give up a connect that it gave up; 5000 where left out. Then it is a mismatch, and not a
+   * hang.
    */
   readonly patience?: number
 }

@@ -134,7 +134,12 @@ describe("failover", () => {
     run(
       world({ faults: [{ server: "a", is: "unreachable" }] }),
       Effect.gen(function*() {
-        assert.deepInclude(yield* timed(read), { value: "b", took: 250 })
+        const { lines, value } = yield* since(timed(read))
+        assert.deepInclude(value, { value: "b", took: 250 })
+        assert.deepStrictEqual(lines.slice(-2), ["b connect", "b CREATE \\\\b\\data\\who.txt"])
+        // Nobody wants it any more, and it ends by itself.
+        const { lines: later } = yield* since(TestClock.adjust("1 minute"))
+        assert.deepStrictEqual(later, ["a connect TimedOut"])
       }),
       { connect: "race" }
     ))
@@ -396,6 +401,7 @@ describe("the description", () => {
           /"nonsense" is no path/
         ],
         [world({ "\\\\corp\\public\\l\\m": ["\\\\a\\b"] }), /lies below the link/],
+        [world({ files: { "\\\\a\\data\\x": "text", "\\\\a\\data\\x\\y": "text" } }), /cannot lie below a file/],
         [{ "\\\\c\\x": ["\\\\a\\s"], "\\\\d\\x": ["\\\\a\\s"] }, /cannot be in two namespaces/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "200 weeks" } }), /^$/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "100000 weeks" } }), /0 to 2\^32 - 1 seconds/]
