@@ -5,12 +5,13 @@
  * `replay` is a transport that has such a recording in the place of the network: it holds each frame that the client sends
  * against the recorded one, and gives it the recorded answers. So that a client says the same again, both also decide what
  * it takes from chance and from the machine: the random bytes come of a seed, and a logon tells the recording's time and
- * name of the workstation. The program has to be the same, and do things in the same order.
+ * name of the workstation. The program has to be the same, and do things in the same order. Logons by NTLM can be played
+ * back; tickets of Kerberos come from somewhere else, and are other ones each time.
  *
  * **What a recording gives away.** It holds the contents of the files that went over it, the names of servers, shares and
- * users, and the responses of NTLM logons, from which a weak password can be guessed offline. With the seed, everything
- * that was encrypted can be read by whoever knows the password. It never holds a password or its hash. Record with servers
- * and accounts that are made for it, and keep a recording as you would keep the files.
+ * users, and the responses of NTLM logons, from which a weak password can be guessed offline. Its seed gives the keys of
+ * the sessions, so that what was encrypted can be read. It never holds a password or its hash. Record with servers and
+ * accounts that are made for it, and keep a recording as you would keep the files.
  *
  * ```ts
  * const Recorded = RecordedTransport.record(TcpTransport.layer)
@@ -249,6 +250,7 @@ export const record = <E, R>(
             )
           ),
           Effect.tap(() => Effect.sync(() => entries.push({ what: "connected", ...common() }))),
+          Effect.onInterrupt(() => Effect.sync(closed)),
           // The scope of a connection may end without a word.
           Effect.tap(() => Effect.addFinalizer(() => Effect.sync(closed))),
           Effect.map((duplex): Transport.Duplex => ({
@@ -329,7 +331,8 @@ export interface ReplayOptions {
   readonly match?: "strict" | "by-command"
   /**
    * Milliseconds of real time that the next frame is waited for while an answer is due that the recording has only after
-   * it; 5000 where left out. Then it is a mismatch, and not a hang.
+   * it, or for the client to give up a connect that it gave up; 5000 where left out. Then it is a mismatch, and not a
+   * hang.
    */
   readonly patience?: number
 }

@@ -6,6 +6,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import type * as Message from "../Smb2/Message/ChangeNotify.ts"
 import { AccessMask, ChangeNotifyFlags } from "../Smb2/Message/Constants.ts"
 import type { Incoming } from "./Incoming.ts"
+import * as OutsideChanges from "./OutsideChanges.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
 import * as Watch from "./Watch.ts"
 
@@ -26,6 +27,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       watch = new Watch.Watch(open, body.completionFilter, recursive, room)
       open.watch = watch
       open.tree.share!.watches.add(watch)
+      OutsideChanges.forWatch(incoming.server, watch)
     }
     const already = watch.take()
     if (already !== undefined) return answer(already, body.outputBufferLength)

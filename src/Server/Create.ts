@@ -30,6 +30,7 @@ import * as Grant from "./Grant.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Name } from "./Names.ts"
 import { FileOpen } from "./Open.ts"
+import * as OutsideChanges from "./OutsideChanges.ts"
 import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
@@ -389,6 +390,7 @@ const enter = Effect.fnUntraced(function*(
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
     const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
+    OutsideChanges.forHolder(open)
     return {
       open,
       leaseResponse,

@@ -97,7 +97,7 @@ const response = (
     maxWriteSize: most,
     systemTime,
     serverStartTime: 0n,
-    securityBuffer: Acceptor.offer(),
+    securityBuffer: Acceptor.offer(connection.server.settings.kerberos !== undefined),
     negotiateContexts
   }
 }

@@ -6,6 +6,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type { KerberosKeys } from "../Auth/KerberosKeys.ts"
 import { Buffers } from "./Buffers.ts"
 import type { LeaseTable } from "./Caching.ts"
 import type { Connection } from "./Connection.ts"
@@ -28,6 +29,8 @@ export interface Settings {
   /** Who comes in without an account: nobody, callers without a name, or whoever is unknown as well. */
   readonly guest: "never" | "anonymous" | "unknown"
   readonly dialects: ReadonlyArray<number>
+  /** With them, users may log on by Kerberos. */
+  readonly kerberos: KerberosKeys | undefined
 }
 
 /**

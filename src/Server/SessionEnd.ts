@@ -75,6 +75,7 @@ export const disconnect = (connection: Connection): Effect.Effect<void> =>
     }
     for (const session of Array.from(connection.sessions.values())) {
       session.channels.delete(connection)
+      session.logons.get(connection)?.acceptor.release()
       session.logons.delete(connection)
       if (session.channels.size > 0) continue
       yield* end(session)

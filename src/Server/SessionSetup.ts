@@ -41,6 +41,7 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
     found: () => found,
     acceptor: Acceptor.make({
       computerName: server.settings.computerName,
+      kerberos: server.settings.kerberos,
       lookup: (caller) => {
         claimed = caller.anonymous ? "anonymous" : caller.user
         if (caller.anonymous) {

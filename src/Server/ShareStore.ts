@@ -177,6 +177,7 @@ export interface StoreVolume {
 
 /** Something that was changed by others than the server. */
 export interface StoreChange {
+  /** Below the directory that is watched. */
   readonly path: StorePath
   readonly action: "added" | "removed" | "modified"
 }
@@ -206,6 +207,12 @@ export interface ShareStore {
     void,
     StoreError
   >
-  /** What others change in the storage, for change notification; absent where it cannot be known. */
-  readonly changes?: Stream.Stream<StoreChange, StoreError>
+  /**
+   * What others change in a directory, or anywhere below it, while the stream is read: for change notification, and to take
+   * back what clients cache. What came through the store itself is not told. Absent where it cannot be known.
+   */
+  readonly changes?: (
+    directory: StorePath,
+    options: { readonly recursive: boolean }
+  ) => Stream.Stream<StoreChange, StoreError>
 }

@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { randomBytes } from "node:crypto"
 import * as Net from "node:net"
+import type { KerberosKeys } from "../Auth/KerberosKeys.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
@@ -64,6 +65,11 @@ export interface Options<E = never, R = never> {
   /** The address to listen on; all of them where left out. */
   readonly host?: string
   readonly users: Users
+  /**
+   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, who has a ticket comes in. They are
+   * looked for in `users` by name and realm.
+   */
+  readonly kerberos?: KerberosKeys
   /**
    * Which SIDs the users have, for security descriptors to name the same users after a restart; in memory, and gone with
    * the server, where left out.
@@ -249,6 +255,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
       signing: options.signing ?? "required",
       encryption: options.encryption ?? "enabled",
       guest: options.guest ?? "never",
+      kerberos: options.kerberos,
       dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
     },
     limits,

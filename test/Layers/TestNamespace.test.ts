@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, type Duration, Effect, Exit, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
+import * as example from "../../examples/failover.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
@@ -133,7 +134,12 @@ describe("failover", () => {
     run(
       world({ faults: [{ server: "a", is: "unreachable" }] }),
       Effect.gen(function*() {
-        assert.deepInclude(yield* timed(read), { value: "b", took: 250 })
+        const { lines, value } = yield* since(timed(read))
+        assert.deepInclude(value, { value: "b", took: 250 })
+        assert.deepStrictEqual(lines.slice(-2), ["b connect", "b CREATE \\\\b\\data\\who.txt"])
+        // Nobody wants it any more, and it ends by itself.
+        const { lines: later } = yield* since(TestClock.adjust("1 minute"))
+        assert.deepStrictEqual(later, ["a connect TimedOut"])
       }),
       { connect: "race" }
     ))
@@ -219,7 +225,6 @@ describe("a folder that", () => {
     run(
       world({
         files: { "\\\\a\\data\\who.txt": "a", "\\\\c\\data\\who.txt": "c" },
-        servers: { c: {} },
         faults: [{ at: "1 minute", path: "\\\\corp\\public\\l", is: "changed", to: ["\\\\c\\data"] }]
       }),
       Effect.gen(function*() {
@@ -318,6 +323,21 @@ describe("roots and domains", () => {
         assert.strictEqual(yield* text("\\\\CORP\\dfs\\plans\\x.txt"), "a")
       })
     ))
+  it.effect("a controller that dies between two steps is followed by the next", () =>
+    run(
+      domain({ faults: [{ after: 1, on: "IOCTL", server: "dc1.corp.test", is: "down" }] }),
+      Effect.gen(function*() {
+        // It gives the referral for SYSVOL, and is gone when its own SYSVOL is tried.
+        const { lines, value } = yield* since(text("\\\\corp.test\\sysvol\\p.txt"))
+        assert.strictEqual(value, "policy")
+        assert.deepStrictEqual(lines, [
+          "dc1.corp.test connect",
+          "dc1.corp.test REFERRAL \\corp.test\\sysvol",
+          "dc2.corp.test connect",
+          "dc2.corp.test CREATE \\\\dc2.corp.test\\sysvol\\p.txt"
+        ])
+      })
+    ))
   it.effect("a site: targets there come first, by the EX control code", () =>
     run(
       domain(),
@@ -376,7 +396,12 @@ describe("the description", () => {
         [world({ faults: [{ server: "z", is: "down" }] }), /the server z, which is not there/],
         [world({ faults: [{ path: "\\\\corp\\public\\m", is: "withdrawn" }] }), /which is not there/],
         [world({ "\\\\corp": ["\\\\a\\b"] }), /is no path of the form/],
+        [
+          world({ faults: [{ at: "1 hour", path: "\\\\corp\\public\\l", is: "changed", to: ["nonsense"] }] }),
+          /"nonsense" is no path/
+        ],
         [world({ "\\\\corp\\public\\l\\m": ["\\\\a\\b"] }), /lies below the link/],
+        [world({ files: { "\\\\a\\data\\x": "text", "\\\\a\\data\\x\\y": "text" } }), /cannot lie below a file/],
         [{ "\\\\c\\x": ["\\\\a\\s"], "\\\\d\\x": ["\\\\a\\s"] }, /cannot be in two namespaces/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "200 weeks" } }), /^$/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "100000 weeks" } }), /0 to 2\^32 - 1 seconds/]
@@ -399,4 +424,14 @@ describe("the description", () => {
         assert.strictEqual((yield* resolver.resolve(path)).status, "link")
       })
     ))
+})
+
+describe("the example", () => {
+  it.effect("does what it says", () =>
+    Effect.gen(function*() {
+      const { exit, log, took } = yield* example.failover
+      assert.deepStrictEqual([exit, took], [Exit.succeed("a b b a a a"), 120_000])
+      assert.include(log, "   10.000 a        ! down")
+      assert.deepStrictEqual(yield* example.race, { exit: Exit.succeed("b"), took: 250 })
+    }))
 })

@@ -124,6 +124,13 @@ const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): 
   return file
 }
 
+/** A file of whose allocated ranges the store is asked. */
+const openedSparse = async (client: RawClient, name: string): Promise<FileId> => {
+  const file = await opened(client, name)
+  assert.strictEqual(await ask(client, Requests.fsctl(file, 0x0009_00c4, Buffer.alloc(0))), 0)
+  return file
+}
+
 const ask = async (client: RawClient, request: Message.Request): Promise<number | undefined> =>
   statusOf(await client.ask(request))
 
@@ -164,7 +171,7 @@ const sparse = (file: FileId) => Requests.fsctl(file, 0x0009_00c4, new Uint8Arra
 const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: Partial<Limits.Limits> = {}) =>
   withStore(MemoryStore.make(), async ({ client, fault, said }) => {
     const one = await client()
-    const file = await opened(one, "f")
+    const file = await openedSparse(one, "f")
     const root = await opened(one, "", Requests.directory)
     assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
     assert.strictEqual(await ask(one, sparse(file)), 0)
@@ -230,7 +237,7 @@ describe("a slow store", () => {
   it("keeps nobody waiting but who asked: not another client of the file, not of the share, not of another share", () =>
     withStore(MemoryStore.make(), async ({ client, fault }) => {
       const [one, two, three] = [await client(), await client(), await client("calm")]
-      const file = await opened(one, "f")
+      const file = await openedSparse(one, "f")
       const root = await opened(one, "", Requests.directory)
       const same = await opened(two, "f")
       const other = await opened(two, "other")

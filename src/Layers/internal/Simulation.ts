@@ -24,6 +24,8 @@ interface Answering {
 }
 
 interface Host {
+  /** Does it know FSCTL_DFS_GET_REFERRALS_EX? */
+  readonly ex: boolean
   reach: "well" | "down" | "unreachable" | "hangs" | "garbage"
   slow: Duration.Input | undefined
   answering: Array<Answering>
@@ -51,6 +53,8 @@ export class Simulation {
   private readonly folders: NamespaceTable.Folders
   private readonly original: NamespaceTable.Folders
   private readonly domains: NonNullable<Description["domains"]>
+  /** Where folders will lead later. */
+  private readonly further: ReadonlyArray<DfsPath.DfsPath>
   private readonly hosts = new Map<string, Host>()
   private readonly malformed = new Map<string, { readonly path: DfsPath.DfsPath; readonly bytes: Uint8Array }>()
   private readonly asked = new Map<string, number>()
@@ -65,16 +69,19 @@ export class Simulation {
     this.original = new Map(this.folders)
     this.domains = description.domains ?? {}
     this.namespaces = NamespaceTable.namespaces(this.folders, this.domains)
+    this.further = (description.faults ?? []).flatMap((fault) =>
+      fault.is === "changed" ? NamespaceTable.targetsOf(NamespaceTable.toFolder(fault.to)) : []
+    )
     this.tell = tell
   }
 
   /** The hosts that the namespaces need, each with a share and what lies below it. */
   needs(): ReadonlyArray<DfsPath.DfsPath> {
-    return NamespaceTable.hostsOf(this.folders, this.domains)
+    return [...NamespaceTable.hostsOf(this.folders, this.domains), ...this.further]
   }
 
-  addHost(name: string): void {
-    const host: Host = { reach: "well", slow: undefined, answering: [], counts: new Map() }
+  addHost(name: string, ex: boolean): void {
+    const host: Host = { ex, reach: "well", slow: undefined, answering: [], counts: new Map() }
     this.hosts.set(DfsPath.fold(name), host)
   }
 
@@ -89,18 +96,24 @@ export class Simulation {
 
   /** A fault that waits for a number of requests. */
   plan(fault: Fault): void {
-    this.check(fault)
     this.waiting.push({ fault, done: false })
   }
 
-  /** Does a fault name what is there? */
+  /** Does a fault name what is there, and make sense? */
   check(fault: Fault): void {
     if ("server" in fault) {
       if (!this.hosts.has(DfsPath.fold(fault.server))) {
         throw new NamespaceTable.BadDescription(`a fault names the server ${fault.server}, which is not there`)
       }
-    } else if (!this.original.has(DfsPath.key(NamespaceTable.parse(fault.path)))) {
+      return
+    }
+    const path = NamespaceTable.parse(fault.path)
+    if (!this.original.has(DfsPath.key(path))) {
       throw new NamespaceTable.BadDescription(`a fault names the folder ${fault.path}, which is not there`)
+    }
+    if (fault.is === "changed") {
+      const changed = new Map(this.folders).set(DfsPath.key(path), { path, folder: NamespaceTable.toFolder(fault.to) })
+      NamespaceTable.namespaces(changed, this.domains)
     }
   }
 
@@ -119,9 +132,8 @@ export class Simulation {
       : this.asked.get(DfsPath.key(NamespaceTable.parse(fault.path))) ?? 0
   }
 
-  /** Lets a fault happen. */
+  /** Lets a fault happen that has been checked. */
   apply(fault: Fault): void {
-    this.check(fault)
     if ("path" in fault) return this.change(fault)
     const host = this.hosts.get(DfsPath.fold(fault.server))!
     let detail: string | undefined
@@ -225,6 +237,7 @@ export class Simulation {
       told.left--
       return told.reaction
     }
+    if (command === "REFERRAL_EX" && !host.ex) return { status: "STATUS_FS_DRIVER_REQUIRED" }
     return command.startsWith("REFERRAL") ? this.referral(DfsPath.fromString(path ?? ""), received) : {}
   }
 

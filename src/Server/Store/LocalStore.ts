@@ -101,7 +101,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   const { descriptors, sidecar, tree } = files
   const locks = new Locks()
   const readOnly = sidecar === undefined
-  const own = LocalWatch.makeOwn()
+  const own = new LocalWatch.OwnChanges()
 
   const changes = () => {
     if (readOnly) Local.refuse("ReadOnly")
@@ -112,11 +112,14 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
 
   /** Makes what is not there, in a directory that is locked. */
-  const create = async (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
+  const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
     changes()
-    const place = tree.at(parent, name)
     const path = [...parent.path, name]
-    own(path)
+    return own.during([path], () => createAt(parent, name, path, how))
+  }
+
+  const createAt = async (parent: Directory, name: string, path: StorePath, how: StoreOpen): Promise<OpenFile> => {
+    const place = tree.at(parent, name)
     let stats: Fs.BigIntStats
     let fd: number | undefined
     if (how.type === "directory") {
@@ -272,12 +275,13 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         locks.run(parent.key, async () => {
           const there = await tree.lookup(parent, path.at(-1)!) ?? Local.refuse("NotFound")
           changes()
-          own([...parent.path, there.name])
-          if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
-          else {
-            await files.detach(there.stats)
-            await Fs.promises.unlink(tree.at(parent, there.name))
-          }
+          await own.during([], async () => {
+            if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
+            else {
+              await files.detach(there.stats)
+              await Fs.promises.unlink(tree.at(parent, there.name))
+            }
+          }, [[...parent.path, there.name]])
           await tree.changed(parent, there.name, undefined)
           await files.gone(there.stats)
         }))
@@ -299,24 +303,27 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     if (entry.stats.isDirectory() && path.every((name, i) => to.path[i] === name)) Local.refuse("AccessDenied")
     const there = await tree.lookup(to, newName)
     const isItself = there !== undefined && from.key === to.key && there.name === entry.name
-    own(path)
-    own([...to.path, newName])
-    if (there === undefined || isItself) {
-      if (entry.name !== newName || !isItself) {
-        await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+    const target = [...to.path, newName]
+    const gone = [path, ...(there === undefined ? [] : [[...to.path, there.name]])]
+      .filter((one) => one.join("/") !== target.join("/"))
+    await own.during([target], async () => {
+      if (there === undefined || isItself) {
+        if (entry.name !== newName || !isItself) {
+          await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+        }
+      } else {
+        mayReplace(there.stats, entry.stats.isDirectory(), replace)
+        await files.detach(there.stats)
+        if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
+        // Onto the name as it is, which is one step, and then to the case that is asked for.
+        else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
+        if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
       }
-    } else {
-      mayReplace(there.stats, entry.stats.isDirectory(), replace)
-      await files.detach(there.stats)
-      if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
-      // Onto the name as it is, which is one step, and then to the case that is asked for.
-      else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
-      if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
-      await files.gone(there.stats)
-    }
+    }, gone)
+    if (there !== undefined && !isItself) await files.gone(there.stats)
     await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
     if (from.key !== to.key) await tree.changed(to, undefined, newName)
-    files.moved(path, [...to.path, newName])
+    files.moved(path, target)
   }
 
   const rename: ShareStore["rename"] = (from, to, how) =>
@@ -355,8 +362,11 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
               await Fs.promises.unlink(tree.at(target, there.name))
               await files.gone(there.stats)
             }
-            own([...target.path, name])
-            await Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+            await own.during(
+              [source.path, [...target.path, name]],
+              () =>
+                Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+            )
             await tree.changed(target, there?.name, name)
           })))
     })
@@ -395,6 +405,16 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     remove,
     rename,
     link,
-    changes: LocalWatch.changes(tree.root.place, sidecarName, own)
+    changes: (directory, { recursive }) =>
+      LocalWatch.changes({
+        find: Local.run(async () => {
+          const there = await found(tree.checked(directory))
+          if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
+          return { place: Path.join(tree.root.place, ...there.path), path: there.path }
+        }),
+        reserved: sidecarName,
+        recursive,
+        own
+      })
   }
 }

@@ -9,17 +9,18 @@ import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Allocate from "../../../Codec/Allocate.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
-import type { Blob, StoreChanges, StoreError, StoreFile, StorePath, StoreRange } from "../../ShareStore.ts"
+import type { Blob, StoreChanges, StoreError, StoreFile, StoreRange } from "../../ShareStore.ts"
 import type { Descriptor } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import type { LocalFiles, OpenFile, OpenStream } from "./LocalFiles.ts"
 import * as LocalNode from "./LocalNode.ts"
+import type { OwnChanges } from "./LocalWatch.ts"
 
 /** What the files of a folder have in common. */
 export interface Place {
   readonly files: LocalFiles
-  /** Says that a change of this path is the store's own. */
-  readonly own: (path: StorePath) => void
+  /** Which changes are the store's own. */
+  readonly own: OwnChanges
   /** Fails where nothing may be changed. */
   readonly changes: () => void
 }
@@ -60,8 +61,11 @@ export class LocalHandle implements StoreFile {
 
   #written(): Descriptor {
     this.#place.changes()
-    this.#place.own(this.#file.path)
     return this.#bytes()
+  }
+
+  #changing<A>(body: () => Promise<A>): Promise<A> {
+    return this.#place.own.during([this.#file.path], body)
   }
 
   get stat() {
@@ -98,7 +102,8 @@ export class LocalHandle implements StoreFile {
     return Local.run(async () => {
       const target = this.#written()
       const from = Local.position(offset)
-      if (data.length > 0) await this.#place.files.descriptors.change(target, (fd) => Local.write(fd, data, from))
+      if (data.length === 0) return
+      await this.#changing(() => this.#place.files.descriptors.change(target, (fd) => Local.write(fd, data, from)))
     })
   }
 
@@ -106,15 +111,14 @@ export class LocalHandle implements StoreFile {
     return Local.run(() => {
       const target = this.#written()
       const to = Local.position(size)
-      return this.#place.files.descriptors.change(target, (fd) => cut(fd, to))
+      return this.#changing(() => this.#place.files.descriptors.change(target, (fd) => cut(fd, to)))
     })
   }
 
   set(values: StoreChanges) {
     return at(async (now) => {
       this.#place.changes()
-      this.#place.own(this.#file.path)
-      await this.#place.files.set(this.#file, values, now)
+      await this.#changing(() => this.#place.files.set(this.#file, values, now))
     })
   }
 
@@ -125,7 +129,7 @@ export class LocalHandle implements StoreFile {
   setBlob(blob: Blob, value: Uint8Array | undefined) {
     return at(async (now) => {
       this.#place.changes()
-      await this.#place.files.setBlob(this.#file, blob, value, now)
+      await this.#changing(() => this.#place.files.setBlob(this.#file, blob, value, now))
     })
   }
 
@@ -144,24 +148,27 @@ export class LocalHandle implements StoreFile {
    */
   zero(range: StoreRange): Effect.Effect<void, StoreError> {
     const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
-      Local.run(() =>
-        this.#place.files.descriptors.alone(this.#written(), async (fd) => {
-          const { size } = await Local.fstat(fd)
-          const end = range.offset + range.length < size ? range.offset + range.length : size
-          if (from >= end) return end
-          if (end === size && end - from > BigInt(zeroPiece)) {
-            await cut(fd, Number(from))
-            await cut(fd, Number(size))
-            return end
-          }
-          const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
-          await Local.read(fd, memory, Number(from))
-          if (from === range.offset || memory.some((byte) => byte !== 0)) {
-            await Local.write(fd, memory.fill(0), Number(from))
-          }
-          return from + BigInt(memory.length)
-        })
-      )
+      Local.run(async () => {
+        const target = this.#written()
+        return this.#changing(() =>
+          this.#place.files.descriptors.alone(target, async (fd) => {
+            const { size } = await Local.fstat(fd)
+            const end = range.offset + range.length < size ? range.offset + range.length : size
+            if (from >= end) return end
+            if (end === size && end - from > BigInt(zeroPiece)) {
+              await cut(fd, Number(from))
+              await cut(fd, Number(size))
+              return end
+            }
+            const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
+            await Local.read(fd, memory, Number(from))
+            if (from === range.offset || memory.some((byte) => byte !== 0)) {
+              await Local.write(fd, memory.fill(0), Number(from))
+            }
+            return from + BigInt(memory.length)
+          })
+        )
+      })
     const loop = (from: bigint): Effect.Effect<void, StoreError> =>
       Effect.flatMap(
         piece(from),
