@@ -9,6 +9,7 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
+import * as KerberosKeys from "../Auth/KerberosKeys.ts"
 import * as IdentityStore from "../Server/IdentityStore.ts"
 import * as PrivateFile from "../Server/internal/PrivateFile.ts"
 import type { ShareStore, StoreError } from "../Server/ShareStore.ts"
@@ -66,6 +67,12 @@ const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOption
   const password = randomBytes(12).toString("base64url")
   return { users: UserStore.inMemory({ smb: Redacted.make(password) }), user: "smb", password } satisfies Who as Who
 })
+
+const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalError> =>
+  Effect.mapError(
+    KerberosKeys.fromKeytab(keytab),
+    (error) => new LocalError({ path: keytab, detail: error.detail })
+  )
 
 /**
  * Where folders are served, who owns what in them has to be known the next time too. Nothing is kept where nothing can be,
@@ -178,9 +185,10 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     users: who.users,
     identity,
     shares,
+    ...(options.keytab === undefined ? {} : { kerberos: yield* keysOf(options.keytab) }),
     signing: options.signing,
     encryption: options.encryption,
-    guest: options.guest ? "anonymous" : "never",
+    guest: options.guest ? "unknown" : "never",
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.namespace === undefined ? {} : { namespaces: options.namespace })
   })

@@ -32,6 +32,7 @@ export const Configuration = Schema.Struct({
   name: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(15))),
   shares: Schema.optionalKey(Schema.Record(Schema.String, ConfiguredShare)),
   users: Schema.optionalKey(Schema.String),
+  keytab: Schema.optionalKey(Schema.String),
   namespace: Schema.optionalKey(Schema.Union([Schema.String, Namespace.Namespace])),
   signing: Schema.optionalKey(Schema.Literals(["required", "if-required"])),
   encryption: Schema.optionalKey(Schema.Literals(["off", "if-offered", "required"])),
@@ -160,6 +161,8 @@ export interface ServeOptions {
   readonly readOnly: boolean
   readonly usersFile: string | undefined
   readonly user: string | undefined
+  /** With the keys of the service `cifs/` and the server's name. */
+  readonly keytab: string | undefined
   readonly namespace: Namespace.Namespace | undefined
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
@@ -216,7 +219,8 @@ export const resolve = Effect.fnUntraced(function*(
   const user = Option.getOrUndefined(shared.user)
   const usersFile = Option.getOrUndefined(flags.users)
   if (user !== undefined && usersFile !== undefined) return yield* usage("either --user or --users, not both")
-  if (Option.isSome(shared.keytab) || shared.kerberos) return yield* usage("serve has no logon by Kerberos yet")
+  const keytab = Option.getOrUndefined(shared.keytab)
+  if (keytab === undefined && shared.kerberos) return yield* usage("serve needs --keytab for logons by Kerberos")
   const readOnly = flags.readOnly || configuration.readOnly === true
   const signing = Option.getOrUndefined(shared.signing) ?? configuration.signing ?? "required"
   const encryption = Option.getOrUndefined(shared.encryption) ?? configuration.encryption ?? "if-offered"
@@ -228,6 +232,7 @@ export const resolve = Effect.fnUntraced(function*(
     readOnly,
     usersFile: user === undefined ? usersFile ?? below(configuration.users) ?? (yield* usual) : undefined,
     user,
+    keytab: keytab ?? below(configuration.keytab),
     namespace,
     signing: signing === "required" ? "required" : "enabled",
     encryption: encryptions[encryption],

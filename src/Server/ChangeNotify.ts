@@ -23,7 +23,8 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     let { watch } = open
     if (watch === undefined) {
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
-      watch = new Watch.Watch(open, body.completionFilter, recursive, body.outputBufferLength)
+      const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
+      watch = new Watch.Watch(open, body.completionFilter, recursive, room)
       open.watch = watch
       open.tree.share!.watches.add(watch)
       OutsideChanges.forWatch(incoming.server, watch)

@@ -6,6 +6,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type { KerberosKeys } from "../Auth/KerberosKeys.ts"
 import { Buffers } from "./Buffers.ts"
 import type { LeaseTable } from "./Caching.ts"
 import type { Connection } from "./Connection.ts"
@@ -14,6 +15,7 @@ import * as Events from "./Events.ts"
 import type { Identities } from "./IdentityStore.ts"
 import type { Limits } from "./Limits.ts"
 import type { FileOpen } from "./Open.ts"
+import { ReplayTable } from "./Replay.ts"
 import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { Users } from "./UserStore.ts"
@@ -26,6 +28,8 @@ export interface Settings {
   /** Who comes in without an account: nobody, callers without a name, or whoever is unknown as well. */
   readonly guest: "never" | "anonymous" | "unknown"
   readonly dialects: ReadonlyArray<number>
+  /** With them, users may log on by Kerberos. */
+  readonly kerberos: KerberosKeys | undefined
 }
 
 /**
@@ -43,6 +47,7 @@ export class ServerState {
   /** Which SIDs its users have. */
   readonly identity: Identities
   readonly leases: LeaseTable
+  readonly replays = new ReplayTable()
   /** Closes an open; a field, since what closes knows this module. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections = new Set<Connection>()

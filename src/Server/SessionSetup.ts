@@ -41,6 +41,7 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
     found: () => found,
     acceptor: Acceptor.make({
       computerName: server.settings.computerName,
+      kerberos: server.settings.kerberos,
       lookup: (caller) => {
         claimed = caller.anonymous ? "anonymous" : caller.user
         if (caller.anonymous) {
@@ -58,12 +59,11 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
   }
 }
 
+/** Somebody without an account, whom the server was told to let in: part of everybody, though not of those it knows. */
 const outsider = (server: ServerState, anonymous: boolean): Identity => ({
   name: anonymous ? "" : "guest",
   sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
-  groups: new Set(
-    anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]
-  ),
+  groups: new Set([Access.sids.everyone, Access.sids.network, Access.sids.guests]),
   administrator: false,
   guest: true,
   anonymous
@@ -125,7 +125,8 @@ export const sessionSetup = Effect.fnUntraced(function*(
     if (logon.kind !== "binding") {
       incoming.session = session
       yield* SessionEnd.end(session)
-      SessionEnd.forget(session, connection)
+      if (logon.kind === "again") SessionEnd.leave(session, connection)
+      else SessionEnd.forget(session, connection)
     }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
     const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
@@ -253,7 +254,6 @@ const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     if (session.channels.size >= 32) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     if (session.channels.has(connection)) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (!incoming.signed) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    if (session.dialect < Dialect.SMB_3_0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (session.dialect !== negotiated.dialect) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.cipher !== negotiated.cipher) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)

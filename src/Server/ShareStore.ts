@@ -27,7 +27,8 @@ export type StorePath = ReadonlyArray<string>
  * - `Exists`: the name is taken. `NotEmpty`: the directory is. `IsDirectory`, `NotDirectory`: the other kind is there.
  * - `AccessDenied`: the storage itself refuses. `ReadOnly`: it takes no changes. `Full`: it has no room, or no quota.
  * - `InvalidName`: the storage cannot keep that name. `Unsupported`: it cannot do this at all.
- * - `Stale`: the file has vanished below an open. `Busy`: try again. `Failed`: anything else, with its cause.
+ * - `Stale`: the file has vanished below an open. `Busy`: try again. `TimedOut`: it took too
+ *   long, and may be done or not. `Failed`: anything else, with its cause.
  *
  * @category errors
  */
@@ -46,6 +47,7 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
     "Unsupported",
     "Stale",
     "Busy",
+    "TimedOut",
     "Failed"
   ]),
   cause: Schema.optionalKey(Schema.Defect())
@@ -139,6 +141,8 @@ export interface StoreOpen {
   readonly mode: "existing" | "new" | "either"
   /** What to make; of no meaning for what is there. */
   readonly type: "file" | "directory"
+  /** A hint: its bytes will probably be asked for. A store may make ready for that while the client thinks. */
+  readonly forData?: boolean
   /** For what is made. */
   readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array }
 }

@@ -19,7 +19,8 @@ import * as PrivateFile from "./internal/PrivateFile.ts"
 export interface User {
   /** As it was registered. */
   readonly name: string
-  readonly ntHash: Redacted.Redacted<Uint8Array>
+  /** Left out for who logs on by Kerberos alone. */
+  readonly ntHash?: Redacted.Redacted<Uint8Array>
   /** The user's SID; by default the one that the server's `IdentityStore` keeps for the name. */
   readonly sid?: string
   /** SIDs of groups beyond those of everybody who has logged on. */

@@ -312,6 +312,10 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           const opened = how.stream === undefined
             ? { ...await openFile(path, how), stream: undefined }
             : await openStream(path, how.stream, how)
+          const { file, stream } = opened
+          if (how.forData === true && (stream !== undefined || !file.isDirectory)) {
+            descriptors.prepare(stream?.descriptor ?? file.descriptor)
+          }
           try {
             const node = opened.found === undefined
               ? await files.node(opened.file, opened.stream)
