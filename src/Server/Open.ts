@@ -4,6 +4,7 @@
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { Holder } from "./Caching.ts"
 import type { Pending } from "./Incoming.ts"
 import type { DirectoryCursor } from "./Listing.ts"
@@ -59,6 +60,8 @@ export class FileOpen implements OpenFields {
   clientGuid = ""
   createAction = 0
   cursor: DirectoryCursor | undefined
+  /** Requests for a listing are answered one after the other. */
+  readonly listing = Semaphore.makeUnsafe(1)
   watch: Watch | undefined
   position = 0n
   resumeKey: Uint8Array | undefined
