@@ -26,6 +26,12 @@ import type { StoreError, StoreNode, StorePath } from "./ShareStore.ts"
 
 type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
 
+/** How many entries a store may have looked at before they are asked for. */
+const ahead = 256
+
+/** Names that are kept of those that went. */
+const mostGone = 4096
+
 /** Where an open directory's listing is. */
 export class DirectoryCursor {
   readonly pattern: string
@@ -34,8 +40,10 @@ export class DirectoryCursor {
   /** What the store gave and no response has taken. */
   private entries: Array<StoreNode> = []
   private at = 0
-  /** Names that went while the store was being asked. */
-  private gone: Set<string> | undefined
+  /** How many entries the store has given. */
+  private count = 0
+  /** Names that went meanwhile, and the count then: a store may have looked at them before. */
+  private readonly gone = new Map<string, number>()
   /** Undefined when the store has given everything. */
   private pieces: Pieces | undefined
   private readonly scope: Scope.Closeable
@@ -61,15 +69,16 @@ export class DirectoryCursor {
   more(): Effect.Effect<void, StoreError> {
     return Effect.suspend(() => {
       if (this.pieces === undefined) return Effect.void
-      const gone = new Set<string>()
-      this.gone = gone
       return Pull.catchDone(this.pieces, () => Effect.succeed(undefined)).pipe(
         Effect.tapError((error) => Effect.andThen(this.end(), Effect.sync(() => this.pieces = Effect.fail(error)))),
         Effect.flatMap((piece) => {
-          this.gone = undefined
           this.at = 0
-          this.entries = piece?.filter(({ name }) => !gone.has(name.toLowerCase())) ?? []
-          return piece === undefined ? this.end() : Effect.void
+          this.entries = []
+          if (piece === undefined) return this.end()
+          this.entries = piece.filter(({ name }) => !this.gone.has(name.toLowerCase()))
+          this.count += piece.length
+          this.prune()
+          return Effect.void
         })
       )
     })
@@ -81,15 +90,27 @@ export class DirectoryCursor {
 
   /** A name is gone, in lower case: it is not shown any more. */
   forget(name: string): void {
-    this.gone?.add(name)
+    if (!this.ended) {
+      this.gone.set(name, this.count)
+      this.prune()
+    }
     const at = this.entries.findIndex((entry, i) => i >= this.at && entry.name.toLowerCase() === name)
     if (at >= 0) this.entries.splice(at, 1)
+  }
+
+  /** Of names that went long ago nothing can come any more. */
+  private prune(): void {
+    for (const [name, count] of this.gone) {
+      if (count + ahead >= this.count && this.gone.size <= mostGone) return
+      this.gone.delete(name)
+    }
   }
 
   /** Ends what the store has begun. */
   end(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.pieces = undefined
+      this.gone.clear()
       return Scope.close(this.scope, Exit.void)
     })
   }
