@@ -5,6 +5,7 @@
  * store as a view of it; a READ's payload goes from the store to the socket as it is, and its memory is given back when
  * it is there. What the commands mean is not known here.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { timingSafeEqual } from "node:crypto"
 import type * as Net from "node:net"
@@ -18,6 +19,7 @@ import { Command, Dialect, HeaderFlags } from "../Smb2/Message/Constants.ts"
 import * as Message from "../Smb2/Message/Message.ts"
 import * as Signing from "../Smb2/Signing.ts"
 import { dispatch } from "./Dispatch.ts"
+import * as Events from "./Events.ts"
 import { Incoming, type Pending } from "./Incoming.ts"
 import * as Negotiation from "./Negotiation.ts"
 import { errorBody, type Reply } from "./Reply.ts"
@@ -67,7 +69,9 @@ export class Connection {
   readonly negotiated: Negotiation.Negotiated = Negotiation.initial()
   readonly sessions = new Map<bigint, Session>()
   readonly pending = new Map<bigint, Pending>()
+  /** The client's. */
   readonly address: string
+  readonly port: number
   readonly localAddress: string
   failedLogons = 0
   closed = false
@@ -80,6 +84,7 @@ export class Connection {
     this.server = server
     this.socket = socket
     this.address = socket.remoteAddress ?? ""
+    this.port = socket.remotePort ?? 0
     this.localAddress = socket.localAddress ?? ""
     this.sequence = new Sequence(server.limits.credits)
     this.frames = new FrameReader.FrameReader(server.limits.transfer + largestHead, {
@@ -121,7 +126,7 @@ export class Connection {
     this.closed = true
     this.server.connections.delete(this)
     this.socket.destroy()
-    this.server.run(SessionEnd.disconnect(this))
+    this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))
   }
 
   // ---------------------------------------------------------------------------
@@ -270,7 +275,7 @@ export class Connection {
       ),
       Effect.catchDefect((defect) =>
         Effect.as(
-          Effect.logError(`the handler of ${Message.commandName(incoming.header.command)} failed`, defect),
+          Events.broken(`the handler of ${Message.commandName(incoming.header.command)}`, Cause.die(defect)),
           { status: NtStatus.STATUS_INTERNAL_ERROR, body: errorBody() } as Reply
         )
       )
@@ -342,11 +347,13 @@ export class Connection {
     for (let i = 0; i < responses.length; i++) {
       const { chunks: parts, ready, sign } = responses[i]!
       const head = parts[0]!
-      if (i < responses.length - 1) {
+      // The last one of several is filled up too, as Windows does.
+      if (responses.length > 1) {
         const length = lengthOf(parts)
         const over = length % 8
         if (over !== 0) parts.push(padding.subarray(over))
-        Header.view(head).setUint32(20, over === 0 ? length : length + 8 - over, true)
+        const next = over === 0 ? length : length + 8 - over
+        if (i < responses.length - 1) Header.view(head).setUint32(20, next, true)
       }
       if (sign !== undefined) Signing.apply(sign, parts, "server", Header.read(Header.view(head)).messageId, false)
       ready()
