@@ -18,8 +18,11 @@ export * as NtStatus from "./Codec/NtStatus.ts"
 export * as DfsAdapter from "./Dfs/DfsAdapter.ts"
 export * as DfsPolicy from "./Dfs/DfsPolicy.ts"
 export * as DfsResolver from "./Dfs/DfsResolver.ts"
+export * as RecordedTransport from "./Layers/RecordedTransport.ts"
 export * as TcpTransport from "./Layers/TcpTransport.ts"
+export * as TestNamespace from "./Layers/TestNamespace.ts"
 export * as TestTransport from "./Layers/TestTransport.ts"
+export * as VirtualTime from "./Layers/VirtualTime.ts"
 export {
   DfsLoop,
   NamespaceNotFound,

@@ -188,7 +188,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     ...(options.keytab === undefined ? {} : { kerberos: yield* keysOf(options.keytab) }),
     signing: options.signing,
     encryption: options.encryption,
-    guest: options.guest ? "anonymous" : "never",
+    guest: options.guest ? "unknown" : "never",
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.namespace === undefined ? {} : { namespaces: options.namespace })
   })

@@ -9,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { timingSafeEqual } from "node:crypto"
 import type * as Net from "node:net"
+import * as Allocate from "../Codec/Allocate.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Encryption from "../Smb2/Encryption.ts"
@@ -142,8 +143,9 @@ export class Connection {
         const transform = Encryption.readHeader(frame)
         const session = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
         if (session?.decrypt === undefined || transform!.originalMessageSize > frame.length) return this.close()
-        const plain = session.decrypt(frame)
-        return plain === undefined ? this.close() : this.onMessages(plain.packet, session)
+        // What is decrypted takes the place of what it was, where it is large.
+        const plain = session.decrypt(frame, { peek: 0, place: () => frame.subarray(Encryption.headerSize) })
+        return plain === undefined ? this.close() : this.onMessages(plain.data ?? plain.packet, session)
       }
       case smb1: {
         const body = Negotiation.multiProtocol(this, frame)
@@ -220,8 +222,7 @@ export class Connection {
       return Effect.map(this.handle(only, batch), (reply) => {
         if (reply !== undefined) this.respond(batch, only, reply)
         this.flush(batch)
-        // What was decrypted lies elsewhere, and its frame is gone already.
-        if (reply?.consumed === true && batch.session === undefined) this.server.buffers.give(only.packet)
+        if (reply?.consumed === true) this.server.buffers.give(only.packet)
       })
     }
     return Effect.gen({ self: this }, function*() {
@@ -364,8 +365,9 @@ export class Connection {
     if (session?.encrypt === undefined) {
       this.send(all, release)
     } else {
-      this.send(session.encrypt(all))
+      const sealed = session.encrypt(all)
       release?.()
+      this.send(sealed, () => sealed.forEach(Allocate.release))
     }
     for (const run of after.splice(0)) run()
   }

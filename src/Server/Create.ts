@@ -30,6 +30,7 @@ import * as Grant from "./Grant.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Name } from "./Names.ts"
 import { FileOpen } from "./Open.ts"
+import * as OutsideChanges from "./OutsideChanges.ts"
 import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
@@ -105,6 +106,7 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       const found = yield* share.store.open(name.path, {
         mode: "existing",
         type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        forData: (Access.mapGeneric(body.desiredAccess) & (A.FILE_READ_DATA | A.FILE_WRITE_DATA)) !== 0,
         ...name.stream === undefined ? {} : { stream: name.stream }
       }).pipe(
         Scope.provide(scope),
@@ -388,6 +390,7 @@ const enter = Effect.fnUntraced(function*(
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
     const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
+    OutsideChanges.forHolder(open)
     return {
       open,
       leaseResponse,

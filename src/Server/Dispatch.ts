@@ -88,7 +88,7 @@ export const dispatch = (
       const fileId = isAny && incoming.relatedFileId !== undefined ? incoming.relatedFileId : named
       const open = incoming.session!.opens.get(fileId.volatile)
       if (open === undefined || open.id !== fileId.persistent || open.tree !== incoming.tree) {
-        if (entry.needs === "open" || !isAny) return refuse(NtStatus.STATUS_FILE_CLOSED)
+        if (entry.needs === "open") return refuse(NtStatus.STATUS_FILE_CLOSED)
       } else {
         incoming.open = open
       }

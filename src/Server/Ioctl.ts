@@ -21,6 +21,14 @@ import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
 
+/** Controls that are about no file. */
+const ofServer: ReadonlySet<number> = new Set([
+  C.FSCTL_DFS_GET_REFERRALS,
+  C.FSCTL_DFS_GET_REFERRALS_EX,
+  C.FSCTL_QUERY_NETWORK_INTERFACE_INFO,
+  C.FSCTL_VALIDATE_NEGOTIATE_INFO
+])
+
 /** Handles IOCTL. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
@@ -32,6 +40,11 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     const room = body.maxOutputResponse
+    const { persistent, volatile } = body.fileId
+    // These are the server's matter, on whatever tree they come, and name no file (3.3.5.15).
+    if (ofServer.has(body.ctlCode) && (persistent !== anyFileId.persistent || volatile !== anyFileId.volatile)) {
+      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
     const answer = (output: Uint8Array, status = 0): Reply =>
       reply({
         _tag: "IOCTL",

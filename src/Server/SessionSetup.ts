@@ -59,12 +59,11 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
   }
 }
 
+/** Somebody without an account, whom the server was told to let in: part of everybody, though not of those it knows. */
 const outsider = (server: ServerState, anonymous: boolean): Identity => ({
   name: anonymous ? "" : "guest",
   sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
-  groups: new Set(
-    anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]
-  ),
+  groups: new Set([Access.sids.everyone, Access.sids.network, Access.sids.guests]),
   administrator: false,
   guest: true,
   anonymous

@@ -28,6 +28,7 @@ import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
 import * as Limits from "./Limits.ts"
+import { Patience, withPatience } from "./Patience.ts"
 import * as Receive from "./Receive.ts"
 import { ServerState } from "./ServerState.ts"
 import { type ShareOptions, ShareState } from "./ShareState.ts"
@@ -229,10 +230,14 @@ export const make = Effect.fnUntraced(function*<E, R>(
   const dfs: DfsHost.DfsHost | undefined = namespaces === undefined ? undefined : {
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
+  const limits = { ...Limits.defaults, ...options.limits }
+  const storeTime = Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime))
+  const patience = Number.isFinite(storeTime) ? new Patience(storeTime) : undefined
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
+    const patient = patience === undefined ? given.store : withPatience(given.store, patience)
     const store = dfs === undefined
-      ? given.store
-      : NamespaceStore.make(given.store, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
+      ? patient
+      : NamespaceStore.make(patient, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
     shares.set(name.toLowerCase(), new ShareState(name, { ...given, store }, volume))
   })
@@ -256,7 +261,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
       kerberos: options.kerberos,
       dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
     },
-    limits: { ...Limits.defaults, ...options.limits },
+    limits,
     users: options.users,
     shares,
     dfs,

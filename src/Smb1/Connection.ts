@@ -13,7 +13,7 @@ import * as Allocate from "../Codec/Allocate.ts"
 import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
-import type { ProtocolError, TransportError } from "../Protocol/Errors.ts"
+import { afterSending, type ProtocolError, type TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Header from "./Header.ts"
@@ -46,6 +46,8 @@ export interface Outgoing {
   readonly secondaries?: ReadonlyArray<{ readonly command: number; readonly body: Uint8Array }>
   /** Sees each answer where there may be several; says whether it was the last, or why it makes no sense. */
   readonly collect?: (reply: Reply) => "more" | "done" | Malformed
+  /** May change something on the server: once sent, its failure says so (`TransportError.sent`). */
+  readonly mutates?: boolean
   /** Called with a success that arrives after the caller has gone: closes what was opened. */
   readonly orphan?: (reply: Reply) => void
 }
@@ -445,7 +447,7 @@ export class Connection implements Transport.Handlers {
     for (const pending of pendings) {
       const complete = pending.complete
       pending.complete = undefined
-      complete?.(error, undefined)
+      complete?.(pending.sent && pending.outgoing.mutates === true ? afterSending(error) : error, undefined)
     }
     this.onFailed?.(error)
   }

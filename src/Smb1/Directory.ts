@@ -90,7 +90,7 @@ export class Directory {
           }),
           maxDataCount: operation.maximum
         },
-        name.flags2
+        { flags2: name.flags2 }
       ),
       (answer): Running<ReadonlyArray<unknown>> => {
         if (isEnd(answer.status)) return Effect.succeed([])
@@ -119,7 +119,7 @@ export class Directory {
           fileName: lastName
         }),
         maxDataCount: operation.maximum
-      }, this.file.target.name.flags2),
+      }, { flags2: this.file.target.name.flags2 }),
       (answer): Running<ReadonlyArray<unknown>> => {
         if (isEnd(answer.status)) {
           this.search = { sid, lastName, ended: true }

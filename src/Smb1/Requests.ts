@@ -61,6 +61,9 @@ export interface Answer extends Transaction.Response {
   readonly status: number
 }
 
+/** What a transaction may say of itself beside its words and bytes. */
+export type TransactionOptions = Pick<Connection.Outgoing, "flags2" | "waits" | "orphan" | "mutates">
+
 /** A tree on the wire. */
 export class Tree {
   readonly session: Session
@@ -110,11 +113,11 @@ export class Tree {
   /** Runs a transaction, whatever its status. */
   transact(
     request: Transaction.Request,
-    options: Pick<Connection.Outgoing, "flags2" | "waits" | "orphan"> = {}
+    options: TransactionOptions = {}
   ): Effect.Effect<Answer, RequestError> {
     return Effect.suspend(() => {
       const collector = new Transaction.Collector(request)
-      const { unicode } = this
+      const unicode = this.unicode || ((options.flags2 ?? 0) & Flags2.SMB_FLAGS2_UNICODE) !== 0
       const { maxBufferSize } = this.session.negotiated
       return Effect.flatMap(
         this.request({
@@ -140,7 +143,7 @@ export class Tree {
       readonly maxParameterCount?: number
       readonly maxDataCount?: number
     },
-    flags2 = 0
+    options: TransactionOptions = {}
   ): Effect.Effect<Answer, RequestError> {
     return this.transact({
       kind: "TRANSACTION2",
@@ -149,7 +152,7 @@ export class Tree {
       data: request.data ?? new Uint8Array(0),
       maxParameterCount: request.maxParameterCount ?? 10,
       maxDataCount: Math.min(request.maxDataCount ?? 0, 0xffff)
-    }, { flags2 })
+    }, options)
   }
 
   /** A subcommand of NT_TRANSACT. */
@@ -162,7 +165,7 @@ export class Tree {
       readonly maxParameterCount?: number
       readonly maxDataCount?: number
     },
-    options: Pick<Connection.Outgoing, "flags2" | "waits" | "orphan"> = {}
+    options: TransactionOptions = {}
   ): Effect.Effect<Answer, RequestError> {
     return this.transact({
       kind: "NT_TRANSACT",

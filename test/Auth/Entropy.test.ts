@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as Entropy from "../../src/Auth/Entropy.ts"
+import * as OpenMode from "../../src/Client/OpenMode.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import type * as Message from "../../src/Smb2/Message/Message.ts"
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
@@ -25,27 +27,60 @@ describe("entropy", () => {
     assert.strictEqual(hex(other.bytes(4, "a")), first)
   })
 
-  it.effect("reaches what a client sends", () => {
-    const bytesOf = (entropy: Layer.Layer<never>) =>
-      Effect.gen(function*() {
+  it.effect("reaches all that a client draws: salt, GUID, challenge and key of the logon, lease key, create GUID", () => {
+    /** What a client sends by a source: the bodies of its requests, and how often each came for what. */
+    const sent = (source: Entropy.Source) => {
+      const purposes: Array<string> = []
+      const counted: Entropy.Source = {
+        bytes: (length, purpose) => {
+          purposes.push(purpose)
+          return source.bytes(length, purpose)
+        }
+      }
+      return Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         const servers = yield* TestTransport.TestServers
-        yield* smb.readFileString("\\\\nas\\data\\a.txt")
-        const [first] = yield* servers.requests
-        assert(first!.request._tag === "NEGOTIATE")
-        return hex(first!.request.body.clientGuid)
+        yield* Effect.scoped(smb.open("\\\\nas\\data\\a.txt", {
+          ...OpenMode.read,
+          lease: { leaseState: 1 },
+          durable: { timeout: 0 }
+        }))
+        const body = (command: Message.CommandName) =>
+          Effect.map(
+            servers.requests,
+            (all) => all.filter((one) => one.command === command).map(({ request }) => request)
+          )
+        return {
+          purposes,
+          negotiate: yield* body("NEGOTIATE"),
+          logon: yield* body("SESSION_SETUP"),
+          create: yield* body("CREATE")
+        }
       }).pipe(Effect.provide(
         SmbClient.layer().pipe(
           Layer.provideMerge(TestTransport.files({ data: { "a.txt": "a" } })),
           Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
-          Layer.provide(entropy)
+          Layer.provide(Layer.succeed(Entropy.Entropy, counted))
         )
       ))
-    const seeded = (seed: string) => Layer.sync(Entropy.Entropy, () => Entropy.seeded(seed))
+    }
     return Effect.gen(function*() {
-      assert.strictEqual(yield* bytesOf(seeded("one")), yield* bytesOf(seeded("one")))
-      assert.notStrictEqual(yield* bytesOf(seeded("one")), yield* bytesOf(seeded("two")))
-      assert.notStrictEqual(yield* bytesOf(Layer.empty), yield* bytesOf(Layer.empty))
+      const one = yield* sent(Entropy.seeded("one"))
+      assert.deepStrictEqual(one.purposes.toSorted(), [
+        "ClientGuid for nas",
+        "CreateGuid",
+        "LeaseKey",
+        "NEGOTIATE salt for nas",
+        "NTLM challenge for nas",
+        "NTLM key for nas"
+      ])
+      assert.deepStrictEqual(yield* sent(Entropy.seeded("one")), one)
+      const two = yield* sent(Entropy.seeded("two"))
+      const system = yield* sent(Entropy.system)
+      for (const part of ["negotiate", "logon", "create"] as const) {
+        assert.notDeepEqual(two[part], one[part])
+        assert.notDeepEqual(system[part], (yield* sent(Entropy.system))[part])
+      }
     })
   })
 })

@@ -71,6 +71,14 @@ const { referrals } = JSON.parse(readFileSync(fixture, "utf8")) as {
 
 const who = (server: string, share = "data") => `\\\\${server}\\${share}\\who.txt`
 
+const controllers = { [domain.dns]: [domain.controller] }
+const paths = (name: string) =>
+  [
+    [`\\\\${name}\\dfs\\in-root.txt`, "root"],
+    [`\\\\${name}\\dfs\\link\\who.txt`, "member"],
+    [`\\\\${name}\\dfs\\both\\who.txt`, "member"]
+  ] as const
+
 layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a domain", (it) => {
   it.effect("lets in by Kerberos, in every dialect, signed and encrypted", () =>
     Effect.gen(function*() {
@@ -90,6 +98,22 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         const name = `${dialect}-${encryption}.txt`
         yield* smb.writeFile(`\\\\${domain.controller}\\data\\${name}`, name)
         assert.strictEqual(yield* attempt(() => readFile(path("data", name), "utf8")), name)
+      }
+    }))
+
+  it.effect("lets in by Kerberos in SMB 1, signed, and through its namespaces", () =>
+    Effect.gen(function*() {
+      const { path } = yield* World
+      const options = { dialects: ["NT1"], signing: "required" } as const
+      const smb = yield* client(undefined, options)
+      yield* Effect.scoped(
+        smb.withShare(who(domain.controller), (share) => Effect.sync(() => assert.strictEqual(share.dialect, "NT1")))
+      )
+      yield* smb.writeFile(`\\\\${domain.controller}\\data\\NT1.txt`, "by ticket")
+      assert.strictEqual(yield* attempt(() => readFile(path("data", "NT1.txt"), "utf8")), "by ticket")
+      const dfs = yield* client(undefined, { ...options, dfs: { domainControllers: controllers } })
+      for (const [name, content] of paths(domain.dns)) {
+        assert.strictEqual(yield* dfs.readFileString(name), content, name)
       }
     }))
 
@@ -176,14 +200,6 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       const reasons = yield* Effect.all(["\\nope.test", "\\corp.test\\data"].map((path) => why(ask(path, 3))))
       assert.deepStrictEqual(reasons.map(({ reason }) => reason), ["InvalidParameter", "NotFound"])
     }))
-
-  const controllers = { [domain.dns]: [domain.controller] }
-  const paths = (name: string) =>
-    [
-      [`\\\\${name}\\dfs\\in-root.txt`, "root"],
-      [`\\\\${name}\\dfs\\link\\who.txt`, "member"],
-      [`\\\\${name}\\dfs\\both\\who.txt`, "member"]
-    ] as const
 
   for (
     const [by, credential, authenticator] of [

@@ -113,6 +113,8 @@ ${
   idmap config ${domain.netbios} : range = ${firstUid}-399999
   winbind scan trusted domains = no
   server smb3 encryption algorithms = AES-256-GCM
+  server min protocol = NT1
+  server signing = auto
   disable spoolss = yes
   load printers = no
 
@@ -201,6 +203,8 @@ const provision = async (place: Place): Promise<void> => {
     "--option=acl_xattr:ignore system acls=yes",
     "--option=load printers=no",
     "--option=disable spoolss=yes",
+    // For those who name it; all others begin with SMB 2.
+    "--option=server min protocol=NT1",
     `--option=log file=${folder}/dc/log.%m`
   )
   const conf = `${folder}/dc/etc/smb.conf`

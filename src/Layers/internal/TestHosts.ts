@@ -16,6 +16,13 @@ import * as TestTree from "./TestTree.ts"
 const refused = (endpoint: Transport.Endpoint, reason: "Refused" | "NameNotFound"): TransportError =>
   new TransportError({ reason, server: endpoint.host, port: endpoint.port })
 
+/** What `Servers` has as effects. */
+export interface Switches {
+  readonly drop: (host: string) => void
+  readonly down: (host: string) => void
+  readonly up: (host: string) => void
+}
+
 /** Servers, and the way to them. `watch` is told of every request and answer. */
 export const make = Effect.fnUntraced(function*(hosts: Hosts, watch?: (seen: TestState.Seen) => void) {
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
@@ -38,17 +45,25 @@ export const make = Effect.fnUntraced(function*(hosts: Hosts, watch?: (seen: Tes
       const inbox = yield* Queue.unbounded<Uint8Array>()
       const peer = new TestPeer(++count, state, endpoint, handlers, scope, inbox)
       state.peers.add(peer)
+      watch?.({ _tag: "Connect", server: endpoint.host, connection: count })
       yield* Effect.addFinalizer(() => Effect.sync(() => peer.close()))
       yield* Effect.forkScoped(peer.run)
       return { send: (chunks) => peer.send(chunks), close: () => peer.close() }
     })
-  const hangUp = (host: string, down: boolean) =>
-    Effect.sync(() => {
+  const switches: Switches = {
+    drop: (host) => {
+      for (const peer of named(host)?.peers ?? []) peer.hangUp()
+    },
+    down: (host) => {
       const state = named(host)
-      if (state === undefined) return
-      state.down = state.down || down
-      for (const peer of state.peers) peer.hangUp()
-    })
+      if (state !== undefined) state.down = true
+      switches.drop(host)
+    },
+    up: (host) => {
+      const state = named(host)
+      if (state !== undefined) state.down = false
+    }
+  }
   const servers: Servers = {
     requests: Effect.sync(() => [...log]),
     commands: Effect.sync(() => log.map(({ command }) => command)),
@@ -64,17 +79,13 @@ export const make = Effect.fnUntraced(function*(hosts: Hosts, watch?: (seen: Tes
         const found = root === undefined ? undefined : TestTree.find(root, path, true)
         return found?._tag === "Node" && found.node.children === undefined ? found.node.data.slice() : undefined
       }),
-    drop: (host) => hangUp(host, false),
-    down: (host) => hangUp(host, true),
-    up: (host) =>
-      Effect.sync(() => {
-        const state = named(host)
-        if (state !== undefined) state.down = false
-      }),
+    drop: (host) => Effect.sync(() => switches.drop(host)),
+    down: (host) => Effect.sync(() => switches.down(host)),
+    up: (host) => Effect.sync(() => switches.up(host)),
     notify: (host, response) =>
       Effect.sync(() => {
         for (const peer of named(host)?.peers ?? []) peer.notify(response)
       })
   }
-  return { connect, servers }
+  return { connect, servers, switches }
 })

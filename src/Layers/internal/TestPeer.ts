@@ -94,14 +94,19 @@ export class TestPeer {
 
   /** The client has closed. */
   close(): void {
+    if (this.open) this.end("client")
+  }
+
+  private end(by: "client" | "server"): void {
     this.open = false
     this.state.peers.delete(this)
+    this.state.watch?.({ _tag: "Close", server: this.endpoint.host, connection: this.number, by })
   }
 
   /** Ends the connection from this side. */
   hangUp(detail?: string): void {
     if (!this.open) return
-    this.close()
+    this.end("server")
     this.handlers.onClose(
       new TransportError({
         reason: "Closed",
@@ -251,13 +256,13 @@ export class TestPeer {
 
   /** Tells whoever watches of a request, or of its answer. */
   private tell(received: Received, treeId: number, status: number | undefined): void {
-    this.state.watch?.({
+    const seen = {
       server: this.endpoint.host,
       connection: this.number,
       received,
-      tree: this.service.treePath(treeId),
-      status
-    })
+      tree: this.service.treePath(treeId)
+    }
+    this.state.watch?.(status === undefined ? { _tag: "Request", ...seen } : { _tag: "Answer", ...seen, status })
   }
 
   private cancel(header: Header.Header): Effect.Effect<void> {

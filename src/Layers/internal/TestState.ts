@@ -12,16 +12,21 @@ interface Peer {
   readonly notify: (response: Message.Response) => void
 }
 
-/** A request that has come, or an answer that goes: what whoever watches is told. */
-export interface Seen {
-  readonly server: string
-  readonly connection: number
+interface Exchanged {
   readonly received: Received
   /** The path of the request's tree, where it has one. */
   readonly tree: string | undefined
-  /** The NTSTATUS of an answer; undefined for a request. */
-  readonly status: number | undefined
 }
+
+/** What whoever watches is told: connections as they come and go, requests, and answers with their NTSTATUS. */
+export type Seen =
+  & { readonly server: string; readonly connection: number }
+  & (
+    | { readonly _tag: "Connect" }
+    | { readonly _tag: "Request" } & Exchanged
+    | { readonly _tag: "Answer"; readonly status: number } & Exchanged
+    | { readonly _tag: "Close"; readonly by: "client" | "server" }
+  )
 
 export interface State {
   readonly options: ServerOptions
