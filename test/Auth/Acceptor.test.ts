@@ -5,7 +5,7 @@ import {
   AuthenticationError,
   Authenticator,
   Credentials,
-  KerberosKeys,
+  type KerberosKeys,
   NtlmCrypto,
   Spnego
 } from "effect-smb/Auth"

@@ -1,11 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { Credentials } from "effect-smb"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import {
+  type Break,
   createRequest,
   durable,
   HANDLE,
@@ -39,7 +44,8 @@ const status = {
 
 /** Clients by their ClientGuid, each on a connection of its own to a server for them alone. */
 const withClients = async (
-  use: (connect: (guid: number) => Promise<LeaseClient>) => Promise<void>
+  use: (connect: (guid: number) => Promise<LeaseClient>) => Promise<void>,
+  store: SmbServer.Share<unknown, Scope.Scope> = MemoryStore.make({ capacity: 1024 * 1024 })
 ): Promise<void> => {
   const scope = Scope.makeUnsafe()
   const server = await Effect.runPromise(
@@ -48,7 +54,7 @@ const withClients = async (
         host,
         port: 0,
         users: UserStore.inMemory({ joe: secret }),
-        shares: { data: MemoryStore.make({ capacity: 1024 * 1024 }) },
+        shares: { data: store },
         signing: "enabled"
       }),
       scope
@@ -169,6 +175,26 @@ describe("leases of directories", () => {
         await one.shut(own.fileId)
       })
     }))
+
+  it("end with what other programs do in a folder", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "leases-"))
+    try {
+      mkdirSync(join(folder, "d"))
+      await withClients(async (connect) => {
+        const one = await connect(1)
+        assert.strictEqual((await one.create("d", [lease(1, READ | HANDLE)], directory)).leaseState, READ | HANDLE)
+        // The system begins to watch a folder when it gets to it.
+        let told: Break | undefined
+        for (let i = 0; told === undefined && i < 20; i++) {
+          writeFileSync(join(folder, "d", `${i}.txt`), "text")
+          told = await one.nextBreak(100)
+        }
+        assert.deepInclude(told, { currentLeaseState: READ | HANDLE, newLeaseState: 0 })
+      }, LocalStore.make(folder))
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
 
   it("give up handles to who wants the directory alone", () =>
     withClients(async (connect) => {
