@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { Holder } from "./Caching.ts"
 import type { Outstanding } from "./ChannelSequence.ts"
 import type { Pending } from "./Incoming.ts"
@@ -62,6 +63,8 @@ export class FileOpen implements OpenFields {
   /** Until its client shows that it has the response. */
   mayBeReplayed = true
   cursor: DirectoryCursor | undefined
+  /** Requests for a listing are answered one after the other. */
+  readonly listing = Semaphore.makeUnsafe(1)
   watch: Watch | undefined
   position = 0n
   resumeKey: Uint8Array | undefined

@@ -23,6 +23,8 @@ import type { Users } from "./UserStore.ts"
 
 /** What was decided when the server was made. */
 export interface Settings {
+  /** The address that it listens on. */
+  readonly host: string
   readonly computerName: string
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"

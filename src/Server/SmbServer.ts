@@ -249,8 +249,10 @@ export const make = Effect.fnUntraced(function*<E, R>(
   }
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
   const context = yield* Effect.context<never>()
+  const host = options.host ?? "0.0.0.0"
   const state = new ServerState({
     settings: {
+      host,
       computerName: options.name ?? "EFFECTSMB",
       signing: options.signing ?? "required",
       encryption: options.encryption ?? "enabled",
@@ -274,7 +276,6 @@ export const make = Effect.fnUntraced(function*<E, R>(
   })
   const direct = options.receive !== "events" && (yield* Receive.available)
   const server = Net.createServer({ pauseOnConnect: true }, (socket) => attach(state, socket, direct))
-  const host = options.host ?? "0.0.0.0"
   const address = yield* Effect.acquireRelease(
     listen(server, host, options.port ?? 445),
     () =>

@@ -19,7 +19,7 @@ import type { OwnChanges } from "./LocalWatch.ts"
 /** What the files of a folder have in common. */
 export interface Place {
   readonly files: LocalFiles
-  /** Which changes are the store's own. */
+  /** Knows which changes are the store's own. */
   readonly own: OwnChanges
   /** Fails where nothing may be changed. */
   readonly changes: () => void
@@ -102,8 +102,10 @@ export class LocalHandle implements StoreFile {
     return Local.run(async () => {
       const target = this.#written()
       const from = Local.position(offset)
-      if (data.length === 0) return
-      await this.#changing(() => this.#place.files.descriptors.change(target, (fd) => Local.write(fd, data, from)))
+      if (data.length > 0) {
+        const { descriptors } = this.#place.files
+        await this.#changing(() => descriptors.change(target, (fd) => Local.write(fd, data, from)))
+      }
     })
   }
 
@@ -148,7 +150,7 @@ export class LocalHandle implements StoreFile {
    */
   zero(range: StoreRange): Effect.Effect<void, StoreError> {
     const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
-      Local.run(async () => {
+      Local.run(() => {
         const target = this.#written()
         return this.#changing(() =>
           this.#place.files.descriptors.alone(target, async (fd) => {
