@@ -174,7 +174,7 @@ const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "s
     const limit = setTimeout(() => {
       output += "\n(ended by the time limit)\n"
       end(child)
-    }, Math.max(20, row.seconds * 2 + 10) * 1000)
+    }, (row.smbd === "timeout" ? 20 : Math.max(20, row.seconds * 2 + 10)) * 1000)
     const finish = (code: number | null) => {
       clearTimeout(limit)
       end(child)
