@@ -18,8 +18,11 @@ export * as NtStatus from "./Codec/NtStatus.ts"
 export * as DfsAdapter from "./Dfs/DfsAdapter.ts"
 export * as DfsPolicy from "./Dfs/DfsPolicy.ts"
 export * as DfsResolver from "./Dfs/DfsResolver.ts"
+export * as RecordedTransport from "./Layers/RecordedTransport.ts"
 export * as TcpTransport from "./Layers/TcpTransport.ts"
+export * as TestNamespace from "./Layers/TestNamespace.ts"
 export * as TestTransport from "./Layers/TestTransport.ts"
+export * as VirtualTime from "./Layers/VirtualTime.ts"
 export {
   DfsLoop,
   NamespaceNotFound,
@@ -32,6 +35,7 @@ export {
 } from "./Protocol/DfsError.ts"
 export { ProtocolError, SmbError, TransportError } from "./Protocol/Errors.ts"
 export * as Transport from "./Protocol/Transport.ts"
+export * as IdentityStore from "./Server/IdentityStore.ts"
 export * as ShareStore from "./Server/ShareStore.ts"
 export * as SmbServer from "./Server/SmbServer.ts"
 export * as FileSystemStore from "./Server/Store/FileSystemStore.ts"

@@ -24,11 +24,14 @@ import type { Command, Event, Knowledge, ReferralKind, Target } from "./DfsStep.
 import * as DfsTrace from "./DfsTrace.ts"
 import * as DomainCache from "./DomainCache.ts"
 import * as DomainControllers from "./DomainControllers.ts"
+import * as Observe from "./internal/Observe.ts"
 import * as Race from "./internal/Race.ts"
+import * as Sites from "./internal/Sites.ts"
 import { reasonOf, toUnc } from "./internal/State.ts"
 import * as ReferralCache from "./ReferralCache.ts"
 import type { ReferralResponse } from "./ReferralResponse.ts"
 import { ask, type ReferralSource, type SourceError } from "./ReferralSource.ts"
+import { SiteFinder } from "./SiteFinder.ts"
 import * as TargetHealth from "./TargetHealth.ts"
 
 /** How a client resolves; see `DfsOptions`. */
@@ -120,6 +123,15 @@ interface Answer<A, E> {
 
 type Trying<E> = Extract<Command<E>, { readonly _tag: "Try" }>
 
+/** What the loop does not do itself. */
+interface Hands<A, E, R> {
+  readonly attempt: (
+    command: Trying<E | SourceError>,
+    state: DfsResolution.State<E | SourceError>
+  ) => Effect.Effect<Answer<A, E>, never, R>
+  readonly connect: (targets: ReadonlyArray<Target>) => Effect.Effect<Event<E>>
+}
+
 /**
  * A resolver with an empty cache. It asks through the `ReferralSource` that it is made with, and finds controllers and
  * its site by the `DomainControllers` and `SiteFinder` there. What it does in the background ends with the scope.
@@ -128,7 +140,7 @@ type Trying<E> = Extract<Command<E>, { readonly _tag: "Try" }>
  */
 export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   const finder = yield* DomainControllers.DomainControllers
-  const siteFinder = yield* DomainControllers.SiteFinder
+  const siteFinder = yield* SiteFinder
   const scope = yield* Effect.scope
   const settings = DfsOptions.settings({ discover: finder !== undefined, ...given })
   const { capacity, domainControllers, largestBuffer: largest, maxReferralLevel, siteName } = settings
@@ -152,15 +164,15 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     }).pipe(Effect.provideService(ReferralBuffer, size))
   }, { capacity: Number.POSITIVE_INFINITY, timeToLive: () => 0, requireServicesAt: "construction" })
 
-  const sites = yield* Cache.make({
-    capacity: 64,
-    timeToLive: "10 minutes",
-    lookup: (domain: string) => siteFinder?.find(domain) ?? Effect.succeed(undefined)
-  })
+  const sites = yield* Sites.make({ siteName, finder: siteFinder })
+  /** The site of whoever asks a server of this domain. */
   const siteOf = (domain: string | undefined): Effect.Effect<string | undefined> =>
-    siteName !== undefined || siteFinder === undefined || domain === undefined
+    domain === undefined
       ? Effect.succeed(siteName)
-      : Cache.get(sites, domain)
+      : Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => sites.of(domain, DomainCache.get(knowledge.domains, domain, now)?.controllers ?? [])
+      )
 
   const referral = (
     command: Extract<Command<unknown>, { readonly _tag: "AskReferral" }>
@@ -182,7 +194,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   ): Effect.Effect<Event<E | SourceError>> => {
     switch (command._tag) {
       case "AskReferral":
-        return Effect.match(referral(command), {
+        return Effect.match(Observe.referral(command, referral(command)), {
           onSuccess: (response): Event<E | SourceError> => ({ _tag: "Referral", response }),
           onFailure: (error): Event<E | SourceError> =>
             isReferralError(error)
@@ -193,61 +205,68 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
         return finder === undefined
           ? Effect.succeed({ _tag: "Controllers", controllers: [] })
           : Effect.map(
-            Effect.flatMap(siteOf(command.domain), (site) => finder.find(command.domain, site)),
+            Observe.finding(command.domain, sites.controllersOf(command.domain, finder)),
             (controllers) => ({ _tag: "Controllers", controllers })
           )
     }
   }
 
-  /** The one loop: performs commands until the end, and gives what `attempt` gave. */
-  const drive = Effect.fnUntraced(function*<A, E, R>(
+  /**
+   * The one loop: performs commands until the end, and gives what `attempt` gave. It begins with a command that has not
+   * been performed, or with `Start`, and goes on in a span from the first command that asks somebody.
+   */
+  const walk = Effect.fnUntraced(function*<A, E, R>(
     begun: DfsResolution.State<E | SourceError>,
-    attempt: (command: Trying<E | SourceError>) => Effect.Effect<Answer<A, E>, never, R>,
-    connect: (targets: ReadonlyArray<Target>) => Effect.Effect<Event<E>>
+    hands: Hands<A, E, R>,
+    seen?: { readonly command: Command<E | SourceError>; readonly answer: { readonly value?: A } }
   ): Effect.fn.Return<A, E | DfsError | SourceError, R> {
     const context = yield* Effect.context<never>()
     const listener = Context.get(context, DfsTrace.Listener)
     const clock = Context.get(context, Clock.Clock)
+    const log = Observe.logger(context)
     let state = begun
+    let command = seen?.command
     let event: Event<E | SourceError> = { _tag: "Start" }
-    let value: { readonly value?: A } = {}
+    let answer: { readonly value?: A } = seen?.answer ?? {}
     for (;;) {
-      const now: number = clock.currentTimeMillisUnsafe()
-      const { evictions } = knowledge.cache
-      const result: DfsResolution.Step<E | SourceError> = DfsResolution.step(state, event, {
-        ...knowledge,
-        now,
-        options: settings
-      })
-      state = result.state
-      knowledge = { cache: result.cache, domains: result.domains, health: result.health }
-      for (const note of result.notes) {
-        const metric = DfsMetrics.ofNote(note)
-        if (metric !== undefined) DfsMetrics.count(metric, context)
-        listener?.(note)
+      if (command === undefined) {
+        const { evictions } = knowledge.cache
+        const result: DfsResolution.Step<E | SourceError> = DfsResolution.step(state, event, {
+          ...knowledge,
+          now: clock.currentTimeMillisUnsafe(),
+          options: settings
+        })
+        state = result.state
+        knowledge = { cache: result.cache, domains: result.domains, health: result.health }
+        for (const note of result.notes) {
+          const metric = DfsMetrics.ofNote(note)
+          if (metric !== undefined) DfsMetrics.count(metric, context)
+          listener?.(note)
+          const line = log(note)
+          if (line !== undefined) yield* line
+        }
+        if (knowledge.cache.evictions > evictions) {
+          DfsMetrics.count(DfsMetrics.cacheEvictions, context, knowledge.cache.evictions - evictions)
+        }
+        command = result.command
       }
-      if (knowledge.cache.evictions > evictions) {
-        DfsMetrics.count(DfsMetrics.cacheEvictions, context, knowledge.cache.evictions - evictions)
-      }
-      const command: Command<E | SourceError> = result.command
       switch (command._tag) {
         case "Try": {
-          const tried: Answer<A, E> = yield* attempt(command)
+          const tried: Answer<A, E> = yield* hands.attempt(command, state)
           event = tried.event
-          value = tried
+          answer = tried
           break
         }
-        case "Connect":
-          event = yield* connect(command.targets)
-          break
         case "Done":
-          if (state.due !== undefined) yield* renew(state.due, now)
-          return value.value as A
+          if (state.due !== undefined) yield* renew(state.due, clock.currentTimeMillisUnsafe())
+          return answer.value as A
         case "Fail":
           return yield* Effect.fail(command.error)
         default:
-          event = yield* perform<E>(command)
+          if (seen === undefined) return yield* Observe.resolving(state, walk(state, hands, { command, answer }))
+          event = command._tag === "Connect" ? yield* hands.connect(command.targets) : yield* perform<E>(command)
       }
+      command = undefined
     }
   })
 
@@ -260,11 +279,10 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       if (now < (renewing.get(key) ?? 0)) return Effect.void
       for (const [old, until] of renewing) if (until <= now) renewing.delete(old)
       renewing.set(key, Number.POSITIVE_INFINITY)
-      return drive<void, never, never>(
-        DfsResolution.start(prefix, { renew: true }),
-        () => Effect.succeed({ event: { _tag: "Probe" } }),
-        firstOf
-      ).pipe(
+      return walk<void, never, never>(DfsResolution.start(prefix, { renew: true }), {
+        attempt: () => Effect.succeed({ event: { _tag: "Probe" } }),
+        connect: firstOf
+      }).pipe(
         Effect.andThen(Metric.update(DfsMetrics.refreshes, 1)),
         Effect.ignore,
         Effect.ensuring(Effect.sync(() => renewing.set(key, now + settings.ttl.negative * 1000))),
@@ -283,17 +301,20 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     const original = DfsPath.fromString(path)
     if (!applies(original)) return attempt(plainTarget(original))
     const connect = options?.connect
-    return drive<A, E | E2, R>(
-      DfsResolution.start(original),
-      (command) =>
-        timed(Effect.match(attempt(command.target), {
+    return walk<A, E | E2, R>(DfsResolution.start(original), {
+      attempt: (command, state) =>
+        timed(Effect.match(Observe.attempting(command, state, attempt(command.target)), {
           onSuccess: (value): Answer<A, E | E2> => ({ event: { _tag: "Succeeded" }, value }),
           onFailure: (error): Answer<A, E | E2> => ({ event: { _tag: judge(error), error, reason: reasonOf(error) } })
         })),
-      connect === undefined
-        ? firstOf
-        : (targets) => Race.run(targets, { connect, judge, stagger: settings.stagger, reasonOf })
-    )
+      connect: connect === undefined ? firstOf : (targets) =>
+        Race.run(targets, {
+          connect: (target) => Observe.connecting(target, connect(target)),
+          judge,
+          stagger: settings.stagger,
+          reasonOf
+        })
+    })
   }
 
   const resolve = (path: string): Effect.Effect<Resolution, DfsError | SourceError> =>
@@ -301,7 +322,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       const original = DfsPath.fromString(path)
       if (!applies(original)) return asPlain(path)
       let last: Resolution | undefined
-      return drive<Resolution, never, never>(DfsResolution.start(original), (command) => {
+      const attempt = (command: Trying<SourceError>): Effect.Effect<Answer<Resolution, never>> => {
         const resolvedPath = toUnc(command.target)
         // A link's target that turns out to be an ordinary share is still the link's target.
         if (
@@ -313,7 +334,8 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
           last = { path, resolvedPath, status: command.of, targets: [command.target, ...command.others] }
         }
         return Effect.succeed({ event: { _tag: "Probe" }, value: last })
-      }, firstOf)
+      }
+      return walk<Resolution, never, never>(DfsResolution.start(original), { attempt, connect: firstOf })
     })
 
   const trace: DfsResolver["Service"]["trace"] = (path) =>

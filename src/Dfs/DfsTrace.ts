@@ -54,6 +54,7 @@ export type Note =
     readonly domain: string
     readonly controllers: ReadonlyArray<string>
   }
+  | { readonly _tag: "Site"; readonly step: 5; readonly domain: string; readonly site?: string }
   | { readonly _tag: "Racing"; readonly step: 8; readonly targets: ReadonlyArray<string> }
   | { readonly _tag: "Trying"; readonly step: number; readonly target: string; readonly of: "root" | "link" | "plain" }
   | { readonly _tag: "Deferred"; readonly step: 8; readonly targets: ReadonlyArray<string> }
@@ -69,7 +70,7 @@ export type Note =
     readonly to: string
   }
   | { readonly _tag: "Found"; readonly step: number; readonly target: string }
-  | { readonly _tag: "Failed"; readonly step: number; readonly reason: string }
+  | { readonly _tag: "Failed"; readonly step: number; readonly reason: string; readonly error?: string }
 
 /**
  * Called with each note of the resolutions in whose context it stands; nobody where it is left out. It must not throw,
@@ -121,6 +122,10 @@ export const explain = (note: Note): string => {
       return note.controllers.length === 0
         ? `${note.domain} is no domain that anybody knows`
         : `the controllers of ${note.domain} are ${note.controllers.join(", ")}`
+    case "Site":
+      return note.site === undefined
+        ? `no controller of ${note.domain} says which site this machine is in`
+        : `this machine is in the site ${note.site} of ${note.domain}`
     case "Racing":
       return `connect to whichever answers first: ${note.targets.join(", ")}`
     case "Trying":

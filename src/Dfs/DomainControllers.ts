@@ -1,8 +1,8 @@
 /**
- * Finding the controllers of a domain, and the site of this machine, without asking a controller.
+ * Finding the controllers of a domain without asking a controller.
  *
- * Both are seams: nobody is asked unless an app says how. `layerDns` asks the DNS for SRV records, as Windows' DC locator
- * does (MS-ADTS 6.3.2.3); which site this machine is in may be told by `SiteFinder`.
+ * A seam: nobody is asked unless an app says how. `layerDns` asks the DNS for SRV records, as Windows' DC locator does
+ * (MS-ADTS 6.3.2.3).
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -27,25 +27,6 @@ export interface DomainControllersFinder {
 export const DomainControllers: Context.Reference<DomainControllersFinder | undefined> = Context.Reference(
   "effect-smb/Dfs/DomainControllers",
   { defaultValue: (): DomainControllersFinder | undefined => undefined }
-)
-
-/**
- * Gives the Active Directory site of this machine in a domain, if it can be found out. It does not fail.
- *
- * @category models
- */
-export interface SiteFinderService {
-  readonly find: (domain: string) => Effect.Effect<string | undefined>
-}
-
-/**
- * How the site is found where `DfsOptions.siteName` does not say; not at all where it is left out.
- *
- * @category settings
- */
-export const SiteFinder: Context.Reference<SiteFinderService | undefined> = Context.Reference(
-  "effect-smb/Dfs/SiteFinder",
-  { defaultValue: (): SiteFinderService | undefined => undefined }
 )
 
 /** A DNS name as others write it: without the dot at its end. */

@@ -91,8 +91,7 @@ export const settle = (server: ServerState, holder: Holder, state: number): void
   holder.breaks++
   if (required !== undefined && (state & ~required) !== 0) {
     // Handles and writes first; what was read last.
-    const goesOn = (state & ~READ) !== 0
-    breakTo(server, holder, goesOn ? required | READ : required, goesOn)
+    breakTo(server, holder, (state & ~READ) !== 0 ? required | READ : required, true)
     if (holder.breaking !== undefined) {
       holder.required = required
       return
@@ -147,14 +146,33 @@ export const release = (server: ServerState, open: Open): void => {
   holder.opens.delete(open)
   if (holder.opens.size > 0) return
   holder.stream.holders.delete(holder)
+  holder.stream.file.share.directoryHolders.delete(holder)
   if (holder.kind === "lease") server.leases.remove(holder)
   settle(server, holder, 0)
 }
 
-const connectionOf = (holder: Holder) => {
+/** Whether all that a holder stands for waits for a client to come back. */
+export const isOrphan = (holder: Holder): boolean => {
+  for (const { session } of holder.opens) if (session !== undefined) return false
+  return holder.opens.size > 0
+}
+
+/**
+ * Where a holder hears of a break. A lease is a client's, not a connection's: its first connection will do, where the same
+ * user has logged on there and nothing has to be encrypted (3.3.4.7).
+ */
+const placeOf = (server: ServerState, holder: Holder) => {
   for (const open of holder.opens) {
     const { session } = open
     if (session === undefined) continue
+    if (holder.kind === "lease" && !session.encryptRequired) {
+      for (const connection of server.connections) {
+        if (connection.negotiated.clientGuid !== holder.clientGuid || connection.closed) continue
+        for (const other of connection.sessions.values()) {
+          if (other.valid && other.user!.sid === session.user!.sid) return { connection, session: other, open }
+        }
+      }
+    }
     for (const connection of session.channels.keys()) if (!connection.closed) return { connection, session, open }
   }
   return undefined
@@ -178,7 +196,7 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number, goesO
   if (to === holder.state) return
   const from = holder.state
   const needsAck = from !== READ
-  const place = connectionOf(holder)
+  const place = placeOf(server, holder)
   if (holder.kind === "lease" && holder.version === 2 && !goesOn) holder.epoch = (holder.epoch + 1) & 0xffff
   if (needsAck && place !== undefined) holder.breaking = to
   else holder.state = to

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { networkInterfaces } from "node:os"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import { anyFileId } from "../Smb2/Message/Common.ts"
 import { AccessMask as A, FileAttributes as F, IoctlFlags } from "../Smb2/Message/Constants.ts"
 import * as Fsctl from "../Smb2/Message/Fsctl.ts"
 import type * as Message from "../Smb2/Message/Ioctl.ts"
@@ -20,6 +21,14 @@ import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
 
+/** Controls that are about no file. */
+const ofServer: ReadonlySet<number> = new Set([
+  C.FSCTL_DFS_GET_REFERRALS,
+  C.FSCTL_DFS_GET_REFERRALS_EX,
+  C.FSCTL_QUERY_NETWORK_INTERFACE_INFO,
+  C.FSCTL_VALIDATE_NEGOTIATE_INFO
+])
+
 /** Handles IOCTL. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
@@ -31,6 +40,11 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     const room = body.maxOutputResponse
+    const { persistent, volatile } = body.fileId
+    // These are the server's matter, on whatever tree they come, and name no file (3.3.5.15).
+    if (ofServer.has(body.ctlCode) && (persistent !== anyFileId.persistent || volatile !== anyFileId.volatile)) {
+      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
     const answer = (output: Uint8Array, status = 0): Reply =>
       reply({
         _tag: "IOCTL",
@@ -53,6 +67,8 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
         })
       case C.FSCTL_QUERY_NETWORK_INTERFACE_INFO:
         return Effect.suspend(() => {
+          // It is asked of the server, and of no file.
+          if (body.fileId.volatile !== anyFileId.volatile) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
           const output = interfaces(incoming)
           return output.length > room ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(answer(output))
         })
@@ -128,6 +144,22 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     }
     case C.FSCTL_IS_PATHNAME_VALID:
       return Effect.succeed(empty)
+    // No store compresses: as on a volume that cannot, nothing is compressed, and nothing is all that can be asked for.
+    case C.FSCTL_GET_COMPRESSION:
+      return room < 2 ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(ok(new Uint8Array(2)))
+    case C.FSCTL_SET_COMPRESSION:
+      if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      return Effect.flatMap(
+        decode(Codec.u16, body.input),
+        (format) => (format === 0 ? Effect.succeed(empty) : refuse(NtStatus.STATUS_NOT_SUPPORTED))
+      )
+    // Nor does one keep how files were before.
+    case C.FSCTL_SRV_ENUMERATE_SNAPSHOTS: {
+      if (room < 16) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+      const none = { numberOfSnapShots: 0, numberOfSnapShotsReturned: 0, snapShotArraySize: 2, snapShots: [] }
+      const output = Codec.encode(Fsctl.SrvSnapshotArray)(none)
+      return Effect.succeed(ok(output.subarray(0, Math.min(room, output.length))))
+    }
     default:
       return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
   }
@@ -173,7 +205,14 @@ const allocated = Effect.fnUntraced(function*(
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
   if (length === 0n) return empty
-  const ranges = yield* stored(open.file.allocated({ offset: fileOffset, length }))
+  const { fileAttributes, size } = yield* stored(open.file.stat)
+  const end = fileOffset + length < size ? fileOffset + length : size
+  // A file that is not sparse has all of its bytes, whatever the store makes of zeros.
+  const ranges = (fileAttributes & F.FILE_ATTRIBUTE_SPARSE_FILE) !== 0
+    ? yield* stored(open.file.allocated({ offset: fileOffset, length }))
+    : end > fileOffset
+    ? [{ offset: fileOffset, length: end - fileOffset }]
+    : []
   const fits = Math.floor(room / 16)
   const output = Codec.encode(Fsctl.FileAllocatedRangeBuffers)(
     ranges.slice(0, fits).map((range) => ({ fileOffset: range.offset, length: range.length }))

@@ -71,6 +71,9 @@ const capabilitiesOf = (connection: Connection, dialect: number, cipher: number 
   dialect === Dialect.SMB_2_0_2
     ? hostsDfs(connection)
     : hostsDfs(connection) | Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
+      (dialect >= Dialect.SMB_3_0
+        ? Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL | Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING
+        : 0) |
       (cipher !== undefined && dialect < Dialect.SMB_3_1_1 ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
 
 const response = (
@@ -94,7 +97,7 @@ const response = (
     maxWriteSize: most,
     systemTime,
     serverStartTime: 0n,
-    securityBuffer: Acceptor.offer(),
+    securityBuffer: Acceptor.offer(connection.server.settings.kerberos !== undefined),
     negotiateContexts
   }
 }

@@ -37,6 +37,8 @@ export class StreamNode {
   readonly waitingLocks: Array<WaitingLock> = []
   readonly holders = new Set<Holder>()
   deletePending = false
+  /** Bytes that a client wants to be kept for it, while it is open; a store keeps none. */
+  reserved = 0n
 
   constructor(file: FileNode, name: string) {
     this.file = file
@@ -100,6 +102,8 @@ export class ShareState {
   readonly volume: StoreVolume
   readonly files = new Map<bigint, FileNode>()
   readonly watches = new Set<Watch>()
+  /** The leases of its directories. */
+  readonly directoryHolders = new Set<Holder>()
 
   constructor(name: string, options: ShareOptions, volume: StoreVolume) {
     this.name = name
@@ -125,6 +129,8 @@ export class ShareState {
   release(stream: StreamNode): void {
     if (stream.opens.size > 0) return
     const { file } = stream
+    // A file that is to be deleted stays so while its streams are open.
+    if (stream.name === "" && stream.deletePending && file.streams.size > 1) return
     file.streams.delete(stream.name.toLowerCase())
     if (file.streams.size === 0 && this.files.get(file.id) === file) this.files.delete(file.id)
   }

@@ -9,7 +9,6 @@
  * is no name, and is refused here.
  */
 import * as Effect from "effect/Effect"
-import { randomBytes } from "node:crypto"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
 import { Command, everything, SearchAttributes } from "./Message/Constants.ts"
@@ -36,9 +35,10 @@ const directoryOf = (path: string): string => path.slice(0, Math.max(0, path.las
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("\\") + 1)
 
 /** A name in the same directory that nobody has. */
-const unique = (path: string): string => {
+const unique = (path: string, { session: { entropy } }: Requests.Tree): string => {
   const directory = directoryOf(path)
-  return `${directory === "" ? "" : `${directory}\\`}~${randomBytes(8).toString("hex")}.tmp`
+  const name = `~${Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")}.tmp`
+  return directory === "" ? name : `${directory}\\${name}`
 }
 
 const isPattern = (path: string): boolean => /[*?<>"]/.test(path)
@@ -99,14 +99,14 @@ export class Names {
   /** Takes the place of a file in another directory. */
   private replace(path: string, to: string): Running<void> {
     return Effect.andThen(
-      this.move(unique(to)),
+      this.move(unique(to, this.file.tree)),
       Effect.tapError(this.renameHere(nameOf(to), true), () => Effect.ignore(this.move(path)))
     )
   }
 
   /** Puts the file in the way aside, takes its place, and deletes it. Each step is taken back if the next one fails. */
   private displace(path: string, to: string, collision: SmbError): Running<void> {
-    const aside = unique(to)
+    const aside = unique(to, this.file.tree)
     return Effect.andThen(
       Effect.catchTag(this.renameTo(to, aside, files), "SmbError", (error) =>
         // What is in the way is a directory, which no file replaces.

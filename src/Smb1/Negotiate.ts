@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
@@ -33,6 +34,7 @@ export interface Negotiated extends Negotiate.Response {
 export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
+  readonly entropy: Entropy.Source
 }
 
 /** A server that answered the offer of SMB 2: its stream, and its first packet. */
@@ -186,5 +188,5 @@ export const connect = Effect.fnUntraced(function*(
   yield* Effect.logWarning(
     `${endpoint.host} is spoken to by SMB 1, which is insecure: nothing is encrypted, and signatures are weak`
   )
-  return { connection, negotiated }
+  return { connection, negotiated, entropy: yield* Entropy.Entropy }
 })

@@ -170,7 +170,8 @@ const refused = (tree: Tree, path: string, reply: Connection.Reply): SmbError =>
 }
 
 const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, options: Share.OpenOptions) => {
-  const { body, createGuid } = Open.encode(wireName(dfs, path), options, tree.session.negotiated.dialect)
+  const { entropy, negotiated } = tree.session
+  const { body, createGuid } = Open.encode(wireName(dfs, path), options, negotiated.dialect, entropy)
   const outgoing = tree.outgoing(
     {
       command: Command.CREATE,

@@ -15,6 +15,7 @@ import * as DfsMetrics from "../../src/Dfs/DfsMetrics.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
+import * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
 import type * as Operation from "../../src/Protocol/Operation.ts"
 
@@ -311,7 +312,7 @@ describe("domains", () => {
       Effect.gen(function*() {
         assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\sysvol\\p.txt"), "policy")
         assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\dfs\\root.txt"), "root")
-        assert.deepStrictEqual(asked, [["corp.test", "Berlin"]])
+        assert.deepStrictEqual(asked, [["corp.test", undefined], ["corp.test", "Berlin"]])
         const { notes, result } = yield* resolver.trace("\\\\corp.test\\sysvol\\p.txt")
         assert.strictEqual(result._tag, "Success")
         assert.deepStrictEqual(notes.map((note) => note._tag).slice(0, 1), ["CacheHit"])
@@ -323,7 +324,7 @@ describe("domains", () => {
               return ["dc1.corp.test", "dc2.corp.test"]
             })
         }),
-        Effect.provideService(DomainControllers.SiteFinder, { find: () => Effect.succeed("Berlin") })
+        Effect.provideService(SiteFinder.SiteFinder, { find: () => Effect.succeed("Berlin") })
       )
   })
   it.effect("are told to whoever provides the credentials, with the target's server and not the namespace's", () => {

@@ -1,10 +1,13 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Authenticator, Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
+import { KerberosKeys, NtlmCrypto } from "effect-smb/Auth"
 import { ReferralRequest, ReferralSource } from "effect-smb/Dfs"
+import { SmbServer, UserStore } from "effect-smb/Server"
 import { readFileSync } from "node:fs"
 import { readFile, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as Domain from "./Domain.ts"
 import { attempt } from "./Process.ts"
 
@@ -24,6 +27,11 @@ class World extends Context.Service<World, Domain.Domain & { readonly cache: str
 const { domain } = Domain
 const password = (name: string, text: string = domain.user.password) => Credentials.password(name, Redacted.make(text))
 const byNtlm = password(`${domain.netbios}\\${domain.user.name}`)
+
+/** Users that a server has passwords of. */
+const local = new Map<string, UserStore.User>([
+  ["local", { name: "local", ntHash: Redacted.make(Uint8Array.from(NtlmCrypto.ntHash("secret"))) }]
+])
 
 interface Options extends SmbClient.Options {
   readonly authenticator?: typeof Kerberos.layer extends (...args: any) => infer L ? L : never
@@ -232,6 +240,71 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       )
       assert.match(outputs[3]!.stderr, /run kinit/)
     }))
+
+  it.effect("lets in to a server of this project by its keytab, and whom it knows no password of", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { cache, execute, keytab, kinit, server } = yield* World
+      const asked: Array<readonly [string, string]> = []
+      yield* SmbServer.make({
+        host: server.address,
+        port: 445,
+        kerberos: yield* KerberosKeys.fromKeytab(server.keytab),
+        users: {
+          find: (name, realm) =>
+            Effect.sync(() => {
+              asked.push([name, realm])
+              return name === domain.user.name && realm === domain.realm ? { name } : local.get(name)
+            })
+        },
+        shares: { data: MemoryStore.make() }
+      })
+      const path = `\\\\${domain.server}\\data\\by.txt`
+      const protections = [
+        ["2.1", "off"],
+        ["3.0.2", "off"],
+        ["3.0.2", "required"],
+        ["3.1.1", "off"],
+        ["3.1.1", "required"]
+      ] as const
+      for (const [dialect, encryption] of protections) {
+        const smb = yield* client(undefined, { dialects: [dialect], signing: "required", encryption })
+        yield* smb.writeFile(path, dialect)
+        assert.strictEqual(yield* smb.readFileString(path), dialect)
+      }
+      assert.deepStrictEqual(asked[0], [domain.user.name, domain.realm])
+      const run = (args: ReadonlyArray<string>) =>
+        execute("smbclient", [`//${domain.server}/data`, ...args, "-c", "get by.txt -"])
+      const ticket = (of: string) => ["--use-kerberos=required", `--use-krb5-ccache=${of}`]
+      const first = yield* run(ticket(cache))
+      assert.strictEqual(first.code, 0, first.stdout + first.stderr)
+      assert.include(first.stdout, "3.1.1")
+      assert.strictEqual((yield* run([...ticket(cache), "--client-protection=encrypt"])).code, 0)
+      // By NTLM, who has a password here, and nobody else.
+      const withPassword = (user: string) => run(["--use-kerberos=off", "-U", user])
+      assert.strictEqual((yield* withPassword("local%secret")).code, 0)
+      assert.include(
+        (yield* withPassword(`${domain.user.name}%${domain.user.password}`)).stdout,
+        "NT_STATUS_LOGON_FAILURE"
+      )
+      // Whom the domain knows and this server does not.
+      const other = yield* kinit("administrator", domain.administrator)
+      assert.include((yield* run(ticket(other))).stdout, "NT_STATUS_LOGON_FAILURE")
+      // Keys of another account do not open the ticket; a file without any is refused at once.
+      assert.match(
+        (yield* why(KerberosKeys.fromKeytab("/none"))).message,
+        /NoCredential.*no key in the keytab \/none/
+      )
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* SmbServer.make({
+          host: server.address,
+          port: 446,
+          kerberos: yield* KerberosKeys.fromKeytab(keytab),
+          users: UserStore.inMemory({ [domain.user.name]: Redacted.make("x") }),
+          shares: { data: MemoryStore.make() }
+        })
+        assert.include((yield* run(["-p", "446", ...ticket(cache)])).stdout, "NT_STATUS_LOGON_FAILURE")
+      }))
+    })))
 
   // The last one: the member is down meanwhile.
   it.effect("goes on with the next target when one dies in the middle", () =>

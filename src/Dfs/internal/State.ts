@@ -137,7 +137,12 @@ const ended = { _tag: "Ended" } as const
 /** Ends in a step of the document. What DFS has to say gets the path and the step; the driver's own stays as it is. */
 export const fail = <E>(state: State<E>, step: number, error: E | DfsError, work: Work): Step<E> => {
   const placed = isDfsError(error) ? at(error, { path: DfsPath.toString(state.original), step }) : error
-  work.notes.push({ _tag: "Failed", step, reason: reasonOf(placed) })
+  work.notes.push({
+    _tag: "Failed",
+    step,
+    reason: reasonOf(placed),
+    ...(isDfsError(placed) ? { error: placed._tag } : {})
+  })
   return go(state, ended, { _tag: "Fail", error: placed }, work)
 }
 

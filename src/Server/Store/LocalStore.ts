@@ -111,7 +111,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   const { descriptors, sidecar, tree } = files
   const locks = new Locks()
   const readOnly = sidecar === undefined
-  const own = LocalWatch.makeOwn()
+  const own = new LocalWatch.OwnChanges()
 
   const changes = () => {
     if (readOnly) Local.refuse("ReadOnly")
@@ -127,9 +127,9 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     }
     const written = () => {
       changes()
-      own(file.path)
       return bytes()
     }
+    const changing = <A>(body: () => Promise<A>): Promise<A> => own.during([file.path], body)
     return {
       id: file.id,
       stat: Local.run(() => files.node(file, stream)),
@@ -152,26 +152,27 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         Local.run(async () => {
           const target = written()
           const from = Local.position(offset)
-          if (data.length > 0) await descriptors.change(target, (fd) => Local.write(fd, data, from))
+          if (data.length > 0) {
+            await changing(() => descriptors.change(target, (fd) => Local.write(fd, data, from)))
+          }
         }),
       truncate: (size) =>
         Local.run(() => {
           const target = written()
           const to = Local.position(size)
-          return descriptors.change(target, (fd) => cut(fd, to))
+          return changing(() => descriptors.change(target, (fd) => cut(fd, to)))
         }),
       flush: Local.run(() => files.flush(file, descriptor)),
       set: (values) =>
         at(async (now) => {
           changes()
-          own(file.path)
-          await files.set(file, values, now)
+          await changing(() => files.set(file, values, now))
         }),
       getBlob: (blob) => Local.run(() => files.getBlob(file, blob)),
       setBlob: (blob, value) =>
         at(async (now) => {
           changes()
-          await files.setBlob(file, blob, value, now)
+          await changing(() => files.setBlob(file, blob, value, now))
         }),
       streams: Local.run(async () => {
         const { streams = [] } = await files.record(file.key)
@@ -180,7 +181,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           return { name, size: stats.size, allocationSize: LocalNode.allocationSize(stats) }
         }))
       }),
-      zero: (range) => zero(() => written(), range),
+      zero: (range) => zero(file, written, range),
       allocated: (range) =>
         Local.run(async () => {
           const target = bytes()
@@ -196,27 +197,33 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
    * Node has no call that makes a hole. To the end of a file, cutting it off and making it long again makes one; else zeros
    * are written where there are none, so that holes stay.
    */
-  const zero = (target: () => OpenFile["descriptor"], range: StoreRange): Effect.Effect<void, StoreError> => {
+  const zero = (
+    file: OpenFile,
+    target: () => OpenFile["descriptor"],
+    range: StoreRange
+  ): Effect.Effect<void, StoreError> => {
     const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
-      Local.run(() =>
-        descriptors.alone(target(), async (fd) => {
-          const { size } = await Local.fstat(fd)
-          const end = range.offset + range.length < size ? range.offset + range.length : size
-          if (from >= end) return end
-          if (end === size && end - from > BigInt(zeroPiece)) {
-            await cut(fd, Number(from))
-            await cut(fd, Number(size))
-            return end
-          }
-          const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
-          await Local.read(fd, memory, Number(from))
-          if (from === range.offset || memory.some((byte) => byte !== 0)) {
-            await Local.write(fd, memory.fill(0), Number(from))
-          }
-          const next = from + BigInt(memory.length)
-          return next
-        })
-      )
+      Local.run(async () => {
+        const descriptor = target()
+        return own.during([file.path], () =>
+          descriptors.alone(descriptor, async (fd) => {
+            const { size } = await Local.fstat(fd)
+            const end = range.offset + range.length < size ? range.offset + range.length : size
+            if (from >= end) return end
+            if (end === size && end - from > BigInt(zeroPiece)) {
+              await cut(fd, Number(from))
+              await cut(fd, Number(size))
+              return end
+            }
+            const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
+            await Local.read(fd, memory, Number(from))
+            if (from === range.offset || memory.some((byte) => byte !== 0)) {
+              await Local.write(fd, memory.fill(0), Number(from))
+            }
+            const next = from + BigInt(memory.length)
+            return next
+          }))
+      })
     const loop = (from: bigint): Effect.Effect<void, StoreError> =>
       Effect.flatMap(
         piece(from),
@@ -226,11 +233,14 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   }
 
   /** Makes what is not there, in a directory that is locked. */
-  const create = async (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
+  const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
     changes()
-    const place = tree.at(parent, name)
     const path = [...parent.path, name]
-    own(path)
+    return own.during([path], () => createAt(parent, name, path, how))
+  }
+
+  const createAt = async (parent: Directory, name: string, path: StorePath, how: StoreOpen): Promise<OpenFile> => {
+    const place = tree.at(parent, name)
     let stats: Fs.BigIntStats
     let fd: number | undefined
     if (how.type === "directory") {
@@ -302,6 +312,10 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           const opened = how.stream === undefined
             ? { ...await openFile(path, how), stream: undefined }
             : await openStream(path, how.stream, how)
+          const { file, stream } = opened
+          if (how.forData === true && (stream !== undefined || !file.isDirectory)) {
+            descriptors.prepare(stream?.descriptor ?? file.descriptor)
+          }
           try {
             const node = opened.found === undefined
               ? await files.node(opened.file, opened.stream)
@@ -382,12 +396,13 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         locks.run(parent.key, async () => {
           const there = await tree.lookup(parent, path.at(-1)!) ?? Local.refuse("NotFound")
           changes()
-          own([...parent.path, there.name])
-          if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
-          else {
-            await files.detach(there.stats)
-            await Fs.promises.unlink(tree.at(parent, there.name))
-          }
+          await own.during([], async () => {
+            if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
+            else {
+              await files.detach(there.stats)
+              await Fs.promises.unlink(tree.at(parent, there.name))
+            }
+          }, [[...parent.path, there.name]])
           await tree.changed(parent, there.name, undefined)
           await files.gone(there.stats)
         }))
@@ -409,24 +424,27 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     if (entry.stats.isDirectory() && path.every((name, i) => to.path[i] === name)) Local.refuse("AccessDenied")
     const there = await tree.lookup(to, newName)
     const isItself = there !== undefined && from.key === to.key && there.name === entry.name
-    own(path)
-    own([...to.path, newName])
-    if (there === undefined || isItself) {
-      if (entry.name !== newName || !isItself) {
-        await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+    const target = [...to.path, newName]
+    const gone = [path, ...(there === undefined ? [] : [[...to.path, there.name]])]
+      .filter((one) => one.join("/") !== target.join("/"))
+    await own.during([target], async () => {
+      if (there === undefined || isItself) {
+        if (entry.name !== newName || !isItself) {
+          await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+        }
+      } else {
+        mayReplace(there.stats, entry.stats.isDirectory(), replace)
+        await files.detach(there.stats)
+        if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
+        // Onto the name as it is, which is one step, and then to the case that is asked for.
+        else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
+        if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
       }
-    } else {
-      mayReplace(there.stats, entry.stats.isDirectory(), replace)
-      await files.detach(there.stats)
-      if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
-      // Onto the name as it is, which is one step, and then to the case that is asked for.
-      else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
-      if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
-      await files.gone(there.stats)
-    }
+    }, gone)
+    if (there !== undefined && !isItself) await files.gone(there.stats)
     await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
     if (from.key !== to.key) await tree.changed(to, undefined, newName)
-    files.moved(path, [...to.path, newName])
+    files.moved(path, target)
   }
 
   const rename: ShareStore["rename"] = (from, to, how) =>
@@ -465,8 +483,11 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
               await Fs.promises.unlink(tree.at(target, there.name))
               await files.gone(there.stats)
             }
-            own([...target.path, name])
-            await Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+            await own.during(
+              [source.path, [...target.path, name]],
+              () =>
+                Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+            )
             await tree.changed(target, there?.name, name)
           })))
     })
@@ -505,7 +526,17 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     remove,
     rename,
     link,
-    changes: LocalWatch.changes(tree.root.place, sidecarName, own)
+    changes: (directory, { recursive }) =>
+      LocalWatch.changes({
+        find: Local.run(async () => {
+          const there = await found(tree.checked(directory))
+          if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
+          return { place: Path.join(tree.root.place, ...there.path), path: there.path }
+        }),
+        reserved: sidecarName,
+        recursive,
+        own
+      })
   }
 }
 

@@ -1,0 +1,228 @@
+/**
+ * The LDAP ping (MS-ADTS 6.3.3): asks a domain controller for the site of this machine, in one datagram, before any
+ * logon.
+ *
+ * The question is a search of the rootDSE for the attribute Netlogon; what the attribute holds is `Netlogon`'s. The
+ * package `ldapts` writes the message and reads BER; it is loaded when the first ping goes out. Its own reading of
+ * answers is not used: whoever answers a ping has not proved who it is, so the message is taken apart here, where
+ * nothing in it can lead outside of the datagram (docs/adr/0010-ldap-ping.md).
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Ldapts from "ldapts"
+import { randomInt } from "node:crypto"
+import { createSocket } from "node:dgram"
+import { lookup as systemLookup } from "node:dns"
+import type { LookupFunction } from "node:net"
+import { Malformed } from "../Codec/Malformed.ts"
+import { reasonOf } from "./internal/State.ts"
+import * as Netlogon from "./Netlogon.ts"
+
+/**
+ * A controller gave no answer to a ping: it is not there (`TimedOut`, `Refused`, `Unreachable`, `NameNotFound`,
+ * `Failed`), or it does not serve the domain (`NotServed`).
+ *
+ * @category errors
+ */
+export class LdapPingError extends Schema.TaggedError<LdapPingError>()("LdapPingError", {
+  reason: Schema.Literals(["TimedOut", "Refused", "Unreachable", "NameNotFound", "NotServed", "Failed"]),
+  server: Schema.String,
+  domain: Schema.String,
+  detail: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    const what = {
+      TimedOut: "has not answered in time",
+      Refused: "has no LDAP there",
+      Unreachable: "cannot be reached",
+      NameNotFound: "has no address",
+      NotServed: "does not serve that domain",
+      Failed: "could not be asked"
+    }[this.reason]
+    const detail = this.detail === undefined ? "" : `: ${this.detail}`
+    return `LDAP ping of ${this.server} for the domain ${this.domain}: it ${what}${detail}`
+  }
+}
+
+/** How pings go. */
+export interface Options {
+  /** How long an answer is waited for, in all; 1 second. */
+  readonly timeout?: Duration.Input
+  /** Where controllers listen; 389, by UDP. */
+  readonly port?: number
+  /** How names become addresses; the system's resolver where left out. */
+  readonly lookup?: LookupFunction
+}
+
+const {
+  NETLOGON_NT_VERSION_5,
+  NETLOGON_NT_VERSION_5EX,
+  NETLOGON_NT_VERSION_IP,
+  NETLOGON_NT_VERSION_WITH_CLOSEST_SITE
+} = Netlogon.NtVersion
+
+/** As Windows asks: the extended answer, and the next site too. */
+const askedVersion = NETLOGON_NT_VERSION_5 | NETLOGON_NT_VERSION_5EX | NETLOGON_NT_VERSION_WITH_CLOSEST_SITE |
+  NETLOGON_NT_VERSION_IP
+
+/** Tags of LDAP (RFC 4511, 4.1.1, 4.5.2 and appendix B). */
+const Tag = { Sequence: 0x30, Set: 0x31, OctetString: 0x04, SearchResultEntry: 0x64, SearchResultDone: 0x65 } as const
+
+/** A package that is there or not, and is looked for once. */
+const ldapts = Effect.tryPromise({
+  try: () => import("ldapts"),
+  catch: (cause) => `the package ldapts cannot be loaded (${reasonOf(cause)})`
+})
+
+/** A name with a dot is asked for; without one, a controller is asked for whatever domain it serves. */
+const request = (
+  { AndFilter, EqualityFilter, SearchRequest }: typeof Ldapts,
+  domain: string,
+  messageId: number
+): Uint8Array => {
+  const version = Buffer.alloc(4)
+  version.writeUInt32LE(askedVersion)
+  return new SearchRequest({
+    messageId,
+    baseDN: "",
+    scope: "base",
+    timeLimit: 0,
+    attributes: ["Netlogon"],
+    filter: new AndFilter({
+      filters: [
+        ...(domain.includes(".") ? [new EqualityFilter({ attribute: "DnsDomain", value: domain })] : []),
+        new EqualityFilter({ attribute: "NtVer", value: version })
+      ]
+    })
+  }).write()
+}
+
+/**
+ * The value of the attribute in an LDAPMessage, where the answer has it; `undefined` for a controller that answers with
+ * no entry, or an entry without it.
+ *
+ * @category conversions
+ */
+export const netlogonOf = (
+  { BerReader }: Pick<typeof Ldapts, "BerReader">,
+  message: Uint8Array,
+  messageId: number
+): Result.Result<Uint8Array | undefined, Malformed> => {
+  const reader = new BerReader(Buffer.from(message.buffer, message.byteOffset, message.byteLength))
+  const broken = (expected: string) =>
+    Result.fail(new Malformed({ structure: "LDAPMessage", offset: Math.min(reader.offset, message.length), expected }))
+  /** Goes into a sequence that lies in the message as a whole. */
+  const enter = (tag: number): boolean => reader.readSequence(tag) !== null && reader.length <= reader.remain
+  try {
+    if (!enter(Tag.Sequence)) return broken("an LDAPMessage")
+    if (reader.readInt() !== messageId) return broken(`the messageID ${messageId}`)
+    if (reader.peek() === Tag.SearchResultDone) return Result.succeed(undefined)
+    if (!enter(Tag.SearchResultEntry)) return broken("a SearchResultEntry")
+    if (reader.readString() === null) return broken("an objectName")
+    if (!enter(Tag.Sequence)) return broken("a PartialAttributeList")
+    if (reader.length === 0) return Result.succeed(undefined)
+    // Nothing else was asked for.
+    if (!enter(Tag.Sequence)) return broken("a PartialAttribute")
+    if (reader.readString()?.toLowerCase() !== "netlogon") return broken("the attribute Netlogon")
+    if (!enter(Tag.Set)) return broken("a set of values")
+    if (reader.length === 0) return Result.succeed(undefined)
+    const value = reader.readString(Tag.OctetString, true)
+    return value === null ? broken("a value") : Result.succeed(value)
+  } catch (error) {
+    // The package's word for a tag or a length that it does not like.
+    return broken(reasonOf(error))
+  }
+}
+
+const reasons: Readonly<Record<string, LdapPingError["reason"]>> = {
+  ECONNREFUSED: "Refused",
+  ENOTFOUND: "NameNotFound",
+  EAI_AGAIN: "NameNotFound",
+  EHOSTUNREACH: "Unreachable",
+  ENETUNREACH: "Unreachable",
+  EADDRNOTAVAIL: "Unreachable"
+}
+
+/** Sends a datagram, again after a while, and gives the first that comes back from there. */
+const exchange = (
+  server: string,
+  domain: string,
+  datagram: Uint8Array,
+  { lookup = systemLookup as LookupFunction, port = 389 }: Options
+): Effect.Effect<Uint8Array, LdapPingError> =>
+  Effect.callback((resume) => {
+    let close = (): void => {}
+    let over = false
+    const end = (result: Effect.Effect<Uint8Array, LdapPingError>): void => {
+      if (over) return
+      over = true
+      close()
+      resume(result)
+    }
+    const fail = (cause: NodeJS.ErrnoException): void => {
+      const reason = reasons[cause.code ?? ""] ?? "Failed"
+      end(Effect.fail(
+        new LdapPingError({ reason, server, domain, ...(reason === "Failed" ? { detail: cause.message } : {}) })
+      ))
+    }
+    lookup(server, {}, (error, address, family) => {
+      if (over) return
+      if (error !== null || typeof address !== "string") return fail(error ?? new Error("no address"))
+      const socket = createSocket(family === 6 ? "udp6" : "udp4")
+      let timer: NodeJS.Timeout | undefined
+      close = () => {
+        clearTimeout(timer)
+        socket.removeAllListeners()
+        socket.on("error", () => {})
+        socket.close()
+      }
+      socket.on("error", fail)
+      socket.on("message", (message) => end(Effect.succeed(new Uint8Array(message))))
+      // A connected socket takes datagrams from nobody else, and hears that nobody listens there.
+      socket.connect(port, address, () => {
+        const send = () =>
+          socket.send(datagram, (error) => {
+            if (error !== null) fail(error)
+          })
+        send()
+        timer = setTimeout(send, 400)
+      })
+    })
+    return Effect.sync(() => {
+      over = true
+      close()
+    })
+  })
+
+/**
+ * Asks a controller about a domain and this machine's place in it. Fails with `LdapPingError`, or `Malformed` with the
+ * server's name.
+ *
+ * @category requests
+ */
+export const ping = (
+  server: string,
+  domain: string,
+  options: Options = {}
+): Effect.Effect<Netlogon.SamLogonResponseEx, LdapPingError | Malformed> =>
+  Effect.gen(function*() {
+    const module = yield* Effect.mapError(
+      ldapts,
+      (detail) => new LdapPingError({ reason: "Failed", server, domain, detail })
+    )
+    // Not to be guessed by who cannot see the question.
+    const messageId = randomInt(1, 0x7fff_ffff)
+    const message = yield* exchange(server, domain, request(module, domain, messageId), options)
+    const said = ({ expected, offset, structure }: Malformed) => new Malformed({ structure, offset, expected, server })
+    const value = yield* Effect.mapError(Effect.fromResult(netlogonOf(module, message, messageId)), said)
+    if (value === undefined) return yield* new LdapPingError({ reason: "NotServed", server, domain })
+    return yield* Effect.mapError(Effect.fromResult(Netlogon.decode(value)), said)
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: options.timeout ?? "1 second",
+      orElse: () => Effect.fail(new LdapPingError({ reason: "TimedOut", server, domain }))
+    }),
+    Effect.withSpan("LdapPing.ping", { attributes: { server, domain } })
+  )

@@ -1,0 +1,90 @@
+/**
+ * What others see of a resolution while it runs: spans of what takes time, and lines in the log. Attributes and lines
+ * have servers, shares and paths, and never who asks. For `DfsResolver` alone.
+ *
+ * A resolution that the cache answers opens no span and formats no line.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
+import type { DfsError } from "../../Protocol/DfsError.ts"
+import * as DfsPath from "../DfsPath.ts"
+import type { Command, ReferralKind, Target } from "../DfsStep.ts"
+import * as DfsTrace from "../DfsTrace.ts"
+import { type State, toUnc } from "./State.ts"
+
+/** The ends of a path that whoever keeps the namespace should know of. */
+const ends: ReadonlySet<string> = new Set<DfsError["_tag"]>(["NoTargetLeft", "NoDomainController", "DfsLoop"])
+
+/** What a note is worth: each thing that is tried for those who look closely, what does not work for all. */
+const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {
+  switch (note._tag) {
+    case "Trying":
+    case "Racing":
+    case "Found":
+    case "Asking":
+    case "NotDfs":
+      return "Debug"
+    case "Unusable":
+    case "Failover":
+    case "Failback":
+      return "Info"
+    // What a server says that makes no sense is worth a look even where it is passed over.
+    case "Refused":
+      return note.error === "Malformed" ? "Warn" : "Debug"
+    case "Failed":
+      return note.error !== undefined && ends.has(note.error) ? "Warn" : "Debug"
+    default:
+      return undefined
+  }
+}
+
+/** Says the notes of one resolution in the log; nothing where its level is higher. */
+export const logger = (context: Context.Context<never>) => {
+  const minimum = Context.get(context, References.MinimumLogLevel)
+  return (note: DfsTrace.Note): Effect.Effect<void> | undefined => {
+    const level = levelOf(note)
+    if (level === undefined || !LogLevel.isGreaterThanOrEqualTo(level, minimum)) return undefined
+    return Effect.annotateLogs(Effect.logWithLevel(level)(DfsTrace.explain(note)), { dfs: note._tag, step: note.step })
+  }
+}
+
+/** A resolution that has to ask somebody. */
+export const resolving = <A, E, R, F>(state: State<F>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  span("DfsResolver.resolve", { path: DfsPath.toString(state.original) }, effect)
+
+/** A request for a referral. */
+export const referral = <A, E, R>(
+  asked: { readonly server: string; readonly path: string; readonly kind: ReferralKind },
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  span("DfsResolver.referral", { server: asked.server, path: asked.path, kind: asked.kind }, effect)
+
+/** A search for the controllers of a domain. */
+export const finding = <A, E, R>(domain: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  span("DfsResolver.findControllers", { domain }, effect)
+
+/** A connection to a target in a race. */
+export const connecting = <A, E, R>(target: Target, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  span("DfsResolver.connect", { server: target.server, share: target.share }, effect)
+
+/** The work at a target, with the prefix of the entry that it is a target of. */
+export const attempting = <A, E, R, F>(
+  { of, target }: Extract<Command<F>, { readonly _tag: "Try" }>,
+  { phase }: State<F>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  span("DfsResolver.attempt", {
+    of,
+    ...(phase._tag === "Trying" ? { prefix: DfsPath.toString(phase.trial.entry.prefix) } : {}),
+    server: target.server,
+    share: target.share,
+    target: toUnc(target)
+  }, effect)
+
+const span = <A, E, R>(
+  name: string,
+  attributes: Readonly<Record<string, string>>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => Effect.withSpan(effect, name, { attributes }) as Effect.Effect<A, E, R>
