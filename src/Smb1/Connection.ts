@@ -15,6 +15,7 @@ import { Malformed } from "../Codec/Malformed.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type { ConnectionError } from "../Protocol/Multiplexer.ts"
+import * as AndX from "./AndX.ts"
 import * as Header from "./Header.ts"
 import { Command, Flags, Flags2 } from "./Message/Constants.ts"
 import { readDataOffset } from "./Message/ReadWrite.ts"
@@ -322,6 +323,8 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       }
     }
     const packet = chunks[0]!
+    const unsound = AndX.unsound(packet)
+    if (unsound !== undefined) return this.fail(unsound)
     const reply: Reply = data === undefined ? { header, packet } : { header, packet, data }
     const { collect, secondaries } = pending.outgoing
     pending.ticks = 0
