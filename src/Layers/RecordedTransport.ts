@@ -9,9 +9,9 @@
  * back; tickets of Kerberos come from somewhere else, and are other ones each time.
  *
  * **What a recording gives away.** It holds the contents of the files that went over it, the names of servers, shares and
- * users, and the responses of NTLM logons, from which a weak password can be guessed offline. With the seed, everything
- * that was encrypted can be read by whoever knows the password. It never holds a password or its hash. Record with servers
- * and accounts that are made for it, and keep a recording as you would keep the files.
+ * users, and the responses of NTLM logons, from which a weak password can be guessed offline. Its seed gives the keys of
+ * the sessions, so that what was encrypted can be read. It never holds a password or its hash. Record with servers and
+ * accounts that are made for it, and keep a recording as you would keep the files.
  *
  * ```ts
  * const Recorded = RecordedTransport.record(TcpTransport.layer)
@@ -331,7 +331,8 @@ export interface ReplayOptions {
   readonly match?: "strict" | "by-command"
   /**
    * Milliseconds of real time that the next frame is waited for while an answer is due that the recording has only after
-   * it; 5000 where left out. Then it is a mismatch, and not a hang. A connect that the client gave up is held open as long.
+   * it, or for the client to give up a connect that it gave up; 5000 where left out. Then it is a mismatch, and not a
+   * hang.
    */
   readonly patience?: number
 }

@@ -94,6 +94,8 @@ export interface Domain {
 export interface Server extends Omit<ServerOptions, "shares" | "referrals" | "namespace" | "faults" | "script"> {
   /** Whether it answers referral requests though it has no part in a namespace, as smbd does. */
   readonly dfs?: boolean
+  /** Whether it knows the EX control code; true where left out. smbd does not. */
+  readonly ex?: boolean
 }
 
 /** What can happen to a server. */
@@ -197,7 +199,7 @@ export interface Event {
   /** The SMB command; for referral requests `REFERRAL` and `REFERRAL_EX`. */
   readonly command?: string
   readonly path?: string
-  /** The NTSTATUS of an answer, or why a connect has failed. */
+  /** The NTSTATUS of an answer; or why a connect has failed, `Interrupted` where the client gave it up. */
   readonly status?: string
   readonly detail?: string
 }
@@ -216,7 +218,7 @@ const arrows: Readonly<Record<Event["what"], string>> = {
  * @category formatting
  */
 export const format = (events: ReadonlyArray<Event>): string => {
-  const width = Math.max(0, ...events.map(({ server }) => server.length))
+  const width = events.reduce((most, { server }) => Math.max(most, server.length), 0)
   return events.map(({ at, command, connection, detail, path, server, status, what }) =>
     [
       (at / 1000).toFixed(3).padStart(9),
@@ -248,19 +250,23 @@ export class TestNamespace extends Context.Service<TestNamespace, {
 
 type Tree = { [name: string]: Content | Tree }
 
+const isTree = (content: Content | Tree): content is Tree =>
+  typeof content === "object" && !(content instanceof Uint8Array) && !(content instanceof Link)
+
 /** Puts content at a path of a tree; what is there already stays. */
 const put = (tree: Tree, path: ReadonlyArray<string>, content: Content): void => {
   let at: Tree = tree
   for (const [i, name] of path.entries()) {
     const key = Object.keys(at).find((one) => one.toLowerCase() === name.toLowerCase()) ?? name
-    if (
-      i === path.length - 1 && (typeof content !== "object" || content instanceof Uint8Array || content instanceof Link)
-    ) {
+    if (i === path.length - 1 && !isTree(content)) {
       at[key] = content
       return
     }
     at[key] ??= {}
-    at = at[key] as Tree
+    if (!isTree(at[key])) {
+      throw new NamespaceTable.BadDescription(`${path.join("\\")} cannot lie below a file`)
+    }
+    at = at[key]
   }
   for (const [name, below] of Object.entries(content as Files)) put(at, [name], below)
 }
@@ -286,9 +292,9 @@ const hostsOf = (description: Description, simulation: Simulation): Hosts => {
   }
   const hosts: { [host: string]: ServerOptions } = {}
   for (const { name, tree } of shares.values()) {
-    simulation.addHost(name)
     const told = Object.entries(servers).find(([one]) => DfsPath.fold(one) === DfsPath.fold(name))?.[1]
-    const { dfs, ...options } = told ?? {}
+    const { dfs, ex = true, ...options } = told ?? {}
+    simulation.addHost(name, ex)
     const none: Namespace.Namespace = { roots: {} }
     hosts[name] = {
       ...account,
@@ -350,6 +356,9 @@ const make = Effect.fnUntraced(function*(description: Description) {
     }).pipe(
       Effect.tapError(({ reason }) =>
         Effect.sync(() => tell({ what: "connect", server: endpoint.host, status: reason }))
+      ),
+      Effect.onInterrupt(() =>
+        Effect.sync(() => tell({ what: "connect", server: endpoint.host, status: "Interrupted" }))
       )
     )
   const world = TestNamespace.of({
@@ -361,10 +370,11 @@ const make = Effect.fnUntraced(function*(description: Description) {
         simulation.apply(fault)
       })
   })
-  const finder: DomainControllers.DomainControllersFinder = {
+  const { domains } = description
+  const finder: DomainControllers.DomainControllersFinder | undefined = domains === undefined ? undefined : {
     find: (name) =>
       Effect.succeed(
-        Object.entries(description.domains ?? {}).find(([domain, { netbiosName = domain }]) =>
+        Object.entries(domains).find(([domain, { netbiosName = domain }]) =>
           [domain, netbiosName].some((one) => DfsPath.fold(one) === DfsPath.fold(name))
         )?.[1].controllers ?? []
       )

@@ -134,7 +134,12 @@ describe("failover", () => {
     run(
       world({ faults: [{ server: "a", is: "unreachable" }] }),
       Effect.gen(function*() {
-        assert.deepInclude(yield* timed(read), { value: "b", took: 250 })
+        const { lines, value } = yield* since(timed(read))
+        assert.deepInclude(value, { value: "b", took: 250 })
+        assert.deepStrictEqual(lines.slice(-2), ["b connect", "b CREATE \\\\b\\data\\who.txt"])
+        // Nobody wants it any more, and it ends by itself.
+        const { lines: later } = yield* since(TestClock.adjust("1 minute"))
+        assert.deepStrictEqual(later, ["a connect TimedOut"])
       }),
       { connect: "race" }
     ))
@@ -318,6 +323,21 @@ describe("roots and domains", () => {
         assert.strictEqual(yield* text("\\\\CORP\\dfs\\plans\\x.txt"), "a")
       })
     ))
+  it.effect("a controller that dies between two steps is followed by the next", () =>
+    run(
+      domain({ faults: [{ after: 1, on: "IOCTL", server: "dc1.corp.test", is: "down" }] }),
+      Effect.gen(function*() {
+        // It gives the referral for SYSVOL, and is gone when its own SYSVOL is tried.
+        const { lines, value } = yield* since(text("\\\\corp.test\\sysvol\\p.txt"))
+        assert.strictEqual(value, "policy")
+        assert.deepStrictEqual(lines, [
+          "dc1.corp.test connect",
+          "dc1.corp.test REFERRAL \\corp.test\\sysvol",
+          "dc2.corp.test connect",
+          "dc2.corp.test CREATE \\\\dc2.corp.test\\sysvol\\p.txt"
+        ])
+      })
+    ))
   it.effect("a site: targets there come first, by the EX control code", () =>
     run(
       domain(),
@@ -381,6 +401,7 @@ describe("the description", () => {
           /"nonsense" is no path/
         ],
         [world({ "\\\\corp\\public\\l\\m": ["\\\\a\\b"] }), /lies below the link/],
+        [world({ files: { "\\\\a\\data\\x": "text", "\\\\a\\data\\x\\y": "text" } }), /cannot lie below a file/],
         [{ "\\\\c\\x": ["\\\\a\\s"], "\\\\d\\x": ["\\\\a\\s"] }, /cannot be in two namespaces/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "200 weeks" } }), /^$/],
         [world({ "\\\\corp\\public\\l": { targets: [], ttl: "100000 weeks" } }), /0 to 2\^32 - 1 seconds/]

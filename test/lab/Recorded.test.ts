@@ -1,13 +1,14 @@
 /**
- * A client's run through a namespace of smbd servers, recorded, and played back when they are gone.
+ * A client's runs through namespaces of smbd servers, recorded, and played back when they are gone.
  *
- * With UPDATE_FIXTURES=1 the recording becomes the fixture that unit tests play back.
+ * With UPDATE_FIXTURES=1 the recordings become the fixtures that unit tests play back.
  */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { RecordedTransport, TcpTransport } from "effect-smb"
 import { writeFileSync } from "node:fs"
 import { connect } from "node:net"
+import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
 import * as Run from "../Layers/smbd.ts"
 import * as Lab from "./Lab.ts"
 
@@ -16,7 +17,7 @@ const data = [{ name: "data" }]
 
 const servers = Lab.servers({
   root: { address: addresses.root, shares: [{ name: "dfs", dfs: Run.links }] },
-  one: { address: addresses.one, signing: "mandatory", shares: data },
+  one: { address: addresses.one, signing: "mandatory", shares: [...data, { name: "dfs", dfs: Run.further }] },
   two: { address: addresses.two, shares: data },
   secret: { address: addresses.secret, encryption: "required", shares: data }
 })
@@ -43,41 +44,51 @@ const answers = (address: string) =>
     return Effect.sync(() => socket.destroy())
   })
 
+const updates = process.env.UPDATE_FIXTURES === "1"
+
 layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a recording of smbd", (it) => {
   it.effect("plays back when the servers are gone: failover, signatures and encryption included", () =>
     Effect.gen(function*() {
       const { one, root, secret, two } = yield* World
-      const recording = yield* Effect.gen(function*() {
-        // The client goes first, so that its farewells are on the recording.
-        const seen = yield* Effect.provide(Run.program(one.stop), Run.client)
-        assert.deepStrictEqual(seen, Run.seen)
-        return yield* Effect.flatMap(RecordedTransport.Recorder, (recorder) => recorder.recording)
-      }).pipe(Effect.provide(
-        RecordedTransport.record(TcpTransport.layer, {
-          ...(process.env.UPDATE_FIXTURES === "1" ? { seed: "smbd-dfs" } : {})
-        })
-      ))
+      const recordings: Array<readonly [Run.Run, RecordedTransport.Recording]> = []
+      for (const run of Run.runs) {
+        const recording = yield* Effect.gen(function*() {
+          assert.deepStrictEqual(yield* Run.go(run, one.stop), run.seen)
+          return yield* Effect.flatMap(RecordedTransport.Recorder, (recorder) => recorder.recording)
+        }).pipe(Effect.provide(
+          RecordedTransport.record(TcpTransport.layer, updates ? { seed: run.name } : {})
+        ))
+        recordings.push([run, recording])
+      }
       yield* Effect.all([root.stop, two.stop, secret.stop])
       for (const address of Object.values(addresses)) assert.isFalse(yield* answers(address))
 
-      const json = RecordedTransport.toJson(recording)
-      assert.notInclude(json, Lab.user.password)
-      assert.notInclude(json, Buffer.from(Lab.user.password, "utf16le").toString("base64").slice(2, -4))
-      const read = RecordedTransport.fromJson(json)
-      assert(read._tag === "Success")
-      yield* Effect.gen(function*() {
-        assert.deepStrictEqual(yield* Effect.provide(Run.program(Effect.void), Run.client), Run.seen)
-        yield* Effect.flatMap(RecordedTransport.Replay, (replay) => replay.checkComplete)
-      }).pipe(Effect.provide(RecordedTransport.replay(read.success)))
+      const hash = NtlmCrypto.ntHash(Lab.user.password)
+      for (const [run, recording] of recordings) {
+        const json = RecordedTransport.toJson(recording)
+        const read = RecordedTransport.fromJson(json)
+        assert(read._tag === "Success")
+        yield* Effect.gen(function*() {
+          assert.deepStrictEqual(yield* Run.go(run), run.seen)
+          yield* Effect.flatMap(RecordedTransport.Replay, (replay) => replay.checkComplete)
+        }).pipe(Effect.provide(RecordedTransport.replay(read.success)))
+
+        const bytes = Buffer.concat(
+          recording.entries.map((entry) => "bytes" in entry ? entry.bytes : new Uint8Array(0))
+        )
+        assert.isAbove(bytes.length, 5000)
+        for (const secret of [Lab.user.password, Buffer.from(Lab.user.password, "utf16le"), hash] as const) {
+          assert.isFalse(bytes.includes(Buffer.from(secret)))
+        }
+        if (updates) writeFileSync(Run.fixture(run), `${json}\n`)
+      }
 
       // Nothing may be missing that this is about.
-      const events = RecordedTransport.events(recording)
-      const requests = events.filter(({ what }) => what === "request").map(({ command, server }) =>
-        `${server} ${command}`
-      )
+      const events = recordings.flatMap(([, recording]) => RecordedTransport.events(recording))
+      const requests = events.flatMap(({ command, server, what }) => what === "request" ? [`${server} ${command}`] : [])
       assert.include(requests, `${addresses.root} REFERRAL`)
+      assert.include(requests, `${addresses.root} REFERRAL_EX`)
       assert.include(requests, `${addresses.secret} ENCRYPTED`)
       assert.isTrue(events.some(({ server, status }) => server === addresses.one && status === "Refused"))
-      if (process.env.UPDATE_FIXTURES === "1") writeFileSync(Run.fixture, `${json}\n`)
     }))
 })

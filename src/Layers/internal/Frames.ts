@@ -95,10 +95,19 @@ export const isFarewell = (frame: Uint8Array): boolean => {
     contents.parts.every(({ command }) => command === "LOGOFF" || command === "TREE_DISCONNECT")
 }
 
-/** Is an answer due to a frame? */
-export const isAnswered = (frame: Uint8Array): boolean => {
+/** How many answers are due to a frame from a client; what cannot be read counts as one request. */
+export const asked = (frame: Uint8Array): number => {
   const contents = read(frame)
-  return contents._tag !== "Smb2" || contents.parts.some(({ command }) => command !== "CANCEL")
+  return contents._tag === "Smb2" ? contents.parts.filter(({ command }) => command !== "CANCEL").length : 1
+}
+
+/** How many requests a frame from a server is the last word to. */
+export const answered = (frame: Uint8Array): number => {
+  const contents = read(frame)
+  return contents._tag === "Smb2"
+    ? contents.parts.filter(({ header }) => header.messageId !== Header.unsolicited && !Inbound.isInterim(header))
+      .length
+    : 1
 }
 
 /** The first byte in which two frames differ. */

@@ -27,6 +27,8 @@ interface Options {
 interface Track {
   readonly connection: number
   readonly endpoint: Transport.Endpoint
+  /** When it was begun. */
+  readonly start: number
   readonly entries: ReadonlyArray<Entry>
   taken: boolean
   /** The next entry. */
@@ -41,10 +43,11 @@ const tracksOf = ({ entries }: Recording): ReadonlyArray<Track> => {
   const tracks = new Map<number, Track & { readonly entries: Array<Entry> }>()
   for (const entry of entries) {
     if (entry.what === "connect") {
-      const { connection, host, port } = entry
+      const { at: start, connection, host, port } = entry
       tracks.set(connection, {
         connection,
         endpoint: { host, port },
+        start,
         entries: [],
         taken: false,
         at: 0,
@@ -80,12 +83,15 @@ const realTime = (milliseconds: number): Effect.Effect<void> =>
 export class Player {
   private readonly options: Options
   private readonly tracks: ReadonlyArray<Track>
+  /** When the recording ended. */
+  private readonly end: number
   private readonly ends = new Set<(error: ReplayMismatch) => void>()
   private found: ReplayMismatch | undefined
 
   constructor(recording: Recording, options: Options) {
     this.options = options
     this.tracks = tracksOf(recording)
+    this.end = recording.entries.at(-1)?.at ?? 0
   }
 
   /** Fails with the first difference; `complete` counts what has not been played, too. */
@@ -151,7 +157,7 @@ export class Player {
       }
       // The client gave this connect up, as the losers of a race do, or the recording ends before it was made.
       if (first?.what !== "connected") {
-        yield* realTime(this.options.patience)
+        yield* realTime((first?.at ?? this.end) - track.start + this.options.patience)
         const expected = "a connect that is given up"
         const found = { connection: track.connection, server: nameOf(endpoint), frame: 0, expected }
         return yield* failed(this.differ(found).message)
@@ -188,7 +194,7 @@ export class Player {
           if (!open) return
           switch (entry.what) {
             case "server":
-              track.due--
+              track.due -= Frames.answered(entry.bytes)
               handlers.onData(entry.bytes.slice())
               break
             case "closed":
@@ -220,7 +226,7 @@ export class Player {
           return
         }
         track.at++
-        if (Frames.isAnswered(bytes)) track.due++
+        track.due += Frames.asked(bytes)
         deliver()
       }
       /** The client waits, and so does the recording. */

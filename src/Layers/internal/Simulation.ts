@@ -24,6 +24,8 @@ interface Answering {
 }
 
 interface Host {
+  /** Does it know FSCTL_DFS_GET_REFERRALS_EX? */
+  readonly ex: boolean
   reach: "well" | "down" | "unreachable" | "hangs" | "garbage"
   slow: Duration.Input | undefined
   answering: Array<Answering>
@@ -78,8 +80,8 @@ export class Simulation {
     return [...NamespaceTable.hostsOf(this.folders, this.domains), ...this.further]
   }
 
-  addHost(name: string): void {
-    const host: Host = { reach: "well", slow: undefined, answering: [], counts: new Map() }
+  addHost(name: string, ex: boolean): void {
+    const host: Host = { ex, reach: "well", slow: undefined, answering: [], counts: new Map() }
     this.hosts.set(DfsPath.fold(name), host)
   }
 
@@ -235,6 +237,7 @@ export class Simulation {
       told.left--
       return told.reaction
     }
+    if (command === "REFERRAL_EX" && !host.ex) return { status: "STATUS_FS_DRIVER_REQUIRED" }
     return command.startsWith("REFERRAL") ? this.referral(DfsPath.fromString(path ?? ""), received) : {}
   }
 
