@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Codec from "../Codec/Codec.ts"
 import * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
@@ -121,9 +122,9 @@ const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 /** Handles QUERY_DIRECTORY. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> => {
   const { open } = incoming
-  return open?._tag === "File" && open.directory
-    ? open.listing.withPermit(query(incoming, body, open))
-    : refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  if (open?._tag !== "File" || !open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  open.listing ??= Semaphore.makeUnsafe(1)
+  return open.listing.withPermit(query(incoming, body, open))
 }
 
 const query = Effect.fnUntraced(function*(

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
+import type * as Semaphore from "effect/Semaphore"
 import type { Holder } from "./Caching.ts"
 import type { Outstanding } from "./ChannelSequence.ts"
 import type { Pending } from "./Incoming.ts"
@@ -63,8 +63,8 @@ export class FileOpen implements OpenFields {
   /** Until its client shows that it has the response. */
   mayBeReplayed = true
   cursor: DirectoryCursor | undefined
-  /** Requests for a listing are answered one after the other. */
-  readonly listing = Semaphore.makeUnsafe(1)
+  /** Requests for a listing are answered one after the other; made with the first of them. */
+  listing: Semaphore.Semaphore | undefined
   watch: Watch | undefined
   position = 0n
   resumeKey: Uint8Array | undefined

@@ -146,7 +146,8 @@ const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex"
 const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, root: FileId) => Message.Request } = {
   volume: (file) => Requests.query(file, "fileSystem", 3),
   stat: (file) => Requests.query(file, "file", 34),
-  list: (_, root) => Requests.list(root),
+  // Not `.` and `..`, which the server knows by itself.
+  list: (_, root) => Requests.list(root, "f*"),
   open: () => Requests.create("f"),
   rename: (file) => Requests.set(file, "file", 10, rename),
   read: (file) => Requests.read(file, 100),

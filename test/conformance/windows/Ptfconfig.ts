@@ -28,7 +28,7 @@ export const settings = (place: Place): Readonly<Record<string, Readonly<Record<
     "Common.EncryptedFileShare": "SMBEncrypted",
     "Common.MaxSmbVersionSupported": "Smb311",
     "Common.IsLeasingSupported": "true",
-    "Common.IsDirectoryLeasingSupported": "false",
+    "Common.IsDirectoryLeasingSupported": "true",
     "Common.IsMultiChannelCapable": "false",
     "Common.IsPersistentHandlesSupported": "false",
     "Common.IsEncryptionSupported": "true",
