@@ -1,6 +1,6 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Redacted } from "effect"
-import { FileSystemStore, LocalStore, MemoryStore, SmbServer, UserStore } from "effect-smb"
+import { FileSystemStore, IdentityStore, LocalStore, MemoryStore, SmbServer, UserStore } from "effect-smb"
 
 /** Two shares for one user, until the program is stopped. */
 export const main = () => {
@@ -18,6 +18,7 @@ export const careful = Effect.gen(function*() {
     host: "127.0.0.1",
     port: 0,
     users: yield* UserStore.fromFile("/etc/effect-smb/users"),
+    identity: yield* IdentityStore.fromFile("/var/lib/effect-smb/identity.json"),
     encryption: "enabled",
     dialects: ["3.0", "3.0.2", "3.1.1"],
     limits: { connections: 200, transfer: 1024 * 1024 },

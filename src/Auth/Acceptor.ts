@@ -209,7 +209,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       const answer = (negState: number, mic?: Uint8Array): Uint8Array =>
         Spnego.encode({ _tag: "NegTokenResp", negState, supportedMech: chosen, responseToken, mechListMic: mic })
       if (proven === undefined) {
-        state = { _tag: "Kerberos", ...by }
+        state = { ...by, _tag: "Kerberos" }
         return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete) } satisfies AcceptorStep
       }
       const { name, realm, sessionKey } = proven
@@ -234,7 +234,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
         sessionKey: guest ? undefined : sessionKey
       }
       if (mustProve && mechListMic === undefined) {
-        state = { _tag: "Proof", ...by, accepted }
+        state = { ...by, _tag: "Proof", accepted }
         return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete, mic) } satisfies AcceptorStep
       }
       exchange.release()
@@ -315,8 +315,10 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
         case "First":
           return yield* first(input)
         case "Kerberos": {
-          const { mechListMic, responseToken } = yield* Effect.fromResult(responseOf(input))
-          return yield* ticket(at, responseToken, mechListMic)
+          return yield* Effect.fromResult(responseOf(input)).pipe(
+            Effect.onError(() => Effect.sync(() => at.exchange.release())),
+            Effect.flatMap(({ mechListMic, responseToken }) => ticket(at, responseToken, mechListMic))
+          )
         }
         case "Proof":
           return yield* Effect.ensuring(proof(at, input), Effect.sync(() => at.exchange.release()))

@@ -7,6 +7,7 @@ import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { isIP, isIPv6 } from "node:net"
 import { allDialects, type Dialect } from "../Smb2/Settings.ts"
 import * as Remote from "./Remote.ts"
 
@@ -19,6 +20,13 @@ const parseDialects = (text: string): Effect.Effect<ReadonlyArray<Dialect>, CliE
       ? Effect.fail(wrong(`--dialect: ${JSON.stringify(name)} is none of ${allDialects.join(", ")} and nt1`))
       : Effect.succeed(dialect)
   })
+
+/** An address, with or without a port, as the resolver takes it. */
+const isNameServer = (text: string): boolean => {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  if (Number(port ?? 53) > 0xffff) return false
+  return bracketed !== undefined ? isIPv6(bracketed) : isIP(plain ?? text) !== 0
+}
 
 /** Taken before and after the subcommand. */
 export const shared = {
@@ -53,6 +61,26 @@ export const shared = {
       "Follow DFS links: off; fallback (the default), and go on without where a server has no DFS; strict"
     ),
     Flag.withDefault("fallback")
+  ),
+  site: Flag.String("site").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription(
+      "This machine's Active Directory site, for near targets of a domain's namespace: a name; auto (the default), and " +
+        "ask a controller of the domain; none"
+    ),
+    Flag.withDefault("auto")
+  ),
+  dns: Flag.String("dns").pipe(
+    Flag.withMetavar("SERVER"),
+    Flag.withDescription(
+      "Where to look for the controllers of a domain: an address of a name server, which is then asked for names of " +
+        "servers too; system (the default); none"
+    ),
+    Flag.filter(
+      (text) => text === "system" || text === "none" || isNameServer(text),
+      (text) => `the address of a name server, such as 10.0.0.1 or [fe80::1]:53, system or none, not ${text}`
+    ),
+    Flag.withDefault("system")
   ),
   dialect: Flag.String("dialect").pipe(
     Flag.withMetavar("LIST"),

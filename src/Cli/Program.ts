@@ -53,8 +53,12 @@ const terminal = Layer.effect(
 
 const warned = new Set<string>()
 
-/** What a user has to know beside the result, such as that SMB 1 is insecure: a line on standard error, once. */
-const warnings = Logger.make(({ message }) => {
+/**
+ * What a user has to know beside the result, such as that SMB 1 is insecure: a line on standard error, once. What DFS
+ * has to say is told by the failure itself, or by `dfs resolve --trace`.
+ */
+const warnings = Logger.make(({ fiber, message }) => {
+  if ("dfs" in fiber.getRef(References.CurrentLogAnnotations)) return
   const line = `effect-smb: warning: ${(Array.isArray(message) ? message : [message]).map(String).join(" ")}\n`
   if (warned.has(line)) return
   warned.add(line)

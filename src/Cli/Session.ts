@@ -18,9 +18,11 @@ import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as DfsAdapter from "../Dfs/DfsAdapter.ts"
 import type { DfsResolver } from "../Dfs/DfsResolver.ts"
+import * as SiteFinder from "../Dfs/SiteFinder.ts"
 import * as TcpTransport from "../Layers/TcpTransport.ts"
 import { UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
+import * as NameServer from "./NameServer.ts"
 import { writeError } from "./Output.ts"
 import type { Remote } from "./Remote.ts"
 
@@ -126,6 +128,8 @@ export const layerWithResolver = (
 
 const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   const timeout = Option.map(options.timeout, Duration.seconds)
+  const lookup = NameServer.lookup(options.dns)
+  const names = lookup === undefined ? {} : { lookup }
   const plain = SmbClient.layerWithAuthenticator({
     dialects: options.dialect,
     signing: Option.getOrElse(options.signing, () => "required" as const),
@@ -134,12 +138,23 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   }).pipe(
     Layer.provide([
       byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,
-      TcpTransport.layerWith(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
+      TcpTransport.layerWith({
+        ...(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
+        ...names
+      }),
       Credentials.layer(who)
     ])
   )
-  const adapted = DfsAdapter.layer({ mode: options.dfs === "strict" ? "strict" : "fallback", port }).pipe(
-    Layer.provide(plain)
+  const adapted = DfsAdapter.layer({
+    mode: options.dfs === "strict" ? "strict" : "fallback",
+    port,
+    ...(options.site === "auto" || options.site === "none" ? {} : { siteName: options.site })
+  }).pipe(
+    Layer.provide([
+      plain,
+      NameServer.controllers(options.dns),
+      options.site === "auto" ? SiteFinder.layerLdap(names) : Layer.empty
+    ])
   )
   return { client: options.dfs === "off" ? plain : adapted, resolver: adapted }
 }

@@ -34,7 +34,15 @@ export interface Locator {
     path: UncPath,
     attempt: (target: Target) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | ClientError, R>
+  /**
+   * Whether what was being read when this failure came may be read on at another target. Left out where there never is
+   * another one.
+   */
+  readonly goesOn?: (error: unknown) => boolean
 }
+
+/** A target for comparison: its share. */
+export const placeOf = (target: Target): string => `${target.server}:${target.port}\\${target.share}`.toLowerCase()
 
 /** The path as it stands. */
 export const toTarget = (path: UncPath): Target => ({

@@ -16,11 +16,12 @@ import * as Directory from "./Directory.ts"
 import * as Entry from "./Entry.ts"
 import * as Information from "./Information.ts"
 import * as Links from "./Links.ts"
-import type * as Locator from "./Locator.ts"
+import * as Locator from "./Locator.ts"
 import * as Metadata from "./Metadata.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { Operations } from "./Operations.ts"
 import * as PreviousVersion from "./PreviousVersion.ts"
+import * as Resume from "./Resume.ts"
 import * as ServerCopy from "./ServerCopy.ts"
 import * as ShareList from "./ShareList.ts"
 import * as SmbFile from "./SmbFile.ts"
@@ -92,6 +93,19 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 
   const openOn = (path: UncPath.PathInput, options: Share.OpenOptions) =>
     withShare(path, (share, below) => Effect.map(share.open(...versioned(below, options)), (file) => ({ share, file })))
+
+  /** As `openOn`, for what may go on elsewhere: targets that have died are not tried again, and fail as they did. */
+  const reopen = (span: string, path: UncPath.PathInput, options: Share.OpenOptions): Resume.Open => (dead) =>
+    Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+      locator.use(unc, (target) => {
+        const place = Locator.placeOf(target)
+        if (dead?.places.has(place) === true) return Effect.fail(dead.error)
+        return following(target, (share, below) =>
+          Effect.map(
+            share.open(...versioned(below, options)),
+            (file): Resume.Opened => ({ share, file, place })
+          ), Symlink.maximumHops)
+      })).pipe(Effect.withSpan(span))
 
   const batch = <const Ops extends ReadonlyArray<Operation.Any>>(
     path: UncPath.PathInput,
@@ -167,13 +181,12 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   })
 
   const list: Operations["list"] = (path, options) =>
-    Stream.unwrap(
-      Effect.gen(function*() {
-        const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
-        const { file, share } = yield* openOn(unc, OpenMode.directory)
-        return Directory.entries(share, file, unc, options?.pattern ?? "*")
-      }).pipe(Effect.withSpan("SmbClient.list"))
-    )
+    Stream.unwrap(Effect.map(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+      Resume.list(
+        reopen("SmbClient.list", unc, OpenMode.directory),
+        locator.goesOn,
+        ({ file, share }) => Directory.entries(share, file, unc, options?.pattern ?? "*")
+      )))
 
   const removeOne = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
     batch(path, OpenMode.remove, [Information.setFile("FileDispositionInformation", { deletePending: true })]).pipe(
@@ -327,11 +340,12 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     readFileString: (path) => Effect.map(readFile(path), (bytes) => new TextDecoder().decode(bytes)),
     writeFile,
     stream: (path, range) =>
-      Stream.unwrap(
-        Effect.map(
-          openOn(path, OpenMode.readSequentially),
-          ({ file, share }) => SmbFile.make(share, file).stream(range)
-        ).pipe(Effect.withSpan("SmbClient.stream"))
+      Resume.stream(
+        reopen("SmbClient.stream", path, OpenMode.readSequentially),
+        locator.goesOn,
+        text(path),
+        toRange(range),
+        ({ file, share }, range) => SmbFile.make(share, file).stream(range)
       ),
     sink: (path, options) =>
       Sink.make<Uint8Array>()((chunks) =>
@@ -343,10 +357,14 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         })
       ),
     readTo: (path, use, range) =>
-      Effect.scoped(Effect.flatMap(
-        openOn(path, OpenMode.readSequentially),
-        ({ file, share }) => SmbFile.make(share, file).readTo(use, range)
-      )).pipe(Effect.withSpan("SmbClient.readTo")),
+      Resume.readTo(
+        reopen("SmbClient.open", path, OpenMode.readSequentially),
+        locator.goesOn,
+        text(path),
+        toRange(range),
+        use,
+        ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range)
+      ).pipe(Effect.withSpan("SmbClient.readTo")),
     writeFrom: (path, fill, options) =>
       Effect.scoped(Effect.flatMap(
         openOn(path, writeMode(options)),
@@ -404,6 +422,11 @@ const writeMode = (
     : options?.create === true
     ? OpenMode.create
     : OpenMode.overwrite
+
+const toRange = (range: SmbFile.RangeOptions | undefined): Resume.Range => ({
+  offset: BigInt(range?.offset ?? 0),
+  length: range?.length === undefined ? undefined : BigInt(range.length)
+})
 
 /** Whether a status says that there is nothing at a path. */
 const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"

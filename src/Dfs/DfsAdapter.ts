@@ -118,6 +118,7 @@ export const layer = (
     const connect = (target: Target): Effect.Effect<void, ClientError> =>
       Effect.scoped(Effect.asVoid(client.connect(toTarget(target))))
     const locator: Locator.Locator = {
+      goesOn: (error) => ["ServerFailed", "TargetFailed"].includes(judge(error)),
       use: (path, attempt) =>
         Effect.suspend(() => {
           port.learn(path)

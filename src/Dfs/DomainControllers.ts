@@ -5,9 +5,12 @@
  * (MS-ADTS 6.3.2.3).
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Dns from "effect/net/Dns"
+import { getServers } from "node:dns"
+import * as SrvQuery from "./SrvQuery.ts"
 
 /**
  * Gives the controllers of a domain by their names, best first; none where there is no such domain. It does not fail:
@@ -32,6 +35,17 @@ export const DomainControllers: Context.Reference<DomainControllersFinder | unde
 /** A DNS name as others write it: without the dot at its end. */
 const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, -1) : name)
 
+/** How the DNS is asked. */
+export interface DnsOptions {
+  /** How long an answer is waited for, in all; 2 seconds. A domain that is not found by then is taken for none. */
+  readonly timeout?: Duration.Input
+  /**
+   * Name servers that are asked directly, as `address` or `address:port`, where the resolver says that their answer is
+   * bad: Samba's is, to Node (`SrvQuery`). Those of the system where left out.
+   */
+  readonly nameServers?: ReadonlyArray<string>
+}
+
 /**
  * A finder over the DNS: the controllers of the site first (`_ldap._tcp.SITE._sites.dc._msdcs.DOMAIN`), then the others
  * (`_ldap._tcp.dc._msdcs.DOMAIN`), each by priority and weight. A name without a dot is no DNS domain, and is not asked
@@ -39,16 +53,32 @@ const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, 
  *
  * @category constructors
  */
-export const makeDns = (dns: Dns.Dns["Service"]): DomainControllersFinder => {
-  const records = (name: string): Effect.Effect<ReadonlyArray<Dns.Srv>> =>
-    dns.resolve(name, "SRV").pipe(Effect.catch(() => Effect.succeed<ReadonlyArray<Dns.Srv>>([])))
+export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): DomainControllersFinder => {
+  type Records = ReadonlyArray<Pick<Dns.Srv, "priority" | "weight"> & { readonly target: string }>
+  const none = (why: string): Effect.Effect<Records> => Effect.as(Effect.logDebug(why), [])
+  const records = (name: string): Effect.Effect<Records> =>
+    dns.resolve(name, "SRV").pipe(
+      Effect.catch((error): Effect.Effect<Records> =>
+        error.reason === "NotFound"
+          ? Effect.succeed([])
+          : error.reason === "InvalidResponse"
+          ? Effect.catch(
+            SrvQuery.resolve(name, options.nameServers ?? getServers()),
+            ({ message }) => none(message)
+          )
+          : none(`${name}: the DNS says ${error.reason}`)
+      ),
+      Effect.timeoutOrElse({
+        duration: options.timeout ?? "2 seconds",
+        orElse: () => none(`the DNS has not said in time which records ${name} has`)
+      })
+    )
   return {
     find: Effect.fnUntraced(function*(domain, site) {
       if (!domain.includes(".")) return []
-      const all = `_ldap._tcp.dc._msdcs.${domain}`
       const [near, far] = yield* Effect.all([
         site === undefined ? Effect.succeed([]) : records(`_ldap._tcp.${site}._sites.dc._msdcs.${domain}`),
-        records(all)
+        records(`_ldap._tcp.dc._msdcs.${domain}`)
       ], { concurrency: 2 })
       // RFC 2782 would draw lots by weight. In order, so that one controller is the hint for all.
       const sorted = [near, far].flatMap((some) =>
@@ -60,11 +90,19 @@ export const makeDns = (dns: Dns.Dns["Service"]): DomainControllersFinder => {
 }
 
 /**
- * Finds controllers by the DNS.
+ * Finds controllers by the DNS, within 2 seconds.
  *
  * @category layers
  */
 export const layerDns: Layer.Layer<never, never, Dns.Dns> = Layer.effect(
   DomainControllers,
-  Effect.map(Dns.Dns, makeDns)
+  Effect.map(Dns.Dns, (dns) => makeDns(dns))
 )
+
+/**
+ * As `layerDns`, as patient as `options` say.
+ *
+ * @category layers
+ */
+export const layerDnsWith = (options: DnsOptions): Layer.Layer<never, never, Dns.Dns> =>
+  Layer.effect(DomainControllers, Effect.map(Dns.Dns, (dns) => makeDns(dns, options)))

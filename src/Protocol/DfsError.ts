@@ -3,10 +3,10 @@
  *
  * The codec fails with `Malformed`, `Unsupported` and `Unencodable`; a server's answer becomes `Overflow`,
  * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft`, `NoDomainController` and
- * `DfsLoop`. No
- * credential is ever part of one.
+ * `DfsLoop`; a client that reads on at another target adds `TargetDiffers`. No credential is ever part of one.
  */
 import * as Schema from "effect/Schema"
+import * as FileTime from "../Codec/FileTime.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 
@@ -179,6 +179,35 @@ export class NoDomainController extends Schema.TaggedError<NoDomainController>()
   }
 }
 
+/** What tells one state of a file from another: bytes, and 100 ns ticks since 1601. */
+const FileState = Schema.Struct({ size: Schema.BigInt, lastWriteTime: Schema.BigInt })
+
+/**
+ * A file was being read when its target died, and the file at the next target is another one: its size or the time of
+ * its last write differ. `offset` is the next byte that was to be read. What has been read is of `from`; begin anew to
+ * read the file at `to`. `cause` is what the target died of.
+ *
+ * @category errors
+ */
+export class TargetDiffers extends Schema.TaggedError<TargetDiffers>()("TargetDiffers", {
+  path: Schema.String,
+  server: Schema.String,
+  from: Schema.String,
+  to: Schema.String,
+  offset: Schema.BigInt,
+  expected: FileState,
+  found: FileState,
+  cause: Schema.optionalKey(Schema.Defect()),
+  step: Step
+}) {
+  override get message(): string {
+    const of = ({ lastWriteTime, size }: typeof FileState.Type) =>
+      `${size} bytes of ${FileTime.toISO(lastWriteTime) ?? "no time"}`
+    return `${this.from} went away at byte ${this.offset}, and ${this.to} is another file ` +
+      `(${of(this.found)}, not ${of(this.expected)}): read ${this.path} anew`
+  }
+}
+
 /** What a referral request can fail with, connection and logon aside. */
 export type ReferralError =
   | Malformed
@@ -189,7 +218,7 @@ export type ReferralError =
   | ReferralRefused
 
 /** All that DFS adds to the failures of a path. */
-export type DfsError = ReferralError | NoTargetLeft | NoDomainController | DfsLoop
+export type DfsError = ReferralError | NoTargetLeft | NoDomainController | DfsLoop | TargetDiffers
 
 /** The same error, with the path that it ended and the step in which it did, as far as it does not say so itself. */
 export const at = <E extends DfsError>(error: E, place: { readonly path: string; readonly step: number }): E => {

@@ -7,6 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { LeaseFlags, LeaseState, OplockLevel } from "../Smb2/Message/Constants.ts"
+import type { Connection } from "./Connection.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Open } from "./Open.ts"
 import type { Refusal } from "./Reply.ts"
@@ -178,6 +179,50 @@ const placeOf = (server: ServerState, holder: Holder) => {
   return undefined
 }
 
+type Place = Exclude<ReturnType<typeof placeOf>, undefined>
+
+/** Sends the notification of a break. One that only takes away the right to read is not acknowledged. */
+const tell = ({ connection, open, session }: Place, holder: Holder, from: number, to: number): void => {
+  if (holder.kind === "oplock") {
+    return connection.notify(session, {
+      _tag: "OPLOCK_BREAK",
+      body: { _tag: "OplockBreak", oplockLevel: levelOf(to), fileId: { persistent: open.id, volatile: open.id } }
+    })
+  }
+  connection.notify(session, {
+    _tag: "OPLOCK_BREAK",
+    body: {
+      _tag: "LeaseBreakNotification",
+      newEpoch: holder.version === 2 ? holder.epoch : 0,
+      flags: from === READ ? 0 : LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED,
+      leaseKey: holder.key,
+      currentLeaseState: from,
+      newLeaseState: to
+    }
+  })
+}
+
+/** Who was told by a connection of a break, and may not have heard it. */
+const told = new WeakMap<Connection, Set<Holder>>()
+
+const remember = (connection: Connection, holder: Holder): void => {
+  const known = told.get(connection)
+  if (known === undefined) told.set(connection, new Set([holder]))
+  else known.add(holder)
+  holder.onSettled(() => void told.get(connection)?.delete(holder))
+}
+
+/** A connection is lost: its clients hear of unacknowledged breaks by another one, where they have one (3.3.4.6, 3.3.4.7). */
+export const tellAgain = (server: ServerState, connection: Connection): void => {
+  for (const holder of Array.from(told.get(connection) ?? [])) {
+    const place = placeOf(server, holder)
+    if (holder.breaking === undefined || place === undefined) continue
+    tell(place, holder, holder.state, holder.breaking)
+    remember(place.connection, holder)
+  }
+  told.delete(connection)
+}
+
 /**
  * Tells a holder that it may keep `keep` of its state and no more. What it may have changed or closed late waits for its
  * acknowledgment; the right to read ends at once. A break that `goesOn` where another ended is of the same epoch.
@@ -206,29 +251,9 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number, goesO
     if (needsAck) { for (const open of Array.from(holder.opens)) server.run(server.closeOpen(open)) }
     return
   }
-  if (holder.kind === "lease") {
-    place.connection.notify(place.session, {
-      _tag: "OPLOCK_BREAK",
-      body: {
-        _tag: "LeaseBreakNotification",
-        newEpoch: holder.version === 2 ? holder.epoch : 0,
-        flags: needsAck ? LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED : 0,
-        leaseKey: holder.key,
-        currentLeaseState: from,
-        newLeaseState: to
-      }
-    })
-  } else {
-    place.connection.notify(place.session, {
-      _tag: "OPLOCK_BREAK",
-      body: {
-        _tag: "OplockBreak",
-        oplockLevel: levelOf(to),
-        fileId: { persistent: place.open.id, volatile: place.open.id }
-      }
-    })
-  }
+  tell(place, holder, from, to)
   if (!needsAck) return
+  remember(place.connection, holder)
   const { breaks } = holder
   server.run(
     Effect.andThen(

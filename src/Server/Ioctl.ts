@@ -2,7 +2,6 @@
  * IOCTL (MS-SMB2 3.3.5.15): controls of the server, of pipes, and of files.
  */
 import * as Effect from "effect/Effect"
-import { networkInterfaces } from "node:os"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { anyFileId } from "../Smb2/Message/Common.ts"
@@ -12,6 +11,7 @@ import type * as Message from "../Smb2/Message/Ioctl.ts"
 import * as CopyChunk from "./CopyChunk.ts"
 import * as DfsHost from "./DfsHost.ts"
 import type { Incoming } from "./Incoming.ts"
+import * as Interfaces from "./Interfaces.ts"
 import * as Locks from "./Locks.ts"
 import * as Negotiation from "./Negotiation.ts"
 import type { FileOpen } from "./Open.ts"
@@ -66,12 +66,12 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
             : refuse(referral.status)
         })
       case C.FSCTL_QUERY_NETWORK_INTERFACE_INFO:
-        return Effect.suspend(() => {
-          // It is asked of the server, and of no file.
-          if (body.fileId.volatile !== anyFileId.volatile) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-          const output = interfaces(incoming)
-          return output.length > room ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(answer(output))
-        })
+        // It is asked of the server, and of no file.
+        if (body.fileId.volatile !== anyFileId.volatile) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+        return Effect.flatMap(
+          Interfaces.encode(connection.server.settings.host, connection.localAddress),
+          (output) => (output.length > room ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(answer(output)))
+        )
     }
     if (open === undefined) return refuse(NtStatus.STATUS_FILE_CLOSED)
     if (open._tag === "Pipe") {
@@ -220,23 +220,3 @@ const allocated = Effect.fnUntraced(function*(
   if (fits === 0 && ranges.length > 0) return yield* refuse(NtStatus.STATUS_BUFFER_TOO_SMALL)
   return ok(output, ranges.length > fits ? NtStatus.STATUS_BUFFER_OVERFLOW : 0)
 })
-
-/** The server's addresses, that of this connection first. */
-const interfaces = (incoming: Incoming): Uint8Array => {
-  const address = incoming.connection.localAddress.replace(/^::ffff:/, "")
-  const own = address.split(".").map(Number)
-  const all = Object.values(networkInterfaces()).flat().filter((one) =>
-    one !== undefined && one.family === "IPv4" && (!one.internal || one.address === address)
-  )
-  const list = all.some((one) => one!.address === address) || own.length !== 4
-    ? all.map((one) => one!.address)
-    : [address, ...all.map((one) => one!.address)]
-  return Codec.encode(Fsctl.NetworkInterfaceInfos)(
-    list.map((one, i) => ({
-      ifIndex: i + 1,
-      capability: 0,
-      linkSpeed: 1_000_000_000n,
-      sockAddrStorage: { _tag: "SockAddrIn" as const, ipv4Address: Uint8Array.from(one.split(".").map(Number)) }
-    }))
-  )
-}

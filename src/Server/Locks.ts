@@ -94,12 +94,12 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const sequenced = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined
     const { lockSequenceIndex, lockSequenceNumber } = body.lockSequence
     if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
-      if (open.lockSequences.get(lockSequenceIndex) === lockSequenceNumber) return done()
-      open.lockSequences.delete(lockSequenceIndex)
+      if (open.lockSequences?.get(lockSequenceIndex) === lockSequenceNumber) return done()
+      open.lockSequences?.delete(lockSequenceIndex)
     }
     const remember = (answer: Reply): Reply => {
       if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
-        open.lockSequences.set(lockSequenceIndex, lockSequenceNumber)
+        ;(open.lockSequences ??= new Map()).set(lockSequenceIndex, lockSequenceNumber)
       }
       return answer
     }

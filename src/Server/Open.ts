@@ -1,9 +1,10 @@
 /**
  * An open file, directory or pipe (MS-SMB2 3.3.1.10), from its CREATE to its CLOSE.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import type * as Semaphore from "effect/Semaphore"
 import type { Holder } from "./Caching.ts"
 import type { Outstanding } from "./ChannelSequence.ts"
 import type { Pending } from "./Incoming.ts"
@@ -62,6 +63,8 @@ export class FileOpen implements OpenFields {
   /** Until its client shows that it has the response. */
   mayBeReplayed = true
   cursor: DirectoryCursor | undefined
+  /** Requests for a listing are answered one after the other; made with the first of them. */
+  listing: Semaphore.Semaphore | undefined
   watch: Watch | undefined
   position = 0n
   resumeKey: Uint8Array | undefined
@@ -75,7 +78,7 @@ export class FileOpen implements OpenFields {
   readonly server: ServerState
   readonly waiting = new Set<Pending>()
   /** Lock requests that were done, by index (MS-SMB2 3.3.5.14). */
-  readonly lockSequences = new Map<number, number>()
+  lockSequences: Map<number, number> | undefined
   outstanding: Outstanding = { sequence: 0, present: 0, before: 0 }
   /** How often its client came back for it. */
   absences = 0
@@ -125,4 +128,5 @@ export type Open = FileOpen
 export type AnyOpen = FileOpen | PipeOpen
 
 /** Lets go of what the store keeps for an open. */
-export const releaseFile = (open: FileOpen): Effect.Effect<void> => Scope.close(open.scope, Exit.void)
+export const releaseFile = (open: FileOpen): Effect.Effect<void> =>
+  Effect.ignore(open.server.patience.run(Scope.close(open.scope, Exit.void)))

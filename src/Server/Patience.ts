@@ -6,8 +6,6 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type ShareStore, StoreError, type StoreFile } from "./ShareStore.ts"
 
@@ -51,6 +49,7 @@ export class Patience {
 
   /** Runs an effect; what becomes of it later is nobody's business. */
   run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> {
+    if (this.millis === Number.POSITIVE_INFINITY) return effect
     return Effect.contextWith((context: Context.Context<R>) => {
       const fiber = Effect.runForkWith(context)(effect)
       const done = fiber.pollUnsafe()
@@ -83,8 +82,9 @@ class PatientFile implements StoreFile {
   constructor(patience: Patience, file: StoreFile) {
     this.patience = patience
     this.file = file
-    const { readInto } = file
-    if (readInto !== undefined) this.readInto = (offset, target) => patience.run(readInto(offset, target))
+    if (file.readInto !== undefined) {
+      this.readInto = (offset, target) => patience.run(file.readInto!(offset, target))
+    }
   }
 
   get id() {
@@ -126,7 +126,7 @@ class PatientFile implements StoreFile {
 }
 
 /**
- * A store whose every call is waited for at most that long; closing a file, too.
+ * A store whose every call is waited for at most that long.
  *
  * @category constructors
  */
@@ -136,16 +136,11 @@ export const withPatience = (store: ShareStore, patience: Patience): ShareStore 
     ...store,
     volume: patience.run(store.volume),
     stat: (path) => patience.run(store.stat(path)),
+    // What is opened too late is closed at once, when its scope is closed already.
     open: (path, options) =>
-      Effect.uninterruptible(Effect.flatMap(Effect.scope, (outer) => {
-        const scope = Scope.makeUnsafe()
-        const close = Scope.close(scope, Exit.void)
-        return patience.run(Scope.provide(store.open(path, options), scope)).pipe(
-          // What comes of it too late is closed at once: the scope is.
-          Effect.onError(() => close),
-          Effect.tap(() => Scope.addFinalizer(outer, Effect.ignore(patience.run(close)))),
-          Effect.map((opened) => ({ ...opened, file: new PatientFile(patience, opened.file) }))
-        )
+      Effect.map(patience.run(store.open(path, options)), (opened) => ({
+        ...opened,
+        file: new PatientFile(patience, opened.file)
       })),
     list: (path) => Stream.transformPull(store.list(path), (pull) => Effect.succeed(patience.run(pull))),
     remove: (path, options) => patience.run(store.remove(path, options)),

@@ -15,6 +15,7 @@ import * as Events from "./Events.ts"
 import type { Identities } from "./IdentityStore.ts"
 import type { Limits } from "./Limits.ts"
 import type { FileOpen } from "./Open.ts"
+import type { Patience } from "./Patience.ts"
 import { ReplayTable } from "./Replay.ts"
 import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
@@ -22,6 +23,8 @@ import type { Users } from "./UserStore.ts"
 
 /** What was decided when the server was made. */
 export interface Settings {
+  /** The address that it listens on. */
+  readonly host: string
   readonly computerName: string
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
@@ -38,6 +41,8 @@ export interface Settings {
 export class ServerState {
   readonly settings: Settings
   readonly limits: Limits
+  /** How long stores are waited for. */
+  readonly patience: Patience
   readonly users: Users
   readonly shares: ReadonlyMap<string, ShareState>
   /** The namespaces that it hosts, where it hosts any. */
@@ -66,6 +71,7 @@ export class ServerState {
   constructor(fields: {
     readonly settings: Settings
     readonly limits: Limits
+    readonly patience: Patience
     readonly users: Users
     readonly shares: ReadonlyMap<string, ShareState>
     readonly dfs: DfsHost | undefined
@@ -79,6 +85,7 @@ export class ServerState {
   }) {
     this.settings = fields.settings
     this.limits = fields.limits
+    this.patience = fields.patience
     this.users = fields.users
     this.shares = fields.shares
     this.dfs = fields.dfs

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Caching from "./Caching.ts"
 import * as Close from "./Close.ts"
 import type { Connection } from "./Connection.ts"
 import * as Durable from "./Durable.ts"
@@ -82,4 +83,5 @@ export const disconnect = (connection: Connection): Effect.Effect<void> =>
       connection.server.sessions.delete(session.id)
     }
     connection.sessions.clear()
+    Caching.tellAgain(connection.server, connection)
   })

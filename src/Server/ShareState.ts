@@ -148,11 +148,7 @@ export class ShareState {
     const name = path[path.length - 1]!.toLowerCase()
     for (const file of this.files.values()) {
       if (!file.directory || keyOf(file.path) !== parent) continue
-      for (const { cursor } of file.opens()) {
-        if (cursor === undefined) continue
-        const at = cursor.entries.findIndex((entry, i) => i >= cursor.next && entry.name.toLowerCase() === name)
-        if (at >= 0) cursor.entries.splice(at, 1)
-      }
+      for (const { cursor } of file.opens()) cursor?.forget(name)
     }
   }
 

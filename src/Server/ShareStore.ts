@@ -192,7 +192,10 @@ export interface ShareStore {
   readonly stat: (path: StorePath) => Effect.Effect<StoreNode, StoreError>
   /** Opens until the scope closes. */
   readonly open: (path: StorePath, options: StoreOpen) => Effect.Effect<StoreOpened, StoreError, Scope.Scope>
-  /** The entries of a directory, as they come, without `.` and `..`. */
+  /**
+   * The entries of a directory, as they come, without `.` and `..`. Pulled as a client asks for them, so with pauses of any
+   * length; an entry is described when its turn comes, or at most 200 before.
+   */
   readonly list: (path: StorePath) => Stream.Stream<StoreNode, StoreError>
   /** Removes a file, an empty directory, or a named stream. */
   readonly remove: (path: StorePath, options?: { readonly stream?: string }) => Effect.Effect<void, StoreError>

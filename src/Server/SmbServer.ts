@@ -231,10 +231,9 @@ export const make = Effect.fnUntraced(function*<E, R>(
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
   const limits = { ...Limits.defaults, ...options.limits }
-  const storeTime = Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime))
-  const patience = Number.isFinite(storeTime) ? new Patience(storeTime) : undefined
+  const patience = new Patience(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
-    const patient = patience === undefined ? given.store : withPatience(given.store, patience)
+    const patient = withPatience(given.store, patience)
     const store = dfs === undefined
       ? patient
       : NamespaceStore.make(patient, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
@@ -250,8 +249,10 @@ export const make = Effect.fnUntraced(function*<E, R>(
   }
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
   const context = yield* Effect.context<never>()
+  const host = options.host ?? "0.0.0.0"
   const state = new ServerState({
     settings: {
+      host,
       computerName: options.name ?? "EFFECTSMB",
       signing: options.signing ?? "required",
       encryption: options.encryption ?? "enabled",
@@ -260,6 +261,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
       dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
     },
     limits,
+    patience,
     users: options.users,
     shares,
     dfs,
@@ -274,7 +276,6 @@ export const make = Effect.fnUntraced(function*<E, R>(
   })
   const direct = options.receive !== "events" && (yield* Receive.available)
   const server = Net.createServer({ pauseOnConnect: true }, (socket) => attach(state, socket, direct))
-  const host = options.host ?? "0.0.0.0"
   const address = yield* Effect.acquireRelease(
     listen(server, host, options.port ?? 445),
     () =>

@@ -158,6 +158,27 @@ describe("a domain whose controllers are given", () => {
     }
     assert.strictEqual(target(run(refusing, "\\\\corp.test\\dfs\\readme", given)), "\\\\ns.corp.test\\dfs\\readme")
   })
+  it("puts the controller that answered in place of the domain where that is its own target, as Samba's are", () => {
+    const samba = (targets: ReadonlyArray<string>): Servers => ({
+      "dc1.corp.test": { down: true },
+      "dc2.corp.test": { roots: { dfs: { targets, files: ["readme"] } }, shares: { dfs: ["readme"] } },
+      "corp.test": { shares: { dfs: ["readme"] } },
+      ns: { shares: { dfs: ["readme"] } }
+    })
+    const result = run(samba(["\\CORP.TEST\\dfs", "\\ns\\dfs"]), "\\\\corp.test\\dfs\\readme", given)
+    // Kerberos knows no service of the domain's name; the name on the wire stays the one that was asked for.
+    assert.deepStrictEqual(result.log, [
+      "ask dc1.corp.test \\corp.test\\dfs",
+      "ask dc2.corp.test \\corp.test\\dfs",
+      "try root \\\\dc2.corp.test\\dfs\\readme as corp.test\\dfs"
+    ])
+    const entry = [...result.cache.entries.values()][0]!
+    assert.deepStrictEqual(entry.targets.map(({ path }) => path), [["dc2.corp.test", "dfs"], ["ns", "dfs"]])
+    // An ordinary host that names itself is itself, and a namespace elsewhere is left where it is.
+    const host = run({ "corp.test": { roots: { dfs: { files: ["readme"] } } } }, "\\\\corp.test\\dfs\\readme")
+    assert.strictEqual(target(host), "\\\\corp.test\\dfs\\readme")
+    assert.strictEqual(target(run(samba(["\\ns\\dfs"]), "\\\\corp.test\\dfs\\readme", given)), "\\\\ns\\dfs\\readme")
+  })
   it("says which domain a server belongs to, for its credential", () => {
     const result = run(corp, "\\\\corp.test\\dfs\\one\\file", given)
     const short = result.end._tag === "Done" ? result.end.target.domain : undefined

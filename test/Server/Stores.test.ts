@@ -146,7 +146,8 @@ const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex"
 const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, root: FileId) => Message.Request } = {
   volume: (file) => Requests.query(file, "fileSystem", 3),
   stat: (file) => Requests.query(file, "file", 34),
-  list: (_, root) => Requests.list(root),
+  // Not `.` and `..`, which the server knows by itself.
+  list: (_, root) => Requests.list(root, "f*"),
   open: () => Requests.create("f"),
   rename: (file) => Requests.set(file, "file", 10, rename),
   read: (file) => Requests.read(file, 100),
@@ -164,6 +165,9 @@ const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, r
 
 const operations = Object.keys(requests) as Array<keyof typeof requests>
 
+/** FSCTL_SET_SPARSE: only of sparse files a store is asked which ranges it has. */
+const sparse = (file: FileId) => Requests.fsctl(file, 0x0009_00c4, new Uint8Array(0))
+
 /** Does `request` of each operation while it goes wrong, and looks that all is well before and after. */
 const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: Partial<Limits.Limits> = {}) =>
   withStore(MemoryStore.make(), async ({ client, fault, said }) => {
@@ -171,6 +175,7 @@ const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: 
     const file = await openedSparse(one, "f")
     const root = await opened(one, "", Requests.directory)
     assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
+    assert.strictEqual(await ask(one, sparse(file)), 0)
     for (const operation of operations) {
       fault((asked) => asked === operation ? effect : undefined)
       const request = requests[operation](file, root)
@@ -238,6 +243,7 @@ describe("a slow store", () => {
       const same = await opened(two, "f")
       const other = await opened(two, "other")
       const calm = await opened(three, "calm")
+      assert.strictEqual(await ask(one, sparse(file)), 0)
       for (const operation of slow) {
         let release = () => {}
         const held = new Promise<void>((resolve) => {

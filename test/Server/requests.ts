@@ -107,10 +107,10 @@ export const set = (
   }
 })
 
-/** All entries, from the first on. */
-export const list = (fileId: FileId): Message.Request => ({
+/** The entries with such a name, from the first on. */
+export const list = (fileId: FileId, fileName = "*"): Message.Request => ({
   _tag: "QUERY_DIRECTORY",
-  body: { fileInformationClass: 37, flags: 1, fileIndex: 0, fileId, outputBufferLength: 65_536, fileName: "*" }
+  body: { fileInformationClass: 37, flags: 1, fileIndex: 0, fileId, outputBufferLength: 65_536, fileName }
 })
 
 export const fsctl = (fileId: FileId, ctlCode: number, input: Uint8Array): Message.Request => ({

@@ -6,6 +6,7 @@ import { ReferralRequest, ReferralSource } from "effect-smb/Dfs"
 import { SmbServer, UserStore } from "effect-smb/Server"
 import { readFileSync } from "node:fs"
 import { readFile, writeFile } from "node:fs/promises"
+import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as Run from "../Layers/smbd.ts"
@@ -257,7 +258,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
 
   it.effect("lets in to a server of this project by its keytab, and whom it knows no password of", () =>
     Effect.scoped(Effect.gen(function*() {
-      const { cache, execute, keytab, kinit, server } = yield* World
+      const { cache, execute, keytab, kinit, scratch, server } = yield* World
       const asked: Array<readonly [string, string]> = []
       yield* SmbServer.make({
         host: server.address,
@@ -286,13 +287,15 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         assert.strictEqual(yield* smb.readFileString(path), dialect)
       }
       assert.deepStrictEqual(asked[0], [domain.user.name, domain.realm])
-      const run = (args: ReadonlyArray<string>) =>
-        execute("smbclient", [`//${domain.server}/data`, ...args, "-c", "get by.txt -"])
-      const ticket = (of: string) => ["--use-kerberos=required", `--use-krb5-ccache=${of}`]
-      const first = yield* run(ticket(cache))
+      // smbclient keeps addresses, also those of the domain of an earlier run.
+      const own = ["lock", "cache"].map((kind) => `--option=${kind} directory=${dirname(cache)}`)
+      const run = (args: ReadonlyArray<string>, cache = scratch("none")) =>
+        execute("smbclient", [`//${domain.server}/data`, ...own, ...args, "-c", "get by.txt -"], { KRB5CCNAME: cache })
+      const ticket = ["--use-kerberos=required", "-N"]
+      const first = yield* run(ticket, cache)
       assert.strictEqual(first.code, 0, first.stdout + first.stderr)
       assert.include(first.stdout, "3.1.1")
-      assert.strictEqual((yield* run([...ticket(cache), "--client-protection=encrypt"])).code, 0)
+      assert.strictEqual((yield* run([...ticket, "--client-protection=encrypt"], cache)).code, 0)
       // By NTLM, who has a password here, and nobody else.
       const withPassword = (user: string) => run(["--use-kerberos=off", "-U", user])
       assert.strictEqual((yield* withPassword("local%secret")).code, 0)
@@ -302,7 +305,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       )
       // Whom the domain knows and this server does not.
       const other = yield* kinit("administrator", domain.administrator)
-      assert.include((yield* run(ticket(other))).stdout, "NT_STATUS_LOGON_FAILURE")
+      assert.include((yield* run(ticket, other)).stdout, "NT_STATUS_LOGON_FAILURE")
       // Keys of another account do not open the ticket; a file without any is refused at once.
       assert.match(
         (yield* why(KerberosKeys.fromKeytab("/none"))).message,
@@ -316,7 +319,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
           users: UserStore.inMemory({ [domain.user.name]: Redacted.make("x") }),
           shares: { data: MemoryStore.make() }
         })
-        assert.include((yield* run(["-p", "446", ...ticket(cache)])).stdout, "NT_STATUS_LOGON_FAILURE")
+        assert.include((yield* run(["-p", "446", ...ticket], cache)).stdout, "NT_STATUS_LOGON_FAILURE")
       }))
     })))
 

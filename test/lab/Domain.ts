@@ -218,7 +218,7 @@ const provision = async (place: Place): Promise<void> => {
   const { name, password } = domain.user
   await run("samba-tool", "user", "create", name, password, "-s", conf)
   const service = `cifs/${domain.server}`
-  await run("samba-tool", "user", "create", "server", password, "-s", conf)
+  await run("samba-tool", "user", "create", "server", `Svc-${password}`, "-s", conf)
   await run("samba-tool", "spn", "add", service, "server", "-s", conf)
   for (const [file, principal] of [[name, name], ["server", service]]) {
     await run(

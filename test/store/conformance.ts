@@ -992,6 +992,23 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* Stream.runCollect(Stream.take(store.list(["d"]), 3))).length, 3)
       })
 
+      gen("describes an entry when its turn comes, and few ahead of it", function*(store) {
+        const count = Math.min(4 * many, 400)
+        yield* Effect.forEach(Array.from({ length: count }, (_, i) => i), (i) => put(store, [`f${i}`], "x"), {
+          concurrency: 16
+        })
+        let seen = 0
+        yield* Stream.runForEach(store.list([]), ({ name }) => {
+          if (seen++ > 0) return Effect.void
+          return Effect.forEach(
+            Array.from({ length: count }, (_, i) => `f${i}`).filter((other) => other !== name),
+            (other) => store.remove([other]),
+            { concurrency: 16, discard: true }
+          )
+        })
+        assert.isBelow(seen, 200)
+      })
+
       gen("bears entries that go meanwhile", function*(store) {
         for (let i = 0; i < 100; i++) yield* put(store, [`f${i}`], "x")
         const seen: Array<string> = []

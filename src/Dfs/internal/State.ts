@@ -155,7 +155,8 @@ const dfsErrors: ReadonlySet<unknown> = new Set<DfsError["_tag"]>([
   "ReferralRefused",
   "NoTargetLeft",
   "NoDomainController",
-  "DfsLoop"
+  "DfsLoop",
+  "TargetDiffers"
 ])
 const isDfsError = (error: unknown): error is DfsError =>
   typeof error === "object" && error !== null && "_tag" in error && dfsErrors.has(error._tag)

@@ -5,35 +5,30 @@
  * exact times, security descriptors, extended attributes, reparse points, named streams) is kept in a hidden folder
  * `.effect-smb` in it, which no client sees (docs/adr/0007). One process serves a folder at a time.
  *
- * How names are found and confined is `LocalTree`'s, how descriptors are shared `Descriptors`', open files `LocalFiles`';
- * here is what the seam asks, in their terms. Reads go from the platform straight into memory that becomes the caller's;
- * writes come straight from the caller's.
+ * How names are found and confined is `LocalTree`'s, how descriptors are shared `Descriptors`', open files `LocalFiles`' and
+ * `LocalHandle`'s; here is what the seam asks, in their terms.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Allocate from "../../Codec/Allocate.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
 import type {
   ShareStore,
   StoreError,
-  StoreFile,
   StoreNode,
   StoreOpen,
   StoreOpened,
   StorePath,
-  StoreRange,
   StoreVolume
 } from "../ShareStore.ts"
 import { Descriptors } from "./internal/Descriptors.ts"
 import * as Local from "./internal/Local.ts"
 import { LocalFiles } from "./internal/LocalFiles.ts"
-import type { OpenFile, OpenStream } from "./internal/LocalFiles.ts"
-import * as LocalNode from "./internal/LocalNode.ts"
+import type { OpenFile } from "./internal/LocalFiles.ts"
+import { LocalHandle } from "./internal/LocalHandle.ts"
 import { LocalTree } from "./internal/LocalTree.ts"
 import type { Directory, Found } from "./internal/LocalTree.ts"
 import * as LocalWatch from "./internal/LocalWatch.ts"
@@ -62,13 +57,8 @@ export interface LocalStoreOptions {
   readonly byPath?: boolean
 }
 
-/** Zeros that are written, and entries that are described, at once. */
-const zeroPiece = 1024 * 1024
+/** Entries that are described at once. */
 const listPiece = 64
-
-/** Changes that take the time from the clock. */
-const at = <A>(body: (now: bigint) => Promise<A>): Effect.Effect<A, StoreError> =>
-  Clock.clockWith((clock) => Local.run(() => body(FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))
 
 /**
  * Serves a folder until the scope closes. Fails with `NotFound`, `NotDirectory` or `AccessDenied` where it cannot.
@@ -117,120 +107,9 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     if (readOnly) Local.refuse("ReadOnly")
   }
 
+  const place = { files, own, changes }
+
   const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
-
-  const handle = (file: OpenFile, stream: OpenStream | undefined): StoreFile => {
-    const descriptor = stream?.descriptor ?? file.descriptor
-    const bytes = () => {
-      if (file.isDirectory && stream === undefined) Local.refuse("IsDirectory")
-      return descriptor
-    }
-    const written = () => {
-      changes()
-      return bytes()
-    }
-    const changing = <A>(body: () => Promise<A>): Promise<A> => own.during([file.path], body)
-    return {
-      id: file.id,
-      stat: Local.run(() => files.node(file, stream)),
-      read: (offset, length) =>
-        Local.run(async () => {
-          const target = bytes()
-          if (length <= 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return new Uint8Array(0)
-          const memory = Allocate.uninitialized(length)
-          const count = await descriptors.use(target, (fd) => Local.read(fd, memory, Number(offset)))
-          // A few bytes are not to keep a large piece of memory alive for as long as they are sent.
-          return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
-        }),
-      readInto: (offset, target) =>
-        Local.run(async () => {
-          const source = bytes()
-          if (target.length === 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return 0
-          return descriptors.use(source, (fd) => Local.read(fd, target, Number(offset)))
-        }),
-      write: (offset, data) =>
-        Local.run(async () => {
-          const target = written()
-          const from = Local.position(offset)
-          if (data.length > 0) {
-            await changing(() => descriptors.change(target, (fd) => Local.write(fd, data, from)))
-          }
-        }),
-      truncate: (size) =>
-        Local.run(() => {
-          const target = written()
-          const to = Local.position(size)
-          return changing(() => descriptors.change(target, (fd) => cut(fd, to)))
-        }),
-      flush: Local.run(() => files.flush(file, descriptor)),
-      set: (values) =>
-        at(async (now) => {
-          changes()
-          await changing(() => files.set(file, values, now))
-        }),
-      getBlob: (blob) => Local.run(() => files.getBlob(file, blob)),
-      setBlob: (blob, value) =>
-        at(async (now) => {
-          changes()
-          await changing(() => files.setBlob(file, blob, value, now))
-        }),
-      streams: Local.run(async () => {
-        const { streams = [] } = await files.record(file.key)
-        return Promise.all(streams.map(async ({ file: number, name }) => {
-          const stats = await Local.lstat(sidecar!.stream(file.key, number))
-          return { name, size: stats.size, allocationSize: LocalNode.allocationSize(stats) }
-        }))
-      }),
-      zero: (range) => zero(file, written, range),
-      allocated: (range) =>
-        Local.run(async () => {
-          const target = bytes()
-          const stats = await descriptors.use(target, Local.fstat)
-          const end = range.offset + range.length < stats.size ? range.offset + range.length : stats.size
-          const nothing = end <= range.offset || (process.platform !== "win32" && stats.blocks === 0n)
-          return nothing ? [] : [{ offset: range.offset, length: end - range.offset }]
-        })
-    }
-  }
-
-  /**
-   * Node has no call that makes a hole. To the end of a file, cutting it off and making it long again makes one; else zeros
-   * are written where there are none, so that holes stay.
-   */
-  const zero = (
-    file: OpenFile,
-    target: () => OpenFile["descriptor"],
-    range: StoreRange
-  ): Effect.Effect<void, StoreError> => {
-    const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
-      Local.run(async () => {
-        const descriptor = target()
-        return own.during([file.path], () =>
-          descriptors.alone(descriptor, async (fd) => {
-            const { size } = await Local.fstat(fd)
-            const end = range.offset + range.length < size ? range.offset + range.length : size
-            if (from >= end) return end
-            if (end === size && end - from > BigInt(zeroPiece)) {
-              await cut(fd, Number(from))
-              await cut(fd, Number(size))
-              return end
-            }
-            const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
-            await Local.read(fd, memory, Number(from))
-            if (from === range.offset || memory.some((byte) => byte !== 0)) {
-              await Local.write(fd, memory.fill(0), Number(from))
-            }
-            const next = from + BigInt(memory.length)
-            return next
-          }))
-      })
-    const loop = (from: bigint): Effect.Effect<void, StoreError> =>
-      Effect.flatMap(
-        piece(from),
-        (next) => next <= from || next >= range.offset + range.length ? Effect.void : loop(next)
-      )
-    return loop(range.offset)
-  }
 
   /** Makes what is not there, in a directory that is locked. */
   const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
@@ -334,7 +213,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
             return files.release(file).catch(() => undefined)
           })
       ),
-      ({ created, file, node, stream }) => ({ file: handle(file, stream), created, node })
+      ({ created, file, node, stream }) => ({ file: new LocalHandle(place, file, stream), created, node })
     )
 
   /** An entry as a listing shows it; nothing of what cannot be opened. */
@@ -539,6 +418,3 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
       })
   }
 }
-
-const cut = (fd: number, size: number): Promise<void> =>
-  Local.call((done) => Fs.ftruncate(fd, size, (error) => done(error ?? null)))

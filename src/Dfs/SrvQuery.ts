@@ -1,0 +1,161 @@
+/**
+ * A question for SRV records (RFC 2782), for name servers whose answers the system's resolver does not take.
+ *
+ * Samba's own name server compresses the target of a record. RFC 2782 forbids that, and c-ares, which Node asks by, calls
+ * the whole answer bad; Windows and older resolvers read it. So `DomainControllers` asks again by this, which has one
+ * question, over UDP, and reads the names with `Netlogon`'s codec: pointers lead back only, and nothing leaves the message.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { randomInt } from "node:crypto"
+import { createSocket } from "node:dgram"
+import { isIPv6 } from "node:net"
+import * as Codec from "../Codec/Codec.ts"
+import { Reader } from "../Codec/Cursor.ts"
+import type { Malformed } from "../Codec/Malformed.ts"
+import { Name } from "./Netlogon.ts"
+
+/** No name server has answered. */
+export class SrvQueryError extends Schema.TaggedError<SrvQueryError>()("SrvQueryError", {
+  name: Schema.String,
+  server: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.server} has not said which SRV records ${this.name} has: ${this.detail}`
+  }
+}
+
+/** One record. `target` has no dot at its end. */
+export interface Srv {
+  readonly priority: number
+  readonly weight: number
+  readonly port: number
+  readonly target: string
+}
+
+const Type = { SRV: 33, OPT: 41 } as const
+const classInternet = 1
+
+/** Bytes of an answer that are taken (RFC 6891, 6.2.3): what fits into most networks' packets. */
+const payload = 1232
+
+/** The question (RFC 1035, 4.1), which also says how long an answer may be. */
+export const encodeQuery = (id: number, name: string): Uint8Array => {
+  const header = Buffer.alloc(12)
+  header.writeUInt16BE(id, 0)
+  // Recursion is desired.
+  header.writeUInt16BE(0x0100, 2)
+  header.writeUInt16BE(1, 4)
+  header.writeUInt16BE(1, 10)
+  const question = Buffer.alloc(4)
+  question.writeUInt16BE(Type.SRV, 0)
+  question.writeUInt16BE(classInternet, 2)
+  const options = Buffer.alloc(11)
+  options.writeUInt16BE(Type.OPT, 1)
+  options.writeUInt16BE(payload, 3)
+  return Buffer.concat([header, Codec.encode(Name)(name), question, options])
+}
+
+const u16 = (reader: Reader): number => reader.view.getUint16(reader.claim(2))
+
+/** NOERROR and NXDOMAIN (RFC 1035, 4.1.1). */
+const noError = 0
+const nameError = 3
+
+/**
+ * The records of an answer; none where there is no such name. Fails with `Malformed`, also where it answers another
+ * question or refuses.
+ *
+ * @category conversions
+ */
+export const decodeAnswer = (
+  bytes: Uint8Array,
+  asked: { readonly id: number; readonly name: string }
+): Result.Result<ReadonlyArray<Srv>, Malformed> =>
+  Codec.attempt("DNS message", () => {
+    const reader = new Reader(bytes)
+    if (u16(reader) !== asked.id) reader.fail(`the identifier ${asked.id}`, 0)
+    const flags = u16(reader)
+    if ((flags & 0x8000) === 0) reader.fail("an answer", 2)
+    const code = flags & 0xf
+    if (code !== noError && code !== nameError) reader.fail(`an answer, not the refusal ${code}`, 2)
+    if (u16(reader) !== 1) reader.fail("one question", 4)
+    const count = u16(reader)
+    reader.claim(4)
+    const place = reader.offset
+    const name = Name.read(reader)
+    if (name.toLowerCase() !== asked.name.toLowerCase() || u16(reader) !== Type.SRV || u16(reader) !== classInternet) {
+      reader.fail("the question that was asked", place)
+    }
+    const records: Array<Srv> = []
+    for (let i = 0; i < count; i++) {
+      Name.read(reader)
+      const type = u16(reader)
+      reader.claim(6)
+      const end = reader.claim(0) + 2 + u16(reader)
+      if (end > reader.end) reader.fail(`a record inside its message, not to byte ${end}`)
+      if (type === Type.SRV) {
+        records.push({ priority: u16(reader), weight: u16(reader), port: u16(reader), target: Name.read(reader) })
+        if (reader.offset !== end) reader.fail(`the record's end at byte ${end}`)
+      }
+      reader.offset = end
+    }
+    return code === nameError ? [] : records
+  })
+
+/** An address with an optional port, as `dns.getServers` gives it: `10.0.0.1`, `10.0.0.1:53`, `fe80::1` or `[fe80::1]:53`. */
+const parts = (server: string): { readonly host: string; readonly port: number } => {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(server) ?? []
+  return { host: bracketed ?? plain ?? server, port: Number(port ?? 53) }
+}
+
+const exchange = (server: string, name: string, id: number): Effect.Effect<Uint8Array, SrvQueryError> =>
+  Effect.callback<Uint8Array, SrvQueryError>((resume) => {
+    const { host, port } = parts(server)
+    const socket = createSocket(isIPv6(host.split("%", 1)[0]!) ? "udp6" : "udp4")
+    const close = () => {
+      socket.removeAllListeners()
+      socket.on("error", () => {})
+      socket.close()
+    }
+    const fail = (error: Error) => {
+      close()
+      resume(Effect.fail(new SrvQueryError({ name, server, detail: error.message })))
+    }
+    socket.on("error", fail)
+    socket.on("message", (message) => {
+      close()
+      resume(Effect.succeed(new Uint8Array(message)))
+    })
+    // Connected: datagrams of others are not taken, and it is heard that nobody listens there.
+    socket.connect(port, host, () => socket.send(encodeQuery(id, name)))
+    return Effect.sync(close)
+  }).pipe(Effect.timeoutOrElse({
+    duration: "1 second",
+    orElse: () => Effect.fail(new SrvQueryError({ name, server, detail: "it has not answered in time" }))
+  }))
+
+/**
+ * Asks name servers, one after the other, each for a second. Fails with what the last one said.
+ *
+ * @category requests
+ */
+export const resolve = (
+  name: string,
+  servers: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<Srv>, SrvQueryError> => {
+  const ask = Effect.fnUntraced(function*(server: string): Effect.fn.Return<ReadonlyArray<Srv>, SrvQueryError> {
+    const id = randomInt(0x1_0000)
+    const answer = decodeAnswer(yield* exchange(server, name, id), { id, name })
+    if (Result.isSuccess(answer)) return answer.success
+    return yield* new SrvQueryError({ name, server, detail: answer.failure.message })
+  })
+  return servers.slice(1).reduce(
+    (before, server) => Effect.catch(before, () => ask(server)),
+    servers[0] === undefined
+      ? Effect.fail(new SrvQueryError({ name, server: "nobody", detail: "there is no name server" }))
+      : ask(servers[0])
+  )
+}

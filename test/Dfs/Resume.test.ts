@@ -1,0 +1,197 @@
+/** Streams, listings and walks that go on at the next target when theirs dies, against servers in memory. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import * as Credentials from "../../src/Auth/Credentials.ts"
+import type { ClientError } from "../../src/Client/ClientError.ts"
+import * as SmbClient from "../../src/Client/SmbClient.ts"
+import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
+import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import { TransportError } from "../../src/Protocol/Errors.ts"
+
+const size = 1_000_000
+const names = Array.from({ length: 3000 }, (_, i) => `a-name-that-fills-pages-${i}`)
+/** Each byte tells its place, and that is the same at every target. */
+const content = Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 0xff)
+const file = { "large.bin": content }
+const target = (files: TestTransport.Files, faults: TestTransport.ServerOptions["faults"] = []) => ({
+  maximumTransfer: 65_536,
+  shares: { data: files },
+  faults
+})
+const path = "\\\\ns\\dfs\\l\\large.bin"
+
+const run = <A, E>(
+  hosts: TestTransport.Hosts,
+  use: (smb: SmbClient.Client, servers: TestTransport.TestServers["Service"]) => Effect.Effect<A, E>,
+  targets: ReadonlyArray<string> = ["\\\\a\\data", "\\\\b\\data"]
+) => {
+  const transport = TestTransport.layer({
+    ns: {
+      shares: { dfs: {} },
+      referrals: { "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"] }, "\\\\ns\\dfs\\l": { targets } }
+    },
+    ...hosts
+  })
+  const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
+  return Effect.gen(function*() {
+    return yield* use(yield* SmbClient.SmbClient, yield* TestTransport.TestServers)
+  }).pipe(
+    Effect.provide(Layer.merge(
+      DfsAdapter.layer().pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
+      transport
+    ))
+  )
+}
+const collected = (chunks: Iterable<Uint8Array>) => Buffer.concat([...chunks])
+const opens = (servers: TestTransport.TestServers["Service"]) =>
+  Effect.map(
+    servers.requests,
+    (all) => all.filter(({ command }) => command === "READ").map(({ server }) => server)
+  )
+
+describe("a stream whose target dies", () => {
+  it.effect("goes on at the next target with the byte that was due", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.gen(function*() {
+        let seen = 0
+        const bytes = yield* smb.stream(path, { offset: 1000 }).pipe(
+          Stream.mapEffect((chunk) => {
+            const before = seen
+            seen += chunk.length
+            // In the middle: what is on its way is lost.
+            return before < 200_000 && seen >= 200_000 ? Effect.as(servers.down("a"), chunk) : Effect.succeed(chunk)
+          }),
+          Stream.runCollect
+        )
+        assert.isTrue(collected(bytes).equals(content.subarray(1000)))
+        const reads = yield* opens(servers)
+        assert.include(reads, "b")
+        // It does not begin anew there.
+        assert.isBelow(reads.filter((one) => one === "b").length, size / 65_536)
+        // Nor is the dead one tried again.
+        yield* servers.up("a")
+        assert.strictEqual((yield* smb.readFile(path)).length, size)
+        assert.strictEqual((yield* opens(servers)).at(-1), "b")
+      })))
+  it.effect("reads the length that was asked for, lent chunks too", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.gen(function*() {
+        const parts: Array<Buffer> = []
+        let next = 10n
+        const count = yield* smb.readTo(path, (chunk, offset) => {
+          assert.strictEqual(offset, next)
+          next += BigInt(chunk.length)
+          parts.push(Buffer.from(chunk))
+          return parts.length === 3 ? servers.down("a") : Effect.void
+        }, { offset: 10, length: 700_000 })
+        assert.strictEqual(count, 700_000n)
+        assert.isTrue(Buffer.concat(parts).equals(content.subarray(10, 700_010)))
+      })))
+  it.effect("does not take what the reader fails with for its target's end", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.gen(function*() {
+        const mine = new TransportError({ reason: "Closed", server: "elsewhere", port: 1 })
+        let calls = 0
+        const error = yield* Effect.flip(smb.readTo(path, () => {
+          calls++
+          return Effect.fail(mine)
+        }))
+        assert.deepStrictEqual([error, calls], [mine, 1])
+        assert.notInclude(yield* opens(servers), "b")
+      })))
+  it.effect("fails where the file is another one there, and says so", () =>
+    run(
+      {
+        a: target(file, [TestTransport.fault("READ", "drop", { skip: 5 })]),
+        b: target({ "large.bin": content.slice(0, size - 1) })
+      },
+      (smb) =>
+        Effect.gen(function*() {
+          const error: any = yield* Effect.flip(Stream.runDrain(smb.stream(path)))
+          assert.strictEqual(error._tag, "TargetDiffers")
+          const [from, to] = ["\\\\a\\data\\large.bin", "\\\\b\\data\\large.bin"]
+          assert.deepStrictEqual([error.path, error.from, error.to], [path, from, to])
+          assert.deepStrictEqual([error.expected.size, error.found.size], [BigInt(size), BigInt(size - 1)])
+          assert.isTrue(error.offset > 0n && error.offset < BigInt(size))
+          assert.match(error.message, /went away at byte \d+, and .* is another file .*: read .* anew/)
+          assert.strictEqual(error.cause._tag, "TransportError")
+        })
+    ))
+  it.effect("notices another time of the last write", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust("1 hour")
+        yield* smb.setAttributes("\\\\b\\data\\large.bin", { lastWriteTime: 133_000_000_000_000_000n })
+        const error = yield* Effect.flip(smb.readTo(path, () => servers.down("a")))
+        assert.strictEqual(error._tag, "TargetDiffers")
+      })))
+  it.effect("ends when none is left, however they die, and whatever they open before", () =>
+    Effect.gen(function*() {
+      const mute = () => target(file, [TestTransport.fault("READ", "drop")])
+      const error = yield* run(
+        { a: mute(), b: mute(), c: "down" },
+        (smb) => Effect.flip(Stream.runDrain(smb.stream(path))),
+        ["\\\\a\\data", "\\\\b\\data", "\\\\c\\data"]
+      )
+      assert.strictEqual(error._tag, "NoTargetLeft")
+      assert.deepStrictEqual(
+        (error as Extract<ClientError, { readonly _tag: "NoTargetLeft" }>).targets.map(({ target }) => target)
+          .toSorted(),
+        ["a", "b", "c"].map((server) => `\\\\${server}\\data\\large.bin`)
+      )
+    }))
+  it.effect("goes round as long as each gives something", () =>
+    Effect.gen(function*() {
+      // Two answers on each connection, then its end: every round reads on.
+      const dying = () => target(file, [TestTransport.fault("READ", "drop", { skip: 2, times: 6 })])
+      const bytes = yield* run({ a: dying(), b: target(file) }, (smb) => Stream.runCollect(smb.stream(path)))
+      assert.isTrue(collected(bytes).equals(content))
+    }))
+  it.effect("fails as it is without another target, or outside of a namespace", () =>
+    run({ a: target(file, [TestTransport.fault("READ", "drop", { skip: 3 })]) }, (smb) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(Stream.runDrain(smb.stream("\\\\a\\data\\large.bin")))
+        assert.strictEqual(error._tag, "TransportError")
+      })))
+  it.effect("an open file stays where it is", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(Effect.scoped(Effect.gen(function*() {
+          const open = yield* smb.open(path)
+          yield* servers.down("a")
+          return yield* open.read(0, 10)
+        })))
+        assert.strictEqual(error._tag, "TransportError")
+      })))
+})
+
+describe("a listing whose target dies", () => {
+  const files = Object.fromEntries(names.map((name) => [name, "x"]))
+  const deep = { one: { ...files }, two: { sub: { last: "x" } } }
+
+  it.effect("goes on at the next target, and tells each name once", () =>
+    run({ a: target(files), b: target({ ...files, "only-here": "x" }) }, (smb, servers) =>
+      Effect.gen(function*() {
+        const seen: Array<string> = []
+        yield* Stream.runForEach(smb.list("\\\\ns\\dfs\\l"), ({ name, path }) => {
+          assert.strictEqual(path, `\\\\ns\\dfs\\l\\${name}`)
+          seen.push(name)
+          return seen.length === 100 ? servers.down("a") : Effect.void
+        })
+        assert.deepStrictEqual(seen.toSorted(), [...names, "only-here"].toSorted())
+      })))
+  it.effect("and so does a walk", () =>
+    run({ a: target(deep), b: target(deep) }, (smb, servers) =>
+      Effect.gen(function*() {
+        let count = 0
+        yield* Stream.runForEach(smb.walk("\\\\ns\\dfs\\l"), () => {
+          count++
+          return count === 50 ? servers.down("a") : Effect.void
+        })
+        assert.strictEqual(count, 4 + names.length)
+        assert.isTrue(
+          (yield* servers.requests).some(({ command, server }) => server === "b" && command === "QUERY_DIRECTORY")
+        )
+      })))
+})
