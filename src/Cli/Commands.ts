@@ -250,7 +250,7 @@ const cache = Command.make(
   Command.withDescription(
     "Resolve paths, and show what was learned on the way: prefixes, their targets (* is the one to use first), and for " +
       "how long. With --json: prefix, kind (root, link, absent), interlink, targetFailback, timeToLive in seconds, hint, " +
-      "targets with target and setBoundary; for what is absent its error."
+      "targets with target, setBoundary and dead; for what is absent, or forgotten since no target works, its error."
   ),
   Command.withShortDescription("Show what resolving paths teaches")
 )

@@ -8,6 +8,7 @@ import * as DfsPath from "../Dfs/DfsPath.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
 import * as DfsTrace from "../Dfs/DfsTrace.ts"
 import type { CachedReferral } from "../Dfs/ReferralCache.ts"
+import * as TargetHealth from "../Dfs/TargetHealth.ts"
 import { question, tellResolution } from "./Actions.ts"
 import { oneLine, printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -32,28 +33,70 @@ export const trace = Effect.fnUntraced(function*(path: Remote, options: Format) 
   yield* tellResolution(path, options, result.success)
 })
 
-const entryObject = (entry: CachedReferral, now: number) => ({
+/** What is shown of a prefix; `error`: why it is known no more. */
+interface Known {
+  readonly prefix: string
+  readonly kind: string
+  readonly interlink: boolean
+  readonly targetFailback?: boolean
+  readonly timeToLive: number
+  readonly hint?: string
+  readonly targets: ReadonlyArray<{ readonly target: string; readonly setBoundary?: boolean; readonly dead: boolean }>
+  readonly error?: string
+}
+
+const entryObject = (entry: CachedReferral, health: TargetHealth.TargetHealth, now: number): Known => ({
   prefix: DfsPath.toString(entry.prefix),
   kind: entry.kind,
   interlink: entry.interlink,
   targetFailback: entry.targetFailback,
   timeToLive: Math.max(0, Math.ceil((entry.expiresAt - now) / 1000)),
   hint: DfsPath.toString(entry.targets[entry.hint]!.path),
-  targets: entry.targets.map(({ path, setBoundary }) => ({ target: DfsPath.toString(path), setBoundary }))
+  targets: entry.targets.map(({ path, setBoundary }) => ({
+    target: DfsPath.toString(path),
+    setBoundary,
+    dead: TargetHealth.isOpen(health, path, now)
+  }))
 })
 
-const entryText = (entry: ReturnType<typeof entryObject>): string =>
+const entryText = (entry: Known): string =>
   `${printable(entry.prefix)}  ${entry.kind}${entry.interlink ? " into another namespace" : ""}, ` +
-  `${entry.timeToLive} s left\n` +
-  entry.targets.map(({ target }) => `  ${target === entry.hint ? "*" : " "} ${printable(target)}\n`).join("")
+  `${entry.error === undefined ? `${entry.timeToLive} s left` : `forgotten (${entry.error})`}\n` +
+  entry.targets.map(({ dead, target }) =>
+    `  ${target === entry.hint ? "*" : " "} ${printable(target)}${dead ? "  dead" : ""}\n`
+  ).join("")
+
+/** The referrals that are forgotten again, since none of their targets could be used: the steps still have them. */
+const forgotten = (
+  traces: ReadonlyArray<Effect.Success<ReturnType<DfsResolver.DfsResolver["Service"]["trace"]>>>,
+  known: ReadonlyArray<Known>
+): ReadonlyArray<Known> => {
+  const seen = new Map<string, Known>()
+  for (const { notes, result } of traces) {
+    for (const note of notes) {
+      if (note._tag !== "Answered" || note.kind === "domain" || note.kind === "dc") continue
+      if (Result.isSuccess(result) || known.some(({ prefix }) => prefix === note.prefix)) continue
+      seen.set(note.prefix, {
+        prefix: note.prefix,
+        kind: note.kind === "root" ? "root" : "link",
+        interlink: note.interlink,
+        timeToLive: 0,
+        targets: note.targets.map((target) => ({ target, dead: true })),
+        error: result.failure._tag
+      })
+    }
+  }
+  return [...seen.values()]
+}
 
 /** What is known after these paths have been resolved; fails afterwards if one of them could not be. */
 export const cache = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
   const resolver = yield* DfsResolver.DfsResolver
-  const results = yield* Effect.forEach(paths, (path) => Effect.result(resolver.resolve(question(path))))
+  const traces = yield* Effect.forEach(paths, (path) => resolver.trace(question(path)))
   const now = yield* Clock.currentTimeMillis
-  const { absences, entries } = yield* resolver.cache
-  const known = [...entries.values()].map((entry) => entryObject(entry, now))
+  const { cache: { absences, entries }, health } = yield* resolver.knowledge
+  const kept = [...entries.values()].map((entry) => entryObject(entry, health, now))
+  const known = [...kept, ...forgotten(traces, kept)]
   const absent = [...absences].map(([key, { error, expiresAt }]) => ({
     prefix: DfsPath.toString(key.split("\\")),
     kind: "absent",
@@ -62,9 +105,9 @@ export const cache = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, o
   }))
   yield* Output.write(
     options.json
-      ? [...known, ...absent].map(Output.jsonLine).join("")
+      ? [...known, ...absent].map((one) => Output.jsonLine({ ...one })).join("")
       : known.map(entryText).join("") +
         absent.map((one) => `${printable(one.prefix)}  no referral (${one.error}), ${one.timeToLive} s left\n`).join("")
   )
-  for (const result of results) if (Result.isFailure(result)) return yield* Effect.fail(result.failure)
+  for (const { result } of traces) if (Result.isFailure(result)) return yield* Effect.fail(result.failure)
 })

@@ -55,6 +55,11 @@ const passwordOf = Effect.fnUntraced(function*(user: string, shared: Shared) {
   return yield* new UsageError({ detail: `no password for ${user}: set SMB_PASSWORD, or give --password-file` })
 })
 
+/** Everybody who has a ticket, except machines and services; nobody by a password. */
+const ofRealm: UserStore.Users = {
+  find: (name) => Effect.succeed(/[$/]/.test(name) ? undefined : { name })
+}
+
 const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions, shared: Shared) {
   const { guest, user, usersFile } = options
   if (usersFile !== undefined) return { users: yield* UserStore.fromFile(usersFile) } satisfies Who as Who
@@ -62,6 +67,7 @@ const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOption
     const users = UserStore.inMemory({ [user]: yield* passwordOf(user, shared) })
     return { users, user } satisfies Who as Who
   }
+  if (options.keytab !== undefined) return { users: ofRealm } satisfies Who as Who
   if (guest) return { users: UserStore.inMemory({}) } satisfies Who as Who
   // Nobody was named: a user for this run, so that nothing is ever open to everybody by omission.
   const password = randomBytes(12).toString("base64url")

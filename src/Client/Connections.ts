@@ -63,7 +63,8 @@ export const make = Effect.fnUntraced(function*(
     lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Protocols.Connected, RequestError, Scope.Scope> {
       const [host, port] = key.split(separator) as [string, string]
       return yield* Protocols.connect({ host, port: Number(port) }, settings).pipe(
-        Effect.provideService(Transport.Transport, transport)
+        Effect.provideService(Transport.Transport, transport),
+        Effect.withSpan("SmbClient.connect", { kind: "client", attributes: { server: host, port: Number(port) } })
       )
     })
   })

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import type { DfsError, ReferralError } from "../Protocol/DfsError.ts"
 import * as DfsMetrics from "./DfsMetrics.ts"
 import * as DfsOptions from "./DfsOptions.ts"
@@ -199,7 +200,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
           onFailure: (error): Event<E | SourceError> =>
             isReferralError(error)
               ? { _tag: "ReferralFailed", error }
-              : { _tag: "Unreachable", error, reason: reasonOf(error) }
+              : { _tag: "Unreachable", error: hinted(error, command, finder !== undefined), reason: reasonOf(error) }
         })
       case "FindControllers":
         return finder === undefined
@@ -355,6 +356,26 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     knowledge: Effect.sync(() => knowledge)
   })
 })
+
+/**
+ * A domain's name has an address, and no ticket. Without its controllers it is taken for a server, so say what is
+ * missing.
+ */
+const hinted = (
+  error: SourceError,
+  { domain, server }: { readonly domain?: string; readonly server: string },
+  discovers: boolean
+) =>
+  error._tag === "AuthenticationError" && error.reason === "ServerUnknown" && domain === undefined && !discovers
+    ? new AuthenticationError({
+      reason: error.reason,
+      detail:
+        `${error.detail}; if ${server} is a domain and no server, name its controllers in domainControllers, or ` +
+        "provide DomainControllers.layerDns",
+      ...(error.mechanism === undefined ? {} : { mechanism: error.mechanism }),
+      ...(error.server === undefined ? {} : { server: error.server })
+    })
+    : error
 
 /** Counts how long the work at a target took. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

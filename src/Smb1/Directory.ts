@@ -76,6 +76,9 @@ export class Directory {
     level: number
   ): Running<ReadonlyArray<unknown>> {
     const { name, path } = this.file.target
+    if (!this.file.tree.canSay(operation.pattern)) {
+      return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "FIND_FIRST2")
+    }
     const pattern = Requests.renamed(name, path, path === "" ? operation.pattern : `${path}\\${operation.pattern}`)
     return Effect.flatMap(
       this.file.tree.trans2(

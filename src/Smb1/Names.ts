@@ -82,7 +82,9 @@ export class Names {
    */
   rename(to: string, replace: boolean): Running<void> {
     const { path } = this.file.target
-    if (isPattern(to)) return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "RENAME")
+    if (isPattern(to) || !this.file.tree.canSay(to)) {
+      return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "RENAME")
+    }
     if (this.file.passes && directoryOf(path).toLowerCase() === directoryOf(to).toLowerCase()) {
       return this.renameHere(nameOf(to), replace)
     }

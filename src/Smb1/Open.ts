@@ -16,7 +16,6 @@ import { Command, NtCreateFlags, NtTransactSubcommand } from "./Message/Constant
 import * as NtCreate from "./Message/NtCreate.ts"
 import * as NtTransact from "./Message/NtTransact.ts"
 import * as Names from "./Names.ts"
-import * as Oem from "./Oem.ts"
 import { isUnknown } from "./OpenFile.ts"
 import type * as Requests from "./Requests.ts"
 
@@ -78,8 +77,6 @@ const decodeTransactCreate = Codec.decode("SMB1 NT_TRANSACT_CREATE Response", Nt
 
 const refuse = (tree: Requests.Tree, path: string, status: number) =>
   Effect.fail(fromStatus(status, "CREATE", tree.full(path)))
-
-const canSay = (tree: Requests.Tree, name: Requests.WireName): boolean => tree.unicode || Oem.canEncode(name.text)
 
 const fields = (tree: Requests.Tree, name: Requests.WireName, options: Share.OpenOptions) => ({
   flags: oplockFlags(options.oplockLevel),
@@ -169,7 +166,7 @@ export const open = (
   options: Share.OpenOptions,
   orphan: (fid: number) => void
 ): Effect.Effect<Open, RequestError> => {
-  if (!canSay(tree, name)) return refuse(tree, path, NtStatus.STATUS_OBJECT_NAME_INVALID)
+  if (!tree.canSay(name.text)) return refuse(tree, path, NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (carriesMore(options)) return transactCreate(tree, name, path, options)
   return Effect.flatMap(
     tree.request({

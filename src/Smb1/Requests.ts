@@ -9,6 +9,7 @@ import type * as Share from "../Protocol/Share.ts"
 import type * as Breaks from "./Breaks.ts"
 import * as Connection from "./Connection.ts"
 import { Capabilities, Flags2 } from "./Message/Constants.ts"
+import * as Oem from "./Oem.ts"
 import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
 
@@ -96,6 +97,11 @@ export class Tree {
 
   get unicode(): boolean {
     return this.session.negotiated.unicode
+  }
+
+  /** Whether a name can be sent. Where it cannot, a `?` in it would mean other files. */
+  canSay(name: string): boolean {
+    return this.unicode || Oem.canEncode(name)
   }
 
   full(path: string): string {

@@ -7,13 +7,13 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as Connection from "./Connection.ts"
 import type * as Encryption from "./Encryption.ts"
@@ -263,7 +263,7 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
     port: endpoint.port,
     maximumFrame: settings.maximumFrame,
     creditTarget: settings.credits,
-    tickInterval: 1000,
+    tickInterval: Multiplexer.tickInterval,
     requestTimeout: Duration.toMillis(settings.requestTimeout),
     keepAlive: Duration.toMillis(settings.keepAlive)
   })
@@ -275,13 +275,7 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
     connection.attach(begun.duplex)
     begun.handOver(connection)
   }
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => connection.fail(connection.transportError("Closed", "closed on this side")))
-  )
-  yield* Effect.sync(() => connection.tick()).pipe(
-    Effect.schedule(Schedule.spaced("1 second")),
-    Effect.forkScoped
-  )
+  yield* Multiplexer.live(connection)
   const entropy = yield* Entropy.Entropy
   const negotiated = yield* negotiate(connection, settings, entropy, begun)
   connection.multiCredit = negotiated.dialect !== Dialect.SMB_2_0_2 &&

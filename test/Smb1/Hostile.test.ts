@@ -285,6 +285,25 @@ describe("a connection", () => {
     )
   const ask = { kind: "TRANSACTION2", maxParameterCount: 0, maxDataCount: 0xffff } as const
 
+  it("ends when an answer is a chain that loops, points back or leaves the packet, and not when it is none", () => {
+    const tree = Command.SMB_COM_TREE_CONNECT_ANDX
+    const end = Command.SMB_COM_NO_ANDX_COMMAND
+    const answer = (to: number) => reply(tree, Buffer.concat([link(tree, to), link(end, 0)]))
+    for (const to of [31, 32, 33, 38, 46, 0xffff]) {
+      const { connection, outcomes, push } = open({ command: tree })
+      push(answer(to))
+      assert.instanceOf(connection.failed, Malformed, `AndXOffset ${to}`)
+      assert.deepStrictEqual(outcomes, [connection.failed])
+    }
+    // A chain, and a zero where nothing follows.
+    for (const to of [39, 0]) {
+      const { connection, outcomes, push } = open({ command: tree })
+      push(answer(to))
+      assert.isUndefined(connection.failed)
+      assert.strictEqual(outcomes.length, 1)
+    }
+  })
+
   it("ends when the responses of one request overlap", () => {
     const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
     push(one(new Uint8Array(100), 0))

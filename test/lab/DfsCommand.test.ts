@@ -104,11 +104,38 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       const [, link] = found
       assert.strictEqual(link!.prefix, `\\\\${root}\\dfs\\dead-first`)
       assert.deepStrictEqual(link!.targets, [
-        { target: `\\\\${dead}\\data`, setBoundary: true },
-        { target: `\\\\${data}\\data`, setBoundary: false }
+        { target: `\\\\${dead}\\data`, setBoundary: true, dead: true },
+        { target: `\\\\${data}\\data`, setBoundary: false, dead: false }
       ])
       assert.isAtMost(link!.timeToLive, 600)
       assert.isAbove(link!.timeToLive, 500)
+    }))
+
+  it.effect("cache shows a link whose targets are all dead, and fails with why", () =>
+    Effect.gen(function*() {
+      const path = `//${root}/dfs/dead/a.txt`
+      const { code, stderr, stdout } = yield* run("cache", path)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /^effect-smb: No target of [^\n]+\n$/)
+      assert.include(stdout, `\\\\${root}\\dfs\\dead  link, forgotten (NoTargetLeft)\n    \\\\${dead}\\data  dead\n`)
+      const [, link] = objects((yield* run("cache", "--json", path)).stdout)
+      assert.deepStrictEqual([link!.prefix, link!.error, link!.targets], [
+        `\\\\${root}\\dfs\\dead`,
+        "NoTargetLeft",
+        [{ target: `\\\\${dead}\\data`, dead: true }]
+      ])
+    }))
+
+  it.effect("an ordinary server is not looked for in the DNS where there is nothing to look for", () =>
+    Effect.gen(function*() {
+      const started = performance.now()
+      // Nobody answers there: a question would take its time.
+      const { stdout } = yield* run("resolve", "--trace", "--dns", "127.0.34.1", `//${root}/dfs/link`)
+      assert.notMatch(stdout, /look for controllers/)
+      assert.isBelow(performance.now() - started, 5_000)
+      const { code, stderr } = yield* run("resolve", "--dns", "nowhere", `//${root}/dfs/link`)
+      assert.strictEqual(code, 2)
+      assert.match(stderr, /--dns.*the address of a name server/)
     }))
 
   it.effect("tree draws the links with their targets and whether they answer", () =>

@@ -4,6 +4,7 @@ import { Authenticator, Credentials, DfsAdapter, Kerberos, SmbClient, TcpTranspo
 import { KerberosKeys, NtlmCrypto } from "effect-smb/Auth"
 import { ReferralRequest, ReferralSource } from "effect-smb/Dfs"
 import { SmbServer, UserStore } from "effect-smb/Server"
+import { type ChildProcess, spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { readFile, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
@@ -321,6 +322,34 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         })
         assert.include((yield* run(["-p", "446", ...ticket], cache)).stdout, "NT_STATUS_LOGON_FAILURE")
       }))
+    })))
+
+  it.effect("serves whoever has a ticket by the command", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { cache, execute, scratch, server } = yield* World
+      const nobody = { XDG_CONFIG_HOME: scratch("config"), XDG_STATE_HOME: scratch("state"), SMB_PASSWORD: "" }
+      yield* Effect.acquireRelease(
+        attempt(() =>
+          new Promise<ChildProcess>((resolve, reject) => {
+            const where = ["--host", server.address, "--port", "447", "--keytab", server.keytab]
+            const child = spawn(process.execPath, [main, "serve", "--json", ...where], {
+              env: { ...process.env, ...nobody },
+              stdio: ["ignore", "pipe", "ignore"]
+            })
+            child.once("error", reject)
+            child.once("exit", () => reject(new Error("it ended")))
+            child.stdout.once("data", () => resolve(child))
+          })
+        ),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      )
+      const run = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
+        execute(process.execPath, [main, "ls", `//${domain.server}:447/share`, ...args], { ...nobody, ...env })
+      const byTicket = yield* run({ KRB5CCNAME: cache }, "--kerberos")
+      assert.deepStrictEqual([byTicket.code, byTicket.stderr], [0, ""])
+      const byPassword = yield* run({ SMB_PASSWORD: domain.user.password }, "--user", domain.user.name)
+      assert.strictEqual(byPassword.code, 1)
+      assert.match(byPassword.stderr, /user or password/i)
     })))
 
   // The last one: the member is down meanwhile.

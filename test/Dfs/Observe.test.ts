@@ -1,0 +1,293 @@
+/** What others see: spans by a test tracer, lines by a test logger, and each metric that the issue of DFS lists. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Logger, Metric, Option, Redacted, References, Tracer } from "effect"
+import { TestClock } from "effect/testing"
+import { AuthenticationError } from "../../src/Auth/AuthenticationError.ts"
+import * as Credentials from "../../src/Auth/Credentials.ts"
+import * as SmbClient from "../../src/Client/SmbClient.ts"
+import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
+import * as DfsMetrics from "../../src/Dfs/DfsMetrics.ts"
+import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
+import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
+import { ReferralSource } from "../../src/Dfs/ReferralSource.ts"
+import * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
+import * as TestTransport from "../../src/Layers/TestTransport.ts"
+
+const secret = "a-password-nobody-sees"
+const content = "the-data-of-the-file"
+
+interface Seen {
+  readonly spans: ReadonlyArray<Tracer.NativeSpan>
+  readonly lines: ReadonlyArray<readonly [level: string, line: string]>
+}
+
+const server = (text = content) => ({ account: secret, shares: { data: { "who.txt": text } } })
+const namespace = (links: { readonly [link: string]: TestTransport.Referral }): TestTransport.ServerOptions => ({
+  shares: { dfs: { "root.txt": "root" } },
+  referrals: {
+    "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"] },
+    ...Object.fromEntries(Object.entries(links).map(([link, referral]) => [`\\\\ns\\dfs\\${link}`, referral]))
+  }
+})
+const two = { targets: ["\\\\a\\data", "\\\\b\\data"] }
+
+/** Runs with a registry of its own, and gives what was seen besides the outcome. */
+const run = <A, E>(
+  hosts: TestTransport.Hosts,
+  use: (smb: SmbClient.Client, servers: TestTransport.TestServers["Service"]) => Effect.Effect<A, E>,
+  options: DfsAdapter.DfsAdapterOptions = {}
+) => {
+  const spans: Array<Tracer.NativeSpan> = []
+  const lines: Array<readonly [string, string]> = []
+  const tracer = Tracer.make({
+    span(given) {
+      const span = new Tracer.NativeSpan(given)
+      spans.push(span)
+      return span
+    }
+  })
+  const logger = Logger.make(({ logLevel, message }) => void lines.push([logLevel, String(message)]))
+  const transport = TestTransport.layer(hosts)
+  const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
+  return Effect.gen(function*() {
+    const outcome = yield* Effect.result(use(yield* SmbClient.SmbClient, yield* TestTransport.TestServers))
+    return { outcome, spans, lines }
+  }).pipe(
+    Effect.provide(Layer.merge(
+      DfsAdapter.layer(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
+      transport
+    )),
+    Effect.provide(Logger.layer([logger])),
+    Effect.provideService(References.MinimumLogLevel, "Debug"),
+    Effect.provideService(Tracer.Tracer, tracer)
+  )
+}
+const read = (smb: SmbClient.Client, link: string) => smb.readFileString(`\\\\ns\\dfs\\${link}\\who.txt`)
+const named = ({ spans }: Seen, name: string) =>
+  spans.filter((span) => span.name === name).map((span) => Object.fromEntries(span.attributes))
+const said = ({ lines }: Seen, level: string) => lines.flatMap(([is, line]) => (is === level ? [line] : []))
+
+describe("spans", () => {
+  it.effect("of a resolution that asks, its referrals, its attempts and its connections", () =>
+    Effect.gen(function*() {
+      const seen = yield* run({ ns: namespace({ l: two }), a: "down", b: server() }, (smb) => read(smb, "l"))
+      assert.strictEqual(seen.outcome._tag, "Success")
+      assert.deepStrictEqual(named(seen, "DfsResolver.resolve"), [{ path: "\\\\ns\\dfs\\l\\who.txt" }])
+      assert.deepStrictEqual(
+        named(seen, "DfsResolver.referral"),
+        [
+          { server: "ns", path: "\\ns\\dfs", kind: "root" },
+          { server: "ns", path: "\\ns\\dfs\\l\\who.txt", kind: "link" },
+          { server: "b", path: "\\b\\data", kind: "root" }
+        ].slice(0, named(seen, "DfsResolver.referral").length)
+      )
+      const link = { of: "link", prefix: "\\\\ns\\dfs\\l", share: "data" }
+      assert.deepStrictEqual(named(seen, "DfsResolver.attempt").slice(-2), [
+        { ...link, server: "a", target: "\\\\a\\data\\who.txt" },
+        { ...link, server: "b", target: "\\\\b\\data\\who.txt" }
+      ])
+      assert.deepStrictEqual(named(seen, "SmbClient.connect").map(({ server }) => server).toSorted(), ["a", "b", "ns"])
+      // Each within the operation of the client that it is for, and all ended.
+      const attempt = seen.spans.find(({ name }) => name === "DfsResolver.attempt")!
+      const parents = (span: Tracer.AnySpan): ReadonlyArray<string> =>
+        span._tag === "Span" ? [span.name, ...Option.match(span.parent, { onNone: () => [], onSome: parents })] : []
+      assert.deepStrictEqual(parents(attempt), ["DfsResolver.attempt", "DfsResolver.resolve", "SmbClient.readFile"])
+      for (const span of seen.spans) assert.strictEqual(span.status._tag, "Ended", span.name)
+      const dead = seen.spans.filter(({ name }) => name === "DfsResolver.attempt").at(-2)!
+      assert.strictEqual(dead.status._tag === "Ended" && dead.status.exit._tag, "Failure")
+    }))
+  it.effect("only of the attempt where the cache knows the way", () =>
+    Effect.gen(function*() {
+      const seen = yield* run(
+        { ns: namespace({ l: two }), a: server(), b: server() },
+        (smb) => Effect.andThen(read(smb, "l"), read(smb, "l"))
+      )
+      assert.strictEqual(named(seen, "DfsResolver.resolve").length, 1)
+      assert.strictEqual(named(seen, "DfsResolver.attempt").filter(({ server }) => server === "a").length, 2)
+    }))
+  it.effect("of a race, and of the search for controllers", () =>
+    Effect.gen(function*() {
+      const seen = yield* run(
+        { ns: namespace({ l: two }), a: "down", b: server() },
+        (smb) => Effect.andThen(read(smb, "l"), Effect.ignore(smb.stat("\\\\corp.test\\dfs\\x"))),
+        { connect: "race" }
+      ).pipe(
+        Effect.provideService(DomainControllers.DomainControllers, {
+          find: (domain) => Effect.succeed(domain === "corp.test" ? ["dc9.corp.test"] : [])
+        }),
+        Effect.provideService(SiteFinder.SiteFinder, { find: () => Effect.succeed("Berlin") })
+      )
+      assert.deepStrictEqual(named(seen, "DfsResolver.connect"), [
+        { server: "a", share: "data" },
+        { server: "b", share: "data" }
+      ])
+      assert.deepInclude(named(seen, "DfsResolver.findControllers"), { domain: "corp.test" })
+      assert.include(said(seen, "Debug"), "this machine is in the site Berlin of corp.test")
+    }))
+})
+
+describe("the log", () => {
+  it.effect("has the attempt, the dead target, and the one that is chosen", () =>
+    Effect.gen(function*() {
+      const seen = yield* run({ ns: namespace({ l: two }), a: "down", b: server() }, (smb) => read(smb, "l"))
+      const debug = said(seen, "Debug")
+      assert.include(debug, "try \\\\a\\data\\who.txt, target of the link")
+      assert.include(debug, "it is at \\\\b\\data\\who.txt")
+      assert.match(said(seen, "Info").join("\n"), /\\\\a\\data\\who\.txt cannot be used: .*refused/)
+      assert.deepStrictEqual(said(seen, "Warn"), [])
+    }))
+  it.effect("warns where no target is left, and of a referral that cannot be read", () =>
+    Effect.gen(function*() {
+      const none = yield* run({ ns: namespace({ l: two }), a: "down", b: "down" }, (smb) => read(smb, "l"))
+      assert.match(said(none, "Warn").join("\n"), /^it ends here: No target of \\\\ns\\dfs\\l\\who\.txt can be used/)
+      const bad = yield* run({ ns: namespace({ l: { hex: "0600010002" } }) }, (smb) => read(smb, "l"))
+      assert.match(said(bad, "Warn").join("\n"), /^ns: no referral \(.*malformed at byte/)
+    }))
+  it.effect("formats nothing below its level, and neither it nor a span has a secret or data", () =>
+    Effect.gen(function*() {
+      const hosts = { ns: namespace({ l: two }), a: server(), b: server() }
+      const quiet = yield* run(
+        hosts,
+        (smb) => Effect.provideService(read(smb, "l"), References.MinimumLogLevel, "Error")
+      )
+      assert.deepStrictEqual(quiet.lines, [])
+      const seen = yield* run(hosts, (smb) => read(smb, "l"))
+      const all = JSON.stringify([seen.lines, seen.spans.map((span) => [span.name, ...span.attributes])])
+      assert.isAbove(seen.lines.length, 0)
+      for (const hidden of ["password", secret, content, "user"]) assert.notInclude(all, hidden)
+    }))
+})
+
+describe("metrics", () => {
+  const registered = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.provideService(effect, Metric.MetricRegistry, new Map())
+  const value = (metric: Metric.Counter<number>) => Effect.map(Metric.value(metric), ({ count }) => count)
+  type Counters = ReadonlyArray<readonly [Metric.Counter<number>, number]>
+  const counts = Effect.fnUntraced(function*(counters: Counters) {
+    for (const [metric, expected] of counters) {
+      assert.strictEqual(yield* value(metric), expected, `${metric.id} ${JSON.stringify(metric.attributes)}`)
+    }
+  })
+  const { failures, requests, successes } = DfsMetrics
+  const ok = { ns: namespace({ l: two }), a: server(), b: server() }
+  const bad = (referral: TestTransport.Referral) => ({ ns: namespace({ l: referral }) })
+  const cases: ReadonlyArray<
+    readonly [
+      what: string,
+      hosts: TestTransport.Hosts,
+      use: (smb: SmbClient.Client, servers: TestTransport.TestServers["Service"]) => Effect.Effect<unknown, unknown>,
+      counters: Counters,
+      options?: DfsAdapter.DfsAdapterOptions
+    ]
+  > = [
+    ["requests by kind, and what came of them", ok, (smb) => read(smb, "l"), [
+      [requests.plain.root, 1],
+      [requests.plain.link, 1],
+      [requests.ex.root, 0],
+      [successes.root, 1],
+      [successes.link, 1],
+      [failures.root, 0],
+      [failures.link, 0]
+    ]],
+    ["requests by control code", ok, (smb) => read(smb, "l"), [
+      [requests.ex.root, 1],
+      [requests.ex.link, 1],
+      [requests.plain.link, 0]
+    ], { siteName: "Berlin" }],
+    ["a malformed referral", bad({ hex: "0600010002" }), (smb) => read(smb, "l"), [
+      [DfsMetrics.malformed, 1],
+      [failures.link, 1]
+    ]],
+    ["an overflow, each time", bad({ status: "STATUS_BUFFER_OVERFLOW" }), (smb) => read(smb, "l"), [
+      [DfsMetrics.overflows, 4],
+      [requests.plain.link, 4],
+      [failures.link, 4]
+    ]],
+    [
+      "a version that is not known",
+      bad({ hex: `1600010002000000050022000000${"00".repeat(28)}` }),
+      (smb) => read(smb, "l"),
+      [
+        [DfsMetrics.unsupported, 1]
+      ]
+    ],
+    ["a server without DFS", { a: server() }, (smb) => smb.readFile("\\\\a\\data\\who.txt"), [
+      [DfsMetrics.notCapable, 1],
+      [failures.root, 1]
+    ]],
+    ["hits and misses of the cache", ok, (smb) => Effect.andThen(read(smb, "l"), read(smb, "l")), [
+      [DfsMetrics.cacheMisses, 1],
+      [DfsMetrics.cacheHits, 1]
+    ]],
+    ["what the cache drops", ok, (smb) => read(smb, "l"), [[DfsMetrics.cacheEvictions, 1]], { capacity: 1 }],
+    [
+      "changes to another target, and back",
+      { ...ok, ns: namespace({ l: { ...two, boundaries: [0, 1], flags: 6, ttl: 100_000 } }) },
+      (smb, servers) =>
+        Effect.gen(function*() {
+          yield* read(smb, "l")
+          yield* servers.down("a")
+          yield* read(smb, "l")
+          yield* servers.up("a")
+          yield* TestClock.adjust("30 seconds")
+          yield* read(smb, "l")
+        }),
+      [[DfsMetrics.failovers, 1], [DfsMetrics.failbacks, 1]]
+    ],
+    [
+      "referrals that are asked for anew ahead of time",
+      { ...ok, ns: namespace({ l: { ...two, ttl: 100 } }) },
+      (smb) =>
+        Effect.gen(function*() {
+          yield* read(smb, "l")
+          yield* TestClock.adjust("95 seconds")
+          yield* read(smb, "l")
+          for (let i = 0; i < 200 && (yield* value(DfsMetrics.refreshes)) === 0; i++) {
+            yield* TestClock.withLive(Effect.sleep("1 millis"))
+          }
+        }),
+      [[DfsMetrics.refreshes, 1]]
+    ]
+  ]
+  for (const [what, hosts, use, counters, options] of cases) {
+    it.effect(`count ${what}`, () =>
+      registered(Effect.gen(function*() {
+        yield* run(hosts, use, options)
+        yield* counts(counters)
+      })))
+  }
+  it.effect("measure how long the work at a target takes", () =>
+    registered(Effect.gen(function*() {
+      yield* run(ok, (smb) => read(smb, "l"))
+      const { count } = yield* Metric.value(DfsMetrics.targetLatency)
+      // The root, where the link is crossed, and the link's target.
+      assert.strictEqual(count, 2)
+    })))
+})
+
+it.effect("a domain's name without a ticket and without controllers says what is missing", () =>
+  Effect.gen(function*() {
+    const unknown = new AuthenticationError({
+      reason: "ServerUnknown",
+      detail: "no service cifs/corp.test",
+      mechanism: "Kerberos",
+      server: "corp.test"
+    })
+    const source = ReferralSource.of({ ioctl: () => Effect.fail(unknown) })
+    const why = (options?: DfsResolver.DfsResolverOptions, finder?: DomainControllers.DomainControllersFinder) =>
+      DfsResolver.make(options).pipe(
+        Effect.provideService(ReferralSource, source),
+        Effect.provideService(DomainControllers.DomainControllers, finder),
+        Effect.flatMap((resolver) => Effect.flip(resolver.resolve("\\\\corp.test\\dfs\\x"))),
+        Effect.map(({ _tag, message }) => `${_tag}: ${message}`)
+      )
+    assert.match(
+      yield* why(),
+      /^AuthenticationError: .*Kerberos with corp\.test failed \(ServerUnknown\).*name its controllers in domainControllers/
+    )
+    assert.notInclude(yield* why({}, { find: () => Effect.succeed([]) }), "domainControllers")
+    assert.match(
+      yield* why({ domainControllers: { "corp.test": ["dc1"] } }),
+      /^NoDomainController: .*dc1.*ServerUnknown/
+    )
+  }))
