@@ -17,6 +17,7 @@ import * as TcpTransport from "../src/Layers/TcpTransport.ts"
 import * as Lab from "../test/lab/Lab.ts"
 import * as Dfs from "./dfs.ts"
 import { inTurn, line } from "./Measure.ts"
+import * as Memory from "./memory.ts"
 import * as Server from "./server.ts"
 
 const address = "127.0.20.1"
@@ -220,6 +221,7 @@ const program = Effect.gen(function*() {
       )
     ],
     ...Server.lines({ local, smbd: share, rounds }),
+    ...Memory.lines,
     ...Dfs.lines
   ]
   yield* Console.log(

@@ -1,6 +1,6 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Redacted } from "effect"
-import { FileSystemStore, LocalStore, MemoryStore, SmbServer, UserStore } from "effect-smb"
+import { FileSystemStore, IdentityStore, KerberosKeys, LocalStore, MemoryStore, SmbServer, UserStore } from "effect-smb"
 
 /** Two shares for one user, until the program is stopped. */
 export const main = () => {
@@ -18,6 +18,7 @@ export const careful = Effect.gen(function*() {
     host: "127.0.0.1",
     port: 0,
     users: yield* UserStore.fromFile("/etc/effect-smb/users"),
+    identity: yield* IdentityStore.fromFile("/var/lib/effect-smb/identity.json"),
     encryption: "enabled",
     dialects: ["3.0", "3.0.2", "3.1.1"],
     limits: { connections: 200, transfer: 1024 * 1024 },
@@ -26,6 +27,20 @@ export const careful = Effect.gen(function*() {
       payroll$: { store: LocalStore.make("/srv/payroll"), encrypt: true, guest: false },
       archive: { store: LocalStore.make("/srv/archive", { readOnly: true }) }
     }
+  })
+  yield* Effect.log(`listening on ${server.host}:${server.port}`)
+  return yield* Effect.never
+})
+
+/** In a Kerberos realm, such as that of an Active Directory domain. */
+export const inRealm = Effect.gen(function*() {
+  const server = yield* SmbServer.make({
+    kerberos: yield* KerberosKeys.fromKeytab("/etc/effect-smb/server.keytab"),
+    users: {
+      find: (name, realm) =>
+        Effect.succeed(realm === "CORP.TEST" ? { name, administrator: name === "alice" } : undefined)
+    },
+    shares: { data: LocalStore.make("/srv/data") }
   })
   yield* Effect.log(`listening on ${server.host}:${server.port}`)
   return yield* Effect.never

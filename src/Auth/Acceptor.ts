@@ -1,6 +1,6 @@
 /**
- * The other side of a logon: what a server does with a client's tokens. NTLM inside SPNEGO, or by itself from clients
- * that do without SPNEGO.
+ * The other side of a logon: what a server does with a client's tokens. Kerberos, where the server has keys, or NTLM
+ * inside SPNEGO; NTLM by itself from clients that do without SPNEGO.
  *
  * Who exists, and whether nobody or a guest may come in, is asked of the caller.
  */
@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import { randomBytes } from "node:crypto"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import * as Authenticator from "./Authenticator.ts"
+import type * as KerberosKeys from "./KerberosKeys.ts"
 import * as Ntlm from "./Ntlm.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
 import * as Spnego from "./Spnego.ts"
@@ -21,18 +22,20 @@ import * as Spnego from "./Spnego.ts"
  */
 export interface Caller {
   readonly user: string
+  /** A NetBIOS name as the client says it, or a realm that was proven. */
   readonly domain: string
   readonly workstation: string
   readonly anonymous: boolean
 }
 
 /**
- * What the caller of this module knows of a user: the NT hash, or that they come in as guest whatever they prove.
+ * What the caller of this module knows of a user: the NT hash, which only NTLM needs, or that they come in as guest
+ * whatever they prove.
  *
  * @category models
  */
 export type Account =
-  | { readonly _tag: "User"; readonly ntHash: Redacted.Redacted<Uint8Array> }
+  | { readonly _tag: "User"; readonly ntHash: Redacted.Redacted<Uint8Array> | undefined }
   | { readonly _tag: "Guest" }
 
 /**
@@ -49,6 +52,8 @@ export interface AcceptorOptions {
   readonly dnsDomainName?: string
   /** The account of a caller, `undefined` if there is none. Anonymous callers are asked for as well: guest or none. */
   readonly lookup: (caller: Caller) => Effect.Effect<Account | undefined, AuthenticationError>
+  /** With them, clients may log on by Kerberos. */
+  readonly kerberos?: KerberosKeys.KerberosKeys | undefined
   /** Where random bytes come from, by default node:crypto. */
   readonly random?: (length: number) => Uint8Array
 }
@@ -77,27 +82,40 @@ export type AcceptorStep =
  */
 export interface AcceptorSession {
   readonly step: (token: Uint8Array) => Effect.Effect<AcceptorStep, AuthenticationError>
+  /** Lets go of a logon that is given up in the middle. */
+  readonly release: () => void
 }
 
+const kerberosMechanisms: ReadonlyArray<string> = [Spnego.Mechanism.msKerberos, Spnego.Mechanism.kerberos]
+
 /**
- * The security buffer of a NEGOTIATE response: NTLM is what there is.
+ * The security buffer of a NEGOTIATE response: NTLM is always there, Kerberos where the server has keys.
  *
  * @category tokens
  */
-export const offer = (): Uint8Array =>
+export const offer = (kerberos = false): Uint8Array =>
   Spnego.encode({
     _tag: "NegTokenInit",
-    mechTypes: [Spnego.Mechanism.ntlmssp],
+    mechTypes: [...kerberos ? kerberosMechanisms : [], Spnego.Mechanism.ntlmssp],
     hintName: "not_defined_in_RFC4178@please_ignore"
   })
 
 const fail = (reason: AuthenticationReason, detail: string): AuthenticationError =>
   new AuthenticationError({ reason, detail, mechanism: "NTLM" })
 
-/** `mechTypes` is `undefined` for a client without SPNEGO; `mustProve` where NTLM was not its first choice. */
+/** A logon by Kerberos under way. */
+interface ByKerberos {
+  readonly exchange: KerberosKeys.Exchange
+  readonly mechTypes: ReadonlyArray<string>
+  readonly mustProve: boolean
+}
+
+/** `mechTypes` is `undefined` for a client without SPNEGO; `mustProve` where what is spoken was not its first choice. */
 type State =
   | { readonly _tag: "First" }
   | { readonly _tag: "Negotiate"; readonly mechTypes: ReadonlyArray<string>; readonly mustProve: boolean }
+  | ByKerberos & { readonly _tag: "Kerberos" }
+  | ByKerberos & { readonly _tag: "Proof"; readonly accepted: Extract<AcceptorStep, { readonly _tag: "Accepted" }> }
   | {
     readonly _tag: "Authenticate"
     readonly mechTypes: ReadonlyArray<string> | undefined
@@ -144,28 +162,101 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       }
     )
 
-  const first = (input: Uint8Array, time: bigint): Result.Result<AcceptorStep, AuthenticationError> => {
-    if (NtlmMessage.isNtlm(input)) return challenge(input, undefined, false, time)
-    return Result.flatMap(decode(input), (token) => {
-      if (token._tag === "NegTokenResp") return Result.fail(fail("UnexpectedToken", "the client began in the middle"))
-      const place = token.mechTypes.indexOf(Spnego.Mechanism.ntlmssp)
-      if (place < 0) return Result.fail(fail("NoCommonMechanism", "the client does not offer NTLM"))
-      if (place === 0 && token.mechToken !== undefined) {
-        return challenge(token.mechToken, token.mechTypes, false, time)
-      }
-      // The token, if any, is one of a mechanism that is not here: the client starts over with NTLM, and proves by a
-      // MIC that nobody changed its list.
-      state = { _tag: "Negotiate", mechTypes: token.mechTypes, mustProve: place > 0 }
-      return Result.succeed<AcceptorStep>({
-        _tag: "Continue",
-        token: Spnego.encode({
-          _tag: "NegTokenResp",
-          negState: place > 0 ? Spnego.NegState.requestMic : Spnego.NegState.acceptIncomplete,
-          supportedMech: Spnego.Mechanism.ntlmssp
-        })
+  const first = Effect.fnUntraced(function*(input: Uint8Array): Effect.fn.Return<AcceptorStep, AuthenticationError> {
+    const time = yield* Authenticator.now
+    if (NtlmMessage.isNtlm(input)) return yield* Effect.fromResult(challenge(input, undefined, false, time))
+    const token = yield* Effect.fromResult(decode(input))
+    if (token._tag === "NegTokenResp") return yield* fail("UnexpectedToken", "the client began in the middle")
+    const { mechToken, mechTypes } = token
+    const place = mechTypes.findIndex((one) =>
+      one === Spnego.Mechanism.ntlmssp || options.kerberos !== undefined && kerberosMechanisms.includes(one)
+    )
+    const chosen = mechTypes[place]
+    if (chosen === undefined) return yield* fail("NoCommonMechanism", "the client does not offer NTLM")
+    const mustProve = place > 0
+    const isNtlm = chosen === Spnego.Mechanism.ntlmssp
+    const by: ByKerberos | undefined = isNtlm
+      ? undefined
+      : { exchange: options.kerberos!.begin(), mechTypes, mustProve }
+    if (!mustProve && mechToken !== undefined) {
+      return by === undefined
+        ? yield* Effect.fromResult(challenge(mechToken, mechTypes, false, time))
+        : yield* ticket(by, mechToken, undefined, chosen)
+    }
+    // The token, if any, is one of a mechanism that is not here: the client starts over with the one that is, and proves
+    // by a MIC that nobody changed its list.
+    state = by === undefined ? { _tag: "Negotiate", mechTypes, mustProve } : { _tag: "Kerberos", ...by }
+    return {
+      _tag: "Continue",
+      token: Spnego.encode({
+        _tag: "NegTokenResp",
+        negState: mustProve ? Spnego.NegState.requestMic : Spnego.NegState.acceptIncomplete,
+        supportedMech: chosen
       })
-    })
+    }
+  })
+
+  /** A token of Kerberos'. `chosen` is said with the first answer. */
+  const ticket = (
+    by: ByKerberos,
+    token: Uint8Array,
+    mechListMic: Uint8Array | undefined,
+    chosen?: string
+  ): Effect.Effect<AcceptorStep, AuthenticationError> => {
+    const { exchange, mechTypes, mustProve } = by
+    return Effect.gen(function*() {
+      const { proven, token: responseToken } = yield* exchange.step(token)
+      const answer = (negState: number, mic?: Uint8Array): Uint8Array =>
+        Spnego.encode({ _tag: "NegTokenResp", negState, supportedMech: chosen, responseToken, mechListMic: mic })
+      if (proven === undefined) {
+        state = { ...by, _tag: "Kerberos" }
+        return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete) } satisfies AcceptorStep
+      }
+      const { name, realm, sessionKey } = proven
+      const caller: Caller = { user: name, domain: realm, workstation: "", anonymous: false }
+      const account = yield* options.lookup(caller)
+      if (account === undefined) {
+        return yield* new AuthenticationError({
+          reason: "Rejected",
+          detail: `no user here stands for ${name}@${realm}`,
+          mechanism: "Kerberos"
+        })
+      }
+      const guest = account._tag === "Guest"
+      const list = Spnego.mechTypeList(mechTypes)
+      if (mechListMic !== undefined) yield* exchange.verify(list, mechListMic)
+      const mic = mustProve || mechListMic !== undefined ? yield* exchange.sign(list) : undefined
+      const accepted = {
+        _tag: "Accepted" as const,
+        token: answer(Spnego.NegState.acceptCompleted, mic),
+        caller,
+        guest,
+        sessionKey: guest ? undefined : sessionKey
+      }
+      if (mustProve && mechListMic === undefined) {
+        state = { ...by, _tag: "Proof", accepted }
+        return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete, mic) } satisfies AcceptorStep
+      }
+      exchange.release()
+      return accepted
+    }).pipe(Effect.onError(() => Effect.sync(() => exchange.release())))
   }
+
+  /** The client's MIC over its list of mechanisms. */
+  const proof = Effect.fnUntraced(function*(
+    { accepted, exchange, mechTypes }: Extract<State, { readonly _tag: "Proof" }>,
+    input: Uint8Array
+  ): Effect.fn.Return<AcceptorStep, AuthenticationError> {
+    const token = yield* Effect.fromResult(decode(input))
+    if (token._tag === "NegTokenInit" || token.mechListMic === undefined) {
+      return yield* fail("IntegrityFailure", "the client does not prove which mechanisms it had offered")
+    }
+    yield* exchange.verify(Spnego.mechTypeList(mechTypes), token.mechListMic)
+    return {
+      ...accepted,
+      token: Spnego.encode({ _tag: "NegTokenResp", negState: Spnego.NegState.acceptCompleted })
+    }
+  })
 
   const verify = (
     at: Extract<State, { readonly _tag: "Authenticate" }>,
@@ -222,7 +313,15 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       state = { _tag: "Over" }
       switch (at._tag) {
         case "First":
-          return yield* Effect.fromResult(first(input, yield* Authenticator.now))
+          return yield* first(input)
+        case "Kerberos": {
+          return yield* Effect.fromResult(responseOf(input)).pipe(
+            Effect.onError(() => Effect.sync(() => at.exchange.release())),
+            Effect.flatMap(({ mechListMic, responseToken }) => ticket(at, responseToken, mechListMic))
+          )
+        }
+        case "Proof":
+          return yield* Effect.ensuring(proof(at, input), Effect.sync(() => at.exchange.release()))
         case "Negotiate": {
           const { responseToken } = yield* Effect.fromResult(responseOf(input))
           return yield* Effect.fromResult(
@@ -234,7 +333,11 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
         case "Over":
           return yield* fail("UnexpectedToken", "the logon is over; the client must begin a new one")
       }
-    })
+    }),
+    release: () => {
+      if (state._tag === "Kerberos" || state._tag === "Proof") state.exchange.release()
+      state = { _tag: "Over" }
+    }
   }
 }
 
@@ -250,4 +353,4 @@ const responseOf = (
   Result.flatMap(decode(input), (token) =>
     token._tag === "NegTokenResp" && token.responseToken !== undefined
       ? Result.succeed({ responseToken: token.responseToken, mechListMic: token.mechListMic })
-      : Result.fail(fail("UnexpectedToken", "the client's token has no NTLM message in it")))
+      : Result.fail(fail("UnexpectedToken", "the client's token has no message in it")))

@@ -11,10 +11,10 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import type { Credential } from "./Credentials.ts"
+import * as Entropy from "./Entropy.ts"
 import * as Ntlm from "./Ntlm.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
 import * as Spnego from "./Spnego.ts"
@@ -82,8 +82,20 @@ export interface NtlmOptions {
   /** The name of this machine that servers see, by default the host's name. */
   readonly workstation?: string
   /** Where random bytes come from, by default node:crypto. */
-  readonly random?: (length: number) => Uint8Array
+  readonly random?: Entropy.Source["bytes"]
+  /** Now, in 100 ns ticks since 1601, for servers that give no time; by default Effect's Clock. */
+  readonly now?: Effect.Effect<bigint>
 }
+
+/**
+ * What a logon tells of this machine, where not its real name and time: for tests whose bytes have to be the same twice.
+ *
+ * @category settings
+ */
+export const Workstation: Context.Reference<Pick<NtlmOptions, "workstation" | "now">> = Context.Reference(
+  "effect-smb/Auth/Workstation",
+  { defaultValue: () => ({}) }
+)
 
 /** 1970 in 100 ns ticks since 1601. */
 const unixEpoch = 116_444_736_000_000_000n
@@ -159,7 +171,7 @@ const responseOf = (
  * @category constructors
  */
 export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] => {
-  const random = options.random ?? ((length) => Uint8Array.from(randomBytes(length)))
+  const random = options.random ?? Entropy.system.bytes
   const workstation = (options.workstation ?? hostname().split(".")[0]!.toUpperCase()).slice(0, 15)
 
   const session = (identity: Ntlm.NtlmIdentity, target: Target): AuthenticatorSession => {
@@ -201,8 +213,8 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
             identity,
             targetName: `cifs/${target.server}`,
             workstation,
-            clientChallenge: random(8),
-            randomSessionKey: random(16),
+            clientChallenge: random(8, `NTLM challenge for ${target.server}`),
+            randomSessionKey: random(16, `NTLM key for ${target.server}`),
             time
           },
           negotiate,
@@ -229,7 +241,7 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
           case "Negotiate":
             return yield* Effect.fromResult(offer(input))
           case "Challenge":
-            return yield* Effect.fromResult(answer(state.negotiate, input, yield* now))
+            return yield* Effect.fromResult(answer(state.negotiate, input, yield* options.now ?? now))
           case "Final":
             return yield* fail(target, "UnexpectedToken", "the server wants to go on after the last message")
         }
@@ -262,8 +274,21 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
 }
 
 /**
- * NTLM inside SPNEGO, with the host's name and node:crypto's random bytes.
+ * NTLM with the random bytes of `Entropy` and the name and time of `Workstation`.
+ *
+ * @category settings
+ */
+export const ntlmOptions: Effect.Effect<NtlmOptions> = Effect.gen(function*() {
+  return { ...(yield* Workstation), random: (yield* Entropy.Entropy).bytes }
+})
+
+/**
+ * NTLM inside SPNEGO, with the host's name and node:crypto's random bytes unless `Entropy` and `Workstation` say
+ * otherwise.
  *
  * @category layers
  */
-export const layerNtlm: Layer.Layer<Authenticator> = Layer.sync(Authenticator, () => Authenticator.of(makeNtlm()))
+export const layerNtlm: Layer.Layer<Authenticator> = Layer.effect(
+  Authenticator,
+  Effect.map(ntlmOptions, (options) => Authenticator.of(makeNtlm(options)))
+)

@@ -15,6 +15,7 @@ import { AuthenticationError, type AuthenticationReason } from "./Authentication
 import * as Authenticator from "./Authenticator.ts"
 import type { Credential, KerberosCredential, NtHashCredential, PasswordCredential } from "./Credentials.ts"
 import * as Gssapi from "./internal/Gssapi.ts"
+import * as GssapiInitiator from "./internal/GssapiInitiator.ts"
 import * as Spnego from "./Spnego.ts"
 
 /**
@@ -118,7 +119,7 @@ const memoryCache = (keytab: string, principal: string | undefined): string => {
 const identityOf = (
   credential: KerberosCredential | PasswordCredential,
   options: KerberosOptions
-): Gssapi.Identity => {
+): GssapiInitiator.Identity => {
   if (credential._tag === "Password") {
     const { domain, password, user } = credential
     // A NetBIOS name is no realm: the library then takes its default realm.
@@ -137,7 +138,7 @@ const identityOf = (
 /** `Offer`: the server's list of mechanisms. `Exchange`: its answer. `Established`: its last word. */
 type State =
   | { readonly _tag: "Offer" }
-  | { readonly _tag: "Exchange" | "Established"; readonly initiator: Gssapi.Initiator }
+  | { readonly _tag: "Exchange" | "Established"; readonly initiator: GssapiInitiator.Initiator }
   | { readonly _tag: "Over"; readonly sessionKey: Redacted.Redacted<Uint8Array> | undefined }
 
 const decode = (server: string, input: Uint8Array): Effect.Effect<Spnego.NegToken, AuthenticationError> =>
@@ -177,11 +178,11 @@ const responseOf = Effect.fnUntraced(function*(
 
 class KerberosSession implements Authenticator.AuthenticatorSession {
   readonly unauthenticated = false
-  readonly #identity: Gssapi.Identity
+  readonly #identity: GssapiInitiator.Identity
   readonly #server: string
   #state: State = { _tag: "Offer" }
 
-  constructor(identity: Gssapi.Identity, server: string) {
+  constructor(identity: GssapiInitiator.Identity, server: string) {
     this.#identity = identity
     this.#server = server
   }
@@ -249,7 +250,7 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
         return yield* this.#fail("NoCommonMechanism", "the server does not offer Kerberos; it may be in no domain")
       }
       const library = yield* Effect.mapError(Gssapi.load, explain(this.#server))
-      const initiator = new Gssapi.Initiator(library)
+      const initiator = new GssapiInitiator.Initiator(library)
       this.#state = { _tag: "Exchange", initiator }
       const { token } = yield* Effect.mapError(
         Effect.andThen(initiator.acquire(this.#identity), initiator.step(this.#server, undefined)),
@@ -262,7 +263,7 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
     })
   }
 
-  #answer(initiator: Gssapi.Initiator, input: Uint8Array) {
+  #answer(initiator: GssapiInitiator.Initiator, input: Uint8Array) {
     return Effect.gen({ self: this }, function*() {
       const { mechListMic, negState, responseToken } = yield* responseOf(this.#server, input)
       let token: Uint8Array = new Uint8Array(0)
@@ -407,4 +408,10 @@ export const layer = (options: KerberosOptions = {}): Layer.Layer<Authenticator.
  * @category layers
  */
 export const layerNegotiate = (options: NegotiateOptions = {}): Layer.Layer<Authenticator.Authenticator> =>
-  Layer.sync(Authenticator.Authenticator, () => Authenticator.Authenticator.of(makeNegotiate(options)))
+  Layer.effect(
+    Authenticator.Authenticator,
+    Effect.map(
+      Authenticator.ntlmOptions,
+      (usual) => Authenticator.Authenticator.of(makeNegotiate({ ...usual, ...options }))
+    )
+  )

@@ -337,6 +337,11 @@ const serve = Command.make(
       Flag.withDescription("Let these in: name:password or name:nt-hash a line, in a file that only you may read"),
       Flag.optional
     ),
+    config: Flag.String("config").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Take what no flag says from this JSON file instead of the usual one"),
+      Flag.optional
+    ),
     namespace: Flag.String("namespace").pipe(
       Flag.withMetavar("FILE"),
       Flag.withDescription("Host the DFS namespaces in this JSON file"),
@@ -355,8 +360,8 @@ const serve = Command.make(
       "--user NAME lets that user in, with the password of SMB_PASSWORD or --password-file; without a user, a password is " +
       "made up and shown. --guest lets everybody in. --signing if-required and --encryption off, if-offered (the " +
       "default here) or required hold for the server. With --json: an object with event listening, host, port and " +
-      "shares, then logs. Usual values come from effect-smb/config.json in XDG_CONFIG_HOME or ~/.config (%APPDATA% on " +
-      "Windows)."
+      "shares, then one for each connection, logon and share. Usual values come from effect-smb/config.json in " +
+      "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users beside it."
   ),
   Command.withShortDescription("Serve folders"),
   Command.withExamples([

@@ -53,7 +53,9 @@ export const shared = {
   ),
   keytab: Flag.String("keytab").pipe(
     Flag.withMetavar("FILE"),
-    Flag.withDescription("Log on by Kerberos with the keys in FILE, as --user or as the first principal in it"),
+    Flag.withDescription(
+      "Log on by Kerberos with the keys in FILE, as --user or as the first principal in it; serve takes its own keys from it"
+    ),
     Flag.optional
   ),
   dfs: Flag.Literals("dfs", ["off", "fallback", "strict"]).pipe(

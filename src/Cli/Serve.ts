@@ -3,15 +3,15 @@
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
+import * as KerberosKeys from "../Auth/KerberosKeys.ts"
+import * as IdentityStore from "../Server/IdentityStore.ts"
+import * as PrivateFile from "../Server/internal/PrivateFile.ts"
 import type { ShareStore, StoreError } from "../Server/ShareStore.ts"
 import * as SmbServer from "../Server/SmbServer.ts"
 import * as LocalStore from "../Server/Store/LocalStore.ts"
@@ -20,6 +20,7 @@ import * as UserStore from "../Server/UserStore.ts"
 import { LocalError, type OutputClosed, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
 import { jsonLine, write, writeError } from "./Output.ts"
+import * as ServeLog from "./ServeLog.ts"
 import * as ServeOptions from "./ServeOptions.ts"
 import { stopping } from "./Stopping.ts"
 
@@ -32,16 +33,32 @@ interface Who {
   readonly password?: string
 }
 
+const fileReasons: Record<PrivateFile.Reason, string> = {
+  NotFound: "there is no such file",
+  NotReadable: "it cannot be read",
+  ReadableByOthers: "others than its owner may read or change it; `chmod 600` it"
+}
+
+const largestPassword = 64 * 1024
+
 const passwordOf = Effect.fnUntraced(function*(user: string, shared: Shared) {
-  const file = Option.getOrUndefined(shared.passwordFile)
-  if (file !== undefined) {
-    const fs = yield* FileSystem.FileSystem
-    return Redacted.make((yield* fs.readFileString(file)).replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0]!)
+  const path = Option.getOrUndefined(shared.passwordFile)
+  if (path !== undefined) {
+    const text = yield* Effect.mapError(
+      PrivateFile.read(path, largestPassword),
+      (reason) => new LocalError({ path, detail: fileReasons[reason] })
+    )
+    return Redacted.make(text.replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0]!)
   }
   const found = yield* Config.Redacted("SMB_PASSWORD").pipe(Config.option, Effect.orElseSucceed(Option.none))
   if (Option.isSome(found) && Redacted.value(found.value) !== "") return found.value
   return yield* new UsageError({ detail: `no password for ${user}: set SMB_PASSWORD, or give --password-file` })
 })
+
+/** Everybody who has a ticket, except machines and services; nobody by a password. */
+const ofRealm: UserStore.Users = {
+  find: (name) => Effect.succeed(/[$/]/.test(name) ? undefined : { name })
+}
 
 const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions, shared: Shared) {
   const { guest, user, usersFile } = options
@@ -50,10 +67,37 @@ const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOption
     const users = UserStore.inMemory({ [user]: yield* passwordOf(user, shared) })
     return { users, user } satisfies Who as Who
   }
+  if (options.keytab !== undefined) return { users: ofRealm } satisfies Who as Who
   if (guest) return { users: UserStore.inMemory({}) } satisfies Who as Who
   // Nobody was named: a user for this run, so that nothing is ever open to everybody by omission.
   const password = randomBytes(12).toString("base64url")
   return { users: UserStore.inMemory({ smb: Redacted.make(password) }), user: "smb", password } satisfies Who as Who
+})
+
+const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalError> =>
+  Effect.mapError(
+    KerberosKeys.fromKeytab(keytab),
+    (error) => new LocalError({ path: keytab, detail: error.detail })
+  )
+
+/**
+ * Where folders are served, who owns what in them has to be known the next time too. Nothing is kept where nothing can be,
+ * as in a container that is read only: that is no reason not to serve, and is said.
+ */
+const whoTheyAre = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions) {
+  const forNow = { identity: IdentityStore.inMemory(), warning: undefined }
+  if (options.shares.every(({ folder }) => folder === undefined)) return forNow
+  return yield* IdentityStore.fromFile(ServeOptions.identityPath()).pipe(
+    Effect.map((identity) => ({ ...forNow, identity })),
+    Effect.catch((error) =>
+      error.reason === "NotWritable"
+        ? Effect.succeed({
+          ...forNow,
+          warning: `${error.message}; whose a file is will not be known after a restart`
+        })
+        : Effect.fail(error)
+    )
+  )
 })
 
 const folderReasons: Partial<Record<StoreError["reason"], string>> = {
@@ -74,7 +118,9 @@ const storeOf = (folder: string | undefined): Effect.Effect<ShareStore, LocalErr
 const howTo = (host: string, port: number, share: string, user: string | undefined): string => {
   const name = user ?? "guest"
   const usual = port === 445
-  const windows = usual ? `\\\\${host}\\${share}` : `net use Z: \\\\${host}\\${share} /tcpport:${port}`
+  const windows = usual
+    ? `\\\\${host}\\${share}`
+    : `net use Z: \\\\${host}\\${share} /user:${name} /tcpport:${port}`
   const mac = `open smb://${name}@${host}${usual ? "" : `:${port}`}/${share}`
   const options = [...(usual ? [] : [`port=${port}`]), `username=${name}`].join()
   return [
@@ -84,6 +130,8 @@ const howTo = (host: string, port: number, share: string, user: string | undefin
     `           smbclient //${host}/${share}${usual ? "" : ` -p ${port}`} -U ${name}`
   ].join("\n")
 }
+
+const isLoopback = (host: string): boolean => host.startsWith("127.") || host === "::1"
 
 const isAny = (host: string): boolean => host === "0.0.0.0" || host === "::"
 
@@ -112,6 +160,7 @@ const announce = (
   return write(
     [
       `Listening on ${host}, port ${port}. Stop it with Ctrl-C.`,
+      ...(isLoopback(host) ? ["Only this machine can connect; --host 0.0.0.0 lets others."] : []),
       ...places,
       ...roots,
       ...(who === "" ? [] : [who]),
@@ -122,12 +171,8 @@ const announce = (
   )
 }
 
-/** Logs as lines of JSON among the rest of the output, or as text on standard error. */
-const logging = (json: boolean) =>
-  Logger.layer([json ? Logger.withConsoleLog(Logger.formatJson) : Logger.withConsoleError(Logger.formatLogFmt)])
-
 const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: Shared) {
-  const options = yield* ServeOptions.resolve(flags, shared, yield* ServeOptions.readConfiguration())
+  const options = yield* ServeOptions.resolve(flags, shared, yield* ServeOptions.readConfiguration(flags.config))
   const who = yield* whoComesIn(options, shared)
   const shares: Record<string, SmbServer.Share<never, never>> = {}
   const readOnly = options.readOnly ? { readOnly: true } : {}
@@ -139,21 +184,29 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     if (Object.keys(shares).some((share) => share.toLowerCase() === name.toLowerCase())) continue
     shares[name] = { ...readOnly, store: MemoryStore.make() }
   }
+  const { identity, warning } = yield* whoTheyAre(options)
   const server = yield* SmbServer.make<never, never>({
     host: options.host,
     port: options.port,
     users: who.users,
+    identity,
     shares,
+    ...(options.keytab === undefined ? {} : { kerberos: yield* keysOf(options.keytab) }),
     signing: options.signing,
     encryption: options.encryption,
-    guest: options.guest ? "anonymous" : "never",
+    guest: options.guest ? "unknown" : "never",
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.namespace === undefined ? {} : { namespaces: options.namespace })
   })
   stopping.isDone = true
   stopping.patience = 10_000
-  yield* Effect.addFinalizer(() => shared.json ? Effect.logInfo("stopping") : writeError("Stopping.\n"))
+  yield* Effect.addFinalizer(() =>
+    shared.json
+      ? Effect.annotateLogs(Effect.logInfo("stopping"), { event: "stopping" })
+      : writeError("Stopping.\n")
+  )
   yield* announce(server, options, who, shared.json)
+  if (warning !== undefined) yield* Effect.logWarning(warning)
   return yield* Effect.never
 })
 
@@ -163,10 +216,14 @@ export const serve = (
   shared: Shared
 ): Effect.Effect<
   never,
-  UsageError | LocalError | OutputClosed | PlatformError | UserStore.UserFileError | SmbServer.ListenError,
-  FileSystem.FileSystem
+  | UsageError
+  | LocalError
+  | OutputClosed
+  | UserStore.UserFileError
+  | IdentityStore.IdentityError
+  | SmbServer.ListenError
 > =>
   Effect.scoped(run(flags, shared)).pipe(
-    Effect.provide(logging(shared.json)),
-    Effect.provideService(References.MinimumLogLevel, "Info")
+    Effect.provide(ServeLog.layer(shared.json)),
+    Effect.provideService(References.MinimumLogLevel, shared.json ? "Trace" : "Debug")
   )

@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { readFile } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
 import * as Namespace from "../Dfs/Namespace.ts"
 import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
@@ -32,6 +32,7 @@ export const Configuration = Schema.Struct({
   name: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(15))),
   shares: Schema.optionalKey(Schema.Record(Schema.String, ConfiguredShare)),
   users: Schema.optionalKey(Schema.String),
+  keytab: Schema.optionalKey(Schema.String),
   namespace: Schema.optionalKey(Schema.Union([Schema.String, Namespace.Namespace])),
   signing: Schema.optionalKey(Schema.Literals(["required", "if-required"])),
   encryption: Schema.optionalKey(Schema.Literals(["off", "if-offered", "required"])),
@@ -41,12 +42,35 @@ export const Configuration = Schema.Struct({
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Configuration), { onExcessProperty: "error" })
 
-/** Where it is looked for. */
-export const configurationPath = (env: NodeJS.ProcessEnv = process.env, platform = process.platform): string => {
-  const named = platform === "win32" ? env.APPDATA : env.XDG_CONFIG_HOME
-  const usual = platform === "win32" ? join(homedir(), "AppData", "Roaming") : join(homedir(), ".config")
-  return join(named === undefined || named === "" ? usual : named, "effect-smb", "config.json")
-}
+/** A folder of the user's own that a platform names, as far as it does, and this command's part of it. */
+const ownFolder = (named: string | undefined, usual: ReadonlyArray<string>): string =>
+  // The XDG specification has relative ones passed over.
+  join(named === undefined || !isAbsolute(named) ? join(homedir(), ...usual) : named, "effect-smb")
+
+/** Where the configuration is looked for. */
+const configurationFolder = (env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string =>
+  platform === "win32"
+    ? ownFolder(env.APPDATA, ["AppData", "Roaming"])
+    : ownFolder(env.XDG_CONFIG_HOME, [".config"])
+
+/** The configuration that is read where none is named. */
+export const configurationPath = (env = process.env, platform = process.platform): string =>
+  join(configurationFolder(env, platform), "config.json")
+
+/** The users who come in where none are named, if it is there. */
+export const usersPath = (env = process.env, platform = process.platform): string =>
+  join(configurationFolder(env, platform), "users")
+
+/** Where it is kept which identifiers the users have. */
+export const identityPath = (env = process.env, platform = process.platform): string =>
+  join(
+    platform === "win32"
+      ? ownFolder(env.LOCALAPPDATA, ["AppData", "Local"])
+      : platform === "darwin"
+      ? ownFolder(undefined, ["Library", "Application Support"])
+      : ownFolder(env.XDG_STATE_HOME, [".local", "state"]),
+    "identity.json"
+  )
 
 const readText = (path: string): Effect.Effect<string | undefined, LocalError> =>
   Effect.tryPromise({
@@ -58,23 +82,48 @@ const readText = (path: string): Effect.Effect<string | undefined, LocalError> =
     catch: (cause) => new LocalError({ path, detail: oneLine((cause as Error).message) })
   })
 
+const missing = (path: string) => new LocalError({ path, detail: "there is no such file" })
+
 const wrong = (path: string, error: { readonly message: string }) =>
   new LocalError({ path, detail: oneLine(error.message) })
 
-/** The configuration file; nothing where there is none. */
-export const readConfiguration = (
-  path = configurationPath()
-): Effect.Effect<typeof Configuration.Type, LocalError> =>
-  Effect.flatMap(readText(path), (text) => {
-    if (text === undefined) return Effect.succeed({})
-    const decoded = decode(text)
-    return Result.isSuccess(decoded) ? Effect.succeed(decoded.success) : Effect.fail(wrong(path, decoded.failure))
-  })
+/** The configuration, and the folder that the names of files in it begin at. */
+export interface Configured {
+  readonly configuration: typeof Configuration.Type
+  readonly folder: string
+}
+
+/** Who may change it decides what is served, and to whom. */
+const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
+  Effect.flatMap(
+    Effect.promise(() => stat(path).catch(() => undefined)),
+    (stats) =>
+      stats !== undefined && process.platform !== "win32" && stats.isFile() && (stats.mode & 0o002) !== 0
+        ? Effect.fail(new LocalError({ path, detail: "everybody may change it; `chmod o-w` it" }))
+        : Effect.void
+  )
+
+/** The configuration file that was named, or the usual one, which need not be there. */
+export const readConfiguration = Effect.fnUntraced(function*(
+  named: Option.Option<string>
+): Effect.fn.Return<Configured, LocalError> {
+  const path = Option.getOrElse(named, configurationPath)
+  const folder = dirname(resolvePath(path))
+  const text = yield* readText(path)
+  if (text === undefined) {
+    return Option.isSome(named) ? yield* missing(path) : { configuration: {}, folder }
+  }
+  yield* refuseChanging(path)
+  const decoded = decode(text)
+  return Result.isSuccess(decoded)
+    ? { configuration: decoded.success, folder }
+    : yield* wrong(path, decoded.failure)
+})
 
 /** A namespace from a file. */
 export const readNamespace = (path: string): Effect.Effect<Namespace.Namespace, LocalError> =>
   Effect.flatMap(readText(path), (text) => {
-    if (text === undefined) return Effect.fail(new LocalError({ path, detail: "there is no such file" }))
+    if (text === undefined) return Effect.fail(missing(path))
     const decoded = Namespace.fromJson(text)
     return Result.isSuccess(decoded) ? Effect.succeed(decoded.success) : Effect.fail(wrong(path, decoded.failure))
   })
@@ -82,6 +131,7 @@ export const readNamespace = (path: string): Effect.Effect<Namespace.Namespace, 
 /** The flags that only `serve` has. */
 export interface ServeFlags {
   readonly folder: Option.Option<string>
+  readonly config: Option.Option<string>
   readonly share: ReadonlyArray<string>
   readonly host: Option.Option<string>
   readonly port: Option.Option<number>
@@ -111,6 +161,8 @@ export interface ServeOptions {
   readonly readOnly: boolean
   readonly usersFile: string | undefined
   readonly user: string | undefined
+  /** With the keys of the service `cifs/` and the server's name. */
+  readonly keytab: string | undefined
   readonly namespace: Namespace.Namespace | undefined
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
@@ -124,16 +176,22 @@ const isShareName = (name: string): boolean => /^[^\u0000-\u001f"*+,/:;<=>?[\]\\
 
 const usage = (detail: string) => new UsageError({ detail })
 
+/** The usual file of users, where there is one. */
+const usual = Effect.promise(() => stat(usersPath()).then(() => usersPath(), () => undefined))
+
 /** Brings flags and configuration together. */
 export const resolve = Effect.fnUntraced(function*(
   flags: ServeFlags,
   shared: Shared,
-  configuration: typeof Configuration.Type
+  { configuration, folder: base }: Configured
 ): Effect.fn.Return<ServeOptions, UsageError | LocalError> {
   const shares = new Map<string, ServedShare>()
+  const below = (path: string | undefined) => path === undefined ? undefined : resolvePath(base, path)
   const add = (share: ServedShare) => shares.set(share.name.toLowerCase(), share)
   for (const [name, share] of Object.entries(configuration.shares ?? {})) {
-    add(typeof share === "string" ? { name, folder: share } : { folder: undefined, ...share, name })
+    add(
+      typeof share === "string" ? { name, folder: below(share) } : { ...share, name, folder: below(share.folder) }
+    )
   }
   const given = new Set<string>()
   const named = flags.share.map((text) => {
@@ -150,7 +208,7 @@ export const resolve = Effect.fnUntraced(function*(
   const namespace = Option.isSome(flags.namespace)
     ? yield* readNamespace(flags.namespace.value)
     : typeof configuration.namespace === "string"
-    ? yield* readNamespace(configuration.namespace)
+    ? yield* readNamespace(resolvePath(base, configuration.namespace))
     : configuration.namespace
   if (shares.size === 0 && namespace === undefined) add({ name: "share", folder: undefined })
   for (const { name } of shares.values()) {
@@ -161,7 +219,8 @@ export const resolve = Effect.fnUntraced(function*(
   const user = Option.getOrUndefined(shared.user)
   const usersFile = Option.getOrUndefined(flags.users)
   if (user !== undefined && usersFile !== undefined) return yield* usage("either --user or --users, not both")
-  if (Option.isSome(shared.keytab) || shared.kerberos) return yield* usage("serve has no logon by Kerberos yet")
+  const keytab = Option.getOrUndefined(shared.keytab)
+  if (keytab === undefined && shared.kerberos) return yield* usage("serve needs --keytab for logons by Kerberos")
   const readOnly = flags.readOnly || configuration.readOnly === true
   const signing = Option.getOrUndefined(shared.signing) ?? configuration.signing ?? "required"
   const encryption = Option.getOrUndefined(shared.encryption) ?? configuration.encryption ?? "if-offered"
@@ -171,8 +230,9 @@ export const resolve = Effect.fnUntraced(function*(
     name: configuration.name,
     shares: [...shares.values()],
     readOnly,
-    usersFile: user === undefined ? usersFile ?? configuration.users : undefined,
+    usersFile: user === undefined ? usersFile ?? below(configuration.users) ?? (yield* usual) : undefined,
     user,
+    keytab: keytab ?? below(configuration.keytab),
     namespace,
     signing: signing === "required" ? "required" : "enabled",
     encryption: encryptions[encryption],

@@ -72,7 +72,7 @@ export const shares = Effect.fnUntraced(function*(
   }
   const stub = Codec.encode(Srvsvc.ShareEnumRequest)({
     serverName: `\\\\${ipc.server}`,
-    level: 1,
+    info: { level: 1, value: [] },
     preferredMaximumLength: 0xffff_ffff,
     resumeHandle: 0
   })
@@ -100,7 +100,7 @@ export const shares = Effect.fnUntraced(function*(
     if (answer.returnValue !== Srvsvc.NERR_Success) {
       return yield* refuse(`the server did not list its shares (error ${answer.returnValue})`)
     }
-    return (answer.info?.shares ?? []).flatMap((share): ReadonlyArray<ShareEntry> =>
+    return (answer.info.level === 1 ? answer.info.value ?? [] : []).flatMap((share): ReadonlyArray<ShareEntry> =>
       share.netName === undefined ? [] : [{
         name: share.netName,
         type: types[share.type & 0xff] ?? "disk",

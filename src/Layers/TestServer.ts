@@ -4,8 +4,10 @@
  * Types and small constructors only; what is done with them stands in `internal/`.
  */
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as NtStatus from "../Codec/NtStatus.ts"
+import type * as Namespace from "../Dfs/Namespace.ts"
 import type * as Header from "../Smb2/Header.ts"
 import type { Cipher, SigningAlgorithm } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Message.ts"
@@ -152,6 +154,11 @@ export interface ServerOptions {
   readonly maximumTransfer?: number
   /** Referrals by path: `\\server\share` for a root, `\\server\share\link` for a link. */
   readonly referrals?: { readonly [path: string]: Referral }
+  /**
+   * The namespaces that it hosts, instead of `referrals`: answered as a server of theirs does, with all versions, sites
+   * and domains. A function is asked with each request.
+   */
+  readonly namespace?: Namespace.Namespace | (() => Namespace.Namespace)
   /** What goes wrong; the first that fits. */
   readonly faults?: ReadonlyArray<Fault>
   /** The exact requests of a connection, in order. Another request, or one more, ends the connection. */
@@ -168,4 +175,28 @@ export interface Logged {
   readonly request: Message.Request
   readonly signed: boolean
   readonly encrypted: boolean
+}
+
+/** What stands in a table of hosts: a server, or `down` for one that refuses connections. */
+export type Hosts = { readonly [host: string]: ServerOptions | "down" }
+
+/** The servers from behind: what they were asked, what they hold, and their switches. Hosts are named as in `Hosts`. */
+export interface Servers {
+  /** Every request so far, over all connections, in the order in which they came. */
+  readonly requests: Effect.Effect<ReadonlyArray<Logged>>
+  /** The commands of `requests`. */
+  readonly commands: Effect.Effect<ReadonlyArray<Message.CommandName>>
+  /** Connections that are open now. */
+  readonly connections: (host?: string) => Effect.Effect<number>
+  /** How many connections have ever been made. */
+  readonly connected: Effect.Effect<number>
+  /** The bytes of a file as they are now; `undefined` where there is no such file. */
+  readonly read: (host: string, share: string, path: string) => Effect.Effect<Uint8Array | undefined>
+  /** Ends all connections of a host. */
+  readonly drop: (host: string) => Effect.Effect<void>
+  /** Ends all connections of a host, and refuses new ones until `up`. */
+  readonly down: (host: string) => Effect.Effect<void>
+  readonly up: (host: string) => Effect.Effect<void>
+  /** Sends every client of a host an unsolicited message: an OPLOCK_BREAK. */
+  readonly notify: (host: string, response: Message.Response) => Effect.Effect<void>
 }

@@ -13,20 +13,13 @@
  * const Client = SmbClient.layer().pipe(Layer.provideMerge(Server), Layer.provide(Credentials.layer(joe)))
  * ```
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
-import * as FileTime from "../Codec/FileTime.ts"
-import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import type * as Message from "../Smb2/Message/Message.ts"
-import { TestPeer } from "./internal/TestPeer.ts"
-import * as TestState from "./internal/TestState.ts"
-import * as TestTree from "./internal/TestTree.ts"
-import type { Fault, Files, Logged, ServerOptions, Step } from "./TestServer.ts"
+import * as TestHosts from "./internal/TestHosts.ts"
+import type { Fault, Files, Hosts, ServerOptions, Servers, Step } from "./TestServer.ts"
 
 export { link } from "./TestServer.ts"
 export type {
@@ -34,12 +27,14 @@ export type {
   Content,
   Fault,
   Files,
+  Hosts,
   Link,
   Logged,
   Reaction,
   Received,
   Referral,
   ServerOptions,
+  Servers,
   Step
 } from "./TestServer.ts"
 
@@ -48,31 +43,7 @@ export type {
  *
  * @category services
  */
-export class TestServers extends Context.Service<TestServers, {
-  /** Every request so far, over all connections, in the order in which they came. */
-  readonly requests: Effect.Effect<ReadonlyArray<Logged>>
-  /** The commands of `requests`. */
-  readonly commands: Effect.Effect<ReadonlyArray<Message.CommandName>>
-  /** Connections that are open now. */
-  readonly connections: (host?: string) => Effect.Effect<number>
-  /** How many connections have ever been made. */
-  readonly connected: Effect.Effect<number>
-  /** The bytes of a file as they are now; `undefined` where there is no such file. */
-  readonly read: (host: string, share: string, path: string) => Effect.Effect<Uint8Array | undefined>
-  /** Ends all connections of a host. */
-  readonly drop: (host: string) => Effect.Effect<void>
-  /** Ends all connections of a host, and refuses new ones until `up`. */
-  readonly down: (host: string) => Effect.Effect<void>
-  readonly up: (host: string) => Effect.Effect<void>
-  /** Sends every client of a host an unsolicited message: an OPLOCK_BREAK. */
-  readonly notify: (host: string, response: Message.Response) => Effect.Effect<void>
-}>()("effect-smb/Layers/TestServers") {}
-
-/** What stands in a table of hosts: a server, or `down` for one that refuses connections. */
-export type Hosts = { readonly [host: string]: ServerOptions | "down" }
-
-const refused = (endpoint: Transport.Endpoint, reason: "Refused" | "NameNotFound"): TransportError =>
-  new TransportError({ reason, server: endpoint.host, port: endpoint.port })
+export class TestServers extends Context.Service<TestServers, Servers>()("effect-smb/Layers/TestServers") {}
 
 /**
  * Servers by host name; `*` is any other. A host that is not in the table has no address (`NameNotFound`), one that is
@@ -81,69 +52,12 @@ const refused = (endpoint: Transport.Endpoint, reason: "Refused" | "NameNotFound
  * @category layers
  */
 export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServers> =>
-  Layer.effectContext(Effect.gen(function*() {
-    const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
-    const log: Array<Logged> = []
-    const states = new Map(
-      Object.entries(hosts).map(([host, options]) => [host.toLowerCase(), TestState.make(options, log, now)])
-    )
-    let count = 0
-    const named = (host: string): TestState.State | undefined => states.get(host.toLowerCase()) ?? states.get("*")
-    const connect = (
-      endpoint: Transport.Endpoint,
-      handlers: Transport.Handlers
-    ): Effect.Effect<Transport.Duplex, TransportError, Scope.Scope> =>
-      Effect.gen(function*() {
-        const state = named(endpoint.host)
-        if (state === undefined || state.down) {
-          return yield* refused(endpoint, state === undefined ? "NameNotFound" : "Refused")
-        }
-        const scope = yield* Effect.scope
-        const inbox = yield* Queue.unbounded<Uint8Array>()
-        const peer = new TestPeer(++count, state, endpoint, handlers, scope, inbox)
-        state.peers.add(peer)
-        yield* Effect.addFinalizer(() => Effect.sync(() => peer.close()))
-        yield* Effect.forkScoped(peer.run)
-        return { send: (chunks) => peer.send(chunks), close: () => peer.close() }
-      })
-    const hangUp = (host: string, down: boolean) =>
-      Effect.sync(() => {
-        const state = named(host)
-        if (state === undefined) return
-        state.down = state.down || down
-        for (const peer of state.peers) peer.hangUp()
-      })
-    const servers = TestServers.of({
-      requests: Effect.sync(() => [...log]),
-      commands: Effect.sync(() => log.map(({ command }) => command)),
-      connections: (host) =>
-        Effect.sync(() => {
-          const counted = host === undefined ? [...states.values()] : [named(host)]
-          return counted.reduce((sum, state) => sum + (state?.peers.size ?? 0), 0)
-        }),
-      connected: Effect.sync(() => count),
-      read: (host, share, path) =>
-        Effect.sync(() => {
-          const root = named(host)?.shares.get(share.toLowerCase())
-          const found = root === undefined ? undefined : TestTree.find(root, path, true)
-          return found?._tag === "Node" && found.node.children === undefined ? found.node.data.slice() : undefined
-        }),
-      drop: (host) => hangUp(host, false),
-      down: (host) => hangUp(host, true),
-      up: (host) =>
-        Effect.sync(() => {
-          const state = named(host)
-          if (state !== undefined) state.down = false
-        }),
-      notify: (host, response) =>
-        Effect.sync(() => {
-          for (const peer of named(host)?.peers ?? []) peer.notify(response)
-        })
-    })
-    return Context.make(Transport.Transport, Transport.Transport.of({ connect })).pipe(
-      Context.add(TestServers, servers)
-    )
-  }))
+  Layer.effectContext(
+    Effect.map(TestHosts.make(hosts), ({ connect, servers }) =>
+      Context.make(Transport.Transport, Transport.Transport.of({ connect })).pipe(
+        Context.add(TestServers, TestServers.of(servers))
+      ))
+  )
 
 /**
  * One server that answers to every name and has these shares. User `user` with password `password`, unless the options

@@ -3,7 +3,8 @@
  *
  * An incremental reader for the hot path. Each packet is collected once, into memory that its receiver owns from then
  * on, so views of it live as long as the receiver keeps them. A receiver that knows where a large payload belongs can
- * `claim` a packet after its first bytes: then the payload goes straight from the socket's buffer into its place.
+ * `claim` a packet after its first bytes: then the payload goes straight from the socket's buffer into its place. Who can
+ * tell the system where to put bytes puts the rest of a packet into `room`, and nothing is copied at all.
  */
 
 import * as Allocate from "../Codec/Allocate.ts"
@@ -76,6 +77,23 @@ export class FrameReader {
     }
   }
 
+  /**
+   * The rest of the packet that is being collected: bytes that come next may be put there instead of given to `push`, and
+   * told to `arrived`. Undefined between packets, and where a packet was claimed.
+   */
+  get room(): Uint8Array | undefined {
+    return this.failed || this.claimed !== undefined || this.frame === undefined
+      ? undefined
+      : this.frame.subarray(this.fill)
+  }
+
+  /** The first `count` bytes of `room`, which was asked for since the last bytes came, are there. */
+  arrived(count: number): void {
+    const frame = this.frame!
+    this.fill += count
+    if (this.fill === frame.length) this.collected(frame)
+  }
+
   private begin(): boolean {
     const [type, high, middle, low] = this.header as unknown as [number, number, number, number]
     this.length = (high << 16) | (middle << 8) | low
@@ -108,15 +126,18 @@ export class FrameReader {
     const count = Math.min(frame.length - this.fill, chunk.length - at)
     frame.set(count === chunk.length && at === 0 ? chunk : chunk.subarray(at, at + count), this.fill)
     this.fill += count
-    if (this.fill === frame.length) {
-      if (frame.length === this.length) {
-        this.next()
-        this.handlers.onFrame(frame)
-      } else {
-        this.peeked(frame)
-      }
-    }
+    if (this.fill === frame.length) this.collected(frame)
     return at + count
+  }
+
+  /** All of a packet is there, or all that is to be seen of it before it may be claimed. */
+  private collected(frame: Uint8Array): void {
+    if (frame.length === this.length) {
+      this.next()
+      this.handlers.onFrame(frame)
+    } else {
+      this.peeked(frame)
+    }
   }
 
   /** The first bytes of a large packet are there: claimed or not, now it is known where the rest goes. */

@@ -31,10 +31,10 @@ export class Buffers {
     return (known ?? Allocate.uninitialized(size)).subarray(0, length)
   }
 
-  /** Takes back what `take` gave. */
+  /** Takes back what `take` gave, all of it, by any view of it. Memory from elsewhere is left to the collector. */
   give(buffer: Uint8Array): void {
     const size = buffer.buffer.byteLength
-    if (size < smallest || size > idle) return
+    if (size < smallest || size > idle || size % smallest !== 0) return
     const list = this.free.get(size)
     if (this.held + size > idle) {
       if (list !== undefined && list.length > 0) return

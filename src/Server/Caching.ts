@@ -7,6 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { LeaseFlags, LeaseState, OplockLevel } from "../Smb2/Message/Constants.ts"
+import type { Connection } from "./Connection.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Open } from "./Open.ts"
 import type { Refusal } from "./Reply.ts"
@@ -91,8 +92,7 @@ export const settle = (server: ServerState, holder: Holder, state: number): void
   holder.breaks++
   if (required !== undefined && (state & ~required) !== 0) {
     // Handles and writes first; what was read last.
-    const goesOn = (state & ~READ) !== 0
-    breakTo(server, holder, goesOn ? required | READ : required, goesOn)
+    breakTo(server, holder, (state & ~READ) !== 0 ? required | READ : required, true)
     if (holder.breaking !== undefined) {
       holder.required = required
       return
@@ -147,17 +147,80 @@ export const release = (server: ServerState, open: Open): void => {
   holder.opens.delete(open)
   if (holder.opens.size > 0) return
   holder.stream.holders.delete(holder)
+  holder.stream.file.share.directoryHolders.delete(holder)
   if (holder.kind === "lease") server.leases.remove(holder)
   settle(server, holder, 0)
 }
 
-const connectionOf = (holder: Holder) => {
+/** Whether all that a holder stands for waits for a client to come back. */
+export const isOrphan = (holder: Holder): boolean => {
+  for (const { session } of holder.opens) if (session !== undefined) return false
+  return holder.opens.size > 0
+}
+
+/**
+ * Where a holder hears of a break. A lease is a client's, not a connection's: its first connection will do, where the same
+ * user has logged on there and nothing has to be encrypted (3.3.4.7).
+ */
+const placeOf = (server: ServerState, holder: Holder) => {
   for (const open of holder.opens) {
     const { session } = open
     if (session === undefined) continue
+    if (holder.kind === "lease" && !session.encryptRequired) {
+      for (const connection of server.connections) {
+        if (connection.negotiated.clientGuid !== holder.clientGuid || connection.closed) continue
+        for (const other of connection.sessions.values()) {
+          if (other.valid && other.user!.sid === session.user!.sid) return { connection, session: other, open }
+        }
+      }
+    }
     for (const connection of session.channels.keys()) if (!connection.closed) return { connection, session, open }
   }
   return undefined
+}
+
+type Place = Exclude<ReturnType<typeof placeOf>, undefined>
+
+/** Sends the notification of a break. One that only takes away the right to read is not acknowledged. */
+const tell = ({ connection, open, session }: Place, holder: Holder, from: number, to: number): void => {
+  if (holder.kind === "oplock") {
+    return connection.notify(session, {
+      _tag: "OPLOCK_BREAK",
+      body: { _tag: "OplockBreak", oplockLevel: levelOf(to), fileId: { persistent: open.id, volatile: open.id } }
+    })
+  }
+  connection.notify(session, {
+    _tag: "OPLOCK_BREAK",
+    body: {
+      _tag: "LeaseBreakNotification",
+      newEpoch: holder.version === 2 ? holder.epoch : 0,
+      flags: from === READ ? 0 : LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED,
+      leaseKey: holder.key,
+      currentLeaseState: from,
+      newLeaseState: to
+    }
+  })
+}
+
+/** Who was told by a connection of a break, and may not have heard it. */
+const told = new WeakMap<Connection, Set<Holder>>()
+
+const remember = (connection: Connection, holder: Holder): void => {
+  const known = told.get(connection)
+  if (known === undefined) told.set(connection, new Set([holder]))
+  else known.add(holder)
+  holder.onSettled(() => void told.get(connection)?.delete(holder))
+}
+
+/** A connection is lost: its clients hear of unacknowledged breaks by another one, where they have one (3.3.4.6, 3.3.4.7). */
+export const tellAgain = (server: ServerState, connection: Connection): void => {
+  for (const holder of Array.from(told.get(connection) ?? [])) {
+    const place = placeOf(server, holder)
+    if (holder.breaking === undefined || place === undefined) continue
+    tell(place, holder, holder.state, holder.breaking)
+    remember(place.connection, holder)
+  }
+  told.delete(connection)
 }
 
 /**
@@ -178,7 +241,7 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number, goesO
   if (to === holder.state) return
   const from = holder.state
   const needsAck = from !== READ
-  const place = connectionOf(holder)
+  const place = placeOf(server, holder)
   if (holder.kind === "lease" && holder.version === 2 && !goesOn) holder.epoch = (holder.epoch + 1) & 0xffff
   if (needsAck && place !== undefined) holder.breaking = to
   else holder.state = to
@@ -188,29 +251,9 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number, goesO
     if (needsAck) { for (const open of Array.from(holder.opens)) server.run(server.closeOpen(open)) }
     return
   }
-  if (holder.kind === "lease") {
-    place.connection.notify(place.session, {
-      _tag: "OPLOCK_BREAK",
-      body: {
-        _tag: "LeaseBreakNotification",
-        newEpoch: holder.version === 2 ? holder.epoch : 0,
-        flags: needsAck ? LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED : 0,
-        leaseKey: holder.key,
-        currentLeaseState: from,
-        newLeaseState: to
-      }
-    })
-  } else {
-    place.connection.notify(place.session, {
-      _tag: "OPLOCK_BREAK",
-      body: {
-        _tag: "OplockBreak",
-        oplockLevel: levelOf(to),
-        fileId: { persistent: place.open.id, volatile: place.open.id }
-      }
-    })
-  }
+  tell(place, holder, from, to)
   if (!needsAck) return
+  remember(place.connection, holder)
   const { breaks } = holder
   server.run(
     Effect.andThen(

@@ -6,6 +6,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import type * as Message from "../Smb2/Message/ChangeNotify.ts"
 import { AccessMask, ChangeNotifyFlags } from "../Smb2/Message/Constants.ts"
 import type { Incoming } from "./Incoming.ts"
+import * as OutsideChanges from "./OutsideChanges.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
 import * as Watch from "./Watch.ts"
 
@@ -22,9 +23,11 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     let { watch } = open
     if (watch === undefined) {
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
-      watch = new Watch.Watch(open, body.completionFilter, recursive, body.outputBufferLength)
+      const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
+      watch = new Watch.Watch(open, body.completionFilter, recursive, room)
       open.watch = watch
       open.tree.share!.watches.add(watch)
+      OutsideChanges.forWatch(incoming.server, watch)
     }
     const already = watch.take()
     if (already !== undefined) return answer(already, body.outputBufferLength)

@@ -6,6 +6,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import type * as Message from "../Smb2/Message/Close.ts"
 import { AccessMask, CloseFlags, CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
 import * as Caching from "./Caching.ts"
+import * as DirectoryCaching from "./DirectoryCaching.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Locks from "./Locks.ts"
 import { type AnyOpen, type FileOpen, releaseFile } from "./Open.ts"
@@ -72,6 +73,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     const { file } = stream
     const { share } = file
     open.server.opens.delete(open.id)
+    open.server.replays.forget(open)
     if (open.watch !== undefined) share.watches.delete(open.watch)
     Locks.releaseAll(open)
     stream.opens.delete(open)
@@ -79,6 +81,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     if (open.deleteOnClose) markDeleted(open)
     // Whoever waited for this looks at once: what is closed must be out of the way by now.
     Caching.release(open.server, open)
+    if (open.written) DirectoryCaching.changed(share, file.path, open)
     const last = stream.opens.size === 0
     const isFile = stream.name === ""
     // The file goes when nobody has it or any of its streams open.
@@ -90,7 +93,10 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     const remove = goes
       ? share.store.remove(path, name === undefined ? undefined : { stream: name }).pipe(
         Effect.andThen(Effect.sync(() => {
-          if (name === undefined) share.forgetEntry(path)
+          if (name === undefined) {
+            share.forgetEntry(path)
+            DirectoryCaching.changed(share, path, open)
+          }
           Watch.report(
             share,
             name !== undefined
@@ -126,6 +132,12 @@ export const markDeleted = (open: FileOpen): void => {
   const { stream } = open
   if (stream.deletePending) return
   stream.deletePending = true
+  // Who keeps handles to themselves closes them now.
+  for (const holder of Array.from(stream.holders)) {
+    if (holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {
+      Caching.breakTo(open.server, holder, holder.state & ~Caching.HANDLE)
+    }
+  }
   if (!open.directory) return
   for (const other of stream.opens) {
     if (other.watch === undefined) continue

@@ -5,9 +5,11 @@
  * store as a view of it; a READ's payload goes from the store to the socket as it is, and its memory is given back when
  * it is there. What the commands mean is not known here.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { timingSafeEqual } from "node:crypto"
 import type * as Net from "node:net"
+import * as Allocate from "../Codec/Allocate.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Encryption from "../Smb2/Encryption.ts"
@@ -17,6 +19,7 @@ import { Command, Dialect, HeaderFlags } from "../Smb2/Message/Constants.ts"
 import * as Message from "../Smb2/Message/Message.ts"
 import * as Signing from "../Smb2/Signing.ts"
 import { dispatch } from "./Dispatch.ts"
+import * as Events from "./Events.ts"
 import { Incoming, type Pending } from "./Incoming.ts"
 import * as Negotiation from "./Negotiation.ts"
 import { errorBody, type Reply } from "./Reply.ts"
@@ -66,7 +69,9 @@ export class Connection {
   readonly negotiated: Negotiation.Negotiated = Negotiation.initial()
   readonly sessions = new Map<bigint, Session>()
   readonly pending = new Map<bigint, Pending>()
+  /** The client's. */
   readonly address: string
+  readonly port: number
   readonly localAddress: string
   failedLogons = 0
   closed = false
@@ -79,6 +84,7 @@ export class Connection {
     this.server = server
     this.socket = socket
     this.address = socket.remoteAddress ?? ""
+    this.port = socket.remotePort ?? 0
     this.localAddress = socket.localAddress ?? ""
     this.sequence = new Sequence(server.limits.credits)
     this.frames = new FrameReader.FrameReader(server.limits.transfer + largestHead, {
@@ -104,13 +110,23 @@ export class Connection {
     if (!this.closed) this.frames.push(chunk)
   }
 
+  /** Where the bytes that come next belong, in the middle of a frame. */
+  get room(): Uint8Array | undefined {
+    return this.closed ? undefined : this.frames.room
+  }
+
+  /** Bytes from the socket are in `room`. */
+  onArrived(count: number): void {
+    if (!this.closed) this.frames.arrived(count)
+  }
+
   /** Ends the connection, and with it what depends on it. */
   close(): void {
     if (this.closed) return
     this.closed = true
     this.server.connections.delete(this)
     this.socket.destroy()
-    this.server.run(SessionEnd.disconnect(this))
+    this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))
   }
 
   // ---------------------------------------------------------------------------
@@ -127,8 +143,9 @@ export class Connection {
         const transform = Encryption.readHeader(frame)
         const session = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
         if (session?.decrypt === undefined || transform!.originalMessageSize > frame.length) return this.close()
-        const plain = session.decrypt(frame)
-        return plain === undefined ? this.close() : this.onMessages(plain.packet, session)
+        // What is decrypted takes the place of what it was, where it is large.
+        const plain = session.decrypt(frame, { peek: 0, place: () => frame.subarray(Encryption.headerSize) })
+        return plain === undefined ? this.close() : this.onMessages(plain.data ?? plain.packet, session)
       }
       case smb1: {
         const body = Negotiation.multiProtocol(this, frame)
@@ -205,8 +222,7 @@ export class Connection {
       return Effect.map(this.handle(only, batch), (reply) => {
         if (reply !== undefined) this.respond(batch, only, reply)
         this.flush(batch)
-        // What was decrypted lies elsewhere, and its frame is gone already.
-        if (reply?.consumed === true && batch.session === undefined) this.server.buffers.give(only.packet)
+        if (reply?.consumed === true) this.server.buffers.give(only.packet)
       })
     }
     return Effect.gen({ self: this }, function*() {
@@ -259,7 +275,7 @@ export class Connection {
       ),
       Effect.catchDefect((defect) =>
         Effect.as(
-          Effect.logError(`the handler of ${Message.commandName(incoming.header.command)} failed`, defect),
+          Events.broken(`the handler of ${Message.commandName(incoming.header.command)}`, Cause.die(defect)),
           { status: NtStatus.STATUS_INTERNAL_ERROR, body: errorBody() } as Reply
         )
       )
@@ -331,11 +347,13 @@ export class Connection {
     for (let i = 0; i < responses.length; i++) {
       const { chunks: parts, ready, sign } = responses[i]!
       const head = parts[0]!
-      if (i < responses.length - 1) {
+      // The last one of several is filled up too, as Windows does.
+      if (responses.length > 1) {
         const length = lengthOf(parts)
         const over = length % 8
         if (over !== 0) parts.push(padding.subarray(over))
-        Header.view(head).setUint32(20, over === 0 ? length : length + 8 - over, true)
+        const next = over === 0 ? length : length + 8 - over
+        if (i < responses.length - 1) Header.view(head).setUint32(20, next, true)
       }
       if (sign !== undefined) Signing.apply(sign, parts, "server", Header.read(Header.view(head)).messageId, false)
       ready()
@@ -347,8 +365,9 @@ export class Connection {
     if (session?.encrypt === undefined) {
       this.send(all, release)
     } else {
-      this.send(session.encrypt(all))
+      const sealed = session.encrypt(all)
       release?.()
+      this.send(sealed, () => sealed.forEach(Allocate.release))
     }
     for (const run of after.splice(0)) run()
   }

@@ -21,13 +21,16 @@ import {
 import type * as Message from "../Smb2/Message/Create.ts"
 import * as Access from "./Access.ts"
 import * as Caching from "./Caching.ts"
+import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
+import * as DirectoryCaching from "./DirectoryCaching.ts"
 import * as Durable from "./Durable.ts"
 import * as Grant from "./Grant.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Name } from "./Names.ts"
 import { FileOpen } from "./Open.ts"
+import * as OutsideChanges from "./OutsideChanges.ts"
 import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
@@ -56,7 +59,7 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (typeof name === "number") return refuse(name)
     const { share } = tree
     return Effect.flatMap(
-      Durable.replay(incoming, contexts),
+      Durable.replay(incoming, body, contexts),
       (again) => (again === undefined ? createFile(incoming, body, name, contexts, share) : Effect.succeed(again))
     )
   })
@@ -84,9 +87,14 @@ const createFile = (
 ): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const scope = Scope.makeUnsafe()
+    Durable.begin(incoming, contexts)
     return Effect.onExit(
       attempt({ incoming, body, name, contexts, share, scope }),
-      (exit) => (exit._tag === "Failure" ? Scope.close(scope, Exit.void) : Effect.void)
+      (exit) =>
+        exit._tag === "Success" ? Effect.void : Effect.suspend(() => {
+          Durable.failed(incoming, contexts)
+          return Scope.close(scope, Exit.void)
+        })
     )
   })
 
@@ -98,6 +106,7 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       const found = yield* share.store.open(name.path, {
         mode: "existing",
         type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        forData: (Access.mapGeneric(body.desiredAccess) & (A.FILE_READ_DATA | A.FILE_WRITE_DATA)) !== 0,
         ...name.stream === undefined ? {} : { stream: name.stream }
       }).pipe(
         Scope.provide(scope),
@@ -108,7 +117,11 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
             : Effect.fail(fromStoreError(error))
         )
       )
-      if (found !== undefined) return yield* existing(wishes, found)
+      if (found !== undefined) {
+        const reply = yield* existing(wishes, found)
+        if (reply !== undefined) return reply
+        continue
+      }
     }
     const made = yield* make(wishes)
     if (made !== undefined) return made
@@ -121,8 +134,11 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
 // what is there
 // -----------------------------------------------------------------------------
 
-const existing = Effect.fnUntraced(function*(wishes: Wishes, found: StoreOpened): Effect.fn.Return<Reply, Refusal> {
-  const { body, contexts, incoming, name, share } = wishes
+const existing = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  found: StoreOpened
+): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { body, contexts, name, share } = wishes
   const { node } = found
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
@@ -153,10 +169,12 @@ const existing = Effect.fnUntraced(function*(wishes: Wishes, found: StoreOpened)
     if ((needed & ~body.fileAttributes) !== 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   const entered = yield* enter(wishes, found, granted.access, directory && !isStream, overwrite, granted.checked)
+  if (entered === undefined) return undefined
   const { open } = entered
   if (!overwrite) {
     return yield* respond(wishes, open, entered, CreateAction.FILE_OPENED, granted.maximal)
   }
+  open.stream.reserved = contexts.allocationSize ?? 0n
   yield* Effect.onError(overwriteFile(wishes, open, contexts.extendedAttributes), () => entered.undo)
   const action = body.createDisposition === D.FILE_SUPERSEDE
     ? CreateAction.FILE_SUPERSEDED
@@ -167,7 +185,7 @@ const existing = Effect.fnUntraced(function*(wishes: Wishes, found: StoreOpened)
       CompletionFilter.FILE_NOTIFY_CHANGE_LAST_WRITE,
     [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: open.stream.file.path }]
   )
-  void incoming
+  DirectoryCaching.changed(share, open.stream.file.path, open)
   return yield* respond(wishes, open, entered, action, granted.maximal)
 })
 
@@ -219,6 +237,10 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(body.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
+  const { allocationSize = 0n } = contexts
+  if (!directory && allocationSize > 0n && allocationSize > (yield* stored(share.store.volume)).free) {
+    return yield* refuse(NtStatus.STATUS_DISK_FULL)
+  }
   const path = name.path.slice(0, -1)
   const parent = yield* parentDescriptor(share, path)
   const needed = directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE
@@ -263,8 +285,8 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   if (contexts.extendedAttributes !== undefined) {
     yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
   }
-  if (contexts.allocationSize !== undefined) void contexts.allocationSize
   const entered = yield* enter(wishes, opened, access, directory, false, access)
+  if (entered === undefined) return undefined
   const filter = stream !== undefined
     ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
     : directory
@@ -275,6 +297,8 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     path: name.path,
     ...stream === undefined ? {} : { stream }
   }])
+  DirectoryCaching.changed(share, name.path, entered.open)
+  if (!directory) entered.open.stream.reserved = contexts.allocationSize ?? 0n
   return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
 })
 
@@ -296,7 +320,10 @@ interface Entered {
   readonly undo: Effect.Effect<void>
 }
 
-/** Enters the open beside others, once nobody's share mode or cache stands in its way. */
+/**
+ * Enters the open beside others, once nobody's share mode or cache stands in its way. `undefined` where all must be looked
+ * up again.
+ */
 const enter = Effect.fnUntraced(function*(
   wishes: Wishes,
   opened: StoreOpened,
@@ -304,7 +331,7 @@ const enter = Effect.fnUntraced(function*(
   directory: boolean,
   overwrite: boolean,
   checked: number
-): Effect.fn.Return<Entered, Refusal> {
+): Effect.fn.Return<Entered | undefined, Refusal> {
   const { body, contexts, incoming, name, scope, share } = wishes
   const { server } = incoming
   const session = incoming.session!
@@ -327,6 +354,12 @@ const enter = Effect.fnUntraced(function*(
       yield* Caching.waitFor(incoming, outcome.holders)
       continue
     }
+    if (outcome._tag === "Orphaned") {
+      yield* Effect.forEach(outcome.opens, server.closeOpen, { discard: true })
+      share.release(stream)
+      // One of them may have been to be deleted: then what was found is no more.
+      return undefined
+    }
     if (same !== undefined && same.stream !== stream) {
       share.release(stream)
       return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
@@ -346,6 +379,7 @@ const enter = Effect.fnUntraced(function*(
       session,
       incoming.tree!
     )
+    open.outstanding.sequence = ChannelSequence.of(incoming)
     if (contexts.durable?.version === 2) {
       open.createGuid = contexts.durable.createGuid
       open.clientGuid = incoming.connection.negotiated.clientGuid
@@ -356,6 +390,7 @@ const enter = Effect.fnUntraced(function*(
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
     const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
+    OutsideChanges.forHolder(open)
     return {
       open,
       leaseResponse,
@@ -382,11 +417,12 @@ const respond = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reply, Refusal> {
   const { contexts, incoming, share } = wishes
   const node = yield* stored(open.file.stat).pipe(
-    Effect.flatMap((found) => Times.shown(open.stream.file, found)),
+    Effect.flatMap((found) => Times.shown(open.stream, found)),
     Effect.onError(() => entered.undo)
   )
   Durable.make(incoming, open, contexts)
   open.createAction = createAction
+  if (open.createGuid !== undefined) incoming.server.replays.done(open.clientGuid, open.createGuid, open)
   const fileId = { persistent: open.id, volatile: open.id }
   return {
     ...reply({

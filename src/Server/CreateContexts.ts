@@ -73,6 +73,9 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
   if (again2 !== undefined && (v1 !== undefined || v2 !== undefined)) return NtStatus.STATUS_INVALID_PARAMETER
   if (v1 !== undefined && v2 !== undefined) return NtStatus.STATUS_INVALID_PARAMETER
 
+  // No store keeps how a file was before (3.3.5.9.4).
+  if (find("TimewarpToken") !== undefined) return NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+
   const sd = find("SdBuffer")
   let descriptor: Sd.SecurityDescriptor | undefined
   if (sd !== undefined) {

@@ -8,6 +8,7 @@ import { anyFileId, type FileId } from "../Smb2/Message/Common.ts"
 import { Command, Dialect } from "../Smb2/Message/Constants.ts"
 import * as Message from "../Smb2/Message/Message.ts"
 import * as ChangeNotify from "./ChangeNotify.ts"
+import * as ChannelSequence from "./ChannelSequence.ts"
 import * as Close from "./Close.ts"
 import * as Create from "./Create.ts"
 import type { Incoming } from "./Incoming.ts"
@@ -87,11 +88,13 @@ export const dispatch = (
       const fileId = isAny && incoming.relatedFileId !== undefined ? incoming.relatedFileId : named
       const open = incoming.session!.opens.get(fileId.volatile)
       if (open === undefined || open.id !== fileId.persistent || open.tree !== incoming.tree) {
-        if (entry.needs === "open" || !isAny) return refuse(NtStatus.STATUS_FILE_CLOSED)
+        if (entry.needs === "open") return refuse(NtStatus.STATUS_FILE_CLOSED)
       } else {
         incoming.open = open
       }
-      const run = entry.run(incoming, body)
+      const run = incoming.open?._tag === "File" && connection.dialect >= Dialect.SMB_3_0
+        ? ChannelSequence.guard(incoming, incoming.open, entry.run(incoming, body))
+        : entry.run(incoming, body)
       return incoming.open === undefined || incoming.header.command === Command.CLOSE
         ? run
         : Effect.map(run, (answer) => (answer === undefined ? answer : { fileId, ...answer }))

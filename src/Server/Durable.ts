@@ -11,15 +11,18 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { CreateAction, HeaderFlags } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Create.ts"
 import { HANDLE } from "./Caching.ts"
+import * as ChannelSequence from "./ChannelSequence.ts"
 import * as Close from "./Close.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Grant from "./Grant.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Names from "./Names.ts"
 import type { FileOpen } from "./Open.ts"
+import * as Replay from "./Replay.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { ServerState } from "./ServerState.ts"
 import { keyOf, shownAttributes } from "./ShareState.ts"
+import * as Times from "./Times.ts"
 
 /** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
 export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
@@ -91,11 +94,26 @@ export const reconnect = Effect.fnUntraced(function*(
   }
   if (open.durable.owner !== session.user!.sid) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   open.absences++
+  // Its client counts its channels anew.
+  open.outstanding = { sequence: ChannelSequence.of(incoming), present: 0, before: 0 }
   open.session = session
   open.tree = incoming.tree!
   session.opens.set(open.id, open)
-  return yield* respond(open, contexts, CreateAction.FILE_OPENED, false)
+  return yield* respond(open, contexts, CreateAction.FILE_OPENED, undefined)
 })
+
+/** A CREATE begins that may be sent again: it goes on where the channel that it came by is lost. */
+export const begin = (incoming: Incoming, { durable }: CreateContexts.Asked): void => {
+  if (durable?.version !== 2) return
+  incoming.outlivesChannel = true
+  incoming.server.replays.begin(incoming.connection.negotiated.clientGuid, durable.createGuid)
+}
+
+/** It came to nothing. */
+export const failed = (incoming: Incoming, { durable }: CreateContexts.Asked): void => {
+  if (durable?.version !== 2) return
+  incoming.server.replays.failed(incoming.connection.negotiated.clientGuid, durable.createGuid)
+}
 
 /**
  * The open that a CREATE made before, where the request is the same again: its response was lost (3.3.5.9.10). `undefined`
@@ -103,42 +121,44 @@ export const reconnect = Effect.fnUntraced(function*(
  */
 export const replay = (
   incoming: Incoming,
+  body: Message.Request,
   contexts: CreateContexts.Asked
 ): Effect.Effect<Reply | undefined, Refusal> =>
   Effect.suspend((): Effect.Effect<Reply | undefined, Refusal> => {
     const { durable } = contexts
     if (durable?.version !== 2) return Effect.succeed(undefined)
-    const { clientGuid } = incoming.connection.negotiated
-    let open: FileOpen | undefined
-    for (const other of incoming.server.opens.values()) {
-      if (other.createGuid === durable.createGuid && other.clientGuid === clientGuid) open = other
-    }
+    const open = incoming.server.replays.find(incoming.connection.negotiated.clientGuid, durable.createGuid)
     if (open === undefined) return Effect.succeed(undefined)
     const isReplay = (incoming.header.flags & HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION) !== 0
     if (!isReplay) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
+    if (open === Replay.pending) return refuse(NtStatus.STATUS_FILE_NOT_AVAILABLE)
     if (open.session !== incoming.session) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
+    if (!open.mayBeReplayed) return Effect.succeed(undefined)
     const lease = open.holder?.kind === "lease" ? open.holder : undefined
     if (
       (lease === undefined) !== (contexts.lease === undefined) ||
       lease !== undefined && Buffer.compare(lease.key, contexts.lease!.key) !== 0
     ) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-    return respond(open, contexts, open.createAction, true)
+    return respond(open, contexts, open.createAction, body.requestedOplockLevel)
   })
 
+/** `replayed` is the oplock level that a replay asks for: it is told of no more than that. */
 const respond = Effect.fnUntraced(function*(
   open: FileOpen,
   contexts: CreateContexts.Asked,
   createAction: number,
-  again: boolean
+  replayed: number | undefined
 ): Effect.fn.Return<Reply, Refusal> {
-  const node = yield* stored(open.file.stat)
+  const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
   const fileId = { persistent: open.id, volatile: open.id }
   const caching = Grant.current(open)
+  const least = caching.lease === undefined && replayed !== undefined && replayed < caching.oplockLevel
+  const oplockLevel = least ? replayed : caching.oplockLevel
   return {
     ...reply({
       _tag: "CREATE",
       body: {
-        oplockLevel: caching.oplockLevel,
+        oplockLevel,
         flags: 0,
         createAction,
         creationTime: node.creationTime,
@@ -154,7 +174,7 @@ const respond = Effect.fnUntraced(function*(
           node,
           volume: open.stream.file.share.volume,
           lease: caching.lease,
-          durable: again ? open.durable : undefined
+          durable: replayed !== undefined && !least ? open.durable : undefined
         })
       }
     }),

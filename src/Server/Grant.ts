@@ -6,7 +6,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { AccessMask as A, LeaseFlags, OplockLevel, ShareAccess } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Create.ts"
 import type * as Context from "../Smb2/Message/CreateContext.ts"
-import { breakTo, HANDLE, Holder, levelOf, READ, stateOf, WRITE } from "./Caching.ts"
+import { breakTo, HANDLE, Holder, isOrphan, levelOf, READ, stateOf, WRITE } from "./Caching.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Open } from "./Open.ts"
@@ -22,6 +22,9 @@ const counts = reads | writes | A.DELETE
 /** An open for attributes alone disturbs nobody's cache (MS-FSA 2.1.4.12). */
 const isStat = (access: number): boolean =>
   (access & ~(A.FILE_READ_ATTRIBUTES | A.FILE_WRITE_ATTRIBUTES | A.SYNCHRONIZE | A.READ_CONTROL)) === 0
+
+/** Nor does one that reads the security descriptor besides disturb a lease; an oplock it does. */
+const disturbsOplocks = (access: number): boolean => has(access, A.READ_CONTROL)
 
 const excludes = (access: number, shareAccess: number): boolean =>
   has(access, reads) && !has(shareAccess, ShareAccess.FILE_SHARE_READ) ||
@@ -44,6 +47,8 @@ export type Outcome =
   | { readonly _tag: "Clear" }
   | { readonly _tag: "Refused"; readonly status: number }
   | { readonly _tag: "Wait"; readonly holders: ReadonlyArray<Holder> }
+  /** Durable opens are in the way whose clients nobody can ask: they are to be closed first. */
+  | { readonly _tag: "Orphaned"; readonly opens: ReadonlyArray<Open> }
 
 const clear: Outcome = { _tag: "Clear" }
 const refused = (status: number): Outcome => ({ _tag: "Refused", status })
@@ -73,16 +78,21 @@ export const obstacles = (
     )
   ) return refused(NtStatus.STATUS_SHARING_VIOLATION)
   const stat = isStat(wanted.access) && !wanted.overwrite
-  if (stat && !violation) return clear
+  if (stat && !violation && !disturbsOplocks(wanted.access)) return clear
   const taken = violation ? HANDLE : wanted.overwrite ? WRITE | HANDLE : WRITE
   const waitFor: Array<Holder> = []
+  const orphans = Array.from(stream.holders).filter((holder) =>
+    holder !== same && has(holder.state, taken) && isOrphan(holder) && !(stat && holder.kind === "lease")
+  )
+  if (orphans.length > 0) return { _tag: "Orphaned", opens: orphans.flatMap((holder) => Array.from(holder.opens)) }
   for (const holder of Array.from(stream.holders)) {
-    if (holder === same) continue
+    if (holder === same || stat && !violation && holder.kind === "lease") continue
     if (holder.breaking !== undefined) {
       // What is on its way already is enough, or is waited for before more is taken.
       if (has(holder.state, taken)) {
+        const chained = holder.required !== undefined && (holder.breaking & ~holder.required) !== 0
         if (wanted.overwrite && !violation) breakTo(server, holder, 0)
-        waitFor.push(holder)
+        if (violation || chained || has(holder.state, WRITE)) waitFor.push(holder)
       }
       continue
     }
@@ -92,12 +102,12 @@ export const obstacles = (
     if (holder.kind === "oplock") keep = wanted.overwrite && !violation ? 0 : READ
     else if (wanted.overwrite && !violation) keep = 0
     if (holder.kind === "oplock" && violation && !has(holder.state, HANDLE)) continue
+    // Handles that are only cached hinder nobody who overwrites: their holder is told, and that is all.
+    const waits = violation || has(holder.state, WRITE)
     breakTo(server, holder, keep)
-    if (holder.breaking !== undefined) waitFor.push(holder)
+    if (holder.breaking !== undefined && waits) waitFor.push(holder)
   }
   if (waitFor.length > 0) return { _tag: "Wait", holders: waitFor }
-  // Opens whose clients are gone were closed at once.
-  if (stream.opens.size < others.length) return obstacles(server, stream, same, wanted)
   return violation ? refused(NtStatus.STATUS_SHARING_VIOLATION) : clear
 }
 
@@ -124,9 +134,12 @@ export const grant = (
   const none: Granted = { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }
   const { lease } = contexts
   if (lease === undefined && body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) return none
-  if (open.directory) return none
+  // A directory is cached by a lease of version 2, and is not written to.
+  if (open.directory && lease?.version !== 2) return none
   const isLease = lease !== undefined
-  let state = isLease ? sensible(lease.state) : stateOf(body.requestedOplockLevel)
+  const asked = isLease ? (open.directory ? lease.state & ~WRITE : lease.state) : 0
+  let state = isLease ? sensible(asked) : stateOf(body.requestedOplockLevel)
+  if (lease?.parentKey !== undefined) open.parentLeaseKey = Buffer.from(lease.parentKey).toString("hex")
   const same = findLease(incoming, contexts)
   const others = [...stream.opens].filter((other) => other !== open && (same === undefined || other.holder !== same))
   if (others.some((other) => other.holder !== undefined || !isStat(other.grantedAccess))) state &= ~WRITE
@@ -158,7 +171,7 @@ export const grant = (
     })
     incoming.server.leases.add(holder)
   } else if (
-    holder.breaking === undefined && state === lease.state && (state & holder.state) === holder.state &&
+    holder.breaking === undefined && state === asked && (state & holder.state) === holder.state &&
     state !== holder.state
   ) {
     // A lease may only grow, and only to all that is asked for.
@@ -194,5 +207,6 @@ export const current = (open: Open): Granted => {
 const join = (holder: Holder, open: Open): void => {
   holder.opens.add(open)
   holder.stream.holders.add(holder)
+  if (open.directory) holder.stream.file.share.directoryHolders.add(holder)
   open.holder = holder
 }

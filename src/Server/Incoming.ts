@@ -17,6 +17,8 @@ export interface Pending {
   readonly asyncId: bigint
   readonly messageId: number
   readonly session: Session | undefined
+  /** It goes on where its connection is lost, as long as its session has another. */
+  readonly outlivesChannel: boolean
   readonly abort: (status: number) => void
 }
 
@@ -41,6 +43,7 @@ export class Incoming {
   asyncId = 0n
   /** Whether it is the last of its compound. */
   last = true
+  outlivesChannel = false
 
   constructor(
     connection: Connection,
@@ -99,6 +102,7 @@ export class Incoming {
         asyncId: this.asyncId,
         messageId: this.header.messageId,
         session: this.session,
+        outlivesChannel: this.outlivesChannel,
         abort: (status) => {
           if (over) return
           forget()

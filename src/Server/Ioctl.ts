@@ -2,15 +2,16 @@
  * IOCTL (MS-SMB2 3.3.5.15): controls of the server, of pipes, and of files.
  */
 import * as Effect from "effect/Effect"
-import { networkInterfaces } from "node:os"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import { anyFileId } from "../Smb2/Message/Common.ts"
 import { AccessMask as A, FileAttributes as F, IoctlFlags } from "../Smb2/Message/Constants.ts"
 import * as Fsctl from "../Smb2/Message/Fsctl.ts"
 import type * as Message from "../Smb2/Message/Ioctl.ts"
 import * as CopyChunk from "./CopyChunk.ts"
 import * as DfsHost from "./DfsHost.ts"
 import type { Incoming } from "./Incoming.ts"
+import * as Interfaces from "./Interfaces.ts"
 import * as Locks from "./Locks.ts"
 import * as Negotiation from "./Negotiation.ts"
 import type { FileOpen } from "./Open.ts"
@@ -19,6 +20,14 @@ import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
+
+/** Controls that are about no file. */
+const ofServer: ReadonlySet<number> = new Set([
+  C.FSCTL_DFS_GET_REFERRALS,
+  C.FSCTL_DFS_GET_REFERRALS_EX,
+  C.FSCTL_QUERY_NETWORK_INTERFACE_INFO,
+  C.FSCTL_VALIDATE_NEGOTIATE_INFO
+])
 
 /** Handles IOCTL. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -31,6 +40,11 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     const room = body.maxOutputResponse
+    const { persistent, volatile } = body.fileId
+    // These are the server's matter, on whatever tree they come, and name no file (3.3.5.15).
+    if (ofServer.has(body.ctlCode) && (persistent !== anyFileId.persistent || volatile !== anyFileId.volatile)) {
+      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
     const answer = (output: Uint8Array, status = 0): Reply =>
       reply({
         _tag: "IOCTL",
@@ -52,10 +66,12 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
             : refuse(referral.status)
         })
       case C.FSCTL_QUERY_NETWORK_INTERFACE_INFO:
-        return Effect.suspend(() => {
-          const output = interfaces(incoming)
-          return output.length > room ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(answer(output))
-        })
+        // It is asked of the server, and of no file.
+        if (body.fileId.volatile !== anyFileId.volatile) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+        return Effect.flatMap(
+          Interfaces.encode(connection.server.settings.host, connection.localAddress),
+          (output) => (output.length > room ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(answer(output)))
+        )
     }
     if (open === undefined) return refuse(NtStatus.STATUS_FILE_CLOSED)
     if (open._tag === "Pipe") {
@@ -128,6 +144,22 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     }
     case C.FSCTL_IS_PATHNAME_VALID:
       return Effect.succeed(empty)
+    // No store compresses: as on a volume that cannot, nothing is compressed, and nothing is all that can be asked for.
+    case C.FSCTL_GET_COMPRESSION:
+      return room < 2 ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(ok(new Uint8Array(2)))
+    case C.FSCTL_SET_COMPRESSION:
+      if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      return Effect.flatMap(
+        decode(Codec.u16, body.input),
+        (format) => (format === 0 ? Effect.succeed(empty) : refuse(NtStatus.STATUS_NOT_SUPPORTED))
+      )
+    // Nor does one keep how files were before.
+    case C.FSCTL_SRV_ENUMERATE_SNAPSHOTS: {
+      if (room < 16) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+      const none = { numberOfSnapShots: 0, numberOfSnapShotsReturned: 0, snapShotArraySize: 2, snapShots: [] }
+      const output = Codec.encode(Fsctl.SrvSnapshotArray)(none)
+      return Effect.succeed(ok(output.subarray(0, Math.min(room, output.length))))
+    }
     default:
       return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
   }
@@ -173,7 +205,14 @@ const allocated = Effect.fnUntraced(function*(
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
   if (length === 0n) return empty
-  const ranges = yield* stored(open.file.allocated({ offset: fileOffset, length }))
+  const { fileAttributes, size } = yield* stored(open.file.stat)
+  const end = fileOffset + length < size ? fileOffset + length : size
+  // A file that is not sparse has all of its bytes, whatever the store makes of zeros.
+  const ranges = (fileAttributes & F.FILE_ATTRIBUTE_SPARSE_FILE) !== 0
+    ? yield* stored(open.file.allocated({ offset: fileOffset, length }))
+    : end > fileOffset
+    ? [{ offset: fileOffset, length: end - fileOffset }]
+    : []
   const fits = Math.floor(room / 16)
   const output = Codec.encode(Fsctl.FileAllocatedRangeBuffers)(
     ranges.slice(0, fits).map((range) => ({ fileOffset: range.offset, length: range.length }))
@@ -181,23 +220,3 @@ const allocated = Effect.fnUntraced(function*(
   if (fits === 0 && ranges.length > 0) return yield* refuse(NtStatus.STATUS_BUFFER_TOO_SMALL)
   return ok(output, ranges.length > fits ? NtStatus.STATUS_BUFFER_OVERFLOW : 0)
 })
-
-/** The server's addresses, that of this connection first. */
-const interfaces = (incoming: Incoming): Uint8Array => {
-  const address = incoming.connection.localAddress.replace(/^::ffff:/, "")
-  const own = address.split(".").map(Number)
-  const all = Object.values(networkInterfaces()).flat().filter((one) =>
-    one !== undefined && one.family === "IPv4" && (!one.internal || one.address === address)
-  )
-  const list = all.some((one) => one!.address === address) || own.length !== 4
-    ? all.map((one) => one!.address)
-    : [address, ...all.map((one) => one!.address)]
-  return Codec.encode(Fsctl.NetworkInterfaceInfos)(
-    list.map((one, i) => ({
-      ifIndex: i + 1,
-      capability: 0,
-      linkSpeed: 1_000_000_000n,
-      sockAddrStorage: { _tag: "SockAddrIn" as const, ipv4Address: Uint8Array.from(one.split(".").map(Number)) }
-    }))
-  )
-}

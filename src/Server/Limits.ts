@@ -31,8 +31,16 @@ export interface Limits {
   readonly breakTime: Duration.Input
   /** How long a durable open outlives its connection, at most. */
   readonly durableTime: Duration.Input
+  /** How long a call of a store may take; then the client gets STATUS_IO_TIMEOUT, and the call is interrupted. */
+  readonly storeTime: Duration.Input
+  /** How long a server that stops may take to close files. */
+  readonly stopTime: Duration.Input
   /** Byte-range locks of one open. */
   readonly locks: number
+  /** Lock requests that wait for ranges of one file. */
+  readonly waitingLocks: number
+  /** Bytes of changes that are kept for an open directory until its client asks; with more, it is told to list it anew. */
+  readonly notifications: number
   /** Bytes that wait in a socket before no more of its requests are read. */
   readonly unsent: number
 }
@@ -49,6 +57,10 @@ export const defaults: Limits = {
   logonTime: "45 seconds",
   breakTime: "35 seconds",
   durableTime: "5 minutes",
+  storeTime: "1 minute",
+  stopTime: "5 seconds",
   locks: 4096,
+  waitingLocks: 512,
+  notifications: 64 * 1024,
   unsent: 32 * 1024 * 1024
 }

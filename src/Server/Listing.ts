@@ -1,7 +1,15 @@
 /**
  * QUERY_DIRECTORY (MS-SMB2 3.3.5.18, MS-FSA 2.1.5.6.3): a directory's entries in each class, as many as fit.
+ *
+ * Entries are asked of the store as they are needed, a few at a time: what a listing costs does not grow with the
+ * directory. What the store has begun for it ends with the listing, or with the open.
  */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Codec from "../Codec/Codec.ts"
 import * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
@@ -15,26 +23,117 @@ import type { FileOpen } from "./Open.ts"
 import { fromStoreError, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { Identity } from "./Session.ts"
 import { type ShareState, shownAttributes } from "./ShareState.ts"
-import type { StoreNode, StorePath } from "./ShareStore.ts"
+import type { StoreError, StoreNode, StorePath } from "./ShareStore.ts"
+
+type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
+
+/** How many entries a store may have looked at before they are asked for. */
+const ahead = 256
+
+/** Names that are kept of those that went. */
+const mostGone = 4096
 
 /** Where an open directory's listing is. */
-export interface DirectoryCursor {
+export class DirectoryCursor {
   readonly pattern: string
-  readonly entries: Array<StoreNode>
-  next: number
-  found: boolean
+  /** Whether it has shown anything. */
+  found = false
+  /** What the store gave and no response has taken. */
+  private entries: Array<StoreNode> = []
+  private at = 0
+  /** How many entries the store has given. */
+  private count = 0
+  /** Names that went meanwhile, and the count then: a store may have looked at them before. */
+  private readonly gone = new Map<string, number>()
+  /** Undefined when the store has given everything. */
+  private pieces: Pieces | undefined
+  private readonly scope: Scope.Closeable
+
+  constructor(pattern: string, first: Array<StoreNode>, pieces: Pieces, scope: Scope.Closeable) {
+    this.pattern = pattern
+    this.entries = first
+    this.pieces = pieces
+    this.scope = scope
+  }
+
+  /** The next entry of those that are there, which stays the next until it is `taken`. */
+  get next(): StoreNode | undefined {
+    return this.entries[this.at]
+  }
+
+  /** Whether the store has given everything. */
+  get ended(): boolean {
+    return this.pieces === undefined
+  }
+
+  /** Asks the store for more. A store that failed is not asked again. */
+  more(): Effect.Effect<void, StoreError> {
+    return Effect.suspend(() => {
+      if (this.pieces === undefined) return Effect.void
+      return Pull.catchDone(this.pieces, () => Effect.succeed(undefined)).pipe(
+        Effect.tapError((error) => Effect.andThen(this.end(), Effect.sync(() => this.pieces = Effect.fail(error)))),
+        Effect.flatMap((piece) => {
+          this.at = 0
+          this.entries = []
+          if (piece === undefined) return this.end()
+          this.entries = piece.filter(({ name }) => !this.gone.has(name.toLowerCase()))
+          this.count += piece.length
+          this.prune()
+          return Effect.void
+        })
+      )
+    })
+  }
+
+  taken(): void {
+    this.at++
+  }
+
+  /** A name is gone, in lower case: it is not shown any more. */
+  forget(name: string): void {
+    if (!this.ended) {
+      this.gone.set(name, this.count)
+      this.prune()
+    }
+    const at = this.entries.findIndex((entry, i) => i >= this.at && entry.name.toLowerCase() === name)
+    if (at >= 0) this.entries.splice(at, 1)
+  }
+
+  /** Of names that went long ago nothing can come any more. */
+  private prune(): void {
+    for (const [name, count] of this.gone) {
+      if (count + ahead >= this.count && this.gone.size <= mostGone) return
+      this.gone.delete(name)
+    }
+  }
+
+  /** Ends what the store has begun. */
+  end(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.pieces = undefined
+      this.gone.clear()
+      return Scope.close(this.scope, Exit.void)
+    })
+  }
 }
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** Handles QUERY_DIRECTORY. */
-export const handle = Effect.fnUntraced(function*(
-  incoming: Incoming,
-  body: Message.Request
-): Effect.fn.Return<Reply, Refusal> {
+export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> => {
   const { open } = incoming
-  if (open?._tag !== "File" || !open.directory) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  if (open?._tag !== "File" || !open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  open.listing ??= Semaphore.makeUnsafe(1)
+  return open.listing.withPermit(query(incoming, body, open))
+}
+
+const query = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  body: Message.Request,
+  open: FileOpen
+): Effect.fn.Return<Reply, Refusal> {
   const { connection } = incoming
+  const user = incoming.session!.user!
   if (
     body.outputBufferLength > connection.negotiated.maxTransactSize ||
     !connection.allows(incoming, body.outputBufferLength)
@@ -46,18 +145,39 @@ export const handle = Effect.fnUntraced(function*(
   let { cursor } = open
   if (cursor === undefined || has(body.flags, Q.SMB2_REOPEN)) {
     if (body.fileName === "") return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-    cursor = yield* scan(open, body.fileName, incoming.session!.user!)
+    cursor = yield* scan(open, body.fileName)
   } else if (restarts) {
-    cursor = yield* scan(open, body.fileName === "" ? cursor.pattern : body.fileName, incoming.session!.user!)
+    cursor = yield* scan(open, body.fileName === "" ? cursor.pattern : body.fileName)
   }
-  open.cursor = cursor
+  const { share } = open.stream.file
+  const { path } = open.stream.file
+  const filters = share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
   const limit = body.outputBufferLength
   const parts: Array<Uint8Array> = []
   let size = 0
   const encode = Codec.encode(known.codec)
   const wide = known.name === "FileIdExtdDirectoryInformation" || known.name === "FileIdExtdBothDirectoryInformation"
-  while (cursor.next < cursor.entries.length) {
-    const node = cursor.entries[cursor.next]!
+  for (;;) {
+    const node = cursor.next
+    if (node === undefined) {
+      if (cursor.ended) break
+      const asked = yield* Effect.exit(cursor.more())
+      if (asked._tag === "Success") continue
+      // What fails after some entries fails again when the next ones are asked for.
+      if (parts.length > 0) break
+      // Where nothing was shown, who asks again begins again.
+      if (!cursor.found) open.cursor = undefined
+      return yield* stored(Effect.failCause(asked.cause))
+    }
+    const isDot = node.name === "." || node.name === ".."
+    if (!isDot && !DosWildcard.matches(cursor.pattern, node.name)) {
+      cursor.taken()
+      continue
+    }
+    if (!isDot && filters && !(yield* mayRead(share, [...path, node.name], node, user))) {
+      cursor.taken()
+      continue
+    }
     const bytes = encode([entryOf(node, wide)])
     const start = size + 7 & ~7
     if (start + bytes.length > limit) {
@@ -74,7 +194,7 @@ export const handle = Effect.fnUntraced(function*(
     }
     parts.push(bytes)
     size = start + bytes.length
-    cursor.next++
+    cursor.taken()
     cursor.found = true
     if (has(body.flags, Q.SMB2_RETURN_SINGLE_ENTRY)) break
   }
@@ -84,22 +204,19 @@ export const handle = Effect.fnUntraced(function*(
   return reply({ _tag: "QUERY_DIRECTORY", body: { buffer: Buffer.concat(parts) } })
 })
 
-const scan = (open: FileOpen, pattern: string, user: Identity): Effect.Effect<DirectoryCursor, Refusal> =>
+/** Begins a listing anew, from the start. */
+const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, Refusal> =>
   Effect.gen(function*() {
-    const { share } = open.stream.file
-    const { path } = open.stream.file
-    const entries: Array<StoreNode> = []
-    if (DosWildcard.matches(pattern, ".")) entries.push({ ...yield* stored(open.file.stat), name: "." })
+    const { path, share } = open.stream.file
+    const first: Array<StoreNode> = []
+    if (DosWildcard.matches(pattern, ".")) first.push({ ...yield* stored(open.file.stat), name: "." })
     if (DosWildcard.matches(pattern, "..")) {
-      entries.push({ ...yield* stored(share.store.stat(path.slice(0, -1))), name: ".." })
+      first.push({ ...yield* stored(share.store.stat(path.slice(0, -1))), name: ".." })
     }
-    const all = yield* stored(Stream.runCollect(share.store.list(path)))
-    const filters = share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
-    for (const node of all) {
-      if (!DosWildcard.matches(pattern, node.name)) continue
-      if (!filters || (yield* mayRead(share, [...path, node.name], node, user))) entries.push(node)
-    }
-    return { pattern, entries, next: 0, found: false }
+    const scope = Scope.forkUnsafe(open.scope)
+    const pieces = yield* Scope.provide(Stream.toPull(share.store.list(path)), scope)
+    if (open.cursor !== undefined) yield* open.cursor.end()
+    return open.cursor = new DirectoryCursor(pattern, first, pieces, scope)
   })
 
 /** Whether a listing by access shows an entry: to who may read it. What vanished meanwhile is shown to nobody. */

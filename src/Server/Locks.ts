@@ -89,15 +89,17 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const first = locks[0]
     if (first === undefined) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    const sequenced = incoming.connection.dialect !== Dialect.SMB_2_0_2 && open.durable !== undefined
+    const { dialect } = incoming.connection
+    // Where there may be several channels, any lock may have to be asked for again.
+    const sequenced = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined
     const { lockSequenceIndex, lockSequenceNumber } = body.lockSequence
     if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
-      if (open.lockSequences.get(lockSequenceIndex) === lockSequenceNumber) return done()
-      open.lockSequences.delete(lockSequenceIndex)
+      if (open.lockSequences?.get(lockSequenceIndex) === lockSequenceNumber) return done()
+      open.lockSequences?.delete(lockSequenceIndex)
     }
     const remember = (answer: Reply): Reply => {
       if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
-        open.lockSequences.set(lockSequenceIndex, lockSequenceNumber)
+        ;(open.lockSequences ??= new Map()).set(lockSequenceIndex, lockSequenceNumber)
       }
       return answer
     }
@@ -140,9 +142,12 @@ const lock = (
     retry(stream)
     return refuse(status)
   }
-  if (stream.locks.length + elements.length > incoming.server.limits.locks) {
-    return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
-  }
+  const { locks, waitingLocks } = incoming.server.limits
+  // Counted only where they can be too many.
+  if (
+    stream.locks.length + elements.length > locks &&
+    stream.locks.filter((one) => one.open === open).length + elements.length > locks
+  ) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
   for (const { flags } of elements) {
     const kind = flags & ~AT_ONCE
     if (kind !== SHARED && kind !== EXCLUSIVE) return undo(NtStatus.STATUS_INVALID_PARAMETER)
@@ -159,6 +164,7 @@ const lock = (
       continue
     }
     if (has(flags, AT_ONCE)) return undo(NtStatus.STATUS_LOCK_NOT_GRANTED)
+    if (stream.waitingLocks.length >= waitingLocks) return undo(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     return Effect.andThen(
       incoming.wait<void>((resume) => {
         const waiting: WaitingLock = { lock: wanted, granted: () => resume(undefined) }

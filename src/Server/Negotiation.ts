@@ -67,10 +67,14 @@ const securityMode = (connection: Connection): number =>
 const hostsDfs = (connection: Connection): number =>
   connection.server.dfs === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS
 
-const capabilitiesOf = (connection: Connection, dialect: number, cipher: number | undefined): number =>
+/** What only clients are told that say the same of themselves (3.3.5.4): others may not know what to make of it. */
+const mutual = Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL | Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING
+
+const capabilitiesOf = (connection: Connection, dialect: number, cipher: number | undefined, asked: number): number =>
   dialect === Dialect.SMB_2_0_2
     ? hostsDfs(connection)
     : hostsDfs(connection) | Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
+      (dialect >= Dialect.SMB_3_0 ? mutual & asked : 0) |
       (cipher !== undefined && dialect < Dialect.SMB_3_1_1 ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
 
 const response = (
@@ -94,7 +98,7 @@ const response = (
     maxWriteSize: most,
     systemTime,
     serverStartTime: 0n,
-    securityBuffer: Acceptor.offer(),
+    securityBuffer: Acceptor.offer(connection.server.settings.kerberos !== undefined),
     negotiateContexts
   }
 }
@@ -175,7 +179,7 @@ export const negotiate = (incoming: Incoming, asked: Negotiate.Request): Effect.
     negotiated.clientDialects = asked.dialects
     negotiated.cipher = cipher as Encryption.Algorithm | undefined
     negotiated.signing = signing as Signing.Algorithm
-    negotiated.capabilities = capabilitiesOf(connection, dialect, cipher)
+    negotiated.capabilities = capabilitiesOf(connection, dialect, cipher, asked.capabilities)
     negotiated.multiCredit = dialect !== Dialect.SMB_2_0_2
     negotiated.maxTransactSize = dialect === Dialect.SMB_2_0_2 ? 65536 : server.limits.transfer
     if (dialect === Dialect.SMB_3_1_1) extend(negotiated, [incoming.packet])

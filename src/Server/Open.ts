@@ -1,10 +1,12 @@
 /**
  * An open file, directory or pipe (MS-SMB2 3.3.1.10), from its CREATE to its CLOSE.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import type * as Semaphore from "effect/Semaphore"
 import type { Holder } from "./Caching.ts"
+import type { Outstanding } from "./ChannelSequence.ts"
 import type { Pending } from "./Incoming.ts"
 import type { DirectoryCursor } from "./Listing.ts"
 import type { Pipe } from "./Pipe.ts"
@@ -58,20 +60,26 @@ export class FileOpen implements OpenFields {
   createGuid: string | undefined
   clientGuid = ""
   createAction = 0
+  /** Until its client shows that it has the response. */
+  mayBeReplayed = true
   cursor: DirectoryCursor | undefined
+  /** Requests for a listing are answered one after the other; made with the first of them. */
+  listing: Semaphore.Semaphore | undefined
   watch: Watch | undefined
   position = 0n
   resumeKey: Uint8Array | undefined
   /** Times that this open set, or froze: no longer touched by what it does (MS-FSCC 2.4.7). */
   readonly fixedTimes = { creationTime: false, lastAccessTime: false, lastWriteTime: false, changeTime: false }
-  /** What was written since the last time that others were told. */
+  /** The lease of the directory that it stands in, as its client says, in hexadecimal digits. */
+  parentLeaseKey: string | undefined
+  /** Whether it changed the file's data: whoever caches the directory hears of it with the close. */
   written = false
   closed = false
   readonly server: ServerState
   readonly waiting = new Set<Pending>()
   /** Lock requests that were done, by index (MS-SMB2 3.3.5.14). */
-  readonly lockSequences = new Map<number, number>()
-  channelSequence = 0
+  lockSequences: Map<number, number> | undefined
+  outstanding: Outstanding = { sequence: 0, present: 0, before: 0 }
   /** How often its client came back for it. */
   absences = 0
 
@@ -120,4 +128,5 @@ export type Open = FileOpen
 export type AnyOpen = FileOpen | PipeOpen
 
 /** Lets go of what the store keeps for an open. */
-export const releaseFile = (open: FileOpen): Effect.Effect<void> => Scope.close(open.scope, Exit.void)
+export const releaseFile = (open: FileOpen): Effect.Effect<void> =>
+  Effect.ignore(open.server.patience.run(Scope.close(open.scope, Exit.void)))

@@ -1,27 +1,39 @@
 /**
- * Named pipes of IPC$: `srvsvc`, by which clients list shares (MS-SRVS, over MS-RPCE).
+ * Named pipes of IPC$: a client's end of each, with remote procedure calls (MS-RPCE) to the interface behind it.
+ *
+ * Calls of one pipe run one after the other, each as long as it takes. What the interfaces do is in `Rpc/`.
  */
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import * as Codec from "../Codec/Codec.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as DceRpc from "../Codec/Rpc/DceRpc.ts"
+import * as Lsad from "../Codec/Rpc/Lsad.ts"
 import * as Srvsvc from "../Codec/Rpc/Srvsvc.ts"
+import * as Wkssvc from "../Codec/Rpc/Wkssvc.ts"
 import { CreateAction, OplockLevel } from "../Smb2/Message/Constants.ts"
 import type * as CreateMessage from "../Smb2/Message/Create.ts"
 import type * as Query from "../Smb2/Message/QueryInfo.ts"
 import type { Incoming } from "./Incoming.ts"
 import { PipeOpen } from "./Open.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
-import type { ServerState } from "./ServerState.ts"
-import type { ShareState } from "./ShareState.ts"
+import type { Caller, Interface } from "./Rpc/Interface.ts"
+import * as Lsarpc from "./Rpc/Lsarpc.ts"
+import { srvsvc } from "./Rpc/Srvsvc.ts"
+import { wkssvc } from "./Rpc/Wkssvc.ts"
 
-/** Bytes of calls and answers that a pipe keeps at most. */
+/** Bytes of calls and answers that a pipe keeps at most, and of one call. */
 const largest = 1024 * 1024
+const largestCall = 256 * 1024
 const fragment = 4280
 
-const levelUnknown = 124
-const noSuchShare = 2310
+/** The pipes that there are, each with an interface of its own for each open of it. */
+const pipes: ReadonlyMap<string, () => Interface> = new Map([
+  [Srvsvc.pipeName, () => srvsvc],
+  [Wkssvc.pipeName, () => wkssvc],
+  [Lsad.pipeName, Lsarpc.make]
+])
 
 /**
  * One client's end of a pipe.
@@ -29,15 +41,20 @@ const noSuchShare = 2310
  * @category models
  */
 export class Pipe {
-  private readonly server: ServerState
+  private readonly name: string
+  private readonly served: Interface
+  private readonly caller: Caller
   private output: Buffer = Buffer.alloc(0)
   private input: Buffer = Buffer.alloc(0)
   private collected: DceRpc.Collected | undefined
-  private bound = new Set<number>()
+  private readonly bound = new Map<number, Interface>()
   private readonly waiting: Array<() => void> = []
+  private readonly one = Semaphore.makeUnsafe(1)
 
-  constructor(server: ServerState) {
-    this.server = server
+  constructor(name: string, served: Interface, caller: Caller) {
+    this.name = name
+    this.served = served
+    this.caller = caller
   }
 
   /** Takes bytes of a client's calls; answers are read later. */
@@ -45,19 +62,23 @@ export class Pipe {
     return Effect.suspend(() => {
       if (this.input.length + bytes.length > largest) return refuse(NtStatus.STATUS_PIPE_BUSY)
       this.input = Buffer.concat([this.input, bytes])
-      for (;;) {
-        const length = DceRpc.frameLength(this.input)
-        if (length === undefined || length > this.input.length) break
-        const decoded = Codec.decode("DCE/RPC PDU", DceRpc.Pdu)(this.input.subarray(0, length))
-        this.input = this.input.subarray(length)
-        if (decoded._tag === "Failure") return refuse(NtStatus.STATUS_PIPE_DISCONNECTED)
-        this.answer(decoded.success)
-        if (this.output.length > largest) return refuse(NtStatus.STATUS_PIPE_DISCONNECTED)
-      }
-      for (const wake of this.waiting.splice(0)) wake()
-      return Effect.void
+      return this.one.withPermit(this.work)
     })
   }
+
+  /** Answers all calls that have come whole. */
+  private readonly work: Effect.Effect<void, Refusal> = Effect.suspend(() => {
+    const length = DceRpc.frameLength(this.input)
+    if (length === undefined || length > this.input.length) return Effect.void
+    const decoded = Codec.decode("DCE/RPC PDU", DceRpc.Pdu)(this.input.subarray(0, length))
+    this.input = this.input.subarray(length)
+    if (decoded._tag === "Failure") return refuse(NtStatus.STATUS_PIPE_DISCONNECTED)
+    return Effect.flatMap(this.answer(decoded.success), () => {
+      if (this.output.length > largest) return refuse(NtStatus.STATUS_PIPE_DISCONNECTED)
+      if (this.output.length > 0) { for (const wake of this.waiting.splice(0)) wake() }
+      return this.work
+    })
+  })
 
   /** Up to `room` bytes of answers, and whether more are left of the same one. */
   private take(room: number): { readonly output: Uint8Array; readonly more: boolean } {
@@ -75,10 +96,11 @@ export class Pipe {
     return Effect.andThen(this.write(bytes), Effect.sync(() => this.take(room)))
   }
 
+  /** Gives answers, and waits for some where there are none. */
   read(incoming: Incoming, room: number): Effect.Effect<Reply, Refusal> {
     return Effect.suspend(() => {
       if (this.output.length > 0) return Effect.succeed(this.readReply(room))
-      return Effect.map(
+      return Effect.andThen(
         incoming.wait<void>((resume) => {
           const wake = () => resume(undefined)
           this.waiting.push(wake)
@@ -87,7 +109,7 @@ export class Pipe {
             if (at >= 0) this.waiting.splice(at, 1)
           }
         }),
-        () => this.readReply(room)
+        this.read(incoming, room)
       )
     })
   }
@@ -135,159 +157,78 @@ export class Pipe {
     })
   }
 
-  private answer(pdu: DceRpc.Pdu): void {
+  private answer(pdu: DceRpc.Pdu): Effect.Effect<void> {
     switch (pdu._tag) {
       case "Bind":
-      case "AlterContext": {
-        const results = pdu.contexts.map((context) => {
-          const known = context.abstractSyntax.uuid === Srvsvc.interfaceId.uuid
-          const transfer = context.transferSyntaxes.some((one) => one.uuid === DceRpc.ndr32.uuid)
-          if (known && transfer) this.bound.add(context.contextId)
-          return known && transfer
-            ? { result: 0, reason: 0, transferSyntax: DceRpc.ndr32 }
-            : {
-              result: 2,
-              reason: known ? 2 : 1,
-              transferSyntax: { uuid: "00000000-0000-0000-0000-000000000000", version: 0 }
-            }
+      case "AlterContext":
+        return Effect.sync(() => this.bind(pdu))
+      case "Request":
+        return Effect.suspend(() => {
+          const collected = DceRpc.collect(this.collected, pdu, largestCall)
+          if (collected._tag === "Failure") {
+            this.collected = undefined
+            return Effect.sync(() => this.fault(pdu, DceRpc.FaultStatus.nca_proto_error))
+          }
+          this.collected = collected.success.state
+          const whole = collected.success.complete
+          return whole?._tag === "Request" ? this.call(whole) : Effect.void
         })
-        this.send({
-          _tag: pdu._tag === "Bind" ? "BindAck" : "AlterContextResponse",
-          flags: 0x03,
-          callId: pdu.callId,
-          maxTransmitFragment: fragment,
-          maxReceiveFragment: fragment,
-          associationGroupId: 0x53f0,
-          secondaryAddress: pdu._tag === "Bind" ? "\\PIPE\\srvsvc" : "",
-          results
-        })
-        return
-      }
-      case "Request": {
-        const collected = DceRpc.collect(this.collected, pdu, largest)
-        if (collected._tag === "Failure") {
-          this.collected = undefined
-          return this.fault(pdu, 0x1c01_000b)
+      default:
+        return Effect.void
+    }
+  }
+
+  private bind(pdu: DceRpc.BindPdu): void {
+    const results = pdu.contexts.map((context) => {
+      const known = context.abstractSyntax.uuid === this.served.syntax.uuid
+      const transfer = context.transferSyntaxes.some((one) => one.uuid === DceRpc.ndr32.uuid)
+      if (known && transfer) this.bound.set(context.contextId, this.served)
+      return known && transfer
+        ? { result: 0, reason: 0, transferSyntax: DceRpc.ndr32 }
+        : {
+          result: 2,
+          reason: known ? 2 : 1,
+          transferSyntax: { uuid: "00000000-0000-0000-0000-000000000000", version: 0 }
         }
-        this.collected = collected.success.state
-        const whole = collected.success.complete
-        if (whole?._tag === "Request") this.call(whole)
-        return
-      }
-      default:
-        return
-    }
-  }
-
-  private call(pdu: DceRpc.RequestPdu): void {
-    if (!this.bound.has(pdu.contextId)) return this.fault(pdu, 0x1c01_0003)
-    const stub = this.run(pdu)
-    if (stub === undefined) return this.fault(pdu, 0x1c01_0002)
-    if (typeof stub === "number") return this.fault(pdu, stub)
-    for (
-      const part of DceRpc.fragments(
-        {
-          _tag: "Response",
-          callId: pdu.callId,
-          contextId: pdu.contextId,
-          cancelCount: 0,
-          stub
-        },
-        fragment
-      )
-    ) this.send(part)
-  }
-
-  private run(pdu: DceRpc.RequestPdu): Uint8Array | number | undefined {
-    const badStub = 0x0000_06f7
-    switch (pdu.operation) {
-      case Srvsvc.Operation.NetrShareEnum: {
-        const asked = Codec.decode("NetrShareEnum", Srvsvc.ShareEnumRequest)(pdu.stub)
-        if (asked._tag === "Failure") return badStub
-        const { level } = asked.success
-        const shares = shareList(this.server)
-        const info = level === 1
-          ? { level: 1 as const, shares: shares.map(info1) }
-          : level === 2
-          ? { level: 2 as const, shares: shares.map(info2) }
-          : undefined
-        return Codec.encode(Srvsvc.ShareEnumResponse)({
-          level,
-          info,
-          totalEntries: info === undefined ? 0 : shares.length,
-          resumeHandle: asked.success.resumeHandle === undefined ? undefined : 0,
-          returnValue: info === undefined ? levelUnknown : Srvsvc.NERR_Success
-        })
-      }
-      case Srvsvc.Operation.NetrShareGetInfo: {
-        const asked = Codec.decode("NetrShareGetInfo", Srvsvc.ShareGetInfoRequest)(pdu.stub)
-        if (asked._tag === "Failure") return badStub
-        const { level, netName } = asked.success
-        const found = shareList(this.server, true).find((one) => one.name.toLowerCase() === netName.toLowerCase())
-        const info = found === undefined
-          ? undefined
-          : level === 1
-          ? { level: 1 as const, share: info1(found) }
-          : level === 2
-          ? { level: 2 as const, share: info2(found) }
-          : undefined
-        return Codec.encode(Srvsvc.ShareGetInfoResponse)({
-          level,
-          info,
-          returnValue: info !== undefined ? Srvsvc.NERR_Success : found === undefined ? noSuchShare : levelUnknown
-        })
-      }
-      default:
-        return undefined
-    }
-  }
-}
-
-interface Listed {
-  readonly name: string
-  readonly type: number
-  readonly comment: string
-}
-
-const shareList = (server: ServerState, all = false): ReadonlyArray<Listed> => {
-  const listed: Array<Listed> = []
-  for (const share of server.shares.values()) {
-    const hidden = isHidden(share)
-    if (hidden && share.options.hidden === true && !all) continue
-    listed.push({
-      name: share.name,
-      type: (Srvsvc.ShareType.STYPE_DISKTREE | (hidden ? Srvsvc.ShareType.STYPE_SPECIAL : 0)) >>> 0,
-      comment: share.options.comment ?? ""
+    })
+    this.send({
+      _tag: pdu._tag === "Bind" ? "BindAck" : "AlterContextResponse",
+      flags: 0x03,
+      callId: pdu.callId,
+      maxTransmitFragment: fragment,
+      maxReceiveFragment: fragment,
+      associationGroupId: 0x53f0,
+      secondaryAddress: pdu._tag === "Bind" ? `\\PIPE\\${this.name}` : "",
+      results
     })
   }
-  listed.push({
-    name: "IPC$",
-    type: (Srvsvc.ShareType.STYPE_IPC | Srvsvc.ShareType.STYPE_SPECIAL) >>> 0,
-    comment: "IPC Service"
-  })
-  return listed
+
+  private call(pdu: DceRpc.RequestPdu): Effect.Effect<void> {
+    const bound = this.bound.get(pdu.contextId)
+    if (bound === undefined) return Effect.sync(() => this.fault(pdu, DceRpc.FaultStatus.nca_unk_if))
+    const run = Object.hasOwn(bound.operations, pdu.operation) ? bound.operations[pdu.operation] : undefined
+    if (run === undefined) return Effect.sync(() => this.fault(pdu, DceRpc.FaultStatus.nca_op_rng_error))
+    return Effect.match(run(pdu.stub, this.caller), {
+      onFailure: ({ status }) => this.fault(pdu, status),
+      onSuccess: (stub) => {
+        const { callId, contextId } = pdu
+        const answer = { _tag: "Response" as const, callId, contextId, cancelCount: 0, stub }
+        for (const part of DceRpc.fragments(answer, fragment)) this.send(part)
+      }
+    })
+  }
 }
-
-const isHidden = (share: ShareState): boolean => share.options.hidden ?? share.name.endsWith("$")
-
-const info1 = ({ comment, name, type }: Listed): Srvsvc.ShareInfo1 => ({ netName: name, type, remark: comment })
-
-const info2 = (share: Listed): Srvsvc.ShareInfo2 => ({
-  ...info1(share),
-  permissions: 0,
-  maxUses: 0xffff_ffff,
-  currentUses: 1,
-  path: "",
-  password: ""
-})
 
 /** Opens a pipe. */
 export const create = (incoming: Incoming, body: CreateMessage.Request): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const name = body.name.replace(/^\\+/, "").toLowerCase()
-    if (name !== Srvsvc.pipeName) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    const make = pipes.get(name)
+    if (make === undefined) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    const { server } = incoming
     const session = incoming.session!
-    const open = new PipeOpen(incoming.server.newOpenId(), new Pipe(incoming.server), session, incoming.tree!)
+    const pipe = new Pipe(name, make(), { server, user: session.user! })
+    const open = new PipeOpen(server.newOpenId(), pipe, session, incoming.tree!)
     session.opens.set(open.id, open)
     const fileId = { persistent: open.id, volatile: open.id }
     return Effect.succeed<Reply>({

@@ -7,7 +7,13 @@ import * as FileInformation from "../Codec/FileInformation.ts"
 import * as FileSystemInformation from "../Codec/FileSystemInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Sd from "../Codec/SecurityDescriptor.ts"
-import { AccessMask as A, FileAttributes as F, InfoType, SecurityInformation as S } from "../Smb2/Message/Constants.ts"
+import {
+  AccessMask as A,
+  Dialect,
+  FileAttributes as F,
+  InfoType,
+  SecurityInformation as S
+} from "../Smb2/Message/Constants.ts"
 import * as ErrorResponse from "../Smb2/Message/ErrorResponse.ts"
 import type * as Message from "../Smb2/Message/QueryInfo.ts"
 import * as Access from "./Access.ts"
@@ -33,7 +39,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (open._tag === "Pipe") return open.pipe.query(body)
     switch (body.infoType) {
       case InfoType.SMB2_0_INFO_FILE:
-        return file(open, body)
+        return file(incoming, open, body)
       case InfoType.SMB2_0_INFO_FILESYSTEM:
         return fileSystem(open, body)
       case InfoType.SMB2_0_INFO_SECURITY:
@@ -104,7 +110,11 @@ const isDeleted = (open: FileOpen): boolean => open.stream.deletePending || open
 /** The create options that FileModeInformation shows (MS-FSCC 2.4.30). */
 const modes = 0x0000_103e
 
-const file = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
+const file = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  open: FileOpen,
+  body: Message.Request
+): Effect.fn.Return<Reply, Refusal> {
   const known = FileInformation.byNumber(body.fileInfoClass)
   const fixed = known === undefined ? undefined : fixedSizes[known.name]
   const room = body.outputBufferLength
@@ -114,7 +124,10 @@ const file = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request):
   const readsAttributes = known.name === "FileBasicInformation" || known.name === "FileAllInformation" ||
     known.name === "FileNetworkOpenInformation" || known.name === "FileAttributeTagInformation"
   if (readsAttributes && !open.may(A.FILE_READ_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const node = yield* Times.shown(open.stream.file, yield* stored(open.file.stat))
+  if (known.name === "FileNormalizedNameInformation" && incoming.connection.dialect < Dialect.SMB_3_1_1) {
+    return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  }
+  const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
   const value: () => Effect.Effect<unknown, Refusal> = () => {
     switch (known.name) {
       case "FileBasicInformation":

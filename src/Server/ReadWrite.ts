@@ -112,9 +112,10 @@ const written = (count: number): Reply => reply({ _tag: "WRITE", body: { count }
 export const changed = (open: FileOpen): void => {
   const { stream } = open
   if (stream.holders.size > 0) Caching.breakReaders(open.server, stream, open.holder)
+  const isFile = stream.name === ""
+  if (isFile) open.written = true
   const { share } = stream.file
   if (share.watches.size === 0) return
-  const isFile = stream.name === ""
   Watch.report(
     share,
     isFile

@@ -6,6 +6,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../Smb2/Message/Constants.ts"
 import * as Caching from "./Caching.ts"
 import * as DfsHost from "./DfsHost.ts"
+import * as DirectoryCaching from "./DirectoryCaching.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Names from "./Names.ts"
 import type { FileOpen } from "./Open.ts"
@@ -75,6 +76,7 @@ export const rename = Effect.fnUntraced(function*(
   yield* stored(share.store.rename(from, name.path, { replace }))
   share.renamed(from, name.path)
   share.forgetEntry(from)
+  for (const path of [from, name.path]) DirectoryCaching.changed(share, path, open)
   const filter = file.directory ? N.FILE_NOTIFY_CHANGE_DIR_NAME : N.FILE_NOTIFY_CHANGE_FILE_NAME
   const same = keyOf(from.slice(0, -1)) === keyOf(name.path.slice(0, -1))
   Watch.report(share, filter, [
@@ -98,5 +100,6 @@ export const link = Effect.fnUntraced(function*(
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   yield* stored(share.store.link(file.path, name.path, { replace }))
+  DirectoryCaching.changed(share, name.path, open)
   Watch.report(share, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
 })

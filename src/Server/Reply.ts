@@ -87,6 +87,7 @@ const statuses: Record<StoreError["reason"], number> = {
   Unsupported: NtStatus.STATUS_NOT_SUPPORTED,
   Stale: NtStatus.STATUS_FILE_CLOSED,
   Busy: NtStatus.STATUS_SHARING_VIOLATION,
+  TimedOut: NtStatus.STATUS_IO_TIMEOUT,
   Failed: NtStatus.STATUS_UNEXPECTED_IO_ERROR
 }
 

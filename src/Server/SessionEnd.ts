@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Caching from "./Caching.ts"
 import * as Close from "./Close.ts"
 import type { Connection } from "./Connection.ts"
 import * as Durable from "./Durable.ts"
@@ -15,9 +16,11 @@ const abort = (open: AnyOpen, status: number): void => {
   for (const pending of Array.from(open.waiting)) pending.abort(status)
 }
 
+/** One that a store takes its time to close keeps none of the others. */
 const closeAll = (session: Session, which: (open: AnyOpen) => boolean, notifyStatus: number): Effect.Effect<void> =>
   Effect.suspend(() =>
     Effect.forEach([...session.opens.values()].filter(which), (open) => Close.close(open, notifyStatus), {
+      concurrency: "unbounded",
       discard: true
     })
   )
@@ -58,16 +61,27 @@ export const forget = (session: Session, connection: Connection): void => {
   for (const channel of session.channels.keys()) channel.sessions.delete(session.id)
 }
 
+/** As `forget`, but its channels still answer by its keys that it has ended, until they are closed. */
+export const leave = (session: Session, connection: Connection): void => {
+  connection.server.sessions.delete(session.id)
+}
+
 /** A connection is gone: its sessions end, unless another channel keeps them; durable opens wait for their client. */
 export const disconnect = (connection: Connection): Effect.Effect<void> =>
   Effect.gen(function*() {
-    for (const pending of Array.from(connection.pending.values())) pending.abort(NtStatus.STATUS_CANCELLED)
+    for (const pending of Array.from(connection.pending.values())) {
+      const { outlivesChannel, session } = pending
+      const goesOn = outlivesChannel && [...session?.channels.keys() ?? []].some((channel) => channel !== connection)
+      if (!goesOn) pending.abort(NtStatus.STATUS_CANCELLED)
+    }
     for (const session of Array.from(connection.sessions.values())) {
       session.channels.delete(connection)
+      session.logons.get(connection)?.acceptor.release()
       session.logons.delete(connection)
       if (session.channels.size > 0) continue
       yield* end(session)
       connection.server.sessions.delete(session.id)
     }
     connection.sessions.clear()
+    Caching.tellAgain(connection.server, connection)
   })

@@ -12,6 +12,7 @@ import { deriveKeys } from "../Smb2/Session.ts"
 import * as Signing from "../Smb2/Signing.ts"
 import * as Access from "./Access.ts"
 import type { Connection } from "./Connection.ts"
+import * as Events from "./Events.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Negotiation from "./Negotiation.ts"
 import { Refusal, refuse, type Reply, reply } from "./Reply.ts"
@@ -22,17 +23,27 @@ import type { User } from "./UserStore.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
-const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { readonly found: () => User | undefined } => {
+/** A logon, the user whom the client said to be, and the one that this is. */
+interface Named extends Logon {
+  readonly claimed: () => string | undefined
+  readonly found: () => User | undefined
+}
+
+const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
   const { server } = connection
+  let claimed: string | undefined
   let found: User | undefined
   const { guest } = server.settings
   return {
     kind,
     preauthHash: connection.negotiated.preauthHash,
+    claimed: () => claimed,
     found: () => found,
     acceptor: Acceptor.make({
       computerName: server.settings.computerName,
+      kerberos: server.settings.kerberos,
       lookup: (caller) => {
+        claimed = caller.anonymous ? "anonymous" : caller.user
         if (caller.anonymous) {
           return Effect.succeed<Acceptor.Account | undefined>(
             guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
@@ -48,36 +59,43 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Logon & { reado
   }
 }
 
-const identity = (server: ServerState, user: User | undefined, anonymous: boolean): Identity => {
-  if (user === undefined) {
-    return {
-      name: anonymous ? "" : "guest",
-      sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
-      groups: new Set(
-        anonymous ? [Access.sids.network] : [Access.sids.everyone, Access.sids.network, Access.sids.guests]
-      ),
-      administrator: false,
-      guest: true,
-      anonymous
-    }
-  }
-  return {
-    name: user.name,
-    sid: user.sid ?? `${server.domainSid}-${user.id}`,
-    groups: new Set([
-      Access.sids.everyone,
-      Access.sids.network,
-      Access.sids.authenticated,
-      Access.sids.users,
-      `${server.domainSid}-513`,
-      ...(user.administrator === true ? [Access.sids.administrators] : []),
-      ...(user.groups ?? [])
-    ]),
-    administrator: user.administrator === true,
-    guest: false,
-    anonymous: false
-  }
-}
+/** Somebody without an account, whom the server was told to let in: part of everybody, though not of those it knows. */
+const outsider = (server: ServerState, anonymous: boolean): Identity => ({
+  name: anonymous ? "" : "guest",
+  sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
+  groups: new Set([Access.sids.everyone, Access.sids.network, Access.sids.guests]),
+  administrator: false,
+  guest: true,
+  anonymous
+})
+
+const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refusal> =>
+  Effect.map(
+    user.sid === undefined ? sidOf(server, user.name) : Effect.succeed(user.sid),
+    (sid): Identity => ({
+      name: user.name,
+      sid,
+      groups: new Set([
+        Access.sids.everyone,
+        Access.sids.network,
+        Access.sids.authenticated,
+        Access.sids.users,
+        `${server.domainSid}-513`,
+        ...(user.administrator === true ? [Access.sids.administrators] : []),
+        ...(user.groups ?? [])
+      ]),
+      administrator: user.administrator === true,
+      guest: false,
+      anonymous: false
+    })
+  )
+
+/** A SID that cannot be kept may be another user's after a restart: with such a one nobody comes in. */
+const sidOf = (server: ServerState, name: string): Effect.Effect<string, Refusal> =>
+  Effect.catch(
+    server.identity.sidOf(name),
+    (error) => Effect.andThen(Effect.logError(error.message), refuse(NtStatus.STATUS_INTERNAL_ERROR))
+  )
 
 /** Handles SESSION_SETUP. */
 export const sessionSetup = Effect.fnUntraced(function*(
@@ -94,7 +112,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
   const session = header.sessionId === 0n
     ? yield* begin(connection)
     : yield* (binding ? bind(incoming) : known(incoming))
-  let logon = session.logons.get(connection) as ReturnType<typeof makeLogon> | undefined
+  let logon = session.logons.get(connection) as Named | undefined
   if (logon === undefined) {
     logon = makeLogon(connection, binding ? "binding" : session.user === undefined ? "new" : "again")
     session.logons.set(connection, logon)
@@ -107,12 +125,14 @@ export const sessionSetup = Effect.fnUntraced(function*(
     if (logon.kind !== "binding") {
       incoming.session = session
       yield* SessionEnd.end(session)
-      SessionEnd.forget(session, connection)
+      if (logon.kind === "again") SessionEnd.leave(session, connection)
+      else SessionEnd.forget(session, connection)
     }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
     const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
       : NtStatus.STATUS_LOGON_FAILURE
+    yield* Events.logonRefused(connection, logon.claimed(), status)
     return yield* Effect.fail(new Refusal(status, undefined, session.id))
   }
   const done = step.success
@@ -126,7 +146,13 @@ export const sessionSetup = Effect.fnUntraced(function*(
     }
   }
   session.logons.delete(connection)
-  const user = identity(server, done.guest ? undefined : logon.found(), done.caller.anonymous)
+  const found = done.guest ? undefined : logon.found()
+  const user = found === undefined
+    ? outsider(server, done.caller.anonymous)
+    : yield* Effect.tapError(
+      identity(server, found),
+      () => logon.kind === "binding" ? Effect.void : SessionEnd.end(session)
+    )
   const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
   switch (logon.kind) {
     case "new": {
@@ -134,19 +160,18 @@ export const sessionSetup = Effect.fnUntraced(function*(
         key === undefined &&
         (server.settings.encryption === "required" || user.guest && server.settings.guest === "never")
       ) {
-        yield* SessionEnd.end(session)
-        return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+        return yield* turnAway(connection, session, logon)
       }
       session.user = user
       establish(connection, session, body, key, logon.preauthHash)
       if (server.settings.encryption === "required" && session.encrypt === undefined) {
-        yield* SessionEnd.end(session)
-        return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+        return yield* turnAway(connection, session, logon)
       }
       const previous = server.sessions.get(body.previousSessionId)
       if (previous !== undefined && previous !== session && previous.user?.sid === user.sid) {
         yield* SessionEnd.end(previous)
       }
+      yield* Events.loggedOn(connection, session)
       break
     }
     case "again":
@@ -171,6 +196,15 @@ export const sessionSetup = Effect.fnUntraced(function*(
     sessionId: session.id
   }
 })
+
+/** Ends a logon that succeeded, but not as the server wants it: signed, encrypted, or by somebody who is known. */
+const turnAway = (connection: Connection, session: Session, logon: Named): Effect.Effect<never, Refusal> => {
+  const status = NtStatus.STATUS_ACCESS_DENIED
+  return SessionEnd.end(session).pipe(
+    Effect.andThen(Events.logonRefused(connection, logon.claimed(), status)),
+    Effect.andThen(refuse(status))
+  )
+}
 
 const begin = (connection: Connection): Effect.Effect<Session, Refusal> =>
   Effect.suspend(() => {
@@ -220,7 +254,6 @@ const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     if (session.channels.size >= 32) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     if (session.channels.has(connection)) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (!incoming.signed) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    if (session.dialect < Dialect.SMB_3_0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
     if (session.dialect !== negotiated.dialect) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.cipher !== negotiated.cipher) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)

@@ -19,6 +19,7 @@ import type * as Message from "../Smb2/Message/SetInfo.ts"
 import * as Access from "./Access.ts"
 import * as Caching from "./Caching.ts"
 import * as Close from "./Close.ts"
+import * as DirectoryCaching from "./DirectoryCaching.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
 import * as ReadWrite from "./ReadWrite.ts"
@@ -99,9 +100,10 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case "FileAllocationInformation":
       return Effect.flatMap(decode(FileInformation.FileAllocationInformation, buffer), (value) => {
         if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-        // Less than the file has cuts it off; more is a promise that no store has to keep.
+        // Less than the file has cuts it off; more is kept in mind, and no store has to keep it.
         return Effect.flatMap(stored(open.file.stat), (node) => {
           if (value.allocationSize < node.size) return resize(open, value.allocationSize)
+          open.stream.reserved = value.allocationSize
           Caching.breakReaders(open.server, open.stream, open.holder)
           return Effect.void
         })
@@ -132,7 +134,9 @@ const resize = (open: FileOpen, size: bigint): Effect.Effect<void, Refusal> => {
   if (open.directory || size > (1n << 63n) - 1n) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
   return Effect.map(Times.keeping(open, stored(open.file.truncate(size))), () => {
     open.stream.file.delayed = undefined
+    open.stream.reserved = 0n
     ReadWrite.changed(open)
+    DirectoryCaching.changed(open.stream.file.share, open.stream.file.path, open)
   })
 }
 
@@ -188,6 +192,7 @@ const basic = Effect.fnUntraced(function*(
 const modified = (open: FileOpen, filter: number): void => {
   const { file: node } = open.stream
   Watch.report(node.share, filter, [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: node.path }])
+  DirectoryCaching.changed(node.share, node.path, open)
 }
 
 const disposition = Effect.fnUntraced(function*(
@@ -210,12 +215,6 @@ const disposition = Effect.fnUntraced(function*(
   if (open.directory) {
     const one = yield* stored(Stream.runCollect(Stream.take(node.share.store.list(node.path), 1)))
     if (one.length > 0) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
-  }
-  // Who keeps handles to themselves closes them now.
-  for (const holder of Array.from(stream.holders)) {
-    if (holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {
-      Caching.breakTo(open.server, holder, holder.state & ~Caching.HANDLE)
-    }
   }
   Close.markDeleted(open)
 })

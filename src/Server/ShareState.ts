@@ -37,6 +37,8 @@ export class StreamNode {
   readonly waitingLocks: Array<WaitingLock> = []
   readonly holders = new Set<Holder>()
   deletePending = false
+  /** Bytes that a client wants to be kept for it, while it is open; a store keeps none. */
+  reserved = 0n
 
   constructor(file: FileNode, name: string) {
     this.file = file
@@ -100,6 +102,8 @@ export class ShareState {
   readonly volume: StoreVolume
   readonly files = new Map<bigint, FileNode>()
   readonly watches = new Set<Watch>()
+  /** The leases of its directories. */
+  readonly directoryHolders = new Set<Holder>()
 
   constructor(name: string, options: ShareOptions, volume: StoreVolume) {
     this.name = name
@@ -125,6 +129,8 @@ export class ShareState {
   release(stream: StreamNode): void {
     if (stream.opens.size > 0) return
     const { file } = stream
+    // A file that is to be deleted stays so while its streams are open.
+    if (stream.name === "" && stream.deletePending && file.streams.size > 1) return
     file.streams.delete(stream.name.toLowerCase())
     if (file.streams.size === 0 && this.files.get(file.id) === file) this.files.delete(file.id)
   }
@@ -142,11 +148,7 @@ export class ShareState {
     const name = path[path.length - 1]!.toLowerCase()
     for (const file of this.files.values()) {
       if (!file.directory || keyOf(file.path) !== parent) continue
-      for (const { cursor } of file.opens()) {
-        if (cursor === undefined) continue
-        const at = cursor.entries.findIndex((entry, i) => i >= cursor.next && entry.name.toLowerCase() === name)
-        if (at >= 0) cursor.entries.splice(at, 1)
-      }
+      for (const { cursor } of file.opens()) cursor?.forget(name)
     }
   }
 

@@ -27,7 +27,8 @@ export type StorePath = ReadonlyArray<string>
  * - `Exists`: the name is taken. `NotEmpty`: the directory is. `IsDirectory`, `NotDirectory`: the other kind is there.
  * - `AccessDenied`: the storage itself refuses. `ReadOnly`: it takes no changes. `Full`: it has no room, or no quota.
  * - `InvalidName`: the storage cannot keep that name. `Unsupported`: it cannot do this at all.
- * - `Stale`: the file has vanished below an open. `Busy`: try again. `Failed`: anything else, with its cause.
+ * - `Stale`: the file has vanished below an open. `Busy`: try again. `TimedOut`: it took too
+ *   long, and may be done or not. `Failed`: anything else, with its cause.
  *
  * @category errors
  */
@@ -46,6 +47,7 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
     "Unsupported",
     "Stale",
     "Busy",
+    "TimedOut",
     "Failed"
   ]),
   cause: Schema.optionalKey(Schema.Defect())
@@ -139,6 +141,8 @@ export interface StoreOpen {
   readonly mode: "existing" | "new" | "either"
   /** What to make; of no meaning for what is there. */
   readonly type: "file" | "directory"
+  /** A hint: its bytes will probably be asked for. A store may make ready for that while the client thinks. */
+  readonly forData?: boolean
   /** For what is made. */
   readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array }
 }
@@ -173,6 +177,7 @@ export interface StoreVolume {
 
 /** Something that was changed by others than the server. */
 export interface StoreChange {
+  /** Below the directory that is watched. */
   readonly path: StorePath
   readonly action: "added" | "removed" | "modified"
 }
@@ -187,7 +192,10 @@ export interface ShareStore {
   readonly stat: (path: StorePath) => Effect.Effect<StoreNode, StoreError>
   /** Opens until the scope closes. */
   readonly open: (path: StorePath, options: StoreOpen) => Effect.Effect<StoreOpened, StoreError, Scope.Scope>
-  /** The entries of a directory, as they come, without `.` and `..`. */
+  /**
+   * The entries of a directory, as they come, without `.` and `..`. Pulled as a client asks for them, so with pauses of any
+   * length; an entry is described when its turn comes, or at most 200 before.
+   */
   readonly list: (path: StorePath) => Stream.Stream<StoreNode, StoreError>
   /** Removes a file, an empty directory, or a named stream. */
   readonly remove: (path: StorePath, options?: { readonly stream?: string }) => Effect.Effect<void, StoreError>
@@ -202,6 +210,12 @@ export interface ShareStore {
     void,
     StoreError
   >
-  /** What others change in the storage, for change notification; absent where it cannot be known. */
-  readonly changes?: Stream.Stream<StoreChange, StoreError>
+  /**
+   * What others change in a directory, or anywhere below it, while the stream is read: for change notification, and to take
+   * back what clients cache. What came through the store itself is not told. Absent where it cannot be known.
+   */
+  readonly changes?: (
+    directory: StorePath,
+    options: { readonly recursive: boolean }
+  ) => Stream.Stream<StoreChange, StoreError>
 }

@@ -2,7 +2,7 @@
  * An SMB 2 and 3 server over TCP.
  *
  * `make` listens until its scope closes; then connections end, opens are closed and nothing is left running. What is
- * served comes from `ShareStore`s, who may log on from a `UserStore`.
+ * served comes from `ShareStore`s, who may log on from a `UserStore`, and their SIDs from an `IdentityStore`.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { randomBytes } from "node:crypto"
 import * as Net from "node:net"
+import type { KerberosKeys } from "../Auth/KerberosKeys.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
@@ -23,7 +24,12 @@ import { LeaseTable } from "./Caching.ts"
 import * as Close from "./Close.ts"
 import { Connection } from "./Connection.ts"
 import type * as DfsHost from "./DfsHost.ts"
+import * as Events from "./Events.ts"
+import * as IdentityStore from "./IdentityStore.ts"
+import type { Identities } from "./IdentityStore.ts"
 import * as Limits from "./Limits.ts"
+import { Patience, withPatience } from "./Patience.ts"
+import * as Receive from "./Receive.ts"
 import { ServerState } from "./ServerState.ts"
 import { type ShareOptions, ShareState } from "./ShareState.ts"
 import type { ShareStore } from "./ShareStore.ts"
@@ -59,6 +65,16 @@ export interface Options<E = never, R = never> {
   /** The address to listen on; all of them where left out. */
   readonly host?: string
   readonly users: Users
+  /**
+   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, who has a ticket comes in. They are
+   * looked for in `users` by name and realm.
+   */
+  readonly kerberos?: KerberosKeys
+  /**
+   * Which SIDs the users have, for security descriptors to name the same users after a restart; in memory, and gone with
+   * the server, where left out.
+   */
+  readonly identity?: Identities
   readonly shares: Record<string, Share<E, R>>
   /**
    * The DFS namespaces to host; what a `SubscriptionRef` holds may change at any time, without a session's ending. Each
@@ -76,6 +92,11 @@ export interface Options<E = never, R = never> {
   /** All where left out. */
   readonly dialects?: ReadonlyArray<DialectName>
   readonly limits?: Partial<Limits.Limits>
+  /**
+   * How bytes are read from connections: `direct` where left out, into the place where they belong, where this Node can;
+   * `events`, by the events of its sockets, which is slower and leans on nothing that is not documented (docs/adr/0011).
+   */
+  readonly receive?: "direct" | "events"
 }
 
 /**
@@ -163,26 +184,36 @@ const listen = (server: Net.Server, host: string, port: number): Effect.Effect<N
     server.listen({ host, port }, () => resume(Effect.succeed(server.address() as Net.AddressInfo)))
   })
 
-/** A connection reads with `data` events: several clients share the memory that way. */
-const attach = (state: ServerState, socket: Net.Socket): void => {
-  socket.setNoDelay(true)
-  socket.on("error", () => {})
+const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void => {
+  accepted.setNoDelay(true)
+  accepted.on("error", () => {})
   if (state.connections.size >= state.limits.connections) {
-    socket.destroy()
+    accepted.destroy()
+    if (!state.full) state.run(Events.full(state.connections.size))
+    state.full = true
     return
   }
-  const connection = new Connection(state, socket)
-  state.connections.add(connection)
-  socket.on("data", (chunk: Uint8Array) => connection.onData(chunk))
-  socket.on("close", () => connection.close())
-  state.run(
-    Effect.andThen(
-      Effect.sleep(Duration.fromInputUnsafe(state.limits.logonTime)),
-      Effect.sync(() => {
-        if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
-      })
+  state.full = false
+  Receive.start(accepted, direct, (socket) => {
+    const connection = new Connection(state, socket)
+    state.connections.add(connection)
+    state.run(Events.connected(connection))
+    if (socket !== accepted) socket.on("error", () => {})
+    socket.on("close", () => connection.close())
+    state.run(
+      Effect.andThen(
+        Effect.sleep(Duration.fromInputUnsafe(state.limits.logonTime)),
+        Effect.sync(() => {
+          if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
+        })
+      )
     )
-  )
+    return {
+      room: () => connection.room,
+      arrived: (count) => connection.onArrived(count),
+      onData: (chunk) => connection.onData(chunk)
+    }
+  })
 }
 
 /**
@@ -199,10 +230,13 @@ export const make = Effect.fnUntraced(function*<E, R>(
   const dfs: DfsHost.DfsHost | undefined = namespaces === undefined ? undefined : {
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
+  const limits = { ...Limits.defaults, ...options.limits }
+  const patience = new Patience(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
+    const patient = withPatience(given.store, patience)
     const store = dfs === undefined
-      ? given.store
-      : NamespaceStore.make(given.store, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
+      ? patient
+      : NamespaceStore.make(patient, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
     shares.set(name.toLowerCase(), new ShareState(name, { ...given, store }, volume))
   })
@@ -214,30 +248,34 @@ export const make = Effect.fnUntraced(function*<E, R>(
     )
   }
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
-  const part = () => randomBytes(4).readUInt32LE()
   const context = yield* Effect.context<never>()
+  const host = options.host ?? "0.0.0.0"
   const state = new ServerState({
     settings: {
+      host,
       computerName: options.name ?? "EFFECTSMB",
       signing: options.signing ?? "required",
       encryption: options.encryption ?? "enabled",
       guest: options.guest ?? "never",
+      kerberos: options.kerberos,
       dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
     },
-    limits: { ...Limits.defaults, ...options.limits },
+    limits,
+    patience,
     users: options.users,
     shares,
     dfs,
     guid: Uint8Array.from(randomBytes(16)),
     startTime: now,
-    domainSid: `S-1-5-21-${part()}-${part()}-${part()}`,
+    identity: options.identity ?? IdentityStore.inMemory(),
     leases: new LeaseTable(),
     closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
-    firstSession: BigInt(part()) << 16n | 1n
+    // Not known beforehand, and within 32 bits: some clients keep no more of it.
+    firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
   })
-  const server = Net.createServer({ pauseOnConnect: false }, (socket) => attach(state, socket))
-  const host = options.host ?? "0.0.0.0"
+  const direct = options.receive !== "events" && (yield* Receive.available)
+  const server = Net.createServer({ pauseOnConnect: true }, (socket) => attach(state, socket, direct))
   const address = yield* Effect.acquireRelease(
     listen(server, host, options.port ?? 445),
     () =>

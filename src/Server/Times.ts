@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileTime from "../Codec/FileTime.ts"
 import type { FileOpen } from "./Open.ts"
 import { type Refusal, stored } from "./Reply.ts"
-import type { FileNode } from "./ShareState.ts"
+import type { StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreNode } from "./ShareStore.ts"
 
 /** A file's last write time as others see it while somebody writes: 100 ns ticks. */
@@ -47,9 +47,15 @@ export const writing = (open: FileOpen, write: Effect.Effect<void, Refusal>): Ef
     })
   })
 
-/** What a client is shown of a file that may be written to. */
-export const shown = (file: FileNode, node: StoreNode): Effect.Effect<StoreNode> => {
+/** Bytes of what is set aside for a file at once. */
+const unit = 4096n
+
+/** What a client is shown of a file that may be written to: also of the room that it asked to have set aside. */
+export const shown = (stream: StreamNode, found: StoreNode): Effect.Effect<StoreNode> => {
+  const { file, reserved } = stream
   const { delayed } = file
+  const kept = (reserved + unit - 1n) / unit * unit
+  const node = kept > found.allocationSize ? { ...found, allocationSize: kept } : found
   if (delayed === undefined) return Effect.succeed(node)
   return Effect.map(now, (time) => ({ ...node, lastWriteTime: time < delayed.due ? delayed.before : delayed.first }))
 }

@@ -7,9 +7,20 @@ import { ShareCapabilities, ShareFlags, ShareType } from "../Smb2/Message/Consta
 import type * as Message from "../Smb2/Message/TreeConnect.ts"
 import * as Access from "./Access.ts"
 import * as DfsHost from "./DfsHost.ts"
+import * as Events from "./Events.ts"
 import type { Incoming } from "./Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
+import type { ServerState } from "./ServerState.ts"
+import type { ShareState } from "./ShareState.ts"
 import type { Tree } from "./Tree.ts"
+
+/** What a client is told of a share: SMB2_SHAREFLAG_*, whose bits are those of `shi1005_flags` as well (MS-SRVS 2.2.4.29). */
+export const shareFlags = (server: ServerState, share: ShareState): number =>
+  (DfsHost.isRoot(server.dfs, share.name) ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0) |
+  (share.options.encrypt === true ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
+  (share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
+    ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
+    : 0)
 
 /** Handles TREE_CONNECT. */
 export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -26,8 +37,12 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     const user = session.user!
     const encrypted = share?.options.encrypt === true
     if (share !== undefined) {
-      if (user.guest && share.options.guest === false) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-      if (encrypted && session.encrypt === undefined) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      if (user.guest && share.options.guest === false || encrypted && session.encrypt === undefined) {
+        return Effect.andThen(
+          Events.shareRefused(incoming.connection, session, share.name),
+          refuse(NtStatus.STATUS_ACCESS_DENIED)
+        )
+      }
     }
     const tree: Tree = {
       id: session.newTreeId(),
@@ -36,23 +51,21 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
       maximalAccess: share?.readOnly === true ? Access.readOnlyAccess : Access.generic.all
     }
     session.trees.set(tree.id, tree)
-    const isRoot = share !== undefined && DfsHost.isRoot(server.dfs, share.name)
-    return Effect.succeed<Reply>({
+    const answer: Reply = {
       ...reply({
         _tag: "TREE_CONNECT",
         body: {
           shareType: ipc ? ShareType.SMB2_SHARE_TYPE_PIPE : ShareType.SMB2_SHARE_TYPE_DISK,
-          shareFlags: ipc
-            ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING
-            : (isRoot ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0) |
-              (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
-              (share!.options.accessBasedEnumeration === true && share!.volume.supports.securityDescriptors
-                ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
-                : 0),
-          capabilities: isRoot ? ShareCapabilities.SMB2_SHARE_CAP_DFS : 0,
+          shareFlags: share === undefined ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING : shareFlags(server, share),
+          capabilities: share !== undefined && DfsHost.isRoot(server.dfs, share.name)
+            ? ShareCapabilities.SMB2_SHARE_CAP_DFS
+            : 0,
           maximalAccess: tree.maximalAccess
         }
       }),
       treeId: tree.id
-    })
+    }
+    return share === undefined
+      ? Effect.succeed(answer)
+      : Effect.as(Events.shareConnected(incoming.connection, session, share.name), answer)
   })

@@ -8,9 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type { FileHandle } from "node:fs/promises"
-import { open } from "node:fs/promises"
 import * as NtlmCrypto from "../Auth/NtlmCrypto.ts"
+import * as PrivateFile from "./internal/PrivateFile.ts"
 
 /**
  * A user as a server knows it.
@@ -20,11 +19,10 @@ import * as NtlmCrypto from "../Auth/NtlmCrypto.ts"
 export interface User {
   /** As it was registered. */
   readonly name: string
-  readonly ntHash: Redacted.Redacted<Uint8Array>
-  /** The user's SID; by default one that the server makes of `id`. */
+  /** Left out for who logs on by Kerberos alone. */
+  readonly ntHash?: Redacted.Redacted<Uint8Array>
+  /** The user's SID; by default the one that the server's `IdentityStore` keeps for the name. */
   readonly sid?: string
-  /** The last number of the SID that the server makes up. */
-  readonly id: number
   /** SIDs of groups beyond those of everybody who has logged on. */
   readonly groups?: ReadonlyArray<string>
   /** May take ownership and read what its descriptor does not let it read. */
@@ -58,11 +56,10 @@ export type Secret = Redacted.Redacted<string> | {
  */
 export const inMemory = (users: Record<string, Secret>): Users => {
   const known = new Map<string, User>()
-  let id = 1000
   for (const [name, secret] of Object.entries(users)) {
     const { password, ...rest } = Redacted.isRedacted(secret) ? { password: secret } : secret
     const ntHash = NtlmCrypto.ntHash(Redacted.value(password))
-    known.set(name.toLowerCase(), { name, ntHash: Redacted.make<Uint8Array>(ntHash), id: id++, ...rest })
+    known.set(name.toLowerCase(), { name, ntHash: Redacted.make<Uint8Array>(ntHash), ...rest })
   }
   return { find: (name) => Effect.succeed(known.get(name.toLowerCase())) }
 }
@@ -97,31 +94,6 @@ export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFile
 /** The largest file of users: some hundred thousand. */
 const largestFile = 16 * 1024 * 1024
 
-const readPrivate = (path: string): Effect.Effect<string, UserFileError> =>
-  Effect.acquireUseRelease(
-    Effect.tryPromise({
-      try: () => open(path, "r"),
-      catch: (cause) =>
-        new UserFileError({
-          path,
-          reason: (cause as NodeJS.ErrnoException).code === "ENOENT" ? "NotFound" : "NotReadable"
-        })
-    }),
-    (file: FileHandle) =>
-      Effect.gen(function*() {
-        const notReadable = () => new UserFileError({ path, reason: "NotReadable" })
-        // What was opened is looked at, and not the name, which may be another file's by now.
-        const { mode, size } = yield* Effect.tryPromise({ try: () => file.stat(), catch: notReadable })
-        // Windows has no such bits: its own list decides there.
-        if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-          return yield* new UserFileError({ path, reason: "ReadableByOthers" })
-        }
-        if (size > largestFile) return yield* notReadable()
-        return yield* Effect.tryPromise({ try: () => file.readFile("utf8"), catch: notReadable })
-      }),
-    (file) => Effect.promise(() => file.close())
-  )
-
 const hashDigits = /^[0-9a-f]{32}$/i
 
 /**
@@ -134,7 +106,11 @@ const hashDigits = /^[0-9a-f]{32}$/i
 export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
   Effect.gen(function*() {
     const known = new Map<string, User>()
-    const lines = (yield* readPrivate(path)).replace(/^\ufeff/, "").split(/\r?\n/)
+    const text = yield* Effect.mapError(
+      PrivateFile.read(path, largestFile),
+      (reason) => new UserFileError({ path, reason })
+    )
+    const lines = text.replace(/^\ufeff/, "").split(/\r?\n/)
     for (const [i, line] of lines.entries()) {
       if (line.trim() === "" || line.startsWith("#")) continue
       const colon = line.indexOf(":")
@@ -144,7 +120,7 @@ export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
       const key = name.toLowerCase()
       if (known.has(key)) return yield* new UserFileError({ path, reason: "Twice", line: i + 1 })
       const hash = hashDigits.test(secret) ? Uint8Array.from(Buffer.from(secret, "hex")) : NtlmCrypto.ntHash(secret)
-      known.set(key, { name, ntHash: Redacted.make<Uint8Array>(hash), id: 1000 + known.size })
+      known.set(key, { name, ntHash: Redacted.make<Uint8Array>(hash) })
     }
     return { find: (name) => Effect.succeed(known.get(name.toLowerCase())) }
   })

@@ -8,7 +8,7 @@
  * The links of a chain that is read may only lead forward, each behind the whole of the command before, and there are
  * but a few commands: a chain that loops, points back or overlaps is `Malformed`.
  */
-import type * as Result from "effect/Result"
+import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { Reader } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
@@ -103,3 +103,15 @@ export const parts = (packet: Uint8Array): Result.Result<ReadonlyArray<Place>, M
       offset = to
     }
   })
+
+/**
+ * What is wrong with the chain of an answer, if something is. Nobody asked for a chain, so that what follows a command is
+ * left alone; but one that loops or points back is no answer to anything. Some servers put a zero where nothing follows.
+ */
+export const unsound = (packet: Uint8Array): Malformed | undefined => {
+  const at = Header.size
+  if (packet[at + 1] === Command.SMB_COM_NO_ANDX_COMMAND || packet[at]! < 2 || !canLead(packet[4]!)) return undefined
+  if (packet[at + 3] === 0 && packet[at + 4] === 0) return undefined
+  const found = parts(packet)
+  return Result.isFailure(found) ? found.failure : undefined
+}

@@ -71,6 +71,13 @@ export class Breaks {
     const holder: Holder = { oplockLevel, leaseState: 0, ids }
     const key = `${ids.tid}:${fid}`
     this.holders.set(key, holder)
-    return { caching: holder, release: () => this.holders.delete(key) }
+    return {
+      caching: holder,
+      release: () => {
+        holder.oplockLevel = 0
+        // The server may have given the FID to another open since.
+        if (this.holders.get(key) === holder) this.holders.delete(key)
+      }
+    }
   }
 }

@@ -11,7 +11,7 @@ import { fromStatus } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import { Directory } from "./Directory.ts"
 import * as Header from "./Header.ts"
-import { Information, type Reopen } from "./Information.ts"
+import { Information } from "./Information.ts"
 import {
   Command,
   NtTransactSubcommand,
@@ -23,6 +23,7 @@ import {
 import * as NtTransact from "./Message/NtTransact.ts"
 import * as ReadWrite from "./Message/ReadWrite.ts"
 import * as Simple from "./Message/Simple.ts"
+import { Names, type Reopen } from "./Names.ts"
 import { OpenFile, type Running, type Target } from "./OpenFile.ts"
 import * as Requests from "./Requests.ts"
 
@@ -33,12 +34,26 @@ const { encode } = Requests
 const FSCTL_DFS_GET_REFERRALS = 0x0006_0194
 const FSCTL_PIPE_TRANSCEIVE = 0x0011_c017
 
+const FSCTL_SRV_ENUMERATE_SNAPSHOTS = 0x0014_4064
+const FSCTL_GET_REPARSE_POINT = 0x0009_00a8
+
+/** Controls that leave everything as it was. Any other may not. */
+const harmless: ReadonlySet<number> = new Set([FSCTL_SRV_ENUMERATE_SNAPSHOTS, FSCTL_GET_REPARSE_POINT])
+
 /** The PID of every request, which a lock belongs to. */
 const pid = 0xfeff
 
 const decodeWrite = Codec.decode("SMB1 WRITE_ANDX Response", Codec.at(Header.size, ReadWrite.WriteResponse))
 const decodeRead = Codec.decode("SMB1 READ_ANDX Response", Codec.at(Header.size, ReadWrite.ReadResponse))
 const decodeChanges = Codec.decode("FILE_NOTIFY_INFORMATION", NotifyInformation.FileNotifyInformations)
+
+interface LockingRequest {
+  readonly unlocks: ReadonlyArray<Operation.Range>
+  readonly locks: ReadonlyArray<Operation.Range>
+  readonly type: number
+  readonly timeout: number
+  readonly waits: boolean
+}
 
 /**
  * The operations on one open file.
@@ -52,13 +67,23 @@ export class Commands {
 
   constructor(tree: Requests.Tree, target: Target, reopen: Reopen) {
     this.file = new OpenFile(tree, target)
-    this.information = new Information(this.file, reopen)
+    this.information = new Information(this.file, new Names(this.file, reopen))
     this.directory = new Directory(this.file)
   }
 
   /** The open as it is now: a rename may have opened the file anew. */
   get fid(): number {
     return this.file.fid
+  }
+
+  /** Whether there is no open any more. */
+  get gone(): boolean {
+    return this.file.gone
+  }
+
+  /** To be called when the open is closed: nothing more is sent on it. */
+  leave(): void {
+    this.file.gone = true
   }
 
   /** Ends a search that has not come to its end. To be done before the open is closed. */
@@ -157,7 +182,8 @@ export class Commands {
             (isPipe ? WriteMode.NAMED_PIPE_MSG_START : 0),
           remaining: isPipe ? whole : 0
         }, data.length),
-        ...(data.length === 0 ? {} : { payload: data })
+        ...(data.length === 0 ? {} : { payload: data }),
+        mutates: true
       }),
       (reply): Running<number> =>
         reply.header.status === 0
@@ -196,26 +222,14 @@ export class Commands {
     })
   }
 
-  private locking(request: {
-    readonly unlocks: ReadonlyArray<Operation.Range>
-    readonly locks: ReadonlyArray<Operation.Range>
-    readonly type: number
-    readonly timeout: number
-    readonly waits: boolean
-  }): Running<void> {
-    const range = ({ length, offset }: Operation.Range): Simple.LockingRange64 => ({ pid, offset, length })
+  private locking(request: LockingRequest): Running<void> {
     return Effect.flatMap(
       this.file.tree.request({
         command: Command.SMB_COM_LOCKING_ANDX,
-        body: encode(Simple.Locking, {
-          fid: this.file.target.fid,
-          typeOfLock: request.type | TypeOfLock.LARGE_FILES,
-          newOpLockLevel: 0,
-          timeout: request.timeout,
-          unlocks: request.unlocks.map(range),
-          locks: request.locks.map(range)
-        }),
-        waits: request.waits
+        body: this.lockingBody(request),
+        waits: request.waits,
+        // Granted to somebody who has gone, it would keep all others out until the file is closed.
+        ...(request.locks.length === 0 ? {} : { orphan: () => this.unlockLater(request.locks) })
       }),
       ({ header: { status } }) => {
         if (status === 0) return Effect.void
@@ -224,6 +238,26 @@ export class Commands {
         return this.file.failed(refused ? NtStatus.STATUS_LOCK_NOT_GRANTED : status, "LOCK")
       }
     )
+  }
+
+  private lockingBody(request: LockingRequest): Uint8Array {
+    const range = ({ length, offset }: Operation.Range): Simple.LockingRange64 => ({ pid, offset, length })
+    return encode(Simple.Locking, {
+      fid: this.file.target.fid,
+      typeOfLock: request.type | TypeOfLock.LARGE_FILES,
+      newOpLockLevel: 0,
+      timeout: request.timeout,
+      unlocks: request.unlocks.map(range),
+      locks: request.locks.map(range)
+    })
+  }
+
+  /** Unlocks without waiting. With the open its locks have gone. */
+  private unlockLater(ranges: ReadonlyArray<Operation.Range>): void {
+    if (this.file.gone) return
+    const body = this.lockingBody({ unlocks: ranges, locks: [], type: 0, timeout: 0, waits: false })
+    const { tree } = this.file
+    tree.connection.submit(tree.outgoing({ command: Command.SMB_COM_LOCKING_ANDX, body }), () => {})
   }
 
   private ioctl(operation: Operation.Ioctl): Running<Uint8Array> {
@@ -238,7 +272,7 @@ export class Commands {
           data: operation.input,
           maxParameterCount: 0,
           maxDataCount: Math.min(operation.maximum, 0xffff)
-        }),
+        }, { mutates: true }),
         "IOCTL"
       )
     }
@@ -249,7 +283,7 @@ export class Commands {
         ),
         data: operation.input,
         maxDataCount: operation.maximum
-      }),
+      }, { mutates: !harmless.has(operation.ctlCode) }),
       "IOCTL"
     )
   }

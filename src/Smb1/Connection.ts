@@ -8,22 +8,21 @@
  * Ownership: bodies and payloads handed over belong to the connection until their reply; a reply's packet belongs to its
  * receiver for good.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Allocate from "../Codec/Allocate.ts"
 import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
-import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
-import type { ProtocolError, TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
-import type * as Transport from "../Protocol/Transport.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import type { ConnectionError } from "../Protocol/Multiplexer.ts"
+import * as AndX from "./AndX.ts"
 import * as Header from "./Header.ts"
 import { Command, Flags, Flags2 } from "./Message/Constants.ts"
 import { readDataOffset } from "./Message/ReadWrite.ts"
 import { Echo } from "./Message/Simple.ts"
 import * as Signing from "./Signing.ts"
 
-/** What a connection fails a request with. */
-export type ConnectionError = TransportError | ProtocolError | Malformed
+export type { ConnectionError, Options } from "../Protocol/Multiplexer.ts"
 
 /** One request, without its header. */
 export interface Outgoing {
@@ -46,6 +45,8 @@ export interface Outgoing {
   readonly secondaries?: ReadonlyArray<{ readonly command: number; readonly body: Uint8Array }>
   /** Sees each answer where there may be several; says whether it was the last, or why it makes no sense. */
   readonly collect?: (reply: Reply) => "more" | "done" | Malformed
+  /** May change something on the server: once sent, its failure says so (`TransportError.sent`). */
+  readonly mutates?: boolean
   /** Called with a success that arrives after the caller has gone: closes what was opened. */
   readonly orphan?: (reply: Reply) => void
 }
@@ -59,7 +60,7 @@ export interface Reply {
   readonly data?: Uint8Array
 }
 
-type Complete = (error: ConnectionError | undefined, reply: Reply | undefined) => void
+type Complete = Multiplexer.Complete<Reply>
 
 interface Pending {
   readonly outgoing: Outgoing
@@ -73,23 +74,6 @@ interface Pending {
   ticks: number
 }
 
-/** Settings of a connection. */
-export interface Options {
-  /** For messages and errors. */
-  readonly server: string
-  readonly port: number
-  /** The largest packet accepted from the server, in bytes. */
-  readonly maximumFrame: number
-  /** How often `tick` is called, in milliseconds. */
-  readonly tickInterval: number
-  /** A request that is not answered for so long has failed; in milliseconds. Those that wait by nature may take any time. */
-  readonly requestTimeout: number
-  /** After such a silence the server is asked for an ECHO; in milliseconds. */
-  readonly keepAlive: number
-}
-
-/** Packets up to this many bytes are collected whole; longer ones may be placed. */
-const claimFrom = 8192
 const pid = 0xfeff
 
 /**
@@ -97,56 +81,24 @@ const pid = 0xfeff
  *
  * @category models
  */
-export class Connection implements Transport.Handlers {
-  readonly options: Options
-  private duplex: Transport.Duplex | undefined
-  private readonly frames: FrameReader.FrameReader
+export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   private readonly pendings = new Map<number, Pending>()
   private waiting: Array<Pending> = []
   private waitingByNature = 0
   private nextMid = 1
-  private failure: ConnectionError | undefined
-  private silence = 0
-  private echoing = false
   private sign: Signing.Sign | undefined
   private nextSequenceNumber = 0
   /** Requests that may be on their way at once: the server's MaxMpxCount. */
   maxMpxCount = 1
   /** Flags2 of every request: Unicode, NT status, extended security. */
   flags2 = 0
-  /** Called once, when the connection has failed. */
-  onFailed: ((error: ConnectionError) => void) | undefined
   /** Called with each unsolicited LOCKING_ANDX: an oplock break. */
   onBreak: ((reply: Reply) => void) | undefined
   /** Takes the stream over where the server answers the first packet by SMB 2; says whether it did. */
   onSmb2: ((packet: Uint8Array) => boolean) | undefined
 
-  constructor(options: Options) {
-    this.options = options
-    this.frames = new FrameReader.FrameReader(options.maximumFrame, {
-      peek: readDataOffset,
-      claimFrom,
-      claim: (head, length) => this.claim(head, length),
-      onFrame: (frame) => this.onFrame(frame),
-      onError: (what, value) => this.fail(ConnectionErrors.frameError(options, what, value))
-    })
-  }
-
-  attach(duplex: Transport.Duplex): void {
-    this.duplex = duplex
-  }
-
-  protocolError(reason: ProtocolError["reason"], detail: string): ProtocolError {
-    return ConnectionErrors.protocolError(this.options, reason, detail)
-  }
-
-  transportError(reason: TransportError["reason"], detail?: string): TransportError {
-    return ConnectionErrors.transportError(this.options, reason, detail)
-  }
-
-  /** Why the connection has ended, if it has. */
-  get failed(): ConnectionError | undefined {
-    return this.failure
+  constructor(options: Multiplexer.Options) {
+    super(options, { peek: readDataOffset })
   }
 
   /** Requests that wait for a reply. */
@@ -187,8 +139,8 @@ export class Connection implements Transport.Handlers {
       complete,
       ticks: 0
     }
-    if (this.failure !== undefined) {
-      complete(this.failure, undefined)
+    if (this.failed !== undefined) {
+      complete(this.failed, undefined)
       return () => {}
     }
     this.waiting.push(pending)
@@ -201,7 +153,7 @@ export class Connection implements Transport.Handlers {
    * same, as smbd counts.
    */
   sendOneWay(outgoing: Outgoing): void {
-    if (this.failure !== undefined) return
+    if (this.failed !== undefined) return
     this.transmit(outgoing, Header.unsolicited, this.sequence(false))
   }
 
@@ -222,7 +174,7 @@ export class Connection implements Transport.Handlers {
 
   /** Asks the server to give a request up. It answers that request as always, so nothing is forgotten here. */
   private cancel(pending: Pending): void {
-    if (!this.pendings.has(pending.mid) || this.failure !== undefined || pending.outgoing.waits !== true) return
+    if (!this.pendings.has(pending.mid) || this.failed !== undefined || pending.outgoing.waits !== true) return
     const { tid, uid } = pending.outgoing
     this.transmit(
       {
@@ -290,7 +242,7 @@ export class Connection implements Transport.Handlers {
   }
 
   private pump(): void {
-    for (let i = 0; i < this.waiting.length && this.failure === undefined;) {
+    for (let i = 0; i < this.waiting.length && this.failed === undefined;) {
       const pending = this.waiting[i]!
       if (this.hasRoom(pending.outgoing)) {
         this.waiting.splice(i, 1)
@@ -304,20 +256,11 @@ export class Connection implements Transport.Handlers {
   // in
   // ---------------------------------------------------------------------------
 
-  onData(chunk: Uint8Array): void {
-    this.silence = 0
-    if (this.failure === undefined) this.frames.push(chunk)
-  }
-
-  onClose(error: TransportError): void {
-    this.fail(error)
-  }
-
   /**
    * A large READ response goes straight into its place, if its data begin where they do in every such response. Whether
    * it may be trusted is checked when it is complete.
    */
-  private claim(head: Uint8Array, length: number): FrameReader.Claim | undefined {
+  protected claim(head: Uint8Array, length: number): FrameReader.Claim | undefined {
     const view = Header.view(head)
     if (view.getUint32(0, true) !== Header.protocolId || head[4] !== Command.SMB_COM_READ_ANDX) return undefined
     if (view.getUint32(5, true) !== 0 || head[32] !== 12 || head[33] !== Command.SMB_COM_NO_ANDX_COMMAND) {
@@ -335,14 +278,14 @@ export class Connection implements Transport.Handlers {
     return {
       destination,
       complete: (packet) => {
-        if (this.failure !== undefined) return
+        if (this.failed !== undefined) return
         this.receive(Header.read(Header.view(packet)), [packet, destination], destination)
-        if (this.failure === undefined) this.pump()
+        if (this.failed === undefined) this.pump()
       }
     }
   }
 
-  private onFrame(frame: Uint8Array): void {
+  protected onFrame(frame: Uint8Array): void {
     const protocolId = frame.length < 4 ? 0 : Header.view(frame).getUint32(0, true)
     if (protocolId !== Header.protocolId) {
       if (this.onSmb2?.(frame) === true) return
@@ -350,7 +293,7 @@ export class Connection implements Transport.Handlers {
     }
     if (frame.length < Header.size + 3) return this.malformed(frame.length, "a header, WordCount and ByteCount")
     this.receive(Header.read(Header.view(frame)), [frame], undefined)
-    if (this.failure === undefined) this.pump()
+    if (this.failed === undefined) this.pump()
   }
 
   private malformed(offset: number, expected: string): void {
@@ -380,6 +323,8 @@ export class Connection implements Transport.Handlers {
       }
     }
     const packet = chunks[0]!
+    const unsound = AndX.unsound(packet)
+    if (unsound !== undefined) return this.fail(unsound)
     const reply: Reply = data === undefined ? { header, packet } : { header, packet, data }
     const { collect, secondaries } = pending.outgoing
     pending.ticks = 0
@@ -406,48 +351,38 @@ export class Connection implements Transport.Handlers {
   // time and end
   // ---------------------------------------------------------------------------
 
-  /** To be called every `tickInterval`: finds requests and servers that have fallen silent. */
-  tick(): void {
-    if (this.failure !== undefined) return
-    const { keepAlive, requestTimeout, tickInterval } = this.options
-    this.silence++
+  protected age(): void {
+    const { requestTimeout, tickInterval } = this.options
     for (const pending of this.pendings.values()) {
       // SMB 1 cannot take back a request that does not wait by nature: one that is lost takes the connection with it.
       if (pending.outgoing.waits !== true && ++pending.ticks * tickInterval > requestTimeout) {
         return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
       }
     }
-    if (this.silence * tickInterval >= keepAlive && !this.echoing && this.flags2 !== 0) this.echo()
   }
 
-  private echo(): void {
-    this.echoing = true
+  protected echo(answered: () => void): boolean {
+    if (this.flags2 === 0) return false
     this.submit(
       {
         command: Command.SMB_COM_ECHO,
         body: Codec.encode(Echo)({ echoCount: 1, data: Uint8Array.of(0x65) }),
         tid: 0xffff
       },
-      () => {
-        this.echoing = false
-      }
+      answered
     )
+    return true
   }
 
-  /** Ends the connection: everything in flight fails with `error`. */
-  fail(error: ConnectionError): void {
-    if (this.failure !== undefined) return
-    this.failure = error
-    this.duplex?.close()
+  protected endAll(error: ConnectionError): void {
     const pendings = [...this.pendings.values(), ...this.waiting]
     this.pendings.clear()
     this.waiting = []
     for (const pending of pendings) {
       const complete = pending.complete
       pending.complete = undefined
-      complete?.(error, undefined)
+      complete?.(pending.sent ? Multiplexer.failureOf(pending.outgoing, error) : error, undefined)
     }
-    this.onFailed?.(error)
   }
 }
 
@@ -457,10 +392,4 @@ const answers = (outgoing: Outgoing, command: number): boolean =>
 
 /** One request and its reply, whatever its status. Interruption cancels it on the server. */
 export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
-  Effect.callback<Reply, ConnectionError>((resume) => {
-    const abandon = connection.submit(
-      outgoing,
-      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
-    )
-    return Effect.sync(abandon)
-  })
+  Multiplexer.request((complete) => connection.submit(outgoing, complete))

@@ -76,6 +76,9 @@ export class Directory {
     level: number
   ): Running<ReadonlyArray<unknown>> {
     const { name, path } = this.file.target
+    if (!this.file.tree.canSay(operation.pattern)) {
+      return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "FIND_FIRST2")
+    }
     const pattern = Requests.renamed(name, path, path === "" ? operation.pattern : `${path}\\${operation.pattern}`)
     return Effect.flatMap(
       this.file.tree.trans2(
@@ -90,7 +93,7 @@ export class Directory {
           }),
           maxDataCount: operation.maximum
         },
-        name.flags2
+        { flags2: name.flags2 }
       ),
       (answer): Running<ReadonlyArray<unknown>> => {
         if (isEnd(answer.status)) return Effect.succeed([])
@@ -119,7 +122,7 @@ export class Directory {
           fileName: lastName
         }),
         maxDataCount: operation.maximum
-      }, this.file.target.name.flags2),
+      }, { flags2: this.file.target.name.flags2 }),
       (answer): Running<ReadonlyArray<unknown>> => {
         if (isEnd(answer.status)) {
           this.search = { sid, lastName, ended: true }

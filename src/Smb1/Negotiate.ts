@@ -8,11 +8,12 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
@@ -33,6 +34,7 @@ export interface Negotiated extends Negotiate.Response {
 export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
+  readonly entropy: Entropy.Source
 }
 
 /** A server that answered the offer of SMB 2: its stream, and its first packet. */
@@ -137,7 +139,7 @@ export const connect = Effect.fnUntraced(function*(
     server: endpoint.host,
     port: endpoint.port,
     maximumFrame: settings.maximumFrame,
-    tickInterval: 1000,
+    tickInterval: Multiplexer.tickInterval,
     requestTimeout: Duration.toMillis(settings.requestTimeout),
     keepAlive: Duration.toMillis(settings.keepAlive)
   })
@@ -148,14 +150,7 @@ export const connect = Effect.fnUntraced(function*(
   })
   connection.attach(duplex)
   let ours = true
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      if (ours) connection.fail(connection.transportError("Closed", "closed on this side"))
-    })
-  )
-  yield* Effect.sync(() => {
-    if (ours) connection.tick()
-  }).pipe(Effect.schedule(Schedule.spaced("1 second")), Effect.forkScoped)
+  yield* Multiplexer.live(connection, () => ours)
   const others = smb2Strings(settings)
   const answer = yield* Effect.callback<Connection.Reply | Smb2Answer, Connection.ConnectionError>((resume) => {
     if (others.length > 0) {
@@ -193,5 +188,5 @@ export const connect = Effect.fnUntraced(function*(
   yield* Effect.logWarning(
     `${endpoint.host} is spoken to by SMB 1, which is insecure: nothing is encrypted, and signatures are weak`
   )
-  return { connection, negotiated }
+  return { connection, negotiated, entropy: yield* Entropy.Entropy }
 })

@@ -15,8 +15,16 @@ import * as Header from "./Header.ts"
 import { Command, NtCreateFlags, NtTransactSubcommand } from "./Message/Constants.ts"
 import * as NtCreate from "./Message/NtCreate.ts"
 import * as NtTransact from "./Message/NtTransact.ts"
-import * as Oem from "./Oem.ts"
+import * as Names from "./Names.ts"
+import { isUnknown } from "./OpenFile.ts"
 import type * as Requests from "./Requests.ts"
+
+/** Numbers of CREATE (MS-CIFS 2.2.4.64.1): dispositions, options, and what the server has done. */
+const FILE_OPEN = 1
+const FILE_CREATE = 2
+const FILE_DIRECTORY_FILE = 0x0000_0001
+const FILE_DELETE_ON_CLOSE = 0x0000_1000
+const FILE_CREATED = 2
 
 /** An open as the server keeps it. */
 export interface Open {
@@ -70,8 +78,6 @@ const decodeTransactCreate = Codec.decode("SMB1 NT_TRANSACT_CREATE Response", Nt
 const refuse = (tree: Requests.Tree, path: string, status: number) =>
   Effect.fail(fromStatus(status, "CREATE", tree.full(path)))
 
-const canSay = (tree: Requests.Tree, name: Requests.WireName): boolean => tree.unicode || Oem.canEncode(name.text)
-
 const fields = (tree: Requests.Tree, name: Requests.WireName, options: Share.OpenOptions) => ({
   flags: oplockFlags(options.oplockLevel),
   rootDirectoryFid: 0,
@@ -124,13 +130,33 @@ const transactCreate = (
       data,
       maxParameterCount: 128,
       maxDataCount: 0
-    }, { flags2: name.flags2 })),
+    }, { flags2: name.flags2, mutates: mutates(options) })),
     ({ parameters, status }): Effect.Effect<Open, RequestError> =>
       status === 0
         ? Effect.fromResult(Result.map(decodeTransactCreate(parameters), (response) => toOpen(response, options)))
         : refuse(tree, path, status)
   )
 }
+
+/** Whether an open may change something: make, empty or delete what it opens. */
+export const mutates = (options: Share.OpenOptions): boolean =>
+  options.createDisposition !== FILE_OPEN || (options.createOptions & FILE_DELETE_ON_CLOSE) !== 0
+
+/** A new directory made by its name and then opened: for servers that cannot make one by opening it. */
+const makeDirectory = (
+  tree: Requests.Tree,
+  name: Requests.WireName,
+  path: string,
+  options: Share.OpenOptions,
+  orphan: (fid: number) => void
+): Effect.Effect<Open, RequestError> =>
+  Effect.andThen(
+    Names.makeDirectory(tree, name, path),
+    Effect.map(
+      open(tree, name, path, { ...options, createDisposition: FILE_OPEN }, orphan),
+      ({ fid, opened }) => ({ fid, opened: { ...opened, createAction: FILE_CREATED } })
+    )
+  )
 
 /** Opens a file. `orphan` is called with the FID of one that was opened after the caller had gone. */
 export const open = (
@@ -140,21 +166,28 @@ export const open = (
   options: Share.OpenOptions,
   orphan: (fid: number) => void
 ): Effect.Effect<Open, RequestError> => {
-  if (!canSay(tree, name)) return refuse(tree, path, NtStatus.STATUS_OBJECT_NAME_INVALID)
+  if (!tree.canSay(name.text)) return refuse(tree, path, NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (carriesMore(options)) return transactCreate(tree, name, path, options)
   return Effect.flatMap(
     tree.request({
       command: Command.SMB_COM_NT_CREATE_ANDX,
       body: encode(tree, name, options),
       flags2: name.flags2,
+      mutates: mutates(options),
       orphan: (reply) => {
         const created = decodeCreate(reply.packet)
         if (Result.isSuccess(created)) orphan(created.success.fid)
       }
     }),
-    (reply): Effect.Effect<Open, RequestError> =>
-      reply.header.status === 0
-        ? Effect.fromResult(Result.map(decodeCreate(reply.packet), (response) => toOpen(response, options)))
-        : refuse(tree, path, reply.header.status)
+    (reply): Effect.Effect<Open, RequestError> => {
+      const { status } = reply.header
+      if (status === 0) {
+        return Effect.fromResult(Result.map(decodeCreate(reply.packet), (response) => toOpen(response, options)))
+      }
+      const makes = options.createDisposition === FILE_CREATE && (options.createOptions & FILE_DIRECTORY_FILE) !== 0
+      return makes && isUnknown(status)
+        ? makeDirectory(tree, name, path, options, orphan)
+        : refuse(tree, path, status)
+    }
   )
 }

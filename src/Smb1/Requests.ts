@@ -9,6 +9,7 @@ import type * as Share from "../Protocol/Share.ts"
 import type * as Breaks from "./Breaks.ts"
 import * as Connection from "./Connection.ts"
 import { Capabilities, Flags2 } from "./Message/Constants.ts"
+import * as Oem from "./Oem.ts"
 import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
 
@@ -61,6 +62,9 @@ export interface Answer extends Transaction.Response {
   readonly status: number
 }
 
+/** What a transaction may say of itself beside its words and bytes. */
+export type TransactionOptions = Pick<Connection.Outgoing, "flags2" | "waits" | "orphan" | "mutates">
+
 /** A tree on the wire. */
 export class Tree {
   readonly session: Session
@@ -95,6 +99,11 @@ export class Tree {
     return this.session.negotiated.unicode
   }
 
+  /** Whether a name can be sent. Where it cannot, a `?` in it would mean other files. */
+  canSay(name: string): boolean {
+    return this.unicode || Oem.canEncode(name)
+  }
+
   full(path: string): string {
     return path === "" ? this.uncPath : `${this.uncPath}\\${path}`
   }
@@ -110,11 +119,11 @@ export class Tree {
   /** Runs a transaction, whatever its status. */
   transact(
     request: Transaction.Request,
-    options: Pick<Connection.Outgoing, "flags2" | "waits" | "orphan"> = {}
+    options: TransactionOptions = {}
   ): Effect.Effect<Answer, RequestError> {
     return Effect.suspend(() => {
       const collector = new Transaction.Collector(request)
-      const { unicode } = this
+      const unicode = this.unicode || ((options.flags2 ?? 0) & Flags2.SMB_FLAGS2_UNICODE) !== 0
       const { maxBufferSize } = this.session.negotiated
       return Effect.flatMap(
         this.request({
@@ -140,7 +149,7 @@ export class Tree {
       readonly maxParameterCount?: number
       readonly maxDataCount?: number
     },
-    flags2 = 0
+    options: TransactionOptions = {}
   ): Effect.Effect<Answer, RequestError> {
     return this.transact({
       kind: "TRANSACTION2",
@@ -149,7 +158,7 @@ export class Tree {
       data: request.data ?? new Uint8Array(0),
       maxParameterCount: request.maxParameterCount ?? 10,
       maxDataCount: Math.min(request.maxDataCount ?? 0, 0xffff)
-    }, { flags2 })
+    }, options)
   }
 
   /** A subcommand of NT_TRANSACT. */
@@ -162,7 +171,7 @@ export class Tree {
       readonly maxParameterCount?: number
       readonly maxDataCount?: number
     },
-    options: Pick<Connection.Outgoing, "flags2" | "waits" | "orphan"> = {}
+    options: TransactionOptions = {}
   ): Effect.Effect<Answer, RequestError> {
     return this.transact({
       kind: "NT_TRANSACT",

@@ -7,7 +7,6 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { randomBytes } from "node:crypto"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
 import type { Credential } from "../Auth/Credentials.ts"
@@ -129,13 +128,14 @@ const plain = Effect.fnUntraced(function*(
 ): Effect.fn.Return<LoggedOn, RequestError | AuthenticationError> {
   const { connection, negotiated } = agreed
   const { server } = connection.options
+  const workstation = yield* Authenticator.Workstation
   const answer = yield* Effect.fromResult(NtlmV2Response.answer(credential, {
     server,
     serverChallenge: offer.challenge,
     domainName: offer.domainName,
     serverName: offer.serverName,
-    time: yield* Authenticator.now,
-    clientChallenge: randomBytes(8)
+    time: yield* workstation.now ?? Authenticator.now,
+    clientChallenge: agreed.entropy.bytes(8, `NTLM challenge for ${server}`)
   }))
   const reply = yield* Connection.request(connection, {
     command: Command.SMB_COM_SESSION_SETUP_ANDX,

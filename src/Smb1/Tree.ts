@@ -27,6 +27,8 @@ export interface DfsName {
   readonly share: string
 }
 
+const FILE_ATTRIBUTE_DIRECTORY = 0x10
+
 const types: Record<string, Share.Share["type"]> = { "A:": "disk", IPC: "pipe", "LPT1:": "printer", COMM: "pipe" }
 
 const closeOutgoing = (tree: Requests.Tree, fid: number): Connection.Outgoing =>
@@ -57,8 +59,12 @@ const makeFile = (
     let closed = false
     const held = tree.breaks.hold(open.fid, open.opened.oplockLevel, tree)
     const full = tree.full(path)
-    const commands = new Commands.Commands(tree, { fid: open.fid, path, name }, {
-      close: (fid) => closeFid(tree, fid, full),
+    const isDirectory = (open.opened.fileAttributes & FILE_ATTRIBUTE_DIRECTORY) !== 0
+    const commands = new Commands.Commands(tree, { fid: open.fid, path, name, isDirectory }, {
+      close: (fid) => {
+        held.release()
+        return closeFid(tree, fid, full)
+      },
       open: (path, name) => {
         const { desiredAccess, shareAccess } = options
         // As it was, but neither made anew nor emptied, and without what only a new file has.
@@ -70,7 +76,14 @@ const makeFile = (
       if (closed) return Effect.void
       closed = true
       held.release()
-      return Effect.andThen(commands.endSearches, Effect.suspend(() => closeFid(tree, commands.fid, full)))
+      return Effect.andThen(
+        commands.endSearches,
+        Effect.suspend(() => {
+          if (commands.gone) return Effect.void
+          commands.leave()
+          return closeFid(tree, commands.fid, full)
+        })
+      )
     })
     yield* Effect.addFinalizer((exit) =>
       // A failed scope does not wait for the server: it may be the one that does not answer.
@@ -78,6 +91,8 @@ const makeFile = (
         if (closed) return
         closed = true
         held.release()
+        if (commands.gone) return
+        commands.leave()
         closeLater(tree, commands.fid)
       })
     )
@@ -88,7 +103,7 @@ const makeFile = (
       run: (operation) =>
         // FIDs are used again: a request after the close could reach another file.
         Effect.suspend(() =>
-          closed
+          closed || commands.gone
             ? Effect.fail(fromStatus(NtStatus.STATUS_FILE_CLOSED, operation._tag.toUpperCase(), full))
             : commands.run(operation)
         ),
@@ -110,19 +125,8 @@ const openFile = (
     )
   })
 
-const FILE_OPEN = 1
-const FILE_DELETE_ON_CLOSE = 0x1000
-
-/** What a request fails with that may have had its effect. Of several, one after the other, the first may have had it. */
-const telling = <A, R>(
-  effect: Effect.Effect<A, RequestError, R>,
-  options: Share.OpenOptions,
-  operations: ReadonlyArray<Operation.Any> = []
-): Effect.Effect<A, RequestError, R> =>
-  options.createDisposition !== FILE_OPEN || (options.createOptions & FILE_DELETE_ON_CLOSE) !== 0 ||
-    operations.some(({ _tag }) => _tag === "Write" || _tag === "SetInfo" || _tag === "Ioctl")
-    ? Effect.mapError(effect, afterSending)
-    : effect
+/** Whether an operation may change something. */
+const mutates = ({ _tag }: Operation.Any): boolean => _tag === "Write" || _tag === "SetInfo" || _tag === "Ioctl"
 
 const batch = (
   tree: Requests.Tree,
@@ -134,9 +138,14 @@ const batch = (
   Effect.scoped(Effect.gen(function*() {
     const file = yield* openFile(tree, dfs, path, options)
     const results: Array<Result.Result<unknown, unknown>> = []
+    // To the caller they are one: where the first had its effect and the second fails, the whole may have had it.
+    let changed = Open.mutates(options)
     for (const operation of operations) {
       const result = yield* Effect.result(file.run(operation) as Effect.Effect<unknown, RequestError>)
-      if (Result.isFailure(result) && result.failure._tag !== "SmbError") return yield* result.failure
+      if (Result.isFailure(result) && result.failure._tag !== "SmbError") {
+        return yield* changed ? afterSending(result.failure) : result.failure
+      }
+      changed ||= mutates(operation)
       results.push(result)
     }
     yield* Effect.ignore(file.close)
@@ -191,8 +200,8 @@ const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Resp
     limits: tree.limits,
     sessionKey: `${connection.options.server}:${connection.options.port}/NT1/${uid}`,
     dialect: "NT1",
-    open: (path, options) => telling(openFile(tree, dfs, path, options), options),
-    batch: (path, options, operations) => telling(batch(tree, dfs, path, options, operations), options, operations),
+    open: (path, options) => openFile(tree, dfs, path, options),
+    batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
     control: (operation) => Commands.control(tree, operation)
   })
   return { ...make(undefined), withDfsName: make }

@@ -13,10 +13,8 @@ import * as Result from "effect/Result"
 import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
-import { afterSending, type ProtocolError, type TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
-import type * as Transport from "../Protocol/Transport.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Encryption from "./Encryption.ts"
 import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./Exchange.ts"
 import * as Header from "./Header.ts"
@@ -34,40 +32,20 @@ const losses: Readonly<Record<number, "share" | "session">> = {
 }
 
 /** Settings of a connection. */
-export interface Options {
-  /** For messages and errors. */
-  readonly server: string
-  readonly port: number
-  /** The largest packet accepted from the server, in bytes. */
-  readonly maximumFrame: number
+export interface Options extends Multiplexer.Options {
   /** Credits to strive for: how much may be in flight, in units of 64 KiB. */
   readonly creditTarget: number
-  /** How often `tick` is called, in milliseconds. */
-  readonly tickInterval: number
-  /** A request that is not answered for so long has failed; in milliseconds. Asynchronous ones may take any time. */
-  readonly requestTimeout: number
-  /** After such a silence the server is asked for an ECHO; in milliseconds. */
-  readonly keepAlive: number
 }
 
-/** Packets up to this many bytes are collected whole; longer ones may be placed. */
-const claimFrom = 8192
 /** The header and the fixed part of a READ response. */
 const peek = Header.size + 16
-
-/** What a request that had been sent fails with: whoever asked is told if it may have had its effect. */
-const failureOf = (pending: Pending, error: ConnectionError): ConnectionError =>
-  pending.outgoing.mutates === true ? afterSending(error) : error
 
 /**
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
  *
  * @category models
  */
-export class Connection implements Transport.Handlers {
-  readonly options: Options
-  private duplex: Transport.Duplex | undefined
-  private readonly frames: FrameReader.FrameReader
+export class Connection extends Multiplexer.Multiplexer<Options> {
   private readonly pendings = new Map<number, Pending>()
   private readonly sessions = new Map<bigint, Security>()
   private waiting: Array<Batch> = []
@@ -76,22 +54,17 @@ export class Connection implements Transport.Handlers {
   private inFlightCharge = 0
   private nextMessageId = 0
   private readonly numbering: Outbound.Numbering
-  private failure: ConnectionError | undefined
-  private silence = 0
   private starved = 0
-  private echoing = false
 
   /** Whether CreditCharge means anything: SMB2_GLOBAL_CAP_LARGE_MTU, which 2.0.2 lacks. */
   multiCredit = false
-  /** Called once, when the connection has failed. */
-  onFailed: ((error: ConnectionError) => void) | undefined
   /** Called with each unsolicited OPLOCK_BREAK. */
   onBreak: ((reply: Reply) => void) | undefined
   /** Takes a packet that is not SMB 2, such as a server's SMB 1 answer; says whether it did. */
   onForeign: ((packet: Uint8Array) => ConnectionError) | undefined
 
   constructor(options: Options) {
-    this.options = options
+    super(options, { peek, transient: (head) => Header.view(head).getUint32(0, true) === Encryption.protocolId })
     this.numbering = {
       multiCredit: () => this.multiCredit,
       messageId: (charge) => {
@@ -104,31 +77,6 @@ export class Connection implements Transport.Handlers {
         return Math.min(Math.max(wanted, charge), 0xffff)
       }
     }
-    this.frames = new FrameReader.FrameReader(options.maximumFrame, {
-      peek,
-      claimFrom,
-      claim: (head) => this.claim(head),
-      transient: (head) => Header.view(head).getUint32(0, true) === Encryption.protocolId,
-      onFrame: (frame) => this.onFrame(frame),
-      onError: (what, value) => this.fail(ConnectionErrors.frameError(options, what, value))
-    })
-  }
-
-  attach(duplex: Transport.Duplex): void {
-    this.duplex = duplex
-  }
-
-  protocolError(reason: ProtocolError["reason"], detail: string): ProtocolError {
-    return ConnectionErrors.protocolError(this.options, reason, detail)
-  }
-
-  transportError(reason: TransportError["reason"], detail?: string): TransportError {
-    return ConnectionErrors.transportError(this.options, reason, detail)
-  }
-
-  /** Why the connection has ended, if it has. */
-  get failed(): ConnectionError | undefined {
-    return this.failure
   }
 
   /** Requests that wait for a reply. */
@@ -166,8 +114,8 @@ export class Connection implements Transport.Handlers {
    * is called exactly once, unless the returned function has been called before: then the requests are cancelled.
    */
   submit(outgoings: ReadonlyArray<Outgoing>, completes: ReadonlyArray<Complete | undefined>): () => void {
-    if (this.failure !== undefined) {
-      for (const complete of completes) complete?.(this.failure, undefined)
+    if (this.failed !== undefined) {
+      for (const complete of completes) complete?.(this.failed, undefined)
       return () => {}
     }
     let charge = 0
@@ -198,7 +146,7 @@ export class Connection implements Transport.Handlers {
 
   /** Asks the server to give a request up. It answers that request as always, so nothing is forgotten here. */
   private cancel(pending: Pending): void {
-    if (!this.pendings.has(pending.messageId) || this.failure !== undefined) return
+    if (!this.pendings.has(pending.messageId) || this.failed !== undefined) return
     this.transmit(Outbound.encodeCancel(pending), pending.encrypted ? pending.outgoing.security : undefined)
   }
 
@@ -220,7 +168,7 @@ export class Connection implements Transport.Handlers {
    * answer where somebody else has sent it and received that.
    */
   submitForeign(packet: Uint8Array, complete: Complete, answered?: Uint8Array): void {
-    if (this.failure !== undefined) return complete(this.failure, undefined)
+    if (this.failed !== undefined) return complete(this.failed, undefined)
     const framed = new Uint8Array(FrameReader.headerSize + packet.length)
     framed.set(packet, FrameReader.headerSize)
     this.pendings.set(0, {
@@ -261,26 +209,17 @@ export class Connection implements Transport.Handlers {
   // in
   // ---------------------------------------------------------------------------
 
-  onData(chunk: Uint8Array): void {
-    this.silence = 0
-    if (this.failure === undefined) this.frames.push(chunk)
-  }
-
-  onClose(error: TransportError): void {
-    this.fail(error)
-  }
-
   /**
    * A large READ response, in the clear and alone in its packet, goes straight into its place. Whether it may be trusted
    * is checked when it is complete.
    */
-  private claim(head: Uint8Array): FrameReader.Claim | undefined {
+  protected claim(head: Uint8Array): FrameReader.Claim | undefined {
     const destination = this.place(head, false)
     if (destination === undefined) return undefined
     return {
       destination,
       complete: (packet, tail) => {
-        if (this.failure !== undefined) return
+        if (this.failed !== undefined) return
         const chunks = tail.length === 0 ? [packet, destination] : [packet, destination, tail]
         this.receive(Header.read(Header.view(packet)), chunks, false, destination)
         this.pump()
@@ -303,7 +242,7 @@ export class Connection implements Transport.Handlers {
     return wanted === undefined ? Allocate.uninitialized(length) : wanted.subarray(0, length)
   }
 
-  private onFrame(frame: Uint8Array): void {
+  protected onFrame(frame: Uint8Array): void {
     if (frame.length >= 4) {
       const identifier = Header.view(frame).getUint32(0, true)
       if (identifier === Header.protocolId) this.receiveAll(frame, false)
@@ -316,7 +255,7 @@ export class Connection implements Transport.Handlers {
     } else {
       this.fail(this.protocolError("NotSmb", `a packet of ${frame.length} bytes is no SMB packet`))
     }
-    if (this.failure === undefined) this.pump()
+    if (this.failed === undefined) this.pump()
   }
 
   private receiveEncrypted(frame: Uint8Array): void {
@@ -353,7 +292,7 @@ export class Connection implements Transport.Handlers {
   /** All responses of a compound. */
   private receiveAll(frame: Uint8Array, decrypted: boolean): void {
     let at = 0
-    while (at < frame.length && this.failure === undefined) {
+    while (at < frame.length && this.failed === undefined) {
       const found = Inbound.segment(frame, at)
       if (Result.isFailure(found)) {
         const { expected, offset, structure } = found.failure
@@ -414,11 +353,8 @@ export class Connection implements Transport.Handlers {
   // time and end
   // ---------------------------------------------------------------------------
 
-  /** To be called every `tickInterval`: finds requests and servers that have fallen silent. */
-  tick(): void {
-    if (this.failure !== undefined) return
-    const { keepAlive, requestTimeout, tickInterval } = this.options
-    this.silence++
+  protected age(): void {
+    const { requestTimeout, tickInterval } = this.options
     for (const pending of this.pendings.values()) {
       // What nobody waits for any more may stay unanswered; an ECHO is waited for by the connection itself.
       if (pending.isAsync || pending.complete === undefined) continue
@@ -431,12 +367,14 @@ export class Connection implements Transport.Handlers {
       pending.complete = undefined
       this.cancel(pending)
       complete(
-        failureOf(pending, this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`)),
+        Multiplexer.failureOf(
+          pending.outgoing,
+          this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`)
+        ),
         undefined
       )
     }
     this.starve()
-    if (this.silence * tickInterval >= keepAlive && !this.echoing && this.nextMessageId > 0) this.echo()
   }
 
   /**
@@ -458,26 +396,21 @@ export class Connection implements Transport.Handlers {
     }
   }
 
-  private echo(): void {
+  protected echo(answered: () => void): boolean {
+    if (this.nextMessageId === 0) return false
     const security = this.sessions.values().next().value
-    this.echoing = true
     this.submit(
       [{
         command: Command.ECHO,
         body: Outbound.emptyBody,
         ...(security === undefined ? {} : { security, encrypted: security.encryptsAll === true })
       }],
-      [() => {
-        this.echoing = false
-      }]
+      [answered]
     )
+    return true
   }
 
-  /** Ends the connection: everything in flight fails with `error`. */
-  fail(error: ConnectionError): void {
-    if (this.failure !== undefined) return
-    this.failure = error
-    this.duplex?.close()
+  protected endAll(error: ConnectionError): void {
     const pendings = [...this.pendings.values()]
     const waiting = this.waiting
     this.pendings.clear()
@@ -485,10 +418,9 @@ export class Connection implements Transport.Handlers {
     for (const pending of pendings) {
       const complete = pending.complete
       pending.complete = undefined
-      complete?.(failureOf(pending, error), undefined)
+      complete?.(Multiplexer.failureOf(pending.outgoing, error), undefined)
     }
     for (const batch of waiting) for (const complete of batch.completes) complete?.(error, undefined)
-    this.onFailed?.(error)
   }
 }
 
@@ -498,12 +430,7 @@ export class Connection implements Transport.Handlers {
 
 /** One request and its reply, whatever its status. Interruption cancels it on the server. */
 export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
-  Effect.callback<Reply, ConnectionError>((resume) => {
-    const abandon = connection.submit([outgoing], [
-      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
-    ])
-    return Effect.sync(abandon)
-  })
+  Multiplexer.request((complete) => connection.submit([outgoing], [complete]))
 
 /** Related requests in one packet, and a reply to each. Interruption cancels them on the server. */
 export const compound = (

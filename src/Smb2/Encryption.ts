@@ -34,7 +34,7 @@ export type Encrypt = (chunks: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8
 
 /**
  * Says where the rest of a plain text goes, after a look at its first `peek` bytes: into a place of exactly that length,
- * or nowhere in particular.
+ * or nowhere in particular. It may be the cipher text's own, from its `peek`th byte on.
  */
 export type Place = (head: Uint8Array, length: number) => Uint8Array | undefined
 

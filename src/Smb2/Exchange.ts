@@ -1,14 +1,12 @@
 /**
  * What goes through a connection: requests without their headers, replies, and what is kept between the two.
  */
-import type { Malformed } from "../Codec/Malformed.ts"
-import type { ProtocolError, TransportError } from "../Protocol/Errors.ts"
+import type * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type * as Encryption from "./Encryption.ts"
 import type * as Header from "./Header.ts"
 import type * as Signing from "./Signing.ts"
 
-/** What a connection fails a request with. */
-export type ConnectionError = TransportError | ProtocolError | Malformed
+export type { ConnectionError } from "../Protocol/Multiplexer.ts"
 
 /** The keys of a session, as far as they exist yet. */
 export interface Security {
@@ -67,7 +65,7 @@ export interface Reply {
 }
 
 /** Takes how a request ended: one of the two. */
-export type Complete = (error: ConnectionError | undefined, reply: Reply | undefined) => void
+export type Complete = Multiplexer.Complete<Reply>
 
 /** A request on its way. */
 export interface Pending {

@@ -7,12 +7,13 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { createHash, randomBytes } from "node:crypto"
+import { createHash } from "node:crypto"
+import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as Connection from "./Connection.ts"
 import type * as Encryption from "./Encryption.ts"
@@ -60,6 +61,8 @@ export interface Negotiated {
 export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
+  /** Where the opens of the connection take their keys and GUIDs from. */
+  readonly entropy: Entropy.Source
 }
 
 /** What opening a connection fails with: nobody there, no agreement, bytes without sense, or the server's no. */
@@ -81,7 +84,7 @@ export const dialectName = (dialect: number): string =>
 export const extendPreauthHash = (hash: Uint8Array, packet: Uint8Array): Uint8Array =>
   createHash("sha512").update(hash).update(packet).digest()
 
-const makeRequest = (settings: Settings.Settings, host: string): Negotiate.Request => {
+const makeRequest = (settings: Settings.Settings, host: string, entropy: Entropy.Source): Negotiate.Request => {
   const dialects = Settings.smb2Dialects(settings.dialects).map((name) => dialectNumbers[name]).sort((a, b) => a - b)
   const newest = dialects[dialects.length - 1]!
   const encrypts = settings.ciphers.length > 0
@@ -96,7 +99,7 @@ const makeRequest = (settings: Settings.Settings, host: string): Negotiate.Reque
     contexts.push({
       _tag: "PreauthIntegrityCapabilities",
       hashAlgorithms: [HashAlgorithm.SHA_512],
-      salt: randomBytes(32)
+      salt: entropy.bytes(32, `NEGOTIATE salt for ${host}`)
     })
     if (encrypts) {
       contexts.push({
@@ -115,7 +118,7 @@ const makeRequest = (settings: Settings.Settings, host: string): Negotiate.Reque
       ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED
       : SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
     capabilities,
-    clientGuid: newest >= Dialect.SMB_2_1 ? randomBytes(16) : new Uint8Array(16),
+    clientGuid: newest >= Dialect.SMB_2_1 ? entropy.bytes(16, `ClientGuid for ${host}`) : new Uint8Array(16),
     dialects,
     negotiateContexts: contexts
   }
@@ -220,10 +223,11 @@ const decodeResponse = (
 const negotiate = Effect.fnUntraced(function*(
   connection: Connection.Connection,
   settings: Settings.Settings,
+  entropy: Entropy.Source,
   begun: Begun | undefined
 ) {
   const { server } = connection.options
-  const asked = makeRequest(settings, server)
+  const asked = makeRequest(settings, server, entropy)
   if (settings.multiProtocol || begun !== undefined) {
     const answer = yield* MultiProtocol.negotiate(connection, asked.dialects, begun?.packet)
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
@@ -259,7 +263,7 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
     port: endpoint.port,
     maximumFrame: settings.maximumFrame,
     creditTarget: settings.credits,
-    tickInterval: 1000,
+    tickInterval: Multiplexer.tickInterval,
     requestTimeout: Duration.toMillis(settings.requestTimeout),
     keepAlive: Duration.toMillis(settings.keepAlive)
   })
@@ -271,17 +275,12 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
     connection.attach(begun.duplex)
     begun.handOver(connection)
   }
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => connection.fail(connection.transportError("Closed", "closed on this side")))
-  )
-  yield* Effect.sync(() => connection.tick()).pipe(
-    Effect.schedule(Schedule.spaced("1 second")),
-    Effect.forkScoped
-  )
-  const negotiated = yield* negotiate(connection, settings, begun)
+  yield* Multiplexer.live(connection)
+  const entropy = yield* Entropy.Entropy
+  const negotiated = yield* negotiate(connection, settings, entropy, begun)
   connection.multiCredit = negotiated.dialect !== Dialect.SMB_2_0_2 &&
     (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU) !== 0
-  return { connection, negotiated }
+  return { connection, negotiated, entropy }
 })
 
 /**

@@ -2,7 +2,7 @@
  * CREATE and CLOSE: the open's request and what its response says (MS-SMB2 2.2.13, 2.2.14).
  */
 import * as Result from "effect/Result"
-import { randomBytes } from "node:crypto"
+import type * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import type * as Share from "../Protocol/Share.ts"
@@ -20,8 +20,8 @@ export interface Open {
   readonly opened: Share.Opened
 }
 
-const leaseContext = (lease: Share.LeaseRequest, dialect: number): CreateContext.Request => {
-  const leaseKey = lease.leaseKey ?? randomBytes(16)
+const leaseContext = (lease: Share.LeaseRequest, dialect: number, entropy: Entropy.Source): CreateContext.Request => {
+  const leaseKey = lease.leaseKey ?? entropy.bytes(16, "LeaseKey")
   const common = { leaseKey, leaseState: lease.leaseState, leaseFlags: 0 }
   return dialect >= Dialect.SMB_3_0
     ? { _tag: "RequestLeaseV2", ...common, parentLeaseKey: new Uint8Array(16), epoch: 0 }
@@ -31,7 +31,8 @@ const leaseContext = (lease: Share.LeaseRequest, dialect: number): CreateContext
 const contexts = (
   options: Share.OpenOptions,
   dialect: number,
-  createGuid: Uint8Array
+  createGuid: Uint8Array,
+  entropy: Entropy.Source
 ): ReadonlyArray<CreateContext.Request> => {
   const list: Array<CreateContext.Request> = []
   if (options.securityDescriptor !== undefined) list.push({ _tag: "SdBuffer", sdBuffer: options.securityDescriptor })
@@ -43,7 +44,9 @@ const contexts = (
   if (options.timewarp !== undefined) list.push({ _tag: "TimewarpToken", timestamp: options.timewarp })
   if (options.queryOnDiskId === true) list.push({ _tag: "QueryOnDiskId" })
   // Leases came with 2.1, durable handles of the second version with 3.0.
-  if (options.lease !== undefined && dialect >= Dialect.SMB_2_1) list.push(leaseContext(options.lease, dialect))
+  if (options.lease !== undefined && dialect >= Dialect.SMB_2_1) {
+    list.push(leaseContext(options.lease, dialect, entropy))
+  }
   if (options.durable !== undefined) {
     list.push(
       dialect >= Dialect.SMB_3_0
@@ -63,9 +66,10 @@ const contexts = (
 export const encode = (
   name: string,
   options: Share.OpenOptions,
-  dialect: number
+  dialect: number,
+  entropy: Entropy.Source
 ): { readonly body: Uint8Array; readonly createGuid: Uint8Array } => {
-  const createGuid = options.durable === undefined ? new Uint8Array(16) : randomBytes(16)
+  const createGuid = options.durable === undefined ? new Uint8Array(16) : entropy.bytes(16, "CreateGuid")
   const leases = options.lease !== undefined && dialect >= Dialect.SMB_2_1
   const body = Codec.encode(Create.Request)({
     requestedOplockLevel: leases ? OplockLevel.SMB2_OPLOCK_LEVEL_LEASE : options.oplockLevel ?? 0,
@@ -76,7 +80,7 @@ export const encode = (
     createDisposition: options.createDisposition,
     createOptions: options.createOptions,
     name,
-    createContexts: contexts(options, dialect, createGuid)
+    createContexts: contexts(options, dialect, createGuid, entropy)
   })
   return { body, createGuid }
 }

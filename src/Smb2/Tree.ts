@@ -89,10 +89,20 @@ class Tree implements Connection.Owner {
     fileId: FileId,
     path: string
   ): Effect.Effect<Operation.Output<O>, RequestError> {
+    const outgoing = this.outgoing(Commands.encode(operation, fileId))
     return Effect.flatMap(
-      Connection.request(this.session.connection, this.outgoing(Commands.encode(operation, fileId))),
+      Connection.request(
+        this.session.connection,
+        // Granted to somebody who has gone, it would keep all others out until the file is closed.
+        operation._tag === "Lock" ? { ...outgoing, orphan: () => this.unlockLater(operation, fileId) } : outgoing
+      ),
       (reply) => fromResult(Commands.decode(operation, reply, this.full(path)))
     )
+  }
+
+  private unlockLater({ ranges }: Operation.Lock, fileId: FileId): void {
+    const { connection } = this.session
+    connection.submit([this.outgoing(Commands.encode({ _tag: "Unlock", ranges }, fileId))], [() => {}])
   }
 
   /** Closes an open without waiting: for those whose owner has gone. */
@@ -160,7 +170,8 @@ const refused = (tree: Tree, path: string, reply: Connection.Reply): SmbError =>
 }
 
 const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, options: Share.OpenOptions) => {
-  const { body, createGuid } = Open.encode(wireName(dfs, path), options, tree.session.negotiated.dialect)
+  const { entropy, negotiated } = tree.session
+  const { body, createGuid } = Open.encode(wireName(dfs, path), options, negotiated.dialect, entropy)
   const outgoing = tree.outgoing(
     {
       command: Command.CREATE,

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
-import { Credentials, SmbClient, TcpTransport } from "effect-smb"
+import { Credentials, OpenMode, SmbClient, TcpTransport } from "effect-smb"
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { configurationPath } from "../../src/Cli/ServeOptions.ts"
+import { configurationPath, identityPath, usersPath } from "../../src/Cli/ServeOptions.ts"
 
 const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 
@@ -17,13 +18,13 @@ interface Run {
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 }
 
-/** Runs `serve` with a configuration folder of its own, which is empty unless `home` is one. */
+/** Runs `serve` with folders for configuration and state of its own, which are empty unless `home` is one. */
 const serve = (home: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
   Effect.acquireRelease(
     Effect.sync((): Run => {
       const child = spawn(process.execPath, [main, "serve", "--port", "0", ...args], {
         stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, SMB_USER: "", NO_COLOR: "1", XDG_CONFIG_HOME: home, ...env }
+        env: { ...process.env, SMB_USER: "", NO_COLOR: "1", XDG_CONFIG_HOME: home, XDG_STATE_HOME: home, ...env }
       })
       let stdout = ""
       let stderr = ""
@@ -105,7 +106,7 @@ describe("effect-smb serve", () => {
       const { code, stdout } = yield* Effect.promise(() => run.ended)
       assert.strictEqual(code, 0)
       assert.match(stdout, /User smb, for this run with the password \S{16}\./)
-      assert.include(stdout, `net use Z: \\\\127.0.0.1\\share /tcpport:${port}`)
+      assert.include(stdout, `net use Z: \\\\127.0.0.1\\share /user:smb /tcpport:${port}`)
       assert.include(stdout, `open smb://smb@127.0.0.1:${port}/share`)
       assert.include(stdout, `mount -t cifs //127.0.0.1/share /mnt -o port=${port},username=smb`)
     })
@@ -148,19 +149,183 @@ describe("effect-smb serve", () => {
   )
 
   live(
+    "takes the configuration that is named, with paths from its own folder, and users from the usual file",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const config = join(home, "mine", "smb.json")
+      yield* Effect.promise(async () => {
+        await mkdir(join(home, "mine", "files"), { recursive: true })
+        await mkdir(join(home, "effect-smb"))
+        await writeFile(join(home, "mine", "files", "f.txt"), "file")
+        await writeFile(join(home, "effect-smb", "users"), "joe:secret\n", { mode: 0o600 })
+        // This one is not read.
+        await writeFile(join(home, "effect-smb", "config.json"), "{")
+        await writeFile(config, JSON.stringify({ shares: { files: "files" } }), { mode: 0o644 })
+      })
+      const run = yield* serve(home, ["--json", "--config", config])
+      const { port } = yield* listening(run)
+      const smb = yield* client("joe", "secret")
+      assert.strictEqual(yield* smb.readFileString(`\\\\127.0.0.1:${port}\\files\\f.txt`), "file")
+    })
+  )
+
+  live(
+    "logs an object a line: connections, logons, shares and refusals, and no secret",
+    Effect.gen(function*() {
+      const run = yield* serve(yield* folder, ["--json", "--user", "joe", "--host", "127.0.29.22"], {
+        SMB_PASSWORD: "geheim"
+      })
+      const { host, port } = yield* listening(run)
+      const share = `\\\\${host}:${port}\\share`
+      yield* Effect.scoped(Effect.gen(function*() {
+        const smb = yield* client("JOE", "geheim")
+        assert.strictEqual((yield* smb.stat(share)).type, "directory")
+      }))
+      yield* Effect.flip((yield* client("joe\n\u001b[2J", "falsch")).stat(share))
+      run.child.kill("SIGINT")
+      const { stdout } = yield* Effect.promise(() => run.ended)
+      const lines = stdout.trim().split("\n").map((line) => JSON.parse(line))
+      assert.deepStrictEqual(lines.map((line) => line.event).filter((event) => event !== "disconnected"), [
+        "listening",
+        "connected",
+        "logon",
+        "share",
+        "connected",
+        "logon refused",
+        "stopping"
+      ])
+      assert.strictEqual(lines.filter((line) => line.event === "disconnected").length, 2)
+      const of = (event: string) => lines.find((line) => line.event === event)
+      const from = { address: "127.0.0.1", port: of("connected").port }
+      const plain = ({ event: _, level: __, time, ...rest }: Record<string, unknown>) => {
+        assert.approximately(Date.parse(String(time)), Date.now(), 60_000)
+        return rest
+      }
+      assert.deepStrictEqual(plain(of("connected")), from)
+      assert.deepStrictEqual(plain(of("logon")), { user: "joe", ...from, dialect: "3.1.1" })
+      assert.deepStrictEqual(plain(of("share")), { share: "share", user: "joe", ...from })
+      assert.deepStrictEqual([of("logon refused").user, of("logon refused").status, of("logon refused").level], [
+        "joe\n\u001b[2J",
+        "STATUS_LOGON_FAILURE",
+        "warn"
+      ])
+      for (const word of ["geheim", "falsch", "\u001b"]) assert.notInclude(stdout, word)
+    })
+  )
+
+  live(
+    "tells people the same on standard error, a line each",
+    Effect.gen(function*() {
+      const run = yield* serve(yield* folder, ["--user", "joe"], { SMB_PASSWORD: "geheim" })
+      const port = /port (\d+)/.exec(yield* Effect.promise(() => run.first))![1]
+      yield* Effect.flip((yield* client("joe\n\u001b[2J", "falsch")).stat(`\\\\127.0.0.1:${port}\\share`))
+      run.child.kill("SIGINT")
+      const { stderr, stdout } = yield* Effect.promise(() => run.ended)
+      assert.match(
+        stderr,
+        /^\d\d:\d\d:\d\d logon refused \(user joe\?\?\[2J, address 127\.0\.0\.1, port \d+, status STATUS_LOGON_FAILURE\)\nStopping\.\n$/
+      )
+      assert.notMatch(stderr + stdout, /geheim|falsch/)
+    })
+  )
+
+  live(
+    "keeps the users' identifiers in the state folder, and goes on without where it cannot",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const path = join(home, "effect-smb", "identity.json")
+      const file = join(home, "f.txt")
+      const turn = (state: string) =>
+        Effect.scoped(Effect.gen(function*() {
+          const env = { SMB_PASSWORD: "secret", XDG_STATE_HOME: state }
+          const run = yield* serve(home, [home, "--json", "--user", "joe"], env)
+          const { port } = yield* listening(run)
+          const smb = yield* client("joe", "secret")
+          const there = `\\\\127.0.0.1:${port}\\share\\f.txt`
+          if (!existsSync(file)) yield* smb.writeFile(there, "")
+          const { owner } = yield* smb.security.get(there)
+          run.child.kill("SIGINT")
+          return { owner, ...yield* Effect.promise(() => run.ended) }
+        }))
+      const { owner } = yield* turn(home)
+      assert.match(owner!, /^S-1-5-21-\d+-\d+-\d+-1000$/)
+      assert.strictEqual((yield* Effect.promise(() => stat(path))).mode & 0o777, 0o600)
+      const { domainSid, users } = JSON.parse(yield* Effect.promise(() => readFile(path, "utf8")))
+      assert.deepStrictEqual([`${domainSid}-${users[0].rid}`, users[0].name], [owner, "joe"])
+      assert.strictEqual((yield* turn(home)).owner, owner)
+      // A place where not even root makes folders.
+      const without = yield* turn(file)
+      assert.strictEqual(without.code, 0)
+      assert.include(without.stdout, "whose a file is will not be known after a restart")
+      yield* Effect.promise(() => chmod(path, 0o644))
+      const { code, stderr } = yield* Effect.promise(async () => {
+        const child = spawn(process.execPath, [main, "serve", "--port", "0", "--guest", home], {
+          env: { ...process.env, XDG_CONFIG_HOME: home, XDG_STATE_HOME: home }
+        })
+        let stderr = ""
+        child.stderr.on("data", (text) => {
+          stderr += text
+        })
+        return new Promise<{ code: number | null; stderr: string }>((resolve) => {
+          child.on("close", (code) => resolve({ code, stderr }))
+        })
+      })
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /identity\.json: others than the owner may read or change them; `chmod 600` the file$/m)
+    })
+  )
+
+  live(
+    "loses nothing that a client was told is flushed when it is stopped while the client writes",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const run = yield* serve(home, [home, "--user", "joe", "--json"], { SMB_PASSWORD: "secret" })
+      const { port } = yield* listening(run)
+      const smb = yield* client("joe", "secret")
+      const piece = (i: number) => new Uint8Array(100_000).fill(1 + i % 255)
+      let flushed = 0
+      const writing = Effect.gen(function*() {
+        const file = yield* smb.open(`\\\\127.0.0.1:${port}\\share\\f.bin`, OpenMode.readWrite)
+        for (let i = 0;; i++) {
+          yield* file.write(i * 100_000, piece(i))
+          yield* file.flush
+          flushed = i + 1
+          if (i === 20) run.child.kill("SIGINT")
+        }
+      })
+      yield* Effect.flip(Effect.scoped(writing))
+      const { code } = yield* Effect.promise(() => run.ended)
+      assert.strictEqual(code, 0)
+      assert.isAtLeast(flushed, 21)
+      const bytes = yield* Effect.promise(() => readFile(join(home, "f.bin")))
+      assert.isAtLeast(bytes.length, flushed * 100_000)
+      for (let i = 0; i < flushed; i++) {
+        assert.isTrue(bytes.subarray(i * 100_000, (i + 1) * 100_000).equals(piece(i)), `piece ${i}`)
+      }
+    })
+  )
+
+  live(
     "says in one line what is wrong",
     Effect.gen(function*() {
       const home = yield* folder
       const users = join(home, "users")
       const bad = join(home, "bad.json")
+      const open = join(home, "open.json")
       yield* Effect.promise(async () => {
         await writeFile(users, "joe:secret\n")
         await chmod(users, 0o644)
+        await writeFile(open, "{}")
+        await chmod(open, 0o666)
         await writeFile(bad, "{\"roots\":{\"r\":{\"links\":{\"a\":[\"server\"]}}}}")
       })
       const complaints: ReadonlyArray<readonly [args: ReadonlyArray<string>, code: number, words: RegExp]> = [
         [["--users", users], 1, /others than its owner may read or change it; `chmod 600` it/],
         [["--users", `${users}.none`], 1, /there is no such file/],
+        [["--user", "joe", "--password-file", users], 1, /others than its owner may read or change it; `chmod 600` it/],
+        [["--config", join(home, "none.json")], 1, /none\.json: there is no such file/],
+        [["--config", bad], 1, /bad\.json: .*roots/],
+        [["--config", open], 1, /open\.json: everybody may change it/],
         [["--namespace", bad], 1, /bad\.json: .*a target is/],
         [["--share", "nothing"], 2, /name=folder/],
         [["--share", "ipc$=/tmp"], 2, /"ipc\$" cannot be a share's name/],
@@ -184,5 +349,15 @@ describe("effect-smb serve", () => {
     assert.strictEqual(configurationPath({ XDG_CONFIG_HOME: "/x" }, "linux"), join("/x", "effect-smb", "config.json"))
     assert.match(configurationPath({}, "darwin"), /\.config.effect-smb.config\.json$/)
     assert.strictEqual(configurationPath({ APPDATA: "/a" }, "win32"), join("/a", "effect-smb", "config.json"))
+    // As the XDG specification has it.
+    assert.match(configurationPath({ XDG_CONFIG_HOME: "relative" }, "linux"), /\.config.effect-smb.config\.json$/)
+    assert.strictEqual(usersPath({ XDG_CONFIG_HOME: "/x" }, "linux"), join("/x", "effect-smb", "users"))
+    assert.strictEqual(identityPath({ XDG_STATE_HOME: "/s" }, "linux"), join("/s", "effect-smb", "identity.json"))
+    assert.match(identityPath({}, "linux"), /\.local.state.effect-smb.identity\.json$/)
+    assert.match(
+      identityPath({ XDG_STATE_HOME: "/s" }, "darwin"),
+      /Library.Application Support.effect-smb.identity\.json$/
+    )
+    assert.strictEqual(identityPath({ LOCALAPPDATA: "/l" }, "win32"), join("/l", "effect-smb", "identity.json"))
   })
 })

@@ -192,6 +192,37 @@ describe("scopes", () => {
       { idle: "1 hour" }
     )))
 
+  it.effect("a lock that is granted after the caller has gone is released", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const opened = yield* smb.open(f)
+      const fiber = yield* Effect.forkChild(Effect.scoped(opened.lock([{ offset: 3, length: 4 }])))
+      yield* settle
+      yield* Fiber.interrupt(fiber)
+      yield* settle
+      const locks = Effect.map(servers.requests, (requests) =>
+        requests.flatMap(({ request }) => request._tag === "LOCK" ? [request.body.locks] : []))
+      assert.strictEqual((yield* locks).length, 1)
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      const unlock = 4
+      assert.deepStrictEqual((yield* locks)[1], [{ offset: 3n, length: 4n, flags: unlock }])
+    }).pipe(
+      Effect.scoped,
+      provide(
+        TestTransport.files(files, {
+          faults: [TestTransport.fault("LOCK", {
+            delay: "5 seconds",
+            uncancellable: true,
+            status: 0,
+            body: Uint8Array.of(4, 0, 0, 0)
+          })]
+        }),
+        { idle: "1 hour" }
+      )
+    ))
+
   it.effect("a watch that is interrupted is cancelled by its AsyncId, and its directory closed", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient

@@ -24,7 +24,9 @@ const withServer = async (
   options: Partial<SmbServer.Options> = {}
 ): Promise<void> => {
   const said: Array<string> = []
-  const logger = Logger.make<unknown, void>(({ message }) => void said.push(String(message)))
+  const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+    if (logLevel === "Error" || logLevel === "Fatal") said.push(String(message))
+  })
   const scope = Scope.makeUnsafe()
   const server = await Effect.runPromise(
     SmbServer.make({

@@ -1,12 +1,17 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream, SubscriptionRef } from "effect"
 import { Credentials, DfsAdapter, DfsResolver, SmbClient, TcpTransport } from "effect-smb"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import type * as Namespace from "../../src/Dfs/Namespace.ts"
+import { encodeReferralRequest } from "../../src/Dfs/ReferralRequest.ts"
 import * as DfsHost from "../../src/Server/DfsHost.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import { anyFileId, type FileId } from "../../src/Smb2/Message/Common.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { random } from "../Dfs/vectors.ts"
+import { RawClient } from "./RawClient.ts"
 
 const users = UserStore.inMemory({ joe: Redacted.make("secret") })
 const root = "127.0.29.11"
@@ -165,6 +170,48 @@ it.live("a namespace changes while sessions stay", () =>
     assert.strictEqual((yield* servers.root.statistics).sessions, sessions)
     assert.strictEqual(yield* smb.readFileString(`${base}\\own.txt`), "own")
   })))
+
+it.live("refers on any tree, and not where a file is named (MS-SMB2 3.3.5.15)", () =>
+  Effect.gen(function*() {
+    const namespaces = { roots: { public: { links: { plans: [`\\\\${one}\\data`] } } } }
+    const { port } = yield* SmbServer.make({
+      host: root,
+      port: 0,
+      users,
+      shares: { plain: MemoryStore.make() },
+      namespaces,
+      signing: "enabled",
+      guest: "anonymous"
+    })
+    const input = yield* Effect.fromResult(
+      encodeReferralRequest({ requestFileName: `\\${root}\\public\\plans`, maxReferralLevel: 4 })
+    )
+    for (const share of ["IPC$", "plain", "public"]) {
+      const raw = new RawClient(root, port)
+      assert.isTrue(yield* Effect.promise(() => raw.logOn(share)))
+      const ask = (fileId: FileId) =>
+        Effect.promise(() =>
+          raw.ask({
+            _tag: "IOCTL",
+            body: {
+              ctlCode: Fsctl.FSCTL_DFS_GET_REFERRALS,
+              fileId,
+              maxInputResponse: 0,
+              maxOutputResponse: 4096,
+              flags: 1,
+              input,
+              output: new Uint8Array(0)
+            }
+          })
+        )
+      const referred = yield* ask(anyFileId)
+      assert.strictEqual(referred?.readUInt32LE(8), 0)
+      assert.include(referred!.toString("utf16le"), `\\${one}\\data`)
+      const named = yield* ask({ persistent: 1n, volatile: 1n })
+      assert.strictEqual(named?.readUInt32LE(8), NtStatus.STATUS_INVALID_PARAMETER)
+      raw.close()
+    }
+  }).pipe(Effect.scoped))
 
 it("answers requests that make no sense by a status, and never throws", () => {
   const { below } = random(29)

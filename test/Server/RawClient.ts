@@ -4,11 +4,16 @@
  */
 import { Effect } from "effect"
 import { Authenticator, Credentials } from "effect-smb/Auth"
-import { Codec } from "effect-smb/Codec"
+import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import * as Net from "node:net"
 import * as Header from "../../src/Smb2/Header.ts"
-import { Command } from "../../src/Smb2/Message/Constants.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { Capabilities, Command } from "../../src/Smb2/Message/Constants.ts"
+import type * as Create from "../../src/Smb2/Message/Create.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
 
 export class RawClient {
   private readonly socket: Net.Socket
@@ -89,47 +94,82 @@ export class RawClient {
     return packet
   }
 
+  /** Sends a request without waiting for its answer. */
+  say(request: Message.Request, credits?: number): void {
+    this.frame(this.packet(Command[request._tag], Message.encodeRequest(request), credits))
+  }
+
   async ask(request: Message.Request): Promise<Buffer | undefined> {
-    this.frame(this.packet(Command[request._tag], Message.encodeRequest(request)))
+    this.say(request)
     return this.next()
   }
 
-  /** Negotiates 2.1, logs on as nobody, and connects to a share. */
-  async logOn(share: string): Promise<boolean> {
-    const negotiated = await this.ask({
+  /** Reads nothing from the socket from now on, or again. */
+  pause(paused: boolean): void {
+    if (paused) this.socket.pause()
+    else this.socket.resume()
+  }
+
+  /** Negotiates a dialect, 2.1 where none is named; gives the answer. */
+  negotiate(dialect = 0x0210): Promise<Buffer | undefined> {
+    return this.ask({
       _tag: "NEGOTIATE",
       body: {
         securityMode: 1,
-        capabilities: 0,
+        capabilities: Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING,
         clientGuid: new Uint8Array(16).fill(7),
-        dialects: [0x0210],
+        dialects: [dialect],
         negotiateContexts: []
       }
     })
-    if (negotiated === undefined) return false
+  }
+
+  /** Logs on, as nobody where nobody is named; gives the last answer's status. The session becomes this client's. */
+  async setup(credential: Credentials.Credential = Credentials.anonymous): Promise<number | undefined> {
     const logon = await Effect.runPromise(
-      Effect.scoped(Authenticator.makeNtlm().make(Credentials.anonymous, { server: "server" }))
+      Effect.scoped(Authenticator.makeNtlm().make(credential, { server: "server" }))
     )
     let input: Uint8Array = new Uint8Array(0)
+    this.sessionId = 0n
     for (let leg = 0; leg < 4; leg++) {
       const { token } = await Effect.runPromise(logon.step(input))
       const answer = await this.ask({
         _tag: "SESSION_SETUP",
         body: { flags: 0, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
       })
-      if (answer === undefined) return false
+      if (answer === undefined) return undefined
       this.sessionId = answer.readBigUInt64LE(40)
-      if (answer.readUInt32LE(8) === 0) break
+      if (statusOf(answer) !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) return statusOf(answer)
       const decoded = Codec.decode("response", Codec.at(Header.size, Message.messages.SESSION_SETUP.response))(answer)
-      if (decoded._tag === "Failure") return false
+      if (decoded._tag === "Failure") return undefined
       input = Uint8Array.from(decoded.success.securityBuffer)
     }
+    return undefined
+  }
+
+  /** Connects to a share; gives the status. The tree becomes this client's. */
+  async connect(share: string): Promise<number | undefined> {
     const tree = await this.ask({
       _tag: "TREE_CONNECT",
       body: { flags: 0, path: `\\\\server\\${share}`, treeConnectContexts: [] }
     })
-    if (tree === undefined || tree.readUInt32LE(8) !== 0) return false
-    this.treeId = tree.readUInt32LE(36)
-    return true
+    if (statusOf(tree) === 0) this.treeId = tree!.readUInt32LE(36)
+    return statusOf(tree)
+  }
+
+  /** All three. */
+  async logOn(share: string, credential?: Credentials.Credential): Promise<boolean> {
+    return await this.negotiate() !== undefined && await this.setup(credential) === 0 && await this.connect(share) === 0
+  }
+
+  /** Opens, and makes where it is not there; gives the identifier, or the status that is none of success. */
+  async open(name: string, how: Partial<Create.Request> = {}): Promise<FileId | number> {
+    const answer = await this.ask(Requests.create(name, how))
+    if (answer === undefined || statusOf(answer) !== 0) return statusOf(answer) ?? -1
+    const at = Header.size + 64
+    return { persistent: answer.readBigUInt64LE(at), volatile: answer.readBigUInt64LE(at + 8) }
   }
 }
+
+/** Of a response; nothing where there is none. */
+export const statusOf = (answer: Buffer | undefined): number | undefined => answer?.readUInt32LE(8)

@@ -7,7 +7,7 @@ import { Command } from "../../src/Smb1/Message/Constants.ts"
 import * as Signing from "../../src/Smb1/Signing.ts"
 import { random } from "../random.ts"
 
-const make = (maxMpxCount = 50) => {
+const make = (maxMpxCount = 50, keepAlive = 60_000) => {
   const sent: Array<Uint8Array> = []
   const connection = new Connection.Connection({
     server: "server",
@@ -15,7 +15,7 @@ const make = (maxMpxCount = 50) => {
     maximumFrame: 1 << 20,
     tickInterval: 1000,
     requestTimeout: 3000,
-    keepAlive: 60_000
+    keepAlive
   })
   let closed = false
   connection.attach({
@@ -113,6 +113,22 @@ describe("requests", () => {
     assert.strictEqual(failure(peer), "TimedOut")
     assert.strictEqual(peer.outcomes.length, 1)
     assert.isTrue(peer.isClosed())
+  })
+
+  it("keep a silent connection alive: an ECHO, once, and the end if it is not answered", () => {
+    const peer = make(50, 2000)
+    peer.connection.flags2 = 0xc001
+    const echoes = () => peer.sent.filter((packet) => packet[4] === Command.SMB_COM_ECHO).length
+    peer.connection.tick()
+    assert.strictEqual(echoes(), 0)
+    for (let i = 0; i < 3; i++) peer.connection.tick()
+    assert.strictEqual(echoes(), 1)
+    peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_ECHO, body: Uint8Array.of(1, 1, 0, 1, 0, 0x65) }))
+    peer.connection.tick()
+    assert.strictEqual(echoes(), 1)
+    for (let i = 0; i < 10; i++) peer.connection.tick()
+    assert.strictEqual(echoes(), 2)
+    assert.strictEqual(failure(peer), "TimedOut")
   })
 
   it("in several packets go on when the server has taken the first", () => {

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { Malformed } from "../../src/Codec/Malformed.ts"
 import * as AndX from "../../src/Smb1/AndX.ts"
+import * as Connection from "../../src/Smb1/Connection.ts"
 import * as Header from "../../src/Smb1/Header.ts"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
 import * as Transaction from "../../src/Smb1/Message/Transaction.ts"
@@ -194,5 +195,142 @@ describe("the responses of a transaction", () => {
     const late = collector()
     late.collect(part({ data: bytes(40) }))
     assert.instanceOf(late.collect(failure), Malformed)
+  })
+
+  it("of NT_TRANSACT, whose counts have 32 bits, may not lie either", () => {
+    const good = reply(
+      Command.SMB_COM_NT_TRANSACT,
+      encode(Transaction.NtResponse, {
+        totalParameterCount: 10,
+        totalDataCount: 100,
+        parameters: bytes(10),
+        parameterDisplacement: 0,
+        data: bytes(90),
+        dataDisplacement: 0,
+        setup: []
+      })
+    )
+    const fresh = () => new Collector({ kind: "NT_TRANSACT", maxParameterCount: 10, maxDataCount: 200 })
+    assert.strictEqual(fresh().collect(good), "more")
+    // Total parameters and data, then count, offset and displacement of each.
+    const words = Header.size + 1 + 3
+    for (let field = 0; field < 8; field++) {
+      for (const value of [0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_ffff - 50]) {
+        const packet = Uint8Array.from(good.packet)
+        new DataView(packet.buffer).setUint32(words + field * 4, value, true)
+        assert.instanceOf(fresh().collect({ ...good, packet }), Malformed, `field ${field}: ${value}`)
+      }
+    }
+  })
+
+  it("cost no more memory than what was asked for, whatever they announce", () => {
+    const all = new Collector({ kind: "NT_TRANSACT", maxParameterCount: 0, maxDataCount: 0xffff })
+    const before = process.memoryUsage().arrayBuffers
+    const first = reply(
+      Command.SMB_COM_NT_TRANSACT,
+      encode(Transaction.NtResponse, {
+        totalParameterCount: 0,
+        totalDataCount: 0xffff_fff0,
+        parameters: bytes(0),
+        parameterDisplacement: 0,
+        data: bytes(100),
+        dataDisplacement: 0,
+        setup: []
+      })
+    )
+    assert.instanceOf(all.collect(first), Malformed)
+    assert.isBelow(process.memoryUsage().arrayBuffers - before, 1 << 20)
+  })
+})
+
+describe("a connection", () => {
+  const open = (outgoing: Partial<Connection.Outgoing>) => {
+    const sent: Array<Uint8Array> = []
+    const outcomes: Array<unknown> = []
+    const connection = new Connection.Connection({
+      server: "server",
+      port: 445,
+      maximumFrame: 1 << 17,
+      tickInterval: 1000,
+      requestTimeout: 3000,
+      keepAlive: 60_000
+    })
+    connection.attach({ send: (chunks) => void sent.push(Buffer.concat(chunks)), close: () => {} })
+    connection.submit(
+      { command: Command.SMB_COM_TRANSACTION2, body: Uint8Array.of(0, 0, 0), ...outgoing },
+      (error, value) => outcomes.push(error ?? value)
+    )
+    const { mid } = Header.read(Header.view(sent[0]!.subarray(4)))
+    const push = ({ packet }: { readonly packet: Uint8Array }) => {
+      const frame = new Uint8Array(4 + packet.length)
+      new DataView(frame.buffer).setUint32(0, packet.length)
+      frame.set(packet, 4)
+      new DataView(frame.buffer).setUint16(4 + 30, mid, true)
+      connection.onData(frame)
+    }
+    return { connection, outcomes, push }
+  }
+  const one = (data: Uint8Array, dataDisplacement: number) =>
+    reply(
+      Command.SMB_COM_TRANSACTION2,
+      encode(Transaction.ShortResponse, {
+        totalParameterCount: 0,
+        totalDataCount: 0xffff,
+        parameters: new Uint8Array(0),
+        parameterDisplacement: 0,
+        data,
+        dataDisplacement,
+        setup: []
+      })
+    )
+  const ask = { kind: "TRANSACTION2", maxParameterCount: 0, maxDataCount: 0xffff } as const
+
+  it("ends when an answer is a chain that loops, points back or leaves the packet, and not when it is none", () => {
+    const tree = Command.SMB_COM_TREE_CONNECT_ANDX
+    const end = Command.SMB_COM_NO_ANDX_COMMAND
+    const answer = (to: number) => reply(tree, Buffer.concat([link(tree, to), link(end, 0)]))
+    for (const to of [31, 32, 33, 38, 46, 0xffff]) {
+      const { connection, outcomes, push } = open({ command: tree })
+      push(answer(to))
+      assert.instanceOf(connection.failed, Malformed, `AndXOffset ${to}`)
+      assert.deepStrictEqual(outcomes, [connection.failed])
+    }
+    // A chain, and a zero where nothing follows.
+    for (const to of [39, 0]) {
+      const { connection, outcomes, push } = open({ command: tree })
+      push(answer(to))
+      assert.isUndefined(connection.failed)
+      assert.strictEqual(outcomes.length, 1)
+    }
+  })
+
+  it("ends when the responses of one request overlap", () => {
+    const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
+    push(one(new Uint8Array(100), 0))
+    assert.isUndefined(connection.failed)
+    push(one(new Uint8Array(100), 99))
+    assert.instanceOf(connection.failed, Malformed)
+    assert.deepStrictEqual(outcomes, [connection.failed])
+  })
+
+  it("ends, in bounded time, when the responses of one request do not", () => {
+    const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
+    const began = performance.now()
+    let count = 0
+    while (connection.failed === undefined && count < 70_000) push(one(Uint8Array.of(1), 2 * count++ % 0xffff))
+    assert.isAtMost(count, 4096)
+    assert.isBelow(performance.now() - began, 5000)
+    assert.instanceOf(connection.failed, Malformed)
+    assert.strictEqual(outcomes.length, 1)
+    assert.strictEqual(connection.outstanding, 0)
+  })
+
+  it("ends when a server dawdles with the parts of a response", () => {
+    const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
+    push(one(Uint8Array.of(1), 0))
+    for (let i = 0; i < 4; i++) connection.tick()
+    const error = connection.failed as { readonly reason?: string } | undefined
+    assert.strictEqual(error?.reason, "TimedOut")
+    assert.strictEqual(outcomes.length, 1)
   })
 })

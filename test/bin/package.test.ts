@@ -31,6 +31,17 @@ const manifest = () => readFileSync(join(copy, "package.json"), "utf8")
 /** What `npm pack` makes of the copy. */
 const tarball = () => join(copy, `effect-smb-${JSON.parse(manifest()).version}.tgz`)
 
+/** Our dependencies and theirs, packed again from where they are installed: `npm install --offline` knows no others. */
+const dependencies = (of: string): ReadonlyArray<string> => {
+  const names = Object.keys(JSON.parse(readFileSync(join(of, "package.json"), "utf8")).dependencies ?? {})
+  return names.flatMap((name) => {
+    const installed = join(checkout, "node_modules", name)
+    const options = ["--silent", "--ignore-scripts", "--pack-destination", folder]
+    const packed = join(folder, must(folder, "npm", ["pack", ...options, installed]).trim())
+    return [packed].concat(dependencies(installed))
+  })
+}
+
 // Packs a copy, so that the checkout stays as it is while other tests run.
 beforeAll(() => {
   mkdirSync(copy)
@@ -41,7 +52,7 @@ beforeAll(() => {
   must(copy, "npm", ["pack", "--silent"])
   mkdirSync(join(user, "node_modules/@effect"), { recursive: true })
   writeFileSync(join(user, "package.json"), `{ "name": "user", "private": true, "type": "module" }`)
-  must(user, "npm", ["install", "--offline", "--no-save", "--legacy-peer-deps", tarball()])
+  must(user, "npm", ["install", "--offline", "--no-save", "--legacy-peer-deps", tarball(), ...dependencies(copy)])
   // What the user would have from the registry.
   for (const name of ["effect", "@effect/platform-node"]) {
     mkdirSync(dirname(join(user, "node_modules", name)), { recursive: true })

@@ -3,9 +3,10 @@
  * with its own time limit. Whoever holds a `Target` stops it; children also end with this process, however it ends.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
+import * as Summary from "./Summary.ts"
 
 /** A test of the list: how smbd itself did, in how many seconds, and the gate it belongs to. */
 export interface Row {
@@ -17,16 +18,10 @@ export interface Row {
 
 /** How a test went. */
 export interface Outcome {
-  readonly result: "pass" | "fail" | "skip"
+  readonly result: Summary.Result
   /** What smbtorture said, and after it what the server did. */
   readonly output: string
   readonly seconds: number
-}
-
-/** A failure that is known: `permanent` where it is meant to stay, `to do`, or `skipped` where smbtorture leaves it out. */
-export interface Known {
-  readonly kind: string
-  readonly reason: string
 }
 
 export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
@@ -43,16 +38,7 @@ export const list = (): ReadonlyArray<Row> =>
     })
 
 /** The failures in `KNOWN_FAILURES.md`, by the test's exact name. */
-export const known = (): Map<string, Known> => {
-  const path = here("KNOWN_FAILURES.md")
-  if (!existsSync(path)) return new Map()
-  return new Map(
-    readFileSync(path, "utf8").split("\n").flatMap((line) => {
-      const match = /^\| `(smb2\.[^`]+)` \| ([^|]+) \| (.*) \|$/.exec(line)
-      return match === null ? [] : [[match[1]!, { kind: match[2]!, reason: match[3]! }] as const]
-    })
-  )
-}
+export const known = (): Map<string, Summary.Known> => Summary.readKnown(here("KNOWN_FAILURES.md"))
 
 /** About so many tests that take next to no time and pass, from every suite as evenly as there are such. */
 export const quick = (count: number): ReadonlyArray<Row> => {
@@ -188,7 +174,7 @@ const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "s
     const limit = setTimeout(() => {
       output += "\n(ended by the time limit)\n"
       end(child)
-    }, Math.max(20, row.seconds * 2 + 10) * 1000)
+    }, (row.smbd === "timeout" ? 20 : Math.max(20, row.seconds * 2 + 10)) * 1000)
     const finish = (code: number | null) => {
       clearTimeout(limit)
       end(child)

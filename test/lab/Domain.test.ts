@@ -1,11 +1,16 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Authenticator, Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
+import { KerberosKeys, NtlmCrypto } from "effect-smb/Auth"
 import { LdapPing, ReferralRequest, ReferralSource, SiteFinder } from "effect-smb/Dfs"
+import { SmbServer, UserStore } from "effect-smb/Server"
+import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { readFile, utimes, writeFile } from "node:fs/promises"
+import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as Domain from "./Domain.ts"
 import { attempt } from "./Process.ts"
 
@@ -25,6 +30,11 @@ class World extends Context.Service<World, Domain.Domain & { readonly cache: str
 const { domain } = Domain
 const password = (name: string, text: string = domain.user.password) => Credentials.password(name, Redacted.make(text))
 const byNtlm = password(`${domain.netbios}\\${domain.user.name}`)
+
+/** Users that a server has passwords of. */
+const local = new Map<string, UserStore.User>([
+  ["local", { name: "local", ntHash: Redacted.make(Uint8Array.from(NtlmCrypto.ntHash("secret"))) }]
+])
 
 interface Options extends SmbClient.Options {
   readonly authenticator?: typeof Kerberos.layer extends (...args: any) => infer L ? L : never
@@ -63,6 +73,14 @@ const { referrals } = JSON.parse(readFileSync(fixture, "utf8")) as {
 
 const who = (server: string, share = "data") => `\\\\${server}\\${share}\\who.txt`
 
+const controllers = { [domain.dns]: [domain.controller] }
+const paths = (name: string) =>
+  [
+    [`\\\\${name}\\dfs\\in-root.txt`, "root"],
+    [`\\\\${name}\\dfs\\link\\who.txt`, "member"],
+    [`\\\\${name}\\dfs\\both\\who.txt`, "member"]
+  ] as const
+
 layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a domain", (it) => {
   it.effect("lets in by Kerberos, in every dialect, signed and encrypted", () =>
     Effect.gen(function*() {
@@ -82,6 +100,22 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         const name = `${dialect}-${encryption}.txt`
         yield* smb.writeFile(`\\\\${domain.controller}\\data\\${name}`, name)
         assert.strictEqual(yield* attempt(() => readFile(path("data", name), "utf8")), name)
+      }
+    }))
+
+  it.effect("lets in by Kerberos in SMB 1, signed, and through its namespaces", () =>
+    Effect.gen(function*() {
+      const { path } = yield* World
+      const options = { dialects: ["NT1"], signing: "required" } as const
+      const smb = yield* client(undefined, options)
+      yield* Effect.scoped(
+        smb.withShare(who(domain.controller), (share) => Effect.sync(() => assert.strictEqual(share.dialect, "NT1")))
+      )
+      yield* smb.writeFile(`\\\\${domain.controller}\\data\\NT1.txt`, "by ticket")
+      assert.strictEqual(yield* attempt(() => readFile(path("data", "NT1.txt"), "utf8")), "by ticket")
+      const dfs = yield* client(undefined, { ...options, dfs: { domainControllers: controllers } })
+      for (const [name, content] of paths(domain.dns)) {
+        assert.strictEqual(yield* dfs.readFileString(name), content, name)
       }
     }))
 
@@ -168,14 +202,6 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       const reasons = yield* Effect.all(["\\nope.test", "\\corp.test\\data"].map((path) => why(ask(path, 3))))
       assert.deepStrictEqual(reasons.map(({ reason }) => reason), ["InvalidParameter", "NotFound"])
     }))
-
-  const controllers = { [domain.dns]: [domain.controller] }
-  const paths = (name: string) =>
-    [
-      [`\\\\${name}\\dfs\\in-root.txt`, "root"],
-      [`\\\\${name}\\dfs\\link\\who.txt`, "member"],
-      [`\\\\${name}\\dfs\\both\\who.txt`, "member"]
-    ] as const
 
   for (
     const [by, credential, authenticator] of [
@@ -274,6 +300,101 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       const answer = yield* LdapPing.ping(domain.controller, domain.dns, { lookup })
       assert.deepInclude(answer, { dnsHostName: domain.controller, netbiosDomainName: domain.netbios })
     }))
+
+  it.effect("lets in to a server of this project by its keytab, and whom it knows no password of", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { cache, execute, keytab, kinit, scratch, server } = yield* World
+      const asked: Array<readonly [string, string]> = []
+      yield* SmbServer.make({
+        host: server.address,
+        port: 445,
+        kerberos: yield* KerberosKeys.fromKeytab(server.keytab),
+        users: {
+          find: (name, realm) =>
+            Effect.sync(() => {
+              asked.push([name, realm])
+              return name === domain.user.name && realm === domain.realm ? { name } : local.get(name)
+            })
+        },
+        shares: { data: MemoryStore.make() }
+      })
+      const path = `\\\\${domain.server}\\data\\by.txt`
+      const protections = [
+        ["2.1", "off"],
+        ["3.0.2", "off"],
+        ["3.0.2", "required"],
+        ["3.1.1", "off"],
+        ["3.1.1", "required"]
+      ] as const
+      for (const [dialect, encryption] of protections) {
+        const smb = yield* client(undefined, { dialects: [dialect], signing: "required", encryption })
+        yield* smb.writeFile(path, dialect)
+        assert.strictEqual(yield* smb.readFileString(path), dialect)
+      }
+      assert.deepStrictEqual(asked[0], [domain.user.name, domain.realm])
+      // smbclient keeps addresses, also those of the domain of an earlier run.
+      const own = ["lock", "cache"].map((kind) => `--option=${kind} directory=${dirname(cache)}`)
+      const run = (args: ReadonlyArray<string>, cache = scratch("none")) =>
+        execute("smbclient", [`//${domain.server}/data`, ...own, ...args, "-c", "get by.txt -"], { KRB5CCNAME: cache })
+      const ticket = ["--use-kerberos=required", "-N"]
+      const first = yield* run(ticket, cache)
+      assert.strictEqual(first.code, 0, first.stdout + first.stderr)
+      assert.include(first.stdout, "3.1.1")
+      assert.strictEqual((yield* run([...ticket, "--client-protection=encrypt"], cache)).code, 0)
+      // By NTLM, who has a password here, and nobody else.
+      const withPassword = (user: string) => run(["--use-kerberos=off", "-U", user])
+      assert.strictEqual((yield* withPassword("local%secret")).code, 0)
+      assert.include(
+        (yield* withPassword(`${domain.user.name}%${domain.user.password}`)).stdout,
+        "NT_STATUS_LOGON_FAILURE"
+      )
+      // Whom the domain knows and this server does not.
+      const other = yield* kinit("administrator", domain.administrator)
+      assert.include((yield* run(ticket, other)).stdout, "NT_STATUS_LOGON_FAILURE")
+      // Keys of another account do not open the ticket; a file without any is refused at once.
+      assert.match(
+        (yield* why(KerberosKeys.fromKeytab("/none"))).message,
+        /NoCredential.*no key in the keytab \/none/
+      )
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* SmbServer.make({
+          host: server.address,
+          port: 446,
+          kerberos: yield* KerberosKeys.fromKeytab(keytab),
+          users: UserStore.inMemory({ [domain.user.name]: Redacted.make("x") }),
+          shares: { data: MemoryStore.make() }
+        })
+        assert.include((yield* run(["-p", "446", ...ticket], cache)).stdout, "NT_STATUS_LOGON_FAILURE")
+      }))
+    })))
+
+  it.effect("serves whoever has a ticket by the command", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { cache, execute, scratch, server } = yield* World
+      const nobody = { XDG_CONFIG_HOME: scratch("config"), XDG_STATE_HOME: scratch("state"), SMB_PASSWORD: "" }
+      yield* Effect.acquireRelease(
+        attempt(() =>
+          new Promise<ChildProcess>((resolve, reject) => {
+            const where = ["--host", server.address, "--port", "447", "--keytab", server.keytab]
+            const child = spawn(process.execPath, [main, "serve", "--json", ...where], {
+              env: { ...process.env, ...nobody },
+              stdio: ["ignore", "pipe", "ignore"]
+            })
+            child.once("error", reject)
+            child.once("exit", () => reject(new Error("it ended")))
+            child.stdout.once("data", () => resolve(child))
+          })
+        ),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      )
+      const run = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
+        execute(process.execPath, [main, "ls", `//${domain.server}:447/share`, ...args], { ...nobody, ...env })
+      const byTicket = yield* run({ KRB5CCNAME: cache }, "--kerberos")
+      assert.deepStrictEqual([byTicket.code, byTicket.stderr], [0, ""])
+      const byPassword = yield* run({ SMB_PASSWORD: domain.user.password }, "--user", domain.user.name)
+      assert.strictEqual(byPassword.code, 1)
+      assert.match(byPassword.stderr, /user or password/i)
+    })))
 
   // From here on the member and then the first controller are down.
   it.effect("goes on with the next target when one dies in the middle", () =>

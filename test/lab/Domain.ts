@@ -35,6 +35,8 @@ export const domain = {
   controller: "dc1.corp.test",
   secondController: "dc2.corp.test",
   member: "fs1.corp.test",
+  /** A name for a server of the test's own, which has an account for it. */
+  server: "server.corp.test",
   user: { name: "alice", password: "Lab-9f3!kqZ2w" },
   administrator: { name: "Administrator", password: "Adm-9f3!kqZ2w" }
 } as const
@@ -49,12 +51,17 @@ export interface Domain {
   readonly krb5Config: string
   /** Keys of the user. */
   readonly keytab: string
+  /** Where a server of the test's own has to listen, and its keys of the service `cifs/`. */
+  readonly server: { readonly address: string; readonly keytab: string }
   /** Where a file of its own can be put. */
   readonly scratch: (name: string) => string
   /** Where the files of a share are on this machine: `dfs` and `data` of the controller, `far` of the member. */
   readonly path: (share: "dfs" | "data" | "far", ...names: ReadonlyArray<string>) => string
   /** Gets a ticket into a cache, and says where that is. */
-  readonly kinit: (cache: string) => Effect.Effect<string, LabError>
+  readonly kinit: (
+    cache: string,
+    user?: { readonly name: string; readonly password: string }
+  ) => Effect.Effect<string, LabError>
   /** Runs a program in the namespace, where names resolve by the domain's own. */
   readonly execute: (
     name: string,
@@ -116,6 +123,8 @@ ${
   idmap config ${domain.netbios} : range = ${firstUid}-399999
   winbind scan trusted domains = no
   server smb3 encryption algorithms = AES-256-GCM
+  server min protocol = NT1
+  server signing = auto
   disable spoolss = yes
   load printers = no
 
@@ -159,7 +168,7 @@ const makeNetwork = async ({ inside, namespace, outside, subnet }: Place): Promi
   await file(
     "hosts",
     `127.0.0.1 localhost\n${subnet}.2 ${domain.controller} dc1 ${domain.dns} ${domain.netbios}\n${subnet}.3 ${domain.member} fs1\n` +
-      `${subnet}.4 ${domain.secondController} dc2\n`
+      `${subnet}.4 ${domain.secondController} dc2\n${subnet}.1 ${domain.server} server\n`
   )
   // The member wants an account of the system's for whom it lets in: Administrator is 500, users count from 1103.
   const users = [500, 1103, 1104, 1105, 1106].map((id) => `lab${id}:x:${firstUid + id}:65534::/:/bin/false\n`)
@@ -215,7 +224,9 @@ const provision = async (place: Place): Promise<void> => {
     "--host-name=dc1",
     `--host-ip=${subnet}.2`,
     `--targetdir=${folder}/dc`,
-    ...controllerOptions(`lo ${subnet}.2/24`, `${folder}/dc`)
+    ...controllerOptions(`lo ${subnet}.2/24`, `${folder}/dc`),
+    // For those who name it; all others begin with SMB 2.
+    "--option=server min protocol=NT1"
   )
   const conf = `${folder}/dc/etc/smb.conf`
   // It would forward to the namespace's resolver, which is itself.
@@ -223,7 +234,20 @@ const provision = async (place: Place): Promise<void> => {
   await appendFile(conf, controllerShares(folder))
   const { name, password } = domain.user
   await run("samba-tool", "user", "create", name, password, "-s", conf)
-  await run("samba-tool", "domain", "exportkeytab", `${folder}/${name}.keytab`, `--principal=${name}`, "-s", conf)
+  const service = `cifs/${domain.server}`
+  await run("samba-tool", "user", "create", "server", `Svc-${password}`, "-s", conf)
+  await run("samba-tool", "spn", "add", service, "server", "-s", conf)
+  for (const [file, principal] of [[name, name], ["server", service]]) {
+    await run(
+      "samba-tool",
+      "domain",
+      "exportkeytab",
+      `${folder}/${file}.keytab`,
+      `--principal=${principal}`,
+      "-s",
+      conf
+    )
+  }
 }
 
 const makeShares = async (folder: string): Promise<void> => {
@@ -266,9 +290,13 @@ const isReady = async (address: string): Promise<boolean> => {
   return serves(address, 445)
 }
 
-const login = async (folder: string, cache: string): Promise<Output> =>
-  execute("kinit", ["-c", cache, `${domain.user.name}@${domain.realm}`], {
-    input: `${domain.user.password}\n`,
+const login = async (
+  folder: string,
+  cache: string,
+  user: { readonly name: string; readonly password: string } = domain.user
+): Promise<Output> =>
+  execute("kinit", ["-c", cache, `${user.name}@${domain.realm}`], {
+    input: `${user.password}\n`,
     env: { KRB5_CONFIG: `${folder}/krb5.conf` }
   })
 
@@ -399,7 +427,8 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
     [domain.secondController]: `${subnet}.4`,
     dc2: `${subnet}.4`,
     [domain.member]: `${subnet}.3`,
-    fs1: `${subnet}.3`
+    fs1: `${subnet}.3`,
+    [domain.server]: `${subnet}.1`
   }
   const lookup: LookupFunction = (name, options, done) => {
     const found = hosts[name.toLowerCase()]
@@ -414,11 +443,12 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
     lookup,
     krb5Config,
     keytab: `${folder}/${domain.user.name}.keytab`,
+    server: { address: `${subnet}.1`, keytab: `${folder}/server.keytab` },
     scratch,
     path: (share, ...names) => join(folder, share === "far" ? "member/shares/far" : `shares/${share}`, ...names),
-    kinit: (cache) =>
+    kinit: (cache, user) =>
       attempt(async () => {
-        const { code, stderr } = await login(folder, scratch(cache))
+        const { code, stderr } = await login(folder, scratch(cache), user)
         if (code !== 0) throw new Error(`kinit: ${stderr}`)
         return scratch(cache)
       }),

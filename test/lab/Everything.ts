@@ -39,5 +39,14 @@ const run = (checks: ReadonlyArray<Check>, concurrency: number) => (place: Place
 /** Every operation. */
 export const everything: (place: Place) => Effect.Effect<void, never, Scope.Scope> = run(all, 6)
 
+/** Every operation but these checks, by their names. */
+export const everythingBut = (
+  ...names: ReadonlyArray<string>
+): (place: Place) => Effect.Effect<void, never, Scope.Scope> => {
+  const unknown = names.filter((name) => !all.some((check) => check.name === name))
+  if (unknown.length > 0) throw new Error(`there are no checks ${unknown.join(", ")}`)
+  return run(all.filter(({ name }) => !names.includes(name)), 6)
+}
+
 /** The operations whose bytes differ between dialects, signatures and ciphers. */
 export const compact: (place: Place) => Effect.Effect<void, never, Scope.Scope> = run(few, 6)

@@ -114,7 +114,7 @@ layer(World.layer, { excludeTestServices: true })("a namespace of our server", (
       const child = yield* Effect.acquireRelease(
         Effect.sync(() =>
           spawn(process.execPath, [main, ...command, "--user", Lab.user.name], {
-            env: { ...process.env, SMB_PASSWORD: Lab.user.password, XDG_CONFIG_HOME: folder },
+            env: { ...process.env, SMB_PASSWORD: Lab.user.password, XDG_CONFIG_HOME: folder, XDG_STATE_HOME: folder },
             stdio: ["ignore", "pipe", "inherit"]
           })
         ),

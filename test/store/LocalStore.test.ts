@@ -3,28 +3,45 @@ import { Effect, Fiber, Stream } from "effect"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { ShareStore, StoreChange, StoreError, StoreOpen } from "../../src/Server/ShareStore.ts"
+import type { ShareStore, StoreError, StoreOpen, StorePath } from "../../src/Server/ShareStore.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import { storeConformance } from "./conformance.ts"
+import type { Outside } from "./outside.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-store-"))),
   (path) => Effect.promise(() => Fs.promises.rm(path, { recursive: true, force: true }))
 )
 
-storeConformance("LocalStore", Effect.flatMap(folder, (path) => LocalStore.make(path)))
+const folders = new WeakMap<ShareStore, string>()
+
+/** A store over a folder of its own. */
+const make = (options: LocalStore.LocalStoreOptions = {}) =>
+  Effect.flatMap(folder, (path) =>
+    Effect.map(LocalStore.make(path, options), (store) => {
+      folders.set(store, path)
+      return store
+    }))
+
+const outside = (store: ShareStore): Outside => {
+  const at = (path: StorePath) => join(folders.get(store)!, ...path)
+  return {
+    write: (path, content) => Fs.writeFileSync(at(path), content),
+    makeDirectory: (path) => Fs.mkdirSync(at(path)),
+    remove: (path) => Fs.rmSync(at(path))
+  }
+}
+
+storeConformance("LocalStore", make(), { outside })
 
 // Descriptors come and go with each call.
-storeConformance(
-  "LocalStore with next to no descriptors",
-  Effect.flatMap(folder, (path) => LocalStore.make(path, { descriptors: 1, directories: 1, names: 1 })),
-  { many: 100 }
-)
+storeConformance("LocalStore with next to no descriptors", make({ descriptors: 1, directories: 1, names: 1 }), {
+  many: 100,
+  outside
+})
 
 // As on platforms where descriptors are no paths.
-storeConformance("LocalStore by paths", Effect.flatMap(folder, (path) => LocalStore.make(path, { byPath: true })), {
-  many: 100
-})
+storeConformance("LocalStore by paths", make({ byPath: true }), { many: 100, outside })
 
 const existing = { mode: "existing", type: "file" } as const
 const fresh = { mode: "new", type: "file" } as const
@@ -370,30 +387,5 @@ describe("LocalStore", () => {
       }))
       yield* Effect.sleep(50)
       assert.isAtMost(count(), before)
-    }))
-
-  it.live("tells what others change", () =>
-    Effect.gen(function*() {
-      const path = yield* folder
-      const store = yield* LocalStore.make(path)
-      const seen: Array<StoreChange> = []
-      yield* Effect.forkScoped(Stream.runForEach(store.changes!, (change) => Effect.sync(() => seen.push(change))))
-      const until = (path: string, action: StoreChange["action"]) =>
-        Effect.gen(function*() {
-          for (let i = 0; i < 200; i++) {
-            if (seen.some((change) => change.path.join("/") === path && change.action === action)) return
-            yield* Effect.sleep(20)
-          }
-          assert.fail(`${action} ${path} is not in ${JSON.stringify(seen)}`)
-        })
-      yield* Effect.sleep(100)
-      yield* Effect.scoped(Effect.flatMap(store.open(["own"], fresh), ({ file }) => file.write(0n, text("x"))))
-      Fs.writeFileSync(join(path, "theirs"), "x")
-      yield* until("theirs", "added")
-      Fs.appendFileSync(join(path, "theirs"), "y")
-      yield* until("theirs", "modified")
-      Fs.unlinkSync(join(path, "theirs"))
-      yield* until("theirs", "removed")
-      assert.isFalse(seen.some((change) => change.path[0] === "own" || change.path[0] === LocalStore.sidecarName))
     }))
 })

@@ -24,6 +24,7 @@ import type {
   StorePath
 } from "../../src/Server/ShareStore.ts"
 import { modelAgrees } from "./model.ts"
+import { type Outside, tellsOfOthers } from "./outside.ts"
 
 /** What a store cannot do that `volume.supports` has no word for. */
 export interface StoreTraits {
@@ -35,6 +36,8 @@ export interface StoreTraits {
   readonly cannotName?: (name: string) => boolean
   /** Files in one directory, and files that are open at once, in the tests of that: 1200 if left out. */
   readonly many?: number
+  /** Of a store that has `changes`: how others change what it keeps. */
+  readonly outside?: (store: ShareStore) => Outside
 }
 
 type Make = Effect.Effect<ShareStore, unknown, Scope.Scope>
@@ -989,6 +992,23 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* Stream.runCollect(Stream.take(store.list(["d"]), 3))).length, 3)
       })
 
+      gen("describes an entry when its turn comes, and few ahead of it", function*(store) {
+        const count = Math.min(4 * many, 400)
+        yield* Effect.forEach(Array.from({ length: count }, (_, i) => i), (i) => put(store, [`f${i}`], "x"), {
+          concurrency: 16
+        })
+        let seen = 0
+        yield* Stream.runForEach(store.list([]), ({ name }) => {
+          if (seen++ > 0) return Effect.void
+          return Effect.forEach(
+            Array.from({ length: count }, (_, i) => `f${i}`).filter((other) => other !== name),
+            (other) => store.remove([other]),
+            { concurrency: 16, discard: true }
+          )
+        })
+        assert.isBelow(seen, 200)
+      })
+
       gen("bears entries that go meanwhile", function*(store) {
         for (let i = 0; i < 100; i++) yield* put(store, [`f${i}`], "x")
         const seen: Array<string> = []
@@ -1067,6 +1087,11 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* names(store, [])).length, 10)
       })
     })
+
+    gen("tells of others' changes where the kit can make some", function*(store) {
+      assert.strictEqual(store.changes !== undefined, traits.outside !== undefined)
+    })
+    if (traits.outside !== undefined) tellsOfOthers(make, traits.outside)
 
     for (const seed of [1, 2, 3, 4]) {
       test(`does what a simple model does (seed ${seed})`, (store) => modelAgrees(store, seed, 250))

@@ -1,6 +1,7 @@
 /**
- * The system's GSSAPI library (RFC 2744, MIT's with its extensions) by foreign function calls, as far as a client's
- * logon by Kerberos needs it. docs/adr/0009-kerberos-by-ffi.md says why it is done so.
+ * The system's GSSAPI library (RFC 2744, MIT's with its extensions) by foreign function calls, as far as a logon by
+ * Kerberos needs it: what both sides share; `GssapiInitiator` is a client's, `GssapiAcceptor` a server's. docs/adr/0009-kerberos-by-ffi.md says why it is
+ * done so.
  *
  * Calls that may ask a domain controller run on another thread. Whatever the library hands out is copied and released
  * here, also where a fiber was interrupted in the meantime; a context lives until `release`. Who may log on where, and
@@ -16,16 +17,19 @@ import * as Spnego from "../Spnego.ts"
 type Koffi = typeof KoffiModule
 type TypeSpec = Parameters<Koffi["sizeof"]>[0]
 type Type = ReturnType<Koffi["struct"]>
-type Pointer = unknown
+/** What only the library looks into. */
+export type Pointer = unknown
 /** An out parameter. */
-type Cell<A = Pointer> = [A]
+export type Cell<A = Pointer> = [A]
 
-interface Native {
+/** One of the library's functions. */
+export interface Native {
   (...args: ReadonlyArray<unknown>): number
   readonly async: (...args: ReadonlyArray<unknown>) => void
 }
 
-interface BufferDescription {
+/** gss_buffer_desc. */
+export interface BufferDescription {
   length: number | bigint
   value: Pointer
 }
@@ -43,14 +47,6 @@ export interface Failure {
   readonly text: string
 }
 
-/** As whom to log on. Nothing given means what the library finds by itself: KRB5CCNAME, KRB5_CLIENT_KTNAME. */
-export interface Identity {
-  readonly principal?: string | undefined
-  readonly ccache?: string | undefined
-  readonly keytab?: string | undefined
-  readonly password?: Redacted.Redacted<string> | undefined
-}
-
 /** The library, ready to be called. */
 export interface Library {
   readonly koffi: Koffi
@@ -63,6 +59,9 @@ export interface Library {
   readonly acquireWithPassword: Native | undefined
   readonly releaseCredential: Native
   readonly initialize: Native
+  readonly accept: Native
+  readonly inquireContext: Native
+  readonly displayName: Native
   readonly deleteContext: Native
   readonly inquireByOid: Native
   readonly releaseBuffer: Native
@@ -154,6 +153,31 @@ const bind = (koffi: Koffi, path: string): Library => {
       out("uint32"),
       handle
     ),
+    accept: define(
+      "gss_accept_sec_context",
+      inout(handle),
+      handle,
+      to(buffer),
+      handle,
+      handle,
+      handle,
+      out(buffer),
+      out("uint32"),
+      handle,
+      handle
+    ),
+    inquireContext: define(
+      "gss_inquire_context",
+      handle,
+      out(handle),
+      out(handle),
+      handle,
+      handle,
+      handle,
+      handle,
+      handle
+    ),
+    displayName: define("gss_display_name", handle, out(buffer), handle),
     deleteContext: define("gss_delete_sec_context", inout(handle), handle),
     inquireByOid: define("gss_inquire_sec_context_by_oid", handle, to(oid), out(handle)),
     releaseBuffer: define("gss_release_buffer", inout(buffer)),
@@ -164,7 +188,7 @@ const bind = (koffi: Koffi, path: string): Library => {
   }
 }
 
-const unavailable = (detail: string) =>
+export const unavailable = (detail: string) =>
   new AuthenticationError({ reason: "Unavailable", detail, mechanism: "Kerberos" })
 
 const open = (koffi: Koffi): Library | AuthenticationError => {
@@ -217,33 +241,26 @@ export const load: Effect.Effect<Library, AuthenticationError> = Effect.flatMap(
 // -----------------------------------------------------------------------------
 
 /** The content octets of an identifier, without tag and length, as gss_OID_desc wants them. */
-const oidOf = (text: string) => {
+export const oidOf = (text: string) => {
   const elements = Uint8Array.from(Der.identifier(text).subarray(2))
   return { length: elements.length, elements }
 }
 
-const kerberos = oidOf(Spnego.Mechanism.kerberos)
-const mechanisms = { count: 1, elements: [kerberos] }
-/** GSS_C_NT_HOSTBASED_SERVICE. */
-const hostBasedService = oidOf("1.2.840.113554.1.2.1.4")
-/** GSS_KRB5_NT_PRINCIPAL_NAME. */
-const principalName = oidOf("1.2.840.113554.1.2.2.1")
+export const kerberos = oidOf(Spnego.Mechanism.kerberos)
+export const mechanisms = { count: 1, elements: [kerberos] }
 /** GSS_C_INQ_SSPI_SESSION_KEY. */
 const sspiSessionKey = oidOf("1.2.840.113554.1.2.2.5.5")
 
-const indefinite = 0xff_ff_ff_ff
-const initiate = 1
-const mutual = 0x02
-/** MUTUAL, REPLAY, SEQUENCE and INTEG; nothing is delegated. */
-const wanted = mutual | 0x04 | 0x08 | 0x20
-const continueNeeded = 1
+export const indefinite = 0xff_ff_ff_ff
+export const continueNeeded = 1
 
-const describe = (bytes: Uint8Array) => ({ length: bytes.length, value: bytes })
+/** A gss_buffer_desc of bytes that stay where they are during the call. */
+export const describe = (bytes: Uint8Array) => ({ length: bytes.length, value: bytes })
 
 const failed = (major: number): boolean => (major & 0xff_ff_00_00) !== 0
 
 /** Copies what the library gave, and wipes and releases its own. */
-const take = (library: Library, given: BufferDescription): Uint8Array => {
+export const take = (library: Library, given: BufferDescription): Uint8Array => {
   const length = Number(given.length)
   if (length === 0 || given.value === null) return new Uint8Array(0)
   const memory = new Uint8Array(library.koffi.view(given.value, length))
@@ -259,39 +276,39 @@ const textOf = (library: Library, status: number, type: 1 | 2): string => {
   return failed(major) ? "" : Buffer.from(take(library, given)).toString()
 }
 
-/** One logon as seen by the library. Not for two fibers at once. */
-export class Initiator {
-  readonly #library: Library
-  readonly #context: Cell = [null]
-  readonly #credential: Cell = [null]
-  readonly #names: Array<Cell> = []
-  #target: Pointer
+/** One logon as seen by the library, from either side. Not for two fibers at once. */
+export class Context {
+  protected readonly library: Library
+  protected readonly context: Cell = [null]
+  protected readonly credential: Cell = [null]
+  /** Names of the library's own, which stay until `release`. */
+  protected readonly names: Array<Cell> = []
   #running = 0
   #released = false
 
   constructor(library: Library) {
-    this.#library = library
+    this.library = library
   }
 
   /** Frees everything, if need be when the call that still runs has come back. */
   release(): void {
     this.#released = true
     if (this.#running > 0) return
-    const { deleteContext, releaseCredential, releaseName } = this.#library
-    if (this.#context[0] !== null) deleteContext([0], this.#context, null)
-    if (this.#credential[0] !== null) releaseCredential([0], this.#credential)
-    for (const name of this.#names.splice(0)) if (name[0] !== null) releaseName([0], name)
-    this.#context[0] = this.#credential[0] = null
+    const { deleteContext, releaseCredential, releaseName } = this.library
+    if (this.context[0] !== null) deleteContext([0], this.context, null)
+    if (this.credential[0] !== null) releaseCredential([0], this.credential)
+    for (const name of this.names.splice(0)) if (name[0] !== null) releaseName([0], name)
+    this.context[0] = this.credential[0] = null
   }
 
   #failure(call: string, major: number, minor: number): Failure {
     const routine = (major >>> 16) & 0xff
-    const texts = [textOf(this.#library, minor, 2), textOf(this.#library, major, 1)]
+    const texts = [textOf(this.library, minor, 2), textOf(this.library, major, 1)]
     return { call, routine, minor: minor | 0, text: texts.find((text) => text !== "" && minor !== 0) ?? texts[1]! }
   }
 
   /** Calls on another thread. `finish` runs when the call has come back, also where nobody waits any more. */
-  #async<A>(
+  protected callLater<A>(
     call: string,
     native: Native,
     args: ReadonlyArray<unknown>,
@@ -311,7 +328,7 @@ export class Initiator {
     })
   }
 
-  #sync(call: string, native: Native, ...args: ReadonlyArray<unknown>): Effect.Effect<void, Failure> {
+  protected call(call: string, native: Native, ...args: ReadonlyArray<unknown>): Effect.Effect<void, Failure> {
     return Effect.suspend(() => {
       const minor: Cell<number> = [0]
       const major = native(minor, ...args)
@@ -319,115 +336,13 @@ export class Initiator {
     })
   }
 
-  /** A name of the library's own, which stays until `release`. */
-  #import(text: string, type: typeof principalName): Effect.Effect<Pointer, Failure> {
-    return Effect.suspend(() => {
-      const name: Cell = [null]
-      this.#names.push(name)
-      return Effect.map(
-        this.#sync("gss_import_name", this.#library.importName, describe(Buffer.from(text)), type, name),
-        () => name[0]
-      )
-    })
-  }
-
-  /** Gets the credential: from a cache, by a keytab, or by a password. Not called, it is the library's own choice. */
-  acquire(identity: Identity): Effect.Effect<void, Failure | AuthenticationError> {
-    const { acquireFrom, acquireWithPassword } = this.#library
-    const { ccache, keytab, password, principal } = identity
-    const name = principal === undefined ? Effect.succeed<Pointer>(null) : this.#import(principal, principalName)
-    if (password !== undefined) {
-      if (acquireWithPassword === undefined) {
-        return Effect.fail(unavailable("this Kerberos library takes no passwords: run kinit first"))
-      }
-      const secret = Buffer.from(Redacted.value(password))
-      return Effect.flatMap(name, (name) =>
-        this.#async(
-          "gss_acquire_cred_with_password",
-          acquireWithPassword,
-          [name, describe(secret), indefinite, mechanisms, initiate, this.#credential, null, null],
-          () => {
-            secret.fill(0)
-          }
-        ))
-    }
-    const elements = [
-      ...(ccache === undefined ? [] : [{ key: "ccache", value: ccache }]),
-      ...(keytab === undefined ? [] : [{ key: "client_keytab", value: keytab }])
-    ]
-    if (elements.length === 0 && principal === undefined) return Effect.void
-    if (acquireFrom === undefined) {
-      return Effect.fail(unavailable(
-        "this Kerberos library does not let a cache or a keytab be chosen: set KRB5CCNAME, or install MIT's library"
-      ))
-    }
-    return Effect.flatMap(name, (name) =>
-      this.#async(
-        "gss_acquire_cred_from",
-        acquireFrom,
-        [
-          name,
-          indefinite,
-          mechanisms,
-          initiate,
-          elements.length === 0 ? null : { count: elements.length, elements },
-          this.#credential,
-          null,
-          null
-        ],
-        () => {}
-      ))
-  }
-
-  /**
-   * gss_init_sec_context with mutual authentication, to the service `cifs` of a host. The first call has no input.
-   * `complete` says that the server is who it says.
-   */
-  step(
-    server: string,
-    input: Uint8Array | undefined
-  ): Effect.Effect<{ readonly token: Uint8Array; readonly complete: boolean }, Failure> {
-    const { initialize } = this.#library
-    const given: BufferDescription = { length: 0, value: null }
-    const flags: Cell<number> = [0]
-    const name = this.#target === undefined
-      ? Effect.tap(this.#import(`cifs@${server}`, hostBasedService), (name) =>
-        Effect.sync(() => {
-          this.#target = name
-        }))
-      : Effect.succeed(this.#target)
-    return Effect.flatMap(name, (name) =>
-      this.#async(
-        "gss_init_sec_context",
-        initialize,
-        [
-          this.#credential[0],
-          this.#context,
-          name,
-          kerberos,
-          wanted,
-          0,
-          null,
-          input === undefined ? null : describe(input),
-          null,
-          given,
-          flags,
-          null
-        ],
-        (major) => ({
-          token: take(this.#library, given),
-          complete: (major & continueNeeded) === 0 && (flags[0] & mutual) !== 0
-        })
-      ))
-  }
-
   /** The key of an established context: 32 bytes with AES-256, 16 with AES-128 and RC4. */
   get sessionKey(): Effect.Effect<Redacted.Redacted<Uint8Array>, Failure> {
     return Effect.suspend(() => {
-      const { buffer, bufferSet, inquireByOid, koffi, releaseBufferSet } = this.#library
+      const { buffer, bufferSet, inquireByOid, koffi, releaseBufferSet } = this.library
       const set: Cell = [null]
       return Effect.map(
-        this.#sync("gss_inquire_sec_context_by_oid", inquireByOid, this.#context[0], sspiSessionKey, set),
+        this.call("gss_inquire_sec_context_by_oid", inquireByOid, this.context[0], sspiSessionKey, set),
         () => {
           const { count, elements } = koffi.decode(set[0], bufferSet) as { count: number; elements: Pointer }
           let key = new Uint8Array(0)
@@ -449,20 +364,18 @@ export class Initiator {
   sign(message: Uint8Array): Effect.Effect<Uint8Array, Failure> {
     const given: BufferDescription = { length: 0, value: null }
     return Effect.map(
-      Effect.suspend(() =>
-        this.#sync("gss_get_mic", this.#library.getMic, this.#context[0], 0, describe(message), given)
-      ),
-      () => take(this.#library, given)
+      Effect.suspend(() => this.call("gss_get_mic", this.library.getMic, this.context[0], 0, describe(message), given)),
+      () => take(this.library, given)
     )
   }
 
   /** gss_verify_mic: fails where the MIC is wrong. */
   verify(message: Uint8Array, mic: Uint8Array): Effect.Effect<void, Failure> {
     return Effect.suspend(() =>
-      this.#sync(
+      this.call(
         "gss_verify_mic",
-        this.#library.verifyMic,
-        this.#context[0],
+        this.library.verifyMic,
+        this.context[0],
         describe(message),
         describe(mic),
         null

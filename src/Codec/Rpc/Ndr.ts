@@ -1,22 +1,17 @@
 /**
- * As much of NDR with 32-bit pointers (C706 chapter 14) as `Srvsvc.ts` needs: alignment, pointers, strings, arrays.
+ * As much of NDR with 32-bit pointers (C706 chapter 14) as the interfaces beside this module need, as combinators: a
+ * structure or a call reads like its IDL, has its type, and works both ways.
  *
- * Alignment counts from the stub's first byte, so that a reader's window here begins where the stub does. What a unique pointer points to comes after the structure that holds the pointer.
+ * NDR writes a value in two steps: what stands in its place, and after the whole of what surrounds it (a structure, an
+ * array) what its pointers refer to. So `read` and `write` of a `Type` do the first step and give the second.
+ *
+ * Alignment counts from the stub's first byte, so that a reader's window here begins where the stub does. Counts are
+ * checked against the bytes left before anything is made; nothing here refers to itself, so nothing nests without end.
  */
 import * as Codec from "../Codec.ts"
 import type { Reader, Writer } from "../Cursor.ts"
-
-/** Skips to the next multiple of `alignment` in the stub. */
-export const alignReader = (r: Reader, alignment: number): void => {
-  const over = (r.offset - r.start) % alignment
-  if (over !== 0) r.claim(alignment - over)
-}
-
-/** A `u32` at its natural alignment. */
-export const readU32 = (r: Reader): number => {
-  alignReader(r, 4)
-  return r.u32()
-}
+import { Guid } from "../Guid.ts"
+import { Sid } from "../SecurityDescriptor.ts"
 
 /** Writes a stub: numbers the pointers' referents as Windows and Samba do, and aligns from its first byte. */
 export class StubWriter {
@@ -29,8 +24,12 @@ export class StubWriter {
     this.origin = writer.offset
   }
 
+  align(alignment: number): void {
+    this.writer.align(alignment, this.origin)
+  }
+
   u32(value: number): void {
-    this.writer.align(4, this.origin)
+    this.align(4)
     this.writer.u32(value)
   }
 
@@ -38,19 +37,87 @@ export class StubWriter {
   pointer(present: boolean): void {
     this.u32(present ? 0x00020000 + 4 * this.referents++ : 0)
   }
-
-  /** A conformant and varying string of UTF-16 with its NUL. */
-  string(value: string): void {
-    const count = value.length + 1
-    this.u32(count)
-    this.u32(0)
-    this.u32(count)
-    Codec.utf16z.write(this.writer, value)
-  }
 }
 
-/** A conformant and varying string of UTF-16, less its NUL. */
-export const readString = (r: Reader): string => {
+const alignReader = (r: Reader, alignment: number): void => {
+  const over = (r.offset - r.start) % alignment
+  if (over !== 0) r.claim(alignment - over)
+}
+
+const readU32 = (r: Reader): number => {
+  alignReader(r, 4)
+  return r.u32()
+}
+
+/**
+ * Both directions of an NDR type. The caller has aligned to `alignment`.
+ *
+ * @category models
+ */
+export interface Type<A> {
+  /** The fewest bytes that stand in its place. */
+  readonly size: number
+  readonly alignment: number
+  readonly read: (r: Reader) => () => A
+  readonly write: (w: StubWriter, value: A) => () => void
+}
+
+/** The value that a type carries. */
+export type Value<T> = T extends Type<infer A> ? A : never
+
+const nothing = () => {}
+
+const from = <A>(alignment: number, codec: Codec.Codec<A>): Type<A> => ({
+  size: codec.minimumSize,
+  alignment,
+  read: (r) => {
+    const value = codec.read(r)
+    return () => value
+  },
+  write: (w, value) => {
+    codec.write(w.writer, value)
+    return nothing
+  }
+})
+
+/** Both steps of a value that stands by itself: a parameter, or what a pointer refers to. */
+const readWhole = <A>(r: Reader, type: Type<A>): A => {
+  alignReader(r, type.alignment)
+  return type.read(r)()
+}
+
+const writeWhole = <A>(w: StubWriter, type: Type<A>, value: A): void => {
+  w.align(type.alignment)
+  type.write(w, value)()
+}
+
+// -----------------------------------------------------------------------------
+// what stands in its place
+// -----------------------------------------------------------------------------
+
+export const u8: Type<number> = from(1, Codec.u8)
+export const u16: Type<number> = from(2, Codec.u16)
+export const u32: Type<number> = from(4, Codec.u32)
+export const i32: Type<number> = from(4, Codec.i32)
+export const guid: Type<Guid> = from(4, Guid)
+
+/** An IDL enum: 16 bits in this syntax (C706 14.2.5). */
+export const enumeration: Type<number> = u16
+
+/** A context handle (C706 14.3.14.3): the server's own name of something that it keeps for a client. */
+export interface ContextHandle {
+  readonly attributes: number
+  readonly uuid: Guid
+}
+
+export const contextHandle: Type<ContextHandle> = from(4, Codec.struct({ attributes: Codec.u32, uuid: Guid }))
+
+// -----------------------------------------------------------------------------
+// what pointers refer to
+// -----------------------------------------------------------------------------
+
+/** The three numbers before a conformant and varying array of 16-bit units, and a window on the array. */
+const readUnits = (r: Reader): Reader => {
   const maximum = readU32(r)
   const at = r.offset
   const offset = r.u32()
@@ -59,6 +126,260 @@ export const readString = (r: Reader): string => {
   if (count * 2 > r.remaining) r.fail(`room for ${count} characters, not ${r.remaining} bytes`, at + 4)
   const window = r.window(r.offset, count * 2)
   r.offset = window.end
-  const value = Codec.utf16.read(window)
-  return value.endsWith("\0") ? value.slice(0, -1) : value
+  return window
+}
+
+/** `[string] wchar_t`: conformant and varying, of UTF-16, less its NUL. */
+export const string: Type<string> = {
+  size: 12,
+  alignment: 4,
+  read: (r) => {
+    const value = Codec.utf16.read(readUnits(r))
+    const text = value.endsWith("\0") ? value.slice(0, -1) : value
+    return () => text
+  },
+  write: (w, value) => {
+    const count = value.length + 1
+    w.u32(count)
+    w.u32(0)
+    w.u32(count)
+    Codec.utf16z.write(w.writer, value)
+    return nothing
+  }
+}
+
+/** `[size_is] T[]`: a conformant array, its count before it. */
+export const array = <A>(item: Type<A>): Type<ReadonlyArray<A>> => ({
+  size: 4,
+  alignment: 4,
+  read: (r) => {
+    const at = r.offset
+    const count = readU32(r)
+    if (count * Math.max(item.size, 1) > r.remaining) r.fail(`room for ${count} entries, not ${r.remaining} bytes`, at)
+    const rest = Array.from({ length: count }, () => {
+      alignReader(r, item.alignment)
+      return item.read(r)
+    })
+    return () => rest.map((read) => read())
+  },
+  write: (w, values) => {
+    w.u32(values.length)
+    const rest = values.map((value) => {
+      w.align(item.alignment)
+      return item.write(w, value)
+    })
+    return () => rest.forEach((write) => write())
+  }
+})
+
+/** `[size_is] byte[]`: a conformant array of bytes, as a view of the buffer that is read. */
+const bytes: Type<Uint8Array> = {
+  size: 4,
+  alignment: 4,
+  read: (r) => {
+    const value = r.take(readU32(r))
+    return () => value
+  },
+  write: (w, value) => {
+    w.u32(value.length)
+    w.writer.put(value)
+    return nothing
+  }
+}
+
+/** RPC_SID (MS-DTYP 2.4.2.3): the count of its numbers stands before it once more. */
+export const sid: Type<string> = {
+  size: 12,
+  alignment: 4,
+  read: (r) => {
+    const at = r.offset
+    const count = readU32(r)
+    const value = Sid.read(r)
+    if (r.offset - at !== 12 + 4 * count) r.fail(`a SID of ${count} numbers`, at)
+    return () => value
+  },
+  write: (w, value) => {
+    w.u32(Math.max(value.split("-").length - 3, 0))
+    Sid.write(w.writer, value)
+    return nothing
+  }
+}
+
+// -----------------------------------------------------------------------------
+// compounds
+// -----------------------------------------------------------------------------
+
+/** `[unique] T*`: `undefined` where it is null. */
+export const pointer = <A>(type: Type<A>): Type<A | undefined> => ({
+  size: 4,
+  alignment: 4,
+  read: (r) => {
+    const referent = r.u32()
+    return () => (referent === 0 ? undefined : readWhole(r, type))
+  },
+  write: (w, value) => {
+    w.pointer(value !== undefined)
+    return () => {
+      if (value !== undefined) writeWhole(w, type, value)
+    }
+  }
+})
+
+type Fields = Readonly<Record<string, Type<any>>>
+
+/** The value of a structure, or of a call's parameters. */
+export type Struct<F extends Fields> = { readonly [K in keyof F]: Value<F[K]> }
+
+/** Fields one after the other; what their pointers refer to follows them all. */
+export const struct = <F extends Fields>(fields: F): Type<Struct<F>> => {
+  const all = Object.entries(fields)
+  return {
+    size: all.reduce((sum, [, type]) => sum + type.size, 0),
+    alignment: Math.max(1, ...all.map(([, type]) => type.alignment)),
+    read: (r) => {
+      const rest = all.map(([name, type]) => {
+        alignReader(r, type.alignment)
+        return [name, type.read(r)] as const
+      })
+      return () => Object.fromEntries(rest.map(([name, read]) => [name, read()])) as Struct<F>
+    },
+    write: (w, value) => {
+      const rest = all.map(([name, type]) => {
+        w.align(type.alignment)
+        return type.write(w, value[name])
+      })
+      return () => rest.forEach((write) => write())
+    }
+  }
+}
+
+/** How many there are, and a pointer to them. */
+const sized = <A extends { readonly length: number }>(type: Type<A>, none: A): Type<A> => {
+  const entries = pointer(type)
+  return {
+    size: 8,
+    alignment: 4,
+    read: (r) => {
+      const at = r.offset
+      const count = r.u32()
+      const rest = entries.read(r)
+      return () => {
+        const values = rest() ?? none
+        if (values.length !== count) r.fail(`${count} entries, not ${values.length}`, at)
+        return values
+      }
+    },
+    write: (w, values) => {
+      w.u32(values.length)
+      return entries.write(w, values.length === 0 ? undefined : values)
+    }
+  }
+}
+
+/** A count and a pointer to so many: the form in which most interfaces send lists. */
+export const counted = <A>(item: Type<A>): Type<ReadonlyArray<A>> => sized(array(item), [])
+
+/** The same of bytes, as a view of the buffer that is read. */
+export const countedBytes: Type<Uint8Array> = sized(bytes, new Uint8Array(0))
+
+/**
+ * RPC_UNICODE_STRING (MS-DTYP 2.3.10): a length and a maximum in bytes, and a pointer to UTF-16 without a NUL, null
+ * where there is no room for any. `room` is how many bytes the maximum has beyond the length: some senders count a NUL that is not there.
+ */
+const unicode = (room: number): Type<string> => ({
+  size: 8,
+  alignment: 4,
+  read: (r) => {
+    const at = r.offset
+    const length = r.u16()
+    if (r.u16() < length || length % 2 !== 0) r.fail("an even Length of at most MaximumLength", at)
+    const referent = r.u32()
+    return () => {
+      if (referent === 0) return length === 0 ? "" : r.fail(`${length} bytes of text, not a null pointer`, at)
+      const units = readUnits(r)
+      if (units.remaining !== length) r.fail(`${length} bytes of text, not ${units.remaining}`, at)
+      return Codec.utf16.read(units)
+    }
+  },
+  write: (w, value) => {
+    const length = value.length * 2
+    w.writer.u16(length)
+    w.writer.u16(length + room)
+    w.pointer(length + room > 0)
+    return () => {
+      if (length + room === 0) return
+      w.u32((length + room) / 2)
+      w.u32(0)
+      w.u32(value.length)
+      Codec.utf16.write(w.writer, value)
+    }
+  }
+})
+
+export const unicodeString: Type<string> = unicode(0)
+
+/** As Windows sends names: with a maximum that has room for a NUL. */
+export const unicodeStringWithRoom: Type<string> = unicode(2)
+
+type Arms = Readonly<Record<number, Type<any>>>
+
+/** What one of the arms holds, or nothing, of a level that is unknown here. */
+export type Union<T extends Arms> =
+  | { readonly [K in keyof T & number]: { readonly level: K; readonly value: Value<T[K]> } }[keyof T & number]
+  | { readonly level: number; readonly value: undefined }
+
+const none: Type<undefined> = {
+  size: 0,
+  alignment: 1,
+  read: () => () => undefined,
+  write: () => nothing
+}
+
+/**
+ * A union after the number of its arm, which is aligned as the one of all arms that needs it most. Of a level that is
+ * unknown here, nothing follows.
+ */
+export const union = <T extends Arms>(discriminant: Type<number>, arms: T): Type<Union<T>> => {
+  const armOf = (level: number): Type<any> => (Object.hasOwn(arms, level) ? arms[level]! : none)
+  const alignment = Math.max(discriminant.alignment, ...Object.values(arms).map((arm) => arm.alignment))
+  return {
+    size: discriminant.size,
+    alignment,
+    read: (r) => {
+      const level = discriminant.read(r)()
+      const arm = armOf(level)
+      if (arm !== none) alignReader(r, alignment)
+      const rest = arm.read(r)
+      return () => ({ level, value: rest() }) as Union<T>
+    },
+    write: (w, { level, value }) => {
+      discriminant.write(w, level)()
+      const arm = armOf(level)
+      if (arm !== none) w.align(alignment)
+      return arm.write(w, value)
+    }
+  }
+}
+
+/**
+ * The parameters of a call, or of its answer, as a stub: each is whole, with what it points to, before the next.
+ *
+ * @category codecs
+ */
+export const parameters = <F extends Fields>(fields: F): Codec.Codec<Struct<F>> => {
+  const all = Object.entries(fields)
+  return Codec.make(
+    all.length === 0 ? 0 : all[0]![1].size,
+    (r) => {
+      // A window of its own: alignment counts from the stub's first byte, wherever it stands in a buffer.
+      const window = r.window(r.offset, r.remaining)
+      const value = Object.fromEntries(all.map(([name, type]) => [name, readWhole(window, type)])) as Struct<F>
+      r.offset = window.end
+      return value
+    },
+    (w, value) => {
+      const stub = new StubWriter(w)
+      for (const [name, type] of all) writeWhole(stub, type, value[name])
+    }
+  )
 }

@@ -1,11 +1,10 @@
 /**
- * The server service's calls that list shares (MS-SRVS 3.1.4): NetrShareEnum and NetrShareGetInfo, levels 1 and 2.
+ * Calls of the server service (MS-SRVS 3.1.4): the list of shares and their information, what the server is, its time.
  *
  * Requests and responses are stubs for `DceRpc.ts`, both ways. Where the server refuses, `returnValue` is the Windows
- * error (5 access denied, 123 invalid name, 124 unknown level, 234 more data, 2310 no such share) and `info` absent.
+ * error (5 access denied, 123 invalid name, 124 unknown level, 234 more data, 2310 no such share) and the value absent.
  */
-import * as Codec from "../Codec.ts"
-import type { Reader } from "../Cursor.ts"
+import type * as Codec from "../Codec.ts"
 import type { SyntaxId } from "./DceRpc.ts"
 import * as Ndr from "./Ndr.ts"
 
@@ -16,7 +15,13 @@ export const interfaceId: SyntaxId = { uuid: "4b324fc8-1670-01d3-1278-5a47bf6ee1
 export const pipeName = "srvsvc"
 
 /** Operation numbers (MS-SRVS 3.1.4). */
-export const Operation = { NetrShareEnum: 15, NetrShareGetInfo: 16 } as const
+export const Operation = {
+  NetrShareEnum: 15,
+  NetrShareGetInfo: 16,
+  NetrServerGetInfo: 21,
+  NetrRemoteTOD: 28,
+  NetrShareEnumSticky: 36
+} as const
 
 /** Types of a share (MS-SRVS 2.2.2.4): one of the first four, and flags. */
 export const ShareType = {
@@ -31,259 +36,217 @@ export const ShareType = {
   STYPE_SPECIAL: 0x80000000
 } as const
 
+/** `shi1005_flags` (MS-SRVS 2.2.4.29): what a client is told when it connects to the share, and caching in bits 4 and 5. */
+export const ShareInfoFlags = {
+  SHI1005_FLAGS_DFS: 0x00000001,
+  SHI1005_FLAGS_DFS_ROOT: 0x00000002,
+  CSC_CACHE_AUTO_REINT: 0x00000010,
+  CSC_CACHE_VDO: 0x00000020,
+  CSC_CACHE_NONE: 0x00000030,
+  SHI1005_FLAGS_RESTRICT_EXCLUSIVE_OPENS: 0x00000100,
+  SHI1005_FLAGS_FORCE_SHARED_DELETE: 0x00000200,
+  SHI1005_FLAGS_ALLOW_NAMESPACE_CACHING: 0x00000400,
+  SHI1005_FLAGS_ACCESS_BASED_DIRECTORY_ENUM: 0x00000800,
+  SHI1005_FLAGS_FORCE_LEVELII_OPLOCK: 0x00001000,
+  SHI1005_FLAGS_ENABLE_HASH: 0x00002000,
+  SHI1005_FLAGS_ENABLE_CA: 0x00004000,
+  SHI1005_FLAGS_ENCRYPT_DATA: 0x00008000
+} as const
+
+/** Software types (MS-SRVS 2.2.2.7), as far as servers are meant. */
+export const ServerType = {
+  SV_TYPE_WORKSTATION: 0x00000001,
+  SV_TYPE_SERVER: 0x00000002,
+  SV_TYPE_NT: 0x00001000,
+  SV_TYPE_SERVER_NT: 0x00008000,
+  SV_TYPE_DFS: 0x00800000
+} as const
+
+/** PLATFORM_ID_NT (MS-SRVS 2.2.2.6). */
+export const PLATFORM_ID_NT = 500
+
 /** `returnValue` of success, and of an answer that `resumeHandle` goes on with. */
 export const NERR_Success = 0
 export const ERROR_MORE_DATA = 234
 
-/** SHARE_INFO_1 (2.2.4.23). A name that the server left out is `undefined`. */
-export interface ShareInfo1 {
-  readonly netName: string | undefined
-  readonly type: number
-  readonly remark: string | undefined
+const text = Ndr.pointer(Ndr.string)
+
+/** SHARE_INFO_0 (2.2.4.22). A name that the server left out is `undefined`, here and below. */
+const ShareInfo0 = Ndr.struct({ netName: text })
+
+/** SHARE_INFO_1 (2.2.4.23). */
+const ShareInfo1 = Ndr.struct({ netName: text, type: Ndr.u32, remark: text })
+export type ShareInfo1 = Ndr.Value<typeof ShareInfo1>
+
+const shareInfo2 = {
+  netName: text,
+  type: Ndr.u32,
+  remark: text,
+  permissions: Ndr.u32,
+  maxUses: Ndr.u32,
+  currentUses: Ndr.u32,
+  path: text,
+  password: text
 }
 
 /** SHARE_INFO_2 (2.2.4.24). `maxUses` 0xFFFFFFFF: no limit. */
-export interface ShareInfo2 extends ShareInfo1 {
-  readonly permissions: number
-  readonly maxUses: number
-  readonly currentUses: number
-  readonly path: string | undefined
-  readonly password: string | undefined
-}
+const ShareInfo2 = Ndr.struct(shareInfo2)
+export type ShareInfo2 = Ndr.Value<typeof ShareInfo2>
 
-/** Information of one level. */
-export type ShareInfo = { readonly level: 1; readonly share: ShareInfo1 } | {
-  readonly level: 2
-  readonly share: ShareInfo2
-}
+/** SHARE_INFO_501 (2.2.4.25): `flags` is of caching alone. */
+const ShareInfo501 = Ndr.struct({ netName: text, type: Ndr.u32, remark: text, flags: Ndr.u32 })
 
-/** A list of one level. */
-export type Shares =
-  | { readonly level: 1; readonly shares: ReadonlyArray<ShareInfo1> }
-  | { readonly level: 2; readonly shares: ReadonlyArray<ShareInfo2> }
+/** SHARE_INFO_502_I (2.2.4.26): with the share's own self-relative security descriptor, no bytes where it has none. */
+const ShareInfo502 = Ndr.struct({ ...shareInfo2, securityDescriptor: Ndr.countedBytes })
 
-/** NetrShareEnum's request (3.1.4.8). `preferredMaximumLength` in bytes; 0xFFFFFFFF: all. */
-export interface ShareEnumRequest {
-  readonly serverName: string | undefined
-  readonly level: number
-  readonly preferredMaximumLength: number
-  readonly resumeHandle: number | undefined
-}
+/** SHARE_INFO_1005 (2.2.4.29): `ShareInfoFlags`. */
+const ShareInfo1005 = Ndr.struct({ flags: Ndr.u32 })
 
-export interface ShareEnumResponse {
-  readonly level: number
-  readonly info: Shares | undefined
-  readonly totalEntries: number
-  readonly resumeHandle: number | undefined
-  readonly returnValue: number
-}
-
-/** NetrShareGetInfo's request (3.1.4.10). */
-export interface ShareGetInfoRequest {
-  readonly serverName: string | undefined
-  readonly netName: string
-  readonly level: number
-}
-
-export interface ShareGetInfoResponse {
-  readonly level: number
-  readonly info: ShareInfo | undefined
-  readonly returnValue: number
-}
-
-// What a structure holds itself; the strings that it points to follow after all structures of an array.
-interface Fixed {
-  readonly numbers: ReadonlyArray<number>
-}
-
-const fixedWords = (level: 1 | 2): number => (level === 1 ? 3 : 8)
-
-const readFixed = (r: Reader, level: 1 | 2): Fixed => ({
-  numbers: Array.from({ length: fixedWords(level) }, () => Ndr.readU32(r))
+/** A list of shares of one level. */
+const shareEnumUnion = Ndr.union(Ndr.u32, {
+  0: Ndr.pointer(Ndr.counted(ShareInfo0)),
+  1: Ndr.pointer(Ndr.counted(ShareInfo1)),
+  2: Ndr.pointer(Ndr.counted(ShareInfo2)),
+  501: Ndr.pointer(Ndr.counted(ShareInfo501)),
+  502: Ndr.pointer(Ndr.counted(ShareInfo502))
 })
+export type Shares = Ndr.Value<typeof shareEnumUnion>
 
-const pointee = (
-  r: Reader,
-  pointer: number | undefined
-): string | undefined => (pointer === 0 ? undefined : Ndr.readString(r))
-
-const readDeferred1 = (r: Reader, { numbers }: Fixed): ShareInfo1 => ({
-  netName: pointee(r, numbers[0]),
-  type: numbers[1]!,
-  remark: pointee(r, numbers[2])
-})
-
-const readDeferred2 = (r: Reader, fixed: Fixed): ShareInfo2 => ({
-  ...readDeferred1(r, fixed),
-  permissions: fixed.numbers[3]!,
-  maxUses: fixed.numbers[4]!,
-  currentUses: fixed.numbers[5]!,
-  path: pointee(r, fixed.numbers[6]),
-  password: pointee(r, fixed.numbers[7])
-})
-
-const writeFixed = (w: Ndr.StubWriter, share: ShareInfo1 | ShareInfo2): void => {
-  w.pointer(share.netName !== undefined)
-  w.u32(share.type)
-  w.pointer(share.remark !== undefined)
-  if (!("permissions" in share)) return
-  w.u32(share.permissions)
-  w.u32(share.maxUses)
-  w.u32(share.currentUses)
-  w.pointer(share.path !== undefined)
-  w.pointer(share.password !== undefined)
-}
-
-const writeDeferred = (w: Ndr.StubWriter, share: ShareInfo1 | ShareInfo2): void => {
-  const strings = "permissions" in share
-    ? [share.netName, share.remark, share.path, share.password]
-    : [share.netName, share.remark]
-  for (const text of strings) if (text !== undefined) w.string(text)
-}
-
-const readUnique = (r: Reader): string | undefined => pointee(r, Ndr.readU32(r))
-
-const writeUnique = (w: Ndr.StubWriter, value: string | undefined): void => {
-  w.pointer(value !== undefined)
-  if (value !== undefined) w.string(value)
-}
-
-const readUniqueU32 = (r: Reader): number | undefined => (Ndr.readU32(r) === 0 ? undefined : Ndr.readU32(r))
-
-const writeUniqueU32 = (w: Ndr.StubWriter, value: number | undefined): void => {
-  w.pointer(value !== undefined)
-  if (value !== undefined) w.u32(value)
-}
-
-// A stub's alignment counts from its start, wherever it stands in a buffer.
-const stub = <A>(read: (r: Reader) => A, write: (w: Ndr.StubWriter, value: A) => void): Codec.Codec<A> =>
-  Codec.make(
-    4,
-    (r) => {
-      const window = r.window(r.offset, r.remaining)
-      const value = read(window)
-      r.offset = window.offset
-      return value
-    },
-    (w, value) => write(new Ndr.StubWriter(w), value)
-  )
-
-/**
- * @category codecs
- */
-export const ShareEnumRequest: Codec.Codec<ShareEnumRequest> = stub<ShareEnumRequest>(
-  (r) => {
-    const serverName = readUnique(r)
-    const level = Ndr.readU32(r)
-    Ndr.readU32(r)
-    // Clients send an empty container; what is in one that is not empty does not matter.
-    if (Ndr.readU32(r) !== 0) {
-      Ndr.readU32(r)
-      if (Ndr.readU32(r) !== 0) r.fail("an empty container", r.offset - 4)
-    }
-    return { serverName, level, preferredMaximumLength: Ndr.readU32(r), resumeHandle: readUniqueU32(r) }
-  },
-  (w, value) => {
-    writeUnique(w, value.serverName)
-    w.u32(value.level)
-    w.u32(value.level)
-    w.pointer(true)
-    w.u32(0)
-    w.pointer(false)
-    w.u32(value.preferredMaximumLength)
-    writeUniqueU32(w, value.resumeHandle)
-  }
-)
-
-const readShares = (r: Reader, level: 1 | 2): Shares => {
-  const entriesRead = Ndr.readU32(r)
-  if (Ndr.readU32(r) === 0) return { level, shares: [] }
-  const at = r.offset
-  const count = Ndr.readU32(r)
-  if (count !== entriesRead) r.fail(`${entriesRead} entries, not ${count}`, at)
-  if (count * fixedWords(level) * 4 > r.remaining) r.fail(`room for ${count} entries, not ${r.remaining} bytes`, at)
-  const fixed = Array.from({ length: count }, () => readFixed(r, level))
-  return level === 1
-    ? { level, shares: fixed.map((one) => readDeferred1(r, one)) }
-    : { level, shares: fixed.map((one) => readDeferred2(r, one)) }
-}
-
-/**
- * @category codecs
- */
-export const ShareEnumResponse: Codec.Codec<ShareEnumResponse> = stub<ShareEnumResponse>(
-  (r) => {
-    const level = Ndr.readU32(r)
+/** SHARE_ENUM_STRUCT (2.2.4.38): the level, and once more before its arm. */
+const ShareEnumStruct: Ndr.Type<Shares> = {
+  size: 8,
+  alignment: 4,
+  read: (r) => {
     const at = r.offset
-    const arm = Ndr.readU32(r)
-    if (arm !== level) r.fail(`level ${level}, not ${arm}`, at)
-    const known = Ndr.readU32(r) === 0
-      ? undefined
-      : level === 1 || level === 2
-      ? level
-      : r.fail(`level 1 or 2, not ${level}`, at)
-    const info = known === undefined ? undefined : readShares(r, known)
-    return {
-      level,
-      info,
-      totalEntries: Ndr.readU32(r),
-      resumeHandle: readUniqueU32(r),
-      returnValue: Ndr.readU32(r)
+    const level = r.u32()
+    const rest = shareEnumUnion.read(r)
+    return () => {
+      const shares = rest()
+      return shares.level === level ? shares : r.fail(`level ${level}, not ${shares.level}`, at)
     }
   },
-  (w, { info, level, resumeHandle, returnValue, totalEntries }) => {
-    w.u32(level)
-    w.u32(level)
-    w.pointer(info !== undefined)
-    if (info !== undefined) {
-      w.u32(info.shares.length)
-      w.pointer(info.shares.length > 0)
-      if (info.shares.length > 0) {
-        w.u32(info.shares.length)
-        for (const share of info.shares) writeFixed(w, share)
-        for (const share of info.shares) writeDeferred(w, share)
-      }
-    }
-    w.u32(totalEntries)
-    writeUniqueU32(w, resumeHandle)
-    w.u32(returnValue)
-  }
-)
-
-/**
- * @category codecs
- */
-export const ShareGetInfoRequest: Codec.Codec<ShareGetInfoRequest> = stub<ShareGetInfoRequest>(
-  (r) => ({ serverName: readUnique(r), netName: Ndr.readString(r), level: Ndr.readU32(r) }),
-  (w, value) => {
-    writeUnique(w, value.serverName)
-    w.string(value.netName)
+  write: (w, value) => {
     w.u32(value.level)
+    return shareEnumUnion.write(w, value)
   }
-)
+}
+
+/**
+ * NetrShareEnum's request (3.1.4.8), and NetrShareEnumSticky's (3.1.4.9). Clients send an empty container.
+ * `preferredMaximumLength` in bytes; 0xFFFFFFFF: all.
+ *
+ * @category codecs
+ */
+export const ShareEnumRequest = Ndr.parameters({
+  serverName: text,
+  info: ShareEnumStruct,
+  preferredMaximumLength: Ndr.u32,
+  resumeHandle: Ndr.pointer(Ndr.u32)
+})
+export type ShareEnumRequest = Codec.Type<typeof ShareEnumRequest>
 
 /**
  * @category codecs
  */
-export const ShareGetInfoResponse: Codec.Codec<ShareGetInfoResponse> = stub<ShareGetInfoResponse>(
-  (r: Reader) => {
-    const at = r.offset
-    const level = Ndr.readU32(r)
-    if (Ndr.readU32(r) === 0) return { level, info: undefined, returnValue: Ndr.readU32(r) }
-    if (level !== 1 && level !== 2) r.fail(`level 1 or 2, not ${level}`, at)
-    const fixed = readFixed(r, level)
-    const info: ShareInfo = level === 1
-      ? { level, share: readDeferred1(r, fixed) }
-      : { level, share: readDeferred2(r, fixed) }
-    return { level, info, returnValue: Ndr.readU32(r) }
-  },
-  (w, { info, level, returnValue }) => {
-    w.u32(level)
-    w.pointer(info !== undefined)
-    if (info !== undefined) {
-      writeFixed(w, info.share)
-      writeDeferred(w, info.share)
-    }
-    w.u32(returnValue)
-  }
-)
+export const ShareEnumResponse = Ndr.parameters({
+  info: ShareEnumStruct,
+  totalEntries: Ndr.u32,
+  resumeHandle: Ndr.pointer(Ndr.u32),
+  returnValue: Ndr.u32
+})
+export type ShareEnumResponse = Codec.Type<typeof ShareEnumResponse>
+
+/**
+ * NetrShareGetInfo's request (3.1.4.10).
+ *
+ * @category codecs
+ */
+export const ShareGetInfoRequest = Ndr.parameters({ serverName: text, netName: Ndr.string, level: Ndr.u32 })
+export type ShareGetInfoRequest = Codec.Type<typeof ShareGetInfoRequest>
+
+const ShareInfo = Ndr.union(Ndr.u32, {
+  0: Ndr.pointer(ShareInfo0),
+  1: Ndr.pointer(ShareInfo1),
+  2: Ndr.pointer(ShareInfo2),
+  501: Ndr.pointer(ShareInfo501),
+  502: Ndr.pointer(ShareInfo502),
+  1005: Ndr.pointer(ShareInfo1005)
+})
+export type ShareInfo = Ndr.Value<typeof ShareInfo>
+
+/**
+ * @category codecs
+ */
+export const ShareGetInfoResponse = Ndr.parameters({ info: ShareInfo, returnValue: Ndr.u32 })
+export type ShareGetInfoResponse = Codec.Type<typeof ShareGetInfoResponse>
+
+const serverInfo101 = {
+  platformId: Ndr.u32,
+  name: text,
+  versionMajor: Ndr.u32,
+  versionMinor: Ndr.u32,
+  type: Ndr.u32,
+  comment: text
+}
+
+const ServerInfo = Ndr.union(Ndr.u32, {
+  /** SERVER_INFO_100 (2.2.4.40). */
+  100: Ndr.pointer(Ndr.struct({ platformId: Ndr.u32, name: text })),
+  /** SERVER_INFO_101 (2.2.4.41): `type` of `ServerType`. */
+  101: Ndr.pointer(Ndr.struct(serverInfo101)),
+  /** SERVER_INFO_102 (2.2.4.42): `disconnectTime` in minutes, 0xFFFFFFFF never; announcements in seconds, milliseconds. */
+  102: Ndr.pointer(Ndr.struct({
+    ...serverInfo101,
+    users: Ndr.u32,
+    disconnectTime: Ndr.u32,
+    hidden: Ndr.u32,
+    announce: Ndr.u32,
+    announceDelta: Ndr.u32,
+    licenses: Ndr.u32,
+    userPath: text
+  }))
+})
+export type ServerInfo = Ndr.Value<typeof ServerInfo>
+
+/**
+ * NetrServerGetInfo's request (3.1.4.17).
+ *
+ * @category codecs
+ */
+export const ServerGetInfoRequest = Ndr.parameters({ serverName: text, level: Ndr.u32 })
+
+/**
+ * @category codecs
+ */
+export const ServerGetInfoResponse = Ndr.parameters({ info: ServerInfo, returnValue: Ndr.u32 })
+
+/**
+ * NetrRemoteTOD's request (3.1.4.21).
+ *
+ * @category codecs
+ */
+export const RemoteTodRequest = Ndr.parameters({ serverName: text })
+
+/**
+ * TIME_OF_DAY_INFO (2.2.4.105): seconds since 1970, milliseconds since the server started, and the time of day in UTC, with
+ * hundredths. `timezone` is minutes west of UTC; `interval` of a tick in 0.1 ms; `weekday` 0 is Sunday.
+ *
+ * @category codecs
+ */
+export const RemoteTodResponse = Ndr.parameters({
+  info: Ndr.pointer(Ndr.struct({
+    elapsed: Ndr.u32,
+    milliseconds: Ndr.u32,
+    hours: Ndr.u32,
+    minutes: Ndr.u32,
+    seconds: Ndr.u32,
+    hundredths: Ndr.u32,
+    timezone: Ndr.i32,
+    interval: Ndr.u32,
+    day: Ndr.u32,
+    month: Ndr.u32,
+    year: Ndr.u32,
+    weekday: Ndr.u32
+  })),
+  returnValue: Ndr.u32
+})

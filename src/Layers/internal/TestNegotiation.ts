@@ -43,7 +43,7 @@ export const respond = (
   cipher: Encryption.Algorithm | undefined,
   negotiateContexts: ReadonlyArray<Negotiate.NegotiateContext>
 ): Negotiate.Response => {
-  const { maximumTransfer, referrals, signing } = options
+  const { maximumTransfer, namespace, referrals, signing } = options
   const multiCredit = dialectRevision !== Dialect.SMB_2_0_2
   const most = multiCredit ? maximumTransfer ?? mebibyte : Math.min(maximumTransfer ?? mebibyte, 65536)
   const encrypts = cipher !== undefined && dialectRevision < Dialect.SMB_3_1_1
@@ -52,7 +52,7 @@ export const respond = (
       (signing === "required" ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED : 0),
     dialectRevision,
     serverGuid,
-    capabilities: (referrals === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS) |
+    capabilities: (referrals === undefined && namespace === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS) |
       (multiCredit ? Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU : 0) |
       (encrypts ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0),
     maxTransactSize: most,

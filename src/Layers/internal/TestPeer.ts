@@ -1,17 +1,14 @@
 /**
- * The other end of one connection in the test kit: framing, negotiation, compounds, credits, signatures. Who may log
- * on is `TestLogon`'s, what was told to go wrong `TestScript`'s.
+ * The other end of one connection in the test kit: framing, compounds, credits, signatures, answers that wait. What is
+ * answered is `TestService`'s matter, what was told to go wrong `TestScript`'s.
  *
  * It signs and encrypts by the same functions as the client, so it proves nothing about them: published vectors and real
  * servers do.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import * as Codec from "../../Codec/Codec.ts"
-import * as FileTime from "../../Codec/FileTime.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { TransportError } from "../../Protocol/Errors.ts"
 import * as FrameReader from "../../Protocol/FrameReader.ts"
@@ -19,19 +16,8 @@ import type * as Transport from "../../Protocol/Transport.ts"
 import * as Encryption from "../../Smb2/Encryption.ts"
 import * as Header from "../../Smb2/Header.ts"
 import { anyFileId } from "../../Smb2/Message/Common.ts"
-import {
-  Command,
-  Dialect,
-  HeaderFlags,
-  ShareCapabilities,
-  ShareFlags,
-  ShareType,
-  SigningAlgorithm
-} from "../../Smb2/Message/Constants.ts"
-import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
+import { Command, HeaderFlags } from "../../Smb2/Message/Constants.ts"
 import * as Message from "../../Smb2/Message/Message.ts"
-import type * as Negotiate from "../../Smb2/Message/Negotiate.ts"
-import { extendPreauthHash } from "../../Smb2/Negotiate.ts"
 import * as Signing from "../../Smb2/Signing.ts"
 import type { Received } from "../TestServer.ts"
 import {
@@ -43,27 +29,17 @@ import {
   type Part,
   type Related,
   statusOf,
-  Unexpected,
-  verify
+  Unexpected
 } from "./TestExchange.ts"
-import * as TestFiles from "./TestFiles.ts"
-import * as TestLogon from "./TestLogon.ts"
-import * as TestNegotiation from "./TestNegotiation.ts"
-import * as TestReferrals from "./TestReferrals.ts"
+import type * as TestLogon from "./TestLogon.ts"
 import * as TestScript from "./TestScript.ts"
+import { TestService } from "./TestService.ts"
 import type { State } from "./TestState.ts"
-
-interface Tree {
-  readonly share: string
-  readonly pipe: boolean
-  readonly encrypted: boolean
-}
 
 const smb1 = 0x424d53ff
 const mebibyte = 1024 * 1024
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
-const { refuse } = TestFiles
 
 /**
  * One connection of a client to a server in memory.
@@ -78,19 +54,10 @@ export class TestPeer {
   private readonly scope: Scope.Scope
   private readonly inbox: Queue.Queue<Uint8Array>
   private readonly frames: FrameReader.FrameReader
-  private readonly sessions = new Map<bigint, TestLogon.Session>()
-  private readonly trees = new Map<number, Tree>()
-  private readonly opens = new Map<bigint, TestFiles.Handle>()
+  private readonly service: TestService
   private readonly waiting = new Map<number, Fiber.Fiber<void>>()
   private open = true
-  private nextId = 1
   private readonly script: TestScript.Script
-  private dialect: number = 0
-  private cipher: Encryption.Algorithm | undefined
-  private signing: Signing.Algorithm = SigningAlgorithm.HMAC_SHA256
-  private preauthHash: Uint8Array = new Uint8Array(64)
-  private said: Negotiate.Response | undefined
-  private asked: Negotiate.Request | undefined
 
   constructor(
     number: number,
@@ -103,6 +70,7 @@ export class TestPeer {
     this.number = number
     this.state = state
     this.script = new TestScript.Script(state)
+    this.service = new TestService(number, state)
     this.endpoint = endpoint
     this.handlers = handlers
     this.scope = scope
@@ -126,14 +94,19 @@ export class TestPeer {
 
   /** The client has closed. */
   close(): void {
+    if (this.open) this.end("client")
+  }
+
+  private end(by: "client" | "server"): void {
     this.open = false
     this.state.peers.delete(this)
+    this.state.watch?.({ _tag: "Close", server: this.endpoint.host, connection: this.number, by })
   }
 
   /** Ends the connection from this side. */
   hangUp(detail?: string): void {
     if (!this.open) return
-    this.close()
+    this.end("server")
     this.handlers.onClose(
       new TransportError({
         reason: "Closed",
@@ -185,7 +158,7 @@ export class TestPeer {
         return this.onMultiProtocol(packet)
       case Encryption.protocolId: {
         const transform = Encryption.readHeader(packet)
-        const session = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
+        const session = transform === undefined ? undefined : this.service.sessions.get(transform.sessionId)
         const plain = session?.decrypt?.(packet)
         return plain === undefined
           ? this.breakOff("a packet that cannot be decrypted")
@@ -203,23 +176,7 @@ export class TestPeer {
   }
 
   private onMultiProtocol(packet: Uint8Array): Effect.Effect<void> {
-    const text = Buffer.from(packet).toString("latin1")
-    const newest = TestNegotiation.dialectNumbers[this.state.options.dialect ?? "3.1.1"]
-    const dialectRevision = newest > Dialect.SMB_2_0_2 && text.includes("SMB 2.???")
-      ? Dialect.SMB_2_WILDCARD
-      : Dialect.SMB_2_0_2
-    if (dialectRevision === Dialect.SMB_2_0_2) {
-      this.dialect = dialectRevision
-      this.asked = {
-        securityMode: 0,
-        capabilities: 0,
-        clientGuid: new Uint8Array(16),
-        dialects: [],
-        negotiateContexts: []
-      }
-    }
-    this.said = TestNegotiation.respond(this.state.options, dialectRevision, undefined, [])
-    const response: Message.Response = { _tag: "NEGOTIATE", body: this.said }
+    const response = this.service.multiProtocol(packet)
     return Effect.sync(() => {
       const body = Message.encodeResponse(response)
       const answer = new Uint8Array(Header.size + body.length)
@@ -275,6 +232,7 @@ export class TestPeer {
           signed: received.signed,
           encrypted: received.encrypted
         })
+        this.tell(received, related.treeId, undefined)
         if (received.command === "CANCEL") {
           yield* this.cancel(header)
         } else {
@@ -286,7 +244,7 @@ export class TestPeer {
           const skips = reaction === "silence" || reaction.packet !== undefined ||
             (reaction.status !== undefined || reaction.response !== undefined || reaction.body !== undefined) &&
               received.command !== "NEGOTIATE" && received.command !== "SESSION_SETUP"
-          const natural: Natural = skips ? { status: 0 } : yield* this.natural(received, related, decryptedBy)
+          const natural: Natural = skips ? { status: 0 } : yield* this.service.answer(received, related, decryptedBy)
           related = next(related, natural, received)
           parts.push({ received, natural, reaction: reaction === "silence" ? { silent: true } : reaction })
         }
@@ -296,172 +254,20 @@ export class TestPeer {
     })
   }
 
+  /** Tells whoever watches of a request, or of its answer. */
+  private tell(received: Received, treeId: number, status: number | undefined): void {
+    const seen = {
+      server: this.endpoint.host,
+      connection: this.number,
+      received,
+      tree: this.service.treePath(treeId)
+    }
+    this.state.watch?.(status === undefined ? { _tag: "Request", ...seen } : { _tag: "Answer", ...seen, status })
+  }
+
   private cancel(header: Header.Header): Effect.Effect<void> {
     const fiber = this.waiting.get(header.messageId)
     return fiber === undefined ? Effect.void : Effect.asVoid(Effect.forkIn(Fiber.interrupt(fiber), this.scope))
-  }
-
-  // ---------------------------------------------------------------------------
-  // the usual answers
-  // ---------------------------------------------------------------------------
-
-  private natural(
-    received: Received,
-    related: Related,
-    decryptedBy: TestLogon.Session | undefined
-  ): Effect.Effect<Natural> {
-    const { request } = received
-    if (request._tag === "NEGOTIATE") return Effect.sync(() => this.negotiate(request.body, received.packet))
-    if (request._tag === "ECHO") return Effect.succeed({ status: 0, response: { _tag: "ECHO", body: {} } })
-    if (request._tag === "SESSION_SETUP") return this.logOn(received, request.body.securityBuffer)
-    const session = this.sessions.get(related.sessionId)
-    if (session === undefined || !session.established) {
-      return Effect.succeed(refuse(NtStatus.STATUS_USER_SESSION_DELETED))
-    }
-    if (received.signed && !received.encrypted && session.sign !== undefined && !verify(session.sign, received)) {
-      return Effect.succeed(refuse(NtStatus.STATUS_ACCESS_DENIED))
-    }
-    if (session.encryptsAll && decryptedBy !== session) return Effect.succeed(refuse(NtStatus.STATUS_ACCESS_DENIED))
-    return Effect.map(
-      Clock.currentTimeMillis,
-      (millis) => this.onSession(received, session, related, FileTime.fromMillis(millis))
-    )
-  }
-
-  private negotiate(asked: Negotiate.Request, packet: Uint8Array): Natural {
-    const agreed = TestNegotiation.agree(this.state.options, asked)
-    if (agreed === undefined) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
-    this.asked = asked
-    this.dialect = agreed.dialect
-    this.cipher = agreed.cipher
-    this.signing = agreed.signing
-    this.said = agreed.response
-    this.preauthHash = extendPreauthHash(new Uint8Array(64), packet)
-    return { status: 0, response: { _tag: "NEGOTIATE", body: agreed.response } }
-  }
-
-  private logOn(received: Received, token: Uint8Array): Effect.Effect<Natural> {
-    const known = this.sessions.get(received.header.sessionId)
-    if (known?.established === true) return Effect.succeed(refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED))
-    const { options } = this.state
-    const session = known ?? TestLogon.make(options, BigInt(0x1000 * this.number + this.nextId++), this.preauthHash)
-    this.sessions.set(session.id, session)
-    session.preauthHash = extendPreauthHash(session.preauthHash, received.packet)
-    const { cipher, dialect, signing } = this
-    return Effect.map(TestLogon.step(session, token, options, { cipher, dialect, signing }), (natural) => {
-      if (natural.status === NtStatus.STATUS_LOGON_FAILURE) this.sessions.delete(session.id)
-      return natural
-    })
-  }
-
-  private onSession(received: Received, session: TestLogon.Session, related: Related, now: bigint): Natural {
-    const { request } = received
-    if (request._tag === "LOGOFF") {
-      session.established = false
-      return { status: 0, response: { _tag: "LOGOFF", body: {} } }
-    }
-    if (request._tag === "TREE_CONNECT") return this.connectTree(request.body.path)
-    const tree = this.trees.get(related.treeId)
-    if (tree === undefined) return refuse(NtStatus.STATUS_NETWORK_NAME_DELETED)
-    if (tree.encrypted && !received.encrypted) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-    switch (request._tag) {
-      case "TREE_DISCONNECT":
-        this.trees.delete(related.treeId)
-        return { status: 0, response: { _tag: "TREE_DISCONNECT", body: {} } }
-      case "CREATE":
-        return this.create(received, tree, request.body, now)
-      case "IOCTL":
-        if (request.body.fileId.volatile === anyFileId.volatile && related.fileId.volatile === anyFileId.volatile) {
-          return this.control(request.body)
-        }
-    }
-    if (related.status !== 0) return refuse(related.status)
-    const named = "fileId" in request.body ? request.body.fileId : anyFileId
-    const fileId = named.volatile === anyFileId.volatile ? related.fileId : named
-    const handle = this.opens.get(fileId.volatile)
-    if (handle === undefined) return refuse(NtStatus.STATUS_FILE_CLOSED)
-    if (request._tag === "CLOSE") {
-      this.opens.delete(fileId.volatile)
-      return TestFiles.close(handle)
-    }
-    return TestFiles.run(handle, request, now)
-  }
-
-  private connectTree(path: string): Natural {
-    const { options } = this.state
-    const share = path.slice(path.lastIndexOf("\\") + 1).toLowerCase()
-    const pipe = share === "ipc$"
-    if (!pipe && !this.state.shares.has(share)) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
-    const encrypted = typeof options.encryption === "object" &&
-      options.encryption.shares.some((name) => name.toLowerCase() === share)
-    const namespace = !pipe && TestReferrals.isNamespace(options, share)
-    const treeId = this.nextId++
-    this.trees.set(treeId, { share, pipe, encrypted })
-    return {
-      status: 0,
-      treeId,
-      response: {
-        _tag: "TREE_CONNECT",
-        body: {
-          shareType: pipe ? ShareType.SMB2_SHARE_TYPE_PIPE : ShareType.SMB2_SHARE_TYPE_DISK,
-          shareFlags: (encrypted ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
-            (namespace ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0),
-          capabilities: namespace ? ShareCapabilities.SMB2_SHARE_CAP_DFS : 0,
-          maximalAccess: 0x1f01ff
-        }
-      }
-    }
-  }
-
-  private create(
-    received: Received,
-    tree: Tree,
-    body: Extract<Message.Request, { readonly _tag: "CREATE" }>["body"],
-    now: bigint
-  ): Natural {
-    if (tree.pipe) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-    const path = has(received.header.flags, HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS)
-      ? body.name.split("\\").slice(2).join("\\")
-      : body.name
-    if (!TestReferrals.isCovered(this.state.options, tree.share, path)) return refuse(NtStatus.STATUS_PATH_NOT_COVERED)
-    const id = BigInt(this.nextId++)
-    const root = this.state.shares.get(tree.share)!
-    const { handle, outcome } = TestFiles.create(root, body, path, { persistent: id, volatile: id }, this.dialect, now)
-    if (handle !== undefined) this.opens.set(id, handle)
-    return outcome
-  }
-
-  /** A control of the server itself. */
-  private control(body: Extract<Message.Request, { readonly _tag: "IOCTL" }>["body"]): Natural {
-    switch (body.ctlCode) {
-      case Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS:
-      case Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS_EX: {
-        const answer = TestReferrals.answer(this.state.options, body.ctlCode, body.input, body.maxOutputResponse)
-        return typeof answer === "number"
-          ? refuse(answer)
-          : { status: 0, response: TestReferrals.ioctl(body.ctlCode, body.fileId, answer) }
-      }
-      case Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO: {
-        const { asked, said } = this
-        const heard = TestReferrals.heard(body.input)
-        const newest = TestNegotiation.dialectNumbers[this.state.options.dialect ?? "3.1.1"]
-        if (
-          heard === undefined || asked === undefined || said === undefined ||
-          heard.capabilities !== asked.capabilities || heard.securityMode !== asked.securityMode ||
-          Buffer.compare(heard.guid, asked.clientGuid) !== 0 ||
-          Math.max(...heard.dialects.filter((dialect) => dialect <= newest)) !== this.dialect
-        ) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-        const output = Codec.encode(Fsctl.ValidateNegotiateInfoResponse)({
-          capabilities: said.capabilities,
-          guid: said.serverGuid,
-          securityMode: said.securityMode,
-          dialect: said.dialectRevision
-        })
-        return { status: 0, response: TestReferrals.ioctl(body.ctlCode, body.fileId, output) }
-      }
-      default:
-        return refuse(NtStatus.STATUS_NOT_SUPPORTED)
-    }
   }
 
   // ---------------------------------------------------------------------------
@@ -507,6 +313,7 @@ export class TestPeer {
       const { natural, reaction, received } = part
       if (reaction.packet !== undefined) {
         packets.push(reaction.packet)
+        this.tell(received, received.header.treeId, 0)
         continue
       }
       const status = interim
@@ -537,7 +344,8 @@ export class TestPeer {
         ...reaction.header
       })
       packet.set(body, Header.size)
-      this.remember(received, natural, packet)
+      this.tell(received, received.header.treeId, status)
+      this.service.remember(received, natural, packet)
       this.sign(part, packet, decryptedBy, status, interim)
       packets.push(reaction.tamper === undefined ? packet : reaction.tamper(packet))
     }
@@ -548,14 +356,6 @@ export class TestPeer {
     if (cut !== undefined) this.hangUp()
   }
 
-  /** The negotiation and the logon as they were said: the keys of 3.1.1 depend on them. */
-  private remember(received: Received, natural: Natural, packet: Uint8Array): void {
-    if (received.command === "NEGOTIATE") this.preauthHash = extendPreauthHash(this.preauthHash, packet)
-    if (received.command !== "SESSION_SETUP" || natural.status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) return
-    const session = this.sessions.get(natural.sessionId!)
-    if (session !== undefined) session.preauthHash = extendPreauthHash(session.preauthHash, packet)
-  }
-
   private sign(
     { natural, reaction, received }: Part,
     packet: Uint8Array,
@@ -563,7 +363,7 @@ export class TestPeer {
     status: number,
     interim: boolean
   ): void {
-    const session = this.sessions.get(natural.sessionId ?? received.header.sessionId)
+    const session = this.service.sessions.get(natural.sessionId ?? received.header.sessionId)
     if (session?.sign === undefined || decryptedBy !== undefined || interim || reaction.signature === "none") return
     const final = received.command === "SESSION_SETUP" && status === 0
     if (!received.signed && !final) return

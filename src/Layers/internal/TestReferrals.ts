@@ -1,8 +1,10 @@
 /**
- * What the test kit's peer says about DFS: referrals from a table, and which names lie behind a link.
+ * What the test kit's peer says about DFS: referrals from a table or of a namespace, and which names lie behind a link.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
+import * as DfsPath from "../../Dfs/DfsPath.ts"
+import * as Namespace from "../../Dfs/Namespace.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../Dfs/ReferralRequest.ts"
 import {
   encodeReferralResponse,
@@ -19,11 +21,13 @@ const parts = (path: string): ReadonlyArray<string> => path.toLowerCase().split(
 const isPrefix = (short: ReadonlyArray<string>, long: ReadonlyArray<string>): boolean =>
   short.length <= long.length && short.every((part, i) => part === long[i])
 
+type Table = NonNullable<ServerOptions["referrals"]>
+
 /** The table's deepest path that the asked one begins with. */
-const lookup = (options: ServerOptions, path: string): readonly [string, Referral] | undefined => {
+const lookup = (table: Table, path: string): readonly [string, Referral] | undefined => {
   const asked = parts(path)
   let best: readonly [string, Referral] | undefined
-  for (const entry of Object.entries(options.referrals ?? {})) {
+  for (const entry of Object.entries(table)) {
     if (isPrefix(parts(entry[0]), asked) && (best === undefined || parts(entry[0]).length > parts(best[0]).length)) {
       best = entry
     }
@@ -69,40 +73,54 @@ const encode = (
   return bytes.success
 }
 
-/** Answers FSCTL_DFS_GET_REFERRALS and its EX form: bytes, or an NTSTATUS. */
-export const answer = (
-  options: ServerOptions,
-  ctlCode: number,
-  input: Uint8Array,
-  maximum: number
-): Uint8Array | number => {
-  if (options.referrals === undefined) return NtStatus.STATUS_FS_DRIVER_REQUIRED
-  const request = ctlCode === Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS
-    ? decodeReferralRequest(input)
-    : decodeReferralRequestEx(input)
-  if (request._tag === "Failure") return NtStatus.STATUS_INVALID_PARAMETER
-  const found = lookup(options, request.success.requestFileName)
-  if (found === undefined) return NtStatus.STATUS_NOT_FOUND
-  const [key, referral] = found
-  if ("status" in referral) return NtStatus[referral.status]
-  const bytes = "hex" in referral
-    ? new Uint8Array(Buffer.from(referral.hex, "hex"))
-    : encode(key, referral, request.success.maxReferralLevel)
-  return bytes.length > maximum ? NtStatus.STATUS_BUFFER_OVERFLOW : bytes
+/** What a server of the test kit says about DFS. */
+export interface Referrals {
+  /** Answers FSCTL_DFS_GET_REFERRALS and its EX form: bytes, or an NTSTATUS. */
+  readonly answer: (ctlCode: number, input: Uint8Array, maximum: number) => Uint8Array | number
+  /** Whether a share is part of a namespace of this server. */
+  readonly isNamespace: (share: string) => boolean
+  /** Whether a path of a share lies on this server, and not at or behind a link. */
+  readonly isCovered: (share: string, path: string) => boolean
 }
 
-/** Whether a share is part of a namespace of this server. */
-export const isNamespace = (options: ServerOptions, share: string): boolean =>
-  Object.keys(options.referrals ?? {}).some((key) => parts(key)[1] === share.toLowerCase())
+const decode = (ctlCode: number, input: Uint8Array) =>
+  ctlCode === Fsctl.Fsctl.FSCTL_DFS_GET_REFERRALS ? decodeReferralRequest(input) : decodeReferralRequestEx(input)
 
-/** Whether a path of a share lies at or behind a link. */
-export const isCovered = (options: ServerOptions, share: string, path: string): boolean => {
-  const below = [share.toLowerCase(), ...parts(path)]
-  return !Object.keys(options.referrals ?? {}).some((key) => {
-    const link = parts(key).slice(1)
-    return link.length > 1 && isPrefix(link, below)
-  })
-}
+/** From a table of paths. */
+export const fromTable = (table: Table): Referrals => ({
+  answer: (ctlCode, input, maximum) => {
+    const request = decode(ctlCode, input)
+    if (request._tag === "Failure") return NtStatus.STATUS_INVALID_PARAMETER
+    const found = lookup(table, request.success.requestFileName)
+    if (found === undefined) return NtStatus.STATUS_NOT_FOUND
+    const [key, referral] = found
+    if ("status" in referral) return NtStatus[referral.status]
+    const bytes = "hex" in referral
+      ? new Uint8Array(Buffer.from(referral.hex, "hex"))
+      : encode(key, referral, request.success.maxReferralLevel)
+    return bytes.length > maximum ? NtStatus.STATUS_BUFFER_OVERFLOW : bytes
+  },
+  isNamespace: (share) => Object.keys(table).some((key) => parts(key)[1] === share.toLowerCase()),
+  isCovered: (share, path) => {
+    const below = [share.toLowerCase(), ...parts(path)]
+    return !Object.keys(table).some((key) => {
+      const link = parts(key).slice(1)
+      return link.length > 1 && isPrefix(link, below)
+    })
+  }
+})
+
+/** As a server answers that hosts this namespace, which may be another one with each request. */
+export const fromNamespace = (current: () => Namespace.Namespace): Referrals => ({
+  answer: (ctlCode, input, maximumOutput) => {
+    const request = decode(ctlCode, input)
+    if (request._tag === "Failure") return NtStatus.STATUS_INVALID_PARAMETER
+    const answer = Namespace.answer(current(), request.success, { maximumOutput })
+    return answer._tag === "Status" ? answer.status : answer.bytes
+  },
+  isNamespace: (share) => Namespace.isRoot(current(), share),
+  isCovered: (share, path) => Namespace.covers(current(), share, DfsPath.fromString(path)) === undefined
+})
 
 /** The response to an IOCTL that went well. */
 export const ioctl = (

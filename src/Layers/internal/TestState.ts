@@ -2,7 +2,8 @@
  * What all connections to one server of the test kit share.
  */
 import type * as Message from "../../Smb2/Message/Message.ts"
-import type { Logged, ServerOptions } from "../TestServer.ts"
+import type { Logged, Received, ServerOptions } from "../TestServer.ts"
+import * as TestReferrals from "./TestReferrals.ts"
 import * as TestTree from "./TestTree.ts"
 
 /** Only what a server does to its connections. */
@@ -11,6 +12,22 @@ interface Peer {
   readonly notify: (response: Message.Response) => void
 }
 
+interface Exchanged {
+  readonly received: Received
+  /** The path of the request's tree, where it has one. */
+  readonly tree: string | undefined
+}
+
+/** What whoever watches is told: connections as they come and go, requests, and answers with their NTSTATUS. */
+export type Seen =
+  & { readonly server: string; readonly connection: number }
+  & (
+    | { readonly _tag: "Connect" }
+    | { readonly _tag: "Request" } & Exchanged
+    | { readonly _tag: "Answer"; readonly status: number } & Exchanged
+    | { readonly _tag: "Close"; readonly by: "client" | "server" }
+  )
+
 export interface State {
   readonly options: ServerOptions
   readonly shares: ReadonlyMap<string, TestTree.Node>
@@ -18,10 +35,25 @@ export interface State {
   readonly counts: Map<number, number>
   readonly peers: Set<Peer>
   readonly log: Array<Logged>
+  /** Undefined where the server does not do DFS. */
+  readonly referrals: TestReferrals.Referrals | undefined
+  readonly watch: ((seen: Seen) => void) | undefined
   down: boolean
 }
 
-export const make = (options: ServerOptions | "down", log: Array<Logged>, now: bigint): State => {
+const referralsOf = ({ namespace, referrals }: ServerOptions): TestReferrals.Referrals | undefined => {
+  if (namespace !== undefined) {
+    return TestReferrals.fromNamespace(typeof namespace === "function" ? namespace : () => namespace)
+  }
+  return referrals === undefined ? undefined : TestReferrals.fromTable(referrals)
+}
+
+export const make = (
+  options: ServerOptions | "down",
+  log: Array<Logged>,
+  now: bigint,
+  watch?: (seen: Seen) => void
+): State => {
   const known = options === "down" ? {} : options
   return {
     options: known,
@@ -31,6 +63,8 @@ export const make = (options: ServerOptions | "down", log: Array<Logged>, now: b
     counts: new Map(),
     peers: new Set(),
     log,
+    referrals: referralsOf(known),
+    watch,
     down: options === "down"
   }
 }

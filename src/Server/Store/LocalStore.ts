@@ -5,35 +5,30 @@
  * exact times, security descriptors, extended attributes, reparse points, named streams) is kept in a hidden folder
  * `.effect-smb` in it, which no client sees (docs/adr/0007). One process serves a folder at a time.
  *
- * How names are found and confined is `LocalTree`'s, how descriptors are shared `Descriptors`', open files `LocalFiles`';
- * here is what the seam asks, in their terms. Reads go from the platform straight into memory that becomes the caller's;
- * writes come straight from the caller's.
+ * How names are found and confined is `LocalTree`'s, how descriptors are shared `Descriptors`', open files `LocalFiles`' and
+ * `LocalHandle`'s; here is what the seam asks, in their terms.
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Allocate from "../../Codec/Allocate.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
 import type {
   ShareStore,
   StoreError,
-  StoreFile,
   StoreNode,
   StoreOpen,
   StoreOpened,
   StorePath,
-  StoreRange,
   StoreVolume
 } from "../ShareStore.ts"
 import { Descriptors } from "./internal/Descriptors.ts"
 import * as Local from "./internal/Local.ts"
 import { LocalFiles } from "./internal/LocalFiles.ts"
-import type { OpenFile, OpenStream } from "./internal/LocalFiles.ts"
-import * as LocalNode from "./internal/LocalNode.ts"
+import type { OpenFile } from "./internal/LocalFiles.ts"
+import { LocalHandle } from "./internal/LocalHandle.ts"
 import { LocalTree } from "./internal/LocalTree.ts"
 import type { Directory, Found } from "./internal/LocalTree.ts"
 import * as LocalWatch from "./internal/LocalWatch.ts"
@@ -62,13 +57,8 @@ export interface LocalStoreOptions {
   readonly byPath?: boolean
 }
 
-/** Zeros that are written, and entries that are described, at once. */
-const zeroPiece = 1024 * 1024
+/** Entries that are described at once. */
 const listPiece = 64
-
-/** Changes that take the time from the clock. */
-const at = <A>(body: (now: bigint) => Promise<A>): Effect.Effect<A, StoreError> =>
-  Clock.clockWith((clock) => Local.run(() => body(FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))
 
 /**
  * Serves a folder until the scope closes. Fails with `NotFound`, `NotDirectory` or `AccessDenied` where it cannot.
@@ -111,126 +101,25 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   const { descriptors, sidecar, tree } = files
   const locks = new Locks()
   const readOnly = sidecar === undefined
-  const own = LocalWatch.makeOwn()
+  const own = new LocalWatch.OwnChanges()
 
   const changes = () => {
     if (readOnly) Local.refuse("ReadOnly")
   }
 
+  const place = { files, own, changes }
+
   const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
 
-  const handle = (file: OpenFile, stream: OpenStream | undefined): StoreFile => {
-    const descriptor = stream?.descriptor ?? file.descriptor
-    const bytes = () => {
-      if (file.isDirectory && stream === undefined) Local.refuse("IsDirectory")
-      return descriptor
-    }
-    const written = () => {
-      changes()
-      own(file.path)
-      return bytes()
-    }
-    return {
-      id: file.id,
-      stat: Local.run(() => files.node(file, stream)),
-      read: (offset, length) =>
-        Local.run(async () => {
-          const target = bytes()
-          if (length <= 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return new Uint8Array(0)
-          const memory = Allocate.uninitialized(length)
-          const count = await descriptors.use(target, (fd) => Local.read(fd, memory, Number(offset)))
-          // A few bytes are not to keep a large piece of memory alive for as long as they are sent.
-          return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
-        }),
-      readInto: (offset, target) =>
-        Local.run(async () => {
-          const source = bytes()
-          if (target.length === 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return 0
-          return descriptors.use(source, (fd) => Local.read(fd, target, Number(offset)))
-        }),
-      write: (offset, data) =>
-        Local.run(async () => {
-          const target = written()
-          const from = Local.position(offset)
-          if (data.length > 0) await descriptors.change(target, (fd) => Local.write(fd, data, from))
-        }),
-      truncate: (size) =>
-        Local.run(() => {
-          const target = written()
-          const to = Local.position(size)
-          return descriptors.change(target, (fd) => cut(fd, to))
-        }),
-      flush: Local.run(() => files.flush(file, descriptor)),
-      set: (values) =>
-        at(async (now) => {
-          changes()
-          own(file.path)
-          await files.set(file, values, now)
-        }),
-      getBlob: (blob) => Local.run(() => files.getBlob(file, blob)),
-      setBlob: (blob, value) =>
-        at(async (now) => {
-          changes()
-          await files.setBlob(file, blob, value, now)
-        }),
-      streams: Local.run(async () => {
-        const { streams = [] } = await files.record(file.key)
-        return Promise.all(streams.map(async ({ file: number, name }) => {
-          const stats = await Local.lstat(sidecar!.stream(file.key, number))
-          return { name, size: stats.size, allocationSize: LocalNode.allocationSize(stats) }
-        }))
-      }),
-      zero: (range) => zero(() => written(), range),
-      allocated: (range) =>
-        Local.run(async () => {
-          const target = bytes()
-          const stats = await descriptors.use(target, Local.fstat)
-          const end = range.offset + range.length < stats.size ? range.offset + range.length : stats.size
-          const nothing = end <= range.offset || (process.platform !== "win32" && stats.blocks === 0n)
-          return nothing ? [] : [{ offset: range.offset, length: end - range.offset }]
-        })
-    }
-  }
-
-  /**
-   * Node has no call that makes a hole. To the end of a file, cutting it off and making it long again makes one; else zeros
-   * are written where there are none, so that holes stay.
-   */
-  const zero = (target: () => OpenFile["descriptor"], range: StoreRange): Effect.Effect<void, StoreError> => {
-    const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
-      Local.run(() =>
-        descriptors.alone(target(), async (fd) => {
-          const { size } = await Local.fstat(fd)
-          const end = range.offset + range.length < size ? range.offset + range.length : size
-          if (from >= end) return end
-          if (end === size && end - from > BigInt(zeroPiece)) {
-            await cut(fd, Number(from))
-            await cut(fd, Number(size))
-            return end
-          }
-          const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
-          await Local.read(fd, memory, Number(from))
-          if (from === range.offset || memory.some((byte) => byte !== 0)) {
-            await Local.write(fd, memory.fill(0), Number(from))
-          }
-          const next = from + BigInt(memory.length)
-          return next
-        })
-      )
-    const loop = (from: bigint): Effect.Effect<void, StoreError> =>
-      Effect.flatMap(
-        piece(from),
-        (next) => next <= from || next >= range.offset + range.length ? Effect.void : loop(next)
-      )
-    return loop(range.offset)
-  }
-
   /** Makes what is not there, in a directory that is locked. */
-  const create = async (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
+  const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
     changes()
-    const place = tree.at(parent, name)
     const path = [...parent.path, name]
-    own(path)
+    return own.during([path], () => createAt(parent, name, path, how))
+  }
+
+  const createAt = async (parent: Directory, name: string, path: StorePath, how: StoreOpen): Promise<OpenFile> => {
+    const place = tree.at(parent, name)
     let stats: Fs.BigIntStats
     let fd: number | undefined
     if (how.type === "directory") {
@@ -302,6 +191,10 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           const opened = how.stream === undefined
             ? { ...await openFile(path, how), stream: undefined }
             : await openStream(path, how.stream, how)
+          const { file, stream } = opened
+          if (how.forData === true && (stream !== undefined || !file.isDirectory)) {
+            descriptors.prepare(stream?.descriptor ?? file.descriptor)
+          }
           try {
             const node = opened.found === undefined
               ? await files.node(opened.file, opened.stream)
@@ -320,7 +213,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
             return files.release(file).catch(() => undefined)
           })
       ),
-      ({ created, file, node, stream }) => ({ file: handle(file, stream), created, node })
+      ({ created, file, node, stream }) => ({ file: new LocalHandle(place, file, stream), created, node })
     )
 
   /** An entry as a listing shows it; nothing of what cannot be opened. */
@@ -382,12 +275,13 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         locks.run(parent.key, async () => {
           const there = await tree.lookup(parent, path.at(-1)!) ?? Local.refuse("NotFound")
           changes()
-          own([...parent.path, there.name])
-          if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
-          else {
-            await files.detach(there.stats)
-            await Fs.promises.unlink(tree.at(parent, there.name))
-          }
+          await own.during([], async () => {
+            if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
+            else {
+              await files.detach(there.stats)
+              await Fs.promises.unlink(tree.at(parent, there.name))
+            }
+          }, [[...parent.path, there.name]])
           await tree.changed(parent, there.name, undefined)
           await files.gone(there.stats)
         }))
@@ -409,24 +303,27 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     if (entry.stats.isDirectory() && path.every((name, i) => to.path[i] === name)) Local.refuse("AccessDenied")
     const there = await tree.lookup(to, newName)
     const isItself = there !== undefined && from.key === to.key && there.name === entry.name
-    own(path)
-    own([...to.path, newName])
-    if (there === undefined || isItself) {
-      if (entry.name !== newName || !isItself) {
-        await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+    const target = [...to.path, newName]
+    const gone = [path, ...(there === undefined ? [] : [[...to.path, there.name]])]
+      .filter((one) => one.join("/") !== target.join("/"))
+    await own.during([target], async () => {
+      if (there === undefined || isItself) {
+        if (entry.name !== newName || !isItself) {
+          await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+        }
+      } else {
+        mayReplace(there.stats, entry.stats.isDirectory(), replace)
+        await files.detach(there.stats)
+        if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
+        // Onto the name as it is, which is one step, and then to the case that is asked for.
+        else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
+        if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
       }
-    } else {
-      mayReplace(there.stats, entry.stats.isDirectory(), replace)
-      await files.detach(there.stats)
-      if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
-      // Onto the name as it is, which is one step, and then to the case that is asked for.
-      else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
-      if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
-      await files.gone(there.stats)
-    }
+    }, gone)
+    if (there !== undefined && !isItself) await files.gone(there.stats)
     await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
     if (from.key !== to.key) await tree.changed(to, undefined, newName)
-    files.moved(path, [...to.path, newName])
+    files.moved(path, target)
   }
 
   const rename: ShareStore["rename"] = (from, to, how) =>
@@ -465,8 +362,11 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
               await Fs.promises.unlink(tree.at(target, there.name))
               await files.gone(there.stats)
             }
-            own([...target.path, name])
-            await Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+            await own.during(
+              [source.path, [...target.path, name]],
+              () =>
+                Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+            )
             await tree.changed(target, there?.name, name)
           })))
     })
@@ -505,9 +405,16 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     remove,
     rename,
     link,
-    changes: LocalWatch.changes(tree.root.place, sidecarName, own)
+    changes: (directory, { recursive }) =>
+      LocalWatch.changes({
+        find: Local.run(async () => {
+          const there = await found(tree.checked(directory))
+          if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
+          return { place: Path.join(tree.root.place, ...there.path), path: there.path }
+        }),
+        reserved: sidecarName,
+        recursive,
+        own
+      })
   }
 }
-
-const cut = (fd: number, size: number): Promise<void> =>
-  Local.call((done) => Fs.ftruncate(fd, size, (error) => done(error ?? null)))

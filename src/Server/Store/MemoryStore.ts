@@ -9,6 +9,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FileTime from "../../Codec/FileTime.ts"
 import { StoreError } from "../ShareStore.ts"
@@ -75,6 +76,9 @@ interface Entry {
   /** `undefined` of the root, and of what was removed. */
   parent: Entry | undefined
 }
+
+/** Entries of a listing that are described at once. */
+const listPiece = 64
 
 /** Thrown within this module only: `step` makes it a failure. */
 const refuse = (reason: StoreError["reason"]): never => {
@@ -454,9 +458,17 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     open,
     list: (path) =>
       Stream.unwrap(step(() => {
-        const entries = find(path).inode.entries ?? refuse("NotDirectory")
-        // The names of this moment, each as it is when its turn comes.
-        return Stream.map(Stream.fromArray(Array.from(entries.values())), (entry) => describe(entry))
+        const directory = find(path)
+        const entries = Array.from((directory.inode.entries ?? refuse("NotDirectory")).values())
+        // The names of this moment, each as it is when its turn comes; of what is no longer here, nothing.
+        return Stream.paginate(0, (from) =>
+          step(() => {
+            const next = from + listPiece
+            return [
+              entries.slice(from, next).filter(({ parent }) => parent === directory).map((entry) => describe(entry)),
+              next < entries.length ? Option.some(next) : Option.none()
+            ] as const
+          }))
       })),
     remove,
     rename,

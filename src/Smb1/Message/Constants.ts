@@ -206,6 +206,9 @@ export const SMB_INFO_PASSTHROUGH = 1000
 /** The level of all extended attributes (MS-CIFS 2.2.8.3.5): an SMB_FEA_LIST. */
 export const SMB_INFO_QUERY_ALL_EAS = 0x0004
 
+/** The level that sets extended attributes (MS-CIFS 2.2.8.4.2): an SMB_FEA_LIST. */
+export const SMB_INFO_SET_EAS = 0x0002
+
 /** Flags of FIND_FIRST2 and FIND_NEXT2 (MS-CIFS 2.2.6.2.1). */
 export const FindFlags = {
   SMB_FIND_CLOSE_AFTER_REQUEST: 0x0001,

@@ -17,10 +17,15 @@ export class Descriptor {
   /** Changes by others wait while this is set. */
   exclusive: Promise<unknown> | undefined = undefined
   readonly writes = new Set<Promise<unknown>>()
+  /** Bytes were changed through `fd`. */
+  changed = false
   /** Opens the same file as ever, or refuses with `Stale`. */
   readonly open: () => Promise<number>
-  constructor(open: () => Promise<number>) {
+  /** Its file system does what needs no disk at once (`Local.isPrompt`). */
+  readonly prompt: boolean
+  constructor(open: () => Promise<number>, prompt: boolean) {
     this.open = open
+    this.prompt = prompt
   }
 }
 
@@ -48,10 +53,16 @@ export class Descriptors {
     }
   }
 
+  /** Opens it already, for its bytes will be asked for. What fails, fails again then, and is heard of. */
+  prepare(descriptor: Descriptor): void {
+    if (descriptor.fd === undefined) this.use(descriptor, () => Promise.resolve()).catch(ignore)
+  }
+
   /** For changes to bytes: waits for `alone`. */
   async change<A>(descriptor: Descriptor, body: (fd: number) => Promise<A>): Promise<A> {
     // oxlint-disable-next-line no-await-in-loop -- until nobody is alone any more
     while (descriptor.exclusive !== undefined) await descriptor.exclusive
+    descriptor.changed = true
     const done = this.use(descriptor, body)
     const settled = done.then(ignore, ignore)
     descriptor.writes.add(settled)
@@ -66,6 +77,7 @@ export class Descriptors {
   async alone<A>(descriptor: Descriptor, body: (fd: number) => Promise<A>): Promise<A> {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     while (descriptor.exclusive !== undefined) await descriptor.exclusive
+    descriptor.changed = true
     const done = Promise.all(descriptor.writes).then(() => this.use(descriptor, body))
     const settled = done.then(ignore, ignore)
     descriptor.exclusive = settled
@@ -113,8 +125,10 @@ export class Descriptors {
     this.#open.delete(descriptor)
     const { fd } = descriptor
     descriptor.fd = undefined
+    if (fd === undefined) return
     // A failing close is nobody's any more; what had to last was flushed.
-    if (fd !== undefined) Local.close(fd).catch(ignore)
+    if (descriptor.prompt && !descriptor.changed) Local.closeUnchanged(fd)
+    else Local.close(fd).catch(ignore)
   }
 
   #trim(): void {

@@ -13,6 +13,9 @@ import type { Found, LocalTree } from "./LocalTree.ts"
 import { flushPath } from "./Sidecar.ts"
 import type { FileRecord, Sidecar } from "./Sidecar.ts"
 
+/** What was looked at that long ago is still in the platform's memory: milliseconds. */
+const moment = 1000
+
 /** A named stream that is open. */
 export interface OpenStream {
   readonly key: string
@@ -28,6 +31,10 @@ export interface OpenFile {
   readonly id: bigint
   readonly isDirectory: boolean
   readonly descriptor: Descriptor
+  /** The platform tells of it without waiting for anything, while it is open or was just looked at. */
+  readonly prompt: boolean
+  /** When its name was last looked at: milliseconds of `performance.now()`. */
+  seen: number
   /** Where it is now. */
   path: StorePath
   opens: number
@@ -79,11 +86,14 @@ export class LocalFiles {
     const key = this.keyOf(found.stats)
     let file = this.#files.get(key)
     if (file === undefined) {
+      const prompt = this.tree.isPrompt(found.stats)
       const made: OpenFile = {
         key,
         id: LocalNode.idOf(found.stats, this.device),
         isDirectory: found.stats.isDirectory(),
-        descriptor: new Descriptor(() => this.#reopen(made)),
+        descriptor: new Descriptor(() => this.#reopen(made), prompt),
+        prompt,
+        seen: 0,
         path: found.path,
         opens: 0,
         removed: false
@@ -91,6 +101,7 @@ export class LocalFiles {
       file = made
       this.#files.set(key, made)
     } else if (!file.removed) file.path = found.path
+    file.seen = performance.now()
     file.opens++
     return file
   }
@@ -156,9 +167,9 @@ export class LocalFiles {
   }
 
   async stats(file: OpenFile): Promise<Fs.BigIntStats> {
-    return file.descriptor.fd === undefined
-      ? this.#inPlace(file, (_, stats) => Promise.resolve(stats))
-      : this.descriptors.use(file.descriptor, Local.fstat)
+    const { descriptor: { fd }, prompt } = file
+    if (fd === undefined) return this.#inPlace(file, (_, stats) => Promise.resolve(stats))
+    return prompt ? Local.fstatNow(fd) : this.descriptors.use(file.descriptor, Local.fstat)
   }
 
   async node(file: OpenFile, stream?: OpenStream): Promise<StoreNode> {
@@ -234,7 +245,9 @@ export class LocalFiles {
     try {
       return await this.tree.within(file.path.slice(0, -1), async (parent) => {
         const path = this.tree.at(parent, file.path.at(-1) ?? ".")
-        const stats = await Local.lstat(path)
+        const now = performance.now()
+        const stats = file.prompt && now - file.seen < moment ? Local.lstatNow(path) : await Local.lstat(path)
+        file.seen = now
         return this.keyOf(stats) === file.key ? await body(path, stats) : Local.refuse("Stale")
       })
     } catch (error) {
@@ -248,7 +261,7 @@ export class LocalFiles {
     return this.#inPlace(file, async (path) => {
       const fd = await Local.openFile(path)
       // Another file may have come to this name meanwhile.
-      if (this.keyOf(await Local.fstat(fd)) === file.key) return fd
+      if (this.keyOf(file.prompt ? Local.fstatNow(fd) : await Local.fstat(fd)) === file.key) return fd
       await Local.close(fd)
       return Local.refuse("Stale")
     })

@@ -34,6 +34,8 @@ export interface Directory {
   readonly key: string
   /** Where descriptors work: the directory's own. */
   readonly fd: number | undefined
+  /** Of the root's file system, which is prompt (`Local.isPrompt`). */
+  readonly prompt: boolean
   users: number
   dropped: boolean
   names: Map<string, string> | undefined
@@ -79,6 +81,8 @@ const canName = (name: string): boolean =>
 /** @category models */
 export class LocalTree {
   readonly root: Directory
+  /** Of the root: others may be mounted below. */
+  readonly device: bigint
   readonly #reserved: string
   readonly #limits: Limits
   /** By real path, the longest unused first. */
@@ -89,10 +93,12 @@ export class LocalTree {
 
   private constructor(
     root: Directory,
+    device: bigint,
     reserved: string,
     limits: Limits
   ) {
     this.root = root
+    this.device = device
     this.#reserved = Names.fold(reserved)
     this.#limits = limits
   }
@@ -107,7 +113,13 @@ export class LocalTree {
     const stats = await Local.lstat(place)
     if (!stats.isDirectory()) return Local.refuse("NotDirectory")
     const fd = hasDescriptors && !limits.byPath ? await Local.open(place, Local.openFlags.directory) : undefined
-    return new LocalTree(directory(place, [], keyOf(stats), fd), reserved, limits)
+    const prompt = fd !== undefined && await Local.isPrompt(place)
+    return new LocalTree(directory(place, [], keyOf(stats), fd, prompt), stats.dev, reserved, limits)
+  }
+
+  /** Whether what is known of a file lies in memory for as long as it is open. */
+  isPrompt(stats: Fs.BigIntStats): boolean {
+    return this.root.prompt && stats.dev === this.device
   }
 
   async close(): Promise<void> {
@@ -153,7 +165,9 @@ export class LocalTree {
   }
 
   /** What a path names, through symbolic links. */
-  find(path: StorePath): Promise<Found | undefined> {
+  async find(path: StorePath): Promise<Found | undefined> {
+    const open = await this.#opened(path)
+    if (open !== undefined) return open
     if (path.length === 0) {
       return this.within(path, async (root) => ({ name: "", path: [], stats: await Local.lstat(this.at(root, ".")) }))
     }
@@ -161,6 +175,21 @@ export class LocalTree {
       const found = await this.lookup(parent, path.at(-1)!)
       return found === undefined ? undefined : this.resolve(parent, found)
     })
+  }
+
+  /** A directory whose descriptor is kept, if it is still there, by the name that it has: it tells of itself. */
+  async #opened(path: StorePath): Promise<Found | undefined> {
+    const known = path.length === 0 ? this.root : this.#directories.get(this.#aliases.get(path.join("/")) ?? "")
+    if (known?.fd === undefined || !known.prompt) return undefined
+    if (known.path.length !== path.length || !known.path.every((name, i) => path[i] === name)) return undefined
+    use(known)
+    try {
+      return known === this.root || await this.#isThere(known)
+        ? { name: path.at(-1) ?? "", path: known.path, stats: Local.fstatNow(known.fd) }
+        : undefined
+    } finally {
+      this.#release(known)
+    }
   }
 
   /** Follows a symbolic link to a place in the folder. Refuses what is neither file nor directory. */
@@ -259,7 +288,8 @@ export class LocalTree {
     const place = Path.join(parent.place, name)
     const byPath = this.root.fd === undefined
     const fd = byPath ? undefined : await Local.open(this.at(parent, name), Local.openFlags.directory)
-    const made = directory(place, [...parent.path, name], keyOf(fd === undefined ? stats : await Local.fstat(fd)), fd)
+    const actual = fd === undefined ? stats : await Local.fstat(fd)
+    const made = directory(place, [...parent.path, name], keyOf(actual), fd, this.isPrompt(actual))
     if (!await this.#isThere(made)) {
       if (fd !== undefined) await Local.close(fd)
       return Local.refuse("PathNotFound")
@@ -302,11 +332,18 @@ export class LocalTree {
   }
 }
 
-const directory = (place: string, path: StorePath, key: string, fd: number | undefined): Directory => ({
+const directory = (
+  place: string,
+  path: StorePath,
+  key: string,
+  fd: number | undefined,
+  prompt: boolean
+): Directory => ({
   place,
   path,
   key,
   fd,
+  prompt,
   users: 0,
   dropped: false,
   names: undefined,

@@ -1,8 +1,9 @@
 /**
- * What others change in a local folder, as far as the platform tells: names, and whether they are there now.
+ * What others change in a folder, as far as the platform tells: names, and whether they are there now.
  *
- * The platform tells of the store's own changes too. Their paths are remembered for a while, and what comes about them is
- * taken for an echo; so a change that somebody else makes to the same name within that time is not told.
+ * The platform tells of the store's own changes too. When each of them was done is remembered for a while, by path: what
+ * has not changed since is an echo. So of two changes within the few milliseconds that are one to the platform's clock of
+ * files, the second one may not be told.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -16,60 +17,166 @@ import * as Local from "./Local.ts"
 /** Milliseconds in which the platform tells of a change. */
 const echo = 2000
 
+/** Milliseconds that changes of one name are gathered before it is looked at, and how often that is put off. */
+const gathering = 20
+const largestDelays = 50
+
 /** Changes that wait for a slow reader at most: then the platform's are lost, not the memory. */
 const waiting = 4096
 
-/** Remembers the store's own changes while somebody watches. */
-export interface Own {
-  (path: StorePath): void
-  watchers: number
-  readonly recent: Map<string, number>
+interface Recent {
+  running: number
+  /** Milliseconds since 1970. */
+  ended: number
+  /** Whether the change took the name away. */
+  gone: boolean
 }
 
-export const makeOwn = (): Own => {
-  const recent = new Map<string, number>()
-  const note = (path: StorePath) => {
-    if (own.watchers === 0) return
-    const key = path.join("/")
-    const now = performance.now()
-    recent.delete(key)
-    recent.set(key, now)
-    for (const [old, time] of recent) {
-      if (now - time < echo) break
-      recent.delete(old)
+/** Remembers the store's own changes while somebody watches. */
+export class OwnChanges {
+  watchers = 0
+  private readonly recent = new Map<string, Recent>()
+
+  /** Runs a change of these names; `gone` are those that it takes away. */
+  async during<A>(
+    names: ReadonlyArray<StorePath>,
+    body: () => Promise<A>,
+    gone: ReadonlyArray<StorePath> = []
+  ): Promise<A> {
+    if (this.watchers === 0) return body()
+    const all = [...names.map((path) => [path, false] as const), ...gone.map((path) => [path, true] as const)]
+    for (const [path] of all) this.entry(path).running++
+    try {
+      return await body()
+    } finally {
+      const now = Date.now()
+      for (const [path, isGone] of all) {
+        const key = path.join("/")
+        const entry = this.entry(path)
+        entry.running--
+        entry.ended = now
+        entry.gone = isGone
+        // The oldest first.
+        this.recent.delete(key)
+        this.recent.set(key, entry)
+      }
+      for (const [old, { ended, running }] of this.recent) {
+        if (now - ended < echo) break
+        if (running === 0) this.recent.delete(old)
+      }
     }
   }
-  const own: Own = Object.assign(note, { watchers: 0, recent })
-  return own
+
+  find(path: StorePath): Recent | undefined {
+    return this.recent.get(path.join("/"))
+  }
+
+  private entry(path: StorePath): Recent {
+    const key = path.join("/")
+    const known = this.recent.get(key)
+    if (known !== undefined) return known
+    const made = { running: 0, ended: 0, gone: false }
+    this.recent.set(key, made)
+    return made
+  }
 }
 
-export const changes = (place: string, reserved: string, own: Own): Stream.Stream<StoreChange, StoreError> =>
-  Stream.callback<StoreChange, StoreError>((queue) =>
-    Effect.acquireRelease(
-      Effect.try({
-        try: () => {
-          const watcher = Fs.watch(place, { recursive: true, persistent: false }, (event, name) => {
-            if (name === null || name === reserved || name.startsWith(reserved + Path.sep)) return
-            const path = name.split(Path.sep)
-            const at = own.recent.get(path.join("/"))
-            if (at !== undefined && performance.now() - at < echo) return
-            if (event === "change") Queue.offerUnsafe(queue, { path, action: "modified" })
-            else {
-              Fs.lstat(Path.join(place, name), (error) =>
-                Queue.offerUnsafe(queue, { path, action: error === null ? "added" : "removed" }))
-            }
-          })
-          watcher.on("error", (error) => {
-            Queue.failCauseUnsafe(queue, Cause.fail(Local.toStoreError(error)))
-          })
-          own.watchers++
-          return watcher
-        },
-        catch: Local.toStoreError
-      }),
-      (watcher) =>
-        Effect.sync(() => {
-          own.watchers--
-          watcher.close()
-        })
-    ), { bufferSize: waiting, strategy: "dropping" })
+/** One directory that is watched. */
+class Watcher {
+  private readonly place: string
+  private readonly path: StorePath
+  private readonly reserved: string
+  private readonly own: OwnChanges
+  private readonly tell: (change: StoreChange) => void
+  private readonly timers = new Map<string, NodeJS.Timeout>()
+  private readonly platform: Fs.FSWatcher
+
+  constructor(fields: {
+    readonly place: string
+    readonly path: StorePath
+    readonly reserved: string
+    readonly recursive: boolean
+    readonly own: OwnChanges
+    readonly tell: (change: StoreChange) => void
+    readonly fail: (error: unknown) => void
+  }) {
+    this.place = fields.place
+    this.path = fields.path
+    this.reserved = fields.reserved
+    this.own = fields.own
+    this.tell = fields.tell
+    this.platform = Fs.watch(this.place, { recursive: fields.recursive, persistent: false }, (event, name) => {
+      if (name !== null) this.heard(event, name)
+    })
+    this.platform.on("error", fields.fail)
+    this.own.watchers++
+  }
+
+  close(): void {
+    this.own.watchers--
+    this.platform.close()
+    for (const timer of this.timers.values()) clearTimeout(timer)
+    this.timers.clear()
+  }
+
+  private heard(event: string, name: string): void {
+    if (this.path.length === 0 && (name === this.reserved || name.startsWith(this.reserved + Path.sep))) return
+    const known = this.timers.get(name)
+    // A name that came or went says more than one that changed.
+    if (known !== undefined && event === "change") return
+    this.later(name, event === "change" ? "modified" : "added", largestDelays)
+  }
+
+  private later(name: string, action: "modified" | "added", delays: number): void {
+    clearTimeout(this.timers.get(name))
+    this.timers.set(
+      name,
+      setTimeout(() => {
+        const own = this.own.find([...this.path, ...name.split(Path.sep)])
+        if (own !== undefined && own.running > 0 && delays > 0) {
+          this.later(name, action, delays - 1)
+          return
+        }
+        this.timers.delete(name)
+        this.look(name, action, own)
+      }, gathering).unref()
+    )
+  }
+
+  private look(name: string, action: "modified" | "added", own: Recent | undefined): void {
+    const path = name.split(Path.sep)
+    Fs.lstat(Path.join(this.place, name), (error, stats) => {
+      const isEcho = own !== undefined && Date.now() - own.ended < 2 * echo &&
+        // What happens in a directory changes its time as well.
+        (error === null ? !own.gone && (stats.isDirectory() || Math.floor(stats.ctimeMs) <= own.ended) : own.gone)
+      if (!isEcho) this.tell({ path, action: error === null ? action : "removed" })
+    })
+  }
+}
+
+/** What others change in the directory at `path`, which is at `place` on the platform. */
+export const changes = (fields: {
+  readonly find: Effect.Effect<{ readonly place: string; readonly path: StorePath }, StoreError>
+  readonly reserved: string
+  readonly recursive: boolean
+  readonly own: OwnChanges
+}): Stream.Stream<StoreChange, StoreError> =>
+  Stream.callback<StoreChange, StoreError>(
+    (queue) =>
+      Effect.flatMap(fields.find, ({ path, place }) =>
+        Effect.acquireRelease(
+          Effect.try({
+            try: () =>
+              new Watcher({
+                ...fields,
+                path,
+                place,
+                tell: (change) => void Queue.offerUnsafe(queue, change),
+                fail: (error) => void Queue.failCauseUnsafe(queue, Cause.fail(Local.toStoreError(error)))
+              }),
+            catch: Local.toStoreError
+          }),
+          (watcher) => Effect.sync(() => watcher.close())
+        )),
+    { bufferSize: waiting, strategy: "dropping" }
+  )

@@ -161,8 +161,9 @@ export class Sidecar {
 
   /** The bytes of a stream, opened as they are needed. */
   descriptor(key: string, file: string): Descriptor {
-    return new Descriptor(async () =>
-      await Local.orMissing(Local.openFile(this.stream(key, file))) ?? Local.refuse("Stale")
+    return new Descriptor(
+      async () => await Local.orMissing(Local.openFile(this.stream(key, file))) ?? Local.refuse("Stale"),
+      false
     )
   }
 

@@ -1,0 +1,140 @@
+/**
+ * Kerberos on a server's side (RFC 4120, RFC 4121): the keys of a service, and the logons that they prove. The keys are in
+ * a keytab, the work is done by the system's GSSAPI library; both are looked at once, when a server starts.
+ *
+ * What a principal may do here is left to `Acceptor`'s caller. What surrounds the tokens is `Spnego`'s.
+ */
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
+import * as Gssapi from "./internal/Gssapi.ts"
+import * as GssapiAcceptor from "./internal/GssapiAcceptor.ts"
+
+/**
+ * Settings of `fromKeytab`.
+ *
+ * @category models
+ */
+export interface KeytabOptions {
+  /**
+   * The realms whose users may come in; by default that of the service alone. Other realms that the domain trusts have
+   * users of the same names, who are not the same persons.
+   */
+  readonly realms?: ReadonlyArray<string>
+}
+
+/**
+ * Who has proven who they are.
+ *
+ * @category models
+ */
+export interface Proven {
+  /** The name before the realm, such as `joe`; or `service/host`. */
+  readonly name: string
+  readonly realm: string
+  readonly sessionKey: Redacted.Redacted<Uint8Array>
+}
+
+/**
+ * One logon. It holds memory of the library's until `release`.
+ *
+ * @category models
+ */
+export interface Exchange {
+  /** Takes a token of the client's; `proven` is there with the last one. The answer may be empty. */
+  readonly step: (token: Uint8Array) => Effect.Effect<
+    { readonly token: Uint8Array; readonly proven: Proven | undefined },
+    AuthenticationError
+  >
+  readonly sign: (message: Uint8Array) => Effect.Effect<Uint8Array, AuthenticationError>
+  readonly verify: (message: Uint8Array, mic: Uint8Array) => Effect.Effect<void, AuthenticationError>
+  readonly release: () => void
+}
+
+/**
+ * The keys of a service.
+ *
+ * @category models
+ */
+export interface KerberosKeys {
+  readonly begin: () => Exchange
+}
+
+const fail = (reason: AuthenticationReason, detail: string): AuthenticationError =>
+  new AuthenticationError({ reason, detail, mechanism: "Kerberos" })
+
+const reasons: Readonly<Record<number, AuthenticationReason>> = {
+  [Gssapi.Routine.DEFECTIVE_TOKEN]: "Malformed",
+  [Gssapi.Routine.BAD_SIG]: "IntegrityFailure"
+}
+
+/** The client is told none of this; it is for who runs the server. */
+const explain = (failure: Gssapi.Failure | AuthenticationError): AuthenticationError =>
+  failure instanceof AuthenticationError
+    ? failure
+    : fail(reasons[failure.routine] ?? "Rejected", failure.text === "" ? failure.call : failure.text)
+
+/** `joe@CORP.TEST` as its parts; `undefined` where the name is not a plain one. */
+const split = (principal: string): { readonly name: string; readonly realm: string } | undefined => {
+  const at = principal.lastIndexOf("@")
+  const name = principal.slice(0, Math.max(at, 0))
+  const realm = principal.slice(at + 1)
+  return name === "" || realm === "" || /[\\@]/.test(name) ? undefined : { name, realm }
+}
+
+const proven = Effect.fnUntraced(function*(
+  acceptor: GssapiAcceptor.Acceptor,
+  realms: ReadonlyArray<string> | undefined
+): Effect.fn.Return<Proven, AuthenticationError> {
+  const { client, server } = yield* Effect.mapError(acceptor.principals, explain)
+  const who = split(client)
+  const own = split(server)
+  if (who === undefined || own === undefined) return yield* fail("Rejected", "a principal has no plain name")
+  if (!(realms ?? [own.realm]).includes(who.realm)) {
+    return yield* fail("Rejected", `users of the realm ${who.realm} do not come in here`)
+  }
+  return { ...who, sessionKey: yield* Effect.mapError(acceptor.sessionKey, explain) }
+})
+
+/**
+ * The keys of a keytab file, such as `samba-tool domain exportkeytab` or `ktpass` write it for the service `cifs/` and the
+ * server's name. Fails where there is no GSSAPI library, or where the file has no key that could be used.
+ *
+ * @category constructors
+ */
+export const fromKeytab = (
+  path: string,
+  options: KeytabOptions = {}
+): Effect.Effect<KerberosKeys, AuthenticationError> =>
+  Effect.gen(function*() {
+    const library = yield* Gssapi.load
+    const probe = new GssapiAcceptor.Acceptor(library)
+    yield* Effect.ensuring(
+      Effect.mapError(probe.acquire(path), (failure) => {
+        const { detail, reason } = explain(failure)
+        return reason === "Unavailable"
+          ? fail(reason, detail)
+          : fail("NoCredential", `no key in the keytab ${path}: ${detail}`)
+      }),
+      Effect.sync(() => probe.release())
+    )
+    return {
+      begin: () => {
+        const acceptor = new GssapiAcceptor.Acceptor(library)
+        // The file is read for each logon: a key that was renewed counts at once.
+        let ready = false
+        return {
+          step: Effect.fnUntraced(function*(token) {
+            if (!ready) yield* Effect.mapError(acceptor.acquire(path), explain)
+            ready = true
+            // The buffer that the token came in is its owner's again after this call.
+            const { complete, token: answer } = yield* Effect.mapError(acceptor.step(Uint8Array.from(token)), explain)
+            return { token: answer, proven: complete ? yield* proven(acceptor, options.realms) : undefined }
+          }),
+          sign: (message) => Effect.mapError(acceptor.sign(message), explain),
+          verify: (message, mic) => Effect.mapError(acceptor.verify(message, Uint8Array.from(mic)), explain),
+          release: () => acceptor.release()
+        }
+      }
+    }
+  })

@@ -1,0 +1,87 @@
+/**
+ * A server's side of a logon by the system's GSSAPI library: its keytab, gss_accept_sec_context, and who came.
+ */
+import * as Effect from "effect/Effect"
+import type { AuthenticationError } from "../AuthenticationError.ts"
+import {
+  type BufferDescription,
+  type Cell,
+  Context,
+  continueNeeded,
+  describe,
+  type Failure,
+  indefinite,
+  mechanisms,
+  type Pointer,
+  take,
+  unavailable
+} from "./Gssapi.ts"
+
+const accept = 2
+
+/** A server's side of a logon. */
+export class Acceptor extends Context {
+  /** Gets the keys: of a file, or those that the library finds by itself (KRB5_KTNAME, /etc/krb5.keytab). */
+  acquire(keytab: string | undefined): Effect.Effect<void, Failure | AuthenticationError> {
+    const { acquireFrom } = this.library
+    if (acquireFrom === undefined) {
+      return Effect.fail(unavailable("this Kerberos library does not let a keytab be chosen; install MIT's"))
+    }
+    const elements = keytab === undefined ? [] : [{ key: "keytab", value: keytab }]
+    return this.callLater(
+      "gss_acquire_cred_from",
+      acquireFrom,
+      [
+        null,
+        indefinite,
+        mechanisms,
+        accept,
+        elements.length === 0 ? null : { count: elements.length, elements },
+        this.credential,
+        null,
+        null
+      ],
+      () => {}
+    )
+  }
+
+  /** gss_accept_sec_context. `complete` says that the client is who it says. */
+  step(input: Uint8Array): Effect.Effect<{ readonly token: Uint8Array; readonly complete: boolean }, Failure> {
+    return Effect.suspend(() => {
+      const given: BufferDescription = { length: 0, value: null }
+      return this.callLater(
+        "gss_accept_sec_context",
+        this.library.accept,
+        [this.context, this.credential[0], describe(input), null, null, null, given, [0], null, null],
+        (major) => ({ token: take(this.library, given), complete: (major & continueNeeded) === 0 })
+      )
+    })
+  }
+
+  /** The principals of an established context, as `name@REALM`: who came, and as what this server was addressed. */
+  get principals(): Effect.Effect<{ readonly client: string; readonly server: string }, Failure> {
+    return Effect.suspend(() => {
+      const client: Cell = [null]
+      const server: Cell = [null]
+      const { inquireContext } = this.library
+      return this.call("gss_inquire_context", inquireContext, this.context[0], client, server, ...none(5)).pipe(
+        Effect.andThen(Effect.suspend(() => {
+          this.names.push(client, server)
+          return Effect.all({ client: this.#display(client[0]), server: this.#display(server[0]) })
+        }))
+      )
+    })
+  }
+
+  #display(name: Pointer): Effect.Effect<string, Failure> {
+    return Effect.suspend(() => {
+      const given: BufferDescription = { length: 0, value: null }
+      return Effect.map(
+        this.call("gss_display_name", this.library.displayName, name, given, null),
+        () => Buffer.from(take(this.library, given)).toString("utf8")
+      )
+    })
+  }
+}
+
+const none = (count: number): ReadonlyArray<null> => Array.from({ length: count }, () => null)

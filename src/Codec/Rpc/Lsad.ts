@@ -1,0 +1,147 @@
+/**
+ * Calls of the local security authority about its policy (MS-LSAD 3.1.4): opening it, what domain a machine has and is in,
+ * closing. Names and SIDs are `Lsat.ts`'s, on the same interface.
+ *
+ * Requests and responses are stubs for `DceRpc.ts`, both ways; `returnValue` is an NTSTATUS.
+ */
+import type * as Codec from "../Codec.ts"
+import type { SyntaxId } from "./DceRpc.ts"
+import * as Ndr from "./Ndr.ts"
+
+/** The interface of both documents, at pipe `\PIPE\lsarpc` (MS-LSAD 1.9): version 0.0. */
+export const interfaceId: SyntaxId = { uuid: "12345778-1234-abcd-ef00-0123456789ab", version: 0 }
+
+/** The pipe's name on share IPC$. */
+export const pipeName = "lsarpc"
+
+/** Operation numbers (MS-LSAD 3.1.4). */
+export const Operation = {
+  LsarClose: 0,
+  LsarOpenPolicy: 6,
+  LsarQueryInformationPolicy: 7,
+  LsarOpenPolicy2: 44,
+  LsarQueryInformationPolicy2: 46
+} as const
+
+/** POLICY_INFORMATION_CLASS (2.2.4.1), as far as it can be asked here. */
+export const PolicyInformationClass = {
+  PolicyPrimaryDomainInformation: 3,
+  PolicyAccountDomainInformation: 5,
+  PolicyLsaServerRoleInformation: 6,
+  PolicyDnsDomainInformation: 12,
+  PolicyLocalAccountDomainInformation: 14
+} as const
+
+/** POLICY_LSA_SERVER_ROLE (2.2.4.7). */
+export const PolicyServerRolePrimary = 3
+
+/** SECURITY_QUALITY_OF_SERVICE (2.2.3.7), which means nothing to a server. */
+const SecurityQualityOfService = Ndr.struct({
+  length: Ndr.u32,
+  impersonationLevel: Ndr.enumeration,
+  contextTrackingMode: Ndr.u8,
+  effectiveOnly: Ndr.u8
+})
+
+/** What must be null (2.2.2.4). */
+const absent: Ndr.Type<undefined> = {
+  size: 4,
+  alignment: 4,
+  read: (r) => {
+    const referent = r.u32()
+    if (referent !== 0) r.fail("a null pointer", r.offset - 4)
+    return () => undefined
+  },
+  write: (w) => {
+    w.pointer(false)
+    return () => {}
+  }
+}
+
+/** LSAPR_OBJECT_ATTRIBUTES (2.2.2.4), all of which a server ignores but for `rootDirectory`, which must be null. */
+const ObjectAttributes = Ndr.struct({
+  length: Ndr.u32,
+  rootDirectory: absent,
+  objectName: absent,
+  attributes: Ndr.u32,
+  securityDescriptor: absent,
+  securityQualityOfService: Ndr.pointer(SecurityQualityOfService)
+})
+
+/**
+ * LsarOpenPolicy's request (3.1.4.4.2). `systemName` is one character, and means nothing.
+ *
+ * @category codecs
+ */
+export const OpenPolicyRequest = Ndr.parameters({
+  systemName: Ndr.pointer(Ndr.u16),
+  objectAttributes: ObjectAttributes,
+  desiredAccess: Ndr.u32
+})
+
+/**
+ * LsarOpenPolicy2's request (3.1.4.4.1).
+ *
+ * @category codecs
+ */
+export const OpenPolicy2Request = Ndr.parameters({
+  systemName: Ndr.pointer(Ndr.string),
+  objectAttributes: ObjectAttributes,
+  desiredAccess: Ndr.u32
+})
+
+/**
+ * The response to both, and to LsarClose: then the handle is all zeros.
+ *
+ * @category codecs
+ */
+export const HandleResponse = Ndr.parameters({ handle: Ndr.contextHandle, returnValue: Ndr.u32 })
+
+/**
+ * LsarClose's request (3.1.4.9.4).
+ *
+ * @category codecs
+ */
+export const CloseRequest = Ndr.parameters({ handle: Ndr.contextHandle })
+
+/**
+ * LsarQueryInformationPolicy's request (3.1.4.4.4), and LsarQueryInformationPolicy2's (3.1.4.4.3).
+ *
+ * @category codecs
+ */
+export const QueryInformationPolicyRequest = Ndr.parameters({
+  handle: Ndr.contextHandle,
+  informationClass: Ndr.enumeration
+})
+
+/** A domain's name and SID; a workgroup has none. */
+const DomainInformation = Ndr.struct({ name: Ndr.unicodeStringWithRoom, sid: Ndr.pointer(Ndr.sid) })
+
+/** LSAPR_POLICY_INFORMATION (2.2.4.2). */
+const PolicyInformation = Ndr.union(Ndr.enumeration, {
+  /** LSAPR_POLICY_PRIMARY_DOM_INFO (2.2.4.5): what the machine is a member of. */
+  3: DomainInformation,
+  /** LSAPR_POLICY_ACCOUNT_DOM_INFO (2.2.4.6): the domain of its own users. */
+  5: DomainInformation,
+  /** POLICY_LSA_SERVER_ROLE_INFO (2.2.4.8). */
+  6: Ndr.struct({ role: Ndr.enumeration }),
+  /** LSAPR_POLICY_DNS_DOMAIN_INFO (2.2.4.14). */
+  12: Ndr.struct({
+    name: Ndr.unicodeStringWithRoom,
+    dnsDomainName: Ndr.unicodeStringWithRoom,
+    dnsForestName: Ndr.unicodeStringWithRoom,
+    domainGuid: Ndr.guid,
+    sid: Ndr.pointer(Ndr.sid)
+  }),
+  14: DomainInformation
+})
+export type PolicyInformation = Ndr.Value<typeof PolicyInformation>
+
+/**
+ * @category codecs
+ */
+export const QueryInformationPolicyResponse = Ndr.parameters({
+  information: Ndr.pointer(PolicyInformation),
+  returnValue: Ndr.u32
+})
+export type QueryInformationPolicyResponse = Codec.Type<typeof QueryInformationPolicyResponse>

@@ -1,0 +1,420 @@
+/**
+ * A DFS namespace with its servers, its faults and its clock, as data: for testing how an app behaves when a server dies,
+ * hangs, comes back, or when a link is turned to another server.
+ *
+ * The servers are those of `TestTransport`: they log on, sign and serve files. Referrals are answered by the definitions
+ * of `Dfs/Namespace.ts`, as this project's own server does. Time is Effect's Clock, so that under `TestClock` an hour of
+ * waiting takes no time; random bytes come of a seed. The same description and the same program give the same events.
+ *
+ * ```ts
+ * const World = TestNamespace.layer({
+ *   "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], ttl: "5 minutes" },
+ *   files: { "\\\\a\\data\\who.txt": "a", "\\\\b\\data\\who.txt": "b" },
+ *   faults: [{ at: "10 seconds", server: "a", is: "down" }, { at: "1 minute", server: "a", is: "up" }]
+ * })
+ * const Smb = DfsAdapter.layer().pipe(Layer.provide(SmbClient.layer()), Layer.provideMerge(World))
+ * ```
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Authenticator from "../Auth/Authenticator.ts"
+import * as Credentials from "../Auth/Credentials.ts"
+import * as Entropy from "../Auth/Entropy.ts"
+import * as SmbClient from "../Client/SmbClient.ts"
+import * as NtStatus from "../Codec/NtStatus.ts"
+import * as DfsAdapter from "../Dfs/DfsAdapter.ts"
+import * as DfsPath from "../Dfs/DfsPath.ts"
+import type * as DfsResolver from "../Dfs/DfsResolver.ts"
+import * as DomainControllers from "../Dfs/DomainControllers.ts"
+import type * as Namespace from "../Dfs/Namespace.ts"
+import { TransportError } from "../Protocol/Errors.ts"
+import * as Transport from "../Protocol/Transport.ts"
+import type * as Message from "../Smb2/Message/Message.ts"
+import * as NamespaceTable from "./internal/NamespaceTable.ts"
+import { describe } from "./internal/Requests.ts"
+import { Simulation } from "./internal/Simulation.ts"
+import * as TestHosts from "./internal/TestHosts.ts"
+import type * as TestState from "./internal/TestState.ts"
+import { type Content, type Files, type Hosts, Link, type Reaction, type ServerOptions } from "./TestServer.ts"
+import { TestServers } from "./TestTransport.ts"
+
+// -----------------------------------------------------------------------------
+// the description
+// -----------------------------------------------------------------------------
+
+/**
+ * Where a root or a link leads.
+ *
+ * @category models
+ */
+export interface Folder {
+  /**
+   * In the order in which clients try them: paths, or `{ path, set, site, state }`. Sets of version 4 referrals
+   * (TargetSetBoundary) are told apart by `set`; a client that says its `site` gets the targets there first. With none
+   * the answer is STATUS_DFS_UNAVAILABLE.
+   */
+  readonly targets: ReadonlyArray<string | Namespace.Target>
+  /** For how long clients keep the referral: 5 minutes for a root and half an hour for a link where left out. */
+  readonly ttl?: Duration.Input
+  /** Clients go back to an earlier set when it answers again (version 4). */
+  readonly targetFailback?: boolean
+  /** Of a link: it leads into another namespace. */
+  readonly interlink?: boolean
+  /** Of a root: the highest version of its referrals; 4 where left out, and 3 as with Samba. */
+  readonly maxReferralLevel?: 1 | 2 | 3 | 4
+}
+
+/**
+ * A domain: its controllers answer for its names, its namespaces, SYSVOL and NETLOGON. The client finds them as by DNS.
+ *
+ * @category models
+ */
+export interface Domain {
+  readonly netbiosName?: string
+  /** Names of servers, best first. */
+  readonly controllers: ReadonlyArray<string>
+  /** For how long clients keep what they are told about the domain; 10 minutes where left out. */
+  readonly ttl?: Duration.Input
+  /** What lies in the SYSVOL of each controller. */
+  readonly sysvol?: Files
+  /** What lies in the NETLOGON of each controller. */
+  readonly netlogon?: Files
+}
+
+/**
+ * How a server is, apart from what it holds: dialect, signing, encryption, limits, users of its own.
+ *
+ * @category models
+ */
+export interface Server extends Omit<ServerOptions, "shares" | "referrals" | "namespace" | "faults" | "script"> {
+  /** Whether it answers referral requests though it has no part in a namespace, as smbd does. */
+  readonly dfs?: boolean
+  /** Whether it knows the EX control code; true where left out. smbd does not. */
+  readonly ex?: boolean
+}
+
+/** What can happen to a server. */
+export type ServerFault =
+  & { readonly server: string }
+  & (
+    | {
+      /**
+       * `down`: connections end, and new ones are refused. `unreachable`: nothing comes through, and a connect is given up
+       * after `connectTimeout`. `hangs`: it accepts connections and never answers. `garbage`: it answers bytes that are no
+       * SMB. `drops`: connections end, and new ones are welcome. `up`: all is well again, whatever had been before.
+       */
+      readonly is: "down" | "unreachable" | "hangs" | "garbage" | "drops" | "up"
+    }
+    /** Each answer takes so long. */
+    | { readonly is: "slow"; readonly by: Duration.Input }
+    /** Answers a command (everything, where left out) by a status, always or so many times. */
+    | {
+      readonly is: "refuses"
+      readonly status: NtStatus.Name
+      readonly command?: Message.CommandName
+      readonly times?: number
+    }
+    /** Answers a command in any other way that `TestServer` knows. */
+    | {
+      readonly is: "answers"
+      readonly with: Reaction
+      readonly command?: Message.CommandName
+      readonly times?: number
+    }
+  )
+
+/** What can happen to a root or a link. */
+export type FolderFault =
+  & { readonly path: string }
+  & (
+    /** It is gone, or as described again. */
+    | { readonly is: "withdrawn" | "restored" }
+    /** It leads somewhere else. */
+    | { readonly is: "changed"; readonly to: Folder | Folder["targets"] }
+    /** Referrals for it make no sense: these bytes, in hexadecimal, or half an entry. */
+    | { readonly is: "malformed"; readonly hex?: string }
+  )
+
+/**
+ * What goes wrong, and when: some time after the layer was built, or after so many requests; at once where neither is
+ * said. What has begun lasts until the server is `up`, or the folder `restored`.
+ *
+ * @category models
+ */
+export type Fault =
+  & {
+    readonly at?: Duration.Input
+    /**
+     * After so many requests to the server, or referral requests for the folder; they are still answered as before, and
+     * whatever comes next is not.
+     */
+    readonly after?: number
+    /** Of `after`: counts only this command. */
+    readonly on?: Message.CommandName
+  }
+  & (ServerFault | FolderFault)
+
+/**
+ * A world. Keys that begin with `\\` are folders of namespaces: `\\server\root`, `\\domain\root`, and links below them.
+ * Servers and shares that targets name, those of later changes included, exist without being listed.
+ *
+ * @category models
+ */
+export interface Description {
+  readonly [path: `\\\\${string}`]: Folder | Folder["targets"]
+  /** What the shares hold, by path: `\\server\share` with a directory, or `\\server\share\name` with a file. */
+  readonly files?: { readonly [path: string]: Content }
+  readonly servers?: { readonly [server: string]: Server }
+  readonly domains?: { readonly [domain: string]: Domain }
+  readonly faults?: ReadonlyArray<Fault>
+  /** Who may log on, and who does; `user` with `password` where left out. */
+  readonly account?: { readonly user: string; readonly password: string }
+  /** How long a connect waits for a server that is unreachable; 10 seconds where left out, as over TCP. */
+  readonly connectTimeout?: Duration.Input
+  /** Where random bytes come of; always the same where left out. */
+  readonly seed?: string
+}
+
+// -----------------------------------------------------------------------------
+// what happened
+// -----------------------------------------------------------------------------
+
+/**
+ * Something that happened.
+ *
+ * @category models
+ */
+export interface Event {
+  /** Milliseconds since the layer was built. */
+  readonly at: number
+  readonly what: "connect" | "request" | "answer" | "close" | "fault"
+  readonly server: string
+  /** Counts the connections of all servers from 1; absent where none came of a connect. */
+  readonly connection?: number
+  /** The SMB command; for referral requests `REFERRAL` and `REFERRAL_EX`. */
+  readonly command?: string
+  readonly path?: string
+  /** The NTSTATUS of an answer; or why a connect has failed, `Interrupted` where the client gave it up. */
+  readonly status?: string
+  readonly detail?: string
+}
+
+const arrows: Readonly<Record<Event["what"], string>> = {
+  connect: "connect",
+  request: "->",
+  answer: "<-",
+  close: "close",
+  fault: "!"
+}
+
+/**
+ * Events as lines of text, one each: time in seconds, server, connection, and what happened.
+ *
+ * @category formatting
+ */
+export const format = (events: ReadonlyArray<Event>): string => {
+  const width = events.reduce((most, { server }) => Math.max(most, server.length), 0)
+  return events.map(({ at, command, connection, detail, path, server, status, what }) =>
+    [
+      (at / 1000).toFixed(3).padStart(9),
+      server.padEnd(width),
+      (connection === undefined ? "" : `#${connection}`).padEnd(3),
+      arrows[what],
+      ...[command, path, status, detail].filter((part) => part !== undefined && part !== "")
+    ].join(" ").trimEnd()
+  ).join("\n")
+}
+
+/**
+ * The world from behind: what has happened in it, and more that may go wrong.
+ *
+ * @category services
+ */
+export class TestNamespace extends Context.Service<TestNamespace, {
+  /** Everything so far, in its order. */
+  readonly events: Effect.Effect<ReadonlyArray<Event>>
+  /** The same as lines of text. */
+  readonly table: Effect.Effect<string>
+  /** Lets something happen now, whatever `at` and `after` say. */
+  readonly fault: (fault: ServerFault | FolderFault) => Effect.Effect<void>
+}>()("effect-smb/Layers/TestNamespace") {}
+
+// -----------------------------------------------------------------------------
+// layers
+// -----------------------------------------------------------------------------
+
+type Tree = { [name: string]: Content | Tree }
+
+const isTree = (content: Content | Tree): content is Tree =>
+  typeof content === "object" && !(content instanceof Uint8Array) && !(content instanceof Link)
+
+/** Puts content at a path of a tree; what is there already stays. */
+const put = (tree: Tree, path: ReadonlyArray<string>, content: Content): void => {
+  let at: Tree = tree
+  for (const [i, name] of path.entries()) {
+    const key = Object.keys(at).find((one) => one.toLowerCase() === name.toLowerCase()) ?? name
+    if (i === path.length - 1 && !isTree(content)) {
+      at[key] = content
+      return
+    }
+    at[key] ??= {}
+    if (!isTree(at[key])) {
+      throw new NamespaceTable.BadDescription(`${path.join("\\")} cannot lie below a file`)
+    }
+    at = at[key]
+  }
+  for (const [name, below] of Object.entries(content as Files)) put(at, [name], below)
+}
+
+/** The servers with their shares. */
+const hostsOf = (description: Description, simulation: Simulation): Hosts => {
+  const { account, domains = {}, files = {}, servers = {} } = description
+  const shares = new Map<string, { readonly name: string; readonly tree: Tree }>()
+  const host = (name: string) => {
+    const key = DfsPath.fold(name)
+    const known = shares.get(key) ?? { name, tree: {} }
+    shares.set(key, known)
+    return known
+  }
+  for (const name of Object.keys(servers)) host(name)
+  for (const [server, ...path] of simulation.needs()) put(host(server!).tree, path, {})
+  for (const { controllers, netlogon = {}, sysvol = {} } of Object.values(domains)) {
+    for (const controller of controllers) put(host(controller).tree, [], { sysvol, netlogon })
+  }
+  for (const [text, content] of Object.entries(files)) {
+    const [server, ...path] = NamespaceTable.parse(text)
+    put(host(server!).tree, path, content)
+  }
+  const hosts: { [host: string]: ServerOptions } = {}
+  for (const { name, tree } of shares.values()) {
+    const told = Object.entries(servers).find(([one]) => DfsPath.fold(one) === DfsPath.fold(name))?.[1]
+    const { dfs, ex = true, ...options } = told ?? {}
+    simulation.addHost(name, ex)
+    const none: Namespace.Namespace = { roots: {} }
+    hosts[name] = {
+      ...account,
+      ...options,
+      shares: tree as ServerOptions["shares"] & {},
+      faults: [{ is: (received) => simulation.react(name, received) }],
+      ...(dfs === true || simulation.namespaceOf(name) !== undefined
+        ? { namespace: () => simulation.namespaceOf(name) ?? none }
+        : {})
+    }
+  }
+  return hosts
+}
+
+const seenEvent = (seen: TestState.Seen): Omit<Event, "at"> => {
+  const { connection, server } = seen
+  switch (seen._tag) {
+    case "Connect":
+      return { what: "connect", server, connection }
+    case "Close":
+      return { what: "close", server, connection, detail: `by the ${seen.by}` }
+    default: {
+      const described = describe(seen.received.header, seen.received.request, seen.tree)
+      return seen._tag === "Request"
+        ? { what: "request", server, connection, ...described }
+        : { what: "answer", server, connection, ...described, status: NtStatus.name(seen.status) }
+    }
+  }
+}
+
+const make = Effect.fnUntraced(function*(description: Description) {
+  const clock = yield* Clock.Clock
+  const start = clock.currentTimeMillisUnsafe()
+  const events: Array<Event> = []
+  const tell = (event: Omit<Event, "at">): void => {
+    events.push({ at: clock.currentTimeMillisUnsafe() - start, ...event })
+  }
+  const simulation = new Simulation(description, tell)
+  const table = hostsOf(description, simulation)
+  const { connect, servers, switches } = yield* TestHosts.make(table, (seen) => tell(seenEvent(seen)))
+  simulation.switches = switches
+  for (const fault of description.faults ?? []) {
+    simulation.check(fault)
+    if (fault.after !== undefined) simulation.plan(fault)
+    else if (fault.at === undefined) simulation.apply(fault)
+    else yield* Effect.forkScoped(Effect.andThen(Effect.sleep(fault.at), Effect.sync(() => simulation.apply(fault))))
+  }
+  const reach = (
+    endpoint: Transport.Endpoint,
+    handlers: Transport.Handlers
+  ): Effect.Effect<Transport.Duplex, TransportError, Scope.Scope> =>
+    Effect.suspend(() => {
+      simulation.due()
+      if (!simulation.isUnreachable(endpoint.host)) return connect(endpoint, handlers)
+      return Effect.andThen(
+        Effect.sleep(description.connectTimeout ?? "10 seconds"),
+        Effect.fail(new TransportError({ reason: "TimedOut", server: endpoint.host, port: endpoint.port }))
+      )
+    }).pipe(
+      Effect.tapError(({ reason }) =>
+        Effect.sync(() => tell({ what: "connect", server: endpoint.host, status: reason }))
+      ),
+      Effect.onInterrupt(() =>
+        Effect.sync(() => tell({ what: "connect", server: endpoint.host, status: "Interrupted" }))
+      )
+    )
+  const world = TestNamespace.of({
+    events: Effect.sync(() => [...events]),
+    table: Effect.sync(() => format(events)),
+    fault: (fault) =>
+      Effect.sync(() => {
+        simulation.check(fault)
+        simulation.apply(fault)
+      })
+  })
+  const { domains } = description
+  const finder: DomainControllers.DomainControllersFinder | undefined = domains === undefined ? undefined : {
+    find: (name) =>
+      Effect.succeed(
+        Object.entries(domains).find(([domain, { netbiosName = domain }]) =>
+          [domain, netbiosName].some((one) => DfsPath.fold(one) === DfsPath.fold(name))
+        )?.[1].controllers ?? []
+      )
+  }
+  const { password, user } = description.account ?? { user: "user", password: "password" }
+  const credential = Credentials.password(user, Redacted.make(password))
+  return Context.make(Transport.Transport, Transport.Transport.of({ connect: reach })).pipe(
+    Context.add(TestServers, TestServers.of(servers)),
+    Context.add(TestNamespace, world),
+    Context.add(
+      Credentials.CredentialProvider,
+      Credentials.CredentialProvider.of({ get: () => Effect.succeed(credential) })
+    ),
+    Context.add(DomainControllers.DomainControllers, finder),
+    Context.add(Entropy.Entropy, Entropy.seeded(description.seed ?? "TestNamespace")),
+    Context.add(Authenticator.Workstation, { workstation: "CLIENT" })
+  )
+})
+
+/**
+ * A world in the place of the network: provides transport and credentials for a client of yours, and `TestNamespace` to
+ * look behind it. The client's random bytes come of the description's seed. A description that makes no sense is a defect.
+ *
+ * @category layers
+ */
+export const layer = (
+  description: Description
+): Layer.Layer<Transport.Transport | Credentials.CredentialProvider | TestServers | TestNamespace> =>
+  Layer.effectContext(make(description))
+
+/**
+ * `layer` with a client on it that follows DFS.
+ *
+ * @category layers
+ */
+export const client = (
+  description: Description,
+  options: { readonly dfs?: DfsAdapter.DfsAdapterOptions; readonly smb?: SmbClient.Options } = {}
+): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver | TestServers | TestNamespace> =>
+  DfsAdapter.layer(options.dfs).pipe(
+    Layer.provide(SmbClient.layer(options.smb)),
+    Layer.provideMerge(layer(description))
+  )

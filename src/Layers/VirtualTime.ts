@@ -1,0 +1,53 @@
+/**
+ * Running a program in virtual time: Effect's TestClock moves on from one thing that waits to the next, so that minutes of
+ * timeouts take no time, and the same program takes the same time always.
+ *
+ * For programs whose world is in memory, as `TestTransport` and `TestNamespace` have it. A program that waits for something
+ * real, such as a socket, is not waited for.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+
+/**
+ * How a program ended, and the virtual milliseconds that it took.
+ *
+ * @category models
+ */
+export interface Ended<A, E> {
+  readonly exit: Exit.Exit<A, E>
+  readonly took: number
+}
+
+/**
+ * Runs a program under `TestClock` to its end, and moves the clock as far as that needs. It begins a millisecond later than
+ * now, because only what the clock has woken is waited for before it moves on. A program that has not ended after `limit`
+ * (a day where left out) is interrupted, and `took` is the limit.
+ *
+ * @category running
+ */
+export const run = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  options: { readonly limit?: Duration.Input } = {}
+): Effect.Effect<Ended<A, E>, never, R> =>
+  Effect.gen(function*() {
+    const limit = Duration.toMillis(Duration.fromInputUnsafe(options.limit ?? "1 day"))
+    const fiber = yield* Effect.gen(function*() {
+      yield* Effect.sleep(1)
+      const start = yield* Clock.currentTimeMillis
+      const exit = yield* Effect.exit(effect)
+      return { exit, took: (yield* Clock.currentTimeMillis) - start }
+    }).pipe(Effect.forkChild)
+    yield* TestClock.adjust(1)
+    // By steps, so that a program that ends early does not leave the clock far ahead.
+    for (let past = 0, step = 1; fiber.pollUnsafe() === undefined && past < limit; past += step) {
+      step = Math.min(Math.max(1, past), 1000, limit - past)
+      yield* TestClock.adjust(step)
+    }
+    if (fiber.pollUnsafe() !== undefined) return yield* Fiber.join(fiber)
+    yield* Fiber.interrupt(fiber)
+    return { exit: Exit.interrupt(), took: limit }
+  })

@@ -1,0 +1,187 @@
+/**
+ * The namespaces of a described world: which folder leads where, and what of it each host answers for.
+ *
+ * Folders are kept by their path; a host's `Namespace` is made from those that concern it, and made anew when one has
+ * changed. What is answered from it is `Dfs/Namespace.ts`'s matter.
+ */
+import * as Duration from "effect/Duration"
+import * as DfsPath from "../../Dfs/DfsPath.ts"
+import type * as Namespace from "../../Dfs/Namespace.ts"
+import type { Description, Domain, Folder } from "../TestNamespace.ts"
+
+/** What stands wrong in a description is the test's own mistake. */
+export class BadDescription extends Error {
+  override readonly name = "BadDescription"
+}
+
+interface Entry {
+  readonly path: DfsPath.DfsPath
+  readonly folder: Folder | undefined
+}
+
+export type Folders = Map<string, Entry>
+
+/** A path as it is written in a description. */
+export const parse = (text: string): DfsPath.DfsPath => {
+  const path = DfsPath.fromString(text.replaceAll("/", "\\"))
+  if (path.length < 2 || !path.every(DfsPath.isName)) {
+    throw new BadDescription(`${JSON.stringify(text)} is no path of the form \\\\server\\share, or below it`)
+  }
+  return path
+}
+
+const isTargets = (folder: Folder | Folder["targets"]): folder is Folder["targets"] => Array.isArray(folder)
+
+export const toFolder = (folder: Folder | Folder["targets"]): Folder => isTargets(folder) ? { targets: folder } : folder
+
+/** The targets of a folder, by their paths. */
+export const targetsOf = ({ targets }: Folder): ReadonlyArray<DfsPath.DfsPath> =>
+  targets.map((target) => parse(typeof target === "string" ? target : target.path))
+
+/** The folders of a description: what stands there by path. */
+export const folders = (description: Description): Folders => {
+  const found: Folders = new Map()
+  for (const [text, value] of Object.entries(description)) {
+    if (!/^[\\/]{2}/.test(text)) continue
+    const path = parse(text)
+    const folder = toFolder(value as Folder)
+    targetsOf(folder)
+    found.set(DfsPath.key(path), { path, folder })
+  }
+  for (const { path } of found.values()) {
+    const above = [...found.values()].find((one) =>
+      one.path.length > 2 && one.path.length < path.length && DfsPath.startsWith(path, one.path)
+    )
+    if (above !== undefined) {
+      throw new BadDescription(`${DfsPath.toString(path)} lies below the link ${DfsPath.toString(above.path)}`)
+    }
+  }
+  return found
+}
+
+const seconds = (ttl: Duration.Input): number => {
+  const time = Math.round(Duration.toSeconds(Duration.fromInputUnsafe(ttl)))
+  if (!(time >= 0 && time <= 0xffffffff)) {
+    throw new BadDescription(`a referral is kept for 0 to 2^32 - 1 seconds, and not ${time}`)
+  }
+  return time
+}
+
+const linkOf = ({ interlink, targetFailback, targets, ttl }: Folder): Namespace.Link => ({
+  targets,
+  ...(ttl === undefined ? {} : { timeToLive: seconds(ttl) }),
+  ...(targetFailback === undefined ? {} : { targetFailback }),
+  ...(interlink === undefined ? {} : { interlink })
+})
+
+const fold = (name: string): string => DfsPath.fold(name)
+
+/** The domain of a name, long or short. */
+const domainOf = (
+  domains: Readonly<Record<string, Domain>>,
+  name: string
+): readonly [string, Domain] | undefined =>
+  Object.entries(domains).find(([long, { netbiosName }]) =>
+    fold(long) === fold(name) || (netbiosName !== undefined && fold(netbiosName) === fold(name))
+  )
+
+/** Where a root stands: the servers that answer for it, each with the name of its share there. */
+const places = (
+  root: DfsPath.DfsPath,
+  folder: Folder | undefined,
+  domains: Readonly<Record<string, Domain>>
+): ReadonlyArray<readonly [host: string, share: string]> => {
+  const [server, share] = root as [string, string]
+  const domain = domainOf(domains, server)
+  const answering = domain === undefined ? [server] : domain[1].controllers
+  return [
+    ...answering.map((host) => [host, share] as const),
+    ...(folder === undefined ? [] : targetsOf(folder)).filter((path) => path.length === 2)
+      .map(([host, name]) => [host!, name!] as const)
+  ]
+}
+
+const isWithdrawn = (table: Folders, path: DfsPath.DfsPath): boolean => {
+  const entry = table.get(DfsPath.key(path))
+  return entry !== undefined && entry.folder === undefined
+}
+
+/** The roots that a table of folders speaks of, also those that only their links name. */
+const rootsOf = (table: Folders): ReadonlyArray<DfsPath.DfsPath> => {
+  const roots = new Map<string, DfsPath.DfsPath>()
+  for (const { path } of table.values()) {
+    const root = path.slice(0, 2)
+    if (!isWithdrawn(table, root)) roots.set(DfsPath.key(root), root)
+  }
+  return [...roots.values()]
+}
+
+/** The namespace that each host answers from, by the folded name of the host. */
+export const namespaces = (
+  table: Folders,
+  domains: Readonly<Record<string, Domain>>
+): ReadonlyMap<string, Namespace.Namespace> => {
+  const hosts = new Map<string, { roots: Record<string, Namespace.Root>; of: Map<string, string> }>()
+  for (const path of rootsOf(table)) {
+    const folder = table.get(DfsPath.key(path))?.folder
+    const links = [...table.values()].filter((one) =>
+      one.folder !== undefined && one.path.length > 2 && DfsPath.startsWith(one.path, path)
+    )
+    const root: Namespace.Root = {
+      ...(folder === undefined ? {} : { targets: folder.targets }),
+      links: Object.fromEntries(links.map((one) => [one.path.slice(2).join("\\"), linkOf(one.folder!)])),
+      ...(folder?.ttl === undefined ? {} : { timeToLive: seconds(folder.ttl) }),
+      ...(folder?.targetFailback === undefined ? {} : { targetFailback: folder.targetFailback }),
+      ...(folder?.maxReferralLevel === undefined ? {} : { maxReferralLevel: folder.maxReferralLevel })
+    }
+    for (const [host, share] of places(path, folder, domains)) {
+      const at = hosts.get(fold(host)) ?? { roots: {}, of: new Map<string, string>() }
+      hosts.set(fold(host), at)
+      const before = at.of.get(fold(share))
+      if (before !== undefined && before !== DfsPath.key(path)) {
+        throw new BadDescription(`the share ${share} of ${host} cannot be in two namespaces`)
+      }
+      at.of.set(fold(share), DfsPath.key(path))
+      at.roots[share] = root
+    }
+  }
+  const found = new Map<string, Namespace.Namespace>()
+  for (const [host, { roots }] of hosts) found.set(host, { roots })
+  for (const [name, { controllers, netbiosName, ttl }] of Object.entries(domains)) {
+    const domain: Namespace.Domain = {
+      controllers,
+      ...(netbiosName === undefined ? {} : { netbiosName }),
+      ...(ttl === undefined ? {} : { timeToLive: seconds(ttl) })
+    }
+    for (const controller of controllers) {
+      const before = found.get(fold(controller))
+      found.set(fold(controller), {
+        roots: before?.roots ?? {},
+        domains: { ...before?.domains, [name]: domain }
+      })
+    }
+  }
+  return found
+}
+
+/** Every host that the folders and the domains need, with the shares on it. */
+export const hostsOf = (
+  table: Folders,
+  domains: Readonly<Record<string, Domain>>
+): ReadonlyArray<DfsPath.DfsPath> => {
+  const shares: Array<DfsPath.DfsPath> = []
+  for (const path of rootsOf(table)) {
+    const folder = table.get(DfsPath.key(path))?.folder
+    // A root without targets of its own is where it is asked for; one with targets is there alone.
+    const here = folder === undefined ? places(path, folder, domains) : []
+    shares.push(...here)
+    if (folder !== undefined && domainOf(domains, path[0]!) === undefined) shares.push([path[0]!])
+  }
+  for (const { folder } of table.values()) {
+    if (folder !== undefined) shares.push(...targetsOf(folder))
+  }
+  for (const { controllers } of Object.values(domains)) {
+    for (const controller of controllers) shares.push([controller, "sysvol"], [controller, "netlogon"])
+  }
+  return shares
+}

@@ -1,0 +1,82 @@
+/**
+ * What a server tells the log of its clients, a line for each: `event` among the annotations says which. No secret is
+ * among them; names come from clients, so whoever shows them on a terminal makes them printable first.
+ *
+ * Refusals and faults are warnings and errors; what goes well is for `Debug`, and the coming and going of connections for
+ * `Trace`: an app that says nothing about it has a quiet log.
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as NtStatus from "../Codec/NtStatus.ts"
+import { Dialect } from "../Smb2/Message/Constants.ts"
+import type { Connection } from "./Connection.ts"
+import type { Session } from "./Session.ts"
+
+const told = (
+  log: Effect.Effect<void>,
+  event: string,
+  about: Readonly<Record<string, unknown>>
+): Effect.Effect<void> => Effect.annotateLogs(log, { event, ...about })
+
+/** A client has connected. */
+export const connected = ({ address, port }: Connection): Effect.Effect<void> =>
+  told(Effect.logTrace("connected"), "connected", { address, port })
+
+/** A client has gone, or was sent away. */
+export const disconnected = ({ address, port }: Connection): Effect.Effect<void> =>
+  told(Effect.logTrace("disconnected"), "disconnected", { address, port })
+
+/** No more connections are taken; told once, until there is room again. */
+export const full = (connections: number): Effect.Effect<void> =>
+  told(Effect.logWarning("no more connections are taken"), "full", { connections })
+
+const dialects: Readonly<Record<number, string>> = {
+  [Dialect.SMB_2_0_2]: "2.0.2",
+  [Dialect.SMB_2_1]: "2.1",
+  [Dialect.SMB_3_0]: "3.0",
+  [Dialect.SMB_3_0_2]: "3.0.2",
+  [Dialect.SMB_3_1_1]: "3.1.1"
+}
+
+const userOf = ({ user }: Session): string => user?.anonymous === true ? "anonymous" : user?.name ?? ""
+
+/** Somebody has logged on. */
+export const loggedOn = (connection: Connection, session: Session): Effect.Effect<void> =>
+  told(Effect.logDebug("logged on"), "logon", {
+    user: userOf(session),
+    ...(session.user?.guest === true ? { guest: true } : {}),
+    address: connection.address,
+    port: connection.port,
+    dialect: dialects[connection.dialect]
+  })
+
+/** Somebody was not let in. `user` is what they said, which may be nothing. */
+export const logonRefused = (connection: Connection, user: string | undefined, status: number): Effect.Effect<void> =>
+  told(Effect.logWarning("logon refused"), "logon refused", {
+    ...(user === undefined ? {} : { user }),
+    address: connection.address,
+    port: connection.port,
+    status: NtStatus.name(status)
+  })
+
+/** A session has a share. */
+export const shareConnected = (connection: Connection, session: Session, share: string): Effect.Effect<void> =>
+  told(Effect.logDebug("share connected"), "share", {
+    share,
+    user: userOf(session),
+    address: connection.address,
+    port: connection.port
+  })
+
+/** A session was refused a share that is there. */
+export const shareRefused = (connection: Connection, session: Session, share: string): Effect.Effect<void> =>
+  told(Effect.logWarning("share refused"), "share refused", {
+    share,
+    user: userOf(session),
+    address: connection.address,
+    port: connection.port
+  })
+
+/** The server's own code, or that of a store, broke: the client got STATUS_INTERNAL_ERROR. */
+export const broken = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  told(Effect.logError(`${what} broke`, cause), "error", { what })

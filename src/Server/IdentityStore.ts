@@ -1,0 +1,222 @@
+/**
+ * Which security identifiers a server's users have: a domain of the server's own (MS-DTYP 2.4.2), and a relative identifier
+ * for each name, given when the user first logs on and never to another. Security descriptors that a store keeps name users
+ * by them, so that they have to outlive the server.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import { randomBytes } from "node:crypto"
+import * as PrivateFile from "./internal/PrivateFile.ts"
+
+/**
+ * Where the identifiers are cannot be used.
+ *
+ * @category errors
+ */
+export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", {
+  path: Schema.String,
+  reason: Schema.Literals(["NotReadable", "NotWritable", "ReadableByOthers", "Damaged"])
+}) {
+  override get message(): string {
+    const why = {
+      NotReadable: "they cannot be read",
+      NotWritable: "they cannot be written",
+      ReadableByOthers: "others than the owner may read or change them; `chmod 600` the file",
+      Damaged: "they are damaged; without them nobody has the files that were theirs, so bring them back from a copy"
+    }
+    return `the users' identifiers in ${this.path}: ${why[this.reason]}`
+  }
+}
+
+/**
+ * Names and SIDs.
+ *
+ * @category services
+ */
+export class IdentityStore extends Context.Service<IdentityStore, {
+  /** `S-1-5-21-…` with three numbers: the server's own domain, to which all its users belong. */
+  readonly domainSid: string
+  /** The SID of the user of that name, in any case; kept before it is given out for the first time. */
+  readonly sidOf: (name: string) => Effect.Effect<string, IdentityError>
+  /** The name of the user who has that SID, as it was first seen; nothing of another domain, or of nobody. */
+  readonly nameOf: (sid: string) => Effect.Effect<string | undefined>
+}>()("effect-smb/IdentityStore") {}
+
+/** What an identity store does. */
+export type Identities = IdentityStore["Service"]
+
+/** The first that is no system's own (MS-DTYP 2.4.2.4), and the largest that Windows gives. */
+const firstRid = 1000
+const lastRid = 0x3fff_ffff
+
+const isDomainSid = (text: string): boolean => {
+  const match = /^S-1-5-21-(\d{1,10})-(\d{1,10})-(\d{1,10})$/.exec(text)
+  return match !== null && match.slice(1).every((part) => Number(part) <= 0xffff_ffff)
+}
+
+const Rid = Schema.Int.check(Schema.isBetween({ minimum: firstRid, maximum: lastRid }))
+
+/** As it stands in a file. */
+const Kept = Schema.Struct({
+  domainSid: Schema.String.check(Schema.makeFilter(isDomainSid)),
+  /** The next one to give: those of users who were taken out of the list are not given again. */
+  nextRid: Rid,
+  users: Schema.Array(Schema.Struct({ name: Schema.String, rid: Rid }))
+})
+
+const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Kept))
+
+/** What is known, and what comes next. */
+class Register {
+  readonly domainSid: string
+  private next: number
+  private readonly rids = new Map<string, number>()
+  private readonly names = new Map<number, string>()
+
+  constructor(domainSid: string, next: number) {
+    this.domainSid = domainSid
+    this.next = next
+  }
+
+  static make(): Register {
+    const part = () => randomBytes(4).readUInt32LE()
+    return new Register(`S-1-5-21-${part()}-${part()}-${part()}`, firstRid)
+  }
+
+  /** Nothing where the text is none, or says two things of one name or number. */
+  static parse(text: string): Register | undefined {
+    const decoded = decode(text)
+    if (Result.isFailure(decoded)) return undefined
+    const { domainSid, nextRid, users } = decoded.success
+    const register = new Register(domainSid, nextRid)
+    for (const { name, rid } of users) {
+      if (register.rids.has(name.toLowerCase()) || register.names.has(rid) || rid >= nextRid) return undefined
+      register.add(name, rid)
+    }
+    return register
+  }
+
+  format(): string {
+    const users = [...this.names].map(([rid, name]) => ({ name, rid }))
+    return `${JSON.stringify({ domainSid: this.domainSid, nextRid: this.next, users }, undefined, 2)}\n`
+  }
+
+  add(name: string, rid = this.next): number {
+    this.rids.set(name.toLowerCase(), rid)
+    this.names.set(rid, name)
+    if (rid >= this.next) this.next = rid + 1
+    return rid
+  }
+
+  ridOf(name: string): number | undefined {
+    return this.rids.get(name.toLowerCase())
+  }
+
+  nameOf(sid: string): string | undefined {
+    const cut = sid.lastIndexOf("-")
+    return sid.slice(0, cut) === this.domainSid ? this.names.get(Number(sid.slice(cut + 1))) : undefined
+  }
+}
+
+/**
+ * Identifiers in memory: made up anew each time, unless they are given. For servers whose stores keep no security
+ * descriptors, or that end with the server, and for apps that keep them elsewhere.
+ *
+ * @category constructors
+ */
+export const inMemory = (
+  given: { readonly domainSid?: string; readonly rids?: Readonly<Record<string, number>> } = {}
+): Identities => {
+  if (given.domainSid !== undefined && !isDomainSid(given.domainSid)) {
+    throw new RangeError(`${given.domainSid} is no SID of a domain: S-1-5-21-a-b-c`)
+  }
+  const register = given.domainSid === undefined ? Register.make() : new Register(given.domainSid, firstRid)
+  for (const [name, rid] of Object.entries(given.rids ?? {})) register.add(name, rid)
+  return {
+    domainSid: register.domainSid,
+    sidOf: (name) => Effect.sync(() => `${register.domainSid}-${register.ridOf(name) ?? register.add(name)}`),
+    nameOf: (sid) => Effect.sync(() => register.nameOf(sid))
+  }
+}
+
+/** The largest file of identifiers: some hundred thousand. */
+const largestFile = 16 * 1024 * 1024
+
+/**
+ * Identifiers in a file (JSON), which is made with its folder where there is none. It is the owner's alone: where others may
+ * read or change it, it is refused. Each change replaces it as a whole, and several servers may use it at a time.
+ *
+ * @category constructors
+ */
+export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Return<Identities, IdentityError> {
+  /** Nothing where there is no such file. */
+  const read: Effect.Effect<Register | undefined, IdentityError> = PrivateFile.read(path, largestFile).pipe(
+    Effect.catch((reason) =>
+      reason === "NotFound" ? Effect.succeed(undefined) : Effect.fail(new IdentityError({ path, reason }))
+    ),
+    Effect.flatMap((text) => {
+      const register = text === undefined ? undefined : Register.parse(text)
+      return register === undefined && text !== undefined
+        ? Effect.fail(new IdentityError({ path, reason: "Damaged" }))
+        : Effect.succeed(register)
+    })
+  )
+  /** Reads, changes and writes while no other server does; where the file is gone, with what it was known to hold. */
+  const change = (last: Register, body: (register: Register) => boolean): Effect.Effect<Register, IdentityError> =>
+    Effect.uninterruptible(Effect.flatMap(
+      Effect.tryPromise({
+        try: () =>
+          PrivateFile.alone(path, async (): Promise<Result.Result<Register, IdentityError>> => {
+            const before = await Effect.runPromise(Effect.result(read))
+            if (Result.isFailure(before)) return Result.fail(before.failure)
+            const register = before.success ?? Register.parse(last.format())!
+            if (body(register) || before.success === undefined) await PrivateFile.replace(path, register.format())
+            return Result.succeed(register)
+          }),
+        catch: () => new IdentityError({ path, reason: "NotWritable" })
+      }),
+      (result) => Effect.fromResult(result)
+    ))
+  let register = (yield* read) ?? (yield* change(Register.make(), () => false))
+  const { domainSid } = register
+  const one = Semaphore.makeUnsafe(1)
+  const give = (name: string): Effect.Effect<number, IdentityError> =>
+    one.withPermits(1)(Effect.suspend(() => {
+      const known = register.ridOf(name)
+      if (known !== undefined) return Effect.succeed(known)
+      return Effect.flatMap(
+        change(register, (now) => {
+          if (now.domainSid !== domainSid || now.ridOf(name) !== undefined) return false
+          now.add(name)
+          return true
+        }),
+        (now) => {
+          // Another file was put in its place.
+          if (now.domainSid !== domainSid) return Effect.fail(new IdentityError({ path, reason: "Damaged" }))
+          register = now
+          return Effect.succeed(now.ridOf(name)!)
+        }
+      )
+    }))
+  return {
+    domainSid,
+    sidOf: (name) =>
+      Effect.suspend(() => {
+        const known = register.ridOf(name)
+        return Effect.map(known === undefined ? give(name) : Effect.succeed(known), (rid) => `${domainSid}-${rid}`)
+      }),
+    nameOf: (sid) => Effect.sync(() => register.nameOf(sid))
+  }
+})
+
+/** @category layers */
+export const layerInMemory = (...given: Parameters<typeof inMemory>): Layer.Layer<IdentityStore> =>
+  Layer.sync(IdentityStore, () => inMemory(...given))
+
+/** @category layers */
+export const layerFromFile = (path: string): Layer.Layer<IdentityStore, IdentityError> =>
+  Layer.effect(IdentityStore, fromFile(path))

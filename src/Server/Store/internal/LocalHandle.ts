@@ -1,0 +1,184 @@
+/**
+ * An open file, directory or named stream of a local folder, as the seam has it: bytes, times and blobs by way of
+ * `LocalFiles`. A class, and its effects made when they are asked for: thousands of files are open that nobody uses.
+ *
+ * Reads go from the platform straight into memory that becomes the caller's; writes come straight from the caller's.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fs from "node:fs"
+import * as Allocate from "../../../Codec/Allocate.ts"
+import * as FileTime from "../../../Codec/FileTime.ts"
+import type { Blob, StoreChanges, StoreError, StoreFile, StoreRange } from "../../ShareStore.ts"
+import type { Descriptor } from "./Descriptors.ts"
+import * as Local from "./Local.ts"
+import type { LocalFiles, OpenFile, OpenStream } from "./LocalFiles.ts"
+import * as LocalNode from "./LocalNode.ts"
+import type { OwnChanges } from "./LocalWatch.ts"
+
+/** What the files of a folder have in common. */
+export interface Place {
+  readonly files: LocalFiles
+  /** Knows which changes are the store's own. */
+  readonly own: OwnChanges
+  /** Fails where nothing may be changed. */
+  readonly changes: () => void
+}
+
+/** Zeros that are written at once. */
+const zeroPiece = 1024 * 1024
+
+/** Changes that take the time from the clock. */
+const at = <A>(body: (now: bigint) => Promise<A>): Effect.Effect<A, StoreError> =>
+  Clock.clockWith((clock) => Local.run(() => body(FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))
+
+/** @category models */
+export class LocalHandle implements StoreFile {
+  readonly id: bigint
+  /** Called without its object. */
+  readonly readInto: NonNullable<StoreFile["readInto"]>
+  readonly #place: Place
+  readonly #file: OpenFile
+  readonly #stream: OpenStream | undefined
+
+  constructor(place: Place, file: OpenFile, stream: OpenStream | undefined) {
+    this.id = file.id
+    this.#place = place
+    this.#file = file
+    this.#stream = stream
+    this.readInto = (offset, target) =>
+      Local.run(async () => {
+        const source = this.#bytes()
+        if (target.length === 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return 0
+        return place.files.descriptors.use(source, (fd) => Local.read(fd, target, Number(offset)))
+      })
+  }
+
+  #bytes(): Descriptor {
+    if (this.#file.isDirectory && this.#stream === undefined) Local.refuse("IsDirectory")
+    return this.#stream?.descriptor ?? this.#file.descriptor
+  }
+
+  #written(): Descriptor {
+    this.#place.changes()
+    return this.#bytes()
+  }
+
+  #changing<A>(body: () => Promise<A>): Promise<A> {
+    return this.#place.own.during([this.#file.path], body)
+  }
+
+  get stat() {
+    return Local.run(() => this.#place.files.node(this.#file, this.#stream))
+  }
+
+  get flush() {
+    return Local.run(() => this.#place.files.flush(this.#file, this.#stream?.descriptor ?? this.#file.descriptor))
+  }
+
+  get streams() {
+    const { files } = this.#place
+    return Local.run(async () => {
+      const { streams = [] } = await files.record(this.#file.key)
+      return Promise.all(streams.map(async ({ file: number, name }) => {
+        const stats = await Local.lstat(files.sidecar!.stream(this.#file.key, number))
+        return { name, size: stats.size, allocationSize: LocalNode.allocationSize(stats) }
+      }))
+    })
+  }
+
+  read(offset: bigint, length: number) {
+    return Local.run(async () => {
+      const target = this.#bytes()
+      if (length <= 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return new Uint8Array(0)
+      const memory = Allocate.uninitialized(length)
+      const count = await this.#place.files.descriptors.use(target, (fd) => Local.read(fd, memory, Number(offset)))
+      // A few bytes are not to keep a large piece of memory alive for as long as they are sent.
+      return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
+    })
+  }
+
+  write(offset: bigint, data: Uint8Array) {
+    return Local.run(async () => {
+      const target = this.#written()
+      const from = Local.position(offset)
+      if (data.length > 0) {
+        const { descriptors } = this.#place.files
+        await this.#changing(() => descriptors.change(target, (fd) => Local.write(fd, data, from)))
+      }
+    })
+  }
+
+  truncate(size: bigint) {
+    return Local.run(() => {
+      const target = this.#written()
+      const to = Local.position(size)
+      return this.#changing(() => this.#place.files.descriptors.change(target, (fd) => cut(fd, to)))
+    })
+  }
+
+  set(values: StoreChanges) {
+    return at(async (now) => {
+      this.#place.changes()
+      await this.#changing(() => this.#place.files.set(this.#file, values, now))
+    })
+  }
+
+  getBlob(blob: Blob) {
+    return Local.run(() => this.#place.files.getBlob(this.#file, blob))
+  }
+
+  setBlob(blob: Blob, value: Uint8Array | undefined) {
+    return at(async (now) => {
+      this.#place.changes()
+      await this.#changing(() => this.#place.files.setBlob(this.#file, blob, value, now))
+    })
+  }
+
+  allocated(range: StoreRange) {
+    return Local.run(async () => {
+      const stats = await this.#place.files.descriptors.use(this.#bytes(), Local.fstat)
+      const end = range.offset + range.length < stats.size ? range.offset + range.length : stats.size
+      const nothing = end <= range.offset || (process.platform !== "win32" && stats.blocks === 0n)
+      return nothing ? [] : [{ offset: range.offset, length: end - range.offset }]
+    })
+  }
+
+  /**
+   * Node has no call that makes a hole. To the end of a file, cutting it off and making it long again makes one; else zeros
+   * are written where there are none, so that holes stay.
+   */
+  zero(range: StoreRange): Effect.Effect<void, StoreError> {
+    const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
+      Local.run(() => {
+        const target = this.#written()
+        return this.#changing(() =>
+          this.#place.files.descriptors.alone(target, async (fd) => {
+            const { size } = await Local.fstat(fd)
+            const end = range.offset + range.length < size ? range.offset + range.length : size
+            if (from >= end) return end
+            if (end === size && end - from > BigInt(zeroPiece)) {
+              await cut(fd, Number(from))
+              await cut(fd, Number(size))
+              return end
+            }
+            const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
+            await Local.read(fd, memory, Number(from))
+            if (from === range.offset || memory.some((byte) => byte !== 0)) {
+              await Local.write(fd, memory.fill(0), Number(from))
+            }
+            return from + BigInt(memory.length)
+          })
+        )
+      })
+    const loop = (from: bigint): Effect.Effect<void, StoreError> =>
+      Effect.flatMap(
+        piece(from),
+        (next) => next <= from || next >= range.offset + range.length ? Effect.void : loop(next)
+      )
+    return loop(range.offset)
+  }
+}
+
+const cut = (fd: number, size: number): Promise<void> =>
+  Local.call((done) => Fs.ftruncate(fd, size, (error) => done(error ?? null)))

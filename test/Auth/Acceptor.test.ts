@@ -1,0 +1,167 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted, Result } from "effect"
+import {
+  Acceptor,
+  AuthenticationError,
+  Authenticator,
+  Credentials,
+  type KerberosKeys,
+  NtlmCrypto,
+  Spnego
+} from "effect-smb/Auth"
+
+const { kerberos, msKerberos, negoEx, ntlmssp } = Spnego.Mechanism
+const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString())
+const bytes = (of: string) => Uint8Array.from(Buffer.from(of))
+
+/** Keys that take the token `ticket`, and sign with a word. What a real library does is looked at in test/lab. */
+class Keys implements KerberosKeys.KerberosKeys {
+  begun = 0
+  released = 0
+
+  begin(): KerberosKeys.Exchange {
+    this.begun++
+    let held = true
+    const fail = (reason: "Rejected" | "IntegrityFailure") =>
+      Effect.fail(new AuthenticationError.AuthenticationError({ reason, detail: "no", mechanism: "Kerberos" }))
+    return {
+      step: (token) =>
+        text(token) === "ticket"
+          ? Effect.succeed({
+            token: bytes("answer"),
+            proven: { name: "joe", realm: "CORP.TEST", sessionKey: Redacted.make(bytes("0123456789abcdef")) }
+          })
+          : fail("Rejected"),
+      sign: (message) => Effect.succeed(bytes(`server over ${message.length}`)),
+      verify: (
+        message,
+        mic
+      ) => (text(mic) === `client over ${message.length}` ? Effect.void : fail("IntegrityFailure")),
+      release: () => {
+        if (held) this.released++
+        held = false
+      }
+    }
+  }
+}
+
+const begin = (keys: Keys, known = "joe") =>
+  Acceptor.make({
+    computerName: "FILES",
+    kerberos: keys,
+    lookup: ({ domain, user }) =>
+      Effect.succeed(
+        user === known && (domain === "CORP.TEST" || domain === "CORP")
+          ? { _tag: "User", ntHash: Redacted.make(Uint8Array.from(NtlmCrypto.ntHash("Gehe1m!"))) } as const
+          : undefined
+      )
+  })
+
+const init = (mechTypes: ReadonlyArray<string>, mechToken?: Uint8Array) =>
+  Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken })
+
+const answer = (token: Uint8Array): Spnego.NegTokenResp => {
+  const decoded = Result.getOrThrow(Spnego.decode(token))
+  assert(decoded._tag === "NegTokenResp")
+  return decoded
+}
+
+const reasonOf = <A>(effect: Effect.Effect<A, AuthenticationError.AuthenticationError>) =>
+  Effect.map(Effect.flip(effect), ({ reason }) => reason)
+
+const mic = (mechTypes: ReadonlyArray<string>) => bytes(`client over ${Spnego.mechTypeList(mechTypes).length}`)
+
+describe("a server with Kerberos keys", () => {
+  it.effect("offers Kerberos before NTLM", () =>
+    Effect.sync(() => {
+      const offered = (has: boolean) => {
+        const token = Result.getOrThrow(Spnego.decode(Acceptor.offer(has)))
+        return token._tag === "NegTokenInit" ? token.mechTypes : []
+      }
+      assert.deepStrictEqual(offered(true), [msKerberos, kerberos, ntlmssp])
+      assert.deepStrictEqual(offered(false), [ntlmssp])
+    }))
+
+  it.effect("takes a ticket in one leg, under either of its names", () =>
+    Effect.gen(function*() {
+      for (const mechTypes of [[msKerberos, kerberos, ntlmssp], [kerberos, ntlmssp], [kerberos]]) {
+        const keys = new Keys()
+        const done = yield* begin(keys).step(init(mechTypes, bytes("ticket")))
+        assert(done._tag === "Accepted")
+        const { mechListMic, negState, responseToken, supportedMech } = answer(done.token)
+        assert.deepStrictEqual(
+          [negState, supportedMech, text(responseToken), mechListMic],
+          [Spnego.NegState.acceptCompleted, mechTypes[0], "answer", undefined]
+        )
+        assert.deepInclude(done, {
+          guest: false,
+          caller: { user: "joe", domain: "CORP.TEST", workstation: "", anonymous: false }
+        })
+        assert.strictEqual(text(Redacted.value(done.sessionKey!)), "0123456789abcdef")
+        assert.deepStrictEqual([keys.begun, keys.released], [1, 1])
+      }
+    }))
+
+  it.effect("lets nobody in with another ticket, or whom it does not know", () =>
+    Effect.gen(function*() {
+      const keys = new Keys()
+      assert.strictEqual(yield* reasonOf(begin(keys).step(init([kerberos], bytes("stolen")))), "Rejected")
+      assert.strictEqual(yield* reasonOf(begin(keys, "ann").step(init([kerberos], bytes("ticket")))), "Rejected")
+      assert.deepStrictEqual([keys.begun, keys.released], [2, 2])
+    }))
+
+  it.effect("wants a MIC over the list where Kerberos was not the first of it", () =>
+    Effect.gen(function*() {
+      const mechTypes = [negoEx, kerberos, ntlmssp]
+      const keys = new Keys()
+      const start = Effect.fnUntraced(function*(mechListMic?: Uint8Array) {
+        const session = begin(keys)
+        const first = yield* session.step(init(mechTypes, bytes("of another mechanism")))
+        assert.deepInclude(answer(first.token), { negState: Spnego.NegState.requestMic, supportedMech: kerberos })
+        const second = yield* session.step(
+          Spnego.encode({ _tag: "NegTokenResp", responseToken: bytes("ticket"), mechListMic })
+        )
+        return { session, second }
+      })
+      const { second, session } = yield* start()
+      assert.strictEqual(second._tag, "Continue")
+      const { mechListMic, negState, responseToken } = answer(second.token)
+      assert.deepStrictEqual(
+        [negState, text(responseToken), text(mechListMic)?.startsWith("server over ")],
+        [Spnego.NegState.acceptIncomplete, "answer", true]
+      )
+      const last = yield* session.step(Spnego.encode({ _tag: "NegTokenResp", mechListMic: mic(mechTypes) }))
+      assert(last._tag === "Accepted")
+      assert.strictEqual(answer(last.token).negState, Spnego.NegState.acceptCompleted)
+      // At once with the ticket does as well.
+      assert.strictEqual((yield* start(mic(mechTypes))).second._tag, "Accepted")
+      // A list that was cut short on the way, and none at all.
+      for (const wrong of [mic([kerberos]), undefined]) {
+        const { session } = yield* start()
+        const token = Spnego.encode({ _tag: "NegTokenResp", negState: 0, mechListMic: wrong })
+        assert.strictEqual(yield* reasonOf(session.step(token)), "IntegrityFailure")
+        assert.strictEqual(yield* reasonOf(session.step(token)), "UnexpectedToken")
+      }
+      assert.strictEqual(yield* reasonOf(start(mic([kerberos]))), "IntegrityFailure")
+      const { session: left } = yield* start()
+      left.release()
+      const early = begin(keys)
+      yield* early.step(init(mechTypes))
+      assert.strictEqual(yield* reasonOf(early.step(Spnego.encode({ _tag: "NegTokenResp" }))), "UnexpectedToken")
+      assert.deepStrictEqual([keys.begun, keys.released], [7, 7])
+    }))
+
+  it.effect("goes on by NTLM with who offers no other", () =>
+    Effect.gen(function*() {
+      const keys = new Keys()
+      const server = begin(keys)
+      const client = yield* Authenticator.makeNtlm().make(
+        Credentials.password("CORP\\joe", Redacted.make("Gehe1m!")),
+        { server: "files" }
+      )
+      const first = yield* server.step((yield* client.step(Acceptor.offer(true))).token)
+      const last = yield* server.step((yield* client.step(first.token)).token)
+      assert.strictEqual(last._tag, "Accepted")
+      assert.strictEqual(keys.begun, 0)
+    }))
+})

@@ -1,0 +1,171 @@
+/**
+ * Runs of a client through namespaces of real smbd servers: recorded by `test/lab/Recorded.test.ts`, played back and
+ * simulated by `test/Layers/RecordedTransport.test.ts`.
+ *
+ * `UPDATE_FIXTURES=1 npx vitest run test/lab/Recorded.test.ts` records `fixtures/smbd-*.json` anew.
+ */
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import * as Credentials from "../../src/Auth/Credentials.ts"
+import * as SmbClient from "../../src/Client/SmbClient.ts"
+import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
+import type * as TestNamespace from "../../src/Layers/TestNamespace.ts"
+
+/** The lab's user (`test/lab/Server.ts`). */
+export const account = { user: "smbtest", password: "Lab-9f3!kqZ2w" }
+
+export const addresses = {
+  root: "127.0.33.1",
+  one: "127.0.33.2",
+  two: "127.0.33.3",
+  secret: "127.0.33.4",
+  /** Nobody is there. */
+  dead: "127.0.33.9"
+} as const
+
+const { dead, one, root, secret, two } = addresses
+
+/** The links of the root, as `msdfs` has them. */
+export const links = {
+  either: [`${one}\\data`, `${two}\\data`],
+  "dead-first": [`${dead}\\data`, `${two}\\data`],
+  "folder/nested": [`${two}\\data\\sub`],
+  secret: [`${secret}\\data`],
+  // Into another namespace, which smbd does not say.
+  inter: [`${one}\\dfs\\far`]
+}
+/** The links of the namespace on `one`. */
+export const further = { far: [`${two}\\data`] }
+
+/** What lies in the shares, by server, share and path. */
+export const files: ReadonlyArray<
+  readonly [server: keyof typeof addresses, share: string, path: string, text: string]
+> = [
+  ["root", "dfs", "in-root.txt", "root"],
+  ["one", "data", "who.txt", "one"],
+  ["two", "data", "who.txt", "two"],
+  ["two", "data", "sub/deep.txt", "deep"],
+  ["secret", "data", "who.txt", "secret"]
+]
+
+const folders = (host: string, targets: Readonly<Record<string, ReadonlyArray<string>>>) => ({
+  // smbd has no version 4, and keeps its referrals for ten minutes.
+  [`\\\\${host}\\dfs`]: { targets: [`\\\\${host}\\dfs`], maxReferralLevel: 3, ttl: "10 minutes" } as const,
+  ...Object.fromEntries(
+    Object.entries(targets).map(([link, places]) => [
+      `\\\\${host}\\dfs\\${link.replaceAll("/", "\\")}`,
+      { targets: places.map((place) => `\\\\${place}`), ttl: "10 minutes" }
+    ])
+  )
+})
+
+/** smbd answers referral requests wherever it runs, and does not know the EX control code. */
+const smbd = { dfs: true, ex: false }
+
+/**
+ * The one thing that the simulator says otherwise. Asked for a link where there is none, it answers with the referral of
+ * the longest prefix that it knows, the root's; smbd says that there is no such path. The client goes on alike.
+ */
+export const otherwise = {
+  simulated: "<- REFERRAL \\127.0.33.1\\dfs\\none\\who.txt STATUS_SUCCESS",
+  smbd: "<- REFERRAL \\127.0.33.1\\dfs\\none\\who.txt STATUS_OBJECT_PATH_NOT_FOUND"
+}
+
+/** The same world for the simulator. */
+export const description: TestNamespace.Description = {
+  ...folders(root, links),
+  ...folders(one, further),
+  files: Object.fromEntries(
+    files.map(([server, share, path, text]) => [
+      `\\\\${addresses[server]}\\${share}\\${path.replaceAll("/", "\\")}`,
+      text
+    ])
+  ),
+  servers: {
+    [root]: smbd,
+    [one]: { ...smbd, signing: "required" },
+    [two]: smbd,
+    [secret]: { ...smbd, encryption: "required" },
+    [dead]: {}
+  },
+  faults: [{ server: dead, is: "down" }],
+  account
+}
+
+type Program = (
+  stop: Effect.Effect<void, unknown>
+) => Effect.Effect<ReadonlyArray<unknown>, unknown, SmbClient.SmbClient>
+
+/** What a client does, how it follows DFS, and what it sees. */
+export interface Run {
+  /** Of the fixture. */
+  readonly name: string
+  readonly dfs: DfsAdapter.DfsAdapterOptions
+  /** `stop` takes the server `one` away. */
+  readonly program: Program
+  readonly seen: ReadonlyArray<unknown>
+}
+
+const at = (path: string) => `\\\\${root}\\dfs\\${path}`
+const read = (path: string) => Effect.flatMap(SmbClient.SmbClient, (smb) => smb.readFileString(at(path)))
+const tagOf = (effect: Effect.Effect<unknown, { readonly _tag: string }, SmbClient.SmbClient>) =>
+  Effect.map(Effect.flip(effect), ({ _tag }) => _tag)
+
+/** Reads, writes and lists all over the namespace, and goes on when a server has gone. */
+const everything: Program = (stop) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const first = yield* Effect.forEach([
+      "in-root.txt",
+      "either\\who.txt",
+      "dead-first\\who.txt",
+      "folder\\nested\\deep.txt",
+      "secret\\who.txt"
+    ], read)
+    yield* stop
+    const other = yield* read("either\\who.txt")
+    yield* smb.writeFile(at("either\\new.txt"), "new")
+    const names = yield* Stream.runCollect(Stream.map(smb.list(at("either")), ({ name }) => name))
+    yield* smb.remove(at("either\\new.txt"))
+    return [...first, other, [...names].toSorted(), yield* tagOf(read("either\\none.txt"))]
+  })
+
+/** A root, a link, a link into another namespace, a dead target, and what is not there. */
+const visit: Program = () =>
+  Effect.gen(function*() {
+    const some = yield* Effect.forEach(
+      ["in-root.txt", "either\\who.txt", "inter\\who.txt", "dead-first\\who.txt"],
+      read
+    )
+    return [...some, yield* tagOf(read("none\\who.txt"))]
+  })
+const visited = ["root", "one", "two", "two", "SmbError"]
+
+/** The last one stops a server. */
+export const runs: ReadonlyArray<Run> = [
+  { name: "smbd-referral-first", dfs: { mode: "strict" }, program: visit, seen: visited },
+  { name: "smbd-lazily", dfs: { probe: "lazily" }, program: visit, seen: visited },
+  { name: "smbd-race", dfs: { connect: "race" }, program: visit, seen: visited },
+  { name: "smbd-site", dfs: { siteName: "Rome" }, program: visit, seen: visited },
+  {
+    name: "smbd-everything",
+    dfs: {},
+    program: everything,
+    seen: ["root", "one", "two", "deep", "secret", "two", ["new.txt", "sub", "who.txt"], "SmbError"]
+  }
+]
+
+/** Lets a client do a run, on whatever transport there is. The client is gone when it ends. */
+export const go = ({ dfs, program }: Run, stop: Effect.Effect<void, unknown> = Effect.void) =>
+  Effect.provide(
+    Effect.orDie(program(stop)),
+    DfsAdapter.layer(dfs).pipe(
+      Layer.provide(SmbClient.layer()),
+      Layer.provide(Credentials.layer(Credentials.password(account.user, Redacted.make(account.password))))
+    )
+  )
+
+/** Where a run's recording is. */
+export const fixture = ({ name }: Run) => fileURLToPath(new URL(`./fixtures/${name}.json`, import.meta.url))
+export const readFixture = (run: Run) => readFileSync(fixture(run), "utf8")

@@ -1,0 +1,177 @@
+import { assert, describe, it } from "@effect/vitest"
+import { SecurityDescriptor as Sd } from "effect-smb/Codec"
+import * as Access from "../../src/Server/Access.ts"
+import type { Identity } from "../../src/Server/Session.ts"
+import { AccessMask as A } from "../../src/Smb2/Message/Constants.ts"
+import { random } from "../random.ts"
+
+const domain = "S-1-5-21-1-2-3"
+const [joe, ann, staff] = [`${domain}-1000`, `${domain}-1001`, `${domain}-2000`]
+
+const identity = (sid: string, groups: ReadonlyArray<string>, administrator = false): Identity => ({
+  name: "somebody",
+  sid,
+  groups: new Set([Access.sids.everyone, ...groups]),
+  administrator,
+  guest: false,
+  anonymous: false
+})
+
+const { ACCESS_ALLOWED_ACE_TYPE, ACCESS_DENIED_ACE_TYPE } = Sd.AceType
+const { CONTAINER_INHERIT_ACE, INHERIT_ONLY_ACE, NO_PROPAGATE_INHERIT_ACE, OBJECT_INHERIT_ACE } = Sd.AceFlags
+
+const ace = (sid: string, mask: number, aceFlags = 0, aceType: number = ACCESS_ALLOWED_ACE_TYPE): Sd.BasicAce => ({
+  _tag: "Basic",
+  aceType,
+  aceFlags,
+  mask,
+  sid
+})
+
+const descriptor = (aces: ReadonlyArray<Sd.Ace> | undefined, owner = ann): Sd.SecurityDescriptor => ({
+  sbz1: 0,
+  control: Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_SELF_RELATIVE,
+  owner,
+  group: undefined,
+  sacl: undefined,
+  dacl: aces === undefined ? undefined : { aclRevision: 2, aces: [...aces] }
+})
+
+const bits = Array.from({ length: 32 }, (_, i) => (1 << i) >>> 0)
+const rights = Access.generic.all
+
+/** MS-DTYP 2.5.3.2, one right after the other: the first entry that names it, and is for the user, decides. */
+const model = ({ dacl, owner }: Sd.SecurityDescriptor, { groups, sid }: Identity): number => {
+  const isMine = (other: string) => other === sid || groups.has(other)
+  const owns = owner !== undefined && isMine(owner)
+  const entries = (dacl?.aces ?? []).filter((entry): entry is Sd.BasicAce =>
+    entry._tag === "Basic" && (entry.aceFlags & INHERIT_ONLY_ACE) === 0 &&
+    (entry.sid === Access.sids.ownerRights ? owns : isMine(entry.sid))
+  )
+  let granted = 0
+  for (const bit of bits) {
+    const first = entries.find((entry) => (entry.mask & bit) !== 0)
+    if (dacl === undefined ? (rights & bit) !== 0 : first?.aceType === ACCESS_ALLOWED_ACE_TYPE) granted |= bit
+  }
+  if (owns && entries.every((entry) => entry.sid !== Access.sids.ownerRights)) granted |= A.READ_CONTROL | A.WRITE_DAC
+  return granted
+}
+
+describe("Access.mapGeneric", () => {
+  it("is what winnt.h says: FILE_GENERIC_READ and its like", () => {
+    assert.strictEqual(Access.mapGeneric(0x8000_0000), 0x0012_0089)
+    assert.strictEqual(Access.mapGeneric(0x4000_0000), 0x0012_0116)
+    assert.strictEqual(Access.mapGeneric(0x2000_0000), 0x0012_00a0)
+    assert.strictEqual(Access.mapGeneric(0x1000_0000), 0x001f_01ff)
+    assert.strictEqual(Access.mapGeneric(0x0001_0002), 0x0001_0002)
+  })
+})
+
+describe("Access.maximal", () => {
+  it("decides each right as if it were alone", () => {
+    const next = random(271_828)
+    const sids = [joe, ann, staff, Access.sids.everyone, Access.sids.ownerRights, Access.sids.guests]
+    for (let i = 0; i < 2000; i++) {
+      const aces = Array.from({ length: next(7) }, () =>
+        ace(
+          sids[next(sids.length)]!,
+          [next(0x200), rights, A.READ_CONTROL | A.WRITE_DAC, 1 << next(20)][next(4)]! & rights,
+          next(5) === 0 ? INHERIT_ONLY_ACE : 0,
+          next(3) === 0 ? ACCESS_DENIED_ACE_TYPE : ACCESS_ALLOWED_ACE_TYPE
+        ))
+      const of = descriptor(next(20) === 0 ? undefined : aces, sids[next(3)]!)
+      const user = identity([joe, ann][next(2)]!, next(2) === 0 ? [staff] : [])
+      assert.strictEqual(Access.maximal(of, user), model(of, user), JSON.stringify({ of, sid: user.sid }))
+      const administrator = { ...user, administrator: true }
+      assert.strictEqual(
+        Access.maximal(of, administrator),
+        model(of, user) | A.WRITE_OWNER | A.ACCESS_SYSTEM_SECURITY
+      )
+    }
+  })
+
+  it("gives nobody but the owner anything where the list is empty", () => {
+    assert.strictEqual(Access.maximal(descriptor([]), identity(joe, [])), 0)
+    assert.strictEqual(Access.maximal(descriptor([]), identity(ann, [])), A.READ_CONTROL | A.WRITE_DAC)
+    assert.strictEqual(
+      Access.maximal(descriptor([ace(Access.sids.ownerRights, A.READ_CONTROL)]), identity(ann, [])),
+      A.READ_CONTROL
+    )
+  })
+
+  it("passes over entries of other kinds", () => {
+    const other: Sd.Ace = { _tag: "Other", aceType: 9, aceFlags: 0, data: new Uint8Array(8) } as never
+    assert.strictEqual(Access.maximal(descriptor([other, ace(joe, 1)]), identity(joe, [])), 1)
+  })
+})
+
+describe("Access.forChild", () => {
+  const OI = OBJECT_INHERIT_ACE
+  const CI = CONTAINER_INHERIT_ACE
+  const NP = NO_PROPAGATE_INHERIT_ACE
+  const IO = INHERIT_ONLY_ACE
+  /** "ACE Inheritance Rules" of the Windows documentation: flags on the parent, on a new file, and on a new folder. */
+  const rules: ReadonlyArray<readonly [parent: number, file: number | undefined, folder: number | undefined]> = [
+    [0, undefined, undefined],
+    [OI, 0, OI | IO],
+    [CI, undefined, CI],
+    [OI | CI, 0, OI | CI],
+    [OI | NP, 0, undefined],
+    [CI | NP, undefined, 0],
+    [OI | CI | NP, 0, 0]
+  ]
+
+  const childOf = (parent: Sd.SecurityDescriptor, directory: boolean) =>
+    Access.forChild(parent, undefined, identity(joe, []), domain, directory)
+
+  it("passes entries on by Windows's rules, whether they counted for the folder itself or not", () => {
+    for (const [flags, onFile, onFolder] of rules) {
+      for (const parentOnly of [0, IO]) {
+        // Something that is inherited in any case, so that there is a list.
+        const parent = descriptor([ace(staff, 0x0012_0089, flags | parentOnly), ace(ann, 1, OI | CI)])
+        for (const [directory, expected] of [[false, onFile], [true, onFolder]] as const) {
+          const { dacl, group, owner } = childOf(parent, directory)
+          const found = dacl!.aces.filter((entry) => entry._tag === "Basic" && entry.sid === staff)
+          assert.deepStrictEqual(
+            found,
+            expected === undefined ? [] : [ace(staff, 0x0012_0089, expected)],
+            `${flags} ${directory}`
+          )
+          assert.deepStrictEqual([owner, group], [joe, `${domain}-513`])
+        }
+      }
+    }
+  })
+
+  it("puts the maker in the place of CREATOR OWNER, and keeps it for what is made below", () => {
+    const parent = descriptor([ace(Access.sids.creatorOwner, 0x1000_0000, OI | CI | IO)])
+    assert.deepStrictEqual(childOf(parent, false).dacl!.aces, [ace(joe, rights)])
+    assert.deepStrictEqual(childOf(parent, true).dacl!.aces, [
+      ace(joe, rights),
+      ace(Access.sids.creatorOwner, 0x1000_0000, OI | CI | IO)
+    ])
+  })
+
+  it("marks what is inherited where the folder's list is, and leaves a new file to its maker where nothing is", () => {
+    const parent = descriptor([ace(staff, 1, OI | CI)])
+    const marked = { ...parent, control: parent.control | Sd.Control.SE_DACL_AUTO_INHERITED }
+    const child = childOf(marked, true)
+    assert.deepStrictEqual(child.dacl!.aces, [ace(staff, 1, OI | CI | Sd.AceFlags.INHERITED_ACE)])
+    assert.notStrictEqual(child.control & Sd.Control.SE_DACL_AUTO_INHERITED, 0)
+    const alone = childOf(descriptor([ace(staff, 1)]), false)
+    assert.strictEqual(Access.maximal(alone, identity(joe, [])), rights)
+    assert.strictEqual(Access.maximal(alone, identity(ann, [staff])), 0)
+  })
+
+  it("takes the list that its maker asks for instead, with generic rights as what they stand for", () => {
+    const parent = descriptor([ace(Access.sids.everyone, rights, OI | CI)])
+    const asked = { ...descriptor([ace(ann, 0x8000_0000 | 0)], ann), group: undefined }
+    const child = Access.forChild(parent, asked, identity(joe, []), domain, false)
+    assert.strictEqual(child.owner, ann)
+    assert.strictEqual(Access.maximal(child, identity(joe, [])), 0)
+    assert.strictEqual(
+      Access.maximal({ ...child, owner: staff }, identity(ann, [])),
+      Access.generic.read
+    )
+  })
+})

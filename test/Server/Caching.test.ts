@@ -1,0 +1,334 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Redacted, Scope } from "effect"
+import { Credentials } from "effect-smb"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
+import {
+  type Break,
+  createRequest,
+  durable,
+  HANDLE,
+  key,
+  lease,
+  LeaseClient,
+  opened,
+  READ,
+  statusOf,
+  WRITE
+} from "./LeaseClient.ts"
+
+const host = "127.0.38.1"
+const secret = Redacted.make("secret")
+
+const DIRECTORY = 1
+const OPEN = 1
+const OVERWRITE = 5
+const DELETE_ON_CLOSE = 0x1000
+const anyFileId = { persistent: 0xffff_ffff_ffff_ffffn, volatile: 0xffff_ffff_ffff_ffffn }
+
+const status = {
+  OBJECT_NAME_NOT_FOUND: 0xc000_0034,
+  SHARING_VIOLATION: 0xc000_0043,
+  DISK_FULL: 0xc000_007f,
+  INVALID_PARAMETER: 0xc000_000d,
+  NOT_SUPPORTED: 0xc000_00bb,
+  FILE_NOT_AVAILABLE: 0xc000_0467,
+  DUPLICATE_OBJECTID: 0xc000_022a
+} as const
+
+/** Clients by their ClientGuid, each on a connection of its own to a server for them alone. */
+const withClients = async (
+  use: (connect: (guid: number) => Promise<LeaseClient>) => Promise<void>,
+  store: SmbServer.Share<unknown, Scope.Scope> = MemoryStore.make({ capacity: 1024 * 1024 })
+): Promise<void> => {
+  const scope = Scope.makeUnsafe()
+  const server = await Effect.runPromise(
+    Scope.provide(
+      SmbServer.make({
+        host,
+        port: 0,
+        users: UserStore.inMemory({ joe: secret }),
+        shares: { data: store },
+        signing: "enabled"
+      }),
+      scope
+    )
+  )
+  try {
+    await use(async (guid) => {
+      const client = new LeaseClient(host, server.port, guid)
+      assert.isTrue(await client.begin("data", Credentials.password("joe", secret)))
+      return client
+    })
+  } finally {
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+
+const directory = { createOptions: DIRECTORY, desiredAccess: 0x0010_0081 }
+
+const basic = (fileAttributes: number): Uint8Array => {
+  const buffer = new Uint8Array(40)
+  buffer[32] = fileAttributes
+  return buffer
+}
+
+const renameTo = (name: string): Uint8Array => {
+  const buffer = Buffer.alloc(20 + name.length * 2)
+  buffer.writeUInt32LE(name.length * 2, 16)
+  buffer.write(name, 20, "utf16le")
+  return buffer
+}
+
+const endOfFile = (size: number): Uint8Array => {
+  const buffer = Buffer.alloc(8)
+  buffer.writeUInt32LE(size)
+  return buffer
+}
+
+describe("leases of directories", () => {
+  it("are for listings and handles, of version 2, in 3.0 and later", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const { epoch, leaseState, oplockLevel } = await one.create(
+        "d",
+        [lease(1, READ | WRITE | HANDLE, { epoch: 7 })],
+        directory
+      )
+      assert.deepStrictEqual([oplockLevel, leaseState, epoch], [0xff, READ | HANDLE, 8])
+      assert.strictEqual((await one.create("d", [lease(2, READ | WRITE)], directory)).leaseState, READ)
+      assert.strictEqual((await one.create("d", [lease(3, HANDLE)], directory)).leaseState, 0)
+      const first = { _tag: "RequestLease", leaseKey: key(4), leaseState: READ, leaseFlags: 0 } as const
+      assert.strictEqual((await one.create("d", [first], directory)).oplockLevel, 0)
+      assert.strictEqual((await one.create("d", [], { ...directory, requestedOplockLevel: 9 })).oplockLevel, 0)
+    }))
+
+  it("end with what others change, and not with what their holder does", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const { epoch: first } = await one.create("d", [lease(1, READ | HANDLE)], directory)
+      await one.create("d\\below", [], directory)
+      let epoch = first!
+      /** The listing is held again. */
+      const rearm = async () => {
+        const again = await one.create("d", [lease(1, READ | HANDLE)], directory)
+        assert.strictEqual(again.leaseState, READ | HANDLE)
+        assert.strictEqual(again.epoch, ++epoch)
+        assert.strictEqual(await one.shut(again.fileId), 0)
+      }
+      const breaks = async (what: string, change: () => Promise<unknown>) => {
+        await change()
+        const told = await one.nextBreak()
+        assert.deepInclude(
+          told,
+          { currentLeaseState: READ | HANDLE, newLeaseState: 0, flags: 1, newEpoch: ++epoch },
+          what
+        )
+        assert.strictEqual(await one.acknowledge(told!), 0)
+        await rearm()
+      }
+      const leaves = async (what: string, change: () => Promise<unknown>) => {
+        await change()
+        // Breaks are told at once: one would be here before the answer to what is asked next.
+        assert.strictEqual(await one.status({ _tag: "ECHO", body: {} }), 0)
+        assert.isUndefined(await one.nextBreak(20), what)
+      }
+      // What was made above, by the client itself but without a word of its lease.
+      const made = await one.nextBreak()
+      assert.strictEqual(made?.newEpoch, ++epoch)
+      assert.strictEqual(await one.acknowledge(made!), 0)
+      await rearm()
+
+      let file = await two.create("elsewhere")
+      await leaves("another directory", () => two.shut(file.fileId))
+      await breaks("a new file", async () => (file = await two.create("d\\f")))
+      await leaves("opening and reading", async () => {
+        await two.shut((await two.create("d\\f", [], { createDisposition: OPEN, desiredAccess: 0x0012_0089 })).fileId)
+      })
+      await breaks("attributes", () => two.set(file.fileId, 4, basic(0x2)))
+      await breaks("a size", () => two.set(file.fileId, 20, endOfFile(100)))
+      await leaves("a write", () => two.write(file.fileId, "text"))
+      await breaks("the close after a write", () => two.shut(file.fileId))
+      await breaks("an overwrite", async () => {
+        file = await two.create("d\\f", [], { createDisposition: OVERWRITE, fileAttributes: 0x2 })
+      })
+      await breaks("another name", () => two.set(file.fileId, 10, renameTo("d\\g")))
+      await leaves("a name in a directory below", async () => {
+        await two.shut((await two.create("d\\below\\f")).fileId)
+      })
+      await breaks("a deletion", async () => {
+        const again = await two.create("d\\g", [], { createOptions: DELETE_ON_CLOSE })
+        await two.shut(file.fileId)
+        await two.shut(again.fileId)
+      })
+      const own = await one.create("d\\own", [lease(9, READ | WRITE | HANDLE, { parent: 1 })])
+      assert.strictEqual(own.leaseState, READ | WRITE | HANDLE)
+      await leaves("its holder's own", async () => {
+        await one.write(own.fileId, "text")
+        await one.set(own.fileId, 4, basic(0x2))
+        await one.shut(own.fileId)
+      })
+    }))
+
+  it("end with what other programs do in a folder", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "leases-"))
+    try {
+      mkdirSync(join(folder, "d"))
+      await withClients(async (connect) => {
+        const one = await connect(1)
+        assert.strictEqual((await one.create("d", [lease(1, READ | HANDLE)], directory)).leaseState, READ | HANDLE)
+        // The system begins to watch a folder when it gets to it.
+        let told: Break | undefined
+        for (let i = 0; told === undefined && i < 20; i++) {
+          writeFileSync(join(folder, "d", `${i}.txt`), "text")
+          told = await one.nextBreak(100)
+        }
+        assert.deepInclude(told, { currentLeaseState: READ | HANDLE, newLeaseState: 0 })
+      }, LocalStore.make(folder))
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  it("give up handles to who wants the directory alone", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const held = await one.create("d", [lease(1, READ | HANDLE)], directory)
+      const alone = { ...directory, shareAccess: 0, createDisposition: OPEN }
+      const asked = two.create("d", [], alone)
+      const told = await one.nextBreak()
+      assert.deepInclude(told, { currentLeaseState: READ | HANDLE, newLeaseState: READ, flags: 1 })
+      assert.strictEqual(await one.shut(held.fileId), 0)
+      assert.strictEqual((await asked).status, 0)
+    }))
+})
+
+describe("several connections of a client", () => {
+  it("hear of a break again when the one that it was told by is lost", () =>
+    withClients(async (connect) => {
+      const [first, second, other] = [await connect(1), await connect(1), await connect(2)]
+      const held = await second.create("f", [lease(1, READ | WRITE | HANDLE)])
+      assert.strictEqual(held.leaseState, READ | WRITE | HANDLE)
+      const waits = other.create("f")
+      const told = await first.nextBreak()
+      assert.deepInclude(told, { currentLeaseState: 7, newLeaseState: READ | HANDLE })
+      first.close()
+      const again = await second.nextBreak()
+      assert.deepStrictEqual(again, told)
+      assert.strictEqual(await second.acknowledge(again!), 0)
+      assert.strictEqual((await waits).status, 0)
+    }))
+})
+
+describe("a CREATE that is sent again", () => {
+  it("is known while it waits, and until its open is used", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const held = await one.create("f", [lease(1, READ | WRITE | HANDLE)])
+      const request = createRequest("f", [durable(5), lease(2, READ | WRITE | HANDLE)])
+      assert.strictEqual(statusOf(await two.ask(request)), 0x103)
+      const told = await one.nextBreak()
+      assert.strictEqual(await two.status(request), status.DUPLICATE_OBJECTID)
+      two.replay = true
+      assert.strictEqual(await two.status(request), status.FILE_NOT_AVAILABLE)
+      assert.strictEqual(await one.acknowledge(told!), 0)
+      const { fileId, leaseState } = opened(await two.next())
+      assert.strictEqual(leaseState, READ | HANDLE)
+      assert.deepStrictEqual(opened(await two.final(await two.ask(request))).fileId, fileId)
+      // A use of the open, which is no replay, shows that its client has the response.
+      two.replay = false
+      assert.strictEqual(await two.write(fileId, "text"), 0)
+      await one.nextBreak()
+      two.replay = true
+      const other = opened(await two.final(await two.ask(request)))
+      assert.strictEqual(other.status, 0)
+      assert.notDeepEqual(other.fileId, fileId)
+      assert.strictEqual(await one.shut(held.fileId), 0)
+    }))
+
+  it("is forgotten with its open, and where it fails", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const first = await one.create("f", [durable(5)])
+      assert.strictEqual((await one.create("f", [durable(5)])).status, status.DUPLICATE_OBJECTID)
+      assert.strictEqual(await one.shut(first.fileId), 0)
+      const second = await one.create("f", [durable(5)], { shareAccess: 0 })
+      assert.notDeepEqual(second.fileId, first.fileId)
+      assert.strictEqual((await one.create("f", [durable(6)])).status, status.SHARING_VIOLATION)
+      assert.strictEqual((await one.create("f", [durable(6)])).status, status.SHARING_VIOLATION)
+    }))
+})
+
+describe("channel sequences", () => {
+  it("keep what is late from changing a file", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      one.channelSequence = 0xfffe
+      const { fileId } = await one.create("f")
+      const at = async (sequence: number) => {
+        one.channelSequence = sequence
+        return one.write(fileId, String(sequence))
+      }
+      assert.strictEqual(await at(0xfffe), 0)
+      assert.strictEqual(await at(1), 0)
+      assert.strictEqual(await at(0xffff), status.FILE_NOT_AVAILABLE)
+      assert.strictEqual(await at(0x8001), status.FILE_NOT_AVAILABLE)
+      // What changes nothing may be late.
+      one.channelSequence = 0
+      assert.strictEqual(await one.status({ _tag: "FLUSH", body: { fileId } }), 0)
+      assert.strictEqual(await at(0x8000), 0)
+      assert.strictEqual(await at(1), status.FILE_NOT_AVAILABLE)
+    }))
+})
+
+describe("what a server does not have", () => {
+  it("is said as Windows says it", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const { fileId } = await one.create("f")
+      const timewarp = { _tag: "TimewarpToken", timestamp: 133_000_000_000_000_000n } as const
+      assert.strictEqual((await one.create("f", [timewarp])).status, status.OBJECT_NAME_NOT_FOUND)
+      const snapshots = await one.ioctl(fileId, Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS)
+      // The output begins after the 48 bytes of the response's fields: counts, and a list of no bytes but its end.
+      assert.deepStrictEqual([...snapshots!.subarray(64 + 48, 64 + 60)], [0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0])
+      const quota = { infoType: 4, fileInfoClass: 0, outputBufferLength: 4096, additionalInformation: 0, flags: 0 }
+      assert.strictEqual(
+        await one.status({ _tag: "QUERY_INFO", body: { ...quota, fileId, inputBuffer: new Uint8Array(0) } }),
+        status.NOT_SUPPORTED
+      )
+    }))
+
+  it("keeps in mind what room a client wants, up to what there is", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const room = (allocationSize: bigint) => ({ _tag: "AllocationSize", allocationSize }) as const
+      const { allocationSize, fileId } = await one.create("f", [room(10_000n)])
+      assert.strictEqual(allocationSize, 12_288n)
+      assert.strictEqual(await one.set(fileId, 20, endOfFile(1)), 0)
+      // A new size goes before; this store takes no room for zeros.
+      assert.strictEqual((await one.create("f")).allocationSize, 0n)
+      assert.strictEqual((await one.create("g", [room(1n << 40n)])).status, status.DISK_FULL)
+      assert.strictEqual((await one.create("g", [], { createDisposition: OPEN })).status, status.OBJECT_NAME_NOT_FOUND)
+    }))
+
+  it("tells of the one address that it listens on, for further channels", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const answer = await one.ioctl(anyFileId, Fsctl.FSCTL_QUERY_NETWORK_INTERFACE_INFO)
+      assert.strictEqual(statusOf(answer), 0)
+      const output = answer!.subarray(64 + 48)
+      // NETWORK_INTERFACE_INFO is 152 bytes, its address begins at 24: family, port, and four bytes.
+      assert.strictEqual(output.length, 152)
+      assert.strictEqual(output.readUInt32LE(0), 0)
+      assert.deepStrictEqual([...output.subarray(24, 32)], [2, 0, 0, 0, ...host.split(".").map(Number)])
+      const { fileId } = await one.create("f")
+      const named = await one.ioctl(fileId, Fsctl.FSCTL_QUERY_NETWORK_INTERFACE_INFO)
+      assert.strictEqual(statusOf(named), status.INVALID_PARAMETER)
+    }))
+})

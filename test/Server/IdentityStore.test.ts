@@ -1,0 +1,251 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import { Credentials, SmbClient, TcpTransport } from "effect-smb"
+import { SecurityDescriptor } from "effect-smb/Codec"
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as IdentityStore from "../../src/Server/IdentityStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "identity-"))),
+  (path) =>
+    Effect.sync(() => {
+      chmodSync(path, 0o700)
+      rmSync(path, { recursive: true })
+    })
+)
+
+const place = Effect.map(folder, (path) => join(path, "state", "identity.json"))
+
+const kept = (path: string) => JSON.parse(readFileSync(path, "utf8"))
+
+describe("IdentityStore.fromFile", () => {
+  it.effect("gives each name a number once, and the same after a restart", () =>
+    Effect.gen(function*() {
+      const path = yield* place
+      const first = yield* IdentityStore.fromFile(path)
+      assert.match(first.domainSid, /^S-1-5-21-\d+-\d+-\d+$/)
+      const joe = yield* first.sidOf("joe")
+      const ann = yield* first.sidOf("Ann")
+      assert.strictEqual(joe, `${first.domainSid}-1000`)
+      assert.strictEqual(ann, `${first.domainSid}-1001`)
+      assert.strictEqual(yield* first.sidOf("JOE"), joe)
+      const again = yield* IdentityStore.fromFile(path)
+      assert.strictEqual(yield* again.sidOf("bob"), `${first.domainSid}-1002`)
+      assert.strictEqual(yield* again.sidOf("ANN"), ann)
+      assert.strictEqual(yield* again.sidOf("Joe"), joe)
+      assert.strictEqual(yield* again.nameOf(ann), "Ann")
+      assert.isUndefined(yield* again.nameOf(`${first.domainSid}-1003`))
+      assert.isUndefined(yield* again.nameOf("S-1-5-21-1-2-3-1001"))
+      assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+      assert.strictEqual(statSync(join(path, "..")).mode & 0o777, 0o700)
+      assert.deepStrictEqual(readdirSync(join(path, "..")), ["identity.json"])
+    }).pipe(Effect.scoped))
+
+  it.effect("never gives a number again, also where its user was taken out of the file", () =>
+    Effect.gen(function*() {
+      const path = yield* place
+      const { sidOf } = yield* IdentityStore.fromFile(path)
+      yield* sidOf("joe")
+      yield* sidOf("ann")
+      writeFileSync(path, JSON.stringify({ ...kept(path), users: [] }))
+      const again = yield* IdentityStore.fromFile(path)
+      assert.strictEqual(yield* again.sidOf("eve"), `${again.domainSid}-1002`)
+    }).pipe(Effect.scoped))
+
+  it.effect("serves several servers at a time", () =>
+    Effect.gen(function*() {
+      const path = yield* place
+      const stores = yield* Effect.all([1, 2, 3].map(() => IdentityStore.fromFile(path)), { concurrency: 3 })
+      assert.strictEqual(new Set(stores.map((store) => store.domainSid)).size, 1)
+      const names = Array.from({ length: 12 }, (_, i) => `user ${i}`)
+      const given = yield* Effect.all(
+        stores.map(({ sidOf }, i) =>
+          Effect.all(i === 1 ? names.toReversed().map(sidOf) : names.map(sidOf), { concurrency: 4 })
+        ),
+        { concurrency: 3 }
+      )
+      assert.deepStrictEqual(given[1]!.toReversed(), given[0])
+      assert.deepStrictEqual(given[2], given[0])
+      assert.strictEqual(new Set(given[0]).size, 12)
+    }).pipe(Effect.scoped))
+
+  it.effect("puts a file back that was removed, and goes on behind a lock that was left", () =>
+    Effect.gen(function*() {
+      const path = yield* place
+      const store = yield* IdentityStore.fromFile(path)
+      const joe = yield* store.sidOf("joe")
+      rmSync(path)
+      const ann = yield* store.sidOf("ann")
+      const again = yield* IdentityStore.fromFile(path)
+      assert.deepStrictEqual([yield* again.sidOf("joe"), yield* again.sidOf("ann")], [joe, ann])
+      // As a process leaves it that is killed: older than any work on the file takes.
+      writeFileSync(`${path}.lock`, "")
+      utimesSync(`${path}.lock`, 0, 0)
+      assert.strictEqual(yield* again.sidOf("bob"), `${again.domainSid}-1002`)
+    }).pipe(Effect.scoped))
+
+  it.effect("refuses what others may read or change, and what makes no sense, and changes nothing of it", () =>
+    Effect.gen(function*() {
+      const path = yield* place
+      const { domainSid, sidOf } = yield* IdentityStore.fromFile(path)
+      yield* sidOf("joe")
+      const good = kept(path)
+      for (const mode of [0o640, 0o602, 0o604]) {
+        chmodSync(path, mode)
+        const error = yield* Effect.flip(IdentityStore.fromFile(path))
+        assert.strictEqual(error.reason, "ReadableByOthers")
+        assert.include(error.message, "chmod 600")
+      }
+      chmodSync(path, 0o600)
+      const twice = [...good.users, { name: "JOE", rid: 1001 }]
+      for (
+        const bad of [
+          "",
+          "{",
+          "[]",
+          { ...good, domainSid: "S-1-5-32" },
+          { ...good, domainSid: "S-1-5-21-1-2-4294967296" },
+          { ...good, nextRid: 1000 },
+          { ...good, nextRid: 1002, users: twice },
+          { ...good, nextRid: 1002, users: [...good.users, { name: "ann", rid: 1000 }] },
+          { ...good, users: [{ name: "joe", rid: 500 }] }
+        ]
+      ) {
+        const text = typeof bad === "string" ? bad : JSON.stringify(bad)
+        writeFileSync(path, text)
+        const error = yield* Effect.flip(IdentityStore.fromFile(path))
+        assert.strictEqual(error.reason, "Damaged", text)
+        // A server that runs neither writes over it.
+        assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason, "Damaged", text)
+        assert.strictEqual(readFileSync(path, "utf8"), text)
+      }
+      // Another domain's in its place: what was given out would be somebody else's.
+      writeFileSync(path, JSON.stringify({ ...good, domainSid: "S-1-5-21-1-2-3" }))
+      assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason, "Damaged")
+      writeFileSync(path, JSON.stringify(good))
+      assert.strictEqual(yield* sidOf("new"), `${domainSid}-1001`)
+    }).pipe(Effect.scoped))
+
+  it.effect("fails where it cannot write", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, "file")
+      writeFileSync(path, "")
+      assert.strictEqual(
+        (yield* Effect.flip(IdentityStore.fromFile(join(path, "identity.json")))).reason,
+        "NotWritable"
+      )
+    }).pipe(Effect.scoped))
+})
+
+describe("IdentityStore.inMemory", () => {
+  it.effect("takes what an app keeps elsewhere", () =>
+    Effect.gen(function*() {
+      const store = IdentityStore.inMemory({ domainSid: "S-1-5-21-1-2-3", rids: { joe: 1007 } })
+      assert.strictEqual(yield* store.sidOf("Joe"), "S-1-5-21-1-2-3-1007")
+      assert.strictEqual(yield* store.sidOf("ann"), "S-1-5-21-1-2-3-1008")
+      assert.notStrictEqual(IdentityStore.inMemory().domainSid, IdentityStore.inMemory().domainSid)
+      assert.throws(() => IdentityStore.inMemory({ domainSid: "S-1-5-32-544" }), RangeError)
+    }))
+})
+
+const host = "127.0.36.11"
+
+const client = (user: string): Effect.Effect<SmbClient.Client, never, Scope.Scope> =>
+  Effect.map(
+    Layer.build(
+      SmbClient.layer({}).pipe(
+        Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password(user, Redacted.make("secret")))])
+      )
+    ),
+    (context) => Context.get(context, SmbClient.SmbClient)
+  )
+
+/** A list with one entry: the owner may do everything. */
+const onlyOwner = (sid: string): SecurityDescriptor.Acl => ({
+  aclRevision: 2,
+  aces: [{
+    _tag: "Basic",
+    aceType: SecurityDescriptor.AceType.ACCESS_ALLOWED_ACE_TYPE,
+    aceFlags: 0,
+    mask: 0x001f_01ff,
+    sid
+  }]
+})
+
+describe("a server with an IdentityStore", () => {
+  const turn = <A, E>(
+    root: string,
+    users: ReadonlyArray<string>,
+    use: (base: string, identity: IdentityStore.Identities) => Effect.Effect<A, E, Scope.Scope>
+  ) =>
+    Effect.gen(function*() {
+      const identity = yield* IdentityStore.fromFile(join(root, "identity.json"))
+      const { port } = yield* SmbServer.make({
+        host,
+        port: 0,
+        users: UserStore.inMemory(Object.fromEntries(users.map((name) => [name, Redacted.make("secret")]))),
+        identity,
+        shares: { data: LocalStore.make(join(root, "data")) }
+      })
+      return yield* use(`\\\\${host}:${port}\\data`, identity)
+    }).pipe(Effect.scoped)
+
+  it.live("knows after a restart whose a file is", () =>
+    Effect.gen(function*() {
+      const root = yield* folder
+      mkdirSync(join(root, "data"))
+      const owner = yield* turn(root, ["joe", "ann"], (base, identity) =>
+        Effect.gen(function*() {
+          const joe = yield* client("joe")
+          yield* joe.writeFile(`${base}\\his.txt`, "mine")
+          const { owner } = yield* joe.security.get(`${base}\\his.txt`)
+          assert.strictEqual(owner, yield* identity.sidOf("joe"))
+          const descriptor = yield* joe.security.get(`${base}\\his.txt`)
+          yield* joe.security.set(`${base}\\his.txt`, { ...descriptor, dacl: onlyOwner(owner!) })
+          const refused = yield* Effect.flip((yield* client("ann")).readFileString(`${base}\\his.txt`))
+          assert.strictEqual(refused._tag === "SmbError" ? refused.reason : refused._tag, "AccessDenied")
+          return owner!
+        }))
+      // In another order, and with one more before them: it is not by order that they are known.
+      yield* turn(root, ["eve", "ann", "joe"], (base) =>
+        Effect.gen(function*() {
+          for (const name of ["eve", "ann"]) {
+            const refused = yield* Effect.flip((yield* client(name)).readFileString(`${base}\\his.txt`))
+            assert.strictEqual(refused._tag === "SmbError" ? refused.reason : refused._tag, "AccessDenied", name)
+          }
+          const joe = yield* client("joe")
+          assert.strictEqual(yield* joe.readFileString(`${base}\\his.txt`), "mine")
+          assert.strictEqual((yield* joe.security.get(`${base}\\his.txt`)).owner, owner)
+        }))
+    }).pipe(Effect.scoped))
+
+  it.live("lets nobody in whose identifier cannot be kept", () =>
+    Effect.gen(function*() {
+      const root = yield* folder
+      mkdirSync(join(root, "data"))
+      yield* turn(root, ["joe", "ann"], (base) =>
+        Effect.gen(function*() {
+          assert.strictEqual((yield* (yield* client("joe")).stat(base)).type, "directory")
+          writeFileSync(join(root, "identity.json"), "damaged")
+          const error = yield* Effect.flip((yield* client("ann")).stat(base))
+          assert.include(error.message, "STATUS_INTERNAL_ERROR")
+          // Who is known already comes in.
+          assert.strictEqual((yield* (yield* client("JOE")).stat(base)).type, "directory")
+        }))
+    }).pipe(Effect.scoped))
+})

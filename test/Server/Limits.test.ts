@@ -1,0 +1,409 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { NtStatus as Status } from "effect-smb/Codec"
+import * as Limits from "../../src/Server/Limits.ts"
+import type { ShareStore } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
+const host = "127.0.36.12"
+
+interface Place {
+  readonly port: number
+  readonly server: SmbServer.SmbServer["Service"]
+  /** A client who has logged on, until the test ends. */
+  readonly client: () => Promise<RawClient>
+  readonly stop: () => Promise<void>
+}
+
+/** A server with these limits; in the end somebody else must have noticed nothing. */
+const within = async (
+  limits: Partial<Limits.Limits>,
+  use: (place: Place) => Promise<void>,
+  change: (store: ShareStore) => ShareStore = (store) => store
+): Promise<void> => {
+  const scope = Scope.makeUnsafe()
+  const server = await Effect.runPromise(
+    SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+      shares: { data: Effect.map(MemoryStore.make(), change), calm: MemoryStore.make() },
+      signing: "enabled",
+      guest: "anonymous",
+      limits
+    }).pipe(Scope.provide(scope), Effect.provide(Layer.fresh(Logger.layer([]))))
+  )
+  const { port } = server
+  const clients: Array<RawClient> = []
+  const client = async () => {
+    const made = new RawClient(host, port)
+    clients.push(made)
+    assert.isTrue(await made.logOn("data"))
+    return made
+  }
+  try {
+    const other = new RawClient(host, port)
+    clients.push(other)
+    assert.isTrue(await other.logOn("calm"))
+    await use({ port, server, client, stop: () => Effect.runPromise(Scope.close(scope, Exit.void)) })
+    if (other.closed) return
+    assert.isTrue(await isAlive(other))
+    const file = await other.open("calm.txt")
+    assert.isObject(file)
+    assert.strictEqual(statusOf(await other.ask(Requests.close(file as FileId))), 0)
+  } finally {
+    for (const each of clients) each.close()
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+
+const isAlive = async (client: RawClient): Promise<boolean> => statusOf(await client.ask(Requests.echo)) === 0
+
+const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): Promise<FileId> => {
+  const file = await client.open(...of)
+  assert.isObject(file, typeof file === "number" ? Status.name(file) : "")
+  return file as FileId
+}
+
+const { STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING } = NtStatus
+const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+const until = async (what: () => Promise<boolean>, millis = 3000): Promise<boolean> => {
+  for (let waited = 0; waited < millis; waited += 20) {
+    if (await what()) return true
+    await sleep(20)
+  }
+  return false
+}
+
+/** One for each: what it holds back, and that it is room again afterwards. */
+const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run: () => Promise<void>] } = {
+  connections: [
+    "further ones are closed at once, and there is room when one goes",
+    () =>
+      within({ connections: 3 }, async ({ client, port }) => {
+        const one = await client()
+        const two = await client()
+        const late = new RawClient(host, port)
+        await late.next(2000)
+        assert.isTrue(late.closed)
+        assert.isTrue(await isAlive(one) && await isAlive(two))
+        two.close()
+        assert.isTrue(
+          await until(async () => {
+            const again = new RawClient(host, port)
+            const came = await again.logOn("data")
+            again.close()
+            return came
+          })
+        )
+      })
+  ],
+
+  sessions: [
+    "one more on a connection is refused, and the others stay",
+    () =>
+      within({ sessions: 2 }, async ({ client }) => {
+        const one = await client()
+        const first = one.sessionId
+        assert.strictEqual(await one.setup(), 0)
+        const second = one.sessionId
+        assert.strictEqual(await one.setup(), STATUS_INSUFFICIENT_RESOURCES)
+        one.sessionId = first
+        assert.strictEqual(await one.connect("data"), 0)
+        one.sessionId = second
+        assert.strictEqual(statusOf(await one.ask({ _tag: "LOGOFF", body: {} })), 0)
+        assert.strictEqual(await one.setup(), 0)
+      })
+  ],
+
+  trees: ["one more of a session is refused", () =>
+    within({ trees: 2 }, async ({ client }) => {
+      const one = await client()
+      assert.strictEqual(await one.connect("calm"), 0)
+      assert.strictEqual(await one.connect("calm"), STATUS_INSUFFICIENT_RESOURCES)
+      assert.strictEqual(statusOf(await one.ask({ _tag: "TREE_DISCONNECT", body: {} })), 0)
+      assert.strictEqual(await one.connect("calm"), 0)
+    })],
+
+  opens: ["one more of a session is refused", () =>
+    within({ opens: 3 }, async ({ client }) => {
+      const one = await client()
+      const files = [await opened(one, "a"), await opened(one, "b"), await opened(one, "c")]
+      assert.strictEqual(await one.open("d"), STATUS_INSUFFICIENT_RESOURCES)
+      const two = await client()
+      await opened(two, "d")
+      assert.strictEqual(statusOf(await one.ask(Requests.close(files[1]!))), 0)
+      await opened(one, "e")
+    })],
+
+  pending: [
+    "one more request that waits is refused, and what waits goes on",
+    () =>
+      within({ pending: 2 }, async ({ client }) => {
+        const one = await client()
+        const file = await opened(one, "", Requests.directory)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_INSUFFICIENT_RESOURCES)
+        const two = await client()
+        await opened(two, "new.txt")
+        assert.strictEqual(statusOf(await one.next()), 0)
+      })
+  ],
+
+  credits: [
+    "no more are granted, and who uses others is sent away",
+    () =>
+      within({ credits: 20 }, async ({ client }) => {
+        const one = await client()
+        // The window's end: what was granted, counted from the first identifier that is free.
+        let granted = 0
+        for (let i = 0; i < 4; i++) {
+          one.say(Requests.echo, 8000)
+          granted = (await one.next())!.readUInt16LE(14)
+          assert.isAtMost(granted, 20)
+        }
+        const next = one.messageId
+        one.messageId = next + 19
+        assert.isTrue(await isAlive(one))
+        one.messageId = next + 20 + 19
+        await one.ask(Requests.echo)
+        assert.isTrue(one.closed)
+      })
+  ],
+
+  transfer: [
+    "no more is announced, read or written at once, and a longer frame ends the connection",
+    () =>
+      within({ transfer: 65_536 }, async ({ client, port }) => {
+        const fresh = new RawClient(host, port)
+        const answer = (await fresh.negotiate())!
+        for (const at of [28, 32, 36]) assert.strictEqual(answer.readUInt32LE(64 + at), 65_536)
+        const one = await client()
+        const file = await opened(one, "a")
+        assert.strictEqual(statusOf(await one.ask(Requests.write(file, new Uint8Array(65_536)))), 0)
+        assert.strictEqual(
+          statusOf(await one.ask(Requests.write(file, new Uint8Array(65_537)))),
+          NtStatus.STATUS_INVALID_PARAMETER
+        )
+        assert.strictEqual(statusOf(await one.ask(Requests.read(file, 65_537))), NtStatus.STATUS_INVALID_PARAMETER)
+        assert.strictEqual((await one.ask(Requests.read(file, 65_536)))!.length, 64 + 16 + 65_536)
+        one.raw(Uint8Array.of(0, 0x02, 0, 1))
+        await one.next()
+        assert.isTrue(one.closed)
+        fresh.close()
+      })
+  ],
+
+  logonAttempts: [
+    "the connection ends with the last that failed",
+    () =>
+      within({ logonAttempts: 3 }, async ({ port }) => {
+        const wrong = Credentials.password("joe", Redacted.make("wrong"))
+        const one = new RawClient(host, port)
+        await one.negotiate()
+        assert.strictEqual(await one.setup(wrong), NtStatus.STATUS_LOGON_FAILURE)
+        assert.strictEqual(await one.setup(wrong), NtStatus.STATUS_LOGON_FAILURE)
+        assert.isFalse(one.closed)
+        await one.setup(wrong)
+        await one.next()
+        assert.isTrue(one.closed)
+        // Their user comes in by another.
+        const two = new RawClient(host, port)
+        assert.isTrue(await two.logOn("data", Credentials.password("joe", Redacted.make("secret"))))
+        two.close()
+      })
+  ],
+
+  logonTime: [
+    "who has not logged on by then is sent away, and who has stays",
+    () =>
+      within({ logonTime: "300 millis" }, async ({ client, port }) => {
+        const one = await client()
+        const silent = new RawClient(host, port)
+        const halfWay = new RawClient(host, port)
+        await halfWay.negotiate()
+        const start = performance.now()
+        await Promise.all([silent.next(), halfWay.next()])
+        assert.isTrue(silent.closed && halfWay.closed)
+        assert.isAtLeast(performance.now() - start, 150)
+        assert.isTrue(await isAlive(one))
+      })
+  ],
+
+  breakTime: [
+    "an oplock that is not given back is taken",
+    () =>
+      within({ breakTime: "300 millis" }, async ({ client }) => {
+        const one = await client()
+        await opened(one, "a", { requestedOplockLevel: 9 })
+        const two = await client()
+        const start = performance.now()
+        assert.strictEqual(statusOf(await two.ask(Requests.create("a"))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await two.next()), 0)
+        assert.isAtLeast(performance.now() - start, 250)
+        assert.isTrue(one.frames.some((frame) => frame.readUInt16LE(12) === 18))
+      })
+  ],
+
+  durableTime: [
+    "an open does not wait longer for its client",
+    () =>
+      within({ durableTime: "300 millis" }, async ({ client, server }) => {
+        const one = await client()
+        await opened(one, "a", {
+          requestedOplockLevel: 9,
+          createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
+        })
+        one.close()
+        const opens = async () => (await Effect.runPromise(server.statistics)).opens
+        assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 1))
+        assert.strictEqual(await opens(), 1)
+        assert.isTrue(await until(async () => await opens() === 0))
+      })
+  ],
+
+  locks: [
+    "one more of an open is refused, and others of the file have theirs",
+    () =>
+      within({ locks: 2 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "a")
+        const same = await opened(two, "a")
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 1))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 2))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 2))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 0))), NtStatus.STATUS_LOCK_NOT_GRANTED)
+      })
+  ],
+
+  waitingLocks: [
+    "one more request that waits for a file's ranges is refused, and those that wait get theirs",
+    () =>
+      within({ waitingLocks: 2 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "a")
+        const same = await opened(two, "a")
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 0, { wait: true }))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 0, { wait: true }))), STATUS_PENDING)
+        assert.strictEqual(
+          statusOf(await two.ask(Requests.lock(same, 0, { wait: true }))),
+          STATUS_INSUFFICIENT_RESOURCES
+        )
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        assert.strictEqual(statusOf(await two.next()), 0)
+      })
+  ],
+
+  notifications: [
+    "who has missed more is told to look, and later changes are heard",
+    () =>
+      within({ notifications: 200 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "", Requests.directory)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
+        await opened(two, "first")
+        assert.strictEqual(statusOf(await one.next()), 0)
+        for (let i = 0; i < 20; i++) await opened(two, `a file with a name ${i}`)
+        const missed = await one.ask(Requests.notify(file))
+        assert.strictEqual(statusOf(missed), NtStatus.STATUS_NOTIFY_ENUM_DIR)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
+        await opened(two, "last")
+        const heard = (await one.next())!
+        assert.strictEqual(statusOf(heard), 0)
+        assert.isTrue(heard.includes(Buffer.from("last", "utf16le")))
+      })
+  ],
+
+  unsent: ["who does not read answers is not read from, until it does", async () => {
+    let reads = 0
+    const counting = (store: ShareStore): ShareStore => ({
+      ...store,
+      open: (path, options) =>
+        Effect.map(store.open(path, options), (opened) => {
+          const { readInto: _, ...file } = opened.file
+          const read = (offset: bigint, length: number) =>
+            Effect.suspend(() => {
+              reads++
+              return file.read(offset, length)
+            })
+          return { ...opened, file: { ...file, read } }
+        })
+    })
+    await within({ unsent: 128 * 1024 }, async ({ client }) => {
+      const one = await client()
+      const file = await opened(one, "a")
+      assert.strictEqual(statusOf(await one.ask(Requests.write(file, new Uint8Array(65_536)))), 0)
+      one.pause(true)
+      // 64 MiB of answers: far more than both systems' buffers hold.
+      const many = 1000
+      for (let i = 0; i < many; i++) {
+        one.say(Requests.read(file, 65_536))
+        if (i % 10 === 9) await sleep(2)
+      }
+      await sleep(200)
+      const before = reads
+      assert.isAbove(before, 0)
+      assert.isBelow(before, many * 0.7)
+      await sleep(100)
+      assert.strictEqual(reads, before)
+      one.pause(false)
+      for (let i = 0; i < many; i++) assert.strictEqual(statusOf(await one.next()), 0)
+      assert.strictEqual(reads, many)
+    }, counting)
+  }],
+
+  storeTime: [
+    "a call that hangs is answered, and nobody waits for it",
+    () =>
+      within({ storeTime: "200 millis" }, async ({ client }) => {
+        const one = await client()
+        const start = performance.now()
+        assert.strictEqual(await one.open("hangs"), NtStatus.STATUS_IO_TIMEOUT)
+        assert.isAtLeast(performance.now() - start, 150)
+        await opened(one, "works")
+      }, (store) => ({
+        ...store,
+        open: (path, options) => path[0] === "hangs" ? Effect.never : store.open(path, options)
+      }))
+  ],
+
+  stopTime: [
+    "a file that cannot be closed does not keep the server",
+    () =>
+      within({ stopTime: "300 millis" }, async ({ client, stop }) => {
+        const one = await client()
+        await opened(one, "a")
+        const start = performance.now()
+        await stop()
+        assert.isAtLeast(performance.now() - start, 250)
+        assert.isBelow(performance.now() - start, 3000)
+        assert.isTrue(await until(async () => one.closed))
+      }, (store) => ({
+        ...store,
+        open: (path, options) =>
+          path.length === 0
+            ? store.open(path, options)
+            : Effect.acquireRelease(store.open(path, options), () => Effect.never)
+      }))
+  ]
+}
+
+describe("limits", () => {
+  it("all have a default, and a test", () => {
+    assert.deepStrictEqual(Object.keys(tests).toSorted(), Object.keys(Limits.defaults).toSorted())
+  })
+  for (const [name, [words, run]] of Object.entries(tests)) it(`${name}: ${words}`, run, 30_000)
+})

@@ -1,0 +1,117 @@
+/**
+ * A listing asks the store for no more than it shows, and ends what it began there.
+ */
+import { assert, it } from "@effect/vitest"
+import { Cause, Context, Effect, type Exit, Layer, Option, Redacted, type Scope, Stream } from "effect"
+import { Credentials, SmbClient, TcpTransport } from "effect-smb"
+import { type ShareStore, StoreError, type StoreNode } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+
+const host = "127.0.29.38"
+const users = UserStore.inMemory({ joe: Redacted.make("secret") })
+
+const client: Effect.Effect<SmbClient.Client, never, Scope.Scope> = Effect.map(
+  Layer.build(
+    SmbClient.layer().pipe(
+      Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
+    )
+  ),
+  (context) => Context.get(context, SmbClient.SmbClient)
+)
+
+/** A store in memory whose root lists `nodes` instead of what is there. */
+const listing = (nodes: (root: StoreNode) => Stream.Stream<StoreNode, StoreError>) =>
+  Effect.map(MemoryStore.make(), (store): ShareStore => ({
+    ...store,
+    list: (path) => path.length > 0 ? store.list(path) : Stream.unwrap(Effect.map(store.stat([]), nodes))
+  }))
+
+const server = (
+  nodes: (root: StoreNode) => Stream.Stream<StoreNode, StoreError>
+) =>
+  Effect.map(SmbServer.make({ host, port: 0, users, shares: { data: listing(nodes) } }), ({ port, ...rest }) => ({
+    ...rest,
+    base: `\\\\${host}:${port}\\data`
+  }))
+
+const named = (root: StoreNode, number: number): StoreNode => ({
+  ...root,
+  name: `entry-${number}`,
+  id: BigInt(1000 + number)
+})
+
+it.live("shows the first entries of a directory that has no end, and asks for few more", () =>
+  Effect.gen(function*() {
+    let given = 0
+    let ended = 0
+    const { base } = yield* server((root) =>
+      Stream.paginate(0, (from) =>
+        Effect.sync(() => {
+          given = from + 10
+          return [Array.from({ length: 10 }, (_, i) => named(root, from + i)), Option.some(given)] as const
+        })).pipe(Stream.ensuring(Effect.sync(() => ended++)))
+    )
+    const smb = yield* client
+    for (let round = 1; round <= 2; round++) {
+      const some = yield* Stream.runCollect(Stream.take(smb.list(base), 25))
+      assert.deepStrictEqual(some.map(({ name }) => name), Array.from({ length: 25 }, (_, i) => `entry-${i}`))
+      // As many as a few responses hold.
+      assert.isBelow(given, 100_000)
+      const atTheEnd: Effect.Effect<void> = Effect.suspend(() =>
+        ended === round ? Effect.void : Effect.andThen(Effect.sleep(5), atTheEnd)
+      )
+      yield* Effect.timeout(atTheEnd, "5 seconds")
+    }
+  }).pipe(Effect.scoped))
+
+it.live("shows what came before a store failed, and then that it did; and begins anew for who asks again", () =>
+  Effect.gen(function*() {
+    let turn = 0
+    const { base } = yield* server((root) =>
+      turn++ === 0
+        ? Stream.fail(new StoreError({ reason: "Busy" }))
+        : turn === 2
+        ? Stream.concat(Stream.make(named(root, 1), named(root, 2)), Stream.fail(new StoreError({ reason: "Failed" })))
+        : Stream.make(named(root, 3))
+    )
+    const smb = yield* client
+    const seen: Array<string> = []
+    const all = Stream.runForEach(smb.list(base), ({ name }) => Effect.sync(() => seen.push(name)))
+    const status = (exit: Exit.Exit<unknown, unknown>) =>
+      exit._tag === "Failure" ? (Cause.squash(exit.cause) as { readonly status?: number }).status : 0
+    assert.strictEqual(status(yield* Effect.exit(all)), 0xc000_0043)
+    assert.deepStrictEqual(seen, [])
+    assert.strictEqual(status(yield* Effect.exit(all)), 0xc000_00e9)
+    assert.deepStrictEqual(seen, ["entry-1", "entry-2"])
+    yield* all
+    assert.deepStrictEqual(seen, ["entry-1", "entry-2", "entry-3"])
+  }).pipe(Effect.scoped))
+
+it.live("leaves out what goes while the store is asked", () =>
+  Effect.gen(function*() {
+    const store = yield* MemoryStore.make()
+    const smb = yield* client
+    let remove: Effect.Effect<void> = Effect.void
+    const { port } = yield* SmbServer.make({
+      host,
+      port: 0,
+      users,
+      shares: {
+        data: Effect.succeed<ShareStore>({
+          ...store,
+          // Described, and gone before the server has it.
+          list: (path) => Stream.tap(Stream.rechunk(store.list(path), 1000), () => Effect.suspend(() => remove))
+        })
+      }
+    })
+    const base = `\\\\${host}:${port}\\data`
+    for (const name of ["a", "b", "c"]) yield* smb.writeFile(`${base}\\${name}`, name)
+    remove = Effect.suspend(() => {
+      remove = Effect.void
+      return Effect.orDie(smb.remove(`${base}\\B`))
+    })
+    const all = yield* Stream.runCollect(smb.list(base))
+    assert.deepStrictEqual(all.map(({ name }) => name).toSorted(), ["a", "c"])
+  }).pipe(Effect.scoped))

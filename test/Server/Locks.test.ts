@@ -1,0 +1,170 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Result } from "effect"
+import { NtStatus as Status } from "effect-smb/Codec"
+import * as Limits from "../../src/Server/Limits.ts"
+import * as Locks from "../../src/Server/Locks.ts"
+import { random } from "../random.ts"
+
+const { NtStatus } = Status
+const SHARED = 1
+const EXCLUSIVE = 2
+const UNLOCK = 4
+const AT_ONCE = 0x10
+
+/** What of an open and its file a lock has to do with. */
+const makeFile = () => ({ locks: [], waitingLocks: [], holders: new Set() })
+const makeOpen = (stream: object) => ({ _tag: "File", directory: false, stream, holder: undefined })
+
+interface Range {
+  readonly owner: number
+  readonly from: number
+  readonly length: number
+  readonly exclusive: boolean
+}
+
+/**
+ * A file as the points that a range covers: its bytes, and the places between them, at which a range of no bytes lies
+ * (MS-FSA 2.1.4.10). Two of no bytes are never in each other's way.
+ */
+const points = ({ from, length }: Pick<Range, "from" | "length">): Set<number> =>
+  length === 0
+    ? new Set([2 * from])
+    : new Set(Array.from({ length: 2 * length - 1 }, (_, i) => 2 * from + 1 + i))
+
+const meet = (one: Pick<Range, "from" | "length">, other: Pick<Range, "from" | "length">): boolean =>
+  (one.length > 0 || other.length > 0) && [...points(one)].some((point) => points(other).has(point))
+
+class Model {
+  readonly held: Array<Range> = []
+  readonly waiting: Array<Range & { readonly id: number }> = []
+
+  free(wanted: Range): boolean {
+    return this.held.every((held) =>
+      !meet(held, wanted) || !wanted.exclusive && (!held.exclusive || held.owner === wanted.owner)
+    )
+  }
+
+  /** Gives those who wait, in the order in which they came, what is free now; who got it. */
+  settle(): Array<number> {
+    const got: Array<number> = []
+    for (const one of [...this.waiting]) {
+      if (!this.free(one)) continue
+      this.waiting.splice(this.waiting.indexOf(one), 1)
+      this.held.push(one)
+      got.push(one.id)
+    }
+    return got
+  }
+
+  blocks(owner: number, range: Pick<Range, "from" | "length">, writes: boolean): boolean {
+    if (range.length === 0) return false
+    return this.held.some((held) => meet(held, range) && (held.exclusive ? held.owner !== owner : writes))
+  }
+}
+
+describe("Locks", () => {
+  it("grants, refuses, keeps waiting and lets pass as a file of single bytes would", () => {
+    for (let seed = 1; seed <= 80; seed++) {
+      const next = random(seed * 104_729)
+      const file = makeFile()
+      const opens = [0, 1, 2].map(() => makeOpen(file))
+      const model = new Model()
+      const got: Array<number> = []
+      const server = { limits: Limits.defaults }
+      const ask = (owner: number, from: number, length: number, flags: number, id = -1) => {
+        let waits = false
+        const incoming = {
+          open: opens[owner],
+          connection: { dialect: 0x0210 },
+          server,
+          // A request that waits: its answer comes when it is told.
+          wait: (register: (resume: () => void) => () => void) =>
+            Effect.sync(() => {
+              waits = true
+              register(() => got.push(id))
+            })
+        }
+        const exit = Effect.runSyncExit(Effect.result(Locks.handle(incoming as never, {
+          lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
+          fileId: { persistent: 0n, volatile: 0n },
+          locks: [{ offset: BigInt(from), length: BigInt(length), flags }]
+        })))
+        assert.isTrue(Exit.isSuccess(exit))
+        const result = Exit.isSuccess(exit) ? exit.value : undefined
+        const status = result !== undefined && Result.isFailure(result) ? result.failure.status : 0
+        return waits ? "waits" : Status.name(status)
+      }
+      for (let step = 0; step < 120; step++) {
+        const owner = next(3)
+        const from = next(10)
+        const length = next(5)
+        const where = `seed ${seed}, step ${step}: ${owner} at ${from}, ${length} bytes`
+        switch (next(5)) {
+          case 0:
+          case 1: {
+            const exclusive = next(2) === 0
+            const wait = next(3) === 0
+            const wanted = { owner, from, length, exclusive }
+            const flags = (exclusive ? EXCLUSIVE : SHARED) | (wait ? 0 : AT_ONCE)
+            const free = model.free(wanted)
+            const expected = free ? "STATUS_SUCCESS" : wait ? "waits" : "STATUS_LOCK_NOT_GRANTED"
+            assert.strictEqual(ask(owner, from, length, flags, step), expected, where)
+            if (free) model.held.push(wanted)
+            else if (wait) model.waiting.push({ ...wanted, id: step })
+            break
+          }
+          case 2: {
+            // Mostly something that is held.
+            const held = model.held.filter((one) => one.owner === owner)
+            const which = held.length > 0 && next(4) > 0 ? held[next(held.length)]! : { from, length }
+            const at = model.held.findIndex((one) =>
+              one.owner === owner && one.from === which.from && one.length === which.length
+            )
+            const expected = at < 0 ? NtStatus.STATUS_RANGE_NOT_LOCKED : 0
+            assert.strictEqual(ask(owner, which.from, which.length, UNLOCK), Status.name(expected), where)
+            if (at >= 0) model.held.splice(at, 1)
+            break
+          }
+          case 3:
+            for (const writes of [false, true]) {
+              assert.strictEqual(
+                Locks.blocks(opens[owner] as never, BigInt(from), length, writes),
+                model.blocks(owner, { from, length }, writes),
+                `${where}, ${writes ? "write" : "read"}`
+              )
+            }
+            break
+          case 4:
+            if (next(4) > 0) break
+            Locks.releaseAll(opens[owner] as never)
+            for (const list of [model.held, model.waiting]) {
+              for (let i = list.length - 1; i >= 0; i--) if (list[i]!.owner === owner) list.splice(i, 1)
+            }
+        }
+        assert.deepStrictEqual(got.splice(0), model.settle(), where)
+        assert.strictEqual(file.locks.length, model.held.length, where)
+      }
+    }
+  })
+
+  it("knows ranges up to the last byte that there can be, and none beyond", () => {
+    const file = makeFile()
+    const open = makeOpen(file)
+    const lock = (offset: bigint, length: bigint) =>
+      Effect.runSync(Effect.result(Locks.handle(
+        { open, connection: { dialect: 0x0210 }, server: { limits: Limits.defaults } } as never,
+        {
+          lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
+          fileId: { persistent: 0n, volatile: 0n },
+          locks: [{ offset, length, flags: EXCLUSIVE | AT_ONCE }]
+        }
+      )))
+    const status = (result: ReturnType<typeof lock>) => Result.isFailure(result) ? result.failure.status : 0
+    const last = (1n << 64n) - 1n
+    assert.strictEqual(status(lock(last, 1n)), 0)
+    assert.strictEqual(status(lock(last, 2n)), NtStatus.STATUS_INVALID_LOCK_RANGE)
+    assert.strictEqual(status(lock(1n, last)), NtStatus.STATUS_LOCK_NOT_GRANTED)
+    assert.strictEqual(status(lock(2n, last)), NtStatus.STATUS_INVALID_LOCK_RANGE)
+    assert.strictEqual(status(lock(0n, last)), 0)
+  })
+})

@@ -1,0 +1,150 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Latch, Layer, Redacted, Stream } from "effect"
+import { Credentials, SmbClient, TcpTransport } from "effect-smb"
+import { Codec } from "effect-smb/Codec"
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import * as Header from "../../src/Smb2/Header.ts"
+import type * as CreateContext from "../../src/Smb2/Message/CreateContext.ts"
+import * as Message from "../../src/Smb2/Message/Message.ts"
+import { RawClient } from "./RawClient.ts"
+
+const host = "127.0.28.14"
+
+const joe = Credentials.password("joe", Redacted.make("secret"))
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "outside-"))),
+  (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
+)
+
+/** A server of a folder, and a client of it. */
+const world = Effect.gen(function*() {
+  const path = yield* folder
+  const { port } = yield* SmbServer.make({
+    host,
+    port: 0,
+    users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+    shares: { data: LocalStore.make(path) },
+    signing: "enabled"
+  })
+  const { smb } = yield* Effect.map(
+    Layer.build(
+      SmbClient.layer({}).pipe(
+        Layer.provide([TcpTransport.layer, Credentials.layer(joe)])
+      )
+    ),
+    (context) => ({ smb: Context.get(context, SmbClient.SmbClient) })
+  )
+  return { path, port, smb, base: `\\\\${host}:${port}\\data` }
+})
+
+const batch = 9
+const exclusive = 8
+
+/** Opens with an oplock of this level; gives the level that was granted. */
+const open = (raw: RawClient, name: string, requestedOplockLevel: number, lease?: CreateContext.Request) =>
+  Effect.promise(async () => {
+    const answer = await raw.ask({
+      _tag: "CREATE",
+      body: {
+        securityFlags: 0,
+        requestedOplockLevel,
+        impersonationLevel: 2,
+        smbCreateFlags: 0n,
+        desiredAccess: 0x0012_019f,
+        fileAttributes: 0,
+        shareAccess: 7,
+        createDisposition: 1,
+        createOptions: 0,
+        name,
+        createContexts: lease === undefined ? [] : [lease]
+      }
+    } as Message.Request)
+    assert.strictEqual(answer?.readUInt32LE(8), 0)
+    const decoded = Codec.decode("CREATE", Codec.at(Header.size, Message.messages.CREATE.response))(answer!)
+    assert(decoded._tag === "Success")
+    return decoded.success
+  })
+
+it.live("tells who watches of what other programs do, once, and who asked for below of that", () =>
+  Effect.gen(function*() {
+    const { base, path, smb } = yield* world
+    Fs.mkdirSync(join(path, "d"))
+    const flat: Array<string> = []
+    const deep: Array<string> = []
+    for (const [seen, recursive] of [[flat, false], [deep, true]] as const) {
+      const started = yield* Latch.make()
+      yield* Effect.forkScoped(
+        Stream.runForEach(
+          smb.watch(base, { recursive, onStart: Effect.asVoid(started.open) }),
+          (change) =>
+            Effect.sync(() => seen.push(change._tag === "Change" ? `${change.action} ${change.name}` : change._tag))
+        )
+      )
+      yield* started.await
+    }
+    yield* Effect.sleep(150)
+    Fs.writeFileSync(join(path, "theirs"), "x")
+    Fs.writeFileSync(join(path, "d", "deep"), "x")
+    yield* smb.writeFile(`${base}\\ours`, "y")
+    const until = (line: string) =>
+      Effect.gen(function*() {
+        for (let i = 0; i < 100 && ![flat, deep].every((seen) => seen.includes(line)); i++) yield* Effect.sleep(20)
+      })
+    yield* until("added theirs")
+    Fs.rmSync(join(path, "theirs"))
+    yield* until("removed theirs")
+    yield* Effect.sleep(100)
+    // That its content comes after a file is there may be told too.
+    const of = (seen: ReadonlyArray<string>, name: string) =>
+      seen.filter((line) => line.endsWith(` ${name}`) && !line.startsWith("modified"))
+    for (const seen of [flat, deep]) {
+      assert.deepStrictEqual(of(seen, "theirs"), ["added theirs", "removed theirs"])
+      assert.deepStrictEqual(of(seen, "ours"), ["added ours"])
+    }
+    assert.deepStrictEqual(of(flat, "d\\deep"), [])
+    assert.deepStrictEqual(of(deep, "d\\deep"), ["added d\\deep"])
+  }).pipe(Effect.scoped))
+
+it.live("takes back what a client may cache where another program changes the file", () =>
+  Effect.gen(function*() {
+    const { path, port } = yield* world
+    for (const name of ["one", "two", "three"]) Fs.writeFileSync(join(path, name), "old")
+    const raw = new RawClient(host, port)
+    assert.isTrue(yield* Effect.promise(() => raw.logOn("data", joe)))
+    const one = yield* open(raw, "one", batch)
+    const two = yield* open(raw, "two", exclusive)
+    assert.deepStrictEqual([one.oplockLevel, two.oplockLevel], [batch, exclusive])
+    yield* Effect.sleep(150)
+    Fs.appendFileSync(join(path, "one"), "new")
+    const broken = yield* Effect.promise(() => raw.next(2000))
+    assert(broken !== undefined)
+    const notice = Codec.decode("break", Codec.at(Header.size, Message.messages.OPLOCK_BREAK.response))(broken)
+    assert(notice._tag === "Success")
+    assert.deepStrictEqual(notice.success, { _tag: "OplockBreak", oplockLevel: 0, fileId: one.fileId })
+    assert.strictEqual(yield* Effect.promise(() => raw.next(200)), undefined)
+
+    const leaseKey = new Uint8Array(16).fill(5)
+    const three = yield* open(raw, "three", 0xff, {
+      _tag: "RequestLease",
+      leaseKey,
+      leaseState: 7,
+      leaseFlags: 0
+    })
+    assert.strictEqual(three.oplockLevel, 0xff)
+    // Another file is put in its place, as editors do.
+    Fs.writeFileSync(join(path, "new"), "new")
+    Fs.renameSync(join(path, "new"), join(path, "three"))
+    const lost = yield* Effect.promise(() => raw.next(2000))
+    assert(lost !== undefined)
+    const lease = Codec.decode("break", Codec.at(Header.size, Message.messages.OPLOCK_BREAK.response))(lost)
+    assert(lease._tag === "Success" && lease.success._tag === "LeaseBreakNotification")
+    const { currentLeaseState, newLeaseState } = lease.success
+    assert.deepStrictEqual([lease.success.leaseKey, currentLeaseState, newLeaseState], [leaseKey, 7, 0])
+    raw.close()
+  }).pipe(Effect.scoped))

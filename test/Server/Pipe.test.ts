@@ -1,0 +1,304 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted, Result } from "effect"
+import { readFileSync } from "node:fs"
+import * as Codec from "../../src/Codec/Codec.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
+import * as DceRpc from "../../src/Codec/Rpc/DceRpc.ts"
+import * as Lsad from "../../src/Codec/Rpc/Lsad.ts"
+import * as Lsat from "../../src/Codec/Rpc/Lsat.ts"
+import * as Srvsvc from "../../src/Codec/Rpc/Srvsvc.ts"
+import * as Wkssvc from "../../src/Codec/Rpc/Wkssvc.ts"
+import * as IdentityStore from "../../src/Server/IdentityStore.ts"
+import { defaults } from "../../src/Server/Limits.ts"
+import { Pipe } from "../../src/Server/Pipe.ts"
+import type { Caller, Interface } from "../../src/Server/Rpc/Interface.ts"
+import * as Lsarpc from "../../src/Server/Rpc/Lsarpc.ts"
+import { srvsvc } from "../../src/Server/Rpc/Srvsvc.ts"
+import { wkssvc } from "../../src/Server/Rpc/Wkssvc.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import { random } from "../random.ts"
+
+const domain = "S-1-5-21-1-2-3"
+const ownSid = "S-1-5-21-7-7-7-7"
+
+const user = {
+  name: "joe",
+  sid: `${domain}-1000`,
+  groups: new Set<string>(),
+  administrator: false,
+  guest: false,
+  anonymous: false
+}
+
+/** As much of a server as the interfaces look at. */
+const caller = (as: Partial<typeof user> = {}): Caller => ({
+  server: {
+    settings: { computerName: "HERE" },
+    domainSid: domain,
+    identity: IdentityStore.inMemory({ domainSid: domain, rids: { joe: 1000, gone: 1001 } }),
+    users: UserStore.inMemory({
+      joe: Redacted.make("secret"),
+      ann: Redacted.make("secret"),
+      own: { password: Redacted.make("secret"), sid: ownSid }
+    }),
+    sessions: new Map([[1n, { user: { ...user, name: "own", sid: ownSid } }]]),
+    shares: new Map(),
+    dfs: undefined,
+    limits: defaults,
+    startTime: 133_000_000_000_000_000n
+  } as unknown as Caller["server"],
+  user: { ...user, ...as }
+})
+
+const bind = (syntax: DceRpc.SyntaxId): DceRpc.Pdu => ({
+  _tag: "Bind",
+  flags: 3,
+  callId: 1,
+  maxTransmitFragment: 4280,
+  maxReceiveFragment: 4280,
+  associationGroupId: 0,
+  contexts: [{ contextId: 0, abstractSyntax: syntax, transferSyntaxes: [DceRpc.ndr32] }]
+})
+
+/** All answers that a pipe has ready. */
+const drain = (pipe: Pipe) =>
+  Effect.gen(function*() {
+    const pdus: Array<DceRpc.Pdu> = []
+    for (;;) {
+      const { output } = yield* pipe.transceive(new Uint8Array(0), 65_535)
+      if (output.length === 0) return pdus
+      const pdu = Codec.decode("PDU", DceRpc.Pdu)(output)
+      assert(Result.isSuccess(pdu))
+      pdus.push(pdu.success)
+    }
+  })
+
+const open = Effect.fnUntraced(function*(name: string, served: Interface, as: Caller = caller()) {
+  const pipe = new Pipe(name, served, as)
+  yield* pipe.write(Codec.encode(DceRpc.Pdu)(bind(served.syntax)))
+  const [ack] = yield* drain(pipe)
+  assert(ack?._tag === "BindAck")
+  assert.strictEqual(ack.results[0]?.result, 0)
+  return pipe
+})
+
+const call = Effect.fnUntraced(function*(pipe: Pipe, operation: number, stub: Uint8Array, fragment = 4280) {
+  const request = { _tag: "Request" as const, callId: 2, contextId: 0, operation, object: undefined, stub }
+  for (const pdu of DceRpc.fragments(request, fragment)) yield* pipe.write(Codec.encode(DceRpc.Pdu)(pdu))
+  let collected: DceRpc.Collected | undefined
+  for (const pdu of yield* drain(pipe)) {
+    if (pdu._tag !== "Response") return pdu
+    const step = DceRpc.collect(collected, pdu, 1024 * 1024)
+    assert(Result.isSuccess(step))
+    collected = step.success.state
+    if (step.success.complete !== undefined) return step.success.complete
+  }
+  return undefined
+})
+
+const ask = Effect.fnUntraced(function*<Q, A>(
+  pipe: Pipe,
+  operation: number,
+  [request, response]: readonly [Codec.Codec<Q>, Codec.Codec<A>],
+  question: Q
+) {
+  const answer = yield* call(pipe, operation, Codec.encode(request)(question))
+  assert(answer?._tag === "Response", `${answer?._tag}`)
+  return yield* Effect.fromResult(Codec.decode("response", response)(answer.stub))
+})
+
+const openPolicy = (pipe: Pipe) =>
+  ask(pipe, Lsad.Operation.LsarOpenPolicy2, [Lsad.OpenPolicy2Request, Lsad.HandleResponse], {
+    systemName: undefined,
+    objectAttributes: {
+      length: 24,
+      rootDirectory: undefined,
+      objectName: undefined,
+      attributes: 0,
+      securityDescriptor: undefined,
+      securityQualityOfService: undefined
+    },
+    desiredAccess: 0x0200_0000
+  })
+
+const lookupSids = [Lsat.LookupSids2Request, Lsat.LookupSids2Response] as const
+const lookupNames = [Lsat.LookupNames3Request, Lsat.LookupNames3Response] as const
+const options = { lookupLevel: 1, mappedCount: 0, lookupOptions: 0, clientRevision: 2 }
+
+describe("lsarpc", () => {
+  it.effect("names SIDs, and finds names again", () =>
+    Effect.gen(function*() {
+      const pipe = yield* open("lsarpc", Lsarpc.make())
+      const { handle } = yield* openPolicy(pipe)
+      const sids = ["S-1-1-0", "S-1-5-18", "S-1-5-32-544", `${domain}-1000`, domain, ownSid]
+      const { referencedDomains, translatedNames } = yield* ask(
+        pipe,
+        Lsat.Operation.LsarLookupSids2,
+        lookupSids,
+        { handle, sidEnumBuffer: sids.map((sid) => ({ sid })), translatedNames: [], ...options }
+      )
+      const names = translatedNames.map(({ domainIndex, name }) => `${referencedDomains![domainIndex]!.name}\\${name}`)
+      assert.deepStrictEqual(names, [
+        "\\Everyone",
+        "NT AUTHORITY\\SYSTEM",
+        "BUILTIN\\Administrators",
+        "HERE\\joe",
+        "HERE\\HERE",
+        "HERE\\own"
+      ])
+      const back = yield* ask(pipe, Lsat.Operation.LsarLookupNames3, lookupNames, {
+        handle,
+        count: 6,
+        names: ["everyone", "system", "BUILTIN\\administrators", "here\\JOE", "HERE", "own"],
+        translatedSids: [],
+        ...options
+      })
+      assert.deepStrictEqual(back.translatedSids.map(({ sid }) => sid), sids)
+      assert.strictEqual(back.returnValue, 0)
+    }))
+
+  it.effect("does not know who is gone, who is elsewhere, and who never was", () =>
+    Effect.gen(function*() {
+      const pipe = yield* open("lsarpc", Lsarpc.make())
+      const { handle } = yield* openPolicy(pipe)
+      const none = yield* ask(pipe, Lsat.Operation.LsarLookupSids2, lookupSids, {
+        handle,
+        sidEnumBuffer: [`${domain}-1001`, `${domain}-4000`, "S-1-5-21-9-9-9-1000", "S-1-5-32-9999"].map((sid) => ({
+          sid
+        })),
+        translatedNames: [],
+        ...options
+      })
+      assert.strictEqual(none.returnValue, NtStatus.STATUS_NONE_MAPPED)
+      assert.deepStrictEqual(none.translatedNames[0], {
+        use: Lsat.SidNameUse.SidTypeUnknown,
+        name: `${domain}-1001`,
+        domainIndex: -1,
+        flags: 0
+      })
+      const some = yield* ask(pipe, Lsat.Operation.LsarLookupNames3, lookupNames, {
+        handle,
+        count: 4,
+        names: ["ELSEWHERE\\joe", "nobody", "", "ann"],
+        translatedSids: [],
+        ...options
+      })
+      assert.strictEqual(some.returnValue, NtStatus.STATUS_SOME_NOT_MAPPED)
+      assert.deepStrictEqual(some.translatedSids.map(({ sid }) => sid !== undefined), [false, false, false, true])
+    }))
+
+  it.effect("asks for a handle that is its own and open, gives only so many, and none to callers without a name", () =>
+    Effect.gen(function*() {
+      const pipe = yield* open("lsarpc", Lsarpc.make())
+      const other = yield* open("lsarpc", Lsarpc.make())
+      const { handle } = yield* openPolicy(pipe)
+      const query = Codec.encode(Lsad.QueryInformationPolicyRequest)({ handle, informationClass: 5 })
+      const mismatch = yield* call(other, Lsad.Operation.LsarQueryInformationPolicy, query)
+      assert(mismatch?._tag === "Fault")
+      assert.strictEqual(mismatch.status, DceRpc.FaultStatus.nca_s_fault_context_mismatch)
+      assert.strictEqual((yield* call(pipe, Lsad.Operation.LsarQueryInformationPolicy, query))?._tag, "Response")
+      yield* ask(pipe, Lsad.Operation.LsarClose, [Lsad.CloseRequest, Lsad.HandleResponse], { handle })
+      assert.strictEqual((yield* call(pipe, Lsad.Operation.LsarQueryInformationPolicy, query))?._tag, "Fault")
+      for (let i = 0; i < 64; i++) assert.strictEqual((yield* openPolicy(pipe)).returnValue, 0)
+      assert.strictEqual((yield* openPolicy(pipe)).returnValue, NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+      const nobody = yield* open("lsarpc", Lsarpc.make(), caller({ anonymous: true }))
+      assert.strictEqual((yield* openPolicy(nobody)).returnValue, NtStatus.STATUS_ACCESS_DENIED)
+    }))
+
+  it.effect("takes calls in fragments, and answers in fragments", () =>
+    Effect.gen(function*() {
+      const pipe = yield* open("lsarpc", Lsarpc.make())
+      const { handle } = yield* openPolicy(pipe)
+      const stub = Codec.encode(Lsat.LookupSids2Request)({
+        handle,
+        sidEnumBuffer: Array.from({ length: 500 }, () => ({ sid: `${domain}-1000` })),
+        translatedNames: [],
+        ...options
+      })
+      const answer = yield* call(pipe, Lsat.Operation.LsarLookupSids2, stub, 300)
+      assert(answer?._tag === "Response")
+      const decoded = Codec.decode("response", Lsat.LookupSids2Response)(answer.stub)
+      assert(Result.isSuccess(decoded))
+      assert.strictEqual(decoded.success.mappedCount, 500)
+      assert.strictEqual(decoded.success.referencedDomains?.length, 1)
+    }))
+})
+
+it.effect("wkssvc tells administrators alone how many have logged on", () =>
+  Effect.gen(function*() {
+    const codec = [Wkssvc.WkstaGetInfoRequest, Wkssvc.WkstaGetInfoResponse] as const
+    for (const administrator of [false, true]) {
+      const pipe = yield* open("wkssvc", wkssvc, caller({ administrator }))
+      const { info, returnValue } = yield* ask(pipe, 0, codec, { serverName: undefined, level: 102 })
+      assert.strictEqual(returnValue, administrator ? 0 : 5)
+      assert.strictEqual(info.value !== undefined, administrator)
+    }
+  }))
+
+describe("any bytes", () => {
+  const { calls }: {
+    readonly calls: ReadonlyArray<{ readonly interface: string; readonly operation: number; readonly request: string }>
+  } = JSON.parse(readFileSync(new URL("../Codec/fixtures/rpc-calls.json", import.meta.url), "utf8"))
+
+  const interfaces: Record<string, () => Interface> = {
+    lsarpc: Lsarpc.make,
+    srvsvc: () => srvsvc,
+    wkssvc: () => wkssvc
+  }
+
+  it.effect("in a stub are answered, or are a fault", () =>
+    Effect.gen(function*() {
+      const next = random(90210)
+      const kinds = { Response: 0, Fault: 0 }
+      for (const [name, make] of Object.entries(interfaces)) {
+        const pipe = yield* open(name, make())
+        const handle = name === "lsarpc" ? (yield* openPolicy(pipe)).handle : undefined
+        const bytes = handle === undefined ? undefined : Codec.encode(Lsad.CloseRequest)({ handle })
+        for (
+          const one of calls.filter((call) => call.interface === name && call.operation !== 0 || name === "wkssvc")
+        ) {
+          for (let round = 0; round < 12; round++) {
+            const stub = Uint8Array.from(Buffer.from(one.request, "hex"))
+            if (bytes !== undefined && stub.length >= 20) stub.set(bytes)
+            for (let i = next(4); i > 0; i--) stub[next(stub.length)] = [0, 1, 0xff, next(256)][next(4)]!
+            const cut = next(3) === 0 ? stub.subarray(0, next(stub.length)) : stub
+            const operation = next(10) === 0 ? next(100) : one.operation
+            const answer = yield* call(pipe, operation, cut)
+            assert(answer?._tag === "Response" || answer?._tag === "Fault")
+            kinds[answer._tag]++
+          }
+        }
+      }
+      assert.isAbove(kinds.Response, 100)
+      assert.isAbove(kinds.Fault, 100)
+    }))
+
+  it.effect("as PDUs are answered, ignored, or end the pipe", () =>
+    Effect.gen(function*() {
+      const next = random(5150)
+      const whole = Codec.encode(DceRpc.Pdu)(bind(Srvsvc.interfaceId))
+      for (let round = 0; round < 300; round++) {
+        const pipe = yield* open("srvsvc", srvsvc)
+        for (let i = 0; i < 4; i++) {
+          const bytes = round % 2 === 0 ? whole.slice() : Uint8Array.from({ length: 1 + next(200) }, () => next(256))
+          for (let k = 0; k < 3; k++) bytes[next(bytes.length)] = next(256)
+          const result = yield* Effect.result(pipe.transceive(bytes, 4280))
+          if (Result.isFailure(result)) {
+            assert.include(
+              [NtStatus.STATUS_PIPE_DISCONNECTED, NtStatus.STATUS_PIPE_BUSY],
+              (result.failure as { readonly status: number }).status
+            )
+          }
+        }
+      }
+    }))
+
+  it.effect("beyond what a call may have are refused", () =>
+    Effect.gen(function*() {
+      const pipe = yield* open("srvsvc", srvsvc)
+      const answer = yield* call(pipe, 15, new Uint8Array(300 * 1024))
+      assert(answer?._tag === "Fault")
+      assert.strictEqual(answer.status, DceRpc.FaultStatus.nca_proto_error)
+      assert(Result.isFailure(yield* Effect.result(pipe.write(new Uint8Array(2 * 1024 * 1024)))))
+    }))
+})

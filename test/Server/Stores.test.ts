@@ -1,0 +1,339 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Logger, Redacted, Scope, Stream } from "effect"
+import { NtStatus as Status } from "effect-smb/Codec"
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type * as Limits from "../../src/Server/Limits.ts"
+import { type ShareStore, StoreError, type StoreFile } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import type * as Message from "../../src/Smb2/Message/Message.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
+const host = "127.0.36.13"
+
+/** What a store can be asked, of itself and of its files. */
+type Operation =
+  | "list"
+  | "open"
+  | "remove"
+  | "rename"
+  | "stat"
+  | "volume"
+  | Exclude<keyof StoreFile, "id" | "readInto" | "stat">
+
+/** How a call goes wrong; not at all where it is undefined. */
+type Fault = (operation: Operation, path: string) => Effect.Effect<never, StoreError> | undefined
+
+/** A store whose operations go wrong as `fault` says. */
+const faulty = (store: ShareStore, fault: Fault): ShareStore => {
+  const guard = <A, E, R>(operation: Operation, path: ReadonlyArray<string>, effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend((): Effect.Effect<A, E | StoreError, R> => fault(operation, path.join("\\")) ?? effect)
+  return {
+    ...store,
+    volume: guard("volume", [], store.volume),
+    stat: (path) => guard("stat", path, store.stat(path)),
+    list: (path) => Stream.unwrap(guard("list", path, Effect.succeed(store.list(path)))),
+    remove: (path, options) => guard("remove", path, store.remove(path, options)),
+    rename: (from, to, options) => guard("rename", from, store.rename(from, to, options)),
+    open: (path, options) =>
+      Effect.map(guard("open", path, store.open(path, options)), ({ file, ...opened }) => ({
+        ...opened,
+        file: {
+          id: file.id,
+          stat: guard("stat", path, file.stat),
+          read: (offset, length) => guard("read", path, file.read(offset, length)),
+          write: (offset, data) => guard("write", path, file.write(offset, data)),
+          truncate: (size) => guard("truncate", path, file.truncate(size)),
+          flush: guard("flush", path, file.flush),
+          set: (changes) => guard("set", path, file.set(changes)),
+          getBlob: (blob) => guard("getBlob", path, file.getBlob(blob)),
+          setBlob: (blob, bytes) => guard("setBlob", path, file.setBlob(blob, bytes)),
+          streams: guard("streams", path, file.streams),
+          zero: (range) => guard("zero", path, file.zero(range)),
+          allocated: (range) => guard("allocated", path, file.allocated(range))
+        }
+      }))
+  }
+}
+
+interface Place {
+  readonly client: (share?: string) => Promise<RawClient>
+  /** Goes wrong so from now on. */
+  readonly fault: (fault: Fault) => void
+  /** Errors in the log. */
+  readonly said: Array<string>
+}
+
+const none: Fault = () => undefined
+
+const withStore = async (
+  store: Effect.Effect<ShareStore, StoreError, Scope.Scope>,
+  use: (place: Place) => Promise<void>,
+  limits: Partial<Limits.Limits> = {}
+): Promise<void> => {
+  let fault = none
+  const said: Array<string> = []
+  const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+    if (logLevel === "Error") said.push(String(message))
+  })
+  const scope = Scope.makeUnsafe()
+  const { port } = await Effect.runPromise(
+    SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+      shares: {
+        data: Effect.map(store, (made) => faulty(made, (operation, path) => fault(operation, path))),
+        calm: MemoryStore.make()
+      },
+      signing: "enabled",
+      guest: "anonymous",
+      limits
+    }).pipe(Scope.provide(scope), Effect.provide(Layer.fresh(Logger.layer([logger]))))
+  )
+  const clients: Array<RawClient> = []
+  try {
+    await use({
+      client: async (share = "data") => {
+        const made = new RawClient(host, port)
+        clients.push(made)
+        assert.isTrue(await made.logOn(share))
+        return made
+      },
+      fault: (next) => {
+        fault = next
+      },
+      said
+    })
+  } finally {
+    for (const each of clients) each.close()
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+
+const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): Promise<FileId> => {
+  const file = await client.open(...of)
+  if (typeof file === "number") assert.fail(Status.name(file))
+  return file
+}
+
+/** A file of whose allocated ranges the store is asked. */
+const openedSparse = async (client: RawClient, name: string): Promise<FileId> => {
+  const file = await opened(client, name)
+  assert.strictEqual(await ask(client, Requests.fsctl(file, 0x0009_00c4, Buffer.alloc(0))), 0)
+  return file
+}
+
+const ask = async (client: RawClient, request: Message.Request): Promise<number | undefined> =>
+  statusOf(await client.ask(request))
+
+const content = Buffer.from("what was there")
+const basic = Buffer.alloc(40)
+basic.writeBigInt64LE(132_000_000_000_000_000n, 16)
+const newName = Buffer.from("g", "utf16le")
+const rename = Buffer.concat([Buffer.alloc(16), Buffer.from([newName.length, 0, 0, 0]), newName])
+/** With a list that is none: everybody may do everything. */
+const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex")
+
+/** A request that takes the operation, on the open file `f`, or the root. */
+const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, root: FileId) => Message.Request } = {
+  volume: (file) => Requests.query(file, "fileSystem", 3),
+  stat: (file) => Requests.query(file, "file", 34),
+  // Not `.` and `..`, which the server knows by itself.
+  list: (_, root) => Requests.list(root, "f*"),
+  open: () => Requests.create("f"),
+  rename: (file) => Requests.set(file, "file", 10, rename),
+  read: (file) => Requests.read(file, 100),
+  write: (file) => Requests.write(file, content),
+  truncate: (file) => Requests.set(file, "file", 20, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])),
+  flush: (file) => Requests.flush(file),
+  set: (file) => Requests.set(file, "file", 4, basic),
+  getBlob: (file) => Requests.query(file, "security"),
+  setBlob: (file) => Requests.set(file, "security", 0, descriptor),
+  streams: (file) => Requests.query(file, "file", 22),
+  // FSCTL_SET_ZERO_DATA and FSCTL_QUERY_ALLOCATED_RANGES of the first four bytes.
+  zero: (file) => Requests.fsctl(file, 0x0009_80c8, Buffer.from("00000000000000000400000000000000", "hex")),
+  allocated: (file) => Requests.fsctl(file, 0x0009_40cf, Buffer.from("00000000000000000400000000000000", "hex"))
+}
+
+const operations = Object.keys(requests) as Array<keyof typeof requests>
+
+/** FSCTL_SET_SPARSE: only of sparse files a store is asked which ranges it has. */
+const sparse = (file: FileId) => Requests.fsctl(file, 0x0009_00c4, new Uint8Array(0))
+
+/** Does `request` of each operation while it goes wrong, and looks that all is well before and after. */
+const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: Partial<Limits.Limits> = {}) =>
+  withStore(MemoryStore.make(), async ({ client, fault, said }) => {
+    const one = await client()
+    const file = await openedSparse(one, "f")
+    const root = await opened(one, "", Requests.directory)
+    assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
+    assert.strictEqual(await ask(one, sparse(file)), 0)
+    for (const operation of operations) {
+      fault((asked) => asked === operation ? effect : undefined)
+      const request = requests[operation](file, root)
+      assert.strictEqual(Status.name((await ask(one, request))!), Status.name(status), operation)
+      fault(none)
+      if (operation === "rename") continue
+      assert.strictEqual(await ask(one, request), 0, operation)
+      assert.strictEqual(await ask(one, Requests.write(file, content)), 0, operation)
+    }
+    // Nothing is left behind by an open that failed: the file can be had alone.
+    const two = await client()
+    fault((asked) => asked === "open" ? effect : undefined)
+    assert.strictEqual(await two.open("g"), status)
+    fault(none)
+    await opened(two, "g", { shareAccess: 0 })
+    assert.strictEqual(said.length, status === NtStatus.STATUS_INTERNAL_ERROR ? operations.length + 1 : 0)
+  }, limits)
+
+describe("a store that goes wrong", () => {
+  const statuses: ReadonlyArray<readonly [StoreError["reason"], number]> = [
+    ["AccessDenied", NtStatus.STATUS_ACCESS_DENIED],
+    ["Full", NtStatus.STATUS_DISK_FULL],
+    ["ReadOnly", NtStatus.STATUS_MEDIA_WRITE_PROTECTED],
+    ["Stale", NtStatus.STATUS_FILE_CLOSED],
+    ["Busy", NtStatus.STATUS_SHARING_VIOLATION],
+    ["TimedOut", NtStatus.STATUS_IO_TIMEOUT],
+    ["Failed", NtStatus.STATUS_UNEXPECTED_IO_ERROR]
+  ]
+  for (const [reason, status] of statuses) {
+    it(`is answered with ${Status.name(status)} where it says ${reason}, whatever it was asked`, () =>
+      each(Effect.fail(new StoreError({ reason })), status))
+  }
+
+  it("is answered with STATUS_INTERNAL_ERROR, and logged, where its code breaks", () =>
+    each(Effect.die(new Error("broken")), NtStatus.STATUS_INTERNAL_ERROR))
+
+  it(
+    "is answered with STATUS_IO_TIMEOUT where it hangs",
+    () => each(Effect.never, NtStatus.STATUS_IO_TIMEOUT, { storeTime: "60 millis" }),
+    30_000
+  )
+
+  it("keeps a file that it cannot remove, and others can open it again", () =>
+    withStore(MemoryStore.make(), async ({ client, fault }) => {
+      const one = await client()
+      const file = await opened(one, "f")
+      assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
+      assert.strictEqual(await ask(one, Requests.set(file, "file", 13, Uint8Array.of(1))), 0)
+      fault((asked) => asked === "remove" ? Effect.fail(new StoreError({ reason: "Failed" })) : undefined)
+      assert.strictEqual(await ask(one, Requests.close(file)), 0)
+      fault(none)
+      const again = await opened(await client(), "f", { createDisposition: 1 })
+      assert.isObject(again)
+    }))
+})
+
+describe("a slow store", () => {
+  const slow = operations.filter((operation) => operation !== "volume")
+
+  it("keeps nobody waiting but who asked: not another client of the file, not of the share, not of another share", () =>
+    withStore(MemoryStore.make(), async ({ client, fault }) => {
+      const [one, two, three] = [await client(), await client(), await client("calm")]
+      const file = await openedSparse(one, "f")
+      const root = await opened(one, "", Requests.directory)
+      const same = await opened(two, "f")
+      const other = await opened(two, "other")
+      const calm = await opened(three, "calm")
+      assert.strictEqual(await ask(one, sparse(file)), 0)
+      for (const operation of slow) {
+        let release = () => {}
+        const held = new Promise<void>((resolve) => {
+          release = resolve
+        })
+        let first = true
+        fault((asked, path) => {
+          if (asked !== operation || !first || path === "other") return undefined
+          first = false
+          return Effect.flatMap(Effect.promise(() => held), () => Effect.fail(new StoreError({ reason: "Busy" })))
+        })
+        one.say(requests[operation](file, root))
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        assert.isFalse(first, operation)
+        assert.strictEqual(await ask(two, Requests.read(other, 10)), NtStatus.STATUS_END_OF_FILE, operation)
+        assert.strictEqual(await ask(two, Requests.write(same, content)), 0, operation)
+        assert.strictEqual(await ask(two, Requests.read(same, 10)), 0, operation)
+        const more = await opened(two, "f")
+        assert.strictEqual(await ask(two, Requests.close(more)), 0, operation)
+        assert.strictEqual(await ask(three, Requests.write(calm, content)), 0, operation)
+        // Nor who asked, for other things.
+        assert.strictEqual(await ask(one, Requests.echo), 0, operation)
+        release()
+        assert.strictEqual(statusOf(await one.next()), NtStatus.STATUS_SHARING_VIOLATION, operation)
+      }
+    }))
+
+  it("does not keep the opens of a client that has gone: others get its files", () =>
+    withStore(
+      Effect.map(MemoryStore.make(), (store): ShareStore => ({
+        ...store,
+        open: (path, options) =>
+          path[0] === "slow"
+            ? Effect.acquireRelease(store.open(path, options), () => Effect.never)
+            : store.open(path, options)
+      })),
+      async ({ client }) => {
+        const one = await client()
+        await opened(one, "slow", { shareAccess: 0 })
+        await opened(one, "f", { shareAccess: 0 })
+        const two = await client()
+        assert.strictEqual(await two.open("f", { shareAccess: 0 }), NtStatus.STATUS_SHARING_VIOLATION)
+        one.close()
+        for (let waited = 0;; waited += 20) {
+          const file = await two.open("f", { shareAccess: 0 })
+          if (typeof file !== "number") break
+          assert.isBelow(waited, 2000)
+          await new Promise((resolve) => setTimeout(resolve, 20))
+        }
+        await opened(two, "slow", { shareAccess: 0 })
+      },
+      { stopTime: "100 millis" }
+    ))
+})
+
+describe("a file that vanishes below an open", () => {
+  it("is answered for: what is open goes on or says so, and the name is free", () => {
+    const folder = mkdtempSync(join(tmpdir(), "vanish-"))
+    return withStore(LocalStore.make(folder), async ({ client, said }) => {
+      const one = await client()
+      const file = await opened(one, "f")
+      assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
+      assert.strictEqual(await ask(one, Requests.flush(file)), 0)
+      writeFileSync(join(folder, "unread"), "of before")
+      const unread = await opened(one, "unread")
+      unlinkSync(join(folder, "f"))
+      unlinkSync(join(folder, "unread"))
+      // As a local program's descriptor: the bytes are there as long as somebody has them open.
+      const answer = (await one.ask(Requests.read(file, 100)))!
+      assert.strictEqual(statusOf(answer), 0)
+      assert.isTrue(answer.subarray(80).equals(content))
+      // What was never read or written has nothing open, and there is nothing to be had any more.
+      for (const request of [Requests.read(unread, 100), Requests.write(unread, content), Requests.flush(unread)]) {
+        const status = (await ask(one, request))!
+        assert.include(
+          [NtStatus.STATUS_FILE_CLOSED, NtStatus.STATUS_OBJECT_NAME_NOT_FOUND],
+          status,
+          Status.name(status)
+        )
+      }
+      const two = await client()
+      assert.strictEqual(await two.open("f", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+      // Another file of that name is another file.
+      writeFileSync(join(folder, "unread"), "of somebody else")
+      const status = (await ask(one, Requests.read(unread, 100)))!
+      assert.notStrictEqual(status, 0)
+      const fresh = await opened(two, "unread")
+      assert.include((await two.ask(Requests.read(fresh, 100)))!.toString(), "of somebody else")
+      for (const each of [file, unread]) assert.strictEqual(await ask(one, Requests.close(each)), 0)
+      assert.deepStrictEqual(said, [])
+    }).finally(() => rmSync(folder, { recursive: true, force: true }))
+  })
+})

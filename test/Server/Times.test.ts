@@ -1,0 +1,74 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import type { StoreChanges, StoreNode } from "../../src/Server/ShareStore.ts"
+import * as Times from "../../src/Server/Times.ts"
+
+/** A file whose times are those of its changes, 1, 2, 3 and so on. */
+const makeFile = () => {
+  let ticks = 0n
+  const node = { lastWriteTime: 0n, changeTime: 0n, allocationSize: 0n }
+  const stream = { file: { delayed: undefined as Times.Delayed | undefined }, reserved: 0n }
+  const makeOpen = (fixed: { readonly lastWriteTime?: boolean; readonly changeTime?: boolean } = {}) => ({
+    stream,
+    fixedTimes: { creationTime: false, lastAccessTime: false, lastWriteTime: false, changeTime: false, ...fixed },
+    file: {
+      stat: Effect.sync(() => ({ ...node })),
+      set: (changes: StoreChanges) => Effect.sync(() => void Object.assign(node, changes))
+    }
+  })
+  const change = Effect.sync(() => {
+    ticks++
+    node.lastWriteTime = node.changeTime = ticks
+  })
+  const shown = Effect.suspend(() => Times.shown(stream as never, { ...node } as StoreNode))
+  return { node, stream, makeOpen, change, shown }
+}
+
+describe("Times", () => {
+  it.effect("shows a write two seconds later, and those after it no later", () =>
+    Effect.gen(function*() {
+      const { change, makeOpen, node, shown } = makeFile()
+      const open = makeOpen()
+      yield* Times.writing(open as never, change)
+      assert.strictEqual(node.lastWriteTime, 1n)
+      assert.strictEqual((yield* shown).lastWriteTime, 0n)
+      yield* TestClock.adjust("1900 millis")
+      yield* Times.writing(open as never, change)
+      assert.strictEqual((yield* shown).lastWriteTime, 0n)
+      yield* TestClock.adjust("100 millis")
+      // Of the first: who goes on writing does not move it.
+      assert.strictEqual((yield* shown).lastWriteTime, 1n)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual((yield* shown).lastWriteTime, 1n)
+      assert.strictEqual((yield* shown).changeTime, 2n)
+    }))
+
+  it.effect("leaves the times that an open has fixed, and only those, and only to that open", () =>
+    Effect.gen(function*() {
+      for (
+        const [fixed, expected] of [
+          [{ lastWriteTime: true }, [0n, 1n]],
+          [{ changeTime: true }, [1n, 0n]],
+          [{ lastWriteTime: true, changeTime: true }, [0n, 0n]]
+        ] as const
+      ) {
+        for (const run of [Times.writing, Times.keeping]) {
+          const { change, makeOpen, node } = makeFile()
+          yield* run(makeOpen(fixed) as never, change)
+          assert.deepStrictEqual<ReadonlyArray<bigint>>([node.lastWriteTime, node.changeTime], expected)
+          yield* Times.keeping(makeOpen() as never, change)
+          assert.deepStrictEqual([node.lastWriteTime, node.changeTime], [2n, 2n])
+        }
+      }
+    }))
+
+  it.effect("hides nothing where the write time is fixed: what was set is shown at once", () =>
+    Effect.gen(function*() {
+      const { change, makeOpen, shown, stream } = makeFile()
+      yield* Times.writing(makeOpen({ lastWriteTime: true }) as never, change)
+      assert.isUndefined(stream.file.delayed)
+      assert.strictEqual((yield* shown).lastWriteTime, 0n)
+      assert.strictEqual((yield* shown).changeTime, 1n)
+    }))
+})

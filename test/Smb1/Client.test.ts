@@ -1,0 +1,269 @@
+/** The client over SMB 1, against a server that the test holds. */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber, Layer, Logger, Redacted } from "effect"
+import { Credentials, OpenMode, SmbClient, type SmbFile, TestTransport, Transport, TransportError } from "effect-smb"
+import { Information } from "effect-smb/Client"
+import * as Codec from "../../src/Codec/Codec.ts"
+import * as Header from "../../src/Smb1/Header.ts"
+import { Command } from "../../src/Smb1/Message/Constants.ts"
+import * as Negotiate from "../../src/Smb1/Message/Negotiate.ts"
+import { Locking } from "../../src/Smb1/Message/Simple.ts"
+import * as Peer from "./peer.ts"
+
+const credentials = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
+const quiet = Layer.fresh(Logger.layer([]))
+
+const provide = (
+  transport: Layer.Layer<Transport.Transport | TestTransport.TestServers> | Layer.Layer<Transport.Transport>,
+  options: SmbClient.Options = {}
+) =>
+  Effect.provide(
+    SmbClient.layer({ dialects: ["NT1"], signing: "if-required", ...options }).pipe(
+      Layer.provide([transport as Layer.Layer<Transport.Transport>, credentials]),
+      Layer.provideMerge(quiet)
+    )
+  )
+
+/** Lets whatever is under way get on, without time passing. */
+const settle = Effect.promise(async () => {
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+})
+
+const share = "\\\\old\\data"
+const file = `${share}\\file`
+
+const everyAccess = { ...OpenMode.update, desiredAccess: OpenMode.update.desiredAccess | OpenMode.remove.desiredAccess }
+
+describe("a connection that breaks at a request", () => {
+  const { SMB_COM_NT_CREATE_ANDX: create, SMB_COM_READ_ANDX: read, SMB_COM_TRANSACTION2: trans2 } = Command
+  const { SMB_COM_NT_TRANSACT: ntTransact, SMB_COM_RENAME: rename, SMB_COM_WRITE_ANDX: write } = Command
+
+  const onFile = (use: (file: SmbFile) => Effect.Effect<unknown, unknown>) => (smb: SmbClient.Client) =>
+    Effect.scoped(Effect.flatMap(smb.open(file, everyAccess), use))
+
+  const cases: ReadonlyArray<
+    readonly [string, number, (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>, sent: boolean]
+  > = [
+    ["making a directory", create, (smb) => smb.makeDirectory(file), true],
+    ["making a file", create, (smb) => smb.writeFile(file, "x"), true],
+    ["writing behind the making of a file", write, (smb) => smb.writeFile(file, "x"), true],
+    ["writing", write, onFile((file) => file.write(0, Buffer.from("x"))), true],
+    ["cutting a file", trans2, (smb) => smb.truncate(file, 3), true],
+    ["removing", trans2, (smb) => smb.remove(file), true],
+    ["renaming in the directory", trans2, (smb) => smb.rename(file, `${share}\\other`), true],
+    ["renaming into another", rename, (smb) => smb.rename(file, `${share}\\folder\\file`), true],
+    [
+      "setting a security descriptor",
+      ntTransact,
+      onFile((file) =>
+        file.run({
+          _tag: "SetInfo",
+          information: { _tag: "Security", securityInformation: 4 },
+          data: new Uint8Array(20)
+        })
+      ),
+      true
+    ],
+    [
+      "an unknown control",
+      ntTransact,
+      onFile((file) => file.run({ _tag: "Ioctl", ctlCode: 0x0009_c0a4, input: new Uint8Array(0), maximum: 0 })),
+      true
+    ],
+    ["looking", create, (smb) => smb.stat(file), false],
+    ["opening to read", create, (smb) => smb.readFile(file), false],
+    ["reading", read, (smb) => smb.readFile(file), false],
+    ["asking", trans2, onFile((file) => file.run(Information.queryFile("FileStandardInformation"))), false],
+    ["asking for a security descriptor", ntTransact, (smb) => smb.security.get(file), false],
+    ["asking for previous versions", ntTransact, (smb) => smb.previousVersions(file), false]
+  ]
+
+  it.effect.each(cases.map(([name, command, run, sent]) => ({ name, command, run, sent })))(
+    "tells whether that may have had its effect: $name",
+    ({ command, run, sent }) => {
+      const peer = Peer.make(({ header }) => header.command === command ? "hang up" : undefined)
+      return Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        const error = yield* Effect.flip(run(smb))
+        assert.instanceOf(error, TransportError)
+        assert.strictEqual((error as TransportError).sent ?? false, sent)
+      }).pipe(provide(peer.layer))
+    }
+  )
+
+  it.effect("does not claim an effect of what has not been sent", () => {
+    let negotiated = false
+    const peer = Peer.make(({ header }) => {
+      if (header.command === Command.SMB_COM_NEGOTIATE && !negotiated) {
+        negotiated = true
+        // One request at a time.
+        return { body: one }
+      }
+      return header.command === write ? "hang up" : undefined
+    })
+    const one = Codec.encode(Negotiate.Response)({
+      dialectIndex: 0,
+      securityMode: 3,
+      maxMpxCount: 1,
+      maxNumberVcs: 1,
+      maxBufferSize: 16_644,
+      maxRawSize: 0,
+      sessionKey: 0,
+      capabilities: 0x0000_205c,
+      systemTime: 0n,
+      serverTimeZone: 0,
+      security: { _tag: "Challenge", challenge: new Uint8Array(8), domainName: "", serverName: "" }
+    })
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const ends = yield* Effect.scoped(Effect.gen(function*() {
+        const opened = yield* smb.open(file, everyAccess)
+        return yield* Effect.all(
+          [0, 1].map((offset) => Effect.flip(opened.write(offset, Buffer.from("x")))),
+          { concurrency: "unbounded" }
+        )
+      }))
+      assert.deepStrictEqual(ends.map((error) => (error as TransportError).sent), [true, undefined])
+    }).pipe(provide(peer.layer))
+  })
+})
+
+describe("a lock", () => {
+  it.effect("that is granted after the caller has gone is released", () => {
+    const peer = Peer.make(({ header }) => header.command === Command.SMB_COM_LOCKING_ANDX ? "nothing" : undefined)
+    const decode = ({ packet }: Peer.Received) => {
+      const decoded = Codec.decode("LOCKING_ANDX", Codec.at(Header.size, Locking))(packet)
+      assert(decoded._tag === "Success")
+      return decoded.success
+    }
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const opened = yield* smb.open(file, everyAccess)
+      const waiting = yield* Effect.forkChild(Effect.scoped(opened.lock([{ offset: 5, length: 9 }])))
+      yield* settle
+      yield* Fiber.interrupt(waiting)
+      yield* settle
+      assert.strictEqual(peer.of(Command.SMB_COM_NT_CANCEL).length, 1)
+      const [lock] = peer.of(Command.SMB_COM_LOCKING_ANDX)
+      // Too late to cancel: the server had granted it.
+      peer.answer(lock!)
+      yield* settle
+      const unlocks = peer.of(Command.SMB_COM_LOCKING_ANDX).slice(1).map(decode)
+      assert.deepStrictEqual(unlocks.map((one) => [one.fid, one.locks, one.unlocks]), [
+        [7, [], [{ pid: 0xfeff, offset: 5n, length: 9n }]]
+      ])
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+
+  it.effect("that is refused after the caller has gone needs no release, nor does one of a closed file", () => {
+    const peer = Peer.make(({ header }) => header.command === Command.SMB_COM_LOCKING_ANDX ? "nothing" : undefined)
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      yield* Effect.scoped(Effect.gen(function*() {
+        const opened = yield* smb.open(file, everyAccess)
+        for (const offset of [0, 1]) {
+          const waiting = yield* Effect.forkChild(Effect.scoped(opened.lock([{ offset, length: 1 }])))
+          yield* settle
+          yield* Fiber.interrupt(waiting)
+        }
+      }))
+      yield* settle
+      const [first, second] = peer.of(Command.SMB_COM_LOCKING_ANDX)
+      assert.strictEqual(peer.of(Command.SMB_COM_CLOSE).length, 1)
+      peer.answer(first!, Uint8Array.of(0, 0, 0), 0xc000_0054)
+      peer.answer(second!)
+      yield* settle
+      assert.strictEqual(peer.of(Command.SMB_COM_LOCKING_ANDX).length, 2)
+    }).pipe(provide(peer.layer))
+  })
+})
+
+describe("SMB 1 beside others", () => {
+  const servers = TestTransport.files({ data: { file: "by SMB 2" } }, { user: "joe", password: "secret" })
+
+  /** Servers of SMB 2 that hang up on whatever begins with SMB 1, whatever it offers. */
+  const touchy = (firsts: Array<string>) =>
+    Layer.effect(
+      Transport.Transport,
+      Effect.map(Transport.Transport, (inner) => ({
+        connect: (endpoint: Transport.Endpoint, handlers: Transport.Handlers) =>
+          Effect.map(inner.connect(endpoint, handlers), (duplex) => {
+            let begun = false
+            return {
+              close: duplex.close,
+              send: (chunks: ReadonlyArray<Uint8Array>, onSent?: () => void) => {
+                if (!begun) firsts.push(Buffer.concat(chunks).subarray(4, 8).toString("latin1"))
+                const isOld = !begun && firsts.at(-1) === "\xffSMB"
+                begun = true
+                if (!isOld) return duplex.send(chunks, onSent)
+                queueMicrotask(() => {
+                  duplex.close()
+                  handlers.onClose(
+                    new TransportError({ reason: "Closed", server: endpoint.host, port: endpoint.port })
+                  )
+                })
+              }
+            }
+          })
+      }))
+    ).pipe(Layer.provide(servers))
+
+  it.effect("is left out where a server hangs up on it", () => {
+    const firsts: Array<string> = []
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(yield* smb.readFileString(file), "by SMB 2")
+      const { dialect } = yield* Effect.scoped(smb.withShare(file, Effect.succeed))
+      assert.strictEqual(dialect, "3.1.1")
+      // Another connection, which begins with SMB 2.
+      assert.deepStrictEqual(firsts, ["\xffSMB", "\xfeSMB"])
+    }).pipe(provide(touchy(firsts), { dialects: ["NT1", "3.0", "3.1.1"], signing: "required" }))
+  })
+
+  it.effect("is all there is where nothing else is named: then a server that hangs up has refused", () => {
+    const firsts: Array<string> = []
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.readFile(file))
+      assert.strictEqual(error._tag === "TransportError" ? error.reason : error, "Closed")
+      assert.deepStrictEqual(firsts, ["\xffSMB"])
+    }).pipe(provide(touchy(firsts)))
+  })
+
+  it.effect("is never used where it is not named, and says so where it is", () => {
+    const said: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ logLevel, message }) => void said.push(`${logLevel}: ${message}`))
+    const run = (dialects: NonNullable<SmbClient.Options["dialects"]>, multiProtocol: boolean) => {
+      const peer = Peer.make()
+      return Effect.gen(function*() {
+        const exit = yield* Effect.exit(Effect.flatMap(SmbClient.SmbClient, (smb) => smb.stat(file)))
+        return { exit, peer }
+      }).pipe(Effect.provide(
+        SmbClient.layer({ dialects, multiProtocol, signing: "if-required" }).pipe(
+          Layer.provide([peer.layer, credentials]),
+          Layer.provideMerge(Layer.fresh(Logger.layer([logger])))
+        )
+      ))
+    }
+    return Effect.gen(function*() {
+      for (const multiProtocol of [false, true]) {
+        for (const dialects of [["2.0.2"], ["3.1.1"], ["2.1", "3.0"]] as const) {
+          const { exit, peer } = yield* run(dialects, multiProtocol)
+          assert(Exit.isFailure(exit))
+          const error = Cause.squash(exit.cause) as { readonly _tag: string; readonly reason?: string }
+          assert.strictEqual(`${error._tag} ${error.reason}`, "ProtocolError Smb1Only", `${dialects}`)
+          // Nobody has logged on.
+          assert.strictEqual(peer.of(Command.SMB_COM_SESSION_SETUP_ANDX).length, 0)
+        }
+      }
+      assert.deepStrictEqual(said, [])
+      for (const dialects of [["NT1"], ["NT1", "3.1.1"]] as const) {
+        const { exit } = yield* run(dialects, false)
+        assert.isTrue(Exit.isSuccess(exit))
+      }
+      const warning =
+        "Warn: old is spoken to by SMB 1, which is insecure: nothing is encrypted, and signatures are weak"
+      assert.deepStrictEqual(said, [warning, warning])
+    })
+  })
+})

@@ -1,0 +1,126 @@
+/**
+ * An SMB 1 server that the test holds: it lets everybody in, has one share with whatever is asked for, and does with each
+ * request what the test says.
+ */
+import { Effect, Layer } from "effect"
+import { Transport, TransportError } from "effect-smb"
+import * as Codec from "../../src/Codec/Codec.ts"
+import * as Header from "../../src/Smb1/Header.ts"
+import { Capabilities, Command } from "../../src/Smb1/Message/Constants.ts"
+import * as Negotiate from "../../src/Smb1/Message/Negotiate.ts"
+import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
+import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
+import * as TreeConnect from "../../src/Smb1/Message/TreeConnect.ts"
+
+/** A request as it came. */
+export interface Received {
+  readonly connection: number
+  readonly header: Header.Header
+  readonly packet: Uint8Array
+}
+
+/** What the peer does with a request; as usual where there is nothing. */
+export type Reaction = { readonly status?: number; readonly body?: Uint8Array } | "hang up" | "nothing" | undefined
+
+const empty = Uint8Array.of(0, 0, 0)
+
+const usual = (command: number): Uint8Array => {
+  switch (command) {
+    case Command.SMB_COM_NEGOTIATE:
+      return Codec.encode(Negotiate.Response)({
+        dialectIndex: 0,
+        securityMode: 3,
+        maxMpxCount: 50,
+        maxNumberVcs: 1,
+        maxBufferSize: 16_644,
+        maxRawSize: 65_536,
+        sessionKey: 1,
+        capabilities: Capabilities.CAP_UNICODE | Capabilities.CAP_NT_SMBS | Capabilities.CAP_STATUS32 |
+          Capabilities.CAP_LARGE_FILES | Capabilities.CAP_NT_FIND | Capabilities.CAP_INFOLEVEL_PASSTHRU,
+        systemTime: 0n,
+        serverTimeZone: 0,
+        security: { _tag: "Challenge", challenge: new Uint8Array(8), domainName: "", serverName: "" }
+      })
+    case Command.SMB_COM_SESSION_SETUP_ANDX:
+      return Codec.encode(SessionSetup.PlainResponse(true))({
+        action: 0,
+        nativeOs: "",
+        nativeLanMan: "a peer",
+        primaryDomain: ""
+      })
+    case Command.SMB_COM_TREE_CONNECT_ANDX:
+      return Codec.encode(TreeConnect.Response(true))({ optionalSupport: 0, service: "A:", nativeFileSystem: "NTFS" })
+    case Command.SMB_COM_NT_CREATE_ANDX:
+      return Codec.encode(NtCreate.Response)({
+        opLockLevel: 0,
+        fid: 7,
+        createDisposition: 1,
+        createTime: 0n,
+        lastAccessTime: 0n,
+        lastWriteTime: 0n,
+        lastChangeTime: 0n,
+        extFileAttributes: 0x80,
+        allocationSize: 0n,
+        endOfFile: 0n,
+        resourceType: 0,
+        nmPipeStatus: 0,
+        directory: false,
+        extended: undefined
+      })
+    default:
+      return empty
+  }
+}
+
+/** A peer, and what it has been asked. */
+export const make = (react: (request: Received) => Reaction = () => undefined) => {
+  const requests: Array<Received> = []
+  const wires = new Map<number, Transport.Handlers>()
+  let count = 0
+
+  /** Answers a request now, whatever was done with it before. */
+  const answer = ({ connection, header }: Received, body: Uint8Array = usual(header.command), status = 0): void => {
+    const frame = new Uint8Array(4 + Header.size + body.length)
+    const packet = frame.subarray(4)
+    Header.write(Header.view(packet), { ...header, status, flags: 0x98, tid: 1, uid: 100 })
+    packet.set(body, Header.size)
+    new DataView(frame.buffer).setUint32(0, packet.length)
+    wires.get(connection)?.onData(frame)
+  }
+
+  const hangUp = (connection: number, { host, port }: Transport.Endpoint): void => {
+    const handlers = wires.get(connection)
+    wires.delete(connection)
+    handlers?.onClose(new TransportError({ reason: "Closed", server: host, port }))
+  }
+
+  const layer = Layer.succeed(Transport.Transport, {
+    connect: (endpoint, handlers) =>
+      Effect.sync(() => {
+        const connection = ++count
+        wires.set(connection, handlers)
+        return {
+          send: (chunks) => {
+            const packet = new Uint8Array(Buffer.concat(chunks).subarray(4))
+            const request = { connection, header: Header.read(Header.view(packet)), packet }
+            // Not before the sender has returned.
+            queueMicrotask(() => {
+              requests.push(request)
+              if (request.header.command === Command.SMB_COM_NT_CANCEL) return
+              const reaction = react(request)
+              if (reaction === "hang up") hangUp(connection, endpoint)
+              else if (reaction !== "nothing") answer(request, reaction?.body, reaction?.status)
+            })
+          },
+          close: () => void wires.delete(connection)
+        }
+      })
+  })
+
+  return {
+    layer,
+    requests,
+    answer,
+    of: (command: number): ReadonlyArray<Received> => requests.filter(({ header }) => header.command === command)
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * One form of results for every suite: how each test went against what was known of it, counted by group, and kept as JSON.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+
+/** How a test went. */
+export type Result = "pass" | "fail" | "skip"
+
+/** How it went, as somebody sees it who knows what to expect: `known` and `new` are failures, `fixed` a known one that passes. */
+export type Verdict = "pass" | "skip" | "known" | "new" | "fixed"
+
+/** A failure that is known: `permanent` where it is meant to stay, `to do`, or `skipped` where the suite leaves it out. */
+export interface Known {
+  readonly kind: string
+  readonly reason: string
+}
+
+export const kinds: ReadonlySet<string> = new Set(["permanent", "to do", "skipped"])
+
+/**
+ * The table of a KNOWN_FAILURES.md, by the tests' exact names. Throws where a line of it has another kind, no reason, a name
+ * with a wildcard, or a name that is there already.
+ */
+export const parseKnown = (text: string): Map<string, Known> => {
+  const known = new Map<string, Known>()
+  for (const line of text.split("\n")) {
+    const match = /^\| `([^`]+)` \| ([^|]*) \| (.*) \|$/.exec(line)
+    if (match === null) continue
+    const [, test, kind, reason] = match as unknown as [string, string, string, string]
+    if (!kinds.has(kind)) throw new Error(`${test}: the kind is ${kind}, which is none of ${[...kinds].join(", ")}`)
+    if (reason.trim() === "") throw new Error(`${test}: a reason is missing`)
+    if (/[*?]/.test(test)) throw new Error(`${test}: names are exact, without wildcards`)
+    if (known.has(test)) throw new Error(`${test}: named twice`)
+    known.set(test, { kind, reason })
+  }
+  return known
+}
+
+/** The failures that a file names; none where there is no such file. */
+export const readKnown = (path: string): Map<string, Known> =>
+  existsSync(path) ? parseKnown(readFileSync(path, "utf8")) : new Map()
+
+/** Puts failures into a file's table, below what stands before it. */
+export const writeKnown = (path: string, known: ReadonlyMap<string, Known>): void => {
+  const [head = ""] = readFileSync(path, "utf8").split("| test |")
+  const lines = [...known].sort(([a], [b]) => (a < b ? -1 : 1))
+    .sort(([, a], [, b]) => (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : 0))
+    .map(([test, { kind, reason }]) => `| \`${test}\` | ${kind} | ${reason} |\n`)
+  writeFileSync(path, `${head}| test | kind | reason |\n| --- | --- | --- |\n${lines.join("")}`)
+}
+
+/**
+ * What a result means. Left out is as bad as failed where nobody knew of it, for what is no longer announced is no longer
+ * tested; unless the suite's own settings decide what is left out (`skips`).
+ */
+export const judge = (known: Known | undefined, result: Result, skips: "are known" | "are free"): Verdict => {
+  if (result === "pass") return known === undefined ? "pass" : "fixed"
+  if (result === "skip") return skips === "are free" || known?.kind === "skipped" ? "skip" : "new"
+  return known === undefined || known.kind === "skipped" ? "new" : "known"
+}
+
+export const verdicts = ["pass", "skip", "known", "new", "fixed"] as const
+
+/** How many of each there are, by a group that each test is in. */
+export const count = <K extends string>(
+  of: ReadonlyMap<string, K>,
+  group: (test: string) => string
+): ReadonlyMap<string, { readonly [key in K]?: number }> => {
+  const groups = new Map<string, { [key in K]?: number }>()
+  for (const [test, key] of [...of].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const name = group(test)
+    const counts = groups.get(name) ?? ({} as { [key in K]?: number })
+    counts[key] = (counts[key] ?? 0) + 1
+    groups.set(name, counts)
+  }
+  return new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** The counts as lines of a table, one a group of each grouping. */
+export const table = (
+  of: ReadonlyMap<string, Verdict>,
+  groupings: ReadonlyArray<(test: string) => string>
+): ReadonlyArray<string> => [
+  `${"suite".padEnd(29)} ${verdicts.map((name) => name.padStart(5)).join(" ")}`,
+  ...groupings.flatMap((group) =>
+    [...count(of, group)].map(([name, counts]) =>
+      `${name.padEnd(29)} ${verdicts.map((verdict) => String(counts[verdict] ?? 0).padStart(5)).join(" ")}`
+    )
+  )
+]
+
+/** 1 where a test fails that was not known to, or one passes that was. */
+export const exitCode = (of: ReadonlyMap<string, Verdict>): 0 | 1 =>
+  [...of.values()].some((verdict) => verdict === "new" || verdict === "fixed") ? 1 : 0
+
+/** Keeps the results of a run. */
+export const archive = (path: string, suite: string, of: ReadonlyMap<string, Verdict>): void => {
+  mkdirSync(dirname(path), { recursive: true })
+  const counts = count(of, () => "all").get("all") ?? {}
+  const tests = Object.fromEntries([...of].sort(([a], [b]) => (a < b ? -1 : 1)))
+  writeFileSync(path, `${JSON.stringify({ suite, date: new Date().toISOString(), counts, tests }, undefined, 2)}\n`)
+}

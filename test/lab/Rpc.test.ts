@@ -1,0 +1,135 @@
+import { assert, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import * as Lab from "./Lab.ts"
+import { attempt } from "./Process.ts"
+
+const host = "127.0.32.11"
+
+const { name, password } = Lab.user
+const login = `${name}%${password}`
+
+/** What impacket makes of SIDs, by the call that its lookupsid.py makes, over an encrypted session. */
+const lookupsid = `
+import sys
+from impacket.dcerpc.v5 import transport, lsat, lsad
+host, user, password = sys.argv[1:4]
+pipe = transport.SMBTransport(host, 445, "\\\\lsarpc", user, password).get_dce_rpc()
+pipe.connect()
+pipe.bind(lsat.MSRPC_UUID_LSAT)
+handle = lsad.hLsarOpenPolicy2(pipe, 0x02000000)["PolicyHandle"]
+found = lsad.hLsarQueryInformationPolicy2(pipe, handle, lsad.POLICY_INFORMATION_CLASS.PolicyAccountDomainInformation)
+domain = found["PolicyInformation"]["PolicyAccountDomainInfo"]["DomainSid"].formatCanonical()
+try:
+    answer = lsat.hLsarLookupSids(pipe, handle, [domain + "-" + str(rid) for rid in range(498, 1003)])
+except lsat.DCERPCSessionError as error:
+    answer = error.get_packet()
+for i, item in enumerate(answer["TranslatedNames"]["Names"]):
+    if item["Use"] != lsat.SID_NAME_USE.SidTypeUnknown:
+        domainName = answer["ReferencedDomains"]["Domains"][item["DomainIndex"]]["Name"]
+        print(498 + i, domainName + "\\\\" + item["Name"], item["Use"])
+`
+
+const namespaces = { roots: { dfs: { links: { link: [`\\\\${host}\\data`] } } } }
+
+it.live(
+  "shows rpcclient, smbcacls and impacket names for SIDs, what it is, and its shares; tshark agrees with every byte",
+  () =>
+    Effect.gen(function*() {
+      const capture = yield* Lab.capture({ addresses: [host] })
+      yield* SmbServer.make({
+        host,
+        port: 445,
+        users: UserStore.inMemory({
+          [name]: { password: Redacted.make(password), administrator: true },
+          ann: Redacted.make("secret")
+        }),
+        shares: { data: { store: MemoryStore.make(), comment: "A share – for tests" } },
+        namespaces
+      })
+      const rpc = (command: string) =>
+        Effect.map(
+          attempt(() => Lab.mustExecute("rpcclient", [host, "-U", login, "-c", command])),
+          ({ stdout }) => stdout
+        )
+      const fails = (command: string) =>
+        Effect.map(attempt(() => Lab.execute("rpcclient", [host, "-U", login, "-c", command])), ({ stderr, stdout }) =>
+          stdout + stderr)
+
+      const domain = /Domain Sid: (S-1-5-21(?:-\d+){3})/.exec(yield* rpc("lsaquery 5"))![1]!
+      assert.match(yield* rpc("lsaquery"), /Domain Name: WORKGROUP\nDomain Sid: \(NULL SID\)/)
+      assert.match(yield* rpc("lsaquery 12"), /Domain NetBios Name: WORKGROUP\nDomain DNS Name: \n/)
+      assert.deepStrictEqual(
+        (yield* rpc(`lookupnames ${name} ann Everyone SYSTEM Administrators nobodyhere`)).split("\n"),
+        [
+          `${name} ${domain}-1000 (User: 1)`,
+          `ann ${domain}-1001 (User: 1)`,
+          "Everyone S-1-1-0 (Well-known Group: 5)",
+          "SYSTEM S-1-5-18 (Well-known Group: 5)",
+          "Administrators S-1-5-32-544 (Local Group: 4)",
+          "nobodyhere S-0-0 (UNKNOWN: 8)",
+          ""
+        ]
+      )
+      assert.deepStrictEqual((yield* rpc(`lookupsids S-1-3-0 S-1-5-11 ${domain}-1001 ${domain}-77`)).split("\n"), [
+        "S-1-3-0 \\CREATOR OWNER (5)",
+        "S-1-5-11 NT AUTHORITY\\Authenticated Users (5)",
+        `${domain}-1001 EFFECTSMB\\ann (1)`,
+        `${domain}-77 *unknown*\\*unknown* (8)`,
+        ""
+      ])
+      assert.include(yield* fails("lookupsids3 S-1-1-0"), "NT_STATUS_ACCESS_DENIED")
+      assert.include(yield* rpc("getusername"), `Account Name: ${name}, Authority Name: EFFECTSMB`)
+      assert.match(
+        yield* rpc("srvinfo"),
+        /EFFECTSMB +Wk Sv NT SNT[\s\S]*os version +:\t10\.0\n\tserver type +:\t0x809003/
+      )
+      assert.include(yield* rpc("netshareenum"), "netname: data\n\tremark:\tA share – for tests")
+      assert.include(yield* rpc("netshareenumall 502"), "netname: IPC$")
+      assert.include(yield* rpc("netsharegetinfo data 1005"), "flags: 0x0")
+      // SHI1005_FLAGS_DFS and SHI1005_FLAGS_DFS_ROOT.
+      assert.include(yield* rpc("netsharegetinfo dfs 1005"), "flags: 0x3")
+      for (
+        const command of [
+          "netremotetod",
+          "wkssvc_wkstagetinfo 100",
+          "wkssvc_wkstagetinfo 101",
+          "wkssvc_wkstagetinfo 102"
+        ]
+      ) {
+        assert.strictEqual(yield* fails(command), "", command)
+      }
+
+      const acl = (...args: ReadonlyArray<string>) =>
+        Effect.map(
+          attempt(() =>
+            Lab.mustExecute("smbcacls", [`//${host}/data`, "file", "-U", login, ...args])
+          ),
+          ({ stdout }) => stdout
+        )
+      yield* Lab.smbclient(`//${host}/data`, "put /etc/hostname file")
+      yield* acl("-a", "ACL:ann:ALLOWED/0x0/READ")
+      const shown = yield* acl()
+      assert.include(shown, `OWNER:EFFECTSMB\\${name}\nGROUP:EFFECTSMB\\None\n`)
+      assert.include(shown, "ACL:Everyone:ALLOWED/0x0/FULL")
+      assert.include(shown, "ACL:EFFECTSMB\\ann:ALLOWED/0x0/READ")
+      assert.include(yield* acl("--numeric"), `ACL:${domain}-1001:0/0x0/0x001200a9`)
+
+      const { stdout } = yield* attempt(() =>
+        Lab.mustExecute("/usr/bin/python3", ["-c", lookupsid, host, name, password])
+      )
+      assert.deepStrictEqual(stdout.trim().split("\n"), [
+        "501 EFFECTSMB\\Guest 1",
+        "513 EFFECTSMB\\None 2",
+        `1000 EFFECTSMB\\${name} 1`,
+        "1001 EFFECTSMB\\ann 1"
+      ])
+
+      const { objections, packets } = yield* capture.analyse()
+      assert.deepStrictEqual(objections, [])
+      assert.isAbove(packets, 300)
+    }).pipe(Effect.scoped),
+  60_000
+)
