@@ -57,6 +57,8 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
   const { dialect } = incoming.connection
   const seen = new Set<string>()
   for (const context of body.createContexts) {
+    // Every name has four bytes at least (MS-SMB2 2.2.13.2).
+    if (context._tag === "Unknown" && context.name.length < 4) return NtStatus.STATUS_INVALID_PARAMETER
     const name = nameOf(context)
     if (seen.has(name)) return NtStatus.STATUS_INVALID_PARAMETER
     seen.add(name)

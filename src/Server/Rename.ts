@@ -53,8 +53,10 @@ export const rename = Effect.fnUntraced(function*(
   const parents = new Set([keyOf(file.path.slice(0, -1)), keyOf(name.path.slice(0, -1))])
   for (const other of share.files.values()) {
     if (!other.directory || !parents.has(keyOf(other.path))) continue
-    for (const { grantedAccess } of other.opens()) {
-      if ((grantedAccess & A.DELETE) !== 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+    for (const { grantedAccess, shareAccess } of other.opens()) {
+      // Nor does one that is open for oneself alone.
+      const alone = (shareAccess & ShareAccess.FILE_SHARE_WRITE) === 0 && (grantedAccess & 0x0001_0027) !== 0
+      if ((grantedAccess & A.DELETE) !== 0 || alone) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
     }
   }
   for (;;) {

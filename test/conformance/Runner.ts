@@ -157,6 +157,10 @@ export class Target {
   }
 }
 
+/** Seconds; enough for a machine with other work to do. */
+const limitOf = ({ seconds, smbd }: Row): number =>
+  smbd === "success" ? Math.max(60, seconds * 4 + 20) : smbd === "timeout" ? 20 : seconds * 2 + 20
+
 const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "seconds">> =>
   new Promise((resolve) => {
     const child = start("smbtorture", [
@@ -174,7 +178,7 @@ const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "s
     const limit = setTimeout(() => {
       output += "\n(ended by the time limit)\n"
       end(child)
-    }, (row.smbd === "timeout" ? 20 : Math.max(20, row.seconds * 2 + 10)) * 1000)
+    }, limitOf(row) * 1000)
     const finish = (code: number | null) => {
       clearTimeout(limit)
       end(child)

@@ -11,6 +11,7 @@ import { readFile, utimes, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as Run from "../Layers/smbd.ts"
 import * as Domain from "./Domain.ts"
 import { attempt } from "./Process.ts"
 
@@ -224,6 +225,19 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         }
       }))
   }
+
+  it.effect("is recorded, its member killed in the middle, and plays back without it", () =>
+    Effect.gen(function*() {
+      const { lookup, member } = yield* World
+      const transport = TcpTransport.layerWith({ lookup, connectTimeout: "2 seconds" })
+      const recording = yield* Effect.ensuring(
+        // Until the client has heard of it, too.
+        Run.record(Run.domainRun, transport, Effect.andThen(member.stop, Effect.sleep("300 millis"))),
+        Effect.orDie(member.start)
+      )
+      // No name in it is known to this machine's own resolver.
+      yield* Run.replay(Run.domainRun, recording)
+    }))
 
   it.effect("has a command that takes the ticket, or a keytab", () =>
     Effect.gen(function*() {
