@@ -5,8 +5,8 @@
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Dns from "effect/net/Dns"
 import { lookup as systemLookup, type LookupAddress, Resolver } from "node:dns"
+import { readFileSync } from "node:fs"
 import { isIP, type LookupFunction } from "node:net"
 import * as DomainControllers from "../Dfs/DomainControllers.ts"
 
@@ -49,13 +49,37 @@ const lookupAt = (server: string): LookupFunction => {
 export const lookup = (from: NameServer): LookupFunction | undefined =>
   from === "none" || from === "system" ? undefined : lookupAt(from)
 
+/** The domains that the system completes names with, such as `corp.test`. */
+const searched = (): ReadonlyArray<string> => {
+  const windows = process.env.USERDNSDOMAIN
+  if (windows !== undefined) return [windows]
+  try {
+    const lines = readFileSync("/etc/resolv.conf", "utf8").split("\n")
+    return lines.flatMap((line) => /^\s*(?:search|domain)\s+(.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? [])
+  } catch {
+    // There is no such file, or it is not for us to read: then names stay as they are.
+    return []
+  }
+}
+
+/** `CORP` is most likely the domain `corp.test`, where names are completed with that: its controllers know better. */
+const inFull = (name: string): string =>
+  name.includes(".")
+    ? name
+    : searched().find((domain) => domain.split(".", 1)[0]!.toLowerCase() === name.toLowerCase()) ?? name
+
 /**
  * Finds the controllers of domains. A second is enough for a name server that is there; a name that is no domain's costs
- * one question, and one without a dot, or an address, none.
+ * one question, and one without a dot, or an address, none, unless this machine is in a domain of such a name.
  */
 export const controllers = (from: NameServer): Layer.Layer<never> => {
   if (from === "none") return Layer.empty
   const named = from === "system" ? {} : { nameServers: [from] }
-  const dns = Layer.effect(Dns.Dns, Effect.orDie(NodeDns.make({ ...patience, ...named })))
-  return DomainControllers.layerDnsWith({ timeout: "1 second", ...named }).pipe(Layer.provide(dns))
+  return Layer.effect(
+    DomainControllers.DomainControllers,
+    Effect.map(Effect.orDie(NodeDns.make({ ...patience, ...named })), (dns) => {
+      const finder = DomainControllers.makeDns(dns, { timeout: "1 second", ...named })
+      return { find: (domain, site) => finder.find(inFull(domain), site) }
+    })
+  )
 }

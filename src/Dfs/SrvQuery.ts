@@ -111,7 +111,7 @@ const parts = (server: string): { readonly host: string; readonly port: number }
   return { host: bracketed ?? plain ?? server, port: Number(port ?? 53) }
 }
 
-const exchange = (server: string, name: string, id: number): Effect.Effect<Uint8Array, SrvQueryError> =>
+const exchange = (server: string, name: string, question: Uint8Array): Effect.Effect<Uint8Array, SrvQueryError> =>
   Effect.callback<Uint8Array, SrvQueryError>((resume) => {
     const { host, port } = parts(server)
     const socket = createSocket(isIPv6(host.split("%", 1)[0]!) ? "udp6" : "udp4")
@@ -130,7 +130,7 @@ const exchange = (server: string, name: string, id: number): Effect.Effect<Uint8
       resume(Effect.succeed(new Uint8Array(message)))
     })
     // Connected: datagrams of others are not taken, and it is heard that nobody listens there.
-    socket.connect(port, host, () => socket.send(encodeQuery(id, name)))
+    socket.connect(port, host, () => socket.send(question))
     return Effect.sync(close)
   }).pipe(Effect.timeoutOrElse({
     duration: "1 second",
@@ -148,7 +148,11 @@ export const resolve = (
 ): Effect.Effect<ReadonlyArray<Srv>, SrvQueryError> => {
   const ask = Effect.fnUntraced(function*(server: string): Effect.fn.Return<ReadonlyArray<Srv>, SrvQueryError> {
     const id = randomInt(0x1_0000)
-    const answer = decodeAnswer(yield* exchange(server, name, id), { id, name })
+    const question = yield* Effect.try({
+      try: () => encodeQuery(id, name),
+      catch: () => new SrvQueryError({ name, server, detail: "that is no name" })
+    })
+    const answer = decodeAnswer(yield* exchange(server, name, question), { id, name })
     if (Result.isSuccess(answer)) return answer.success
     return yield* new SrvQueryError({ name, server, detail: answer.failure.message })
   })

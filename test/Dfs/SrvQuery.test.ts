@@ -84,6 +84,9 @@ describe("a question", () => {
       const error = yield* Effect.flip(SrvQuery.resolve(name, [gone.address]))
       assert.match(error.message, /127\.0\.0\.1:\d+ has not said which SRV records _ldap/)
       assert.match((yield* Effect.flip(SrvQuery.resolve(name, []))).message, /no name server/)
+      for (const wrong of ["a..b", `${"x".repeat(64)}.test`]) {
+        assert.match((yield* Effect.flip(SrvQuery.resolve(wrong, [address]))).message, /that is no name/)
+      }
     }))
   it.live("is asked where the resolver calls an answer bad, and nowhere else", () =>
     Effect.gen(function*() {

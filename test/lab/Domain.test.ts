@@ -285,11 +285,14 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         running(["cat", path]),
         running(["cat", "--kerberos", path], { KRB5CCNAME: cache }),
         running(["cat", "--site", "none", "--dns", address, path]),
+        // Names are completed with the domain here, so this is its short name.
+        running(["cat", `//${domain.netbios}/dfs/link/who.txt`]),
         running(["ls", `//${domain.dns}/sysvol`]),
         // An ordinary server of the domain is one question more.
         running(["cat", `//${domain.member}/far/who.txt`])
       ], { concurrency: 2 })
       assert.deepStrictEqual(outputs.map(({ stdout }) => stdout), [
+        "member",
         "member",
         "member",
         "member",

@@ -40,12 +40,25 @@ const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {
   }
 }
 
+/** Which of the levels used here are said at a minimum level, found out once for each. */
+const said = new Map<LogLevel.LogLevel, ReadonlySet<LogLevel.Severity>>()
+
+const saidAt = (minimum: LogLevel.LogLevel): ReadonlySet<LogLevel.Severity> => {
+  let levels = said.get(minimum)
+  if (levels === undefined) {
+    const used: ReadonlyArray<LogLevel.Severity> = ["Debug", "Info", "Warn"]
+    levels = new Set(used.filter((level) => LogLevel.isGreaterThanOrEqualTo(level, minimum)))
+    said.set(minimum, levels)
+  }
+  return levels
+}
+
 /** Says the notes of one resolution in the log; nothing where its level is higher. */
 export const logger = (context: Context.Context<never>) => {
-  const minimum = Context.get(context, References.MinimumLogLevel)
+  const levels = saidAt(Context.get(context, References.MinimumLogLevel))
   return (note: DfsTrace.Note): Effect.Effect<void> | undefined => {
     const level = levelOf(note)
-    if (level === undefined || !LogLevel.isGreaterThanOrEqualTo(level, minimum)) return undefined
+    if (level === undefined || !levels.has(level)) return undefined
     return Effect.annotateLogs(Effect.logWithLevel(level)(DfsTrace.explain(note)), { dfs: note._tag, step: note.step })
   }
 }
