@@ -74,10 +74,16 @@ const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOption
   return { users: UserStore.inMemory({ smb: Redacted.make(password) }), user: "smb", password } satisfies Who as Who
 })
 
+const largestKeytab = 16 * 1024 * 1024
+
+/** Its keys let anybody in who has them. */
 const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalError> =>
-  Effect.mapError(
-    KerberosKeys.fromKeytab(keytab),
-    (error) => new LocalError({ path: keytab, detail: error.detail })
+  PrivateFile.read(keytab, largestKeytab).pipe(
+    Effect.mapError((reason) => new LocalError({ path: keytab, detail: fileReasons[reason] })),
+    Effect.andThen(Effect.mapError(
+      KerberosKeys.fromKeytab(keytab),
+      (error) => new LocalError({ path: keytab, detail: error.detail })
+    ))
   )
 
 /**

@@ -2,8 +2,9 @@
  * Reading on elsewhere: a stream of bytes or a listing whose target dies after it was opened goes on at the next one.
  *
  * Only where the locator has other targets (`Locator.goesOn`), and only for what has no effect. A file has to be the
- * same there, by its size and the time of its last write; a directory is listed again, without what has been told.
- * Every target that has died since the last progress is left out, so this ends.
+ * same there, by its size and the time of its last write; a directory is listed again, without what has been told,
+ * for which names are kept until the listing ends. Every target that has died since the last progress is left out, so
+ * this ends.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -48,17 +48,22 @@ import { TestServers } from "./TestTransport.ts"
 // -----------------------------------------------------------------------------
 
 /**
+ * In the order in which clients try them: paths, or `{ path, set, site, state }`. Sets of version 4 referrals
+ * (TargetSetBoundary) are told apart by `set`; a client that says its `site` gets the targets there first. With none the
+ * answer is STATUS_DFS_UNAVAILABLE.
+ *
+ * @category models
+ */
+export type Targets = ReadonlyArray<string | Namespace.Target>
+
+/**
  * Where a root or a link leads.
  *
  * @category models
  */
 export interface Folder {
-  /**
-   * In the order in which clients try them: paths, or `{ path, set, site, state }`. Sets of version 4 referrals
-   * (TargetSetBoundary) are told apart by `set`; a client that says its `site` gets the targets there first. With none
-   * the answer is STATUS_DFS_UNAVAILABLE.
-   */
-  readonly targets: ReadonlyArray<string | Namespace.Target>
+  /** Of a root, where left out: where it is asked for, on the server or on the controllers of the domain. */
+  readonly targets?: Targets
   /** For how long clients keep the referral: 5 minutes for a root and half an hour for a link where left out. */
   readonly ttl?: Duration.Input
   /** Clients go back to an earlier set when it answers again (version 4). */
@@ -71,6 +76,7 @@ export interface Folder {
 
 /**
  * A domain: its controllers answer for its names, its namespaces, SYSVOL and NETLOGON. The client finds them as by DNS.
+ * Where the domain has a `netbiosName`, they go by their short names as well: `DC1` is `dc1.corp.test`.
  *
  * @category models
  */
@@ -135,7 +141,7 @@ export type FolderFault =
     /** It is gone, or as described again. */
     | { readonly is: "withdrawn" | "restored" }
     /** It leads somewhere else. */
-    | { readonly is: "changed"; readonly to: Folder | Folder["targets"] }
+    | { readonly is: "changed"; readonly to: Folder | Targets }
     /** Referrals for it make no sense: these bytes, in hexadecimal, or half an entry. */
     | { readonly is: "malformed"; readonly hex?: string }
   )
@@ -166,7 +172,7 @@ export type Fault =
  * @category models
  */
 export interface Description {
-  readonly [path: `\\\\${string}`]: Folder | Folder["targets"]
+  readonly [path: `\\\\${string}`]: Folder | Targets
   /** What the shares hold, by path: `\\server\share` with a directory, or `\\server\share\name` with a file. */
   readonly files?: { readonly [path: string]: Content }
   readonly servers?: { readonly [server: string]: Server }
@@ -334,7 +340,8 @@ const make = Effect.fnUntraced(function*(description: Description) {
   }
   const simulation = new Simulation(description, tell)
   const table = hostsOf(description, simulation)
-  const { connect, servers, switches } = yield* TestHosts.make(table, (seen) => tell(seenEvent(seen)))
+  const aliases = NamespaceTable.aliases(description.domains ?? {})
+  const { connect, servers, switches } = yield* TestHosts.make(table, (seen) => tell(seenEvent(seen)), aliases)
   simulation.switches = switches
   for (const fault of description.faults ?? []) {
     simulation.check(fault)
@@ -348,7 +355,8 @@ const make = Effect.fnUntraced(function*(description: Description) {
   ): Effect.Effect<Transport.Duplex, TransportError, Scope.Scope> =>
     Effect.suspend(() => {
       simulation.due()
-      if (!simulation.isUnreachable(endpoint.host)) return connect(endpoint, handlers)
+      const host = aliases.get(endpoint.host.toLowerCase()) ?? endpoint.host
+      if (!simulation.isUnreachable(host)) return connect(endpoint, handlers)
       return Effect.andThen(
         Effect.sleep(description.connectTimeout ?? "10 seconds"),
         Effect.fail(new TransportError({ reason: "TimedOut", server: endpoint.host, port: endpoint.port }))

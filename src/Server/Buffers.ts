@@ -2,8 +2,9 @@
  * Memory for the payloads of READ responses and for frames, used again and again: fresh memory costs more than filling it.
  *
  * A buffer has one owner at a time: of a READ, the handler until the store has filled it, then the connection until the
- * socket has taken it; of a frame, the connection, then the handler of the one request in it. Who has it last gives it
- * back, once; one that is never given back is the collector's.
+ * socket has taken it; of a frame, the connection while the system fills it, then the handler of the one request in it, and
+ * its store. Who has it last gives it back, once; one that is never given back, after a failure or because its client left,
+ * is the collector's: it is never given back early.
  */
 import * as Allocate from "../Codec/Allocate.ts"
 

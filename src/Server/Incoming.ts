@@ -23,8 +23,8 @@ export interface Pending {
 }
 
 /**
- * One request. `packet` is the message without its compound, in memory that nobody uses again: what is decoded from it
- * are views that a handler may keep as long as it likes.
+ * One request. `packet` is the message without its compound, in memory that nobody else uses: what is decoded from it are
+ * views that a handler may keep as long as it likes, unless its reply says that they were `consumed`.
  */
 export class Incoming {
   readonly connection: Connection

@@ -323,6 +323,7 @@ describe("effect-smb serve", () => {
         [["--users", users], 1, /others than its owner may read or change it; `chmod 600` it/],
         [["--users", `${users}.none`], 1, /there is no such file/],
         [["--user", "joe", "--password-file", users], 1, /others than its owner may read or change it; `chmod 600` it/],
+        [["--keytab", users], 1, /users: others than its owner may read or change it; `chmod 600` it/],
         [["--config", join(home, "none.json")], 1, /none\.json: there is no such file/],
         [["--config", bad], 1, /bad\.json: .*roots/],
         [["--config", open], 1, /open\.json: everybody may change it/],

@@ -173,7 +173,17 @@ describe("a domain whose controllers are given", () => {
       "try root \\\\dc2.corp.test\\dfs\\readme as corp.test\\dfs"
     ])
     const entry = [...result.cache.entries.values()][0]!
-    assert.deepStrictEqual(entry.targets.map(({ path }) => path), [["dc2.corp.test", "dfs"], ["ns", "dfs"]])
+    assert.deepStrictEqual(
+      entry.targets.map(({ path, setBoundary }) => [path.join(), setBoundary]),
+      [["dc2.corp.test,dfs", true], ["dc1.corp.test,dfs", false], ["ns,dfs", false]]
+    )
+    // Any controller keeps it: where this one dies, another goes on.
+    const killed = run(
+      { "dc1.corp.test": { shares: { dfs: ["readme"] } }, "dc2.corp.test": { down: true } },
+      "\\\\corp.test\\dfs\\readme",
+      { knowledge: result.knowledge, now: 60_000 }
+    )
+    assert.strictEqual(target(killed), "\\\\dc1.corp.test\\dfs\\readme")
     // An ordinary host that names itself is itself, and a namespace elsewhere is left where it is.
     const host = run({ "corp.test": { roots: { dfs: { files: ["readme"] } } } }, "\\\\corp.test\\dfs\\readme")
     assert.strictEqual(target(host), "\\\\corp.test\\dfs\\readme")

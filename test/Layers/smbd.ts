@@ -1,16 +1,20 @@
 /**
- * Runs of a client through namespaces of real smbd servers: recorded by `test/lab/Recorded.test.ts`, played back and
- * simulated by `test/Layers/RecordedTransport.test.ts`.
+ * Runs of a client through namespaces of real Samba servers: recorded by `test/lab/Recorded.test.ts` and
+ * `test/lab/Domain.test.ts`, played back and simulated by `test/Layers/RecordedTransport.test.ts`.
  *
- * `UPDATE_FIXTURES=1 npx vitest run test/lab/Recorded.test.ts` records `fixtures/smbd-*.json` anew.
+ * `UPDATE_FIXTURES=1 npx vitest run test/lab/Recorded.test.ts test/lab/Domain.test.ts` records `fixtures/*.json` anew.
  */
+import { assert } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
+import type { ReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
+import * as RecordedTransport from "../../src/Layers/RecordedTransport.ts"
 import type * as TestNamespace from "../../src/Layers/TestNamespace.ts"
+import type * as Transport from "../../src/Protocol/Transport.ts"
 
 /** The lab's user (`test/lab/Server.ts`). */
 export const account = { user: "smbtest", password: "Lab-9f3!kqZ2w" }
@@ -102,8 +106,14 @@ export interface Run {
   /** Of the fixture. */
   readonly name: string
   readonly dfs: DfsAdapter.DfsAdapterOptions
-  /** `stop` takes the server `one` away. */
+  readonly credential: Credentials.Credential
+  /** The same world for the simulator. */
+  readonly world: TestNamespace.Description
+  /** The server that `stop` takes away. */
+  readonly stops: string
   readonly program: Program
+  /** What of a referral has to be the same as in the simulator; all of it where left out. */
+  readonly essence?: (referral: ReferralResponse) => unknown
   readonly seen: ReadonlyArray<unknown>
 }
 
@@ -142,13 +152,20 @@ const visit: Program = () =>
   })
 const visited = ["root", "one", "two", "two", "SmbError"]
 
-/** The last one stops a server. */
+const usual = {
+  credential: Credentials.password(account.user, Redacted.make(account.password)),
+  world: description,
+  stops: one
+}
+
+/** On servers that stand alone. The last one stops one of them. */
 export const runs: ReadonlyArray<Run> = [
-  { name: "smbd-referral-first", dfs: { mode: "strict" }, program: visit, seen: visited },
-  { name: "smbd-lazily", dfs: { probe: "lazily" }, program: visit, seen: visited },
-  { name: "smbd-race", dfs: { connect: "race" }, program: visit, seen: visited },
-  { name: "smbd-site", dfs: { siteName: "Rome" }, program: visit, seen: visited },
+  { ...usual, name: "smbd-referral-first", dfs: { mode: "strict" }, program: visit, seen: visited },
+  { ...usual, name: "smbd-lazily", dfs: { probe: "lazily" }, program: visit, seen: visited },
+  { ...usual, name: "smbd-race", dfs: { connect: "race" }, program: visit, seen: visited },
+  { ...usual, name: "smbd-site", dfs: { siteName: "Rome" }, program: visit, seen: visited },
   {
+    ...usual,
     name: "smbd-everything",
     dfs: {},
     program: everything,
@@ -156,16 +173,104 @@ export const runs: ReadonlyArray<Run> = [
   }
 ]
 
-/** Lets a client do a run, on whatever transport there is. The client is gone when it ends. */
-export const go = ({ dfs, program }: Run, stop: Effect.Effect<void, unknown> = Effect.void) =>
+/** In a domain (`test/lab/Domain.ts`), by both its names: SYSVOL, a namespace, its links, and a member that dies. */
+export const domainRun: Run = {
+  name: "samba-domain",
+  dfs: { domainControllers: { "corp.test": ["dc1.corp.test"] } },
+  credential: Credentials.password("CORP\\alice", Redacted.make(account.password)),
+  stops: "fs1.corp.test",
+  world: {
+    // smbd has the root where it is asked, by the name that goes with the domain's.
+    "\\\\corp.test\\dfs": { maxReferralLevel: 3, ttl: "10 minutes" },
+    "\\\\corp.test\\dfs\\link": { targets: ["\\\\fs1.corp.test\\far"], ttl: "10 minutes" },
+    "\\\\corp.test\\dfs\\both": {
+      targets: ["\\\\fs1.corp.test\\far", "\\\\dc1.corp.test\\data"],
+      ttl: "10 minutes"
+    },
+    files: {
+      "\\\\dc1.corp.test\\dfs\\in-root.txt": "root",
+      "\\\\dc1.corp.test\\data\\who.txt": "controller",
+      "\\\\fs1.corp.test\\far\\who.txt": "member"
+    },
+    servers: { "dc1.corp.test": { ...smbd, signing: "required" }, "fs1.corp.test": smbd },
+    domains: {
+      "corp.test": {
+        netbiosName: "CORP",
+        controllers: ["dc1.corp.test"],
+        ttl: "15 minutes",
+        sysvol: { "corp.test": { Policies: {} } }
+      }
+    },
+    account: { user: "alice", password: account.password }
+  },
+  program: (stop) =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const seen: Array<unknown> = []
+      for (const name of ["corp.test", "CORP"]) {
+        seen.push((yield* smb.stat(`\\\\${name}\\sysvol\\corp.test\\Policies`)).type)
+        for (const path of ["in-root.txt", "link\\who.txt", "both\\who.txt"]) {
+          seen.push(yield* smb.readFileString(`\\\\${name}\\dfs\\${path}`))
+        }
+      }
+      yield* stop
+      return [...seen, yield* smb.readFileString("\\\\corp.test\\dfs\\both\\who.txt")]
+    }),
+  // A controller of Samba's names the domain itself as the target of a root, gives name lists the size of other entries
+  // and a DC referral its name without a backslash, and keeps what it says of the domain for ten minutes.
+  essence: ({ pathConsumed, referralEntries, referralHeaderFlags }) => ({
+    pathConsumed,
+    referralHeaderFlags,
+    entries: referralEntries.map((entry) => {
+      const { referralEntryFlags, serverType, versionNumber } = entry
+      const common = { referralEntryFlags, serverType, versionNumber }
+      if ("expandedNames" in entry) {
+        const { expandedNames, specialName = "" } = entry
+        return { ...common, expandedNames, specialName: specialName.replace(/^\\/, "") }
+      }
+      if ("shareName" in entry) return { ...common, target: entry.shareName }
+      const { dfsPath, networkAddress, timeToLive } = entry
+      return { ...common, dfsPath, timeToLive, target: serverType === 1 ? "the root" : networkAddress }
+    })
+  }),
+  seen: ["directory", "root", "member", "member", "directory", "root", "member", "member", "controller"]
+}
+
+/**
+ * Lets a client do a run, on whatever transport there is. The client is gone when it ends. Where no server is stopped, as
+ * in a replay, the client at least waits until it has heard of what the recording has next.
+ */
+export const go = ({ credential, dfs, program }: Run, stop: Effect.Effect<void, unknown> = Effect.yieldNow) =>
   Effect.provide(
     Effect.orDie(program(stop)),
     DfsAdapter.layer(dfs).pipe(
       Layer.provide(SmbClient.layer()),
-      Layer.provide(Credentials.layer(Credentials.password(account.user, Redacted.make(account.password))))
+      Layer.provide(Credentials.layer(credential))
     )
   )
 
 /** Where a run's recording is. */
 export const fixture = ({ name }: Run) => fileURLToPath(new URL(`./fixtures/${name}.json`, import.meta.url))
 export const readFixture = (run: Run) => readFileSync(fixture(run), "utf8")
+
+/** Whether recordings become fixtures. */
+export const updates = process.env.UPDATE_FIXTURES === "1"
+
+/**
+ * Records a run over a transport, and makes a fixture of it where that is wanted. `stop` is told once, and the program
+ * has to see what it should.
+ */
+export const record = (run: Run, transport: Layer.Layer<Transport.Transport>, stop: Effect.Effect<void, unknown>) =>
+  Effect.gen(function*() {
+    assert.deepStrictEqual(yield* go(run, stop), run.seen)
+    const recording = yield* Effect.flatMap(RecordedTransport.Recorder, (recorder) => recorder.recording)
+    if (updates) writeFileSync(fixture(run), `${RecordedTransport.toJson(recording)}\n`)
+    return recording
+  }).pipe(Effect.provide(RecordedTransport.record(transport, updates ? { seed: run.name } : {})))
+
+/** Plays a recording back, to its end. */
+export const replay = (run: Run, recording: RecordedTransport.Recording) =>
+  Effect.gen(function*() {
+    assert.deepStrictEqual(yield* go(run), run.seen)
+    yield* Effect.flatMap(RecordedTransport.Replay, (it) => it.checkComplete)
+  }).pipe(Effect.provide(RecordedTransport.replay(recording)))

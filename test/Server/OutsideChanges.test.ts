@@ -11,6 +11,7 @@ import * as UserStore from "../../src/Server/UserStore.ts"
 import * as Header from "../../src/Smb2/Header.ts"
 import type * as CreateContext from "../../src/Smb2/Message/CreateContext.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
+import * as LeaseClient from "./LeaseClient.ts"
 import { RawClient } from "./RawClient.ts"
 
 const host = "127.0.28.14"
@@ -147,4 +148,25 @@ it.live("takes back what a client may cache where another program changes the fi
     const { currentLeaseState, newLeaseState } = lease.success
     assert.deepStrictEqual([lease.success.leaseKey, currentLeaseState, newLeaseState], [leaseKey, 7, 0])
     raw.close()
+  }).pipe(Effect.scoped))
+
+it.live("takes back what a client may cache of a directory where another program changes what is in it", () =>
+  Effect.gen(function*() {
+    const { path, port } = yield* world
+    Fs.mkdirSync(join(path, "d"))
+    const client = new LeaseClient.LeaseClient(host, port, 3)
+    assert.isTrue(yield* Effect.promise(() => client.begin("data", joe)))
+    const { leaseState } = yield* Effect.promise(() =>
+      client.create("d", [LeaseClient.lease(4, LeaseClient.READ | LeaseClient.HANDLE)], {
+        createOptions: 1,
+        desiredAccess: 0x0010_0081
+      })
+    )
+    assert.strictEqual(leaseState, LeaseClient.READ | LeaseClient.HANDLE)
+    yield* Effect.sleep(150)
+    Fs.writeFileSync(join(path, "d", "theirs"), "x")
+    const broken = yield* Effect.promise(() => client.nextBreak())
+    assert.deepStrictEqual(broken?.leaseKey, LeaseClient.key(4))
+    assert.strictEqual(broken?.newLeaseState, 0)
+    client.close()
   }).pipe(Effect.scoped))

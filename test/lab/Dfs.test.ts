@@ -1,8 +1,11 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
+import { randomBytes } from "node:crypto"
+import { utimes } from "node:fs/promises"
 import { refused, timed } from "./checks/Place.ts"
 import { client, dfsClient } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
+import { attempt } from "./Process.ts"
 
 const root = "\\\\127.0.24.1\\dfs"
 
@@ -175,6 +178,34 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       // What works stays; there is no reason to go back.
       assert.strictEqual(yield* smb.readFileString(path), "two")
       assert.strictEqual(yield* read(smb, "plain\\who.txt"), "one")
+    }))
+
+  it.effect("reads on at the other target when one dies under a stream, if the file is the same there", () =>
+    Effect.gen(function*() {
+      const { one, two } = yield* World
+      const large = randomBytes(32 * 1024 * 1024)
+      for (const server of [one, two]) {
+        for (const name of ["large.bin", "other.bin"]) {
+          yield* server.write("data", name, large)
+          yield* attempt(() => utimes(server.path("data", name), 1_700_000_000, 1_700_000_000))
+        }
+      }
+      // As a replica that is behind.
+      yield* attempt(() => utimes(two.path("data", "other.bin"), 1_700_000_000, 1_600_000_000))
+      const streamed = (name: string) =>
+        Effect.gen(function*() {
+          const smb = yield* client({ dfs: {} })
+          const parts: Array<Uint8Array> = []
+          yield* Stream.runForEach(smb.stream(`${root}\\either\\${name}`), (chunk) => {
+            parts.push(chunk)
+            return parts.length === 2 ? one.stop : Effect.void
+          })
+          return Buffer.concat(parts)
+        })
+      assert.isTrue((yield* Effect.ensuring(streamed("large.bin"), Effect.orDie(one.start))).equals(large))
+      const error = yield* Effect.ensuring(Effect.flip(streamed("other.bin")), Effect.orDie(one.start))
+      assert.strictEqual(error._tag, "TargetDiffers")
+      assert.match(error.message, /127\.0\.24\.2.* went away at byte \d+, and .*127\.0\.24\.3.* is another file/)
     }))
 
   it.effect("says what each target said where none works", () =>

@@ -22,6 +22,7 @@ import {
   mustExecute,
   type Output,
   pause,
+  processesWith,
   serves,
   start
 } from "./Process.ts"
@@ -32,6 +33,7 @@ export const domain = {
   netbios: "CORP",
   realm: "CORP.TEST",
   controller: "dc1.corp.test",
+  secondController: "dc2.corp.test",
   member: "fs1.corp.test",
   /** A name for a server of the test's own, which has an account for it. */
   server: "server.corp.test",
@@ -67,13 +69,20 @@ export interface Domain {
     env?: Readonly<Record<string, string>>
   ) => Effect.Effect<Output, LabError>
   /** The member as if it had gone down, and back again. */
+  /**
+   * A second controller, joined to the domain, which keeps the same namespace in the same folder: a replica of it. It has
+   * a KDC and no name server. Referrals name it from now on. After 10 to 20 seconds.
+   */
+  readonly joinSecondController: Effect.Effect<void, LabError>
+  /** Ends the first controller at once: SMB, LDAP, DNS and KDC. It does not come back. */
+  readonly killController: Effect.Effect<void, LabError>
   readonly member: { readonly stop: Effect.Effect<void, LabError>; readonly start: Effect.Effect<void, LabError> }
 }
 
 /** The member gives its users fixed numbers: this and the last part of their SID. */
 const firstUid = 300_000
 
-const krb5Conf = (address: string) =>
+const krb5Conf = (address: string, second: string) =>
   `[libdefaults]
   default_realm = ${domain.realm}
   dns_lookup_realm = false
@@ -84,6 +93,7 @@ const krb5Conf = (address: string) =>
 [realms]
   ${domain.realm} = {
     kdc = ${address}
+    kdc = ${second}
   }
 [domain_realm]
   ${domain.dns} = ${domain.realm}
@@ -158,7 +168,7 @@ const makeNetwork = async ({ inside, namespace, outside, subnet }: Place): Promi
   await file(
     "hosts",
     `127.0.0.1 localhost\n${subnet}.2 ${domain.controller} dc1 ${domain.dns} ${domain.netbios}\n${subnet}.3 ${domain.member} fs1\n` +
-      `${subnet}.1 ${domain.server} server\n`
+      `${subnet}.4 ${domain.secondController} dc2\n${subnet}.1 ${domain.server} server\n`
   )
   // The member wants an account of the system's for whom it lets in: Administrator is 500, users count from 1103.
   const users = [500, 1103, 1104, 1105, 1106].map((id) => `lab${id}:x:${firstUid + id}:65534::/:/bin/false\n`)
@@ -169,6 +179,7 @@ const makeNetwork = async ({ inside, namespace, outside, subnet }: Place): Promi
   await ip(`link set ${outside} up`)
   await ip(`-n ${namespace} addr add ${subnet}.2/24 dev ${inside}`)
   await ip(`-n ${namespace} addr add ${subnet}.3/24 dev ${inside}`)
+  await ip(`-n ${namespace} addr add ${subnet}.4/24 dev ${inside}`)
   await ip(`-n ${namespace} link set ${inside} up`)
   await ip(`-n ${namespace} link set lo up`)
 }
@@ -180,7 +191,23 @@ const keepRunning = (place: Place, log: string, ...command: ReadonlyArray<string
   // What went wrong is seen by whoever waits for it.
   child.on("error", () => {})
   child.unref()
+  return child.pid
 }
+
+/** Options of a controller that listens on these addresses alone, with files as root would have them. */
+const controllerOptions = (interfaces: string, folder: string) => [
+  `--option=interfaces=${interfaces}`,
+  "--option=bind interfaces only=yes",
+  "--option=vfs objects=dfs_samba4 acl_xattr xattr_tdb",
+  "--option=acl_xattr:ignore system acls=yes",
+  "--option=load printers=no",
+  "--option=disable spoolss=yes",
+  `--option=log file=${folder}/log.%m`
+]
+
+const controllerShares = (folder: string) =>
+  `\n[dfs]\n  path = ${folder}/shares/dfs\n  msdfs root = yes\n  read only = no\n` +
+  `\n[data]\n  path = ${folder}/shares/data\n  read only = no\n`
 
 const provision = async (place: Place): Promise<void> => {
   const { folder, subnet } = place
@@ -197,24 +224,14 @@ const provision = async (place: Place): Promise<void> => {
     "--host-name=dc1",
     `--host-ip=${subnet}.2`,
     `--targetdir=${folder}/dc`,
-    `--option=interfaces=lo ${subnet}.2/24`,
-    "--option=bind interfaces only=yes",
-    "--option=vfs objects=dfs_samba4 acl_xattr xattr_tdb",
-    "--option=acl_xattr:ignore system acls=yes",
-    "--option=load printers=no",
-    "--option=disable spoolss=yes",
+    ...controllerOptions(`lo ${subnet}.2/24`, `${folder}/dc`),
     // For those who name it; all others begin with SMB 2.
-    "--option=server min protocol=NT1",
-    `--option=log file=${folder}/dc/log.%m`
+    "--option=server min protocol=NT1"
   )
   const conf = `${folder}/dc/etc/smb.conf`
   // It would forward to the namespace's resolver, which is itself.
   await writeFile(conf, (await readFile(conf, "utf8")).replace(/^\s*dns forwarder = .*$/m, ""))
-  await appendFile(
-    conf,
-    `\n[dfs]\n  path = ${folder}/shares/dfs\n  msdfs root = yes\n  read only = no\n` +
-      `\n[data]\n  path = ${folder}/shares/data\n  read only = no\n`
-  )
+  await appendFile(conf, controllerShares(folder))
   const { name, password } = domain.user
   await run("samba-tool", "user", "create", name, password, "-s", conf)
   const service = `cifs/${domain.server}`
@@ -283,6 +300,34 @@ const login = async (
     env: { KRB5_CONFIG: `${folder}/krb5.conf` }
   })
 
+const joinSecond = async (place: Place): Promise<void> => {
+  const { folder, subnet } = place
+  const { name, password } = domain.administrator
+  await mustExecute(
+    "ip",
+    within(
+      place,
+      "samba-tool",
+      "domain",
+      "join",
+      domain.dns,
+      "DC",
+      `--server=${domain.controller}`,
+      `--targetdir=${folder}/dc2`,
+      "--dns-backend=NONE",
+      "-U",
+      `${name}%${password}`,
+      "--option=netbios name=DC2",
+      ...controllerOptions(`${subnet}.4/24`, `${folder}/dc2`)
+    ),
+    { timeout: 90_000 }
+  )
+  const conf = `${folder}/dc2/etc/smb.conf`
+  await appendFile(conf, controllerShares(folder))
+  keepRunning(place, "dc2/start", "samba", "-s", conf, "-i", "--no-process-group")
+  await until("the second domain controller", () => isReady(`${subnet}.4`))
+}
+
 const startMember = async (place: Place): Promise<void> => {
   const conf = `${place.folder}/member/smb.conf`
   keepRunning(
@@ -295,14 +340,23 @@ const startMember = async (place: Place): Promise<void> => {
   await until("the member server", () => serves(`${place.subnet}.3`, 445))
 }
 
-const build = async (place: Place): Promise<void> => {
+/** Starts everything, and gives the process that leads the controller's. */
+const build = async (place: Place): Promise<number> => {
   const { folder, subnet } = place
   await makeNetwork(place)
   await makeShares(folder)
-  await writeFile(join(folder, "krb5.conf"), krb5Conf(`${subnet}.2`))
+  await writeFile(join(folder, "krb5.conf"), krb5Conf(`${subnet}.2`, `${subnet}.4`))
   await writeFile(join(folder, "member/smb.conf"), memberConf(`${folder}/member`, `${subnet}.3`))
   await provision(place)
-  keepRunning(place, "dc/start", "samba", "-s", `${folder}/dc/etc/smb.conf`, "-i", "--no-process-group")
+  const controller = keepRunning(
+    place,
+    "dc/start",
+    "samba",
+    "-s",
+    `${folder}/dc/etc/smb.conf`,
+    "-i",
+    "--no-process-group"
+  )
   await until("the domain controller", () => isReady(`${subnet}.2`))
   await until("the KDC", async () => (await login(folder, `${folder}/first`)).code === 0)
   const { name, password } = domain.administrator
@@ -319,6 +373,8 @@ const build = async (place: Place): Promise<void> => {
   )
   await until("the member's place in the domain", async () => (await execute("ip", joining)).code === 0)
   await startMember(place)
+  if (controller === undefined) throw new Error("the domain controller has not been started")
+  return controller
 }
 
 /** Starts a domain; it answers when this succeeds, after 15 to 25 seconds. */
@@ -348,7 +404,7 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
     Effect.sync(() => guard(folder, undefined, removal(place))),
     (callOff) => Effect.sync(callOff)
   )
-  yield* Effect.uninterruptible(attempt(() => build(place)))
+  const controller = yield* Effect.uninterruptible(attempt(() => build(place)))
   const krb5Config = `${folder}/krb5.conf`
   yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -368,6 +424,8 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
     dc1: address,
     [domain.dns]: address,
     [domain.netbios.toLowerCase()]: address,
+    [domain.secondController]: `${subnet}.4`,
+    dc2: `${subnet}.4`,
     [domain.member]: `${subnet}.3`,
     fs1: `${subnet}.3`,
     [domain.server]: `${subnet}.1`
@@ -400,6 +458,12 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
           env: { KRB5_CONFIG: krb5Config, ...env }
         })
       ),
+    joinSecondController: attempt(() => joinSecond(place)),
+    killController: attempt(async () => {
+      // Its smbd leads a group of its own, and is known by its configuration.
+      const smbd = processesWith(`${folder}/dc/etc/smb.conf`)
+      for (const id of [-controller, ...smbd]) process.kill(id, "SIGKILL")
+    }),
     member: {
       stop: attempt(() => endAllWith(`${folder}/member/smb.conf`)),
       start: attempt(() => startMember(place))

@@ -4,9 +4,8 @@
  * With UPDATE_FIXTURES=1 the recordings become the fixtures that unit tests play back.
  */
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Result } from "effect"
 import { RecordedTransport, TcpTransport } from "effect-smb"
-import { writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
 import * as Run from "../Layers/smbd.ts"
@@ -44,35 +43,18 @@ const answers = (address: string) =>
     return Effect.sync(() => socket.destroy())
   })
 
-const updates = process.env.UPDATE_FIXTURES === "1"
-
 layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a recording of smbd", (it) => {
   it.effect("plays back when the servers are gone: failover, signatures and encryption included", () =>
     Effect.gen(function*() {
       const { one, root, secret, two } = yield* World
       const recordings: Array<readonly [Run.Run, RecordedTransport.Recording]> = []
-      for (const run of Run.runs) {
-        const recording = yield* Effect.gen(function*() {
-          assert.deepStrictEqual(yield* Run.go(run, one.stop), run.seen)
-          return yield* Effect.flatMap(RecordedTransport.Recorder, (recorder) => recorder.recording)
-        }).pipe(Effect.provide(
-          RecordedTransport.record(TcpTransport.layer, updates ? { seed: run.name } : {})
-        ))
-        recordings.push([run, recording])
-      }
+      for (const run of Run.runs) recordings.push([run, yield* Run.record(run, TcpTransport.layer, one.stop)])
       yield* Effect.all([root.stop, two.stop, secret.stop])
       for (const address of Object.values(addresses)) assert.isFalse(yield* answers(address))
 
       const hash = NtlmCrypto.ntHash(Lab.user.password)
       for (const [run, recording] of recordings) {
-        const json = RecordedTransport.toJson(recording)
-        const read = RecordedTransport.fromJson(json)
-        assert(read._tag === "Success")
-        yield* Effect.gen(function*() {
-          assert.deepStrictEqual(yield* Run.go(run), run.seen)
-          yield* Effect.flatMap(RecordedTransport.Replay, (replay) => replay.checkComplete)
-        }).pipe(Effect.provide(RecordedTransport.replay(read.success)))
-
+        yield* Run.replay(run, Result.getOrThrow(RecordedTransport.fromJson(RecordedTransport.toJson(recording))))
         const bytes = Buffer.concat(
           recording.entries.map((entry) => "bytes" in entry ? entry.bytes : new Uint8Array(0))
         )
@@ -80,7 +62,6 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a reco
         for (const secret of [Lab.user.password, Buffer.from(Lab.user.password, "utf16le"), hash] as const) {
           assert.isFalse(bytes.includes(Buffer.from(secret)))
         }
-        if (updates) writeFileSync(Run.fixture(run), `${json}\n`)
       }
 
       // Nothing may be missing that this is about.

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted, type Scope } from "effect"
 import { createHash } from "node:crypto"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { ShareStore } from "../../src/Server/ShareStore.ts"
@@ -16,7 +16,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-const sum = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex")
+const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
 /** Bytes that repeat at no power of two, so that a part in the wrong place is another part. */
 const content = (length: number, seed: number) => {
@@ -33,9 +33,13 @@ interface Place {
 
 const size = 100 * 1024 * 1024
 
+/** What is put, each with its sum. */
+const contents = { in: content(size, 5), small: content(10_240, 7) }
+const sums = { in: digest(contents.in), small: digest(contents.small) }
+
 /** Fetched files are what was put. */
-const same = ({ at }: Place, name: string, from: string) =>
-  assert.strictEqual(sum(join(at, name)), sum(join(at, from)), name)
+const same = ({ at }: Place, name: string, from: keyof typeof sums) =>
+  assert.strictEqual(digest(readFileSync(join(at, name))), sums[from], name)
 
 /** Files, streams, and the way through a namespace; it has no command for locks of SMB 2. */
 const smbclient = async (place: Place) => {
@@ -206,12 +210,12 @@ for (const [i, [store, make]] of Object.entries(stores).entries()) {
           shares: { data: make(root) },
           namespaces: { roots: { names: { links: { films: [`\\\\${host}\\data`] } } } }
         })
-        for (const [name, run] of Object.entries(clients)) {
+        for (const run of Object.values(clients)) {
           const at = yield* folder
           mkdirSync(join(at, "put"))
-          for (const to of [at, join(at, "put")]) {
-            writeFileSync(join(to, "in"), content(size, i + name.length))
-            writeFileSync(join(to, "small"), content(10_240, 7))
+          for (const [file, bytes] of Object.entries(contents)) {
+            writeFileSync(join(at, "put", file), bytes)
+            linkSync(join(at, "put", file), join(at, file))
           }
           yield* attempt(() => run({ host, at }))
         }

@@ -156,6 +156,30 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("open", () => {
+      gen("bears a hint that bytes will be asked for", function*(store) {
+        yield* mkdir(store, ["d"])
+        yield* put(store, ["f"], "some")
+        const hinted = { mode: "existing", forData: true } as const
+        assert.strictEqual(
+          yield* using(store, ["d"], { ...hinted, type: "directory" }, ({ node }) => Effect.succeed(node.type)),
+          "directory"
+        )
+        // Closed before anything was asked for, many times over, and removed.
+        for (let i = 0; i < 50; i++) yield* using(store, ["f"], { ...hinted, type: "file" }, () => Effect.void)
+        yield* using(store, ["f"], { ...hinted, type: "file" }, () => store.remove(["f"]))
+        yield* refused(store.open(["f"], { ...hinted, type: "file" }), "NotFound")
+        yield* put(store, ["f"], "others")
+        const read = ({ file }: StoreOpened) => Effect.map(file.read(0n, 10), string)
+        assert.strictEqual(yield* using(store, ["f"], { ...hinted, type: "file" }, read), "others")
+        yield* using(store, ["f"], { ...hinted, type: "file" }, (opened) =>
+          Effect.gen(function*() {
+            yield* store.rename(["f"], ["g"], { replace: false })
+            assert.strictEqual(yield* read(opened), "others")
+            yield* opened.file.write(6n, text("!"))
+          }))
+        assert.strictEqual(yield* get(store, ["g"]), "others!")
+      })
+
       for (const type of ["file", "directory"] as const) {
         gen(`makes a ${type} as its mode says`, function*(store) {
           yield* refused(store.open(["a"], { mode: "existing", type }), "NotFound")

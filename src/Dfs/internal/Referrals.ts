@@ -85,19 +85,24 @@ export const rootAnswered = <E>(
 }
 
 /**
- * Samba's controllers name the domain itself as the target of a root that they keep. Whoever said so keeps it, and has
- * a name by which Kerberos knows it.
+ * Samba's controllers name the domain itself as the target of a root that they keep: any controller. Whoever said so
+ * keeps it for certain, and comes first; each has a name by which Kerberos knows it.
  */
 const kept = (
   targets: ReferralCache.CachedReferral["targets"],
   asked: Asked | undefined,
   server: string
 ): ReferralCache.CachedReferral["targets"] =>
-  asked === undefined ? targets : targets.map((one) =>
-    DfsPath.fold(one.path[0]!) === DfsPath.fold(asked.domain)
-      ? { ...one, path: [server, ...one.path.slice(1)] }
-      : one
-  )
+  asked === undefined ? targets : targets.flatMap((one) => {
+    if (DfsPath.fold(one.path[0]!) !== DfsPath.fold(asked.domain)) return [one]
+    const others = asked.controllers.filter((other) => DfsPath.fold(other) !== DfsPath.fold(server))
+    const at = (controller: string, setBoundary: boolean) => ({
+      ...one,
+      path: [controller, ...one.path.slice(1)],
+      setBoundary
+    })
+    return [at(server, one.setBoundary), ...others.map((other) => at(other, false))]
+  })
 
 /** A link whose only target begins with a domain leads into its namespace (3.1.5.4.5). */
 const withDomains = (entry: ReferralCache.CachedReferral, work: Work): ReferralCache.CachedReferral =>

@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as DfsPath from "../../Dfs/DfsPath.ts"
 import type * as Namespace from "../../Dfs/Namespace.ts"
-import type { Description, Domain, Folder } from "../TestNamespace.ts"
+import type { Description, Domain, Folder, Targets } from "../TestNamespace.ts"
 
 /** What stands wrong in a description is the test's own mistake. */
 export class BadDescription extends Error {
@@ -30,12 +30,12 @@ export const parse = (text: string): DfsPath.DfsPath => {
   return path
 }
 
-const isTargets = (folder: Folder | Folder["targets"]): folder is Folder["targets"] => Array.isArray(folder)
+const isTargets = (folder: Folder | Targets): folder is Targets => Array.isArray(folder)
 
-export const toFolder = (folder: Folder | Folder["targets"]): Folder => isTargets(folder) ? { targets: folder } : folder
+export const toFolder = (folder: Folder | Targets): Folder => isTargets(folder) ? { targets: folder } : folder
 
 /** The targets of a folder, by their paths. */
-export const targetsOf = ({ targets }: Folder): ReadonlyArray<DfsPath.DfsPath> =>
+export const targetsOf = ({ targets = [] }: Folder): ReadonlyArray<DfsPath.DfsPath> =>
   targets.map((target) => parse(typeof target === "string" ? target : target.path))
 
 /** The folders of a description: what stands there by path. */
@@ -67,7 +67,7 @@ const seconds = (ttl: Duration.Input): number => {
   return time
 }
 
-const linkOf = ({ interlink, targetFailback, targets, ttl }: Folder): Namespace.Link => ({
+const linkOf = ({ interlink, targetFailback, targets = [], ttl }: Folder): Namespace.Link => ({
   targets,
   ...(ttl === undefined ? {} : { timeToLive: seconds(ttl) }),
   ...(targetFailback === undefined ? {} : { targetFailback }),
@@ -83,6 +83,17 @@ const domainOf = (
 ): readonly [string, Domain] | undefined =>
   Object.entries(domains).find(([long, { netbiosName }]) =>
     fold(long) === fold(name) || (netbiosName !== undefined && fold(netbiosName) === fold(name))
+  )
+
+/** The short name of a host, as a domain's NetBIOS name goes with it. */
+const shortName = (host: string): string => host.split(".")[0]!.toUpperCase()
+
+/** Other names that controllers go by, in lower case: the short ones, where their domain has one. */
+export const aliases = (domains: Readonly<Record<string, Domain>>): ReadonlyMap<string, string> =>
+  new Map(
+    Object.values(domains).flatMap(({ controllers, netbiosName }) =>
+      netbiosName === undefined ? [] : controllers.map((host) => [shortName(host).toLowerCase(), host] as const)
+    )
   )
 
 /** Where a root stands: the servers that answer for it, each with the name of its share there. */
@@ -128,7 +139,7 @@ export const namespaces = (
       one.folder !== undefined && one.path.length > 2 && DfsPath.startsWith(one.path, path)
     )
     const root: Namespace.Root = {
-      ...(folder === undefined ? {} : { targets: folder.targets }),
+      ...(folder?.targets === undefined ? {} : { targets: folder.targets }),
       links: Object.fromEntries(links.map((one) => [one.path.slice(2).join("\\"), linkOf(one.folder!)])),
       ...(folder?.ttl === undefined ? {} : { timeToLive: seconds(folder.ttl) }),
       ...(folder?.targetFailback === undefined ? {} : { targetFailback: folder.targetFailback }),
@@ -148,16 +159,16 @@ export const namespaces = (
   const found = new Map<string, Namespace.Namespace>()
   for (const [host, { roots }] of hosts) found.set(host, { roots })
   for (const [name, { controllers, netbiosName, ttl }] of Object.entries(domains)) {
-    const domain: Namespace.Domain = {
-      controllers,
-      ...(netbiosName === undefined ? {} : { netbiosName }),
-      ...(ttl === undefined ? {} : { timeToLive: seconds(ttl) })
-    }
+    const time = ttl === undefined ? {} : { timeToLive: seconds(ttl) }
+    // Whoever asks by the short name is given short names, as Windows and Samba do.
+    const short = netbiosName === undefined
+      ? {}
+      : { [netbiosName]: { controllers: controllers.map(shortName), ...time } }
     for (const controller of controllers) {
       const before = found.get(fold(controller))
       found.set(fold(controller), {
         roots: before?.roots ?? {},
-        domains: { ...before?.domains, [name]: domain }
+        domains: { ...before?.domains, ...short, [name]: { controllers, ...time } }
       })
     }
   }
@@ -173,9 +184,9 @@ export const hostsOf = (
   for (const path of rootsOf(table)) {
     const folder = table.get(DfsPath.key(path))?.folder
     // A root without targets of its own is where it is asked for; one with targets is there alone.
-    const here = folder === undefined ? places(path, folder, domains) : []
-    shares.push(...here)
-    if (folder !== undefined && domainOf(domains, path[0]!) === undefined) shares.push([path[0]!])
+    const own = folder?.targets !== undefined
+    shares.push(...own ? [] : places(path, folder, domains))
+    if (own && domainOf(domains, path[0]!) === undefined) shares.push([path[0]!])
   }
   for (const { folder } of table.values()) {
     if (folder !== undefined) shares.push(...targetsOf(folder))

@@ -207,6 +207,8 @@ export class Player {
         }
       }
       const take = (bytes: Uint8Array): void => {
+        // Sent while the server was hanging up: nobody heard it.
+        if (!open) return
         const expected = clientFrame(track.entries[track.at])
         // Whoever recorded may have looked before the connections were closed.
         if (expected === undefined && Frames.isFarewell(bytes)) return hangUp("Closed", undefined)

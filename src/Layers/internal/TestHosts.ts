@@ -23,15 +23,22 @@ export interface Switches {
   readonly up: (host: string) => void
 }
 
-/** Servers, and the way to them. `watch` is told of every request and answer. */
-export const make = Effect.fnUntraced(function*(hosts: Hosts, watch?: (seen: TestState.Seen) => void) {
+/** Servers, and the way to them. `watch` is told of every request and answer; `aliases` are further names of hosts, in lower case. */
+export const make = Effect.fnUntraced(function*(
+  hosts: Hosts,
+  watch?: (seen: TestState.Seen) => void,
+  aliases: ReadonlyMap<string, string> = new Map()
+) {
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
   const log: Array<Logged> = []
   const states = new Map(
     Object.entries(hosts).map(([host, options]) => [host.toLowerCase(), TestState.make(options, log, now, watch)])
   )
   let count = 0
-  const named = (host: string): TestState.State | undefined => states.get(host.toLowerCase()) ?? states.get("*")
+  const named = (host: string): TestState.State | undefined => {
+    const name = host.toLowerCase()
+    return states.get(name) ?? states.get(aliases.get(name)?.toLowerCase() ?? "*") ?? states.get("*")
+  }
   const connect = (
     endpoint: Transport.Endpoint,
     handlers: Transport.Handlers

@@ -1,0 +1,22 @@
+/** Namespaces of a domain, with nothing but the DNS and a ticket of `kinit`. */
+import { NodeDns } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import { Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
+import { DomainControllers, SiteFinder } from "effect-smb/Dfs"
+
+const Client = SmbClient.layerWithAuthenticator().pipe(
+  Layer.provide([Kerberos.layer(), TcpTransport.layer, Credentials.layer(Credentials.kerberos())])
+)
+
+export const Smb = DfsAdapter.layer().pipe(
+  Layer.provide([
+    Client,
+    DomainControllers.layerDns.pipe(Layer.provide(NodeDns.layer)), // who knows the domain's namespaces
+    SiteFinder.layerLdap() // where this machine is, for near targets
+  ])
+)
+
+export const read = Effect.gen(function*() {
+  const smb = yield* SmbClient.SmbClient
+  return yield* smb.readFileString("\\\\corp.test\\public\\plans\\readme.txt")
+}).pipe(Effect.provide(Smb))
