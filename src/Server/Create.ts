@@ -303,10 +303,9 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
 })
 
 const isPending = (share: ShareState, path: ReadonlyArray<string>): boolean => {
+  if (share.deletions.size === 0) return false
   const key = keyOf(path)
-  for (const file of share.files.values()) {
-    if (file.deletePending && keyOf(file.path) === key) return true
-  }
+  for (const file of share.deletions) if (keyOf(file.path) === key) return true
   return false
 }
 

@@ -8,7 +8,8 @@
  * for, `data` events it is. See docs/adr/0011.
  *
  * Buffers: what `room` gives is written by the system until `arrived` is called; what `onData` is given is only valid
- * during the call. Each connection has a few KiB of its own for what is small.
+ * during the call. What is small is read into memory that connections share, for elsewhere than on Windows the system
+ * reads only when something is there, and `onData` is called before anything else is read.
  */
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
@@ -27,6 +28,8 @@ export interface Receiver {
 /** Fewer bytes than this are better read with what follows them, and copied. */
 const smallest = 16 * 1024
 
+const shared = process.platform === "win32" ? undefined : new Uint8Array(smallest)
+
 /** What of a socket is not documented. */
 interface Inside {
   _handle: object | null
@@ -42,7 +45,7 @@ export const start = (accepted: Net.Socket, direct: boolean, make: (socket: Net.
     accepted.resume()
     return
   }
-  const memory = Allocate.uninitialized(smallest)
+  const memory = shared ?? Allocate.uninitialized(smallest)
   let target: Uint8Array = memory
   let receiver: Receiver | undefined = undefined as Receiver | undefined
   const options = {
@@ -71,7 +74,7 @@ export const start = (accepted: Net.Socket, direct: boolean, make: (socket: Net.
 
 const patience = 1000
 
-/** Sends more than fits into a connection's own memory, and looks at where it came, and whether an answer comes back. */
+/** Sends more than fits into the memory for what is small, and looks at where it came, and whether an answer comes back. */
 const attempt = (): Promise<boolean> =>
   new Promise((resolve) => {
     const sent = Uint8Array.from({ length: 4 * smallest }, (_, i) => i % 251)

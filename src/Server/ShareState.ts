@@ -36,13 +36,25 @@ export class StreamNode {
   readonly locks: Array<Lock> = []
   readonly waitingLocks: Array<WaitingLock> = []
   readonly holders = new Set<Holder>()
-  deletePending = false
+  #deletePending = false
   /** Bytes that a client wants to be kept for it, while it is open; a store keeps none. */
   reserved = 0n
 
   constructor(file: FileNode, name: string) {
     this.file = file
     this.name = name
+  }
+
+  /** Whether it is to be deleted when nobody has it open any more. */
+  get deletePending(): boolean {
+    return this.#deletePending
+  }
+
+  set deletePending(value: boolean) {
+    this.#deletePending = value
+    if (this.name !== "") return
+    if (value) this.file.share.deletions.add(this.file)
+    else this.file.share.deletions.delete(this.file)
   }
 }
 
@@ -101,6 +113,8 @@ export class ShareState {
   /** As it was when the server started; sizes are asked anew. */
   readonly volume: StoreVolume
   readonly files = new Map<bigint, FileNode>()
+  /** Those of `files` that are to be deleted. */
+  readonly deletions = new Set<FileNode>()
   readonly watches = new Set<Watch>()
   /** The leases of its directories. */
   readonly directoryHolders = new Set<Holder>()
@@ -132,6 +146,7 @@ export class ShareState {
     // A file that is to be deleted stays so while its streams are open.
     if (stream.name === "" && stream.deletePending && file.streams.size > 1) return
     file.streams.delete(stream.name.toLowerCase())
+    if (stream.name === "") this.deletions.delete(file)
     if (file.streams.size === 0 && this.files.get(file.id) === file) this.files.delete(file.id)
   }
 

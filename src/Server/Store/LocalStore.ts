@@ -115,7 +115,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
   const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
     changes()
     const path = [...parent.path, name]
-    return own.during([path], () => createAt(parent, name, path, how))
+    return tree.changing([parent], () => own.during([path], () => createAt(parent, name, path, how)))
   }
 
   const createAt = async (parent: Directory, name: string, path: StorePath, how: StoreOpen): Promise<OpenFile> => {
@@ -275,14 +275,15 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         locks.run(parent.key, async () => {
           const there = await tree.lookup(parent, path.at(-1)!) ?? Local.refuse("NotFound")
           changes()
-          await own.during([], async () => {
-            if (there.stats.isDirectory()) await Fs.promises.rmdir(tree.at(parent, there.name))
-            else {
-              await files.detach(there.stats)
-              await Fs.promises.unlink(tree.at(parent, there.name))
-            }
-          }, [[...parent.path, there.name]])
-          await tree.changed(parent, there.name, undefined)
+          const unlink = async () => {
+            if (there.stats.isDirectory()) return Fs.promises.rmdir(tree.at(parent, there.name))
+            await files.detach(there.stats)
+            await Fs.promises.unlink(tree.at(parent, there.name))
+          }
+          await tree.changing([parent], async () => {
+            await own.during([], unlink, [[...parent.path, there.name]])
+            await tree.changed(parent, there.name, undefined)
+          })
           await files.gone(there.stats)
         }))
     })
@@ -306,7 +307,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     const target = [...to.path, newName]
     const gone = [path, ...(there === undefined ? [] : [[...to.path, there.name]])]
       .filter((one) => one.join("/") !== target.join("/"))
-    await own.during([target], async () => {
+    const move = async () => {
       if (there === undefined || isItself) {
         if (entry.name !== newName || !isItself) {
           await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
@@ -319,10 +320,13 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
         if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
       }
-    }, gone)
-    if (there !== undefined && !isItself) await files.gone(there.stats)
-    await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
-    if (from.key !== to.key) await tree.changed(to, undefined, newName)
+    }
+    await tree.changing([from, to], async () => {
+      await own.during([target], move, gone)
+      if (there !== undefined && !isItself) await files.gone(there.stats)
+      await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
+      if (from.key !== to.key) await tree.changed(to, undefined, newName)
+    })
     files.moved(path, target)
   }
 
@@ -362,12 +366,14 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
               await Fs.promises.unlink(tree.at(target, there.name))
               await files.gone(there.stats)
             }
-            await own.during(
-              [source.path, [...target.path, name]],
-              () =>
-                Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
-            )
-            await tree.changed(target, there?.name, name)
+            await tree.changing([target], async () => {
+              await own.during(
+                [source.path, [...target.path, name]],
+                () =>
+                  Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
+              )
+              await tree.changed(target, there?.name, name)
+            })
           })))
     })
 

@@ -16,7 +16,8 @@ export class Descriptor {
   closed = false
   /** Changes by others wait while this is set. */
   exclusive: Promise<unknown> | undefined = undefined
-  readonly writes = new Set<Promise<unknown>>()
+  /** Changes under way; made with the first of them. */
+  writes: Set<Promise<unknown>> | undefined
   /** Bytes were changed through `fd`. */
   changed = false
   /** Opens the same file as ever, or refuses with `Stale`. */
@@ -65,11 +66,12 @@ export class Descriptors {
     descriptor.changed = true
     const done = this.use(descriptor, body)
     const settled = done.then(ignore, ignore)
-    descriptor.writes.add(settled)
+    const writes = descriptor.writes ??= new Set()
+    writes.add(settled)
     try {
       return await done
     } finally {
-      descriptor.writes.delete(settled)
+      writes.delete(settled)
     }
   }
 
@@ -78,7 +80,7 @@ export class Descriptors {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     while (descriptor.exclusive !== undefined) await descriptor.exclusive
     descriptor.changed = true
-    const done = Promise.all(descriptor.writes).then(() => this.use(descriptor, body))
+    const done = Promise.all(descriptor.writes ?? []).then(() => this.use(descriptor, body))
     const settled = done.then(ignore, ignore)
     descriptor.exclusive = settled
     try {

@@ -16,7 +16,9 @@
  * Symbolic links that others made are followed if they lead to a place in the folder, and refused otherwise.
  *
  * **Case.** A name as given is tried first. If it is not there, the directory's names are read and kept, folded, for as long
- * as its time of modification stays; what this process changes is entered there.
+ * as its time of modification stays; what this process changes is entered there. Under a directory's lock they are exact.
+ * Others who look while this process changes the directory may miss for a second what another program has just made there,
+ * if they spell it in another case.
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -43,6 +45,16 @@ export interface Directory {
   stamp: bigint
   /** Read so soon after a change that another could hide behind the same time. */
   racy: boolean
+  /** When `names` were last known to be true: milliseconds of `performance.now()`. */
+  seen: number
+  /** Changes of this process that are being made, and how many have been entered. */
+  changing: number
+  entered: number
+  /** The names are being read. Whoever comes meanwhile waits for the next reading, with all others. */
+  reading: Promise<unknown> | undefined
+  next: Promise<Map<string, string>> | undefined
+  /** What is entered while the names are being read: removed, added. */
+  meanwhile: Array<readonly [string | undefined, string | undefined]> | undefined
 }
 
 /** A name that is there. */
@@ -69,6 +81,9 @@ const keyOf = (stats: Fs.BigIntStats) => `${stats.dev}:${stats.ino}`
 
 /** A change this long ago cannot have the same time as one to come: the coarsest clocks of file systems in use, ms. */
 const clockGrain = 20
+
+/** For so long names that were true are believed while this process changes them: milliseconds. */
+const moment = 1000
 
 /** What Windows cannot keep, or takes for something else. */
 // oxlint-disable-next-line no-control-regex -- they are what Windows refuses
@@ -218,29 +233,76 @@ export class LocalTree {
 
   /** The directory's names by their folded ones, as they are now. */
   async names(directory: Directory): Promise<Map<string, string>> {
-    const stats = await Local.lstat(this.at(directory, "."))
-    if (directory.names !== undefined && directory.stamp === stats.mtimeNs && !directory.racy) return directory.names
-    const names = new Map<string, string>()
-    for (const name of await Local.call<Array<string>>((done) => Fs.readdir(this.at(directory, "."), done))) {
-      names.set(Names.fold(name), name)
+    return await this.#known(directory) ?? (directory.next ??= this.#readNext(directory))
+  }
+
+  async #stats(directory: Directory): Promise<Fs.BigIntStats> {
+    return directory.fd !== undefined && directory.prompt
+      ? Local.fstatNow(directory.fd)
+      : Local.lstat(this.at(directory, "."))
+  }
+
+  /** The names that are kept, if they are true. */
+  async #known(directory: Directory): Promise<Map<string, string> | undefined> {
+    const { entered } = directory
+    const { mtimeNs } = await this.#stats(directory)
+    if (directory.names === undefined) return undefined
+    if (directory.stamp === mtimeNs && !directory.racy) directory.seen = performance.now()
+    else {
+      // A time that this process is changing says nothing of others. Reading again for each of its changes would make a
+      // large directory slow to fill.
+      const ours = directory.changing > 0 || directory.entered !== entered
+      if (!ours || performance.now() - directory.seen > moment) return undefined
     }
+    return directory.names
+  }
+
+  async #readNext(directory: Directory): Promise<Map<string, string>> {
+    await directory.reading?.catch(() => undefined)
+    directory.next = undefined
+    const reading = this.#known(directory).then((known) => known ?? this.#read(directory)).finally(() => {
+      directory.meanwhile = undefined
+    })
+    directory.reading = reading
+    return reading
+  }
+
+  async #read(directory: Directory): Promise<Map<string, string>> {
+    const meanwhile: NonNullable<Directory["meanwhile"]> = []
+    directory.meanwhile = meanwhile
+    const { mtimeNs } = await this.#stats(directory)
+    const list = await Local.call<Array<string>>((done) => Fs.readdir(this.at(directory, "."), done))
+    const names = new Map(list.map((name) => [Names.fold(name), name]))
+    for (const [removed, added] of meanwhile) enter(names, removed, added)
     this.#names += names.size - (directory.names?.size ?? 0)
     directory.names = names
-    directory.stamp = stats.mtimeNs
-    directory.racy = Date.now() - Number(stats.mtimeNs / 1_000_000n) < clockGrain
+    directory.stamp = mtimeNs
+    directory.racy = Date.now() - Number(mtimeNs / 1_000_000n) < clockGrain
+    directory.seen = performance.now()
     this.#trim()
     return names
   }
 
+  /** Runs changes of this process to names of directories, which `changed` enters. */
+  async changing<A>(directories: ReadonlyArray<Directory>, body: () => Promise<A>): Promise<A> {
+    for (const directory of directories) directory.changing++
+    try {
+      return await body()
+    } finally {
+      for (const directory of directories) directory.changing--
+    }
+  }
+
   /** Enters what this process did to a directory, under its lock. */
   async changed(directory: Directory, removed: string | undefined, added: string | undefined): Promise<void> {
+    directory.entered++
+    directory.meanwhile?.push([removed, added])
     if (directory.names === undefined) return
     const before = directory.names.size
-    if (removed !== undefined) directory.names.delete(Names.fold(removed))
-    if (added !== undefined) directory.names.set(Names.fold(added), added)
+    enter(directory.names, removed, added)
     this.#names += directory.names.size - before
     directory.racy = false
-    const stats = await Local.orMissing(Local.lstat(this.at(directory, ".")))
+    const stats = await Local.orMissing(this.#stats(directory))
     directory.stamp = stats === undefined ? -1n : stats.mtimeNs
   }
 
@@ -332,6 +394,11 @@ export class LocalTree {
   }
 }
 
+const enter = (names: Map<string, string>, removed: string | undefined, added: string | undefined): void => {
+  if (removed !== undefined) names.delete(Names.fold(removed))
+  if (added !== undefined) names.set(Names.fold(added), added)
+}
+
 const directory = (
   place: string,
   path: StorePath,
@@ -348,7 +415,13 @@ const directory = (
   dropped: false,
   names: undefined,
   stamp: -1n,
-  racy: false
+  racy: false,
+  seen: 0,
+  changing: 0,
+  entered: 0,
+  reading: undefined,
+  next: undefined,
+  meanwhile: undefined
 })
 
 const use = (found: Directory): Directory => {
