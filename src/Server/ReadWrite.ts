@@ -4,6 +4,7 @@
  * memory of the server's that the store filled.
  */
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
 import type * as Flush from "../Smb2/Message/Flush.ts"
@@ -88,23 +89,30 @@ export const write = (incoming: Incoming, body: Write.Request): Effect.Effect<Re
     }
     if (open._tag === "Pipe") return Effect.as(open.pipe.write(data), written(data.length))
     if (open.directory) return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
-    const append = offset === 0xffff_ffff_ffff_ffffn
-    if (!open.may(A.FILE_WRITE_DATA) && !(append && open.may(A.FILE_APPEND_DATA))) {
-      if (!open.may(A.FILE_APPEND_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-    }
+    if (!open.may(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    // Who may append and no more writes to the end, whatever the offset.
+    const append = offset === 0xffff_ffff_ffff_ffffn || !open.may(A.FILE_WRITE_DATA)
     if (!append && (offset > largest || offset + BigInt(data.length) > largest)) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
-    if (Locks.blocks(open, offset, data.length, true)) return refuse(NtStatus.STATUS_FILE_LOCK_CONFLICT)
-    if (data.length === 0) return Effect.succeed(written(0))
-    const at = append ? Effect.map(stored(open.file.stat), (node) => node.size) : Effect.succeed(offset)
-    return Effect.flatMap(at, (start) =>
-      Effect.map(Times.writing(open, stored(open.file.write(start, data))), () => {
-        open.position = start + BigInt(data.length)
-        changed(open)
-        return { ...written(data.length), consumed: true as const }
-      }))
+    if (!append) return writeAt(open, offset, data)
+    const { stream } = open
+    stream.appending ??= Semaphore.makeUnsafe(1)
+    // One after the other: two that find the same end would write to the same place.
+    return stream.appending.withPermits(1)(
+      Effect.flatMap(stored(open.file.stat), ({ size }) => writeAt(open, size, data))
+    )
   })
+
+const writeAt = (open: FileOpen, offset: bigint, data: Uint8Array): Effect.Effect<Reply, Refusal> => {
+  if (Locks.blocks(open, offset, data.length, true)) return refuse(NtStatus.STATUS_FILE_LOCK_CONFLICT)
+  if (data.length === 0) return Effect.succeed(written(0))
+  return Effect.map(Times.writing(open, stored(open.file.write(offset, data))), () => {
+    open.position = offset + BigInt(data.length)
+    changed(open)
+    return { ...written(data.length), consumed: true as const }
+  })
+}
 
 const written = (count: number): Reply => reply({ _tag: "WRITE", body: { count } })
 

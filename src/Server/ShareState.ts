@@ -5,6 +5,7 @@
  * locks, oplocks and leases are a stream's. Everything here is changed synchronously, so that one request never sees
  * half of what another does; whatever waits (for a store, for a break) looks again when it goes on.
  */
+import type * as Semaphore from "effect/Semaphore"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import type { Holder } from "./Caching.ts"
 import type { Lock, WaitingLock } from "./Locks.ts"
@@ -39,6 +40,8 @@ export class StreamNode {
   #deletePending = false
   /** Bytes that a client wants to be kept for it, while it is open; a store keeps none. */
   reserved = 0n
+  /** Writes to the end are done one after the other; made with the first of them. */
+  appending: Semaphore.Semaphore | undefined
 
   constructor(file: FileNode, name: string) {
     this.file = file
