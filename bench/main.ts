@@ -7,7 +7,7 @@
  * rounds in turn.
  */
 import { NodeServices } from "@effect/platform-node"
-import { Console, Effect, Layer, Redacted, Stream } from "effect"
+import { Console, Effect, Layer, Redacted, References, Stream } from "effect"
 import { existsSync } from "node:fs"
 import { mkdir, open, rm, writeFile } from "node:fs/promises"
 import { availableParallelism, cpus, loadavg } from "node:os"
@@ -235,4 +235,9 @@ const program = Effect.gen(function*() {
 })
 
 if (existsSync("/dev/shm")) process.env["TMPDIR"] = "/dev/shm"
-await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+// Each of many clients would say that SMB 1 is insecure.
+await Effect.runPromise(program.pipe(
+  Effect.scoped,
+  Effect.provide(NodeServices.layer),
+  Effect.provideService(References.MinimumLogLevel, "Error")
+))
