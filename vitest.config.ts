@@ -21,7 +21,14 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
-        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/lab/**"] }
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/lab/**"],
+          // A machine under load is not a fault: what hangs still ends.
+          testTimeout: 20_000,
+          hookTimeout: 20_000
+        }
       },
       ...(withLab
         ? [{

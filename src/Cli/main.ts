@@ -1,18 +1,16 @@
 /**
  * The command `effect-smb`: `bin/effect-smb.js` starts this, and this loads the rest.
  *
- * In a checkout, taking the types out of the sources is most of a short run. So there Node keeps what it has compiled,
- * in a place of the user's own: code from a folder that others can write, as Node's own choice below /tmp is, would be
- * theirs to run. Where that place cannot be written, or NODE_DISABLE_COMPILE_CACHE is set, nothing is kept. A package
- * is built, and gains nothing by it.
+ * Loading is most of a short run, and in a checkout half of that is taking the types out of the sources. So Node keeps
+ * what it has compiled, in a place of the user's own: code from a folder that others can write, as Node's own choice
+ * below /tmp is, would be theirs to run. Where that place cannot be written, or NODE_DISABLE_COMPILE_CACHE is set,
+ * nothing is kept.
  */
 import { enableCompileCache } from "node:module"
 import { homedir } from "node:os"
 import { join } from "node:path"
 
 const caches = process.platform === "win32" ? process.env.LOCALAPPDATA : process.env.XDG_CACHE_HOME
-if (import.meta.url.endsWith(".ts")) {
-  enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(caches ?? join(homedir(), ".cache"), "effect-smb"))
-}
+enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(caches ?? join(homedir(), ".cache"), "effect-smb"))
 
 await import("./Program.ts")
