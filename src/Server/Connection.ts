@@ -15,7 +15,7 @@ import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Encryption from "../Smb2/Encryption.ts"
 import * as Header from "../Smb2/Header.ts"
 import { anyFileId, type FileId } from "../Smb2/Message/Common.ts"
-import { Command, Dialect, HeaderFlags } from "../Smb2/Message/Constants.ts"
+import { Command, Dialect, HeaderFlags, SigningAlgorithm } from "../Smb2/Message/Constants.ts"
 import * as Message from "../Smb2/Message/Message.ts"
 import * as Signing from "../Smb2/Signing.ts"
 import { dispatch } from "./Dispatch.ts"
@@ -195,7 +195,7 @@ export class Connection {
         header,
         whole,
         has(header.flags, HeaderFlags.SMB2_FLAGS_SIGNED),
-        decryptedBy !== undefined,
+        decryptedBy,
         (waiting) => this.interim(batch, waiting)
       )
       if (header.command !== Command.CANCEL) {
@@ -265,7 +265,7 @@ export class Connection {
 
   /** Runs one request; `undefined` where it has no response. */
   private handle(incoming: Incoming, batch: Batch, failedBefore = 0): Effect.Effect<Reply | undefined> {
-    return dispatch(incoming, batch.session, failedBefore).pipe(
+    return dispatch(incoming, failedBefore).pipe(
       Effect.catch((refusal) =>
         Effect.succeed<Reply>({
           status: refusal.status,
@@ -324,13 +324,26 @@ export class Connection {
   /** With what a response is signed, if at all (MS-SMB2 3.3.4.1.1). */
   private signer(incoming: Incoming, sessionId: bigint, interim: boolean, status: number): Signing.Sign | undefined {
     if (interim || incoming.encrypted) return undefined
-    // Also a session that is not this connection's, where its user asks: else they would not believe the answer.
-    const session = this.sessions.get(sessionId) ?? incoming.session ?? this.server.sessions.get(sessionId)
+    const session = this.sessions.get(sessionId) ?? incoming.session
     const logon = incoming.header.command === Command.SESSION_SETUP
-    const sign = session?.channels.get(this)?.sign ?? (incoming.signed ? session?.sign : undefined)
+    const sign = session?.channels.get(this)?.sign ?? this.foreign(incoming, sessionId)
     if (sign === undefined) return undefined
     const logsOn = logon && status === 0
-    return incoming.signed || logsOn || session!.signRequired && session!.valid ? sign : undefined
+    return incoming.signed || logsOn || session?.signRequired === true && session.valid ? sign : undefined
+  }
+
+  /**
+   * The keys of a session that is not this connection's, for who shows by a signature to have them: they would not believe
+   * the answer else. By AES-GMAC only logons are answered so, as binding wants it: two messages of one number give its
+   * secret away, and whoever has seen a signed request could send it again here.
+   */
+  private foreign(incoming: Incoming, sessionId: bigint): Signing.Sign | undefined {
+    if (!incoming.signed) return undefined
+    const session = incoming.session ?? this.server.sessions.get(sessionId)
+    if (session?.sign === undefined) return undefined
+    const logon = incoming.header.command === Command.SESSION_SETUP
+    if (!logon && session.signing === SigningAlgorithm.AES_GMAC) return undefined
+    return this.verifies(session.sign, incoming) ? session.sign : undefined
   }
 
   private interim(batch: Batch, incoming: Incoming): void {

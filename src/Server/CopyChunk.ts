@@ -58,7 +58,7 @@ export const copy = Effect.fnUntraced(function*(
   }
   if (chunks.length > limits.chunks || total > limits.total) return tooMuch
   if (source.directory || target.directory) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (!source.may(A.FILE_READ_DATA | A.FILE_EXECUTE) || !target.may(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) {
+  if (!source.may(A.FILE_READ_DATA | A.FILE_EXECUTE) || !target.may(A.FILE_WRITE_DATA)) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   if (reads && !target.may(A.FILE_READ_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)

@@ -26,6 +26,7 @@ import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as DirectoryCaching from "./DirectoryCaching.ts"
 import * as Durable from "./Durable.ts"
+import * as FileRights from "./FileRights.ts"
 import * as Grant from "./Grant.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Name } from "./Names.ts"
@@ -161,7 +162,7 @@ const existing = Effect.fnUntraced(function*(
     )
   }
   const descriptor = Access.decode(yield* stored(found.file.getBlob("SecurityDescriptor")))
-  const parent = name.path.length === 0 ? undefined : yield* parentDescriptor(share, name.path.slice(0, -1))
+  const parent = name.path.length === 0 ? undefined : yield* FileRights.ofDirectory(share, name.path.slice(0, -1))
   const granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
   if ("refused" in granted) return yield* refuse(granted.refused)
   if (overwrite && !isStream) {
@@ -205,24 +206,16 @@ const overwriteFile = (
 // what is not there
 // -----------------------------------------------------------------------------
 
-/** The descriptor of a directory, as far as it can be had. */
-const parentDescriptor = (
-  share: ShareState,
-  path: ReadonlyArray<string>
-): Effect.Effect<Sd.SecurityDescriptor, Refusal> =>
-  share.volume.supports.securityDescriptors
-    ? Effect.scoped(
-      Effect.flatMap(
-        share.store.open(path, { mode: "existing", type: "directory" }),
-        ({ file }) => file.getBlob("SecurityDescriptor")
-      )
-    ).pipe(
-      Effect.map(Access.decode),
-      Effect.mapError((error) =>
-        error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
-      )
-    )
-    : Effect.succeed(Access.defaultDescriptor)
+/** What is granted of the file that is to get a stream; undefined where it is not there yet. */
+const grantedOfFile = Effect.fnUntraced(function*(
+  { body, incoming, name, share }: Wishes,
+  parent: Sd.SecurityDescriptor
+): Effect.fn.Return<Extract<CreateCheck.GrantedAccess, { readonly access: number }> | undefined, Refusal> {
+  const found = yield* FileRights.lookUp(share, name.path)
+  if (found === undefined) return undefined
+  const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true)
+  return "refused" in granted ? yield* refuse(granted.refused) : granted
+})
 
 /** Makes the file; undefined where somebody else was faster. */
 const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply | undefined, Refusal> {
@@ -242,10 +235,19 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     return yield* refuse(NtStatus.STATUS_DISK_FULL)
   }
   const path = name.path.slice(0, -1)
-  const parent = yield* parentDescriptor(share, path)
-  const needed = directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE
-  if ((Access.maximal(parent, user) & needed) === 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const parent = yield* FileRights.ofDirectory(share, path)
   if (isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
+  const { stream } = name
+  if (stream !== undefined && !share.volume.supports.streams) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  // A new stream of a file that is there is a change to that file, for who may write to it.
+  const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
+  const asked = Access.mapGeneric(body.desiredAccess)
+  if (ofFile === undefined) {
+    yield* FileRights.checkAdding(parent, user, directory)
+    if (has(asked, A.ACCESS_SYSTEM_SECURITY) && !user.administrator) {
+      return yield* refuse(NtStatus.STATUS_PRIVILEGE_NOT_HELD)
+    }
+  }
   const descriptor = Access.forChild(parent, contexts.descriptor, user, incoming.server.domainSid, directory)
   const attributes = (body.fileAttributes & settable) | (directory ? 0 : F.FILE_ATTRIBUTE_ARCHIVE)
   const initial: StoreChanges & { readonly securityDescriptor?: Uint8Array } = {
@@ -253,11 +255,13 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     ...share.volume.supports.securityDescriptors ? { securityDescriptor: Access.encode(descriptor) } : {}
   }
   const type = directory ? "directory" : "file"
-  const { stream } = name
-  if (stream !== undefined) {
-    if (!share.volume.supports.streams) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-    // A stream brings its file into being.
-    yield* stored(Effect.scoped(share.store.open(name.path, { mode: "either", type: "file", initial })))
+  // A stream brings its file into being.
+  if (stream !== undefined && ofFile === undefined) {
+    const { created } = yield* stored(
+      Effect.scoped(share.store.open(name.path, { mode: "either", type: "file", initial }))
+    )
+    // Somebody made the file meanwhile: it is looked at anew.
+    if (!created) return undefined
   }
   const opened = yield* share.store.open(name.path, {
     mode: "new",
@@ -277,11 +281,9 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   )
   if (opened === undefined) return undefined
   // Who makes a file gets what they ask for of it.
-  const asked = Access.mapGeneric(body.desiredAccess)
-  const maximal = Access.maximal(descriptor, user)
-  const access = has(asked, A.MAXIMUM_ALLOWED)
-    ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all
-    : asked
+  const maximal = ofFile?.maximal ?? Access.maximal(descriptor, user)
+  const access = ofFile?.access ??
+    (has(asked, A.MAXIMUM_ALLOWED) ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all : asked)
   if (contexts.extendedAttributes !== undefined) {
     yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
   }

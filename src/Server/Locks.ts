@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { Dialect, LockFlags } from "../Smb2/Message/Constants.ts"
+import { AccessMask as A, Dialect, LockFlags } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Lock.ts"
 import * as Caching from "./Caching.ts"
 import type { Incoming } from "./Incoming.ts"
@@ -89,6 +89,10 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const first = locks[0]
     if (first === undefined) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    // Who has nothing to do with the bytes keeps nobody from them.
+    if (!open.may(A.FILE_READ_DATA | A.FILE_WRITE_DATA | A.FILE_APPEND_DATA | A.FILE_EXECUTE)) {
+      return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    }
     const { dialect } = incoming.connection
     // Where there may be several channels, any lock may have to be asked for again.
     const sequenced = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined

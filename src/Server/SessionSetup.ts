@@ -201,6 +201,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
 const turnAway = (connection: Connection, session: Session, logon: Named): Effect.Effect<never, Refusal> => {
   const status = NtStatus.STATUS_ACCESS_DENIED
   return SessionEnd.end(session).pipe(
+    Effect.andThen(Effect.sync(() => SessionEnd.forget(session, connection))),
     Effect.andThen(Events.logonRefused(connection, logon.claimed(), status)),
     Effect.andThen(refuse(status))
   )
@@ -222,6 +223,8 @@ const known = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     if (session === undefined || session.ended) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     incoming.session = session
     const sign = session.channels.get(incoming.connection)?.sign
+    // Another user's keys say nothing about who this is.
+    if (incoming.encrypted && incoming.decryptedBy !== session) return refuse(NtStatus.STATUS_ACCESS_DENIED)
     if (session.user !== undefined && sign !== undefined && !incoming.encrypted) {
       if (incoming.signed ? !incoming.connection.verifies(sign, incoming) : session.signRequired) {
         return refuse(NtStatus.STATUS_ACCESS_DENIED)

@@ -221,7 +221,7 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
  *
  * @category constructors
  */
-export const make = Effect.fnUntraced(function*<E, R>(
+export const make = Effect.fnUntraced(function*<E = never, R = never>(
   options: Options<E, R>
 ): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
   const shares = new Map<string, ShareState>()

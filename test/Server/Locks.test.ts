@@ -13,7 +13,7 @@ const AT_ONCE = 0x10
 
 /** What of an open and its file a lock has to do with. */
 const makeFile = () => ({ locks: [], waitingLocks: [], holders: new Set() })
-const makeOpen = (stream: object) => ({ _tag: "File", directory: false, stream, holder: undefined })
+const makeOpen = (stream: object) => ({ _tag: "File", directory: false, stream, holder: undefined, may: () => true })
 
 interface Range {
   readonly owner: number
