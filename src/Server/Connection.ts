@@ -30,6 +30,8 @@ import * as SessionEnd from "./SessionEnd.ts"
 
 const smb1 = 0x424d53ff
 const largestHead = 64 * 1024
+/** Bytes of a compound's responses that are kept to be sent as one frame. */
+const largestBatch = 1024 * 1024
 const padding = new Uint8Array(8)
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -54,8 +56,11 @@ class Batch {
   readonly after: Array<() => void> = []
   /** Give back the memory of payloads. */
   readonly releases: Array<() => void> = []
-  readonly session: Session | undefined
+  /** Bytes of the responses. */
+  size = 0
   /** The session whose keys decrypted the request. */
+  readonly session: Session | undefined
+
   constructor(session: Session | undefined) {
     this.session = session
   }
@@ -79,6 +84,8 @@ export class Connection {
   private readonly frames: FrameReader.FrameReader
   private readonly sequence: Sequence
   private asyncId = 1n
+  /** Requests that are not begun before the client has fetched what it was answered. */
+  private readonly held = new Set<() => void>()
 
   constructor(server: ServerState, socket: Net.Socket) {
     this.server = server
@@ -126,6 +133,7 @@ export class Connection {
     this.closed = true
     this.server.connections.delete(this)
     this.socket.destroy()
+    this.goOn()
     this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))
   }
 
@@ -219,15 +227,19 @@ export class Connection {
           this.flush(batch)
         })
       }
-      return Effect.map(this.handle(only, batch), (reply) => {
+      const run = Effect.map(this.handle(only, batch), (reply) => {
         if (reply !== undefined) this.respond(batch, only, reply)
         this.flush(batch)
         if (reply?.consumed === true) this.server.buffers.give(only.packet)
       })
+      return this.isCrowded ? Effect.andThen(this.fetched, run) : run
     }
     return Effect.gen({ self: this }, function*() {
       let related: Related | undefined
       for (const incoming of all) {
+        // A few bytes of requests can ask for a lot.
+        if (batch.size > largestBatch) this.flush(batch)
+        if (this.isCrowded) yield* this.fetched
         if (this.closed) return
         const { flags, sessionId, treeId } = incoming.header
         const isRelated = has(flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)
@@ -311,6 +323,7 @@ export class Connection {
     })
     head.set(body, Header.size)
     const chunks = data === undefined || data.length === 0 ? [head] : [head, data]
+    batch.size += lengthOf(chunks)
     batch.responses.push({
       chunks,
       sign: this.signer(incoming, sessionId, interim, status),
@@ -373,6 +386,7 @@ export class Connection {
       for (const part of parts) all.push(part)
     }
     responses.length = 0
+    batch.size = 0
     const releases = batch.releases.splice(0)
     const release = releases.length === 0 ? undefined : () => releases.forEach((run) => run())
     if (session?.encrypt === undefined) {
@@ -413,10 +427,32 @@ export class Connection {
       socket.uncork()
     }
     // Who does not read its answers is not read from either.
-    if (socket.writableLength > this.server.limits.unsent && !socket.isPaused()) {
+    if (this.isCrowded && !socket.isPaused()) {
       socket.pause()
-      socket.once("drain", () => socket.resume())
+      socket.once("drain", () => {
+        socket.resume()
+        this.goOn()
+      })
     }
+  }
+
+  /** Whether more waits in the socket than may. */
+  private get isCrowded(): boolean {
+    return !this.closed && this.socket.writableLength > this.server.limits.unsent
+  }
+
+  /** Waits until the client has fetched what waits in the socket, or is gone. */
+  private readonly fetched: Effect.Effect<void> = Effect.callback((resume) => {
+    if (!this.isCrowded) return resume(Effect.void)
+    const goOn = () => resume(Effect.void)
+    this.held.add(goOn)
+    return Effect.sync(() => this.held.delete(goOn))
+  })
+
+  private goOn(): void {
+    const held = Array.from(this.held)
+    this.held.clear()
+    for (const resume of held) resume()
   }
 
   /** Whether a session's keys fit a request's signature. */

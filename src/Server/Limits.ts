@@ -31,6 +31,8 @@ export interface Limits {
   readonly breakTime: Duration.Input
   /** How long a durable open outlives its connection, at most. */
   readonly durableTime: Duration.Input
+  /** Durable opens of all clients that wait for them to come back; what is lost beyond is closed. */
+  readonly durables: number
   /** How long a call of a store may take; then the client gets STATUS_IO_TIMEOUT, and the call is interrupted. */
   readonly storeTime: Duration.Input
   /** How long a server that stops may take to close files. */
@@ -57,6 +59,7 @@ export const defaults: Limits = {
   logonTime: "45 seconds",
   breakTime: "35 seconds",
   durableTime: "5 minutes",
+  durables: 16_384,
   storeTime: "1 minute",
   stopTime: "5 seconds",
   locks: 4096,

@@ -8,6 +8,8 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { Command } from "../../src/Smb2/Message/Constants.ts"
+import * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
@@ -70,6 +72,21 @@ const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): 
   const file = await client.open(...of)
   assert.isObject(file, typeof file === "number" ? Status.name(file) : "")
   return file as FileId
+}
+
+/** Whether so many answers of compounds came, and no others. */
+const isDone = async (client: RawClient, count: number): Promise<boolean> => {
+  let left = count
+  while (left > 0) {
+    const frame = await client.next()
+    if (frame === undefined) return false
+    for (let at = 0, next = -1; next !== 0; at += next) {
+      if (frame.readUInt32LE(at + 8) !== 0) return false
+      next = frame.readUInt32LE(at + 20)
+      left--
+    }
+  }
+  return left === 0
 }
 
 const { STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING } = NtStatus
@@ -270,6 +287,23 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  durables: [
+    "no more opens wait for their clients, and those that came before do",
+    () =>
+      within({ durables: 2 }, async ({ client, server }) => {
+        const one = await client()
+        for (const name of ["a", "b", "c", "d"]) {
+          await opened(one, name, {
+            requestedOplockLevel: 9,
+            createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
+          })
+        }
+        one.close()
+        assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 1))
+        assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).opens === 2))
+      })
+  ],
+
   locks: [
     "one more of an open is refused, and others of the file have theirs",
     () =>
@@ -362,6 +396,20 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       one.pause(false)
       for (let i = 0; i < many; i++) assert.strictEqual(statusOf(await one.next()), 0)
       assert.strictEqual(reads, many)
+      // Nor is the rest of a compound begun.
+      one.pause(true)
+      const parts = Array.from({ length: many }, (_, i) => {
+        const packet = Buffer.from(one.packet(Command.READ, Message.encodeRequest(Requests.read(file, 65_536))))
+        const part = Buffer.concat([packet, Buffer.alloc(8 - packet.length % 8)])
+        if (i < many - 1) part.writeUInt32LE(part.length, 20)
+        return part
+      })
+      one.frame(Buffer.concat(parts))
+      await sleep(300)
+      assert.isBelow(reads, many * 1.7)
+      one.pause(false)
+      assert.isTrue(await until(() => Promise.resolve(reads === 2 * many)))
+      assert.isTrue(await isDone(one, many))
     }, counting)
   }],
 
