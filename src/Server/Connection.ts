@@ -281,7 +281,7 @@ export class Connection {
       Effect.catch((refusal) =>
         Effect.succeed<Reply>({
           status: refusal.status,
-          body: errorBody(refusal.data),
+          body: errorBody(refusal.data, refusal.contexts),
           ...refusal.sessionId === undefined ? {} : { sessionId: refusal.sessionId }
         })
       ),

@@ -36,6 +36,7 @@ import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
+import * as SymbolicLinks from "./SymbolicLinks.ts"
 import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
@@ -90,7 +91,7 @@ const createFile = (
     const scope = Scope.makeUnsafe()
     Durable.begin(incoming, contexts)
     return Effect.onExit(
-      attempt({ incoming, body, name, contexts, share, scope }),
+      SymbolicLinks.onTheWay(incoming, share, name, attempt({ incoming, body, name, contexts, share, scope })),
       (exit) =>
         exit._tag === "Success" ? Effect.void : Effect.suspend(() => {
           Durable.failed(incoming, contexts)
@@ -143,6 +144,9 @@ const existing = Effect.fnUntraced(function*(
   const { node } = found
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
+  if (!isStream && SymbolicLinks.isLink(node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
+    return yield* SymbolicLinks.stop(wishes.incoming, found.file, "")
+  }
   if (!isStream) {
     if (directory ? has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data" : false) {
       return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
@@ -223,7 +227,7 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   const user = incoming.session!.user!
   const directory = has(body.createOptions, O.FILE_DIRECTORY_FILE)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
+  if (name.path.length === 0 && name.stream === undefined) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
   if (directory && has(body.fileAttributes, F.FILE_ATTRIBUTE_TEMPORARY)) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }

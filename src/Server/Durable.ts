@@ -42,7 +42,8 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
 
 /** Whether an open outlives its session. */
 export const mayStay = (open: FileOpen): boolean =>
-  open.durable !== undefined && open.server.absent.size < open.server.limits.durables && open.holder !== undefined && (open.holder.state & HANDLE) !== 0 &&
+  open.durable !== undefined && open.server.absent.size < open.server.limits.durables && open.holder !== undefined &&
+  (open.holder.state & HANDLE) !== 0 &&
   open.holder.breaking === undefined && !open.stream.deletePending
 
 /** Takes an open out of its session, to wait for its client for a while. */

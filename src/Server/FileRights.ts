@@ -10,7 +10,8 @@ import * as Access from "./Access.ts"
 import { fromStoreError, type Refusal, refusal, refuse } from "./Reply.ts"
 import type { Identity } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
-import type { StoreNode, StorePath } from "./ShareStore.ts"
+import { StoreError, type StoreNode, type StorePath } from "./ShareStore.ts"
+import * as SymbolicLinks from "./SymbolicLinks.ts"
 
 /** A file that is there, with its descriptor; undefined where it is not. */
 export const lookUp = (
@@ -29,21 +30,24 @@ export const lookUp = (
     )
   )
 
-/** The descriptor of a directory, as far as it can be had. */
-export const ofDirectory = (share: ShareState, path: StorePath): Effect.Effect<Sd.SecurityDescriptor, Refusal> =>
-  share.volume.supports.securityDescriptors
-    ? Effect.scoped(
-      Effect.flatMap(
-        share.store.open(path, { mode: "existing", type: "directory" }),
-        ({ file }) => file.getBlob("SecurityDescriptor")
-      )
-    ).pipe(
-      Effect.map(Access.decode),
-      Effect.mapError((error) =>
-        error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
-      )
+/** The descriptor of a directory, as far as it can be had; a symbolic link is none. */
+export const ofDirectory = (share: ShareState, path: StorePath): Effect.Effect<Sd.SecurityDescriptor, Refusal> => {
+  const { reparsePoints, securityDescriptors } = share.volume.supports
+  if (!securityDescriptors && !reparsePoints) return Effect.succeed(Access.defaultDescriptor)
+  return Effect.scoped(
+    Effect.flatMap(
+      share.store.open(path, { mode: "existing", type: "directory" }),
+      ({ file, node }) =>
+        SymbolicLinks.isLink(node)
+          ? Effect.fail(new StoreError({ reason: "PathNotFound" }))
+          : Effect.map(file.getBlob("SecurityDescriptor"), Access.decode)
     )
-    : Effect.succeed(Access.defaultDescriptor)
+  ).pipe(
+    Effect.mapError((error) =>
+      error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
+    )
+  )
+}
 
 /** Refuses who may not add a file, or a directory, to a directory. */
 export const checkAdding = (

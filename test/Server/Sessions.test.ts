@@ -104,7 +104,9 @@ const play = async (client: RawClient, session: Recorded, next: Next, rate: numb
       const id = asked.get(answer.readUInt32LE(24))
       if (status !== 0 || id === undefined) continue
       if (id.length === 8) trees.set(Buffer.from(id, "hex").readUInt32LE(), answer.readUInt32LE(36))
-      else if (answer.readUInt16LE(12) === Command.CREATE) known.push([Buffer.from(id, "hex"), answer.subarray(128, 144)])
+      else if (answer.readUInt16LE(12) === Command.CREATE) {
+        known.push([Buffer.from(id, "hex"), answer.subarray(128, 144)])
+      }
     }
   }
   for (const request of session.requests) {
