@@ -33,8 +33,9 @@ import { FileOpen } from "./Open.ts"
 import * as OutsideChanges from "./OutsideChanges.ts"
 import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
-import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
+import { keyOf, type ShareState, type StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
+import * as Shown from "./Shown.ts"
 import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
@@ -430,13 +431,7 @@ const respond = Effect.fnUntraced(function*(
         oplockLevel: entered.leaseResponse.oplockLevel,
         flags: 0,
         createAction,
-        creationTime: node.creationTime,
-        lastAccessTime: node.lastAccessTime,
-        lastWriteTime: node.lastWriteTime,
-        changeTime: node.changeTime,
-        allocationSize: node.allocationSize,
-        endOfFile: node.size,
-        fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory"),
+        ...Shown.networkOpen(node),
         fileId,
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: maximalAccess & open.tree.maximalAccess,
