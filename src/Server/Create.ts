@@ -162,8 +162,11 @@ const existing = Effect.fnUntraced(function*(
     )
   }
   const descriptor = Access.decode(yield* stored(found.file.getBlob("SecurityDescriptor")))
-  const parent = name.path.length === 0 ? undefined : yield* parentDescriptor(share, name.path.slice(0, -1))
-  const granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
+  let granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, undefined, overwrite)
+  if (name.path.length > 0 && CreateCheck.mattersAbove(granted, body, contexts)) {
+    const parent = yield* parentDescriptor(share, name.path.slice(0, -1))
+    granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
+  }
   if ("refused" in granted) return yield* refuse(granted.refused)
   if (overwrite && !isStream) {
     const needed = node.fileAttributes & (F.FILE_ATTRIBUTE_HIDDEN | F.FILE_ATTRIBUTE_SYSTEM)
