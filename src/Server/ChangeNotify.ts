@@ -15,7 +15,11 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
   Effect.suspend(() => {
     const { open } = incoming
     if (open?._tag !== "File" || !open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    if (body.outputBufferLength > incoming.connection.negotiated.maxTransactSize) {
+    const { connection } = incoming
+    if (
+      body.outputBufferLength > connection.negotiated.maxTransactSize ||
+      !connection.allows(incoming, body.outputBufferLength)
+    ) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     if (!open.may(AccessMask.FILE_LIST_DIRECTORY)) return refuse(NtStatus.STATUS_ACCESS_DENIED)

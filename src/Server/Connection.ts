@@ -73,6 +73,8 @@ export class Connection {
   readonly server: ServerState
   readonly negotiated: Negotiation.Negotiated = Negotiation.initial()
   readonly sessions = new Map<bigint, Session>()
+  /** Sessions of other connections that it has begun to bind. */
+  readonly binding = new Set<Session>()
   readonly pending = new Map<bigint, Pending>()
   /** The client's. */
   readonly address: string
@@ -399,12 +401,13 @@ export class Connection {
     for (const run of after.splice(0)) run()
   }
 
-  /** Sends an unsolicited message: an OPLOCK_BREAK. Never signed, but encrypted where the session is. */
-  notify(session: Session | undefined, response: Message.Response): void {
+  /** Sends an unsolicited message: an OPLOCK_BREAK. Never signed, but encrypted where the session or its share is. */
+  notify(session: Session, encrypted: boolean, response: Message.Response): void {
     const packet = this.packet(Command.OPLOCK_BREAK, Message.encodeResponse(response))
     packet.fill(0xff, 24, 32)
     Header.view(packet).setUint16(14, 0, true)
-    this.send(session?.encryptRequired === true && session.encrypt !== undefined ? session.encrypt([packet]) : [packet])
+    const encrypts = (encrypted || session.encryptRequired) && session.encrypt !== undefined
+    this.send(encrypts ? session.encrypt!([packet]) : [packet])
   }
 
   /** `onSent` runs when the system has taken the bytes, so that their memory may be used for others. */

@@ -181,6 +181,7 @@ const setSparse = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array)
 
 const zero = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array): Effect.fn.Return<Output, Refusal> {
   if (!open.may(A.FILE_WRITE_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (open.directory) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   const { beyondFinalZero, fileOffset } = yield* decode(Fsctl.FileZeroDataInformation, input)
   if (fileOffset < 0n || beyondFinalZero < 0n || fileOffset > beyondFinalZero) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
@@ -200,6 +201,7 @@ const allocated = Effect.fnUntraced(function*(
   room: number
 ): Effect.fn.Return<Output, Refusal> {
   if (!open.may(A.FILE_READ_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (open.directory) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   const { fileOffset, length } = yield* decode(Fsctl.FileAllocatedRangeBuffer, input)
   if (fileOffset < 0n || length < 0n || fileOffset + length > (1n << 63n) - 1n) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)

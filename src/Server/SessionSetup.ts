@@ -116,6 +116,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
   if (logon === undefined) {
     logon = makeLogon(connection, binding ? "binding" : session.user === undefined ? "new" : "again")
     session.logons.set(connection, logon)
+    if (binding) connection.binding.add(session)
   }
   if (negotiated.dialect === Dialect.SMB_3_1_1) Negotiation.extend(logon, [incoming.packet])
   const step = yield* Effect.result(logon.acceptor.step(body.securityBuffer))
@@ -297,4 +298,5 @@ const addChannel = (connection: Connection, session: Session, key: Uint8Array, p
   const keys = deriveKeys(connection.dialect, preauthHash, key, connection.negotiated.cipher)
   session.channels.set(connection, { sign: Signing.make(connection.negotiated.signing, keys.signing!) })
   connection.sessions.set(session.id, session)
+  connection.binding.delete(session)
 }
