@@ -33,7 +33,7 @@ import type { Name } from "./Names.ts"
 import { FileOpen } from "./Open.ts"
 import * as OutsideChanges from "./OutsideChanges.ts"
 import * as Pipe from "./Pipe.ts"
-import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { fromStoreError, kept, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { keyOf, type ShareState, type StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
 import * as Shown from "./Shown.ts"
@@ -104,6 +104,9 @@ const createFile = (
 const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply, Refusal> {
   const { body, name, scope, share } = wishes
   const { createDisposition: disposition } = body
+  if (name.stream !== undefined && !share.volume.supports.streams) {
+    return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  }
   for (let turn = 0;; turn++) {
     if (disposition !== D.FILE_CREATE) {
       const found = yield* share.store.open(name.path, {
@@ -166,7 +169,7 @@ const existing = Effect.fnUntraced(function*(
         : NtStatus.STATUS_FILE_IS_A_DIRECTORY
     )
   }
-  const descriptor = Access.decode(yield* stored(found.file.getBlob("SecurityDescriptor")))
+  const descriptor = Access.decode(yield* stored(kept(found.file, "SecurityDescriptor")))
   let granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, undefined, overwrite)
   if (name.path.length > 0 && CreateCheck.mattersAbove(granted, body, contexts)) {
     const parent = yield* FileRights.ofDirectory(share, name.path.slice(0, -1))
@@ -238,6 +241,9 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(body.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
+  if (contexts.extendedAttributes !== undefined && !share.volume.supports.extendedAttributes) {
+    return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
+  }
   const { allocationSize = 0n } = contexts
   if (!directory && allocationSize > 0n && allocationSize > (yield* stored(share.store.volume)).free) {
     return yield* refuse(NtStatus.STATUS_DISK_FULL)
@@ -246,7 +252,6 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   const parent = yield* FileRights.ofDirectory(share, path)
   if (isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
-  if (stream !== undefined && !share.volume.supports.streams) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   // A new stream of a file that is there is a change to that file, for who may write to it.
   const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
   const asked = Access.mapGeneric(body.desiredAccess)

@@ -7,7 +7,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import type * as Sd from "../Codec/SecurityDescriptor.ts"
 import { AccessMask as A, FileAttributes as F } from "../Smb2/Message/Constants.ts"
 import * as Access from "./Access.ts"
-import { fromStoreError, type Refusal, refusal, refuse } from "./Reply.ts"
+import { fromStoreError, kept, type Refusal, refusal, refuse } from "./Reply.ts"
 import type { Identity } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import { StoreError, type StoreNode, type StorePath } from "./ShareStore.ts"
@@ -22,7 +22,7 @@ export const lookUp = (
     Effect.flatMap(
       share.store.open(path, { mode: "existing", type: "file" }),
       ({ file, node }) =>
-        Effect.map(file.getBlob("SecurityDescriptor"), (bytes) => ({ node, descriptor: Access.decode(bytes) }))
+        Effect.map(kept(file, "SecurityDescriptor"), (bytes) => ({ node, descriptor: Access.decode(bytes) }))
     )
   ).pipe(
     Effect.catch((error) =>
@@ -40,7 +40,7 @@ export const ofDirectory = (share: ShareState, path: StorePath): Effect.Effect<S
       ({ file, node }) =>
         SymbolicLinks.isLink(node)
           ? Effect.fail(new StoreError({ reason: "PathNotFound" }))
-          : Effect.map(file.getBlob("SecurityDescriptor"), Access.decode)
+          : Effect.map(kept(file, "SecurityDescriptor"), Access.decode)
     )
   ).pipe(
     Effect.mapError((error) =>

@@ -16,7 +16,7 @@ import * as Locks from "./Locks.ts"
 import * as Negotiation from "./Negotiation.ts"
 import type { FileOpen } from "./Open.ts"
 import * as ReadWrite from "./ReadWrite.ts"
-import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { kept, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
@@ -117,7 +117,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case C.FSCTL_QUERY_ALLOCATED_RANGES:
       return allocated(open, body.input, room)
     case C.FSCTL_GET_REPARSE_POINT:
-      return Effect.flatMap(stored(open.file.getBlob("ReparsePoint")), (bytes) =>
+      return Effect.flatMap(stored(kept(open.file, "ReparsePoint")), (bytes) =>
         bytes === undefined
           ? refuse(NtStatus.STATUS_NOT_A_REPARSE_POINT)
           : bytes.length > room
@@ -130,7 +130,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.as(stored(open.file.setBlob("ReparsePoint", body.input)), empty)
     case C.FSCTL_DELETE_REPARSE_POINT:
       if (!open.may(A.FILE_WRITE_ATTRIBUTES | A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-      return Effect.flatMap(stored(open.file.getBlob("ReparsePoint")), (bytes) =>
+      return Effect.flatMap(stored(kept(open.file, "ReparsePoint")), (bytes) =>
         bytes === undefined
           ? refuse(NtStatus.STATUS_NOT_A_REPARSE_POINT)
           : Effect.as(stored(open.file.setBlob("ReparsePoint", undefined)), empty))

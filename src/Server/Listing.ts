@@ -20,7 +20,7 @@ import type * as Message from "../Smb2/Message/QueryDirectory.ts"
 import * as Access from "./Access.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
-import { fromStoreError, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { fromStoreError, kept, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { Identity } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { StoreError, StoreNode, StorePath } from "./ShareStore.ts"
@@ -228,7 +228,7 @@ const mayRead = (
   user: Identity
 ): Effect.Effect<boolean, Refusal> =>
   Effect.scoped(
-    Effect.flatMap(store.open(path, { mode: "existing", type }), ({ file }) => file.getBlob("SecurityDescriptor"))
+    Effect.flatMap(store.open(path, { mode: "existing", type }), ({ file }) => kept(file, "SecurityDescriptor"))
   ).pipe(
     Effect.map((bytes) => (Access.maximal(Access.decode(bytes), user) & Access.generic.read) === Access.generic.read),
     Effect.catch((error) =>

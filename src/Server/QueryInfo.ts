@@ -19,7 +19,7 @@ import type * as Message from "../Smb2/Message/QueryInfo.ts"
 import * as Access from "./Access.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
-import { Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { kept, Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { StoreNode } from "./ShareStore.ts"
 import * as Shown from "./Shown.ts"
 import * as Times from "./Times.ts"
@@ -129,7 +129,7 @@ const file = Effect.fnUntraced(function*(
       case "FileInternalInformation":
         return Effect.succeed({ indexNumber: node.id })
       case "FileEaInformation":
-        return Effect.map(stored(open.file.getBlob("ExtendedAttributes")), (bytes) => ({ eaSize: eaSize(bytes) }))
+        return Effect.map(stored(kept(open.file, "ExtendedAttributes")), (bytes) => ({ eaSize: eaSize(bytes) }))
       case "FileAccessInformation":
         return Effect.succeed({ accessFlags: open.grantedAccess })
       case "FilePositionInformation":
@@ -139,7 +139,7 @@ const file = Effect.fnUntraced(function*(
       case "FileAlignmentInformation":
         return Effect.succeed({ alignmentRequirement: 0 })
       case "FileAllInformation":
-        return Effect.map(stored(open.file.getBlob("ExtendedAttributes")), (bytes) => ({
+        return Effect.map(stored(kept(open.file, "ExtendedAttributes")), (bytes) => ({
           basicInformation: Shown.basic(node),
           standardInformation: standard(open, node),
           internalInformation: { indexNumber: node.id },
@@ -221,7 +221,7 @@ const extendedAttributes = Effect.fnUntraced(function*(
   body: Message.Request
 ): Effect.fn.Return<Reply, Refusal> {
   if (!open.may(A.FILE_READ_EA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const bytes = yield* stored(open.file.getBlob("ExtendedAttributes"))
+  const bytes = yield* stored(kept(open.file, "ExtendedAttributes"))
   if (bytes === undefined || bytes.length === 0) return yield* refuse(NtStatus.STATUS_NO_EAS_ON_FILE)
   if (bytes.length > body.outputBufferLength) return yield* refuse(NtStatus.STATUS_BUFFER_OVERFLOW)
   return reply({ _tag: "QUERY_INFO", body: { buffer: bytes } })
@@ -323,7 +323,7 @@ const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Reque
     has(S.OWNER_SECURITY_INFORMATION | S.GROUP_SECURITY_INFORMATION | S.DACL_SECURITY_INFORMATION) &&
     !open.may(A.READ_CONTROL)
   ) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const all = Access.decode(yield* stored(open.file.getBlob("SecurityDescriptor")))
+  const all = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
   const dacl = has(S.DACL_SECURITY_INFORMATION)
   const sacl = has(S.SACL_SECURITY_INFORMATION)
   const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_AUTO_INHERITED | Sd.Control.SE_DACL_PROTECTED |

@@ -10,7 +10,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type { FileId } from "../Smb2/Message/Common.ts"
 import * as Message from "../Smb2/Message/Message.ts"
-import type { StoreError } from "./ShareStore.ts"
+import type { Blob, StoreError, StoreFile } from "./ShareStore.ts"
 
 /** A response without its header. */
 export interface Reply {
@@ -100,3 +100,10 @@ export const fromStoreError = (error: StoreError): Refusal => refusal(statuses[e
 /** A store's effect, its errors as statuses. */
 export const stored = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A, Refusal, R> =>
   Effect.mapError(effect, fromStoreError)
+
+/** What a store keeps beside a file's bytes; nothing where it can keep no such thing. */
+export const kept = (file: StoreFile, blob: Blob): Effect.Effect<Uint8Array | undefined, StoreError> =>
+  Effect.catch(
+    file.getBlob(blob),
+    (error) => error.reason === "Unsupported" ? Effect.succeed(undefined) : Effect.fail(error)
+  )

@@ -24,7 +24,7 @@ import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
-import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { kept, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { StoreChanges } from "./ShareStore.ts"
 import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
@@ -227,7 +227,7 @@ const extendedAttributes = Effect.fnUntraced(function*(
   if (!open.stream.file.share.volume.supports.extendedAttributes) {
     return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
   }
-  const bytes = yield* stored(open.file.getBlob("ExtendedAttributes"))
+  const bytes = yield* stored(kept(open.file, "ExtendedAttributes"))
   const decoded = bytes === undefined
     ? undefined
     : Codec.decode("FILE_FULL_EA_INFORMATION", FileInformation.FileFullEaInformation)(bytes)
@@ -258,7 +258,7 @@ const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Reque
   if (owner && given.owner === undefined || group && given.group === undefined) {
     return yield* refuse(NtStatus.STATUS_INVALID_OWNER)
   }
-  const before = Access.decode(yield* stored(open.file.getBlob("SecurityDescriptor")))
+  const before = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
   const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED | Sd.Control.SE_DACL_AUTO_INHERITED
   const saclBits = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_PROTECTED | Sd.Control.SE_SACL_AUTO_INHERITED
   const requested = (given.control & Sd.Control.SE_DACL_AUTO_INHERIT_REQ) !== 0

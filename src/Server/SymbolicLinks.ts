@@ -10,7 +10,7 @@ import { Dialect } from "../Smb2/Message/Constants.ts"
 import * as ErrorResponse from "../Smb2/Message/ErrorResponse.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Name } from "./Names.ts"
-import { Refusal, refuse, stored } from "./Reply.ts"
+import { kept, Refusal, refuse, stored } from "./Reply.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { StoreFile, StoreNode } from "./ShareStore.ts"
 
@@ -27,7 +27,7 @@ export const stop = Effect.fnUntraced(function*(
   file: StoreFile,
   unparsed: string
 ): Effect.fn.Return<never, Refusal> {
-  const bytes = yield* stored(file.getBlob("ReparsePoint"))
+  const bytes = yield* stored(kept(file, "ReparsePoint"))
   const decoded = bytes === undefined ? undefined : decode(bytes)
   if (decoded?._tag !== "Success" || decoded.success._tag !== "SymbolicLink") {
     return yield* refuse(NtStatus.STATUS_IO_REPARSE_DATA_INVALID)
