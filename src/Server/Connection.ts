@@ -30,6 +30,8 @@ import * as SessionEnd from "./SessionEnd.ts"
 
 const smb1 = 0x424d53ff
 const largestHead = 64 * 1024
+/** The longest frame of somebody who has not logged on: a token of 64 KiB, and what is around it. */
+const largestOfStranger = 2 * largestHead
 /** Bytes of a compound's responses that are kept to be sent as one frame. */
 const largestBatch = 1024 * 1024
 const padding = new Uint8Array(8)
@@ -96,7 +98,7 @@ export class Connection {
     this.port = socket.remotePort ?? 0
     this.localAddress = socket.localAddress ?? ""
     this.sequence = new Sequence(server.limits.credits)
-    this.frames = new FrameReader.FrameReader(server.limits.transfer + largestHead, {
+    this.frames = new FrameReader.FrameReader(largestOfStranger, {
       peek: 0,
       allocate: (length) => server.buffers.take(length),
       claimFrom: Number.POSITIVE_INFINITY,
@@ -104,6 +106,11 @@ export class Connection {
       onFrame: (frame) => this.onFrame(frame),
       onError: () => this.close()
     })
+  }
+
+  /** Somebody has logged on: from now on frames may be as long as the limits let them. */
+  admit(): void {
+    this.frames.maximumLength = this.server.limits.transfer + largestHead
   }
 
   nextAsyncId(): bigint {

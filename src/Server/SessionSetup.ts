@@ -185,6 +185,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
       break
     }
   }
+  connection.admit()
   const sessionFlags = user.anonymous
     ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL
     : user.guest
