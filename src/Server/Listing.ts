@@ -31,6 +31,9 @@ type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
 /** How many entries a store may have looked at before they are asked for. */
 const ahead = 256
 
+/** Code units of a pattern: more than any sensible one has, and few enough to compare many names with it at once. */
+const longestPattern = 1024
+
 /** Names that are kept of those that went. */
 const mostGone = 4096
 
@@ -142,6 +145,7 @@ const query = Effect.fnUntraced(function*(
   const known = DirectoryInformation.byNumber(body.fileInformationClass)
   if (known === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
   if (!open.may(A.FILE_LIST_DIRECTORY)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (body.fileName.length > longestPattern) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   const restarts = has(body.flags, Q.SMB2_RESTART_SCANS | Q.SMB2_REOPEN)
   let { cursor } = open
   if (cursor === undefined || has(body.flags, Q.SMB2_REOPEN)) {

@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import { Command } from "../../src/Smb2/Message/Constants.ts"
 import { random } from "../random.ts"
-import { RawClient } from "./RawClient.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
 
 const host = "127.0.28.3"
 
@@ -154,6 +156,25 @@ describe("bad input", () => {
       }),
     30_000
   )
+
+  it("keeps nobody waiting for patterns that are made to take long", () =>
+    withServer(async (port) => {
+      const client = new RawClient(host, port)
+      const other = new RawClient(host, port)
+      assert.isTrue(await client.logOn("data"))
+      assert.isTrue(await other.logOn("data"))
+      for (let i = 0; i < 40; i++) assert.isObject(await client.open(`${"a.".repeat(120)}${i}`))
+      const folder = await client.open("", Requests.directory)
+      assert.isObject(folder)
+      const start = performance.now()
+      // Longer than names can be, and as long as they may be: nothing has such a name.
+      for (const [pattern, status] of [["<*".repeat(15_000), 0xc000_0033], ["*?".repeat(500), 0xc000_000f]] as const) {
+        client.say(Requests.list(folder as FileId, pattern))
+        assert.isTrue(await isAlive(other))
+        assert.strictEqual(statusOf(await client.next()), status)
+      }
+      assert.isBelow(performance.now() - start, 1500)
+    }), 30_000)
 
   it("holds its limits: connections, and the time until a logon", () =>
     withServer(async (port, server) => {
