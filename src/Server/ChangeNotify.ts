@@ -26,6 +26,9 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (open.stream.deletePending) return refuse(NtStatus.STATUS_DELETE_PENDING)
     let { watch } = open
     if (watch === undefined) {
+      let watches = 0
+      for (const other of incoming.session!.opens.values()) if (other._tag === "File" && other.watch) watches++
+      if (watches >= incoming.server.limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
       watch = new Watch.Watch(open, body.completionFilter, recursive, room)

@@ -53,7 +53,10 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
   Effect.suspend(() => {
     const session = incoming.session!
     const tree = incoming.tree!
-    if (session.opens.size >= incoming.server.limits.opens) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    const { limits, opens } = incoming.server
+    if (session.opens.size >= limits.opens || opens.size >= limits.serverOpens) {
+      return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    }
     if (tree.share === undefined) return Pipe.create(incoming, body)
     const contexts = CreateContexts.read(incoming, body)
     if (typeof contexts === "number") return refuse(contexts)

@@ -17,6 +17,8 @@ export interface Limits {
   readonly trees: number
   /** Open files of one session. */
   readonly opens: number
+  /** Open files of all sessions, those included that wait for their clients to come back. */
+  readonly serverOpens: number
   /** Requests of one connection that wait: locks, notifications, opens that wait for a break. */
   readonly pending: number
   /** Credits of one connection (MS-SMB2 3.3.1.1). */
@@ -39,8 +41,12 @@ export interface Limits {
   readonly stopTime: Duration.Input
   /** Byte-range locks of one open. */
   readonly locks: number
+  /** Byte-range locks of all opens. */
+  readonly serverLocks: number
   /** Lock requests that wait for ranges of one file. */
   readonly waitingLocks: number
+  /** Open directories of one session that are watched. */
+  readonly watches: number
   /** Bytes of changes that are kept for an open directory until its client asks; with more, it is told to list it anew. */
   readonly notifications: number
   /** Bytes that wait in a socket before no more of its requests are read. */
@@ -52,6 +58,7 @@ export const defaults: Limits = {
   sessions: 256,
   trees: 1024,
   opens: 16_384,
+  serverOpens: 131_072,
   pending: 512,
   credits: 8192,
   transfer: 1024 * 1024 * 8,
@@ -63,7 +70,9 @@ export const defaults: Limits = {
   storeTime: "1 minute",
   stopTime: "5 seconds",
   locks: 4096,
+  serverLocks: 1_048_576,
   waitingLocks: 512,
+  watches: 1024,
   notifications: 64 * 1024,
   unsent: 32 * 1024 * 1024
 }

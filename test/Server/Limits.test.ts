@@ -287,6 +287,52 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  serverOpens: [
+    "one more is refused to whomever, until one is closed",
+    () =>
+      within({ serverOpens: 3 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "a")
+        await opened(one, "b")
+        await opened(two, "c")
+        assert.strictEqual(await two.open("d"), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        await opened(two, "d").then((last) => two.ask(Requests.close(last)))
+      })
+  ],
+
+  serverLocks: [
+    "one more is refused to whomever, until one is given back",
+    () =>
+      within({ serverLocks: 2 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "a")
+        const other = await opened(two, "b")
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), 0)
+      })
+  ],
+
+  watches: [
+    "one more is refused, and those that are there hear on",
+    () =>
+      within({ watches: 2 }, async ({ client }) => {
+        const one = await client()
+        const folders = []
+        for (let i = 0; i < 3; i++) folders.push(await opened(one, "", Requests.directory))
+        for (const folder of folders.slice(0, 2)) {
+          assert.strictEqual(statusOf(await one.ask(Requests.notify(folder))), STATUS_PENDING)
+        }
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(folders[2]!))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(folders[0]!))), STATUS_PENDING)
+      })
+  ],
+
   durables: [
     "no more opens wait for their clients, and those that came before do",
     () =>
