@@ -174,7 +174,11 @@ export const connect = Effect.fnUntraced(function*(
         flags2,
         tid: 0xffff
       },
-      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+      (error, reply) => {
+        // Whoever has chosen SMB 1 speaks nothing else any more.
+        connection.onSmb2 = undefined
+        resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+      }
     )
   })
   if ("duplex" in answer) return answer

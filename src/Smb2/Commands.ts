@@ -252,7 +252,11 @@ export const decode = (operation: Operation.Any, reply: Reply, path: string): Re
           new Malformed({ structure: "SMB2 WRITE Response", offset: reply.packet.length, expected: "16 bytes" })
         )
       }
-      return Result.succeed(Header.view(reply.packet).getUint32(Header.size + 4, true))
+      const count = Header.view(reply.packet).getUint32(Header.size + 4, true)
+      // What some servers say when the disk is full.
+      return count === 0 && operation.data.length > 0
+        ? Result.fail(fromStatus(NtStatus.STATUS_DISK_FULL, "WRITE", path))
+        : Result.succeed(count)
     }
     case "Flush":
     case "SetInfo":
