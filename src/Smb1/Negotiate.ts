@@ -73,7 +73,8 @@ const agree = (
   if (reply.packet[Header.size] === 1) {
     return refuse(
       "DialectRefused",
-      `the server does not speak ${Negotiate.ntLm012}: SMB 1 of older kinds is not spoken`
+      `the server has no ${Negotiate.ntLm012}, the only SMB 1 that is spoken here: where SMB 1 is turned off, offer ` +
+        "SMB 2 or 3 too"
     )
   }
   const decoded = decodeResponse(reply.packet)

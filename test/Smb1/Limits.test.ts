@@ -1,14 +1,27 @@
 /** The client over SMB 1 with servers that take little, do less than they are asked, or take back what they gave. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Redacted, Stream } from "effect"
-import { Credentials, OpenMode, ProtocolError, SmbClient, SmbError, type Transport } from "effect-smb"
+import {
+  AuthenticationError,
+  type Authenticator,
+  Credentials,
+  OpenMode,
+  ProtocolError,
+  SmbClient,
+  SmbError,
+  type Transport
+} from "effect-smb"
+import { Negotiate, Session } from "effect-smb/Smb1"
+import { Settings } from "effect-smb/Smb2"
 import * as TestClock from "effect/testing/TestClock"
+import { setFips } from "node:crypto"
 import * as Codec from "../../src/Codec/Codec.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as Header from "../../src/Smb1/Header.ts"
-import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { Capabilities, Command } from "../../src/Smb1/Message/Constants.ts"
 import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
 import * as ReadWrite from "../../src/Smb1/Message/ReadWrite.ts"
+import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
 import * as Simple from "../../src/Smb1/Message/Simple.ts"
 import * as Trans2 from "../../src/Smb1/Message/Trans2.ts"
 import * as Transaction from "../../src/Smb1/Message/Transaction.ts"
@@ -315,5 +328,67 @@ describe("with SMB 2 offered beside it", () => {
       assert.instanceOf(error, ProtocolError)
       assert.strictEqual((error as ProtocolError).reason, "NotSmb")
     }).pipe(provide(peer.layer, both))
+  })
+})
+
+describe("without MD5, as in FIPS mode", () => {
+  const fips = Effect.acquireRelease(Effect.sync(() => setFips(true)), () => Effect.sync(() => setFips(false)))
+
+  it.effect("nobody logs on by NTLM, and is told why", () => {
+    const peer = Peer.make()
+    return Effect.gen(function*() {
+      yield* fips
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.stat(file))
+      assert.instanceOf(error, AuthenticationError)
+      assert.strictEqual((error as AuthenticationError).reason, "Unavailable")
+      assert.include(error.message, "FIPS")
+      assert.strictEqual(peer.of(Command.SMB_COM_SESSION_SETUP_ANDX).length, 0)
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+
+  it.effect("nothing is signed, whoever has logged on", () => {
+    const security = { _tag: "Extended", serverGuid: new Uint8Array(16), securityBlob: new Uint8Array(0) } as const
+    const peer = negotiating(
+      { security, securityMode: 7, capabilities: Capabilities.CAP_EXTENDED_SECURITY | 0x5c },
+      ({ header }) =>
+        header.command === Command.SMB_COM_SESSION_SETUP_ANDX
+          ? {
+            body: Codec.encode(SessionSetup.ExtendedResponse(true))({
+              action: 0,
+              securityBlob: new Uint8Array(0),
+              nativeOs: "",
+              nativeLanMan: ""
+            })
+          }
+          : undefined
+    )
+    const logon: Authenticator.AuthenticatorSession = {
+      unauthenticated: false,
+      step: () => Effect.succeed({ token: new Uint8Array(1), done: true }),
+      accept: () => Effect.void,
+      sessionKey: () => Redacted.make(new Uint8Array(16))
+    }
+    return Effect.gen(function*() {
+      yield* fips
+      const settings = { ...Settings.defaults, dialects: ["NT1"] } as const
+      const agreed = yield* Negotiate.connect({ host: "old", port: 445 }, settings)
+      assert("negotiated" in agreed)
+      const error = yield* Effect.flip(Session.setup(agreed, settings, logon, Credentials.anonymous))
+      assert.strictEqual(error._tag === "ProtocolError" ? error.reason : error, "SigningUnavailable")
+    }).pipe(Effect.scoped, Effect.provide([peer.layer, Layer.fresh(Logger.layer([]))]))
+  })
+})
+
+describe("a server without SMB 1", () => {
+  it.effect("is told from one that is broken", () => {
+    // WordCount 1: none of the dialects that were offered.
+    const peer = Peer.make(() => ({ body: Uint8Array.of(1, 0xff, 0xff, 0, 0) }))
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.stat(file))
+      assert.strictEqual(error._tag === "ProtocolError" ? error.reason : error, "DialectRefused")
+      assert.include(error.message, "SMB 1 is turned off")
+    }).pipe(provide(peer.layer))
   })
 })
