@@ -11,6 +11,7 @@ import * as Srvsvc from "../Codec/Rpc/Srvsvc.ts"
 import { ProtocolError, type RequestError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
+import { Fsctl } from "../Smb2/Message/Fsctl.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { ShareEntry } from "./Operations.ts"
 
@@ -24,10 +25,16 @@ const limit = 4 * 1024 * 1024
 
 const types: Record<number, ShareEntry["type"]> = { 0: "disk", 1: "printer", 2: "device", 3: "ipc" }
 
-/** Reads whole PDUs, which may end anywhere in what the pipe gives. */
-const reader = (pipe: Share.OpenFile) => {
+/** A pipe as a stream of whole PDUs, which may end anywhere in what the pipe gives. */
+const overPipe = (pipe: Share.OpenFile) => {
   let rest: Uint8Array = new Uint8Array(0)
-  return Effect.fnUntraced(function*(): Effect.fn.Return<DceRpc.Pdu, RequestError> {
+  const gather = (next: Uint8Array): void => {
+    const joined = new Uint8Array(rest.length + next.length)
+    joined.set(rest)
+    joined.set(next, rest.length)
+    rest = joined
+  }
+  const receive = Effect.fnUntraced(function*(): Effect.fn.Return<DceRpc.Pdu, RequestError> {
     for (;;) {
       const length = DceRpc.frameLength(rest)
       if (length !== undefined && rest.length >= length) {
@@ -39,16 +46,23 @@ const reader = (pipe: Share.OpenFile) => {
       if (next.length === 0) {
         return yield* new Malformed({ structure: "DCE/RPC PDU", offset: rest.length, expected: "the rest of a PDU" })
       }
-      const joined = new Uint8Array(rest.length + next.length)
-      joined.set(rest)
-      joined.set(next, rest.length)
-      rest = joined
+      gather(next)
     }
   })
+  /** Sends PDUs. The last one and the beginning of the answer are one transaction: SMB 1's TRANSACTION, an IOCTL of SMB 2. */
+  const call = Effect.fnUntraced(function*(pdus: ReadonlyArray<DceRpc.Pdu>): Effect.fn.Return<void, RequestError> {
+    const messages = pdus.map((pdu) => Codec.encode(DceRpc.Pdu)(pdu))
+    for (const data of messages.slice(0, -1)) yield* pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data })
+    const answer = yield* pipe.run<Operation.Ioctl>({
+      _tag: "Ioctl",
+      ctlCode: Fsctl.FSCTL_PIPE_TRANSCEIVE,
+      input: messages.at(-1)!,
+      maximum: fragment
+    })
+    gather(answer)
+  })
+  return { call, receive }
 }
-
-const send = (pipe: Share.OpenFile, pdu: DceRpc.Pdu) =>
-  pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data: Codec.encode(DceRpc.Pdu)(pdu) })
 
 /** Lists what the server of an IPC$ tree shares. */
 export const shares = Effect.fnUntraced(function*(
@@ -56,8 +70,8 @@ export const shares = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ReadonlyArray<ShareEntry>, RequestError, Scope.Scope> {
   const refuse = (detail: string) => new ProtocolError({ reason: "Unexpected", server: ipc.server, detail })
   const pipe = yield* ipc.open(Srvsvc.pipeName, OpenMode.pipe)
-  const receive = reader(pipe)
-  yield* send(pipe, {
+  const { call, receive } = overPipe(pipe)
+  yield* call([{
     _tag: "Bind",
     flags: whole,
     callId: 1,
@@ -65,7 +79,7 @@ export const shares = Effect.fnUntraced(function*(
     maxReceiveFragment: fragment,
     associationGroupId: 0,
     contexts: [{ contextId: 0, abstractSyntax: Srvsvc.interfaceId, transferSyntaxes: [DceRpc.ndr32] }]
-  })
+  }])
   const bound = yield* receive()
   if (bound._tag !== "BindAck" || bound.results[0]?.result !== 0) {
     return yield* refuse("the server does not tell its shares: it refused the srvsvc interface")
@@ -76,7 +90,7 @@ export const shares = Effect.fnUntraced(function*(
     preferredMaximumLength: 0xffff_ffff,
     resumeHandle: 0
   })
-  const call = {
+  const request = {
     _tag: "Request" as const,
     callId: 2,
     contextId: 0,
@@ -84,7 +98,7 @@ export const shares = Effect.fnUntraced(function*(
     object: undefined,
     stub
   }
-  for (const pdu of DceRpc.fragments(call, fragment)) yield* send(pipe, pdu)
+  yield* call(DceRpc.fragments(request, fragment))
   let collected: DceRpc.Collected | undefined
   for (;;) {
     const pdu = yield* receive()

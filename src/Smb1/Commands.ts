@@ -284,7 +284,7 @@ export class Commands {
   private ioctl(operation: Operation.Ioctl): Running<Uint8Array> {
     const { fid } = this.file.target
     if (operation.ctlCode === FSCTL_PIPE_TRANSCEIVE) {
-      return this.file.answered(
+      return Effect.flatMap(
         this.file.tree.transact({
           kind: "TRANSACTION",
           name: "\\PIPE\\",
@@ -294,7 +294,11 @@ export class Commands {
           maxParameterCount: 0,
           maxDataCount: Math.min(operation.maximum, 0xffff)
         }, { mutates: true }),
-        "IOCTL"
+        // Of the message that answers, more may follow with READ.
+        ({ data, status }) =>
+          status === 0 || status === NtStatus.STATUS_BUFFER_OVERFLOW
+            ? Effect.succeed(data)
+            : this.file.failed(status, "IOCTL")
       )
     }
     return this.file.answered(

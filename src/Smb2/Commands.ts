@@ -235,6 +235,10 @@ const readData = (operation: Operation.Read, reply: Reply): Result.Result<Uint8A
   return Result.succeed(operation.destination.subarray(0, length))
 }
 
+/** Of what a named pipe answers to a transaction, more may follow with READ. */
+const isPartOfMessage = ({ ctlCode }: Operation.Ioctl, status: number): boolean =>
+  ctlCode === Fsctl.FSCTL_PIPE_TRANSCEIVE && status === NtStatus.STATUS_BUFFER_OVERFLOW
+
 /** What the response to an operation means. `path` is for the error. */
 export const decode = (operation: Operation.Any, reply: Reply, path: string): Result.Result<any, CommandError> => {
   const { status } = reply.header
@@ -274,7 +278,7 @@ export const decode = (operation: Operation.Any, reply: Reply, path: string): Re
       if (status !== 0) return failed()
       return Result.flatMap(decodeChangeNotify(reply), (response) => decodeChanges(response.buffer))
     case "Ioctl":
-      if (status !== 0) return failed()
+      if (status !== 0 && !isPartOfMessage(operation, status)) return failed()
       return Result.map(decodeIoctl(reply), (response) => response.output)
   }
 }

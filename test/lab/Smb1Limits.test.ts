@@ -11,7 +11,16 @@ import * as Lab from "./Lab.ts"
 const data = { name: "data", streams: "xattr", acls: true, extendedAttributes: true, snapshots: true } as const
 const nt1 = { minimumDialect: "NT1", maximumDialect: "NT1", signing: "auto" } as const
 
-const addresses = { single: "127.0.42.1", root: "127.0.42.2", first: "127.0.42.3", second: "127.0.42.4" } as const
+const addresses = {
+  single: "127.0.42.1",
+  root: "127.0.42.2",
+  first: "127.0.42.3",
+  second: "127.0.42.4",
+  modern: "127.0.42.5"
+} as const
+
+/** So many that their list is an answer of several fragments. */
+const manyShares = Array.from({ length: 150 }, (_, i) => ({ name: `share number ${i}` }))
 
 const servers = Lab.servers({
   single: { address: addresses.single, ...nt1, shares: [data], options: { "max mux": "1", "max xmit": "1500" } },
@@ -20,8 +29,9 @@ const servers = Lab.servers({
     ...nt1,
     shares: [data, { name: "dfs", dfs: { both: `${addresses.first}\\data,${addresses.second}\\data` } }]
   },
-  first: { address: addresses.first, ...nt1, shares: [data] },
-  second: { address: addresses.second, ...nt1, shares: [data] }
+  first: { address: addresses.first, ...nt1, shares: [data, ...manyShares] },
+  second: { address: addresses.second, ...nt1, shares: [data] },
+  modern: { address: addresses.modern, shares: [data, ...manyShares] }
 })
 
 type Servers = Effect.Success<typeof servers>
@@ -95,6 +105,26 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.strictEqual(next, other)
       yield* servers[other].stop
       assert.strictEqual(yield* read, name)
+    }).pipe(Effect.scoped))
+
+  it.effect("lists any number of shares by transactions on a named pipe, as SMB 2 does", () =>
+    Effect.gen(function*() {
+      for (const [name, options] of [["first", only], ["modern", {}]] as const) {
+        const smb = yield* client(options)
+        const capture = yield* Lab.capture({ addresses: [addresses[name]] })
+        const shares = yield* smb.shares(`\\\\${addresses[name]}`)
+        assert.deepStrictEqual(
+          shares.filter(({ special, type }) => !special && type === "disk").map((share) => share.name).toSorted(),
+          ["data", ...manyShares.map((share) => share.name)].toSorted()
+        )
+        const count = (filter: string) => Effect.map(capture.fields(filter, ["frame.number"]), (rows) => rows.length)
+        if (name === "first") {
+          // The bind and the call; what does not fit into the first answer is read.
+          assert.strictEqual(yield* count("smb.flags.response == 0 and smb.cmd == 0x25"), 2)
+          assert.isAbove(yield* count("smb.flags.response == 0 and smb.cmd == 0x2e"), 1)
+          assert.strictEqual(yield* count("smb.cmd == 0x2f"), 0)
+        }
+      }
     }).pipe(Effect.scoped))
 
   it.effect("gives up a lock that is waited for, and a search, with their callers", () =>
