@@ -8,7 +8,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import * as DceRpc from "../Codec/Rpc/DceRpc.ts"
 import * as Srvsvc from "../Codec/Rpc/Srvsvc.ts"
-import { ProtocolError, type RequestError } from "../Protocol/Errors.ts"
+import { ProtocolError, type RequestError, TransportError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { Fsctl } from "../Smb2/Message/Fsctl.ts"
@@ -20,13 +20,16 @@ const fragment = 4280
 
 const whole = DceRpc.PacketFlags.PFC_FIRST_FRAG | DceRpc.PacketFlags.PFC_LAST_FRAG
 
+/** How long the rest of an answer may take: a pipe lets its readers wait for ever, which no request's time limit ends. */
+const patience = "30 seconds"
+
 /** Bytes that a list of shares may have. */
 const limit = 4 * 1024 * 1024
 
 const types: Record<number, ShareEntry["type"]> = { 0: "disk", 1: "printer", 2: "device", 3: "ipc" }
 
 /** A pipe as a stream of whole PDUs, which may end anywhere in what the pipe gives. */
-const overPipe = (pipe: Share.OpenFile) => {
+const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
   let rest: Uint8Array = new Uint8Array(0)
   const gather = (next: Uint8Array): void => {
     const joined = new Uint8Array(rest.length + next.length)
@@ -42,7 +45,15 @@ const overPipe = (pipe: Share.OpenFile) => {
         rest = rest.subarray(length)
         return pdu
       }
-      const next = yield* pipe.run<Operation.Read>({ _tag: "Read", offset: 0n, length: fragment })
+      const next = yield* pipe.run<Operation.Read>({ _tag: "Read", offset: 0n, length: fragment }).pipe(
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () =>
+            Effect.fail(
+              new TransportError({ reason: "TimedOut", server, port, detail: "the list of shares has no end" })
+            )
+        })
+      )
       if (next.length === 0) {
         return yield* new Malformed({ structure: "DCE/RPC PDU", offset: rest.length, expected: "the rest of a PDU" })
       }
@@ -70,7 +81,7 @@ export const shares = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ReadonlyArray<ShareEntry>, RequestError, Scope.Scope> {
   const refuse = (detail: string) => new ProtocolError({ reason: "Unexpected", server: ipc.server, detail })
   const pipe = yield* ipc.open(Srvsvc.pipeName, OpenMode.pipe)
-  const { call, receive } = overPipe(pipe)
+  const { call, receive } = overPipe(pipe, ipc)
   yield* call([{
     _tag: "Bind",
     flags: whole,
