@@ -113,7 +113,10 @@ export class Tree {
     const { capabilities, clientMaxBufferSize, maxBufferSize } = session.negotiated
     const large = session.nativeLanMan.startsWith("Samba") ? largeForSamba : largeForAll
     const limit = (flag: number, small: number) =>
-      Math.min((capabilities & flag) !== 0 ? large : small - overhead, session.settings.maximumTransfer)
+      Math.min(
+        (capabilities & flag) !== 0 ? large : Math.min(small, 0xffff) - overhead,
+        session.settings.maximumTransfer
+      )
     this.limits = {
       read: limit(Capabilities.CAP_LARGE_READX, Math.min(maxBufferSize, clientMaxBufferSize)),
       write: limit(Capabilities.CAP_LARGE_WRITEX, maxBufferSize),

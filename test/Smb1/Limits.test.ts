@@ -165,6 +165,20 @@ describe("a server that takes one request at a time", () => {
   })
 })
 
+describe("a server that says nothing of large transfers", () => {
+  it.effect("is sent packets whose counts have 16 bits, however large it says that they may be", () => {
+    const peer = negotiating({ maxBufferSize: 0xffff_ffff })
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const { limits } = yield* smb.withShare(file, Effect.succeed)
+      for (const bytes of [limits.read, limits.write]) {
+        assert.isAtMost(bytes, 0xffff)
+        assert.isAbove(bytes, 0x8000)
+      }
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+})
+
 describe("a server of small packets", () => {
   const peer = () => negotiating({ maxBufferSize: 1024 })
   const isSmall = ({ packet }: Peer.Received) => packet.length <= 1024
