@@ -345,6 +345,51 @@ describe("with SMB 2 offered beside it", () => {
   })
 })
 
+describe("a server that falls silent", () => {
+  const commands = {
+    SMB_COM_NEGOTIATE: Command.SMB_COM_NEGOTIATE,
+    SMB_COM_SESSION_SETUP_ANDX: Command.SMB_COM_SESSION_SETUP_ANDX,
+    SMB_COM_TREE_CONNECT_ANDX: tree,
+    SMB_COM_NT_CREATE_ANDX: create,
+    SMB_COM_CLOSE: Command.SMB_COM_CLOSE,
+    SMB_COM_WRITE_ANDX: Command.SMB_COM_WRITE_ANDX
+  }
+  const cases = Object.entries(commands).flatMap(([name, command]) =>
+    [["NT1"], ["NT1", "3.1.1"]].map((dialects) => ({
+      name,
+      command,
+      dialects: dialects as SmbClient.Options["dialects"]
+    }))
+  )
+  it.effect.each(cases)(
+    "is given up in time, and the next one begins anew: $name of $dialects",
+    ({ command, dialects }) => {
+      let silent = true
+      const peer = Peer.make(({ header }) => silent && header.command === command ? "nothing" : undefined)
+      return Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        const use = Effect.scoped(Effect.gen(function*() {
+          const opened = yield* smb.open(file, OpenMode.readWrite)
+          yield* Effect.forkChild(opened.write(0, Buffer.from("x")))
+          yield* settle
+          yield* opened.close
+        }))
+        const using = yield* Effect.forkChild(Effect.exit(use))
+        for (let i = 0; i < 40; i++) {
+          yield* settle
+          yield* TestClock.adjust("1 second")
+        }
+        const exit = using.pollUnsafe()
+        assert(exit?._tag === "Success")
+        if (command !== Command.SMB_COM_WRITE_ANDX) assert.strictEqual(exit.value._tag, "Failure")
+        silent = false
+        yield* smb.stat(file)
+        assert.strictEqual(peer.of(Command.SMB_COM_NEGOTIATE).length, 2)
+      }).pipe(provide(peer.layer, { ...(dialects === undefined ? {} : { dialects }) }))
+    }
+  )
+})
+
 describe("without MD5, as in FIPS mode", () => {
   const fips = Effect.acquireRelease(Effect.sync(() => setFips(true)), () => Effect.sync(() => setFips(false)))
 
