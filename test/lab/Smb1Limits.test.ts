@@ -23,7 +23,7 @@ const addresses = {
 const manyShares = Array.from({ length: 150 }, (_, i) => ({ name: `share number ${i}` }))
 
 const servers = Lab.servers({
-  single: { address: addresses.single, ...nt1, shares: [data], options: { "max mux": "1", "max xmit": "1500" } },
+  single: { address: addresses.single, ...nt1, shares: [data], options: { "max mux": "1", "max xmit": "1024" } },
   root: {
     address: addresses.root,
     ...nt1,
@@ -165,6 +165,18 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       const { capture } = yield* World
       const { objections } = yield* capture.analyse()
       assert.deepStrictEqual(objections, [])
+      const long = yield* capture.fields(
+        `smb.flags.response == 0 and ip.dst == ${addresses.single} and nbss.length > 1024`,
+        ["smb.cmd", "nbss.length"]
+      )
+      // A large WRITE is what CAP_LARGE_WRITEX is for.
+      assert.deepStrictEqual(long.filter(([command]) => !command!.startsWith("0x2f")), [])
+      const negotiated = yield* capture.fields(
+        `smb.cmd == 0x72 and smb.flags.response == 1 and ip.src == ${addresses.single}`,
+        ["smb.max_mpx_count", "smb.max_bufsize"]
+      )
+      assert.isAbove(negotiated.length, 0)
+      for (const one of negotiated) assert.deepStrictEqual(one.slice(0, 2), ["1", "1024"])
       // None of the searches was let come to its end.
       const sent = (filter: string) =>
         Effect.map(
