@@ -17,6 +17,7 @@ import {
 import * as ErrorResponse from "../Smb2/Message/ErrorResponse.ts"
 import type * as Message from "../Smb2/Message/QueryInfo.ts"
 import * as Access from "./Access.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
 import { kept, Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
@@ -216,15 +217,31 @@ const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusa
     ]
   })
 
+const decodeNames = Codec.decode("FILE_GET_EA_INFORMATION", FileInformation.FileGetEaInformation)
+
+/** Those that are asked for by name, in that order; what is not there has no value (MS-FSA 2.1.5.12.10). */
+const named = (names: ReadonlyArray<string>, bytes: Uint8Array | undefined): Uint8Array => {
+  const all = new Map(ExtendedAttributes.decode(bytes).map((one) => [one.eaName.toUpperCase(), one]))
+  return ExtendedAttributes.encode(names.map((name) => {
+    const eaName = name.toUpperCase()
+    return all.get(eaName) ?? { flags: 0, eaName, eaValue: new Uint8Array(0) }
+  }))
+}
+
 const extendedAttributes = Effect.fnUntraced(function*(
   open: FileOpen,
   body: Message.Request
 ): Effect.fn.Return<Reply, Refusal> {
   if (!open.may(A.FILE_READ_EA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   const bytes = yield* stored(kept(open.file, "ExtendedAttributes"))
-  if (bytes === undefined || bytes.length === 0) return yield* refuse(NtStatus.STATUS_NO_EAS_ON_FILE)
-  if (bytes.length > body.outputBufferLength) return yield* refuse(NtStatus.STATUS_BUFFER_OVERFLOW)
-  return reply({ _tag: "QUERY_INFO", body: { buffer: bytes } })
+  const asked = body.inputBuffer.length === 0 ? undefined : decodeNames(body.inputBuffer)
+  if (asked?._tag === "Failure") return yield* refuse(NtStatus.STATUS_EA_LIST_INCONSISTENT)
+  if (asked === undefined && (bytes === undefined || bytes.length === 0)) {
+    return yield* refuse(NtStatus.STATUS_NO_EAS_ON_FILE)
+  }
+  const buffer = asked === undefined ? bytes! : named(asked.success, bytes)
+  if (buffer.length > body.outputBufferLength) return yield* refuse(NtStatus.STATUS_BUFFER_OVERFLOW)
+  return reply({ _tag: "QUERY_INFO", body: { buffer } })
 })
 
 // -----------------------------------------------------------------------------

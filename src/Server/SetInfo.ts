@@ -20,6 +20,7 @@ import * as Access from "./Access.ts"
 import * as Caching from "./Caching.ts"
 import * as Close from "./Close.ts"
 import * as DirectoryCaching from "./DirectoryCaching.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
 import * as ReadWrite from "./ReadWrite.ts"
@@ -227,21 +228,11 @@ const extendedAttributes = Effect.fnUntraced(function*(
   if (!open.stream.file.share.volume.supports.extendedAttributes) {
     return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
   }
-  const bytes = yield* stored(kept(open.file, "ExtendedAttributes"))
-  const decoded = bytes === undefined
-    ? undefined
-    : Codec.decode("FILE_FULL_EA_INFORMATION", FileInformation.FileFullEaInformation)(bytes)
-  const all = new Map(
-    decoded?._tag === "Success" ? decoded.success.map((one) => [one.eaName.toUpperCase(), one]) : []
-  )
-  for (const change of changes) {
-    const key = change.eaName.toUpperCase()
-    if (change.eaValue.length === 0) all.delete(key)
-    else all.set(key, { ...change, eaName: key })
-  }
-  const encoded = Codec.encode(FileInformation.FileFullEaInformation)([...all.values()])
-  if (encoded.length > 65536) return yield* refuse(NtStatus.STATUS_EA_TOO_LARGE)
-  yield* stored(open.file.setBlob("ExtendedAttributes", all.size === 0 ? undefined : encoded))
+  const before = ExtendedAttributes.decode(yield* stored(kept(open.file, "ExtendedAttributes")))
+  const all = ExtendedAttributes.changed(before, changes)
+  const encoded = ExtendedAttributes.encode(all)
+  if (encoded.length > ExtendedAttributes.most) return yield* refuse(NtStatus.STATUS_EA_TOO_LARGE)
+  yield* stored(open.file.setBlob("ExtendedAttributes", all.length === 0 ? undefined : encoded))
   modified(open, N.FILE_NOTIFY_CHANGE_EA)
 })
 
