@@ -48,13 +48,16 @@ const asItWas = (path: string) =>
  * over the time: what changes something would then change the file as it is now.
  */
 const versioned = <A, E, R>(
+  share: Share.Share,
   path: string,
   options: Share.OpenOptions,
   open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | UncPath.InvalidPath, R> => {
   const { path: plain, time } = PreviousVersion.split(path)
   if (time === undefined) return open(path, options)
-  return OpenMode.changes(options) ? asItWas(path) : open(plain, { timewarp: time, ...options })
+  return OpenMode.changes(options)
+    ? asItWas(`\\\\${share.server}\\${share.name}\\${path}`)
+    : open(plain, { timewarp: time, ...options })
 }
 
 const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
@@ -103,7 +106,10 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> => Effect.scoped(withShare(path, use))
 
   const openOn = (path: UncPath.PathInput, options: Share.OpenOptions) =>
-    withShare(path, (share, below) => Effect.map(versioned(below, options, share.open), (file) => ({ share, file })))
+    withShare(
+      path,
+      (share, below) => Effect.map(versioned(share, below, options, share.open), (file) => ({ share, file }))
+    )
 
   /** As `openOn`, for what may go on elsewhere: targets that have died are not tried again, and fail as they did. */
   const reopen = (span: string, path: UncPath.PathInput, options: Share.OpenOptions): Resume.Open => (dead) =>
@@ -113,7 +119,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         if (dead?.places.has(place) === true) return Effect.fail(dead.error)
         return following(target, (share, below) =>
           Effect.map(
-            versioned(below, options, share.open),
+            versioned(share, below, options, share.open),
             (file): Resume.Opened => ({ share, file, place })
           ), Symlink.maximumHops)
       })).pipe(Effect.withSpan(span))
@@ -122,7 +128,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     path: UncPath.PathInput,
     options: Share.OpenOptions,
     list: Ops
-  ) => onShare(path, (share, below) => versioned(below, options, (below, options) => share.batch(below, options, list)))
+  ) =>
+    onShare(
+      path,
+      (share, below) => versioned(share, below, options, (below, options) => share.batch(below, options, list))
+    )
 
   const open: Operations["open"] = Effect.fn("SmbClient.open")(function*(path, options) {
     const { file, share } = yield* openOn(path, options ?? OpenMode.read)
@@ -133,7 +143,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const readLarge = (path: UncPath.PathInput, maximum: number) =>
     onShare(path, (share, below) =>
       Effect.gen(function*() {
-        const file = yield* versioned(below, OpenMode.readSequentially, share.open)
+        const file = yield* versioned(share, below, OpenMode.readSequentially, share.open)
         const size = file.opened.endOfFile
         if (size > BigInt(maximum)) {
           return yield* new ProtocolError({
@@ -255,8 +265,8 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const rename: Operations["rename"] = Effect.fn("SmbClient.rename")(function*(from, to, options) {
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
     const source = yield* Effect.fromResult(UncPath.parseInShare(from))
-    for (const { path } of [source, target]) {
-      if (PreviousVersion.split(path).time !== undefined) return yield* asItWas(path)
+    for (const path of [source, target]) {
+      if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
     }
     type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
     /** What opening `from` fails with is passed through as a value: it says nothing about where `to` is. */
@@ -300,7 +310,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     yield* Effect.scoped(Effect.gen(function*() {
       const source = yield* withShare(from, (share, below) =>
         Effect.map(
-          versioned(below, OpenMode.readSequentially, share.open),
+          versioned(share, below, OpenMode.readSequentially, share.open),
           (file) => ({ share, file, place: placeOf(share, below) })
         ))
       const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
@@ -314,7 +324,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         placeOf(share, below) === source.place
           ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
           : Effect.map(
-            versioned(below, {
+            versioned(share, below, {
               ...mode,
               // The server wants to read the target of a copy, to check that it may.
               desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess

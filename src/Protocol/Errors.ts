@@ -87,9 +87,9 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
       case "NameNotFound":
         return `no address is known for ${this.server}: check the name and the DNS${detail}`
       case "TimedOut":
-        return `${where} did not answer in time${detail}`
+        return `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
-        return `${where} closed the connection${detail}`
+        return `${where} closed the connection${detail}: try again, and look into its log`
       case "Failed":
         return `the connection to ${where} failed${detail}`
     }

@@ -69,8 +69,9 @@ describe("what is printed", () => {
   })
 
   it("tells how far a transfer is", () => {
-    const state = { name: "film", files: 1, done: 512 * 1024, total: 1024 * 1024, milliseconds: 1000 }
+    const state = { name: "film", files: 1, done: 512 * 1024, before: 0, total: 1024 * 1024, milliseconds: 1000 }
     assert.strictEqual(Progress.line(state), "film   50%  512.0 KiB of 1.0 MiB  512.0 KiB/s")
+    assert.include(Progress.line({ ...state, before: 256 * 1024 }), "  50%  512.0 KiB of 1.0 MiB  256.0 KiB/s")
     assert.strictEqual(Progress.line({ ...state, total: undefined }), "film  512.0 KiB  512.0 KiB/s")
     assert.strictEqual(Progress.line({ ...state, files: 3 }), "3 files  512.0 KiB  512.0 KiB/s  film")
     assert.include(Progress.line({ ...state, done: 0, total: 0 }), "100%")

@@ -54,6 +54,7 @@ describe("the command line", () => {
         [["ls", "//h/s", "--guest", "--user", "joe"], /--guest/],
         [["ls", "smb://joe@h/s", "--guest"], /--guest/],
         [["ls", "//h/s"], /--user.*SMB_USER/],
+        [["serve", "--dialect", "nt1,3.1.1"], /no SMB 1/],
         [["mv", "smb://joe@h/s/a", "smb://ann@h/s/b"], /joe and ann/],
         [["get", "smb://joe:hush@h/s/a"], /--password-file/]
       ], async ([args, pattern]) => {

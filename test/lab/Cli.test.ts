@@ -319,7 +319,64 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.match(first!, /partial\\closed: .*STATUS_ACCESS_DENIED/)
       assert.strictEqual(second, "effect-smb: 1 entry could not be copied")
       assert.deepStrictEqual(readdirSync(join(cwd, "partial")), ["open"])
+      assertLine(yield* smb(["get", `//${data}/data/partial`], { cwd }), 2, /is a directory: add -r/)
       assertLine(yield* smb(["get", `//${data}/data/hello.txt`, "none/x"], { cwd }), 1, /none\/x: there is no such/)
+    }))
+
+  it.effect("sends what it may of a tree, and names what it may not", () =>
+    Effect.gen(function*() {
+      const { here: cwd, one } = yield* place("sent")
+      mkdirSync(join(cwd, "tree", "bad:folder"), { recursive: true })
+      mkdirSync(join(cwd, "tree", "good"))
+      for (const name of ["bad:folder/x", "good/a", "b", "s:t", "back\\slash", "@GMT-2020.01.01-00.00.00"]) {
+        writeFileSync(join(cwd, "tree", name), name)
+      }
+      const run = yield* smb(["put", "-r", "tree", `//${data}/data/sent`], { cwd })
+      assert.strictEqual(run.code, 1)
+      const lines = run.stderr.trimEnd().split("\n")
+      assert.deepStrictEqual(
+        lines.slice(0, -1).map((line) => /tree\/[^ ]*?(?=: )|@GMT[^"]*/.exec(line)?.[0]).toSorted(),
+        [
+          "@GMT-2020.01.01-00.00.00",
+          "tree/back\\slash",
+          "tree/bad:folder",
+          "tree/s:t"
+        ]
+      )
+      assert.strictEqual(lines.at(-1), "effect-smb: 4 entries could not be copied")
+      assert.deepStrictEqual(readdirSync(one.path("data", "sent"), { recursive: true }).toSorted(), [
+        "b",
+        "good",
+        "good/a"
+      ])
+      assertLine(yield* smb(["put", "tree/s:t", `//${data}/data/sent/`], { cwd }), 1, /tree\/s:t: .* character :/)
+      // What was named is named: the file's own name, and not that which it is written under.
+      assertLine(
+        yield* smb(["put", "tree/b", `//${data}/data/sent/none/c`], { cwd }),
+        1,
+        /\\sent\\none\\c: A directory/
+      )
+    }))
+
+  it.effect("says what there was no room for, and stops", () =>
+    Effect.gen(function*() {
+      const { here: cwd, one: server } = yield* place("full")
+      for (const name of ["1", "2", "3"]) yield* server.write("data", `full/${name}`, big.subarray(0, 100_000))
+      yield* Effect.acquireUseRelease(
+        Effect.promise(async () => {
+          mkdirSync(join(cwd, "small"))
+          await Lab.mustExecute("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", join(cwd, "small")])
+        }),
+        () =>
+          Effect.gen(function*() {
+            const one = yield* smb(["get", `//${data}/data/big.bin`, "small/"], { cwd })
+            assertLine(one, 1, /: small\/big.bin: no space left on device/)
+            const all = yield* smb(["get", "-r", `//${data}/data/full`, "small/all"], { cwd })
+            assertLine(all, 1, /: small\/all\/.*: no space left on device/)
+            assert.deepStrictEqual(readdirSync(join(cwd, "small")).filter((name) => name.endsWith(".part")), [])
+          }),
+        () => Effect.promise(() => Lab.execute("umount", [join(cwd, "small")]))
+      )
     }))
 
   it.effect("makes, moves and removes", () =>
