@@ -49,7 +49,7 @@ const dialectNumbers: Record<DialectName, number> = {
 }
 
 /** A share: a store, an effect that makes one, or either with how it is offered. */
-export type Share<E, R> =
+export type Share<E = never, R = never> =
   | ShareStore
   | Effect.Effect<ShareStore, E, R>
   | (Omit<ShareOptions, "store"> & { readonly store: ShareStore | Effect.Effect<ShareStore, E, R> })
@@ -221,7 +221,7 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
  *
  * @category constructors
  */
-export const make = Effect.fnUntraced(function*<E, R>(
+export const make = Effect.fnUntraced(function*<E = never, R = never>(
   options: Options<E, R>
 ): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
   const shares = new Map<string, ShareState>()
