@@ -101,7 +101,8 @@ const get = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Copy a file or a tree from a server. A file appears under its name when it is whole; one that is there is replaced."
+    "Copy a file or a tree from a server. A file appears under its name when it is whole; one that is there is replaced. " +
+      "With --json: path, local and size of each file that was copied."
   ),
   Command.withShortDescription("Copy from a server"),
   Command.withExamples([
@@ -129,7 +130,8 @@ const put = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Copy a file or a tree to a server. A file is written under another name and renamed when it is whole."
+    "Copy a file or a tree to a server. A file is written under another name and renamed when it is whole. " +
+      "With --json: path, local and size of each file that was copied."
   ),
   Command.withShortDescription("Copy to a server"),
   Command.withExamples([
@@ -149,7 +151,10 @@ const stat = Command.make(
     const { stat } = yield* actions
     yield* withClient(paths, stat(paths, { json, follow }))
   })
-).pipe(Command.withDescription("Show type, size, attributes and times"))
+).pipe(
+  Command.withDescription("Show type, size, attributes and times. With --json: as ls."),
+  Command.withShortDescription("Show type, size, attributes and times")
+)
 
 const rm = Command.make(
   "rm",

@@ -92,6 +92,25 @@ describe("the command line", () => {
       })
   )
 
+  it("has each of its flags in the documents", { timeout: 60_000 }, async () => {
+    const pages = ["command", "dfs", "hosting"].map((name) =>
+      readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")
+    ).join("")
+    const documented = new Set([...pages.matchAll(/--[a-z-]+/g)].map(([flag]) => flag))
+    const subcommands = ["ls", "cat", "get", "put", "stat", "rm", "mkdir", "mv", "shares", "serve", "dfs tree"]
+    let flags = 0
+    await all(subcommands, async (subcommand) => {
+      const { stdout } = await run(...subcommand.split(" "), "--help")
+      for (const [, long, short] of stdout.matchAll(/^ {2}(--[a-z-]+)(?:, (-[a-zA-Z]))?/gm)) {
+        flags++
+        const spoken = long === "--version" || documented.has(long!) ||
+          (short !== undefined && pages.includes(`[${short}]`))
+        assert(spoken, `${subcommand} ${long}`)
+      }
+    })
+    assert.isAbove(flags, 150)
+  })
+
   it("without a subcommand shows help, and that this was not enough", async () => {
     const { code, stderr, stdout } = await run()
     assert.strictEqual(code, 2)
