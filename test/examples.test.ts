@@ -25,6 +25,19 @@ describe("the documents", () => {
     assert.isAbove(blocks, 5)
   })
 
+  it("quote them too where the sources show how something is used", () => {
+    const examples = globSync("examples/*.ts", { cwd: root }).map((path) => lines(read(path)))
+    let blocks = 0
+    for (const source of globSync("src/**/*.ts", { cwd: root })) {
+      for (const [, block] of read(source).matchAll(/^ \* @example\n \* ```ts\n(.*?)^ \* ```$/gms)) {
+        blocks++
+        const code = lines(block!.replace(/^ \* ?/gm, ""))
+        assert(examples.some((example) => example.includes(code)), `${source} quotes no example:\n${block}`)
+      }
+    }
+    assert.isAbove(blocks, 15)
+  })
+
   it.effect("say what the servers in memory do", () =>
     Effect.map(failover, (seen) => assert.deepStrictEqual(seen, { before: "hello", after: "NoTargetLeft" })))
 
