@@ -116,7 +116,7 @@ export const layer = (
                 input: request.input,
                 maximum: request.maxOutput
               })
-          )) as Effect.Effect<Uint8Array, any>
+          ))
       })
     )
     if (!(options.enabled ?? true)) {
