@@ -557,17 +557,19 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.isBelow(seen.reduce((sum, length) => sum + length, 0), big.length - half.length + 2 * 1024 * 1024)
     }))
 
-  it.effect("leaves nothing on the server of an upload that is interrupted", () =>
-    Effect.gen(function*() {
-      const { here, one } = yield* place("upload")
-      const { child, ended } = start(["put", "/dev/zero", `//${data}/data/zeros`], here)
-      const parts = () => readdirSync(one.path("data")).filter((name) => name.endsWith(".part"))
-      yield* waitUntil(() => parts().length > 0)
-      child.kill("SIGINT")
-      assert.deepStrictEqual(yield* ended, [130, ""])
-      assert.deepStrictEqual(parts(), [])
-      assert(!existsSync(one.path("data", "zeros")))
-    }))
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    it.effect(`leaves nothing on the server of an upload that ${signal} ends`, () =>
+      Effect.gen(function*() {
+        const { here, one } = yield* place(`upload-${signal}`)
+        const { child, ended } = start(["put", "/dev/zero", `//${data}/data/zeros`], here)
+        const parts = () => readdirSync(one.path("data")).filter((name) => name.endsWith(".part"))
+        yield* waitUntil(() => parts().length > 0)
+        child.kill(signal)
+        assert.deepStrictEqual(yield* ended, [code, ""])
+        assert.deepStrictEqual(parts(), [])
+        assert(!existsSync(one.path("data", "zeros")))
+      }))
+  }
 })
 
 describe("the command as it is installed", () => {
