@@ -1,6 +1,6 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
- * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Server`.
+ * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Server`.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"

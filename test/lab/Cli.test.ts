@@ -167,6 +167,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       ])
       assert.deepStrictEqual(names(yield* smb(["ls", `smb://${data}/data/tree/*.TXT`])), ["Grüße 漢字.txt", "a.txt"])
       assert.deepStrictEqual(names(yield* smb(["ls", `//${data}:445/data/hello.txt`])), ["hello.txt"])
+      assertLine(yield* smb(["ls", `//${data}/data/tree/*.zip`]), 1, /\*\.zip: No file matches\./)
       const long = yield* smb(["ls", "-l", `//${data}/data/tree/deep`])
       assert.match(long.stdout, /^-[-rhsalceo]{8} +2 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d b\.txt\n$/)
     }))
