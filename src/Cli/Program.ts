@@ -34,8 +34,13 @@ const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Effect.void
-      : event._tag === "Help" && event.reason === "Implicit"
-      ? Effect.flatMap(CliOutput.Formatter, (formatter) => Console.error(formatter.formatHelpDoc(event.helpDoc)))
+      : event._tag === "Help"
+      ? Effect.flatMap(CliOutput.Formatter, (formatter) => {
+        const text = formatter.formatHelpDoc(event.helpDoc)
+        return event.reason === "Implicit"
+          ? Console.error(Output.fold(text, process.stderr.columns))
+          : Console.log(Output.fold(text, process.stdout.columns))
+      })
       : CliOutput.defaultPresenter.present(event)
 })
 

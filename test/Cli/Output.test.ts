@@ -121,3 +121,29 @@ describe("a failure", () => {
     assert.isUndefined(Failure.reportCause(Cause.interrupt(1)))
   })
 })
+
+describe("help", () => {
+  const line = "  --dialect LIST    Offer only these dialects, e.g. 3.1.1 or 2.1,3.0"
+
+  it("is folded at blanks to the width of a terminal, below where its text begins", () => {
+    assert.strictEqual(
+      Output.fold(`FLAGS\n${line}\n\nshort`, 48),
+      "FLAGS\n" +
+        "  --dialect LIST    Offer only these dialects,\n" +
+        "                    e.g. 3.1.1 or 2.1,3.0\n" +
+        "\nshort"
+    )
+    assert.strictEqual(
+      Output.fold("  As text that has no columns, and no more to it than that", 40),
+      "  As text that has no columns, and no\n  more to it than that"
+    )
+  })
+
+  it("has colours that take no room, words that are too long, and no terminal", () => {
+    const coloured = line.replace("--dialect", "\u001b[1m--dialect\u001b[0m")
+    assert.strictEqual(Output.fold(coloured, line.length), coloured)
+    assert.strictEqual(Output.fold(coloured, 48).split("\n")[1], `${" ".repeat(20)}e.g. 3.1.1 or 2.1,3.0`)
+    assert.strictEqual(Output.fold("x".repeat(100), 48), "x".repeat(100))
+    assert.strictEqual(Output.fold(line, undefined), line)
+  })
+})
