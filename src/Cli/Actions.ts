@@ -7,7 +7,9 @@ import type { ClientError } from "../Client/ClientError.ts"
 import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
+import { fromStatus } from "../Protocol/Errors.ts"
 import { printable, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
@@ -34,7 +36,10 @@ const entries = (
     const found = smb.list(base, { pattern: name })
     const below = (entry: Entry) =>
       entry.type === "directory" ? Stream.concat(Stream.succeed(entry), smb.walk(entry.path)) : Stream.succeed(entry)
-    return { base, stream: recursive ? Stream.flatMap(found, below) : found }
+    // A server may say so or give an empty list; to whoever asked for a pattern that is no result.
+    const none = Stream.fail(fromStatus(NtStatus.STATUS_NO_SUCH_FILE, "QUERY_DIRECTORY", UncPath.format(path)))
+    const some = Stream.orElseIfEmpty(found, () => none)
+    return { base, stream: recursive ? Stream.flatMap(some, below) : some }
   }
   const itself = Stream.fromEffect(smb.stat(path, { follow: false }))
   return {

@@ -55,8 +55,7 @@ const large = (source: UncPath.PathInput, target: string, options: Options, prog
     const part = { name: LocalName.partial(basename(target), tag), keep: options.resume, size: endOfFile }
     return yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
-        yield* progress.file(basename(target), Number(endOfFile))
-        yield* progress.advance(Number(writer.offset))
+        yield* progress.file(basename(target), Number(endOfFile), Number(writer.offset))
         const read = yield* remote.readTo(
           (data) => Effect.andThen(writer.write(data), progress.advance(data.length)),
           { offset: writer.offset }
@@ -149,11 +148,14 @@ const tree = Effect.fnUntraced(function*(
         yield* makeDirectory(dirname(here))
         yield* file(entry.path, here, options, progress, entry.size)
       }).pipe(
-        // The connection and this machine's disk concern all files; the server's word on one concerns that one.
-        Effect.catchTag(["SmbError", "LocalError"], (error) => {
-          failures++
-          return tell(report(error))
-        })
+        // The connection and the room on this machine's disk concern all files.
+        Effect.catchIf(
+          (error) => error._tag === "SmbError" || (error._tag === "LocalError" && error.full !== true),
+          (error) => {
+            failures++
+            return tell(report(error))
+          }
+        )
       ), { concurrency, unordered: true }),
     Stream.runDrain
   )
@@ -181,7 +183,14 @@ export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Opt
         )
     }
     const target = yield* LocalFile.destination(local, yield* nameOf(source))
-    yield* file(source, target, options, progress)
+    yield* file(source, target, options, progress).pipe(
+      Effect.catchTag("SmbError", (error) =>
+        Effect.fail(
+          error.reason === "FileIsADirectory"
+            ? new UsageError({ detail: `${UncPath.format(source)} is a directory: add -r to copy it with all` })
+            : error
+        ))
+    )
   })
   yield* Effect.ensuring(run, progress.wipe)
 })

@@ -18,7 +18,9 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
 /** This machine's side failed: a file here, or what came from there and may not be written here. */
 export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
   path: Schema.String,
-  detail: Schema.String
+  detail: Schema.String,
+  /** There is no room for anything else either. */
+  full: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
     return `${this.path}: ${this.detail}`
@@ -64,10 +66,17 @@ const platformReasons: Readonly<Record<string, string>> = {
 }
 
 /** What a file system's error says, without the path, in the words of the operating system's own tools. */
-export const platformDetail = ({ reason }: PlatformError): string => {
+const platformDetail = ({ reason }: PlatformError): string => {
   const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
   // "ENOSPC: no space left on device, write"
   return platformReasons[reason._tag] ?? /^[A-Z0-9]+: ([^,]*)/.exec(cause)?.[1] ?? reason.message
+}
+
+/** A file system's error as one about a path that the user knows. */
+export const localError = (path: string, error: PlatformError): LocalError => {
+  const { cause } = error.reason
+  const full = Predicate.hasProperty(cause, "code") && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
+  return new LocalError({ path, detail: platformDetail(error), ...(full ? { full } : {}) })
 }
 
 const platformMessage = (error: PlatformError): string =>

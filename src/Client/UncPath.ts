@@ -18,7 +18,7 @@ export class InvalidPath extends Schema.TaggedError<InvalidPath>()("InvalidPath"
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${JSON.stringify(this.path)} is not a path on a share: ${this.detail}`
+    return `"${this.path}" cannot be used: ${this.detail}`
   }
 }
 
@@ -102,7 +102,10 @@ export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => 
   if (/^smb:\/\//i.test(input)) return parseUrl(input)
   const match = /^(?:\\\\|\/\/)([^\\/]+)(.*)$/su.exec(input)
   if (match === null) {
-    return fail(input, "write \\\\server\\share\\path, //server/share/path or smb://server/share/path")
+    return fail(
+      input,
+      "it is no path on a share; write \\\\server\\share\\path, //server/share/path or smb://server/share/path"
+    )
   }
   return build(input, match[1]!, match[2]!)
 }

@@ -20,7 +20,7 @@ export const matches = (expression: string, name: string): boolean => {
   if (expression === "*" || expression === "") return true
   const pattern = expression.toUpperCase()
   const text = name.toUpperCase()
-  if (!isWild.test(pattern)) return pattern === text
+  if (!hasWildcards(pattern)) return pattern === text
   const lastDot = text.lastIndexOf(".")
   // The set of places in the pattern that may come next, as text goes on.
   let places = close(new Set([0]), pattern, text, 0)

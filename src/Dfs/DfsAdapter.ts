@@ -81,6 +81,14 @@ const toText = (path: UncPath.UncPath): string =>
  * A client that follows DFS, and the resolver that it follows it with. With `enabled: false` the client is the one that
  * was there.
  *
+ * @example
+ * ```ts
+ * const Smb = DfsAdapter.layer({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
+ *   Layer.provide(SmbClient.layer({ signing: "required" })),
+ *   Layer.provide([TcpTransport.layer, Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
+ * )
+ * ```
+ *
  * @category layers
  */
 export const layer = (
@@ -108,7 +116,7 @@ export const layer = (
                 input: request.input,
                 maximum: request.maxOutput
               })
-          )) as Effect.Effect<Uint8Array, any>
+          ))
       })
     )
     if (!(options.enabled ?? true)) {

@@ -63,6 +63,14 @@ export interface UseOptions<E> {
 /**
  * Resolves paths through DFS namespaces, and keeps what it learns.
  *
+ * @example
+ * ```ts
+ * const resolver = yield* DfsResolver.DfsResolver
+ * const { resolvedPath, status, targets } = yield* resolver.resolve(path).pipe(
+ *   DfsPolicy.fallback(() => DfsResolver.asPlain(path)) // the policy of mode "fallback", alone
+ * )
+ * ```
+ *
  * @category services
  */
 export class DfsResolver extends Context.Service<DfsResolver, {

@@ -35,6 +35,8 @@ import * as Local from "./internal/Local.ts"
 import * as Names from "./internal/Names.ts"
 
 /**
+ * How a file system is served.
+ *
  * @category models
  */
 export interface FileSystemStoreOptions {
