@@ -7,10 +7,10 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { basename, dirname, join } from "node:path"
-import * as OpenMode from "../Client/OpenMode.ts"
+import type * as Resume from "../Client/Resume.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { Incomplete, LocalError, printable, type Report, report, UsageError } from "./Failure.ts"
+import { Incomplete, LocalError, oneLine, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
@@ -23,6 +23,8 @@ export interface Options {
   readonly recursive: boolean
   readonly resume: boolean
 }
+
+const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
 /** Files that are read at once from a tree. */
 const concurrency = 16
@@ -37,10 +39,27 @@ const checked = (name: string): Effect.Effect<string, LocalError> => {
 
 const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
 
-const toOutput = Effect.fnUntraced(function*(source: UncPath.UncPath) {
+/** Its target died in the middle, and the rest comes from another one. */
+const wentOn = ({ cause, from, offset, path, to }: Resume.Move): Report => {
+  const message = `${printable(from)} went away at byte ${offset} (${oneLine(cause.message)}): ` +
+    `reading on at ${printable(to)}`
+  return { code: 0, message, json: { warning: "TargetChanged", path, from, to, offset: Number(offset), message } }
+}
+
+/** Opens a file to be read from one end to the other; a change of its target is told. */
+const openToRead = Effect.fnUntraced(function*(
+  source: UncPath.PathInput,
+  options: Options,
+  progress: Progress.Progress
+) {
   const smb = yield* SmbClient
-  yield* smb.readTo(source, Output.write)
+  return yield* smb.openToRead(source, {
+    onMove: (move) => Effect.andThen(progress.wipe, Output.tell(wentOn(move), options.json))
+  })
 })
+
+const toOutput = (source: UncPath.UncPath, options: Options, progress: Progress.Progress) =>
+  Effect.scoped(Effect.flatMap(openToRead(source, options, progress), (remote) => remote.readTo(Output.write)))
 
 const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: bigint) =>
   options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
@@ -48,10 +67,10 @@ const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: big
 /** A file of any size, through a window of reads; gives its size. */
 const large = (source: UncPath.PathInput, target: string, options: Options, progress: Progress.Progress) =>
   Effect.scoped(Effect.gen(function*() {
-    const smb = yield* SmbClient
-    const remote = yield* smb.open(source, OpenMode.readSequentially)
+    const remote = yield* openToRead(source, options, progress)
     const { endOfFile, lastWriteTime } = remote.opened
-    const tag = tagFor(options, remote.path, endOfFile, lastWriteTime)
+    // The path that was asked for: whichever target has the same file may give the rest of it.
+    const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
     const part = { name: LocalName.partial(basename(target), tag), keep: options.resume, size: endOfFile }
     return yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
@@ -105,7 +124,7 @@ const file = Effect.fnUntraced(function*(
     : large(source, target, options, progress)
   if (options.json) {
     yield* Output.write(Output.jsonLine({
-      path: typeof source === "string" ? source : UncPath.format(source),
+      path: text(source),
       local: target,
       size: Number(size)
     }))
@@ -149,8 +168,8 @@ const tree = Effect.fnUntraced(function*(
         yield* makeDirectory(dirname(here))
         yield* file(entry.path, here, options, progress, entry.size)
       }).pipe(
-        // The connection and this machine's disk concern all files; the server's word on one concerns that one.
-        Effect.catchTag(["SmbError", "LocalError"], (error) => {
+        // The connection and this machine's disk concern all files; what a server says, or has, of one concerns that one.
+        Effect.catchTag(["SmbError", "LocalError", "TargetDiffers"], (error) => {
           failures++
           return tell(report(error))
         })
@@ -167,7 +186,7 @@ export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Opt
       if (options.recursive || options.resume) {
         return yield* new UsageError({ detail: "-r and --resume need a place to write to, not -" })
       }
-      return yield* toOutput(source)
+      return yield* toOutput(source, options, progress)
     }
     if (options.recursive) {
       const smb = yield* SmbClient

@@ -333,6 +333,22 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         Effect.catchTag("SmbError", (error) => force && isMissing(error.reason) ? Effect.void : Effect.fail(error))
       )
 
+  const readOnwards = <E, R>(
+    path: UncPath.PathInput,
+    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+    range: SmbFile.RangeOptions | undefined,
+    start?: Parameters<typeof Resume.readTo>[6]
+  ): Effect.Effect<bigint, E | ClientError, R> =>
+    Resume.readTo(
+      reopen("SmbClient.open", path, OpenMode.readSequentially),
+      locator.goesOn,
+      text(path),
+      toRange(range),
+      use,
+      ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
+      start
+    ).pipe(Effect.withSpan("SmbClient.readTo"))
+
   return {
     withShare,
     open,
@@ -356,15 +372,16 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           return count
         })
       ),
-    readTo: (path, use, range) =>
-      Resume.readTo(
-        reopen("SmbClient.open", path, OpenMode.readSequentially),
-        locator.goesOn,
-        text(path),
-        toRange(range),
-        use,
-        ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range)
-      ).pipe(Effect.withSpan("SmbClient.readTo")),
+    readTo: (path, use, range) => readOnwards(path, use, range),
+    openToRead: (path, options) =>
+      Effect.map(reopen("SmbClient.open", path, OpenMode.readSequentially)(undefined), (opened) => {
+        const file = SmbFile.make(opened.share, opened.file)
+        return {
+          path: file.path,
+          opened: file.opened,
+          readTo: (use, range) => readOnwards(path, use, range, { opened, onMove: options?.onMove })
+        }
+      }),
     writeFrom: (path, fill, options) =>
       Effect.scoped(Effect.flatMap(
         openOn(path, writeMode(options)),
