@@ -123,7 +123,7 @@ const named = Schema.makeFilter((record: Readonly<Record<string, unknown>>) => {
  * @category models
  */
 export const Domain = Schema.Struct({
-  /** The short name of the domain, which is answered as well. */
+  /** The short name of the domain, which is answered as well, and by the short names of its controllers. */
   netbiosName: Schema.optionalKey(HostName),
   controllers: Schema.Array(HostName).check(Schema.isMinLength(1)),
   /** Seconds; 600 where left out. */
@@ -270,10 +270,28 @@ const domainTime = (domain: Domain): number => domain.timeToLive ?? 600
 const namesOf = ([name, { netbiosName }]: readonly [string, Domain]): ReadonlyArray<string> =>
   netbiosName === undefined ? [name] : [netbiosName, name]
 
-const findDomain = (namespace: Namespace, asked: string): Domain | undefined =>
-  Object.entries(namespace.domains ?? {}).find((domain) =>
-    namesOf(domain).some((name) => DfsPath.fold(name) === DfsPath.fold(asked))
-  )?.[1]
+/** NetBIOS names have 15 characters (MS-NBTE). */
+const longestShortName = 15
+
+/**
+ * The NetBIOS name of a host, where it has the usual one: `DC1` for `dc1.corp.test`. An address has none, and stays.
+ *
+ * @category look-ups
+ */
+export const shortName = (host: string): string =>
+  DfsPath.isAddress(host) ? host : host.split(".", 1)[0]!.slice(0, longestShortName).toUpperCase()
+
+/**
+ * The domain of this name. Whoever asks by the NetBIOS name of a domain is told those of its controllers (MS-DFSC 3.3.5.3
+ * and 3.3.5.4).
+ */
+const findDomain = (namespace: Namespace, asked: string): Domain | undefined => {
+  const is = (name: string): boolean => DfsPath.fold(name) === DfsPath.fold(asked)
+  const found = Object.entries(namespace.domains ?? {}).find((domain) => namesOf(domain).some(is))
+  if (found === undefined) return undefined
+  const [name, domain] = found
+  return is(name) ? domain : { ...domain, controllers: domain.controllers.map(shortName) }
+}
 
 interface Destination {
   readonly targets: ReadonlyArray<string | Target>
