@@ -215,7 +215,7 @@ describe("a domain's controllers, by whichever of its names it was asked for", (
           const one = entry as ReferralV3 | NameListReferral
           // Samba writes some names of a list without their backslash.
           return "expandedNames" in one
-            ? [one.specialName, ...one.expandedNames].map((name) => name.replace(/^\\/, ""))
+            ? [one.specialName, ...one.expandedNames].map((name) => name?.replace(/^\\/, ""))
             : [one.dfsPath, one.networkAddress]
         })
       const theirs = Result.getOrThrow(decodeReferralResponse(read(response)))
