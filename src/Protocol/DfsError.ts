@@ -229,7 +229,7 @@ export const at = <E extends DfsError>(error: E, place: { readonly path: string;
     case "Malformed":
       return new Malformed({ ...fields(known), path: place.path, step }) as DfsError as E
     case "Unsupported":
-      return new Unsupported({ ...fields(known), path: known.path ?? place.path, step }) as DfsError as E
+      return new Unsupported({ ...fields(known), path: place.path, step }) as DfsError as E
     case "Overflow":
       return new Overflow({ ...fields(known), step }) as DfsError as E
     case "NotDfsCapable":
