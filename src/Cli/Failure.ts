@@ -79,7 +79,7 @@ const messageOf = (error: unknown): string => {
   if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as unknown as PlatformError)
   if (!Predicate.hasProperty(error, "_tag")) return `this should not happen: ${String(error)}`
   if (Predicate.isTagged(error, "SmbError") && reasonOf(error) === "PathNotCovered") {
-    return `${(error as unknown as Error).message}: leave "--dfs off" out to follow the link`
+    return `${(error as unknown as Error).message}: a DFS link lies on the way, which "--dfs off" does not follow`
   }
   return Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : String(error)
 }

@@ -266,16 +266,34 @@ describe("an EX request", () => {
       ])
     }))
 
-  it.effect("refused for good is a typed error", () =>
+  it.effect("refused for good is a typed error, once a link was crossed all the same", () =>
     Effect.gen(function*() {
-      const denied = { ...refusing("STATUS_ACCESS_DENIED") }
-      const { codes, result } = yield* reading({ ns: denied }, { siteName: "Oslo", mode: "strict" })
-      // For the root it means that nobody knows of a namespace; the link is crossed without one.
-      assert(Result.isFailure(result))
-      assert.strictEqual(result.failure._tag, "SmbError")
-      assert.isTrue(codes.every(({ ex }) => ex))
+      for (const probe of ["referral-first", "lazily"] as const) {
+        const { codes, result } = yield* reading({ ns: refusing("STATUS_ACCESS_DENIED") }, { siteName: "Oslo", probe })
+        assert(Result.isFailure(result))
+        const { _tag, message, server, step } = result.failure
+        assert.deepStrictEqual([_tag, server, step], ["ReferralRefused", "ns", 14])
+        assert.include(message, "STATUS_ACCESS_DENIED")
+        assert.isTrue(codes.every(({ ex }) => ex))
+      }
+      // Without a link on the way it is an ordinary share.
+      const plain = yield* reading(
+        { ns: refusing("STATUS_ACCESS_DENIED") },
+        { siteName: "Oslo" },
+        "\\\\ns\\dfs\\root.txt"
+      )
+      assert.deepStrictEqual(plain.result, Result.succeed("root"))
     }))
 })
+
+it.effect("a server that has a link, and then knows of none, is told of as it is", () =>
+  Effect.gen(function*() {
+    // PATH_NOT_COVERED for the name, and the root's own referral for the link.
+    const root = { hex: hex(link({ consumed: "\\ns\\dfs".length * 2, targets: ["\\ns\\dfs"] })) }
+    const error = yield* failing({ ns: ns({ [linkKey]: root }) })
+    assert.deepStrictEqual([error._tag, error.server, error.step], ["ReferralRefused", "ns", 14])
+    assert.include(error.message, "\\ns\\dfs\\l\\who.txt: STATUS_OBJECT_PATH_NOT_FOUND")
+  }))
 
 describe("a domain controller", () => {
   const domain = (extra: TestTransport.ServerOptions): TestTransport.ServerOptions => ({
