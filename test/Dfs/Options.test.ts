@@ -197,11 +197,12 @@ describe("what an option changes", () => {
       SMB_DFS_LARGEST_BUFFER: "16384"
     },
     { ns: ns({ status: "STATUS_BUFFER_OVERFLOW" }) },
-    ({ asked, smb }) => Effect.gen(function*() {
-      const error: any = yield* Effect.flip(smb.readFileString(file))
-      assert.deepStrictEqual([error._tag, error.size], ["Overflow", 16_384])
-      assert.strictEqual(yield* asked, 2)
-    })
+    ({ asked, smb }) =>
+      Effect.gen(function*() {
+        const error: any = yield* Effect.flip(smb.readFileString(file))
+        assert.deepStrictEqual([error._tag, error.size], ["Overflow", 16_384])
+        assert.strictEqual(yield* asked, 2)
+      })
   )
 
   both("ttl: no shorter than the minimum", { ttl: { minimum: 100 } }, { SMB_DFS_TTL_MINIMUM: "100" }, {
@@ -348,9 +349,10 @@ describe("what an option changes", () => {
       ns: ns(two),
       dc1: { referrals: { "\\\\corp.test\\dfs": { targets: ["\\\\ns\\dfs"] } } }
     },
-    ({ smb }) => Effect.gen(function*() {
-      assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\dfs\\l\\who.txt"), "a")
-    })
+    ({ smb }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\dfs\\l\\who.txt"), "a")
+      })
   )
 
   both(
