@@ -4,12 +4,14 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ClientError } from "../Client/ClientError.ts"
+import type { WalkOptions } from "../Client/Directory.ts"
 import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
-import { printable, UsageError } from "./Failure.ts"
+import { concernsOne, Incomplete, printable, report, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
+import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
 
 interface Format {
@@ -26,20 +28,23 @@ const relative = (directory: string, entry: Entry): string =>
 const entries = (
   smb: SmbClient["Service"],
   path: UncPath.UncPath,
-  recursive: boolean
+  recursive: boolean,
+  options: WalkOptions
 ): { readonly base: UncPath.UncPath; readonly stream: Stream.Stream<Entry, ClientError> } => {
   const name = path.path === "" ? "" : UncPath.name(path)
   if (/[*?]/.test(name)) {
     const base = UncPath.parent(path)
     const found = smb.list(base, { pattern: name })
     const below = (entry: Entry) =>
-      entry.type === "directory" ? Stream.concat(Stream.succeed(entry), smb.walk(entry.path)) : Stream.succeed(entry)
+      entry.type === "directory"
+        ? Stream.concat(Stream.succeed(entry), smb.walk(entry.path, options))
+        : Stream.succeed(entry)
     return { base, stream: recursive ? Stream.flatMap(found, below) : found }
   }
   const itself = Stream.fromEffect(smb.stat(path, { follow: false }))
   return {
     base: path,
-    stream: (recursive ? smb.walk(path) : smb.list(path)).pipe(
+    stream: (recursive ? smb.walk(path, options) : smb.list(path)).pipe(
       Stream.catchTag(
         "SmbError",
         (error) => error.reason === "NotADirectory" ? itself : Stream.fail(error)
@@ -53,7 +58,14 @@ export const list = Effect.fnUntraced(function*(
   options: Format & { readonly long: boolean; readonly recursive: boolean }
 ) {
   const smb = yield* SmbClient
-  const { base, stream } = entries(smb, path, options.recursive)
+  let failures = 0
+  const onError = (error: ClientError) =>
+    Effect.suspend(() => {
+      if (!(concernsOne as ReadonlyArray<string>).includes(error._tag)) return Effect.fail(error)
+      failures++
+      return Output.tell(report(error), options.json)
+    })
+  const { base, stream } = entries(smb, path, options.recursive, { onError })
   const directory = UncPath.format(base)
   yield* Stream.runForEachArray(stream, (found) =>
     Output.write(
@@ -63,6 +75,7 @@ export const list = Effect.fnUntraced(function*(
           : Output.entryLine(entry, relative(directory, entry), options.long)
       ).join("")
     ))
+  if (failures > 0) return yield* new Incomplete({ failures, what: "listed" })
 })
 
 export const stat = Effect.fnUntraced(function*(
@@ -80,9 +93,8 @@ export const stat = Effect.fnUntraced(function*(
   }
 })
 
-export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
-  const smb = yield* SmbClient
-  for (const path of paths) yield* smb.readTo(path, Output.write)
+export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
+  for (const path of paths) yield* Reading.toOutput(path, options)
 })
 
 const refuseRoot = (path: Remote, what: string) =>

@@ -92,7 +92,10 @@ export const tree = Effect.fnUntraced(function*(
         : []
     ).at(-1)
     const entry = ReferralCache.get(yield* resolver.cache, prefix)
-    const targets = entry?.targets.map((target) => DfsPath.toString(target.path)) ?? answer
+    const within = Result.isSuccess(result) && result.success.status !== "plain" ? result.success.targets : undefined
+    const targets = entry?.targets.map((target) => DfsPath.toString(target.path)) ?? answer ??
+      // A folder of a namespace is where its root or link leads.
+      within?.map(({ path, server, share }) => DfsPath.toString([server, share, ...DfsPath.fromString(path)]))
     const found: Node = {
       path: unc,
       targets: yield* Effect.forEach(targets ?? [], stateOf, { concurrency: 4 }),

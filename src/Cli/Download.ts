@@ -7,14 +7,15 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { basename, dirname, join } from "node:path"
-import type * as Resume from "../Client/Resume.ts"
+import type { ClientError } from "../Client/ClientError.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { Incomplete, LocalError, oneLine, printable, type Report, report, UsageError } from "./Failure.ts"
+import { concernsOne, Incomplete, LocalError, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
+import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
 
 export interface Options {
@@ -39,35 +40,13 @@ const checked = (name: string): Effect.Effect<string, LocalError> => {
 
 const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
 
-/** Its target died in the middle, and the rest comes from another one. */
-const wentOn = ({ cause, from, offset, path, to }: Resume.Move): Report => {
-  const message = `${printable(from)} went away at byte ${offset} (${oneLine(cause.message)}): ` +
-    `reading on at ${printable(to)}`
-  return { code: 0, message, json: { warning: "TargetChanged", path, from, to, offset: Number(offset), message } }
-}
-
-/** Opens a file to be read from one end to the other; a change of its target is told. */
-const openToRead = Effect.fnUntraced(function*(
-  source: UncPath.PathInput,
-  options: Options,
-  progress: Progress.Progress
-) {
-  const smb = yield* SmbClient
-  return yield* smb.openToRead(source, {
-    onMove: (move) => Effect.andThen(progress.wipe, Output.tell(wentOn(move), options.json))
-  })
-})
-
-const toOutput = (source: UncPath.UncPath, options: Options, progress: Progress.Progress) =>
-  Effect.scoped(Effect.flatMap(openToRead(source, options, progress), (remote) => remote.readTo(Output.write)))
-
 const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: bigint) =>
   options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
 
 /** A file of any size, through a window of reads; gives its size. */
 const large = (source: UncPath.PathInput, target: string, options: Options, progress: Progress.Progress) =>
   Effect.scoped(Effect.gen(function*() {
-    const remote = yield* openToRead(source, options, progress)
+    const remote = yield* Reading.open(source, options, progress)
     const { endOfFile, lastWriteTime } = remote.opened
     // The path that was asked for: whichever target has the same file may give the rest of it.
     const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
@@ -157,7 +136,14 @@ const tree = Effect.fnUntraced(function*(
     made.add(path)
   })
   yield* makeDirectory(target)
-  yield* smb.walk(source).pipe(
+  const fail = (error: { readonly _tag: string }) =>
+    Effect.suspend(() => {
+      failures++
+      return tell(report(error))
+    })
+  const onError = (error: ClientError) =>
+    (concernsOne as ReadonlyArray<string>).includes(error._tag) ? fail(error) : Effect.fail(error)
+  yield* smb.walk(source, { onError }).pipe(
     Stream.mapEffect((entry) =>
       Effect.gen(function*() {
         if (entry.type === "symlink") return yield* tell(passedOver(entry.path))
@@ -168,15 +154,11 @@ const tree = Effect.fnUntraced(function*(
         yield* makeDirectory(dirname(here))
         yield* file(entry.path, here, options, progress, entry.size)
       }).pipe(
-        // The connection and this machine's disk concern all files; what a server says, or has, of one concerns that one.
-        Effect.catchTag(["SmbError", "LocalError", "TargetDiffers"], (error) => {
-          failures++
-          return tell(report(error))
-        })
+        Effect.catchTag(concernsOne, fail)
       ), { concurrency, unordered: true }),
     Stream.runDrain
   )
-  if (failures > 0) return yield* new Incomplete({ failures })
+  if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
 })
 
 export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Option<string>, options: Options) {
@@ -186,7 +168,7 @@ export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Opt
       if (options.recursive || options.resume) {
         return yield* new UsageError({ detail: "-r and --resume need a place to write to, not -" })
       }
-      return yield* toOutput(source, options, progress)
+      return yield* Reading.toOutput(source, options)
     }
     if (options.recursive) {
       const smb = yield* SmbClient

@@ -26,11 +26,34 @@ export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
 }
 
 /** Part of the work failed, and each failure has been reported. */
-export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", { failures: Schema.Number }) {
+export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", {
+  failures: Schema.Number,
+  what: Schema.Literals(["copied", "listed"])
+}) {
   override get message(): string {
-    return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be copied`
+    return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be ${this.what}`
   }
 }
+
+/**
+ * What in a tree concerns one file or folder, and lets the others go on: the server's word on it, and where a DFS link
+ * leads. The connection and this machine's disk concern all.
+ */
+export const concernsOne = [
+  "SmbError",
+  "LocalError",
+  "AuthenticationError",
+  "Malformed",
+  "NoTargetLeft",
+  "NoDomainController",
+  "NotDfsCapable",
+  "NamespaceNotFound",
+  "ReferralRefused",
+  "TargetDiffers",
+  "DfsLoop",
+  "Overflow",
+  "Unsupported"
+] as const
 
 /** Whoever read the output has gone, as `head` does. No failure to tell anybody about. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}

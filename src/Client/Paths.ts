@@ -269,9 +269,9 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           there.isDfs
             ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
             : Effect.void))
-        const where = `\\\\${share.server}\\${share.name}`
-        const detail = `a rename stays on one share, and ${text(from)} is on ${where}: copy and remove`
-        return Effect.andThen(known, Effect.fail(new UncPath.InvalidPath({ path: UncPath.format(target), detail })))
+        const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
+          `\\\\${share.server}\\${share.name} and the other on \\\\${place.server}\\${place.share}: copy and remove`
+        return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
       })
     yield* onShare(from, (share, below) =>
       Effect.flatMap(
