@@ -174,6 +174,17 @@ describe("a stream whose target dies", () => {
       assert.isTrue(moves.every(({ cause, path: of }) => of === path && cause._tag === "TransportError"))
       assert.isTrue(7n < moves[0]!.offset && moves[0]!.offset <= moves[1]!.offset)
     }))
+  it.effect("and that its target was gone before it was read, or after, makes no difference", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.scoped(Effect.gen(function*() {
+        const open = yield* smb.openToRead(path)
+        yield* servers.down("a")
+        for (let i = 0; i < 2; i++) {
+          const parts: Array<Buffer> = []
+          yield* open.readTo((chunk) => Effect.sync(() => parts.push(Buffer.from(chunk))))
+          assert.isTrue(Buffer.concat(parts).equals(content))
+        }
+      }))))
   it.effect("opened to be read, it has to be the same file, and outside of a namespace it fails as it is", () =>
     run(
       {

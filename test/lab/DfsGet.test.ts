@@ -48,10 +48,15 @@ const some = 12
 const literally = (text: string): string => text.replace(/[\\.]/g, "\\$&")
 
 /** Runs `get` while the first target gives so many answers of data, and then is gone; 0: it is not there. */
-const get = Effect.fnUntraced(function*(
+const get = (answers: number, replica: "same" | "older", ...args: ReadonlyArray<string>) =>
+  getWhile(answers, "cut", replica, args)
+
+/** As `get`, with what becomes of the target. */
+const getWhile = Effect.fnUntraced(function*(
   answers: number,
+  then: "cut" | "drop",
   replica: "same" | "older",
-  ...args: ReadonlyArray<string>
+  args: ReadonlyArray<string>
 ) {
   const { folder, one, proxy, two } = yield* World
   utimesSync(one.path("data", "large.bin"), 1_700_000_000, 1_700_000_000)
@@ -59,8 +64,8 @@ const get = Effect.fnUntraced(function*(
   let given = 0
   yield* proxy.refuse(answers === 0)
   yield* proxy.onPacket(({ bytes, direction }) => {
-    if (direction === "toClient" && bytes.length > 100_000 && ++given > answers) return "cut"
-    return given > answers ? "cut" : bytes
+    if (direction === "toClient" && bytes.length > 100_000 && ++given > answers) return then
+    return given > answers ? then : bytes
   })
   return yield* Effect.promise(() => Lab.execute(process.execPath, [main, "get", ...args], { env, cwd: folder }))
 })
@@ -131,6 +136,17 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       const whole = readFileSync(join(folder, "resumed.bin"))
       assert.strictEqual(whole[0], kept[0])
       assert.isTrue(whole.subarray(1).equals(large.subarray(1)))
+    }))
+
+  it.effect("a target that hangs is waited for as long as for any answer, and no longer", () =>
+    Effect.gen(function*() {
+      const { folder } = yield* World
+      const started = performance.now()
+      const { code, stderr } = yield* getWhile(some, "drop", "same", ["--timeout", "2", path, "hung.bin"])
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stderr, /went away at byte \d+ \([^\n]*did not answer in time[^\n]*\): reading on at/)
+      assert.isTrue(readFileSync(join(folder, "hung.bin")).equals(large))
+      assert.isBelow(performance.now() - started, 20_000)
     }))
 
   it.effect("to standard output too", () =>
