@@ -11,8 +11,8 @@ import type { Incoming } from "./Incoming.ts"
 import * as Locks from "./Locks.ts"
 import { type AnyOpen, type FileOpen, releaseFile } from "./Open.ts"
 import { type Refusal, refusal, type Reply, reply, stored } from "./Reply.ts"
-import { shownAttributes } from "./ShareState.ts"
 import type { StoreNode } from "./ShareStore.ts"
+import * as Shown from "./Shown.ts"
 import * as Watch from "./Watch.ts"
 
 /** Handles CLOSE. */
@@ -41,13 +41,7 @@ const nothing = (flags: number) => ({
 
 const after = (node: StoreNode) => ({
   flags: CloseFlags.SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB,
-  creationTime: node.creationTime,
-  lastAccessTime: node.lastAccessTime,
-  lastWriteTime: node.lastWriteTime,
-  changeTime: node.changeTime,
-  allocationSize: node.allocationSize,
-  endOfFile: node.size,
-  fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory")
+  ...Shown.networkOpen(node)
 })
 
 /** Closes an open: what waits on it is answered, its locks go, and with the last one the file, if it is to be deleted. */

@@ -33,8 +33,9 @@ import { FileOpen } from "./Open.ts"
 import * as OutsideChanges from "./OutsideChanges.ts"
 import * as Pipe from "./Pipe.ts"
 import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
-import { keyOf, type ShareState, shownAttributes, type StreamNode } from "./ShareState.ts"
+import { keyOf, type ShareState, type StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
+import * as Shown from "./Shown.ts"
 import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
@@ -161,8 +162,11 @@ const existing = Effect.fnUntraced(function*(
     )
   }
   const descriptor = Access.decode(yield* stored(found.file.getBlob("SecurityDescriptor")))
-  const parent = name.path.length === 0 ? undefined : yield* parentDescriptor(share, name.path.slice(0, -1))
-  const granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
+  let granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, undefined, overwrite)
+  if (name.path.length > 0 && CreateCheck.mattersAbove(granted, body, contexts)) {
+    const parent = yield* parentDescriptor(share, name.path.slice(0, -1))
+    granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
+  }
   if ("refused" in granted) return yield* refuse(granted.refused)
   if (overwrite && !isStream) {
     const needed = node.fileAttributes & (F.FILE_ATTRIBUTE_HIDDEN | F.FILE_ATTRIBUTE_SYSTEM)
@@ -430,13 +434,7 @@ const respond = Effect.fnUntraced(function*(
         oplockLevel: entered.leaseResponse.oplockLevel,
         flags: 0,
         createAction,
-        creationTime: node.creationTime,
-        lastAccessTime: node.lastAccessTime,
-        lastWriteTime: node.lastWriteTime,
-        changeTime: node.changeTime,
-        allocationSize: node.allocationSize,
-        endOfFile: node.size,
-        fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory"),
+        ...Shown.networkOpen(node),
         fileId,
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: maximalAccess & open.tree.maximalAccess,

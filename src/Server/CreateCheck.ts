@@ -12,6 +12,7 @@ import {
 } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Create.ts"
 import * as Access from "./Access.ts"
+import type * as CreateContexts from "./CreateContexts.ts"
 import * as DfsHost from "./DfsHost.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Names from "./Names.ts"
@@ -73,7 +74,11 @@ export type GrantedAccess =
     readonly maximal: number
   }
 
-/** Checks what is asked of a file that is there. */
+/** Whether what the directory above grants makes a difference to what was found without it. */
+export const mattersAbove = (granted: GrantedAccess, body: Message.Request, contexts: CreateContexts.Asked): boolean =>
+  "refused" in granted || contexts.maximalAccess || has(body.desiredAccess, A.MAXIMUM_ALLOWED)
+
+/** Checks what is asked of a file that is there; some rights come from the directory above it, where that is given. */
 export const grant = (
   incoming: Incoming,
   body: Message.Request,

@@ -21,7 +21,8 @@ import type { FileOpen } from "./Open.ts"
 import * as Replay from "./Replay.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { ServerState } from "./ServerState.ts"
-import { keyOf, shownAttributes } from "./ShareState.ts"
+import { keyOf } from "./ShareState.ts"
+import * as Shown from "./Shown.ts"
 import * as Times from "./Times.ts"
 
 /** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
@@ -161,13 +162,7 @@ const respond = Effect.fnUntraced(function*(
         oplockLevel,
         flags: 0,
         createAction,
-        creationTime: node.creationTime,
-        lastAccessTime: node.lastAccessTime,
-        lastWriteTime: node.lastWriteTime,
-        changeTime: node.changeTime,
-        allocationSize: node.allocationSize,
-        endOfFile: node.size,
-        fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory"),
+        ...Shown.networkOpen(node),
         fileId,
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: open.grantedAccess,

@@ -22,8 +22,9 @@ import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
 import { fromStoreError, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { Identity } from "./Session.ts"
-import { type ShareState, shownAttributes } from "./ShareState.ts"
+import type { ShareState } from "./ShareState.ts"
 import type { StoreError, StoreNode, StorePath } from "./ShareStore.ts"
+import * as Shown from "./Shown.ts"
 
 type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
 
@@ -250,7 +251,7 @@ const entryOf = (node: StoreNode, wide: boolean) => {
     changeTime: node.changeTime,
     endOfFile: directory ? 0n : node.size,
     allocationSize: directory ? 0n : node.allocationSize,
-    fileAttributes: shownAttributes(node.fileAttributes, directory),
+    fileAttributes: Shown.attributes(node),
     eaSize: reparse ? node.reparseTag : 0,
     shortName: "",
     reparsePointTag: node.reparseTag,

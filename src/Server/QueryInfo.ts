@@ -20,8 +20,8 @@ import * as Access from "./Access.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
 import { Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
-import { shownAttributes } from "./ShareState.ts"
 import type { StoreNode } from "./ShareStore.ts"
+import * as Shown from "./Shown.ts"
 import * as Times from "./Times.ts"
 
 /** Handles QUERY_INFO. */
@@ -89,14 +89,6 @@ const nameOf = (open: FileOpen): string => {
 
 const eaSize = (bytes: Uint8Array | undefined): number => (bytes === undefined || bytes.length === 0 ? 0 : bytes.length)
 
-const basic = (node: StoreNode) => ({
-  creationTime: node.creationTime,
-  lastAccessTime: node.lastAccessTime,
-  lastWriteTime: node.lastWriteTime,
-  changeTime: node.changeTime,
-  fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory")
-})
-
 const standard = (open: FileOpen, node: StoreNode) => ({
   allocationSize: open.directory ? 0n : node.allocationSize,
   endOfFile: open.directory ? 0n : node.size,
@@ -131,7 +123,7 @@ const file = Effect.fnUntraced(function*(
   const value: () => Effect.Effect<unknown, Refusal> = () => {
     switch (known.name) {
       case "FileBasicInformation":
-        return Effect.succeed(basic(node))
+        return Effect.succeed(Shown.basic(node))
       case "FileStandardInformation":
         return Effect.succeed(standard(open, node))
       case "FileInternalInformation":
@@ -148,7 +140,7 @@ const file = Effect.fnUntraced(function*(
         return Effect.succeed({ alignmentRequirement: 0 })
       case "FileAllInformation":
         return Effect.map(stored(open.file.getBlob("ExtendedAttributes")), (bytes) => ({
-          basicInformation: basic(node),
+          basicInformation: Shown.basic(node),
           standardInformation: standard(open, node),
           internalInformation: { indexNumber: node.id },
           eaInformation: { eaSize: eaSize(bytes) },
@@ -171,10 +163,10 @@ const file = Effect.fnUntraced(function*(
           clusterShift: 0
         })
       case "FileNetworkOpenInformation":
-        return Effect.succeed({ ...basic(node), allocationSize: node.allocationSize, endOfFile: node.size })
+        return Effect.succeed(Shown.networkOpen(node))
       case "FileAttributeTagInformation":
         return Effect.succeed({
-          fileAttributes: shownAttributes(node.fileAttributes, node.type === "directory"),
+          fileAttributes: Shown.attributes(node),
           reparseTag: (node.fileAttributes & F.FILE_ATTRIBUTE_REPARSE_POINT) === 0 ? 0 : node.reparseTag
         })
       case "FileNormalizedNameInformation":

@@ -6,7 +6,6 @@
  * half of what another does; whatever waits (for a store, for a break) looks again when it goes on.
  */
 import type * as Semaphore from "effect/Semaphore"
-import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import type { Holder } from "./Caching.ts"
 import type { Lock, WaitingLock } from "./Locks.ts"
 import type { Open } from "./Open.ts"
@@ -176,13 +175,4 @@ export class ShareState {
       if (isWithin(file.path, from)) file.path = [...to, ...file.path.slice(from.length)]
     }
   }
-}
-
-/** The attributes that a client sees: NORMAL where there are no others. */
-export const shownAttributes = (attributes: number, directory: boolean): number => {
-  const without = attributes & ~FileAttributes.FILE_ATTRIBUTE_NORMAL
-  const all = directory
-    ? without | FileAttributes.FILE_ATTRIBUTE_DIRECTORY
-    : without & ~FileAttributes.FILE_ATTRIBUTE_DIRECTORY
-  return all === 0 ? FileAttributes.FILE_ATTRIBUTE_NORMAL : all
 }

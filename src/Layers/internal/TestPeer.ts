@@ -41,6 +41,27 @@ const mebibyte = 1024 * 1024
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
+/** A message that belongs to no session. */
+const outsideSession = (
+  response: Message.Response,
+  header: Pick<Header.Header, "command" | "credits" | "messageId">
+): Uint8Array => {
+  const body = Message.encodeResponse(response)
+  const packet = new Uint8Array(Header.size + body.length)
+  Header.write(Header.view(packet), 0, {
+    creditCharge: 0,
+    status: 0,
+    flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR,
+    nextCommand: 0,
+    asyncId: 0n,
+    treeId: 0,
+    sessionId: 0n,
+    ...header
+  })
+  packet.set(body, Header.size)
+  return packet
+}
+
 /**
  * One connection of a client to a server in memory.
  *
@@ -124,23 +145,9 @@ export class TestPeer {
 
   /** Sends an unsolicited message: an OPLOCK_BREAK. */
   notify(response: Message.Response): void {
-    const body = Message.encodeResponse(response)
-    const packet = new Uint8Array(Header.size + body.length)
-    Header.write(Header.view(packet), 0, {
-      creditCharge: 0,
-      status: 0,
-      command: Command.OPLOCK_BREAK,
-      credits: 0,
-      flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR,
-      nextCommand: 0,
-      messageId: 0,
-      asyncId: 0n,
-      treeId: 0,
-      sessionId: 0n
-    })
-    packet.fill(0xff, 24, 32)
-    packet.set(body, Header.size)
-    this.deliver(frame([packet]))
+    this.deliver(
+      frame([outsideSession(response, { command: Command.OPLOCK_BREAK, credits: 0, messageId: Header.unsolicited })])
+    )
   }
 
   readonly run: Effect.Effect<never> = Effect.suspend(() =>
@@ -177,24 +184,9 @@ export class TestPeer {
 
   private onMultiProtocol(packet: Uint8Array): Effect.Effect<void> {
     const response = this.service.multiProtocol(packet)
-    return Effect.sync(() => {
-      const body = Message.encodeResponse(response)
-      const answer = new Uint8Array(Header.size + body.length)
-      Header.write(Header.view(answer), 0, {
-        creditCharge: 0,
-        status: 0,
-        command: Command.NEGOTIATE,
-        credits: 1,
-        flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR,
-        nextCommand: 0,
-        messageId: 0,
-        asyncId: 0n,
-        treeId: 0,
-        sessionId: 0n
-      })
-      answer.set(body, Header.size)
-      this.deliver(frame([answer]))
-    })
+    return Effect.sync(() =>
+      this.deliver(frame([outsideSession(response, { command: Command.NEGOTIATE, credits: 1, messageId: 0 })]))
+    )
   }
 
   /** All requests of a compound, and one packet with all answers. */
