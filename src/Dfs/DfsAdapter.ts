@@ -59,6 +59,17 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
         default:
           return "Failed"
       }
+    // Nobody to log on to this target as, or no such server in its domain: that says nothing about the others. What else
+    // goes wrong in a logon may be an attack, or goes wrong everywhere.
+    case "AuthenticationError":
+      switch (failure.reason) {
+        case "NoCredential":
+        case "NoCommonMechanism":
+        case "ServerUnknown":
+          return "TargetFailed"
+        default:
+          return "Failed"
+      }
     default:
       return "Failed"
   }

@@ -7,6 +7,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Fiber, Layer, Metric, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { AuthenticationError } from "../../src/Auth/AuthenticationError.ts"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as OpenMode from "../../src/Client/OpenMode.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
@@ -273,6 +274,26 @@ describe("failover", () => {
           assert.strictEqual(yield* read(smb, "l"), "b")
         })
     ))
+  it.effect("a target that nobody can log on to is passed over, and one that is no safe one is not", () =>
+    Effect.gen(function*() {
+      const password = Credentials.password("user", Redacted.make("password"))
+      const without = (reason: AuthenticationError["reason"]) =>
+        Layer.succeed(Credentials.CredentialProvider, {
+          get: ({ server }) =>
+            server === "a"
+              ? Effect.fail(new AuthenticationError({ reason, detail: "none of ours", server }))
+              : Effect.succeed(password)
+        })
+      for (const reason of ["NoCredential", "NoCommonMechanism", "ServerUnknown"] as const) {
+        assert.strictEqual(yield* run(two, {}, (smb) => read(smb, "l"), without(reason)), "b")
+        const alone = { ...two, ns: namespace({ l: { targets: ["\\\\a\\data"] } }) }
+        const error: any = yield* run(alone, {}, (smb) => Effect.flip(read(smb, "l")), without(reason))
+        assert.strictEqual(error._tag, "NoTargetLeft")
+        assert.match(error.message, new RegExp(`a\\\\data\\\\who.txt: .*${reason}.*none of ours`))
+      }
+      const error: any = yield* run(two, {}, (smb) => Effect.flip(read(smb, "l")), without("IntegrityFailure"))
+      assert.deepStrictEqual([error._tag, error.server], ["AuthenticationError", "a"])
+    }))
   it.effect("a race does not wait for a silent target", () =>
     run(
       { ...two, a: { ...data("a"), faults: [TestTransport.fault("NEGOTIATE", "silence")] } },
