@@ -348,7 +348,9 @@ const referral = (
  * Answers a referral request, plain or EX.
  *
  * Statuses: BUFFER_OVERFLOW where not one entry fits, NOT_FOUND for what is no namespace, DFS_UNAVAILABLE where all
- * targets are offline, INVALID_PARAMETER for level 0, for a domain that is not known, and for a name that is none.
+ * targets are offline, INVALID_PARAMETER for level 0, for a domain that is not known, and for a name that is none;
+ * UNSUCCESSFUL for a domain or its controllers below level 3, which has no lists of names. What lies below SYSVOL is no
+ * namespace (MS-DFSC 3.3.5.2 to 3.3.5.4, and what Samba answers).
  *
  * @category referrals
  */
@@ -359,19 +361,22 @@ export const answer = (namespace: Namespace, request: ReferralRequestEx, options
   const [server, share, ...below] = path
   const domains = Object.entries(namespace.domains ?? {})
   if (server === undefined) {
-    if (domains.length === 0 || maxReferralLevel < 3) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (domains.length === 0) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (maxReferralLevel < 3) return status(NtStatus.STATUS_UNSUCCESSFUL)
     const all = domains.flatMap((domain) => namesOf(domain).map((name) => nameList(domainTime(domain[1]), name, [])))
     return fit({ pathConsumed: 0, referralEntries: all }, options)
   }
   const domain = findDomain(namespace, server)
   if (share === undefined) {
-    if (domain === undefined || maxReferralLevel < 3) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (domain === undefined) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (maxReferralLevel < 3) return status(NtStatus.STATUS_UNSUCCESSFUL)
     return fit({
       pathConsumed: 0,
       referralEntries: [nameList(domainTime(domain), server, domain.controllers)]
     }, options)
   }
   if (domain !== undefined && DfsPath.isSysvol(path)) {
+    if (below.length > 0) return status(NtStatus.STATUS_NOT_FOUND)
     return referral(
       [server, share],
       {

@@ -168,8 +168,14 @@ describe("answer", () => {
 
   it("refers a domain's SYSVOL to its controllers, and an interlink to another namespace", () => {
     const domains = { "corp.test": { controllers: ["dc1", "dc2"] } }
-    const sysvol = ask({ roots: {}, domains }, "\\corp.test\\SYSVOL\\corp.test\\Policies")
+    const sysvol = ask({ roots: {}, domains }, "\\corp.test\\SYSVOL")
     assert.deepStrictEqual(addresses(sysvol), ["\\dc1\\SYSVOL", "\\dc2\\SYSVOL"])
+    // As a controller of Samba, which the domain lab asks the same.
+    const refused = [["\\corp.test\\sysvol\\corp.test\\Policies", 3], ["\\corp.test", 2], ["", 2]] as const
+    assert.deepStrictEqual(
+      refused.map(([path, level]) => statusOf(ask({ roots: {}, domains }, path, { level }))),
+      [0xc0000225, 0xc0000001, 0xc0000001]
+    )
     const interlink = ask(sets, "\\s\\public\\other\\x")
     assert(interlink._tag === "Response")
     assert.strictEqual(interlink.response.referralHeaderFlags & 3, 1)
