@@ -24,12 +24,15 @@ const relative = (directory: string, entry: Entry): string =>
     ? entry.path.slice(directory.length + 1).replaceAll("\\", "/")
     : entry.name
 
+/** What may be done about a directory that cannot be listed. */
+type OnError = NonNullable<WalkOptions["onError"]>
+
 /** What a path holds: the matches of a pattern, the entries of a directory, or a file by itself. */
 const entries = (
   smb: SmbClient["Service"],
   path: UncPath.UncPath,
   recursive: boolean,
-  options: WalkOptions
+  onError: OnError
 ): { readonly base: UncPath.UncPath; readonly stream: Stream.Stream<Entry, ClientError> } => {
   const name = path.path === "" ? "" : UncPath.name(path)
   if (/[*?]/.test(name)) {
@@ -37,14 +40,17 @@ const entries = (
     const found = smb.list(base, { pattern: name })
     const below = (entry: Entry) =>
       entry.type === "directory"
-        ? Stream.concat(Stream.succeed(entry), smb.walk(entry.path, options))
+        ? smb.walk(entry.path, { onError }).pipe(
+          Stream.catch((error) => Stream.fromEffectDrain(onError(error, entry))),
+          (all) => Stream.concat(Stream.succeed(entry), all)
+        )
         : Stream.succeed(entry)
     return { base, stream: recursive ? Stream.flatMap(found, below) : found }
   }
   const itself = Stream.fromEffect(smb.stat(path, { follow: false }))
   return {
     base: path,
-    stream: (recursive ? smb.walk(path, options) : smb.list(path)).pipe(
+    stream: (recursive ? smb.walk(path, { onError }) : smb.list(path)).pipe(
       Stream.catchTag(
         "SmbError",
         (error) => error.reason === "NotADirectory" ? itself : Stream.fail(error)
@@ -59,13 +65,13 @@ export const list = Effect.fnUntraced(function*(
 ) {
   const smb = yield* SmbClient
   let failures = 0
-  const onError = (error: ClientError) =>
+  const onError: OnError = (error) =>
     Effect.suspend(() => {
       if (!(concernsOne as ReadonlyArray<string>).includes(error._tag)) return Effect.fail(error)
       failures++
       return Output.tell(report(error), options.json)
     })
-  const { base, stream } = entries(smb, path, options.recursive, { onError })
+  const { base, stream } = entries(smb, path, options.recursive, onError)
   const directory = UncPath.format(base)
   yield* Stream.runForEachArray(stream, (found) =>
     Output.write(

@@ -178,14 +178,16 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       yield* one.write("data", "a.txt", "one")
       const command = (...args: ReadonlyArray<string>) =>
         Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { env }))
-      const listed = yield* command("ls", "-r", `//${root}/dfs`)
-      assert.strictEqual(listed.code, 1)
-      const lines = listed.stdout.trimEnd().split("\n")
-      assert.includeMembers(lines, ["in-root.txt", "link/a.txt", "dead-first/a.txt", "inter/a.txt", "dead/"])
-      assert.match(
-        listed.stderr,
-        /^effect-smb: No target of \S+\\dfs\\dead can be used [^\n]+\neffect-smb: 1 entry could not be listed\n$/
-      )
+      for (const pattern of ["", "/*"]) {
+        const listed = yield* command("ls", "-r", `//${root}/dfs${pattern}`)
+        assert.strictEqual(listed.code, 1)
+        const lines = listed.stdout.trimEnd().split("\n")
+        assert.includeMembers(lines, ["in-root.txt", "link/a.txt", "dead-first/a.txt", "inter/a.txt", "dead/"])
+        assert.match(
+          listed.stderr,
+          /^effect-smb: No target of \S+\\dfs\\dead can be used [^\n]+\neffect-smb: 1 entry could not be listed\n$/
+        )
+      }
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-smb-dfs-"))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true }))
