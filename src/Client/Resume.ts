@@ -156,7 +156,7 @@ export const readTo = <E, R>(
   read: Read,
   start?: { readonly opened: Opened; readonly onMove: OnMove | undefined }
 ): Effect.Effect<bigint, E | ClientError, R> => {
-  /** Scoped by the caller, where it is not open already. */
+  /** What is read first: what is open already, which is the caller's to close, or else what is opened here. */
   const begin = (progress: Progress) =>
     start !== undefined && progress.first === undefined
       ? Effect.succeed(start.opened)

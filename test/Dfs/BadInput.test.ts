@@ -188,6 +188,15 @@ describe("targets", () => {
       assert.isDefined(error.server)
     }))
 
+  it.effect("all dead, and very many: the error has each, and its message a few", () =>
+    Effect.gen(function*() {
+      const targets = Array.from({ length: 200 }, (_, i) => `\\\\dead-${i}\\data`)
+      const error = yield* failing({ ns: ns({ [linkKey]: { targets } }) })
+      assert.deepStrictEqual([error._tag, error.targets.length], ["NoTargetLeft", 200])
+      assert.isBelow(error.message.length, 2000)
+      assert.match(error.message, /dead-7\\data\\who\.txt: [^;]+; and 192 more\)$/)
+    }))
+
   it.effect("with odd characters are passed over where there is another", () =>
     Effect.gen(function*() {
       const odd = ["\\a\\..\\data", "\\\\\\", "\\b", "\\a\\da\u0000ta", "\\a\\d?ta", "\\\u202e\\data/x"]
