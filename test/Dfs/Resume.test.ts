@@ -185,6 +185,26 @@ describe("a stream whose target dies", () => {
           assert.isTrue(Buffer.concat(parts).equals(content))
         }
       }))))
+  it.effect("many at once go on, and leave nothing open behind them", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.gen(function*() {
+        let chunks = 0
+        const read = Effect.scoped(Effect.flatMap(smb.openToRead(path), (open) =>
+          open.readTo(() =>
+            ++chunks === 40 ? servers.down("a") : Effect.void
+          )))
+        const counts = yield* Effect.all(
+          Array.from({ length: 20 }, () => read),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(new Set(counts), new Set([BigInt(size)]))
+        const count = (all: ReadonlyArray<TestTransport.Logged>, name: string) =>
+          all.filter(({ command, server }) => server === "b" && command === name).length
+        const all = yield* servers.requests
+        assert.isAbove(count(all, "CREATE"), 0)
+        assert.strictEqual(count(all, "CLOSE"), count(all, "CREATE"))
+        assert.strictEqual((yield* opens(servers)).at(-1), "b")
+      })))
   it.effect("opened to be read, it has to be the same file, and outside of a namespace it fails as it is", () =>
     run(
       {
