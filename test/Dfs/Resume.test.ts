@@ -194,7 +194,8 @@ describe("a stream whose target dies", () => {
             ++chunks === 40 ? servers.down("a") : Effect.void
           )))
         const counts = yield* Effect.all(
-          Array.from({ length: 20 }, () => read),
+          Array.from({ length: 20 }, () =>
+            read),
           { concurrency: "unbounded" }
         )
         assert.deepStrictEqual(new Set(counts), new Set([BigInt(size)]))
