@@ -348,6 +348,20 @@ describe("domains", () => {
         Effect.provideService(SiteFinder.SiteFinder, { find: () => Effect.succeed("Berlin") })
       )
   })
+  it.effect("a wrong password is tried at one controller, and not at each until the account is locked", () => {
+    const other = { ...(corp["dc2.corp.test"] as TestTransport.ServerOptions), password: "another-password" }
+    return run(
+      { ...corp, "dc1.corp.test": other, "dc2.corp.test": other },
+      { domainControllers: { "corp.test": ["dc1.corp.test", "dc2.corp.test"] } },
+      (smb, servers) =>
+        Effect.gen(function*() {
+          const error: any = yield* Effect.flip(smb.readFileString("\\\\corp.test\\dfs\\root.txt"))
+          assert.strictEqual(error._tag, "NoDomainController")
+          assert.match(error.message, /dc1\.corp\.test: .*STATUS_LOGON_FAILURE/)
+          assert.isTrue((yield* servers.requests).every(({ server }) => server === "dc1.corp.test"))
+        })
+    )
+  })
   it.effect("are told to whoever provides the credentials, with the target's server and not the namespace's", () => {
     const asked = new Set<string>()
     const credentials = Credentials.layerFrom((request) =>
