@@ -12,6 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { hostname } from "node:os"
+import * as Md5 from "../Codec/Md5.ts"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import type { Credential } from "./Credentials.ts"
 import * as Entropy from "./Entropy.ts"
@@ -120,6 +121,10 @@ const identityOf = (
   if (credential._tag === "Kerberos") {
     const detail = "a ticket is of no use to NTLM; use Kerberos.layer or Kerberos.layerNegotiate, or give a password"
     return Result.fail(fail(target, "InvalidCredential", detail))
+  }
+  if (!Md5.available()) {
+    const detail = "this Node has no MD5, which NTLM is made of: it runs in FIPS mode; log on by Kerberos"
+    return Result.fail(fail(target, "Unavailable", detail))
   }
   const { domain, user } = credential
   if (user === "") {

@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function*(
         )
       )
       let tree = yield* get
-      const lost = tree.share.lost?.()
+      const lost = tree.share.lost()
       if (tree.session.failed() !== undefined || lost === "session") {
         yield* forget
         tree = yield* get

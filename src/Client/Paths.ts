@@ -149,21 +149,24 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data
     const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
     const flush: ReadonlyArray<Operation.Flush> = options?.flush === true ? [{ _tag: "Flush" }] : []
-    if (bytes.length <= small) {
-      const list: ReadonlyArray<Operation.Any> = [
-        ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes }]),
-        ...flush
-      ]
-      const { results } = yield* batch(path, mode, list)
-      for (const result of results) yield* Effect.fromResult(result)
-      return
-    }
-    yield* Effect.scoped(Effect.gen(function*() {
-      const { file, share } = yield* openOn(path, mode)
-      yield* Transfer.writeBuffer(file, share.limits.write, 0n, bytes)
-      for (const operation of flush) yield* file.run(operation)
-      yield* file.close
-    }))
+    const writeFrom = (offset: number, mode: Share.OpenOptions) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { file, share } = yield* openOn(path, mode)
+        yield* Transfer.writeBuffer(file, share.limits.write, BigInt(offset), bytes.subarray(offset))
+        for (const operation of flush) yield* file.run(operation)
+        yield* file.close
+      }))
+    if (bytes.length > small) return yield* writeFrom(0, mode)
+    const list: ReadonlyArray<Operation.Any> = [
+      ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes }]),
+      ...flush
+    ]
+    const { results } = yield* batch(path, mode, list)
+    const outcomes: Array<unknown> = []
+    for (const result of results) outcomes.push(yield* Effect.fromResult(result))
+    const written = outcomes[0]
+    // A server that took less than it was given takes the rest, or says why not.
+    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.update)
   })
 
   const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {

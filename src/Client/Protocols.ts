@@ -25,8 +25,8 @@ import * as Tree from "../Smb2/Tree.ts"
 /** A share, and how it looks when DFS names are put on the wire. */
 export interface ConnectedShare extends Share.Share {
   readonly withDfsName: (name: { readonly server: string; readonly share: string }) => Share.Share
-  /** What the server has said to be gone; absent where the protocol does not tell. */
-  readonly lost?: () => "share" | "session" | undefined
+  /** What the server has said to be gone. */
+  readonly lost: () => "share" | "session" | undefined
 }
 
 /** A user on a connection. */

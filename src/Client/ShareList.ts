@@ -8,9 +8,10 @@ import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import * as DceRpc from "../Codec/Rpc/DceRpc.ts"
 import * as Srvsvc from "../Codec/Rpc/Srvsvc.ts"
-import { ProtocolError, type RequestError } from "../Protocol/Errors.ts"
+import { ProtocolError, type RequestError, TransportError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
+import { Fsctl } from "../Smb2/Message/Fsctl.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { ShareEntry } from "./Operations.ts"
 
@@ -19,15 +20,24 @@ const fragment = 4280
 
 const whole = DceRpc.PacketFlags.PFC_FIRST_FRAG | DceRpc.PacketFlags.PFC_LAST_FRAG
 
+/** How long the rest of an answer may take: a pipe lets its readers wait for ever, which no request's time limit ends. */
+const patience = "30 seconds"
+
 /** Bytes that a list of shares may have. */
 const limit = 4 * 1024 * 1024
 
 const types: Record<number, ShareEntry["type"]> = { 0: "disk", 1: "printer", 2: "device", 3: "ipc" }
 
-/** Reads whole PDUs, which may end anywhere in what the pipe gives. */
-const reader = (pipe: Share.OpenFile) => {
+/** A pipe as a stream of whole PDUs, which may end anywhere in what the pipe gives. */
+const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
   let rest: Uint8Array = new Uint8Array(0)
-  return Effect.fnUntraced(function*(): Effect.fn.Return<DceRpc.Pdu, RequestError> {
+  const gather = (next: Uint8Array): void => {
+    const joined = new Uint8Array(rest.length + next.length)
+    joined.set(rest)
+    joined.set(next, rest.length)
+    rest = joined
+  }
+  const receive = Effect.fnUntraced(function*(): Effect.fn.Return<DceRpc.Pdu, RequestError> {
     for (;;) {
       const length = DceRpc.frameLength(rest)
       if (length !== undefined && rest.length >= length) {
@@ -35,20 +45,35 @@ const reader = (pipe: Share.OpenFile) => {
         rest = rest.subarray(length)
         return pdu
       }
-      const next = yield* pipe.run<Operation.Read>({ _tag: "Read", offset: 0n, length: fragment })
+      const next = yield* pipe.run<Operation.Read>({ _tag: "Read", offset: 0n, length: fragment }).pipe(
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () =>
+            Effect.fail(
+              new TransportError({ reason: "TimedOut", server, port, detail: "the list of shares has no end" })
+            )
+        })
+      )
       if (next.length === 0) {
         return yield* new Malformed({ structure: "DCE/RPC PDU", offset: rest.length, expected: "the rest of a PDU" })
       }
-      const joined = new Uint8Array(rest.length + next.length)
-      joined.set(rest)
-      joined.set(next, rest.length)
-      rest = joined
+      gather(next)
     }
   })
+  /** Sends PDUs. The last one and the beginning of the answer are one transaction: SMB 1's TRANSACTION, an IOCTL of SMB 2. */
+  const call = Effect.fnUntraced(function*(pdus: ReadonlyArray<DceRpc.Pdu>): Effect.fn.Return<void, RequestError> {
+    const messages = pdus.map((pdu) => Codec.encode(DceRpc.Pdu)(pdu))
+    for (const data of messages.slice(0, -1)) yield* pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data })
+    const answer = yield* pipe.run<Operation.Ioctl>({
+      _tag: "Ioctl",
+      ctlCode: Fsctl.FSCTL_PIPE_TRANSCEIVE,
+      input: messages.at(-1)!,
+      maximum: fragment
+    })
+    gather(answer)
+  })
+  return { call, receive }
 }
-
-const send = (pipe: Share.OpenFile, pdu: DceRpc.Pdu) =>
-  pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data: Codec.encode(DceRpc.Pdu)(pdu) })
 
 /** Lists what the server of an IPC$ tree shares. */
 export const shares = Effect.fnUntraced(function*(
@@ -56,8 +81,8 @@ export const shares = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ReadonlyArray<ShareEntry>, RequestError, Scope.Scope> {
   const refuse = (detail: string) => new ProtocolError({ reason: "Unexpected", server: ipc.server, detail })
   const pipe = yield* ipc.open(Srvsvc.pipeName, OpenMode.pipe)
-  const receive = reader(pipe)
-  yield* send(pipe, {
+  const { call, receive } = overPipe(pipe, ipc)
+  yield* call([{
     _tag: "Bind",
     flags: whole,
     callId: 1,
@@ -65,7 +90,7 @@ export const shares = Effect.fnUntraced(function*(
     maxReceiveFragment: fragment,
     associationGroupId: 0,
     contexts: [{ contextId: 0, abstractSyntax: Srvsvc.interfaceId, transferSyntaxes: [DceRpc.ndr32] }]
-  })
+  }])
   const bound = yield* receive()
   if (bound._tag !== "BindAck" || bound.results[0]?.result !== 0) {
     return yield* refuse("the server does not tell its shares: it refused the srvsvc interface")
@@ -76,7 +101,7 @@ export const shares = Effect.fnUntraced(function*(
     preferredMaximumLength: 0xffff_ffff,
     resumeHandle: 0
   })
-  const call = {
+  const request = {
     _tag: "Request" as const,
     callId: 2,
     contextId: 0,
@@ -84,7 +109,7 @@ export const shares = Effect.fnUntraced(function*(
     object: undefined,
     stub
   }
-  for (const pdu of DceRpc.fragments(call, fragment)) yield* send(pipe, pdu)
+  yield* call(DceRpc.fragments(request, fragment))
   let collected: DceRpc.Collected | undefined
   for (;;) {
     const pdu = yield* receive()

@@ -34,8 +34,8 @@ export interface SmbFile {
   /** Up to `length` bytes from `offset` on; fewer at the end of the file. */
   readonly read: (offset: bigint | number, length: number) => Effect.Effect<Uint8Array, RequestError>
   /**
-   * Fills `destination` from `offset` on, and gives how many bytes there were. After an interruption the buffer may still
-   * be written to: do not use it again.
+   * Fills `destination` from `offset` on, and gives how many bytes there were. After an interruption or a failure the
+   * buffer may still be written to: do not use it again.
    */
   readonly readInto: (offset: bigint | number, destination: Uint8Array) => Effect.Effect<number, RequestError>
   /** The bytes in order, many requests ahead of the reader. */

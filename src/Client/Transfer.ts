@@ -244,7 +244,7 @@ const writePiece = (file: Share.OpenFile, offset: bigint, data: Uint8Array): Eff
   Effect.flatMap(
     file.run<Operation.Write>({ _tag: "Write", offset, data }),
     (count) =>
-      count >= data.length || count === 0
+      count >= data.length
         ? Effect.void
         : writePiece(file, offset + BigInt(count), data.subarray(count))
   )

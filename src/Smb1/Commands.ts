@@ -3,7 +3,7 @@
  * the listing of a directory is `Directory`'s.
  */
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as Codec from "../Codec/Codec.ts"
 import * as NotifyInformation from "../Codec/NotifyInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
@@ -39,6 +39,9 @@ const FSCTL_GET_REPARSE_POINT = 0x0009_00a8
 
 /** Controls that leave everything as it was. Any other may not. */
 const harmless: ReadonlySet<number> = new Set([FSCTL_SRV_ENUMERATE_SNAPSHOTS, FSCTL_GET_REPARSE_POINT])
+
+/** How long after a refusal a lock is asked for again, where the server cannot be let wait. */
+const lockInterval = "250 millis"
 
 /** The PID of every request, which a lock belongs to. */
 const pid = 0xfeff
@@ -89,6 +92,11 @@ export class Commands {
   /** Ends a search that has not come to its end. To be done before the open is closed. */
   get endSearches(): Running<void> {
     return this.directory.endSearches
+  }
+
+  /** The same without waiting, for those who have gone. */
+  endSearchesLater(): void {
+    this.directory.endSearchesLater()
   }
 
   readonly run = <O extends Operation.Any>(operation: O): Running<Operation.Output<O>> =>
@@ -153,21 +161,21 @@ export class Commands {
     )
   }
 
-  /** All of the data, in as many requests as it takes. */
+  /** All of the data, in as many requests as it takes: a server may write less than it was given. */
   private write(operation: Operation.Write): Running<number> {
     const { data, offset } = operation
-    const limit = this.file.tree.limits.write
-    if (data.length <= limit) return this.writeSome(operation, offset, data, data.length)
-    return Effect.gen({ self: this }, function*() {
-      let written = 0
-      while (written < data.length) {
-        const some = data.subarray(written, written + limit)
-        const count = yield* this.writeSome(operation, offset + BigInt(written), some, data.length)
-        if (count === 0) return written
-        written += count
-      }
-      return written
-    })
+    const { limits } = this.file.tree
+    const from = (written: number): Running<number> =>
+      Effect.flatMap(
+        this.writeSome(
+          operation,
+          offset + BigInt(written),
+          data.subarray(written, written + limits.write),
+          data.length
+        ),
+        (count) => written + count < data.length ? from(written + count) : Effect.succeed(data.length)
+      )
+    return from(0)
   }
 
   private writeSome(operation: Operation.Write, offset: bigint, data: Uint8Array, whole: number): Running<number> {
@@ -186,13 +194,21 @@ export class Commands {
         mutates: true
       }),
       (reply): Running<number> =>
-        reply.header.status === 0
-          ? Effect.fromResult(Result.map(decodeWrite(reply.packet), ({ count }) => count))
-          : this.file.failed(reply.header.status, "WRITE")
+        reply.header.status !== 0
+          ? this.file.failed(reply.header.status, "WRITE")
+          : Effect.flatMap(Effect.fromResult(decodeWrite(reply.packet)), (response) => {
+            // Some servers leave anything in the high half that a small write has no use for.
+            const count = data.length > 0xffff ? response.count : response.count & 0xffff
+            // What some say when the disk is full.
+            return count === 0 && data.length > 0
+              ? this.file.failed(NtStatus.STATUS_DISK_FULL, "WRITE")
+              : Effect.succeed(count)
+          })
     )
   }
 
   private changes(operation: Operation.ChangeNotify): Running<ReadonlyArray<Operation.Change>> {
+    if (this.file.tree.oneAtATime) return this.file.failed(NtStatus.STATUS_NOT_SUPPORTED, "NOTIFY_CHANGE")
     return Effect.flatMap(
       this.file.tree.ntTransact(NtTransactSubcommand.NT_TRANSACT_NOTIFY_CHANGE, {
         setup: NtTransact.setupWords(encode(NtTransact.NotifyChangeSetup, {
@@ -212,13 +228,18 @@ export class Commands {
   // ---------------------------------------------------------------------------
 
   private lock(operation: Operation.Lock): Running<void> {
-    const type = operation.exclusive ? TypeOfLock.READ_WRITE_LOCK : TypeOfLock.SHARED_LOCK
-    return this.locking({
+    const asksAgain = operation.wait && this.file.tree.oneAtATime
+    const waits = operation.wait && !asksAgain
+    const locked = this.locking({
       unlocks: [],
       locks: operation.ranges,
-      type,
-      timeout: operation.wait ? 0xffff_ffff : 0,
-      waits: operation.wait
+      type: operation.exclusive ? TypeOfLock.READ_WRITE_LOCK : TypeOfLock.SHARED_LOCK,
+      timeout: waits ? 0xffff_ffff : 0,
+      waits
+    })
+    return !asksAgain ? locked : Effect.retry(locked, {
+      schedule: Schedule.spaced(lockInterval),
+      while: (error) => error._tag === "SmbError" && error.reason === "LockNotGranted"
     })
   }
 
@@ -263,7 +284,7 @@ export class Commands {
   private ioctl(operation: Operation.Ioctl): Running<Uint8Array> {
     const { fid } = this.file.target
     if (operation.ctlCode === FSCTL_PIPE_TRANSCEIVE) {
-      return this.file.answered(
+      return Effect.flatMap(
         this.file.tree.transact({
           kind: "TRANSACTION",
           name: "\\PIPE\\",
@@ -273,7 +294,11 @@ export class Commands {
           maxParameterCount: 0,
           maxDataCount: Math.min(operation.maximum, 0xffff)
         }, { mutates: true }),
-        "IOCTL"
+        // Of the message that answers, more may follow with READ.
+        ({ data, status }) =>
+          status === 0 || status === NtStatus.STATUS_BUFFER_OVERFLOW
+            ? Effect.succeed(data)
+            : this.file.failed(status, "IOCTL")
       )
     }
     return this.file.answered(

@@ -3,6 +3,7 @@
  * 2.2.4.48). What an answer holds is `Listing`'s.
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type * as Operation from "../Protocol/Operation.ts"
@@ -58,6 +59,19 @@ export class Directory {
     })
   }
 
+  /** Ends the search without waiting, for those who have gone. It is not the open's: it would outlive it. */
+  endSearchesLater(): void {
+    const { search } = this
+    this.search = undefined
+    if (search !== undefined && !search.ended) this.endSearchLater(search.sid)
+  }
+
+  private endSearchLater(sid: number): void {
+    const { tree } = this.file
+    const body = encode(Simple.FindClose2, { searchHandle: sid })
+    tree.connection.submit(tree.outgoing({ command: Command.SMB_COM_FIND_CLOSE2, body }), () => {})
+  }
+
   private endSearch(sid: number): Running<void> {
     return Effect.ignore(
       this.file.simple(Command.SMB_COM_FIND_CLOSE2, encode(Simple.FindClose2, { searchHandle: sid }), "FIND_CLOSE2")
@@ -93,7 +107,13 @@ export class Directory {
           }),
           maxDataCount: operation.maximum
         },
-        { flags2: name.flags2 }
+        {
+          flags2: name.flags2,
+          orphan: ({ parameters }) => {
+            const found = decodeFirst(parameters)
+            if (Result.isSuccess(found) && found.success.endOfSearch === 0) this.endSearchLater(found.success.sid)
+          }
+        }
       ),
       (answer): Running<ReadonlyArray<unknown>> => {
         if (isEnd(answer.status)) return Effect.succeed([])

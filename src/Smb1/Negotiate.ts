@@ -73,7 +73,8 @@ const agree = (
   if (reply.packet[Header.size] === 1) {
     return refuse(
       "DialectRefused",
-      `the server does not speak ${Negotiate.ntLm012}: SMB 1 of older kinds is not spoken`
+      `the server has no ${Negotiate.ntLm012}, the only SMB 1 that is spoken here: where SMB 1 is turned off, offer ` +
+        "SMB 2 or 3 too"
     )
   }
   const decoded = decodeResponse(reply.packet)
@@ -174,7 +175,11 @@ export const connect = Effect.fnUntraced(function*(
         flags2,
         tid: 0xffff
       },
-      (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+      (error, reply) => {
+        // Whoever has chosen SMB 1 speaks nothing else any more.
+        connection.onSmb2 = undefined
+        resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+      }
     )
   })
   if ("duplex" in answer) return answer

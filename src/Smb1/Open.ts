@@ -32,8 +32,9 @@ export interface Open {
   readonly opened: Share.Opened
 }
 
-const oplockFlags = (level: number | undefined): number => {
-  switch (level) {
+const oplockFlags = (tree: Requests.Tree, level: number | undefined): number => {
+  // With one request at a time, nobody could give an oplock back (MS-CIFS 2.2.4.52.2).
+  switch (tree.oneAtATime ? undefined : level) {
     case 8:
       return NtCreateFlags.NT_CREATE_REQUEST_OPLOCK
     case 9:
@@ -79,7 +80,7 @@ const refuse = (tree: Requests.Tree, path: string, status: number) =>
   Effect.fail(fromStatus(status, "CREATE", tree.full(path)))
 
 const fields = (tree: Requests.Tree, name: Requests.WireName, options: Share.OpenOptions) => ({
-  flags: oplockFlags(options.oplockLevel),
+  flags: oplockFlags(tree, options.oplockLevel),
   rootDirectoryFid: 0,
   desiredAccess: options.desiredAccess,
   allocationSize: options.allocationSize ?? 0n,

@@ -2,13 +2,16 @@
  * What every request on a tree has in common: identifiers, names as they go on the wire, limits, and transactions.
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import * as FileTime from "../Codec/FileTime.ts"
-import type { RequestError } from "../Protocol/Errors.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Breaks from "./Breaks.ts"
 import * as Connection from "./Connection.ts"
-import { Capabilities, Flags2 } from "./Message/Constants.ts"
+import * as Header from "./Header.ts"
+import { Capabilities, Command, commandName, Flags2 } from "./Message/Constants.ts"
 import * as Oem from "./Oem.ts"
 import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
@@ -63,7 +66,32 @@ export interface Answer extends Transaction.Response {
 }
 
 /** What a transaction may say of itself beside its words and bytes. */
-export type TransactionOptions = Pick<Connection.Outgoing, "flags2" | "waits" | "orphan" | "mutates">
+export interface TransactionOptions extends Pick<Connection.Outgoing, "flags2" | "waits" | "mutates"> {
+  /** Called with a success that arrives after the caller has gone. */
+  readonly orphan?: (answer: Answer) => void
+}
+
+/**
+ * What a status says to be gone, and the status that SMB 2 has for it, which those above know. smbd answers an open on a
+ * share that is gone as if it had named a file that is not open.
+ */
+const lossOf = (command: number, status: number): readonly ["share" | "session", status: number] | undefined => {
+  switch (status) {
+    case NtStatus.STATUS_INVALID_HANDLE:
+      if (command !== Command.SMB_COM_NT_CREATE_ANDX) return undefined
+      return ["share", NtStatus.STATUS_NETWORK_NAME_DELETED]
+    case NtStatus.STATUS_SMB_BAD_TID:
+    case NtStatus.STATUS_NETWORK_NAME_DELETED:
+      return ["share", NtStatus.STATUS_NETWORK_NAME_DELETED]
+    case NtStatus.STATUS_SMB_BAD_UID:
+      return ["session", NtStatus.STATUS_USER_SESSION_DELETED]
+    case NtStatus.STATUS_USER_SESSION_DELETED:
+    case NtStatus.STATUS_NETWORK_SESSION_EXPIRED:
+      return ["session", status]
+    default:
+      return undefined
+  }
+}
 
 /** A tree on the wire. */
 export class Tree {
@@ -73,6 +101,8 @@ export class Tree {
   readonly type: Share.Share["type"]
   readonly breaks: Breaks.Breaks
   readonly limits: Share.Share["limits"]
+  /** What the server has said to be gone. */
+  lost: "share" | "session" | undefined
 
   constructor(session: Session, tid: number, uncPath: string, type: Share.Share["type"], breaks: Breaks.Breaks) {
     this.session = session
@@ -83,7 +113,10 @@ export class Tree {
     const { capabilities, clientMaxBufferSize, maxBufferSize } = session.negotiated
     const large = session.nativeLanMan.startsWith("Samba") ? largeForSamba : largeForAll
     const limit = (flag: number, small: number) =>
-      Math.min((capabilities & flag) !== 0 ? large : small - overhead, session.settings.maximumTransfer)
+      Math.min(
+        (capabilities & flag) !== 0 ? large : Math.min(small, 0xffff) - overhead,
+        session.settings.maximumTransfer
+      )
     this.limits = {
       read: limit(Capabilities.CAP_LARGE_READX, Math.min(maxBufferSize, clientMaxBufferSize)),
       write: limit(Capabilities.CAP_LARGE_WRITEX, maxBufferSize),
@@ -93,6 +126,11 @@ export class Tree {
 
   get connection(): Connection.Connection {
     return this.session.connection
+  }
+
+  /** Whether the server takes one request at a time: one that waits would keep all others out, what it waits for too. */
+  get oneAtATime(): boolean {
+    return this.connection.maxMpxCount === 1
   }
 
   get unicode(): boolean {
@@ -113,7 +151,28 @@ export class Tree {
   }
 
   request(outgoing: Connection.Outgoing): Effect.Effect<Connection.Reply, RequestError> {
-    return Connection.request(this.connection, this.outgoing(outgoing))
+    return Effect.suspend((): Effect.Effect<Connection.Reply, RequestError> => {
+      const { body, command } = outgoing
+      // What is data goes by the limits, and a transaction goes in several packets: it is a name that is too long, or a
+      // list of ranges.
+      if (Header.size + body.length > Math.min(this.session.negotiated.maxBufferSize, 0xffff)) {
+        const status = command === Command.SMB_COM_LOCKING_ANDX
+          ? NtStatus.STATUS_INSUFF_SERVER_RESOURCES
+          : NtStatus.STATUS_NAME_TOO_LONG
+        return Effect.fail(fromStatus(status, commandName(command), this.uncPath))
+      }
+      return Effect.map(Connection.request(this.connection, this.outgoing(outgoing)), (reply) => this.heed(reply))
+    })
+  }
+
+  /** Notices when a reply says that the share or the session is gone. */
+  private heed(reply: Connection.Reply): Connection.Reply {
+    const { header } = reply
+    const loss = header.status === 0 ? undefined : lossOf(header.command, header.status)
+    if (loss === undefined) return reply
+    const [lost, status] = loss
+    if (this.lost !== "session") this.lost = lost
+    return { ...reply, header: { ...header, status } }
   }
 
   /** Runs a transaction, whatever its status. */
@@ -125,10 +184,17 @@ export class Tree {
       const collector = new Transaction.Collector(request)
       const unicode = this.unicode || ((options.flags2 ?? 0) & Flags2.SMB_FLAGS2_UNICODE) !== 0
       const { maxBufferSize } = this.session.negotiated
+      const { orphan, ...rest } = options
       return Effect.flatMap(
         this.request({
           ...Transaction.encode(request, { unicode, maxBufferSize: Math.min(maxBufferSize, 0xffff) }),
-          ...options,
+          ...rest,
+          ...(orphan === undefined ? {} : {
+            orphan: () => {
+              const response = collector.response()
+              if (Result.isSuccess(response)) orphan({ ...response.success, status: 0 })
+            }
+          }),
           collect: collector.collect
         }),
         (reply) =>

@@ -12,6 +12,7 @@ import * as Authenticator from "../Auth/Authenticator.ts"
 import type { Credential } from "../Auth/Credentials.ts"
 import * as NtlmV2Response from "../Auth/NtlmV2Response.ts"
 import * as Codec from "../Codec/Codec.ts"
+import * as Md5 from "../Codec/Md5.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
 import * as Connection from "./Connection.ts"
@@ -198,6 +199,12 @@ const establish = Effect.fnUntraced(function*(
   }
   // The first logon of a connection decides on its signatures; those that follow are signed by it.
   if (!wantsSigning(agreed, settings) || connection.signs) return session
+  if (!Md5.available()) {
+    return yield* connection.protocolError(
+      "SigningUnavailable",
+      "SMB 1 signs by MD5, which this Node does not have: it runs in FIPS mode"
+    )
+  }
   const sign = Signing.make(macKey)
   if (!Signing.verify(sign, [reply.packet], 1)) {
     return yield* connection.protocolError(

@@ -112,13 +112,13 @@ export const encode = (
 
 /** One of the two blocks of a response, as far as it has come. */
 class Block {
-  private readonly parts: Array<{ readonly at: number; readonly bytes: Uint8Array }> = []
+  private readonly ranges: Array<{ readonly at: number; readonly end: number }> = []
+  private bytes: Uint8Array = nothing
   private filled = 0
-  readonly most: number
   total: number
 
+  /** `most` bytes were asked for. */
   constructor(most: number) {
-    this.most = most
     this.total = most
   }
 
@@ -134,25 +134,31 @@ class Block {
     const end = at + bytes.length
     if (end > total) return `bytes inside the total of ${total}, not ${at} to ${end}`
     if (bytes.length === 0) return undefined
-    for (const part of this.parts) {
-      if (at < part.at + part.bytes.length && part.at < end) return `bytes that have not come yet, not ${at} to ${end}`
+    for (const range of this.ranges) {
+      if (at < range.end && range.at < end) return `bytes that have not come yet, not ${at} to ${end}`
     }
-    this.parts.push({ at, bytes })
+    this.keep(bytes, at)
+    this.ranges.push({ at, end })
     this.filled += bytes.length
     return undefined
   }
 
-  join(): Uint8Array | undefined {
-    const [first] = this.parts
-    if (first === undefined) return nothing
-    if (first.at === 0 && first.bytes.length === this.total) return first.bytes
-    const whole = new Uint8Array(this.total)
-    for (const { at, bytes } of this.parts) {
-      // A total that became less after the part had come.
-      if (at + bytes.length > this.total) return undefined
-      whole.set(bytes, at)
+  /** A part that is the whole stays where it is. Of any other, the packet that it came in is let go. */
+  private keep(bytes: Uint8Array, at: number): void {
+    if (this.ranges.length === 0) {
+      if (bytes.length === this.total) {
+        this.bytes = bytes
+        return
+      }
+      this.bytes = new Uint8Array(this.total)
     }
-    return whole
+    this.bytes.set(bytes, at)
+  }
+
+  join(): Uint8Array | undefined {
+    // A total that became less after a part had come.
+    if (this.ranges.some(({ end }) => end > this.total)) return undefined
+    return this.bytes.subarray(0, this.total)
   }
 }
 

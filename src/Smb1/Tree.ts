@@ -91,6 +91,7 @@ const makeFile = (
         if (closed) return
         closed = true
         held.release()
+        commands.endSearchesLater()
         if (commands.gone) return
         commands.leave()
         closeLater(tree, commands.fid)
@@ -185,6 +186,8 @@ const disconnect = (tree: Requests.Tree): Effect.Effect<void> =>
 export interface ConnectedShare extends Share.Share {
   /** The same share with names as DFS has them. */
   readonly withDfsName: (name: DfsName) => Share.Share
+  /** What the server has taken back, the share or the whole session: connect again. */
+  readonly lost: () => "share" | "session" | undefined
 }
 
 const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
@@ -204,7 +207,7 @@ const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Resp
     batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
     control: (operation) => Commands.control(tree, operation)
   })
-  return { ...make(undefined), withDfsName: make }
+  return { ...make(undefined), withDfsName: make, lost: () => tree.lost }
 }
 
 /**

@@ -235,6 +235,10 @@ const readData = (operation: Operation.Read, reply: Reply): Result.Result<Uint8A
   return Result.succeed(operation.destination.subarray(0, length))
 }
 
+/** Of what a named pipe answers to a transaction, more may follow with READ. */
+const isPartOfMessage = ({ ctlCode }: Operation.Ioctl, status: number): boolean =>
+  ctlCode === Fsctl.FSCTL_PIPE_TRANSCEIVE && status === NtStatus.STATUS_BUFFER_OVERFLOW
+
 /** What the response to an operation means. `path` is for the error. */
 export const decode = (operation: Operation.Any, reply: Reply, path: string): Result.Result<any, CommandError> => {
   const { status } = reply.header
@@ -252,7 +256,11 @@ export const decode = (operation: Operation.Any, reply: Reply, path: string): Re
           new Malformed({ structure: "SMB2 WRITE Response", offset: reply.packet.length, expected: "16 bytes" })
         )
       }
-      return Result.succeed(Header.view(reply.packet).getUint32(Header.size + 4, true))
+      const count = Header.view(reply.packet).getUint32(Header.size + 4, true)
+      // What some servers say when the disk is full.
+      return count === 0 && operation.data.length > 0
+        ? Result.fail(fromStatus(NtStatus.STATUS_DISK_FULL, "WRITE", path))
+        : Result.succeed(count)
     }
     case "Flush":
     case "SetInfo":
@@ -270,7 +278,7 @@ export const decode = (operation: Operation.Any, reply: Reply, path: string): Re
       if (status !== 0) return failed()
       return Result.flatMap(decodeChangeNotify(reply), (response) => decodeChanges(response.buffer))
     case "Ioctl":
-      if (status !== 0) return failed()
+      if (status !== 0 && !isPartOfMessage(operation, status)) return failed()
       return Result.map(decodeIoctl(reply), (response) => response.output)
   }
 }

@@ -177,6 +177,21 @@ describe("the responses of a transaction", () => {
     assert.isAtMost(count, 4096)
   })
 
+  it("are kept without the packets that they came in, which may be far longer", () => {
+    const all = collector()
+    const parts = [
+      part({ parameters: bytes(10), data: bytes(40) }),
+      part({ data: bytes(60, 40), dataDisplacement: 40 })
+    ]
+    for (const one of parts) {
+      all.collect(one)
+      one.packet.fill(0xff)
+    }
+    const whole = Result.getOrThrow(all.response())
+    assert.deepStrictEqual(whole.data, bytes(100))
+    assert.strictEqual(whole.data.buffer.byteLength, 100)
+  })
+
   it("that point outside their packet, or into its header, are refused", () => {
     const good = part({ parameters: bytes(10), data: bytes(90) })
     const words = Header.size + 1

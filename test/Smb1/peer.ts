@@ -24,23 +24,25 @@ export type Reaction = { readonly status?: number; readonly body?: Uint8Array } 
 
 const empty = Uint8Array.of(0, 0, 0)
 
+const usualNegotiated: Negotiate.Response = {
+  dialectIndex: 0,
+  securityMode: 3,
+  maxMpxCount: 50,
+  maxNumberVcs: 1,
+  maxBufferSize: 16_644,
+  maxRawSize: 65_536,
+  sessionKey: 1,
+  capabilities: Capabilities.CAP_UNICODE | Capabilities.CAP_NT_SMBS | Capabilities.CAP_STATUS32 |
+    Capabilities.CAP_LARGE_FILES | Capabilities.CAP_NT_FIND | Capabilities.CAP_INFOLEVEL_PASSTHRU,
+  systemTime: 0n,
+  serverTimeZone: 0,
+  security: { _tag: "Challenge", challenge: new Uint8Array(8), domainName: "", serverName: "" }
+}
+
 const usual = (command: number): Uint8Array => {
   switch (command) {
     case Command.SMB_COM_NEGOTIATE:
-      return Codec.encode(Negotiate.Response)({
-        dialectIndex: 0,
-        securityMode: 3,
-        maxMpxCount: 50,
-        maxNumberVcs: 1,
-        maxBufferSize: 16_644,
-        maxRawSize: 65_536,
-        sessionKey: 1,
-        capabilities: Capabilities.CAP_UNICODE | Capabilities.CAP_NT_SMBS | Capabilities.CAP_STATUS32 |
-          Capabilities.CAP_LARGE_FILES | Capabilities.CAP_NT_FIND | Capabilities.CAP_INFOLEVEL_PASSTHRU,
-        systemTime: 0n,
-        serverTimeZone: 0,
-        security: { _tag: "Challenge", challenge: new Uint8Array(8), domainName: "", serverName: "" }
-      })
+      return negotiated({})
     case Command.SMB_COM_SESSION_SETUP_ANDX:
       return Codec.encode(SessionSetup.PlainResponse(true))({
         action: 0,
@@ -72,6 +74,10 @@ const usual = (command: number): Uint8Array => {
   }
 }
 
+/** The answer to NEGOTIATE, where it is another than usual. */
+export const negotiated = (other: Partial<Negotiate.Response>): Uint8Array =>
+  Codec.encode(Negotiate.Response)({ ...usualNegotiated, ...other })
+
 /** A peer, and what it has been asked. */
 export const make = (react: (request: Received) => Reaction = () => undefined) => {
   const requests: Array<Received> = []
@@ -84,6 +90,14 @@ export const make = (react: (request: Received) => Reaction = () => undefined) =
     const packet = frame.subarray(4)
     Header.write(Header.view(packet), { ...header, status, flags: 0x98, tid: 1, uid: 100 })
     packet.set(body, Header.size)
+    new DataView(frame.buffer).setUint32(0, packet.length)
+    wires.get(connection)?.onData(frame)
+  }
+
+  /** Sends a packet that is no answer. */
+  const say = ({ connection }: Received, packet: Uint8Array): void => {
+    const frame = new Uint8Array(4 + packet.length)
+    frame.set(packet, 4)
     new DataView(frame.buffer).setUint32(0, packet.length)
     wires.get(connection)?.onData(frame)
   }
@@ -121,6 +135,7 @@ export const make = (react: (request: Received) => Reaction = () => undefined) =
     layer,
     requests,
     answer,
+    say,
     of: (command: number): ReadonlyArray<Received> => requests.filter(({ header }) => header.command === command)
   }
 }

@@ -1,0 +1,38 @@
+/** The list of shares, from a pipe that the test holds. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TransportError } from "effect-smb"
+import { TestClock } from "effect/testing"
+import * as ShareList from "../../src/Client/ShareList.ts"
+import type * as Share from "../../src/Protocol/Share.ts"
+
+/** A share whose pipe answers to the first call so, and has nothing more to read, ever. */
+const answering = (answer: Uint8Array) => {
+  const asked: Array<string> = []
+  const pipe = {
+    path: "srvsvc",
+    caching: () => ({ oplockLevel: 0, leaseState: 0 }),
+    close: Effect.void,
+    run: ({ _tag }: { readonly _tag: string }) => {
+      asked.push(_tag)
+      return _tag === "Ioctl" ? Effect.succeed(answer) : Effect.never
+    }
+  }
+  return { asked, ipc: { server: "server", port: 445, open: () => Effect.succeed(pipe) } as unknown as Share.Share }
+}
+
+describe("a list of shares", () => {
+  it.effect("whose rest does not come is given up in time", () =>
+    Effect.gen(function*() {
+      // A bind_ack that says it has 68 bytes.
+      const { asked, ipc } = answering(Buffer.from("05000c03100000004400000001000000", "hex"))
+      const listing = yield* Effect.forkChild(Effect.flip(Effect.scoped(ShareList.shares(ipc))))
+      yield* TestClock.adjust("29 seconds")
+      assert.isUndefined(listing.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      const error = yield* Fiber.join(listing)
+      assert.instanceOf(error, TransportError)
+      assert.strictEqual((error as TransportError).reason, "TimedOut")
+      assert.deepStrictEqual(asked, ["Ioctl", "Read"])
+    }))
+})

@@ -1,0 +1,453 @@
+/** The client over SMB 1 with servers that take little, do less than they are asked, or take back what they gave. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Logger, Redacted, Stream } from "effect"
+import {
+  AuthenticationError,
+  type Authenticator,
+  Credentials,
+  OpenMode,
+  ProtocolError,
+  SmbClient,
+  SmbError,
+  type Transport
+} from "effect-smb"
+import { Negotiate, Session } from "effect-smb/Smb1"
+import { Settings } from "effect-smb/Smb2"
+import * as TestClock from "effect/testing/TestClock"
+import { setFips } from "node:crypto"
+import * as Codec from "../../src/Codec/Codec.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
+import * as Header from "../../src/Smb1/Header.ts"
+import { Capabilities, Command } from "../../src/Smb1/Message/Constants.ts"
+import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
+import * as ReadWrite from "../../src/Smb1/Message/ReadWrite.ts"
+import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
+import * as Simple from "../../src/Smb1/Message/Simple.ts"
+import * as Trans2 from "../../src/Smb1/Message/Trans2.ts"
+import * as Transaction from "../../src/Smb1/Message/Transaction.ts"
+import * as Peer from "./peer.ts"
+
+const credentials = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
+
+const provide = (transport: Layer.Layer<Transport.Transport>, options: SmbClient.Options = {}) =>
+  Effect.provide(
+    SmbClient.layer({ dialects: ["NT1"], signing: "if-required", ...options }).pipe(
+      Layer.provide([transport, credentials]),
+      Layer.provideMerge(Layer.fresh(Logger.layer([])))
+    )
+  )
+
+/** Lets whatever is under way get on, without time passing. */
+const settle = Effect.promise(async () => {
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+})
+
+const share = "\\\\old\\data"
+const file = `${share}\\file`
+
+const { SMB_COM_LOCKING_ANDX: locking, SMB_COM_NT_CREATE_ANDX: create, SMB_COM_TREE_CONNECT_ANDX: tree } = Command
+
+/** A peer that negotiates so. */
+const negotiating = (
+  other: Parameters<typeof Peer.negotiated>[0],
+  react: (request: Peer.Received) => Peer.Reaction = () => undefined
+) =>
+  Peer.make((request) =>
+    request.header.command === Command.SMB_COM_NEGOTIATE ? { body: Peer.negotiated(other) } : react(request)
+  )
+
+const reasonOf = (error: unknown): string => error instanceof SmbError ? error.reason : String(error)
+
+describe("what the server says to be gone", () => {
+  const cases = [
+    { status: NtStatus.STATUS_SMB_BAD_TID, reason: "NetworkNameDeleted", logons: 1 },
+    { status: NtStatus.STATUS_NETWORK_NAME_DELETED, reason: "NetworkNameDeleted", logons: 1 },
+    // As smbd has it.
+    { status: NtStatus.STATUS_INVALID_HANDLE, reason: "NetworkNameDeleted", logons: 1 },
+    { status: NtStatus.STATUS_SMB_BAD_UID, reason: "UserSessionDeleted", logons: 2 },
+    { status: NtStatus.STATUS_USER_SESSION_DELETED, reason: "UserSessionDeleted", logons: 2 },
+    { status: NtStatus.STATUS_NETWORK_SESSION_EXPIRED, reason: "NetworkSessionExpired", logons: 2 }
+  ]
+  it.effect.each(cases)("is connected again by whoever comes next: $status", ({ logons, reason, status }) => {
+    let first = true
+    const peer = Peer.make(({ header }) => {
+      if (header.command !== create || !first) return undefined
+      first = false
+      return { status }
+    })
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(reasonOf(yield* Effect.flip(smb.stat(file))), reason)
+      yield* smb.stat(file)
+      assert.strictEqual(peer.of(tree).length, 2)
+      assert.strictEqual(peer.of(Command.SMB_COM_SESSION_SETUP_ANDX).length, logons)
+    }).pipe(provide(peer.layer))
+  })
+
+  it.effect("is no more than a handle where one was named", () => {
+    const peer = Peer.make(({ header }) =>
+      header.command === Command.SMB_COM_FLUSH ? { status: NtStatus.STATUS_INVALID_HANDLE } : undefined
+    )
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const opened = yield* smb.open(file)
+      assert.strictEqual(reasonOf(yield* Effect.flip(opened.flush)), "InvalidHandle")
+      yield* smb.stat(file)
+      assert.strictEqual(peer.of(tree).length, 1)
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+})
+
+describe("a server that takes one request at a time", () => {
+  const { SMB_COM_NT_TRANSACT: ntTransact } = Command
+
+  it.effect("is not let wait for changes, which would keep all else out", () => {
+    const peer = negotiating(
+      { maxMpxCount: 1 },
+      ({ header }) => header.command === ntTransact ? "nothing" : undefined
+    )
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(Stream.runDrain(smb.watch(share)))
+      assert.strictEqual(reasonOf(error), "NotSupported")
+      assert.strictEqual(peer.of(ntTransact).length, 0)
+      yield* smb.stat(file)
+    }).pipe(provide(peer.layer))
+  })
+
+  it.effect("is asked for a lock again and again, and does other things meanwhile", () => {
+    let free = false
+    const peer = negotiating(
+      { maxMpxCount: 1 },
+      ({ header }) => header.command === locking && !free ? { status: NtStatus.STATUS_LOCK_NOT_GRANTED } : undefined
+    )
+    const decode = Codec.decode("LOCKING_ANDX", Codec.at(Header.size, Simple.Locking))
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const opened = yield* smb.open(file, OpenMode.readWrite)
+      const waiting = yield* Effect.forkChild(opened.lock([{ offset: 0, length: 1 }]))
+      yield* settle
+      yield* smb.stat(file)
+      for (let i = 0; i < 4; i++) {
+        yield* TestClock.adjust("250 millis")
+        yield* settle
+      }
+      assert.strictEqual(peer.of(locking).length, 5)
+      assert.isUndefined(waiting.pollUnsafe())
+      for (const { packet } of peer.of(locking)) {
+        const decoded = decode(packet)
+        assert(decoded._tag === "Success")
+        assert.strictEqual(decoded.success.timeout, 0)
+      }
+      free = true
+      yield* TestClock.adjust("250 millis")
+      yield* Fiber.join(waiting)
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+
+  it.effect("is asked for no oplock", () => {
+    const flagsOf = (maxMpxCount: number) => {
+      const peer = negotiating({ maxMpxCount })
+      return Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        yield* smb.open(file, { ...OpenMode.readWrite, oplockLevel: 9 })
+        const decoded = Codec.decode("NT_CREATE_ANDX", Codec.at(Header.size, NtCreate.Request(true)))(
+          peer.of(create)[0]!.packet
+        )
+        assert(decoded._tag === "Success")
+        return decoded.success.flags
+      }).pipe(Effect.scoped, provide(peer.layer))
+    }
+    return Effect.gen(function*() {
+      assert.strictEqual(yield* flagsOf(1), 0)
+      assert.strictEqual(yield* flagsOf(2), 6)
+    })
+  })
+})
+
+describe("a server that says nothing of large transfers", () => {
+  it.effect("is sent packets whose counts have 16 bits, however large it says that they may be", () => {
+    const peer = negotiating({ maxBufferSize: 0xffff_ffff })
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const { limits } = yield* smb.withShare(file, Effect.succeed)
+      for (const bytes of [limits.read, limits.write]) {
+        assert.isAtMost(bytes, 0xffff)
+        assert.isAbove(bytes, 0x8000)
+      }
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+})
+
+describe("a server of small packets", () => {
+  const peer = () => negotiating({ maxBufferSize: 1024 })
+  const isSmall = ({ packet }: Peer.Received) => packet.length <= 1024
+
+  it.effect("is sent no name that does not fit in", () => {
+    const small = peer()
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      for (const length of [600, 30_000]) {
+        const long = `${share}\\${"n".repeat(length)}`
+        assert.strictEqual(reasonOf(yield* Effect.flip(smb.stat(long))), "NameTooLong")
+        assert.strictEqual(
+          reasonOf(yield* Effect.flip(smb.rename(file, `${share}\\d\\${long.slice(11)}`))),
+          "NameTooLong"
+        )
+      }
+      yield* smb.stat(`${share}\\${"n".repeat(400)}`)
+      assert.isTrue(small.requests.every(isSmall))
+    }).pipe(provide(small.layer))
+  })
+
+  it.effect("is sent no list of locks that does not fit in", () => {
+    const small = peer()
+    const ranges = (count: number) => Array.from({ length: count }, (_, i) => ({ offset: i * 2, length: 1 }))
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const opened = yield* smb.open(file, OpenMode.readWrite)
+      assert.strictEqual(reasonOf(yield* Effect.flip(opened.lock(ranges(60)))), "InsuffServerResources")
+      yield* opened.lock(ranges(40))
+      assert.isTrue(small.requests.every(isSmall))
+    }).pipe(Effect.scoped, provide(small.layer))
+  })
+})
+
+describe("a server that writes less than it was given", () => {
+  const taking = (counts: ReadonlyArray<number>) => {
+    let i = 0
+    return Peer.make(({ header }) =>
+      header.command === Command.SMB_COM_WRITE_ANDX
+        ? { body: Codec.encode(ReadWrite.WriteResponse)({ count: counts[i++] ?? 0, available: 0 }) }
+        : undefined
+    )
+  }
+  const written = ({ packet }: Peer.Received) => {
+    const decoded = Codec.decode("WRITE_ANDX", Codec.at(Header.size, ReadWrite.WriteRequest))(packet)
+    assert(decoded._tag === "Success")
+    return [Number(decoded.success.offset), Buffer.from(decoded.success.data).toString()]
+  }
+
+  it.effect("gets the rest", () => {
+    const peer = taking([4, 3, 3, 10])
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      yield* smb.writeFile(file, "0123456789")
+      assert.deepStrictEqual(peer.of(Command.SMB_COM_WRITE_ANDX).map(written), [
+        [0, "0123456789"],
+        [4, "456789"],
+        [7, "789"]
+      ])
+      const opened = yield* smb.open(file, OpenMode.readWrite)
+      yield* opened.write(100, Buffer.from("0123456789"))
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+
+  it.effect("is full when it writes nothing", () => {
+    const peer = taking([4, 0])
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      for (let i = 0; i < 2; i++) {
+        assert.strictEqual(reasonOf(yield* Effect.flip(smb.writeFile(file, "0123456789"))), "DiskFull")
+      }
+      const opened = yield* smb.open(file, OpenMode.readWrite)
+      assert.strictEqual(reasonOf(yield* Effect.flip(opened.write(0, Buffer.from("x")))), "DiskFull")
+      yield* opened.write(0, new Uint8Array(0))
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+
+  it.effect("is not believed what it says in the high half of a small count", () => {
+    const peer = taking([0x0001_0002, 8])
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      yield* smb.writeFile(file, "0123456789")
+      assert.deepStrictEqual(peer.of(Command.SMB_COM_WRITE_ANDX).map(written), [[0, "0123456789"], [2, "23456789"]])
+    }).pipe(provide(peer.layer))
+  })
+})
+
+describe("what nobody waits for any more", () => {
+  const { SMB_COM_FIND_CLOSE2: findClose, SMB_COM_TRANSACTION2: trans2 } = Command
+  const nothing = new Uint8Array(0)
+
+  /** A page of one name, with more to come. */
+  const page = (first: boolean): Uint8Array => {
+    const data = new Uint8Array(104 + 2)
+    new DataView(data.buffer).setUint32(60, 2, true)
+    data[104] = 0x61
+    const parameters = first
+      ? Codec.encode(Trans2.FindFirst2Response)({
+        sid: 77,
+        searchCount: 1,
+        endOfSearch: 0,
+        eaErrorOffset: 0,
+        lastNameOffset: 0
+      })
+      : nothing
+    return Codec.encode(Transaction.ShortResponse)({
+      totalParameterCount: parameters.length,
+      totalDataCount: data.length,
+      parameters,
+      parameterDisplacement: 0,
+      data,
+      dataDisplacement: 0,
+      setup: []
+    })
+  }
+
+  const closed = (peer: ReturnType<typeof Peer.make>) =>
+    peer.of(findClose).map(({ packet }) => new DataView(packet.buffer, packet.byteOffset).getUint16(33, true))
+
+  it.effect("is ended: a search that begins after its caller has gone", () => {
+    const peer = Peer.make(({ header }) => header.command === trans2 ? "nothing" : undefined)
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const listing = yield* Effect.forkChild(Stream.runDrain(smb.list(share)))
+      yield* settle
+      yield* Fiber.interrupt(listing)
+      peer.answer(peer.of(trans2)[0]!, page(true))
+      yield* settle
+      assert.deepStrictEqual(closed(peer), [77])
+    }).pipe(provide(peer.layer))
+  })
+
+  it.effect("is ended: a search whose caller goes in the middle", () => {
+    let count = 0
+    const peer = Peer.make(({ header }) =>
+      header.command !== trans2 ? undefined : count++ === 0 ? { body: page(true) } : "nothing"
+    )
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const listing = yield* Effect.forkChild(Stream.runDrain(smb.list(share)))
+      yield* settle
+      assert.strictEqual(peer.of(trans2).length, 2)
+      yield* Fiber.interrupt(listing)
+      yield* settle
+      assert.deepStrictEqual(closed(peer), [77])
+    }).pipe(provide(peer.layer))
+  })
+})
+
+describe("with SMB 2 offered beside it", () => {
+  const both = { dialects: ["NT1", "3.1.1"] } as const
+
+  it.effect("a server that has chosen SMB 1 and then speaks SMB 2 is told off, and nobody waits for it", () => {
+    const peer = Peer.make(({ header }) => header.command === create ? "nothing" : undefined)
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const looking = yield* Effect.forkChild(Effect.flip(smb.stat(file)))
+      yield* settle
+      peer.say(peer.of(create)[0]!, Buffer.from(`fe534d42${"00".repeat(124)}`, "hex"))
+      const error = yield* Fiber.join(looking)
+      assert.instanceOf(error, ProtocolError)
+      assert.strictEqual((error as ProtocolError).reason, "NotSmb")
+    }).pipe(provide(peer.layer, both))
+  })
+})
+
+describe("a server that falls silent", () => {
+  const commands = {
+    SMB_COM_NEGOTIATE: Command.SMB_COM_NEGOTIATE,
+    SMB_COM_SESSION_SETUP_ANDX: Command.SMB_COM_SESSION_SETUP_ANDX,
+    SMB_COM_TREE_CONNECT_ANDX: tree,
+    SMB_COM_NT_CREATE_ANDX: create,
+    SMB_COM_CLOSE: Command.SMB_COM_CLOSE,
+    SMB_COM_WRITE_ANDX: Command.SMB_COM_WRITE_ANDX
+  }
+  const cases = Object.entries(commands).flatMap(([name, command]) =>
+    [["NT1"], ["NT1", "3.1.1"]].map((dialects) => ({
+      name,
+      command,
+      dialects: dialects as SmbClient.Options["dialects"]
+    }))
+  )
+  it.effect.each(cases)(
+    "is given up in time, and the next one begins anew: $name of $dialects",
+    ({ command, dialects }) => {
+      let silent = true
+      const peer = Peer.make(({ header }) => silent && header.command === command ? "nothing" : undefined)
+      return Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        const use = Effect.scoped(Effect.gen(function*() {
+          const opened = yield* smb.open(file, OpenMode.readWrite)
+          yield* Effect.forkChild(opened.write(0, Buffer.from("x")))
+          yield* settle
+          yield* opened.close
+        }))
+        const using = yield* Effect.forkChild(Effect.exit(use))
+        for (let i = 0; i < 40; i++) {
+          yield* settle
+          yield* TestClock.adjust("1 second")
+        }
+        const exit = using.pollUnsafe()
+        assert(exit?._tag === "Success")
+        if (command !== Command.SMB_COM_WRITE_ANDX) assert.strictEqual(exit.value._tag, "Failure")
+        silent = false
+        yield* smb.stat(file)
+        assert.strictEqual(peer.of(Command.SMB_COM_NEGOTIATE).length, 2)
+      }).pipe(provide(peer.layer, { ...(dialects === undefined ? {} : { dialects }) }))
+    }
+  )
+})
+
+describe("without MD5, as in FIPS mode", () => {
+  const fips = Effect.acquireRelease(Effect.sync(() => setFips(true)), () => Effect.sync(() => setFips(false)))
+
+  it.effect("nobody logs on by NTLM, and is told why", () => {
+    const peer = Peer.make()
+    return Effect.gen(function*() {
+      yield* fips
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.stat(file))
+      assert.instanceOf(error, AuthenticationError)
+      assert.strictEqual((error as AuthenticationError).reason, "Unavailable")
+      assert.include(error.message, "FIPS")
+      assert.strictEqual(peer.of(Command.SMB_COM_SESSION_SETUP_ANDX).length, 0)
+    }).pipe(Effect.scoped, provide(peer.layer))
+  })
+
+  it.effect("nothing is signed, whoever has logged on", () => {
+    const security = { _tag: "Extended", serverGuid: new Uint8Array(16), securityBlob: new Uint8Array(0) } as const
+    const peer = negotiating(
+      { security, securityMode: 7, capabilities: Capabilities.CAP_EXTENDED_SECURITY | 0x5c },
+      ({ header }) =>
+        header.command === Command.SMB_COM_SESSION_SETUP_ANDX
+          ? {
+            body: Codec.encode(SessionSetup.ExtendedResponse(true))({
+              action: 0,
+              securityBlob: new Uint8Array(0),
+              nativeOs: "",
+              nativeLanMan: ""
+            })
+          }
+          : undefined
+    )
+    const logon: Authenticator.AuthenticatorSession = {
+      unauthenticated: false,
+      step: () => Effect.succeed({ token: new Uint8Array(1), done: true }),
+      accept: () => Effect.void,
+      sessionKey: () => Redacted.make(new Uint8Array(16))
+    }
+    return Effect.gen(function*() {
+      yield* fips
+      const settings = { ...Settings.defaults, dialects: ["NT1"] } as const
+      const agreed = yield* Negotiate.connect({ host: "old", port: 445 }, settings)
+      assert("negotiated" in agreed)
+      const error = yield* Effect.flip(Session.setup(agreed, settings, logon, Credentials.anonymous))
+      assert.strictEqual(error._tag === "ProtocolError" ? error.reason : error, "SigningUnavailable")
+    }).pipe(Effect.scoped, Effect.provide([peer.layer, Layer.fresh(Logger.layer([]))]))
+  })
+})
+
+describe("a server without SMB 1", () => {
+  it.effect("is told from one that is broken", () => {
+    // WordCount 1: none of the dialects that were offered.
+    const peer = Peer.make(() => ({ body: Uint8Array.of(1, 0xff, 0xff, 0, 0) }))
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.stat(file))
+      assert.strictEqual(error._tag === "ProtocolError" ? error.reason : error, "DialectRefused")
+      assert.include(error.message, "SMB 1 is turned off")
+    }).pipe(provide(peer.layer))
+  })
+})
