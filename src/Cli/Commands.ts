@@ -73,8 +73,9 @@ const cat = Command.make(
   "cat",
   { paths: some("Files") },
   Effect.fnUntraced(function*({ paths }) {
+    const { json } = yield* root
     const { cat } = yield* actions
-    yield* withClient(paths, cat(paths))
+    yield* withClient(paths, cat(paths, { json }))
   })
 ).pipe(Command.withDescription("Write files to standard output"))
 

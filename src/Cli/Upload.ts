@@ -19,7 +19,16 @@ import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { fromStatus, SmbError } from "../Protocol/Errors.ts"
 import { destination } from "./Actions.ts"
-import { Incomplete, LocalError, type OutputClosed, printable, type Report, report, UsageError } from "./Failure.ts"
+import {
+  concernsOne,
+  Incomplete,
+  LocalError,
+  type OutputClosed,
+  printable,
+  type Report,
+  report,
+  UsageError
+} from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
@@ -160,11 +169,6 @@ interface Found {
   readonly isFile: boolean
 }
 
-/** What can be said of one entry alone: the next one may go. No room is there for none. */
-const isOfOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean =>
-  error._tag === "LocalError" || error._tag === "PlatformError" || error._tag === "InvalidPath" ||
-  (error._tag === "SmbError" && error.reason !== "DiskFull" && error.reason !== "QuotaExceeded")
-
 /** Everything in a folder here, into a directory. What one entry fails with does not stop the others. */
 const tree = Effect.fnUntraced(function*(
   source: string,
@@ -180,7 +184,7 @@ const tree = Effect.fnUntraced(function*(
     effect: Effect.Effect<A, E, R>,
     otherwise: A
   ): Effect.Effect<A, E, R> =>
-    Effect.catchIf(effect, isOfOne, (error) => {
+    Effect.catchIf(effect, concernsOne, (error) => {
       failures++
       return Effect.as(tell(report(error)), otherwise)
     })
@@ -218,7 +222,7 @@ const tree = Effect.fnUntraced(function*(
     }, { concurrency, unordered: true }),
     Stream.runDrain
   )
-  if (failures > 0) return yield* new Incomplete({ failures })
+  if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
 })
 
 export const put = Effect.fnUntraced(function*(source: string, target: Remote, options: Options) {

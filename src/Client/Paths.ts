@@ -297,9 +297,9 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           there.isDfs
             ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
             : Effect.void))
-        const where = `\\\\${share.server}\\${share.name}`
-        const detail = `a rename stays on one share, and ${text(from)} is on ${where}: copy and remove`
-        return Effect.andThen(known, Effect.fail(new UncPath.InvalidPath({ path: UncPath.format(target), detail })))
+        const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
+          `\\\\${share.server}\\${share.name} and the other on \\\\${place.server}\\${place.share}: copy and remove`
+        return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
       })
     yield* onShare(source, (share, below) =>
       Effect.flatMap(
@@ -359,6 +359,22 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         Effect.catchTag("SmbError", (error) => force && isMissing(error.reason) ? Effect.void : Effect.fail(error))
       )
 
+  const readOnwards = <E, R>(
+    path: UncPath.PathInput,
+    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+    range: SmbFile.RangeOptions | undefined,
+    start?: Parameters<typeof Resume.readTo>[6]
+  ): Effect.Effect<bigint, E | ClientError, R> =>
+    Resume.readTo(
+      reopen("SmbClient.open", path, OpenMode.readSequentially),
+      locator.goesOn,
+      text(path),
+      toRange(range),
+      use,
+      ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
+      start
+    ).pipe(Effect.withSpan("SmbClient.readTo"))
+
   return {
     withShare,
     open,
@@ -382,15 +398,16 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           return count
         })
       ),
-    readTo: (path, use, range) =>
-      Resume.readTo(
-        reopen("SmbClient.open", path, OpenMode.readSequentially),
-        locator.goesOn,
-        text(path),
-        toRange(range),
-        use,
-        ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range)
-      ).pipe(Effect.withSpan("SmbClient.readTo")),
+    readTo: (path, use, range) => readOnwards(path, use, range),
+    openToRead: (path, options) =>
+      Effect.map(reopen("SmbClient.open", path, OpenMode.readSequentially)(undefined), (opened) => {
+        const file = SmbFile.make(opened.share, opened.file)
+        return {
+          path: file.path,
+          opened: file.opened,
+          readTo: (use, range) => readOnwards(path, use, range, { opened, onMove: options?.onMove })
+        }
+      }),
     writeFrom: (path, fill, options) =>
       Effect.scoped(Effect.flatMap(
         openOn(path, writeMode(options)),

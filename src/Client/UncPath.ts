@@ -22,6 +22,21 @@ export class InvalidPath extends Schema.TaggedError<InvalidPath>()("InvalidPath"
   }
 }
 
+/**
+ * What would have to be done on two shares at once: a rename from one to the other, or the removal of a tree in which a
+ * DFS link leads away. Nothing was done with `path`.
+ *
+ * @category errors
+ */
+export class AcrossShares extends Schema.TaggedError<AcrossShares>()("AcrossShares", {
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path}: ${this.detail}`
+  }
+}
+
 /** A parsed path. */
 export interface UncPath {
   readonly server: string

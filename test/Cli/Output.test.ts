@@ -18,7 +18,8 @@ const entry = {
   lastAccessTime: newYear2020 + 15_000_000n,
   lastWriteTime: newYear2020,
   changeTime: 0n,
-  fileAttributes: 0x21
+  fileAttributes: 0x21,
+  reparseTag: 0
 } as const
 
 describe("what is printed", () => {
