@@ -1,6 +1,6 @@
 /** Who to log on as, asked for each server: DFS leads from one to the next. */
 import { Config, Effect, Layer, Redacted } from "effect"
-import { AuthenticationError, Credentials } from "effect-smb"
+import { AuthenticationError, Credentials, SmbClient, TcpTransport } from "effect-smb"
 
 export const PerServer = Layer.unwrap(Effect.gen(function*() {
   const corp = Credentials.password("CORP\\joe", yield* Config.Redacted("CORP_PASSWORD"))
@@ -13,3 +13,5 @@ export const PerServer = Layer.unwrap(Effect.gen(function*() {
 }))
 
 export const Fixed = Credentials.layer(Credentials.password("joe@corp.example", Redacted.make("from a vault")))
+
+export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer, Fixed]))

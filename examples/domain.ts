@@ -1,8 +1,7 @@
 /** Namespaces of a domain, with nothing but the DNS and a ticket of `kinit`. */
 import { NodeDns } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
-import { DomainControllers, SiteFinder } from "effect-smb/Dfs"
+import { Credentials, DfsAdapter, DomainControllers, Kerberos, SiteFinder, SmbClient, TcpTransport } from "effect-smb"
 
 const Client = SmbClient.layerWithAuthenticator().pipe(
   Layer.provide([Kerberos.layer(), TcpTransport.layer, Credentials.layer(Credentials.kerberos())])

@@ -1,11 +1,8 @@
 import { Effect, SubscriptionRef } from "effect"
-import type * as Namespace from "../src/Dfs/Namespace.ts"
-import type { ShareOptions } from "../src/Server/ShareState.ts"
-import * as SmbServer from "../src/Server/SmbServer.ts"
-import type { Users } from "../src/Server/UserStore.ts"
+import { type Namespace, type ShareStore, SmbServer, type UserStore } from "effect-smb"
 
 /** A server whose namespace changes while it runs. */
-export const hosting = Effect.fnUntraced(function*(users: Users, folder: ShareOptions) {
+export const hosting = Effect.fnUntraced(function*(users: UserStore.Users, folder: ShareStore.ShareStore) {
   const namespaces = yield* SubscriptionRef.make<Namespace.Namespace>({ roots: { public: { links: {} } } })
   yield* SmbServer.make({ port: 4455, users, shares: { public: folder }, namespaces })
   // Later: sessions stay, the next look sees it.

@@ -1,6 +1,5 @@
 import { Effect } from "effect"
-import * as LocalStore from "../src/Server/Store/LocalStore.ts"
-import * as MemoryStore from "../src/Server/Store/MemoryStore.ts"
+import { LocalStore, MemoryStore } from "effect-smb"
 import { storeConformance } from "../test/store/conformance.ts"
 
 /** A store over a folder. */

@@ -1,6 +1,6 @@
 /**
- * Keeps the `index.ts` of each public folder: one `export * as Name from "./Name.ts"` a module, and nothing of what
- * stands in `internal/`. `--write` writes them, `--check` names those that are behind and fails.
+ * Keeps the `index.ts` of each public folder: one `export * as Name from "./Name.ts"` a module, one a folder in it, and
+ * nothing of what stands in `internal/`. `--write` writes them, `--check` names those that are behind and fails.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 
@@ -14,15 +14,24 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8"))
 const folders = Object.keys(manifest.exports).filter((path) => /^\.\/[A-Z]\w*$/.test(path)).map((path) => path.slice(2))
 
 let behind = 0
-for (const folder of folders) {
-  if (!existsSync(`src/${folder}`)) continue
-  const modules = readdirSync(`src/${folder}`).filter((name) => /^[A-Z]\w*\.ts$/.test(name)).toSorted()
-  const lines = modules.map((name) => `export * as ${name.slice(0, -3)} from "./${name}"`)
-  const wanted = `/** The public modules of \`effect-smb/${folder}\`. Written by \`npm run format\`. */\n${
-    lines.join("\n")
-  }\n`
+
+/** Folders in it that are public as well are a name each. */
+const keep = (folder) => {
+  const entries = readdirSync(`src/${folder}`, { withFileTypes: true }).toSorted((a, b) => a.name < b.name ? -1 : 1)
+  const lines = []
+  for (const entry of entries) {
+    if (entry.isDirectory() && /^[A-Z]\w*$/.test(entry.name)) {
+      keep(`${folder}/${entry.name}`)
+      lines.push(`export * as ${entry.name} from "./${entry.name}/index.ts"`)
+    } else if (/^[A-Z]\w*\.ts$/.test(entry.name)) {
+      lines.push(`export * as ${entry.name.slice(0, -3)} from "./${entry.name}"`)
+    }
+  }
+  const [room, ...names] = folder.split("/")
+  const what = [`effect-smb/${room}`, ...names].join(", ")
+  const wanted = `/** The public modules of \`${what}\`. Written by \`npm run format\`. */\n${lines.join("\n")}\n`
   const path = `src/${folder}/index.ts`
-  if (existsSync(path) && readFileSync(path, "utf8") === wanted) continue
+  if (existsSync(path) && readFileSync(path, "utf8") === wanted) return
   if (mode === "--write") {
     writeFileSync(path, wanted)
     console.log(path)
@@ -31,4 +40,6 @@ for (const folder of folders) {
     behind++
   }
 }
+
+for (const folder of folders) if (existsSync(`src/${folder}`)) keep(folder)
 if (behind > 0) process.exit(1)

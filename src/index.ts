@@ -1,6 +1,6 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
- * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Server`.
+ * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Server`.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"
@@ -19,6 +19,9 @@ export * as NtStatus from "./Codec/NtStatus.ts"
 export * as DfsAdapter from "./Dfs/DfsAdapter.ts"
 export * as DfsPolicy from "./Dfs/DfsPolicy.ts"
 export * as DfsResolver from "./Dfs/DfsResolver.ts"
+export * as DomainControllers from "./Dfs/DomainControllers.ts"
+export * as Namespace from "./Dfs/Namespace.ts"
+export * as SiteFinder from "./Dfs/SiteFinder.ts"
 export * as RecordedTransport from "./Layers/RecordedTransport.ts"
 export * as TcpTransport from "./Layers/TcpTransport.ts"
 export * as TestNamespace from "./Layers/TestNamespace.ts"
@@ -27,10 +30,12 @@ export * as VirtualTime from "./Layers/VirtualTime.ts"
 export {
   DfsLoop,
   NamespaceNotFound,
+  NoDomainController,
   NoTargetLeft,
   NotDfsCapable,
   Overflow,
   ReferralRefused,
+  TargetDiffers,
   Unencodable,
   Unsupported
 } from "./Protocol/DfsError.ts"

@@ -150,6 +150,11 @@ export class CredentialProvider extends Context.Service<CredentialProvider, {
 /**
  * One credential for every server.
  *
+ * @example
+ * ```ts
+ * export const Fixed = Credentials.layer(Credentials.password("joe@corp.example", Redacted.make("from a vault")))
+ * ```
+ *
  * @category layers
  */
 export const layer = (credential: Credential): Layer.Layer<CredentialProvider> =>
@@ -157,6 +162,15 @@ export const layer = (credential: Credential): Layer.Layer<CredentialProvider> =
 
 /**
  * A credential of its own for each server: `get` decides.
+ *
+ * @example
+ * ```ts
+ * return Credentials.layerFrom(({ server }) => {
+ *   if (server.toLowerCase().endsWith(".corp.example")) return Effect.succeed(corp)
+ *   if (server.toLowerCase() === "nas") return Effect.succeed(nas)
+ *   return Effect.fail(new AuthenticationError({ reason: "NoCredential", detail: "no account there", server }))
+ * })
+ * ```
  *
  * @category layers
  */

@@ -4,12 +4,16 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ClientError } from "../Client/ClientError.ts"
+import type { WalkOptions } from "../Client/Directory.ts"
 import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
-import { printable, UsageError } from "./Failure.ts"
+import { fromStatus } from "../Protocol/Errors.ts"
+import { concernsOne, Incomplete, printable, report, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
+import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
 
 interface Format {
@@ -22,24 +26,36 @@ const relative = (directory: string, entry: Entry): string =>
     ? entry.path.slice(directory.length + 1).replaceAll("\\", "/")
     : entry.name
 
+/** What may be done about a directory that cannot be listed. */
+type OnError = NonNullable<WalkOptions["onError"]>
+
 /** What a path holds: the matches of a pattern, the entries of a directory, or a file by itself. */
 const entries = (
   smb: SmbClient["Service"],
   path: UncPath.UncPath,
-  recursive: boolean
+  recursive: boolean,
+  onError: OnError
 ): { readonly base: UncPath.UncPath; readonly stream: Stream.Stream<Entry, ClientError> } => {
   const name = path.path === "" ? "" : UncPath.name(path)
   if (/[*?]/.test(name)) {
     const base = UncPath.parent(path)
     const found = smb.list(base, { pattern: name })
     const below = (entry: Entry) =>
-      entry.type === "directory" ? Stream.concat(Stream.succeed(entry), smb.walk(entry.path)) : Stream.succeed(entry)
-    return { base, stream: recursive ? Stream.flatMap(found, below) : found }
+      entry.type === "directory"
+        ? smb.walk(entry.path, { onError }).pipe(
+          Stream.catch((error) => Stream.fromEffectDrain(onError(error, entry))),
+          (all) => Stream.concat(Stream.succeed(entry), all)
+        )
+        : Stream.succeed(entry)
+    // A server may say so or give an empty list; to whoever asked for a pattern that is no result.
+    const none = Stream.fail(fromStatus(NtStatus.STATUS_NO_SUCH_FILE, "QUERY_DIRECTORY", UncPath.format(path)))
+    const some = Stream.orElseIfEmpty(found, () => none)
+    return { base, stream: recursive ? Stream.flatMap(some, below) : some }
   }
   const itself = Stream.fromEffect(smb.stat(path, { follow: false }))
   return {
     base: path,
-    stream: (recursive ? smb.walk(path) : smb.list(path)).pipe(
+    stream: (recursive ? smb.walk(path, { onError }) : smb.list(path)).pipe(
       Stream.catchTag(
         "SmbError",
         (error) => error.reason === "NotADirectory" ? itself : Stream.fail(error)
@@ -53,7 +69,14 @@ export const list = Effect.fnUntraced(function*(
   options: Format & { readonly long: boolean; readonly recursive: boolean }
 ) {
   const smb = yield* SmbClient
-  const { base, stream } = entries(smb, path, options.recursive)
+  let failures = 0
+  const onError: OnError = (error) =>
+    Effect.suspend(() => {
+      if (!concernsOne(error)) return Effect.fail(error)
+      failures++
+      return Output.tell(report(error), options.json)
+    })
+  const { base, stream } = entries(smb, path, options.recursive, onError)
   const directory = UncPath.format(base)
   yield* Stream.runForEachArray(stream, (found) =>
     Output.write(
@@ -63,6 +86,7 @@ export const list = Effect.fnUntraced(function*(
           : Output.entryLine(entry, relative(directory, entry), options.long)
       ).join("")
     ))
+  if (failures > 0) return yield* new Incomplete({ failures, what: "listed" })
 })
 
 export const stat = Effect.fnUntraced(function*(
@@ -80,9 +104,8 @@ export const stat = Effect.fnUntraced(function*(
   }
 })
 
-export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
-  const smb = yield* SmbClient
-  for (const path of paths) yield* smb.readTo(path, Output.write)
+export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
+  for (const path of paths) yield* Reading.toOutput(path, options)
 })
 
 const refuseRoot = (path: Remote, what: string) =>

@@ -73,8 +73,9 @@ const cat = Command.make(
   "cat",
   { paths: some("Files") },
   Effect.fnUntraced(function*({ paths }) {
+    const { json } = yield* root
     const { cat } = yield* actions
-    yield* withClient(paths, cat(paths))
+    yield* withClient(paths, cat(paths, { json }))
   })
 ).pipe(Command.withDescription("Write files to standard output"))
 
@@ -101,7 +102,8 @@ const get = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Copy a file or a tree from a server. A file appears under its name when it is whole; one that is there is replaced."
+    "Copy a file or a tree from a server. A file appears under its name when it is whole; one that is there is replaced. " +
+      "With --json: path, local and size of each file that was copied."
   ),
   Command.withShortDescription("Copy from a server"),
   Command.withExamples([
@@ -129,7 +131,8 @@ const put = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Copy a file or a tree to a server. A file is written under another name and renamed when it is whole."
+    "Copy a file or a tree to a server. A file is written under another name and renamed when it is whole. " +
+      "With --json: path, local and size of each file that was copied."
   ),
   Command.withShortDescription("Copy to a server"),
   Command.withExamples([
@@ -149,7 +152,10 @@ const stat = Command.make(
     const { stat } = yield* actions
     yield* withClient(paths, stat(paths, { json, follow }))
   })
-).pipe(Command.withDescription("Show type, size, attributes and times"))
+).pipe(
+  Command.withDescription("Show type, size, attributes and times. With --json: as ls."),
+  Command.withShortDescription("Show type, size, attributes and times")
+)
 
 const rm = Command.make(
   "rm",
@@ -358,8 +364,9 @@ const serve = Command.make(
   Command.withDescription(
     "Serve folders until it is interrupted (Ctrl-C), and say how to connect. Then it ends with exit code 0. " +
       "--user NAME lets that user in, with the password of SMB_PASSWORD or --password-file; without a user, a password is " +
-      "made up and shown. --guest lets everybody in. --signing if-required and --encryption off, if-offered (the " +
-      "default here) or required hold for the server. With --json: an object with event listening, host, port and " +
+      "made up and shown. --guest lets everybody in. --signing if-required, --encryption off, if-offered (the " +
+      "default here) or required, and --dialect hold for the server; --dfs, --site, --dns and --timeout are for clients " +
+      "alone. With --json: an object with event listening, host, port and " +
       "shares, then one for each connection, logon and share. Usual values come from effect-smb/config.json in " +
       "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users beside it."
   ),

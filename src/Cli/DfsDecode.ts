@@ -91,13 +91,17 @@ const requestRows = (value: Requests.ReferralRequest): ReadonlyArray<Row> => [
 /** Also what the codec checks and does not keep. */
 const extended = (bytes: Uint8Array, value: Requests.ReferralRequestEx) => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const { maxReferralLevel, ...names } = value
+  const { maxReferralLevel, requestFileName, siteName } = value
+  const requestFileNameLength = view.getUint16(8, true)
   return {
     maxReferralLevel,
     requestFlags: view.getUint16(2, true),
     requestDataLength: view.getUint32(4, true),
-    requestFileNameLength: view.getUint16(8, true),
-    ...names
+    requestFileNameLength,
+    requestFileName,
+    ...(siteName === undefined
+      ? {}
+      : { siteNameLength: view.getUint16(10 + requestFileNameLength, true), siteName })
   }
 }
 
@@ -107,7 +111,10 @@ const requestExRows = (value: ReturnType<typeof extended>): ReadonlyArray<Row> =
   [4, "RequestDataLength", `${value.requestDataLength} bytes`],
   [8, "RequestFileNameLength", `${value.requestFileNameLength} bytes`],
   [10, "RequestFileName", quoted(value.requestFileName)],
-  [10 + value.requestFileNameLength + 2, "SiteName", quoted(value.siteName)]
+  ...(value.siteNameLength === undefined ? [[undefined, "SiteName", quoted(undefined)] as const] : [
+    [10 + value.requestFileNameLength, "SiteNameLength", `${value.siteNameLength} bytes`] as const,
+    [10 + value.requestFileNameLength + 2, "SiteName", quoted(value.siteName)] as const
+  ])
 ]
 
 const serverTypes: Readonly<Record<number, string>> = { 0: "a link's target", 1: "a root's target" }

@@ -46,15 +46,22 @@ const textOf = ({ targets, ...node }: Node, indent: string): string =>
 
 const label = (text: string): string => `"${printable(text).replace(/[#"<>&]/g, (one) => `#${one.charCodeAt(0)};`)}"`
 
-/** A flowchart from the root over its links to their targets; dashed where a target does not answer. */
+/** The targets of a node; dashed where one does not answer. */
+const arrows = (from: string, name: string, targets: ReadonlyArray<TargetState>): ReadonlyArray<string> =>
+  targets.map(({ state, target }, number) =>
+    `  ${from} ${state === "up" ? "-->" : "-. down .->"} ${name}_${number}[${label(target)}]`
+  )
+
+/** A flowchart from the root over its links to their targets. The root's own are shown where they are others than it. */
 export const mermaid = (root: Node, links: ReadonlyArray<Node>): string => {
-  const lines = ["flowchart LR", `  root[${label(root.path)}]`]
-  for (const [index, { path, targets }] of links.entries()) {
-    lines.push(`  root --> link${index}[${label(path.slice(root.path.length + 1))}]`)
-    for (const [number, { state, target }] of targets.entries()) {
-      const arrow = state === "up" ? "-->" : "-. down .->"
-      lines.push(`  link${index} ${arrow} target${index}_${number}[${label(target)}]`)
-    }
+  const itself = (target: string): boolean =>
+    DfsPath.key(DfsPath.fromString(target)) === DfsPath.key(DfsPath.fromString(root.path))
+  const own = root.targets.length === 1 && itself(root.targets[0]!.target) ? [] : root.targets
+  const lines = ["flowchart LR", `  root[${label(root.path)}]`, ...arrows("root", "rootTarget", own)]
+  for (const [index, { error, path, targets }] of links.entries()) {
+    const name = path.slice(root.path.length + 1)
+    lines.push(`  root --> link${index}[${label(error === undefined ? name : `${name}: ${oneLine(error)}`)}]`)
+    lines.push(...arrows(`link${index}`, `target${index}`, targets))
   }
   return `${lines.join("\n")}\n`
 }
@@ -85,7 +92,10 @@ export const tree = Effect.fnUntraced(function*(
         : []
     ).at(-1)
     const entry = ReferralCache.get(yield* resolver.cache, prefix)
-    const targets = entry?.targets.map((target) => DfsPath.toString(target.path)) ?? answer
+    const within = Result.isSuccess(result) && result.success.status !== "plain" ? result.success.targets : undefined
+    const targets = entry?.targets.map((target) => DfsPath.toString(target.path)) ?? answer ??
+      // A folder of a namespace is where its root or link leads.
+      within?.map(({ path, server, share }) => DfsPath.toString([server, share, ...DfsPath.fromString(path)]))
     const found: Node = {
       path: unc,
       targets: yield* Effect.forEach(targets ?? [], stateOf, { concurrency: 4 }),

@@ -7,14 +7,15 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { basename, dirname, join } from "node:path"
-import * as OpenMode from "../Client/OpenMode.ts"
+import type { ClientError } from "../Client/ClientError.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { Incomplete, LocalError, printable, type Report, report, UsageError } from "./Failure.ts"
+import { concernsOne, Incomplete, LocalError, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
+import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
 
 export interface Options {
@@ -23,6 +24,8 @@ export interface Options {
   readonly recursive: boolean
   readonly resume: boolean
 }
+
+const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
 /** Files that are read at once from a tree. */
 const concurrency = 16
@@ -37,26 +40,20 @@ const checked = (name: string): Effect.Effect<string, LocalError> => {
 
 const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
 
-const toOutput = Effect.fnUntraced(function*(source: UncPath.UncPath) {
-  const smb = yield* SmbClient
-  yield* smb.readTo(source, Output.write)
-})
-
 const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: bigint) =>
   options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
 
 /** A file of any size, through a window of reads; gives its size. */
 const large = (source: UncPath.PathInput, target: string, options: Options, progress: Progress.Progress) =>
   Effect.scoped(Effect.gen(function*() {
-    const smb = yield* SmbClient
-    const remote = yield* smb.open(source, OpenMode.readSequentially)
+    const remote = yield* Reading.open(source, options, progress)
     const { endOfFile, lastWriteTime } = remote.opened
-    const tag = tagFor(options, remote.path, endOfFile, lastWriteTime)
+    // The path that was asked for: whichever target has the same file may give the rest of it.
+    const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
     const part = { name: LocalName.partial(basename(target), tag), keep: options.resume, size: endOfFile }
     return yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
-        yield* progress.file(basename(target), Number(endOfFile))
-        yield* progress.advance(Number(writer.offset))
+        yield* progress.file(basename(target), Number(endOfFile), Number(writer.offset))
         const read = yield* remote.readTo(
           (data) => Effect.andThen(writer.write(data), progress.advance(data.length)),
           { offset: writer.offset }
@@ -105,7 +102,7 @@ const file = Effect.fnUntraced(function*(
     : large(source, target, options, progress)
   if (options.json) {
     yield* Output.write(Output.jsonLine({
-      path: typeof source === "string" ? source : UncPath.format(source),
+      path: text(source),
       local: target,
       size: Number(size)
     }))
@@ -138,7 +135,13 @@ const tree = Effect.fnUntraced(function*(
     made.add(path)
   })
   yield* makeDirectory(target)
-  yield* smb.walk(source).pipe(
+  const fail = (error: { readonly _tag: string }) =>
+    Effect.suspend(() => {
+      failures++
+      return tell(report(error))
+    })
+  const onError = (error: ClientError) => concernsOne(error) ? fail(error) : Effect.fail(error)
+  yield* smb.walk(source, { onError }).pipe(
     Stream.mapEffect((entry) =>
       Effect.gen(function*() {
         if (entry.type === "symlink") return yield* tell(passedOver(entry.path))
@@ -149,15 +152,11 @@ const tree = Effect.fnUntraced(function*(
         yield* makeDirectory(dirname(here))
         yield* file(entry.path, here, options, progress, entry.size)
       }).pipe(
-        // The connection and this machine's disk concern all files; the server's word on one concerns that one.
-        Effect.catchTag(["SmbError", "LocalError"], (error) => {
-          failures++
-          return tell(report(error))
-        })
+        Effect.catchIf(concernsOne, fail)
       ), { concurrency, unordered: true }),
     Stream.runDrain
   )
-  if (failures > 0) return yield* new Incomplete({ failures })
+  if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
 })
 
 export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Option<string>, options: Options) {
@@ -167,7 +166,7 @@ export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Opt
       if (options.recursive || options.resume) {
         return yield* new UsageError({ detail: "-r and --resume need a place to write to, not -" })
       }
-      return yield* toOutput(source)
+      return yield* Reading.toOutput(source, options)
     }
     if (options.recursive) {
       const smb = yield* SmbClient
@@ -181,7 +180,14 @@ export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Opt
         )
     }
     const target = yield* LocalFile.destination(local, yield* nameOf(source))
-    yield* file(source, target, options, progress)
+    yield* file(source, target, options, progress).pipe(
+      Effect.catchTag("SmbError", (error) =>
+        Effect.fail(
+          error.reason === "FileIsADirectory"
+            ? new UsageError({ detail: `${UncPath.format(source)} is a directory: add -r to copy it with all` })
+            : error
+        ))
+    )
   })
   yield* Effect.ensuring(run, progress.wipe)
 })

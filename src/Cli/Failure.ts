@@ -18,7 +18,9 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
 /** This machine's side failed: a file here, or what came from there and may not be written here. */
 export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
   path: Schema.String,
-  detail: Schema.String
+  detail: Schema.String,
+  /** There is no room for anything else either. */
+  full: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
     return `${this.path}: ${this.detail}`
@@ -26,10 +28,45 @@ export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
 }
 
 /** Part of the work failed, and each failure has been reported. */
-export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", { failures: Schema.Number }) {
+export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", {
+  failures: Schema.Number,
+  what: Schema.Literals(["copied", "listed"])
+}) {
   override get message(): string {
-    return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be copied`
+    return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be ${this.what}`
   }
+}
+
+const failuresOfOne: ReadonlySet<string> = new Set([
+  "SmbError",
+  "LocalError",
+  "PlatformError",
+  "InvalidPath",
+  "AuthenticationError",
+  "Malformed",
+  "NoTargetLeft",
+  "NoDomainController",
+  "NotDfsCapable",
+  "NamespaceNotFound",
+  "ReferralRefused",
+  "TargetDiffers",
+  "DfsLoop",
+  "Overflow",
+  "Unsupported"
+])
+
+const isFull = ({ reason: { cause } }: PlatformError): boolean =>
+  Predicate.hasProperty(cause, "code") && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
+
+/**
+ * Whether a failure in a tree concerns one file or folder, and lets the others go on: the server's word on it, a file
+ * here, where a DFS link leads. The connection concerns all, and so does a disk, here or there, that has no room.
+ */
+export const concernsOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean => {
+  if (!failuresOfOne.has(error._tag)) return false
+  if (error instanceof LocalError) return error.full !== true
+  if (Predicate.isTagged(error, "PlatformError")) return !isFull(error as unknown as PlatformError)
+  return error._tag !== "SmbError" || (error.reason !== "DiskFull" && error.reason !== "QuotaExceeded")
 }
 
 /** Whoever read the output has gone, as `head` does. No failure to tell anybody about. */
@@ -64,11 +101,15 @@ const platformReasons: Readonly<Record<string, string>> = {
 }
 
 /** What a file system's error says, without the path, in the words of the operating system's own tools. */
-export const platformDetail = ({ reason }: PlatformError): string => {
+const platformDetail = ({ reason }: PlatformError): string => {
   const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
   // "ENOSPC: no space left on device, write"
   return platformReasons[reason._tag] ?? /^[A-Z0-9]+: ([^,]*)/.exec(cause)?.[1] ?? reason.message
 }
+
+/** A file system's error as one about a path that the user knows. */
+export const localError = (path: string, error: PlatformError): LocalError =>
+  new LocalError({ path, detail: platformDetail(error), ...(isFull(error) ? { full: true } : {}) })
 
 const platformMessage = (error: PlatformError): string =>
   "pathOrDescriptor" in error.reason && typeof error.reason.pathOrDescriptor === "string"
@@ -79,7 +120,7 @@ const messageOf = (error: unknown): string => {
   if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as unknown as PlatformError)
   if (!Predicate.hasProperty(error, "_tag")) return `this should not happen: ${String(error)}`
   if (Predicate.isTagged(error, "SmbError") && reasonOf(error) === "PathNotCovered") {
-    return `${(error as unknown as Error).message}: leave "--dfs off" out to follow the link`
+    return `${(error as unknown as Error).message}: a DFS link lies on the way, which "--dfs off" does not follow`
   }
   return Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : String(error)
 }

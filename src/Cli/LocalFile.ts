@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import { rmSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { LocalError, platformDetail } from "./Failure.ts"
+import { LocalError, localError } from "./Failure.ts"
 
 /** What is half written now, by path. */
 const unfinished = new Set<string>()
@@ -33,7 +33,7 @@ export const typeOf = (path: string): Effect.Effect<
 export interface Writer {
   /** How many bytes were there already. */
   readonly offset: bigint
-  readonly write: (data: Uint8Array) => Effect.Effect<void, PlatformError>
+  readonly write: (data: Uint8Array) => Effect.Effect<void, LocalError>
 }
 
 /**
@@ -48,6 +48,8 @@ export const replace = <A, E, R>(
 ): Effect.Effect<A, E | PlatformError | LocalError, R | FileSystem.FileSystem> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
+    // The user knows the final name, and not that of the part; and an open file's errors name none.
+    const named = Effect.mapError((error: PlatformError) => localError(target, error))
     const type = yield* typeOf(target)
     if (type === "Directory") {
       return yield* new LocalError({ path: target, detail: "is a directory" })
@@ -56,7 +58,7 @@ export const replace = <A, E, R>(
       // A pipe or a device cannot be replaced by a file; it takes what comes, and knows no positions.
       return yield* Effect.scoped(Effect.flatMap(
         fs.open(target, { flag: "a" }),
-        (file) => use({ offset: 0n, write: (data) => file.writeAll(data) })
+        (file) => use({ offset: 0n, write: (data) => named(file.writeAll(data)) })
       ))
     }
     // A link is kept, and what it leads to is replaced.
@@ -70,18 +72,15 @@ export const replace = <A, E, R>(
         Effect.gen(function*() {
           const result = yield* Effect.scoped(Effect.gen(function*() {
             // "wx": a name that somebody has put there is not written through.
-            const file = yield* fs.open(path, { flag: part.keep ? "a" : "wx" }).pipe(
-              // The user knows the final name, and not that of the part.
-              Effect.mapError((error) => new LocalError({ path: target, detail: platformDetail(error) }))
-            )
+            const file = yield* named(fs.open(path, { flag: part.keep ? "a" : "wx" }))
             let offset = part.keep ? (yield* file.stat).size : 0n
             if (offset > part.size) {
               yield* file.truncate(0)
               offset = 0n
             }
-            return yield* use({ offset, write: (data) => file.writeAll(data) })
+            return yield* use({ offset, write: (data) => named(file.writeAll(data)) })
           }))
-          yield* fs.rename(path, final)
+          yield* named(fs.rename(path, final))
           return result
         }),
       (_, exit) => {

@@ -1,8 +1,9 @@
 /**
- * Which names from a server may become names of files here.
+ * Which names from a server may become names of files here, and which from here names there.
  *
  * A listing is a peer's word. A name in it must stay one component below the folder that the user named, whatever
- * this machine makes of it: no separator, no way up, and on Windows no drive, stream or device either.
+ * this machine makes of it: no separator, no way up, and on Windows no drive, stream or device either. The other way
+ * round a backslash would be a separator, and what follows a colon a stream of another file.
  */
 import { createHash } from "node:crypto"
 
@@ -20,6 +21,19 @@ export const objection = (name: string, platform: NodeJS.Platform): string | und
   if (/[. ]$/.test(name)) return "Windows drops the dot or blank at its end"
   return device.test(name.trimEnd()) ? "it is a device on Windows" : undefined
 }
+
+/** Why a name here may not become one on a server (MS-FSCC 2.1.5.2); `undefined` where it may. */
+export const objectionThere = (name: string): string | undefined => {
+  // oxlint-disable-next-line no-control-regex
+  const wrong = /["*/:<>?\\|\u0000-\u001f]/.exec(name)?.[0]
+  if (wrong !== undefined) {
+    return `no name on a server has ${wrong < " " ? "a control character" : `the character ${wrong}`} in it`
+  }
+  return name.length > longestThere ? `names on a server have at most ${longestThere} UTF-16 code units` : undefined
+}
+
+/** What a component of a path may have, in UTF-16 code units (MS-FSCC 2.1.5.2). */
+const longestThere = 255
 
 /** Most file systems allow names of 255 bytes. */
 const longestName = 255

@@ -129,3 +129,33 @@ export const bytes = (count: number): string => {
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
+
+// oxlint-disable-next-line no-control-regex
+const colours = /\u001b\[[0-9;]*m/g
+
+const widthOf = (text: string): number => text.replace(colours, "").length
+
+/** Where what a line says begins: behind its second column, if it has one. */
+const hanging = (line: string): number => {
+  const plain = line.replace(colours, "")
+  return (/^ +\S.*? {2,}(?=\S)/.exec(plain) ?? /^ */.exec(plain))![0].length
+}
+
+/** Folds lines at blanks that are longer than a terminal is wide; `columns` is not known where there is none. */
+export const fold = (text: string, columns: number | undefined): string => {
+  if (columns === undefined || columns < 40) return text
+  return text.split("\n").map((line) => {
+    if (widthOf(line) <= columns) return line
+    const indent = Math.min(hanging(line), Math.floor(columns / 2))
+    const lines: Array<string> = []
+    let current = ""
+    for (const word of line.split(/(?<=\S )(?=\S)/)) {
+      if (current !== "" && widthOf((current + word).trimEnd()) > columns) {
+        lines.push(current.trimEnd())
+        current = " ".repeat(indent)
+      }
+      current += word
+    }
+    return [...lines, current].join("\n")
+  }).join("\n")
+}

@@ -2,7 +2,7 @@
  * The run of the command: arguments in, output and an exit code out.
  *
  * Exit code 0; 1 for what failed, 2 for wrong use, 128 and the signal's number where a signal ended it. To a server that
- * listens, a first SIGINT or SIGTERM is the way to stop it: 0.
+ * listens, a first SIGINT, SIGTERM or SIGHUP is the way to stop it: 0.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -34,8 +34,13 @@ const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Effect.void
-      : event._tag === "Help" && event.reason === "Implicit"
-      ? Effect.flatMap(CliOutput.Formatter, (formatter) => Console.error(formatter.formatHelpDoc(event.helpDoc)))
+      : event._tag === "Help"
+      ? Effect.flatMap(CliOutput.Formatter, (formatter) => {
+        const text = formatter.formatHelpDoc(event.helpDoc)
+        return event.reason === "Implicit"
+          ? Console.error(Output.fold(text, process.stderr.columns))
+          : Console.log(Output.fold(text, process.stdout.columns))
+      })
       : CliOutput.defaultPresenter.present(event)
 })
 
@@ -80,15 +85,21 @@ const endAtOnce = (code: number): void => {
   process.exit(code)
 }
 
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+let hungUp = false
+
+for (const [signal, usual] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   process.on(signal, () => {
+    const code = hungUp ? 129 : usual
     if (signalCode !== undefined) return endAtOnce(code)
     signalCode = code
     setTimeout(endAtOnce, stopping.patience, code).unref()
   })
 }
-// The terminal has gone, and the runtime does not listen for that.
-process.on("SIGHUP", () => endAtOnce(129))
+// The terminal has gone: the runtime does not listen for that, and what is half done has to be tidied up all the same.
+process.on("SIGHUP", () => {
+  hungUp = true
+  process.emit("SIGTERM", "SIGTERM")
+})
 
 Output.listen()
 

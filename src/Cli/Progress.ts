@@ -8,8 +8,8 @@ import * as Output from "./Output.ts"
 
 /** What a transfer tells. */
 export interface Progress {
-  /** A file begins; `total` bytes where that is known. */
-  readonly file: (name: string, total: number | undefined) => Effect.Effect<void>
+  /** A file begins; `total` bytes where that is known, of which some may have been there before. */
+  readonly file: (name: string, total: number | undefined, before?: number) => Effect.Effect<void>
   /** So many bytes more. */
   readonly advance: (count: number) => Effect.Effect<void>
   /** Wipes the line: something else is to be printed, or all is done. */
@@ -27,10 +27,13 @@ export const line = (state: {
   readonly name: string
   readonly files: number
   readonly done: number
+  /** Bytes of `done` that nothing had to be transferred for. */
+  readonly before: number
   readonly total: number | undefined
   readonly milliseconds: number
 }): string => {
-  const rate = state.milliseconds > 0 ? `  ${Output.bytes((state.done * 1000) / state.milliseconds)}/s` : ""
+  const moved = state.done - state.before
+  const rate = state.milliseconds > 0 ? `  ${Output.bytes((moved * 1000) / state.milliseconds)}/s` : ""
   const name = printable(state.name)
   if (state.files > 1) return `${state.files} files  ${Output.bytes(state.done)}${rate}  ${name}`
   if (state.total === undefined) return `${name}  ${Output.bytes(state.done)}${rate}`
@@ -44,6 +47,7 @@ export const make: Effect.Effect<Progress> = Effect.gen(function*() {
   let name = ""
   let files = 0
   let done = 0
+  let before = 0
   let total: number | undefined
   let shown = start
   let visible = false
@@ -51,15 +55,17 @@ export const make: Effect.Effect<Progress> = Effect.gen(function*() {
     if (now - shown < interval) return Effect.void
     shown = now
     visible = true
-    const text = line({ name, files, done, total, milliseconds: now - start })
+    const text = line({ name, files, done, before, total, milliseconds: now - start })
     const width = Math.max(20, (process.stderr.columns ?? 80) - 1)
     return Output.writeError(`\r${text.slice(0, width)}\u001b[K`)
   })
   return {
-    file: (next, size) =>
+    file: (next, size, there = 0) =>
       Effect.suspend(() => {
         name = next
         files++
+        done += there
+        before += there
         total = size
         return show
       }),

@@ -180,7 +180,7 @@ const announce = (
 const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: Shared) {
   const options = yield* ServeOptions.resolve(flags, shared, yield* ServeOptions.readConfiguration(flags.config))
   const who = yield* whoComesIn(options, shared)
-  const shares: Record<string, SmbServer.Share<never, never>> = {}
+  const shares: Record<string, SmbServer.Share> = {}
   const readOnly = options.readOnly ? { readOnly: true } : {}
   for (const { folder, name, ...how } of options.shares) {
     shares[name] = { ...how, ...readOnly, store: yield* storeOf(folder) }
@@ -191,7 +191,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     shares[name] = { ...readOnly, store: MemoryStore.make() }
   }
   const { identity, warning } = yield* whoTheyAre(options)
-  const server = yield* SmbServer.make<never, never>({
+  const server = yield* SmbServer.make({
     host: options.host,
     port: options.port,
     users: who.users,
@@ -201,6 +201,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     signing: options.signing,
     encryption: options.encryption,
     limits: options.limits,
+    dialects: options.dialects,
     guest: options.guest ? "unknown" : "never",
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.namespace === undefined ? {} : { namespaces: options.namespace })

@@ -11,6 +11,7 @@ import { homedir } from "node:os"
 import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Limits from "../Server/Limits.ts"
+import type { Dialect, Smb2Dialect } from "../Smb2/Settings.ts"
 import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
 
@@ -197,6 +198,7 @@ export interface ServeOptions {
   readonly namespace: Namespace.Namespace | undefined
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
+  readonly dialects: ReadonlyArray<Smb2Dialect>
   readonly guest: boolean
   readonly limits: Partial<Limits.Limits>
 }
@@ -253,6 +255,9 @@ export const resolve = Effect.fnUntraced(function*(
   if (user !== undefined && usersFile !== undefined) return yield* usage("either --user or --users, not both")
   const keytab = Option.getOrUndefined(shared.keytab)
   if (keytab === undefined && shared.kerberos) return yield* usage("serve needs --keytab for logons by Kerberos")
+  const offered: ReadonlyArray<Dialect> = shared.dialect
+  const dialects = offered.filter((dialect): dialect is Smb2Dialect => dialect !== "NT1")
+  if (dialects.length < offered.length) return yield* usage("serve speaks no SMB 1: leave nt1 out of --dialect")
   const readOnly = flags.readOnly || configuration.readOnly === true
   const signing = Option.getOrUndefined(shared.signing) ?? configuration.signing ?? "required"
   const encryption = Option.getOrUndefined(shared.encryption) ?? configuration.encryption ?? "if-offered"
@@ -268,6 +273,7 @@ export const resolve = Effect.fnUntraced(function*(
     namespace,
     signing: signing === "required" ? "required" : "enabled",
     encryption: encryptions[encryption],
+    dialects,
     guest: shared.guest || configuration.guest === true,
     limits: configuration.limits ?? {}
   }

@@ -14,10 +14,21 @@ import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { basename, join } from "node:path"
+import type { ClientError } from "../Client/ClientError.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { fromStatus, SmbError } from "../Protocol/Errors.ts"
 import { destination } from "./Actions.ts"
-import { LocalError, printable, UsageError } from "./Failure.ts"
+import {
+  concernsOne,
+  Incomplete,
+  LocalError,
+  type OutputClosed,
+  printable,
+  type Report,
+  report,
+  UsageError
+} from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
@@ -34,15 +45,23 @@ export interface Options {
 /** Files of a tree that are written at once. */
 const concurrency = 8
 
-/** Writes `target` with what `transfer` writes: by way of a part beside it, unless in place. */
+/** Who reads an error knows the final name, and not that of the part. */
+const named = (error: SmbError, part: string, name: string): SmbError => {
+  const { command, path, status, symbolicLink } = error
+  if (path?.endsWith(`\\${part}`) !== true) return error
+  return fromStatus(status, command, path.slice(0, -part.length) + name, symbolicLink)
+}
+
+/** Writes `target` with what `transfer` writes: by way of a part beside it, unless in place, as streams are. */
 const send = Effect.fnUntraced(function*<E, R>(
   target: UncPath.UncPath,
   options: Options,
-  transfer: (place: UncPath.UncPath, options: { readonly create: boolean }) => Effect.Effect<bigint, E, R>
+  transfer: (place: UncPath.UncPath, options: { readonly create: boolean }) => Effect.Effect<bigint, E | ClientError, R>
 ) {
   const smb = yield* SmbClient
-  if (options.inPlace) return yield* transfer(target, { create: false })
-  const name = LocalName.partial(UncPath.name(target), randomBytes(6).toString("hex"))
+  const final = UncPath.name(target)
+  if (options.inPlace || final.includes(":")) return yield* transfer(target, { create: false })
+  const name = LocalName.partial(final, randomBytes(6).toString("hex"))
   const part = UncPath.join(UncPath.parent(target), name)
   return yield* Effect.acquireUseRelease(
     Effect.void,
@@ -52,7 +71,7 @@ const send = Effect.fnUntraced(function*<E, R>(
         ? Effect.void
         // A server that has gone does not take its part away either; nobody waits long for it.
         : smb.remove(part, { force: true }).pipe(Effect.timeoutOption("1 second"), Effect.ignore)
-  )
+  ).pipe(Effect.mapError((error) => error instanceof SmbError ? named(error, name, final) : error))
 })
 
 /** What one round trip takes, in bytes. */
@@ -138,30 +157,19 @@ const fromInput = Effect.fnUntraced(function*(target: Remote, options: Options, 
   yield* flow(stdin, "-", target, options, progress)
 })
 
-/** A file of the tree here, and the directories that lead to it. */
-interface Found {
-  readonly names: ReadonlyArray<string>
-  readonly type: "directory" | "file" | "other"
+/** A name here as one on a server. */
+const checked = (path: string): Effect.Effect<void, LocalError> => {
+  const objection = LocalName.objectionThere(basename(path))
+  return objection === undefined ? Effect.void : Effect.fail(new LocalError({ path, detail: objection }))
 }
 
-const types: Readonly<Record<string, Found["type"]>> = { Directory: "directory", File: "file" }
+/** What is in the tree here, by the names that lead to it. */
+interface Found {
+  readonly names: ReadonlyArray<string>
+  readonly isFile: boolean
+}
 
-/** Everything below a folder here, each folder before what is in it. Links are not followed. */
-const find = (
-  fs: FileSystem.FileSystem,
-  root: string,
-  names: ReadonlyArray<string>
-): Stream.Stream<Found, PlatformError> =>
-  Stream.unwrap(Effect.map(fs.readDirectoryEntries(join(root, ...names)), (found) =>
-    Stream.fromIterable(found).pipe(
-      Stream.flatMap(({ name, type }) => {
-        const here: Found = { names: [...names, name], type: types[type] ?? "other" }
-        return here.type === "directory"
-          ? Stream.concat(Stream.succeed(here), find(fs, root, here.names))
-          : Stream.succeed(here)
-      })
-    )))
-
+/** Everything in a folder here, into a directory. What one entry fails with does not stop the others. */
 const tree = Effect.fnUntraced(function*(
   source: string,
   target: UncPath.UncPath,
@@ -170,32 +178,51 @@ const tree = Effect.fnUntraced(function*(
 ) {
   const smb = yield* SmbClient
   const fs = yield* FileSystem.FileSystem
-  yield* smb.makeDirectory(target, { recursive: true })
-  const made = new Set([""])
-  const makeAll = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
-    const below = names.join("\\")
-    if (made.has(below)) return
-    made.add(below)
-    yield* smb.makeDirectory(UncPath.join(target, below), { recursive: true })
+  let failures = 0
+  const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
+  const alone = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
+    effect: Effect.Effect<A, E, R>,
+    otherwise: A
+  ): Effect.Effect<A, E, R> =>
+    Effect.catchIf(effect, concernsOne, (error) => {
+      failures++
+      return Effect.as(tell(report(error)), otherwise)
+    })
+
+  /** A folder's entries, once there is a directory for them. Links are not followed. */
+  const enter = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
+    const here = join(source, ...names)
+    if (names.length > 0) yield* checked(here)
+    const entries = yield* fs.readDirectoryEntries(here)
+    yield* smb.makeDirectory(UncPath.join(target, names.join("\\")), { recursive: true })
+    return entries
   })
-  yield* find(fs, source, []).pipe(
-    // In order, and ahead of the files: a directory is there before anything is written into it.
-    Stream.mapEffect((found) => Effect.as(found.type === "directory" ? makeAll(found.names) : Effect.void, found)),
-    Stream.mapEffect((found) => {
-      const here = join(source, ...found.names)
-      if (found.type === "directory") return Effect.void
-      if (found.type === "other") {
+  const below = (
+    names: ReadonlyArray<string>,
+    entries: ReadonlyArray<FileSystem.DirectoryEntry>
+  ): Stream.Stream<Found, ClientError | OutputClosed | LocalError | PlatformError> =>
+    Stream.fromIterable(entries).pipe(
+      Stream.flatMap(({ name, type }) => {
+        const found = [...names, name]
+        return type === "Directory"
+          ? Stream.unwrap(Effect.map(alone(enter(found), []), (entries) => below(found, entries)))
+          : Stream.succeed({ names: found, isFile: type === "File" })
+      })
+    )
+
+  yield* below([], yield* enter([])).pipe(
+    Stream.mapEffect(({ isFile, names }) => {
+      const here = join(source, ...names)
+      if (!isFile) {
         const message = `${printable(here)}: neither file nor folder, passed over`
-        const warning = { code: 0, message, json: { warning: "NoFile", path: here, message } }
-        return Effect.andThen(progress.wipe, Output.tell(warning, options.json))
+        return tell({ code: 0, message, json: { warning: "NoFile", path: here, message } })
       }
-      const bad = found.names.find((name) => /[\\/]/.test(name))
-      return bad === undefined
-        ? file(here, UncPath.join(target, found.names.join("\\")), options, progress)
-        : Effect.fail(new LocalError({ path: here, detail: "a name on a server has no backslash" }))
+      const there = UncPath.join(target, names.join("\\"))
+      return alone(Effect.andThen(checked(here), file(here, there, options, progress)), undefined)
     }, { concurrency, unordered: true }),
     Stream.runDrain
   )
+  if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
 })
 
 export const put = Effect.fnUntraced(function*(source: string, target: Remote, options: Options) {
@@ -213,6 +240,7 @@ export const put = Effect.fnUntraced(function*(source: string, target: Remote, o
       return yield* tree(source, target, options, progress)
     }
     const place = yield* destination(target, basename(source))
+    if (place !== target) yield* checked(source)
     yield* type === "File"
       ? file(source, place, options, progress)
       : flow(fromPipe(source), source, place, options, progress)

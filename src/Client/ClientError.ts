@@ -4,7 +4,7 @@
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import type { DfsError } from "../Protocol/DfsError.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
-import type { InvalidPath } from "./UncPath.ts"
+import type { AcrossShares, InvalidPath } from "./UncPath.ts"
 
 /**
  * - `SmbError`: the server said no; `reason` is its NTSTATUS by name.
@@ -13,8 +13,9 @@ import type { InvalidPath } from "./UncPath.ts"
  * - `Malformed`: the peer's bytes make no sense.
  * - `AuthenticationError`: the logon could not be carried through.
  * - `InvalidPath`: the path names nothing on a share.
+ * - `AcrossShares`: a rename to another share, or the removal of a tree with a DFS link in it.
  * - those of `DfsError`, which only a client with DFS fails with.
  *
  * @category errors
  */
-export type ClientError = RequestError | AuthenticationError | InvalidPath | DfsError
+export type ClientError = RequestError | AuthenticationError | InvalidPath | AcrossShares | DfsError

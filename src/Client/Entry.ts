@@ -2,12 +2,10 @@
  * What a listing, a walk and a look at a file tell about it.
  */
 import type * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
+import { ReparseTag } from "../Codec/Reparse.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import * as UncPath from "./UncPath.ts"
-
-/** Reparse tags (MS-FSCC 2.1.2.1). */
-const symbolicLinkTag = 0xa000000c
 
 /**
  * A file, directory or symbolic link. Sizes in bytes, times in 100 ns ticks since 1601 (`FileTime` turns them into dates),
@@ -27,11 +25,20 @@ export interface Entry {
   readonly lastWriteTime: bigint
   readonly changeTime: bigint
   readonly fileAttributes: number
+  /** What kind of reparse point it is (MS-FSCC 2.1.2.1), where it is looked at as one; 0 otherwise. */
+  readonly reparseTag: number
 }
+
+/** A listing has the tag in the place of the size of extended attributes. */
+const tagOf = (fileAttributes: number, field: number): number =>
+  (fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) === 0 ? 0 : field
 
 /** The type that attributes and reparse tag tell. */
 export const typeOf = (fileAttributes: number, reparseTag: number): Entry["type"] => {
-  if ((fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) !== 0 && reparseTag === symbolicLinkTag) {
+  if (
+    (fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) !== 0 &&
+    reparseTag === ReparseTag.IO_REPARSE_TAG_SYMLINK
+  ) {
     return "symlink"
   }
   return (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0 ? "directory" : "file"
@@ -51,7 +58,8 @@ export const fromDirectory = (
   lastAccessTime: found.lastAccessTime,
   lastWriteTime: found.lastWriteTime,
   changeTime: found.changeTime,
-  fileAttributes: found.fileAttributes
+  fileAttributes: found.fileAttributes,
+  reparseTag: tagOf(found.fileAttributes, found.eaSize)
 })
 
 /** From what an open says. */
@@ -65,5 +73,6 @@ export const fromAttributes = (path: UncPath.UncPath, found: Share.Attributes, r
   lastAccessTime: found.lastAccessTime,
   lastWriteTime: found.lastWriteTime,
   changeTime: found.changeTime,
-  fileAttributes: found.fileAttributes
+  fileAttributes: found.fileAttributes,
+  reparseTag: tagOf(found.fileAttributes, reparseTag)
 })

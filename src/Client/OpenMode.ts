@@ -27,6 +27,15 @@ const {
   FILE_SEQUENTIAL_ONLY
 } = CreateOptions
 
+const changing = AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA | AccessMask.FILE_WRITE_EA |
+  AccessMask.FILE_DELETE_CHILD | AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.DELETE | AccessMask.WRITE_DAC |
+  AccessMask.WRITE_OWNER | AccessMask.GENERIC_WRITE | AccessMask.GENERIC_ALL
+
+/** Whether something may be made, written, deleted or renamed that is opened in this way. */
+export const changes = (options: Share.OpenOptions): boolean =>
+  options.createDisposition !== FILE_OPEN || (options.desiredAccess & changing) !== 0 ||
+  (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) !== 0
+
 /** An existing file, to read. */
 export const read: Share.OpenOptions = mode(readAccess, FILE_OPEN, FILE_NON_DIRECTORY_FILE)
 

@@ -10,6 +10,7 @@ import type * as Share from "../Protocol/Share.ts"
 import type { ClientError } from "./ClientError.ts"
 import type * as Directory from "./Directory.ts"
 import type { Entry } from "./Entry.ts"
+import type * as Resume from "./Resume.ts"
 import type { RangeOptions, SmbFile } from "./SmbFile.ts"
 import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
@@ -38,6 +39,23 @@ export interface NamedStream {
   /** Without the leading colon and the type: append it to a path as `file.txt:name`. */
   readonly name: string
   readonly size: bigint
+}
+
+/**
+ * A file that is open to be read, wherever it goes on.
+ *
+ * @category models
+ */
+export interface ReadableFile {
+  /** `\\server\share\path`, at the server that it was opened at. */
+  readonly path: string
+  /** What that server said when it opened the file. */
+  readonly opened: Share.Opened
+  /** As the client's `readTo`. */
+  readonly readTo: <E, R>(
+    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+    range?: RangeOptions
+  ) => Effect.Effect<bigint, E | ClientError, R>
 }
 
 /**
@@ -86,6 +104,14 @@ export interface Operations {
     use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
     range?: RangeOptions
   ) => Effect.Effect<bigint, E | ClientError, R>
+  /**
+   * Opens a file to be read from one end to the other until the scope closes, for who wants to know it first. Unlike a
+   * file from `open` it is read on at the next target when its own dies, as by the client's `readTo`; `onMove` is told.
+   */
+  readonly openToRead: (
+    path: PathInput,
+    options?: { readonly onMove?: Resume.OnMove | undefined }
+  ) => Effect.Effect<ReadableFile, ClientError, Scope.Scope>
   /**
    * Makes or replaces a file with what `fill` puts into the buffers that it is lent, until it puts nothing; gives the
    * count of bytes. From `offset` on it writes into the file that is there.

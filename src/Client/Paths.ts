@@ -40,10 +40,24 @@ const defaultMaximum = 0x8000_0000
 
 const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
-/** Puts a previous version's time into the options, and takes its token out of the path. */
-const versioned = (path: string, options: Share.OpenOptions): readonly [string, Share.OpenOptions] => {
+const asItWas = (path: string) =>
+  Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))
+
+/**
+ * Opens with a previous version's time in the options, and its token out of the path. A server without snapshots passes
+ * over the time: what changes something would then change the file as it is now.
+ */
+const versioned = <A, E, R>(
+  share: Share.Share,
+  path: string,
+  options: Share.OpenOptions,
+  open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | UncPath.InvalidPath, R> => {
   const { path: plain, time } = PreviousVersion.split(path)
-  return time === undefined ? [path, options] : [plain, { timewarp: time, ...options }]
+  if (time === undefined) return open(path, options)
+  return OpenMode.changes(options)
+    ? asItWas(`\\\\${share.server}\\${share.name}\\${path}`)
+    : open(plain, { timewarp: time, ...options })
 }
 
 const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
@@ -92,7 +106,10 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> => Effect.scoped(withShare(path, use))
 
   const openOn = (path: UncPath.PathInput, options: Share.OpenOptions) =>
-    withShare(path, (share, below) => Effect.map(share.open(...versioned(below, options)), (file) => ({ share, file })))
+    withShare(
+      path,
+      (share, below) => Effect.map(versioned(share, below, options, share.open), (file) => ({ share, file }))
+    )
 
   /** As `openOn`, for what may go on elsewhere: targets that have died are not tried again, and fail as they did. */
   const reopen = (span: string, path: UncPath.PathInput, options: Share.OpenOptions): Resume.Open => (dead) =>
@@ -102,7 +119,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         if (dead?.places.has(place) === true) return Effect.fail(dead.error)
         return following(target, (share, below) =>
           Effect.map(
-            share.open(...versioned(below, options)),
+            versioned(share, below, options, share.open),
             (file): Resume.Opened => ({ share, file, place })
           ), Symlink.maximumHops)
       })).pipe(Effect.withSpan(span))
@@ -111,7 +128,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     path: UncPath.PathInput,
     options: Share.OpenOptions,
     list: Ops
-  ) => onShare(path, (share, below) => share.batch(...versioned(below, options), list))
+  ) =>
+    onShare(
+      path,
+      (share, below) => versioned(share, below, options, (below, options) => share.batch(below, options, list))
+    )
 
   const open: Operations["open"] = Effect.fn("SmbClient.open")(function*(path, options) {
     const { file, share } = yield* openOn(path, options ?? OpenMode.read)
@@ -122,7 +143,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const readLarge = (path: UncPath.PathInput, maximum: number) =>
     onShare(path, (share, below) =>
       Effect.gen(function*() {
-        const file = yield* share.open(...versioned(below, OpenMode.readSequentially))
+        const file = yield* versioned(share, below, OpenMode.readSequentially, share.open)
         const size = file.opened.endOfFile
         if (size > BigInt(maximum)) {
           return yield* new ProtocolError({
@@ -246,6 +267,10 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 
   const rename: Operations["rename"] = Effect.fn("SmbClient.rename")(function*(from, to, options) {
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
+    const source = yield* Effect.fromResult(UncPath.parseInShare(from))
+    for (const path of [source, target]) {
+      if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
+    }
     type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
     /** What opening `from` fails with is passed through as a value: it says nothing about where `to` is. */
     const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
@@ -272,11 +297,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           there.isDfs
             ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
             : Effect.void))
-        const where = `\\\\${share.server}\\${share.name}`
-        const detail = `a rename stays on one share, and ${text(from)} is on ${where}: copy and remove`
-        return Effect.andThen(known, Effect.fail(new UncPath.InvalidPath({ path: UncPath.format(target), detail })))
+        const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
+          `\\\\${share.server}\\${share.name} and the other on \\\\${place.server}\\${place.share}: copy and remove`
+        return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
       })
-    yield* onShare(from, (share, below) =>
+    yield* onShare(source, (share, below) =>
       Effect.flatMap(
         locator.use(target, (place) =>
           isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)),
@@ -288,7 +313,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     yield* Effect.scoped(Effect.gen(function*() {
       const source = yield* withShare(from, (share, below) =>
         Effect.map(
-          share.open(...versioned(below, OpenMode.readSequentially)),
+          versioned(share, below, OpenMode.readSequentially, share.open),
           (file) => ({ share, file, place: placeOf(share, below) })
         ))
       const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
@@ -302,13 +327,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         placeOf(share, below) === source.place
           ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
           : Effect.map(
-            share.open(
-              ...versioned(below, {
-                ...mode,
-                // The server wants to read the target of a copy, to check that it may.
-                desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess
-              })
-            ),
+            versioned(share, below, {
+              ...mode,
+              // The server wants to read the target of a copy, to check that it may.
+              desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess
+            }, share.open),
             (file) => ({ share, file })
           ))
       const through = Transfer.write(
@@ -336,6 +359,22 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         Effect.catchTag("SmbError", (error) => force && isMissing(error.reason) ? Effect.void : Effect.fail(error))
       )
 
+  const readOnwards = <E, R>(
+    path: UncPath.PathInput,
+    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+    range: SmbFile.RangeOptions | undefined,
+    start?: Parameters<typeof Resume.readTo>[6]
+  ): Effect.Effect<bigint, E | ClientError, R> =>
+    Resume.readTo(
+      reopen("SmbClient.open", path, OpenMode.readSequentially),
+      locator.goesOn,
+      text(path),
+      toRange(range),
+      use,
+      ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
+      start
+    ).pipe(Effect.withSpan("SmbClient.readTo"))
+
   return {
     withShare,
     open,
@@ -359,15 +398,16 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           return count
         })
       ),
-    readTo: (path, use, range) =>
-      Resume.readTo(
-        reopen("SmbClient.open", path, OpenMode.readSequentially),
-        locator.goesOn,
-        text(path),
-        toRange(range),
-        use,
-        ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range)
-      ).pipe(Effect.withSpan("SmbClient.readTo")),
+    readTo: (path, use, range) => readOnwards(path, use, range),
+    openToRead: (path, options) =>
+      Effect.map(reopen("SmbClient.open", path, OpenMode.readSequentially)(undefined), (opened) => {
+        const file = SmbFile.make(opened.share, opened.file)
+        return {
+          path: file.path,
+          opened: file.opened,
+          readTo: (use, range) => readOnwards(path, use, range, { opened, onMove: options?.onMove })
+        }
+      }),
     writeFrom: (path, fill, options) =>
       Effect.scoped(Effect.flatMap(
         openOn(path, writeMode(options)),

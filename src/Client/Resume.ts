@@ -34,16 +34,42 @@ export type Open = (dead: Dead | undefined) => Effect.Effect<Opened, ClientError
 /** May what failed so go on elsewhere? `undefined`: there is no elsewhere. */
 export type GoesOn = ((error: unknown) => boolean) | undefined
 
+/**
+ * Reading goes on elsewhere: `from` and `to` are the file's names at the two targets, `offset` is the next byte, and
+ * `cause` what the first of them died of.
+ *
+ * @category models
+ */
+export interface Move {
+  readonly path: string
+  readonly from: string
+  readonly to: string
+  readonly offset: bigint
+  readonly cause: ClientError
+}
+
+/** Is told of each move, before anything is read there. */
+export type OnMove = (move: Move) => Effect.Effect<void>
+
 /** How far reading had got. */
 interface Progress {
   /** The next byte. */
   readonly at: bigint
-  /** What was opened first. */
+  /** What was opened first, and last. */
   readonly first: Opened | undefined
+  readonly last: Opened | undefined
   readonly dead: Dead | undefined
 }
 
-const nothing = (at: bigint): Progress => ({ at, first: undefined, dead: undefined })
+const nothing = (at: bigint): Progress => ({ at, first: undefined, last: undefined, dead: undefined })
+
+/** As far as it got before `opened` died. */
+const after = (progress: Progress, opened: Opened, at: bigint, error: ClientError): Progress => ({
+  at,
+  first: progress.first ?? opened,
+  last: opened,
+  dead: buried(progress.dead, opened.place, error, at > progress.at)
+})
 
 /** Another one that died; those before it count no more once something was read from this one. */
 const buried = (dead: Dead | undefined, place: string, error: ClientError, moved: boolean): Dead => ({
@@ -103,37 +129,45 @@ export const stream = (
       })
     })).pipe(
       Stream.catch((error) =>
-        opened === undefined || !goesOn(error) ? Stream.fail(error) : from({
-          at,
-          first: progress.first ?? opened,
-          dead: buried(progress.dead, opened.place, error, at > progress.at)
-        })
+        opened === undefined || !goesOn(error) ? Stream.fail(error) : from(after(progress, opened, at, error))
       )
     )
   }
   return Stream.suspend(() => from(nothing(range.offset)))
 }
 
-/** Bytes that are lent to `use`; gives their count. What `use` fails with is never taken for a target's end. */
+/** Reads from what is open, and lends the bytes. */
+type Read = <E, R>(
+  opened: Opened,
+  range: Range,
+  use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>
+) => Effect.Effect<bigint, E | RequestError, R>
+
+/**
+ * Bytes that are lent to `use`; gives their count. What `use` fails with is never taken for a target's end. With
+ * `start`, what is open already is read first.
+ */
 export const readTo = <E, R>(
   open: Open,
   goesOn: GoesOn,
   path: string,
   range: Range,
   use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
-  read: <E2, R2>(
-    opened: Opened,
-    range: Range,
-    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E2, R2>
-  ) => Effect.Effect<bigint, E2 | RequestError, R2>
+  read: Read,
+  start?: { readonly opened: Opened; readonly onMove: OnMove | undefined }
 ): Effect.Effect<bigint, E | ClientError, R> => {
+  /** What is read first: what is open already, which is the caller's to close, or else what is opened here. */
+  const begin = (progress: Progress) =>
+    start !== undefined && progress.first === undefined
+      ? Effect.succeed(start.opened)
+      : openSame(open, path, progress)
   if (goesOn === undefined) {
-    return Effect.scoped(Effect.flatMap(open(undefined), (opened) => read(opened, range, use))) as Effect.Effect<
-      bigint,
-      E | ClientError,
-      R
-    >
+    return Effect.scoped(Effect.flatMap(begin(nothing(range.offset)), (opened) => read(opened, range, use)))
   }
+  const tell = ({ at, dead, last }: Progress, to: Opened): Effect.Effect<void> =>
+    start?.onMove === undefined || last === undefined || dead === undefined
+      ? Effect.void
+      : start.onMove({ path, from: name(last), to: name(to), offset: at, cause: dead.error })
   const from = (progress: Progress): Effect.Effect<bigint, E | ClientError, R> =>
     Effect.suspend(() => {
       let { at } = progress
@@ -146,19 +180,17 @@ export const readTo = <E, R>(
           at = offset + BigInt(chunk.length)
         })
       }
-      return Effect.scoped(Effect.flatMap(openSame(open, path, progress), (found) => {
+      return Effect.scoped(Effect.flatMap(begin(progress), (found) => {
         opened = found
-        return read(found, rest(range, at), lend)
+        return Effect.andThen(tell(progress, found), read(found, rest(range, at), lend))
       })).pipe(
         Effect.map(() => at - range.offset),
         Effect.catch((error): Effect.Effect<bigint, E | ClientError, R> =>
-          opened === undefined || lent || !goesOn(error) ? Effect.fail(error) : from({
-            at,
-            first: progress.first ?? opened,
-            dead: buried(progress.dead, opened.place, error as ClientError, at > progress.at)
-          })
+          opened === undefined || lent || !goesOn(error)
+            ? Effect.fail(error)
+            : from(after(progress, opened, at, error as ClientError))
         )
-      ) as Effect.Effect<bigint, E | ClientError, R>
+      )
     })
   return from(nothing(range.offset))
 }

@@ -31,6 +31,12 @@ export interface Client extends Operations {
 /**
  * Files on SMB servers.
  *
+ * @example
+ * ```ts
+ * const smb = yield* SmbClient.SmbClient
+ * const text = yield* smb.readFileString("\\\\files.example\\public\\plans\\readme.txt")
+ * ```
+ *
  * @category services
  */
 export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
@@ -59,6 +65,13 @@ export const make = (connections: Connections.Connections, locator: Locator.Loca
 /**
  * A client that logs on with whatever `Authenticator` is provided.
  *
+ * @example
+ * ```ts
+ * const Client = SmbClient.layerWithAuthenticator().pipe(
+ *   Layer.provide([Kerberos.layer(), TcpTransport.layer, Credentials.layer(Credentials.kerberos())])
+ * )
+ * ```
+ *
  * @category layers
  */
 export const layerWithAuthenticator = (
@@ -76,6 +89,11 @@ export const layerWithAuthenticator = (
 
 /**
  * A client that logs on by NTLM. Signing is required unless `options` say otherwise.
+ *
+ * @example
+ * ```ts
+ * export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer, Fixed]))
+ * ```
  *
  * @category layers
  */

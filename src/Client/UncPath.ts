@@ -18,7 +18,22 @@ export class InvalidPath extends Schema.TaggedError<InvalidPath>()("InvalidPath"
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${JSON.stringify(this.path)} is not a path on a share: ${this.detail}`
+    return `"${this.path}" cannot be used: ${this.detail}`
+  }
+}
+
+/**
+ * What would have to be done on two shares at once: a rename from one to the other, or the removal of a tree in which a
+ * DFS link leads away. Nothing was done with `path`.
+ *
+ * @category errors
+ */
+export class AcrossShares extends Schema.TaggedError<AcrossShares>()("AcrossShares", {
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path}: ${this.detail}`
   }
 }
 
@@ -102,7 +117,10 @@ export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => 
   if (/^smb:\/\//i.test(input)) return parseUrl(input)
   const match = /^(?:\\\\|\/\/)([^\\/]+)(.*)$/su.exec(input)
   if (match === null) {
-    return fail(input, "write \\\\server\\share\\path, //server/share/path or smb://server/share/path")
+    return fail(
+      input,
+      "it is no path on a share; write \\\\server\\share\\path, //server/share/path or smb://server/share/path"
+    )
   }
   return build(input, match[1]!, match[2]!)
 }

@@ -81,6 +81,7 @@ export const encode = <A>(codec: Codec<A>) => (value: A): Uint8Array<ArrayBuffer
 // integers, bytes, text
 // -----------------------------------------------------------------------------
 
+/** Integers, little-endian, unsigned and signed; those of 64 bits are bigint. */
 export const u8: Codec<number> = make(1, (r) => r.u8(), (w, value) => w.u8(value))
 export const u16: Codec<number> = make(2, (r) => r.u16(), (w, value) => w.u16(value))
 export const u32: Codec<number> = make(4, (r) => r.u32(), (w, value) => w.u32(value))
@@ -246,6 +247,7 @@ export interface ListField<A> {
   readonly align: number
 }
 
+/** What a structure is made of, a member each. */
 export type Field = Codec<any> | Silent | BufferField<any> | ListField<any>
 
 /** The value of a structure: its fields, less those that are not part of a value. */

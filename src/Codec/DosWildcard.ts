@@ -20,7 +20,7 @@ export const matches = (expression: string, name: string): boolean => {
   if (expression === "*" || expression === "") return true
   const pattern = expression.toUpperCase()
   const text = name.toUpperCase()
-  if (!isWild.test(pattern)) return pattern === text
+  if (!hasWildcards(pattern)) return pattern === text
   const wanted = codesOf(pattern)
   const there = codesOf(text)
   const lastDot = text.lastIndexOf(".")

@@ -136,7 +136,7 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_ILLEGAL_CHARACTER:
     "The name has a character that the server cannot store, such as half of a surrogate pair. Choose another name.",
   STATUS_OBJECT_NAME_NOT_FOUND: "There is no file of this name. Check the last part of the path.",
-  STATUS_OBJECT_NAME_COLLISION: "A file of this name exists already. Choose another name, or overwrite it.",
+  STATUS_OBJECT_NAME_COLLISION: "The name is taken already. Choose another one, or replace what has it.",
   STATUS_OBJECT_PATH_INVALID: "A part of the path that should be a directory is none.",
   STATUS_OBJECT_PATH_NOT_FOUND: "A directory on the way does not exist. Check the path before its last part.",
   STATUS_OBJECT_PATH_SYNTAX_BAD: "The path is not well formed. Check its separators, and for a leading one.",

@@ -4,10 +4,12 @@
  * Nothing else changes: every operation of the client asks its locator where a path is, and this is another locator.
  * Leave the layer out, and no referral is ever asked for.
  */
-import type * as Config from "effect/Config"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { ClientError } from "../Client/ClientError.ts"
 import type * as Locator from "../Client/Locator.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
@@ -57,6 +59,17 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
         default:
           return "Failed"
       }
+    // Nobody to log on to this target as, or no such server in its domain: that says nothing about the others. What else
+    // goes wrong in a logon may be an attack, or goes wrong everywhere.
+    case "AuthenticationError":
+      switch (failure.reason) {
+        case "NoCredential":
+        case "NoCommonMechanism":
+        case "ServerUnknown":
+          return "TargetFailed"
+        default:
+          return "Failed"
+      }
     default:
       return "Failed"
   }
@@ -80,6 +93,14 @@ const toText = (path: UncPath.UncPath): string =>
 /**
  * A client that follows DFS, and the resolver that it follows it with. With `enabled: false` the client is the one that
  * was there.
+ *
+ * @example
+ * ```ts
+ * const Smb = DfsAdapter.layer({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
+ *   Layer.provide(SmbClient.layer({ signing: "required" })),
+ *   Layer.provide([TcpTransport.layer, Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
+ * )
+ * ```
  *
  * @category layers
  */
@@ -108,7 +129,7 @@ export const layer = (
                 input: request.input,
                 maximum: request.maxOutput
               })
-          )) as Effect.Effect<Uint8Array, any>
+          ))
       })
     )
     if (!(options.enabled ?? true)) {
@@ -131,12 +152,27 @@ export const layer = (
   }))
 
 /**
- * A client that follows DFS as the configuration says; `DfsOptions.config` if nothing else is given, where SMB_DFS is
- * false unless it says true. Fails with `ConfigError` when the layer is built.
+ * `DfsOptions.config`, and SMB_DFS_PORT.
+ *
+ * @category config
+ */
+export const config: Config.Config<DfsAdapterOptions> = Config.map(
+  Config.all({
+    options: DfsOptions.config,
+    port: Config.option(
+      Config.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })), "SMB_DFS_PORT")
+    )
+  }),
+  ({ options, port }) => (Option.isSome(port) ? { ...options, port: port.value } : options)
+)
+
+/**
+ * A client that follows DFS as the configuration says; `config` if nothing else is given, where SMB_DFS is false unless
+ * it says true. Fails with `ConfigError` when the layer is built.
  *
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config<DfsAdapterOptions> = DfsOptions.config
+  options: Config.Config<DfsAdapterOptions> = config
 ): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, Config.ConfigError, SmbClient.SmbClient> =>
   Layer.unwrap(Effect.map(options, (found) => layer({ enabled: false, ...found })))

@@ -6,6 +6,7 @@
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { largestReferralBuffer } from "./DfsPolicy.ts"
 import * as DfsStep from "./DfsStep.ts"
 import type * as DomainCache from "./DomainCache.ts"
@@ -93,11 +94,11 @@ export const settings = (options: DfsOptions = {}): Settings => ({
   breaker: { ...defaults.breaker, ...options.breaker }
 })
 
+const parts = (text: string): ReadonlyArray<string> =>
+  text.split(";").map((part) => part.trim()).filter((part) => part !== "")
+
 const list = (name: string): Config.Config<Option.Option<ReadonlyArray<string>>> =>
-  Config.option(Config.map(
-    Config.String(name),
-    (text) => text.split(";").map((part) => part.trim()).filter((part) => part !== "")
-  ))
+  Config.option(Config.map(Config.String(name), parts))
 
 /** `corp.test=dc1.corp.test,dc2.corp.test;other.test=dc3.other.test` */
 const controllers = (parts: ReadonlyArray<string>): DomainCache.Controllers =>
@@ -106,12 +107,27 @@ const controllers = (parts: ReadonlyArray<string>): DomainCache.Controllers =>
     return [domain.trim(), names.split(",").map((name) => name.trim()).filter((name) => name !== "")]
   }))
 
+/** Each part a domain with at least one controller. */
+const controllersText = Schema.String.check(
+  Schema.makeFilter((text: string) =>
+    parts(text).every((part) => /^[^=,]*[^=,\s][^=,]*=[^=]*[^=,\s][^=]*$/.test(part)) ||
+    "DOMAIN=CONTROLLER,CONTROLLER;DOMAIN=CONTROLLER"
+  )
+)
+
+const between = (name: string, minimum: number, maximum: number): Config.Config<Option.Option<number>> =>
+  Config.option(Config.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })), name))
+
+const largest32 = 0xffffffff
+
 /**
  * Options from the configuration: SMB_DFS (true or false, false where left out), SMB_DFS_MODE, SMB_DFS_PROBE,
- * SMB_DFS_CONNECT, SMB_DFS_INCLUDE and SMB_DFS_EXCLUDE (patterns separated by semicolons), SMB_DFS_SITE,
- * SMB_DFS_DOMAIN_CONTROLLERS (`corp.test=dc1.corp.test,dc2.corp.test;other.test=dc3`), SMB_DFS_MAX_HOPS,
- * SMB_DFS_TTL_MINIMUM, SMB_DFS_TTL_MAXIMUM and SMB_DFS_TTL_NEGATIVE (seconds), SMB_DFS_CAPACITY,
- * SMB_DFS_MAX_REFERRAL_LEVEL.
+ * SMB_DFS_CONNECT, SMB_DFS_STAGGER (`250 millis`), SMB_DFS_INCLUDE and SMB_DFS_EXCLUDE (patterns separated by
+ * semicolons), SMB_DFS_SITE, SMB_DFS_DOMAIN_CONTROLLERS (`corp.test=dc1.corp.test,dc2.corp.test;other.test=dc3`),
+ * SMB_DFS_DISCOVER (true or false), SMB_DFS_MAX_HOPS, SMB_DFS_MAX_STEPS, SMB_DFS_TTL_MINIMUM, SMB_DFS_TTL_MAXIMUM and
+ * SMB_DFS_TTL_NEGATIVE (seconds), SMB_DFS_REFRESH_AHEAD (0 to 1), SMB_DFS_BREAKER_COOLDOWN and SMB_DFS_BREAKER_LONGEST
+ * (milliseconds), SMB_DFS_CAPACITY, SMB_DFS_MAX_REFERRAL_LEVEL (1 to 4), SMB_DFS_LARGEST_BUFFER (bytes). Numbers outside
+ * of what makes sense are a `ConfigError`.
  *
  * @category config
  */
@@ -121,22 +137,35 @@ export const config: Config.Config<DfsOptions> = Config.map(
     mode: Config.option(Config.Literals(["strict", "fallback"], "SMB_DFS_MODE")),
     probe: Config.option(Config.Literals(["referral-first", "lazily"], "SMB_DFS_PROBE")),
     connect: Config.option(Config.Literals(["ordered", "race"], "SMB_DFS_CONNECT")),
+    stagger: Config.option(Config.Duration("SMB_DFS_STAGGER")),
     include: list("SMB_DFS_INCLUDE"),
     exclude: list("SMB_DFS_EXCLUDE"),
     siteName: Config.option(Config.String("SMB_DFS_SITE")),
-    domainControllers: Config.map(list("SMB_DFS_DOMAIN_CONTROLLERS"), Option.map(controllers)),
-    hops: Config.option(Config.Int("SMB_DFS_MAX_HOPS")),
-    minimum: Config.option(Config.Int("SMB_DFS_TTL_MINIMUM")),
-    maximum: Config.option(Config.Int("SMB_DFS_TTL_MAXIMUM")),
-    negative: Config.option(Config.Int("SMB_DFS_TTL_NEGATIVE")),
-    capacity: Config.option(Config.Int("SMB_DFS_CAPACITY")),
-    maxReferralLevel: Config.option(Config.Int("SMB_DFS_MAX_REFERRAL_LEVEL"))
+    domainControllers: Config.map(
+      Config.option(Config.schema(controllersText, "SMB_DFS_DOMAIN_CONTROLLERS")),
+      Option.map((text) => controllers(parts(text)))
+    ),
+    discover: Config.option(Config.Boolean("SMB_DFS_DISCOVER")),
+    hops: between("SMB_DFS_MAX_HOPS", 0, 1000),
+    steps: between("SMB_DFS_MAX_STEPS", 1, 1_000_000),
+    minimum: between("SMB_DFS_TTL_MINIMUM", 0, largest32),
+    maximum: between("SMB_DFS_TTL_MAXIMUM", 0, largest32),
+    negative: between("SMB_DFS_TTL_NEGATIVE", 0, largest32),
+    refreshAhead: Config.option(
+      Config.schema(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })), "SMB_DFS_REFRESH_AHEAD")
+    ),
+    cooldown: between("SMB_DFS_BREAKER_COOLDOWN", 0, largest32),
+    longest: between("SMB_DFS_BREAKER_LONGEST", 0, largest32),
+    capacity: between("SMB_DFS_CAPACITY", 1, 1_000_000),
+    maxReferralLevel: between("SMB_DFS_MAX_REFERRAL_LEVEL", 1, 4),
+    largestBuffer: between("SMB_DFS_LARGEST_BUFFER", 8192, 16 * 1024 * 1024)
   }),
-  ({ enabled, hops, maximum, minimum, negative, ...rest }): DfsOptions => ({
+  ({ cooldown, enabled, hops, longest, maximum, minimum, negative, steps, ...rest }): DfsOptions => ({
     enabled,
     ...present(rest),
-    limits: present({ hops }),
-    ttl: present({ maximum, minimum, negative })
+    limits: present({ hops, steps }),
+    ttl: present({ maximum, minimum, negative }),
+    breaker: present({ cooldown, longest })
   })
 )
 

@@ -66,6 +66,7 @@ export const start = <E>(path: string | DfsPath.DfsPath, options?: { readonly re
     lastError: undefined,
     inNamespace: false,
     plainError: undefined,
+    refusal: undefined,
     listed: false,
     searched: false,
     renew: options?.renew === true ? DfsPath.key(original) : undefined,

@@ -63,6 +63,14 @@ export interface UseOptions<E> {
 /**
  * Resolves paths through DFS namespaces, and keeps what it learns.
  *
+ * @example
+ * ```ts
+ * const resolver = yield* DfsResolver.DfsResolver
+ * const { resolvedPath, status, targets } = yield* resolver.resolve(path).pipe(
+ *   DfsPolicy.fallback(() => DfsResolver.asPlain(path)) // the policy of mode "fallback", alone
+ * )
+ * ```
+ *
  * @category services
  */
 export class DfsResolver extends Context.Service<DfsResolver, {
@@ -200,7 +208,12 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
           onFailure: (error): Event<E | SourceError> =>
             isReferralError(error)
               ? { _tag: "ReferralFailed", error }
-              : { _tag: "Unreachable", error: hinted(error, command, finder !== undefined), reason: reasonOf(error) }
+              : {
+                _tag: "Unreachable",
+                error: hinted(error, command, finder !== undefined),
+                reason: reasonOf(error),
+                refusesUser: refusesUser(error)
+              }
         })
       case "FindControllers":
         return finder === undefined
@@ -376,6 +389,24 @@ const hinted = (
       ...(error.server === undefined ? {} : { server: error.server })
     })
     : error
+
+/** What a server says to a wrong password, and to an account that may not be used. */
+const aboutUser: ReadonlySet<string> = new Set([
+  "LogonFailure",
+  "AccountRestriction",
+  "InvalidLogonHours",
+  "InvalidWorkstation",
+  "PasswordExpired",
+  "AccountDisabled",
+  "AccountExpired",
+  "PasswordMustChange",
+  "AccountLockedOut"
+])
+
+const refusesUser = (error: SourceError): boolean =>
+  error._tag === "AuthenticationError"
+    ? error.reason === "InvalidCredential" || error.reason === "Rejected"
+    : error._tag === "SmbError" && error.command === "SESSION_SETUP" && aboutUser.has(error.reason)
 
 /** Counts how long the work at a target took. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

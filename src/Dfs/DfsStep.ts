@@ -71,7 +71,8 @@ export interface ConnectFailure<E> {
 /**
  * What came of the last command. `E` is the driver's own error; `reason` is one line about it.
  *
- * - `ReferralFailed`: the server answered, but with no referral. `Unreachable`: it did not answer.
+ * - `ReferralFailed`: the server answered, but with no referral. `Unreachable`: it did not answer; `refusesUser` where it
+ *   does not take the account or its password, which a domain's other controllers would not do either.
  * - `Controllers`: none of them where there is no such domain.
  * - `Succeeded`; `PathNotCovered` (a link was crossed); `NotFound` (the name or its path is not there);
  *   `TargetFailed` (this share is of no use, another target may be); `ServerFailed` (nor is its whole server);
@@ -85,7 +86,7 @@ export type Event<E> =
   | { readonly _tag: "Start" }
   | { readonly _tag: "Referral"; readonly response: ReferralResponse }
   | { readonly _tag: "ReferralFailed"; readonly error: ReferralError }
-  | { readonly _tag: "Unreachable"; readonly error: E; readonly reason: string }
+  | { readonly _tag: "Unreachable"; readonly error: E; readonly reason: string; readonly refusesUser?: boolean }
   | { readonly _tag: "Controllers"; readonly controllers: ReadonlyArray<string> }
   | { readonly _tag: "Connected"; readonly index: number; readonly failures: ReadonlyArray<ConnectFailure<E>> }
   | { readonly _tag: "ConnectFailed"; readonly failures: ReadonlyArray<ConnectFailure<E>> }

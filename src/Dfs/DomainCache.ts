@@ -35,6 +35,8 @@ export interface DomainCache {
   readonly capacity: number
   /** Controllers that know the domains: BootstrapDC first, and who to ask in its place. */
   readonly bootstrap: ReadonlyArray<string>
+  /** The domain that the bootstrap controllers were learned of; undefined where they were given, for good. */
+  readonly bootstrapOf: string | undefined
   /** Until when the bootstrap controller's list of domains holds, in milliseconds. */
   readonly listedUntil: number
   readonly entries: ReadonlyMap<string, Domain>
@@ -51,6 +53,7 @@ export const make = (options?: { readonly controllers?: Controllers; readonly ca
   return {
     capacity: Math.max(1, options?.capacity ?? 256),
     bootstrap: given[0]?.[1] ?? [],
+    bootstrapOf: undefined,
     listedUntil: 0,
     entries: new Map(given.map(([name, controllers]) => [
       DfsPath.fold(name),
@@ -108,7 +111,10 @@ export const setNames = (
 /** The list of domains could not be had: not again before `until`. */
 export const setUnlisted = (cache: DomainCache, until: number): DomainCache => ({ ...cache, listedUntil: until })
 
-/** The controllers of a domain; the first ones that are learned are BootstrapDC. None: to be asked for again. */
+/**
+ * The controllers of a domain. The first ones that are learned are BootstrapDC, and so are those that the same domain has
+ * later on. None: to be asked for again.
+ */
 export const setControllers = (
   cache: DomainCache,
   name: string,
@@ -117,7 +123,10 @@ export const setControllers = (
   now: number
 ): DomainCache => {
   const changed = put(cache, [{ name, kind: "domain", controllers, hint: 0, expiresAt }], now)
-  return cache.bootstrap.length === 0 ? { ...changed, bootstrap: controllers } : changed
+  const key = DfsPath.fold(name)
+  return controllers.length > 0 && (cache.bootstrap.length === 0 || cache.bootstrapOf === key)
+    ? { ...changed, bootstrap: controllers, bootstrapOf: key }
+    : changed
 }
 
 /** A name that is no domain's. */

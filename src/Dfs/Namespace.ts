@@ -123,7 +123,7 @@ const named = Schema.makeFilter((record: Readonly<Record<string, unknown>>) => {
  * @category models
  */
 export const Domain = Schema.Struct({
-  /** The short name of the domain, which is answered as well. */
+  /** The short name of the domain, which is answered as well, and by the short names of its controllers. */
   netbiosName: Schema.optionalKey(HostName),
   controllers: Schema.Array(HostName).check(Schema.isMinLength(1)),
   /** Seconds; 600 where left out. */
@@ -270,10 +270,28 @@ const domainTime = (domain: Domain): number => domain.timeToLive ?? 600
 const namesOf = ([name, { netbiosName }]: readonly [string, Domain]): ReadonlyArray<string> =>
   netbiosName === undefined ? [name] : [netbiosName, name]
 
-const findDomain = (namespace: Namespace, asked: string): Domain | undefined =>
-  Object.entries(namespace.domains ?? {}).find((domain) =>
-    namesOf(domain).some((name) => DfsPath.fold(name) === DfsPath.fold(asked))
-  )?.[1]
+/** NetBIOS names have 15 characters (MS-NBTE). */
+const longestShortName = 15
+
+/**
+ * The NetBIOS name of a host, where it has the usual one: `DC1` for `dc1.corp.test`. An address has none, and stays.
+ *
+ * @category look-ups
+ */
+export const shortName = (host: string): string =>
+  DfsPath.isAddress(host) ? host : host.split(".", 1)[0]!.slice(0, longestShortName).toUpperCase()
+
+/**
+ * The domain of this name. Whoever asks by the NetBIOS name of a domain is told those of its controllers (MS-DFSC 3.3.5.3
+ * and 3.3.5.4).
+ */
+const findDomain = (namespace: Namespace, asked: string): Domain | undefined => {
+  const is = (name: string): boolean => DfsPath.fold(name) === DfsPath.fold(asked)
+  const found = Object.entries(namespace.domains ?? {}).find((domain) => namesOf(domain).some(is))
+  if (found === undefined) return undefined
+  const [name, domain] = found
+  return is(name) ? domain : { ...domain, controllers: domain.controllers.map(shortName) }
+}
 
 interface Destination {
   readonly targets: ReadonlyArray<string | Target>
@@ -330,7 +348,9 @@ const referral = (
  * Answers a referral request, plain or EX.
  *
  * Statuses: BUFFER_OVERFLOW where not one entry fits, NOT_FOUND for what is no namespace, DFS_UNAVAILABLE where all
- * targets are offline, INVALID_PARAMETER for level 0, for a domain that is not known, and for a name that is none.
+ * targets are offline, INVALID_PARAMETER for level 0, for a domain that is not known, and for a name that is none;
+ * UNSUCCESSFUL for a domain or its controllers below level 3, which has no lists of names. What lies below SYSVOL is no
+ * namespace (MS-DFSC 3.3.5.2 to 3.3.5.4, and what Samba answers).
  *
  * @category referrals
  */
@@ -341,19 +361,22 @@ export const answer = (namespace: Namespace, request: ReferralRequestEx, options
   const [server, share, ...below] = path
   const domains = Object.entries(namespace.domains ?? {})
   if (server === undefined) {
-    if (domains.length === 0 || maxReferralLevel < 3) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (domains.length === 0) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (maxReferralLevel < 3) return status(NtStatus.STATUS_UNSUCCESSFUL)
     const all = domains.flatMap((domain) => namesOf(domain).map((name) => nameList(domainTime(domain[1]), name, [])))
     return fit({ pathConsumed: 0, referralEntries: all }, options)
   }
   const domain = findDomain(namespace, server)
   if (share === undefined) {
-    if (domain === undefined || maxReferralLevel < 3) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (domain === undefined) return status(NtStatus.STATUS_INVALID_PARAMETER)
+    if (maxReferralLevel < 3) return status(NtStatus.STATUS_UNSUCCESSFUL)
     return fit({
       pathConsumed: 0,
       referralEntries: [nameList(domainTime(domain), server, domain.controllers)]
     }, options)
   }
   if (domain !== undefined && DfsPath.isSysvol(path)) {
+    if (below.length > 0) return status(NtStatus.STATUS_NOT_FOUND)
     return referral(
       [server, share],
       {

@@ -195,6 +195,17 @@ const copy = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> => c
 /**
  * A transport that is recorded, in the place of the one that it wraps.
  *
+ * @example
+ * ```ts
+ * export const record = Effect.gen(function*() {
+ *   const text = yield* Effect.provide(app, Smb)
+ *   const { recording } = yield* RecordedTransport.Recorder
+ *   const fs = yield* FileSystem.FileSystem
+ *   yield* fs.writeFileString("run.json", RecordedTransport.toJson(yield* recording))
+ *   return text
+ * }).pipe(Effect.provide(RecordedTransport.record(TcpTransport.layer)))
+ * ```
+ *
  * @category layers
  */
 export const record = <E, R>(

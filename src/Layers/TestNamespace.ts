@@ -416,6 +416,22 @@ export const layer = (
 /**
  * `layer` with a client on it that follows DFS.
  *
+ * @example
+ * ```ts
+ * const World = TestNamespace.client({
+ *   "\\\\corp\\data\\plans": {
+ *     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
+ *     targetFailback: true,
+ *     ttl: "1 hour"
+ *   },
+ *   files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
+ *   faults: [
+ *     { at: "10 seconds", server: "a", is: "down" },
+ *     { at: "1 minute", server: "a", is: "up" }
+ *   ]
+ * })
+ * ```
+ *
  * @category layers
  */
 export const client = (

@@ -49,6 +49,12 @@ export class TestServers extends Context.Service<TestServers, Servers>()("effect
  * Servers by host name; `*` is any other. A host that is not in the table has no address (`NameNotFound`), one that is
  * down refuses (`Refused`). Names are compared without regard to case, ports not at all.
  *
+ * @example
+ * ```ts
+ * fs1: "down",
+ * fs2: { ...account, shares: { plans: { "readme.txt": "hello" } } }
+ * ```
+ *
  * @category layers
  */
 export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServers> =>
@@ -63,6 +69,17 @@ export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServe
  * One server that answers to every name and has these shares. User `user` with password `password`, unless the options
  * say otherwise.
  *
+ * @example
+ * ```ts
+ * export const Troubled = TestTransport.files(files, {
+ *   ...account,
+ *   faults: [
+ *     TestTransport.fault("CREATE", { status: "STATUS_SHARING_VIOLATION" }, { times: 1 }),
+ *     TestTransport.fault("WRITE", { delay: "5 seconds" })
+ *   ]
+ * })
+ * ```
+ *
  * @category layers
  */
 export const files = (
@@ -73,6 +90,14 @@ export const files = (
 /**
  * One server that answers to every name and expects exactly these requests on each connection, in order. What a step
  * does not say is done as `files` does it.
+ *
+ * @example
+ * ```ts
+ * export const Scripted = TestTransport.scripted(
+ *   [TestTransport.negotiate, TestTransport.sessionSetup, TestTransport.drop],
+ *   account
+ * )
+ * ```
  *
  * @category layers
  */

@@ -27,6 +27,11 @@ export interface Ended<A, E> {
  * now, because only what the clock has woken is waited for before it moves on. A program that has not ended after `limit`
  * (a day where left out) is interrupted, and `took` is the limit.
  *
+ * @example
+ * ```ts
+ * const { exit, took } = yield* VirtualTime.run(app) // "a b b a a a" after 120000 ms
+ * ```
+ *
  * @category running
  */
 export const run = <A, E, R>(

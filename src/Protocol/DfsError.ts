@@ -18,6 +18,19 @@ const Step = Schema.optionalKey(Schema.Number)
 const from = (server: string | undefined): string => (server === undefined ? "" : ` from ${server}`)
 const of = (path: string | undefined): string => (path === undefined ? "" : ` for ${path}`)
 
+/** Targets that a message names. A referral may have hundreds. */
+const mostNamed = 8
+
+/** What each target said, as far as a message goes. */
+const each = (
+  targets: ReadonlyArray<{ readonly target: string; readonly reason: string }>,
+  none: string
+): string => {
+  const named = targets.slice(0, mostNamed).map(({ reason, target }) => `${target}: ${reason}`)
+  const more = targets.length > mostNamed ? [`and ${targets.length - mostNamed} more`] : []
+  return targets.length === 0 ? none : [...named, ...more].join("; ")
+}
+
 /**
  * A referral did not fit into the buffer that was offered, `size` bytes (STATUS_BUFFER_OVERFLOW, 0x80000005). Nothing
  * of it can be used. Ask again with a larger buffer: `DfsPolicy.retryOverflow`.
@@ -133,8 +146,7 @@ export class NoTargetLeft extends Schema.TaggedError<NoTargetLeft>()("NoTargetLe
   step: Step
 }) {
   override get message(): string {
-    const each = this.targets.map(({ reason, target }) => `${target}: ${reason}`).join("; ")
-    return `No target of ${this.path} can be used (${each === "" ? "it has none" : each})`
+    return `No target of ${this.path} can be used (${each(this.targets, "it has none")})`
   }
 }
 
@@ -174,8 +186,7 @@ export class NoDomainController extends Schema.TaggedError<NoDomainController>()
   step: Step
 }) {
   override get message(): string {
-    const each = this.targets.map(({ reason, target }) => `${target}: ${reason}`).join("; ")
-    return `No domain controller of ${this.domain} answers for ${this.path} (${each === "" ? "none is known" : each})`
+    return `No domain controller of ${this.domain} answers for ${this.path} (${each(this.targets, "none is known")})`
   }
 }
 
@@ -229,7 +240,7 @@ export const at = <E extends DfsError>(error: E, place: { readonly path: string;
     case "Malformed":
       return new Malformed({ ...fields(known), path: place.path, step }) as DfsError as E
     case "Unsupported":
-      return new Unsupported({ ...fields(known), path: known.path ?? place.path, step }) as DfsError as E
+      return new Unsupported({ ...fields(known), path: place.path, step }) as DfsError as E
     case "Overflow":
       return new Overflow({ ...fields(known), step }) as DfsError as E
     case "NotDfsCapable":

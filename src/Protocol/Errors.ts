@@ -28,6 +28,16 @@ export type SymbolicLink = typeof SymbolicLink.Type
  * `command` the SMB command that it answers, and `path` the UNC path that the command was about. With `StoppedOnSymlink`
  * comes what the server said about the link.
  *
+ * @example
+ * ```ts
+ * return yield* smb.readFile(path).pipe(
+ *   Effect.catchTags({
+ *     SmbError: (error) => error.reason === "ObjectNameNotFound" ? Effect.succeed(empty) : Effect.fail(error),
+ *     NoTargetLeft: (error) => Effect.logError(error.message).pipe(Effect.as(empty)) // each target with what it said
+ *   })
+ * )
+ * ```
+ *
  * @category errors
  */
 export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
@@ -63,6 +73,15 @@ export const fromStatus = (status: number, command: string, path?: string, symbo
 /**
  * The connection could not be made, or ended.
  *
+ * @example
+ * ```ts
+ * Effect.retry({
+ *   while: (error) => error._tag === "TransportError" && error.sent !== true,
+ *   schedule: Schedule.exponential("200 millis"),
+ *   times: 5
+ * })
+ * ```
+ *
  * @category errors
  */
 export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
@@ -87,9 +106,9 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
       case "NameNotFound":
         return `no address is known for ${this.server}: check the name and the DNS${detail}`
       case "TimedOut":
-        return `${where} did not answer in time${detail}`
+        return `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
-        return `${where} closed the connection${detail}`
+        return `${where} closed the connection${detail}: try again, and look into its log`
       case "Failed":
         return `the connection to ${where} failed${detail}`
     }

@@ -74,6 +74,7 @@ export const decode = (bytes: Uint8Array | undefined): Sd.SecurityDescriptor => 
   return decoded._tag === "Success" ? decoded.success : damagedDescriptor
 }
 
+/** A security descriptor as a store keeps it, self-relative (MS-DTYP 2.4.6). */
 export const encode = Codec.encode(Sd.SecurityDescriptor)
 
 const isUser = (user: Identity, sid: string): boolean => user.sid === sid || user.groups.has(sid)

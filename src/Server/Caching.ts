@@ -14,6 +14,7 @@ import type { Refusal } from "./Reply.ts"
 import type { ServerState } from "./ServerState.ts"
 import type { StreamNode } from "./ShareState.ts"
 
+/** What a lease, or an oplock in its place, may let a client do: to keep what it has read, an open, what it has written. */
 export const READ = LeaseState.SMB2_LEASE_READ_CACHING
 export const HANDLE = LeaseState.SMB2_LEASE_HANDLE_CACHING
 export const WRITE = LeaseState.SMB2_LEASE_WRITE_CACHING

@@ -43,6 +43,7 @@ export interface Wanted {
   readonly wantsDelete: boolean
 }
 
+/** Whether a file may be opened now, and if not, why not or after whom. */
 export type Outcome =
   | { readonly _tag: "Clear" }
   | { readonly _tag: "Refused"; readonly status: number }

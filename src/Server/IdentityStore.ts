@@ -213,10 +213,18 @@ export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Ret
   }
 })
 
-/** @category layers */
+/**
+ * `inMemory` as a layer.
+ *
+ * @category layers
+ */
 export const layerInMemory = (...given: Parameters<typeof inMemory>): Layer.Layer<IdentityStore> =>
   Layer.sync(IdentityStore, () => inMemory(...given))
 
-/** @category layers */
+/**
+ * `fromFile` as a layer; it fails when the layer is built.
+ *
+ * @category layers
+ */
 export const layerFromFile = (path: string): Layer.Layer<IdentityStore, IdentityError> =>
   Layer.effect(IdentityStore, fromFile(path))

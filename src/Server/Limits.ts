@@ -53,6 +53,7 @@ export interface Limits {
   readonly unsent: number
 }
 
+/** What holds where `limits` says nothing. */
 export const defaults: Limits = {
   connections: 1024,
   sessions: 256,

@@ -43,6 +43,7 @@ export interface Negotiated {
   maxTransactSize: number
 }
 
+/** A connection before its NEGOTIATE. */
 export const initial = (): Negotiated => ({
   dialect: 0,
   clientGuid: "",

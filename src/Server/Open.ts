@@ -124,7 +124,9 @@ export class PipeOpen {
   }
 }
 
+/** An open of a file or a directory. */
 export type Open = FileOpen
+/** An open of anything. */
 export type AnyOpen = FileOpen | PipeOpen
 
 /** Lets go of what the store keeps for an open. */

@@ -185,6 +185,13 @@ export interface StoreChange {
 /**
  * A place that keeps files.
  *
+ * @example
+ * ```ts
+ * stat: (path) => Effect.map(find(path), ({ node }) => node),
+ * list: (path) =>
+ *   path.length > 0 ? Stream.fromEffect(fail("NotDirectory")) : Stream.fromIterable(files.map(({ node }) => node)),
+ * ```
+ *
  * @category models
  */
 export interface ShareStore {

@@ -49,7 +49,7 @@ const dialectNumbers: Record<DialectName, number> = {
 }
 
 /** A share: a store, an effect that makes one, or either with how it is offered. */
-export type Share<E, R> =
+export type Share<E = never, R = never> =
   | ShareStore
   | Effect.Effect<ShareStore, E, R>
   | (Omit<ShareOptions, "store"> & { readonly store: ShareStore | Effect.Effect<ShareStore, E, R> })
@@ -219,6 +219,16 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
 /**
  * Starts a server, which stops with the scope.
  *
+ * @example
+ * ```ts
+ * const fs = yield* FileSystem.FileSystem
+ * return yield* SmbServer.make({
+ *   port: 4455,
+ *   users: UserStore.inMemory({ joe: { password: Redacted.make("secret"), administrator: true } }),
+ *   shares: { files: FileSystemStore.make(fs, "/srv/files") }
+ * })
+ * ```
+ *
  * @category constructors
  */
 export const make = Effect.fnUntraced(function*<E = never, R = never>(
@@ -300,6 +310,16 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
 
 /**
  * A server as a layer; `Layer.launch` it to run until it is stopped.
+ *
+ * @example
+ * ```ts
+ * const Server = SmbServer.layer({
+ *   port: 4455,
+ *   users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+ *   shares: { data: LocalStore.make("/srv/data"), scratch: MemoryStore.make() }
+ * })
+ * Layer.launch(Server).pipe(NodeRuntime.runMain)
+ * ```
  *
  * @category layers
  */

@@ -64,7 +64,11 @@ export const inMemory = (users: Record<string, Secret>): Users => {
   return { find: (name) => Effect.succeed(known.get(name.toLowerCase())) }
 }
 
-/** @category layers */
+/**
+ * `inMemory` as a layer.
+ *
+ * @category layers
+ */
 export const layerInMemory = (users: Record<string, Secret>): Layer.Layer<UserStore> =>
   Layer.succeed(UserStore, inMemory(users))
 
@@ -125,6 +129,10 @@ export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
     return { find: (name) => Effect.succeed(known.get(name.toLowerCase())) }
   })
 
-/** @category layers */
+/**
+ * `fromFile` as a layer; it fails when the layer is built.
+ *
+ * @category layers
+ */
 export const layerFromFile = (path: string): Layer.Layer<UserStore, UserFileError> =>
   Layer.effect(UserStore, fromFile(path))

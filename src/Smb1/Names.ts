@@ -9,6 +9,7 @@
  * is no name, and is refused here.
  */
 import * as Effect from "effect/Effect"
+import { hasWildcards } from "../Codec/DosWildcard.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
 import { Command, everything, SearchAttributes } from "./Message/Constants.ts"
@@ -41,11 +42,9 @@ const unique = (path: string, { session: { entropy } }: Requests.Tree): string =
   return directory === "" ? name : `${directory}\\${name}`
 }
 
-const isPattern = (path: string): boolean => /[*?<>"]/.test(path)
-
 /** Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by opening it. */
 export const makeDirectory = (tree: Requests.Tree, name: Requests.WireName, path: string): Running<void> =>
-  isPattern(path)
+  hasWildcards(path)
     ? Effect.fail(fromStatus(NtStatus.STATUS_OBJECT_NAME_INVALID, "CREATE_DIRECTORY", tree.full(path)))
     : Effect.flatMap(
       tree.request({
@@ -82,7 +81,7 @@ export class Names {
    */
   rename(to: string, replace: boolean): Running<void> {
     const { path } = this.file.target
-    if (isPattern(to) || !this.file.tree.canSay(to)) {
+    if (hasWildcards(to) || !this.file.tree.canSay(to)) {
       return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "RENAME")
     }
     if (this.file.passes && directoryOf(path).toLowerCase() === directoryOf(to).toLowerCase()) {
@@ -127,7 +126,7 @@ export class Names {
    */
   remove(): Running<void> {
     const { isDirectory, name, path } = this.file.target
-    if (isPattern(path)) return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "DELETE")
+    if (hasWildcards(path)) return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "DELETE")
     const removed = isDirectory
       ? this.file.simple(
         Command.SMB_COM_DELETE_DIRECTORY,

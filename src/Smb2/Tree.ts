@@ -45,10 +45,6 @@ const types: Record<number, Share.Share["type"]> = {
   [ShareType.SMB2_SHARE_TYPE_PRINT]: "printer"
 }
 
-const fail = (error: unknown): Effect.Effect<never, any> => Effect.fail(error)
-const fromResult = <A, E>(result: Result.Result<A, E>): Effect.Effect<A, E> =>
-  Result.isSuccess(result) ? Effect.succeed(result.success) : (fail(result.failure) as Effect.Effect<never, E>)
-
 /** Fills in what every request on this tree has in common. */
 class Tree implements Connection.Owner {
   readonly session: Session
@@ -96,7 +92,7 @@ class Tree implements Connection.Owner {
         // Granted to somebody who has gone, it would keep all others out until the file is closed.
         operation._tag === "Lock" ? { ...outgoing, orphan: () => this.unlockLater(operation, fileId) } : outgoing
       ),
-      (reply) => fromResult(Commands.decode(operation, reply, this.full(path)))
+      (reply) => Effect.fromResult(Commands.decode(operation, reply, this.full(path)))
     )
   }
 
@@ -120,7 +116,7 @@ class Tree implements Connection.Owner {
         this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })
       ),
       (reply) =>
-        reply.header.status === 0 ? Effect.void : fail(fromStatus(reply.header.status, "CLOSE", this.full(path)))
+        reply.header.status === 0 ? Effect.void : Effect.fail(fromStatus(reply.header.status, "CLOSE", this.full(path)))
     )
   }
 }
@@ -199,11 +195,17 @@ const openFile = (
         if (Result.isSuccess(open)) tree.closeLater(open.success.fileId)
       }
     })
-    return Effect.flatMap(restore(request), (reply) => {
-      if (reply.header.status !== 0) return fail(refused(tree, path, reply))
-      return Effect.flatMap(fromResult(Open.decode(reply, createGuid)), (open) => makeFile(tree, open, path))
+    return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
+      if (reply.header.status !== 0) return Effect.fail(refused(tree, path, reply))
+      return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) => makeFile(tree, open, path))
     })
   })
+
+/** What a batch gives; that each result is of its operation's type, `Share.batch` says. */
+interface Batched {
+  readonly opened: Share.Opened
+  readonly results: any
+}
 
 /** The same for a server that grants too few credits for a compound. */
 const oneByOne = (
@@ -212,7 +214,7 @@ const oneByOne = (
   path: string,
   options: Share.OpenOptions,
   operations: ReadonlyArray<Operation.Any>
-): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> =>
+): Effect.Effect<Batched, RequestError> =>
   Effect.scoped(Effect.gen(function*() {
     const file = yield* openFile(tree, dfs, path, options)
     const results = yield* Effect.forEach(operations, (operation) =>
@@ -229,7 +231,7 @@ const batch = (
   path: string,
   options: Share.OpenOptions,
   operations: ReadonlyArray<Operation.Any>
-): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> => {
+): Effect.Effect<Batched, RequestError> => {
   const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
   const encoded = operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId)))
   // One packet: where one of them may change something, all of them share its fate.
@@ -240,21 +242,24 @@ const batch = (
     tree.outgoing({ command: Command.CLOSE, body: Open.encodeClose(anyFileId) })
   ]
   if (!tree.session.connection.affords(outgoings)) return oneByOne(tree, dfs, path, options, operations)
-  return Effect.flatMap(Connection.compound(tree.session.connection, outgoings), (replies) => {
-    const created = replies[0]!
-    if (created.header.status !== 0) return fail(refused(tree, path, created))
-    const open = Open.decode(created, createGuid)
-    if (Result.isFailure(open)) return fail(open.failure)
-    // A server that stops a compound at its first failure leaves the open behind.
-    if (replies[replies.length - 1]!.header.status !== 0) tree.closeLater(open.success.fileId)
-    const results: Array<unknown> = []
-    for (let i = 0; i < operations.length; i++) {
-      const result = Commands.decode(operations[i]!, replies[i + 1]!, tree.full(path))
-      if (Result.isFailure(result) && result.failure._tag === "Malformed") return fail(result.failure)
-      results.push(result)
+  return Effect.flatMap(
+    Connection.compound(tree.session.connection, outgoings),
+    (replies): Effect.Effect<Batched, RequestError> => {
+      const created = replies[0]!
+      if (created.header.status !== 0) return Effect.fail(refused(tree, path, created))
+      const open = Open.decode(created, createGuid)
+      if (Result.isFailure(open)) return Effect.fail(open.failure)
+      // A server that stops a compound at its first failure leaves the open behind.
+      if (replies[replies.length - 1]!.header.status !== 0) tree.closeLater(open.success.fileId)
+      const results: Array<unknown> = []
+      for (let i = 0; i < operations.length; i++) {
+        const result = Commands.decode(operations[i]!, replies[i + 1]!, tree.full(path))
+        if (Result.isFailure(result) && result.failure._tag === "Malformed") return Effect.fail(result.failure)
+        results.push(result)
+      }
+      return Effect.succeed({ opened: open.success.opened, results })
     }
-    return Effect.succeed({ opened: open.success.opened, results })
-  })
+  )
 }
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {

@@ -75,6 +75,7 @@ describe("dfs decode", () => {
         requestDataLength: 86,
         requestFileNameLength: 34,
         requestFileName: "\\LAB.LOCAL\\Files",
+        siteNameLength: 48,
         siteName: "Default-First-Site-Name"
       })
     }

@@ -36,6 +36,20 @@ describe("names from a server", () => {
   })
 })
 
+describe("names from here", () => {
+  it("are one component of a path on a server, of a file and not of a stream", () => {
+    for (const name of ["a\\b", "a/b", "a:stream", "star*", "q?", "<", ">", "|", "\"", "a\nb", "\u001b[31m", "a\0b"]) {
+      assert.isDefined(LocalName.objectionThere(name), JSON.stringify(name))
+    }
+    assert.isDefined(LocalName.objectionThere("n".repeat(256)))
+    for (
+      const name of ["a", "...", ".hidden", "a b ", "a.", "Grüße 漢字", "-rf", "nul", "~x", "%41", "n".repeat(255)]
+    ) {
+      assert.isUndefined(LocalName.objectionThere(name), JSON.stringify(name))
+    }
+  })
+})
+
 describe("a part beside the final name", () => {
   it.prop(
     "is one component, hidden, and never longer than a file system allows",

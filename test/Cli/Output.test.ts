@@ -18,7 +18,8 @@ const entry = {
   lastAccessTime: newYear2020 + 15_000_000n,
   lastWriteTime: newYear2020,
   changeTime: 0n,
-  fileAttributes: 0x21
+  fileAttributes: 0x21,
+  reparseTag: 0
 } as const
 
 describe("what is printed", () => {
@@ -69,8 +70,9 @@ describe("what is printed", () => {
   })
 
   it("tells how far a transfer is", () => {
-    const state = { name: "film", files: 1, done: 512 * 1024, total: 1024 * 1024, milliseconds: 1000 }
+    const state = { name: "film", files: 1, done: 512 * 1024, before: 0, total: 1024 * 1024, milliseconds: 1000 }
     assert.strictEqual(Progress.line(state), "film   50%  512.0 KiB of 1.0 MiB  512.0 KiB/s")
+    assert.include(Progress.line({ ...state, before: 256 * 1024 }), "  50%  512.0 KiB of 1.0 MiB  256.0 KiB/s")
     assert.strictEqual(Progress.line({ ...state, total: undefined }), "film  512.0 KiB  512.0 KiB/s")
     assert.strictEqual(Progress.line({ ...state, files: 3 }), "3 files  512.0 KiB  512.0 KiB/s  film")
     assert.include(Progress.line({ ...state, done: 0, total: 0 }), "100%")
@@ -118,5 +120,31 @@ describe("a failure", () => {
     assert.strictEqual(Failure.report(new Error("x")).code, 1)
     assert.deepStrictEqual(Failure.report(new Failure.OutputClosed()), { code: 141 })
     assert.isUndefined(Failure.reportCause(Cause.interrupt(1)))
+  })
+})
+
+describe("help", () => {
+  const line = "  --dialect LIST    Offer only these dialects, e.g. 3.1.1 or 2.1,3.0"
+
+  it("is folded at blanks to the width of a terminal, below where its text begins", () => {
+    assert.strictEqual(
+      Output.fold(`FLAGS\n${line}\n\nshort`, 48),
+      "FLAGS\n" +
+        "  --dialect LIST    Offer only these dialects,\n" +
+        "                    e.g. 3.1.1 or 2.1,3.0\n" +
+        "\nshort"
+    )
+    assert.strictEqual(
+      Output.fold("  As text that has no columns, and no more to it than that", 40),
+      "  As text that has no columns, and no\n  more to it than that"
+    )
+  })
+
+  it("has colours that take no room, words that are too long, and no terminal", () => {
+    const coloured = line.replace("--dialect", "\u001b[1m--dialect\u001b[0m")
+    assert.strictEqual(Output.fold(coloured, line.length), coloured)
+    assert.strictEqual(Output.fold(coloured, 48).split("\n")[1], `${" ".repeat(20)}e.g. 3.1.1 or 2.1,3.0`)
+    assert.strictEqual(Output.fold("x".repeat(100), 48), "x".repeat(100))
+    assert.strictEqual(Output.fold(line, undefined), line)
   })
 })

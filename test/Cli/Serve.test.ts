@@ -82,7 +82,9 @@ describe("effect-smb serve", () => {
     "serves a folder to a user, and stops on SIGINT with all that was written in place",
     Effect.gen(function*() {
       const home = yield* folder
-      const run = yield* serve(home, [home, "--user", "joe", "--json"], { SMB_PASSWORD: "secret" })
+      const run = yield* serve(home, [home, "--user", "joe", "--json", "--dialect", "2.1,3.0"], {
+        SMB_PASSWORD: "secret"
+      })
       const said = yield* listening(run)
       assert.strictEqual(said.event, "listening")
       assert.strictEqual(said.host, "127.0.0.1")
@@ -94,7 +96,8 @@ describe("effect-smb serve", () => {
       const { code, stdout } = yield* Effect.promise(() => run.ended)
       assert.strictEqual(code, 0)
       assert.strictEqual(yield* Effect.promise(() => readFile(join(home, "a.txt"), "utf8")), "kept")
-      for (const line of stdout.trim().split("\n")) assert.doesNotThrow(() => JSON.parse(line))
+      const events = stdout.trim().split("\n").map((line) => JSON.parse(line))
+      assert.strictEqual(events.find(({ event }) => event === "logon")?.dialect, "3.0")
       assert.notInclude(stdout, "secret")
     })
   )

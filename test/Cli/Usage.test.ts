@@ -54,6 +54,7 @@ describe("the command line", () => {
         [["ls", "//h/s", "--guest", "--user", "joe"], /--guest/],
         [["ls", "smb://joe@h/s", "--guest"], /--guest/],
         [["ls", "//h/s"], /--user.*SMB_USER/],
+        [["serve", "--dialect", "nt1,3.1.1"], /no SMB 1/],
         [["mv", "smb://joe@h/s/a", "smb://ann@h/s/b"], /joe and ann/],
         [["get", "smb://joe:hush@h/s/a"], /--password-file/]
       ], async ([args, pattern]) => {
@@ -90,6 +91,25 @@ describe("the command line", () => {
         assert.include(stdout, text)
       })
   )
+
+  it("has each of its flags in the documents", { timeout: 60_000 }, async () => {
+    const pages = ["command", "dfs", "hosting"].map((name) =>
+      readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")
+    ).join("")
+    const documented = new Set([...pages.matchAll(/--[a-z-]+/g)].map(([flag]) => flag))
+    const subcommands = ["ls", "cat", "get", "put", "stat", "rm", "mkdir", "mv", "shares", "serve", "dfs tree"]
+    let flags = 0
+    await all(subcommands, async (subcommand) => {
+      const { stdout } = await run(...subcommand.split(" "), "--help")
+      for (const [, long, short] of stdout.matchAll(/^ {2}(--[a-z-]+)(?:, (-[a-zA-Z]))?/gm)) {
+        flags++
+        const spoken = long === "--version" || documented.has(long!) ||
+          (short !== undefined && pages.includes(`[${short}]`))
+        assert(spoken, `${subcommand} ${long}`)
+      }
+    })
+    assert.isAbove(flags, 150)
+  })
 
   it("without a subcommand shows help, and that this was not enough", async () => {
     const { code, stderr, stdout } = await run()

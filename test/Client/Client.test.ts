@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, SmbError, TestTransport, type Transport } from "effect-smb"
 import { TestClock } from "effect/testing"
-import { LeaseState, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
+import { CreateOptions, LeaseState, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
 
 const user = Credentials.password("user", Redacted.make("password"))
 const files = { data: { "f.txt": "text", "g.txt": "other", d: {} }, more: { "h.txt": "more" } }
@@ -365,4 +365,42 @@ describe("hostile servers", () => {
     }).pipe(provide(TestTransport.files(files, {
       faults: [TestTransport.fault("CREATE", { status: "STATUS_SHARING_VIOLATION" })]
     }))))
+})
+
+describe("a previous version", () => {
+  it.effect("is never changed: a server without snapshots would change the file as it is now", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const token = "@GMT-2026.11.21-08.30.00"
+      const then = `\\\\nas\\data\\${token}\\f.txt`
+      const other = "\\\\nas\\data\\g.txt"
+      const changes = [
+        smb.remove(then),
+        smb.remove(then, { force: true }),
+        smb.remove(`//nas/data/d/${token}`),
+        smb.writeFile(then, "x"),
+        smb.writeFile(then, "x", { create: true }),
+        smb.truncate(then, 0),
+        smb.makeDirectory(`${then}\\new`),
+        smb.setAttributes(then, { fileAttributes: 1 }),
+        smb.rename(then, "\\\\nas\\data\\new"),
+        smb.rename(other, then),
+        smb.copy(other, then),
+        Effect.scoped(smb.open(then, OpenMode.update)),
+        Effect.scoped(smb.open(then, { ...OpenMode.read, createOptions: CreateOptions.FILE_DELETE_ON_CLOSE }))
+      ]
+      for (const [index, change] of changes.entries()) {
+        const error = yield* Effect.flip(change)
+        assert.strictEqual(error._tag, "InvalidPath", String(index))
+        assert.include(error.message, token)
+      }
+      // That of the copy, which looks at its source first.
+      const commands = yield* servers.commands
+      assert.strictEqual(count(commands, "CREATE"), 1)
+      assert.strictEqual(count(commands, "SET_INFO") + count(commands, "WRITE"), 0)
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+      yield* smb.copy(then, other)
+      assert.strictEqual(yield* smb.readFileString(other), "text")
+    }).pipe(provide(TestTransport.files(files))))
 })

@@ -208,6 +208,25 @@ describe("a domain that DNS knows", () => {
     const netbios = run(corp, "\\\\CORP\\dfs\\readme", { discover: true, found, knowledge: result.knowledge })
     assert.deepStrictEqual(netbios.log.slice(0, 2), ["ask dc2.corp.test ", "ask dc2.corp.test \\CORP"])
   })
+  it("has other controllers by and by, which are then BootstrapDC in the place of those that are gone", () => {
+    const options = { discover: true }
+    const first = run(corp, "\\\\corp.test\\dfs\\readme", { ...options, found: { "corp.test": ["dc1.corp.test"] } })
+    assert.deepStrictEqual(first.knowledge.domains.bootstrap, ["dc1.corp.test"])
+    const later: Servers = { ...corp, "dc1.corp.test": { down: true } }
+    const second = run(later, "\\\\corp.test\\dfs\\readme", {
+      ...options,
+      found,
+      knowledge: first.knowledge,
+      now: 700_000
+    })
+    assert.strictEqual(target(second), "\\\\ns.corp.test\\dfs\\readme")
+    // Whoever comes by the short name is not kept waiting for the one that is gone.
+    const third = run(later, "\\\\CORP\\dfs\\readme", { ...options, found, knowledge: second.knowledge, now: 800_000 })
+    assert.deepStrictEqual(third.log.slice(0, 2), ["ask dc2.corp.test ", "ask dc2.corp.test \\CORP"])
+    // What was given stays.
+    const kept = DomainCache.make({ controllers: { "corp.test": ["given"] } })
+    assert.deepStrictEqual(DomainCache.setControllers(kept, "corp.test", ["other"], 1000, 0).bootstrap, ["given"])
+  })
   it("is no domain where nobody knows it, and is not looked for again soon; an address never is", () => {
     const options = { discover: true }
     const first = run(corp, "\\\\fs\\data\\file", options)

@@ -7,6 +7,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Fiber, Layer, Metric, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { AuthenticationError } from "../../src/Auth/AuthenticationError.ts"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as OpenMode from "../../src/Client/OpenMode.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
@@ -273,6 +274,26 @@ describe("failover", () => {
           assert.strictEqual(yield* read(smb, "l"), "b")
         })
     ))
+  it.effect("a target that nobody can log on to is passed over, and one that is no safe one is not", () =>
+    Effect.gen(function*() {
+      const password = Credentials.password("user", Redacted.make("password"))
+      const without = (reason: AuthenticationError["reason"]) =>
+        Layer.succeed(Credentials.CredentialProvider, {
+          get: ({ server }) =>
+            server === "a"
+              ? Effect.fail(new AuthenticationError({ reason, detail: "none of ours", server }))
+              : Effect.succeed(password)
+        })
+      for (const reason of ["NoCredential", "NoCommonMechanism", "ServerUnknown"] as const) {
+        assert.strictEqual(yield* run(two, {}, (smb) => read(smb, "l"), without(reason)), "b")
+        const alone = { ...two, ns: namespace({ l: { targets: ["\\\\a\\data"] } }) }
+        const error: any = yield* run(alone, {}, (smb) => Effect.flip(read(smb, "l")), without(reason))
+        assert.strictEqual(error._tag, "NoTargetLeft")
+        assert.match(error.message, new RegExp(`a\\\\data\\\\who.txt: .*${reason}.*none of ours`))
+      }
+      const error: any = yield* run(two, {}, (smb) => Effect.flip(read(smb, "l")), without("IntegrityFailure"))
+      assert.deepStrictEqual([error._tag, error.server], ["AuthenticationError", "a"])
+    }))
   it.effect("a race does not wait for a silent target", () =>
     run(
       { ...two, a: { ...data("a"), faults: [TestTransport.fault("NEGOTIATE", "silence")] } },
@@ -326,6 +347,20 @@ describe("domains", () => {
         }),
         Effect.provideService(SiteFinder.SiteFinder, { find: () => Effect.succeed("Berlin") })
       )
+  })
+  it.effect("a wrong password is tried at one controller, and not at each until the account is locked", () => {
+    const other = { ...(corp["dc2.corp.test"] as TestTransport.ServerOptions), password: "another-password" }
+    return run(
+      { ...corp, "dc1.corp.test": other, "dc2.corp.test": other },
+      { domainControllers: { "corp.test": ["dc1.corp.test", "dc2.corp.test"] } },
+      (smb, servers) =>
+        Effect.gen(function*() {
+          const error: any = yield* Effect.flip(smb.readFileString("\\\\corp.test\\dfs\\root.txt"))
+          assert.strictEqual(error._tag, "NoDomainController")
+          assert.match(error.message, /dc1\.corp\.test: .*STATUS_LOGON_FAILURE/)
+          assert.isTrue((yield* servers.requests).every(({ server }) => server === "dc1.corp.test"))
+        })
+    )
   })
   it.effect("are told to whoever provides the credentials, with the target's server and not the namespace's", () => {
     const asked = new Set<string>()

@@ -3,8 +3,13 @@ import { Result, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import * as Namespace from "../../src/Dfs/Namespace.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
-import { decodeReferralResponse, type ReferralV3 } from "../../src/Dfs/ReferralResponse.ts"
-import { samba, vectors } from "./vectors.ts"
+import {
+  decodeReferralResponse,
+  type NameListReferral,
+  type ReferralResponse,
+  type ReferralV3
+} from "../../src/Dfs/ReferralResponse.ts"
+import { samba, sambaDomain, vectors } from "./vectors.ts"
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
@@ -163,12 +168,67 @@ describe("answer", () => {
 
   it("refers a domain's SYSVOL to its controllers, and an interlink to another namespace", () => {
     const domains = { "corp.test": { controllers: ["dc1", "dc2"] } }
-    const sysvol = ask({ roots: {}, domains }, "\\corp.test\\SYSVOL\\corp.test\\Policies")
+    const sysvol = ask({ roots: {}, domains }, "\\corp.test\\SYSVOL")
     assert.deepStrictEqual(addresses(sysvol), ["\\dc1\\SYSVOL", "\\dc2\\SYSVOL"])
+    // As a controller of Samba, which the domain lab asks the same.
+    const refused = [["\\corp.test\\sysvol\\corp.test\\Policies", 3], ["\\corp.test", 2], ["", 2]] as const
+    assert.deepStrictEqual(
+      refused.map(([path, level]) => statusOf(ask({ roots: {}, domains }, path, { level }))),
+      [0xc0000225, 0xc0000001, 0xc0000001]
+    )
     const interlink = ask(sets, "\\s\\public\\other\\x")
     assert(interlink._tag === "Response")
     assert.strictEqual(interlink.response.referralHeaderFlags & 3, 1)
   })
+})
+
+describe("a domain's controllers, by whichever of its names it was asked for", () => {
+  const domains = {
+    "corp.test": { netbiosName: "CORP", controllers: ["dc1.corp.test", "10.0.0.2", "a-very-long-controller.corp.test"] }
+  }
+  const controllers = (answer: Namespace.Answer) => {
+    assert(answer._tag === "Response")
+    return answer.response.referralEntries.flatMap((entry) => (entry as NameListReferral).expandedNames)
+  }
+
+  it("full names by the DNS name, NetBIOS names by the NetBIOS name; an address has no other", () => {
+    const namespace = { roots: { dfs: { links: {} } }, domains }
+    const full = ["\\dc1.corp.test", "\\10.0.0.2", "\\a-very-long-controller.corp.test"]
+    const short = ["\\DC1", "\\10.0.0.2", "\\A-VERY-LONG-CON"]
+    for (const [name, names] of [["Corp.Test", full], ["corp", short]] as const) {
+      assert.deepStrictEqual(controllers(ask(namespace, `\\${name}`)), names)
+      for (const share of ["sysvol", "NETLOGON", "dfs"]) {
+        assert.deepStrictEqual(
+          addresses(ask(namespace, `\\${name}\\${share}`)),
+          names.map((one) => `${one}\\${share}`)
+        )
+      }
+    }
+  })
+
+  // What it says of a root of its own is the domain's name, as of an ordinary server's: that one is another matter.
+  it.each(sambaDomain.filter(({ path }) => !path.includes("dfs")))(
+    "as Samba's controller, asked for '$path' at level $maxReferralLevel",
+    ({ request, response }) => {
+      const domains = { "corp.test": { netbiosName: "CORP", controllers: ["dc1.corp.test"] } }
+      const read = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"))
+      const asked = Result.getOrThrow(decodeReferralRequest(read(request)))
+      const answer = Namespace.answer({ roots: {}, domains }, asked, { maximumOutput: 8192 })
+      assert(answer._tag === "Response")
+      const names = (all: ReferralResponse) =>
+        all.referralEntries.map((entry) => {
+          assert(entry.versionNumber >= 3)
+          const one = entry as ReferralV3 | NameListReferral
+          // Samba writes some names of a list without their backslash.
+          return "expandedNames" in one
+            ? [one.specialName, ...one.expandedNames].map((name) => name?.replace(/^\\/, ""))
+            : [one.dfsPath, one.networkAddress]
+        })
+      const theirs = Result.getOrThrow(decodeReferralResponse(read(response)))
+      assert.deepStrictEqual(names(answer.response), names(theirs))
+      assert.strictEqual(answer.response.pathConsumed, theirs.pathConsumed)
+    }
+  )
 })
 
 describe("covers", () => {

@@ -21,8 +21,9 @@ interface Seen {
   readonly lines: ReadonlyArray<readonly [level: string, line: string]>
 }
 
-const server = (text = content) => ({ account: secret, shares: { data: { "who.txt": text } } })
+const server = (text = content) => ({ password: secret, shares: { data: { "who.txt": text } } })
 const namespace = (links: { readonly [link: string]: TestTransport.Referral }): TestTransport.ServerOptions => ({
+  password: secret,
   shares: { dfs: { "root.txt": "root" } },
   referrals: {
     "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"] },
@@ -48,7 +49,7 @@ const run = <A, E>(
   })
   const logger = Logger.make(({ logLevel, message }) => void lines.push([logLevel, String(message)]))
   const transport = TestTransport.layer(hosts)
-  const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
+  const joe = Credentials.layer(Credentials.password("user", Redacted.make(secret)))
   return Effect.gen(function*() {
     const outcome = yield* Effect.result(use(yield* SmbClient.SmbClient, yield* TestTransport.TestServers))
     return { outcome, spans, lines }

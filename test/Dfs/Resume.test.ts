@@ -4,6 +4,7 @@ import { Effect, Layer, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import type { ClientError } from "../../src/Client/ClientError.ts"
+import type * as Resume from "../../src/Client/Resume.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
@@ -148,6 +149,77 @@ describe("a stream whose target dies", () => {
       const bytes = yield* run({ a: dying(), b: target(file) }, (smb) => Stream.runCollect(smb.stream(path)))
       assert.isTrue(collected(bytes).equals(content))
     }))
+  it.effect("a file that was opened to be read goes on too, and tells of each move", () =>
+    Effect.gen(function*() {
+      const dying = (skip: number) => target(file, [TestTransport.fault("READ", "drop", { skip, times: 100 })])
+      const moves: Array<Resume.Move> = []
+      const parts: Array<Buffer> = []
+      yield* run(
+        { a: dying(12), b: dying(3), c: target(file) },
+        (smb) =>
+          Effect.scoped(Effect.gen(function*() {
+            const open = yield* smb.openToRead(path, { onMove: (move) => Effect.sync(() => moves.push(move)) })
+            assert.strictEqual(open.path, "\\\\a\\data\\large.bin")
+            assert.strictEqual(open.opened.endOfFile, BigInt(size))
+            const count = yield* open.readTo((chunk) => Effect.sync(() => parts.push(Buffer.from(chunk))), {
+              offset: 7
+            })
+            assert.strictEqual(count, BigInt(size - 7))
+          })),
+        ["\\\\a\\data", "\\\\b\\data", "\\\\c\\data"]
+      )
+      assert.isTrue(Buffer.concat(parts).equals(content.subarray(7)))
+      const at = (server: string) => `\\\\${server}\\data\\large.bin`
+      assert.deepStrictEqual(moves.map(({ from, to }) => [from, to]), [[at("a"), at("b")], [at("b"), at("c")]])
+      assert.isTrue(moves.every(({ cause, path: of }) => of === path && cause._tag === "TransportError"))
+      assert.isTrue(7n < moves[0]!.offset && moves[0]!.offset <= moves[1]!.offset)
+    }))
+  it.effect("and that its target was gone before it was read, or after, makes no difference", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.scoped(Effect.gen(function*() {
+        const open = yield* smb.openToRead(path)
+        yield* servers.down("a")
+        for (let i = 0; i < 2; i++) {
+          const parts: Array<Buffer> = []
+          yield* open.readTo((chunk) => Effect.sync(() => parts.push(Buffer.from(chunk))))
+          assert.isTrue(Buffer.concat(parts).equals(content))
+        }
+      }))))
+  it.effect("many at once go on, and leave nothing open behind them", () =>
+    run({ a: target(file), b: target(file) }, (smb, servers) =>
+      Effect.gen(function*() {
+        let chunks = 0
+        const read = Effect.scoped(Effect.flatMap(smb.openToRead(path), (open) =>
+          open.readTo(() =>
+            ++chunks === 40 ? servers.down("a") : Effect.void
+          )))
+        const counts = yield* Effect.all(
+          Array.from({ length: 20 }, () =>
+            read),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(new Set(counts), new Set([BigInt(size)]))
+        const count = (all: ReadonlyArray<TestTransport.Logged>, name: string) =>
+          all.filter(({ command, server }) => server === "b" && command === name).length
+        const all = yield* servers.requests
+        assert.isAbove(count(all, "CREATE"), 0)
+        assert.strictEqual(count(all, "CLOSE"), count(all, "CREATE"))
+        assert.strictEqual((yield* opens(servers)).at(-1), "b")
+      })))
+  it.effect("opened to be read, it has to be the same file, and outside of a namespace it fails as it is", () =>
+    run(
+      {
+        a: target(file, [TestTransport.fault("READ", "drop", { skip: 5, times: 100 })]),
+        b: target({ "large.bin": content.slice(1) })
+      },
+      (smb) =>
+        Effect.gen(function*() {
+          const read = (path: string) =>
+            Effect.flip(Effect.scoped(Effect.flatMap(smb.openToRead(path), (open) => open.readTo(() => Effect.void))))
+          assert.strictEqual((yield* read(path))._tag, "TargetDiffers")
+          assert.strictEqual((yield* read("\\\\a\\data\\large.bin"))._tag, "TransportError")
+        })
+    ))
   it.effect("fails as it is without another target, or outside of a namespace", () =>
     run({ a: target(file, [TestTransport.fault("READ", "drop", { skip: 3 })]) }, (smb) =>
       Effect.gen(function*() {

@@ -21,6 +21,7 @@ const named = new Set([
   "Malformed",
   "AuthenticationError",
   "InvalidPath",
+  "AcrossShares",
   "NoTargetLeft",
   "NoDomainController",
   "NotDfsCapable",

@@ -167,6 +167,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       ])
       assert.deepStrictEqual(names(yield* smb(["ls", `smb://${data}/data/tree/*.TXT`])), ["Grüße 漢字.txt", "a.txt"])
       assert.deepStrictEqual(names(yield* smb(["ls", `//${data}:445/data/hello.txt`])), ["hello.txt"])
+      assertLine(yield* smb(["ls", `//${data}/data/tree/*.zip`]), 1, /\*\.zip: No file matches\./)
       const long = yield* smb(["ls", "-l", `//${data}/data/tree/deep`])
       assert.match(long.stdout, /^-[-rhsalceo]{8} +2 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d b\.txt\n$/)
     }))
@@ -319,7 +320,64 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.match(first!, /partial\\closed: .*STATUS_ACCESS_DENIED/)
       assert.strictEqual(second, "effect-smb: 1 entry could not be copied")
       assert.deepStrictEqual(readdirSync(join(cwd, "partial")), ["open"])
+      assertLine(yield* smb(["get", `//${data}/data/partial`], { cwd }), 2, /is a directory: add -r/)
       assertLine(yield* smb(["get", `//${data}/data/hello.txt`, "none/x"], { cwd }), 1, /none\/x: there is no such/)
+    }))
+
+  it.effect("sends what it may of a tree, and names what it may not", () =>
+    Effect.gen(function*() {
+      const { here: cwd, one } = yield* place("sent")
+      mkdirSync(join(cwd, "tree", "bad:folder"), { recursive: true })
+      mkdirSync(join(cwd, "tree", "good"))
+      for (const name of ["bad:folder/x", "good/a", "b", "s:t", "back\\slash", "@GMT-2020.01.01-00.00.00"]) {
+        writeFileSync(join(cwd, "tree", name), name)
+      }
+      const run = yield* smb(["put", "-r", "tree", `//${data}/data/sent`], { cwd })
+      assert.strictEqual(run.code, 1)
+      const lines = run.stderr.trimEnd().split("\n")
+      assert.deepStrictEqual(
+        lines.slice(0, -1).map((line) => /tree\/[^ ]*?(?=: )|@GMT[^"]*/.exec(line)?.[0]).toSorted(),
+        [
+          "@GMT-2020.01.01-00.00.00",
+          "tree/back\\slash",
+          "tree/bad:folder",
+          "tree/s:t"
+        ]
+      )
+      assert.strictEqual(lines.at(-1), "effect-smb: 4 entries could not be copied")
+      assert.deepStrictEqual(readdirSync(one.path("data", "sent"), { recursive: true }).toSorted(), [
+        "b",
+        "good",
+        "good/a"
+      ])
+      assertLine(yield* smb(["put", "tree/s:t", `//${data}/data/sent/`], { cwd }), 1, /tree\/s:t: .* character :/)
+      // What was named is named: the file's own name, and not that which it is written under.
+      assertLine(
+        yield* smb(["put", "tree/b", `//${data}/data/sent/none/c`], { cwd }),
+        1,
+        /\\sent\\none\\c: A directory/
+      )
+    }))
+
+  it.effect("says what there was no room for, and stops", () =>
+    Effect.gen(function*() {
+      const { here: cwd, one: server } = yield* place("full")
+      for (const name of ["1", "2", "3"]) yield* server.write("data", `full/${name}`, big.subarray(0, 100_000))
+      yield* Effect.acquireUseRelease(
+        Effect.promise(async () => {
+          mkdirSync(join(cwd, "small"))
+          await Lab.mustExecute("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", join(cwd, "small")])
+        }),
+        () =>
+          Effect.gen(function*() {
+            const one = yield* smb(["get", `//${data}/data/big.bin`, "small/"], { cwd })
+            assertLine(one, 1, /: small\/big.bin: no space left on device/)
+            const all = yield* smb(["get", "-r", `//${data}/data/full`, "small/all"], { cwd })
+            assertLine(all, 1, /: small\/all\/.*: no space left on device/)
+            assert.deepStrictEqual(readdirSync(join(cwd, "small")).filter((name) => name.endsWith(".part")), [])
+          }),
+        () => Effect.promise(() => Lab.execute("umount", [join(cwd, "small")]))
+      )
     }))
 
   it.effect("makes, moves and removes", () =>
@@ -500,17 +558,19 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.isBelow(seen.reduce((sum, length) => sum + length, 0), big.length - half.length + 2 * 1024 * 1024)
     }))
 
-  it.effect("leaves nothing on the server of an upload that is interrupted", () =>
-    Effect.gen(function*() {
-      const { here, one } = yield* place("upload")
-      const { child, ended } = start(["put", "/dev/zero", `//${data}/data/zeros`], here)
-      const parts = () => readdirSync(one.path("data")).filter((name) => name.endsWith(".part"))
-      yield* waitUntil(() => parts().length > 0)
-      child.kill("SIGINT")
-      assert.deepStrictEqual(yield* ended, [130, ""])
-      assert.deepStrictEqual(parts(), [])
-      assert(!existsSync(one.path("data", "zeros")))
-    }))
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    it.effect(`leaves nothing on the server of an upload that ${signal} ends`, () =>
+      Effect.gen(function*() {
+        const { here, one } = yield* place(`upload-${signal}`)
+        const { child, ended } = start(["put", "/dev/zero", `//${data}/data/zeros`], here)
+        const parts = () => readdirSync(one.path("data")).filter((name) => name.endsWith(".part"))
+        yield* waitUntil(() => parts().length > 0)
+        child.kill(signal)
+        assert.deepStrictEqual(yield* ended, [code, ""])
+        assert.deepStrictEqual(parts(), [])
+        assert(!existsSync(one.path("data", "zeros")))
+      }))
+  }
 })
 
 describe("the command as it is installed", () => {

@@ -257,16 +257,36 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       yield* smb.rename(`${root}\\plain\\old.txt`, `${root}\\either\\new.txt`)
       assert.strictEqual(yield* read(smb, "plain\\new.txt"), "named")
       const across = yield* Effect.flip(smb.rename(`${root}\\plain\\new.txt`, `${root}\\inter\\new.txt`))
-      assert.strictEqual(across._tag, "InvalidPath")
+      assert.strictEqual(across._tag, "AcrossShares")
       assert.include(across.message, "copy and remove")
       const fresh = yield* client({ dfs: {} })
       const into = yield* Effect.flip(fresh.rename(`${root}\\stays.txt`, `${root}\\plain\\stays.txt`))
-      assert.strictEqual(into._tag, "InvalidPath", into.message)
+      assert.strictEqual(into._tag, "AcrossShares", into.message)
       const out = yield* Effect.flip(fresh.rename(`${root}\\plain\\new.txt`, `${root}\\new.txt`))
-      assert.strictEqual(out._tag, "InvalidPath", out.message)
+      assert.strictEqual(out._tag, "AcrossShares", out.message)
       assert.strictEqual(yield* read(smb, "stays.txt"), "x")
       yield* smb.remove(`${root}\\plain\\new.txt`)
       assert.strictEqual(yield* refused(read(smb, "plain\\new.txt")), "ObjectNameNotFound")
+    }))
+
+  it.effect("removes no tree through a link in it, whose files are somebody else's", () =>
+    Effect.gen(function*() {
+      const { root: keeper, two } = yield* World
+      yield* two.write("data", "sub/kept.txt", "kept")
+      yield* keeper.write("dfs", "folder/below/gone.txt", "gone")
+      for (const dfs of [{}, undefined]) {
+        const smb = yield* client(dfs === undefined ? {} : { dfs })
+        const error = yield* Effect.flip(smb.remove(`${root}\\folder`, { recursive: true, force: true }))
+        assert.strictEqual(error._tag, "AcrossShares")
+        assert.match(error.message, /\\dfs\\folder\\nested: is a DFS link, and what it leads to is not removed/)
+      }
+      const smb = yield* client({ dfs: {} })
+      assert.strictEqual(yield* read(smb, "folder\\nested\\kept.txt"), "kept")
+      // What is named is removed, also behind a link.
+      yield* smb.makeDirectory(`${root}\\folder\\nested\\a\\b`, { recursive: true })
+      yield* smb.remove(`${root}\\folder\\nested\\a`, { recursive: true })
+      assert.isFalse(yield* smb.exists(`${root}\\folder\\nested\\a`))
+      yield* keeper.write("dfs", "folder/beside.txt", "beside")
     }))
 
   it.effect("resolves", () =>

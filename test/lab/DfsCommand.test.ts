@@ -1,5 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Lab from "./Lab.ts"
 
@@ -156,5 +159,59 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       const page = (yield* run("tree", "--format", "mermaid", `//${root}/dfs`)).stdout
       assert.match(page, /^flowchart LR\n {2}root\["[^"]+"\]\n/)
       assert.match(page, /link\d -\. down \.-> target\d_0\["\\\\127\.0\.30\.9\\data"\]/)
+    }))
+
+  it.effect("tree below a folder of the namespace shows where the folder is", () =>
+    Effect.gen(function*() {
+      const { root: keeper } = yield* World
+      yield* keeper.write("dfs", "folder/file.txt", "file")
+      assert.strictEqual(
+        (yield* run("tree", `//${root}/dfs/folder`)).stdout,
+        `\\\\${root}\\dfs\\folder\n  -> \\\\${root}\\dfs\\folder  up\n`
+      )
+    }))
+
+  it.effect("ls -r and get -r go on past a link that leads nowhere, and say which", () =>
+    Effect.gen(function*() {
+      const { one, root: keeper } = yield* World
+      yield* keeper.write("dfs", "in-root.txt", "root")
+      yield* one.write("data", "a.txt", "one")
+      const command = (...args: ReadonlyArray<string>) =>
+        Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { env }))
+      for (const pattern of ["", "/*"]) {
+        const listed = yield* command("ls", "-r", `//${root}/dfs${pattern}`)
+        assert.strictEqual(listed.code, 1)
+        const lines = listed.stdout.trimEnd().split("\n")
+        assert.includeMembers(lines, ["in-root.txt", "link/a.txt", "dead-first/a.txt", "inter/a.txt", "dead/"])
+        assert.match(
+          listed.stderr,
+          /^effect-smb: No target of \S+\\dfs\\dead can be used [^\n]+\neffect-smb: 1 entry could not be listed\n$/
+        )
+      }
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-smb-dfs-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      const got = yield* command("get", "--json", "-r", `//${root}/dfs`, folder)
+      assert.strictEqual(got.code, 1)
+      assert.deepStrictEqual(objects(got.stderr).map(({ error }) => error), ["NoTargetLeft", "Incomplete"])
+      assert.strictEqual(readFileSync(join(folder, "inter", "a.txt"), "utf8"), "one")
+      assert.deepStrictEqual(readdirSync(join(folder, "dead")), [])
+    }))
+
+  it.effect("mv says that it stays on one share, and leaves all as it is", () =>
+    Effect.gen(function*() {
+      const { one } = yield* World
+      yield* one.write("data", "kept.txt", "kept")
+      const command = (...args: ReadonlyArray<string>) =>
+        Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { env }))
+      const [from, to] = [`//${root}/dfs/link/kept.txt`, `//${root}/dfs/kept.txt`]
+      const moved = yield* command("mv", from, to)
+      assert.deepStrictEqual([moved.code, moved.stderr], [
+        1,
+        `effect-smb: \\\\${root}\\dfs\\link\\kept.txt: cannot be renamed to \\\\${root}\\dfs\\kept.txt, since the one ` +
+        `is on \\\\${data}\\data and the other on \\\\${root}\\dfs: copy and remove\n`
+      ])
+      assert.strictEqual((yield* command("cat", from)).stdout, "kept")
     }))
 })

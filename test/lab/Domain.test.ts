@@ -200,8 +200,16 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       for (const { maxReferralLevel, path, response } of referrals) {
         assert.strictEqual(Buffer.from(yield* ask(path, maxReferralLevel)).toString("hex"), response, path)
       }
-      const reasons = yield* Effect.all(["\\nope.test", "\\corp.test\\data"].map((path) => why(ask(path, 3))))
-      assert.deepStrictEqual(reasons.map(({ reason }) => reason), ["InvalidParameter", "NotFound"])
+      const refused = [
+        ["\\nope.test", 3, "InvalidParameter"],
+        ["\\corp.test\\data", 3, "NotFound"],
+        ["\\corp.test\\sysvol\\corp.test\\Policies", 3, "NotFound"],
+        ["\\corp.test", 2, "Unsuccessful"],
+        ["", 2, "Unsuccessful"]
+      ] as const
+      for (const [path, level, reason] of refused) {
+        assert.strictEqual((yield* why(ask(path, level))).reason, reason, `${path} at level ${level}`)
+      }
     }))
 
   for (

@@ -33,7 +33,7 @@ class World extends Context.Service<World, true>()("test/lab/Namespaces/World") 
           }
         }
       }
-      yield* SmbServer.make<never, never>({ host: root, port: 445, users, shares: {}, namespaces })
+      yield* SmbServer.make({ host: root, port: 445, users, shares: {}, namespaces })
       yield* SmbServer.make({ host: other, port: 445, users, shares: { data: MemoryStore.make() } })
       return true as const
     })

@@ -106,11 +106,13 @@ export interface BindAckPdu extends Common {
   readonly results: ReadonlyArray<ContextResult>
 }
 
+/** A binding is refused (C706 12.6.4.5). */
 export interface BindNakPdu extends Common {
   readonly _tag: "BindNak"
   readonly rejectReason: number
 }
 
+/** A call (C706 12.6.4.9). */
 export interface RequestPdu extends Common {
   readonly _tag: "Request"
   readonly allocationHint: number
@@ -120,6 +122,7 @@ export interface RequestPdu extends Common {
   readonly stub: Uint8Array
 }
 
+/** What a call gives (C706 12.6.4.10). */
 export interface ResponsePdu extends Common {
   readonly _tag: "Response"
   readonly allocationHint: number
@@ -128,6 +131,7 @@ export interface ResponsePdu extends Common {
   readonly stub: Uint8Array
 }
 
+/** A call has failed (C706 12.6.4.7). */
 export interface FaultPdu extends Common {
   readonly _tag: "Fault"
   readonly allocationHint: number

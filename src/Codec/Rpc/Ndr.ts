@@ -95,6 +95,7 @@ const writeWhole = <A>(w: StubWriter, type: Type<A>, value: A): void => {
 // what stands in its place
 // -----------------------------------------------------------------------------
 
+/** Integers and a GUID, each aligned to its size, a GUID to 4 bytes. */
 export const u8: Type<number> = from(1, Codec.u8)
 export const u16: Type<number> = from(2, Codec.u16)
 export const u32: Type<number> = from(4, Codec.u32)
@@ -110,6 +111,7 @@ export interface ContextHandle {
   readonly uuid: Guid
 }
 
+/** A context handle: attributes, which nobody uses, and a GUID. */
 export const contextHandle: Type<ContextHandle> = from(4, Codec.struct({ attributes: Codec.u32, uuid: Guid }))
 
 // -----------------------------------------------------------------------------
@@ -316,6 +318,7 @@ const unicode = (room: number): Type<string> => ({
   }
 })
 
+/** An RPC_UNICODE_STRING (MS-DTYP 2.3.10). */
 export const unicodeString: Type<string> = unicode(0)
 
 /** As Windows sends names: with a maximum that has room for a NUL. */

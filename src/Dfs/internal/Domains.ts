@@ -113,7 +113,10 @@ const noController = <E>(state: State<E>, asked: Asked, work: Work, error?: Refe
   return fail(state, 13, none, after)
 }
 
-/** A controller did not answer: the next one. `again` asks it. */
+/**
+ * A controller did not answer: the next one. `again` asks it. Not where it has refused the user: each try with a wrong
+ * password counts, and after some the domain locks the account.
+ */
 const nextController = <E>(
   state: State<E>,
   asked: Asked,
@@ -127,7 +130,7 @@ const nextController = <E>(
   const health = TargetHealth.failed(work.health, [server], "server", work.now, work.options.breaker)
   const after = { ...work, health }
   const told = failed(state, step, `\\\\${server}`, event.error, event.reason, after)
-  return asked.position + 1 < asked.controllers.length
+  return asked.position + 1 < asked.controllers.length && event.refusesUser !== true
     ? again(told, { ...asked, position: asked.position + 1 }, after)
     : end(told, after)
 }

@@ -96,15 +96,26 @@ const knownAbsence = <E>(state: State<E>, work: Work): ReferralError | undefined
 export const notDfs = <E>(state: State<E>, lenient: boolean, error: ReferralError, work: Work): Step<E> =>
   error._tag === "NotDfsCapable" && work.options.mode === "strict" && !lenient
     ? fail(state, 6, error, work)
-    : plain(state, lenient, error.message, work)
+    : plain({ ...state, refusal: error }, lenient, error.message, work)
 
 /** Step 12: not DFS. */
 export const plain = <E>(state: State<E>, lenient: boolean, reason: string, work: Work): Step<E> => {
   // A target of a link that is only suspected to lead on is what it is.
   if (!lenient) work.notes.push({ _tag: "NotDfs", step: 12, path: DfsPath.toString(state.path), reason })
-  if (state.plainError !== undefined) return fail(state, 12, state.plainError.error, work)
-  return tryPlain(state, false, work)
+  if (state.plainError === undefined) return tryPlain(state, false, work)
+  return state.plainError.crossed
+    ? crossed(state, state.plainError.error, work)
+    : fail(state, 12, state.plainError.error, work)
 }
+
+/**
+ * Plain SMB has come upon a link, so there is a namespace, and whoever was asked for its referral has said why not. A
+ * server without DFS has nothing to say about it.
+ */
+const crossed = <E>(state: State<E>, error: E, work: Work): Step<E> =>
+  state.refusal === undefined || state.refusal._tag === "NotDfsCapable"
+    ? fail(state, 12, error, work)
+    : fail(state, 14, state.refusal, work)
 
 export const plainCommand = <E>(state: State<E>, work: Work): Command<E> => ({
   _tag: "Try",
@@ -130,11 +141,11 @@ export const triedPlain = <E>(state: State<E>, lazily: boolean, event: Event<E>,
       return done(state, 12, target, work)
     case "PathNotCovered":
       return lazily
-        ? locate({ ...state, plainError: { error: event.error } }, false, work)
-        : fail(state, 12, event.error, work)
+        ? locate({ ...state, plainError: { error: event.error, crossed: true } }, false, work)
+        : crossed(state, event.error, work)
     case "TargetFailed":
     case "ServerFailed": {
-      if (lazily) return locate({ ...state, plainError: { error: event.error } }, false, work)
+      if (lazily) return locate({ ...state, plainError: { error: event.error, crossed: false } }, false, work)
       const after = dead(state, event._tag === "ServerFailed" ? "server" : "share", work)
       return giveUp(failed(state, 12, toUnc(target), event.error, event.reason, after), 12, after)
     }

@@ -4,7 +4,7 @@
  */
 import * as Result from "effect/Result"
 import { NtStatus } from "../../Codec/NtStatusCode.ts"
-import { NamespaceNotFound, type ReferralError } from "../../Protocol/DfsError.ts"
+import { NamespaceNotFound, type ReferralError, ReferralRefused } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { ReferralKind } from "../DfsStep.ts"
 import * as DomainCache from "../DomainCache.ts"
@@ -212,6 +212,13 @@ export const linkRefused = <E>(
   }
 }
 
+const noTarget = <E>(state: State<E>, trial: Trial): ReferralRefused =>
+  new ReferralRefused({
+    server: targetOf(trial).path[0]!,
+    path: DfsPath.toRequest(replaced(state, trial)),
+    status: NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
+  })
+
 const noLink = <E>(
   state: State<E>,
   trial: Trial,
@@ -221,7 +228,8 @@ const noLink = <E>(
 ): Step<E> => {
   switch (why._tag) {
     case "Crossed":
-      return fail(state, 14, error ?? why.error, work)
+      // It says that a link lies on the way, and then that there is none.
+      return fail(state, 14, error ?? noTarget(state, trial), work)
     case "Missing":
       return fail(state, 14, why.error, absent(state, error, work))
     case "Probing":

@@ -71,7 +71,9 @@ export interface State<E> {
   /** Has any referral or cached entry been used? */
   readonly inNamespace: boolean
   /** What plain SMB said, where that was tried first. */
-  readonly plainError: { readonly error: E } | undefined
+  readonly plainError: { readonly error: E; readonly crossed: boolean } | undefined
+  /** Why the path is taken for an ordinary one. */
+  readonly refusal: ReferralError | undefined
   /** The bootstrap controller has been asked for the domains, and DNS for a domain's controllers. */
   readonly listed: boolean
   readonly searched: boolean

@@ -6,7 +6,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as DfsPath from "../../Dfs/DfsPath.ts"
-import type * as Namespace from "../../Dfs/Namespace.ts"
+import * as Namespace from "../../Dfs/Namespace.ts"
 import type { Description, Domain, Folder, Targets } from "../TestNamespace.ts"
 
 /** What stands wrong in a description is the test's own mistake. */
@@ -85,14 +85,13 @@ const domainOf = (
     fold(long) === fold(name) || (netbiosName !== undefined && fold(netbiosName) === fold(name))
   )
 
-/** The short name of a host, as a domain's NetBIOS name goes with it. */
-const shortName = (host: string): string => host.split(".")[0]!.toUpperCase()
-
 /** Other names that controllers go by, in lower case: the short ones, where their domain has one. */
 export const aliases = (domains: Readonly<Record<string, Domain>>): ReadonlyMap<string, string> =>
   new Map(
     Object.values(domains).flatMap(({ controllers, netbiosName }) =>
-      netbiosName === undefined ? [] : controllers.map((host) => [shortName(host).toLowerCase(), host] as const)
+      netbiosName === undefined
+        ? []
+        : controllers.map((host) => [Namespace.shortName(host).toLowerCase(), host] as const)
     )
   )
 
@@ -159,16 +158,16 @@ export const namespaces = (
   const found = new Map<string, Namespace.Namespace>()
   for (const [host, { roots }] of hosts) found.set(host, { roots })
   for (const [name, { controllers, netbiosName, ttl }] of Object.entries(domains)) {
-    const time = ttl === undefined ? {} : { timeToLive: seconds(ttl) }
-    // Whoever asks by the short name is given short names, as Windows and Samba do.
-    const short = netbiosName === undefined
-      ? {}
-      : { [netbiosName]: { controllers: controllers.map(shortName), ...time } }
+    const domain: Namespace.Domain = {
+      controllers,
+      ...(netbiosName === undefined ? {} : { netbiosName }),
+      ...(ttl === undefined ? {} : { timeToLive: seconds(ttl) })
+    }
     for (const controller of controllers) {
       const before = found.get(fold(controller))
       found.set(fold(controller), {
         roots: before?.roots ?? {},
-        domains: { ...before?.domains, ...short, [name]: { controllers, ...time } }
+        domains: { ...before?.domains, [name]: domain }
       })
     }
   }

@@ -32,6 +32,8 @@ import { ask, describe, failure, type Found, hash, timeOf } from "./internal/Fil
 import * as Names from "./internal/Names.ts"
 
 /**
+ * How a file system is served.
+ *
  * @category models
  */
 export interface FileSystemStoreOptions {

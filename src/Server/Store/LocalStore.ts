@@ -40,6 +40,8 @@ import { Sidecar } from "./internal/Sidecar.ts"
 export const sidecarName = ".effect-smb"
 
 /**
+ * How a folder is served.
+ *
  * @category models
  */
 export interface LocalStoreOptions {

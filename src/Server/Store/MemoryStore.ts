@@ -29,6 +29,8 @@ import * as Names from "./internal/Names.ts"
 import { Pages } from "./internal/Pages.ts"
 
 /**
+ * What a store in memory may hold, and its name.
+ *
  * @category models
  */
 export interface MemoryStoreOptions {

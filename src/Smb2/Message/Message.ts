@@ -55,6 +55,7 @@ export const messages = {
   OPLOCK_BREAK: { request: OplockBreak.Request, response: OplockBreak.Response }
 } as const
 
+/** A command by its name (MS-SMB2 2.2.1). */
 export type CommandName = keyof typeof messages
 
 /**

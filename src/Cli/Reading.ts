@@ -1,0 +1,33 @@
+/**
+ * A file on a server, read from one end to the other. In a namespace it is read on at the next target when its own dies:
+ * that is told on standard error.
+ */
+import * as Effect from "effect/Effect"
+import type * as Resume from "../Client/Resume.ts"
+import { SmbClient } from "../Client/SmbClient.ts"
+import type * as UncPath from "../Client/UncPath.ts"
+import { oneLine, printable, type Report } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import * as Progress from "./Progress.ts"
+
+interface Format {
+  readonly json: boolean
+}
+
+const wentOn = ({ cause, from, offset, path, to }: Resume.Move): Report => {
+  const message = `${printable(from)} went away at byte ${offset} (${oneLine(cause.message)}): ` +
+    `reading on at ${printable(to)}`
+  return { code: 0, message, json: { warning: "TargetChanged", path, from, to, offset: Number(offset), message } }
+}
+
+/** Opens a file for the scope. */
+export const open = Effect.fnUntraced(function*(source: UncPath.PathInput, options: Format, progress = Progress.none) {
+  const smb = yield* SmbClient
+  return yield* smb.openToRead(source, {
+    onMove: (move) => Effect.andThen(progress.wipe, Output.tell(wentOn(move), options.json))
+  })
+})
+
+/** To standard output. */
+export const toOutput = (source: UncPath.PathInput, options: Format) =>
+  Effect.scoped(Effect.flatMap(open(source, options), (remote) => remote.readTo(Output.write)))

@@ -1,0 +1,12 @@
+/** The public modules of `effect-smb/Smb1, Message`. Written by `npm run format`. */
+export * as Block from "./Block.ts"
+export * as Constants from "./Constants.ts"
+export * as Negotiate from "./Negotiate.ts"
+export * as NtCreate from "./NtCreate.ts"
+export * as NtTransact from "./NtTransact.ts"
+export * as ReadWrite from "./ReadWrite.ts"
+export * as SessionSetup from "./SessionSetup.ts"
+export * as Simple from "./Simple.ts"
+export * as Trans2 from "./Trans2.ts"
+export * as Transaction from "./Transaction.ts"
+export * as TreeConnect from "./TreeConnect.ts"

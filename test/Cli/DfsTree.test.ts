@@ -1,0 +1,28 @@
+import { assert, it } from "@effect/vitest"
+import { mermaid } from "../../src/Cli/DfsTree.ts"
+
+it("draws roots with other targets than themselves, links with theirs, and what has none", () => {
+  const up = (target: string) => ({ target, state: "up" as const })
+  const page = mermaid({
+    path: "\\\\corp.test\\dfs",
+    targets: [up("\\\\ns1\\dfs"), { target: "\\\\ns2\\dfs", state: "down", error: "refused" }]
+  }, [
+    { path: "\\\\corp.test\\dfs\\a \"b\"", targets: [up("\\\\fs\\data")] },
+    { path: "\\\\corp.test\\dfs\\gone", targets: [], error: "it has\nno target" }
+  ])
+  assert.deepStrictEqual(page.split("\n"), [
+    "flowchart LR",
+    "  root[\"\\\\corp.test\\dfs\"]",
+    "  root --> rootTarget_0[\"\\\\ns1\\dfs\"]",
+    "  root -. down .-> rootTarget_1[\"\\\\ns2\\dfs\"]",
+    "  root --> link0[\"a #34;b#34;\"]",
+    "  link0 --> target0_0[\"\\\\fs\\data\"]",
+    "  root --> link1[\"gone: it has no target\"]",
+    ""
+  ])
+  // A root that is its own target needs no arrow to itself.
+  assert.strictEqual(
+    mermaid({ path: "\\\\s\\dfs", targets: [up("\\\\S\\dfs")] }, []),
+    "flowchart LR\n  root[\"\\\\s\\dfs\"]\n"
+  )
+})

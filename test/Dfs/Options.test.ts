@@ -1,0 +1,374 @@
+/** Each option, as a plain value and from the configuration: that it arrives, and what it changes. */
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, Exit, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import * as Credentials from "../../src/Auth/Credentials.ts"
+import * as SmbClient from "../../src/Client/SmbClient.ts"
+import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
+import * as DfsOptions from "../../src/Dfs/DfsOptions.ts"
+import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
+import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
+import * as TestTransport from "../../src/Layers/TestTransport.ts"
+
+type Env = Readonly<Record<string, string>>
+
+const configured = (env: Env) =>
+  Effect.provideService(
+    DfsAdapter.config,
+    ConfigProvider.ConfigProvider,
+    ConfigProvider.fromEnv({ env })
+  )
+
+const everything: Env = {
+  SMB_DFS: "true",
+  SMB_DFS_MODE: "strict",
+  SMB_DFS_PROBE: "lazily",
+  SMB_DFS_CONNECT: "race",
+  SMB_DFS_STAGGER: "100 millis",
+  SMB_DFS_INCLUDE: "//a/* ; //b/c",
+  SMB_DFS_EXCLUDE: "//a/b",
+  SMB_DFS_SITE: "Oslo",
+  SMB_DFS_DOMAIN_CONTROLLERS: "corp.test = dc1.corp.test, dc2.corp.test; other.test=dc3",
+  SMB_DFS_DISCOVER: "false",
+  SMB_DFS_MAX_HOPS: "3",
+  SMB_DFS_MAX_STEPS: "50",
+  SMB_DFS_TTL_MINIMUM: "1",
+  SMB_DFS_TTL_MAXIMUM: "2",
+  SMB_DFS_TTL_NEGATIVE: "3",
+  SMB_DFS_REFRESH_AHEAD: "0.25",
+  SMB_DFS_BREAKER_COOLDOWN: "4",
+  SMB_DFS_BREAKER_LONGEST: "5",
+  SMB_DFS_CAPACITY: "6",
+  SMB_DFS_MAX_REFERRAL_LEVEL: "3",
+  SMB_DFS_LARGEST_BUFFER: "16384",
+  SMB_DFS_PORT: "4455"
+}
+
+describe("from the configuration", () => {
+  it.effect("comes every option that there is", () =>
+    Effect.gen(function*() {
+      const options = yield* configured(everything)
+      assert.deepStrictEqual({ ...options, stagger: Duration.toMillis(options.stagger!) }, {
+        enabled: true,
+        mode: "strict",
+        probe: "lazily",
+        connect: "race",
+        stagger: 100,
+        include: ["//a/*", "//b/c"],
+        exclude: ["//a/b"],
+        siteName: "Oslo",
+        domainControllers: { "corp.test": ["dc1.corp.test", "dc2.corp.test"], "other.test": ["dc3"] },
+        discover: false,
+        limits: { hops: 3, steps: 50 },
+        ttl: { minimum: 1, maximum: 2, negative: 3 },
+        refreshAhead: 0.25,
+        breaker: { cooldown: 4, longest: 5 },
+        capacity: 6,
+        maxReferralLevel: 3,
+        largestBuffer: 16_384,
+        port: 4455
+      })
+      // None that has a default is missing here.
+      assert.includeMembers(Object.keys(options), Object.keys(DfsOptions.defaults))
+    }))
+
+  it.effect("what it does not say has its default, and DFS is off", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(DfsOptions.settings(yield* configured({})), DfsOptions.defaults)
+    }))
+
+  it.effect.each<readonly [string, string]>([
+    ["SMB_DFS", "perhaps"],
+    ["SMB_DFS_MODE", "Strict"],
+    ["SMB_DFS_PROBE", "first"],
+    ["SMB_DFS_CONNECT", "all"],
+    ["SMB_DFS_STAGGER", "soon"],
+    ["SMB_DFS_DOMAIN_CONTROLLERS", "corp.test"],
+    ["SMB_DFS_DOMAIN_CONTROLLERS", "corp.test="],
+    ["SMB_DFS_DOMAIN_CONTROLLERS", "corp.test=dc1;=dc2"],
+    ["SMB_DFS_DISCOVER", "dns"],
+    ["SMB_DFS_MAX_HOPS", "-1"],
+    ["SMB_DFS_MAX_STEPS", "0"],
+    ["SMB_DFS_TTL_MINIMUM", "-1"],
+    ["SMB_DFS_TTL_MAXIMUM", "1.5"],
+    ["SMB_DFS_TTL_NEGATIVE", "x"],
+    ["SMB_DFS_REFRESH_AHEAD", "1.1"],
+    ["SMB_DFS_BREAKER_COOLDOWN", "30 seconds"],
+    ["SMB_DFS_BREAKER_LONGEST", "-5"],
+    ["SMB_DFS_CAPACITY", "0"],
+    ["SMB_DFS_MAX_REFERRAL_LEVEL", "5"],
+    ["SMB_DFS_LARGEST_BUFFER", "100"],
+    ["SMB_DFS_PORT", "70000"]
+  ])("%s=%s is refused, and named", ([name, value]) =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(configured({ [name]: value }))
+      assert(Exit.isFailure(exit))
+      assert.include(String(exit.cause), name)
+    }))
+})
+
+const link = "\\\\ns\\dfs\\l"
+const file = `${link}\\who.txt`
+const data = (text: string): TestTransport.ServerOptions => ({ shares: { data: { "who.txt": text } } })
+const two = { targets: ["\\\\a\\data", "\\\\b\\data"] }
+const ns = (referral: TestTransport.Referral): TestTransport.ServerOptions => ({
+  shares: { dfs: { "root.txt": "root" } },
+  referrals: { "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"], ttl: 100_000 }, [link]: referral }
+})
+
+interface World {
+  readonly smb: SmbClient.Client
+  readonly servers: TestTransport.TestServers["Service"]
+  readonly resolver: DfsResolver.DfsResolver["Service"]
+  /** The link's referral requests so far. */
+  readonly asked: Effect.Effect<number>
+}
+
+const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
+
+/** The same by plain values and by the configuration. */
+const both = <A>(
+  name: string,
+  options: DfsAdapter.DfsAdapterOptions,
+  env: Env,
+  hosts: TestTransport.Hosts,
+  use: (world: World) => Effect.Effect<A, unknown>
+) => {
+  const transport = TestTransport.layer({ a: data("a"), b: data("b"), ...hosts })
+  const under = Layer.provideMerge(SmbClient.layer(), Layer.merge(transport, joe))
+  const run = Effect.gen(function*() {
+    const servers = yield* TestTransport.TestServers
+    const asked = Effect.map(servers.requests, (all) =>
+      all.filter(({ request }) => {
+        if (request._tag !== "IOCTL") return false
+        const { ctlCode, input } = request.body
+        const read = ctlCode === 0x60194
+          ? decodeReferralRequest(input)
+          : ctlCode === 0x601b0
+          ? decodeReferralRequestEx(input)
+          : undefined
+        return read?._tag === "Success" && read.success.requestFileName.includes("\\l")
+      }).length)
+    yield* use({ smb: yield* SmbClient.SmbClient, servers, asked, resolver: yield* DfsResolver.DfsResolver })
+  })
+  for (
+    const [how, dfs] of [
+      ["as plain values", DfsAdapter.layer(options)],
+      ["from the configuration", DfsAdapter.layerConfig()]
+    ] as const
+  ) {
+    it.effect(`${name}, ${how}`, () =>
+      run.pipe(
+        Effect.provide(Layer.provideMerge(dfs, under)),
+        Effect.provideService(
+          ConfigProvider.ConfigProvider,
+          ConfigProvider.fromEnv({ env: { SMB_DFS: "true", ...env } })
+        )
+      ))
+  }
+}
+
+/** What fails, by its tag. */
+const tag = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<string | undefined, unknown> =>
+  Effect.map(Effect.flip(effect), (error) => (error as { readonly _tag?: string })._tag)
+
+describe("what an option changes", () => {
+  both(
+    "maxReferralLevel: no version above it is asked for",
+    { maxReferralLevel: 2 },
+    {
+      SMB_DFS_MAX_REFERRAL_LEVEL: "2"
+    },
+    { ns: ns(two) },
+    ({ servers, smb }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* smb.readFileString(file), "a")
+        const levels = (yield* servers.requests).flatMap(({ request }) =>
+          request._tag === "IOCTL" && request.body.ctlCode === 0x60194 ? [request.body.input[0]] : []
+        )
+        assert.deepStrictEqual(levels, [2, 2])
+      })
+  )
+
+  both(
+    "largestBuffer: an overflow is not answered beyond it",
+    { largestBuffer: 16_384 },
+    {
+      SMB_DFS_LARGEST_BUFFER: "16384"
+    },
+    { ns: ns({ status: "STATUS_BUFFER_OVERFLOW" }) },
+    ({ asked, smb }) =>
+      Effect.gen(function*() {
+        const error: any = yield* Effect.flip(smb.readFileString(file))
+        assert.deepStrictEqual([error._tag, error.size], ["Overflow", 16_384])
+        assert.strictEqual(yield* asked, 2)
+      })
+  )
+
+  both("ttl: no shorter than the minimum", { ttl: { minimum: 100 } }, { SMB_DFS_TTL_MINIMUM: "100" }, {
+    ns: ns({ ...two, ttl: 0 })
+  }, ({ asked, smb }) =>
+    Effect.gen(function*() {
+      yield* smb.readFileString(file)
+      yield* smb.readFileString(file)
+      assert.strictEqual(yield* asked, 1)
+    }))
+
+  both("ttl: no longer than the maximum", { ttl: { maximum: 10 } }, { SMB_DFS_TTL_MAXIMUM: "10" }, {
+    ns: ns({ ...two, ttl: 1000 })
+  }, ({ asked, smb }) =>
+    Effect.gen(function*() {
+      yield* smb.readFileString(file)
+      yield* TestClock.adjust("11 seconds")
+      yield* smb.readFileString(file)
+      assert.strictEqual(yield* asked, 2)
+    }))
+
+  both("ttl: that there is no referral is believed so long", { ttl: { negative: 5 } }, { SMB_DFS_TTL_NEGATIVE: "5" }, {
+    ns: ns(two)
+  }, ({ servers, smb }) =>
+    Effect.gen(function*() {
+      const plain = smb.readFileString("\\\\a\\data\\who.txt")
+      const asked = Effect.map(
+        servers.requests,
+        (all) => all.filter(({ command, server }) => command === "IOCTL" && server === "a").length
+      )
+      yield* plain
+      const once = yield* asked
+      yield* TestClock.adjust("4 seconds")
+      yield* plain
+      assert.strictEqual(yield* asked, once)
+      yield* TestClock.adjust("2 seconds")
+      yield* plain
+      assert.isAbove(yield* asked, once)
+    }))
+
+  both("refreshAhead: 0 asks for nothing ahead of its time", { refreshAhead: 0 }, { SMB_DFS_REFRESH_AHEAD: "0" }, {
+    ns: ns({ ...two, ttl: 100 })
+  }, ({ resolver, smb }) =>
+    Effect.gen(function*() {
+      yield* smb.readFileString(file)
+      for (const { expiresAt, refreshAt } of (yield* resolver.cache).entries.values()) {
+        assert.strictEqual(refreshAt, expiresAt)
+      }
+    }))
+
+  both(
+    "breaker: a dead target is tried again after its cooldown",
+    {
+      breaker: { cooldown: 1000, longest: 1000 },
+      ttl: { minimum: 1000 }
+    },
+    {
+      SMB_DFS_BREAKER_COOLDOWN: "1000",
+      SMB_DFS_BREAKER_LONGEST: "1000",
+      SMB_DFS_TTL_MINIMUM: "1000"
+    },
+    { ns: ns({ ...two, boundaries: [0, 1], flags: 6 }) },
+    ({ servers, smb }) =>
+      Effect.gen(function*() {
+        yield* servers.down("a")
+        assert.strictEqual(yield* smb.readFileString(file), "b")
+        yield* servers.up("a")
+        assert.strictEqual(yield* smb.readFileString(file), "b")
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* smb.readFileString(file), "a")
+      })
+  )
+
+  both("capacity: no more prefixes are remembered", { capacity: 1 }, { SMB_DFS_CAPACITY: "1" }, { ns: ns(two) }, (
+    { resolver, smb }
+  ) =>
+    Effect.gen(function*() {
+      yield* smb.readFileString(file)
+      assert.strictEqual((yield* resolver.cache).entries.size, 1)
+    }))
+
+  const onward: TestTransport.Hosts = {
+    ns: ns({ targets: ["\\\\other\\dfs\\back"] }),
+    other: {
+      shares: { dfs: {} },
+      referrals: {
+        "\\\\other\\dfs": { targets: ["\\\\other\\dfs"] },
+        "\\\\other\\dfs\\back": { targets: ["\\\\a\\data"] }
+      }
+    }
+  }
+  both(
+    "limits: no more namespaces than hops are walked",
+    { limits: { hops: 0 } },
+    { SMB_DFS_MAX_HOPS: "0" },
+    onward,
+    ({ smb }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* tag(smb.readFileString(file)), "DfsLoop")
+      })
+  )
+  both(
+    "limits: no more events than steps are taken",
+    { limits: { steps: 3 } },
+    { SMB_DFS_MAX_STEPS: "3" },
+    onward,
+    ({ smb }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* tag(smb.readFileString(file)), "DfsLoop")
+      })
+  )
+
+  both("include: what is not in it is as without DFS", { include: ["//other/*"] }, { SMB_DFS_INCLUDE: "//other/*" }, {
+    ns: ns(two)
+  }, ({ asked, smb }) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* tag(smb.readFileString(file)), "SmbError")
+      assert.strictEqual(yield* asked, 0)
+    }))
+
+  both("probe: lazily, nobody is asked for what is there", { probe: "lazily" }, { SMB_DFS_PROBE: "lazily" }, {
+    ns: ns(two)
+  }, ({ servers, smb }) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* smb.readFileString("\\\\ns\\dfs\\root.txt"), "root")
+      assert.isFalse((yield* servers.requests).some(({ command }) => command === "IOCTL"))
+      assert.strictEqual(yield* smb.readFileString(file), "a")
+    }))
+
+  both("mode: strict fails where a server has no DFS", { mode: "strict" }, { SMB_DFS_MODE: "strict" }, {
+    old: data("old")
+  }, ({ smb }) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* tag(smb.readFileString("\\\\old\\data\\who.txt")), "NotDfsCapable")
+    }))
+
+  both(
+    "domainControllers: are asked for their domain",
+    {
+      domainControllers: { "corp.test": ["dc1"] }
+    },
+    { SMB_DFS_DOMAIN_CONTROLLERS: "corp.test=dc1" },
+    {
+      ns: ns(two),
+      dc1: { referrals: { "\\\\corp.test\\dfs": { targets: ["\\\\ns\\dfs"] } } }
+    },
+    ({ smb }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\dfs\\l\\who.txt"), "a")
+      })
+  )
+
+  both(
+    "siteName: is sent",
+    { siteName: "Oslo" },
+    { SMB_DFS_SITE: "Oslo" },
+    { ns: ns(two) },
+    ({ asked, servers, smb }) =>
+      Effect.gen(function*() {
+        yield* smb.readFileString(file)
+        assert.strictEqual(yield* asked, 1)
+        assert.isTrue(
+          (yield* servers.requests).some(({ request }) =>
+            request._tag === "IOCTL" && Buffer.from(request.body.input).includes(Buffer.from("Oslo", "utf16le"))
+          )
+        )
+      })
+  )
+})

@@ -1,0 +1,160 @@
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { randomBytes } from "node:crypto"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Lab from "./Lab.ts"
+
+const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+const root = "127.0.41.1"
+const behind = "127.0.41.2"
+const other = "127.0.41.3"
+/** Leads to `behind`, and is what the referral names: it dies when a test wants it to. */
+const first = "127.0.41.4"
+const firstName = `\\\\${first}\\data\\large.bin`
+const otherName = `\\\\${other}\\data\\large.bin`
+
+const large = randomBytes(24 * 1024 * 1024)
+
+const make = Effect.gen(function*() {
+  const servers = yield* Lab.servers({
+    root: { address: root, shares: [{ name: "dfs", dfs: { both: [`${first}\\data`, `${other}\\data`] } }] },
+    one: { address: behind, shares: [{ name: "data" }] },
+    two: { address: other, shares: [{ name: "data" }] }
+  })
+  const proxy = yield* Lab.proxy({ listen: { address: first }, target: { address: behind } })
+  for (const server of [servers.one, servers.two]) {
+    yield* server.write("data", "large.bin", large)
+    yield* server.write("data", "small.txt", "small")
+  }
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-smb-get-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+  return { ...servers, proxy, folder }
+})
+
+class World extends Context.Service<World, Effect.Success<typeof make>>()("test/lab/DfsGet/World") {
+  static readonly layer = Layer.effect(World, make)
+}
+
+const env = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }
+
+/** Answers of 1 MiB. Eight requests are on their way at once: whoever asks for the twelfth has written the fourth. */
+const some = 12
+
+const literally = (text: string): string => text.replace(/[\\.]/g, "\\$&")
+
+/** Runs `get` while the first target gives so many answers of data, and then is gone; 0: it is not there. */
+const get = (answers: number, replica: "same" | "older", ...args: ReadonlyArray<string>) =>
+  getWhile(answers, "cut", replica, args)
+
+/** As `get`, with what becomes of the target. */
+const getWhile = Effect.fnUntraced(function*(
+  answers: number,
+  then: "cut" | "drop",
+  replica: "same" | "older",
+  args: ReadonlyArray<string>
+) {
+  const { folder, one, proxy, two } = yield* World
+  utimesSync(one.path("data", "large.bin"), 1_700_000_000, 1_700_000_000)
+  utimesSync(two.path("data", "large.bin"), 1_700_000_000, replica === "same" ? 1_700_000_000 : 1_600_000_000)
+  let given = 0
+  yield* proxy.refuse(answers === 0)
+  yield* proxy.onPacket(({ bytes, direction }) => {
+    if (direction === "toClient" && bytes.length > 100_000 && ++given > answers) return then
+    return given > answers ? then : bytes
+  })
+  return yield* Effect.promise(() => Lab.execute(process.execPath, [main, "get", ...args], { env, cwd: folder }))
+})
+
+const path = `//${root}/dfs/both/large.bin`
+
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect-smb get, a target dying", (it) => {
+  it.effect("reads on at the next target, and says so", () =>
+    Effect.gen(function*() {
+      const { folder } = yield* World
+      const { code, stderr, stdout } = yield* get(some, "same", path, "told.bin")
+      assert.deepStrictEqual([code, stdout], [0, ""])
+      const line = new RegExp(
+        `^effect-smb: ${literally(firstName)} went away at byte (\\d+) \\([^\\n]+\\): ` +
+          `reading on at ${literally(otherName)}\\n$`
+      )
+      assert.match(stderr, line)
+      const offset = Number(line.exec(stderr)![1])
+      assert.isAbove(offset, 0)
+      assert.isBelow(offset, large.length)
+      assert.isTrue(readFileSync(join(folder, "told.bin")).equals(large))
+    }))
+
+  it.effect("says so as an object with --json, and on standard error alone", () =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* get(some, "same", "--json", path, "json.bin")
+      assert.strictEqual(code, 0)
+      const asked = `\\\\${root}\\dfs\\both\\large.bin`
+      const { message, offset, ...told } = JSON.parse(stderr)
+      assert.deepStrictEqual(told, { warning: "TargetChanged", path: asked, from: firstName, to: otherName })
+      assert.isString(message)
+      assert.isAbove(offset, 0)
+      assert.deepStrictEqual(JSON.parse(stdout), { path: asked, local: "json.bin", size: large.length })
+    }))
+
+  it.effect("does not join two files that differ", () =>
+    Effect.gen(function*() {
+      const { folder } = yield* World
+      const { code, stderr } = yield* get(some, "older", path, "never.bin")
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /^effect-smb: \S+ went away at byte \d+, and \S+ is another file [^\n]+ anew\n$/)
+      assert.deepStrictEqual(readdirSync(folder).filter((name) => name.includes("never")), [])
+      const json = yield* get(some, "older", "--json", path, "never.bin")
+      assert.strictEqual(JSON.parse(json.stderr).error, "TargetDiffers")
+    }))
+
+  it.effect("a tree goes on with its other files", () =>
+    Effect.gen(function*() {
+      const { folder } = yield* World
+      const { code, stderr } = yield* get(some, "older", "-r", `//${root}/dfs/both`, "tree")
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /is another file[^\n]+\neffect-smb: 1 entry could not be copied\n$/)
+      assert.deepStrictEqual(readdirSync(join(folder, "tree")), ["small.txt"])
+    }))
+
+  it.effect("--resume goes on at another target with what the first one gave", () =>
+    Effect.gen(function*() {
+      const { folder } = yield* World
+      assert.strictEqual((yield* get(some, "older", "--resume", path, "resumed.bin")).code, 1)
+      const part = readdirSync(folder).find((name) => name.startsWith(".resumed.bin."))!
+      const kept = readFileSync(join(folder, part))
+      assert.isAbove(kept.length, 0)
+      // What is there already is not read again: this would be put right.
+      kept[0]! ^= 0xff
+      writeFileSync(join(folder, part), kept)
+      const { code, stderr } = yield* get(0, "same", "--resume", path, "resumed.bin")
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      const whole = readFileSync(join(folder, "resumed.bin"))
+      assert.strictEqual(whole[0], kept[0])
+      assert.isTrue(whole.subarray(1).equals(large.subarray(1)))
+    }))
+
+  it.effect("a target that hangs is waited for as long as for any answer, and no longer", () =>
+    Effect.gen(function*() {
+      const { folder } = yield* World
+      const started = performance.now()
+      const { code, stderr } = yield* getWhile(some, "drop", "same", ["--timeout", "2", path, "hung.bin"])
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stderr, /went away at byte \d+ \([^\n]*did not answer in time[^\n]*\): reading on at/)
+      assert.isTrue(readFileSync(join(folder, "hung.bin")).equals(large))
+      assert.isBelow(performance.now() - started, 20_000)
+    }))
+
+  it.effect("to standard output too", () =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* get(some, "same", path, "-")
+      assert.strictEqual(code, 0)
+      assert.match(stderr, /reading on at/)
+      // `execute` takes output for text: that loses nothing that tells lengths apart, if it is compared the same way.
+      assert.strictEqual(stdout, large.toString("utf8"))
+    }))
+})
