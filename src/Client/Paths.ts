@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { ProtocolError, SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import type { ClientError } from "./ClientError.ts"
 import * as Directory from "./Directory.ts"
@@ -56,7 +57,7 @@ const versioned = <A, E, R>(
   const { path: plain, time } = PreviousVersion.split(path)
   if (time === undefined) return open(path, options)
   return OpenMode.changes(options)
-    ? asItWas(`\\\\${share.server}\\${share.name}\\${path}`)
+    ? asItWas(UncName.format(share, share.name, path))
     : open(plain, { timewarp: time, ...options })
 }
 
@@ -298,7 +299,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
             ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
             : Effect.void))
         const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
-          `\\\\${share.server}\\${share.name} and the other on \\\\${place.server}\\${place.share}: copy and remove`
+          `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
         return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
       })
     yield* onShare(source, (share, below) =>

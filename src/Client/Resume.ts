@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import { TargetDiffers } from "../Protocol/DfsError.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import type { ClientError } from "./ClientError.ts"
 
 /** What is open, and where. */
@@ -77,7 +78,7 @@ const buried = (dead: Dead | undefined, place: string, error: ClientError, moved
   error
 })
 
-const name = ({ file, share }: Opened): string => `\\\\${share.server}\\${share.name}\\${file.path}`
+const name = ({ file, share }: Opened): string => UncName.format(share, share.name, file.path)
 
 /** Opens, where something was read before as the same file. */
 const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, dead, first }: Progress) {

@@ -8,6 +8,7 @@ import type * as Stream from "effect/Stream"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as Information from "./Information.ts"
 import * as Transfer from "./Transfer.ts"
 
@@ -81,7 +82,7 @@ const toLength = (range: RangeOptions | undefined): bigint | undefined =>
  * @category constructors
  */
 export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => ({
-  path: `\\\\${share.server}\\${share.name}${file.path === "" ? "" : `\\${file.path}`}`,
+  path: UncName.format(share, share.name, file.path),
   share,
   opened: file.opened,
   caching: file.caching,

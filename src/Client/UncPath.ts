@@ -7,6 +7,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as UncName from "../Protocol/UncName.ts"
 
 /**
  * A text that names no file on a network.
@@ -54,7 +55,7 @@ export interface UncPath {
 export type PathInput = string | UncPath
 
 /** The port of SMB over TCP. */
-export const defaultPort = 445
+export const defaultPort = UncName.defaultPort
 
 /** The most code units that a name on the wire may have: its length field counts bytes in 16 bits. */
 const longest = 32_760
@@ -137,12 +138,7 @@ export const parseInShare = (input: PathInput): Result.Result<UncPath, InvalidPa
  *
  * @category conversions
  */
-export const format = (path: UncPath): string => {
-  const host = path.server.includes(":") ? `[${path.server}]` : path.server
-  const port = path.port === defaultPort ? "" : `:${path.port}`
-  const parts = [`${host}${port}`, ...(path.share === "" ? [] : [path.share]), ...(path.path === "" ? [] : [path.path])]
-  return `\\\\${parts.join("\\")}`
-}
+export const format = (path: UncPath): string => UncName.format(path, path.share, path.path)
 
 /** The path of something below another; `below` is relative, with backslashes. */
 export const join = (path: UncPath, below: string): UncPath => ({

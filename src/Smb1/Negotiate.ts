@@ -15,6 +15,7 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Transport from "../Protocol/Transport.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
 import { Capabilities, Command, Flags2, SecurityMode } from "./Message/Constants.ts"
@@ -64,11 +65,10 @@ const agree = (
   options: Settings.Smb1Options,
   reply: Connection.Reply
 ): Effect.Effect<Negotiated, NegotiateError> => {
-  const { server } = connection.options
   const refuse = (reason: ProtocolError["reason"], detail: string) =>
     Effect.fail(connection.protocolError(reason, detail))
   if (reply.header.status !== 0) {
-    return Effect.fail(fromStatus(reply.header.status, "NEGOTIATE", `\\\\${server}`))
+    return Effect.fail(fromStatus(reply.header.status, "NEGOTIATE", UncName.format(connection.options)))
   }
   if (reply.packet[Header.size] === 1) {
     return refuse(

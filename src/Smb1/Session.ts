@@ -15,6 +15,7 @@ import * as Codec from "../Codec/Codec.ts"
 import * as Md5 from "../Codec/Md5.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
 import { Capabilities, Command, Flags2, SecurityMode, SetupAction } from "./Message/Constants.ts"
@@ -101,7 +102,7 @@ const extended = Effect.fnUntraced(function*(
     })
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
-      return yield* fromStatus(status, "SESSION_SETUP", `\\\\${connection.options.server}`)
+      return yield* fromStatus(status, "SESSION_SETUP", UncName.format(connection.options))
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     uid = reply.header.uid
@@ -150,7 +151,9 @@ const plain = Effect.fnUntraced(function*(
     tid: 0xffff,
     flags2: signingFlags2(agreed, settings)
   })
-  if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "SESSION_SETUP", `\\\\${server}`)
+  if (reply.header.status !== 0) {
+    return yield* fromStatus(reply.header.status, "SESSION_SETUP", UncName.format(connection.options))
+  }
   const response = yield* Effect.fromResult(
     Codec.decode(
       "SMB1 SESSION_SETUP_ANDX Response",

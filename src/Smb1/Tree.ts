@@ -10,6 +10,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { afterSending, fromStatus, type RequestError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import type * as Breaks from "./Breaks.ts"
 import * as Commands from "./Commands.ts"
 import * as Connection from "./Connection.ts"
@@ -155,12 +156,12 @@ const batch = (
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection, negotiated } = session
-  const uncPath = `\\\\${connection.options.server}\\${share}`
+  const uncPath = UncName.format(connection.options, share)
   const reply = yield* Connection.request(connection, {
     command: Command.SMB_COM_TREE_CONNECT_ANDX,
     body: Codec.encode(TreeConnect.Request(negotiated.unicode))({
       flags: TreeConnectFlags.TREE_CONNECT_ANDX_EXTENDED_RESPONSE,
-      path: uncPath,
+      path: `\\\\${connection.options.server}\\${share}`,
       service: "?????"
     }),
     uid: session.uid

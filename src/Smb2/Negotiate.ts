@@ -15,6 +15,7 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Transport from "../Protocol/Transport.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import type * as Encryption from "./Encryption.ts"
 import * as Header from "./Header.ts"
@@ -214,11 +215,11 @@ const agree = (
 
 const decodeResponse = (
   reply: Connection.Reply,
-  server: string
+  server: UncName.Server
 ): Result.Result<Negotiate.Response, Malformed | SmbError> =>
   reply.header.status === 0
     ? Codec.decode("SMB2 NEGOTIATE Response", Codec.at(Header.size, Negotiate.Response))(reply.packet)
-    : Result.fail(fromStatus(reply.header.status, "NEGOTIATE", `\\\\${server}`))
+    : Result.fail(fromStatus(reply.header.status, "NEGOTIATE", UncName.format(server)))
 
 const negotiate = Effect.fnUntraced(function*(
   connection: Connection.Connection,
@@ -244,7 +245,7 @@ const negotiate = Effect.fnUntraced(function*(
       hash = extendPreauthHash(hash, packet)
     }
   })
-  const response = yield* Effect.fromResult(decodeResponse(reply, server))
+  const response = yield* Effect.fromResult(decodeResponse(reply, connection.options))
   return yield* agree(connection, settings, asked, response, extendPreauthHash(hash, reply.packet))
 })
 

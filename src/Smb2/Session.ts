@@ -12,6 +12,7 @@ import * as Codec from "../Codec/Codec.ts"
 import * as KeyDerivation from "../Codec/KeyDerivation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Encryption from "./Encryption.ts"
 import * as Header from "./Header.ts"
@@ -135,7 +136,7 @@ const exchange = Effect.fnUntraced(function*(
     })
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
-      return yield* fromStatus(status, "SESSION_SETUP", `\\\\${connection.options.server}`)
+      return yield* fromStatus(status, "SESSION_SETUP", UncName.format(connection.options))
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     sessionId = reply.header.sessionId

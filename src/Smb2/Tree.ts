@@ -10,6 +10,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import type * as Breaks from "./Breaks.ts"
 import * as Commands from "./Commands.ts"
 import * as Connection from "./Connection.ts"
@@ -264,11 +265,14 @@ const batch = (
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection } = session
-  const { server } = connection.options
-  const uncPath = `\\\\${server}\\${share}`
+  const uncPath = UncName.format(connection.options, share)
   const reply = yield* Connection.request(connection, {
     command: Command.TREE_CONNECT,
-    body: Codec.encode(TreeConnect.Request)({ flags: 0, path: uncPath, treeConnectContexts: [] }),
+    body: Codec.encode(TreeConnect.Request)({
+      flags: 0,
+      path: `\\\\${connection.options.server}\\${share}`,
+      treeConnectContexts: []
+    }),
     security: session.security,
     encrypted: session.encrypted,
     // Demanded of 3.1.1 (MS-SMB2 3.2.4.1.1), harmless before.

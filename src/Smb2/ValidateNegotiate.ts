@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
 import { anyFileId } from "./Message/Common.ts"
@@ -70,7 +71,7 @@ export const validate = Effect.fnUntraced(function*(
   }
   if (status === NtStatus.STATUS_ACCESS_DENIED) return yield* tampered
   if (status !== 0) {
-    return yield* fromStatus(status, "FSCTL_VALIDATE_NEGOTIATE_INFO", `\\\\${connection.options.server}`)
+    return yield* fromStatus(status, "FSCTL_VALIDATE_NEGOTIATE_INFO", UncName.format(connection.options))
   }
   const response = yield* Effect.fromResult(
     Codec.decode("SMB2 IOCTL Response", Codec.at(Header.size, Ioctl.Response))(reply.packet)

@@ -50,6 +50,18 @@ describe("connections", () => {
       assert.strictEqual(yield* servers.connected, 2)
     }).pipe(provide(TestTransport.files(files))))
 
+  it.effect("files and failures are named so that the name can be used again, on another port than 445 too", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const file = yield* smb.open("//nas:4450/data/f.txt")
+      assert.strictEqual(file.path, "\\\\nas:4450\\data\\f.txt")
+      assert.strictEqual(yield* smb.readFileString(file.path), "text")
+      const none = yield* Effect.flip(smb.open("//nas:4450/data/none"))
+      assert.strictEqual(none._tag === "SmbError" ? none.path : none, "\\\\nas:4450\\data\\none")
+      const share = yield* Effect.flip(smb.readFile("//nas:4450/nowhere/f"))
+      assert.strictEqual(share._tag === "SmbError" ? share.path : share, "\\\\nas:4450\\nowhere")
+    }).pipe(Effect.scoped, provide(TestTransport.files(files))))
+
   it.effect("a session for each credential, on one connection", () => {
     let now = user
     const credentials = Credentials.layerFrom(() => Effect.sync(() => now))
