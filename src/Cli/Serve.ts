@@ -200,6 +200,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     ...(options.keytab === undefined ? {} : { kerberos: yield* keysOf(options.keytab) }),
     signing: options.signing,
     encryption: options.encryption,
+    limits: options.limits,
     dialects: options.dialects,
     guest: options.guest ? "unknown" : "never",
     ...(options.name === undefined ? {} : { name: options.name }),

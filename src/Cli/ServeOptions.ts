@@ -1,6 +1,7 @@
 /**
  * What `serve` is asked for: flags first, then the configuration file, then what is usual.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -9,9 +10,36 @@ import { readFile, stat } from "node:fs/promises"
 import { homedir } from "node:os"
 import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
 import * as Namespace from "../Dfs/Namespace.ts"
+import * as Limits from "../Server/Limits.ts"
 import type { Dialect, Smb2Dialect } from "../Smb2/Settings.ts"
 import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
+
+const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+/** As Effect writes them: `30 seconds`. */
+const time = Schema.String.check(
+  Schema.makeFilter((text: string) =>
+    Option.exists(Duration.fromInput(text as Duration.Input), (duration) => Duration.toMillis(duration) > 0)
+      ? undefined
+      : "a time is written like \"30 seconds\""
+  )
+)
+
+/** The server's limits by their names: numbers, and times. */
+const ConfiguredLimits: Schema.Codec<Partial<Limits.Limits>> = Schema.Struct(
+  Object.fromEntries(
+    Object.entries(Limits.defaults).map(([name, value]) => [
+      name,
+      Schema.optionalKey(
+        typeof value !== "number"
+          ? time
+          : name === "transfer"
+          ? Schema.Int.check(Schema.isGreaterThanOrEqualTo(65_536))
+          : count
+      )
+    ])
+  )
+) as never
 
 /** A share in the configuration file: a folder, or more about it than that. */
 const ConfiguredShare = Schema.Union([
@@ -22,6 +50,7 @@ const ConfiguredShare = Schema.Union([
     hidden: Schema.optionalKey(Schema.Boolean),
     readOnly: Schema.optionalKey(Schema.Boolean),
     encrypt: Schema.optionalKey(Schema.Boolean),
+    accessBasedEnumeration: Schema.optionalKey(Schema.Boolean),
     guest: Schema.optionalKey(Schema.Boolean)
   })
 ])
@@ -38,7 +67,8 @@ export const Configuration = Schema.Struct({
   signing: Schema.optionalKey(Schema.Literals(["required", "if-required"])),
   encryption: Schema.optionalKey(Schema.Literals(["off", "if-offered", "required"])),
   guest: Schema.optionalKey(Schema.Boolean),
-  readOnly: Schema.optionalKey(Schema.Boolean)
+  readOnly: Schema.optionalKey(Schema.Boolean),
+  limits: Schema.optionalKey(ConfiguredLimits)
 })
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Configuration), { onExcessProperty: "error" })
@@ -149,6 +179,7 @@ export interface ServedShare {
   readonly hidden?: boolean
   readonly readOnly?: boolean
   readonly encrypt?: boolean
+  readonly accessBasedEnumeration?: boolean
   readonly guest?: boolean
 }
 
@@ -169,6 +200,7 @@ export interface ServeOptions {
   readonly encryption: "required" | "enabled" | "disabled"
   readonly dialects: ReadonlyArray<Smb2Dialect>
   readonly guest: boolean
+  readonly limits: Partial<Limits.Limits>
 }
 
 const encryptions = { off: "disabled", "if-offered": "enabled", required: "required" } as const
@@ -242,6 +274,7 @@ export const resolve = Effect.fnUntraced(function*(
     signing: signing === "required" ? "required" : "enabled",
     encryption: encryptions[encryption],
     dialects,
-    guest: shared.guest || configuration.guest === true
+    guest: shared.guest || configuration.guest === true,
+    limits: configuration.limits ?? {}
   }
 })

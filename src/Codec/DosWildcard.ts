@@ -21,52 +21,68 @@ export const matches = (expression: string, name: string): boolean => {
   const pattern = expression.toUpperCase()
   const text = name.toUpperCase()
   if (!hasWildcards(pattern)) return pattern === text
+  const wanted = codesOf(pattern)
+  const there = codesOf(text)
   const lastDot = text.lastIndexOf(".")
-  // The set of places in the pattern that may come next, as text goes on.
-  let places = close(new Set([0]), pattern, text, 0)
-  for (let i = 0; i < text.length; i++) {
-    const next = new Set<number>()
-    const char = text[i]!
-    for (const place of places) {
-      const wanted = pattern[place]
-      switch (wanted) {
-        case undefined:
+  // Which places in the pattern may come next, as text goes on. Plain memory: what peers ask may be as long as it can be.
+  let places = new Uint8Array(wanted.length + 1)
+  let next = new Uint8Array(wanted.length + 1)
+  places[0] = 1
+  close(places, wanted, there, 0)
+  for (let i = 0; i < there.length; i++) {
+    next.fill(0)
+    const char = there[i]!
+    for (let place = 0; place < wanted.length; place++) {
+      if (places[place] === 0) continue
+      switch (wanted[place]) {
+        case STAR:
+          next[place] = 1
           break
-        case "*":
-          next.add(place)
-          break
-        case "<":
+        case DOS_STAR:
           // Goes on to the last dot, may take it, and not beyond; in a name without one, to the end.
-          if (lastDot < 0 || i < lastDot) next.add(place)
-          else if (i === lastDot) next.add(place + 1)
+          if (lastDot < 0 || i < lastDot) next[place] = 1
+          else if (i === lastDot) next[place + 1] = 1
           break
-        case "?":
-          next.add(place + 1)
+        case QUESTION_MARK:
+          next[place + 1] = 1
           break
-        case ">":
-          if (char !== ".") next.add(place + 1)
+        case DOS_QM:
+          if (char !== DOT) next[place + 1] = 1
           break
-        case "\"":
-          if (char === ".") next.add(place + 1)
+        case DOS_DOT:
+          if (char === DOT) next[place + 1] = 1
           break
         default:
-          if (wanted === char) next.add(place + 1)
+          if (wanted[place] === char) next[place + 1] = 1
       }
     }
-    if (next.size === 0) return false
-    places = close(next, pattern, text, i + 1)
+    if (!close(next, wanted, there, i + 1)) return false
+    const before = places
+    places = next
+    next = before
   }
-  return places.has(pattern.length)
+  return places[wanted.length] === 1
 }
 
-/** Adds the places that are reached without a character, at `at` of the text. */
-const close = (places: Set<number>, pattern: string, text: string, at: number): Set<number> => {
-  for (const place of places) {
-    const wanted = pattern[place]
-    if (wanted === "*") places.add(place + 1)
-    else if (wanted === "<") places.add(place + 1)
-    else if (wanted === ">" && (at >= text.length || text[at] === ".")) places.add(place + 1)
-    else if (wanted === "\"" && at >= text.length) places.add(place + 1)
+const [STAR, DOS_STAR, QUESTION_MARK, DOS_QM, DOS_DOT, DOT] = [42, 60, 63, 62, 34, 46] as const
+
+const codesOf = (text: string): Uint16Array => {
+  const codes = new Uint16Array(text.length)
+  for (let i = 0; i < text.length; i++) codes[i] = text.charCodeAt(i)
+  return codes
+}
+
+/** Adds the places that are reached without a character, at `at` of the text; false where there are none at all. */
+const close = (places: Uint8Array, wanted: Uint16Array, text: Uint16Array, at: number): boolean => {
+  let any = false
+  for (let place = 0; place < places.length; place++) {
+    if (places[place] === 0) continue
+    any = true
+    const one = wanted[place]
+    if (
+      one === STAR || one === DOS_STAR || one === DOS_QM && (at >= text.length || text[at] === DOT) ||
+      one === DOS_DOT && at >= text.length
+    ) places[place + 1] = 1
   }
-  return places
+  return any
 }

@@ -46,7 +46,8 @@ const nothing = new Uint8Array(0)
  */
 export class FrameReader {
   private readonly handlers: FrameHandlers
-  private readonly maximumLength: number
+  /** The largest packet that is accepted, in bytes; may be changed between two of them. */
+  maximumLength: number
   private readonly header = new Uint8Array(headerSize)
   private headerFill = 0
   private frame: Uint8Array | undefined
@@ -57,7 +58,6 @@ export class FrameReader {
   private failed = false
   private scratch: Uint8Array = nothing
 
-  /** `maximumLength` is the largest packet that is accepted, in bytes. */
   constructor(maximumLength: number, handlers: FrameHandlers) {
     this.maximumLength = maximumLength
     this.handlers = handlers

@@ -61,11 +61,17 @@ export const defaultDescriptor: Sd.SecurityDescriptor = {
   dacl: { aclRevision: 2, aces: [ace(sids.everyone, generic.all, inheritToAll)] }
 }
 
-/** What a store keeps, decoded; the default where it keeps nothing that makes sense. */
+/** The descriptor of what had one that cannot be read any more: administrators may mend it. */
+const damagedDescriptor: Sd.SecurityDescriptor = {
+  ...defaultDescriptor,
+  dacl: { aclRevision: 2, aces: [ace(sids.administrators, generic.all, 0)] }
+}
+
+/** What a store keeps, decoded; the default where it keeps nothing. */
 export const decode = (bytes: Uint8Array | undefined): Sd.SecurityDescriptor => {
   if (bytes === undefined) return defaultDescriptor
   const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(bytes)
-  return decoded._tag === "Success" ? decoded.success : defaultDescriptor
+  return decoded._tag === "Success" ? decoded.success : damagedDescriptor
 }
 
 /** A security descriptor as a store keeps it, self-relative (MS-DTYP 2.4.6). */

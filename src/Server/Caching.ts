@@ -184,13 +184,14 @@ type Place = Exclude<ReturnType<typeof placeOf>, undefined>
 
 /** Sends the notification of a break. One that only takes away the right to read is not acknowledged. */
 const tell = ({ connection, open, session }: Place, holder: Holder, from: number, to: number): void => {
+  const { encrypted } = open.tree
   if (holder.kind === "oplock") {
-    return connection.notify(session, {
+    return connection.notify(session, encrypted, {
       _tag: "OPLOCK_BREAK",
       body: { _tag: "OplockBreak", oplockLevel: levelOf(to), fileId: { persistent: open.id, volatile: open.id } }
     })
   }
-  connection.notify(session, {
+  connection.notify(session, encrypted, {
     _tag: "OPLOCK_BREAK",
     body: {
       _tag: "LeaseBreakNotification",

@@ -15,13 +15,20 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
   Effect.suspend(() => {
     const { open } = incoming
     if (open?._tag !== "File" || !open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    if (body.outputBufferLength > incoming.connection.negotiated.maxTransactSize) {
+    const { connection } = incoming
+    if (
+      body.outputBufferLength > connection.negotiated.maxTransactSize ||
+      !connection.allows(incoming, body.outputBufferLength)
+    ) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     if (!open.may(AccessMask.FILE_LIST_DIRECTORY)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
     if (open.stream.deletePending) return refuse(NtStatus.STATUS_DELETE_PENDING)
     let { watch } = open
     if (watch === undefined) {
+      let watches = 0
+      for (const other of incoming.session!.opens.values()) if (other._tag === "File" && other.watch) watches++
+      if (watches >= incoming.server.limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
       watch = new Watch.Watch(open, body.completionFilter, recursive, room)

@@ -67,6 +67,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void> =>
     const { file } = stream
     const { share } = file
     open.server.opens.delete(open.id)
+    open.server.absent.delete(open)
     open.server.replays.forget(open)
     if (open.watch !== undefined) share.watches.delete(open.watch)
     Locks.releaseAll(open)

@@ -15,7 +15,7 @@ import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Encryption from "../Smb2/Encryption.ts"
 import * as Header from "../Smb2/Header.ts"
 import { anyFileId, type FileId } from "../Smb2/Message/Common.ts"
-import { Command, Dialect, HeaderFlags } from "../Smb2/Message/Constants.ts"
+import { Command, Dialect, HeaderFlags, SigningAlgorithm } from "../Smb2/Message/Constants.ts"
 import * as Message from "../Smb2/Message/Message.ts"
 import * as Signing from "../Smb2/Signing.ts"
 import { dispatch } from "./Dispatch.ts"
@@ -30,6 +30,10 @@ import * as SessionEnd from "./SessionEnd.ts"
 
 const smb1 = 0x424d53ff
 const largestHead = 64 * 1024
+/** The longest frame of somebody who has not logged on: a token of 64 KiB, and what is around it. */
+const largestOfStranger = 2 * largestHead
+/** Bytes of a compound's responses that are kept to be sent as one frame. */
+const largestBatch = 1024 * 1024
 const padding = new Uint8Array(8)
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -54,8 +58,11 @@ class Batch {
   readonly after: Array<() => void> = []
   /** Give back the memory of payloads. */
   readonly releases: Array<() => void> = []
-  readonly session: Session | undefined
+  /** Bytes of the responses. */
+  size = 0
   /** The session whose keys decrypted the request. */
+  readonly session: Session | undefined
+
   constructor(session: Session | undefined) {
     this.session = session
   }
@@ -68,6 +75,8 @@ export class Connection {
   readonly server: ServerState
   readonly negotiated: Negotiation.Negotiated = Negotiation.initial()
   readonly sessions = new Map<bigint, Session>()
+  /** Sessions of other connections that it has begun to bind. */
+  readonly binding = new Set<Session>()
   readonly pending = new Map<bigint, Pending>()
   /** The client's. */
   readonly address: string
@@ -79,6 +88,8 @@ export class Connection {
   private readonly frames: FrameReader.FrameReader
   private readonly sequence: Sequence
   private asyncId = 1n
+  /** Requests that are not begun before the client has fetched what it was answered. */
+  private readonly held = new Set<() => void>()
 
   constructor(server: ServerState, socket: Net.Socket) {
     this.server = server
@@ -87,7 +98,7 @@ export class Connection {
     this.port = socket.remotePort ?? 0
     this.localAddress = socket.localAddress ?? ""
     this.sequence = new Sequence(server.limits.credits)
-    this.frames = new FrameReader.FrameReader(server.limits.transfer + largestHead, {
+    this.frames = new FrameReader.FrameReader(largestOfStranger, {
       peek: 0,
       allocate: (length) => server.buffers.take(length),
       claimFrom: Number.POSITIVE_INFINITY,
@@ -95,6 +106,11 @@ export class Connection {
       onFrame: (frame) => this.onFrame(frame),
       onError: () => this.close()
     })
+  }
+
+  /** Somebody has logged on: from now on frames may be as long as the limits let them. */
+  admit(): void {
+    this.frames.maximumLength = this.server.limits.transfer + largestHead
   }
 
   nextAsyncId(): bigint {
@@ -126,6 +142,7 @@ export class Connection {
     this.closed = true
     this.server.connections.delete(this)
     this.socket.destroy()
+    this.goOn()
     this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))
   }
 
@@ -195,7 +212,7 @@ export class Connection {
         header,
         whole,
         has(header.flags, HeaderFlags.SMB2_FLAGS_SIGNED),
-        decryptedBy !== undefined,
+        decryptedBy,
         (waiting) => this.interim(batch, waiting)
       )
       if (header.command !== Command.CANCEL) {
@@ -219,15 +236,19 @@ export class Connection {
           this.flush(batch)
         })
       }
-      return Effect.map(this.handle(only, batch), (reply) => {
+      const run = Effect.map(this.handle(only, batch), (reply) => {
         if (reply !== undefined) this.respond(batch, only, reply)
         this.flush(batch)
         if (reply?.consumed === true) this.server.buffers.give(only.packet)
       })
+      return this.isCrowded ? Effect.andThen(this.fetched, run) : run
     }
     return Effect.gen({ self: this }, function*() {
       let related: Related | undefined
       for (const incoming of all) {
+        // A few bytes of requests can ask for a lot.
+        if (batch.size > largestBatch) this.flush(batch)
+        if (this.isCrowded) yield* this.fetched
         if (this.closed) return
         const { flags, sessionId, treeId } = incoming.header
         const isRelated = has(flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)
@@ -265,11 +286,11 @@ export class Connection {
 
   /** Runs one request; `undefined` where it has no response. */
   private handle(incoming: Incoming, batch: Batch, failedBefore = 0): Effect.Effect<Reply | undefined> {
-    return dispatch(incoming, batch.session, failedBefore).pipe(
+    return dispatch(incoming, failedBefore).pipe(
       Effect.catch((refusal) =>
         Effect.succeed<Reply>({
           status: refusal.status,
-          body: errorBody(refusal.data),
+          body: errorBody(refusal.data, refusal.contexts),
           ...refusal.sessionId === undefined ? {} : { sessionId: refusal.sessionId }
         })
       ),
@@ -311,6 +332,7 @@ export class Connection {
     })
     head.set(body, Header.size)
     const chunks = data === undefined || data.length === 0 ? [head] : [head, data]
+    batch.size += lengthOf(chunks)
     batch.responses.push({
       chunks,
       sign: this.signer(incoming, sessionId, interim, status),
@@ -324,13 +346,26 @@ export class Connection {
   /** With what a response is signed, if at all (MS-SMB2 3.3.4.1.1). */
   private signer(incoming: Incoming, sessionId: bigint, interim: boolean, status: number): Signing.Sign | undefined {
     if (interim || incoming.encrypted) return undefined
-    // Also a session that is not this connection's, where its user asks: else they would not believe the answer.
-    const session = this.sessions.get(sessionId) ?? incoming.session ?? this.server.sessions.get(sessionId)
+    const session = this.sessions.get(sessionId) ?? incoming.session
     const logon = incoming.header.command === Command.SESSION_SETUP
-    const sign = session?.channels.get(this)?.sign ?? (incoming.signed ? session?.sign : undefined)
+    const sign = session?.channels.get(this)?.sign ?? this.foreign(incoming, sessionId)
     if (sign === undefined) return undefined
     const logsOn = logon && status === 0
-    return incoming.signed || logsOn || session!.signRequired && session!.valid ? sign : undefined
+    return incoming.signed || logsOn || session?.signRequired === true && session.valid ? sign : undefined
+  }
+
+  /**
+   * The keys of a session that is not this connection's, for who shows by a signature to have them: they would not believe
+   * the answer else. By AES-GMAC only logons are answered so, as binding wants it: two messages of one number give its
+   * secret away, and whoever has seen a signed request could send it again here.
+   */
+  private foreign(incoming: Incoming, sessionId: bigint): Signing.Sign | undefined {
+    if (!incoming.signed) return undefined
+    const session = incoming.session ?? this.server.sessions.get(sessionId)
+    if (session?.sign === undefined) return undefined
+    const logon = incoming.header.command === Command.SESSION_SETUP
+    if (!logon && session.signing === SigningAlgorithm.AES_GMAC) return undefined
+    return this.verifies(session.sign, incoming) ? session.sign : undefined
   }
 
   private interim(batch: Batch, incoming: Incoming): void {
@@ -360,6 +395,7 @@ export class Connection {
       for (const part of parts) all.push(part)
     }
     responses.length = 0
+    batch.size = 0
     const releases = batch.releases.splice(0)
     const release = releases.length === 0 ? undefined : () => releases.forEach((run) => run())
     if (session?.encrypt === undefined) {
@@ -372,12 +408,13 @@ export class Connection {
     for (const run of after.splice(0)) run()
   }
 
-  /** Sends an unsolicited message: an OPLOCK_BREAK. Never signed, but encrypted where the session is. */
-  notify(session: Session | undefined, response: Message.Response): void {
+  /** Sends an unsolicited message: an OPLOCK_BREAK. Never signed, but encrypted where the session or its share is. */
+  notify(session: Session, encrypted: boolean, response: Message.Response): void {
     const packet = this.packet(Command.OPLOCK_BREAK, Message.encodeResponse(response))
     packet.fill(0xff, 24, 32)
     Header.view(packet).setUint16(14, 0, true)
-    this.send(session?.encryptRequired === true && session.encrypt !== undefined ? session.encrypt([packet]) : [packet])
+    const encrypts = (encrypted || session.encryptRequired) && session.encrypt !== undefined
+    this.send(encrypts ? session.encrypt!([packet]) : [packet])
   }
 
   /** `onSent` runs when the system has taken the bytes, so that their memory may be used for others. */
@@ -400,10 +437,32 @@ export class Connection {
       socket.uncork()
     }
     // Who does not read its answers is not read from either.
-    if (socket.writableLength > this.server.limits.unsent && !socket.isPaused()) {
+    if (this.isCrowded && !socket.isPaused()) {
       socket.pause()
-      socket.once("drain", () => socket.resume())
+      socket.once("drain", () => {
+        socket.resume()
+        this.goOn()
+      })
     }
+  }
+
+  /** Whether more waits in the socket than may. */
+  private get isCrowded(): boolean {
+    return !this.closed && this.socket.writableLength > this.server.limits.unsent
+  }
+
+  /** Waits until the client has fetched what waits in the socket, or is gone. */
+  private readonly fetched: Effect.Effect<void> = Effect.callback((resume) => {
+    if (!this.isCrowded) return resume(Effect.void)
+    const goOn = () => resume(Effect.void)
+    this.held.add(goOn)
+    return Effect.sync(() => this.held.delete(goOn))
+  })
+
+  private goOn(): void {
+    const held = Array.from(this.held)
+    this.held.clear()
+    for (const resume of held) resume()
   }
 
   /** Whether a session's keys fit a request's signature. */

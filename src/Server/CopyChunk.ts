@@ -52,13 +52,14 @@ export const copy = Effect.fnUntraced(function*(
   }
   if (source === undefined) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
   let total = 0
-  for (const { length } of chunks) {
+  for (const { length, targetOffset } of chunks) {
     if (length === 0 || length > limits.chunk) return tooMuch
+    if (targetOffset + BigInt(length) > ReadWrite.largest) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
     total += length
   }
   if (chunks.length > limits.chunks || total > limits.total) return tooMuch
   if (source.directory || target.directory) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (!source.may(A.FILE_READ_DATA | A.FILE_EXECUTE) || !target.may(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) {
+  if (!source.may(A.FILE_READ_DATA | A.FILE_EXECUTE) || !target.may(A.FILE_WRITE_DATA)) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   if (reads && !target.may(A.FILE_READ_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)

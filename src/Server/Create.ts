@@ -26,16 +26,18 @@ import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as DirectoryCaching from "./DirectoryCaching.ts"
 import * as Durable from "./Durable.ts"
+import * as FileRights from "./FileRights.ts"
 import * as Grant from "./Grant.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Name } from "./Names.ts"
 import { FileOpen } from "./Open.ts"
 import * as OutsideChanges from "./OutsideChanges.ts"
 import * as Pipe from "./Pipe.ts"
-import { fromStoreError, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { fromStoreError, kept, type Refusal, refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import { keyOf, type ShareState, type StreamNode } from "./ShareState.ts"
 import type { StoreChanges, StoreOpened } from "./ShareStore.ts"
 import * as Shown from "./Shown.ts"
+import * as SymbolicLinks from "./SymbolicLinks.ts"
 import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
@@ -51,7 +53,10 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
   Effect.suspend(() => {
     const session = incoming.session!
     const tree = incoming.tree!
-    if (session.opens.size >= incoming.server.limits.opens) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    const { limits, opens } = incoming.server
+    if (session.opens.size >= limits.opens || opens.size >= limits.serverOpens) {
+      return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    }
     if (tree.share === undefined) return Pipe.create(incoming, body)
     const contexts = CreateContexts.read(incoming, body)
     if (typeof contexts === "number") return refuse(contexts)
@@ -90,7 +95,7 @@ const createFile = (
     const scope = Scope.makeUnsafe()
     Durable.begin(incoming, contexts)
     return Effect.onExit(
-      attempt({ incoming, body, name, contexts, share, scope }),
+      SymbolicLinks.onTheWay(incoming, share, name, attempt({ incoming, body, name, contexts, share, scope })),
       (exit) =>
         exit._tag === "Success" ? Effect.void : Effect.suspend(() => {
           Durable.failed(incoming, contexts)
@@ -102,6 +107,9 @@ const createFile = (
 const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply, Refusal> {
   const { body, name, scope, share } = wishes
   const { createDisposition: disposition } = body
+  if (name.stream !== undefined && !share.volume.supports.streams) {
+    return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  }
   for (let turn = 0;; turn++) {
     if (disposition !== D.FILE_CREATE) {
       const found = yield* share.store.open(name.path, {
@@ -143,6 +151,9 @@ const existing = Effect.fnUntraced(function*(
   const { node } = found
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
+  if (!isStream && SymbolicLinks.isLink(node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
+    return yield* SymbolicLinks.stop(wishes.incoming, found.file, "")
+  }
   if (!isStream) {
     if (directory ? has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data" : false) {
       return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
@@ -161,10 +172,10 @@ const existing = Effect.fnUntraced(function*(
         : NtStatus.STATUS_FILE_IS_A_DIRECTORY
     )
   }
-  const descriptor = Access.decode(yield* stored(found.file.getBlob("SecurityDescriptor")))
+  const descriptor = Access.decode(yield* stored(kept(found.file, "SecurityDescriptor")))
   let granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, undefined, overwrite)
   if (name.path.length > 0 && CreateCheck.mattersAbove(granted, body, contexts)) {
-    const parent = yield* parentDescriptor(share, name.path.slice(0, -1))
+    const parent = yield* FileRights.ofDirectory(share, name.path.slice(0, -1))
     granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
   }
   if ("refused" in granted) return yield* refuse(granted.refused)
@@ -209,24 +220,16 @@ const overwriteFile = (
 // what is not there
 // -----------------------------------------------------------------------------
 
-/** The descriptor of a directory, as far as it can be had. */
-const parentDescriptor = (
-  share: ShareState,
-  path: ReadonlyArray<string>
-): Effect.Effect<Sd.SecurityDescriptor, Refusal> =>
-  share.volume.supports.securityDescriptors
-    ? Effect.scoped(
-      Effect.flatMap(
-        share.store.open(path, { mode: "existing", type: "directory" }),
-        ({ file }) => file.getBlob("SecurityDescriptor")
-      )
-    ).pipe(
-      Effect.map(Access.decode),
-      Effect.mapError((error) =>
-        error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
-      )
-    )
-    : Effect.succeed(Access.defaultDescriptor)
+/** What is granted of the file that is to get a stream; undefined where it is not there yet. */
+const grantedOfFile = Effect.fnUntraced(function*(
+  { body, incoming, name, share }: Wishes,
+  parent: Sd.SecurityDescriptor
+): Effect.fn.Return<Extract<CreateCheck.GrantedAccess, { readonly access: number }> | undefined, Refusal> {
+  const found = yield* FileRights.lookUp(share, name.path)
+  if (found === undefined) return undefined
+  const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true)
+  return "refused" in granted ? yield* refuse(granted.refused) : granted
+})
 
 /** Makes the file; undefined where somebody else was faster. */
 const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply | undefined, Refusal> {
@@ -234,22 +237,33 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   const user = incoming.session!.user!
   const directory = has(body.createOptions, O.FILE_DIRECTORY_FILE)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
+  if (name.path.length === 0 && name.stream === undefined) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
   if (directory && has(body.fileAttributes, F.FILE_ATTRIBUTE_TEMPORARY)) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
   if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(body.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
+  if (contexts.extendedAttributes !== undefined && !share.volume.supports.extendedAttributes) {
+    return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
+  }
   const { allocationSize = 0n } = contexts
   if (!directory && allocationSize > 0n && allocationSize > (yield* stored(share.store.volume)).free) {
     return yield* refuse(NtStatus.STATUS_DISK_FULL)
   }
   const path = name.path.slice(0, -1)
-  const parent = yield* parentDescriptor(share, path)
-  const needed = directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE
-  if ((Access.maximal(parent, user) & needed) === 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const parent = yield* FileRights.ofDirectory(share, path)
   if (isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
+  const { stream } = name
+  // A new stream of a file that is there is a change to that file, for who may write to it.
+  const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
+  const asked = Access.mapGeneric(body.desiredAccess)
+  if (ofFile === undefined) {
+    yield* FileRights.checkAdding(parent, user, directory)
+    if (has(asked, A.ACCESS_SYSTEM_SECURITY) && !user.administrator) {
+      return yield* refuse(NtStatus.STATUS_PRIVILEGE_NOT_HELD)
+    }
+  }
   const descriptor = Access.forChild(parent, contexts.descriptor, user, incoming.server.domainSid, directory)
   const attributes = (body.fileAttributes & settable) | (directory ? 0 : F.FILE_ATTRIBUTE_ARCHIVE)
   const initial: StoreChanges & { readonly securityDescriptor?: Uint8Array } = {
@@ -257,11 +271,13 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     ...share.volume.supports.securityDescriptors ? { securityDescriptor: Access.encode(descriptor) } : {}
   }
   const type = directory ? "directory" : "file"
-  const { stream } = name
-  if (stream !== undefined) {
-    if (!share.volume.supports.streams) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-    // A stream brings its file into being.
-    yield* stored(Effect.scoped(share.store.open(name.path, { mode: "either", type: "file", initial })))
+  // A stream brings its file into being.
+  if (stream !== undefined && ofFile === undefined) {
+    const { created } = yield* stored(
+      Effect.scoped(share.store.open(name.path, { mode: "either", type: "file", initial }))
+    )
+    // Somebody made the file meanwhile: it is looked at anew.
+    if (!created) return undefined
   }
   const opened = yield* share.store.open(name.path, {
     mode: "new",
@@ -281,11 +297,9 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   )
   if (opened === undefined) return undefined
   // Who makes a file gets what they ask for of it.
-  const asked = Access.mapGeneric(body.desiredAccess)
-  const maximal = Access.maximal(descriptor, user)
-  const access = has(asked, A.MAXIMUM_ALLOWED)
-    ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all
-    : asked
+  const maximal = ofFile?.maximal ?? Access.maximal(descriptor, user)
+  const access = ofFile?.access ??
+    (has(asked, A.MAXIMUM_ALLOWED) ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all : asked)
   if (contexts.extendedAttributes !== undefined) {
     yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
   }

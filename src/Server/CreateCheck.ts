@@ -116,5 +116,9 @@ export const grant = (
     access |= maximal & tree.maximalAccess & ~(readOnly ? A.FILE_WRITE_DATA | A.FILE_APPEND_DATA : 0) &
       ~A.ACCESS_SYSTEM_SECURITY
   }
+  // Who asks for whatever is allowed may still not be allowed this.
+  if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && !has(access, A.DELETE)) {
+    return { refused: NtStatus.STATUS_ACCESS_DENIED }
+  }
   return { access, checked: access | (overwrite ? A.FILE_WRITE_DATA : 0), maximal }
 }

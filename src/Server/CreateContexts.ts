@@ -7,6 +7,7 @@ import * as Sd from "../Codec/SecurityDescriptor.ts"
 import { Dialect, OplockLevel } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Create.ts"
 import type * as Context from "../Smb2/Message/CreateContext.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { Durable } from "./Open.ts"
 import type { StoreNode, StoreVolume } from "./ShareStore.ts"
@@ -102,11 +103,18 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     ? { version: 1, key: Uint8Array.from(lease1.leaseKey), state: lease1.leaseState, parentKey: undefined, epoch: 0 }
     : undefined
   const ea = find("EaBuffer")
+  const attributes = ea === undefined ? undefined : ExtendedAttributes.read(ea.eaBuffer)
+  // Others are given them as they are kept: only what is a list is.
+  if (ea !== undefined && attributes === undefined) return NtStatus.STATUS_EA_LIST_INCONSISTENT
+  const extendedAttributes = attributes && ExtendedAttributes.encode(ExtendedAttributes.changed([], attributes))
+  if (extendedAttributes !== undefined && extendedAttributes.length > ExtendedAttributes.most) {
+    return NtStatus.STATUS_EA_TOO_LARGE
+  }
   return {
     maximalAccess: find("QueryMaximalAccessRequest") !== undefined,
     onDiskId: find("QueryOnDiskId") !== undefined,
     descriptor,
-    extendedAttributes: ea === undefined ? undefined : Uint8Array.from(ea.eaBuffer),
+    extendedAttributes: extendedAttributes?.length === 0 ? undefined : extendedAttributes,
     allocationSize: find("AllocationSize")?.allocationSize,
     lease,
     durable: v2 !== undefined

@@ -20,7 +20,6 @@ import * as OplockBreak from "./OplockBreak.ts"
 import * as QueryInfo from "./QueryInfo.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
-import type { Session } from "./Session.ts"
 import * as SessionEnd from "./SessionEnd.ts"
 import * as SessionSetup from "./SessionSetup.ts"
 import * as SetInfo from "./SetInfo.ts"
@@ -61,7 +60,6 @@ const bodyStart = 64
 /** Runs a request's handler. `failedBefore` is the status of the related CREATE that it would have worked on. */
 export const dispatch = (
   incoming: Incoming,
-  decryptedBy: Session | undefined,
   failedBefore: number
 ): Effect.Effect<Reply | undefined, Refusal> =>
   Effect.suspend(() => {
@@ -75,7 +73,7 @@ export const dispatch = (
     }
     const entry = table[name] as Entry<any>
     if (entry.needs !== "nothing") {
-      const failed = requireSession(incoming, decryptedBy) || (entry.needs === "session" ? 0 : requireTree(incoming))
+      const failed = requireSession(incoming) || (entry.needs === "session" ? 0 : requireTree(incoming))
       if (failed !== 0) return refuse(failed)
       if (failedBefore !== 0 && header.command !== Command.CREATE && entry.needs !== "tree") return refuse(failedBefore)
     }
@@ -102,14 +100,14 @@ export const dispatch = (
     return entry.run(incoming, body)
   })
 
-const requireSession = (incoming: Incoming, decryptedBy: Session | undefined): number => {
+const requireSession = (incoming: Incoming): number => {
   const { connection, header } = incoming
   const session = connection.sessions.get(header.sessionId)
   if (session === undefined) return NtStatus.STATUS_USER_SESSION_DELETED
   incoming.session = session
   const sign = session.channels.get(connection)?.sign
   if (incoming.encrypted) {
-    if (decryptedBy !== session) return NtStatus.STATUS_ACCESS_DENIED
+    if (incoming.decryptedBy !== session) return NtStatus.STATUS_ACCESS_DENIED
   } else {
     if (incoming.signed && sign !== undefined && !connection.verifies(sign, incoming)) {
       incoming.session = undefined
@@ -144,16 +142,21 @@ const cancel = (incoming: Incoming): undefined => {
   const { connection, header } = incoming
   const session = connection.sessions.get(header.sessionId)
   const sign = session?.channels.get(connection)?.sign
-  if (!incoming.encrypted && sign !== undefined) {
-    if (incoming.signed ? !connection.verifies(sign, incoming) : session!.signRequired) return undefined
-  }
-  if (header.asyncId !== 0n) {
-    connection.pending.get(header.asyncId)?.abort(NtStatus.STATUS_CANCELLED)
+  if (incoming.decryptedBy === undefined) {
+    if (session?.encryptRequired === true) return undefined
+    if (sign !== undefined) {
+      if (incoming.signed ? !connection.verifies(sign, incoming) : session!.signRequired) return undefined
+    }
+  } else if (incoming.decryptedBy !== session) {
     return undefined
   }
   for (const pending of connection.pending.values()) {
-    if (pending.messageId !== header.messageId) continue
-    pending.abort(NtStatus.STATUS_CANCELLED)
+    const named = header.asyncId === 0n
+      ? pending.messageId === header.messageId
+      : pending.asyncId === header.asyncId
+    if (!named) continue
+    // What another user of the connection waits for is not this one's to end.
+    if (pending.session === session) pending.abort(NtStatus.STATUS_CANCELLED)
     break
   }
   return undefined

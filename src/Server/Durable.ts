@@ -43,13 +43,15 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
 
 /** Whether an open outlives its session. */
 export const mayStay = (open: FileOpen): boolean =>
-  open.durable !== undefined && open.holder !== undefined && (open.holder.state & HANDLE) !== 0 &&
+  open.durable !== undefined && open.server.absent.size < open.server.limits.durables && open.holder !== undefined &&
+  (open.holder.state & HANDLE) !== 0 &&
   open.holder.breaking === undefined && !open.stream.deletePending
 
 /** Takes an open out of its session, to wait for its client for a while. */
 export const disconnect = (server: ServerState, open: FileOpen): void => {
   open.session?.opens.delete(open.id)
   open.session = undefined
+  server.absent.add(open)
   const { absences } = open
   server.run(
     Effect.andThen(
@@ -95,6 +97,7 @@ export const reconnect = Effect.fnUntraced(function*(
   }
   if (open.durable.owner !== session.user!.sid) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   open.absences++
+  server.absent.delete(open)
   // Its client counts its channels anew.
   open.outstanding = { sequence: ChannelSequence.of(incoming), present: 0, before: 0 }
   open.session = session

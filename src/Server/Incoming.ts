@@ -31,7 +31,8 @@ export class Incoming {
   readonly header: Header.Header
   readonly packet: Uint8Array
   readonly signed: boolean
-  readonly encrypted: boolean
+  /** The session whose keys decrypted it; undefined where it came in the clear. */
+  readonly decryptedBy: Session | undefined
   /** Sends what is due before this request waits: earlier responses of its compound, and the interim response. */
   private readonly onWait: (incoming: Incoming) => void
   session: Session | undefined
@@ -50,23 +51,27 @@ export class Incoming {
     header: Header.Header,
     packet: Uint8Array,
     signed: boolean,
-    encrypted: boolean,
+    decryptedBy: Session | undefined,
     onWait: (incoming: Incoming) => void
   ) {
     this.connection = connection
     this.header = header
     this.packet = packet
     this.signed = signed
-    this.encrypted = encrypted
+    this.decryptedBy = decryptedBy
     this.onWait = onWait
   }
 
   /** The same message under the session and tree of the one before it in its compound. */
   as(header: Header.Header): Incoming {
-    const other = new Incoming(this.connection, header, this.packet, this.signed, this.encrypted, this.onWait)
+    const other = new Incoming(this.connection, header, this.packet, this.signed, this.decryptedBy, this.onWait)
     other.relatedFileId = this.relatedFileId
     other.last = this.last
     return other
+  }
+
+  get encrypted(): boolean {
+    return this.decryptedBy !== undefined
   }
 
   get server(): ServerState {

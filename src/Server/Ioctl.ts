@@ -16,7 +16,7 @@ import * as Locks from "./Locks.ts"
 import * as Negotiation from "./Negotiation.ts"
 import type { FileOpen } from "./Open.ts"
 import * as ReadWrite from "./ReadWrite.ts"
-import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { kept, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
@@ -117,7 +117,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case C.FSCTL_QUERY_ALLOCATED_RANGES:
       return allocated(open, body.input, room)
     case C.FSCTL_GET_REPARSE_POINT:
-      return Effect.flatMap(stored(open.file.getBlob("ReparsePoint")), (bytes) =>
+      return Effect.flatMap(stored(kept(open.file, "ReparsePoint")), (bytes) =>
         bytes === undefined
           ? refuse(NtStatus.STATUS_NOT_A_REPARSE_POINT)
           : bytes.length > room
@@ -130,7 +130,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.as(stored(open.file.setBlob("ReparsePoint", body.input)), empty)
     case C.FSCTL_DELETE_REPARSE_POINT:
       if (!open.may(A.FILE_WRITE_ATTRIBUTES | A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-      return Effect.flatMap(stored(open.file.getBlob("ReparsePoint")), (bytes) =>
+      return Effect.flatMap(stored(kept(open.file, "ReparsePoint")), (bytes) =>
         bytes === undefined
           ? refuse(NtStatus.STATUS_NOT_A_REPARSE_POINT)
           : Effect.as(stored(open.file.setBlob("ReparsePoint", undefined)), empty))
@@ -181,6 +181,7 @@ const setSparse = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array)
 
 const zero = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array): Effect.fn.Return<Output, Refusal> {
   if (!open.may(A.FILE_WRITE_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (open.directory) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   const { beyondFinalZero, fileOffset } = yield* decode(Fsctl.FileZeroDataInformation, input)
   if (fileOffset < 0n || beyondFinalZero < 0n || fileOffset > beyondFinalZero) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
@@ -200,6 +201,7 @@ const allocated = Effect.fnUntraced(function*(
   room: number
 ): Effect.fn.Return<Output, Refusal> {
   if (!open.may(A.FILE_READ_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (open.directory) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   const { fileOffset, length } = yield* decode(Fsctl.FileAllocatedRangeBuffer, input)
   if (fileOffset < 0n || length < 0n || fileOffset + length > (1n << 63n) - 1n) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)

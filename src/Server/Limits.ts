@@ -17,6 +17,8 @@ export interface Limits {
   readonly trees: number
   /** Open files of one session. */
   readonly opens: number
+  /** Open files of all sessions, those included that wait for their clients to come back. */
+  readonly serverOpens: number
   /** Requests of one connection that wait: locks, notifications, opens that wait for a break. */
   readonly pending: number
   /** Credits of one connection (MS-SMB2 3.3.1.1). */
@@ -31,14 +33,20 @@ export interface Limits {
   readonly breakTime: Duration.Input
   /** How long a durable open outlives its connection, at most. */
   readonly durableTime: Duration.Input
+  /** Durable opens of all clients that wait for them to come back; what is lost beyond is closed. */
+  readonly durables: number
   /** How long a call of a store may take; then the client gets STATUS_IO_TIMEOUT, and the call is interrupted. */
   readonly storeTime: Duration.Input
   /** How long a server that stops may take to close files. */
   readonly stopTime: Duration.Input
   /** Byte-range locks of one open. */
   readonly locks: number
+  /** Byte-range locks of all opens. */
+  readonly serverLocks: number
   /** Lock requests that wait for ranges of one file. */
   readonly waitingLocks: number
+  /** Open directories of one session that are watched. */
+  readonly watches: number
   /** Bytes of changes that are kept for an open directory until its client asks; with more, it is told to list it anew. */
   readonly notifications: number
   /** Bytes that wait in a socket before no more of its requests are read. */
@@ -51,6 +59,7 @@ export const defaults: Limits = {
   sessions: 256,
   trees: 1024,
   opens: 16_384,
+  serverOpens: 131_072,
   pending: 512,
   credits: 8192,
   transfer: 1024 * 1024 * 8,
@@ -58,10 +67,13 @@ export const defaults: Limits = {
   logonTime: "45 seconds",
   breakTime: "35 seconds",
   durableTime: "5 minutes",
+  durables: 16_384,
   storeTime: "1 minute",
   stopTime: "5 seconds",
   locks: 4096,
+  serverLocks: 1_048_576,
   waitingLocks: 512,
+  watches: 1024,
   notifications: 64 * 1024,
   unsent: 32 * 1024 * 1024
 }

@@ -20,7 +20,7 @@ import type * as Message from "../Smb2/Message/QueryDirectory.ts"
 import * as Access from "./Access.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
-import { fromStoreError, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { fromStoreError, kept, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { Identity } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { StoreError, StoreNode, StorePath } from "./ShareStore.ts"
@@ -30,6 +30,9 @@ type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
 
 /** How many entries a store may have looked at before they are asked for. */
 const ahead = 256
+
+/** Code units of a pattern: more than any sensible one has, and few enough to compare many names with it at once. */
+const longestPattern = 1024
 
 /** Names that are kept of those that went. */
 const mostGone = 4096
@@ -142,6 +145,7 @@ const query = Effect.fnUntraced(function*(
   const known = DirectoryInformation.byNumber(body.fileInformationClass)
   if (known === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
   if (!open.may(A.FILE_LIST_DIRECTORY)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (body.fileName.length > longestPattern) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   const restarts = has(body.flags, Q.SMB2_RESTART_SCANS | Q.SMB2_REOPEN)
   let { cursor } = open
   if (cursor === undefined || has(body.flags, Q.SMB2_REOPEN)) {
@@ -228,7 +232,7 @@ const mayRead = (
   user: Identity
 ): Effect.Effect<boolean, Refusal> =>
   Effect.scoped(
-    Effect.flatMap(store.open(path, { mode: "existing", type }), ({ file }) => file.getBlob("SecurityDescriptor"))
+    Effect.flatMap(store.open(path, { mode: "existing", type }), ({ file }) => kept(file, "SecurityDescriptor"))
   ).pipe(
     Effect.map((bytes) => (Access.maximal(Access.decode(bytes), user) & Access.generic.read) === Access.generic.read),
     Effect.catch((error) =>

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { Dialect, LockFlags } from "../Smb2/Message/Constants.ts"
+import { AccessMask as A, Dialect, LockFlags } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Lock.ts"
 import * as Caching from "./Caching.ts"
 import type { Incoming } from "./Incoming.ts"
@@ -55,12 +55,22 @@ export const blocks = (open: FileOpen, offset: bigint, length: number, writes: b
   )
 }
 
+const add = (stream: StreamNode, lock: Lock): void => {
+  stream.locks.push(lock)
+  lock.open.server.locks++
+}
+
+const removeAt = (stream: StreamNode, at: number): void => {
+  const [lock] = stream.locks.splice(at, 1)
+  if (lock !== undefined) lock.open.server.locks--
+}
+
 /** Grants what waits and can be had now. */
 const retry = (stream: StreamNode): void => {
   for (const waiting of stream.waitingLocks.slice()) {
     if (conflict(stream, waiting.lock) !== undefined) continue
     stream.waitingLocks.splice(stream.waitingLocks.indexOf(waiting), 1)
-    stream.locks.push(waiting.lock)
+    add(stream, waiting.lock)
     waiting.granted()
   }
 }
@@ -68,7 +78,7 @@ const retry = (stream: StreamNode): void => {
 /** Takes away all locks of an open that is closed. */
 export const releaseAll = (open: FileOpen): void => {
   const { stream } = open
-  for (let i = stream.locks.length - 1; i >= 0; i--) if (stream.locks[i]!.open === open) stream.locks.splice(i, 1)
+  for (let i = stream.locks.length - 1; i >= 0; i--) if (stream.locks[i]!.open === open) removeAt(stream, i)
   for (let i = stream.waitingLocks.length - 1; i >= 0; i--) {
     if (stream.waitingLocks[i]!.lock.open === open) stream.waitingLocks.splice(i, 1)
   }
@@ -89,6 +99,10 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const first = locks[0]
     if (first === undefined) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    // Who has nothing to do with the bytes keeps nobody from them.
+    if (!open.may(A.FILE_READ_DATA | A.FILE_WRITE_DATA | A.FILE_APPEND_DATA | A.FILE_EXECUTE)) {
+      return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    }
     const { dialect } = incoming.connection
     // Where there may be several channels, any lock may have to be asked for again.
     const sequenced = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined
@@ -124,7 +138,7 @@ const unlock = (open: FileOpen, elements: ReadonlyArray<Message.LockElement>): E
       retry(stream)
       return refuse(NtStatus.STATUS_RANGE_NOT_LOCKED)
     }
-    stream.locks.splice(at, 1)
+    removeAt(stream, at)
   }
   retry(stream)
   return done()
@@ -138,11 +152,12 @@ const lock = (
   const { stream } = open
   const taken: Array<Lock> = []
   const undo = (status: number): Effect.Effect<never, Refusal> => {
-    for (const one of taken) stream.locks.splice(stream.locks.indexOf(one), 1)
+    for (const one of taken) removeAt(stream, stream.locks.indexOf(one))
     retry(stream)
     return refuse(status)
   }
-  const { locks, waitingLocks } = incoming.server.limits
+  const { locks, serverLocks, waitingLocks } = incoming.server.limits
+  if (incoming.server.locks + elements.length > serverLocks) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
   // Counted only where they can be too many.
   if (
     stream.locks.length + elements.length > locks &&
@@ -159,7 +174,7 @@ const lock = (
     const wanted: Lock = { open, offset, end: offset + length, exclusive: has(flags, EXCLUSIVE) }
     Caching.breakReaders(incoming.server, stream, open.holder)
     if (conflict(stream, wanted) === undefined) {
-      stream.locks.push(wanted)
+      add(stream, wanted)
       taken.push(wanted)
       continue
     }

@@ -17,9 +17,10 @@ import {
 import * as ErrorResponse from "../Smb2/Message/ErrorResponse.ts"
 import type * as Message from "../Smb2/Message/QueryInfo.ts"
 import * as Access from "./Access.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
-import { Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { kept, Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { StoreNode } from "./ShareStore.ts"
 import * as Shown from "./Shown.ts"
 import * as Times from "./Times.ts"
@@ -129,7 +130,7 @@ const file = Effect.fnUntraced(function*(
       case "FileInternalInformation":
         return Effect.succeed({ indexNumber: node.id })
       case "FileEaInformation":
-        return Effect.map(stored(open.file.getBlob("ExtendedAttributes")), (bytes) => ({ eaSize: eaSize(bytes) }))
+        return Effect.map(stored(kept(open.file, "ExtendedAttributes")), (bytes) => ({ eaSize: eaSize(bytes) }))
       case "FileAccessInformation":
         return Effect.succeed({ accessFlags: open.grantedAccess })
       case "FilePositionInformation":
@@ -139,7 +140,7 @@ const file = Effect.fnUntraced(function*(
       case "FileAlignmentInformation":
         return Effect.succeed({ alignmentRequirement: 0 })
       case "FileAllInformation":
-        return Effect.map(stored(open.file.getBlob("ExtendedAttributes")), (bytes) => ({
+        return Effect.map(stored(kept(open.file, "ExtendedAttributes")), (bytes) => ({
           basicInformation: Shown.basic(node),
           standardInformation: standard(open, node),
           internalInformation: { indexNumber: node.id },
@@ -216,15 +217,31 @@ const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusa
     ]
   })
 
+const decodeNames = Codec.decode("FILE_GET_EA_INFORMATION", FileInformation.FileGetEaInformation)
+
+/** Those that are asked for by name, in that order; what is not there has no value (MS-FSA 2.1.5.12.10). */
+const named = (names: ReadonlyArray<string>, bytes: Uint8Array | undefined): Uint8Array => {
+  const all = new Map(ExtendedAttributes.decode(bytes).map((one) => [one.eaName.toUpperCase(), one]))
+  return ExtendedAttributes.encode(names.map((name) => {
+    const eaName = name.toUpperCase()
+    return all.get(eaName) ?? { flags: 0, eaName, eaValue: new Uint8Array(0) }
+  }))
+}
+
 const extendedAttributes = Effect.fnUntraced(function*(
   open: FileOpen,
   body: Message.Request
 ): Effect.fn.Return<Reply, Refusal> {
   if (!open.may(A.FILE_READ_EA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const bytes = yield* stored(open.file.getBlob("ExtendedAttributes"))
-  if (bytes === undefined || bytes.length === 0) return yield* refuse(NtStatus.STATUS_NO_EAS_ON_FILE)
-  if (bytes.length > body.outputBufferLength) return yield* refuse(NtStatus.STATUS_BUFFER_OVERFLOW)
-  return reply({ _tag: "QUERY_INFO", body: { buffer: bytes } })
+  const bytes = yield* stored(kept(open.file, "ExtendedAttributes"))
+  const asked = body.inputBuffer.length === 0 ? undefined : decodeNames(body.inputBuffer)
+  if (asked?._tag === "Failure") return yield* refuse(NtStatus.STATUS_EA_LIST_INCONSISTENT)
+  if (asked === undefined && (bytes === undefined || bytes.length === 0)) {
+    return yield* refuse(NtStatus.STATUS_NO_EAS_ON_FILE)
+  }
+  const buffer = asked === undefined ? bytes! : named(asked.success, bytes)
+  if (buffer.length > body.outputBufferLength) return yield* refuse(NtStatus.STATUS_BUFFER_OVERFLOW)
+  return reply({ _tag: "QUERY_INFO", body: { buffer } })
 })
 
 // -----------------------------------------------------------------------------
@@ -323,7 +340,7 @@ const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Reque
     has(S.OWNER_SECURITY_INFORMATION | S.GROUP_SECURITY_INFORMATION | S.DACL_SECURITY_INFORMATION) &&
     !open.may(A.READ_CONTROL)
   ) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const all = Access.decode(yield* stored(open.file.getBlob("SecurityDescriptor")))
+  const all = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
   const dacl = has(S.DACL_SECURITY_INFORMATION)
   const sacl = has(S.SACL_SECURITY_INFORMATION)
   const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_AUTO_INHERITED | Sd.Control.SE_DACL_PROTECTED |

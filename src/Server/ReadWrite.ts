@@ -19,7 +19,7 @@ import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
 
 /** The largest offset that a file can have. */
-const largest = (1n << 63n) - 1n
+export const largest = (1n << 63n) - 1n
 
 const readBody = (length: number): Uint8Array => {
   const body = new Uint8Array(16)

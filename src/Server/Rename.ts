@@ -7,11 +7,13 @@ import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } fro
 import * as Caching from "./Caching.ts"
 import * as DfsHost from "./DfsHost.ts"
 import * as DirectoryCaching from "./DirectoryCaching.ts"
+import * as FileRights from "./FileRights.ts"
 import type { Incoming } from "./Incoming.ts"
 import * as Names from "./Names.ts"
 import type { FileOpen } from "./Open.ts"
 import { type Refusal, refuse, stored } from "./Reply.ts"
-import { isWithin, keyOf } from "./ShareState.ts"
+import { isWithin, keyOf, type ShareState } from "./ShareState.ts"
+import type { StorePath } from "./ShareStore.ts"
 import * as Watch from "./Watch.ts"
 
 const target = (incoming: Incoming, sent: string): Names.Name | number => {
@@ -68,14 +70,11 @@ export const rename = Effect.fnUntraced(function*(
     if (breaking.length === 0) break
     yield* Caching.waitFor(incoming, breaking)
   }
-  if (replace && keyOf(name.path) !== keyOf(file.path)) {
-    for (const other of share.files.values()) {
-      if (keyOf(other.path) !== keyOf(name.path)) continue
-      if ([...other.opens()].length > 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-    }
-  }
   const from = file.path
-  yield* stored(share.store.rename(from, name.path, { replace }))
+  const replaces = keyOf(name.path) !== keyOf(from) &&
+    (yield* mayTake(incoming, share, name.path, replace, file.directory, from))
+  // What has taken the name since was not asked about.
+  yield* stored(share.store.rename(from, name.path, { replace: replaces }))
   share.renamed(from, name.path)
   share.forgetEntry(from)
   for (const path of [from, name.path]) DirectoryCaching.changed(share, path, open)
@@ -87,6 +86,30 @@ export const rename = Effect.fnUntraced(function*(
   ])
 })
 
+/** Whether a name is there to be replaced; refused where the user may not give a file that name. */
+const mayTake = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  share: ShareState,
+  path: StorePath,
+  replace: boolean,
+  directory: boolean,
+  from: StorePath | undefined
+): Effect.fn.Return<boolean, Refusal> {
+  const folder = path.slice(0, -1)
+  const user = incoming.session!.user!
+  const stays = from !== undefined && keyOf(folder) === keyOf(from.slice(0, -1))
+  if (stays && !replace) return false
+  const parent = yield* FileRights.ofDirectory(share, folder)
+  // Within its directory a name is only changed.
+  if (!stays) yield* FileRights.checkAdding(parent, user, directory)
+  if (!replace || !(yield* FileRights.checkReplacing(share, path, parent, user))) return false
+  for (const other of share.files.values()) {
+    if (keyOf(other.path) !== keyOf(path)) continue
+    if ([...other.opens()].length > 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
+  return true
+})
+
 /** Gives an open file one more name. */
 export const link = Effect.fnUntraced(function*(
   incoming: Incoming,
@@ -96,12 +119,16 @@ export const link = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, Refusal> {
   const { file } = open.stream
   const { share } = file
+  // A name keeps a file from being deleted: that is no business of who may only look at it.
+  if (!open.may(A.FILE_WRITE_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   if (file.directory) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
-  yield* stored(share.store.link(file.path, name.path, { replace }))
+  if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  const replaces = yield* mayTake(incoming, share, name.path, replace, false, undefined)
+  yield* stored(share.store.link(file.path, name.path, { replace: replaces }))
   DirectoryCaching.changed(share, name.path, open)
   Watch.report(share, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
 })

@@ -10,7 +10,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type { FileId } from "../Smb2/Message/Common.ts"
 import * as Message from "../Smb2/Message/Message.ts"
-import type { StoreError } from "./ShareStore.ts"
+import type { Blob, StoreError, StoreFile } from "./ShareStore.ts"
 
 /** A response without its header. */
 export interface Reply {
@@ -38,10 +38,13 @@ export class Refusal {
   readonly data: Uint8Array | undefined
   /** Of a logon that failed: its session's number, which the response carries. */
   readonly sessionId: bigint | undefined
-  constructor(status: number, data?: Uint8Array, sessionId?: bigint) {
+  /** How many error contexts `data` is (MS-SMB2 2.2.2.1); 0 where it stands by itself. */
+  readonly contexts: number
+  constructor(status: number, data?: Uint8Array, sessionId?: bigint, contexts = 0) {
     this.status = status
     this.data = data
     this.sessionId = sessionId
+    this.contexts = contexts
   }
 }
 
@@ -64,8 +67,8 @@ const noData = new Uint8Array(0)
 const plainError = encodeError({ errorContextCount: 0, errorData: noData })
 
 /** The ERROR response's body. */
-export const errorBody = (data?: Uint8Array): Uint8Array =>
-  data === undefined ? plainError : encodeError({ errorContextCount: 0, errorData: data })
+export const errorBody = (data?: Uint8Array, contexts = 0): Uint8Array =>
+  data === undefined ? plainError : encodeError({ errorContextCount: contexts, errorData: data })
 
 /** A response of a command's own layout. */
 export const reply = (response: Message.Response, status = 0): Reply => ({
@@ -97,3 +100,10 @@ export const fromStoreError = (error: StoreError): Refusal => refusal(statuses[e
 /** A store's effect, its errors as statuses. */
 export const stored = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A, Refusal, R> =>
   Effect.mapError(effect, fromStoreError)
+
+/** What a store keeps beside a file's bytes; nothing where it can keep no such thing. */
+export const kept = (file: StoreFile, blob: Blob): Effect.Effect<Uint8Array | undefined, StoreError> =>
+  Effect.catch(
+    file.getBlob(blob),
+    (error) => error.reason === "Unsupported" ? Effect.succeed(undefined) : Effect.fail(error)
+  )

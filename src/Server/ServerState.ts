@@ -62,6 +62,10 @@ export class ServerState {
   readonly buffers = new Buffers()
   /** Every open of a file, by its identifier. */
   readonly opens = new Map<bigint, FileOpen>()
+  /** Byte-range locks of all of them. */
+  locks = 0
+  /** Those of them that wait for their clients to come back. */
+  readonly absent = new Set<FileOpen>()
   private readonly context: Context.Context<never>
   private nextSession: bigint
   private nextOpen = 1n

@@ -74,6 +74,11 @@ export const disconnect = (connection: Connection): Effect.Effect<void> =>
       const goesOn = outlivesChannel && [...session?.channels.keys() ?? []].some((channel) => channel !== connection)
       if (!goesOn) pending.abort(NtStatus.STATUS_CANCELLED)
     }
+    for (const session of connection.binding) {
+      session.logons.get(connection)?.acceptor.release()
+      session.logons.delete(connection)
+    }
+    connection.binding.clear()
     for (const session of Array.from(connection.sessions.values())) {
       session.channels.delete(connection)
       session.logons.get(connection)?.acceptor.release()

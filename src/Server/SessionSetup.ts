@@ -116,6 +116,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
   if (logon === undefined) {
     logon = makeLogon(connection, binding ? "binding" : session.user === undefined ? "new" : "again")
     session.logons.set(connection, logon)
+    if (binding) connection.binding.add(session)
   }
   if (negotiated.dialect === Dialect.SMB_3_1_1) Negotiation.extend(logon, [incoming.packet])
   const step = yield* Effect.result(logon.acceptor.step(body.securityBuffer))
@@ -184,6 +185,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
       break
     }
   }
+  connection.admit()
   const sessionFlags = user.anonymous
     ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL
     : user.guest
@@ -201,6 +203,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
 const turnAway = (connection: Connection, session: Session, logon: Named): Effect.Effect<never, Refusal> => {
   const status = NtStatus.STATUS_ACCESS_DENIED
   return SessionEnd.end(session).pipe(
+    Effect.andThen(Effect.sync(() => SessionEnd.forget(session, connection))),
     Effect.andThen(Events.logonRefused(connection, logon.claimed(), status)),
     Effect.andThen(refuse(status))
   )
@@ -222,6 +225,8 @@ const known = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     if (session === undefined || session.ended) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     incoming.session = session
     const sign = session.channels.get(incoming.connection)?.sign
+    // Another user's keys say nothing about who this is.
+    if (incoming.encrypted && incoming.decryptedBy !== session) return refuse(NtStatus.STATUS_ACCESS_DENIED)
     if (session.user !== undefined && sign !== undefined && !incoming.encrypted) {
       if (incoming.signed ? !incoming.connection.verifies(sign, incoming) : session.signRequired) {
         return refuse(NtStatus.STATUS_ACCESS_DENIED)
@@ -294,4 +299,5 @@ const addChannel = (connection: Connection, session: Session, key: Uint8Array, p
   const keys = deriveKeys(connection.dialect, preauthHash, key, connection.negotiated.cipher)
   session.channels.set(connection, { sign: Signing.make(connection.negotiated.signing, keys.signing!) })
   connection.sessions.set(session.id, session)
+  connection.binding.delete(session)
 }

@@ -20,11 +20,12 @@ import * as Access from "./Access.ts"
 import * as Caching from "./Caching.ts"
 import * as Close from "./Close.ts"
 import * as DirectoryCaching from "./DirectoryCaching.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import type { Incoming } from "./Incoming.ts"
 import type { FileOpen } from "./Open.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
-import { type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
+import { kept, type Refusal, refuse, type Reply, reply, stored } from "./Reply.ts"
 import type { StoreChanges } from "./ShareStore.ts"
 import * as Times from "./Times.ts"
 import * as Watch from "./Watch.ts"
@@ -227,21 +228,11 @@ const extendedAttributes = Effect.fnUntraced(function*(
   if (!open.stream.file.share.volume.supports.extendedAttributes) {
     return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
   }
-  const bytes = yield* stored(open.file.getBlob("ExtendedAttributes"))
-  const decoded = bytes === undefined
-    ? undefined
-    : Codec.decode("FILE_FULL_EA_INFORMATION", FileInformation.FileFullEaInformation)(bytes)
-  const all = new Map(
-    decoded?._tag === "Success" ? decoded.success.map((one) => [one.eaName.toUpperCase(), one]) : []
-  )
-  for (const change of changes) {
-    const key = change.eaName.toUpperCase()
-    if (change.eaValue.length === 0) all.delete(key)
-    else all.set(key, { ...change, eaName: key })
-  }
-  const encoded = Codec.encode(FileInformation.FileFullEaInformation)([...all.values()])
-  if (encoded.length > 65536) return yield* refuse(NtStatus.STATUS_EA_TOO_LARGE)
-  yield* stored(open.file.setBlob("ExtendedAttributes", all.size === 0 ? undefined : encoded))
+  const before = ExtendedAttributes.decode(yield* stored(kept(open.file, "ExtendedAttributes")))
+  const all = ExtendedAttributes.changed(before, changes)
+  const encoded = ExtendedAttributes.encode(all)
+  if (encoded.length > ExtendedAttributes.most) return yield* refuse(NtStatus.STATUS_EA_TOO_LARGE)
+  yield* stored(open.file.setBlob("ExtendedAttributes", all.length === 0 ? undefined : encoded))
   modified(open, N.FILE_NOTIFY_CHANGE_EA)
 })
 
@@ -258,7 +249,7 @@ const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Reque
   if (owner && given.owner === undefined || group && given.group === undefined) {
     return yield* refuse(NtStatus.STATUS_INVALID_OWNER)
   }
-  const before = Access.decode(yield* stored(open.file.getBlob("SecurityDescriptor")))
+  const before = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
   const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED | Sd.Control.SE_DACL_AUTO_INHERITED
   const saclBits = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_PROTECTED | Sd.Control.SE_SACL_AUTO_INHERITED
   const requested = (given.control & Sd.Control.SE_DACL_AUTO_INHERIT_REQ) !== 0

@@ -4,6 +4,7 @@ import { Credentials, OpenMode, SmbClient, TcpTransport } from "effect-smb"
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
+import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -70,6 +71,8 @@ const client = (user: string, password: string): Effect.Effect<SmbClient.Client,
   )
 
 const listening = (run: Run) => Effect.promise(async () => JSON.parse(await run.first))
+
+const ended = (run: Run) => Effect.promise(() => run.ended)
 
 const live = (name: string, effect: Effect.Effect<void, unknown, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(effect), 30_000)
@@ -148,6 +151,44 @@ describe("effect-smb serve", () => {
       }
       const wrong = yield* Effect.flip((yield* client("ann", "8846f7eaee8fb117ad06bdd830b7586c")).stat(`${base}\\mem`))
       assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong._tag, "LogonFailure")
+    })
+  )
+
+  live(
+    "holds the limits that the configuration file names, and says what is none",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const config = join(home, "limited.json")
+      const write = (limits: object) => Effect.promise(() => writeFile(config, JSON.stringify({ limits })))
+      yield* write({ connections: 1, logonTime: "30 seconds" })
+      const { host, port } = yield* listening(
+        yield* serve(home, ["--json", "--config", config, "--host", "127.0.43.9"])
+      )
+      const connect = Effect.acquireRelease(
+        Effect.promise(() =>
+          new Promise<Net.Socket>((resolve) => {
+            const socket = Net.connect({ host, port }, () => resolve(socket))
+            socket.on("error", () => {})
+          })
+        ),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      const first = yield* connect
+      const second = yield* connect
+      yield* Effect.promise(() => new Promise((resolve) => second.resume().once("close", resolve)))
+      assert.isFalse(first.destroyed)
+      for (
+        const [limits, said] of [
+          [{ logonTime: "soon" }, /a time is written like "30 seconds".*"logonTime"/],
+          [{ transfer: 4096 }, /65536.*"transfer"/],
+          [{ connection: 1 }, /"connection"/]
+        ] as const
+      ) {
+        yield* write(limits)
+        const { code, stderr } = yield* ended(yield* serve(home, ["--config", config]))
+        assert.strictEqual(code, 1)
+        assert.match(stderr, said)
+      }
     })
   )
 

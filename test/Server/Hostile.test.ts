@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import { Command } from "../../src/Smb2/Message/Constants.ts"
 import { random } from "../random.ts"
-import { RawClient } from "./RawClient.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
 
 const host = "127.0.28.3"
 
@@ -127,6 +129,19 @@ describe("bad input", () => {
         long.raw(Uint8Array.of(0, 0xff, 0xff, 0xff))
         await long.next(2000)
         assert.isTrue(long.closed)
+        // Strangers have no use for as much as users: it is not even collected.
+        const packet = (length: number) => Uint8Array.of(0, length >>> 16, length >>> 8 & 0xff, length & 0xff)
+        const stranger = new RawClient(host, port)
+        assert.isDefined(await stranger.negotiate())
+        stranger.raw(packet(200_000))
+        await stranger.next(2000)
+        assert.isTrue(stranger.closed)
+        const user = new RawClient(host, port)
+        assert.isTrue(await user.logOn("data"))
+        user.raw(packet(200_000))
+        await user.next(100)
+        assert.isFalse(user.closed)
+        user.close()
         const greedy = new RawClient(host, port)
         assert.isTrue(await greedy.logOn("data"))
         greedy.messageId += 100_000
@@ -141,6 +156,25 @@ describe("bad input", () => {
       }),
     30_000
   )
+
+  it("keeps nobody waiting for patterns that are made to take long", () =>
+    withServer(async (port) => {
+      const client = new RawClient(host, port)
+      const other = new RawClient(host, port)
+      assert.isTrue(await client.logOn("data"))
+      assert.isTrue(await other.logOn("data"))
+      for (let i = 0; i < 40; i++) assert.isObject(await client.open(`${"a.".repeat(120)}${i}`))
+      const folder = await client.open("", Requests.directory)
+      assert.isObject(folder)
+      const start = performance.now()
+      // Longer than names can be, and as long as they may be: nothing has such a name.
+      for (const [pattern, status] of [["<*".repeat(15_000), 0xc000_0033], ["*?".repeat(500), 0xc000_000f]] as const) {
+        client.say(Requests.list(folder as FileId, pattern))
+        assert.isTrue(await isAlive(other))
+        assert.strictEqual(statusOf(await client.next()), status)
+      }
+      assert.isBelow(performance.now() - start, 1500)
+    }), 30_000)
 
   it("holds its limits: connections, and the time until a logon", () =>
     withServer(async (port, server) => {

@@ -8,6 +8,8 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { Command } from "../../src/Smb2/Message/Constants.ts"
+import * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
@@ -70,6 +72,21 @@ const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): 
   const file = await client.open(...of)
   assert.isObject(file, typeof file === "number" ? Status.name(file) : "")
   return file as FileId
+}
+
+/** Whether so many answers of compounds came, and no others. */
+const isDone = async (client: RawClient, count: number): Promise<boolean> => {
+  let left = count
+  while (left > 0) {
+    const frame = await client.next()
+    if (frame === undefined) return false
+    for (let at = 0, next = -1; next !== 0; at += next) {
+      if (frame.readUInt32LE(at + 8) !== 0) return false
+      next = frame.readUInt32LE(at + 20)
+      left--
+    }
+  }
+  return left === 0
 }
 
 const { STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING } = NtStatus
@@ -270,6 +287,69 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  serverOpens: [
+    "one more is refused to whomever, until one is closed",
+    () =>
+      within({ serverOpens: 3 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "a")
+        await opened(one, "b")
+        await opened(two, "c")
+        assert.strictEqual(await two.open("d"), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        await opened(two, "d").then((last) => two.ask(Requests.close(last)))
+      })
+  ],
+
+  serverLocks: [
+    "one more is refused to whomever, until one is given back",
+    () =>
+      within({ serverLocks: 2 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "a")
+        const other = await opened(two, "b")
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), 0)
+      })
+  ],
+
+  watches: [
+    "one more is refused, and those that are there hear on",
+    () =>
+      within({ watches: 2 }, async ({ client }) => {
+        const one = await client()
+        const folders = []
+        for (let i = 0; i < 3; i++) folders.push(await opened(one, "", Requests.directory))
+        for (const folder of folders.slice(0, 2)) {
+          assert.strictEqual(statusOf(await one.ask(Requests.notify(folder))), STATUS_PENDING)
+        }
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(folders[2]!))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(folders[0]!))), STATUS_PENDING)
+      })
+  ],
+
+  durables: [
+    "no more opens wait for their clients, and those that came before do",
+    () =>
+      within({ durables: 2 }, async ({ client, server }) => {
+        const one = await client()
+        for (const name of ["a", "b", "c", "d"]) {
+          await opened(one, name, {
+            requestedOplockLevel: 9,
+            createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
+          })
+        }
+        one.close()
+        assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 1))
+        assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).opens === 2))
+      })
+  ],
+
   locks: [
     "one more of an open is refused, and others of the file have theirs",
     () =>
@@ -362,6 +442,20 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       one.pause(false)
       for (let i = 0; i < many; i++) assert.strictEqual(statusOf(await one.next()), 0)
       assert.strictEqual(reads, many)
+      // Nor is the rest of a compound begun.
+      one.pause(true)
+      const parts = Array.from({ length: many }, (_, i) => {
+        const packet = Buffer.from(one.packet(Command.READ, Message.encodeRequest(Requests.read(file, 65_536))))
+        const part = Buffer.concat([packet, Buffer.alloc(8 - packet.length % 8)])
+        if (i < many - 1) part.writeUInt32LE(part.length, 20)
+        return part
+      })
+      one.frame(Buffer.concat(parts))
+      await sleep(300)
+      assert.isBelow(reads, many * 1.7)
+      one.pause(false)
+      assert.isTrue(await until(() => Promise.resolve(reads === 2 * many)))
+      assert.isTrue(await isDone(one, many))
     }, counting)
   }],
 

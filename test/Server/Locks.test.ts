@@ -11,9 +11,18 @@ const EXCLUSIVE = 2
 const UNLOCK = 4
 const AT_ONCE = 0x10
 
+const server = { limits: Limits.defaults, locks: 0 }
+
 /** What of an open and its file a lock has to do with. */
 const makeFile = () => ({ locks: [], waitingLocks: [], holders: new Set() })
-const makeOpen = (stream: object) => ({ _tag: "File", directory: false, stream, holder: undefined })
+const makeOpen = (stream: object) => ({
+  _tag: "File",
+  directory: false,
+  stream,
+  holder: undefined,
+  may: () => true,
+  server
+})
 
 interface Range {
   readonly owner: number
@@ -70,7 +79,6 @@ describe("Locks", () => {
       const opens = [0, 1, 2].map(() => makeOpen(file))
       const model = new Model()
       const got: Array<number> = []
-      const server = { limits: Limits.defaults }
       const ask = (owner: number, from: number, length: number, flags: number, id = -1) => {
         let waits = false
         const incoming = {
@@ -152,7 +160,7 @@ describe("Locks", () => {
     const open = makeOpen(file)
     const lock = (offset: bigint, length: bigint) =>
       Effect.runSync(Effect.result(Locks.handle(
-        { open, connection: { dialect: 0x0210 }, server: { limits: Limits.defaults } } as never,
+        { open, connection: { dialect: 0x0210 }, server } as never,
         {
           lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
           fileId: { persistent: 0n, volatile: 0n },

@@ -2,7 +2,7 @@
  * A client that says whatever it is told: frames on a socket, and a logon as nobody, so that what follows is heard by the
  * handlers behind it.
  */
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { Authenticator, Credentials } from "effect-smb/Auth"
 import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import * as Net from "node:net"
@@ -22,6 +22,8 @@ export class RawClient {
   closed = false
   sessionId = 0n
   treeId = 0
+  /** Of the last logon, where it was one of a user. */
+  sessionKey: Uint8Array | undefined
   messageId = 0
   /** Responses that came and that nobody waited for. */
   readonly frames: Array<Buffer> = []
@@ -139,7 +141,11 @@ export class RawClient {
       })
       if (answer === undefined) return undefined
       this.sessionId = answer.readBigUInt64LE(40)
-      if (statusOf(answer) !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) return statusOf(answer)
+      if (statusOf(answer) !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
+        const key = logon.sessionKey()
+        this.sessionKey = key === undefined ? undefined : Redacted.value(key)
+        return statusOf(answer)
+      }
       const decoded = Codec.decode("response", Codec.at(Header.size, Message.messages.SESSION_SETUP.response))(answer)
       if (decoded._tag === "Failure") return undefined
       input = Uint8Array.from(decoded.success.securityBuffer)

@@ -214,7 +214,7 @@ for (const receive of ["direct", "events"] as const) {
             connections,
             (there) => there === count ? Effect.void : Effect.andThen(Effect.sleep(5), until(count))
           )
-        for (const [announced, sent, how] of [[1_000_000, 300_000, "destroy"], [1_000_000, 70_000, "end"]] as const) {
+        for (const [announced, sent, how] of [[131_000, 100_000, "destroy"], [131_000, 70_000, "end"]] as const) {
           const socket = Net.connect(server.port, host)
           socket.on("error", () => {})
           const frame = new Uint8Array(4 + sent)

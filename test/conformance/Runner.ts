@@ -3,7 +3,9 @@
  * with its own time limit. Whoever holds a `Target` stops it; children also end with this process, however it ends.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import * as Summary from "./Summary.ts"
@@ -71,8 +73,23 @@ const end = (child: Child): void => {
   }
 }
 
+/** Where smbtorture runs: it makes a folder in it, which it leaves there when it is ended. */
+const folders = new Set<string>()
+
+const makeFolder = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), "smbtorture-"))
+  folders.add(folder)
+  return folder
+}
+
+const removeFolder = (folder: string): void => {
+  rmSync(folder, { recursive: true, force: true })
+  folders.delete(folder)
+}
+
 const endAll = (): void => {
   for (const child of Array.from(children)) end(child)
+  for (const folder of Array.from(folders)) removeFolder(folder)
 }
 
 process.once("exit", endAll)
@@ -84,8 +101,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 /** Each leads a group of its own, so that what it starts ends with it. */
-const start = (command: string, args: ReadonlyArray<string>): Child => {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], detached: true })
+const start = (command: string, args: ReadonlyArray<string>, cwd?: string): Child => {
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], detached: true, cwd })
   child.stdin.on("error", () => {})
   if (child.pid !== undefined) children.add(child)
   return child
@@ -163,6 +180,7 @@ const limitOf = ({ seconds, smbd }: Row): number =>
 
 const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "seconds">> =>
   new Promise((resolve) => {
+    const folder = makeFolder()
     const child = start("smbtorture", [
       `//${host}/share`,
       "-p",
@@ -170,7 +188,7 @@ const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "s
       "-Ujoe%secret",
       "--option=torture:share2=share2",
       row.test
-    ])
+    ], folder)
     child.stdin.end()
     let output = ""
     child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
@@ -182,6 +200,7 @@ const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "s
     const finish = (code: number | null) => {
       clearTimeout(limit)
       end(child)
+      removeFolder(folder)
       const skipped = /^skip: /m.test(output) && code === 0
       const passed = /^success: /m.test(output) && code === 0
       resolve({ result: skipped ? "skip" : passed ? "pass" : "fail", output })

@@ -5,6 +5,9 @@
  * times of creation and change, security descriptors, extended attributes, reparse points, named streams and free space: the
  * first are what can be derived, and the rest `Unsupported`. Where files are local, `LocalStore` keeps all of them.
  *
+ * How names are found and confined is `FileSystemTree`'s, open files `FileSystemHandle`'s; here is what the seam asks, in
+ * their terms.
+ *
  * Every call may be slow. A path is asked for as it was given first; only what is not found so is looked for without regard
  * to case, by listing. Symbolic links are followed within the root only, judged by `realPath` before each use: who can make
  * links in the file system can do so in between, which `LocalStore` rules out and this interface cannot.
@@ -12,26 +15,20 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import * as Allocate from "../../Codec/Allocate.ts"
-import * as FileTime from "../../Codec/FileTime.ts"
-import { FileAttributes } from "../../Smb2/Message/Constants.ts"
-import { StoreError } from "../ShareStore.ts"
 import type {
   ShareStore,
-  StoreChanges,
-  StoreFile,
+  StoreError,
   StoreNode,
   StoreOpen,
   StoreOpened,
   StorePath,
   StoreVolume
 } from "../ShareStore.ts"
-import * as Attributes from "./internal/Attributes.ts"
-import * as Local from "./internal/Local.ts"
+import * as FileSystemHandle from "./internal/FileSystemHandle.ts"
+import * as FileSystemTree from "./internal/FileSystemTree.ts"
+import { ask, describe, failure, type Found, hash, timeOf } from "./internal/FileSystemTree.ts"
 import * as Names from "./internal/Names.ts"
 
 /**
@@ -47,66 +44,6 @@ export interface FileSystemStoreOptions {
   readonly readOnly?: boolean
   /** Whether the file system has symbolic links, and `realPath` is to be asked; true if left out. */
   readonly symbolicLinks?: boolean
-}
-
-const failure = (reason: StoreError["reason"]) => Effect.fail(new StoreError({ reason }))
-
-const reasons: Record<string, StoreError["reason"]> = {
-  AlreadyExists: "Exists",
-  Busy: "Busy",
-  NotFound: "NotFound",
-  PermissionDenied: "AccessDenied",
-  WouldBlock: "Busy"
-}
-
-/** The tag where it says enough, else the platform's own code below it. */
-const toStoreError = (error: PlatformError): StoreError => {
-  const reason = reasons[error.reason._tag]
-  if (reason !== undefined) return new StoreError({ reason })
-  const { cause } = error.reason
-  return Local.codeOf(cause) === undefined
-    ? new StoreError({ reason: "Failed", cause: error })
-    : Local.toStoreError(cause)
-}
-
-const ask = <A, R>(effect: Effect.Effect<A, PlatformError, R>): Effect.Effect<A, StoreError, R> =>
-  Effect.mapError(effect, toStoreError)
-
-/** `undefined` for what is not there. */
-const ifThere = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A | undefined, StoreError, R> =>
-  effect.pipe(
-    Effect.catch((error) =>
-      error.reason === "NotFound" || error.reason === "PathNotFound" ? Effect.succeed(undefined) : Effect.fail(error)
-    )
-  )
-
-/** What a name leads to. */
-interface Found {
-  /** With the case that it has. */
-  readonly path: StorePath
-  readonly info: FileSystem.File.Info
-}
-
-/** What is open, wherever it is now. */
-interface Opened {
-  path: StorePath
-  removed: boolean
-}
-
-const piece = 1024 * 1024
-
-const noMetadata = <A>(): Effect.Effect<A, StoreError> => failure("Unsupported")
-
-const timeOf = (date: Option.Option<Date>): bigint =>
-  Option.isSome(date) ? FileTime.fromDate(date.value) : FileTime.epoch
-
-/** A number for what the file system does not number: FNV-1a of where it is. */
-const hash = (place: string): bigint => {
-  let value = 0xcbf2_9ce4_8422_2325n
-  for (let i = 0; i < place.length; i++) {
-    value = BigInt.asUintN(64, (value ^ BigInt(place.charCodeAt(i))) * 0x100_0000_01b3n)
-  }
-  return value
 }
 
 /**
@@ -133,206 +70,8 @@ const build = (
   options: FileSystemStoreOptions
 ): ShareStore => {
   const readOnly = options.readOnly ?? false
-  const opens = new Set<Opened>()
-  const locks = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
-
-  const placeOf = (path: StorePath) => path.length === 0 ? root : `${root === "/" ? "" : root}/${path.join("/")}`
-
-  const changing = Effect.suspend(() => readOnly ? failure("ReadOnly") : Effect.void)
-
-  /** One change at a time in each directory. */
-  const locked = <A, R>(directories: ReadonlyArray<StorePath>, effect: Effect.Effect<A, StoreError, R>) =>
-    Array.from(new Set(directories.map(placeOf))).sort().reduceRight(
-      (inner, key) =>
-        Effect.suspend(() => {
-          const lock = locks.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
-          locks.set(key, lock)
-          lock.users++
-          return Effect.ensuring(
-            lock.semaphore.withPermits(1)(inner),
-            Effect.sync(() => {
-              if (--lock.users === 0) locks.delete(key)
-            })
-          )
-        }),
-      effect
-    )
-
-  const checked = (path: StorePath): Effect.Effect<StorePath, StoreError> =>
-    path.every((name) => Names.isComponent(name) && name.isWellFormed()) ? Effect.succeed(path) : failure("InvalidName")
-
-  /** Refuses what a symbolic link leads out of the root. */
-  const inside = (path: StorePath): Effect.Effect<void, StoreError> =>
-    options.symbolicLinks === false
-      ? Effect.void
-      : Effect.flatMap(ask(fs.realPath(placeOf(path))), (real) =>
-        real === root || root === "/" || real.startsWith(`${root}/`) || real.startsWith(`${root}\\`)
-          ? Effect.void
-          : failure("AccessDenied"))
-
-  const describe = (name: string, info: FileSystem.File.Info, place: string): StoreNode => {
-    const type = info.type === "Directory" ? "directory" : "file"
-    const size = type === "directory" ? 0n : BigInt(info.size)
-    const lastWriteTime = timeOf(info.mtime)
-    return {
-      name,
-      id: Option.getOrElse(info.ino, () => hash(place)),
-      type,
-      size,
-      allocationSize: type === "directory"
-        ? 0n
-        : Option.match(info.blocks, {
-          onNone: () => (size + 4095n) / 4096n * 4096n,
-          onSome: (blocks) => blocks * 512n
-        }),
-      creationTime: Option.isSome(info.birthtime) ? timeOf(info.birthtime) : lastWriteTime,
-      lastAccessTime: Option.isSome(info.atime) ? timeOf(info.atime) : lastWriteTime,
-      lastWriteTime,
-      changeTime: lastWriteTime,
-      fileAttributes: Attributes.reported(type === "file" ? FileAttributes.FILE_ATTRIBUTE_ARCHIVE : 0, type, 0),
-      numberOfLinks: type === "directory" ? 1 : Number(Option.getOrElse(info.nlink, () => 1n)),
-      reparseTag: 0
-    }
-  }
-
-  /** A name in a directory, as given or in another case. */
-  const lookup = (parent: StorePath, name: string): Effect.Effect<Found | undefined, StoreError> =>
-    Effect.flatMap(ifThere(ask(fs.stat(placeOf([...parent, name])))), (info) => {
-      if (info !== undefined) return Effect.succeed({ path: [...parent, name], info })
-      return Effect.flatMap(ask(fs.readDirectory(placeOf(parent))), (names) => {
-        const folded = Names.fold(name)
-        const actual = names.find((other) => Names.fold(other) === folded)
-        if (actual === undefined) return Effect.succeed(undefined)
-        return Effect.map(
-          ifThere(ask(fs.stat(placeOf([...parent, actual])))),
-          (info) => info && { path: [...parent, actual], info }
-        )
-      })
-    })
-
-  /** The directory at a path, with the case that it has. */
-  const directory = (path: StorePath): Effect.Effect<StorePath, StoreError> => {
-    if (path.length === 0) return Effect.succeed([])
-    const exact = Effect.andThen(inside(path), ask(fs.stat(placeOf(path))))
-    return Effect.flatMap(ifThere(exact), (info) => {
-      if (info !== undefined) return info.type === "Directory" ? Effect.succeed(path) : failure("PathNotFound")
-      return Effect.flatMap(
-        directory(path.slice(0, -1)),
-        (parent) =>
-          Effect.flatMap(lookup(parent, path.at(-1)!), (found) =>
-            found?.info.type === "Directory"
-              ? Effect.as(inside(found.path), found.path)
-              : failure("PathNotFound"))
-      )
-    })
-  }
-
-  const find = (path: StorePath): Effect.Effect<Found, StoreError> =>
-    Effect.flatMap(checked(path), () =>
-      path.length === 0
-        ? Effect.map(ask(fs.stat(root)), (info) => ({ path, info }))
-        : Effect.flatMap(directory(path.slice(0, -1)), (parent) =>
-          Effect.flatMap(lookup(parent, path.at(-1)!), (found) => {
-            if (found === undefined) {
-              return failure("NotFound")
-            }
-            if (found.info.type !== "File" && found.info.type !== "Directory") {
-              return failure("AccessDenied")
-            }
-            return Effect.as(inside(found.path), found)
-          })))
-
-  const register = (path: StorePath) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const opened: Opened = { path, removed: false }
-        opens.add(opened)
-        return opened
-      }),
-      (opened) => Effect.sync(() => opens.delete(opened))
-    )
-
-  const stale = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
-    Effect.mapError(effect, (error) => error.reason === "NotFound" ? new StoreError({ reason: "Stale" }) : error)
-
-  /** By name, for what has no handle. */
-  const inPlace = <A>(opened: Opened, use: (place: string) => Effect.Effect<A, PlatformError>) =>
-    Effect.suspend(() => opened.removed ? failure("Stale") : stale(ask(use(placeOf(opened.path)))))
-
-  const setTimes = (opened: Opened, changes: StoreChanges): Effect.Effect<void, StoreError> =>
-    changes.lastAccessTime === undefined && changes.lastWriteTime === undefined
-      ? Effect.void
-      : inPlace(opened, (place) =>
-        Effect.flatMap(fs.stat(place), (info) =>
-          fs.utimes(
-            place,
-            changes.lastAccessTime === undefined
-              ? Option.getOrElse(info.atime, () => new Date(0))
-              : new Date(FileTime.toMillis(changes.lastAccessTime)),
-            changes.lastWriteTime === undefined
-              ? Option.getOrElse(info.mtime, () => new Date(0))
-              : new Date(FileTime.toMillis(changes.lastWriteTime))
-          )))
-
-  const handle = (id: bigint, opened: Opened, file: FileSystem.File | undefined): StoreFile => {
-    // A `File` has one position for its writes.
-    const writing = Semaphore.makeUnsafe(1)
-    const bytes = <A>(use: (file: FileSystem.File) => Effect.Effect<A, StoreError>) =>
-      file === undefined ? failure("IsDirectory") : use(file)
-    const change = <A>(use: (file: FileSystem.File) => Effect.Effect<A, StoreError>) =>
-      Effect.andThen(changing, bytes((file) => writing.withPermits(1)(use(file))))
-    const write = (file: FileSystem.File, offset: bigint, data: Uint8Array) =>
-      Effect.andThen(ask(file.seek(offset, "start")), ask(file.writeAll(data)))
-    const info = file === undefined ? inPlace(opened, (place) => fs.stat(place)) : ask(file.stat)
-    return {
-      id,
-      stat: Effect.map(info, (info) => {
-        const node = describe(opened.path.at(-1) ?? "", info, placeOf(opened.path))
-        return opened.removed ? { ...node, numberOfLinks: Option.isSome(info.nlink) ? node.numberOfLinks : 0 } : node
-      }),
-      read: (offset, length) =>
-        bytes((file) =>
-          Effect.suspend(() => {
-            const memory = Allocate.uninitialized(Math.max(0, length))
-            const loop = (at: number): Effect.Effect<Uint8Array, StoreError> =>
-              at >= length ? Effect.succeed(memory) : Effect.flatMap(
-                ask(file.read(memory.subarray(at), { position: offset + BigInt(at) })),
-                (count) => count === 0 ? Effect.succeed(memory.subarray(0, at)) : loop(at + count)
-              )
-            return loop(0)
-          })
-        ),
-      write: (offset, data) => change((file) => data.length === 0 ? Effect.void : write(file, offset, data)),
-      truncate: (size) =>
-        change((file) => size > BigInt(Number.MAX_SAFE_INTEGER) ? failure("Full") : ask(file.truncate(Number(size)))),
-      flush: file === undefined ? Effect.void : ask(file.sync),
-      set: (changes) => Effect.andThen(changing, setTimes(opened, changes)),
-      getBlob: noMetadata,
-      setBlob: noMetadata,
-      streams: Effect.succeed([]),
-      zero: (range) =>
-        change((file) =>
-          Effect.flatMap(ask(file.stat), (info) => {
-            const size = BigInt(info.size)
-            const end = range.offset + range.length < size ? range.offset + range.length : size
-            const loop = (at: bigint): Effect.Effect<void, StoreError> => {
-              if (at >= end) return Effect.void
-              const length = end - at < BigInt(piece) ? Number(end - at) : piece
-              return Effect.flatMap(write(file, at, new Uint8Array(length)), () => loop(at + BigInt(length)))
-            }
-            return loop(range.offset)
-          })
-        ),
-      allocated: (range) =>
-        bytes((file) =>
-          Effect.map(ask(file.stat), (info) => {
-            const size = BigInt(info.size)
-            const end = range.offset + range.length < size ? range.offset + range.length : size
-            return end <= range.offset ? [] : [{ offset: range.offset, length: end - range.offset }]
-          })
-        )
-    }
-  }
+  const tree = FileSystemTree.make(fs, root, { readOnly, symbolicLinks: options.symbolicLinks ?? true })
+  const { changing, checked, directory, find, gone, locked, lookup, moved, placeOf, register } = tree
 
   const openHandle = (place: string): Effect.Effect<FileSystem.File, StoreError, Scope.Scope> =>
     readOnly ? ask(fs.open(place, { flag: "r" })) : ask(fs.open(place, { flag: "r+" })).pipe(
@@ -348,7 +87,7 @@ const build = (
     const file = found.info.type === "Directory" ? undefined : yield* openHandle(place)
     const info = file === undefined ? found.info : yield* ask(file.stat)
     const node = describe(found.path.at(-1) ?? "", info, place)
-    return { file: handle(node.id, yield* register(found.path), file), created: false, node }
+    return { file: FileSystemHandle.make(tree, node.id, yield* register(found.path), file), created: false, node }
   })
 
   const creating = Effect.fnUntraced(function*(path: StorePath, how: StoreOpen) {
@@ -357,9 +96,9 @@ const build = (
     const file = how.type === "directory" ? undefined : yield* ask(fs.open(place, { flag: "wx+" }))
     if (file === undefined) yield* ask(fs.makeDirectory(place))
     const opened = yield* register(path)
-    if (how.initial !== undefined) yield* setTimes(opened, how.initial)
+    if (how.initial !== undefined) yield* FileSystemHandle.setTimes(tree, opened, how.initial)
     const node = describe(path.at(-1)!, yield* ask(file === undefined ? fs.stat(place) : file.stat), place)
-    return { file: handle(node.id, opened, file), created: true, node }
+    return { file: FileSystemHandle.make(tree, node.id, opened, file), created: true, node }
   })
 
   const open = Effect.fnUntraced(function*(path: StorePath, how: StoreOpen) {
@@ -397,12 +136,6 @@ const build = (
         Stream.filter((node) => node !== undefined)
       )
     }))
-
-  const gone = (path: StorePath) => {
-    for (const opened of opens) {
-      if (opened.path.length === path.length && placeOf(opened.path) === placeOf(path)) opened.removed = true
-    }
-  }
 
   const remove: ShareStore["remove"] = Effect.fnUntraced(function*(path, what) {
     yield* checked(path)
@@ -471,11 +204,7 @@ const build = (
           if (there.path.at(-1) !== name) yield* ask(fs.rename(placeOf(there.path), placeOf(path)))
           gone(there.path)
         } else if (placeOf(path) !== place) yield* ask(fs.rename(place, placeOf(path)))
-        for (const opened of opens) {
-          if (!opened.removed && entry.path.every((part, i) => opened.path[i] === part)) {
-            opened.path = [...path, ...opened.path.slice(entry.path.length)]
-          }
-        }
+        moved(entry.path, path)
       })
     )
   })

@@ -1,0 +1,246 @@
+/**
+ * Where names of an Effect `FileSystem` lead, below a root: in whatever case they are spelled, and never out of it. Who
+ * has what open is kept here, so that it is found under its new name when it is renamed.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
+import * as Semaphore from "effect/Semaphore"
+import * as FileTime from "../../../Codec/FileTime.ts"
+import { FileAttributes } from "../../../Smb2/Message/Constants.ts"
+import { StoreError } from "../../ShareStore.ts"
+import type { StoreNode, StorePath } from "../../ShareStore.ts"
+import * as Attributes from "./Attributes.ts"
+import * as Local from "./Local.ts"
+import * as Names from "./Names.ts"
+
+export const failure = (reason: StoreError["reason"]) => Effect.fail(new StoreError({ reason }))
+
+const reasons: Record<string, StoreError["reason"]> = {
+  AlreadyExists: "Exists",
+  Busy: "Busy",
+  NotFound: "NotFound",
+  PermissionDenied: "AccessDenied",
+  WouldBlock: "Busy"
+}
+
+/** The tag where it says enough, else the platform's own code below it. */
+const toStoreError = (error: PlatformError): StoreError => {
+  const reason = reasons[error.reason._tag]
+  if (reason !== undefined) return new StoreError({ reason })
+  const { cause } = error.reason
+  return Local.codeOf(cause) === undefined
+    ? new StoreError({ reason: "Failed", cause: error })
+    : Local.toStoreError(cause)
+}
+
+export const ask = <A, R>(effect: Effect.Effect<A, PlatformError, R>): Effect.Effect<A, StoreError, R> =>
+  Effect.mapError(effect, toStoreError)
+
+/** `undefined` for what is not there. */
+const ifThere = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A | undefined, StoreError, R> =>
+  effect.pipe(
+    Effect.catch((error) =>
+      error.reason === "NotFound" || error.reason === "PathNotFound" ? Effect.succeed(undefined) : Effect.fail(error)
+    )
+  )
+
+/** What a name leads to. */
+export interface Found {
+  /** With the case that it has. */
+  readonly path: StorePath
+  readonly info: FileSystem.File.Info
+}
+
+/** What is open, wherever it is now. */
+export interface Opened {
+  path: StorePath
+  removed: boolean
+}
+
+export const timeOf = (date: Option.Option<Date>): bigint =>
+  Option.isSome(date) ? FileTime.fromDate(date.value) : FileTime.epoch
+
+/** A number for what the file system does not number: FNV-1a of where it is. */
+export const hash = (place: string): bigint => {
+  let value = 0xcbf2_9ce4_8422_2325n
+  for (let i = 0; i < place.length; i++) {
+    value = BigInt.asUintN(64, (value ^ BigInt(place.charCodeAt(i))) * 0x100_0000_01b3n)
+  }
+  return value
+}
+
+/** What a file system says of a file, as a store says it. */
+export const describe = (name: string, info: FileSystem.File.Info, place: string): StoreNode => {
+  const type = info.type === "Directory" ? "directory" : "file"
+  const size = type === "directory" ? 0n : BigInt(info.size)
+  const lastWriteTime = timeOf(info.mtime)
+  return {
+    name,
+    id: Option.getOrElse(info.ino, () => hash(place)),
+    type,
+    size,
+    allocationSize: type === "directory"
+      ? 0n
+      : Option.match(info.blocks, {
+        onNone: () => (size + 4095n) / 4096n * 4096n,
+        onSome: (blocks) => blocks * 512n
+      }),
+    creationTime: Option.isSome(info.birthtime) ? timeOf(info.birthtime) : lastWriteTime,
+    lastAccessTime: Option.isSome(info.atime) ? timeOf(info.atime) : lastWriteTime,
+    lastWriteTime,
+    changeTime: lastWriteTime,
+    fileAttributes: Attributes.reported(type === "file" ? FileAttributes.FILE_ATTRIBUTE_ARCHIVE : 0, type, 0),
+    numberOfLinks: type === "directory" ? 1 : Number(Option.getOrElse(info.nlink, () => 1n)),
+    reparseTag: 0
+  }
+}
+
+/**
+ * What is below `root`, whose symbolic links are resolved where it has any.
+ *
+ * @category constructors
+ */
+export const make = (
+  fs: FileSystem.FileSystem,
+  root: string,
+  options: { readonly readOnly: boolean; readonly symbolicLinks: boolean }
+) => {
+  const opens = new Set<Opened>()
+  const locks = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
+
+  const placeOf = (path: StorePath) => path.length === 0 ? root : `${root === "/" ? "" : root}/${path.join("/")}`
+
+  /** Refuses all changes, where there are to be none. */
+  const changing = Effect.suspend(() => options.readOnly ? failure("ReadOnly") : Effect.void)
+
+  /** One change at a time in each directory. */
+  const locked = <A, R>(directories: ReadonlyArray<StorePath>, effect: Effect.Effect<A, StoreError, R>) =>
+    Array.from(new Set(directories.map(placeOf))).sort().reduceRight(
+      (inner, key) =>
+        Effect.suspend(() => {
+          const lock = locks.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
+          locks.set(key, lock)
+          lock.users++
+          return Effect.ensuring(
+            lock.semaphore.withPermits(1)(inner),
+            Effect.sync(() => {
+              if (--lock.users === 0) locks.delete(key)
+            })
+          )
+        }),
+      effect
+    )
+
+  const checked = (path: StorePath): Effect.Effect<StorePath, StoreError> =>
+    path.every((name) => Names.isComponent(name) && name.isWellFormed()) ? Effect.succeed(path) : failure("InvalidName")
+
+  /** Refuses what a symbolic link leads out of the root. */
+  const inside = (path: StorePath): Effect.Effect<void, StoreError> =>
+    !options.symbolicLinks
+      ? Effect.void
+      : Effect.flatMap(ask(fs.realPath(placeOf(path))), (real) =>
+        real === root || root === "/" || real.startsWith(`${root}/`) || real.startsWith(`${root}\\`)
+          ? Effect.void
+          : failure("AccessDenied"))
+
+  /** A name in a directory, as given or in another case. */
+  const lookup = (parent: StorePath, name: string): Effect.Effect<Found | undefined, StoreError> =>
+    Effect.flatMap(ifThere(ask(fs.stat(placeOf([...parent, name])))), (info) => {
+      if (info !== undefined) return Effect.succeed({ path: [...parent, name], info })
+      return Effect.flatMap(ask(fs.readDirectory(placeOf(parent))), (names) => {
+        const folded = Names.fold(name)
+        const actual = names.find((other) => Names.fold(other) === folded)
+        if (actual === undefined) return Effect.succeed(undefined)
+        return Effect.map(
+          ifThere(ask(fs.stat(placeOf([...parent, actual])))),
+          (info) => info && { path: [...parent, actual], info }
+        )
+      })
+    })
+
+  /** The directory at a path, with the case that it has. */
+  const directory = (path: StorePath): Effect.Effect<StorePath, StoreError> => {
+    if (path.length === 0) return Effect.succeed([])
+    const exact = Effect.andThen(inside(path), ask(fs.stat(placeOf(path))))
+    return Effect.flatMap(ifThere(exact), (info) => {
+      if (info !== undefined) return info.type === "Directory" ? Effect.succeed(path) : failure("PathNotFound")
+      return Effect.flatMap(
+        directory(path.slice(0, -1)),
+        (parent) =>
+          Effect.flatMap(lookup(parent, path.at(-1)!), (found) =>
+            found?.info.type === "Directory"
+              ? Effect.as(inside(found.path), found.path)
+              : failure("PathNotFound"))
+      )
+    })
+  }
+
+  const find = (path: StorePath): Effect.Effect<Found, StoreError> =>
+    Effect.flatMap(checked(path), () =>
+      path.length === 0
+        ? Effect.map(ask(fs.stat(root)), (info) => ({ path, info }))
+        : Effect.flatMap(directory(path.slice(0, -1)), (parent) =>
+          Effect.flatMap(lookup(parent, path.at(-1)!), (found) => {
+            if (found === undefined) {
+              return failure("NotFound")
+            }
+            if (found.info.type !== "File" && found.info.type !== "Directory") {
+              return failure("AccessDenied")
+            }
+            return Effect.as(inside(found.path), found)
+          })))
+
+  const register = (path: StorePath) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const opened: Opened = { path, removed: false }
+        opens.add(opened)
+        return opened
+      }),
+      (opened) => Effect.sync(() => opens.delete(opened))
+    )
+
+  const stale = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
+    Effect.mapError(effect, (error) => error.reason === "NotFound" ? new StoreError({ reason: "Stale" }) : error)
+
+  /** By name, for what has no handle. */
+  const inPlace = <A>(opened: Opened, use: (place: string) => Effect.Effect<A, PlatformError>) =>
+    Effect.suspend(() => opened.removed ? failure("Stale") : stale(ask(use(placeOf(opened.path)))))
+
+  /** A name is gone: who has it open keeps what it was. */
+  const gone = (path: StorePath) => {
+    for (const opened of opens) {
+      if (opened.path.length === path.length && placeOf(opened.path) === placeOf(path)) opened.removed = true
+    }
+  }
+
+  /** What is open below a name that has changed goes with it. */
+  const moved = (from: StorePath, to: StorePath) => {
+    for (const opened of opens) {
+      if (!opened.removed && from.every((part, i) => opened.path[i] === part)) {
+        opened.path = [...to, ...opened.path.slice(from.length)]
+      }
+    }
+  }
+
+  return {
+    fs,
+    readOnly: options.readOnly,
+    placeOf,
+    changing,
+    locked,
+    checked,
+    lookup,
+    directory,
+    find,
+    register,
+    inPlace,
+    gone,
+    moved
+  }
+}
+
+/** @category models */
+export type FileSystemTree = ReturnType<typeof make>

@@ -1,0 +1,312 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted, type Scope } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { Codec, FileInformation, NtStatus as Status, SecurityDescriptor as Sd } from "effect-smb/Codec"
+import * as Access from "../../src/Server/Access.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { AccessMask as A, CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
+import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
+const host = "127.0.43.1"
+const secret = Redacted.make("secret")
+const sids = { ann: "S-1-5-21-1-2-3-1001", joe: "S-1-5-21-1-2-3-1002", root: "S-1-5-21-1-2-3-1003" } as const
+type Name = keyof typeof sids
+
+/** Who may do what; everybody else nothing. */
+type Rights = Partial<Record<Name, number>>
+
+const descriptor = (owner: string, rights: Rights): Sd.SecurityDescriptor => ({
+  sbz1: 0,
+  control: Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_SELF_RELATIVE,
+  owner,
+  group: undefined,
+  sacl: undefined,
+  dacl: {
+    aclRevision: 2,
+    aces: Object.entries(rights).map(([name, mask]) => ({
+      _tag: "Basic",
+      aceType: Sd.AceType.ACCESS_ALLOWED_ACE_TYPE,
+      aceFlags: 0,
+      mask,
+      sid: sids[name as Name]
+    }))
+  }
+})
+
+const encode = Codec.encode(Sd.SecurityDescriptor)
+
+class Client extends RawClient {
+  async status(request: Parameters<RawClient["ask"]>[0]): Promise<number> {
+    return statusOf(await this.ask(request)) ?? -1
+  }
+
+  /** A file that must open. */
+  async must(name: string, how: Parameters<RawClient["open"]>[1] = {}): Promise<FileId> {
+    const file = await this.open(name, how)
+    if (typeof file === "number") return assert.fail(`${name}: ${file.toString(16)}`)
+    return file
+  }
+
+  /** Makes a file or a folder of its own, with whom else it is for. */
+  async make(name: string, rights: Rights, options = 0): Promise<void> {
+    const file = await this.must(name, { createDisposition: D.FILE_CREATE, createOptions: options })
+    if (options === 0) assert.strictEqual(await this.status(Requests.write(file, Buffer.from("theirs"))), 0)
+    const all = { ann: Access.generic.all, ...rights }
+    assert.strictEqual(
+      await this.status(Requests.set(file, "security", 0, encode(descriptor(sids.ann, all)))),
+      0
+    )
+    await this.status(Requests.close(file))
+  }
+
+  async text(name: string): Promise<string | number> {
+    const file = await this.open(name, { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_DATA })
+    if (typeof file === "number") return file
+    const answer = (await this.ask(Requests.read(file, 100)))!
+    await this.status(Requests.close(file))
+    return answer.subarray(64 + 16).toString()
+  }
+}
+
+/** A server of a fresh share, and clients of its users. */
+const place = Effect.gen(function*() {
+  const store = yield* MemoryStore.make()
+  const { port } = yield* SmbServer.make({
+    host,
+    port: 0,
+    users: UserStore.inMemory({
+      ann: { password: secret, sid: sids.ann },
+      joe: { password: secret, sid: sids.joe },
+      root: { password: secret, sid: sids.root, administrator: true }
+    }),
+    shares: { data: { store }, fixed: { store, readOnly: true } },
+    signing: "enabled",
+    guest: "anonymous"
+  })
+  return (user: Name, share = "data"): Effect.Effect<Client, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.promise(async () => {
+        const made = new Client(host, port)
+        assert.isTrue(await made.logOn(share, Credentials.password(user, secret)))
+        return made
+      }),
+      (made) => Effect.sync(() => made.close())
+    )
+})
+
+const rename = (file: FileId, fileName: string, replaceIfExists = false) =>
+  Requests.set(
+    file,
+    "file",
+    10,
+    Codec.encode(FileInformation.FileRenameInformation)({ replaceIfExists, rootDirectory: 0n, fileName })
+  )
+
+const link = (file: FileId, fileName: string, replaceIfExists = false) =>
+  Requests.set(
+    file,
+    "file",
+    11,
+    Codec.encode(FileInformation.FileLinkInformation)({ replaceIfExists, rootDirectory: 0n, fileName })
+  )
+
+const read = Access.generic.read
+const everything = Access.generic.all
+const refused = NtStatus.STATUS_ACCESS_DENIED
+
+interface People {
+  readonly ann: Client
+  readonly joe: Client
+  /** Joe where the same files are read only. */
+  readonly fixed: Client
+}
+
+const people = Effect.gen(function*() {
+  const client = yield* place
+  return { ann: yield* client("ann"), joe: yield* client("joe"), fixed: yield* client("joe", "fixed") }
+})
+
+/** In the root joe may make files, and delete none but his own. */
+const keepRoot = async (ann: Client): Promise<void> => {
+  const root = await ann.must("")
+  const kept = encode(descriptor(sids.ann, { ann: everything, joe: everything & ~A.FILE_DELETE_CHILD }))
+  assert.strictEqual(await ann.status(Requests.set(root, "security", 0, kept)), 0)
+  assert.strictEqual(await ann.status(Requests.close(root)), 0)
+}
+
+describe("what a user may not", () => {
+  const cases = (name: string, run: (among: People) => Promise<void>) =>
+    it.live(name, () => Effect.scoped(Effect.flatMap(people, (among) => Effect.promise(() => run(among)))))
+
+  cases("delete, by asking for whatever is allowed and for the end with it", async ({ ann, fixed, joe }) => {
+    await ann.make("theirs", { joe: read })
+    const how = {
+      createDisposition: D.FILE_OPEN,
+      desiredAccess: A.MAXIMUM_ALLOWED,
+      createOptions: O.FILE_DELETE_ON_CLOSE
+    }
+    await keepRoot(ann)
+    assert.strictEqual(await joe.open("theirs", how), refused)
+    assert.strictEqual(await fixed.open("theirs", how), refused)
+    assert.strictEqual(await ann.text("theirs"), "theirs")
+  })
+
+  cases("delete from a share that is read only", async ({ ann, fixed }) => {
+    await ann.make("theirs", { joe: everything })
+    const how = {
+      createDisposition: D.FILE_OPEN,
+      desiredAccess: A.MAXIMUM_ALLOWED,
+      createOptions: O.FILE_DELETE_ON_CLOSE
+    }
+    const file = await fixed.open("theirs", how)
+    if (typeof file !== "number") await fixed.status(Requests.close(file))
+    assert.strictEqual(file, refused)
+    assert.strictEqual(await ann.text("theirs"), "theirs")
+  })
+
+  cases("get at a file by a stream that it does not have yet", async ({ ann, joe }) => {
+    await ann.make("theirs", { joe: read })
+    for (const createDisposition of [D.FILE_CREATE, D.FILE_OPEN_IF, D.FILE_OVERWRITE_IF, D.FILE_SUPERSEDE]) {
+      for (const desiredAccess of [A.WRITE_DAC | A.WRITE_OWNER, A.FILE_WRITE_DATA, A.FILE_READ_DATA]) {
+        assert.strictEqual(
+          await joe.open("theirs:mine", { createDisposition, desiredAccess }),
+          refused,
+          `${createDisposition} ${desiredAccess}`
+        )
+      }
+    }
+    const own = await ann.must("theirs")
+    const streams = (await ann.ask(Requests.query(own, "file", 22)))!
+    assert.notInclude(streams.toString("utf16le"), "mine")
+    // Who may write gets what he may, and no more.
+    await ann.make("shared", { joe: Access.generic.read | Access.generic.write })
+    assert.strictEqual(await joe.open("shared:mine", { desiredAccess: A.FILE_READ_DATA | A.WRITE_DAC }), refused)
+    const stream = await joe.must("shared:mine", { desiredAccess: A.MAXIMUM_ALLOWED })
+    assert.strictEqual(
+      await joe.status(Requests.set(stream, "security", 0, encode(descriptor(sids.joe, { joe: everything })))),
+      refused
+    )
+    assert.strictEqual(await joe.status(Requests.write(stream, Buffer.from("a note"))), 0)
+  })
+
+  cases("move or link into folders where he may add nothing, or over files that are not his", async ({ ann, joe }) => {
+    await ann.make("closed", { joe: read | Access.generic.execute }, O.FILE_DIRECTORY_FILE)
+    await ann.make("theirs", { joe: read })
+    await keepRoot(ann)
+    const mine = await joe.must("mine")
+    assert.strictEqual(await joe.status(Requests.write(mine, Buffer.from("mine"))), 0)
+    for (const [, give] of [["rename", rename], ["link", link]] as const) {
+      assert.strictEqual(await joe.status(give(mine, "closed\\mine")), refused)
+      assert.strictEqual(await joe.status(give(mine, "theirs", true)), refused)
+    }
+    assert.strictEqual(await ann.text("theirs"), "theirs")
+    // A file that one may only look at gets no further name.
+    const looked = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: read })
+    assert.strictEqual(await joe.status(link(looked, "another")), refused)
+    assert.strictEqual(await joe.status(link(mine, "more")), 0)
+    assert.strictEqual(await joe.status(rename(mine, "other")), 0)
+    assert.strictEqual(await joe.text("other"), "mine")
+  })
+
+  cases("overwrite by a server's copy what he may only add to", async ({ ann, joe }) => {
+    const source = await joe.must("source")
+    assert.strictEqual(await joe.status(Requests.write(source, Buffer.from("XXXXXX"))), 0)
+    await ann.make("log", { joe: A.FILE_APPEND_DATA | A.FILE_READ_ATTRIBUTES | A.SYNCHRONIZE })
+    const target = await joe.must("log", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_APPEND_DATA })
+    const key = (await joe.ask(Requests.fsctl(source, Fsctl.Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY, Buffer.alloc(0))))!
+    const at = key.readUInt32LE(64 + 32)
+    const copy = (targetOffset: bigint) =>
+      joe.status(Requests.fsctl(
+        target,
+        Fsctl.Fsctl.FSCTL_SRV_COPYCHUNK_WRITE,
+        Codec.encode(Fsctl.SrvCopychunkCopy)({
+          sourceKey: Uint8Array.from(key.subarray(at, at + 24)),
+          chunks: [{ sourceOffset: 0n, targetOffset, length: 6 }]
+        })
+      ))
+    assert.strictEqual(await copy(0n), refused)
+    assert.strictEqual(await ann.text("log"), "theirs")
+  })
+
+  cases("copy by the key of another's open", async ({ ann, joe }) => {
+    await ann.make("theirs", {})
+    const own = await ann.must("theirs")
+    const key = (await ann.ask(Requests.fsctl(own, Fsctl.Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY, Buffer.alloc(0))))!
+    const at = key.readUInt32LE(64 + 32)
+    const target = await joe.must("mine")
+    assert.strictEqual(
+      await joe.status(Requests.fsctl(
+        target,
+        Fsctl.Fsctl.FSCTL_SRV_COPYCHUNK,
+        Codec.encode(Fsctl.SrvCopychunkCopy)({
+          sourceKey: Uint8Array.from(key.subarray(at, at + 24)),
+          chunks: [{ sourceOffset: 0n, targetOffset: 0n, length: 6 }]
+        })
+      )),
+      NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+    )
+  })
+
+  cases("lock what he may neither read nor write", async ({ ann, joe }) => {
+    await ann.make("theirs", { joe: A.FILE_READ_ATTRIBUTES | A.SYNCHRONIZE })
+    const file = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
+    assert.strictEqual(await joe.status(Requests.lock(file, 0)), refused)
+  })
+
+  cases("make a file whose users are watched", async ({ joe }) => {
+    assert.strictEqual(
+      await joe.open("watched", { desiredAccess: A.FILE_READ_DATA | A.ACCESS_SYSTEM_SECURITY }),
+      NtStatus.STATUS_PRIVILEGE_NOT_HELD
+    )
+  })
+
+  cases("do with an open file what it was not opened for", async ({ ann, joe }) => {
+    await ann.make("theirs", { joe: everything })
+    const reader = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: read })
+    const basic = Buffer.alloc(40)
+    basic.writeUInt32LE(1, 32)
+    const size = Buffer.alloc(8)
+    for (
+      const [what, request] of Object.entries({
+        write: Requests.write(reader, Buffer.from("x")),
+        times: Requests.set(reader, "file", 4, basic),
+        size: Requests.set(reader, "file", 20, size),
+        allocation: Requests.set(reader, "file", 19, size),
+        deletion: Requests.set(reader, "file", 13, Uint8Array.of(1)),
+        deletionEx: Requests.set(reader, "file", 64, Uint8Array.of(1, 0, 0, 0)),
+        rename: rename(reader, "elsewhere"),
+        link: link(reader, "elsewhere"),
+        security: Requests.set(reader, "security", 0, encode(descriptor(sids.joe, {}))),
+        flush: Requests.flush(reader),
+        zero: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_ZERO_DATA, Buffer.alloc(16)),
+        sparse: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_SPARSE, Buffer.alloc(1)),
+        reparse: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, Buffer.alloc(16)),
+        noReparse: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_DELETE_REPARSE_POINT, Buffer.alloc(16)),
+        compression: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_COMPRESSION, Buffer.alloc(2))
+      })
+    ) assert.strictEqual(await joe.status(request), refused, what)
+    const looker = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: A.SYNCHRONIZE })
+    for (
+      const [what, request] of Object.entries({
+        read: Requests.read(looker, 1),
+        attributes: Requests.query(looker, "file", 4),
+        all: Requests.query(looker, "file", 18),
+        network: Requests.query(looker, "file", 34),
+        tag: Requests.query(looker, "file", 35),
+        extended: Requests.query(looker, "file", 15),
+        security: Requests.query(looker, "security"),
+        ranges: Requests.fsctl(looker, Fsctl.Fsctl.FSCTL_QUERY_ALLOCATED_RANGES, Buffer.alloc(16))
+      })
+    ) assert.strictEqual(await joe.status(request), refused, what)
+    const folder = await joe.must("", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
+    assert.strictEqual(await joe.status(Requests.list(folder)), refused)
+    assert.strictEqual(await joe.status(Requests.notify(folder)), refused)
+    assert.strictEqual(await ann.text("theirs"), "theirs")
+  })
+})

@@ -1,0 +1,201 @@
+/**
+ * Whole sessions of other people's clients, played again with changes: sizes, offsets, counts, contexts, flags, compounds,
+ * transforms. What they open is open, so that the changed requests reach the handlers behind.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { NtStatus as Status } from "effect-smb/Codec"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import { Command } from "../../src/Smb2/Message/Constants.ts"
+import { random } from "../random.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+
+const host = "127.0.43.4"
+const secret = Redacted.make("secret")
+
+interface Recorded {
+  readonly requests: ReadonlyArray<string>
+  /** By MessageId: a FileId of 16 bytes, or a TreeId of 4. */
+  readonly ids: Readonly<Record<string, string>>
+}
+
+const recorded: ReadonlyArray<Recorded> = readFileSync(new URL("fixtures/sessions.jsonl", import.meta.url), "utf8")
+  .split("\n").filter((line) => line.includes("\"requests\"")).map((line) => JSON.parse(line) as Recorded)
+
+const headerSize = 64
+
+/** The messages of a frame. */
+const messagesOf = (frame: Buffer): Array<Buffer> => {
+  const messages: Array<Buffer> = []
+  for (let at = 0;;) {
+    const next = frame.readUInt32LE(at + 20)
+    messages.push(frame.subarray(at, next === 0 ? frame.length : at + next))
+    if (next === 0 || at + next >= frame.length) return messages
+    at += next
+  }
+}
+
+const numbers = [0, 1, 2, 7, 8, 63, 64, 65, 72, 120, 0xff, 0xffff, 0x10000, 0x10001, 0x7fffffff, 0x80000000, 0xfffffff8]
+const large = [0n, 1n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n, (1n << 64n) - 2n, 1n << 32n, 1n << 62n]
+
+type Next = (limit: number) => number
+
+/** One change, to a message that may be changed in place. */
+const changed = (message: Buffer, next: Next): Buffer => {
+  const room = message.length - headerSize
+  const at = (size: number) => headerSize + (next(Math.max(1, room - size + 1)) & ~(size - 1))
+  const number = () => numbers[next(numbers.length)]!
+  switch (next(9)) {
+    case 0:
+      message[at(1)] = next(256)
+      break
+    case 1:
+      if (room >= 2) message.writeUInt16LE(number() & 0xffff, at(2))
+      break
+    case 2:
+      if (room >= 4) message.writeUInt32LE(number(), at(4))
+      break
+    case 3:
+      if (room >= 8) message.writeBigUInt64LE(large[next(large.length)]!, at(8))
+      break
+    case 4:
+      return Buffer.from(message.subarray(0, headerSize + next(room)))
+    case 5:
+      return Buffer.concat([message, Buffer.alloc(next(200), next(256))])
+    case 6:
+      // Asynchronous, related, signed, with a DFS name, replayed.
+      message.writeUInt32LE(message.readUInt32LE(16) ^ [2, 4, 8, 0x1000_0000, 0x2000_0000][next(5)]!, 16)
+      break
+    case 7:
+      message.writeUInt16LE(Command.TREE_CONNECT + next(17), 12)
+      break
+    default:
+      // The charge, or the credits that are asked for.
+      message.writeUInt16LE(number() & 0xffff, next(2) === 0 ? 6 : 14)
+  }
+  return message
+}
+
+/** A header of encryption or of compression, for who has agreed on neither. */
+const transformed = (frame: Buffer, next: Next): Buffer =>
+  Buffer.concat([
+    Buffer.from([next(2) === 0 ? 0xfd : 0xfc, 0x53, 0x4d, 0x42]),
+    Buffer.from(Array.from({ length: next(64) }, () => next(256))),
+    frame
+  ])
+
+/** Plays a session; of a thousand messages about `rate` are changed. Gives the statuses of the answers. */
+const play = async (client: RawClient, session: Recorded, next: Next, rate: number): Promise<Set<number>> => {
+  const statuses = new Set<number>()
+  const known: Array<readonly [Buffer, Buffer]> = []
+  const trees = new Map<number, number>()
+  const asked = new Map<number, string>()
+  const hear = (frame: Buffer) => {
+    for (const answer of messagesOf(frame)) {
+      const status = statusOf(answer)!
+      statuses.add(status)
+      const id = asked.get(answer.readUInt32LE(24))
+      if (status !== 0 || id === undefined) continue
+      if (id.length === 8) trees.set(Buffer.from(id, "hex").readUInt32LE(), answer.readUInt32LE(36))
+      else if (answer.readUInt16LE(12) === Command.CREATE) {
+        known.push([Buffer.from(id, "hex"), answer.subarray(128, 144)])
+      }
+    }
+  }
+  for (const request of session.requests) {
+    if (client.closed) break
+    const frame = Buffer.from(request, "hex")
+    const parts = messagesOf(frame).map((message, i, all) => {
+      const id = session.ids[String(message.readUInt32LE(24))]
+      if (message.readUInt16LE(12) !== Command.CANCEL) {
+        message.writeBigUInt64LE(BigInt(client.messageId), 24)
+        if (id !== undefined) asked.set(client.messageId, id)
+        client.messageId += Math.max(1, message.readUInt16LE(6))
+      }
+      message.writeUInt16LE(Math.max(32, message.readUInt16LE(14)), 14)
+      message.writeUInt32LE(trees.get(message.readUInt32LE(36)) ?? client.treeId, 36)
+      message.writeBigUInt64LE(client.sessionId, 40)
+      for (const [old, now] of known) {
+        const at = message.indexOf(old, headerSize)
+        if (at >= 0) now.copy(message, at)
+      }
+      const sent = next(1000) < rate ? changed(Buffer.from(message), next) : message
+      if (i === all.length - 1) return sent
+      const padded = Buffer.concat([sent, Buffer.alloc(7 - (sent.length + 7) % 8)])
+      padded.writeUInt32LE(padded.length, 20)
+      return padded
+    })
+    const whole = Buffer.concat(parts)
+    if (next(2000) < rate) whole.writeUInt32LE(numbers[next(numbers.length)]!, 20)
+    client.frame(next(4000) < rate ? transformed(whole, next) : whole)
+    const answer = await client.next(10)
+    if (answer !== undefined) hear(answer)
+    for (const more of client.frames.splice(0)) hear(more)
+  }
+  return statuses
+}
+
+it("takes whole sessions with anything changed in them, and nobody else notices", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sessions-"))
+  const said: Array<string> = []
+  const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+    if (logLevel === "Error" || logLevel === "Fatal") said.push(String(message))
+  })
+  const scope = Scope.makeUnsafe()
+  const capacity = 16 * 1024 * 1024
+  const server = await Effect.runPromise(
+    SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ joe: { password: secret, administrator: true }, ann: secret }),
+      shares: {
+        share: MemoryStore.make({ capacity }),
+        share2: MemoryStore.make({ capacity }),
+        disk: { store: LocalStore.make(folder), accessBasedEnumeration: true },
+        calm: MemoryStore.make()
+      },
+      signing: "enabled",
+      guest: "anonymous"
+    }).pipe(Scope.provide(scope), Effect.provide(Layer.fresh(Logger.layer([logger]))))
+  )
+  try {
+    const other = new RawClient(host, server.port)
+    assert.isTrue(await other.logOn("calm"))
+    const heard = new Set<number>()
+    const run = async (seed: number) => {
+      const next = random(seed)
+      for (let turn = 0; turn < 12; turn++) {
+        const client = new RawClient(host, server.port)
+        assert.isDefined(await client.negotiate([0x0210, 0x0300, 0x0302][next(3)]!))
+        assert.strictEqual(await client.setup(Credentials.password(["joe", "ann"][next(2)]!, secret)), 0)
+        assert.strictEqual(await client.connect(["share", "disk"][next(2)]!), 0)
+        const rate = [0, 50, 150, 300][next(4)]!
+        for (const status of await play(client, recorded[next(recorded.length)]!, next, rate)) heard.add(status)
+        client.close()
+      }
+    }
+    await Promise.all([run(17), run(271), run(8191), run(65_537)])
+    assert.strictEqual(statusOf(await other.ask({ _tag: "ECHO", body: {} })), 0)
+    other.close()
+    // That the requests got anywhere shows in how differently they were answered.
+    assert.isAtLeast(heard.size, 20)
+    assert.isFalse(heard.has(Status.NtStatus.STATUS_INTERNAL_ERROR))
+    assert.isFalse(heard.has(Status.NtStatus.STATUS_UNEXPECTED_IO_ERROR))
+    for (let waited = 0; waited < 3000; waited += 20) {
+      if ((await Effect.runPromise(server.statistics)).sessions === 0) break
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    assert.strictEqual((await Effect.runPromise(server.statistics)).sessions, 0)
+  } finally {
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    rmSync(folder, { recursive: true, force: true })
+  }
+  assert.deepStrictEqual(said, [])
+}, 60_000)

@@ -1,0 +1,345 @@
+/**
+ * Whom the server believes: signatures and encryption that must be there, sessions, trees, opens and requests that are
+ * another's, and what was agreed on.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { Codec, NtStatus as Status } from "effect-smb/Codec"
+import { createHash } from "node:crypto"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import { anyFileId } from "../../src/Smb2/Message/Common.ts"
+import {
+  Capabilities,
+  Cipher,
+  Command,
+  Dialect,
+  HashAlgorithm,
+  HeaderFlags,
+  SigningAlgorithm
+} from "../../src/Smb2/Message/Constants.ts"
+import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
+import * as Message from "../../src/Smb2/Message/Message.ts"
+import type * as Negotiate from "../../src/Smb2/Message/Negotiate.ts"
+import { deriveKeys } from "../../src/Smb2/Session.ts"
+import * as Signing from "../../src/Smb2/Signing.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
+const host = "127.0.43.5"
+const secret = Redacted.make("secret")
+const guid = new Uint8Array(16).fill(7)
+const capabilities = Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
+  Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION
+
+const dialects = {
+  "2.1": [Dialect.SMB_2_1, SigningAlgorithm.HMAC_SHA256],
+  "3.0": [Dialect.SMB_3_0, SigningAlgorithm.AES_CMAC],
+  "3.1.1": [Dialect.SMB_3_1_1, SigningAlgorithm.AES_GMAC]
+} as const
+
+/** A client that signs what it is told to. */
+class Client extends RawClient {
+  private heard: Array<Uint8Array> = []
+  private agreed: Uint8Array = new Uint8Array(64)
+  private dialect = 0
+  private algorithm: Signing.Algorithm = SigningAlgorithm.HMAC_SHA256
+  sign: Signing.Sign | undefined
+
+  override frame(packet: Uint8Array): void {
+    this.heard.push(Uint8Array.from(packet))
+    super.frame(packet)
+  }
+
+  override async next(millis?: number): Promise<Buffer | undefined> {
+    const answer = await super.next(millis)
+    if (answer !== undefined) this.heard.push(answer)
+    return answer
+  }
+
+  private hash(from: Uint8Array, packets: ReadonlyArray<Uint8Array>): Uint8Array {
+    return packets.reduce((hash, packet) => createHash("sha512").update(hash).update(packet).digest(), from)
+  }
+
+  async meet(name: keyof typeof dialects): Promise<void> {
+    ;[this.dialect, this.algorithm] = dialects[name]
+    const negotiateContexts: ReadonlyArray<Negotiate.NegotiateContext> = this.dialect < Dialect.SMB_3_1_1 ? [] : [
+      {
+        _tag: "PreauthIntegrityCapabilities",
+        hashAlgorithms: [HashAlgorithm.SHA_512],
+        salt: new Uint8Array(32).fill(1)
+      },
+      { _tag: "SigningCapabilities", signingAlgorithms: [this.algorithm] }
+    ]
+    const answer = await this.ask({
+      _tag: "NEGOTIATE",
+      body: {
+        securityMode: 1,
+        capabilities,
+        clientGuid: guid,
+        dialects: [this.dialect],
+        negotiateContexts
+      }
+    })
+    assert.strictEqual(statusOf(answer), 0)
+    this.agreed = this.hash(this.agreed, this.heard)
+  }
+
+  async as(user: string): Promise<void> {
+    this.heard = []
+    assert.strictEqual(await this.setup(Credentials.password(user, secret)), 0)
+    // Without the last response, which comes signed by what is derived here.
+    const hash = this.hash(this.agreed, this.heard.slice(0, -1))
+    const cipher = this.dialect >= Dialect.SMB_3_0 ? Cipher.AES_128_CCM : undefined
+    this.sign = Signing.make(this.algorithm, deriveKeys(this.dialect, hash, this.sessionKey!, cipher).signing)
+  }
+
+  /** A request as a user signs it. */
+  signed(request: Message.Request): Buffer {
+    const packet = Buffer.from(this.packet(Command[request._tag], Message.encodeRequest(request)))
+    packet.writeUInt32LE(HeaderFlags.SMB2_FLAGS_SIGNED, 16)
+    packet.set(this.sign!([packet], "client", packet.readUInt32LE(24), request._tag === "CANCEL").subarray(0, 16), 48)
+    return packet
+  }
+
+  async send(packet: Buffer): Promise<Buffer | undefined> {
+    this.frame(packet)
+    return this.next()
+  }
+
+  async status(request: Message.Request): Promise<number | undefined> {
+    return statusOf(await this.send(this.signed(request)))
+  }
+}
+
+const connect = (share: string): Message.Request => ({
+  _tag: "TREE_CONNECT",
+  body: { flags: 0, path: `\\\\server\\${share}`, treeConnectContexts: [] }
+})
+
+const treeOf = (answer: Buffer | undefined): number => {
+  assert.strictEqual(statusOf(answer), 0)
+  return answer!.readUInt32LE(36)
+}
+
+const fileOf = (answer: Buffer | undefined) => {
+  assert.strictEqual(statusOf(answer), 0)
+  return { persistent: answer!.readBigUInt64LE(128), volatile: answer!.readBigUInt64LE(136) }
+}
+
+const isSigned = (answer: Buffer): boolean => !answer.subarray(48, 64).equals(Buffer.alloc(16))
+
+const served = (use: (client: () => Promise<Client>) => Promise<void>, options: Partial<SmbServer.Options> = {}) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { port } = yield* SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ ann: secret, joe: secret }),
+      shares: { data: MemoryStore.make(), sealed: { store: yield* MemoryStore.make(), encrypt: true } },
+      ...options
+    })
+    const clients: Array<Client> = []
+    const client = () => {
+      const made = new Client(host, port)
+      clients.push(made)
+      return Promise.resolve(made)
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => clients.forEach((one) => one.close())))
+    yield* Effect.promise(() => use(client))
+  }))
+
+describe("a session that is signed", () => {
+  for (const name of ["2.1", "3.0", "3.1.1"] as const) {
+    it.live(`takes nothing unsigned, and nothing signed wrongly, by ${name}`, () =>
+      served(async (client) => {
+        const ann = await client()
+        await ann.meet(name)
+        await ann.as("ann")
+        assert.strictEqual(statusOf(await ann.ask(connect("data"))), NtStatus.STATUS_ACCESS_DENIED)
+        const forged = ann.signed(connect("data"))
+        forged[70] = forged[70]! ^ 1
+        assert.strictEqual(statusOf(await ann.send(forged)), NtStatus.STATUS_ACCESS_DENIED)
+        const answer = (await ann.send(ann.signed(connect("data"))))!
+        ann.treeId = treeOf(answer)
+        assert.isTrue(isSigned(answer))
+        const file = fileOf(await ann.send(ann.signed(Requests.create("a"))))
+        for (const request of [Requests.write(file, Buffer.from("x")), Requests.close(file), Requests.flush(file)]) {
+          assert.strictEqual(statusOf(await ann.ask(request)), NtStatus.STATUS_ACCESS_DENIED)
+        }
+        assert.strictEqual(statusOf(await ann.ask({ _tag: "LOGOFF", body: {} })), NtStatus.STATUS_ACCESS_DENIED)
+        assert.strictEqual(await ann.status(Requests.write(file, Buffer.from("x"))), 0)
+        assert.strictEqual(await ann.status({ _tag: "LOGOFF", body: {} }), 0)
+        assert.strictEqual(await ann.status(Requests.read(file, 1)), NtStatus.STATUS_USER_SESSION_DELETED)
+      }))
+  }
+
+  // Two messages under one nonce give AES-GMAC's secret away.
+  it.live("has nothing signed by its keys for who only knows its number, or a request of it", () =>
+    served(async (client) => {
+      for (const name of ["2.1", "3.0", "3.1.1"] as const) {
+        const ann = await client()
+        await ann.meet(name)
+        await ann.as("ann")
+        const request = ann.signed(connect("data"))
+        assert.strictEqual(statusOf(await ann.send(request)), 0)
+        for (const [what, repeated] of [["made up", false], ["recorded", true]] as const) {
+          const eve = await client()
+          await eve.meet(name)
+          eve.sessionId = ann.sessionId
+          while (eve.messageId < request.readUInt32LE(24)) await eve.ask(Requests.echo)
+          const sent = Buffer.from(request)
+          if (!repeated) sent.fill(9, 48, 64)
+          const answer = (await eve.send(sent))!
+          assert.strictEqual(statusOf(answer), NtStatus.STATUS_USER_SESSION_DELETED)
+          assert.strictEqual(isSigned(answer), repeated && name !== "3.1.1", `${what}, ${name}`)
+        }
+      }
+    }))
+})
+
+describe("what must be encrypted", () => {
+  it.live("is not had otherwise: a share", () =>
+    served(async (client) => {
+      const ann = await client()
+      await ann.meet("3.0")
+      await ann.as("ann")
+      ann.treeId = treeOf(await ann.send(ann.signed(connect("sealed"))))
+      assert.strictEqual(await ann.status(Requests.create("a")), NtStatus.STATUS_ACCESS_DENIED)
+      const old = await client()
+      await old.meet("2.1")
+      await old.as("ann")
+      assert.strictEqual(await old.status(connect("sealed")), NtStatus.STATUS_ACCESS_DENIED)
+    }))
+
+  it.live("is not had otherwise: a server", () =>
+    served(async (client) => {
+      const ann = await client()
+      await ann.meet("3.0")
+      await ann.as("ann")
+      assert.strictEqual(await ann.status(connect("data")), NtStatus.STATUS_ACCESS_DENIED)
+      const old = await client()
+      await old.meet("2.1")
+      assert.strictEqual(await old.setup(Credentials.password("ann", secret)), NtStatus.STATUS_ACCESS_DENIED)
+    }, { encryption: "required" }))
+})
+
+it.live("ends a connection whose client was heard saying something else than it says it said", () =>
+  served(async (client) => {
+    const said = { capabilities, guid, securityMode: 1, dialects: [Dialect.SMB_3_0] as ReadonlyArray<number> }
+    const others = [
+      { ...said, capabilities: 0 },
+      { ...said, guid: new Uint8Array(16) },
+      { ...said, securityMode: 2 },
+      { ...said, dialects: [Dialect.SMB_3_0, Dialect.SMB_3_0_2] },
+      { ...said, dialects: [Dialect.SMB_2_1] }
+    ]
+    for (const words of [said, ...others]) {
+      const ann = await client()
+      await ann.meet("3.0")
+      await ann.as("ann")
+      ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
+      const answer = await ann.send(
+        ann.signed(
+          Requests.fsctl(
+            anyFileId,
+            Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO,
+            Codec.encode(Fsctl.ValidateNegotiateInfoRequest)(words)
+          )
+        )
+      )
+      assert.strictEqual(words === said, !ann.closed, JSON.stringify(words))
+      assert.strictEqual(statusOf(answer), words === said ? 0 : undefined)
+    }
+  }))
+
+describe("what is another's", () => {
+  /** Two users of one connection, each with a tree and a file. */
+  const both = async (ann: Client, dialect: keyof typeof dialects) => {
+    await ann.meet(dialect)
+    const one = async (user: string) => {
+      ann.treeId = 0
+      await ann.as(user)
+      ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
+      const folder = fileOf(await ann.send(ann.signed(Requests.create("", Requests.directory))))
+      return { sessionId: ann.sessionId, treeId: ann.treeId, sign: ann.sign, folder }
+    }
+    return { first: await one("ann"), second: await one("joe") }
+  }
+
+  it.live("is not there: trees, opens and sessions", () =>
+    served(async (client) => {
+      const ann = await client()
+      const { first, second } = await both(ann, "3.0")
+      Object.assign(ann, { sessionId: second.sessionId, sign: second.sign, treeId: second.treeId })
+      assert.strictEqual(await ann.status(Requests.list(first.folder)), NtStatus.STATUS_FILE_CLOSED)
+      assert.strictEqual(await ann.status(Requests.list(second.folder)), 0)
+      ann.treeId = second.treeId + 1
+      assert.strictEqual(await ann.status(Requests.list(second.folder)), NtStatus.STATUS_NETWORK_NAME_DELETED)
+      // Signed by the wrong one of them.
+      Object.assign(ann, { sessionId: first.sessionId, treeId: first.treeId })
+      assert.strictEqual(await ann.status(Requests.list(first.folder)), NtStatus.STATUS_ACCESS_DENIED)
+      const other = await client()
+      await other.meet("3.0")
+      Object.assign(other, { sessionId: first.sessionId, treeId: first.treeId, sign: first.sign })
+      assert.strictEqual(await other.status(Requests.list(first.folder)), NtStatus.STATUS_USER_SESSION_DELETED)
+    }))
+
+  it.live("is not cancelled", () =>
+    served(async (client) => {
+      const ann = await client()
+      const { first, second } = await both(ann, "3.0")
+      Object.assign(ann, first)
+      const pending = (await ann.send(ann.signed(Requests.notify(first.folder))))!
+      assert.strictEqual(statusOf(pending), NtStatus.STATUS_PENDING)
+      const cancel = () => {
+        const packet = ann.signed({ _tag: "CANCEL", body: {} })
+        ann.messageId--
+        packet.writeUInt32LE(HeaderFlags.SMB2_FLAGS_SIGNED | HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND, 16)
+        pending.copy(packet, 24, 24, 40)
+        packet.fill(0, 48, 64)
+        packet.set(ann.sign!([packet], "client", packet.readUInt32LE(24), true).subarray(0, 16), 48)
+        return packet
+      }
+      Object.assign(ann, second)
+      ann.frame(cancel())
+      // Nor by nobody, who need not sign.
+      ann.sessionId = 0n
+      ann.frame(cancel())
+      Object.assign(ann, second)
+      assert.strictEqual(await ann.status(Requests.list(second.folder)), 0)
+      Object.assign(ann, first)
+      assert.strictEqual(statusOf(await ann.send(cancel())), NtStatus.STATUS_CANCELLED)
+    }))
+
+  it.live("waits for its own user alone: a durable open", () =>
+    served(async (client) => {
+      const ann = await client()
+      await ann.meet("3.0")
+      await ann.as("ann")
+      ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
+      const file = fileOf(
+        await ann.send(
+          ann.signed(Requests.create("a", {
+            requestedOplockLevel: 9,
+            createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
+          }))
+        )
+      )
+      ann.close()
+      const back = async (user: string) => {
+        const made = await client()
+        await made.meet("3.0")
+        await made.as(user)
+        made.treeId = treeOf(await made.send(made.signed(connect("data"))))
+        return made.status(Requests.create("a", {
+          requestedOplockLevel: 9,
+          createContexts: [{ _tag: "DurableHandleReconnect", fileId: file }] as never
+        }))
+      }
+      assert.strictEqual(await back("joe"), NtStatus.STATUS_ACCESS_DENIED)
+      assert.strictEqual(await back("ann"), 0)
+    }))
+})
