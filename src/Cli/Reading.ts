@@ -3,7 +3,7 @@
  * that is told on standard error.
  */
 import * as Effect from "effect/Effect"
-import type * as Resume from "../Client/Resume.ts"
+import type { Move } from "../Client/Operations.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import type * as UncPath from "../Client/UncPath.ts"
 import { oneLine, printable, type Report } from "./Failure.ts"
@@ -14,7 +14,7 @@ interface Format {
   readonly json: boolean
 }
 
-const wentOn = ({ cause, from, offset, path, to }: Resume.Move): Report => {
+const wentOn = ({ cause, from, offset, path, to }: Move): Report => {
   const message = `${printable(from)} went away at byte ${offset} (${oneLine(cause.message)}): ` +
     `reading on at ${printable(to)}`
   return { code: 0, message, json: { warning: "TargetChanged", path, from, to, offset: Number(offset), message } }

@@ -10,10 +10,26 @@ import type * as Share from "../Protocol/Share.ts"
 import type { ClientError } from "./ClientError.ts"
 import type * as Directory from "./Directory.ts"
 import type { Entry } from "./Entry.ts"
-import type * as Resume from "./Resume.ts"
 import type { RangeOptions, SmbFile } from "./SmbFile.ts"
 import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
+
+/**
+ * Reading goes on elsewhere: `from` and `to` are the file's names at the two targets, `offset` is the next byte, and
+ * `cause` what the first of them died of.
+ *
+ * @category models
+ */
+export interface Move {
+  readonly path: string
+  readonly from: string
+  readonly to: string
+  readonly offset: bigint
+  readonly cause: ClientError
+}
+
+/** Is told of each move, before anything is read there. */
+export type OnMove = (move: Move) => Effect.Effect<void>
 
 /** A share in a server's list. */
 export interface ShareEntry {
@@ -110,7 +126,7 @@ export interface Operations {
    */
   readonly openToRead: (
     path: PathInput,
-    options?: { readonly onMove?: Resume.OnMove | undefined }
+    options?: { readonly onMove?: OnMove | undefined }
   ) => Effect.Effect<ReadableFile, ClientError, Scope.Scope>
   /**
    * Makes or replaces a file with what `fill` puts into the buffers that it is lent, until it puts nothing; gives the

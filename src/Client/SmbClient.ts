@@ -15,10 +15,10 @@ import type * as Share from "../Protocol/Share.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Settings from "../Smb2/Settings.ts"
 import type { ClientError } from "./ClientError.ts"
-import * as Connections from "./Connections.ts"
+import * as Connections from "./internal/Connections.ts"
+import * as Paths from "./internal/Paths.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
-import * as Paths from "./Paths.ts"
 
 /** The client: its operations, and what a layer on top of it needs. */
 export interface Client extends Operations {

@@ -10,7 +10,7 @@ import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Information from "./Information.ts"
-import * as Transfer from "./Transfer.ts"
+import * as Transfer from "./internal/Transfer.ts"
 
 /** Which bytes; the rest of the file where `length` is left out, its start where `offset` is. In bytes. */
 export interface RangeOptions {

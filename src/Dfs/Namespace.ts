@@ -3,7 +3,7 @@
  * whoever asks for a referral (MS-DFSC 3.2.5, 3.3.5).
  *
  * Pure: a namespace is decoded from JSON or written in code, and `answer` is a function of it and of a request's bytes.
- * How requests arrive, and which statuses go with a CREATE, is the server's matter (`src/Server/DfsHost.ts`). A changed
+ * How requests arrive, and which statuses go with a CREATE, is the server's matter (`src/Server/internal/State/DfsHost.ts`). A changed
  * namespace is another value; nothing here remembers anything but what it has looked up in a value before.
  */
 import * as Result from "effect/Result"

@@ -9,8 +9,8 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as NtStatus from "../Codec/NtStatus.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
-import type { Connection } from "./Connection.ts"
-import type { Session } from "./Session.ts"
+import type { Connection } from "./internal/Connection/Connection.ts"
+import type { Session } from "./internal/State/Session.ts"
 
 const told = (
   log: Effect.Effect<void>,

@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { randomBytes } from "node:crypto"
-import * as PrivateFile from "./internal/PrivateFile.ts"
+import * as PrivateFile from "./PrivateFile.ts"
 
 /**
  * Where the identifiers are cannot be used.

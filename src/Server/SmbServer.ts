@@ -20,18 +20,18 @@ import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
-import { LeaseTable } from "./Caching.ts"
-import * as Close from "./Close.ts"
-import { Connection } from "./Connection.ts"
-import type * as DfsHost from "./DfsHost.ts"
 import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
+import * as Close from "./internal/Command/Close.ts"
+import { Connection } from "./internal/Connection/Connection.ts"
+import * as Receive from "./internal/Connection/Receive.ts"
+import { LeaseTable } from "./internal/State/Caching.ts"
+import type * as DfsHost from "./internal/State/DfsHost.ts"
+import { Patience, withPatience } from "./internal/State/Patience.ts"
+import { ServerState } from "./internal/State/ServerState.ts"
+import { ShareState } from "./internal/State/ShareState.ts"
 import * as Limits from "./Limits.ts"
-import { Patience, withPatience } from "./Patience.ts"
-import * as Receive from "./Receive.ts"
-import { ServerState } from "./ServerState.ts"
-import { type ShareOptions, ShareState } from "./ShareState.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
 import * as NamespaceStore from "./Store/NamespaceStore.ts"
@@ -46,6 +46,21 @@ const dialectNumbers: Record<DialectName, number> = {
   "3.0": Dialect.SMB_3_0,
   "3.0.2": Dialect.SMB_3_0_2,
   "3.1.1": Dialect.SMB_3_1_1
+}
+
+/** How a share is offered. */
+export interface ShareOptions {
+  readonly store: ShareStore
+  readonly comment?: string
+  /** Left out of lists; by default where the name ends in `$`. */
+  readonly hidden?: boolean
+  readonly readOnly?: boolean
+  /** Sessions that cannot encrypt are refused. */
+  readonly encrypt?: boolean
+  /** Lists show only what the user may read, as far as the store keeps security descriptors. Costs an open an entry. */
+  readonly accessBasedEnumeration?: boolean
+  /** Whether guests and anonymous users may come in; by default as the server lets them. */
+  readonly guest?: boolean
 }
 
 /** A share: a store, an effect that makes one, or either with how it is offered. */

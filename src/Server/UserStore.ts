@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as NtlmCrypto from "../Auth/NtlmCrypto.ts"
-import * as PrivateFile from "./internal/PrivateFile.ts"
+import * as PrivateFile from "./PrivateFile.ts"
 
 /**
  * A user as a server knows it.

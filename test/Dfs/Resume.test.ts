@@ -4,7 +4,7 @@ import { Effect, Layer, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import type { ClientError } from "../../src/Client/ClientError.ts"
-import type * as Resume from "../../src/Client/Resume.ts"
+import type { Move } from "../../src/Client/Operations.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
@@ -152,7 +152,7 @@ describe("a stream whose target dies", () => {
   it.effect("a file that was opened to be read goes on too, and tells of each move", () =>
     Effect.gen(function*() {
       const dying = (skip: number) => target(file, [TestTransport.fault("READ", "drop", { skip, times: 100 })])
-      const moves: Array<Resume.Move> = []
+      const moves: Array<Move> = []
       const parts: Array<Buffer> = []
       yield* run(
         { a: dying(12), b: dying(3), c: target(file) },

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Result } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
+import * as Locks from "../../src/Server/internal/State/Locks.ts"
 import * as Limits from "../../src/Server/Limits.ts"
-import * as Locks from "../../src/Server/Locks.ts"
 import { random } from "../random.ts"
 
 const { NtStatus } = Status

@@ -4,7 +4,7 @@ import { Credentials, DfsAdapter, DfsResolver, SmbClient, TcpTransport } from "e
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import type * as Namespace from "../../src/Dfs/Namespace.ts"
 import { encodeReferralRequest } from "../../src/Dfs/ReferralRequest.ts"
-import * as DfsHost from "../../src/Server/DfsHost.ts"
+import * as DfsHost from "../../src/Server/internal/State/DfsHost.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Sequence } from "../../src/Server/Sequence.ts"
+import { Sequence } from "../../src/Server/internal/Connection/Sequence.ts"
 import { random } from "../random.ts"
 
 /** All identifiers that were granted and are not used, one by one (MS-SMB2 3.3.1.1). */

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import * as Times from "../../src/Server/internal/State/Times.ts"
 import type { StoreChanges, StoreNode } from "../../src/Server/ShareStore.ts"
-import * as Times from "../../src/Server/Times.ts"
 
 /** A file whose times are those of its changes, 1, 2, 3 and so on. */
 const makeFile = () => {

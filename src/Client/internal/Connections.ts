@@ -1,0 +1,133 @@
+/**
+ * Who is connected to what: one connection a server, one session a credential, one tree a share, each shared by all who
+ * need it and closed when nobody has for a while.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as RcMap from "effect/RcMap"
+import type * as Scope from "effect/Scope"
+import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
+import * as Authenticator from "../../Auth/Authenticator.ts"
+import { type Credential, CredentialProvider, type CredentialRequest } from "../../Auth/Credentials.ts"
+import type { RequestError } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import * as Transport from "../../Protocol/Transport.ts"
+import type * as Settings from "../../Smb2/Settings.ts"
+import type { Target } from "../Locator.ts"
+import * as Protocols from "./Protocols.ts"
+
+/** What connecting to a share fails with. */
+export type ConnectError = RequestError | AuthenticationError
+
+/** Shared shares. */
+export interface Connections {
+  /** The share of a target, in the name of whom the credential provider says. It stays while the scope is open. */
+  readonly share: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
+}
+
+const who = (credential: Credential): string => {
+  switch (credential._tag) {
+    case "Anonymous":
+      return ""
+    case "Kerberos":
+      return JSON.stringify([credential.principal, credential.ccache, credential.keytab])
+    default:
+      return `${credential.domain}\\${credential.user}`
+  }
+}
+
+/** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
+const separator = "\0"
+
+const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
+
+/**
+ * Makes the three maps. Their scope closes trees, sessions and connections, in that order.
+ *
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function*(
+  settings: Settings.Settings,
+  idle: Duration.Input
+): Effect.fn.Return<
+  Connections,
+  never,
+  Transport.Transport | Authenticator.Authenticator | CredentialProvider | Scope.Scope
+> {
+  const authenticator = yield* Authenticator.Authenticator
+  const provider = yield* CredentialProvider
+  const transport = yield* Transport.Transport
+
+  const connections = yield* RcMap.make({
+    idleTimeToLive: idle,
+    lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Protocols.Connected, RequestError, Scope.Scope> {
+      const [host, port] = key.split(separator) as [string, string]
+      return yield* Protocols.connect({ host, port: Number(port) }, settings).pipe(
+        Effect.provideService(Transport.Transport, transport),
+        Effect.withSpan("SmbClient.connect", { kind: "client", attributes: { server: host, port: Number(port) } })
+      )
+    })
+  })
+
+  const sessions = yield* RcMap.make({
+    idleTimeToLive: idle,
+    lookup: Effect.fnUntraced(function*(
+      key: string
+    ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
+      const [server, port, , domain] = key.split(separator) as [string, string, string, string]
+      const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
+      const credential = yield* provider.get(request(server, domain))
+      const logon = yield* authenticator.make(credential, { server })
+      return yield* connected.logon(logon, credential)
+    })
+  })
+
+  const trees = yield* RcMap.make({
+    idleTimeToLive: idle,
+    lookup: Effect.fnUntraced(function*(
+      key: string
+    ): Effect.fn.Return<
+      { readonly share: Protocols.ConnectedShare; readonly session: Protocols.LoggedOn },
+      ConnectError,
+      Scope.Scope
+    > {
+      const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
+      const session = yield* RcMap.get(sessions, [server, port, user, domain].join(separator))
+      return { session, share: yield* session.tree(share) }
+    })
+  })
+
+  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+    Effect.gen(function*() {
+      const server = target.server.toLowerCase()
+      const domain = target.domain ?? ""
+      const user = who(yield* provider.get(request(target.server, domain)))
+      const connectionKey = `${server}${separator}${target.port}`
+      const sessionKey = [connectionKey, user, domain.toLowerCase()].join(separator)
+      const treeKey = `${sessionKey}${separator}${target.share.toLowerCase()}`
+      const forget = Effect.all([
+        RcMap.invalidate(trees, treeKey),
+        RcMap.invalidate(sessions, sessionKey),
+        RcMap.invalidate(connections, connectionKey)
+      ])
+      // What could not be had is not kept: whoever comes next tries again. A tree that failed leaves the session alone.
+      const get = RcMap.get(trees, treeKey).pipe(
+        Effect.tapError((error) =>
+          error._tag === "SmbError" && error.command === "TREE_CONNECT" ? RcMap.invalidate(trees, treeKey) : forget
+        )
+      )
+      let tree = yield* get
+      const lost = tree.share.lost()
+      if (tree.session.failed() !== undefined || lost === "session") {
+        yield* forget
+        tree = yield* get
+      } else if (lost === "share") {
+        yield* RcMap.invalidate(trees, treeKey)
+        tree = yield* get
+      }
+      // The flag belongs on a share that says it is in DFS, and on no other (MS-SMB2 3.2.4.3).
+      return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
+    })
+
+  return { share }
+})

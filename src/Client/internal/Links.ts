@@ -1,0 +1,76 @@
+/**
+ * Symbolic links: reparse points of one kind (MS-FSCC 2.1.2.4), read and made as such.
+ */
+import * as Effect from "effect/Effect"
+import * as Codec from "../../Codec/Codec.ts"
+import { NtStatus } from "../../Codec/NtStatus.ts"
+import * as Reparse from "../../Codec/Reparse.ts"
+import { fromStatus } from "../../Protocol/Errors.ts"
+import { CreateOptions } from "../../Smb2/Message/Constants.ts"
+import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as UncPath from "../UncPath.ts"
+import type { Batch } from "./Metadata.ts"
+
+/** Bytes that reparse data may have (MS-FSCC 2.1.2.2). */
+const maximum = 16 * 1024
+
+/** A target with a root: a drive, an NT or a UNC path. */
+const isAbsolute = (target: string): boolean => /^(?:[\\/]|[A-Za-z]:)/.test(target)
+
+/** What Windows keeps beside the name as it is shown: an NT path. */
+const substitute = (target: string): string => {
+  if (!isAbsolute(target) || target.startsWith("\\??\\")) return target
+  return target.startsWith("\\\\") ? `\\??\\UNC\\${target.slice(2)}` : `\\??\\${target}`
+}
+
+/**
+ * The operations on symbolic links, over `batch` (FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT; MS-FSCC 2.1.2.4).
+ *
+ * @category constructors
+ */
+export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLink"> => ({
+  readLink: Effect.fn("SmbClient.readLink")(function*(path) {
+    const { results } = yield* batch(path, OpenMode.readReparsePoint, [
+      { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_GET_REPARSE_POINT, input: new Uint8Array(0), maximum }
+    ])
+    const bytes = yield* Effect.fromResult(results[0])
+    const data = yield* Effect.fromResult(Codec.decode("REPARSE_DATA_BUFFER", Reparse.ReparseDataBuffer)(bytes))
+    switch (data._tag) {
+      case "SymbolicLink":
+      case "MountPoint":
+        return data.printName === "" ? data.substituteName.replace(/^\\\?\?\\(UNC\\)?/, "") : data.printName
+      case "NfsLink":
+        return data.target
+      default: {
+        const text = typeof path === "string" ? path : UncPath.format(path)
+        return yield* fromStatus(NtStatus.STATUS_NOT_A_REPARSE_POINT, "IOCTL", text)
+      }
+    }
+  }),
+
+  makeLink: Effect.fn("SmbClient.makeLink")(function*(path, target, options) {
+    const shown = target.replaceAll("/", "\\")
+    const input = Codec.encode(Reparse.ReparseDataBuffer)({
+      _tag: "SymbolicLink",
+      substituteName: substitute(shown),
+      printName: shown,
+      flags: isAbsolute(shown) ? 0 : Reparse.SYMLINK_FLAG_RELATIVE
+    })
+    const mode = OpenMode.createReparsePoint
+    const kind = options?.directory === true ? CreateOptions.FILE_DIRECTORY_FILE : CreateOptions.FILE_NON_DIRECTORY_FILE
+    const { results } = yield* batch(path, { ...mode, createOptions: mode.createOptions | kind }, [
+      { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, input, maximum: 0 }
+    ])
+    yield* Effect.tapError(Effect.fromResult(results[0]), () =>
+      // The file that was to become a link is of no use to anybody.
+      Effect.ignore(batch(path, OpenMode.remove, [removal])))
+  })
+})
+
+const removal = {
+  _tag: "SetInfo",
+  information: { _tag: "File", fileInformationClass: 13 },
+  data: Uint8Array.of(1)
+} as const

@@ -1,0 +1,98 @@
+/**
+ * What a file has beside its data: security descriptor, named streams, previous versions.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Codec from "../../Codec/Codec.ts"
+import { SecurityDescriptor } from "../../Codec/SecurityDescriptor.ts"
+import type * as Operation from "../../Protocol/Operation.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import { SecurityInformation } from "../../Smb2/Message/Constants.ts"
+import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
+import type { ClientError } from "../ClientError.ts"
+import * as Information from "../Information.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { NamedStream, Operations } from "../Operations.ts"
+import type { PathInput } from "../UncPath.ts"
+
+/** Opens, runs and closes in one go. */
+export type Batch = <const Ops extends ReadonlyArray<Operation.Any>>(
+  path: PathInput,
+  options: Share.OpenOptions,
+  operations: Ops
+) => Effect.Effect<{ readonly opened: Share.Opened; readonly results: Share.Results<Ops> }, ClientError>
+
+const {
+  DACL_SECURITY_INFORMATION,
+  GROUP_SECURITY_INFORMATION,
+  OWNER_SECURITY_INFORMATION,
+  SACL_SECURITY_INFORMATION
+} = SecurityInformation
+
+/** `:name:$DATA`, with an empty name for the file's own data. */
+const streamName = /^:([^:]*):\$DATA$/iu
+
+/**
+ * The operations on what a file has beside its data, over `batch`: security descriptor, named streams, previous
+ * versions.
+ *
+ * @category constructors
+ */
+export const operations = (batch: Batch): Pick<Operations, "security" | "namedStreams" | "previousVersions"> => ({
+  security: {
+    get: Effect.fn("SmbClient.security.get")(function*(path, options) {
+      const audit = options?.audit ?? false
+      const query: Operation.QueryInfo<SecurityDescriptor> = {
+        _tag: "QueryInfo",
+        information: {
+          _tag: "Security",
+          securityInformation: OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION |
+            (audit ? SACL_SECURITY_INFORMATION : 0)
+        },
+        maximum: 65536,
+        decode: Codec.decode("SECURITY_DESCRIPTOR", SecurityDescriptor)
+      }
+      const { results } = yield* batch(path, OpenMode.readSecurity(audit), [query])
+      return yield* Effect.fromResult(results[0])
+    }),
+    set: Effect.fn("SmbClient.security.set")(function*(path, descriptor) {
+      const owner = descriptor.owner !== undefined
+      const group = descriptor.group !== undefined
+      const dacl = descriptor.dacl !== undefined
+      const sacl = descriptor.sacl !== undefined
+      const set: Operation.SetInfo = {
+        _tag: "SetInfo",
+        information: {
+          _tag: "Security",
+          securityInformation: (owner ? OWNER_SECURITY_INFORMATION : 0) | (group ? GROUP_SECURITY_INFORMATION : 0) |
+            (dacl ? DACL_SECURITY_INFORMATION : 0) | (sacl ? SACL_SECURITY_INFORMATION : 0)
+        },
+        data: Codec.encode(SecurityDescriptor)(descriptor)
+      }
+      const { results } = yield* batch(path, OpenMode.writeSecurity({ owner: owner || group, dacl, sacl }), [set])
+      yield* Effect.fromResult(results[0])
+    })
+  },
+
+  namedStreams: Effect.fn("SmbClient.namedStreams")(function*(path) {
+    const { results } = yield* batch(path, OpenMode.attributes, [Information.queryFile("FileStreamInformation")])
+    const streams = yield* Effect.fromResult(results[0])
+    return streams.flatMap((stream): ReadonlyArray<NamedStream> => {
+      const name = streamName.exec(stream.streamName)?.[1]
+      return name === undefined || name === "" ? [] : [{ name, size: stream.streamSize }]
+    })
+  }),
+
+  previousVersions: Effect.fn("SmbClient.previousVersions")(function*(path) {
+    const { results } = yield* batch(path, { ...OpenMode.attributes, desiredAccess: OpenMode.read.desiredAccess }, [
+      { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum: 65536 }
+    ])
+    // A file system without snapshots says that it does not know the question.
+    if (Result.isFailure(results[0]) && ["NotSupported", "InvalidDeviceRequest"].includes(results[0].failure.reason)) {
+      return []
+    }
+    const bytes = yield* Effect.fromResult(results[0])
+    const array = yield* Effect.fromResult(Codec.decode("SRV_SNAPSHOT_ARRAY", Fsctl.SrvSnapshotArray)(bytes))
+    return array.snapShots
+  })
+})

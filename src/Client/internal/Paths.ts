@@ -1,0 +1,484 @@
+/**
+ * The operations on paths, each built on `withShare`.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import { ProtocolError, SmbError } from "../../Protocol/Errors.ts"
+import type * as Operation from "../../Protocol/Operation.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import { FileAttributes } from "../../Smb2/Message/Constants.ts"
+import type { ClientError } from "../ClientError.ts"
+import * as Directory from "../Directory.ts"
+import * as Entry from "../Entry.ts"
+import * as Information from "../Information.ts"
+import * as Locator from "../Locator.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as PreviousVersion from "../PreviousVersion.ts"
+import * as ShareList from "../ShareList.ts"
+import * as SmbFile from "../SmbFile.ts"
+import * as UncPath from "../UncPath.ts"
+import * as Watch from "../Watch.ts"
+import * as Links from "./Links.ts"
+import * as Metadata from "./Metadata.ts"
+import * as Resume from "./Resume.ts"
+import * as ServerCopy from "./ServerCopy.ts"
+import * as Symlink from "./Symlink.ts"
+import * as Transfer from "./Transfer.ts"
+
+type Connect = (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+
+/** Files up to this size are read and written in one compound; one credit's worth. */
+const small = 65536
+
+/** What `readFile` gives at the most where the caller names no limit: 2 GiB. */
+const defaultMaximum = 0x8000_0000
+
+const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
+
+const asItWas = (path: string) =>
+  Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))
+
+/**
+ * Opens with a previous version's time in the options, and its token out of the path. A server without snapshots passes
+ * over the time: what changes something would then change the file as it is now.
+ */
+const versioned = <A, E, R>(
+  share: Share.Share,
+  path: string,
+  options: Share.OpenOptions,
+  open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | UncPath.InvalidPath, R> => {
+  const { path: plain, time } = PreviousVersion.split(path)
+  if (time === undefined) return open(path, options)
+  return OpenMode.changes(options)
+    ? asItWas(UncName.format(share, share.name, path))
+    : open(plain, { timewarp: time, ...options })
+}
+
+const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
+  Effect.fromResult(results[0])
+
+/**
+ * All operations by path, over `connect` for one target and `locator` for where a path is.
+ *
+ * @category constructors
+ */
+export const operations = (connect: Connect, locator: Locator.Locator): Operations => {
+  /** Runs an attempt in a scope of its own, which outlives it only if it succeeds. */
+  const attempt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.scope, (outer) =>
+        Effect.flatMap(Scope.fork(outer), (inner) =>
+          Effect.onExit(
+            restore(Scope.provide(effect as Effect.Effect<A, E, R | Scope.Scope>, inner)),
+            (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(inner, exit)
+          )))
+    ) as Effect.Effect<A, E, R | Scope.Scope>
+
+  /** An attempt at a target, and at what a symbolic link on its path leads to, at most `hops` of them. */
+  const following = <A, E, R>(
+    target: Locator.Target,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>,
+    hops: number
+  ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
+    attempt(Effect.flatMap(connect(target), (share) => use(share, target.path))).pipe(
+      Effect.catch((error) => {
+        const path = hops > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
+        return path === undefined ? Effect.fail(error) : following({ ...target, path }, use, hops - 1)
+      })
+    )
+
+  const withShare: Operations["withShare"] = (path, use) =>
+    Effect.flatMap(
+      Effect.fromResult(UncPath.parseInShare(path)),
+      (unc) => locator.use(unc, (target) => following(target, use, Symlink.maximumHops))
+    )
+
+  /** For what needs nothing to stay open. */
+  const onShare = <A, E, R>(
+    path: UncPath.PathInput,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> => Effect.scoped(withShare(path, use))
+
+  const openOn = (path: UncPath.PathInput, options: Share.OpenOptions) =>
+    withShare(
+      path,
+      (share, below) => Effect.map(versioned(share, below, options, share.open), (file) => ({ share, file }))
+    )
+
+  /** As `openOn`, for what may go on elsewhere: targets that have died are not tried again, and fail as they did. */
+  const reopen = (span: string, path: UncPath.PathInput, options: Share.OpenOptions): Resume.Open => (dead) =>
+    Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+      locator.use(unc, (target) => {
+        const place = Locator.placeOf(target)
+        if (dead?.places.has(place) === true) return Effect.fail(dead.error)
+        return following(target, (share, below) =>
+          Effect.map(
+            versioned(share, below, options, share.open),
+            (file): Resume.Opened => ({ share, file, place })
+          ), Symlink.maximumHops)
+      })).pipe(Effect.withSpan(span))
+
+  const batch = <const Ops extends ReadonlyArray<Operation.Any>>(
+    path: UncPath.PathInput,
+    options: Share.OpenOptions,
+    list: Ops
+  ) =>
+    onShare(
+      path,
+      (share, below) => versioned(share, below, options, (below, options) => share.batch(below, options, list))
+    )
+
+  const open: Operations["open"] = Effect.fn("SmbClient.open")(function*(path, options) {
+    const { file, share } = yield* openOn(path, options ?? OpenMode.read)
+    return SmbFile.make(share, file)
+  })
+
+  /** Nothing of it is seen before it is all there, so another target may begin anew. */
+  const readLarge = (path: UncPath.PathInput, maximum: number) =>
+    onShare(path, (share, below) =>
+      Effect.gen(function*() {
+        const file = yield* versioned(share, below, OpenMode.readSequentially, share.open)
+        const size = file.opened.endOfFile
+        if (size > BigInt(maximum)) {
+          return yield* new ProtocolError({
+            reason: "TooLarge",
+            server: share.server,
+            detail: `${text(path)} has ${size} bytes, more than the ${maximum} that readFile may take: use stream`
+          })
+        }
+        const whole = new Uint8Array(Number(size))
+        const count = yield* Transfer.readInto(file, share.limits.read, 0n, whole)
+        return whole.subarray(0, count)
+      }))
+
+  const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
+    const maximum = options?.maximum ?? defaultMaximum
+    const { opened, results } = yield* batch(path, OpenMode.read, [{ _tag: "Read", offset: 0n, length: small }])
+    const data = yield* first(results)
+    return BigInt(data.length) >= opened.endOfFile && data.length < small && data.length <= maximum
+      ? data
+      : yield* readLarge(path, maximum)
+  })
+
+  const writeFile: Operations["writeFile"] = Effect.fn("SmbClient.writeFile")(function*(path, data, options) {
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data
+    const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+    const flush: ReadonlyArray<Operation.Flush> = options?.flush === true ? [{ _tag: "Flush" }] : []
+    const writeFrom = (offset: number, mode: Share.OpenOptions) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { file, share } = yield* openOn(path, mode)
+        yield* Transfer.writeBuffer(file, share.limits.write, BigInt(offset), bytes.subarray(offset))
+        for (const operation of flush) yield* file.run(operation)
+        yield* file.close
+      }))
+    if (bytes.length > small) return yield* writeFrom(0, mode)
+    const list: ReadonlyArray<Operation.Any> = [
+      ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes }]),
+      ...flush
+    ]
+    const { results } = yield* batch(path, mode, list)
+    const outcomes: Array<unknown> = []
+    for (const result of results) outcomes.push(yield* Effect.fromResult(result))
+    const written = outcomes[0]
+    // A server that took less than it was given takes the rest, or says why not.
+    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.update)
+  })
+
+  const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {
+    const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+    if (options?.follow ?? true) {
+      const { opened } = yield* batch(unc, OpenMode.attributes, [])
+      return Entry.fromAttributes(unc, opened, 0)
+    }
+    const { opened, results } = yield* batch(unc, OpenMode.readReparsePoint, [
+      Information.queryFile("FileAttributeTagInformation")
+    ])
+    // A server without the class has no reparse points either.
+    const tag = Result.isSuccess(results[0]) ? results[0].success.reparseTag : 0
+    return Entry.fromAttributes(unc, opened, tag)
+  })
+
+  const list: Operations["list"] = (path, options) =>
+    Stream.unwrap(Effect.map(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+      Resume.list(
+        reopen("SmbClient.list", unc, OpenMode.directory),
+        locator.goesOn,
+        ({ file, share }) => Directory.entries(share, file, unc, options?.pattern ?? "*")
+      )))
+
+  const removeOne = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
+    batch(path, OpenMode.remove, [Information.setFile("FileDispositionInformation", { deletePending: true })]).pipe(
+      Effect.flatMap(({ results }) => first(results)),
+      Effect.catchTag("SmbError", (error) => {
+        if (force && error.reason === "CannotDelete") {
+          return Effect.andThen(
+            setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
+            removeOne(path, false)
+          )
+        }
+        return force && isMissing(error.reason) ? Effect.void : Effect.fail(error)
+      })
+    )
+
+  const setAttributes: Operations["setAttributes"] = Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
+    const { results } = yield* batch(path, OpenMode.setAttributes, [
+      Information.setFile("FileBasicInformation", {
+        creationTime: 0n,
+        lastAccessTime: 0n,
+        lastWriteTime: 0n,
+        changeTime: 0n,
+        fileAttributes: 0,
+        ...changes
+      })
+    ])
+    yield* first(results)
+  })
+
+  const makeOne = (path: UncPath.UncPath) => Effect.asVoid(batch(path, OpenMode.createDirectory, []))
+
+  const makeAll = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
+    path.path === "" ? Effect.void : makeOne(path).pipe(
+      Effect.catchTag("SmbError", (error) => {
+        switch (error.reason) {
+          case "ObjectNameCollision":
+            // Somebody's directory will do, somebody's file will not.
+            return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
+          case "ObjectPathNotFound":
+            return Effect.andThen(
+              makeAll(UncPath.parent(path)),
+              makeOne(path).pipe(
+                Effect.catchTag(
+                  "SmbError",
+                  (again) => again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
+                )
+              )
+            )
+          default:
+            return Effect.fail(error)
+        }
+      })
+    )
+
+  const rename: Operations["rename"] = Effect.fn("SmbClient.rename")(function*(from, to, options) {
+    const target = yield* Effect.fromResult(UncPath.parseInShare(to))
+    const source = yield* Effect.fromResult(UncPath.parseInShare(from))
+    for (const path of [source, target]) {
+      if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
+    }
+    type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
+    /** What opening `from` fails with is passed through as a value: it says nothing about where `to` is. */
+    const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
+      Effect.result(share.batch(below, OpenMode.remove, list))
+    const within = (share: Share.Share, below: string, fileName: string): Attempt =>
+      Effect.flatMap(
+        on(share, below, [
+          Information.setFile("FileRenameInformation", {
+            replaceIfExists: options?.replace ?? false,
+            rootDirectory: 0n,
+            fileName
+          })
+        ]),
+        (ran): Attempt =>
+          Result.isFailure(ran)
+            ? Effect.succeed(Result.fail(ran.failure))
+            : Effect.map(first(ran.success.results), () => Result.succeed(undefined))
+      )
+    /** Two shares, unless one of the names goes on behind a link that nobody has come across yet. */
+    const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
+      Effect.flatMap(on(share, below, []), (opened): Attempt => {
+        if (Result.isFailure(opened)) return Effect.succeed(Result.fail(opened.failure))
+        const known = Effect.scoped(Effect.flatMap(connect(place), (there) =>
+          there.isDfs
+            ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
+            : Effect.void))
+        const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
+          `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
+        return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
+      })
+    yield* onShare(source, (share, below) =>
+      Effect.flatMap(
+        locator.use(target, (place) =>
+          isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)),
+        Effect.fromResult
+      ))
+  })
+
+  const copy: Operations["copy"] = Effect.fn("SmbClient.copy")(function*(from, to, options) {
+    yield* Effect.scoped(Effect.gen(function*() {
+      const source = yield* withShare(from, (share, below) =>
+        Effect.map(
+          versioned(share, below, OpenMode.readSequentially, share.open),
+          (file) => ({ share, file, place: placeOf(share, below) })
+        ))
+      const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+      type Opening = Effect.Effect<
+        { readonly share: Share.Share; readonly file: Share.OpenFile },
+        ClientError,
+        Scope.Scope
+      >
+      const target = yield* withShare(to, (share, below): Opening =>
+        // Opening it to write would empty the source.
+        placeOf(share, below) === source.place
+          ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
+          : Effect.map(
+            versioned(share, below, {
+              ...mode,
+              // The server wants to read the target of a copy, to check that it may.
+              desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess
+            }, share.open),
+            (file) => ({ share, file })
+          ))
+      const through = Transfer.write(
+        target.file,
+        target.share.limits.write,
+        0n,
+        Transfer.read(source.file, source.share.limits.read, 0n, undefined)
+      )
+      if (source.share.sessionKey === target.share.sessionKey) {
+        yield* ServerCopy.copy(source.file, target.file).pipe(
+          Effect.catch((error) => ServerCopy.isUnable(error) ? Effect.asVoid(through) : Effect.fail(error))
+        )
+      } else {
+        yield* through
+      }
+      yield* target.file.close
+    }))
+  })
+
+  const removeTree = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
+    Effect.flatMap(stat(path, { follow: false }), (entry) =>
+      entry.type === "directory"
+        ? Directory.removeTree(list, (below) => removeOne(below, force), entry.path)
+        : removeOne(path, force)).pipe(
+        Effect.catchTag("SmbError", (error) => force && isMissing(error.reason) ? Effect.void : Effect.fail(error))
+      )
+
+  const readOnwards = <E, R>(
+    path: UncPath.PathInput,
+    use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+    range: SmbFile.RangeOptions | undefined,
+    start?: Parameters<typeof Resume.readTo>[6]
+  ): Effect.Effect<bigint, E | ClientError, R> =>
+    Resume.readTo(
+      reopen("SmbClient.open", path, OpenMode.readSequentially),
+      locator.goesOn,
+      text(path),
+      toRange(range),
+      use,
+      ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
+      start
+    ).pipe(Effect.withSpan("SmbClient.readTo"))
+
+  return {
+    withShare,
+    open,
+    readFile,
+    readFileString: (path) => Effect.map(readFile(path), (bytes) => new TextDecoder().decode(bytes)),
+    writeFile,
+    stream: (path, range) =>
+      Resume.stream(
+        reopen("SmbClient.stream", path, OpenMode.readSequentially),
+        locator.goesOn,
+        text(path),
+        toRange(range),
+        ({ file, share }, range) => SmbFile.make(share, file).stream(range)
+      ),
+    sink: (path, options) =>
+      Sink.make<Uint8Array>()((chunks) =>
+        Effect.gen(function*() {
+          const { file, share } = yield* openOn(path, writeMode(options))
+          const count = yield* Transfer.write(file, share.limits.write, BigInt(options?.offset ?? 0), chunks)
+          yield* file.close
+          return count
+        })
+      ),
+    readTo: (path, use, range) => readOnwards(path, use, range),
+    openToRead: (path, options) =>
+      Effect.map(reopen("SmbClient.open", path, OpenMode.readSequentially)(undefined), (opened) => {
+        const file = SmbFile.make(opened.share, opened.file)
+        return {
+          path: file.path,
+          opened: file.opened,
+          readTo: (use, range) => readOnwards(path, use, range, { opened, onMove: options?.onMove })
+        }
+      }),
+    writeFrom: (path, fill, options) =>
+      Effect.scoped(Effect.flatMap(
+        openOn(path, writeMode(options)),
+        ({ file, share }) => Effect.tap(SmbFile.make(share, file).writeFrom(fill, options), () => file.close)
+      )).pipe(Effect.withSpan("SmbClient.writeFrom")),
+    stat,
+    exists: (path) =>
+      stat(path).pipe(
+        Effect.as(true),
+        Effect.catchTag("SmbError", (error) => isMissing(error.reason) ? Effect.succeed(false) : Effect.fail(error))
+      ),
+    list,
+    walk: (path, options) => Directory.walk(list, text(path), options),
+    makeDirectory: Effect.fn("SmbClient.makeDirectory")(function*(path, options) {
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      yield* options?.recursive === true ? makeAll(unc) : makeOne(unc)
+    }),
+    remove: Effect.fn("SmbClient.remove")(function*(path, options) {
+      const force = options?.force ?? false
+      yield* options?.recursive === true ? removeTree(path, force) : removeOne(path, force)
+    }),
+    rename,
+    copy,
+    watch: (path, options) =>
+      Stream.unwrap(
+        Effect.gen(function*() {
+          const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+          const { file } = yield* openOn(unc, OpenMode.directory)
+          return Watch.changes(file, unc, options)
+        }).pipe(Effect.withSpan("SmbClient.watch"))
+      ),
+    setAttributes,
+    truncate: Effect.fn("SmbClient.truncate")(function*(path, size) {
+      const { results } = yield* batch(path, OpenMode.update, [
+        Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })
+      ])
+      yield* first(results)
+    }),
+    ...Metadata.operations(batch),
+    ...Links.operations(batch),
+    shares: (server) =>
+      Effect.flatMap(Effect.fromResult(UncPath.parse(server)), (unc) =>
+        Effect.scoped(Effect.flatMap(
+          connect({ server: unc.server, port: unc.port, share: "IPC$", path: "" }),
+          ShareList.shares
+        ))).pipe(Effect.withSpan("SmbClient.shares"))
+  }
+}
+
+const writeMode = (
+  options: { readonly offset?: bigint | number; readonly create?: boolean } | undefined
+): Share.OpenOptions =>
+  options?.offset !== undefined
+    ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }
+    : options?.create === true
+    ? OpenMode.create
+    : OpenMode.overwrite
+
+const toRange = (range: SmbFile.RangeOptions | undefined): Resume.Range => ({
+  offset: BigInt(range?.offset ?? 0),
+  length: range?.length === undefined ? undefined : BigInt(range.length)
+})
+
+/** Whether a status says that there is nothing at a path. */
+const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
+
+/** Where a file is, for comparison: names that differ only by case are taken for the same. */
+const placeOf = (share: Share.Share, path: string): string =>
+  `${share.server}:${share.port}\\${share.name}\\${path}`.toLowerCase()
+
+const isSameShare = (share: Share.Share, target: Locator.Target): boolean =>
+  share.server.toLowerCase() === target.server.toLowerCase() && share.port === target.port &&
+  share.name.toLowerCase() === target.share.toLowerCase()

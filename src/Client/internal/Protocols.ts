@@ -1,0 +1,91 @@
+/**
+ * Which protocol a server is spoken to with: the one place that knows both. What comes out is the same for all that is
+ * above: connection, session, share.
+ *
+ * SMB 1 is spoken only where the settings name `NT1`, and with others beside it begins the negotiation for all of them.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
+import type { AuthenticatorSession } from "../../Auth/Authenticator.ts"
+import type { Credential } from "../../Auth/Credentials.ts"
+import type { RequestError } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import type * as Transport from "../../Protocol/Transport.ts"
+import { Breaks as Smb1Breaks } from "../../Smb1/Breaks.ts"
+import * as Smb1Negotiate from "../../Smb1/Negotiate.ts"
+import * as Smb1Session from "../../Smb1/Session.ts"
+import * as Smb1Tree from "../../Smb1/Tree.ts"
+import { Breaks } from "../../Smb2/Breaks.ts"
+import * as Negotiate from "../../Smb2/Negotiate.ts"
+import * as Session from "../../Smb2/Session.ts"
+import * as Settings from "../../Smb2/Settings.ts"
+import * as Tree from "../../Smb2/Tree.ts"
+
+/** A share, and how it looks when DFS names are put on the wire. */
+export interface ConnectedShare extends Share.Share {
+  readonly withDfsName: (name: { readonly server: string; readonly share: string }) => Share.Share
+  /** What the server has said to be gone. */
+  readonly lost: () => "share" | "session" | undefined
+}
+
+/** A user on a connection. */
+export interface LoggedOn {
+  /** Why the connection has ended, if it has. */
+  readonly failed: () => unknown
+  readonly tree: (share: string) => Effect.Effect<ConnectedShare, RequestError, Scope.Scope>
+}
+
+/** A connection. */
+export interface Connected {
+  readonly logon: (
+    logon: AuthenticatorSession,
+    credential: Credential
+  ) => Effect.Effect<LoggedOn, RequestError | AuthenticationError, Scope.Scope>
+}
+
+const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected => {
+  const breaks = new Breaks()
+  breaks.attach(agreed.connection)
+  return {
+    logon: (logon) =>
+      Effect.map(Session.setup(agreed, settings, logon), (session) => ({
+        failed: () => agreed.connection.failed,
+        tree: (share) => Tree.make(session, share, breaks)
+      }))
+  }
+}
+
+const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connected => {
+  const breaks = new Smb1Breaks()
+  breaks.attach(agreed.connection)
+  return {
+    logon: (logon, credential) =>
+      Effect.map(Smb1Session.setup(agreed, settings, logon, credential), (session) => ({
+        failed: () => agreed.connection.failed,
+        tree: (share) => Smb1Tree.make(session, share, breaks)
+      }))
+  }
+}
+
+/** Connects to a server and negotiates. The connection ends with the scope. */
+export const connect = (
+  endpoint: Transport.Endpoint,
+  settings: Settings.Settings
+): Effect.Effect<Connected, RequestError, Transport.Transport | Scope.Scope> => {
+  if (!settings.dialects.includes("NT1")) {
+    return Effect.map(Negotiate.connect(endpoint, settings), (agreed) => smb2(agreed, settings))
+  }
+  const others = Settings.smb2Dialects(settings.dialects)
+  return Effect.matchEffect(Smb1Negotiate.connect(endpoint, settings, settings.smb1), {
+    // Some that have SMB 1 turned off hang up on its NEGOTIATE, whatever that offers.
+    onFailure: (error) =>
+      error._tag === "TransportError" && error.reason === "Closed" && others.length > 0
+        ? connect(endpoint, { ...settings, dialects: others })
+        : Effect.fail(error),
+    onSuccess: (answer) =>
+      "packet" in answer
+        ? Effect.map(Negotiate.resume(endpoint, settings, answer), (agreed) => smb2(agreed, settings))
+        : Effect.succeed(smb1(answer, settings))
+  })
+}

@@ -1,0 +1,212 @@
+/**
+ * Reading on elsewhere: a stream of bytes or a listing whose target dies after it was opened goes on at the next one.
+ *
+ * Only where the locator has other targets (`Locator.goesOn`), and only for what has no effect. A file has to be the
+ * same there, by its size and the time of its last write; a directory is listed again, without what has been told,
+ * for which names are kept until the listing ends. Every target that has died since the last progress is left out, so
+ * this ends.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { TargetDiffers } from "../../Protocol/DfsError.ts"
+import type { RequestError } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import type { ClientError } from "../ClientError.ts"
+import type { OnMove } from "../Operations.ts"
+
+/** What is open, and where. */
+export interface Opened {
+  readonly share: Share.Share
+  readonly file: Share.OpenFile
+  /** The target that it is open at, for comparison. */
+  readonly place: string
+}
+
+/** Targets that have died, and what the last one died of: they fail with that at once. */
+export interface Dead {
+  readonly places: ReadonlySet<string>
+  readonly error: ClientError
+}
+
+/** Opens at a target that has not died. */
+export type Open = (dead: Dead | undefined) => Effect.Effect<Opened, ClientError, Scope.Scope>
+
+/** May what failed so go on elsewhere? `undefined`: there is no elsewhere. */
+export type GoesOn = ((error: unknown) => boolean) | undefined
+
+/** How far reading had got. */
+interface Progress {
+  /** The next byte. */
+  readonly at: bigint
+  /** What was opened first, and last. */
+  readonly first: Opened | undefined
+  readonly last: Opened | undefined
+  readonly dead: Dead | undefined
+}
+
+const nothing = (at: bigint): Progress => ({ at, first: undefined, last: undefined, dead: undefined })
+
+/** As far as it got before `opened` died. */
+const after = (progress: Progress, opened: Opened, at: bigint, error: ClientError): Progress => ({
+  at,
+  first: progress.first ?? opened,
+  last: opened,
+  dead: buried(progress.dead, opened.place, error, at > progress.at)
+})
+
+/** Another one that died; those before it count no more once something was read from this one. */
+const buried = (dead: Dead | undefined, place: string, error: ClientError, moved: boolean): Dead => ({
+  places: new Set([...(moved ? [] : dead?.places ?? []), place]),
+  error
+})
+
+const name = ({ file, share }: Opened): string => UncName.format(share, share.name, file.path)
+
+/** Opens, where something was read before as the same file. */
+const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, dead, first }: Progress) {
+  const opened = yield* open(dead)
+  if (first === undefined) return opened
+  const [before, now] = [first.file.opened, opened.file.opened]
+  return before.endOfFile === now.endOfFile && before.lastWriteTime === now.lastWriteTime
+    ? opened
+    : yield* new TargetDiffers({
+      path,
+      server: opened.share.server,
+      from: name(first),
+      to: name(opened),
+      offset: at,
+      expected: { size: before.endOfFile, lastWriteTime: before.lastWriteTime },
+      found: { size: now.endOfFile, lastWriteTime: now.lastWriteTime },
+      ...(dead === undefined ? {} : { cause: dead.error })
+    })
+})
+
+/** From the offset on; `length` bytes, or to the end of the file. */
+export interface Range {
+  readonly offset: bigint
+  readonly length: bigint | undefined
+}
+
+const rest = ({ length, offset }: Range, at: bigint): Range => ({
+  offset: at,
+  length: length === undefined ? undefined : offset + length - at
+})
+
+/** A stream of bytes. */
+export const stream = (
+  open: Open,
+  goesOn: GoesOn,
+  path: string,
+  range: Range,
+  read: (opened: Opened, range: Range) => Stream.Stream<Uint8Array, RequestError>
+): Stream.Stream<Uint8Array, ClientError> => {
+  if (goesOn === undefined) return Stream.unwrap(Effect.map(open(undefined), (opened) => read(opened, range)))
+  const from = (progress: Progress): Stream.Stream<Uint8Array, ClientError> => {
+    let { at } = progress
+    let opened: Opened | undefined
+    return Stream.unwrap(Effect.map(openSame(open, path, progress), (found) => {
+      opened = found
+      return Stream.map(read(found, rest(range, at)), (chunk) => {
+        at += BigInt(chunk.length)
+        return chunk
+      })
+    })).pipe(
+      Stream.catch((error) =>
+        opened === undefined || !goesOn(error) ? Stream.fail(error) : from(after(progress, opened, at, error))
+      )
+    )
+  }
+  return Stream.suspend(() => from(nothing(range.offset)))
+}
+
+/** Reads from what is open, and lends the bytes. */
+type Read = <E, R>(
+  opened: Opened,
+  range: Range,
+  use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>
+) => Effect.Effect<bigint, E | RequestError, R>
+
+/**
+ * Bytes that are lent to `use`; gives their count. What `use` fails with is never taken for a target's end. With
+ * `start`, what is open already is read first.
+ */
+export const readTo = <E, R>(
+  open: Open,
+  goesOn: GoesOn,
+  path: string,
+  range: Range,
+  use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+  read: Read,
+  start?: { readonly opened: Opened; readonly onMove: OnMove | undefined }
+): Effect.Effect<bigint, E | ClientError, R> => {
+  /** What is read first: what is open already, which is the caller's to close, or else what is opened here. */
+  const begin = (progress: Progress) =>
+    start !== undefined && progress.first === undefined
+      ? Effect.succeed(start.opened)
+      : openSame(open, path, progress)
+  if (goesOn === undefined) {
+    return Effect.scoped(Effect.flatMap(begin(nothing(range.offset)), (opened) => read(opened, range, use)))
+  }
+  const tell = ({ at, dead, last }: Progress, to: Opened): Effect.Effect<void> =>
+    start?.onMove === undefined || last === undefined || dead === undefined
+      ? Effect.void
+      : start.onMove({ path, from: name(last), to: name(to), offset: at, cause: dead.error })
+  const from = (progress: Progress): Effect.Effect<bigint, E | ClientError, R> =>
+    Effect.suspend(() => {
+      let { at } = progress
+      let opened: Opened | undefined
+      let lent = false
+      const lend = (chunk: Uint8Array, offset: bigint): Effect.Effect<unknown, E, R> => {
+        lent = true
+        return Effect.map(use(chunk, offset), () => {
+          lent = false
+          at = offset + BigInt(chunk.length)
+        })
+      }
+      return Effect.scoped(Effect.flatMap(begin(progress), (found) => {
+        opened = found
+        return Effect.andThen(tell(progress, found), read(found, rest(range, at), lend))
+      })).pipe(
+        Effect.map(() => at - range.offset),
+        Effect.catch((error): Effect.Effect<bigint, E | ClientError, R> =>
+          opened === undefined || lent || !goesOn(error)
+            ? Effect.fail(error)
+            : from(after(progress, opened, at, error as ClientError))
+        )
+      )
+    })
+  return from(nothing(range.offset))
+}
+
+/** The entries of a directory, each name once. */
+export const list = <A extends { readonly name: string }>(
+  open: Open,
+  goesOn: GoesOn,
+  read: (opened: Opened) => Stream.Stream<A, RequestError>
+): Stream.Stream<A, ClientError> => {
+  if (goesOn === undefined) return Stream.unwrap(Effect.map(open(undefined), read))
+  return Stream.suspend(() => {
+    const told = new Set<string>()
+    const from = (dead: Dead | undefined): Stream.Stream<A, ClientError> => {
+      let opened: Opened | undefined
+      const before = told.size
+      return Stream.unwrap(Effect.map(open(dead), (found) => {
+        opened = found
+        return Stream.filter(read(found), ({ name }) => {
+          const fresh = !told.has(name)
+          told.add(name)
+          return fresh
+        })
+      })).pipe(
+        Stream.catch((error) =>
+          opened === undefined || !goesOn(error)
+            ? Stream.fail(error)
+            : from(buried(dead, opened.place, error, told.size > before))
+        )
+      )
+    }
+    return from(undefined)
+  })
+}

@@ -1,0 +1,63 @@
+/**
+ * Follows the symbolic links that a server leaves to its clients (MS-SMB2 2.2.2.2.1.1): Windows stops at each, and says
+ * where it leads. Links that a server follows itself, as Samba does with its own, never come here.
+ *
+ * Followed are links within their share. A link to another server or share could lead anywhere, with the user's
+ * credentials: it is not followed, and neither is one to a drive of the server. Then the error tells its target.
+ */
+import type { SmbError, SymbolicLink } from "../../Protocol/Errors.ts"
+import type { Target } from "../Locator.ts"
+import * as PreviousVersion from "../PreviousVersion.ts"
+
+/** Links that are followed on one path, one after the other. */
+export const maximumHops = 8
+
+/** Path components without empty ones and `.`, and with `..` resolved; nothing where they lead above the share. */
+const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  const result: Array<string> = []
+  for (const part of parts) {
+    if (part === "" || part === ".") continue
+    if (part !== "..") result.push(part)
+    else if (result.pop() === undefined) return undefined
+  }
+  return result
+}
+
+const split = (path: string): ReadonlyArray<string> => path.split(/[\\/]/)
+
+/** The path below the share that an absolute target names, if it is this share by one of its names. */
+const withinShare = (target: string, place: Target): string | undefined => {
+  const match = /^(?:\\\?\?\\UNC|\\)\\([^\\]+)\\([^\\]+)(?:\\(.*))?$/isu.exec(target)
+  if (match === null) return undefined
+  const named = `${match[1]}\\${match[2]}`.toLowerCase()
+  return [place, place.dfsName].some((name) =>
+      name !== undefined && named === `${name.server}\\${name.share}`.toLowerCase()
+    )
+    ? match[3] ?? ""
+    : undefined
+}
+
+const follow = (link: SymbolicLink, place: Target): string | undefined => {
+  const end = link.path.length - link.unparsed
+  const after = split(link.path.slice(end))
+  if (link.relative) {
+    const directory = split(link.path.slice(0, end)).filter((part) => part !== "").slice(0, -1)
+    return normal([...directory, ...split(link.target), ...after])?.join("\\")
+  }
+  const below = withinShare(link.target, place)
+  return below === undefined ? undefined : normal([...split(below), ...after])?.join("\\")
+}
+
+/**
+ * The path to try instead of the target's, which an operation failed on with `error`; nothing where it was no link on that very
+ * path, or one that is not followed. A previous version's token stays in front.
+ */
+export const resolve = (error: SmbError, place: Target): string | undefined => {
+  const link = error.symbolicLink
+  if (link === undefined) return undefined
+  const { path: plain, time } = PreviousVersion.split(place.path)
+  if (link.path !== plain) return undefined
+  const target = follow(link, place)
+  if (target === undefined || time === undefined) return target
+  return target === "" ? PreviousVersion.format(time) : `${PreviousVersion.format(time)}\\${target}`
+}

@@ -1,0 +1,320 @@
+/**
+ * Large reads and writes as a window of requests in flight.
+ *
+ * Ownership: a chunk that `read` emits belongs to whoever takes it; chunks given to `write` must not change until the
+ * stream asks for more.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import * as Allocate from "../../Codec/Allocate.ts"
+import type { RequestError } from "../../Protocol/Errors.ts"
+import type * as Operation from "../../Protocol/Operation.ts"
+import type * as Share from "../../Protocol/Share.ts"
+
+/** Requests of the largest size that are in flight at once: 8 MiB where the server allows 1 MiB. */
+export const requestsInFlight = 8
+
+/** Bytes in flight where requests are small: then there are more of them. */
+const bytesInFlight = 4 * 1024 * 1024
+
+const window = (chunk: number): number => Math.max(requestsInFlight, Math.min(64, Math.ceil(bytesInFlight / chunk)))
+
+interface Piece {
+  readonly offset: bigint
+  readonly length: number
+}
+
+const pieces = function*(offset: bigint, length: bigint, chunk: number): Generator<Piece> {
+  const end = offset + length
+  for (let at = offset; at < end; at += BigInt(chunk)) {
+    const left = end - at
+    yield { offset: at, length: left < BigInt(chunk) ? Number(left) : chunk }
+  }
+}
+
+/** Reads a piece whole: a server may answer a READ with less than was asked for, and then is asked for the rest. */
+const readPiece = (
+  file: Share.OpenFile,
+  { length, offset }: Piece,
+  destination?: Uint8Array
+): Effect.Effect<Uint8Array, RequestError> =>
+  Effect.flatMap(
+    file.run<Operation.Read>(
+      destination === undefined ? { _tag: "Read", offset, length } : { _tag: "Read", offset, length, destination }
+    ),
+    (first) =>
+      first.length === length || first.length === 0 ? Effect.succeed(first) : readRest(file, offset, first, length)
+  )
+
+const readRest = Effect.fnUntraced(function*(file: Share.OpenFile, offset: bigint, first: Uint8Array, length: number) {
+  const whole = new Uint8Array(length)
+  whole.set(first)
+  let filled = first.length
+  while (filled < length) {
+    const next = yield* file.run<Operation.Read>({
+      _tag: "Read",
+      offset: offset + BigInt(filled),
+      length: length - filled
+    })
+    if (next.length === 0) break
+    whole.set(next, filled)
+    filled += next.length
+  }
+  return whole.subarray(0, filled)
+})
+
+/** A piece that is being read, and the fiber that does it. */
+interface Ahead {
+  readonly piece: Piece
+  readonly place: Uint8Array | undefined
+  readonly fiber: Fiber.Fiber<Uint8Array, RequestError>
+}
+
+/**
+ * Reads ahead: always as many pieces as the window holds are on their way. `next` gives the one that is due, in order,
+ * and `undefined` at the end. With `places`, the pieces go into those buffers in turn, so that a piece given out is
+ * valid until the next but so many is asked for as there are fewer requests in flight than buffers.
+ */
+const readAhead = Effect.fnUntraced(function*(
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  length: bigint | undefined,
+  places: boolean
+) {
+  const scope = yield* Effect.scope
+  const known = file.opened.endOfFile > offset ? file.opened.endOfFile - offset : 0n
+  const wanted = length === undefined || length > known ? known : length
+  const planned = pieces(offset, wanted, chunk)
+  const size = window(chunk)
+  const free: Array<Uint8Array> = []
+  let made = 0
+  const queue: Array<Ahead> = []
+  let at = offset + wanted
+  let ended = false
+
+  const start = (piece: Piece) => {
+    let place: Uint8Array | undefined
+    if (places) {
+      // One more than are in flight: the piece that was given out last is still in its taker's hands.
+      place = free.shift()
+      if (place === undefined && made <= size) {
+        place = Allocate.uninitialized(chunk)
+        made++
+      }
+    }
+    return Effect.map(
+      Effect.forkIn(readPiece(file, piece, place?.subarray(0, piece.length)), scope, { startImmediately: true }),
+      (fiber) => {
+        queue.push({ piece, place, fiber })
+      }
+    )
+  }
+
+  /** What was written to the file since it was opened, and files that do not know their size. */
+  const beyond = Effect.suspend(() => {
+    const left = length === undefined ? BigInt(chunk) : offset + length - at
+    if (ended || left <= 0n) return Effect.succeed(undefined)
+    return Effect.map(
+      readPiece(file, { offset: at, length: left < BigInt(chunk) ? Number(left) : chunk }),
+      (data) => {
+        ended = data.length === 0
+        at += BigInt(data.length)
+        return ended ? undefined : data
+      }
+    )
+  })
+
+  let out: Uint8Array | undefined
+  return Effect.gen(function*() {
+    if (out !== undefined) free.push(out)
+    out = undefined
+    const wanted = ended ? 0 : size
+    while (queue.length < wanted) {
+      const piece = planned.next()
+      if (piece.done === true) break
+      yield* start(piece.value)
+    }
+    const due = queue.shift()
+    if (due === undefined) return yield* beyond
+    const data = yield* Fiber.join(due.fiber)
+    out = due.place
+    // The file has become shorter: what is still on its way is of no use.
+    if (data.length < due.piece.length) {
+      ended = true
+      queue.length = 0
+    }
+    return data.length === 0 ? undefined : data
+  })
+})
+
+/** The bytes from `offset` on, `length` of them or to the end of the file as it is when reading gets there. */
+export const read = (
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  length: bigint | undefined
+): Stream.Stream<Uint8Array, RequestError> =>
+  Stream.unwrap(
+    Effect.map(readAhead(file, chunk, offset, length, false), (next) =>
+      Stream.unfold(undefined, () =>
+        Effect.map(next, (data) =>
+          data === undefined ? undefined : [data, undefined] as const)))
+  )
+
+/**
+ * The same bytes, lent: `use` gets each chunk with its offset, one after the other, and may not keep it. The chunks lie
+ * in few buffers that are used again and again, which is twice as fast as fresh memory for each.
+ */
+export const readTo = <E, R>(
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  length: bigint | undefined,
+  use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>
+): Effect.Effect<bigint, E | RequestError, R> =>
+  Effect.scoped(Effect.gen(function*() {
+    const next = yield* readAhead(file, chunk, offset, length, true)
+    let at = offset
+    for (;;) {
+      const data: Uint8Array | undefined = yield* next
+      if (data === undefined) return at - offset
+      yield* use(data, at)
+      at += BigInt(data.length)
+    }
+  }))
+
+/** Reads into one buffer, `destination.length` bytes from `offset` on; gives how many there were. */
+export const readInto = Effect.fnUntraced(function*(
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  destination: Uint8Array
+): Effect.fn.Return<number, RequestError> {
+  let total = 0
+  yield* Effect.forEach(
+    pieces(offset, BigInt(destination.length), chunk),
+    (piece) => {
+      const at = Number(piece.offset - offset)
+      const place = destination.subarray(at, at + piece.length)
+      return Effect.map(readPiece(file, piece, place), (data) => {
+        if (data.buffer !== place.buffer || data.byteOffset !== place.byteOffset) place.set(data)
+        total += data.length
+      })
+    },
+    { concurrency: window(chunk), discard: true }
+  )
+  return total
+})
+
+/** Cuts and gathers chunks so that each has `size` bytes, the last fewer. A chunk that fits is passed on uncopied. */
+const regroup = (size: number) => <E, R>(chunks: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+  Stream.suspend(() => {
+    let gathered: Uint8Array | undefined
+    let fill = 0
+    const cut = (chunk: Uint8Array): Array<Uint8Array> => {
+      const out: Array<Uint8Array> = []
+      let at = 0
+      while (at < chunk.length) {
+        const left = chunk.length - at
+        if (fill === 0 && left >= size) {
+          out.push(chunk.subarray(at, at + size))
+          at += size
+          continue
+        }
+        gathered ??= Allocate.uninitialized(size)
+        const count = Math.min(left, size - fill)
+        gathered.set(chunk.subarray(at, at + count), fill)
+        fill += count
+        at += count
+        if (fill === size) {
+          out.push(gathered)
+          gathered = undefined
+          fill = 0
+        }
+      }
+      return out
+    }
+    const rest = Stream.suspend(() => fill === 0 ? Stream.empty : Stream.succeed(gathered!.subarray(0, fill)))
+    return chunks.pipe(Stream.flatMap((chunk) => Stream.fromArray(cut(chunk))), Stream.concat(rest))
+  })
+
+const writePiece = (file: Share.OpenFile, offset: bigint, data: Uint8Array): Effect.Effect<void, RequestError> =>
+  Effect.flatMap(
+    file.run<Operation.Write>({ _tag: "Write", offset, data }),
+    (count) =>
+      count >= data.length
+        ? Effect.void
+        : writePiece(file, offset + BigInt(count), data.subarray(count))
+  )
+
+/** Writes one buffer at `offset`. */
+export const writeBuffer = (
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  data: Uint8Array
+): Effect.Effect<void, RequestError> =>
+  Effect.forEach(
+    pieces(offset, BigInt(data.length), chunk),
+    (piece) => {
+      const at = Number(piece.offset - offset)
+      return writePiece(file, piece.offset, data.subarray(at, at + piece.length))
+    },
+    { concurrency: window(chunk), discard: true }
+  )
+
+/** Writes a stream of chunks from `offset` on; gives the count of bytes. */
+export const write = <E, R>(
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  chunks: Stream.Stream<Uint8Array, E, R>
+): Effect.Effect<bigint, E | RequestError, R> =>
+  Effect.suspend(() => {
+    let at = offset
+    return chunks.pipe(
+      regroup(chunk),
+      Stream.map((data) => {
+        const piece = { offset: at, data }
+        at += BigInt(data.length)
+        return piece
+      }),
+      Stream.mapEffect(({ data, offset }) => writePiece(file, offset, data), { concurrency: window(chunk) }),
+      Stream.runDrain,
+      Effect.map(() => at - offset)
+    )
+  })
+
+/**
+ * Writes what `fill` puts into the buffers that it is lent, one after the other, from `offset` on; gives the count of
+ * bytes. `fill` gives how many bytes it put there, 0 at the end, and may not keep the buffer. Meanwhile the buffers
+ * filled before are on their way.
+ */
+export const writeFrom = <E, R>(
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>
+): Effect.Effect<bigint, E | RequestError, R> =>
+  Effect.scoped(Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const size = window(chunk)
+    const queue: Array<{ readonly buffer: Uint8Array; readonly fiber: Fiber.Fiber<void, RequestError> }> = []
+    let at = offset
+    for (;;) {
+      const first = queue.length < size ? undefined : queue.shift()!
+      if (first !== undefined) yield* Fiber.join(first.fiber)
+      const buffer = first?.buffer ?? Allocate.uninitialized(chunk)
+      const count: number = yield* fill(buffer, at)
+      if (count === 0) break
+      const fiber = yield* Effect.forkIn(writePiece(file, at, buffer.subarray(0, count)), scope, {
+        startImmediately: true
+      })
+      queue.push({ buffer, fiber })
+      at += BigInt(count)
+    }
+    for (const { fiber } of queue) yield* Fiber.join(fiber)
+    return at - offset
+  }))

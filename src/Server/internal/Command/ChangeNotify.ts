@@ -1,0 +1,55 @@
+/**
+ * CHANGE_NOTIFY (MS-SMB2 3.3.5.19).
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import type * as Message from "../../../Smb2/Message/ChangeNotify.ts"
+import { AccessMask, ChangeNotifyFlags } from "../../../Smb2/Message/Constants.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
+import * as OutsideChanges from "../State/OutsideChanges.ts"
+import * as Watch from "../State/Watch.ts"
+
+/** Handles CHANGE_NOTIFY. */
+export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
+  Effect.suspend(() => {
+    const { open } = incoming
+    if (open?._tag !== "File" || !open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    const { connection } = incoming
+    if (
+      body.outputBufferLength > connection.negotiated.maxTransactSize ||
+      !connection.allows(incoming, body.outputBufferLength)
+    ) {
+      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+    if (!open.may(AccessMask.FILE_LIST_DIRECTORY)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    if (open.stream.deletePending) return refuse(NtStatus.STATUS_DELETE_PENDING)
+    let { watch } = open
+    if (watch === undefined) {
+      let watches = 0
+      for (const other of incoming.session!.opens.values()) if (other._tag === "File" && other.watch) watches++
+      if (watches >= incoming.server.limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+      const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
+      const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
+      watch = new Watch.Watch(open, body.completionFilter, recursive, room)
+      open.watch = watch
+      open.tree.share!.watches.add(watch)
+      OutsideChanges.forWatch(incoming.server, watch)
+    }
+    const already = watch.take()
+    if (already !== undefined) return answer(already, body.outputBufferLength)
+    const waited = watch
+    return Effect.flatMap(
+      incoming.wait<Watch.Heard>((resume) => waited.next(resume)),
+      (heard) => answer(heard, body.outputBufferLength)
+    )
+  })
+
+const answer = (heard: Watch.Heard, room: number): Effect.Effect<Reply, Refusal> => {
+  const buffer = heard.changes === undefined ? undefined : Watch.encodeChanges(heard.changes, room)
+  return Effect.succeed(
+    buffer === undefined
+      ? reply({ _tag: "CHANGE_NOTIFY", body: { buffer: new Uint8Array(0) } }, NtStatus.STATUS_NOTIFY_ENUM_DIR)
+      : reply({ _tag: "CHANGE_NOTIFY", body: { buffer } })
+  )
+}

@@ -1,0 +1,124 @@
+/**
+ * What a CREATE must be like before anything is looked up, and which access it gets (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1).
+ */
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
+import {
+  AccessMask as A,
+  CreateDisposition as D,
+  CreateOptions as O,
+  FileAttributes as F,
+  ImpersonationLevel
+} from "../../../Smb2/Message/Constants.ts"
+import type * as Message from "../../../Smb2/Message/Create.ts"
+import type { StoreNode } from "../../ShareStore.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import * as Access from "../State/Access.ts"
+import * as DfsHost from "../State/DfsHost.ts"
+import type * as CreateContexts from "./CreateContexts.ts"
+import * as Names from "./Names.ts"
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+
+const validAttributes = 0x0000_7fb7
+const validAccess = 0xf31f_01ff | 0
+
+/** The file that a CREATE names, or the status of what is wrong with its fields. */
+export const check = (incoming: Incoming, body: Message.Request): Names.Name | number => {
+  const { createOptions, desiredAccess, fileAttributes, shareAccess } = body
+  if (body.impersonationLevel > ImpersonationLevel.Delegate) return NtStatus.STATUS_BAD_IMPERSONATION_LEVEL
+  if (body.createDisposition > D.FILE_OVERWRITE_IF) return NtStatus.STATUS_INVALID_PARAMETER
+  if ((shareAccess & ~7) !== 0) return NtStatus.STATUS_INVALID_PARAMETER
+  if ((createOptions & 0xff00_0000) !== 0) return NtStatus.STATUS_INVALID_PARAMETER
+  if (has(createOptions, O.FILE_OPEN_BY_FILE_ID | O.FILE_OPEN_REMOTE_INSTANCE | O.FILE_RESERVE_OPFILTER)) {
+    return NtStatus.STATUS_NOT_SUPPORTED
+  }
+  if (has(createOptions, O.FILE_DIRECTORY_FILE) && has(createOptions, O.FILE_NON_DIRECTORY_FILE)) {
+    return NtStatus.STATUS_INVALID_PARAMETER
+  }
+  if ((desiredAccess & ~validAccess) !== 0 || desiredAccess === 0) return NtStatus.STATUS_ACCESS_DENIED
+  if ((fileAttributes & ~validAttributes & ~F.FILE_ATTRIBUTE_DIRECTORY) !== 0) return NtStatus.STATUS_INVALID_PARAMETER
+  if (
+    has(createOptions, O.FILE_DIRECTORY_FILE) &&
+    (body.createDisposition === D.FILE_SUPERSEDE || body.createDisposition === D.FILE_OVERWRITE ||
+      body.createDisposition === D.FILE_OVERWRITE_IF)
+  ) return NtStatus.STATUS_INVALID_PARAMETER
+  if (
+    has(createOptions, O.FILE_DELETE_ON_CLOSE) &&
+    !has(desiredAccess, A.DELETE | A.GENERIC_ALL | A.MAXIMUM_ALLOWED)
+  ) return NtStatus.STATUS_INVALID_PARAMETER
+  const name = nameOf(incoming, body)
+  const isData = typeof name !== "number" && (name.stream !== undefined || name.type === "data")
+  if (isData && has(createOptions, O.FILE_DIRECTORY_FILE)) {
+    return NtStatus.STATUS_NOT_A_DIRECTORY
+  }
+  return name
+}
+
+const nameOf = (incoming: Incoming, body: Message.Request): Names.Name | number => {
+  const sent = DfsHost.nameOf(incoming, body.name)
+  if (typeof sent === "number") return sent
+  const name = Names.parse(sent)
+  return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
+}
+
+/** What an open of a file that is there gets. */
+export type GrantedAccess =
+  | { readonly refused: number }
+  | {
+    /** What the open may do. */
+    readonly access: number
+    /** What share modes are checked against: an overwrite writes, whatever it asks for. */
+    readonly checked: number
+    /** All that this user may do with the file. */
+    readonly maximal: number
+  }
+
+/** Whether what the directory above grants makes a difference to what was found without it. */
+export const mattersAbove = (granted: GrantedAccess, body: Message.Request, contexts: CreateContexts.Asked): boolean =>
+  "refused" in granted || contexts.maximalAccess || has(body.desiredAccess, A.MAXIMUM_ALLOWED)
+
+/** Checks what is asked of a file that is there; some rights come from the directory above it, where that is given. */
+export const grant = (
+  incoming: Incoming,
+  body: Message.Request,
+  node: StoreNode,
+  descriptor: Sd.SecurityDescriptor,
+  parent: Sd.SecurityDescriptor | undefined,
+  overwrite: boolean
+): GrantedAccess => {
+  const user = incoming.session!.user!
+  const tree = incoming.tree!
+  const asked = Access.mapGeneric(body.desiredAccess)
+  let maximal = Access.maximal(descriptor, user)
+  if (parent !== undefined) {
+    const above = Access.maximal(parent, user)
+    if (has(above, A.FILE_DELETE_CHILD)) maximal |= A.DELETE
+    if (has(above, A.FILE_LIST_DIRECTORY)) maximal |= A.FILE_READ_ATTRIBUTES
+  }
+  const readOnly = has(node.fileAttributes, F.FILE_ATTRIBUTE_READONLY) && node.type === "file"
+  const specific = (asked & ~(A.MAXIMUM_ALLOWED | A.SYNCHRONIZE)) | (overwrite ? A.FILE_WRITE_DATA : 0)
+  if ((specific & ~maximal & ~A.ACCESS_SYSTEM_SECURITY) !== 0) return { refused: NtStatus.STATUS_ACCESS_DENIED }
+  if (has(specific, A.ACCESS_SYSTEM_SECURITY) && !user.administrator) {
+    return { refused: NtStatus.STATUS_PRIVILEGE_NOT_HELD }
+  }
+  if ((specific & ~tree.maximalAccess & ~A.ACCESS_SYSTEM_SECURITY) !== 0) {
+    return { refused: NtStatus.STATUS_ACCESS_DENIED }
+  }
+  if (readOnly) {
+    if (overwrite || has(asked, A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) {
+      return { refused: NtStatus.STATUS_ACCESS_DENIED }
+    }
+    if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE)) return { refused: NtStatus.STATUS_CANNOT_DELETE }
+  }
+  let access = asked & ~A.MAXIMUM_ALLOWED
+  if (has(asked, A.MAXIMUM_ALLOWED)) {
+    access |= maximal & tree.maximalAccess & ~(readOnly ? A.FILE_WRITE_DATA | A.FILE_APPEND_DATA : 0) &
+      ~A.ACCESS_SYSTEM_SECURITY
+  }
+  // Who asks for whatever is allowed may still not be allowed this.
+  if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && !has(access, A.DELETE)) {
+    return { refused: NtStatus.STATUS_ACCESS_DENIED }
+  }
+  return { access, checked: access | (overwrite ? A.FILE_WRITE_DATA : 0), maximal }
+}

@@ -1,0 +1,169 @@
+/**
+ * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): what a CREATE asks beside its fixed fields, and the answers.
+ */
+import * as Codec from "../../../Codec/Codec.ts"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as Sd from "../../../Codec/SecurityDescriptor.ts"
+import { Dialect, OplockLevel } from "../../../Smb2/Message/Constants.ts"
+import type * as Message from "../../../Smb2/Message/Create.ts"
+import type * as Context from "../../../Smb2/Message/CreateContext.ts"
+import type { StoreNode, StoreVolume } from "../../ShareStore.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import type { Durable } from "../State/Open.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
+
+type Of<T extends Context.Request["_tag"]> = Extract<Context.Request, { readonly _tag: T }>
+
+/** A lease that is asked for. */
+export interface AskedLease {
+  readonly version: 1 | 2
+  readonly key: Uint8Array
+  readonly state: number
+  readonly parentKey: Uint8Array | undefined
+  readonly epoch: number
+}
+
+/** What the contexts of a CREATE ask. */
+export interface Asked {
+  readonly maximalAccess: boolean
+  readonly onDiskId: boolean
+  readonly descriptor: Sd.SecurityDescriptor | undefined
+  readonly extendedAttributes: Uint8Array | undefined
+  readonly allocationSize: bigint | undefined
+  readonly lease: AskedLease | undefined
+  readonly durable: { readonly version: 1 } | {
+    readonly version: 2
+    readonly timeout: number
+    readonly createGuid: string
+  } | undefined
+  readonly reconnect: {
+    readonly id: bigint
+    readonly volatileId: bigint
+    readonly version: 1 | 2
+    readonly createGuid: string | undefined
+  } | undefined
+}
+
+const nameOf = (context: Context.Request): string =>
+  context._tag === "Unknown"
+    ? `unknown ${Buffer.from(context.name).toString("latin1")}`
+    : context._tag === "RequestLeaseV2"
+    ? "RequestLease"
+    : context._tag
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+/** Reads the contexts of a request, or says what is wrong with them. */
+export const read = (incoming: Incoming, body: Message.Request): Asked | number => {
+  const { dialect } = incoming.connection
+  const seen = new Set<string>()
+  for (const context of body.createContexts) {
+    // Every name has four bytes at least (MS-SMB2 2.2.13.2).
+    if (context._tag === "Unknown" && context.name.length < 4) return NtStatus.STATUS_INVALID_PARAMETER
+    const name = nameOf(context)
+    if (seen.has(name)) return NtStatus.STATUS_INVALID_PARAMETER
+    seen.add(name)
+  }
+  const find = <T extends Exclude<Context.Request["_tag"], "Unknown">>(tag: T): Of<T> | undefined =>
+    body.createContexts.find((context): context is Of<T> => context._tag === tag)
+
+  const v1 = find("DurableHandleRequest")
+  const v2 = dialect >= Dialect.SMB_3_0 ? find("DurableHandleRequestV2") : undefined
+  const again1 = find("DurableHandleReconnect")
+  const again2 = dialect >= Dialect.SMB_3_0 ? find("DurableHandleReconnectV2") : undefined
+  // Only the request of version 1 may stand beside its reconnect (3.3.5.9.7, 3.3.5.9.12).
+  if (again1 !== undefined && (v2 !== undefined || again2 !== undefined)) return NtStatus.STATUS_INVALID_PARAMETER
+  if (again2 !== undefined && (v1 !== undefined || v2 !== undefined)) return NtStatus.STATUS_INVALID_PARAMETER
+  if (v1 !== undefined && v2 !== undefined) return NtStatus.STATUS_INVALID_PARAMETER
+
+  // No store keeps how a file was before (3.3.5.9.4).
+  if (find("TimewarpToken") !== undefined) return NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+
+  const sd = find("SdBuffer")
+  let descriptor: Sd.SecurityDescriptor | undefined
+  if (sd !== undefined) {
+    const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(sd.sdBuffer)
+    if (decoded._tag === "Failure") return NtStatus.STATUS_INVALID_PARAMETER
+    descriptor = decoded.success
+  }
+  // Who comes back for an open names its lease, whatever level it asks for.
+  const leasing = dialect >= Dialect.SMB_2_1 &&
+    (body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE || again1 !== undefined || again2 !== undefined)
+  const lease1 = leasing ? find("RequestLease") : undefined
+  const lease2 = leasing && dialect >= Dialect.SMB_3_0 ? find("RequestLeaseV2") : undefined
+  const lease: AskedLease | undefined = lease2 !== undefined
+    ? {
+      version: 2,
+      key: Uint8Array.from(lease2.leaseKey),
+      state: lease2.leaseState,
+      parentKey: (lease2.leaseFlags & 4) === 0 ? undefined : Uint8Array.from(lease2.parentLeaseKey),
+      epoch: lease2.epoch
+    }
+    : lease1 !== undefined
+    ? { version: 1, key: Uint8Array.from(lease1.leaseKey), state: lease1.leaseState, parentKey: undefined, epoch: 0 }
+    : undefined
+  const ea = find("EaBuffer")
+  const attributes = ea === undefined ? undefined : ExtendedAttributes.read(ea.eaBuffer)
+  // Others are given them as they are kept: only what is a list is.
+  if (ea !== undefined && attributes === undefined) return NtStatus.STATUS_EA_LIST_INCONSISTENT
+  const extendedAttributes = attributes && ExtendedAttributes.encode(ExtendedAttributes.changed([], attributes))
+  if (extendedAttributes !== undefined && extendedAttributes.length > ExtendedAttributes.most) {
+    return NtStatus.STATUS_EA_TOO_LARGE
+  }
+  return {
+    maximalAccess: find("QueryMaximalAccessRequest") !== undefined,
+    onDiskId: find("QueryOnDiskId") !== undefined,
+    descriptor,
+    extendedAttributes: extendedAttributes?.length === 0 ? undefined : extendedAttributes,
+    allocationSize: find("AllocationSize")?.allocationSize,
+    lease,
+    durable: v2 !== undefined
+      ? { version: 2, timeout: v2.timeout, createGuid: hex(v2.createGuid) }
+      : v1 !== undefined
+      ? { version: 1 }
+      : undefined,
+    reconnect: again2 !== undefined
+      ? {
+        id: again2.fileId.persistent,
+        volatileId: again2.fileId.volatile,
+        version: 2,
+        createGuid: hex(again2.createGuid)
+      }
+      : again1 !== undefined
+      ? { id: again1.fileId.persistent, volatileId: again1.fileId.volatile, version: 1, createGuid: undefined }
+      : undefined
+  }
+}
+
+/** The contexts of the response. */
+export const answer = (
+  asked: Asked,
+  has: {
+    readonly maximalAccess: number
+    readonly node: StoreNode
+    readonly volume: StoreVolume
+    readonly lease: Context.Response | undefined
+    readonly durable: Durable | undefined
+  }
+): ReadonlyArray<Context.Response> => {
+  const contexts: Array<Context.Response> = []
+  if (asked.maximalAccess) {
+    contexts.push({ _tag: "QueryMaximalAccessResponse", queryStatus: 0, maximalAccess: has.maximalAccess })
+  }
+  if (asked.onDiskId) {
+    contexts.push({
+      _tag: "QueryOnDiskIdResponse",
+      diskFileId: has.node.id,
+      volumeId: BigInt(has.volume.serialNumber)
+    })
+  }
+  if (has.lease !== undefined) contexts.push(has.lease)
+  if (has.durable !== undefined && asked.reconnect === undefined) {
+    contexts.push(
+      has.durable.version === 2
+        ? { _tag: "DurableHandleResponseV2", timeout: has.durable.timeout, flags: 0 }
+        : { _tag: "DurableHandleResponse" }
+    )
+  }
+  return contexts
+}

@@ -1,0 +1,181 @@
+/**
+ * Durable opens (MS-SMB2 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12): opens that wait for their client when its
+ * connection, or its session, is lost.
+ *
+ * An open that waits keeps its place in the file: share mode, locks, and what it caches. Who comes into conflict with it
+ * meanwhile wins: nobody is there to be asked, so it is closed.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import { CreateAction, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
+import type * as Message from "../../../Smb2/Message/Create.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
+import { HANDLE } from "../State/Caching.ts"
+import * as ChannelSequence from "../State/ChannelSequence.ts"
+import type { FileOpen } from "../State/Open.ts"
+import * as Replay from "../State/Replay.ts"
+import type { ServerState } from "../State/ServerState.ts"
+import { keyOf } from "../State/ShareState.ts"
+import * as Times from "../State/Times.ts"
+import * as Close from "./Close.ts"
+import * as CreateContexts from "./CreateContexts.ts"
+import * as Grant from "./Grant.ts"
+import * as Names from "./Names.ts"
+import * as Shown from "./Shown.ts"
+
+/** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
+export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
+  const { durable } = contexts
+  if (durable === undefined || open.directory || open.holder === undefined) return
+  if ((open.holder.state & HANDLE) === 0) return
+  const most = Duration.toMillis(Duration.fromInputUnsafe(incoming.server.limits.durableTime))
+  const asked = durable.version === 2 && durable.timeout > 0 ? durable.timeout : 60_000
+  open.durable = {
+    version: durable.version,
+    createGuid: durable.version === 2 ? durable.createGuid : undefined,
+    timeout: Math.min(asked, most),
+    clientGuid: incoming.connection.negotiated.clientGuid,
+    owner: incoming.session!.user!.sid
+  }
+}
+
+/** Whether an open outlives its session. */
+export const mayStay = (open: FileOpen): boolean =>
+  open.durable !== undefined && open.server.absent.size < open.server.limits.durables && open.holder !== undefined &&
+  (open.holder.state & HANDLE) !== 0 &&
+  open.holder.breaking === undefined && !open.stream.deletePending
+
+/** Takes an open out of its session, to wait for its client for a while. */
+export const disconnect = (server: ServerState, open: FileOpen): void => {
+  open.session?.opens.delete(open.id)
+  open.session = undefined
+  server.absent.add(open)
+  const { absences } = open
+  server.run(
+    Effect.andThen(
+      Effect.sleep(open.durable!.timeout),
+      Effect.suspend(() =>
+        open.session === undefined && open.absences === absences
+          ? Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP)
+          : Effect.void
+      )
+    )
+  )
+}
+
+/** A client comes back for its open. */
+export const reconnect = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  body: Message.Request,
+  contexts: CreateContexts.Asked
+): Effect.fn.Return<Reply, Refusal> {
+  const { server } = incoming
+  const session = incoming.session!
+  const asked = contexts.reconnect!
+  const open = server.opens.get(asked.id)
+  if (
+    open === undefined || open.closed || open.session !== undefined || open.durable === undefined ||
+    asked.version === 2 && (open.durable.createGuid ?? "0".repeat(32)) !== asked.createGuid ||
+    open.tree.share !== incoming.tree!.share
+  ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  const { holder } = open
+  const lease = holder?.kind === "lease" ? holder : undefined
+  if (lease === undefined ? contexts.lease !== undefined : contexts.lease === undefined) {
+    return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  }
+  if (lease !== undefined) {
+    if (
+      lease.clientGuid !== incoming.connection.negotiated.clientGuid ||
+      Buffer.compare(lease.key, contexts.lease!.key) !== 0 || lease.version !== contexts.lease!.version
+    ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    const name = Names.parse(body.name)
+    if (typeof name === "number" || keyOf(name.path) !== keyOf(open.stream.file.path)) {
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+  }
+  if (open.durable.owner !== session.user!.sid) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  open.absences++
+  server.absent.delete(open)
+  // Its client counts its channels anew.
+  open.outstanding = { sequence: ChannelSequence.of(incoming), present: 0, before: 0 }
+  open.session = session
+  open.tree = incoming.tree!
+  session.opens.set(open.id, open)
+  return yield* respond(open, contexts, CreateAction.FILE_OPENED, undefined)
+})
+
+/** A CREATE begins that may be sent again: it goes on where the channel that it came by is lost. */
+export const begin = (incoming: Incoming, { durable }: CreateContexts.Asked): void => {
+  if (durable?.version !== 2) return
+  incoming.outlivesChannel = true
+  incoming.server.replays.begin(incoming.connection.negotiated.clientGuid, durable.createGuid)
+}
+
+/** It came to nothing. */
+export const failed = (incoming: Incoming, { durable }: CreateContexts.Asked): void => {
+  if (durable?.version !== 2) return
+  incoming.server.replays.failed(incoming.connection.negotiated.clientGuid, durable.createGuid)
+}
+
+/**
+ * The open that a CREATE made before, where the request is the same again: its response was lost (3.3.5.9.10). `undefined`
+ * where it is a new one.
+ */
+export const replay = (
+  incoming: Incoming,
+  body: Message.Request,
+  contexts: CreateContexts.Asked
+): Effect.Effect<Reply | undefined, Refusal> =>
+  Effect.suspend((): Effect.Effect<Reply | undefined, Refusal> => {
+    const { durable } = contexts
+    if (durable?.version !== 2) return Effect.succeed(undefined)
+    const open = incoming.server.replays.find(incoming.connection.negotiated.clientGuid, durable.createGuid)
+    if (open === undefined) return Effect.succeed(undefined)
+    const isReplay = (incoming.header.flags & HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION) !== 0
+    if (!isReplay) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
+    if (open === Replay.pending) return refuse(NtStatus.STATUS_FILE_NOT_AVAILABLE)
+    if (open.session !== incoming.session) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
+    if (!open.mayBeReplayed) return Effect.succeed(undefined)
+    const lease = open.holder?.kind === "lease" ? open.holder : undefined
+    if (
+      (lease === undefined) !== (contexts.lease === undefined) ||
+      lease !== undefined && Buffer.compare(lease.key, contexts.lease!.key) !== 0
+    ) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    return respond(open, contexts, open.createAction, body.requestedOplockLevel)
+  })
+
+/** `replayed` is the oplock level that a replay asks for: it is told of no more than that. */
+const respond = Effect.fnUntraced(function*(
+  open: FileOpen,
+  contexts: CreateContexts.Asked,
+  createAction: number,
+  replayed: number | undefined
+): Effect.fn.Return<Reply, Refusal> {
+  const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
+  const fileId = { persistent: open.id, volatile: open.id }
+  const caching = Grant.current(open)
+  const least = caching.lease === undefined && replayed !== undefined && replayed < caching.oplockLevel
+  const oplockLevel = least ? replayed : caching.oplockLevel
+  return {
+    ...reply({
+      _tag: "CREATE",
+      body: {
+        oplockLevel,
+        flags: 0,
+        createAction,
+        ...Shown.networkOpen(node),
+        fileId,
+        createContexts: CreateContexts.answer(contexts, {
+          maximalAccess: open.grantedAccess,
+          node,
+          volume: open.stream.file.share.volume,
+          lease: caching.lease,
+          durable: replayed !== undefined && !least ? open.durable : undefined
+        })
+      }
+    }),
+    fileId
+  }
+})

@@ -1,0 +1,75 @@
+/**
+ * What the security descriptors that a store keeps let a user do to names: add one to a directory, or take one that is
+ * there (MS-FSA 2.1.5.14.6, 2.1.5.14.11).
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
+import { AccessMask as A, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
+import { StoreError, type StoreNode, type StorePath } from "../../ShareStore.ts"
+import { fromStoreError, kept, type Refusal, refusal, refuse } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
+import type { Identity } from "../State/Session.ts"
+import type { ShareState } from "../State/ShareState.ts"
+import * as SymbolicLinks from "./SymbolicLinks.ts"
+
+/** A file that is there, with its descriptor; undefined where it is not. */
+export const lookUp = (
+  share: ShareState,
+  path: StorePath
+): Effect.Effect<{ readonly node: StoreNode; readonly descriptor: Sd.SecurityDescriptor } | undefined, Refusal> =>
+  Effect.scoped(
+    Effect.flatMap(
+      share.store.open(path, { mode: "existing", type: "file" }),
+      ({ file, node }) =>
+        Effect.map(kept(file, "SecurityDescriptor"), (bytes) => ({ node, descriptor: Access.decode(bytes) }))
+    )
+  ).pipe(
+    Effect.catch((error) =>
+      error.reason === "NotFound" ? Effect.succeed(undefined) : Effect.fail(fromStoreError(error))
+    )
+  )
+
+/** The descriptor of a directory, as far as it can be had; a symbolic link is none. */
+export const ofDirectory = (share: ShareState, path: StorePath): Effect.Effect<Sd.SecurityDescriptor, Refusal> => {
+  const { reparsePoints, securityDescriptors } = share.volume.supports
+  if (!securityDescriptors && !reparsePoints) return Effect.succeed(Access.defaultDescriptor)
+  return Effect.scoped(
+    Effect.flatMap(
+      share.store.open(path, { mode: "existing", type: "directory" }),
+      ({ file, node }) =>
+        SymbolicLinks.isLink(node)
+          ? Effect.fail(new StoreError({ reason: "PathNotFound" }))
+          : Effect.map(kept(file, "SecurityDescriptor"), Access.decode)
+    )
+  ).pipe(
+    Effect.mapError((error) =>
+      error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
+    )
+  )
+}
+
+/** Refuses who may not add a file, or a directory, to a directory. */
+export const checkAdding = (
+  parent: Sd.SecurityDescriptor,
+  user: Identity,
+  directory: boolean
+): Effect.Effect<void, Refusal> =>
+  (Access.maximal(parent, user) & (directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE)) === 0
+    ? refuse(NtStatus.STATUS_ACCESS_DENIED)
+    : Effect.void
+
+/** Refuses who may not take the place of what has this name; gives whether anything has it. */
+export const checkReplacing = Effect.fnUntraced(function*(
+  share: ShareState,
+  path: StorePath,
+  parent: Sd.SecurityDescriptor,
+  user: Identity
+): Effect.fn.Return<boolean, Refusal> {
+  const there = yield* lookUp(share, path)
+  if (there === undefined) return false
+  const deletes = (Access.maximal(there.descriptor, user) & A.DELETE) !== 0 ||
+    (Access.maximal(parent, user) & A.FILE_DELETE_CHILD) !== 0
+  const readOnly = (there.node.fileAttributes & F.FILE_ATTRIBUTE_READONLY) !== 0 && there.node.type === "file"
+  return deletes && !readOnly ? true : yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+})

@@ -1,0 +1,65 @@
+/**
+ * The addresses that a server can be reached at, for clients that want several channels (FSCTL_QUERY_NETWORK_INTERFACE_INFO,
+ * MS-SMB2 3.3.5.15.11): that which a client came by, and where the server listens on all, the machine's others.
+ */
+import * as Effect from "effect/Effect"
+import { readFile } from "node:fs/promises"
+import { isIPv4 } from "node:net"
+import { type NetworkInterfaceInfo, networkInterfaces } from "node:os"
+import * as Codec from "../../../Codec/Codec.ts"
+import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
+
+/** Bits per second, where nobody says what a link does. */
+const usualSpeed = 1_000_000_000n
+
+/** What Linux knows of a link's speed. */
+const speedOf = (name: string): Effect.Effect<bigint> =>
+  Effect.promise(async () => {
+    const megabits = Number(await readFile(`/sys/class/net/${encodeURIComponent(name)}/speed`, "utf8").catch(() => ""))
+    return megabits > 0 ? BigInt(megabits) * 1_000_000n : usualSpeed
+  })
+
+/** The 16 bytes of an IPv6 address, which may end with an IPv4 address or a zone. */
+const bytesOf = (address: string): Uint8Array => {
+  if (isIPv4(address)) return Uint8Array.from(address.split("."), Number)
+  const [before = "", after] = new URL(`http://[${address.replace(/%.*$/, "")}]`).hostname.slice(1, -1).split("::")
+  const words = (text: string) => (text === "" ? [] : text.split(":").map((word) => Number.parseInt(word, 16)))
+  const left = words(before)
+  const right = after === undefined ? [] : words(after)
+  const all = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right]
+  return Uint8Array.from(all.flatMap((word) => [word >> 8, word & 0xff]))
+}
+
+/** Of a socket that takes both kinds, an IPv4 address comes as one of IPv6. */
+const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, "")
+
+/** Whether others can come by an address: those of a link alone mean nothing without their zone. */
+const isOpen = ({ address, internal }: NetworkInterfaceInfo): boolean => !internal && !/^fe[89ab]/i.test(address)
+
+/** The response's buffer. `host` is what the server listens on, `local` the address that the client came by. */
+export const encode = (host: string, local: string): Effect.Effect<Uint8Array> =>
+  Effect.gen(function*() {
+    const own = plain(local)
+    const all = host === "0.0.0.0" || host === "::"
+    const found: Array<Fsctl.NetworkInterfaceInfo> = []
+    for (const [i, [name, addresses = []]] of Object.entries(networkInterfaces()).entries()) {
+      const chosen = addresses.filter((one) =>
+        one.address === own || all && isOpen(one) && (host === "::" || one.family === "IPv4")
+      )
+      if (chosen.length === 0) continue
+      const linkSpeed = yield* speedOf(name)
+      for (const { address } of chosen) found.push(info(address, i + 1, linkSpeed))
+    }
+    // Loopback has more addresses than any list of them.
+    if (found.length === 0) found.push(info(own, 1, usualSpeed))
+    return Codec.encode(Fsctl.NetworkInterfaceInfos)(found)
+  })
+
+const info = (address: string, ifIndex: number, linkSpeed: bigint): Fsctl.NetworkInterfaceInfo => ({
+  ifIndex,
+  capability: 0,
+  linkSpeed,
+  sockAddrStorage: isIPv4(address)
+    ? { _tag: "SockAddrIn", ipv4Address: bytesOf(address) }
+    : { _tag: "SockAddrIn6", ipv6Address: bytesOf(address) }
+})

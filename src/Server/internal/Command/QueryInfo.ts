@@ -1,0 +1,364 @@
+/**
+ * QUERY_INFO (MS-SMB2 3.3.5.20): what is known of an open file, of its volume, and of who may do what with it.
+ */
+import * as Effect from "effect/Effect"
+import * as Codec from "../../../Codec/Codec.ts"
+import * as FileInformation from "../../../Codec/FileInformation.ts"
+import * as FileSystemInformation from "../../../Codec/FileSystemInformation.ts"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as Sd from "../../../Codec/SecurityDescriptor.ts"
+import {
+  AccessMask as A,
+  Dialect,
+  FileAttributes as F,
+  InfoType,
+  SecurityInformation as S
+} from "../../../Smb2/Message/Constants.ts"
+import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
+import type * as Message from "../../../Smb2/Message/QueryInfo.ts"
+import type { StoreNode } from "../../ShareStore.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { kept, Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
+import type { FileOpen } from "../State/Open.ts"
+import * as Times from "../State/Times.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
+import * as Shown from "./Shown.ts"
+
+/** Handles QUERY_INFO. */
+export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
+  Effect.suspend(() => {
+    const { connection } = incoming
+    const open = incoming.open!
+    const room = body.outputBufferLength
+    if (
+      room > connection.negotiated.maxTransactSize ||
+      !connection.allows(incoming, Math.max(room, body.inputBuffer.length))
+    ) {
+      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+    if (open._tag === "Pipe") return open.pipe.query(body)
+    switch (body.infoType) {
+      case InfoType.SMB2_0_INFO_FILE:
+        return file(incoming, open, body)
+      case InfoType.SMB2_0_INFO_FILESYSTEM:
+        return fileSystem(open, body)
+      case InfoType.SMB2_0_INFO_SECURITY:
+        return security(open, body)
+      case InfoType.SMB2_0_INFO_QUOTA:
+        return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+      default:
+        return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+  })
+
+/** A response whose buffer has `fixed` bytes at least; what does not fit of the rest is cut off, and said to be. */
+const answer = (buffer: Uint8Array, room: number, fixed: number): Effect.Effect<Reply, Refusal> => {
+  if (room < fixed) return refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
+  return Effect.succeed(
+    buffer.length > room
+      ? reply({ _tag: "QUERY_INFO", body: { buffer: buffer.subarray(0, room) } }, NtStatus.STATUS_BUFFER_OVERFLOW)
+      : reply({ _tag: "QUERY_INFO", body: { buffer } })
+  )
+}
+
+/** Bytes before the first field of no fixed length (MS-FSCC 2.4). */
+const fixedSizes: Partial<Record<FileInformation.ClassName, number>> = {
+  FileBasicInformation: 40,
+  FileStandardInformation: 24,
+  FileInternalInformation: 8,
+  FileEaInformation: 4,
+  FileAccessInformation: 4,
+  FilePositionInformation: 8,
+  FileModeInformation: 4,
+  FileAlignmentInformation: 4,
+  FileAllInformation: 104,
+  FileAlternateNameInformation: 8,
+  FileStreamInformation: 32,
+  FileCompressionInformation: 16,
+  FileNetworkOpenInformation: 56,
+  FileAttributeTagInformation: 8,
+  FileNormalizedNameInformation: 8,
+  FileStandardLinkInformation: 16,
+  FileIdInformation: 24
+}
+
+const nameOf = (open: FileOpen): string => {
+  const { file, name } = open.stream
+  return `${file.path.join("\\")}${name === "" ? "" : `:${name}`}`
+}
+
+const eaSize = (bytes: Uint8Array | undefined): number => (bytes === undefined || bytes.length === 0 ? 0 : bytes.length)
+
+const standard = (open: FileOpen, node: StoreNode) => ({
+  allocationSize: open.directory ? 0n : node.allocationSize,
+  endOfFile: open.directory ? 0n : node.size,
+  numberOfLinks: isDeleted(open) ? Math.max(node.numberOfLinks - 1, 0) : node.numberOfLinks,
+  deletePending: isDeleted(open),
+  directory: open.directory
+})
+
+const isDeleted = (open: FileOpen): boolean => open.stream.deletePending || open.stream.file.deletePending
+
+/** The create options that FileModeInformation shows (MS-FSCC 2.4.30). */
+const modes = 0x0000_103e
+
+const file = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  open: FileOpen,
+  body: Message.Request
+): Effect.fn.Return<Reply, Refusal> {
+  const known = FileInformation.byNumber(body.fileInfoClass)
+  const fixed = known === undefined ? undefined : fixedSizes[known.name]
+  const room = body.outputBufferLength
+  if (known?.name === "FileFullEaInformation") return yield* extendedAttributes(open, body)
+  if (known === undefined || fixed === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
+  if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
+  const readsAttributes = known.name === "FileBasicInformation" || known.name === "FileAllInformation" ||
+    known.name === "FileNetworkOpenInformation" || known.name === "FileAttributeTagInformation"
+  if (readsAttributes && !open.may(A.FILE_READ_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (known.name === "FileNormalizedNameInformation" && incoming.connection.dialect < Dialect.SMB_3_1_1) {
+    return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  }
+  const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
+  const value: () => Effect.Effect<unknown, Refusal> = () => {
+    switch (known.name) {
+      case "FileBasicInformation":
+        return Effect.succeed(Shown.basic(node))
+      case "FileStandardInformation":
+        return Effect.succeed(standard(open, node))
+      case "FileInternalInformation":
+        return Effect.succeed({ indexNumber: node.id })
+      case "FileEaInformation":
+        return Effect.map(stored(kept(open.file, "ExtendedAttributes")), (bytes) => ({ eaSize: eaSize(bytes) }))
+      case "FileAccessInformation":
+        return Effect.succeed({ accessFlags: open.grantedAccess })
+      case "FilePositionInformation":
+        return Effect.succeed({ currentByteOffset: open.position })
+      case "FileModeInformation":
+        return Effect.succeed({ mode: open.createOptions & modes })
+      case "FileAlignmentInformation":
+        return Effect.succeed({ alignmentRequirement: 0 })
+      case "FileAllInformation":
+        return Effect.map(stored(kept(open.file, "ExtendedAttributes")), (bytes) => ({
+          basicInformation: Shown.basic(node),
+          standardInformation: standard(open, node),
+          internalInformation: { indexNumber: node.id },
+          eaInformation: { eaSize: eaSize(bytes) },
+          accessInformation: { accessFlags: open.grantedAccess },
+          positionInformation: { currentByteOffset: open.position },
+          modeInformation: { mode: open.createOptions & modes },
+          alignmentInformation: { alignmentRequirement: 0 },
+          nameInformation: { fileName: `\\${nameOf(open)}` }
+        }))
+      case "FileAlternateNameInformation":
+        return shortName(open)
+      case "FileStreamInformation":
+        return streams(open, node)
+      case "FileCompressionInformation":
+        return Effect.succeed({
+          compressedFileSize: node.size,
+          compressionFormat: 0,
+          compressionUnitShift: 0,
+          chunkShift: 0,
+          clusterShift: 0
+        })
+      case "FileNetworkOpenInformation":
+        return Effect.succeed(Shown.networkOpen(node))
+      case "FileAttributeTagInformation":
+        return Effect.succeed({
+          fileAttributes: Shown.attributes(node),
+          reparseTag: (node.fileAttributes & F.FILE_ATTRIBUTE_REPARSE_POINT) === 0 ? 0 : node.reparseTag
+        })
+      case "FileNormalizedNameInformation":
+        return Effect.succeed({ fileName: nameOf(open) })
+      case "FileStandardLinkInformation":
+        return Effect.succeed({
+          numberOfAccessibleLinks: node.numberOfLinks,
+          totalNumberOfLinks: node.numberOfLinks,
+          deletePending: isDeleted(open),
+          directory: open.directory
+        })
+      default: {
+        const fileId = new Uint8Array(16)
+        new DataView(fileId.buffer).setBigUint64(0, node.id, true)
+        const serial = BigInt(open.stream.file.share.volume.serialNumber)
+        return Effect.succeed({ volumeSerialNumber: serial, fileId })
+      }
+    }
+  }
+  const bytes = Codec.encode(known.codec)(yield* value())
+  return yield* answer(bytes, room, fixed)
+})
+
+const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/
+
+/** The 8.3 name: of a name that is one. Others have none here, as on a volume of Windows where they are off. */
+const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
+  const { path } = open.stream.file
+  const name = path[path.length - 1]?.toUpperCase() ?? ""
+  return shortPattern.test(name)
+    ? Effect.succeed({ fileName: name })
+    : refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+}
+
+const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusal> =>
+  Effect.map(stored(open.file.streams), (named) => {
+    const own = node.type === "directory"
+      ? []
+      : [{ streamName: "::$DATA", streamSize: node.size, streamAllocationSize: node.allocationSize }]
+    return [
+      ...own,
+      ...named.map((one) => ({
+        streamName: `:${one.name}:$DATA`,
+        streamSize: one.size,
+        streamAllocationSize: one.allocationSize
+      }))
+    ]
+  })
+
+const decodeNames = Codec.decode("FILE_GET_EA_INFORMATION", FileInformation.FileGetEaInformation)
+
+/** Those that are asked for by name, in that order; what is not there has no value (MS-FSA 2.1.5.12.10). */
+const named = (names: ReadonlyArray<string>, bytes: Uint8Array | undefined): Uint8Array => {
+  const all = new Map(ExtendedAttributes.decode(bytes).map((one) => [one.eaName.toUpperCase(), one]))
+  return ExtendedAttributes.encode(names.map((name) => {
+    const eaName = name.toUpperCase()
+    return all.get(eaName) ?? { flags: 0, eaName, eaValue: new Uint8Array(0) }
+  }))
+}
+
+const extendedAttributes = Effect.fnUntraced(function*(
+  open: FileOpen,
+  body: Message.Request
+): Effect.fn.Return<Reply, Refusal> {
+  if (!open.may(A.FILE_READ_EA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const bytes = yield* stored(kept(open.file, "ExtendedAttributes"))
+  const asked = body.inputBuffer.length === 0 ? undefined : decodeNames(body.inputBuffer)
+  if (asked?._tag === "Failure") return yield* refuse(NtStatus.STATUS_EA_LIST_INCONSISTENT)
+  if (asked === undefined && (bytes === undefined || bytes.length === 0)) {
+    return yield* refuse(NtStatus.STATUS_NO_EAS_ON_FILE)
+  }
+  const buffer = asked === undefined ? bytes! : named(asked.success, bytes)
+  if (buffer.length > body.outputBufferLength) return yield* refuse(NtStatus.STATUS_BUFFER_OVERFLOW)
+  return reply({ _tag: "QUERY_INFO", body: { buffer } })
+})
+
+// -----------------------------------------------------------------------------
+// the volume
+// -----------------------------------------------------------------------------
+
+const fileSystemFixed: Partial<Record<FileSystemInformation.ClassName, number>> = {
+  FileFsVolumeInformation: 24,
+  FileFsSizeInformation: 24,
+  FileFsDeviceInformation: 8,
+  FileFsAttributeInformation: 16,
+  FileFsFullSizeInformation: 32,
+  FileFsObjectIdInformation: 64,
+  FileFsSectorSizeInformation: 28
+}
+
+/** Bytes of what sizes of a volume are told in. */
+const unit = 4096n
+
+const fileSystem = Effect.fnUntraced(
+  function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
+    const known = FileSystemInformation.byNumber(body.fileInfoClass)
+    const fixed = known === undefined ? undefined : fileSystemFixed[known.name]
+    if (known === undefined || fixed === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
+    const room = body.outputBufferLength
+    if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
+    const { share } = open.stream.file
+    const volume = yield* stored(share.store.volume)
+    const { supports } = volume
+    const value = (): unknown => {
+      switch (known.name) {
+        case "FileFsVolumeInformation":
+          return {
+            volumeCreationTime: volume.creationTime,
+            volumeSerialNumber: volume.serialNumber,
+            supportsObjects: false,
+            volumeLabel: volume.label
+          }
+        case "FileFsSizeInformation":
+          return {
+            totalAllocationUnits: volume.total / unit,
+            availableAllocationUnits: volume.free / unit,
+            sectorsPerAllocationUnit: 8,
+            bytesPerSector: 512
+          }
+        case "FileFsDeviceInformation":
+          return { deviceType: 7, characteristics: 0x20 | (share.readOnly ? 0x2 : 0) }
+        case "FileFsAttributeInformation":
+          return {
+            fileSystemAttributes: 0x1 | 0x2 | 0x4 | (supports.securityDescriptors ? 0x8 : 0) |
+              (supports.sparse ? 0x40 : 0) | (supports.reparsePoints ? 0x80 : 0) | (supports.streams ? 0x4_0000 : 0) |
+              (supports.extendedAttributes ? 0x80_0000 : 0) | (share.readOnly ? 0x8_0000 : 0),
+            maximumComponentNameLength: volume.maximumComponentLength,
+            fileSystemName: "NTFS"
+          }
+        case "FileFsFullSizeInformation":
+          return {
+            totalAllocationUnits: volume.total / unit,
+            callerAvailableAllocationUnits: volume.free / unit,
+            actualAvailableAllocationUnits: volume.free / unit,
+            sectorsPerAllocationUnit: 8,
+            bytesPerSector: 512
+          }
+        case "FileFsObjectIdInformation":
+          return {
+            objectId: `${volume.serialNumber.toString(16).padStart(8, "0")}-0000-0000-0000-000000000000`,
+            extendedInfo: new Uint8Array(48)
+          }
+        default:
+          return {
+            logicalBytesPerSector: 512,
+            physicalBytesPerSectorForAtomicity: 512,
+            physicalBytesPerSectorForPerformance: 4096,
+            fileSystemEffectivePhysicalBytesPerSectorForAtomicity: 512,
+            flags: 0x3,
+            byteOffsetForSectorAlignment: 0,
+            byteOffsetForPartitionAlignment: 0
+          }
+      }
+    }
+    return yield* answer(Codec.encode(known.codec)(value()), room, fixed)
+  }
+)
+
+// -----------------------------------------------------------------------------
+// security
+// -----------------------------------------------------------------------------
+
+const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
+  const wanted = body.additionalInformation
+  const has = (flag: number): boolean => (wanted & flag) !== 0
+  if (has(S.SACL_SECURITY_INFORMATION) && !open.may(A.ACCESS_SYSTEM_SECURITY)) {
+    return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
+  if (
+    has(S.OWNER_SECURITY_INFORMATION | S.GROUP_SECURITY_INFORMATION | S.DACL_SECURITY_INFORMATION) &&
+    !open.may(A.READ_CONTROL)
+  ) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const all = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
+  const dacl = has(S.DACL_SECURITY_INFORMATION)
+  const sacl = has(S.SACL_SECURITY_INFORMATION)
+  const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_AUTO_INHERITED | Sd.Control.SE_DACL_PROTECTED |
+    Sd.Control.SE_DACL_DEFAULTED | Sd.Control.SE_DACL_AUTO_INHERIT_REQ
+  const saclBits = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_AUTO_INHERITED | Sd.Control.SE_SACL_PROTECTED |
+    Sd.Control.SE_SACL_DEFAULTED | Sd.Control.SE_SACL_AUTO_INHERIT_REQ
+  const bytes = Access.encode({
+    sbz1: 0,
+    control: Sd.Control.SE_SELF_RELATIVE | (all.control & ((dacl ? daclBits : 0) | (sacl ? saclBits : 0))),
+    owner: has(S.OWNER_SECURITY_INFORMATION) ? all.owner : undefined,
+    group: has(S.GROUP_SECURITY_INFORMATION) ? all.group : undefined,
+    sacl: sacl ? all.sacl : undefined,
+    dacl: dacl ? all.dacl : undefined
+  })
+  if (bytes.length > body.outputBufferLength) {
+    return yield* Effect.fail(
+      new Refusal(NtStatus.STATUS_BUFFER_TOO_SMALL, Codec.encode(ErrorResponse.requiredBufferLength)(bytes.length))
+    )
+  }
+  return reply({ _tag: "QUERY_INFO", body: { buffer: bytes } })
+})

@@ -1,0 +1,309 @@
+/**
+ * SESSION_SETUP (MS-SMB2 3.3.5.5): a logon in as many legs as it takes, a repeated one, and the keys that come of it.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Acceptor from "../../../Auth/Acceptor.ts"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as Encryption from "../../../Smb2/Encryption.ts"
+import {
+  Dialect,
+  SecurityMode,
+  SessionFlags,
+  SessionSetupFlags,
+  SigningAlgorithm
+} from "../../../Smb2/Message/Constants.ts"
+import type * as Setup from "../../../Smb2/Message/SessionSetup.ts"
+import { deriveKeys } from "../../../Smb2/Session.ts"
+import * as Signing from "../../../Smb2/Signing.ts"
+import * as Events from "../../Events.ts"
+import type { User } from "../../UserStore.ts"
+import type { Connection } from "../Connection/Connection.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
+import type { ServerState } from "../State/ServerState.ts"
+import { type Identity, type Logon, Session } from "../State/Session.ts"
+import * as SessionEnd from "../State/SessionEnd.ts"
+import * as Negotiation from "./Negotiation.ts"
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+
+/** A logon, the user whom the client said to be, and the one that this is. */
+interface Named extends Logon {
+  readonly claimed: () => string | undefined
+  readonly found: () => User | undefined
+}
+
+const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
+  const { server } = connection
+  let claimed: string | undefined
+  let found: User | undefined
+  const { guest } = server.settings
+  return {
+    kind,
+    preauthHash: connection.negotiated.preauthHash,
+    claimed: () => claimed,
+    found: () => found,
+    acceptor: Acceptor.make({
+      computerName: server.settings.computerName,
+      kerberos: server.settings.kerberos,
+      lookup: (caller) => {
+        claimed = caller.anonymous ? "anonymous" : caller.user
+        if (caller.anonymous) {
+          return Effect.succeed<Acceptor.Account | undefined>(
+            guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
+          )
+        }
+        return Effect.map(server.users.find(caller.user, caller.domain), (user): Acceptor.Account | undefined => {
+          found = user
+          if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
+          return guest === "unknown" && kind === "new" ? { _tag: "Guest" } : undefined
+        })
+      }
+    })
+  }
+}
+
+/** Somebody without an account, whom the server was told to let in: part of everybody, though not of those it knows. */
+const outsider = (server: ServerState, anonymous: boolean): Identity => ({
+  name: anonymous ? "" : "guest",
+  sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
+  groups: new Set([Access.sids.everyone, Access.sids.network, Access.sids.guests]),
+  administrator: false,
+  guest: true,
+  anonymous
+})
+
+const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refusal> =>
+  Effect.map(
+    user.sid === undefined ? sidOf(server, user.name) : Effect.succeed(user.sid),
+    (sid): Identity => ({
+      name: user.name,
+      sid,
+      groups: new Set([
+        Access.sids.everyone,
+        Access.sids.network,
+        Access.sids.authenticated,
+        Access.sids.users,
+        `${server.domainSid}-513`,
+        ...(user.administrator === true ? [Access.sids.administrators] : []),
+        ...(user.groups ?? [])
+      ]),
+      administrator: user.administrator === true,
+      guest: false,
+      anonymous: false
+    })
+  )
+
+/** A SID that cannot be kept may be another user's after a restart: with such a one nobody comes in. */
+const sidOf = (server: ServerState, name: string): Effect.Effect<string, Refusal> =>
+  Effect.catch(
+    server.identity.sidOf(name),
+    (error) => Effect.andThen(Effect.logError(error.message), refuse(NtStatus.STATUS_INTERNAL_ERROR))
+  )
+
+/** Handles SESSION_SETUP. */
+export const sessionSetup = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  body: Setup.Request
+): Effect.fn.Return<Reply, Refusal> {
+  const { connection, header } = incoming
+  const { server } = connection
+  const { negotiated } = connection
+  if (negotiated.dialect === 0 || negotiated.dialect === Dialect.SMB_2_WILDCARD) {
+    return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  }
+  const binding = has(body.flags, SessionSetupFlags.SMB2_SESSION_FLAG_BINDING)
+  const session = header.sessionId === 0n
+    ? yield* begin(connection)
+    : yield* (binding ? bind(incoming) : known(incoming))
+  let logon = session.logons.get(connection) as Named | undefined
+  if (logon === undefined) {
+    logon = makeLogon(connection, binding ? "binding" : session.user === undefined ? "new" : "again")
+    session.logons.set(connection, logon)
+    if (binding) connection.binding.add(session)
+  }
+  if (negotiated.dialect === Dialect.SMB_3_1_1) Negotiation.extend(logon, [incoming.packet])
+  const step = yield* Effect.result(logon.acceptor.step(body.securityBuffer))
+  if (step._tag === "Failure") {
+    session.logons.delete(connection)
+    connection.failedLogons++
+    if (logon.kind !== "binding") {
+      incoming.session = session
+      yield* SessionEnd.end(session)
+      if (logon.kind === "again") SessionEnd.leave(session, connection)
+      else SessionEnd.forget(session, connection)
+    }
+    if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
+    const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
+      ? NtStatus.STATUS_INVALID_PARAMETER
+      : NtStatus.STATUS_LOGON_FAILURE
+    yield* Events.logonRefused(connection, logon.claimed(), status)
+    return yield* Effect.fail(new Refusal(status, undefined, session.id))
+  }
+  const done = step.success
+  if (done._tag === "Continue") {
+    return {
+      ...reply(
+        { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: done.token } },
+        NtStatus.STATUS_MORE_PROCESSING_REQUIRED
+      ),
+      sessionId: session.id
+    }
+  }
+  session.logons.delete(connection)
+  const found = done.guest ? undefined : logon.found()
+  const user = found === undefined
+    ? outsider(server, done.caller.anonymous)
+    : yield* Effect.tapError(
+      identity(server, found),
+      () => logon.kind === "binding" ? Effect.void : SessionEnd.end(session)
+    )
+  const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
+  switch (logon.kind) {
+    case "new": {
+      if (
+        key === undefined &&
+        (server.settings.encryption === "required" || user.guest && server.settings.guest === "never")
+      ) {
+        return yield* turnAway(connection, session, logon)
+      }
+      session.user = user
+      establish(connection, session, body, key, logon.preauthHash)
+      if (server.settings.encryption === "required" && session.encrypt === undefined) {
+        return yield* turnAway(connection, session, logon)
+      }
+      const previous = server.sessions.get(body.previousSessionId)
+      if (previous !== undefined && previous !== session && previous.user?.sid === user.sid) {
+        yield* SessionEnd.end(previous)
+      }
+      yield* Events.loggedOn(connection, session)
+      break
+    }
+    case "again":
+      // The keys stay; who came with other credentials acts as them from now on (3.3.5.5.3).
+      session.user = user
+      break
+    case "binding": {
+      if (user.sid !== session.user?.sid || key === undefined) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+      addChannel(connection, session, key, logon.preauthHash)
+      break
+    }
+  }
+  connection.admit()
+  const sessionFlags = user.anonymous
+    ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL
+    : user.guest
+    ? SessionFlags.SMB2_SESSION_FLAG_IS_GUEST
+    : session.encryptRequired
+    ? SessionFlags.SMB2_SESSION_FLAG_ENCRYPT_DATA
+    : 0
+  return {
+    ...reply({ _tag: "SESSION_SETUP", body: { sessionFlags, securityBuffer: done.token } }),
+    sessionId: session.id
+  }
+})
+
+/** Ends a logon that succeeded, but not as the server wants it: signed, encrypted, or by somebody who is known. */
+const turnAway = (connection: Connection, session: Session, logon: Named): Effect.Effect<never, Refusal> => {
+  const status = NtStatus.STATUS_ACCESS_DENIED
+  return SessionEnd.end(session).pipe(
+    Effect.andThen(Effect.sync(() => SessionEnd.forget(session, connection))),
+    Effect.andThen(Events.logonRefused(connection, logon.claimed(), status)),
+    Effect.andThen(refuse(status))
+  )
+}
+
+const begin = (connection: Connection): Effect.Effect<Session, Refusal> =>
+  Effect.suspend(() => {
+    const { server } = connection
+    if (connection.sessions.size >= server.limits.sessions) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    const session = new Session(server.newSessionId())
+    server.sessions.set(session.id, session)
+    connection.sessions.set(session.id, session)
+    return Effect.succeed(session)
+  })
+
+const known = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
+  Effect.suspend(() => {
+    const session = incoming.connection.sessions.get(incoming.header.sessionId)
+    if (session === undefined || session.ended) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    incoming.session = session
+    const sign = session.channels.get(incoming.connection)?.sign
+    // Another user's keys say nothing about who this is.
+    if (incoming.encrypted && incoming.decryptedBy !== session) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    if (session.user !== undefined && sign !== undefined && !incoming.encrypted) {
+      if (incoming.signed ? !incoming.connection.verifies(sign, incoming) : session.signRequired) {
+        return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      }
+    }
+    return Effect.succeed(session)
+  })
+
+/** A further channel of a session that another connection began (3.3.5.5.2). */
+const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
+  Effect.suspend(() => {
+    const { connection } = incoming
+    const session = incoming.server.sessions.get(incoming.header.sessionId)
+    // Also what is refused is signed by the session's key.
+    incoming.session = session
+    const signing = connection.negotiated.signing
+    if (session?.signing === SigningAlgorithm.AES_GMAC && signing !== SigningAlgorithm.AES_GMAC) {
+      return refuse(NtStatus.STATUS_REQUEST_OUT_OF_SEQUENCE)
+    }
+    if (session !== undefined && session.signing !== signing && signing === SigningAlgorithm.AES_GMAC) {
+      return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    }
+    if (connection.dialect < Dialect.SMB_3_0) {
+      return refuse(session === undefined ? NtStatus.STATUS_USER_SESSION_DELETED : NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+    }
+    if (session === undefined || !session.valid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    const { negotiated } = connection
+    const sign = session.sign
+    if (session.user!.guest || sign === undefined) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    if (session.channels.size >= 32) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    if (session.channels.has(connection)) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+    if (!incoming.signed) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (session.dialect !== negotiated.dialect) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (session.cipher !== negotiated.cipher) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (session.clientGuid !== negotiated.clientGuid) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    if (!connection.verifies(sign, incoming)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    return Effect.succeed(session)
+  })
+
+const establish = (
+  connection: Connection,
+  session: Session,
+  body: Setup.Request,
+  key: Uint8Array | undefined,
+  preauthHash: Uint8Array
+): void => {
+  const { negotiated, server } = connection
+  session.dialect = negotiated.dialect
+  session.cipher = negotiated.cipher
+  session.signing = negotiated.signing
+  session.clientGuid = negotiated.clientGuid
+  if (key === undefined) {
+    session.channels.set(connection, { sign: undefined })
+    return
+  }
+  session.sessionKey = key
+  const keys = deriveKeys(negotiated.dialect, preauthHash, key, negotiated.cipher)
+  session.sign = Signing.make(negotiated.signing, keys.signing!)
+  session.channels.set(connection, { sign: session.sign })
+  session.signRequired = server.settings.signing === "required" ||
+    has(body.securityMode, SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED)
+  if (negotiated.cipher !== undefined && "serverToClient" in keys) {
+    session.encrypt = Encryption.makeEncrypt(negotiated.cipher, keys.serverToClient!, session.id)
+    session.decrypt = Encryption.makeDecrypt(negotiated.cipher, keys.clientToServer!)
+    session.encryptRequired = server.settings.encryption === "required"
+  }
+}
+
+const addChannel = (connection: Connection, session: Session, key: Uint8Array, preauthHash: Uint8Array): void => {
+  const keys = deriveKeys(connection.dialect, preauthHash, key, connection.negotiated.cipher)
+  session.channels.set(connection, { sign: Signing.make(connection.negotiated.signing, keys.signing!) })
+  connection.sessions.set(session.id, session)
+  connection.binding.delete(session)
+}

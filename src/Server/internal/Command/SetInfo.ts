@@ -1,0 +1,281 @@
+/**
+ * SET_INFO (MS-SMB2 3.3.5.21): times, sizes, names, deletion, extended attributes, and who may do what.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Codec from "../../../Codec/Codec.ts"
+import * as FileInformation from "../../../Codec/FileInformation.ts"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as Sd from "../../../Codec/SecurityDescriptor.ts"
+import {
+  AccessMask as A,
+  CompletionFilter as N,
+  FileAttributes as F,
+  InfoType,
+  NotifyAction,
+  SecurityInformation as S
+} from "../../../Smb2/Message/Constants.ts"
+import type * as Message from "../../../Smb2/Message/SetInfo.ts"
+import type { StoreChanges } from "../../ShareStore.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
+import * as Caching from "../State/Caching.ts"
+import * as DirectoryCaching from "../State/DirectoryCaching.ts"
+import type { FileOpen } from "../State/Open.ts"
+import * as Times from "../State/Times.ts"
+import * as Watch from "../State/Watch.ts"
+import * as Close from "./Close.ts"
+import * as ExtendedAttributes from "./ExtendedAttributes.ts"
+import * as ReadWrite from "./ReadWrite.ts"
+import * as Rename from "./Rename.ts"
+
+const done: Reply = reply({ _tag: "SET_INFO", body: {} })
+
+/** Handles SET_INFO. */
+export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
+  Effect.suspend(() => {
+    const { open } = incoming
+    const { connection } = incoming
+    if (
+      body.buffer.length > connection.negotiated.maxTransactSize || !connection.allows(incoming, body.buffer.length)
+    ) {
+      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+    if (open?._tag !== "File") return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    switch (body.infoType) {
+      case InfoType.SMB2_0_INFO_FILE:
+        return Effect.as(file(incoming, open, body), done)
+      case InfoType.SMB2_0_INFO_SECURITY:
+        return Effect.as(security(open, body), done)
+      case InfoType.SMB2_0_INFO_FILESYSTEM:
+      case InfoType.SMB2_0_INFO_QUOTA:
+        return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+      default:
+        return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+  })
+
+const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): Effect.Effect<A, Refusal> => {
+  if (bytes.length < codec.minimumSize) return refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
+  const decoded = Codec.decode("SET_INFO buffer", codec)(bytes)
+  return decoded._tag === "Failure" ? refuse(NtStatus.STATUS_INVALID_PARAMETER) : Effect.succeed(decoded.success)
+}
+
+const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect.Effect<void, Refusal> => {
+  const known = FileInformation.byNumber(body.fileInfoClass)
+  const { buffer } = body
+  switch (known?.name) {
+    case "FileBasicInformation":
+      return Effect.flatMap(decode(FileInformation.FileBasicInformation, buffer), (value) => basic(open, value))
+    case "FileRenameInformation":
+      return Effect.flatMap(
+        decode(FileInformation.FileRenameInformation, buffer),
+        (value) => Rename.rename(incoming, open, value.fileName, value.replaceIfExists)
+      )
+    case "FileRenameInformationEx":
+      return Effect.flatMap(
+        decode(FileInformation.FileRenameInformationEx, buffer),
+        (value) => Rename.rename(incoming, open, value.fileName, (value.flags & 1) !== 0)
+      )
+    case "FileLinkInformation":
+      return Effect.flatMap(
+        decode(FileInformation.FileLinkInformation, buffer),
+        (value) => Rename.link(incoming, open, value.fileName, value.replaceIfExists)
+      )
+    case "FileDispositionInformation":
+      return Effect.flatMap(
+        decode(FileInformation.FileDispositionInformation, buffer),
+        (value) => disposition(open, value.deletePending, false)
+      )
+    case "FileDispositionInformationEx":
+      return Effect.flatMap(
+        decode(FileInformation.FileDispositionInformationEx, buffer),
+        (value) => disposition(open, (value.flags & 1) !== 0, (value.flags & 0x10) !== 0)
+      )
+    case "FileEndOfFileInformation":
+      return Effect.flatMap(
+        decode(FileInformation.FileEndOfFileInformation, buffer),
+        (value) => resize(open, value.endOfFile)
+      )
+    case "FileAllocationInformation":
+      return Effect.flatMap(decode(FileInformation.FileAllocationInformation, buffer), (value) => {
+        if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+        // Less than the file has cuts it off; more is kept in mind, and no store has to keep it.
+        return Effect.flatMap(stored(open.file.stat), (node) => {
+          if (value.allocationSize < node.size) return resize(open, value.allocationSize)
+          open.stream.reserved = value.allocationSize
+          Caching.breakReaders(open.server, open.stream, open.holder)
+          return Effect.void
+        })
+      })
+    case "FilePositionInformation":
+      return Effect.map(decode(FileInformation.FilePositionInformation, buffer), (value) => {
+        open.position = value.currentByteOffset
+      })
+    case "FileModeInformation":
+      return Effect.flatMap(
+        decode(FileInformation.FileModeInformation, buffer),
+        (value) => ((value.mode & ~0x103e) !== 0 ? refuse(NtStatus.STATUS_INVALID_PARAMETER) : Effect.void)
+      )
+    case "FileFullEaInformation":
+      return Effect.flatMap(
+        decode(FileInformation.FileFullEaInformation, buffer),
+        (value) => extendedAttributes(open, value)
+      )
+    case undefined:
+      return refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
+    default:
+      return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  }
+}
+
+const resize = (open: FileOpen, size: bigint): Effect.Effect<void, Refusal> => {
+  if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (open.directory || size > (1n << 63n) - 1n) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  return Effect.map(Times.keeping(open, stored(open.file.truncate(size))), () => {
+    open.stream.file.delayed = undefined
+    open.stream.reserved = 0n
+    ReadWrite.changed(open)
+    DirectoryCaching.changed(open.stream.file.share, open.stream.file.path, open)
+  })
+}
+
+/** A time of FileBasicInformation: 0 leaves it, -1 freezes and -2 thaws it (MS-FSCC 2.4.7). */
+const isTime = (time: bigint): boolean => time > 0n
+
+const changeable = F.FILE_ATTRIBUTE_READONLY | F.FILE_ATTRIBUTE_HIDDEN | F.FILE_ATTRIBUTE_SYSTEM |
+  F.FILE_ATTRIBUTE_ARCHIVE | F.FILE_ATTRIBUTE_TEMPORARY | F.FILE_ATTRIBUTE_OFFLINE |
+  F.FILE_ATTRIBUTE_NOT_CONTENT_INDEXED
+
+const times = ["creationTime", "lastAccessTime", "lastWriteTime", "changeTime"] as const
+
+const basic = Effect.fnUntraced(function*(
+  open: FileOpen,
+  value: FileInformation.FileBasicInformation
+): Effect.fn.Return<void, Refusal> {
+  if (!open.may(A.FILE_WRITE_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const isDirectory = open.stream.file.directory
+  if (value.fileAttributes !== 0) {
+    if (!isDirectory && (value.fileAttributes & F.FILE_ATTRIBUTE_DIRECTORY) !== 0) {
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+    if (isDirectory && (value.fileAttributes & F.FILE_ATTRIBUTE_TEMPORARY) !== 0) {
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+  }
+  const changes: { -readonly [K in keyof StoreChanges]: StoreChanges[K] } = {}
+  for (const name of times) {
+    const time = value[name]
+    if (time < -2n) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    if (isTime(time)) changes[name] = time
+    if (time === -2n) open.fixedTimes[name] = false
+    else if (time !== 0n) open.fixedTimes[name] = true
+  }
+  if (value.fileAttributes !== 0) {
+    const node = yield* stored(open.file.stat)
+    changes.fileAttributes = (node.fileAttributes & ~changeable) | (value.fileAttributes & changeable)
+  }
+  open.stream.file.delayed = undefined
+  // Nothing to change is nothing changed: not even the time of the last change.
+  if (Object.keys(changes).length === 0) return
+  if (open.fixedTimes.changeTime && changes.changeTime === undefined) {
+    changes.changeTime = (yield* stored(open.file.stat)).changeTime
+  }
+  yield* stored(open.file.set(changes))
+  const filter = (changes.fileAttributes === undefined ? 0 : N.FILE_NOTIFY_CHANGE_ATTRIBUTES) |
+    (changes.creationTime === undefined ? 0 : N.FILE_NOTIFY_CHANGE_CREATION) |
+    (changes.lastAccessTime === undefined ? 0 : N.FILE_NOTIFY_CHANGE_LAST_ACCESS) |
+    (changes.lastWriteTime === undefined ? 0 : N.FILE_NOTIFY_CHANGE_LAST_WRITE)
+  modified(open, filter)
+})
+
+const modified = (open: FileOpen, filter: number): void => {
+  const { file: node } = open.stream
+  Watch.report(node.share, filter, [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: node.path }])
+  DirectoryCaching.changed(node.share, node.path, open)
+}
+
+const disposition = Effect.fnUntraced(function*(
+  open: FileOpen,
+  deletes: boolean,
+  ignoresReadOnly: boolean
+): Effect.fn.Return<void, Refusal> {
+  if (!open.may(A.DELETE)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const { stream } = open
+  const { file: node } = stream
+  if (!deletes) {
+    stream.deletePending = false
+    return
+  }
+  if (node.path.length === 0) return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
+  const { fileAttributes } = yield* stored(open.file.stat)
+  if ((fileAttributes & F.FILE_ATTRIBUTE_READONLY) !== 0 && !ignoresReadOnly) {
+    return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
+  }
+  if (open.directory) {
+    const one = yield* stored(Stream.runCollect(Stream.take(node.share.store.list(node.path), 1)))
+    if (one.length > 0) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
+  }
+  Close.markDeleted(open)
+})
+
+const extendedAttributes = Effect.fnUntraced(function*(
+  open: FileOpen,
+  changes: FileInformation.FileFullEaInformation
+): Effect.fn.Return<void, Refusal> {
+  if (!open.may(A.FILE_WRITE_EA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (!open.stream.file.share.volume.supports.extendedAttributes) {
+    return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
+  }
+  const before = ExtendedAttributes.decode(yield* stored(kept(open.file, "ExtendedAttributes")))
+  const all = ExtendedAttributes.changed(before, changes)
+  const encoded = ExtendedAttributes.encode(all)
+  if (encoded.length > ExtendedAttributes.most) return yield* refuse(NtStatus.STATUS_EA_TOO_LARGE)
+  yield* stored(open.file.setBlob("ExtendedAttributes", all.length === 0 ? undefined : encoded))
+  modified(open, N.FILE_NOTIFY_CHANGE_EA)
+})
+
+const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request): Effect.fn.Return<void, Refusal> {
+  const has = (flag: number): boolean => (body.additionalInformation & flag) !== 0
+  const owner = has(S.OWNER_SECURITY_INFORMATION)
+  const group = has(S.GROUP_SECURITY_INFORMATION)
+  const dacl = has(S.DACL_SECURITY_INFORMATION)
+  const sacl = has(S.SACL_SECURITY_INFORMATION)
+  if ((owner || group) && !open.may(A.WRITE_OWNER)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (dacl && !open.may(A.WRITE_DAC)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (sacl && !open.may(A.ACCESS_SYSTEM_SECURITY)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const given = yield* decode(Sd.SecurityDescriptor, body.buffer)
+  if (owner && given.owner === undefined || group && given.group === undefined) {
+    return yield* refuse(NtStatus.STATUS_INVALID_OWNER)
+  }
+  const before = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
+  const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED | Sd.Control.SE_DACL_AUTO_INHERITED
+  const saclBits = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_PROTECTED | Sd.Control.SE_SACL_AUTO_INHERITED
+  const requested = (given.control & Sd.Control.SE_DACL_AUTO_INHERIT_REQ) !== 0
+  const newBits = given.control & (Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED |
+    (requested ? Sd.Control.SE_DACL_AUTO_INHERITED : 0))
+  const control = (before.control & ~((dacl ? daclBits : 0) | (sacl ? saclBits : 0))) |
+    (dacl ? newBits | Sd.Control.SE_DACL_PRESENT : 0) | (sacl ? given.control & saclBits : 0)
+  const next: Sd.SecurityDescriptor = {
+    sbz1: 0,
+    control,
+    owner: owner ? given.owner : before.owner,
+    group: group ? given.group : before.group,
+    sacl: sacl ? given.sacl : before.sacl,
+    dacl: dacl ? mapped(given.dacl) : before.dacl
+  }
+  yield* stored(open.file.setBlob("SecurityDescriptor", Access.encode(next)))
+  modified(open, N.FILE_NOTIFY_CHANGE_SECURITY)
+})
+
+/** Generic rights are kept as what they stand for, except in what is only passed on. */
+const mapped = (acl: Sd.Acl | undefined): Sd.Acl | undefined =>
+  acl === undefined ? undefined : {
+    ...acl,
+    aces: acl.aces.map((one) =>
+      one._tag === "Basic" && (one.aceFlags & Sd.AceFlags.INHERIT_ONLY_ACE) === 0
+        ? { ...one, mask: Access.mapGeneric(one.mask) }
+        : one
+    )
+  }

@@ -1,0 +1,80 @@
+/**
+ * Symbolic links that clients have made (MS-SMB2 3.3.5.9, MS-FSCC 2.1.2.4). The server follows none: it says where it
+ * stopped and what the link says, and where to go from there is for the client to decide.
+ */
+import * as Effect from "effect/Effect"
+import * as Codec from "../../../Codec/Codec.ts"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as Reparse from "../../../Codec/Reparse.ts"
+import { Dialect } from "../../../Smb2/Message/Constants.ts"
+import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
+import type { StoreFile, StoreNode } from "../../ShareStore.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { kept, Refusal, refuse, stored } from "../Connection/Reply.ts"
+import type { ShareState } from "../State/ShareState.ts"
+import type { Name } from "./Names.ts"
+
+const decode = Codec.decode("REPARSE_DATA_BUFFER", Reparse.ReparseDataBuffer)
+const encode = Codec.encode(ErrorResponse.SymbolicLinkErrorResponse)
+const encodeContext = Codec.encode(ErrorResponse.errorContexts(1))
+
+/** Whether a file is a link, by its tag. */
+export const isLink = (node: StoreNode): boolean => node.reparseTag === Reparse.ReparseTag.IO_REPARSE_TAG_SYMLINK
+
+/** Refuses a CREATE that came to a link; `unparsed` is what its name has after that. */
+export const stop = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  file: StoreFile,
+  unparsed: string
+): Effect.fn.Return<never, Refusal> {
+  const bytes = yield* stored(kept(file, "ReparsePoint"))
+  const decoded = bytes === undefined ? undefined : decode(bytes)
+  if (decoded?._tag !== "Success" || decoded.success._tag !== "SymbolicLink") {
+    return yield* refuse(NtStatus.STATUS_IO_REPARSE_DATA_INVALID)
+  }
+  const { flags, printName, substituteName } = decoded.success
+  const link = encode({ unparsedPathLength: unparsed.length * 2, flags, substituteName, printName })
+  const status = NtStatus.STATUS_STOPPED_ON_SYMLINK
+  return yield* Effect.fail(
+    incoming.connection.dialect >= Dialect.SMB_3_1_1
+      ? new Refusal(
+        status,
+        encodeContext([{ errorId: ErrorResponse.ErrorId.SMB2_ERROR_ID_DEFAULT, errorContextData: link }]),
+        undefined,
+        1
+      )
+      : new Refusal(status, link)
+  )
+})
+
+const isMissing = ({ status }: Refusal): boolean =>
+  status === NtStatus.STATUS_OBJECT_NAME_NOT_FOUND || status === NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
+
+/**
+ * A CREATE that did not find its name, with the link on the way there as the reason, where there is one: the deepest
+ * directory that is there.
+ */
+export const onTheWay = <A>(
+  incoming: Incoming,
+  share: ShareState,
+  { path, stream }: Name,
+  create: Effect.Effect<A, Refusal>
+): Effect.Effect<A, Refusal> =>
+  !share.volume.supports.reparsePoints || path.length < 2 ? create : Effect.catch(
+    create,
+    Effect.fnUntraced(function*(refusal): Effect.fn.Return<never, Refusal> {
+      if (!isMissing(refusal)) return yield* Effect.fail(refusal)
+      for (let depth = path.length - 1; depth > 0; depth--) {
+        const above = path.slice(0, depth)
+        const node = yield* Effect.orElseSucceed(share.store.stat(above), () => undefined)
+        if (node === undefined) continue
+        if (!isLink(node)) break
+        const rest = `\\${path.slice(depth).join("\\")}${stream === undefined ? "" : `:${stream}`}`
+        return yield* Effect.scoped(Effect.flatMap(
+          stored(share.store.open(above, { mode: "existing", type: "file" })),
+          ({ file }) => stop(incoming, file, rest)
+        ))
+      }
+      return yield* Effect.fail(refusal)
+    })
+  )

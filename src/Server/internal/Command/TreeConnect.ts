@@ -1,0 +1,71 @@
+/**
+ * TREE_CONNECT (MS-SMB2 3.3.5.7): a session's way into a share, or to the pipes of IPC$.
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import { ShareCapabilities, ShareFlags, ShareType } from "../../../Smb2/Message/Constants.ts"
+import type * as Message from "../../../Smb2/Message/TreeConnect.ts"
+import * as Events from "../../Events.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
+import * as DfsHost from "../State/DfsHost.ts"
+import type { ServerState } from "../State/ServerState.ts"
+import type { ShareState } from "../State/ShareState.ts"
+import type { Tree } from "../State/Tree.ts"
+
+/** What a client is told of a share: SMB2_SHAREFLAG_*, whose bits are those of `shi1005_flags` as well (MS-SRVS 2.2.4.29). */
+export const shareFlags = (server: ServerState, share: ShareState): number =>
+  (DfsHost.isRoot(server.dfs, share.name) ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0) |
+  (share.options.encrypt === true ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
+  (share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
+    ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
+    : 0)
+
+/** Handles TREE_CONNECT. */
+export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
+  Effect.suspend(() => {
+    const session = incoming.session!
+    const { server } = incoming
+    const match = /^\\\\[^\\]+\\([^\\]+)$/.exec(body.path.replace(/\0.*$/s, ""))
+    if (match === null) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
+    if (session.trees.size >= server.limits.trees) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    const name = match[1]!.toLowerCase()
+    const share = server.shares.get(name)
+    const ipc = name === "ipc$"
+    if (share === undefined && !ipc) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
+    const user = session.user!
+    const encrypted = share?.options.encrypt === true
+    if (share !== undefined) {
+      if (user.guest && share.options.guest === false || encrypted && session.encrypt === undefined) {
+        return Effect.andThen(
+          Events.shareRefused(incoming.connection, session, share.name),
+          refuse(NtStatus.STATUS_ACCESS_DENIED)
+        )
+      }
+    }
+    const tree: Tree = {
+      id: session.newTreeId(),
+      share,
+      encrypted,
+      maximalAccess: share?.readOnly === true ? Access.readOnlyAccess : Access.generic.all
+    }
+    session.trees.set(tree.id, tree)
+    const answer: Reply = {
+      ...reply({
+        _tag: "TREE_CONNECT",
+        body: {
+          shareType: ipc ? ShareType.SMB2_SHARE_TYPE_PIPE : ShareType.SMB2_SHARE_TYPE_DISK,
+          shareFlags: share === undefined ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING : shareFlags(server, share),
+          capabilities: share !== undefined && DfsHost.isRoot(server.dfs, share.name)
+            ? ShareCapabilities.SMB2_SHARE_CAP_DFS
+            : 0,
+          maximalAccess: tree.maximalAccess
+        }
+      }),
+      treeId: tree.id
+    }
+    return share === undefined
+      ? Effect.succeed(answer)
+      : Effect.as(Events.shareConnected(incoming.connection, session, share.name), answer)
+  })

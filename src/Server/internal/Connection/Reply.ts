@@ -1,0 +1,109 @@
+/**
+ * What a handler gives back: a response's status and body, or a refusal.
+ *
+ * A refusal is a plain object and no `Error`: peers cause them by the thousand, and nothing of it is ever shown to a
+ * person. Buffers: `body` belongs to the connection once it is returned; `data` is sent as it is, without a copy, so
+ * whoever hands it out leaves it alone.
+ */
+import * as Effect from "effect/Effect"
+import * as Codec from "../../../Codec/Codec.ts"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import type { FileId } from "../../../Smb2/Message/Common.ts"
+import * as Message from "../../../Smb2/Message/Message.ts"
+import type { Blob, StoreError, StoreFile } from "../../ShareStore.ts"
+
+/** A response without its header. */
+export interface Reply {
+  readonly status: number
+  readonly body: Uint8Array
+  /** What stands after the body. */
+  readonly data?: Uint8Array
+  /** Runs once, when nobody reads `data` any more; not at all where the connection breaks before. */
+  readonly release?: () => void
+  /** Nothing keeps a view of the request: its memory may be used for others. */
+  readonly consumed?: true
+  /** What the next related request of the compound works on. */
+  readonly fileId?: FileId
+  /** For responses that bring a new session or tree into being. */
+  readonly sessionId?: bigint
+  readonly treeId?: number
+  /** Runs when the response has been handed to the socket. */
+  readonly sent?: () => void
+}
+
+/** A request that failed, with the status that says why, and the ERROR response's data. */
+export class Refusal {
+  readonly _tag = "Refusal"
+  readonly status: number
+  readonly data: Uint8Array | undefined
+  /** Of a logon that failed: its session's number, which the response carries. */
+  readonly sessionId: bigint | undefined
+  /** How many error contexts `data` is (MS-SMB2 2.2.2.1); 0 where it stands by itself. */
+  readonly contexts: number
+  constructor(status: number, data?: Uint8Array, sessionId?: bigint, contexts = 0) {
+    this.status = status
+    this.data = data
+    this.sessionId = sessionId
+    this.contexts = contexts
+  }
+}
+
+const cache = new Map<number, Refusal>()
+
+/** The refusal with a status and no data. */
+export const refusal = (status: number): Refusal => {
+  const known = cache.get(status)
+  if (known !== undefined) return known
+  const made = new Refusal(status)
+  cache.set(status, made)
+  return made
+}
+
+/** Fails with a status. */
+export const refuse = (status: number): Effect.Effect<never, Refusal> => Effect.fail(refusal(status))
+
+const encodeError = Codec.encode(Message.messages.CANCEL.response)
+const noData = new Uint8Array(0)
+const plainError = encodeError({ errorContextCount: 0, errorData: noData })
+
+/** The ERROR response's body. */
+export const errorBody = (data?: Uint8Array, contexts = 0): Uint8Array =>
+  data === undefined ? plainError : encodeError({ errorContextCount: contexts, errorData: data })
+
+/** A response of a command's own layout. */
+export const reply = (response: Message.Response, status = 0): Reply => ({
+  status,
+  body: Message.encodeResponse(response)
+})
+
+const statuses: Record<StoreError["reason"], number> = {
+  NotFound: NtStatus.STATUS_OBJECT_NAME_NOT_FOUND,
+  PathNotFound: NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
+  Exists: NtStatus.STATUS_OBJECT_NAME_COLLISION,
+  NotEmpty: NtStatus.STATUS_DIRECTORY_NOT_EMPTY,
+  IsDirectory: NtStatus.STATUS_FILE_IS_A_DIRECTORY,
+  NotDirectory: NtStatus.STATUS_NOT_A_DIRECTORY,
+  AccessDenied: NtStatus.STATUS_ACCESS_DENIED,
+  ReadOnly: NtStatus.STATUS_MEDIA_WRITE_PROTECTED,
+  Full: NtStatus.STATUS_DISK_FULL,
+  InvalidName: NtStatus.STATUS_OBJECT_NAME_INVALID,
+  Unsupported: NtStatus.STATUS_NOT_SUPPORTED,
+  Stale: NtStatus.STATUS_FILE_CLOSED,
+  Busy: NtStatus.STATUS_SHARING_VIOLATION,
+  TimedOut: NtStatus.STATUS_IO_TIMEOUT,
+  Failed: NtStatus.STATUS_UNEXPECTED_IO_ERROR
+}
+
+/** What a client is told of a store's error. */
+export const fromStoreError = (error: StoreError): Refusal => refusal(statuses[error.reason])
+
+/** A store's effect, its errors as statuses. */
+export const stored = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A, Refusal, R> =>
+  Effect.mapError(effect, fromStoreError)
+
+/** What a store keeps beside a file's bytes; nothing where it can keep no such thing. */
+export const kept = (file: StoreFile, blob: Blob): Effect.Effect<Uint8Array | undefined, StoreError> =>
+  Effect.catch(
+    file.getBlob(blob),
+    (error) => error.reason === "Unsupported" ? Effect.succeed(undefined) : Effect.fail(error)
+  )

@@ -1,0 +1,171 @@
+/**
+ * Names of SIDs and SIDs of names, as clients show and enter them (MS-LSAT 3.1.1): what Windows has everywhere, and the
+ * server's own domain, which bears the server's name and holds its users.
+ */
+import * as Effect from "effect/Effect"
+import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
+import type { ServerState } from "../State/ServerState.ts"
+
+/** A user, group or domain. */
+export interface Account {
+  readonly name: string
+  readonly sid: string
+  /** SID_NAME_USE. */
+  readonly use: number
+  readonly domain: Domain
+}
+
+/** What an account belongs to; a domain belongs to itself. */
+export interface Domain {
+  readonly name: string
+  readonly sid: string
+}
+
+const { SidTypeAlias, SidTypeDomain, SidTypeGroup, SidTypeLabel, SidTypeUser, SidTypeWellKnownGroup } = Lsat.SidNameUse
+
+/** By what stands behind the domain's SID (MS-DTYP 2.4.2.4; MS-LSAT 3.1.1.1.1). */
+const predefined: ReadonlyArray<readonly [Domain, number, Readonly<Record<string, string>>]> = [
+  [{ name: "", sid: "S-1-0" }, SidTypeWellKnownGroup, { 0: "NULL SID" }],
+  [{ name: "", sid: "S-1-1" }, SidTypeWellKnownGroup, { 0: "Everyone" }],
+  [{ name: "", sid: "S-1-2" }, SidTypeWellKnownGroup, { 0: "LOCAL", 1: "CONSOLE LOGON" }],
+  [{ name: "", sid: "S-1-3" }, SidTypeWellKnownGroup, {
+    0: "CREATOR OWNER",
+    1: "CREATOR GROUP",
+    2: "CREATOR OWNER SERVER",
+    3: "CREATOR GROUP SERVER",
+    4: "OWNER RIGHTS"
+  }],
+  [{ name: "NT AUTHORITY", sid: "S-1-5" }, SidTypeWellKnownGroup, {
+    1: "DIALUP",
+    2: "NETWORK",
+    3: "BATCH",
+    4: "INTERACTIVE",
+    6: "SERVICE",
+    7: "ANONYMOUS LOGON",
+    8: "PROXY",
+    9: "ENTERPRISE DOMAIN CONTROLLERS",
+    10: "SELF",
+    11: "Authenticated Users",
+    12: "RESTRICTED",
+    13: "TERMINAL SERVER USER",
+    14: "REMOTE INTERACTIVE LOGON",
+    15: "This Organization",
+    17: "IUSR",
+    18: "SYSTEM",
+    19: "LOCAL SERVICE",
+    20: "NETWORK SERVICE",
+    113: "Local account",
+    114: "Local account and member of Administrators group"
+  }],
+  [{ name: "BUILTIN", sid: "S-1-5-32" }, SidTypeAlias, {
+    544: "Administrators",
+    545: "Users",
+    546: "Guests",
+    547: "Power Users",
+    548: "Account Operators",
+    549: "Server Operators",
+    550: "Print Operators",
+    551: "Backup Operators",
+    552: "Replicator",
+    555: "Remote Desktop Users",
+    556: "Network Configuration Operators",
+    558: "Performance Monitor Users",
+    559: "Performance Log Users",
+    562: "Distributed COM Users",
+    568: "IIS_IUSRS",
+    569: "Cryptographic Operators",
+    573: "Event Log Readers",
+    578: "Hyper-V Administrators",
+    579: "Access Control Assistance Operators",
+    580: "Remote Management Users"
+  }],
+  [{ name: "Mandatory Label", sid: "S-1-16" }, SidTypeLabel, {
+    0: "Untrusted Mandatory Level",
+    4096: "Low Mandatory Level",
+    8192: "Medium Mandatory Level",
+    8448: "Medium Plus Mandatory Level",
+    12288: "High Mandatory Level",
+    16384: "System Mandatory Level"
+  }]
+]
+
+const bySid = new Map<string, Account>()
+const byName = new Map<string, Account>()
+
+const keyOf = (domain: string, name: string): string => `${domain}\\${name}`.toLowerCase()
+
+const add = (account: Account, ...keys: ReadonlyArray<string>): void => {
+  bySid.set(account.sid, account)
+  for (const key of keys) byName.set(key, account)
+}
+
+for (const [domain, use, names] of predefined) {
+  if (domain.name !== "") {
+    add({ name: domain.name, sid: domain.sid, use: SidTypeDomain, domain }, keyOf("", domain.name))
+  }
+  for (const [rid, name] of Object.entries(names)) {
+    add({ name, sid: `${domain.sid}-${rid}`, use, domain }, keyOf("", name), keyOf(domain.name, name))
+  }
+}
+
+const guestRid = 501
+const noneRid = 513
+
+/** The server's own domain. */
+export const ownDomain = (server: ServerState): Domain => ({
+  name: server.settings.computerName,
+  sid: server.domainSid
+})
+
+/** Those of the server's own domain who are no users of its store: guests, and the group of all its users. */
+const ownAccounts = (domain: Domain): ReadonlyArray<Account> => [
+  { name: domain.name, sid: domain.sid, use: SidTypeDomain, domain },
+  { name: "Guest", sid: `${domain.sid}-${guestRid}`, use: SidTypeUser, domain },
+  { name: "None", sid: `${domain.sid}-${noneRid}`, use: SidTypeGroup, domain }
+]
+
+/** Who has a SID; nothing where it is nobody's who is known here. */
+export const ofSid = Effect.fnUntraced(function*(
+  server: ServerState,
+  sid: string
+): Effect.fn.Return<Account | undefined> {
+  const domain = ownDomain(server)
+  const known = bySid.get(sid) ?? ownAccounts(domain).find((account) => account.sid === sid)
+  if (known !== undefined) return known
+  const name = yield* nameOf(server, sid)
+  if (name === undefined) return undefined
+  const user = yield* server.users.find(name, domain.name)
+  return user === undefined ? undefined : { name: user.name, sid, use: SidTypeUser, domain }
+})
+
+/** The user of a SID: one of the server's own domain, or one who was given a SID and has logged on. */
+const nameOf = (server: ServerState, sid: string): Effect.Effect<string | undefined> =>
+  Effect.map(server.identity.nameOf(sid), (name) => {
+    if (name !== undefined) return name
+    for (const { user } of server.sessions.values()) if (user?.sid === sid && !user.guest) return user.name
+    return undefined
+  })
+
+/** Whose name it is: `name`, or `domain\name`. */
+export const ofName = Effect.fnUntraced(function*(
+  server: ServerState,
+  text: string
+): Effect.fn.Return<Account | undefined> {
+  const own = ownDomain(server)
+  const cut = text.indexOf("\\")
+  const [domain, name] = [text.slice(0, Math.max(cut, 0)), text.slice(cut + 1)]
+  if (name === "") return undefined
+  const known = byName.get(keyOf(domain, name))
+  if (known !== undefined) return known
+  if (domain !== "" && domain.toLowerCase() !== own.name.toLowerCase()) return undefined
+  const user = yield* server.users.find(name, own.name)
+  if (user === undefined) {
+    return ownAccounts(own).find((account) => account.name.toLowerCase() === name.toLowerCase())
+  }
+  if (user.sid !== undefined) return { name: user.name, sid: user.sid, use: SidTypeUser, domain: own }
+  return yield* Effect.match(server.identity.sidOf(user.name), {
+    onSuccess: (sid): Account => ({ name: user.name, sid, use: SidTypeUser, domain: own }),
+    // One that cannot be kept is nobody's.
+    onFailure: () => undefined
+  })
+})

@@ -1,0 +1,210 @@
+/**
+ * The server service: what shares there are, what the server is, what time it has (MS-SRVS).
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as FileTime from "../../../Codec/FileTime.ts"
+import * as Srvsvc from "../../../Codec/Rpc/Srvsvc.ts"
+import * as TreeConnect from "../Command/TreeConnect.ts"
+import type { ServerState } from "../State/ServerState.ts"
+import type { ShareState } from "../State/ShareState.ts"
+import { type Interface, operation } from "./Interface.ts"
+
+const levelUnknown = 124
+const noSuchShare = 2310
+
+/** The Windows whose server this one is like. */
+export const version = { versionMajor: 10, versionMinor: 0 } as const
+
+interface Listed {
+  readonly name: string
+  readonly type: number
+  readonly comment: string
+  readonly flags: number
+}
+
+const isHidden = (share: ShareState): boolean => share.options.hidden ?? share.name.endsWith("$")
+
+const shareList = (server: ServerState, all = false): ReadonlyArray<Listed> => {
+  const listed: Array<Listed> = []
+  for (const share of server.shares.values()) {
+    const hidden = isHidden(share)
+    if (hidden && share.options.hidden === true && !all) continue
+    listed.push({
+      name: share.name,
+      type: (Srvsvc.ShareType.STYPE_DISKTREE | (hidden ? Srvsvc.ShareType.STYPE_SPECIAL : 0)) >>> 0,
+      comment: share.options.comment ?? "",
+      flags: TreeConnect.shareFlags(server, share)
+    })
+  }
+  listed.push({
+    name: "IPC$",
+    type: (Srvsvc.ShareType.STYPE_IPC | Srvsvc.ShareType.STYPE_SPECIAL) >>> 0,
+    comment: "IPC Service",
+    flags: 0
+  })
+  return listed
+}
+
+const info0 = ({ name }: Listed) => ({ netName: name })
+const info1 = ({ comment, name, type }: Listed) => ({ netName: name, type, remark: comment })
+/** Where a share's files are is nobody's business. */
+const info2 = (share: Listed) => ({
+  ...info1(share),
+  permissions: 0,
+  maxUses: 0xffff_ffff,
+  currentUses: 1,
+  path: "",
+  password: ""
+})
+const info501 = (share: Listed) => ({ ...info1(share), flags: 0 })
+const info502 = (share: Listed) => ({ ...info2(share), securityDescriptor: new Uint8Array(0) })
+
+const listOf = (level: number, shares: ReadonlyArray<Listed>): Srvsvc.Shares => {
+  switch (level) {
+    case 0:
+      return { level, value: shares.map(info0) }
+    case 1:
+      return { level, value: shares.map(info1) }
+    case 2:
+      return { level, value: shares.map(info2) }
+    case 501:
+      return { level, value: shares.map(info501) }
+    case 502:
+      return { level, value: shares.map(info502) }
+    default:
+      return { level, value: undefined }
+  }
+}
+
+const infoOf = (level: number, share: Listed): Srvsvc.ShareInfo => {
+  switch (level) {
+    case 0:
+      return { level, value: info0(share) }
+    case 1:
+      return { level, value: info1(share) }
+    case 2:
+      return { level, value: info2(share) }
+    case 501:
+      return { level, value: info501(share) }
+    case 502:
+      return { level, value: info502(share) }
+    case 1005:
+      return { level, value: { flags: share.flags } }
+    default:
+      return { level, value: undefined }
+  }
+}
+
+const { SV_TYPE_DFS, SV_TYPE_NT, SV_TYPE_SERVER, SV_TYPE_SERVER_NT, SV_TYPE_WORKSTATION } = Srvsvc.ServerType
+
+const serverInfo = (server: ServerState, level: number): Srvsvc.ServerInfo => {
+  const info100 = { platformId: Srvsvc.PLATFORM_ID_NT, name: server.settings.computerName }
+  const info101 = {
+    ...info100,
+    ...version,
+    type: SV_TYPE_WORKSTATION | SV_TYPE_SERVER | SV_TYPE_NT | SV_TYPE_SERVER_NT |
+      (server.dfs === undefined ? 0 : SV_TYPE_DFS),
+    comment: ""
+  }
+  switch (level) {
+    case 100:
+      return { level, value: info100 }
+    case 101:
+      return { level, value: info101 }
+    case 102:
+      return {
+        level,
+        value: {
+          ...info101,
+          users: server.limits.sessions,
+          disconnectTime: 0xffff_ffff,
+          hidden: 1,
+          announce: 0,
+          announceDelta: 0,
+          licenses: 0,
+          userPath: ""
+        }
+      }
+    default:
+      return { level, value: undefined }
+  }
+}
+
+/** The time of a server that keeps it in UTC. */
+const timeOfDay = (server: ServerState, millis: number) => {
+  const now = new Date(millis)
+  return {
+    elapsed: Math.floor(millis / 1000) >>> 0,
+    milliseconds: (millis - FileTime.toMillis(server.startTime)) >>> 0,
+    hours: now.getUTCHours(),
+    minutes: now.getUTCMinutes(),
+    seconds: now.getUTCSeconds(),
+    hundredths: Math.floor(now.getUTCMilliseconds() / 10),
+    timezone: 0,
+    interval: 310,
+    day: now.getUTCDate(),
+    month: now.getUTCMonth() + 1,
+    year: now.getUTCFullYear(),
+    weekday: now.getUTCDay()
+  }
+}
+
+const shareEnum = operation(
+  "NetrShareEnum",
+  Srvsvc.ShareEnumRequest,
+  Srvsvc.ShareEnumResponse,
+  ({ info: { level }, resumeHandle }, { server }) =>
+    Effect.sync(() => {
+      const shares = shareList(server)
+      const info = listOf(level, shares)
+      const known = info.value !== undefined
+      return {
+        info,
+        totalEntries: known ? shares.length : 0,
+        resumeHandle: resumeHandle === undefined ? undefined : 0,
+        returnValue: known ? Srvsvc.NERR_Success : levelUnknown
+      }
+    })
+)
+
+export const srvsvc: Interface = {
+  syntax: Srvsvc.interfaceId,
+  operations: {
+    [Srvsvc.Operation.NetrShareEnum]: shareEnum,
+    // Shares that come again when the server does: all of them.
+    [Srvsvc.Operation.NetrShareEnumSticky]: shareEnum,
+    [Srvsvc.Operation.NetrShareGetInfo]: operation(
+      "NetrShareGetInfo",
+      Srvsvc.ShareGetInfoRequest,
+      Srvsvc.ShareGetInfoResponse,
+      ({ level, netName }, { server }) =>
+        Effect.sync(() => {
+          const found = shareList(server, true).find((one) => one.name.toLowerCase() === netName.toLowerCase())
+          if (found === undefined) return { info: { level, value: undefined }, returnValue: noSuchShare }
+          const info = infoOf(level, found)
+          return { info, returnValue: info.value === undefined ? levelUnknown : Srvsvc.NERR_Success }
+        })
+    ),
+    [Srvsvc.Operation.NetrServerGetInfo]: operation(
+      "NetrServerGetInfo",
+      Srvsvc.ServerGetInfoRequest,
+      Srvsvc.ServerGetInfoResponse,
+      ({ level }, { server }) =>
+        Effect.sync(() => {
+          const info = serverInfo(server, level)
+          return { info, returnValue: info.value === undefined ? levelUnknown : Srvsvc.NERR_Success }
+        })
+    ),
+    [Srvsvc.Operation.NetrRemoteTOD]: operation(
+      "NetrRemoteTOD",
+      Srvsvc.RemoteTodRequest,
+      Srvsvc.RemoteTodResponse,
+      (_, { server }) =>
+        Effect.map(Clock.currentTimeMillis, (millis) => ({
+          info: timeOfDay(server, millis),
+          returnValue: Srvsvc.NERR_Success
+        }))
+    )
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Who may do what to a file: access checks against security descriptors (MS-DTYP 2.5.3.2), the rights that generic ones
+ * stand for (MS-FSA 2.1.5.1), and the descriptor that a new file gets of its directory (MS-DTYP 2.5.3.4).
+ *
+ * A file for which the store keeps no descriptor has `defaultDescriptor`: everybody who got into the share may do
+ * everything there that the share itself lets them do.
+ */
+import * as Codec from "../../../Codec/Codec.ts"
+import * as Sd from "../../../Codec/SecurityDescriptor.ts"
+import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
+import type { Identity } from "./Session.ts"
+
+/** Well-known SIDs (MS-DTYP 2.4.2.4). */
+export const sids = {
+  everyone: "S-1-1-0",
+  creatorOwner: "S-1-3-0",
+  creatorGroup: "S-1-3-1",
+  ownerRights: "S-1-3-4",
+  network: "S-1-5-2",
+  anonymous: "S-1-5-7",
+  authenticated: "S-1-5-11",
+  system: "S-1-5-18",
+  administrators: "S-1-5-32-544",
+  users: "S-1-5-32-545",
+  guests: "S-1-5-32-546"
+} as const
+
+/** FILE_GENERIC_READ and its like (MS-SMB2 2.2.13.1.1). */
+export const generic = { read: 0x0012_0089, write: 0x0012_0116, execute: 0x0012_00a0, all: 0x001f_01ff } as const
+
+/** What a share that is read only lets anybody do. */
+export const readOnlyAccess = generic.read | generic.execute
+
+/** A mask with the rights that its generic bits stand for. */
+export const mapGeneric = (mask: number): number => {
+  let mapped = mask & ~(A.GENERIC_ALL | A.GENERIC_EXECUTE | A.GENERIC_READ | A.GENERIC_WRITE)
+  if ((mask & A.GENERIC_ALL) !== 0) mapped |= generic.all
+  if ((mask & A.GENERIC_EXECUTE) !== 0) mapped |= generic.execute
+  if ((mask & A.GENERIC_READ) !== 0) mapped |= generic.read
+  if ((mask & A.GENERIC_WRITE) !== 0) mapped |= generic.write
+  return mapped
+}
+
+const ace = (sid: string, mask: number, aceFlags: number): Sd.BasicAce => ({
+  _tag: "Basic",
+  aceType: Sd.AceType.ACCESS_ALLOWED_ACE_TYPE,
+  aceFlags,
+  mask,
+  sid
+})
+
+const inheritToAll = Sd.AceFlags.OBJECT_INHERIT_ACE | Sd.AceFlags.CONTAINER_INHERIT_ACE
+
+/** The descriptor of what the store keeps none for. */
+export const defaultDescriptor: Sd.SecurityDescriptor = {
+  sbz1: 0,
+  control: Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_SELF_RELATIVE,
+  owner: sids.administrators,
+  group: sids.users,
+  sacl: undefined,
+  dacl: { aclRevision: 2, aces: [ace(sids.everyone, generic.all, inheritToAll)] }
+}
+
+/** The descriptor of what had one that cannot be read any more: administrators may mend it. */
+const damagedDescriptor: Sd.SecurityDescriptor = {
+  ...defaultDescriptor,
+  dacl: { aclRevision: 2, aces: [ace(sids.administrators, generic.all, 0)] }
+}
+
+/** What a store keeps, decoded; the default where it keeps nothing. */
+export const decode = (bytes: Uint8Array | undefined): Sd.SecurityDescriptor => {
+  if (bytes === undefined) return defaultDescriptor
+  const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(bytes)
+  return decoded._tag === "Success" ? decoded.success : damagedDescriptor
+}
+
+/** A security descriptor as a store keeps it, self-relative (MS-DTYP 2.4.6). */
+export const encode = Codec.encode(Sd.SecurityDescriptor)
+
+const isUser = (user: Identity, sid: string): boolean => user.sid === sid || user.groups.has(sid)
+
+/** Everything that a descriptor lets a user do. */
+export const maximal = (descriptor: Sd.SecurityDescriptor, user: Identity): number => {
+  const owns = descriptor.owner !== undefined && isUser(user, descriptor.owner)
+  let granted = 0
+  let denied = 0
+  let ownerRights = false
+  if (descriptor.dacl === undefined) {
+    granted = generic.all
+  } else {
+    for (const entry of descriptor.dacl.aces) {
+      if (entry._tag !== "Basic" || (entry.aceFlags & Sd.AceFlags.INHERIT_ONLY_ACE) !== 0) continue
+      if (entry.sid === sids.ownerRights ? !owns : !isUser(user, entry.sid)) continue
+      if (entry.sid === sids.ownerRights) ownerRights = true
+      const mask = mapGeneric(entry.mask)
+      if (entry.aceType === Sd.AceType.ACCESS_ALLOWED_ACE_TYPE) granted |= mask & ~denied
+      else if (entry.aceType === Sd.AceType.ACCESS_DENIED_ACE_TYPE) denied |= mask & ~granted
+    }
+  }
+  // An owner may always read and change the list, unless it says otherwise.
+  if (owns && !ownerRights) granted |= A.READ_CONTROL | A.WRITE_DAC
+  if (user.administrator) granted |= A.WRITE_OWNER | A.ACCESS_SYSTEM_SECURITY
+  return granted
+}
+
+const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: string, group: string): Array<Sd.Ace> => {
+  const aces: Array<Sd.Ace> = []
+  const F = Sd.AceFlags
+  const inherited = (parent.control & Sd.Control.SE_DACL_AUTO_INHERITED) !== 0 ? F.INHERITED_ACE : 0
+  for (const entry of parent.dacl?.aces ?? []) {
+    if (entry._tag !== "Basic") continue
+    const { aceFlags } = entry
+    const toObjects = (aceFlags & F.OBJECT_INHERIT_ACE) !== 0
+    const toContainers = (aceFlags & F.CONTAINER_INHERIT_ACE) !== 0
+    const stops = (aceFlags & F.NO_PROPAGATE_INHERIT_ACE) !== 0
+    const sid = entry.sid === sids.creatorOwner ? owner : entry.sid === sids.creatorGroup ? group : entry.sid
+    if (!directory) {
+      if (toObjects) aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
+      continue
+    }
+    const passedOn = aceFlags & (F.OBJECT_INHERIT_ACE | F.CONTAINER_INHERIT_ACE)
+    if (toContainers) {
+      // An entry for the creator, or with generic rights, counts as what it stands for here, and as itself below.
+      const differs = sid !== entry.sid || mapGeneric(entry.mask) !== entry.mask
+      if (stops) {
+        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
+      } else if (differs) {
+        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
+        aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | inherited })
+      } else {
+        aces.push({ ...entry, aceFlags: passedOn | inherited })
+      }
+    } else if (toObjects && !stops) {
+      aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | inherited })
+    }
+  }
+  return aces
+}
+
+/** The descriptor of a new file: what its maker asked for, what its directory passes on, or full rights for its maker. */
+export const forChild = (
+  parent: Sd.SecurityDescriptor,
+  asked: Sd.SecurityDescriptor | undefined,
+  user: Identity,
+  domainSid: string,
+  directory: boolean
+): Sd.SecurityDescriptor => {
+  const owner = asked?.owner ?? user.sid
+  const group = asked?.group ?? `${domainSid}-513`
+  if (asked !== undefined && (asked.control & Sd.Control.SE_DACL_PRESENT) !== 0) {
+    const dacl = asked.dacl === undefined
+      ? undefined
+      : { ...asked.dacl, aces: asked.dacl.aces.map((one) => settled(one, owner, group)) }
+    return { ...asked, owner, group, sacl: undefined, dacl }
+  }
+  const inherited = childAces(parent, directory, owner, group)
+  const aces = inherited.length > 0
+    ? inherited
+    : [ace(owner, generic.all, 0), ace(sids.system, generic.all, 0)]
+  return {
+    sbz1: 0,
+    control: Sd.Control.SE_DACL_PRESENT |
+      (inherited.length > 0 ? parent.control & Sd.Control.SE_DACL_AUTO_INHERITED : 0),
+    owner,
+    group,
+    sacl: undefined,
+    dacl: { aclRevision: 2, aces }
+  }
+}
+
+/** An entry with its generic rights mapped, unless it only waits to be passed on. */
+const settled = (entry: Sd.Ace, _owner: string, _group: string): Sd.Ace =>
+  entry._tag === "Basic" && (entry.aceFlags & Sd.AceFlags.INHERIT_ONLY_ACE) === 0
+    ? { ...entry, mask: mapGeneric(entry.mask) }
+    : entry

@@ -1,0 +1,134 @@
+/**
+ * An open file, directory or pipe (MS-SMB2 3.3.1.10), from its CREATE to its CLOSE.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type * as Semaphore from "effect/Semaphore"
+import type { StoreFile } from "../../ShareStore.ts"
+import type { DirectoryCursor } from "../Command/Listing.ts"
+import type { Pending } from "../Connection/Incoming.ts"
+import type { Pipe } from "../Rpc/Pipe.ts"
+import type { Holder } from "./Caching.ts"
+import type { Outstanding } from "./ChannelSequence.ts"
+import type { ServerState } from "./ServerState.ts"
+import type { Session } from "./Session.ts"
+import type { StreamNode } from "./ShareState.ts"
+import type { Tree } from "./Tree.ts"
+import type { Watch } from "./Watch.ts"
+
+/** What a durable open needs to be found again. */
+export interface Durable {
+  readonly version: 1 | 2
+  readonly createGuid: string | undefined
+  /** Milliseconds that it outlives its connection. */
+  readonly timeout: number
+  readonly clientGuid: string
+  readonly owner: string
+}
+
+/** What a CREATE settles for good. */
+export interface OpenFields {
+  readonly id: bigint
+  readonly stream: StreamNode
+  readonly file: StoreFile
+  readonly scope: Scope.Closeable
+  readonly grantedAccess: number
+  readonly shareAccess: number
+  readonly createOptions: number
+  readonly directory: boolean
+}
+
+/** An open of a file, a directory, or a named stream. */
+export class FileOpen implements OpenFields {
+  readonly _tag = "File"
+  readonly id: bigint
+  readonly stream: StreamNode
+  readonly file: StoreFile
+  readonly scope: Scope.Closeable
+  readonly grantedAccess: number
+  readonly shareAccess: number
+  readonly createOptions: number
+  readonly directory: boolean
+  /** Undefined while a durable open waits for its client. */
+  session: Session | undefined
+  tree: Tree
+  deleteOnClose = false
+  holder: Holder | undefined
+  durable: Durable | undefined
+  /** The request that made it, for replays. */
+  createGuid: string | undefined
+  clientGuid = ""
+  createAction = 0
+  /** Until its client shows that it has the response. */
+  mayBeReplayed = true
+  cursor: DirectoryCursor | undefined
+  /** Requests for a listing are answered one after the other; made with the first of them. */
+  listing: Semaphore.Semaphore | undefined
+  watch: Watch | undefined
+  position = 0n
+  resumeKey: Uint8Array | undefined
+  /** Times that this open set, or froze: no longer touched by what it does (MS-FSCC 2.4.7). */
+  readonly fixedTimes = { creationTime: false, lastAccessTime: false, lastWriteTime: false, changeTime: false }
+  /** The lease of the directory that it stands in, as its client says, in hexadecimal digits. */
+  parentLeaseKey: string | undefined
+  /** Whether it changed the file's data: whoever caches the directory hears of it with the close. */
+  written = false
+  closed = false
+  readonly server: ServerState
+  readonly waiting = new Set<Pending>()
+  /** Lock requests that were done, by index (MS-SMB2 3.3.5.14). */
+  lockSequences: Map<number, number> | undefined
+  outstanding: Outstanding = { sequence: 0, present: 0, before: 0 }
+  /** How often its client came back for it. */
+  absences = 0
+
+  constructor(server: ServerState, fields: OpenFields, session: Session, tree: Tree) {
+    this.server = server
+    this.id = fields.id
+    this.stream = fields.stream
+    this.file = fields.file
+    this.scope = fields.scope
+    this.grantedAccess = fields.grantedAccess
+    this.shareAccess = fields.shareAccess
+    this.createOptions = fields.createOptions
+    this.directory = fields.directory
+    this.session = session
+    this.tree = tree
+  }
+
+  get persistentId(): bigint {
+    return this.id
+  }
+
+  may(access: number): boolean {
+    return (this.grantedAccess & access) !== 0
+  }
+}
+
+/** An open of a named pipe. */
+export class PipeOpen {
+  readonly _tag = "Pipe"
+  readonly id: bigint
+  readonly pipe: Pipe
+  session: Session | undefined
+  tree: Tree
+  closed = false
+  readonly waiting = new Set<Pending>()
+
+  constructor(id: bigint, pipe: Pipe, session: Session, tree: Tree) {
+    this.id = id
+    this.pipe = pipe
+    this.session = session
+    this.tree = tree
+  }
+}
+
+/** An open of a file or a directory. */
+export type Open = FileOpen
+/** An open of anything. */
+export type AnyOpen = FileOpen | PipeOpen
+
+/** Lets go of what the store keeps for an open. */
+export const releaseFile = (open: FileOpen): Effect.Effect<void> =>
+  Effect.ignore(open.server.patience.run(Scope.close(open.scope, Exit.void)))

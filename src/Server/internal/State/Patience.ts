@@ -1,0 +1,152 @@
+/**
+ * A store that is waited for only so long: what takes longer fails with `TimedOut`, and is interrupted, as far as it can be.
+ *
+ * What a call was lent is not waited for: memory that a store still reads or fills is left to it, and to the collector.
+ * Calls that are done at once cost no timer.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { type ShareStore, StoreError, type StoreFile } from "../../ShareStore.ts"
+
+/** A call that is waited for. */
+interface Waiting {
+  /** Looks left until it has taken too long. */
+  left: number
+  readonly giveUp: () => void
+}
+
+/** Looks in the time that a call may take: it may take this part of it longer. */
+const looks = 8
+
+/**
+ * Waits for at most `millis`, and up to an eighth of it longer. One timer serves all calls.
+ *
+ * @category models
+ */
+export class Patience {
+  private readonly millis: number
+  private readonly waiting = new Set<Waiting>()
+  private timer: NodeJS.Timeout | undefined
+
+  constructor(millis: number) {
+    this.millis = millis
+  }
+
+  private look(): void {
+    for (const one of this.waiting) if (one.left-- === 0) one.giveUp()
+    if (this.waiting.size > 0) return
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  private wait(giveUp: () => void): Waiting {
+    const one: Waiting = { left: looks, giveUp }
+    this.waiting.add(one)
+    this.timer ??= setInterval(() => this.look(), this.millis / looks).unref()
+    return one
+  }
+
+  /** Runs an effect; what becomes of it later is nobody's business. */
+  run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> {
+    if (this.millis === Number.POSITIVE_INFINITY) return effect
+    return Effect.contextWith((context: Context.Context<R>) => {
+      const fiber = Effect.runForkWith(context)(effect)
+      const done = fiber.pollUnsafe()
+      if (done !== undefined) return done
+      return Effect.callback<A, E | StoreError>((resume) => {
+        const one = this.wait(() => {
+          this.waiting.delete(one)
+          resume(Effect.fail(new StoreError({ reason: "TimedOut" })))
+          fiber.interruptUnsafe()
+        })
+        fiber.addObserver((exit) => {
+          this.waiting.delete(one)
+          resume(exit)
+        })
+        return Effect.sync(() => {
+          this.waiting.delete(one)
+          fiber.interruptUnsafe()
+        })
+      })
+    })
+  }
+}
+
+/** Nothing is made before it is asked for: a server holds thousands of open files that nobody uses. */
+class PatientFile implements StoreFile {
+  readonly readInto?: NonNullable<StoreFile["readInto"]>
+  private readonly patience: Patience
+  private readonly file: StoreFile
+
+  constructor(patience: Patience, file: StoreFile) {
+    this.patience = patience
+    this.file = file
+    if (file.readInto !== undefined) {
+      this.readInto = (offset, target) => patience.run(file.readInto!(offset, target))
+    }
+  }
+
+  get id() {
+    return this.file.id
+  }
+  get stat() {
+    return this.patience.run(this.file.stat)
+  }
+  get flush() {
+    return this.patience.run(this.file.flush)
+  }
+  get streams() {
+    return this.patience.run(this.file.streams)
+  }
+  read(...of: Parameters<StoreFile["read"]>) {
+    return this.patience.run(this.file.read(...of))
+  }
+  write(...of: Parameters<StoreFile["write"]>) {
+    return this.patience.run(this.file.write(...of))
+  }
+  truncate(...of: Parameters<StoreFile["truncate"]>) {
+    return this.patience.run(this.file.truncate(...of))
+  }
+  set(...of: Parameters<StoreFile["set"]>) {
+    return this.patience.run(this.file.set(...of))
+  }
+  getBlob(...of: Parameters<StoreFile["getBlob"]>) {
+    return this.patience.run(this.file.getBlob(...of))
+  }
+  setBlob(...of: Parameters<StoreFile["setBlob"]>) {
+    return this.patience.run(this.file.setBlob(...of))
+  }
+  zero(...of: Parameters<StoreFile["zero"]>) {
+    return this.patience.run(this.file.zero(...of))
+  }
+  allocated(...of: Parameters<StoreFile["allocated"]>) {
+    return this.patience.run(this.file.allocated(...of))
+  }
+}
+
+/**
+ * A store whose every call is waited for at most that long.
+ *
+ * @category constructors
+ */
+export const withPatience = (store: ShareStore, patience: Patience): ShareStore => {
+  const { link } = store
+  return {
+    ...store,
+    volume: patience.run(store.volume),
+    stat: (path) => patience.run(store.stat(path)),
+    // What is opened too late is closed at once, when its scope is closed already.
+    open: (path, options) =>
+      Effect.map(patience.run(store.open(path, options)), (opened) => ({
+        ...opened,
+        file: new PatientFile(patience, opened.file)
+      })),
+    list: (path) => Stream.transformPull(store.list(path), (pull) => Effect.succeed(patience.run(pull))),
+    remove: (path, options) => patience.run(store.remove(path, options)),
+    rename: (from, to, options) => patience.run(store.rename(from, to, options)),
+    ...(link === undefined
+      ? {}
+      : { link: (existing, name, options) => patience.run(link(existing, name, options)) })
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * A session (MS-SMB2 3.3.1.8): a user who has logged on, their keys, trees and opens. A session may have several
+ * connections, its channels; only signing keys are a channel's own.
+ */
+import type { AcceptorSession } from "../../../Auth/Acceptor.ts"
+import type * as Encryption from "../../../Smb2/Encryption.ts"
+import type * as Signing from "../../../Smb2/Signing.ts"
+import type { Connection } from "../Connection/Connection.ts"
+import type { AnyOpen } from "./Open.ts"
+import type { Tree } from "./Tree.ts"
+
+/** Who a session acts as. */
+export interface Identity {
+  readonly name: string
+  readonly sid: string
+  readonly groups: ReadonlySet<string>
+  readonly administrator: boolean
+  readonly guest: boolean
+  readonly anonymous: boolean
+}
+
+/** One connection's part in a session. */
+export interface Channel {
+  readonly sign: Signing.Sign | undefined
+}
+
+/** A logon under way: the first one, a repeated one, or that of a further channel. */
+export interface Logon {
+  readonly acceptor: AcceptorSession
+  readonly kind: "new" | "again" | "binding"
+  preauthHash: Uint8Array
+}
+
+/**
+ * @category models
+ */
+export class Session {
+  readonly id: bigint
+  readonly channels = new Map<Connection, Channel>()
+  readonly logons = new Map<Connection, Logon>()
+  readonly trees = new Map<number, Tree>()
+  readonly opens = new Map<bigint, AnyOpen>()
+  user: Identity | undefined
+  dialect = 0
+  cipher: Encryption.Algorithm | undefined
+  signing: Signing.Algorithm | undefined
+  clientGuid = ""
+  sessionKey: Uint8Array | undefined
+  /** With the key of its first channel, by which further ones are bound. */
+  sign: Signing.Sign | undefined
+  signRequired = false
+  encryptRequired = false
+  encrypt: Encryption.Encrypt | undefined
+  decrypt: Encryption.Decrypt | undefined
+  ended = false
+  private nextTree = 1
+
+  constructor(id: bigint) {
+    this.id = id
+  }
+
+  /** Whether the user has logged on, and not off. */
+  get valid(): boolean {
+    return this.user !== undefined && !this.ended
+  }
+
+  newTreeId(): number {
+    while (this.trees.has(this.nextTree)) this.nextTree++
+    return this.nextTree++
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * How trees, sessions and connections end: what is open in them is closed, what waits in them is answered.
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as Close from "../Command/Close.ts"
+import * as Durable from "../Command/Durable.ts"
+import type { Connection } from "../Connection/Connection.ts"
+import * as Caching from "./Caching.ts"
+import type { AnyOpen } from "./Open.ts"
+import type { Session } from "./Session.ts"
+import type { Tree } from "./Tree.ts"
+
+/** Ends the requests that wait on an open. */
+const abort = (open: AnyOpen, status: number): void => {
+  for (const pending of Array.from(open.waiting)) pending.abort(status)
+}
+
+/** One that a store takes its time to close keeps none of the others. */
+const closeAll = (session: Session, which: (open: AnyOpen) => boolean, notifyStatus: number): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    Effect.forEach([...session.opens.values()].filter(which), (open) => Close.close(open, notifyStatus), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  )
+
+/** TREE_DISCONNECT, and what it ends. */
+export const disconnectTree = (session: Session, tree: Tree): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.sync(() => session.trees.delete(tree.id)),
+    closeAll(session, (open) => open.tree === tree, NtStatus.STATUS_NOTIFY_CLEANUP)
+  )
+
+/** Ends a session: a LOGOFF, a logon that failed, or another session that takes its place. */
+export const end = (session: Session, notifyStatus: number = NtStatus.STATUS_NOTIFY_CLEANUP): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (session.ended) return Effect.void
+    session.ended = true
+    for (const open of Array.from(session.opens.values())) {
+      if (open._tag !== "File" || !Durable.mayStay(open)) continue
+      abort(open, NtStatus.STATUS_CANCELLED)
+      Durable.disconnect(open.server, open)
+    }
+    return closeAll(session, () => true, notifyStatus).pipe(
+      Effect.andThen(Effect.sync(() => {
+        session.trees.clear()
+        for (const connection of session.channels.keys()) {
+          for (const pending of Array.from(connection.pending.values())) {
+            if (pending.session === session) pending.abort(NtStatus.STATUS_CANCELLED)
+          }
+        }
+      }))
+    )
+  })
+
+/** Forgets a session that has ended, once its last response is out. */
+export const forget = (session: Session, connection: Connection): void => {
+  connection.server.sessions.delete(session.id)
+  connection.sessions.delete(session.id)
+  for (const channel of session.channels.keys()) channel.sessions.delete(session.id)
+}
+
+/** As `forget`, but its channels still answer by its keys that it has ended, until they are closed. */
+export const leave = (session: Session, connection: Connection): void => {
+  connection.server.sessions.delete(session.id)
+}
+
+/** A connection is gone: its sessions end, unless another channel keeps them; durable opens wait for their client. */
+export const disconnect = (connection: Connection): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    for (const pending of Array.from(connection.pending.values())) {
+      const { outlivesChannel, session } = pending
+      const goesOn = outlivesChannel && [...session?.channels.keys() ?? []].some((channel) => channel !== connection)
+      if (!goesOn) pending.abort(NtStatus.STATUS_CANCELLED)
+    }
+    for (const session of connection.binding) {
+      session.logons.get(connection)?.acceptor.release()
+      session.logons.delete(connection)
+    }
+    connection.binding.clear()
+    for (const session of Array.from(connection.sessions.values())) {
+      session.channels.delete(connection)
+      session.logons.get(connection)?.acceptor.release()
+      session.logons.delete(connection)
+      if (session.channels.size > 0) continue
+      yield* end(session)
+      connection.server.sessions.delete(session.id)
+    }
+    connection.sessions.clear()
+    Caching.tellAgain(connection.server, connection)
+  })

@@ -1,0 +1,61 @@
+/**
+ * Times of open files (MS-FSA 2.1.5.4, 2.1.5.15.2; MS-FSCC 2.4.7): those that an open has set or frozen are not touched by
+ * what it does, and the time of a write shows two seconds after the first, or with the next flush, change of size or close.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as FileTime from "../../../Codec/FileTime.ts"
+import type { StoreChanges, StoreNode } from "../../ShareStore.ts"
+import { type Refusal, stored } from "../Connection/Reply.ts"
+import type { FileOpen } from "./Open.ts"
+import type { StreamNode } from "./ShareState.ts"
+
+/** A file's last write time as others see it while somebody writes: 100 ns ticks. */
+export interface Delayed {
+  readonly before: bigint
+  readonly first: bigint
+  readonly due: bigint
+}
+
+const delay = 20_000_000n
+
+const now = Effect.map(Clock.currentTimeMillis, FileTime.fromMillis)
+
+/** Changes the data of a file: keeps the times that the open has fixed. */
+export const keeping = (open: FileOpen, change: Effect.Effect<void, Refusal>): Effect.Effect<void, Refusal> => {
+  const { changeTime, lastWriteTime } = open.fixedTimes
+  if (!changeTime && !lastWriteTime) return change
+  return Effect.flatMap(stored(open.file.stat), (before) => {
+    const kept: StoreChanges = {
+      ...(lastWriteTime ? { lastWriteTime: before.lastWriteTime } : {}),
+      ...(changeTime ? { changeTime: before.changeTime } : {})
+    }
+    return Effect.andThen(change, stored(open.file.set(kept)))
+  })
+}
+
+/** A write: as `keeping`, and its time does not show at once. */
+export const writing = (open: FileOpen, write: Effect.Effect<void, Refusal>): Effect.Effect<void, Refusal> =>
+  Effect.suspend(() => {
+    const { file } = open.stream
+    if (file.delayed !== undefined || open.fixedTimes.lastWriteTime) return keeping(open, write)
+    return Effect.gen(function*() {
+      const { lastWriteTime: before } = yield* stored(open.file.stat)
+      yield* keeping(open, write)
+      const { lastWriteTime: first } = yield* stored(open.file.stat)
+      file.delayed ??= { before, first, due: (yield* now) + delay }
+    })
+  })
+
+/** Bytes of what is set aside for a file at once. */
+const unit = 4096n
+
+/** What a client is shown of a file that may be written to: also of the room that it asked to have set aside. */
+export const shown = (stream: StreamNode, found: StoreNode): Effect.Effect<StoreNode> => {
+  const { file, reserved } = stream
+  const { delayed } = file
+  const kept = (reserved + unit - 1n) / unit * unit
+  const node = kept > found.allocationSize ? { ...found, allocationSize: kept } : found
+  if (delayed === undefined) return Effect.succeed(node)
+  return Effect.map(now, (time) => ({ ...node, lastWriteTime: time < delayed.due ? delayed.before : delayed.first }))
+}
