@@ -7,9 +7,11 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
+import type * as SubscriptionRef from "effect/SubscriptionRef"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import * as KerberosKeys from "../Auth/KerberosKeys.ts"
+import type * as Namespace from "../Dfs/Namespace.ts"
 import * as IdentityStore from "../Server/IdentityStore.ts"
 import * as PrivateFile from "../Server/PrivateFile.ts"
 import type { ShareStore, StoreError } from "../Server/ShareStore.ts"
@@ -19,6 +21,7 @@ import * as MemoryStore from "../Server/Store/MemoryStore.ts"
 import * as UserStore from "../Server/UserStore.ts"
 import { LocalError, type OutputClosed, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
+import * as NamespaceFile from "./NamespaceFile.ts"
 import { jsonLine, write, writeError } from "./Output.ts"
 import * as ServeLog from "./ServeLog.ts"
 import * as ServeOptions from "./ServeOptions.ts"
@@ -177,6 +180,12 @@ const announce = (
   )
 }
 
+const hosted = (
+  namespace: Namespace.Namespace,
+  file: string | undefined
+): Effect.Effect<Namespace.Namespace | SubscriptionRef.SubscriptionRef<Namespace.Namespace>, never, Scope.Scope> =>
+  file === undefined ? Effect.succeed(namespace) : NamespaceFile.follow(file, namespace)
+
 const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: Shared) {
   const options = yield* ServeOptions.resolve(flags, shared, yield* ServeOptions.readConfiguration(flags.config))
   const who = yield* whoComesIn(options, shared)
@@ -204,7 +213,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     dialects: options.dialects,
     guest: options.guest ? "unknown" : "never",
     ...(options.name === undefined ? {} : { name: options.name }),
-    ...(options.namespace === undefined ? {} : { namespaces: options.namespace })
+    ...(options.namespace === undefined ? {} : { namespaces: yield* hosted(options.namespace, options.namespaceFile) })
   })
   stopping.isDone = true
   stopping.patience = 10_000

@@ -196,6 +196,8 @@ export interface ServeOptions {
   /** With the keys of the service `cifs/` and the server's name. */
   readonly keytab: string | undefined
   readonly namespace: Namespace.Namespace | undefined
+  /** The file that it comes from, where it comes from one. */
+  readonly namespaceFile: string | undefined
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
   readonly dialects: ReadonlyArray<Smb2Dialect>
@@ -239,11 +241,11 @@ export const resolve = Effect.fnUntraced(function*(
     given.add(name.toLowerCase())
     add({ ...shares.get(name.toLowerCase()), name, folder })
   }
-  const namespace = Option.isSome(flags.namespace)
-    ? yield* readNamespace(flags.namespace.value)
-    : typeof configuration.namespace === "string"
-    ? yield* readNamespace(resolvePath(base, configuration.namespace))
-    : configuration.namespace
+  const configured = configuration.namespace
+  const namespaceFile = Option.getOrUndefined(flags.namespace) ??
+    (typeof configured === "string" ? resolvePath(base, configured) : undefined)
+  const inline = typeof configured === "string" ? undefined : configured
+  const namespace = namespaceFile === undefined ? inline : yield* readNamespace(namespaceFile)
   if (shares.size === 0 && namespace === undefined) add({ name: "share", folder: undefined })
   for (const { name } of shares.values()) {
     if (!isShareName(name) || name.toLowerCase() === "ipc$") {
@@ -271,6 +273,7 @@ export const resolve = Effect.fnUntraced(function*(
     user,
     keytab: keytab ?? below(configuration.keytab),
     namespace,
+    namespaceFile,
     signing: signing === "required" ? "required" : "enabled",
     encryption: encryptions[encryption],
     dialects,

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import { Context, Effect, Layer, Redacted, Schedule, type Scope, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TcpTransport } from "effect-smb"
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -16,6 +16,8 @@ interface Run {
   readonly child: ChildProcess
   /** The first line of the output, once it is there, or the whole where it ends before. */
   readonly first: Promise<string>
+  /** The output so far. */
+  readonly output: () => string
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 }
 
@@ -46,7 +48,7 @@ const serve = (home: string, args: ReadonlyArray<string>, env: Record<string, st
           resolve({ code, stdout, stderr })
         })
       })
-      return { child, first, ended }
+      return { child, first, output: () => stdout, ended }
     }),
     ({ child, ended }) =>
       Effect.promise(() => {
@@ -151,6 +153,54 @@ describe("effect-smb serve", () => {
       }
       const wrong = yield* Effect.flip((yield* client("ann", "8846f7eaee8fb117ad06bdd830b7586c")).stat(`${base}\\mem`))
       assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong._tag, "LogonFailure")
+    })
+  )
+
+  live(
+    "hosts what is written into the file of the namespace while it runs, and keeps what was there where that is nothing",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const file = join(home, "namespace.json")
+      const write = (text: string) =>
+        Effect.promise(async () => {
+          await writeFile(`${file}.new`, text)
+          await rename(`${file}.new`, file)
+        })
+      const links = (names: ReadonlyArray<string>) =>
+        JSON.stringify({
+          roots: { public: { links: Object.fromEntries(names.map((name) => [name, ["\\\\127.0.0.1\\share"]])) } }
+        })
+      yield* write(links(["one"]))
+      const run = yield* serve(home, [home, "--namespace", file, "--user", "joe", "--json"], { SMB_PASSWORD: "secret" })
+      const { port } = yield* listening(run)
+      const smb = yield* client("joe", "secret")
+      const names = Effect.map(
+        Stream.runCollect(smb.list(`\\\\127.0.0.1:${port}\\public`)),
+        (entries) => entries.map(({ name }) => name).toSorted()
+      )
+      const until = (wanted: ReadonlyArray<string>) =>
+        Effect.repeat(names, {
+          until: (found) => found.join() === wanted.join(),
+          schedule: Schedule.spaced("50 millis")
+        })
+      assert.deepStrictEqual(yield* names, ["one"])
+      yield* write(links(["one", "two"]))
+      yield* until(["one", "two"])
+      yield* write("{ this is no namespace")
+      yield* Effect.repeat(Effect.sync(run.output), {
+        until: (output) => output.includes("namespace refused"),
+        schedule: Schedule.spaced("50 millis")
+      })
+      assert.deepStrictEqual(yield* names, ["one", "two"])
+      yield* write(links(["three"]))
+      yield* until(["three"])
+      run.child.kill("SIGINT")
+      const { stdout } = yield* ended(run)
+      const events = stdout.trim().split("\n").map((line) => JSON.parse(line))
+      assert.lengthOf(events.filter(({ event }) => event === "namespace"), 2)
+      assert.match(events.find(({ event }) => event === "namespace refused").reason, /namespace\.json/)
+      // One session saw it all.
+      assert.lengthOf(events.filter(({ event }) => event === "logon"), 1)
     })
   )
 
