@@ -41,6 +41,8 @@ export interface Limits {
   readonly stopTime: Duration.Input
   /** Byte-range locks of one open. */
   readonly locks: number
+  /** Byte-range locks of one file, or of one of its streams: each is looked at for every READ, WRITE and LOCK there. */
+  readonly fileLocks: number
   /** Byte-range locks of all opens. */
   readonly serverLocks: number
   /** Lock requests that wait for ranges of one file. */
@@ -71,6 +73,7 @@ export const defaults: Limits = {
   storeTime: "1 minute",
   stopTime: "5 seconds",
   locks: 4096,
+  fileLocks: 8192,
   serverLocks: 1_048_576,
   waitingLocks: 512,
   watches: 1024,

@@ -302,6 +302,24 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  fileLocks: [
+    "one more is refused to whomever has the file open, until one is given back",
+    () =>
+      within({ fileLocks: 2 }, async ({ client }) => {
+        const one = await client()
+        const two = await client()
+        const file = await opened(one, "a")
+        const same = await opened(two, "a")
+        const other = await opened(two, "b")
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 1))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 2))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 2))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(same, 2))), 0)
+      })
+  ],
+
   serverLocks: [
     "one more is refused to whomever, until one is given back",
     () =>

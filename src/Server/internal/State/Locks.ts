@@ -156,8 +156,10 @@ const lock = (
     retry(stream)
     return refuse(status)
   }
-  const { locks, serverLocks, waitingLocks } = incoming.server.limits
-  if (incoming.server.locks + elements.length > serverLocks) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+  const { fileLocks, locks, serverLocks, waitingLocks } = incoming.server.limits
+  if (incoming.server.locks + elements.length > serverLocks || stream.locks.length + elements.length > fileLocks) {
+    return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+  }
   // Counted only where they can be too many.
   if (
     stream.locks.length + elements.length > locks &&
