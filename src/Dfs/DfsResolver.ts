@@ -130,6 +130,24 @@ interface Answer<A, E> {
   readonly value?: A
 }
 
+const start = { _tag: "Start" } as const
+const probed = { _tag: "Probe" } as const
+const silence: ReadonlyArray<Effect.Effect<void>> = []
+
+/** A step that was taken: what is to be done now, and what the log is still to say of it. */
+interface Taken<E> {
+  readonly state: DfsResolution.State<E>
+  readonly command: Command<E>
+  readonly lines: ReadonlyArray<Effect.Effect<void>>
+}
+
+/** A resolution under way, with the last answer to an attempt. */
+interface Begun<A, E> {
+  readonly taken: Taken<E>
+  readonly answer: { readonly value?: A | undefined }
+  readonly inSpan: boolean
+}
+
 type Trying<E> = Extract<Command<E>, { readonly _tag: "Try" }>
 
 /** What the loop does not do itself. */
@@ -225,45 +243,46 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     }
   }
 
+  /** One step. What it learns is known from now on, and who watches is told; lines for the log are for the caller to say. */
+  const advance = <E>(
+    before: DfsResolution.State<E>,
+    event: Event<E>,
+    { clock, context, listener, log }: Observe.Watcher
+  ): Taken<E> => {
+    const { evictions } = knowledge.cache
+    const { cache, command, domains, health, notes, state } = DfsResolution.step(before, event, {
+      ...knowledge,
+      now: clock.currentTimeMillisUnsafe(),
+      options: settings
+    })
+    knowledge = { cache, domains, health }
+    let lines = silence
+    for (const note of notes) {
+      const metric = DfsMetrics.ofNote(note)
+      if (metric !== undefined) DfsMetrics.count(metric, context)
+      listener?.(note)
+      const line = log(note)
+      if (line !== undefined) lines = [...lines, line]
+    }
+    if (cache.evictions > evictions) DfsMetrics.count(DfsMetrics.cacheEvictions, context, cache.evictions - evictions)
+    return { state, command, lines }
+  }
+
   /**
-   * The one loop: performs commands until the end, and gives what `attempt` gave. It begins with a command that has not
-   * been performed, or with `Start`, and goes on in a span from the first command that asks somebody.
+   * The one loop: performs commands until the end, and gives what `attempt` gave. It begins with what was taken already,
+   * or with `Start`, and goes on in a span from the first command that asks somebody.
    */
   const walk = Effect.fnUntraced(function*<A, E, R>(
-    begun: DfsResolution.State<E | SourceError>,
-    hands: Hands<A, E, R>,
-    seen?: { readonly command: Command<E | SourceError>; readonly answer: { readonly value?: A } }
+    begun: DfsResolution.State<E | SourceError> | Begun<A, E | SourceError>,
+    hands: Hands<A, E, R>
   ): Effect.fn.Return<A, E | DfsError | SourceError, R> {
-    const context = yield* Effect.context<never>()
-    const listener = Context.get(context, DfsTrace.Listener)
-    const clock = Context.get(context, Clock.Clock)
-    const log = Observe.logger(context)
-    let state = begun
-    let command = seen?.command
-    let event: Event<E | SourceError> = { _tag: "Start" }
-    let answer: { readonly value?: A } = seen?.answer ?? {}
+    const watcher = Observe.watcher(yield* Effect.context<never>())
+    const from = "taken" in begun ? begun : { taken: advance(begun, start, watcher), answer: {}, inSpan: false }
+    let { answer, taken } = from
     for (;;) {
-      if (command === undefined) {
-        const { evictions } = knowledge.cache
-        const result: DfsResolution.Step<E | SourceError> = DfsResolution.step(state, event, {
-          ...knowledge,
-          now: clock.currentTimeMillisUnsafe(),
-          options: settings
-        })
-        state = result.state
-        knowledge = { cache: result.cache, domains: result.domains, health: result.health }
-        for (const note of result.notes) {
-          const metric = DfsMetrics.ofNote(note)
-          if (metric !== undefined) DfsMetrics.count(metric, context)
-          listener?.(note)
-          const line = log(note)
-          if (line !== undefined) yield* line
-        }
-        if (knowledge.cache.evictions > evictions) {
-          DfsMetrics.count(DfsMetrics.cacheEvictions, context, knowledge.cache.evictions - evictions)
-        }
-        command = result.command
-      }
+      const { command, lines, state } = taken
+      for (const line of lines) yield* line
+      let event: Event<E | SourceError>
       switch (command._tag) {
         case "Try": {
           const tried: Answer<A, E> = yield* hands.attempt(command, state)
@@ -272,15 +291,19 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
           break
         }
         case "Done":
-          if (state.due !== undefined) yield* renew(state.due, clock.currentTimeMillisUnsafe())
+          if (state.due !== undefined) yield* renew(state.due, watcher.clock.currentTimeMillisUnsafe())
           return answer.value as A
         case "Fail":
           return yield* Effect.fail(command.error)
-        default:
-          if (seen === undefined) return yield* Observe.resolving(state, walk(state, hands, { command, answer }))
+        default: {
+          if (!from.inSpan) {
+            const rest = { taken: { state, command, lines: silence }, answer, inSpan: true }
+            return yield* Observe.resolving(state, walk(rest, hands))
+          }
           event = command._tag === "Connect" ? yield* hands.connect(command.targets) : yield* perform<E>(command)
+        }
       }
-      command = undefined
+      taken = advance(state, event, watcher)
     }
   })
 
@@ -332,11 +355,11 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   }
 
   const resolve = (path: string): Effect.Effect<Resolution, DfsError | SourceError> =>
-    Effect.suspend(() => {
+    Effect.contextWith((context: Context.Context<never>) => {
       const original = DfsPath.fromString(path)
       if (!applies(original)) return asPlain(path)
       let last: Resolution | undefined
-      const attempt = (command: Trying<SourceError>): Effect.Effect<Answer<Resolution, never>> => {
+      const probe = (command: Trying<SourceError>): Resolution => {
         const resolvedPath = toUnc(command.target)
         // A link's target that turns out to be an ordinary share is still the link's target.
         if (
@@ -347,9 +370,22 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
         } else if (last === undefined || command.of !== "plain" || last.resolvedPath !== resolvedPath) {
           last = { path, resolvedPath, status: command.of, targets: [command.target, ...command.others] }
         }
-        return Effect.succeed({ event: { _tag: "Probe" }, value: last })
+        return last
       }
-      return walk<Resolution, never, never>(DfsResolution.start(original), { attempt, connect: firstOf })
+      // What the cache knows is there at once, and is not worth a loop of effects.
+      const watcher = Observe.watcher(context)
+      let taken = advance<SourceError>(DfsResolution.start(original), start, watcher)
+      while (taken.command._tag === "Try" && taken.lines === silence) {
+        probe(taken.command)
+        taken = advance(taken.state, probed, watcher)
+      }
+      if (taken.command._tag === "Done" && taken.lines === silence && taken.state.due === undefined) {
+        return Effect.succeed(last!)
+      }
+      return walk<Resolution, never, never>({ taken, answer: { value: last }, inSpan: false }, {
+        attempt: (command) => Effect.sync(() => ({ event: probed, value: probe(command) })),
+        connect: firstOf
+      })
     })
 
   const trace: DfsResolver["Service"]["trace"] = (path) =>

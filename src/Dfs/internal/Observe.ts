@@ -4,6 +4,7 @@
  *
  * A resolution that the cache answers opens no span and formats no line.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
@@ -53,13 +54,30 @@ const saidAt = (minimum: LogLevel.LogLevel): ReadonlySet<LogLevel.Severity> => {
   return levels
 }
 
-/** Says the notes of one resolution in the log; nothing where its level is higher. */
-export const logger = (context: Context.Context<never>) => {
+/** Who is told of a resolution's steps. */
+export interface Watcher {
+  readonly context: Context.Context<never>
+  readonly clock: Clock.Clock
+  readonly listener: ((note: DfsTrace.Note) => void) | undefined
+  /** A line for the log; nothing where its level is higher. */
+  readonly log: (note: DfsTrace.Note) => Effect.Effect<void> | undefined
+}
+
+/** Whoever watches in a context. */
+export const watcher = (context: Context.Context<never>): Watcher => {
   const levels = saidAt(Context.get(context, References.MinimumLogLevel))
-  return (note: DfsTrace.Note): Effect.Effect<void> | undefined => {
-    const level = levelOf(note)
-    if (level === undefined || !levels.has(level)) return undefined
-    return Effect.annotateLogs(Effect.logWithLevel(level)(DfsTrace.explain(note)), { dfs: note._tag, step: note.step })
+  return {
+    context,
+    clock: Context.get(context, Clock.Clock),
+    listener: Context.get(context, DfsTrace.Listener),
+    log: (note) => {
+      const level = levelOf(note)
+      if (level === undefined || !levels.has(level)) return undefined
+      return Effect.annotateLogs(Effect.logWithLevel(level)(DfsTrace.explain(note)), {
+        dfs: note._tag,
+        step: note.step
+      })
+    }
   }
 }
 
