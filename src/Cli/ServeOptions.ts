@@ -11,6 +11,7 @@ import { homedir } from "node:os"
 import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Limits from "../Server/Limits.ts"
+import type { ShareOptions } from "../Server/SmbServer.ts"
 import type { Dialect, Smb2Dialect } from "../Smb2/Settings.ts"
 import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
@@ -172,15 +173,9 @@ export interface ServeFlags {
 }
 
 /** A share to serve; in memory without a folder. */
-export interface ServedShare {
+export interface ServedShare extends Omit<ShareOptions, "store"> {
   readonly name: string
   readonly folder: string | undefined
-  readonly comment?: string
-  readonly hidden?: boolean
-  readonly readOnly?: boolean
-  readonly encrypt?: boolean
-  readonly accessBasedEnumeration?: boolean
-  readonly guest?: boolean
 }
 
 /** What to serve, and how. */

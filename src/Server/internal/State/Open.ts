@@ -28,19 +28,13 @@ export interface Durable {
 }
 
 /** What a CREATE settles for good. */
-export interface OpenFields {
-  readonly id: bigint
-  readonly stream: StreamNode
-  readonly file: StoreFile
-  readonly scope: Scope.Closeable
-  readonly grantedAccess: number
-  readonly shareAccess: number
-  readonly createOptions: number
-  readonly directory: boolean
-}
+export type OpenFields = Pick<
+  FileOpen,
+  "id" | "stream" | "file" | "scope" | "grantedAccess" | "shareAccess" | "createOptions" | "directory"
+>
 
 /** An open of a file, a directory, or a named stream. */
-export class FileOpen implements OpenFields {
+export class FileOpen {
   readonly _tag = "File"
   readonly id: bigint
   readonly stream: StreamNode

@@ -35,6 +35,22 @@ export interface Settings {
   readonly kerberos: KerberosKeys | undefined
 }
 
+/** What it begins with. */
+type Given = Pick<
+  ServerState,
+  | "settings"
+  | "limits"
+  | "patience"
+  | "users"
+  | "shares"
+  | "dfs"
+  | "guid"
+  | "startTime"
+  | "identity"
+  | "leases"
+  | "closeOpen"
+>
+
 /**
  * @category models
  */
@@ -72,21 +88,7 @@ export class ServerState {
   private readonly running = new Set<Fiber.Fiber<unknown>>()
   private readonly ending = new Set<Fiber.Fiber<unknown>>()
 
-  constructor(fields: {
-    readonly settings: Settings
-    readonly limits: Limits
-    readonly patience: Patience
-    readonly users: Users
-    readonly shares: ReadonlyMap<string, ShareState>
-    readonly dfs: DfsHost | undefined
-    readonly guid: Uint8Array
-    readonly startTime: bigint
-    readonly identity: Identities
-    readonly leases: LeaseTable
-    readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
-    readonly context: Context.Context<never>
-    readonly firstSession: bigint
-  }) {
+  constructor(fields: Given & { readonly context: Context.Context<never>; readonly firstSession: bigint }) {
     this.settings = fields.settings
     this.limits = fields.limits
     this.patience = fields.patience
