@@ -57,6 +57,23 @@ const model = ({ dacl, owner }: Sd.SecurityDescriptor, { groups, sid }: Identity
   return granted
 }
 
+describe("Access.decode", () => {
+  const administrator = identity(ann, [Access.sids.administrators], true)
+
+  it("gives everybody what there is where nothing is kept", () => {
+    assert.strictEqual(Access.maximal(Access.decode(undefined), identity(joe, [staff])), rights)
+  })
+
+  it("lets nobody but administrators in where what was kept cannot be read any more", () => {
+    const kept = Access.encode(descriptor([ace(joe, rights)]))
+    assert.strictEqual(Access.maximal(Access.decode(kept), identity(joe, [staff])), rights)
+    for (const bytes of [new Uint8Array(0), kept.subarray(0, kept.length - 1), new Uint8Array(64).fill(0xff)]) {
+      assert.strictEqual(Access.maximal(Access.decode(bytes), identity(joe, [staff])), 0)
+      assert.strictEqual(Access.maximal(Access.decode(bytes), administrator) & rights, rights)
+    }
+  })
+})
+
 describe("Access.mapGeneric", () => {
   it("is what winnt.h says: FILE_GENERIC_READ and its like", () => {
     assert.strictEqual(Access.mapGeneric(0x8000_0000), 0x0012_0089)
