@@ -82,7 +82,7 @@ export type AcceptorStep =
  */
 export interface AcceptorSession {
   readonly step: (token: Uint8Array) => Effect.Effect<AcceptorStep, AuthenticationError>
-  /** Lets go of a logon that is given up in the middle. */
+  /** Lets go of a logon that is given up in the middle, also of a step that is under way. */
   readonly release: () => void
 }
 
@@ -132,6 +132,13 @@ type State =
 export const make = (options: AcceptorOptions): AcceptorSession => {
   const random = options.random ?? ((length) => Uint8Array.from(randomBytes(length)))
   let state: State = { _tag: "First" }
+  let released = false
+
+  /** Goes on with Kerberos in the next leg, unless nobody waits for that any more. */
+  const goOn = (next: Extract<State, { readonly exchange: unknown }>): void => {
+    if (released) next.exchange.release()
+    else state = next
+  }
 
   const challenge = (
     message: Uint8Array,
@@ -185,7 +192,8 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     }
     // The token, if any, is one of a mechanism that is not here: the client starts over with the one that is, and proves
     // by a MIC that nobody changed its list.
-    state = by === undefined ? { _tag: "Negotiate", mechTypes, mustProve } : { _tag: "Kerberos", ...by }
+    if (by === undefined) state = { _tag: "Negotiate", mechTypes, mustProve }
+    else goOn({ _tag: "Kerberos", ...by })
     return {
       _tag: "Continue",
       token: Spnego.encode({
@@ -209,7 +217,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       const answer = (negState: number, mic?: Uint8Array): Uint8Array =>
         Spnego.encode({ _tag: "NegTokenResp", negState, supportedMech: chosen, responseToken, mechListMic: mic })
       if (proven === undefined) {
-        state = { ...by, _tag: "Kerberos" }
+        goOn({ ...by, _tag: "Kerberos" })
         return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete) } satisfies AcceptorStep
       }
       const { name, realm, sessionKey } = proven
@@ -234,7 +242,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
         sessionKey: guest ? undefined : sessionKey
       }
       if (mustProve && mechListMic === undefined) {
-        state = { ...by, _tag: "Proof", accepted }
+        goOn({ ...by, _tag: "Proof", accepted })
         return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete, mic) } satisfies AcceptorStep
       }
       exchange.release()
@@ -335,6 +343,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       }
     }),
     release: () => {
+      released = true
       if (state._tag === "Kerberos" || state._tag === "Proof") state.exchange.release()
       state = { _tag: "Over" }
     }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Result } from "effect"
+import { Deferred, Effect, Fiber, Redacted, Result } from "effect"
 import {
   Acceptor,
   AuthenticationError,
@@ -45,12 +45,13 @@ class Keys implements KerberosKeys.KerberosKeys {
   }
 }
 
-const begin = (keys: Keys, known = "joe") =>
+const begin = (keys: Keys, known = "joe", waited: Effect.Effect<void> = Effect.void) =>
   Acceptor.make({
     computerName: "FILES",
     kerberos: keys,
     lookup: ({ domain, user }) =>
-      Effect.succeed(
+      Effect.as(
+        waited,
         user === known && (domain === "CORP.TEST" || domain === "CORP")
           ? { _tag: "User", ntHash: Redacted.make(Uint8Array.from(NtlmCrypto.ntHash("Gehe1m!"))) } as const
           : undefined
@@ -145,10 +146,25 @@ describe("a server with Kerberos keys", () => {
       assert.strictEqual(yield* reasonOf(start(mic([kerberos]))), "IntegrityFailure")
       const { session: left } = yield* start()
       left.release()
+      // Given up while a step is under way.
+      const lookedUp = yield* Deferred.make<void>()
+      const late = begin(keys, "joe", Deferred.await(lookedUp))
+      yield* late.step(init(mechTypes))
+      const step = yield* Effect.forkChild(
+        late.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: bytes("ticket") })),
+        { startImmediately: true }
+      )
+      late.release()
+      yield* Deferred.succeed(lookedUp, undefined)
+      assert.strictEqual((yield* Fiber.join(step))._tag, "Continue")
+      assert.strictEqual(
+        yield* reasonOf(late.step(Spnego.encode({ _tag: "NegTokenResp", mechListMic: mic(mechTypes) }))),
+        "UnexpectedToken"
+      )
       const early = begin(keys)
       yield* early.step(init(mechTypes))
       assert.strictEqual(yield* reasonOf(early.step(Spnego.encode({ _tag: "NegTokenResp" }))), "UnexpectedToken")
-      assert.deepStrictEqual([keys.begun, keys.released], [7, 7])
+      assert.deepStrictEqual([keys.begun, keys.released], [8, 8])
     }))
 
   it.effect("goes on by NTLM with who offers no other", () =>

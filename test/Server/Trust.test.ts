@@ -3,8 +3,8 @@
  * another's, and what was agreed on.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
-import { Credentials } from "effect-smb/Auth"
+import { Deferred, Effect, Redacted, Schedule } from "effect"
+import { Authenticator, Credentials } from "effect-smb/Auth"
 import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import { createHash } from "node:crypto"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
@@ -132,9 +132,12 @@ const fileOf = (answer: Buffer | undefined) => {
 
 const isSigned = (answer: Buffer): boolean => !answer.subarray(48, 64).equals(Buffer.alloc(16))
 
-const served = (use: (client: () => Promise<Client>) => Promise<void>, options: Partial<SmbServer.Options> = {}) =>
+const served = (
+  use: (client: () => Promise<Client>, server: SmbServer.SmbServer["Service"]) => Promise<void>,
+  options: Partial<SmbServer.Options> = {}
+) =>
   Effect.scoped(Effect.gen(function*() {
-    const { port } = yield* SmbServer.make({
+    const server = yield* SmbServer.make({
       host,
       port: 0,
       users: UserStore.inMemory({ ann: secret, joe: secret }),
@@ -143,12 +146,12 @@ const served = (use: (client: () => Promise<Client>) => Promise<void>, options: 
     })
     const clients: Array<Client> = []
     const client = () => {
-      const made = new Client(host, port)
+      const made = new Client(host, server.port)
       clients.push(made)
       return Promise.resolve(made)
     }
     yield* Effect.addFinalizer(() => Effect.sync(() => clients.forEach((one) => one.close())))
-    yield* Effect.promise(() => use(client))
+    yield* Effect.promise(() => use(client, server))
   }))
 
 describe("a session that is signed", () => {
@@ -313,6 +316,54 @@ describe("what is another's", () => {
       Object.assign(ann, first)
       assert.strictEqual(statusOf(await ann.send(cancel())), NtStatus.STATUS_CANCELLED)
     }))
+
+  it.live("does not stay for a channel that left while it was bound", () => {
+    const users = UserStore.inMemory({ ann: secret, joe: secret })
+    let gate: Effect.Effect<unknown> = Effect.void
+    return served(async (client, server) => {
+      const until = (what: "connections" | "sessions" | "opens", count: number) =>
+        Effect.runPromise(Effect.repeat(server.statistics, {
+          until: (statistics) => statistics[what] === count,
+          times: 300,
+          schedule: Schedule.spaced("10 millis")
+        }))
+      const ann = await client()
+      await ann.meet("3.0")
+      await ann.as("ann")
+      ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
+      fileOf(await ann.send(ann.signed(Requests.create("a"))))
+      const channel = await client()
+      await channel.meet("3.0")
+      Object.assign(channel, { sessionId: ann.sessionId, sign: ann.sign })
+      const logon = await Effect.runPromise(
+        Effect.scoped(Authenticator.makeNtlm().make(Credentials.password("ann", secret), { server: "server" }))
+      )
+      const leg = async (input: Uint8Array) => {
+        const { token } = await Effect.runPromise(logon.step(input))
+        return channel.signed({
+          _tag: "SESSION_SETUP",
+          body: { flags: 1, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
+        })
+      }
+      const first = (await channel.send(await leg(new Uint8Array(0))))!
+      assert.strictEqual(statusOf(first), NtStatus.STATUS_MORE_PROCESSING_REQUIRED)
+      const asked = Deferred.makeUnsafe<void>()
+      const answered = Deferred.makeUnsafe<void>()
+      gate = Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(answered))
+      const at = first.readUInt16LE(68)
+      channel.frame(await leg(Uint8Array.from(first.subarray(at, at + first.readUInt16LE(70)))))
+      await Effect.runPromise(Deferred.await(asked))
+      channel.close()
+      await until("connections", 1)
+      await Effect.runPromise(Deferred.succeed(answered, undefined))
+      await Effect.runPromise(Effect.sleep("50 millis"))
+      ann.close()
+      await until("connections", 0)
+      await until("opens", 0)
+      await until("sessions", 0)
+      assert.deepInclude(await Effect.runPromise(server.statistics), { connections: 0, sessions: 0, opens: 0 })
+    }, { users: { find: (name, domain) => Effect.andThen(Effect.suspend(() => gate), users.find(name, domain)) } })
+  })
 
   it.live("waits for its own user alone: a durable open", () =>
     served(async (client) => {

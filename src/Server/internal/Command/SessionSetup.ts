@@ -128,6 +128,8 @@ export const sessionSetup = Effect.fnUntraced(function*(
   const step = yield* Effect.result(logon.acceptor.step(body.securityBuffer))
   if (step._tag === "Failure") {
     session.logons.delete(connection)
+    // Another leg of it may be under way.
+    logon.acceptor.release()
     connection.failedLogons++
     if (logon.kind !== "binding") {
       incoming.session = session
@@ -161,6 +163,8 @@ export const sessionSetup = Effect.fnUntraced(function*(
       () => logon.kind === "binding" ? Effect.void : SessionEnd.end(session)
     )
   const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
+  // Whoever has gone meanwhile is no channel: it would keep the session for ever.
+  if (session.ended || connection.closed) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
   switch (logon.kind) {
     case "new": {
       if (

@@ -241,7 +241,9 @@ export class Connection {
         this.flush(batch)
         if (reply?.consumed === true) this.server.buffers.give(only.packet)
       })
-      return this.isCrowded ? Effect.andThen(this.fetched, run) : run
+      return this.isCrowded
+        ? Effect.andThen(this.fetched, Effect.suspend(() => this.closed ? Effect.void : run))
+        : run
     }
     return Effect.gen({ self: this }, function*() {
       let related: Related | undefined
