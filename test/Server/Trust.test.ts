@@ -10,6 +10,7 @@ import { createHash } from "node:crypto"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import * as Encryption from "../../src/Smb2/Encryption.ts"
 import { anyFileId } from "../../src/Smb2/Message/Common.ts"
 import {
   Capabilities,
@@ -48,6 +49,8 @@ class Client extends RawClient {
   private dialect = 0
   private algorithm: Signing.Algorithm = SigningAlgorithm.HMAC_SHA256
   sign: Signing.Sign | undefined
+  seal: Encryption.Encrypt | undefined
+  unseal: Encryption.Decrypt | undefined
 
   override frame(packet: Uint8Array): void {
     this.heard.push(Uint8Array.from(packet))
@@ -94,7 +97,11 @@ class Client extends RawClient {
     // Without the last response, which comes signed by what is derived here.
     const hash = this.hash(this.agreed, this.heard.slice(0, -1))
     const cipher = this.dialect >= Dialect.SMB_3_0 ? Cipher.AES_128_CCM : undefined
-    this.sign = Signing.make(this.algorithm, deriveKeys(this.dialect, hash, this.sessionKey!, cipher).signing)
+    const keys = deriveKeys(this.dialect, hash, this.sessionKey!, cipher)
+    this.sign = Signing.make(this.algorithm, keys.signing)
+    if (cipher === undefined) return
+    this.seal = Encryption.makeEncrypt(cipher, keys.clientToServer!, this.sessionId)
+    this.unseal = Encryption.makeDecrypt(cipher, keys.serverToClient!)
   }
 
   /** A request as a user signs it. */
@@ -267,7 +274,8 @@ describe("what is another's", () => {
       await ann.as(user)
       ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
       const folder = fileOf(await ann.send(ann.signed(Requests.create("", Requests.directory))))
-      return { sessionId: ann.sessionId, treeId: ann.treeId, sign: ann.sign, folder }
+      const { seal, sessionId, sign, treeId, unseal } = ann
+      return { sessionId, treeId, sign, seal, unseal, folder }
     }
     return { first: await one("ann"), second: await one("joe") }
   }
@@ -288,6 +296,31 @@ describe("what is another's", () => {
       await other.meet("3.0")
       Object.assign(other, { sessionId: first.sessionId, treeId: first.treeId, sign: first.sign })
       assert.strictEqual(await other.status(Requests.list(first.folder)), NtStatus.STATUS_USER_SESSION_DELETED)
+    }))
+
+  it.live("is not logged on to again under one's own keys", () =>
+    served(async (client) => {
+      const ann = await client()
+      const { first, second } = await both(ann, "3.0")
+      const status = async (by: typeof first) => {
+        const logon = await Effect.runPromise(
+          Effect.scoped(Authenticator.makeNtlm().make(Credentials.password("joe", secret), { server: "server" }))
+        )
+        const { token } = await Effect.runPromise(logon.step(new Uint8Array(0)))
+        Object.assign(ann, { sessionId: first.sessionId, treeId: 0 })
+        const packet = ann.packet(
+          Command.SESSION_SETUP,
+          Message.encodeRequest({
+            _tag: "SESSION_SETUP",
+            body: { flags: 0, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
+          })
+        )
+        ann.frame(Buffer.concat(by.seal!([packet])))
+        return statusOf(Buffer.from(by.unseal!((await ann.next())!)!.packet))
+      }
+      assert.strictEqual(await status(second), NtStatus.STATUS_ACCESS_DENIED)
+      // By its own it is, and goes on.
+      assert.strictEqual(await status(first), NtStatus.STATUS_MORE_PROCESSING_REQUIRED)
     }))
 
   it.live("is not cancelled", () =>
