@@ -9,6 +9,7 @@ const begin = FileTime.fromMillis(Date.now())
 const node = (name: string, id: bigint, bytes: Uint8Array | undefined): ShareStore.StoreNode => ({
   name,
   id,
+  identity: String(id),
   type: bytes === undefined ? "directory" : "file",
   size: BigInt(bytes?.length ?? 0),
   allocationSize: BigInt(bytes?.length ?? 0),

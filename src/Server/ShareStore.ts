@@ -27,7 +27,7 @@ export type StorePath = ReadonlyArray<string>
  * - `Exists`: the name is taken. `NotEmpty`: the directory is. `IsDirectory`, `NotDirectory`: the other kind is there.
  * - `AccessDenied`: the storage itself refuses. `ReadOnly`: it takes no changes. `Full`: it has no room, or no quota.
  * - `InvalidName`: the storage cannot keep that name. `Unsupported`: it cannot do this at all.
- * - `Stale`: the file has vanished below an open. `Busy`: try again. `TimedOut`: it took too
+ * - `Stale`: the file has vanished below an open, or its name stands for another one by now. `Busy`: try again. `TimedOut`: it took too
  *   long, and may be done or not. `Failed`: anything else, with its cause.
  *
  * @category errors
@@ -61,8 +61,17 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
 export interface StoreNode {
   /** The name with the case that it was made with; empty for the root. */
   readonly name: string
-  /** Names the file for as long as it exists, whatever it is called; no two files of a store share one. */
+  /**
+   * Numbers the file for as long as it exists, whatever it is called: clients see it. No two files that exist share one;
+   * one that is made later may have the number of one that was removed.
+   */
   readonly id: bigint
+  /**
+   * Tells this file from every other one that the store has, had or will have while a server runs, whatever it is called.
+   * A file that takes the name, or the `id`, of another has another identity. Where `id` is never used again, it is the
+   * `id` as text. The server hands it back as `expected`.
+   */
+  readonly identity: string
   readonly type: "file" | "directory"
   readonly size: bigint
   /** Bytes that it takes up. */
@@ -182,6 +191,23 @@ export interface StoreChange {
   readonly action: "added" | "removed" | "modified"
 }
 
+/** Which file an operation on a name is for. */
+export interface StoreExpected {
+  /**
+   * The identity of the file that the name has to stand for, looked at in the same step: `Stale` where it stands for
+   * another. A symbolic link that the storage follows stands for what it leads to.
+   */
+  readonly expected?: string | undefined
+}
+
+/** How a name is given. */
+export interface StoreNaming extends StoreExpected {
+  /** Whether a file that has the name may go. */
+  readonly replace: boolean
+  /** The identity of the one file that may: `Stale` where another has taken the name. Any file where it is undefined. */
+  readonly replaced?: string | undefined
+}
+
 /**
  * A place that keeps files.
  *
@@ -203,20 +229,30 @@ export interface ShareStore {
    * The entries of a directory, as they come, without `.` and `..`. Pulled as a client asks for them, so with pauses of any
    * length; an entry is described when its turn comes, or at most 200 before.
    */
-  readonly list: (path: StorePath) => Stream.Stream<StoreNode, StoreError>
-  /** Removes a file, an empty directory, or a named stream. */
-  readonly remove: (path: StorePath, options?: { readonly stream?: string }) => Effect.Effect<void, StoreError>
-  /** Renames atomically; with `replace` over a file that is there. Case alone may change. */
-  readonly rename: (
-    from: StorePath,
-    to: StorePath,
-    options: { readonly replace: boolean }
+  readonly list: (path: StorePath, options?: StoreExpected) => Stream.Stream<StoreNode, StoreError>
+  /**
+   * Removes a name of a file, an empty directory, or a named stream. The file goes with its last name; a symbolic link that
+   * the storage follows goes itself.
+   */
+  readonly remove: (
+    path: StorePath,
+    options?: StoreExpected & { readonly stream?: string }
   ) => Effect.Effect<void, StoreError>
+  /**
+   * Whether `remove` would do it at this moment: fails with what `remove` would fail with, as far as that can be told. The
+   * server asks when a client marks a file for deletion, to refuse what cannot be done while the client still listens.
+   * Absent where `list` shows all that keeps a directory from being removed, and nothing else can be told.
+   */
+  readonly mayRemove?: (path: StorePath, options?: StoreExpected) => Effect.Effect<void, StoreError>
+  /** Renames atomically; with `replace` over a file that is there. Case alone may change. */
+  readonly rename: (from: StorePath, to: StorePath, options: StoreNaming) => Effect.Effect<void, StoreError>
   /** Gives a file another name; absent where the storage cannot. */
-  readonly link?: (existing: StorePath, name: StorePath, options: { readonly replace: boolean }) => Effect.Effect<
-    void,
-    StoreError
-  >
+  readonly link?: (existing: StorePath, name: StorePath, options: StoreNaming) => Effect.Effect<void, StoreError>
+  /**
+   * What the files belong to: two stores with the same `origin` have the same files under the same paths, and a server
+   * keeps one state of locks, share modes and deletions for both. Absent: the store's files are its own.
+   */
+  readonly origin?: object
   /**
    * What others change in a directory, or anywhere below it, while the stream is read: for change notification, and to take
    * back what clients cache. What came through the store itself is not told. Absent where it cannot be known.

@@ -60,6 +60,80 @@ const onDisk = (path: string) => Fs.readdirSync(path).filter((name) => name !== 
 
 const records = (path: string) => Fs.readdirSync(join(path, LocalStore.sidecarName, "records"))
 
+describe("LocalStore and other programs", () => {
+  const identity = (store: ShareStore, path: StorePath) => Effect.map(store.stat(path), ({ identity }) => identity)
+
+  it.live("never touches the file that another program has put in the place of the expected one", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const at = (name: string) => join(path, name)
+      Fs.writeFileSync(at("doc"), "old")
+      const old = { expected: yield* identity(store, ["doc"]) }
+      // As editors do.
+      Fs.writeFileSync(at("doc.new"), "new")
+      Fs.renameSync(at("doc.new"), at("doc"))
+      assert.strictEqual(yield* reason(store.remove(["doc"], old)), "Stale")
+      assert.strictEqual(yield* reason(store.mayRemove!(["doc"], old)), "Stale")
+      assert.strictEqual(yield* reason(store.rename(["doc"], ["x"], { replace: true, ...old })), "Stale")
+      assert.strictEqual(yield* reason(store.link!(["doc"], ["x"], { replace: true, ...old })), "Stale")
+      assert.strictEqual(Fs.readFileSync(at("doc"), "utf8"), "new")
+      assert.deepStrictEqual(onDisk(path), ["doc"])
+    }))
+
+  it.live("tells a file from one that has its inode again", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.writeFileSync(join(path, "f"), "old")
+      const old = yield* identity(store, ["f"])
+      yield* Effect.sleep(20)
+      for (let i = 0; i < 50; i++) {
+        Fs.rmSync(join(path, "f"))
+        Fs.writeFileSync(join(path, "f"), "new")
+        assert.notStrictEqual(yield* identity(store, ["f"]), old)
+      }
+    }))
+
+  it.live("removes and renames a symbolic link itself, and not what it leads to", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.writeFileSync(join(path, "target"), "x")
+      Fs.symlinkSync("target", join(path, "link"))
+      const same = { expected: yield* identity(store, ["link"]) }
+      assert.strictEqual(same.expected, yield* identity(store, ["target"]))
+      yield* store.rename(["link"], ["renamed"], { replace: false, ...same })
+      assert.deepStrictEqual(onDisk(path), ["renamed", "target"])
+      yield* store.remove(["renamed"], same)
+      assert.deepStrictEqual(onDisk(path), ["target"])
+    }))
+
+  it.live("knows of entries that it does not show", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.mkdirSync(join(path, "d"))
+      yield* store.mayRemove!(["d"])
+      Fs.symlinkSync("/", join(path, "d", "out"))
+      assert.deepStrictEqual(yield* Stream.runCollect(store.list(["d"])), [])
+      assert.strictEqual(yield* reason(store.mayRemove!(["d"])), "NotEmpty")
+      assert.strictEqual(yield* reason(store.remove(["d"])), "NotEmpty")
+    }))
+
+  it.live("keeps what a link would have replaced where the link cannot be made", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.writeFileSync(join(path, "a"), "a")
+      Fs.writeFileSync(join(path, "b"), "b")
+      // No link can be made here any more.
+      Fs.rmSync(join(path, LocalStore.sidecarName, "new"), { recursive: true })
+      assert.isDefined(yield* reason(store.link!(["a"], ["b"], { replace: true })))
+      assert.strictEqual(Fs.readFileSync(join(path, "b"), "utf8"), "b")
+    }))
+})
+
 describe("LocalStore", () => {
   it.live("writes plain files that others read, and reads theirs", () =>
     Effect.gen(function*() {

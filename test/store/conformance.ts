@@ -868,6 +868,93 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
     })
 
+    describe("identity", () => {
+      const identity = (store: ShareStore, path: StorePath) => Effect.map(store.stat(path), ({ identity }) => identity)
+
+      gen("stays with a file, whatever it is called and however it is asked for", function*(store) {
+        yield* put(store, ["a"], "x")
+        yield* mkdir(store, ["d"])
+        const before = yield* identity(store, ["a"])
+        yield* store.rename(["a"], ["d", "B"], { replace: false })
+        assert.strictEqual(yield* identity(store, ["D", "b"]), before)
+        assert.strictEqual((yield* list(store, ["d"]))[0]!.identity, before)
+        yield* using(store, ["d", "B"], file, ({ file, node }) =>
+          Effect.map(file.stat, (stat) => {
+            assert.strictEqual(node.identity, before)
+            assert.strictEqual(stat.identity, before)
+          }))
+        const all = [yield* identity(store, []), yield* identity(store, ["d"]), before]
+        assert.strictEqual(new Set(all).size, 3)
+        if (store.link === undefined) return
+        yield* store.link(["d", "B"], ["l"], { replace: false })
+        assert.strictEqual(yield* identity(store, ["l"]), before)
+      })
+
+      gen("is another one for a file that takes a name", function*(store) {
+        yield* put(store, ["a"], "first")
+        const before = yield* identity(store, ["a"])
+        yield* put(store, ["b"], "second")
+        yield* store.rename(["b"], ["a"], { replace: true })
+        assert.notStrictEqual(yield* identity(store, ["a"]), before)
+        const after = yield* identity(store, ["a"])
+        yield* store.remove(["a"])
+        // Storages that number files use a number again at once.
+        yield* Effect.sleep(20)
+        yield* put(store, ["a"], "third")
+        assert.notStrictEqual(yield* identity(store, ["a"]), before)
+        assert.notStrictEqual(yield* identity(store, ["a"]), after)
+      })
+
+      gen("that is expected is looked at before anything is removed, renamed or linked", function*(store) {
+        yield* put(store, ["a"], "old")
+        const old = { expected: yield* identity(store, ["a"]) }
+        yield* put(store, ["new"], "new")
+        yield* mkdir(store, ["d"])
+        yield* store.rename(["new"], ["a"], { replace: true })
+        yield* refused(store.remove(["a"], old), "Stale")
+        if (store.mayRemove !== undefined) yield* refused(store.mayRemove(["a"], old), "Stale")
+        yield* refused(store.rename(["a"], ["b"], { replace: true, ...old }), "Stale")
+        if (store.link !== undefined) yield* refused(store.link(["a"], ["b"], { replace: false, ...old }), "Stale")
+        yield* refused(Stream.runDrain(store.list(["d"], old)), "Stale")
+        assert.deepStrictEqual(yield* names(store, []), ["a", "d"])
+        assert.strictEqual(yield* get(store, ["a"]), "new")
+        const now = { expected: yield* identity(store, ["a"]) }
+        if (store.mayRemove !== undefined) yield* store.mayRemove(["a"], now)
+        yield* store.rename(["a"], ["b"], { replace: false, ...now })
+        yield* store.remove(["b"], now)
+        yield* Stream.runDrain(store.list(["d"], { expected: yield* identity(store, ["d"]) }))
+        assert.deepStrictEqual(yield* names(store, []), ["d"])
+      })
+
+      gen("of what may be replaced is looked at, too", function*(store) {
+        yield* put(store, ["a"], "mine")
+        yield* put(store, ["b"], "judged")
+        const judged = { replace: true, replaced: yield* identity(store, ["b"]) }
+        yield* put(store, ["other"], "other")
+        yield* store.rename(["other"], ["b"], { replace: true })
+        yield* refused(store.rename(["a"], ["b"], judged), "Stale")
+        if (store.link !== undefined) yield* refused(store.link(["a"], ["b"], judged), "Stale")
+        assert.strictEqual(yield* get(store, ["a"]), "mine")
+        assert.strictEqual(yield* get(store, ["b"]), "other")
+        yield* store.rename(["a"], ["b"], { replace: true, replaced: yield* identity(store, ["b"]) })
+        assert.strictEqual(yield* get(store, ["b"]), "mine")
+      })
+
+      gen("goes with one name of several, and the others stay", function*(store) {
+        if (store.link === undefined) return
+        yield* put(store, ["a"], "x")
+        yield* store.link(["a"], ["b"], { replace: false })
+        const same = { expected: yield* identity(store, ["a"]) }
+        const opened: StoreOpened = yield* store.open(["a"], file)
+        yield* store.remove(["b"], same)
+        assert.deepStrictEqual(yield* names(store, []), ["a"])
+        yield* store.link(["a"], ["b"], { replace: false })
+        yield* store.rename(["b"], ["c"], { replace: false, ...same })
+        assert.deepStrictEqual(yield* names(store, []), ["a", "c"])
+        assert.strictEqual(string(yield* opened.file.read(0n, 10)), "x")
+      })
+    })
+
     describe("rename", () => {
       gen("moves files and directories with all that is in them", function*(store) {
         yield* mkdir(store, ["a"])

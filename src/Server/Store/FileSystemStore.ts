@@ -17,10 +17,11 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { randomUUID } from "node:crypto"
 import type {
   ShareStore,
   StoreError,
-  StoreNode,
+  StoreNaming,
   StoreOpen,
   StoreOpened,
   StorePath,
@@ -28,7 +29,7 @@ import type {
 } from "../ShareStore.ts"
 import * as FileSystemHandle from "./internal/FileSystemHandle.ts"
 import * as FileSystemTree from "./internal/FileSystemTree.ts"
-import { ask, describe, failure, type Found, hash, timeOf } from "./internal/FileSystemTree.ts"
+import { ask, describe, failure, type Found, hash, identityOf, timeOf } from "./internal/FileSystemTree.ts"
 import * as Names from "./internal/Names.ts"
 
 /**
@@ -120,9 +121,14 @@ const build = (
     )
   })
 
-  const list = (path: StorePath): Stream.Stream<StoreNode, StoreError> =>
+  /** Refuses a name that stands for another file by now. */
+  const expect = (found: Found, identity: string | undefined): Effect.Effect<void, StoreError> =>
+    identity === undefined || identityOf(found.info, placeOf(found.path)) === identity ? Effect.void : failure("Stale")
+
+  const list: ShareStore["list"] = (path, options) =>
     Stream.unwrap(Effect.gen(function*() {
       const found = yield* find(path)
+      yield* expect(found, options?.expected)
       if (found.info.type !== "Directory") return yield* failure("NotDirectory")
       const names = yield* ask(fs.readDirectory(placeOf(found.path)))
       const entry = (name: string) =>
@@ -148,6 +154,7 @@ const build = (
       Effect.gen(function*() {
         const found = yield* lookup(parent, path.at(-1)!)
         if (found === undefined) return yield* failure("NotFound")
+        yield* expect(found, what?.expected)
         yield* changing
         const place = placeOf(found.path)
         if (found.info.type !== "Directory") yield* ask(fs.remove(place))
@@ -166,10 +173,10 @@ const build = (
   })
 
   /** Whether `there` may make room. */
-  const mayReplace = (there: Found, isDirectory: boolean, allowed: boolean): Effect.Effect<void, StoreError> => {
-    if (!allowed) return failure("Exists")
+  const mayReplace = (there: Found, isDirectory: boolean, how: StoreNaming): Effect.Effect<void, StoreError> => {
+    if (!how.replace) return failure("Exists")
     if (there.info.type === "Directory") return failure("IsDirectory")
-    return isDirectory ? failure("NotDirectory") : Effect.void
+    return isDirectory ? failure("NotDirectory") : expect(there, how.replaced)
   }
 
   const sameFile = (one: Found, other: Found) =>
@@ -191,13 +198,14 @@ const build = (
       Effect.gen(function*() {
         const entry = yield* lookup(source, from.at(-1)!)
         if (entry === undefined) return yield* failure("NotFound")
+        yield* expect(entry, how.expected)
         const isDirectory = entry.info.type === "Directory"
         if (isDirectory && entry.path.every((part, i) => target[i] === part)) return yield* failure("AccessDenied")
         const there = yield* lookup(target, name)
         const place = placeOf(entry.path)
         const path = [...target, name]
         if (there !== undefined && placeOf(there.path) !== place) {
-          yield* mayReplace(there, isDirectory, how.replace)
+          yield* mayReplace(there, isDirectory, how)
           if (sameFile(there, entry)) yield* ask(fs.remove(place))
           // Onto the name as it is, which is one step, and then to the case that is asked for.
           else yield* ask(fs.rename(place, placeOf(there.path)))
@@ -212,6 +220,7 @@ const build = (
   const link: NonNullable<ShareStore["link"]> = Effect.fnUntraced(function*(existing, path, how) {
     yield* checked(path)
     const source = yield* find(existing)
+    yield* expect(source, how.expected)
     yield* changing
     if (source.info.type === "Directory") return yield* failure("IsDirectory")
     if (path.length === 0) return yield* failure("Exists")
@@ -220,13 +229,16 @@ const build = (
       [target],
       Effect.gen(function*() {
         const there = yield* lookup(target, path.at(-1)!)
-        if (there !== undefined) {
-          if (sameFile(there, source) && how.replace) return
-          yield* mayReplace(there, false, how.replace)
-          yield* ask(fs.remove(placeOf(there.path)))
-          gone(there.path)
-        }
-        yield* ask(fs.link(placeOf(source.path), placeOf([...target, path.at(-1)!])))
+        const place = placeOf([...target, path.at(-1)!])
+        if (there === undefined) return yield* ask(fs.link(placeOf(source.path), place))
+        if (sameFile(there, source) && how.replace) return
+        yield* mayReplace(there, false, how)
+        // The new name takes the place of the old file in one step: where it cannot be made, that file stays.
+        const made = placeOf([...target, `.effect-smb-${randomUUID()}`])
+        yield* ask(fs.link(placeOf(source.path), made))
+        yield* Effect.onError(ask(fs.rename(made, placeOf(there.path))), () => Effect.ignore(fs.remove(made)))
+        if (there.path.at(-1) !== path.at(-1)) yield* ask(fs.rename(placeOf(there.path), place))
+        gone(there.path)
       })
     )
   })

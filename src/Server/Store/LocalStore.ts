@@ -18,6 +18,7 @@ import * as FileTime from "../../Codec/FileTime.ts"
 import type {
   ShareStore,
   StoreError,
+  StoreNaming,
   StoreNode,
   StoreOpen,
   StoreOpened,
@@ -233,11 +234,12 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     }
   }
 
-  const list = (path: StorePath): Stream.Stream<StoreNode, StoreError> =>
+  const list: ShareStore["list"] = (path, options) =>
     Stream.unwrap(Effect.map(
       Effect.acquireRelease(
         Local.run(async () => {
           const there = await found(tree.checked(path))
+          files.expect(there.stats, options?.expected)
           if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
           const names = await tree.within(
             there.path,
@@ -262,11 +264,28 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           ))
     ))
 
+  /** A name as it is, of the file that is expected: a symbolic link stands for what it leads to. */
+  const named = async (parent: Directory, name: string, expected: string | undefined) => {
+    const there = await tree.lookup(parent, name) ?? Local.refuse("NotFound")
+    if (expected !== undefined) files.expect((await leadsTo(parent, there)).stats, expected)
+    return there
+  }
+
+  /** What leads out of the folder, or nowhere, is no file that anybody has open. */
+  const leadsTo = async (parent: Directory, there: { name: string; stats: Fs.BigIntStats }) => {
+    try {
+      return await tree.resolve(parent, there)
+    } catch (error) {
+      return Local.toStoreError(error).reason === "AccessDenied" ? Local.refuse("Stale") : Promise.reject(error)
+    }
+  }
+
   const remove: ShareStore["remove"] = (path, what) =>
     Local.run(async () => {
       tree.checked(path)
       if (what?.stream !== undefined) {
         const { stats } = await found(path)
+        files.expect(stats, what.expected)
         changes()
         const key = files.keyOf(stats)
         await sidecar!.removeStream(key, what.stream, (file) => files.detachStream(key, file))
@@ -275,7 +294,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
       if (path.length === 0) Local.refuse("AccessDenied")
       await tree.within(path.slice(0, -1), (parent) =>
         locks.run(parent.key, async () => {
-          const there = await tree.lookup(parent, path.at(-1)!) ?? Local.refuse("NotFound")
+          const there = await named(parent, path.at(-1)!, what?.expected)
           changes()
           const unlink = async () => {
             if (there.stats.isDirectory()) return Fs.promises.rmdir(tree.at(parent, there.name))
@@ -290,18 +309,44 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         }))
     })
 
+  const mayRemove: NonNullable<ShareStore["mayRemove"]> = (path, what) =>
+    Local.run(async () => {
+      tree.checked(path)
+      if (path.length === 0) Local.refuse("AccessDenied")
+      await tree.within(path.slice(0, -1), async (parent) => {
+        const there = await named(parent, path.at(-1)!, what?.expected)
+        changes()
+        const { W_OK, X_OK } = Fs.constants
+        await Local.call<void>((done) => Fs.access(tree.at(parent, "."), W_OK | X_OK, (error) => done(error)))
+        if (!there.stats.isDirectory()) return
+        // Also what no listing shows keeps a directory.
+        const directory = await Fs.promises.opendir(tree.at(parent, there.name))
+        try {
+          if (await directory.read() !== null) Local.refuse("NotEmpty")
+        } finally {
+          await directory.close()
+        }
+      })
+    })
+
   /** Whether a name may be taken by a file of this kind. */
-  const mayReplace = (there: Fs.BigIntStats, isDirectory: boolean, allowed: boolean) => {
-    if (!allowed) Local.refuse("Exists")
-    if (there.isDirectory()) Local.refuse("IsDirectory")
+  const mayReplace = async (
+    parent: Directory,
+    there: { name: string; stats: Fs.BigIntStats },
+    isDirectory: boolean,
+    how: StoreNaming
+  ) => {
+    if (!how.replace) Local.refuse("Exists")
+    if (there.stats.isDirectory()) Local.refuse("IsDirectory")
     if (isDirectory) Local.refuse("NotDirectory")
+    if (how.replaced !== undefined) files.expect((await leadsTo(parent, there)).stats, how.replaced)
   }
 
   const isSame = (one: Fs.BigIntStats, other: Fs.BigIntStats) => one.dev === other.dev && one.ino === other.ino
 
   /** Within two directories that are locked. */
-  const renameLocked = async (from: Directory, oldName: string, to: Directory, newName: string, replace: boolean) => {
-    const entry = await tree.lookup(from, oldName) ?? Local.refuse("NotFound")
+  const renameLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
+    const entry = await named(from, oldName, how.expected)
     const path = [...from.path, entry.name]
     if (entry.stats.isDirectory() && path.every((name, i) => to.path[i] === name)) Local.refuse("AccessDenied")
     const there = await tree.lookup(to, newName)
@@ -315,7 +360,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
           await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
         }
       } else {
-        mayReplace(there.stats, entry.stats.isDirectory(), replace)
+        await mayReplace(to, there, entry.stats.isDirectory(), how)
         await files.detach(there.stats)
         if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
         // Onto the name as it is, which is one step, and then to the case that is asked for.
@@ -343,41 +388,51 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
         if (to.length === 0) Local.refuse("AccessDenied")
         await tree.within(to.slice(0, -1), (target) =>
           locks.both(source.key, target.key, () =>
-            renameLocked(source, from.at(-1)!, target, to.at(-1)!, how.replace)))
+            renameLocked(source, from.at(-1)!, target, to.at(-1)!, how)))
       })
     })
 
   const link: NonNullable<ShareStore["link"]> = (existing, path, how) =>
     Local.run(async () => {
       tree.checked(path)
-      const source = await found(tree.checked(existing))
+      const { path: source } = await found(tree.checked(existing))
       changes()
-      if (source.stats.isDirectory()) Local.refuse("IsDirectory")
       if (path.length === 0) Local.refuse("Exists")
-      const name = path.at(-1)!
-      await tree.within(source.path.slice(0, -1), (from) =>
-        tree.within(path.slice(0, -1), (target) =>
-          locks.run(target.key, async () => {
-            const there = await tree.lookup(target, name)
-            if (there !== undefined) {
-              if (isSame(there.stats, source.stats) && how.replace) {
-                return
-              }
-              mayReplace(there.stats, false, how.replace)
-              await files.detach(there.stats)
-              await Fs.promises.unlink(tree.at(target, there.name))
-              await files.gone(there.stats)
-            }
-            await tree.changing([target], async () => {
-              await own.during(
-                [source.path, [...target.path, name]],
-                () =>
-                  Fs.promises.link(tree.at(from, source.path.at(-1)!), tree.at(target, name))
-              )
-              await tree.changed(target, there?.name, name)
-            })
-          })))
+      if (source.length === 0) Local.refuse("IsDirectory")
+      await tree.within(source.slice(0, -1), (from) =>
+        tree.within(path.slice(0, -1), (to) =>
+          locks.both(from.key, to.key, () =>
+            linkLocked(from, source.at(-1)!, to, path.at(-1)!, how))))
     })
+
+  /** Within two directories that are locked. */
+  const linkLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
+    const source = await named(from, oldName, how.expected)
+    if (source.stats.isDirectory()) Local.refuse("IsDirectory")
+    const there = await tree.lookup(to, newName)
+    if (there !== undefined && isSame(there.stats, source.stats) && how.replace) return
+    if (there !== undefined) await mayReplace(to, there, false, how)
+    const make = async () => {
+      const place = tree.at(from, source.name)
+      if (there === undefined) return Fs.promises.link(place, tree.at(to, newName))
+      // The new name takes the place of the old file in one step: where it cannot be made, that file stays.
+      const made = sidecar!.fresh()
+      await Fs.promises.link(place, made)
+      try {
+        await files.detach(there.stats)
+        await Fs.promises.rename(made, tree.at(to, there.name))
+      } catch (error) {
+        await Fs.promises.rm(made, { force: true })
+        throw error
+      }
+      if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
+    }
+    await tree.changing([to], async () => {
+      await own.during([[...from.path, source.name], [...to.path, newName]], make)
+      if (there !== undefined) await files.gone(there.stats)
+      await tree.changed(to, there?.name, newName)
+    })
+  }
 
   const volume = Local.run(async (): Promise<StoreVolume> => {
     const place = tree.at(tree.root, ".")
@@ -411,6 +466,7 @@ const build = (files: LocalFiles, options: LocalStoreOptions): ShareStore => {
     open,
     list,
     remove,
+    mayRemove,
     rename,
     link,
     changes: (directory, { recursive }) =>

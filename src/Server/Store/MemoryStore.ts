@@ -18,6 +18,7 @@ import type {
   ShareStore,
   StoreChanges,
   StoreFile,
+  StoreNaming,
   StoreNode,
   StoreOpen,
   StoreOpened,
@@ -186,6 +187,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     return {
       name: entry.name,
       id: inode.id,
+      identity: String(inode.id),
       type,
       size: data.pages.size,
       allocationSize: BigInt(data.pages.allocated),
@@ -197,6 +199,11 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       numberOfLinks: inode.links,
       reparseTag
     }
+  }
+
+  /** Refuses a name that stands for another file by now. */
+  const expect = ({ inode }: Entry, identity: string | undefined) => {
+    if (identity !== undefined && identity !== String(inode.id)) refuse("Stale")
   }
 
   const written = (inode: Inode, now: bigint) => {
@@ -371,6 +378,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   const remove: ShareStore["remove"] = (path, what) =>
     step((now) => {
       const entry = find(path)
+      expect(entry, what?.expected)
       changes()
       const { inode } = entry
       if (what?.stream !== undefined) {
@@ -388,9 +396,10 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     })
 
   /** Makes room for a name: what has it goes, if it may. */
-  const replace = (there: Entry | undefined, isDirectory: boolean, allowed: boolean, now: bigint) => {
+  const replace = (there: Entry | undefined, isDirectory: boolean, how: StoreNaming, now: bigint) => {
     if (there === undefined) return
-    if (!allowed) refuse("Exists")
+    if (!how.replace) refuse("Exists")
+    expect(there, how.replaced)
     if (there.inode.entries !== undefined) refuse("IsDirectory")
     if (isDirectory) refuse("NotDirectory")
     unlink(there, now)
@@ -399,6 +408,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   const rename: ShareStore["rename"] = (from, to, how) =>
     step((now) => {
       const entry = find(from)
+      expect(entry, how.expected)
       Names.confined(to)
       changes()
       if (entry === root || to.length === 0) refuse("AccessDenied")
@@ -409,7 +419,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
         // A directory cannot be moved into itself.
         if (above === entry) refuse("AccessDenied")
       }
-      if (there !== entry) replace(there, entry.inode.entries !== undefined, how.replace, now)
+      if (there !== entry) replace(there, entry.inode.entries !== undefined, how, now)
       const parent = entry.parent!
       parent.inode.entries!.delete(Names.fold(entry.name))
       written(parent.inode, now)
@@ -422,7 +432,9 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
 
   const link: NonNullable<ShareStore["link"]> = (existing, path, how) =>
     step((now) => {
-      const { inode } = find(existing)
+      const source = find(existing)
+      const { inode } = source
+      expect(source, how.expected)
       Names.confined(path)
       changes()
       if (inode.entries !== undefined) refuse("IsDirectory")
@@ -431,7 +443,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       const name = path.at(-1)!
       const there = target.inode.entries.get(Names.fold(name))
       if (there?.inode === inode && how.replace) return
-      replace(there, false, how.replace, now)
+      replace(there, false, how, now)
       target.inode.entries.set(Names.fold(name), { name, inode, parent: target })
       inode.links++
       inode.changeTime = now
@@ -458,9 +470,10 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     })),
     stat: (path) => step(() => describe(find(path))),
     open,
-    list: (path) =>
+    list: (path, options) =>
       Stream.unwrap(step(() => {
         const directory = find(path)
+        expect(directory, options?.expected)
         const entries = Array.from((directory.inode.entries ?? refuse("NotDirectory")).values())
         // The names of this moment, each as it is when its turn comes; of what is no longer here, nothing.
         return Stream.paginate(0, (from) =>

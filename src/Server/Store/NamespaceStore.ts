@@ -32,6 +32,9 @@ const idOf = (path: StorePath): bigint => {
   return BigInt.asUintN(63, hash) | 1n << 62n
 }
 
+/** Of a name that no store has given: no store calls a file so. */
+const identityOf = (path: StorePath): string => `namespace:${DfsPath.key(path)}`
+
 /**
  * A store with the links that `links` gives at the moment, as paths below the root.
  *
@@ -54,6 +57,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
     ...root,
     name: path[path.length - 1]!,
     id: idOf(path),
+    identity: identityOf(path),
     type: "directory",
     fileAttributes: F.FILE_ATTRIBUTE_DIRECTORY | (link ? F.FILE_ATTRIBUTE_REPARSE_POINT : 0),
     numberOfLinks: 1,
@@ -107,6 +111,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
         ? Effect.andThen(makeFolders(path), run)
         : Effect.fail(error))
 
+  const { mayRemove } = store
   return {
     ...store,
     stat: (path) =>
@@ -126,12 +131,14 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
             : options.stream === undefined
             ? folder(path)
             : fail("NotFound")),
-    list: (path) =>
+    list: (path, options) =>
       Stream.unwrap(Effect.sync(() => {
         const more = added(path)
-        if (more.size === 0) return store.list(path)
+        // What was opened as a folder on the way may be one of the store's by now.
+        const expected = options?.expected === identityOf(path) ? undefined : options
+        if (more.size === 0) return store.list(path, expected)
         const seen = new Set<string>()
-        const own = store.list(path).pipe(
+        const own = store.list(path, expected).pipe(
           Stream.filter((entry) => {
             const key = DfsPath.fold(entry.name)
             seen.add(key)
@@ -148,6 +155,9 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
         return Stream.concat(own, theirs)
       })),
     remove: (path, options) => isOnTheWay(path) ? fail("NotEmpty") : store.remove(path, options),
+    ...(mayRemove === undefined
+      ? {}
+      : { mayRemove: (path, options) => isOnTheWay(path) ? fail("NotEmpty") : mayRemove(path, options) }),
     // A link stays where the namespace says that it is, and so do the folders on the way.
     rename: (from, to, options) => isOnTheWay(from) ? fail("AccessDenied") : into(to, store.rename(from, to, options))
   }

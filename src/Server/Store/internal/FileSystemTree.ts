@@ -71,14 +71,25 @@ export const hash = (place: string): bigint => {
   return value
 }
 
+/**
+ * Tells a file from others by number, device and time of birth, as far as the file system has them; by its place where it
+ * numbers none.
+ */
+export const identityOf = (info: FileSystem.File.Info, place: string): string => {
+  const birth = Option.isSome(info.birthtime) ? info.birthtime.value.getTime() : ""
+  return Option.isSome(info.ino) ? `${info.dev}:${info.ino.value}:${birth}` : `${place}:${birth}`
+}
+
 /** What a file system says of a file, as a store says it. */
 export const describe = (name: string, info: FileSystem.File.Info, place: string): StoreNode => {
   const type = info.type === "Directory" ? "directory" : "file"
   const size = type === "directory" ? 0n : BigInt(info.size)
   const lastWriteTime = timeOf(info.mtime)
+  const id = Option.getOrElse(info.ino, () => hash(place))
   return {
     name,
-    id: Option.getOrElse(info.ino, () => hash(place)),
+    id,
+    identity: identityOf(info, place),
     type,
     size,
     allocationSize: type === "directory"

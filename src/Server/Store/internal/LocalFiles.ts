@@ -73,12 +73,23 @@ export class LocalFiles {
     return this.#birthIsSteady ? `${inode}-${stats.birthtimeNs.toString(16)}` : inode
   }
 
+  /** What the seam calls a file's identity. */
+  identityOf(stats: Fs.BigIntStats): string {
+    return LocalNode.identityOf(stats, this.#birthIsSteady)
+  }
+
+  /** Refuses what stands for another file by now. */
+  expect(stats: Fs.BigIntStats, identity: string | undefined): void {
+    if (identity !== undefined && this.identityOf(stats) !== identity) Local.refuse("Stale")
+  }
+
   record(key: string): Promise<FileRecord> {
     return this.sidecar === undefined ? Promise.resolve({}) : this.sidecar.get(key)
   }
 
   async describe(name: string, stats: Fs.BigIntStats, stream?: Fs.BigIntStats): Promise<StoreNode> {
-    return LocalNode.describe(name, stats, await this.record(this.keyOf(stats)), this.device, stream)
+    const named = { name, id: LocalNode.idOf(stats, this.device), identity: this.identityOf(stats) }
+    return LocalNode.describe(named, stats, await this.record(this.keyOf(stats)), stream)
   }
 
   /** Counts one more open. */

@@ -50,11 +50,21 @@ const reparseTag = (record: FileRecord): number =>
 export const idOf = (stats: Fs.BigIntStats, device: bigint): bigint =>
   BigInt.asUintN(64, stats.ino ^ ((stats.dev ^ device) << 40n))
 
+/** Tells a file from all others of this machine while it runs; where times of birth move, without them. */
+export const identityOf = (stats: Fs.BigIntStats, birthIsSteady: boolean): string =>
+  `${stats.dev}:${stats.ino}:${birthIsSteady ? stats.birthtimeNs : ""}`
+
+/** What a file is called and numbered. */
+export interface Named {
+  readonly name: string
+  readonly id: bigint
+  readonly identity: string
+}
+
 export const describe = (
-  name: string,
+  { id, identity, name }: Named,
   stats: Fs.BigIntStats,
   record: FileRecord,
-  device: bigint,
   stream?: Fs.BigIntStats
 ): StoreNode => {
   const isDirectory = stats.isDirectory()
@@ -63,7 +73,8 @@ export const describe = (
   const bytes = stream ?? (isDirectory ? undefined : stats)
   return {
     name,
-    id: idOf(stats, device),
+    id,
+    identity,
     type,
     size: bytes?.size ?? 0n,
     allocationSize: bytes === undefined ? 0n : allocationSize(bytes),

@@ -79,7 +79,7 @@ export class Sidecar {
    * files apart.
    */
   async birthIsSteady(): Promise<boolean> {
-    const path = this.#fresh()
+    const path = this.fresh()
     const fd = await Local.open(path, O_CREAT | O_EXCL | O_RDWR, 0o600)
     try {
       const { birthtimeNs } = await Local.fstat(fd)
@@ -120,7 +120,7 @@ export class Sidecar {
         this.#cache.delete(key)
         return
       }
-      const path = this.#fresh()
+      const path = this.fresh()
       await Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" })
       await Fs.promises.rename(path, this.#record(key))
       this.#known.add(key)
@@ -221,7 +221,8 @@ export class Sidecar {
     return Path.join(this.#folder, "streams", key)
   }
 
-  #fresh(): string {
+  /** A place for what is being made, on the file system of the folder; what a crash leaves there goes at the next start. */
+  fresh(): string {
     return Path.join(this.#folder, "new", `${process.pid}-${this.#serial++}`)
   }
 }

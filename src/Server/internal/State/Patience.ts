@@ -131,7 +131,7 @@ class PatientFile implements StoreFile {
  * @category constructors
  */
 export const withPatience = (store: ShareStore, patience: Patience): ShareStore => {
-  const { link } = store
+  const { link, mayRemove } = store
   return {
     ...store,
     volume: patience.run(store.volume),
@@ -142,9 +142,13 @@ export const withPatience = (store: ShareStore, patience: Patience): ShareStore 
         ...opened,
         file: new PatientFile(patience, opened.file)
       })),
-    list: (path) => Stream.transformPull(store.list(path), (pull) => Effect.succeed(patience.run(pull))),
+    list: (path, options) =>
+      Stream.transformPull(store.list(path, options), (pull) => Effect.succeed(patience.run(pull))),
     remove: (path, options) => patience.run(store.remove(path, options)),
     rename: (from, to, options) => patience.run(store.rename(from, to, options)),
+    ...(mayRemove === undefined
+      ? {}
+      : { mayRemove: (path, options) => patience.run(mayRemove(path, options)) }),
     ...(link === undefined
       ? {}
       : { link: (existing, name, options) => patience.run(link(existing, name, options)) })
