@@ -11,6 +11,7 @@ import * as NtStatus from "../Codec/NtStatus.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
 import type { Connection } from "./internal/Connection/Connection.ts"
 import type { Session } from "./internal/State/Session.ts"
+import type { StoreError, StorePath } from "./ShareStore.ts"
 
 const told = (
   log: Effect.Effect<void>,
@@ -76,6 +77,18 @@ export const shareRefused = (connection: Connection, session: Session, share: st
     address: connection.address,
     port: connection.port
   })
+
+/** A file was to be deleted with its last close, and the store refused. */
+export const notDeleted = (share: string, path: StorePath, error: StoreError): Effect.Effect<void> =>
+  told(
+    Effect.logWarning("a file was not deleted", ...(error.cause === undefined ? [] : [error.cause])),
+    "not deleted",
+    {
+      share,
+      path: path.join("\\"),
+      reason: error.reason
+    }
+  )
 
 /** The server's own code, or that of a store, broke: the client got STATUS_INTERNAL_ERROR. */
 export const broken = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>

@@ -28,6 +28,7 @@ import { Connection } from "./internal/Connection/Connection.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
 import { LeaseTable } from "./internal/State/Caching.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
+import { FileTable } from "./internal/State/FileTable.ts"
 import { Patience, withPatience } from "./internal/State/Patience.ts"
 import { ServerState } from "./internal/State/ServerState.ts"
 import { ShareState } from "./internal/State/ShareState.ts"
@@ -257,13 +258,18 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
   }
   const limits = { ...Limits.defaults, ...options.limits }
   const patience = new Patience(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
+  const tables = new WeakMap<object, FileTable>()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
     const patient = withPatience(given.store, patience)
     const store = dfs === undefined
       ? patient
       : NamespaceStore.make(patient, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
-    shares.set(name.toLowerCase(), new ShareState(name, { ...given, store }, volume))
+    // Stores of one origin have the same files: what is open by one share counts for the others.
+    const origin = given.store.origin ?? given.store
+    const table = tables.get(origin) ?? new FileTable()
+    tables.set(origin, table)
+    shares.set(name.toLowerCase(), new ShareState(name, { ...given, store }, volume, table))
   })
   for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))
   if (dfs !== undefined) yield* hostRoots(dfs, shares, addShare)
@@ -294,7 +300,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     startTime: now,
     identity: options.identity ?? IdentityStore.inMemory(),
     leases: new LeaseTable(),
-    closeOpen: (open) => Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP),
+    closeOpen: (open) => Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
     // Not known beforehand, and within 32 bits: some clients keep no more of it.
     firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)

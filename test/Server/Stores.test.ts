@@ -218,14 +218,14 @@ describe("a store that goes wrong", () => {
     30_000
   )
 
-  it("keeps a file that it cannot remove, and others can open it again", () =>
+  it("keeps a file that it cannot remove, which CLOSE says, and others can open it again", () =>
     withStore(MemoryStore.make(), async ({ client, fault }) => {
       const one = await client()
       const file = await opened(one, "f")
       assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
       assert.strictEqual(await ask(one, Requests.set(file, "file", 13, Uint8Array.of(1))), 0)
       fault((asked) => asked === "remove" ? Effect.fail(new StoreError({ reason: "Failed" })) : undefined)
-      assert.strictEqual(await ask(one, Requests.close(file)), 0)
+      assert.strictEqual(await ask(one, Requests.close(file)), NtStatus.STATUS_UNEXPECTED_IO_ERROR)
       fault(none)
       const again = await opened(await client(), "f", { createDisposition: 1 })
       assert.isObject(again)

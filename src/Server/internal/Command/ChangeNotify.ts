@@ -32,8 +32,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
       watch = new Watch.Watch(open, body.completionFilter, recursive, room)
-      open.watch = watch
-      open.tree.share!.watches.add(watch)
+      Watch.begin(watch)
       OutsideChanges.forWatch(incoming.server, watch)
     }
     const already = watch.take()

@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Message from "../../../Smb2/Message/Close.ts"
 import { AccessMask, CloseFlags, CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.ts"
-import type { StoreNode } from "../../ShareStore.ts"
+import * as Events from "../../Events.ts"
+import type { StoreError, StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refusal, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
@@ -24,7 +25,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       ? yield* Effect.orElseSucceed(stored(open.file.stat), () => undefined)
       : undefined
     if (open.closed) return yield* Effect.fail(refusal(NtStatus.STATUS_FILE_CLOSED))
-    yield* close(open, NtStatus.STATUS_NOTIFY_CLEANUP)
+    yield* stored(close(open, NtStatus.STATUS_NOTIFY_CLEANUP))
     return reply({ _tag: "CLOSE", body: node === undefined ? nothing(0) : after(node) })
   })
 
@@ -44,8 +45,11 @@ const after = (node: StoreNode) => ({
   ...Shown.networkOpen(node)
 })
 
-/** Closes an open: what waits on it is answered, its locks go, and with the last one the file, if it is to be deleted. */
-export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> =>
+/**
+ * Closes an open: what waits on it is answered, its locks go, and with its last open what is to be deleted. Fails with what
+ * the store says to such a deletion; the open is closed all the same.
+ */
+export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
     if (open.closed) return Effect.void
     open.closed = true
@@ -61,80 +65,88 @@ export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> 
     return closeFile(open)
   })
 
-const closeFile = (open: FileOpen): Effect.Effect<void> =>
+/** Closes an open whose client does not ask for it. A deletion that the store refuses stands in the log. */
+export const end = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> =>
+  Effect.ignore(close(open, notifyStatus))
+
+const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
-    const { stream } = open
+    const { link, stream, table } = open
     const { file } = stream
-    const { share } = file
     open.server.opens.delete(open.id)
     open.server.absent.delete(open)
     open.server.replays.forget(open)
-    if (open.watch !== undefined) share.watches.delete(open.watch)
+    Watch.end(open)
     Locks.releaseAll(open)
-    stream.opens.delete(open)
+    table.leave(open)
     if (open.may(AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA)) file.delayed = undefined
     if (open.deleteOnClose) markDeleted(open)
-    // Whoever waited for this looks at once: what is closed must be out of the way by now.
+    // What waited for this looks at once: what is closed must be out of the way by now.
     Caching.release(open.server, open)
-    if (open.written) DirectoryCaching.changed(share, file.path, open)
-    const last = stream.opens.size === 0
-    const isFile = stream.name === ""
-    // The file goes when nobody has it or any of its streams open.
-    const goes = last && stream.deletePending && (!isFile || [...file.opens()].length === 0) ||
-      last && !isFile && file.deletePending && [...file.opens()].length === 0
-    const { path } = file
-    const whole = goes && file.deletePending
-    const name = whole ? undefined : stream.name
-    const remove = goes
-      ? share.store.remove(path, name === undefined ? undefined : { stream: name }).pipe(
-        Effect.andThen(Effect.sync(() => {
-          if (name === undefined) {
-            share.forgetEntry(path)
-            DirectoryCaching.changed(share, path, open)
-          }
-          Watch.report(
-            share,
-            name !== undefined
-              ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
-              : file.directory
-              ? CompletionFilter.FILE_NOTIFY_CHANGE_DIR_NAME
-              : CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME,
-            [{
-              action: name === undefined ? NotifyAction.FILE_ACTION_REMOVED : NotifyAction.FILE_ACTION_REMOVED_STREAM,
-              path,
-              ...name === undefined ? {} : { stream: name }
-            }]
-          )
-        })),
-        Effect.catch(() => Effect.void)
-      )
-      : Effect.void
-    return releaseFile(open).pipe(
-      Effect.andThen(remove),
-      Effect.andThen(Effect.sync(() => {
-        if (whole) { for (const other of Array.from(file.streams.values())) other.deletePending = false }
-        stream.deletePending = goes ? false : stream.deletePending
-        if (goes && !isFile) file.stream(stream.name).deletePending = false
-        share.release(stream)
-        const base = file.streams.get("")
-        if (base !== undefined) share.release(base)
-      }))
+    if (open.written) DirectoryCaching.changed(table, open.path, open)
+    const goes = link.deletePending && link.opens.size === 0
+    const streamGoes = !goes && stream.deletePending && stream.opens.size === 0
+    return Effect.ensuring(
+      Effect.andThen(releaseFile(open), goes || streamGoes ? remove(open, goes) : Effect.void),
+      Effect.sync(() => {
+        if (goes) link.deletePending = false
+        if (streamGoes) stream.deletePending = false
+        table.release(stream, link)
+      })
     )
   })
 
-/** From now on the file is to be deleted: nobody opens it any more, and its watchers hear of it. */
+/** Removes the name that an open was opened by, or its stream alone. */
+const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError> => {
+  const { path, share, stream, table } = open
+  const { file } = stream
+  const expected = file.identity
+  const told = Effect.sync(() => {
+    if (wholly) {
+      table.forgetEntry(path)
+      DirectoryCaching.changed(table, path, open)
+    }
+    Watch.report(
+      table,
+      !wholly
+        ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
+        : file.directory
+        ? CompletionFilter.FILE_NOTIFY_CHANGE_DIR_NAME
+        : CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME,
+      [{
+        action: wholly ? NotifyAction.FILE_ACTION_REMOVED : NotifyAction.FILE_ACTION_REMOVED_STREAM,
+        path,
+        ...wholly ? {} : { stream: stream.name }
+      }]
+    )
+  })
+  return share.store.remove(path, wholly ? { expected } : { expected, stream: stream.name }).pipe(
+    // Another program was faster: the name is gone, as it should be.
+    Effect.catchIf(({ reason }) => reason === "NotFound" || reason === "PathNotFound", () => Effect.void),
+    Effect.andThen(told),
+    Effect.tapError((error) => Events.notDeleted(share.name, path, error))
+  )
+}
+
+/**
+ * From now on what is open is to be deleted: the name that it is open by, or its named stream. It is opened no more, and its
+ * watchers hear of it. The file's other names stay.
+ */
 export const markDeleted = (open: FileOpen): void => {
-  const { stream } = open
-  if (stream.deletePending) return
-  stream.deletePending = true
-  // Who keeps handles to themselves closes them now.
+  if (open.deletePending) return
+  const { link, stream } = open
+  const isFile = stream.name === ""
+  if (isFile) link.deletePending = true
+  else stream.deletePending = true
+  // Clients that keep handles to themselves close them now.
   for (const holder of Array.from(stream.holders)) {
-    if (holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {
+    const concerned = !isFile || Array.from(holder.opens).some((other) => other.link === link)
+    if (concerned && holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {
       Caching.breakTo(open.server, holder, holder.state & ~Caching.HANDLE)
     }
   }
   if (!open.directory) return
-  for (const other of stream.opens) {
+  for (const other of link.opens) {
     if (other.watch === undefined) continue
     for (const pending of Array.from(other.waiting)) pending.abort(NtStatus.STATUS_DELETE_PENDING)
   }

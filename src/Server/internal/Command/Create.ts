@@ -29,7 +29,7 @@ import * as ChannelSequence from "../State/ChannelSequence.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import { FileOpen } from "../State/Open.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
-import { keyOf, type ShareState, type StreamNode } from "../State/ShareState.ts"
+import type { ShareState } from "../State/ShareState.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import * as CreateCheck from "./CreateCheck.ts"
@@ -195,12 +195,12 @@ const existing = Effect.fnUntraced(function*(
     ? CreateAction.FILE_SUPERSEDED
     : CreateAction.FILE_OVERWRITTEN
   Watch.report(
-    share,
+    share.table,
     CompletionFilter.FILE_NOTIFY_CHANGE_ATTRIBUTES | CompletionFilter.FILE_NOTIFY_CHANGE_SIZE |
       CompletionFilter.FILE_NOTIFY_CHANGE_LAST_WRITE,
-    [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: open.stream.file.path }]
+    [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: open.path }]
   )
-  DirectoryCaching.changed(share, open.stream.file.path, open)
+  DirectoryCaching.changed(share.table, open.path, open)
   return yield* respond(wishes, open, entered, action, granted.maximal)
 })
 
@@ -253,7 +253,7 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
   }
   const path = name.path.slice(0, -1)
   const parent = yield* FileRights.ofDirectory(share, path)
-  if (isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
+  if (share.table.isPending(path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
   // A new stream of a file that is there is a change to that file, for who may write to it.
   const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
@@ -291,7 +291,9 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
       if (error.reason !== "Exists") return Effect.fail(fromStoreError(error))
       if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
       return Effect.fail(
-        refusal(isPending(share, name.path) ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
+        refusal(
+          share.table.isPending(name.path) ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION
+        )
       )
     })
   )
@@ -310,22 +312,15 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     : directory
     ? CompletionFilter.FILE_NOTIFY_CHANGE_DIR_NAME
     : CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME
-  Watch.report(share, filter, [{
+  Watch.report(share.table, filter, [{
     action: stream === undefined ? NotifyAction.FILE_ACTION_ADDED : NotifyAction.FILE_ACTION_ADDED_STREAM,
     path: name.path,
     ...stream === undefined ? {} : { stream }
   }])
-  DirectoryCaching.changed(share, name.path, entered.open)
+  DirectoryCaching.changed(share.table, name.path, entered.open)
   if (!directory) entered.open.stream.reserved = contexts.allocationSize ?? 0n
   return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
 })
-
-const isPending = (share: ShareState, path: ReadonlyArray<string>): boolean => {
-  if (share.deletions.size === 0) return false
-  const key = keyOf(path)
-  for (const file of share.deletions) if (keyOf(file.path) === key) return true
-  return false
-}
 
 // -----------------------------------------------------------------------------
 // entering the open
@@ -355,16 +350,17 @@ const enter = Effect.fnUntraced(function*(
   const same = Grant.findLease(incoming, contexts)
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
-    const file = share.file(opened.file.id, opened.node.type === "directory", name.path)
+    const { table } = share
+    const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")
-    const outcome = Grant.obstacles(server, stream, same, {
+    const outcome = Grant.obstacles(server, stream, table.linkOf(file, name.path), same, {
       access: checked,
       shareAccess: body.shareAccess,
       overwrite,
       wantsDelete: has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
     })
     if (outcome._tag === "Refused") {
-      share.release(stream)
+      table.release(stream)
       return yield* refuse(outcome.status)
     }
     if (outcome._tag === "Wait") {
@@ -373,12 +369,12 @@ const enter = Effect.fnUntraced(function*(
     }
     if (outcome._tag === "Orphaned") {
       yield* Effect.forEach(outcome.opens, server.closeOpen, { discard: true })
-      share.release(stream)
+      table.release(stream)
       // One of them may have been to be deleted: then what was found is no more.
       return undefined
     }
     if (same !== undefined && same.stream !== stream) {
-      share.release(stream)
+      table.release(stream)
       return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     const open = new FileOpen(
@@ -386,6 +382,7 @@ const enter = Effect.fnUntraced(function*(
       {
         id: server.newOpenId(),
         stream,
+        path: name.path,
         file: opened.file,
         scope,
         grantedAccess: access,
@@ -402,7 +399,6 @@ const enter = Effect.fnUntraced(function*(
       open.clientGuid = incoming.connection.negotiated.clientGuid
     }
     open.deleteOnClose = has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
-    stream.opens.add(open)
     session.opens.set(open.id, open)
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
@@ -411,18 +407,18 @@ const enter = Effect.fnUntraced(function*(
     return {
       open,
       leaseResponse,
-      undo: Effect.sync(() => forget(incoming, open, stream))
+      undo: Effect.sync(() => forget(incoming, open))
     }
   }
 })
 
-const forget = (incoming: Incoming, open: FileOpen, stream: StreamNode): void => {
+const forget = (incoming: Incoming, open: FileOpen): void => {
   open.closed = true
   Caching.release(incoming.server, open)
-  stream.opens.delete(open)
+  open.table.leave(open)
   incoming.session!.opens.delete(open.id)
   incoming.server.opens.delete(open.id)
-  open.tree.share!.release(stream)
+  open.table.release(open.stream, open.link)
 }
 
 const respond = Effect.fnUntraced(function*(

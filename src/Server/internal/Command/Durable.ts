@@ -14,10 +14,10 @@ import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
 import { HANDLE } from "../State/Caching.ts"
 import * as ChannelSequence from "../State/ChannelSequence.ts"
+import { keyOf } from "../State/FileTable.ts"
 import type { FileOpen } from "../State/Open.ts"
 import * as Replay from "../State/Replay.ts"
 import type { ServerState } from "../State/ServerState.ts"
-import { keyOf } from "../State/ShareState.ts"
 import * as Times from "../State/Times.ts"
 import * as Close from "./Close.ts"
 import * as CreateContexts from "./CreateContexts.ts"
@@ -45,7 +45,7 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
 export const mayStay = (open: FileOpen): boolean =>
   open.durable !== undefined && open.server.absent.size < open.server.limits.durables && open.holder !== undefined &&
   (open.holder.state & HANDLE) !== 0 &&
-  open.holder.breaking === undefined && !open.stream.deletePending
+  open.holder.breaking === undefined && !open.deletePending
 
 /** Takes an open out of its session, to wait for its client for a while. */
 export const disconnect = (server: ServerState, open: FileOpen): void => {
@@ -58,7 +58,7 @@ export const disconnect = (server: ServerState, open: FileOpen): void => {
       Effect.sleep(open.durable!.timeout),
       Effect.suspend(() =>
         open.session === undefined && open.absences === absences
-          ? Close.close(open, NtStatus.STATUS_NOTIFY_CLEANUP)
+          ? Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP)
           : Effect.void
       )
     )
@@ -91,7 +91,7 @@ export const reconnect = Effect.fnUntraced(function*(
       Buffer.compare(lease.key, contexts.lease!.key) !== 0 || lease.version !== contexts.lease!.version
     ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
     const name = Names.parse(body.name)
-    if (typeof name === "number" || keyOf(name.path) !== keyOf(open.stream.file.path)) {
+    if (typeof name === "number" || keyOf(name.path) !== keyOf(open.path)) {
       return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
   }
@@ -170,7 +170,7 @@ const respond = Effect.fnUntraced(function*(
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: open.grantedAccess,
           node,
-          volume: open.stream.file.share.volume,
+          volume: open.share.volume,
           lease: caching.lease,
           durable: replayed !== undefined && !least ? open.durable : undefined
         })

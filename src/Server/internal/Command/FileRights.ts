@@ -59,17 +59,17 @@ export const checkAdding = (
     ? refuse(NtStatus.STATUS_ACCESS_DENIED)
     : Effect.void
 
-/** Refuses who may not take the place of what has this name; gives whether anything has it. */
+/** Refuses who may not take the place of what has this name; gives what has it, if anything has. */
 export const checkReplacing = Effect.fnUntraced(function*(
   share: ShareState,
   path: StorePath,
   parent: Sd.SecurityDescriptor,
   user: Identity
-): Effect.fn.Return<boolean, Refusal> {
+): Effect.fn.Return<StoreNode | undefined, Refusal> {
   const there = yield* lookUp(share, path)
-  if (there === undefined) return false
+  if (there === undefined) return undefined
   const deletes = (Access.maximal(there.descriptor, user) & A.DELETE) !== 0 ||
     (Access.maximal(parent, user) & A.FILE_DELETE_CHILD) !== 0
   const readOnly = (there.node.fileAttributes & F.FILE_ATTRIBUTE_READONLY) !== 0 && there.node.type === "file"
-  return deletes && !readOnly ? true : yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  return deletes && !readOnly ? there.node : yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
 })

@@ -8,9 +8,9 @@ import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { breakTo, HANDLE, Holder, isOrphan, levelOf, READ, stateOf, WRITE } from "../State/Caching.ts"
+import type { Link, StreamNode } from "../State/FileTable.ts"
 import type { Open } from "../State/Open.ts"
 import type { ServerState } from "../State/ServerState.ts"
-import type { StreamNode } from "../State/ShareState.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -60,15 +60,19 @@ export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): H
     ? undefined
     : incoming.server.leases.find(incoming.connection.negotiated.clientGuid, contexts.lease.key)
 
-/** What stands in the way of an open; begins the breaks that it must wait for. */
+/**
+ * What stands in the way of an open of `stream` by a name that is open as `link` already, if it is; begins the breaks that
+ * it must wait for.
+ */
 export const obstacles = (
   server: ServerState,
   stream: StreamNode,
+  link: Link | undefined,
   same: Holder | undefined,
   wanted: Wanted
 ): Outcome => {
   const { file } = stream
-  if (stream.deletePending || file.deletePending) return refused(NtStatus.STATUS_DELETE_PENDING)
+  if (stream.deletePending || link?.deletePending === true) return refused(NtStatus.STATUS_DELETE_PENDING)
   const others = [...stream.opens]
   const violation = others.some((open) => violates(open, wanted.access, wanted.shareAccess))
   // Who wants to delete the file needs the consent of those who have its streams open.
@@ -208,6 +212,5 @@ export const current = (open: Open): Granted => {
 const join = (holder: Holder, open: Open): void => {
   holder.opens.add(open)
   holder.stream.holders.add(holder)
-  if (open.directory) holder.stream.file.share.directoryHolders.add(holder)
   open.holder = holder
 }

@@ -98,7 +98,7 @@ const decode = <B>(codec: Codec.Codec<B>, bytes: Uint8Array): Effect.Effect<B, R
 }
 
 const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect.Effect<Output, Refusal> => {
-  const { share } = open.stream.file
+  const { share } = open
   const { supports } = share.volume
   const room = body.maxOutputResponse
   switch (body.ctlCode) {

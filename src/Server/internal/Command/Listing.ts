@@ -18,6 +18,7 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, FileAttributes as F, QueryDirectoryFlags as Q } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/QueryDirectory.ts"
 import type { StoreError, StoreNode, StorePath } from "../../ShareStore.ts"
+import * as Names from "../../Store/internal/Names.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { fromStoreError, kept, type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as Access from "../State/Access.ts"
@@ -80,7 +81,7 @@ export class DirectoryCursor {
           this.at = 0
           this.entries = []
           if (piece === undefined) return this.end()
-          this.entries = piece.filter(({ name }) => !this.gone.has(name.toLowerCase()))
+          this.entries = piece.filter(({ name }) => !this.gone.has(Names.fold(name)))
           this.count += piece.length
           this.prune()
           return Effect.void
@@ -93,13 +94,13 @@ export class DirectoryCursor {
     this.at++
   }
 
-  /** A name is gone, in lower case: it is not shown any more. */
+  /** A name is gone, folded: it is not shown any more. */
   forget(name: string): void {
     if (!this.ended) {
       this.gone.set(name, this.count)
       this.prune()
     }
-    const at = this.entries.findIndex((entry, i) => i >= this.at && entry.name.toLowerCase() === name)
+    const at = this.entries.findIndex((entry, i) => i >= this.at && Names.fold(entry.name) === name)
     if (at >= 0) this.entries.splice(at, 1)
   }
 
@@ -154,8 +155,7 @@ const query = Effect.fnUntraced(function*(
   } else if (restarts) {
     cursor = yield* scan(open, body.fileName === "" ? cursor.pattern : body.fileName)
   }
-  const { share } = open.stream.file
-  const { path } = open.stream.file
+  const { path, share } = open
   const filters = share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
   const limit = body.outputBufferLength
   const parts: Array<Uint8Array> = []
@@ -212,14 +212,14 @@ const query = Effect.fnUntraced(function*(
 /** Begins a listing anew, from the start. */
 const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, Refusal> =>
   Effect.gen(function*() {
-    const { path, share } = open.stream.file
+    const { path, share, stream: { file: { identity } } } = open
     const first: Array<StoreNode> = []
     if (DosWildcard.matches(pattern, ".")) first.push({ ...yield* stored(open.file.stat), name: "." })
     if (DosWildcard.matches(pattern, "..")) {
       first.push({ ...yield* stored(share.store.stat(path.slice(0, -1))), name: ".." })
     }
     const scope = Scope.forkUnsafe(open.scope)
-    const pieces = yield* Scope.provide(Stream.toPull(share.store.list(path)), scope)
+    const pieces = yield* Scope.provide(Stream.toPull(share.store.list(path, { expected: identity })), scope)
     if (open.cursor !== undefined) yield* open.cursor.end()
     return open.cursor = new DirectoryCursor(pattern, first, pieces, scope)
   })

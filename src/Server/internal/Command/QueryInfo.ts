@@ -84,8 +84,8 @@ const fixedSizes: Partial<Record<FileInformation.ClassName, number>> = {
 }
 
 const nameOf = (open: FileOpen): string => {
-  const { file, name } = open.stream
-  return `${file.path.join("\\")}${name === "" ? "" : `:${name}`}`
+  const { path, stream: { name } } = open
+  return `${path.join("\\")}${name === "" ? "" : `:${name}`}`
 }
 
 const eaSize = (bytes: Uint8Array | undefined): number => (bytes === undefined || bytes.length === 0 ? 0 : bytes.length)
@@ -93,12 +93,10 @@ const eaSize = (bytes: Uint8Array | undefined): number => (bytes === undefined |
 const standard = (open: FileOpen, node: StoreNode) => ({
   allocationSize: open.directory ? 0n : node.allocationSize,
   endOfFile: open.directory ? 0n : node.size,
-  numberOfLinks: isDeleted(open) ? Math.max(node.numberOfLinks - 1, 0) : node.numberOfLinks,
-  deletePending: isDeleted(open),
+  numberOfLinks: open.deletePending ? Math.max(node.numberOfLinks - 1, 0) : node.numberOfLinks,
+  deletePending: open.deletePending,
   directory: open.directory
 })
-
-const isDeleted = (open: FileOpen): boolean => open.stream.deletePending || open.stream.file.deletePending
 
 /** The create options that FileModeInformation shows (MS-FSCC 2.4.30). */
 const modes = 0x0000_103e
@@ -176,13 +174,13 @@ const file = Effect.fnUntraced(function*(
         return Effect.succeed({
           numberOfAccessibleLinks: node.numberOfLinks,
           totalNumberOfLinks: node.numberOfLinks,
-          deletePending: isDeleted(open),
+          deletePending: open.deletePending,
           directory: open.directory
         })
       default: {
         const fileId = new Uint8Array(16)
         new DataView(fileId.buffer).setBigUint64(0, node.id, true)
-        const serial = BigInt(open.stream.file.share.volume.serialNumber)
+        const serial = BigInt(open.share.volume.serialNumber)
         return Effect.succeed({ volumeSerialNumber: serial, fileId })
       }
     }
@@ -195,7 +193,7 @@ const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~
 
 /** The 8.3 name: of a name that is one. Others have none here, as on a volume of Windows where they are off. */
 const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
-  const { path } = open.stream.file
+  const { path } = open
   const name = path[path.length - 1]?.toUpperCase() ?? ""
   return shortPattern.test(name)
     ? Effect.succeed({ fileName: name })
@@ -268,7 +266,7 @@ const fileSystem = Effect.fnUntraced(
     if (known === undefined || fixed === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
     const room = body.outputBufferLength
     if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
-    const { share } = open.stream.file
+    const { share } = open
     const volume = yield* stored(share.store.volume)
     const { supports } = volume
     const value = (): unknown => {

@@ -122,16 +122,15 @@ export const changed = (open: FileOpen): void => {
   if (stream.holders.size > 0) Caching.breakReaders(open.server, stream, open.holder)
   const isFile = stream.name === ""
   if (isFile) open.written = true
-  const { share } = stream.file
-  if (share.watches.size === 0) return
+  if (open.table.watching === 0) return
   Watch.report(
-    share,
+    open.table,
     isFile
       ? CompletionFilter.FILE_NOTIFY_CHANGE_SIZE | CompletionFilter.FILE_NOTIFY_CHANGE_LAST_WRITE
       : CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_SIZE | CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_WRITE,
     [{
       action: isFile ? NotifyAction.FILE_ACTION_MODIFIED : NotifyAction.FILE_ACTION_MODIFIED_STREAM,
-      path: stream.file.path,
+      path: open.path,
       ...isFile ? {} : { stream: stream.name }
     }]
   )

@@ -10,8 +10,8 @@ import { type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
+import { isWithin, keyOf } from "../State/FileTable.ts"
 import type { FileOpen } from "../State/Open.ts"
-import { isWithin, keyOf, type ShareState } from "../State/ShareState.ts"
 import * as Watch from "../State/Watch.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Names from "./Names.ts"
@@ -31,14 +31,13 @@ export const rename = Effect.fnUntraced(function*(
   replace: boolean
 ): Effect.fn.Return<void, Refusal> {
   if (!open.may(A.DELETE)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const { stream } = open
+  const { link, share, stream, table } = open
   const { file } = stream
-  const { share } = file
   if (stream.name !== "" || fileName.startsWith(":")) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-  if (file.path.length === 0 || isWithin(name.path, file.path) && keyOf(name.path) !== keyOf(file.path)) {
+  if (open.path.length === 0 || isWithin(name.path, open.path) && keyOf(name.path) !== keyOf(open.path)) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   const others = [...stream.opens].filter((other) => other !== open)
@@ -49,13 +48,13 @@ export const rename = Effect.fnUntraced(function*(
     )
   ) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
   if (file.directory) {
-    for (const _ of share.opensBelow(file.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+    for (const _ of table.below(open.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   // A directory that somebody may delete keeps what is in it, and takes nothing in.
-  const parents = new Set([keyOf(file.path.slice(0, -1)), keyOf(name.path.slice(0, -1))])
-  for (const other of share.files.values()) {
-    if (!other.directory || !parents.has(keyOf(other.path))) continue
-    for (const { grantedAccess, shareAccess } of other.opens()) {
+  const parents = new Set([open.path, name.path].flatMap((path) => table.at(path.slice(0, -1))))
+  for (const parent of parents) {
+    if (!parent.file.directory) continue
+    for (const { grantedAccess, shareAccess } of parent.file.opens()) {
       // Nor does one that is open for oneself alone.
       const alone = (shareAccess & ShareAccess.FILE_SHARE_WRITE) === 0 && (grantedAccess & 0x0001_0027) !== 0
       if ((grantedAccess & A.DELETE) !== 0 || alone) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
@@ -70,44 +69,48 @@ export const rename = Effect.fnUntraced(function*(
     if (breaking.length === 0) break
     yield* Caching.waitFor(incoming, breaking)
   }
-  const from = file.path
-  const replaces = keyOf(name.path) !== keyOf(from) &&
-    (yield* mayTake(incoming, share, name.path, replace, file.directory, from))
-  // What has taken the name since was not asked about.
-  yield* stored(share.store.rename(from, name.path, { replace: replaces }))
-  share.renamed(from, name.path)
-  share.forgetEntry(from)
-  for (const path of [from, name.path]) DirectoryCaching.changed(share, path, open)
+  const from = open.path
+  const replaced = keyOf(name.path) === keyOf(from)
+    ? undefined
+    : yield* mayTake(incoming, open, name.path, replace, from)
+  // What has taken either name since was not asked about.
+  const naming = { replace: replaced !== undefined, replaced, expected: file.identity }
+  yield* stored(share.store.rename(from, name.path, naming))
+  table.renamed(link, name.path)
+  table.forgetEntry(from)
+  for (const path of [from, name.path]) DirectoryCaching.changed(table, path, open)
   const filter = file.directory ? N.FILE_NOTIFY_CHANGE_DIR_NAME : N.FILE_NOTIFY_CHANGE_FILE_NAME
   const same = keyOf(from.slice(0, -1)) === keyOf(name.path.slice(0, -1))
-  Watch.report(share, filter, [
+  Watch.report(table, filter, [
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_OLD_NAME : NotifyAction.FILE_ACTION_REMOVED, path: from },
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_NEW_NAME : NotifyAction.FILE_ACTION_ADDED, path: name.path }
   ])
 })
 
-/** Whether a name is there to be replaced; refused where the user may not give a file that name. */
+/** The identity of the file that is there to be replaced, if any; refused where the user may not give a file that name. */
 const mayTake = Effect.fnUntraced(function*(
   incoming: Incoming,
-  share: ShareState,
+  open: FileOpen,
   path: StorePath,
   replace: boolean,
-  directory: boolean,
   from: StorePath | undefined
-): Effect.fn.Return<boolean, Refusal> {
+): Effect.fn.Return<string | undefined, Refusal> {
+  const { share, stream: { file: { directory } } } = open
   const folder = path.slice(0, -1)
   const user = incoming.session!.user!
   const stays = from !== undefined && keyOf(folder) === keyOf(from.slice(0, -1))
-  if (stays && !replace) return false
+  if (stays && !replace) return undefined
   const parent = yield* FileRights.ofDirectory(share, folder)
   // Within its directory a name is only changed.
   if (!stays) yield* FileRights.checkAdding(parent, user, directory)
-  if (!replace || !(yield* FileRights.checkReplacing(share, path, parent, user))) return false
-  for (const other of share.files.values()) {
-    if (keyOf(other.path) !== keyOf(path)) continue
-    if ([...other.opens()].length > 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (!replace) return undefined
+  const there = yield* FileRights.checkReplacing(share, path, parent, user)
+  if (there === undefined) return undefined
+  // What is open keeps its name, also where it is open by another one.
+  for (const other of share.table.files.get(there.identity)?.opens() ?? []) {
+    if (other !== open) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
-  return true
+  return there.identity
 })
 
 /** Gives an open file one more name. */
@@ -117,8 +120,7 @@ export const link = Effect.fnUntraced(function*(
   fileName: string,
   replace: boolean
 ): Effect.fn.Return<void, Refusal> {
-  const { file } = open.stream
-  const { share } = file
+  const { share, stream: { file }, table } = open
   // A name keeps a file from being deleted: that is no business of who may only look at it.
   if (!open.may(A.FILE_WRITE_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
@@ -127,8 +129,9 @@ export const link = Effect.fnUntraced(function*(
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-  const replaces = yield* mayTake(incoming, share, name.path, replace, false, undefined)
-  yield* stored(share.store.link(file.path, name.path, { replace: replaces }))
-  DirectoryCaching.changed(share, name.path, open)
-  Watch.report(share, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
+  const replaced = yield* mayTake(incoming, open, name.path, replace, undefined)
+  const naming = { replace: replaced !== undefined, replaced, expected: file.identity }
+  yield* stored(share.store.link(open.path, name.path, naming))
+  DirectoryCaching.changed(table, name.path, open)
+  Watch.report(table, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
 })

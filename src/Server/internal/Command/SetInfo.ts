@@ -2,7 +2,6 @@
  * SET_INFO (MS-SMB2 3.3.5.21): times, sizes, names, deletion, extended attributes, and who may do what.
  */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -26,6 +25,7 @@ import type { FileOpen } from "../State/Open.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import * as Close from "./Close.ts"
+import * as Deletion from "./Deletion.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
@@ -137,7 +137,7 @@ const resize = (open: FileOpen, size: bigint): Effect.Effect<void, Refusal> => {
     open.stream.file.delayed = undefined
     open.stream.reserved = 0n
     ReadWrite.changed(open)
-    DirectoryCaching.changed(open.stream.file.share, open.stream.file.path, open)
+    DirectoryCaching.changed(open.table, open.path, open)
   })
 }
 
@@ -191,9 +191,8 @@ const basic = Effect.fnUntraced(function*(
 })
 
 const modified = (open: FileOpen, filter: number): void => {
-  const { file: node } = open.stream
-  Watch.report(node.share, filter, [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: node.path }])
-  DirectoryCaching.changed(node.share, node.path, open)
+  Watch.report(open.table, filter, [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: open.path }])
+  DirectoryCaching.changed(open.table, open.path, open)
 }
 
 const disposition = Effect.fnUntraced(function*(
@@ -202,21 +201,19 @@ const disposition = Effect.fnUntraced(function*(
   ignoresReadOnly: boolean
 ): Effect.fn.Return<void, Refusal> {
   if (!open.may(A.DELETE)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const { stream } = open
-  const { file: node } = stream
+  const { link, path, share, stream } = open
   if (!deletes) {
-    stream.deletePending = false
+    if (stream.name === "") link.deletePending = false
+    else stream.deletePending = false
     return
   }
-  if (node.path.length === 0) return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
+  if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (path.length === 0 && stream.name === "") return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   const { fileAttributes } = yield* stored(open.file.stat)
   if ((fileAttributes & F.FILE_ATTRIBUTE_READONLY) !== 0 && !ignoresReadOnly) {
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
-  if (open.directory) {
-    const one = yield* stored(Stream.runCollect(Stream.take(node.share.store.list(node.path), 1)))
-    if (one.length > 0) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
-  }
+  if (stream.name === "") yield* Deletion.check(open)
   Close.markDeleted(open)
 })
 
@@ -225,7 +222,7 @@ const extendedAttributes = Effect.fnUntraced(function*(
   changes: FileInformation.FileFullEaInformation
 ): Effect.fn.Return<void, Refusal> {
   if (!open.may(A.FILE_WRITE_EA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (!open.stream.file.share.volume.supports.extendedAttributes) {
+  if (!open.share.volume.supports.extendedAttributes) {
     return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
   }
   const before = ExtendedAttributes.decode(yield* stored(kept(open.file, "ExtendedAttributes")))

@@ -10,9 +10,9 @@ import { LeaseFlags, LeaseState, OplockLevel } from "../../../Smb2/Message/Const
 import type { Connection } from "../Connection/Connection.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import type { Refusal } from "../Connection/Reply.ts"
+import type { StreamNode } from "./FileTable.ts"
 import type { Open } from "./Open.ts"
 import type { ServerState } from "./ServerState.ts"
-import type { StreamNode } from "./ShareState.ts"
 
 /** What a lease, or an oplock in its place, may let a client do: to keep what it has read, an open, what it has written. */
 export const READ = LeaseState.SMB2_LEASE_READ_CACHING
@@ -148,7 +148,6 @@ export const release = (server: ServerState, open: Open): void => {
   holder.opens.delete(open)
   if (holder.opens.size > 0) return
   holder.stream.holders.delete(holder)
-  holder.stream.file.share.directoryHolders.delete(holder)
   if (holder.kind === "lease") server.leases.remove(holder)
   settle(server, holder, 0)
 }

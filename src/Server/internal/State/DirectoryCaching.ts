@@ -5,19 +5,20 @@
  */
 import type { StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
+import type { FileTable } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
-import { isWithin, type ShareState } from "./ShareState.ts"
 
 /**
  * A directory's entry came, went, or looks different. Nobody waits for its being acknowledged. `by` is the open that did it;
  * undefined where it was none of this server's.
  */
-export const changed = (share: ShareState, path: StorePath, by: FileOpen | undefined): void => {
-  for (const holder of share.directoryHolders) {
-    const directory = holder.stream.file.path
-    if (directory.length !== path.length - 1 || by?.parentLeaseKey === holder.keyText) continue
-    if (!isWithin(path, directory)) continue
-    const [open] = holder.opens
-    if (open !== undefined) Caching.breakTo(open.server, holder, 0)
+export const changed = (table: FileTable, path: StorePath, by: FileOpen | undefined): void => {
+  if (path.length === 0) return
+  for (const { file } of table.at(path.slice(0, -1))) {
+    if (!file.directory) continue
+    for (const holder of Array.from(file.streams.get("")?.holders ?? [])) {
+      const [open] = holder.opens
+      if (open !== undefined && by?.parentLeaseKey !== holder.keyText) Caching.breakTo(open.server, holder, 0)
+    }
   }
 }

@@ -9,8 +9,8 @@ import type * as Message from "../../../Smb2/Message/Lock.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as Caching from "./Caching.ts"
+import type { StreamNode } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
-import type { StreamNode } from "./ShareState.ts"
 
 /** A range that an open has locked. `end` is one past the last byte. */
 export interface Lock {

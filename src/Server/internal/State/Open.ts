@@ -5,15 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
-import type { StoreFile } from "../../ShareStore.ts"
+import type { StoreFile, StorePath } from "../../ShareStore.ts"
 import type { DirectoryCursor } from "../Command/Listing.ts"
 import type { Pending } from "../Connection/Incoming.ts"
 import type { Pipe } from "../Rpc/Pipe.ts"
 import type { Holder } from "./Caching.ts"
 import type { Outstanding } from "./ChannelSequence.ts"
+import type { FileTable, Link, StreamNode } from "./FileTable.ts"
 import type { ServerState } from "./ServerState.ts"
 import type { Session } from "./Session.ts"
-import type { StreamNode } from "./ShareState.ts"
+import type { ShareState } from "./ShareState.ts"
 import type { Tree } from "./Tree.ts"
 import type { Watch } from "./Watch.ts"
 
@@ -38,6 +39,8 @@ export class FileOpen {
   readonly _tag = "File"
   readonly id: bigint
   readonly stream: StreamNode
+  /** The name that it was opened by, wherever that is by now. */
+  readonly link: Link
   readonly file: StoreFile
   readonly scope: Scope.Closeable
   readonly grantedAccess: number
@@ -77,7 +80,13 @@ export class FileOpen {
   /** How often its client came back for it. */
   absences = 0
 
-  constructor(server: ServerState, fields: OpenFields, session: Session, tree: Tree) {
+  /** Enters itself in the share's table, by the path that it is opened by. */
+  constructor(
+    server: ServerState,
+    fields: OpenFields & { readonly path: StorePath },
+    session: Session,
+    tree: Tree
+  ) {
     this.server = server
     this.id = fields.id
     this.stream = fields.stream
@@ -89,10 +98,30 @@ export class FileOpen {
     this.directory = fields.directory
     this.session = session
     this.tree = tree
+    this.link = this.table.enter(this, fields.stream, fields.path)
   }
 
   get persistentId(): bigint {
     return this.id
+  }
+
+  /** The share that it is open by. */
+  get share(): ShareState {
+    return this.tree.share!
+  }
+
+  get table(): FileTable {
+    return this.share.table
+  }
+
+  /** Below the share's root. */
+  get path(): StorePath {
+    return this.link.path
+  }
+
+  /** Whether what is open is to be deleted: the name that it is open by, or its stream. */
+  get deletePending(): boolean {
+    return this.link.deletePending || this.stream.deletePending
   }
 
   may(access: number): boolean {

@@ -11,9 +11,10 @@ import * as Stream from "effect/Stream"
 import { CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.ts"
 import type { ShareStore, StoreChange, StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
+import { type FileNode, type FileTable, keyOf } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
 import type { ServerState } from "./ServerState.ts"
-import { type FileNode, keyOf, type ShareState } from "./ShareState.ts"
+import type { ShareState } from "./ShareState.ts"
 import type { Watch } from "./Watch.ts"
 
 /** How often it is looked whether anybody still needs what is listened to. */
@@ -73,11 +74,13 @@ class Listener {
   private readonly sweep: Effect.Effect<void> = Effect.delay(
     Effect.suspend(() => {
       const needed = new Map<string, Place>()
-      for (const { open, recursive } of this.share.watches) {
-        const place = { directory: open.stream.file.path, recursive }
-        needed.set(nameOf(place), place)
-      }
-      for (const file of this.share.files.values()) {
+      for (const file of this.share.table.files.values()) {
+        for (const { path, watches } of file.links) {
+          for (const { recursive } of watches) {
+            const place = { directory: path, recursive }
+            needed.set(nameOf(place), place)
+          }
+        }
         for (const place of placesOf(file)) needed.set(nameOf(place), place)
       }
       for (const [name, listening] of Array.from(this.places)) if (!needed.has(name)) listening.stop()
@@ -92,21 +95,17 @@ class Listener {
   )
 
   private heard(place: Place, changes: ReadonlyArray<StoreChange>): void {
-    for (const watch of this.share.watches) {
-      if (watch.recursive === place.recursive && keyOf(watch.open.stream.file.path) === keyOf(place.directory)) {
-        tell(watch, changes)
-      }
+    const { table } = this.share
+    for (const { watches } of table.at(place.directory)) {
+      for (const watch of watches) if (watch.recursive === place.recursive) tell(watch, changes)
     }
-    const names = new Set<string>()
-    const directories = new Set<string>()
+    const changed = new Set<FileNode>()
     for (const { path } of changes) {
       const whole = [...place.directory, ...path]
-      names.add(keyOf(whole))
-      directories.add(keyOf(whole.slice(0, -1)))
+      for (const { file } of table.at(whole)) changed.add(file)
+      for (const { file } of table.at(whole.slice(0, -1))) if (file.directory) changed.add(file)
     }
-    for (const file of this.share.files.values()) {
-      const key = keyOf(file.path)
-      if (!names.has(key) && !(file.directory && directories.has(key))) continue
+    for (const file of changed) {
       for (const stream of file.streams.values()) {
         for (const holder of Array.from(stream.holders)) Caching.breakTo(this.server, holder, 0)
       }
@@ -144,31 +143,32 @@ const placesOf = (file: FileNode): ReadonlyArray<Place> => {
   let held = false
   for (const { holders } of file.streams.values()) held ||= holders.size > 0
   if (!held) return []
-  const directory = file.directory ? file.path : file.path.slice(0, -1)
-  return [{ directory, recursive: false }]
+  return Array.from(file.links, ({ path }) => ({
+    directory: file.directory ? path : path.slice(0, -1),
+    recursive: false
+  }))
 }
 
-const listeners = new WeakMap<ShareState, Listener>()
+const listeners = new WeakMap<FileTable, Listener>()
 
 const listenerOf = (server: ServerState, share: ShareState): Listener | undefined => {
-  const known = listeners.get(share)
+  const known = listeners.get(share.table)
   if (known !== undefined) return known
   const { changes } = share.store
   if (changes === undefined) return undefined
   const made = new Listener(server, share, changes)
-  listeners.set(share, made)
+  listeners.set(share.table, made)
   return made
 }
 
 /** Somebody watches a directory from now on. */
 export const forWatch = (server: ServerState, { open, recursive }: Watch): void => {
-  const { file } = open.stream
-  listenerOf(server, file.share)?.need({ directory: file.path, recursive })
+  listenerOf(server, open.share)?.need({ directory: open.path, recursive })
 }
 
 /** Somebody may cache what an open is of from now on. */
-export const forHolder = ({ holder, server, stream }: FileOpen): void => {
-  if (holder === undefined || stream.file.share.store.changes === undefined) return
-  const listener = listenerOf(server, stream.file.share)
+export const forHolder = ({ holder, server, share, stream }: FileOpen): void => {
+  if (holder === undefined || share.store.changes === undefined) return
+  const listener = listenerOf(server, share)
   for (const place of placesOf(stream.file)) listener?.need(place)
 }

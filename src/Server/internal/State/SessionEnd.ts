@@ -19,7 +19,7 @@ const abort = (open: AnyOpen, status: number): void => {
 /** One that a store takes its time to close keeps none of the others. */
 const closeAll = (session: Session, which: (open: AnyOpen) => boolean, notifyStatus: number): Effect.Effect<void> =>
   Effect.suspend(() =>
-    Effect.forEach([...session.opens.values()].filter(which), (open) => Close.close(open, notifyStatus), {
+    Effect.forEach([...session.opens.values()].filter(which), (open) => Close.end(open, notifyStatus), {
       concurrency: "unbounded",
       discard: true
     })

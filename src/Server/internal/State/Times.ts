@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StoreChanges, StoreNode } from "../../ShareStore.ts"
 import { type Refusal, stored } from "../Connection/Reply.ts"
+import type { StreamNode } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
-import type { StreamNode } from "./ShareState.ts"
 
 /** A file's last write time as others see it while somebody writes: 100 ns ticks. */
 export interface Delayed {

@@ -7,8 +7,8 @@
 import * as Codec from "../../../Codec/Codec.ts"
 import { FileNotifyInformations } from "../../../Smb2/Message/ChangeNotify.ts"
 import type { StorePath } from "../../ShareStore.ts"
+import type { FileTable } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
-import { isWithin, type ShareState } from "./ShareState.ts"
 
 /** One line of what happened. */
 export interface Change {
@@ -85,23 +85,43 @@ export class Watch {
 
 /** Tells whoever watches that something happened to `path`: `filter` is what kind of thing, changes are in order. */
 export const report = (
-  share: ShareState,
+  table: FileTable,
   filter: number,
   changes: ReadonlyArray<{ readonly action: number; readonly path: StorePath; readonly stream?: string }>
 ): void => {
-  if (share.watches.size === 0) return
-  for (const watch of Array.from(share.watches)) {
-    if ((watch.filter & filter) === 0) continue
-    const directory = watch.open.stream.file.path
-    const heard: Array<Change> = []
-    for (const { action, path, stream } of changes) {
-      const depth = path.length - directory.length
-      if (depth < 1 || depth > 1 && !watch.recursive || !isWithin(path, directory)) continue
-      heard.push({
-        action,
-        fileName: path.slice(directory.length).join("\\") + (stream === undefined ? "" : `:${stream}`)
-      })
+  if (table.watching === 0) return
+  const heard = new Map<Watch, Array<Change>>()
+  for (const { action, path, stream } of changes) {
+    for (const watch of watchesOf(table, path)) {
+      if ((watch.filter & filter) === 0) continue
+      const fileName = path.slice(watch.open.path.length).join("\\") + (stream === undefined ? "" : `:${stream}`)
+      const known = heard.get(watch)
+      if (known === undefined) heard.set(watch, [{ action, fileName }])
+      else known.push({ action, fileName })
     }
-    if (heard.length > 0) watch.push(heard)
   }
+  for (const [watch, changes] of heard) watch.push(changes)
+}
+
+/** The watches of the directories that a path lies in. */
+function* watchesOf(table: FileTable, path: StorePath): IterableIterator<Watch> {
+  for (let depth = path.length - 1; depth >= 0; depth--) {
+    for (const { watches } of table.at(path.slice(0, depth))) {
+      for (const watch of watches) if (watch.recursive || depth === path.length - 1) yield watch
+    }
+  }
+}
+
+/** From now on a watch hears of changes. */
+export const begin = (watch: Watch): void => {
+  const { open } = watch
+  open.watch = watch
+  open.link.watches.add(watch)
+  open.table.watching++
+}
+
+/** Ends the watch of an open, if it has one. */
+export const end = (open: FileOpen): void => {
+  if (open.watch === undefined || !open.link.watches.delete(open.watch)) return
+  open.table.watching--
 }

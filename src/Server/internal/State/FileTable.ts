@@ -1,0 +1,240 @@
+/**
+ * What is open of some files, by file and by name, across all connections and all shares that lead to them.
+ *
+ * A `FileNode` is a file that somebody has open, known by the identity that its store gives it. A `StreamNode` is one of its
+ * streams: share modes, byte-range locks, oplocks and leases are a stream's. A `Link` is a name by which a file is open
+ * (MS-FSA 2.1.1.4): deletion and renaming are a link's, since a file may have several names. Names lie in a tree of their
+ * components, so that a name, what is below it, and what is in a directory are found without looking at all opens.
+ *
+ * Everything here is changed synchronously, so that one request never sees half of what another does. What waits (for a
+ * store, for a break) looks again when it goes on.
+ */
+import type * as Semaphore from "effect/Semaphore"
+import type { StorePath } from "../../ShareStore.ts"
+import * as Names from "../../Store/internal/Names.ts"
+import type { Holder } from "./Caching.ts"
+import type { Lock, WaitingLock } from "./Locks.ts"
+import type { Open } from "./Open.ts"
+import type { Delayed } from "./Times.ts"
+import type { Watch } from "./Watch.ts"
+
+/** One of a file's streams; the file's own data has an empty name. */
+export class StreamNode {
+  readonly file: FileNode
+  readonly name: string
+  readonly opens = new Set<Open>()
+  readonly locks: Array<Lock> = []
+  readonly waitingLocks: Array<WaitingLock> = []
+  readonly holders = new Set<Holder>()
+  /** Whether this named stream is to be deleted when its last open closes. A file's own data goes with its link. */
+  deletePending = false
+  /** Bytes that a client wants to be kept for it, while it is open; a store keeps none. */
+  reserved = 0n
+  /** Writes to the end are done one after the other; made with the first of them. */
+  appending: Semaphore.Semaphore | undefined
+
+  constructor(file: FileNode, name: string) {
+    this.file = file
+    this.name = name
+  }
+}
+
+/** A file that is open. */
+export class FileNode {
+  readonly identity: string
+  readonly directory: boolean
+  /** The last write time that is shown while somebody writes. */
+  delayed: Delayed | undefined
+  readonly streams = new Map<string, StreamNode>()
+  /** The names by which it is open. */
+  readonly links = new Set<Link>()
+
+  constructor(identity: string, directory: boolean) {
+    this.identity = identity
+    this.directory = directory
+  }
+
+  /** The stream of a name, made where it is not open. */
+  stream(name: string): StreamNode {
+    const key = Names.fold(name)
+    const known = this.streams.get(key)
+    if (known !== undefined) return known
+    const made = new StreamNode(this, name)
+    this.streams.set(key, made)
+    return made
+  }
+
+  *opens(): IterableIterator<Open> {
+    for (const stream of this.streams.values()) yield* stream.opens
+  }
+}
+
+/** A name by which a file is open. */
+export class Link {
+  readonly file: FileNode
+  /** The name as it is now, with the case in which it was given. */
+  path: StorePath
+  /** Opens of any of the file's streams by this name. */
+  readonly opens = new Set<Open>()
+  /** Whether the name is to be removed when its last open closes. */
+  deletePending = false
+  /** What is watched by opens of this name, where it is a directory. */
+  readonly watches = new Set<Watch>()
+
+  constructor(file: FileNode, path: StorePath) {
+    this.file = file
+    this.path = path
+  }
+}
+
+/** A component of names, and what is open there and below. */
+class Place {
+  readonly above: Place | undefined
+  readonly key: string
+  readonly below = new Map<string, Place>()
+  /** Mostly one: several where a name has stood for one file after the other, and the earlier ones are still open. */
+  links: ReadonlyArray<Link> = none
+
+  constructor(above: Place | undefined, key: string) {
+    this.above = above
+    this.key = key
+  }
+}
+
+const none: ReadonlyArray<never> = []
+
+/** Paths as a key that does not depend on case. */
+export const keyOf = (path: StorePath): string => path.map(Names.fold).join("\\")
+
+/** Whether `path` is `ancestor`, or below it. */
+export const isWithin = (path: StorePath, ancestor: StorePath): boolean =>
+  path.length >= ancestor.length && ancestor.every((name, i) => Names.fold(name) === Names.fold(path[i]!))
+
+/**
+ * All that is open of one store's files.
+ *
+ * @category models
+ */
+export class FileTable {
+  readonly files = new Map<string, FileNode>()
+  /** Watches of all directories. */
+  watching = 0
+  readonly #root = new Place(undefined, "")
+
+  /** The node of a file, made where it is not open. */
+  file(identity: string, directory: boolean): FileNode {
+    const known = this.files.get(identity)
+    if (known !== undefined) return known
+    const made = new FileNode(identity, directory)
+    this.files.set(identity, made)
+    return made
+  }
+
+  /** Enters an open beside the others of its stream, by the name that it was opened by. */
+  enter(open: Open, stream: StreamNode, path: StorePath): Link {
+    const { file } = stream
+    const place = this.#make(path)
+    let link = place.links.find((one) => one.file === file)
+    if (link === undefined) {
+      link = new Link(file, path)
+      place.links = [...place.links, link]
+      file.links.add(link)
+    }
+    link.opens.add(open)
+    stream.opens.add(open)
+    return link
+  }
+
+  /** Takes an open out. Its name and its stream stay, with what is pending for them, until they are released. */
+  leave(open: Open): void {
+    const { link, stream } = open
+    stream.opens.delete(open)
+    link.opens.delete(open)
+  }
+
+  /** Forgets a name and a stream that are not open, and the file with its last stream. */
+  release(stream: StreamNode, link?: Link): void {
+    const { file } = stream
+    if (link?.opens.size === 0 && file.links.delete(link)) this.#remove(link)
+    if (stream.opens.size > 0 || file.streams.get(Names.fold(stream.name)) !== stream) return
+    file.streams.delete(Names.fold(stream.name))
+    if (file.streams.size === 0 && this.files.get(file.identity) === file) this.files.delete(file.identity)
+  }
+
+  /** The name of a file, if it is open by it. */
+  linkOf(file: FileNode, path: StorePath): Link | undefined {
+    return this.at(path).find((link) => link.file === file)
+  }
+
+  /** What is open by a name. */
+  at(path: StorePath): ReadonlyArray<Link> {
+    return this.#find(path)?.links ?? none
+  }
+
+  /** Whether a name is to be removed. */
+  isPending(path: StorePath): boolean {
+    return this.at(path).some(({ deletePending }) => deletePending)
+  }
+
+  /** The names that are open below a directory, without its own. */
+  *below(directory: StorePath): IterableIterator<Link> {
+    const place = this.#find(directory)
+    if (place !== undefined) { for (const one of place.below.values()) yield* all(one) }
+  }
+
+  /** A name is gone: listings that have yet to show it leave it out. */
+  forgetEntry(path: StorePath): void {
+    const name = Names.fold(path.at(-1)!)
+    for (const { opens } of this.at(path.slice(0, -1))) for (const { cursor } of opens) cursor?.forget(name)
+  }
+
+  /** Follows a rename: what is open by the link's name, or below it, is found under the new one. */
+  renamed(link: Link, to: StorePath): void {
+    const { path: from } = link
+    const moved = link.file.directory ? [link, ...this.below(from)] : [link]
+    for (const one of moved) this.#remove(one)
+    for (const one of moved) {
+      one.path = [...to, ...one.path.slice(from.length)]
+      const place = this.#make(one.path)
+      place.links = [...place.links, one]
+    }
+  }
+
+  #find(path: StorePath): Place | undefined {
+    let place: Place | undefined = this.#root
+    for (const name of path) {
+      place = place.below.get(Names.fold(name))
+      if (place === undefined) return undefined
+    }
+    return place
+  }
+
+  #make(path: StorePath): Place {
+    let place = this.#root
+    for (const name of path) {
+      const key = Names.fold(name)
+      let next = place.below.get(key)
+      if (next === undefined) {
+        next = new Place(place, key)
+        place.below.set(key, next)
+      }
+      place = next
+    }
+    return place
+  }
+
+  #remove(link: Link): void {
+    let place = this.#find(link.path)
+    if (place === undefined) return
+    place.links = place.links.filter((one) => one !== link)
+    while (place.above !== undefined && place.links.length === 0 && place.below.size === 0) {
+      place.above.below.delete(place.key)
+      place = place.above
+    }
+  }
+}
+
+function* all(place: Place): IterableIterator<Link> {
+  yield* place.links
+  for (const one of place.below.values()) yield* all(one)
+}

@@ -1,0 +1,496 @@
+/**
+ * Proves that a deletion, a rename or a link reaches the name by which its handle was opened, and the file that it was
+ * opened as: not another name of the file, not another file that has the name, or the number, by then. And that CLOSE says
+ * what became of a deletion.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Logger, Redacted, type Scope } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { Codec, FileInformation, NtStatus as Status, SecurityDescriptor as Sd } from "effect-smb/Codec"
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Access from "../../src/Server/internal/State/Access.ts"
+import { type ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { AccessMask as A, CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
+const host = "127.0.43.2"
+const secret = Redacted.make("secret")
+const sids = { ann: "S-1-5-21-1-2-3-1001", joe: "S-1-5-21-1-2-3-1002" } as const
+type Name = keyof typeof sids
+
+const dispose = (file: FileId) => Requests.set(file, "file", 13, Uint8Array.of(1))
+
+const rename = (file: FileId, fileName: string, replaceIfExists = false) =>
+  Requests.set(
+    file,
+    "file",
+    10,
+    Codec.encode(FileInformation.FileRenameInformation)({ replaceIfExists, rootDirectory: 0n, fileName })
+  )
+
+const link = (file: FileId, fileName: string, replaceIfExists = false) =>
+  Requests.set(
+    file,
+    "file",
+    11,
+    Codec.encode(FileInformation.FileLinkInformation)({ replaceIfExists, rootDirectory: 0n, fileName })
+  )
+
+const existing = { createDisposition: D.FILE_OPEN }
+const toRead = { ...existing, desiredAccess: A.FILE_READ_DATA }
+const toDelete = { ...existing, desiredAccess: A.DELETE | A.FILE_READ_ATTRIBUTES | A.FILE_WRITE_ATTRIBUTES }
+const attributes = { ...existing, desiredAccess: A.FILE_READ_ATTRIBUTES }
+
+class Client extends RawClient {
+  async status(request: Parameters<RawClient["ask"]>[0]): Promise<number> {
+    return statusOf(await this.ask(request)) ?? -1
+  }
+
+  /** Must succeed. */
+  async does(request: Parameters<RawClient["ask"]>[0]): Promise<void> {
+    assert.strictEqual((await this.status(request)).toString(16), "0")
+  }
+
+  async must(name: string, how: Parameters<RawClient["open"]>[1] = {}): Promise<FileId> {
+    const file = await this.open(name, how)
+    if (typeof file === "number") return assert.fail(`${name}: ${file.toString(16)}`)
+    return file
+  }
+
+  async make(name: string, content = name): Promise<void> {
+    const file = await this.must(name, { createDisposition: D.FILE_CREATE })
+    await this.does(Requests.write(file, Buffer.from(content)))
+    await this.does(Requests.close(file))
+  }
+
+  async makeDirectory(name: string): Promise<void> {
+    await this.does(Requests.close(await this.must(name, { createDisposition: D.FILE_CREATE, createOptions: 1 })))
+  }
+
+  /** One more name for a file. */
+  async makeLink(name: string, other: string): Promise<void> {
+    const file = await this.must(name, { ...existing, desiredAccess: A.FILE_WRITE_ATTRIBUTES })
+    await this.does(link(file, other))
+    await this.does(Requests.close(file))
+  }
+
+  /** What a file holds, or the status that its open is refused with. */
+  async text(name: string): Promise<string | number> {
+    const file = await this.open(name, toRead)
+    if (typeof file === "number") return file
+    const answer = (await this.ask(Requests.read(file, 100)))!
+    await this.does(Requests.close(file))
+    return answer.subarray(64 + 16).toString()
+  }
+}
+
+const notFound = NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+
+interface Place {
+  readonly client: (user: Name, share?: string) => Promise<Client>
+  /** What the log was told of deletions that failed. */
+  readonly said: ReadonlyArray<string>
+}
+
+const serve = Effect.fnUntraced(function*(store: ShareStore, shares: Readonly<Record<string, ShareStore>> = {}) {
+  const said: Array<string> = []
+  const logger = Logger.make<unknown, void>(({ message }) => void said.push(String(message)))
+  const { port } = yield* SmbServer.make({
+    host,
+    port: 0,
+    users: UserStore.inMemory({
+      ann: { password: secret, sid: sids.ann },
+      joe: { password: secret, sid: sids.joe }
+    }),
+    shares: { data: { store }, ...shares },
+    signing: "enabled"
+  }).pipe(Effect.provide(Layer.fresh(Logger.layer([logger]))))
+  const clients: Array<Client> = []
+  yield* Effect.addFinalizer(() => Effect.sync(() => clients.forEach((client) => client.close())))
+  const place: Place = {
+    client: async (user, share = "data") => {
+      const made = new Client(host, port)
+      clients.push(made)
+      assert.isTrue(await made.logOn(share, Credentials.password(user, secret)))
+      return made
+    },
+    said
+  }
+  return place
+})
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "effect-smb-names-"))),
+  (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
+)
+
+/** A server of a folder, and where that is. */
+const local = Effect.gen(function*() {
+  const path = yield* folder
+  const place = yield* serve(yield* LocalStore.make(path))
+  return { ...place, at: (...names: ReadonlyArray<string>) => join(path, ...names) }
+})
+
+const stores: Record<string, Effect.Effect<ShareStore, StoreError, Scope.Scope>> = {
+  "in memory": MemoryStore.make(),
+  "in a folder": Effect.flatMap(folder, (path) => LocalStore.make(path))
+}
+
+for (const [where, make] of Object.entries(stores)) {
+  const test = (title: string, body: (place: Place) => Promise<void>) =>
+    it.live(
+      title,
+      () => Effect.scoped(Effect.flatMap(Effect.flatMap(make, serve), (place) => Effect.promise(() => body(place))))
+    )
+
+  /** One file with a name in each of two directories; ann has it open by the first. */
+  const twoNames = async ({ client }: Place) => {
+    const [ann, joe] = [await client("ann"), await client("joe")]
+    for (const name of ["one", "two"]) await ann.makeDirectory(name)
+    await ann.make("one\\x", "content")
+    await ann.makeLink("one\\x", "two\\y")
+    return { ann, joe, open: await ann.must("one\\x", toRead) }
+  }
+
+  describe(`a file with several names ${where}`, () => {
+    test("loses the one that it is deleted by, and keeps the one that somebody has open", async (place) => {
+      const { ann, joe, open } = await twoNames(place)
+      const file = await joe.must("two\\y", toDelete)
+      await joe.does(dispose(file))
+      await joe.does(Requests.close(file))
+      await ann.does(Requests.close(open))
+      assert.strictEqual(await joe.text("one\\x"), "content")
+      assert.strictEqual(await joe.text("two\\y"), notFound)
+    })
+
+    test("loses the one that is deleted on close, in whatever order its opens are closed", async (place) => {
+      const { ann, joe, open } = await twoNames(place)
+      const file = await joe.must("two\\y", { ...toDelete, createOptions: O.FILE_DELETE_ON_CLOSE })
+      await ann.does(Requests.close(open))
+      await joe.does(Requests.close(file))
+      assert.strictEqual(await joe.text("one\\x"), "content")
+      assert.strictEqual(await joe.text("two\\y"), notFound)
+    })
+
+    test("can be opened by one name while another is to be deleted", async (place) => {
+      const { ann, joe } = await twoNames(place)
+      const file = await joe.must("two\\y", toDelete)
+      await joe.does(dispose(file))
+      assert.strictEqual(await ann.text("one\\x"), "content")
+      assert.strictEqual(await ann.text("two\\y"), NtStatus.STATUS_DELETE_PENDING)
+    })
+
+    test("gets another name in place of the one that it is renamed by", async (place) => {
+      const { joe } = await twoNames(place)
+      const file = await joe.must("two\\y", toDelete)
+      await joe.does(rename(file, "two\\z"))
+      await joe.does(Requests.close(file))
+      assert.strictEqual(await joe.text("one\\x"), "content")
+      assert.strictEqual(await joe.text("two\\z"), "content")
+      assert.strictEqual(await joe.text("two\\y"), notFound)
+    })
+
+    test("is linked from the name that the handle has", async (place) => {
+      const { joe } = await twoNames(place)
+      const file = await joe.must("two\\y", toDelete)
+      await joe.does(rename(file, "two\\z"))
+      await joe.does(link(file, "two\\again"))
+      assert.strictEqual(await joe.text("two\\again"), "content")
+    })
+
+    test("is deleted by those names alone that the user may delete", async ({ client }) => {
+      const [ann, joe] = [await client("ann"), await client("joe")]
+      const set = async (name: string, rights: Partial<Record<Name, number>>) => {
+        const file = await ann.must(name, existing)
+        const aces = Object.entries(rights).map(([user, mask]) => ({
+          _tag: "Basic" as const,
+          aceType: Sd.AceType.ACCESS_ALLOWED_ACE_TYPE,
+          aceFlags: 0,
+          mask,
+          sid: sids[user as Name]
+        }))
+        const descriptor = Codec.encode(Sd.SecurityDescriptor)({
+          sbz1: 0,
+          control: Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_SELF_RELATIVE,
+          owner: sids.ann,
+          group: undefined,
+          sacl: undefined,
+          dacl: { aclRevision: 2, aces }
+        })
+        await ann.does(Requests.set(file, "security", 0, descriptor))
+        await ann.does(Requests.close(file))
+      }
+      const { all, read } = Access.generic
+      await ann.makeDirectory("box")
+      await joe.makeDirectory("joes")
+      await ann.make("box\\write.txt", "hers")
+      await set("box\\write.txt", { ann: all, joe: read | A.FILE_WRITE_DATA | A.FILE_WRITE_ATTRIBUTES })
+      await set("box", { ann: all, joe: read })
+      assert.strictEqual(await joe.open("box\\write.txt", toDelete), NtStatus.STATUS_ACCESS_DENIED)
+      await joe.makeLink("box\\write.txt", "joes\\w")
+      const open = await ann.must("box\\write.txt", toRead)
+      // His own directory lets him delete what is in it.
+      const file = await joe.must("joes\\w", toDelete)
+      await joe.does(dispose(file))
+      await joe.does(Requests.close(file))
+      await ann.does(Requests.close(open))
+      assert.strictEqual(await ann.text("box\\write.txt"), "hers")
+      assert.strictEqual(await ann.text("joes\\w"), notFound)
+    })
+  })
+
+  describe(`a name ${where}`, () => {
+    test("that is deleted can be given again, and is not deleted twice", async ({ client }) => {
+      const ann = await client("ann")
+      await ann.make("f", "old")
+      const file = await ann.must("f", toDelete)
+      await ann.does(dispose(file))
+      await ann.does(Requests.close(file))
+      await ann.make("f", "new")
+      assert.strictEqual(await ann.text("F"), "new")
+    })
+
+    test("of a directory leads to what is open below it, also after a rename", async ({ client }) => {
+      const [ann, joe] = [await client("ann"), await client("joe")]
+      await ann.makeDirectory("a")
+      await ann.makeDirectory("a\\b")
+      await ann.make("a\\b\\f")
+      const file = await joe.must("a\\b\\f", toRead)
+      const directory = await ann.must("a", { ...toDelete, createOptions: 1 })
+      assert.strictEqual(await ann.status(rename(directory, "c")), NtStatus.STATUS_ACCESS_DENIED)
+      await joe.does(Requests.close(file))
+      await ann.does(rename(directory, "c"))
+      await ann.does(Requests.close(directory))
+      const inner = await ann.must("C\\B\\F", toDelete)
+      await ann.does(dispose(inner))
+      assert.strictEqual(await joe.text("c\\b\\f"), NtStatus.STATUS_DELETE_PENDING)
+      await ann.does(Requests.close(inner))
+      assert.strictEqual(await joe.text("c\\b\\f"), notFound)
+    })
+  })
+
+  describe(`two shares of one store ${where}`, () => {
+    const both = Effect.flatMap(make, (store) => serve(store, { other: store }))
+    const shared = (title: string, body: (ann: Client, joe: Client) => Promise<void>) =>
+      it.live(
+        title,
+        () =>
+          Effect.scoped(Effect.flatMap(both, ({ client }) =>
+            Effect.promise(async () =>
+              body(await client("ann"), await client("joe", "other"))
+            )))
+      )
+
+    shared("have one state of share modes", async (ann, joe) => {
+      await ann.make("f")
+      await ann.must("f", { ...toRead, shareAccess: 0 })
+      assert.strictEqual(await joe.open("F", toRead), NtStatus.STATUS_SHARING_VIOLATION)
+    })
+
+    shared("have one state of byte-range locks", async (ann, joe) => {
+      await ann.make("f")
+      const [hers, his] = [await ann.must("f"), await joe.must("f")]
+      await ann.does(Requests.lock(hers, 0))
+      assert.strictEqual(await joe.status(Requests.lock(his, 0)), NtStatus.STATUS_LOCK_NOT_GRANTED)
+      assert.strictEqual(await joe.status(Requests.read(his, 10)), NtStatus.STATUS_FILE_LOCK_CONFLICT)
+    })
+
+    shared("have one state of deletions", async (ann, joe) => {
+      await ann.make("f")
+      await ann.does(dispose(await ann.must("f", toDelete)))
+      assert.strictEqual(await joe.text("f"), NtStatus.STATUS_DELETE_PENDING)
+    })
+
+    shared("tell each other's watchers", async (ann, joe) => {
+      const root = await ann.must("", Requests.directory)
+      ann.say(Requests.notify(root))
+      const pending = await ann.next()
+      assert.strictEqual(statusOf(pending), NtStatus.STATUS_PENDING)
+      await joe.make("f")
+      assert.strictEqual(statusOf(await ann.next()), 0)
+    })
+  })
+}
+
+describe("a file in a folder that other programs use", () => {
+  const test = (title: string, body: (place: Effect.Success<typeof local>) => Promise<void>) =>
+    it.live(title, () => Effect.scoped(Effect.flatMap(local, (place) => Effect.promise(() => body(place)))))
+
+  test("that an editor has replaced is not deleted with the close of the old one", async ({ at, client }) => {
+    const joe = await client("joe")
+    Fs.writeFileSync(at("doc"), "old")
+    const file = await joe.must("doc", { ...toDelete, createOptions: O.FILE_DELETE_ON_CLOSE })
+    Fs.writeFileSync(at("doc.new"), "new")
+    Fs.renameSync(at("doc.new"), at("doc"))
+    assert.strictEqual(await joe.status(Requests.close(file)), NtStatus.STATUS_FILE_CLOSED)
+    assert.strictEqual(Fs.readFileSync(at("doc"), "utf8"), "new")
+  })
+
+  test("that an editor has replaced is not renamed, nor linked, nor marked by a handle of the old one", async (place) => {
+    const { at, client } = place
+    const joe = await client("joe")
+    Fs.writeFileSync(at("doc"), "old")
+    const file = await joe.must("doc", toDelete)
+    Fs.writeFileSync(at("doc.new"), "new")
+    Fs.renameSync(at("doc.new"), at("doc"))
+    const closed = NtStatus.STATUS_FILE_CLOSED
+    assert.strictEqual(await joe.status(rename(file, "moved")), closed)
+    assert.strictEqual(await joe.status(link(file, "linked")), closed)
+    assert.strictEqual(await joe.status(dispose(file)), closed)
+    await joe.does(Requests.close(file))
+    assert.deepStrictEqual(Fs.readdirSync(at()).filter((name) => !name.startsWith(".")), ["doc"])
+    assert.strictEqual(Fs.readFileSync(at("doc"), "utf8"), "new")
+  })
+
+  test("that has the inode of one that was removed is another file", async ({ at, client }) => {
+    const [ann, joe] = [await client("ann"), await client("joe")]
+    Fs.writeFileSync(at("old"), "old")
+    // For attributes alone, so that nothing keeps the inode.
+    const dead = await joe.must("old", { ...attributes, shareAccess: 0 })
+    const { ino } = Fs.statSync(at("old"))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    Fs.rmSync(at("old"))
+    for (let i = 0; i < 100; i++) {
+      Fs.writeFileSync(at(`new${i}`), "new")
+      if (Fs.statSync(at(`new${i}`)).ino !== ino) continue
+      Fs.writeFileSync(at("old"), "third")
+      const file = await ann.must(`new${i}`, { ...toDelete, desiredAccess: toDelete.desiredAccess | A.FILE_READ_DATA })
+      await ann.does(dispose(file))
+      await ann.does(Requests.close(file))
+      assert.isFalse(Fs.existsSync(at(`new${i}`)))
+      assert.strictEqual(Fs.readFileSync(at("old"), "utf8"), "third")
+      break
+    }
+    await joe.does(Requests.close(dead))
+  })
+
+  test("that replaces one which is open for one client alone is open to others", async ({ at, client }) => {
+    const [ann, joe] = [await client("ann"), await client("joe")]
+    Fs.writeFileSync(at("doc"), "old")
+    const file = await joe.must("doc", { ...toRead, shareAccess: 0 })
+    await joe.does(Requests.lock(file, 0))
+    assert.strictEqual(await ann.open("doc", toRead), NtStatus.STATUS_SHARING_VIOLATION)
+    Fs.writeFileSync(at("doc.new"), "new")
+    Fs.renameSync(at("doc.new"), at("doc"))
+    assert.strictEqual(await ann.text("doc"), "new")
+  })
+
+  test("goes by the symbolic link's name that it was opened by", async ({ at, client }) => {
+    const [ann, joe] = [await client("ann"), await client("joe")]
+    Fs.writeFileSync(at("target"), "x")
+    Fs.symlinkSync("target", at("link"))
+    const open = await joe.must("target", toRead)
+    const file = await ann.must("link", toDelete)
+    await ann.does(dispose(file))
+    await ann.does(Requests.close(file))
+    await joe.does(Requests.close(open))
+    assert.strictEqual(Fs.readFileSync(at("target"), "utf8"), "x")
+    assert.throws(() => Fs.lstatSync(at("link")))
+  })
+
+  test("is gone, as its CLOSE says, where another program was faster", async ({ at, client }) => {
+    const joe = await client("joe")
+    Fs.writeFileSync(at("doc"), "old")
+    const file = await joe.must("doc", toDelete)
+    await joe.does(dispose(file))
+    Fs.rmSync(at("doc"))
+    await joe.does(Requests.close(file))
+  })
+
+  test("is not listed by the handle of a directory that had its place", async ({ at, client }) => {
+    const joe = await client("joe")
+    Fs.mkdirSync(at("d"))
+    const directory = await joe.must("d", Requests.directory)
+    Fs.renameSync(at("d"), at("moved"))
+    Fs.mkdirSync(at("d"))
+    Fs.writeFileSync(at("d", "secret"), "")
+    assert.strictEqual(await joe.status(Requests.list(directory)), NtStatus.STATUS_FILE_CLOSED)
+  })
+})
+
+describe("a deletion", () => {
+  it.live("of a directory is refused where it holds what no listing shows", () =>
+    Effect.scoped(Effect.flatMap(local, ({ at, client }) =>
+      Effect.promise(async () => {
+        const joe = await client("joe")
+        Fs.mkdirSync(at("d"))
+        Fs.symlinkSync("/", at("d", "out"))
+        const directory = await joe.must("d", { ...toDelete, createOptions: 1 })
+        const notEmpty = NtStatus.STATUS_DIRECTORY_NOT_EMPTY
+        assert.strictEqual(await joe.status(dispose(directory)), notEmpty)
+        await joe.does(Requests.close(directory))
+        // By delete on close, the CLOSE is the first that can say so.
+        const onClose = await joe.must("d", { ...toDelete, createOptions: 1 | O.FILE_DELETE_ON_CLOSE })
+        assert.strictEqual(await joe.status(Requests.close(onClose)), notEmpty)
+        assert.isTrue(Fs.existsSync(at("d")))
+      }))))
+
+  const refusals: ReadonlyArray<readonly [StoreError["reason"], number]> = [
+    ["AccessDenied", NtStatus.STATUS_ACCESS_DENIED],
+    ["NotEmpty", NtStatus.STATUS_DIRECTORY_NOT_EMPTY],
+    ["Busy", NtStatus.STATUS_SHARING_VIOLATION],
+    ["Stale", NtStatus.STATUS_FILE_CLOSED],
+    ["Failed", NtStatus.STATUS_UNEXPECTED_IO_ERROR]
+  ]
+  for (const [reason, status] of refusals) {
+    it.live(`that the store refuses with ${reason} is told by CLOSE and by the log: ${Status.name(status)}`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const memory = yield* MemoryStore.make()
+        let refuses = true
+        const store: ShareStore = {
+          ...memory,
+          remove: (path, options) => refuses ? Effect.fail(new StoreError({ reason })) : memory.remove(path, options)
+        }
+        const { client, said } = yield* serve(store)
+        yield* Effect.promise(async () => {
+          const ann = await client("ann")
+          await ann.make("f")
+          await ann.make("g:stream")
+          for (const name of ["f", "g:stream"]) {
+            const file = await ann.must(name, toDelete)
+            await ann.does(dispose(file))
+            assert.strictEqual(await ann.status(Requests.close(file)), status)
+            // It is closed, and can be opened by others.
+            assert.strictEqual(await ann.status(Requests.close(file)), NtStatus.STATUS_FILE_CLOSED)
+            assert.strictEqual(await ann.text(name), name)
+            // A client that hangs up hears nothing; the log does.
+            const gone = await client("joe")
+            await gone.must(name, { ...toDelete, createOptions: O.FILE_DELETE_ON_CLOSE })
+            gone.close()
+            while (said.filter((line) => line.startsWith("a file was not deleted")).length % 2 === 1) {
+              await new Promise((resolve) => setTimeout(resolve, 5))
+            }
+          }
+          assert.lengthOf(said.filter((line) => line.startsWith("a file was not deleted")), 4)
+          refuses = false
+          const file = await ann.must("f", toDelete)
+          await ann.does(dispose(file))
+          await ann.does(Requests.close(file))
+          assert.strictEqual(await ann.text("f"), notFound)
+        })
+      })))
+
+    it.live(`that the store would refuse with ${reason} is refused when the file is marked`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const memory = yield* MemoryStore.make()
+        const { client } = yield* serve({ ...memory, mayRemove: () => Effect.fail(new StoreError({ reason })) })
+        yield* Effect.promise(async () => {
+          const ann = await client("ann")
+          await ann.make("f")
+          const file = await ann.must("f", toDelete)
+          assert.strictEqual(await ann.status(dispose(file)), status)
+          await ann.does(Requests.close(file))
+          assert.strictEqual(await ann.text("f"), "f")
+        })
+      })))
+  }
+})

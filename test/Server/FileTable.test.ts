@@ -1,0 +1,96 @@
+/**
+ * Proves that the table of what is open finds names, what is below them and their files as a plain list of opens would,
+ * after any sequence of opens, closes and renames; and that nothing is left when all is closed.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
+import type { Open } from "../../src/Server/internal/State/Open.ts"
+import type { StorePath } from "../../src/Server/ShareStore.ts"
+import { random } from "../random.ts"
+
+/** What the table looks at of an open, and what the model knows of it. */
+interface Known {
+  readonly open: Open
+  readonly identity: string
+  path: StorePath
+}
+
+const key = (path: StorePath) => path.join("\\").toUpperCase()
+const isBelow = (path: StorePath, directory: StorePath) =>
+  path.length > directory.length && key(path.slice(0, directory.length)) === key(directory)
+
+describe("FileTable", () => {
+  for (const seed of [1, 2, 3, 4, 5, 6]) {
+    it(`agrees with a list of opens (seed ${seed})`, () => {
+      const next = random(seed)
+      const pick = <A>(list: ReadonlyArray<A>): A => list[next(list.length)]!
+      const name = () => pick(["a", "A", "b", "é", "É"])
+      const path = (): StorePath => Array.from({ length: next(4) }, name)
+      const table = new FileTable()
+      let opens: Array<Known> = []
+
+      const enter = () => {
+        const [at, identity, stream] = [path(), pick(["1", "2", "3", "4"]), pick(["", "", "s", "S"])]
+        const node = table.file(identity, Number(identity) % 2 === 0).stream(stream)
+        const open = { stream: node } as { -readonly [K in keyof Open]: Open[K] }
+        open.link = table.enter(open, node, at)
+        opens.push({ open, identity, path: at })
+      }
+      const leave = (known: Known) => {
+        opens = opens.filter((other) => other !== known)
+        table.leave(known.open)
+        table.release(known.open.stream, known.open.link)
+      }
+      const rename = ({ open, path: from }: Known) => {
+        const to = path()
+        if (from.length === 0 || to.length === 0 || isBelow(to, from)) return
+        // Names are unique in a store: what has the new one went before.
+        for (const other of [...opens]) if (key(other.path) === key(to) || isBelow(other.path, to)) leave(other)
+        if (!opens.some((other) => other.open === open)) return
+        const { link } = open
+        table.renamed(link, to)
+        for (const other of opens) {
+          if (other.open.link === link || link.file.directory && isBelow(other.path, from)) {
+            other.path = [...to, ...other.path.slice(from.length)]
+          }
+        }
+      }
+
+      for (let step = 0; step < 400; step++) {
+        const what = next(10)
+        if (what < 5 || opens.length === 0) enter()
+        else if (what < 8) leave(pick(opens))
+        else rename(pick(opens))
+        for (const known of opens) assert.strictEqual(key(known.open.link.path), key(known.path))
+        const at = path()
+        const here = new Set(opens.filter((known) => key(known.path) === key(at)).map(({ open }) => open.link))
+        assert.sameMembers([...table.at(at)], [...here])
+        const below = new Set(opens.filter((known) => isBelow(known.path, at)).map(({ open }) => open.link))
+        assert.sameMembers([...table.below(at)], [...below])
+        const files = new Set(opens.map(({ identity }) => identity))
+        assert.deepStrictEqual(new Set(table.files.keys()), files)
+        for (const [identity, file] of table.files) {
+          const count = opens.filter((known) => known.identity === identity).length
+          assert.strictEqual([...file.opens()].length, count)
+          assert.strictEqual([...file.links].reduce((sum, link) => sum + link.opens.size, 0), count)
+        }
+      }
+      for (const known of [...opens]) leave(known)
+      assert.strictEqual(table.files.size, 0)
+      assert.deepStrictEqual([...table.below([])], [])
+    })
+  }
+
+  it("keeps what is pending for a name until the name is released", () => {
+    const table = new FileTable()
+    const stream = table.file("1", false).stream("")
+    const open = { stream } as { -readonly [K in keyof Open]: Open[K] }
+    open.link = table.enter(open, stream, ["F"])
+    open.link.deletePending = true
+    assert.isTrue(table.isPending(["f"]))
+    table.leave(open)
+    assert.isTrue(table.isPending(["f"]))
+    table.release(stream, open.link)
+    assert.isFalse(table.isPending(["f"]))
+  })
+})
