@@ -1,5 +1,5 @@
 import { NodeFileSystem } from "@effect/platform-node"
-import { Effect, FileSystem } from "effect"
+import { Effect, FileSystem, Option } from "effect"
 import * as FileSystemStore from "../../src/Server/Store/FileSystemStore.ts"
 import { storeConformance } from "./conformance.ts"
 
@@ -9,3 +9,33 @@ const make = Effect.gen(function*() {
 }).pipe(Effect.provide(NodeFileSystem.layer))
 
 storeConformance("FileSystemStore", make, { timeResolution: 10_000n, keepsMetadata: false })
+
+/** A file system that numbers no files and knows no times of birth, as over many protocols. */
+const unnumbered = (fs: FileSystem.FileSystem): FileSystem.FileSystem => {
+  const less = (info: FileSystem.File.Info): FileSystem.File.Info => ({
+    ...info,
+    ino: Option.none(),
+    birthtime: Option.none()
+  })
+  return {
+    ...fs,
+    stat: (path) => Effect.map(fs.stat(path), less),
+    open: (path, options) =>
+      Effect.map(fs.open(path, options), (file) =>
+        new Proxy(file, {
+          get: (target, key) => key === "stat" ? Effect.map(target.stat, less) : Reflect.get(target, key, target)
+        }))
+  }
+}
+
+const withoutNumbers = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "effect-smb-store-" })
+  return yield* FileSystemStore.make(unnumbered(fs), folder)
+}).pipe(Effect.provide(NodeFileSystem.layer))
+
+storeConformance("FileSystemStore of files without numbers", withoutNumbers, {
+  timeResolution: 10_000n,
+  keepsMetadata: false,
+  many: 100
+})

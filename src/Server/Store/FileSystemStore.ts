@@ -29,7 +29,7 @@ import type {
 } from "../ShareStore.ts"
 import * as FileSystemHandle from "./internal/FileSystemHandle.ts"
 import * as FileSystemTree from "./internal/FileSystemTree.ts"
-import { ask, describe, failure, type Found, hash, identityOf, timeOf } from "./internal/FileSystemTree.ts"
+import { ask, failure, type Found, hash, timeOf } from "./internal/FileSystemTree.ts"
 import * as Names from "./internal/Names.ts"
 
 /**
@@ -72,7 +72,7 @@ const build = (
 ): ShareStore => {
   const readOnly = options.readOnly ?? false
   const tree = FileSystemTree.make(fs, root, { readOnly, symbolicLinks: options.symbolicLinks ?? true })
-  const { changing, checked, directory, find, gone, locked, lookup, moved, placeOf, register } = tree
+  const { changing, checked, describe, directory, find, gone, linked, locked, lookup, moved, placeOf, register } = tree
 
   const openHandle = (place: string): Effect.Effect<FileSystem.File, StoreError, Scope.Scope> =>
     readOnly ? ask(fs.open(place, { flag: "r" })) : ask(fs.open(place, { flag: "r+" })).pipe(
@@ -121,9 +121,11 @@ const build = (
     )
   })
 
+  const identityOf = ({ info, path }: Found): string => describe("", info, placeOf(path)).identity
+
   /** Refuses a name that stands for another file by now. */
   const expect = (found: Found, identity: string | undefined): Effect.Effect<void, StoreError> =>
-    identity === undefined || identityOf(found.info, placeOf(found.path)) === identity ? Effect.void : failure("Stale")
+    identity === undefined || identityOf(found) === identity ? Effect.void : failure("Stale")
 
   const list: ShareStore["list"] = (path, options) =>
     Stream.unwrap(Effect.gen(function*() {
@@ -179,10 +181,6 @@ const build = (
     return isDirectory ? failure("NotDirectory") : expect(there, how.replaced)
   }
 
-  const sameFile = (one: Found, other: Found) =>
-    Option.isSome(one.info.ino) && Option.isSome(other.info.ino) && one.info.ino.value === other.info.ino.value &&
-    one.info.dev === other.info.dev
-
   const rename: ShareStore["rename"] = Effect.fnUntraced(function*(from, to, how) {
     yield* checked(from)
     yield* checked(to)
@@ -206,7 +204,7 @@ const build = (
         const path = [...target, name]
         if (there !== undefined && placeOf(there.path) !== place) {
           yield* mayReplace(there, isDirectory, how)
-          if (sameFile(there, entry)) yield* ask(fs.remove(place))
+          if (identityOf(there) === identityOf(entry)) yield* ask(fs.remove(place))
           // Onto the name as it is, which is one step, and then to the case that is asked for.
           else yield* ask(fs.rename(place, placeOf(there.path)))
           if (there.path.at(-1) !== name) yield* ask(fs.rename(placeOf(there.path), placeOf(path)))
@@ -229,9 +227,13 @@ const build = (
       [target],
       Effect.gen(function*() {
         const there = yield* lookup(target, path.at(-1)!)
-        const place = placeOf([...target, path.at(-1)!])
-        if (there === undefined) return yield* ask(fs.link(placeOf(source.path), place))
-        if (sameFile(there, source) && how.replace) return
+        const name = [...target, path.at(-1)!]
+        const place = placeOf(name)
+        if (there === undefined) {
+          yield* ask(fs.link(placeOf(source.path), place))
+          return linked(source.path, name)
+        }
+        if (identityOf(there) === identityOf(source) && how.replace) return
         yield* mayReplace(there, false, how)
         // The new name takes the place of the old file in one step: where it cannot be made, that file stays.
         const made = placeOf([...target, `.effect-smb-${randomUUID()}`])
@@ -239,6 +241,7 @@ const build = (
         yield* Effect.onError(ask(fs.rename(made, placeOf(there.path))), () => Effect.ignore(fs.remove(made)))
         if (there.path.at(-1) !== path.at(-1)) yield* ask(fs.rename(placeOf(there.path), place))
         gone(there.path)
+        linked(source.path, name)
       })
     )
   })

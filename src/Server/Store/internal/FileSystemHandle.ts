@@ -8,7 +8,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Allocate from "../../../Codec/Allocate.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StoreChanges, StoreError, StoreFile } from "../../ShareStore.ts"
-import { ask, describe, failure, type FileSystemTree, type Opened } from "./FileSystemTree.ts"
+import { ask, failure, type FileSystemTree, type Opened } from "./FileSystemTree.ts"
 
 /** Bytes that are made zeros at once. */
 const piece = 1024 * 1024
@@ -46,7 +46,7 @@ export const make = (
   opened: Opened,
   file: FileSystem.File | undefined
 ): StoreFile => {
-  const { changing, fs, inPlace, placeOf } = tree
+  const { changing, describe, fs, inPlace, placeOf } = tree
   // A `File` has one position for its writes.
   const writing = Semaphore.makeUnsafe(1)
   const bytes = <A>(use: (file: FileSystem.File) => Effect.Effect<A, StoreError>) =>

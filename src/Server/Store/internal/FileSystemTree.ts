@@ -71,25 +71,59 @@ export const hash = (place: string): bigint => {
   return value
 }
 
+/** Places that are remembered for what was renamed and removed there. */
+const mostPlaces = 10_000
+
 /**
- * Tells a file from others by number, device and time of birth, as far as the file system has them; by its place where it
- * numbers none.
+ * What files are called that a file system does not number: by the place where they were first met, which goes with them
+ * when this store renames them. A place that a file has left has another name from then on.
  */
-export const identityOf = (info: FileSystem.File.Info, place: string): string => {
-  const birth = Option.isSome(info.birthtime) ? info.birthtime.value.getTime() : ""
-  return Option.isSome(info.ino) ? `${info.dev}:${info.ino.value}:${birth}` : `${place}:${birth}`
+class Places {
+  readonly #names = new Map<string, string>()
+  #serial = 0
+
+  /** Below a directory that was renamed, names begin with the directory's. */
+  nameOf(place: string): string {
+    const at = place.lastIndexOf("/")
+    return this.#names.get(place) ?? (at <= 0 ? place : this.nameOf(place.slice(0, at)) + place.slice(at))
+  }
+
+  left(place: string): void {
+    this.#set(place, `${place}#${++this.#serial}`)
+  }
+
+  linked(from: string, to: string): void {
+    this.#set(to, this.nameOf(from))
+  }
+
+  moved(from: string, to: string): void {
+    const name = this.nameOf(from)
+    for (const [place, below] of Array.from(this.#names)) {
+      if (!place.startsWith(`${from}/`)) continue
+      this.#names.delete(place)
+      this.#set(to + place.slice(from.length), below)
+    }
+    this.left(from)
+    this.#set(to, name)
+  }
+
+  #set(place: string, name: string): void {
+    this.#names.delete(place)
+    this.#names.set(place, name)
+    if (this.#names.size > mostPlaces) this.#names.delete(this.#names.keys().next().value!)
+  }
 }
 
-/** What a file system says of a file, as a store says it. */
-export const describe = (name: string, info: FileSystem.File.Info, place: string): StoreNode => {
+/** What a file system says of a file, as a store says it. `called` is what the file is called where it has no number. */
+const toNode = (name: string, info: FileSystem.File.Info, called: string): StoreNode => {
   const type = info.type === "Directory" ? "directory" : "file"
   const size = type === "directory" ? 0n : BigInt(info.size)
   const lastWriteTime = timeOf(info.mtime)
-  const id = Option.getOrElse(info.ino, () => hash(place))
+  const birth = Option.isSome(info.birthtime) ? info.birthtime.value.getTime() : ""
   return {
     name,
-    id,
-    identity: identityOf(info, place),
+    id: Option.getOrElse(info.ino, () => hash(called)),
+    identity: Option.isSome(info.ino) ? `${info.dev}:${info.ino.value}:${birth}` : `${called}:${birth}`,
     type,
     size,
     allocationSize: type === "directory"
@@ -119,9 +153,13 @@ export const make = (
   options: { readonly readOnly: boolean; readonly symbolicLinks: boolean }
 ) => {
   const opens = new Set<Opened>()
+  const places = new Places()
   const locks = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
 
   const placeOf = (path: StorePath) => path.length === 0 ? root : `${root === "/" ? "" : root}/${path.join("/")}`
+
+  const describe = (name: string, info: FileSystem.File.Info, place: string): StoreNode =>
+    toNode(name, info, places.nameOf(place))
 
   /** Refuses all changes, where there are to be none. */
   const changing = Effect.suspend(() => options.readOnly ? failure("ReadOnly") : Effect.void)
@@ -222,13 +260,18 @@ export const make = (
 
   /** A name is gone: who has it open keeps what it was. */
   const gone = (path: StorePath) => {
+    places.left(placeOf(path))
     for (const opened of opens) {
       if (opened.path.length === path.length && placeOf(opened.path) === placeOf(path)) opened.removed = true
     }
   }
 
+  /** A file has one more name. */
+  const linked = (from: StorePath, to: StorePath) => places.linked(placeOf(from), placeOf(to))
+
   /** What is open below a name that has changed goes with it. */
   const moved = (from: StorePath, to: StorePath) => {
+    if (placeOf(from) !== placeOf(to)) places.moved(placeOf(from), placeOf(to))
     for (const opened of opens) {
       if (!opened.removed && from.every((part, i) => opened.path[i] === part)) {
         opened.path = [...to, ...opened.path.slice(from.length)]
@@ -240,6 +283,7 @@ export const make = (
     fs,
     readOnly: options.readOnly,
     placeOf,
+    describe,
     changing,
     locked,
     checked,
@@ -249,6 +293,7 @@ export const make = (
     register,
     inPlace,
     gone,
+    linked,
     moved
   }
 }
