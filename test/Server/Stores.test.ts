@@ -232,6 +232,26 @@ describe("a store that goes wrong", () => {
     }))
 })
 
+describe("a file whose CREATE fails after it was made", () => {
+  /** FILE_FULL_EA_INFORMATION of one attribute (MS-FSCC 2.4.15): A=B. */
+  const attributes = Buffer.from("0000000000010100410042", "hex")
+
+  for (const [name, asked] of [["f", "setBlob"], ["f", "stat"], ["f:stream", "stat"]] as const) {
+    it(`is not left behind: ${name}, where ${asked} fails`, () =>
+      withStore(MemoryStore.make(), async ({ client, fault }) => {
+        const one = await client()
+        if (name !== "f") await ask(one, Requests.close((await opened(one, "f")) as FileId))
+        fault((operation) => operation === asked ? Effect.fail(new StoreError({ reason: "Full" })) : undefined)
+        const createContexts = asked === "setBlob" ? [{ _tag: "EaBuffer" as const, eaBuffer: attributes }] : []
+        const answer = await one.ask(Requests.create(name, { createDisposition: 2, createContexts }))
+        assert.strictEqual(statusOf(answer), NtStatus.STATUS_DISK_FULL)
+        fault(none)
+        const again = await one.open(name, { createDisposition: 1 })
+        assert.strictEqual(again, NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+      }))
+  }
+})
+
 describe("a slow store", () => {
   const slow = operations.filter((operation) => operation !== "volume")
 

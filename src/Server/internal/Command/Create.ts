@@ -19,6 +19,7 @@ import {
   NotifyAction
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
+import * as Events from "../../Events.ts"
 import type { StoreChanges, StoreOpened } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { fromStoreError, kept, type Refusal, refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
@@ -220,11 +221,13 @@ const overwriteFile = (
 // what is not there
 // -----------------------------------------------------------------------------
 
+type Granted = Pick<Extract<CreateCheck.GrantedAccess, { readonly access: number }>, "access" | "maximal">
+
 /** What is granted of the file that is to get a stream; undefined where it is not there yet. */
 const grantedOfFile = Effect.fnUntraced(function*(
   { body, incoming, name, share }: Wishes,
   parent: Sd.SecurityDescriptor
-): Effect.fn.Return<Extract<CreateCheck.GrantedAccess, { readonly access: number }> | undefined, Refusal> {
+): Effect.fn.Return<Granted | undefined, Refusal> {
   const found = yield* FileRights.lookUp(share, name.path)
   if (found === undefined) return undefined
   const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true)
@@ -298,10 +301,30 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     })
   )
   if (opened === undefined) return undefined
-  // Who makes a file gets what they ask for of it.
-  const maximal = ofFile?.maximal ?? Access.maximal(descriptor, user)
-  const access = ofFile?.access ??
-    (has(asked, A.MAXIMUM_ALLOWED) ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all : asked)
+  // What a client hears was not made is not left behind.
+  return yield* Effect.onError(
+    finish(wishes, opened, ofFile ?? grantedOfNew(wishes, descriptor)),
+    () => unmake(wishes, opened)
+  )
+})
+
+/** Who makes a file gets what they ask for of it. */
+const grantedOfNew = ({ body, incoming }: Wishes, descriptor: Sd.SecurityDescriptor): Granted => {
+  const asked = Access.mapGeneric(body.desiredAccess)
+  return {
+    access: has(asked, A.MAXIMUM_ALLOWED) ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all : asked,
+    maximal: Access.maximal(descriptor, incoming.session!.user!)
+  }
+}
+
+/** Fills in and enters what was just made; undefined where all must be looked up again. */
+const finish = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  opened: StoreOpened,
+  { access, maximal }: Granted
+): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { contexts, name: { path, stream }, share } = wishes
+  const directory = opened.node.type === "directory" && stream === undefined
   if (contexts.extendedAttributes !== undefined) {
     yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
   }
@@ -314,13 +337,23 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     : CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME
   Watch.report(share.table, filter, [{
     action: stream === undefined ? NotifyAction.FILE_ACTION_ADDED : NotifyAction.FILE_ACTION_ADDED_STREAM,
-    path: name.path,
+    path,
     ...stream === undefined ? {} : { stream }
   }])
-  DirectoryCaching.changed(share.table, name.path, entered.open)
+  DirectoryCaching.changed(share.table, path, entered.open)
   if (!directory) entered.open.stream.reserved = contexts.allocationSize ?? 0n
   return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
 })
+
+/** Takes away what was made for a request that failed; not what another client has opened since. */
+const unmake = ({ name: { path, stream }, share }: Wishes, { node }: StoreOpened): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    for (const _ of share.table.files.get(node.identity)?.opens() ?? []) return Effect.void
+    return share.store.remove(path, { expected: node.identity, ...stream === undefined ? {} : { stream } }).pipe(
+      Effect.tapError((error) => Events.notDeleted(share.name, path, error)),
+      Effect.ignore
+    )
+  })
 
 // -----------------------------------------------------------------------------
 // entering the open
