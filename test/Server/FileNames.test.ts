@@ -321,6 +321,50 @@ for (const [where, make] of Object.entries(stores)) {
   })
 }
 
+it.live("a name that changes while its file is being opened is looked up again", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const memory = yield* MemoryStore.make()
+    let hold: (() => void) | undefined
+    let held: (() => void) | undefined
+    const store: ShareStore = {
+      ...memory,
+      open: (path, how) =>
+        Effect.map(memory.open(path, how), (opened) => ({
+          ...opened,
+          file: {
+            ...opened.file,
+            getBlob: (blob) =>
+              Effect.andThen(
+                Effect.promise(() => {
+                  if (hold === undefined) return Promise.resolve()
+                  const told = hold
+                  hold = undefined
+                  return new Promise<void>((resolve) => {
+                    held = resolve
+                    told()
+                  })
+                }),
+                opened.file.getBlob(blob)
+              )
+          }
+        }))
+    }
+    const { client } = yield* serve(store)
+    yield* Effect.promise(async () => {
+      const [ann, joe] = [await client("ann"), await client("joe")]
+      await ann.make("f")
+      const file = await ann.must("f", toDelete)
+      const reached = new Promise<void>((resolve) => (hold = resolve))
+      const opening = joe.open("f", toDelete)
+      await reached
+      await ann.does(rename(file, "g"))
+      held!()
+      assert.strictEqual(await opening, notFound)
+      await ann.does(Requests.close(file))
+      assert.strictEqual(await joe.text("g"), "f")
+    })
+  })))
+
 describe("a file in a folder that other programs use", () => {
   const test = (title: string, body: (place: Effect.Success<typeof local>) => Promise<void>) =>
     it.live(title, () => Effect.scoped(Effect.flatMap(local, (place) => Effect.promise(() => body(place)))))

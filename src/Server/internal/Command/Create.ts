@@ -76,6 +76,9 @@ const overwrites = (disposition: number): boolean =>
 
 const creates = (disposition: number): boolean => disposition !== D.FILE_OPEN && disposition !== D.FILE_OVERWRITE
 
+/** How often a name is looked up again, since what it stood for has gone, or has another name. */
+const mostTurns = 100
+
 interface Wishes {
   readonly incoming: Incoming
   readonly body: Message.Request
@@ -83,6 +86,8 @@ interface Wishes {
   readonly contexts: CreateContexts.Asked
   readonly share: ShareState
   readonly scope: Scope.Closeable
+  /** `FileTable.renames` when the name was last looked up. */
+  renames: number
 }
 
 const createFile = (
@@ -96,7 +101,12 @@ const createFile = (
     const scope = Scope.makeUnsafe()
     Durable.begin(incoming, contexts)
     return Effect.onExit(
-      SymbolicLinks.onTheWay(incoming, share, name, attempt({ incoming, body, name, contexts, share, scope })),
+      SymbolicLinks.onTheWay(
+        incoming,
+        share,
+        name,
+        attempt({ incoming, body, name, contexts, share, scope, renames: 0 })
+      ),
       (exit) =>
         exit._tag === "Success" ? Effect.void : Effect.suspend(() => {
           Durable.failed(incoming, contexts)
@@ -112,6 +122,7 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
     return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   }
   for (let turn = 0;; turn++) {
+    wishes.renames = share.table.renames
     if (disposition !== D.FILE_CREATE) {
       const found = yield* share.store.open(name.path, {
         mode: "existing",
@@ -130,6 +141,8 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       if (found !== undefined) {
         const reply = yield* existing(wishes, found)
         if (reply !== undefined) return reply
+        // Names that change faster than they can be looked up are in use by somebody.
+        if (turn > mostTurns) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
         continue
       }
     }
@@ -365,6 +378,21 @@ interface Entered {
   readonly undo: Effect.Effect<void>
 }
 
+/** Whether a name still stands for what was opened by it, after a rename that may have been its own. */
+const isStillThere = (wishes: Wishes, { node }: StoreOpened): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const { name, share } = wishes
+    const { renames } = share.table
+    return Effect.match(share.store.stat(name.path), {
+      onSuccess: ({ identity }) => {
+        wishes.renames = renames
+        return identity === node.identity
+      },
+      // What the store says to it is said when the name is looked up again.
+      onFailure: () => false
+    })
+  })
+
 /**
  * Enters the open beside others, once nobody's share mode or cache stands in its way. `undefined` where all must be looked
  * up again.
@@ -381,9 +409,10 @@ const enter = Effect.fnUntraced(function*(
   const { server } = incoming
   const session = incoming.session!
   const same = Grant.findLease(incoming, contexts)
+  const { table } = share
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
-    const { table } = share
+    if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
     const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")
     const outcome = Grant.obstacles(server, stream, table.linkOf(file, name.path), same, {

@@ -117,6 +117,8 @@ export const isWithin = (path: StorePath, ancestor: StorePath): boolean =>
  */
 export class FileTable {
   readonly files = new Map<string, FileNode>()
+  /** Counts renames: what was looked up by a name before one may have another name after it. */
+  renames = 0
   /** Watches of all directories. */
   watching = 0
   readonly #root = new Place(undefined, "")
@@ -190,6 +192,7 @@ export class FileTable {
 
   /** Follows a rename: what is open by the link's name, or below it, is found under the new one. */
   renamed(link: Link, to: StorePath): void {
+    this.renames++
     const { path: from } = link
     const moved = link.file.directory ? [link, ...this.below(from)] : [link]
     for (const one of moved) this.#remove(one)
