@@ -14,12 +14,18 @@ const AT_ONCE = 0x10
 const server = { limits: Limits.defaults, locks: 0 }
 
 /** What of an open and its file a lock has to do with. */
-const makeFile = () => ({ locks: [], waitingLocks: [], holders: new Set() })
+const makeFile = (): { locks: Locks.StreamLocks | undefined; readonly holders: Set<unknown> } => ({
+  locks: undefined,
+  holders: new Set()
+})
 const makeOpen = (stream: object) => ({
   _tag: "File",
   directory: false,
   stream,
   holder: undefined,
+  locks: undefined,
+  lockCount: 0,
+  waitingLocks: undefined,
   may: () => true,
   server
 })
@@ -150,7 +156,7 @@ describe("Locks", () => {
             }
         }
         assert.deepStrictEqual(got.splice(0), model.settle(), where)
-        assert.strictEqual(file.locks.length, model.held.length, where)
+        assert.strictEqual(file.locks?.size ?? 0, model.held.length, where)
       }
     }
   })
@@ -174,5 +180,42 @@ describe("Locks", () => {
     assert.strictEqual(status(lock(1n, last)), NtStatus.STATUS_LOCK_NOT_GRANTED)
     assert.strictEqual(status(lock(2n, last)), NtStatus.STATUS_INVALID_LOCK_RANGE)
     assert.strictEqual(status(lock(0n, last)), 0)
+  })
+
+  it("looks at few others for each request, however many locks and waiting requests a file has", () => {
+    const file = makeFile()
+    const [one, other] = [makeOpen(file), makeOpen(file)]
+    const ask = (open: object, offset: number, length: number, flags: number) => {
+      const incoming = {
+        open,
+        connection: { dialect: 0x0210 },
+        server,
+        wait: (register: (resume: () => void) => () => void) => Effect.sync(() => void register(() => {}))
+      }
+      return Effect.runSyncExit(Effect.result(Locks.handle(incoming as never, {
+        lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
+        fileId: { persistent: 0n, volatile: 0n },
+        locks: [{ offset: BigInt(offset), length: BigInt(length), flags }]
+      })))
+    }
+    const far = 1_000_000
+    ask(one, far, 10, EXCLUSIVE | AT_ONCE)
+    for (let i = 0; i < 4000; i++) ask(one, i * 10, 5, (i % 2 === 0 ? EXCLUSIVE : SHARED) | AT_ONCE)
+    for (let i = 0; i < 400; i++) ask(other, far, 5, EXCLUSIVE)
+    const locks = file.locks!
+    assert.strictEqual(locks.waiting.size, 400)
+    const sets = [locks.exclusive, locks.shared, locks.waiting]
+    const looks = (run: () => void): number => {
+      for (const set of sets) set.looks = 0
+      run()
+      return sets.reduce((sum, set) => sum + set.looks, 0)
+    }
+    for (const i of [0, 1, 1999, 3998, 3999]) {
+      const flags = i % 2 === 0 ? EXCLUSIVE : SHARED
+      assert.isBelow(looks(() => ask(one, i * 10, 5, UNLOCK)), 100)
+      assert.isBelow(looks(() => ask(one, i * 10, 5, flags | AT_ONCE)), 500)
+      assert.isBelow(looks(() => ask(other, i * 10, 5, EXCLUSIVE | AT_ONCE)), 500)
+      assert.isBelow(looks(() => Locks.blocks(other as never, BigInt(i * 10 + 5), 5, true)), 500)
+    }
   })
 })

@@ -156,7 +156,7 @@ export const grant = (
   } else if (others.some((other) => other.holder?.kind === "lease" && has(other.holder.state, HANDLE))) {
     state = 0
   }
-  if (stream.locks.length > 0) state = 0
+  if (stream.locks !== undefined && stream.locks.size > 0) state = 0
   void access
   state = sensible(state)
   if (!isLease) {

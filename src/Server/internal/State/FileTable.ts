@@ -13,7 +13,7 @@ import type * as Semaphore from "effect/Semaphore"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Names from "../../Store/internal/Names.ts"
 import type { Holder } from "./Caching.ts"
-import type { Lock, WaitingLock } from "./Locks.ts"
+import type { StreamLocks } from "./Locks.ts"
 import type { Open } from "./Open.ts"
 import type { Delayed } from "./Times.ts"
 import type { Watch } from "./Watch.ts"
@@ -23,8 +23,8 @@ export class StreamNode {
   readonly file: FileNode
   readonly name: string
   readonly opens = new Set<Open>()
-  readonly locks: Array<Lock> = []
-  readonly waitingLocks: Array<WaitingLock> = []
+  /** Its byte-range locks; made with the first of them. */
+  locks: StreamLocks | undefined
   readonly holders = new Set<Holder>()
   /** Whether this named stream is to be deleted when its last open closes. A file's own data goes with its link. */
   deletePending = false

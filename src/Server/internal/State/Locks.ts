@@ -9,27 +9,38 @@ import type * as Message from "../../../Smb2/Message/Lock.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as Caching from "./Caching.ts"
-import type { StreamNode } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
+import { type Ranged, RangeSet } from "./RangeSet.ts"
 
-/** A range that an open has locked. `end` is one past the last byte. */
-export interface Lock {
+/** A range that an open has locked, or waits for. `end` is one past the last byte. */
+export interface Lock extends Ranged {
   readonly open: FileOpen
-  readonly offset: bigint
-  readonly end: bigint
   readonly exclusive: boolean
 }
 
 /** A request that waits for a range. */
-export interface WaitingLock {
-  readonly lock: Lock
+export interface WaitingLock extends Lock {
   readonly granted: () => void
 }
+
+/** The locks of a stream, and who waits for some. */
+export class StreamLocks {
+  /** Exclusive locks never overlap one another, so that few of them touch a range. */
+  readonly exclusive = new RangeSet<Lock>()
+  readonly shared = new RangeSet<Lock>()
+  readonly waiting = new RangeSet<WaitingLock>()
+
+  get size(): number {
+    return this.exclusive.size + this.shared.size
+  }
+}
+
+let serials = 0
 
 const largest = (1n << 64n) - 1n
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
-const overlaps = (one: Lock, offset: bigint, end: bigint): boolean => {
+const overlaps = (one: Ranged, offset: bigint, end: bigint): boolean => {
   const empty = one.offset === one.end || offset === end
   // A range of no bytes conflicts with what it lies strictly inside of.
   return empty
@@ -38,51 +49,76 @@ const overlaps = (one: Lock, offset: bigint, end: bigint): boolean => {
     : one.offset < end && offset < one.end
 }
 
+/** Whether a lock of a set overlaps a range that some open, if it is named, has not locked itself. */
+const isTouched = (set: RangeSet<Lock>, offset: bigint, end: bigint, except?: FileOpen): boolean => {
+  if (set.size === 0) return false
+  for (const one of set.touching(offset, end)) if (one.open !== except && overlaps(one, offset, end)) return true
+  return false
+}
+
 /** An exclusive lock stands alone; a shared one beside others, and beside an exclusive one of the same open. */
-const conflict = (stream: StreamNode, lock: Lock): Lock | undefined =>
-  stream.locks.find((other) =>
-    overlaps(other, lock.offset, lock.end) && (lock.exclusive || other.exclusive && other.open !== lock.open)
-  )
+const conflicts = (locks: StreamLocks, { end, exclusive, offset, open }: Lock): boolean =>
+  exclusive
+    ? isTouched(locks.exclusive, offset, end) || isTouched(locks.shared, offset, end)
+    : isTouched(locks.exclusive, offset, end, open)
 
 /** Whether a lock keeps an open from reading (or writing) a range. */
 export const blocks = (open: FileOpen, offset: bigint, length: number, writes: boolean): boolean => {
   const { locks } = open.stream
-  if (locks.length === 0 || length === 0) return false
+  if (locks === undefined || length === 0) return false
   const end = offset + BigInt(length)
-  return locks.some((lock) =>
-    overlaps(lock, offset, end) &&
-    (lock.exclusive ? lock.open !== open : writes)
-  )
+  return isTouched(locks.exclusive, offset, end, open) || writes && isTouched(locks.shared, offset, end)
 }
 
-const add = (stream: StreamNode, lock: Lock): void => {
-  stream.locks.push(lock)
-  lock.open.server.locks++
+const setOf = (locks: StreamLocks, { exclusive }: Lock): RangeSet<Lock> => exclusive ? locks.exclusive : locks.shared
+
+const nameOf = (offset: bigint, end: bigint): string => `${offset}-${end}`
+
+const add = (all: StreamLocks, lock: Lock): void => {
+  setOf(all, lock).add(lock)
+  const { open } = lock
+  const name = nameOf(lock.offset, lock.end)
+  const same = (open.locks ??= new Map()).get(name)
+  if (same === undefined) open.locks.set(name, [lock])
+  else same.push(lock)
+  open.lockCount++
+  open.server.locks++
 }
 
-const removeAt = (stream: StreamNode, at: number): void => {
-  const [lock] = stream.locks.splice(at, 1)
-  if (lock !== undefined) lock.open.server.locks--
+const remove = (all: StreamLocks, lock: Lock): void => {
+  setOf(all, lock).delete(lock)
+  const { open } = lock
+  const name = nameOf(lock.offset, lock.end)
+  const left = open.locks?.get(name)?.filter((other) => other !== lock) ?? []
+  if (left.length === 0) open.locks?.delete(name)
+  else open.locks!.set(name, left)
+  open.lockCount--
+  open.server.locks--
 }
 
-/** Grants what waits and can be had now. */
-const retry = (stream: StreamNode): void => {
-  for (const waiting of stream.waitingLocks.slice()) {
-    if (conflict(stream, waiting.lock) !== undefined) continue
-    stream.waitingLocks.splice(stream.waitingLocks.indexOf(waiting), 1)
-    add(stream, waiting.lock)
-    waiting.granted()
+/** Grants what waits for one of these ranges and can be had now, the oldest request first. */
+const retry = (all: StreamLocks, released: ReadonlyArray<Ranged>): void => {
+  const { waiting } = all
+  if (waiting.size === 0 || released.length === 0) return
+  const concerned = new Set(released.flatMap(({ end, offset }) => [...waiting.touching(offset, end)]))
+  for (const one of [...concerned].sort((a, b) => a.serial - b.serial)) {
+    if (conflicts(all, one)) continue
+    waiting.delete(one)
+    add(all, one)
+    one.granted()
   }
 }
 
 /** Takes away all locks of an open that is closed. */
 export const releaseAll = (open: FileOpen): void => {
-  const { stream } = open
-  for (let i = stream.locks.length - 1; i >= 0; i--) if (stream.locks[i]!.open === open) removeAt(stream, i)
-  for (let i = stream.waitingLocks.length - 1; i >= 0; i--) {
-    if (stream.waitingLocks[i]!.lock.open === open) stream.waitingLocks.splice(i, 1)
-  }
-  retry(stream)
+  const all = open.stream.locks
+  if (all === undefined) return
+  const released = [...open.locks?.values() ?? []].flat()
+  for (const lock of released) remove(all, lock)
+  for (const waiting of open.waitingLocks ?? []) all.waiting.delete(waiting)
+  open.waitingLocks?.clear()
+  retry(all, released)
+  if (all.size === 0 && all.waiting.size === 0) open.stream.locks = undefined
 }
 
 const SHARED = LockFlags.SMB2_LOCKFLAG_SHARED_LOCK
@@ -124,24 +160,21 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
 const done = (): Effect.Effect<Reply> => Effect.succeed(reply({ _tag: "LOCK", body: {} }))
 
 const unlock = (open: FileOpen, elements: ReadonlyArray<Message.LockElement>): Effect.Effect<Reply, Refusal> => {
-  const { stream } = open
-  for (const element of elements) {
-    if (element.flags !== UNLOCK) {
-      retry(stream)
-      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    }
-    const end = element.offset + element.length
-    const at = stream.locks.findIndex((lock) =>
-      lock.open === open && lock.offset === element.offset && lock.end === end
-    )
-    if (at < 0) {
-      retry(stream)
-      return refuse(NtStatus.STATUS_RANGE_NOT_LOCKED)
-    }
-    removeAt(stream, at)
+  const all = open.stream.locks ??= new StreamLocks()
+  const released: Array<Lock> = []
+  const unlockOne = ({ flags, length, offset }: Message.LockElement): number => {
+    if (flags !== UNLOCK) return NtStatus.STATUS_INVALID_PARAMETER
+    const lock = open.locks?.get(nameOf(offset, offset + length))?.[0]
+    if (lock === undefined) return NtStatus.STATUS_RANGE_NOT_LOCKED
+    remove(all, lock)
+    released.push(lock)
+    return 0
   }
-  retry(stream)
-  return done()
+  let status = 0
+  // What comes before a fault stays unlocked.
+  for (const element of elements) if (status === 0) status = unlockOne(element)
+  retry(all, released)
+  return status === 0 ? done() : refuse(status)
 }
 
 const lock = (
@@ -150,20 +183,17 @@ const lock = (
   elements: ReadonlyArray<Message.LockElement>
 ): Effect.Effect<Reply, Refusal> => {
   const { stream } = open
+  const all = stream.locks ??= new StreamLocks()
   const taken: Array<Lock> = []
   const undo = (status: number): Effect.Effect<never, Refusal> => {
-    for (const one of taken) removeAt(stream, stream.locks.indexOf(one))
-    retry(stream)
+    for (const one of taken) remove(all, one)
+    retry(all, taken)
     return refuse(status)
   }
   const { fileLocks, locks, serverLocks, waitingLocks } = incoming.server.limits
-  if (incoming.server.locks + elements.length > serverLocks || stream.locks.length + elements.length > fileLocks) {
-    return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
-  }
-  // Counted only where they can be too many.
   if (
-    stream.locks.length + elements.length > locks &&
-    stream.locks.filter((one) => one.open === open).length + elements.length > locks
+    incoming.server.locks + elements.length > serverLocks || all.size + elements.length > fileLocks ||
+    open.lockCount + elements.length > locks
   ) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
   for (const { flags } of elements) {
     const kind = flags & ~AT_ONCE
@@ -173,22 +203,30 @@ const lock = (
   }
   for (const { flags, length, offset } of elements) {
     if (length > 0n && offset + length - 1n > largest) return undo(NtStatus.STATUS_INVALID_LOCK_RANGE)
-    const wanted: Lock = { open, offset, end: offset + length, exclusive: has(flags, EXCLUSIVE) }
+    const exclusive = has(flags, EXCLUSIVE)
+    const wanted: Lock = { open, offset, end: offset + length, exclusive, serial: ++serials }
     Caching.breakReaders(incoming.server, stream, open.holder)
-    if (conflict(stream, wanted) === undefined) {
-      add(stream, wanted)
+    if (!conflicts(all, wanted)) {
+      add(all, wanted)
       taken.push(wanted)
       continue
     }
     if (has(flags, AT_ONCE)) return undo(NtStatus.STATUS_LOCK_NOT_GRANTED)
-    if (stream.waitingLocks.length >= waitingLocks) return undo(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    if (all.waiting.size >= waitingLocks) return undo(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     return Effect.andThen(
       incoming.wait<void>((resume) => {
-        const waiting: WaitingLock = { lock: wanted, granted: () => resume(undefined) }
-        stream.waitingLocks.push(waiting)
+        const waiting: WaitingLock = {
+          ...wanted,
+          granted: () => {
+            open.waitingLocks?.delete(waiting)
+            resume(undefined)
+          }
+        }
+        all.waiting.add(waiting)
+        ;(open.waitingLocks ??= new Set()).add(waiting)
         return () => {
-          const at = stream.waitingLocks.indexOf(waiting)
-          if (at >= 0) stream.waitingLocks.splice(at, 1)
+          all.waiting.delete(waiting)
+          open.waitingLocks?.delete(waiting)
         }
       }),
       done()

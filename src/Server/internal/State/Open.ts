@@ -12,6 +12,7 @@ import type { Pipe } from "../Rpc/Pipe.ts"
 import type { Holder } from "./Caching.ts"
 import type { Outstanding } from "./ChannelSequence.ts"
 import type { FileTable, Link, StreamNode } from "./FileTable.ts"
+import type { Lock, WaitingLock } from "./Locks.ts"
 import type { ServerState } from "./ServerState.ts"
 import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
@@ -74,6 +75,11 @@ export class FileOpen {
   closed = false
   readonly server: ServerState
   readonly waiting = new Set<Pending>()
+  /** Its byte-range locks, by range, and how many they are; made with the first of them. */
+  locks: Map<string, Array<Lock>> | undefined
+  lockCount = 0
+  /** Those that it waits for; made with the first of them. */
+  waitingLocks: Set<WaitingLock> | undefined
   /** Lock requests that were done, by index (MS-SMB2 3.3.5.14). */
   lockSequences: Map<number, number> | undefined
   outstanding: Outstanding = { sequence: 0, present: 0, before: 0 }
