@@ -94,6 +94,15 @@ export class FrameReader {
     if (this.fill === frame.length) this.collected(frame)
   }
 
+  /** Lets go of what has begun, and takes nothing more. */
+  end(): void {
+    this.failed = true
+    this.frame = undefined
+    this.claimed = undefined
+    this.head = nothing
+    this.scratch = nothing
+  }
+
   private begin(): boolean {
     const [type, high, middle, low] = this.header as unknown as [number, number, number, number]
     this.length = (high << 16) | (middle << 8) | low

@@ -29,6 +29,10 @@ export interface Limits {
   readonly logonAttempts: number
   /** How long a connection may stay without a logon. */
   readonly logonTime: Duration.Input
+  /** How long a connection may be silent before the system asks whether its client is there still (TCP keep-alive). */
+  readonly keepAlive: Duration.Input
+  /** How long a client that has nothing open may say nothing; then its connection is ended, and it connects again. */
+  readonly idleTime: Duration.Input
   /** How long the owner of an oplock or a lease may take to acknowledge a break. */
   readonly breakTime: Duration.Input
   /** How long a durable open outlives its connection, at most. */
@@ -67,6 +71,8 @@ export const defaults: Limits = {
   transfer: 1024 * 1024 * 8,
   logonAttempts: 8,
   logonTime: "45 seconds",
+  keepAlive: "1 minute",
+  idleTime: "15 minutes",
   breakTime: "35 seconds",
   durableTime: "5 minutes",
   durables: 16_384,

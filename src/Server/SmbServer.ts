@@ -152,6 +152,8 @@ export class SmbServer extends Context.Service<SmbServer, {
     readonly connections: number
     readonly sessions: number
     readonly opens: number
+    /** What the server does or waits for by itself: requests under way, timers, closing of files. */
+    readonly tasks: number
   }>
 }>()("effect-smb/SmbServer") {}
 
@@ -202,6 +204,8 @@ const listen = (server: Net.Server, host: string, port: number): Effect.Effect<N
 
 const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void => {
   accepted.setNoDelay(true)
+  // A client that has vanished is noticed, and what it had open is closed.
+  accepted.setKeepAlive(true, Duration.toMillis(Duration.fromInputUnsafe(state.limits.keepAlive)))
   accepted.on("error", () => {})
   if (state.connections.size >= state.limits.connections) {
     accepted.destroy()
@@ -216,13 +220,11 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
     state.run(Events.connected(connection))
     if (socket !== accepted) socket.on("error", () => {})
     socket.on("close", () => connection.close())
-    state.run(
-      Effect.andThen(
-        Effect.sleep(Duration.fromInputUnsafe(state.limits.logonTime)),
-        Effect.sync(() => {
-          if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
-        })
-      )
+    connection.onClose = state.after(
+      state.limits.logonTime,
+      Effect.sync(() => {
+        if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
+      })
     )
     return {
       room: () => connection.room,
@@ -230,6 +232,18 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
       onData: (chunk) => connection.onData(chunk)
     }
   })
+}
+
+/** Ends connections that have had nothing open, and have said nothing, for `idleTime`; how often it looks is a part of that. */
+const endIdle = (state: ServerState): Effect.Effect<never> => {
+  const idleTime = Duration.toMillis(Duration.fromInputUnsafe(state.limits.idleTime))
+  const look = Effect.sync(() => {
+    const before = performance.now() - idleTime
+    for (const connection of Array.from(state.connections)) {
+      if (connection.heard < before && connection.isIdle) connection.close()
+    }
+  })
+  return idleTime === Number.POSITIVE_INFINITY ? Effect.never : Effect.forever(Effect.delay(look, idleTime / 4))
 }
 
 /**
@@ -305,6 +319,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     // Not known beforehand, and within 32 bits: some clients keep no more of it.
     firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
   })
+  yield* Effect.forkScoped(endIdle(state))
   const direct = options.receive !== "events" && (yield* Receive.available)
   const server = Net.createServer({ pauseOnConnect: true }, (socket) => attach(state, socket, direct))
   const address = yield* Effect.acquireRelease(
@@ -324,7 +339,8 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     statistics: Effect.sync(() => ({
       connections: state.connections.size,
       sessions: state.sessions.size,
-      opens: state.opens.size
+      opens: state.opens.size,
+      tasks: state.tasks
     }))
   }
 })

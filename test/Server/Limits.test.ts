@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
 import { Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
+import { readFileSync } from "node:fs"
+import * as Net from "node:net"
 import * as Limits from "../../src/Server/Limits.ts"
 import type { ShareStore } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
@@ -252,6 +254,55 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.isTrue(silent.closed && halfWay.closed)
         assert.isAtLeast(performance.now() - start, 150)
         assert.isTrue(await isAlive(one))
+      })
+  ],
+
+  keepAlive: [
+    "the system asks whether a silent client is there still",
+    async () => {
+      const asked: Array<ReadonlyArray<unknown>> = []
+      const { setKeepAlive } = Net.Socket.prototype
+      Net.Socket.prototype.setKeepAlive = function(this: Net.Socket, ...of: ReadonlyArray<any>) {
+        asked.push(of)
+        return setKeepAlive.apply(this, of as [])
+      }
+      try {
+        await within({ keepAlive: "7 seconds" }, async ({ client, port }) => {
+          await client()
+          assert.deepStrictEqual(asked, [[true, 7000], [true, 7000]])
+          if (process.platform !== "linux") return
+          // The kernel's own timers of the server's connections: 02 is keep-alive (proc(5), /proc/net/tcp).
+          const ours = port.toString(16).toUpperCase().padStart(4, "0")
+          const timers = () =>
+            readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
+              .filter((words) => words[1]?.endsWith(`:${ours}`) === true && words[3] === "01")
+              .map((words) => words[5]!.slice(0, 2))
+          // What was just sent has a timer of its own until it is acknowledged.
+          assert.isTrue(await until(async () => timers().join() === "02,02"), timers().join())
+        })
+      } finally {
+        Net.Socket.prototype.setKeepAlive = setKeepAlive
+      }
+    }
+  ],
+
+  idleTime: [
+    "who has nothing open and says nothing is sent away; who has, or says something, stays",
+    () =>
+      within({ idleTime: "400 millis" }, async ({ client }) => {
+        const [idle, busy, waiting, talking] = [await client(), await client(), await client(), await client()]
+        await opened(busy, "a")
+        const directory = await opened(waiting, "", Requests.directory)
+        waiting.say(Requests.notify(directory))
+        assert.strictEqual(statusOf(await waiting.next()), STATUS_PENDING)
+        assert.isTrue(
+          await until(async () => {
+            assert.isTrue(await isAlive(talking))
+            return idle.closed
+          })
+        )
+        assert.isTrue(await isAlive(busy))
+        assert.isFalse(waiting.closed)
       })
   ],
 
@@ -512,6 +563,51 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       }))
   ]
 }
+
+describe("what has ended", () => {
+  const tasksOf = async (server: Place["server"]) => (await Effect.runPromise(server.statistics)).tasks
+
+  it("leaves nothing behind of strangers who hang up in the middle of a frame", () =>
+    within({}, async ({ port, server }) => {
+      const before = await tasksOf(server)
+      for (let round = 0; round < 5; round++) {
+        const strangers = Array.from({ length: 40 }, () => new RawClient(host, port))
+        // A frame of 128 KiB begins, and ends with the connection.
+        for (const one of strangers) one.raw(Buffer.from("0001ffff", "hex"))
+        assert.isTrue(
+          await until(async () => (await Effect.runPromise(server.statistics)).connections === 41)
+        )
+        for (const one of strangers) one.close()
+        assert.isTrue(
+          await until(async () => (await Effect.runPromise(server.statistics)).connections === 1)
+        )
+      }
+      assert.isTrue(await until(async () => await tasksOf(server) === before))
+    }))
+
+  it("leaves no timer behind of a break that is over, nor of a durable open that is closed", () =>
+    within({ durableTime: "1 hour", breakTime: "1 hour" }, async ({ client, server }) => {
+      const two = await client()
+      const before = await tasksOf(server)
+      const durable = {
+        requestedOplockLevel: 9,
+        createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
+      }
+      const one = await client()
+      const file = await opened(one, "a", durable)
+      await opened(one, "b", durable)
+      // A break that ends with the close of its file.
+      assert.strictEqual(statusOf(await two.ask(Requests.create("a"))), STATUS_PENDING)
+      one.say(Requests.close(file))
+      assert.strictEqual(statusOf(await two.next()), 0)
+      // A durable open that is in the way while its client is gone.
+      one.close()
+      assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 2))
+      assert.isAbove(await tasksOf(server), before)
+      await opened(two, "b")
+      assert.isTrue(await until(async () => await tasksOf(server) === before))
+    }))
+})
 
 describe("limits", () => {
   it("all have a default, and a test", () => {

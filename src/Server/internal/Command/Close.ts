@@ -75,6 +75,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     const { file } = stream
     open.server.opens.delete(open.id)
     open.server.absent.delete(open)
+    open.stopWaiting?.()
     open.server.replays.forget(open)
     Watch.end(open)
     Locks.releaseAll(open)

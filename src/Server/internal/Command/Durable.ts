@@ -52,16 +52,12 @@ export const disconnect = (server: ServerState, open: FileOpen): void => {
   open.session?.opens.delete(open.id)
   open.session = undefined
   server.absent.add(open)
-  const { absences } = open
-  server.run(
-    Effect.andThen(
-      Effect.sleep(open.durable!.timeout),
-      Effect.suspend(() =>
-        open.session === undefined && open.absences === absences
-          ? Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP)
-          : Effect.void
-      )
-    )
+  open.stopWaiting = server.after(
+    open.durable!.timeout,
+    Effect.suspend(() => {
+      open.stopWaiting = undefined
+      return Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP)
+    })
   )
 }
 
@@ -96,7 +92,8 @@ export const reconnect = Effect.fnUntraced(function*(
     }
   }
   if (open.durable.owner !== session.user!.sid) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  open.absences++
+  open.stopWaiting?.()
+  open.stopWaiting = undefined
   server.absent.delete(open)
   // Its client counts its channels anew.
   open.outstanding = { sequence: ChannelSequence.of(incoming), present: 0, before: 0 }

@@ -121,8 +121,19 @@ export class Connection {
     return this.negotiated.dialect
   }
 
+  /** When bytes last came: milliseconds of `performance.now()`. */
+  heard = performance.now()
+
+  /** Whether the client has nothing open and nothing under way. */
+  get isIdle(): boolean {
+    if (this.pending.size > 0) return false
+    for (const { opens } of this.sessions.values()) if (opens.size > 0) return false
+    return true
+  }
+
   /** A chunk from the socket, only read during the call. */
   onData(chunk: Uint8Array): void {
+    this.heard = performance.now()
     if (!this.closed) this.frames.push(chunk)
   }
 
@@ -133,14 +144,20 @@ export class Connection {
 
   /** Bytes from the socket are in `room`. */
   onArrived(count: number): void {
+    this.heard = performance.now()
     if (!this.closed) this.frames.arrived(count)
   }
+
+  /** Runs when the connection is closed. */
+  onClose: () => void = () => {}
 
   /** Ends the connection, and with it what depends on it. */
   close(): void {
     if (this.closed) return
     this.closed = true
     this.server.connections.delete(this)
+    this.frames.end()
+    this.onClose()
     this.socket.destroy()
     this.goOn()
     this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))

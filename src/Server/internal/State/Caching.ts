@@ -4,7 +4,6 @@
  *
  * An oplock is a lease of one open: LEVEL_II is R, EXCLUSIVE is RW, BATCH is RWH. Both are a `Holder` of a stream.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { LeaseFlags, LeaseState, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type { Connection } from "../Connection/Connection.ts"
@@ -37,8 +36,8 @@ export class Holder {
   readonly parentKey: Uint8Array | undefined
   epoch = 0
   private readonly waiting = new Set<() => void>()
-  /** Counts breaks, so that a late timer finds out that it is late. */
-  breaks = 0
+  /** Ends the time that its client has for an acknowledgment, while it has one. */
+  stopTimer: (() => void) | undefined
 
   constructor(
     kind: "oplock" | "lease",
@@ -90,7 +89,8 @@ export const settle = (server: ServerState, holder: Holder, state: number): void
   holder.state = state
   holder.breaking = undefined
   holder.required = undefined
-  holder.breaks++
+  holder.stopTimer?.()
+  holder.stopTimer = undefined
   if (required !== undefined && (state & ~required) !== 0) {
     // Handles and writes first; what was read last.
     breakTo(server, holder, (state & ~READ) !== 0 ? required | READ : required, true)
@@ -255,14 +255,12 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number, goesO
   tell(place, holder, from, to)
   if (!needsAck) return
   remember(place.connection, holder)
-  const { breaks } = holder
-  server.run(
-    Effect.andThen(
-      Effect.sleep(Duration.fromInputUnsafe(server.limits.breakTime)),
-      Effect.sync(() => {
-        if (holder.breaks === breaks && holder.breaking !== undefined) settle(server, holder, 0)
-      })
-    )
+  holder.stopTimer = server.after(
+    server.limits.breakTime,
+    Effect.sync(() => {
+      holder.stopTimer = undefined
+      if (holder.breaking !== undefined) settle(server, holder, 0)
+    })
   )
 }
 

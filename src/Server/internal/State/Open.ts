@@ -83,8 +83,8 @@ export class FileOpen {
   /** Lock requests that were done, by index (MS-SMB2 3.3.5.14). */
   lockSequences: Map<number, number> | undefined
   outstanding: Outstanding = { sequence: 0, present: 0, before: 0 }
-  /** How often its client came back for it. */
-  absences = 0
+  /** Ends the time that it waits for its client, while it does. */
+  stopWaiting: (() => void) | undefined
 
   /** Enters itself in the share's table, by the path that it is opened by. */
   constructor(

@@ -126,6 +126,20 @@ export class ServerState {
     this.fork(effect, this.ending)
   }
 
+  /** Runs an effect by itself after a while. What it gives forgets about it, and about all that it holds. */
+  after(time: Duration.Input, effect: Effect.Effect<unknown>): () => void {
+    const fiber = this.fork(
+      Effect.andThen(Effect.sleep(Duration.fromInputUnsafe(time)), effect),
+      this.running
+    )
+    return () => fiber.interruptUnsafe()
+  }
+
+  /** How much runs or waits by itself. */
+  get tasks(): number {
+    return this.running.size + this.ending.size
+  }
+
   private fork(effect: Effect.Effect<unknown>, into: Set<Fiber.Fiber<unknown>>): Fiber.Fiber<unknown> {
     const fiber = Effect.runForkWith(this.context)(
       Effect.catchCause(
