@@ -53,6 +53,10 @@ export interface Limits {
   readonly waitingLocks: number
   /** Open directories of one session that are watched. */
   readonly watches: number
+  /** Open directories of all sessions that are watched. */
+  readonly serverWatches: number
+  /** Bytes of changes that are kept for all of them; who misses more is told to list their directory again. */
+  readonly serverNotifications: number
   /** Bytes of changes that are kept for an open directory until its client asks; with more, it is told to list it anew. */
   readonly notifications: number
   /** Bytes that wait in a socket before no more of its requests are read. */
@@ -83,6 +87,8 @@ export const defaults: Limits = {
   serverLocks: 1_048_576,
   waitingLocks: 512,
   watches: 1024,
+  serverWatches: 16_384,
+  serverNotifications: 64 * 1024 * 1024,
   notifications: 64 * 1024,
   unsent: 32 * 1024 * 1024
 }

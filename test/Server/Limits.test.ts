@@ -402,6 +402,51 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  serverWatches: [
+    "one more is refused to any client, until one ends",
+    () =>
+      within({ serverWatches: 2 }, async ({ client }) => {
+        const [one, two] = [await client(), await client()]
+        const folders: Array<FileId> = []
+        for (const each of [one, one, two]) folders.push(await opened(each, "", Requests.directory))
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(folders[0]!))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(folders[1]!))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await two.ask(Requests.notify(folders[2]!))), STATUS_INSUFFICIENT_RESOURCES)
+        one.close()
+        assert.isTrue(
+          await until(async () => statusOf(await two.ask(Requests.notify(folders[2]!))) === STATUS_PENDING)
+        )
+      })
+  ],
+
+  serverNotifications: [
+    "a watch that misses more is told to look, and what is fetched makes room for others",
+    () =>
+      within({ serverNotifications: 200 }, async ({ client }) => {
+        const [one, two] = [await client(), await client()]
+        const folders = []
+        for (const name of ["x", "y"]) {
+          const how = { ...Requests.directory, createDisposition: 3, desiredAccess: 0x0010_0083 }
+          folders.push(await opened(one, name, how))
+        }
+        for (const [i, folder] of folders.entries()) {
+          assert.strictEqual(statusOf(await one.ask(Requests.notify(folder))), STATUS_PENDING)
+          await opened(two, `${"xy"[i]}\\first`)
+          assert.strictEqual(statusOf(await one.next()), 0)
+        }
+        for (let i = 0; i < 5; i++) await opened(two, `x\\name${i}`)
+        await opened(two, "y\\much longer than what is left of the room for all of them")
+        const missed = await one.ask(Requests.notify(folders[1]!))
+        assert.strictEqual(statusOf(missed), NtStatus.STATUS_NOTIFY_ENUM_DIR)
+        // What was fetched is room again.
+        const heard = (await one.ask(Requests.notify(folders[0]!)))!
+        assert.isTrue(heard.includes(Buffer.from("name4", "utf16le")))
+        await opened(two, "y\\last")
+        const last = (await one.ask(Requests.notify(folders[1]!)))!
+        assert.isTrue(last.includes(Buffer.from("last", "utf16le")))
+      })
+  ],
+
   durables: [
     "no more opens wait for their clients, and those that came before do",
     () =>

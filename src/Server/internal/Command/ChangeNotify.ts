@@ -23,15 +23,17 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     if (!open.may(AccessMask.FILE_LIST_DIRECTORY)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-    if (open.stream.deletePending) return refuse(NtStatus.STATUS_DELETE_PENDING)
+    if (open.deletePending) return refuse(NtStatus.STATUS_DELETE_PENDING)
     let { watch } = open
     if (watch === undefined) {
-      let watches = 0
-      for (const other of incoming.session!.opens.values()) if (other._tag === "File" && other.watch) watches++
-      if (watches >= incoming.server.limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+      const session = incoming.session!
+      const { limits, watches } = incoming.server
+      if (session.watches >= limits.watches || watches >= limits.serverWatches) {
+        return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+      }
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
-      watch = new Watch.Watch(open, body.completionFilter, recursive, room)
+      watch = new Watch.Watch(open, session, body.completionFilter, recursive, room)
       Watch.begin(watch)
       OutsideChanges.forWatch(incoming.server, watch)
     }

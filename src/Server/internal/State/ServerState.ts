@@ -80,6 +80,9 @@ export class ServerState {
   readonly opens = new Map<bigint, FileOpen>()
   /** Byte-range locks of all of them. */
   locks = 0
+  /** Watches of directories, and bytes of changes that are kept for them. */
+  watches = 0
+  notified = 0
   /** Those of them that wait for their clients to come back. */
   readonly absent = new Set<FileOpen>()
   private readonly context: Context.Context<never>

@@ -53,6 +53,8 @@ export class Session {
   encrypt: Encryption.Encrypt | undefined
   decrypt: Encryption.Decrypt | undefined
   ended = false
+  /** Watches of its directories. */
+  watches = 0
   private nextTree = 1
 
   constructor(id: bigint) {

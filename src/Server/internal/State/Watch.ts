@@ -9,6 +9,8 @@ import { FileNotifyInformations } from "../../../Smb2/Message/ChangeNotify.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import type { FileTable } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
+import type { ServerState } from "./ServerState.ts"
+import type { Session } from "./Session.ts"
 
 /** One line of what happened. */
 export interface Change {
@@ -32,6 +34,8 @@ export const encodeChanges = (changes: ReadonlyArray<Change>, room: number): Uin
  */
 export class Watch {
   readonly open: FileOpen
+  /** Whose watch it is. */
+  readonly session: Session
   readonly filter: number
   readonly recursive: boolean
   private readonly room: number
@@ -40,11 +44,23 @@ export class Watch {
   private overflow = false
   private readonly waiting: Array<(heard: Heard) => void> = []
 
-  constructor(open: FileOpen, filter: number, recursive: boolean, room: number) {
+  constructor(open: FileOpen, session: Session, filter: number, recursive: boolean, room: number) {
     this.open = open
+    this.session = session
     this.filter = filter
     this.recursive = recursive
     this.room = room
+  }
+
+  private get server(): ServerState {
+    return this.open.server
+  }
+
+  /** Forgets what it has kept. */
+  forget(): void {
+    this.server.notified -= this.size
+    this.changes = []
+    this.size = 0
   }
 
   /** What has happened since the last time; undefined where nothing did. */
@@ -55,8 +71,7 @@ export class Watch {
     }
     if (this.changes.length === 0) return undefined
     const { changes } = this
-    this.changes = []
-    this.size = 0
+    this.forget()
     return { changes }
   }
 
@@ -70,13 +85,16 @@ export class Watch {
   }
 
   push(changes: ReadonlyArray<Change>): void {
-    for (const change of changes) this.size += 16 + change.fileName.length * 2
-    if (this.overflow || this.size > this.room) {
+    let size = 0
+    for (const change of changes) size += 16 + change.fileName.length * 2
+    const { limits, notified } = this.server
+    if (this.overflow || this.size + size > this.room || notified + size > limits.serverNotifications) {
       this.overflow = true
-      this.changes = []
-      this.size = 0
+      this.forget()
     } else {
       this.changes.push(...changes)
+      this.size += size
+      this.server.notified += size
     }
     const then = this.waiting.shift()
     if (then !== undefined) then(this.take()!)
@@ -118,10 +136,15 @@ export const begin = (watch: Watch): void => {
   open.watch = watch
   open.link.watches.add(watch)
   open.table.watching++
+  open.server.watches++
+  watch.session.watches++
 }
 
 /** Ends the watch of an open, if it has one. */
 export const end = (open: FileOpen): void => {
   if (open.watch === undefined || !open.link.watches.delete(open.watch)) return
   open.table.watching--
+  open.server.watches--
+  open.watch.session.watches--
+  open.watch.forget()
 }

@@ -1,0 +1,77 @@
+/**
+ * Proves that a change is told to the watches of the directories that it lies in, and that watches elsewhere cost nothing.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
+import type { Open } from "../../src/Server/internal/State/Open.ts"
+import * as Watch from "../../src/Server/internal/State/Watch.ts"
+import * as Limits from "../../src/Server/Limits.ts"
+import type { StorePath } from "../../src/Server/ShareStore.ts"
+
+const place = () => {
+  const table = new FileTable()
+  const server = { limits: Limits.defaults, notified: 0, watches: 0 }
+  const session = { watches: 0 }
+  const watch = (path: StorePath, recursive: boolean): Watch.Watch => {
+    const stream = table.file(path.join("/"), true).stream("")
+    const open = { stream, table, server } as unknown as { -readonly [K in keyof Open]: Open[K] }
+    open.link = table.enter(open, stream, path)
+    Object.defineProperty(open, "path", { get: () => open.link.path })
+    const made = new Watch.Watch(open, session as never, 0xfff, recursive, 65_536)
+    open.watch = made
+    Watch.begin(made)
+    return made
+  }
+  return { table, server, session, watch }
+}
+
+const names = (watch: Watch.Watch) => watch.take()?.changes?.map(({ fileName }) => fileName)
+
+describe("Watch", () => {
+  it("hears of its directory's entries, and with all below it of theirs", () => {
+    const { table, watch } = place()
+    const [root, flat, deep, other] = [
+      watch([], true),
+      watch(["a"], false),
+      watch(["a", "b"], true),
+      watch(["c"], true)
+    ]
+    Watch.report(table, 1, [{ action: 1, path: ["A", "B", "c", "f"] }, { action: 1, path: ["a", "g"], stream: "s" }])
+    assert.deepStrictEqual(names(root), ["A\\B\\c\\f", "a\\g:s"])
+    assert.deepStrictEqual(names(flat), ["g:s"])
+    assert.deepStrictEqual(names(deep), ["c\\f"])
+    assert.isUndefined(names(other))
+  })
+
+  it("costs a change no more, however many directories are watched elsewhere", () => {
+    const { table, watch } = place()
+    watch(["here"], false)
+    const looks = () => {
+      let count = 0
+      const { at } = table
+      table.at = (path) => {
+        count++
+        const links = at.call(table, path)
+        count += links.reduce((sum, { watches }) => sum + watches.size, 0)
+        return links
+      }
+      Watch.report(table, 1, [{ action: 1, path: ["here", "f"] }])
+      table.at = at
+      return count
+    }
+    const before = looks()
+    for (let i = 0; i < 8000; i++) watch([`d${i}`], true)
+    assert.strictEqual(looks(), before)
+  })
+
+  it("gives back what it kept and counted when it ends", () => {
+    const { server, session, table, watch } = place()
+    const one = watch(["a"], false)
+    Watch.report(table, 1, [{ action: 1, path: ["a", "f"] }])
+    assert.isAbove(server.notified, 0)
+    assert.deepStrictEqual([server.watches, session.watches, table.watching], [1, 1, 1])
+    Watch.end(one.open)
+    Watch.end(one.open)
+    assert.deepStrictEqual([server.notified, server.watches, session.watches, table.watching], [0, 0, 0, 0])
+  })
+})
