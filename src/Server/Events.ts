@@ -90,6 +90,26 @@ export const notDeleted = (share: string, path: StorePath, error: StoreError): E
     }
   )
 
+/** A store failed, and a client was told so; `more` faults before were not told. */
+export const storeFailed = (
+  command: string,
+  share: string | undefined,
+  path: StorePath | undefined,
+  error: StoreError,
+  more: number
+): Effect.Effect<void> =>
+  told(
+    Effect.logError("the store of a share failed", ...(error.cause === undefined ? [] : [error.cause])),
+    "store failed",
+    {
+      command,
+      ...(share === undefined ? {} : { share }),
+      ...(path === undefined ? {} : { path: path.join("\\") }),
+      reason: error.reason,
+      ...(more === 0 ? {} : { more })
+    }
+  )
+
 /** The server's own code, or that of a store, broke: the client got STATUS_INTERNAL_ERROR. */
 export const broken = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   told(Effect.logError(`${what} broke`, cause), "error", { what })

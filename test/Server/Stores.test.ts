@@ -191,7 +191,14 @@ const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: 
     assert.strictEqual(await two.open("g"), status)
     fault(none)
     await opened(two, "g", { shareAccess: 0 })
-    assert.strictEqual(said.length, status === NtStatus.STATUS_INTERNAL_ERROR ? operations.length + 1 : 0)
+    const { STATUS_INTERNAL_ERROR, STATUS_IO_TIMEOUT, STATUS_UNEXPECTED_IO_ERROR } = NtStatus
+    if (status === STATUS_INTERNAL_ERROR) assert.lengthOf(said, operations.length + 1)
+    else if (status === STATUS_IO_TIMEOUT || status === STATUS_UNEXPECTED_IO_ERROR) {
+      // Faults of a disk come in crowds: the log has the first of each second.
+      assert.isNotEmpty(said)
+      assert.isBelow(said.length, operations.length)
+      assert.isTrue(said.every((line) => line.startsWith("the store of a share failed")))
+    } else assert.isEmpty(said)
   }, limits)
 
 describe("a store that goes wrong", () => {

@@ -19,6 +19,7 @@ import { Command, Dialect, HeaderFlags, SigningAlgorithm } from "../../../Smb2/M
 import * as Message from "../../../Smb2/Message/Message.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
+import type { StoreError } from "../../ShareStore.ts"
 import * as Negotiation from "../Command/Negotiation.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { Session } from "../State/Session.ts"
@@ -303,16 +304,38 @@ export class Connection {
     })
   }
 
+  /** Writes a store's fault to the log. A disk that fails, fails for each request: a line a second says so. */
+  private tellFault(incoming: Incoming, fault: StoreError): Effect.Effect<void> {
+    const { faults } = this.server
+    const now = performance.now()
+    if (now - faults.told < 1000) {
+      faults.untold++
+      return Effect.void
+    }
+    const more = faults.untold
+    faults.told = now
+    faults.untold = 0
+    const { open, tree } = incoming
+    return Events.storeFailed(
+      Message.commandName(incoming.header.command) ?? "",
+      tree?.share?.name,
+      open?._tag === "File" ? open.path : undefined,
+      fault,
+      more
+    )
+  }
+
   /** Runs one request; `undefined` where it has no response. */
   private handle(incoming: Incoming, batch: Batch, failedBefore = 0): Effect.Effect<Reply | undefined> {
     return dispatch(incoming, failedBefore).pipe(
-      Effect.catch((refusal) =>
-        Effect.succeed<Reply>({
+      Effect.catch((refusal) => {
+        const reply = Effect.succeed<Reply>({
           status: refusal.status,
           body: errorBody(refusal.data, refusal.contexts),
           ...refusal.sessionId === undefined ? {} : { sessionId: refusal.sessionId }
         })
-      ),
+        return refusal.fault === undefined ? reply : Effect.andThen(this.tellFault(incoming, refusal.fault), reply)
+      }),
       Effect.catchDefect((defect) =>
         Effect.as(
           Events.broken(`the handler of ${Message.commandName(incoming.header.command)}`, Cause.die(defect)),

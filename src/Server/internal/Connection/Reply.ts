@@ -40,11 +40,14 @@ export class Refusal {
   readonly sessionId: bigint | undefined
   /** How many error contexts `data` is (MS-SMB2 2.2.2.1); 0 where it stands by itself. */
   readonly contexts: number
-  constructor(status: number, data?: Uint8Array, sessionId?: bigint, contexts = 0) {
+  /** What failed below, where that is for the log. */
+  readonly fault: StoreError | undefined
+  constructor(status: number, data?: Uint8Array, sessionId?: bigint, contexts = 0, fault?: StoreError) {
     this.status = status
     this.data = data
     this.sessionId = sessionId
     this.contexts = contexts
+    this.fault = fault
   }
 }
 
@@ -94,8 +97,11 @@ const statuses: Record<StoreError["reason"], number> = {
   Failed: NtStatus.STATUS_UNEXPECTED_IO_ERROR
 }
 
-/** What a client is told of a store's error. */
-export const fromStoreError = (error: StoreError): Refusal => refusal(statuses[error.reason])
+/** What a client is told of a store's error. What no client can have caused comes with its error, for the log. */
+export const fromStoreError = (error: StoreError): Refusal =>
+  error.reason === "Failed" || error.reason === "TimedOut"
+    ? new Refusal(statuses[error.reason], undefined, undefined, 0, error)
+    : refusal(statuses[error.reason])
 
 /** A store's effect, its errors as statuses. */
 export const stored = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A, Refusal, R> =>

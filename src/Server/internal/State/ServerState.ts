@@ -80,6 +80,8 @@ export class ServerState {
   readonly opens = new Map<bigint, FileOpen>()
   /** Byte-range locks of all of them. */
   locks = 0
+  /** When the log last heard of a store's fault (milliseconds of `performance.now()`), and how many it has not heard of. */
+  readonly faults = { told: Number.NEGATIVE_INFINITY, untold: 0 }
   /** Watches of directories, and bytes of changes that are kept for them. */
   watches = 0
   notified = 0
