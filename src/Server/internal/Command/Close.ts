@@ -14,6 +14,7 @@ import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import * as Locks from "../State/Locks.ts"
 import { type AnyOpen, type FileOpen, releaseFile } from "../State/Open.ts"
 import * as Watch from "../State/Watch.ts"
+import * as Deletion from "./Deletion.ts"
 import * as Shown from "./Shown.ts"
 
 /** Handles CLOSE. */
@@ -81,14 +82,31 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     Locks.releaseAll(open)
     table.leave(open)
     if (open.may(AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA)) file.delayed = undefined
-    if (open.deleteOnClose) markDeleted(open)
+    // Of a directory it has to be seen first whether it is empty: else it stays, and nothing is wrong (MS-FSA 2.1.5.5).
+    const asks = open.deleteOnClose && open.directory && !link.deletePending
+    if (open.deleteOnClose && !asks) markDeleted(open)
     // What waited for this looks at once: what is closed must be out of the way by now.
     Caching.release(open.server, open)
     if (open.written) DirectoryCaching.changed(table, open.path, open)
+    return Effect.andThen(
+      releaseFile(open),
+      asks
+        ? Effect.flatMap(Effect.orElseSucceed(Deletion.isEmpty(open), () => true), (empty) => {
+          if (empty) markDeleted(open)
+          return settle(open)
+        })
+        : settle(open)
+    )
+  })
+
+/** After an open has left: what is to be deleted and has lost its last open goes, and what is not open is forgotten. */
+const settle = (open: FileOpen): Effect.Effect<void, StoreError> =>
+  Effect.suspend(() => {
+    const { link, stream, table } = open
     const goes = link.deletePending && link.opens.size === 0
     const streamGoes = !goes && stream.deletePending && stream.opens.size === 0
     return Effect.ensuring(
-      Effect.andThen(releaseFile(open), goes || streamGoes ? remove(open, goes) : Effect.void),
+      goes || streamGoes ? remove(open, goes) : Effect.void,
       Effect.sync(() => {
         if (goes) link.deletePending = false
         if (streamGoes) stream.deletePending = false

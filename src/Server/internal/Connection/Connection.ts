@@ -19,12 +19,12 @@ import { Command, Dialect, HeaderFlags, SigningAlgorithm } from "../../../Smb2/M
 import * as Message from "../../../Smb2/Message/Message.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
-import type { StoreError } from "../../ShareStore.ts"
 import * as Negotiation from "../Command/Negotiation.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { Session } from "../State/Session.ts"
 import * as SessionEnd from "../State/SessionEnd.ts"
 import { dispatch } from "./Dispatch.ts"
+import * as Faults from "./Faults.ts"
 import { Incoming, type Pending } from "./Incoming.ts"
 import { errorBody, type Reply } from "./Reply.ts"
 import { Sequence } from "./Sequence.ts"
@@ -304,27 +304,6 @@ export class Connection {
     })
   }
 
-  /** Writes a store's fault to the log. A disk that fails, fails for each request: a line a second says so. */
-  private tellFault(incoming: Incoming, fault: StoreError): Effect.Effect<void> {
-    const { faults } = this.server
-    const now = performance.now()
-    if (now - faults.told < 1000) {
-      faults.untold++
-      return Effect.void
-    }
-    const more = faults.untold
-    faults.told = now
-    faults.untold = 0
-    const { open, tree } = incoming
-    return Events.storeFailed(
-      Message.commandName(incoming.header.command) ?? "",
-      tree?.share?.name,
-      open?._tag === "File" ? open.path : undefined,
-      fault,
-      more
-    )
-  }
-
   /** Runs one request; `undefined` where it has no response. */
   private handle(incoming: Incoming, batch: Batch, failedBefore = 0): Effect.Effect<Reply | undefined> {
     return dispatch(incoming, failedBefore).pipe(
@@ -334,7 +313,7 @@ export class Connection {
           body: errorBody(refusal.data, refusal.contexts),
           ...refusal.sessionId === undefined ? {} : { sessionId: refusal.sessionId }
         })
-        return refusal.fault === undefined ? reply : Effect.andThen(this.tellFault(incoming, refusal.fault), reply)
+        return refusal.fault === undefined ? reply : Effect.andThen(Faults.tell(incoming, refusal.fault), reply)
       }),
       Effect.catchDefect((defect) =>
         Effect.as(
