@@ -132,7 +132,7 @@ export class Names {
         Command.SMB_COM_DELETE_DIRECTORY,
         encode(Simple.DirectoryName(this.file.tree.unicode), { fileName: name.text }),
         "DELETE_DIRECTORY",
-        name.flags2
+        { flags2: name.flags2 }
       )
       : this.deleteName(path)
     return this.letGo(removed, undefined)
@@ -209,7 +209,7 @@ export class Names {
         newFileName: this.wire(to)
       }),
       "RENAME",
-      this.file.target.name.flags2
+      { flags2: this.file.target.name.flags2 }
     )
   }
 
@@ -219,7 +219,7 @@ export class Names {
         Command.SMB_COM_DELETE,
         encode(Simple.Delete(this.file.tree.unicode), { searchAttributes: files, fileName: this.wire(path) }),
         "DELETE",
-        this.file.target.name.flags2
+        { flags2: this.file.target.name.flags2 }
       )
     )
   }
