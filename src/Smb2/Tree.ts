@@ -8,8 +8,8 @@ import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
-import type * as Operation from "../Protocol/Operation.ts"
 import * as OpenLife from "../Protocol/OpenLife.ts"
+import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import type * as Breaks from "./Breaks.ts"
@@ -207,7 +207,8 @@ const openFile = (
     })
     return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
       if (reply.header.status !== 0) return Effect.fail(refused(tree, path, reply))
-      return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) => makeFile(tree, open, path, options))
+      return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) =>
+        makeFile(tree, open, path, options))
     })
   })
 
