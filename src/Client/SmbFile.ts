@@ -158,7 +158,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
           exclusive: options?.exclusive ?? true,
           wait: options?.wait ?? true
         }),
-        // A file that has been closed meanwhile holds no locks any more.
+        // A file that has been closed meanwhile holds no locks, and whatever else is said, its CLOSE lets them go.
         () => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges: list })),
         { interruptible: true }
       )

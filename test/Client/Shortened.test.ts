@@ -477,3 +477,34 @@ describe("writing into a file from an offset on", () => {
       assert.deepStrictEqual(yield* at({ truncate: true }), open("abc"))
     }))
 })
+
+describe("a list of previous versions", () => {
+  const token = "@GMT-2026.01.02-03.04.05"
+  const list = (known: number, fits: (maximum: number) => boolean): TestTransport.Fault => ({
+    on: "IOCTL",
+    is: ({ request }) => {
+      if (request._tag !== "IOCTL" || request.body.ctlCode !== Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS) return {}
+      const { ctlCode, fileId, maxOutputResponse } = request.body
+      const snapShots = fits(maxOutputResponse) ? Array.from({ length: known }, () => token) : []
+      const output = Codec.encode(Fsctl.SrvSnapshotArray)({
+        numberOfSnapShots: known,
+        numberOfSnapShotsReturned: snapShots.length,
+        snapShotArraySize: known * 50 + 2,
+        snapShots
+      })
+      return { response: { _tag: "IOCTL", body: { ctlCode, fileId, flags: 0, input: new Uint8Array(0), output } } }
+    }
+  })
+
+  it.effect("that does not fit is asked for again with the room that it takes", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual((yield* smb.previousVersions(big)).length, 2000)
+    }).pipe(served([list(2000, (maximum) => maximum >= 2000 * 50 + 14)])))
+
+  it.effect("that never fits is a failure, and no empty list", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.deepInclude((yield* Effect.flip(smb.previousVersions(big))) as object, { reason: "BufferTooSmall" })
+    }).pipe(served([list(2000, () => false)])))
+})
