@@ -3,14 +3,14 @@
  * buffer is used for something else while a request still has it.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport, Transport } from "effect-smb"
 import { TestClock } from "effect/testing"
 
 const base = "\\\\nas\\data"
 const big = `${base}\\big.bin`
 const chunk = 65536
-const content = Uint8Array.from({ length: chunk * 100 + 5 }, (_, i) => (i * 7 + (i >> 8)) & 0xff)
+const content = Uint8Array.from({ length: chunk * 100 + 5 }, (_, i) => (i * 7 + (i >> 8) + (i >> 16) * 11) & 0xff)
 
 const provide = <R>(servers: Layer.Layer<Transport.Transport | R>) =>
   Effect.provide(
@@ -90,24 +90,32 @@ describe("requests in flight", () => {
 
   it.effect("keep their bytes while the network still has them", () => {
     // Hands the chunks on much later than it was given them, as a full socket does.
-    const slow = Layer.effect(
-      Transport.Transport,
-      Effect.map(Transport.Transport, ({ connect }) =>
-        Transport.Transport.of({
-          connect: (endpoint, handlers) =>
-            Effect.map(connect(endpoint, handlers), (duplex) => {
-              let last = Promise.resolve()
-              return {
-                close: duplex.close,
-                send: (chunks, onSent) => {
-                  last = last.then(() => new Promise<void>((resolve) => setImmediate(resolve))).then(() =>
-                    duplex.send(chunks, onSent)
-                  )
+    let delayed = 0
+    const slow = Layer.effectContext(
+      Effect.map(Layer.build(servers()), (context) => {
+        const { connect } = Context.get(context, Transport.Transport)
+        return Context.add(
+          context,
+          Transport.Transport,
+          Transport.Transport.of({
+            connect: (endpoint, handlers) =>
+              Effect.map(connect(endpoint, handlers), (duplex) => {
+                let last = Promise.resolve()
+                return {
+                  close: duplex.close,
+                  send: (chunks, onSent) => {
+                    delayed++
+                    last = last.then(async () => {
+                      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+                      duplex.send(chunks, onSent)
+                    })
+                  }
                 }
-              }
-            })
-        }))
-    ).pipe(Layer.provideMerge(servers()))
+              })
+          })
+        )
+      })
+    )
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const { read } = yield* TestTransport.TestServers
@@ -115,6 +123,7 @@ describe("requests in flight", () => {
         yield* run(smb)
         assert.isTrue(Buffer.from((yield* read("nas", "data", "n"))!).equals(content))
       }
+      assert.isAbove(delayed, 300)
     }).pipe(provide(slow))
   })
 

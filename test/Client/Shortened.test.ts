@@ -11,7 +11,7 @@ import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 const base = "\\\\nas\\data"
 const big = `${base}\\big.bin`
 const size = 600_000
-const content = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 0xff)
+const content = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8) + (i >> 16) * 11) & 0xff)
 
 const provide = (
   servers: Layer.Layer<Transport.Transport | TestTransport.TestServers>,
