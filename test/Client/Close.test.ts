@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, type Scope } from "effect"
-import { Credentials, OpenMode, SmbClient, TestTransport, type Transport } from "effect-smb"
+import { Credentials, DfsAdapter, OpenMode, SmbClient, TestTransport, type Transport } from "effect-smb"
 import * as NtStatus from "../../src/Codec/NtStatus.ts"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
 import { CreateOptions } from "../../src/Smb2/Message/Constants.ts"
@@ -210,4 +210,42 @@ describe("a CLOSE of SMB 1 that fails", () => {
           assert.isTrue(yield* smb.exists(f))
         })
     ))
+})
+
+describe("a CLOSE that fails at one of two DFS targets", () => {
+  const account = { user: "user", password: "password" }
+  it.effect.each([
+    ["STATUS_NETWORK_NAME_DELETED", "NetworkNameDeleted"],
+    ["STATUS_USER_SESSION_DELETED", "UserSessionDeleted"],
+    ["STATUS_OBJECT_NAME_NOT_FOUND", "ObjectNameNotFound"],
+    ["STATUS_DISK_FULL", "DiskFull"]
+  ].map(([status, reason]) => ({ status: status as NtStatus.Name, reason })))(
+    "does not let the change be made at the other one: $status",
+    ({ reason, status }) =>
+      Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        const servers = yield* TestTransport.TestServers
+        const error = yield* Effect.flip(smb.writeFile("\\\\corp\\public\\plans\\new", "x"))
+        assert.deepInclude(error as object, { _tag: "SmbError", reason, command: "CLOSE" })
+        assert.isUndefined(yield* servers.read("fs2", "plans", "new"))
+        assert.isDefined(yield* servers.read("fs1", "plans", "new"))
+      }).pipe(Effect.provide(
+        DfsAdapter.layer().pipe(
+          Layer.provide(SmbClient.layer()),
+          Layer.provideMerge(TestTransport.layer({
+            corp: {
+              ...account,
+              shares: { public: {} },
+              referrals: {
+                "\\\\corp\\public": { targets: ["\\\\corp\\public"] },
+                "\\\\corp\\public\\plans": { targets: ["\\\\fs1\\plans", "\\\\fs2\\plans"] }
+              }
+            },
+            fs1: { ...account, shares: { plans: {} }, faults: [TestTransport.fault("CLOSE", { status })] },
+            fs2: { ...account, shares: { plans: {} } }
+          })),
+          Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+        )
+      ))
+  )
 })
