@@ -105,9 +105,9 @@ export class Names {
   }
 
   /** Gives a file its name again after a later step has failed. Where that fails too, the log says where the file is. */
-  private takeBack(done: Running<void>, from: string, to: string): Effect.Effect<void> {
+  private takeBack(renamed: Running<void>, from: string, to: string): Effect.Effect<void> {
     const { tree } = this.file
-    return Effect.catch(done, (error) =>
+    return Effect.catch(renamed, (error) =>
       Effect.logWarning(
         `${tree.full(from)} is what was ${tree.full(to)}: a rename failed in the middle, and could not be taken back ` +
           `(${error.message}). Rename it.`

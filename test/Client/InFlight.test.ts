@@ -28,6 +28,13 @@ const settle = Effect.promise(async () => {
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
 })
 
+/** Does something some while after something else. */
+const after = async (before: Promise<void>, use: () => void): Promise<void> => {
+  await before
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  use()
+}
+
 /** Puts all of `content` into the buffers that it is lent. */
 const filling = () => {
   let at = 0
@@ -105,10 +112,7 @@ describe("requests in flight", () => {
                   close: duplex.close,
                   send: (chunks, onSent) => {
                     delayed++
-                    last = last.then(async () => {
-                      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
-                      duplex.send(chunks, onSent)
-                    })
+                    last = after(last, () => duplex.send(chunks, onSent))
                   }
                 }
               })
