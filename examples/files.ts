@@ -14,6 +14,7 @@ export const count = Effect.fn("count")(
     const next = view.getBigUint64(0, true) + 1n
     view.setBigUint64(0, next, true)
     yield* file.write(0, bytes)
+    yield* file.close // fails where the server could not keep it
     return next
   },
   Effect.scoped

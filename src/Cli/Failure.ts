@@ -41,6 +41,7 @@ const failuresOfOne: ReadonlySet<string> = new Set([
   "SmbError",
   "LocalError",
   "PlatformError",
+  "FileShortened",
   "InvalidPath",
   "AuthenticationError",
   "Malformed",

@@ -4,6 +4,7 @@
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import type { DfsError } from "../Protocol/DfsError.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
+import type { FileShortened } from "./FileShortened.ts"
 import type { AcrossShares, InvalidPath } from "./UncPath.ts"
 
 /**
@@ -12,10 +13,11 @@ import type { AcrossShares, InvalidPath } from "./UncPath.ts"
  * - `ProtocolError`: the peer broke the protocol or a security promise.
  * - `Malformed`: the peer's bytes make no sense.
  * - `AuthenticationError`: the logon could not be carried through.
+ * - `FileShortened`: a file became shorter while it was read.
  * - `InvalidPath`: the path names nothing on a share.
  * - `AcrossShares`: a rename to another share, or the removal of a tree with a DFS link in it.
  * - those of `DfsError`, which only a client with DFS fails with.
  *
  * @category errors
  */
-export type ClientError = RequestError | AuthenticationError | InvalidPath | AcrossShares | DfsError
+export type ClientError = RequestError | FileShortened | AuthenticationError | InvalidPath | AcrossShares | DfsError

@@ -10,7 +10,7 @@ import type * as Share from "../Protocol/Share.ts"
 import type { ClientError } from "./ClientError.ts"
 import type * as Directory from "./Directory.ts"
 import type { Entry } from "./Entry.ts"
-import type { RangeOptions, SmbFile } from "./SmbFile.ts"
+import type { RangeOptions, SmbFile, WriteOptions } from "./SmbFile.ts"
 import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
 
@@ -89,27 +89,46 @@ export interface Operations {
     path: PathInput,
     use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | ClientError, R | Scope.Scope>
-  /** Opens a file until the scope closes; to read where `options` are left out. `OpenMode` has the usual ones. */
+  /**
+   * Opens a file until the scope closes; to read where `options` are left out. `OpenMode` has the usual ones. What was
+   * written to is to be closed by its `close`, which fails with what the server says: at the end of the scope that is but
+   * a warning in the log.
+   */
   readonly open: (path: PathInput, options?: Share.OpenOptions) => Effect.Effect<SmbFile, ClientError, Scope.Scope>
-  /** The whole file. One round trip for a small one. At most `maximum` bytes, 2 GiB where left out. */
+  /**
+   * The whole file. One round trip for a small one. At most `maximum` bytes, 2 GiB where left out. `FileShortened` where
+   * the file became shorter meanwhile.
+   */
   readonly readFile: (
     path: PathInput,
     options?: { readonly maximum?: number }
   ) => Effect.Effect<Uint8Array, ClientError>
   /** The whole file as UTF-8 text. */
   readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
-  /** Makes or replaces a file. One round trip for a small one. With `create`, fails where there is one. */
+  /**
+   * Makes or replaces a file. One round trip for a small one. With `create`, fails where there is one. If it fails, the
+   * file may be there, and hold any part of the data.
+   */
   readonly writeFile: (
     path: PathInput,
     data: Uint8Array | string,
     options?: { readonly create?: boolean; readonly flush?: boolean }
   ) => Effect.Effect<void, ClientError>
-  /** The bytes of a file, read ahead of the consumer. */
+  /**
+   * The bytes of a file, read ahead of the consumer. Where the file ends before what it had of the range when it was
+   * opened, the bytes that were there come first, and then `FileShortened`.
+   */
   readonly stream: (path: PathInput, range?: RangeOptions) => Stream.Stream<Uint8Array, ClientError>
-  /** Makes or replaces a file with what comes; from `offset` on it writes into the one that is there. */
+  /**
+   * Makes or replaces a file with what comes; gives the count of bytes. With `offset`, also 0, it writes from there on
+   * into the file that is there, and makes one where there is none: what was in the file before `offset`, and behind the
+   * last byte written, stays, unless `truncate` ends the file there. With `create`, fails where there is a file.
+   *
+   * If it fails, what was written until then is left, so that it can be gone on with by `offset`.
+   */
   readonly sink: (
     path: PathInput,
-    options?: { readonly offset?: bigint | number; readonly create?: boolean }
+    options?: WriteOptions & { readonly create?: boolean }
   ) => Sink.Sink<bigint, Uint8Array, never, ClientError>
   /**
    * Hands the bytes of a file to `use` in order, each chunk with its offset; gives the count of bytes. A chunk is lent: it
@@ -130,12 +149,12 @@ export interface Operations {
   ) => Effect.Effect<ReadableFile, ClientError, Scope.Scope>
   /**
    * Makes or replaces a file with what `fill` puts into the buffers that it is lent, until it puts nothing; gives the
-   * count of bytes. From `offset` on it writes into the file that is there.
+   * count of bytes. `offset`, `truncate` and `create` are as with `sink`, and so is a failure.
    */
   readonly writeFrom: <E, R>(
     path: PathInput,
     fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>,
-    options?: { readonly offset?: bigint | number; readonly create?: boolean }
+    options?: WriteOptions & { readonly create?: boolean }
   ) => Effect.Effect<bigint, E | ClientError, R>
   /** What a path is. `follow: false` looks at a symbolic link itself. */
   readonly stat: (path: PathInput, options?: { readonly follow?: boolean }) => Effect.Effect<Entry, ClientError>
@@ -161,7 +180,12 @@ export interface Operations {
     to: PathInput,
     options?: { readonly replace?: boolean }
   ) => Effect.Effect<void, ClientError>
-  /** Copies a file: the server by itself where it holds both, else through this machine. */
+  /**
+   * Copies a file: the server by itself where it holds both, else through this machine. With `create`, fails where there
+   * is a file. If it fails or is interrupted, a target that it made is removed again, as long as the connection lives; a
+   * file that was there had been emptied by then, and keeps what was copied. `FileShortened` where the source became
+   * shorter meanwhile.
+   */
   readonly copy: (
     from: PathInput,
     to: PathInput,

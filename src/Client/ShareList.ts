@@ -63,7 +63,17 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
   /** Sends PDUs. The last one and the beginning of the answer are one transaction: SMB 1's TRANSACTION, an IOCTL of SMB 2. */
   const call = Effect.fnUntraced(function*(pdus: ReadonlyArray<DceRpc.Pdu>): Effect.fn.Return<void, RequestError> {
     const messages = pdus.map((pdu) => Codec.encode(DceRpc.Pdu)(pdu))
-    for (const data of messages.slice(0, -1)) yield* pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data })
+    for (const data of messages.slice(0, -1)) {
+      const count = yield* pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data })
+      // A message of a pipe goes whole or not at all.
+      if (count !== data.length) {
+        return yield* new ProtocolError({
+          reason: "Unexpected",
+          server,
+          detail: `the server took ${count} of the ${data.length} bytes of a message to its pipe`
+        })
+      }
+    }
     const answer = yield* pipe.run<Operation.Ioctl>({
       _tag: "Ioctl",
       ctlCode: Fsctl.FSCTL_PIPE_TRANSCEIVE,

@@ -17,6 +17,7 @@ import * as Settings from "../Smb2/Settings.ts"
 import type { ClientError } from "./ClientError.ts"
 import * as Connections from "./internal/Connections.ts"
 import * as Paths from "./internal/Paths.ts"
+import * as Whole from "./internal/Whole.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
 
@@ -56,7 +57,7 @@ export const make = (connections: Connections.Connections, locator: Locator.Loca
   const connect = (target: Locator.Target): Effect.Effect<Share.Share, ClientError, Scope.Scope> =>
     connections.share(target)
   return {
-    ...Paths.operations(connect, locator),
+    ...Whole.operations(Paths.operations(connect, locator)),
     connect,
     withLocator: (other) => make(connections, other)
   }

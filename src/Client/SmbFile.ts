@@ -4,11 +4,13 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
+import * as Changes from "../Protocol/Changes.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
+import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
 import * as Transfer from "./internal/Transfer.ts"
 
@@ -16,6 +18,13 @@ import * as Transfer from "./internal/Transfer.ts"
 export interface RangeOptions {
   readonly offset?: bigint | number | undefined
   readonly length?: bigint | number | undefined
+}
+
+/** From where on to write, in bytes; the file's start where `offset` is left out. */
+export interface WriteOptions {
+  readonly offset?: bigint | number | undefined
+  /** Ends the file where the writing ended. What was behind that stays where this is left out. */
+  readonly truncate?: boolean | undefined
 }
 
 /**
@@ -32,33 +41,37 @@ export interface SmbFile {
   readonly opened: Share.Opened
   /** The lease or oplock as it is now. */
   readonly caching: Share.OpenFile["caching"]
-  /** Up to `length` bytes from `offset` on; fewer at the end of the file. */
+  /** Up to `length` bytes from `offset` on; fewer at the end of the file as it is now. */
   readonly read: (offset: bigint | number, length: number) => Effect.Effect<Uint8Array, RequestError>
   /**
-   * Fills `destination` from `offset` on, and gives how many bytes there were. After an interruption or a failure the
-   * buffer may still be written to: do not use it again.
+   * Fills `destination` from `offset` on, and gives how many bytes there were: fewer at the end of the file as it is
+   * now. After an interruption or a failure the buffer may still be written to: do not use it again.
    */
   readonly readInto: (offset: bigint | number, destination: Uint8Array) => Effect.Effect<number, RequestError>
-  /** The bytes in order, many requests ahead of the reader. */
-  readonly stream: (range?: RangeOptions) => Stream.Stream<Uint8Array, RequestError>
+  /**
+   * The bytes in order, many requests ahead of the reader; `FileShortened` after them where the file ends before what it
+   * had of the range when it was opened. What this open has cut off by itself does not count.
+   */
+  readonly stream: (range?: RangeOptions) => Stream.Stream<Uint8Array, RequestError | FileShortened>
   /**
    * Hands the bytes to `use` in order, each chunk with its offset; gives the count of bytes. A chunk is lent: it must not
-   * be kept after `use`. Twice as fast as `stream`, whose chunks are fresh memory each.
+   * be kept after `use`. Twice as fast as `stream`, whose chunks are fresh memory each. `FileShortened` as with `stream`.
    */
   readonly readTo: <E, R>(
     use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
     range?: RangeOptions
-  ) => Effect.Effect<bigint, E | RequestError, R>
+  ) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
   /** Writes all of `data`, which must not change meanwhile. */
   readonly write: (offset: bigint | number, data: Uint8Array) => Effect.Effect<void, RequestError>
-  /** Writes what it is given from `offset` on; gives the count of bytes. */
-  readonly sink: (options?: { readonly offset?: bigint | number }) => Sink.Sink<bigint, Uint8Array, never, RequestError>
+  /** Writes what it is given from `offset` on; gives the count of bytes. It does not close the file. */
+  readonly sink: (options?: WriteOptions) => Sink.Sink<bigint, Uint8Array, never, RequestError>
   /**
-   * Writes what `fill` puts into the buffers that it is lent, until it puts nothing; gives the count of bytes.
+   * Writes what `fill` puts into the buffers that it is lent, until it puts nothing; gives the count of bytes. It does not
+   * close the file.
    */
   readonly writeFrom: <E, R>(
     fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>,
-    options?: { readonly offset?: bigint | number }
+    options?: WriteOptions
   ) => Effect.Effect<bigint, E | RequestError, R>
   readonly flush: Effect.Effect<void, RequestError>
   readonly truncate: (size: bigint | number) => Effect.Effect<void, RequestError>
@@ -69,9 +82,20 @@ export interface SmbFile {
   ) => Effect.Effect<void, RequestError, Scope.Scope>
   /** Any operation at all. */
   readonly run: Share.OpenFile["run"]
-  /** Closes ahead of the scope, and fails with what the server says to it. */
+  /**
+   * Closes ahead of the scope, and fails with what the server says to it. A server may find out only now that it cannot
+   * keep what was written (a full disk, a quota), so close what you have written to. Where the scope closes it, such a
+   * failure is a warning in the log: the end of a scope has no typed failures.
+   */
   readonly close: Effect.Effect<void, RequestError>
 }
+
+/** The end that an operation gives a file: FileEndOfFileInformation, FileAllocationInformation (MS-FSCC 2.4.14, 2.4.4). */
+const endOf = (operation: Operation.Any): bigint | undefined =>
+  operation._tag === "SetInfo" && operation.information._tag === "File" && operation.data.length >= 8 &&
+    (operation.information.fileInformationClass === 20 || operation.information.fileInformationClass === 19)
+    ? new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true)
+    : undefined
 
 const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
@@ -81,42 +105,65 @@ const toLength = (range: RangeOptions | undefined): bigint | undefined =>
  *
  * @category constructors
  */
-export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => ({
-  path: UncName.format(share, share.name, file.path),
-  share,
-  opened: file.opened,
-  caching: file.caching,
-  read: (offset, length) =>
-    Effect.suspend(() => {
-      const destination = new Uint8Array(length)
-      return Effect.map(
-        Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
-        (count) => destination.subarray(0, count)
-      )
-    }),
-  readInto: (offset, destination) => Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
-  stream: (range) => Transfer.read(file, share.limits.read, BigInt(range?.offset ?? 0), toLength(range)),
-  readTo: (use, range) => Transfer.readTo(file, share.limits.read, BigInt(range?.offset ?? 0), toLength(range), use),
-  writeFrom: (fill, options) => Transfer.writeFrom(file, share.limits.write, BigInt(options?.offset ?? 0), fill),
-  write: (offset, data) => Transfer.writeBuffer(file, share.limits.write, BigInt(offset), data),
-  sink: (options) =>
-    Sink.make<Uint8Array>()((chunks) => Transfer.write(file, share.limits.write, BigInt(options?.offset ?? 0), chunks)),
-  flush: file.run<Operation.Flush>({ _tag: "Flush" }),
-  truncate: (size) => file.run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
-  lock: (ranges, options) => {
-    const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
-    return Effect.acquireRelease(
-      file.run<Operation.Lock>({
-        _tag: "Lock",
-        ranges: list,
-        exclusive: options?.exclusive ?? true,
-        wait: options?.wait ?? true
+export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
+  /** The size that reading may count on: the one at the open, until this open makes the file shorter. */
+  let size = file.opened.endOfFile
+  const run: Share.OpenFile["run"] = (operation) => {
+    const end = endOf(operation)
+    return end === undefined ? file.run(operation) : Effect.tap(file.run(operation), () => {
+      if (end < size) size = end
+      return Effect.void
+    })
+  }
+  const own: Share.OpenFile = { ...file, run }
+  const source = () => Transfer.source(share, file, () => size)
+  const write = (offset: bigint, truncate = false) => <E, R>(written: Effect.Effect<bigint, E, R>) =>
+    Changes.whole(Transfer.ending(own, offset, truncate, written))
+  return {
+    path: UncName.format(share, share.name, file.path),
+    share,
+    opened: file.opened,
+    caching: file.caching,
+    read: (offset, length) =>
+      Effect.suspend(() => {
+        const destination = new Uint8Array(length)
+        return Effect.map(
+          Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
+          (count) => destination.subarray(0, count)
+        )
       }),
-      // A file that has been closed meanwhile holds no locks any more.
-      () => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges: list })),
-      { interruptible: true }
-    )
-  },
-  run: file.run,
-  close: file.close
-})
+    readInto: (offset, destination) => Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
+    stream: (range) => Stream.suspend(() => Transfer.read(source(), BigInt(range?.offset ?? 0), toLength(range))),
+    readTo: (use, range) =>
+      Effect.suspend(() => Transfer.readTo(source(), BigInt(range?.offset ?? 0), toLength(range), use)),
+    writeFrom: (fill, options) => {
+      const offset = BigInt(options?.offset ?? 0)
+      return write(offset, options?.truncate)(Transfer.writeFrom(file, share.limits.write, offset, fill))
+    },
+    write: (offset, data) => Changes.whole(Transfer.writeBuffer(file, share.limits.write, BigInt(offset), data)),
+    sink: (options) => {
+      const offset = BigInt(options?.offset ?? 0)
+      return Sink.make<Uint8Array>()((chunks) =>
+        write(offset, options?.truncate)(Transfer.write(file, share.limits.write, offset, chunks))
+      )
+    },
+    flush: file.run<Operation.Flush>({ _tag: "Flush" }),
+    truncate: (size) => run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
+    lock: (ranges, options) => {
+      const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
+      return Effect.acquireRelease(
+        file.run<Operation.Lock>({
+          _tag: "Lock",
+          ranges: list,
+          exclusive: options?.exclusive ?? true,
+          wait: options?.wait ?? true
+        }),
+        // A file that has been closed meanwhile holds no locks, and whatever else is said, its CLOSE lets them go.
+        () => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges: list })),
+        { interruptible: true }
+      )
+    },
+    run,
+    close: file.close
+  }
+}

@@ -2,6 +2,7 @@
 export * as ClientError from "./ClientError.ts"
 export * as Directory from "./Directory.ts"
 export * as Entry from "./Entry.ts"
+export * as FileShortened from "./FileShortened.ts"
 export * as Information from "./Information.ts"
 export * as Locator from "./Locator.ts"
 export * as OpenMode from "./OpenMode.ts"

@@ -39,6 +39,8 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
     case "TransportError":
       return (failure as { readonly sent?: boolean }).sent === true ? "Lost" : "ServerFailed"
     case "SmbError":
+      // A CLOSE that counts comes after a change, which no other target is to repeat.
+      if (failure.command === "CLOSE") return "Failed"
       switch (failure.reason) {
         case "PathNotCovered":
           return "PathNotCovered"

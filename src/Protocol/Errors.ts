@@ -88,7 +88,10 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   reason: Schema.Literals(["Refused", "Unreachable", "NameNotFound", "TimedOut", "Closed", "Failed"]),
   server: Schema.String,
   port: Schema.Number,
-  /** True where a request had been sent whose effect is not known. */
+  /**
+   * True where the operation that failed so had changed something by then, by an earlier one of its requests, or may have:
+   * a request that changes something had been sent, and was not answered.
+   */
   sent: Schema.optionalKey(Schema.Boolean),
   detail: Schema.optionalKey(Schema.String)
 }) {

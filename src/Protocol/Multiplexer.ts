@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Malformed } from "../Codec/Malformed.ts"
+import * as Changes from "./Changes.ts"
 import * as ConnectionErrors from "./ConnectionErrors.ts"
 import { afterSending, type ProtocolError, type TransportError } from "./Errors.ts"
 import * as FrameReader from "./FrameReader.ts"
@@ -146,11 +147,28 @@ export const live = (
     }).pipe(Effect.schedule(Schedule.spaced(tickInterval)), Effect.forkScoped)
   )
 
-/** One request and its reply. `submit` sends it and gives what cancels it, which an interruption does. */
-export const request = <Reply>(
+/** Anything that answers with a status. */
+interface Answered {
+  readonly header: { readonly status: number }
+}
+
+/**
+ * One request and its reply. `submit` sends it and gives what cancels it, which an interruption does. The success of one
+ * that changes something is noted in the record of the operation that it belongs to.
+ */
+export const request = <Reply extends Answered>(
+  outgoing: { readonly mutates?: boolean },
   submit: (complete: Complete<Reply>) => () => void
-): Effect.Effect<Reply, ConnectionError> =>
-  Effect.callback<Reply, ConnectionError>((resume) => {
-    const abandon = submit((error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error)))
-    return Effect.sync(abandon)
-  })
+): Effect.Effect<Reply, ConnectionError> => {
+  const run = (record: Changes.Record | undefined) =>
+    Effect.callback<Reply, ConnectionError>((resume) => {
+      const abandon = submit((error, reply) => {
+        if (record !== undefined && reply?.header.status === 0) record.note()
+        resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
+      })
+      return Effect.sync(abandon)
+    })
+  return outgoing.mutates === true
+    ? Effect.withFiber((fiber) => run(fiber.getRef(Changes.Current)))
+    : run(undefined)
+}

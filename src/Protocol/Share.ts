@@ -90,7 +90,10 @@ export interface OpenFile {
   /** The lease or oplock as it is now: the server may have taken some of it back. */
   readonly caching: () => { readonly oplockLevel: number; readonly leaseState: number }
   readonly run: <O extends Operation.Any>(operation: O) => Effect.Effect<Operation.Output<O>, RequestError>
-  /** Closes ahead of the scope, and reports what the server says to it. */
+  /**
+   * Closes ahead of the scope, and fails with what the server says to it: perhaps that it could not keep what was changed.
+   * Where the scope closes it, that is a warning in the log.
+   */
   readonly close: Effect.Effect<void, RequestError>
 }
 
@@ -117,7 +120,7 @@ export interface Share {
   readonly open: (path: string, options: OpenOptions) => Effect.Effect<OpenFile, RequestError, Scope.Scope>
   /**
    * Opens a file, runs operations on it and closes it, in one round trip where the protocol can. Fails if the file
-   * cannot be opened.
+   * cannot be opened; and where something was to be changed and no operation failed, with what the CLOSE says.
    */
   readonly batch: <const Ops extends ReadonlyArray<Operation.Any>>(
     path: string,

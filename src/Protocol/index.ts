@@ -1,9 +1,11 @@
 /** The public modules of `effect-smb/Protocol`. Written by `npm run format`. */
+export * as Changes from "./Changes.ts"
 export * as ConnectionErrors from "./ConnectionErrors.ts"
 export * as DfsError from "./DfsError.ts"
 export * as Errors from "./Errors.ts"
 export * as FrameReader from "./FrameReader.ts"
 export * as Multiplexer from "./Multiplexer.ts"
+export * as OpenLife from "./OpenLife.ts"
 export * as Operation from "./Operation.ts"
 export * as Share from "./Share.ts"
 export * as Transport from "./Transport.ts"

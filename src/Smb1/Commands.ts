@@ -5,8 +5,10 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Codec from "../Codec/Codec.ts"
+import { Malformed } from "../Codec/Malformed.ts"
 import * as NotifyInformation from "../Codec/NotifyInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import { Directory } from "./Directory.ts"
@@ -33,12 +35,6 @@ const { encode } = Requests
 /** Control codes that SMB 1 has other words for. */
 const FSCTL_DFS_GET_REFERRALS = 0x0006_0194
 const FSCTL_PIPE_TRANSCEIVE = 0x0011_c017
-
-const FSCTL_SRV_ENUMERATE_SNAPSHOTS = 0x0014_4064
-const FSCTL_GET_REPARSE_POINT = 0x0009_00a8
-
-/** Controls that leave everything as it was. Any other may not. */
-const harmless: ReadonlySet<number> = new Set([FSCTL_SRV_ENUMERATE_SNAPSHOTS, FSCTL_GET_REPARSE_POINT])
 
 /** How long after a refusal a lock is asked for again, where the server cannot be let wait. */
 const lockInterval = "250 millis"
@@ -109,7 +105,9 @@ export class Commands {
       case "Write":
         return this.write(operation)
       case "Flush":
-        return this.file.simple(Command.SMB_COM_FLUSH, encode(Simple.Flush, { fid: this.file.target.fid }), "FLUSH")
+        return this.file.simple(Command.SMB_COM_FLUSH, encode(Simple.Flush, { fid: this.file.target.fid }), "FLUSH", {
+          mutates: false
+        })
       case "QueryInfo":
         return Effect.flatMap(this.information.query(operation), (bytes) => Effect.fromResult(operation.decode(bytes)))
       case "SetInfo":
@@ -196,9 +194,15 @@ export class Commands {
       (reply): Running<number> =>
         reply.header.status !== 0
           ? this.file.failed(reply.header.status, "WRITE")
-          : Effect.flatMap(Effect.fromResult(decodeWrite(reply.packet)), (response) => {
+          : Effect.flatMap(Effect.fromResult(decodeWrite(reply.packet)), (response): Running<number> => {
             // Some servers leave anything in the high half that a small write has no use for.
             const count = data.length > 0xffff ? response.count : response.count & 0xffff
+            if (count > data.length) {
+              const expected = `a count of at most the ${data.length} bytes sent`
+              return Effect.fail(
+                new Malformed({ structure: "SMB1 WRITE_ANDX Response", offset: Header.size + 5, expected })
+              )
+            }
             // What some say when the disk is full.
             return count === 0 && data.length > 0
               ? this.file.failed(NtStatus.STATUS_DISK_FULL, "WRITE")
@@ -308,7 +312,7 @@ export class Commands {
         ),
         data: operation.input,
         maxDataCount: operation.maximum
-      }, { mutates: !harmless.has(operation.ctlCode) }),
+      }, { mutates: Changes.operation(operation) }),
       "IOCTL"
     )
   }

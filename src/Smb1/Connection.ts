@@ -392,4 +392,4 @@ const answers = (outgoing: Outgoing, command: number): boolean =>
 
 /** One request and its reply, whatever its status. Interruption cancels it on the server. */
 export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
-  Multiplexer.request((complete) => connection.submit(outgoing, complete))
+  Multiplexer.request(outgoing, (complete) => connection.submit(outgoing, complete))

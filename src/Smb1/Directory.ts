@@ -74,7 +74,9 @@ export class Directory {
 
   private endSearch(sid: number): Running<void> {
     return Effect.ignore(
-      this.file.simple(Command.SMB_COM_FIND_CLOSE2, encode(Simple.FindClose2, { searchHandle: sid }), "FIND_CLOSE2")
+      this.file.simple(Command.SMB_COM_FIND_CLOSE2, encode(Simple.FindClose2, { searchHandle: sid }), "FIND_CLOSE2", {
+        mutates: false
+      })
     )
   }
 

@@ -97,10 +97,21 @@ export class Names {
 
   /** Takes the place of a file in another directory. */
   private replace(path: string, to: string): Running<void> {
+    const between = unique(to, this.file.tree)
     return Effect.andThen(
-      this.move(unique(to, this.file.tree)),
-      Effect.tapError(this.renameHere(nameOf(to), true), () => Effect.ignore(this.move(path)))
+      this.move(between),
+      Effect.tapError(this.renameHere(nameOf(to), true), () => this.takeBack(this.move(path), between, path))
     )
+  }
+
+  /** Gives a file its name again after a later step has failed. Where that fails too, the log says where the file is. */
+  private takeBack(renamed: Running<void>, from: string, to: string): Effect.Effect<void> {
+    const { tree } = this.file
+    return Effect.catch(renamed, (error) =>
+      Effect.logWarning(
+        `${tree.full(from)} is what was ${tree.full(to)}: a rename failed in the middle, and could not be taken back ` +
+          `(${error.message}). Rename it.`
+      ))
   }
 
   /** Puts the file in the way aside, takes its place, and deletes it. Each step is taken back if the next one fails. */
@@ -113,9 +124,9 @@ export class Names {
       Effect.tapError(
         Effect.andThen(
           this.move(to),
-          Effect.tapError(this.deleteName(aside), () => Effect.ignore(this.move(path)))
+          Effect.tapError(this.deleteName(aside), () => this.takeBack(this.move(path), to, path))
         ),
-        () => Effect.ignore(this.renameTo(aside, to, files))
+        () => this.takeBack(this.renameTo(aside, to, files), aside, to)
       )
     )
   }
@@ -132,7 +143,7 @@ export class Names {
         Command.SMB_COM_DELETE_DIRECTORY,
         encode(Simple.DirectoryName(this.file.tree.unicode), { fileName: name.text }),
         "DELETE_DIRECTORY",
-        name.flags2
+        { flags2: name.flags2 }
       )
       : this.deleteName(path)
     return this.letGo(removed, undefined)
@@ -176,6 +187,7 @@ export class Names {
         // Until it is open again there is no FID that could be used.
         this.file.gone = true
         return Effect.matchEffect(done, {
+          // Where it cannot be opened again, it is gone, and whatever is done with it says so.
           onFailure: (error): Running<void> => Effect.andThen(Effect.ignore(opened), Effect.fail(error)),
           onSuccess: (): Running<void> => {
             if (to === undefined) return Effect.void
@@ -209,7 +221,7 @@ export class Names {
         newFileName: this.wire(to)
       }),
       "RENAME",
-      this.file.target.name.flags2
+      { flags2: this.file.target.name.flags2 }
     )
   }
 
@@ -219,7 +231,7 @@ export class Names {
         Command.SMB_COM_DELETE,
         encode(Simple.Delete(this.file.tree.unicode), { searchAttributes: files, fileName: this.wire(path) }),
         "DELETE",
-        this.file.target.name.flags2
+        { flags2: this.file.target.name.flags2 }
       )
     )
   }

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { oplockLevels } from "./Breaks.ts"
@@ -23,7 +24,6 @@ import type * as Requests from "./Requests.ts"
 const FILE_OPEN = 1
 const FILE_CREATE = 2
 const FILE_DIRECTORY_FILE = 0x0000_0001
-const FILE_DELETE_ON_CLOSE = 0x0000_1000
 const FILE_CREATED = 2
 
 /** An open as the server keeps it. */
@@ -131,17 +131,13 @@ const transactCreate = (
       data,
       maxParameterCount: 128,
       maxDataCount: 0
-    }, { flags2: name.flags2, mutates: mutates(options) })),
+    }, { flags2: name.flags2, mutates: Changes.opens(options) })),
     ({ parameters, status }): Effect.Effect<Open, RequestError> =>
       status === 0
         ? Effect.fromResult(Result.map(decodeTransactCreate(parameters), (response) => toOpen(response, options)))
         : refuse(tree, path, status)
   )
 }
-
-/** Whether an open may change something: make, empty or delete what it opens. */
-export const mutates = (options: Share.OpenOptions): boolean =>
-  options.createDisposition !== FILE_OPEN || (options.createOptions & FILE_DELETE_ON_CLOSE) !== 0
 
 /** A new directory made by its name and then opened: for servers that cannot make one by opening it. */
 const makeDirectory = (
@@ -174,7 +170,7 @@ export const open = (
       command: Command.SMB_COM_NT_CREATE_ANDX,
       body: encode(tree, name, options),
       flags2: name.flags2,
-      mutates: mutates(options),
+      mutates: Changes.opens(options),
       orphan: (reply) => {
         const created = decodeCreate(reply.packet)
         if (Result.isSuccess(created)) orphan(created.success.fid)

@@ -71,10 +71,15 @@ export class OpenFile {
     return Effect.fail(fromStatus(status, command, this.tree.full(this.target.path)))
   }
 
-  /** A request that changes something and says nothing but how it went. */
-  simple(command: number, body: Uint8Array, name: string, flags2 = 0): Running<void> {
+  /** A request that says nothing but how it went, and changes something unless `options` say otherwise. */
+  simple(
+    command: number,
+    body: Uint8Array,
+    name: string,
+    { flags2 = 0, mutates = true }: { readonly flags2?: number; readonly mutates?: boolean } = {}
+  ): Running<void> {
     return Effect.flatMap(
-      this.tree.request({ command, body, flags2, mutates: true }),
+      this.tree.request({ command, body, flags2, mutates }),
       ({ header }) => header.status === 0 ? Effect.void : this.failed(header.status, name)
     )
   }

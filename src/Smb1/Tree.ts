@@ -2,12 +2,12 @@
  * A share on a session: TREE_CONNECT_ANDX, and the opens below it (MS-CIFS 3.2.4.2.5, MS-SMB 3.2.4.2.5).
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { afterSending, fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as Changes from "../Protocol/Changes.ts"
+import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as OpenLife from "../Protocol/OpenLife.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
@@ -57,7 +57,6 @@ const makeFile = (
   options: Share.OpenOptions
 ): Effect.Effect<Share.OpenFile, never, Scope.Scope> =>
   Effect.gen(function*() {
-    let closed = false
     const held = tree.breaks.hold(open.fid, open.opened.oplockLevel, tree)
     const full = tree.full(path)
     const isDirectory = (open.opened.fileAttributes & FILE_ATTRIBUTE_DIRECTORY) !== 0
@@ -73,31 +72,29 @@ const makeFile = (
         return Effect.map(Open.open(tree, name, path, again, (fid) => closeLater(tree, fid)), ({ fid }) => fid)
       }
     })
-    const close = Effect.suspend(() => {
-      if (closed) return Effect.void
-      closed = true
-      held.release()
-      return Effect.andThen(
-        commands.endSearches,
-        Effect.suspend(() => {
-          if (commands.gone) return Effect.void
-          commands.leave()
-          return closeFid(tree, commands.fid, full)
-        })
-      )
-    })
-    yield* Effect.addFinalizer((exit) =>
-      // A failed scope does not wait for the server: it may be the one that does not answer.
-      Exit.isSuccess(exit) ? Effect.ignore(close) : Effect.sync(() => {
-        if (closed) return
-        closed = true
+    const life = yield* OpenLife.make({
+      full,
+      options,
+      isPipe: tree.type === "pipe",
+      close: Effect.suspend(() => {
+        held.release()
+        return Effect.andThen(
+          commands.endSearches,
+          Effect.suspend(() => {
+            if (commands.gone) return Effect.void
+            commands.leave()
+            return closeFid(tree, commands.fid, full)
+          })
+        )
+      }),
+      closeLater: () => {
         held.release()
         commands.endSearchesLater()
         if (commands.gone) return
         commands.leave()
         closeLater(tree, commands.fid)
-      })
-    )
+      }
+    })
     return {
       path,
       opened: open.opened,
@@ -105,11 +102,11 @@ const makeFile = (
       run: (operation) =>
         // FIDs are used again: a request after the close could reach another file.
         Effect.suspend(() =>
-          closed || commands.gone
+          life.isClosed() || commands.gone
             ? Effect.fail(fromStatus(NtStatus.STATUS_FILE_CLOSED, operation._tag.toUpperCase(), full))
-            : commands.run(operation)
+            : life.run(operation, commands.run(operation))
         ),
-      close
+      close: life.close
     }
   })
 
@@ -127,32 +124,18 @@ const openFile = (
     )
   })
 
-/** Whether an operation may change something. */
-const mutates = ({ _tag }: Operation.Any): boolean => _tag === "Write" || _tag === "SetInfo" || _tag === "Ioctl"
-
 const batch = (
   tree: Requests.Tree,
   dfs: DfsName | undefined,
   path: string,
   options: Share.OpenOptions,
   operations: ReadonlyArray<Operation.Any>
-): Effect.Effect<{ readonly opened: Share.Opened; readonly results: any }, RequestError> =>
-  Effect.scoped(Effect.gen(function*() {
+): Effect.Effect<OpenLife.Batched, RequestError> =>
+  // To the caller they are one: where the first had its effect and the second fails, the whole may have had it.
+  Changes.whole(Effect.scoped(Effect.gen(function*() {
     const file = yield* openFile(tree, dfs, path, options)
-    const results: Array<Result.Result<unknown, unknown>> = []
-    // To the caller they are one: where the first had its effect and the second fails, the whole may have had it.
-    let changed = Open.mutates(options)
-    for (const operation of operations) {
-      const result = yield* Effect.result(file.run(operation) as Effect.Effect<unknown, RequestError>)
-      if (Result.isFailure(result) && result.failure._tag !== "SmbError") {
-        return yield* changed ? afterSending(result.failure) : result.failure
-      }
-      changed ||= mutates(operation)
-      results.push(result)
-    }
-    yield* Effect.ignore(file.close)
-    return { opened: file.opened, results }
-  }))
+    return yield* OpenLife.batch(file, options, operations)
+  })))
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection, negotiated } = session

@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type { Outgoing, Reply } from "./Connection.ts"
@@ -36,19 +37,6 @@ type Encoded = Pick<
   Outgoing,
   "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination" | "mutates"
 >
-
-/** Controls that leave everything as it was. Any other may not. */
-const harmless: ReadonlySet<number> = new Set([
-  Fsctl.FSCTL_DFS_GET_REFERRALS,
-  Fsctl.FSCTL_DFS_GET_REFERRALS_EX,
-  Fsctl.FSCTL_PIPE_PEEK,
-  Fsctl.FSCTL_PIPE_WAIT,
-  Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS,
-  Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY,
-  Fsctl.FSCTL_QUERY_NETWORK_INTERFACE_INFO,
-  Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO,
-  Fsctl.FSCTL_GET_REPARSE_POINT
-])
 
 /** Credits for a request that sends or asks for so many bytes (MS-SMB2 3.2.4.1.5). */
 export const creditsFor = (bytes: number): number => Math.max(1, Math.ceil(bytes / 65536))
@@ -120,7 +108,7 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
         command: Command.WRITE,
         body: writeBody(operation, fileId),
         creditCharge: creditsFor(operation.data.length),
-        mutates: true,
+        mutates: Changes.operation(operation),
         ...(operation.data.length === 0 ? {} : { payload: operation.data })
       }
     case "Flush":
@@ -142,7 +130,7 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
         command: Command.SET_INFO,
         body: Codec.encode(SetInfo.Request)({ ...information(operation.information), fileId, buffer: operation.data }),
         creditCharge: creditsFor(operation.data.length),
-        mutates: true
+        mutates: Changes.operation(operation)
       }
     case "QueryDirectory":
       return {
@@ -193,7 +181,7 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
           output: nothing
         }),
         creditCharge: creditsFor(Math.max(operation.maximum, operation.input.length)),
-        mutates: !harmless.has(operation.ctlCode)
+        mutates: Changes.operation(operation)
       }
   }
 }
@@ -257,6 +245,10 @@ export const decode = (operation: Operation.Any, reply: Reply, path: string): Re
         )
       }
       const count = Header.view(reply.packet).getUint32(Header.size + 4, true)
+      if (count > operation.data.length) {
+        const expected = `a count of at most the ${operation.data.length} bytes sent`
+        return Result.fail(new Malformed({ structure: "SMB2 WRITE Response", offset: Header.size + 4, expected }))
+      }
       // What some servers say when the disk is full.
       return count === 0 && operation.data.length > 0
         ? Result.fail(fromStatus(NtStatus.STATUS_DISK_FULL, "WRITE", path))

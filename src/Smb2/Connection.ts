@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Changes from "../Protocol/Changes.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Encryption from "./Encryption.ts"
@@ -430,12 +431,31 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
 
 /** One request and its reply, whatever its status. Interruption cancels it on the server. */
 export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
-  Multiplexer.request((complete) => connection.submit([outgoing], [complete]))
+  Multiplexer.request(outgoing, (complete) => connection.submit([outgoing], [complete]))
 
-/** Related requests in one packet, and a reply to each. Interruption cancels them on the server. */
+/**
+ * Related requests in one packet, and a reply to each. Interruption cancels them on the server. Where one of them may
+ * change something, all of them share its fate. What has changed is noted as by `request`.
+ */
 export const compound = (
   connection: Connection,
   outgoings: ReadonlyArray<Outgoing>
+): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
+  Effect.withFiber((fiber) => {
+    const mutates = outgoings.some((outgoing) => outgoing.mutates === true)
+    return submitCompound(
+      connection,
+      mutates ? outgoings.map((outgoing) => ({ ...outgoing, mutates })) : outgoings,
+      (reply, i) => {
+        if (reply.header.status === 0 && outgoings[i]!.mutates === true) fiber.getRef(Changes.Current)?.note()
+      }
+    )
+  })
+
+const submitCompound = (
+  connection: Connection,
+  outgoings: ReadonlyArray<Outgoing>,
+  onReply: (reply: Reply, index: number) => void
 ): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
   Effect.callback<ReadonlyArray<Reply>, ConnectionError>((resume) => {
     const replies: Array<Reply> = []
@@ -444,6 +464,7 @@ export const compound = (
     const abandon = connection.submit(
       outgoings,
       outgoings.map((_, i) => (error: ConnectionError | undefined, reply: Reply | undefined) => {
+        if (reply !== undefined) onReply(reply, i)
         if (failed) return
         if (error !== undefined) {
           failed = true

@@ -2,12 +2,13 @@
  * A share on a session: TREE_CONNECT, and the opens below it (MS-SMB2 3.2.4.2.4, 3.2.4.3, 3.2.5.5).
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
+import * as OpenLife from "../Protocol/OpenLife.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
@@ -19,8 +20,6 @@ import { anyFileId, type FileId } from "./Message/Common.ts"
 import {
   Capabilities,
   Command,
-  CreateDisposition,
-  CreateOptions,
   Dialect,
   HeaderFlags,
   ShareCapabilities,
@@ -53,8 +52,17 @@ class Tree implements Connection.Owner {
   readonly uncPath: string
   readonly encrypted: boolean
   readonly breaks: Breaks.Breaks
+  readonly type: Share.Share["type"]
   lost: "share" | "session" | undefined
-  constructor(session: Session, treeId: number, uncPath: string, encrypted: boolean, breaks: Breaks.Breaks) {
+  constructor(
+    session: Session,
+    treeId: number,
+    uncPath: string,
+    type: Share.Share["type"],
+    encrypted: boolean,
+    breaks: Breaks.Breaks
+  ) {
+    this.type = type
     this.session = session
     this.treeId = treeId
     this.uncPath = uncPath
@@ -122,36 +130,38 @@ class Tree implements Connection.Owner {
   }
 }
 
-const makeFile = (tree: Tree, open: Open.Open, path: string): Effect.Effect<Share.OpenFile, never, Scope.Scope> =>
+const makeFile = (
+  tree: Tree,
+  open: Open.Open,
+  path: string,
+  options: Share.OpenOptions
+): Effect.Effect<Share.OpenFile, never, Scope.Scope> =>
   Effect.gen(function*() {
-    let closed = false
     const held = tree.breaks.hold(
       open.fileId,
       open.opened.oplockLevel,
       open.opened.lease,
       (outgoing) => tree.session.connection.submit([tree.outgoing(outgoing)], [() => {}])
     )
-    const close = Effect.suspend(() => {
-      if (closed) return Effect.void
-      closed = true
-      held.release()
-      return tree.close(open.fileId, path)
-    })
-    yield* Effect.addFinalizer((exit) =>
-      // A failed scope does not wait for the server: it may be the one that does not answer.
-      Exit.isSuccess(exit) ? Effect.ignore(close) : Effect.sync(() => {
-        if (closed) return
-        closed = true
+    const life = yield* OpenLife.make({
+      full: tree.full(path),
+      options,
+      isPipe: tree.type === "pipe",
+      close: Effect.suspend(() => {
+        held.release()
+        return tree.close(open.fileId, path)
+      }),
+      closeLater: () => {
         held.release()
         tree.closeLater(open.fileId)
-      })
-    )
+      }
+    })
     return {
       path,
       opened: open.opened,
       caching: () => held.caching,
-      run: (operation) => tree.run(operation, open.fileId, path),
-      close
+      run: (operation) => life.run(operation, tree.run(operation, open.fileId, path)),
+      close: life.close
     }
   })
 
@@ -173,8 +183,7 @@ const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, opti
     {
       command: Command.CREATE,
       body,
-      mutates: options.createDisposition !== CreateDisposition.FILE_OPEN ||
-        (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) !== 0
+      mutates: Changes.opens(options)
     },
     dfs === undefined ? 0 : HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS
   )
@@ -198,15 +207,10 @@ const openFile = (
     })
     return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
       if (reply.header.status !== 0) return Effect.fail(refused(tree, path, reply))
-      return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) => makeFile(tree, open, path))
+      return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) =>
+        makeFile(tree, open, path, options))
     })
   })
-
-/** What a batch gives; that each result is of its operation's type, `Share.batch` says. */
-interface Batched {
-  readonly opened: Share.Opened
-  readonly results: any
-}
 
 /** The same for a server that grants too few credits for a compound. */
 const oneByOne = (
@@ -215,16 +219,11 @@ const oneByOne = (
   path: string,
   options: Share.OpenOptions,
   operations: ReadonlyArray<Operation.Any>
-): Effect.Effect<Batched, RequestError> =>
-  Effect.scoped(Effect.gen(function*() {
+): Effect.Effect<OpenLife.Batched, RequestError> =>
+  Changes.whole(Effect.scoped(Effect.gen(function*() {
     const file = yield* openFile(tree, dfs, path, options)
-    const results = yield* Effect.forEach(operations, (operation) =>
-      Effect.matchEffect(file.run(operation), {
-        onSuccess: (value) => Effect.succeed(Result.succeed(value)),
-        onFailure: (error) => error._tag === "SmbError" ? Effect.succeed(Result.fail(error)) : Effect.fail(error)
-      }))
-    return { opened: file.opened, results }
-  }))
+    return yield* OpenLife.batch(file, options, operations)
+  })))
 
 const batch = (
   tree: Tree,
@@ -232,33 +231,34 @@ const batch = (
   path: string,
   options: Share.OpenOptions,
   operations: ReadonlyArray<Operation.Any>
-): Effect.Effect<Batched, RequestError> => {
+): Effect.Effect<OpenLife.Batched, RequestError> => {
   const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
   const encoded = operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId)))
-  // One packet: where one of them may change something, all of them share its fate.
-  const mutates = outgoing.mutates || encoded.some((one) => one.mutates === true)
   const outgoings: ReadonlyArray<Connection.Outgoing> = [
-    { ...outgoing, mutates },
+    outgoing,
     ...encoded,
     tree.outgoing({ command: Command.CLOSE, body: Open.encodeClose(anyFileId) })
   ]
   if (!tree.session.connection.affords(outgoings)) return oneByOne(tree, dfs, path, options, operations)
   return Effect.flatMap(
     Connection.compound(tree.session.connection, outgoings),
-    (replies): Effect.Effect<Batched, RequestError> => {
+    (replies): Effect.Effect<OpenLife.Batched, RequestError> => {
       const created = replies[0]!
       if (created.header.status !== 0) return Effect.fail(refused(tree, path, created))
       const open = Open.decode(created, createGuid)
       if (Result.isFailure(open)) return Effect.fail(open.failure)
+      const closed = replies[replies.length - 1]!.header.status
       // A server that stops a compound at its first failure leaves the open behind.
-      if (replies[replies.length - 1]!.header.status !== 0) tree.closeLater(open.success.fileId)
-      const results: Array<unknown> = []
+      if (closed !== 0) tree.closeLater(open.success.fileId)
+      const results: Array<Result.Result<unknown, unknown>> = []
       for (let i = 0; i < operations.length; i++) {
         const result = Commands.decode(operations[i]!, replies[i + 1]!, tree.full(path))
         if (Result.isFailure(result) && result.failure._tag === "Malformed") return Effect.fail(result.failure)
         results.push(result)
       }
-      return Effect.succeed({ opened: open.success.opened, results })
+      return closed !== 0 && OpenLife.closeCounts(options, operations, results)
+        ? Effect.fail(fromStatus(closed, "CLOSE", tree.full(path)))
+        : Effect.succeed({ opened: open.success.opened, results })
     }
   )
 }
@@ -289,7 +289,14 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
       `the share ${uncPath} demands encryption, which this session cannot give`
     )
   }
-  const tree = new Tree(session, reply.header.treeId, uncPath, session.encrypted || demanded, breaks)
+  const tree = new Tree(
+    session,
+    reply.header.treeId,
+    uncPath,
+    types[response.shareType] ?? "disk",
+    session.encrypted || demanded,
+    breaks
+  )
   return { tree, response }
 })
 
@@ -317,7 +324,7 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     server: connection.options.server,
     port: connection.options.port,
     name,
-    type: types[response.shareType] ?? "disk",
+    type: tree.type,
     isDfs: serverDfs && (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_DFS) !== 0,
     limits: {
       get read() {

@@ -9,6 +9,7 @@ import * as Header from "../../src/Smb1/Header.ts"
 import { Capabilities, Command } from "../../src/Smb1/Message/Constants.ts"
 import * as Negotiate from "../../src/Smb1/Message/Negotiate.ts"
 import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
+import * as ReadWrite from "../../src/Smb1/Message/ReadWrite.ts"
 import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
 import * as TreeConnect from "../../src/Smb1/Message/TreeConnect.ts"
 
@@ -137,5 +138,30 @@ export const make = (react: (request: Received) => Reaction = () => undefined) =
     answer,
     say,
     of: (command: number): ReadonlyArray<Received> => requests.filter(({ header }) => header.command === command)
+  }
+}
+
+const transactionResponse = (words: number): Uint8Array => {
+  const body = new Uint8Array(1 + words * 2 + 2)
+  body[0] = words
+  return body
+}
+
+/** What a peer answers that agrees to everything, and has empty files: all that is written is taken, nothing is read. */
+export const agreeing = ({ header, packet }: Received): Exclude<Reaction, string> => {
+  switch (header.command) {
+    case Command.SMB_COM_WRITE_ANDX: {
+      const view = Header.view(packet)
+      const count = view.getUint16(Header.size + 1 + 20, true) + view.getUint16(Header.size + 1 + 18, true) * 65536
+      return { body: Codec.encode(ReadWrite.WriteResponse)({ count, available: 0 }) }
+    }
+    case Command.SMB_COM_READ_ANDX:
+      return { status: 0xc000_0011 }
+    case Command.SMB_COM_TRANSACTION2:
+      return { body: transactionResponse(10) }
+    case Command.SMB_COM_NT_TRANSACT:
+      return { body: transactionResponse(18) }
+    default:
+      return undefined
   }
 }

@@ -16,6 +16,8 @@ import type { Batch } from "./Metadata.ts"
 /** Bytes that reparse data may have (MS-FSCC 2.1.2.2). */
 const maximum = 16 * 1024
 
+const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
+
 /** A target with a root: a drive, an NT or a UNC path. */
 const isAbsolute = (target: string): boolean => /^(?:[\\/]|[A-Za-z]:)/.test(target)
 
@@ -43,10 +45,8 @@ export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLin
         return data.printName === "" ? data.substituteName.replace(/^\\\?\?\\(UNC\\)?/, "") : data.printName
       case "NfsLink":
         return data.target
-      default: {
-        const text = typeof path === "string" ? path : UncPath.format(path)
-        return yield* fromStatus(NtStatus.STATUS_NOT_A_REPARSE_POINT, "IOCTL", text)
-      }
+      default:
+        return yield* fromStatus(NtStatus.STATUS_NOT_A_REPARSE_POINT, "IOCTL", text(path))
     }
   }),
 
@@ -65,7 +65,17 @@ export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLin
     ])
     yield* Effect.tapError(Effect.fromResult(results[0]), () =>
       // The file that was to become a link is of no use to anybody.
-      Effect.ignore(batch(path, OpenMode.remove, [removal])))
+      batch(path, OpenMode.remove, [removal]).pipe(
+        Effect.flatMap(({ results }) => Effect.fromResult(results[0])),
+        Effect.catch((error) =>
+          Effect.logWarning(
+            `${
+              text(path)
+            }: an empty file is left where a symbolic link was to be, since it could not be removed after ` +
+              `the failure (${error.message}). Remove it.`
+          )
+        )
+      ))
   })
 })
 

@@ -4,7 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Codec from "../../Codec/Codec.ts"
+import { NtStatus } from "../../Codec/NtStatus.ts"
 import { SecurityDescriptor } from "../../Codec/SecurityDescriptor.ts"
+import { fromStatus } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import { SecurityInformation } from "../../Smb2/Message/Constants.ts"
@@ -13,11 +15,11 @@ import type { ClientError } from "../ClientError.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { NamedStream, Operations } from "../Operations.ts"
-import type { PathInput } from "../UncPath.ts"
+import * as UncPath from "../UncPath.ts"
 
 /** Opens, runs and closes in one go. */
 export type Batch = <const Ops extends ReadonlyArray<Operation.Any>>(
-  path: PathInput,
+  path: UncPath.PathInput,
   options: Share.OpenOptions,
   operations: Ops
 ) => Effect.Effect<{ readonly opened: Share.Opened; readonly results: Share.Results<Ops> }, ClientError>
@@ -28,6 +30,9 @@ const {
   OWNER_SECURITY_INFORMATION,
   SACL_SECURITY_INFORMATION
 } = SecurityInformation
+
+/** Bytes that a list of previous versions may have: twenty thousand of them. */
+const mostSnapshots = 1024 * 1024
 
 /** `:name:$DATA`, with an empty name for the file's own data. */
 const streamName = /^:([^:]*):\$DATA$/iu
@@ -84,15 +89,26 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
   }),
 
   previousVersions: Effect.fn("SmbClient.previousVersions")(function*(path) {
-    const { results } = yield* batch(path, { ...OpenMode.attributes, desiredAccess: OpenMode.read.desiredAccess }, [
-      { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum: 65536 }
-    ])
-    // A file system without snapshots says that it does not know the question.
-    if (Result.isFailure(results[0]) && ["NotSupported", "InvalidDeviceRequest"].includes(results[0].failure.reason)) {
-      return []
-    }
-    const bytes = yield* Effect.fromResult(results[0])
-    const array = yield* Effect.fromResult(Codec.decode("SRV_SNAPSHOT_ARRAY", Fsctl.SrvSnapshotArray)(bytes))
-    return array.snapShots
+    const ask = Effect.fnUntraced(function*(maximum: number) {
+      const { results } = yield* batch(path, { ...OpenMode.attributes, desiredAccess: OpenMode.read.desiredAccess }, [
+        { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum }
+      ])
+      // A file system without snapshots says that it does not know the question.
+      if (
+        Result.isFailure(results[0]) && ["NotSupported", "InvalidDeviceRequest"].includes(results[0].failure.reason)
+      ) {
+        return undefined
+      }
+      const bytes = yield* Effect.fromResult(results[0])
+      return yield* Effect.fromResult(Codec.decode("SRV_SNAPSHOT_ARRAY", Fsctl.SrvSnapshotArray)(bytes))
+    })
+    const isWhole = (array: Fsctl.SrvSnapshotArray) => array.numberOfSnapShotsReturned >= array.numberOfSnapShots
+    const first = yield* ask(65536)
+    if (first === undefined || isWhole(first)) return first?.snapShots ?? []
+    // A list that does not fit is none at all, and comes with the room that it takes (MS-SMB2 3.3.5.15.1).
+    const second = yield* ask(Math.min(12 + first.snapShotArraySize, mostSnapshots))
+    if (second === undefined || isWhole(second)) return second?.snapShots ?? []
+    const text = typeof path === "string" ? path : UncPath.format(path)
+    return yield* fromStatus(NtStatus.STATUS_BUFFER_TOO_SMALL, "IOCTL", text)
   })
 })

@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import * as Changes from "../../Protocol/Changes.ts"
 import { ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -15,6 +16,7 @@ import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import * as Entry from "../Entry.ts"
+import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
 import * as Locator from "../Locator.ts"
 import * as OpenMode from "../OpenMode.ts"
@@ -25,6 +27,7 @@ import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
 import * as Watch from "../Watch.ts"
 import * as Links from "./Links.ts"
+import * as Made from "./Made.ts"
 import * as Metadata from "./Metadata.ts"
 import * as Resume from "./Resume.ts"
 import * as ServerCopy from "./ServerCopy.ts"
@@ -87,7 +90,8 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>,
     hops: number
   ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
-    attempt(Effect.flatMap(connect(target), (share) => use(share, target.path))).pipe(
+    // By itself: what the operation has changed before says nothing of this attempt, which another target may repeat.
+    attempt(Changes.whole(Effect.flatMap(connect(target), (share) => use(share, target.path)))).pipe(
       Effect.catch((error) => {
         const path = hops > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
         return path === undefined ? Effect.fail(error) : following({ ...target, path }, use, hops - 1)
@@ -146,16 +150,27 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       Effect.gen(function*() {
         const file = yield* versioned(share, below, OpenMode.readSequentially, share.open)
         const size = file.opened.endOfFile
-        if (size > BigInt(maximum)) {
-          return yield* new ProtocolError({
+        const tooLarge = (size: bigint) =>
+          new ProtocolError({
             reason: "TooLarge",
             server: share.server,
             detail: `${text(path)} has ${size} bytes, more than the ${maximum} that readFile may take: use stream`
           })
+        if (size > BigInt(maximum)) return yield* tooLarge(size)
+        const source = Transfer.source(share, file)
+        if (size === 0n) {
+          // The server does not know the size, or there is nothing.
+          const chunks: Array<Uint8Array> = []
+          yield* Transfer.readTo(source, 0n, undefined, (chunk, offset) => {
+            const end = offset + BigInt(chunk.length)
+            chunks.push(chunk.slice())
+            return end > BigInt(maximum) ? Effect.fail(tooLarge(end)) : Effect.void
+          })
+          return new Uint8Array(Buffer.concat(chunks))
         }
         const whole = new Uint8Array(Number(size))
-        const count = yield* Transfer.readInto(file, share.limits.read, 0n, whole)
-        return whole.subarray(0, count)
+        const found = BigInt(yield* Transfer.readInto(file, share.limits.read, 0n, whole))
+        return found < size ? yield* new FileShortened({ path: source.path, expected: size, found }) : whole
       }))
 
   const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
@@ -323,7 +338,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         ClientError,
         Scope.Scope
       >
-      const target = yield* withShare(to, (share, below): Opening =>
+      const open = withShare(to, (share, below): Opening =>
         // Opening it to write would empty the source.
         placeOf(share, below) === source.place
           ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
@@ -335,20 +350,21 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
             }, share.open),
             (file) => ({ share, file })
           ))
-      const through = Transfer.write(
-        target.file,
-        target.share.limits.write,
-        0n,
-        Transfer.read(source.file, source.share.limits.read, 0n, undefined)
-      )
-      if (source.share.sessionKey === target.share.sessionKey) {
-        yield* ServerCopy.copy(source.file, target.file).pipe(
-          Effect.catch((error) => ServerCopy.isUnable(error) ? Effect.asVoid(through) : Effect.fail(error))
-        )
-      } else {
-        yield* through
-      }
-      yield* target.file.close
+      yield* Made.using(open, (target) => {
+        const through = Effect.asVoid(Transfer.write(
+          target.file,
+          target.share.limits.write,
+          0n,
+          Transfer.read(Transfer.source(source.share, source.file), 0n, undefined)
+        ))
+        const copied = source.share.sessionKey === target.share.sessionKey && ServerCopy.isOfKnownSize(source.file)
+          ? Effect.catch(
+            ServerCopy.copy(source, target),
+            (error) => ServerCopy.isUnable(error) ? through : Effect.fail(error)
+          )
+          : through
+        return Effect.andThen(copied, target.file.close)
+      })
     }))
   })
 
@@ -394,7 +410,14 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       Sink.make<Uint8Array>()((chunks) =>
         Effect.gen(function*() {
           const { file, share } = yield* openOn(path, writeMode(options))
-          const count = yield* Transfer.write(file, share.limits.write, BigInt(options?.offset ?? 0), chunks)
+          const offset = BigInt(options?.offset ?? 0)
+          const count = yield* Transfer.ending(
+            file,
+            offset,
+            // Without an offset the file has been emptied.
+            options?.truncate === true && options.offset !== undefined,
+            Transfer.write(file, share.limits.write, offset, chunks)
+          )
           yield* file.close
           return count
         })
@@ -459,7 +482,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 }
 
 const writeMode = (
-  options: { readonly offset?: bigint | number; readonly create?: boolean } | undefined
+  options: SmbFile.WriteOptions & { readonly create?: boolean } | undefined
 ): Share.OpenOptions =>
   options?.offset !== undefined
     ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }

@@ -14,6 +14,7 @@ import type { RequestError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import type { ClientError } from "../ClientError.ts"
+import type { FileShortened } from "../FileShortened.ts"
 import type { OnMove } from "../Operations.ts"
 
 /** What is open, and where. */
@@ -100,7 +101,7 @@ export const stream = (
   goesOn: GoesOn,
   path: string,
   range: Range,
-  read: (opened: Opened, range: Range) => Stream.Stream<Uint8Array, RequestError>
+  read: (opened: Opened, range: Range) => Stream.Stream<Uint8Array, RequestError | FileShortened>
 ): Stream.Stream<Uint8Array, ClientError> => {
   if (goesOn === undefined) return Stream.unwrap(Effect.map(open(undefined), (opened) => read(opened, range)))
   const from = (progress: Progress): Stream.Stream<Uint8Array, ClientError> => {
@@ -126,7 +127,7 @@ type Read = <E, R>(
   opened: Opened,
   range: Range,
   use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>
-) => Effect.Effect<bigint, E | RequestError, R>
+) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
 
 /**
  * Bytes that are lent to `use`; gives their count. What `use` fails with is never taken for a target's end. With

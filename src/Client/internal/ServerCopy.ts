@@ -4,10 +4,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../Codec/Codec.ts"
-import type { RequestError, SmbError } from "../../Protocol/Errors.ts"
+import { ProtocolError, type RequestError, type SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
+import { FileShortened } from "../FileShortened.ts"
+import * as Information from "../Information.ts"
+import type { Opened } from "./Made.ts"
 
 /** What Windows and Samba take in one request (MS-SMB2 3.3.3): chunks of 1 MiB, 16 of them. */
 const chunkSize = 1024n * 1024n
@@ -20,38 +24,70 @@ const ioctl = (ctlCode: number, input: Uint8Array, maximum: number): Operation.I
   maximum
 })
 
+const decodeKey = Codec.decode("SRV_REQUEST_RESUME_KEY Response", Fsctl.SrvRequestResumeKey)
+const decodeCopied = Codec.decode("SRV_COPYCHUNK_RESPONSE", Fsctl.SrvCopychunkResponse)
+
 /** Whether a server that said this cannot copy by itself, so that the data has to come here and go back. */
-export const isUnable = (error: RequestError): error is SmbError =>
+export const isUnable = (error: { readonly _tag: string }): error is SmbError =>
   error._tag === "SmbError" &&
   ["NotSupported", "InvalidDeviceRequest", "InvalidParameter", "ObjectNameNotFound", "NotImplemented"].includes(
-    error.reason
-  ) && error.command === "IOCTL"
+    (error as SmbError).reason
+  ) && (error as SmbError).command === "IOCTL"
 
-/** Copies all of `source` over `target`, both open on one session. */
+/** Whether a file can be copied so: what does not know its size has no end that could be named. */
+export const isOfKnownSize = (file: Share.OpenFile): boolean => file.opened.endOfFile > 0n
+
+/**
+ * Copies all of `source` over `target`, both open on one session. A server that says that it copied less than was asked
+ * for is asked for the rest, as after a WRITE.
+ */
 export const copy = Effect.fnUntraced(function*(
-  source: Share.OpenFile,
-  target: Share.OpenFile
-): Effect.fn.Return<void, RequestError> {
-  const size = source.opened.endOfFile
-  const answer = yield* source.run<Operation.Ioctl>(
+  source: Opened,
+  target: Opened
+): Effect.fn.Return<void, RequestError | FileShortened> {
+  const size = source.file.opened.endOfFile
+  const answer = yield* source.file.run<Operation.Ioctl>(
     ioctl(Fsctl.Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY, new Uint8Array(0), 32)
   )
-  const { resumeKey } = yield* Effect.fromResult(
-    Codec.decode("SRV_REQUEST_RESUME_KEY Response", Fsctl.SrvRequestResumeKey)(answer)
-  )
+  const { resumeKey } = yield* Effect.fromResult(decodeKey(answer))
   const perRequest = chunkSize * BigInt(chunksPerRequest)
-  for (let at = 0n; at < size; at += perRequest) {
+  let at = 0n
+  while (at < size) {
+    const end = at + perRequest < size ? at + perRequest : size
     const chunks: Array<{ sourceOffset: bigint; targetOffset: bigint; length: number }> = []
-    for (let from = at; from < size && from < at + perRequest; from += chunkSize) {
-      const left = size - from
+    for (let from = at; from < end; from += chunkSize) {
+      const left = end - from
       chunks.push({ sourceOffset: from, targetOffset: from, length: Number(left < chunkSize ? left : chunkSize) })
     }
-    yield* target.run<Operation.Ioctl>(
+    const copied = yield* target.file.run<Operation.Ioctl>(
       ioctl(
         Fsctl.Fsctl.FSCTL_SRV_COPYCHUNK_WRITE,
         Codec.encode(Fsctl.SrvCopychunkCopy)({ sourceKey: resumeKey, chunks }),
         12
       )
     )
+    const { totalBytesWritten } = yield* Effect.fromResult(decodeCopied(copied))
+    const count = BigInt(totalBytesWritten)
+    if (count === 0n || count > end - at) {
+      yield* checkSize(source)
+      const { share } = target
+      return yield* new ProtocolError({
+        reason: "Unexpected",
+        server: share.server,
+        detail:
+          `${UncName.format(share, share.name, target.file.path)}: of ${end - at} bytes the server says that it ` +
+          `copied ${count} (FSCTL_SRV_COPYCHUNK_WRITE): the copy cannot be relied on`
+      })
+    }
+    at += count
+  }
+})
+
+/** Why there was nothing to be copied: perhaps the source has become shorter. */
+const checkSize = Effect.fnUntraced(function*({ file, share }: Opened) {
+  const { endOfFile: found } = yield* file.run(Information.queryFile("FileStandardInformation"))
+  const expected = file.opened.endOfFile
+  if (found < expected) {
+    return yield* new FileShortened({ path: UncName.format(share, share.name, file.path), expected, found })
   }
 })

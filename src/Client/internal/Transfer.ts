@@ -11,6 +11,9 @@ import * as Allocate from "../../Codec/Allocate.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import { FileShortened } from "../FileShortened.ts"
+import * as Information from "../Information.ts"
 
 /** Requests of the largest size that are in flight at once: 8 MiB where the server allows 1 MiB. */
 export const requestsInFlight = 8
@@ -19,6 +22,24 @@ export const requestsInFlight = 8
 const bytesInFlight = 4 * 1024 * 1024
 
 const window = (chunk: number): number => Math.max(requestsInFlight, Math.min(64, Math.ceil(bytesInFlight / chunk)))
+
+/** What is read from. */
+export interface Source {
+  readonly file: Share.OpenFile
+  /** Bytes of one READ. */
+  readonly chunk: number
+  /** `\\\\server\\share\\path`. */
+  readonly path: string
+  /** The end of the file as it was opened, or as its owner has cut it since. */
+  readonly size: () => bigint
+}
+
+/** An open file to read from. */
+export const source = (
+  share: Share.Share,
+  file: Share.OpenFile,
+  size: () => bigint = () => file.opened.endOfFile
+): Source => ({ file, chunk: share.limits.read, path: UncName.format(share, share.name, file.path), size })
 
 interface Piece {
   readonly offset: bigint
@@ -77,22 +98,24 @@ interface Ahead {
  * valid until the next but so many is asked for as there are fewer requests in flight than buffers.
  */
 const readAhead = Effect.fnUntraced(function*(
-  file: Share.OpenFile,
-  chunk: number,
+  { chunk, file, path, size: sizeOf }: Source,
   offset: bigint,
   length: bigint | undefined,
   places: boolean
 ) {
   const scope = yield* Effect.scope
-  const known = file.opened.endOfFile > offset ? file.opened.endOfFile - offset : 0n
+  const known = sizeOf() > offset ? sizeOf() - offset : 0n
   const wanted = length === undefined || length > known ? known : length
   const planned = pieces(offset, wanted, chunk)
   const size = window(chunk)
   const free: Array<Uint8Array> = []
   let made = 0
   const queue: Array<Ahead> = []
-  let at = offset + wanted
+  const expected = offset + wanted
+  let at = expected
   let ended = false
+  /** Where the file ended before what was there when it was opened. */
+  let found: bigint | undefined
 
   const start = (piece: Piece) => {
     let place: Uint8Array | undefined
@@ -126,8 +149,15 @@ const readAhead = Effect.fnUntraced(function*(
     )
   })
 
+  /** What the owner has cut off by this same open is no surprise. */
+  const shortened = (found: bigint) => {
+    const due = sizeOf() < expected ? sizeOf() : expected
+    return found < due ? Effect.fail(new FileShortened({ path, expected: due, found })) : Effect.succeed(undefined)
+  }
+
   let out: Uint8Array | undefined
   return Effect.gen(function*() {
+    if (found !== undefined) return yield* shortened(found)
     if (out !== undefined) free.push(out)
     out = undefined
     const wanted = ended ? 0 : size
@@ -144,20 +174,24 @@ const readAhead = Effect.fnUntraced(function*(
     if (data.length < due.piece.length) {
       ended = true
       queue.length = 0
+      found = due.piece.offset + BigInt(data.length)
+      if (data.length === 0) return yield* shortened(found)
     }
-    return data.length === 0 ? undefined : data
+    return data
   })
 })
 
-/** The bytes from `offset` on, `length` of them or to the end of the file as it is when reading gets there. */
+/**
+ * The bytes from `offset` on, `length` of them or to the end of the file as it is when reading gets there; `FileShortened`
+ * after them where that is before what the file had when it was opened.
+ */
 export const read = (
-  file: Share.OpenFile,
-  chunk: number,
+  source: Source,
   offset: bigint,
   length: bigint | undefined
-): Stream.Stream<Uint8Array, RequestError> =>
+): Stream.Stream<Uint8Array, RequestError | FileShortened> =>
   Stream.unwrap(
-    Effect.map(readAhead(file, chunk, offset, length, false), (next) =>
+    Effect.map(readAhead(source, offset, length, false), (next) =>
       Stream.unfold(undefined, () =>
         Effect.map(next, (data) =>
           data === undefined ? undefined : [data, undefined] as const)))
@@ -168,14 +202,13 @@ export const read = (
  * in few buffers that are used again and again, which is twice as fast as fresh memory for each.
  */
 export const readTo = <E, R>(
-  file: Share.OpenFile,
-  chunk: number,
+  source: Source,
   offset: bigint,
   length: bigint | undefined,
   use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>
-): Effect.Effect<bigint, E | RequestError, R> =>
+): Effect.Effect<bigint, E | RequestError | FileShortened, R> =>
   Effect.scoped(Effect.gen(function*() {
-    const next = yield* readAhead(file, chunk, offset, length, true)
+    const next = yield* readAhead(source, offset, length, true)
     let at = offset
     for (;;) {
       const data: Uint8Array | undefined = yield* next
@@ -185,14 +218,17 @@ export const readTo = <E, R>(
     }
   }))
 
-/** Reads into one buffer, `destination.length` bytes from `offset` on; gives how many there were. */
+/**
+ * Reads into one buffer, `destination.length` bytes from `offset` on; gives how many there were. A file that is cut and
+ * grows again meanwhile has a gap, which nothing after it makes up for.
+ */
 export const readInto = Effect.fnUntraced(function*(
   file: Share.OpenFile,
   chunk: number,
   offset: bigint,
   destination: Uint8Array
 ): Effect.fn.Return<number, RequestError> {
-  let total = 0
+  let end = destination.length
   yield* Effect.forEach(
     pieces(offset, BigInt(destination.length), chunk),
     (piece) => {
@@ -200,12 +236,12 @@ export const readInto = Effect.fnUntraced(function*(
       const place = destination.subarray(at, at + piece.length)
       return Effect.map(readPiece(file, piece, place), (data) => {
         if (data.buffer !== place.buffer || data.byteOffset !== place.byteOffset) place.set(data)
-        total += data.length
+        if (data.length < piece.length) end = Math.min(end, at + data.length)
       })
     },
     { concurrency: window(chunk), discard: true }
   )
-  return total
+  return end
 })
 
 /** Cuts and gathers chunks so that each has `size` bytes, the last fewer. A chunk that fits is passed on uncopied. */
@@ -244,7 +280,7 @@ const writePiece = (file: Share.OpenFile, offset: bigint, data: Uint8Array): Eff
   Effect.flatMap(
     file.run<Operation.Write>({ _tag: "Write", offset, data }),
     (count) =>
-      count >= data.length
+      count === data.length
         ? Effect.void
         : writePiece(file, offset + BigInt(count), data.subarray(count))
   )
@@ -309,6 +345,11 @@ export const writeFrom = <E, R>(
       const buffer = first?.buffer ?? Allocate.uninitialized(chunk)
       const count: number = yield* fill(buffer, at)
       if (count === 0) break
+      if (!Number.isInteger(count) || count < 0 || count > buffer.length) {
+        return yield* Effect.die(
+          new RangeError(`fill says that it put ${count} bytes into a buffer of ${buffer.length}`)
+        )
+      }
       const fiber = yield* Effect.forkIn(writePiece(file, at, buffer.subarray(0, count)), scope, {
         startImmediately: true
       })
@@ -318,3 +359,15 @@ export const writeFrom = <E, R>(
     for (const { fiber } of queue) yield* Fiber.join(fiber)
     return at - offset
   }))
+
+/** Ends the file where what was written ends, if that is asked for; passes the count of bytes on. */
+export const ending = <E, R>(
+  file: Share.OpenFile,
+  offset: bigint,
+  truncate: boolean,
+  written: Effect.Effect<bigint, E, R>
+): Effect.Effect<bigint, E | RequestError, R> =>
+  !truncate ? written : Effect.tap(
+    written,
+    (count) => file.run(Information.setFile("FileEndOfFileInformation", { endOfFile: offset + count }))
+  )

@@ -1,0 +1,79 @@
+/**
+ * What an operation has made by itself, and takes away again when it does not succeed.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import { CreateAction } from "../../Smb2/Message/Constants.ts"
+import * as Information from "../Information.ts"
+import * as OpenMode from "../OpenMode.ts"
+
+/** How long the removal may take: who has interrupted an operation does not wait for a server that is silent. */
+const patience = "5 seconds"
+
+/** An open file, and its share. */
+export interface Opened {
+  readonly share: Share.Share
+  readonly file: Share.OpenFile
+}
+
+/**
+ * Opens a file to write and uses it. If the opening made the file, and `use` fails or is interrupted, the file is removed
+ * again, on the same connection: where that has ended, the file stays, and the log says so. A file that was there before
+ * is never removed.
+ */
+export const using = <A, E, R, E1, R1>(
+  open: Effect.Effect<Opened, E, R>,
+  use: (opened: Opened) => Effect.Effect<A, E1, R1>
+): Effect.Effect<A, E | E1, R | R1 | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      restore(open),
+      (opened) =>
+        Effect.onExit(restore(use(opened)), (exit) =>
+          Exit.isSuccess(exit) || opened.file.opened.createAction !== CreateAction.FILE_CREATED
+            ? Effect.void
+            : removed(opened))
+    )
+  )
+
+/**
+ * While the file is still open, nobody else's can have its place. Servers that delete by name want it closed before.
+ * The deletion is done when this ends, so that the same can be tried again.
+ */
+const removed = ({ file, share }: Opened): Effect.Effect<void> => {
+  const remove = Effect.flatMap(
+    share.batch(file.path, OpenMode.remove, [
+      Information.setFile("FileDispositionInformation", { deletePending: true })
+    ]),
+    ({ results }) => Effect.fromResult(results[0])
+  )
+  const left = (why: string) =>
+    Effect.logWarning(
+      `${
+        UncName.format(share, share.name, file.path)
+      }: a part of the file is left there, since it could not be removed ` +
+        `after the failure (${why}). Remove it.`
+    )
+  return remove.pipe(
+    Effect.catch((error) =>
+      error._tag === "SmbError" && error.reason === "SharingViolation"
+        ? Effect.andThen(Effect.ignore(file.close), remove)
+        : Effect.fail(error)
+    ),
+    // Whatever the file's own CLOSE says: the file goes.
+    Effect.andThen(Effect.ignore(file.close)),
+    Effect.interruptible,
+    Effect.timeoutOption(patience),
+    Effect.matchEffect({
+      onFailure: (error) => left(error.message),
+      onSuccess: Option.match({
+        onNone: () => left(`no answer within ${patience}`),
+        onSome: () => Effect.void
+      })
+    })
+  )
+}

@@ -1,0 +1,135 @@
+/**
+ * The life of an open from its CREATE to its CLOSE, the same in each version of the protocol: what it has changed, and who
+ * hears how it was closed.
+ *
+ * A server may find out only at the CLOSE that it cannot keep what it was given: a full disk behind a cache, a quota, a
+ * deletion that the file system refuses. So the status of the CLOSE belongs to what was done before it. `close` fails
+ * with it. A scope that ends cannot: its finalizers have no typed failures, and a defect would end programs that could
+ * have gone on. What such a CLOSE says of an open that has changed something goes to the log, as a warning.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Changes from "./Changes.ts"
+import { type RequestError, SmbError } from "./Errors.ts"
+import type * as Operation from "./Operation.ts"
+import type * as Share from "./Share.ts"
+
+/** How a version of the protocol ends an open. */
+export interface Ends {
+  /** The UNC path, for the log. */
+  readonly full: string
+  readonly options: Share.OpenOptions
+  /** On a named pipe nothing is kept, so that there is nothing to lose. */
+  readonly isPipe: boolean
+  /** Closes it, and fails with what the server says. Called once at the most, as is `closeLater`. */
+  readonly close: Effect.Effect<void, RequestError>
+  /** Closes it without waiting: the owner has failed, perhaps since the server does not answer. */
+  readonly closeLater: () => void
+}
+
+/** An open and its end. */
+export interface Open {
+  readonly isClosed: () => boolean
+  /** Runs an operation on it. */
+  readonly run: <A>(operation: Operation.Any, effect: Effect.Effect<A, RequestError>) => Effect.Effect<A, RequestError>
+  /** Closes ahead of the scope, and fails with what the server says. */
+  readonly close: Effect.Effect<void, RequestError>
+}
+
+/** Whether the server said that nothing was done. */
+const isRefused = (exit: Exit.Exit<unknown, RequestError>): boolean =>
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.every((reason) => Cause.isFailReason(reason) && reason.error instanceof SmbError)
+
+/**
+ * An open that closes with the scope.
+ *
+ * @category constructors
+ */
+export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const record = new Changes.Record()
+    if (Changes.opens(ends.options)) record.note()
+    /** What was cut off or interrupted may have been done as well. */
+    let touched = record.changed
+    let closed = false
+    const close = Effect.suspend(() => {
+      if (closed) return Effect.void
+      closed = true
+      return Effect.mapError(ends.close, record.mark)
+    })
+    const atEnd = Effect.catch(close, (error) =>
+      touched && !ends.isPipe
+        ? Effect.logWarning(
+          `${ends.full}: the server may not have kept what was changed in it, since it could not be closed ` +
+            `(${error.message}). Close the file before its scope ends to have this as a failure.`
+        )
+        : Effect.void)
+    const changing = <A>(effect: Effect.Effect<A, RequestError>) =>
+      Changes.recorded((own) =>
+        effect.pipe(
+          Effect.mapError((error) => record.mark(own.mark(error))),
+          Effect.onExit((exit) => {
+            if (own.changed) record.note()
+            touched ||= own.changed || !isRefused(exit)
+            return Effect.void
+          })
+        )
+      )
+    const open: Open = {
+      isClosed: () => closed,
+      run: (operation, effect) =>
+        Changes.operation(operation)
+          ? changing(effect)
+          // What makes the changes durable is part of them.
+          : operation._tag === "Flush"
+          ? Effect.mapError(effect, record.mark)
+          : effect,
+      close
+    }
+    return Effect.as(
+      Effect.addFinalizer((exit) =>
+        Exit.isSuccess(exit) ? atEnd : Effect.sync(() => {
+          if (closed) return
+          closed = true
+          ends.closeLater()
+        })
+      ),
+      open
+    )
+  })
+
+/** What a batch gives; that each result is of its operation's type, `Share.batch` says. */
+export interface Batched {
+  readonly opened: Share.Opened
+  readonly results: any
+}
+
+/**
+ * Whether what the CLOSE at the end of a batch says is the batch's own failure: something was to be changed, and no
+ * operation has failed before it. Else there is a better reason, or nothing to lose.
+ */
+export const closeCounts = (
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any>,
+  results: ReadonlyArray<Result.Result<unknown, unknown>>
+): boolean => Changes.batch(options, operations) && results.every(Result.isSuccess)
+
+/** Runs a batch one operation after the other, and closes. */
+export const batch = Effect.fnUntraced(function*(
+  file: Share.OpenFile,
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any>
+): Effect.fn.Return<Batched, RequestError> {
+  const results: Array<Result.Result<unknown, RequestError>> = []
+  for (const operation of operations) {
+    const result = yield* Effect.result(file.run(operation) as Effect.Effect<unknown, RequestError>)
+    if (Result.isFailure(result) && result.failure._tag !== "SmbError") return yield* result.failure
+    results.push(result)
+  }
+  yield* closeCounts(options, operations, results) ? file.close : Effect.ignore(file.close)
+  return { opened: file.opened, results }
+})
