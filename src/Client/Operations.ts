@@ -91,8 +91,8 @@ export interface Operations {
   ) => Effect.Effect<A, E | ClientError, R | Scope.Scope>
   /**
    * Opens a file until the scope closes; to read where `options` are left out. `OpenMode` has the usual ones. What was
-   * written to is to be closed by its `close`, which fails with what the server says: at the end of the scope that is but
-   * a warning in the log.
+   * written to is to be closed by its `close`, which fails with what the server says: where the scope closes it, that is a
+   * defect.
    */
   readonly open: (path: PathInput, options?: Share.OpenOptions) => Effect.Effect<SmbFile, ClientError, Scope.Scope>
   /**

@@ -84,8 +84,8 @@ export interface SmbFile {
   readonly run: Share.OpenFile["run"]
   /**
    * Closes ahead of the scope, and fails with what the server says to it. A server may find out only now that it cannot
-   * keep what was written (a full disk, a quota), so close what you have written to. Where the scope closes it, such a
-   * failure is a warning in the log: the end of a scope has no typed failures.
+   * keep what was written (a full disk, a quota), so close what you have written to. Where the scope closes it, the scope
+   * ends with such a failure as a defect: the end of a scope has no typed failures.
    */
   readonly close: Effect.Effect<void, RequestError>
 }

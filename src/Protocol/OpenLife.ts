@@ -4,8 +4,9 @@
  *
  * A server may find out only at the CLOSE that it cannot keep what it was given: a full disk behind a cache, a quota, a
  * deletion that the file system refuses. So the status of the CLOSE belongs to what was done before it. `close` fails
- * with it. A scope that ends cannot: its finalizers have no typed failures, and a defect would end programs that could
- * have gone on. What such a CLOSE says of an open that has changed something goes to the log, as a warning.
+ * with it. The finalizers of a scope have no typed failures: where the scope closes an open that has changed something,
+ * the scope ends with the failure as a defect, as with the files of Effect's own file systems. What is lost is never
+ * taken for done.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -19,8 +20,6 @@ import type * as Share from "./Share.ts"
 
 /** How a version of the protocol ends an open. */
 export interface Ends {
-  /** The UNC path, for the log. */
-  readonly full: string
   readonly options: Share.OpenOptions
   /** On a named pipe nothing is kept, so that there is nothing to lose. */
   readonly isPipe: boolean
@@ -61,13 +60,7 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
       closed = true
       return Effect.mapError(ends.close, record.mark)
     })
-    const atEnd = Effect.catch(close, (error) =>
-      touched && !ends.isPipe
-        ? Effect.logWarning(
-          `${ends.full}: the server may not have kept what was changed in it, since it could not be closed ` +
-            `(${error.message}). Close the file before its scope ends to have this as a failure.`
-        )
-        : Effect.void)
+    const atEnd = Effect.catch(close, (error) => touched && !ends.isPipe ? Effect.die(error) : Effect.void)
     const changing = <A>(effect: Effect.Effect<A, RequestError>) =>
       Changes.recorded((own) =>
         effect.pipe(

@@ -92,7 +92,7 @@ export interface OpenFile {
   readonly run: <O extends Operation.Any>(operation: O) => Effect.Effect<Operation.Output<O>, RequestError>
   /**
    * Closes ahead of the scope, and fails with what the server says to it: perhaps that it could not keep what was changed.
-   * Where the scope closes it, that is a warning in the log.
+   * Where the scope closes what was changed, it ends with that as a defect.
    */
   readonly close: Effect.Effect<void, RequestError>
 }

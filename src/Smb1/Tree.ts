@@ -73,7 +73,6 @@ const makeFile = (
       }
     })
     const life = yield* OpenLife.make({
-      full,
       options,
       isPipe: tree.type === "pipe",
       close: Effect.suspend(() => {

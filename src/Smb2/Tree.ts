@@ -144,7 +144,6 @@ const makeFile = (
       (outgoing) => tree.session.connection.submit([tree.outgoing(outgoing)], [() => {}])
     )
     const life = yield* OpenLife.make({
-      full: tree.full(path),
       options,
       isPipe: tree.type === "pipe",
       close: Effect.suspend(() => {

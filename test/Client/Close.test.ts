@@ -3,7 +3,7 @@
  * CLOSE said.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, Redacted, type Scope } from "effect"
+import { Cause, Effect, Exit, Layer, Logger, Redacted, type Scope } from "effect"
 import { Credentials, DfsAdapter, OpenMode, SmbClient, TestTransport, type Transport } from "effect-smb"
 import * as NtStatus from "../../src/Codec/NtStatus.ts"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
@@ -142,12 +142,14 @@ describe("a file from open that the scope closes", () => {
         use: (smb) => smb.open(f, { ...OpenMode.remove, createOptions: CreateOptions.FILE_DELETE_ON_CLOSE })
       }
     ]
-  )("leaves a warning with its name and the reason: $name", ({ use }) =>
+  )("ends the scope with the reason as a defect: $name", ({ use }) =>
     Effect.gen(function*() {
-      const { exit, lines } = yield* scoped(use)
-      assert.isTrue(Exit.isSuccess(exit))
-      assert.strictEqual(lines.length, 1)
-      assert.match(lines[0]!, /\\\\nas\\data\\.*STATUS_DISK_FULL to CLOSE/)
+      const { exit } = yield* scoped(use)
+      const defects = Exit.isFailure(exit) ? exit.cause.reasons.filter(Cause.isDieReason) : []
+      assert.deepStrictEqual(
+        defects.map(({ defect }) => String((defect as Error).message).match(/STATUS_DISK_FULL to CLOSE/)?.[0]),
+        ["STATUS_DISK_FULL to CLOSE"]
+      )
     }))
 
   it.effect("says nothing where nothing was changed, or where close has failed with it", () =>
