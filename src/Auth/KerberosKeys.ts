@@ -132,7 +132,12 @@ export const fromKeytab = (
             return { token: answer, proven: complete ? yield* proven(acceptor, options.realms) : undefined }
           }),
           sign: (message) => Effect.mapError(acceptor.sign(message), explain),
-          verify: (message, mic) => Effect.mapError(acceptor.verify(message, Uint8Array.from(mic)), explain),
+          // Whatever the library has against it, what the MIC stands for is not proven.
+          verify: (message, mic) =>
+            Effect.mapError(
+              acceptor.verify(message, Uint8Array.from(mic)),
+              (failure) => fail("IntegrityFailure", explain(failure).detail)
+            ),
           release: () => acceptor.release()
         }
       }
