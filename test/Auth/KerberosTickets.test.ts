@@ -9,6 +9,7 @@ import { Acceptor, type AuthenticationError, Kerberos, KerberosKeys, Spnego } fr
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as AuthorizationData from "../../src/Auth/internal/AuthorizationData.ts"
 import * as Gssapi from "../../src/Auth/internal/Gssapi.ts"
 import * as Tickets from "./tickets.ts"
 
@@ -112,6 +113,61 @@ describe.skipIf(!hasLibrary)("a server's keytab", () => {
         assert.strictEqual(reason, "IntegrityFailure", what)
       }
     })))
+})
+
+const bytes = Buffer.from("whatever")
+const unknown: Tickets.Element = [4242, bytes]
+/** For the KDC alone. */
+const known: Tickets.Element = [8, bytes]
+const passedOver: Tickets.Element = [1, Tickets.authorization([unknown])]
+const andOr = (count: number, ...elements: ReadonlyArray<Tickets.Element>): Tickets.Element => [
+  5,
+  Tickets.andOr(count, elements)
+]
+const deep = (depth: number): Tickets.Element => depth === 0 ? known : andOr(1, deep(depth - 1))
+
+describe.skipIf(!hasLibrary)("authorization data of a ticket (RFC 4120 5.2.6)", () => {
+  const cases: ReadonlyArray<readonly [string, boolean, ReadonlyArray<Tickets.Element>]> = [
+    ["none", true, []],
+    ["that may be passed over", true, [passedOver]],
+    ["that only the KDC has to know", true, [[8, Tickets.authorization([unknown])]]],
+    ["of an unknown type", false, [unknown]],
+    ["of an unknown type with a negative number", false, [[-4242, bytes]]],
+    ["of an unknown type behind one that is known", false, [known, passedOver, unknown]],
+    ["of an unknown type that the KDC has issued", false, [[4, Tickets.kdcIssued([unknown])]]],
+    ["of a known type that the KDC has issued", true, [[4, Tickets.kdcIssued([known])]]],
+    ["one of two, where one is known", true, [andOr(1, unknown, known)]],
+    ["both of two, where one is known", false, [andOr(2, unknown, known)]],
+    ["both of two, where both are", true, [andOr(2, passedOver, known)]],
+    ["one of none", false, [andOr(1)]],
+    ["one in another", true, [deep(3)]],
+    ["too deep one in another", false, [deep(40)]],
+    ["that are damaged", false, [[5, bytes]]]
+  ]
+  it("of who the user is to Windows is known", () => {
+    // With what is in a PAC the library deals.
+    assert.isUndefined(AuthorizationData.objection([{ adType: 128, adData: bytes }]))
+  })
+
+  for (const [what, isIn, elements] of cases) {
+    it.live(`${isIn ? "let in" : "let nobody in"}: ${what}`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const { server } = yield* begin
+        const authorization = elements.length === 0 ? undefined : Tickets.authorization(elements)
+        for (
+          const token of [
+            Tickets.token(Tickets.ticket(key, session, { authorization }), session),
+            // What its bearer adds to it counts as well.
+            Tickets.token(Tickets.ticket(key, session), session, { authorization, mutual: true })
+          ]
+        ) {
+          const result = yield* Effect.result(server().step(first({ token })))
+          if (Result.isSuccess(result)) assert.strictEqual(result.success._tag, "Accepted")
+          else assert.strictEqual(result.failure.reason, "Rejected")
+          assert.strictEqual(Result.isSuccess(result), isIn)
+        }
+      })))
+  }
 })
 
 describe.skipIf(!hasLibrary)("a client with a ticket", () => {
