@@ -14,7 +14,7 @@ import {
   FileAttributes as F
 } from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
-import { type Client, everything, keepRoot, link, type People, people, read, rename } from "./people.ts"
+import { type Client, everything, keepRoot, link, type People, people, place, read, rename } from "./people.ts"
 import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
@@ -196,6 +196,26 @@ describe("delete on close", () => {
     await ann.status(Requests.close(looking))
   })
 })
+
+it.live("what is to be deleted waits for no client that is gone", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { client } = yield* place(host)
+    const joe = yield* client("joe")
+    const ann = yield* client("ann")
+    yield* Effect.promise(async () => {
+      const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
+      const file = await joe.must("gone", how({ _tag: "DurableHandleRequest", data: {} }))
+      assert.strictEqual(await joe.status(Requests.set(file, "file", 13, Uint8Array.of(1))), 0)
+      joe.close()
+      let status: unknown
+      for (let tries = 0; tries < 500; tries++) {
+        status = await ann.open("gone", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
+        if (status !== NtStatus.STATUS_DELETE_PENDING) break
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      assert.strictEqual(status, NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    })
+  })))
 
 describe("what is read only", () => {
   const over = (file: FileId, how: typeof rename) => how(file, "kept", true)

@@ -179,6 +179,26 @@ describe("what is another's", () => {
       assert.strictEqual(await other.status(Requests.list(first.folder)), NtStatus.STATUS_USER_SESSION_DELETED)
     }))
 
+  it.live("is not asked for under the keys of another session", () =>
+    served(async (client) => {
+      const ann = await client()
+      const { first, second } = await both(ann, "3.0")
+      const status = async (by: typeof first, request: Message.Request) => {
+        Object.assign(ann, { sessionId: first.sessionId, treeId: first.treeId })
+        ann.frame(Buffer.concat(by.seal!([ann.packet(Command[request._tag], Message.encodeRequest(request))])))
+        const answer = Buffer.from((await ann.next())!)
+        // Where it is told in the clear or by the sender's own keys, it is a refusal all the same.
+        const opened = answer.readUInt32LE(0) === 0x424d53fd ? by.unseal!(answer)?.packet : answer
+        return statusOf(Buffer.from(opened!))
+      }
+      for (const request of [Requests.list(first.folder), Requests.create("a"), connect("data")]) {
+        assert.strictEqual(await status(second, request), NtStatus.STATUS_ACCESS_DENIED, request._tag)
+        assert.strictEqual(await status(first, request), 0, request._tag)
+      }
+      assert.strictEqual(await status(second, { _tag: "LOGOFF", body: {} }), NtStatus.STATUS_ACCESS_DENIED)
+      assert.strictEqual(await status(first, Requests.create("b")), 0)
+    }))
+
   it.live("is not logged on to again under one's own keys", () =>
     served(async (client) => {
       const ann = await client()
