@@ -103,11 +103,15 @@ export const offer = (kerberos = false): Uint8Array =>
 const fail = (reason: AuthenticationReason, detail: string): AuthenticationError =>
   new AuthenticationError({ reason, detail, mechanism: "NTLM" })
 
+const changed = fail("IntegrityFailure", "the list of mechanisms was changed on the way")
+
 /** A logon by Kerberos under way. */
 interface ByKerberos {
   readonly exchange: KerberosKeys.Exchange
   readonly mechTypes: ReadonlyArray<string>
   readonly mustProve: boolean
+  /** The MIC over the list that came already, to be checked when there is a key. */
+  readonly mechListMic: Uint8Array | undefined
 }
 
 /** `mechTypes` is `undefined` for a client without SPNEGO; `mustProve` where what is spoken was not its first choice. */
@@ -174,7 +178,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     if (NtlmMessage.isNtlm(input)) return yield* Effect.fromResult(challenge(input, undefined, false, time))
     const token = yield* Effect.fromResult(decode(input))
     if (token._tag === "NegTokenResp") return yield* fail("UnexpectedToken", "the client began in the middle")
-    const { mechToken, mechTypes } = token
+    const { mechListMic, mechToken, mechTypes } = token
     const place = mechTypes.findIndex((one) =>
       one === Spnego.Mechanism.ntlmssp || options.kerberos !== undefined && kerberosMechanisms.includes(one)
     )
@@ -182,13 +186,15 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     if (chosen === undefined) return yield* fail("NoCommonMechanism", "the client does not offer NTLM")
     const mustProve = place > 0
     const isNtlm = chosen === Spnego.Mechanism.ntlmssp
+    // NTLM has no key yet that a MIC could be made with. Of another mechanism than the chosen one it says nothing.
+    if (isNtlm && !mustProve && mechListMic !== undefined) return yield* changed
     const by: ByKerberos | undefined = isNtlm
       ? undefined
-      : { exchange: options.kerberos!.begin(), mechTypes, mustProve }
+      : { exchange: options.kerberos!.begin(), mechTypes, mustProve, mechListMic: undefined }
     if (!mustProve && mechToken !== undefined) {
       return by === undefined
         ? yield* Effect.fromResult(challenge(mechToken, mechTypes, false, time))
-        : yield* ticket(by, mechToken, undefined, chosen)
+        : yield* ticket(by, mechToken, mechListMic, chosen)
     }
     // The token, if any, is one of a mechanism that is not here: the client starts over with the one that is, and proves
     // by a MIC that nobody changed its list.
@@ -208,16 +214,18 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
   const ticket = (
     by: ByKerberos,
     token: Uint8Array,
-    mechListMic: Uint8Array | undefined,
+    mic: Uint8Array | undefined,
     chosen?: string
   ): Effect.Effect<AcceptorStep, AuthenticationError> => {
     const { exchange, mechTypes, mustProve } = by
+    const mechListMic = mic ?? by.mechListMic
     return Effect.gen(function*() {
       const { proven, token: responseToken } = yield* exchange.step(token)
-      const answer = (negState: number, mic?: Uint8Array): Uint8Array =>
-        Spnego.encode({ _tag: "NegTokenResp", negState, supportedMech: chosen, responseToken, mechListMic: mic })
+      const answer = (negState: number, own?: Uint8Array): Uint8Array =>
+        Spnego.encode({ _tag: "NegTokenResp", negState, supportedMech: chosen, responseToken, mechListMic: own })
       if (proven === undefined) {
-        goOn({ ...by, _tag: "Kerberos" })
+        // The buffer that the token came in is its owner's again after this call.
+        goOn({ ...by, _tag: "Kerberos", mechListMic: mechListMic && Uint8Array.from(mechListMic) })
         return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete) } satisfies AcceptorStep
       }
       const { name, realm, sessionKey } = proven
@@ -233,17 +241,18 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       const guest = account._tag === "Guest"
       const list = Spnego.mechTypeList(mechTypes)
       if (mechListMic !== undefined) yield* exchange.verify(list, mechListMic)
-      const mic = mustProve || mechListMic !== undefined ? yield* exchange.sign(list) : undefined
+      // Who proves the list is given the same proof back (RFC 4178 5).
+      const own = mustProve || mechListMic !== undefined ? yield* exchange.sign(list) : undefined
       const accepted = {
         _tag: "Accepted" as const,
-        token: answer(Spnego.NegState.acceptCompleted, mic),
+        token: answer(Spnego.NegState.acceptCompleted, own),
         caller,
         guest,
         sessionKey: guest ? undefined : sessionKey
       }
       if (mustProve && mechListMic === undefined) {
         goOn({ ...by, _tag: "Proof", accepted })
-        return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete, mic) } satisfies AcceptorStep
+        return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete, own) } satisfies AcceptorStep
       }
       exchange.release()
       return accepted
@@ -294,7 +303,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       if (at.mechTypes === undefined) return Result.succeed(accepted(context.sessionKey, undefined))
       const list = Spnego.mechTypeList(at.mechTypes)
       if (mechListMic === undefined ? at.mustProve : !context.verify(list, mechListMic)) {
-        return Result.fail(fail("IntegrityFailure", "the list of mechanisms was changed on the way"))
+        return Result.fail(changed)
       }
       return Result.succeed(
         accepted(context.sessionKey, mechListMic === undefined ? undefined : context.sign(list))

@@ -280,7 +280,9 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
         if (next.complete) this.#state = { _tag: "Established", initiator }
       }
       const established = this.#state._tag === "Established"
-      if (established && mechListMic !== undefined) {
+      if (mechListMic !== undefined) {
+        // There is no key yet: what cannot be checked is not believed.
+        if (!established) return yield* this.#fail("IntegrityFailure", "the list of mechanisms is signed too early")
         yield* Effect.mapError(
           initiator.verify(mechTypeList, Uint8Array.from(mechListMic)),
           () => fail(this.#server, "IntegrityFailure", "the list of mechanisms was changed on the way")

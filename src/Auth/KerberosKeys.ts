@@ -6,9 +6,14 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import * as Codec from "../Codec/Codec.ts"
+import { Reader } from "../Codec/Cursor.ts"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
+import * as Der from "./Der.ts"
+import * as AuthorizationData from "./internal/AuthorizationData.ts"
 import * as Gssapi from "./internal/Gssapi.ts"
 import * as GssapiAcceptor from "./internal/GssapiAcceptor.ts"
+import type * as Krb5 from "./internal/Krb5.ts"
 
 /**
  * Settings of `fromKeytab`.
@@ -96,6 +101,38 @@ const proven = Effect.fnUntraced(function*(
   return { ...who, sessionKey: yield* Effect.mapError(acceptor.sessionKey, explain) }
 })
 
+/** The AP-REQ in a client's first token (RFC 4121 4.1), which comes without the framing from some. */
+const requestOf = (token: Uint8Array): Uint8Array | undefined => {
+  if (token[0] === apReq) return token
+  const found = Codec.attempt("Kerberos token", () => {
+    const frame = Der.open(new Reader(token), Der.Tag.application, "InitialContextToken")
+    Der.open(frame, Der.Tag.objectIdentifier, "thisMech")
+    return frame.u16() === tokenId ? frame.rest() : undefined
+  })
+  return found._tag === "Success" ? found.success : undefined
+}
+
+/** The tag of AP-REQ (RFC 4120 5.5.1), and TOK_ID of KRB_AP_REQ as a little-endian number. */
+const apReq = 0x6e
+const tokenId = 0x0001
+
+/** Refuses who comes by a ticket that asks for more than is known here (RFC 4120 5.2.6). */
+const checkElements = (
+  readElements: Krb5.ReadElements,
+  path: string,
+  token: Uint8Array
+): Effect.Effect<void, AuthenticationError> =>
+  Effect.suspend(() => {
+    const request = requestOf(token)
+    if (request === undefined) return Effect.fail(fail("Malformed", "the client's token has no request in it"))
+    const elements = readElements(path, request)
+    if (typeof elements === "number") {
+      return Effect.fail(fail("Rejected", `the authorization data of the ticket cannot be read: libkrb5's ${elements}`))
+    }
+    const objection = AuthorizationData.objection(elements)
+    return objection === undefined ? Effect.void : Effect.fail(fail("Rejected", objection))
+  })
+
 /**
  * The keys of a keytab file, such as `samba-tool domain exportkeytab` or `ktpass` write it for the service `cifs/` and the
  * server's name. Fails where there is no GSSAPI library, or where the file has no key that could be used.
@@ -108,6 +145,12 @@ export const fromKeytab = (
 ): Effect.Effect<KerberosKeys, AuthenticationError> =>
   Effect.gen(function*() {
     const library = yield* Gssapi.load
+    const { readElements } = library
+    if (readElements === undefined) {
+      return yield* Gssapi.unavailable(
+        "this Kerberos library does not show what tickets may be used for; install MIT's"
+      )
+    }
     const probe = new GssapiAcceptor.Acceptor(library)
     yield* Effect.ensuring(
       Effect.mapError(probe.acquire(path), (failure) => {
@@ -123,16 +166,25 @@ export const fromKeytab = (
         const acceptor = new GssapiAcceptor.Acceptor(library)
         // The file is read for each logon: a key that was renewed counts at once.
         let ready = false
+        let request: Uint8Array | undefined
         return {
           step: Effect.fnUntraced(function*(token) {
             if (!ready) yield* Effect.mapError(acceptor.acquire(path), explain)
             ready = true
             // The buffer that the token came in is its owner's again after this call.
-            const { complete, token: answer } = yield* Effect.mapError(acceptor.step(Uint8Array.from(token)), explain)
+            const own = Uint8Array.from(token)
+            request ??= own
+            const { complete, token: answer } = yield* Effect.mapError(acceptor.step(own), explain)
+            if (complete) yield* checkElements(readElements, path, request)
             return { token: answer, proven: complete ? yield* proven(acceptor, options.realms) : undefined }
           }),
           sign: (message) => Effect.mapError(acceptor.sign(message), explain),
-          verify: (message, mic) => Effect.mapError(acceptor.verify(message, Uint8Array.from(mic)), explain),
+          // Whatever the library has against it, what the MIC stands for is not proven.
+          verify: (message, mic) =>
+            Effect.mapError(
+              acceptor.verify(message, Uint8Array.from(mic)),
+              (failure) => fail("IntegrityFailure", explain(failure).detail)
+            ),
           release: () => acceptor.release()
         }
       }

@@ -69,6 +69,14 @@ export const shareConnected = (connection: Connection, session: Session, share: 
     port: connection.port
   })
 
+/** A client asked for a share without a signature that has to be there: it was sent away. */
+export const unsigned = (connection: Connection, session: Session): Effect.Effect<void> =>
+  told(
+    Effect.logWarning("connection ended: by SMB 3.1.1 a request for a share must be signed or encrypted"),
+    "unsigned",
+    { user: userOf(session), address: connection.address, port: connection.port }
+  )
+
 /** A session was refused a share that is there. */
 export const shareRefused = (connection: Connection, session: Session, share: string): Effect.Effect<void> =>
   told(Effect.logWarning("share refused"), "share refused", {

@@ -167,6 +167,32 @@ describe("a server with Kerberos keys", () => {
       assert.deepStrictEqual([keys.begun, keys.released], [8, 8])
     }))
 
+  it.effect("checks a MIC that comes with the ticket, and gives its own for it", () =>
+    Effect.gen(function*() {
+      const mechTypes = [kerberos, ntlmssp]
+      const keys = new Keys()
+      const start = (mechListMic: Uint8Array) =>
+        begin(keys).step(Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: bytes("ticket"), mechListMic }))
+      const done = yield* start(mic(mechTypes))
+      assert(done._tag === "Accepted")
+      assert.isTrue(text(answer(done.token).mechListMic)?.startsWith("server over "))
+      for (const wrong of [mic([kerberos]), new Uint8Array(0)]) {
+        assert.strictEqual(yield* reasonOf(start(wrong)), "IntegrityFailure")
+      }
+      assert.deepStrictEqual([keys.begun, keys.released], [3, 3])
+    }))
+
+  it.effect("gives a guest no key, whoever they proved to be", () =>
+    Effect.gen(function*() {
+      const server = Acceptor.make({
+        computerName: "FILES",
+        kerberos: new Keys(),
+        lookup: () => Effect.succeed({ _tag: "Guest" } as const)
+      })
+      const done = yield* server.step(init([kerberos], bytes("ticket")))
+      assert.deepInclude(done, { guest: true, sessionKey: undefined })
+    }))
+
   it.effect("goes on by NTLM with who offers no other", () =>
     Effect.gen(function*() {
       const keys = new Keys()

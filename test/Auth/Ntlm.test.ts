@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result } from "effect"
+import { createHash } from "node:crypto"
 import * as Ntlm from "../../src/Auth/Ntlm.ts"
 import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
 import * as NtlmMessage from "../../src/Auth/NtlmMessage.ts"
@@ -53,6 +54,13 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
     )
     assert.strictEqual(toHex(NtlmCrypto.signKey(randomSessionKey, "client")), "4788dc861b4782f35d43fd98fe1a2d39")
     assert.strictEqual(toHex(NtlmCrypto.sealKey(flags, randomSessionKey, "client")), "59f600973cc4960a25480a7c196e4c58")
+    // SEALKEY (3.4.5.3): as much of the key as was agreed on.
+    const { NTLMSSP_NEGOTIATE_128, NTLMSSP_NEGOTIATE_56 } = NtlmMessage.NegotiateFlags
+    for (const [taken, bytes] of [[NTLMSSP_NEGOTIATE_128, 16], [NTLMSSP_NEGOTIATE_56, 7], [0, 5]] as const) {
+      const sealed = createHash("md5").update(randomSessionKey.subarray(0, bytes))
+        .update("session key to client-to-server sealing key magic constant\0").digest("hex")
+      assert.strictEqual(toHex(NtlmCrypto.sealKey(taken, randomSessionKey, "client")), sealed)
+    }
   })
 
   // 4.2.4.3: the offsets lie 16 bytes lower than in today's messages, for there is no MIC.

@@ -97,6 +97,8 @@ describe("decode", () => {
     ["a length of 4 GiB", "6084ffffffff00", 6],
     ["another mechanism than SPNEGO", "600b06092a864886f712010202", 2],
     ["a negState out of range", "a1073005a0030a0107", 8],
+    ["a negState of two bytes", "a1083006a0040a020000", 8],
+    ["an identifier of a mechanism without end", `a147${"3045a1430641"}${"2a".repeat(65)}`, 8],
     ["an inner value longer than its field", "a1073005a0030a0200", 8]
   ])("refuses %s", (_, token, offset) => {
     const result = Spnego.decode(hex(token))

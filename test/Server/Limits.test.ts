@@ -17,12 +17,14 @@ import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
 const host = "127.0.36.12"
+const secret = Redacted.make("secret")
+const joe = Credentials.password("joe", secret)
 
 interface Place {
   readonly port: number
   readonly server: SmbServer.SmbServer["Service"]
-  /** A client who has logged on, until the test ends. */
-  readonly client: () => Promise<RawClient>
+  /** A client who has logged on, as nobody where nobody is named, until the test ends. */
+  readonly client: (credential?: Credentials.Credential) => Promise<RawClient>
   readonly stop: () => Promise<void>
 }
 
@@ -37,7 +39,7 @@ const within = async (
     SmbServer.make({
       host,
       port: 0,
-      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+      users: UserStore.inMemory({ joe: secret }),
       shares: { data: Effect.map(MemoryStore.make(), change), calm: MemoryStore.make() },
       signing: "enabled",
       guest: "anonymous",
@@ -46,10 +48,10 @@ const within = async (
   )
   const { port } = server
   const clients: Array<RawClient> = []
-  const client = async () => {
+  const client = async (credential?: Credentials.Credential) => {
     const made = new RawClient(host, port)
     clients.push(made)
-    assert.isTrue(await made.logOn("data"))
+    assert.isTrue(await made.logOn("data", credential))
     return made
   }
   try {
@@ -236,7 +238,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.isTrue(one.closed)
         // Their user comes in by another.
         const two = new RawClient(host, port)
-        assert.isTrue(await two.logOn("data", Credentials.password("joe", Redacted.make("secret"))))
+        assert.isTrue(await two.logOn("data", joe))
         two.close()
       })
   ],
@@ -325,7 +327,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
     "an open does not wait longer for its client",
     () =>
       within({ durableTime: "300 millis" }, async ({ client, server }) => {
-        const one = await client()
+        const one = await client(joe)
         await opened(one, "a", {
           requestedOplockLevel: 9,
           createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
@@ -451,7 +453,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
     "no more opens wait for their clients, and those that came before do",
     () =>
       within({ durables: 2 }, async ({ client, server }) => {
-        const one = await client()
+        const one = await client(joe)
         for (const name of ["a", "b", "c", "d"]) {
           await opened(one, name, {
             requestedOplockLevel: 9,
@@ -638,7 +640,7 @@ describe("what has ended", () => {
         requestedOplockLevel: 9,
         createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
       }
-      const one = await client()
+      const one = await client(joe)
       const file = await opened(one, "a", durable)
       await opened(one, "b", durable)
       // A break that ends with the close of its file.

@@ -126,18 +126,36 @@ export class RawClient {
     })
   }
 
-  /** Logs on, as nobody where nobody is named; gives the last answer's status. The session becomes this client's. */
-  async setup(credential: Credentials.Credential = Credentials.anonymous): Promise<number | undefined> {
+  /**
+   * Logs on, as nobody where nobody is named; gives the last answer's status. The session becomes this client's. With a
+   * `sessionId` it is to that session, or, with `binding`, as a further channel of it.
+   */
+  async setup(
+    credential: Credentials.Credential = Credentials.anonymous,
+    how: {
+      readonly previousSessionId?: bigint
+      readonly sessionId?: bigint
+      readonly binding?: boolean
+      readonly ask?: (request: Message.Request) => Promise<Buffer | undefined>
+    } = {}
+  ): Promise<number | undefined> {
+    const { ask = (request) => this.ask(request), binding = false, previousSessionId = 0n, sessionId = 0n } = how
     const logon = await Effect.runPromise(
       Effect.scoped(Authenticator.makeNtlm().make(credential, { server: "server" }))
     )
     let input: Uint8Array = new Uint8Array(0)
-    this.sessionId = 0n
+    this.sessionId = sessionId
     for (let leg = 0; leg < 4; leg++) {
       const { token } = await Effect.runPromise(logon.step(input))
-      const answer = await this.ask({
+      const answer = await ask({
         _tag: "SESSION_SETUP",
-        body: { flags: 0, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
+        body: {
+          flags: binding ? 1 : 0,
+          securityMode: 1,
+          capabilities: 0,
+          previousSessionId,
+          securityBuffer: token
+        }
       })
       if (answer === undefined) return undefined
       this.sessionId = answer.readBigUInt64LE(40)

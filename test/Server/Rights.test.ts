@@ -1,148 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, type Scope } from "effect"
-import { Credentials } from "effect-smb/Auth"
-import { Codec, FileInformation, NtStatus as Status, SecurityDescriptor as Sd } from "effect-smb/Codec"
+import { Effect } from "effect"
+import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import * as Access from "../../src/Server/internal/State/Access.ts"
-import * as SmbServer from "../../src/Server/SmbServer.ts"
-import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
-import * as UserStore from "../../src/Server/UserStore.ts"
-import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import { AccessMask as A, CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
-import { RawClient, statusOf } from "./RawClient.ts"
+import { descriptor, encode, everything, keepRoot, link, type People, people, read, rename, sids } from "./people.ts"
 import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
 const host = "127.0.43.1"
-const secret = Redacted.make("secret")
-const sids = { ann: "S-1-5-21-1-2-3-1001", joe: "S-1-5-21-1-2-3-1002", root: "S-1-5-21-1-2-3-1003" } as const
-type Name = keyof typeof sids
-
-/** Who may do what; everybody else nothing. */
-type Rights = Partial<Record<Name, number>>
-
-const descriptor = (owner: string, rights: Rights): Sd.SecurityDescriptor => ({
-  sbz1: 0,
-  control: Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_SELF_RELATIVE,
-  owner,
-  group: undefined,
-  sacl: undefined,
-  dacl: {
-    aclRevision: 2,
-    aces: Object.entries(rights).map(([name, mask]) => ({
-      _tag: "Basic",
-      aceType: Sd.AceType.ACCESS_ALLOWED_ACE_TYPE,
-      aceFlags: 0,
-      mask,
-      sid: sids[name as Name]
-    }))
-  }
-})
-
-const encode = Codec.encode(Sd.SecurityDescriptor)
-
-class Client extends RawClient {
-  async status(request: Parameters<RawClient["ask"]>[0]): Promise<number> {
-    return statusOf(await this.ask(request)) ?? -1
-  }
-
-  /** A file that must open. */
-  async must(name: string, how: Parameters<RawClient["open"]>[1] = {}): Promise<FileId> {
-    const file = await this.open(name, how)
-    if (typeof file === "number") return assert.fail(`${name}: ${file.toString(16)}`)
-    return file
-  }
-
-  /** Makes a file or a folder of its own, with whom else it is for. */
-  async make(name: string, rights: Rights, options = 0): Promise<void> {
-    const file = await this.must(name, { createDisposition: D.FILE_CREATE, createOptions: options })
-    if (options === 0) assert.strictEqual(await this.status(Requests.write(file, Buffer.from("theirs"))), 0)
-    const all = { ann: Access.generic.all, ...rights }
-    assert.strictEqual(
-      await this.status(Requests.set(file, "security", 0, encode(descriptor(sids.ann, all)))),
-      0
-    )
-    await this.status(Requests.close(file))
-  }
-
-  async text(name: string): Promise<string | number> {
-    const file = await this.open(name, { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_DATA })
-    if (typeof file === "number") return file
-    const answer = (await this.ask(Requests.read(file, 100)))!
-    await this.status(Requests.close(file))
-    return answer.subarray(64 + 16).toString()
-  }
-}
-
-/** A server of a fresh share, and clients of its users. */
-const place = Effect.gen(function*() {
-  const store = yield* MemoryStore.make()
-  const { port } = yield* SmbServer.make({
-    host,
-    port: 0,
-    users: UserStore.inMemory({
-      ann: { password: secret, sid: sids.ann },
-      joe: { password: secret, sid: sids.joe },
-      root: { password: secret, sid: sids.root, administrator: true }
-    }),
-    shares: { data: { store }, fixed: { store, readOnly: true } },
-    signing: "enabled",
-    guest: "anonymous"
-  })
-  return (user: Name, share = "data"): Effect.Effect<Client, never, Scope.Scope> =>
-    Effect.acquireRelease(
-      Effect.promise(async () => {
-        const made = new Client(host, port)
-        assert.isTrue(await made.logOn(share, Credentials.password(user, secret)))
-        return made
-      }),
-      (made) => Effect.sync(() => made.close())
-    )
-})
-
-const rename = (file: FileId, fileName: string, replaceIfExists = false) =>
-  Requests.set(
-    file,
-    "file",
-    10,
-    Codec.encode(FileInformation.FileRenameInformation)({ replaceIfExists, rootDirectory: 0n, fileName })
-  )
-
-const link = (file: FileId, fileName: string, replaceIfExists = false) =>
-  Requests.set(
-    file,
-    "file",
-    11,
-    Codec.encode(FileInformation.FileLinkInformation)({ replaceIfExists, rootDirectory: 0n, fileName })
-  )
-
-const read = Access.generic.read
-const everything = Access.generic.all
 const refused = NtStatus.STATUS_ACCESS_DENIED
-
-interface People {
-  readonly ann: Client
-  readonly joe: Client
-  /** Joe where the same files are read only. */
-  readonly fixed: Client
-}
-
-const people = Effect.gen(function*() {
-  const client = yield* place
-  return { ann: yield* client("ann"), joe: yield* client("joe"), fixed: yield* client("joe", "fixed") }
-})
-
-/** In the root joe may make files, and delete none but his own. */
-const keepRoot = async (ann: Client): Promise<void> => {
-  const root = await ann.must("")
-  const kept = encode(descriptor(sids.ann, { ann: everything, joe: everything & ~A.FILE_DELETE_CHILD }))
-  assert.strictEqual(await ann.status(Requests.set(root, "security", 0, kept)), 0)
-  assert.strictEqual(await ann.status(Requests.close(root)), 0)
-}
 
 describe("what a user may not", () => {
   const cases = (name: string, run: (among: People) => Promise<void>) =>
-    it.live(name, () => Effect.scoped(Effect.flatMap(people, (among) => Effect.promise(() => run(among)))))
+    it.live(name, () => Effect.scoped(Effect.flatMap(people(host), (among) => Effect.promise(() => run(among)))))
 
   cases("delete, by asking for whatever is allowed and for the end with it", async ({ ann, fixed, joe }) => {
     await ann.make("theirs", { joe: read })

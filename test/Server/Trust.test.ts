@@ -3,142 +3,23 @@
  * another's, and what was agreed on.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Redacted, Schedule } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import { Authenticator, Credentials } from "effect-smb/Auth"
 import { Codec, NtStatus as Status } from "effect-smb/Codec"
-import { createHash } from "node:crypto"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
-import * as Encryption from "../../src/Smb2/Encryption.ts"
 import { anyFileId } from "../../src/Smb2/Message/Common.ts"
-import {
-  Capabilities,
-  Cipher,
-  Command,
-  Dialect,
-  HashAlgorithm,
-  HeaderFlags,
-  SigningAlgorithm
-} from "../../src/Smb2/Message/Constants.ts"
+import { Command, Dialect, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
-import type * as Negotiate from "../../src/Smb2/Message/Negotiate.ts"
-import { deriveKeys } from "../../src/Smb2/Session.ts"
-import * as Signing from "../../src/Smb2/Signing.ts"
-import { RawClient, statusOf } from "./RawClient.ts"
+import { secret } from "./people.ts"
+import { statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
+import { capabilities, Client, connect, type dialects, fileOf, guid, isSigned, treeOf } from "./SigningClient.ts"
 
 const { NtStatus } = Status
 const host = "127.0.43.5"
-const secret = Redacted.make("secret")
-const guid = new Uint8Array(16).fill(7)
-const capabilities = Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
-  Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION
-
-const dialects = {
-  "2.1": [Dialect.SMB_2_1, SigningAlgorithm.HMAC_SHA256],
-  "3.0": [Dialect.SMB_3_0, SigningAlgorithm.AES_CMAC],
-  "3.1.1": [Dialect.SMB_3_1_1, SigningAlgorithm.AES_GMAC]
-} as const
-
-/** A client that signs what it is told to. */
-class Client extends RawClient {
-  private heard: Array<Uint8Array> = []
-  private agreed: Uint8Array = new Uint8Array(64)
-  private dialect = 0
-  private algorithm: Signing.Algorithm = SigningAlgorithm.HMAC_SHA256
-  sign: Signing.Sign | undefined
-  seal: Encryption.Encrypt | undefined
-  unseal: Encryption.Decrypt | undefined
-
-  override frame(packet: Uint8Array): void {
-    this.heard.push(Uint8Array.from(packet))
-    super.frame(packet)
-  }
-
-  override async next(millis?: number): Promise<Buffer | undefined> {
-    const answer = await super.next(millis)
-    if (answer !== undefined) this.heard.push(answer)
-    return answer
-  }
-
-  private hash(from: Uint8Array, packets: ReadonlyArray<Uint8Array>): Uint8Array {
-    return packets.reduce((hash, packet) => createHash("sha512").update(hash).update(packet).digest(), from)
-  }
-
-  async meet(name: keyof typeof dialects): Promise<void> {
-    ;[this.dialect, this.algorithm] = dialects[name]
-    const negotiateContexts: ReadonlyArray<Negotiate.NegotiateContext> = this.dialect < Dialect.SMB_3_1_1 ? [] : [
-      {
-        _tag: "PreauthIntegrityCapabilities",
-        hashAlgorithms: [HashAlgorithm.SHA_512],
-        salt: new Uint8Array(32).fill(1)
-      },
-      { _tag: "SigningCapabilities", signingAlgorithms: [this.algorithm] }
-    ]
-    const answer = await this.ask({
-      _tag: "NEGOTIATE",
-      body: {
-        securityMode: 1,
-        capabilities,
-        clientGuid: guid,
-        dialects: [this.dialect],
-        negotiateContexts
-      }
-    })
-    assert.strictEqual(statusOf(answer), 0)
-    this.agreed = this.hash(this.agreed, this.heard)
-  }
-
-  async as(user: string): Promise<void> {
-    this.heard = []
-    assert.strictEqual(await this.setup(Credentials.password(user, secret)), 0)
-    // Without the last response, which comes signed by what is derived here.
-    const hash = this.hash(this.agreed, this.heard.slice(0, -1))
-    const cipher = this.dialect >= Dialect.SMB_3_0 ? Cipher.AES_128_CCM : undefined
-    const keys = deriveKeys(this.dialect, hash, this.sessionKey!, cipher)
-    this.sign = Signing.make(this.algorithm, keys.signing)
-    if (cipher === undefined) return
-    this.seal = Encryption.makeEncrypt(cipher, keys.clientToServer!, this.sessionId)
-    this.unseal = Encryption.makeDecrypt(cipher, keys.serverToClient!)
-  }
-
-  /** A request as a user signs it. */
-  signed(request: Message.Request): Buffer {
-    const packet = Buffer.from(this.packet(Command[request._tag], Message.encodeRequest(request)))
-    packet.writeUInt32LE(HeaderFlags.SMB2_FLAGS_SIGNED, 16)
-    packet.set(this.sign!([packet], "client", packet.readUInt32LE(24), request._tag === "CANCEL").subarray(0, 16), 48)
-    return packet
-  }
-
-  async send(packet: Buffer): Promise<Buffer | undefined> {
-    this.frame(packet)
-    return this.next()
-  }
-
-  async status(request: Message.Request): Promise<number | undefined> {
-    return statusOf(await this.send(this.signed(request)))
-  }
-}
-
-const connect = (share: string): Message.Request => ({
-  _tag: "TREE_CONNECT",
-  body: { flags: 0, path: `\\\\server\\${share}`, treeConnectContexts: [] }
-})
-
-const treeOf = (answer: Buffer | undefined): number => {
-  assert.strictEqual(statusOf(answer), 0)
-  return answer!.readUInt32LE(36)
-}
-
-const fileOf = (answer: Buffer | undefined) => {
-  assert.strictEqual(statusOf(answer), 0)
-  return { persistent: answer!.readBigUInt64LE(128), volatile: answer!.readBigUInt64LE(136) }
-}
-
-const isSigned = (answer: Buffer): boolean => !answer.subarray(48, 64).equals(Buffer.alloc(16))
-
 const served = (
   use: (client: () => Promise<Client>, server: SmbServer.SmbServer["Service"]) => Promise<void>,
   options: Partial<SmbServer.Options> = {}
@@ -296,6 +177,26 @@ describe("what is another's", () => {
       await other.meet("3.0")
       Object.assign(other, { sessionId: first.sessionId, treeId: first.treeId, sign: first.sign })
       assert.strictEqual(await other.status(Requests.list(first.folder)), NtStatus.STATUS_USER_SESSION_DELETED)
+    }))
+
+  it.live("is not asked for under the keys of another session", () =>
+    served(async (client) => {
+      const ann = await client()
+      const { first, second } = await both(ann, "3.0")
+      const status = async (by: typeof first, request: Message.Request) => {
+        Object.assign(ann, { sessionId: first.sessionId, treeId: first.treeId })
+        ann.frame(Buffer.concat(by.seal!([ann.packet(Command[request._tag], Message.encodeRequest(request))])))
+        const answer = Buffer.from((await ann.next())!)
+        // Where it is told in the clear or by the sender's own keys, it is a refusal all the same.
+        const opened = answer.readUInt32LE(0) === 0x424d53fd ? by.unseal!(answer)?.packet : answer
+        return statusOf(Buffer.from(opened!))
+      }
+      for (const request of [Requests.list(first.folder), Requests.create("a"), connect("data")]) {
+        assert.strictEqual(await status(second, request), NtStatus.STATUS_ACCESS_DENIED, request._tag)
+        assert.strictEqual(await status(first, request), 0, request._tag)
+      }
+      assert.strictEqual(await status(second, { _tag: "LOGOFF", body: {} }), NtStatus.STATUS_ACCESS_DENIED)
+      assert.strictEqual(await status(first, Requests.create("b")), 0)
     }))
 
   it.live("is not logged on to again under one's own keys", () =>

@@ -78,13 +78,18 @@ type InfoType = keyof typeof infoTypes
 const allParts = 7
 const onlyList = 4
 
-export const query = (fileId: FileId, infoType: InfoType, fileInfoClass = 0): Message.Request => ({
+export const query = (
+  fileId: FileId,
+  infoType: InfoType,
+  fileInfoClass = 0,
+  additionalInformation: number = infoType === "security" ? allParts : 0
+): Message.Request => ({
   _tag: "QUERY_INFO",
   body: {
     infoType: infoTypes[infoType],
     fileInfoClass,
     outputBufferLength: 4096,
-    additionalInformation: infoType === "security" ? allParts : 0,
+    additionalInformation,
     flags: 0,
     fileId,
     inputBuffer: nothing
@@ -95,13 +100,14 @@ export const set = (
   fileId: FileId,
   infoType: InfoType,
   fileInfoClass: number,
-  buffer: Uint8Array
+  buffer: Uint8Array,
+  additionalInformation: number = infoType === "security" ? onlyList : 0
 ): Message.Request => ({
   _tag: "SET_INFO",
   body: {
     infoType: infoTypes[infoType],
     fileInfoClass,
-    additionalInformation: infoType === "security" ? onlyList : 0,
+    additionalInformation,
     fileId,
     buffer
   }

@@ -19,7 +19,8 @@ const fresh = Effect.suspend(() =>
     port: 0,
     users: UserStore.inMemory({
       joe: Redacted.make("secret"),
-      ann: Redacted.make("secret2")
+      ann: Redacted.make("secret2"),
+      adm: { password: Redacted.make("secret"), administrator: true }
     }),
     signing: "enabled",
     guest: "anonymous",

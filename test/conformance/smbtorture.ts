@@ -101,6 +101,7 @@ a server and shares of its own. The list of tests, with how smbd 4.17.12 itself 
 one does, gate 3 what else smbd passes; what smbd does not pass, in the setting that the list was made in, has no gate.
 What fails of the gates is named with its reason in [KNOWN_FAILURES.md](../test/conformance/KNOWN_FAILURES.md). A skipped
 test is one that smbtorture itself left out, because the server does not announce what it is about.
+Three tests give files to others and run as an administrator (\`byAdministrator\` in Runner.ts); all others run as a plain user.
 
 ${table("gate", [gateOf, everything])}
 

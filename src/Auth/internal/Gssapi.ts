@@ -13,6 +13,7 @@ import type * as KoffiModule from "koffi"
 import { AuthenticationError } from "../AuthenticationError.ts"
 import * as Der from "../Der.ts"
 import * as Spnego from "../Spnego.ts"
+import * as Krb5 from "./Krb5.ts"
 
 type Koffi = typeof KoffiModule
 type TypeSpec = Parameters<Koffi["sizeof"]>[0]
@@ -69,6 +70,8 @@ export interface Library {
   readonly getMic: Native
   readonly verifyMic: Native
   readonly displayStatus: Native
+  /** What the GSSAPI does not show of a client's ticket; MIT's alone. */
+  readonly readElements: Krb5.ReadElements | undefined
 }
 
 // -----------------------------------------------------------------------------
@@ -184,7 +187,8 @@ const bind = (koffi: Koffi, path: string): Library => {
     releaseBufferSet: define("gss_release_buffer_set", inout(handle)),
     getMic: define("gss_get_mic", handle, "uint32", to(buffer), out(buffer)),
     verifyMic: define("gss_verify_mic", handle, to(buffer), to(buffer), handle),
-    displayStatus: define("gss_display_status", "uint32", "int", to(oid), inout("uint32"), out(buffer))
+    displayStatus: define("gss_display_status", "uint32", "int", to(oid), inout("uint32"), out(buffer)),
+    readElements: Krb5.bind(koffi, library)
   }
 }
 

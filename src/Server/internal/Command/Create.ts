@@ -39,6 +39,7 @@ import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Grant from "./Grant.ts"
 import type { Name } from "./Names.ts"
+import * as Security from "./Security.ts"
 import * as Shown from "./Shown.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
 
@@ -280,6 +281,7 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
       return yield* refuse(NtStatus.STATUS_PRIVILEGE_NOT_HELD)
     }
   }
+  yield* Security.checkInitial(user, contexts.descriptor)
   const descriptor = Access.forChild(parent, contexts.descriptor, user, incoming.server.domainSid, directory)
   const attributes = (body.fileAttributes & settable) | (directory ? 0 : F.FILE_ATTRIBUTE_ARCHIVE)
   const initial: StoreChanges & { readonly securityDescriptor?: Uint8Array } = {

@@ -52,6 +52,11 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
   if (isData && has(createOptions, O.FILE_DIRECTORY_FILE)) {
     return NtStatus.STATUS_NOT_A_DIRECTORY
   }
+  // The share's root is nobody's to delete, and to wait for that would keep all others out.
+  if (
+    has(createOptions, O.FILE_DELETE_ON_CLOSE) && typeof name !== "number" && name.path.length === 0 &&
+    name.stream === undefined
+  ) return NtStatus.STATUS_CANNOT_DELETE
   return name
 }
 
@@ -109,7 +114,10 @@ export const grant = (
     if (overwrite || has(asked, A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) {
       return { refused: NtStatus.STATUS_ACCESS_DENIED }
     }
-    if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE)) return { refused: NtStatus.STATUS_CANNOT_DELETE }
+  }
+  // Folders as well (MS-FSA 2.1.5.1.2.1).
+  if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(node.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
+    return { refused: NtStatus.STATUS_CANNOT_DELETE }
   }
   let access = asked & ~A.MAXIMUM_ALLOWED
   if (has(asked, A.MAXIMUM_ALLOWED)) {

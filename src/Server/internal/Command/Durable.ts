@@ -28,7 +28,8 @@ import * as Shown from "./Shown.ts"
 /** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
 export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
   const { durable } = contexts
-  if (durable === undefined || open.directory || open.holder === undefined) return
+  // Nothing proves that a guest who comes back is the same.
+  if (durable === undefined || open.directory || open.holder === undefined || incoming.session!.user!.guest) return
   if ((open.holder.state & HANDLE) === 0) return
   const most = Duration.toMillis(Duration.fromInputUnsafe(incoming.server.limits.durableTime))
   const asked = durable.version === 2 && durable.timeout > 0 ? durable.timeout : 60_000
@@ -91,7 +92,9 @@ export const reconnect = Effect.fnUntraced(function*(
       return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
   }
-  if (open.durable.owner !== session.user!.sid) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (session.user!.guest || open.durable.owner !== session.user!.sid) {
+    return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
   open.stopWaiting?.()
   open.stopWaiting = undefined
   server.absent.delete(open)

@@ -9,7 +9,7 @@ import { AccessMask as A, FileAttributes as F, IoctlFlags } from "../../../Smb2/
 import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
 import type * as Message from "../../../Smb2/Message/Ioctl.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
+import { type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Open.ts"
@@ -17,6 +17,7 @@ import * as CopyChunk from "./CopyChunk.ts"
 import * as Interfaces from "./Interfaces.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as ReadWrite from "./ReadWrite.ts"
+import * as ReparsePoints from "./ReparsePoints.ts"
 
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
@@ -117,23 +118,11 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case C.FSCTL_QUERY_ALLOCATED_RANGES:
       return allocated(open, body.input, room)
     case C.FSCTL_GET_REPARSE_POINT:
-      return Effect.flatMap(stored(kept(open.file, "ReparsePoint")), (bytes) =>
-        bytes === undefined
-          ? refuse(NtStatus.STATUS_NOT_A_REPARSE_POINT)
-          : bytes.length > room
-          ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL)
-          : Effect.succeed(ok(bytes)))
+      return Effect.map(ReparsePoints.get(open, room), (bytes) => ok(bytes))
     case C.FSCTL_SET_REPARSE_POINT:
-      if (!supports.reparsePoints) return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
-      if (!open.may(A.FILE_WRITE_ATTRIBUTES | A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-      if (body.input.length < 8 || body.input.length > 16384) return refuse(NtStatus.STATUS_IO_REPARSE_DATA_INVALID)
-      return Effect.as(stored(open.file.setBlob("ReparsePoint", body.input)), empty)
+      return Effect.as(ReparsePoints.set(open, body.input), empty)
     case C.FSCTL_DELETE_REPARSE_POINT:
-      if (!open.may(A.FILE_WRITE_ATTRIBUTES | A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-      return Effect.flatMap(stored(kept(open.file, "ReparsePoint")), (bytes) =>
-        bytes === undefined
-          ? refuse(NtStatus.STATUS_NOT_A_REPARSE_POINT)
-          : Effect.as(stored(open.file.setBlob("ReparsePoint", undefined)), empty))
+      return Effect.as(ReparsePoints.remove(open, body.input), empty)
     case C.FSCTL_CREATE_OR_GET_OBJECT_ID: {
       const output = new Uint8Array(64)
       const view = new DataView(output.buffer)

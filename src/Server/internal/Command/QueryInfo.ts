@@ -6,23 +6,16 @@ import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
 import * as FileSystemInformation from "../../../Codec/FileSystemInformation.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import * as Sd from "../../../Codec/SecurityDescriptor.ts"
-import {
-  AccessMask as A,
-  Dialect,
-  FileAttributes as F,
-  InfoType,
-  SecurityInformation as S
-} from "../../../Smb2/Message/Constants.ts"
+import { AccessMask as A, Dialect, FileAttributes as F, InfoType } from "../../../Smb2/Message/Constants.ts"
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
 import type * as Message from "../../../Smb2/Message/QueryInfo.ts"
 import type { StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { kept, Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
-import * as Access from "../State/Access.ts"
 import type { FileOpen } from "../State/Open.ts"
 import * as Times from "../State/Times.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
+import * as Security from "./Security.ts"
 import * as Shown from "./Shown.ts"
 
 /** Handles QUERY_INFO. */
@@ -329,30 +322,7 @@ const fileSystem = Effect.fnUntraced(
 // -----------------------------------------------------------------------------
 
 const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
-  const wanted = body.additionalInformation
-  const has = (flag: number): boolean => (wanted & flag) !== 0
-  if (has(S.SACL_SECURITY_INFORMATION) && !open.may(A.ACCESS_SYSTEM_SECURITY)) {
-    return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  }
-  if (
-    has(S.OWNER_SECURITY_INFORMATION | S.GROUP_SECURITY_INFORMATION | S.DACL_SECURITY_INFORMATION) &&
-    !open.may(A.READ_CONTROL)
-  ) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const all = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
-  const dacl = has(S.DACL_SECURITY_INFORMATION)
-  const sacl = has(S.SACL_SECURITY_INFORMATION)
-  const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_AUTO_INHERITED | Sd.Control.SE_DACL_PROTECTED |
-    Sd.Control.SE_DACL_DEFAULTED | Sd.Control.SE_DACL_AUTO_INHERIT_REQ
-  const saclBits = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_AUTO_INHERITED | Sd.Control.SE_SACL_PROTECTED |
-    Sd.Control.SE_SACL_DEFAULTED | Sd.Control.SE_SACL_AUTO_INHERIT_REQ
-  const bytes = Access.encode({
-    sbz1: 0,
-    control: Sd.Control.SE_SELF_RELATIVE | (all.control & ((dacl ? daclBits : 0) | (sacl ? saclBits : 0))),
-    owner: has(S.OWNER_SECURITY_INFORMATION) ? all.owner : undefined,
-    group: has(S.GROUP_SECURITY_INFORMATION) ? all.group : undefined,
-    sacl: sacl ? all.sacl : undefined,
-    dacl: dacl ? all.dacl : undefined
-  })
+  const bytes = yield* Security.query(open, body.additionalInformation)
   if (bytes.length > body.outputBufferLength) {
     return yield* Effect.fail(
       new Refusal(NtStatus.STATUS_BUFFER_TOO_SMALL, Codec.encode(ErrorResponse.requiredBufferLength)(bytes.length))

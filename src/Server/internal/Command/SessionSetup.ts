@@ -23,7 +23,7 @@ import type { Incoming } from "../Connection/Incoming.ts"
 import { Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as Access from "../State/Access.ts"
 import type { ServerState } from "../State/ServerState.ts"
-import { type Identity, type Logon, Session } from "../State/Session.ts"
+import { type Identity, isSamePerson, type Logon, Session } from "../State/Session.ts"
 import * as SessionEnd from "../State/SessionEnd.ts"
 import * as Negotiation from "./Negotiation.ts"
 
@@ -179,18 +179,20 @@ export const sessionSetup = Effect.fnUntraced(function*(
         return yield* turnAway(connection, session, logon)
       }
       const previous = server.sessions.get(body.previousSessionId)
-      if (previous !== undefined && previous !== session && previous.user?.sid === user.sid) {
+      if (previous !== undefined && previous !== session && isSamePerson(previous.user, user)) {
         yield* SessionEnd.end(previous)
       }
       yield* Events.loggedOn(connection, session)
       break
     }
     case "again":
+      // Without keys of its own it would stay unsigned, whatever is wanted: who was a guest logs on to a new session.
+      if (session.sessionKey === undefined && !user.guest) return yield* turnAway(connection, session, logon)
       // The keys stay; who came with other credentials acts as them from now on (3.3.5.5.3).
       session.user = user
       break
     case "binding": {
-      if (user.sid !== session.user?.sid || key === undefined) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+      if (!isSamePerson(user, session.user) || key === undefined) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
       addChannel(connection, session, key, logon.preauthHash)
       break
     }

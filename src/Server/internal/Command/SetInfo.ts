@@ -5,20 +5,17 @@ import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import {
   AccessMask as A,
   CompletionFilter as N,
   FileAttributes as F,
   InfoType,
-  NotifyAction,
-  SecurityInformation as S
+  NotifyAction
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/SetInfo.ts"
 import type { StoreChanges } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
-import * as Access from "../State/Access.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import type { FileOpen } from "../State/Open.ts"
@@ -29,6 +26,7 @@ import * as Deletion from "./Deletion.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
+import * as Security from "./Security.ts"
 
 const done: Reply = reply({ _tag: "SET_INFO", body: {} })
 
@@ -47,7 +45,10 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       case InfoType.SMB2_0_INFO_FILE:
         return Effect.as(file(incoming, open, body), done)
       case InfoType.SMB2_0_INFO_SECURITY:
-        return Effect.as(security(open, body), done)
+        return Effect.as(
+          Security.set(open, incoming.session!.user!, body.additionalInformation, body.buffer),
+          done
+        )
       case InfoType.SMB2_0_INFO_FILESYSTEM:
       case InfoType.SMB2_0_INFO_QUOTA:
         return refuse(NtStatus.STATUS_NOT_SUPPORTED)
@@ -232,47 +233,3 @@ const extendedAttributes = Effect.fnUntraced(function*(
   yield* stored(open.file.setBlob("ExtendedAttributes", all.length === 0 ? undefined : encoded))
   modified(open, N.FILE_NOTIFY_CHANGE_EA)
 })
-
-const security = Effect.fnUntraced(function*(open: FileOpen, body: Message.Request): Effect.fn.Return<void, Refusal> {
-  const has = (flag: number): boolean => (body.additionalInformation & flag) !== 0
-  const owner = has(S.OWNER_SECURITY_INFORMATION)
-  const group = has(S.GROUP_SECURITY_INFORMATION)
-  const dacl = has(S.DACL_SECURITY_INFORMATION)
-  const sacl = has(S.SACL_SECURITY_INFORMATION)
-  if ((owner || group) && !open.may(A.WRITE_OWNER)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (dacl && !open.may(A.WRITE_DAC)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (sacl && !open.may(A.ACCESS_SYSTEM_SECURITY)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  const given = yield* decode(Sd.SecurityDescriptor, body.buffer)
-  if (owner && given.owner === undefined || group && given.group === undefined) {
-    return yield* refuse(NtStatus.STATUS_INVALID_OWNER)
-  }
-  const before = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
-  const daclBits = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED | Sd.Control.SE_DACL_AUTO_INHERITED
-  const saclBits = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_PROTECTED | Sd.Control.SE_SACL_AUTO_INHERITED
-  const requested = (given.control & Sd.Control.SE_DACL_AUTO_INHERIT_REQ) !== 0
-  const newBits = given.control & (Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED |
-    (requested ? Sd.Control.SE_DACL_AUTO_INHERITED : 0))
-  const control = (before.control & ~((dacl ? daclBits : 0) | (sacl ? saclBits : 0))) |
-    (dacl ? newBits | Sd.Control.SE_DACL_PRESENT : 0) | (sacl ? given.control & saclBits : 0)
-  const next: Sd.SecurityDescriptor = {
-    sbz1: 0,
-    control,
-    owner: owner ? given.owner : before.owner,
-    group: group ? given.group : before.group,
-    sacl: sacl ? given.sacl : before.sacl,
-    dacl: dacl ? mapped(given.dacl) : before.dacl
-  }
-  yield* stored(open.file.setBlob("SecurityDescriptor", Access.encode(next)))
-  modified(open, N.FILE_NOTIFY_CHANGE_SECURITY)
-})
-
-/** Generic rights are kept as what they stand for, except in what is only passed on. */
-const mapped = (acl: Sd.Acl | undefined): Sd.Acl | undefined =>
-  acl === undefined ? undefined : {
-    ...acl,
-    aces: acl.aces.map((one) =>
-      one._tag === "Basic" && (one.aceFlags & Sd.AceFlags.INHERIT_ONLY_ACE) === 0
-        ? { ...one, mask: Access.mapGeneric(one.mask) }
-        : one
-    )
-  }

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import { ShareCapabilities, ShareFlags, ShareType } from "../../../Smb2/Message/Constants.ts"
+import { Dialect, ShareCapabilities, ShareFlags, ShareType } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/TreeConnect.ts"
 import * as Events from "../../Events.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
@@ -26,7 +26,13 @@ export const shareFlags = (server: ServerState, share: ShareState): number =>
 export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const session = incoming.session!
-    const { server } = incoming
+    const { connection, server } = incoming
+    const user = session.user!
+    // Who is in between could have changed what was negotiated: it shows by this signature alone (3.3.5.7).
+    if (connection.dialect === Dialect.SMB_3_1_1 && !user.guest && !incoming.signed && !incoming.encrypted) {
+      connection.close()
+      return Effect.andThen(Events.unsigned(connection, session), refuse(NtStatus.STATUS_ACCESS_DENIED))
+    }
     const match = /^\\\\[^\\]+\\([^\\]+)$/.exec(body.path.replace(/\0.*$/s, ""))
     if (match === null) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
     if (session.trees.size >= server.limits.trees) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
@@ -34,12 +40,11 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     const share = server.shares.get(name)
     const ipc = name === "ipc$"
     if (share === undefined && !ipc) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
-    const user = session.user!
     const encrypted = share?.options.encrypt === true
     if (share !== undefined) {
       if (user.guest && share.options.guest === false || encrypted && session.encrypt === undefined) {
         return Effect.andThen(
-          Events.shareRefused(incoming.connection, session, share.name),
+          Events.shareRefused(connection, session, share.name),
           refuse(NtStatus.STATUS_ACCESS_DENIED)
         )
       }
@@ -67,5 +72,5 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     }
     return share === undefined
       ? Effect.succeed(answer)
-      : Effect.as(Events.shareConnected(incoming.connection, session, share.name), answer)
+      : Effect.as(Events.shareConnected(connection, session, share.name), answer)
   })

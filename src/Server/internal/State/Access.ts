@@ -103,6 +103,12 @@ export const maximal = (descriptor: Sd.SecurityDescriptor, user: Identity): numb
   return granted
 }
 
+/**
+ * Whether a user may make somebody a file's owner: themselves, and whoever they like with the privilege to restore files
+ * (MS-DTYP 2.5.3.4.1; Windows' SE_RESTORE_NAME). No group here has SE_GROUP_OWNER but that of the administrators.
+ */
+export const mayOwn = (user: Identity, owner: string): boolean => user.administrator || owner === user.sid
+
 const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: string, group: string): Array<Sd.Ace> => {
   const aces: Array<Sd.Ace> = []
   const F = Sd.AceFlags
@@ -151,7 +157,7 @@ export const forChild = (
     const dacl = asked.dacl === undefined
       ? undefined
       : { ...asked.dacl, aces: asked.dacl.aces.map((one) => settled(one, owner, group)) }
-    return { ...asked, owner, group, sacl: undefined, dacl }
+    return { ...asked, owner, group, dacl }
   }
   const inherited = childAces(parent, directory, owner, group)
   const aces = inherited.length > 0
@@ -160,10 +166,11 @@ export const forChild = (
   return {
     sbz1: 0,
     control: Sd.Control.SE_DACL_PRESENT |
-      (inherited.length > 0 ? parent.control & Sd.Control.SE_DACL_AUTO_INHERITED : 0),
+      (inherited.length > 0 ? parent.control & Sd.Control.SE_DACL_AUTO_INHERITED : 0) |
+      (asked === undefined ? 0 : asked.control & Sd.Control.SE_SACL_PRESENT),
     owner,
     group,
-    sacl: undefined,
+    sacl: asked?.sacl,
     dacl: { aclRevision: 2, aces }
   }
 }

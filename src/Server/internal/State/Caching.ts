@@ -12,6 +12,7 @@ import type { Refusal } from "../Connection/Reply.ts"
 import type { StreamNode } from "./FileTable.ts"
 import type { Open } from "./Open.ts"
 import type { ServerState } from "./ServerState.ts"
+import { isSamePerson } from "./Session.ts"
 
 /** What a lease, or an oplock in its place, may let a client do: to keep what it has read, an open, what it has written. */
 export const READ = LeaseState.SMB2_LEASE_READ_CACHING
@@ -170,7 +171,9 @@ const placeOf = (server: ServerState, holder: Holder) => {
       for (const connection of server.connections) {
         if (connection.negotiated.clientGuid !== holder.clientGuid || connection.closed) continue
         for (const other of connection.sessions.values()) {
-          if (other.valid && other.user!.sid === session.user!.sid) return { connection, session: other, open }
+          if (other.valid && (other === session || isSamePerson(other.user, session.user))) {
+            return { connection, session: other, open }
+          }
         }
       }
     }

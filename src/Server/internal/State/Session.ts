@@ -19,6 +19,10 @@ export interface Identity {
   readonly anonymous: boolean
 }
 
+/** Whether two are one person. Guests have a SID in common, and nothing else: of none of them it is known who they are. */
+export const isSamePerson = (one: Identity | undefined, other: Identity | undefined): boolean =>
+  one !== undefined && other !== undefined && !one.guest && !other.guest && one.sid === other.sid
+
 /** One connection's part in a session. */
 export interface Channel {
   readonly sign: Signing.Sign | undefined

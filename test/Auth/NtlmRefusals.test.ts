@@ -1,0 +1,323 @@
+/**
+ * Logons by NTLM that a server must not let in, or not with the key that the client would like: messages as a client of
+ * one's own makes them (MS-NLMP 3.2.5.1.2, RFC 4178 5).
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted, Result } from "effect"
+import {
+  Acceptor,
+  type AuthenticationError,
+  Authenticator,
+  Credentials,
+  Ntlm,
+  NtlmCrypto,
+  NtlmMessage,
+  Spnego
+} from "effect-smb/Auth"
+import { Codec } from "effect-smb/Codec"
+
+const { has, NegotiateFlags: F } = NtlmMessage
+const mechTypes = [Spnego.Mechanism.ntlmssp]
+const list = Spnego.mechTypeList(mechTypes)
+const zeros = new Uint8Array(16)
+const hashOf = NtlmCrypto.ntHash
+
+const acceptor = (guest = false) =>
+  Acceptor.make({
+    computerName: "FILES",
+    lookup: ({ anonymous, user }) =>
+      Effect.succeed<Acceptor.Account | undefined>(
+        user === "joe"
+          ? { _tag: "User", ntHash: Redacted.make<Uint8Array>(hashOf("Gehe1m!")) }
+          // Logs on by Kerberos alone.
+          : user === "ann"
+          ? { _tag: "User", ntHash: undefined }
+          : guest && (anonymous || user === "eve")
+          ? { _tag: "Guest" }
+          : undefined
+      )
+  })
+
+interface Lie {
+  readonly user?: string
+  readonly hash?: Uint8Array
+  /** Flags of the NEGOTIATE_MESSAGE. */
+  readonly asks?: number
+  /** Flags of the AUTHENTICATE_MESSAGE, of those that were agreed on. */
+  readonly takes?: (agreed: number) => number
+  readonly announcesMic?: boolean
+  /** In place of the right one; `none` leaves no room for it. */
+  readonly mic?: Uint8Array | "none"
+  /** What the MIC is said to have been made over, as if somebody in between had changed it. */
+  readonly saw?: (negotiate: Uint8Array) => Uint8Array
+  readonly response?: Uint8Array
+  readonly lmResponse?: Uint8Array
+  readonly encryptedKey?: Uint8Array
+  readonly mechListMic?: (right: Uint8Array) => Uint8Array | undefined
+}
+
+const everything = F.NTLMSSP_NEGOTIATE_UNICODE | F.NTLMSSP_REQUEST_TARGET | F.NTLMSSP_NEGOTIATE_SIGN |
+  F.NTLMSSP_NEGOTIATE_NTLM | F.NTLMSSP_NEGOTIATE_ALWAYS_SIGN | F.NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY |
+  F.NTLMSSP_NEGOTIATE_TARGET_INFO | F.NTLMSSP_NEGOTIATE_VERSION | F.NTLMSSP_NEGOTIATE_128 |
+  F.NTLMSSP_NEGOTIATE_KEY_EXCH | F.NTLMSSP_NEGOTIATE_56
+
+/** The message without the place for a MIC before its payload, as clients wrote it before there was one. */
+const withoutMic = (message: Uint8Array): Uint8Array => {
+  const { micOffset } = NtlmMessage
+  const short = Buffer.concat([message.subarray(0, micOffset), message.subarray(micOffset + 16)])
+  for (let at = 16; at <= 56; at += 8) short.writeUInt32LE(short.readUInt32LE(at) - 16, at)
+  return short
+}
+
+const inside = (token: Uint8Array): Uint8Array => {
+  const decoded = Result.getOrThrow(Spnego.decode(token))
+  assert(decoded._tag === "NegTokenResp")
+  return Uint8Array.from(decoded.responseToken!)
+}
+
+/** A whole logon; `exchanged` is the key that the client would like, `base` the one that comes of its password. */
+const logOn = Effect.fnUntraced(function*(lie: Lie, guest = false) {
+  const server = acceptor(guest)
+  const negotiate = Codec.encode(NtlmMessage.negotiate)({
+    negotiateFlags: (lie.asks ?? everything) >>> 0,
+    domainName: "",
+    workstation: "",
+    version: NtlmMessage.version
+  })
+  const first = yield* server.step(Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: negotiate }))
+  const challengeBytes = inside(first.token)
+  const challenge = Result.getOrThrow(Codec.decode("CHALLENGE_MESSAGE", NtlmMessage.challenge)(challengeBytes))
+  const user = lie.user ?? "joe"
+  const announcesMic = lie.announcesMic ?? true
+  const response = NtlmCrypto.computeResponse(
+    NtlmCrypto.ntowfV2(lie.hash ?? hashOf("Gehe1m!"), user, ""),
+    challenge.serverChallenge,
+    {
+      timeStamp: NtlmMessage.avTimestamp(challenge.targetInfo)!,
+      challengeFromClient: new Uint8Array(8).fill(1),
+      avPairs: [
+        ...challenge.targetInfo,
+        ...announcesMic ? [{ avId: NtlmMessage.AvId.MsvAvFlags, value: Uint8Array.of(2, 0, 0, 0) }] : []
+      ]
+    }
+  )
+  const agreed = (lie.asks ?? everything) & challenge.negotiateFlags
+  const negotiateFlags = (lie.takes?.(agreed) ?? agreed) >>> 0
+  const base = response.sessionBaseKey
+  const exchanged = new Uint8Array(16).fill(9)
+  const exchanges = has(negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH")
+  const key = exchanges ? exchanged : base
+  const plain = Codec.encode(NtlmMessage.authenticate)({
+    lmChallengeResponse: lie.lmResponse ?? new Uint8Array(24),
+    ntChallengeResponse: lie.response ?? response.ntChallengeResponse,
+    domainName: "",
+    userName: user,
+    workstation: "",
+    encryptedRandomSessionKey: lie.encryptedKey ??
+      (exchanges ? NtlmCrypto.exchangeKey(base, exchanged) : new Uint8Array(0)),
+    negotiateFlags,
+    version: NtlmMessage.version,
+    mic: undefined
+  })
+  const message = lie.mic === "none"
+    ? withoutMic(plain)
+    : NtlmMessage.withMic(
+      plain,
+      lie.mic ?? NtlmCrypto.mic(key, lie.saw?.(negotiate) ?? negotiate, challengeBytes, plain)
+    )
+  const proof = NtlmCrypto.firstSignature(negotiateFlags, key, "client", list)
+  const done = yield* server.step(Spnego.encode({
+    _tag: "NegTokenResp",
+    responseToken: message,
+    mechListMic: lie.mechListMic === undefined ? undefined : lie.mechListMic(proof)
+  }))
+  assert(done._tag === "Accepted")
+  return { done, base, exchanged }
+})
+
+const reasonOf = <A>(effect: Effect.Effect<A, AuthenticationError.AuthenticationError>) =>
+  Effect.map(Effect.flip(effect), ({ reason }) => reason)
+
+const flipped = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte, at) => (at === 5 ? byte ^ 1 : byte))
+
+describe("a logon by NTLM", () => {
+  const refused: ReadonlyArray<readonly [string, AuthenticationError.AuthenticationReason, Lie]> = [
+    ["another password", "Rejected", { hash: hashOf("gehe1m!") }],
+    ["the empty password", "Rejected", { hash: hashOf("") }],
+    ["a hash of zeros for somebody unknown", "Rejected", { user: "nobody", hash: zeros }],
+    ["a hash of zeros for who has no NT hash", "Rejected", { user: "ann", hash: zeros }],
+    ["no name, but a response", "Rejected", { user: "" }],
+    ["no name, but a response by a hash of zeros", "Rejected", { user: "", hash: zeros }],
+    ["no name, but an LM response", "WeakSecurity", { user: "", response: new Uint8Array(0) }],
+    ["a name, and nothing else", "WeakSecurity", { response: new Uint8Array(0), lmResponse: new Uint8Array(0) }],
+    ["a name, and the anonymous response", "WeakSecurity", {
+      response: new Uint8Array(0),
+      lmResponse: Uint8Array.of(0)
+    }],
+    ["no name, and the anonymous response", "Rejected", {
+      user: "",
+      response: new Uint8Array(0),
+      lmResponse: Uint8Array.of(0),
+      encryptedKey: new Uint8Array(0)
+    }],
+    ["a response of NTLMv1", "WeakSecurity", { response: new Uint8Array(24) }],
+    ["a MIC that was announced, and left out", "IntegrityFailure", { mic: "none" }],
+    ["a MIC of zeros", "IntegrityFailure", { mic: zeros }],
+    ["a MIC of something else", "IntegrityFailure", { mic: new Uint8Array(16).fill(7) }],
+    ["a MIC over another NEGOTIATE_MESSAGE", "IntegrityFailure", { saw: (negotiate) => flipped(negotiate) }],
+    ["no key to exchange", "Malformed", { encryptedKey: new Uint8Array(0) }],
+    ["too short a key to exchange", "Malformed", { encryptedKey: new Uint8Array(15) }],
+    ["too long a key to exchange", "Malformed", { encryptedKey: new Uint8Array(17) }],
+    ["another key to exchange than the MIC was made by", "IntegrityFailure", { encryptedKey: zeros }],
+    ["a mechListMIC with a bit changed", "IntegrityFailure", { mechListMic: flipped }],
+    ["a mechListMIC that is cut off", "IntegrityFailure", { mechListMic: (right) => right.subarray(0, 15) }],
+    ["a mechListMIC that goes on", "IntegrityFailure", { mechListMic: (right) => Buffer.concat([right, right]) }],
+    ["an empty mechListMIC", "IntegrityFailure", { mechListMic: () => new Uint8Array(0) }],
+    ["a mechListMIC where nothing is signed", "IntegrityFailure", {
+      takes: (agreed) => agreed & ~F.NTLMSSP_NEGOTIATE_SIGN,
+      mechListMic: (right) => right
+    }],
+    ["a mechListMIC where signing was not asked for", "IntegrityFailure", {
+      asks: everything & ~F.NTLMSSP_NEGOTIATE_SIGN,
+      takes: (agreed) => agreed | F.NTLMSSP_NEGOTIATE_SIGN,
+      mechListMic: (right) => right
+    }],
+    ["a key exchange that was not offered", "IntegrityFailure", {
+      asks: everything & ~F.NTLMSSP_NEGOTIATE_KEY_EXCH,
+      takes: (agreed) => agreed | F.NTLMSSP_NEGOTIATE_KEY_EXCH
+    }]
+  ]
+  for (const [what, reason, lie] of refused) {
+    it.effect(`is refused with ${what}`, () =>
+      Effect.map(reasonOf(logOn(lie)), (found) => assert.strictEqual(found, reason)))
+  }
+
+  it.effect("is let in by what is right, with the key that was agreed on", () =>
+    Effect.gen(function*() {
+      const right = (lie: Lie) =>
+        Effect.map(logOn(lie), ({ base, done, exchanged }) => {
+          const key = Redacted.value(done.sessionKey!)
+          return Buffer.compare(key, exchanged) === 0 ? "exchanged" : Buffer.compare(key, base) === 0 ? "base" : "other"
+        })
+      assert.strictEqual(yield* right({}), "exchanged")
+      assert.strictEqual(yield* right({ mechListMic: (mic) => mic }), "exchanged")
+      assert.strictEqual(yield* right({ announcesMic: false, mic: "none" }), "exchanged")
+      assert.strictEqual(yield* right({ takes: (agreed) => agreed & ~F.NTLMSSP_NEGOTIATE_KEY_EXCH }), "base")
+      // What was not offered is not taken: the key is that of the password.
+      assert.strictEqual(
+        yield* right({
+          announcesMic: false,
+          mic: "none",
+          asks: everything & ~F.NTLMSSP_NEGOTIATE_KEY_EXCH,
+          takes: (agreed) => agreed | F.NTLMSSP_NEGOTIATE_KEY_EXCH
+        }),
+        "base"
+      )
+    }))
+
+  it.effect("of a guest has no key, whatever it proves", () =>
+    Effect.gen(function*() {
+      for (
+        const lie of [
+          { user: "eve" },
+          { user: "eve", hash: zeros },
+          { user: "", response: new Uint8Array(0), lmResponse: Uint8Array.of(0), encryptedKey: new Uint8Array(0) }
+        ]
+      ) {
+        const { done } = yield* logOn(lie, true)
+        assert.deepInclude(done, { guest: true, sessionKey: undefined })
+      }
+      // A name of somebody who is known is none of a guest's.
+      assert.strictEqual(yield* reasonOf(logOn({ hash: zeros }, true)), "Rejected")
+      assert.strictEqual(yield* reasonOf(logOn({ user: "" }, true)), "Rejected")
+      assert.strictEqual(yield* reasonOf(logOn({ user: "", lmResponse: Uint8Array.of(0) }, true)), "Rejected")
+    }))
+
+  it.effect("does not begin in the middle, nor with a MIC that nobody could have made", () =>
+    Effect.gen(function*() {
+      const mechToken = Ntlm.negotiate()
+      const middle = Spnego.encode({ _tag: "NegTokenResp", responseToken: mechToken })
+      assert.strictEqual(yield* reasonOf(acceptor().step(middle)), "UnexpectedToken")
+      const signed = Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken, mechListMic: zeros })
+      assert.strictEqual(yield* reasonOf(acceptor().step(signed)), "IntegrityFailure")
+    }))
+})
+
+describe("a client of NTLM", () => {
+  const challengeOf = (flags: number) =>
+    Codec.encode(NtlmMessage.challenge)({
+      targetName: "FILES",
+      negotiateFlags: flags >>> 0,
+      serverChallenge: new Uint8Array(8).fill(3),
+      targetInfo: [NtlmMessage.avName("MsvAvNbComputerName", "FILES")],
+      version: NtlmMessage.version
+    })
+  const answerTo = (flags: number, identity: Ntlm.NtlmIdentity) =>
+    Result.getOrThrow(Ntlm.authenticate(
+      {
+        identity,
+        targetName: "cifs/files",
+        workstation: "",
+        clientChallenge: new Uint8Array(8),
+        randomSessionKey: new Uint8Array(16).fill(9),
+        time: 0n
+      },
+      Ntlm.negotiate(),
+      challengeOf(flags)
+    ))
+
+  it("exchanges no key with a server that signs nothing, and signs nothing as nobody (MS-NLMP 3.1.5.1.2)", () => {
+    const identity: Ntlm.NtlmIdentity = {
+      _tag: "User",
+      user: "joe",
+      domain: "",
+      ntHash: Redacted.make<Uint8Array>(hashOf("x"))
+    }
+    const { context, message } = answerTo(everything & ~F.NTLMSSP_NEGOTIATE_SIGN, identity)
+    const { message: sent } = Result.getOrThrow(Ntlm.claim(message))
+    assert.strictEqual(sent.encryptedRandomSessionKey.length, 0)
+    assert.strictEqual(sent.negotiateFlags & F.NTLMSSP_NEGOTIATE_KEY_EXCH, 0)
+    assert.notStrictEqual(Buffer.from(Redacted.value(context.sessionKey!)).toString("hex"), "09".repeat(16))
+    const nobody = answerTo(everything, { _tag: "Anonymous" }).context
+    assert.isUndefined(nobody.sign(list))
+    assert.isUndefined(nobody.sessionKey)
+    assert.isFalse(nobody.verify(list, NtlmCrypto.firstSignature(everything >>> 0, zeros, "server", list)))
+  })
+
+  it.effect("does not believe a server whose mechListMIC is wrong", () =>
+    Effect.gen(function*() {
+      for (
+        const [change, believed] of [
+          [(right: Uint8Array) => right, true],
+          [flipped, false],
+          [(right: Uint8Array) => right.subarray(0, 15), false],
+          [() => new Uint8Array(0), false]
+        ] as const
+      ) {
+        const server = acceptor()
+        const client = yield* Authenticator.makeNtlm().make(
+          Credentials.password("joe", Redacted.make("Gehe1m!")),
+          { server: "files" }
+        )
+        const first = yield* server.step((yield* client.step(Acceptor.offer())).token)
+        const last = yield* server.step((yield* client.step(first.token)).token)
+        const token = Result.getOrThrow(Spnego.decode(last.token))
+        assert(token._tag === "NegTokenResp" && token.mechListMic !== undefined)
+        const changed = Spnego.encode({ ...token, mechListMic: change(token.mechListMic) })
+        const result = yield* Effect.result(client.accept(changed))
+        assert.strictEqual(Result.isSuccess(result), believed)
+        if (Result.isFailure(result)) assert.strictEqual(result.failure.reason, "IntegrityFailure")
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("means to be unknown as nobody, and as guest", () =>
+    Effect.gen(function*() {
+      const unauthenticated = (credential: Credentials.Credential) =>
+        Effect.map(Authenticator.makeNtlm().make(credential, { server: "files" }), (one) => one.unauthenticated)
+      const named = (user: string) => unauthenticated(Credentials.password(user, Redacted.make("x")))
+      assert.isTrue(yield* unauthenticated(Credentials.anonymous))
+      assert.isTrue(yield* named("guest"))
+      assert.isTrue(yield* named("Guest"))
+      assert.isFalse(yield* named("joe"))
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,283 @@
+/**
+ * Whose sessions a logon may end, bind a connection to, or go on with; that guests, who have one SID in common, are not
+ * taken for one another; and what a client of SMB 3.1.1 has to sign.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { NtStatus as Status } from "effect-smb/Codec"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import { Command } from "../../src/Smb2/Message/Constants.ts"
+import type * as Context from "../../src/Smb2/Message/CreateContext.ts"
+import { secret } from "./people.ts"
+import { RawClient, statusOf } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
+import { Client, connect, fileOf, guid, treeOf } from "./SigningClient.ts"
+
+const { NtStatus } = Status
+const host = "127.0.43.33"
+
+/** Nobody with such a name is known: a guest. */
+const eve = Credentials.password("eve", secret)
+const credentials = {
+  ann: Credentials.password("ann", secret),
+  joe: Credentials.password("joe", secret),
+  guest: eve,
+  anonymous: Credentials.anonymous
+} as const
+type Who = keyof typeof credentials
+
+const served = (
+  use: (signing: () => Client, raw: () => RawClient) => Promise<void>,
+  options: Partial<SmbServer.Options> = {}
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { port } = yield* SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ ann: secret, joe: secret }),
+      shares: { data: MemoryStore.make() },
+      guest: "unknown",
+      signing: "enabled",
+      ...options
+    })
+    const clients: Array<RawClient> = []
+    const keep = <A extends RawClient>(made: A): A => {
+      clients.push(made)
+      return made
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => clients.forEach((one) => one.close())))
+    yield* Effect.promise(() => use(() => keep(new Client(host, port)), () => keep(new RawClient(host, port))))
+  }))
+
+describe("a session that is named as the one before", () => {
+  const ends: ReadonlyArray<readonly [Who, Who, boolean]> = [
+    ["ann", "ann", true],
+    ["ann", "joe", false],
+    ["ann", "guest", false],
+    ["ann", "anonymous", false],
+    ["guest", "ann", false],
+    ["guest", "guest", false],
+    ["anonymous", "anonymous", false],
+    ["anonymous", "guest", false]
+  ]
+  for (const [before, after, ended] of ends) {
+    it.live(`is ${ended ? "ended" : "left alone"}: ${before}'s, by ${after}`, () =>
+      served(async (_, raw) => {
+        const first = raw()
+        assert.isTrue(await first.logOn("data", credentials[before]))
+        const second = raw()
+        await second.negotiate()
+        assert.strictEqual(await second.setup(credentials[after], { previousSessionId: first.sessionId }), 0)
+        assert.strictEqual(
+          await first.open("") instanceof Object,
+          !ended
+        )
+      }))
+  }
+})
+
+describe("a further connection", () => {
+  /** Ann's session, and a connection that somebody binds to it. */
+  const bind = (
+    name: "3.0" | "3.1.1",
+    who: Who,
+    status: number,
+    how: {
+      readonly by?: "nobody" | "joe" | "made up"
+      readonly guid?: Uint8Array
+      readonly dialect?: "2.1" | "3.1.1"
+    } = {}
+  ) =>
+    served(async (signing) => {
+      const ann = signing()
+      await ann.meet(name)
+      await ann.as("ann")
+      const joe = signing()
+      await joe.meet(name)
+      await joe.as("joe")
+      const channel = signing()
+      await channel.meet(how.dialect ?? name, how.guid ?? guid)
+      channel.sign = how.by === "joe" ? joe.sign : ann.sign
+      const got = await channel.setup(credentials[who], {
+        sessionId: ann.sessionId,
+        binding: true,
+        ask: (request) => {
+          if (how.by === "nobody") return channel.ask(request)
+          const packet = channel.signed(request)
+          if (how.by === "made up") packet.fill(9, 48, 64)
+          return channel.send(packet)
+        }
+      })
+      assert.strictEqual(got, status, Status.name(got ?? 0))
+      // The session itself goes on.
+      assert.strictEqual(await ann.status(connect("data")), 0)
+    })
+
+  for (const name of ["3.0", "3.1.1"] as const) {
+    const denied = NtStatus.STATUS_ACCESS_DENIED
+    const cases: ReadonlyArray<readonly [string, Parameters<typeof bind>]> = [
+      ["is bound by its user", [name, "ann", 0]],
+      ["is not bound by another user who has the session's key", [name, "joe", denied]],
+      ["is not bound by a guest", [name, "guest", NtStatus.STATUS_LOGON_FAILURE]],
+      ["is not bound by nobody", [name, "anonymous", NtStatus.STATUS_LOGON_FAILURE]],
+      ["is not bound without a signature", [name, "ann", NtStatus.STATUS_INVALID_PARAMETER, { by: "nobody" }]],
+      ["is not bound by the key of another session", [name, "ann", denied, { by: "joe" }]],
+      ["is not bound by a made up signature", [name, "ann", denied, { by: "made up" }]],
+      [
+        "is not bound by another client",
+        [name, "ann", NtStatus.STATUS_USER_SESSION_DELETED, { guid: new Uint8Array(16).fill(8) }]
+      ]
+    ]
+    for (const [title, args] of cases) it.live(`${title}, ${name}`, () => bind(...args))
+  }
+
+  it.live("is not bound by a dialect that has no channels", () =>
+    bind("3.0", "ann", NtStatus.STATUS_REQUEST_NOT_ACCEPTED, { dialect: "2.1" }))
+
+  it.live("is bound to no guest's session", () =>
+    served(async (signing) => {
+      for (const who of ["guest", "anonymous"] as const) {
+        const first = signing()
+        await first.meet("3.0")
+        assert.strictEqual(await first.setup(credentials[who]), 0)
+        const second = signing()
+        await second.meet("3.0")
+        const status = await second.setup(credentials[who], { sessionId: first.sessionId, binding: true })
+        assert.strictEqual(status, NtStatus.STATUS_NOT_SUPPORTED)
+      }
+    }))
+})
+
+describe("a guest", () => {
+  it.live("has no open that waits for whoever comes back", () =>
+    served(async (_, raw) => {
+      const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
+      for (const who of ["guest", "anonymous"] as const) {
+        const first = raw()
+        assert.isTrue(await first.logOn("data", credentials[who]))
+        const answer = (await first.ask(Requests.create(who, how({ _tag: "DurableHandleRequest", data: {} }))))!
+        const file = fileOf(answer)
+        // No response context says that it is one.
+        assert.strictEqual(answer.readUInt32LE(64 + 84), 0)
+        first.close()
+        const second = raw()
+        assert.isTrue(await second.logOn("data", credentials[who]))
+        assert.strictEqual(
+          await second.open(who, how({ _tag: "DurableHandleReconnect", fileId: file })),
+          NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+        )
+      }
+    }))
+
+  it.live("does not come back for a user's", () =>
+    served(async (_, raw) => {
+      const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
+      const ann = raw()
+      assert.isTrue(await ann.logOn("data", credentials.ann))
+      const file = fileOf(await ann.ask(Requests.create("a", how({ _tag: "DurableHandleRequest", data: {} }))))
+      ann.close()
+      for (
+        const [who, status] of [
+          ["guest", NtStatus.STATUS_ACCESS_DENIED],
+          ["joe", NtStatus.STATUS_ACCESS_DENIED],
+          ["ann", undefined]
+        ] as const
+      ) {
+        const back = raw()
+        assert.isTrue(await back.logOn("data", credentials[who]))
+        const got = await back.open("a", how({ _tag: "DurableHandleReconnect", fileId: file }))
+        assert.strictEqual(typeof got === "number" ? got : undefined, status, who)
+      }
+    }))
+
+  it.live("does not become a user in a session that nobody signs", () =>
+    served(async (_, raw) => {
+      for (const who of ["guest", "anonymous"] as const) {
+        const one = raw()
+        assert.isTrue(await one.logOn("data", credentials[who]))
+        assert.strictEqual(
+          await one.setup(credentials.ann, { sessionId: one.sessionId }),
+          NtStatus.STATUS_ACCESS_DENIED
+        )
+        assert.strictEqual(await one.open(""), NtStatus.STATUS_USER_SESSION_DELETED)
+      }
+    }, { signing: "required" }))
+
+  // Connections of one client: the first of them hears of a lease that is broken, if it is of the same person.
+  for (
+    const [first, second, hears] of [
+      ["ann", "ann", "first"],
+      ["joe", "ann", "second"],
+      ["guest", "guest", "second"],
+      ["anonymous", "guest", "second"]
+    ] as const
+  ) {
+    it.live(`hears of no other's lease: ${second}'s, beside ${first}`, () =>
+      served(async (_, raw) => {
+        const one = raw()
+        assert.isTrue(await one.logOn("data", credentials[first]))
+        const other = raw()
+        assert.isTrue(await other.logOn("data", credentials[second]))
+        const lease: Context.Request = {
+          _tag: "RequestLease",
+          leaseKey: new Uint8Array(16).fill(3),
+          leaseState: 7,
+          leaseFlags: 0
+        }
+        const how = { requestedOplockLevel: 0xff, createContexts: [lease] }
+        fileOf(await other.ask(Requests.create("leased", how)))
+        const third = raw()
+        assert.isTrue(await third.logOn("data", credentials.joe))
+        third.say(Requests.create("leased"))
+        const heard = await Promise.race([
+          one.next().then((frame) => ["first", frame] as const),
+          other.next().then((frame) => ["second", frame] as const)
+        ])
+        assert.strictEqual(heard[0], hears)
+        assert.strictEqual(heard[1]?.readUInt16LE(12), Command.OPLOCK_BREAK)
+      }))
+  }
+})
+
+describe("the request for a share by SMB 3.1.1", () => {
+  const lines: Array<string> = []
+  const logger = Logger.layer([Logger.make(({ message }) => {
+    lines.push(String(message))
+  })])
+
+  it.live("ends the connection where it is neither signed nor encrypted, and says why in the log", () =>
+    served(async (signing) => {
+      const ann = signing()
+      await ann.meet("3.1.1")
+      await ann.as("ann")
+      lines.length = 0
+      assert.isUndefined(await ann.ask(connect("data")))
+      assert.isTrue(ann.closed)
+      assert.isTrue(lines.some((line) => line.includes("must be signed or encrypted")), lines.join("\n"))
+    }).pipe(Effect.provide(logger)))
+
+  it.live("is taken signed, from guests, and unsigned by what came before", () =>
+    served(async (signing) => {
+      const ann = signing()
+      await ann.meet("3.1.1")
+      await ann.as("ann")
+      ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
+      // Nothing else has to be.
+      assert.strictEqual(statusOf(await ann.ask(Requests.create("a"))), 0)
+      for (const who of ["guest", "anonymous"] as const) {
+        const guest = signing()
+        await guest.meet("3.1.1")
+        assert.strictEqual(await guest.setup(credentials[who]), 0)
+        assert.strictEqual(statusOf(await guest.ask(connect("data"))), 0)
+      }
+      for (const name of ["2.1", "3.0"] as const) {
+        const older = signing()
+        await older.meet(name)
+        await older.as("ann")
+        assert.strictEqual(statusOf(await older.ask(connect("data"))), 0)
+      }
+    }))
+})
