@@ -8,8 +8,10 @@ import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { basename, dirname, join } from "node:path"
 import type { ClientError } from "../Client/ClientError.ts"
+import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { leadsBack } from "./Actions.ts"
 import { concernsOne, Incomplete, LocalError, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
@@ -141,7 +143,8 @@ const tree = Effect.fnUntraced(function*(
       return tell(report(error))
     })
   const onError = (error: ClientError) => concernsOne(error) ? fail(error) : Effect.fail(error)
-  yield* smb.walk(source, { onError }).pipe(
+  const onLoop = (entry: Entry) => tell(leadsBack(entry))
+  yield* smb.walk(source, { onError, onLoop }).pipe(
     Stream.mapEffect((entry) =>
       Effect.gen(function*() {
         if (entry.type === "symlink") return yield* tell(passedOver(entry.path))

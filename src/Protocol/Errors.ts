@@ -115,6 +115,15 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   }
 }
 
+const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
+  "ObjectNameNotFound",
+  "ObjectPathNotFound",
+  "NoSuchFile"
+])
+
+/** Whether a failure says that there is nothing at a path: neither the name, nor the way to it. */
+export const isMissing = (error: SmbError): boolean => missing.has(error.reason)
+
 /** The same failure, of a request that may change something and had been sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {
   if (!(error instanceof TransportError) || error.sent === true) return error
