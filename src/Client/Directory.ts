@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
+import { fold } from "../Codec/UpCase.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
@@ -43,7 +44,7 @@ export const listed = (
   directory: UncPath.UncPath,
   pattern: string
 ): Stream.Stream<Listed, RequestError> => {
-  const place = UncPath.format({ server: share.server, port: share.port, share: share.name, path: "" }).toLowerCase()
+  const place = fold(UncPath.format({ server: share.server, port: share.port, share: share.name, path: "" }))
   return Stream.unfold(true, (restart) =>
     Effect.map(
       file.run(Information.queryDirectory("FileIdBothDirectoryInformation", {
@@ -114,6 +115,8 @@ export interface WalkOptions {
    * It is among the results, and is not entered again.
    */
   readonly onLoop?: (directory: Entry.Entry) => Effect.Effect<void, ClientError>
+  /** Whether a directory below the start is wanted: where this says false, it is left out with all that is in it. */
+  readonly enter?: (directory: Entry.Entry) => Effect.Effect<boolean, ClientError>
 }
 
 /**
@@ -133,6 +136,10 @@ export const walk = (
       : Stream.catch(list(directory.path), (error) => Stream.fromEffectDrain(onError(error, directory)))
   const leadsBack = (directory: Entry.Entry | undefined): Stream.Stream<never, ClientError> =>
     directory === undefined || onLoop === undefined ? Stream.empty : Stream.fromEffectDrain(onLoop(directory))
+  const wanted = (directory: Entry.Entry, all: Stream.Stream<Entry.Entry, ClientError>) =>
+    options.enter === undefined
+      ? all
+      : Stream.unwrap(Effect.map(options.enter(directory), (enters) => enters ? all : Stream.empty))
   const level = (
     entries: () => Stream.Stream<Listed, ClientError>,
     ancestors: Ancestors,
@@ -164,12 +171,13 @@ export const walk = (
             if (entry.type !== "directory") return Stream.succeed(entry)
             const id = isMount(entry) ? undefined : identity(one)
             const next = isMount(entry) ? { ...known, here: nothing } : known
-            return Stream.concat(
+            const all = Stream.concat(
               Stream.succeed(entry),
               id !== undefined && known.here.has(id)
                 ? leadsBack(entry)
                 : level(() => below(entry), next, entry, depth - 1)
             )
+            return wanted(entry, all)
           },
           { concurrency: options.concurrency ?? 8 }
         ),

@@ -5,27 +5,12 @@
  * does not know, such as `ſ` and `ı`, stays as it is. Whether names are normalised is left to who makes them: `é` in one code point
  * and in two are two names, as on NTFS.
  */
+export { fold } from "../../../Codec/UpCase.ts"
 import { StoreError } from "../../ShareStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
-import { upCase } from "./UpCase.ts"
 
 /** UTF-16 code units in one component. */
 export const maximumComponentLength = 255
-
-// oxlint-disable-next-line no-control-regex
-const ascii = /^[\0-\x7f]*$/
-
-/**
- * What names have in common that differ in case alone.
- *
- * @category conversions
- */
-export const fold = (name: string): string => {
-  if (ascii.test(name)) return name.toUpperCase()
-  let folded = ""
-  for (let i = 0; i < name.length; i++) folded += String.fromCharCode(upCase[name.charCodeAt(i)]!)
-  return folded
-}
 
 /** Whether this could lead out of a directory, or is no name at all. */
 export const isComponent = (name: string): boolean =>
