@@ -85,7 +85,10 @@ const get = Command.make(
   "get",
   {
     recursive: boolean("recursive", "A directory with all below it; its content goes into LOCAL", "r"),
-    resume: boolean("resume", "Keep what has come when it fails, and go on there the next time"),
+    resume: boolean(
+      "resume",
+      "Keep what has come when it fails, and go on there the next time; leave what is here whole"
+    ),
     quiet,
     path: Flags.remote(),
     local: Flags.local.pipe(

@@ -58,7 +58,7 @@ const layerServers = Layer.effect(
 const all = (folder: string, below = ""): Array<string> =>
   readdirSync(join(folder, below), { withFileTypes: true }).flatMap((entry) => {
     const name = below === "" ? entry.name : `${below}/${entry.name}`
-    return entry.isDirectory() ? [name, ...all(folder, name)] : [name]
+    return entry.isDirectory() ? [name].concat(all(folder, name)) : [name]
   }).toSorted()
 
 layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (it) => {

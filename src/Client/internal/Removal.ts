@@ -218,8 +218,7 @@ class Removal {
 
   /** Removes directories, each as soon as nothing is in it, and gives those that are still there. */
   private removeFolders(folders: ReadonlyArray<Folder>, round: number): Effect.Effect<Set<Folder>, ClientError> {
-    const removal = this
-    return Effect.gen(function*() {
+    return Effect.gen({ self: this }, function*() {
       const left = new Set(folders)
       let ready = folders.filter(({ open }) => open === 0)
       while (ready.length > 0) {
@@ -228,13 +227,13 @@ class Removal {
           if (holder !== undefined && left.has(holder) && --holder.open === 0) next.push(holder)
         }
         yield* Effect.forEach(ready, (folder) =>
-          Effect.gen(function*() {
-            if (removal.kept.has(folder.path)) return
+          Effect.gen({ self: this }, function*() {
+            if (this.kept.has(folder.path)) return
             for (const link of folder.links) {
-              yield* removal.remove(link.path)
-              if (!removal.kept.has(link.path)) gone(link)
+              yield* this.remove(link.path)
+              if (!this.kept.has(link.path)) gone(link)
             }
-            if (yield* removal.removeEmptied(folder, round)) {
+            if (yield* this.removeEmptied(folder, round)) {
               left.delete(folder)
               gone(folder)
             }
@@ -247,14 +246,13 @@ class Removal {
 
   /** Whether the directory has gone. */
   tree(start: Folder, round: number): Effect.Effect<boolean, ClientError> {
-    const removal = this
-    return Effect.gen(function*() {
+    return Effect.gen({ self: this }, function*() {
       const folders: Array<Folder> = []
       const links: Array<Folder> = []
       let level: ReadonlyArray<Folder> = [start]
       for (let depth = 0; level.length > 0 && depth <= maximumDepth; depth++) {
         const below: Array<Folder> = []
-        const cleared = yield* Effect.forEach(level, (folder) => removal.clear(folder, below), { concurrency })
+        const cleared = yield* Effect.forEach(level, (folder) => this.clear(folder, below), { concurrency })
         level.forEach((folder, i) => (cleared[i] ? folders : links).push(folder))
         level = below
       }
@@ -263,13 +261,13 @@ class Removal {
       const known = new Map(folders.map((folder) => [folder.self, folder]))
       for (const link of links) {
         const target = link.self === undefined ? undefined : known.get(link.self)
-        if (target === undefined) removal.fail(link.path, serverLink(link.path))
+        if (target === undefined) this.fail(link.path, serverLink(link.path))
         else target.links.push(link)
       }
-      const left = yield* removal.removeFolders(folders, round)
+      const left = yield* this.removeFolders(folders, round)
       // A link to a folder that holds the link keeps it, and the folder keeps the link.
       for (const { links, path } of left) {
-        if (!removal.kept.has(path)) { for (const link of links) removal.fail(link.path, serverLink(link.path)) }
+        if (!this.kept.has(path)) { for (const link of links) this.fail(link.path, serverLink(link.path)) }
       }
       return !left.has(start)
     })

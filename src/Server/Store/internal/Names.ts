@@ -5,9 +5,10 @@
  * does not know, such as `ſ` and `ı`, stays as it is. Whether names are normalised is left to who makes them: `é` in one code point
  * and in two are two names, as on NTFS.
  */
-export { fold } from "../../../Codec/UpCase.ts"
 import { StoreError } from "../../ShareStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
+
+export { fold } from "../../../Codec/UpCase.ts"
 
 /** UTF-16 code units in one component. */
 export const maximumComponentLength = 255
