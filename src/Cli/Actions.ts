@@ -9,9 +9,10 @@ import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import { isNameSurrogate } from "../Codec/Reparse.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
-import { fromStatus } from "../Protocol/Errors.ts"
-import { concernsOne, Incomplete, printable, report, UsageError } from "./Failure.ts"
+import { fromStatus, isMissing } from "../Protocol/Errors.ts"
+import { concernsOne, Incomplete, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
@@ -26,15 +27,21 @@ const relative = (directory: string, entry: Entry): string =>
     ? entry.path.slice(directory.length + 1).replaceAll("\\", "/")
     : entry.name
 
-/** What may be done about a directory that cannot be listed. */
-type OnError = NonNullable<WalkOptions["onError"]>
+/** What may be done about a directory that cannot be listed, or that leads back. */
+type Told = Required<Pick<WalkOptions, "onError" | "onLoop">>
+
+/** A directory that is one of those above it: a link there leads back. */
+export const leadsBack = ({ path }: Entry): Report => {
+  const message = `${printable(path)}: leads back to a folder that it lies in, and is not entered`
+  return { code: 0, message, json: { warning: "Loop", path, message } }
+}
 
 /** What a path holds: the matches of a pattern, the entries of a directory, or a file by itself. */
 const entries = (
   smb: SmbClient["Service"],
   path: UncPath.UncPath,
   recursive: boolean,
-  onError: OnError
+  told: Told
 ): { readonly base: UncPath.UncPath; readonly stream: Stream.Stream<Entry, ClientError> } => {
   const name = path.path === "" ? "" : UncPath.name(path)
   if (/[*?]/.test(name)) {
@@ -42,8 +49,8 @@ const entries = (
     const found = smb.list(base, { pattern: name })
     const below = (entry: Entry) =>
       entry.type === "directory"
-        ? smb.walk(entry.path, { onError }).pipe(
-          Stream.catch((error) => Stream.fromEffectDrain(onError(error, entry))),
+        ? smb.walk(entry.path, told).pipe(
+          Stream.catch((error) => Stream.fromEffectDrain(told.onError(error, entry))),
           (all) => Stream.concat(Stream.succeed(entry), all)
         )
         : Stream.succeed(entry)
@@ -55,7 +62,7 @@ const entries = (
   const itself = Stream.fromEffect(smb.stat(path, { follow: false }))
   return {
     base: path,
-    stream: (recursive ? smb.walk(path, { onError }) : smb.list(path)).pipe(
+    stream: (recursive ? smb.walk(path, told) : smb.list(path)).pipe(
       Stream.catchTag(
         "SmbError",
         (error) => error.reason === "NotADirectory" ? itself : Stream.fail(error)
@@ -70,13 +77,15 @@ export const list = Effect.fnUntraced(function*(
 ) {
   const smb = yield* SmbClient
   let failures = 0
-  const onError: OnError = (error) =>
-    Effect.suspend(() => {
-      if (!concernsOne(error)) return Effect.fail(error)
-      failures++
-      return Output.tell(report(error), options.json)
-    })
-  const { base, stream } = entries(smb, path, options.recursive, onError)
+  const { base, stream } = entries(smb, path, options.recursive, {
+    onError: (error) =>
+      Effect.suspend(() => {
+        if (!concernsOne(error)) return Effect.fail(error)
+        failures++
+        return Output.tell(report(error), options.json)
+      }),
+    onLoop: (entry) => Output.tell(leadsBack(entry), options.json)
+  })
   const directory = UncPath.format(base)
   yield* Stream.runForEachArray(stream, (found) =>
     Output.write(
@@ -113,31 +122,51 @@ const refuseRoot = (path: Remote, what: string) =>
     ? Effect.fail(new UsageError({ detail: `${UncPath.format(path)} is a whole share: ${what}` }))
     : Effect.void
 
-export const remove = Effect.fnUntraced(function*(
-  paths: ReadonlyArray<Remote>,
-  options: { readonly recursive: boolean; readonly force: boolean }
+/** What one path's removal fails with. Each entry of a tree that has stayed is told. */
+const removeOne = Effect.fnUntraced(function*(
+  path: Remote,
+  options: Format & { readonly recursive: boolean; readonly force: boolean }
 ) {
   const smb = yield* SmbClient
-  for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
-  for (const path of paths) {
-    if (!options.recursive) {
-      // A server would remove an empty directory as readily as a file; `rm` does not.
-      const entry = yield* smb.stat(path, { follow: false }).pipe(
-        Effect.catchTag(
-          "SmbError",
-          (error) => options.force && isMissing(error.reason) ? Effect.succeed(undefined) : Effect.fail(error)
-        )
+  if (!options.recursive) {
+    // A server would remove an empty directory as readily as a file; `rm` does not.
+    const entry = yield* smb.stat(path, { follow: false }).pipe(
+      Effect.catchTag(
+        "SmbError",
+        (error) => options.force && isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error)
       )
-      if (entry === undefined) continue
-      if (entry.type === "directory") {
-        return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
-      }
+    )
+    if (entry === undefined) return
+    if (entry.type === "directory" && !isNameSurrogate(entry.reparseTag)) {
+      return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
     }
-    yield* smb.remove(path, options)
   }
+  yield* smb.remove(path, options).pipe(
+    Effect.tapErrorTag(
+      "RemovalIncomplete",
+      ({ failures }) =>
+        Effect.forEach(failures, ({ error }) => Output.tell(report(error), options.json), { discard: true })
+    )
+  )
 })
 
-const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
+export const remove = Effect.fnUntraced(function*(
+  paths: ReadonlyArray<Remote>,
+  options: Format & { readonly recursive: boolean; readonly force: boolean }
+) {
+  for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
+  if (paths.length === 1) return yield* removeOne(paths[0]!, options)
+  let failures = 0
+  for (const path of paths) {
+    yield* removeOne(path, options).pipe(
+      Effect.catchIf(concernsOne, (error) => {
+        failures++
+        return Output.tell(report(error), options.json)
+      })
+    )
+  }
+  if (failures > 0) return yield* new Incomplete({ failures, what: "removed" })
+})
 
 export const makeDirectory = Effect.fnUntraced(function*(
   paths: ReadonlyArray<Remote>,
@@ -155,7 +184,7 @@ export const destination = Effect.fnUntraced(function*(path: Remote, name: strin
   const smb = yield* SmbClient
   const isDirectory = yield* smb.stat(path).pipe(
     Effect.map((entry) => entry.type === "directory"),
-    Effect.catchTag("SmbError", (error) => isMissing(error.reason) ? Effect.succeed(false) : Effect.fail(error))
+    Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error))
   )
   return isDirectory ? UncPath.join(path, name) : path
 })

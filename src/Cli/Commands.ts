@@ -85,7 +85,10 @@ const get = Command.make(
   "get",
   {
     recursive: boolean("recursive", "A directory with all below it; its content goes into LOCAL", "r"),
-    resume: boolean("resume", "Keep what has come when it fails, and go on there the next time"),
+    resume: boolean(
+      "resume",
+      "Keep what has come when it fails, and go on there the next time; leave what is here whole"
+    ),
     quiet,
     path: Flags.remote(),
     local: Flags.local.pipe(
@@ -165,10 +168,18 @@ const rm = Command.make(
     paths: some("Files, with -r directories")
   },
   Effect.fnUntraced(function*({ force, paths, recursive }) {
+    const { json } = yield* root
     const { remove } = yield* actions
-    yield* withClient(paths, remove(paths, { force, recursive }))
+    yield* withClient(paths, remove(paths, { json, force, recursive }))
   })
-).pipe(Command.withDescription("Remove files and trees"))
+).pipe(
+  Command.withDescription(
+    "Remove files and trees. A link is removed itself; a whole share and a DFS link are refused. Entries of a tree that " +
+      "cannot be removed are named, and all others go. With --json: an error object for each of them, and a last one with " +
+      "removed and failed."
+  ),
+  Command.withShortDescription("Remove files and trees")
+)
 
 const mkdir = Command.make(
   "mkdir",

@@ -4,12 +4,18 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
-import { basename, dirname, join } from "node:path"
+import { basename, join } from "node:path"
 import type { ClientError } from "../Client/ClientError.ts"
+import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import * as FileTime from "../Codec/FileTime.ts"
+import * as UpCase from "../Codec/UpCase.ts"
+import { leadsBack } from "./Actions.ts"
+import * as CaseClash from "./CaseClash.ts"
 import { concernsOne, Incomplete, LocalError, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
@@ -43,15 +49,22 @@ const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
 const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: bigint) =>
   options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
 
-/** A file of any size, through a window of reads; gives its size. */
+/** A file of any size, through a window of reads; gives its size, and whether it was here already. */
 const large = (source: UncPath.PathInput, target: string, options: Options, progress: Progress.Progress) =>
   Effect.scoped(Effect.gen(function*() {
     const remote = yield* Reading.open(source, options, progress)
     const { endOfFile, lastWriteTime } = remote.opened
     // The path that was asked for: whichever target has the same file may give the rest of it.
     const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
-    const part = { name: LocalName.partial(basename(target), tag), keep: options.resume, size: endOfFile }
-    return yield* LocalFile.replace(target, part, (writer) =>
+    // Size and time tell whether it is here whole already: so what is resumed gets the time that it has there.
+    const lastWrite = options.resume && FileTime.isTime(lastWriteTime)
+      ? Math.trunc(FileTime.toMillis(lastWriteTime))
+      : undefined
+    if (lastWrite !== undefined && (yield* LocalFile.isSame(target, endOfFile, lastWrite))) {
+      return { size: endOfFile, skipped: true }
+    }
+    const part = { name: LocalName.partial(basename(target), tag), keep: options.resume, size: endOfFile, lastWrite }
+    const size = yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
         yield* progress.file(basename(target), Number(endOfFile), Number(writer.offset))
         const read = yield* remote.readTo(
@@ -60,13 +73,11 @@ const large = (source: UncPath.PathInput, target: string, options: Options, prog
         )
         const count = writer.offset + read
         if (count < endOfFile) {
-          return yield* new LocalError({
-            path: target,
-            detail: `${remote.path} became shorter while it was read (${count} of ${endOfFile} bytes)`
-          })
+          return yield* Reading.shorter(remote.path, count, endOfFile)
         }
         return count
       }))
+    return { size, skipped: false }
   }))
 
 /** A file that a listing has called small: it comes in one round trip. */
@@ -74,16 +85,18 @@ const small = Effect.fnUntraced(function*(
   source: UncPath.PathInput,
   target: string,
   options: Options,
-  progress: Progress.Progress
+  progress: Progress.Progress,
+  known: bigint
 ) {
   const smb = yield* SmbClient
   const data = yield* smb.readFile(source)
+  if (data.length < known) return yield* Reading.shorter(text(source), BigInt(data.length), known)
   const tag = tagFor(options, "", 0n, 0n)
   const part = { name: LocalName.partial(basename(target), tag), keep: false, size: BigInt(data.length) }
   yield* progress.file(basename(target), data.length)
   yield* LocalFile.replace(target, part, (writer) => writer.write(data))
   yield* progress.advance(data.length)
-  return BigInt(data.length)
+  return { size: BigInt(data.length), skipped: false }
 })
 
 /** What one round trip brings, in bytes. */
@@ -97,14 +110,15 @@ const file = Effect.fnUntraced(function*(
   progress: Progress.Progress,
   known?: bigint
 ) {
-  const size = yield* known !== undefined && known <= smallSize && !options.resume
-    ? small(source, target, options, progress)
+  const { size, skipped } = yield* known !== undefined && known <= smallSize && !options.resume
+    ? small(source, target, options, progress, known)
     : large(source, target, options, progress)
   if (options.json) {
     yield* Output.write(Output.jsonLine({
       path: text(source),
       local: target,
-      size: Number(size)
+      size: Number(size),
+      ...(skipped ? { skipped } : {})
     }))
   }
 })
@@ -114,6 +128,15 @@ const passedOver = (path: string): Report => {
   const message = `${printable(path)}: a symbolic link, passed over`
   return { code: 0, message, json: { warning: "SymbolicLink", path, message } }
 }
+
+/** What is written is not read again. */
+export const intoItself = (path: string): Report => {
+  const message = `${printable(path)}: the folder that the copy is written to, passed over`
+  return { code: 0, message, json: { warning: "IntoItself", path, message } }
+}
+
+const clash = (path: string, other: string): LocalError =>
+  new LocalError({ path, detail: `not written: this disk takes it for ${other}, which was written before` })
 
 /** Everything in a directory, into a folder here. What one file fails with does not stop the others. */
 const tree = Effect.fnUntraced(function*(
@@ -127,37 +150,61 @@ const tree = Effect.fnUntraced(function*(
   const base = UncPath.format(source)
   let failures = 0
   const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
-  const made = new Set<string>()
+  const places = new CaseClash.Places()
+  const folders = new Map<string, Effect.Effect<string | undefined, PlatformError>>()
   // A file may be at work before its directory's own entry is.
-  const makeDirectory = Effect.fnUntraced(function*(path: string) {
-    if (made.has(path)) return
-    yield* fs.makeDirectory(path, { recursive: true })
-    made.add(path)
+  const makeDirectory = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
+    for (let depth = 0; depth <= names.length; depth++) {
+      const path = join(target, ...names.slice(0, depth))
+      let made = folders.get(path)
+      if (made === undefined) {
+        made = yield* Effect.cached(places.make(path, fs.makeDirectory(path, { recursive: true })))
+        folders.set(path, made)
+      }
+      const other = yield* made
+      if (other !== undefined) return yield* clash(path, other)
+    }
   })
-  yield* makeDirectory(target)
+  yield* makeDirectory([])
+  // The folder that is written to may lie in the directory that is read, as a share of this very machine has it.
+  const mark = `.effect-smb-${randomBytes(6).toString("hex")}`
+  yield* LocalFile.mark(target, mark)
+  const own = UpCase.fold(basename(yield* fs.realPath(target)))
+  const enter = (entry: Entry) =>
+    UpCase.fold(entry.name) !== own
+      ? Effect.succeed(true)
+      : Effect.gen(function*() {
+        const isTarget = yield* smb.exists(`${entry.path}\\${mark}`).pipe(
+          Effect.catchIf(concernsOne, () => Effect.succeed(false))
+        )
+        if (isTarget) yield* tell(intoItself(entry.path))
+        return !isTarget
+      })
   const fail = (error: { readonly _tag: string }) =>
     Effect.suspend(() => {
       failures++
       return tell(report(error))
     })
   const onError = (error: ClientError) => concernsOne(error) ? fail(error) : Effect.fail(error)
-  yield* smb.walk(source, { onError }).pipe(
+  const onLoop = (entry: Entry) => tell(leadsBack(entry))
+  yield* smb.walk(source, { onError, onLoop, enter }).pipe(
     Stream.mapEffect((entry) =>
       Effect.gen(function*() {
         if (entry.type === "symlink") return yield* tell(passedOver(entry.path))
         if (!entry.path.startsWith(`${base}\\`)) return
         const names = yield* Effect.forEach(entry.path.slice(base.length + 1).split("\\"), checked)
         const here = join(target, ...names)
-        if (entry.type === "directory") return yield* makeDirectory(here)
-        yield* makeDirectory(dirname(here))
-        yield* file(entry.path, here, options, progress, entry.size)
+        if (entry.type === "directory") return yield* makeDirectory(names)
+        yield* makeDirectory(names.slice(0, -1))
+        const other = yield* places.make(here, file(entry.path, here, options, progress, entry.size))
+        if (other !== undefined) return yield* clash(here, other)
       }).pipe(
         Effect.catchIf(concernsOne, fail)
       ), { concurrency, unordered: true }),
     Stream.runDrain
   )
   if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
-})
+}, Effect.scoped)
 
 export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Option<string>, options: Options) {
   const progress = yield* Progress.auto(options.quiet)

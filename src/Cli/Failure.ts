@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { RemovalIncomplete } from "../Client/RemovalError.ts"
 
 /** The command was called in a way that makes no sense. Exit code 2. */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
@@ -30,7 +31,7 @@ export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
 /** Part of the work failed, and each failure has been reported. */
 export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", {
   failures: Schema.Number,
-  what: Schema.Literals(["copied", "listed"])
+  what: Schema.Literals(["copied", "listed", "removed"])
 }) {
   override get message(): string {
     return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be ${this.what}`
@@ -43,6 +44,9 @@ const failuresOfOne: ReadonlySet<string> = new Set([
   "PlatformError",
   "FileShortened",
   "InvalidPath",
+  "AcrossShares",
+  "RootOrLink",
+  "RemovalIncomplete",
   "AuthenticationError",
   "Malformed",
   "NoTargetLeft",
@@ -66,6 +70,7 @@ const isFull = ({ reason: { cause } }: PlatformError): boolean =>
 export const concernsOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean => {
   if (!failuresOfOne.has(error._tag)) return false
   if (error instanceof LocalError) return error.full !== true
+  if (error instanceof RemovalIncomplete) return !error.ended
   if (Predicate.isTagged(error, "PlatformError")) return !isFull(error as unknown as PlatformError)
   return error._tag !== "SmbError" || (error.reason !== "DiskFull" && error.reason !== "QuotaExceeded")
 }
@@ -149,12 +154,13 @@ export const report = (error: unknown): Report => {
   const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Defect"
   const reason = reasonOf(error)
   return {
-    code: tag === "UsageError" ? 2 : 1,
+    code: tag === "UsageError" || tag === "RootOrLink" ? 2 : 1,
     message,
     json: {
       error: tag,
       ...(reason === undefined ? {} : { reason }),
       message,
+      ...(error instanceof RemovalIncomplete ? { removed: error.removed, failed: error.failed } : {}),
       ...(Predicate.hasProperty(error, "statusName") ? { status: error.statusName } : {})
     }
   }

@@ -29,6 +29,32 @@ export const typeOf = (path: string): Effect.Effect<
     Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(undefined))
   )
 
+/**
+ * A file of a name that nothing else has, in a folder that a tree is written to: where the tree that is read has it, it is
+ * that very folder. Gone with the scope; nothing where it cannot be made.
+ */
+export const mark = (folder: string, name: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => {
+    const path = join(folder, name)
+    return Effect.acquireRelease(
+      Effect.sync(() => void unfinished.add(path)).pipe(
+        Effect.andThen(fs.writeFile(path, new Uint8Array(0))),
+        Effect.isSuccess
+      ),
+      () => Effect.andThen(Effect.ignore(fs.remove(path, { force: true })), Effect.sync(() => unfinished.delete(path)))
+    )
+  })
+
+/** Whether a file here is the one that is meant: of this size, and last written then, in milliseconds. */
+export const isSame = (path: string, size: bigint, lastWrite: number) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.stat(path)).pipe(
+    Effect.map((found) =>
+      found.type === "File" && found.size === size &&
+      Option.exists(found.mtime, (time) => time.getTime() === lastWrite)
+    ),
+    Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
+  )
+
 /** An open file that is written from one end to the other. */
 export interface Writer {
   /** How many bytes were there already. */
@@ -43,7 +69,13 @@ export interface Writer {
  */
 export const replace = <A, E, R>(
   target: string,
-  part: { readonly name: string; readonly keep: boolean; readonly size: bigint },
+  part: {
+    readonly name: string
+    readonly keep: boolean
+    readonly size: bigint
+    /** When it shall have been written last, in milliseconds; now where left out. */
+    readonly lastWrite?: number | undefined
+  },
   use: (writer: Writer) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | PlatformError | LocalError, R | FileSystem.FileSystem> =>
   Effect.gen(function*() {
@@ -80,6 +112,10 @@ export const replace = <A, E, R>(
             }
             return yield* use({ offset, write: (data) => named(file.writeAll(data)) })
           }))
+          if (part.lastWrite !== undefined) {
+            const time = new Date(part.lastWrite)
+            yield* named(fs.utimes(path, time, time))
+          }
           yield* named(fs.rename(path, final))
           return result
         }),

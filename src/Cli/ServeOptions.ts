@@ -7,7 +7,6 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile, stat } from "node:fs/promises"
-import { homedir } from "node:os"
 import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Limits from "../Server/Limits.ts"
@@ -15,6 +14,7 @@ import type { ShareOptions } from "../Server/SmbServer.ts"
 import type { Dialect, Smb2Dialect } from "../Smb2/Settings.ts"
 import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
+import * as Home from "./Home.ts"
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 /** As Effect writes them: `30 seconds`. */
@@ -77,7 +77,7 @@ const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Configuration), 
 /** A folder of the user's own that a platform names, as far as it does, and this command's part of it. */
 const ownFolder = (named: string | undefined, usual: ReadonlyArray<string>): string =>
   // The XDG specification has relative ones passed over.
-  join(named === undefined || !isAbsolute(named) ? join(homedir(), ...usual) : named, "effect-smb")
+  join(named === undefined || !isAbsolute(named) ? join(Home.folder(), ...usual) : named, "effect-smb")
 
 /** Where the configuration is looked for. */
 const configurationFolder = (env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string =>
@@ -108,7 +108,7 @@ const readText = (path: string): Effect.Effect<string | undefined, LocalError> =
   Effect.tryPromise({
     try: () =>
       readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code === "ENOENT") return undefined
+        if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined
         throw cause
       }),
     catch: (cause) => new LocalError({ path, detail: oneLine((cause as Error).message) })

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
@@ -19,6 +20,8 @@ import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { fromStatus, SmbError } from "../Protocol/Errors.ts"
 import { destination } from "./Actions.ts"
+import * as CaseClash from "./CaseClash.ts"
+import { intoItself } from "./Download.ts"
 import {
   concernsOne,
   Incomplete,
@@ -33,6 +36,7 @@ import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
+import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
 
 export interface Options {
@@ -103,21 +107,26 @@ const file = Effect.fnUntraced(function*(
     yield* progress.file(basename(source), Number(size))
     return yield* send(target, options, (place, mode) =>
       Effect.gen(function*() {
+        // What it has had when it was opened has to come. Files like those of /proc have no size, and more than that.
+        const whole = (count: bigint) =>
+          count < size ? Effect.fail(Reading.shorter(source, count, size)) : Effect.succeed(count)
         // In one round trip, where the file is as small as it says.
         const begin = size <= smallSize ? yield* readSmall(local) : undefined
         if (begin !== undefined && begin.length <= smallSize) {
+          yield* whole(BigInt(begin.length))
           yield* smb.writeFile(place, begin, mode)
           yield* progress.advance(begin.length)
           return BigInt(begin.length)
         }
         let first = begin
-        return yield* smb.writeFrom(place, (buffer) => {
+        const count = yield* smb.writeFrom(place, (buffer) => {
           if (first === undefined) return Effect.tap(local.read(buffer), (length) => progress.advance(length))
           const count = Math.min(first.length, buffer.length)
           buffer.set(first.subarray(0, count))
           first = count < first.length ? first.subarray(count) : undefined
           return Effect.as(progress.advance(count), count)
         }, mode)
+        return yield* whole(count)
       }))
   }))
   if (options.json) yield* Output.write(written(target, source, count))
@@ -179,6 +188,7 @@ const tree = Effect.fnUntraced(function*(
   const smb = yield* SmbClient
   const fs = yield* FileSystem.FileSystem
   let failures = 0
+  const mark = `~effect-smb-${randomBytes(6).toString("hex")}.tmp`
   const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
   const alone = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
     effect: Effect.Effect<A, E, R>,
@@ -192,8 +202,25 @@ const tree = Effect.fnUntraced(function*(
   /** A folder's entries, once there is a directory for them. Links are not followed. */
   const enter = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
     const here = join(source, ...names)
-    if (names.length > 0) yield* checked(here)
-    const entries = yield* fs.readDirectoryEntries(here)
+    if (names.length > 0) {
+      yield* checked(here)
+      if (yield* fs.exists(join(here, mark))) {
+        yield* tell(intoItself(here))
+        return []
+      }
+    }
+    const found = yield* fs.readDirectoryEntries(here)
+    const clashes = CaseClash.within(found.map(({ name }) => name).toSorted())
+    const entries = found.filter(({ name }) => name !== mark && !clashes.has(name))
+    for (const [name, other] of clashes) {
+      failures++
+      yield* tell(report(
+        new LocalError({
+          path: join(here, name),
+          detail: `not copied: names on a server do not differ from ${JSON.stringify(other)} in case alone`
+        })
+      ))
+    }
     yield* smb.makeDirectory(UncPath.join(target, names.join("\\")), { recursive: true })
     return entries
   })
@@ -210,7 +237,17 @@ const tree = Effect.fnUntraced(function*(
       })
     )
 
-  yield* below([], yield* enter([])).pipe(
+  const first = yield* enter([])
+  // The directory that is written to may lie in the folder that is read, as a share of this very machine has it.
+  const marked = UncPath.join(target, mark)
+  yield* Effect.acquireRelease(
+    Effect.result(smb.writeFile(marked, "")),
+    (made) =>
+      Result.isSuccess(made)
+        ? smb.remove(marked, { force: true }).pipe(Effect.timeoutOption("1 second"), Effect.ignore)
+        : Effect.void
+  )
+  yield* below([], first).pipe(
     Stream.mapEffect(({ isFile, names }) => {
       const here = join(source, ...names)
       if (!isFile) {
@@ -223,7 +260,7 @@ const tree = Effect.fnUntraced(function*(
     Stream.runDrain
   )
   if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
-})
+}, Effect.scoped)
 
 export const put = Effect.fnUntraced(function*(source: string, target: Remote, options: Options) {
   const progress = yield* Progress.auto(options.quiet)

@@ -3,14 +3,17 @@
  *
  * Loading is most of a short run, and in a checkout half of that is taking the types out of the sources. So Node keeps
  * what it has compiled, in a place of the user's own: code from a folder that others can write, as Node's own choice
- * below /tmp is, would be theirs to run. Where that place cannot be written, or NODE_DISABLE_COMPILE_CACHE is set,
+ * below /tmp is, would be theirs to run. Where there is no such place, it cannot be written, or NODE_DISABLE_COMPILE_CACHE is set,
  * nothing is kept.
  */
 import { enableCompileCache } from "node:module"
-import { homedir } from "node:os"
 import { join } from "node:path"
+import * as Home from "./Home.ts"
 
-const caches = process.platform === "win32" ? process.env.LOCALAPPDATA : process.env.XDG_CACHE_HOME
-enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(caches ?? join(homedir(), ".cache"), "effect-smb"))
+const home = Home.known()
+const caches = (process.platform === "win32" ? process.env.LOCALAPPDATA : process.env.XDG_CACHE_HOME) ??
+  (home === undefined ? undefined : join(home, ".cache"))
+const cache = process.env.NODE_COMPILE_CACHE ?? (caches === undefined ? undefined : join(caches, "effect-smb"))
+if (cache !== undefined) enableCompileCache(cache)
 
 await import("./Program.ts")

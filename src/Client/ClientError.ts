@@ -5,6 +5,7 @@ import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import type { DfsError } from "../Protocol/DfsError.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type { FileShortened } from "./FileShortened.ts"
+import type { RemovalIncomplete, RootOrLink } from "./RemovalError.ts"
 import type { AcrossShares, InvalidPath } from "./UncPath.ts"
 
 /**
@@ -16,8 +17,18 @@ import type { AcrossShares, InvalidPath } from "./UncPath.ts"
  * - `FileShortened`: a file became shorter while it was read.
  * - `InvalidPath`: the path names nothing on a share.
  * - `AcrossShares`: a rename to another share, or the removal of a tree with a DFS link in it.
+ * - `RootOrLink`: what is to be removed or renamed is a whole share, or a link to something elsewhere. Nothing was done.
+ * - `RemovalIncomplete`: part of a tree could not be removed; it says what is gone, and what is not.
  * - those of `DfsError`, which only a client with DFS fails with.
  *
  * @category errors
  */
-export type ClientError = RequestError | FileShortened | AuthenticationError | InvalidPath | AcrossShares | DfsError
+export type ClientError =
+  | RequestError
+  | FileShortened
+  | AuthenticationError
+  | InvalidPath
+  | AcrossShares
+  | RootOrLink
+  | RemovalIncomplete
+  | DfsError

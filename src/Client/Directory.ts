@@ -1,11 +1,13 @@
 /**
- * Directories: their entries as a stream, whole trees, and the removal of trees.
+ * Directories: their entries as a stream, and whole trees.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { ReparseTag } from "../Codec/Reparse.ts"
+import { isNameSurrogate } from "../Codec/Reparse.ts"
+import { fold } from "../Codec/UpCase.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
+import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import type { ClientError } from "./ClientError.ts"
 import * as Entry from "./Entry.ts"
 import * as Information from "./Information.ts"
@@ -14,14 +16,36 @@ import * as UncPath from "./UncPath.ts"
 /** Bytes of one answer with entries: some hundreds of them. */
 const pageSize = 256 * 1024
 
-/** The entries of an open directory that match `pattern`, a page at a time, without `.` and `..`. */
-export const entries = (
+/** An entry as it was listed; `.` and `..` are the directory itself and the one that holds it. */
+export interface Listed {
+  readonly name: string
+  readonly entry: Entry.Entry
+  /** The file's number on its volume (MS-FSCC 2.1.9); 0, or all bits, where the server has none. */
+  readonly fileId: bigint
+  /** The share that was listed, for comparison: numbers of two shares have nothing to do with each other. */
+  readonly place: string
+}
+
+const isDot = (name: string): boolean => name === "." || name === ".."
+
+const isDirectory = (fileAttributes: number): boolean =>
+  (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0
+
+/** Whether it is the directory itself, or the one that holds it. */
+export const isDots = ({ name }: Listed): boolean => isDot(name)
+
+/** A server that lists names with separators in them wants to lead us astray: such an entry is passed over. */
+const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(name)
+
+/** The entries of an open directory that match `pattern`, a page at a time; `.` and `..`, where they come, come first. */
+export const listed = (
   share: Share.Share,
   file: Share.OpenFile,
   directory: UncPath.UncPath,
   pattern: string
-): Stream.Stream<Entry.Entry, RequestError> =>
-  Stream.unfold(true, (restart) =>
+): Stream.Stream<Listed, RequestError> => {
+  const place = fold(UncPath.format({ server: share.server, port: share.port, share: share.name, path: "" }))
+  return Stream.unfold(true, (restart) =>
     Effect.map(
       file.run(Information.queryDirectory("FileIdBothDirectoryInformation", {
         pattern,
@@ -30,17 +54,50 @@ export const entries = (
       })),
       (page) => page.length === 0 ? undefined : ([page, false] as const)
     )).pipe(
-      Stream.flatMap((page) =>
-        Stream.fromArray(
-          page.filter(({ fileName }) => fileName !== "." && fileName !== ".." && isComponent(fileName)).map((found) =>
-            Entry.fromDirectory(directory, found)
-          )
-        )
-      )
+      Stream.flatMap((page) => {
+        const self = page.find(({ fileName }) => fileName === ".")?.fileId
+        // No file is the directory that it lies in: a server that says so numbers nothing.
+        const numbered = page.every(({ fileAttributes, fileId }) => fileId !== self || isDirectory(fileAttributes))
+        const found = page.filter(({ fileName }) => isComponent(fileName)).map((one): Listed => ({
+          name: one.fileName,
+          entry: Entry.fromDirectory(directory, one),
+          fileId: numbered ? one.fileId : 0n,
+          place
+        }))
+        return Stream.fromArray([...found.filter(isDots), ...found.filter((one) => !isDots(one))])
+      })
     )
+}
 
-/** A server that lists names with separators in them wants to lead us astray: such an entry is passed over. */
-const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(name)
+/** The entries themselves, without `.` and `..`. */
+export const entries = <E, R>(all: Stream.Stream<Listed, E, R>): Stream.Stream<Entry.Entry, E, R> =>
+  Stream.map(Stream.filter(all, (one) => !isDots(one)), ({ entry }) => entry)
+
+const allBits = 0xffff_ffff_ffff_ffffn
+
+/** What tells a file from all others of its share; `undefined` where the server does not say. */
+export const identity = ({ fileId, place }: Listed): string | undefined =>
+  fileId === 0n || BigInt.asUintN(64, fileId) === allBits ? undefined : `${place}\0${fileId}`
+
+/** The share of an identity. */
+export const placeOf = (identity: string): string => identity.slice(0, identity.indexOf("\0"))
+
+/**
+ * The same for one of several volumes. Those that are mounted in a share number their files by themselves, so that two
+ * folders may have one number; they hardly ever have one time of creation.
+ */
+const onVolume = (one: Listed): string => `${identity(one)}\0${one.entry.creationTime}`
+
+/** The folders that a walk is in, as they are known: by their numbers, on this volume and on all. */
+interface Ancestors {
+  readonly here: ReadonlySet<string>
+  readonly everywhere: ReadonlySet<string>
+}
+
+/** A folder that may be one of another volume. */
+const isMount = (entry: Entry.Entry | undefined): boolean => entry !== undefined && isNameSurrogate(entry.reparseTag)
+
+const nothing: ReadonlySet<string> = new Set()
 
 /** How a walk goes. */
 export interface WalkOptions {
@@ -53,70 +110,79 @@ export interface WalkOptions {
    * succeeds. Where it is left out, the walk fails.
    */
   readonly onError?: (error: ClientError, directory: Entry.Entry) => Effect.Effect<void, ClientError>
+  /**
+   * Told of a directory that is one of those that it lies in: a link that the server follows, or a DFS link, leads back.
+   * It is among the results, and is not entered again.
+   */
+  readonly onLoop?: (directory: Entry.Entry) => Effect.Effect<void, ClientError>
+  /** Whether a directory below the start is wanted: where this says false, it is left out with all that is in it. */
+  readonly enter?: (directory: Entry.Entry) => Effect.Effect<boolean, ClientError>
 }
 
 /**
  * Everything below a directory, as it comes: a directory before what is in it, siblings in no order. Symbolic links are
- * not followed.
+ * not followed. A directory that is, by the number that the server gives it, one of those above it is not entered again; where
+ * a server gives no numbers, `maximumDepth` ends a loop.
  */
 export const walk = (
-  list: (path: string) => Stream.Stream<Entry.Entry, ClientError>,
+  list: (path: string) => Stream.Stream<Listed, ClientError>,
   path: string,
   options: WalkOptions = {}
 ): Stream.Stream<Entry.Entry, ClientError> => {
-  const { onError } = options
-  const below = (directory: Entry.Entry): Stream.Stream<Entry.Entry, ClientError> =>
+  const { onError, onLoop } = options
+  const below = (directory: Entry.Entry): Stream.Stream<Listed, ClientError> =>
     onError === undefined
       ? list(directory.path)
       : Stream.catch(list(directory.path), (error) => Stream.fromEffectDrain(onError(error, directory)))
+  const leadsBack = (directory: Entry.Entry | undefined): Stream.Stream<never, ClientError> =>
+    directory === undefined || onLoop === undefined ? Stream.empty : Stream.fromEffectDrain(onLoop(directory))
+  const wanted = (directory: Entry.Entry, all: Stream.Stream<Entry.Entry, ClientError>) =>
+    options.enter === undefined
+      ? all
+      : Stream.unwrap(Effect.map(options.enter(directory), (enters) => enters ? all : Stream.empty))
   const level = (
-    entries: () => Stream.Stream<Entry.Entry, ClientError>,
+    entries: () => Stream.Stream<Listed, ClientError>,
+    ancestors: Ancestors,
+    directory: Entry.Entry | undefined,
     depth: number
   ): Stream.Stream<Entry.Entry, ClientError> =>
-    depth <= 0 ? Stream.empty : Stream.suspend(() =>
-      entries().pipe(
+    depth <= 0 ? Stream.empty : Stream.suspend(() => {
+      const isMounted = isMount(directory)
+      let known = ancestors
+      let isLoop = false
+      const look = (one: Listed): boolean => {
+        const id = one.name === "." ? identity(one) : undefined
+        if (id !== undefined) {
+          const key = onVolume(one)
+          isLoop = ancestors.here.has(id) || (isMounted && ancestors.everywhere.has(key))
+          known = {
+            here: new Set([...ancestors.here, id]),
+            everywhere: new Set([...ancestors.everywhere, key])
+          }
+        }
+        return !isDots(one)
+      }
+      return entries().pipe(
+        Stream.filter(look),
+        Stream.takeWhile(() => !isLoop),
         Stream.flatMap(
-          (entry) =>
-            entry.type === "directory"
-              ? Stream.concat(Stream.succeed(entry), level(() => below(entry), depth - 1))
-              : Stream.succeed(entry),
+          (one) => {
+            const { entry } = one
+            if (entry.type !== "directory") return Stream.succeed(entry)
+            const id = isMount(entry) ? undefined : identity(one)
+            const next = isMount(entry) ? { ...known, here: nothing } : known
+            const all = Stream.concat(
+              Stream.succeed(entry),
+              id !== undefined && known.here.has(id)
+                ? leadsBack(entry)
+                : level(() => below(entry), next, entry, depth - 1)
+            )
+            return wanted(entry, all)
+          },
           { concurrency: options.concurrency ?? 8 }
-        )
+        ),
+        (all) => Stream.concat(all, Stream.suspend(() => isLoop ? leadsBack(directory) : Stream.empty))
       )
-    )
-  return level(() => list(path), options.maximumDepth ?? 128)
-}
-
-/** What a DFS link leads to is on another server, and somebody else's: it does not go with the tree that has the link. */
-const leadsAway = (entry: Entry.Entry): Effect.Effect<never, UncPath.AcrossShares> =>
-  Effect.fail(
-    new UncPath.AcrossShares({
-      path: entry.path,
-      detail: "is a DFS link, and what it leads to is not removed with the tree: remove that by itself, and take " +
-        "the link out of the namespace"
     })
-  )
-
-/**
- * Removes everything below a directory and the directory itself, several entries at once. Links of any kind are removed
- * themselves, and not what they lead to; a DFS link cannot be, and ends it.
- */
-export const removeTree = (
-  list: (path: string) => Stream.Stream<Entry.Entry, ClientError>,
-  remove: (path: string) => Effect.Effect<void, ClientError>,
-  path: string,
-  depth = 128
-): Effect.Effect<void, ClientError> =>
-  list(path).pipe(
-    Stream.mapEffect(
-      (entry) =>
-        entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS
-          ? leadsAway(entry)
-          : entry.type === "directory" && entry.reparseTag !== ReparseTag.IO_REPARSE_TAG_MOUNT_POINT && depth > 0
-          ? removeTree(list, remove, entry.path, depth - 1)
-          : remove(entry.path),
-      { concurrency: 8, unordered: true }
-    ),
-    Stream.runDrain,
-    Effect.andThen(remove(path))
-  )
+  return level(() => list(path), { here: nothing, everywhere: nothing }, undefined, options.maximumDepth ?? 128)
+}

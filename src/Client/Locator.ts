@@ -20,6 +20,8 @@ export interface Target {
    * `server\share\` before the path.
    */
   readonly dfsName?: { readonly server: string; readonly share: string }
+  /** Present where the path that was asked for is itself a DFS link: this is what it leads to. */
+  readonly isLink?: true
   /** The domain that the server belongs to, where it is known: for whoever provides the credential. */
   readonly domain?: string
 }

@@ -169,12 +169,18 @@ export interface Operations {
     path: PathInput,
     options?: { readonly recursive?: boolean }
   ) => Effect.Effect<void, ClientError>
-  /** Removes a file, an empty directory, or with `recursive` a tree. `force`: also what is read-only, or not there. */
+  /**
+   * Removes a file, an empty directory, or with `recursive` a tree. `force`: also what is read-only, or not there.
+   *
+   * Links are removed themselves. A share's root and a DFS link cannot be: `RootOrLink`, before anything is removed. What one
+   * entry of a tree fails with does not stop the others: at the end it is `RemovalIncomplete`, which counts what is gone.
+   * That others remove the same tree meanwhile is no failure.
+   */
   readonly remove: (
     path: PathInput,
     options?: { readonly recursive?: boolean; readonly force?: boolean }
   ) => Effect.Effect<void, ClientError>
-  /** Renames within one share. With `replace` over a file that is there. */
+  /** Renames within one share. With `replace` over a file that is there. `RootOrLink` for a share's root and a DFS link. */
   readonly rename: (
     from: PathInput,
     to: PathInput,

@@ -25,6 +25,11 @@ import type { Operations } from "./Operations.ts"
 export interface Client extends Operations {
   /** Connects to a target as it stands, without asking the locator. */
   readonly connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+  /**
+   * Lets credentials be tried again that servers have refused. A refused one is otherwise not tried again until the provider
+   * gives another: each attempt would count against the account. To be run when the account was put right on the server.
+   */
+  readonly retryLogons: Effect.Effect<void>
   /** The same connections under another locator. */
   readonly withLocator: (locator: Locator.Locator) => Client
 }
@@ -59,6 +64,7 @@ export const make = (connections: Connections.Connections, locator: Locator.Loca
   return {
     ...Whole.operations(Paths.operations(connect, locator)),
     connect,
+    retryLogons: connections.retryLogons,
     withLocator: (other) => make(connections, other)
   }
 }

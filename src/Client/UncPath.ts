@@ -60,52 +60,77 @@ export const defaultPort = UncName.defaultPort
 /** The most code units that a name on the wire may have: its length field counts bytes in 16 bits. */
 const longest = 32_760
 
-const components = (text: string): ReadonlyArray<string> | undefined => {
-  const parts: Array<string> = []
-  for (const part of text.split(/[\\/]/)) {
+/** Components without empty ones and `.`, and with `..` resolved; nothing where they lead above the first. */
+const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  const result: Array<string> = []
+  for (const part of parts) {
     if (part === "" || part === ".") continue
-    if (part === "..") {
-      if (parts.pop() === undefined) return undefined
-    } else parts.push(part)
+    if (part !== "..") result.push(part)
+    else if (result.pop() === undefined) return undefined
   }
-  return parts
+  return result
 }
 
 const authority = (
   text: string
-): { readonly server: string; readonly port: number; readonly user?: string } | undefined => {
-  const match = /^(?:([^@]*)@)?(\[[0-9A-Fa-f:.%]+\]|[^:[\]@]+)(?::(\d{1,5}))?$/.exec(text)
+): { readonly server: string; readonly port: number } | undefined => {
+  const match = /^(\[[0-9A-Fa-f:.%]+\]|[^:[\]@\\/]+)(?::(\d{1,5}))?$/.exec(text)
   if (match === null) return undefined
-  const port = match[3] === undefined ? defaultPort : Number(match[3])
+  const port = match[2] === undefined ? defaultPort : Number(match[2])
   if (port === 0 || port > 65535) return undefined
-  const server = match[2]!.startsWith("[") ? match[2]!.slice(1, -1) : match[2]!
-  return { server, port, ...(match[1] === undefined || match[1] === "" ? {} : { user: match[1] }) }
+  const server = match[1]!.startsWith("[") ? match[1]!.slice(1, -1) : match[1]!
+  return { server, port }
 }
 
 const fail = (path: string, detail: string) => Result.fail(new InvalidPath({ path, detail }))
 
-const build = (text: string, head: string, rest: string): Result.Result<UncPath, InvalidPath> => {
+/** What a path is made of: components as they are, none of which holds a separator any more. */
+const build = (
+  text: string,
+  head: string,
+  parts: ReadonlyArray<string>,
+  user?: string
+): Result.Result<UncPath, InvalidPath> => {
   const place = authority(head)
   if (place === undefined) return fail(text, `${JSON.stringify(head)} names no server`)
   // A server may be followed by nothing, but what follows it first is the share, which `..` does not remove.
-  const share = /^[\\/]*([^\\/]*)/.exec(rest)![1]!
+  const first = parts.findIndex((part) => part !== "")
+  const share = parts[first] ?? ""
   if (share === "." || share === "..") return fail(text, "the share's name is missing")
-  const parts = components(rest.slice(/^[\\/]*/.exec(rest)![0].length + share.length))
-  if (parts === undefined) return fail(text, "it leads above its share")
-  const path = parts.join("\\")
-  if (path.includes("\0") || share.includes("\0")) return fail(text, "it contains a NUL")
-  if (path.length > longest) return fail(text, `it is longer than ${longest} UTF-16 code units`)
   if (share.length > 256) return fail(text, "the share's name is longer than 256 UTF-16 code units")
-  return Result.succeed({ ...place, share, path })
+  if (share.includes("\0")) return fail(text, "it contains a NUL")
+  return Result.map(
+    below(text, first < 0 ? [] : parts.slice(first + 1), "it leads above its share"),
+    (path) => ({ ...place, share, path, ...(user === undefined || user === "" ? {} : { user }) })
+  )
 }
 
+/** Components as the path below a share. */
+const below = (
+  text: string,
+  parts: ReadonlyArray<string>,
+  above: string
+): Result.Result<string, InvalidPath> => {
+  const found = normal(parts)
+  if (found === undefined) return fail(text, above)
+  const path = found.join("\\")
+  if (path.includes("\0")) return fail(text, "it contains a NUL")
+  return path.length > longest ? fail(text, `it is longer than ${longest} UTF-16 code units`) : Result.succeed(path)
+}
+
+/** Text is taken apart before it is decoded: what an escape stands for separates nothing. */
 const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
-  const [, head, rest] = /^smb:\/\/([^/\\]*)(.*)$/isu.exec(text)!
+  const [, user, head, rest] = /^smb:\/\/(?:([^/\\@]*)@)?([^/\\]*)(.*)$/isu.exec(text)!
+  let parts: ReadonlyArray<string>
+  let decoded: readonly [head: string, user: string | undefined]
   try {
-    return build(text, decodeURIComponent(head!), decodeURIComponent(rest!))
+    parts = rest!.split(/[\\/]/).map((part) => decodeURIComponent(part))
+    decoded = [decodeURIComponent(head!), user === undefined ? undefined : decodeURIComponent(user)]
   } catch {
     return fail(text, "a % is not followed by two hexadecimal digits of UTF-8")
   }
+  if (parts.some((part) => /[\\/]/.test(part))) return fail(text, "no name has a / or \\ in it, as %2F and %5C say")
+  return build(text, decoded[0], parts, decoded[1])
 }
 
 /**
@@ -116,14 +141,14 @@ const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
 export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => {
   if (typeof input !== "string") return Result.succeed(input)
   if (/^smb:\/\//i.test(input)) return parseUrl(input)
-  const match = /^(?:\\\\|\/\/)([^\\/]+)(.*)$/su.exec(input)
+  const match = /^(?:\\\\|\/\/)(?:([^\\/@]*)@)?([^\\/]+)(.*)$/su.exec(input)
   if (match === null) {
     return fail(
       input,
       "it is no path on a share; write \\\\server\\share\\path, //server/share/path or smb://server/share/path"
     )
   }
-  return build(input, match[1]!, match[2]!)
+  return build(input, match[2]!, match[3]!.split(/[\\/]/), match[1])
 }
 
 /** As `parse`, for what has to be inside a share. */
@@ -140,11 +165,61 @@ export const parseInShare = (input: PathInput): Result.Result<UncPath, InvalidPa
  */
 export const format = (path: UncPath): string => UncName.format(path, path.share, path.path)
 
-/** The path of something below another; `below` is relative, with backslashes. */
-export const join = (path: UncPath, below: string): UncPath => ({
-  ...path,
-  path: path.path === "" ? below : below === "" ? path.path : `${path.path}\\${below}`
-})
+/**
+ * The path of something below another, for names that are known to be good: from a listing, or written in the program.
+ * `below` is relative, with either separator. Like every path the result is normal; `..` may undo what stands before it in
+ * `below`, and leads no higher than `path`. What comes from outside, such as the path of a request, belongs into `resolve`,
+ * which refuses it instead.
+ *
+ * @category conversions
+ */
+export const join = (path: UncPath, below: string): UncPath => {
+  const parts: Array<string> = []
+  for (const part of below.split(/[\\/]/)) {
+    if (part === "..") parts.pop()
+    else if (part !== "" && part !== ".") parts.push(part)
+  }
+  return { ...path, path: [path.path, ...parts].filter((part) => part !== "").join("\\") }
+}
+
+/**
+ * The path of something below `base`, from text that comes from outside: never `base`'s own surroundings. Both separators
+ * count, `.` and empty components are passed over, and `..` may undo what stands before it in the text, but lead no
+ * higher than `base`. Refused with `InvalidPath` are text that leads above it, is absolute (`/x`, `\\x`, `//h/s`, `smb:`, `C:`),
+ * or holds a NUL, a colon (a stream or a drive), another character that no name has (MS-FSCC 2.1.5.2), or a component
+ * `@GMT-...`, which would mean a previous version. Escapes are not decoded: decode a URL's path once, before.
+ *
+ * @example
+ * ```ts
+ * const path = yield* Effect.fromResult(UncPath.resolve(folder, decodeURIComponent(request.slice(1))))
+ * ```
+ *
+ * @category conversions
+ */
+export const resolve = (base: UncPath, relative: string): Result.Result<UncPath, InvalidPath> => {
+  if (/^[\\/]|^[A-Za-z][A-Za-z0-9+.-]*:/.test(relative)) {
+    return fail(relative, "it is absolute, and a path below a folder is wanted")
+  }
+  const parts = relative.split(/[\\/]/)
+  for (const part of parts) {
+    // oxlint-disable-next-line no-control-regex
+    const wrong = /["*:<>?|\u0000-\u001f]/.exec(part)?.[0]
+    if (wrong !== undefined) {
+      return fail(relative, `no name has ${wrong < " " ? "a control character" : `the character ${wrong}`} in it`)
+    }
+    if (/^@GMT-/i.test(part)) return fail(relative, "it names a previous version")
+    // Windows drops what stands at the end of a name: " .." could be "..".
+    if (part !== "." && part !== ".." && part !== "" && /^[. ]*$/.test(part)) {
+      return fail(relative, "a name has more in it than dots and blanks")
+    }
+  }
+  return Result.flatMap(below(relative, parts, `it leads above ${format(base)}`), (path) => {
+    const whole = join(base, path)
+    return whole.path.length > longest
+      ? fail(relative, `with ${format(base)} it is longer than ${longest} UTF-16 code units`)
+      : Result.succeed(whole)
+  })
+}
 
 /** The last component, or the share where there is none. */
 export const name = (path: UncPath): string =>

@@ -27,6 +27,13 @@ export const ReparseTag = {
   IO_REPARSE_TAG_LX_BLK: 0x80000026
 } as const
 
+/** The bit N of a tag (2.1.2): what it is on stands for another file or folder, as symbolic links and junctions do. */
+const nameSurrogate = 0x2000_0000
+
+/** Whether a reparse point of this kind stands for another file or folder, and does not hold what is seen in it. */
+export const isNameSurrogate = (tag: number): boolean =>
+  (tag & nameSurrogate) !== 0 || tag === ReparseTag.IO_REPARSE_TAG_DFS
+
 /** Flags of a symbolic link: the target is relative to the link's directory. */
 export const SYMLINK_FLAG_RELATIVE = 1
 

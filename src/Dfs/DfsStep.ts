@@ -11,7 +11,8 @@ import type * as TargetHealth from "./TargetHealth.ts"
 /**
  * Where to do the work. `path` is below the share, with backslashes, and empty for its root. `dfsName` is there if
  * the name goes on the wire as `server\share\path` with the DFS flag set, in these words; `domain` if it is known which
- * domain the server belongs to.
+ * domain the server belongs to; `isLink` if the path that was asked for ends with a link, so that this is what the link
+ * leads to, and not something below it.
  *
  * @category models
  */
@@ -21,6 +22,7 @@ export interface Target {
   readonly path: string
   readonly dfsName?: { readonly server: string; readonly share: string }
   readonly domain?: string
+  readonly isLink?: true
 }
 
 /** What a referral is asked for (MS-DFSC 3.1.4.2). */

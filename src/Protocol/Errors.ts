@@ -45,14 +45,17 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   status: Schema.Number,
   command: Schema.String,
   path: Schema.optionalKey(Schema.String),
-  symbolicLink: Schema.optionalKey(SymbolicLink)
+  symbolicLink: Schema.optionalKey(SymbolicLink),
+  /** The server has said so before, and was not asked again: a logon with a credential that it had refused. */
+  notTriedAgain: Schema.optionalKey(Schema.Boolean)
 }) {
   /** The NTSTATUS as the documents spell it: `STATUS_OBJECT_NAME_NOT_FOUND`. */
   get statusName(): string {
     return NtStatus.name(this.status)
   }
   override get message(): string {
-    const where = this.path === undefined ? "" : `${this.path}: `
+    const again = this.notTriedAgain === true ? "not tried again with the same password: " : ""
+    const where = `${this.path === undefined ? "" : `${this.path}: `}${again}`
     const what = this.symbolicLink === undefined
       ? NtStatus.explanation(this.status)
       : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
@@ -117,6 +120,15 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
     }
   }
 }
+
+const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
+  "ObjectNameNotFound",
+  "ObjectPathNotFound",
+  "NoSuchFile"
+])
+
+/** Whether a failure says that there is nothing at a path: neither the name, nor the way to it. */
+export const isMissing = (error: SmbError): boolean => missing.has(error.reason)
 
 /** The same failure, of a request that may change something and had been sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {

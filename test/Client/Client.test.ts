@@ -62,6 +62,47 @@ describe("connections", () => {
       assert.strictEqual(share._tag === "SmbError" ? share.path : share, "\\\\nas:4450\\nowhere")
     }).pipe(Effect.scoped, provide(TestTransport.files(files))))
 
+  it.effect("a refused credential is one attempt, however many ask, until another is given or somebody says so", () => {
+    let now = Credentials.password("user", Redacted.make("wrong"))
+    const credentials = Credentials.layerFrom(() =>
+      // A provider may well make a new value each time.
+      Effect.sync(() => Credentials.password(now.user, Redacted.make(Redacted.value(now.password))))
+    )
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const attempts = Effect.map(servers.commands, (commands) => count(commands, "SESSION_SETUP") / 2)
+      const failure = Effect.flip(smb.readFile(f))
+      const all = yield* Effect.all(Array.from({ length: 8 }, () => failure), { concurrency: "unbounded" })
+      for (const error of all) assert(error._tag === "SmbError" && error.reason === "LogonFailure")
+      assert.strictEqual(yield* attempts, 1)
+      const connected = yield* servers.connected
+      for (const path of [f, "//NAS/more/h.txt", "//nas/data"]) {
+        const error = yield* Effect.flip(smb.stat(path))
+        assert(error._tag === "SmbError" && error.reason === "LogonFailure")
+        assert.match(error.message, /not tried again/)
+        assert.notInclude(JSON.stringify(error), "wrong\"")
+      }
+      assert.deepStrictEqual([yield* attempts, yield* servers.connected], [1, connected])
+      // Another wrong one is another attempt, and another user has nothing to do with it.
+      now = Credentials.password("user", Redacted.make("also wrong"))
+      assert.notMatch((yield* failure).message, /not tried again/)
+      assert.strictEqual(yield* attempts, 2)
+      now = Credentials.password("joe", Redacted.make("secret"))
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+      now = Credentials.password("user", Redacted.make("also wrong"))
+      assert.match((yield* failure).message, /not tried again/)
+      assert.strictEqual(yield* attempts, 3)
+      yield* smb.retryLogons
+      assert.notMatch((yield* failure).message, /not tried again/)
+      assert.strictEqual(yield* attempts, 4)
+      now = user
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+    }).pipe(
+      provide(TestTransport.files(files, { users: { joe: "secret", user: "password" } }), {}, credentials)
+    )
+  })
+
   it.effect("a session for each credential, on one connection", () => {
     let now = user
     const credentials = Credentials.layerFrom(() => Effect.sync(() => now))

@@ -1,10 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Fiber, Result, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import type { ClientError } from "../../src/Client/ClientError.ts"
 import * as Directory from "../../src/Client/Directory.ts"
 import type { Entry } from "../../src/Client/Entry.ts"
+import * as Removal from "../../src/Client/internal/Removal.ts"
+import type { RemovalIncomplete } from "../../src/Client/RemovalError.ts"
+import * as UncPath from "../../src/Client/UncPath.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { ReparseTag } from "../../src/Codec/Reparse.ts"
 import { NoTargetLeft } from "../../src/Protocol/DfsError.ts"
+import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
 
 /** A directory by its entries; a reparse point by its tag; `dead` cannot be listed after its first entry. */
 interface Tree {
@@ -34,14 +40,116 @@ const entry = (path: string, what: Tree | "file" | number): Entry => ({
 
 const gone = new NoTargetLeft({ path: "dead", targets: [] })
 
-const lister = (root: Tree) => (path: string): Stream.Stream<Entry, ClientError> => {
+const lister = (root: Tree) => (path: string): Stream.Stream<Directory.Listed, ClientError> => {
   let here: Tree = root
   for (const name of path.split("\\").slice(1)) {
     const next = here[name]!
     here = typeof next === "object" ? next : { behind: "file" }
   }
-  const found = Stream.fromIterable(Object.entries(here).map(([name, what]) => entry(`${path}\\${name}`, what)))
+  const found = Stream.fromIterable(
+    Object.entries(here).map(([name, what]) => ({
+      name,
+      entry: entry(`${path}\\${name}`, what),
+      fileId: 0n,
+      place: "nas"
+    }))
+  )
   return path.endsWith("dead") ? Stream.concat(found, Stream.fail(gone)) : found
+}
+
+/** A folder of a server's disk: other folders, files by their size, and links that the server follows without telling. */
+class Folder {
+  readonly entries = new Map<string, Folder | "file" | { readonly leadsTo: Folder } | { readonly tag: number }>()
+  up: Folder = this
+  readonly id: bigint
+  constructor(id: number) {
+    this.id = BigInt(id)
+  }
+  add(name: string, what: Folder | "file" | { readonly leadsTo: Folder } | { readonly tag: number }): this {
+    this.entries.set(name, what)
+    if (what instanceof Folder) what.up = this
+    return this
+  }
+}
+
+const root = "\\\\nas\\data"
+const status = (code: number, path: string) => fromStatus(code, "SET_INFO", path)
+
+/** A server's disk as a removal sees it; `dots` is what it says of `..`. */
+class Disk {
+  readonly top: Folder
+  readonly dots: "true" | "by path" | "wrong" | "none"
+  readonly listings: Array<string> = []
+  readonly removed: Array<string> = []
+  readonly refused = new Map<string, number>()
+
+  constructor(top: Folder, dots: Disk["dots"] = "true") {
+    this.top = top
+    this.dots = dots
+  }
+
+  /** Links on the way and at its end are followed, as the server does. */
+  private folder(path: string): Folder | undefined {
+    let found: Folder | undefined = this.top
+    for (const name of path.slice(root.length).split("\\").filter((part) => part !== "")) {
+      const next: ReturnType<Folder["entries"]["get"]> = found?.entries.get(name)
+      found = next instanceof Folder ? next : typeof next === "object" && "leadsTo" in next ? next.leadsTo : undefined
+    }
+    return found
+  }
+
+  readonly list = (path: string): Stream.Stream<Directory.Listed, ClientError> =>
+    Stream.suspend(() => {
+      this.listings.push(path)
+      const folder = this.folder(path)
+      if (folder === undefined) return Stream.fail(status(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, path))
+      const id = (one: Folder) => this.dots === "none" ? 0n : one.id
+      const item = (name: string, what: Tree | "file" | number, fileId: bigint) => ({
+        name,
+        entry: entry(`${path}\\${name}`, what),
+        fileId,
+        place: "nas"
+      })
+      const holder = this.folder(path.slice(0, path.lastIndexOf("\\"))) ?? folder.up
+      const up = this.dots === "wrong" ? 77n : this.dots === "by path" ? id(holder) : id(folder.up)
+      return Stream.fromIterable([
+        item(".", {}, id(folder)),
+        item("..", {}, up),
+        ...[...folder.entries].map(([name, what]) =>
+          what === "file"
+            ? item(name, "file", 0n)
+            : "tag" in what
+            ? item(name, what.tag, 0n)
+            : item(name, {}, id("leadsTo" in what ? what.leadsTo : what))
+        )
+      ])
+    })
+
+  readonly remove = (path: string): Effect.Effect<void, ClientError> =>
+    Effect.suspend(() => {
+      const code = this.refused.get(path)
+      if (code !== undefined) return Effect.fail(status(code, path))
+      const name = path.slice(path.lastIndexOf("\\") + 1)
+      const holder = this.folder(path.slice(0, path.lastIndexOf("\\")))
+      if (holder?.entries.has(name) !== true) {
+        return Effect.fail(status(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, path))
+      }
+      if ((this.folder(path)?.entries.size ?? 0) > 0) {
+        return Effect.fail(status(NtStatus.STATUS_DIRECTORY_NOT_EMPTY, path))
+      }
+      holder.entries.delete(name)
+      this.removed.push(path.slice(root.length + 1))
+      return Effect.void
+    })
+
+  /** Removes a tree, with as much time as it takes. */
+  readonly run = (name: string) =>
+    Effect.gen({ self: this }, function*() {
+      const path = Result.getOrThrow(UncPath.parse(`${root}\\${name}`))
+      const fiber = yield* Effect.forkChild(Effect.result(Removal.tree(this, this.list, path)))
+      for (let i = 0; i < 20; i++) yield* TestClock.adjust("10 seconds")
+      return yield* Fiber.join(fiber)
+    })
 }
 
 describe("walk", () => {
@@ -82,35 +190,224 @@ describe("walk", () => {
     }))
 })
 
-describe("removeTree", () => {
-  const removing = (root: Tree) =>
+describe("a walk over folders that lead back", () => {
+  const loops = () => {
+    const top = new Folder(1)
+    const a = new Folder(2)
+    const b = new Folder(3)
+    top.add("a", a).add("self", { leadsTo: top })
+    a.add("b", b).add("up", { leadsTo: top }).add("f", "file")
+    b.add("self", { leadsTo: b }).add("a", { leadsTo: a })
+    return top
+  }
+
+  it.effect("ends at each of them, names it, and is told of it", () =>
     Effect.gen(function*() {
-      const removed: Array<string> = []
-      const result = yield* Effect.result(
-        Directory.removeTree(lister(root), (path) => Effect.sync(() => void removed.push(path)), "r")
+      const told: Array<string> = []
+      const found = yield* Stream.runCollect(
+        Directory.walk(new Disk(loops()).list, root, {
+          onLoop: ({ path }) => Effect.sync(() => void told.push(path.slice(root.length + 1)))
+        })
       )
-      return { removed, result }
-    })
-
-  it.effect("removes what is below before what it is in", () =>
-    Effect.gen(function*() {
-      const { removed } = yield* removing({ a: { x: "file" }, b: "file" })
-      assert.strictEqual(removed.at(-1), "r")
-      assert.deepStrictEqual(removed.toSorted(), ["r", "r\\a", "r\\a\\x", "r\\b"])
-      assert.isBelow(removed.indexOf("r\\a\\x"), removed.indexOf("r\\a"))
+      const loop = ["a\\b\\a", "a\\b\\self", "a\\up", "self"]
+      assert.deepStrictEqual(told.toSorted(), loop)
+      assert.deepStrictEqual(
+        found.map(({ path }) => path.slice(root.length + 1)).toSorted(),
+        ["a", "a\\b", "a\\f", ...loop].toSorted()
+      )
     }))
 
-  it.effect("takes a mount point itself, and leaves what it leads to", () =>
+  it.effect("enters folders of mounted volumes that have one number, and ends at a mount point that leads back", () =>
     Effect.gen(function*() {
-      const { removed } = yield* removing({ junction: ReparseTag.IO_REPARSE_TAG_MOUNT_POINT })
-      assert.deepStrictEqual(removed, ["r\\junction", "r"])
+      const list = (path: string): Stream.Stream<Directory.Listed, ClientError> => {
+        const depth = path.split("\\").length
+        // A mount point's own number is another one than that of what is mounted there.
+        const at = (name: string, creationTime: bigint): Directory.Listed => ({
+          name,
+          entry: { ...entry(`${path}\\${name}`, ReparseTag.IO_REPARSE_TAG_MOUNT_POINT), creationTime },
+          fileId: name === "." ? 5n : 6n,
+          place: "nas"
+        })
+        return depth > 4 ? Stream.empty : Stream.make(at(".", BigInt(Math.min(depth, 3))), at("volume", 0n))
+      }
+      const found = yield* Stream.runCollect(Directory.walk(list, "r"))
+      assert.deepStrictEqual(
+        found.map(({ path }) => path),
+        ["r\\volume", "r\\volume\\volume", "r\\volume\\volume\\volume"]
+      )
     }))
 
-  it.effect("ends at a DFS link, before anything behind it is touched", () =>
+  it.effect("without numbers it ends where it is as deep as it may be", () =>
     Effect.gen(function*() {
-      const { removed, result } = yield* removing({ link: ReparseTag.IO_REPARSE_TAG_DFS })
-      assert(result._tag === "Failure" && result.failure._tag === "AcrossShares")
-      assert.strictEqual(result.failure.path, "r\\link")
-      assert.deepStrictEqual(removed, [])
+      const top = new Folder(1)
+      top.add("self", { leadsTo: top })
+      const found = yield* Stream.runCollect(Directory.walk(new Disk(top, "none").list, root, { maximumDepth: 5 }))
+      assert.strictEqual(found.length, 5)
+    }))
+})
+
+const incomplete = (result: Result.Result<number, ClientError>): RemovalIncomplete => {
+  assert(Result.isFailure(result) && result.failure._tag === "RemovalIncomplete", String(result))
+  return result.failure
+}
+
+describe("the removal of a tree", () => {
+  const small = () => {
+    const top = new Folder(1)
+    const x = new Folder(2)
+    const a = new Folder(3).add("deep", new Folder(4).add("f", "file")).add("f", "file")
+    top.add("x", x.add("a", a).add("b", "file")).add("beside", new Folder(9))
+    return { top, x, a }
+  }
+
+  it.effect("takes what is below before what it is in, and counts", () =>
+    Effect.gen(function*() {
+      const disk = new Disk(small().top)
+      assert.deepStrictEqual(yield* disk.run("x"), Result.succeed(6))
+      assert.strictEqual(disk.removed.at(-1), "x")
+      assert.isBelow(disk.removed.indexOf("x\\a\\deep"), disk.removed.indexOf("x\\a"))
+      assert.deepStrictEqual([...disk.top.entries.keys()], ["beside"])
+    }))
+
+  it.effect("takes mount points and symbolic links of any kind themselves, and leaves what they lead to", () =>
+    Effect.gen(function*() {
+      const { top, x } = small()
+      x.add("junction", { tag: ReparseTag.IO_REPARSE_TAG_MOUNT_POINT })
+      x.add("wsl", { tag: ReparseTag.IO_REPARSE_TAG_LX_SYMLINK })
+      x.add("surrogate", { tag: 0x2000_1234 })
+      const disk = new Disk(top)
+      assert.deepStrictEqual(yield* disk.run("x"), Result.succeed(9))
+      assert.notInclude(disk.listings, `${root}\\x\\junction`)
+      assert.notInclude(disk.listings, `${root}\\x\\surrogate`)
+    }))
+
+  it.effect("leaves a DFS link and what holds it, takes all else, and says how far it came", () =>
+    Effect.gen(function*() {
+      const { a, top } = small()
+      a.add("link", { tag: ReparseTag.IO_REPARSE_TAG_DFS })
+      const disk = new Disk(top)
+      const error = incomplete(yield* disk.run("x"))
+      assert.deepStrictEqual(
+        error.failures.map((failure) => [failure.path, failure.error._tag]),
+        [[`${root}\\x\\a\\link`, "AcrossShares"]]
+      )
+      assert.deepStrictEqual([error.removed, error.failed, error.ended], [4, 1, false])
+      assert.deepStrictEqual([...a.entries.keys()], ["link"])
+      assert.notInclude(disk.listings, `${root}\\x\\a\\link`)
+    }))
+
+  for (const dots of ["true", "by path", "wrong", "none"] as const) {
+    it.effect(`a link of the server's to a folder outside, where .. is ${dots}`, () =>
+      Effect.gen(function*() {
+        const { a, top, x } = small()
+        const precious = new Folder(5).add("f", "file")
+        top.add("more", new Folder(6).add("precious", precious))
+        x.add("link", { leadsTo: precious })
+        const disk = new Disk(top, dots)
+        const result = yield* disk.run("x")
+        // By its path alone, or by nothing, such a link cannot be told from a folder.
+        if (dots !== "true") {
+          assert(Result.isSuccess(result))
+          return
+        }
+        assert.strictEqual(precious.entries.size, 1)
+        const error = incomplete(result)
+        assert.deepStrictEqual(
+          error.failures.map((failure) => [failure.path, failure.error._tag]),
+          [[`${root}\\x\\link`, "RootOrLink"]]
+        )
+        assert.strictEqual(a.entries.size, 0)
+        assert.deepStrictEqual([...x.entries.keys()], ["link"])
+      }))
+  }
+
+  it.effect("a link of the server's to a folder of the tree itself goes with the tree", () =>
+    Effect.gen(function*() {
+      const { a, top, x } = small()
+      x.add("again", { leadsTo: a })
+      x.add("deeper", { leadsTo: a.entries.get("deep") as Folder })
+      assert.deepStrictEqual(yield* new Disk(top).run("x"), Result.succeed(8))
+      assert.isFalse(top.entries.has("x"))
+    }))
+
+  it.effect("links that lead back end, whatever .. says, and what they lead to above the tree stays", () =>
+    Effect.gen(function*() {
+      for (const dots of ["true", "by path"] as const) {
+        const { top, x } = small()
+        x.add("self", { leadsTo: x }).add("up", { leadsTo: top })
+        const disk = new Disk(top, dots)
+        const result = yield* disk.run("x")
+        assert.isTrue(Result.isFailure(result))
+        assert.isTrue(top.entries.has("x"))
+        assert.isBelow(disk.listings.length, 60)
+        assert.isTrue(top.entries.has("beside"))
+      }
+    }))
+
+  it.effect("the path itself is such a link: refused before anything is listed there", () =>
+    Effect.gen(function*() {
+      const { top } = small()
+      const precious = new Folder(5).add("f", "file")
+      top.add("more", new Folder(6).add("precious", precious)).add("link", { leadsTo: precious })
+      top.add("deep", new Folder(7).add("link", { leadsTo: precious }))
+      for (const name of ["link", "deep\\link"]) {
+        const result = yield* new Disk(top).run(name)
+        assert(Result.isFailure(result) && result.failure._tag === "RootOrLink", name)
+        assert.strictEqual(result.failure.kind, "server-link")
+        assert.strictEqual(precious.entries.size, 1)
+      }
+      // A server whose .. is never right is not believed.
+      const { top: other } = small()
+      assert(Result.isSuccess(yield* new Disk(other, "wrong").run("x")))
+    }))
+
+  it.effect("what others have removed, or are about to, is no failure", () =>
+    Effect.gen(function*() {
+      const { a, top } = small()
+      const disk = new Disk(top)
+      disk.refused.set(`${root}\\x\\b`, NtStatus.STATUS_DELETE_PENDING)
+      let asked = 0
+      const { remove } = disk
+      Object.assign(disk, {
+        remove: (path: string) =>
+          Effect.suspend(() => {
+            // Somebody else's turn comes first.
+            if (path === `${root}\\x\\a\\f`) a.entries.delete("f")
+            if (path === `${root}\\x` && ++asked === 2) (top.entries.get("x") as Folder).entries.delete("b")
+            return remove(path)
+          })
+      })
+      assert(Result.isSuccess(yield* disk.run("x")))
+      assert.isFalse(top.entries.has("x"))
+    }))
+
+  it.effect("what stays pending is named, after a bounded number of attempts", () =>
+    Effect.gen(function*() {
+      const disk = new Disk(small().top)
+      disk.refused.set(`${root}\\x\\b`, NtStatus.STATUS_DELETE_PENDING)
+      const error = incomplete(yield* disk.run("x"))
+      assert.strictEqual(error.removed, 4)
+      assert.match(error.message, /\\x\\b: .*DELETE_PENDING/)
+    }))
+
+  it.effect("goes on after what concerns one entry, and ends with what concerns all", () =>
+    Effect.gen(function*() {
+      const disk = new Disk(small().top)
+      disk.refused.set(`${root}\\x\\a\\f`, NtStatus.STATUS_SHARING_VIOLATION)
+      const error = incomplete(yield* disk.run("x"))
+      assert.deepStrictEqual([error.removed, error.failed, error.ended], [3, 1, false])
+      assert.match(error.message, /1 entry could not be removed, 3 were: .*SHARING_VIOLATION/)
+      const broken = new Disk(small().top)
+      const { remove } = broken
+      Object.assign(broken, {
+        remove: (path: string) =>
+          broken.removed.length < 2
+            ? remove(path)
+            : Effect.fail(new TransportError({ reason: "Closed", server: "nas", port: 445 }))
+      })
+      const ended = incomplete(yield* broken.run("x"))
+      assert.isTrue(ended.ended)
+      assert.strictEqual(ended.removed, broken.removed.length)
+      assert.match(ended.message, /ended after \d entries.*closed the connection/)
     }))
 })

@@ -14,6 +14,9 @@ describe("UncPath", () => {
     ["smb://nas/data/a/b.txt", ["nas", 445, "data", "a\\b.txt"]],
     ["SMB://joe@nas:4455/data/a", ["nas", 4455, "data", "a", "joe"]],
     ["smb://CORP%5Cjoe@nas/data", ["nas", 445, "data", "", "CORP\\joe"]],
+    ["smb://joe%40corp.test@nas/share", ["nas", 445, "share", "", "joe@corp.test"]],
+    ["smb://jo%2Fe@nas:4474/share", ["nas", 4474, "share", "", "jo/e"]],
+    ["smb://nas/data/a/%2e%2E/b", ["nas", 445, "data", "b"]],
     ["smb://nas/data/a%20b/%C3%A4%23", ["nas", 445, "data", "a b\\ä#"]],
     ["//nas:1445/data", ["nas", 1445, "data", ""]],
     ["\\\\nas:1445\\data\\x", ["nas", 1445, "data", "x"]],
@@ -58,6 +61,12 @@ describe("UncPath", () => {
     "smb://nas/data/%2",
     "smb://nas/data/%FF",
     "smb://nas/data/..%2f..%2fx",
+    "smb://nas/data/a%2Fb",
+    "smb://nas/data/a%5Cb",
+    "smb://nas/da%2Fta/b",
+    "smb://nas%2Fdata/b",
+    "smb://nas/data/a/%2e%2e/%2e%2e/x",
+    "smb://joe@corp.test@nas/data",
     `//nas/data/${"x".repeat(32_761)}`,
     `//nas/${"x".repeat(257)}/a`
   ])("refuses %j", (text) => {
@@ -97,6 +106,63 @@ describe("UncPath", () => {
     assert.strictEqual(UncPath.format(UncPath.parent(UncPath.parent(UncPath.parent(path)))), "\\\\nas\\data")
     assert.strictEqual(UncPath.name(parse("//nas/data")!), "data")
     assert.strictEqual(UncPath.format(UncPath.join(parse("//nas/data")!, "x")), "\\\\nas\\data\\x")
+  })
+})
+
+describe("names from outside", () => {
+  const base = parse("//nas/web/public")!
+  const below = (text: string) => Result.getOrUndefined(Result.map(UncPath.resolve(base, text), ({ path }) => path))
+
+  it.each([
+    ["", "public"],
+    ["index.html", "public\\index.html"],
+    ["css/site.css", "public\\css\\site.css"],
+    ["css\\site.css", "public\\css\\site.css"],
+    ["./a//b/", "public\\a\\b"],
+    ["a/../b", "public\\b"],
+    ["...x/.hidden", "public\\...x\\.hidden"],
+    ["a%2Fb", "public\\a%2Fb"]
+  ])("%j lies below the folder", (text, path) => {
+    assert.strictEqual(below(text), path)
+  })
+
+  it.each([
+    "..",
+    "../x",
+    "..\\..\\x",
+    "a/../../x",
+    "a\\..\\..\\publicity",
+    "/etc/passwd",
+    "\\x",
+    "\\\\evil\\share\\x",
+    "//evil/share",
+    "smb://evil/share",
+    "C:\\x",
+    "a\0b",
+    "a:stream",
+    "f::$DATA",
+    "what?",
+    "a/*",
+    ".. /x",
+    "... /x",
+    ". .",
+    "@GMT-2026.11.21-08.30.00/x",
+    "x".repeat(32_755)
+  ])("%j is refused", (text) => {
+    const result = UncPath.resolve(base, text)
+    assert(Result.isFailure(result) && result.failure._tag === "InvalidPath")
+  })
+
+  it("whatever the text, the path stays below the folder, by join too, and is normal", () => {
+    const next = random(11)
+    const pieces = ["..", ".", "/", "\\", "a", "b c", "..", "", "public", "%2e", "..."]
+    for (let i = 0; i < 5000; i++) {
+      const text = Array.from({ length: next(9) }, () => pieces[next(pieces.length)]).join("")
+      for (const path of [UncPath.join(base, text), Result.getOrElse(UncPath.resolve(base, text), () => base)]) {
+        assert.isTrue(path.path === "public" || path.path.startsWith("public\\"), text)
+        assert.deepStrictEqual(parse(UncPath.format(path)), path)
+      }
+    }
   })
 })
 

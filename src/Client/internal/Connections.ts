@@ -15,6 +15,7 @@ import * as Transport from "../../Protocol/Transport.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import * as Protocols from "./Protocols.ts"
+import { Refusals } from "./Refusals.ts"
 
 /** What connecting to a share fails with. */
 export type ConnectError = RequestError | AuthenticationError
@@ -23,6 +24,8 @@ export type ConnectError = RequestError | AuthenticationError
 export interface Connections {
   /** The share of a target, in the name of whom the credential provider says. It stays while the scope is open. */
   readonly share: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
+  /** Lets refused credentials be tried again. */
+  readonly retryLogons: Effect.Effect<void>
 }
 
 const who = (credential: Credential): string => {
@@ -38,6 +41,9 @@ const who = (credential: Credential): string => {
 
 /** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
 const separator = "\0"
+
+/** Whoever a referral says to be the server's domain, an account is the same. */
+const accountOf = (server: string, port: string, user: string): string => [server, port, user].join(separator)
 
 const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
 
@@ -69,16 +75,22 @@ export const make = Effect.fnUntraced(function*(
     })
   })
 
+  const refusals = new Refusals()
+
   const sessions = yield* RcMap.make({
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
       key: string
     ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
-      const [server, port, , domain] = key.split(separator) as [string, string, string, string]
+      const [server, port, user, domain] = key.split(separator) as [string, string, string, string]
+      const account = accountOf(server, port, user)
       const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
       const credential = yield* provider.get(request(server, domain))
       const logon = yield* authenticator.make(credential, { server })
-      return yield* connected.logon(logon, credential)
+      return yield* connected.logon(logon, credential).pipe(
+        Effect.tapError((error) => Effect.sync(() => refusals.note(account, credential, error))),
+        Effect.tap(Effect.sync(() => refusals.forget(account)))
+      )
     })
   })
 
@@ -101,7 +113,10 @@ export const make = Effect.fnUntraced(function*(
     Effect.gen(function*() {
       const server = target.server.toLowerCase()
       const domain = target.domain ?? ""
-      const user = who(yield* provider.get(request(target.server, domain)))
+      const credential = yield* provider.get(request(target.server, domain))
+      const user = who(credential)
+      const refused = refusals.find(accountOf(server, String(target.port), user), credential)
+      if (refused !== undefined) return yield* Effect.fail(refused)
       const connectionKey = `${server}${separator}${target.port}`
       const sessionKey = [connectionKey, user, domain.toLowerCase()].join(separator)
       const treeKey = `${sessionKey}${separator}${target.share.toLowerCase()}`
@@ -129,5 +144,5 @@ export const make = Effect.fnUntraced(function*(
       return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 
-  return { share }
+  return { share, retryLogons: Effect.sync(() => refusals.clear()) }
 })

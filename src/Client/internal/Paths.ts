@@ -7,8 +7,9 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
 import * as Changes from "../../Protocol/Changes.ts"
-import { ProtocolError, SmbError } from "../../Protocol/Errors.ts"
+import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
@@ -22,6 +23,7 @@ import * as Locator from "../Locator.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
+import { RootOrLink } from "../RemovalError.ts"
 import * as ShareList from "../ShareList.ts"
 import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
@@ -29,6 +31,7 @@ import * as Watch from "../Watch.ts"
 import * as Links from "./Links.ts"
 import * as Made from "./Made.ts"
 import * as Metadata from "./Metadata.ts"
+import * as Removal from "./Removal.ts"
 import * as Resume from "./Resume.ts"
 import * as ServerCopy from "./ServerCopy.ts"
 import * as Symlink from "./Symlink.ts"
@@ -117,9 +120,17 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     )
 
   /** As `openOn`, for what may go on elsewhere: targets that have died are not tried again, and fail as they did. */
-  const reopen = (span: string, path: UncPath.PathInput, options: Share.OpenOptions): Resume.Open => (dead) =>
+  const reopen = (
+    span: string,
+    path: UncPath.PathInput,
+    options: Share.OpenOptions,
+    objection?: typeof rootOrLink
+  ): Resume.Open =>
+  (dead) =>
     Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
       locator.use(unc, (target) => {
+        const error = objection?.(unc, target)
+        if (error !== undefined) return Effect.fail(error)
         const place = Locator.placeOf(target)
         if (dead?.places.has(place) === true) return Effect.fail(dead.error)
         return following(target, (share, below) =>
@@ -215,31 +226,50 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     const { opened, results } = yield* batch(unc, OpenMode.readReparsePoint, [
       Information.queryFile("FileAttributeTagInformation")
     ])
-    // A server without the class has no reparse points either.
-    const tag = Result.isSuccess(results[0]) ? results[0].success.reparseTag : 0
-    return Entry.fromAttributes(unc, opened, tag)
+    return Entry.fromAttributes(unc, opened, tagOf(results[0]))
   })
 
-  const list: Operations["list"] = (path, options) =>
+  const listed = (
+    path: UncPath.PathInput,
+    pattern = "*",
+    objection?: typeof rootOrLink
+  ): Stream.Stream<Directory.Listed, ClientError> =>
     Stream.unwrap(Effect.map(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
       Resume.list(
-        reopen("SmbClient.list", unc, OpenMode.directory),
+        reopen("SmbClient.list", unc, OpenMode.directory, objection),
         locator.goesOn,
-        ({ file, share }) => Directory.entries(share, file, unc, options?.pattern ?? "*")
+        ({ file, share }) => Directory.listed(share, file, unc, pattern)
       )))
 
-  const removeOne = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
-    batch(path, OpenMode.remove, [Information.setFile("FileDispositionInformation", { deletePending: true })]).pipe(
-      Effect.flatMap(({ results }) => first(results)),
-      Effect.catchTag("SmbError", (error) => {
-        if (force && error.reason === "CannotDelete") {
-          return Effect.andThen(
+  const list: Operations["list"] = (path, options) => Directory.entries(listed(path, options?.pattern))
+
+  /** As `onShare`, for what removes or renames the very thing that the path names: that is no share, and no link. */
+  const onEntry = <A, E, R>(
+    path: UncPath.UncPath,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> =>
+    Effect.scoped(locator.use(path, (target) => {
+      const error = rootOrLink(path, target)
+      return error === undefined ? following(target, use, Symlink.maximumHops) : Effect.fail(error)
+    })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
+
+  const removeOne = (path: UncPath.UncPath, force: boolean): Effect.Effect<void, ClientError> =>
+    onEntry(
+      path,
+      (share, below) =>
+        versioned(share, below, OpenMode.remove, (below, options) =>
+          share.batch(below, options, [Information.setFile("FileDispositionInformation", { deletePending: true })]))
+    ).pipe(
+      Effect.flatMap(({ results }) =>
+        first(results)
+      ),
+      Effect.catchTag("SmbError", (error) =>
+        force && error.reason === "CannotDelete"
+          ? Effect.andThen(
             setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
             removeOne(path, false)
           )
-        }
-        return force && isMissing(error.reason) ? Effect.void : Effect.fail(error)
-      })
+          : Effect.fail(error))
     )
 
   const setAttributes: Operations["setAttributes"] = Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
@@ -317,10 +347,13 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
         return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
       })
-    yield* onShare(source, (share, below) =>
+    yield* onEntry(source, (share, below) =>
       Effect.flatMap(
-        locator.use(target, (place) =>
-          isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)),
+        locator.use(target, (place): Attempt => {
+          const error = rootOrLink(target, place)
+          if (error !== undefined) return Effect.fail(error)
+          return isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)
+        }),
         Effect.fromResult
       ))
   })
@@ -368,13 +401,34 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     }))
   })
 
-  const removeTree = (path: UncPath.PathInput, force: boolean): Effect.Effect<void, ClientError> =>
-    Effect.flatMap(stat(path, { follow: false }), (entry) =>
-      entry.type === "directory"
-        ? Directory.removeTree(list, (below) => removeOne(below, force), entry.path)
-        : removeOne(path, force)).pipe(
-        Effect.catchTag("SmbError", (error) => force && isMissing(error.reason) ? Effect.void : Effect.fail(error))
-      )
+  /** What the path is, if it may be removed. */
+  const removable = (path: UncPath.UncPath): Effect.Effect<Entry.Entry, ClientError> =>
+    Effect.flatMap(
+      onEntry(path, (share, below) =>
+        versioned(share, below, OpenMode.readReparsePoint, (below, options) =>
+          share.batch(below, options, [Information.queryFile("FileAttributeTagInformation")]))),
+      ({ opened, results }) => {
+        const entry = Entry.fromAttributes(path, opened, tagOf(results[0]))
+        return entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS
+          ? Effect.fail(new RootOrLink({ path: entry.path, kind: "link" }))
+          : Effect.succeed(entry)
+      }
+    )
+
+  const removeTree = Effect.fnUntraced(function*(path: UncPath.UncPath, force: boolean) {
+    if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
+    const entry = yield* removable(path)
+    if (entry.type !== "directory" || isNameSurrogate(entry.reparseTag)) return yield* removeOne(path, force)
+    const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))
+    yield* Removal.tree(
+      {
+        list: (place) => listed(place, "*", rootOrLink),
+        remove: (place) => Effect.flatMap(at(place), (unc) => removeOne(unc, force))
+      },
+      listed,
+      path
+    )
+  })
 
   const readOnwards = <E, R>(
     path: UncPath.PathInput,
@@ -441,17 +495,20 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     exists: (path) =>
       stat(path).pipe(
         Effect.as(true),
-        Effect.catchTag("SmbError", (error) => isMissing(error.reason) ? Effect.succeed(false) : Effect.fail(error))
+        Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error))
       ),
     list,
-    walk: (path, options) => Directory.walk(list, text(path), options),
+    walk: (path, options) => Directory.walk(listed, text(path), options),
     makeDirectory: Effect.fn("SmbClient.makeDirectory")(function*(path, options) {
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       yield* options?.recursive === true ? makeAll(unc) : makeOne(unc)
     }),
     remove: Effect.fn("SmbClient.remove")(function*(path, options) {
       const force = options?.force ?? false
-      yield* options?.recursive === true ? removeTree(path, force) : removeOne(path, force)
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      yield* (options?.recursive === true ? removeTree(unc, force) : removeOne(unc, force)).pipe(
+        Effect.catchTag("SmbError", (error) => force && isMissing(error) ? Effect.void : Effect.fail(error))
+      )
     }),
     rename,
     copy,
@@ -495,8 +552,19 @@ const toRange = (range: SmbFile.RangeOptions | undefined): Resume.Range => ({
   length: range?.length === undefined ? undefined : BigInt(range.length)
 })
 
-/** Whether a status says that there is nothing at a path. */
-const isMissing = (reason: string): boolean => reason === "ObjectNameNotFound" || reason === "ObjectPathNotFound"
+/** Why what is at a target cannot be removed or renamed by this path. */
+const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RootOrLink | undefined => {
+  const { path: below } = PreviousVersion.split(target.path)
+  if (target.isLink !== true && below !== "") return undefined
+  const leadsTo = UncName.format(target, target.share, target.path)
+  return target.isLink === true || PreviousVersion.split(path.path).path !== ""
+    ? new RootOrLink({ path: UncPath.format(path), kind: "link", target: leadsTo })
+    : new RootOrLink({ path: UncPath.format(path), kind: "share" })
+}
+
+/** A server without the class has no reparse points either. */
+const tagOf = (result: Result.Result<{ readonly reparseTag: number }, SmbError>): number =>
+  Result.isSuccess(result) ? result.success.reparseTag : 0
 
 /** Where a file is, for comparison: names that differ only by case are taken for the same. */
 const placeOf = (share: Share.Share, path: string): string =>

@@ -223,14 +223,20 @@ export const domainOf = <E>(state: State<E>, server: string, world: World): stri
   return DomainCache.isDomain(world.domains, namespace, world.now) ? namespace : undefined
 }
 
+/** Whether the prefix of a link takes up the whole path: what lies at its target is the link's, and nothing below it. */
+export const endsWithLink = (path: DfsPath.DfsPath, { entry }: Trial): boolean =>
+  entry.kind === "link" && path.length <= entry.prefix.length
+
 /** A path as a target, as it stands. */
 export const toTarget = <E>(state: State<E>, path: DfsPath.DfsPath, world: World): Target => {
   const domain = domainOf(state, path[0] ?? "", world)
+  const isLink = state.frames.some((frame) => endsWithLink(frame.path, frame.trial))
   return {
     server: DfsPath.host(path[0] ?? ""),
     share: path[1] ?? "",
     path: path.slice(2).join("\\"),
-    ...(domain === undefined ? {} : { domain })
+    ...(domain === undefined ? {} : { domain }),
+    ...(isLink ? { isLink } : {})
   }
 }
 

@@ -6,11 +6,24 @@ import * as DfsPath from "../DfsPath.ts"
 import type { Command, ConnectFailure, Event, Target } from "../DfsStep.ts"
 import * as ReferralCache from "../ReferralCache.ts"
 import * as TargetHealth from "../TargetHealth.ts"
-import { done, fail, failed, go, type State, type Step, toTarget, toUnc, type Trial, type Work } from "./State.ts"
+import {
+  done,
+  endsWithLink,
+  fail,
+  failed,
+  go,
+  type State,
+  type Step,
+  toTarget,
+  toUnc,
+  type Trial,
+  type Work
+} from "./State.ts"
 import { replaced, targetOf, trialOf } from "./Trial.ts"
 
 const target = <E>(state: State<E>, trial: Trial, work: Work, position = trial.position): Target => {
-  const to = toTarget(state, replaced(state, trial, position), work)
+  const place = toTarget(state, replaced(state, trial, position), work)
+  const to: Target = endsWithLink(state.path, trial) ? { ...place, isLink: true } : place
   // Below a root the name goes on the wire as it was asked for. A root whose target lies deeper than its share has no
   // such name.
   return trial.entry.kind === "root" && targetOf(trial, position).path.length === trial.entry.prefix.length

@@ -7,25 +7,11 @@
  */
 import { StoreError } from "../../ShareStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
-import { upCase } from "./UpCase.ts"
+
+export { fold } from "../../../Codec/UpCase.ts"
 
 /** UTF-16 code units in one component. */
 export const maximumComponentLength = 255
-
-// oxlint-disable-next-line no-control-regex
-const ascii = /^[\0-\x7f]*$/
-
-/**
- * What names have in common that differ in case alone.
- *
- * @category conversions
- */
-export const fold = (name: string): string => {
-  if (ascii.test(name)) return name.toUpperCase()
-  let folded = ""
-  for (let i = 0; i < name.length; i++) folded += String.fromCharCode(upCase[name.charCodeAt(i)]!)
-  return folded
-}
 
 /** Whether this could lead out of a directory, or is no name at all. */
 export const isComponent = (name: string): boolean =>

@@ -34,3 +34,18 @@ export const upCase: Uint16Array = (() => {
   }
   return table
 })()
+
+// oxlint-disable-next-line no-control-regex
+const ascii = /^[\0-\x7f]*$/
+
+/**
+ * What names have in common that differ in case alone.
+ *
+ * @category conversions
+ */
+export const fold = (name: string): string => {
+  if (ascii.test(name)) return name.toUpperCase()
+  let folded = ""
+  for (let i = 0; i < name.length; i++) folded += String.fromCharCode(upCase[name.charCodeAt(i)]!)
+  return folded
+}

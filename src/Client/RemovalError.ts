@@ -1,0 +1,72 @@
+/**
+ * What a removal, or a rename, fails with beside what a server says.
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * The path names a whole share, or is a link to something elsewhere: neither is removed or renamed by this path, and
+ * nothing below it was touched.
+ *
+ * `kind` is `share` for a share's root, `link` for a DFS link, and `server-link` for a link of the server's own file system
+ * that the server follows without telling. `target` is what a DFS link leads to.
+ *
+ * @category errors
+ */
+export class RootOrLink extends Schema.TaggedError<RootOrLink>()("RootOrLink", {
+  path: Schema.String,
+  kind: Schema.Literals(["share", "link", "server-link"]),
+  target: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    switch (this.kind) {
+      case "share":
+        return `${this.path} is a whole share, which is not removed or renamed: name something in it`
+      case "link": {
+        const target = this.target === undefined ? "another folder" : this.target
+        return `${this.path} is a DFS link to ${target}, and nothing there is removed or renamed by the link's name: ` +
+          "name what is meant below it, or take the link out of the namespace"
+      }
+      case "server-link":
+        return `${this.path} is a link that the server follows to a folder elsewhere, and nothing in that folder is ` +
+          "removed: remove the link on the server, or name the folder by its own path"
+    }
+  }
+}
+
+/** What could not be removed, and why. */
+export interface RemovalFailure {
+  readonly path: string
+  /** One of `ClientError`. */
+  readonly error: { readonly _tag: string; readonly message: string }
+}
+
+/** Failures that an error of a removal names; all are counted. */
+export const namedFailures = 100
+
+/**
+ * Part of a tree could not be removed. `removed` entries are gone; `failed` are still there, of which `failures` names the
+ * first hundred. `ended` says that it was given up in the middle, since what `failures` has last concerns all the rest, such
+ * as a connection that broke.
+ *
+ * @category errors
+ */
+export class RemovalIncomplete extends Schema.TaggedError<RemovalIncomplete>()("RemovalIncomplete", {
+  path: Schema.String,
+  removed: Schema.Number,
+  failed: Schema.Number,
+  failures: Schema.Array(Schema.Unknown as unknown as Schema.Codec<RemovalFailure>),
+  ended: Schema.Boolean
+}) {
+  override get message(): string {
+    const entries = (count: number) => `${count} ${count === 1 ? "entry" : "entries"}`
+    const first = this.failures[0]
+    const last = this.failures.at(-1)
+    const told = this.ended ? last : first
+    const why = told === undefined ? "" : `: ${told.error.message}`
+    return this.ended
+      ? `${this.path}: the removal ended after ${entries(this.removed)}, and the rest is still there${why}`
+      : `${this.path}: ${entries(this.failed)} could not be removed, ${this.removed} were${
+        this.failed === 1 ? why : `; the first${why}`
+      }`
+  }
+}

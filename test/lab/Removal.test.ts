@@ -1,0 +1,244 @@
+/**
+ * Removal and walks over real servers' links: DFS links, links of the server's own file system, and two at once.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { type ClientError, Credentials, DfsAdapter, SmbClient, TcpTransport } from "effect-smb"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Lab from "./Lab.ts"
+
+const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+const root = "127.0.44.1"
+const data = "127.0.44.2"
+const environment = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }
+
+const smb = (args: ReadonlyArray<string>, cwd = "/") =>
+  Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { cwd, env: environment }))
+
+const client = (dialects: ReadonlyArray<"NT1" | "3.1.1">) =>
+  DfsAdapter.layer().pipe(
+    Layer.provide(SmbClient.layer({ dialects, signing: "if-required" })),
+    Layer.provide([
+      TcpTransport.layer,
+      Credentials.layer(Credentials.password(Lab.user.name, Redacted.make(Lab.user.password)))
+    ])
+  )
+
+class Servers extends Context.Service<Servers, { readonly top: Lab.Server; readonly two: Lab.Server }>()(
+  "test/lab/Removal/Servers"
+) {}
+
+const layerServers = Layer.effect(
+  Servers,
+  Effect.map(
+    Lab.servers({
+      root: {
+        address: root,
+        minimumDialect: "NT1",
+        shares: [{
+          name: "dfs",
+          dfs: {
+            share: `${data}\\two`,
+            folder: `${data}\\two\\folder`,
+            "tree/inside": `${data}\\two`,
+            interlink: `${root}\\dfs\\share`
+          }
+        }, { name: "data" }]
+      },
+      two: { address: data, shares: [{ name: "two" }] }
+    }),
+    ({ root, two }) => ({ top: root, two })
+  )
+)
+
+/** Everything below a folder of this machine; links are not followed. */
+const all = (folder: string, below = ""): Array<string> =>
+  readdirSync(join(folder, below), { withFileTypes: true }).flatMap((entry) => {
+    const name = below === "" ? entry.name : `${below}/${entry.name}`
+    return entry.isDirectory() ? [name].concat(all(folder, name)) : [name]
+  }).toSorted()
+
+layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (it) => {
+  it.effect("a DFS link and a share's root are refused by every form of their names, and nothing behind them is gone", () =>
+    Effect.gen(function*() {
+      const { top, two } = yield* Servers
+      yield* two.write("two", "precious.txt", "1")
+      yield* two.write("two", "folder/deep/precious.txt", "1")
+      const before = all(two.path("two"))
+      const links = [
+        `//${root}/dfs/share`,
+        `//${root}/dfs/folder`,
+        `//${root}/dfs/interlink`,
+        `//${root}/dfs/share/`,
+        `//${root}/dfs/./share//`,
+        `//${root}/dfs/share/folder/..`,
+        `\\\\${root}\\dfs\\share\\.`,
+        `smb://${root}/dfs/share`,
+        `smb://${root}/dfs/fol%64er/`
+      ]
+      for (const dialects of [["3.1.1"], ["NT1"]] as const) {
+        yield* Effect.gen(function*() {
+          const client = yield* SmbClient.SmbClient
+          const refused = (effect: Effect.Effect<void, ClientError>, kind: string, path: string) =>
+            Effect.gen(function*() {
+              const error = yield* Effect.flip(effect)
+              assert(error._tag === "RootOrLink", `${path}: ${error.message}`)
+              assert.strictEqual(error.kind, kind)
+              assert.deepStrictEqual(all(two.path("two")), before)
+            })
+          const shares = dialects[0] === "NT1"
+            ? [`//${root}/dfs`]
+            : [`//${data}/two`, `//${data}/two/`, `//${data}/two/x/..`, `smb://${data}/two/.`]
+          for (const [kind, paths] of [["link", dialects[0] === "NT1" ? [] : links], ["share", shares]] as const) {
+            for (const path of paths) {
+              for (const options of [{ recursive: true }, { recursive: true, force: true }, {}]) {
+                yield* refused(client.remove(path, options), kind, path)
+              }
+              yield* refused(client.rename(path, `//${root}/dfs/elsewhere`), kind, path)
+            }
+          }
+          if (dialects[0] === "NT1") return
+          // Nor is anything renamed onto one.
+          yield* top.write("data", "source/f", "1")
+          yield* refused(
+            client.rename(`//${root}/data/source`, `//${root}/dfs/folder`, { replace: true }),
+            "link",
+            "onto"
+          )
+          rmSync(top.path("data", "source"), { recursive: true })
+        }).pipe(Effect.provide(client(dialects)))
+      }
+      const run1 = yield* smb(["rm", "-r", "--json", `//${root}/dfs/folder`])
+      assert.deepStrictEqual([run1.code, run1.stdout], [2, ""], run1.stderr)
+      assert.deepInclude(JSON.parse(run1.stderr), { error: "RootOrLink" })
+      const moved = yield* smb(["mv", `//${root}/dfs/share`, `//${root}/dfs/elsewhere`])
+      assert.deepStrictEqual([moved.code, moved.stdout], [2, ""], moved.stderr)
+      assert.match(moved.stderr, /is a DFS link to/)
+      assert.strictEqual((yield* smb(["rm", `//${root}/dfs/share`])).code, 2)
+      const token = yield* smb(["rm", "-r", `//${root}/dfs/share/@GMT-2026.01.02-03.04.05`])
+      assert.notStrictEqual(token.code, 0)
+      assert.deepStrictEqual(all(two.path("two")), before)
+      // What lies below a link is no link.
+      yield* two.write("two", "below/x/f", "1")
+      assert.strictEqual((yield* smb(["rm", "-r", `//${root}/dfs/share/below`])).code, 0)
+      assert.deepStrictEqual(all(two.path("two")), before)
+      // In a tree, the link stays, with what it leads to; the rest goes.
+      yield* top.write("dfs", "tree/a/f", "1")
+      yield* top.write("dfs", "tree/b", "1")
+      const run = yield* smb(["rm", "-r", "--json", `//${root}/dfs/tree`])
+      assert.strictEqual(run.code, 1)
+      const [link, last] = run.stderr.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
+      assert.strictEqual(link?.error, "AcrossShares")
+      assert.deepInclude(last, { error: "RemovalIncomplete", removed: 3, failed: 1 })
+      assert.deepStrictEqual(readdirSync(top.path("dfs", "tree")), ["inside"])
+      assert.deepStrictEqual(all(two.path("two")), before)
+    }))
+
+  it.effect("links of the server's own file system are not entered, whether they lead out of the tree or back into it", () =>
+    Effect.gen(function*() {
+      const { top } = yield* Servers
+      for (const dialect of ["3.1.1", "NT1"] as const) {
+        yield* top.write("data", "precious/f", "1")
+        yield* top.write("data", "precious/deep/f", "1")
+        yield* top.write("data", "x/d/f", "1")
+        yield* top.write("data", "x/d/e/f", "1")
+        const link = (target: string, ...names: ReadonlyArray<string>) =>
+          Effect.sync(() => symlinkSync(target, top.path("data", ...names)))
+        yield* link("../precious", "x", "out")
+        yield* link("../../precious/deep", "x", "d", "out")
+        yield* link(".", "x", "self")
+        yield* link("..", "x", "up")
+        yield* link("../precious/f", "x", "file")
+        yield* link("nowhere", "x", "dangling")
+        const run = yield* smb([
+          "rm",
+          "-r",
+          `//${root}/data/x`,
+          "--dialect",
+          dialect.toLowerCase(),
+          "--signing",
+          "if-required"
+        ])
+        assert.strictEqual(run.code, 1, run.stderr)
+        assert.match(run.stderr, /x\\out is a link that the server follows/)
+        assert.match(run.stderr, /entries could not be removed, 4 were/)
+        assert.deepStrictEqual(all(top.path("data", "precious")), ["deep", "deep/f", "f"])
+        assert.deepStrictEqual(all(top.path("data", "x")).filter((name) => name !== "dangling").toSorted(), [
+          "d",
+          "d/out",
+          "out",
+          "self",
+          "up"
+        ])
+        yield* Effect.gen(function*() {
+          const client = yield* SmbClient.SmbClient
+          for (const name of ["x/out", "x/self", "x/up", "x/d/out"]) {
+            const itself = yield* Effect.flip(client.remove(`//${root}/data/${name}`, { recursive: true }))
+            assert.strictEqual(itself._tag, "RootOrLink", name)
+          }
+        }).pipe(Effect.provide(client([dialect])))
+        assert.deepStrictEqual(all(top.path("data", "precious")), ["deep", "deep/f", "f"])
+        rmSync(top.path("data", "x"), { recursive: true })
+      }
+      // A link from one folder of the tree to another goes with them.
+      yield* top.write("data", "x/a/deep/f", "1")
+      yield* top.write("data", "x/b/f", "1")
+      symlinkSync("../a/deep", top.path("data", "x", "b", "link"))
+      const run = yield* smb(["rm", "-r", `//${root}/data/x`])
+      assert.deepStrictEqual([run.code, run.stderr], [0, ""])
+      assert.isFalse(existsSync(top.path("data", "x")))
+    }))
+
+  it.effect("a walk ends at a link that leads back, and says so", () =>
+    Effect.gen(function*() {
+      const { top } = yield* Servers
+      yield* top.write("data", "loop/d/f", "1")
+      symlinkSync(".", top.path("data", "loop", "self"))
+      symlinkSync("..", top.path("data", "loop", "d", "up"))
+      const list = yield* smb(["ls", "-r", `//${root}/data/loop`])
+      assert.strictEqual(list.code, 0)
+      assert.deepStrictEqual(list.stdout.trimEnd().split("\n").toSorted(), ["d/", "d/f", "d/up/", "self/"])
+      assert.match(list.stderr, /leads back to a folder that it lies in/)
+      const here = mkdtempSync(join(tmpdir(), "effect-smb-loop-"))
+      const get = yield* smb(["get", "-r", `//${root}/data/loop`, join(here, "copy")])
+      assert.strictEqual(get.code, 0, get.stderr)
+      assert.deepStrictEqual(all(join(here, "copy")), ["d", "d/f", "d/up", "self"])
+      rmSync(here, { recursive: true })
+      rmSync(top.path("data", "loop"), { recursive: true })
+    }))
+
+  it.effect("two that remove one tree at once both succeed", () =>
+    Effect.gen(function*() {
+      const { top } = yield* Servers
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 20; i++) {
+          yield* top.write("data", `many/${i}/f`, "1")
+          for (let j = 0; j < 20; j++) yield* top.write("data", `many/${i}/${j}`, "1")
+        }
+        const runs = yield* Effect.all(
+          [smb(["rm", "-r", `//${root}/data/many`]), smb(["rm", "-r", `//${root}/data/many`])],
+          { concurrency: 2 }
+        )
+        for (const run of runs) {
+          // The one that comes when all is done finds nothing.
+          if (run.code !== 0) assert.match(run.stderr, /data\\many: .*OBJECT_NAME_NOT_FOUND to CREATE/)
+        }
+        assert.isTrue(runs.some(({ code }) => code === 0))
+        assert.isFalse(existsSync(top.path("data", "many")))
+      }
+    }))
+
+  it.effect("goes on with the other paths, and ends with 1", () =>
+    Effect.gen(function*() {
+      const { top } = yield* Servers
+      mkdirSync(top.path("data", "paths"), { mode: 0o777 })
+      yield* top.write("data", "paths/f", "1")
+      const run = yield* smb(["rm", `//${root}/data/paths/none`, `//${root}/data/paths/f`])
+      assert.strictEqual(run.code, 1)
+      assert.match(run.stderr, /paths\\none.*\n.*1 entry could not be removed\n$/)
+      assert.deepStrictEqual(readdirSync(top.path("data", "paths")), [])
+    }))
+})

@@ -1,0 +1,185 @@
+/**
+ * Copies of trees and files whose source is not what it seems: one that ends early, one that holds its own copy, names that
+ * differ in case alone, and what is here already.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Lab from "./Lab.ts"
+
+const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+const address = "127.0.45.1"
+const environment = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }
+
+const smb = (...args: ReadonlyArray<string>) =>
+  Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { env: environment }))
+
+/** The kernel says of its files that they have 4096 bytes, and gives fewer: as a file does that is cut after it was opened. */
+const short = "uevent_seqnum"
+
+class World extends Context.Service<World, { readonly server: Lab.Server; readonly here: string }>()(
+  "test/lab/Trees/World"
+) {}
+
+const layerWorld = Layer.effect(
+  World,
+  Effect.gen(function*() {
+    const { server } = yield* Lab.servers({
+      server: {
+        address,
+        shares: [{ name: "data" }, { name: "kernel", readOnly: true, options: { path: "/sys/kernel" } }]
+      }
+    })
+    const here = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-smb-trees-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    )
+    return { server, here }
+  })
+)
+
+layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it) => {
+  it.effect("of what ends earlier than it was when it was opened or listed fail, and leave nothing", () =>
+    Effect.gen(function*() {
+      const { here, server } = yield* World
+      const source = `//${address}/kernel/${short}`
+      assert.isBelow(readFileSync(`/sys/kernel/${short}`).length, 4096)
+      const cat = yield* smb("cat", source)
+      assert.strictEqual(cat.code, 1)
+      assert.match(cat.stderr, /ended after \d+ bytes, and had 4096/)
+      const get = yield* smb("get", source, join(here, "got"))
+      assert.strictEqual(get.code, 1)
+      assert.match(get.stderr, /\d+.*4096/)
+      const put = yield* smb("put", `/sys/kernel/${short}`, `//${address}/data/put`)
+      assert.strictEqual(put.code, 1)
+      assert.match(put.stderr, /ended after \d+ bytes, and had 4096/)
+      assert.deepStrictEqual(readdirSync(here), [])
+      assert.deepStrictEqual(readdirSync(server.path("data")), [])
+      const tree = yield* smb("get", "-r", `//${address}/kernel/mm/ksm`, join(here, "ksm"))
+      assert.strictEqual(tree.code, 1)
+      assert.match(tree.stderr, /had 4096/)
+      assert.deepStrictEqual(readdirSync(join(here, "ksm")), [])
+    }))
+
+  it.effect("into themselves end", () =>
+    Effect.gen(function*() {
+      const { here, server } = yield* World
+      yield* server.write("data", "tree/a.txt", "a")
+      yield* server.write("data", "tree/sub/b.txt", "b")
+      const local = server.path("data", "tree")
+      const put = yield* smb("put", "-r", local, `//${address}/data/tree/sub/copy`)
+      assert.strictEqual(put.code, 0, put.stderr)
+      assert.match(put.stderr, /sub\/copy: the folder that the copy is written to, passed over/)
+      assert.deepStrictEqual(readdirSync(join(local, "sub", "copy"), { recursive: true }).toSorted(), [
+        "a.txt",
+        "sub",
+        "sub/b.txt"
+      ])
+      rmSync(join(local, "sub", "copy"), { recursive: true })
+      const get = yield* smb("get", "-r", `//${address}/data/tree`, join(local, "sub", "copy"))
+      assert.strictEqual(get.code, 0, get.stderr)
+      assert.match(get.stderr, /sub\\copy: the folder that the copy is written to, passed over/)
+      assert.deepStrictEqual(readdirSync(join(local, "sub", "copy"), { recursive: true }).toSorted(), [
+        "a.txt",
+        "sub",
+        "sub/b.txt"
+      ])
+      assert.deepStrictEqual(readdirSync(here), ["ksm"])
+      rmSync(local, { recursive: true })
+    }))
+
+  it.effect("of names that differ in case alone keep the first, name the second, and fail", () =>
+    Effect.gen(function*() {
+      const { here, server } = yield* World
+      const from = join(here, "case")
+      for (const name of ["Docs", "docs"]) {
+        mkdirSync(join(from, name), { recursive: true })
+        writeFileSync(join(from, name, `${name}.txt`), name)
+      }
+      for (const name of ["Makefile", "makefile", "other"]) writeFileSync(join(from, name), name)
+      const put = yield* smb("put", "-r", from, `//${address}/data/case`)
+      assert.strictEqual(put.code, 1)
+      assert.match(put.stderr, /docs: not copied: names on a server do not differ from "Docs" in case alone/)
+      assert.match(put.stderr, /makefile: not copied/)
+      assert.match(put.stderr, /2 entries could not be copied\n$/)
+      const made = server.path("data", "case")
+      assert.deepStrictEqual(readdirSync(made, { recursive: true }).toSorted(), [
+        "Docs",
+        "Docs/Docs.txt",
+        "Makefile",
+        "other"
+      ])
+      assert.strictEqual(readFileSync(join(made, "Makefile"), "utf8"), "Makefile")
+      rmSync(made, { recursive: true })
+    }))
+
+  it.effect("with --resume leave what is here whole: of one size and one time", () =>
+    Effect.gen(function*() {
+      const { here, server } = yield* World
+      yield* server.write("data", "film/a.bin", "0123456789")
+      yield* server.write("data", "film/deep/b.bin", "b")
+      const there = server.path("data", "film", "a.bin")
+      utimesSync(there, new Date("2020-01-02T03:04:05Z"), new Date("2020-01-02T03:04:05Z"))
+      const file = join(here, "a.bin")
+      const get = Effect.map(smb("get", "--resume", "--json", `//${address}/data/film/a.bin`, file), (run) => {
+        assert.deepStrictEqual([run.code, run.stderr], [0, ""])
+        return JSON.parse(run.stdout).skipped === true
+      })
+      assert.isFalse(yield* get)
+      assert.strictEqual(statSync(file).mtime.toISOString(), "2020-01-02T03:04:05.000Z")
+      assert.isTrue(yield* get)
+      // The same size at another time is another file, on either side.
+      yield* server.write("data", "film/a.bin", "9876543210")
+      assert.isFalse(yield* get)
+      assert.strictEqual(readFileSync(file, "utf8"), "9876543210")
+      writeFileSync(file, "abcdefghij")
+      assert.isFalse(yield* get)
+      assert.strictEqual(readFileSync(file, "utf8"), "9876543210")
+      const tree = () => smb("get", "-r", "--resume", "--json", `//${address}/data/film`, join(here, "film"))
+      assert.notInclude((yield* tree()).stdout, "skipped")
+      const again = yield* tree()
+      assert.strictEqual(again.code, 0)
+      assert.strictEqual(again.stdout.split("\n").filter((line) => line.includes("skipped")).length, 2)
+      // Without it, all is fetched, and the time is that of the copy.
+      const plain = yield* smb("get", "--json", `//${address}/data/film/a.bin`, file)
+      assert.notInclude(plain.stdout, "skipped")
+      assert.isTrue(existsSync(file))
+    }))
+
+  it.effect("a user without a home and without an entry among the users can run it", () =>
+    Effect.gen(function*() {
+      const run = yield* Effect.promise(() =>
+        Lab.execute("setpriv", [
+          "--reuid=54321",
+          "--clear-groups",
+          "env",
+          "-u",
+          "HOME",
+          "-u",
+          "XDG_CACHE_HOME",
+          "-u",
+          "XDG_CONFIG_HOME",
+          "-u",
+          "NODE_COMPILE_CACHE",
+          process.execPath,
+          main,
+          "ls",
+          `//${address}/data`
+        ], { env: environment })
+      )
+      assert.deepStrictEqual([run.code, run.stderr], [0, ""])
+    }))
+})
