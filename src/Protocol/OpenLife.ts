@@ -6,7 +6,7 @@
  * deletion that the file system refuses. So the status of the CLOSE belongs to what was done before it. `close` fails
  * with it. The finalizers of a scope have no typed failures: where the scope closes an open that has changed something,
  * the scope ends with the failure as a defect, as with the files of Effect's own file systems. What is lost is never
- * taken for done.
+ * taken for done. The end of a connection that an operation on the open has failed with already is not told twice.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -60,14 +60,21 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
       closed = true
       return Effect.mapError(ends.close, record.mark)
     })
-    const atEnd = Effect.catch(close, (error) => touched && !ends.isPipe ? Effect.die(error) : Effect.void)
+    /** Whether the end of the connection has been heard of by an operation, and so need not be told again. */
+    let told = false
+    const atEnd = Effect.catch(close, (error) => {
+      const isNews = error instanceof SmbError || !told
+      return touched && isNews && !ends.isPipe ? Effect.die(error) : Effect.void
+    })
     const changing = <A>(effect: Effect.Effect<A, RequestError>) =>
       Changes.recorded((own) =>
         effect.pipe(
           Effect.mapError((error) => record.mark(own.mark(error))),
           Effect.onExit((exit) => {
             if (own.changed) record.note()
-            touched ||= own.changed || !isRefused(exit)
+            const refused = isRefused(exit)
+            touched ||= own.changed || !refused
+            told ||= Exit.isFailure(exit) && !refused
             return Effect.void
           })
         )

@@ -9,7 +9,7 @@ import * as NtStatus from "../../src/Codec/NtStatus.ts"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
 import { CreateOptions } from "../../src/Smb2/Message/Constants.ts"
 import * as Peer from "../Smb1/peer.ts"
-import { files, mutations, operationsOf, others } from "./mutations.ts"
+import { files, mutations, operationsOf, others, reasonOf } from "./mutations.ts"
 
 const base = "\\\\nas\\data"
 const f = `${base}\\f.txt`
@@ -79,7 +79,7 @@ describe("a CLOSE that fails", () => {
               })),
               Effect.provide(Logger.layer([]))
             )
-            assert.deepInclude(error as object, { _tag: "SmbError", reason, command: "CLOSE" })
+            assert.deepInclude(reasonOf(error) as object, { _tag: "SmbError", reason, command: "CLOSE" })
           }
         })
     )
@@ -102,7 +102,11 @@ describe("a CLOSE that fails", () => {
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         const error = yield* Effect.flip(smb.remove(`${base}\\tree`))
-        assert.deepInclude(error as object, { _tag: "SmbError", reason: "DirectoryNotEmpty", command: "SET_INFO" })
+        assert.deepInclude(reasonOf(error) as object, {
+          _tag: "SmbError",
+          reason: "DirectoryNotEmpty",
+          command: "SET_INFO"
+        })
       }).pipe(
         provide(TestTransport.files({ data: files() }, {
           ...options,
@@ -198,7 +202,7 @@ describe("a CLOSE of SMB 1 that fails", () => {
               : Peer.agreeing(received),
           (smb) => Effect.flip(run(smb, base))
         )
-        assert.deepInclude(error as object, { _tag: "SmbError", reason, command: "CLOSE" })
+        assert.deepInclude(reasonOf(error) as object, { _tag: "SmbError", reason, command: "CLOSE" })
       }
     }))
 
@@ -228,7 +232,7 @@ describe("a CLOSE that fails at one of two DFS targets", () => {
         const smb = yield* SmbClient.SmbClient
         const servers = yield* TestTransport.TestServers
         const error = yield* Effect.flip(smb.writeFile("\\\\corp\\public\\plans\\new", "x"))
-        assert.deepInclude(error as object, { _tag: "SmbError", reason, command: "CLOSE" })
+        assert.deepInclude(reasonOf(error) as object, { _tag: "SmbError", reason, command: "CLOSE" })
         assert.isUndefined(yield* servers.read("fs2", "plans", "new"))
         assert.isDefined(yield* servers.read("fs1", "plans", "new"))
       }).pipe(Effect.provide(

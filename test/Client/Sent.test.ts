@@ -7,7 +7,7 @@ import { Effect, Layer, Logger, Redacted } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport, type Transport, TransportError } from "effect-smb"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
 import * as Peer from "../Smb1/peer.ts"
-import { files, mutations } from "./mutations.ts"
+import { files, mutations, reasonOf } from "./mutations.ts"
 
 const base = "\\\\nas\\data"
 
@@ -24,9 +24,12 @@ const provide = <R>(transport: Layer.Layer<Transport.Transport | R>, options: Sm
 const outcome = (run: (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>) =>
   Effect.flatMap(SmbClient.SmbClient, run).pipe(
     Effect.as("success" as const),
-    Effect.catch((error) =>
-      error instanceof TransportError ? Effect.succeed(error.sent === true ? "sent" : "not sent") : Effect.fail(error)
-    )
+    Effect.catch((error) => {
+      const reason = reasonOf(error)
+      return reason instanceof TransportError
+        ? Effect.succeed(reason.sent === true ? "sent" : "not sent")
+        : Effect.fail(error)
+    })
   )
 
 const isHarmless = (ctlCode: number) => ctlCode === 0x0014_0078

@@ -4,6 +4,7 @@
  */
 import { Effect, Stream } from "effect"
 import { OpenMode, type SmbClient, type SmbFile, type TestTransport } from "effect-smb"
+import { RemovalIncomplete } from "../../src/Client/RemovalError.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
 import type { SecurityDescriptor } from "../../src/Codec/SecurityDescriptor.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
@@ -11,7 +12,18 @@ import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 /** Operations that leave everything as it was, and those that are only a way to others. */
 export const others: ReadonlySet<string> = new Set([
   ...["withShare", "connect", "withLocator", "readFile", "readFileString", "stream", "readTo", "openToRead", "stat"],
-  ...["exists", "list", "walk", "watch", "security.get", "namedStreams", "readLink", "previousVersions", "shares"]
+  ...[
+    "exists",
+    "list",
+    "walk",
+    "watch",
+    "security.get",
+    "namedStreams",
+    "readLink",
+    "previousVersions",
+    "shares",
+    "retryLogons"
+  ]
 ])
 
 /** What the servers of these tests hold in `data`. */
@@ -170,5 +182,11 @@ export const mutations: ReadonlyArray<Mutation> = [
 /** The names of all operations of a client. */
 export const operationsOf = (smb: SmbClient.Client): ReadonlyArray<string> =>
   Object.entries(smb).flatMap(([name, value]) =>
-    typeof value === "function" ? [name] : Object.keys(value as object).map((inner) => `${name}.${inner}`)
+    typeof value === "function" || Effect.isEffect(value)
+      ? [name]
+      : Object.keys(value as object).map((inner) => `${name}.${inner}`)
   )
+
+/** What ended an operation, or was the first to: a tree's removal says it beside how far it came. */
+export const reasonOf = <E>(error: E): unknown =>
+  error instanceof RemovalIncomplete ? error.failures.at(-1)!.error : error

@@ -14,7 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
-import { isMissing, type SmbError } from "../../Protocol/Errors.ts"
+import { afterSending, isMissing, type SmbError } from "../../Protocol/Errors.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import type { Entry } from "../Entry.ts"
@@ -280,7 +280,7 @@ class Removal {
       if (this.removed === 0 && this.failed === 0) return ended
       this.failed++
       if (this.failures.length === namedFailures) this.failures.pop()
-      this.failures.push({ path: this.start, error: ended })
+      this.failures.push({ path: this.start, error: this.removed > 0 ? afterSending(ended) : ended })
     }
     const only = this.failures[0]!
     // The path itself failed, and nothing has happened: that needs no second word.
