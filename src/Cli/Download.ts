@@ -71,11 +71,7 @@ const large = (source: UncPath.PathInput, target: string, options: Options, prog
           (data) => Effect.andThen(writer.write(data), progress.advance(data.length)),
           { offset: writer.offset }
         )
-        const count = writer.offset + read
-        if (count < endOfFile) {
-          return yield* Reading.shorter(remote.path, count, endOfFile)
-        }
-        return count
+        return writer.offset + read
       }))
     return { size, skipped: false }
   }))
@@ -85,12 +81,10 @@ const small = Effect.fnUntraced(function*(
   source: UncPath.PathInput,
   target: string,
   options: Options,
-  progress: Progress.Progress,
-  known: bigint
+  progress: Progress.Progress
 ) {
   const smb = yield* SmbClient
   const data = yield* smb.readFile(source)
-  if (data.length < known) return yield* Reading.shorter(text(source), BigInt(data.length), known)
   const tag = tagFor(options, "", 0n, 0n)
   const part = { name: LocalName.partial(basename(target), tag), keep: false, size: BigInt(data.length) }
   yield* progress.file(basename(target), data.length)
@@ -111,7 +105,7 @@ const file = Effect.fnUntraced(function*(
   known?: bigint
 ) {
   const { size, skipped } = yield* known !== undefined && known <= smallSize && !options.resume
-    ? small(source, target, options, progress, known)
+    ? small(source, target, options, progress)
     : large(source, target, options, progress)
   if (options.json) {
     yield* Output.write(Output.jsonLine({

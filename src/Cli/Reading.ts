@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Move } from "../Client/Operations.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import type * as UncPath from "../Client/UncPath.ts"
-import { LocalError, oneLine, printable, type Report } from "./Failure.ts"
+import { oneLine, printable, type Report } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 
@@ -28,18 +28,9 @@ export const open = Effect.fnUntraced(function*(source: UncPath.PathInput, optio
   })
 })
 
-/** What ended before it should have. */
-export const shorter = (path: string, count: bigint, size: bigint): LocalError =>
-  new LocalError({
-    path,
-    detail: `ended after ${count} bytes, and had ${size} when it was opened: it became shorter while it was read`
-  })
-
 /** To standard output. */
 export const toOutput = (source: UncPath.PathInput, options: Format) =>
   Effect.scoped(Effect.gen(function*() {
     const remote = yield* open(source, options)
-    const { endOfFile } = remote.opened
-    const count = yield* remote.readTo(Output.write)
-    if (count < endOfFile) return yield* shorter(remote.path, count, endOfFile)
+    yield* remote.readTo(Output.write)
   }))

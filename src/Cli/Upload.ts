@@ -36,8 +36,14 @@ import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
-import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
+
+/** What ended before it should have. */
+const shorter = (path: string, count: bigint, size: bigint): LocalError =>
+  new LocalError({
+    path,
+    detail: `ended after ${count} bytes, and had ${size} when it was opened: it became shorter while it was read`
+  })
 
 export interface Options {
   readonly json: boolean
@@ -109,7 +115,7 @@ const file = Effect.fnUntraced(function*(
       Effect.gen(function*() {
         // What it has had when it was opened has to come. Files like those of /proc have no size, and more than that.
         const whole = (count: bigint) =>
-          count < size ? Effect.fail(Reading.shorter(source, count, size)) : Effect.succeed(count)
+          count < size ? Effect.fail(shorter(source, count, size)) : Effect.succeed(count)
         // In one round trip, where the file is as small as it says.
         const begin = size <= smallSize ? yield* readSmall(local) : undefined
         if (begin !== undefined && begin.length <= smallSize) {
