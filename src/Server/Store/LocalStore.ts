@@ -83,7 +83,13 @@ export const make = (
         const root = await Local.lstat(tree.at(tree.root, "."))
         const sidecar = options.readOnly === true ? undefined : await openSidecar(tree)
         const steady = sidecar === undefined || await sidecar.birthIsSteady()
-        return new LocalFiles(tree, sidecar, new Descriptors(options.descriptors ?? 512), root.dev, steady)
+        return new LocalFiles(
+          tree,
+          sidecar,
+          new Descriptors(options.descriptors ?? 512, tree.root.fd !== undefined),
+          root.dev,
+          steady
+        )
       }),
       (files) => Effect.promise(() => files.tree.close())
     ),

@@ -102,7 +102,7 @@ export class LocalFiles {
         key,
         id: LocalNode.idOf(found.stats, this.device),
         isDirectory: found.stats.isDirectory(),
-        descriptor: new Descriptor(() => this.#reopen(made), prompt),
+        descriptor: new Descriptor((writing, fd) => this.#reopen(made, writing, fd), prompt),
         prompt,
         seen: 0,
         path: found.path,
@@ -239,7 +239,9 @@ export class LocalFiles {
   /** When it is done, the file, what is kept of it, and its name survive a crash. */
   async flush(file: OpenFile, descriptor: Descriptor): Promise<void> {
     if (file.isDirectory && descriptor === file.descriptor) await this.#inPlace(file, flushPath)
-    else await this.descriptors.use(descriptor, Local.fsync)
+    // Windows flushes what is open for writing; what was not written to needs none.
+    else if (descriptor.changed) await this.descriptors.use(descriptor, Local.fsync, process.platform === "win32")
+    else if (process.platform !== "win32") await this.descriptors.use(descriptor, Local.fsync)
     await this.sidecar?.flush(file.key)
     if (!file.removed && file.path.length > 0) {
       await this.tree.within(file.path.slice(0, -1), (parent) => flushPath(this.tree.at(parent, ".")))
@@ -268,12 +270,13 @@ export class LocalFiles {
     }
   }
 
-  #reopen(file: OpenFile): Promise<number> {
+  #reopen(file: OpenFile, writing: boolean, fd: number | undefined): Promise<number> {
+    if (fd !== undefined && this.descriptors.opensAgain) return Local.openAgain(fd)
     return this.#inPlace(file, async (path) => {
-      const fd = await Local.openFile(path)
+      const opened = await Local.openFile(path, writing)
       // Another file may have come to this name meanwhile.
-      if (this.keyOf(file.prompt ? Local.fstatNow(fd) : await Local.fstat(fd)) === file.key) return fd
-      await Local.close(fd)
+      if (this.keyOf(file.prompt ? Local.fstatNow(opened) : await Local.fstat(opened)) === file.key) return opened
+      await Local.close(opened)
       return Local.refuse("Stale")
     })
   }

@@ -72,11 +72,6 @@ export interface Limits {
   readonly byPath: boolean
 }
 
-const descriptors = "/proc/self/fd"
-
-/** Whether descriptors can be used for paths. */
-const hasDescriptors = process.platform === "linux" && Fs.existsSync(descriptors)
-
 const keyOf = (stats: Fs.BigIntStats) => `${stats.dev}:${stats.ino}`
 
 /** A change this long ago cannot have the same time as one to come: the coarsest clocks of file systems in use, ms. */
@@ -127,7 +122,7 @@ export class LocalTree {
     const place = await Local.call<string>((done) => Fs.realpath.native(folder, done))
     const stats = await Local.lstat(place)
     if (!stats.isDirectory()) return Local.refuse("NotDirectory")
-    const fd = hasDescriptors && !limits.byPath ? await Local.open(place, Local.openFlags.directory) : undefined
+    const fd = Local.hasDescriptors && !limits.byPath ? await Local.open(place, Local.openFlags.directory) : undefined
     const prompt = fd !== undefined && await Local.isPrompt(place)
     return new LocalTree(directory(place, [], keyOf(stats), fd, prompt), stats.dev, reserved, limits)
   }
@@ -144,7 +139,9 @@ export class LocalTree {
 
   /** Where the platform finds `name` of a directory in use. */
   at(directory: Directory, name: string): string {
-    return directory.fd === undefined ? Path.join(directory.place, name) : `${descriptors}/${directory.fd}/${name}`
+    return directory.fd === undefined
+      ? Path.join(directory.place, name)
+      : `${Local.descriptors}/${directory.fd}/${name}`
   }
 
   /** The components, if each can be a name here. */
@@ -310,7 +307,7 @@ export class LocalTree {
     try {
       return found.fd === undefined
         ? await Local.call<string>((done) => Fs.realpath.native(found.place, done)) === found.place
-        : Fs.readlinkSync(`${descriptors}/${found.fd}`) === found.place
+        : Fs.readlinkSync(`${Local.descriptors}/${found.fd}`) === found.place
     } catch {
       return false
     }

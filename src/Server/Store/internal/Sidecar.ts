@@ -162,7 +162,11 @@ export class Sidecar {
   /** The bytes of a stream, opened as they are needed. */
   descriptor(key: string, file: string): Descriptor {
     return new Descriptor(
-      async () => await Local.orMissing(Local.openFile(this.stream(key, file))) ?? Local.refuse("Stale"),
+      async (writing, fd) =>
+        // The same number may be another stream's by now.
+        fd !== undefined && Local.hasDescriptors
+          ? Local.openAgain(fd)
+          : await Local.orMissing(Local.openFile(this.stream(key, file), writing)) ?? Local.refuse("Stale"),
       false
     )
   }
