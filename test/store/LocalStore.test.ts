@@ -470,6 +470,21 @@ describe("LocalStore", () => {
       }
     }))
 
+  it.live("leaves nothing half written where a record cannot be", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const { file } = yield* store.open(["f"], { ...fresh, initial: { securityDescriptor: text("who may") } })
+      const place = join(path, LocalStore.sidecarName, "records", records(path)[0]!)
+      Fs.rmSync(place)
+      Fs.mkdirSync(place)
+      for (let i = 0; i < 3; i++) {
+        assert.isDefined(yield* reason(file.setBlob("SecurityDescriptor", text("others"))))
+      }
+      assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
+    }))
+
   it.live("refuses every change of a folder that is served read-only", () =>
     Effect.gen(function*() {
       const path = yield* folder

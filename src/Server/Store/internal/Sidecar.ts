@@ -121,8 +121,14 @@ export class Sidecar {
         return
       }
       const path = this.fresh()
-      await Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" })
-      await Fs.promises.rename(path, this.#record(key))
+      try {
+        await Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" })
+        await Fs.promises.rename(path, this.#record(key))
+      } catch (error) {
+        // What is half written takes up room that a full disk does not have.
+        await Fs.promises.rm(path, { force: true }).catch(() => undefined)
+        throw error
+      }
       this.#known.add(key)
       this.#remember(key, after)
     })
