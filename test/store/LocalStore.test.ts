@@ -296,8 +296,8 @@ describe("LocalStore", () => {
         )
       }
       yield* Effect.scoped(store.open(["d"], { mode: "new", type: "directory" }))
-      // Also that of a share which is served from a directory of this one.
-      yield* LocalStore.make(join(path, "d"))
+      // Also that of a share which was served from a directory of this one.
+      Fs.mkdirSync(join(path, "d", LocalStore.sidecarName, "records"), { recursive: true })
       assert.deepStrictEqual(yield* Stream.runCollect(store.list(["d"])), [])
       assert.strictEqual(yield* reason(store.stat(["d", LocalStore.sidecarName, "records"])), "InvalidName")
     }))

@@ -159,10 +159,10 @@ const promptTypes: ReadonlySet<bigint> = new Set([
 
 /**
  * Whether a file system tells what it knows of an open file without asking anybody: no disk, no network, no other process.
- * Of those that are not known to, it is not believed.
+ * Of those that are not known to, it is not believed. Their inodes last, and their times of birth are steady where they have
+ * any.
  */
-export const isPrompt = async (path: string): Promise<boolean> =>
-  process.platform === "linux" && promptTypes.has((await Fs.promises.statfs(path, { bigint: true })).type)
+export const isPromptType = (type: bigint): boolean => promptTypes.has(type)
 
 const { O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = Fs.constants
 
