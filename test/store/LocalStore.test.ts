@@ -302,6 +302,27 @@ describe("LocalStore", () => {
       assert.strictEqual(yield* reason(store.stat(["d", LocalStore.sidecarName, "records"])), "InvalidName")
     }))
 
+  it.live("tells nothing of what is kept beside files, wherever that is", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.mkdirSync(join(path, "d"))
+      const heard: Array<string> = []
+      yield* Effect.forkScoped(Stream.runForEach(
+        store.changes!([], { recursive: true }),
+        (change) => Effect.sync(() => void heard.push(change.path.join("/")))
+      ))
+      yield* Effect.sleep(200)
+      // As on a disk that is mounted there.
+      Fs.mkdirSync(join(path, "d", LocalStore.sidecarName))
+      yield* Effect.sleep(100)
+      Fs.writeFileSync(join(path, "d", LocalStore.sidecarName, "x"), "x")
+      Fs.writeFileSync(join(path, "d", `${LocalStore.sidecarName}.txt`), "x")
+      while (!heard.includes(`d/${LocalStore.sidecarName}.txt`)) yield* Effect.sleep(20)
+      const hidden = heard.filter((name) => name.split("/").includes(LocalStore.sidecarName))
+      assert.deepStrictEqual(hidden, [])
+    }))
+
   it.live("follows symbolic links within the folder, and no others", () =>
     Effect.gen(function*() {
       const outside = yield* folder

@@ -375,7 +375,7 @@ export class LocalTree {
     } catch (error) {
       if (fd !== undefined) await Local.close(fd)
       // Nothing is served from there as if nothing had been kept of it.
-      throw error instanceof StoreError ? new StoreError({ reason: "AccessDenied", cause: error }) : error
+      throw error instanceof StoreError ? notServed(place, error) : error
     }
     const made = directory(place, path, keyOf(actual), fd, volume)
     if (!await this.#isThere(made)) {
@@ -421,6 +421,11 @@ export class LocalTree {
       if (found.users === 0) this.#drop(found)
     }
   }
+}
+
+const notServed = (place: string, { cause, message }: StoreError): StoreError => {
+  const why = cause instanceof Error ? cause.message : message
+  return new StoreError({ reason: "AccessDenied", cause: new Error(`${place} is not served: ${why}`) })
 }
 
 const enter = (names: Map<string, string>, removed: string | undefined, added: string | undefined): void => {

@@ -20,6 +20,8 @@ const overlay = 0x794c7630n
 /** FAT and exFAT have no inodes: their numbers are made up with each mount. */
 const withoutInodes: ReadonlySet<bigint> = new Set([0x4d44n, 0x2011bab0n])
 
+const none = Promise.resolve(empty)
+
 /** How long one is kept that nothing uses: milliseconds. */
 const grace = 1000
 
@@ -140,11 +142,11 @@ export class Volume {
     return folder
   }
 
-  async record(stats: Fs.BigIntStats): Promise<FileRecord> {
+  record(stats: Fs.BigIntStats): Promise<FileRecord> {
     const records = this.reading(this.isLasting(stats))
-    if (records === undefined) return empty
-    const record = await records.get(this.keyOf(stats))
-    return this.ofFile(record, stats)
+    if (records === undefined) return none
+    const record = records.get(this.keyOf(stats))
+    return this.copiesUp ? record.then((found) => this.ofFile(found, stats)) : record
   }
 
   /** A record under a key without a time of birth may be of a file that had the inode before. */
