@@ -341,6 +341,8 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         assert.equal(string(yield* removed.read(0n, 100)), "read")
         yield* store.remove(["read"])
         assert.equal(string(yield* removed.read(0n, 100)), "read")
+        assert.equal(yield* reason(removed.write(0n, text("x"))), "Stale")
+        assert.equal(string(yield* removed.read(0n, 100)), "read")
       }))
     // Another program copies them.
     Fs.appendFileSync(join(share, "before"), "!")

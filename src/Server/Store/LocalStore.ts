@@ -3,10 +3,11 @@
  *
  * Bytes, names, hard links and the platform's times are the folder's own. What the platform has no place for (attributes,
  * exact times, security descriptors, extended attributes, reparse points, named streams) is kept in a hidden folder
- * `.effect-smb` in it, which no client sees (docs/adr/0007). One process serves a folder at a time.
+ * `.effect-smb` on each file system of it, which no client sees (docs/adr/0007). One process serves a folder at a time.
  *
- * How names are found and confined is `LocalTree`'s, how descriptors are shared `Descriptors`', open files `LocalFiles`' and
- * `LocalHandle`'s; here is what the seam asks, in their terms.
+ * How names are found and confined is `LocalTree`'s, which file systems there are `LocalVolume`'s, how descriptors are shared
+ * `Descriptors`', open files `LocalFiles`' and `LocalHandle`'s, which folders are served `LocalFolders`'; here is what the
+ * seam asks, in their terms.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -339,7 +339,7 @@ export class LocalFiles {
     // Opening for writing may copy it: what is open already knows that it is the same.
     const reading = fd ?? await this.#open(file, false)
     try {
-      const opened = again ? await Local.openAgain(reading) : await this.#open(file, true)
+      const opened = again ? await copied(reading) : await this.#open(file, true)
       const stats = await Local.fstat(opened)
       this.#settle(file, stats)
       return opened
@@ -366,6 +366,15 @@ export class LocalFiles {
     if (this.#files.get(file.current) === file) this.#files.delete(file.current)
     file.current = current
     if (!this.#files.has(current)) this.#files.set(current, file)
+  }
+}
+
+/** Opens for writing. What has lost its name cannot be copied any more. */
+const copied = async (fd: number): Promise<number> => {
+  try {
+    return await Local.openAgain(fd)
+  } catch (error) {
+    return Local.codeOf(error) === "EEXIST" ? Local.refuse("Stale") : Promise.reject(error)
   }
 }
 
