@@ -269,6 +269,8 @@ export class Volumes {
     }
     try {
       const volume = await opening
+      // It may have been left meanwhile.
+      if (this.#volumes.get(key) !== opening) return await this.enter(at, fd, stats, place, make)
       this.use(volume)
       return volume
     } catch (error) {
