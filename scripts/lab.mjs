@@ -1,5 +1,6 @@
 /** Whether real servers can be started here, and if not, what is missing and how to get it. */
-import { accessSync, constants, existsSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { accessSync, constants, existsSync, readFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 
 /** What the lab starts or compares with; Debian's and Ubuntu's names of the packages that bring them. */
@@ -58,4 +59,22 @@ export const missingDomain = () => {
   return libraries.some((folder) => existsSync(join(folder, "libgssapi_krb5.so.2")))
     ? undefined
     : "libgssapi_krb5.so.2 not found (apt-get install libgssapi-krb5-2)"
+}
+
+/** What the tests of file systems that are mounted need. */
+export const mountPackages = ["btrfs-progs", "e2fsprogs", "mount", "util-linux"]
+
+/** Why nothing can be mounted here, in one line; undefined where it can. */
+export const missingMounts = () => {
+  if (process.platform !== "linux") return "they need Linux"
+  if (process.getuid?.() !== 0) return "they need root, to mount"
+  const needed = ["btrfs", "losetup", "mkfs.btrfs", "mkfs.ext4", "mount", "unshare"]
+  const programs = needed.filter((name) => which(name) === undefined)
+  if (programs.length > 0) return `${programs.join(", ")} not found (apt-get install ${mountPackages.join(" ")})`
+  if (!existsSync("/dev/loop-control")) return "there are no loop devices"
+  const known = readFileSync("/proc/filesystems", "utf8").split(/\s+/)
+  const unknown = ["btrfs", "ext4", "overlay", "tmpfs"].filter((name) => !known.includes(name))
+  if (unknown.length > 0) return `the kernel does not know ${unknown.join(", ")}`
+  const { status } = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"], { stdio: "ignore" })
+  return status === 0 ? undefined : "nothing may be mounted here"
 }

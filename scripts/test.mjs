@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { missing, missingDomain } from "./lab.mjs"
+import { missing, missingDomain, missingMounts } from "./lab.mjs"
 
 const run = (command, args) => {
   const { error, status } = spawnSync(command, args, { stdio: "inherit" })
@@ -65,6 +65,16 @@ if (domainReason !== undefined) {
 }
 if (reason !== undefined) {
   console.log(`Left out: the tests against real servers in test/lab, because ${reason}.`)
+  if (lab === "required") {
+    console.log("FAILED: LAB=required")
+    failed++
+  }
+}
+const mountReason = lab === "off" ? "LAB=off" : missingMounts()
+if (mountReason !== undefined) {
+  console.log(
+    `Left out: the tests of file systems that are mounted in test/store/Mounts.test.ts, because ${mountReason}.`
+  )
   if (lab === "required") {
     console.log("FAILED: LAB=required")
     failed++

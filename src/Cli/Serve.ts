@@ -121,7 +121,10 @@ const storeOf = (folder: string | undefined): Effect.Effect<ShareStore, LocalErr
     ? MemoryStore.make()
     : Effect.mapError(
       LocalStore.make(folder),
-      (error) => new LocalError({ path: folder, detail: folderReasons[error.reason] ?? error.message })
+      (error) => {
+        const why = error.cause instanceof Error ? error.cause.message : undefined
+        return new LocalError({ path: folder, detail: why ?? folderReasons[error.reason] ?? error.message })
+      }
     )
 
 /** How to reach a share, from each system's own tools. */

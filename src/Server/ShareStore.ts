@@ -53,7 +53,7 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   cause: Schema.optionalKey(Schema.Defect())
 }) {
   override get message(): string {
-    return `the store says ${this.reason}`
+    return `the store says ${this.reason}${this.cause instanceof Error ? `: ${this.cause.message}` : ""}`
   }
 }
 

@@ -3,7 +3,7 @@ import { Context, Effect, Layer, Redacted, Schedule, type Scope, Stream } from "
 import { Credentials, OpenMode, SmbClient, TcpTransport } from "effect-smb"
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -128,6 +128,7 @@ describe("effect-smb serve", () => {
         const paths = { users: join(home, "users"), config: join(home, "effect-smb") }
         await mkdir(paths.config)
         await mkdir(join(home, "files"))
+        await mkdir(join(home, "more"))
         await writeFile(join(home, "files", "f.txt"), "file")
         // The NT hash of "password".
         await writeFile(paths.users, "# users\njoe:secret\nann:8846f7eaee8fb117ad06bdd830b7586c\n", { mode: 0o600 })
@@ -140,7 +141,15 @@ describe("effect-smb serve", () => {
         await writeFile(join(paths.config, "config.json"), JSON.stringify(configuration))
         return paths
       })
-      const run = yield* serve(home, ["--json", "--users", users, "--share", `more=${home}`, "--host", "127.0.29.21"])
+      const run = yield* serve(home, [
+        "--json",
+        "--users",
+        users,
+        "--share",
+        `more=${home}/more`,
+        "--host",
+        "127.0.29.21"
+      ])
       const { host, port, shares } = yield* listening(run)
       assert.strictEqual(host, "127.0.29.21")
       assert.deepStrictEqual(shares, ["files", "mem", "more", "public"])
@@ -153,6 +162,34 @@ describe("effect-smb serve", () => {
       }
       const wrong = yield* Effect.flip((yield* client("ann", "8846f7eaee8fb117ad06bdd830b7586c")).stat(`${base}\\mem`))
       assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong._tag, "LogonFailure")
+    })
+  )
+
+  live(
+    "serves a folder under two names, and none that lies in another one or was copied with what was kept of it",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const outer = join(home, "outer")
+      const inner = join(outer, "inner")
+      yield* Effect.promise(() => mkdir(inner, { recursive: true }))
+      const both = yield* serve(home, ["--json", "--share", `a=${outer}`, "--share", `b=${outer}`])
+      assert.deepStrictEqual((yield* listening(both)).shares, ["a", "b"])
+      const refused = (args: ReadonlyArray<string>, path: string) =>
+        Effect.gen(function*() {
+          const { code, stderr } = yield* ended(yield* serve(home, args))
+          assert.strictEqual(code, 1)
+          assert.include(stderr, `effect-smb: ${path}: `)
+          return stderr
+        })
+      // While the first process lives.
+      assert.include(yield* refused(["--share", `a=${outer}`], outer), "another process serves this folder")
+      both.child.kill("SIGTERM")
+      yield* ended(both)
+      const nested = yield* refused(["--share", `a=${outer}`, "--share", `b=${inner}`], inner)
+      assert.include(nested, `it lies in ${outer}`)
+      const copy = join(home, "copy")
+      yield* Effect.promise(() => cp(outer, copy, { recursive: true }))
+      assert.match(yield* refused(["--share", `a=${copy}`], copy), /copied or restored.*remove \.effect-smb/)
     })
   )
 

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope, Stream } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
-import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Access from "../../src/Server/internal/State/Access.ts"
 import type * as Limits from "../../src/Server/Limits.ts"
 import { type ShareStore, StoreError, type StoreFile } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
@@ -324,6 +325,35 @@ describe("a slow store", () => {
       },
       { stopTime: "100 millis" }
     ))
+})
+
+describe("a file whose security descriptor went", () => {
+  it("is opened by nobody, and the others are as they were", () => {
+    const folder = mkdtempSync(join(tmpdir(), "lost-"))
+    const store = Effect.gen(function*() {
+      yield* Effect.scoped(Effect.flatMap(LocalStore.make(folder), (store) =>
+        store.open(["f"], {
+          mode: "new",
+          type: "file",
+          initial: { securityDescriptor: Access.encode(Access.defaultDescriptor) }
+        })))
+      const made = yield* LocalStore.make(folder)
+      const records = join(folder, LocalStore.sidecarName, "records")
+      for (const name of readdirSync(records)) unlinkSync(join(records, name))
+      writeFileSync(join(folder, "g"), content)
+      return made
+    })
+    return withStore(store, async ({ client }) => {
+      const one = await client()
+      for (const desiredAccess of [0x0012_0089, 0x0010_0080, 0x0001_0000, 0x0004_0000]) {
+        assert.strictEqual(
+          await one.open("f", { createDisposition: 1, desiredAccess }),
+          NtStatus.STATUS_UNEXPECTED_IO_ERROR
+        )
+      }
+      await opened(one, "g", { createDisposition: 1 })
+    }).finally(() => rmSync(folder, { recursive: true, force: true }))
+  })
 })
 
 describe("a file that vanishes below an open", () => {

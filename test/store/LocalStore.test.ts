@@ -134,6 +134,72 @@ describe("LocalStore and other programs", () => {
     }))
 })
 
+/** How this process has a file open: O_RDONLY, O_WRONLY or O_RDWR of each descriptor. */
+const modes = (path: string) =>
+  Fs.readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      if (Fs.readlinkSync(`/proc/self/fd/${fd}`).replace(" (deleted)", "") !== path) return []
+      const flags = /^flags:\s*([0-7]+)$/m.exec(Fs.readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))![1]!
+      return [Number.parseInt(flags, 8) & 3]
+    } catch {
+      return []
+    }
+  })
+
+describe("LocalStore and how it opens", () => {
+  const { O_RDONLY, O_RDWR } = Fs.constants
+  const linux = process.platform === "linux"
+
+  it.live.runIf(linux)(
+    "opens for reading alone what is read, and for writing what is written to",
+    () =>
+      Effect.gen(function*() {
+        const path = Fs.realpathSync(yield* folder)
+        const store = yield* LocalStore.make(path)
+        const place = join(path, "f")
+        Fs.writeFileSync(place, "there")
+        const { file } = yield* store.open(["f"], { ...existing, forData: true })
+        assert.strictEqual(string(yield* file.read(0n, 9)), "there")
+        yield* file.allocated({ offset: 0n, length: 9n })
+        yield* file.flush
+        yield* file.set({ lastWriteTime: 133_000_000_000_000_000n })
+        yield* file.setBlob("SecurityDescriptor", text("who may"))
+        yield* file.stat
+        assert.deepStrictEqual(modes(place), [O_RDONLY])
+        // Reads that are under way when the first write comes read on.
+        const reads = Array.from({ length: 20 }, (_, i) => i % 5 === 4 ? file.write(5n, text("!")) : file.read(0n, 5))
+        const read = yield* Effect.all(reads, { concurrency: "unbounded" })
+        for (const bytes of read) if (bytes !== undefined) assert.strictEqual(string(bytes), "there")
+        assert.strictEqual(Fs.readFileSync(place, "utf8"), "there!")
+        assert.deepStrictEqual(modes(place), [O_RDWR])
+      })
+  )
+
+  for (const byPath of [false, true]) {
+    it.live(`writes to what was read and then removed${byPath ? ", by paths" : ""}`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path, { byPath })
+        Fs.writeFileSync(join(path, "f"), "old")
+        const { file } = yield* store.open(["f"], existing)
+        yield* file.read(0n, 9)
+        const { file: stream } = yield* store.open(["f"], { mode: "either", type: "file", stream: "s" })
+        yield* stream.read(0n, 9)
+        yield* store.remove(["f"], { stream: "s" })
+        // Another one has its place.
+        const { file: other } = yield* store.open(["f"], { ...fresh, stream: "s" })
+        yield* stream.write(0n, text("gone"))
+        assert.strictEqual(string(yield* stream.read(0n, 9)), "gone")
+        assert.strictEqual(string(yield* other.read(0n, 9)), "")
+        yield* store.remove(["f"])
+        Fs.writeFileSync(join(path, "f"), "new")
+        yield* file.write(3n, text("er"))
+        assert.strictEqual(string(yield* file.read(0n, 9)), "older")
+        assert.strictEqual(Fs.readFileSync(join(path, "f"), "utf8"), "new")
+      }))
+  }
+})
+
 describe("LocalStore", () => {
   it.live("writes plain files that others read, and reads theirs", () =>
     Effect.gen(function*() {
@@ -230,10 +296,31 @@ describe("LocalStore", () => {
         )
       }
       yield* Effect.scoped(store.open(["d"], { mode: "new", type: "directory" }))
-      // Also that of a share which is served from a directory of this one.
-      yield* LocalStore.make(join(path, "d"))
+      // Also that of a share which was served from a directory of this one.
+      Fs.mkdirSync(join(path, "d", LocalStore.sidecarName, "records"), { recursive: true })
       assert.deepStrictEqual(yield* Stream.runCollect(store.list(["d"])), [])
       assert.strictEqual(yield* reason(store.stat(["d", LocalStore.sidecarName, "records"])), "InvalidName")
+    }))
+
+  it.live("tells nothing of what is kept beside files, wherever that is", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.mkdirSync(join(path, "d"))
+      const heard: Array<string> = []
+      yield* Effect.forkScoped(Stream.runForEach(
+        store.changes!([], { recursive: true }),
+        (change) => Effect.sync(() => void heard.push(change.path.join("/")))
+      ))
+      yield* Effect.sleep(200)
+      // As on a disk that is mounted there.
+      Fs.mkdirSync(join(path, "d", LocalStore.sidecarName))
+      yield* Effect.sleep(100)
+      Fs.writeFileSync(join(path, "d", LocalStore.sidecarName, "x"), "x")
+      Fs.writeFileSync(join(path, "d", `${LocalStore.sidecarName}.txt`), "x")
+      while (!heard.includes(`d/${LocalStore.sidecarName}.txt`)) yield* Effect.sleep(20)
+      const hidden = heard.filter((name) => name.split("/").includes(LocalStore.sidecarName))
+      assert.deepStrictEqual(hidden, [])
     }))
 
   it.live("follows symbolic links within the folder, and no others", () =>
@@ -402,6 +489,21 @@ describe("LocalStore", () => {
           assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "mended")
         }))
       }
+    }))
+
+  it.live("leaves nothing half written where a record cannot be", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const { file } = yield* store.open(["f"], { ...fresh, initial: { securityDescriptor: text("who may") } })
+      const place = join(path, LocalStore.sidecarName, "records", records(path)[0]!)
+      Fs.rmSync(place)
+      Fs.mkdirSync(place)
+      for (let i = 0; i < 3; i++) {
+        assert.isDefined(yield* reason(file.setBlob("SecurityDescriptor", text("others"))))
+      }
+      assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
     }))
 
   it.live("refuses every change of a folder that is served read-only", () =>

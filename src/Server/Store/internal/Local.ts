@@ -19,8 +19,6 @@ const reasons: Record<string, StoreError["reason"]> = {
   EACCES: "AccessDenied",
   EPERM: "AccessDenied",
   ELOOP: "AccessDenied",
-  // A write through a descriptor that could be opened for reading only.
-  EBADF: "AccessDenied",
   EROFS: "ReadOnly",
   ENOSPC: "Full",
   EDQUOT: "Full",
@@ -161,22 +159,29 @@ const promptTypes: ReadonlySet<bigint> = new Set([
 
 /**
  * Whether a file system tells what it knows of an open file without asking anybody: no disk, no network, no other process.
- * Of those that are not known to, it is not believed.
+ * Of those that are not known to, it is not believed. Their inodes last, and their times of birth are steady where they have
+ * any.
  */
-export const isPrompt = async (path: string): Promise<boolean> =>
-  process.platform === "linux" && promptTypes.has((await Fs.promises.statfs(path, { bigint: true })).type)
+export const isPromptType = (type: bigint): boolean => promptTypes.has(type)
 
 const { O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = Fs.constants
 
 /** Never through a symbolic link, and never waiting for a pipe's other end. */
 export const openFlags = { directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, file: O_NOFOLLOW | O_NONBLOCK }
 
-/** For reading and writing, or for reading where writing is not allowed. */
-export const openFile = async (path: string): Promise<number> => {
-  try {
-    return await open(path, O_RDWR | openFlags.file)
-  } catch (error) {
-    if (!["EACCES", "EPERM", "EROFS", "ETXTBSY"].includes(codeOf(error) ?? "")) throw error
-    return open(path, O_RDONLY | openFlags.file)
-  }
-}
+/** For reading, or for reading and writing. */
+export const openFile = (path: string, writing: boolean): Promise<number> =>
+  open(path, (writing ? O_RDWR : O_RDONLY) | openFlags.file)
+
+/** Opens for writing what is open: the same file, whatever has become of its name. Where descriptors are paths. */
+export const openAgain = (fd: number): Promise<number> => open(`${descriptors}/${fd}`, O_RDWR | O_NONBLOCK)
+
+/** Whether the platform refused because it may not, or cannot, be done: it would refuse again. */
+export const isRefusal = (error: unknown): boolean =>
+  ["EACCES", "EPERM", "EROFS", "ETXTBSY"].includes(codeOf(error) ?? "")
+
+/** Where the platform shows the process's descriptors as paths. */
+export const descriptors = "/proc/self/fd"
+
+/** Whether descriptors can be used for paths. */
+export const hasDescriptors = process.platform === "linux" && Fs.existsSync(descriptors)

@@ -10,14 +10,19 @@ import type { Descriptors } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
 import type { Found, LocalTree } from "./LocalTree.ts"
+import type { Volume } from "./LocalVolume.ts"
 import { flushPath } from "./Sidecar.ts"
-import type { FileRecord, Sidecar } from "./Sidecar.ts"
+import { empty } from "./SidecarRecord.ts"
+import type { FileRecord, Records } from "./SidecarRecord.ts"
 
 /** What was looked at that long ago is still in the platform's memory: milliseconds. */
 const moment = 1000
 
 /** A named stream that is open. */
 export interface OpenStream {
+  readonly records: Records
+  /** Among all that are open. */
+  readonly name: string
   readonly key: string
   readonly file: string
   readonly descriptor: Descriptor
@@ -26,9 +31,18 @@ export interface OpenStream {
 
 /** A file or directory that is open. */
 export interface OpenFile {
+  readonly volume: Volume
   /** Of its record. */
   readonly key: string
+  /** Whether its number lasts, so that its record does. */
+  readonly lasting: boolean
   readonly id: bigint
+  /** What the seam was told. */
+  readonly identity: string
+  /** What the platform says by now: another where the file was copied to be changed. */
+  current: string
+  /** Where files are copied to be changed: when it was born, once that is steady. Nanoseconds, as text. */
+  born: string | undefined
   readonly isDirectory: boolean
   readonly descriptor: Descriptor
   /** The platform tells of it without waiting for anything, while it is open or was just looked at. */
@@ -42,75 +56,68 @@ export interface OpenFile {
   removed: boolean
 }
 
+/** A name that is there, and what it stands for. */
+export type Named = Pick<Found, "name" | "stats" | "volume">
+
 /** @category models */
 export class LocalFiles {
   readonly tree: LocalTree
-  /** Absent where nothing may be written. */
-  readonly sidecar: Sidecar | undefined
   readonly descriptors: Descriptors
-  readonly device: bigint
-  readonly #birthIsSteady: boolean
+  /** By what the platform says they are. */
   readonly #files = new Map<string, OpenFile>()
   readonly #streams = new Map<string, OpenStream>()
 
-  constructor(
-    tree: LocalTree,
-    sidecar: Sidecar | undefined,
-    descriptors: Descriptors,
-    device: bigint,
-    birthIsSteady: boolean
-  ) {
+  constructor(tree: LocalTree, descriptors: Descriptors) {
     this.tree = tree
-    this.sidecar = sidecar
     this.descriptors = descriptors
-    this.device = device
-    this.#birthIsSteady = birthIsSteady
-  }
-
-  /** The name of a file's record. */
-  keyOf(stats: Fs.BigIntStats): string {
-    const inode = LocalNode.idOf(stats, this.device).toString(16)
-    return this.#birthIsSteady ? `${inode}-${stats.birthtimeNs.toString(16)}` : inode
   }
 
   /** What the seam calls a file's identity. */
-  identityOf(stats: Fs.BigIntStats): string {
-    return LocalNode.identityOf(stats, this.#birthIsSteady)
+  identityOf({ stats, volume }: Omit<Named, "name">): string {
+    const identity = volume.identityOf(stats)
+    return volume.copiesUp ? this.#files.get(identity)?.identity ?? identity : identity
   }
 
   /** Refuses what stands for another file by now. */
-  expect(stats: Fs.BigIntStats, identity: string | undefined): void {
-    if (identity !== undefined && this.identityOf(stats) !== identity) Local.refuse("Stale")
+  expect(found: Named, identity: string | undefined): void {
+    if (identity !== undefined && this.identityOf(found) !== identity) Local.refuse("Stale")
   }
 
-  record(key: string): Promise<FileRecord> {
-    return this.sidecar === undefined ? Promise.resolve({}) : this.sidecar.get(key)
+  async describe(found: Named): Promise<StoreNode> {
+    const { name, stats, volume } = found
+    return LocalNode.describe(
+      { name, id: volume.idOf(stats), identity: this.identityOf(found) },
+      stats,
+      await volume.record(stats)
+    )
   }
 
-  async describe(name: string, stats: Fs.BigIntStats, stream?: Fs.BigIntStats): Promise<StoreNode> {
-    const named = { name, id: LocalNode.idOf(stats, this.device), identity: this.identityOf(stats) }
-    return LocalNode.describe(named, stats, await this.record(this.keyOf(stats)), stream)
-  }
-
-  /** Counts one more open. */
-  acquire(found: Found): OpenFile {
-    const key = this.keyOf(found.stats)
-    let file = this.#files.get(key)
+  /** Counts one more open. `made`: by this process, just now. */
+  acquire(found: Found, made = false): OpenFile {
+    const { stats, volume } = found
+    const current = volume.identityOf(stats)
+    let file = this.#files.get(current)
     if (file === undefined) {
-      const prompt = this.tree.isPrompt(found.stats)
-      const made: OpenFile = {
-        key,
-        id: LocalNode.idOf(found.stats, this.device),
-        isDirectory: found.stats.isDirectory(),
-        descriptor: new Descriptor(() => this.#reopen(made), prompt),
+      const prompt = volume.prompt && stats.dev === volume.device
+      const opened: OpenFile = {
+        volume,
+        key: volume.keyOf(stats),
+        lasting: volume.isLasting(stats),
+        id: volume.idOf(stats),
+        identity: current,
+        current,
+        born: made && volume.copiesUp ? String(stats.birthtimeNs) : undefined,
+        isDirectory: stats.isDirectory(),
+        descriptor: new Descriptor((writing, fd) => this.#reopen(opened, writing, fd), prompt),
         prompt,
         seen: 0,
         path: found.path,
         opens: 0,
         removed: false
       }
-      file = made
-      this.#files.set(key, made)
+      file = opened
+      this.#files.set(current, file)
+      this.tree.volumes.use(volume)
     } else if (!file.removed) file.path = found.path
     file.seen = performance.now()
     file.opens++
@@ -119,16 +126,27 @@ export class LocalFiles {
 
   async release(file: OpenFile): Promise<void> {
     if (--file.opens > 0) return
-    this.#files.delete(file.key)
+    if (this.#files.get(file.current) === file) this.#files.delete(file.current)
     this.descriptors.close(file.descriptor)
-    if (file.removed) await this.sidecar?.drop(file.key)
+    try {
+      if (file.removed) await file.volume.reading(file.lasting)?.drop(file.key)
+    } finally {
+      this.tree.volumes.leave(file.volume)
+    }
   }
 
-  acquireStream(key: string, file: string): OpenStream {
-    const name = `${key}/${file}`
+  /** Who keeps a file's streams; `NotFound` where there can be none yet. */
+  async streamRecords({ lasting, volume }: OpenFile, make: boolean): Promise<Records> {
+    if (!lasting) Local.refuse("Unsupported")
+    return make ? volume.writing(true) : volume.reading(true) ?? Local.refuse("NotFound")
+  }
+
+  acquireStream(file: OpenFile, records: Records, number: string): OpenStream {
+    const name = streamName(file, number)
     let stream = this.#streams.get(name)
     if (stream === undefined) {
-      stream = { key, file, descriptor: this.sidecar!.descriptor(key, file), opens: 0 }
+      const { key } = file
+      stream = { records, name, key, file: number, descriptor: records.descriptor(key, number), opens: 0 }
       this.#streams.set(name, stream)
     }
     stream.opens++
@@ -137,35 +155,52 @@ export class LocalFiles {
 
   releaseStream(stream: OpenStream): void {
     if (--stream.opens > 0) return
-    const name = `${stream.key}/${stream.file}`
-    if (this.#streams.get(name) === stream) this.#streams.delete(name)
+    if (this.#streams.get(stream.name) === stream) this.#streams.delete(stream.name)
     this.descriptors.close(stream.descriptor)
   }
 
-  /** Before a stream's bytes go: who has it open keeps them, and a new stream under its number is another. */
-  async detachStream(key: string, file: string): Promise<void> {
-    const name = `${key}/${file}`
-    const stream = this.#streams.get(name)
-    if (stream === undefined) return
-    await this.descriptors.pin(stream.descriptor)
-    this.#streams.delete(name)
+  /** Removes a stream of a file: who has it open keeps its bytes, and a new stream under its number is another. */
+  async removeStream({ stats, volume }: Found, name: string): Promise<void> {
+    const key = volume.keyOf(stats)
+    const records = volume.reading(volume.isLasting(stats)) ?? Local.refuse("NotFound")
+    await records.removeStream(key, name, async (number) => {
+      const open = streamName({ volume, key }, number)
+      const stream = this.#streams.get(open)
+      if (stream === undefined) return
+      await this.descriptors.pin(stream.descriptor)
+      this.#streams.delete(open)
+    })
   }
 
   /** Before one of a file's names goes: who has it open keeps it. */
-  async detach(stats: Fs.BigIntStats): Promise<void> {
-    const file = this.#files.get(this.keyOf(stats))
+  async detach(volume: Volume, stats: Fs.BigIntStats): Promise<void> {
+    const file = this.#files.get(volume.identityOf(stats))
     if (file === undefined || file.isDirectory) return
     // What may not be opened may still be removed: it is `Stale` to its handles then.
     await this.descriptors.pin(file.descriptor).catch(() => undefined)
   }
 
   /** After one of a file's names went: with the last one, the file goes, and with its last handle what is kept of it. */
-  async gone(stats: Fs.BigIntStats): Promise<void> {
+  async gone(volume: Volume, stats: Fs.BigIntStats): Promise<void> {
     if (!stats.isDirectory() && stats.nlink > 1n) return
-    const key = this.keyOf(stats)
-    const file = this.#files.get(key)
-    if (file === undefined) await this.sidecar?.drop(key)
+    const file = this.#files.get(volume.identityOf(stats))
+    if (file === undefined) await volume.reading(volume.isLasting(stats))?.drop(volume.keyOf(stats))
     else file.removed = true
+  }
+
+  /** Gives a file another name: where that copies it, it is the same to who has it open. */
+  async naming<A>(volume: Volume, stats: Fs.BigIntStats, body: () => Promise<A>): Promise<A> {
+    const file = volume.copiesUp && stats.isFile() ? this.#files.get(volume.identityOf(stats)) : undefined
+    if (file === undefined) return body()
+    // What may not be opened can be renamed, and is `Stale` to its handles then if it was copied.
+    if (await this.descriptors.use(file.descriptor, () => Promise.resolve(true)).catch(() => false) === false) {
+      return body()
+    }
+    return this.descriptors.use(file.descriptor, async (fd) => {
+      const done = await body()
+      this.#settle(file, await Local.fstat(fd))
+      return done
+    })
   }
 
   /** After a rename: what is open there, or below, is now elsewhere. */
@@ -185,69 +220,92 @@ export class LocalFiles {
 
   async node(file: OpenFile, stream?: OpenStream): Promise<StoreNode> {
     const stats = await this.stats(file)
-    return this.describe(file.path.at(-1) ?? "", stats, stream && await this.streamStats(stream))
+    return LocalNode.describe(
+      { name: file.path.at(-1) ?? "", id: file.id, identity: file.identity },
+      stats,
+      await file.volume.record(stats),
+      stream && await this.streamStats(stream)
+    )
+  }
+
+  async record(file: OpenFile): Promise<FileRecord> {
+    return file.volume.copiesUp
+      ? file.volume.record(await this.stats(file))
+      : await file.volume.reading(file.lasting)?.get(file.key) ?? empty
   }
 
   async streamStats(stream: OpenStream): Promise<Fs.BigIntStats> {
     if (stream.descriptor.fd !== undefined) return this.descriptors.use(stream.descriptor, Local.fstat)
-    return await Local.orMissing(Local.lstat(this.sidecar!.stream(stream.key, stream.file))) ?? Local.refuse("Stale")
+    return await Local.orMissing(Local.lstat(stream.records.stream(stream.key, stream.file))) ?? Local.refuse("Stale")
   }
 
-  async set(file: OpenFile, changes: StoreChanges, now?: bigint): Promise<void> {
-    await this.#sidecar().update(file.key, async (record) => {
+  /** One change of a record at a time. */
+  async #update(
+    file: OpenFile,
+    change: (record: FileRecord, stats: Fs.BigIntStats) => Promise<FileRecord>
+  ): Promise<void> {
+    const records = await file.volume.writing(file.lasting)
+    await records.update(file.key, async (record) => {
+      const stats = await this.stats(file)
+      const next = await change(file.volume.ofFile(record, stats), stats)
+      return file.born === undefined ? next : { ...next, born: file.born }
+    })
+  }
+
+  set(file: OpenFile, changes: StoreChanges, now?: bigint): Promise<void> {
+    return this.#update(file, async (record, before) => {
       usable(record)
-      let stats = await this.stats(file)
-      const before = LocalNode.times(stats, record)
-      if (changes.lastAccessTime !== undefined || changes.lastWriteTime !== undefined) {
-        const accessed = LocalNode.toSeconds(changes.lastAccessTime ?? before.lastAccessTime)
-        const written = LocalNode.toSeconds(changes.lastWriteTime ?? before.lastWriteTime)
-        if (file.descriptor.fd === undefined) {
-          await this.#inPlace(file, (path) => Fs.promises.lutimes(path, accessed, written))
-        } else {
-          await this.descriptors.use(
-            file.descriptor,
-            (fd) => Local.call<void>((done) => Fs.futimes(fd, accessed, written, (error) => done(error)))
-          )
-        }
-        stats = await this.stats(file)
+      const times = LocalNode.times(before, record)
+      if (changes.lastAccessTime === undefined && changes.lastWriteTime === undefined) {
+        return LocalNode.recorded(record, changes, times, before, now)
       }
-      return LocalNode.recorded(record, changes, before, stats, now)
+      const accessed = LocalNode.toSeconds(changes.lastAccessTime ?? times.lastAccessTime)
+      const written = LocalNode.toSeconds(changes.lastWriteTime ?? times.lastWriteTime)
+      const copies = file.volume.copiesUp && !file.isDirectory
+      if (file.descriptor.fd === undefined && !copies) {
+        await this.#inPlace(file, (path) => Fs.promises.lutimes(path, accessed, written))
+      } else {
+        await this.descriptors.use(file.descriptor, async (fd) => {
+          await Local.call<void>((done) => Fs.futimes(fd, accessed, written, (error) => done(error)))
+          if (copies) this.#settle(file, await Local.fstat(fd))
+        })
+      }
+      return LocalNode.recorded(record, changes, times, await this.stats(file), now)
     })
   }
 
   async getBlob(file: OpenFile, blob: Blob): Promise<Uint8Array | undefined> {
-    const text = usable(await this.record(file.key)).blobs?.[blob]
+    if (!file.lasting) Local.refuse("Unsupported")
+    const text = usable(await this.record(file)).blobs?.[blob]
     return text === undefined ? undefined : Uint8Array.from(Buffer.from(text, "base64"))
   }
 
   async setBlob(file: OpenFile, blob: Blob, bytes: Uint8Array | undefined, now?: bigint): Promise<void> {
+    if (!file.lasting) Local.refuse("Unsupported")
     // Taken now: the caller may use its bytes again while others are waited for.
     const text = bytes === undefined
       ? undefined
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
-    await this.#sidecar().update(file.key, async (record) => {
+    await this.#update(file, (record, stats) => {
       // Who may set a security descriptor mends a record that was lost.
       const base = record.damaged === true && blob === "SecurityDescriptor" ? {} : usable(record)
-      const stats = await this.stats(file)
       const { blobs, ...rest } = LocalNode.recorded(base, {}, LocalNode.times(stats, base), stats, now)
       const { [blob]: _, ...others } = blobs ?? {}
       const next = text === undefined ? others : { ...others, [blob]: text }
-      return Object.keys(next).length === 0 ? rest : { ...rest, blobs: next }
+      return Promise.resolve(Object.keys(next).length === 0 ? rest : { ...rest, blobs: next })
     })
   }
 
   /** When it is done, the file, what is kept of it, and its name survive a crash. */
   async flush(file: OpenFile, descriptor: Descriptor): Promise<void> {
     if (file.isDirectory && descriptor === file.descriptor) await this.#inPlace(file, flushPath)
-    else await this.descriptors.use(descriptor, Local.fsync)
-    await this.sidecar?.flush(file.key)
+    // Windows flushes what is open for writing; what was not written to needs none.
+    else if (descriptor.changed) await this.descriptors.use(descriptor, Local.fsync, process.platform === "win32")
+    else if (process.platform !== "win32") await this.descriptors.use(descriptor, Local.fsync)
+    await file.volume.reading(file.lasting)?.flush(file.key)
     if (!file.removed && file.path.length > 0) {
       await this.tree.within(file.path.slice(0, -1), (parent) => flushPath(this.tree.at(parent, ".")))
     }
-  }
-
-  #sidecar(): Sidecar {
-    return this.sidecar ?? Local.refuse("ReadOnly")
   }
 
   /** Uses a file by its name, if it is still the same. */
@@ -259,7 +317,7 @@ export class LocalFiles {
         const now = performance.now()
         const stats = file.prompt && now - file.seen < moment ? Local.lstatNow(path) : await Local.lstat(path)
         file.seen = now
-        return this.keyOf(stats) === file.key ? await body(path, stats) : Local.refuse("Stale")
+        return this.#is(file, stats) ? await body(path, stats) : Local.refuse("Stale")
       })
     } catch (error) {
       const { reason } = Local.toStoreError(error)
@@ -268,16 +326,60 @@ export class LocalFiles {
     }
   }
 
-  #reopen(file: OpenFile): Promise<number> {
+  #is(file: OpenFile, stats: Fs.BigIntStats): boolean {
+    return file.volume.identityOf(stats) === file.current
+  }
+
+  async #reopen(file: OpenFile, writing: boolean, fd: number | undefined): Promise<number> {
+    const again = this.descriptors.opensAgain
+    if (!file.volume.copiesUp) {
+      return fd !== undefined && again ? Local.openAgain(fd) : this.#open(file, writing)
+    }
+    if (!writing) return this.#open(file, false)
+    // Opening for writing may copy it: what is open already knows that it is the same.
+    const reading = fd ?? await this.#open(file, false)
+    try {
+      const opened = again ? await copied(reading) : await this.#open(file, true)
+      const stats = await Local.fstat(opened)
+      this.#settle(file, stats)
+      return opened
+    } finally {
+      if (reading !== fd) await Local.close(reading)
+    }
+  }
+
+  #open(file: OpenFile, writing: boolean): Promise<number> {
     return this.#inPlace(file, async (path) => {
-      const fd = await Local.openFile(path)
+      const opened = await Local.openFile(path, writing)
       // Another file may have come to this name meanwhile.
-      if (this.keyOf(file.prompt ? Local.fstatNow(fd) : await Local.fstat(fd)) === file.key) return fd
-      await Local.close(fd)
+      if (this.#is(file, file.prompt ? Local.fstatNow(opened) : await Local.fstat(opened))) return opened
+      await Local.close(opened)
       return Local.refuse("Stale")
     })
   }
+
+  /** The file itself, as it is after a change that may have copied it. */
+  #settle(file: OpenFile, stats: Fs.BigIntStats): void {
+    file.born = String(stats.birthtimeNs)
+    const current = file.volume.identityOf(stats)
+    if (current === file.current) return
+    if (this.#files.get(file.current) === file) this.#files.delete(file.current)
+    file.current = current
+    if (!this.#files.has(current)) this.#files.set(current, file)
+  }
 }
+
+/** Opens for writing. What has lost its name cannot be copied any more. */
+const copied = async (fd: number): Promise<number> => {
+  try {
+    return await Local.openAgain(fd)
+  } catch (error) {
+    return Local.codeOf(error) === "EEXIST" ? Local.refuse("Stale") : Promise.reject(error)
+  }
+}
+
+const streamName = ({ key, volume }: Pick<OpenFile, "key" | "volume">, number: string): string =>
+  `${volume.device}/${key}/${number}`
 
 /** Nothing is made up for what was lost. */
 const usable = (record: FileRecord): FileRecord => {

@@ -79,9 +79,10 @@ export class LocalHandle implements StoreFile {
   get streams() {
     const { files } = this.#place
     return Local.run(async () => {
-      const { streams = [] } = await files.record(this.#file.key)
+      const { key, lasting, volume } = this.#file
+      const { streams = [] } = await files.record(this.#file)
       return Promise.all(streams.map(async ({ file: number, name }) => {
-        const stats = await Local.lstat(files.sidecar!.stream(this.#file.key, number))
+        const stats = await Local.lstat(volume.reading(lasting)!.stream(key, number))
         return { name, size: stats.size, allocationSize: LocalNode.allocationSize(stats) }
       }))
     })

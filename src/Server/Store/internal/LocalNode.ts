@@ -6,7 +6,7 @@ import * as FileTime from "../../../Codec/FileTime.ts"
 import { FileAttributes } from "../../../Smb2/Message/Constants.ts"
 import type { StoreChanges, StoreNode } from "../../ShareStore.ts"
 import * as Attributes from "./Attributes.ts"
-import type { FileRecord, KeptTime } from "./Sidecar.ts"
+import type { FileRecord, KeptTime } from "./SidecarRecord.ts"
 
 /** The times that a platform keeps; a record may know them better. */
 export interface Times {
@@ -46,9 +46,14 @@ const reparseTag = (record: FileRecord): number =>
     ? 0
     : Attributes.reparseTagOf(Buffer.from(record.blobs.ReparsePoint.slice(0, 8), "base64"))
 
-/** Names a file of the store: an inode, told from those of other file systems that are mounted below. */
-export const idOf = (stats: Fs.BigIntStats, device: bigint): bigint =>
-  BigInt.asUintN(64, stats.ino ^ ((stats.dev ^ device) << 40n))
+/** A number for a text: FNV-1a, 64 bits. */
+export const hash = (text: string): bigint => {
+  let value = 0xcbf29ce484222325n
+  for (const character of text) {
+    value = BigInt.asUintN(64, (value ^ BigInt(character.codePointAt(0)!)) * 0x100000001b3n)
+  }
+  return value
+}
 
 /** Tells a file from all others of this machine while it runs; where times of birth move, without them. */
 export const identityOf = (stats: Fs.BigIntStats, birthIsSteady: boolean): string =>

@@ -22,8 +22,11 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { StoreError } from "../../ShareStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
+import { Volumes } from "./LocalVolume.ts"
+import type { Volume } from "./LocalVolume.ts"
 import * as Names from "./Names.ts"
 
 /** A directory that is being used. */
@@ -36,8 +39,8 @@ export interface Directory {
   readonly key: string
   /** Where descriptors work: the directory's own. */
   readonly fd: number | undefined
-  /** Of the root's file system, which is prompt (`Local.isPrompt`). */
-  readonly prompt: boolean
+  /** The file system that it is on. */
+  readonly volume: Volume
   users: number
   dropped: boolean
   names: Map<string, string> | undefined
@@ -63,6 +66,8 @@ export interface Found {
   /** Where it leads: itself, or what its symbolic link points to. */
   readonly path: StorePath
   readonly stats: Fs.BigIntStats
+  /** The file system that it is on: that of its directory, but for a directory that begins one. */
+  readonly volume: Volume
 }
 
 /** How much is kept open and in memory, and whether descriptors are not to be used for paths. */
@@ -71,11 +76,6 @@ export interface Limits {
   readonly names: number
   readonly byPath: boolean
 }
-
-const descriptors = "/proc/self/fd"
-
-/** Whether descriptors can be used for paths. */
-const hasDescriptors = process.platform === "linux" && Fs.existsSync(descriptors)
 
 const keyOf = (stats: Fs.BigIntStats) => `${stats.dev}:${stats.ino}`
 
@@ -96,8 +96,7 @@ const canName = (name: string): boolean =>
 /** @category models */
 export class LocalTree {
   readonly root: Directory
-  /** Of the root: others may be mounted below. */
-  readonly device: bigint
+  readonly volumes: Volumes
   readonly #reserved: string
   readonly #limits: Limits
   /** By real path, the longest unused first. */
@@ -108,43 +107,48 @@ export class LocalTree {
 
   private constructor(
     root: Directory,
-    device: bigint,
+    volumes: Volumes,
     reserved: string,
     limits: Limits
   ) {
     this.root = root
-    this.device = device
+    this.volumes = volumes
     this.#reserved = Names.fold(reserved)
     this.#limits = limits
   }
 
-  /** `reserved` is a name that nobody sees. */
+  /** `reserved` is a name that nobody sees; `readOnly`: nothing is to be made there. */
   static async make(
     folder: string,
     reserved: string,
-    limits: Limits
+    limits: Limits,
+    readOnly: boolean
   ): Promise<LocalTree> {
     const place = await Local.call<string>((done) => Fs.realpath.native(folder, done))
     const stats = await Local.lstat(place)
     if (!stats.isDirectory()) return Local.refuse("NotDirectory")
-    const fd = hasDescriptors && !limits.byPath ? await Local.open(place, Local.openFlags.directory) : undefined
-    const prompt = fd !== undefined && await Local.isPrompt(place)
-    return new LocalTree(directory(place, [], keyOf(stats), fd, prompt), stats.dev, reserved, limits)
-  }
-
-  /** Whether what is known of a file lies in memory for as long as it is open. */
-  isPrompt(stats: Fs.BigIntStats): boolean {
-    return this.root.prompt && stats.dev === this.device
+    const fd = Local.hasDescriptors && !limits.byPath ? await Local.open(place, Local.openFlags.directory) : undefined
+    try {
+      const volumes = new Volumes()
+      const volume = await volumes.enter(place, fd, stats, [], !readOnly)
+      return new LocalTree(directory(place, [], keyOf(stats), fd, volume), volumes, reserved, limits)
+    } catch (error) {
+      if (fd !== undefined) await Local.close(fd)
+      throw error
+    }
   }
 
   async close(): Promise<void> {
     for (const found of this.#directories.values()) this.#drop(found)
+    await this.volumes.close()
     if (this.root.fd !== undefined) await Local.close(this.root.fd)
   }
 
   /** Where the platform finds `name` of a directory in use. */
   at(directory: Directory, name: string): string {
-    return directory.fd === undefined ? Path.join(directory.place, name) : `${descriptors}/${directory.fd}/${name}`
+    return directory.fd === undefined
+      ? Path.join(directory.place, name)
+      : `${Local.descriptors}/${directory.fd}/${name}`
   }
 
   /** The components, if each can be a name here. */
@@ -184,7 +188,12 @@ export class LocalTree {
     const open = await this.#opened(path)
     if (open !== undefined) return open
     if (path.length === 0) {
-      return this.within(path, async (root) => ({ name: "", path: [], stats: await Local.lstat(this.at(root, ".")) }))
+      return this.within(path, async (root) => ({
+        name: "",
+        path: [],
+        stats: await Local.lstat(this.at(root, ".")),
+        volume: root.volume
+      }))
     }
     return this.within(path.slice(0, -1), async (parent) => {
       const found = await this.lookup(parent, path.at(-1)!)
@@ -195,12 +204,12 @@ export class LocalTree {
   /** A directory whose descriptor is kept, if it is still there, by the name that it has: it tells of itself. */
   async #opened(path: StorePath): Promise<Found | undefined> {
     const known = path.length === 0 ? this.root : this.#directories.get(this.#aliases.get(path.join("/")) ?? "")
-    if (known?.fd === undefined || !known.prompt) return undefined
+    if (known?.fd === undefined || !known.volume.prompt) return undefined
     if (known.path.length !== path.length || !known.path.every((name, i) => path[i] === name)) return undefined
     use(known)
     try {
       return known === this.root || await this.#isThere(known)
-        ? { name: path.at(-1) ?? "", path: known.path, stats: Local.fstatNow(known.fd) }
+        ? { name: path.at(-1) ?? "", path: known.path, stats: Local.fstatNow(known.fd), volume: known.volume }
         : undefined
     } finally {
       this.#release(known)
@@ -210,12 +219,18 @@ export class LocalTree {
   /** Follows a symbolic link to a place in the folder. Refuses what is neither file nor directory. */
   async resolve(parent: Directory, found: { name: string; stats: Fs.BigIntStats }): Promise<Found> {
     const { name, stats } = found
-    if (stats.isFile() || stats.isDirectory()) return { name, path: [...parent.path, name], stats }
+    const { volume } = parent
+    if (stats.isFile()) return { name, path: [...parent.path, name], stats, volume }
+    if (stats.isDirectory()) {
+      const path = [...parent.path, name]
+      if (stats.dev === volume.device) return { name, path, stats, volume }
+      return { name, path, stats, volume: await this.within(path, (directory) => Promise.resolve(directory.volume)) }
+    }
     if (!stats.isSymbolicLink()) return Local.refuse("AccessDenied")
     const path = await this.#target(parent, name)
     const target = await this.find(path)
     if (target === undefined || target.stats.isSymbolicLink()) return Local.refuse("AccessDenied")
-    return { name, path: target.path, stats: target.stats }
+    return { ...target, name }
   }
 
   /** Where a symbolic link leads, as components below the root. */
@@ -237,7 +252,7 @@ export class LocalTree {
   }
 
   async #stats(directory: Directory): Promise<Fs.BigIntStats> {
-    return directory.fd !== undefined && directory.prompt
+    return directory.fd !== undefined && directory.volume.prompt
       ? Local.fstatNow(directory.fd)
       : Local.lstat(this.at(directory, "."))
   }
@@ -310,7 +325,7 @@ export class LocalTree {
     try {
       return found.fd === undefined
         ? await Local.call<string>((done) => Fs.realpath.native(found.place, done)) === found.place
-        : Fs.readlinkSync(`${descriptors}/${found.fd}`) === found.place
+        : Fs.readlinkSync(`${Local.descriptors}/${found.fd}`) === found.place
     } catch {
       return false
     }
@@ -351,8 +366,20 @@ export class LocalTree {
     const byPath = this.root.fd === undefined
     const fd = byPath ? undefined : await Local.open(this.at(parent, name), Local.openFlags.directory)
     const actual = fd === undefined ? stats : await Local.fstat(fd)
-    const made = directory(place, [...parent.path, name], keyOf(actual), fd, this.isPrompt(actual))
+    const path = [...parent.path, name]
+    const { volumes } = this
+    let volume = parent.volume
+    try {
+      if (actual.dev === volume.device) volumes.use(volume)
+      else volume = await volumes.enter(place, fd, actual, path)
+    } catch (error) {
+      if (fd !== undefined) await Local.close(fd)
+      // Nothing is served from there as if nothing had been kept of it.
+      throw error instanceof StoreError ? notServed(place, error) : error
+    }
+    const made = directory(place, path, keyOf(actual), fd, volume)
     if (!await this.#isThere(made)) {
+      volumes.leave(volume)
       if (fd !== undefined) await Local.close(fd)
       return Local.refuse("PathNotFound")
     }
@@ -360,6 +387,7 @@ export class LocalTree {
     const known = this.#directories.get(place)
     if (known !== undefined && known.key === made.key) {
       use(known)
+      volumes.leave(volume)
       if (fd !== undefined) await Local.close(fd)
       return known
     }
@@ -383,6 +411,7 @@ export class LocalTree {
   #close(found: Directory): void {
     this.#names -= found.names?.size ?? 0
     found.names = undefined
+    this.volumes.leave(found.volume)
     if (found.fd !== undefined) Local.close(found.fd).catch(() => undefined)
   }
 
@@ -392,6 +421,11 @@ export class LocalTree {
       if (found.users === 0) this.#drop(found)
     }
   }
+}
+
+const notServed = (place: string, { cause, message }: StoreError): StoreError => {
+  const why = cause instanceof Error ? cause.message : message
+  return new StoreError({ reason: "AccessDenied", cause: new Error(`${place} is not served: ${why}`) })
 }
 
 const enter = (names: Map<string, string>, removed: string | undefined, added: string | undefined): void => {
@@ -404,13 +438,13 @@ const directory = (
   path: StorePath,
   key: string,
   fd: number | undefined,
-  prompt: boolean
+  volume: Volume
 ): Directory => ({
   place,
   path,
   key,
   fd,
-  prompt,
+  volume,
   users: 0,
   dropped: false,
   names: undefined,

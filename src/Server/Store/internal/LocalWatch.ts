@@ -120,7 +120,8 @@ class Watcher {
   }
 
   private heard(event: string, name: string): void {
-    if (this.path.length === 0 && (name === this.reserved || name.startsWith(this.reserved + Path.sep))) return
+    // In every directory: each file system that is mounted below has one.
+    if (name.includes(this.reserved) && name.split(Path.sep).includes(this.reserved)) return
     const known = this.timers.get(name)
     // A name that came or went says more than one that changed.
     if (known !== undefined && event === "change") return

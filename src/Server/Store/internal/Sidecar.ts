@@ -3,93 +3,39 @@
  *
  * A file's record is named by the file, not by its path: inode and time of birth, so that renames and hard links, whoever
  * makes them, need no work and cannot be half done. A file that took a removed file's inode has another time of birth, and
- * does not inherit. See docs/adr/0007.
+ * does not inherit. Each file system has a sidecar of its own, so that its records go where it is mounted. How one is found
+ * and made is `SidecarFolder`'s. See docs/adr/0007.
  *
  * A record is a small JSON file, written anew under another name and moved into place, so that a crash leaves the old one or
  * the new one. Which files have records is known without asking, for only this process writes them.
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import type { Blob } from "../../ShareStore.ts"
 import { Descriptor } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import { Locks } from "./Locks.ts"
 import * as Names from "./Names.ts"
-
-/** A time that was set, for as long as the platform's own is still what it became then. Ticks and nanoseconds, as text. */
-export interface KeptTime {
-  readonly ticks: string
-  readonly whileNanos: string
-}
-
-/** What is kept of a file; what is left out is as the platform says. */
-export interface FileRecord {
-  readonly attributes?: number
-  readonly creationTime?: string
-  readonly lastAccessTime?: KeptTime
-  readonly lastWriteTime?: KeptTime
-  /** Holds while neither the time of change nor that of modification moves. */
-  readonly changeTime?: KeptTime & { readonly modifiedNanos: string }
-  /** In base64. */
-  readonly blobs?: { readonly [B in Blob]?: string }
-  readonly streams?: ReadonlyArray<{ readonly name: string; readonly file: string }>
-  /** Its file could not be read. Nothing is made up in its place: blobs are refused until they are set anew. */
-  readonly damaged?: boolean
-}
-
-const empty: FileRecord = {}
-
-const isEmpty = (record: FileRecord): boolean => Object.keys(record).length === 0
+import { empty, isEmpty, parse } from "./SidecarRecord.ts"
+import type { FileRecord, Records } from "./SidecarRecord.ts"
 
 /** Records that are kept in memory. */
 const cacheSize = 4096
 
-const { O_CREAT, O_EXCL, O_RDWR, O_WRONLY } = Fs.constants
+const { O_CREAT, O_EXCL, O_WRONLY } = Fs.constants
 
 /** @category models */
-export class Sidecar {
+export class Sidecar implements Records {
   readonly #folder: string
-  readonly #known: Set<string>
+  /** What records are called, by key. */
+  readonly #known: Map<string, string>
   readonly #cache = new Map<string, FileRecord>()
   readonly #locks = new Locks()
   #serial = 0
 
-  private constructor(folder: string, known: Set<string>) {
+  /** `known` are the keys that have records, and what each is called. */
+  constructor(folder: string, known: Map<string, string>) {
     this.#folder = folder
     this.#known = known
-  }
-
-  /** Makes the folder where it is not there. */
-  static async make(folder: string): Promise<Sidecar> {
-    await Fs.promises.mkdir(folder, { recursive: true, mode: 0o700 })
-    if (!(await Local.lstat(folder)).isDirectory()) Local.refuse("AccessDenied")
-    for (const part of ["records", "streams", "new"]) {
-      // oxlint-disable-next-line no-await-in-loop -- three
-      await Fs.promises.mkdir(Path.join(folder, part), { recursive: true, mode: 0o700 })
-    }
-    // What a crash left half written.
-    const left = await Fs.promises.readdir(Path.join(folder, "new"))
-    await Promise.all(left.map((name) => Fs.promises.rm(Path.join(folder, "new", name), { force: true })))
-    const sidecar = new Sidecar(folder, new Set(await Fs.promises.readdir(Path.join(folder, "records"))))
-    return sidecar
-  }
-
-  /**
-   * Whether a file's time of birth stays when its other times change; where it does not, or there is none, it cannot tell
-   * files apart.
-   */
-  async birthIsSteady(): Promise<boolean> {
-    const path = this.fresh()
-    const fd = await Local.open(path, O_CREAT | O_EXCL | O_RDWR, 0o600)
-    try {
-      const { birthtimeNs } = await Local.fstat(fd)
-      await Fs.promises.utimes(path, 1, 1)
-      const after = await Local.fstat(fd)
-      return birthtimeNs !== 0n && after.birthtimeNs === birthtimeNs && after.mtimeNs !== birthtimeNs
-    } finally {
-      await Local.close(fd)
-      await Fs.promises.rm(path, { force: true })
-    }
   }
 
   async get(key: string): Promise<FileRecord> {
@@ -100,8 +46,10 @@ export class Sidecar {
     try {
       record = parse(await Fs.promises.readFile(this.#record(key), "utf8"))
     } catch (error) {
-      if (Local.codeOf(error) === "ENOENT") return empty
-      if (Local.codeOf(error) !== undefined) throw error
+      if (Local.codeOf(error) === "ENOENT") {
+        if (!this.#known.has(key)) return empty
+      } else if (Local.codeOf(error) !== undefined) throw error
+      // Also what others took away: what it said is not known, and that is not the same as nothing.
       record = { damaged: true }
     }
     // What was written meanwhile is newer.
@@ -114,16 +62,17 @@ export class Sidecar {
       const before = await this.get(key)
       const after = await change(before)
       if (after === before) return
-      if (isEmpty(after)) {
-        await Fs.promises.rm(this.#record(key), { force: true })
-        this.#known.delete(key)
-        this.#cache.delete(key)
-        return
-      }
+      if (isEmpty(after)) return this.#forget(key)
       const path = this.fresh()
-      await Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" })
-      await Fs.promises.rename(path, this.#record(key))
-      this.#known.add(key)
+      try {
+        await Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" })
+        await Fs.promises.rename(path, this.#record(key))
+      } catch (error) {
+        // What is half written takes up room that a full disk does not have.
+        await Fs.promises.rm(path, { force: true }).catch(() => undefined)
+        throw error
+      }
+      if (!this.#known.has(key)) this.#known.set(key, key)
       this.#remember(key, after)
     })
   }
@@ -133,10 +82,11 @@ export class Sidecar {
     return this.#locks.run(key, async () => {
       if (!this.#known.has(key)) return
       const record = await this.get(key)
-      await Fs.promises.rm(this.#record(key), { force: true })
-      this.#known.delete(key)
-      this.#cache.delete(key)
-      if (record.streams !== undefined) await Fs.promises.rm(this.#streams(key), { recursive: true, force: true })
+      const streams = this.#streams(key)
+      await this.#forget(key)
+      if (record.streams !== undefined || record.damaged === true) {
+        await Fs.promises.rm(streams, { recursive: true, force: true })
+      }
     })
   }
 
@@ -162,7 +112,11 @@ export class Sidecar {
   /** The bytes of a stream, opened as they are needed. */
   descriptor(key: string, file: string): Descriptor {
     return new Descriptor(
-      async () => await Local.orMissing(Local.openFile(this.stream(key, file))) ?? Local.refuse("Stale"),
+      async (writing, fd) =>
+        // The same number may be another stream's by now.
+        fd !== undefined && Local.hasDescriptors
+          ? Local.openAgain(fd)
+          : await Local.orMissing(Local.openFile(this.stream(key, file), writing)) ?? Local.refuse("Stale"),
       false
     )
   }
@@ -206,6 +160,20 @@ export class Sidecar {
     })
   }
 
+  /** Known to have none before it goes: who looks meanwhile is not to take it for lost. */
+  async #forget(key: string): Promise<void> {
+    const name = this.#known.get(key)
+    if (name === undefined) return
+    this.#known.delete(key)
+    this.#cache.delete(key)
+    try {
+      await Fs.promises.rm(Path.join(this.#folder, "records", name), { force: true })
+    } catch (error) {
+      this.#known.set(key, name)
+      throw error
+    }
+  }
+
   #remember(key: string, record: FileRecord): FileRecord {
     this.#cache.delete(key)
     this.#cache.set(key, record)
@@ -214,11 +182,11 @@ export class Sidecar {
   }
 
   #record(key: string): string {
-    return Path.join(this.#folder, "records", key)
+    return Path.join(this.#folder, "records", this.#known.get(key) ?? key)
   }
 
   #streams(key: string): string {
-    return Path.join(this.#folder, "streams", key)
+    return Path.join(this.#folder, "streams", this.#known.get(key) ?? key)
   }
 
   /** A place for what is being made, on the file system of the folder; what a crash leaves there goes at the next start. */
@@ -245,23 +213,4 @@ export const flushPath = async (path: string): Promise<void> => {
   } finally {
     await Local.close(fd)
   }
-}
-
-const isText = (value: unknown): value is string => typeof value === "string"
-const isNumber = (value: unknown): value is string => isText(value) && /^-?\d+$/.test(value)
-
-/** Throws for what is no record. */
-const parse = (json: string): FileRecord => {
-  const value: unknown = JSON.parse(json)
-  if (typeof value !== "object" || value === null) throw new SyntaxError("a record is an object")
-  const record = value as FileRecord
-  const times = [record.lastAccessTime, record.lastWriteTime, record.changeTime]
-  const good = (record.attributes === undefined || Number.isInteger(record.attributes)) &&
-    (record.creationTime === undefined || isNumber(record.creationTime)) &&
-    times.every((time) => time === undefined || (isNumber(time.ticks) && isNumber(time.whileNanos))) &&
-    (record.changeTime === undefined || isNumber(record.changeTime.modifiedNanos)) &&
-    Object.values(record.blobs ?? {}).every(isText) &&
-    (record.streams ?? []).every(({ file, name }) => isText(name) && isText(file) && /^\d+$/.test(file))
-  if (!good) throw new SyntaxError("a record has other fields")
-  return record
 }

@@ -1,0 +1,199 @@
+/**
+ * What changes names in a local folder: removals, renames and links, each in one step under the locks of its directories.
+ */
+import * as Fs from "node:fs"
+import type { ShareStore, StoreNaming, StorePath } from "../../ShareStore.ts"
+import * as Local from "./Local.ts"
+import type { LocalFolder } from "./LocalFolders.ts"
+import type { Directory, Found } from "./LocalTree.ts"
+
+/** A name as it is. */
+interface Entry {
+  readonly name: string
+  readonly stats: Fs.BigIntStats
+}
+
+/** `changes` fails where nothing may be changed. */
+export const make = (
+  { files, locks, own, tree }: LocalFolder,
+  changes: () => void
+): Required<Pick<ShareStore, "remove" | "mayRemove" | "rename" | "link">> => {
+  const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
+
+  /** A name as it is, of the file that is expected: a symbolic link stands for what it leads to. */
+  const named = async (parent: Directory, name: string, expected: string | undefined) => {
+    const there = await tree.lookup(parent, name) ?? Local.refuse("NotFound")
+    if (expected !== undefined) files.expect(await leadsTo(parent, there), expected)
+    return there
+  }
+
+  /** What leads out of the folder, or nowhere, is no file that anybody has open. */
+  const leadsTo = async (parent: Directory, there: Entry) => {
+    try {
+      return await tree.resolve(parent, there)
+    } catch (error) {
+      return Local.toStoreError(error).reason === "AccessDenied" ? Local.refuse("Stale") : Promise.reject(error)
+    }
+  }
+
+  const remove: ShareStore["remove"] = (path, what) =>
+    Local.run(async () => {
+      tree.checked(path)
+      if (what?.stream !== undefined) {
+        const there = await found(path)
+        files.expect(there, what.expected)
+        changes()
+        return files.removeStream(there, what.stream)
+      }
+      if (path.length === 0) Local.refuse("AccessDenied")
+      await tree.within(path.slice(0, -1), (parent) =>
+        locks.run(parent.key, async () => {
+          const there = await named(parent, path.at(-1)!, what?.expected)
+          changes()
+          const unlink = async () => {
+            if (there.stats.isDirectory()) return Fs.promises.rmdir(tree.at(parent, there.name))
+            await files.detach(parent.volume, there.stats)
+            await Fs.promises.unlink(tree.at(parent, there.name))
+          }
+          await tree.changing([parent], async () => {
+            await own.during([], unlink, [[...parent.path, there.name]])
+            await tree.changed(parent, there.name, undefined)
+          })
+          await files.gone(parent.volume, there.stats)
+        }))
+    })
+
+  const mayRemove: NonNullable<ShareStore["mayRemove"]> = (path, what) =>
+    Local.run(async () => {
+      tree.checked(path)
+      if (path.length === 0) Local.refuse("AccessDenied")
+      await tree.within(path.slice(0, -1), async (parent) => {
+        const there = await named(parent, path.at(-1)!, what?.expected)
+        changes()
+        const { W_OK, X_OK } = Fs.constants
+        await Local.call<void>((done) => Fs.access(tree.at(parent, "."), W_OK | X_OK, (error) => done(error)))
+        if (!there.stats.isDirectory()) return
+        // Also what no listing shows keeps a directory.
+        const directory = await Fs.promises.opendir(tree.at(parent, there.name))
+        try {
+          if (await directory.read() !== null) Local.refuse("NotEmpty")
+        } finally {
+          await directory.close()
+        }
+      })
+    })
+
+  /** Whether a name may be taken by a file of this kind. */
+  const mayReplace = async (
+    parent: Directory,
+    there: Entry,
+    isDirectory: boolean,
+    how: StoreNaming
+  ) => {
+    if (!how.replace) Local.refuse("Exists")
+    if (there.stats.isDirectory()) Local.refuse("IsDirectory")
+    if (isDirectory) Local.refuse("NotDirectory")
+    if (how.replaced !== undefined) files.expect(await leadsTo(parent, there), how.replaced)
+  }
+
+  const isSame = (one: Fs.BigIntStats, other: Fs.BigIntStats) => one.dev === other.dev && one.ino === other.ino
+
+  /** Within two directories that are locked. */
+  const renameLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
+    const entry = await named(from, oldName, how.expected)
+    const path = [...from.path, entry.name]
+    if (entry.stats.isDirectory() && path.every((name, i) => to.path[i] === name)) Local.refuse("AccessDenied")
+    const there = await tree.lookup(to, newName)
+    const isItself = there !== undefined && from.key === to.key && there.name === entry.name
+    const target = [...to.path, newName]
+    const gone = [path, ...(there === undefined ? [] : [[...to.path, there.name]])]
+      .filter((one) => one.join("/") !== target.join("/"))
+    const move = async () => {
+      if (there === undefined || isItself) {
+        if (entry.name !== newName || !isItself) {
+          await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
+        }
+      } else {
+        await mayReplace(to, there, entry.stats.isDirectory(), how)
+        await files.detach(to.volume, there.stats)
+        if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
+        // Onto the name as it is, which is one step, and then to the case that is asked for.
+        else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
+        if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
+      }
+    }
+    await tree.changing([from, to], async () => {
+      await own.during([target], () => files.naming(from.volume, entry.stats, move), gone)
+      if (there !== undefined && !isItself) await files.gone(to.volume, there.stats)
+      await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
+      if (from.key !== to.key) await tree.changed(to, undefined, newName)
+    })
+    files.moved(path, target)
+  }
+
+  const rename: ShareStore["rename"] = (from, to, how) =>
+    Local.run(async () => {
+      tree.checked(from)
+      tree.checked(to)
+      if (from.length === 0) Local.refuse("AccessDenied")
+      await tree.within(from.slice(0, -1), async (source) => {
+        if (await tree.lookup(source, from.at(-1)!) === undefined) Local.refuse("NotFound")
+        changes()
+        if (to.length === 0) Local.refuse("AccessDenied")
+        await tree.within(to.slice(0, -1), (target) =>
+          locks.both(source.key, target.key, () =>
+            renameLocked(source, from.at(-1)!, target, to.at(-1)!, how)))
+      })
+    })
+
+  const link: NonNullable<ShareStore["link"]> = (existing, path, how) =>
+    Local.run(async () => {
+      tree.checked(path)
+      const { path: source } = await found(tree.checked(existing))
+      changes()
+      if (path.length === 0) Local.refuse("Exists")
+      if (source.length === 0) Local.refuse("IsDirectory")
+      await tree.within(source.slice(0, -1), (from) =>
+        tree.within(path.slice(0, -1), (to) =>
+          locks.both(from.key, to.key, () =>
+            linkLocked(from, source.at(-1)!, to, path.at(-1)!, how))))
+    })
+
+  /** A place on a directory's file system for what is being made. */
+  const fresh = async ({ volume }: Directory): Promise<string> =>
+    volume.lasts ? (await volume.folder()).sidecar.fresh() : Local.refuse("Unsupported")
+
+  /** Within two directories that are locked. */
+  const linkLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
+    const source = await named(from, oldName, how.expected)
+    if (source.stats.isDirectory()) Local.refuse("IsDirectory")
+    const there = await tree.lookup(to, newName)
+    if (there !== undefined && isSame(there.stats, source.stats) && how.replace) return
+    if (there !== undefined) await mayReplace(to, there, false, how)
+    const make = async () => {
+      const place = tree.at(from, source.name)
+      if (there === undefined) return Fs.promises.link(place, tree.at(to, newName))
+      // The new name takes the place of the old file in one step: where it cannot be made, that file stays.
+      const made = await fresh(to)
+      await Fs.promises.link(place, made)
+      try {
+        await files.detach(to.volume, there.stats)
+        await Fs.promises.rename(made, tree.at(to, there.name))
+      } catch (error) {
+        await Fs.promises.rm(made, { force: true })
+        throw error
+      }
+      if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
+    }
+    await tree.changing([to], async () => {
+      await own.during(
+        [[...from.path, source.name], [...to.path, newName]],
+        () => files.naming(from.volume, source.stats, make)
+      )
+      if (there !== undefined) await files.gone(to.volume, there.stats)
+      await tree.changed(to, there?.name, newName)
+    })
+  }
+
+  return { remove, mayRemove, rename, link }
+}

@@ -1,0 +1,328 @@
+/**
+ * The file systems of a local folder: that of its root, and each that is mounted below. What the store keeps beside files
+ * lies on the file system that they are on, in a sidecar in its topmost directory, under names that last as long as the file
+ * system itself: not the device's number, which is another one with each mount.
+ *
+ * Directories alone begin a file system: a file may say another device than its directory, as on some overlays and where a
+ * single file is mounted. What is known of such a file is known while the process runs.
+ */
+import * as Fs from "node:fs"
+import type { StorePath } from "../../ShareStore.ts"
+import * as Local from "./Local.ts"
+import * as LocalNode from "./LocalNode.ts"
+import { PassingRecords } from "./PassingRecords.ts"
+import * as SidecarFolder from "./SidecarFolder.ts"
+import type { FileRecord, Records } from "./SidecarRecord.ts"
+import { empty } from "./SidecarRecord.ts"
+
+/** Linux's numbers of file systems (`statfs(2)`) of which more is to be known. */
+const overlay = 0x794c7630n
+/** FAT and exFAT have no inodes: their numbers are made up with each mount. */
+const withoutInodes: ReadonlySet<bigint> = new Set([0x4d44n, 0x2011bab0n])
+
+const none = Promise.resolve(empty)
+
+/** How long one is kept that nothing uses: milliseconds. */
+const grace = 1000
+
+interface Facts {
+  readonly device: bigint
+  /** The path of its topmost directory. */
+  readonly root: string
+  /** Keeps the file system, and with it the device's number, while this is used. */
+  readonly fd: number | undefined
+  /** Tells its files' numbers from those of the others below one root. */
+  readonly salt: bigint
+  readonly prompt: boolean
+  readonly copiesUp: boolean
+  readonly lasts: boolean
+  readonly birthIsSteady: boolean
+}
+
+/** @category models */
+export class Volume {
+  readonly device: bigint
+  readonly prompt: boolean
+  /** A file is copied when it is first changed, and has another time of birth then. */
+  readonly copiesUp: boolean
+  readonly birthIsSteady: boolean
+  /** Of records of files whose numbers do not last. */
+  readonly passing = new PassingRecords()
+  /** Directories and files that are open. */
+  users = 0
+  leaving: NodeJS.Timeout | undefined
+  readonly #root: string
+  readonly #fd: number | undefined
+  readonly #salt: bigint
+  #lasts: boolean
+  #folder: SidecarFolder.SidecarFolder | undefined
+  #making: Promise<SidecarFolder.SidecarFolder> | undefined
+  #closed = false
+
+  constructor(facts: Facts, folder: SidecarFolder.SidecarFolder | undefined) {
+    this.device = facts.device
+    this.prompt = facts.prompt
+    this.copiesUp = facts.copiesUp
+    this.birthIsSteady = facts.birthIsSteady
+    this.#root = facts.root
+    this.#fd = facts.fd
+    this.#salt = facts.salt
+    this.#lasts = facts.lasts
+    this.#folder = folder
+  }
+
+  /** Whether numbers of its files outlast a mount, so that something can be kept of them. */
+  get lasts(): boolean {
+    return this.#lasts
+  }
+
+  isLasting(stats: Fs.BigIntStats): boolean {
+    return this.#lasts && stats.dev === this.device
+  }
+
+  /** The name of a file's record. */
+  keyOf(stats: Fs.BigIntStats): string {
+    const inode = stats.ino.toString(16)
+    if (!this.isLasting(stats)) return `${stats.dev}:${inode}`
+    return this.birthIsSteady && !this.copiesUp ? `${inode}-${stats.birthtimeNs.toString(16)}` : inode
+  }
+
+  /** Numbers a file for clients. */
+  idOf(stats: Fs.BigIntStats): bigint {
+    const id = stats.ino ^ this.#salt
+    return BigInt.asUintN(64, stats.dev === this.device ? id : id ^ ((stats.dev ^ this.device) << 40n))
+  }
+
+  /** Tells a file from all others of this machine while it runs. */
+  identityOf(stats: Fs.BigIntStats): string {
+    // A directory of an overlay is copied when something is made in it.
+    return LocalNode.identityOf(stats, this.birthIsSteady && !(this.copiesUp && stats.isDirectory()))
+  }
+
+  /** The records that are there. */
+  reading(lasting: boolean): Records | undefined {
+    if (this.#closed) Local.refuse("Stale")
+    return lasting ? this.#folder?.sidecar : this.passing
+  }
+
+  /** Records to write: makes the sidecar where it is not there. */
+  async writing(lasting: boolean): Promise<Records> {
+    if (!lasting) return this.passing
+    const { sidecar } = await this.folder()
+    return this.#lasts ? sidecar : Local.refuse("Unsupported")
+  }
+
+  /** Whether something can be made in its topmost directory. */
+  async canWrite(): Promise<boolean> {
+    try {
+      if (this.#lasts) await this.folder()
+      else await Fs.promises.access(this.#root, Fs.constants.W_OK)
+      return true
+    } catch (error) {
+      if (Local.isRefusal(error)) return false
+      throw error
+    }
+  }
+
+  async folder(): Promise<SidecarFolder.SidecarFolder> {
+    if (this.#closed) Local.refuse("Stale")
+    this.#making ??= this.#make().catch((error) => {
+      this.#making = undefined
+      throw error
+    })
+    return this.#making
+  }
+
+  async #make(): Promise<SidecarFolder.SidecarFolder> {
+    const folder = this.#folder ?? await SidecarFolder.acquire(this.#root, this, true) ?? Local.refuse("Stale")
+    this.#folder = folder
+    await folder.prepare(this.birthIsSteady)
+    // As far as it could not be told before.
+    if (this.copiesUp && (await folder.sample()).stats.dev !== this.device) this.#lasts = false
+    return folder
+  }
+
+  record(stats: Fs.BigIntStats): Promise<FileRecord> {
+    const records = this.reading(this.isLasting(stats))
+    if (records === undefined) return none
+    const record = records.get(this.keyOf(stats))
+    return this.copiesUp ? record.then((found) => this.ofFile(found, stats)) : record
+  }
+
+  /** A record under a key without a time of birth may be of a file that had the inode before. */
+  ofFile(record: FileRecord, stats: Fs.BigIntStats): FileRecord {
+    return record.born === undefined || record.born === String(stats.birthtimeNs) ? record : empty
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.leaving)
+    await this.#making?.catch(() => undefined)
+    await this.#folder?.release()
+    if (this.#fd !== undefined) await Local.close(this.#fd)
+  }
+}
+
+const { O_DIRECTORY = 0, O_RDWR } = Fs.constants
+/** Linux's number; Node has no name for it. A file without a name, of which no watcher hears. */
+const O_TMPFILE = 0o20000000 | O_DIRECTORY
+
+/** What a file in this directory is like; `undefined` where none can be made that has no name. */
+const sample = async (root: string): Promise<SidecarFolder.Sample | undefined> => {
+  if (process.platform !== "linux") return undefined
+  let fd: number
+  try {
+    fd = await Local.open(root, O_TMPFILE | O_RDWR, 0o600)
+  } catch {
+    return undefined
+  }
+  try {
+    return await SidecarFolder.sampleOf(fd)
+  } finally {
+    await Local.close(fd)
+  }
+}
+
+/** The sidecar, made where it is not there and `make` says so: whether that could be done. */
+const folderOf = async (
+  root: string,
+  nature: SidecarFolder.Nature,
+  make: boolean
+): Promise<readonly [SidecarFolder.SidecarFolder | undefined, boolean]> => {
+  try {
+    return [await SidecarFolder.acquire(root, nature, make), make]
+  } catch (error) {
+    // What is there is read all the same.
+    if (make && Local.isRefusal(error)) return [await SidecarFolder.acquire(root, nature, false), false]
+    throw error
+  }
+}
+
+/**
+ * The file system whose topmost directory is at `root`. Fails where a sidecar is there and cannot be used: what it keeps is
+ * not to be taken for nothing.
+ */
+const open = async (
+  root: string,
+  fd: number | undefined,
+  stats: Fs.BigIntStats,
+  place: StorePath,
+  make: boolean
+): Promise<Volume> => {
+  const type = process.platform === "linux" ? (await Fs.promises.statfs(root, { bigint: true })).type : undefined
+  const prompt = type !== undefined && Local.isPromptType(type)
+  const copiesUp = type === overlay
+  let made = prompt ? undefined : await sample(root)
+  const hasInodes = type === undefined || !withoutInodes.has(type)
+  const isUniform = () => !copiesUp || made === undefined || made.stats.dev === stats.dev
+  const [found, isWritable] = hasInodes && isUniform() ? await folderOf(root, { copiesUp }, make) : [undefined, false]
+  let folder = found
+  const birthIsSteady = () =>
+    stats.birthtimeNs > 0n && (folder?.birthIsSteady ?? (prompt || made?.birthIsSteady === true))
+  if (folder !== undefined && isWritable) {
+    try {
+      if (!prompt) made ??= await folder.sample()
+      if (isUniform()) await folder.prepare(birthIsSteady())
+      else {
+        await folder.release()
+        folder = undefined
+      }
+    } catch (error) {
+      // A sidecar that is there may be read where it cannot be written.
+      if (!Local.isRefusal(error)) {
+        await folder?.release()
+        throw error
+      }
+    }
+  }
+  return new Volume({
+    device: stats.dev,
+    root,
+    fd,
+    salt: place.length === 0 ? 0n : BigInt.asUintN(24, LocalNode.hash(place.join("/"))) << 40n,
+    prompt: fd !== undefined && prompt,
+    copiesUp,
+    lasts: hasInodes && isUniform(),
+    birthIsSteady: birthIsSteady()
+  }, folder)
+}
+
+/** Those below one root. */
+export class Volumes {
+  /** By device and inode of the topmost directory. */
+  readonly #volumes = new Map<string, Promise<Volume>>()
+
+  /** Counts one more use of the one that this directory begins. `make`: its sidecar is wanted already. */
+  async enter(
+    at: string,
+    fd: number | undefined,
+    stats: Fs.BigIntStats,
+    place: StorePath,
+    make = false
+  ): Promise<Volume> {
+    const key = `${stats.dev}:${stats.ino}`
+    let opening = this.#volumes.get(key)
+    if (opening === undefined) {
+      opening = this.#open(at, fd, stats, place, make)
+      this.#volumes.set(key, opening)
+    }
+    try {
+      const volume = await opening
+      // It may have been left meanwhile.
+      if (this.#volumes.get(key) !== opening) return await this.enter(at, fd, stats, place, make)
+      this.use(volume)
+      return volume
+    } catch (error) {
+      if (this.#volumes.get(key) === opening) this.#volumes.delete(key)
+      throw error
+    }
+  }
+
+  async #open(
+    at: string,
+    fd: number | undefined,
+    stats: Fs.BigIntStats,
+    place: StorePath,
+    make: boolean
+  ): Promise<Volume> {
+    if (fd === undefined) return open(at, undefined, stats, place, make)
+    // Its own: a directory's goes when others need theirs.
+    const own = await Local.open(`${Local.descriptors}/${fd}/.`, Local.openFlags.directory)
+    try {
+      return await open(`${Local.descriptors}/${own}`, own, stats, place, make)
+    } catch (error) {
+      await Local.close(own)
+      throw error
+    }
+  }
+
+  use(volume: Volume): void {
+    volume.users++
+    clearTimeout(volume.leaving)
+  }
+
+  leave(volume: Volume): void {
+    if (--volume.users > 0) return
+    clearTimeout(volume.leaving)
+    // What was just found there is about to be used.
+    volume.leaving = setTimeout(() => {
+      for (const [key, opening] of this.#volumes) {
+        opening.then((one) => {
+          if (one !== volume || volume.users > 0) return
+          this.#volumes.delete(key)
+          return volume.close()
+        }).catch(() => undefined)
+      }
+    }, grace).unref()
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#volumes.values()]
+    this.#volumes.clear()
+    for (const opening of all) {
+      // oxlint-disable-next-line no-await-in-loop -- few
+      await opening.then((volume) => volume.close()).catch(() => undefined)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Records of files whose numbers do not last: attributes and times for as long as the process runs, and nothing that must
+ * not be lost.
+ */
+import * as Local from "./Local.ts"
+import { Locks } from "./Locks.ts"
+import { empty, isEmpty } from "./SidecarRecord.ts"
+import type { FileRecord, Records } from "./SidecarRecord.ts"
+
+/** Files of which something is kept at most; then the oldest is forgotten. */
+const most = 65_536
+
+const unsupported = () => Local.refuse("Unsupported")
+
+/** @category models */
+export class PassingRecords implements Records {
+  readonly #records = new Map<string, FileRecord>()
+  readonly #locks = new Locks()
+
+  get(key: string): Promise<FileRecord> {
+    return Promise.resolve(this.#records.get(key) ?? empty)
+  }
+
+  update(key: string, change: (record: FileRecord) => FileRecord | Promise<FileRecord>): Promise<void> {
+    return this.#locks.run(key, async () => {
+      const after = await change(this.#records.get(key) ?? empty)
+      if (after.blobs !== undefined || after.streams !== undefined) unsupported()
+      this.#records.delete(key)
+      if (isEmpty(after)) return
+      this.#records.set(key, after)
+      if (this.#records.size > most) this.#records.delete(this.#records.keys().next().value!)
+    })
+  }
+
+  drop(key: string): Promise<void> {
+    this.#records.delete(key)
+    return Promise.resolve()
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  stream(): string {
+    return unsupported()
+  }
+
+  descriptor(): never {
+    return unsupported()
+  }
+
+  openStream(): Promise<never> {
+    return Promise.resolve().then(unsupported)
+  }
+
+  removeStream(): Promise<never> {
+    return Promise.resolve().then(unsupported)
+  }
+}

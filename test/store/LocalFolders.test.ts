@@ -1,0 +1,276 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import { spawn } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { StoreError } from "../../src/Server/ShareStore.ts"
+import * as SidecarLock from "../../src/Server/Store/internal/SidecarLock.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.promise(async () => Fs.realpathSync(await Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-folders-")))),
+  (path) => Effect.promise(() => Fs.promises.rm(path, { recursive: true, force: true }))
+)
+
+const existing = { mode: "existing", type: "file" } as const
+const fresh = { mode: "new", type: "file" } as const
+const text = (value: string) => new TextEncoder().encode(value)
+const string = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes)
+
+const error = <A, R>(effect: Effect.Effect<A, StoreError, R>) => Effect.scoped(Effect.flip(effect))
+
+const program = `
+import * as Effect from "effect/Effect"
+import * as LocalStore from ${JSON.stringify(new URL("../../src/Server/Store/LocalStore.ts", import.meta.url).href)}
+const made = Effect.flatMap(LocalStore.make(process.argv[1]), () => Effect.sync(() => console.log("served")))
+Effect.runFork(Effect.scoped(Effect.andThen(Effect.tapError(made, ({ message, reason }) =>
+  Effect.sync(() => console.log(reason + ": " + message))), process.argv[2] === "stay" ? Effect.never : Effect.void)))
+if (process.argv[2] === "stay") setInterval(() => {}, 60_000)
+`
+
+/** A process that serves a folder: what it says first. It stays until it is killed, or ends at once. */
+const serving = (path: string, stays: boolean) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const child = spawn(
+        process.execPath,
+        ["--no-warnings", "--input-type=module", "--eval", program, "--", path, stays ? "stay" : "end"],
+        { cwd: join(import.meta.dirname, "..", ".."), stdio: ["ignore", "pipe", "inherit"] }
+      )
+      const ended = new Promise<void>((resolve) => child.on("close", () => resolve()))
+      const said = await new Promise<string>((resolve) => {
+        child.stdout.once("data", (data: Buffer) => resolve(data.toString().trim()))
+        child.once("close", () => resolve(""))
+      })
+      return { child, said, ended }
+    }),
+    ({ child, ended }) =>
+      Effect.promise(() => {
+        child.kill("SIGKILL")
+        return ended
+      })
+  )
+
+describe("LocalStore over one folder twice", () => {
+  it.live("is one store, by whatever path", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const elsewhere = yield* folder
+      Fs.mkdirSync(join(path, "x"))
+      Fs.symlinkSync(join(path, "x"), join(elsewhere, "link"))
+      const first = yield* Scope.make()
+      const one = yield* Scope.provide(LocalStore.make(join(path, "x"), { label: "one" }), first)
+      const other = yield* LocalStore.make(join(elsewhere, "link"), { label: "other" })
+      const reading = yield* LocalStore.make(join(path, "x"), { readOnly: true })
+      assert.isDefined(one.origin)
+      assert.isTrue(one.origin === other.origin)
+      assert.isTrue(one.origin === reading.origin)
+      const volumes = [yield* one.volume, yield* other.volume, yield* reading.volume]
+      assert.deepStrictEqual(volumes.map(({ label, readOnly }) => [label, readOnly]), [
+        ["one", false],
+        ["other", false],
+        ["x", true]
+      ])
+      assert.strictEqual(volumes[0]!.serialNumber, volumes[1]!.serialNumber)
+      const { file } = yield* one.open(["f"], fresh)
+      yield* file.write(0n, text("bytes"))
+      yield* file.setBlob("SecurityDescriptor", text("who may"))
+      const { file: same } = yield* other.open(["f"], existing)
+      assert.strictEqual(string(yield* same.getBlob("SecurityDescriptor")), "who may")
+      yield* same.setBlob("SecurityDescriptor", text("others"))
+      const { file: read } = yield* reading.open(["f"], existing)
+      assert.strictEqual(string(yield* read.getBlob("SecurityDescriptor")), "others")
+      assert.strictEqual((yield* error(read.setBlob("SecurityDescriptor", text("x")))).reason, "ReadOnly")
+      // A file that goes by one name of the share stays open by the other.
+      yield* one.remove(["f"])
+      assert.strictEqual(string(yield* same.read(0n, 9)), "bytes")
+      // It is served until the last one ends.
+      yield* Scope.close(first, Exit.void)
+      yield* Effect.scoped(other.open(["g"], { ...fresh, initial: { securityDescriptor: text("kept") } }))
+      const again = yield* LocalStore.make(join(path, "x"))
+      assert.isTrue(again.origin === other.origin)
+    }))
+
+  it.live("is another one when the first has ended", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const one = yield* Effect.scoped(LocalStore.make(path))
+      const other = yield* LocalStore.make(path)
+      assert.isTrue(one.origin !== other.origin)
+    }))
+
+  it.live("begins read-only and is written to then", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* LocalStore.make(path, { readOnly: true })
+      assert.deepStrictEqual(Fs.readdirSync(path), [])
+      const store = yield* LocalStore.make(path)
+      assert.isFalse((yield* store.volume).readOnly)
+      yield* Effect.scoped(store.open(["f"], { ...fresh, initial: { securityDescriptor: text("x") } }))
+    }))
+})
+
+describe("LocalStore over folders that hold one another", () => {
+  it.live("is refused, with what to do", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const elsewhere = yield* folder
+      Fs.mkdirSync(join(path, "outer", "middle", "inner"), { recursive: true })
+      Fs.mkdirSync(join(path, "beside"))
+      Fs.symlinkSync(join(path, "outer", "middle", "inner"), join(elsewhere, "link"))
+      yield* LocalStore.make(join(path, "outer", "middle"))
+      for (const inner of [join(path, "outer", "middle", "inner"), join(elsewhere, "link")]) {
+        const { message, reason } = yield* error(LocalStore.make(inner))
+        assert.strictEqual(reason, "Busy")
+        assert.include(message, `it lies in ${join(path, "outer", "middle")}`)
+      }
+      for (const outer of [join(path, "outer"), path]) {
+        const { message, reason } = yield* error(LocalStore.make(outer))
+        assert.strictEqual(reason, "Busy")
+        assert.include(message, `it holds ${join(path, "outer", "middle")}`)
+      }
+      yield* LocalStore.make(join(path, "beside"))
+      assert.deepStrictEqual(Fs.readdirSync(path), ["beside", "outer"])
+    }))
+})
+
+describe("LocalStore and other processes", () => {
+  const lock = (path: string) => join(path, LocalStore.sidecarName, "lock")
+  const locks = (path: string) => Fs.readdirSync(lock(path))
+
+  it.live.skipIf(process.platform === "win32")(
+    "refuses a folder that another one serves, while that lives",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        Fs.mkdirSync(join(path, "d"))
+        const other = yield* serving(path, true)
+        assert.strictEqual(other.said, "served")
+        for (const options of [{}, { readOnly: true }]) {
+          const { message, reason } = yield* error(LocalStore.make(path, options))
+          assert.strictEqual(reason, "Busy")
+          assert.include(message, "another process serves this folder")
+        }
+        const below = yield* error(LocalStore.make(join(path, "d")))
+        assert.strictEqual(below.reason, "Busy")
+        assert.include(below.message, `it lies in ${path}`)
+        // What it leaves when it is killed is in nobody's way.
+        other.child.kill("SIGKILL")
+        yield* Effect.promise(() => other.ended)
+        assert.strictEqual(locks(path).length, 2)
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* LocalStore.make(path)
+          const third = yield* serving(path, true)
+          assert.match(third.said, /^Busy: /)
+        }))
+        assert.deepStrictEqual(locks(path), [])
+        // It holds no process up.
+        const short = yield* serving(path, false)
+        assert.strictEqual(short.said, "served")
+        yield* Effect.promise(() => short.ended)
+        assert.deepStrictEqual(locks(path), [])
+      })
+  )
+
+  it.live("lets one of many in that come upon what a dead one left", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* Effect.scoped(LocalStore.make(path))
+      const sidecar = join(path, LocalStore.sidecarName)
+      const stats = Fs.lstatSync(sidecar, { bigint: true })
+      for (let round = 0; round < 10; round++) {
+        if (process.platform !== "win32") {
+          // As a killed process leaves it.
+          const server = Net.createServer()
+          yield* Effect.promise(() => new Promise<void>((resolve) => server.listen(join(path, "socket"), resolve)))
+          Fs.renameSync(join(path, "socket"), join(lock(path), "0"))
+          Fs.writeFileSync(join(lock(path), "0.held"), "")
+          yield* Effect.promise(() => new Promise<void>((resolve) => server.close(() => resolve())))
+        }
+        const all = yield* Effect.promise(() =>
+          Promise.allSettled(Array.from({ length: 8 }, () => SidecarLock.take(sidecar, stats)))
+        )
+        const held = all.filter((one) => one.status === "fulfilled")
+        assert.strictEqual(held.length, 1)
+        yield* Effect.promise(() => held[0]!.value!.close())
+        if (process.platform !== "win32") assert.deepStrictEqual(locks(path), [])
+      }
+    }))
+
+  it.live("serves a folder whose path is too long for a socket", () =>
+    Effect.gen(function*() {
+      const path = join(yield* folder, ..."abc".split("").map((letter) => letter.repeat(60)))
+      Fs.mkdirSync(path, { recursive: true })
+      yield* LocalStore.make(path)
+      if (process.platform === "linux") assert.strictEqual(locks(path).length, 2)
+    }))
+})
+
+describe("LocalStore and a sidecar of another folder", () => {
+  it.live("refuses a folder that was copied, and gives one its stamp that has none yet", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const one = join(path, "one")
+      const other = join(path, "other")
+      Fs.mkdirSync(one)
+      const make = (at: string) =>
+        Effect.scoped(Effect.flatMap(LocalStore.make(at), (store) =>
+          Effect.scoped(store.open(["f"], {
+            mode: "either",
+            type: "file",
+            initial: { securityDescriptor: text("one alone") }
+          }))))
+      const descriptor = (at: string) =>
+        Effect.scoped(Effect.gen(function*() {
+          const store = yield* LocalStore.make(at)
+          const { file } = yield* store.open(["f"], existing)
+          return string(yield* file.getBlob("SecurityDescriptor"))
+        }))
+      yield* make(one)
+      Fs.cpSync(one, other, { recursive: true, preserveTimestamps: true })
+      const { message, reason } = yield* error(LocalStore.make(other))
+      assert.strictEqual(reason, "Failed")
+      assert.match(message, /copied or restored.*remove \.effect-smb/)
+      Fs.rmSync(join(other, LocalStore.sidecarName), { recursive: true })
+      assert.isUndefined(yield* descriptor(other))
+      // As earlier versions left it.
+      const stamp = join(one, LocalStore.sidecarName, "stamp")
+      Fs.rmSync(stamp)
+      assert.strictEqual(yield* descriptor(one), "one alone")
+      assert.isTrue(Fs.existsSync(stamp))
+      // Under another name it is the same folder.
+      Fs.renameSync(one, join(path, "renamed"))
+      assert.strictEqual(yield* descriptor(join(path, "renamed")), "one alone")
+      for (const damage of ["", "{}"]) {
+        Fs.writeFileSync(join(path, "renamed", LocalStore.sidecarName, "stamp"), damage)
+        assert.strictEqual((yield* error(LocalStore.make(join(path, "renamed")))).reason, "Failed")
+      }
+    }))
+
+  it.live("refuses a folder whose records went", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* Effect.scoped(LocalStore.make(path))
+      Fs.rmSync(join(path, LocalStore.sidecarName, "records"), { recursive: true })
+      assert.strictEqual((yield* error(LocalStore.make(path))).reason, "Failed")
+    }))
+
+  it.live("does not take a record that went for one that never was", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* Effect.scoped(Effect.flatMap(
+        LocalStore.make(path),
+        (store) => store.open(["f"], { ...fresh, initial: { securityDescriptor: text("who may") } })
+      ))
+      const store = yield* LocalStore.make(path)
+      const records = join(path, LocalStore.sidecarName, "records")
+      for (const name of Fs.readdirSync(records)) Fs.rmSync(join(records, name))
+      const { file } = yield* store.open(["f"], existing)
+      assert.strictEqual((yield* error(file.getBlob("SecurityDescriptor"))).reason, "Failed")
+      assert.strictEqual((yield* error(file.set({ fileAttributes: 1 }))).reason, "Failed")
+      yield* file.setBlob("SecurityDescriptor", text("mended"))
+      assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "mended")
+    }))
+})

@@ -1,0 +1,444 @@
+/**
+ * What a local store does with file systems that are really mounted: one scenario a process, in a mount namespace of its own
+ * that takes all mounts along when it ends. `Mounts.test.ts` runs it: `unshare --mount node mounts.ts <scenario> <folder>`.
+ */
+import { Effect, Stream } from "effect"
+import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import * as Fs from "node:fs"
+import { join } from "node:path"
+import type { ShareStore, StoreError, StorePath } from "../../src/Server/ShareStore.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+
+const text = (value: string) => new TextEncoder().encode(value)
+const string = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes)
+
+const run = (program: string, ...args: ReadonlyArray<string>) =>
+  execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim()
+
+const existing = { mode: "existing", type: "file" } as const
+const fresh = { mode: "new", type: "file" } as const
+
+const serve = <A>(
+  folder: string,
+  body: (store: ShareStore) => Effect.Effect<A, unknown, any>,
+  options: LocalStore.LocalStoreOptions = {}
+): Promise<A> =>
+  Effect.runPromise(
+    Effect.scoped(Effect.flatMap(LocalStore.make(folder, options), body)) as Effect.Effect<A, unknown>
+  )
+
+const reason = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
+
+/** What is kept of a file. */
+const kept = (store: ShareStore, path: StorePath) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { file, node } = yield* store.open(path, existing)
+    return {
+      descriptor: string(yield* file.getBlob("SecurityDescriptor")),
+      attributes: node.fileAttributes,
+      streams: (yield* file.streams).map(({ name, size }) => `${name} ${size}`)
+    }
+  }))
+
+const nothing = { descriptor: undefined, attributes: 0x20, streams: [] }
+const protectedFile = { descriptor: "one alone", attributes: 0x6, streams: ["s 6"] }
+
+/** Makes a file that is hidden, of the system, protected, and has a stream. */
+const protect = (store: ShareStore, path: StorePath) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { file } = yield* store.open(path, {
+      ...fresh,
+      initial: { securityDescriptor: text("one alone"), fileAttributes: 0x6 }
+    })
+    yield* file.write(0n, text("content"))
+    const { file: stream } = yield* store.open(path, { ...fresh, stream: "s" })
+    yield* stream.write(0n, text("stream"))
+  }))
+
+const names = (store: ShareStore, path: StorePath) =>
+  Effect.map(Stream.runCollect(store.list(path)), (nodes) => nodes.map(({ name }) => name).sort())
+
+const read = (store: ShareStore, path: StorePath) =>
+  Effect.scoped(Effect.flatMap(store.open(path, existing), ({ file }) => Effect.map(file.read(0n, 100), string)))
+
+const image = (path: string, kind: "ext4" | "btrfs") => {
+  run("truncate", "-s", kind === "ext4" ? "16M" : "128M", path)
+  run(`mkfs.${kind}`, "-q", path)
+}
+
+/** By the loop device that is given, or the next one that is free. */
+const attach = (path: string) => {
+  const device = run("losetup", "--find", "--show", path)
+  attached.add(device)
+  return device
+}
+
+const attached = new Set<string>()
+
+const mount = (device: string, at: string, ...options: ReadonlyArray<string>) => {
+  Fs.mkdirSync(at, { recursive: true })
+  run("mount", ...options, device, at)
+}
+
+const detach = (at: string, device: string) => {
+  run("umount", at)
+  run("losetup", "--detach", device)
+  attached.delete(device)
+}
+
+const sidecar = (folder: string) => join(folder, LocalStore.sidecarName)
+
+const scenarios: Record<string, (folder: string) => Promise<void>> = {
+  /** What is kept of files on a disk that is mounted below is there again when it is mounted by another device. */
+  remounted: async (folder) => {
+    const share = join(folder, "share")
+    const disk = join(share, "disk")
+    const [one, other] = [join(folder, "one"), join(folder, "other")]
+    image(one, "ext4")
+    image(other, "ext4")
+    let device = attach(one)
+    mount(device, disk)
+    const before = await serve(share, (store) =>
+      Effect.gen(function*() {
+        yield* store.stat(["disk"])
+        assert.equal(Fs.existsSync(sidecar(disk)), false)
+        yield* protect(store, ["disk", "f"])
+        assert.deepEqual(yield* names(store, ["disk"]), ["f", "lost+found"])
+        return { node: yield* store.stat(["disk", "f"]), serial: (yield* store.volume).serialNumber }
+      }))
+    assert.deepEqual(Fs.readdirSync(join(sidecar(share), "records")), [])
+    detach(disk, device)
+    // Takes the device's number.
+    const taken = attach(other)
+    device = attach(one)
+    assert.notEqual(device, taken)
+    mount(device, disk)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        assert.deepEqual(yield* kept(store, ["disk", "f"]), protectedFile)
+        assert.equal((yield* store.stat(["disk", "f"])).id, before.node.id)
+        assert.equal((yield* store.volume).serialNumber, before.serial)
+        assert.equal(yield* read(store, ["disk", "f"]), "content")
+      }))
+    detach(disk, device)
+    // Another disk, whose file has the same inode and lies at the same place by the same device number as at first.
+    mount(taken, disk)
+    Fs.writeFileSync(join(disk, "f"), "another")
+    assert.equal(Fs.lstatSync(join(disk, "f"), { bigint: true }).ino, 12n)
+    await serve(share, (store) => Effect.map(kept(store, ["disk", "f"]), (what) => assert.deepEqual(what, nothing)))
+    detach(disk, taken)
+  },
+
+  /** A disk goes and another one comes in its place while the folder is served. */
+  exchanged: async (folder) => {
+    const share = join(folder, "share")
+    const disk = join(share, "disk")
+    const [one, other] = [join(folder, "one"), join(folder, "other")]
+    image(one, "ext4")
+    image(other, "ext4")
+    const device = attach(one)
+    mount(device, disk)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        yield* protect(store, ["disk", "f"])
+        run("umount", "--lazy", disk)
+        const second = attach(other)
+        mount(second, disk)
+        Fs.writeFileSync(join(disk, "f"), "another")
+        assert.deepEqual(yield* kept(store, ["disk", "f"]), nothing)
+        run("umount", "--lazy", disk)
+        mount(device, disk)
+        assert.deepEqual(yield* kept(store, ["disk", "f"]), protectedFile)
+      }))
+    detach(disk, device)
+  },
+
+  /** What was copied with its sidecar is refused, whether it is the share or lies below it. */
+  copied: async (folder) => {
+    const share = join(folder, "share")
+    const disk = join(share, "disk")
+    const [one, other] = [join(folder, "one"), join(folder, "other")]
+    image(one, "ext4")
+    image(other, "ext4")
+    let device = attach(one)
+    mount(device, disk)
+    await serve(share, (store) => protect(store, ["disk", "f"]))
+    const copy = join(folder, "copy")
+    run("cp", "--archive", disk, copy)
+    const refused = await Effect.runPromise(Effect.flip(Effect.scoped(LocalStore.make(copy))))
+    assert.equal(refused.reason, "Failed")
+    assert.match(refused.message, /copied or restored.*remove \.effect-smb/s)
+    assert.equal(
+      (await Effect.runPromise(Effect.flip(Effect.scoped(LocalStore.make(copy, { readOnly: true }))))).reason,
+      "Failed"
+    )
+    detach(disk, device)
+    device = attach(other)
+    mount(device, disk)
+    run("cp", "--archive", `${copy}/.`, disk)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        assert.equal(yield* reason(kept(store, ["disk", "f"])), "AccessDenied")
+        assert.equal(yield* reason(store.stat(["disk", "f"])), "AccessDenied")
+        assert.equal(yield* reason(store.stat(["disk"])), "AccessDenied")
+        assert.equal(yield* reason(Effect.scoped(store.open(["disk", "g"], fresh))), "AccessDenied")
+        assert.deepEqual(yield* names(store, []), [])
+        // It is looked at again: the way out needs no restart.
+        Fs.rmSync(sidecar(disk), { recursive: true })
+        assert.deepEqual(yield* kept(store, ["disk", "f"]), nothing)
+      }))
+    detach(disk, device)
+  },
+
+  /** On a disk that can only be read, what is kept counts, and nothing is dropped in silence. */
+  readOnly: async (folder) => {
+    const share = join(folder, "share")
+    const disk = join(share, "disk")
+    const [one, other] = [join(folder, "one"), join(folder, "other")]
+    image(one, "ext4")
+    image(other, "ext4")
+    let device = attach(one)
+    mount(device, disk)
+    await serve(share, (store) => protect(store, ["disk", "f"]))
+    run("mount", "-o", "remount,ro", disk)
+    const refuses = (store: ShareStore, path: StorePath) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { file } = yield* store.open([...path, "f"], existing)
+        assert.equal(yield* reason(file.setBlob("SecurityDescriptor", text("all"))), "ReadOnly")
+        assert.equal(yield* reason(file.set({ fileAttributes: 0x20 })), "ReadOnly")
+        assert.equal(yield* reason(file.write(0n, text("x"))), "ReadOnly")
+        const made = store.open([...path, "new"], { ...fresh, initial: { securityDescriptor: text("mine") } })
+        assert.equal(yield* reason(Effect.scoped(made)), "ReadOnly")
+      }))
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        assert.deepEqual(yield* kept(store, ["disk", "f"]), protectedFile)
+        yield* refuses(store, ["disk"])
+        assert.equal((yield* store.volume).readOnly, false)
+      }))
+    // The same as the share itself, however it is said.
+    for (const options of [{}, { readOnly: true }]) {
+      await serve(disk, (store) =>
+        Effect.gen(function*() {
+          assert.deepEqual(yield* kept(store, ["f"]), protectedFile)
+          yield* refuses(store, [])
+          assert.equal((yield* store.volume).readOnly, true)
+        }), options)
+    }
+    run("mount", "-o", "remount,rw", disk)
+    await serve(disk, (store) =>
+      Effect.gen(function*() {
+        assert.deepEqual(yield* kept(store, ["f"]), protectedFile)
+        yield* refuses(store, [])
+      }), { readOnly: true })
+    detach(disk, device)
+    // One on which nothing was ever kept.
+    device = attach(other)
+    mount(device, disk)
+    Fs.writeFileSync(join(disk, "f"), "plain")
+    run("mount", "-o", "remount,ro", disk)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        assert.deepEqual(yield* kept(store, ["disk", "f"]), nothing)
+        yield* refuses(store, ["disk"])
+      }))
+    detach(disk, device)
+  },
+
+  /** Subvolumes and snapshots have sidecars of their own, which go along with them. */
+  btrfs: async (folder) => {
+    const disk = join(folder, "disk")
+    const whole = join(folder, "image")
+    image(whole, "btrfs")
+    let device = attach(whole)
+    mount(device, disk)
+    run("btrfs", "subvolume", "create", join(disk, "sub"))
+    await serve(disk, (store) =>
+      Effect.gen(function*() {
+        yield* protect(store, ["sub", "f"])
+        run("btrfs", "subvolume", "snapshot", join(disk, "sub"), join(disk, "snap"))
+        assert.deepEqual(yield* kept(store, ["snap", "f"]), protectedFile)
+        yield* Effect.scoped(Effect.flatMap(
+          store.open(["snap", "f"], existing),
+          ({ file }) => file.setBlob("SecurityDescriptor", text("another"))
+        ))
+        assert.deepEqual(yield* kept(store, ["sub", "f"]), protectedFile)
+        const [sub, snap] = [yield* store.stat(["sub", "f"]), yield* store.stat(["snap", "f"])]
+        assert.notEqual(sub.id, snap.id)
+        assert.notEqual(sub.identity, snap.identity)
+        assert.equal(yield* reason(store.remove(["sub"])), "NotEmpty")
+      }))
+    detach(disk, device)
+    device = attach(whole)
+    mount(device, disk)
+    await serve(disk, (store) =>
+      Effect.gen(function*() {
+        // The other way round: device numbers are given as subvolumes are come upon.
+        assert.deepEqual(yield* kept(store, ["snap", "f"]), { ...protectedFile, descriptor: "another" })
+        assert.deepEqual(yield* kept(store, ["sub", "f"]), protectedFile)
+      }))
+    // A snapshot served by itself.
+    await serve(
+      join(disk, "snap"),
+      (store) => Effect.map(kept(store, ["f"]), (what) => assert.equal(what.descriptor, "another"))
+    )
+    detach(disk, device)
+  },
+
+  /** An overlay's lower files are read without being copied, and are the same when they were copied to be changed. */
+  overlay: async (folder) => {
+    const [base, share] = [join(folder, "base"), join(folder, "share")]
+    mount("none", base, "-t", "tmpfs")
+    for (const name of ["lower", "upper", "work"]) Fs.mkdirSync(join(base, name))
+    const lower = (name: string) => join(base, "lower", name)
+    for (const name of ["read", "written", "dated", "renamed", "others"]) Fs.writeFileSync(lower(name), name)
+    // What was kept of the lower files before holds for them above.
+    await serve(join(base, "lower"), (store) => protect(store, ["before"]))
+    Fs.mkdirSync(lower("d"))
+    const options = ["lower", "upper", "work"].map((name) => `${name}dir=${join(base, name)}`).join()
+    mount("overlay", share, "-t", "overlay", "-o", options)
+    const upper = () => Fs.readdirSync(join(base, "upper")).filter((name) => name !== LocalStore.sidecarName)
+    const readAll = (store: ShareStore) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { file } = yield* store.open(["read"], { ...existing, forData: true })
+        assert.equal(string(yield* file.read(0n, 100)), "read")
+        yield* file.stat
+        yield* file.flush
+        yield* file.allocated({ offset: 0n, length: 4n })
+        yield* names(store, ["d"])
+      }))
+    await serve(share, (store) => Effect.andThen(readAll(store), kept(store, ["before"])), { readOnly: true })
+      .then((what) => assert.deepEqual(what, protectedFile))
+    assert.deepEqual(upper(), [])
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        assert.equal((yield* store.volume).supports.securityDescriptors, true)
+        yield* readAll(store)
+        assert.deepEqual(upper(), [])
+        for (const name of ["read", "written", "dated", "renamed", "others"]) {
+          const { file, node } = yield* store.open([name], existing)
+          yield* file.setBlob("SecurityDescriptor", text(name))
+          assert.deepEqual(upper().includes(name), false)
+          if (name === "written") yield* file.write(0n, text("W"))
+          if (name === "dated") yield* file.set({ lastWriteTime: 133_000_000_000_000_000n })
+          if (name === "renamed") yield* store.rename([name], ["moved"], { replace: false, expected: node.identity })
+          if (name === "written" || name === "dated") assert.ok(upper().includes(name))
+          const now = name === "renamed" ? "moved" : name
+          assert.equal((yield* file.stat).identity, node.identity)
+          assert.equal((yield* store.stat([now])).identity, node.identity)
+          assert.equal((yield* store.stat([now])).id, node.id)
+          assert.equal(string(yield* file.getBlob("SecurityDescriptor")), name)
+          yield* store.mayRemove!([now], { expected: node.identity })
+        }
+        // A directory is copied when something is made in it.
+        const { file: directory, node } = yield* store.open(["d"], { ...existing, type: "directory" })
+        yield* Effect.scoped(store.open(["d", "new"], fresh))
+        assert.equal((yield* directory.stat).identity, node.identity)
+        // Removed while it is only read: it can be read on, and is not copied to go.
+        const { file: removed } = yield* store.open(["read"], existing)
+        assert.equal(string(yield* removed.read(0n, 100)), "read")
+        yield* store.remove(["read"])
+        assert.equal(string(yield* removed.read(0n, 100)), "read")
+        assert.equal(yield* reason(removed.write(0n, text("x"))), "Stale")
+        assert.equal(string(yield* removed.read(0n, 100)), "read")
+      }))
+    // Another program copies them.
+    Fs.appendFileSync(join(share, "before"), "!")
+    Fs.appendFileSync(join(share, "others"), "!")
+    run("umount", share)
+    mount("overlay", share, "-t", "overlay", "-o", options)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        for (
+          const [name, descriptor] of Object.entries({
+            written: "written",
+            dated: "dated",
+            moved: "renamed",
+            others: "others"
+          })
+        ) {
+          assert.equal((yield* kept(store, [name])).descriptor, descriptor)
+        }
+        assert.equal(yield* read(store, ["written"]), "Written")
+        assert.deepEqual(yield* kept(store, ["before"]), protectedFile)
+        // A file that has the inode of one that others removed has nothing of it.
+        for (let i = 0; i < 20; i++) {
+          yield* Effect.scoped(store.open(["x"], { ...fresh, initial: { securityDescriptor: text("old") } }))
+          Fs.unlinkSync(join(share, "x"))
+          Fs.writeFileSync(join(share, "x"), "")
+          assert.equal((yield* kept(store, ["x"])).descriptor, undefined)
+          yield* store.remove(["x"])
+        }
+      }))
+  },
+
+  /** Where an overlay's numbers do not last, nothing is kept that must not be lost, and that is said. */
+  passing: async (folder) => {
+    const [base, share, disk] = [join(folder, "base"), join(folder, "share"), join(folder, "disk")]
+    const whole = join(folder, "image")
+    image(whole, "ext4")
+    const device = attach(whole)
+    mount(device, disk)
+    Fs.writeFileSync(join(disk, "f"), "there")
+    mount("none", base, "-t", "tmpfs")
+    for (const name of ["upper", "work"]) Fs.mkdirSync(join(base, name))
+    const options = `lowerdir=${disk},upperdir=${join(base, "upper")},workdir=${join(base, "work")},xino=off`
+    const check = (store: ShareStore, path: StorePath) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { file, node } = yield* store.open([...path, "f"], existing)
+        assert.equal(string(yield* file.read(0n, 9)), "there")
+        assert.deepEqual(Fs.readdirSync(join(base, "upper")), [])
+        assert.equal(yield* reason(file.setBlob("SecurityDescriptor", text("x"))), "Unsupported")
+        assert.equal(yield* reason(store.open([...path, "f"], { ...fresh, stream: "s" })), "Unsupported")
+        const made = store.open([...path, "g"], { ...fresh, initial: { securityDescriptor: text("x") } })
+        assert.equal(yield* reason(Effect.scoped(made)), "Unsupported")
+        assert.equal(yield* reason(store.stat([...path, "g"])), "NotFound")
+        yield* file.set({ fileAttributes: 0x2 })
+        assert.equal((yield* store.stat([...path, "f"])).fileAttributes, 0x2)
+        yield* file.write(0n, text("T"))
+        assert.equal((yield* file.stat).fileAttributes, 0x2)
+        assert.equal((yield* store.stat([...path, "f"])).identity, node.identity)
+        assert.equal(Fs.readFileSync(join(share, ...path, "f"), "utf8"), "There")
+        yield* Effect.scoped(store.open([...path, "h"], fresh))
+        yield* store.remove([...path, "h"])
+      }))
+    mount("overlay", share, "-t", "overlay", "-o", options)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        const { supports } = yield* store.volume
+        assert.deepEqual(supports, {
+          streams: false,
+          securityDescriptors: false,
+          extendedAttributes: false,
+          reparsePoints: false,
+          sparse: true
+        })
+        yield* check(store, [])
+      }))
+    assert.equal(Fs.existsSync(sidecar(share)), false)
+    await serve(
+      share,
+      (store) => Effect.map(store.stat(["f"]), ({ fileAttributes }) => assert.equal(fileAttributes, 0x20))
+    )
+    run("umount", share)
+    Fs.rmSync(join(base, "upper", "f"))
+    mount("overlay", join(share, "below"), "-t", "overlay", "-o", options)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        assert.equal((yield* store.volume).supports.securityDescriptors, true)
+        yield* check(store, ["below"])
+      }))
+    run("umount", join(share, "below"))
+    detach(disk, device)
+  }
+}
+
+const [scenario, folder] = process.argv.slice(2)
+try {
+  await scenarios[scenario!]!(Fs.realpathSync(folder!))
+} finally {
+  // What is mounted still goes with this process, and its device then.
+  for (const device of attached) run("losetup", "--detach", device)
+}
