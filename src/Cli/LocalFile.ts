@@ -50,7 +50,8 @@ export const isSame = (path: string, size: bigint, lastWrite: number) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.stat(path)).pipe(
     Effect.map((found) =>
       found.type === "File" && found.size === size &&
-      Option.exists(found.mtime, (time) => time.getTime() === lastWrite)
+      // A time that was set in seconds with a fraction may come back a millisecond earlier.
+      Option.exists(found.mtime, (time) => Math.abs(time.getTime() - lastWrite) <= 1)
     ),
     Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
   )
