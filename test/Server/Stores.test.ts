@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope, Stream } from "effect"
-import { NtStatus as Status } from "effect-smb/Codec"
+import { Codec, NtStatus as Status, SecurityDescriptor as Sd } from "effect-smb/Codec"
 import { mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -258,6 +258,34 @@ describe("a file whose CREATE fails after it was made", () => {
         assert.strictEqual(again, NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
       }))
   }
+})
+
+it("a part of a store that keeps no descriptors takes files with the default one, and no others", () => {
+  const make = Effect.map(MemoryStore.make(), (memory): ShareStore => ({
+    ...memory,
+    open: (path, how) =>
+      path[0] === "stick" && how.mode !== "existing" && how.initial?.securityDescriptor !== undefined
+        ? Effect.fail(new StoreError({ reason: "Unsupported" }))
+        : memory.open(path, how)
+  }))
+  return withStore(make, async ({ client }) => {
+    const one = await client()
+    for (const [name, how] of [["stick", Requests.directory], ["stick\\f", {}], ["stick\\g:s", {}]] as const) {
+      await ask(one, Requests.close(await opened(one, name, { ...how, createDisposition: 2 }) as FileId))
+    }
+    const secret = Codec.encode(Sd.SecurityDescriptor)({
+      sbz1: 0,
+      control: Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_SELF_RELATIVE,
+      owner: undefined,
+      group: undefined,
+      sacl: undefined,
+      dacl: { aclRevision: 2, aces: [] }
+    })
+    const createContexts = [{ _tag: "SdBuffer" as const, sdBuffer: secret }]
+    const answer = await one.ask(Requests.create("stick\\secret", { createDisposition: 2, createContexts }))
+    assert.strictEqual(statusOf(answer), NtStatus.STATUS_NOT_SUPPORTED)
+    assert.strictEqual(await one.open("stick\\secret", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  })
 })
 
 describe("a slow store", () => {

@@ -20,7 +20,7 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import * as Events from "../../Events.ts"
-import type { StoreChanges, StoreOpened } from "../../ShareStore.ts"
+import type { StoreChanges, StoreOpen, StoreOpened } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { fromStoreError, kept, type Refusal, refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as Pipe from "../Rpc/Pipe.ts"
@@ -289,18 +289,24 @@ const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply
     ...share.volume.supports.securityDescriptors ? { securityDescriptor: Access.encode(descriptor) } : {}
   }
   const type = directory ? "directory" : "file"
+  // Where a part of the store keeps no descriptors (a stick that is mounted in a folder), what is made there has the default
+  // one. That is all that is lost, if it would have been passed on from a directory that has it, and none was asked for.
+  const isDefault = contexts.descriptor === undefined && parent === Access.defaultDescriptor
+  const openNew = (how: Pick<StoreOpen, "mode" | "type" | "stream">) =>
+    Effect.catchIf(
+      share.store.open(name.path, { ...how, initial }),
+      ({ reason }) => reason === "Unsupported" && isDefault && initial.securityDescriptor !== undefined,
+      () => share.store.open(name.path, { ...how, initial: { fileAttributes: attributes } })
+    )
   // A stream brings its file into being.
   if (stream !== undefined && ofFile === undefined) {
-    const { created } = yield* stored(
-      Effect.scoped(share.store.open(name.path, { mode: "either", type: "file", initial }))
-    )
+    const { created } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
     // Somebody made the file meanwhile: it is looked at anew.
     if (!created) return undefined
   }
-  const opened = yield* share.store.open(name.path, {
+  const opened = yield* openNew({
     mode: "new",
     type: stream === undefined ? type : "file",
-    initial,
     ...stream === undefined ? {} : { stream }
   }).pipe(
     Scope.provide(scope),
