@@ -1,0 +1,193 @@
+/**
+ * Entering an open beside others (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.2), once the store has found or made its file: one
+ * synchronous step, which is tried again where an oplock or a lease has to be taken back before.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import { CreateOptions as O, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
+import type * as Message from "../../../Smb2/Message/Create.ts"
+import type { StoreOpened } from "../../ShareStore.ts"
+import type { Incoming } from "../Connection/Incoming.ts"
+import { type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
+import * as Caching from "../State/Caching.ts"
+import * as ChannelSequence from "../State/ChannelSequence.ts"
+import { FileOpen } from "../State/Open.ts"
+import * as OutsideChanges from "../State/OutsideChanges.ts"
+import type { ShareState } from "../State/ShareState.ts"
+import * as Times from "../State/Times.ts"
+import * as CreateContexts from "./CreateContexts.ts"
+import * as Durable from "./Durable.ts"
+import * as Grant from "./Grant.ts"
+import type { Name } from "./Names.ts"
+import * as Shown from "./Shown.ts"
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+
+/** A CREATE that is under way. */
+export interface Wishes {
+  readonly incoming: Incoming
+  readonly body: Message.Request
+  readonly name: Name
+  readonly contexts: CreateContexts.Asked
+  readonly share: ShareState
+  readonly scope: Scope.Closeable
+  /** `FileTable.renames` when the name was last looked up. */
+  renames: number
+}
+
+/** Attributes that a client may set. */
+export const settable = F.FILE_ATTRIBUTE_READONLY | F.FILE_ATTRIBUTE_HIDDEN | F.FILE_ATTRIBUTE_SYSTEM |
+  F.FILE_ATTRIBUTE_ARCHIVE | F.FILE_ATTRIBUTE_TEMPORARY | F.FILE_ATTRIBUTE_OFFLINE |
+  F.FILE_ATTRIBUTE_NOT_CONTENT_INDEXED
+
+/** An open that was entered, and how it is taken back. */
+export interface Entered {
+  readonly open: FileOpen
+  readonly leaseResponse: Grant.Granted
+  readonly undo: Effect.Effect<void>
+}
+
+/** Whether a name still stands for what was opened by it, after a rename that may have been its own. */
+const isStillThere = (wishes: Wishes, { node }: StoreOpened): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const { name, share } = wishes
+    const { renames } = share.table
+    return Effect.match(share.store.stat(name.path), {
+      onSuccess: ({ identity }) => {
+        wishes.renames = renames
+        return identity === node.identity
+      },
+      // What the store says to it is said when the name is looked up again.
+      onFailure: () => false
+    })
+  })
+
+/**
+ * Enters the open beside others, once nobody's share mode or cache stands in its way. `undefined` where all must be looked
+ * up again.
+ */
+export const enter = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  opened: StoreOpened,
+  access: number,
+  directory: boolean,
+  overwrite: boolean,
+  checked: number
+): Effect.fn.Return<Entered | undefined, Refusal> {
+  const { body, contexts, incoming, name, scope, share } = wishes
+  const { server } = incoming
+  const session = incoming.session!
+  const same = Grant.findLease(incoming, contexts)
+  const { table } = share
+  for (;;) {
+    if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
+    const file = table.file(opened.node.identity, opened.node.type === "directory")
+    const stream = file.stream(name.stream ?? "")
+    const outcome = Grant.obstacles(server, stream, table.linkOf(file, name.path), same, {
+      access: checked,
+      shareAccess: body.shareAccess,
+      overwrite,
+      wantsDelete: has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
+    })
+    if (outcome._tag === "Refused") {
+      table.release(stream)
+      return yield* refuse(outcome.status)
+    }
+    if (outcome._tag === "Wait") {
+      yield* Caching.waitFor(incoming, outcome.holders)
+      continue
+    }
+    if (outcome._tag === "Orphaned") {
+      yield* Effect.forEach(outcome.opens, server.closeOpen, { discard: true })
+      table.release(stream)
+      // One of them may have been to be deleted: then what was found is no more.
+      return undefined
+    }
+    if (same !== undefined && same.stream !== stream) {
+      table.release(stream)
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+    const open = new FileOpen(
+      server,
+      {
+        id: server.newOpenId(),
+        stream,
+        path: name.path,
+        file: opened.file,
+        scope,
+        grantedAccess: access,
+        shareAccess: body.shareAccess,
+        createOptions: body.createOptions,
+        directory
+      },
+      session,
+      incoming.tree!
+    )
+    open.outstanding.sequence = ChannelSequence.of(incoming)
+    if (contexts.durable?.version === 2) {
+      open.createGuid = contexts.durable.createGuid
+      open.clientGuid = incoming.connection.negotiated.clientGuid
+    }
+    open.deleteOnClose = has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
+    session.opens.set(open.id, open)
+    server.opens.set(open.id, open)
+    if (overwrite) Caching.breakReaders(server, stream, same)
+    const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
+    OutsideChanges.forHolder(open)
+    return {
+      open,
+      leaseResponse,
+      undo: Effect.sync(() => forget(incoming, open))
+    }
+  }
+})
+
+const forget = (incoming: Incoming, open: FileOpen): void => {
+  open.closed = true
+  Caching.release(incoming.server, open)
+  open.table.leave(open)
+  incoming.session!.opens.delete(open.id)
+  incoming.server.opens.delete(open.id)
+  open.table.release(open.stream, open.link)
+}
+
+/** The response of a CREATE. */
+export const respond = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  open: FileOpen,
+  entered: Entered,
+  createAction: number,
+  maximalAccess: number
+): Effect.fn.Return<Reply, Refusal> {
+  const { contexts, incoming, share } = wishes
+  const node = yield* stored(open.file.stat).pipe(
+    Effect.flatMap((found) => Times.shown(open.stream, found)),
+    Effect.onError(() => entered.undo)
+  )
+  Durable.make(incoming, open, contexts)
+  open.createAction = createAction
+  if (open.createGuid !== undefined) incoming.server.replays.done(open.clientGuid, open.createGuid, open)
+  const fileId = { persistent: open.id, volatile: open.id }
+  return {
+    ...reply({
+      _tag: "CREATE",
+      body: {
+        oplockLevel: entered.leaseResponse.oplockLevel,
+        flags: 0,
+        createAction,
+        ...Shown.networkOpen(node),
+        fileId,
+        createContexts: CreateContexts.answer(contexts, {
+          maximalAccess: maximalAccess & open.tree.maximalAccess,
+          node,
+          volume: share.volume,
+          lease: entered.leaseResponse.lease,
+          durable: open.durable
+        })
+      }
+    }),
+    fileId
+  }
+})

@@ -1,0 +1,169 @@
+/**
+ * CREATE of what is not there (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.1).
+ */
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
+import {
+  AccessMask as A,
+  CompletionFilter,
+  CreateAction,
+  CreateDisposition as D,
+  CreateOptions as O,
+  FileAttributes as F,
+  NotifyAction
+} from "../../../Smb2/Message/Constants.ts"
+import * as Events from "../../Events.ts"
+import type { StoreChanges, StoreOpen, StoreOpened } from "../../ShareStore.ts"
+import { fromStoreError, type Refusal, refusal, refuse, type Reply, stored } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
+import * as DirectoryCaching from "../State/DirectoryCaching.ts"
+import * as Watch from "../State/Watch.ts"
+import * as CreateCheck from "./CreateCheck.ts"
+import { enter, respond, settable, type Wishes } from "./CreateEnter.ts"
+import * as FileRights from "./FileRights.ts"
+import * as Security from "./Security.ts"
+
+const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
+
+type Granted = Pick<Extract<CreateCheck.GrantedAccess, { readonly access: number }>, "access" | "maximal">
+
+/** What is granted of the file that is to get a stream; undefined where it is not there yet. */
+const grantedOfFile = Effect.fnUntraced(function*(
+  { body, incoming, name, share }: Wishes,
+  parent: Sd.SecurityDescriptor
+): Effect.fn.Return<Granted | undefined, Refusal> {
+  const found = yield* FileRights.lookUp(share, name.path)
+  if (found === undefined) return undefined
+  const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true)
+  return "refused" in granted ? yield* refuse(granted.refused) : granted
+})
+
+/** Makes the file; undefined where somebody else was faster. */
+export const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { body, contexts, incoming, name, scope, share } = wishes
+  const user = incoming.session!.user!
+  const directory = has(body.createOptions, O.FILE_DIRECTORY_FILE)
+  if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (name.path.length === 0 && name.stream === undefined) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
+  if (directory && has(body.fileAttributes, F.FILE_ATTRIBUTE_TEMPORARY)) {
+    return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  }
+  if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(body.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
+    return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
+  }
+  if (contexts.extendedAttributes !== undefined && !share.volume.supports.extendedAttributes) {
+    return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
+  }
+  const { allocationSize = 0n } = contexts
+  if (!directory && allocationSize > 0n && allocationSize > (yield* stored(share.store.volume)).free) {
+    return yield* refuse(NtStatus.STATUS_DISK_FULL)
+  }
+  const path = name.path.slice(0, -1)
+  const parent = yield* FileRights.ofDirectory(share, path)
+  if (share.table.isPending(path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
+  const { stream } = name
+  // A new stream of a file that is there is a change to that file, for who may write to it.
+  const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
+  const asked = Access.mapGeneric(body.desiredAccess)
+  if (ofFile === undefined) {
+    yield* FileRights.checkAdding(parent, user, directory)
+    if (has(asked, A.ACCESS_SYSTEM_SECURITY) && !user.administrator) {
+      return yield* refuse(NtStatus.STATUS_PRIVILEGE_NOT_HELD)
+    }
+  }
+  yield* Security.checkInitial(user, contexts.descriptor)
+  const descriptor = Access.forChild(parent, contexts.descriptor, user, incoming.server.domainSid, directory)
+  const attributes = (body.fileAttributes & settable) | (directory ? 0 : F.FILE_ATTRIBUTE_ARCHIVE)
+  const initial: StoreChanges & { readonly securityDescriptor?: Uint8Array } = {
+    fileAttributes: attributes,
+    ...share.volume.supports.securityDescriptors ? { securityDescriptor: Access.encode(descriptor) } : {}
+  }
+  const type = directory ? "directory" : "file"
+  // Where a part of the store keeps no descriptors (a stick that is mounted in a folder), what is made there has the default
+  // one. That is all that is lost, if it would have been passed on from a directory that has it, and none was asked for.
+  const isDefault = contexts.descriptor === undefined && parent === Access.defaultDescriptor
+  const openNew = (how: Pick<StoreOpen, "mode" | "type" | "stream">) =>
+    Effect.catchIf(
+      share.store.open(name.path, { ...how, initial }),
+      ({ reason }) => reason === "Unsupported" && isDefault && initial.securityDescriptor !== undefined,
+      () => share.store.open(name.path, { ...how, initial: { fileAttributes: attributes } })
+    )
+  // A stream brings its file into being.
+  if (stream !== undefined && ofFile === undefined) {
+    const { created } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
+    // Somebody made the file meanwhile: it is looked at anew.
+    if (!created) return undefined
+  }
+  const opened = yield* openNew({
+    mode: "new",
+    type: stream === undefined ? type : "file",
+    ...stream === undefined ? {} : { stream }
+  }).pipe(
+    Scope.provide(scope),
+    Effect.map((one): StoreOpened | undefined => one),
+    Effect.catch((error) => {
+      if (error.reason !== "Exists") return Effect.fail(fromStoreError(error))
+      if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
+      return Effect.fail(
+        refusal(
+          share.table.isPending(name.path) ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION
+        )
+      )
+    })
+  )
+  if (opened === undefined) return undefined
+  // What a client hears was not made is not left behind.
+  return yield* Effect.onError(
+    finish(wishes, opened, ofFile ?? grantedOfNew(wishes, descriptor)),
+    () => unmake(wishes, opened)
+  )
+})
+
+/** Who makes a file gets what they ask for of it. */
+const grantedOfNew = ({ body, incoming }: Wishes, descriptor: Sd.SecurityDescriptor): Granted => {
+  const asked = Access.mapGeneric(body.desiredAccess)
+  return {
+    access: has(asked, A.MAXIMUM_ALLOWED) ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all : asked,
+    maximal: Access.maximal(descriptor, incoming.session!.user!)
+  }
+}
+
+/** Fills in and enters what was just made; undefined where all must be looked up again. */
+const finish = Effect.fnUntraced(function*(
+  wishes: Wishes,
+  opened: StoreOpened,
+  { access, maximal }: Granted
+): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { contexts, name: { path, stream }, share } = wishes
+  const directory = opened.node.type === "directory" && stream === undefined
+  if (contexts.extendedAttributes !== undefined) {
+    yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
+  }
+  const entered = yield* enter(wishes, opened, access, directory, false, access)
+  if (entered === undefined) return undefined
+  const filter = stream !== undefined
+    ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
+    : directory
+    ? CompletionFilter.FILE_NOTIFY_CHANGE_DIR_NAME
+    : CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME
+  Watch.report(share.table, filter, [{
+    action: stream === undefined ? NotifyAction.FILE_ACTION_ADDED : NotifyAction.FILE_ACTION_ADDED_STREAM,
+    path,
+    ...stream === undefined ? {} : { stream }
+  }])
+  DirectoryCaching.changed(share.table, path, entered.open)
+  if (!directory) entered.open.stream.reserved = contexts.allocationSize ?? 0n
+  return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
+})
+
+/** Takes away what was made for a request that failed; not what another client has opened since. */
+const unmake = ({ name: { path, stream }, share }: Wishes, { node }: StoreOpened): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    for (const _ of share.table.files.get(node.identity)?.opens() ?? []) return Effect.void
+    return share.store.remove(path, { expected: node.identity, ...stream === undefined ? {} : { stream } }).pipe(
+      Effect.tapError((error) => Events.notDeleted(share.name, path, error)),
+      Effect.ignore
+    )
+  })
