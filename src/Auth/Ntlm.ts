@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { Reader } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
+import { fold } from "../Codec/UpCase.ts"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
@@ -387,11 +388,16 @@ export const verify = (
   const { clientChallenge, temp } = read.success
   // The same work for a user who does not exist, so that time does not tell.
   const hash = ntHash === undefined ? new Uint8Array(16) : Redacted.value(ntHash)
-  const responseKey = NtlmCrypto.ntowfV2(hash, message.userName, message.domainName)
-  const proof = NtlmCrypto.ntProofStr(responseKey, state.serverChallenge, temp)
-  if (!NtlmCrypto.equal(proof, read.success.response) || ntHash === undefined) {
+  // Windows' capitals, and those of Unicode, which many other clients take. Both are tried, whatever the first one says.
+  const tried = [fold(message.userName), message.userName.toUpperCase()].map((capitals) => {
+    const responseKey = NtlmCrypto.ntowfV2OfCapitals(hash, capitals, message.domainName)
+    return { responseKey, proof: NtlmCrypto.ntProofStr(responseKey, state.serverChallenge, temp) }
+  })
+  const right = tried.find(({ proof }) => NtlmCrypto.equal(proof, read.success.response))
+  if (right === undefined || ntHash === undefined) {
     return Result.fail(failure("Rejected", "the user name or the password is wrong"))
   }
+  const { proof, responseKey } = right
 
   const keyExchangeKey = NtlmCrypto.sessionBaseKey(responseKey, proof)
   const keyExchange = has(negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH")

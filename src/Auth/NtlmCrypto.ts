@@ -8,6 +8,7 @@ import { createHash, createHmac, timingSafeEqual } from "node:crypto"
 import * as Codec from "../Codec/Codec.ts"
 import * as Md4 from "../Codec/Md4.ts"
 import * as Rc4 from "../Codec/Rc4.ts"
+import { fold } from "../Codec/UpCase.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
 
 const utf16 = Codec.encode(Codec.utf16)
@@ -18,26 +19,19 @@ const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Arr
   return mac.digest()
 }
 
-/**
- * A name in capitals as Windows has it: code unit by code unit, so that "ß" stays, and only where the capital has the
- * unit as its small letter, so that "ı" and "µ" stay.
- */
-export const upperCase = (name: string): string => {
-  let out = ""
-  for (let i = 0; i < name.length; i++) {
-    const unit = name[i]!
-    const upper = unit.toUpperCase()
-    out += upper.length === 1 && upper.toLowerCase() === unit ? upper : unit
-  }
-  return out
-}
-
 /** The NT hash of a password: NTOWFv1 (MS-NLMP 3.3.1), 16 bytes. As good as the password itself: keep it secret. */
 export const ntHash = (password: string): Uint8Array<ArrayBuffer> => Md4.digest(utf16(password))
 
-/** NTOWFv2 (MS-NLMP 3.3.2): the key of the response. The user's name is taken in capitals, the domain as it is. */
+/** NTOWFv2 (MS-NLMP 3.3.2) of a user's name that is in capitals already. */
+export const ntowfV2OfCapitals = (hash: Uint8Array, capitals: string, domain: string): Uint8Array =>
+  hmacMd5(hash, utf16(capitals + domain))
+
+/**
+ * NTOWFv2 (MS-NLMP 3.3.2): the key of the response. The user's name is taken in capitals, by Windows' own table; the domain
+ * as it is.
+ */
 export const ntowfV2 = (hash: Uint8Array, user: string, domain: string): Uint8Array =>
-  hmacMd5(hash, utf16(upperCase(user) + domain))
+  ntowfV2OfCapitals(hash, fold(user), domain)
 
 /** What ComputeResponse gives (MS-NLMP 3.3.2). */
 export interface Response {

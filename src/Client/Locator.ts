@@ -5,6 +5,7 @@
  * reacts to STATUS_PATH_NOT_COVERED, once, for all operations.
  */
 import type * as Effect from "effect/Effect"
+import { fold } from "../Codec/UpCase.ts"
 import type { ClientError } from "./ClientError.ts"
 import type { UncPath } from "./UncPath.ts"
 
@@ -44,7 +45,7 @@ export interface Locator {
 }
 
 /** A target for comparison: its share. */
-export const placeOf = (target: Target): string => `${target.server}:${target.port}\\${target.share}`.toLowerCase()
+export const placeOf = (target: Target): string => fold(`${target.server}:${target.port}\\${target.share}`)
 
 /** The path as it stands. */
 export const toTarget = (path: UncPath): Target => ({

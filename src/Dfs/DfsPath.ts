@@ -4,6 +4,7 @@
  *
  * What a user types is the client's `UncPath`; this module takes names as they stand in referrals and requests.
  */
+import * as UpCase from "../Codec/UpCase.ts"
 
 /**
  * Server, share, and what lies below; never an empty component.
@@ -21,20 +22,8 @@ export const toString = (path: DfsPath): string => `\\\\${path.join("\\")}`
 /** As a referral request carries it: one leading backslash. */
 export const toRequest = (path: DfsPath): string => `\\${path.join("\\")}`
 
-/**
- * One component in the case in which it is compared. Windows maps code unit to code unit, so what would grow in upper
- * case (such as "ß") stays as it is.
- */
-export const fold = (component: string): string => {
-  const upper = component.toUpperCase()
-  if (upper.length === component.length) return upper
-  let folded = ""
-  for (const character of component) {
-    const one = character.toUpperCase()
-    folded += one.length === character.length ? one : character
-  }
-  return folded
-}
+/** One component in the case in which it is compared: Windows' own table. */
+export const fold = (component: string): string => UpCase.fold(component)
 
 /** Equal keys are the same path. */
 export const key = (path: DfsPath): string => path.map(fold).join("\\")

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { randomBytes } from "node:crypto"
+import { fold } from "../Codec/UpCase.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
 /**
@@ -94,7 +95,7 @@ class Register {
     const { domainSid, nextRid, users } = decoded.success
     const register = new Register(domainSid, nextRid)
     for (const { name, rid } of users) {
-      if (register.rids.has(name.toLowerCase()) || register.names.has(rid) || rid >= nextRid) return undefined
+      if (register.rids.has(fold(name)) || register.names.has(rid) || rid >= nextRid) return undefined
       register.add(name, rid)
     }
     return register
@@ -106,14 +107,14 @@ class Register {
   }
 
   add(name: string, rid = this.next): number {
-    this.rids.set(name.toLowerCase(), rid)
+    this.rids.set(fold(name), rid)
     this.names.set(rid, name)
     if (rid >= this.next) this.next = rid + 1
     return rid
   }
 
   ridOf(name: string): number | undefined {
-    return this.rids.get(name.toLowerCase())
+    return this.rids.get(fold(name))
   }
 
   nameOf(sid: string): string | undefined {

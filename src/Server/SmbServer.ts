@@ -18,6 +18,7 @@ import * as Net from "node:net"
 import type { KerberosKeys } from "../Auth/KerberosKeys.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
 import * as Events from "./Events.ts"
@@ -180,7 +181,7 @@ const hostRoots = (
   add: (name: string, options: ShareOptions) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.forEach(
-    Object.keys(current().roots).filter((name) => !shares.has(name.toLowerCase())),
+    Object.keys(current().roots).filter((name) => !shares.has(fold(name))),
     (name) => Effect.flatMap(MemoryStore.make(), (store) => add(name, { store })),
     { discard: true }
   )
@@ -283,7 +284,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     const origin = given.store.origin ?? given.store
     const table = tables.get(origin) ?? new FileTable()
     tables.set(origin, table)
-    shares.set(name.toLowerCase(), new ShareState(name, { ...given, store }, volume, table))
+    shares.set(fold(name), new ShareState(name, { ...given, store }, volume, table))
   })
   for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))
   if (dfs !== undefined) yield* hostRoots(dfs, shares, addShare)

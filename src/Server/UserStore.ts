@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as NtlmCrypto from "../Auth/NtlmCrypto.ts"
+import { fold } from "../Codec/UpCase.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
 /**
@@ -59,9 +60,9 @@ export const inMemory = (users: Record<string, Secret>): Users => {
   for (const [name, secret] of Object.entries(users)) {
     const { password, ...rest } = Redacted.isRedacted(secret) ? { password: secret } : secret
     const ntHash = NtlmCrypto.ntHash(Redacted.value(password))
-    known.set(name.toLowerCase(), { name, ntHash: Redacted.make<Uint8Array>(ntHash), ...rest })
+    known.set(fold(name), { name, ntHash: Redacted.make<Uint8Array>(ntHash), ...rest })
   }
-  return { find: (name) => Effect.succeed(known.get(name.toLowerCase())) }
+  return { find: (name) => Effect.succeed(known.get(fold(name))) }
 }
 
 /**
@@ -121,12 +122,12 @@ export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
       const name = line.slice(0, Math.max(colon, 0)).trim()
       const secret = line.slice(colon + 1)
       if (name === "" || secret === "") return yield* new UserFileError({ path, reason: "BadLine", line: i + 1 })
-      const key = name.toLowerCase()
+      const key = fold(name)
       if (known.has(key)) return yield* new UserFileError({ path, reason: "Twice", line: i + 1 })
       const hash = hashDigits.test(secret) ? Uint8Array.from(Buffer.from(secret, "hex")) : NtlmCrypto.ntHash(secret)
       known.set(key, { name, ntHash: Redacted.make<Uint8Array>(hash) })
     }
-    return { find: (name) => Effect.succeed(known.get(name.toLowerCase())) }
+    return { find: (name) => Effect.succeed(known.get(fold(name))) }
   })
 
 /**

@@ -11,6 +11,7 @@
 import * as Effect from "effect/Effect"
 import { hasWildcards } from "../Codec/DosWildcard.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import { fold } from "../Codec/UpCase.ts"
 import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
 import { Command, everything, SearchAttributes } from "./Message/Constants.ts"
 import * as Simple from "./Message/Simple.ts"
@@ -84,13 +85,13 @@ export class Names {
     if (hasWildcards(to) || !this.file.tree.canSay(to)) {
       return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "RENAME")
     }
-    if (this.file.passes && directoryOf(path).toLowerCase() === directoryOf(to).toLowerCase()) {
+    if (this.file.passes && fold(directoryOf(path)) === fold(directoryOf(to))) {
       return this.renameHere(nameOf(to), replace)
     }
     const moved = this.move(to)
     return !replace ? moved : Effect.catchTag(moved, "SmbError", (error) => {
       // A file is not in its own way.
-      if (error.reason !== "ObjectNameCollision" || path.toLowerCase() === to.toLowerCase()) return Effect.fail(error)
+      if (error.reason !== "ObjectNameCollision" || fold(path) === fold(to)) return Effect.fail(error)
       return Effect.uninterruptible(this.file.passes ? this.replace(path, to) : this.displace(path, to, error))
     })
   }

@@ -92,17 +92,22 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
   })
 })
 
-describe("upperCase", () => {
-  // What Samba's toupper_m gives, which follows a table of Windows.
+describe("a user's name in the key of a response", () => {
+  const hash = NtlmCrypto.ntHash("secret")
+  const key = (name: string) => Buffer.from(NtlmCrypto.ntowfV2(hash, name, "D")).toString("hex")
+
+  // By Windows' table: what Samba's toupper_m gives.
   it.each([
     ["straße", "STRAßE"],
     ["élan", "ÉLAN"],
     ["ıµſ", "ıµſ"],
     ["ǆǅ", "Ǆǅ"],
     ["жук", "ЖУК"],
-    ["ﬁ", "ﬁ"]
-  ])("%s", (name, upper) => {
-    assert.strictEqual(NtlmCrypto.upperCase(name), upper)
+    ["ﬁ", "ﬁ"],
+    ["Γιώργος", "ΓΙΏΡΓΟΣ"],
+    ["გიორგი", "გიორგი"]
+  ])("%s counts as %s", (name, upper) => {
+    assert.strictEqual(key(name), Buffer.from(NtlmCrypto.ntowfV2OfCapitals(hash, upper, "D")).toString("hex"))
   })
 })
 

@@ -37,6 +37,16 @@ describe("UserStore.fromFile", () => {
       assert.notInclude(JSON.stringify(yield* users.find("ann", "")).toLowerCase(), published)
     }).pipe(Effect.scoped))
 
+  it.effect("finds names in any case of Windows' table, and tells those apart that it does", () =>
+    Effect.gen(function*() {
+      const users = yield* UserStore.fromFile(yield* file("ΟΔΟΣ:a\nΓιώργος:b\nგიორგი:c\nİsa:d\ni\u0307sa:e\n"))
+      for (const name of ["οδοσ", "οδος", "ΟΔΟΣ", "ΓΙΏΡΓΟΣ", "გიორგი", "İsa", "i\u0307sa"]) {
+        assert.isDefined(yield* users.find(name, ""), name)
+      }
+      assert.isUndefined(yield* users.find("ᲒᲘᲝᲠᲒᲘ", ""))
+      assert.notStrictEqual(hex(yield* users.find("İsa", "")), hex(yield* users.find("i\u0307sa", "")))
+    }).pipe(Effect.scoped))
+
   it.effect("refuses what others may read, what is not there, and bad lines, and shows none of it", () =>
     Effect.gen(function*() {
       for (const mode of [0o640, 0o604, 0o620]) {

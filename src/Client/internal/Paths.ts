@@ -8,6 +8,7 @@ import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
+import { fold } from "../../Codec/UpCase.ts"
 import * as Changes from "../../Protocol/Changes.ts"
 import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
@@ -568,8 +569,8 @@ const tagOf = (result: Result.Result<{ readonly reparseTag: number }, SmbError>)
 
 /** Where a file is, for comparison: names that differ only by case are taken for the same. */
 const placeOf = (share: Share.Share, path: string): string =>
-  `${share.server}:${share.port}\\${share.name}\\${path}`.toLowerCase()
+  fold(`${share.server}:${share.port}\\${share.name}\\${path}`)
 
 const isSameShare = (share: Share.Share, target: Locator.Target): boolean =>
-  share.server.toLowerCase() === target.server.toLowerCase() && share.port === target.port &&
-  share.name.toLowerCase() === target.share.toLowerCase()
+  fold(share.server) === fold(target.server) && share.port === target.port &&
+  fold(share.name) === fold(target.share)

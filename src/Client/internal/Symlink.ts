@@ -5,6 +5,7 @@
  * Followed are links within their share. A link to another server or share could lead anywhere, with the user's
  * credentials: it is not followed, and neither is one to a drive of the server. Then the error tells its target.
  */
+import { fold } from "../../Codec/UpCase.ts"
 import type { SmbError, SymbolicLink } from "../../Protocol/Errors.ts"
 import type { Target } from "../Locator.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
@@ -29,10 +30,8 @@ const split = (path: string): ReadonlyArray<string> => path.split(/[\\/]/)
 const withinShare = (target: string, place: Target): string | undefined => {
   const match = /^(?:\\\?\?\\UNC|\\)\\([^\\]+)\\([^\\]+)(?:\\(.*))?$/isu.exec(target)
   if (match === null) return undefined
-  const named = `${match[1]}\\${match[2]}`.toLowerCase()
-  return [place, place.dfsName].some((name) =>
-      name !== undefined && named === `${name.server}\\${name.share}`.toLowerCase()
-    )
+  const named = fold(`${match[1]}\\${match[2]}`)
+  return [place, place.dfsName].some((name) => name !== undefined && named === fold(`${name.server}\\${name.share}`))
     ? match[3] ?? ""
     : undefined
 }

@@ -23,13 +23,19 @@ export const decode = (bytes: Uint8Array | undefined): All => bytes === undefine
 
 export const encode = Codec.encode(FileInformation.FileFullEaInformation)
 
-/** What is there, after changes: a value of no bytes takes an attribute away. */
+/** By name: names that differ in case alone are one. They are of ASCII (MS-FSCC 2.4.15). */
+export const byName = (all: All): Map<string, All[number]> => new Map(all.map((one) => [one.eaName.toUpperCase(), one]))
+
+/**
+ * What is there, after changes: a value of no bytes takes an attribute away. A name keeps the case in which it was first
+ * given: Linux's client compares names with regard to case.
+ */
 export const changed = (before: All, changes: All): All => {
-  const all = new Map(before.map((one) => [one.eaName.toUpperCase(), one]))
+  const all = byName(before)
   for (const change of changes) {
-    const eaName = change.eaName.toUpperCase()
-    if (change.eaValue.length === 0) all.delete(eaName)
-    else all.set(eaName, { ...change, eaName })
+    const key = change.eaName.toUpperCase()
+    if (change.eaValue.length === 0) all.delete(key)
+    else all.set(key, { ...change, eaName: all.get(key)?.eaName ?? change.eaName })
   }
   return [...all.values()]
 }

@@ -32,8 +32,11 @@ type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
 /** How many entries a store may have looked at before they are asked for. */
 const ahead = 256
 
-/** Code units of a pattern: more than any sensible one has, and few enough to compare many names with it at once. */
-const longestPattern = 1024
+/** Code units of a pattern: no name is longer (MS-FSCC 2.1.5.2). */
+const longestPattern = 255
+
+/** Steps of comparing names with a pattern, after which others have their turn: some milliseconds. */
+const turn = 1_000_000
 
 /** Names that are kept of those that went. */
 const mostGone = 4096
@@ -41,6 +44,7 @@ const mostGone = 4096
 /** Where an open directory's listing is. */
 export class DirectoryCursor {
   readonly pattern: string
+  readonly matcher: DosWildcard.Matcher
   /** Whether it has shown anything. */
   found = false
   /** What the store gave and no response has taken. */
@@ -56,6 +60,7 @@ export class DirectoryCursor {
 
   constructor(pattern: string, first: Array<StoreNode>, pieces: Pieces, scope: Scope.Closeable) {
     this.pattern = pattern
+    this.matcher = new DosWildcard.Matcher(pattern)
     this.entries = first
     this.pieces = pieces
     this.scope = scope
@@ -175,8 +180,12 @@ const query = Effect.fnUntraced(function*(
       return yield* stored(Effect.failCause(asked.cause))
     }
     const isDot = node.name === "." || node.name === ".."
-    if (!isDot && !DosWildcard.matches(cursor.pattern, node.name)) {
+    if (!isDot && !cursor.matcher.matches(node.name)) {
       cursor.taken()
+      if (cursor.matcher.steps > turn) {
+        cursor.matcher.steps = 0
+        yield* Effect.yieldNow
+      }
       continue
     }
     if (!isDot && filters && !(yield* mayRead(share, [...path, node.name], node, user))) {

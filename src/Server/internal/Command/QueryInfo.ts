@@ -212,11 +212,10 @@ const decodeNames = Codec.decode("FILE_GET_EA_INFORMATION", FileInformation.File
 
 /** Those that are asked for by name, in that order; what is not there has no value (MS-FSA 2.1.5.12.10). */
 const named = (names: ReadonlyArray<string>, bytes: Uint8Array | undefined): Uint8Array => {
-  const all = new Map(ExtendedAttributes.decode(bytes).map((one) => [one.eaName.toUpperCase(), one]))
-  return ExtendedAttributes.encode(names.map((name) => {
-    const eaName = name.toUpperCase()
-    return all.get(eaName) ?? { flags: 0, eaName, eaValue: new Uint8Array(0) }
-  }))
+  const all = ExtendedAttributes.byName(ExtendedAttributes.decode(bytes))
+  return ExtendedAttributes.encode(
+    names.map((eaName) => all.get(eaName.toUpperCase()) ?? { flags: 0, eaName, eaValue: new Uint8Array(0) })
+  )
 }
 
 const extendedAttributes = Effect.fnUntraced(function*(

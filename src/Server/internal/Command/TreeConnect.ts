@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
+import { fold } from "../../../Codec/UpCase.ts"
 import { Dialect, ShareCapabilities, ShareFlags, ShareType } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/TreeConnect.ts"
 import * as Events from "../../Events.ts"
@@ -36,7 +37,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     const match = /^\\\\[^\\]+\\([^\\]+)$/.exec(body.path.replace(/\0.*$/s, ""))
     if (match === null) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
     if (session.trees.size >= server.limits.trees) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
-    const name = match[1]!.toLowerCase()
+    const name = fold(match[1]!)
     const share = server.shares.get(name)
     const ipc = name === "ipc$"
     if (share === undefined && !ipc) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
+import { fold } from "../../../Codec/UpCase.ts"
 import type { ServerState } from "../State/ServerState.ts"
 
 /** A user, group or domain. */
@@ -92,7 +93,7 @@ const predefined: ReadonlyArray<readonly [Domain, number, Readonly<Record<string
 const bySid = new Map<string, Account>()
 const byName = new Map<string, Account>()
 
-const keyOf = (domain: string, name: string): string => `${domain}\\${name}`.toLowerCase()
+const keyOf = (domain: string, name: string): string => fold(`${domain}\\${name}`)
 
 const add = (account: Account, ...keys: ReadonlyArray<string>): void => {
   bySid.set(account.sid, account)
@@ -157,10 +158,10 @@ export const ofName = Effect.fnUntraced(function*(
   if (name === "") return undefined
   const known = byName.get(keyOf(domain, name))
   if (known !== undefined) return known
-  if (domain !== "" && domain.toLowerCase() !== own.name.toLowerCase()) return undefined
+  if (domain !== "" && fold(domain) !== fold(own.name)) return undefined
   const user = yield* server.users.find(name, own.name)
   if (user === undefined) {
-    return ownAccounts(own).find((account) => account.name.toLowerCase() === name.toLowerCase())
+    return ownAccounts(own).find((account) => fold(account.name) === fold(name))
   }
   if (user.sid !== undefined) return { name: user.name, sid: user.sid, use: SidTypeUser, domain: own }
   return yield* Effect.match(server.identity.sidOf(user.name), {

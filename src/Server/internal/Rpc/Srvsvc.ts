@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import * as Srvsvc from "../../../Codec/Rpc/Srvsvc.ts"
+import { fold } from "../../../Codec/UpCase.ts"
 import * as TreeConnect from "../Command/TreeConnect.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { ShareState } from "../State/ShareState.ts"
@@ -180,7 +181,7 @@ export const srvsvc: Interface = {
       Srvsvc.ShareGetInfoResponse,
       ({ level, netName }, { server }) =>
         Effect.sync(() => {
-          const found = shareList(server, true).find((one) => one.name.toLowerCase() === netName.toLowerCase())
+          const found = shareList(server, true).find((one) => fold(one.name) === fold(netName))
           if (found === undefined) return { info: { level, value: undefined }, returnValue: noSuchShare }
           const info = infoOf(level, found)
           return { info, returnValue: info.value === undefined ? levelUnknown : Srvsvc.NERR_Success }
