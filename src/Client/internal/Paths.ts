@@ -8,7 +8,6 @@ import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
-import { fold } from "../../Codec/UpCase.ts"
 import * as Changes from "../../Protocol/Changes.ts"
 import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
@@ -32,7 +31,9 @@ import * as Watch from "../Watch.ts"
 import * as Links from "./Links.ts"
 import * as Made from "./Made.ts"
 import * as Metadata from "./Metadata.ts"
+import { asItWas, first, placeOf, rootOrLink, text } from "./Placement.ts"
 import * as Removal from "./Removal.ts"
+import * as Renaming from "./Renaming.ts"
 import * as Resume from "./Resume.ts"
 import * as ServerCopy from "./ServerCopy.ts"
 import * as Symlink from "./Symlink.ts"
@@ -45,11 +46,6 @@ const small = 65536
 
 /** What `readFile` gives at the most where the caller names no limit: 2 GiB. */
 const defaultMaximum = 0x8000_0000
-
-const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
-
-const asItWas = (path: string) =>
-  Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))
 
 /**
  * Opens with a previous version's time in the options, and its token out of the path. A server without snapshots passes
@@ -67,9 +63,6 @@ const versioned = <A, E, R>(
     ? asItWas(UncName.format(share, share.name, path))
     : open(plain, { timewarp: time, ...options })
 }
-
-const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
-  Effect.fromResult(results[0])
 
 /**
  * All operations by path, over `connect` for one target and `locator` for where a path is.
@@ -312,52 +305,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       })
     )
 
-  const rename: Operations["rename"] = Effect.fn("SmbClient.rename")(function*(from, to, options) {
-    const target = yield* Effect.fromResult(UncPath.parseInShare(to))
-    const source = yield* Effect.fromResult(UncPath.parseInShare(from))
-    for (const path of [source, target]) {
-      if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
-    }
-    type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
-    /** What opening `from` fails with is passed through as a value: it says nothing about where `to` is. */
-    const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
-      Effect.result(share.batch(below, OpenMode.remove, list))
-    const within = (share: Share.Share, below: string, fileName: string): Attempt =>
-      Effect.flatMap(
-        on(share, below, [
-          Information.setFile("FileRenameInformation", {
-            replaceIfExists: options?.replace ?? false,
-            rootDirectory: 0n,
-            fileName
-          })
-        ]),
-        (ran): Attempt =>
-          Result.isFailure(ran)
-            ? Effect.succeed(Result.fail(ran.failure))
-            : Effect.map(first(ran.success.results), () => Result.succeed(undefined))
-      )
-    /** Two shares, unless one of the names goes on behind a link that nobody has come across yet. */
-    const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
-      Effect.flatMap(on(share, below, []), (opened): Attempt => {
-        if (Result.isFailure(opened)) return Effect.succeed(Result.fail(opened.failure))
-        const known = Effect.scoped(Effect.flatMap(connect(place), (there) =>
-          there.isDfs
-            ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
-            : Effect.void))
-        const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
-          `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
-        return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
-      })
-    yield* onEntry(source, (share, below) =>
-      Effect.flatMap(
-        locator.use(target, (place): Attempt => {
-          const error = rootOrLink(target, place)
-          if (error !== undefined) return Effect.fail(error)
-          return isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)
-        }),
-        Effect.fromResult
-      ))
-  })
+  const rename = Renaming.make(connect, locator, onEntry)
 
   const copy: Operations["copy"] = Effect.fn("SmbClient.copy")(function*(from, to, options) {
     yield* Effect.scoped(Effect.gen(function*() {
@@ -553,24 +501,6 @@ const toRange = (range: SmbFile.RangeOptions | undefined): Resume.Range => ({
   length: range?.length === undefined ? undefined : BigInt(range.length)
 })
 
-/** Why what is at a target cannot be removed or renamed by this path. */
-const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RootOrLink | undefined => {
-  const { path: below } = PreviousVersion.split(target.path)
-  if (target.isLink !== true && below !== "") return undefined
-  const leadsTo = UncName.format(target, target.share, target.path)
-  return target.isLink === true || PreviousVersion.split(path.path).path !== ""
-    ? new RootOrLink({ path: UncPath.format(path), kind: "link", target: leadsTo })
-    : new RootOrLink({ path: UncPath.format(path), kind: "share" })
-}
-
 /** A server without the class has no reparse points either. */
 const tagOf = (result: Result.Result<{ readonly reparseTag: number }, SmbError>): number =>
   Result.isSuccess(result) ? result.success.reparseTag : 0
-
-/** Where a file is, for comparison: names that differ only by case are taken for the same. */
-const placeOf = (share: Share.Share, path: string): string =>
-  fold(`${share.server}:${share.port}\\${share.name}\\${path}`)
-
-const isSameShare = (share: Share.Share, target: Locator.Target): boolean =>
-  fold(share.server) === fold(target.server) && share.port === target.port &&
-  fold(share.name) === fold(target.share)

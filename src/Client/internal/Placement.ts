@@ -1,0 +1,41 @@
+/**
+ * Where a path is, for comparison, and what it must not be: helpers that operations on paths have in common.
+ */
+import * as Effect from "effect/Effect"
+import type * as Result from "effect/Result"
+import { fold } from "../../Codec/UpCase.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import type * as Locator from "../Locator.ts"
+import * as PreviousVersion from "../PreviousVersion.ts"
+import { RootOrLink } from "../RemovalError.ts"
+import * as UncPath from "../UncPath.ts"
+
+/** A path as a text. */
+export const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
+
+/** Refuses a change of a previous version. */
+export const asItWas = (path: string) =>
+  Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))
+
+/** What the first operation of a batch came to. */
+export const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
+  Effect.fromResult(results[0])
+
+/** Why what is at a target cannot be removed or renamed by this path. */
+export const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RootOrLink | undefined => {
+  const { path: below } = PreviousVersion.split(target.path)
+  if (target.isLink !== true && below !== "") return undefined
+  const leadsTo = UncName.format(target, target.share, target.path)
+  return target.isLink === true || PreviousVersion.split(path.path).path !== ""
+    ? new RootOrLink({ path: UncPath.format(path), kind: "link", target: leadsTo })
+    : new RootOrLink({ path: UncPath.format(path), kind: "share" })
+}
+
+/** Where a file is, for comparison: names that differ only by case are taken for the same. */
+export const placeOf = (share: Share.Share, path: string): string =>
+  fold(`${share.server}:${share.port}\\${share.name}\\${path}`)
+
+export const isSameShare = (share: Share.Share, target: Locator.Target): boolean =>
+  fold(share.server) === fold(target.server) && share.port === target.port &&
+  fold(share.name) === fold(target.share)

@@ -1,0 +1,76 @@
+/**
+ * Renames within one share (MS-FSA 2.1.5.15.11): both names are looked for where they are, and only then compared.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type * as Operation from "../../Protocol/Operation.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import type { ClientError } from "../ClientError.ts"
+import * as Information from "../Information.ts"
+import type * as Locator from "../Locator.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as PreviousVersion from "../PreviousVersion.ts"
+import * as UncPath from "../UncPath.ts"
+import { asItWas, first, isSameShare, rootOrLink, text } from "./Placement.ts"
+
+/**
+ * The operation, over `connect` for one target, `locator` for where a path is, and `onEntry`, which runs an attempt at an
+ * entry of a share and refuses a share's root and a link.
+ */
+export const make = (
+  connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>,
+  locator: Locator.Locator,
+  onEntry: <A>(
+    path: UncPath.UncPath,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, ClientError>
+  ) => Effect.Effect<A, ClientError>
+): Operations["rename"] =>
+  Effect.fn("SmbClient.rename")(function*(from, to, options) {
+    const target = yield* Effect.fromResult(UncPath.parseInShare(to))
+    const source = yield* Effect.fromResult(UncPath.parseInShare(from))
+    for (const path of [source, target]) {
+      if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
+    }
+    type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
+    /** What opening `from` fails with is passed through as a value: it says nothing about where `to` is. */
+    const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
+      Effect.result(share.batch(below, OpenMode.remove, list))
+    const within = (share: Share.Share, below: string, fileName: string): Attempt =>
+      Effect.flatMap(
+        on(share, below, [
+          Information.setFile("FileRenameInformation", {
+            replaceIfExists: options?.replace ?? false,
+            rootDirectory: 0n,
+            fileName
+          })
+        ]),
+        (ran): Attempt =>
+          Result.isFailure(ran)
+            ? Effect.succeed(Result.fail(ran.failure))
+            : Effect.map(first(ran.success.results), () => Result.succeed(undefined))
+      )
+    /** Two shares, unless one of the names goes on behind a link that nobody has come across yet. */
+    const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
+      Effect.flatMap(on(share, below, []), (opened): Attempt => {
+        if (Result.isFailure(opened)) return Effect.succeed(Result.fail(opened.failure))
+        const known = Effect.scoped(Effect.flatMap(connect(place), (there) =>
+          there.isDfs
+            ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
+            : Effect.void))
+        const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
+          `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
+        return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
+      })
+    yield* onEntry(source, (share, below) =>
+      Effect.flatMap(
+        locator.use(target, (place): Attempt => {
+          const error = rootOrLink(target, place)
+          if (error !== undefined) return Effect.fail(error)
+          return isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)
+        }),
+        Effect.fromResult
+      ))
+  })
