@@ -74,7 +74,7 @@ export const replace = <A, E, R>(
     readonly name: string
     readonly keep: boolean
     readonly size: bigint
-    /** When it shall have been written last, in milliseconds; now where left out. */
+    /** The last write time that the file gets, in milliseconds since 1970; the default is now. */
     readonly lastWrite?: number | undefined
   },
   use: (writer: Writer) => Effect.Effect<A, E, R>

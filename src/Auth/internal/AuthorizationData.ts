@@ -1,6 +1,6 @@
 /**
  * Authorization data of Kerberos (RFC 4120 5.2.6): what a ticket, or its bearer, says the ticket may be used for. A server
- * that does not know an element must let nobody in by it, unless the element says that it may be passed over.
+ * that does not know an element must refuse the ticket, unless the element says that it may be passed over.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { Reader } from "../../Codec/Cursor.ts"
@@ -97,5 +97,5 @@ const firstObjection = (elements: ReadonlyArray<Element>, depth: number): string
   return undefined
 }
 
-/** Why nobody may come in by these; `undefined` where there is nothing against it. */
+/** Why a ticket with these is refused; `undefined` where there is nothing against it. */
 export const objection = (elements: ReadonlyArray<Element>): string | undefined => firstObjection(elements, 0)

@@ -42,7 +42,7 @@ const who = (credential: Credential): string => {
 /** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
 const separator = "\0"
 
-/** Whoever a referral says to be the server's domain, an account is the same. */
+/** An account is the same, whatever domain a referral names for the server. */
 const accountOf = (server: string, port: string, user: string): string => [server, port, user].join(separator)
 
 const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }

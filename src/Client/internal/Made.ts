@@ -41,7 +41,7 @@ export const using = <A, E, R, E1, R1>(
   )
 
 /**
- * While the file is still open, nobody else's can have its place. Servers that delete by name want it closed before.
+ * While the file is still open, no other file can have its place. Servers that delete by name want it closed before.
  * The deletion is done when this ends, so that the same can be tried again.
  */
 const removed = ({ file, share }: Opened): Effect.Effect<void> => {

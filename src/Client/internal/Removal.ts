@@ -48,7 +48,7 @@ const leadsAway = (entry: Entry): UncPath.AcrossShares =>
       "the link out of the namespace"
   })
 
-/** Whether it is gone, or will be as soon as nobody has it open. */
+/** Whether it is gone, or will be as soon as it is closed. */
 const isGone = (error: ClientError): error is SmbError =>
   error._tag === "SmbError" && (isMissing(error) || error.reason === "DeletePending")
 

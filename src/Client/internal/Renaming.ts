@@ -52,7 +52,7 @@ export const make = (
             ? Effect.succeed(Result.fail(ran.failure))
             : Effect.map(first(ran.success.results), () => Result.succeed(undefined))
       )
-    /** Two shares, unless one of the names goes on behind a link that nobody has come across yet. */
+    /** Two shares, unless one of the names goes on behind a link that is not known yet. */
     const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
       Effect.flatMap(on(share, below, []), (opened): Attempt => {
         if (Result.isFailure(opened)) return Effect.succeed(Result.fail(opened.failure))

@@ -37,7 +37,7 @@ const unusable = (reason: StoreError["reason"], why: string): never => {
 
 const copied =
   "is of another folder: its security descriptors, attributes and named streams are of the files there. Was " +
-  "the folder copied or restored from a backup, or does its file system number its files anew with each mount? Serve the " +
+  "the folder copied or restored from a backup, or does its file system give its files new numbers with each mount? Serve the " +
   `original, or remove ${sidecarName} here to go on without what it keeps`
 
 const marks = (stats: Fs.BigIntStats): readonly [string, string] => [String(stats.ino), String(stats.birthtimeNs)]
@@ -55,7 +55,7 @@ export interface Sample {
   readonly birthIsSteady: boolean
 }
 
-/** Tries it out on a file that nobody needs. */
+/** Tries it out on a file that is not needed. */
 export const sampleOf = async (fd: number): Promise<Sample> => {
   const stats = await Local.fstat(fd)
   const { birthtimeNs } = stats

@@ -26,7 +26,7 @@ export interface FileRecord {
    * no more. Nanoseconds, as text.
    */
   readonly born?: string
-  /** Its file could not be read. Nothing is made up in its place: blobs are refused until they are set anew. */
+  /** Its file could not be read. Nothing is made up in its place: blobs are refused until they are set again. */
   readonly damaged?: boolean
 }
 

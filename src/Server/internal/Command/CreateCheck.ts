@@ -52,7 +52,7 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
   if (isData && has(createOptions, O.FILE_DIRECTORY_FILE)) {
     return NtStatus.STATUS_NOT_A_DIRECTORY
   }
-  // The share's root is nobody's to delete, and to wait for that would keep all others out.
+  // The share's root cannot be deleted, and to wait for that would keep all others out.
   if (
     has(createOptions, O.FILE_DELETE_ON_CLOSE) && typeof name !== "number" && name.path.length === 0 &&
     name.stream === undefined

@@ -64,7 +64,7 @@ const isStillThere = (wishes: Wishes, { node }: StoreOpened): Effect.Effect<bool
   })
 
 /**
- * Enters the open beside others, once nobody's share mode or cache stands in its way. `undefined` where all must be looked
+ * Enters the open beside others, once no other share mode or cache stands in its way. `undefined` where all must be looked
  * up again.
  */
 export const enter = Effect.fnUntraced(function*(

@@ -93,7 +93,7 @@ export const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Retur
   // A stream brings its file into being.
   if (stream !== undefined && ofFile === undefined) {
     const { created } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
-    // Somebody made the file meanwhile: it is looked at anew.
+    // Another client made the file meanwhile: it is looked up again.
     if (!created) return undefined
   }
   const opened = yield* openNew({

@@ -104,7 +104,7 @@ export const maximal = (descriptor: Sd.SecurityDescriptor, user: Identity): numb
 }
 
 /**
- * Whether a user may make somebody a file's owner: themselves, and whoever they like with the privilege to restore files
+ * Whether a user may make somebody a file's owner: themselves, and anybody with the privilege to restore files
  * (MS-DTYP 2.5.3.4.1; Windows' SE_RESTORE_NAME). No group here has SE_GROUP_OWNER but that of the administrators.
  */
 export const mayOwn = (user: Identity, owner: string): boolean => user.administrator || owner === user.sid
