@@ -128,8 +128,7 @@ const storeOf = (folder: string | undefined): Effect.Effect<ShareStore, LocalErr
     )
 
 /** How to reach a share, from each system's own tools. */
-const howTo = (host: string, port: number, share: string, user: string | undefined): string => {
-  const name = user ?? "guest"
+const howTo = (host: string, port: number, share: string, name: string): string => {
   const usual = port === 445
   const windows = usual
     ? `\\\\${host}\\${share}`
@@ -178,7 +177,8 @@ const announce = (
       ...roots,
       ...(who === "" ? [] : [who]),
       "",
-      howTo(reachable, port, shares[0]!, user),
+      // With a file of users, each of them can put their own name there; a guest is let in only where that was asked for.
+      howTo(reachable, port, shares[0]!, user ?? (options.guest ? "guest" : "NAME")),
       ""
     ].join("\n")
   )

@@ -121,6 +121,22 @@ describe("effect-smb serve", () => {
   )
 
   live(
+    "leaves room for a name where there are users, and names a guest only where guests may come in",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const users = join(home, "users")
+      yield* Effect.promise(() => writeFile(users, "joe:secret\n", { mode: 0o600 }))
+      for (const [flags, name] of [[["--users", users], "NAME"], [["--users", users, "--guest"], "guest"]] as const) {
+        const run = yield* serve(home, [home, ...flags])
+        yield* Effect.promise(() => run.first)
+        run.child.kill("SIGTERM")
+        const { stdout } = yield* ended(run)
+        assert.match(stdout, new RegExp(`mount -t cifs .*,username=${name}\n`))
+      }
+    })
+  )
+
+  live(
     "reads the configuration file, users from a file, and lets flags go before it",
     Effect.gen(function*() {
       const home = yield* folder
