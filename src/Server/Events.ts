@@ -89,7 +89,7 @@ export const shareRefused = (connection: Connection, session: Session, share: st
 /** A file was to be deleted with its last close, and the store refused. */
 export const notDeleted = (share: string, path: StorePath, error: StoreError): Effect.Effect<void> =>
   told(
-    Effect.logWarning("a file was not deleted", ...(error.cause === undefined ? [] : [error.cause])),
+    Effect.logWarning("a file or folder was not deleted", ...(error.cause === undefined ? [] : [error.cause])),
     "not deleted",
     {
       share,

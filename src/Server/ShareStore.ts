@@ -26,7 +26,8 @@ export type StorePath = ReadonlyArray<string>
  * - `NotFound`: the last component is not there; `PathNotFound`: one before it is not, or is no directory.
  * - `Exists`: the name is taken. `NotEmpty`: the directory is. `IsDirectory`, `NotDirectory`: the other kind is there.
  * - `AccessDenied`: the storage itself refuses. `ReadOnly`: it takes no changes. `Full`: it has no room, or no quota.
- * - `InvalidName`: the storage cannot keep that name. `Unsupported`: it cannot do this at all.
+ * - `InvalidName`: the storage cannot keep that name. `Unsupported`: it cannot do this at all. `NotSameDevice`: nor between
+ *   these two places, which are on two devices.
  * - `Stale`: the file has vanished below an open, or its name stands for another one by now. `Busy`: try again. `TimedOut`: it took too
  *   long, and may be done or not. `Failed`: anything else, with its cause.
  *
@@ -45,6 +46,7 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
     "Full",
     "InvalidName",
     "Unsupported",
+    "NotSameDevice",
     "Stale",
     "Busy",
     "TimedOut",

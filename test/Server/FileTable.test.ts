@@ -87,10 +87,10 @@ describe("FileTable", () => {
     const open = { stream } as { -readonly [K in keyof Open]: Open[K] }
     open.link = table.enter(open, stream, ["F"])
     open.link.deletePending = true
-    assert.isTrue(table.isPending(["f"]))
+    assert.isTrue(table.at(["f"]).some(({ deletePending }) => deletePending))
     table.leave(open)
-    assert.isTrue(table.isPending(["f"]))
+    assert.isTrue(table.at(["f"]).some(({ deletePending }) => deletePending))
     table.release(stream, open.link)
-    assert.isFalse(table.isPending(["f"]))
+    assert.isFalse(table.at(["f"]).some(({ deletePending }) => deletePending))
   })
 })

@@ -30,7 +30,7 @@ const reasons: Record<string, StoreError["reason"]> = {
   EAGAIN: "Busy",
   EBUSY: "Busy",
   ETXTBSY: "Busy",
-  EXDEV: "Unsupported",
+  EXDEV: "NotSameDevice",
   ENOSYS: "Unsupported",
   ENOTSUP: "Unsupported",
   EOPNOTSUPP: "Unsupported",

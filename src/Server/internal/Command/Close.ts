@@ -91,7 +91,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     return Effect.andThen(
       releaseFile(open),
       asks
-        ? Effect.flatMap(Effect.orElseSucceed(Deletion.isEmpty(open), () => true), (empty) => {
+        ? Effect.flatMap(Effect.orElseSucceed(Deletion.isClearable(open), () => true), (empty) => {
           if (empty) markDeleted(open)
           return settle(open)
         })

@@ -93,6 +93,9 @@ const createFile = (
     )
   })
 
+/** A file that was looked at had lost its name before it was open. */
+const replaced = "replaced"
+
 const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply, Refusal> {
   const { body, name, scope, share } = wishes
   const { createDisposition: disposition } = body
@@ -109,15 +112,22 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
         ...name.stream === undefined ? {} : { stream: name.stream }
       }).pipe(
         Scope.provide(scope),
-        Effect.map((opened): StoreOpened | undefined => opened),
+        Effect.map((opened): StoreOpened | typeof replaced | undefined => opened),
         Effect.catch((error) =>
           error.reason === "NotFound" && creates(disposition)
             ? Effect.succeed(undefined)
+            : error.reason === "Stale" && turn < mostTurns
+            ? Effect.succeed<typeof replaced>(replaced)
             : Effect.fail(fromStoreError(error))
         )
       )
       if (found !== undefined) {
-        const reply = yield* existing(wishes, found)
+        const reply = found === replaced ? undefined : yield* Effect.catchIf(
+          existing(wishes, found),
+          // The name stands for another file by now: that one is what was asked for.
+          ({ status }) => status === NtStatus.STATUS_FILE_CLOSED && turn < mostTurns,
+          () => Effect.succeed(undefined)
+        )
         if (reply !== undefined) return reply
         // Names that change faster than they can be looked up are in use by somebody.
         if (turn > mostTurns) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)

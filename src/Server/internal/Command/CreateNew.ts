@@ -16,12 +16,13 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import * as Events from "../../Events.ts"
 import type { StoreChanges, StoreOpen, StoreOpened } from "../../ShareStore.ts"
-import { fromStoreError, type Refusal, refusal, refuse, type Reply, stored } from "../Connection/Reply.ts"
+import { fromStoreError, type Refusal, refuse, type Reply, stored } from "../Connection/Reply.ts"
 import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import * as Watch from "../State/Watch.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import { enter, respond, settable, type Wishes } from "./CreateEnter.ts"
+import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Security from "./Security.ts"
 
@@ -41,7 +42,14 @@ const grantedOfFile = Effect.fnUntraced(function*(
 })
 
 /** Makes the file; undefined where somebody else was faster. */
-export const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply | undefined, Refusal> {
+export const make = (wishes: Wishes): Effect.Effect<Reply | undefined, Refusal> =>
+  Effect.suspend(() =>
+    wishes.share.table.adding(wishes.name.path.slice(0, -1), makeIn(wishes)) ??
+      // The directory is becoming a link.
+      refuse(NtStatus.STATUS_SHARING_VIOLATION)
+  )
+
+const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply | undefined, Refusal> {
   const { body, contexts, incoming, name, scope, share } = wishes
   const user = incoming.session!.user!
   const directory = has(body.createOptions, O.FILE_DIRECTORY_FILE)
@@ -62,7 +70,7 @@ export const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Retur
   }
   const path = name.path.slice(0, -1)
   const parent = yield* FileRights.ofDirectory(share, path)
-  if (share.table.isPending(path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
+  if (yield* Current.isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
   // A new stream of a file that is there is a change to that file, for who may write to it.
   const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
@@ -106,10 +114,9 @@ export const make = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Retur
     Effect.catch((error) => {
       if (error.reason !== "Exists") return Effect.fail(fromStoreError(error))
       if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
-      return Effect.fail(
-        refusal(
-          share.table.isPending(name.path) ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION
-        )
+      return Effect.flatMap(
+        Current.isPending(share, name.path),
+        (pending) => refuse(pending ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
       )
     })
   )

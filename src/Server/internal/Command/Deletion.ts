@@ -9,26 +9,35 @@ import type { StoreError } from "../../ShareStore.ts"
 import { type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import type { FileOpen } from "../State/Open.ts"
 
-/** Whether an open directory has no entries, also none that listings do not show, as far as its store can tell. */
-export const isEmpty = ({ path, share: { store }, stream: { file } }: FileOpen): Effect.Effect<boolean, StoreError> => {
-  const which = { expected: file.identity }
-  const { mayRemove } = store
-  return Effect.flatMap(
-    Stream.runCollect(Stream.take(store.list(path, which), 1)),
-    (one) =>
-      one.length > 0 || mayRemove === undefined
-        ? Effect.succeed(one.length === 0)
-        : Effect.catch(
-          Effect.as(mayRemove(path, which), true),
-          // What keeps it for other reasons is another matter.
-          (error) => Effect.succeed(error.reason !== "NotEmpty")
-        )
+/** Whether an open directory has no entries that a listing shows. */
+const looksEmpty = ({ path, share: { store }, stream: { file } }: FileOpen): Effect.Effect<boolean, StoreError> =>
+  Effect.map(
+    Stream.runCollect(Stream.take(store.list(path, { expected: file.identity }), 1)),
+    (one) => one.length === 0
   )
+
+/**
+ * Whether no entries keep an open directory from being removed by its name, also none that listings do not show, as far as
+ * its store can tell. A symbolic link of the storage's own goes itself, whatever the directory holds that it leads to.
+ */
+export const isClearable = (open: FileOpen): Effect.Effect<boolean, StoreError> => {
+  const { path, share: { store: { mayRemove } }, stream: { file } } = open
+  return mayRemove === undefined
+    ? looksEmpty(open)
+    : Effect.catch(
+      Effect.as(mayRemove(path, { expected: file.identity }), true),
+      // What keeps it for other reasons is another matter.
+      (error) => Effect.succeed(error.reason !== "NotEmpty")
+    )
 }
+
+/** Whether an open directory has no entries at all, as far as its store can tell. */
+export const isEmpty = (open: FileOpen): Effect.Effect<boolean, StoreError> =>
+  Effect.flatMap(looksEmpty(open), (empty) => empty ? isClearable(open) : Effect.succeed(false))
 
 /** Refuses what cannot be removed: a directory with entries, and what the store keeps. */
 export const check = Effect.fnUntraced(function*(open: FileOpen): Effect.fn.Return<void, Refusal> {
-  const { path, share: { store }, stream: { file } } = open
-  if (file.directory && !(yield* stored(isEmpty(open)))) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
-  if (store.mayRemove !== undefined) yield* stored(store.mayRemove(path, { expected: file.identity }))
+  const { path, share: { store: { mayRemove } }, stream: { file } } = open
+  if (mayRemove !== undefined) return yield* stored(mayRemove(path, { expected: file.identity }))
+  if (file.directory && !(yield* stored(looksEmpty(open)))) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
 })

@@ -2,17 +2,19 @@
  * Renames and hard links (MS-FSA 2.1.5.14.6, 2.1.5.14.11).
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../../../Smb2/Message/Constants.ts"
-import type { StorePath } from "../../ShareStore.ts"
+import type { StoreError, StoreNaming, StorePath } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, stored } from "../Connection/Reply.ts"
+import { fromStoreError, type Refusal, refuse } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import { isWithin, keyOf } from "../State/FileTable.ts"
+import { isWithin, keyOf, type Link } from "../State/FileTable.ts"
 import type { FileOpen } from "../State/Open.ts"
 import * as Watch from "../State/Watch.ts"
+import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Names from "./Names.ts"
 
@@ -48,17 +50,12 @@ export const rename = Effect.fnUntraced(function*(
     )
   ) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
   if (file.directory) {
-    for (const _ of table.below(open.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+    if (yield* Current.isOpenBelow(share, open.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   // A directory that somebody may delete keeps what is in it, and takes nothing in.
-  const parents = new Set([open.path, name.path].flatMap((path) => table.at(path.slice(0, -1))))
-  for (const parent of parents) {
-    if (!parent.file.directory) continue
-    for (const { grantedAccess, shareAccess } of parent.file.opens()) {
-      // Nor does one that is open for oneself alone.
-      const alone = (shareAccess & ShareAccess.FILE_SHARE_WRITE) === 0 && (grantedAccess & 0x0001_0027) !== 0
-      if ((grantedAccess & A.DELETE) !== 0 || alone) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
-    }
+  for (const path of [open.path, name.path]) {
+    const keeping = yield* Current.at(share, path.slice(0, -1), keepsEntries)
+    if (keeping.length > 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
   }
   for (;;) {
     const holders = [...stream.holders].filter((holder) =>
@@ -70,12 +67,14 @@ export const rename = Effect.fnUntraced(function*(
     yield* Caching.waitFor(incoming, breaking)
   }
   const from = open.path
-  const replaced = keyOf(name.path) === keyOf(from)
-    ? undefined
-    : yield* mayTake(incoming, open, name.path, replace, from)
-  // What has taken either name since was not asked about.
-  const naming = { replace: replaced !== undefined, replaced, expected: file.identity }
-  yield* stored(share.store.rename(from, name.path, naming))
+  const isCase = keyOf(name.path) === keyOf(from)
+  yield* giving(
+    open,
+    name.path,
+    replace,
+    isCase ? Effect.succeed(undefined) : mayTake(incoming, open, name.path, replace, from),
+    (naming) => share.store.rename(from, name.path, naming)
+  )
   table.renamed(link, name.path)
   table.forgetEntry(from)
   for (const path of [from, name.path]) DirectoryCaching.changed(table, path, open)
@@ -85,6 +84,49 @@ export const rename = Effect.fnUntraced(function*(
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_OLD_NAME : NotifyAction.FILE_ACTION_REMOVED, path: from },
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_NEW_NAME : NotifyAction.FILE_ACTION_ADDED, path: name.path }
   ])
+})
+
+/** How often it is looked again at a name that others change meanwhile. */
+const mostTurns = 20
+
+/** Whether a directory is open in a way that keeps its entries as they are: to be deleted, or for one client alone. */
+const keepsEntries = ({ file }: Link): boolean => {
+  if (!file.directory) return false
+  for (const { grantedAccess, shareAccess } of file.opens()) {
+    const alone = (shareAccess & ShareAccess.FILE_SHARE_WRITE) === 0 && (grantedAccess & 0x0001_0027) !== 0
+    if ((grantedAccess & A.DELETE) !== 0 || alone) return true
+  }
+  return false
+}
+
+/**
+ * Gives an open file a name, once `may` says which file may go for it. What has taken the name since was not asked about:
+ * it is looked at again. Only where the file itself has lost its own name is its handle dead.
+ */
+const giving = Effect.fnUntraced(function*(
+  open: FileOpen,
+  path: StorePath,
+  replace: boolean,
+  may: Effect.Effect<string | undefined, Refusal>,
+  give: (naming: StoreNaming) => Effect.Effect<void, StoreError>
+): Effect.fn.Return<void, Refusal> {
+  const { share, stream: { file: { identity } }, table } = open
+  for (let turn = 0;; turn++) {
+    const replaced = yield* may
+    const run = table.adding(
+      path.slice(0, -1),
+      Effect.result(give({ replace: replaced !== undefined, replaced, expected: identity }))
+    )
+    // The directory is becoming a link.
+    if (run === undefined) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+    const done = yield* run
+    if (Result.isSuccess(done)) return
+    const { failure } = done
+    const changed = failure.reason === "Stale" || failure.reason === "Exists" && replace
+    if (!changed || turn >= mostTurns) return yield* Effect.fail(fromStoreError(failure))
+    const own = yield* Effect.result(share.store.stat(open.path))
+    if (Result.isFailure(own) || own.success.identity !== identity) return yield* Effect.fail(fromStoreError(failure))
+  }
 })
 
 /** The identity of the file that is there to be replaced, if any; refused where the user may not give a file that name. */
@@ -129,9 +171,14 @@ export const link = Effect.fnUntraced(function*(
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
-  const replaced = yield* mayTake(incoming, open, name.path, replace, undefined)
-  const naming = { replace: replaced !== undefined, replaced, expected: file.identity }
-  yield* stored(share.store.link(open.path, name.path, naming))
+  const { link: make } = share.store
+  yield* giving(
+    open,
+    name.path,
+    replace,
+    mayTake(incoming, open, name.path, replace, undefined),
+    (naming) => make(open.path, name.path, naming)
+  )
   DirectoryCaching.changed(table, name.path, open)
   Watch.report(table, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
 })

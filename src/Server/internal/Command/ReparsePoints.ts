@@ -82,10 +82,23 @@ export const set = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array
   if (head.tag === Reparse.ReparseTag.IO_REPARSE_TAG_MOUNT_POINT && !directory) {
     return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
   }
-  if (directory && !(yield* stored(Deletion.isEmpty(open)))) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
-  const there = yield* stored(kept(open.file, "ReparsePoint"))
-  if (there !== undefined) yield* checkSame(there, head)
-  yield* stored(open.file.setBlob("ReparsePoint", input))
+  const { link } = open
+  // What is being added to a directory counts as being there, and nothing more is added until it is a link.
+  if (directory && (link.sealed || link.adding > 0)) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
+  link.sealed = directory
+  yield* Effect.ensuring(
+    Effect.gen(function*() {
+      if (directory && !(yield* stored(Deletion.isEmpty(open)))) {
+        return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
+      }
+      const there = yield* stored(kept(open.file, "ReparsePoint"))
+      if (there !== undefined) yield* checkSame(there, head)
+      yield* stored(open.file.setBlob("ReparsePoint", input))
+    }),
+    Effect.sync(() => {
+      link.sealed = false
+    })
+  )
 })
 
 /** Handles FSCTL_DELETE_REPARSE_POINT: the buffer says which kind is to go, and has no data. */

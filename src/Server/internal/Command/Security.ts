@@ -132,20 +132,22 @@ export const set = Effect.fnUntraced(function*(
     return yield* refuse(NtStatus.STATUS_INVALID_OWNER)
   }
   if (owner) yield* checkOwner(user, given.owner)
-  const before = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
-  const requested = (given.control & Sd.Control.SE_DACL_AUTO_INHERIT_REQ) !== 0
-  const newBits = given.control & (Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED |
-    (requested ? Sd.Control.SE_DACL_AUTO_INHERITED : 0))
-  const next: Sd.SecurityDescriptor = {
-    sbz1: 0,
-    control: (before.control & ~((dacl ? daclKept : 0) | (sacl ? saclKept : 0))) |
-      (dacl ? newBits | Sd.Control.SE_DACL_PRESENT : 0) | (sacl ? given.control & saclKept : 0),
-    owner: owner ? given.owner : before.owner,
-    group: group ? given.group : before.group,
-    sacl: sacl ? given.sacl : before.sacl,
-    dacl: dacl ? mapped(given.dacl) : before.dacl
-  }
-  yield* stored(open.file.setBlob("SecurityDescriptor", Access.encode(next)))
+  yield* open.stream.file.changing(Effect.gen(function*() {
+    const before = Access.decode(yield* stored(kept(open.file, "SecurityDescriptor")))
+    const requested = (given.control & Sd.Control.SE_DACL_AUTO_INHERIT_REQ) !== 0
+    const newBits = given.control & (Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED |
+      (requested ? Sd.Control.SE_DACL_AUTO_INHERITED : 0))
+    const next: Sd.SecurityDescriptor = {
+      sbz1: 0,
+      control: (before.control & ~((dacl ? daclKept : 0) | (sacl ? saclKept : 0))) |
+        (dacl ? newBits | Sd.Control.SE_DACL_PRESENT : 0) | (sacl ? given.control & saclKept : 0),
+      owner: owner ? given.owner : before.owner,
+      group: group ? given.group : before.group,
+      sacl: sacl ? given.sacl : before.sacl,
+      dacl: dacl ? mapped(given.dacl) : before.dacl
+    }
+    yield* stored(open.file.setBlob("SecurityDescriptor", Access.encode(next)))
+  }))
   Watch.report(open.table, N.FILE_NOTIFY_CHANGE_SECURITY, [
     { action: NotifyAction.FILE_ACTION_MODIFIED, path: open.path }
   ])

@@ -226,10 +226,12 @@ const extendedAttributes = Effect.fnUntraced(function*(
   if (!open.share.volume.supports.extendedAttributes) {
     return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
   }
-  const before = ExtendedAttributes.decode(yield* stored(kept(open.file, "ExtendedAttributes")))
-  const all = ExtendedAttributes.changed(before, changes)
-  const encoded = ExtendedAttributes.encode(all)
-  if (encoded.length > ExtendedAttributes.most) return yield* refuse(NtStatus.STATUS_EA_TOO_LARGE)
-  yield* stored(open.file.setBlob("ExtendedAttributes", all.length === 0 ? undefined : encoded))
+  yield* open.stream.file.changing(Effect.gen(function*() {
+    const before = ExtendedAttributes.decode(yield* stored(kept(open.file, "ExtendedAttributes")))
+    const all = ExtendedAttributes.changed(before, changes)
+    const encoded = ExtendedAttributes.encode(all)
+    if (encoded.length > ExtendedAttributes.most) return yield* refuse(NtStatus.STATUS_EA_TOO_LARGE)
+    yield* stored(open.file.setBlob("ExtendedAttributes", all.length === 0 ? undefined : encoded))
+  }))
   modified(open, N.FILE_NOTIFY_CHANGE_EA)
 })

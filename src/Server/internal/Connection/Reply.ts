@@ -91,6 +91,7 @@ const statuses: Record<StoreError["reason"], number> = {
   Full: NtStatus.STATUS_DISK_FULL,
   InvalidName: NtStatus.STATUS_OBJECT_NAME_INVALID,
   Unsupported: NtStatus.STATUS_NOT_SUPPORTED,
+  NotSameDevice: NtStatus.STATUS_NOT_SAME_DEVICE,
   Stale: NtStatus.STATUS_FILE_CLOSED,
   Busy: NtStatus.STATUS_SHARING_VIOLATION,
   TimedOut: NtStatus.STATUS_IO_TIMEOUT,

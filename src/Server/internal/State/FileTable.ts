@@ -9,7 +9,8 @@
  * Everything here is changed synchronously, so that one request never sees half of what another does. What waits (for a
  * store, for a break) looks again when it goes on.
  */
-import type * as Semaphore from "effect/Semaphore"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Names from "../../Store/internal/Names.ts"
 import type { Holder } from "./Caching.ts"
@@ -48,6 +49,8 @@ export class FileNode {
   readonly streams = new Map<string, StreamNode>()
   /** The names by which it is open. */
   readonly links = new Set<Link>()
+  /** What is kept beside its bytes is read, changed and written back by one request at a time; made with the first. */
+  #changing: Semaphore.Semaphore | undefined
 
   constructor(identity: string, directory: boolean) {
     this.identity = identity
@@ -67,6 +70,11 @@ export class FileNode {
   *opens(): IterableIterator<Open> {
     for (const stream of this.streams.values()) yield* stream.opens
   }
+
+  /** Runs a change of what is kept beside the file's bytes while no other one runs: else one of two would be lost. */
+  changing<A, E, R>(change: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return (this.#changing ??= Semaphore.makeUnsafe(1)).withPermits(1)(change)
+  }
 }
 
 /** A name by which a file is open. */
@@ -80,6 +88,9 @@ export class Link {
   deletePending = false
   /** What is watched by opens of this name, where it is a directory. */
   readonly watches = new Set<Watch>()
+  /** Requests that are adding an entry to the directory; none is begun while it is sealed. */
+  adding = 0
+  sealed = false
 
   constructor(file: FileNode, path: StorePath) {
     this.file = file
@@ -173,15 +184,24 @@ export class FileTable {
     return this.#find(path)?.links ?? none
   }
 
-  /** Whether a name is to be removed. */
-  isPending(path: StorePath): boolean {
-    return this.at(path).some(({ deletePending }) => deletePending)
-  }
-
   /** The names that are open below a directory, without its own. */
   *below(directory: StorePath): IterableIterator<Link> {
     const place = this.#find(directory)
     if (place !== undefined) { for (const one of place.below.values()) yield* all(one) }
+  }
+
+  /** Runs what adds an entry to a directory: `undefined` where the directory is sealed. */
+  adding<A, E, R>(directory: StorePath, add: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> | undefined {
+    const links = this.at(directory)
+    if (links.some(({ sealed }) => sealed)) return undefined
+    if (links.length === 0) return add
+    for (const link of links) link.adding++
+    return Effect.ensuring(
+      add,
+      Effect.sync(() => {
+        for (const link of links) link.adding--
+      })
+    )
   }
 
   /** A name is gone: listings that have yet to show it leave it out. */
