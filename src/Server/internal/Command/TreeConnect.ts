@@ -39,7 +39,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     if (session.trees.size >= server.limits.trees) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     const name = fold(match[1]!)
     const share = server.shares.get(name)
-    const ipc = name === "ipc$"
+    const ipc = name === "IPC$"
     if (share === undefined && !ipc) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
     const encrypted = share?.options.encrypt === true
     if (share !== undefined) {
