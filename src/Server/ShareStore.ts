@@ -117,6 +117,12 @@ export interface StoreFile {
   readonly id: bigint
   /** As it is now. For a named stream: of its file, with the stream's size. */
   readonly stat: Effect.Effect<StoreNode, StoreError>
+  /**
+   * Of a directory: the one that really holds it, which its listing calls `..`. It is another than its path says where a
+   * symbolic link that the storage follows led there: clients tell by it that they are elsewhere. Absent where there are no
+   * such links.
+   */
+  readonly parent?: Effect.Effect<StoreNode, StoreError> | undefined
   /** Up to `length` bytes; fewer only at the end. The bytes belong to the caller. */
   readonly read: (offset: bigint, length: number) => Effect.Effect<Uint8Array, StoreError>
   /**

@@ -4,7 +4,8 @@
  * what became of a deletion.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Redacted, type Scope } from "effect"
+import { Context, Effect, Layer, Logger, Redacted, type Scope } from "effect"
+import { SmbClient, TcpTransport } from "effect-smb"
 import { Credentials } from "effect-smb/Auth"
 import { Codec, FileInformation, NtStatus as Status, SecurityDescriptor as Sd } from "effect-smb/Codec"
 import * as Fs from "node:fs"
@@ -580,6 +581,35 @@ describe("a name that others change at the same time", () => {
       })
     })))
 })
+
+it.live("a tree's removal leaves alone what a local link in it leads to", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const path = yield* folder
+    const at = (...names: ReadonlyArray<string>) => join(path, ...names)
+    Fs.mkdirSync(at("t", "sub"), { recursive: true })
+    Fs.mkdirSync(at("x", "other", "deep"), { recursive: true })
+    for (const name of [at("t", "f"), at("x", "other", "precious"), at("x", "other", "deep", "q")]) {
+      Fs.writeFileSync(name, "kept")
+    }
+    Fs.symlinkSync("../x/other", at("t", "link"))
+    const { port } = yield* SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ joe: secret }),
+      shares: { data: LocalStore.make(path) }
+    })
+    const credentials = Credentials.layer(Credentials.password("joe", secret))
+    const context = yield* Layer.build(SmbClient.layer().pipe(Layer.provide([TcpTransport.layer, credentials])))
+    const smb = Context.get(context, SmbClient.SmbClient)
+    const removed = yield* Effect.result(smb.remove(`//${host}:${port}/data/t`, { recursive: true }))
+    assert.strictEqual(removed._tag, "Failure")
+    assert.deepStrictEqual(Fs.readdirSync(at("x", "other")).sort(), ["deep", "precious"])
+    assert.isTrue(Fs.existsSync(at("x", "other", "deep", "q")))
+    assert.isFalse(Fs.existsSync(at("t", "f")))
+    const link = yield* Effect.flip(smb.remove(`//${host}:${port}/data/t/link`, { recursive: true }))
+    assert.strictEqual(link._tag, "RootOrLink")
+    assert.isTrue(Fs.existsSync(at("x", "other", "precious")))
+  })))
 
 describe("changes at the same time", () => {
   /** A store whose every look beside a file's bytes takes a while. */

@@ -168,7 +168,9 @@ describe("bad input", () => {
       assert.isObject(folder)
       const start = performance.now()
       // Longer than names can be, and as long as they may be: nothing has such a name.
-      for (const [pattern, status] of [["<*".repeat(15_000), 0xc000_0033], [`${"*?".repeat(126)}qz`, 0xc000_000f]] as const) {
+      for (
+        const [pattern, status] of [["<*".repeat(15_000), 0xc000_0033], [`${"*?".repeat(126)}qz`, 0xc000_000f]] as const
+      ) {
         client.say(Requests.list(folder as FileId, pattern))
         assert.isTrue(await isAlive(other))
         assert.strictEqual(statusOf(await client.next()), status)

@@ -27,7 +27,7 @@ type Operation =
   | "rename"
   | "stat"
   | "volume"
-  | Exclude<keyof StoreFile, "id" | "readInto" | "stat">
+  | Exclude<keyof StoreFile, "id" | "parent" | "readInto" | "stat">
 
 /** How a call goes wrong; not at all where it is undefined. */
 type Fault = (operation: Operation, path: string) => Effect.Effect<never, StoreError> | undefined

@@ -109,6 +109,21 @@ describe("LocalStore and other programs", () => {
       assert.deepStrictEqual(onDisk(path), ["target"])
     }))
 
+  it.live("knows the directory that really holds one, wherever a link led from", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      Fs.mkdirSync(join(path, "tree"))
+      Fs.mkdirSync(join(path, "other", "deep"), { recursive: true })
+      Fs.symlinkSync("../other/deep", join(path, "tree", "link"))
+      for (
+        const [at, holder] of [[["tree", "link"], ["other"]], [["other", "deep"], ["other"]], [["tree"], []]] as const
+      ) {
+        const { file } = yield* store.open(at, existing)
+        assert.strictEqual((yield* file.parent!).identity, yield* identity(store, holder))
+      }
+    }).pipe(Effect.scoped))
+
   it.live("knows of entries that it does not show", () =>
     Effect.gen(function*() {
       const path = yield* folder

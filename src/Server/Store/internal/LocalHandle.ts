@@ -72,6 +72,14 @@ export class LocalHandle implements StoreFile {
     return Local.run(() => this.#place.files.node(this.#file, this.#stream))
   }
 
+  get parent() {
+    const { files } = this.#place
+    return Local.run(async () => {
+      const holder = await files.tree.find(this.#file.path.slice(0, -1))
+      return files.describe(holder ?? Local.refuse("Stale"))
+    })
+  }
+
   get flush() {
     return Local.run(() => this.#place.files.flush(this.#file, this.#stream?.descriptor ?? this.#file.descriptor))
   }

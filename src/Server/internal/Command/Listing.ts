@@ -225,7 +225,8 @@ const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, R
     const first: Array<StoreNode> = []
     if (DosWildcard.matches(pattern, ".")) first.push({ ...yield* stored(open.file.stat), name: "." })
     if (DosWildcard.matches(pattern, "..")) {
-      first.push({ ...yield* stored(share.store.stat(path.slice(0, -1))), name: ".." })
+      const holder = path.length === 0 ? undefined : open.file.parent
+      first.push({ ...yield* stored(holder ?? share.store.stat(path.slice(0, -1))), name: ".." })
     }
     const scope = Scope.forkUnsafe(open.scope)
     const pieces = yield* Scope.provide(Stream.toPull(share.store.list(path, { expected: identity })), scope)

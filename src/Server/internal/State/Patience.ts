@@ -93,6 +93,10 @@ class PatientFile implements StoreFile {
   get stat() {
     return this.patience.run(this.file.stat)
   }
+  get parent() {
+    const { parent } = this.file
+    return parent === undefined ? undefined : this.patience.run(parent)
+  }
   get flush() {
     return this.patience.run(this.file.flush)
   }
