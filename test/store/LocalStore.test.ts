@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import * as Fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { ShareStore, StoreError, StoreOpen, StorePath } from "../../src/Server/ShareStore.ts"
@@ -60,6 +61,43 @@ const onDisk = (path: string) => Fs.readdirSync(path).filter((name) => name !== 
 
 const records = (path: string) => Fs.readdirSync(join(path, LocalStore.sidecarName, "records"))
 
+/**
+ * While the scope lasts, another program acts once: just before the store first opens a file of this name, or links it.
+ * The store opens a file whose name is about to go, after it has looked at the name.
+ */
+const meanwhile = (name: string, act: () => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const { default: platform } = Fs as unknown as { default: { open: unknown } }
+      const { open } = Fs
+      const { link } = Fs.promises
+      let acted = false
+      const hear = (path: unknown) => {
+        if (acted || typeof path !== "string" || !path.endsWith(`/${name}`)) return
+        acted = true
+        act()
+      }
+      platform.open = (...args: ReadonlyArray<unknown>) => {
+        hear(args[0])
+        return Reflect.apply(open, Fs, args)
+      }
+      Fs.promises.link = (from, to) => {
+        hear(from)
+        return link(from, to)
+      }
+      syncBuiltinESMExports()
+      return {
+        acted: () => acted,
+        restore: () => {
+          platform.open = open
+          Fs.promises.link = link
+          syncBuiltinESMExports()
+        }
+      }
+    }),
+    ({ restore }) => Effect.sync(restore)
+  )
+
 describe("LocalStore and other programs", () => {
   const identity = (store: ShareStore, path: StorePath) => Effect.map(store.stat(path), ({ identity }) => identity)
 
@@ -80,6 +118,65 @@ describe("LocalStore and other programs", () => {
       assert.strictEqual(Fs.readFileSync(at("doc"), "utf8"), "new")
       assert.deepStrictEqual(onDisk(path), ["doc"])
     }))
+
+  for (
+    const [title, change] of [
+      ["remove", (store: ShareStore, doc: string) => store.remove(["doc"], { expected: doc })],
+      [
+        "replace by a rename",
+        (store: ShareStore, doc: string, other: string) =>
+          store.rename(["other"], ["doc"], { replace: true, expected: other, replaced: doc })
+      ],
+      [
+        "replace by a rename that names it in another case",
+        (store: ShareStore, doc: string, other: string) =>
+          store.rename(["other"], ["DOC"], { replace: true, expected: other, replaced: doc })
+      ],
+      [
+        "replace by a link",
+        (store: ShareStore, doc: string, other: string) =>
+          store.link!(["other"], ["doc"], { replace: true, expected: other, replaced: doc })
+      ]
+    ] as const
+  ) {
+    it.live(`does not ${title} what another program puts there between the look at the name and the change`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        for (const file of ["doc", "other"]) Fs.writeFileSync(join(path, file), file)
+        // The server has what it removes open.
+        const doc = yield* store.open(["doc"], existing)
+        const other = yield* store.open(["other"], existing)
+        Fs.writeFileSync(join(path, "doc.new"), "new")
+        const program = yield* meanwhile("doc", () => Fs.renameSync(join(path, "doc.new"), join(path, "doc")))
+        assert.strictEqual(yield* reason(change(store, doc.node.identity, other.node.identity)), "Stale")
+        assert.isTrue(program.acted())
+        assert.deepStrictEqual(onDisk(path), ["doc", "other"])
+        assert.strictEqual(Fs.readFileSync(join(path, "doc"), "utf8"), "new")
+        assert.strictEqual(Fs.readFileSync(join(path, "other"), "utf8"), "other")
+        assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      }))
+  }
+
+  for (const way of ["rename", "link"] as const) {
+    it.live(`does not ${way} over another file what another program puts in the place of the source`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        for (const file of ["doc", "other"]) Fs.writeFileSync(join(path, file), file)
+        const doc = yield* store.open(["doc"], existing)
+        const other = yield* store.open(["other"], existing)
+        Fs.writeFileSync(join(path, "other.new"), "new")
+        const program = yield* meanwhile("doc", () => Fs.renameSync(join(path, "other.new"), join(path, "other")))
+        const how = { replace: true, expected: other.node.identity, replaced: doc.node.identity }
+        assert.strictEqual(yield* reason(store[way]!(["other"], ["doc"], how)), "Stale")
+        assert.isTrue(program.acted())
+        assert.deepStrictEqual(onDisk(path), ["doc", "other"])
+        assert.strictEqual(Fs.readFileSync(join(path, "doc"), "utf8"), "doc")
+        assert.strictEqual(Fs.readFileSync(join(path, "other"), "utf8"), "new")
+        assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      }))
+  }
 
   it.live("tells a file from one that has its inode again", () =>
     Effect.gen(function*() {

@@ -114,6 +114,13 @@ export const fstatNow = (fd: number): Fs.BigIntStats => Fs.fstatSync(fd, { bigin
  * @category calls
  */
 export const lstatNow = (path: string): Fs.BigIntStats => Fs.lstatSync(path, { bigint: true })
+/**
+ * As `lstatNow`; `undefined` where there is nothing.
+ *
+ * @category calls
+ */
+export const lstatNowOrMissing = (path: string): Fs.BigIntStats | undefined =>
+  Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
 /** @category calls */
 export const fsync = (fd: number): Promise<void> => call((done) => Fs.fsync(fd, (error) => done(error ?? null)))
 
