@@ -178,6 +178,57 @@ describe("LocalStore and other programs", () => {
       }))
   }
 
+  const kept = { ...fresh, initial: { securityDescriptor: text("who may") } }
+
+  for (
+    const [title, change] of [
+      ["removed", (store: ShareStore) => store.remove(["doc"])],
+      ["replaced by a rename", (store: ShareStore) => store.rename(["other"], ["doc"], { replace: true })],
+      ["replaced by a link", (store: ShareStore) => store.link!(["other"], ["doc"], { replace: true })]
+    ] as const
+  ) {
+    it.live(`keeps the descriptor of a file whose name is ${title} while another program gives it one more`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        yield* Effect.scoped(store.open(["doc"], kept))
+        Fs.writeFileSync(join(path, "other"), "other")
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* store.open(["doc"], existing)
+          const program = yield* meanwhile("doc", () => Fs.linkSync(join(path, "doc"), join(path, "kept")))
+          yield* change(store)
+          assert.isTrue(program.acted())
+        }))
+        const { file } = yield* store.open(["kept"], existing)
+        assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
+      }))
+  }
+
+  it.live("leaves no record of a file whose last two names go at once", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      for (const name of ["a", "b"]) Fs.mkdirSync(join(path, name))
+      const both = Effect.gen(function*() {
+        yield* Effect.scoped(store.open(["a", "doc"], kept))
+        yield* store.link!(["a", "doc"], ["b", "doc"], { replace: false })
+        assert.strictEqual(records(path).length, 1)
+      })
+      yield* both
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* store.open(["a", "doc"], existing)
+        const program = yield* meanwhile("doc", () => Fs.unlinkSync(join(path, "b", "doc")))
+        yield* store.remove(["a", "doc"])
+        assert.isTrue(program.acted())
+      }))
+      assert.deepStrictEqual(records(path), [])
+      for (let i = 0; i < 10; i++) {
+        yield* both
+        yield* Effect.all([store.remove(["a", "doc"]), store.remove(["b", "doc"])], { concurrency: 2 })
+        assert.deepStrictEqual(records(path), [])
+      }
+    }))
+
   it.live("tells a file from one that has its inode again", () =>
     Effect.gen(function*() {
       const path = yield* folder

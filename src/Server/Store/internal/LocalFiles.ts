@@ -172,18 +172,34 @@ export class LocalFiles {
     })
   }
 
-  /** Before one of a file's names goes: who has it open keeps it. */
-  async detach(volume: Volume, stats: Fs.BigIntStats): Promise<void> {
+  /**
+   * Takes one of a file's names away. Who has the file open keeps it; with its last name it goes, and with its last handle what
+   * is kept of it. Whether it was the last is asked when the name is gone: before, another program may give the file one more,
+   * or take another, and so may another call.
+   */
+  async losing<A>(volume: Volume, stats: Fs.BigIntStats, place: string, body: () => Promise<A>): Promise<A> {
+    if (stats.isDirectory()) {
+      const done = await body()
+      await this.#gone(volume, stats, undefined)
+      return done
+    }
     const file = this.#files.get(volume.identityOf(stats))
-    if (file === undefined || file.isDirectory) return
-    // What may not be opened may still be removed: it is `Stale` to its handles then.
-    await this.descriptors.pin(file.descriptor).catch(() => undefined)
+    const fd = await Local.hold(place, volume.prompt)
+    try {
+      // What may not be opened may still be removed: it is `Stale` to its handles then.
+      if (file !== undefined) await this.descriptors.pin(file.descriptor).catch(() => undefined)
+      const done = await body()
+      if (await namesLeft(volume, stats, fd) === 0n) await this.#gone(volume, stats, file)
+      return done
+    } finally {
+      if (fd !== undefined && volume.prompt) Local.closeUnchanged(fd)
+      else if (fd !== undefined) await Local.close(fd).catch(() => undefined)
+    }
   }
 
-  /** After one of a file's names went: with the last one, the file goes, and with its last handle what is kept of it. */
-  async gone(volume: Volume, stats: Fs.BigIntStats): Promise<void> {
-    if (!stats.isDirectory() && stats.nlink > 1n) return
-    const file = this.#files.get(volume.identityOf(stats))
+  /** It has no name any more. */
+  async #gone(volume: Volume, stats: Fs.BigIntStats, known: OpenFile | undefined): Promise<void> {
+    const file = known !== undefined && known.opens > 0 ? known : this.#files.get(volume.identityOf(stats))
     if (file === undefined) await volume.reading(volume.isLasting(stats))?.drop(volume.keyOf(stats))
     else file.removed = true
   }
@@ -367,6 +383,14 @@ export class LocalFiles {
     file.current = current
     if (!this.#files.has(current)) this.#files.set(current, file)
   }
+}
+
+/** How many names a file has after one of them went. */
+const namesLeft = async (volume: Volume, before: Fs.BigIntStats, fd: number | undefined): Promise<bigint> => {
+  const isCounted = fd !== undefined && !volume.copiesUp
+  const after = isCounted ? await (volume.prompt ? Local.fstatNow(fd) : Local.fstat(fd)) : undefined
+  // What an overlay has of a lower layer keeps its names there; where no descriptor holds the file, nothing newer is known.
+  return after !== undefined && volume.identityOf(after) === volume.identityOf(before) ? after.nlink : before.nlink - 1n
 }
 
 /** Opens for writing. What has lost its name cannot be copied any more. */

@@ -77,16 +77,16 @@ export const make = (
           const there = await named(parent, path.at(-1)!, what?.expected)
           changes()
           const look = same(parent, there)
-          await files.detach(parent.volume, there.stats)
           const unlink = () =>
             LastStep.run(parent.volume.prompt, [look], [
               [there.stats.isDirectory() ? "rmdir" : "unlink", look.place]
             ])
-          await tree.changing([parent], async () => {
-            await own.during([], unlink, [[...parent.path, there.name]])
-            await tree.changed(parent, there.name, undefined)
-          })
-          await files.gone(parent.volume, there.stats)
+          const change = () =>
+            tree.changing([parent], async () => {
+              await own.during([], unlink, [[...parent.path, there.name]])
+              await tree.changed(parent, there.name, undefined)
+            })
+          await files.losing(parent.volume, there.stats, look.place, change)
         }))
     })
 
@@ -146,7 +146,6 @@ export const make = (
       await mayReplace(to, there, entry.stats.isDirectory(), how)
       const isSameFile = isSame(there.stats, entry.stats)
       const replaced = same(to, there, !isSameFile)
-      await files.detach(to.volume, there.stats)
       looks.push(replaced)
       // Onto the name as it is, which is one step, and then to the case that is asked for.
       calls.push(isSameFile ? ["unlink", old.place] : ["rename", old.place, replaced.place])
@@ -156,13 +155,15 @@ export const make = (
       }
     }
     const move = () => LastStep.run(from.volume.prompt && to.volume.prompt, looks, calls)
-    await tree.changing([from, to], async () => {
-      await own.during([target], () => files.naming(from.volume, entry.stats, move), gone)
-      if (there !== undefined && !isItself) await files.gone(to.volume, there.stats)
-      await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
-      if (from.key !== to.key) await tree.changed(to, undefined, newName)
-    })
-    files.moved(path, target)
+    const change = () =>
+      tree.changing([from, to], async () => {
+        await own.during([target], () => files.naming(from.volume, entry.stats, move), gone)
+        files.moved(path, target)
+        await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
+        if (from.key !== to.key) await tree.changed(to, undefined, newName)
+      })
+    if (there === undefined || isItself) await change()
+    else await files.losing(to.volume, there.stats, tree.at(to, there.name), change)
   }
 
   const rename: ShareStore["rename"] = (from, to, how) =>
@@ -228,15 +229,16 @@ export const make = (
         throw error
       }
     }
-    if (there !== undefined) await files.detach(to.volume, there.stats)
-    await tree.changing([to], async () => {
-      await own.during(
-        [[...from.path, source.name], [...to.path, newName]],
-        () => files.naming(from.volume, source.stats, make)
-      )
-      if (there !== undefined) await files.gone(to.volume, there.stats)
-      await tree.changed(to, there?.name, newName)
-    })
+    const change = () =>
+      tree.changing([to], async () => {
+        await own.during(
+          [[...from.path, source.name], [...to.path, newName]],
+          () => files.naming(from.volume, source.stats, make)
+        )
+        await tree.changed(to, there?.name, newName)
+      })
+    if (there === undefined) await change()
+    else await files.losing(to.volume, there.stats, tree.at(to, there.name), change)
   }
 
   return { remove, mayRemove, rename, link }
