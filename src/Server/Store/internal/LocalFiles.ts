@@ -127,11 +127,25 @@ export class LocalFiles {
   async release(file: OpenFile): Promise<void> {
     if (--file.opens > 0) return
     if (this.#files.get(file.current) === file) this.#files.delete(file.current)
+    const isGone = file.removed || await this.#isGone(file)
     this.descriptors.close(file.descriptor)
     try {
-      if (file.removed) await file.volume.reading(file.lasting)?.drop(file.key)
+      if (isGone) await file.volume.reading(file.lasting)?.drop(file.key)
     } finally {
       this.tree.volumes.leave(file.volume)
+    }
+  }
+
+  /** Whether another program has removed or replaced a file of which something is kept, as far as its descriptor says. */
+  async #isGone(file: OpenFile): Promise<boolean> {
+    const { descriptor, isDirectory, key, lasting, prompt, volume } = file
+    if (descriptor.fd === undefined || isDirectory) return false
+    try {
+      if (volume.reading(lasting)?.has(key) !== true) return false
+      const { nlink } = await (prompt ? Local.fstatNow(descriptor.fd) : this.descriptors.use(descriptor, Local.fstat))
+      return nlink === 0n
+    } catch {
+      return false
     }
   }
 
@@ -387,10 +401,14 @@ export class LocalFiles {
 
 /** How many names a file has after one of them went. */
 const namesLeft = async (volume: Volume, before: Fs.BigIntStats, fd: number | undefined): Promise<bigint> => {
-  const isCounted = fd !== undefined && !volume.copiesUp
-  const after = isCounted ? await (volume.prompt ? Local.fstatNow(fd) : Local.fstat(fd)) : undefined
-  // What an overlay has of a lower layer keeps its names there; where no descriptor holds the file, nothing newer is known.
-  return after !== undefined && volume.identityOf(after) === volume.identityOf(before) ? after.nlink : before.nlink - 1n
+  const believed = before.nlink - 1n
+  // Where no descriptor holds the file, nothing newer is known.
+  if (fd === undefined) return believed
+  const after = await (volume.prompt ? Local.fstatNow(fd) : Local.fstat(fd))
+  if (!volume.copiesUp) return volume.identityOf(after) === volume.identityOf(before) ? after.nlink : believed
+  // What an overlay has of a lower layer keeps its names there. What was made or changed here has a time of birth in its record.
+  const record = await volume.reading(volume.isLasting(after))?.get(volume.keyOf(after))
+  return after.nlink === 0n || record?.born === String(after.birthtimeNs) ? after.nlink : believed
 }
 
 /** Opens for writing. What has lost its name cannot be copied any more. */
