@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import * as Fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { ShareStore, StoreError, StoreOpen, StorePath } from "../../src/Server/ShareStore.ts"
@@ -60,6 +61,43 @@ const onDisk = (path: string) => Fs.readdirSync(path).filter((name) => name !== 
 
 const records = (path: string) => Fs.readdirSync(join(path, LocalStore.sidecarName, "records"))
 
+/**
+ * While the scope lasts, another program acts once: just before the store first opens a file of this name, or links it.
+ * The store opens a file whose name is about to go, after it has looked at the name.
+ */
+const meanwhile = (name: string, act: () => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const { default: platform } = Fs as unknown as { default: { open: unknown } }
+      const { open } = Fs
+      const { link } = Fs.promises
+      let acted = false
+      const hear = (path: unknown) => {
+        if (acted || typeof path !== "string" || !path.endsWith(`/${name}`)) return
+        acted = true
+        act()
+      }
+      platform.open = (...args: ReadonlyArray<unknown>) => {
+        hear(args[0])
+        return Reflect.apply(open, Fs, args)
+      }
+      Fs.promises.link = (from, to) => {
+        hear(from)
+        return link(from, to)
+      }
+      syncBuiltinESMExports()
+      return {
+        acted: () => acted,
+        restore: () => {
+          platform.open = open
+          Fs.promises.link = link
+          syncBuiltinESMExports()
+        }
+      }
+    }),
+    ({ restore }) => Effect.sync(restore)
+  )
+
 describe("LocalStore and other programs", () => {
   const identity = (store: ShareStore, path: StorePath) => Effect.map(store.stat(path), ({ identity }) => identity)
 
@@ -79,6 +117,179 @@ describe("LocalStore and other programs", () => {
       assert.strictEqual(yield* reason(store.link!(["doc"], ["x"], { replace: true, ...old })), "Stale")
       assert.strictEqual(Fs.readFileSync(at("doc"), "utf8"), "new")
       assert.deepStrictEqual(onDisk(path), ["doc"])
+    }))
+
+  for (
+    const [title, change] of [
+      ["remove", (store: ShareStore, doc: string) => store.remove(["doc"], { expected: doc })],
+      [
+        "replace by a rename",
+        (store: ShareStore, doc: string, other: string) =>
+          store.rename(["other"], ["doc"], { replace: true, expected: other, replaced: doc })
+      ],
+      [
+        "replace by a rename that names it in another case",
+        (store: ShareStore, doc: string, other: string) =>
+          store.rename(["other"], ["DOC"], { replace: true, expected: other, replaced: doc })
+      ],
+      [
+        "replace by a link",
+        (store: ShareStore, doc: string, other: string) =>
+          store.link!(["other"], ["doc"], { replace: true, expected: other, replaced: doc })
+      ]
+    ] as const
+  ) {
+    it.live(`does not ${title} what another program puts there between the look at the name and the change`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        for (const file of ["doc", "other"]) Fs.writeFileSync(join(path, file), file)
+        // The server has what it removes open.
+        const doc = yield* store.open(["doc"], existing)
+        const other = yield* store.open(["other"], existing)
+        Fs.writeFileSync(join(path, "doc.new"), "new")
+        const program = yield* meanwhile("doc", () => Fs.renameSync(join(path, "doc.new"), join(path, "doc")))
+        assert.strictEqual(yield* reason(change(store, doc.node.identity, other.node.identity)), "Stale")
+        assert.isTrue(program.acted())
+        assert.deepStrictEqual(onDisk(path), ["doc", "other"])
+        assert.strictEqual(Fs.readFileSync(join(path, "doc"), "utf8"), "new")
+        assert.strictEqual(Fs.readFileSync(join(path, "other"), "utf8"), "other")
+        assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      }))
+  }
+
+  for (const way of ["rename", "link"] as const) {
+    it.live(`does not ${way} over another file what another program puts in the place of the source`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        for (const file of ["doc", "other"]) Fs.writeFileSync(join(path, file), file)
+        const doc = yield* store.open(["doc"], existing)
+        const other = yield* store.open(["other"], existing)
+        Fs.writeFileSync(join(path, "other.new"), "new")
+        const program = yield* meanwhile("doc", () => Fs.renameSync(join(path, "other.new"), join(path, "other")))
+        const how = { replace: true, expected: other.node.identity, replaced: doc.node.identity }
+        assert.strictEqual(yield* reason(store[way]!(["other"], ["doc"], how)), "Stale")
+        assert.isTrue(program.acted())
+        assert.deepStrictEqual(onDisk(path), ["doc", "other"])
+        assert.strictEqual(Fs.readFileSync(join(path, "doc"), "utf8"), "doc")
+        assert.strictEqual(Fs.readFileSync(join(path, "other"), "utf8"), "new")
+        assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      }))
+  }
+
+  const kept = { ...fresh, initial: { securityDescriptor: text("who may") } }
+
+  for (
+    const [title, change] of [
+      ["removed", (store: ShareStore) => store.remove(["doc"])],
+      ["replaced by a rename", (store: ShareStore) => store.rename(["other"], ["doc"], { replace: true })],
+      ["replaced by a link", (store: ShareStore) => store.link!(["other"], ["doc"], { replace: true })]
+    ] as const
+  ) {
+    it.live(`keeps the descriptor of a file whose name is ${title} while another program gives it one more`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        yield* Effect.scoped(store.open(["doc"], kept))
+        Fs.writeFileSync(join(path, "other"), "other")
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* store.open(["doc"], existing)
+          const program = yield* meanwhile("doc", () => Fs.linkSync(join(path, "doc"), join(path, "kept")))
+          yield* change(store)
+          assert.isTrue(program.acted())
+        }))
+        const { file } = yield* store.open(["kept"], existing)
+        assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
+      }))
+  }
+
+  it.live("leaves no record of a file whose last two names go at once", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      for (const name of ["a", "b"]) Fs.mkdirSync(join(path, name))
+      const both = Effect.gen(function*() {
+        yield* Effect.scoped(store.open(["a", "doc"], kept))
+        yield* store.link!(["a", "doc"], ["b", "doc"], { replace: false })
+        assert.strictEqual(records(path).length, 1)
+      })
+      yield* both
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* store.open(["a", "doc"], existing)
+        const program = yield* meanwhile("doc", () => Fs.unlinkSync(join(path, "b", "doc")))
+        yield* store.remove(["a", "doc"])
+        assert.isTrue(program.acted())
+      }))
+      assert.deepStrictEqual(records(path), [])
+      for (let i = 0; i < 10; i++) {
+        yield* both
+        yield* Effect.all([store.remove(["a", "doc"]), store.remove(["b", "doc"])], { concurrency: 2 })
+        assert.deepStrictEqual(records(path), [])
+      }
+    }))
+
+  it.live("leaves no record of a file that another program removes or replaces while it is open", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const doc = join(path, "doc")
+      for (
+        const take of [() => Fs.unlinkSync(doc), () => {
+          Fs.writeFileSync(`${doc}.new`, "new")
+          Fs.renameSync(`${doc}.new`, doc)
+        }]
+      ) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { file } = yield* store.open(["doc"], kept)
+          yield* Effect.scoped(store.open(["doc"], { ...existing, stream: "s", mode: "new" }))
+          assert.strictEqual(records(path).length, 1)
+          take()
+          assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
+        }))
+        assert.deepStrictEqual(records(path), [])
+        assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "streams")), [])
+      }
+    }))
+
+  it.live("keeps the record of a file that another program only renames while it is open", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* store.open(["doc"], kept)
+        Fs.renameSync(join(path, "doc"), join(path, "away"))
+      }))
+      const { file } = yield* store.open(["away"], existing)
+      assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
+    }))
+
+  it.live("drops the records of earlier files that had an inode, and of no later one", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      yield* Effect.scoped(Effect.flatMap(LocalStore.make(path), (store) => store.open(["doc"], kept)))
+      const [key] = records(path)
+      const [inode, birth] = key!.split("-")
+      // An overlay's keys have no time of birth: an inode has one record there.
+      if (birth === undefined) return assert.match(key!, /^[0-9a-f]+$/)
+      const sidecar = join(path, LocalStore.sidecarName)
+      const born = (offset: bigint) => `${inode}-${(BigInt(`0x${birth}`) + offset).toString(16)}`
+      const [oldest, older, later] = [born(-2n), born(-1n), born(1n)] as const
+      const streams = { streams: [{ name: "s", file: "1" }] }
+      for (const other of [oldest, older, later]) {
+        Fs.writeFileSync(join(sidecar, "records", other), JSON.stringify(streams))
+        Fs.mkdirSync(join(sidecar, "streams", other))
+        Fs.writeFileSync(join(sidecar, "streams", other, "1"), "bytes")
+      }
+      Fs.rmSync(join(sidecar, "records", key!))
+      const store = yield* LocalStore.make(path)
+      const { file } = yield* store.open(["doc"], existing)
+      yield* file.setBlob("SecurityDescriptor", text("who may now"))
+      assert.deepStrictEqual(records(path).sort(), [key!, later].sort())
+      assert.deepStrictEqual(Fs.readdirSync(join(sidecar, "streams")), [later])
+      yield* file.setBlob("SecurityDescriptor", undefined)
+      yield* file.setBlob("SecurityDescriptor", text("who may then"))
+      assert.deepStrictEqual(records(path).sort(), [key!, later].sort())
     }))
 
   it.live("tells a file from one that has its inode again", () =>

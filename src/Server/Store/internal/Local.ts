@@ -114,6 +114,13 @@ export const fstatNow = (fd: number): Fs.BigIntStats => Fs.fstatSync(fd, { bigin
  * @category calls
  */
 export const lstatNow = (path: string): Fs.BigIntStats => Fs.lstatSync(path, { bigint: true })
+/**
+ * As `lstatNow`; `undefined` where there is nothing.
+ *
+ * @category calls
+ */
+export const lstatNowOrMissing = (path: string): Fs.BigIntStats | undefined =>
+  Fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })
 /** @category calls */
 export const fsync = (fd: number): Promise<void> => call((done) => Fs.fsync(fd, (error) => done(error ?? null)))
 
@@ -175,6 +182,25 @@ export const openFile = (path: string, writing: boolean): Promise<number> =>
 
 /** Opens for writing what is open: the same file, whatever has become of its name. Where descriptors are paths. */
 export const openAgain = (fd: number): Promise<number> => open(`${descriptors}/${fd}`, O_RDWR | O_NONBLOCK)
+
+/** Linux's number; Node has no name for it: stands for the file without opening it, so that no right is asked for. */
+const O_PATH = 0o10000000
+
+/**
+ * Holds a file by a descriptor that nothing is read by: it says how many names the file has, and keeps its room until it is
+ * closed. `undefined` where the platform cannot do that. At once where the file system is prompt and the name was looked up a
+ * moment ago.
+ */
+export const hold = async (path: string, prompt: boolean): Promise<number | undefined> => {
+  if (process.platform === "win32") return undefined
+  const flags = process.platform === "linux" ? O_PATH | O_NOFOLLOW : openFlags.file
+  try {
+    return prompt ? Fs.openSync(path, flags) : await open(path, flags)
+  } catch {
+    // What is wrong with the name, the change of the name says.
+    return undefined
+  }
+}
 
 /** Whether the platform refused because it may not, or cannot, be done: it would refuse again. */
 export const isRefusal = (error: unknown): boolean =>

@@ -127,11 +127,25 @@ export class LocalFiles {
   async release(file: OpenFile): Promise<void> {
     if (--file.opens > 0) return
     if (this.#files.get(file.current) === file) this.#files.delete(file.current)
+    const isGone = file.removed || await this.#isGone(file)
     this.descriptors.close(file.descriptor)
     try {
-      if (file.removed) await file.volume.reading(file.lasting)?.drop(file.key)
+      if (isGone) await file.volume.reading(file.lasting)?.drop(file.key)
     } finally {
       this.tree.volumes.leave(file.volume)
+    }
+  }
+
+  /** Whether another program has removed or replaced a file of which something is kept, as far as its descriptor says. */
+  async #isGone(file: OpenFile): Promise<boolean> {
+    const { descriptor, isDirectory, key, lasting, prompt, volume } = file
+    if (descriptor.fd === undefined || isDirectory) return false
+    try {
+      if (volume.reading(lasting)?.has(key) !== true) return false
+      const { nlink } = await (prompt ? Local.fstatNow(descriptor.fd) : this.descriptors.use(descriptor, Local.fstat))
+      return nlink === 0n
+    } catch {
+      return false
     }
   }
 
@@ -172,18 +186,34 @@ export class LocalFiles {
     })
   }
 
-  /** Before one of a file's names goes: who has it open keeps it. */
-  async detach(volume: Volume, stats: Fs.BigIntStats): Promise<void> {
+  /**
+   * Takes one of a file's names away. Who has the file open keeps it; with its last name it goes, and with its last handle what
+   * is kept of it. Whether it was the last is asked when the name is gone: before, another program may give the file one more,
+   * or take another, and so may another call.
+   */
+  async losing<A>(volume: Volume, stats: Fs.BigIntStats, place: string, body: () => Promise<A>): Promise<A> {
+    if (stats.isDirectory()) {
+      const done = await body()
+      await this.#gone(volume, stats, undefined)
+      return done
+    }
     const file = this.#files.get(volume.identityOf(stats))
-    if (file === undefined || file.isDirectory) return
-    // What may not be opened may still be removed: it is `Stale` to its handles then.
-    await this.descriptors.pin(file.descriptor).catch(() => undefined)
+    const fd = await Local.hold(place, volume.prompt)
+    try {
+      // What may not be opened may still be removed: it is `Stale` to its handles then.
+      if (file !== undefined) await this.descriptors.pin(file.descriptor).catch(() => undefined)
+      const done = await body()
+      if (await namesLeft(volume, stats, fd) === 0n) await this.#gone(volume, stats, file)
+      return done
+    } finally {
+      if (fd !== undefined && volume.prompt) Local.closeUnchanged(fd)
+      else if (fd !== undefined) await Local.close(fd).catch(() => undefined)
+    }
   }
 
-  /** After one of a file's names went: with the last one, the file goes, and with its last handle what is kept of it. */
-  async gone(volume: Volume, stats: Fs.BigIntStats): Promise<void> {
-    if (!stats.isDirectory() && stats.nlink > 1n) return
-    const file = this.#files.get(volume.identityOf(stats))
+  /** It has no name any more. */
+  async #gone(volume: Volume, stats: Fs.BigIntStats, known: OpenFile | undefined): Promise<void> {
+    const file = known !== undefined && known.opens > 0 ? known : this.#files.get(volume.identityOf(stats))
     if (file === undefined) await volume.reading(volume.isLasting(stats))?.drop(volume.keyOf(stats))
     else file.removed = true
   }
@@ -367,6 +397,18 @@ export class LocalFiles {
     file.current = current
     if (!this.#files.has(current)) this.#files.set(current, file)
   }
+}
+
+/** How many names a file has after one of them went. */
+const namesLeft = async (volume: Volume, before: Fs.BigIntStats, fd: number | undefined): Promise<bigint> => {
+  const believed = before.nlink - 1n
+  // Where no descriptor holds the file, nothing newer is known.
+  if (fd === undefined) return believed
+  const after = await (volume.prompt ? Local.fstatNow(fd) : Local.fstat(fd))
+  if (!volume.copiesUp) return volume.identityOf(after) === volume.identityOf(before) ? after.nlink : believed
+  // What an overlay has of a lower layer keeps its names there. What was made or changed here has a time of birth in its record.
+  const record = await volume.reading(volume.isLasting(after))?.get(volume.keyOf(after))
+  return after.nlink === 0n || record?.born === String(after.birthtimeNs) ? after.nlink : believed
 }
 
 /** Opens for writing. What has lost its name cannot be copied any more. */

@@ -3,6 +3,7 @@
  */
 import * as Fs from "node:fs"
 import type { ShareStore, StoreNaming, StorePath } from "../../ShareStore.ts"
+import * as LastStep from "./LastStep.ts"
 import * as Local from "./Local.ts"
 import type { LocalFolder } from "./LocalFolders.ts"
 import type { Directory, Found } from "./LocalTree.ts"
@@ -36,6 +37,31 @@ export const make = (
     }
   }
 
+  const isSame = (one: Fs.BigIntStats, other: Fs.BigIntStats) => one.dev === other.dev && one.ino === other.ino
+
+  /** Whether it is still the file that was seen. One that was copied since, to be changed, is. */
+  const stays = ({ volume }: Directory, seen: Fs.BigIntStats) => {
+    const identity = files.identityOf({ stats: seen, volume })
+    return (stats: Fs.BigIntStats) =>
+      files.identityOf({ stats, volume }) === identity || (volume.copiesUp && isSame(stats, seen))
+  }
+
+  /** Of a name that was looked up: it has to stand for the same file still. */
+  const same = (parent: Directory, { name, stats }: Entry, mayBeFree = false): LastStep.Look => ({
+    place: tree.at(parent, name),
+    is: stays(parent, stats),
+    mayBeFree,
+    otherwise: "Stale"
+  })
+
+  /** Of a name that was free; where case does not count, `itself` is found by it in another case. */
+  const free = (parent: Directory, name: string, how: StoreNaming, itself?: Entry): LastStep.Look => ({
+    place: tree.at(parent, name),
+    is: itself === undefined ? () => false : stays(parent, itself.stats),
+    mayBeFree: true,
+    otherwise: how.replace ? "Stale" : "Exists"
+  })
+
   const remove: ShareStore["remove"] = (path, what) =>
     Local.run(async () => {
       tree.checked(path)
@@ -50,16 +76,17 @@ export const make = (
         locks.run(parent.key, async () => {
           const there = await named(parent, path.at(-1)!, what?.expected)
           changes()
-          const unlink = async () => {
-            if (there.stats.isDirectory()) return Fs.promises.rmdir(tree.at(parent, there.name))
-            await files.detach(parent.volume, there.stats)
-            await Fs.promises.unlink(tree.at(parent, there.name))
-          }
-          await tree.changing([parent], async () => {
-            await own.during([], unlink, [[...parent.path, there.name]])
-            await tree.changed(parent, there.name, undefined)
-          })
-          await files.gone(parent.volume, there.stats)
+          const look = same(parent, there)
+          const unlink = () =>
+            LastStep.run(parent.volume.prompt, [look], [
+              [there.stats.isDirectory() ? "rmdir" : "unlink", look.place]
+            ])
+          const change = () =>
+            tree.changing([parent], async () => {
+              await own.during([], unlink, [[...parent.path, there.name]])
+              await tree.changed(parent, there.name, undefined)
+            })
+          await files.losing(parent.volume, there.stats, look.place, change)
         }))
     })
 
@@ -96,8 +123,6 @@ export const make = (
     if (how.replaced !== undefined) files.expect(await leadsTo(parent, there), how.replaced)
   }
 
-  const isSame = (one: Fs.BigIntStats, other: Fs.BigIntStats) => one.dev === other.dev && one.ino === other.ino
-
   /** Within two directories that are locked. */
   const renameLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
     const entry = await named(from, oldName, how.expected)
@@ -108,27 +133,37 @@ export const make = (
     const target = [...to.path, newName]
     const gone = [path, ...(there === undefined ? [] : [[...to.path, there.name]])]
       .filter((one) => one.join("/") !== target.join("/"))
-    const move = async () => {
-      if (there === undefined || isItself) {
-        if (entry.name !== newName || !isItself) {
-          await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, newName))
-        }
-      } else {
-        await mayReplace(to, there, entry.stats.isDirectory(), how)
-        await files.detach(to.volume, there.stats)
-        if (isSame(there.stats, entry.stats)) await Fs.promises.unlink(tree.at(from, entry.name))
-        // Onto the name as it is, which is one step, and then to the case that is asked for.
-        else await Fs.promises.rename(tree.at(from, entry.name), tree.at(to, there.name))
-        if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
+    const old = same(from, entry)
+    const asked = tree.at(to, newName)
+    const looks: Array<LastStep.Look> = [old]
+    const calls: Array<LastStep.Call> = []
+    if (there === undefined || isItself) {
+      if (!isItself || entry.name !== newName) {
+        looks.push(free(to, newName, how, there))
+        calls.push(["rename", old.place, asked])
+      }
+    } else {
+      await mayReplace(to, there, entry.stats.isDirectory(), how)
+      const isSameFile = isSame(there.stats, entry.stats)
+      const replaced = same(to, there, !isSameFile)
+      looks.push(replaced)
+      // Onto the name as it is, which is one step, and then to the case that is asked for.
+      calls.push(isSameFile ? ["unlink", old.place] : ["rename", old.place, replaced.place])
+      if (there.name !== newName) {
+        looks.push(free(to, newName, how, there))
+        calls.push(["rename", replaced.place, asked])
       }
     }
-    await tree.changing([from, to], async () => {
-      await own.during([target], () => files.naming(from.volume, entry.stats, move), gone)
-      if (there !== undefined && !isItself) await files.gone(to.volume, there.stats)
-      await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
-      if (from.key !== to.key) await tree.changed(to, undefined, newName)
-    })
-    files.moved(path, target)
+    const move = () => LastStep.run(from.volume.prompt && to.volume.prompt, looks, calls)
+    const change = () =>
+      tree.changing([from, to], async () => {
+        await own.during([target], () => files.naming(from.volume, entry.stats, move), gone)
+        files.moved(path, target)
+        await tree.changed(from, entry.name, from.key === to.key ? newName : undefined)
+        if (from.key !== to.key) await tree.changed(to, undefined, newName)
+      })
+    if (there === undefined || isItself) await change()
+    else await files.losing(to.volume, there.stats, tree.at(to, there.name), change)
   }
 
   const rename: ShareStore["rename"] = (from, to, how) =>
@@ -170,29 +205,40 @@ export const make = (
     const there = await tree.lookup(to, newName)
     if (there !== undefined && isSame(there.stats, source.stats) && how.replace) return
     if (there !== undefined) await mayReplace(to, there, false, how)
+    const { prompt } = to.volume
+    const old = same(from, source)
+    const replaced = there && same(to, there, true)
     const make = async () => {
-      const place = tree.at(from, source.name)
-      if (there === undefined) return Fs.promises.link(place, tree.at(to, newName))
+      if (there === undefined || replaced === undefined) {
+        return LastStep.run(prompt, [old], [["link", old.place, tree.at(to, newName)]])
+      }
       // The new name takes the place of the old file in one step: where it cannot be made, that file stays.
       const made = await fresh(to)
-      await Fs.promises.link(place, made)
+      await Fs.promises.link(old.place, made)
       try {
-        await files.detach(to.volume, there.stats)
-        await Fs.promises.rename(made, tree.at(to, there.name))
+        // Nobody else changes what is made there: what is linked is the file that is expected, or it goes again.
+        const looks = [{ ...old, place: made }, replaced]
+        const calls: Array<LastStep.Call> = [["rename", made, replaced.place]]
+        if (there.name !== newName) {
+          looks.push(free(to, newName, how, there))
+          calls.push(["rename", replaced.place, tree.at(to, newName)])
+        }
+        await LastStep.run(prompt, looks, calls)
       } catch (error) {
         await Fs.promises.rm(made, { force: true })
         throw error
       }
-      if (there.name !== newName) await Fs.promises.rename(tree.at(to, there.name), tree.at(to, newName))
     }
-    await tree.changing([to], async () => {
-      await own.during(
-        [[...from.path, source.name], [...to.path, newName]],
-        () => files.naming(from.volume, source.stats, make)
-      )
-      if (there !== undefined) await files.gone(to.volume, there.stats)
-      await tree.changed(to, there?.name, newName)
-    })
+    const change = () =>
+      tree.changing([to], async () => {
+        await own.during(
+          [[...from.path, source.name], [...to.path, newName]],
+          () => files.naming(from.volume, source.stats, make)
+        )
+        await tree.changed(to, there?.name, newName)
+      })
+    if (there === undefined) await change()
+    else await files.losing(to.volume, there.stats, tree.at(to, there.name), change)
   }
 
   return { remove, mayRemove, rename, link }

@@ -17,6 +17,10 @@ export class PassingRecords implements Records {
   readonly #records = new Map<string, FileRecord>()
   readonly #locks = new Locks()
 
+  has(key: string): boolean {
+    return this.#records.has(key)
+  }
+
   get(key: string): Promise<FileRecord> {
     return Promise.resolve(this.#records.get(key) ?? empty)
   }

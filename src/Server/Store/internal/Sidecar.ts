@@ -28,6 +28,8 @@ export class Sidecar implements Records {
   readonly #folder: string
   /** What records are called, by key. */
   readonly #known: Map<string, string>
+  /** Keys that name a time of birth, by inode: the newest, and older ones where there are any. */
+  readonly #ofInode = new Map<string, string | ReadonlyArray<string>>()
   readonly #cache = new Map<string, FileRecord>()
   readonly #locks = new Locks()
   #serial = 0
@@ -36,6 +38,11 @@ export class Sidecar implements Records {
   constructor(folder: string, known: Map<string, string>) {
     this.#folder = folder
     this.#known = known
+    for (const key of known.keys()) this.#enter(key)
+  }
+
+  has(key: string): boolean {
+    return this.#known.has(key)
   }
 
   async get(key: string): Promise<FileRecord> {
@@ -72,9 +79,42 @@ export class Sidecar implements Records {
         await Fs.promises.rm(path, { force: true }).catch(() => undefined)
         throw error
       }
-      if (!this.#known.has(key)) this.#known.set(key, key)
+      const isFirst = !this.#known.has(key)
+      if (isFirst) this.#known.set(key, key)
       this.#remember(key, after)
+      if (isFirst) await this.#outlived(key)
     })
+  }
+
+  /**
+   * A file has the inode of one that was born earlier: that one is gone, by another program, and with it what is kept of it.
+   * A later one is never judged by an earlier one, whose record may have been on its way.
+   */
+  async #outlived(key: string): Promise<void> {
+    for (const other of this.#enter(key)) {
+      // What cannot be removed is no trouble of this file.
+      // oxlint-disable-next-line no-await-in-loop -- few
+      if (birthOf(other) < birthOf(key)) await this.drop(other).catch(() => undefined)
+    }
+  }
+
+  /** Enters a key: the others of its inode. */
+  #enter(key: string): ReadonlyArray<string> {
+    const inode = inodeOf(key)
+    if (inode === undefined) return []
+    const known = this.#ofInode.get(inode)
+    const others = known === undefined ? [] : typeof known === "string" ? [known] : known
+    this.#ofInode.set(inode, others.length === 0 ? key : [...others, key])
+    return others
+  }
+
+  #leave(key: string): void {
+    const inode = inodeOf(key)
+    const known = inode === undefined ? undefined : this.#ofInode.get(inode)
+    if (inode === undefined || known === undefined) return
+    const left = typeof known === "string" ? [known].filter((one) => one !== key) : known.filter((one) => one !== key)
+    if (left.length === 0) this.#ofInode.delete(inode)
+    else this.#ofInode.set(inode, left.length === 1 ? left[0]! : left)
   }
 
   /** The file is gone for good. */
@@ -165,11 +205,13 @@ export class Sidecar implements Records {
     const name = this.#known.get(key)
     if (name === undefined) return
     this.#known.delete(key)
+    this.#leave(key)
     this.#cache.delete(key)
     try {
       await Fs.promises.rm(Path.join(this.#folder, "records", name), { force: true })
     } catch (error) {
       this.#known.set(key, name)
+      this.#enter(key)
       throw error
     }
   }
@@ -194,6 +236,11 @@ export class Sidecar implements Records {
     return Path.join(this.#folder, "new", `${process.pid}-${this.#serial++}`)
   }
 }
+
+/** Of a key that has a time of birth: `inode-birth`, both hexadecimal (`Volume.keyOf`). */
+const parts = /^([0-9a-f]+)-([0-9a-f]+)$/
+const inodeOf = (key: string): string | undefined => parts.exec(key)?.[1]
+const birthOf = (key: string): bigint => BigInt(`0x${parts.exec(key)?.[2] ?? "0"}`)
 
 /** Makes a file or directory survive a crash, as far as the platform can: Windows cannot open directories for that. */
 export const flushPath = async (path: string): Promise<void> => {

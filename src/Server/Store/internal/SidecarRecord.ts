@@ -39,6 +39,8 @@ export const isEmpty = (record: FileRecord): boolean =>
 
 /** Keeps records and named streams of the files of one file system, each under its key. */
 export interface Records {
+  /** Whether something is kept of a file. */
+  readonly has: (key: string) => boolean
   readonly get: (key: string) => Promise<FileRecord>
   /** One change at a time of each file. */
   readonly update: (key: string, change: (record: FileRecord) => FileRecord | Promise<FileRecord>) => Promise<void>
