@@ -12,6 +12,7 @@ import * as LocalNode from "./LocalNode.ts"
 import type { Found, LocalTree } from "./LocalTree.ts"
 import type { Volume } from "./LocalVolume.ts"
 import { flushPath } from "./Sidecar.ts"
+import type { Begun } from "./Sidecar.ts"
 import { empty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 
@@ -294,6 +295,14 @@ export class LocalFiles {
       const next = text === undefined ? others : { ...others, [blob]: text }
       return Promise.resolve(Object.keys(next).length === 0 ? rest : { ...rest, blobs: next })
     })
+  }
+
+  /** Gives a file that was just made the record that awaits it. */
+  async give(file: OpenFile, begun: Begun): Promise<void> {
+    if (!file.lasting) Local.refuse("Unsupported")
+    await begun.give(file.key)
+    // Only now it is known.
+    if (file.born !== undefined) await this.#update(file, (record) => Promise.resolve({ ...record }))
   }
 
   /** When it is done, the file, what is kept of it, and its name survive a crash. */

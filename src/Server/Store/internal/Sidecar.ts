@@ -11,17 +11,25 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import type { StorePath } from "../../ShareStore.ts"
 import { Descriptor } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import { Locks } from "./Locks.ts"
 import * as Names from "./Names.ts"
 import { empty, isEmpty, parse } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
+import * as Unfinished from "./Unfinished.ts"
 
 /** Records that are kept in memory. */
 const cacheSize = 4096
 
 const { O_CREAT, O_EXCL, O_WRONLY } = Fs.constants
+
+/** A record whose file is being made. */
+export interface Begun {
+  readonly give: (key: string) => Promise<void>
+  readonly takeBack: () => Promise<void>
+}
 
 /** @category models */
 export class Sidecar implements Records {
@@ -75,6 +83,34 @@ export class Sidecar implements Records {
       if (!this.#known.has(key)) this.#known.set(key, key)
       this.#remember(key, after)
     })
+  }
+
+  /**
+   * Writes the record of a file that is to be made at `path`, components below the topmost directory. When the file is there,
+   * `give` makes it the file's; what is not given is taken back.
+   */
+  async begin(path: StorePath, record: FileRecord): Promise<Begun> {
+    const written = await Unfinished.write(this.fresh(), path, record)
+    return {
+      give: (key) =>
+        this.#locks.run(key, async () => {
+          // Of an earlier file that had this number.
+          await Fs.promises.rename(written, this.#record(key))
+          if (!this.#known.has(key)) this.#known.set(key, key)
+          this.#remember(key, record)
+        }),
+      takeBack: () => Fs.promises.rm(written, { force: true })
+    }
+  }
+
+  /** Moves records that a crash left in `new/` to their own place. */
+  async settle(): Promise<void> {
+    for (const [key, name] of this.#known) {
+      if (!name.startsWith("../")) continue
+      // oxlint-disable-next-line no-await-in-loop -- few
+      await Fs.promises.rename(this.#record(key), Path.join(this.#folder, "records", key))
+      this.#known.set(key, key)
+    }
   }
 
   /** The file is gone for good. */

@@ -12,8 +12,10 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { StoreError } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
+import * as LocalNode from "./LocalNode.ts"
 import { Sidecar } from "./Sidecar.ts"
 import * as SidecarLock from "./SidecarLock.ts"
+import * as Unfinished from "./Unfinished.ts"
 
 /** The hidden folder's name. */
 export const sidecarName = ".effect-smb"
@@ -111,7 +113,8 @@ export class SidecarFolder {
       // oxlint-disable-next-line no-await-in-loop -- three
       await Fs.promises.mkdir(Path.join(this.#folder, part), { recursive: true, mode: 0o700 })
     }
-    // What a crash left half written.
+    // What a crash left of files that were being made is theirs; the rest is half written.
+    await this.sidecar.settle()
     const left = await Fs.promises.readdir(Path.join(this.#folder, "new"))
     await Promise.all(left.map((name) => Fs.promises.rm(Path.join(this.#folder, "new", name), { force: true })))
     this.birthIsSteady = birthIsSteady
@@ -239,7 +242,13 @@ const open = async (
     // Before there were stamps, the records' names said it.
     const birthIsSteady = stamp?.birthIsSteady ??
       (names.length === 0 ? undefined : names.some((name) => name.includes("-")))
-    const sidecar = new Sidecar(folder, named(names, nature.copiesUp))
+    const known = named(names, nature.copiesUp)
+    // Without a stamp nothing was written yet.
+    for (const { name, stats: of } of stamp === undefined ? [] : await Unfinished.find(folder, stamp.birthIsSteady)) {
+      const key = LocalNode.keyOf(of, stamp!.birthIsSteady && !nature.copiesUp)
+      if (of.dev === stats.dev && !known.has(key)) known.set(key, name)
+    }
+    const sidecar = new Sidecar(folder, known)
     return new SidecarFolder({ key, folder, fd, lock, sidecar, birthIsSteady, hasStamp: stamp !== undefined })
   } catch (error) {
     await lock?.close()
