@@ -267,18 +267,24 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
           const there = await found(tree.checked(path))
           files.expect(there, options?.expected)
           if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
-          const names = await tree.within(
-            there.path,
-            (directory) => Local.call<Array<string>>((done) => Fs.readdir(tree.at(directory, "."), done))
-          )
-          return { file: files.acquire(there), names }
+          const file = files.acquire(there)
+          try {
+            const names = await files.inside(
+              file,
+              (directory) => Local.call<Array<string>>((done) => Fs.readdir(tree.at(directory, "."), done))
+            )
+            return { file, names }
+          } catch (error) {
+            await files.release(file)
+            throw error
+          }
         }),
         ({ file }) => Effect.promise(() => files.release(file).catch(() => undefined))
       ),
       ({ file, names }) =>
         Stream.paginate(0, (from) =>
           Local.run(() =>
-            tree.within(file.path, async (directory) => {
+            files.inside(file, async (directory) => {
               const some = names.slice(from, from + listPiece)
               const nodes = await Promise.all(some.map((name) => entry(directory, name)))
               const next = from + listPiece

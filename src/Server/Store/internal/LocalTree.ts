@@ -251,7 +251,8 @@ export class LocalTree {
     return await this.#known(directory) ?? (directory.next ??= this.#readNext(directory))
   }
 
-  async #stats(directory: Directory): Promise<Fs.BigIntStats> {
+  /** Of a directory in use, whatever it is called by now. */
+  async stats(directory: Directory): Promise<Fs.BigIntStats> {
     return directory.fd !== undefined && directory.volume.prompt
       ? Local.fstatNow(directory.fd)
       : Local.lstat(this.at(directory, "."))
@@ -260,7 +261,7 @@ export class LocalTree {
   /** The names that are kept, if they are true. */
   async #known(directory: Directory): Promise<Map<string, string> | undefined> {
     const { entered } = directory
-    const { mtimeNs } = await this.#stats(directory)
+    const { mtimeNs } = await this.stats(directory)
     if (directory.names === undefined) return undefined
     if (directory.stamp === mtimeNs && !directory.racy) directory.seen = performance.now()
     else {
@@ -285,7 +286,7 @@ export class LocalTree {
   async #read(directory: Directory): Promise<Map<string, string>> {
     const meanwhile: NonNullable<Directory["meanwhile"]> = []
     directory.meanwhile = meanwhile
-    const { mtimeNs } = await this.#stats(directory)
+    const { mtimeNs } = await this.stats(directory)
     const list = await Local.call<Array<string>>((done) => Fs.readdir(this.at(directory, "."), done))
     const names = new Map(list.map((name) => [Names.fold(name), name]))
     for (const [removed, added] of meanwhile) enter(names, removed, added)
@@ -317,7 +318,7 @@ export class LocalTree {
     enter(directory.names, removed, added)
     this.#names += directory.names.size - before
     directory.racy = false
-    const stats = await Local.orMissing(this.#stats(directory))
+    const stats = await Local.orMissing(this.stats(directory))
     directory.stamp = stats === undefined ? -1n : stats.mtimeNs
   }
 
