@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -428,5 +429,42 @@ describe("LocalStore and what it is making", () => {
       yield* Effect.scoped(LocalStore.make(path))
       assert.deepStrictEqual(Fs.readdirSync(join(sidecar, "new")), [])
       assert.deepStrictEqual(Fs.readdirSync(join(sidecar, "records")), [])
+    }))
+})
+
+describe("LocalStore and its stamp", () => {
+  it.live("is on the disk before it has its name", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const { rename } = Fs.promises
+      const native = process.getBuiltinModule("node:fs")
+      const { fsync } = native
+      const flushed = new Set<number>()
+      let wasFlushed: boolean | undefined
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          Object.assign(native, {
+            fsync: (fd: number, done: Fs.NoParamCallback) => {
+              flushed.add(Fs.fstatSync(fd).ino)
+              fsync(fd, done)
+            }
+          })
+          Fs.promises.rename = (from, to) => {
+            if (String(to).endsWith("/stamp")) wasFlushed = flushed.has(Fs.lstatSync(from).ino)
+            return rename(from, to)
+          }
+          syncBuiltinESMExports()
+        }),
+        () =>
+          Effect.sync(() => {
+            Object.assign(native, { fsync })
+            Fs.promises.rename = rename
+            syncBuiltinESMExports()
+          })
+      )
+      yield* Effect.scoped(LocalStore.make(path))
+      assert.isTrue(wasFlushed)
+      // And the name itself after it.
+      assert.isTrue(flushed.has(Fs.lstatSync(join(path, LocalStore.sidecarName)).ino))
     }))
 })

@@ -345,8 +345,11 @@ export class LocalFiles {
     return this.#byName(
       file,
       (name) =>
-        this.tree.within(name, async (directory) =>
-          this.#is(file, await this.tree.stats(directory)) ? body(directory) : Local.refuse("Stale"))
+        this.tree.within(
+          name,
+          async (directory) =>
+            this.#is(file, await this.tree.stats(directory)) ? body(directory) : Local.refuse("Stale")
+        )
     )
   }
 

@@ -13,7 +13,7 @@ import * as Path from "node:path"
 import { StoreError } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
-import { Sidecar } from "./Sidecar.ts"
+import { flushPath, Sidecar } from "./Sidecar.ts"
 import * as SidecarLock from "./SidecarLock.ts"
 import * as Unfinished from "./Unfinished.ts"
 
@@ -126,7 +126,11 @@ export class SidecarFolder {
     }
     const made = this.sidecar.fresh()
     await Fs.promises.writeFile(made, JSON.stringify(stamp), { mode: 0o600, flag: "wx" })
+    // After a power loss it is whole, with the folders that it tells of, or not there: half a stamp would refuse the folder.
+    await flushPath(made)
+    await flushPath(`${this.#folder}/.`)
     await Fs.promises.rename(made, Path.join(this.#folder, stampName))
+    await flushPath(`${this.#folder}/.`)
     this.#hasStamp = true
   }
 
