@@ -92,6 +92,7 @@ export const make = (
     ),
     (served) =>
       Local.run(async () => {
+        // Where nothing is to be changed, nothing is made either.
         const readOnly = options.readOnly === true || !await served.tree.root.volume.canWrite()
         return build(served, options.label ?? Path.basename(served.tree.root.place), readOnly)
       })
