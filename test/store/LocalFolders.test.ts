@@ -432,6 +432,34 @@ describe("LocalStore and what it is making", () => {
     }))
 })
 
+describe("LocalStore whose sidecar is removed while it is served", () => {
+  for (const part of ["", "new", "records"]) {
+    it.live(`says so where something is to be kept${part === "" ? "" : `: ${part}`}`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        Fs.writeFileSync(join(path, "f"), "x")
+        const { file } = yield* store.open(["f"], existing)
+        Fs.rmSync(join(path, LocalStore.sidecarName, part), { recursive: true })
+        const initial = { securityDescriptor: text("who may") }
+        for (
+          const change of [
+            store.open(["new"], { ...fresh, initial }),
+            store.open(["new"], { mode: "new", type: "directory", initial }),
+            file.set({ fileAttributes: 1 }),
+            file.setBlob("SecurityDescriptor", text("who may")),
+            store.open(["f"], { mode: "new", type: "file", stream: "s" })
+          ]
+        ) {
+          const { cause, reason } = yield* error(change)
+          assert.strictEqual(reason, "Failed")
+          assert.match(String(cause), /\.effect-smb was removed.*Stop the server/)
+        }
+        assert.isFalse(Fs.existsSync(join(path, "new")))
+      }))
+  }
+})
+
 describe("LocalStore and its stamp", () => {
   it.live("is on the disk before it has its name", () =>
     Effect.gen(function*() {

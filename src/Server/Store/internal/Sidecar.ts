@@ -11,6 +11,7 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { StoreError } from "../../ShareStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import { Descriptor } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
@@ -73,8 +74,8 @@ export class Sidecar implements Records {
       if (isEmpty(after)) return this.#forget(key)
       const path = this.fresh()
       try {
-        await Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" })
-        await Fs.promises.rename(path, this.#record(key))
+        await orGone(Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" }))
+        await orGone(Fs.promises.rename(path, this.#record(key)))
       } catch (error) {
         // What is half written takes up room that a full disk does not have.
         await Fs.promises.rm(path, { force: true }).catch(() => undefined)
@@ -90,12 +91,12 @@ export class Sidecar implements Records {
    * `give` makes it the file's; what is not given is taken back.
    */
   async begin(path: StorePath, record: FileRecord): Promise<Begun> {
-    const written = await Unfinished.write(this.fresh(), path, record)
+    const written = await orGone(Unfinished.write(this.fresh(), path, record))
     return {
       give: (key) =>
         this.#locks.run(key, async () => {
           // Of an earlier file that had this number.
-          await Fs.promises.rename(written, this.#record(key))
+          await orGone(Fs.promises.rename(written, this.#record(key)))
           if (!this.#known.has(key)) this.#known.set(key, key)
           this.#remember(key, record)
         }),
@@ -171,7 +172,7 @@ export class Sidecar implements Records {
         if (there(record) !== undefined) return record
         const streams = record.streams ?? []
         const file = String(streams.reduce((highest, stream) => Math.max(highest, Number(stream.file)), 0) + 1)
-        await Fs.promises.mkdir(this.#streams(key), { recursive: true, mode: 0o700 })
+        await orGone(Local.makeFolder(this.#streams(key)))
         // What is there under this number belongs to a stream that was being removed when the process ended.
         await Fs.promises.rm(this.stream(key, file), { force: true })
         await Local.close(await Local.open(this.stream(key, file), O_CREAT | O_EXCL | O_WRONLY, 0o600))
@@ -228,6 +229,22 @@ export class Sidecar implements Records {
   /** A place for what is being made, on the file system of the folder; what a crash leaves there goes at the next start. */
   fresh(): string {
     return Path.join(this.#folder, "new", `${process.pid}-${this.#serial++}`)
+  }
+}
+
+/** Of what can only be missing because somebody removed the hidden folder, or a part of it. */
+const orGone = async <A>(promise: Promise<A>): Promise<A> => {
+  try {
+    return await promise
+  } catch (error) {
+    if (Local.codeOf(error) !== "ENOENT") throw error
+    throw new StoreError({
+      reason: "Failed",
+      cause: new Error(
+        ".effect-smb was removed, or a part of it, while its folder is served: nothing can be kept of the files there. " +
+          "Stop the server, and restore .effect-smb, or remove what is left of it to go on without what it kept"
+      )
+    })
   }
 }
 

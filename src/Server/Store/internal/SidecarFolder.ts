@@ -111,7 +111,7 @@ export class SidecarFolder {
     await Fs.promises.access(this.#folder, Fs.constants.W_OK)
     for (const part of parts) {
       // oxlint-disable-next-line no-await-in-loop -- three
-      await Fs.promises.mkdir(Path.join(this.#folder, part), { recursive: true, mode: 0o700 })
+      await Local.makeFolder(Path.join(this.#folder, part))
     }
     // What a crash left of files that were being made is theirs; the rest is half written.
     await this.sidecar.settle()
@@ -180,9 +180,7 @@ export const acquire = async (
 ): Promise<SidecarFolder | undefined> => {
   const place = Path.join(root, sidecarName)
   if (make) {
-    await Fs.promises.mkdir(place, { mode: 0o700 }).catch((error) =>
-      Local.codeOf(error) === "EEXIST" ? undefined : Promise.reject(error)
-    )
+    await Local.makeFolder(place)
   }
   const stats = await Local.orMissing(Local.lstat(place))
   if (stats === undefined) return undefined

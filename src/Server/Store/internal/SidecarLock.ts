@@ -105,7 +105,7 @@ export const take = async (folder: string, stats: Fs.BigIntStats): Promise<Held 
 const show = async (place: string, id: string): Promise<Net.Server | undefined> => {
   let server: Net.Server | undefined
   try {
-    await Fs.promises.mkdir(place, { recursive: true, mode: 0o700 })
+    await Local.makeFolder(place)
     server = await listen(Path.join(place, unready + id))
     await Fs.promises.rename(Path.join(place, unready + id), Path.join(place, id))
     return server
