@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
@@ -172,6 +172,46 @@ describe("LocalStore and other processes", () => {
         assert.strictEqual(short.said, "served")
         yield* Effect.promise(() => short.ended)
         assert.deepStrictEqual(locks(path), [])
+      })
+  )
+
+  it.live.skipIf(process.platform === "win32")(
+    "serves nothing below a folder that another one serves by itself",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        Fs.mkdirSync(join(path, "d", "inner"), { recursive: true })
+        Fs.mkdirSync(join(path, "d", "inner", "below"))
+        for (const at of ["d", "d/inner", "d/inner/below"]) Fs.writeFileSync(join(path, at, "f"), "x")
+        const other = yield* serving(join(path, "d", "inner"), true)
+        assert.strictEqual(other.said, "served")
+        for (const byPath of [false, true]) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const store = yield* LocalStore.make(path, { byPath })
+            yield* Effect.scoped(store.open(["d", "f"], existing))
+            for (
+              const one of [
+                store.open(["d", "inner", "f"], existing),
+                store.open(["d", "inner", "below", "f"], existing),
+                store.open(["d", "inner", "new"], fresh),
+                store.rename(["d", "f"], ["d", "inner", "g"], { replace: false }),
+                Stream.runCollect(store.list(["d", "inner"]))
+              ]
+            ) {
+              const { message, reason } = yield* error(one)
+              assert.strictEqual(reason, "AccessDenied")
+              assert.match(message, /inner is not served: another process serves it: stop that one first/)
+            }
+          }))
+        }
+        const store = yield* LocalStore.make(path)
+        assert.strictEqual((yield* error(store.open(["d", "inner", "f"], existing))).reason, "AccessDenied")
+        // It is served as soon as that one ends, and what it leaves is in nobody's way.
+        other.child.kill("SIGKILL")
+        yield* Effect.promise(() => other.ended)
+        yield* Effect.scoped(store.open(["d", "inner", "f"], existing))
+        // Who comes now is refused by the outer one.
+        assert.match((yield* serving(join(path, "d", "inner"), true)).said, /^Busy: /)
       })
   )
 

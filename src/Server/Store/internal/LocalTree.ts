@@ -28,6 +28,7 @@ import * as Local from "./Local.ts"
 import { Volumes } from "./LocalVolume.ts"
 import type { Volume } from "./LocalVolume.ts"
 import * as Names from "./Names.ts"
+import * as SidecarFolder from "./SidecarFolder.ts"
 
 /** A directory that is being used. */
 export interface Directory {
@@ -371,8 +372,11 @@ export class LocalTree {
     const { volumes } = this
     let volume = parent.volume
     try {
-      if (actual.dev === volume.device) volumes.use(volume)
-      else volume = await volumes.enter(place, fd, actual, path)
+      if (actual.dev === volume.device) {
+        // Files that have another process's descriptors are not to be had without them.
+        if (await SidecarFolder.isServedByOthers(fd === undefined ? place : `${Local.descriptors}/${fd}`)) servedAlone()
+        volumes.use(volume)
+      } else volume = await volumes.enter(place, fd, actual, path)
     } catch (error) {
       if (fd !== undefined) await Local.close(fd)
       // Nothing is served from there as if nothing had been kept of it.
@@ -422,6 +426,10 @@ export class LocalTree {
       if (found.users === 0) this.#drop(found)
     }
   }
+}
+
+const servedAlone = (): never => {
+  throw new StoreError({ reason: "Busy", cause: new Error("another process serves it: stop that one first") })
 }
 
 const notServed = (place: string, { cause, message }: StoreError): StoreError => {

@@ -169,6 +169,18 @@ interface Entry {
 const opened = new Map<string, Entry>()
 
 /**
+ * Whether another process serves the directory at `root` by itself, and keeps there what this process does not know of. One
+ * call where there is no hidden folder.
+ */
+export const isServedByOthers = async (root: string): Promise<boolean> => {
+  const place = `${root}/${sidecarName}`
+  const stats = await Local.orMissing(Local.lstat(place))
+  if (stats === undefined || !stats.isDirectory()) return false
+  // The same directory may be mounted a second time, below itself.
+  return !opened.has(`${stats.dev}:${stats.ino}`) && SidecarLock.isServed(place)
+}
+
+/**
  * The sidecar in the directory at `root`; `undefined` where there is none and none is to be made. Fails with the platform's
  * own error where it cannot be made, with `Busy` where another process has it, and with `AccessDenied` or `Failed` where it is
  * there and cannot be used.

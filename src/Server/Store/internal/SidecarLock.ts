@@ -157,7 +157,8 @@ export const servedAbove = async (folder: string, sidecarName: string): Promise<
   return undefined
 }
 
-const isServed = async (folder: string): Promise<boolean> => {
+/** Whether a process serves from this hidden folder, as far as that can be told. */
+export const isServed = async (folder: string): Promise<boolean> => {
   let fd: number | undefined
   try {
     const stats = await Local.lstat(folder)
