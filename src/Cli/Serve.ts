@@ -116,11 +116,15 @@ const folderReasons: Partial<Record<StoreError["reason"], string>> = {
   AccessDenied: "permission denied"
 }
 
-const storeOf = (folder: string | undefined): Effect.Effect<ShareStore, LocalError, Scope.Scope> =>
+/** `readOnly`: nothing is made in the folder either. */
+const storeOf = (
+  folder: string | undefined,
+  readOnly: boolean
+): Effect.Effect<ShareStore, LocalError, Scope.Scope> =>
   folder === undefined
     ? MemoryStore.make()
     : Effect.mapError(
-      LocalStore.make(folder),
+      LocalStore.make(folder, { readOnly }),
       (error) => {
         const why = error.cause instanceof Error ? error.cause.message : undefined
         return new LocalError({ path: folder, detail: why ?? folderReasons[error.reason] ?? error.message })
@@ -202,7 +206,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
   const shares: Record<string, SmbServer.Share> = {}
   const readOnly = options.readOnly ? { readOnly: true } : {}
   for (const { folder, name, ...how } of options.shares) {
-    shares[name] = { ...how, ...readOnly, store: yield* storeOf(folder) }
+    shares[name] = { ...how, ...readOnly, store: yield* storeOf(folder, options.readOnly || how.readOnly === true) }
   }
   // Roots that no share stands for.
   for (const name of Object.keys(options.namespace?.roots ?? {})) {

@@ -3,7 +3,7 @@ import { Context, Effect, Layer, Redacted, Schedule, type Scope, Stream } from "
 import { Credentials, OpenMode, SmbClient, TcpTransport } from "effect-smb"
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -176,6 +176,9 @@ describe("effect-smb serve", () => {
         const error = yield* Effect.flip(smb.writeFile(`${base}\\mem\\x`, "x"))
         assert.strictEqual(error._tag === "SmbError" ? error.reason : error._tag, "AccessDenied")
       }
+      // Nothing is made in what may only be read.
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(home, "files"))), ["f.txt"])
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(home, "more"))), [])
       const wrong = yield* Effect.flip((yield* client("ann", "8846f7eaee8fb117ad06bdd830b7586c")).stat(`${base}\\mem`))
       assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong._tag, "LogonFailure")
     })

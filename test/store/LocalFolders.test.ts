@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -174,6 +175,46 @@ describe("LocalStore and other processes", () => {
       })
   )
 
+  it.live.skipIf(process.platform === "win32")(
+    "serves nothing below a folder that another one serves by itself",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        Fs.mkdirSync(join(path, "d", "inner"), { recursive: true })
+        Fs.mkdirSync(join(path, "d", "inner", "below"))
+        for (const at of ["d", "d/inner", "d/inner/below"]) Fs.writeFileSync(join(path, at, "f"), "x")
+        const other = yield* serving(join(path, "d", "inner"), true)
+        assert.strictEqual(other.said, "served")
+        for (const byPath of [false, true]) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const store = yield* LocalStore.make(path, { byPath })
+            yield* Effect.scoped(store.open(["d", "f"], existing))
+            for (
+              const one of [
+                store.open(["d", "inner", "f"], existing),
+                store.open(["d", "inner", "below", "f"], existing),
+                store.open(["d", "inner", "new"], fresh),
+                store.rename(["d", "f"], ["d", "inner", "g"], { replace: false }),
+                Stream.runCollect(store.list(["d", "inner"]))
+              ]
+            ) {
+              const { message, reason } = yield* error(one)
+              assert.strictEqual(reason, "AccessDenied")
+              assert.match(message, /inner is not served: another process serves it: stop that one first/)
+            }
+          }))
+        }
+        const store = yield* LocalStore.make(path)
+        assert.strictEqual((yield* error(store.open(["d", "inner", "f"], existing))).reason, "AccessDenied")
+        // It is served as soon as that one ends, and what it leaves is in nobody's way.
+        other.child.kill("SIGKILL")
+        yield* Effect.promise(() => other.ended)
+        yield* Effect.scoped(store.open(["d", "inner", "f"], existing))
+        // Who comes now is refused by the outer one.
+        assert.match((yield* serving(join(path, "d", "inner"), true)).said, /^Busy: /)
+      })
+  )
+
   it.live("lets one of many in that come upon what a dead one left", () =>
     Effect.gen(function*() {
       const path = yield* folder
@@ -272,5 +313,226 @@ describe("LocalStore and a sidecar of another folder", () => {
       assert.strictEqual((yield* error(file.set({ fileAttributes: 1 }))).reason, "Failed")
       yield* file.setBlob("SecurityDescriptor", text("mended"))
       assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "mended")
+    }))
+})
+
+describe("LocalStore and what it is making", () => {
+  const who = text("who may")
+  const kinds = ["file", "directory"] as const
+
+  /** Holds the moves of records to their place: tells that one came, and lets all go on. */
+  const held = Effect.acquireRelease(
+    Effect.sync(() => {
+      const rename = Fs.promises.rename
+      const came = Promise.withResolvers<void>()
+      const go = Promise.withResolvers<void>()
+      Fs.promises.rename = async (from, to) => {
+        if (String(to).includes("/records/")) {
+          came.resolve()
+          await go.promise
+        }
+        return rename(from, to)
+      }
+      return { rename, came: Effect.promise(() => came.promise), go: Effect.sync(() => go.resolve()) }
+    }),
+    ({ go, rename }) =>
+      Effect.andThen(
+        go,
+        Effect.sync(() => {
+          Fs.promises.rename = rename
+        })
+      )
+  )
+
+  for (const type of kinds) {
+    it.live(`lets nobody have a ${type} without its descriptor`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        Fs.symlinkSync("new", join(path, "link"))
+        const { came, go } = yield* held
+        const making = yield* Effect.forkChild(
+          store.open(["new"], { mode: "new", type, initial: { securityDescriptor: who } })
+        )
+        yield* came
+        assert.isTrue(Fs.existsSync(join(path, "new")))
+        let isWhole = false
+        const look = (name: string, mode: "existing" | "either") =>
+          Effect.gen(function*() {
+            const { file } = yield* store.open([name], { mode, type })
+            return [isWhole, string(yield* file.getBlob("SecurityDescriptor"))]
+          })
+        const looking = yield* Effect.forkChild(
+          Effect.all([look("new", "existing"), look("link", "existing"), look("new", "either")], {
+            concurrency: "unbounded"
+          })
+        )
+        // They have all the time that they need to come too early.
+        for (let i = 0; i < 50; i++) yield* store.stat(["new"])
+        isWhole = true
+        yield* go
+        yield* Fiber.join(making)
+        assert.deepStrictEqual(yield* Fiber.join(looking), [
+          [true, "who may"],
+          [true, "who may"],
+          [true, "who may"]
+        ])
+      }))
+
+    it.live(`shows a ${type} that could not be made to nobody`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        const { came, go } = yield* held
+        const making = yield* Effect.forkChild(Effect.flip(
+          store.open(["new"], { mode: "new", type, initial: { securityDescriptor: who } })
+        ))
+        yield* came
+        const looking = yield* Effect.forkChild(Effect.flip(store.open(["new"], { mode: "existing", type })))
+        for (let i = 0; i < 50; i++) yield* store.stat(["new"])
+        // Nothing can be kept any more.
+        Fs.rmSync(join(path, LocalStore.sidecarName, "records"), { recursive: true })
+        yield* go
+        yield* Fiber.join(making)
+        assert.strictEqual((yield* Fiber.join(looking)).reason, "NotFound")
+        assert.isFalse(Fs.existsSync(join(path, "new")))
+        assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
+      }))
+
+    it.live.skipIf(process.platform === "win32")(
+      `gives a ${type} its descriptor that a process made which was killed`,
+      () =>
+        Effect.gen(function*() {
+          const path = yield* folder
+          Fs.mkdirSync(join(path, "d"))
+          const crash = `
+            import * as Effect from "effect/Effect"
+            import * as Fs from "node:fs"
+            import * as LocalStore from ${
+            JSON.stringify(new URL("../../src/Server/Store/LocalStore.ts", import.meta.url).href)
+          }
+            const rename = Fs.promises.rename
+            Fs.promises.rename = async (from, to) =>
+              to.includes("/records/") ? process.kill(process.pid, "SIGKILL") : rename(from, to)
+            const store = await Effect.runPromise(Effect.flatMap(LocalStore.make(process.argv[1]), (store) => store.open(
+              ["d", "new"],
+              { mode: "new", type: ${JSON.stringify(type)}, initial: { securityDescriptor: Buffer.from("who may") } }
+            )).pipe(Effect.scoped))
+          `
+          yield* Effect.promise(() =>
+            new Promise<void>((resolve) =>
+              spawn(process.execPath, ["--no-warnings", "--input-type=module", "--eval", crash, "--", path], {
+                cwd: join(import.meta.dirname, "..", ".."),
+                stdio: "inherit"
+              }).on("close", () => resolve())
+            )
+          )
+          assert.isTrue(Fs.existsSync(join(path, "d", "new")))
+          // Also where nothing may be written.
+          for (const readOnly of [true, false, false]) {
+            const said = yield* Effect.scoped(Effect.gen(function*() {
+              const store = yield* LocalStore.make(path, { readOnly })
+              const { file } = yield* store.open(["d", "new"], { mode: "existing", type })
+              return string(yield* file.getBlob("SecurityDescriptor"))
+            }))
+            assert.strictEqual(said, "who may")
+          }
+          const sidecar = join(path, LocalStore.sidecarName)
+          assert.deepStrictEqual(Fs.readdirSync(join(sidecar, "new")), [])
+          assert.strictEqual(Fs.readdirSync(join(sidecar, "records")).length, 1)
+        })
+    )
+  }
+
+  it.live("gives what a crash left to no other file", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      Fs.writeFileSync(join(path, "old"), "")
+      yield* Effect.scoped(LocalStore.make(path))
+      const sidecar = join(path, LocalStore.sidecarName)
+      // Until times are others.
+      while (Fs.statSync(sidecar).mtimeMs <= Fs.statSync(join(path, "old")).mtimeMs) {
+        Fs.writeFileSync(join(sidecar, "tick"), "")
+        Fs.rmSync(join(sidecar, "tick"))
+      }
+      Fs.mkdirSync(join(path, "elsewhere"))
+      Fs.symlinkSync("elsewhere", join(path, "link"))
+      const left = (name: string, said: string) => Fs.writeFileSync(join(sidecar, "new", name), said)
+      const record = (...making: Array<string>) => JSON.stringify({ blobs: { SecurityDescriptor: "AAAA" }, making })
+      left("1.record", record("old"))
+      left("2.record", record("not there"))
+      left("3.record", record("..", "x"))
+      left("4.record", record("link", "x"))
+      left("5.record", record("new").slice(0, -3))
+      left("6", record("new"))
+      for (const name of ["elsewhere/x", "new"]) Fs.writeFileSync(join(path, name), "")
+      yield* Effect.scoped(LocalStore.make(path))
+      assert.deepStrictEqual(Fs.readdirSync(join(sidecar, "new")), [])
+      assert.deepStrictEqual(Fs.readdirSync(join(sidecar, "records")), [])
+    }))
+})
+
+describe("LocalStore whose sidecar is removed while it is served", () => {
+  for (const part of ["", "new", "records"]) {
+    it.live(`says so where something is to be kept${part === "" ? "" : `: ${part}`}`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path)
+        Fs.writeFileSync(join(path, "f"), "x")
+        const { file } = yield* store.open(["f"], existing)
+        Fs.rmSync(join(path, LocalStore.sidecarName, part), { recursive: true })
+        const initial = { securityDescriptor: text("who may") }
+        for (
+          const change of [
+            store.open(["new"], { ...fresh, initial }),
+            store.open(["new"], { mode: "new", type: "directory", initial }),
+            file.set({ fileAttributes: 1 }),
+            file.setBlob("SecurityDescriptor", text("who may")),
+            store.open(["f"], { mode: "new", type: "file", stream: "s" })
+          ]
+        ) {
+          const { cause, reason } = yield* error(change)
+          assert.strictEqual(reason, "Failed")
+          assert.match(String(cause), /\.effect-smb was removed.*Stop the server/)
+        }
+        assert.isFalse(Fs.existsSync(join(path, "new")))
+      }))
+  }
+})
+
+describe("LocalStore and its stamp", () => {
+  it.live("is on the disk before it has its name", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const { rename } = Fs.promises
+      const native = process.getBuiltinModule("node:fs")
+      const { fsync } = native
+      const flushed = new Set<number>()
+      let wasFlushed: boolean | undefined
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          Object.assign(native, {
+            fsync: (fd: number, done: Fs.NoParamCallback) => {
+              flushed.add(Fs.fstatSync(fd).ino)
+              fsync(fd, done)
+            }
+          })
+          Fs.promises.rename = (from, to) => {
+            if (String(to).endsWith("/stamp")) wasFlushed = flushed.has(Fs.lstatSync(from).ino)
+            return rename(from, to)
+          }
+          syncBuiltinESMExports()
+        }),
+        () =>
+          Effect.sync(() => {
+            Object.assign(native, { fsync })
+            Fs.promises.rename = rename
+            syncBuiltinESMExports()
+          })
+      )
+      yield* Effect.scoped(LocalStore.make(path))
+      assert.isTrue(wasFlushed)
+      // And the name itself after it.
+      assert.isTrue(flushed.has(Fs.lstatSync(join(path, LocalStore.sidecarName)).ino))
     }))
 })

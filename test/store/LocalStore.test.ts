@@ -663,6 +663,75 @@ describe("LocalStore", () => {
       assert.notStrictEqual((yield* store.stat(["f"])).id, node.id)
     }))
 
+  for (const byPath of [false, true]) {
+    it.live(`finds an open file by each of the names that it was opened by${byPath ? ", by paths" : ""}`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path, { byPath })
+        const at = (name: string) => join(path, name)
+        const ways: ReadonlyArray<(name: string) => void> = [
+          (name) => Fs.rmSync(at(name)),
+          (name) => Fs.renameSync(at(name), at(`${name}.away`)),
+          (name) => {
+            Fs.rmSync(at(name))
+            Fs.writeFileSync(at(name), "another")
+          }
+        ]
+        for (const [i, lose] of ways.entries()) {
+          const [a, b] = [`a${i}`, `b${i}`]
+          Fs.writeFileSync(at(a), "old")
+          Fs.linkSync(at(a), at(b))
+          const { file } = yield* store.open([a], existing)
+          yield* Effect.scoped(store.open([b], existing))
+          lose(b)
+          yield* file.stat
+          yield* file.set({ lastWriteTime: 133_000_000_000_000_000n })
+          yield* file.write(3n, text("er"))
+          assert.strictEqual(string(yield* file.read(0n, 9)), "older")
+          yield* file.flush
+          assert.strictEqual(Fs.readFileSync(at(a), "utf8"), "older")
+          // What the store renames is followed.
+          const { file: other } = yield* store.open([a], existing)
+          yield* Effect.scoped(store.rename([a], [`c${i}`], { replace: false }))
+          assert.strictEqual((yield* other.stat).name, `c${i}`)
+        }
+      }))
+
+    it.live(`goes on with no listing in another directory of the same name${byPath ? ", by paths" : ""}`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* LocalStore.make(path, { byPath })
+        const names = Array.from({ length: 200 }, (_, i) => `f${i}`)
+        const fill = (content: string) => {
+          Fs.mkdirSync(join(path, "d"))
+          for (const name of names) Fs.writeFileSync(join(path, "d", name), content)
+        }
+        const swap = () => {
+          Fs.renameSync(join(path, "d"), join(path, "before"))
+          fill("another")
+        }
+        fill("old")
+        let seen = 0
+        const listing = Stream.runForEach(store.list(["d"]), ({ size }) =>
+          Effect.sync(() => {
+            assert.strictEqual(size, 3n)
+            if (seen++ === 0) swap()
+          }))
+        assert.strictEqual(yield* reason(listing), "Stale")
+        assert.isTrue(seen < names.length)
+        seen = 0
+        yield* Stream.runForEach(store.list(["d"]), () => Effect.sync(() => seen++))
+        assert.strictEqual(seen, names.length)
+        // A directory that this store renames is the same.
+        seen = 0
+        yield* Stream.runForEach(
+          store.list(["before"]),
+          () => seen++ === 0 ? store.rename(["before"], ["renamed"], { replace: false }) : Effect.void
+        )
+        assert.strictEqual(seen, names.length)
+      }))
+  }
+
   it.live("gives a file nothing that belonged to a removed one", () =>
     Effect.gen(function*() {
       const path = yield* folder

@@ -18,6 +18,7 @@ import * as Path from "node:path"
 import * as FileTime from "../../Codec/FileTime.ts"
 import type {
   ShareStore,
+  StoreChanges,
   StoreError,
   StoreNode,
   StoreOpen,
@@ -34,6 +35,7 @@ import * as LocalNode from "./internal/LocalNode.ts"
 import type { Directory, Found } from "./internal/LocalTree.ts"
 import * as LocalWatch from "./internal/LocalWatch.ts"
 import * as Names from "./internal/Names.ts"
+import type { Begun } from "./internal/Sidecar.ts"
 import * as SidecarFolder from "./internal/SidecarFolder.ts"
 
 /** The hidden folder's name. */
@@ -90,13 +92,14 @@ export const make = (
     ),
     (served) =>
       Local.run(async () => {
+        // Where nothing is to be changed, nothing is made either.
         const readOnly = options.readOnly === true || !await served.tree.root.volume.canWrite()
         return build(served, options.label ?? Path.basename(served.tree.root.place), readOnly)
       })
   )
 
 const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolean): ShareStore => {
-  const { files, locks, own, tree } = served
+  const { files, locks, making, own, tree } = served
   const { descriptors } = files
 
   const changes = () => {
@@ -111,15 +114,36 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
   const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
     changes()
     const path = [...parent.path, name]
-    return tree.changing([parent], () => own.during([path], () => createAt(parent, name, path, how)))
+    return tree.changing([parent], () =>
+      own.during([path], async () => {
+        const { securityDescriptor, ...initial } = how.initial ?? {}
+        if (securityDescriptor === undefined) return createAt(parent, name, how.type, initial, undefined)
+        const [record, rest] = LocalNode.first(initial, securityDescriptor, how.type === "directory")
+        // Before the file is there, so that a crash leaves none without it.
+        const begun = await parent.volume.begin(path, record)
+        try {
+          return await making.run(parent.volume, (is) => createAt(parent, name, how.type, rest, { begun, is }))
+        } catch (error) {
+          await begun.takeBack().catch(() => undefined)
+          throw error
+        }
+      }))
   }
 
-  const createAt = async (parent: Directory, name: string, path: StorePath, how: StoreOpen): Promise<OpenFile> => {
+  /** `kept`: the record that awaits it, and whom to tell which file it is. */
+  const createAt = async (
+    parent: Directory,
+    name: string,
+    type: StoreOpen["type"],
+    initial: StoreChanges,
+    kept: { readonly begun: Begun; readonly is: (identity: string) => void } | undefined
+  ): Promise<OpenFile> => {
     const place = tree.at(parent, name)
     let stats: Fs.BigIntStats
     let fd: number | undefined
     const { volume } = parent
-    if (how.type === "directory") {
+    const path = [...parent.path, name]
+    if (type === "directory") {
       await Fs.promises.mkdir(place)
       stats = await Local.lstat(place)
     } else {
@@ -127,22 +151,29 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
       fd = await Local.open(place, O_RDWR | O_CREAT | O_EXCL | Local.openFlags.file, 0o666)
       stats = await Local.fstat(fd)
     }
+    kept?.is(volume.identityOf(stats))
     await tree.changed(parent, undefined, name)
     const file = files.acquire({ name, path, stats, volume }, true)
     if (fd !== undefined) descriptors.adopt(file.descriptor, fd)
     try {
-      const { securityDescriptor, ...initial } = how.initial ?? {}
-      if (securityDescriptor !== undefined) await files.setBlob(file, "SecurityDescriptor", securityDescriptor)
+      if (kept !== undefined) await files.give(file, kept.begun)
       if (Object.keys(initial).length > 0) await files.set(file, initial)
       return file
     } catch (error) {
       // A file without what it should be protected by is none.
-      await (how.type === "directory" ? Fs.promises.rmdir(place) : Fs.promises.unlink(place)).catch(() => undefined)
+      await (type === "directory" ? Fs.promises.rmdir(place) : Fs.promises.unlink(place)).catch(() => undefined)
       await tree.changed(parent, name, undefined)
       file.removed = true
       await files.release(file)
       throw error
     }
+  }
+
+  /** What is looked up, and is not just being made. */
+  const whole = async (look: () => Promise<Found>): Promise<Found> => {
+    const there = await look()
+    if (making.isIdle || !await making.settled(there.volume, there.volume.identityOf(there.stats))) return there
+    return whole(look)
   }
 
   /** `found` is what was just seen of a file that is there. */
@@ -152,7 +183,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
   ): Promise<{ file: OpenFile; created: boolean; found: Found | undefined }> => {
     tree.checked(path)
     if (how.mode === "existing" || path.length === 0) {
-      const there = await found(path)
+      const there = await whole(() => found(path))
       return how.mode === "new" ? Local.refuse("Exists") : { file: files.acquire(there), created: false, found: there }
     }
     const name = path.at(-1)!
@@ -161,7 +192,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
         const there = await tree.lookup(parent, name)
         if (there === undefined) return { file: await create(parent, name, how), created: true, found: undefined }
         if (how.mode === "new") return Local.refuse("Exists")
-        const resolved = await tree.resolve(parent, there)
+        const resolved = await whole(() => tree.resolve(parent, there))
         return { file: files.acquire(resolved), created: false, found: resolved }
       }))
   }
@@ -237,18 +268,24 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
           const there = await found(tree.checked(path))
           files.expect(there, options?.expected)
           if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
-          const names = await tree.within(
-            there.path,
-            (directory) => Local.call<Array<string>>((done) => Fs.readdir(tree.at(directory, "."), done))
-          )
-          return { file: files.acquire(there), names }
+          const file = files.acquire(there)
+          try {
+            const names = await files.inside(
+              file,
+              (directory) => Local.call<Array<string>>((done) => Fs.readdir(tree.at(directory, "."), done))
+            )
+            return { file, names }
+          } catch (error) {
+            await files.release(file)
+            throw error
+          }
         }),
         ({ file }) => Effect.promise(() => files.release(file).catch(() => undefined))
       ),
       ({ file, names }) =>
         Stream.paginate(0, (from) =>
           Local.run(() =>
-            tree.within(file.path, async (directory) => {
+            files.inside(file, async (directory) => {
               const some = names.slice(from, from + listPiece)
               const nodes = await Promise.all(some.map((name) => entry(directory, name)))
               const next = from + listPiece

@@ -124,6 +124,20 @@ export const lstatNowOrMissing = (path: string): Fs.BigIntStats | undefined =>
 /** @category calls */
 export const fsync = (fd: number): Promise<void> => call((done) => Fs.fsync(fd, (error) => done(error ?? null)))
 
+/**
+ * Makes a folder that this user alone may use, if it is not there. Not by `recursive`, with which Node never ends below the
+ * descriptor of a directory that was removed.
+ *
+ * @category calls
+ */
+export const makeFolder = async (path: string): Promise<void> => {
+  try {
+    await Fs.promises.mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error
+  }
+}
+
 /** Fills `target` from `position` as far as the file goes: bytes read. */
 export const read = async (fd: number, target: Uint8Array, position: number): Promise<number> => {
   let at = 0

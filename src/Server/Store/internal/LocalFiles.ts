@@ -9,9 +9,10 @@ import { Descriptor } from "./Descriptors.ts"
 import type { Descriptors } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
-import type { Found, LocalTree } from "./LocalTree.ts"
+import type { Directory, Found, LocalTree } from "./LocalTree.ts"
 import type { Volume } from "./LocalVolume.ts"
 import { flushPath } from "./Sidecar.ts"
+import type { Begun } from "./Sidecar.ts"
 import { empty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 
@@ -49,8 +50,10 @@ export interface OpenFile {
   readonly prompt: boolean
   /** When its name was last looked at: milliseconds of `performance.now()`. */
   seen: number
-  /** Where it is now. */
+  /** Where it is now: of its names that it was opened by, the last that led to it. */
   path: StorePath
+  /** The others. */
+  others: ReadonlyArray<StorePath>
   opens: number
   /** It has lost its last name. */
   removed: boolean
@@ -112,13 +115,14 @@ export class LocalFiles {
         prompt,
         seen: 0,
         path: found.path,
+        others: [],
         opens: 0,
         removed: false
       }
       file = opened
       this.#files.set(current, file)
       this.tree.volumes.use(volume)
-    } else if (!file.removed) file.path = found.path
+    } else if (!file.removed) prefer(file, found.path)
     file.seen = performance.now()
     file.opens++
     return file
@@ -235,10 +239,13 @@ export class LocalFiles {
 
   /** After a rename: what is open there, or below, is now elsewhere. */
   moved(from: StorePath, to: StorePath): void {
+    const now = (path: StorePath) =>
+      path.length >= from.length && from.every((name, i) => path[i] === name)
+        ? [...to, ...path.slice(from.length)]
+        : path
     for (const file of this.#files.values()) {
-      if (file.path.length >= from.length && from.every((name, i) => file.path[i] === name)) {
-        file.path = [...to, ...file.path.slice(from.length)]
-      }
+      file.path = now(file.path)
+      if (file.others.length > 0) file.others = file.others.map(now)
     }
   }
 
@@ -326,6 +333,14 @@ export class LocalFiles {
     })
   }
 
+  /** Gives a file that was just made the record that awaits it. */
+  async give(file: OpenFile, begun: Begun): Promise<void> {
+    if (!file.lasting) Local.refuse("Unsupported")
+    await begun.give(file.key)
+    // Only now it is known.
+    if (file.born !== undefined) await this.#update(file, (record) => Promise.resolve({ ...record }))
+  }
+
   /** When it is done, the file, what is kept of it, and its name survive a crash. */
   async flush(file: OpenFile, descriptor: Descriptor): Promise<void> {
     if (file.isDirectory && descriptor === file.descriptor) await this.#inPlace(file, flushPath)
@@ -333,27 +348,57 @@ export class LocalFiles {
     else if (descriptor.changed) await this.descriptors.use(descriptor, Local.fsync, process.platform === "win32")
     else if (process.platform !== "win32") await this.descriptors.use(descriptor, Local.fsync)
     await file.volume.reading(file.lasting)?.flush(file.key)
-    if (!file.removed && file.path.length > 0) {
-      await this.tree.within(file.path.slice(0, -1), (parent) => flushPath(this.tree.at(parent, ".")))
+    if (file.removed) return
+    for (const path of [file.path, ...file.others]) {
+      if (path.length === 0) continue
+      // oxlint-disable-next-line no-await-in-loop -- each is waited for
+      await this.tree.within(path.slice(0, -1), (parent) => flushPath(this.tree.at(parent, "."))).catch((error) =>
+        isElsewhere(Local.toStoreError(error)) ? undefined : Promise.reject(error)
+      )
     }
   }
 
   /** Uses a file by its name, if it is still the same. */
   async #inPlace<A>(file: OpenFile, body: (path: string, stats: Fs.BigIntStats) => Promise<A>): Promise<A> {
-    if (file.removed) return Local.refuse("Stale")
-    try {
-      return await this.tree.within(file.path.slice(0, -1), async (parent) => {
-        const path = this.tree.at(parent, file.path.at(-1) ?? ".")
+    return this.#byName(file, (name) =>
+      this.tree.within(name.slice(0, -1), async (parent) => {
+        const path = this.tree.at(parent, name.at(-1) ?? ".")
         const now = performance.now()
         const stats = file.prompt && now - file.seen < moment ? Local.lstatNow(path) : await Local.lstat(path)
         file.seen = now
         return this.#is(file, stats) ? await body(path, stats) : Local.refuse("Stale")
-      })
-    } catch (error) {
-      const { reason } = Local.toStoreError(error)
-      if (reason === "NotFound" || reason === "PathNotFound") return Local.refuse("Stale")
-      throw error
+      }))
+  }
+
+  /** Uses a directory by its name, if it is still the same. */
+  inside<A>(file: OpenFile, body: (directory: Directory) => Promise<A>): Promise<A> {
+    return this.#byName(
+      file,
+      (name) =>
+        this.tree.within(
+          name,
+          async (directory) =>
+            this.#is(file, await this.tree.stats(directory)) ? body(directory) : Local.refuse("Stale")
+        )
+    )
+  }
+
+  /** Uses a file by the first of its names that still leads to it: others may have gone, or stand for another file. */
+  async #byName<A>(file: OpenFile, body: (name: StorePath) => Promise<A>): Promise<A> {
+    if (file.removed) return Local.refuse("Stale")
+    let failure = new StoreError({ reason: "Stale" })
+    for (const name of [file.path, ...file.others]) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- the first that leads to it
+        const done = await body(name)
+        if (file.others.length > 0) prefer(file, name)
+        return done
+      } catch (error) {
+        failure = Local.toStoreError(error)
+        if (!isElsewhere(failure) && failure.reason !== "AccessDenied") throw error
+      }
     }
+    throw isElsewhere(failure) ? new StoreError({ reason: "Stale" }) : failure
   }
 
   #is(file: OpenFile, stats: Fs.BigIntStats): boolean {
@@ -422,6 +467,19 @@ const copied = async (fd: number): Promise<number> => {
 
 const streamName = ({ key, volume }: Pick<OpenFile, "key" | "volume">, number: string): string =>
   `${volume.device}/${key}/${number}`
+
+const isSame = (one: StorePath, other: StorePath): boolean =>
+  one.length === other.length && one.every((name, i) => other[i] === name)
+
+/** The name that a file is to be found by first. */
+const prefer = (file: OpenFile, name: StorePath): void => {
+  if (isSame(file.path, name)) return
+  file.others = [file.path, ...file.others].filter((other) => !isSame(other, name))
+  file.path = name
+}
+
+/** Whether a name led to no file, or to another one. */
+const isElsewhere = ({ reason }: StoreError): boolean => ["NotFound", "PathNotFound", "Stale"].includes(reason)
 
 /** Nothing is made up for what was lost. */
 const usable = (record: FileRecord): FileRecord => {

@@ -13,6 +13,7 @@ import { LocalTree } from "./LocalTree.ts"
 import type { Limits } from "./LocalTree.ts"
 import * as LocalWatch from "./LocalWatch.ts"
 import { Locks } from "./Locks.ts"
+import { Making } from "./Making.ts"
 import { sidecarName } from "./SidecarFolder.ts"
 import * as SidecarLock from "./SidecarLock.ts"
 
@@ -22,6 +23,7 @@ export class LocalFolder {
   readonly files: LocalFiles
   /** Of directories. */
   readonly locks = new Locks()
+  readonly making = new Making()
   /** Knows which changes are the stores' own. */
   readonly own = new LocalWatch.OwnChanges()
   readonly key: string

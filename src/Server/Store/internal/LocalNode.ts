@@ -59,6 +59,10 @@ export const hash = (text: string): bigint => {
 export const identityOf = (stats: Fs.BigIntStats, birthIsSteady: boolean): string =>
   `${stats.dev}:${stats.ino}:${birthIsSteady ? stats.birthtimeNs : ""}`
 
+/** Names a file among those of its file system: by its time of birth too, where that is steady. */
+export const keyOf = ({ birthtimeNs, ino }: Fs.BigIntStats, birthIsSteady: boolean): string =>
+  birthIsSteady ? `${ino.toString(16)}-${birthtimeNs.toString(16)}` : ino.toString(16)
+
 /** What a file is called and numbered. */
 export interface Named {
   readonly name: string
@@ -105,6 +109,21 @@ const kept = (ticks: bigint | undefined, nanos: bigint): KeptTime | undefined =>
 /** Leaves out what is undefined, so that a record that says nothing is empty. */
 const compact = (record: { readonly [K in keyof FileRecord]: FileRecord[K] | undefined }): FileRecord =>
   Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as FileRecord
+
+/** The record of a file that is to be made, and what of the changes can only be kept once it is there. */
+export const first = (
+  { creationTime, fileAttributes, ...rest }: StoreChanges,
+  securityDescriptor: Uint8Array,
+  isDirectory: boolean
+): readonly [FileRecord, StoreChanges] => {
+  const attributes = fileAttributes === undefined ? undefined : Attributes.kept(fileAttributes)
+  const record = compact({
+    attributes: attributes === byDefault(isDirectory) ? undefined : attributes,
+    creationTime: creationTime === undefined ? undefined : String(creationTime),
+    blobs: { SecurityDescriptor: Buffer.from(securityDescriptor).toString("base64") }
+  })
+  return [record, rest]
+}
 
 /**
  * The record after `changes`. `before` are the times as they were, and `stats` is how the platform has the file now, after

@@ -28,6 +28,7 @@ import * as Local from "./Local.ts"
 import { Volumes } from "./LocalVolume.ts"
 import type { Volume } from "./LocalVolume.ts"
 import * as Names from "./Names.ts"
+import * as SidecarFolder from "./SidecarFolder.ts"
 
 /** A directory that is being used. */
 export interface Directory {
@@ -251,7 +252,8 @@ export class LocalTree {
     return await this.#known(directory) ?? (directory.next ??= this.#readNext(directory))
   }
 
-  async #stats(directory: Directory): Promise<Fs.BigIntStats> {
+  /** Of a directory in use, whatever it is called by now. */
+  async stats(directory: Directory): Promise<Fs.BigIntStats> {
     return directory.fd !== undefined && directory.volume.prompt
       ? Local.fstatNow(directory.fd)
       : Local.lstat(this.at(directory, "."))
@@ -260,7 +262,7 @@ export class LocalTree {
   /** The names that are kept, if they are true. */
   async #known(directory: Directory): Promise<Map<string, string> | undefined> {
     const { entered } = directory
-    const { mtimeNs } = await this.#stats(directory)
+    const { mtimeNs } = await this.stats(directory)
     if (directory.names === undefined) return undefined
     if (directory.stamp === mtimeNs && !directory.racy) directory.seen = performance.now()
     else {
@@ -285,7 +287,7 @@ export class LocalTree {
   async #read(directory: Directory): Promise<Map<string, string>> {
     const meanwhile: NonNullable<Directory["meanwhile"]> = []
     directory.meanwhile = meanwhile
-    const { mtimeNs } = await this.#stats(directory)
+    const { mtimeNs } = await this.stats(directory)
     const list = await Local.call<Array<string>>((done) => Fs.readdir(this.at(directory, "."), done))
     const names = new Map(list.map((name) => [Names.fold(name), name]))
     for (const [removed, added] of meanwhile) enter(names, removed, added)
@@ -317,7 +319,7 @@ export class LocalTree {
     enter(directory.names, removed, added)
     this.#names += directory.names.size - before
     directory.racy = false
-    const stats = await Local.orMissing(this.#stats(directory))
+    const stats = await Local.orMissing(this.stats(directory))
     directory.stamp = stats === undefined ? -1n : stats.mtimeNs
   }
 
@@ -370,8 +372,11 @@ export class LocalTree {
     const { volumes } = this
     let volume = parent.volume
     try {
-      if (actual.dev === volume.device) volumes.use(volume)
-      else volume = await volumes.enter(place, fd, actual, path)
+      if (actual.dev === volume.device) {
+        // Files that have another process's descriptors are not to be had without them.
+        if (await SidecarFolder.isServedByOthers(fd === undefined ? place : `${Local.descriptors}/${fd}`)) servedAlone()
+        volumes.use(volume)
+      } else volume = await volumes.enter(place, fd, actual, path)
     } catch (error) {
       if (fd !== undefined) await Local.close(fd)
       // Nothing is served from there as if nothing had been kept of it.
@@ -421,6 +426,10 @@ export class LocalTree {
       if (found.users === 0) this.#drop(found)
     }
   }
+}
+
+const servedAlone = (): never => {
+  throw new StoreError({ reason: "Busy", cause: new Error("another process serves it: stop that one first") })
 }
 
 const notServed = (place: string, { cause, message }: StoreError): StoreError => {

@@ -11,6 +11,7 @@ import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
 import { PassingRecords } from "./PassingRecords.ts"
+import type { Begun } from "./Sidecar.ts"
 import * as SidecarFolder from "./SidecarFolder.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 import { empty } from "./SidecarRecord.ts"
@@ -33,6 +34,8 @@ interface Facts {
   readonly fd: number | undefined
   /** Tells its files' numbers from those of the others below one root. */
   readonly salt: bigint
+  /** Components from the root to its topmost directory. */
+  readonly depth: number
   readonly prompt: boolean
   readonly copiesUp: boolean
   readonly lasts: boolean
@@ -54,6 +57,7 @@ export class Volume {
   readonly #root: string
   readonly #fd: number | undefined
   readonly #salt: bigint
+  readonly #depth: number
   #lasts: boolean
   #folder: SidecarFolder.SidecarFolder | undefined
   #making: Promise<SidecarFolder.SidecarFolder> | undefined
@@ -67,6 +71,7 @@ export class Volume {
     this.#root = facts.root
     this.#fd = facts.fd
     this.#salt = facts.salt
+    this.#depth = facts.depth
     this.#lasts = facts.lasts
     this.#folder = folder
   }
@@ -82,9 +87,8 @@ export class Volume {
 
   /** The name of a file's record. */
   keyOf(stats: Fs.BigIntStats): string {
-    const inode = stats.ino.toString(16)
-    if (!this.isLasting(stats)) return `${stats.dev}:${inode}`
-    return this.birthIsSteady && !this.copiesUp ? `${inode}-${stats.birthtimeNs.toString(16)}` : inode
+    if (!this.isLasting(stats)) return `${stats.dev}:${stats.ino.toString(16)}`
+    return LocalNode.keyOf(stats, this.birthIsSteady && !this.copiesUp)
   }
 
   /** Numbers a file for clients. */
@@ -110,6 +114,14 @@ export class Volume {
     if (!lasting) return this.passing
     const { sidecar } = await this.folder()
     return this.#lasts ? sidecar : Local.refuse("Unsupported")
+  }
+
+  /** Writes the record of a file that is to be made at a place below the root. */
+  async begin(path: StorePath, record: FileRecord): Promise<Begun> {
+    if (!this.#lasts) Local.refuse("Unsupported")
+    const { sidecar } = await this.folder()
+    if (!this.#lasts) Local.refuse("Unsupported")
+    return sidecar.begin(path.slice(this.#depth), record)
   }
 
   /** Whether something can be made in its topmost directory. */
@@ -241,6 +253,7 @@ const open = async (
     root,
     fd,
     salt: place.length === 0 ? 0n : BigInt.asUintN(24, LocalNode.hash(place.join("/"))) << 40n,
+    depth: place.length,
     prompt: fd !== undefined && prompt,
     copiesUp,
     lasts: hasInodes && isUniform(),

@@ -11,17 +11,26 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { StoreError } from "../../ShareStore.ts"
+import type { StorePath } from "../../ShareStore.ts"
 import { Descriptor } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import { Locks } from "./Locks.ts"
 import * as Names from "./Names.ts"
 import { empty, isEmpty, parse } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
+import * as Unfinished from "./Unfinished.ts"
 
 /** Records that are kept in memory. */
 const cacheSize = 4096
 
 const { O_CREAT, O_EXCL, O_WRONLY } = Fs.constants
+
+/** A record whose file is being made. */
+export interface Begun {
+  readonly give: (key: string) => Promise<void>
+  readonly takeBack: () => Promise<void>
+}
 
 /** @category models */
 export class Sidecar implements Records {
@@ -72,8 +81,8 @@ export class Sidecar implements Records {
       if (isEmpty(after)) return this.#forget(key)
       const path = this.fresh()
       try {
-        await Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" })
-        await Fs.promises.rename(path, this.#record(key))
+        await orGone(Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" }))
+        await orGone(Fs.promises.rename(path, this.#record(key)))
       } catch (error) {
         // What is half written takes up room that a full disk does not have.
         await Fs.promises.rm(path, { force: true }).catch(() => undefined)
@@ -115,6 +124,36 @@ export class Sidecar implements Records {
     const left = typeof known === "string" ? [known].filter((one) => one !== key) : known.filter((one) => one !== key)
     if (left.length === 0) this.#ofInode.delete(inode)
     else this.#ofInode.set(inode, left.length === 1 ? left[0]! : left)
+  }
+
+  /**
+   * Writes the record of a file that is to be made at `path`, components below the topmost directory. When the file is there,
+   * `give` makes it the file's; what is not given is taken back.
+   */
+  async begin(path: StorePath, record: FileRecord): Promise<Begun> {
+    const written = await orGone(Unfinished.write(this.fresh(), path, record))
+    return {
+      give: (key) =>
+        this.#locks.run(key, async () => {
+          // Of an earlier file that had this number.
+          await orGone(Fs.promises.rename(written, this.#record(key)))
+          const isFirst = !this.#known.has(key)
+          if (isFirst) this.#known.set(key, key)
+          this.#remember(key, record)
+          if (isFirst) await this.#outlived(key)
+        }),
+      takeBack: () => Fs.promises.rm(written, { force: true })
+    }
+  }
+
+  /** Moves records that a crash left in `new/` to their own place. */
+  async settle(): Promise<void> {
+    for (const [key, name] of this.#known) {
+      if (!name.startsWith("../")) continue
+      // oxlint-disable-next-line no-await-in-loop -- few
+      await Fs.promises.rename(this.#record(key), Path.join(this.#folder, "records", key))
+      this.#known.set(key, key)
+    }
   }
 
   /** The file is gone for good. */
@@ -175,7 +214,7 @@ export class Sidecar implements Records {
         if (there(record) !== undefined) return record
         const streams = record.streams ?? []
         const file = String(streams.reduce((highest, stream) => Math.max(highest, Number(stream.file)), 0) + 1)
-        await Fs.promises.mkdir(this.#streams(key), { recursive: true, mode: 0o700 })
+        await orGone(Local.makeFolder(this.#streams(key)))
         // What is there under this number belongs to a stream that was being removed when the process ended.
         await Fs.promises.rm(this.stream(key, file), { force: true })
         await Local.close(await Local.open(this.stream(key, file), O_CREAT | O_EXCL | O_WRONLY, 0o600))
@@ -241,6 +280,22 @@ export class Sidecar implements Records {
 const parts = /^([0-9a-f]+)-([0-9a-f]+)$/
 const inodeOf = (key: string): string | undefined => parts.exec(key)?.[1]
 const birthOf = (key: string): bigint => BigInt(`0x${parts.exec(key)?.[2] ?? "0"}`)
+
+/** Of what can only be missing because somebody removed the hidden folder, or a part of it. */
+const orGone = async <A>(promise: Promise<A>): Promise<A> => {
+  try {
+    return await promise
+  } catch (error) {
+    if (Local.codeOf(error) !== "ENOENT") throw error
+    throw new StoreError({
+      reason: "Failed",
+      cause: new Error(
+        ".effect-smb was removed, or a part of it, while its folder is served: nothing can be kept of the files there. " +
+          "Stop the server, and restore .effect-smb, or remove what is left of it to go on without what it kept"
+      )
+    })
+  }
+}
 
 /** Makes a file or directory survive a crash, as far as the platform can: Windows cannot open directories for that. */
 export const flushPath = async (path: string): Promise<void> => {

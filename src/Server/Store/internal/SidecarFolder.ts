@@ -12,8 +12,10 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { StoreError } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
-import { Sidecar } from "./Sidecar.ts"
+import * as LocalNode from "./LocalNode.ts"
+import { flushPath, Sidecar } from "./Sidecar.ts"
 import * as SidecarLock from "./SidecarLock.ts"
+import * as Unfinished from "./Unfinished.ts"
 
 /** The hidden folder's name. */
 export const sidecarName = ".effect-smb"
@@ -109,9 +111,10 @@ export class SidecarFolder {
     await Fs.promises.access(this.#folder, Fs.constants.W_OK)
     for (const part of parts) {
       // oxlint-disable-next-line no-await-in-loop -- three
-      await Fs.promises.mkdir(Path.join(this.#folder, part), { recursive: true, mode: 0o700 })
+      await Local.makeFolder(Path.join(this.#folder, part))
     }
-    // What a crash left half written.
+    // What a crash left of files that were being made is theirs; the rest is half written.
+    await this.sidecar.settle()
     const left = await Fs.promises.readdir(Path.join(this.#folder, "new"))
     await Promise.all(left.map((name) => Fs.promises.rm(Path.join(this.#folder, "new", name), { force: true })))
     this.birthIsSteady = birthIsSteady
@@ -123,7 +126,11 @@ export class SidecarFolder {
     }
     const made = this.sidecar.fresh()
     await Fs.promises.writeFile(made, JSON.stringify(stamp), { mode: 0o600, flag: "wx" })
+    // After a power loss it is whole, with the folders that it tells of, or not there: half a stamp would refuse the folder.
+    await flushPath(made)
+    await flushPath(`${this.#folder}/.`)
     await Fs.promises.rename(made, Path.join(this.#folder, stampName))
+    await flushPath(`${this.#folder}/.`)
     this.#hasStamp = true
   }
 
@@ -162,6 +169,18 @@ interface Entry {
 const opened = new Map<string, Entry>()
 
 /**
+ * Whether another process serves the directory at `root` by itself, and keeps there what this process does not know of. One
+ * call where there is no hidden folder.
+ */
+export const isServedByOthers = async (root: string): Promise<boolean> => {
+  const place = `${root}/${sidecarName}`
+  const stats = await Local.orMissing(Local.lstat(place))
+  if (stats === undefined || !stats.isDirectory()) return false
+  // The same directory may be mounted a second time, below itself.
+  return !opened.has(`${stats.dev}:${stats.ino}`) && SidecarLock.isServed(place)
+}
+
+/**
  * The sidecar in the directory at `root`; `undefined` where there is none and none is to be made. Fails with the platform's
  * own error where it cannot be made, with `Busy` where another process has it, and with `AccessDenied` or `Failed` where it is
  * there and cannot be used.
@@ -173,9 +192,7 @@ export const acquire = async (
 ): Promise<SidecarFolder | undefined> => {
   const place = Path.join(root, sidecarName)
   if (make) {
-    await Fs.promises.mkdir(place, { mode: 0o700 }).catch((error) =>
-      Local.codeOf(error) === "EEXIST" ? undefined : Promise.reject(error)
-    )
+    await Local.makeFolder(place)
   }
   const stats = await Local.orMissing(Local.lstat(place))
   if (stats === undefined) return undefined
@@ -239,7 +256,13 @@ const open = async (
     // Before there were stamps, the records' names said it.
     const birthIsSteady = stamp?.birthIsSteady ??
       (names.length === 0 ? undefined : names.some((name) => name.includes("-")))
-    const sidecar = new Sidecar(folder, named(names, nature.copiesUp))
+    const known = named(names, nature.copiesUp)
+    // Without a stamp nothing was written yet.
+    for (const { name, stats: of } of stamp === undefined ? [] : await Unfinished.find(folder, stamp.birthIsSteady)) {
+      const key = LocalNode.keyOf(of, stamp!.birthIsSteady && !nature.copiesUp)
+      if (of.dev === stats.dev && !known.has(key)) known.set(key, name)
+    }
+    const sidecar = new Sidecar(folder, known)
     return new SidecarFolder({ key, folder, fd, lock, sidecar, birthIsSteady, hasStamp: stamp !== undefined })
   } catch (error) {
     await lock?.close()

@@ -105,7 +105,7 @@ export const take = async (folder: string, stats: Fs.BigIntStats): Promise<Held 
 const show = async (place: string, id: string): Promise<Net.Server | undefined> => {
   let server: Net.Server | undefined
   try {
-    await Fs.promises.mkdir(place, { recursive: true, mode: 0o700 })
+    await Local.makeFolder(place)
     server = await listen(Path.join(place, unready + id))
     await Fs.promises.rename(Path.join(place, unready + id), Path.join(place, id))
     return server
@@ -157,7 +157,8 @@ export const servedAbove = async (folder: string, sidecarName: string): Promise<
   return undefined
 }
 
-const isServed = async (folder: string): Promise<boolean> => {
+/** Whether a process serves from this hidden folder, as far as that can be told. */
+export const isServed = async (folder: string): Promise<boolean> => {
   let fd: number | undefined
   try {
     const stats = await Local.lstat(folder)

@@ -78,5 +78,7 @@ export const parse = (json: string): FileRecord => {
     Object.values(record.blobs ?? {}).every(isText) &&
     (record.streams ?? []).every(({ file, name }) => isText(name) && isText(file) && /^\d+$/.test(file))
   if (!good) throw new SyntaxError("a record has other fields")
-  return record
+  // Where its file was to be, from when it was made.
+  const { making: _, ...rest } = record as FileRecord & { readonly making?: unknown }
+  return rest
 }

@@ -1,0 +1,84 @@
+/**
+ * Records of files that are being made. One is written in `new/`, with the place that its file is to have, before the file is
+ * there, and is moved to its own place when the file's number is known. So a process that ends in between leaves what the file
+ * is to be protected by, and the next start gives it to the file.
+ */
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import type { StorePath } from "../../ShareStore.ts"
+import * as Local from "./Local.ts"
+import type { FileRecord } from "./SidecarRecord.ts"
+import { parse } from "./SidecarRecord.ts"
+
+/** Ends the names of such records: nothing else in `new/` is read. */
+const suffix = ".record"
+
+/** A record with the place of its file, as components below the topmost directory of the file system. */
+interface Placed extends FileRecord {
+  readonly making: StorePath
+}
+
+/** Writes one. */
+export const write = async (fresh: string, making: StorePath, record: FileRecord): Promise<string> => {
+  const path = fresh + suffix
+  const placed: Placed = { ...record, making }
+  try {
+    await Fs.promises.writeFile(path, JSON.stringify(placed), { mode: 0o600, flag: "wx" })
+  } catch (error) {
+    await Fs.promises.rm(path, { force: true }).catch(() => undefined)
+    throw error
+  }
+  return path
+}
+
+/** What a crash left: where it is below `records`, and the file that it belongs to. */
+export interface Left {
+  readonly name: string
+  readonly stats: Fs.BigIntStats
+}
+
+/** Those in a sidecar whose files are there. `birthIsSteady`: a file that is older than its record is another. */
+export const find = async (folder: string, birthIsSteady: boolean): Promise<ReadonlyArray<Left>> => {
+  const names = await Local.orMissing(Fs.promises.readdir(Path.join(folder, "new"))) ?? []
+  const all = await Promise.all(
+    names.filter((name) => name.endsWith(suffix)).map(async (name) => {
+      const path = Path.join(folder, "new", name)
+      const making = await placeIn(path)
+      const written = await Local.orMissing(Local.lstat(path))
+      if (making === undefined || written === undefined) return undefined
+      const stats = await fileAt(`${folder}/..`, making)
+      if (stats === undefined || stats.dev !== written.dev) return undefined
+      return birthIsSteady && stats.birthtimeNs < written.mtimeNs ? undefined : { name: `../new/${name}`, stats }
+    })
+  )
+  return all.filter((one) => one !== undefined)
+}
+
+/** A record that is not whole was not written before its file was made: it has none. */
+const placeIn = async (path: string): Promise<StorePath | undefined> => {
+  try {
+    const text = await Fs.promises.readFile(path, "utf8")
+    parse(text)
+    const { making } = JSON.parse(text) as Partial<Placed>
+    const isPlace = Array.isArray(making) && making.length > 0 &&
+      making.every((name) => typeof name === "string" && !/^\.{0,2}$|[/\0]/.test(name))
+    return isPlace ? making : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || Local.codeOf(error) === "ENOENT") return undefined
+    throw error
+  }
+}
+
+/** Never through a symbolic link. */
+const fileAt = async (top: string, path: StorePath): Promise<Fs.BigIntStats | undefined> => {
+  let at = top
+  let stats: Fs.BigIntStats | undefined
+  for (const name of path) {
+    if (stats !== undefined && !stats.isDirectory()) return undefined
+    at = `${at}/${name}`
+    // oxlint-disable-next-line no-await-in-loop -- one below the other
+    stats = await Local.orMissing(Local.lstat(at))
+    if (stats === undefined) return undefined
+  }
+  return stats?.isFile() === true || stats?.isDirectory() === true ? stats : undefined
+}
