@@ -51,6 +51,19 @@ const callLater = (call: Call): Promise<void> => {
   }
 }
 
+/**
+ * Waits for a change of a name that another program's call has begun. A look does not wait for it, and would see the name as it
+ * was; the call after it does, and would meet what has come. A rename of a name onto itself changes nothing, and nobody is told
+ * of it, but it takes its turn at the directory.
+ */
+const queue = (place: string): void => {
+  try {
+    Fs.renameSync(place, place)
+  } catch {
+    // What is wrong with the name, the look or the call says.
+  }
+}
+
 /** Refuses where a look finds something else, and makes the calls otherwise. */
 export const run = async (
   prompt: boolean,
@@ -63,6 +76,7 @@ export const run = async (
     } else if (!is(stats)) Local.refuse(otherwise)
   }
   if (prompt) {
+    for (const { place } of looks) queue(place)
     for (const look of looks) check(look, Local.lstatNowOrMissing(look.place))
     for (const call of calls) callNow(call)
     return
