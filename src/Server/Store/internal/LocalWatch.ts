@@ -139,14 +139,20 @@ class Watcher {
           return
         }
         this.timers.delete(name)
-        this.look(name, action, own)
+        this.look(name, action, own, delays)
       }, gathering).unref()
     )
   }
 
-  private look(name: string, action: "modified" | "added", own: Recent | undefined): void {
+  private look(name: string, action: "modified" | "added", own: Recent | undefined, delays: number): void {
     const path = name.split(Path.sep)
+    const ended = own?.ended
     Fs.lstat(Path.join(this.place, name), (error, stats) => {
+      // The store has changed it while it was looked at: what was seen may be of before or after.
+      if (own !== undefined && (own.running > 0 || own.ended !== ended) && delays > 0 && !this.timers.has(name)) {
+        this.later(name, action, delays - 1)
+        return
+      }
       const isEcho = own !== undefined && Date.now() - own.ended < 2 * echo &&
         // What happens in a directory changes its time as well.
         (error === null ? !own.gone && (stats.isDirectory() || Math.floor(stats.ctimeMs) <= own.ended) : own.gone)
