@@ -127,8 +127,18 @@ const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
   "NoSuchFile"
 ])
 
+/**
+ * Commands that name a path. All others are about an open, and what a server says to those tells nothing of the path: it
+ * was there to be opened. SMB 1 deletes by name as well where a server knows no better (`src/Smb1/Names.ts`).
+ */
+const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRECTORY"])
+
 /** Whether a failure says that there is nothing at a path: neither the name, nor the way to it. */
-export const isMissing = (error: SmbError): boolean => missing.has(error.reason)
+export const isMissing = (error: SmbError): boolean => missing.has(error.reason) && namesPath.has(error.command)
+
+/** Whether it says that there is nothing at a path, or only until it is closed by those that have it open. */
+export const isGone = (error: SmbError): boolean =>
+  isMissing(error) || (error.reason === "DeletePending" && namesPath.has(error.command))
 
 /** The same failure, of a request that may change something and had been sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {

@@ -14,7 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
-import { afterSending, isMissing, type SmbError } from "../../Protocol/Errors.ts"
+import { afterSending, isGone, isMissing } from "../../Protocol/Errors.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import type { Entry } from "../Entry.ts"
@@ -48,9 +48,13 @@ const leadsAway = (entry: Entry): UncPath.AcrossShares =>
       "the link out of the namespace"
   })
 
-/** Whether it is gone, or will be as soon as it is closed. */
-const isGone = (error: ClientError): error is SmbError =>
-  error._tag === "SmbError" && (isMissing(error) || error.reason === "DeletePending")
+/** What a server may say of an open directory that somebody else has just removed. */
+const goneMeanwhile: ReadonlySet<string> = new Set([
+  "ObjectNameNotFound",
+  "ObjectPathNotFound",
+  "NoSuchFile",
+  "DeletePending"
+])
 
 const lostSession: ReadonlySet<string> = new Set([
   "NetworkNameDeleted",
@@ -137,11 +141,18 @@ class Removal {
 
   /** What one entry fails with is kept; what concerns all ends the removal. */
   private readonly failing = (path: string) => (error: ClientError): Effect.Effect<void, ClientError> => {
-    if (isGone(error)) {
+    if (error._tag === "SmbError" && isGone(error)) {
       if (!isMissing(error)) this.pending.set(parentOf(path), error)
       return Effect.void
     }
     return concernsEntry(error) ? Effect.sync(() => this.fail(path, error)) : Effect.fail(error)
+  }
+
+  /** What ends a listing, where the directory has gone since it was opened, is for the directory's own removal to tell. */
+  private readonly unlisted = (path: string) => (error: ClientError): Effect.Effect<void, ClientError> => {
+    if (error._tag !== "SmbError" || !goneMeanwhile.has(error.reason)) return this.failing(path)(error)
+    if (!isMissing(error)) this.pending.set(path, error)
+    return Effect.void
   }
 
   private remove(path: string): Effect.Effect<void, ClientError> {
@@ -188,7 +199,7 @@ class Removal {
         })
       }, { concurrency, unordered: true }),
       Stream.runDrain,
-      Effect.catch(this.failing(folder.path)),
+      Effect.catch(this.unlisted(folder.path)),
       Effect.map(() => !judge())
     )
   }
