@@ -43,15 +43,14 @@ describe("removal on our own server", () => {
 })
 
 describe("what says that there is nothing at a path", () => {
-  const provide = (dialect: "NT1" | "3.1.1", ...faults: ReadonlyArray<TestTransport.Fault>) =>
+  const provide = (...faults: ReadonlyArray<TestTransport.Fault>) =>
     Effect.provide(
-      SmbClient.layer({ dialects: [dialect], signing: "if-required" }).pipe(
+      SmbClient.layer().pipe(
         Layer.provide([
           joe,
           TestTransport.files({ data: { t: {}, f: "1", full: { a: "1", b: {}, c: { d: "1" } } } }, {
             user: "joe",
             password: "secret",
-            dialects: [dialect],
             faults
           })
         ])
@@ -72,7 +71,7 @@ describe("what says that there is nothing at a path", () => {
               assert.strictEqual(error.command, command)
             }
           }
-        }).pipe(provide("3.1.1", TestTransport.fault(command, { status }))))
+        }).pipe(provide(TestTransport.fault(command, { status }))))
     }
   }
 
@@ -86,7 +85,7 @@ describe("what says that there is nothing at a path", () => {
         ["a", "b", "c\\d"].map((name) => `\\\\nas\\data\\full\\${name}`)
       )
       for (const { error: { message } } of error.failures) assert.match(message, /NOT_FOUND to SET_INFO/)
-    }).pipe(provide("3.1.1", TestTransport.fault("SET_INFO", { status: "STATUS_OBJECT_NAME_NOT_FOUND" }))))
+    }).pipe(provide(TestTransport.fault("SET_INFO", { status: "STATUS_OBJECT_NAME_NOT_FOUND" }))))
 
   it.effect("CREATE does: by force that is no failure, and nothing exists there", () =>
     Effect.gen(function*() {
@@ -95,5 +94,5 @@ describe("what says that there is nothing at a path", () => {
       yield* smb.remove("//nas/data/none", { force: true })
       yield* smb.remove("//nas/data/none", { recursive: true, force: true })
       assert.strictEqual((yield* Effect.flip(smb.remove("//nas/data/none")))._tag, "SmbError")
-    }).pipe(provide("3.1.1")))
+    }).pipe(provide()))
 })
