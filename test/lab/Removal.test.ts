@@ -284,6 +284,39 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       }
     }))
 
+  it.effect("of several paths all are judged before anything is removed", () =>
+    Effect.gen(function*() {
+      const { top, two } = yield* Servers
+      yield* two.write("two", "judged", "1")
+      yield* top.write("data", "judged/q1/f", "1")
+      yield* top.write("data", "judged/q2/f", "1")
+      symlinkSync("../q1", top.path("data", "judged", "q2", "out"))
+      const [q1, q2] = [`//${root}/data/judged/q1`, `//${root}/data/judged/q2`]
+      const before = all(top.path("data", "judged"))
+      for (
+        const args of [
+          ["-r", q1, `//${root}/dfs/share`, q2],
+          ["-r", "-f", q1, `//${root}/data`, q2],
+          ["-r", q1, `${q2}/out`],
+          ["-r", "--dfs", "off", q1, `//${root}/dfs/share`],
+          ["-r", "--dfs", "off", `//${root}/dfs/share/judged`],
+          [`${q1}/f`, q2]
+        ]
+      ) {
+        const run = yield* smb(["rm", ...args])
+        assert.deepStrictEqual([run.code, run.stdout], [2, ""], `${args.join(" ")}: ${run.stderr}`)
+        assert.deepStrictEqual(all(top.path("data", "judged")), before)
+      }
+      assert.isTrue(existsSync(top.path("data", "judged", "q1", "f")))
+      const link = yield* smb(["rm", `//${root}/dfs/share`])
+      assert.strictEqual(link.code, 2)
+      assert.match(link.stderr, /is a DFS link/)
+      const moved = yield* smb(["mv", "--dfs", "off", `//${root}/dfs/share`, `//${root}/dfs/other`])
+      assert.deepStrictEqual([moved.code, moved.stdout], [2, ""], moved.stderr)
+      rmSync(top.path("data", "judged"), { recursive: true })
+      rmSync(two.path("two", "judged"))
+    }))
+
   it.effect("goes on with the other paths, and ends with 1", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers

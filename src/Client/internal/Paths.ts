@@ -377,7 +377,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const removeTree = Effect.fnUntraced(function*(path: UncPath.UncPath, force: boolean) {
     if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
     const entry = yield* removable(path)
-    if (entry.type !== "directory" || isNameSurrogate(entry.reparseTag)) return yield* removeOne(path, force)
+    if (!isTree(entry)) return yield* removeOne(path, force)
     const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))
     yield* Removal.tree(
       {
@@ -469,6 +469,12 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         Effect.catchTag("SmbError", (error) => force && isMissing(error) ? Effect.void : Effect.fail(error))
       )
     }),
+    removable: Effect.fn("SmbClient.removable")(function*(path, options) {
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      const entry = yield* removable(unc)
+      if (options?.recursive === true && isTree(entry)) yield* Removal.judge(listed, unc)
+      return entry
+    }),
     rename,
     copy,
     watch: (path, options) =>
@@ -496,6 +502,9 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         ))).pipe(Effect.withSpan("SmbClient.shares"))
   }
 }
+
+/** A directory that is removed with what is in it. */
+const isTree = (entry: Entry.Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
 
 const writeMode = (
   options: SmbFile.WriteOptions & { readonly create?: boolean } | undefined

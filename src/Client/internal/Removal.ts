@@ -452,6 +452,14 @@ const lookAround = Effect.fnUntraced(function*(
   return { truthful, isLink: differs && truthful, twin, above }
 })
 
+/** Looks around a directory, and fails where it is a link of the server's. */
+export const judge = Effect.fnUntraced(function*(around: Steps["list"], path: UncPath.UncPath) {
+  const surroundings = yield* lookAround(around, path)
+  return surroundings.isLink || surroundings.twin !== undefined
+    ? yield* serverLink(UncPath.format(path), surroundings.twin)
+    : surroundings
+})
+
 /**
  * Removes everything below a directory and the directory itself, several entries at once, and gives how many entries that
  * were. Links of any kind are removed themselves, and not what they lead to. What one entry fails with does not stop the
@@ -459,8 +467,7 @@ const lookAround = Effect.fnUntraced(function*(
  */
 export const tree = Effect.fnUntraced(function*(steps: Steps, around: Steps["list"], path: UncPath.UncPath) {
   const start = UncPath.format(path)
-  const surroundings = yield* lookAround(around, path)
-  if (surroundings.isLink || surroundings.twin !== undefined) return yield* serverLink(start, surroundings.twin)
+  const surroundings = yield* judge(around, path)
   const removal = new Removal(steps, start, surroundings)
   const ended = yield* removal.tree(folderAt(start, undefined), 0).pipe(
     Effect.as(undefined),
