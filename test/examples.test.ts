@@ -1,11 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
-import { type ClientError, Credentials, SmbClient, SmbServer, TcpTransport, UserStore } from "effect-smb"
+import {
+  type ClientError,
+  Credentials,
+  SmbClient,
+  SmbServer,
+  TcpTransport,
+  TestTransport,
+  UncPath,
+  UserStore
+} from "effect-smb"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { texts } from "../examples/ownStore.ts"
 import { failover } from "../examples/testing.ts"
+import { serveFile } from "../examples/web.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), "utf8")
@@ -40,6 +50,51 @@ describe("the documents", () => {
 
   it.effect("say what the servers in memory do", () =>
     Effect.map(failover, (seen) => assert.deepStrictEqual(seen, { before: "hello", after: "NoTargetLeft" })))
+
+  it.effect("answer a web server's requests, and those that name no file with 404", () =>
+    Effect.gen(function*() {
+      const folder = yield* Effect.fromResult(UncPath.parse("//nas/data/t"))
+      const answers = []
+      for (
+        const request of [
+          "/x",
+          "/d/y%20z",
+          "/",
+          "/d",
+          "/d/",
+          "/none",
+          "/x/y",
+          "/%zz",
+          "/%E0%A4%A",
+          "/..%2fsecret",
+          "/x:$DATA"
+        ]
+      ) {
+        const { body, status } = yield* serveFile(folder, request)
+        answers.push(`${request} ${status} ${new TextDecoder().decode(body)}`.trimEnd())
+      }
+      assert.deepStrictEqual(answers, [
+        "/x 200 one",
+        "/d/y%20z 200 two",
+        "/ 404",
+        "/d 404",
+        "/d/ 404",
+        "/none 404",
+        "/x/y 404",
+        "/%zz 404",
+        "/%E0%A4%A 404",
+        "/..%2fsecret 404",
+        "/x:$DATA 404"
+      ])
+    }).pipe(Effect.provide(
+      SmbClient.layer().pipe(Layer.provide([
+        TestTransport.files({ data: { t: { x: "one", d: { "y z": "two" } }, secret: "s" } }, {
+          user: "joe",
+          password: "s"
+        }),
+        Credentials.layer(Credentials.password("joe", Redacted.make("s")))
+      ]))
+    )))
 
   it("quote code that takes what the package gives, and nothing beside it but the kit for stores", () => {
     for (const example of globSync("examples/*.ts", { cwd: root })) {

@@ -11,7 +11,7 @@ import * as UncPath from "../Client/UncPath.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
-import { fromStatus, isMissing } from "../Protocol/Errors.ts"
+import { fromStatus, isMissing, SmbError } from "../Protocol/Errors.ts"
 import { concernsOne, Incomplete, printable, type Report, report, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import * as Reading from "./Reading.ts"
@@ -114,7 +114,17 @@ export const stat = Effect.fnUntraced(function*(
 })
 
 export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
-  for (const path of paths) yield* Reading.toOutput(path, options)
+  if (paths.length === 1) return yield* Reading.toOutput(paths[0]!, options)
+  let failures = 0
+  for (const path of paths) {
+    yield* Reading.toOutput(path, options).pipe(
+      Effect.catchIf(concernsOne, (error) => {
+        failures++
+        return Output.tell(report(error), options.json)
+      })
+    )
+  }
+  if (failures > 0) return yield* new Incomplete({ failures, what: "read" })
 })
 
 const refuseRoot = (path: Remote, what: string) =>
@@ -122,25 +132,47 @@ const refuseRoot = (path: Remote, what: string) =>
     ? Effect.fail(new UsageError({ detail: `${UncPath.format(path)} is a whole share: ${what}` }))
     : Effect.void
 
-/** What one path's removal fails with. Each entry of a tree that has stayed is told. */
-const removeOne = Effect.fnUntraced(function*(
+/** With DFS off, what lies behind a link is at none of the paths that the user can name. */
+const refuseUncovered = <A, E, R>(
   path: Remote,
-  options: Format & { readonly recursive: boolean; readonly force: boolean }
-) {
-  const smb = yield* SmbClient
-  if (!options.recursive) {
-    // A server would remove an empty directory as readily as a file; `rm` does not.
-    const entry = yield* smb.stat(path, { follow: false }).pipe(
-      Effect.catchTag(
-        "SmbError",
-        (error) => options.force && isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error)
+  effect: Effect.Effect<A, E | ClientError, R>
+): Effect.Effect<A, E | ClientError | UsageError, R> =>
+  Effect.catchIf(
+    effect,
+    (error) => error instanceof SmbError && error.reason === "PathNotCovered",
+    () =>
+      Effect.fail(
+        new UsageError({
+          detail:
+            `${UncPath.format(path)} is a DFS link, or lies behind one, which "--dfs off" does not follow: nothing ` +
+            "was removed or renamed"
+        })
       )
+  )
+
+interface Removing extends Format {
+  readonly recursive: boolean
+  readonly force: boolean
+}
+
+/** Fails where the path is nothing that may be removed so. What else is wrong with it is for the removal to tell. */
+const judge = Effect.fnUntraced(function*(path: Remote, options: Removing) {
+  const smb = yield* SmbClient
+  const entry = yield* refuseUncovered(path, smb.removable(path, options)).pipe(
+    Effect.catchIf(
+      (error) => error._tag !== "RootOrLink" && error._tag !== "UsageError" && concernsOne(error),
+      () => Effect.succeed(undefined)
     )
-    if (entry === undefined) return
-    if (entry.type === "directory" && !isNameSurrogate(entry.reparseTag)) {
-      return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
-    }
+  )
+  // A server would remove an empty directory as readily as a file; `rm` does not.
+  if (!options.recursive && entry?.type === "directory" && !isNameSurrogate(entry.reparseTag)) {
+    return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
   }
+})
+
+/** What one path's removal fails with. Each entry of a tree that has stayed is told. */
+const removeOne = Effect.fnUntraced(function*(path: Remote, options: Removing) {
+  const smb = yield* SmbClient
   yield* smb.remove(path, options).pipe(
     Effect.tapErrorTag(
       "RemovalIncomplete",
@@ -150,11 +182,10 @@ const removeOne = Effect.fnUntraced(function*(
   )
 })
 
-export const remove = Effect.fnUntraced(function*(
-  paths: ReadonlyArray<Remote>,
-  options: Format & { readonly recursive: boolean; readonly force: boolean }
-) {
+/** All paths are judged before anything is removed. */
+export const remove = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Removing) {
   for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
+  for (const path of paths) yield* judge(path, options)
   if (paths.length === 1) return yield* removeOne(paths[0]!, options)
   let failures = 0
   for (const path of paths) {
@@ -192,7 +223,8 @@ export const destination = Effect.fnUntraced(function*(path: Remote, name: strin
 export const move = Effect.fnUntraced(function*(from: Remote, to: Remote, options: { readonly replace: boolean }) {
   const smb = yield* SmbClient
   yield* refuseRoot(from, "name what to move")
-  yield* smb.rename(from, yield* destination(to, UncPath.name(from)), options)
+  const target = yield* refuseUncovered(to, destination(to, UncPath.name(from)))
+  yield* refuseUncovered(from, smb.rename(from, target, options))
 })
 
 export const shares = Effect.fnUntraced(function*(server: Remote, options: Format) {

@@ -31,6 +31,11 @@ export interface Options {
   readonly resume: boolean
 }
 
+/** With what a run has in common for all its files. */
+interface Run extends Options {
+  readonly outdated: ReturnType<typeof LocalFile.outdatedParts>
+}
+
 const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
 /** Files that are read at once from a tree. */
@@ -50,20 +55,22 @@ const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: big
   options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
 
 /** A file of any size, through a window of reads; gives its size, and whether it was here already. */
-const large = (source: UncPath.PathInput, target: string, options: Options, progress: Progress.Progress) =>
+const large = (source: UncPath.PathInput, target: string, options: Run, progress: Progress.Progress) =>
   Effect.scoped(Effect.gen(function*() {
     const remote = yield* Reading.open(source, options, progress)
     const { endOfFile, lastWriteTime } = remote.opened
     // The path that was asked for: whichever target has the same file may give the rest of it.
     const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
+    const name = LocalName.partial(basename(target), tag)
     // Size and time tell whether it is here whole already: so what is resumed gets the time that it has there.
     const lastWrite = options.resume && FileTime.isTime(lastWriteTime)
       ? Math.trunc(FileTime.toMillis(lastWriteTime))
       : undefined
     if (lastWrite !== undefined && (yield* LocalFile.isSame(target, endOfFile, lastWrite))) {
+      yield* options.outdated(target, name)
       return { size: endOfFile, skipped: true }
     }
-    const part = { name: LocalName.partial(basename(target), tag), keep: options.resume, size: endOfFile, lastWrite }
+    const part = { name, keep: options.resume, size: endOfFile, lastWrite }
     const size = yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
         yield* progress.file(basename(target), Number(endOfFile), Number(writer.offset))
@@ -73,6 +80,7 @@ const large = (source: UncPath.PathInput, target: string, options: Options, prog
         )
         return writer.offset + read
       }))
+    if (options.resume) yield* options.outdated(target, name)
     return { size, skipped: false }
   }))
 
@@ -100,7 +108,7 @@ const smallSize = 60_000n
 const file = Effect.fnUntraced(function*(
   source: UncPath.PathInput,
   target: string,
-  options: Options,
+  options: Run,
   progress: Progress.Progress,
   known?: bigint
 ) {
@@ -136,7 +144,7 @@ const clash = (path: string, other: string): LocalError =>
 const tree = Effect.fnUntraced(function*(
   source: UncPath.UncPath,
   target: string,
-  options: Options,
+  options: Run,
   progress: Progress.Progress
 ) {
   const smb = yield* SmbClient
@@ -200,7 +208,8 @@ const tree = Effect.fnUntraced(function*(
   if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
 }, Effect.scoped)
 
-export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Option<string>, options: Options) {
+export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Option<string>, given: Options) {
+  const options: Run = { ...given, outdated: LocalFile.outdatedParts() }
   const progress = yield* Progress.auto(options.quiet)
   const run = Effect.gen(function*() {
     if (Option.isSome(local) && local.value === "-") {

@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import { rmSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { LocalError, localError } from "./Failure.ts"
 
 /** What is half written now, by path. */
@@ -55,6 +55,34 @@ export const isSame = (path: string, size: bigint, lastWrite: number) =>
     ),
     Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
   )
+
+/** A part that was kept, as `LocalName.partial` names it. */
+const isPart = (name: string): boolean => /^\..+\.[0-9a-f]{12}\.part$/.test(name)
+
+/**
+ * Takes away parts of a file that were kept of it as it was before: they are never gone on with. `kept` is the name of the part that
+ * it has now. Each folder is looked into once. A name that was cut may be that of another file, and is left alone; that
+ * one cannot be taken away is no failure of what was copied.
+ */
+export const outdatedParts = () => {
+  const folders = new Map<string, Effect.Effect<ReadonlyArray<string>, PlatformError, FileSystem.FileSystem>>()
+  return Effect.fnUntraced(function*(target: string, kept: string) {
+    const start = `.${basename(target)}.`
+    if (kept.length !== start.length + 12 + ".part".length || !kept.startsWith(start)) return
+    const fs = yield* FileSystem.FileSystem
+    const folder = dirname((yield* typeOf(target)) === undefined ? target : yield* fs.realPath(target))
+    let parts = folders.get(folder)
+    if (parts === undefined) {
+      parts = yield* Effect.cached(Effect.map(fs.readDirectory(folder), (names) => names.filter(isPart)))
+      folders.set(folder, parts)
+    }
+    for (const name of yield* parts) {
+      const path = join(folder, name)
+      if (name === kept || name.length !== kept.length || !name.startsWith(start) || unfinished.has(path)) continue
+      yield* Effect.ignore(fs.remove(path, { force: true }))
+    }
+  }, (effect) => Effect.ignore(effect))
+}
 
 /** An open file that is written from one end to the other. */
 export interface Writer {

@@ -56,15 +56,18 @@ const terminal = Layer.effect(
     }))
 )
 
+const isJson = (): boolean => process.argv.includes("--json")
+
 const warned = new Set<string>()
 
 /**
- * What a user has to know beside the result, such as that SMB 1 is insecure: a line on standard error, once. What DFS
+ * What a user has to know beside the result, such as that SMB 1 is insecure: a line on standard error, once; an object with `--json`. What DFS
  * has to say is told by the failure itself, or by `dfs resolve --trace`.
  */
 const warnings = Logger.make(({ fiber, message }) => {
   if ("dfs" in fiber.getRef(References.CurrentLogAnnotations)) return
-  const line = `effect-smb: warning: ${(Array.isArray(message) ? message : [message]).map(String).join(" ")}\n`
+  const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+  const line = isJson() ? Output.jsonLine({ warning: "Notice", message: text }) : `effect-smb: warning: ${text}\n`
   if (warned.has(line)) return
   warned.add(line)
   process.stderr.write(line)
@@ -109,7 +112,7 @@ Command.run(command, { version }).pipe(
       ? Effect.void
       : Effect.suspend(() => {
         const report = Failure.reportCause(exit.cause)
-        return report === undefined ? Effect.void : Output.tell(report, process.argv.includes("--json"))
+        return report === undefined ? Effect.void : Output.tell(report, isJson())
       })
   ),
   Effect.provide(services),

@@ -86,7 +86,7 @@ export const placeOf = (identity: string): string => identity.slice(0, identity.
  * The same for one of several volumes. Those that are mounted in a share number their files by themselves, so that two
  * folders may have one number; they hardly ever have one time of creation.
  */
-const onVolume = (one: Listed): string => `${identity(one)}\0${one.entry.creationTime}`
+export const onVolume = (one: Listed): string => `${identity(one)}\0${one.entry.creationTime}`
 
 /** The folders that a walk is in, as they are known: by their numbers, on this volume and on all. */
 interface Ancestors {

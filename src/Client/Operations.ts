@@ -180,6 +180,14 @@ export interface Operations {
     path: PathInput,
     options?: { readonly recursive?: boolean; readonly force?: boolean }
   ) => Effect.Effect<void, ClientError>
+  /**
+   * What is at a path, if `remove` may take it: `RootOrLink` for a share's root, a DFS link, and with `recursive` a link of the
+   * server's own. Nothing is changed. Links are not followed.
+   */
+  readonly removable: (
+    path: PathInput,
+    options?: { readonly recursive?: boolean }
+  ) => Effect.Effect<Entry, ClientError>
   /** Renames within one share. With `replace` over a file that is there. `RootOrLink` for a share's root and a DFS link. */
   readonly rename: (
     from: PathInput,

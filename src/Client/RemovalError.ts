@@ -8,7 +8,8 @@ import * as Schema from "effect/Schema"
  * nothing below it was touched.
  *
  * `kind` is `share` for a share's root, `link` for a DFS link, and `server-link` for a link of the server's own file system
- * that the server follows without telling. `target` is what a DFS link leads to.
+ * that the server follows without telling. `target` is what a DFS link leads to; with `server-link` it is another name of the
+ * same folder beside it, where one of the two is the link, and which one is not known.
  *
  * @category errors
  */
@@ -27,6 +28,10 @@ export class RootOrLink extends Schema.TaggedError<RootOrLink>()("RootOrLink", {
           "name what is meant below it, or take the link out of the namespace"
       }
       case "server-link":
+        if (this.target !== undefined) {
+          return `${this.path} and ${this.target} are one folder to the server: one of the two names is a link, and which ` +
+            "one cannot be known from here, so that nothing is removed by it: remove the link on the server"
+        }
         return `${this.path} is a link that the server follows to a folder elsewhere, and nothing in that folder is ` +
           "removed: remove the link on the server, or name the folder by its own path"
     }

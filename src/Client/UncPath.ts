@@ -187,23 +187,33 @@ export const join = (path: UncPath, below: string): UncPath => {
  * count, `.` and empty components are passed over, and `..` may undo what stands before it in the text, but lead no
  * higher than `base`. Refused with `InvalidPath` are text that leads above it, is absolute (`/x`, `\\x`, `//h/s`, `smb:`, `C:`),
  * or holds a NUL, a colon (a stream or a drive), another character that no name has (MS-FSCC 2.1.5.2), or a component
- * `@GMT-...`, which would mean a previous version. Escapes are not decoded: decode a URL's path once, before.
+ * `@GMT-...`, which would mean a previous version; and a base that is a server without a share. Escapes are not decoded:
+ * decode a URL's path once, before.
  *
  * @example
  * ```ts
- * const path = yield* Effect.fromResult(UncPath.resolve(folder, decodeURIComponent(request.slice(1))))
+ * const locate = (folder: UncPath.UncPath, request: string) =>
+ *   Effect.try({
+ *     try: () => decodeURIComponent(request.slice(1)),
+ *     catch: () => new UncPath.InvalidPath({ path: request, detail: "a % is not followed by two digits of UTF-8" })
+ *   }).pipe(
+ *     Effect.flatMap((relative) => Effect.fromResult(UncPath.resolve(folder, relative)))
+ *   )
  * ```
  *
  * @category conversions
  */
 export const resolve = (base: UncPath, relative: string): Result.Result<UncPath, InvalidPath> => {
-  if (/^[\\/]|^[A-Za-z][A-Za-z0-9+.-]*:/.test(relative)) {
+  if (base.share === "") return fail(format(base), "the share is missing: \\\\server\\share")
+  // One letter before a colon is a drive, and // after one begins a URL's server; any other colon is that of a stream.
+  if (/^[\\/]|^[A-Za-z]:|^(?:smb:|[A-Za-z][A-Za-z0-9+.-]*:[\\/]{2})/i.test(relative)) {
     return fail(relative, "it is absolute, and a path below a folder is wanted")
   }
   const parts = relative.split(/[\\/]/)
   for (const part of parts) {
     // oxlint-disable-next-line no-control-regex
     const wrong = /["*:<>?|\u0000-\u001f]/.exec(part)?.[0]
+    if (wrong === ":") return fail(relative, "it names a stream (:), and a file or folder is wanted")
     if (wrong !== undefined) {
       return fail(relative, `no name has ${wrong < " " ? "a control character" : `the character ${wrong}`} in it`)
     }

@@ -47,7 +47,9 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   path: Schema.optionalKey(Schema.String),
   symbolicLink: Schema.optionalKey(SymbolicLink),
   /** The server has said so before, and was not asked again: a logon with a credential that it had refused. */
-  notTriedAgain: Schema.optionalKey(Schema.Boolean)
+  notTriedAgain: Schema.optionalKey(Schema.Boolean),
+  /** What the client knows of it beside the status. */
+  detail: Schema.optionalKey(Schema.String)
 }) {
   /** The NTSTATUS as the documents spell it: `STATUS_OBJECT_NAME_NOT_FOUND`. */
   get statusName(): string {
@@ -59,7 +61,8 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
     const what = this.symbolicLink === undefined
       ? NtStatus.explanation(this.status)
       : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
-    return `${where}${what} (${this.statusName} to ${this.command})`
+    const detail = this.detail === undefined ? "" : `: ${this.detail}`
+    return `${where}${what} (${this.statusName} to ${this.command})${detail}`
   }
 }
 
@@ -127,8 +130,25 @@ const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
   "NoSuchFile"
 ])
 
+/**
+ * Commands that name a path. All others are about an open, and what a server says to those tells nothing of the path: it
+ * was there to be opened. SMB 1 deletes by name as well where a server knows no better (`src/Smb1/Names.ts`).
+ */
+const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRECTORY"])
+
 /** Whether a failure says that there is nothing at a path: neither the name, nor the way to it. */
-export const isMissing = (error: SmbError): boolean => missing.has(error.reason)
+export const isMissing = (error: SmbError): boolean => missing.has(error.reason) && namesPath.has(error.command)
+
+/** Whether it says that there is nothing at a path, or only until it is closed by those that have it open. */
+export const isGone = (error: SmbError): boolean =>
+  isMissing(error) || (error.reason === "DeletePending" && namesPath.has(error.command))
+
+/**
+ * Whether a server says of an open that what it is of has gone: perhaps it has since then, and perhaps the server says so
+ * of a link that it follows, and it is still there. Asking for the path again tells.
+ */
+export const perhapsGone = (error: SmbError): boolean =>
+  !namesPath.has(error.command) && (missing.has(error.reason) || error.reason === "DeletePending")
 
 /** The same failure, of a request that may change something and had been sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {

@@ -103,6 +103,46 @@ describe("connections", () => {
     )
   })
 
+  it.effect("several refused credentials of one user are each asked for once, whatever their order", () => {
+    let now = Credentials.password("user", Redacted.make("0"))
+    const credentials = Credentials.layerFrom(() => Effect.sync(() => now))
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const refused = Effect.map(
+        servers.requests,
+        (all) => all.filter(({ command }) => command === "SESSION_SETUP").length / 2
+      )
+      const attempt = (password: string) => {
+        now = Credentials.password("user", Redacted.make(password))
+        return Effect.flip(smb.readFileString(f))
+      }
+      for (let round = 0; round < 4; round++) {
+        for (const password of ["a", "b", "c"]) yield* attempt(password)
+      }
+      assert.strictEqual(yield* refused, 3)
+      // Eight are remembered, and the oldest is forgotten.
+      for (const password of ["d", "e", "f", "g", "h", "i"]) yield* attempt(password)
+      assert.strictEqual(yield* refused, 9)
+      yield* attempt("b")
+      assert.strictEqual(yield* refused, 9)
+      yield* attempt("a")
+      assert.strictEqual(yield* refused, 10)
+      now = user
+      assert.strictEqual(yield* smb.readFileString(f), "text")
+    }).pipe(provide(TestTransport.files(files, { users: { user: "password" } }), {}, credentials))
+  })
+
+  it.effect("a rename that is refused names both paths", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.rename(f, "\\\\nas\\data\\other"))
+      assert.match(error.message, /ACCESS_DENIED to SET_INFO\): it was to become \\\\nas\\data\\other$/)
+      assert.include(error.message, f)
+    }).pipe(provide(TestTransport.files(files, {
+      faults: [TestTransport.fault("SET_INFO", { status: "STATUS_ACCESS_DENIED" })]
+    }))))
+
   it.effect("a session for each credential, on one connection", () => {
     let now = user
     const credentials = Credentials.layerFrom(() => Effect.sync(() => now))

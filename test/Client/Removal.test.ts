@@ -1,7 +1,7 @@
 /** Trees on this project's own server, removed by two at once. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
-import { Credentials, MemoryStore, SmbClient, SmbServer, TcpTransport, UserStore } from "effect-smb"
+import { Credentials, MemoryStore, SmbClient, SmbServer, TcpTransport, TestTransport, UserStore } from "effect-smb"
 
 const joe = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
 
@@ -40,4 +40,59 @@ describe("removal on our own server", () => {
         assert.isFalse(yield* client(Effect.flatMap(SmbClient.SmbClient, (smb) => smb.exists(`${root}/tree`))))
       }
     }))
+})
+
+describe("what says that there is nothing at a path", () => {
+  const provide = (...faults: ReadonlyArray<TestTransport.Fault>) =>
+    Effect.provide(
+      SmbClient.layer().pipe(
+        Layer.provide([
+          joe,
+          TestTransport.files({ data: { t: {}, f: "1", full: { a: "1", b: {}, c: { d: "1" } } } }, {
+            user: "joe",
+            password: "secret",
+            faults
+          })
+        ])
+      )
+    )
+  const statuses = ["STATUS_OBJECT_NAME_NOT_FOUND", "STATUS_OBJECT_PATH_NOT_FOUND", "STATUS_DELETE_PENDING"] as const
+  const options = [{}, { force: true }, { recursive: true }, { recursive: true, force: true }]
+
+  for (const command of ["SET_INFO", "CLOSE"] as const) {
+    for (const status of statuses) {
+      it.effect(`not ${status} to ${command}: it was there to be opened`, () =>
+        Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          for (const path of ["t", "f"]) {
+            for (const how of options) {
+              const error = yield* Effect.flip(smb.remove(`//nas/data/${path}`, how))
+              assert(error._tag === "SmbError", error.message)
+              assert.strictEqual(error.command, command)
+            }
+          }
+        }).pipe(provide(TestTransport.fault(command, { status }))))
+    }
+  }
+
+  it.effect("each entry that has stayed for such a reason is told by its name, with what the server said of it", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.remove("//nas/data/full", { recursive: true }))
+      assert(error._tag === "RemovalIncomplete", error.message)
+      assert.deepStrictEqual(
+        error.failures.map(({ path }) => path).toSorted(),
+        ["a", "b", "c\\d"].map((name) => `\\\\nas\\data\\full\\${name}`)
+      )
+      for (const { error: { message } } of error.failures) assert.match(message, /NOT_FOUND to SET_INFO/)
+    }).pipe(provide(TestTransport.fault("SET_INFO", { status: "STATUS_OBJECT_NAME_NOT_FOUND" }))))
+
+  it.effect("CREATE does: by force that is no failure, and nothing exists there", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      assert.isFalse(yield* smb.exists("//nas/data/none"))
+      yield* smb.remove("//nas/data/none", { force: true })
+      yield* smb.remove("//nas/data/none", { recursive: true, force: true })
+      assert.strictEqual((yield* Effect.flip(smb.remove("//nas/data/none")))._tag, "SmbError")
+    }).pipe(provide()))
 })

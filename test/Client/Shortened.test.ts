@@ -383,6 +383,43 @@ describe("a copy by the server", () => {
       }
     ], large)))
 
+  const refusing = [
+    "STATUS_END_OF_FILE",
+    "STATUS_INVALID_VIEW_SIZE",
+    "STATUS_UNSUCCESSFUL",
+    // Without a name here.
+    0xc000_0fff
+  ] as const
+
+  for (const status of refusing) {
+    for (const end of [10_000_000n, 20_000_000n]) {
+      it.effect(`refused with ${status} asks for the source's size: ${end} bytes`, () =>
+        Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          const error = yield* Effect.flip(smb.copy(big, `${base}\\copy`))
+          if (end < 20_000_000n) {
+            assert.instanceOf(error, FileShortened)
+            assert.deepInclude(error as object, { path: big, expected: 20_000_000n, found: end })
+          } else {
+            assert(error._tag === "SmbError", error.message)
+            assert.match(error.message, typeof status === "number" ? /C0000FFF/i : new RegExp(status))
+          }
+          assert.isFalse(yield* smb.exists(`${base}\\copy`))
+        }).pipe(served([
+          copies(() => ({ status: status as "STATUS_END_OF_FILE" })),
+          {
+            on: "QUERY_INFO",
+            is: {
+              response: {
+                _tag: "QUERY_INFO",
+                body: { buffer: new Uint8Array(new BigUint64Array([end, end, 1n]).buffer) }
+              }
+            }
+          }
+        ], large)))
+    }
+  }
+
   const full = copies((asked, at) => at === 0n ? asked : { status: "STATUS_DISK_FULL" })
 
   it.effect("takes away what it has made when it fails, and lets the same be tried again", () =>

@@ -111,6 +111,17 @@ describe("UncPath", () => {
 
 describe("names from outside", () => {
   const base = parse("//nas/web/public")!
+
+  it("says what is wrong: a stream is not absolute, and a server alone has nothing below it", () => {
+    const why = (text: string, from = base) =>
+      Result.match(UncPath.resolve(from, text), { onFailure: ({ message }) => message, onSuccess: UncPath.format })
+    assert.match(why("file:stream"), /names a stream/)
+    assert.match(why("folder/file:stream:$DATA"), /names a stream/)
+    for (const text of ["C:", "c:/x", "smb:x", "smb://h/s", "http://h/s", "/x", "\\\\h\\s"]) {
+      assert.match(why(text), /is absolute/, text)
+    }
+    assert.match(why("x/y", parse("//nas")!), /share is missing/)
+  })
   const below = (text: string) => Result.getOrUndefined(Result.map(UncPath.resolve(base, text), ({ path }) => path))
 
   it.each([

@@ -206,6 +206,10 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
         (yield* smb(["cat", `//${data}/data/hello.txt`, `//${data}/data/tree/a.txt`])).stdout,
         "hello\na"
       )
+      // One that cannot be read does not stop the others.
+      const some = yield* smb(["cat", `//${data}/data/hello.txt`, `//${data}/data/none`, `//${data}/data/tree/a.txt`])
+      assert.deepStrictEqual([some.code, some.stdout], [1, "hello\na"])
+      assert.match(some.stderr, /data\\none: .*NAME_NOT_FOUND.*\n.*1 entry could not be read\n$/)
       assert.strictEqual((yield* smb(["get", `//${data}/data/hello.txt`, "-"])).stdout, "hello\n")
       const { here } = yield* place("cat")
       const piped = yield* Effect.promise(() =>
@@ -468,6 +472,11 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assertLine(yield* smb(["cat", `//${data}/data/none/x`]), 1, /STATUS_OBJECT_PATH_NOT_FOUND/)
       assertLine(yield* smb(["cat", `//${data}/data/tree`]), 1, /STATUS_FILE_IS_A_DIRECTORY/)
       assertLine(yield* smb(["ls", `//${old}/data`]), 1, /SMB 1/)
+      const spoken = yield* smb(["ls", "--json", "--dialect", "nt1", "--signing", "if-required", `//${old}/data`])
+      assert.strictEqual(spoken.code, 0, spoken.stderr)
+      const told = spoken.stderr.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
+      assert.deepStrictEqual(told.map(({ warning }) => warning), ["Notice"])
+      assert.match(String(told[0]!.message), /insecure/)
       assertLine(yield* smb(["ls", "//name.invalid/data"]), 1, /name\.invalid/)
       const failed = yield* smb(["cat", "--json", `//${data}/data/none`])
       assert.strictEqual(failed.code, 1)

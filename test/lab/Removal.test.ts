@@ -192,6 +192,59 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       assert.isFalse(existsSync(top.path("data", "x")))
     }))
 
+  it.effect("of two names for one folder in one listing, one is a link: neither is removed by itself, both with the tree", () =>
+    Effect.gen(function*() {
+      const { top } = yield* Servers
+      yield* top.write("data", "twins/other/deep/f", "1")
+      symlinkSync("other", top.path("data", "twins", "lnk"))
+      for (const dialect of ["3.1.1", "NT1"] as const) {
+        yield* Effect.gen(function*() {
+          const client = yield* SmbClient.SmbClient
+          for (const [name, twin] of [["lnk", "other"], ["other", "lnk"]] as const) {
+            const error = yield* Effect.flip(client.remove(`//${root}/data/twins/${name}`, { recursive: true }))
+            assert(error._tag === "RootOrLink", error.message)
+            assert.deepInclude(error, { kind: "server-link", target: `\\\\${root}\\data\\twins\\${twin}` })
+          }
+        }).pipe(Effect.provide(client([dialect])))
+        assert.deepStrictEqual(all(top.path("data", "twins")), ["lnk", "other", "other/deep", "other/deep/f"])
+      }
+      const plain = yield* smb(["rm", "-r", `//${root}/data/twins/lnk`])
+      assert.strictEqual(plain.code, 2)
+      assert.match(plain.stderr, /one of the two names is a link/)
+      const run = yield* smb(["rm", "-r", `//${root}/data/twins`])
+      assert.deepStrictEqual([run.code, run.stderr], [0, ""])
+      assert.isFalse(existsSync(top.path("data", "twins")))
+      // What leads back from the real folder keeps both, and is the one that is named.
+      mkdirSync(top.path("data", "back"), { mode: 0o777 })
+      yield* top.write("data", "back/a/f", "1")
+      symlinkSync("../../back", top.path("data", "back", "a", "toproot"))
+      symlinkSync("a", top.path("data", "back", "ina"))
+      const back = yield* smb(["rm", "-r", `//${root}/data/back`])
+      assert.strictEqual(back.code, 1)
+      assert.match(back.stderr, /back\\(a|ina)\\toproot is a link that the server follows/)
+      assert.notMatch(back.stderr, /back\\(a|ina) is a link/)
+      rmSync(top.path("data", "back"), { recursive: true })
+    }))
+
+  it.effect("links to files beside them go before what they lead to; a link that has lost its target is told of", () =>
+    Effect.gen(function*() {
+      const { top } = yield* Servers
+      for (let i = 0; i < 6; i++) {
+        yield* top.write("data", `libs/lib/lib${i}.so.1.2`, "1")
+        symlinkSync(`lib${i}.so.1.2`, top.path("data", "libs", "lib", `lib${i}.so.1`))
+        symlinkSync(`lib${i}.so.1`, top.path("data", "libs", "lib", `lib${i}.so`))
+      }
+      const run = yield* smb(["rm", "-r", `//${root}/data/libs`])
+      assert.deepStrictEqual([run.code, run.stderr], [0, ""])
+      assert.isFalse(existsSync(top.path("data", "libs")))
+      yield* top.write("data", "hidden/f", "1")
+      symlinkSync("nowhere", top.path("data", "hidden", "dangling"))
+      const hidden = yield* smb(["rm", "-r", `//${root}/data/hidden`])
+      assert.strictEqual(hidden.code, 1)
+      assert.match(hidden.stderr, /the server lists nothing in it, so that it hides something/)
+      rmSync(top.path("data", "hidden"), { recursive: true })
+    }))
+
   it.effect("a walk ends at a link that leads back, and says so", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
@@ -229,6 +282,39 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
         assert.isTrue(runs.some(({ code }) => code === 0))
         assert.isFalse(existsSync(top.path("data", "many")))
       }
+    }))
+
+  it.effect("of several paths all are judged before anything is removed", () =>
+    Effect.gen(function*() {
+      const { top, two } = yield* Servers
+      yield* two.write("two", "judged", "1")
+      yield* top.write("data", "judged/q1/f", "1")
+      yield* top.write("data", "judged/q2/f", "1")
+      symlinkSync("../q1", top.path("data", "judged", "q2", "out"))
+      const [q1, q2] = [`//${root}/data/judged/q1`, `//${root}/data/judged/q2`]
+      const before = all(top.path("data", "judged"))
+      for (
+        const args of [
+          ["-r", q1, `//${root}/dfs/share`, q2],
+          ["-r", "-f", q1, `//${root}/data`, q2],
+          ["-r", q1, `${q2}/out`],
+          ["-r", "--dfs", "off", q1, `//${root}/dfs/share`],
+          ["-r", "--dfs", "off", `//${root}/dfs/share/judged`],
+          [`${q1}/f`, q2]
+        ]
+      ) {
+        const run = yield* smb(["rm", ...args])
+        assert.deepStrictEqual([run.code, run.stdout], [2, ""], `${args.join(" ")}: ${run.stderr}`)
+        assert.deepStrictEqual(all(top.path("data", "judged")), before)
+      }
+      assert.isTrue(existsSync(top.path("data", "judged", "q1", "f")))
+      const link = yield* smb(["rm", `//${root}/dfs/share`])
+      assert.strictEqual(link.code, 2)
+      assert.match(link.stderr, /is a DFS link/)
+      const moved = yield* smb(["mv", "--dfs", "off", `//${root}/dfs/share`, `//${root}/dfs/other`])
+      assert.deepStrictEqual([moved.code, moved.stdout], [2, ""], moved.stderr)
+      rmSync(top.path("data", "judged"), { recursive: true })
+      rmSync(two.path("two", "judged"))
     }))
 
   it.effect("goes on with the other paths, and ends with 1", () =>

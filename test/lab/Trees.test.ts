@@ -160,6 +160,45 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       assert.isTrue(existsSync(file))
     }))
 
+  it.effect("with --resume take away parts of what the file was before, and no others", () =>
+    Effect.gen(function*() {
+      const { here, server } = yield* World
+      yield* server.write("data", "parts/a.bin", "0123456789")
+      yield* server.write("data", "parts/deep/b.bin", "b")
+      const to = join(here, "parts")
+      const others = [
+        ".a.bin.0123.part",
+        ".a.bin.x.0123456789ab.part",
+        ".b.bin.0123456789ab.part",
+        "a.bin.0123456789ab.part"
+      ]
+      const stale = [".a.bin.0123456789ab.part", ".a.bin.ffffffffffff.part"]
+      const leave = () => {
+        for (const name of [...others, ...stale]) writeFileSync(join(to, name), "old")
+      }
+      const parts = () => readdirSync(to).filter((name) => name.endsWith(".part")).toSorted()
+      mkdirSync(to)
+      leave()
+      const get = () => smb("get", "--resume", `//${address}/data/parts/a.bin`, join(to, "a.bin"))
+      const run = yield* get()
+      assert.deepStrictEqual([run.code, run.stderr], [0, ""])
+      assert.deepStrictEqual(parts(), others.toSorted())
+      // Where it is here already, too.
+      leave()
+      assert.strictEqual((yield* get()).code, 0)
+      assert.deepStrictEqual(parts(), others.toSorted())
+      mkdirSync(join(to, "deep"))
+      writeFileSync(join(to, "deep", ".b.bin.0123456789ab.part"), "old")
+      leave()
+      assert.strictEqual((yield* smb("get", "-r", "--resume", `//${address}/data/parts`, to)).code, 0)
+      assert.deepStrictEqual(parts(), others.toSorted())
+      assert.deepStrictEqual(readdirSync(join(to, "deep")), ["b.bin"])
+      // Without --resume nothing is taken away.
+      leave()
+      assert.strictEqual((yield* smb("get", `//${address}/data/parts/a.bin`, join(to, "a.bin"))).code, 0)
+      assert.deepStrictEqual(parts(), [...others, ...stale].toSorted())
+    }))
+
   it.effect("a user without a home and without an entry among the users can run it", () =>
     Effect.gen(function*() {
       const run = yield* Effect.promise(() =>

@@ -9,7 +9,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
 import * as Changes from "../../Protocol/Changes.ts"
-import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
+import { isMissing, perhapsGone, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
@@ -247,7 +247,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       return error === undefined ? following(target, use, Symlink.maximumHops) : Effect.fail(error)
     })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
 
-  const removeOne = (path: UncPath.UncPath, force: boolean): Effect.Effect<void, ClientError> =>
+  const markRemoved = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
     onEntry(
       path,
       (share, below) =>
@@ -256,14 +256,24 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     ).pipe(
       Effect.flatMap(({ results }) =>
         first(results)
-      ),
-      Effect.catchTag("SmbError", (error) =>
-        force && error.reason === "CannotDelete"
+      )
+    )
+
+  const removeOne = (path: UncPath.UncPath, force: boolean): Effect.Effect<void, ClientError> =>
+    markRemoved(path).pipe(
+      Effect.catchTag("SmbError", (error) => perhapsGone(error) ? markRemoved(path) : Effect.fail(error)),
+      Effect.catchTag("SmbError", (error): Effect.Effect<void, ClientError> => {
+        // smbd, of a link to a directory that it follows: it opened as a directory, and the name is none.
+        if (error.reason === "NotADirectory" && error.command !== "CREATE") {
+          return Effect.fail(new RootOrLink({ path: UncPath.format(path), kind: "server-link" }))
+        }
+        return force && error.reason === "CannotDelete"
           ? Effect.andThen(
             setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
             removeOne(path, false)
           )
-          : Effect.fail(error))
+          : Effect.fail(error)
+      })
     )
 
   const setAttributes: Operations["setAttributes"] = Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
@@ -367,7 +377,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const removeTree = Effect.fnUntraced(function*(path: UncPath.UncPath, force: boolean) {
     if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
     const entry = yield* removable(path)
-    if (entry.type !== "directory" || isNameSurrogate(entry.reparseTag)) return yield* removeOne(path, force)
+    if (!isTree(entry)) return yield* removeOne(path, force)
     const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))
     yield* Removal.tree(
       {
@@ -459,6 +469,12 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         Effect.catchTag("SmbError", (error) => force && isMissing(error) ? Effect.void : Effect.fail(error))
       )
     }),
+    removable: Effect.fn("SmbClient.removable")(function*(path, options) {
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      const entry = yield* removable(unc)
+      if (options?.recursive === true && isTree(entry)) yield* Removal.judge(listed, unc)
+      return entry
+    }),
     rename,
     copy,
     watch: (path, options) =>
@@ -486,6 +502,9 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         ))).pipe(Effect.withSpan("SmbClient.shares"))
   }
 }
+
+/** A directory that is removed with what is in it. */
+const isTree = (entry: Entry.Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
 
 const writeMode = (
   options: SmbFile.WriteOptions & { readonly create?: boolean } | undefined

@@ -88,10 +88,13 @@ const marked = (error: Refusal): Refusal => {
 /** How many accounts are kept in mind; the oldest is forgotten first. */
 const most = 1000
 
+/** How many refused credentials of one account are kept in mind, for a provider that goes from one to the next and back. */
+const mostOfOne = 8
+
 /** What servers have refused. */
 export class Refusals {
   private readonly key = randomBytes(32)
-  private readonly refused = new Map<string, { readonly proof: string; readonly error: Refusal }>()
+  private readonly refused = new Map<string, ReadonlyMap<string, Refusal>>()
 
   private hash(proof: ReadonlyArray<unknown>): string {
     return createHmac("sha256", this.key).update(JSON.stringify(proof)).digest("base64")
@@ -102,15 +105,17 @@ export class Refusals {
     const known = this.refused.get(account)
     if (known === undefined) return undefined
     const proof = proofOf(credential)
-    return proof !== undefined && this.hash(proof) === known.proof ? known.error : undefined
+    return proof === undefined ? undefined : known.get(this.hash(proof))
   }
 
   /** Keeps it in mind, if it is a word on the account. */
   note(account: string, credential: Credential, error: Refusal): void {
     const proof = proofOf(credential)
     if (proof === undefined || !isRefusal(error, credential)) return
+    const hash = this.hash(proof)
+    const others = [...this.refused.get(account) ?? []].filter(([known]) => known !== hash)
     this.refused.delete(account)
-    this.refused.set(account, { proof: this.hash(proof), error: marked(error) })
+    this.refused.set(account, new Map([...others.slice(1 - mostOfOne), [hash, marked(error)]]))
     if (this.refused.size > most) this.refused.delete(this.refused.keys().next().value!)
   }
 

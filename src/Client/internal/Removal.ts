@@ -5,16 +5,19 @@
  * links tell what they are. A link of a server's own file system, as those in a share of Samba's, does not: it looks like a
  * folder. It is known by what the folder says of itself: the number of its `..` is not that of the folder that it was come
  * to from, or its own number is that of a folder that was met before. A server whose `..` is never right is not believed.
+ * Directories have no hard links: where one listing has two of one number, one of them is a link to the other.
  *
  * Files go first, then directories as soon as they are empty. A link of the server's to a folder of the same tree can only be
- * removed while that folder is there and empty: so it goes right before it. Others may be removing the same tree: what is
- * gone, or about to go, is no failure.
+ * removed while that folder is there and empty: so it goes right before it. A link whose target has gone is hidden by a
+ * server that follows links, and cannot be removed any more: of names for one thing in one listing the shortest goes first,
+ * as in `lib.so -> lib.so.1 -> lib.so.1.2`. Others may be removing the same tree: what is gone, or about to go, is no failure.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
-import { afterSending, isMissing, type SmbError } from "../../Protocol/Errors.ts"
+import { fold } from "../../Codec/UpCase.ts"
+import { afterSending, fromStatus, isGone, isMissing, perhapsGone, SmbError } from "../../Protocol/Errors.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import type { Entry } from "../Entry.ts"
@@ -48,10 +51,6 @@ const leadsAway = (entry: Entry): UncPath.AcrossShares =>
       "the link out of the namespace"
   })
 
-/** Whether it is gone, or will be as soon as it is closed. */
-const isGone = (error: ClientError): error is SmbError =>
-  error._tag === "SmbError" && (isMissing(error) || error.reason === "DeletePending")
-
 const lostSession: ReadonlySet<string> = new Set([
   "NetworkNameDeleted",
   "UserSessionDeleted",
@@ -72,8 +71,12 @@ interface Folder {
   self: string | undefined
   /** Directories in it, and links that look like some, which are still there. */
   open: number
+  /** How much was listed in it. */
+  listed: number
   /** Links of the server's that lead here. */
   readonly links: Array<Folder>
+  /** Another name of the same folder in the same listing: one of the two is a link. */
+  twin: string | undefined
 }
 
 const folderAt = (path: string, holder: Folder | undefined): Folder => ({
@@ -81,7 +84,9 @@ const folderAt = (path: string, holder: Folder | undefined): Folder => ({
   holder,
   self: undefined,
   open: 0,
-  links: []
+  listed: 0,
+  links: [],
+  twin: undefined
 })
 
 /** What a directory's `.` and `..` say. */
@@ -101,7 +106,38 @@ const note = (dots: Dots, one: Directory.Listed): boolean => {
 const isComparable = (one: string | undefined, other: string | undefined): boolean =>
   one !== undefined && other !== undefined && Directory.placeOf(one) === Directory.placeOf(other)
 
-const serverLink = (path: string): RootOrLink => new RootOrLink({ path, kind: "server-link" })
+const serverLink = (path: string, twin?: string): RootOrLink =>
+  new RootOrLink({ path, kind: "server-link", ...(twin === undefined ? {} : { target: twin }) })
+
+/** A directory that is empty to us, and not to the server. */
+const hidesSomething = ({ command, path, status }: SmbError): SmbError =>
+  new SmbError({
+    ...fromStatus(status, command, path),
+    detail:
+      "the server lists nothing in it, so that it hides something: links whose targets are gone, or files that the " +
+      "share hides. Remove the folder on the server"
+  })
+
+const isFolder = (entry: Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
+
+/** The shorter name first. */
+const byLength = (one: string, other: string): number => one.length - other.length || (one < other ? -1 : 1)
+
+/** What one thing of a listing has alone; where the server does not say, each name is a thing. */
+const keyOf = (one: Directory.Listed): string =>
+  Directory.identity(one) === undefined ? `\0${one.name}` : Directory.onVolume(one)
+
+/** Names for one thing, each group by itself: the shortest name first. */
+const grouped = (all: ReadonlyArray<Directory.Listed>): Array<Array<Entry>> => {
+  const groups = new Map<string, Array<Entry>>()
+  for (const one of all) {
+    const key = keyOf(one)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [one.entry])
+    else group.push(one.entry)
+  }
+  return [...groups.values()].map((group) => group.toSorted((a, b) => byLength(a.name, b.name)))
+}
 
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("\\"))
 
@@ -137,11 +173,17 @@ class Removal {
 
   /** What one entry fails with is kept; what concerns all ends the removal. */
   private readonly failing = (path: string) => (error: ClientError): Effect.Effect<void, ClientError> => {
-    if (isGone(error)) {
+    if (error._tag === "SmbError" && isGone(error)) {
       if (!isMissing(error)) this.pending.set(parentOf(path), error)
       return Effect.void
     }
     return concernsEntry(error) ? Effect.sync(() => this.fail(path, error)) : Effect.fail(error)
+  }
+
+  /** What ends a listing, where the directory has gone since it was opened, is for the directory's own removal to tell. */
+  private readonly unlisted = (path: string) => (error: ClientError): Effect.Effect<void, ClientError> => {
+    if (error._tag !== "SmbError" || !perhapsGone(error)) return this.failing(path)(error)
+    return Effect.sync(() => void this.pending.set(path, error))
   }
 
   private remove(path: string): Effect.Effect<void, ClientError> {
@@ -163,12 +205,20 @@ class Removal {
     return false
   }
 
+  private clearEntry(entry: Entry): Effect.Effect<void, ClientError> {
+    return entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS
+      ? Effect.sync(() => this.fail(entry.path, leadsAway(entry)))
+      : this.remove(entry.path)
+  }
+
   /**
    * Removes what is in a directory, but for its directories: those come out. A link that looks like a directory is left alone:
    * false.
    */
   private clear(folder: Folder, below: Array<Folder>): Effect.Effect<boolean, ClientError> {
     const dots: Dots = { self: undefined, up: undefined }
+    /** Folders that were listed here, by what tells them from others. */
+    const found = new Map<string, Array<Folder>>()
     let isLink: boolean | undefined
     const judge = (): boolean => {
       folder.self = dots.self
@@ -177,19 +227,41 @@ class Removal {
     return this.steps.list(folder.path).pipe(
       Stream.filter((one) => !note(dots, one)),
       Stream.takeWhile(() => !judge()),
-      Stream.mapEffect(({ entry }) => {
-        if (entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS) {
-          return Effect.sync(() => this.fail(entry.path, leadsAway(entry)))
-        }
-        if (entry.type !== "directory" || isNameSurrogate(entry.reparseTag)) return this.remove(entry.path)
-        return Effect.sync(() => {
+      Stream.chunks,
+      Stream.flatMap((page) => {
+        const others: Array<Directory.Listed> = []
+        for (const one of page) {
+          folder.listed++
+          if (!isFolder(one.entry) || one.entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS) {
+            others.push(one)
+            continue
+          }
           folder.open++
-          below.push(folderAt(entry.path, folder))
-        })
-      }, { concurrency, unordered: true }),
+          const key = keyOf(one)
+          const twins = found.get(key)
+          const below = folderAt(one.entry.path, folder)
+          if (twins === undefined) found.set(key, [below])
+          else twins.push(below)
+        }
+        return Stream.fromArray(grouped(others))
+      }),
+      Stream.mapEffect(
+        (group) => Effect.forEach(group, (entry) => this.clearEntry(entry), { discard: true }),
+        { concurrency, unordered: true }
+      ),
       Stream.runDrain,
-      Effect.catch(this.failing(folder.path)),
-      Effect.map(() => !judge())
+      Effect.catch(this.unlisted(folder.path)),
+      Effect.map(() => {
+        for (const twins of found.values()) {
+          const [real, ...links] = twins.toSorted((a, b) => byLength(b.path, a.path))
+          below.push(real!)
+          for (const link of links) {
+            link.twin = real!.path
+            real!.links.push(link)
+          }
+        }
+        return !judge()
+      })
     )
   }
 
@@ -209,7 +281,10 @@ class Removal {
           if (round < rounds) {
             return Effect.andThen(pause(round), this.tree(folderAt(folder.path, folder.holder), round + 1))
           }
-          this.fail(folder.path, this.pending.get(folder.path) ?? error)
+          this.fail(
+            folder.path,
+            this.pending.get(folder.path) ?? (folder.listed === 0 ? hidesSomething(error) : error)
+          )
           return Effect.succeed(false)
         })
       )
@@ -253,7 +328,15 @@ class Removal {
       for (let depth = 0; level.length > 0 && depth <= maximumDepth; depth++) {
         const below: Array<Folder> = []
         const cleared = yield* Effect.forEach(level, (folder) => this.clear(folder, below), { concurrency })
-        level.forEach((folder, i) => (cleared[i] ? folders : links).push(folder))
+        level.forEach((folder, i) => {
+          if (cleared[i]) return folders.push(folder)
+          // What has the same number leads there as well.
+          for (const twin of folder.links.splice(0)) {
+            twin.self = folder.self
+            links.push(twin)
+          }
+          return links.push(folder)
+        })
         level = below
       }
       // What is too deep may still be empty.
@@ -267,7 +350,7 @@ class Removal {
       const left = yield* this.removeFolders(folders, round)
       // A link to a folder that holds the link keeps it, and the folder keeps the link.
       for (const { links, path } of left) {
-        if (!this.kept.has(path)) { for (const link of links) this.fail(link.path, serverLink(link.path)) }
+        if (!this.kept.has(path)) { for (const link of links) this.fail(link.path, serverLink(link.path, link.twin)) }
       }
       return !left.has(start)
     })
@@ -308,9 +391,7 @@ const witnesses = 8
 /** Whether `..` is right for some directory in this one, which says `self` of itself. */
 const isRightBelow = (list: Steps["list"], directory: string, self: string): Effect.Effect<boolean, ClientError> =>
   list(directory).pipe(
-    Stream.filter((one) =>
-      !Directory.isDots(one) && one.entry.type === "directory" && !isNameSurrogate(one.entry.reparseTag)
-    ),
+    Stream.filter((one) => !Directory.isDots(one) && isFolder(one.entry)),
     Stream.take(witnesses),
     Stream.mapEffect(({ entry }) => dotsOf(list, entry.path)),
     Stream.filter(({ up }) => up === self),
@@ -325,8 +406,22 @@ interface Surroundings {
   readonly truthful: boolean
   /** It says that the directory is not where its path says. */
   readonly isLink: boolean
+  /** Another name of the directory in the one that holds it: one of the two is a link. */
+  readonly twin: string | undefined
   readonly above: ReadonlyArray<{ readonly path: string; readonly self: string }>
 }
+
+/** Another name in a directory for the folder of this name and number. */
+const twinOf = (list: Steps["list"], directory: string, name: string, self: string) =>
+  list(directory).pipe(
+    Stream.filter((one) => !Directory.isDots(one) && isFolder(one.entry) && Directory.identity(one) === self),
+    Stream.runCollect,
+    Effect.map((all) => {
+      const here = all.find((one) => fold(one.name) === fold(name)) ?? all[0]
+      return all.find((one) => one !== here && keyOf(one) === keyOf(here!))?.entry.path
+    }),
+    Effect.catchTag("SmbError", () => Effect.succeed(undefined))
+  )
 
 const lookAround = Effect.fnUntraced(function*(
   list: Steps["list"],
@@ -351,7 +446,18 @@ const lookAround = Effect.fnUntraced(function*(
     above.push({ path: place, self: holder.self })
     here = holder
   }
-  return { truthful, isLink: differs && truthful, above }
+  const twin = start.self === undefined || above[0] === undefined
+    ? undefined
+    : yield* twinOf(list, above[0].path, UncPath.name(path), start.self)
+  return { truthful, isLink: differs && truthful, twin, above }
+})
+
+/** Looks around a directory, and fails where it is a link of the server's. */
+export const judge = Effect.fnUntraced(function*(around: Steps["list"], path: UncPath.UncPath) {
+  const surroundings = yield* lookAround(around, path)
+  return surroundings.isLink || surroundings.twin !== undefined
+    ? yield* serverLink(UncPath.format(path), surroundings.twin)
+    : surroundings
 })
 
 /**
@@ -361,8 +467,7 @@ const lookAround = Effect.fnUntraced(function*(
  */
 export const tree = Effect.fnUntraced(function*(steps: Steps, around: Steps["list"], path: UncPath.UncPath) {
   const start = UncPath.format(path)
-  const surroundings = yield* lookAround(around, path)
-  if (surroundings.isLink) return yield* serverLink(start)
+  const surroundings = yield* judge(around, path)
   const removal = new Removal(steps, start, surroundings)
   const ended = yield* removal.tree(folderAt(start, undefined), 0).pipe(
     Effect.as(undefined),

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
@@ -50,7 +51,14 @@ export const make = (
         (ran): Attempt =>
           Result.isFailure(ran)
             ? Effect.succeed(Result.fail(ran.failure))
-            : Effect.map(first(ran.success.results), () => Result.succeed(undefined))
+            : Effect.mapBoth(first(ran.success.results), {
+              onSuccess: () => Result.succeed(undefined),
+              // The path of the error is that of the source, which was opened: the new name may be what is in the way.
+              onFailure: (error) =>
+                error instanceof SmbError
+                  ? new SmbError({ ...error, detail: `it was to become ${UncPath.format(target)}` })
+                  : error
+            })
       )
     /** Two shares, unless one of the names goes on behind a link that is not known yet. */
     const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>

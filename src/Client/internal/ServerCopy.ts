@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../Codec/Codec.ts"
+import type { Reason } from "../../Codec/NtStatus.ts"
 import { ProtocolError, type RequestError, type SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -28,7 +29,7 @@ const decodeKey = Codec.decode("SRV_REQUEST_RESUME_KEY Response", Fsctl.SrvReque
 const decodeCopied = Codec.decode("SRV_COPYCHUNK_RESPONSE", Fsctl.SrvCopychunkResponse)
 
 /** Whether a server that said this cannot copy by itself, so that the data has to come here and go back. */
-export const isUnable = (error: { readonly _tag: string }): error is SmbError =>
+export const isUnable = (error: { readonly _tag: string }): boolean =>
   error._tag === "SmbError" &&
   ["NotSupported", "InvalidDeviceRequest", "InvalidParameter", "ObjectNameNotFound", "NotImplemented"].includes(
     (error as SmbError).reason
@@ -65,6 +66,12 @@ export const copy = Effect.fnUntraced(function*(
         Codec.encode(Fsctl.SrvCopychunkCopy)({ sourceKey: resumeKey, chunks }),
         12
       )
+    ).pipe(
+      // smbd and Windows each have a status of their own for a source that ends too early.
+      Effect.tapErrorTag(
+        "SmbError",
+        (error) => isUnable(error) || sayWhy.has(error.reason) ? Effect.void : checkSize(source)
+      )
     )
     const { totalBytesWritten } = yield* Effect.fromResult(decodeCopied(copied))
     const count = BigInt(totalBytesWritten)
@@ -83,9 +90,23 @@ export const copy = Effect.fnUntraced(function*(
   }
 })
 
-/** Why there was nothing to be copied: perhaps the source has become shorter. */
+/** What a server says that is reason enough, whatever has become of the source. */
+const sayWhy: ReadonlySet<string> = new Set<Reason>([
+  "DiskFull",
+  "QuotaExceeded",
+  "AccessDenied",
+  "FileLockConflict",
+  "NetworkNameDeleted",
+  "UserSessionDeleted",
+  "NetworkSessionExpired",
+  "Cancelled"
+])
+
+/** Why there was nothing to be copied: perhaps the source has become shorter. Where the server does not say, nothing. */
 const checkSize = Effect.fnUntraced(function*({ file, share }: Opened) {
-  const { endOfFile: found } = yield* file.run(Information.queryFile("FileStandardInformation"))
+  const size = yield* Effect.result(file.run(Information.queryFile("FileStandardInformation")))
+  if (size._tag === "Failure") return
+  const { endOfFile: found } = size.success
   const expected = file.opened.endOfFile
   if (found < expected) {
     return yield* new FileShortened({ path: UncName.format(share, share.name, file.path), expected, found })
