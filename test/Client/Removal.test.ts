@@ -87,6 +87,16 @@ describe("what says that there is nothing at a path", () => {
       for (const { error: { message } } of error.failures) assert.match(message, /NOT_FOUND to SET_INFO/)
     }).pipe(provide(TestTransport.fault("SET_INFO", { status: "STATUS_OBJECT_NAME_NOT_FOUND" }))))
 
+  it.effect("smbd's NOT_A_DIRECTORY of what opened as a directory is told as a link of the server's", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      for (const how of options) {
+        const error = yield* Effect.flip(smb.remove("//nas/data/t", how))
+        assert(error._tag === "RootOrLink", error.message)
+        assert.strictEqual(error.kind, "server-link")
+      }
+    }).pipe(provide(TestTransport.fault("CLOSE", { status: "STATUS_NOT_A_DIRECTORY" }))))
+
   it.effect("CREATE does: by force that is no failure, and nothing exists there", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
