@@ -20,6 +20,7 @@ export const others: ReadonlySet<string> = new Set([
     "security.get",
     "namedStreams",
     "readLink",
+    "removable",
     "previousVersions",
     "shares",
     "retryLogons"
