@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import type { ClientError } from "../../src/Client/ClientError.ts"
 import * as Directory from "../../src/Client/Directory.ts"
 import type { Entry } from "../../src/Client/Entry.ts"
-import * as Removal from "../../src/Client/internal/Removal.ts"
+import * as TreeRemoval from "../../src/Client/internal/TreeRemoval.ts"
 import type { RemovalIncomplete } from "../../src/Client/RemovalError.ts"
 import * as UncPath from "../../src/Client/UncPath.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
@@ -73,7 +73,9 @@ class Folder {
 }
 
 const root = "\\\\nas\\data"
-const status = (code: number, path: string) => fromStatus(code, "SET_INFO", path)
+/** What is not there, or is about to go, cannot be opened; a directory that is not empty can. */
+const status = (code: number, path: string) =>
+  fromStatus(code, code === NtStatus.STATUS_DIRECTORY_NOT_EMPTY ? "SET_INFO" : "CREATE", path)
 
 /** A server's disk as a removal sees it; `dots` is what it says of `..`. */
 class Disk {
@@ -146,7 +148,7 @@ class Disk {
   readonly run = (name: string) =>
     Effect.gen({ self: this }, function*() {
       const path = Result.getOrThrow(UncPath.parse(`${root}\\${name}`))
-      const fiber = yield* Effect.forkChild(Effect.result(Removal.tree(this, this.list, path)))
+      const fiber = yield* Effect.forkChild(Effect.result(TreeRemoval.tree(this, this.list, path)))
       for (let i = 0; i < 20; i++) yield* TestClock.adjust("10 seconds")
       return yield* Fiber.join(fiber)
     })

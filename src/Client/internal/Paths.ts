@@ -3,17 +3,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
 import * as Changes from "../../Protocol/Changes.ts"
-import { isMissing, perhapsGone, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
+import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
-import * as UncName from "../../Protocol/UncName.ts"
-import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import * as Entry from "../Entry.ts"
@@ -22,8 +18,6 @@ import * as Information from "../Information.ts"
 import * as Locator from "../Locator.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
-import * as PreviousVersion from "../PreviousVersion.ts"
-import { RootOrLink } from "../RemovalError.ts"
 import * as ShareList from "../ShareList.ts"
 import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
@@ -31,8 +25,8 @@ import * as Watch from "../Watch.ts"
 import * as Links from "./Links.ts"
 import * as Made from "./Made.ts"
 import * as Metadata from "./Metadata.ts"
-import { asItWas, first, placeOf, rootOrLink, text } from "./Placement.ts"
-import * as Removal from "./Removal.ts"
+import { first, placeOf, rootOrLink, tagOf, text, versioned } from "./Placement.ts"
+import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
 import * as Resume from "./Resume.ts"
 import * as ServerCopy from "./ServerCopy.ts"
@@ -46,23 +40,6 @@ const small = 65536
 
 /** What `readFile` gives at the most where the caller names no limit: 2 GiB. */
 const defaultMaximum = 0x8000_0000
-
-/**
- * Opens with a previous version's time in the options, and its token out of the path. A server without snapshots passes
- * over the time: what changes something would then change the file as it is now.
- */
-const versioned = <A, E, R>(
-  share: Share.Share,
-  path: string,
-  options: Share.OpenOptions,
-  open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | UncPath.InvalidPath, R> => {
-  const { path: plain, time } = PreviousVersion.split(path)
-  if (time === undefined) return open(path, options)
-  return OpenMode.changes(options)
-    ? asItWas(UncName.format(share, share.name, path))
-    : open(plain, { timewarp: time, ...options })
-}
 
 /**
  * All operations by path, over `connect` for one target and `locator` for where a path is.
@@ -247,35 +224,6 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       return error === undefined ? following(target, use, Symlink.maximumHops) : Effect.fail(error)
     })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
 
-  const markRemoved = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
-    onEntry(
-      path,
-      (share, below) =>
-        versioned(share, below, OpenMode.remove, (below, options) =>
-          share.batch(below, options, [Information.setFile("FileDispositionInformation", { deletePending: true })]))
-    ).pipe(
-      Effect.flatMap(({ results }) =>
-        first(results)
-      )
-    )
-
-  const removeOne = (path: UncPath.UncPath, force: boolean): Effect.Effect<void, ClientError> =>
-    markRemoved(path).pipe(
-      Effect.catchTag("SmbError", (error) => perhapsGone(error) ? markRemoved(path) : Effect.fail(error)),
-      Effect.catchTag("SmbError", (error): Effect.Effect<void, ClientError> => {
-        // smbd, of a link to a directory that it follows: it opened as a directory, and the name is none.
-        if (error.reason === "NotADirectory" && error.command !== "CREATE") {
-          return Effect.fail(new RootOrLink({ path: UncPath.format(path), kind: "server-link" }))
-        }
-        return force && error.reason === "CannotDelete"
-          ? Effect.andThen(
-            setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
-            removeOne(path, false)
-          )
-          : Effect.fail(error)
-      })
-    )
-
   const setAttributes: Operations["setAttributes"] = Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
     const { results } = yield* batch(path, OpenMode.setAttributes, [
       Information.setFile("FileBasicInformation", {
@@ -360,35 +308,6 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     }))
   })
 
-  /** What the path is, if it may be removed. */
-  const removable = (path: UncPath.UncPath): Effect.Effect<Entry.Entry, ClientError> =>
-    Effect.flatMap(
-      onEntry(path, (share, below) =>
-        versioned(share, below, OpenMode.readReparsePoint, (below, options) =>
-          share.batch(below, options, [Information.queryFile("FileAttributeTagInformation")]))),
-      ({ opened, results }) => {
-        const entry = Entry.fromAttributes(path, opened, tagOf(results[0]))
-        return entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS
-          ? Effect.fail(new RootOrLink({ path: entry.path, kind: "link" }))
-          : Effect.succeed(entry)
-      }
-    )
-
-  const removeTree = Effect.fnUntraced(function*(path: UncPath.UncPath, force: boolean) {
-    if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
-    const entry = yield* removable(path)
-    if (!isTree(entry)) return yield* removeOne(path, force)
-    const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))
-    yield* Removal.tree(
-      {
-        list: (place) => listed(place, "*", rootOrLink),
-        remove: (place) => Effect.flatMap(at(place), (unc) => removeOne(unc, force))
-      },
-      listed,
-      path
-    )
-  })
-
   const readOnwards = <E, R>(
     path: UncPath.PathInput,
     use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
@@ -462,19 +381,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       yield* options?.recursive === true ? makeAll(unc) : makeOne(unc)
     }),
-    remove: Effect.fn("SmbClient.remove")(function*(path, options) {
-      const force = options?.force ?? false
-      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
-      yield* (options?.recursive === true ? removeTree(unc, force) : removeOne(unc, force)).pipe(
-        Effect.catchTag("SmbError", (error) => force && isMissing(error) ? Effect.void : Effect.fail(error))
-      )
-    }),
-    removable: Effect.fn("SmbClient.removable")(function*(path, options) {
-      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
-      const entry = yield* removable(unc)
-      if (options?.recursive === true && isTree(entry)) yield* Removal.judge(listed, unc)
-      return entry
-    }),
+    ...Removing.operations(onEntry, listed, setAttributes),
     rename,
     copy,
     watch: (path, options) =>
@@ -503,9 +410,6 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   }
 }
 
-/** A directory that is removed with what is in it. */
-const isTree = (entry: Entry.Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
-
 const writeMode = (
   options: SmbFile.WriteOptions & { readonly create?: boolean } | undefined
 ): Share.OpenOptions =>
@@ -519,7 +423,3 @@ const toRange = (range: SmbFile.RangeOptions | undefined): Resume.Range => ({
   offset: BigInt(range?.offset ?? 0),
   length: range?.length === undefined ? undefined : BigInt(range.length)
 })
-
-/** A server without the class has no reparse points either. */
-const tagOf = (result: Result.Result<{ readonly reparseTag: number }, SmbError>): number =>
-  Result.isSuccess(result) ? result.success.reparseTag : 0

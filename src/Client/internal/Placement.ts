@@ -2,11 +2,12 @@
  * Where a path is, for comparison, and what it must not be: helpers that operations on paths have in common.
  */
 import * as Effect from "effect/Effect"
-import type * as Result from "effect/Result"
+import * as Result from "effect/Result"
 import { fold } from "../../Codec/UpCase.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import type * as Locator from "../Locator.ts"
+import * as OpenMode from "../OpenMode.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import { RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
@@ -18,9 +19,30 @@ export const text = (path: UncPath.PathInput): string => typeof path === "string
 export const asItWas = (path: string) =>
   Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))
 
+/**
+ * Opens with a previous version's time in the options, and its token out of the path. A server without snapshots passes
+ * over the time: what changes something would then change the file as it is now.
+ */
+export const versioned = <A, E, R>(
+  share: Share.Share,
+  path: string,
+  options: Share.OpenOptions,
+  open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | UncPath.InvalidPath, R> => {
+  const { path: plain, time } = PreviousVersion.split(path)
+  if (time === undefined) return open(path, options)
+  return OpenMode.changes(options)
+    ? asItWas(UncName.format(share, share.name, path))
+    : open(plain, { timewarp: time, ...options })
+}
+
 /** What the first operation of a batch came to. */
 export const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
   Effect.fromResult(results[0])
+
+/** The tag of a reparse point; a server without the class has no reparse points either. */
+export const tagOf = (result: Result.Result<{ readonly reparseTag: number }, unknown>): number =>
+  Result.isSuccess(result) ? result.success.reparseTag : 0
 
 /** Why what is at a target cannot be removed or renamed by this path. */
 export const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RootOrLink | undefined => {

@@ -1,0 +1,114 @@
+/**
+ * Removes entries and trees: what a path names itself, never a share's root or a link's target.
+ */
+import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
+import { isMissing, perhapsGone } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import { FileAttributes } from "../../Smb2/Message/Constants.ts"
+import type { ClientError } from "../ClientError.ts"
+import type * as Directory from "../Directory.ts"
+import * as Entry from "../Entry.ts"
+import * as Information from "../Information.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as PreviousVersion from "../PreviousVersion.ts"
+import { RootOrLink } from "../RemovalError.ts"
+import * as UncPath from "../UncPath.ts"
+import { asItWas, first, rootOrLink, tagOf, versioned } from "./Placement.ts"
+import * as TreeRemoval from "./TreeRemoval.ts"
+
+/** A directory that is removed with what is in it. */
+const isTree = (entry: Entry.Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
+
+/**
+ * The operations, over `onEntry`, which runs an attempt at an entry of a share and refuses a share's root and a link,
+ * `listed`, which lists a directory with what it says of itself, and `setAttributes`.
+ */
+export const operations = (
+  onEntry: <A>(
+    path: UncPath.UncPath,
+    use: (share: Share.Share, path: string) => Effect.Effect<A, ClientError>
+  ) => Effect.Effect<A, ClientError>,
+  listed: (
+    path: UncPath.PathInput,
+    pattern?: string,
+    objection?: typeof rootOrLink
+  ) => Stream.Stream<Directory.Listed, ClientError>,
+  setAttributes: Operations["setAttributes"]
+): Pick<Operations, "remove" | "removable"> => {
+  const markRemoved = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
+    onEntry(
+      path,
+      (share, below) =>
+        versioned(share, below, OpenMode.remove, (below, options) =>
+          share.batch(below, options, [Information.setFile("FileDispositionInformation", { deletePending: true })]))
+    ).pipe(
+      Effect.flatMap(({ results }) =>
+        first(results)
+      )
+    )
+
+  const removeOne = (path: UncPath.UncPath, force: boolean): Effect.Effect<void, ClientError> =>
+    markRemoved(path).pipe(
+      Effect.catchTag("SmbError", (error) => perhapsGone(error) ? markRemoved(path) : Effect.fail(error)),
+      Effect.catchTag("SmbError", (error): Effect.Effect<void, ClientError> => {
+        // smbd, of a link to a directory that it follows: it opened as a directory, and the name is none.
+        if (error.reason === "NotADirectory" && error.command !== "CREATE") {
+          return Effect.fail(new RootOrLink({ path: UncPath.format(path), kind: "server-link" }))
+        }
+        return force && error.reason === "CannotDelete"
+          ? Effect.andThen(
+            setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
+            removeOne(path, false)
+          )
+          : Effect.fail(error)
+      })
+    )
+
+  /** What the path is, if it may be removed. */
+  const find = (path: UncPath.UncPath): Effect.Effect<Entry.Entry, ClientError> =>
+    Effect.flatMap(
+      onEntry(path, (share, below) =>
+        versioned(share, below, OpenMode.readReparsePoint, (below, options) =>
+          share.batch(below, options, [Information.queryFile("FileAttributeTagInformation")]))),
+      ({ opened, results }) => {
+        const entry = Entry.fromAttributes(path, opened, tagOf(results[0]))
+        return entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS
+          ? Effect.fail(new RootOrLink({ path: entry.path, kind: "link" }))
+          : Effect.succeed(entry)
+      }
+    )
+
+  const removeTree = Effect.fnUntraced(function*(path: UncPath.UncPath, force: boolean) {
+    if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
+    const entry = yield* find(path)
+    if (!isTree(entry)) return yield* removeOne(path, force)
+    const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))
+    yield* TreeRemoval.tree(
+      {
+        list: (place) => listed(place, "*", rootOrLink),
+        remove: (place) => Effect.flatMap(at(place), (unc) => removeOne(unc, force))
+      },
+      listed,
+      path
+    )
+  })
+
+  return {
+    remove: Effect.fn("SmbClient.remove")(function*(path, options) {
+      const force = options?.force ?? false
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      yield* (options?.recursive === true ? removeTree(unc, force) : removeOne(unc, force)).pipe(
+        Effect.catchTag("SmbError", (error) => force && isMissing(error) ? Effect.void : Effect.fail(error))
+      )
+    }),
+    removable: Effect.fn("SmbClient.removable")(function*(path, options) {
+      const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+      const entry = yield* find(unc)
+      if (options?.recursive === true && isTree(entry)) yield* TreeRemoval.judge(listed, unc)
+      return entry
+    })
+  }
+}
