@@ -88,18 +88,25 @@ const detach = (at: string, device: string) => {
   attached.delete(device)
 }
 
+/** Two disks' images, and a share with the first of them mounted in it. */
+const twoDisks = (folder: string) => {
+  const share = join(folder, "share")
+  const disk = join(share, "disk")
+  const [one, other] = [join(folder, "one"), join(folder, "other")]
+  image(one, "ext4")
+  image(other, "ext4")
+  const first = attach(one)
+  mount(first, disk)
+  return { share, disk, one, other, first }
+}
+
 const sidecar = (folder: string) => join(folder, LocalStore.sidecarName)
 
 const scenarios: Record<string, (folder: string) => Promise<void>> = {
   /** What is kept of files on a disk that is mounted below is there again when it is mounted by another device. */
   remounted: async (folder) => {
-    const share = join(folder, "share")
-    const disk = join(share, "disk")
-    const [one, other] = [join(folder, "one"), join(folder, "other")]
-    image(one, "ext4")
-    image(other, "ext4")
-    let device = attach(one)
-    mount(device, disk)
+    const { disk, first, one, other, share } = twoDisks(folder)
+    let device = first
     const before = await serve(share, (store) =>
       Effect.gen(function*() {
         yield* store.stat(["disk"])
@@ -133,13 +140,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
 
   /** A disk goes and another one comes in its place while the folder is served. */
   exchanged: async (folder) => {
-    const share = join(folder, "share")
-    const disk = join(share, "disk")
-    const [one, other] = [join(folder, "one"), join(folder, "other")]
-    image(one, "ext4")
-    image(other, "ext4")
-    const device = attach(one)
-    mount(device, disk)
+    const { disk, first: device, other, share } = twoDisks(folder)
     await serve(share, (store) =>
       Effect.gen(function*() {
         yield* protect(store, ["disk", "f"])
@@ -157,13 +158,8 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
 
   /** What was copied with its sidecar is refused, whether it is the share or lies below it. */
   copied: async (folder) => {
-    const share = join(folder, "share")
-    const disk = join(share, "disk")
-    const [one, other] = [join(folder, "one"), join(folder, "other")]
-    image(one, "ext4")
-    image(other, "ext4")
-    let device = attach(one)
-    mount(device, disk)
+    const { disk, first, other, share } = twoDisks(folder)
+    let device = first
     await serve(share, (store) => protect(store, ["disk", "f"]))
     const copy = join(folder, "copy")
     run("cp", "--archive", disk, copy)
@@ -194,13 +190,8 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
 
   /** On a disk that can only be read, what is kept counts, and nothing is dropped in silence. */
   readOnly: async (folder) => {
-    const share = join(folder, "share")
-    const disk = join(share, "disk")
-    const [one, other] = [join(folder, "one"), join(folder, "other")]
-    image(one, "ext4")
-    image(other, "ext4")
-    let device = attach(one)
-    mount(device, disk)
+    const { disk, first, other, share } = twoDisks(folder)
+    let device = first
     await serve(share, (store) => protect(store, ["disk", "f"]))
     run("mount", "-o", "remount,ro", disk)
     const refuses = (store: ShareStore, path: StorePath) =>
