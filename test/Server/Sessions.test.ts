@@ -109,9 +109,12 @@ const play = async (client: RawClient, session: Recorded, next: Next, rate: numb
       }
     }
   }
+  /** How long an answer to what was not changed may take, in milliseconds; once one stays away, others may as well. */
+  let patience = 1000
   for (const request of session.requests) {
     if (client.closed) break
     const frame = Buffer.from(request, "hex")
+    let isAnswered = true
     const parts = messagesOf(frame).map((message, i, all) => {
       const id = session.ids[String(message.readUInt32LE(24))]
       if (message.readUInt16LE(12) !== Command.CANCEL) {
@@ -127,16 +130,23 @@ const play = async (client: RawClient, session: Recorded, next: Next, rate: numb
         if (at >= 0) now.copy(message, at)
       }
       const sent = next(1000) < rate ? changed(Buffer.from(message), next) : message
+      if (sent !== message || message.readUInt16LE(12) === Command.CANCEL) isAnswered = false
       if (i === all.length - 1) return sent
       const padded = Buffer.concat([sent, Buffer.alloc(7 - (sent.length + 7) % 8)])
       padded.writeUInt32LE(padded.length, 20)
       return padded
     })
     const whole = Buffer.concat(parts)
-    if (next(2000) < rate) whole.writeUInt32LE(numbers[next(numbers.length)]!, 20)
-    client.frame(next(4000) < rate ? transformed(whole, next) : whole)
-    const answer = await client.next(10)
+    if (next(2000) < rate) {
+      whole.writeUInt32LE(numbers[next(numbers.length)]!, 20)
+      isAnswered = false
+    }
+    const isTransformed = next(4000) < rate
+    client.frame(isTransformed ? transformed(whole, next) : whole)
+    const wait = isAnswered && !isTransformed ? patience : 10
+    const answer = await client.next(wait)
     if (answer !== undefined) hear(answer)
+    else if (wait > 10) patience = 10
     for (const more of client.frames.splice(0)) hear(more)
   }
   // On a machine that is busy the answers come late.
