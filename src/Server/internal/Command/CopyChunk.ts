@@ -22,9 +22,6 @@ export const resumeKey = (open: FileOpen): Uint8Array => {
   return Codec.encode(Fsctl.SrvRequestResumeKey)({ resumeKey: open.resumeKey, context: new Uint8Array(0) })
 }
 
-/** STATUS_INVALID_VIEW_SIZE: what Windows says of a source that ends too early. */
-const invalidViewSize = 0xc000001f
-
 const answer = (chunksWritten: number, chunkBytesWritten: number, totalBytesWritten: number, status = 0) => ({
   output: Codec.encode(Fsctl.SrvCopychunkResponse)({ chunksWritten, chunkBytesWritten, totalBytesWritten }),
   status
@@ -67,7 +64,8 @@ export const copy = Effect.fnUntraced(function*(
   let done = 0
   for (const { length, sourceOffset, targetOffset } of chunks) {
     const { size } = yield* stored(source.file.stat)
-    if (sourceOffset + BigInt(length) > size) return answer(done, 0, written, invalidViewSize)
+    // What Windows says of a source that ends too early.
+    if (sourceOffset + BigInt(length) > size) return answer(done, 0, written, NtStatus.STATUS_INVALID_VIEW_SIZE)
     if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, targetOffset, length, true)) {
       return answer(done, 0, written, NtStatus.STATUS_FILE_LOCK_CONFLICT)
     }
