@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import { missing, missingDomain } from "./scripts/lab.mjs"
@@ -18,6 +19,9 @@ export default defineConfig({
   test: {
     allowOnly: false,
     passWithNoTests: false,
+    // Vitest keeps a processor for itself, which leaves one worker on two processors: half of the machine is idle then,
+    // since most tests of the lab wait for other processes.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         resolve: { alias },
@@ -38,8 +42,8 @@ export default defineConfig({
             include: ["test/lab/**/*.test.ts"],
             // Likewise where there is Samba, but no domain controller.
             exclude: lab === "required" || missingDomain() === undefined ? [] : ["test/lab/Domain.test.ts"],
-            testTimeout: 60_000,
-            hookTimeout: 60_000,
+            testTimeout: 120_000,
+            hookTimeout: 120_000,
             // After the units: a server's start is not to be mistaken for a slow unit.
             sequence: { groupOrder: 1 }
           }

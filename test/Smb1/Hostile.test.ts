@@ -328,13 +328,11 @@ describe("a connection", () => {
     assert.deepStrictEqual(outcomes, [connection.failed])
   })
 
-  it("ends, in bounded time, when the responses of one request do not", () => {
+  it("ends after a bounded number when the responses of one request do not", () => {
     const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
-    const began = performance.now()
     let count = 0
     while (connection.failed === undefined && count < 70_000) push(one(Uint8Array.of(1), 2 * count++ % 0xffff))
     assert.isAtMost(count, 4096)
-    assert.isBelow(performance.now() - began, 5000)
     assert.instanceOf(connection.failed, Malformed)
     assert.strictEqual(outcomes.length, 1)
     assert.strictEqual(connection.outstanding, 0)

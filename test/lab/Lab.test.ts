@@ -41,9 +41,7 @@ describe("Lab", () => {
   it.effect("starts three servers at once that a stranger can follow links through, and leaves nothing", () =>
     Effect.gen(function*() {
       const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-      const began = performance.now()
       const { one, root, two } = yield* three.pipe(Scope.provide(scope))
-      assert.isBelow(performance.now() - began, 20_000)
       const capture = yield* Lab.capture({ addresses: ["127.0.21.1", "127.0.21.2", "127.0.21.3"] }).pipe(
         Scope.provide(scope)
       )
