@@ -1,5 +1,5 @@
 /**
- * Renames and hard links (MS-FSA 2.1.5.14.6, 2.1.5.14.11).
+ * Renames and hard links (MS-FSA 2.1.5.15.6, 2.1.5.15.11).
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -7,7 +7,8 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../../../Smb2/Message/Constants.ts"
 import type { StoreError, StoreNaming, StorePath } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { fromStoreError, type Refusal, refuse } from "../Connection/Reply.ts"
+import { fromStoreError, kept, type Refusal, refuse, stored } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
@@ -155,19 +156,33 @@ const mayTake = Effect.fnUntraced(function*(
   return there.identity
 })
 
-/** Gives an open file one more name. */
+/**
+ * Refuses a user who may not give a file another name. MS-FSA asks no right of the open for that, and Linux opens with
+ * FILE_READ_ATTRIBUTES alone. A name keeps a file from being deleted, and in a directory of the user's own it is theirs to
+ * remove: so the file's descriptor has to let the user change the file's attributes, whatever this open asked for.
+ */
+const checkLinking = (incoming: Incoming, { file }: FileOpen): Effect.Effect<void, Refusal> =>
+  Effect.flatMap(
+    stored(kept(file, "SecurityDescriptor")),
+    (bytes) =>
+      (Access.maximal(Access.decode(bytes), incoming.session!.user!) & A.FILE_WRITE_ATTRIBUTES) === 0
+        ? refuse(NtStatus.STATUS_ACCESS_DENIED)
+        : Effect.void
+  )
+
+/** Gives an open file one more name (MS-FSA 2.1.5.15.6). */
 export const link = Effect.fnUntraced(function*(
   incoming: Incoming,
   open: FileOpen,
   fileName: string,
   replace: boolean
 ): Effect.fn.Return<void, Refusal> {
-  const { share, stream: { file }, table } = open
-  // A name keeps a file from being deleted: that is no business of who may only look at it.
-  if (!open.may(A.FILE_WRITE_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
-  if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const { share, stream: { file, name: streamName }, table } = open
+  if (streamName !== "") return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   if (file.directory) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
+  if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  if (share.readOnly || open.link.deletePending) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  yield* checkLinking(incoming, open)
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
