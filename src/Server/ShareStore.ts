@@ -263,10 +263,15 @@ export interface ShareStore {
   readonly origin?: object
   /**
    * What others change in a directory, or anywhere below it, while the stream is read: for change notification, and to take
-   * back what clients cache. What came through the store itself is not told. Absent where it cannot be known.
+   * back what clients cache. What came through the store itself is not told. `onStart` is run when every change from then
+   * on will be told: clients cache nothing in the directory before that. The stream fails when changes may have been
+   * missed; what clients cache is taken back then.
+   *
+   * Absent where nobody but the server changes what the store keeps: clients may cache all of it. A store that others
+   * change, and that cannot tell of it, has a `changes` that fails with `Unsupported`.
    */
   readonly changes?: (
     directory: StorePath,
-    options: { readonly recursive: boolean }
+    options: { readonly recursive: boolean; readonly onStart?: Effect.Effect<void> }
   ) => Stream.Stream<StoreChange, StoreError>
 }

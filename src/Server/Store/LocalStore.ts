@@ -331,7 +331,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
     list,
     ...LocalNaming.make(served, changes),
     origin: served,
-    changes: (directory, { recursive }) =>
+    changes: (directory, { onStart, recursive }) =>
       LocalWatch.changes({
         find: Local.run(async () => {
           const there = await found(tree.checked(directory))
@@ -340,7 +340,8 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
         }),
         reserved: sidecarName,
         recursive,
-        own
+        own,
+        onStart
       })
   }
 }

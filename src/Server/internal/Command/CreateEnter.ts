@@ -80,6 +80,9 @@ export const enter = Effect.fnUntraced(function*(
   const session = incoming.session!
   const same = Grant.findLease(incoming, contexts)
   const { table } = share
+  if (Grant.asksToCache(body, contexts)) {
+    yield* OutsideChanges.listen(server, share, name.path, opened.node.type === "directory")
+  }
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
@@ -135,7 +138,6 @@ export const enter = Effect.fnUntraced(function*(
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
     const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
-    OutsideChanges.forHolder(open)
     return {
       open,
       leaseResponse,

@@ -14,6 +14,7 @@ import * as DfsHost from "../State/DfsHost.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import { isWithin, keyOf, type Link } from "../State/FileTable.ts"
 import type { FileOpen } from "../State/Open.ts"
+import * as OutsideChanges from "../State/OutsideChanges.ts"
 import * as Watch from "../State/Watch.ts"
 import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
@@ -77,6 +78,7 @@ export const rename = Effect.fnUntraced(function*(
     (naming) => share.store.rename(from, name.path, naming)
   )
   table.renamed(link, name.path)
+  for (const other of stream.opens) OutsideChanges.renamed(other)
   table.forgetEntry(from)
   for (const path of [from, name.path]) DirectoryCaching.changed(table, path, open)
   const filter = file.directory ? N.FILE_NOTIFY_CHANGE_DIR_NAME : N.FILE_NOTIFY_CHANGE_FILE_NAME
