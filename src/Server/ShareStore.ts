@@ -123,6 +123,11 @@ export interface StoreFile {
    * such links.
    */
   readonly parent?: Effect.Effect<StoreNode, StoreError> | undefined
+  /**
+   * The part of the storage that the file is on, such as a disk that is mounted below the root: its room, its serial number,
+   * what can be kept there. Absent where the storage is one, as `ShareStore.volume` tells it.
+   */
+  readonly volume?: Effect.Effect<StoreVolume, StoreError> | undefined
   /** Up to `length` bytes; fewer only at the end. The bytes belong to the caller. */
   readonly read: (offset: bigint, length: number) => Effect.Effect<Uint8Array, StoreError>
   /**
@@ -176,7 +181,7 @@ export interface StoreVolume {
   readonly label: string
   readonly serialNumber: number
   readonly creationTime: bigint
-  /** Bytes in all, and free for the server. */
+  /** Bytes in all, and free for the server: of what the root is on, where parts of the storage have room of their own. */
   readonly total: bigint
   readonly free: bigint
   /** UTF-16 code units. */

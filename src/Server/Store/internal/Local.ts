@@ -220,6 +220,9 @@ export const hold = async (path: string, prompt: boolean): Promise<number | unde
 export const isRefusal = (error: unknown): boolean =>
   ["EACCES", "EPERM", "EROFS", "ETXTBSY"].includes(codeOf(error) ?? "")
 
+/** Whether the platform refused because a file system takes no changes. */
+export const isReadOnly = (error: unknown): boolean => codeOf(error) === "EROFS"
+
 /** Where the platform shows the process's descriptors as paths. */
 export const descriptors = "/proc/self/fd"
 

@@ -7,6 +7,7 @@
  * single file is mounted. What is known of such a file is known while the process runs.
  */
 import * as Fs from "node:fs"
+import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
@@ -41,6 +42,23 @@ interface Facts {
   readonly lasts: boolean
   readonly birthIsSteady: boolean
 }
+
+/** What is told of a file system: bytes, and 100 ns ticks since 1601. */
+interface Measures {
+  readonly creationTime: bigint
+  readonly serialNumber: number
+  readonly total: bigint
+  readonly free: bigint
+  /** Whether it is mounted so that nothing can be changed. */
+  readonly isReadOnly: boolean
+}
+
+/**
+ * Lasts over mounts, where the device's number is another: by the inode of the topmost directory, its time of birth, and,
+ * for one that is mounted below, its place. Clients cache by it.
+ */
+const serialNumber = (identity: string, salt: bigint): number =>
+  Number(BigInt.asUintN(32, LocalNode.hash(`${identity.slice(identity.indexOf(":"))}${salt === 0n ? "" : salt}`)))
 
 /** @category models */
 export class Volume {
@@ -101,6 +119,22 @@ export class Volume {
   identityOf(stats: Fs.BigIntStats): string {
     // A directory of an overlay is copied when something is made in it.
     return LocalNode.identityOf(stats, this.birthIsSteady && !(this.copiesUp && stats.isDirectory()))
+  }
+
+  /** What clients hear of it. */
+  async measure(): Promise<Measures> {
+    const [top, space, isReadOnly] = await Promise.all([
+      Fs.promises.stat(this.#root, { bigint: true }),
+      Fs.promises.statfs(this.#root, { bigint: true }),
+      Fs.promises.access(this.#root, Fs.constants.W_OK).then(() => false, Local.isReadOnly)
+    ])
+    return {
+      creationTime: FileTime.fromNanos(top.birthtimeNs),
+      serialNumber: serialNumber(this.identityOf(top), this.#salt),
+      total: space.blocks * space.bsize,
+      free: space.bavail * space.bsize,
+      isReadOnly
+    }
   }
 
   /** The records that are there. */

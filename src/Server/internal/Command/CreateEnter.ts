@@ -21,6 +21,7 @@ import * as Durable from "./Durable.ts"
 import * as Grant from "./Grant.ts"
 import type { Name } from "./Names.ts"
 import * as Shown from "./Shown.ts"
+import * as Volumes from "./Volumes.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
@@ -168,6 +169,9 @@ export const respond = Effect.fnUntraced(function*(
     Effect.flatMap((found) => Times.shown(open.stream, found)),
     Effect.onError(() => entered.undo)
   )
+  const { serialNumber } = contexts.onDiskId
+    ? yield* Effect.onError(Volumes.of(share, open.file), () => entered.undo)
+    : share.volume
   Durable.make(incoming, open, contexts)
   open.createAction = createAction
   if (open.createGuid !== undefined) incoming.server.replays.done(open.clientGuid, open.createGuid, open)
@@ -184,7 +188,7 @@ export const respond = Effect.fnUntraced(function*(
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: maximalAccess & open.tree.maximalAccess,
           node,
-          volume: share.volume,
+          serialNumber,
           lease: entered.leaseResponse.lease,
           durable: open.durable
         })

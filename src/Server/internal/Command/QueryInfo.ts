@@ -17,6 +17,7 @@ import * as Times from "../State/Times.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as Security from "./Security.ts"
 import * as Shown from "./Shown.ts"
+import * as Volumes from "./Volumes.ts"
 
 /** Handles QUERY_INFO. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -173,8 +174,10 @@ const file = Effect.fnUntraced(function*(
       default: {
         const fileId = new Uint8Array(16)
         new DataView(fileId.buffer).setBigUint64(0, node.id, true)
-        const serial = BigInt(open.share.volume.serialNumber)
-        return Effect.succeed({ volumeSerialNumber: serial, fileId })
+        return Effect.map(
+          Volumes.of(open.share, open.file),
+          ({ serialNumber }) => ({ volumeSerialNumber: BigInt(serialNumber), fileId })
+        )
       }
     }
   }
@@ -259,7 +262,8 @@ const fileSystem = Effect.fnUntraced(
     const room = body.outputBufferLength
     if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
     const { share } = open
-    const volume = yield* stored(share.store.volume)
+    const volume = yield* Volumes.of(share, open.file)
+    const readOnly = share.readOnly || volume.readOnly
     const { supports } = volume
     const value = (): unknown => {
       switch (known.name) {
@@ -278,12 +282,12 @@ const fileSystem = Effect.fnUntraced(
             bytesPerSector: 512
           }
         case "FileFsDeviceInformation":
-          return { deviceType: 7, characteristics: 0x20 | (share.readOnly ? 0x2 : 0) }
+          return { deviceType: 7, characteristics: 0x20 | (readOnly ? 0x2 : 0) }
         case "FileFsAttributeInformation":
           return {
             fileSystemAttributes: 0x1 | 0x2 | 0x4 | (supports.securityDescriptors ? 0x8 : 0) |
               (supports.sparse ? 0x40 : 0) | (supports.reparsePoints ? 0x80 : 0) | (supports.streams ? 0x4_0000 : 0) |
-              (supports.extendedAttributes ? 0x80_0000 : 0) | (share.readOnly ? 0x8_0000 : 0),
+              (supports.extendedAttributes ? 0x80_0000 : 0) | (readOnly ? 0x8_0000 : 0),
             maximumComponentNameLength: volume.maximumComponentLength,
             fileSystemName: "NTFS"
           }

@@ -27,6 +27,7 @@ import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
 import * as Security from "./Security.ts"
+import * as Volumes from "./Volumes.ts"
 
 const done: Reply = reply({ _tag: "SET_INFO", body: {} })
 
@@ -105,9 +106,10 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         // Less than the file has cuts it off; more is kept in mind, and no store has to keep it.
         return Effect.flatMap(stored(open.file.stat), (node) => {
           if (value.allocationSize < node.size) return resize(open, value.allocationSize)
-          open.stream.reserved = value.allocationSize
-          Caching.breakReaders(open.server, open.stream, open.holder)
-          return Effect.void
+          return Effect.map(Volumes.checkRoom(open.share, open.file, value.allocationSize, node.allocationSize), () => {
+            open.stream.reserved = value.allocationSize
+            Caching.breakReaders(open.server, open.stream, open.holder)
+          })
         })
       })
     case "FilePositionInformation":
