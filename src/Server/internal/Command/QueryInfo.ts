@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
 import * as FileSystemInformation from "../../../Codec/FileSystemInformation.ts"
+import * as FileTime from "../../../Codec/FileTime.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, Dialect, FileAttributes as F, InfoType } from "../../../Smb2/Message/Constants.ts"
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
@@ -85,9 +86,9 @@ const nameOf = (open: FileOpen): string => {
 const eaSize = (bytes: Uint8Array | undefined): number => (bytes === undefined || bytes.length === 0 ? 0 : bytes.length)
 
 const standard = (open: FileOpen, node: StoreNode) => ({
-  allocationSize: open.directory ? 0n : node.allocationSize,
-  endOfFile: open.directory ? 0n : node.size,
-  numberOfLinks: open.deletePending ? Math.max(node.numberOfLinks - 1, 0) : node.numberOfLinks,
+  allocationSize: open.directory ? 0n : Shown.size(node.allocationSize),
+  endOfFile: open.directory ? 0n : Shown.size(node.size),
+  numberOfLinks: Shown.links(open.deletePending ? node.numberOfLinks - 1 : node.numberOfLinks),
   deletePending: open.deletePending,
   directory: open.directory
 })
@@ -149,7 +150,7 @@ const file = Effect.fnUntraced(function*(
         return streams(open, node)
       case "FileCompressionInformation":
         return Effect.succeed({
-          compressedFileSize: node.size,
+          compressedFileSize: Shown.size(node.size),
           compressionFormat: 0,
           compressionUnitShift: 0,
           chunkShift: 0,
@@ -166,8 +167,8 @@ const file = Effect.fnUntraced(function*(
         return Effect.succeed({ fileName: nameOf(open) })
       case "FileStandardLinkInformation":
         return Effect.succeed({
-          numberOfAccessibleLinks: node.numberOfLinks,
-          totalNumberOfLinks: node.numberOfLinks,
+          numberOfAccessibleLinks: Shown.links(node.numberOfLinks),
+          totalNumberOfLinks: Shown.links(node.numberOfLinks),
           deletePending: open.deletePending,
           directory: open.directory
         })
@@ -200,13 +201,17 @@ const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusa
   Effect.map(stored(open.file.streams), (named) => {
     const own = node.type === "directory"
       ? []
-      : [{ streamName: "::$DATA", streamSize: node.size, streamAllocationSize: node.allocationSize }]
+      : [{
+        streamName: "::$DATA",
+        streamSize: Shown.size(node.size),
+        streamAllocationSize: Shown.size(node.allocationSize)
+      }]
     return [
       ...own,
       ...named.map((one) => ({
         streamName: `:${one.name}:$DATA`,
-        streamSize: one.size,
-        streamAllocationSize: one.allocationSize
+        streamSize: Shown.size(one.size),
+        streamAllocationSize: Shown.size(one.allocationSize)
       }))
     ]
   })
@@ -265,19 +270,20 @@ const fileSystem = Effect.fnUntraced(
     const volume = yield* Volumes.of(share, open.file)
     const readOnly = share.readOnly || volume.readOnly
     const { supports } = volume
+    const [total, free] = [Shown.size(volume.total), Shown.size(volume.free)]
     const value = (): unknown => {
       switch (known.name) {
         case "FileFsVolumeInformation":
           return {
-            volumeCreationTime: volume.creationTime,
+            volumeCreationTime: FileTime.clamp(volume.creationTime),
             volumeSerialNumber: volume.serialNumber,
             supportsObjects: false,
             volumeLabel: volume.label
           }
         case "FileFsSizeInformation":
           return {
-            totalAllocationUnits: volume.total / unit,
-            availableAllocationUnits: volume.free / unit,
+            totalAllocationUnits: total / unit,
+            availableAllocationUnits: free / unit,
             sectorsPerAllocationUnit: 8,
             bytesPerSector: 512
           }
@@ -293,9 +299,9 @@ const fileSystem = Effect.fnUntraced(
           }
         case "FileFsFullSizeInformation":
           return {
-            totalAllocationUnits: volume.total / unit,
-            callerAvailableAllocationUnits: volume.free / unit,
-            actualAvailableAllocationUnits: volume.free / unit,
+            totalAllocationUnits: total / unit,
+            callerAvailableAllocationUnits: free / unit,
+            actualAvailableAllocationUnits: free / unit,
             sectorsPerAllocationUnit: 8,
             bytesPerSector: 512
           }
