@@ -111,3 +111,48 @@ it.live("shows times, sizes and counts that no field holds as the nearest that o
       client.close()
     })
   }).pipe(Effect.scoped))
+
+it.live("gives a name of eight and three the same short name in a listing and by itself, and others none", () =>
+  Effect.gen(function*() {
+    const { port } = yield* SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+      shares: { data: MemoryStore.make() },
+      signing: "enabled"
+    })
+    yield* Effect.promise(async () => {
+      const client = new RawClient(host, port)
+      assert.isTrue(await client.logOn("data", Credentials.password("joe", Redacted.make("secret"))))
+      const short = ["a", "READ.ME", "readme.txt", "12345678.123", "~$x{}.c"]
+      // What only looks like letters of ASCII in capitals is none of them.
+      const long = ["123456789", "a.html", "two.dots.c", "a b", "\u0131", "\u017f.txt", "\u00e9", "a+b", ".c"]
+      const alone = new Map<string, string | number>()
+      for (const name of [...short, ...long]) {
+        const file = await client.open(name)
+        assert(typeof file !== "number", name)
+        const answer = (await client.ask(Requests.query(file, "file", 21)))!
+        const status = answer.readUInt32LE(8)
+        if (status !== 0) alone.set(name, status)
+        else {
+          const { buffer } = decode(Codec.at(Header.size, Message.messages.QUERY_INFO.response), answer)
+          alone.set(name, decode(FileInformation.FileAlternateNameInformation, buffer).fileName)
+        }
+        // Quotas are not there, and are said not to be.
+        assert.strictEqual((await client.ask(Requests.query(file, "fileSystem", 6)))!.readUInt32LE(8), 0xc000_00bb)
+      }
+      const root = await client.open("", Requests.directory)
+      assert(typeof root !== "number")
+      const listed = decode(
+        Codec.at(Header.size, Message.messages.QUERY_DIRECTORY.response),
+        (await client.ask(Requests.list(root)))!
+      )
+      const entries: Array<any> = decode(DirectoryInformation.byNumber(37)!.codec, listed.buffer)
+      const shortOf = new Map(entries.map(({ fileName, shortName }) => [fileName, shortName]))
+      for (const name of short) {
+        assert.deepStrictEqual([shortOf.get(name), alone.get(name)], [name.toUpperCase(), name.toUpperCase()], name)
+      }
+      for (const name of long) assert.deepStrictEqual([shortOf.get(name), alone.get(name)], ["", 0xc000_0034], name)
+      client.close()
+    })
+  }).pipe(Effect.scoped))

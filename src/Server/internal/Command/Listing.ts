@@ -262,7 +262,7 @@ const entryOf = (node: StoreNode, wide: boolean) => {
     ...Shown.networkOpen(node),
     ...directory ? { allocationSize: 0n, endOfFile: 0n } : {},
     eaSize: reparse ? node.reparseTag : 0,
-    shortName: "",
+    shortName: Shown.shortName(node.name),
     reparsePointTag: node.reparseTag,
     fileId: wide ? fileId : node.id,
     fileName: node.name

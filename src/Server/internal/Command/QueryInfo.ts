@@ -186,15 +186,9 @@ const file = Effect.fnUntraced(function*(
   return yield* answer(bytes, room, fixed)
 })
 
-const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/
-
-/** The 8.3 name: of a name that is one. Others have none here, as on a volume of Windows where they are off. */
 const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
-  const { path } = open
-  const name = path[path.length - 1]?.toUpperCase() ?? ""
-  return shortPattern.test(name)
-    ? Effect.succeed({ fileName: name })
-    : refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  const fileName = Shown.shortName(open.path.at(-1) ?? "")
+  return fileName === "" ? refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND) : Effect.succeed({ fileName })
 }
 
 const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusal> =>
@@ -262,6 +256,8 @@ const unit = 4096n
 const fileSystem = Effect.fnUntraced(
   function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
     const known = FileSystemInformation.byNumber(body.fileInfoClass)
+    // No store has quotas: as for SMB2_0_INFO_QUOTA.
+    if (known?.name === "FileFsControlInformation") return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
     const fixed = known === undefined ? undefined : fileSystemFixed[known.name]
     if (known === undefined || fixed === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
     const room = body.outputBufferLength

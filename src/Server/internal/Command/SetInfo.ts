@@ -73,17 +73,22 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case "FileRenameInformation":
       return Effect.flatMap(
         decode(FileInformation.FileRenameInformation, buffer),
-        (value) => Rename.rename(incoming, open, value.fileName, value.replaceIfExists)
+        (value) => Rename.rename(incoming, open, value.fileName, value.replaceIfExists ? "closed" : "none")
       )
     case "FileRenameInformationEx":
       return Effect.flatMap(
         decode(FileInformation.FileRenameInformationEx, buffer),
-        (value) => Rename.rename(incoming, open, value.fileName, (value.flags & 1) !== 0)
+        ({ fileName, flags }) => {
+          const { FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS } = FileInformation.FileRenameFlags
+          const replaces = (flags & FILE_RENAME_REPLACE_IF_EXISTS) !== 0
+          const isPosix = (flags & FILE_RENAME_POSIX_SEMANTICS) !== 0
+          return Rename.rename(incoming, open, fileName, !replaces ? "none" : isPosix ? "open" : "closed")
+        }
       )
     case "FileLinkInformation":
       return Effect.flatMap(
         decode(FileInformation.FileLinkInformation, buffer),
-        (value) => Rename.link(incoming, open, value.fileName, value.replaceIfExists)
+        (value) => Rename.link(incoming, open, value.fileName, value.replaceIfExists ? "closed" : "none")
       )
     case "FileDispositionInformation":
       return Effect.flatMap(
