@@ -163,6 +163,11 @@ export interface StoreOpen {
   readonly mode: "existing" | "new" | "either"
   /** What to make; of no meaning for what is there. */
   readonly type: "file" | "directory"
+  /**
+   * A symbolic link that the storage follows, and that leads nowhere or out of what it serves, is opened itself: as a file
+   * without bytes, which `remove` and `rename` know by its identity. Of no meaning where there are no such links.
+   */
+  readonly linkItself?: boolean
   /** A hint: its bytes will probably be asked for. A store may make ready for that while the client thinks. */
   readonly forData?: boolean
   /** For what is made. */

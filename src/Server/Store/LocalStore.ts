@@ -129,7 +129,8 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
 
   const place = { files, own, changes, volume: volumeOf }
 
-  const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
+  const found = async (path: StorePath, linkItself = false): Promise<Found> =>
+    await tree.find(path, linkItself) ?? Local.refuse("NotFound")
 
   /** Makes what is not there, in a directory that is locked. */
   const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
@@ -204,7 +205,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
   ): Promise<{ file: OpenFile; created: boolean; found: Found | undefined }> => {
     tree.checked(path)
     if (how.mode === "existing" || path.length === 0) {
-      const there = await whole(() => found(path))
+      const there = await whole(() => found(path, how.linkItself))
       return how.mode === "new" ? Local.refuse("Exists") : { file: files.acquire(there), created: false, found: there }
     }
     const name = path.at(-1)!

@@ -109,6 +109,8 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       const found = yield* share.store.open(name.path, {
         mode: "existing",
         type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        linkItself: disposition === D.FILE_OPEN && name.stream === undefined &&
+          has(body.createOptions, O.FILE_OPEN_REPARSE_POINT),
         forData: (Access.mapGeneric(body.desiredAccess) & (A.FILE_READ_DATA | A.FILE_WRITE_DATA)) !== 0,
         ...name.stream === undefined ? {} : { stream: name.stream }
       }).pipe(
