@@ -273,8 +273,9 @@ export interface ShareStore {
   readonly origin?: object
   /**
    * What others change in a directory, or anywhere below it, while the stream is read: for change notification, and to take
-   * back what clients cache. What came through the store itself is not told. `onStart` is run when every change from then
-   * on will be told: clients cache nothing in the directory before that. The stream fails when changes may have been
+   * back what clients cache. What came through the store itself is not told. `onStart` is run when changes from then on
+   * will be told; it is given whether that is all of them, which it is not where other machines change the storage unseen.
+   * Clients cache nothing in the directory before that, nor where it is not all. The stream fails when changes may have been
    * missed; what clients cache is taken back then.
    *
    * Absent where nobody but the server changes what the store keeps: clients may cache all of it. A store that others
@@ -282,6 +283,6 @@ export interface ShareStore {
    */
   readonly changes?: (
     directory: StorePath,
-    options: { readonly recursive: boolean; readonly onStart?: Effect.Effect<void> }
+    options: { readonly recursive: boolean; readonly onStart?: (all: boolean) => Effect.Effect<void> }
   ) => Stream.Stream<StoreChange, StoreError>
 }

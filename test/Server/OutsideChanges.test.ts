@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as Local from "../../src/Server/Store/internal/Local.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -213,9 +214,9 @@ it.live("lets nobody cache before the store listens", () =>
   Effect.gen(function*() {
     const listens = yield* Latch.make()
     const asked = yield* Latch.make()
-    const { create } = yield* told((_directory, { onStart = Effect.void }) =>
+    const { create } = yield* told((_directory, { onStart = () => Effect.void }) =>
       Stream.fromEffect(
-        asked.open.pipe(Effect.andThen(listens.await), Effect.andThen(onStart), Effect.andThen(Effect.never))
+        asked.open.pipe(Effect.andThen(listens.await), Effect.andThen(onStart(true)), Effect.andThen(Effect.never))
       )
     )
     const opened = yield* Effect.forkChild(create("one", [LeaseClient.lease(1, rwh)]))
@@ -229,9 +230,12 @@ it.live("lets nobody cache before the store listens", () =>
 it.live("takes back what clients cache when the store stops listening, and what is in other folders stays", () =>
   Effect.gen(function*() {
     const fails = yield* Latch.make()
-    const { client, create } = yield* told((directory, { onStart = Effect.void }) =>
+    const { client, create } = yield* told((directory, { onStart = () => Effect.void }) =>
       Stream.fromEffect(
-        Effect.andThen(onStart, directory.length === 0 ? Effect.andThen(fails.await, Effect.fail(busy)) : Effect.never)
+        Effect.andThen(
+          onStart(true),
+          directory.length === 0 ? Effect.andThen(fails.await, Effect.fail(busy)) : Effect.never
+        )
       )
     )
     yield* create("d", [], { createOptions: 1, desiredAccess: 0x0010_0081 })
@@ -258,3 +262,18 @@ it.live("takes back what clients cache in a folder that another program moves aw
     assert.deepStrictEqual([broken?.leaseKey, broken?.newLeaseState], [LeaseClient.key(4), 0])
     client.close()
   }).pipe(Effect.scoped))
+
+it.live("lets nobody cache what other machines change unseen", () =>
+  Effect.gen(function*() {
+    const { create, events } = yield* told((_directory, { onStart = () => Effect.void }) =>
+      Stream.fromEffect(Effect.andThen(onStart(false), Effect.never))
+    )
+    assert.strictEqual((yield* create("one", [LeaseClient.lease(1, rwh)])).leaseState, 0)
+    // There is nothing that could be mended.
+    assert.deepStrictEqual(events, [])
+  }).pipe(Effect.scoped))
+
+it("knows the file systems that other machines change", () => {
+  for (const nfs of [0x6969n, 0xff534d42n, 0xfe534d42n]) assert.isTrue(Local.isNetworkType(nfs))
+  for (const own of [0xef53n, 0x58465342n, 0x01021994n, 0x794c7630n]) assert.isFalse(Local.isNetworkType(own))
+})

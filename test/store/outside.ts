@@ -28,7 +28,7 @@ const listening = Effect.fnUntraced(function*(store: ShareStore, directory: Stor
   const started = yield* Latch.make()
   yield* Effect.forkScoped(
     Stream.runForEach(
-      store.changes!(directory, { recursive, onStart: Effect.asVoid(started.open) }),
+      store.changes!(directory, { recursive, onStart: () => Effect.asVoid(started.open) }),
       ({ action, path }: StoreChange) => Effect.sync(() => seen.push(`${action} ${path.join("/")}`))
     )
   )
@@ -128,9 +128,10 @@ export const tellsOfOthers = (
       Effect.gen(function*() {
         const store = yield* make
         let started = false
-        const onStart = Effect.sync(() => {
-          started = true
-        })
+        const onStart = () =>
+          Effect.sync(() => {
+            started = true
+          })
         const error = yield* Effect.flip(Stream.runDrain(store.changes!(["nothing"], { recursive: true, onStart })))
         assert.deepStrictEqual([error.reason, started], ["NotFound", false])
       }).pipe(Effect.scoped))

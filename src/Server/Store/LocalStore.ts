@@ -335,7 +335,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
         find: Local.run(async () => {
           const there = await found(tree.checked(directory))
           if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
-          return { place: Path.join(tree.root.place, ...there.path), path: there.path }
+          return { place: Path.join(tree.root.place, ...there.path), path: there.path, all: !there.volume.isNetwork }
         }),
         reserved: sidecarName,
         recursive,

@@ -38,6 +38,7 @@ interface Facts {
   /** Components from the root to its topmost directory. */
   readonly depth: number
   readonly prompt: boolean
+  readonly isNetwork: boolean
   readonly copiesUp: boolean
   readonly lasts: boolean
   readonly birthIsSteady: boolean
@@ -64,6 +65,8 @@ const serialNumber = (identity: string, salt: bigint): number =>
 export class Volume {
   readonly device: bigint
   readonly prompt: boolean
+  /** Other machines change it, and the platform does not see that. */
+  readonly isNetwork: boolean
   /** A file is copied when it is first changed, and has another time of birth then. */
   readonly copiesUp: boolean
   readonly birthIsSteady: boolean
@@ -84,6 +87,7 @@ export class Volume {
   constructor(facts: Facts, folder: SidecarFolder.SidecarFolder | undefined) {
     this.device = facts.device
     this.prompt = facts.prompt
+    this.isNetwork = facts.isNetwork
     this.copiesUp = facts.copiesUp
     this.birthIsSteady = facts.birthIsSteady
     this.#root = facts.root
@@ -289,6 +293,7 @@ const open = async (
     salt: place.length === 0 ? 0n : BigInt.asUintN(24, LocalNode.hash(place.join("/"))) << 40n,
     depth: place.length,
     prompt: fd !== undefined && prompt,
+    isNetwork: type !== undefined && Local.isNetworkType(type),
     copiesUp,
     lasts: hasInodes && isUniform(),
     birthIsSteady: birthIsSteady()

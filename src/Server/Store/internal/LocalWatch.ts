@@ -179,15 +179,15 @@ class Watcher {
 
 /** What others change in the directory at `path`, which is at `place` on the platform. */
 export const changes = (fields: {
-  readonly find: Effect.Effect<{ readonly place: string; readonly path: StorePath }, StoreError>
+  readonly find: Effect.Effect<{ readonly place: string; readonly path: StorePath; readonly all: boolean }, StoreError>
   readonly reserved: string
   readonly recursive: boolean
   readonly own: OwnChanges
-  readonly onStart: Effect.Effect<void> | undefined
+  readonly onStart: ((all: boolean) => Effect.Effect<void>) | undefined
 }): Stream.Stream<StoreChange, StoreError> =>
   Stream.callback<StoreChange, StoreError>(
     (queue) =>
-      Effect.flatMap(fields.find, ({ path, place }) => {
+      Effect.flatMap(fields.find, ({ all, path, place }) => {
         const fail = (error: unknown) => {
           const reason = error instanceof StoreError ? error : Local.toStoreError(error)
           Queue.failCauseUnsafe(queue, Cause.fail(reason))
@@ -207,7 +207,7 @@ export const changes = (fields: {
             catch: Local.toStoreError
           }),
           (watcher) => Effect.sync(() => watcher.close())
-        )
-      }).pipe(Effect.tap(fields.onStart ?? Effect.void)),
+        ).pipe(Effect.tap(() => fields.onStart?.(all) ?? Effect.void))
+      }),
     { bufferSize: waiting, strategy: "dropping" }
   )

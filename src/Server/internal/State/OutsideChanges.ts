@@ -75,11 +75,12 @@ class Listener {
     const settled = Latch.makeUnsafe()
     const listening: Listening = { ...place, hears: false, settled, asked: true, late, stop: () => {} }
     this.places.set(name, listening)
-    const onStart = Effect.sync(() => {
-      listening.hears = true
-      this.isDeaf = false
-      settled.openUnsafe()
-    })
+    const onStart = (all: boolean) =>
+      Effect.sync(() => {
+        listening.hears = all
+        this.isDeaf = false
+        settled.openUnsafe()
+      })
     const stopped = Effect.callback<void>((resume) => {
       listening.stop = () => resume(Effect.void)
     })
