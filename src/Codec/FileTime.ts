@@ -37,8 +37,24 @@ export const epoch: FileTime = 116_444_736_000_000_000n
  */
 export const isTime = (time: FileTime): boolean => time > 0n
 
+/** The latest time that a FILETIME holds, in the year 30828. */
+export const latest: FileTime = (1n << 63n) - 1n
+
+/**
+ * The nearest time that a FILETIME holds: files can be older than 1601 and younger than the year 30828, and would get
+ * another sign or another age on the wire.
+ *
+ * @category conversions
+ */
+export const clamp = (time: bigint): FileTime => (time < 0n ? 0n : time > latest ? latest : time)
+
 /** Rounds down also before 1970, where bigint division would round towards it. */
 const floorDiv = (a: bigint, b: bigint): bigint => (a >= 0n ? a / b : -((-a + b - 1n) / b))
+
+const ticksOf = (millis: number): bigint => {
+  const whole = Math.floor(millis)
+  return epoch + BigInt(whole) * ticksPerMillisecond + BigInt(Math.floor((millis - whole) * 10_000))
+}
 
 /**
  * Milliseconds since 1970, rounded down. Of the special values, the number that they are as a time: see `isTime`.
@@ -48,20 +64,18 @@ const floorDiv = (a: bigint, b: bigint): bigint => (a >= 0n ? a / b : -((-a + b 
 export const toMillis = (time: FileTime): number => Number(floorDiv(time - epoch, ticksPerMillisecond))
 
 /**
- * From milliseconds since 1970; a fraction of one counts down to the tick. Throws `RangeError` for NaN and infinities.
+ * From milliseconds since 1970; a fraction of one counts down to the tick, and what no FILETIME holds is the nearest that
+ * one does. Throws `RangeError` for NaN and infinities.
  *
  * @category conversions
  */
-export const fromMillis = (millis: number): FileTime => {
-  const whole = Math.floor(millis)
-  return epoch + BigInt(whole) * ticksPerMillisecond + BigInt(Math.floor((millis - whole) * 10_000))
-}
+export const fromMillis = (millis: number): FileTime => clamp(ticksOf(millis))
 
 /** Nanoseconds since 1970, exactly: what Node's `BigIntStats` count in. */
 export const toNanos = (time: FileTime): bigint => (time - epoch) * 100n
 
-/** From nanoseconds since 1970, rounded down to the tick. */
-export const fromNanos = (nanos: bigint): FileTime => epoch + floorDiv(nanos, 100n)
+/** From nanoseconds since 1970, rounded down to the tick; what no FILETIME holds is the nearest that one does. */
+export const fromNanos = (nanos: bigint): FileTime => clamp(epoch + floorDiv(nanos, 100n))
 
 /**
  * As a `Date`, rounded down to the millisecond; `undefined` for what is no time.
@@ -103,8 +117,8 @@ export const fromISO = (text: string): Result.Result<FileTime, Malformed> => {
     // Date.parse takes the 30th of February for the 1st of March.
     const dayExists = new Date(Date.parse(`${day}T00:00:00Z`))
     if (!Number.isNaN(millis) && dayExists.toISOString().startsWith(day!)) {
-      const time = fromMillis(millis) + BigInt(fraction.padEnd(7, "0").slice(0, 7))
-      if (isTime(time) && time < 1n << 63n) return Result.succeed(time)
+      const time = ticksOf(millis) + BigInt(fraction.padEnd(7, "0").slice(0, 7))
+      if (isTime(time) && time <= latest) return Result.succeed(time)
     }
   }
   return Result.fail(

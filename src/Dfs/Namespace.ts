@@ -319,7 +319,7 @@ const referral = (
   const dfsPath = DfsPath.toRequest(asked)
   const targets = ordered(to.targets, request.siteName)
   if (targets.length === 0) return status(NtStatus.STATUS_DFS_UNAVAILABLE)
-  const versionNumber = Math.min(request.maxReferralLevel, limit) as 1 | 2 | 3 | 4
+  const versionNumber = Math.min(Math.max(request.maxReferralLevel, 1), limit) as 1 | 2 | 3 | 4
   const entries = targets.map((target, i): Unsized["referralEntries"][number] => {
     const networkAddress = DfsPath.toRequest(toPath(target.path))
     const { serverType, timeToLive } = to
@@ -348,16 +348,17 @@ const referral = (
  * Answers a referral request, plain or EX.
  *
  * Statuses: BUFFER_OVERFLOW where not one entry fits, NOT_FOUND for what is no namespace, DFS_UNAVAILABLE where all
- * targets are offline, INVALID_PARAMETER for level 0, for a domain that is not known, and for a name that is none;
- * UNSUCCESSFUL for a domain or its controllers below level 3, which has no lists of names. What lies below SYSVOL is no
+ * targets are offline, INVALID_PARAMETER for a domain that is not known, and for a name that is none; UNSUCCESSFUL for a
+ * domain or its controllers below level 3, which has no lists of names. Slashes separate as backslashes do, and level 0 is
+ * taken for 1. What lies below a root without a link there is answered with the root. What lies below SYSVOL is no
  * namespace (MS-DFSC 3.3.5.2 to 3.3.5.4, and what Samba answers).
  *
  * @category referrals
  */
 export const answer = (namespace: Namespace, request: ReferralRequestEx, options: AnswerOptions): Answer => {
-  const { maxReferralLevel, requestFileName } = request
-  const path = DfsPath.fromString(requestFileName)
-  if (maxReferralLevel === 0 || !path.every(DfsPath.isName)) return status(NtStatus.STATUS_INVALID_PARAMETER)
+  const { maxReferralLevel } = request
+  const path = DfsPath.fromString(request.requestFileName.replaceAll("/", "\\"))
+  if (!path.every(DfsPath.isName)) return status(NtStatus.STATUS_INVALID_PARAMETER)
   const [server, share, ...below] = path
   const domains = Object.entries(namespace.domains ?? {})
   if (server === undefined) {

@@ -40,14 +40,26 @@ export const ReferralRequestEx = Schema.Struct({
 })
 export type ReferralRequestEx = typeof ReferralRequestEx.Type
 
-const Request = Codec.struct({ maxReferralLevel: Codec.u16, requestFileName: Codec.utf16z })
+/** Some clients leave out the NUL at the end of the message. */
+const lastName: Codec.Codec<string> = Codec.make(
+  0,
+  (reader) => {
+    const text = Codec.utf16.read(reader.window(reader.offset, reader.remaining & ~1))
+    reader.rest()
+    const nul = text.indexOf("\0")
+    return nul < 0 ? text : text.slice(0, nul)
+  },
+  Codec.utf16z.write
+)
+
+const Request = Codec.struct({ maxReferralLevel: Codec.u16, requestFileName: lastName })
 
 const unencodable = (structure: string, reason: string) => Result.fail(new Unencodable({ structure, reason }))
 
 const level = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffff
 
 /**
- * Decodes REQ_GET_DFS_REFERRAL. Bytes after the name's NUL are accepted.
+ * Decodes REQ_GET_DFS_REFERRAL. Bytes after the name's NUL are accepted, and so is a name that ends with the message.
  *
  * @category decoding
  */

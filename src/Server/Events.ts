@@ -98,6 +98,17 @@ export const notDeleted = (share: string, path: StorePath, error: StoreError): E
     }
   )
 
+/** What others change in a share's store cannot be told, so that clients cache nothing there. Said once, until it can. */
+export const changesNotTold = (share: string, error: StoreError): Effect.Effect<void> =>
+  told(
+    Effect.logWarning(
+      "changes that others make in a share are not told, and clients cache nothing there",
+      ...(error.cause === undefined ? [] : [error.cause])
+    ),
+    "changes not told",
+    { share, reason: error.reason }
+  )
+
 /** A store failed, and a client was told so; `more` faults before were not told. */
 export const storeFailed = (
   command: string,

@@ -123,6 +123,11 @@ export interface StoreFile {
    * such links.
    */
   readonly parent?: Effect.Effect<StoreNode, StoreError> | undefined
+  /**
+   * The part of the storage that the file is on, such as a disk that is mounted below the root: its room, its serial number,
+   * what can be kept there. Absent where the storage is one, as `ShareStore.volume` tells it.
+   */
+  readonly volume?: Effect.Effect<StoreVolume, StoreError> | undefined
   /** Up to `length` bytes; fewer only at the end. The bytes belong to the caller. */
   readonly read: (offset: bigint, length: number) => Effect.Effect<Uint8Array, StoreError>
   /**
@@ -158,6 +163,11 @@ export interface StoreOpen {
   readonly mode: "existing" | "new" | "either"
   /** What to make; of no meaning for what is there. */
   readonly type: "file" | "directory"
+  /**
+   * A symbolic link that the storage follows, and that leads nowhere or out of what it serves, is opened itself: as a file
+   * without bytes, which `remove` and `rename` know by its identity. Of no meaning where there are no such links.
+   */
+  readonly linkItself?: boolean
   /** A hint: its bytes will probably be asked for. A store may make ready for that while the client thinks. */
   readonly forData?: boolean
   /** For what is made. */
@@ -176,7 +186,7 @@ export interface StoreVolume {
   readonly label: string
   readonly serialNumber: number
   readonly creationTime: bigint
-  /** Bytes in all, and free for the server. */
+  /** Bytes in all, and free for the server: of what the root is on, where parts of the storage have room of their own. */
   readonly total: bigint
   readonly free: bigint
   /** UTF-16 code units. */
@@ -263,10 +273,16 @@ export interface ShareStore {
   readonly origin?: object
   /**
    * What others change in a directory, or anywhere below it, while the stream is read: for change notification, and to take
-   * back what clients cache. What came through the store itself is not told. Absent where it cannot be known.
+   * back what clients cache. What came through the store itself is not told. `onStart` is run when changes from then on
+   * will be told; it is given whether that is all of them, which it is not where other machines change the storage unseen.
+   * Clients cache nothing in the directory before that, nor where it is not all. The stream fails when changes may have been
+   * missed; what clients cache is taken back then.
+   *
+   * Absent where nobody but the server changes what the store keeps: clients may cache all of it. A store that others
+   * change, and that cannot tell of it, has a `changes` that fails with `Unsupported`.
    */
   readonly changes?: (
     directory: StorePath,
-    options: { readonly recursive: boolean }
+    options: { readonly recursive: boolean; readonly onStart?: (all: boolean) => Effect.Effect<void> }
   ) => Stream.Stream<StoreChange, StoreError>
 }

@@ -81,6 +81,24 @@ describe("FileTime", () => {
     assert.strictEqual(FileTime.toISO((1n << 63n) - 1n), "+030828-09-14T02:48:05.4775807Z")
   })
 
+  it("takes the nearest time for what is too early or too late, which no FILETIME holds", () => {
+    const [old, far] = [-14_831_769_600_000, 1_200_093_321_600_000]
+    for (
+      const [millis, right] of [[old, 0n], [far, FileTime.latest], [-8.64e15, 0n], [8.64e15, FileTime.latest]] as const
+    ) {
+      assert.strictEqual(FileTime.fromMillis(millis), right)
+      assert.strictEqual(FileTime.fromDate(new Date(millis)), right)
+      assert.strictEqual(FileTime.fromNanos(BigInt(millis) * 1_000_000n), right)
+    }
+    for (const text of ["1500-01-01", "1500-01-01T00:00:00.5", "+030828-09-14T02:48:05.4775808Z", "+040000-01-01"]) {
+      assert.strictEqual(FileTime.fromISO(text)._tag, "Failure", text)
+    }
+    assert.deepStrictEqual(
+      FileTime.fromISO("+030828-09-14T02:48:05.4775807Z"),
+      Result.succeed(FileTime.latest)
+    )
+  })
+
   it("takes fractions of a millisecond, as stat gives them", () => {
     assert.strictEqual(FileTime.fromMillis(0.5), FileTime.epoch + 5_000n)
     assert.strictEqual(FileTime.fromMillis(-0.5), FileTime.epoch - 5_000n)

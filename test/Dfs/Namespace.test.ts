@@ -158,7 +158,6 @@ describe("answer", () => {
     assert.strictEqual(statusOf(ask(sets, "\\s\\public\\none")), 0xc000026d)
     assert.strictEqual(statusOf(ask(sets, "\\unknown.test")), 0xc000000d)
     assert.strictEqual(statusOf(ask(sets, "")), 0xc000000d)
-    assert.strictEqual(statusOf(ask(sets, "\\s\\public", { level: 0 })), 0xc000000d)
     const elsewhere = Namespace.answer(sets, { maxReferralLevel: 4, requestFileName: "\\t\\public" }, {
       maximumOutput: 8192,
       serverNames: ["s"]
@@ -277,4 +276,44 @@ it("reads the example of docs/hosting.md", () => {
     "\\nas1\\films",
     "\\archive\\films"
   ])
+})
+
+describe("requests that are written otherwise than the document says", () => {
+  /** The level, then the name as it is given. */
+  const plain = (level: number, name: string, ...more: ReadonlyArray<number>) => {
+    const bytes = Buffer.concat([Buffer.alloc(2), Buffer.from(name, "utf16le"), Uint8Array.from(more)])
+    bytes.writeUInt16LE(level)
+    return Namespace.answer(windows, Result.getOrThrow(decodeReferralRequest(bytes)), { maximumOutput: 8192 })
+  }
+  const root = bytesOf(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files"))
+
+  it("are answered all the same", () => {
+    for (
+      const answer of [
+        plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\0"),
+        // The name ends with the message, in an odd byte, or before what somebody forgot.
+        plain(4, "\\LAB-DC1.LAB.LOCAL\\Files"),
+        plain(4, "\\LAB-DC1.LAB.LOCAL\\Files", 0),
+        plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\0\\more", 7)
+      ]
+    ) assert.strictEqual(bytesOf(answer), root)
+    // Slashes, some of them or all.
+    for (const name of ["/LAB-DC1.LAB.LOCAL/Files\0", "\\LAB-DC1.LAB.LOCAL/Files"]) {
+      assert.strictEqual(bytesOf(plain(4, name)), root)
+    }
+    assert.deepStrictEqual(
+      addresses(plain(4, "/LAB-DC1.LAB.LOCAL/Files/Sales/2026")),
+      addresses(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files\\Sales\\2026"))
+    )
+    // Nobody understands less than the first version.
+    assert.strictEqual(
+      bytesOf(plain(0, "\\LAB-DC1.LAB.LOCAL\\Files\0")),
+      bytesOf(plain(1, "\\LAB-DC1.LAB.LOCAL\\Files\0"))
+    )
+    assert.strictEqual(statusOf(plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\\..\0")), 0xc000_000d)
+  })
+
+  it("are answered with the root where there is no link below it", () => {
+    assert.strictEqual(bytesOf(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files\\Nothing\\there")), root)
+  })
 })

@@ -1,12 +1,15 @@
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Latch, Layer, Redacted, Stream } from "effect"
+import { Context, Effect, Fiber, Latch, Layer, Logger, Redacted, References, Stream } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
 import { Codec } from "effect-smb/Codec"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as Local from "../../src/Server/Store/internal/Local.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import * as Header from "../../src/Smb2/Header.ts"
 import type * as CreateContext from "../../src/Smb2/Message/CreateContext.ts"
@@ -43,6 +46,31 @@ const world = Effect.gen(function*() {
   )
   return { path, port, smb, base: `\\\\${host}:${port}\\data` }
 })
+
+/** A server of a store in memory that tells of others' changes as `changes` says, and what it logs of that. */
+const told = Effect.fnUntraced(function*(changes: NonNullable<ShareStore["changes"]>) {
+  const events: Array<unknown> = []
+  const logger = Logger.make(({ fiber }) => {
+    const { event } = fiber.getRef(References.CurrentLogAnnotations)
+    if (event === "changes not told") events.push(event)
+  })
+  const store = yield* MemoryStore.make()
+  const { port } = yield* SmbServer.make({
+    host,
+    port: 0,
+    users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+    shares: { data: { ...store, changes } },
+    signing: "enabled"
+  }).pipe(Effect.provide(Logger.layer([logger])))
+  const client = new LeaseClient.LeaseClient(host, port, 7)
+  yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
+  assert.isTrue(yield* Effect.promise(() => client.begin("data", joe)))
+  const create = (...how: Parameters<LeaseClient.LeaseClient["create"]>) => Effect.promise(() => client.create(...how))
+  return { client, create, events }
+})
+
+const rwh = LeaseClient.READ | LeaseClient.WRITE | LeaseClient.HANDLE
+const busy = new StoreError({ reason: "Busy" })
 
 const batch = 9
 const exclusive = 8
@@ -121,7 +149,6 @@ it.live("takes back what a client may cache where another program changes the fi
     const one = yield* open(raw, "one", batch)
     const two = yield* open(raw, "two", exclusive)
     assert.deepStrictEqual([one.oplockLevel, two.oplockLevel], [batch, exclusive])
-    yield* Effect.sleep(150)
     Fs.appendFileSync(join(path, "one"), "new")
     const broken = yield* Effect.promise(() => raw.next(2000))
     assert(broken !== undefined)
@@ -163,10 +190,90 @@ it.live("takes back what a client may cache of a directory where another program
       })
     )
     assert.strictEqual(leaseState, LeaseClient.READ | LeaseClient.HANDLE)
-    yield* Effect.sleep(150)
     Fs.writeFileSync(join(path, "d", "theirs"), "x")
     const broken = yield* Effect.promise(() => client.nextBreak())
     assert.deepStrictEqual(broken?.leaseKey, LeaseClient.key(4))
     assert.strictEqual(broken?.newLeaseState, 0)
     client.close()
   }).pipe(Effect.scoped))
+
+it.live("lets nobody cache what cannot be listened to, and says so once", () =>
+  Effect.gen(function*() {
+    const { create, events } = yield* told(() => Stream.fail(busy))
+    for (const [name, number] of [["one", 1], ["two", 2]] as const) {
+      assert.strictEqual((yield* create(name, [LeaseClient.lease(number, rwh)])).leaseState, 0)
+    }
+    assert.strictEqual((yield* create("three", [], { requestedOplockLevel: batch })).oplockLevel, 0)
+    const folder = { createOptions: 1, desiredAccess: 0x0010_0081 }
+    const asked = LeaseClient.READ | LeaseClient.HANDLE
+    assert.strictEqual((yield* create("d", [LeaseClient.lease(3, asked)], folder)).leaseState, 0)
+    assert.deepStrictEqual(events, ["changes not told"])
+  }).pipe(Effect.scoped))
+
+it.live("lets nobody cache before the store listens", () =>
+  Effect.gen(function*() {
+    const listens = yield* Latch.make()
+    const asked = yield* Latch.make()
+    const { create } = yield* told((_directory, { onStart = () => Effect.void }) =>
+      Stream.fromEffect(
+        asked.open.pipe(Effect.andThen(listens.await), Effect.andThen(onStart(true)), Effect.andThen(Effect.never))
+      )
+    )
+    const opened = yield* Effect.forkChild(create("one", [LeaseClient.lease(1, rwh)]))
+    yield* asked.await
+    yield* Effect.yieldNow
+    assert.isUndefined(opened.pollUnsafe())
+    yield* listens.open
+    assert.strictEqual((yield* Fiber.join(opened)).leaseState, rwh)
+  }).pipe(Effect.scoped))
+
+it.live("takes back what clients cache when the store stops listening, and what is in other folders stays", () =>
+  Effect.gen(function*() {
+    const fails = yield* Latch.make()
+    const { client, create } = yield* told((directory, { onStart = () => Effect.void }) =>
+      Stream.fromEffect(
+        Effect.andThen(
+          onStart(true),
+          directory.length === 0 ? Effect.andThen(fails.await, Effect.fail(busy)) : Effect.never
+        )
+      )
+    )
+    yield* create("d", [], { createOptions: 1, desiredAccess: 0x0010_0081 })
+    assert.strictEqual((yield* create("one", [LeaseClient.lease(1, rwh)])).leaseState, rwh)
+    assert.strictEqual((yield* create("d\\two", [LeaseClient.lease(2, rwh)])).leaseState, rwh)
+    yield* fails.open
+    const lost = yield* Effect.promise(() => client.nextBreak())
+    assert.deepStrictEqual([lost?.leaseKey, lost?.newLeaseState], [LeaseClient.key(1), 0])
+    // The other one is still there to be grown into.
+    assert.strictEqual((yield* create("d\\two", [LeaseClient.lease(2, rwh)])).leaseState, rwh)
+  }).pipe(Effect.scoped))
+
+it.live("takes back what clients cache in a folder that another program moves away", () =>
+  Effect.gen(function*() {
+    const { path, port } = yield* world
+    Fs.mkdirSync(join(path, "d"))
+    Fs.writeFileSync(join(path, "d", "f"), "old")
+    const client = new LeaseClient.LeaseClient(host, port, 3)
+    assert.isTrue(yield* Effect.promise(() => client.begin("data", joe)))
+    const { leaseState } = yield* Effect.promise(() => client.create("d\\f", [LeaseClient.lease(4, rwh)]))
+    assert.strictEqual(leaseState, rwh)
+    Fs.renameSync(join(path, "d"), join(path, "away"))
+    const broken = yield* Effect.promise(() => client.nextBreak())
+    assert.deepStrictEqual([broken?.leaseKey, broken?.newLeaseState], [LeaseClient.key(4), 0])
+    client.close()
+  }).pipe(Effect.scoped))
+
+it.live("lets nobody cache what other machines change unseen", () =>
+  Effect.gen(function*() {
+    const { create, events } = yield* told((_directory, { onStart = () => Effect.void }) =>
+      Stream.fromEffect(Effect.andThen(onStart(false), Effect.never))
+    )
+    assert.strictEqual((yield* create("one", [LeaseClient.lease(1, rwh)])).leaseState, 0)
+    // There is nothing that could be mended.
+    assert.deepStrictEqual(events, [])
+  }).pipe(Effect.scoped))
+
+it("knows the file systems that other machines change", () => {
+  for (const nfs of [0x6969n, 0xff534d42n, 0xfe534d42n]) assert.isTrue(Local.isNetworkType(nfs))
+  for (const own of [0xef53n, 0x58465342n, 0x01021994n, 0x794c7630n]) assert.isFalse(Local.isNetworkType(own))
+})

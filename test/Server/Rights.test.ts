@@ -10,6 +10,7 @@ import * as Requests from "./requests.ts"
 const { NtStatus } = Status
 const host = "127.0.43.1"
 const refused = NtStatus.STATUS_ACCESS_DENIED
+const invalid = NtStatus.STATUS_INVALID_PARAMETER
 
 describe("what a user may not", () => {
   const cases = (name: string, run: (among: People) => Promise<void>) =>
@@ -77,9 +78,19 @@ describe("what a user may not", () => {
       assert.strictEqual(await joe.status(give(mine, "theirs", true)), refused)
     }
     assert.strictEqual(await ann.text("theirs"), "theirs")
-    // A file that one may only look at gets no further name.
+    // A file that one may only look at gets no further name, and one that one may write to does by any handle.
     const looked = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: read })
     assert.strictEqual(await joe.status(link(looked, "another")), refused)
+    await ann.make("shared", { joe: Access.generic.read | Access.generic.write })
+    const attributes = { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES }
+    const shared = await joe.must("shared", attributes)
+    assert.strictEqual(await joe.status(link(shared, "another")), 0)
+    assert.strictEqual(await joe.status(link(shared, "closed\\another")), refused)
+    assert.strictEqual(await joe.status(link(await joe.must("mine:stream"), "yet another")), invalid)
+    // Nor does a name that is about to go.
+    const going = await joe.must("going", { createOptions: O.FILE_DELETE_ON_CLOSE })
+    assert.strictEqual(await joe.status(Requests.set(going, "file", 13, Uint8Array.of(1))), 0)
+    assert.strictEqual(await joe.status(link(going, "yet another")), refused)
     assert.strictEqual(await joe.status(link(mine, "more")), 0)
     assert.strictEqual(await joe.status(rename(mine, "other")), 0)
     assert.strictEqual(await joe.text("other"), "mine")
@@ -101,8 +112,9 @@ describe("what a user may not", () => {
           chunks: [{ sourceOffset: 0n, targetOffset, length: 6 }]
         })
       ))
-    assert.strictEqual(await copy(0n), refused)
-    assert.strictEqual(await ann.text("log"), "theirs")
+    // What is copied is added, as what is written is.
+    assert.strictEqual(await copy(0n), 0)
+    assert.strictEqual(await ann.text("log"), "theirsXXXXXX")
   })
 
   cases("copy by the key of another's open", async ({ ann, joe }) => {
@@ -152,7 +164,6 @@ describe("what a user may not", () => {
         deletion: Requests.set(reader, "file", 13, Uint8Array.of(1)),
         deletionEx: Requests.set(reader, "file", 64, Uint8Array.of(1, 0, 0, 0)),
         rename: rename(reader, "elsewhere"),
-        link: link(reader, "elsewhere"),
         security: Requests.set(reader, "security", 0, encode(descriptor(sids.joe, {}))),
         flush: Requests.flush(reader),
         zero: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_ZERO_DATA, Buffer.alloc(16)),

@@ -57,7 +57,6 @@ const changing: Record<string, (file: FileId) => Message.Request> = {
     65,
     Codec.encode(FileInformation.FileRenameInformationEx)({ flags: 1, rootDirectory: 0n, fileName: "elsewhere" })
   ),
-  "FileLinkInformation": (file) => link(file, "elsewhere"),
   "FileDispositionInformation": information(13, Uint8Array.of(1)),
   "FileDispositionInformation, off": information(13, Uint8Array.of(0)),
   "FileDispositionInformationEx": information(64, Uint8Array.of(0x11, 0, 0, 0)),
@@ -145,6 +144,11 @@ describe("SET_INFO and IOCTL", () => {
 
   cases("change nothing in a share that is read only", async ({ ann, changes, fixed, fixedRoot }) => {
     await prepare(ann)
+    const linked = await fixed.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: A.MAXIMUM_ALLOWED })
+    changes.length = 0
+    assert.strictEqual(await fixed.status(link(linked, "elsewhere")), refused)
+    assert.deepStrictEqual(changes, [])
+    await fixed.status(Requests.close(linked))
     await nothingChanges(fixed, changes, A.MAXIMUM_ALLOWED)
     // An administrator is given the right to see what is audited, and no more.
     await nothingChanges(fixedRoot, changes, A.MAXIMUM_ALLOWED | A.ACCESS_SYSTEM_SECURITY)

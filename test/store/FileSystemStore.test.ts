@@ -1,5 +1,6 @@
 import { NodeFileSystem } from "@effect/platform-node"
-import { Effect, FileSystem, Option } from "effect"
+import { assert, it } from "@effect/vitest"
+import { Effect, FileSystem, Option, Stream } from "effect"
 import * as FileSystemStore from "../../src/Server/Store/FileSystemStore.ts"
 import { storeConformance } from "./conformance.ts"
 
@@ -39,3 +40,12 @@ storeConformance("FileSystemStore of files without numbers", withoutNumbers, {
   keepsMetadata: false,
   many: 100
 })
+
+it.effect("tells of no changes where others make some, so that clients cache nothing", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const folder = yield* fs.makeTempDirectoryScoped({ prefix: "effect-smb-store-" })
+    const store = yield* FileSystemStore.make(fs, folder, { changedByOthers: true })
+    const error = yield* Effect.flip(Stream.runDrain(store.changes!([], { recursive: false })))
+    assert.strictEqual(error.reason, "Unsupported")
+  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))

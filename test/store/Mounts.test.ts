@@ -9,6 +9,7 @@ import { missingMounts } from "../../scripts/lab.mjs"
 const scenarios = {
   remounted: "keeps what it knows of files on a disk that is mounted below by another device",
   exchanged: "takes nothing for another's when a disk is exchanged for another one while it is served",
+  volumes: "tells the room, the number and the rules of the disk that a file is on",
   copied: "refuses a folder, or a disk below one, whose sidecar was copied from elsewhere",
   readOnly: "believes what is kept on a disk that can only be read, and drops nothing in silence",
   btrfs: "keeps apart what it knows of a Btrfs subvolume and of its snapshot",

@@ -138,6 +138,34 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     detach(disk, taken)
   },
 
+  /** What is told of a volume is told of the one that a file is on. */
+  volumes: async (folder) => {
+    const share = join(folder, "share")
+    const [large, fixed] = [join(share, "large"), join(share, "fixed")]
+    mount("none", share, "-t", "tmpfs", "-o", "size=1m")
+    mount("none", large, "-t", "tmpfs", "-o", "size=64m")
+    mount("none", fixed, "-t", "tmpfs", "-o", "size=4m")
+    Fs.writeFileSync(join(fixed, "f"), "")
+    run("mount", "-o", "remount,ro", fixed)
+    await serve(share, (store) =>
+      Effect.gen(function*() {
+        const whole = yield* store.volume
+        const of = (path: StorePath, how: Parameters<ShareStore["open"]>[1] = existing) =>
+          Effect.scoped(Effect.flatMap(store.open(path, how), ({ file }) => file.volume!))
+        const told = [
+          yield* of([], { mode: "existing", type: "directory" }),
+          yield* of(["large", "f"], fresh),
+          yield* of(["fixed", "f"])
+        ]
+        assert.deepEqual(told.map(({ total }) => total / 1024n / 1024n), [1n, 64n, 4n])
+        assert.ok(told[1]!.free > 60n * 1024n * 1024n && told[0]!.free < 1024n * 1024n)
+        assert.deepEqual(told.map(({ readOnly }) => readOnly), [false, false, true])
+        assert.equal(told[0]!.serialNumber, whole.serialNumber)
+        assert.equal(new Set(told.map(({ serialNumber }) => serialNumber)).size, 3)
+      }))
+    for (const at of [large, fixed, share]) run("umount", at)
+  },
+
   /** A disk goes and another one comes in its place while the folder is served. */
   exchanged: async (folder) => {
     const { disk, first: device, other, share } = twoDisks(folder)

@@ -2,7 +2,7 @@
  * What a store that offers `changes` tells of other programs' changes: all of them, soon, and none of its own.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope, Stream } from "effect"
+import { Effect, Latch, type Scope, Stream } from "effect"
 import type { ShareStore, StoreChange, StorePath } from "../../src/Server/ShareStore.ts"
 
 /** Another program's hand in the storage. */
@@ -25,14 +25,14 @@ const change = (store: ShareStore, path: StorePath, content: string) =>
 /** What is told while `run` runs. */
 const listening = Effect.fnUntraced(function*(store: ShareStore, directory: StorePath, recursive: boolean) {
   const seen: Array<string> = []
+  const started = yield* Latch.make()
   yield* Effect.forkScoped(
     Stream.runForEach(
-      store.changes!(directory, { recursive }),
+      store.changes!(directory, { recursive, onStart: () => Effect.asVoid(started.open) }),
       ({ action, path }: StoreChange) => Effect.sync(() => seen.push(`${action} ${path.join("/")}`))
     )
   )
-  // Until it is set up.
-  yield* Effect.sleep(150)
+  yield* started.await
   /** Waits until these were told. */
   const until = (...lines: ReadonlyArray<string>) =>
     Effect.gen(function*() {
@@ -127,8 +127,13 @@ export const tellsOfOthers = (
     it.live("cannot be asked for where there is no directory", () =>
       Effect.gen(function*() {
         const store = yield* make
-        const error = yield* Effect.flip(Stream.runDrain(store.changes!(["nothing"], { recursive: true })))
-        assert.strictEqual(error.reason, "NotFound")
+        let started = false
+        const onStart = () =>
+          Effect.sync(() => {
+            started = true
+          })
+        const error = yield* Effect.flip(Stream.runDrain(store.changes!(["nothing"], { recursive: true, onStart })))
+        assert.deepStrictEqual([error.reason, started], ["NotFound", false])
       }).pipe(Effect.scoped))
   })
 }

@@ -45,6 +45,11 @@ export interface FileSystemStoreOptions {
   readonly readOnly?: boolean
   /** Whether the file system has symbolic links, and `realPath` is to be asked; true if left out. */
   readonly symbolicLinks?: boolean
+  /**
+   * Whether others than this store change the files; false if left out. Clients cache nothing then: a `FileSystem` does not
+   * tell of changes in a way that what they cached could be taken back by.
+   */
+  readonly changedByOthers?: boolean
 }
 
 /**
@@ -269,6 +274,7 @@ const build = (
     list,
     remove,
     rename,
-    link
+    link,
+    ...options.changedByOthers === true ? { changes: () => Stream.fromEffect(failure("Unsupported")) } : {}
   }
 }

@@ -15,7 +15,6 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as FileTime from "../../Codec/FileTime.ts"
 import type {
   ShareStore,
   StoreChanges,
@@ -33,6 +32,7 @@ import { LocalHandle } from "./internal/LocalHandle.ts"
 import * as LocalNaming from "./internal/LocalNaming.ts"
 import * as LocalNode from "./internal/LocalNode.ts"
 import type { Directory, Found } from "./internal/LocalTree.ts"
+import type { Volume } from "./internal/LocalVolume.ts"
 import * as LocalWatch from "./internal/LocalWatch.ts"
 import * as Names from "./internal/Names.ts"
 import type { Begun } from "./internal/Sidecar.ts"
@@ -106,9 +106,31 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
     if (readOnly) Local.refuse("ReadOnly")
   }
 
-  const place = { files, own, changes }
+  const volumeOf = async (volume: Volume): Promise<StoreVolume> => {
+    const { lasts } = volume
+    const { creationTime, free, isReadOnly, serialNumber, total } = await volume.measure()
+    return {
+      label,
+      serialNumber,
+      creationTime,
+      total,
+      free,
+      maximumComponentLength: Names.maximumComponentLength,
+      supports: {
+        streams: lasts,
+        securityDescriptors: lasts,
+        extendedAttributes: lasts,
+        reparsePoints: lasts,
+        sparse: true
+      },
+      readOnly: readOnly || isReadOnly
+    }
+  }
 
-  const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
+  const place = { files, own, changes, volume: volumeOf }
+
+  const found = async (path: StorePath, linkItself = false): Promise<Found> =>
+    await tree.find(path, linkItself) ?? Local.refuse("NotFound")
 
   /** Makes what is not there, in a directory that is locked. */
   const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
@@ -183,7 +205,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
   ): Promise<{ file: OpenFile; created: boolean; found: Found | undefined }> => {
     tree.checked(path)
     if (how.mode === "existing" || path.length === 0) {
-      const there = await whole(() => found(path))
+      const there = await whole(() => found(path, how.linkItself))
       return how.mode === "new" ? Local.refuse("Exists") : { file: files.acquire(there), created: false, found: there }
     }
     const name = path.at(-1)!
@@ -297,31 +319,8 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
           ))
     ))
 
-  const volume = Local.run(async (): Promise<StoreVolume> => {
-    const place = tree.at(tree.root, ".")
-    const root = await Local.lstat(place)
-    const space = await Fs.promises.statfs(place, { bigint: true })
-    const { lasts } = tree.root.volume
-    return {
-      label,
-      serialNumber: serialNumber(tree.root.volume.identityOf(root)),
-      creationTime: FileTime.fromNanos(root.birthtimeNs),
-      total: space.blocks * space.bsize,
-      free: space.bavail * space.bsize,
-      maximumComponentLength: Names.maximumComponentLength,
-      supports: {
-        streams: lasts,
-        securityDescriptors: lasts,
-        extendedAttributes: lasts,
-        reparsePoints: lasts,
-        sparse: true
-      },
-      readOnly
-    }
-  })
-
   return {
-    volume,
+    volume: Local.run(() => volumeOf(tree.root.volume)),
     stat: (path) =>
       Local.run(async () => {
         const there = await found(tree.checked(path))
@@ -331,20 +330,17 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
     list,
     ...LocalNaming.make(served, changes),
     origin: served,
-    changes: (directory, { recursive }) =>
+    changes: (directory, { onStart, recursive }) =>
       LocalWatch.changes({
         find: Local.run(async () => {
           const there = await found(tree.checked(directory))
           if (!there.stats.isDirectory()) Local.refuse("NotDirectory")
-          return { place: Path.join(tree.root.place, ...there.path), path: there.path }
+          return { place: Path.join(tree.root.place, ...there.path), path: there.path, all: !there.volume.isNetwork }
         }),
         reserved: sidecarName,
         recursive,
-        own
+        own,
+        onStart
       })
   }
 }
-
-/** Lasts over mounts, where the device's number is another: by inode and time of birth. Clients cache by it. */
-const serialNumber = (identity: string): number =>
-  Number(BigInt.asUintN(32, LocalNode.hash(identity.slice(identity.indexOf(":")))))

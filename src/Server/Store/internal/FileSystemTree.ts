@@ -60,7 +60,8 @@ export interface Opened {
 }
 
 export const timeOf = (date: Option.Option<Date>): bigint =>
-  Option.isSome(date) ? FileTime.fromDate(date.value) : FileTime.epoch
+  // A time that no `Date` holds is as good as none.
+  Option.isSome(date) && !Number.isNaN(date.value.getTime()) ? FileTime.fromDate(date.value) : FileTime.epoch
 
 /** A number for what the file system does not number: FNV-1a of where it is. */
 export const hash = (place: string): bigint => {

@@ -185,6 +185,28 @@ const promptTypes: ReadonlySet<bigint> = new Set([
  */
 export const isPromptType = (type: bigint): boolean => promptTypes.has(type)
 
+/** Of file systems that other machines change, whose changes the platform does not see. What is behind FUSE is not known. */
+const networkTypes: ReadonlySet<bigint> = new Set([
+  0x6969n, // NFS
+  0x517bn, // SMB
+  0xff534d42n, // CIFS
+  0xfe534d42n, // SMB 2
+  0x01021997n, // 9P
+  0x00c36400n, // Ceph
+  0x5346414fn, // AFS
+  0x6b414653n, // AFS of the kernel
+  0x73757245n, // Coda
+  0x01161970n, // GFS2
+  0x7461636fn, // OCFS2
+  0x0bd00bd0n, // Lustre
+  0x47504653n, // GPFS
+  0x19830326n, // BeeGFS
+  0x786f4256n // VirtualBox
+])
+
+/** Whether other machines change a file system unseen. */
+export const isNetworkType = (type: bigint): boolean => networkTypes.has(type)
+
 const { O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = Fs.constants
 
 /** Never through a symbolic link, and never waiting for a pipe's other end. */
@@ -219,6 +241,9 @@ export const hold = async (path: string, prompt: boolean): Promise<number | unde
 /** Whether the platform refused because it may not, or cannot, be done: it would refuse again. */
 export const isRefusal = (error: unknown): boolean =>
   ["EACCES", "EPERM", "EROFS", "ETXTBSY"].includes(codeOf(error) ?? "")
+
+/** Whether the platform refused because a file system takes no changes. */
+export const isReadOnly = (error: unknown): boolean => codeOf(error) === "EROFS"
 
 /** Where the platform shows the process's descriptors as paths. */
 export const descriptors = "/proc/self/fd"

@@ -9,11 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Allocate from "../../../Codec/Allocate.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
-import type { Blob, StoreChanges, StoreError, StoreFile, StoreRange } from "../../ShareStore.ts"
+import type { Blob, StoreChanges, StoreError, StoreFile, StoreRange, StoreVolume } from "../../ShareStore.ts"
 import type { Descriptor } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import type { LocalFiles, OpenFile, OpenStream } from "./LocalFiles.ts"
 import * as LocalNode from "./LocalNode.ts"
+import type { Volume } from "./LocalVolume.ts"
 import type { OwnChanges } from "./LocalWatch.ts"
 
 /** What the files of a folder have in common. */
@@ -23,6 +24,8 @@ export interface Place {
   readonly own: OwnChanges
   /** Fails where nothing may be changed. */
   readonly changes: () => void
+  /** What clients hear of a file system. */
+  readonly volume: (volume: Volume) => Promise<StoreVolume>
 }
 
 /** Zeros that are written at once. */
@@ -78,6 +81,10 @@ export class LocalHandle implements StoreFile {
       const holder = await files.tree.find(this.#file.path.slice(0, -1))
       return files.describe(holder ?? Local.refuse("Stale"))
     })
+  }
+
+  get volume() {
+    return Local.run(() => this.#place.volume(this.#file.volume))
   }
 
   get flush() {

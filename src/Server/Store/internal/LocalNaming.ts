@@ -21,10 +21,13 @@ export const make = (
 ): Required<Pick<ShareStore, "remove" | "mayRemove" | "rename" | "link">> => {
   const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
 
-  /** A name as it is, of the file that is expected: a symbolic link stands for what it leads to. */
+  /** A name as it is, of the file that is expected: a symbolic link stands for what it leads to, or was opened itself. */
   const named = async (parent: Directory, name: string, expected: string | undefined) => {
     const there = await tree.lookup(parent, name) ?? Local.refuse("NotFound")
-    if (expected !== undefined) files.expect(await leadsTo(parent, there), expected)
+    if (expected === undefined) return there
+    const isItself = there.stats.isSymbolicLink() &&
+      files.identityOf({ stats: there.stats, volume: parent.volume }) === expected
+    if (!isItself) files.expect(await leadsTo(parent, there), expected)
     return there
   }
 

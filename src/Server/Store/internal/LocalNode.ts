@@ -79,7 +79,7 @@ export const describe = (
   const isDirectory = stats.isDirectory()
   const type = isDirectory ? "directory" : "file"
   const tag = reparseTag(record)
-  const bytes = stream ?? (isDirectory ? undefined : stats)
+  const bytes = stream ?? (isDirectory || stats.isSymbolicLink() ? undefined : stats)
   return {
     name,
     id,

@@ -184,8 +184,8 @@ export class LocalTree {
     return stats === undefined ? undefined : { name: actual, stats }
   }
 
-  /** What a path names, through symbolic links. */
-  async find(path: StorePath): Promise<Found | undefined> {
+  /** What a path names, through symbolic links; with `linkItself`, a link that cannot be followed names itself. */
+  async find(path: StorePath, linkItself = false): Promise<Found | undefined> {
     const open = await this.#opened(path)
     if (open !== undefined) return open
     if (path.length === 0) {
@@ -198,7 +198,13 @@ export class LocalTree {
     }
     return this.within(path.slice(0, -1), async (parent) => {
       const found = await this.lookup(parent, path.at(-1)!)
-      return found === undefined ? undefined : this.resolve(parent, found)
+      if (found === undefined) return undefined
+      if (!linkItself || !found.stats.isSymbolicLink()) return this.resolve(parent, found)
+      return this.resolve(parent, found).catch((error) =>
+        Local.toStoreError(error).reason === "AccessDenied"
+          ? { ...found, path: [...parent.path, found.name], volume: parent.volume }
+          : Promise.reject(error)
+      )
     })
   }
 

@@ -7,6 +7,7 @@
  * single file is mounted. What is known of such a file is known while the process runs.
  */
 import * as Fs from "node:fs"
+import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
@@ -37,15 +38,35 @@ interface Facts {
   /** Components from the root to its topmost directory. */
   readonly depth: number
   readonly prompt: boolean
+  readonly isNetwork: boolean
   readonly copiesUp: boolean
   readonly lasts: boolean
   readonly birthIsSteady: boolean
 }
 
+/** What is told of a file system: bytes, and 100 ns ticks since 1601. */
+interface Measures {
+  readonly creationTime: bigint
+  readonly serialNumber: number
+  readonly total: bigint
+  readonly free: bigint
+  /** Whether it is mounted so that nothing can be changed. */
+  readonly isReadOnly: boolean
+}
+
+/**
+ * Lasts over mounts, where the device's number is another: by the inode of the topmost directory, its time of birth, and,
+ * for one that is mounted below, its place. Clients cache by it.
+ */
+const serialNumber = (identity: string, salt: bigint): number =>
+  Number(BigInt.asUintN(32, LocalNode.hash(`${identity.slice(identity.indexOf(":"))}${salt === 0n ? "" : salt}`)))
+
 /** @category models */
 export class Volume {
   readonly device: bigint
   readonly prompt: boolean
+  /** Other machines change it, and the platform does not see that. */
+  readonly isNetwork: boolean
   /** A file is copied when it is first changed, and has another time of birth then. */
   readonly copiesUp: boolean
   readonly birthIsSteady: boolean
@@ -66,6 +87,7 @@ export class Volume {
   constructor(facts: Facts, folder: SidecarFolder.SidecarFolder | undefined) {
     this.device = facts.device
     this.prompt = facts.prompt
+    this.isNetwork = facts.isNetwork
     this.copiesUp = facts.copiesUp
     this.birthIsSteady = facts.birthIsSteady
     this.#root = facts.root
@@ -101,6 +123,22 @@ export class Volume {
   identityOf(stats: Fs.BigIntStats): string {
     // A directory of an overlay is copied when something is made in it.
     return LocalNode.identityOf(stats, this.birthIsSteady && !(this.copiesUp && stats.isDirectory()))
+  }
+
+  /** What clients hear of it. */
+  async measure(): Promise<Measures> {
+    const [top, space, isReadOnly] = await Promise.all([
+      Fs.promises.stat(this.#root, { bigint: true }),
+      Fs.promises.statfs(this.#root, { bigint: true }),
+      Fs.promises.access(this.#root, Fs.constants.W_OK).then(() => false, Local.isReadOnly)
+    ])
+    return {
+      creationTime: FileTime.fromNanos(top.birthtimeNs),
+      serialNumber: serialNumber(this.identityOf(top), this.#salt),
+      total: space.blocks * space.bsize,
+      free: space.bavail * space.bsize,
+      isReadOnly
+    }
   }
 
   /** The records that are there. */
@@ -255,6 +293,7 @@ const open = async (
     salt: place.length === 0 ? 0n : BigInt.asUintN(24, LocalNode.hash(place.join("/"))) << 40n,
     depth: place.length,
     prompt: fd !== undefined && prompt,
+    isNetwork: type !== undefined && Local.isNetworkType(type),
     copiesUp,
     lasts: hasInodes && isUniform(),
     birthIsSteady: birthIsSteady()

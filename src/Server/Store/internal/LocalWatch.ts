@@ -11,7 +11,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import type { StoreChange, StoreError, StorePath } from "../../ShareStore.ts"
+import { type StoreChange, StoreError, type StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 
 /** Milliseconds in which the platform tells of a change. */
@@ -21,7 +21,7 @@ const echo = 2000
 const gathering = 20
 const largestDelays = 50
 
-/** Changes that wait for a slow reader at most: then the platform's are lost, not the memory. */
+/** Changes that wait for a slow reader at most: then the stream fails, and whoever reads it looks again. */
 const waiting = 4096
 
 interface Recent {
@@ -81,6 +81,8 @@ export class OwnChanges {
   }
 }
 
+const identityOf = ({ dev, ino }: Fs.BigIntStats): string => `${dev}/${ino}`
+
 /** One directory that is watched. */
 class Watcher {
   private readonly place: string
@@ -88,6 +90,8 @@ class Watcher {
   private readonly reserved: string
   private readonly own: OwnChanges
   private readonly tell: (change: StoreChange) => void
+  private readonly fail: (error: unknown) => void
+  private readonly identity: string
   private readonly timers = new Map<string, NodeJS.Timeout>()
   private readonly platform: Fs.FSWatcher
 
@@ -105,6 +109,8 @@ class Watcher {
     this.reserved = fields.reserved
     this.own = fields.own
     this.tell = fields.tell
+    this.fail = fields.fail
+    this.identity = identityOf(Fs.statSync(this.place, { bigint: true }))
     this.platform = Fs.watch(this.place, { recursive: fields.recursive, persistent: false }, (event, name) => {
       if (name !== null) this.heard(event, name)
     })
@@ -122,10 +128,20 @@ class Watcher {
   private heard(event: string, name: string): void {
     // In every directory: each file system that is mounted below has one.
     if (name.includes(this.reserved) && name.split(Path.sep).includes(this.reserved)) return
+    // Linux calls the directory itself by its own name when it is removed or renamed, and says no more of it afterwards.
+    if (event === "rename" && name === Path.basename(this.place)) this.checkPlace()
     const known = this.timers.get(name)
     // A name that came or went says more than one that changed.
     if (known !== undefined && event === "change") return
     this.later(name, event === "change" ? "modified" : "added", largestDelays)
+  }
+
+  /** Fails where the directory has gone, or another one has taken its place. */
+  private checkPlace(): void {
+    Fs.stat(this.place, { bigint: true }, (error, stats) => {
+      if (error !== null) this.fail(error)
+      else if (identityOf(stats) !== this.identity) this.fail(new StoreError({ reason: "Stale" }))
+    })
   }
 
   private later(name: string, action: "modified" | "added", delays: number): void {
@@ -163,27 +179,35 @@ class Watcher {
 
 /** What others change in the directory at `path`, which is at `place` on the platform. */
 export const changes = (fields: {
-  readonly find: Effect.Effect<{ readonly place: string; readonly path: StorePath }, StoreError>
+  readonly find: Effect.Effect<{ readonly place: string; readonly path: StorePath; readonly all: boolean }, StoreError>
   readonly reserved: string
   readonly recursive: boolean
   readonly own: OwnChanges
+  readonly onStart: ((all: boolean) => Effect.Effect<void>) | undefined
 }): Stream.Stream<StoreChange, StoreError> =>
   Stream.callback<StoreChange, StoreError>(
     (queue) =>
-      Effect.flatMap(fields.find, ({ path, place }) =>
-        Effect.acquireRelease(
+      Effect.flatMap(fields.find, ({ all, path, place }) => {
+        const fail = (error: unknown) => {
+          const reason = error instanceof StoreError ? error : Local.toStoreError(error)
+          Queue.failCauseUnsafe(queue, Cause.fail(reason))
+        }
+        return Effect.acquireRelease(
           Effect.try({
             try: () =>
               new Watcher({
                 ...fields,
                 path,
                 place,
-                tell: (change) => void Queue.offerUnsafe(queue, change),
-                fail: (error) => void Queue.failCauseUnsafe(queue, Cause.fail(Local.toStoreError(error)))
+                tell: (change) => {
+                  if (!Queue.offerUnsafe(queue, change)) fail(new StoreError({ reason: "Busy" }))
+                },
+                fail
               }),
             catch: Local.toStoreError
           }),
           (watcher) => Effect.sync(() => watcher.close())
-        )),
+        ).pipe(Effect.tap(() => fields.onStart?.(all) ?? Effect.void))
+      }),
     { bufferSize: waiting, strategy: "dropping" }
   )

@@ -56,7 +56,8 @@ export const copy = Effect.fnUntraced(function*(
   }
   if (chunks.length > limits.chunks || total > limits.total) return tooMuch
   if (source.directory || target.directory) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (!source.may(A.FILE_READ_DATA | A.FILE_EXECUTE) || !target.may(A.FILE_WRITE_DATA)) {
+  const appends = !target.may(A.FILE_WRITE_DATA)
+  if (!source.may(A.FILE_READ_DATA | A.FILE_EXECUTE) || appends && !target.may(A.FILE_APPEND_DATA)) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   if (reads && !target.may(A.FILE_READ_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
@@ -66,12 +67,19 @@ export const copy = Effect.fnUntraced(function*(
     const { size } = yield* stored(source.file.stat)
     // What Windows says of a source that ends too early.
     if (sourceOffset + BigInt(length) > size) return answer(done, 0, written, NtStatus.STATUS_INVALID_VIEW_SIZE)
-    if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, targetOffset, length, true)) {
-      return answer(done, 0, written, NtStatus.STATUS_FILE_LOCK_CONFLICT)
+    const chunk = (to: bigint): Effect.Effect<number | undefined, Refusal> => {
+      if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, to, length, true)) {
+        return Effect.succeed(undefined)
+      }
+      return Effect.flatMap(
+        stored(source.file.read(sourceOffset, length)),
+        (data) => Effect.as(stored(target.file.write(to, data)), data.length)
+      )
     }
-    const data = yield* stored(source.file.read(sourceOffset, length))
-    yield* stored(target.file.write(targetOffset, data))
-    written += data.length
+    // As for WRITE: a client that may append and no more adds to the end, whatever the offset.
+    const copied = yield* appends ? ReadWrite.atEnd(target, chunk) : chunk(targetOffset)
+    if (copied === undefined) return answer(done, 0, written, NtStatus.STATUS_FILE_LOCK_CONFLICT)
+    written += copied
     done++
   }
   if (done > 0) ReadWrite.changed(target)

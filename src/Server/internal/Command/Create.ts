@@ -35,6 +35,7 @@ import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
 import type { Name } from "./Names.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
+import * as Volumes from "./Volumes.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
@@ -108,6 +109,8 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       const found = yield* share.store.open(name.path, {
         mode: "existing",
         type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        linkItself: disposition === D.FILE_OPEN && name.stream === undefined &&
+          has(body.createOptions, O.FILE_OPEN_REPARSE_POINT),
         forData: (Access.mapGeneric(body.desiredAccess) & (A.FILE_READ_DATA | A.FILE_WRITE_DATA)) !== 0,
         ...name.stream === undefined ? {} : { stream: name.stream }
       }).pipe(
@@ -185,13 +188,15 @@ const existing = Effect.fnUntraced(function*(
     const needed = node.fileAttributes & (F.FILE_ATTRIBUTE_HIDDEN | F.FILE_ATTRIBUTE_SYSTEM)
     if ((needed & ~body.fileAttributes) !== 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
+  const { allocationSize = 0n } = contexts
+  if (overwrite) yield* Volumes.checkRoom(share, found.file, allocationSize, node.allocationSize)
   const entered = yield* enter(wishes, found, granted.access, directory && !isStream, overwrite, granted.checked)
   if (entered === undefined) return undefined
   const { open } = entered
   if (!overwrite) {
     return yield* respond(wishes, open, entered, CreateAction.FILE_OPENED, granted.maximal)
   }
-  open.stream.reserved = contexts.allocationSize ?? 0n
+  open.stream.reserved = allocationSize
   yield* Effect.onError(overwriteFile(wishes, open, contexts.extendedAttributes), () => entered.undo)
   const action = body.createDisposition === D.FILE_SUPERSEDE
     ? CreateAction.FILE_SUPERSEDED

@@ -7,7 +7,7 @@ import * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import { Dialect, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
-import type { StoreNode, StoreVolume } from "../../ShareStore.ts"
+import type { StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import type { Durable } from "../State/Open.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
@@ -141,7 +141,8 @@ export const answer = (
   has: {
     readonly maximalAccess: number
     readonly node: StoreNode
-    readonly volume: StoreVolume
+    /** Of the volume that the file is on. */
+    readonly serialNumber: number
     readonly lease: Context.Response | undefined
     readonly durable: Durable | undefined
   }
@@ -154,7 +155,7 @@ export const answer = (
     contexts.push({
       _tag: "QueryOnDiskIdResponse",
       diskFileId: has.node.id,
-      volumeId: BigInt(has.volume.serialNumber)
+      volumeId: BigInt(has.serialNumber)
     })
   }
   if (has.lease !== undefined) contexts.push(has.lease)

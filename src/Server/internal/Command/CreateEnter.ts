@@ -21,6 +21,7 @@ import * as Durable from "./Durable.ts"
 import * as Grant from "./Grant.ts"
 import type { Name } from "./Names.ts"
 import * as Shown from "./Shown.ts"
+import * as Volumes from "./Volumes.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
@@ -80,6 +81,9 @@ export const enter = Effect.fnUntraced(function*(
   const session = incoming.session!
   const same = Grant.findLease(incoming, contexts)
   const { table } = share
+  if (Grant.asksToCache(body, contexts)) {
+    yield* OutsideChanges.listen(server, share, name.path, opened.node.type === "directory")
+  }
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
@@ -135,7 +139,6 @@ export const enter = Effect.fnUntraced(function*(
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
     const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
-    OutsideChanges.forHolder(open)
     return {
       open,
       leaseResponse,
@@ -166,6 +169,9 @@ export const respond = Effect.fnUntraced(function*(
     Effect.flatMap((found) => Times.shown(open.stream, found)),
     Effect.onError(() => entered.undo)
   )
+  const { serialNumber } = contexts.onDiskId
+    ? yield* Effect.onError(Volumes.of(share, open.file), () => entered.undo)
+    : share.volume
   Durable.make(incoming, open, contexts)
   open.createAction = createAction
   if (open.createGuid !== undefined) incoming.server.replays.done(open.clientGuid, open.createGuid, open)
@@ -182,7 +188,7 @@ export const respond = Effect.fnUntraced(function*(
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: maximalAccess & open.tree.maximalAccess,
           node,
-          volume: share.volume,
+          serialNumber,
           lease: entered.leaseResponse.lease,
           durable: open.durable
         })

@@ -25,6 +25,7 @@ import { enter, respond, settable, type Wishes } from "./CreateEnter.ts"
 import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Security from "./Security.ts"
+import * as Volumes from "./Volumes.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
@@ -65,11 +66,9 @@ const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Rep
     return yield* refuse(NtStatus.STATUS_EAS_NOT_SUPPORTED)
   }
   const { allocationSize = 0n } = contexts
-  if (!directory && allocationSize > 0n && allocationSize > (yield* stored(share.store.volume)).free) {
-    return yield* refuse(NtStatus.STATUS_DISK_FULL)
-  }
   const path = name.path.slice(0, -1)
   const parent = yield* FileRights.ofDirectory(share, path)
+  if (!directory) yield* Volumes.checkRoomIn(share, path, allocationSize)
   if (yield* Current.isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
   // A new stream of a file that is there is a change to that file, for who may write to it.

@@ -24,6 +24,7 @@ import * as CreateContexts from "./CreateContexts.ts"
 import * as Grant from "./Grant.ts"
 import * as Names from "./Names.ts"
 import * as Shown from "./Shown.ts"
+import * as Volumes from "./Volumes.ts"
 
 /** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
 export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
@@ -154,6 +155,7 @@ const respond = Effect.fnUntraced(function*(
   replayed: number | undefined
 ): Effect.fn.Return<Reply, Refusal> {
   const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
+  const { serialNumber } = contexts.onDiskId ? yield* Volumes.of(open.share, open.file) : open.share.volume
   const fileId = { persistent: open.id, volatile: open.id }
   const caching = Grant.current(open)
   const least = caching.lease === undefined && replayed !== undefined && replayed < caching.oplockLevel
@@ -170,7 +172,7 @@ const respond = Effect.fnUntraced(function*(
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: open.grantedAccess,
           node,
-          volume: open.share.volume,
+          serialNumber,
           lease: caching.lease,
           durable: replayed !== undefined && !least ? open.durable : undefined
         })

@@ -1,6 +1,6 @@
 /**
  * What the security descriptors that a store keeps let a user do to names: add one to a directory, or take one that is
- * there (MS-FSA 2.1.5.14.6, 2.1.5.14.11).
+ * there (MS-FSA 2.1.5.15.6, 2.1.5.15.11).
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"

@@ -10,6 +10,7 @@ import type { Incoming } from "../Connection/Incoming.ts"
 import { breakTo, HANDLE, Holder, isOrphan, levelOf, READ, stateOf, WRITE } from "../State/Caching.ts"
 import type { Link, StreamNode } from "../State/FileTable.ts"
 import type { Open } from "../State/Open.ts"
+import * as OutsideChanges from "../State/OutsideChanges.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 
@@ -127,7 +128,11 @@ const sensible = (state: number): number => {
   return state & (READ | WRITE | HANDLE)
 }
 
-/** Grants as much of what is asked as the others leave. */
+/** Whether a CREATE asks for an oplock or a lease. */
+export const asksToCache = (body: Message.Request, { lease }: CreateContexts.Asked): boolean =>
+  lease !== undefined || stateOf(body.requestedOplockLevel) !== 0
+
+/** Grants as much of what is asked as the others leave, and as can be taken back. */
 export const grant = (
   incoming: Incoming,
   body: Message.Request,
@@ -158,7 +163,7 @@ export const grant = (
   }
   if (stream.locks !== undefined && stream.locks.size > 0) state = 0
   void access
-  state = sensible(state)
+  state = OutsideChanges.mayBeCached(open) ? sensible(state) : 0
   if (!isLease) {
     if (state === 0) return none
     const holder = new Holder("oplock", stream, state)

@@ -18,6 +18,7 @@ import * as Interfaces from "./Interfaces.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as ReparsePoints from "./ReparsePoints.ts"
+import * as Volumes from "./Volumes.ts"
 
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
@@ -123,14 +124,16 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.as(ReparsePoints.set(open, body.input), empty)
     case C.FSCTL_DELETE_REPARSE_POINT:
       return Effect.as(ReparsePoints.remove(open, body.input), empty)
-    case C.FSCTL_CREATE_OR_GET_OBJECT_ID: {
-      const output = new Uint8Array(64)
-      const view = new DataView(output.buffer)
-      view.setBigUint64(0, open.file.id, true)
-      view.setUint32(8, share.volume.serialNumber, true)
-      output.copyWithin(32, 0, 16)
-      return room < 64 ? refuse(NtStatus.STATUS_INVALID_PARAMETER) : Effect.succeed(ok(output))
-    }
+    case C.FSCTL_CREATE_OR_GET_OBJECT_ID:
+      if (room < 64) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+      return Effect.map(Volumes.of(share, open.file), ({ serialNumber }) => {
+        const output = new Uint8Array(64)
+        const view = new DataView(output.buffer)
+        view.setBigUint64(0, open.file.id, true)
+        view.setUint32(8, serialNumber, true)
+        output.copyWithin(32, 0, 16)
+        return ok(output)
+      })
     case C.FSCTL_IS_PATHNAME_VALID:
       return Effect.succeed(empty)
     // No store compresses: as on a volume that cannot, nothing is compressed, and nothing is all that can be asked for.

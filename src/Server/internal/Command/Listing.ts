@@ -259,15 +259,10 @@ const entryOf = (node: StoreNode, wide: boolean) => {
   const reparse = has(node.fileAttributes, F.FILE_ATTRIBUTE_REPARSE_POINT)
   return {
     fileIndex: 0,
-    creationTime: node.creationTime,
-    lastAccessTime: node.lastAccessTime,
-    lastWriteTime: node.lastWriteTime,
-    changeTime: node.changeTime,
-    endOfFile: directory ? 0n : node.size,
-    allocationSize: directory ? 0n : node.allocationSize,
-    fileAttributes: Shown.attributes(node),
+    ...Shown.networkOpen(node),
+    ...directory ? { allocationSize: 0n, endOfFile: 0n } : {},
     eaSize: reparse ? node.reparseTag : 0,
-    shortName: "",
+    shortName: Shown.shortName(node.name),
     reparsePointTag: node.reparseTag,
     fileId: wide ? fileId : node.id,
     fileName: node.name

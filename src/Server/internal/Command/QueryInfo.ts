@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
 import * as FileSystemInformation from "../../../Codec/FileSystemInformation.ts"
+import * as FileTime from "../../../Codec/FileTime.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, Dialect, FileAttributes as F, InfoType } from "../../../Smb2/Message/Constants.ts"
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
@@ -17,6 +18,7 @@ import * as Times from "../State/Times.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as Security from "./Security.ts"
 import * as Shown from "./Shown.ts"
+import * as Volumes from "./Volumes.ts"
 
 /** Handles QUERY_INFO. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -84,9 +86,9 @@ const nameOf = (open: FileOpen): string => {
 const eaSize = (bytes: Uint8Array | undefined): number => (bytes === undefined || bytes.length === 0 ? 0 : bytes.length)
 
 const standard = (open: FileOpen, node: StoreNode) => ({
-  allocationSize: open.directory ? 0n : node.allocationSize,
-  endOfFile: open.directory ? 0n : node.size,
-  numberOfLinks: open.deletePending ? Math.max(node.numberOfLinks - 1, 0) : node.numberOfLinks,
+  allocationSize: open.directory ? 0n : Shown.size(node.allocationSize),
+  endOfFile: open.directory ? 0n : Shown.size(node.size),
+  numberOfLinks: Shown.links(open.deletePending ? node.numberOfLinks - 1 : node.numberOfLinks),
   deletePending: open.deletePending,
   directory: open.directory
 })
@@ -148,7 +150,7 @@ const file = Effect.fnUntraced(function*(
         return streams(open, node)
       case "FileCompressionInformation":
         return Effect.succeed({
-          compressedFileSize: node.size,
+          compressedFileSize: Shown.size(node.size),
           compressionFormat: 0,
           compressionUnitShift: 0,
           chunkShift: 0,
@@ -165,16 +167,18 @@ const file = Effect.fnUntraced(function*(
         return Effect.succeed({ fileName: nameOf(open) })
       case "FileStandardLinkInformation":
         return Effect.succeed({
-          numberOfAccessibleLinks: node.numberOfLinks,
-          totalNumberOfLinks: node.numberOfLinks,
+          numberOfAccessibleLinks: Shown.links(node.numberOfLinks),
+          totalNumberOfLinks: Shown.links(node.numberOfLinks),
           deletePending: open.deletePending,
           directory: open.directory
         })
       default: {
         const fileId = new Uint8Array(16)
         new DataView(fileId.buffer).setBigUint64(0, node.id, true)
-        const serial = BigInt(open.share.volume.serialNumber)
-        return Effect.succeed({ volumeSerialNumber: serial, fileId })
+        return Effect.map(
+          Volumes.of(open.share, open.file),
+          ({ serialNumber }) => ({ volumeSerialNumber: BigInt(serialNumber), fileId })
+        )
       }
     }
   }
@@ -182,28 +186,26 @@ const file = Effect.fnUntraced(function*(
   return yield* answer(bytes, room, fixed)
 })
 
-const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/
-
-/** The 8.3 name: of a name that is one. Others have none here, as on a volume of Windows where they are off. */
 const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
-  const { path } = open
-  const name = path[path.length - 1]?.toUpperCase() ?? ""
-  return shortPattern.test(name)
-    ? Effect.succeed({ fileName: name })
-    : refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  const fileName = Shown.shortName(open.path.at(-1) ?? "")
+  return fileName === "" ? refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND) : Effect.succeed({ fileName })
 }
 
 const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusal> =>
   Effect.map(stored(open.file.streams), (named) => {
     const own = node.type === "directory"
       ? []
-      : [{ streamName: "::$DATA", streamSize: node.size, streamAllocationSize: node.allocationSize }]
+      : [{
+        streamName: "::$DATA",
+        streamSize: Shown.size(node.size),
+        streamAllocationSize: Shown.size(node.allocationSize)
+      }]
     return [
       ...own,
       ...named.map((one) => ({
         streamName: `:${one.name}:$DATA`,
-        streamSize: one.size,
-        streamAllocationSize: one.allocationSize
+        streamSize: Shown.size(one.size),
+        streamAllocationSize: Shown.size(one.allocationSize)
       }))
     ]
   })
@@ -254,44 +256,48 @@ const unit = 4096n
 const fileSystem = Effect.fnUntraced(
   function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
     const known = FileSystemInformation.byNumber(body.fileInfoClass)
+    // No store has quotas: as for SMB2_0_INFO_QUOTA.
+    if (known?.name === "FileFsControlInformation") return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
     const fixed = known === undefined ? undefined : fileSystemFixed[known.name]
     if (known === undefined || fixed === undefined) return yield* refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
     const room = body.outputBufferLength
     if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
     const { share } = open
-    const volume = yield* stored(share.store.volume)
+    const volume = yield* Volumes.of(share, open.file)
+    const readOnly = share.readOnly || volume.readOnly
     const { supports } = volume
+    const [total, free] = [Shown.size(volume.total), Shown.size(volume.free)]
     const value = (): unknown => {
       switch (known.name) {
         case "FileFsVolumeInformation":
           return {
-            volumeCreationTime: volume.creationTime,
+            volumeCreationTime: FileTime.clamp(volume.creationTime),
             volumeSerialNumber: volume.serialNumber,
             supportsObjects: false,
             volumeLabel: volume.label
           }
         case "FileFsSizeInformation":
           return {
-            totalAllocationUnits: volume.total / unit,
-            availableAllocationUnits: volume.free / unit,
+            totalAllocationUnits: total / unit,
+            availableAllocationUnits: free / unit,
             sectorsPerAllocationUnit: 8,
             bytesPerSector: 512
           }
         case "FileFsDeviceInformation":
-          return { deviceType: 7, characteristics: 0x20 | (share.readOnly ? 0x2 : 0) }
+          return { deviceType: 7, characteristics: 0x20 | (readOnly ? 0x2 : 0) }
         case "FileFsAttributeInformation":
           return {
             fileSystemAttributes: 0x1 | 0x2 | 0x4 | (supports.securityDescriptors ? 0x8 : 0) |
               (supports.sparse ? 0x40 : 0) | (supports.reparsePoints ? 0x80 : 0) | (supports.streams ? 0x4_0000 : 0) |
-              (supports.extendedAttributes ? 0x80_0000 : 0) | (share.readOnly ? 0x8_0000 : 0),
+              (supports.extendedAttributes ? 0x80_0000 : 0) | (readOnly ? 0x8_0000 : 0),
             maximumComponentNameLength: volume.maximumComponentLength,
             fileSystemName: "NTFS"
           }
         case "FileFsFullSizeInformation":
           return {
-            totalAllocationUnits: volume.total / unit,
-            callerAvailableAllocationUnits: volume.free / unit,
-            actualAvailableAllocationUnits: volume.free / unit,
+            totalAllocationUnits: total / unit,
+            callerAvailableAllocationUnits: free / unit,
+            actualAvailableAllocationUnits: free / unit,
             sectorsPerAllocationUnit: 8,
             bytesPerSector: 512
           }

@@ -1,7 +1,6 @@
 /**
  * READ, WRITE and FLUSH (MS-SMB2 3.3.5.11, 3.3.5.12, 3.3.5.13): the hot path, so it is plain. A WRITE's payload is a view
- * of its frame, a READ's goes to the socket as the store gave it, or from
- * memory of the server's that the store filled.
+ * of its frame, a READ's goes to the socket as the store gave it, or from memory of the server's that the store filled.
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -95,14 +94,17 @@ export const write = (incoming: Incoming, body: Write.Request): Effect.Effect<Re
     if (!append && (offset > largest || offset + BigInt(data.length) > largest)) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
-    if (!append) return writeAt(open, offset, data)
-    const { stream } = open
-    stream.appending ??= Semaphore.makeUnsafe(1)
-    // One after the other: two that find the same end would write to the same place.
-    return stream.appending.withPermits(1)(
-      Effect.flatMap(stored(open.file.stat), ({ size }) => writeAt(open, size, data))
-    )
+    return append ? atEnd(open, (end) => writeAt(open, end, data)) : writeAt(open, offset, data)
   })
+
+/** Writes at a file's end, one writer after the other: two that find the same end would write to the same place. */
+export const atEnd = <B>(
+  { file, stream }: FileOpen,
+  write: (end: bigint) => Effect.Effect<B, Refusal>
+): Effect.Effect<B, Refusal> => {
+  stream.appending ??= Semaphore.makeUnsafe(1)
+  return stream.appending.withPermits(1)(Effect.flatMap(stored(file.stat), ({ size }) => write(size)))
+}
 
 const writeAt = (open: FileOpen, offset: bigint, data: Uint8Array): Effect.Effect<Reply, Refusal> => {
   if (Locks.blocks(open, offset, data.length, true)) return refuse(NtStatus.STATUS_FILE_LOCK_CONFLICT)

@@ -1,5 +1,5 @@
 /**
- * Renames and hard links (MS-FSA 2.1.5.14.6, 2.1.5.14.11).
+ * Renames and hard links (MS-FSA 2.1.5.15.6, 2.1.5.15.11).
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -7,12 +7,14 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../../../Smb2/Message/Constants.ts"
 import type { StoreError, StoreNaming, StorePath } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { fromStoreError, type Refusal, refuse } from "../Connection/Reply.ts"
+import { fromStoreError, kept, type Refusal, refuse, stored } from "../Connection/Reply.ts"
+import * as Access from "../State/Access.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import { isWithin, keyOf, type Link } from "../State/FileTable.ts"
+import { type FileNode, isWithin, keyOf, type Link } from "../State/FileTable.ts"
 import type { FileOpen } from "../State/Open.ts"
+import * as OutsideChanges from "../State/OutsideChanges.ts"
 import * as Watch from "../State/Watch.ts"
 import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
@@ -25,12 +27,18 @@ const target = (incoming: Incoming, sent: string): Names.Name | number => {
   return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 
+/**
+ * What may go where a file takes a name that is there: nothing; a file that nobody has open; or, by POSIX semantics
+ * (MS-FSCC 2.4.43), one that is open as well, whose handles go on without a name.
+ */
+export type Replace = "none" | "closed" | "open"
+
 /** Gives an open file another name. */
 export const rename = Effect.fnUntraced(function*(
   incoming: Incoming,
   open: FileOpen,
   fileName: string,
-  replace: boolean
+  replace: Replace
 ): Effect.fn.Return<void, Refusal> {
   if (!open.may(A.DELETE)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   const { link, share, stream, table } = open
@@ -57,15 +65,7 @@ export const rename = Effect.fnUntraced(function*(
     const keeping = yield* Current.at(share, path.slice(0, -1), keepsEntries)
     if (keeping.length > 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
   }
-  for (;;) {
-    const holders = [...stream.holders].filter((holder) =>
-      holder !== open.holder && (holder.state & Caching.HANDLE) !== 0
-    )
-    for (const holder of holders) Caching.breakTo(incoming.server, holder, holder.state & ~Caching.HANDLE)
-    const breaking = holders.filter((holder) => holder.breaking !== undefined)
-    if (breaking.length === 0) break
-    yield* Caching.waitFor(incoming, breaking)
-  }
+  yield* releaseHandles(incoming, file, open)
   const from = open.path
   const isCase = keyOf(name.path) === keyOf(from)
   yield* giving(
@@ -75,7 +75,10 @@ export const rename = Effect.fnUntraced(function*(
     isCase ? Effect.succeed(undefined) : mayTake(incoming, open, name.path, replace, from),
     (naming) => share.store.rename(from, name.path, naming)
   )
+  // What had the name has lost it: there is nothing left to be deleted by it.
+  for (const lost of table.at(name.path)) if (lost.file !== file) lost.deletePending = false
   table.renamed(link, name.path)
+  for (const other of stream.opens) OutsideChanges.renamed(other)
   table.forgetEntry(from)
   for (const path of [from, name.path]) DirectoryCaching.changed(table, path, open)
   const filter = file.directory ? N.FILE_NOTIFY_CHANGE_DIR_NAME : N.FILE_NOTIFY_CHANGE_FILE_NAME
@@ -84,6 +87,24 @@ export const rename = Effect.fnUntraced(function*(
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_OLD_NAME : NotifyAction.FILE_ACTION_REMOVED, path: from },
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_NEW_NAME : NotifyAction.FILE_ACTION_ADDED, path: name.path }
   ])
+})
+
+/** Has clients close the handles that they only keep: of a file that loses a name; those of `except` may stay. */
+const releaseHandles = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  file: FileNode,
+  except?: FileOpen
+): Effect.fn.Return<void, Refusal> {
+  const all = except === undefined ? Array.from(file.streams.values()) : [except.stream]
+  for (;;) {
+    const holders = all.flatMap((stream) => Array.from(stream.holders)).filter((holder) =>
+      holder !== except?.holder && (holder.state & Caching.HANDLE) !== 0
+    )
+    for (const holder of holders) Caching.breakTo(incoming.server, holder, holder.state & ~Caching.HANDLE)
+    const breaking = holders.filter((holder) => holder.breaking !== undefined)
+    if (breaking.length === 0) return
+    yield* Caching.waitFor(incoming, breaking)
+  }
 })
 
 /** How often it is looked again at a name that others change meanwhile. */
@@ -106,7 +127,7 @@ const keepsEntries = ({ file }: Link): boolean => {
 const giving = Effect.fnUntraced(function*(
   open: FileOpen,
   path: StorePath,
-  replace: boolean,
+  replace: Replace,
   may: Effect.Effect<string | undefined, Refusal>,
   give: (naming: StoreNaming) => Effect.Effect<void, StoreError>
 ): Effect.fn.Return<void, Refusal> {
@@ -122,7 +143,7 @@ const giving = Effect.fnUntraced(function*(
     const done = yield* run
     if (Result.isSuccess(done)) return
     const { failure } = done
-    const changed = failure.reason === "Stale" || failure.reason === "Exists" && replace
+    const changed = failure.reason === "Stale" || failure.reason === "Exists" && replace !== "none"
     if (!changed || turn >= mostTurns) return yield* Effect.fail(fromStoreError(failure))
     const own = yield* Effect.result(share.store.stat(open.path))
     if (Result.isFailure(own) || own.success.identity !== identity) return yield* Effect.fail(fromStoreError(failure))
@@ -134,40 +155,59 @@ const mayTake = Effect.fnUntraced(function*(
   incoming: Incoming,
   open: FileOpen,
   path: StorePath,
-  replace: boolean,
+  replace: Replace,
   from: StorePath | undefined
 ): Effect.fn.Return<string | undefined, Refusal> {
   const { share, stream: { file: { directory } } } = open
   const folder = path.slice(0, -1)
   const user = incoming.session!.user!
   const stays = from !== undefined && keyOf(folder) === keyOf(from.slice(0, -1))
-  if (stays && !replace) return undefined
+  if (stays && replace === "none") return undefined
   const parent = yield* FileRights.ofDirectory(share, folder)
   // Within its directory a name is only changed.
   if (!stays) yield* FileRights.checkAdding(parent, user, directory)
-  if (!replace) return undefined
+  if (replace === "none") return undefined
   const there = yield* FileRights.checkReplacing(share, path, parent, user)
   if (there === undefined) return undefined
+  const file = share.table.files.get(there.identity)
+  const others = () => Array.from(file?.opens() ?? []).filter((other) => other !== open)
+  if (file === undefined || others().length === 0) return there.identity
   // What is open keeps its name, also where it is open by another one.
-  for (const other of share.table.files.get(there.identity)?.opens() ?? []) {
-    if (other !== open) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (replace === "closed") return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  yield* releaseHandles(incoming, file)
+  if (others().some(({ shareAccess }) => (shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0)) {
+    return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
   }
   return there.identity
 })
 
-/** Gives an open file one more name. */
+/**
+ * Refuses a user who may not give a file another name. MS-FSA asks no right of the open for that, and Linux opens with
+ * FILE_READ_ATTRIBUTES alone. A name keeps a file from being deleted, and in a directory of the user's own it is theirs to
+ * remove: so the file's descriptor has to let the user change the file's attributes, whatever this open asked for.
+ */
+const checkLinking = (incoming: Incoming, { file }: FileOpen): Effect.Effect<void, Refusal> =>
+  Effect.flatMap(
+    stored(kept(file, "SecurityDescriptor")),
+    (bytes) =>
+      (Access.maximal(Access.decode(bytes), incoming.session!.user!) & A.FILE_WRITE_ATTRIBUTES) === 0
+        ? refuse(NtStatus.STATUS_ACCESS_DENIED)
+        : Effect.void
+  )
+
+/** Gives an open file one more name (MS-FSA 2.1.5.15.6). */
 export const link = Effect.fnUntraced(function*(
   incoming: Incoming,
   open: FileOpen,
   fileName: string,
-  replace: boolean
+  replace: Replace
 ): Effect.fn.Return<void, Refusal> {
-  const { share, stream: { file }, table } = open
-  // A name keeps a file from being deleted: that is no business of who may only look at it.
-  if (!open.may(A.FILE_WRITE_ATTRIBUTES)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
-  if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const { share, stream: { file, name: streamName }, table } = open
+  if (streamName !== "") return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   if (file.directory) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
+  if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  if (share.readOnly || open.link.deletePending) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  yield* checkLinking(incoming, open)
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)

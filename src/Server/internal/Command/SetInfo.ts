@@ -27,6 +27,7 @@ import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
 import * as Security from "./Security.ts"
+import * as Volumes from "./Volumes.ts"
 
 const done: Reply = reply({ _tag: "SET_INFO", body: {} })
 
@@ -72,17 +73,22 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case "FileRenameInformation":
       return Effect.flatMap(
         decode(FileInformation.FileRenameInformation, buffer),
-        (value) => Rename.rename(incoming, open, value.fileName, value.replaceIfExists)
+        (value) => Rename.rename(incoming, open, value.fileName, value.replaceIfExists ? "closed" : "none")
       )
     case "FileRenameInformationEx":
       return Effect.flatMap(
         decode(FileInformation.FileRenameInformationEx, buffer),
-        (value) => Rename.rename(incoming, open, value.fileName, (value.flags & 1) !== 0)
+        ({ fileName, flags }) => {
+          const { FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS } = FileInformation.FileRenameFlags
+          const replaces = (flags & FILE_RENAME_REPLACE_IF_EXISTS) !== 0
+          const isPosix = (flags & FILE_RENAME_POSIX_SEMANTICS) !== 0
+          return Rename.rename(incoming, open, fileName, !replaces ? "none" : isPosix ? "open" : "closed")
+        }
       )
     case "FileLinkInformation":
       return Effect.flatMap(
         decode(FileInformation.FileLinkInformation, buffer),
-        (value) => Rename.link(incoming, open, value.fileName, value.replaceIfExists)
+        (value) => Rename.link(incoming, open, value.fileName, value.replaceIfExists ? "closed" : "none")
       )
     case "FileDispositionInformation":
       return Effect.flatMap(
@@ -105,9 +111,10 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         // Less than the file has cuts it off; more is kept in mind, and no store has to keep it.
         return Effect.flatMap(stored(open.file.stat), (node) => {
           if (value.allocationSize < node.size) return resize(open, value.allocationSize)
-          open.stream.reserved = value.allocationSize
-          Caching.breakReaders(open.server, open.stream, open.holder)
-          return Effect.void
+          return Effect.map(Volumes.checkRoom(open.share, open.file, value.allocationSize, node.allocationSize), () => {
+            open.stream.reserved = value.allocationSize
+            Caching.breakReaders(open.server, open.stream, open.holder)
+          })
         })
       })
     case "FilePositionInformation":

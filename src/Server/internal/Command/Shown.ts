@@ -2,6 +2,7 @@
  * What a client is shown of a node of a store, under the names that CREATE, CLOSE (MS-SMB2) and the file information
  * classes (MS-FSCC) share. Times are FILETIMEs (100 ns ticks since 1601), sizes bytes.
  */
+import * as FileTime from "../../../Codec/FileTime.ts"
 import { FileAttributes } from "../../../Smb2/Message/Constants.ts"
 import type { StoreNode } from "../../ShareStore.ts"
 
@@ -14,18 +15,35 @@ export const attributes = (node: StoreNode): number => {
   return all === 0 ? FileAttributes.FILE_ATTRIBUTE_NORMAL : all
 }
 
+/** The largest size that the signed fields of 64 bits hold. */
+const largest = (1n << 63n) - 1n
+
+/** Bytes, or what else is counted in 64 bits: the nearest that is no other number on the wire. */
+export const size = (count: bigint): bigint => (count < 0n ? 0n : count > largest ? largest : count)
+
+/** How many names a file has. */
+export const links = (count: number): number => Math.min(Math.max(count, 0), 0xffff_ffff)
+
 /** Its times and attributes: FileBasicInformation. */
 export const basic = (node: StoreNode) => ({
-  creationTime: node.creationTime,
-  lastAccessTime: node.lastAccessTime,
-  lastWriteTime: node.lastWriteTime,
-  changeTime: node.changeTime,
+  creationTime: FileTime.clamp(node.creationTime),
+  lastAccessTime: FileTime.clamp(node.lastAccessTime),
+  lastWriteTime: FileTime.clamp(node.lastWriteTime),
+  changeTime: FileTime.clamp(node.changeTime),
   fileAttributes: attributes(node)
 })
 
 /** And its sizes: FileNetworkOpenInformation, and what CREATE and CLOSE answer. */
 export const networkOpen = (node: StoreNode) => ({
   ...basic(node),
-  allocationSize: node.allocationSize,
-  endOfFile: node.size
+  allocationSize: size(node.allocationSize),
+  endOfFile: size(node.size)
 })
+
+const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/i
+
+/**
+ * The 8.3 name (MS-FSCC 2.1.5.2.1): of a name that is one. Others have none here, as on a volume of Windows where they are
+ * off; then it is empty.
+ */
+export const shortName = (name: string): string => shortPattern.test(name) ? name.toUpperCase() : ""

@@ -190,6 +190,11 @@ export class FileTable {
     if (place !== undefined) { for (const one of place.below.values()) yield* all(one) }
   }
 
+  /** The names that are open in a directory, without those further below. */
+  *entries(directory: StorePath): IterableIterator<Link> {
+    for (const { links } of this.#find(directory)?.below.values() ?? []) yield* links
+  }
+
   /** Runs what adds an entry to a directory: `undefined` where the directory is sealed. */
   adding<A, E, R>(directory: StorePath, add: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> | undefined {
     const links = this.at(directory)

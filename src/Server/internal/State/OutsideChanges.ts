@@ -4,12 +4,15 @@
  *
  * A directory is listened to while somebody watches it or caches something in it. Nobody says when that ends: every so
  * often what is still needed is gathered anew. Where a store cannot listen (its platform has only so many watches), clients
- * see such changes when they look.
+ * see such changes when they look: they may cache nothing there, and lose what they cached where the listening ends early.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 import { CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.ts"
-import type { ShareStore, StoreChange, StorePath } from "../../ShareStore.ts"
+import * as Events from "../../Events.ts"
+import type { ShareStore, StoreChange, StoreError, StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
 import { type FileNode, type FileTable, keyOf } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
@@ -20,6 +23,9 @@ import type { Watch } from "./Watch.ts"
 /** How often it is looked whether anybody still needs what is listened to. */
 const interval = "15 seconds"
 
+/** How long a CREATE that could be cached waits for a store to begin listening; it is answered without caching then. */
+const patience = "1 second"
+
 /** A directory that is needed, and whether with all that is below it. */
 interface Place {
   readonly directory: StorePath
@@ -27,10 +33,21 @@ interface Place {
 }
 
 interface Listening extends Place {
+  /** Whether every change is told from now on. */
+  hears: boolean
+  /** Opens when it hears, when it will not, and when nobody is to wait for it any more. */
+  readonly settled: Latch.Latch
+  /** Whether somebody has asked for it since it was last looked who needs it. */
+  asked: boolean
+  /** Whether somebody may have cached something before it heard. */
+  late: boolean
   stop: () => void
 }
 
 const nameOf = ({ directory, recursive }: Place): string => `${recursive ? "*" : "="}${keyOf(directory)}`
+
+/** A directory that has gone has no changes, and a store that never tells of any has nothing wrong. */
+const expected: ReadonlySet<StoreError["reason"]> = new Set(["NotFound", "PathNotFound", "Stale", "Unsupported"])
 
 /** What a share is listened to for. */
 class Listener {
@@ -39,6 +56,8 @@ class Listener {
   private readonly changes: NonNullable<ShareStore["changes"]>
   private readonly places = new Map<string, Listening>()
   private sweeping = false
+  /** Whether it was said that changes are not told. */
+  private isDeaf = false
 
   constructor(server: ServerState, share: ShareState, changes: NonNullable<ShareStore["changes"]>) {
     this.server = server
@@ -46,25 +65,78 @@ class Listener {
     this.changes = changes
   }
 
-  need(place: Place): void {
+  need(place: Place, late = false): Listening {
     const name = nameOf(place)
-    if (this.places.has(name)) return
-    const listening: Listening = { ...place, stop: () => {} }
+    const known = this.places.get(name)
+    if (known !== undefined) {
+      known.asked = true
+      return known
+    }
+    const settled = Latch.makeUnsafe()
+    const listening: Listening = { ...place, hears: false, settled, asked: true, late, stop: () => {} }
     this.places.set(name, listening)
-    const forget = Effect.sync(() => {
-      if (this.places.get(name) === listening) this.places.delete(name)
+    const onStart = (all: boolean) =>
+      Effect.sync(() => {
+        listening.hears = all
+        this.isDeaf = false
+        settled.openUnsafe()
+      })
+    const stopped = Effect.callback<void>((resume) => {
+      listening.stop = () => resume(Effect.void)
     })
     this.server.run(
-      this.changes(place.directory, { recursive: place.recursive }).pipe(
+      this.changes(place.directory, { recursive: place.recursive, onStart }).pipe(
         Stream.runForEachArray((changes) => Effect.sync(() => this.heard(place, changes))),
-        Effect.raceFirst(Effect.callback<void>((resume) => {
-          listening.stop = () => resume(Effect.void)
-        })),
-        Effect.catch((error) => Effect.logDebug(`changes in ${this.share.name} are not told: ${error.message}`)),
-        // It is asked for again when somebody needs it again.
-        Effect.ensuring(forget)
+        Effect.raceFirst(stopped),
+        Effect.catch((error) => this.complain(error)),
+        Effect.onExit((exit) => Effect.sync(() => this.ended(name, listening, exit)))
       )
     )
+    this.look()
+    return listening
+  }
+
+  /** Listens where somebody caches something already: it is taken back where that cannot be. */
+  follow(place: Place): void {
+    if (!this.places.has(nameOf(place))) this.need(place, true)
+  }
+
+  /** Whether every change in a directory is told. */
+  hears(place: Place): boolean {
+    return this.places.get(nameOf(place))?.hears === true
+  }
+
+  /** Says once that changes cannot be told, until they can. */
+  private complain(error: StoreError): Effect.Effect<void> {
+    if (expected.has(error.reason) || this.isDeaf) return Effect.void
+    this.isDeaf = true
+    return Events.changesNotTold(this.share.name, error)
+  }
+
+  /** It is asked for again when somebody needs it again; what was cached by it is taken back. */
+  private ended(name: string, listening: Listening, exit: Exit.Exit<void>): void {
+    const { directory, hears, late, settled } = listening
+    listening.hears = false
+    settled.openUnsafe()
+    if (this.places.get(name) !== listening) return
+    this.places.delete(name)
+    // A server that stops takes nothing back.
+    if (!hears && !late || Exit.hasInterrupts(exit)) return
+    const { table } = this.share
+    for (const { file, watches } of table.at(directory)) {
+      if (file.directory) this.takeBack(file)
+      for (const watch of watches) if (watch.recursive === listening.recursive) watch.lose()
+    }
+    for (const { file } of table.entries(directory)) if (!file.directory) this.takeBack(file)
+  }
+
+  private takeBack(file: FileNode): void {
+    for (const { holders } of file.streams.values()) {
+      for (const holder of Array.from(holders)) Caching.breakTo(this.server, holder, 0)
+    }
+  }
+
+  private look(): void {
     if (this.sweeping) return
     this.sweeping = true
     this.server.run(this.sweep)
@@ -83,9 +155,15 @@ class Listener {
         }
         for (const place of placesOf(file)) needed.set(nameOf(place), place)
       }
-      for (const [name, listening] of Array.from(this.places)) if (!needed.has(name)) listening.stop()
-      for (const place of needed.values()) this.need(place)
-      if (needed.size === 0) {
+      for (const [name, listening] of Array.from(this.places)) {
+        const { asked } = listening
+        listening.asked = false
+        if (asked || needed.has(name)) continue
+        this.places.delete(name)
+        listening.stop()
+      }
+      for (const place of needed.values()) this.follow(place)
+      if (this.places.size === 0) {
         this.sweeping = false
         return Effect.void
       }
@@ -105,11 +183,7 @@ class Listener {
       for (const { file } of table.at(whole)) changed.add(file)
       for (const { file } of table.at(whole.slice(0, -1))) if (file.directory) changed.add(file)
     }
-    for (const file of changed) {
-      for (const stream of file.streams.values()) {
-        for (const holder of Array.from(stream.holders)) Caching.breakTo(this.server, holder, 0)
-      }
-    }
+    for (const file of changed) this.takeBack(file)
   }
 }
 
@@ -138,15 +212,18 @@ const tell = (watch: Watch, changes: ReadonlyArray<StoreChange>): void => {
   if (heard.length > 0) watch.push(heard)
 }
 
+/** Where what is cached of a name would be listened to. */
+const placeOf = (path: StorePath, directory: boolean): Place => ({
+  directory: directory ? path : path.slice(0, -1),
+  recursive: false
+})
+
 /** Where to listen for what is cached of a file: in the directory that it is in; of a directory, in itself. */
 const placesOf = (file: FileNode): ReadonlyArray<Place> => {
   let held = false
   for (const { holders } of file.streams.values()) held ||= holders.size > 0
   if (!held) return []
-  return Array.from(file.links, ({ path }) => ({
-    directory: file.directory ? path : path.slice(0, -1),
-    recursive: false
-  }))
+  return Array.from(file.links, ({ path }) => placeOf(path, file.directory))
 }
 
 const listeners = new WeakMap<FileTable, Listener>()
@@ -166,9 +243,28 @@ export const forWatch = (server: ServerState, { open, recursive }: Watch): void 
   listenerOf(server, open.share)?.need({ directory: open.path, recursive })
 }
 
-/** Somebody may cache what an open is of from now on. */
-export const forHolder = ({ holder, server, share, stream }: FileOpen): void => {
-  if (holder === undefined || share.store.changes === undefined) return
+/** Begins to listen for a client that may cache what has a name; waits until that is so, or is known not to be. */
+export const listen = (
+  server: ServerState,
+  share: ShareState,
+  path: StorePath,
+  directory: boolean
+): Effect.Effect<void> => {
+  const listening = listenerOf(server, share)?.need(placeOf(path, directory))
+  return listening === undefined || listening.hears
+    ? Effect.void
+    : Effect.asVoid(
+      Effect.raceFirst(listening.settled.await, Effect.andThen(Effect.sleep(patience), listening.settled.open))
+    )
+}
+
+/** Whether what clients cache of an open can be taken back when others change it. */
+export const mayBeCached = ({ path, server, share, stream }: FileOpen): boolean => {
   const listener = listenerOf(server, share)
-  for (const place of placesOf(stream.file)) listener?.need(place)
+  return listener === undefined || listener.hears(placeOf(path, stream.file.directory))
+}
+
+/** An open has another name: what its client caches of it is listened for there. */
+export const renamed = ({ holder, path, server, share, stream }: FileOpen): void => {
+  if (holder !== undefined) listenerOf(server, share)?.follow(placeOf(path, stream.file.directory))
 }

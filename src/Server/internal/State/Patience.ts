@@ -97,6 +97,10 @@ class PatientFile implements StoreFile {
     const { parent } = this.file
     return parent === undefined ? undefined : this.patience.run(parent)
   }
+  get volume() {
+    const { volume } = this.file
+    return volume === undefined ? undefined : this.patience.run(volume)
+  }
   get flush() {
     return this.patience.run(this.file.flush)
   }

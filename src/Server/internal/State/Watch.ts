@@ -84,6 +84,14 @@ export class Watch {
     }
   }
 
+  /** Some changes are not known: its client is told to look for itself. */
+  lose(): void {
+    this.overflow = true
+    this.forget()
+    const then = this.waiting.shift()
+    if (then !== undefined) then(this.take()!)
+  }
+
   push(changes: ReadonlyArray<Change>): void {
     let size = 0
     for (const change of changes) size += 16 + change.fileName.length * 2

@@ -1,0 +1,40 @@
+/**
+ * The volume that a file is on: a store may have parts with room, numbers and rules of their own, as a folder has in which a
+ * disk is mounted. What a client asks of a volume is told of the one that its handle is on (MS-FSA 2.1.5.13).
+ */
+import * as Effect from "effect/Effect"
+import { NtStatus } from "../../../Codec/NtStatus.ts"
+import type { StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
+import { type Refusal, refuse, stored } from "../Connection/Reply.ts"
+import type { ShareState } from "../State/ShareState.ts"
+
+/** What is told of the volume that a file is on, as it is now. */
+export const of = (share: ShareState, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
+  stored(file.volume ?? share.store.volume)
+
+/** Refuses more bytes than are free on a file's volume (MS-FSA 2.1.5.1, 2.1.5.15.1); `has` are those that it has already. */
+export const checkRoom = (
+  share: ShareState,
+  file: StoreFile,
+  allocationSize: bigint,
+  has = 0n
+): Effect.Effect<void, Refusal> =>
+  allocationSize <= has
+    ? Effect.void
+    : Effect.flatMap(
+      of(share, file),
+      ({ free }) => allocationSize - has > free ? refuse(NtStatus.STATUS_DISK_FULL) : Effect.void
+    )
+
+/** As `checkRoom`, for a file that is to be made in a directory. */
+export const checkRoomIn = (
+  share: ShareState,
+  directory: StorePath,
+  allocationSize: bigint
+): Effect.Effect<void, Refusal> =>
+  allocationSize === 0n ? Effect.void : Effect.scoped(
+    Effect.flatMap(
+      stored(share.store.open(directory, { mode: "existing", type: "directory" })),
+      ({ file }) => checkRoom(share, file, allocationSize)
+    )
+  )

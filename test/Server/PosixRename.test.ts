@@ -1,0 +1,123 @@
+/**
+ * FileRenameInformationEx with POSIX semantics (MS-FSCC 2.4.43): the file that had the name goes although it is open, and
+ * its handles stay its own.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted, type Scope } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { Codec, FileInformation, NtStatus as Status } from "effect-smb/Codec"
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { CreateDisposition as D } from "../../src/Smb2/Message/Constants.ts"
+import { HANDLE, lease, LeaseClient, READ, WRITE } from "./LeaseClient.ts"
+import { Client } from "./people.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
+const host = "127.0.43.38"
+const joe = Credentials.password("joe", Redacted.make("secret"))
+const encode = Codec.encode(FileInformation.FileRenameInformationEx)
+const { FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS } = FileInformation.FileRenameFlags
+const both = FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS
+
+const renamed = (file: FileId, fileName: string, flags: number = both) =>
+  Requests.set(file, "file", 65, encode({ flags, rootDirectory: 0n, fileName }))
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "posix-rename-"))),
+  (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
+)
+
+const world = Effect.fnUntraced(function*(store: Effect.Effect<ShareStore, StoreError, Scope.Scope>) {
+  const { port } = yield* SmbServer.make({
+    host,
+    port: 0,
+    users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+    shares: { data: store },
+    signing: "enabled"
+  })
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const made = new Client(host, port)
+      assert.isTrue(await made.logOn("data", joe))
+      return made
+    }),
+    (made) => Effect.sync(() => made.close())
+  )
+  return { client, port }
+})
+
+const made = async (client: Client, name: string, content: string): Promise<FileId> => {
+  const file = await client.must(name)
+  assert.strictEqual(await client.status(Requests.write(file, Buffer.from(content))), 0)
+  return file
+}
+
+const textOf = async (client: Client, file: FileId): Promise<string> =>
+  (await client.ask(Requests.read(file, 100)))!.subarray(64 + 16).toString()
+
+const stores = {
+  MemoryStore: MemoryStore.make(),
+  LocalStore: Effect.flatMap(folder, (path) => LocalStore.make(path))
+}
+
+describe("a rename with POSIX semantics", () => {
+  for (const [name, store] of Object.entries(stores)) {
+    it.live(`takes the name of a file that is open, whose handles stay its own: ${name}`, () =>
+      Effect.scoped(Effect.flatMap(world(store), ({ client }) =>
+        Effect.promise(async () => {
+          await client.status(Requests.close(await made(client, "target", "old")))
+          const held = await client.must("target", { createDisposition: D.FILE_OPEN })
+          const source = await made(client, "source", "new")
+          // Without those semantics, or without both, it is as it always was.
+          const { STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_COLLISION } = NtStatus
+          const refusals = [[FILE_RENAME_REPLACE_IF_EXISTS, STATUS_ACCESS_DENIED], [
+            FILE_RENAME_POSIX_SEMANTICS,
+            STATUS_OBJECT_NAME_COLLISION
+          ]] as const
+          for (const [flags, status] of refusals) {
+            assert.strictEqual(await client.status(renamed(source, "target", flags)), status)
+          }
+          assert.strictEqual(await client.status(Requests.set(held, "file", 13, Uint8Array.of(1))), 0)
+          assert.strictEqual(await client.status(renamed(source, "target")), 0)
+          assert.strictEqual(await textOf(client, held), "old")
+          assert.strictEqual(await client.text("target"), "new")
+          // Its deletion was of the name that it had.
+          assert.strictEqual(await client.status(Requests.close(held)), 0)
+          assert.strictEqual(await client.status(Requests.close(source)), 0)
+          assert.strictEqual(await client.text("target"), "new")
+          assert.strictEqual(await client.text("source"), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+        }))))
+  }
+
+  it.live("asks those who have the file open, and those who keep it open", () =>
+    Effect.scoped(Effect.flatMap(world(MemoryStore.make()), ({ client, port }) =>
+      Effect.promise(async () => {
+        const source = await made(client, "source", "new")
+        await client.status(Requests.close(await made(client, "target", "old")))
+        const alone = await client.must("target", { createDisposition: D.FILE_OPEN, shareAccess: 3 })
+        assert.strictEqual(await client.status(renamed(source, "target")), NtStatus.STATUS_SHARING_VIOLATION)
+        await client.status(Requests.close(alone))
+        const other = new LeaseClient(host, port, 5)
+        assert.isTrue(await other.begin("data", joe))
+        const { fileId, leaseState } = await other.create("target", [lease(1, READ | WRITE | HANDLE)])
+        assert.strictEqual(leaseState, READ | WRITE | HANDLE)
+        const answered = client.status(renamed(source, "target"))
+        const broken = (await other.nextBreak())!
+        assert.strictEqual(broken.newLeaseState & HANDLE, 0)
+        assert.strictEqual(await other.shut(fileId), 0)
+        // An interim response may come first.
+        const status = await answered
+        const last = status === 0x103 ? (await client.next())!.readUInt32LE(8) : status
+        assert.strictEqual(last, 0)
+        assert.strictEqual(await client.text("target"), "new")
+        other.close()
+      }))))
+})

@@ -1,0 +1,195 @@
+/**
+ * Which right a handle needs for what: each request by handles that have one right alone, against what the documents say.
+ * A server that asks for more keeps clients from what they may do, one that asks for less lets them do what they may not.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Codec, FileInformation, NtStatus as Status } from "effect-smb/Codec"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { AccessMask as A, CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
+import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
+import type * as Message from "../../src/Smb2/Message/Message.ts"
+import { everything, link, people, rename } from "./people.ts"
+import * as Requests from "./requests.ts"
+
+const { NtStatus } = Status
+const host = "127.0.43.35"
+
+/** None, or each of these lets a handle do it. */
+const anyHandle = 0
+
+interface Row {
+  readonly request: (file: FileId) => Message.Request
+  readonly needs: number
+}
+
+const row = (needs: number, request: (file: FileId) => Message.Request): Row => ({ request, needs })
+
+const query = (needs: number, number: number): Row => row(needs, (file) => Requests.query(file, "file", number))
+const volume = (number: number): Row => row(anyHandle, (file) => Requests.query(file, "fileSystem", number))
+const set = (needs: number, number: number, buffer: Uint8Array): Row =>
+  row(needs, (file) => Requests.set(file, "file", number, buffer))
+
+const u64 = (value: bigint): Uint8Array => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64LE(value)
+  return bytes
+}
+
+const basic = Codec.encode(FileInformation.FileBasicInformation)
+const times = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n }
+const { Fsctl: C } = Fsctl
+
+/** Bits 14 and 15 of a control's number say which right the system asks for (MS-FSCC 2.3; Windows' CTL_CODE). */
+const bits = (code: number): number =>
+  ((code >>> 14 & 1) === 0 ? 0 : A.FILE_READ_DATA) | ((code >>> 14 & 2) === 0 ? 0 : A.FILE_WRITE_DATA)
+
+const control = (code: number, input: Uint8Array = Buffer.alloc(0), needs = bits(code)): Row =>
+  row(needs, (file) => Requests.fsctl(file, code, input))
+
+const attributesOrData = A.FILE_WRITE_ATTRIBUTES | A.FILE_WRITE_DATA
+
+/** MS-SMB2 3.3.5.11 to 3.3.5.21, MS-FSA 2.1.5.10, 2.1.5.12, 2.1.5.13 and 2.1.5.15. */
+const ofFile: Record<string, Row> = {
+  READ: row(A.FILE_READ_DATA | A.FILE_EXECUTE, (file) => Requests.read(file, 1)),
+  WRITE: row(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA, (file) => Requests.write(file, Buffer.from("x"))),
+  FLUSH: row(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA, Requests.flush),
+
+  "query FileBasicInformation": query(A.FILE_READ_ATTRIBUTES, 4),
+  "query FileStandardInformation": query(anyHandle, 5),
+  "query FileInternalInformation": query(anyHandle, 6),
+  "query FileEaInformation": query(anyHandle, 7),
+  "query FileAccessInformation": query(anyHandle, 8),
+  "query FilePositionInformation": query(anyHandle, 14),
+  "query FileFullEaInformation": query(A.FILE_READ_EA, 15),
+  "query FileModeInformation": query(anyHandle, 16),
+  "query FileAlignmentInformation": query(anyHandle, 17),
+  "query FileAllInformation": query(A.FILE_READ_ATTRIBUTES, 18),
+  "query FileAlternateNameInformation": query(anyHandle, 21),
+  "query FileStreamInformation": query(anyHandle, 22),
+  "query FileCompressionInformation": query(anyHandle, 28),
+  "query FileNetworkOpenInformation": query(A.FILE_READ_ATTRIBUTES, 34),
+  "query FileAttributeTagInformation": query(A.FILE_READ_ATTRIBUTES, 35),
+  "query FileNormalizedNameInformation": query(anyHandle, 48),
+  "query FileStandardLinkInformation": query(anyHandle, 54),
+  "query FileIdInformation": query(anyHandle, 59),
+  "query the security descriptor": row(A.READ_CONTROL, (file) => Requests.query(file, "security")),
+
+  "query FileFsVolumeInformation": volume(1),
+  "query FileFsSizeInformation": volume(3),
+  "query FileFsDeviceInformation": volume(4),
+  "query FileFsAttributeInformation": volume(5),
+  "query FileFsFullSizeInformation": volume(7),
+  "query FileFsObjectIdInformation": volume(8),
+  "query FileFsSectorSizeInformation": volume(11),
+
+  "set FileBasicInformation": set(A.FILE_WRITE_ATTRIBUTES, 4, basic({ ...times, fileAttributes: 0x80 })),
+  "set FileRenameInformation": row(A.DELETE, (file) => rename(file, "another")),
+  "set FileLinkInformation": row(anyHandle, (file) => link(file, "another")),
+  "set FileDispositionInformation": set(A.DELETE, 13, Uint8Array.of(1)),
+  "set FilePositionInformation": set(anyHandle, 14, u64(0n)),
+  "set FileFullEaInformation": set(
+    A.FILE_WRITE_EA,
+    15,
+    Codec.encode(FileInformation.FileFullEaInformation)([{ flags: 0, eaName: "A", eaValue: Uint8Array.of(1) }])
+  ),
+  "set FileModeInformation": set(anyHandle, 16, Buffer.alloc(4)),
+  "set FileAllocationInformation": set(A.FILE_WRITE_DATA, 19, u64(0n)),
+  "set FileEndOfFileInformation": set(A.FILE_WRITE_DATA, 20, u64(1n)),
+  "set FileDispositionInformationEx": set(A.DELETE, 64, Uint8Array.of(1, 0, 0, 0)),
+  "set FileRenameInformationEx": set(
+    A.DELETE,
+    65,
+    Codec.encode(FileInformation.FileRenameInformationEx)({ flags: 0, rootDirectory: 0n, fileName: "another" })
+  ),
+
+  FSCTL_GET_COMPRESSION: control(C.FSCTL_GET_COMPRESSION),
+  FSCTL_GET_REPARSE_POINT: control(C.FSCTL_GET_REPARSE_POINT),
+  FSCTL_CREATE_OR_GET_OBJECT_ID: control(C.FSCTL_CREATE_OR_GET_OBJECT_ID),
+  FSCTL_IS_PATHNAME_VALID: control(C.FSCTL_IS_PATHNAME_VALID),
+  FSCTL_SRV_REQUEST_RESUME_KEY: control(C.FSCTL_SRV_REQUEST_RESUME_KEY),
+  FSCTL_QUERY_ALLOCATED_RANGES: control(C.FSCTL_QUERY_ALLOCATED_RANGES, Buffer.concat([u64(0n), u64(3n)])),
+  FSCTL_SET_ZERO_DATA: control(C.FSCTL_SET_ZERO_DATA, Buffer.concat([u64(0n), u64(3n)])),
+  // Where the number asks for nothing, the file system does.
+  FSCTL_SET_SPARSE: control(C.FSCTL_SET_SPARSE, Uint8Array.of(1), attributesOrData | A.FILE_APPEND_DATA),
+  FSCTL_SET_REPARSE_POINT: control(
+    C.FSCTL_SET_REPARSE_POINT,
+    Buffer.from("0c0000a00000000000000000", "hex"),
+    attributesOrData
+  ),
+  FSCTL_DELETE_REPARSE_POINT: control(
+    C.FSCTL_DELETE_REPARSE_POINT,
+    Buffer.from("0c0000a000000000", "hex"),
+    attributesOrData
+  )
+}
+
+const ofDirectory: Record<string, Row> = {
+  QUERY_DIRECTORY: row(A.FILE_LIST_DIRECTORY, (file) => Requests.list(file)),
+  FLUSH: row(A.FILE_ADD_FILE | A.FILE_ADD_SUBDIRECTORY, Requests.flush),
+  "query FileBasicInformation": query(A.FILE_READ_ATTRIBUTES, 4),
+  "query FileStandardInformation": query(anyHandle, 5),
+  "set FileBasicInformation": set(A.FILE_WRITE_ATTRIBUTES, 4, basic({ ...times, fileAttributes: 0x10 })),
+  "set FileDispositionInformation": set(A.DELETE, 13, Uint8Array.of(1)),
+  // FILE_WRITE_DATA of a directory is the right to add a file.
+  FSCTL_DELETE_REPARSE_POINT: control(
+    C.FSCTL_DELETE_REPARSE_POINT,
+    Buffer.from("0c0000a000000000", "hex"),
+    A.FILE_WRITE_ATTRIBUTES
+  )
+}
+
+const rights = [
+  "FILE_READ_DATA",
+  "FILE_WRITE_DATA",
+  "FILE_APPEND_DATA",
+  "FILE_READ_EA",
+  "FILE_WRITE_EA",
+  "FILE_EXECUTE",
+  "FILE_DELETE_CHILD",
+  "FILE_READ_ATTRIBUTES",
+  "FILE_WRITE_ATTRIBUTES",
+  "DELETE",
+  "READ_CONTROL",
+  "WRITE_DAC",
+  "WRITE_OWNER",
+  "SYNCHRONIZE"
+] as const
+
+for (
+  const [kind, table, createOptions] of [["file", ofFile, 0], [
+    "directory",
+    ofDirectory,
+    O.FILE_DIRECTORY_FILE
+  ]] as const
+) {
+  it.live(`each request about a ${kind} asks for the right that it needs, and for no other`, () =>
+    Effect.scoped(Effect.flatMap(people(host), ({ ann }) =>
+      Effect.promise(async () => {
+        const wrong: Array<string> = []
+        const fresh = async (desiredAccess: number) => {
+          for (const name of ["it", "another"]) {
+            const how = { createDisposition: D.FILE_OPEN, desiredAccess: everything }
+            const left = await ann.open(name, { ...how, createOptions: O.FILE_DELETE_ON_CLOSE })
+            if (typeof left !== "number") await ann.status(Requests.close(left))
+          }
+          await ann.make("it", {}, createOptions)
+          return ann.must("it", { createDisposition: D.FILE_OPEN, desiredAccess })
+        }
+        for (const right of rights) {
+          let file = await fresh(A[right])
+          for (const [what, { needs, request }] of Object.entries(table)) {
+            const status = await ann.status(request(file))
+            const refused = status === NtStatus.STATUS_ACCESS_DENIED
+            if (refused !== (needs !== anyHandle && (needs & A[right]) === 0)) {
+              wrong.push(`${what} with ${right}: ${status.toString(16)}`)
+            }
+            if (refused || what.startsWith("query")) continue
+            await ann.status(Requests.close(file))
+            file = await fresh(A[right])
+          }
+          await ann.status(Requests.close(file))
+        }
+        assert.deepStrictEqual(wrong, [])
+      }))))
+}

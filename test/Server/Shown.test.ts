@@ -1,0 +1,158 @@
+/**
+ * A store that says of a file what no field on the wire holds: each is shown as the nearest that one does, everywhere alike,
+ * and the file beside it is shown as it is.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect, Redacted, Stream } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { Codec, DirectoryInformation, FileInformation } from "effect-smb/Codec"
+import type { ShareStore, StoreNode } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import * as Header from "../../src/Smb2/Header.ts"
+import * as Message from "../../src/Smb2/Message/Message.ts"
+import { RawClient } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
+
+const host = "127.0.43.37"
+const largest = (1n << 63n) - 1n
+const [year1500, year40000] = [-31_872_960_000_000_000n, 1n << 63n]
+
+const odd = (node: StoreNode): StoreNode =>
+  node.name !== "odd" ? node : {
+    ...node,
+    creationTime: year1500,
+    lastAccessTime: -1n,
+    lastWriteTime: year40000,
+    changeTime: 1n << 64n,
+    size: 1n << 63n,
+    allocationSize: -1n,
+    numberOfLinks: 2 ** 32 + 1
+  }
+
+const strange = (store: ShareStore): ShareStore => ({
+  ...store,
+  stat: (path) => Effect.map(store.stat(path), odd),
+  list: (path, options) => Stream.map(store.list(path, options), odd),
+  open: (path, how) =>
+    Effect.map(store.open(path, how), (opened) => ({
+      ...opened,
+      node: odd(opened.node),
+      file: { ...opened.file, stat: Effect.map(opened.file.stat, odd) }
+    }))
+})
+
+const right = {
+  creationTime: 0n,
+  lastAccessTime: 0n,
+  lastWriteTime: largest,
+  changeTime: largest,
+  allocationSize: 0n,
+  endOfFile: largest
+}
+const times = ["creationTime", "lastAccessTime", "lastWriteTime", "changeTime"] as const
+
+const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): any => {
+  const decoded = Codec.decode("answer", codec)(bytes)
+  if (decoded._tag === "Failure") throw decoded.failure
+  return decoded.success
+}
+
+it.live("shows times, sizes and counts that no field holds as the nearest that one does", () =>
+  Effect.gen(function*() {
+    const { port } = yield* SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+      shares: { data: Effect.map(MemoryStore.make(), strange) },
+      signing: "enabled"
+    })
+    yield* Effect.promise(async () => {
+      const client = new RawClient(host, port)
+      assert.isTrue(await client.logOn("data", Credentials.password("joe", Redacted.make("secret"))))
+      const plain = await client.open("plain")
+      assert(typeof plain !== "number")
+      const answer = (await client.ask(Requests.create("odd")))!
+      const created = decode(Codec.at(Header.size, Message.messages.CREATE.response), answer)
+      assert.deepInclude(created, right)
+      const { fileId } = created
+      const query = async (number: number): Promise<Uint8Array> => {
+        const response = (await client.ask(Requests.query(fileId, "file", number)))!
+        return decode(Codec.at(Header.size, Message.messages.QUERY_INFO.response), response).buffer
+      }
+      const all = decode(FileInformation.FileAllInformation, await query(18))
+      for (const time of times) assert.strictEqual(all.basicInformation[time], right[time], time)
+      assert.deepInclude(all.standardInformation, {
+        allocationSize: 0n,
+        endOfFile: largest,
+        numberOfLinks: 2 ** 32 - 1
+      })
+      assert.deepInclude(decode(FileInformation.FileNetworkOpenInformation, await query(34)), right)
+      assert.strictEqual(
+        decode(FileInformation.FileStandardLinkInformation, await query(54)).totalNumberOfLinks,
+        2 ** 32 - 1
+      )
+      assert.deepInclude(decode(FileInformation.FileStreamInformation, await query(22))[0], {
+        streamSize: largest,
+        streamAllocationSize: 0n
+      })
+      const root = await client.open("", Requests.directory)
+      assert(typeof root !== "number")
+      const listed = decode(
+        Codec.at(Header.size, Message.messages.QUERY_DIRECTORY.response),
+        (await client.ask(Requests.list(root)))!
+      )
+      const entries: Array<any> = decode(DirectoryInformation.byNumber(37)!.codec, listed.buffer)
+      assert.deepInclude(entries.find(({ fileName }) => fileName === "odd"), right)
+      assert.isAbove(Number(entries.find(({ fileName }) => fileName === "plain").lastWriteTime), 0)
+      client.say({ _tag: "CLOSE", body: { flags: 1, fileId } })
+      assert.deepInclude(decode(Codec.at(Header.size, Message.messages.CLOSE.response), (await client.next())!), right)
+      client.close()
+    })
+  }).pipe(Effect.scoped))
+
+it.live("gives a name of eight and three the same short name in a listing and by itself, and others none", () =>
+  Effect.gen(function*() {
+    const { port } = yield* SmbServer.make({
+      host,
+      port: 0,
+      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+      shares: { data: MemoryStore.make() },
+      signing: "enabled"
+    })
+    yield* Effect.promise(async () => {
+      const client = new RawClient(host, port)
+      assert.isTrue(await client.logOn("data", Credentials.password("joe", Redacted.make("secret"))))
+      const short = ["a", "READ.ME", "readme.txt", "12345678.123", "~$x{}.c"]
+      // What only looks like letters of ASCII in capitals is none of them.
+      const long = ["123456789", "a.html", "two.dots.c", "a b", "\u0131", "\u017f.txt", "\u00e9", "a+b", ".c"]
+      const alone = new Map<string, string | number>()
+      for (const name of [...short, ...long]) {
+        const file = await client.open(name)
+        assert(typeof file !== "number", name)
+        const answer = (await client.ask(Requests.query(file, "file", 21)))!
+        const status = answer.readUInt32LE(8)
+        if (status !== 0) alone.set(name, status)
+        else {
+          const { buffer } = decode(Codec.at(Header.size, Message.messages.QUERY_INFO.response), answer)
+          alone.set(name, decode(FileInformation.FileAlternateNameInformation, buffer).fileName)
+        }
+        // Quotas are not there, and are said not to be.
+        assert.strictEqual((await client.ask(Requests.query(file, "fileSystem", 6)))!.readUInt32LE(8), 0xc000_00bb)
+      }
+      const root = await client.open("", Requests.directory)
+      assert(typeof root !== "number")
+      const listed = decode(
+        Codec.at(Header.size, Message.messages.QUERY_DIRECTORY.response),
+        (await client.ask(Requests.list(root)))!
+      )
+      const entries: Array<any> = decode(DirectoryInformation.byNumber(37)!.codec, listed.buffer)
+      const shortOf = new Map(entries.map(({ fileName, shortName }) => [fileName, shortName]))
+      for (const name of short) {
+        assert.deepStrictEqual([shortOf.get(name), alone.get(name)], [name.toUpperCase(), name.toUpperCase()], name)
+      }
+      for (const name of long) assert.deepStrictEqual([shortOf.get(name), alone.get(name)], ["", 0xc000_0034], name)
+      client.close()
+    })
+  }).pipe(Effect.scoped))

@@ -1,0 +1,142 @@
+/**
+ * A store whose folder `disk` is a volume of its own, smaller and read only: what a client asks of a volume is told of the
+ * one that its handle is on, and what has no room is refused in the same way wherever it is asked for.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { Credentials } from "effect-smb/Auth"
+import { Codec, FileInformation, FileSystemInformation, NtStatus as Status } from "effect-smb/Codec"
+import type { ShareStore, StoreFile } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
+import { LeaseClient } from "./LeaseClient.ts"
+import * as Requests from "./requests.ts"
+
+const host = "127.0.43.36"
+const { NtStatus } = Status
+const joe = Credentials.password("joe", Redacted.make("secret"))
+const free = 40n * 4096n
+
+/** What the small volume says of itself, where the whole store says something else. */
+const part = { serialNumber: 77, creationTime: 133_000_000_000_000_000n, total: 60n * 4096n, free }
+
+const mounted = (store: ShareStore, readOnly: boolean): ShareStore => ({
+  ...store,
+  open: (path, how) =>
+    Effect.map(store.open(path, how), (opened) => {
+      if (path[0] !== "disk") return opened
+      const volume = Effect.map(store.volume, (whole) => ({ ...whole, ...part, readOnly }))
+      const file: StoreFile = { ...opened.file, volume }
+      return { ...opened, file }
+    })
+})
+
+const world = Effect.fnUntraced(function*(readOnly: boolean) {
+  const store = mounted(yield* MemoryStore.make(), readOnly)
+  yield* Effect.scoped(store.open(["disk"], { mode: "new", type: "directory" }))
+  const { serialNumber } = yield* store.volume
+  const { port } = yield* SmbServer.make({
+    host,
+    port: 0,
+    users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+    shares: { data: { store } },
+    signing: "enabled"
+  })
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const made = new LeaseClient(host, port, 1)
+      assert.isTrue(await made.begin("data", joe))
+      return made
+    }),
+    (made) => Effect.sync(() => made.close())
+  )
+  return { client, serialNumber }
+})
+
+const bufferOf = async (client: LeaseClient, file: FileId, type: "file" | "fileSystem", number: number) => {
+  const answer = (await client.ask(Requests.query(file, type, number)))!
+  assert.strictEqual(answer.readUInt32LE(8), 0)
+  return Uint8Array.from(answer.subarray(64 + 8, 64 + 8 + answer.readUInt32LE(64 + 4)))
+}
+
+const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): A => {
+  const decoded = Codec.decode("buffer", codec)(bytes)
+  if (decoded._tag === "Failure") throw decoded.failure
+  return decoded.success
+}
+
+it.live("tells of the volume that a handle is on", () =>
+  Effect.scoped(Effect.flatMap(world(true), ({ client, serialNumber }) =>
+    Effect.promise(async () => {
+      const onDiskId = [{ _tag: "QueryOnDiskId" as const }]
+      for (
+        const [name, options, own] of [["", 1, false], ["f", 0, false], ["disk", 1, true], [
+          "disk\\f",
+          0,
+          true
+        ]] as const
+      ) {
+        const { contexts, fileId, status } = await client.create(name, onDiskId, { createOptions: options })
+        assert.strictEqual(status, 0, name)
+        const ask = <A>(number: number, codec: Codec.Codec<A>) =>
+          bufferOf(client, fileId, "fileSystem", number).then((bytes) => decode(codec, bytes))
+        const serial = own ? part.serialNumber : serialNumber
+        const about = await ask(1, FileSystemInformation.FileFsVolumeInformation)
+        assert.strictEqual(about.volumeSerialNumber, serial)
+        assert.strictEqual(about.volumeCreationTime === part.creationTime, own)
+        const size = await ask(3, FileSystemInformation.FileFsSizeInformation)
+        const full = await ask(7, FileSystemInformation.FileFsFullSizeInformation)
+        const units = size.availableAllocationUnits
+        assert.deepStrictEqual(
+          [units === free / 4096n, full.callerAvailableAllocationUnits === units, size.totalAllocationUnits === 60n],
+          [own, true, own]
+        )
+        const attributes = await ask(5, FileSystemInformation.FileFsAttributeInformation)
+        const device = await ask(4, FileSystemInformation.FileFsDeviceInformation)
+        assert.deepStrictEqual(
+          [(attributes.fileSystemAttributes & 0x8_0000) !== 0, (device.characteristics & 2) !== 0],
+          [own, own]
+        )
+        // All that names the volume of a file says the same.
+        const id = decode(FileInformation.FileIdInformation, await bufferOf(client, fileId, "file", 59))
+        assert.strictEqual(id.volumeSerialNumber, BigInt(serial))
+        const told = contexts.find((one) => one._tag === "QueryOnDiskIdResponse")
+        assert.strictEqual(told?.volumeId, BigInt(serial))
+        const object = (await client.ioctl(fileId, Fsctl.Fsctl.FSCTL_CREATE_OR_GET_OBJECT_ID))!
+        assert.strictEqual(object.readUInt32LE(object.readUInt32LE(64 + 32) + 8), serial)
+      }
+    }))))
+
+it.live("says of every wish for more room than is free that the disk is full", () =>
+  Effect.scoped(Effect.flatMap(world(false), ({ client }) =>
+    Effect.promise(async () => {
+      const wish = (allocationSize: bigint) => [{ _tag: "AllocationSize" as const, allocationSize }]
+      const full = NtStatus.STATUS_DISK_FULL
+      const size = (bytes: bigint) => {
+        const buffer = Buffer.alloc(8)
+        buffer.writeBigUInt64LE(bytes)
+        return buffer
+      }
+      assert.strictEqual((await client.create("disk\\f", wish(free + 1n))).status, full)
+      // Nothing is left of it, and the rest of the store has room for more.
+      assert.strictEqual(
+        (await client.create("disk\\f", [], { createDisposition: 1 })).status,
+        NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+      )
+      assert.strictEqual((await client.create("f", wish(free + 1n))).status, 0)
+      const { fileId, status } = await client.create("disk\\f", wish(free))
+      assert.strictEqual(status, 0)
+      // To supersede and overwrite, as to make.
+      for (const createDisposition of [0, 4, 5]) {
+        assert.strictEqual((await client.create("disk\\f", wish(free + 1n), { createDisposition })).status, full)
+      }
+      assert.strictEqual(await client.set(fileId, 19, size(free + 1n)), full)
+      assert.strictEqual(await client.set(fileId, 19, size(free)), 0)
+      // What the file has already is not asked for again.
+      assert.strictEqual(await client.write(fileId, "x".repeat(4096)), 0)
+      assert.strictEqual(await client.set(fileId, 19, size(free + 4096n)), 0)
+      assert.strictEqual(await client.set(fileId, 19, size(free + 4097n)), full)
+    }))))
