@@ -12,6 +12,7 @@ import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
+import { Extent } from "./internal/Extent.ts"
 import * as Transfer from "./internal/Transfer.ts"
 
 /** Which bytes; the rest of the file where `length` is left out, its start where `offset` is. In bytes. */
@@ -91,10 +92,14 @@ export interface SmbFile {
 }
 
 /** The end that an operation gives a file: FileEndOfFileInformation, FileAllocationInformation (MS-FSCC 2.4.14, 2.4.4). */
-const endOf = (operation: Operation.Any): bigint | undefined =>
+const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extends: boolean } | undefined =>
   operation._tag === "SetInfo" && operation.information._tag === "File" && operation.data.length >= 8 &&
     (operation.information.fileInformationClass === 20 || operation.information.fileInformationClass === 19)
-    ? new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true)
+    ? {
+      at: new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true),
+      // Room that is allocated behind the end makes a file no longer.
+      extends: operation.information.fileInformationClass === 20
+    }
     : undefined
 
 const toLength = (range: RangeOptions | undefined): bigint | undefined =>
@@ -106,17 +111,25 @@ const toLength = (range: RangeOptions | undefined): bigint | undefined =>
  * @category constructors
  */
 export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
-  /** The size that reading may count on: the one at the open, until this open makes the file shorter. */
-  let size = file.opened.endOfFile
+  const extent = new Extent(file)
   const run: Share.OpenFile["run"] = (operation) => {
+    const ran = file.run(operation)
+    if (operation._tag === "Write") {
+      return Effect.map(ran, (count) => {
+        extent.extend(operation.offset + BigInt(count as number))
+        return count
+      })
+    }
     const end = endOf(operation)
-    return end === undefined ? file.run(operation) : Effect.tap(file.run(operation), () => {
-      if (end < size) size = end
-      return Effect.void
+    return end === undefined ? ran : Effect.map(ran, (done) => {
+      extent.cut(end.at)
+      if (end.extends) extent.extend(end.at)
+      return done
     })
   }
   const own: Share.OpenFile = { ...file, run }
-  const source = () => Transfer.source(share, file, () => size)
+  // The share's limits grow with the credits that the server grants.
+  const source = () => Transfer.source(share, file, extent)
   const write = (offset: bigint, truncate = false) => <E, R>(written: Effect.Effect<bigint, E, R>) =>
     Changes.whole(Transfer.ending(own, offset, truncate, written))
   return {
@@ -128,23 +141,23 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
       Effect.suspend(() => {
         const destination = new Uint8Array(length)
         return Effect.map(
-          Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
+          Transfer.readInto(source(), BigInt(offset), destination),
           (count) => destination.subarray(0, count)
         )
       }),
-    readInto: (offset, destination) => Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
+    readInto: (offset, destination) => Effect.suspend(() => Transfer.readInto(source(), BigInt(offset), destination)),
     stream: (range) => Stream.suspend(() => Transfer.read(source(), BigInt(range?.offset ?? 0), toLength(range))),
     readTo: (use, range) =>
       Effect.suspend(() => Transfer.readTo(source(), BigInt(range?.offset ?? 0), toLength(range), use)),
     writeFrom: (fill, options) => {
       const offset = BigInt(options?.offset ?? 0)
-      return write(offset, options?.truncate)(Transfer.writeFrom(file, share.limits.write, offset, fill))
+      return write(offset, options?.truncate)(Transfer.writeFrom(own, share.limits.write, offset, fill))
     },
-    write: (offset, data) => Changes.whole(Transfer.writeBuffer(file, share.limits.write, BigInt(offset), data)),
+    write: (offset, data) => Changes.whole(Transfer.writeBuffer(own, share.limits.write, BigInt(offset), data)),
     sink: (options) => {
       const offset = BigInt(options?.offset ?? 0)
       return Sink.make<Uint8Array>()((chunks) =>
-        write(offset, options?.truncate)(Transfer.write(file, share.limits.write, offset, chunks))
+        write(offset, options?.truncate)(Transfer.write(own, share.limits.write, offset, chunks))
       )
     },
     flush: file.run<Operation.Flush>({ _tag: "Flush" }),

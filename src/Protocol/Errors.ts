@@ -59,11 +59,25 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
     const again = this.notTriedAgain === true ? "not tried again with the same password: " : ""
     const where = `${this.path === undefined ? "" : `${this.path}: `}${again}`
     const what = this.symbolicLink === undefined
-      ? NtStatus.explanation(this.status)
+      ? explain(this)
       : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${where}${what} (${this.statusName} to ${this.command})${detail}`
   }
+}
+
+/**
+ * What a status means to a person. Some servers have words of their own for two refusals: of a share that does not exist, and
+ * of a NEGOTIATE that offers no dialect that they speak (STATUS_NOT_SUPPORTED in MS-SMB2 3.3.5.4).
+ */
+const explain = ({ command, reason, status }: SmbError): string => {
+  if (command === "TREE_CONNECT" && missing.has(reason)) {
+    return NtStatus.explanation(NtStatus.NtStatus.STATUS_BAD_NETWORK_NAME)
+  }
+  return command === "NEGOTIATE" && (reason === "NotSupported" || reason === "InsufficientResources")
+    ? "The server speaks none of the dialects that were offered to it, or lacks the resources for a connection. " +
+      "Offer other dialects, or all of them."
+    : NtStatus.explanation(status)
 }
 
 /** An `SmbError` from a status. */

@@ -318,7 +318,11 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
         return this.fail(
           unsigned
             ? this.protocolError("NotSigned", "an answer in a signed session came without a signature")
-            : this.protocolError("BadSignature", "the signature of an answer is wrong: it was changed on the way")
+            : this.protocolError(
+              "BadSignature",
+              "the signature of an answer is wrong: it was changed on the way, or the server signs wrongly. " +
+                "Look at what is in between, and speak SMB 2 or 3 with the server if it can"
+            )
         )
       }
     }

@@ -278,13 +278,18 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       return this.fail(
         this.protocolError(
           "DecryptionFailed",
-          "an encrypted packet was tampered with on the way: the connection is closed"
+          "an encrypted packet cannot be decrypted: it was changed on the way, or the server encrypts wrongly"
         )
       )
     }
     const { data, packet } = decrypted
     if (Header.view(packet).getUint32(0, true) !== Header.protocolId) {
-      return this.fail(this.protocolError("Unexpected", "an encrypted packet holds something else than SMB 2"))
+      return this.fail(
+        this.protocolError(
+          "Unexpected",
+          "an encrypted packet of the server holds no SMB 2 message: the server is at fault"
+        )
+      )
     }
     if (data === undefined) this.receiveAll(packet, true)
     else this.receive(Header.read(Header.view(packet)), [packet], true, data)

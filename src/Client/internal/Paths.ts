@@ -151,7 +151,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           return new Uint8Array(Buffer.concat(chunks))
         }
         const whole = new Uint8Array(Number(size))
-        const found = BigInt(yield* Transfer.readInto(file, share.limits.read, 0n, whole))
+        const found = BigInt(yield* Transfer.readInto(source, 0n, whole))
         return found < size ? yield* new FileShortened({ path: source.path, expected: size, found }) : whole
       }))
 
