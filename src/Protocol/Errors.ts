@@ -113,6 +113,8 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
    * a request that changes something had been sent, and was not answered.
    */
   sent: Schema.optionalKey(Schema.Boolean),
+  /** True where the server was at the request (STATUS_PENDING), and did not finish it within `pendingTimeout`. */
+  pending: Schema.optionalKey(Schema.Boolean),
   detail: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
@@ -129,7 +131,9 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
       case "NameNotFound":
         return `no address is known for ${this.server}: check the name and the DNS${detail}`
       case "TimedOut":
-        return `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
+        return this.pending === true
+          ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer`
+          : `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
         return `${where} closed the connection${detail}: try again, and look into its log`
       case "Failed":
@@ -167,8 +171,15 @@ export const perhapsGone = (error: SmbError): boolean =>
 /** The same failure, of a request that may change something and had been sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {
   if (!(error instanceof TransportError) || error.sent === true) return error
-  const { detail, port, reason, server } = error
-  return new TransportError({ reason, server, port, sent: true, ...(detail === undefined ? {} : { detail }) })
+  const { detail, pending, port, reason, server } = error
+  return new TransportError({
+    reason,
+    server,
+    port,
+    sent: true,
+    ...(pending === undefined ? {} : { pending }),
+    ...(detail === undefined ? {} : { detail })
+  })
 }
 
 /**
