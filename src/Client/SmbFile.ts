@@ -2,6 +2,7 @@
  * An open file as an app uses it: reads and writes of any size, locks, and everything else by `run`.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -76,7 +77,11 @@ export interface SmbFile {
   ) => Effect.Effect<bigint, E | RequestError, R>
   readonly flush: Effect.Effect<void, RequestError>
   readonly truncate: (size: bigint | number) => Effect.Effect<void, RequestError>
-  /** Locks ranges of bytes until the scope closes. */
+  /**
+   * Locks ranges of bytes until the scope closes: all of them, or none. `exclusive` unless told otherwise. Waits until they
+   * are free, for which several are asked for one after the other, by their offsets, so that two who want the same ranges
+   * do not wait for each other. With `wait: false` they are asked for together; `LockNotGranted` where one is not free.
+   */
   readonly lock: (
     ranges: ReadonlyArray<{ readonly offset: bigint | number; readonly length: bigint | number }>,
     options?: { readonly exclusive?: boolean; readonly wait?: boolean }
@@ -104,6 +109,43 @@ const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extend
 
 const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
+
+/**
+ * Holds ranges until the scope closes. One request may not ask for several that it waits for (MS-SMB2 3.3.5.14.2), so each
+ * is one of its own; what has been got is given back where the next fails, or the caller goes.
+ */
+const locked = (
+  file: Share.OpenFile,
+  ranges: ReadonlyArray<Operation.Range>,
+  exclusive: boolean,
+  wait: boolean
+): Effect.Effect<void, RequestError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const requests = wait && ranges.length > 1
+      ? ranges.toSorted((a, b) => a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0).map((range) => [range])
+      : [ranges]
+    /** As they were asked for: what is one request to lock is one to unlock, and fits as well. */
+    const held: Array<ReadonlyArray<Operation.Range>> = []
+    const unlock = Effect.suspend(() =>
+      Effect.forEach(
+        held.splice(0),
+        // A file that has been closed meanwhile holds no locks, and whatever else is said, its CLOSE lets them go.
+        (ranges) => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges })),
+        { concurrency: Transfer.requestsInFlight, discard: true }
+      )
+    )
+    const lock = Effect.forEach(requests, (ranges) =>
+      Effect.map(file.run<Operation.Lock>({ _tag: "Lock", ranges, exclusive, wait }), () => {
+        held.push(ranges)
+      }), { discard: true })
+    return Effect.acquireRelease(
+      Effect.onExit(lock, (exit) =>
+        Exit.isSuccess(exit) ? Effect.void : unlock),
+      () =>
+        unlock,
+      { interruptible: true }
+    )
+  })
 
 /**
  * An open file of a share, with reads and writes cut to what the share's `limits` allow.
@@ -164,17 +206,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     truncate: (size) => run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
     lock: (ranges, options) => {
       const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
-      return Effect.acquireRelease(
-        file.run<Operation.Lock>({
-          _tag: "Lock",
-          ranges: list,
-          exclusive: options?.exclusive ?? true,
-          wait: options?.wait ?? true
-        }),
-        // A file that has been closed meanwhile holds no locks, and whatever else is said, its CLOSE lets them go.
-        () => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges: list })),
-        { interruptible: true }
-      )
+      return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
     },
     run,
     close: file.close
