@@ -185,7 +185,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     for (const result of results) outcomes.push(yield* Effect.fromResult(result))
     const written = outcomes[0]
     // A server that took less than it was given takes the rest, or says why not.
-    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.update)
+    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.write)
   })
 
   const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {
@@ -283,11 +283,8 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         placeOf(share, below) === source.place
           ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
           : Effect.map(
-            versioned(share, below, {
-              ...mode,
-              // The server wants to read the target of a copy, to check that it may.
-              desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess
-            }, share.open),
+            // FSCTL_SRV_COPYCHUNK_WRITE asks for no right to read the target (MS-SMB2 3.3.5.15.6).
+            versioned(share, below, mode, share.open),
             (file) => ({ share, file })
           ))
       yield* Made.using(open, (target) => {
@@ -394,7 +391,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       ),
     setAttributes,
     truncate: Effect.fn("SmbClient.truncate")(function*(path, size) {
-      const { results } = yield* batch(path, OpenMode.update, [
+      const { results } = yield* batch(path, OpenMode.write, [
         Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })
       ])
       yield* first(results)
