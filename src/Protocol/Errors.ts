@@ -142,6 +142,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   }
 }
 
+/** The statuses that say of a name that there is none. What that means where a path was not asked for, those below say. */
 const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
   "ObjectNameNotFound",
   "ObjectPathNotFound",
@@ -156,6 +157,9 @@ const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRE
 
 /** Whether a failure says that there is nothing at a path: neither the name, nor the way to it. */
 export const isMissing = (error: SmbError): boolean => missing.has(error.reason) && namesPath.has(error.command)
+
+/** Whether a name was not found, whatever it was the name of: a path, the new name of a rename, a share. */
+export const isNotFound = (error: Pick<SmbError, "reason">): boolean => missing.has(error.reason)
 
 /** Whether it says that there is nothing at a path, or only until it is closed by those that have it open. */
 export const isGone = (error: SmbError): boolean =>

@@ -30,6 +30,7 @@ import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
 import * as Resume from "./Resume.ts"
 import * as ServerCopy from "./ServerCopy.ts"
+import * as StoppedLink from "./StoppedLink.ts"
 import * as Symlink from "./Symlink.ts"
 import * as Transfer from "./Transfer.ts"
 
@@ -65,7 +66,9 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     hops: number
   ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
     // By itself: what the operation has changed before says nothing of this attempt, which another target may repeat.
-    attempt(Changes.whole(Effect.flatMap(connect(target), (share) => use(share, target.path)))).pipe(
+    attempt(
+      Changes.whole(Effect.flatMap(connect(target), (share) => StoppedLink.explained(share, target.path, use)))
+    ).pipe(
       Effect.catch((error) => {
         const path = hops > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
         return path === undefined ? Effect.fail(error) : following({ ...target, path }, use, hops - 1)
@@ -243,23 +246,19 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const makeAll = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
     path.path === "" ? Effect.void : makeOne(path).pipe(
       Effect.catchTag("SmbError", (error) => {
-        switch (error.reason) {
-          case "ObjectNameCollision":
-            // Somebody's directory will do, somebody's file will not.
-            return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
-          case "ObjectPathNotFound":
-            return Effect.andThen(
-              makeAll(UncPath.parent(path)),
-              makeOne(path).pipe(
-                Effect.catchTag(
-                  "SmbError",
-                  (again) => again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
-                )
-              )
-            )
-          default:
-            return Effect.fail(error)
+        // Somebody's directory will do, somebody's file will not.
+        if (error.reason === "ObjectNameCollision") {
+          return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
         }
+        return !isMissing(error) ? Effect.fail(error) : Effect.andThen(
+          makeAll(UncPath.parent(path)),
+          makeOne(path).pipe(
+            Effect.catchTag(
+              "SmbError",
+              (again) => again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
+            )
+          )
+        )
       })
     )
 
