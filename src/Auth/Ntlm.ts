@@ -125,10 +125,19 @@ export const negotiate = (): Uint8Array<ArrayBuffer> =>
 const withoutPair = (pairs: ReadonlyArray<NtlmMessage.AvPair>, ...ids: ReadonlyArray<number>) =>
   pairs.filter((pair) => !ids.includes(pair.avId))
 
+const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
+
 /**
  * The answer to the server's challenge (MS-NLMP 3.1.5.1.2), and the context that it establishes.
  *
- * Fails with `Malformed`, or with `WeakSecurity` where the server did not take what the first message asked for.
+ * A server must take NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY; without it this fails with `WeakSecurity`. Other flags that a
+ * server leaves out take nothing from the response or the session key, which has 16 random bytes or comes from a hash of
+ * 16, so the logon goes on, as smbclient's does. NTLMSSP_NEGOTIATE_128 is about the keys of NTLM's own sealing, which SMB
+ * does not use. (Windows' client refuses without it where its NtlmMinClientSec says so.) Without
+ * NTLMSSP_NEGOTIATE_UNICODE names go in the server's own code page, of which nothing is known but ASCII: a name with
+ * anything else is `InvalidCredential`.
+ *
+ * Fails with `Malformed` too.
  *
  * @category client
  */
@@ -140,24 +149,26 @@ export const authenticate = (
   const decoded = Codec.decode("CHALLENGE_MESSAGE", NtlmMessage.challenge)(challengeMessage)
   if (Result.isFailure(decoded)) return Result.fail(malformed(decoded.failure))
   const challenge = decoded.success
-  const common = (clientFlags & challenge.negotiateFlags) >>> 0
+  const taken = (clientFlags & challenge.negotiateFlags) >>> 0
+  const unicode = has(taken, "NTLMSSP_NEGOTIATE_UNICODE")
+  const common = unicode ? taken : (taken | flagsOf("NTLM_NEGOTIATE_OEM")) >>> 0
   // Without integrity there is no key to exchange (MS-NLMP 3.1.5.1.2).
   const keyExchange = has(common, "NTLMSSP_NEGOTIATE_KEY_EXCH") && has(common, "NTLMSSP_NEGOTIATE_SIGN")
   const negotiateFlags = keyExchange
     ? common
     : (common & ~NtlmMessage.NegotiateFlags.NTLMSSP_NEGOTIATE_KEY_EXCH) >>> 0
-  for (
-    const needed of [
-      "NTLMSSP_NEGOTIATE_UNICODE",
-      "NTLMSSP_NEGOTIATE_NTLM",
-      "NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY",
-      "NTLMSSP_NEGOTIATE_128"
-    ] as const
-  ) {
-    if (options.identity._tag === "User" && !has(negotiateFlags, needed)) {
+  if (options.identity._tag === "User") {
+    if (!has(negotiateFlags, "NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY")) {
       return Result.fail(failure(
         "WeakSecurity",
-        `the server does not do ${needed}; it is too old or misconfigured for NTLMv2`
+        "the server does not do NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY; it is too old or misconfigured for NTLMv2"
+      ))
+    }
+    if (!unicode && !isAscii(options.identity.user + options.identity.domain)) {
+      return Result.fail(failure(
+        "InvalidCredential",
+        "the server takes names in a code page of its own only (it did not set NTLMSSP_NEGOTIATE_UNICODE): " +
+          "use an account whose user and domain are plain ASCII"
       ))
     }
   }
@@ -171,7 +182,8 @@ export const authenticate = (
     const sessionKey = keyExchange ? options.randomSessionKey : keyExchangeKey
     const plain = Codec.encode(NtlmMessage.authenticate)({
       ...message,
-      workstation: options.workstation,
+      // For the server's log alone.
+      workstation: unicode || isAscii(options.workstation) ? options.workstation : "",
       encryptedRandomSessionKey: keyExchange
         ? NtlmCrypto.exchangeKey(keyExchangeKey, sessionKey)
         : new Uint8Array(0),

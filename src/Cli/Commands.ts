@@ -376,8 +376,8 @@ const serve = Command.make(
     "Serve folders until it is interrupted (Ctrl-C), and say how to connect. Then it ends with exit code 0. " +
       "--user NAME lets that user in, with the password of SMB_PASSWORD or --password-file; without a user, a password is " +
       "made up and shown. --guest lets everybody in. --signing if-required, --encryption off, if-offered (the " +
-      "default here) or required, and --dialect hold for the server; --dfs, --site, --dns and --timeout are for clients " +
-      "alone. With --json: an object with event listening, host, port and " +
+      "default here) or required, and --dialect hold for the server; --dfs, --site, --dns, --timeout and --pending-timeout are for " +
+      "clients alone. With --json: an object with event listening, host, port and " +
       "shares, then one for each connection, logon and share. Usual values come from effect-smb/config.json in " +
       "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users beside it."
   ),

@@ -110,6 +110,18 @@ export const shared = {
     Flag.withDescription("Give up a connection or a request after so long; 10 and 30 seconds if left out"),
     Flag.optional
   ),
+  pendingTimeout: Flag.Finite("pending-timeout").pipe(
+    Flag.filter(
+      (seconds) => seconds > 0 && seconds <= 86_400,
+      (seconds) => `a number of seconds above 0, not ${seconds}`
+    ),
+    Flag.withMetavar("SECONDS"),
+    Flag.withDescription(
+      "Give up a request after so long that the server says it is still at (STATUS_PENDING); ten times --timeout, " +
+        "or 300 seconds, if left out"
+    ),
+    Flag.optional
+  ),
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Print one JSON object a line; failures as an object on standard error"),
     Flag.withDefault(false)

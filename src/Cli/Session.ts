@@ -134,7 +134,8 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
     dialects: options.dialect,
     signing: Option.getOrElse(options.signing, () => "required" as const),
     encryption: Option.getOrElse(options.encryption, () => "off" as const),
-    ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {})
+    ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {}),
+    ...(Option.isSome(options.pendingTimeout) ? { pendingTimeout: Duration.seconds(options.pendingTimeout.value) } : {})
   }).pipe(
     Layer.provide([
       byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,

@@ -1,16 +1,19 @@
 /**
  * The usual ways to open a file, as options of CREATE (MS-SMB2 2.2.13, MS-SMB2 2.2.13.1).
+ *
+ * A server refuses an open as a whole where one of the rights that it asks for is not granted. So each asks for the rights that
+ * its operations need by MS-FSA 2.1.5, and for no other; those that read or write data also for the file's attributes,
+ * which whoever may list the directory may read. What goes beyond that, such as extended attributes, times and security
+ * descriptors on the same open, takes further rights (`withAccess`).
  */
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask, CreateDisposition, CreateOptions, ShareAccess } from "../Smb2/Message/Constants.ts"
 
 const everybody = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
 
-const readAccess = AccessMask.FILE_READ_DATA | AccessMask.FILE_READ_EA | AccessMask.FILE_READ_ATTRIBUTES |
-  AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE
+const readAccess = AccessMask.FILE_READ_DATA | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE
 
-const writeAccess = AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA | AccessMask.FILE_WRITE_EA |
-  AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE
+const writeAccess = AccessMask.FILE_WRITE_DATA | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE
 
 const mode = (
   desiredAccess: number,
@@ -18,6 +21,12 @@ const mode = (
   createOptions: number,
   shareAccess: number = everybody
 ): Share.OpenOptions => ({ desiredAccess: desiredAccess >>> 0, createDisposition, createOptions, shareAccess })
+
+/** The same way to open, with further rights (MS-SMB2 2.2.13.1), for what an open is used for beyond its data. */
+export const withAccess = (options: Share.OpenOptions, rights: number): Share.OpenOptions => ({
+  ...options,
+  desiredAccess: (options.desiredAccess | rights) >>> 0
+})
 
 const { FILE_CREATE, FILE_OPEN, FILE_OPEN_IF, FILE_OVERWRITE_IF } = CreateDisposition
 const {
@@ -63,6 +72,9 @@ export const readWrite: Share.OpenOptions = mode(readAccess | writeAccess, FILE_
 /** An existing file to read and write. */
 export const update: Share.OpenOptions = { ...readWrite, createDisposition: FILE_OPEN }
 
+/** An existing file to write into, and to end where one likes. */
+export const write: Share.OpenOptions = { ...update, desiredAccess: writeAccess }
+
 /** A directory, to list and to watch. */
 export const directory: Share.OpenOptions = mode(
   AccessMask.FILE_LIST_DIRECTORY | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
@@ -72,7 +84,7 @@ export const directory: Share.OpenOptions = mode(
 
 /** A new directory; `ObjectNameCollision` where the name is taken. */
 export const createDirectory: Share.OpenOptions = mode(
-  AccessMask.FILE_LIST_DIRECTORY | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_CREATE,
   FILE_DIRECTORY_FILE
 )
@@ -86,35 +98,35 @@ export const attributes: Share.OpenOptions = mode(
 
 /** Whatever has the name, to change its attributes and times. */
 export const setAttributes: Share.OpenOptions = mode(
-  AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   0
 )
 
 /** Whatever has the name, a symbolic link itself and not what it points at, to delete or rename it. */
 export const remove: Share.OpenOptions = mode(
-  AccessMask.DELETE | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  AccessMask.DELETE | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   FILE_OPEN_REPARSE_POINT
 )
 
 /** Whatever has the name, to read its reparse data: what a symbolic link points at. */
 export const readReparsePoint: Share.OpenOptions = mode(
-  AccessMask.FILE_READ_ATTRIBUTES | AccessMask.FILE_READ_EA | AccessMask.SYNCHRONIZE,
+  AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   FILE_OPEN_REPARSE_POINT
 )
 
 /** A new file to hang reparse data on. */
 export const createReparsePoint: Share.OpenOptions = mode(
-  AccessMask.DELETE | writeAccess,
+  AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_CREATE,
   FILE_OPEN_REPARSE_POINT
 )
 
 /** Whatever has the name, to read its security descriptor; with `audit` also the SACL, which takes a privilege. */
 export const readSecurity = (audit: boolean): Share.OpenOptions =>
-  mode(AccessMask.READ_CONTROL | (audit ? AccessMask.ACCESS_SYSTEM_SECURITY : 0), FILE_OPEN, 0)
+  mode(AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE | (audit ? AccessMask.ACCESS_SYSTEM_SECURITY : 0), FILE_OPEN, 0)
 
 /** Whatever has the name, to write parts of its security descriptor. */
 export const writeSecurity = (parts: {
@@ -123,7 +135,7 @@ export const writeSecurity = (parts: {
   readonly sacl: boolean
 }): Share.OpenOptions =>
   mode(
-    AccessMask.READ_CONTROL | (parts.owner ? AccessMask.WRITE_OWNER : 0) | (parts.dacl ? AccessMask.WRITE_DAC : 0) |
+    AccessMask.SYNCHRONIZE | (parts.owner ? AccessMask.WRITE_OWNER : 0) | (parts.dacl ? AccessMask.WRITE_DAC : 0) |
       (parts.sacl ? AccessMask.ACCESS_SYSTEM_SECURITY : 0),
     FILE_OPEN,
     0
@@ -131,8 +143,7 @@ export const writeSecurity = (parts: {
 
 /** A named pipe on IPC$. */
 export const pipe: Share.OpenOptions = mode(
-  AccessMask.FILE_READ_DATA | AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA |
-    AccessMask.FILE_READ_ATTRIBUTES | AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE,
+  AccessMask.FILE_READ_DATA | AccessMask.FILE_WRITE_DATA | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   FILE_NON_DIRECTORY_FILE
 )

@@ -20,7 +20,7 @@ const fragment = 4280
 
 const whole = DceRpc.PacketFlags.PFC_FIRST_FRAG | DceRpc.PacketFlags.PFC_LAST_FRAG
 
-/** How long the rest of an answer may take: a pipe lets its readers wait for ever, which no request's time limit ends. */
+/** How long each part of an answer may take: a pipe lets its readers wait for ever, which no request's time limit ends. */
 const patience = "30 seconds"
 
 /** Bytes that a list of shares may have. */
@@ -37,6 +37,11 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
     joined.set(next, rest.length)
     rest = joined
   }
+  const patiently = Effect.timeoutOrElse({
+    duration: patience,
+    orElse: () =>
+      Effect.fail(new TransportError({ reason: "TimedOut", server, port, detail: "the list of shares has no end" }))
+  })
   const receive = Effect.fnUntraced(function*(): Effect.fn.Return<DceRpc.Pdu, RequestError> {
     for (;;) {
       const length = DceRpc.frameLength(rest)
@@ -45,15 +50,7 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
         rest = rest.subarray(length)
         return pdu
       }
-      const next = yield* pipe.run<Operation.Read>({ _tag: "Read", offset: 0n, length: fragment }).pipe(
-        Effect.timeoutOrElse({
-          duration: patience,
-          orElse: () =>
-            Effect.fail(
-              new TransportError({ reason: "TimedOut", server, port, detail: "the list of shares has no end" })
-            )
-        })
-      )
+      const next = yield* pipe.run<Operation.Read>({ _tag: "Read", offset: 0n, length: fragment }).pipe(patiently)
       if (next.length === 0) {
         return yield* new Malformed({ structure: "DCE/RPC PDU", offset: rest.length, expected: "the rest of a PDU" })
       }
@@ -79,7 +76,7 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
       ctlCode: Fsctl.FSCTL_PIPE_TRANSCEIVE,
       input: messages.at(-1)!,
       maximum: fragment
-    })
+    }).pipe(patiently)
     gather(answer)
   })
   return { call, receive }

@@ -2,6 +2,7 @@
  * An open file as an app uses it: reads and writes of any size, locks, and everything else by `run`.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -12,6 +13,7 @@ import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
+import { Extent } from "./internal/Extent.ts"
 import * as Transfer from "./internal/Transfer.ts"
 
 /** Which bytes; the rest of the file where `length` is left out, its start where `offset` is. In bytes. */
@@ -75,7 +77,11 @@ export interface SmbFile {
   ) => Effect.Effect<bigint, E | RequestError, R>
   readonly flush: Effect.Effect<void, RequestError>
   readonly truncate: (size: bigint | number) => Effect.Effect<void, RequestError>
-  /** Locks ranges of bytes until the scope closes. */
+  /**
+   * Locks ranges of bytes until the scope closes: all of them, or none. `exclusive` unless told otherwise. Waits until they
+   * are free, for which several are asked for one after the other, by their offsets, so that two who want the same ranges
+   * do not wait for each other. With `wait: false` they are asked for together; `LockNotGranted` where one is not free.
+   */
   readonly lock: (
     ranges: ReadonlyArray<{ readonly offset: bigint | number; readonly length: bigint | number }>,
     options?: { readonly exclusive?: boolean; readonly wait?: boolean }
@@ -91,14 +97,55 @@ export interface SmbFile {
 }
 
 /** The end that an operation gives a file: FileEndOfFileInformation, FileAllocationInformation (MS-FSCC 2.4.14, 2.4.4). */
-const endOf = (operation: Operation.Any): bigint | undefined =>
+const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extends: boolean } | undefined =>
   operation._tag === "SetInfo" && operation.information._tag === "File" && operation.data.length >= 8 &&
     (operation.information.fileInformationClass === 20 || operation.information.fileInformationClass === 19)
-    ? new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true)
+    ? {
+      at: new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true),
+      // Room that is allocated behind the end makes a file no longer.
+      extends: operation.information.fileInformationClass === 20
+    }
     : undefined
 
 const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
+
+/**
+ * Holds ranges until the scope closes. One request may not ask for several that it waits for (MS-SMB2 3.3.5.14.2), so each
+ * is one of its own; what has been got is given back where the next fails, or the caller goes.
+ */
+const locked = (
+  file: Share.OpenFile,
+  ranges: ReadonlyArray<Operation.Range>,
+  exclusive: boolean,
+  wait: boolean
+): Effect.Effect<void, RequestError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const requests = wait && ranges.length > 1
+      ? ranges.toSorted((a, b) => a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0).map((range) => [range])
+      : [ranges]
+    /** As they were asked for: what is one request to lock is one to unlock, and fits as well. */
+    const held: Array<ReadonlyArray<Operation.Range>> = []
+    const unlock = Effect.suspend(() =>
+      Effect.forEach(
+        held.splice(0),
+        // A file that has been closed meanwhile holds no locks, and whatever else is said, its CLOSE lets them go.
+        (ranges) => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges })),
+        { concurrency: Transfer.requestsInFlight, discard: true }
+      )
+    )
+    const lock = Effect.forEach(requests, (ranges) =>
+      Effect.map(file.run<Operation.Lock>({ _tag: "Lock", ranges, exclusive, wait }), () => {
+        held.push(ranges)
+      }), { discard: true })
+    return Effect.acquireRelease(
+      Effect.onExit(lock, (exit) =>
+        Exit.isSuccess(exit) ? Effect.void : unlock),
+      () =>
+        unlock,
+      { interruptible: true }
+    )
+  })
 
 /**
  * An open file of a share, with reads and writes cut to what the share's `limits` allow.
@@ -106,17 +153,25 @@ const toLength = (range: RangeOptions | undefined): bigint | undefined =>
  * @category constructors
  */
 export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
-  /** The size that reading may count on: the one at the open, until this open makes the file shorter. */
-  let size = file.opened.endOfFile
+  const extent = new Extent(file)
   const run: Share.OpenFile["run"] = (operation) => {
+    const ran = file.run(operation)
+    if (operation._tag === "Write") {
+      return Effect.map(ran, (count) => {
+        extent.extend(operation.offset + BigInt(count as number))
+        return count
+      })
+    }
     const end = endOf(operation)
-    return end === undefined ? file.run(operation) : Effect.tap(file.run(operation), () => {
-      if (end < size) size = end
-      return Effect.void
+    return end === undefined ? ran : Effect.map(ran, (done) => {
+      extent.cut(end.at)
+      if (end.extends) extent.extend(end.at)
+      return done
     })
   }
   const own: Share.OpenFile = { ...file, run }
-  const source = () => Transfer.source(share, file, () => size)
+  // The share's limits grow with the credits that the server grants.
+  const source = () => Transfer.source(share, file, extent)
   const write = (offset: bigint, truncate = false) => <E, R>(written: Effect.Effect<bigint, E, R>) =>
     Changes.whole(Transfer.ending(own, offset, truncate, written))
   return {
@@ -128,40 +183,30 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
       Effect.suspend(() => {
         const destination = new Uint8Array(length)
         return Effect.map(
-          Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
+          Transfer.readInto(source(), BigInt(offset), destination),
           (count) => destination.subarray(0, count)
         )
       }),
-    readInto: (offset, destination) => Transfer.readInto(file, share.limits.read, BigInt(offset), destination),
+    readInto: (offset, destination) => Effect.suspend(() => Transfer.readInto(source(), BigInt(offset), destination)),
     stream: (range) => Stream.suspend(() => Transfer.read(source(), BigInt(range?.offset ?? 0), toLength(range))),
     readTo: (use, range) =>
       Effect.suspend(() => Transfer.readTo(source(), BigInt(range?.offset ?? 0), toLength(range), use)),
     writeFrom: (fill, options) => {
       const offset = BigInt(options?.offset ?? 0)
-      return write(offset, options?.truncate)(Transfer.writeFrom(file, share.limits.write, offset, fill))
+      return write(offset, options?.truncate)(Transfer.writeFrom(own, share.limits.write, offset, fill))
     },
-    write: (offset, data) => Changes.whole(Transfer.writeBuffer(file, share.limits.write, BigInt(offset), data)),
+    write: (offset, data) => Changes.whole(Transfer.writeBuffer(own, share.limits.write, BigInt(offset), data)),
     sink: (options) => {
       const offset = BigInt(options?.offset ?? 0)
       return Sink.make<Uint8Array>()((chunks) =>
-        write(offset, options?.truncate)(Transfer.write(file, share.limits.write, offset, chunks))
+        write(offset, options?.truncate)(Transfer.write(own, share.limits.write, offset, chunks))
       )
     },
     flush: file.run<Operation.Flush>({ _tag: "Flush" }),
     truncate: (size) => run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
     lock: (ranges, options) => {
       const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
-      return Effect.acquireRelease(
-        file.run<Operation.Lock>({
-          _tag: "Lock",
-          ranges: list,
-          exclusive: options?.exclusive ?? true,
-          wait: options?.wait ?? true
-        }),
-        // A file that has been closed meanwhile holds no locks, and whatever else is said, its CLOSE lets them go.
-        () => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges: list })),
-        { interruptible: true }
-      )
+      return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
     },
     run,
     close: file.close

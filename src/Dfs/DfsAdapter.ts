@@ -14,6 +14,7 @@ import type { ClientError } from "../Client/ClientError.ts"
 import type * as Locator from "../Client/Locator.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { isNotFound, type SmbError } from "../Protocol/Errors.ts"
 import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsResolver from "./DfsResolver.ts"
 import type { Target } from "./DfsStep.ts"
@@ -41,12 +42,11 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
     case "SmbError":
       // A CLOSE that counts comes after a change, which no other target is to repeat.
       if (failure.command === "CLOSE") return "Failed"
+      // Of a share some servers say so in the words that others have for a path.
+      if (isNotFound(failure as SmbError)) return failure.command === "TREE_CONNECT" ? "TargetFailed" : "NotFound"
       switch (failure.reason) {
         case "PathNotCovered":
           return "PathNotCovered"
-        case "ObjectNameNotFound":
-        case "ObjectPathNotFound":
-          return "NotFound"
         // What the server refuses to look at at all has had no effect.
         case "NetworkNameDeleted":
         case "UserSessionDeleted":

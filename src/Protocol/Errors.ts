@@ -59,11 +59,25 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
     const again = this.notTriedAgain === true ? "not tried again with the same password: " : ""
     const where = `${this.path === undefined ? "" : `${this.path}: `}${again}`
     const what = this.symbolicLink === undefined
-      ? NtStatus.explanation(this.status)
+      ? explain(this)
       : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${where}${what} (${this.statusName} to ${this.command})${detail}`
   }
+}
+
+/**
+ * What a status means to a person. Some servers have words of their own for two refusals: of a share that does not exist, and
+ * of a NEGOTIATE that offers no dialect that they speak (STATUS_NOT_SUPPORTED in MS-SMB2 3.3.5.4).
+ */
+const explain = ({ command, reason, status }: SmbError): string => {
+  if (command === "TREE_CONNECT" && missing.has(reason)) {
+    return NtStatus.explanation(NtStatus.NtStatus.STATUS_BAD_NETWORK_NAME)
+  }
+  return command === "NEGOTIATE" && (reason === "NotSupported" || reason === "InsufficientResources")
+    ? "The server speaks none of the dialects that were offered to it, or lacks the resources for a connection. " +
+      "Offer other dialects, or all of them."
+    : NtStatus.explanation(status)
 }
 
 /** An `SmbError` from a status. */
@@ -99,6 +113,8 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
    * a request that changes something had been sent, and was not answered.
    */
   sent: Schema.optionalKey(Schema.Boolean),
+  /** True where the server was at the request (STATUS_PENDING), and did not finish it within `pendingTimeout`. */
+  pending: Schema.optionalKey(Schema.Boolean),
   detail: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
@@ -115,7 +131,9 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
       case "NameNotFound":
         return `no address is known for ${this.server}: check the name and the DNS${detail}`
       case "TimedOut":
-        return `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
+        return this.pending === true
+          ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer`
+          : `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
         return `${where} closed the connection${detail}: try again, and look into its log`
       case "Failed":
@@ -124,6 +142,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   }
 }
 
+/** The statuses that say of a name that there is none. What that means where a path was not asked for, those below say. */
 const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
   "ObjectNameNotFound",
   "ObjectPathNotFound",
@@ -139,6 +158,9 @@ const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRE
 /** Whether a failure says that there is nothing at a path: neither the name, nor the way to it. */
 export const isMissing = (error: SmbError): boolean => missing.has(error.reason) && namesPath.has(error.command)
 
+/** Whether a name was not found, whatever it was the name of: a path, the new name of a rename, a share. */
+export const isNotFound = (error: Pick<SmbError, "reason">): boolean => missing.has(error.reason)
+
 /** Whether it says that there is nothing at a path, or only until it is closed by those that have it open. */
 export const isGone = (error: SmbError): boolean =>
   isMissing(error) || (error.reason === "DeletePending" && namesPath.has(error.command))
@@ -153,8 +175,15 @@ export const perhapsGone = (error: SmbError): boolean =>
 /** The same failure, of a request that may change something and had been sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {
   if (!(error instanceof TransportError) || error.sent === true) return error
-  const { detail, port, reason, server } = error
-  return new TransportError({ reason, server, port, sent: true, ...(detail === undefined ? {} : { detail }) })
+  const { detail, pending, port, reason, server } = error
+  return new TransportError({
+    reason,
+    server,
+    port,
+    sent: true,
+    ...(pending === undefined ? {} : { pending }),
+    ...(detail === undefined ? {} : { detail })
+  })
 }
 
 /**

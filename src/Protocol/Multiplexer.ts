@@ -42,6 +42,9 @@ export const tickInterval = 1000
 /** Packets up to this many bytes are collected whole; longer ones may be placed. */
 const claimFrom = 8192
 
+/** Answers to no request between two ticks, beyond which the peer is not one to talk to. */
+const mostDiscarded = 256
+
 /** What a request that had been sent fails with: whoever asked is told if it may have had its effect. */
 export const failureOf = (outgoing: { readonly mutates?: boolean }, error: ConnectionError): ConnectionError =>
   outgoing.mutates === true ? afterSending(error) : error
@@ -59,6 +62,8 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   /** Ticks since the server was last heard of. */
   protected silence = 0
   protected echoing = false
+  private discarded = 0
+  private discardedSinceTick = 0
   /** Called once, when the connection has failed. */
   onFailed: ((error: ConnectionError) => void) | undefined
 
@@ -100,6 +105,23 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
     return this.failure
   }
 
+  /** Answers that no request was waiting for, since the connection was made. */
+  get discardedAnswers(): number {
+    return this.discarded
+  }
+
+  /** Passes an answer to no request over, as the documents demand; a flood of them ends the connection. */
+  protected discard(): void {
+    this.discarded++
+    if (++this.discardedSinceTick <= mostDiscarded) return
+    this.fail(
+      this.protocolError(
+        "Unexpected",
+        `the server sends answers to no request (${this.discardedSinceTick} of them within ${this.options.tickInterval} ms)`
+      )
+    )
+  }
+
   onData(chunk: Uint8Array): void {
     this.silence = 0
     if (this.failure === undefined) this.frames.push(chunk)
@@ -113,6 +135,7 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   tick(): void {
     if (this.failure !== undefined) return
     this.silence++
+    this.discardedSinceTick = 0
     this.age()
     const { keepAlive, tickInterval } = this.options
     if (this.failed !== undefined || this.echoing || this.silence * tickInterval < keepAlive) return

@@ -90,7 +90,10 @@ export interface Range {
   readonly length: bigint
 }
 
-/** Locks ranges, all or none. */
+/**
+ * Locks ranges, all or none. Of those that it waits for there may be but one: SMB 2 refuses more (`InvalidParameter`,
+ * MS-SMB2 3.3.5.14.2). `SmbFile.lock` asks for several one after the other.
+ */
 export interface Lock {
   readonly _tag: "Lock"
   readonly ranges: ReadonlyArray<Range>

@@ -309,8 +309,15 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       return this.fail(this.protocolError("Unexpected", "a request came where a response was due"))
     }
     const pending = this.pendings.get(header.mid)
-    if (pending === undefined || !answers(pending.outgoing, header.command)) {
-      return this.fail(this.protocolError("Unexpected", `an answer to no request (MID ${header.mid})`))
+    // Nobody waits for it, so that nobody believes it, signed or not (MS-CIFS 3.2.5.1).
+    if (pending === undefined) return this.discard()
+    if (!answers(pending.outgoing, header.command)) {
+      return this.fail(
+        this.protocolError(
+          "Unexpected",
+          `a request with command ${pending.outgoing.command} was answered with command ${header.command}`
+        )
+      )
     }
     if (pending.signed && this.sign !== undefined) {
       if (!Signing.verify(this.sign, chunks, (pending.sequenceNumber + 1) >>> 0)) {
@@ -318,7 +325,11 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
         return this.fail(
           unsigned
             ? this.protocolError("NotSigned", "an answer in a signed session came without a signature")
-            : this.protocolError("BadSignature", "the signature of an answer is wrong: it was changed on the way")
+            : this.protocolError(
+              "BadSignature",
+              "the signature of an answer is wrong: it was changed on the way, or the server signs wrongly. " +
+                "Look at what is in between, and speak SMB 2 or 3 with the server if it can"
+            )
         )
       }
     }

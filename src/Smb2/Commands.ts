@@ -35,7 +35,7 @@ export type CommandError = SmbError | Malformed
 
 type Encoded = Pick<
   Outgoing,
-  "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination" | "mutates"
+  "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination" | "mutates" | "waits"
 >
 
 /** Credits for a request that sends or asks for so many bytes (MS-SMB2 3.2.4.1.5). */
@@ -154,13 +154,15 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
           fileId,
           completionFilter: operation.completionFilter
         }),
-        creditCharge: creditsFor(operation.maximum)
+        creditCharge: creditsFor(operation.maximum),
+        waits: true
       }
     case "Lock":
     case "Unlock": {
       const flags = operation._tag === "Lock" ? lockFlags(operation) : LockFlags.SMB2_LOCKFLAG_UNLOCK
       return {
         command: Command.LOCK,
+        waits: operation._tag === "Lock" && operation.wait,
         body: Codec.encode(Lock.Request)({
           lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
           fileId,

@@ -3,27 +3,29 @@
  *
  * It numbers, frames, signs and encrypts what goes out; it collects, decrypts, verifies and assigns what comes in; it
  * keeps the credits. It knows no command: what a body means, which statuses are good, and what a session is, belongs to
- * those above. Plain code, because every packet passes here; `request` and `compound` lift it into Effect.
+ * those above. Plain code, because every packet passes here; `request` and `compound` (`internal/Request.ts`) lift it into Effect.
  *
  * Ownership: bodies and payloads handed over belong to the connection until their reply; a reply's packet belongs to
  * its receiver for good.
  */
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import * as Changes from "../Protocol/Changes.ts"
+import { TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import * as Commands from "./Commands.ts"
 import * as Encryption from "./Encryption.ts"
 import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./Exchange.ts"
 import * as Header from "./Header.ts"
 import * as Inbound from "./Inbound.ts"
+import * as RequestTime from "./internal/RequestTime.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Outbound from "./Outbound.ts"
 
 export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./Exchange.ts"
+export { compound, request } from "./internal/Request.ts"
 
 /** Statuses that say so (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
 const losses: Readonly<Record<number, "share" | "session">> = {
@@ -36,6 +38,11 @@ const losses: Readonly<Record<number, "share" | "session">> = {
 export interface Options extends Multiplexer.Options {
   /** Credits to strive for: how much may be in flight, in units of 64 KiB. */
   readonly creditTarget: number
+  /**
+   * A request that the server has called pending and not finished for so long has failed; in milliseconds. Those that wait
+   * by nature may take any time.
+   */
+  readonly pendingTimeout: number
 }
 
 /** The header and the fixed part of a READ response. */
@@ -172,7 +179,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (this.failed !== undefined) return complete(this.failed, undefined)
     const framed = new Uint8Array(FrameReader.headerSize + packet.length)
     framed.set(packet, FrameReader.headerSize)
-    this.pendings.set(0, {
+    const batch: Array<Pending> = []
+    const pending: Pending = {
       outgoing: { command: Command.NEGOTIATE, body: packet },
       messageId: 0,
       encrypted: false,
@@ -180,8 +188,12 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       complete,
       asyncId: 0n,
       isAsync: false,
-      ticks: 0
-    })
+      answered: false,
+      ticks: 0,
+      batch
+    }
+    batch.push(pending)
+    this.pendings.set(0, pending)
     this.nextMessageId = 1
     this.credits = 0
     this.inFlightCharge = 1
@@ -278,13 +290,18 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       return this.fail(
         this.protocolError(
           "DecryptionFailed",
-          "an encrypted packet was tampered with on the way: the connection is closed"
+          "an encrypted packet cannot be decrypted: it was changed on the way, or the server encrypts wrongly"
         )
       )
     }
     const { data, packet } = decrypted
     if (Header.view(packet).getUint32(0, true) !== Header.protocolId) {
-      return this.fail(this.protocolError("Unexpected", "an encrypted packet holds something else than SMB 2"))
+      return this.fail(
+        this.protocolError(
+          "Unexpected",
+          "an encrypted packet of the server holds no SMB 2 message: the server is at fault"
+        )
+      )
     }
     if (data === undefined) this.receiveAll(packet, true)
     else this.receive(Header.read(Header.view(packet)), [packet], true, data)
@@ -315,15 +332,17 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       return this.fail(this.protocolError("Unexpected", "a request came where a response was due"))
     }
     if (header.messageId === Header.unsolicited) {
-      if (header.command !== Command.OPLOCK_BREAK) {
-        return this.fail(this.protocolError("Unexpected", "an answer to no request"))
-      }
-      this.onBreak?.({ header, packet: chunks[0]! })
+      if (header.command === Command.OPLOCK_BREAK) this.onBreak?.({ header, packet: chunks[0]! })
+      // Some servers send an ECHO so where nothing is going on.
+      else this.discard()
       return
     }
     const pending = this.pendings.get(header.messageId)
-    if (pending === undefined || pending.outgoing.command !== header.command) {
-      return this.fail(this.protocolError("Unexpected", `an answer to no request (MessageId ${header.messageId})`))
+    // Nobody waits for it, so that nobody believes it, signed or not, and its credits do not count (MS-SMB2 3.2.5.1.2).
+    if (pending === undefined) return this.discard()
+    if (pending.outgoing.command !== header.command) {
+      const [asked, answered] = [pending.outgoing.command, header.command].map(Commands.commandName)
+      return this.fail(this.protocolError("Unexpected", `a request for ${asked} was answered with ${answered}`))
     }
     const distrust = Inbound.distrust(pending, header, chunks, decrypted)
     if (distrust !== undefined) return this.fail(this.protocolError(distrust.reason, distrust.detail))
@@ -332,6 +351,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (Inbound.isInterim(header)) {
       const wasAsync = pending.isAsync
       pending.isAsync = true
+      if (!wasAsync) pending.ticks = 0
       pending.asyncId = header.asyncId
       // Cancelled before the server gave it an AsyncId: say it again by that name.
       if (pending.complete === undefined && !wasAsync) this.cancel(pending)
@@ -342,6 +362,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       if (lost !== undefined) pending.outgoing.owner?.onLost(lost)
     }
     this.pendings.delete(header.messageId)
+    pending.answered = true
     this.inFlightCharge -= pending.outgoing.creditCharge ?? 1
     const reply: Reply = data === undefined ? { header, packet: chunks[0]! } : { header, packet: chunks[0]!, data }
     const complete = pending.complete
@@ -355,27 +376,39 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   // ---------------------------------------------------------------------------
 
   protected age(): void {
-    const { requestTimeout, tickInterval } = this.options
+    const { pendingTimeout, requestTimeout, tickInterval } = this.options
     for (const pending of this.pendings.values()) {
       // What nobody waits for any more may stay unanswered; an ECHO is waited for by the connection itself.
-      if (pending.isAsync || pending.complete === undefined) continue
-      if (++pending.ticks * tickInterval <= requestTimeout) continue
-      if (this.silence * tickInterval >= requestTimeout || this.echoing) {
+      if (pending.complete === undefined) continue
+      const limit = RequestTime.tick(pending, this.options)
+      if (limit === undefined) continue
+      if (limit === "requestTimeout" && (this.silence * tickInterval >= requestTimeout || this.echoing)) {
         return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
       }
-      // The server is alive, but this one request got lost in it.
-      const complete = pending.complete
-      pending.complete = undefined
-      this.cancel(pending)
-      complete(
-        Multiplexer.failureOf(
-          pending.outgoing,
-          this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`)
-        ),
-        undefined
+      // The server is alive, but this one request got lost in it, or has no end.
+      if (limit === "requestTimeout") {
+        this.giveUp([pending], this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`))
+        continue
+      }
+      const command = Commands.commandName(pending.outgoing.command)
+      const detail = `it called ${command} pending (STATUS_PENDING), and has not finished it for ${pendingTimeout} ms`
+      const { port, server } = this.options
+      this.giveUp(
+        RequestTime.andBehind(pending),
+        new TransportError({ reason: "TimedOut", server, port, pending: true, detail })
       )
     }
     this.starve()
+  }
+
+  /** Lets requests fail, the first of which is cancelled. Their answers are still due, and bring their credits. */
+  private giveUp(pendings: ReadonlyArray<Pending>, error: TransportError): void {
+    for (const [i, pending] of pendings.entries()) {
+      const { complete } = pending
+      pending.complete = undefined
+      if (i === 0) this.cancel(pending)
+      complete?.(Multiplexer.failureOf(pending.outgoing, error), undefined)
+    }
   }
 
   /**
@@ -384,7 +417,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    */
   private starve(): void {
     const hopeless = this.waiting.length > 0 &&
-      [...this.pendings.values()].every((pending) => pending.isAsync || pending.complete === undefined)
+      [...this.pendings.values()].every((pending) => RequestTime.isPending(pending) || pending.complete === undefined)
     this.starved = hopeless ? this.starved + 1 : 0
     if (this.starved * this.options.tickInterval <= this.options.requestTimeout) return
     const { waiting } = this
@@ -424,55 +457,3 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     for (const batch of waiting) for (const complete of batch.completes) complete?.(error, undefined)
   }
 }
-
-// -----------------------------------------------------------------------------
-// in Effect
-// -----------------------------------------------------------------------------
-
-/** One request and its reply, whatever its status. Interruption cancels it on the server. */
-export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
-  Multiplexer.request(outgoing, (complete) => connection.submit([outgoing], [complete]))
-
-/**
- * Related requests in one packet, and a reply to each. Interruption cancels them on the server. Where one of them may
- * change something, all of them share its fate. What has changed is noted as by `request`.
- */
-export const compound = (
-  connection: Connection,
-  outgoings: ReadonlyArray<Outgoing>
-): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
-  Effect.withFiber((fiber) => {
-    const mutates = outgoings.some((outgoing) => outgoing.mutates === true)
-    return submitCompound(
-      connection,
-      mutates ? outgoings.map((outgoing) => ({ ...outgoing, mutates })) : outgoings,
-      (reply, i) => {
-        if (reply.header.status === 0 && outgoings[i]!.mutates === true) fiber.getRef(Changes.Current)?.note()
-      }
-    )
-  })
-
-const submitCompound = (
-  connection: Connection,
-  outgoings: ReadonlyArray<Outgoing>,
-  onReply: (reply: Reply, index: number) => void
-): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
-  Effect.callback<ReadonlyArray<Reply>, ConnectionError>((resume) => {
-    const replies: Array<Reply> = []
-    let left = outgoings.length
-    let failed = false
-    const abandon = connection.submit(
-      outgoings,
-      outgoings.map((_, i) => (error: ConnectionError | undefined, reply: Reply | undefined) => {
-        if (reply !== undefined) onReply(reply, i)
-        if (failed) return
-        if (error !== undefined) {
-          failed = true
-          return resume(Effect.fail(error))
-        }
-        replies[i] = reply!
-        if (--left === 0) resume(Effect.succeed(replies))
-      })
-    )
-    return Effect.sync(abandon)
-  })

@@ -51,6 +51,8 @@ export interface Outgoing {
   readonly onSent?: (packet: Uint8Array) => void
   /** May change something on the server: once sent, its failure says so (`TransportError.sent`). */
   readonly mutates?: boolean
+  /** Waits by its nature, such as a lock or a watch: may be pending for any time. */
+  readonly waits?: boolean
   /** Called with a success that arrives after the caller has gone: closes what was opened. */
   readonly orphan?: (reply: Reply) => void
 }
@@ -76,8 +78,14 @@ export interface Pending {
   /** Absent when whoever asked has gone. */
   complete: Complete | undefined
   asyncId: bigint
+  /** The server has called it pending. */
   isAsync: boolean
+  /** The final answer has come. */
+  answered: boolean
+  /** Since it was sent, or since it is pending. */
   ticks: number
+  /** All requests of its packet, this one among them. */
+  readonly batch: ReadonlyArray<Pending>
 }
 
 /** Requests that go in one packet. */

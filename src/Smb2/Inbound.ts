@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type { ProtocolError } from "../Protocol/Errors.ts"
+import * as Commands from "./Commands.ts"
 import type { Pending } from "./Exchange.ts"
 import * as Header from "./Header.ts"
 import { HeaderFlags } from "./Message/Constants.ts"
@@ -61,5 +62,10 @@ export const distrust = (
   }
   return Signing.verify(security.sign!, chunks, "server", header.messageId)
     ? undefined
-    : { reason: "BadSignature", detail: "the signature of an answer is wrong: it was changed on the way" }
+    : {
+      reason: "BadSignature",
+      detail: `the signature of the answer to ${Commands.commandName(header.command)} is wrong: ` +
+        "it was changed on the way, or the server signs wrongly. Require encryption, which does without signatures: " +
+        "if that works, the server is at fault"
+    }
 }

@@ -266,6 +266,7 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
     creditTarget: settings.credits,
     tickInterval: Multiplexer.tickInterval,
     requestTimeout: Duration.toMillis(settings.requestTimeout),
+    pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings)),
     keepAlive: Duration.toMillis(settings.keepAlive)
   })
   connection.onForeign = (packet) => MultiProtocol.foreign(connection, packet)

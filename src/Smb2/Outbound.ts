@@ -73,7 +73,9 @@ export const encodeBatch = (
       complete: batch.completes[i],
       asyncId: 0n,
       isAsync: false,
-      ticks: 0
+      answered: false,
+      ticks: 0,
+      batch: pendings
     })
   }
   return { chunks: all, pendings, encrypted }

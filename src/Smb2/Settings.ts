@@ -40,8 +40,14 @@ export interface Settings {
   readonly signingAlgorithms: ReadonlyArray<keyof typeof SigningAlgorithm>
   /** Begin with SMB 1's multi-protocol NEGOTIATE. */
   readonly multiProtocol: boolean
-  /** A request without an answer for so long fails. Does not count for what waits by nature, such as a blocking lock. */
+  /** A request without an answer for so long fails with `TransportError`, reason `TimedOut`. */
   readonly requestTimeout: Duration.Duration
+  /**
+   * A request that the server has called pending (STATUS_PENDING), and not finished for so long, fails with
+   * `TransportError`, reason `TimedOut`, and is cancelled; ten times `requestTimeout` where left out. Locks that may wait,
+   * watches, and READs of named pipes may be pending for any time. SMB 1 has no such answer.
+   */
+  readonly pendingTimeout?: Duration.Duration
   /** After such a silence the server is asked whether it is there. */
   readonly keepAlive: Duration.Duration
   /** How much may be in flight on a connection, in units of 64 KiB. */
@@ -53,6 +59,10 @@ export interface Settings {
   /** How SMB 1 is spoken, where `dialects` names it: `Smb1Options` of `Smb1/Settings`, for servers that need it. */
   readonly smb1?: { readonly extendedSecurity?: boolean; readonly unicode?: boolean; readonly maxBufferSize?: number }
 }
+
+/** How long what is pending is waited for. */
+export const pendingTimeout = (settings: Pick<Settings, "requestTimeout" | "pendingTimeout">): Duration.Duration =>
+  settings.pendingTimeout ?? Duration.times(settings.requestTimeout, 10)
 
 /** What holds where the user says nothing. */
 export const defaults: Settings = {

@@ -89,12 +89,18 @@ class Tree implements Connection.Owner {
     return path === "" ? this.uncPath : `${this.uncPath}\\${path}`
   }
 
+  encode(operation: Operation.Any, fileId: FileId): Connection.Outgoing {
+    const outgoing = this.outgoing(Commands.encode(operation, fileId))
+    // Whoever reads from a pipe waits until somebody writes to it.
+    return operation._tag === "Read" && this.type === "pipe" ? { ...outgoing, waits: true } : outgoing
+  }
+
   run<O extends Operation.Any>(
     operation: O,
     fileId: FileId,
     path: string
   ): Effect.Effect<Operation.Output<O>, RequestError> {
-    const outgoing = this.outgoing(Commands.encode(operation, fileId))
+    const outgoing = this.encode(operation, fileId)
     return Effect.flatMap(
       Connection.request(
         this.session.connection,
@@ -107,7 +113,7 @@ class Tree implements Connection.Owner {
 
   private unlockLater({ ranges }: Operation.Lock, fileId: FileId): void {
     const { connection } = this.session
-    connection.submit([this.outgoing(Commands.encode({ _tag: "Unlock", ranges }, fileId))], [() => {}])
+    connection.submit([this.encode({ _tag: "Unlock", ranges }, fileId)], [() => {}])
   }
 
   /** Closes an open without waiting: for those whose owner has gone. */
@@ -232,7 +238,7 @@ const batch = (
   operations: ReadonlyArray<Operation.Any>
 ): Effect.Effect<OpenLife.Batched, RequestError> => {
   const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
-  const encoded = operations.map((operation) => tree.outgoing(Commands.encode(operation, anyFileId)))
+  const encoded = operations.map((operation) => tree.encode(operation, anyFileId))
   const outgoings: ReadonlyArray<Connection.Outgoing> = [
     outgoing,
     ...encoded,

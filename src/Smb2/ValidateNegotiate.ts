@@ -1,12 +1,15 @@
 /**
  * FSCTL_VALIDATE_NEGOTIATE_INFO (MS-SMB2 3.2.5.5): before 3.1.1 nothing protects the negotiation itself, so the server
  * is asked afterwards, under the session's signature, what it heard. A difference means that somebody changed it.
+ *
+ * What the answer means is MS-SMB2 3.2.5.14.12. A server that does not know the question refuses it in words of its own,
+ * under its signature: that proves as much, since whoever is in between could not have signed it, and a server that does
+ * know the question would have answered it.
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
-import * as UncName from "../Protocol/UncName.ts"
+import type { RequestError } from "../Protocol/Errors.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
 import { anyFileId } from "./Message/Common.ts"
@@ -14,13 +17,6 @@ import { Command, Dialect, IoctlFlags } from "./Message/Constants.ts"
 import * as Fsctl from "./Message/Fsctl.ts"
 import * as Ioctl from "./Message/Ioctl.ts"
 import type { Session } from "./Session.ts"
-
-/** A server that is older than this control code says so, signed; which proves as much. */
-const unknowing: ReadonlySet<number> = new Set<number>([
-  NtStatus.STATUS_FILE_CLOSED,
-  NtStatus.STATUS_INVALID_DEVICE_REQUEST,
-  NtStatus.STATUS_NOT_SUPPORTED
-])
 
 /** Asks once a session, on its first tree. Fails with `ProtocolError` of reason `Downgrade`. */
 export const validate = Effect.fnUntraced(function*(
@@ -65,13 +61,11 @@ export const validate = Effect.fnUntraced(function*(
     )
   )
   const { status } = reply.header
-  if (negotiated.dialect < Dialect.SMB_3_0 && unknowing.has(status)) {
+  if (status === NtStatus.STATUS_ACCESS_DENIED) return yield* tampered
+  // The connection has ended where the refusal came without signature and encryption.
+  if (status !== 0) {
     session.validated = true
     return
-  }
-  if (status === NtStatus.STATUS_ACCESS_DENIED) return yield* tampered
-  if (status !== 0) {
-    return yield* fromStatus(status, "FSCTL_VALIDATE_NEGOTIATE_INFO", UncName.format(connection.options))
   }
   const response = yield* Effect.fromResult(
     Codec.decode("SMB2 IOCTL Response", Codec.at(Header.size, Ioctl.Response))(reply.packet)

@@ -203,15 +203,60 @@ describe("client", () => {
     assert.notStrictEqual(toHex(claim.message.mic!), "00".repeat(16))
   })
 
-  it("refuses a server that takes back what was asked for", () => {
-    for (const byte of [0x80, 0x20]) { // EXTENDED_SESSIONSECURITY, 128
-      const weak = challengeBytes.slice()
-      if (byte === 0x80) weak[22]! &= ~0x08
-      else weak[23]! &= ~0x20
-      const result = Ntlm.authenticate(options, Ntlm.negotiate(), weak)
-      assert(Result.isFailure(result))
-      assert.strictEqual(result.failure.reason, "WeakSecurity")
-      assert.notInclude(result.failure.message, "Passw0rd")
-    }
+  const { NTLMSSP_NEGOTIATE_128, NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY, NTLMSSP_NEGOTIATE_NTLM } =
+    NtlmMessage.NegotiateFlags
+  const { NTLM_NEGOTIATE_OEM, NTLMSSP_NEGOTIATE_UNICODE } = NtlmMessage.NegotiateFlags
+
+  /** The challenge of a server that leaves flags out, and sets others. */
+  const without = (out: number, and = 0): Uint8Array => {
+    const bytes = challengeBytes.slice()
+    const view = new DataView(bytes.buffer)
+    view.setUint32(20, (view.getUint32(20, true) & ~out | and) >>> 0, true)
+    return bytes
+  }
+
+  it("refuses a server without extended session security, and tells no password", () => {
+    const weak = without(NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY)
+    const result = Ntlm.authenticate(options, Ntlm.negotiate(), weak)
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure.reason, "WeakSecurity")
+    assert.notInclude(result.failure.message, "Passw0rd")
+  })
+
+  it.each([
+    ["128", NTLMSSP_NEGOTIATE_128, 0],
+    ["NTLM", NTLMSSP_NEGOTIATE_NTLM, 0],
+    ["UNICODE", NTLMSSP_NEGOTIATE_UNICODE, NTLM_NEGOTIATE_OEM],
+    ["UNICODE and OEM", NTLMSSP_NEGOTIATE_UNICODE, 0],
+    ["all of these", (NTLMSSP_NEGOTIATE_128 | NTLMSSP_NEGOTIATE_NTLM | NTLMSSP_NEGOTIATE_UNICODE) >>> 0, 0]
+  ])("logs on to a server without %s, by the same proof and the same key", (_name, out, and) => {
+    const whole = Result.getOrThrow(Ntlm.authenticate(options, Ntlm.negotiate(), challengeBytes))
+    const { context, message } = Result.getOrThrow(Ntlm.authenticate(options, Ntlm.negotiate(), without(out, and)))
+    const [some, all] = [message, whole.message].map((bytes) => Result.getOrThrow(Ntlm.claim(bytes)).message)
+    assert.strictEqual(toHex(some!.ntChallengeResponse), toHex(all!.ntChallengeResponse))
+    assert.strictEqual(toHex(some!.encryptedRandomSessionKey), toHex(all!.encryptedRandomSessionKey))
+    assert.strictEqual(toHex(Redacted.value(context.sessionKey!)), toHex(Redacted.value(whole.context.sessionKey!)))
+    // Nothing is said to be agreed on that the server did not take (MS-NLMP 2.2.2.5).
+    assert.strictEqual(context.negotiateFlags & out, 0)
+    const oem = (out & NTLMSSP_NEGOTIATE_UNICODE) !== 0
+    assert.strictEqual(context.negotiateFlags & NTLM_NEGOTIATE_OEM, oem ? NTLM_NEGOTIATE_OEM : 0)
+    // UserNameFields, at byte 36: length, capacity, offset.
+    const view = new DataView(message.buffer, message.byteOffset)
+    const at = view.getUint32(40, true)
+    const name = Buffer.from(message.subarray(at, at + view.getUint16(36, true)))
+    const identity = options.identity as { readonly user: string }
+    assert.strictEqual(name.toString(oem ? "ascii" : "utf16le"), identity.user)
+  })
+
+  it("tells no name to a server without Unicode that its code page may lack", () => {
+    const identity = { ...options.identity, user: "Γιώργος" } as Ntlm.NtlmIdentity
+    const bytes = without(NTLMSSP_NEGOTIATE_UNICODE, NTLM_NEGOTIATE_OEM)
+    const result = Ntlm.authenticate({ ...options, identity }, Ntlm.negotiate(), bytes)
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure.reason, "InvalidCredential")
+    assert.include(result.failure.message, "ASCII")
+    const workstation = "ΥΠΟΛΟΓΙΣΤΗΣ"
+    const { message } = Result.getOrThrow(Ntlm.authenticate({ ...options, workstation }, Ntlm.negotiate(), bytes))
+    assert.strictEqual(Result.getOrThrow(Ntlm.claim(message)).workstation, "")
   })
 })

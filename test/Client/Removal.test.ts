@@ -105,4 +105,23 @@ describe("what says that there is nothing at a path", () => {
       yield* smb.remove("//nas/data/none", { recursive: true, force: true })
       assert.strictEqual((yield* Effect.flip(smb.remove("//nas/data/none")))._tag, "SmbError")
     }).pipe(provide()))
+
+  it.effect.each(
+    (["STATUS_NO_SUCH_FILE", "STATUS_OBJECT_NAME_NOT_FOUND", "STATUS_OBJECT_PATH_NOT_FOUND"] as const)
+      .map((status) => ({ status }))
+  )("$status to CREATE is one of the words for it: what is not there is made, and not removed", ({ status }) => {
+    const says = (name: string, times: number): TestTransport.Fault => ({
+      on: "CREATE",
+      when: ({ request }) => request._tag === "CREATE" && request.body.name === name,
+      times,
+      is: { status }
+    })
+    return Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      yield* smb.makeDirectory("//nas/data/m/n/o", { recursive: true })
+      assert.strictEqual((yield* smb.stat("//nas/data/m/n/o")).type, "directory")
+      assert.isFalse(yield* smb.exists("//nas/data/none"))
+      yield* smb.remove("//nas/data/none", { force: true })
+    }).pipe(provide(says("m\\n\\o", 1), says("m\\n", 1), says("none", 100)))
+  })
 })

@@ -7,7 +7,7 @@ import * as ShareList from "../../src/Client/ShareList.ts"
 import type * as Share from "../../src/Protocol/Share.ts"
 
 /** A share whose pipe answers to the first call so, and has nothing more to read, ever. */
-const answering = (answer: Uint8Array) => {
+const answering = (answer: Uint8Array | undefined) => {
   const asked: Array<string> = []
   const pipe = {
     path: "srvsvc",
@@ -15,17 +15,20 @@ const answering = (answer: Uint8Array) => {
     close: Effect.void,
     run: ({ _tag }: { readonly _tag: string }) => {
       asked.push(_tag)
-      return _tag === "Ioctl" ? Effect.succeed(answer) : Effect.never
+      return _tag === "Ioctl" && answer !== undefined ? Effect.succeed(answer) : Effect.never
     }
   }
   return { asked, ipc: { server: "server", port: 445, open: () => Effect.succeed(pipe) } as unknown as Share.Share }
 }
 
 describe("a list of shares", () => {
-  it.effect("whose rest does not come is given up in time", () =>
+  it.effect.each([
+    // A bind_ack that says it has 68 bytes.
+    { what: "whose rest does not come", answer: "05000c03100000004400000001000000", commands: ["Ioctl", "Read"] },
+    { what: "whose beginning does not come", answer: undefined, commands: ["Ioctl"] }
+  ])("$what is given up in time", ({ answer, commands }) =>
     Effect.gen(function*() {
-      // A bind_ack that says it has 68 bytes.
-      const { asked, ipc } = answering(Buffer.from("05000c03100000004400000001000000", "hex"))
+      const { asked, ipc } = answering(answer === undefined ? undefined : Buffer.from(answer, "hex"))
       const listing = yield* Effect.forkChild(Effect.flip(Effect.scoped(ShareList.shares(ipc))))
       yield* TestClock.adjust("29 seconds")
       assert.isUndefined(listing.pollUnsafe())
@@ -33,6 +36,6 @@ describe("a list of shares", () => {
       const error = yield* Fiber.join(listing)
       assert.instanceOf(error, TransportError)
       assert.strictEqual((error as TransportError).reason, "TimedOut")
-      assert.deepStrictEqual(asked, ["Ioctl", "Read"])
+      assert.deepStrictEqual(asked, commands)
     }))
 })

@@ -190,3 +190,71 @@ describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect
       assert.strictEqual(yield* servers.connected, 1)
     })))
 })
+
+describe.each(["no data", "cut data", "data that make no sense"])(
+  "over a server that stops at links with %s",
+  (what) => {
+    const names = ["link", "short", "absolute", "outside", "circle"]
+    const OPEN_REPARSE_POINT = 0x200000
+    const body: Record<string, Uint8Array | undefined> = {
+      "cut data": packet(0, linkData(0, 1, "real", "real").subarray(0, 20)).packet.subarray(Header.size),
+      "data that make no sense": packet(0, new Uint8Array(40).fill(0xee)).packet.subarray(Header.size)
+    }
+    const servers = TestTransport.files({
+      data: {
+        "readme.txt": "hello",
+        deep: { "file.txt": "deep", nested: { "x.txt": "x" } },
+        link: TestTransport.link("readme.txt"),
+        short: TestTransport.link("deep"),
+        absolute: TestTransport.link("\\\\nas\\data\\deep"),
+        outside: TestTransport.link("..\\..\\etc"),
+        circle: TestTransport.link("circle")
+      }
+    }, {
+      faults: [{
+        on: "CREATE",
+        when: ({ request }) => {
+          if (request._tag !== "CREATE") return false
+          const parts = request.body.name.split("\\")
+          const passes = parts.length === 1 && (request.body.createOptions & OPEN_REPARSE_POINT) !== 0
+          return names.includes(parts[0]!) && !passes
+        },
+        is: { status: "STATUS_STOPPED_ON_SYMLINK", ...(body[what] === undefined ? {} : { body: body[what] }) }
+      }]
+    })
+    const user = Credentials.layer(Credentials.password("user", Redacted.make("password")))
+    const run = Effect.provide(SmbClient.layer().pipe(Layer.provideMerge(servers), Layer.provide(user)))
+    const nas = (path: string) => `\\\\nas\\data\\${path}`
+
+    it.effect("they are followed all the same, at the end of a path and on its way", () =>
+      run(Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        assert.strictEqual(yield* smb.readFileString(nas("link")), "hello")
+        assert.strictEqual((yield* smb.stat(nas("link"))).size, 5n)
+        assert.strictEqual(yield* smb.readFileString(nas("short\\file.txt")), "deep")
+        assert.strictEqual(yield* smb.readFileString(nas("short\\nested\\x.txt")), "x")
+        assert.strictEqual(yield* smb.readFileString(nas("absolute\\file.txt")), "deep")
+        const list = yield* smb.list(nas("short")).pipe(Stream.map(({ name }) => name), Stream.runCollect)
+        assert.deepStrictEqual([...list].sort(), ["file.txt", "nested"])
+        yield* smb.writeFile(nas("short\\new.txt"), "new")
+        assert.strictEqual(yield* smb.readFileString(nas("deep\\new.txt")), "new")
+      })))
+
+    it.effect("a circle and a link out of the share come to an end, and the error says where they lead", () =>
+      run(Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        for (const [path, target] of [["circle", "circle"], ["outside\\passwd", "..\\..\\etc"]] as const) {
+          const error = yield* Effect.flip(smb.readFile(nas(path)))
+          assert(error instanceof SmbError)
+          assert.strictEqual(error.reason, "StoppedOnSymlink")
+          assert.strictEqual(error.symbolicLink?.target, target)
+        }
+        // As deep a path as there may be costs a bounded number of questions.
+        const { commands } = yield* TestTransport.TestServers
+        const before = (yield* commands).length
+        const error = yield* Effect.flip(smb.readFile(nas(`short${"\\a".repeat(500)}`)))
+        assert.strictEqual((error as SmbError).reason, "StoppedOnSymlink")
+        assert.isBelow((yield* commands).length - before, 200)
+      })))
+  }
+)

@@ -76,6 +76,23 @@ describe("requests", () => {
     )
   })
 
+  it("that nobody made are passed over when they are answered, but no flood of such answers is", () => {
+    const peer = make()
+    peer.submit()
+    const { mid } = Header.read(Header.view(peer.sent[0]!))
+    for (let i = 0; i < 200; i++) peer.push(peer.answer(mid + 7, { command: Command.SMB_COM_ECHO }))
+    peer.push(peer.answer(0xffff, { command: Command.SMB_COM_ECHO }))
+    peer.push(peer.answer(mid))
+    peer.push(peer.answer(mid))
+    assert.strictEqual((peer.outcomes[0] as Connection.Reply).header.mid, mid)
+    assert.strictEqual(peer.outcomes.length, 1)
+    assert.strictEqual(peer.connection.discardedAnswers, 202)
+    assert.isFalse(peer.isClosed())
+    for (let i = 0; i < 100; i++) peer.push(peer.answer(mid + 7))
+    assert.strictEqual(failure(peer), "Unexpected")
+    assert.isTrue(peer.isClosed())
+  })
+
   it("keep to the server's MaxMpxCount", () => {
     const peer = make(2)
     for (let i = 0; i < 5; i++) peer.submit()
@@ -191,7 +208,6 @@ describe("a signature", () => {
 describe("what nobody asked for", () => {
   it("ends the connection with a typed error", () => {
     const cases: ReadonlyArray<readonly [string, (peer: ReturnType<typeof make>) => Uint8Array, string]> = [
-      ["an unknown MID", (peer) => peer.answer(peer.mid(0) + 1), "Unexpected"],
       ["another command", (peer) => peer.answer(peer.mid(0), { command: Command.SMB_COM_CLOSE }), "Unexpected"],
       ["a request", (peer) => peer.answer(peer.mid(0)).with(9, 0), "Unexpected"],
       ["SMB 2", () => Buffer.from(`fe534d42${"00".repeat(60)}`, "hex"), "NotSmb"],

@@ -206,8 +206,13 @@ describe("a server of small packets", () => {
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const opened = yield* smb.open(file, OpenMode.readWrite)
-      assert.strictEqual(reasonOf(yield* Effect.flip(opened.lock(ranges(60)))), "InsuffServerResources")
-      yield* opened.lock(ranges(40))
+      const now = { wait: false }
+      assert.strictEqual(reasonOf(yield* Effect.flip(opened.lock(ranges(60), now))), "InsuffServerResources")
+      yield* opened.lock(ranges(40), now)
+      // Those that may wait are asked for, and released, one after the other.
+      const before = small.requests.length
+      yield* Effect.scoped(opened.lock(ranges(60)))
+      assert.strictEqual(small.requests.length - before, 120)
       assert.isTrue(small.requests.every(isSmall))
     }).pipe(Effect.scoped, provide(small.layer))
   })

@@ -305,6 +305,68 @@ describe("signatures", () => {
   })
 })
 
+describe("an answer to no request", () => {
+  const unsolicited = (command: number) => {
+    const packet = Peer.response({ command })
+    packet.fill(0xff, 24, 32)
+    return packet
+  }
+  const strays: ReadonlyArray<readonly [string, Uint8Array]> = [
+    ["with a MessageId of no request", Peer.response({ messageId: 99 })],
+    ["to the NEGOTIATE that was answered long ago", Peer.response({ messageId: 0, command: Command.CHANGE_NOTIFY })],
+    ["that is an ECHO with MessageId 2^64-1", unsolicited(Command.ECHO)],
+    ["that is a signed READ with MessageId 2^64-1", unsolicited(Command.READ)],
+    ["that is called pending", Peer.response({ messageId: 99, status: PENDING, flags: async, asyncId: 3n })]
+  ]
+  it.each(strays)("%s is discarded, and its credits do not count", (_name, packet) => {
+    const peer = Peer.make({}, 2)
+    const all = [1, 2, 3].map(() => peer.submit(Peer.echo))
+    assert.strictEqual(peer.sent().length, 2)
+    peer.push(packet)
+    assert.strictEqual(peer.connection.discardedAnswers, 1)
+    assert.strictEqual(peer.sent().length, 2)
+    assert.deepStrictEqual(peer.failures, [])
+    for (const { header } of peer.sent().slice(0, 2)) peer.answer(header)
+    peer.answer(peer.sent()[2]!.header)
+    for (const { ends: [end] } of all) assert.isDefined(end!.reply)
+  })
+
+  it("twice is one answer and one that is discarded", () => {
+    const peer = Peer.make()
+    const one = peer.submit(Peer.echo)
+    const { header } = peer.sent()[0]!
+    peer.answer(header)
+    peer.answer(header, { status: CANCELLED })
+    assert.strictEqual(one.ends[0]!.reply!.header.status, 0)
+    assert.strictEqual(peer.connection.discardedAnswers, 1)
+    assert.isFalse(peer.isClosed())
+  })
+
+  it("does not replace the answer that is due: one to a signed request, without a signature, still ends the connection", () => {
+    const sign = Signing.make(SigningAlgorithm.HMAC_SHA256, new Uint8Array(16).fill(1))
+    const peer = Peer.make()
+    const one = peer.submit({ ...Peer.echo, security: security(sign) })
+    peer.push(Peer.response({ messageId: 99 }))
+    peer.push(Peer.response({ messageId: 1 }))
+    assert.strictEqual((one.ends[0]!.error as ProtocolError).reason, "NotSigned")
+  })
+
+  it("may come again and again, but a flood of them ends the connection", () => {
+    const peer = Peer.make()
+    const one = peer.submit({ ...Peer.echo, waits: true, command: Command.CHANGE_NOTIFY })
+    peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 5n })
+    for (let second = 0; second < 100; second++) {
+      for (let i = 0; i < 100; i++) peer.push(unsolicited(Command.ECHO))
+      peer.connection.tick()
+    }
+    assert.deepStrictEqual(one.ends, [{}])
+    assert.strictEqual(peer.connection.discardedAnswers, 10_000)
+    for (let i = 0; i < 300; i++) peer.push(unsolicited(Command.ECHO))
+    assert.include((one.ends[0]!.error as ProtocolError).message, "answers to no request")
+    assert.isTrue(peer.isClosed())
+  })
+})
+
 describe("nonsense", () => {
   const compound = (nextCommand: number, length = 200) => {
     const packet = new Uint8Array(length)
@@ -312,19 +374,8 @@ describe("nonsense", () => {
     return packet
   }
   const cases: ReadonlyArray<readonly [string, Uint8Array, new(...args: Array<any>) => unknown]> = [
-    ["a MessageId of no request", Peer.response({ messageId: 99 }), ProtocolError],
-    ["a MessageId that was answered", Peer.response({ messageId: 0 }), ProtocolError],
     ["another command", Peer.response({ messageId: 1, command: Command.READ }), ProtocolError],
     ["a request", Peer.response({ messageId: 1, flags: 0 }), ProtocolError],
-    [
-      "an unsolicited answer",
-      (() => {
-        const packet = Peer.response({})
-        packet.fill(0xff, 24, 32)
-        return packet
-      })(),
-      ProtocolError
-    ],
     ["a packet of three bytes", new Uint8Array(3), ProtocolError],
     ["something else", new Uint8Array(100).fill(0x20), ProtocolError],
     ["a header without a body", Peer.response({ messageId: 1 }).subarray(0, 65), Malformed],
@@ -463,7 +514,7 @@ describe("time", () => {
 
   it("an asynchronous request may wait for hours while the server answers ECHO", () => {
     const peer = Peer.make()
-    const watch = peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY })
+    const watch = peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true })
     peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 1n })
     for (let i = 0; i < 500; i++) {
       tick(peer, 15)
@@ -473,5 +524,102 @@ describe("time", () => {
     }
     assert.deepStrictEqual(watch.ends, [{}])
     assert.isFalse(peer.isClosed())
+  })
+
+  /** Ticks, and answers the ECHOs of the connection meanwhile. */
+  const live = (peer: ReturnType<typeof Peer.make>, seconds: number) => {
+    for (let i = 0; i < seconds; i++) {
+      const before = peer.sent().length
+      peer.connection.tick()
+      for (const { header } of peer.sent().slice(before)) {
+        if (header.command === Command.ECHO) peer.answer(header, { credits: 1 })
+      }
+    }
+  }
+  const part = (command: number): Connection.Outgoing => ({ command, body: new Uint8Array(24) })
+  const three = [part(Command.CREATE), part(Command.SET_INFO), part(Command.CLOSE)] as const
+  const timedOut = (end: Peer.Ended | undefined) => {
+    assert.instanceOf(end!.error, TransportError)
+    assert.strictEqual((end!.error as TransportError).reason, "TimedOut")
+    return end!.error as TransportError
+  }
+
+  it.each([0, 1, 2])(
+    "as long as part %i of a compound is pending, those behind it do not count as unanswered",
+    (at) => {
+      const peer = Peer.make()
+      const { ends } = peer.submit(...three)
+      const sent = peer.sent().map(({ header }) => header)
+      for (const header of sent.slice(0, at)) peer.answer(header)
+      peer.answer(sent[at]!, { status: PENDING, flags: async, asyncId: 7n })
+      live(peer, 200)
+      assert.isUndefined(ends.find(({ error }) => error !== undefined))
+      peer.answer(sent[at]!, { flags: async, asyncId: 7n })
+      live(peer, 29)
+      for (const header of sent.slice(at + 1)) peer.answer(header)
+      assert.deepStrictEqual(ends.map(({ reply }) => reply?.header.command), three.map(({ command }) => command))
+      assert.isFalse(peer.isClosed())
+    }
+  )
+
+  it("a part of a compound that gets lost after the pending one was answered counts again", () => {
+    const peer = Peer.make()
+    const { ends } = peer.submit(...three)
+    const sent = peer.sent().map(({ header }) => header)
+    peer.answer(sent[0]!, { status: PENDING, flags: async, asyncId: 7n })
+    live(peer, 100)
+    peer.answer(sent[0]!, { flags: async, asyncId: 7n })
+    live(peer, 30)
+    assert.deepStrictEqual(ends[1], {})
+    live(peer, 1)
+    assert.isUndefined(timedOut(ends[1]).pending)
+    assert.isFalse(peer.isClosed())
+  })
+
+  it("what a server calls pending is given up in time, with all of its compound, and its credits come back", () => {
+    const peer = Peer.make({}, 4)
+    const { ends } = peer.submit(...three)
+    const sent = peer.sent().map(({ header }) => header)
+    live(peer, 20)
+    peer.answer(sent[0]!, { status: PENDING, flags: async, asyncId: 7n, credits: 0 })
+    live(peer, 300)
+    assert.deepStrictEqual(ends, [{}, {}, {}])
+    live(peer, 1)
+    const error = timedOut(ends[0])
+    assert.isTrue(error.pending)
+    assert.include(error.message, "called CREATE pending (STATUS_PENDING)")
+    for (const end of ends) timedOut(end)
+    const cancels = peer.sent().filter(({ header }) => header.command === Command.CANCEL)
+    assert.deepStrictEqual(cancels.map(({ header }) => [header.messageId, header.asyncId]), [[sent[0]!.messageId, 7n]])
+    peer.frames.length = 0
+    assert.isFalse(peer.isClosed())
+    // One credit is left until the answers come.
+    const after = three.map((outgoing) => peer.submit(outgoing))
+    assert.strictEqual(peer.sent().length, 1)
+    for (const header of sent) peer.answer(header, { status: CANCELLED })
+    assert.strictEqual(peer.sent().length, 3)
+    for (const { header } of peer.sent()) peer.answer(header)
+    for (const { ends: [end] } of after) assert.isDefined(end!.reply)
+    assert.strictEqual(peer.connection.outstanding, 0)
+  })
+
+  it("a change that is given up while it is pending may have had its effect", () => {
+    const peer = Peer.make({ pendingTimeout: 5000 })
+    const { ends } = peer.submit({ ...part(Command.WRITE), mutates: true })
+    peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 7n })
+    live(peer, 6)
+    assert.deepInclude({ ...timedOut(ends[0]) }, { sent: true, pending: true })
+  })
+
+  it("what is opened after it was given up is handed to whoever cleans up", () => {
+    const peer = Peer.make({ pendingTimeout: 5000 })
+    const orphans: Array<Connection.Reply> = []
+    const { ends } = peer.submit({ ...part(Command.CREATE), orphan: (reply) => orphans.push(reply) })
+    const { header } = peer.sent()[0]!
+    peer.answer(header, { status: PENDING, flags: async, asyncId: 7n })
+    live(peer, 6)
+    timedOut(ends[0])
+    peer.answer(header, { flags: async, asyncId: 7n })
+    assert.strictEqual(orphans.length, 1)
   })
 })

@@ -148,14 +148,32 @@ describe("negotiation", () => {
         yield* reason({ server: { dialect: "2.1", faults: [guid] } }),
         "ProtocolError Downgrade"
       )
-      // A server that is really as old does not know the question, which it signs as well.
-      const old = TestTransport.fault("IOCTL", { status: "STATUS_FILE_CLOSED" })
-      assert.strictEqual(yield* read({ server: { dialect: "2.1", faults: [old] } }), "text")
-      assert.strictEqual(
-        yield* reason({ server: { dialect: "3.0", faults: [old] } }),
-        "SmbError FileClosed"
-      )
     }))
+
+  // MS-SMB2 3.2.5.14.12: the connection ends for an unsigned answer, ACCESS_DENIED, and a success that differs.
+  it.effect.each(
+    (["2.0.2", "2.1", "3.0", "3.0.2"] as const).flatMap((dialect) =>
+      ([
+        "STATUS_FILE_CLOSED",
+        "STATUS_INVALID_DEVICE_REQUEST",
+        "STATUS_NOT_SUPPORTED",
+        "STATUS_INVALID_PARAMETER",
+        "STATUS_NOT_IMPLEMENTED",
+        "STATUS_UNSUCCESSFUL"
+      ] as const).map((status) => ({ dialect, status }))
+    )
+  )(
+    "a server of $dialect that does not know the question is believed where it signs $status",
+    ({ dialect, status }) =>
+      Effect.gen(function*() {
+        const refuses = (some: TestTransport.Answer) => ({
+          server: { dialect, faults: [TestTransport.fault("IOCTL", { status, ...some })] }
+        })
+        assert.strictEqual(yield* read(refuses({})), "text")
+        assert.strictEqual(yield* reason(refuses({ signature: "none" })), "ProtocolError NotSigned")
+        assert.strictEqual(yield* reason(refuses({ signature: "wrong" })), "ProtocolError BadSignature")
+      })
+  )
 })
 
 describe("logon", () => {

@@ -23,6 +23,7 @@ export const options: Connection.Options = {
   creditTarget: 64,
   tickInterval: 1000,
   requestTimeout: 30_000,
+  pendingTimeout: 300_000,
   keepAlive: 15_000
 }
 

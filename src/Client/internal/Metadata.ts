@@ -90,7 +90,7 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
 
   previousVersions: Effect.fn("SmbClient.previousVersions")(function*(path) {
     const ask = Effect.fnUntraced(function*(maximum: number) {
-      const { results } = yield* batch(path, { ...OpenMode.attributes, desiredAccess: OpenMode.read.desiredAccess }, [
+      const { results } = yield* batch(path, { ...OpenMode.read, createOptions: 0 }, [
         { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum }
       ])
       // A file system without snapshots says that it does not know the question.

@@ -30,6 +30,7 @@ import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
 import * as Resume from "./Resume.ts"
 import * as ServerCopy from "./ServerCopy.ts"
+import * as StoppedLink from "./StoppedLink.ts"
 import * as Symlink from "./Symlink.ts"
 import * as Transfer from "./Transfer.ts"
 
@@ -65,7 +66,9 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     hops: number
   ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
     // By itself: what the operation has changed before says nothing of this attempt, which another target may repeat.
-    attempt(Changes.whole(Effect.flatMap(connect(target), (share) => use(share, target.path)))).pipe(
+    attempt(
+      Changes.whole(Effect.flatMap(connect(target), (share) => StoppedLink.explained(share, target.path, use)))
+    ).pipe(
       Effect.catch((error) => {
         const path = hops > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
         return path === undefined ? Effect.fail(error) : following({ ...target, path }, use, hops - 1)
@@ -151,7 +154,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           return new Uint8Array(Buffer.concat(chunks))
         }
         const whole = new Uint8Array(Number(size))
-        const found = BigInt(yield* Transfer.readInto(file, share.limits.read, 0n, whole))
+        const found = BigInt(yield* Transfer.readInto(source, 0n, whole))
         return found < size ? yield* new FileShortened({ path: source.path, expected: size, found }) : whole
       }))
 
@@ -185,7 +188,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     for (const result of results) outcomes.push(yield* Effect.fromResult(result))
     const written = outcomes[0]
     // A server that took less than it was given takes the rest, or says why not.
-    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.update)
+    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.write)
   })
 
   const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {
@@ -243,23 +246,19 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const makeAll = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
     path.path === "" ? Effect.void : makeOne(path).pipe(
       Effect.catchTag("SmbError", (error) => {
-        switch (error.reason) {
-          case "ObjectNameCollision":
-            // Somebody's directory will do, somebody's file will not.
-            return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
-          case "ObjectPathNotFound":
-            return Effect.andThen(
-              makeAll(UncPath.parent(path)),
-              makeOne(path).pipe(
-                Effect.catchTag(
-                  "SmbError",
-                  (again) => again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
-                )
-              )
-            )
-          default:
-            return Effect.fail(error)
+        // Somebody's directory will do, somebody's file will not.
+        if (error.reason === "ObjectNameCollision") {
+          return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
         }
+        return !isMissing(error) ? Effect.fail(error) : Effect.andThen(
+          makeAll(UncPath.parent(path)),
+          makeOne(path).pipe(
+            Effect.catchTag(
+              "SmbError",
+              (again) => again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
+            )
+          )
+        )
       })
     )
 
@@ -283,11 +282,8 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         placeOf(share, below) === source.place
           ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
           : Effect.map(
-            versioned(share, below, {
-              ...mode,
-              // The server wants to read the target of a copy, to check that it may.
-              desiredAccess: mode.desiredAccess | OpenMode.read.desiredAccess
-            }, share.open),
+            // FSCTL_SRV_COPYCHUNK_WRITE asks for no right to read the target (MS-SMB2 3.3.5.15.6).
+            versioned(share, below, mode, share.open),
             (file) => ({ share, file })
           ))
       yield* Made.using(open, (target) => {
@@ -394,7 +390,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       ),
     setAttributes,
     truncate: Effect.fn("SmbClient.truncate")(function*(path, size) {
-      const { results } = yield* batch(path, OpenMode.update, [
+      const { results } = yield* batch(path, OpenMode.write, [
         Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })
       ])
       yield* first(results)

@@ -14,6 +14,7 @@ import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
+import { Extent } from "./Extent.ts"
 
 /** Requests of the largest size that are in flight at once: 8 MiB where the server allows 1 MiB. */
 export const requestsInFlight = 8
@@ -30,16 +31,17 @@ export interface Source {
   readonly chunk: number
   /** `\\\\server\\share\\path`. */
   readonly path: string
-  /** The end of the file as it was opened, or as its owner has cut it since. */
-  readonly size: () => bigint
+  /** How far the file reaches. */
+  readonly extent: Extent
 }
 
 /** An open file to read from. */
-export const source = (
-  share: Share.Share,
-  file: Share.OpenFile,
-  size: () => bigint = () => file.opened.endOfFile
-): Source => ({ file, chunk: share.limits.read, path: UncName.format(share, share.name, file.path), size })
+export const source = (share: Share.Share, file: Share.OpenFile, extent: Extent = new Extent(file)): Source => ({
+  file,
+  chunk: share.limits.read,
+  path: UncName.format(share, share.name, file.path),
+  extent
+})
 
 interface Piece {
   readonly offset: bigint
@@ -54,36 +56,57 @@ const pieces = function*(offset: bigint, length: bigint, chunk: number): Generat
   }
 }
 
-/** Reads a piece whole: a server may answer a READ with less than was asked for, and then is asked for the rest. */
+type Readable = Pick<Source, "file" | "extent">
+
+const nothing = new Uint8Array(0)
+
+/**
+ * Reads a piece whole: a server may answer a READ with less than was asked for, and then is asked for the rest, if there
+ * is any.
+ */
 const readPiece = (
-  file: Share.OpenFile,
-  { length, offset }: Piece,
+  source: Readable,
+  piece: Piece,
   destination?: Uint8Array
 ): Effect.Effect<Uint8Array, RequestError> =>
+  source.extent.holds(piece.offset)
+    ? readHere(source, piece, destination)
+    : Effect.flatMap(
+      source.extent.reaches(piece.offset),
+      (reaches) => reaches ? readHere(source, piece, destination) : Effect.succeed(nothing)
+    )
+
+const readHere = (
+  source: Readable,
+  { length, offset }: Piece,
+  destination: Uint8Array | undefined
+): Effect.Effect<Uint8Array, RequestError> =>
   Effect.flatMap(
-    file.run<Operation.Read>(
+    source.file.run<Operation.Read>(
       destination === undefined ? { _tag: "Read", offset, length } : { _tag: "Read", offset, length, destination }
     ),
     (first) =>
-      first.length === length || first.length === 0 ? Effect.succeed(first) : readRest(file, offset, first, length)
+      first.length === length || first.length === 0 ? Effect.succeed(first) : readRest(source, offset, first, length)
   )
 
-const readRest = Effect.fnUntraced(function*(file: Share.OpenFile, offset: bigint, first: Uint8Array, length: number) {
-  const whole = new Uint8Array(length)
-  whole.set(first)
-  let filled = first.length
-  while (filled < length) {
-    const next = yield* file.run<Operation.Read>({
-      _tag: "Read",
-      offset: offset + BigInt(filled),
-      length: length - filled
-    })
-    if (next.length === 0) break
-    whole.set(next, filled)
-    filled += next.length
+const readRest = Effect.fnUntraced(
+  function*({ extent, file }: Readable, offset: bigint, first: Uint8Array, length: number) {
+    const whole = new Uint8Array(length)
+    whole.set(first)
+    let filled = first.length
+    while (filled < length && (yield* extent.reaches(offset + BigInt(filled)))) {
+      const next = yield* file.run<Operation.Read>({
+        _tag: "Read",
+        offset: offset + BigInt(filled),
+        length: length - filled
+      })
+      if (next.length === 0) break
+      whole.set(next, filled)
+      filled += next.length
+    }
+    return whole.subarray(0, filled)
   }
-  return whole.subarray(0, filled)
-})
+)
 
 /** A piece that is being read, and the fiber that does it. */
 interface Ahead {
@@ -98,13 +121,14 @@ interface Ahead {
  * valid until the next but so many is asked for as there are fewer requests in flight than buffers.
  */
 const readAhead = Effect.fnUntraced(function*(
-  { chunk, file, path, size: sizeOf }: Source,
+  source: Source,
   offset: bigint,
   length: bigint | undefined,
   places: boolean
 ) {
+  const { chunk, extent, path } = source
   const scope = yield* Effect.scope
-  const known = sizeOf() > offset ? sizeOf() - offset : 0n
+  const known = extent.size > offset ? extent.size - offset : 0n
   const wanted = length === undefined || length > known ? known : length
   const planned = pieces(offset, wanted, chunk)
   const size = window(chunk)
@@ -128,7 +152,7 @@ const readAhead = Effect.fnUntraced(function*(
       }
     }
     return Effect.map(
-      Effect.forkIn(readPiece(file, piece, place?.subarray(0, piece.length)), scope, { startImmediately: true }),
+      Effect.forkIn(readPiece(source, piece, place?.subarray(0, piece.length)), scope, { startImmediately: true }),
       (fiber) => {
         queue.push({ piece, place, fiber })
       }
@@ -140,7 +164,7 @@ const readAhead = Effect.fnUntraced(function*(
     const left = length === undefined ? BigInt(chunk) : offset + length - at
     if (ended || left <= 0n) return Effect.succeed(undefined)
     return Effect.map(
-      readPiece(file, { offset: at, length: left < BigInt(chunk) ? Number(left) : chunk }),
+      readPiece(source, { offset: at, length: left < BigInt(chunk) ? Number(left) : chunk }),
       (data) => {
         ended = data.length === 0
         at += BigInt(data.length)
@@ -151,7 +175,7 @@ const readAhead = Effect.fnUntraced(function*(
 
   /** What the owner has cut off by this same open is no surprise. */
   const shortened = (found: bigint) => {
-    const due = sizeOf() < expected ? sizeOf() : expected
+    const due = extent.size < expected ? extent.size : expected
     return found < due ? Effect.fail(new FileShortened({ path, expected: due, found })) : Effect.succeed(undefined)
   }
 
@@ -223,18 +247,20 @@ export const readTo = <E, R>(
  * grows again meanwhile has a gap, which nothing after it makes up for.
  */
 export const readInto = Effect.fnUntraced(function*(
-  file: Share.OpenFile,
-  chunk: number,
+  source: Source,
   offset: bigint,
   destination: Uint8Array
 ): Effect.fn.Return<number, RequestError> {
+  const { chunk } = source
   let end = destination.length
   yield* Effect.forEach(
     pieces(offset, BigInt(destination.length), chunk),
     (piece) => {
       const at = Number(piece.offset - offset)
       const place = destination.subarray(at, at + piece.length)
-      return Effect.map(readPiece(file, piece, place), (data) => {
+      // Nothing behind a gap counts.
+      if (at >= end) return Effect.void
+      return Effect.map(readPiece(source, piece, place), (data) => {
         if (data.buffer !== place.buffer || data.byteOffset !== place.byteOffset) place.set(data)
         if (data.length < piece.length) end = Math.min(end, at + data.length)
       })

@@ -1,0 +1,56 @@
+/**
+ * Requests on a connection as effects: what `Connection` does by plain code, lifted.
+ */
+import * as Effect from "effect/Effect"
+import * as Changes from "../../Protocol/Changes.ts"
+import * as Multiplexer from "../../Protocol/Multiplexer.ts"
+import type { Connection } from "../Connection.ts"
+import type { ConnectionError, Outgoing, Reply } from "../Exchange.ts"
+
+/** One request and its reply, whatever its status. Interruption cancels it on the server. */
+export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
+  Multiplexer.request(outgoing, (complete) => connection.submit([outgoing], [complete]))
+
+/**
+ * Related requests in one packet, and a reply to each. Interruption cancels them on the server. Where one of them may
+ * change something, all of them share its fate. What has changed is noted as by `request`.
+ */
+export const compound = (
+  connection: Connection,
+  outgoings: ReadonlyArray<Outgoing>
+): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
+  Effect.withFiber((fiber) => {
+    const mutates = outgoings.some((outgoing) => outgoing.mutates === true)
+    return submitCompound(
+      connection,
+      mutates ? outgoings.map((outgoing) => ({ ...outgoing, mutates })) : outgoings,
+      (reply, i) => {
+        if (reply.header.status === 0 && outgoings[i]!.mutates === true) fiber.getRef(Changes.Current)?.note()
+      }
+    )
+  })
+
+const submitCompound = (
+  connection: Connection,
+  outgoings: ReadonlyArray<Outgoing>,
+  onReply: (reply: Reply, index: number) => void
+): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
+  Effect.callback<ReadonlyArray<Reply>, ConnectionError>((resume) => {
+    const replies: Array<Reply> = []
+    let left = outgoings.length
+    let failed = false
+    const abandon = connection.submit(
+      outgoings,
+      outgoings.map((_, i) => (error: ConnectionError | undefined, reply: Reply | undefined) => {
+        if (reply !== undefined) onReply(reply, i)
+        if (failed) return
+        if (error !== undefined) {
+          failed = true
+          return resume(Effect.fail(error))
+        }
+        replies[i] = reply!
+        if (--left === 0) resume(Effect.succeed(replies))
+      })
+    )
+    return Effect.sync(abandon)
+  })

@@ -1,0 +1,41 @@
+/**
+ * How long a request may go without its final answer (the Request Expiration Timer of MS-SMB2 3.2.6.1), counted in ticks.
+ *
+ * A request that the server has called pending has a limit of its own, which is longer: the server is at it. What waits by
+ * its nature has none from then on. As long as a part of a compound is pending, the server cannot have begun with the parts
+ * behind it, so these do not count as unanswered.
+ */
+import type { Pending } from "../Exchange.ts"
+
+/** In milliseconds. */
+export interface Limits {
+  readonly tickInterval: number
+  readonly requestTimeout: number
+  readonly pendingTimeout: number
+}
+
+/** Whether a part of the same compound before this one is pending. */
+const isBehindPending = (pending: Pending): boolean => {
+  for (const part of pending.batch) {
+    if (part === pending) return false
+    if (part.isAsync && !part.answered) return true
+  }
+  return false
+}
+
+/** Whether the server has said that the final answer may take its time. */
+export const isPending = (pending: Pending): boolean => pending.isAsync || isBehindPending(pending)
+
+/** Counts a tick. Says which limit the request has gone over, if it has. */
+export const tick = (pending: Pending, limits: Limits): "requestTimeout" | "pendingTimeout" | undefined => {
+  if (pending.isAsync) {
+    if (pending.outgoing.waits === true) return undefined
+    return ++pending.ticks * limits.tickInterval > limits.pendingTimeout ? "pendingTimeout" : undefined
+  }
+  if (isBehindPending(pending)) return undefined
+  return ++pending.ticks * limits.tickInterval > limits.requestTimeout ? "requestTimeout" : undefined
+}
+
+/** A request and the parts of its compound behind it, which are not answered before it. */
+export const andBehind = (pending: Pending): ReadonlyArray<Pending> =>
+  pending.batch.slice(pending.batch.indexOf(pending)).filter(({ answered }) => !answered)

@@ -1,0 +1,156 @@
+/**
+ * No READ is sent that is known to lie behind the end of the file. The server here signs STATUS_END_OF_FILE wrongly, as
+ * ksmbd of Linux 6.12 does: one such READ, and the connection is gone.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
+
+const path = "\\\\nas\\data\\file.bin"
+const chunk = 65536
+
+const served = (content: Uint8Array, faults: ReadonlyArray<TestTransport.Fault> = []) =>
+  Effect.provide(
+    SmbClient.layer().pipe(
+      Layer.provideMerge(TestTransport.files({ data: { "file.bin": content } }, {
+        maximumTransfer: chunk,
+        faults: [
+          ...faults,
+          {
+            on: "READ",
+            when: ({ request }) => request._tag === "READ" && Number(request.body.offset) >= content.length,
+            is: { signature: "wrong" }
+          }
+        ]
+      })),
+      Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+    )
+  )
+
+const gather = <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
+  Effect.map(Stream.runCollect(stream), (chunks) => Buffer.concat([...chunks]))
+
+const readers: ReadonlyArray<
+  readonly [string, (smb: SmbClient.Client, size: number) => Effect.Effect<Uint8Array, unknown>]
+> = [
+  ["readFile", (smb) => smb.readFile(path)],
+  ["stream", (smb) => gather(smb.stream(path))],
+  ["stream, past the end", (smb, size) => gather(smb.stream(path, { offset: 0, length: size + 5 * chunk }))],
+  ["readTo", (smb) => {
+    const chunks: Array<Uint8Array> = []
+    return Effect.map(
+      smb.readTo(path, (part) => Effect.sync(() => void chunks.push(part.slice()))),
+      () => Buffer.concat(chunks)
+    )
+  }],
+  [
+    "read of an open file",
+    (smb, size) => Effect.scoped(Effect.flatMap(smb.open(path), (file) => file.read(0, size + 3 * chunk)))
+  ],
+  ["readInto of an open file", (smb, size) => {
+    const bytes = new Uint8Array(size + 1)
+    return Effect.scoped(Effect.flatMap(smb.open(path), (file) => file.readInto(0, bytes))).pipe(
+      Effect.map((count) => bytes.subarray(0, count))
+    )
+  }],
+  ["copy", (smb) => Effect.andThen(smb.copy(path, "\\\\nas\\data\\copy"), smb.readFile("\\\\nas\\data\\copy"))]
+]
+
+describe.each([1, 1000, chunk - 1, chunk, chunk + 1, 3 * chunk, 600_000])("a file of %i bytes", (size) => {
+  const content = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 0xff)
+
+  it.effect.each(readers.map(([name, run]) => ({ name, run })))(
+    "is read whole: $name",
+    ({ run }) =>
+      Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        assert.isTrue(Buffer.from(yield* run(smb, size)).equals(content))
+      }).pipe(served(content))
+  )
+
+  it.effect("has nothing at its end and behind it", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      for (const offset of [size, size + 1, size + 10 * chunk]) {
+        assert.strictEqual((yield* gather(smb.stream(path, { offset }))).length, 0)
+        const file = yield* smb.open(path)
+        assert.strictEqual((yield* file.read(offset, 100)).length, 0)
+      }
+    }).pipe(Effect.scoped, served(content)))
+})
+
+describe("a file that changes while it is open", () => {
+  const content = new Uint8Array(1000).fill(1)
+
+  it.effect("is read to its new end when another program writes to it", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const seen: Array<number> = []
+      const count = yield* smb.readTo(path, (part, offset) =>
+        Effect.gen(function*() {
+          seen.push(Number(offset), part.length)
+          if (offset !== 0n) return
+          const other = yield* smb.open(path, OpenMode.update)
+          yield* other.write(1000, new Uint8Array(2 * chunk).fill(2))
+          yield* other.close
+        }).pipe(Effect.scoped))
+      assert.strictEqual(count, BigInt(1000 + 2 * chunk))
+      assert.deepStrictEqual(seen, [0, 1000, 1000, chunk, 1000 + chunk, chunk])
+      const sent = yield* (yield* TestTransport.TestServers).requests
+      const reads = sent.flatMap(({ request }) => request._tag === "READ" ? [Number(request.body.offset)] : [])
+      assert.deepStrictEqual(reads, [0, 1000, 1000 + chunk])
+    }).pipe(growing))
+
+  it.effect("is known to reach as far as this open has written, and no farther than it has cut", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      const file = yield* smb.open(path, OpenMode.update)
+      const asked = Effect.map(servers.commands, (all) => all.filter((command) => command === "QUERY_INFO").length)
+      yield* file.write(1000, new Uint8Array(500).fill(2))
+      assert.strictEqual((yield* file.read(900, 600)).length, 600)
+      yield* file.truncate(2000)
+      assert.strictEqual((yield* file.read(1900, 100)).length, 100)
+      assert.strictEqual(yield* asked, 0)
+      yield* file.truncate(500)
+      assert.strictEqual((yield* file.read(500, 100)).length, 0)
+      assert.strictEqual(yield* asked, 1)
+    }).pipe(Effect.scoped, growing))
+
+  it.effect("is read by READ where the server does not tell its size", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const { length } = yield* gather(smb.stream(path))
+      assert.strictEqual(length, 1000)
+      const { commands } = yield* TestTransport.TestServers
+      assert.deepStrictEqual((yield* commands).filter((command) => command === "READ").length, 2)
+    }).pipe(
+      Effect.provide(
+        SmbClient.layer().pipe(
+          Layer.provideMerge(TestTransport.files({ data: { "file.bin": content } }, {
+            faults: [TestTransport.fault("QUERY_INFO", { status: "STATUS_INVALID_INFO_CLASS" })]
+          })),
+          Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+        )
+      )
+    ))
+
+  const growing = Effect.provide(
+    SmbClient.layer().pipe(
+      Layer.provideMerge(TestTransport.files({ data: { "file.bin": content } }, { maximumTransfer: chunk })),
+      Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+    )
+  )
+})
+
+describe("a wrong signature", () => {
+  it.effect("does not accuse the network alone, and says what can be done", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.readFile(path))
+      assert.deepInclude(error as object, { _tag: "ProtocolError", reason: "BadSignature" })
+      assert.include(error.message, "answer to READ")
+      assert.include(error.message, "changed on the way, or the server signs wrongly")
+      assert.include(error.message, "Require encryption")
+    }).pipe(served(new Uint8Array(0))))
+})

@@ -1,0 +1,145 @@
+/**
+ * Requests that a server calls pending and does not finish: what waits by nature waits, all else ends in bounded time. On
+ * virtual time.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Layer, Redacted, Stream } from "effect"
+import { Credentials, OpenMode, SmbClient, TestTransport, TransportError, VirtualTime } from "effect-smb"
+
+const base = "\\\\nas\\data"
+const path = `${base}\\file.bin`
+const content = new Uint8Array(200_000).fill(7)
+
+const provide = (faults: ReadonlyArray<TestTransport.Fault>, options: SmbClient.Options = {}) =>
+  Effect.provide(
+    SmbClient.layer({ idle: "1 hour", ...options }).pipe(
+      Layer.provideMerge(
+        TestTransport.files({ data: { "file.bin": content, folder: { a: "a" } } }, { faults, maximumTransfer: 65536 })
+      ),
+      Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+    )
+  )
+
+const hangs = (on: NonNullable<TestTransport.Fault["on"]>, some: TestTransport.Answer = {}): TestTransport.Fault => ({
+  on,
+  is: { pending: true, delay: "30 days", ...some }
+})
+
+const file = <A, E>(use: (file: Effect.Success<ReturnType<SmbClient.Client["open"]>>) => Effect.Effect<A, E>) =>
+(
+  smb: SmbClient.Client
+) => Effect.scoped(Effect.flatMap(smb.open(path, OpenMode.update), use))
+
+type Run = (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>
+
+const bounded: ReadonlyArray<readonly [NonNullable<TestTransport.Fault["on"]>, Run]> = [
+  ["TREE_CONNECT", (smb) => smb.stat(path)],
+  ["SESSION_SETUP", (smb) => smb.stat(path)],
+  ["CREATE", file(() => Effect.void)],
+  ["READ", (smb) => smb.readTo(path, () => Effect.void)],
+  ["WRITE", file((file) => file.write(0, content))],
+  ["FLUSH", file((file) => file.flush)],
+  ["SET_INFO", file((file) => file.truncate(3))],
+  ["QUERY_INFO", file((file) => file.read(200_000, 3))],
+  ["QUERY_DIRECTORY", (smb) => Stream.runDrain(smb.list(`${base}\\folder`))],
+  ["CLOSE", file((file) => Effect.andThen(file.write(0, new Uint8Array(1)), file.close))],
+  [
+    "IOCTL",
+    (smb) =>
+      smb.withShare(
+        base,
+        (share) => share.control({ _tag: "Ioctl", ctlCode: 0x60194, input: new Uint8Array(0), maximum: 1000 })
+      ).pipe(Effect.scoped)
+  ],
+  ["LOCK", file((file) => Effect.scoped(file.lock([{ offset: 0, length: 1 }], { wait: false })))]
+]
+
+describe("what a server calls pending and never finishes", () => {
+  it.effect.each(bounded.map(([command, run]) => ({ command, run })))(
+    "is given up after ten times requestTimeout, and cancelled: $command",
+    ({ command, run }) =>
+      Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        const { exit, took } = yield* VirtualTime.run(run(smb), { limit: "2 hours" })
+        const error = Exit.isFailure(exit)
+          ? exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+          : undefined
+        assert.instanceOf(error, TransportError)
+        assert.deepInclude({ ...(error as TransportError) }, { reason: "TimedOut", pending: true })
+        assert.include((error as TransportError).message, `called ${command} pending`)
+        assert.approximately(took, 300_000, 3000)
+        const commands = yield* (yield* TestTransport.TestServers).commands
+        // A connection that nobody is logged on to ends with its logon.
+        if (command !== "SESSION_SETUP") assert.include(commands.slice(commands.indexOf(command)), "CANCEL")
+      }).pipe(provide([hangs(command)]))
+  )
+
+  it.effect("is waited for as long as `pendingTimeout` says, or ten times `requestTimeout`", () =>
+    Effect.gen(function*() {
+      const settings: ReadonlyArray<readonly [SmbClient.Options, number]> = [
+        [{ pendingTimeout: Duration.seconds(40) }, 40_000],
+        [{ requestTimeout: Duration.seconds(2) }, 20_000],
+        [{ requestTimeout: Duration.seconds(2), pendingTimeout: Duration.seconds(4) }, 4000]
+      ]
+      for (const [options, due] of settings) {
+        yield* Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          const { took } = yield* VirtualTime.run(Effect.exit(smb.readTo(path, () => Effect.void)))
+          assert.approximately(took, due, 3000)
+        }).pipe(provide([hangs("READ")], options))
+      }
+    }))
+
+  it.effect("leaves the connection to others, for as many times as it happens", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const servers = yield* TestTransport.TestServers
+      yield* VirtualTime.run(Effect.scoped(Effect.gen(function*() {
+        const open = yield* smb.open(path)
+        for (let i = 0; i < 20; i++) {
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(open.read(0, 65536))))
+          assert.strictEqual((yield* smb.stat(path)).size, 200_000n)
+        }
+      })))
+      assert.strictEqual(yield* servers.connected, 1)
+    }).pipe(provide([hangs("READ")], { credits: 4 })))
+
+  it.effect("is closed where it is opened after all", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const { exit } = yield* VirtualTime.run(
+        Effect.andThen(Effect.exit(Effect.scoped(smb.open(path))), Effect.sleep("3 minutes"))
+      )
+      assert.isTrue(Exit.isSuccess(exit))
+      const commands = yield* (yield* TestTransport.TestServers).commands
+      assert.strictEqual(commands.filter((command) => command === "CLOSE").length, 1)
+    }).pipe(provide([hangs("CREATE", { delay: "400 seconds", uncancellable: true })])))
+})
+
+describe("what waits", () => {
+  it.effect("for an oplock break that nobody acknowledges survives", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const { exit, took } = yield* VirtualTime.run(Effect.scoped(smb.open(path)))
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.approximately(took, 35_000, 2000)
+    }).pipe(provide([hangs("CREATE", { delay: "35 seconds" })])))
+
+  it.effect("by its nature, a lock or a watch, may take any time", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const lock = file((file) => Effect.scoped(file.lock([{ offset: 0, length: 1 }])))
+      assert.approximately((yield* VirtualTime.run(lock(smb))).took, 5 * 3_600_000, 5000)
+      const watch = Stream.runHead(smb.watch(`${base}\\folder`))
+      const { exit, took } = yield* VirtualTime.run(watch, { limit: "3 hours" })
+      assert.isTrue(Exit.hasInterrupts(exit))
+      assert.strictEqual(took, 3 * 3_600_000)
+    }).pipe(provide([
+      {
+        on: "LOCK",
+        times: 1,
+        is: { pending: true, delay: "5 hours", response: { _tag: "LOCK", body: {} } }
+      },
+      hangs("CHANGE_NOTIFY")
+    ])))
+})

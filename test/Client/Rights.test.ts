@@ -1,0 +1,139 @@
+/**
+ * The rights that each operation asks for when it opens, against those that MS-FSA and MS-SMB2 want for it. A server refuses an
+ * open as a whole where one right is missing, so that one right too many is an operation that does not work.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
+
+/** MS-SMB2 2.2.13.1. */
+const READ_DATA = 0x1
+const WRITE_DATA = 0x2
+const READ_ATTRIBUTES = 0x80
+const WRITE_ATTRIBUTES = 0x100
+const DELETE = 0x1_0000
+const READ_CONTROL = 0x2_0000
+const WRITE_DAC = 0x4_0000
+const WRITE_OWNER = 0x8_0000
+const SYNCHRONIZE = 0x10_0000
+const SACL = 0x100_0000
+
+/** What whoever may read a file has: an ACE with nothing else must do. For a directory the first bit means to list it. */
+const reader = READ_DATA | READ_ATTRIBUTES | SYNCHRONIZE
+/** What whoever may look at a file has. */
+const viewer = READ_ATTRIBUTES | SYNCHRONIZE
+const writer = WRITE_DATA | READ_ATTRIBUTES | SYNCHRONIZE
+
+const base = "\\\\nas\\data"
+const file = `${base}\\file`
+const folder = `${base}\\folder`
+const large = `${base}\\large`
+
+type Run = (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>
+
+/** The operations, the rights of their opens in turn, and where the documents ask for them. */
+const table: ReadonlyArray<readonly [string, Run, ReadonlyArray<number>, string]> = [
+  ["stat", (smb) => smb.stat(file), [viewer], "FileBasicInformation: MS-FSA 2.1.5.12.6"],
+  ["stat of a link itself", (smb) => smb.stat(file, { follow: false }), [viewer], "MS-FSA 2.1.5.12.5"],
+  ["exists", (smb) => smb.exists(file), [viewer], ""],
+  ["readFile", (smb) => smb.readFile(file), [reader], "READ: MS-FSA 2.1.5.3"],
+  ["readFile, large", (smb) => smb.readFile(large), [reader, reader], ""],
+  ["stream", (smb) => Stream.runDrain(smb.stream(file)), [reader], ""],
+  ["readTo", (smb) => smb.readTo(file, () => Effect.void), [reader], ""],
+  ["openToRead", (smb) => Effect.scoped(smb.openToRead(file)), [reader], ""],
+  ["open", (smb) => Effect.scoped(smb.open(file)), [reader], ""],
+  ["list", (smb) => Stream.runDrain(smb.list(folder)), [reader], "QUERY_DIRECTORY: MS-FSA 2.1.5.6.3"],
+  ["walk", (smb) => Stream.runDrain(smb.walk(folder)), [reader], ""],
+  ["watch", (smb) => Stream.runHead(smb.watch(folder)), [reader], "CHANGE_NOTIFY: MS-FSA 2.1.5.11"],
+  ["namedStreams", (smb) => smb.namedStreams(file), [viewer], "FileStreamInformation asks for none"],
+  ["readLink", (smb) => smb.readLink(file), [viewer], "FSCTL_GET_REPARSE_POINT is FILE_ANY_ACCESS"],
+  ["previousVersions", (smb) => smb.previousVersions(file), [reader], "MS-SMB2 3.3.5.15.1"],
+  ["removable", (smb) => smb.removable(file), [viewer], ""],
+  ["security.get", (smb) => smb.security.get(file), [READ_CONTROL | SYNCHRONIZE], "MS-FSA 2.1.5.14"],
+  [
+    "security.get with the SACL",
+    (smb) => smb.security.get(file, { audit: true }),
+    [READ_CONTROL | SYNCHRONIZE | SACL],
+    ""
+  ],
+  [
+    "security.set",
+    (smb) =>
+      smb.security.set(file, {
+        sbz1: 0,
+        control: 0x8004,
+        owner: undefined,
+        group: undefined,
+        sacl: undefined,
+        dacl: { aclRevision: 2, aces: [] }
+      }),
+    [WRITE_DAC | SYNCHRONIZE],
+    "MS-FSA 2.1.5.17"
+  ],
+  ["writeFile", (smb) => smb.writeFile(file, "x"), [writer], "WRITE: MS-FSA 2.1.5.4"],
+  ["sink", (smb) => Stream.run(Stream.make(new Uint8Array(3)), smb.sink(file)), [writer], ""],
+  [
+    "sink, at an offset",
+    (smb) => Stream.run(Stream.make(new Uint8Array(3)), smb.sink(file, { offset: 1 })),
+    [writer],
+    ""
+  ],
+  ["writeFrom", (smb) => smb.writeFrom(file, () => Effect.succeed(0)), [writer], ""],
+  ["truncate", (smb) => smb.truncate(file, 1), [writer], "FileEndOfFileInformation: MS-FSA 2.1.5.15.4"],
+  [
+    "setAttributes",
+    (smb) => smb.setAttributes(file, { fileAttributes: 0x80 }),
+    [WRITE_ATTRIBUTES | SYNCHRONIZE],
+    "FileBasicInformation: MS-FSA 2.1.5.15.2"
+  ],
+  ["makeDirectory", (smb) => smb.makeDirectory(`${base}\\new`), [viewer], "the parent is what is asked"],
+  [
+    "makeLink",
+    (smb) => smb.makeLink(`${base}\\link`, "file"),
+    [WRITE_ATTRIBUTES | SYNCHRONIZE],
+    "FSCTL_SET_REPARSE_POINT: MS-FSA 2.1.5.10.37"
+  ],
+  ["rename", (smb) => smb.rename(file, `${base}\\other`), [DELETE | SYNCHRONIZE], "MS-FSA 2.1.5.15.11"],
+  ["remove", (smb) => smb.remove(file), [DELETE | SYNCHRONIZE], "MS-FSA 2.1.5.15.3"],
+  ["copy", (smb) => smb.copy(file, `${base}\\copy`), [reader, writer], "MS-SMB2 3.3.5.15.6"],
+  ["shares", (smb) => smb.shares("\\\\nas"), [READ_DATA | WRITE_DATA | SYNCHRONIZE], ""]
+]
+
+describe("an operation asks for the rights that it needs, and no more", () => {
+  it.effect.each(table.map(([name, run, rights]) => ({ name, run, rights })))(
+    "$name",
+    ({ rights, run }) =>
+      Effect.gen(function*() {
+        // What comes of it is another matter: the server in memory does not do all of them.
+        yield* Effect.exit(run(yield* SmbClient.SmbClient))
+        const asked = (yield* (yield* TestTransport.TestServers).requests)
+          .flatMap(({ request }) => request._tag === "CREATE" ? [request.body.desiredAccess] : [])
+        // A link that could not be made is taken away again.
+        assert.deepStrictEqual(asked.slice(0, rights.length).map(hex), rights.map(hex))
+        if (run !== making) assert.strictEqual(asked.length, rights.length)
+      }).pipe(
+        Effect.provide(
+          SmbClient.layer().pipe(
+            Layer.provideMerge(TestTransport.files(
+              { data: { file: "text", large: new Uint8Array(100_000), folder: { a: "a" } } },
+              { faults: [TestTransport.fault("CHANGE_NOTIFY", { status: "STATUS_NOT_SUPPORTED" })] }
+            )),
+            Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+          )
+        )
+      )
+  )
+
+  const making = table.find(([name]) => name === "makeLink")![1]
+  const hex = (rights: number) => `0x${(rights >>> 0).toString(16)}`
+})
+
+describe("the rights to set parts of a security descriptor", () => {
+  it.each([
+    [{ owner: true, dacl: false, sacl: false }, WRITE_OWNER | SYNCHRONIZE],
+    [{ owner: false, dacl: true, sacl: false }, WRITE_DAC | SYNCHRONIZE],
+    [{ owner: false, dacl: false, sacl: true }, SACL | SYNCHRONIZE]
+  ])("%o", (parts, rights) => {
+    assert.strictEqual(OpenMode.writeSecurity(parts).desiredAccess, rights)
+  })
+})

@@ -1,0 +1,20 @@
+/** What an error says to a person where the status alone would accuse the wrong thing. */
+import { assert, it } from "@effect/vitest"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
+import { fromStatus } from "../../src/Protocol/Errors.ts"
+
+it.each(
+  [
+    ["STATUS_OBJECT_PATH_NOT_FOUND", "TREE_CONNECT", "no share of this name"],
+    ["STATUS_OBJECT_NAME_NOT_FOUND", "TREE_CONNECT", "no share of this name"],
+    ["STATUS_NO_SUCH_FILE", "TREE_CONNECT", "no share of this name"],
+    ["STATUS_OBJECT_PATH_NOT_FOUND", "CREATE", "A directory on the way"],
+    ["STATUS_INSUFFICIENT_RESOURCES", "NEGOTIATE", "none of the dialects"],
+    ["STATUS_NOT_SUPPORTED", "NEGOTIATE", "none of the dialects"],
+    ["STATUS_INSUFFICIENT_RESOURCES", "CREATE", "lacks resources"]
+  ] as const
+)("%s to %s is told as: %s", (status, command, words) => {
+  const { message } = fromStatus(NtStatus[status], command, "\\\\nas\\data")
+  assert.include(message, words)
+  assert.include(message, `(${status} to ${command})`)
+})
