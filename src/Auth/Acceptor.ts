@@ -52,6 +52,11 @@ export interface AcceptorOptions {
   readonly dnsDomainName?: string
   /** The account of a caller, `undefined` if there is none. Anonymous callers are asked for as well: guest or none. */
   readonly lookup: (caller: Caller) => Effect.Effect<Account | undefined, AuthenticationError>
+  /**
+   * Runs before it is looked at what somebody proves by a password, after `lookup` and whatever that said: to let who
+   * guesses wait, or to refuse them as they are. Who is a guest anyway, and who has a ticket, is not kept by it.
+   */
+  readonly turn?: (caller: Caller) => Effect.Effect<void, AuthenticationError>
   /** With them, clients may log on by Kerberos. */
   readonly kerberos?: KerberosKeys.KerberosKeys | undefined
   /** Where random bytes come from, by default node:crypto. */
@@ -320,7 +325,9 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       : yield* Effect.fromResult(responseOf(input))
     const claim = yield* Effect.fromResult(Ntlm.claim(Uint8Array.from(response.responseToken)))
     const { anonymous, domain, user, workstation } = claim
-    const account = yield* options.lookup({ user, domain, workstation, anonymous })
+    const caller: Caller = { user, domain, workstation, anonymous }
+    const account = yield* options.lookup(caller)
+    if (options.turn !== undefined && !anonymous && account?._tag !== "Guest") yield* options.turn(caller)
     return yield* Effect.fromResult(verify(at, claim, response.mechListMic, account))
   })
 

@@ -20,9 +20,11 @@ import * as Message from "../../../Smb2/Message/Message.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import * as Negotiation from "../Command/Negotiation.ts"
+import { networkOf } from "../State/Connections.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { Session } from "../State/Session.ts"
 import * as SessionEnd from "../State/SessionEnd.ts"
+import type { Usage } from "../State/Usage.ts"
 import { dispatch } from "./Dispatch.ts"
 import * as Faults from "./Faults.ts"
 import { Incoming, type Pending } from "./Incoming.ts"
@@ -82,6 +84,10 @@ export class Connection {
   /** The client's. */
   readonly address: string
   readonly port: number
+  /** What of the address counts as one client. */
+  readonly network: string
+  /** Whose connection it is: the first who logged on by it. */
+  owner: Usage | undefined
   readonly localAddress: string
   failedLogons = 0
   closed = false
@@ -91,12 +97,15 @@ export class Connection {
   private asyncId = 1n
   /** Requests that are not begun before the client has fetched what it was answered. */
   private readonly held = new Set<() => void>()
+  /** Whoever waits for its end. */
+  private readonly awaited = new Set<() => void>()
 
   constructor(server: ServerState, socket: Net.Socket) {
     this.server = server
     this.socket = socket
     this.address = socket.remoteAddress ?? ""
     this.port = socket.remotePort ?? 0
+    this.network = networkOf(this.address)
     this.localAddress = socket.localAddress ?? ""
     this.sequence = new Sequence(server.limits.credits)
     this.frames = new FrameReader.FrameReader(largestOfStranger, {
@@ -109,8 +118,19 @@ export class Connection {
     })
   }
 
+  /** The limit that it would go beyond as a connection of this user; none where somebody has logged on by it before. */
+  reached(usage: Usage): "connections" | "addressConnections" | "userConnections" | undefined {
+    if (this.owner !== undefined) return undefined
+    const { connections, limits } = this.server
+    return usage.connections >= limits.userConnections ? "userConnections" : connections.full(this.network)
+  }
+
   /** Somebody has logged on: from now on frames may be as long as the limits let them. */
-  admit(): void {
+  admit(usage: Usage): void {
+    if (this.closed || this.owner !== undefined) return
+    this.owner = usage
+    usage.connections++
+    this.server.connections.admit(this)
     this.frames.maximumLength = this.server.limits.transfer + largestHead
   }
 
@@ -152,15 +172,28 @@ export class Connection {
   /** Runs when the connection is closed. */
   onClose: () => void = () => {}
 
+  /** Waits until the connection is closed. */
+  readonly ended: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.closed) return resume(Effect.void)
+    const end = () => resume(Effect.void)
+    this.awaited.add(end)
+    return Effect.sync(() => this.awaited.delete(end))
+  })
+
   /** Ends the connection, and with it what depends on it. */
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.server.connections.delete(this)
+    this.server.connections.leave(this)
+    if (this.owner !== undefined) {
+      this.owner.connections--
+      this.owner.release()
+    }
     this.frames.end()
     this.onClose()
     this.socket.destroy()
     this.goOn()
+    for (const end of Array.from(this.awaited)) end()
     this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))
   }
 
