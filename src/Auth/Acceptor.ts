@@ -69,8 +69,11 @@ export interface AcceptorOptions {
  * @category models
  */
 export type AcceptorStep =
-  /** STATUS_MORE_PROCESSING_REQUIRED. */
-  | { readonly _tag: "Continue"; readonly token: Uint8Array }
+  /**
+   * STATUS_MORE_PROCESSING_REQUIRED. With `refused` the client's proof was not taken, and the token tells the client why:
+   * it may try once more in the same logon, as Windows does when the clocks differ.
+   */
+  | { readonly _tag: "Continue"; readonly token: Uint8Array; readonly refused?: AuthenticationError | undefined }
   /** Success. Guests and anonymous callers have no session key. */
   | {
     readonly _tag: "Accepted"
@@ -113,6 +116,8 @@ const changed = fail("IntegrityFailure", "the list of mechanisms was changed on 
 /** A logon by Kerberos under way. */
 interface ByKerberos {
   readonly exchange: KerberosKeys.Exchange
+  /** Whether it is the second attempt. */
+  readonly again: boolean
   readonly mechTypes: ReadonlyArray<string>
   readonly mustProve: boolean
   /** The MIC over the list that came already, to be checked when there is a key. */
@@ -195,7 +200,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     if (isNtlm && !mustProve && mechListMic !== undefined) return yield* changed
     const by: ByKerberos | undefined = isNtlm
       ? undefined
-      : { exchange: options.kerberos!.begin(), mechTypes, mustProve, mechListMic: undefined }
+      : { exchange: options.kerberos!.begin(), again: false, mechTypes, mustProve, mechListMic: undefined }
     if (!mustProve && mechToken !== undefined) {
       return by === undefined
         ? yield* Effect.fromResult(challenge(mechToken, mechTypes, false, time))
@@ -225,9 +230,16 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     const { exchange, mechTypes, mustProve } = by
     const mechListMic = mic ?? by.mechListMic
     return Effect.gen(function*() {
-      const { proven, token: responseToken } = yield* exchange.step(token)
+      const { proven, refused, token: responseToken } = yield* exchange.step(token)
       const answer = (negState: number, own?: Uint8Array): Uint8Array =>
         Spnego.encode({ _tag: "NegTokenResp", negState, supportedMech: chosen, responseToken, mechListMic: own })
+      if (refused !== undefined) {
+        if (by.again) return yield* refused
+        exchange.release()
+        // A client reads the token of no other status (MS-SMB2 3.2.5.3.1).
+        goOn({ ...by, _tag: "Kerberos", exchange: options.kerberos!.begin(), again: true, mechListMic: undefined })
+        return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete), refused } satisfies AcceptorStep
+      }
       if (proven === undefined) {
         // The buffer that the token came in is its owner's again after this call.
         goOn({ ...by, _tag: "Kerberos", mechListMic: mechListMic && Uint8Array.from(mechListMic) })

@@ -182,6 +182,11 @@ export const sessionSetup = Effect.fnUntraced(function*(
   }
   const done = step.success
   if (done._tag === "Continue") {
+    if (done.refused !== undefined) {
+      connection.failedLogons++
+      yield* tellRefused(connection, logon, NtStatus.STATUS_MORE_PROCESSING_REQUIRED, done.refused.detail)
+      if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
+    }
     return {
       ...reply(
         { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: done.token } },
