@@ -28,6 +28,7 @@ import type { Usage } from "../State/Usage.ts"
 import { dispatch } from "./Dispatch.ts"
 import * as Faults from "./Faults.ts"
 import { Incoming, type Pending } from "./Incoming.ts"
+import { lengthOf, Outgoing } from "./Outgoing.ts"
 import { errorBody, type Reply } from "./Reply.ts"
 import { Sequence } from "./Sequence.ts"
 
@@ -92,17 +93,17 @@ export class Connection {
   failedLogons = 0
   closed = false
   private readonly socket: Net.Socket
+  private readonly out: Outgoing
   private readonly frames: FrameReader.FrameReader
   private readonly sequence: Sequence
   private asyncId = 1n
-  /** Requests that are not begun before the client has fetched what it was answered. */
-  private readonly held = new Set<() => void>()
   /** Whoever waits for its end. */
   private readonly awaited = new Set<() => void>()
 
   constructor(server: ServerState, socket: Net.Socket) {
     this.server = server
     this.socket = socket
+    this.out = new Outgoing(socket, server.limits.unsent)
     this.address = socket.remoteAddress ?? ""
     this.port = socket.remotePort ?? 0
     this.network = networkOf(this.address)
@@ -192,7 +193,7 @@ export class Connection {
     this.frames.end()
     this.onClose()
     this.socket.destroy()
-    this.goOn()
+    this.out.close()
     for (const end of Array.from(this.awaited)) end()
     this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))
   }
@@ -219,7 +220,7 @@ export class Connection {
         const body = Negotiation.multiProtocol(this, frame)
         if (body === undefined) return this.close()
         if (!this.sequence.take(0, 1)) return this.close()
-        return this.send([this.packet(Command.NEGOTIATE, body)])
+        return this.out.send([this.packet(Command.NEGOTIATE, body)])
       }
       default:
         return this.close()
@@ -292,8 +293,8 @@ export class Connection {
         this.flush(batch)
         if (reply?.consumed === true) this.server.buffers.give(only.packet)
       })
-      return this.isCrowded
-        ? Effect.andThen(this.fetched, Effect.suspend(() => this.closed ? Effect.void : run))
+      return this.out.isCrowded
+        ? Effect.andThen(this.out.fetched, Effect.suspend(() => this.closed ? Effect.void : run))
         : run
     }
     return Effect.gen({ self: this }, function*() {
@@ -301,7 +302,7 @@ export class Connection {
       for (const incoming of all) {
         // A few bytes of requests can ask for a lot.
         if (batch.size > largestBatch) this.flush(batch)
-        if (this.isCrowded) yield* this.fetched
+        if (this.out.isCrowded) yield* this.out.fetched
         if (this.closed) return
         const { flags, sessionId, treeId } = incoming.header
         const isRelated = has(flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)
@@ -453,11 +454,11 @@ export class Connection {
     const releases = batch.releases.splice(0)
     const release = releases.length === 0 ? undefined : () => releases.forEach((run) => run())
     if (session?.encrypt === undefined) {
-      this.send(all, release)
+      this.out.send(all, release)
     } else {
       const sealed = session.encrypt(all)
       release?.()
-      this.send(sealed, () => sealed.forEach(Allocate.release))
+      this.out.send(sealed, () => sealed.forEach(Allocate.release))
     }
     for (const run of after.splice(0)) run()
   }
@@ -468,55 +469,7 @@ export class Connection {
     packet.fill(0xff, 24, 32)
     Header.view(packet).setUint16(14, 0, true)
     const encrypts = (encrypted || session.encryptRequired) && session.encrypt !== undefined
-    this.send(encrypts ? session.encrypt!([packet]) : [packet])
-  }
-
-  /** `onSent` runs when the system has taken the bytes, so that their memory may be used for others. */
-  private send(chunks: ReadonlyArray<Uint8Array>, onSent?: () => void): void {
-    if (this.closed || this.socket.destroyed) return
-    const { socket } = this
-    const length = lengthOf(chunks)
-    const frame = new Uint8Array(FrameReader.headerSize)
-    FrameReader.writeHeader(frame, length)
-    if (length <= 4096) {
-      socket.write(Buffer.concat([frame, ...chunks], length + FrameReader.headerSize))
-      onSent?.()
-    } else {
-      socket.cork()
-      socket.write(frame)
-      const done = (error?: Error | null) => {
-        if (error === undefined || error === null) onSent?.()
-      }
-      for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? done : undefined)
-      socket.uncork()
-    }
-    // Who does not read its answers is not read from either.
-    if (this.isCrowded && !socket.isPaused()) {
-      socket.pause()
-      socket.once("drain", () => {
-        socket.resume()
-        this.goOn()
-      })
-    }
-  }
-
-  /** Whether more waits in the socket than may. */
-  private get isCrowded(): boolean {
-    return !this.closed && this.socket.writableLength > this.server.limits.unsent
-  }
-
-  /** Waits until the client has fetched what waits in the socket, or is gone. */
-  private readonly fetched: Effect.Effect<void> = Effect.callback((resume) => {
-    if (!this.isCrowded) return resume(Effect.void)
-    const goOn = () => resume(Effect.void)
-    this.held.add(goOn)
-    return Effect.sync(() => this.held.delete(goOn))
-  })
-
-  private goOn(): void {
-    const held = Array.from(this.held)
-    this.held.clear()
-    for (const resume of held) resume()
+    this.out.send(encrypts ? session.encrypt!([packet]) : [packet])
   }
 
   /** Whether a session's keys fit a request's signature. */
@@ -535,10 +488,4 @@ export class Connection {
     if (!this.negotiated.multiCredit) return bytes <= 65536 || this.dialect === Dialect.SMB_2_0_2
     return bytes <= Math.max(incoming.header.creditCharge, 1) * 65536
   }
-}
-
-const lengthOf = (chunks: ReadonlyArray<Uint8Array>): number => {
-  let length = 0
-  for (const chunk of chunks) length += chunk.length
-  return length
 }
