@@ -5,7 +5,7 @@
  */
 import { Context, Effect, Layer, Redacted } from "effect"
 import { spawn, spawnSync } from "node:child_process"
-import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import * as Credentials from "../src/Auth/Credentials.ts"
 import * as OpenMode from "../src/Client/OpenMode.ts"
@@ -26,9 +26,14 @@ const build = Effect.sync(() => {
   if (status !== 0) throw new Error("the package cannot be built")
 })
 
+/** All clients are one user from one address, who may have a part of the server's connections else. */
+const limits = { addressConnections: 1024, userConnections: 1024 }
+
 const started = (folder: string, configuration: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
+      await mkdir(`${configuration}/effect-smb`)
+      await writeFile(`${configuration}/effect-smb/config.json`, JSON.stringify({ limits }), { mode: 0o600 })
       const child = spawn(process.execPath, [main, "serve", folder, "--host", host, "--port", "0", "--json"], {
         env: { ...process.env, SMB_USER: "", XDG_CONFIG_HOME: configuration, XDG_STATE_HOME: configuration },
         stdio: ["ignore", "pipe", "inherit"]

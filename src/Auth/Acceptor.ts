@@ -52,6 +52,11 @@ export interface AcceptorOptions {
   readonly dnsDomainName?: string
   /** The account of a caller, `undefined` if there is none. Anonymous callers are asked for as well: guest or none. */
   readonly lookup: (caller: Caller) => Effect.Effect<Account | undefined, AuthenticationError>
+  /**
+   * Runs before it is looked at what somebody proves by a password, after `lookup` and whatever that said: to let who
+   * guesses wait, or to refuse them as they are. Who is a guest anyway, and who has a ticket, is not kept by it.
+   */
+  readonly turn?: (caller: Caller) => Effect.Effect<void, AuthenticationError>
   /** With them, clients may log on by Kerberos. */
   readonly kerberos?: KerberosKeys.KerberosKeys | undefined
   /** Where random bytes come from, by default node:crypto. */
@@ -64,8 +69,11 @@ export interface AcceptorOptions {
  * @category models
  */
 export type AcceptorStep =
-  /** STATUS_MORE_PROCESSING_REQUIRED. */
-  | { readonly _tag: "Continue"; readonly token: Uint8Array }
+  /**
+   * STATUS_MORE_PROCESSING_REQUIRED. With `refused` the client's proof was not taken, and the token tells the client why:
+   * it may try once more in the same logon, as Windows does when the clocks differ.
+   */
+  | { readonly _tag: "Continue"; readonly token: Uint8Array; readonly refused?: AuthenticationError | undefined }
   /** Success. Guests and anonymous callers have no session key. */
   | {
     readonly _tag: "Accepted"
@@ -108,6 +116,8 @@ const changed = fail("IntegrityFailure", "the list of mechanisms was changed on 
 /** A logon by Kerberos under way. */
 interface ByKerberos {
   readonly exchange: KerberosKeys.Exchange
+  /** Whether it is the second attempt. */
+  readonly again: boolean
   readonly mechTypes: ReadonlyArray<string>
   readonly mustProve: boolean
   /** The MIC over the list that came already, to be checked when there is a key. */
@@ -190,7 +200,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     if (isNtlm && !mustProve && mechListMic !== undefined) return yield* changed
     const by: ByKerberos | undefined = isNtlm
       ? undefined
-      : { exchange: options.kerberos!.begin(), mechTypes, mustProve, mechListMic: undefined }
+      : { exchange: options.kerberos!.begin(), again: false, mechTypes, mustProve, mechListMic: undefined }
     if (!mustProve && mechToken !== undefined) {
       return by === undefined
         ? yield* Effect.fromResult(challenge(mechToken, mechTypes, false, time))
@@ -220,9 +230,16 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     const { exchange, mechTypes, mustProve } = by
     const mechListMic = mic ?? by.mechListMic
     return Effect.gen(function*() {
-      const { proven, token: responseToken } = yield* exchange.step(token)
+      const { proven, refused, token: responseToken } = yield* exchange.step(token)
       const answer = (negState: number, own?: Uint8Array): Uint8Array =>
         Spnego.encode({ _tag: "NegTokenResp", negState, supportedMech: chosen, responseToken, mechListMic: own })
+      if (refused !== undefined) {
+        if (by.again) return yield* refused
+        exchange.release()
+        // A client reads the token of no other status (MS-SMB2 3.2.5.3.1).
+        goOn({ ...by, _tag: "Kerberos", exchange: options.kerberos!.begin(), again: true, mechListMic: undefined })
+        return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete), refused } satisfies AcceptorStep
+      }
       if (proven === undefined) {
         // The buffer that the token came in is its owner's again after this call.
         goOn({ ...by, _tag: "Kerberos", mechListMic: mechListMic && Uint8Array.from(mechListMic) })
@@ -320,7 +337,9 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       : yield* Effect.fromResult(responseOf(input))
     const claim = yield* Effect.fromResult(Ntlm.claim(Uint8Array.from(response.responseToken)))
     const { anonymous, domain, user, workstation } = claim
-    const account = yield* options.lookup({ user, domain, workstation, anonymous })
+    const caller: Caller = { user, domain, workstation, anonymous }
+    const account = yield* options.lookup(caller)
+    if (options.turn !== undefined && !anonymous && account?._tag !== "Guest") yield* options.turn(caller)
     return yield* Effect.fromResult(verify(at, claim, response.mechListMic, account))
   })
 

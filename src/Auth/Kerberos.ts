@@ -50,9 +50,6 @@ const mechTypeList = Spnego.mechTypeList(kerberosMechanisms)
 // statuses
 // -----------------------------------------------------------------------------
 
-/** libkrb5's codes begin here; those below 128 are the protocol's own (RFC 4120 7.5.9). */
-const krb5 = -1_765_328_384
-
 type Explanation = readonly [AuthenticationReason, (server: string) => string]
 
 const kinit = "run kinit, or give a keytab"
@@ -67,10 +64,14 @@ const explanations: Readonly<Record<number, Explanation>> = {
   18: ["Rejected", () => "the account is disabled, locked or expired"],
   23: ["Rejected", () => "the password has expired and must be changed"],
   24: ["InvalidCredential", () => "the password or the key is wrong"],
+  31: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
   32: ["NoCredential", () => `the ticket has expired; ${kinit}`],
   33: ["ClockSkew", () => "the ticket is not valid yet; set the clock of this machine"],
   37: ["ClockSkew", () => "the clocks are too far apart; set the clock of this machine to the domain's time"],
+  35: ["Rejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
   41: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
+  44: ["Rejected", () => "the server has no key of the ticket's version: its keytab has to be exported anew"],
+  45: ["Rejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
   141: ["NoCredential", () => `no ticket that fits; ${kinit}`],
   154: ["Unavailable", () => "no domain controller is known for the realm; look at krb5.conf and the DNS"],
   156: ["Unavailable", () => "no domain controller of the realm answers; look at krb5.conf, the DNS and the network"],
@@ -93,7 +94,8 @@ const explain = (
 (failure: Gssapi.Failure | AuthenticationError): AuthenticationError => {
   if (failure instanceof AuthenticationError) return fail(server, failure.reason, failure.detail)
   const { call, minor, routine, text } = failure
-  const [reason, say] = explanations[minor - krb5] ?? routines[routine] ?? ["Rejected", () => `${call} failed`] as const
+  const [reason, say] = explanations[minor - Gssapi.krb5] ?? routines[routine] ??
+    ["Rejected", () => `${call} failed`] as const
   const said = text === "" ? `${call}: ${minor}` : text
   // The library looks into its cache of tickets first and complains of that, but it is the keytab that has to do.
   if (reason === "NoCredential" && keytab !== undefined) {

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { Reader } from "../Codec/Cursor.ts"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
@@ -46,9 +47,16 @@ export interface Proven {
  * @category models
  */
 export interface Exchange {
-  /** Takes a token of the client's; `proven` is there with the last one. The answer may be empty. */
+  /**
+   * Takes a token of the client's; `proven` is there with the last one. The answer may be empty. With `refused` the exchange
+   * is over, and the answer tells the client why: a KRB-ERROR (RFC 4120 5.9.1).
+   */
   readonly step: (token: Uint8Array) => Effect.Effect<
-    { readonly token: Uint8Array; readonly proven: Proven | undefined },
+    {
+      readonly token: Uint8Array
+      readonly proven: Proven | undefined
+      readonly refused?: AuthenticationError | undefined
+    },
     AuthenticationError
   >
   readonly sign: (message: Uint8Array) => Effect.Effect<Uint8Array, AuthenticationError>
@@ -73,11 +81,29 @@ const reasons: Readonly<Record<number, AuthenticationReason>> = {
   [Gssapi.Routine.BAD_SIG]: "IntegrityFailure"
 }
 
-/** The client is told none of this; it is for who runs the server. */
-const explain = (failure: Gssapi.Failure | AuthenticationError): AuthenticationError =>
-  failure instanceof AuthenticationError
-    ? failure
-    : fail(reasons[failure.routine] ?? "Rejected", failure.text === "" ? failure.call : failure.text)
+/** What the protocol's own errors mean on this side (RFC 4120 7.5.9). */
+const explanations: Readonly<Record<number, readonly [AuthenticationReason, string]>> = {
+  31: ["Rejected", "the keytab has another key than the domain: export it anew"],
+  32: ["Rejected", "the client's ticket has expired"],
+  33: ["ClockSkew", "the client's ticket is not valid yet: the clocks of this machine and of the domain differ"],
+  35: ["Rejected", "the client came by a name of which the keytab has no key"],
+  36: ["Rejected", "the ticket is somebody else's"],
+  37: ["ClockSkew", "the clocks of the client and of this machine are too far apart"],
+  41: ["Rejected", "the keytab has another key than the domain: export it anew"],
+  44: ["Rejected", "the keytab has no key of the ticket's version: export it anew"],
+  45: ["Rejected", "the client came by a name of which the keytab has no key"]
+}
+
+/** For who runs the server; the client is told less. */
+const explain = (failure: Gssapi.Failure | AuthenticationError): AuthenticationError => {
+  if (failure instanceof AuthenticationError) return failure
+  const { call, minor, routine, text } = failure
+  const said = text === "" ? call : text
+  const known = explanations[minor - Gssapi.krb5]
+  return known === undefined
+    ? fail(reasons[routine] ?? "Rejected", said)
+    : fail(known[0], `${known[1]} (${said})`)
+}
 
 /** `joe@CORP.TEST` as its parts; `undefined` where the name is not a plain one. */
 const split = (principal: string): { readonly name: string; readonly realm: string } | undefined => {
@@ -174,7 +200,14 @@ export const fromKeytab = (
             // The buffer that the token came in is its owner's again after this call.
             const own = Uint8Array.from(token)
             request ??= own
-            const { complete, token: answer } = yield* Effect.mapError(acceptor.step(own), explain)
+            const step = yield* Effect.result(acceptor.step(own))
+            if (Result.isFailure(step)) {
+              const refused = explain(step.failure)
+              return step.failure.token.length === 0
+                ? yield* refused
+                : { token: step.failure.token, proven: undefined, refused }
+            }
+            const { complete, token: answer } = step.success
             if (complete) yield* checkElements(readElements, path, request)
             return { token: answer, proven: complete ? yield* proven(acceptor, options.realms) : undefined }
           }),

@@ -279,7 +279,6 @@ export interface Challenged {
 }
 
 const acceptorFlags = flagsOf(
-  "NTLMSSP_NEGOTIATE_UNICODE",
   "NTLMSSP_REQUEST_TARGET",
   "NTLMSSP_NEGOTIATE_SIGN",
   "NTLMSSP_NEGOTIATE_SEAL",
@@ -291,7 +290,7 @@ const acceptorFlags = flagsOf(
 
 /**
  * The challenge (MS-NLMP 3.2.5.1.1). VERSION, 128 and 56 are set whatever was asked: the Linux kernel's client refuses
- * to go on without them.
+ * to go on without them. Names are in Unicode, or in OEM characters where the client offers no other.
  *
  * @category acceptor
  */
@@ -302,10 +301,15 @@ export const challenge = (
   const decoded = Codec.decode("NEGOTIATE_MESSAGE", NtlmMessage.negotiate)(negotiateMessage)
   if (Result.isFailure(decoded)) return Result.fail(malformed(decoded.failure))
   const asked = decoded.success.negotiateFlags
-  if (!has(asked, "NTLMSSP_NEGOTIATE_UNICODE") || !has(asked, "NTLMSSP_NEGOTIATE_NTLM")) {
-    return Result.fail(failure("WeakSecurity", "the client does not do Unicode or NTLM; it is too old for NTLMv2"))
+  if (!has(asked, "NTLMSSP_NEGOTIATE_NTLM")) {
+    return Result.fail(failure("WeakSecurity", "the client does not do NTLM; it is too old for NTLMv2"))
   }
-  const negotiateFlags = ((asked & acceptorFlags) |
+  // Unicode where the client has it; some old scanners have OEM characters alone (2.2.2.5).
+  const characters = asked & flagsOf("NTLMSSP_NEGOTIATE_UNICODE") || asked & flagsOf("NTLM_NEGOTIATE_OEM")
+  if (characters === 0) {
+    return Result.fail(failure("Malformed", "the client offers neither Unicode nor OEM characters"))
+  }
+  const negotiateFlags = ((asked & acceptorFlags) | characters |
     flagsOf(
       "NTLMSSP_REQUEST_TARGET",
       "NTLMSSP_TARGET_TYPE_SERVER",

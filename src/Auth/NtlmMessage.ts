@@ -6,6 +6,7 @@
  */
 import * as Codec from "../Codec/Codec.ts"
 import type { Reader, Writer } from "../Codec/Cursor.ts"
+import * as Oem from "../Codec/Oem.ts"
 
 /** NEGOTIATE flags (MS-NLMP 2.2.2.5). */
 export const NegotiateFlags = {
@@ -174,10 +175,10 @@ const unicode = (bytes: Uint8Array): string =>
 const text = (bytes: Uint8Array, flags: number): string =>
   has(flags, "NTLMSSP_NEGOTIATE_UNICODE")
     ? unicode(bytes)
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")
+    : Oem.decode(bytes)
 
 const textBytes = (value: string, flags: number): Uint8Array =>
-  Buffer.from(value, has(flags, "NTLMSSP_NEGOTIATE_UNICODE") ? "utf16le" : "latin1")
+  has(flags, "NTLMSSP_NEGOTIATE_UNICODE") ? Buffer.from(value, "utf16le") : Oem.encode(value)
 
 const readStart = (r: Reader, messageType: number): void => {
   if (!isNtlm(r.take(8))) r.fail("the signature NTLMSSP", r.start)
@@ -239,9 +240,9 @@ const write = (
 /** NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1). */
 export interface Negotiate {
   readonly negotiateFlags: number
-  /** In the OEM character set, read as Latin-1. */
+  /** In OEM characters (`Oem`). */
   readonly domainName: string
-  /** In the OEM character set, read as Latin-1. */
+  /** In OEM characters (`Oem`). */
   readonly workstation: string
   readonly version: Version | undefined
 }

@@ -7,10 +7,12 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type { Caller } from "../Auth/Acceptor.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
 import type { Connection } from "./internal/Connection/Connection.ts"
 import type { Session } from "./internal/State/Session.ts"
+import type { Limits } from "./Limits.ts"
 import type { StoreError, StorePath } from "./ShareStore.ts"
 
 const told = (
@@ -27,9 +29,35 @@ export const connected = ({ address, port }: Connection): Effect.Effect<void> =>
 export const disconnected = ({ address, port }: Connection): Effect.Effect<void> =>
   told(Effect.logTrace("disconnected"), "disconnected", { address, port })
 
-/** No more connections are taken; told once, until there is room again. */
-export const full = (connections: number): Effect.Effect<void> =>
-  told(Effect.logWarning("no more connections are taken"), "full", { connections })
+/** Of a line that was not written for each time: how often it was left out since the last one. */
+const also = (more: number) => (more === 0 ? {} : { more })
+
+/** A connection was closed at once: there are as many as `limit` says. */
+export const full = (limit: keyof Limits, address: string, more: number): Effect.Effect<void> =>
+  told(Effect.logWarning("no more connections are taken"), "full", { limit, address, ...also(more) })
+
+/** A connection by which nobody had logged on was closed, since there were too many of those. */
+export const gaveWay = ({ address, port }: Connection, more: number): Effect.Effect<void> =>
+  told(
+    Effect.logWarning("too many connections without a logon: one of those was closed"),
+    "gave way",
+    { address, port, ...also(more) }
+  )
+
+/** A request was refused: a user, or all of them together, hold as much as `limit` says. */
+export const limitReached = (
+  { address, port }: Connection,
+  session: Session | undefined,
+  limit: keyof Limits,
+  more: number
+): Effect.Effect<void> =>
+  told(Effect.logWarning("a limit is reached"), "limit", {
+    limit,
+    user: session === undefined ? "" : userOf(session),
+    address,
+    port,
+    ...also(more)
+  })
 
 const dialects: Readonly<Record<number, string>> = {
   [Dialect.SMB_2_0_2]: "2.0.2",
@@ -51,13 +79,28 @@ export const loggedOn = (connection: Connection, session: Session): Effect.Effec
     dialect: dialects[connection.dialect]
   })
 
-/** Somebody was not let in. `user` is what they said, which may be nothing. */
-export const logonRefused = (connection: Connection, user: string | undefined, status: number): Effect.Effect<void> =>
+/** UTF-16 code units of a name that a stranger says: what is longer is cut. */
+const longestName = 256
+
+/**
+ * Somebody was not let in. `caller` is who they said to be, which may be nobody; `reason` says why, which the client is
+ * not told. `more` logons that were refused since the last line have none of their own.
+ */
+export const logonRefused = (
+  connection: Connection,
+  caller: Caller | undefined,
+  status: number,
+  reason: string,
+  more: number
+): Effect.Effect<void> =>
   told(Effect.logWarning("logon refused"), "logon refused", {
-    ...(user === undefined ? {} : { user }),
+    ...(caller === undefined ? {} : { user: caller.anonymous ? "anonymous" : caller.user.slice(0, longestName) }),
+    ...(caller === undefined || caller.domain === "" ? {} : { domain: caller.domain.slice(0, longestName) }),
     address: connection.address,
     port: connection.port,
-    status: NtStatus.name(status)
+    status: NtStatus.name(status),
+    reason,
+    ...also(more)
   })
 
 /** A session has a share. */
@@ -70,20 +113,53 @@ export const shareConnected = (connection: Connection, session: Session, share: 
   })
 
 /** A client asked for a share without a signature that has to be there: it was sent away. */
-export const unsigned = (connection: Connection, session: Session): Effect.Effect<void> =>
+export const unsigned = (connection: Connection, session: Session, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("connection ended: by SMB 3.1.1 a request for a share must be signed or encrypted"),
     "unsigned",
-    { user: userOf(session), address: connection.address, port: connection.port }
+    { user: userOf(session), address: connection.address, port: connection.port, ...also(more) }
   )
 
+/** What keeps a request from being its session's. */
+export type ProtectionFault = "unsigned" | "wrongly signed" | "unencrypted" | "of another session"
+
+const faults: Readonly<Record<ProtectionFault, string>> = {
+  unsigned: "request refused: the session is signed, and the request is not",
+  "wrongly signed": "request refused: its signature is wrong",
+  unencrypted: "request refused: the session is encrypted, and the request is not",
+  "of another session": "request refused: it is encrypted by the keys of another session"
+}
+
+/** A request was refused, since it was not signed or encrypted as its session is. */
+export const unprotected = (
+  connection: Connection,
+  session: Session | undefined,
+  command: string,
+  fault: ProtectionFault,
+  more: number
+): Effect.Effect<void> =>
+  told(Effect.logWarning(faults[fault]), "unprotected", {
+    command,
+    reason: fault,
+    user: session === undefined ? "" : userOf(session),
+    address: connection.address,
+    port: connection.port,
+    ...also(more)
+  })
+
 /** A session was refused a share that is there. */
-export const shareRefused = (connection: Connection, session: Session, share: string): Effect.Effect<void> =>
+export const shareRefused = (
+  connection: Connection,
+  session: Session,
+  share: string,
+  more: number
+): Effect.Effect<void> =>
   told(Effect.logWarning("share refused"), "share refused", {
     share,
     user: userOf(session),
     address: connection.address,
-    port: connection.port
+    port: connection.port,
+    ...also(more)
   })
 
 /** A file was to be deleted with its last close, and the store refused. */

@@ -28,6 +28,7 @@ import * as Close from "./internal/Command/Close.ts"
 import { Connection } from "./internal/Connection/Connection.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
 import { LeaseTable } from "./internal/State/Caching.ts"
+import { networkOf } from "./internal/State/Connections.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
 import { FileTable } from "./internal/State/FileTable.ts"
 import { Patience, withPatience } from "./internal/State/Patience.ts"
@@ -151,8 +152,16 @@ export class SmbServer extends Context.Service<SmbServer, {
   /** What there is at the moment. */
   readonly statistics: Effect.Effect<{
     readonly connections: number
+    /** Those of them by which nobody has logged on yet. */
+    readonly unauthenticated: number
     readonly sessions: number
     readonly opens: number
+    /** Logons that wait, since others like them were refused. */
+    readonly waitingLogons: number
+    /** Addresses, and user names with an address, whose logons are remembered. */
+    readonly rememberedLogons: number
+    /** Since it started: connections that were closed since there were too many, logons, requests beyond what a user may hold. */
+    readonly refused: { readonly connections: number; readonly logons: number; readonly requests: number }
     /** What the server does or waits for by itself: requests under way, timers, closing of files. */
     readonly tasks: number
   }>
@@ -208,16 +217,21 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
   // A client that has vanished is noticed, and what it had open is closed.
   accepted.setKeepAlive(true, Duration.toMillis(Duration.fromInputUnsafe(state.limits.keepAlive)))
   accepted.on("error", () => {})
-  if (state.connections.size >= state.limits.connections) {
+  const { remoteAddress = "" } = accepted
+  const full = state.connections.full(networkOf(remoteAddress))
+  if (full !== undefined) {
     accepted.destroy()
-    if (!state.full) state.run(Events.full(state.connections.size))
-    state.full = true
-    return
+    state.refused.connections++
+    return state.run(state.logRates.connections.tell((more) => Events.full(full, remoteAddress, more)))
   }
-  state.full = false
   Receive.start(accepted, direct, (socket) => {
     const connection = new Connection(state, socket)
-    state.connections.add(connection)
+    const oldest = state.connections.enter(connection)
+    if (oldest !== undefined) {
+      state.refused.connections++
+      state.run(state.logRates.connections.tell((more) => Events.gaveWay(oldest, more)))
+      oldest.close()
+    }
     state.run(Events.connected(connection))
     if (socket !== accepted) socket.on("error", () => {})
     socket.on("close", () => connection.close())
@@ -339,8 +353,12 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     }),
     statistics: Effect.sync(() => ({
       connections: state.connections.size,
+      unauthenticated: state.connections.unauthenticated,
       sessions: state.sessions.size,
       opens: state.opens.size,
+      waitingLogons: state.logonDelays.waiting,
+      rememberedLogons: state.logonDelays.size,
+      refused: { ...state.refused },
       tasks: state.tasks
     }))
   }

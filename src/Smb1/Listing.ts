@@ -6,7 +6,7 @@ import type * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import { Reader, Writer } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
-import * as Oem from "./Oem.ts"
+import * as Oem from "../Codec/Oem.ts"
 
 /** Where an entry has the length of its name, and where its name begins: bytes from its start. */
 const layouts: { readonly [fileInformationClass: number]: readonly [lengthAt: number, nameAt: number] } = {

@@ -3,9 +3,10 @@
  * the MIC over the list of mechanisms beside them.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
-import { Credentials } from "effect-smb"
+import { Effect, Layer, Logger, References, Result } from "effect"
+import { Credentials, SmbClient, TcpTransport } from "effect-smb"
 import { Acceptor, type AuthenticationError, Kerberos, KerberosKeys, Spnego } from "effect-smb/Auth"
+import { SmbServer, Store } from "effect-smb/Server"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -113,6 +114,132 @@ describe.skipIf(!hasLibrary)("a server's keytab", () => {
         assert.strictEqual(reason, "IntegrityFailure", what)
       }
     })))
+})
+
+/** The error-code of a KRB-ERROR in a first answer (RFC 4120 5.9.1): field 6, a small integer. */
+const errorOf = (token: Uint8Array): number | undefined => {
+  const error = answer(token).responseToken
+  if (error === undefined) return undefined
+  const text = Buffer.from(error).toString("hex")
+  // TOK_ID of KRB_ERROR, and its tag.
+  assert.match(text, /01020203007e/)
+  return Number.parseInt(/a6030201(..)/.exec(text)![1]!, 16)
+}
+
+describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
+  const hour = 3_600_000
+  const cases: ReadonlyArray<
+    readonly [
+      string,
+      code: number,
+      AuthenticationError.AuthenticationReason,
+      RegExp,
+      Tickets.TicketOptions,
+      Uint8Array?
+    ]
+  > = [
+    ["from a client whose clock is behind", 37, "ClockSkew", /clocks of the client .* too far apart/, {
+      ahead: -hour / 2
+    }],
+    ["of a domain whose clock is ahead", 33, "ClockSkew", /not valid yet/, { ahead: hour }],
+    ["that has expired", 32, "Rejected", /has expired/, { ahead: -2 * hour }],
+    ["by another key", 31, "Rejected", /another key than the domain/, {}, Tickets.makeKey()],
+    [
+      "by a key of another version",
+      44,
+      "Rejected",
+      /no key of the ticket's version/,
+      { version: 2 },
+      Tickets.makeKey()
+    ],
+    [
+      "for another name",
+      35,
+      "Rejected",
+      /a name of which the keytab has no key/,
+      { host: "fs2.corp.test" },
+      Tickets.makeKey()
+    ]
+  ]
+  for (const [what, code, reason, detail, options, by = key] of cases) {
+    it.live(`${what} is told why, and the next one is taken`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const { server } = yield* begin
+        const bad = Tickets.token(Tickets.ticket(by, session, options), session, { ...options, mutual: true })
+        const logon = server()
+        const told = yield* logon.step(first({ token: bad }))
+        assert(told._tag === "Continue" && told.refused !== undefined)
+        assert.strictEqual(errorOf(told.token), code)
+        assert.strictEqual(answer(told.token).negState, Spnego.NegState.acceptIncomplete)
+        assert.strictEqual(told.refused.reason, reason, told.refused.detail)
+        assert.match(told.refused.detail, detail)
+        // As Windows does once it knows the server's time.
+        const good = Tickets.token(Tickets.ticket(key, session), session, { mutual: true })
+        const done = yield* logon.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: good }))
+        assert.strictEqual(done._tag, "Accepted")
+        // A second one that is no better is the last.
+        const other = server()
+        yield* other.step(first({ token: bad }))
+        const last = yield* Effect.flip(other.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: bad })))
+        assert.strictEqual(last.reason, reason)
+        other.release()
+      })))
+  }
+
+  it.live("is what our client says, and not that the password is wrong", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { file, server } = yield* begin
+      const told = (options: Tickets.TicketOptions, by = key) =>
+        Effect.gen(function*() {
+          const ccache = file("cache", Tickets.cache(Tickets.ticket(by, session, options), session))
+          const client = yield* Kerberos.make().make(Credentials.kerberos({ ccache }), { server: Tickets.service })
+          const { token } = yield* server().step((yield* client.step(Acceptor.offer(true))).token)
+          return yield* Effect.flip(client.step(token))
+        })
+      assert.strictEqual((yield* told({ ahead: hour })).reason, "ClockSkew")
+      assert.strictEqual((yield* told({}, Tickets.makeKey())).reason, "IntegrityFailure")
+      assert.match((yield* told({ version: 2 }, Tickets.makeKey())).detail, /no key of the ticket's version/)
+    })))
+})
+
+describe.skipIf(!hasLibrary)("a server with a keytab", () => {
+  it.live("tells the client and the log why a ticket is refused", () => {
+    const log: Array<Readonly<Record<string, unknown>>> = []
+    const logger = Logger.make(({ fiber }) => void log.push(fiber.getRef(References.CurrentLogAnnotations)))
+    return Effect.scoped(Effect.gen(function*() {
+      const { file } = yield* place
+      const { port } = yield* SmbServer.make({
+        host: "127.0.36.14",
+        port: 0,
+        users: { find: (name) => Effect.succeed({ name }) },
+        kerberos: yield* KerberosKeys.fromKeytab(file("keytab", Tickets.keytab(key))),
+        shares: { data: Store.MemoryStore.make() }
+      })
+      const stat = (options: Tickets.TicketOptions, by = key) =>
+        Effect.flatMap(SmbClient.SmbClient, (smb) => smb.stat(`\\\\${Tickets.service}:${port}\\data`)).pipe(
+          Effect.provide(
+            SmbClient.layerWithAuthenticator().pipe(Layer.provide([
+              TcpTransport.layerWith({
+                lookup: (_, { all }, then) =>
+                  all === true ? then(null, [{ address: "127.0.36.14", family: 4 }]) : then(null, "127.0.36.14", 4)
+              }),
+              Kerberos.layer(),
+              Credentials.layer(Credentials.kerberos({
+                ccache: file("cache", Tickets.cache(Tickets.ticket(by, session, options), session))
+              }))
+            ]))
+          )
+        )
+      yield* stat({})
+      const error = yield* Effect.flip(stat({ ahead: 3_600_000 }))
+      assert.deepInclude(error, { _tag: "AuthenticationError", reason: "ClockSkew" })
+      const refused = log.filter(({ event }) => event === "logon refused")
+      assert.lengthOf(refused, 1)
+      assert.match(String(refused[0]!.reason), /ticket is not valid yet/)
+      yield* Effect.flip(stat({ version: 2 }, Tickets.makeKey()))
+      assert.match(String(log.at(-1)!.reason), /no key of the ticket's version/)
+    })).pipe(Effect.provide(Layer.fresh(Logger.layer([logger]))))
+  })
 })
 
 const bytes = Buffer.from("whatever")

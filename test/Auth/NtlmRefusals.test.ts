@@ -69,6 +69,15 @@ const withoutMic = (message: Uint8Array): Uint8Array => {
   return short
 }
 
+/** A NEGOTIATE_MESSAGE by itself. */
+const negotiateOf = (flags: number) =>
+  Codec.encode(NtlmMessage.negotiate)({
+    negotiateFlags: flags >>> 0,
+    domainName: "",
+    workstation: "",
+    version: NtlmMessage.version
+  })
+
 const inside = (token: Uint8Array): Uint8Array => {
   const decoded = Result.getOrThrow(Spnego.decode(token))
   assert(decoded._tag === "NegTokenResp")
@@ -78,12 +87,7 @@ const inside = (token: Uint8Array): Uint8Array => {
 /** A whole logon; `exchanged` is the key that the client would like, `base` the one that comes of its password. */
 const logOn = Effect.fnUntraced(function*(lie: Lie, guest = false) {
   const server = acceptor(guest)
-  const negotiate = Codec.encode(NtlmMessage.negotiate)({
-    negotiateFlags: (lie.asks ?? everything) >>> 0,
-    domainName: "",
-    workstation: "",
-    version: NtlmMessage.version
-  })
+  const negotiate = negotiateOf(lie.asks ?? everything)
   const first = yield* server.step(Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: negotiate }))
   const challengeBytes = inside(first.token)
   const challenge = Result.getOrThrow(Codec.decode("CHALLENGE_MESSAGE", NtlmMessage.challenge)(challengeBytes))
@@ -214,6 +218,37 @@ describe("a logon by NTLM", () => {
         "base"
       )
     }))
+
+  it.effect("is let in by OEM characters, where the client has no Unicode (2.2.2.5)", () =>
+    Effect.gen(function*() {
+      const oem = everything & ~F.NTLMSSP_NEGOTIATE_UNICODE | F.NTLM_NEGOTIATE_OEM
+      const server = acceptor()
+      const challengeOf = (flags: number) =>
+        Effect.map(acceptor().step(negotiateOf(flags)), ({ token }) => Buffer.from(token))
+      const bytes = yield* challengeOf(oem)
+      assert.strictEqual(bytes.readUInt32LE(20) & 3, 2)
+      // TargetName: so many bytes, at that place.
+      const target = bytes.subarray(bytes.readUInt32LE(16), bytes.readUInt32LE(16) + bytes.readUInt16LE(12))
+      assert.strictEqual(target.toString("hex"), "46494c4553")
+      // Who has both is answered in Unicode, who has none not at all.
+      assert.strictEqual((yield* challengeOf(everything | F.NTLM_NEGOTIATE_OEM)).readUInt32LE(20) & 3, 1)
+      const none = everything & ~F.NTLMSSP_NEGOTIATE_UNICODE
+      assert.strictEqual(yield* reasonOf(server.step(negotiateOf(none))), "Malformed")
+      const { done, exchanged } = yield* logOn({ asks: oem })
+      assert.deepStrictEqual(Redacted.value(done.sessionKey!), exchanged)
+      assert.strictEqual(done.caller.user, "joe")
+      assert.strictEqual(yield* reasonOf(logOn({ asks: oem, hash: hashOf("gehe1m!") })), "Rejected")
+    }))
+
+  it("names a user in OEM characters by code page 850", () => {
+    // AUTHENTICATE_MESSAGE of a client without Unicode: "CORP", "jos" and 0x82, no workstation; MS-NLMP 2.2.1.3 by hand.
+    const message = Buffer.from(
+      "4e544c4d5353500003000000" + "0000000040000000" + "0000000040000000" + "0400040040000000" + "0400040044000000" +
+        "0000000048000000" + "0000000048000000" + "02020000" + "434f5250" + "6a6f7382",
+      "hex"
+    )
+    assert.deepInclude(Result.getOrThrow(Ntlm.claim(message)), { user: "jos\u00e9", domain: "CORP", workstation: "" })
+  })
 
   it.effect("of a guest has no key, whatever it proves", () =>
     Effect.gen(function*() {

@@ -129,12 +129,20 @@ export const makeKey = (): Uint8Array => Uint8Array.from(randomBytes(32))
 export interface TicketOptions {
   readonly user?: string
   readonly authorization?: Uint8Array | undefined
+  /** Milliseconds by which the clock that it goes by is ahead of this machine's. */
+  readonly ahead?: number
+  /** Of the key, where it is not 1. */
+  readonly version?: number
+  /** The service's host. */
+  readonly host?: string
 }
+
+const now = ({ ahead = 0 }: TicketOptions): Date => new Date(Date.now() + ahead)
 
 /** A ticket for the service, of now and for an hour. */
 export const ticket = (key: Uint8Array, session: Uint8Array, options: TicketOptions = {}): Uint8Array => {
-  const now = new Date()
-  const later = new Date(now.getTime() + 3_600_000)
+  const start = now(options)
+  const later = new Date(start.getTime() + 3_600_000)
   const part = application(
     3,
     field(0, bits(0)),
@@ -142,7 +150,7 @@ export const ticket = (key: Uint8Array, session: Uint8Array, options: TicketOpti
     field(2, text(realm)),
     field(3, name(1, options.user ?? "joe")),
     field(4, sequence(field(0, integer(1)), field(1, octets(new Uint8Array(0))))),
-    field(5, time(now)),
+    field(5, time(start)),
     field(7, time(later)),
     ...options.authorization === undefined ? [] : [field(10, options.authorization)]
   )
@@ -150,8 +158,8 @@ export const ticket = (key: Uint8Array, session: Uint8Array, options: TicketOpti
     1,
     field(0, integer(5)),
     field(1, text(realm)),
-    field(2, name(2, "cifs", service)),
-    field(3, encrypted(encrypt(key, 2, part), 1))
+    field(2, name(2, "cifs", options.host ?? service)),
+    field(3, encrypted(encrypt(key, 2, part), options.version ?? 1))
   )
 }
 
@@ -177,7 +185,7 @@ export const token = (
       )
     ),
     field(4, integer(++counted)),
-    field(5, time(new Date())),
+    field(5, time(now(options))),
     field(7, integer(0)),
     ...options.authorization === undefined ? [] : [field(8, options.authorization)]
   )

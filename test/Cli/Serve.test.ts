@@ -266,7 +266,7 @@ describe("effect-smb serve", () => {
       const home = yield* folder
       const config = join(home, "limited.json")
       const write = (limits: object) => Effect.promise(() => writeFile(config, JSON.stringify({ limits })))
-      yield* write({ connections: 1, logonTime: "30 seconds" })
+      yield* write({ unauthenticatedConnections: 1, logonTime: "30 seconds" })
       const { host, port } = yield* listening(
         yield* serve(home, ["--json", "--config", config, "--host", "127.0.43.9"])
       )
@@ -281,8 +281,8 @@ describe("effect-smb serve", () => {
       )
       const first = yield* connect
       const second = yield* connect
-      yield* Effect.promise(() => new Promise((resolve) => second.resume().once("close", resolve)))
-      assert.isFalse(first.destroyed)
+      yield* Effect.promise(() => new Promise((resolve) => first.resume().once("close", resolve)))
+      assert.isFalse(second.destroyed)
       for (
         const [limits, said] of [
           [{ logonTime: "soon" }, /a time is written like "30 seconds".*"logonTime"/],
@@ -373,7 +373,7 @@ describe("effect-smb serve", () => {
       const { stderr, stdout } = yield* Effect.promise(() => run.ended)
       assert.match(
         stderr,
-        /^\d\d:\d\d:\d\d logon refused \(user joe\?\?\[2J, address 127\.0\.0\.1, port \d+, status STATUS_LOGON_FAILURE\)\nStopping\.\n$/
+        /^\d\d:\d\d:\d\d logon refused \(user joe\?\?\[2J, address 127\.0\.0\.1, port \d+, status STATUS_LOGON_FAILURE, reason there is no such user\)\nStopping\.\n$/
       )
       assert.notMatch(stderr + stdout, /geheim|falsch/)
     })

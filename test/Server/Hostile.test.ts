@@ -185,5 +185,5 @@ describe("bad input", () => {
       await clients[4]!.next(500)
       assert.isAtMost((await Effect.runPromise(server.statistics)).connections, 3)
       for (const client of clients) client.close()
-    }, { limits: { connections: 3, logonTime: "700 millis" } }), 30_000)
+    }, { limits: { unauthenticatedConnections: 3, logonTime: "700 millis" } }), 30_000)
 })

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
-import { Credentials } from "effect-smb/Auth"
+import { Clock, type Duration, Effect, Exit, Layer, Logger, Redacted, References, Scope } from "effect"
+import { Authenticator, Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
+import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import * as Net from "node:net"
 import * as Limits from "../../src/Server/Limits.ts"
@@ -19,12 +20,19 @@ const { NtStatus } = Status
 const host = "127.0.36.12"
 const secret = Redacted.make("secret")
 const joe = Credentials.password("joe", secret)
+const ann = Credentials.password("ann", secret)
 
 interface Place {
   readonly port: number
   readonly server: SmbServer.SmbServer["Service"]
   /** A client who has logged on, as nobody where nobody is named, until the test ends. */
-  readonly client: (credential?: Credentials.Credential) => Promise<RawClient>
+  readonly client: (credential?: Credentials.Credential, from?: string) => Promise<RawClient>
+  /** One who has only connected. */
+  readonly stranger: (from?: string) => RawClient
+  /** The lines of the log. */
+  readonly log: ReadonlyArray<Readonly<Record<string, unknown>>>
+  /** Lets the server's time go on, where that is not the machine's. */
+  readonly adjust: (time: Duration.Input) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -32,25 +40,36 @@ interface Place {
 const within = async (
   limits: Partial<Limits.Limits>,
   use: (place: Place) => Promise<void>,
-  change: (store: ShareStore) => ShareStore = (store) => store
+  change: (store: ShareStore) => ShareStore = (store) => store,
+  { stands = false }: { readonly stands?: boolean } = {}
 ): Promise<void> => {
   const scope = Scope.makeUnsafe()
+  const log: Array<Readonly<Record<string, unknown>>> = []
+  const logger = Logger.make(({ fiber }) => void log.push(fiber.getRef(References.CurrentLogAnnotations)))
+  const time = stands ? await Effect.runPromise(Scope.provide(TestClock.make(), scope)) : undefined
+  const clocked = time === undefined
+    ? <A, E, R>(effect: Effect.Effect<A, E, R>) => effect
+    : Effect.provideService(Clock.Clock, time)
   const server = await Effect.runPromise(
     SmbServer.make({
       host,
       port: 0,
-      users: UserStore.inMemory({ joe: secret }),
+      users: UserStore.inMemory({ joe: secret, ann: secret }),
       shares: { data: Effect.map(MemoryStore.make(), change), calm: MemoryStore.make() },
       signing: "enabled",
       guest: "anonymous",
       limits
-    }).pipe(Scope.provide(scope), Effect.provide(Layer.fresh(Logger.layer([]))))
+    }).pipe(clocked, Scope.provide(scope), Effect.provide(Layer.fresh(Logger.layer([logger]))))
   )
   const { port } = server
   const clients: Array<RawClient> = []
-  const client = async (credential?: Credentials.Credential) => {
-    const made = new RawClient(host, port)
+  const stranger = (from?: string) => {
+    const made = new RawClient(host, port, from)
     clients.push(made)
+    return made
+  }
+  const client = async (credential?: Credentials.Credential, from?: string) => {
+    const made = stranger(from)
     assert.isTrue(await made.logOn("data", credential))
     return made
   }
@@ -58,7 +77,15 @@ const within = async (
     const other = new RawClient(host, port)
     clients.push(other)
     assert.isTrue(await other.logOn("calm"))
-    await use({ port, server, client, stop: () => Effect.runPromise(Scope.close(scope, Exit.void)) })
+    await use({
+      port,
+      server,
+      client,
+      stranger,
+      log,
+      adjust: (by) => Effect.runPromise(time!.adjust(by)),
+      stop: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    })
     if (other.closed) return
     assert.isTrue(await isAlive(other))
     const file = await other.open("calm.txt")
@@ -93,7 +120,25 @@ const isDone = async (client: RawClient, count: number): Promise<boolean> => {
   return left === 0
 }
 
-const { STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING } = NtStatus
+const {
+  STATUS_INSUFFICIENT_RESOURCES,
+  STATUS_LOGON_FAILURE,
+  STATUS_PENDING,
+  STATUS_REQUEST_NOT_ACCEPTED,
+  STATUS_TOO_MANY_OPENED_FILES
+} = NtStatus
+const elsewhere = "127.0.36.99"
+const guess = (user: string) => Credentials.password(user, Redacted.make("wrong"))
+/** A server whose time stands, until it is told to go on. */
+const standing = (limits: Partial<Limits.Limits>, use: (place: Place) => Promise<void>) =>
+  within({ logonAttempts: 100, ...limits }, use, undefined, { stands: true })
+/** One who has negotiated. */
+const met = async (place: Place, from?: string): Promise<RawClient> => {
+  const made = place.stranger(from)
+  await made.negotiate()
+  return made
+}
+const statisticsOf = (server: Place["server"]) => Effect.runPromise(server.statistics)
 const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 const until = async (what: () => Promise<boolean>, millis = 3000): Promise<boolean> => {
   for (let waited = 0; waited < millis; waited += 20) {
@@ -127,6 +172,55 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  addressConnections: [
+    "further ones from one address are closed at once, and others come in",
+    () =>
+      within({ addressConnections: 2 }, async ({ client, server, stranger }) => {
+        await client(ann)
+        const late = stranger()
+        await late.next(2000)
+        assert.isTrue(late.closed)
+        await client(joe, elsewhere)
+        assert.strictEqual((await statisticsOf(server)).refused.connections, 1)
+      })
+  ],
+
+  userConnections: [
+    "no further one is this user's, until one goes; others come in",
+    () =>
+      within({ userConnections: 2 }, async ({ client, log, stranger }) => {
+        const one = await client(joe)
+        // A second session of a connection costs nothing.
+        assert.strictEqual(await one.setup(joe), 0)
+        await client(joe, elsewhere)
+        const late = stranger()
+        await late.negotiate()
+        assert.strictEqual(await late.setup(joe), STATUS_REQUEST_NOT_ACCEPTED)
+        assert.deepInclude(log.at(-1), { event: "limit", limit: "userConnections", user: "joe" })
+        await client(ann)
+        one.close()
+        assert.isTrue(await until(async () => await late.setup(joe) === 0))
+      })
+  ],
+
+  unauthenticatedConnections: [
+    "with one more the oldest goes, of who has the most; whoever logs on comes in, and stays",
+    () =>
+      within({ unauthenticatedConnections: 4, connections: 3 }, async ({ client, server, stranger }) => {
+        const one = await client(joe)
+        const slow = stranger()
+        await slow.negotiate()
+        const crowd = Array.from({ length: 4 }, () => stranger(elsewhere))
+        assert.isTrue(await until(() => Promise.resolve(crowd[0]!.closed)))
+        for (let i = 0; i < 40; i++) crowd.push(stranger(elsewhere))
+        assert.isTrue(await until(() => Promise.resolve(crowd.filter(({ closed }) => !closed).length === 3)))
+        assert.strictEqual(await slow.setup(ann), 0)
+        assert.isTrue(await isAlive(one) && await isAlive(slow))
+        assert.deepInclude(await statisticsOf(server), { connections: 6, unauthenticated: 3 })
+        assert.strictEqual((await statisticsOf(server)).refused.connections, 41)
+      })
+  ],
+
   sessions: [
     "one more on a connection is refused, and the others stay",
     () =>
@@ -144,6 +238,22 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  userSessions: [
+    "one more of a user is refused, until one ends, and others have theirs",
+    () =>
+      within({ userSessions: 2 }, async ({ client }) => {
+        const one = await client(joe)
+        const two = await client(joe)
+        const before = two.sessionId
+        assert.strictEqual(await one.setup(joe), STATUS_REQUEST_NOT_ACCEPTED)
+        // One that takes the place of another is none more.
+        assert.strictEqual(await one.setup(joe, { previousSessionId: before }), 0)
+        await client(ann)
+        assert.strictEqual(statusOf(await one.ask({ _tag: "LOGOFF", body: {} })), 0)
+        assert.strictEqual(await one.setup(joe), 0)
+      })
+  ],
+
   trees: ["one more of a session is refused", () =>
     within({ trees: 2 }, async ({ client }) => {
       const one = await client()
@@ -157,7 +267,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
     within({ opens: 3 }, async ({ client }) => {
       const one = await client()
       const files = [await opened(one, "a"), await opened(one, "b"), await opened(one, "c")]
-      assert.strictEqual(await one.open("d"), STATUS_INSUFFICIENT_RESOURCES)
+      assert.strictEqual(await one.open("d"), STATUS_TOO_MANY_OPENED_FILES)
       const two = await client()
       await opened(two, "d")
       assert.strictEqual(statusOf(await one.ask(Requests.close(files[1]!))), 0)
@@ -240,6 +350,95 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         const two = new RawClient(host, port)
         assert.isTrue(await two.logOn("data", joe))
         two.close()
+      })
+  ],
+
+  refusedLogons: [
+    "the next one of that name from there waits; nobody else does, from there or as that user from elsewhere",
+    () =>
+      standing({ refusedLogons: 2 }, async (place) => {
+        const one = await met(place)
+        assert.strictEqual(await one.setup(guess("joe")), STATUS_LOGON_FAILURE)
+        assert.strictEqual(await one.setup(guess("JOE")), STATUS_LOGON_FAILURE)
+        const third = one.setup(joe)
+        assert.isTrue(await until(async () => (await statisticsOf(place.server)).waitingLogons === 1))
+        await place.client(joe, elsewhere)
+        await place.client(ann)
+        // It is all the same for somebody who is no user.
+        const two = await met(place)
+        for (let i = 0; i < 2; i++) assert.strictEqual(await two.setup(guess("eve")), STATUS_LOGON_FAILURE)
+        const none = two.setup(guess("eve"))
+        assert.isTrue(await until(async () => (await statisticsOf(place.server)).waitingLogons === 2))
+        await place.adjust("250 millis")
+        assert.strictEqual(await third, 0)
+        assert.strictEqual(await none, STATUS_LOGON_FAILURE)
+        // Who came in begins anew; who did not waits for twice as long.
+        assert.strictEqual(await one.setup(guess("joe")), STATUS_LOGON_FAILURE)
+        const later = two.setup(guess("eve"))
+        assert.isTrue(await until(async () => (await statisticsOf(place.server)).waitingLogons === 1))
+        await place.adjust("499 millis")
+        assert.strictEqual((await statisticsOf(place.server)).waitingLogons, 1)
+        await place.adjust("1 millis")
+        assert.strictEqual(await later, STATUS_LOGON_FAILURE)
+        assert.strictEqual((await statisticsOf(place.server)).refused.logons, 7)
+        two.close()
+      })
+  ],
+
+  addressRefusedLogons: [
+    "the next one from there waits, whoever it is, unless they came in before",
+    () =>
+      standing({ addressRefusedLogons: 2 }, async (place) => {
+        await place.client(ann)
+        const one = await met(place)
+        for (const name of ["a", "b"]) assert.strictEqual(await one.setup(guess(name)), STATUS_LOGON_FAILURE)
+        const third = one.setup(joe)
+        assert.isTrue(await until(async () => (await statisticsOf(place.server)).waitingLogons === 1))
+        await place.client(ann)
+        await place.client(joe, elsewhere)
+        await place.adjust("250 millis")
+        assert.strictEqual(await third, 0)
+      })
+  ],
+
+  logonDelay: [
+    "of many that wait for one turn one is judged, and the others are refused as they are",
+    () =>
+      standing({ refusedLogons: 1, logonDelay: "200 millis" }, async (place) => {
+        const clients = await Promise.all(Array.from({ length: 5 }, () => met(place)))
+        assert.strictEqual(await clients[0]!.setup(guess("joe")), STATUS_LOGON_FAILURE)
+        const all = clients.map((each) => each.setup(guess("joe")))
+        assert.isTrue(await until(async () => (await statisticsOf(place.server)).waitingLogons === 5))
+        await place.adjust("200 millis")
+        assert.deepStrictEqual(await Promise.all(all), all.map(() => STATUS_LOGON_FAILURE))
+        const reasons = place.log.map(({ reason }) => String(reason))
+        assert.lengthOf(reasons.filter((reason) => reason === "the password is wrong"), 2)
+        assert.lengthOf(reasons.filter((reason) => reason.startsWith("too many logons were refused")), 4)
+      })
+  ],
+
+  refusalTime: [
+    "what is older is forgotten",
+    () =>
+      standing({ refusedLogons: 1, refusalTime: "10 seconds" }, async (place) => {
+        const one = await met(place)
+        assert.strictEqual(await one.setup(guess("joe")), STATUS_LOGON_FAILURE)
+        await place.adjust("10001 millis")
+        assert.strictEqual(await one.setup(guess("joe")), STATUS_LOGON_FAILURE)
+      })
+  ],
+
+  refusalEntries: [
+    "no more are kept, and the oldest goes",
+    () =>
+      standing({ refusedLogons: 1, refusalEntries: 2 }, async (place) => {
+        const one = await met(place)
+        for (const name of ["joe", "b", "c", "d", "e"]) {
+          assert.strictEqual(await one.setup(guess(name)), STATUS_LOGON_FAILURE)
+        }
+        // Two names, and their address.
+        assert.strictEqual((await statisticsOf(place.server)).rememberedLogons, 3)
+        assert.strictEqual(await one.setup(joe), 0)
       })
   ],
 
@@ -349,9 +548,39 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         const file = await opened(one, "a")
         await opened(one, "b")
         await opened(two, "c")
-        assert.strictEqual(await two.open("d"), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(await two.open("d"), STATUS_TOO_MANY_OPENED_FILES)
         assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
         await opened(two, "d").then((last) => two.ask(Requests.close(last)))
+      })
+  ],
+
+  userOpens: [
+    "one more of a user is refused, pipes among them, until one is closed; others open theirs",
+    () =>
+      within({ userOpens: 3 }, async ({ client, server }) => {
+        const one = await client(joe)
+        const two = await client(joe)
+        const file = await opened(one, "a")
+        await opened(two, "b")
+        const { treeId } = two
+        assert.strictEqual(await two.connect("IPC$"), 0)
+        const pipe = await opened(two, "srvsvc")
+        assert.strictEqual(await one.open("c"), STATUS_TOO_MANY_OPENED_FILES)
+        assert.strictEqual(await two.open("lsarpc"), STATUS_TOO_MANY_OPENED_FILES)
+        await opened(await client(ann), "c")
+        assert.strictEqual(statusOf(await two.ask(Requests.close(pipe))), 0)
+        two.treeId = treeId
+        const last = await opened(two, "c")
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        // What fails holds nothing.
+        for (let i = 0; i < 5; i++) {
+          assert.strictEqual(await one.open("none", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+        }
+        await opened(one, "d")
+        assert.strictEqual(statusOf(await two.ask(Requests.close(last))), 0)
+        one.close()
+        two.close()
+        assert.isTrue(await until(async () => (await statisticsOf(server)).sessions === 2))
       })
   ],
 
@@ -386,6 +615,64 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), STATUS_INSUFFICIENT_RESOURCES)
         assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
         assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), 0)
+      })
+  ],
+
+  userLocks: [
+    "one more of a user is refused, and others have theirs",
+    () =>
+      within({ userLocks: 2 }, async ({ client }) => {
+        const [one, two, three] = [await client(joe), await client(joe), await client(ann)]
+        const file = await opened(one, "a")
+        const other = await opened(two, "b")
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 0))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), STATUS_INSUFFICIENT_RESOURCES)
+        const theirs = await opened(three, "a")
+        assert.strictEqual(statusOf(await three.ask(Requests.lock(theirs, 1))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), 0)
+      })
+  ],
+
+  userWatches: [
+    "one more of a user is refused, and others have theirs",
+    () =>
+      within({ userWatches: 1 }, async ({ client }) => {
+        const [one, two, three] = [await client(joe), await client(joe), await client(ann)]
+        const folders: Array<FileId> = []
+        for (const each of [one, two, three]) folders.push(await opened(each, "", Requests.directory))
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(folders[0]!))), STATUS_PENDING)
+        assert.strictEqual(statusOf(await two.ask(Requests.notify(folders[1]!))), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await three.ask(Requests.notify(folders[2]!))), STATUS_PENDING)
+        one.close()
+        assert.isTrue(
+          await until(async () => statusOf(await two.ask(Requests.notify(folders[1]!))) === STATUS_PENDING)
+        )
+      })
+  ],
+
+  userNotifications: [
+    "who misses more is told to look, and others hear all",
+    () =>
+      within({ userNotifications: 100 }, async ({ client }) => {
+        const [one, two, maker] = [await client(joe), await client(ann), await client()]
+        const folders = []
+        for (const each of [one, two]) {
+          const folder = await opened(each, "", Requests.directory)
+          assert.strictEqual(statusOf(await each.ask(Requests.notify(folder))), STATUS_PENDING)
+          folders.push(folder)
+        }
+        await opened(maker, "first")
+        for (const each of [one, two]) assert.strictEqual(statusOf(await each.next()), 0)
+        // Two watches of one user have the room of one.
+        const again = await opened(one, "", Requests.directory)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(again))), STATUS_PENDING)
+        await opened(maker, "a name that takes 72 bytes")
+        assert.strictEqual(statusOf(await one.next()), 0)
+        await opened(maker, "b")
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(again))), NtStatus.STATUS_NOTIFY_ENUM_DIR)
+        assert.strictEqual(statusOf(await two.ask(Requests.notify(folders[1]!))), 0)
       })
   ],
 
@@ -463,6 +750,25 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         one.close()
         assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 1))
         assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).opens === 2))
+      })
+  ],
+
+  userDurables: [
+    "no more opens of a user wait, and those of others do",
+    () =>
+      within({ userDurables: 1 }, async ({ client, server }) => {
+        const [one, two] = [await client(joe), await client(ann)]
+        for (const [each, names] of [[one, ["a", "b", "c"]], [two, ["d"]]] as const) {
+          for (const name of names) {
+            await opened(each, name, {
+              requestedOplockLevel: 9,
+              createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
+            })
+          }
+          each.close()
+        }
+        assert.isTrue(await until(async () => (await statisticsOf(server)).sessions === 1))
+        assert.isTrue(await until(async () => (await statisticsOf(server)).opens === 2))
       })
   ],
 
@@ -652,6 +958,49 @@ describe("what has ended", () => {
       assert.isAbove(await tasksOf(server), before)
       await opened(two, "b")
       assert.isTrue(await until(async () => await tasksOf(server) === before))
+    }))
+})
+
+describe("strangers", () => {
+  it("begin no more logons at a time than they may try", () =>
+    within({ logonAttempts: 3 }, async (place) => {
+      const one = await met(place)
+      const { token } = await Effect.runPromise(
+        Effect.scoped(Effect.flatMap(
+          Authenticator.makeNtlm().make(joe, { server: "server" }),
+          (logon) => logon.step(new Uint8Array(0))
+        ))
+      )
+      const statuses = []
+      for (let i = 0; i < 5; i++) {
+        const answer = await one.ask({
+          _tag: "SESSION_SETUP",
+          body: { flags: 0, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
+        })
+        statuses.push(statusOf(answer))
+      }
+      const begun = NtStatus.STATUS_MORE_PROCESSING_REQUIRED
+      assert.deepStrictEqual(statuses, [
+        begun,
+        begun,
+        begun,
+        STATUS_INSUFFICIENT_RESOURCES,
+        STATUS_INSUFFICIENT_RESOURCES
+      ])
+    }))
+
+  it("fill no log: some lines, and how many there were", () =>
+    standing({ refusedLogons: 1000, addressRefusedLogons: 1000, logonAttempts: 1000 }, async (place) => {
+      const one = await met(place)
+      const long = "x".repeat(5000)
+      for (let i = 0; i < 60; i++) assert.strictEqual(await one.setup(guess(long)), STATUS_LOGON_FAILURE)
+      const lines = () => place.log.filter(({ event }) => event === "logon refused")
+      assert.lengthOf(lines(), 20)
+      assert.deepInclude(lines()[0], { user: long.slice(0, 256), reason: "there is no such user" })
+      await place.adjust("1 second")
+      await one.setup(guess("joe"))
+      assert.deepInclude(lines()[20], { user: "joe", reason: "the password is wrong", more: 40 })
+      assert.strictEqual((await statisticsOf(place.server)).refused.logons, 61)
     }))
 })
 

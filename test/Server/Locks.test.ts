@@ -27,6 +27,7 @@ const makeOpen = (stream: object) => ({
   lockCount: 0,
   waitingLocks: undefined,
   may: () => true,
+  usage: { locks: 0 },
   server
 })
 

@@ -28,8 +28,9 @@ export class RawClient {
   /** Responses that came and that nobody waited for. */
   readonly frames: Array<Buffer> = []
 
-  constructor(host: string, port: number) {
-    this.socket = Net.connect({ host, port, noDelay: true })
+  /** `localAddress` is the address that it comes from, where that matters. */
+  constructor(host: string, port: number, localAddress?: string) {
+    this.socket = Net.connect({ host, port, noDelay: true, ...localAddress === undefined ? {} : { localAddress } })
     this.socket.on("error", () => {})
     this.socket.on("close", () => {
       this.closed = true

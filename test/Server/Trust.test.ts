@@ -3,7 +3,7 @@
  * another's, and what was agreed on.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Schedule } from "effect"
+import { Deferred, Effect, Layer, Logger, References, Schedule } from "effect"
 import { Authenticator, Credentials } from "effect-smb/Auth"
 import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
@@ -66,6 +66,26 @@ describe("a session that is signed", () => {
         assert.strictEqual(await ann.status(Requests.read(file, 1)), NtStatus.STATUS_USER_SESSION_DELETED)
       }))
   }
+
+  it.live("tells the log what it refused, and of how much it says nothing", () => {
+    const log: Array<Readonly<Record<string, unknown>>> = []
+    const logger = Logger.make(({ fiber }) => void log.push(fiber.getRef(References.CurrentLogAnnotations)))
+    return served(async (client) => {
+      const ann = await client()
+      await ann.meet("3.0")
+      await ann.as("ann")
+      assert.strictEqual(statusOf(await ann.ask(connect("data"))), NtStatus.STATUS_ACCESS_DENIED)
+      const forged = ann.signed(connect("data"))
+      forged[70] = forged[70]! ^ 1
+      assert.strictEqual(statusOf(await ann.send(forged)), NtStatus.STATUS_ACCESS_DENIED)
+      const about = { event: "unprotected", command: "TREE_CONNECT", user: "ann", address: "127.0.0.1" }
+      const lines = () => log.filter(({ event }) => event === "unprotected")
+      assert.deepInclude(lines()[0], { ...about, reason: "unsigned" })
+      assert.deepInclude(lines()[1], { ...about, reason: "wrongly signed" })
+      for (let i = 0; i < 200; i++) await ann.ask(connect("data"))
+      assert.isBelow(lines().length, 100)
+    }).pipe(Effect.provide(Layer.fresh(Logger.layer([logger]))))
+  })
 
   // Two messages under one nonce give AES-GMAC's secret away.
   it.live("has nothing signed by its keys for who only knows its number, or a request of it", () =>

@@ -12,9 +12,10 @@ const place = () => {
   const table = new FileTable()
   const server = { limits: Limits.defaults, notified: 0, watches: 0 }
   const session = { watches: 0 }
+  const usage = { watches: 0, notified: 0 }
   const watch = (path: StorePath, recursive: boolean): Watch.Watch => {
     const stream = table.file(path.join("/"), true).stream("")
-    const open = { stream, table, server } as unknown as { -readonly [K in keyof Open]: Open[K] }
+    const open = { stream, table, server, usage } as unknown as { -readonly [K in keyof Open]: Open[K] }
     open.link = table.enter(open, stream, path)
     Object.defineProperty(open, "path", { get: () => open.link.path })
     const made = new Watch.Watch(open, session as never, 0xfff, recursive, 65_536)

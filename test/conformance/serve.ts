@@ -25,7 +25,7 @@ const fresh = Effect.suspend(() =>
     signing: "enabled",
     guest: "anonymous",
     // One test does nothing but fail to log on.
-    limits: { logonAttempts: 1_000_000 },
+    limits: { logonAttempts: 1_000_000, refusedLogons: 1_000_000, addressRefusedLogons: 1_000_000 },
     shares: Object.fromEntries(
       (names.length === 0 ? ["share", "share2"] : names).map((name) => [name, MemoryStore.make()])
     )

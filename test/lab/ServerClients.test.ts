@@ -9,7 +9,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
-import { attempt, mustExecute } from "./Process.ts"
+import { attempt, execute, mustExecute } from "./Process.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "server-clients-"))),
@@ -223,3 +223,29 @@ for (const [i, [store, make]] of Object.entries(stores).entries()) {
     240_000
   )
 }
+
+it.live("lets in a client whose NTLM has no Unicode, as some scanners'", () =>
+  Effect.gen(function*() {
+    const host = "127.0.32.3"
+    yield* SmbServer.make({
+      host,
+      port: 445,
+      users: UserStore.inMemory({ joe: Redacted.make("secret"), "jos\u00e9": Redacted.make("secret") }),
+      shares: { data: MemoryStore.make() }
+    })
+    const logOn = (user: string, password: string) =>
+      attempt(() =>
+        execute("smbclient", [
+          `//${host}/data`,
+          "--option=ntlmssp_client:unicode=no",
+          "-U",
+          `${user}%${password}`,
+          "-c",
+          "mkdir w; ls"
+        ], { timeout: 20_000 })
+      )
+    for (const user of ["joe", "jos\u00e9"]) {
+      assert.match((yield* logOn(user, "secret")).stdout, /^ {2}w +D/m, user)
+    }
+    assert.match((yield* logOn("joe", "wrong")).stdout, /NT_STATUS_LOGON_FAILURE/)
+  }).pipe(Effect.scoped))

@@ -256,6 +256,8 @@ export const mechanisms = { count: 1, elements: [kerberos] }
 const sspiSessionKey = oidOf("1.2.840.113554.1.2.2.5.5")
 
 export const indefinite = 0xff_ff_ff_ff
+/** libkrb5's codes begin here; those below 128 are the protocol's own (RFC 4120 7.5.9). */
+export const krb5 = -1_765_328_384
 export const continueNeeded = 1
 
 /** A gss_buffer_desc of bytes that stay where they are during the call. */

@@ -19,6 +19,11 @@ import {
 
 const accept = 2
 
+/** A failure, and what there is to tell the client of it; empty where there is nothing. */
+export interface Refused extends Failure {
+  readonly token: Uint8Array
+}
+
 /** A server's side of a logon. */
 export class Acceptor extends Context {
   /** Gets the keys: of a file, or those that the library finds by itself (KRB5_KTNAME, /etc/krb5.keytab). */
@@ -45,15 +50,25 @@ export class Acceptor extends Context {
     )
   }
 
-  /** gss_accept_sec_context. `complete` says that the client is who it says. */
-  step(input: Uint8Array): Effect.Effect<{ readonly token: Uint8Array; readonly complete: boolean }, Failure> {
+  /**
+   * gss_accept_sec_context. `complete` says that the client is who it says. What fails may have a token as well, which tells
+   * the client why (RFC 4121 4.1): a KRB-ERROR.
+   */
+  step(input: Uint8Array): Effect.Effect<{ readonly token: Uint8Array; readonly complete: boolean }, Refused> {
     return Effect.suspend(() => {
       const given: BufferDescription = { length: 0, value: null }
-      return this.callLater(
-        "gss_accept_sec_context",
-        this.library.accept,
-        [this.context, this.credential[0], describe(input), null, null, null, given, [0], null, null],
-        (major) => ({ token: take(this.library, given), complete: (major & continueNeeded) === 0 })
+      let token: Uint8Array = new Uint8Array(0)
+      return Effect.mapError(
+        this.callLater(
+          "gss_accept_sec_context",
+          this.library.accept,
+          [this.context, this.credential[0], describe(input), null, null, null, given, [0], null, null],
+          (major) => {
+            token = take(this.library, given)
+            return { token, complete: (major & continueNeeded) === 0 }
+          }
+        ),
+        (failure): Refused => ({ ...failure, token })
       )
     })
   }

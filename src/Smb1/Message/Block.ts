@@ -6,7 +6,7 @@
  */
 import * as Codec from "../../Codec/Codec.ts"
 import type { Reader } from "../../Codec/Cursor.ts"
-import * as Oem from "../Oem.ts"
+import * as Oem from "../../Codec/Oem.ts"
 import { Command } from "./Constants.ts"
 
 /** Offsets in a body count from the header, 32 bytes before it. */

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Message from "../../../Smb2/Message/ChangeNotify.ts"
 import { AccessMask, ChangeNotifyFlags } from "../../../Smb2/Message/Constants.ts"
+import { beyond } from "../Connection/Beyond.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
@@ -28,8 +29,12 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (watch === undefined) {
       const session = incoming.session!
       const { limits, watches } = incoming.server
-      if (session.watches >= limits.watches || watches >= limits.serverWatches) {
-        return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+      if (session.watches >= limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+      if (open.usage.watches >= limits.userWatches) {
+        return beyond(incoming, "userWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+      }
+      if (watches >= limits.serverWatches) {
+        return beyond(incoming, "serverWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       }
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)

@@ -56,7 +56,10 @@ export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void, 
     open.closed = true
     const { session } = open
     session?.opens.delete(open.id)
+    open.usage.opens--
+    open.usage.release()
     if (open._tag === "Pipe") {
+      open.server.pipes--
       for (const pending of Array.from(open.waiting)) pending.abort(NtStatus.STATUS_PIPE_BROKEN)
       return Effect.void
     }
@@ -75,7 +78,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     const { link, stream, table } = open
     const { file } = stream
     open.server.opens.delete(open.id)
-    open.server.absent.delete(open)
+    open.endWaiting()
     open.stopWaiting?.()
     open.server.replays.forget(open)
     Watch.end(open)

@@ -31,6 +31,7 @@ import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import { enter, respond, settable, type Wishes } from "./CreateEnter.ts"
 import { make } from "./CreateNew.ts"
+import * as CreateRoom from "./CreateRoom.ts"
 import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
 import type { Name } from "./Names.ts"
@@ -42,16 +43,17 @@ const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 /** Handles CREATE. */
 export const create = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
-    const session = incoming.session!
     const tree = incoming.tree!
-    const { limits, opens } = incoming.server
-    if (session.opens.size >= limits.opens || opens.size >= limits.serverOpens) {
-      return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    if (tree.share === undefined) {
+      return Effect.flatMap(CreateRoom.take(incoming), (room) => Pipe.create(incoming, body, room))
     }
-    if (tree.share === undefined) return Pipe.create(incoming, body)
     const contexts = CreateContexts.read(incoming, body)
     if (typeof contexts === "number") return refuse(contexts)
-    if (contexts.reconnect !== undefined) return Durable.reconnect(incoming, body, contexts)
+    if (contexts.reconnect !== undefined) {
+      return incoming.session!.opens.size >= incoming.server.limits.opens
+        ? refuse(NtStatus.STATUS_TOO_MANY_OPENED_FILES)
+        : Durable.reconnect(incoming, body, contexts)
+    }
     const name = CreateCheck.check(incoming, body)
     if (typeof name === "number") return refuse(name)
     const { share } = tree
@@ -80,12 +82,16 @@ const createFile = (
     const scope = Scope.makeUnsafe()
     Durable.begin(incoming, contexts)
     return Effect.onExit(
-      SymbolicLinks.onTheWay(
-        incoming,
-        share,
-        name,
-        attempt({ incoming, body, name, contexts, share, scope, renames: 0 })
-      ),
+      Effect.flatMap(CreateRoom.take(incoming), (room) =>
+        Effect.ensuring(
+          SymbolicLinks.onTheWay(
+            incoming,
+            share,
+            name,
+            attempt({ incoming, body, name, contexts, share, scope, room, renames: 0 })
+          ),
+          Effect.sync(() => room.giveBack())
+        )),
       (exit) =>
         exit._tag === "Success" ? Effect.void : Effect.suspend(() => {
           Durable.failed(incoming, contexts)

@@ -17,6 +17,7 @@ import * as OutsideChanges from "../State/OutsideChanges.ts"
 import type { ShareState } from "../State/ShareState.ts"
 import * as Times from "../State/Times.ts"
 import * as CreateContexts from "./CreateContexts.ts"
+import type { Room } from "./CreateRoom.ts"
 import * as Durable from "./Durable.ts"
 import * as Grant from "./Grant.ts"
 import type { Name } from "./Names.ts"
@@ -33,6 +34,7 @@ export interface Wishes {
   readonly contexts: CreateContexts.Asked
   readonly share: ShareState
   readonly scope: Scope.Closeable
+  readonly room: Room
   /** `FileTable.renames` when the name was last looked up. */
   renames: number
 }
@@ -121,6 +123,7 @@ export const enter = Effect.fnUntraced(function*(
         path: name.path,
         file: opened.file,
         scope,
+        usage: wishes.room.keep(),
         grantedAccess: access,
         shareAccess: body.shareAccess,
         createOptions: body.createOptions,
@@ -153,6 +156,8 @@ const forget = (incoming: Incoming, open: FileOpen): void => {
   open.table.leave(open)
   incoming.session!.opens.delete(open.id)
   incoming.server.opens.delete(open.id)
+  open.usage.opens--
+  open.usage.release()
   open.table.release(open.stream, open.link)
 }
 

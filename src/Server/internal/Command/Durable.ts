@@ -45,7 +45,8 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
 
 /** Whether an open outlives its session. */
 export const mayStay = (open: FileOpen): boolean =>
-  open.durable !== undefined && open.server.absent.size < open.server.limits.durables && open.holder !== undefined &&
+  open.durable !== undefined && open.server.absent.size < open.server.limits.durables &&
+  open.usage.durables < open.server.limits.userDurables && open.holder !== undefined &&
   (open.holder.state & HANDLE) !== 0 &&
   open.holder.breaking === undefined && !open.deletePending
 
@@ -54,6 +55,7 @@ export const disconnect = (server: ServerState, open: FileOpen): void => {
   open.session?.opens.delete(open.id)
   open.session = undefined
   server.absent.add(open)
+  open.usage.durables++
   open.stopWaiting = server.after(
     open.durable!.timeout,
     Effect.suspend(() => {
@@ -98,7 +100,7 @@ export const reconnect = Effect.fnUntraced(function*(
   }
   open.stopWaiting?.()
   open.stopWaiting = undefined
-  server.absent.delete(open)
+  open.endWaiting()
   // Its client counts its channels anew.
   open.outstanding = { sequence: ChannelSequence.of(incoming), present: 0, before: 0 }
   open.session = session

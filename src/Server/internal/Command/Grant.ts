@@ -218,4 +218,6 @@ const join = (holder: Holder, open: Open): void => {
   holder.opens.add(open)
   holder.stream.holders.add(holder)
   open.holder = holder
+  const { holders } = open.usage
+  holders.set(holder, (holders.get(holder) ?? 0) + 1)
 }

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Acceptor from "../../../Auth/Acceptor.ts"
+import { AuthenticationError } from "../../../Auth/AuthenticationError.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Encryption from "../../../Smb2/Encryption.ts"
 import {
@@ -18,6 +19,7 @@ import { deriveKeys } from "../../../Smb2/Session.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import type { User } from "../../UserStore.ts"
+import { beyond } from "../Connection/Beyond.ts"
 import type { Connection } from "../Connection/Connection.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
@@ -31,25 +33,53 @@ const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** A logon, the user whom the client said to be, and the one that this is. */
 interface Named extends Logon {
-  readonly claimed: () => string | undefined
+  readonly claimed: () => Acceptor.Caller | undefined
   readonly found: () => User | undefined
+  /** Whose password was judged. */
+  readonly judged: () => string | undefined
+}
+
+/** What a logon is refused with whose turn does not come in time. */
+const notJudged = new AuthenticationError({
+  reason: "Rejected",
+  detail: "too many logons were refused before; this one was not looked at",
+  mechanism: "NTLM"
+})
+
+/** Why a logon was refused, for the log. The client is told none of it. */
+const reasonOf = (failure: AuthenticationError, logon: Named): string => {
+  if (failure.reason !== "Rejected" || logon.judged() === undefined) return failure.detail
+  const found = logon.found()
+  return found === undefined
+    ? "there is no such user"
+    : found.ntHash === undefined
+    ? "the user logs on by Kerberos alone"
+    : "the password is wrong"
 }
 
 const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
   const { server } = connection
-  let claimed: string | undefined
+  let claimed: Acceptor.Caller | undefined
   let found: User | undefined
+  let judged: string | undefined
   const { guest } = server.settings
   return {
     kind,
     preauthHash: connection.negotiated.preauthHash,
     claimed: () => claimed,
     found: () => found,
+    judged: () => judged,
     acceptor: Acceptor.make({
       computerName: server.settings.computerName,
       kerberos: server.settings.kerberos,
+      turn: ({ user }) =>
+        Effect.flatMap(server.logonDelays.turn(user, connection.network, connection.ended), (inTime) => {
+          if (!inTime || connection.closed) return Effect.fail(notJudged)
+          judged = user
+          return Effect.void
+        }),
       lookup: (caller) => {
-        claimed = caller.anonymous ? "anonymous" : caller.user
+        claimed = caller
         if (caller.anonymous) {
           return Effect.succeed<Acceptor.Account | undefined>(
             guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
@@ -128,9 +158,12 @@ export const sessionSetup = Effect.fnUntraced(function*(
   const step = yield* Effect.result(logon.acceptor.step(body.securityBuffer))
   if (step._tag === "Failure") {
     session.logons.delete(connection)
+    const gone = connection.closed
     // Another leg of it may be under way.
     logon.acceptor.release()
     connection.failedLogons++
+    const judged = logon.judged()
+    if (judged !== undefined) yield* server.logonDelays.refused(judged, connection.network)
     if (logon.kind !== "binding") {
       incoming.session = session
       yield* SessionEnd.end(session)
@@ -141,11 +174,19 @@ export const sessionSetup = Effect.fnUntraced(function*(
     const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
       : NtStatus.STATUS_LOGON_FAILURE
-    yield* Events.logonRefused(connection, logon.claimed(), status)
+    // Who hung up while they waited for their turn was refused nothing.
+    if (!gone || judged !== undefined) {
+      yield* tellRefused(connection, logon, status, reasonOf(step.failure, logon))
+    }
     return yield* Effect.fail(new Refusal(status, undefined, session.id))
   }
   const done = step.success
   if (done._tag === "Continue") {
+    if (done.refused !== undefined) {
+      connection.failedLogons++
+      yield* tellRefused(connection, logon, NtStatus.STATUS_MORE_PROCESSING_REQUIRED, done.refused.detail)
+      if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
+    }
     return {
       ...reply(
         { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: done.token } },
@@ -155,6 +196,8 @@ export const sessionSetup = Effect.fnUntraced(function*(
     }
   }
   session.logons.delete(connection)
+  const judged = logon.judged()
+  if (judged !== undefined) yield* server.logonDelays.succeeded(judged, connection.network)
   const found = done.guest ? undefined : logon.found()
   const user = found === undefined
     ? outsider(server, done.caller.anonymous)
@@ -165,39 +208,58 @@ export const sessionSetup = Effect.fnUntraced(function*(
   const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
   // Whoever has gone meanwhile is no channel: it would keep the session for ever.
   if (session.ended || connection.closed) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+  const usage = server.usages.of(user, connection.network)
   switch (logon.kind) {
     case "new": {
       if (
         key === undefined &&
         (server.settings.encryption === "required" || user.guest && server.settings.guest === "never")
       ) {
+        usage.release()
         return yield* turnAway(connection, session, logon)
       }
-      session.user = user
+      const previous = server.sessions.get(body.previousSessionId)
+      const replaced = previous !== session && isSamePerson(previous?.user, user) ? previous : undefined
+      const limit = connection.reached(usage) ??
+        (usage.sessions - (replaced === undefined ? 0 : 1) >= server.limits.userSessions ? "userSessions" : undefined)
+      session.act(user, usage)
+      if (limit !== undefined) {
+        incoming.session = session
+        yield* SessionEnd.end(session)
+        SessionEnd.forget(session, connection)
+        return yield* beyond(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+      }
       establish(connection, session, body, key, logon.preauthHash)
       if (server.settings.encryption === "required" && session.encrypt === undefined) {
         return yield* turnAway(connection, session, logon)
       }
-      const previous = server.sessions.get(body.previousSessionId)
-      if (previous !== undefined && previous !== session && isSamePerson(previous.user, user)) {
-        yield* SessionEnd.end(previous)
-      }
+      connection.admit(usage)
+      if (replaced !== undefined) yield* SessionEnd.end(replaced)
       yield* Events.loggedOn(connection, session)
       break
     }
     case "again":
       // Without keys of its own it would stay unsigned, whatever is wanted: who was a guest logs on to a new session.
-      if (session.sessionKey === undefined && !user.guest) return yield* turnAway(connection, session, logon)
+      if (session.sessionKey === undefined && !user.guest) {
+        usage.release()
+        return yield* turnAway(connection, session, logon)
+      }
       // The keys stay; who came with other credentials acts as them from now on (3.3.5.5.3).
-      session.user = user
+      session.act(user, usage)
+      connection.admit(usage)
       break
     case "binding": {
-      if (!isSamePerson(user, session.user) || key === undefined) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+      if (!isSamePerson(user, session.user) || key === undefined) {
+        usage.release()
+        return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+      }
+      const limit = connection.reached(usage)
+      if (limit !== undefined) return yield* beyond(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+      connection.admit(usage)
       addChannel(connection, session, key, logon.preauthHash)
       break
     }
   }
-  connection.admit()
   const sessionFlags = user.anonymous
     ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL
     : user.guest
@@ -216,15 +278,28 @@ const turnAway = (connection: Connection, session: Session, logon: Named): Effec
   const status = NtStatus.STATUS_ACCESS_DENIED
   return SessionEnd.end(session).pipe(
     Effect.andThen(Effect.sync(() => SessionEnd.forget(session, connection))),
-    Effect.andThen(Events.logonRefused(connection, logon.claimed(), status)),
+    Effect.andThen(
+      tellRefused(connection, logon, status, "the session would not be signed or encrypted as it has to be")
+    ),
     Effect.andThen(refuse(status))
   )
 }
 
+/** Counts a logon that was refused, and tells the log of it. */
+const tellRefused = (connection: Connection, logon: Named, status: number, reason: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { server } = connection
+    server.refused.logons++
+    return server.logRates.logons.tell((more) => Events.logonRefused(connection, logon.claimed(), status, reason, more))
+  })
+
 const begin = (connection: Connection): Effect.Effect<Session, Refusal> =>
   Effect.suspend(() => {
     const { server } = connection
-    if (connection.sessions.size >= server.limits.sessions) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    const { logonAttempts, sessions } = server.limits
+    // What strangers begin is bounded more closely: each may send a long token.
+    const most = connection.owner === undefined ? Math.min(logonAttempts, sessions) : sessions
+    if (connection.sessions.size >= most) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     const session = new Session(server.newSessionId())
     server.sessions.set(session.id, session)
     connection.sessions.set(session.id, session)

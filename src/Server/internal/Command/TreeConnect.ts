@@ -32,7 +32,10 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     // Who is in between could have changed what was negotiated: it shows by this signature alone (3.3.5.7).
     if (connection.dialect === Dialect.SMB_3_1_1 && !user.guest && !incoming.signed && !incoming.encrypted) {
       connection.close()
-      return Effect.andThen(Events.unsigned(connection, session), refuse(NtStatus.STATUS_ACCESS_DENIED))
+      return Effect.andThen(
+        server.logRates.requests.tell((more) => Events.unsigned(connection, session, more)),
+        refuse(NtStatus.STATUS_ACCESS_DENIED)
+      )
     }
     const match = /^\\\\[^\\]+\\([^\\]+)$/.exec(body.path.replace(/\0.*$/s, ""))
     if (match === null) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
@@ -45,7 +48,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     if (share !== undefined) {
       if (user.guest && share.options.guest === false || encrypted && session.encrypt === undefined) {
         return Effect.andThen(
-          Events.shareRefused(connection, session, share.name),
+          server.logRates.requests.tell((more) => Events.shareRefused(connection, session, share.name, more)),
           refuse(NtStatus.STATUS_ACCESS_DENIED)
         )
       }

@@ -20,12 +20,15 @@ import * as Message from "../../../Smb2/Message/Message.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import * as Negotiation from "../Command/Negotiation.ts"
+import { networkOf } from "../State/Connections.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { Session } from "../State/Session.ts"
 import * as SessionEnd from "../State/SessionEnd.ts"
+import type { Usage } from "../State/Usage.ts"
 import { dispatch } from "./Dispatch.ts"
 import * as Faults from "./Faults.ts"
 import { Incoming, type Pending } from "./Incoming.ts"
+import { lengthOf, Outgoing } from "./Outgoing.ts"
 import { errorBody, type Reply } from "./Reply.ts"
 import { Sequence } from "./Sequence.ts"
 
@@ -82,21 +85,28 @@ export class Connection {
   /** The client's. */
   readonly address: string
   readonly port: number
+  /** What of the address counts as one client. */
+  readonly network: string
+  /** Whose connection it is: the first who logged on by it. */
+  owner: Usage | undefined
   readonly localAddress: string
   failedLogons = 0
   closed = false
   private readonly socket: Net.Socket
+  private readonly out: Outgoing
   private readonly frames: FrameReader.FrameReader
   private readonly sequence: Sequence
   private asyncId = 1n
-  /** Requests that are not begun before the client has fetched what it was answered. */
-  private readonly held = new Set<() => void>()
+  /** Whoever waits for its end. */
+  private readonly awaited = new Set<() => void>()
 
   constructor(server: ServerState, socket: Net.Socket) {
     this.server = server
     this.socket = socket
+    this.out = new Outgoing(socket, server.limits.unsent)
     this.address = socket.remoteAddress ?? ""
     this.port = socket.remotePort ?? 0
+    this.network = networkOf(this.address)
     this.localAddress = socket.localAddress ?? ""
     this.sequence = new Sequence(server.limits.credits)
     this.frames = new FrameReader.FrameReader(largestOfStranger, {
@@ -109,8 +119,19 @@ export class Connection {
     })
   }
 
+  /** The limit that it would go beyond as a connection of this user; none where somebody has logged on by it before. */
+  reached(usage: Usage): "connections" | "addressConnections" | "userConnections" | undefined {
+    if (this.owner !== undefined) return undefined
+    const { connections, limits } = this.server
+    return usage.connections >= limits.userConnections ? "userConnections" : connections.full(this.network)
+  }
+
   /** Somebody has logged on: from now on frames may be as long as the limits let them. */
-  admit(): void {
+  admit(usage: Usage): void {
+    if (this.closed || this.owner !== undefined) return
+    this.owner = usage
+    usage.connections++
+    this.server.connections.admit(this)
     this.frames.maximumLength = this.server.limits.transfer + largestHead
   }
 
@@ -152,15 +173,28 @@ export class Connection {
   /** Runs when the connection is closed. */
   onClose: () => void = () => {}
 
+  /** Waits until the connection is closed. */
+  readonly ended: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.closed) return resume(Effect.void)
+    const end = () => resume(Effect.void)
+    this.awaited.add(end)
+    return Effect.sync(() => this.awaited.delete(end))
+  })
+
   /** Ends the connection, and with it what depends on it. */
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.server.connections.delete(this)
+    this.server.connections.leave(this)
+    if (this.owner !== undefined) {
+      this.owner.connections--
+      this.owner.release()
+    }
     this.frames.end()
     this.onClose()
     this.socket.destroy()
-    this.goOn()
+    this.out.close()
+    for (const end of Array.from(this.awaited)) end()
     this.server.runToEnd(Effect.andThen(Events.disconnected(this), SessionEnd.disconnect(this)))
   }
 
@@ -186,7 +220,7 @@ export class Connection {
         const body = Negotiation.multiProtocol(this, frame)
         if (body === undefined) return this.close()
         if (!this.sequence.take(0, 1)) return this.close()
-        return this.send([this.packet(Command.NEGOTIATE, body)])
+        return this.out.send([this.packet(Command.NEGOTIATE, body)])
       }
       default:
         return this.close()
@@ -259,8 +293,8 @@ export class Connection {
         this.flush(batch)
         if (reply?.consumed === true) this.server.buffers.give(only.packet)
       })
-      return this.isCrowded
-        ? Effect.andThen(this.fetched, Effect.suspend(() => this.closed ? Effect.void : run))
+      return this.out.isCrowded
+        ? Effect.andThen(this.out.fetched, Effect.suspend(() => this.closed ? Effect.void : run))
         : run
     }
     return Effect.gen({ self: this }, function*() {
@@ -268,7 +302,7 @@ export class Connection {
       for (const incoming of all) {
         // A few bytes of requests can ask for a lot.
         if (batch.size > largestBatch) this.flush(batch)
-        if (this.isCrowded) yield* this.fetched
+        if (this.out.isCrowded) yield* this.out.fetched
         if (this.closed) return
         const { flags, sessionId, treeId } = incoming.header
         const isRelated = has(flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)
@@ -420,11 +454,11 @@ export class Connection {
     const releases = batch.releases.splice(0)
     const release = releases.length === 0 ? undefined : () => releases.forEach((run) => run())
     if (session?.encrypt === undefined) {
-      this.send(all, release)
+      this.out.send(all, release)
     } else {
       const sealed = session.encrypt(all)
       release?.()
-      this.send(sealed, () => sealed.forEach(Allocate.release))
+      this.out.send(sealed, () => sealed.forEach(Allocate.release))
     }
     for (const run of after.splice(0)) run()
   }
@@ -435,55 +469,7 @@ export class Connection {
     packet.fill(0xff, 24, 32)
     Header.view(packet).setUint16(14, 0, true)
     const encrypts = (encrypted || session.encryptRequired) && session.encrypt !== undefined
-    this.send(encrypts ? session.encrypt!([packet]) : [packet])
-  }
-
-  /** `onSent` runs when the system has taken the bytes, so that their memory may be used for others. */
-  private send(chunks: ReadonlyArray<Uint8Array>, onSent?: () => void): void {
-    if (this.closed || this.socket.destroyed) return
-    const { socket } = this
-    const length = lengthOf(chunks)
-    const frame = new Uint8Array(FrameReader.headerSize)
-    FrameReader.writeHeader(frame, length)
-    if (length <= 4096) {
-      socket.write(Buffer.concat([frame, ...chunks], length + FrameReader.headerSize))
-      onSent?.()
-    } else {
-      socket.cork()
-      socket.write(frame)
-      const done = (error?: Error | null) => {
-        if (error === undefined || error === null) onSent?.()
-      }
-      for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? done : undefined)
-      socket.uncork()
-    }
-    // Who does not read its answers is not read from either.
-    if (this.isCrowded && !socket.isPaused()) {
-      socket.pause()
-      socket.once("drain", () => {
-        socket.resume()
-        this.goOn()
-      })
-    }
-  }
-
-  /** Whether more waits in the socket than may. */
-  private get isCrowded(): boolean {
-    return !this.closed && this.socket.writableLength > this.server.limits.unsent
-  }
-
-  /** Waits until the client has fetched what waits in the socket, or is gone. */
-  private readonly fetched: Effect.Effect<void> = Effect.callback((resume) => {
-    if (!this.isCrowded) return resume(Effect.void)
-    const goOn = () => resume(Effect.void)
-    this.held.add(goOn)
-    return Effect.sync(() => this.held.delete(goOn))
-  })
-
-  private goOn(): void {
-    const held = Array.from(this.held)
-    this.held.clear()
-    for (const resume of held) resume()
+    this.out.send(encrypts ? session.encrypt!([packet]) : [packet])
   }
 
   /** Whether a session's keys fit a request's signature. */
@@ -502,10 +488,4 @@ export class Connection {
     if (!this.negotiated.multiCredit) return bytes <= 65536 || this.dialect === Dialect.SMB_2_0_2
     return bytes <= Math.max(incoming.header.creditCharge, 1) * 65536
   }
-}
-
-const lengthOf = (chunks: ReadonlyArray<Uint8Array>): number => {
-  let length = 0
-  for (const chunk of chunks) length += chunk.length
-  return length
 }

@@ -7,6 +7,7 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { anyFileId, type FileId } from "../../../Smb2/Message/Common.ts"
 import { Command, Dialect } from "../../../Smb2/Message/Constants.ts"
 import * as Message from "../../../Smb2/Message/Message.ts"
+import * as Events from "../../Events.ts"
 import * as ChangeNotify from "../Command/ChangeNotify.ts"
 import * as Close from "../Command/Close.ts"
 import * as Create from "../Command/Create.ts"
@@ -21,6 +22,7 @@ import * as SetInfo from "../Command/SetInfo.ts"
 import * as TreeConnect from "../Command/TreeConnect.ts"
 import * as ChannelSequence from "../State/ChannelSequence.ts"
 import * as Locks from "../State/Locks.ts"
+import type { Session } from "../State/Session.ts"
 import * as SessionEnd from "../State/SessionEnd.ts"
 import type { Incoming } from "./Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
@@ -73,7 +75,14 @@ export const dispatch = (
     }
     const entry = table[name] as Entry<any>
     if (entry.needs !== "nothing") {
-      const failed = requireSession(incoming) || (entry.needs === "session" ? 0 : requireTree(incoming))
+      const { fault, session, status } = requireSession(incoming)
+      const failed = status || (entry.needs === "session" ? 0 : requireTree(incoming))
+      if (fault !== undefined) {
+        return Effect.andThen(
+          incoming.server.logRates.requests.tell((more) => Events.unprotected(connection, session, name, fault, more)),
+          refuse(failed)
+        )
+      }
       if (failed !== 0) return refuse(failed)
       if (failedBefore !== 0 && header.command !== Command.CREATE && entry.needs !== "tree") return refuse(failedBefore)
     }
@@ -100,23 +109,35 @@ export const dispatch = (
     return entry.run(incoming, body)
   })
 
-const requireSession = (incoming: Incoming): number => {
+/** Whose session it is, whether it may go on, and what is wrong with its protection. */
+interface Required {
+  readonly status: number
+  readonly session?: Session
+  readonly fault?: Events.ProtectionFault
+}
+
+const requireSession = (incoming: Incoming): Required => {
   const { connection, header } = incoming
   const session = connection.sessions.get(header.sessionId)
-  if (session === undefined) return NtStatus.STATUS_USER_SESSION_DELETED
+  if (session === undefined) return { status: NtStatus.STATUS_USER_SESSION_DELETED }
   incoming.session = session
   const sign = session.channels.get(connection)?.sign
+  const denied = (fault: Events.ProtectionFault): Required => ({
+    status: NtStatus.STATUS_ACCESS_DENIED,
+    session,
+    fault
+  })
   if (incoming.encrypted) {
-    if (incoming.decryptedBy !== session) return NtStatus.STATUS_ACCESS_DENIED
+    if (incoming.decryptedBy !== session) return denied("of another session")
   } else {
     if (incoming.signed && sign !== undefined && !connection.verifies(sign, incoming)) {
       incoming.session = undefined
-      return NtStatus.STATUS_ACCESS_DENIED
+      return denied("wrongly signed")
     }
-    if (!incoming.signed && session.signRequired) return NtStatus.STATUS_ACCESS_DENIED
-    if (session.encryptRequired) return NtStatus.STATUS_ACCESS_DENIED
+    if (!incoming.signed && session.signRequired) return denied("unsigned")
+    if (session.encryptRequired) return denied("unencrypted")
   }
-  return session.valid ? 0 : NtStatus.STATUS_USER_SESSION_DELETED
+  return { status: session.valid ? 0 : NtStatus.STATUS_USER_SESSION_DELETED }
 }
 
 const requireTree = (incoming: Incoming): number => {

@@ -15,6 +15,7 @@ import * as Wkssvc from "../../../Codec/Rpc/Wkssvc.ts"
 import { CreateAction, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as CreateMessage from "../../../Smb2/Message/Create.ts"
 import type * as Query from "../../../Smb2/Message/QueryInfo.ts"
+import type { Room } from "../Command/CreateRoom.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import { PipeOpen } from "../State/Open.ts"
@@ -220,15 +221,23 @@ export class Pipe {
 }
 
 /** Opens a pipe. */
-export const create = (incoming: Incoming, body: CreateMessage.Request): Effect.Effect<Reply, Refusal> =>
+export const create = (
+  incoming: Incoming,
+  body: CreateMessage.Request,
+  room: Room
+): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const name = body.name.replace(/^\\+/, "").toLowerCase()
     const make = pipes.get(name)
-    if (make === undefined) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    if (make === undefined) {
+      room.giveBack()
+      return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    }
     const { server } = incoming
     const session = incoming.session!
     const pipe = new Pipe(name, make(), { server, user: session.user! })
-    const open = new PipeOpen(server.newOpenId(), pipe, session, incoming.tree!)
+    const open = new PipeOpen(server, server.newOpenId(), pipe, room.keep(), session, incoming.tree!)
+    server.pipes++
     session.opens.set(open.id, open)
     const fileId = { persistent: open.id, volatile: open.id }
     return Effect.succeed<Reply>({

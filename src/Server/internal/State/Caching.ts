@@ -147,6 +147,10 @@ export const release = (server: ServerState, open: Open): void => {
   if (holder === undefined) return
   open.holder = undefined
   holder.opens.delete(open)
+  const { holders } = open.usage
+  const left = holders.get(holder)! - 1
+  if (left === 0) holders.delete(holder)
+  else holders.set(holder, left)
   if (holder.opens.size > 0) return
   holder.stream.holders.delete(holder)
   if (holder.kind === "lease") server.leases.remove(holder)
@@ -278,6 +282,15 @@ export const waitFor = (incoming: Incoming, holders: ReadonlyArray<Holder>): Eff
         if (--left === 0) resume(undefined)
       })
     )
+    return () => forget.forEach((one) => one())
+  })
+}
+
+/** As `waitFor`, but for one of them. */
+export const waitForOne = (incoming: Incoming, holders: ReadonlyArray<Holder>): Effect.Effect<void, Refusal> => {
+  if (holders.some((holder) => holder.breaking === undefined)) return Effect.void
+  return incoming.wait<void>((resume) => {
+    const forget = holders.map((holder) => holder.onSettled(() => resume(undefined)))
     return () => forget.forEach((one) => one())
   })
 }

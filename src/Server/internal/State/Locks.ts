@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, Dialect, LockFlags } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Lock.ts"
+import { beyond } from "../Connection/Beyond.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as Caching from "./Caching.ts"
@@ -82,6 +83,7 @@ const add = (all: StreamLocks, lock: Lock): void => {
   if (same === undefined) open.locks.set(name, [lock])
   else same.push(lock)
   open.lockCount++
+  open.usage.locks++
   open.server.locks++
 }
 
@@ -93,6 +95,7 @@ const remove = (all: StreamLocks, lock: Lock): void => {
   if (left.length === 0) open.locks?.delete(name)
   else open.locks!.set(name, left)
   open.lockCount--
+  open.usage.locks--
   open.server.locks--
 }
 
@@ -190,11 +193,16 @@ const lock = (
     retry(all, taken)
     return refuse(status)
   }
-  const { fileLocks, locks, serverLocks, waitingLocks } = incoming.server.limits
-  if (
-    incoming.server.locks + elements.length > serverLocks || all.size + elements.length > fileLocks ||
-    open.lockCount + elements.length > locks
-  ) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+  const { fileLocks, locks, serverLocks, userLocks, waitingLocks } = incoming.server.limits
+  if (all.size + elements.length > fileLocks || open.lockCount + elements.length > locks) {
+    return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+  }
+  if (open.usage.locks + elements.length > userLocks) {
+    return beyond(incoming, "userLocks", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+  }
+  if (incoming.server.locks + elements.length > serverLocks) {
+    return beyond(incoming, "serverLocks", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+  }
   for (const { flags } of elements) {
     const kind = flags & ~AT_ONCE
     if (kind !== SHARED && kind !== EXCLUSIVE) return undo(NtStatus.STATUS_INVALID_PARAMETER)

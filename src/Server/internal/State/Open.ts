@@ -17,6 +17,7 @@ import type { ServerState } from "./ServerState.ts"
 import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { Tree } from "./Tree.ts"
+import type { Usage } from "./Usage.ts"
 import type { Watch } from "./Watch.ts"
 
 /** What a durable open needs to be found again. */
@@ -32,7 +33,7 @@ export interface Durable {
 /** What a CREATE settles for good. */
 export type OpenFields = Pick<
   FileOpen,
-  "id" | "stream" | "file" | "scope" | "grantedAccess" | "shareAccess" | "createOptions" | "directory"
+  "id" | "stream" | "file" | "scope" | "usage" | "grantedAccess" | "shareAccess" | "createOptions" | "directory"
 >
 
 /** An open of a file, a directory, or a named stream. */
@@ -51,6 +52,8 @@ export class FileOpen {
   /** Undefined while a durable open waits for its client. */
   session: Session | undefined
   tree: Tree
+  /** What its user holds, this open among it. */
+  readonly usage: Usage
   deleteOnClose = false
   holder: Holder | undefined
   durable: Durable | undefined
@@ -98,6 +101,7 @@ export class FileOpen {
     this.stream = fields.stream
     this.file = fields.file
     this.scope = fields.scope
+    this.usage = fields.usage
     this.grantedAccess = fields.grantedAccess
     this.shareAccess = fields.shareAccess
     this.createOptions = fields.createOptions
@@ -130,6 +134,11 @@ export class FileOpen {
     return this.link.deletePending || this.stream.deletePending
   }
 
+  /** It waits for its client no more. */
+  endWaiting(): void {
+    if (this.server.absent.delete(this)) this.usage.durables--
+  }
+
   may(access: number): boolean {
     return (this.grantedAccess & access) !== 0
   }
@@ -142,12 +151,16 @@ export class PipeOpen {
   readonly pipe: Pipe
   session: Session | undefined
   tree: Tree
+  readonly server: ServerState
+  readonly usage: Usage
   closed = false
   readonly waiting = new Set<Pending>()
 
-  constructor(id: bigint, pipe: Pipe, session: Session, tree: Tree) {
+  constructor(server: ServerState, id: bigint, pipe: Pipe, usage: Usage, session: Session, tree: Tree) {
+    this.server = server
     this.id = id
     this.pipe = pipe
+    this.usage = usage
     this.session = session
     this.tree = tree
   }

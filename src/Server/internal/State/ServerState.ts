@@ -14,12 +14,16 @@ import type { Users } from "../../UserStore.ts"
 import { Buffers } from "../Connection/Buffers.ts"
 import type { Connection } from "../Connection/Connection.ts"
 import type { LeaseTable } from "./Caching.ts"
+import { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
+import { LogonDelays } from "./LogonDelays.ts"
+import { LogRate } from "./LogRate.ts"
 import type { FileOpen } from "./Open.ts"
 import type { Patience } from "./Patience.ts"
 import { ReplayTable } from "./Replay.ts"
 import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
+import { UsageTable } from "./Usage.ts"
 
 /** What was decided when the server was made. */
 export interface Settings {
@@ -71,17 +75,28 @@ export class ServerState {
   readonly replays = new ReplayTable()
   /** Closes an open; a field, since what closes knows this module. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
-  readonly connections = new Set<Connection>()
-  /** Whether the last connection that came was one too many. */
-  full = false
+  readonly connections: Connections<Connection>
+  /** What each user holds. */
+  readonly usages = new UsageTable()
+  readonly logonDelays: LogonDelays
   readonly sessions = new Map<bigint, Session>()
   readonly buffers = new Buffers()
   /** Every open of a file, by its identifier. */
   readonly opens = new Map<bigint, FileOpen>()
+  /** Opens that are about to be made, and open pipes. */
+  opening = 0
+  pipes = 0
   /** Byte-range locks of all of them. */
   locks = 0
-  /** When the log last heard of a store's fault (milliseconds of `performance.now()`), and how many it has not heard of. */
-  readonly faults = { told: Number.NEGATIVE_INFINITY, untold: 0 }
+  /** What clients can make the log say of one kind: some lines at once, and so many a second. */
+  readonly logRates = {
+    faults: new LogRate(1, 1),
+    connections: new LogRate(1, 0.1),
+    logons: new LogRate(20, 2),
+    requests: new LogRate(20, 2)
+  }
+  /** What was refused since the server started: connections, logons, and requests beyond what a user may hold. */
+  readonly refused = { connections: 0, logons: 0, requests: 0 }
   /** Watches of directories, and bytes of changes that are kept for them. */
   watches = 0
   notified = 0
@@ -96,6 +111,8 @@ export class ServerState {
   constructor(fields: Given & { readonly context: Context.Context<never>; readonly firstSession: bigint }) {
     this.settings = fields.settings
     this.limits = fields.limits
+    this.connections = new Connections(fields.limits)
+    this.logonDelays = new LogonDelays(fields.limits)
     this.patience = fields.patience
     this.users = fields.users
     this.shares = fields.shares
@@ -111,6 +128,11 @@ export class ServerState {
 
   get domainSid(): string {
     return this.identity.domainSid
+  }
+
+  /** Open files and pipes, and those that are about to be. */
+  get openCount(): number {
+    return this.opens.size + this.opening + this.pipes
   }
 
   newSessionId(): bigint {

@@ -8,6 +8,7 @@ import type * as Signing from "../../../Smb2/Signing.ts"
 import type { Connection } from "../Connection/Connection.ts"
 import type { AnyOpen } from "./Open.ts"
 import type { Tree } from "./Tree.ts"
+import type { Usage } from "./Usage.ts"
 
 /** Who a session acts as. */
 export interface Identity {
@@ -45,6 +46,8 @@ export class Session {
   readonly trees = new Map<number, Tree>()
   readonly opens = new Map<bigint, AnyOpen>()
   user: Identity | undefined
+  /** What that user holds, this session among it; undefined once it has ended. */
+  usage: Usage | undefined
   dialect = 0
   cipher: Encryption.Algorithm | undefined
   signing: Signing.Algorithm | undefined
@@ -57,6 +60,8 @@ export class Session {
   encrypt: Encryption.Encrypt | undefined
   decrypt: Encryption.Decrypt | undefined
   ended = false
+  /** Opens that are about to be made. */
+  opening = 0
   /** Watches of its directories. */
   watches = 0
   private nextTree = 1
@@ -68,6 +73,23 @@ export class Session {
   /** Whether the user has logged on, and not off. */
   get valid(): boolean {
     return this.user !== undefined && !this.ended
+  }
+
+  /** From now on it is this user's, and counts among what the user holds. */
+  act(user: Identity, usage: Usage): void {
+    usage.sessions++
+    this.leaveUser()
+    this.user = user
+    this.usage = usage
+  }
+
+  /** It counts for its user no more. */
+  leaveUser(): void {
+    const { usage } = this
+    this.usage = undefined
+    if (usage === undefined) return
+    usage.sessions--
+    usage.release()
   }
 
   newTreeId(): number {

@@ -59,6 +59,7 @@ export class Watch {
   /** Forgets what it has kept. */
   forget(): void {
     this.server.notified -= this.size
+    this.open.usage.notified -= this.size
     this.changes = []
     this.size = 0
   }
@@ -96,13 +97,20 @@ export class Watch {
     let size = 0
     for (const change of changes) size += 16 + change.fileName.length * 2
     const { limits, notified } = this.server
-    if (this.overflow || this.size + size > this.room || notified + size > limits.serverNotifications) {
+    const { usage } = this.open
+    // Where a request waits for it, nothing is kept.
+    const isKept = this.waiting.length === 0
+    if (
+      this.overflow || this.size + size > this.room ||
+      isKept && (notified + size > limits.serverNotifications || usage.notified + size > limits.userNotifications)
+    ) {
       this.overflow = true
       this.forget()
     } else {
       this.changes.push(...changes)
       this.size += size
       this.server.notified += size
+      usage.notified += size
     }
     const then = this.waiting.shift()
     if (then !== undefined) then(this.take()!)
@@ -144,6 +152,7 @@ export const begin = (watch: Watch): void => {
   open.watch = watch
   open.link.watches.add(watch)
   open.table.watching++
+  open.usage.watches++
   open.server.watches++
   watch.session.watches++
 }
@@ -152,6 +161,7 @@ export const begin = (watch: Watch): void => {
 export const end = (open: FileOpen): void => {
   if (open.watch === undefined || !open.link.watches.delete(open.watch)) return
   open.table.watching--
+  open.usage.watches--
   open.server.watches--
   open.watch.session.watches--
   open.watch.forget()

@@ -1,5 +1,5 @@
 /**
- * Text of servers without Unicode: code page 850, which is what Windows and Samba take where nobody says otherwise.
+ * Text of peers without Unicode: code page 850, which is what Windows and Samba take where nobody says otherwise.
  *
  * The code page is not negotiated. Characters that it lacks cannot be said: `encode` puts `?` for them, and `canEncode`
  * tells beforehand.

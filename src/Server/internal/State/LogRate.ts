@@ -1,0 +1,41 @@
+/**
+ * How often one kind of line comes into the log. Clients can cause some lines as often as they like: of those some are
+ * written, and the next one says how many were not.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+
+/**
+ * @category models
+ */
+export class LogRate {
+  readonly #burst: number
+  readonly #perSecond: number
+  #left: number
+  #at = 0
+  #untold = 0
+
+  /** So many lines at once; then so many a second. */
+  constructor(burst: number, perSecond: number) {
+    this.#burst = burst
+    this.#perSecond = perSecond
+    this.#left = burst
+  }
+
+  /** Writes a line, which is told how many of its kind were left out before it; or leaves it out. */
+  tell(line: (more: number) => Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.flatMap(Clock.monotonicTimeNanos, (nanos) => {
+      const now = Number(nanos / 1_000_000n)
+      this.#left = Math.min(this.#burst, this.#left + (now - this.#at) / 1000 * this.#perSecond)
+      this.#at = now
+      if (this.#left < 1) {
+        this.#untold++
+        return Effect.void
+      }
+      const more = this.#untold
+      this.#left--
+      this.#untold = 0
+      return line(more)
+    })
+  }
+}
