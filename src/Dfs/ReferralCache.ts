@@ -9,7 +9,7 @@
  */
 import * as Result from "effect/Result"
 import { NtStatus } from "../Codec/NtStatusCode.ts"
-import { Malformed, type ReferralError, ReferralRefused } from "../Protocol/DfsError.ts"
+import { Malformed, type NoReferral, ReferralRefused } from "../Protocol/DfsError.ts"
 import * as DfsPath from "./DfsPath.ts"
 import {
   isNameList,
@@ -57,7 +57,7 @@ export interface CachedReferral {
 
 /** A path for which there is no referral, why, and until when that may be believed (milliseconds). */
 export interface Absence {
-  readonly error: ReferralError
+  readonly error: NoReferral
   readonly expiresAt: number
 }
 
@@ -185,6 +185,12 @@ export const insertAbsence = (
   }
   return { ...cache, absences }
 }
+
+/** Forgets that there is no referral for exactly this path. */
+export const removeAbsence = (cache: ReferralCache, path: DfsPath.DfsPath): ReferralCache => ({
+  ...cache,
+  absences: without(cache.absences, DfsPath.key(path))
+})
 
 const update = (
   cache: ReferralCache,

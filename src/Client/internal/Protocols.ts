@@ -38,6 +38,8 @@ export interface LoggedOn {
 
 /** A connection. */
 export interface Connected {
+  /** Why it has ended, if it has. */
+  readonly failed: () => unknown
   readonly logon: (
     logon: AuthenticatorSession,
     credential: Credential
@@ -48,6 +50,7 @@ const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected 
   const breaks = new Breaks()
   breaks.attach(agreed.connection)
   return {
+    failed: () => agreed.connection.failed,
     logon: (logon) =>
       Effect.map(Session.setup(agreed, settings, logon), (session) => ({
         failed: () => agreed.connection.failed,
@@ -60,6 +63,7 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
   const breaks = new Smb1Breaks()
   breaks.attach(agreed.connection)
   return {
+    failed: () => agreed.connection.failed,
     logon: (logon, credential) =>
       Effect.map(Smb1Session.setup(agreed, settings, logon, credential), (session) => ({
         failed: () => agreed.connection.failed,
