@@ -10,10 +10,11 @@ import * as Layer from "effect/Layer"
 import * as Net from "node:net"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
+import * as Addresses from "./internal/Addresses.ts"
 
 /** Settings of the TCP transport. */
 export interface Options {
-  /** How long a connection may take to be made; 10 seconds where left out. */
+  /** How long a connection may take to be made, its name's addresses and all attempts at them included; 10 seconds. */
   readonly connectTimeout?: Duration.Input
   /** Bytes of the receive buffer of each connection; 1 MiB where left out. Untouched pages cost nothing. */
   readonly receiveBuffer?: number
@@ -21,65 +22,85 @@ export interface Options {
   readonly lookup?: Net.TcpNetConnectOpts["lookup"]
 }
 
-const reasons: Record<string, TransportError["reason"]> = {
-  ECONNREFUSED: "Refused",
-  ENOTFOUND: "NameNotFound",
-  EAI_AGAIN: "NameNotFound",
-  EHOSTUNREACH: "Unreachable",
-  ENETUNREACH: "Unreachable",
-  EHOSTDOWN: "Unreachable",
-  EADDRNOTAVAIL: "Unreachable",
-  ETIMEDOUT: "TimedOut",
-  ECONNRESET: "Closed",
-  EPIPE: "Closed"
-}
-
-const toError = (endpoint: Transport.Endpoint, cause: NodeJS.ErrnoException): TransportError => {
-  const reason = reasons[cause.code ?? ""] ?? "Failed"
-  return new TransportError({
-    reason,
-    server: endpoint.host,
-    port: endpoint.port,
-    ...(reason === "Failed" ? { detail: cause.message } : {})
-  })
-}
-
+/** Connects. To be run where it is not interrupted, but for what it allows itself. */
 const connect = (
   endpoint: Transport.Endpoint,
   handlers: Transport.Handlers,
-  { lookup, receiveBuffer }: Options
+  { lookup, receiveBuffer }: Options,
+  connectTimeout: Duration.Input
 ): Effect.Effect<Net.Socket, TransportError> =>
-  Effect.callback<Net.Socket, TransportError>((resume) => {
-    let connected = false
-    const socket = Net.connect({
-      host: endpoint.host,
-      port: endpoint.port,
-      noDelay: true,
-      ...(lookup === undefined ? {} : { lookup }),
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(receiveBuffer ?? 1024 * 1024),
-        callback: (count, buffer) => {
-          handlers.onData(buffer.subarray(0, count))
-          return true
-        }
+  Effect.suspend(() => {
+    const progress: Addresses.Progress = { tried: undefined }
+    const sockets = new Set<Net.Socket>()
+    const buffer = Buffer.allocUnsafeSlow(receiveBuffer ?? 1024 * 1024)
+    let chosen: Net.Socket | undefined
+    /** Gives up all that is not the connection. A late error of those is nobody's. */
+    const giveUp = () => {
+      for (const socket of sockets) {
+        if (socket === chosen) continue
+        sockets.delete(socket)
+        discard(socket)
       }
-    })
-    socket.on("connect", () => {
-      connected = true
-      resume(Effect.succeed(socket))
-    })
-    socket.on("error", (cause: NodeJS.ErrnoException) => {
-      const error = toError(endpoint, cause)
-      if (connected) handlers.onClose(error)
-      else resume(Effect.fail(error))
-    })
-    socket.on("close", () => {
-      if (connected) {
-        handlers.onClose(new TransportError({ reason: "Closed", server: endpoint.host, port: endpoint.port }))
-      }
-    })
-    return Effect.sync(() => socket.destroy())
+    }
+    const open = (address: string): Effect.Effect<Net.Socket, NodeJS.ErrnoException> =>
+      Effect.callback((resume) => {
+        const socket = Net.connect({
+          host: address,
+          port: endpoint.port,
+          noDelay: true,
+          onread: {
+            buffer,
+            callback: (count, chunk) => {
+              handlers.onData(chunk.subarray(0, count))
+              return true
+            }
+          }
+        })
+        sockets.add(socket)
+        socket.on("connect", () => {
+          if (chosen !== undefined) return
+          chosen = socket
+          giveUp()
+          resume(Effect.succeed(socket))
+        })
+        socket.on("error", (cause: NodeJS.ErrnoException) => {
+          if (socket === chosen) handlers.onClose(Addresses.toError(endpoint, cause))
+          else resume(Effect.fail(cause))
+        })
+        socket.on("close", () => {
+          if (socket !== chosen) return
+          handlers.onClose(new TransportError({ reason: "Closed", server: endpoint.host, port: endpoint.port }))
+        })
+        return Effect.sync(() => {
+          if (socket !== chosen) discard(socket)
+        })
+      })
+    return Addresses.of(endpoint, lookup).pipe(
+      Effect.flatMap((addresses) => Addresses.connect(endpoint, addresses, open, progress)),
+      Effect.timeoutOrElse({
+        duration: connectTimeout,
+        orElse: () => Effect.fail(Addresses.timedOut(endpoint, progress))
+      }),
+      Effect.interruptible,
+      // Outside of what can be interrupted: a socket that has just connected is not lost.
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (exit._tag === "Success") return
+          chosen = undefined
+          giveUp()
+        })
+      )
+    )
   })
+
+/** Ends a socket that nobody uses any more. A late error of it is nobody's. */
+const discard = (socket: Net.Socket): void => {
+  socket.removeAllListeners("connect")
+  socket.removeAllListeners("close")
+  socket.removeAllListeners("error")
+  socket.on("error", () => {})
+  socket.destroy()
+}
 
 const duplex = (socket: Net.Socket): Transport.Duplex => ({
   send: (chunks, onSent) => {
@@ -100,17 +121,13 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
     for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? onSent : undefined)
     socket.uncork()
   },
-  close: () => {
-    socket.removeAllListeners("close")
-    socket.removeAllListeners("error")
-    // A late error of a socket that nobody uses any more is nobody's.
-    socket.on("error", () => {})
-    socket.destroy()
-  }
+  close: () => discard(socket)
 })
 
 /**
- * Connections over TCP. Direct TCP (MS-SMB2 2.1), port 445 where an address names none; NetBIOS is not served.
+ * Connections over TCP. A name with several addresses is connected to at the first that answers: they are tried at
+ * intervals of 250 ms, at once where one refuses, and all that were tried go on until `connectTimeout` (RFC 8305); at most
+ * 8 of them. Direct TCP (MS-SMB2 2.1), port 445 where an address names none; NetBIOS is not served.
  *
  * @category layers
  */
@@ -118,14 +135,7 @@ export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transpor
   Layer.succeed(Transport.Transport, {
     connect: (endpoint, handlers) =>
       Effect.acquireRelease(
-        connect(endpoint, handlers, options).pipe(
-          Effect.timeoutOrElse({
-            duration: options.connectTimeout ?? "10 seconds",
-            orElse: () =>
-              Effect.fail(new TransportError({ reason: "TimedOut", server: endpoint.host, port: endpoint.port }))
-          }),
-          Effect.map(duplex)
-        ),
+        Effect.map(connect(endpoint, handlers, options, options.connectTimeout ?? "10 seconds"), duplex),
         (open) => Effect.sync(() => open.close())
       )
   })
