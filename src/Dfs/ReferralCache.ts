@@ -248,14 +248,15 @@ export const targetOrder = (entry: CachedReferral): ReadonlyArray<number> => {
 const onlyTarget: ReadonlyArray<number> = [0]
 
 /**
- * How many components of the path that was asked a PathConsumed covers: bytes of `\server\share\rest` in UTF-16, with
- * or without the backslash that follows.
+ * How many components of the path that was asked a PathConsumed covers: bytes of `\server\share\rest` in UTF-16 (MS-DFSC
+ * 2.2.4). Some servers count one character more: the backslash that follows, one that the request ended with, or the
+ * terminator. That can mean nothing else, because the end of the next component is at least two characters away.
  */
 export const componentsConsumed = (asked: DfsPath.DfsPath, pathConsumed: number): number | undefined => {
   let end = 0
   for (let i = 0; i < asked.length; i++) {
     end += (1 + asked[i]!.length) * 2
-    if (pathConsumed === end || (pathConsumed === end + 2 && i < asked.length - 1)) return i + 1
+    if (pathConsumed === end || pathConsumed === end + 2) return i + 1
   }
   return undefined
 }
