@@ -8,6 +8,7 @@
 import * as Schema from "effect/Schema"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
+import * as Explanation from "./Explanation.ts"
 
 /** A symbolic link on a path, where the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1). */
 export const SymbolicLink = Schema.Struct({
@@ -59,7 +60,7 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
     const again = this.notTriedAgain === true ? "not tried again with the same password: " : ""
     const where = `${this.path === undefined ? "" : `${this.path}: `}${again}`
     const what = this.symbolicLink === undefined
-      ? NtStatus.explanation(this.status)
+      ? Explanation.of(this.status, this.command, this.path)
       : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${where}${what} (${this.statusName} to ${this.command})${detail}`
@@ -117,7 +118,9 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
       case "TimedOut":
         return `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
-        return `${where} closed the connection${detail}: try again, and look into its log`
+        return this.detail === undefined || this.sent === true
+          ? `${where} closed the connection${detail}: try again, and look into its log`
+          : `${where} closed the connection${detail}`
       case "Failed":
         return `the connection to ${where} failed${detail}`
     }

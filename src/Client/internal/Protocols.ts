@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import type { AuthenticatorSession } from "../../Auth/Authenticator.ts"
 import type { Credential } from "../../Auth/Credentials.ts"
-import type { RequestError } from "../../Protocol/Errors.ts"
+import { type RequestError, TransportError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 import { Breaks as Smb1Breaks } from "../../Smb1/Breaks.ts"
@@ -72,6 +72,15 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
   }
 }
 
+/** A server with SMB 1 turned off seldom says so. */
+const withoutSmb1 = ({ port, reason, server }: TransportError): TransportError =>
+  new TransportError({
+    reason,
+    server,
+    port,
+    detail: "at the first request, which was of SMB 1 alone: it probably does not speak that, so offer SMB 2 or 3 too"
+  })
+
 /** Connects to a server and negotiates. The connection ends with the scope. */
 export const connect = (
   endpoint: Transport.Endpoint,
@@ -83,10 +92,10 @@ export const connect = (
   const others = Settings.smb2Dialects(settings.dialects)
   return Effect.matchEffect(Smb1Negotiate.connect(endpoint, settings, settings.smb1), {
     // Some that have SMB 1 turned off hang up on its NEGOTIATE, whatever that offers.
-    onFailure: (error) =>
-      error._tag === "TransportError" && error.reason === "Closed" && others.length > 0
-        ? connect(endpoint, { ...settings, dialects: others })
-        : Effect.fail(error),
+    onFailure: (error) => {
+      if (error._tag !== "TransportError" || error.reason !== "Closed") return Effect.fail(error)
+      return others.length > 0 ? connect(endpoint, { ...settings, dialects: others }) : Effect.fail(withoutSmb1(error))
+    },
     onSuccess: (answer) =>
       "packet" in answer
         ? Effect.map(Negotiate.resume(endpoint, settings, answer), (agreed) => smb2(agreed, settings))
