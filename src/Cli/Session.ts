@@ -112,7 +112,7 @@ export const credential = Effect.fnUntraced(function*(
   return Credentials.password(user, yield* password(user, server, file), domain === undefined ? {} : { domain })
 })
 
-/** The client that the flags ask for, DFS targets on `port`. Without DFS there is no resolver. */
+/** The client that the flags ask for, DFS targets on `port` where no flag says another. Without DFS there is no resolver. */
 export const layer = (
   options: Shared,
   who: Credentials.Credential,
@@ -140,6 +140,7 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
       byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,
       TcpTransport.layerWith({
         ...(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
+        addresses: options.address,
         ...names
       }),
       Credentials.layer(who)
@@ -147,7 +148,7 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   )
   const adapted = DfsAdapter.layer({
     mode: options.dfs === "strict" ? "strict" : "fallback",
-    port,
+    port: Option.getOrElse(options.dfsPort, () => port),
     ...(options.site === "auto" || options.site === "none" ? {} : { siteName: options.site })
   }).pipe(
     Layer.provide([

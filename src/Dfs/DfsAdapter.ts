@@ -15,6 +15,7 @@ import type { ClientError } from "../Client/ClientError.ts"
 import type * as Locator from "../Client/Locator.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { fold } from "../Codec/UpCase.ts"
 import { ReferralUnavailable } from "../Protocol/DfsError.ts"
 import { type ProtocolError, type SmbError, TransportError } from "../Protocol/Errors.ts"
 import * as DfsOptions from "./DfsOptions.ts"
@@ -29,7 +30,10 @@ import { ReferralSource, type SourceError } from "./ReferralSource.ts"
  * @category models
  */
 export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
-  /** Where targets listen: a referral names no port. 445 where left out. */
+  /**
+   * Where the servers listen that referrals name, since a referral names no port; 445. A server that a path names listens
+   * where the path says.
+   */
   readonly port?: number
 }
 
@@ -85,9 +89,11 @@ const ports = (usual: number) => {
   const known = new Map<string, number>()
   return {
     learn: (path: UncPath.UncPath): void => {
-      if (path.port !== UncPath.defaultPort) known.set(path.server.toLowerCase(), path.port)
+      const server = fold(path.server)
+      if (path.port === usual) known.delete(server)
+      else known.set(server, path.port)
     },
-    of: (server: string): number => known.get(server.toLowerCase()) ?? usual
+    of: (server: string): number => known.get(fold(server)) ?? usual
   }
 }
 

@@ -8,8 +8,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Net from "node:net"
+import * as UpCase from "../Codec/UpCase.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as Addresses from "./internal/Addresses.ts"
 
 /** Settings of the TCP transport. */
@@ -20,11 +22,49 @@ export interface Options {
   readonly receiveBuffer?: number
   /** How names become addresses; the system's resolver where left out. */
   readonly lookup?: Net.TcpNetConnectOpts["lookup"]
+  /**
+   * Where to connect to instead, by the name of a server, in whatever case; `*` stands for all others. Names stay what they
+   * are in all that is said to the server and to the user: paths, DFS, Kerberos. For a server behind a forwarded port, or one
+   * whose name no name server has.
+   */
+  readonly addresses?: Readonly<Record<string, Address>>
 }
+
+/**
+ * Where a server is.
+ *
+ * @category models
+ */
+export interface Address {
+  /** A name or an address. */
+  readonly host: string
+  /** TCP port; the one that was asked for where left out. */
+  readonly port?: number
+}
+
+/** The place of a server by its name, if it has one of its own. */
+const placeOf = (addresses: Options["addresses"]) => {
+  const places = new Map(Object.entries(addresses ?? {}).map(([name, place]) => [UpCase.fold(name), place]))
+  return (endpoint: Transport.Endpoint): Transport.Endpoint => {
+    const place = places.get(UpCase.fold(endpoint.host)) ?? places.get("*")
+    return place === undefined ? endpoint : { host: place.host, port: place.port ?? endpoint.port }
+  }
+}
+
+/** Who waits for a server by its name is told where that was looked for. */
+const told = (endpoint: Transport.Endpoint, place: Transport.Endpoint) => (error: TransportError): TransportError =>
+  place === endpoint ? error : new TransportError({
+    reason: error.reason,
+    server: endpoint.host,
+    port: endpoint.port,
+    detail: [`at ${UncName.format({ server: place.host, port: place.port }).slice(2)}`, error.detail]
+      .filter((part) => part !== undefined).join(": ")
+  })
 
 /** Connects. To be run where it is not interrupted, but for what it allows itself. */
 const connect = (
   endpoint: Transport.Endpoint,
+  place: Transport.Endpoint,
   handlers: Transport.Handlers,
   { lookup, receiveBuffer }: Options,
   connectTimeout: Duration.Input
@@ -46,7 +86,7 @@ const connect = (
       Effect.callback((resume) => {
         const socket = Net.connect({
           host: address,
-          port: endpoint.port,
+          port: place.port,
           noDelay: true,
           onread: {
             buffer,
@@ -75,12 +115,13 @@ const connect = (
           if (socket !== chosen) discard(socket)
         })
       })
-    return Addresses.of(endpoint, lookup).pipe(
-      Effect.flatMap((addresses) => Addresses.connect(endpoint, addresses, open, progress)),
+    return Addresses.of(place, lookup).pipe(
+      Effect.flatMap((addresses) => Addresses.connect(place, addresses, open, progress)),
       Effect.timeoutOrElse({
         duration: connectTimeout,
-        orElse: () => Effect.fail(Addresses.timedOut(endpoint, progress))
+        orElse: () => Effect.fail(Addresses.timedOut(place, progress))
       }),
+      Effect.mapError(told(endpoint, place)),
       Effect.interruptible,
       // Outside of what can be interrupted: a socket that has just connected is not lost.
       Effect.onExit((exit) =>
@@ -131,14 +172,19 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
  *
  * @category layers
  */
-export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transport> =>
-  Layer.succeed(Transport.Transport, {
+export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transport> => {
+  const find = placeOf(options.addresses)
+  return Layer.succeed(Transport.Transport, {
     connect: (endpoint, handlers) =>
       Effect.acquireRelease(
-        Effect.map(connect(endpoint, handlers, options, options.connectTimeout ?? "10 seconds"), duplex),
+        Effect.map(
+          connect(endpoint, find(endpoint), handlers, options, options.connectTimeout ?? "10 seconds"),
+          duplex
+        ),
         (open) => Effect.sync(() => open.close())
       )
   })
+}
 
 /**
  * `layerWith()`: connections over TCP with the usual settings.

@@ -171,6 +171,21 @@ describe("sockets", () => {
       while (sockets() > before) yield* Effect.sleep("1 millis")
     })).pipe(through(["127.0.0.78", "127.0.0.79", "127.0.0.77"])))
 
+  it.live("go where the address of a name says, whatever its case, and the error says where that was", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { open, port } = yield* listening("127.0.0.77", 0)
+      const connect = (host: string) =>
+        Effect.flatMap(Transport.Transport, (it) => Effect.scoped(it.connect({ host, port: 445 }, handlers)))
+      yield* Effect.gen(function*() {
+        yield* connect("Files.corp.test")
+        const error = yield* Effect.flip(connect("other"))
+        assert.deepInclude(error, { reason: "Refused", server: "other", port: 445, detail: "at 127.0.0.78" })
+      }).pipe(Effect.provide(TcpTransport.layerWith({
+        addresses: { "files.CORP.test": { host: "127.0.0.77", port }, "*": { host: "127.0.0.78" } }
+      })))
+      while (open.size > 0) yield* Effect.sleep("1 millis")
+    })))
+
   it.live("a name without an address, and one whose addresses all refuse, say so", () =>
     Effect.gen(function*() {
       const transport = yield* Transport.Transport

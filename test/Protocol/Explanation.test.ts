@@ -1,7 +1,6 @@
 /** What an error says to a person depends on the command that was refused, and not on the status alone. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
-import { Layer } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as NtStatus from "../../src/Codec/NtStatus.ts"
