@@ -117,18 +117,24 @@ export const layer = (
   options: Shared,
   who: Credentials.Credential,
   port: number = UncPath.defaultPort
-): Layer.Layer<SmbClient.SmbClient> => layers(options, who, port).client
+): Layer.Layer<SmbClient.SmbClient> =>
+  Layer.unwrap(Effect.map(NameServer.make(options.dns), (names) => layers(options, who, port, names).client))
 
 /** The client, and the resolver that it follows DFS with; `port` is where servers are asked. */
 export const layerWithResolver = (
   options: Shared,
   who: Credentials.Credential,
   port: number
-): Layer.Layer<SmbClient.SmbClient | DfsResolver> => layers(options, who, port).resolver
+): Layer.Layer<SmbClient.SmbClient | DfsResolver> =>
+  Layer.unwrap(Effect.map(NameServer.make(options.dns), (names) => layers(options, who, port, names).resolver))
 
-const layers = (options: Shared, who: Credentials.Credential, port: number) => {
+const layers = (
+  options: Shared,
+  who: Credentials.Credential,
+  port: number,
+  { controllers, lookup }: NameServer.Names
+) => {
   const timeout = Option.map(options.timeout, Duration.seconds)
-  const lookup = NameServer.lookup(options.dns)
   const names = lookup === undefined ? {} : { lookup }
   const plain = SmbClient.layerWithAuthenticator({
     dialects: options.dialect,
@@ -153,7 +159,7 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   }).pipe(
     Layer.provide([
       plain,
-      NameServer.controllers(options.dns),
+      controllers,
       options.site === "auto" ? SiteFinder.layerLdap(names) : Layer.empty
     ])
   )
