@@ -75,6 +75,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
         case "NoCredential":
         case "NoCommonMechanism":
         case "ServerUnknown":
+        case "ClockSkew":
           return "TargetFailed"
         default:
           return "Failed"

@@ -77,6 +77,13 @@ export const fromStatus = (status: number, command: string, path?: string, symbo
     ...(symbolicLink === undefined ? {} : { symbolicLink })
   })
 
+/** The same error with what the client knows of it beside the status. */
+export const withDetail = (error: SmbError, detail: string | undefined): SmbError => {
+  if (detail === undefined) return error
+  const { command, path, reason, status } = error
+  return new SmbError({ reason, status, command, detail, ...(path === undefined ? {} : { path }) })
+}
+
 /**
  * The connection could not be made, or ended.
  *
