@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { hostname } from "node:os"
 import * as Md5 from "../Codec/Md5.ts"
+import { NtStatus } from "../Codec/NtStatusCode.ts"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import type { Credential } from "./Credentials.ts"
 import * as Entropy from "./Entropy.ts"
@@ -42,10 +43,41 @@ export interface AuthenticatorSession {
    */
   readonly accept: (input: Uint8Array) => Effect.Effect<void, AuthenticationError>
   /**
+   * What the security buffer of a SESSION_SETUP response that failed says, where it holds a word of the mechanism's. Nothing
+   * proves that it is the server's.
+   */
+  readonly refused?: (input: Uint8Array) => AuthenticationError | undefined
+  /**
    * The key of the session, 16 bytes with NTLM, once `done`; `undefined` for an anonymous logon. A server that let a
    * user in as guest does not have it: the caller must not sign or encrypt such a session.
    */
   readonly sessionKey: () => Redacted.Redacted<Uint8Array> | undefined
+}
+
+/** Reasons that say more than the status of the server, and that the user has to act upon. */
+const clear: ReadonlySet<AuthenticationReason> = new Set<AuthenticationReason>(["ClockSkew", "NoCredential"])
+
+/**
+ * What a logon that the server has refused by `status` means, beyond that: an `error` that takes its place, or a `detail`
+ * that goes with it. `input` is the security buffer of the response, if there was one.
+ */
+export const refusal = (
+  logon: AuthenticatorSession | undefined,
+  { input, server, status }: {
+    readonly input?: Uint8Array | undefined
+    readonly server: string
+    readonly status: number
+  }
+): { readonly error?: AuthenticationError; readonly detail?: string } => {
+  if (status === NtStatus.STATUS_TIME_DIFFERENCE_AT_DC) {
+    const detail =
+      "the clocks are too far apart, as the domain controller says; set the clock of this machine, and look " +
+      "at that of the server"
+    return { error: new AuthenticationError({ reason: "ClockSkew", detail, server }) }
+  }
+  const said = input === undefined || input.length === 0 ? undefined : logon?.refused?.(input)
+  if (said === undefined) return {}
+  return clear.has(said.reason) ? { error: said } : { detail: said.detail }
 }
 
 /**

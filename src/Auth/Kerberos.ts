@@ -16,6 +16,7 @@ import * as Authenticator from "./Authenticator.ts"
 import type { Credential, KerberosCredential, NtHashCredential, PasswordCredential } from "./Credentials.ts"
 import * as Gssapi from "./internal/Gssapi.ts"
 import * as GssapiInitiator from "./internal/GssapiInitiator.ts"
+import * as KrbError from "./internal/KrbError.ts"
 import * as Spnego from "./Spnego.ts"
 
 /**
@@ -67,17 +68,32 @@ const explanations: Readonly<Record<number, Explanation>> = {
   31: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
   32: ["NoCredential", () => `the ticket has expired; ${kinit}`],
   33: ["ClockSkew", () => "the ticket is not valid yet; set the clock of this machine"],
-  37: ["ClockSkew", () => "the clocks are too far apart; set the clock of this machine to the domain's time"],
+  34: ["Rejected", () => "the server takes the logon for one that was sent before; try again"],
   35: ["Rejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
+  37: ["ClockSkew", () => "the clocks are too far apart; set the clock of this machine to the domain's time"],
   41: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
-  44: ["Rejected", () => "the server has no key of the ticket's version: its keytab has to be exported anew"],
+  44: ["Rejected", () => "the server has no key of the ticket's version: export its keytab again"],
   45: ["Rejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
   141: ["NoCredential", () => `no ticket that fits; ${kinit}`],
+  148: ["ClockSkew", () => "the clocks are too far apart; set the clock of this machine to the domain's time"],
   154: ["Unavailable", () => "no domain controller is known for the realm; look at krb5.conf and the DNS"],
   156: ["Unavailable", () => "no domain controller of the realm answers; look at krb5.conf, the DNS and the network"],
   158: ["IntegrityFailure", () => "the server could not prove who it is"],
   181: ["NoCredential", () => "the keytab has no key of this principal"],
   195: ["NoCredential", () => `no ticket; ${kinit}`]
+}
+
+/** What a server says of a ticket by itself. Other codes are a domain's, and no server's to say. */
+const ofServers: ReadonlySet<number> = new Set(Object.values(KrbError.Code))
+
+/** What a server's token says, if it is an error of Kerberos'. */
+const explainToken = (server: string, token: Uint8Array | undefined): AuthenticationError | undefined => {
+  const code = token === undefined ? undefined : KrbError.codeOf(token)
+  if (code === undefined || !ofServers.has(code)) return undefined
+  const [reason, say] = explanations[code]!
+  // The clock may also be the server's.
+  const both = reason === "ClockSkew" ? ", and look at that of the server" : ""
+  return fail(server, reason, `${say(server)}${both} (the server says error ${code} of Kerberos)`)
 }
 
 const routines: Readonly<Record<number, Explanation>> = {
@@ -170,7 +186,8 @@ const responseOf = Effect.fnUntraced(function*(
     return yield* fail(server, "UnexpectedToken", "the server began anew in the middle of a logon")
   }
   if (token.negState === Spnego.NegState.reject) {
-    return yield* fail(server, "Rejected", "the server turned the logon down")
+    return yield* explainToken(server, token.responseToken) ??
+      fail(server, "Rejected", "the server turned the logon down")
   }
   if (token.supportedMech !== undefined && !kerberosMechanisms.includes(token.supportedMech)) {
     return yield* fail(server, "NoCommonMechanism", `the server chose ${token.supportedMech}, which was not offered`)
@@ -231,6 +248,13 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
         return yield* this.#fail("Unavailable", "this Kerberos library does not give the session key")
       }
     })
+  }
+
+  refused(input: Uint8Array): AuthenticationError | undefined {
+    const decoded = Spnego.decode(input)
+    return decoded._tag === "Success" && decoded.success._tag === "NegTokenResp"
+      ? explainToken(this.#server, decoded.success.responseToken)
+      : explainToken(this.#server, input)
   }
 
   sessionKey(): Redacted.Redacted<Uint8Array> | undefined {
@@ -388,6 +412,7 @@ export const makeNegotiate = (options: NegotiateOptions = {}): Authenticator.Aut
         unauthenticated: fallback.unauthenticated,
         step: (input) => Effect.suspend(() => chosen === undefined ? start(input) : chosen.step(input)),
         accept: (input) => Effect.suspend(() => (chosen ?? fallback).accept(input)),
+        refused: (input) => chosen?.refused?.(input),
         sessionKey: () => chosen?.sessionKey()
       } satisfies Authenticator.AuthenticatorSession
     })

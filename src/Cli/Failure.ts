@@ -54,6 +54,7 @@ const failuresOfOne: ReadonlySet<string> = new Set([
   "NotDfsCapable",
   "NamespaceNotFound",
   "ReferralRefused",
+  "ReferralUnavailable",
   "TargetDiffers",
   "DfsLoop",
   "Overflow",

@@ -8,6 +8,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { isIP, isIPv6 } from "node:net"
+import type { Address } from "../Layers/TcpTransport.ts"
 import { allDialects, type Dialect } from "../Smb2/Settings.ts"
 import * as Remote from "./Remote.ts"
 
@@ -26,6 +27,27 @@ const isNameServer = (text: string): boolean => {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
   if (Number(port ?? 53) > 0xffff) return false
   return bracketed !== undefined ? isIPv6(bracketed) : isIP(plain ?? text) !== 0
+}
+
+/** `NAME=ADDRESS[:PORT]`, or the address alone for every server. */
+export const parseAddress = (
+  text: string
+): Effect.Effect<readonly [name: string, place: Address], CliError.UserError> => {
+  const at = text.indexOf("=")
+  const place = text.slice(at + 1)
+  // An IPv6 address without brackets has no port.
+  const bare = isIPv6(place.split("%", 1)[0]!)
+  const read = Remote.parse(bare ? `//[${place}]` : `//${place}`, { share: false })
+  const name = at < 0 ? "*" : text.slice(0, at)
+  if (Result.isFailure(read) || name === "" || read.success.share !== "" || read.success.user !== undefined) {
+    return Effect.fail(wrong(`--address: ${JSON.stringify(text)} is no NAME=ADDRESS or NAME=ADDRESS:PORT`))
+  }
+  const { port, server } = read.success
+  const names = Result.match(Remote.parse(`//${name}`, { share: false }), {
+    onFailure: () => name,
+    onSuccess: (host) => host.server
+  })
+  return Effect.succeed([names, { host: server, ...(!bare && /:\d+$/.test(place) ? { port } : {}) }])
 }
 
 /** Taken before and after the subcommand. */
@@ -83,6 +105,21 @@ export const shared = {
       (text) => `the address of a name server, such as 10.0.0.1 or [fe80::1]:53, system or none, not ${text}`
     ),
     Flag.withDefault("system")
+  ),
+  address: Flag.String("address").pipe(
+    Flag.withAlias("I"),
+    Flag.withMetavar("[NAME=]ADDRESS[:PORT]"),
+    Flag.withDescription(
+      "Connect to ADDRESS for the server NAME, or for every server, which keeps its name in all else; may be repeated"
+    ),
+    Flag.atLeast(0),
+    Flag.mapEffect((texts) => Effect.map(Effect.forEach(texts, parseAddress), (all) => Object.fromEntries(all)))
+  ),
+  dfsPort: Flag.Int("dfs-port").pipe(
+    Flag.filter((port) => port > 0 && port <= 65_535, (port) => `a port from 1 to 65535, not ${port}`),
+    Flag.withMetavar("PORT"),
+    Flag.withDescription("Where the servers listen that DFS referrals name; the port of the path if left out"),
+    Flag.optional
   ),
   dialect: Flag.String("dialect").pipe(
     Flag.withMetavar("LIST"),

@@ -3,6 +3,7 @@
  * from one that is named.
  */
 import * as NodeDns from "@effect/platform-node/NodeDns"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { lookup as systemLookup, type LookupAddress, Resolver } from "node:dns"
@@ -13,17 +14,44 @@ import * as DomainControllers from "../Dfs/DomainControllers.ts"
 /** Whom to ask about domains: `none`, the system's name servers (`system`), or one, by its address. */
 export type NameServer = string
 
-/** Milliseconds that a name server has, and how often it is asked. */
-const patience = { timeout: 1_000, tries: 2 } as const
+/**
+ * Milliseconds that a name server has for its first answer; the second try has twice that. Together about a second: whoever
+ * names one that is not there goes on without it.
+ */
+const patience = { timeout: 400, tries: 2 } as const
+
+/** All that looking for controllers may take. The resolver itself does not keep to `patience` that closely. */
+const most = "1200 millis"
+
+/** How names become addresses and domains find their controllers. */
+export interface Names {
+  /** Absent where that is the system's matter. */
+  readonly lookup?: LookupFunction
+  readonly controllers: Layer.Layer<never>
+}
 
 /**
- * Addresses by one name server; names that it does not know are the system's matter, such as those of /etc/hosts.
+ * A name server that was named. One that is silent once is not asked again: each question would cost its whole time, for
+ * every command and every name. The user is told, since what the system says of a name may be something else.
  */
-const lookupAt = (server: string): LookupFunction => {
+interface Named {
+  readonly server: string
+  readonly isSilent: () => boolean
+  readonly noAnswer: () => void
+}
+
+/** What the resolver says where nobody has answered. */
+const silence: ReadonlySet<string | undefined> = new Set(["ETIMEOUT", "ECONNREFUSED", "Timeout", "ConnectionRefused"])
+
+/**
+ * Addresses by one name server; names that it does not know are the system's matter, such as those of /etc/hosts, and so is
+ * every name when it is silent.
+ */
+const lookupAt = ({ isSilent, noAnswer, server }: Named): LookupFunction => {
   const resolver = new Resolver(patience)
   resolver.setServers([server])
   return (name, options, done) => {
-    if (isIP(name) !== 0) return systemLookup(name, options, done)
+    if (isIP(name) !== 0 || isSilent()) return systemLookup(name, options, done)
     const families = ([4, 6] as const).filter((family) =>
       [undefined, 0, family, `IPv${family}`].includes(options.family)
     )
@@ -38,16 +66,13 @@ const lookupAt = (server: string): LookupFunction => {
     for (const family of families) {
       resolver[family === 4 ? "resolve4" : "resolve6"](name, (error, found) => {
         if (error === null) addresses.push(...found.map((address) => ({ address, family })))
+        else if (silence.has(error.code)) noAnswer()
         left--
         if (left === 0) end()
       })
     }
   }
 }
-
-/** How names become addresses, where that is not the system's matter. */
-export const lookup = (from: NameServer): LookupFunction | undefined =>
-  from === "none" || from === "system" ? undefined : lookupAt(from)
 
 /** The domains that the system completes names with, such as `corp.test`. */
 const searched = (): ReadonlyArray<string> => {
@@ -72,14 +97,50 @@ const inFull = (name: string): string =>
  * Finds the controllers of domains. A second is enough for a name server that is there; a name that is no domain's costs
  * one question, and one without a dot, or an address, none, unless this machine is in a domain of such a name.
  */
-export const controllers = (from: NameServer): Layer.Layer<never> => {
-  if (from === "none") return Layer.empty
-  const named = from === "system" ? {} : { nameServers: [from] }
+const controllersBy = (named: Named | undefined): Layer.Layer<never> => {
+  const servers = named === undefined ? {} : { nameServers: [named.server] }
   return Layer.effect(
     DomainControllers.DomainControllers,
-    Effect.map(Effect.orDie(NodeDns.make({ ...patience, ...named })), (dns) => {
-      const finder = DomainControllers.makeDns(dns, { timeout: "1 second", ...named })
-      return { find: (domain, site) => finder.find(inFull(domain), site) }
+    Effect.map(Effect.orDie(NodeDns.make({ ...patience, ...servers })), (dns) => {
+      const resolve: typeof dns.resolve = (name, type) =>
+        dns.resolve(name, type).pipe(
+          Effect.tapError((error) => Effect.sync(() => silence.has(error.reason) ? named?.noAnswer() : undefined))
+        )
+      // Ended here, so that it is known which of both it was: no controller, or no answer.
+      const finder = DomainControllers.makeDns({ ...dns, resolve }, { timeout: "1 minute", ...servers })
+      const unanswered = Effect.sync((): ReadonlyArray<string> => {
+        named?.noAnswer()
+        return []
+      })
+      return {
+        find: (domain, site) =>
+          Effect.suspend(() =>
+            named?.isSilent() === true
+              ? Effect.succeed([])
+              : Effect.timeoutOrElse(finder.find(inFull(domain), site), { duration: most, orElse: () => unanswered })
+          )
+      }
     })
   )
 }
+
+/** Names by the system's name servers, by one that is named, or with `none` without any domain. */
+export const make = (from: NameServer): Effect.Effect<Names> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    if (from === "none") return Effect.succeed<Names>({ controllers: Layer.empty })
+    if (from === "system") return Effect.succeed<Names>({ controllers: controllersBy(undefined) })
+    let silent = false
+    const named: Named = {
+      server: from,
+      isSilent: () => silent,
+      noAnswer: () => {
+        if (silent) return
+        silent = true
+        const line =
+          `the name server ${from} does not answer: names are looked up as the system does it, and domains are ` +
+          "not looked for; name another one by --dns"
+        Effect.runSyncWith(context)(Effect.logWarning(line))
+      }
+    }
+    return Effect.succeed<Names>({ lookup: lookupAt(named), controllers: controllersBy(named) })
+  })

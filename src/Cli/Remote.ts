@@ -12,13 +12,9 @@ export interface Remote extends UncPath.UncPath {
 
 /** What cannot be read is told without the text where that may hold a password. */
 const withoutPassword = (text: string): boolean => {
-  const authority = /^(?:smb:)?[\\/]{2}([^\\/]*)@/i.exec(text)?.[1]
+  const authority = /^(?:smb:)?[\\/]{2}(?:\?[\\/]UNC[\\/]+)?([^\\/]*)@/i.exec(text)?.[1]
   return authority === undefined || !/:|%3a/i.test(authority)
 }
-
-/** `smb://DOMAIN;user@host` is how other tools write the domain. */
-const user = (path: UncPath.UncPath): UncPath.UncPath =>
-  path.user === undefined ? path : { ...path, user: path.user.replace(";", "\\") }
 
 /**
  * Parses a path; with `share: true` it has to name a share. Fails with what to tell the user.
@@ -29,7 +25,7 @@ export const parse = (text: string, options: { readonly share: boolean }): Resul
   }
   return Result.mapBoth(UncPath.parse(text), {
     onFailure: (error) => error.message,
-    onSuccess: (path): Remote => ({ ...user(path), directory: /[\\/]$/.test(text) })
+    onSuccess: (path): Remote => ({ ...path, directory: /[\\/]$/.test(text) })
   }).pipe(
     Result.flatMap((path) =>
       options.share && path.share === ""

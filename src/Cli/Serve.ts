@@ -22,6 +22,7 @@ import * as MemoryStore from "../Server/Store/MemoryStore.ts"
 import * as UserStore from "../Server/UserStore.ts"
 import { LocalError, type OutputClosed, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
+import * as HowTo from "./HowTo.ts"
 import * as NamespaceFile from "./NamespaceFile.ts"
 import { jsonLine, write, writeError } from "./Output.ts"
 import * as ServeLog from "./ServeLog.ts"
@@ -131,22 +132,6 @@ const storeOf = (
       }
     )
 
-/** How to reach a share, from each system's own tools. */
-const howTo = (host: string, port: number, share: string, name: string): string => {
-  const usual = port === 445
-  const windows = usual
-    ? `\\\\${host}\\${share}`
-    : `net use Z: \\\\${host}\\${share} /user:${name} /tcpport:${port}`
-  const mac = `open smb://${name}@${host}${usual ? "" : `:${port}`}/${share}`
-  const options = [...(usual ? [] : [`port=${port}`]), `username=${name}`].join()
-  return [
-    `  Windows  ${windows}${usual ? "" : "   (Windows 11 24H2 and later; older ones know port 445 alone)"}`,
-    `  macOS    ${mac}`,
-    `  Linux    sudo mount -t cifs //${host}/${share} /mnt -o ${options}`,
-    `           smbclient //${host}/${share}${usual ? "" : ` -p ${port}`} -U ${name}`
-  ].join("\n")
-}
-
 const isLoopback = (host: string): boolean => host.startsWith("127.") || host === "::1"
 
 const isAny = (host: string): boolean => host === "0.0.0.0" || host === "::"
@@ -176,13 +161,20 @@ const announce = (
   return write(
     [
       `Listening on ${host}, port ${port}. Stop it with Ctrl-C.`,
-      ...(isLoopback(host) ? ["Only this machine can connect; --host 0.0.0.0 lets others."] : []),
+      ...(isLoopback(host)
+        ? [`Only this machine can connect; --host ${host === "::1" ? "::" : "0.0.0.0"} lets others.`]
+        : []),
       ...places,
       ...roots,
       ...(who === "" ? [] : [who]),
       "",
       // With a file of users, each of them can put their own name there; a guest is let in only where that was asked for.
-      howTo(reachable, port, shares[0]!, user ?? (options.guest ? "guest" : "NAME")),
+      HowTo.lines({
+        host: reachable,
+        port,
+        share: shares[0]!,
+        user: user ?? (options.guest ? "guest" : "NAME")
+      }),
       ""
     ].join("\n")
   )

@@ -112,23 +112,29 @@ export const credential = Effect.fnUntraced(function*(
   return Credentials.password(user, yield* password(user, server, file), domain === undefined ? {} : { domain })
 })
 
-/** The client that the flags ask for, DFS targets on `port`. Without DFS there is no resolver. */
+/** The client that the flags ask for, DFS targets on `port` where no flag says another. Without DFS there is no resolver. */
 export const layer = (
   options: Shared,
   who: Credentials.Credential,
   port: number = UncPath.defaultPort
-): Layer.Layer<SmbClient.SmbClient> => layers(options, who, port).client
+): Layer.Layer<SmbClient.SmbClient> =>
+  Layer.unwrap(Effect.map(NameServer.make(options.dns), (names) => layers(options, who, port, names).client))
 
 /** The client, and the resolver that it follows DFS with; `port` is where servers are asked. */
 export const layerWithResolver = (
   options: Shared,
   who: Credentials.Credential,
   port: number
-): Layer.Layer<SmbClient.SmbClient | DfsResolver> => layers(options, who, port).resolver
+): Layer.Layer<SmbClient.SmbClient | DfsResolver> =>
+  Layer.unwrap(Effect.map(NameServer.make(options.dns), (names) => layers(options, who, port, names).resolver))
 
-const layers = (options: Shared, who: Credentials.Credential, port: number) => {
+const layers = (
+  options: Shared,
+  who: Credentials.Credential,
+  port: number,
+  { controllers, lookup }: NameServer.Names
+) => {
   const timeout = Option.map(options.timeout, Duration.seconds)
-  const lookup = NameServer.lookup(options.dns)
   const names = lookup === undefined ? {} : { lookup }
   const plain = SmbClient.layerWithAuthenticator({
     dialects: options.dialect,
@@ -141,6 +147,7 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
       byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,
       TcpTransport.layerWith({
         ...(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
+        addresses: options.address,
         ...names
       }),
       Credentials.layer(who)
@@ -148,12 +155,12 @@ const layers = (options: Shared, who: Credentials.Credential, port: number) => {
   )
   const adapted = DfsAdapter.layer({
     mode: options.dfs === "strict" ? "strict" : "fallback",
-    port,
+    port: Option.getOrElse(options.dfsPort, () => port),
     ...(options.site === "auto" || options.site === "none" ? {} : { siteName: options.site })
   }).pipe(
     Layer.provide([
       plain,
-      NameServer.controllers(options.dns),
+      controllers,
       options.site === "auto" ? SiteFinder.layerLdap(names) : Layer.empty
     ])
   )

@@ -9,12 +9,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
 import type { CredentialProvider } from "../Auth/Credentials.ts"
+import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Settings from "../Smb2/Settings.ts"
-import type { ClientError } from "./ClientError.ts"
 import * as Connections from "./internal/Connections.ts"
 import * as Paths from "./internal/Paths.ts"
 import * as Whole from "./internal/Whole.ts"
@@ -24,7 +25,11 @@ import type { Operations } from "./Operations.ts"
 /** The client: its operations, and what a layer on top of it needs. */
 export interface Client extends Operations {
   /** Connects to a target as it stands, without asking the locator. */
-  readonly connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+  readonly connect: (
+    target: Locator.Target
+  ) => Effect.Effect<Share.Share, RequestError | AuthenticationError, Scope.Scope>
+  /** Connects to a target's server and logs on there, whatever its share is. The session stays while the scope is open. */
+  readonly logOn: (target: Locator.Target) => Effect.Effect<void, RequestError | AuthenticationError, Scope.Scope>
   /**
    * Lets credentials be tried again that servers have refused. A refused one is otherwise not tried again until the provider
    * gives another: each attempt would count against the account. To be run when the account was put right on the server.
@@ -59,11 +64,11 @@ export interface Options extends Partial<Settings.Settings> {
  * @category constructors
  */
 export const make = (connections: Connections.Connections, locator: Locator.Locator): Client => {
-  const connect = (target: Locator.Target): Effect.Effect<Share.Share, ClientError, Scope.Scope> =>
-    connections.share(target)
+  const connect = connections.share
   return {
     ...Whole.operations(Paths.operations(connect, locator)),
     connect,
+    logOn: connections.logOn,
     retryLogons: connections.retryLogons,
     withLocator: (other) => make(connections, other)
   }

@@ -1,12 +1,16 @@
 /**
  * Names of files on a network: `\\server\share\path`, `//server:port/share/path`, `smb://user@server:port/share/path`
- * (MS-DTYP 2.2.57 has the first; the others say the same).
+ * (MS-DTYP 2.2.57 has the first; the others say the same), and `\\?\UNC\server\share\path`, which Windows' functions take.
+ *
+ * An IPv6 address stands in brackets, with its zone where it needs one (`[fe80::1%eth0]:445`), or as Windows writes it in
+ * UNC paths (`fe80--1s4.ipv6-literal.net`).
  *
  * A parsed path is normal: components are separated by single backslashes, `.` is gone and `..` is resolved, which may
  * not lead above the share.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { isIP, isIPv6 } from "node:net"
 import * as UncName from "../Protocol/UncName.ts"
 
 /**
@@ -47,7 +51,7 @@ export interface UncPath {
   readonly share: string
   /** Below the share, in UTF-16 code units, without a leading backslash; empty for the share itself. */
   readonly path: string
-  /** Named by an `smb:` URL. */
+  /** Named before an @; `DOMAIN\user` where a domain stands before a semicolon. */
   readonly user?: string
 }
 
@@ -71,14 +75,33 @@ const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined
   return result
 }
 
-const authority = (
-  text: string
-): { readonly server: string; readonly port: number } | undefined => {
-  const match = /^(\[[0-9A-Fa-f:.%]+\]|[^:[\]@\\/]+)(?::(\d{1,5}))?$/.exec(text)
-  if (match === null) return undefined
+/** A zone is the name or number of a network interface of this machine. */
+const bracketed = /^\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?)\](?::(\d{1,5}))?$/
+const named = /^([^:[\]@\\/]+)(?::(\d{1,5}))?$/
+
+type Authority = { readonly server: string; readonly port: number }
+
+/** Server and port, or why the text is none. */
+const authority = (text: string): Authority | string => {
+  const quoted = JSON.stringify(text)
+  const match = bracketed.exec(text) ?? named.exec(text)
+  if (match === null) {
+    if (text.includes("@")) return `${quoted} names no server: in smb://, write %40 for an @ in a user's name`
+    // Who writes an address without brackets means no port.
+    if (!text.includes("[") && isIPv6(text.split("%", 1)[0]!)) {
+      return `the IPv6 address ${text} has to stand in brackets: [${text}]`
+    }
+    return (text.match(/:/g)?.length ?? 0) > 1 && !text.includes("[")
+      ? `${quoted} names no server: an IPv6 address stands in brackets, as in [fe80::1%eth0]:445`
+      : `${quoted} names no server`
+  }
   const port = match[2] === undefined ? defaultPort : Number(match[2])
-  if (port === 0 || port > 65535) return undefined
-  const server = match[1]!.startsWith("[") ? match[1]!.slice(1, -1) : match[1]!
+  if (port === 0 || port > 65535) return `${quoted} names no server: a port is 1 to 65535`
+  const server = UncName.host(match[1]!)
+  if (text.startsWith("[") && isIP(server.split("%", 1)[0]!) === 0) {
+    return `${quoted} names no server: there is no address in the brackets`
+  }
+  if (server === "." || server === "?") return "it names something of this machine, and a server's name is missing"
   return { server, port }
 }
 
@@ -92,7 +115,7 @@ const build = (
   user?: string
 ): Result.Result<UncPath, InvalidPath> => {
   const place = authority(head)
-  if (place === undefined) return fail(text, `${JSON.stringify(head)} names no server`)
+  if (typeof place === "string") return fail(text, place)
   // A server may be followed by nothing, but what follows it first is the share, which `..` does not remove.
   const first = parts.findIndex((part) => part !== "")
   const share = parts[first] ?? ""
@@ -118,6 +141,20 @@ const below = (
   return path.length > longest ? fail(text, `it is longer than ${longest} UTF-16 code units`) : Result.succeed(path)
 }
 
+/** A server of a URL. The % before the zone of an address may be written as it is or as %25 (RFC 6874). */
+const decodeHead = (head: string): string => {
+  const [, address, zone, rest] = /^(\[[^\]%]*)%(?:25)?([^\]]+)(\].*)$/s.exec(head) ?? []
+  return address === undefined ? decodeURIComponent(head) : `${address}%${decodeURIComponent(zone!)}${rest!}`
+}
+
+/** `DOMAIN;user`, as other tools write it, or the user alone. */
+const decodeUser = (user: string): string =>
+  user.split(";", 2).length > 1
+    ? `${decodeURIComponent(user.slice(0, user.indexOf(";")))}\\${
+      decodeURIComponent(user.slice(user.indexOf(";") + 1))
+    }`
+    : decodeURIComponent(user)
+
 /** Text is taken apart before it is decoded: what an escape stands for separates nothing. */
 const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
   const [, user, head, rest] = /^smb:\/\/(?:([^/\\@]*)@)?([^/\\]*)(.*)$/isu.exec(text)!
@@ -125,13 +162,16 @@ const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
   let decoded: readonly [head: string, user: string | undefined]
   try {
     parts = rest!.split(/[\\/]/).map((part) => decodeURIComponent(part))
-    decoded = [decodeURIComponent(head!), user === undefined ? undefined : decodeURIComponent(user)]
+    decoded = [decodeHead(head!), user === undefined ? undefined : decodeUser(user)]
   } catch {
     return fail(text, "a % is not followed by two hexadecimal digits of UTF-8")
   }
   if (parts.some((part) => /[\\/]/.test(part))) return fail(text, "no name has a / or \\ in it, as %2F and %5C say")
   return build(text, decoded[0], parts, decoded[1])
 }
+
+/** Before `server\share` in what Windows' own functions take for long paths. */
+const longForm = /^[\\/]{2}\?[\\/]UNC[\\/]+/i
 
 /**
  * Parses any of the three ways to write a path. A share is not demanded: who needs one checks for it.
@@ -141,14 +181,16 @@ const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
 export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => {
   if (typeof input !== "string") return Result.succeed(input)
   if (/^smb:\/\//i.test(input)) return parseUrl(input)
-  const match = /^(?:\\\\|\/\/)(?:([^\\/@]*)@)?([^\\/]+)(.*)$/su.exec(input)
+  const unc = input.replace(longForm, "\\\\")
+  // The last @: there is none in a server's name, and there may be some in a user's.
+  const match = /^(?:\\\\|\/\/)(?:([^\\/]*)@)?([^\\/@]+)((?:[\\/].*)?)$/su.exec(unc)
   if (match === null) {
     return fail(
       input,
       "it is no path on a share; write \\\\server\\share\\path, //server/share/path or smb://server/share/path"
     )
   }
-  return build(input, match[2]!, match[3]!.split(/[\\/]/), match[1])
+  return build(input, match[2]!, match[3]!.split(/[\\/]/), match[1]?.replace(";", "\\"))
 }
 
 /** As `parse`, for what has to be inside a share. */

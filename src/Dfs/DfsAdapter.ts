@@ -6,6 +6,7 @@
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -14,11 +15,13 @@ import type { ClientError } from "../Client/ClientError.ts"
 import type * as Locator from "../Client/Locator.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { isNotFound, type SmbError } from "../Protocol/Errors.ts"
+import { fold } from "../Codec/UpCase.ts"
+import { ReferralUnavailable } from "../Protocol/DfsError.ts"
+import { isNotFound, type ProtocolError, type SmbError, TransportError } from "../Protocol/Errors.ts"
 import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsResolver from "./DfsResolver.ts"
 import type { Target } from "./DfsStep.ts"
-import { ReferralSource } from "./ReferralSource.ts"
+import { ReferralSource, type SourceError } from "./ReferralSource.ts"
 
 /**
  * How DFS is followed: `DfsOptions`, where `mode` is `"fallback"` (the default: goes on without DFS where a server has
@@ -27,7 +30,10 @@ import { ReferralSource } from "./ReferralSource.ts"
  * @category models
  */
 export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
-  /** Where targets listen: a referral names no port. 445 where left out. */
+  /**
+   * Where the servers listen that referrals name, since a referral names no port; 445. A server that a path names listens
+   * where the path says.
+   */
   readonly port?: number
 }
 
@@ -68,6 +74,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
         case "NoCredential":
         case "NoCommonMechanism":
         case "ServerUnknown":
+        case "ClockSkew":
           return "TargetFailed"
         default:
           return "Failed"
@@ -82,10 +89,55 @@ const ports = (usual: number) => {
   const known = new Map<string, number>()
   return {
     learn: (path: UncPath.UncPath): void => {
-      if (path.port !== UncPath.defaultPort) known.set(path.server.toLowerCase(), path.port)
+      const server = fold(path.server)
+      if (path.port === usual) known.delete(server)
+      else known.set(server, path.port)
     },
-    of: (server: string): number => known.get(server.toLowerCase()) ?? usual
+    of: (server: string): number => known.get(fold(server)) ?? usual
   }
+}
+
+/** Fails as a request without an answer does, after a shorter time. */
+const within = <A, E, R>(
+  asked: Effect.Effect<A, E, R>,
+  limit: Duration.Input | undefined,
+  { port, server }: Locator.Target
+): Effect.Effect<A, E | TransportError, R> =>
+  limit === undefined ? asked : Effect.timeoutOrElse(asked, {
+    duration: limit,
+    orElse: () =>
+      Effect.fail(
+        new TransportError({
+          reason: "TimedOut",
+          server,
+          port,
+          detail: `no answer to a referral request for ${Duration.toMillis(limit)} ms`
+        })
+      )
+  })
+
+/** What shows that somebody is in between is no reason to go on without DFS. */
+const attacks: ReadonlySet<string> = new Set<ProtocolError["reason"]>([
+  "NotSigned",
+  "BadSignature",
+  "NotEncrypted",
+  "DecryptionFailed",
+  "Downgrade"
+])
+
+/** The failure of a question to a server that the user is logged on to. What the server says to the IOCTL is an answer. */
+const unavailable = (server: string, error: SourceError): SourceError | ReferralUnavailable => {
+  switch (error._tag) {
+    case "AuthenticationError":
+      return error
+    case "ProtocolError":
+      if (attacks.has(error.reason)) return error
+      break
+    case "SmbError":
+      if (error.command !== "TREE_CONNECT") return error
+      break
+  }
+  return new ReferralUnavailable({ server, reason: error.message, cause: error })
 }
 
 /** The text that the resolver works on: no port, no user. */
@@ -115,23 +167,27 @@ export const layer = (
     const toTarget = (target: Target): Locator.Target => ({ ...target, port: port.of(target.server) })
     const resolver = yield* DfsResolver.make(options).pipe(
       Effect.provideService(ReferralSource, {
-        ioctl: (server, request) =>
-          Effect.scoped(Effect.flatMap(
-            client.connect({
-              server,
-              port: port.of(server),
-              share: "IPC$",
-              path: "",
-              ...(request.domain === undefined ? {} : { domain: request.domain })
-            }),
-            (ipc) =>
-              ipc.control({
-                _tag: "Ioctl",
-                ctlCode: request.controlCode,
-                input: request.input,
-                maximum: request.maxOutput
-              })
+        ioctl: (server, request) => {
+          const target = {
+            server,
+            port: port.of(server),
+            share: "IPC$",
+            path: "",
+            ...(request.domain === undefined ? {} : { domain: request.domain })
+          }
+          const asked = Effect.flatMap(client.connect(target), (ipc) =>
+            ipc.control({
+              _tag: "Ioctl",
+              ctlCode: request.controlCode,
+              input: request.input,
+              maximum: request.maxOutput
+            }))
+          // The logon comes first and alone. What it fails with, the work on the share would fail with too.
+          return Effect.scoped(Effect.andThen(
+            client.logOn(target),
+            Effect.mapError(within(asked, request.limit, target), (error) => unavailable(server, error))
           ))
+        }
       })
     )
     if (!(options.enabled ?? true)) {
@@ -140,12 +196,19 @@ export const layer = (
     /** Connections are shared and stay for a while, so the attempt that follows finds this one. */
     const connect = (target: Target): Effect.Effect<void, ClientError> =>
       Effect.scoped(Effect.asVoid(client.connect(toTarget(target))))
+    /** Some servers say so of a path that leads through a link. A name that is not there may be a new file's. */
+    const mayBeLink = (target: Target, error: unknown): Effect.Effect<boolean> =>
+      (error as Partial<ClientError>)._tag === "SmbError" && (error as SmbError).reason === "ObjectPathNotFound"
+        ? Effect.scoped(Effect.map(client.connect(toTarget(target)), ({ isDfs }) => isDfs)).pipe(
+          Effect.orElseSucceed(() => false)
+        )
+        : Effect.succeed(false)
     const locator: Locator.Locator = {
       goesOn: (error) => ["ServerFailed", "TargetFailed"].includes(judge(error)),
       use: (path, attempt) =>
         Effect.suspend(() => {
           port.learn(path)
-          return resolver.use(toText(path), (target) => attempt(toTarget(target)), judge, { connect })
+          return resolver.use(toText(path), (target) => attempt(toTarget(target)), judge, { connect, mayBeLink })
         })
     }
     return Context.make(SmbClient.SmbClient, SmbClient.SmbClient.of(client.withLocator(locator))).pipe(

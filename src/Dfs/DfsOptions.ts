@@ -28,6 +28,11 @@ export interface DfsOptions {
   /** How long a racing target is waited for before the next one starts; 250 ms. */
   readonly stagger?: Duration.Input
   /**
+   * How long a server that has let the user in may take to say whether a path is in a namespace, before the path is taken
+   * for an ordinary one; 10 seconds. In mode `"strict"`, and inside a namespace, the question has as long as any request.
+   */
+  readonly askTimeout?: Duration.Input
+  /**
    * Paths that DFS applies to, as patterns (`DfsPattern`) such as `\\corp.test\*`; all where left out. A pattern also
    * stands for what lies below it.
    */
@@ -58,6 +63,7 @@ export interface DfsOptions {
 export interface Settings extends DfsStep.Options {
   readonly enabled: boolean
   readonly stagger: Duration.Input
+  readonly askTimeout: Duration.Input
   readonly include: ReadonlyArray<string>
   readonly exclude: ReadonlyArray<string>
   readonly siteName: string | undefined
@@ -76,6 +82,7 @@ export const defaults: Settings = {
   ...DfsStep.defaultOptions,
   enabled: false,
   stagger: "250 millis",
+  askTimeout: "10 seconds",
   include: [],
   exclude: [],
   siteName: undefined,
@@ -122,7 +129,7 @@ const largest32 = 0xffffffff
 
 /**
  * Options from the configuration: SMB_DFS (true or false, false where left out), SMB_DFS_MODE, SMB_DFS_PROBE,
- * SMB_DFS_CONNECT, SMB_DFS_STAGGER (`250 millis`), SMB_DFS_INCLUDE and SMB_DFS_EXCLUDE (patterns separated by
+ * SMB_DFS_CONNECT, SMB_DFS_STAGGER (`250 millis`), SMB_DFS_ASK_TIMEOUT (`10 seconds`), SMB_DFS_INCLUDE and SMB_DFS_EXCLUDE (patterns separated by
  * semicolons), SMB_DFS_SITE, SMB_DFS_DOMAIN_CONTROLLERS (`corp.test=dc1.corp.test,dc2.corp.test;other.test=dc3`),
  * SMB_DFS_DISCOVER (true or false), SMB_DFS_MAX_HOPS, SMB_DFS_MAX_STEPS, SMB_DFS_TTL_MINIMUM, SMB_DFS_TTL_MAXIMUM and
  * SMB_DFS_TTL_NEGATIVE (seconds), SMB_DFS_REFRESH_AHEAD (0 to 1), SMB_DFS_BREAKER_COOLDOWN and SMB_DFS_BREAKER_LONGEST
@@ -138,6 +145,7 @@ export const config: Config.Config<DfsOptions> = Config.map(
     probe: Config.option(Config.Literals(["referral-first", "lazily"], "SMB_DFS_PROBE")),
     connect: Config.option(Config.Literals(["ordered", "race"], "SMB_DFS_CONNECT")),
     stagger: Config.option(Config.Duration("SMB_DFS_STAGGER")),
+    askTimeout: Config.option(Config.Duration("SMB_DFS_ASK_TIMEOUT")),
     include: list("SMB_DFS_INCLUDE"),
     exclude: list("SMB_DFS_EXCLUDE"),
     siteName: Config.option(Config.String("SMB_DFS_SITE")),

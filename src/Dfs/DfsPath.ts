@@ -5,6 +5,7 @@
  * What a user types is the client's `UncPath`; this module takes names as they stand in referrals and requests.
  */
 import * as UpCase from "../Codec/UpCase.ts"
+import * as UncName from "../Protocol/UncName.ts"
 
 /**
  * Server, share, and what lies below; never an empty component.
@@ -39,20 +40,12 @@ const illegal = /[\u0000-\u001f"*/<>?|]/
 export const isName = (component: string): boolean =>
   component !== "." && component !== ".." && !illegal.test(component)
 
+/** What to connect to for a first component: an IPv6 address is taken out of its brackets, or out of Windows' words. */
+export const host = UncName.host
+
 /** Is a first component an address rather than a name? */
 export const isAddress = (component: string): boolean =>
-  component.includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(component) || ipv6Literal.test(component)
-
-/** An IPv6 address as Windows writes it in UNC paths: `fe80--1s4.ipv6-literal.net` is `fe80::1%4`. */
-const ipv6Literal = /^([0-9a-f-]+)(?:s([0-9a-z]+))?\.ipv6-literal\.net$/i
-
-/** What to connect to for a first component: an IPv6 address is taken out of its brackets, or out of Windows' words. */
-export const host = (component: string): string => {
-  if (component.startsWith("[") && component.endsWith("]")) return component.slice(1, -1)
-  const literal = ipv6Literal.exec(component)
-  if (literal === null) return component
-  return `${literal[1]!.replaceAll("-", ":")}${literal[2] === undefined ? "" : `%${literal[2]}`}`
-}
+  host(component).includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(component)
 
 /** Does a path lead to the shares that every domain controller has, SYSVOL and NETLOGON? */
 export const isSysvol = (path: DfsPath): boolean => {

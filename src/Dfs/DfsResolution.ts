@@ -67,6 +67,7 @@ export const start = <E>(path: string | DfsPath.DfsPath, options?: { readonly re
     inNamespace: false,
     plainError: undefined,
     refusal: undefined,
+    remembered: false,
     listed: false,
     searched: false,
     renew: options?.renew === true ? DfsPath.key(original) : undefined,
@@ -114,7 +115,7 @@ const react = <E>(state: State<E>, event: Event<E>, work: Work): Step<E> | undef
           return rootRefused(state, phase.lenient, phase.asked, event.error, work)
         case "Unreachable":
           return phase.asked === undefined
-            ? hostUnreachable(state, event.error, event.reason, work)
+            ? hostUnreachable(state, phase.lenient, event, work)
             : controllerUnreachable(state, phase.lenient, phase.asked, event, work)
         default:
           return undefined
@@ -126,7 +127,11 @@ const react = <E>(state: State<E>, event: Event<E>, work: Work): Step<E> | undef
         case "ReferralFailed":
           return linkRefused(state, phase.trial, phase.why, event.error, work)
         case "Unreachable": {
-          const { trial } = phase
+          const { trial, why } = phase
+          // The target has answered, and says that the name is not there. Whether a link is cannot be found out.
+          if (event.unavailable !== undefined && why._tag === "Missing" && work.options.mode === "fallback") {
+            return fail(state, 8, why.error, work)
+          }
           const [told, after] = unusable(state, trial, trial.position, { ...event, what: "server" }, work)
           return next(told, trial, after)
         }

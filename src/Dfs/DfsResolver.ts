@@ -14,7 +14,7 @@ import * as Metric from "effect/Metric"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AuthenticationError } from "../Auth/AuthenticationError.ts"
-import type { DfsError, ReferralError } from "../Protocol/DfsError.ts"
+import type { DfsError, NoReferral, ReferralError, ReferralUnavailable } from "../Protocol/DfsError.ts"
 import * as DfsMetrics from "./DfsMetrics.ts"
 import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsPath from "./DfsPath.ts"
@@ -55,9 +55,14 @@ export interface Resolution {
 export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "ServerFailed" | "Failed" | "Lost"
 
 /** How the resolver reaches targets, besides `attempt`. */
-export interface UseOptions<E> {
+export interface UseOptions<E, E2 = unknown> {
   /** Connects to a target and leaves the connection for `attempt` to find. For `connect: "race"`. */
   readonly connect?: (target: Target) => Effect.Effect<unknown, E>
+  /**
+   * Whether what an attempt failed with may be a link on the way, though no referral was got: then the error is that of
+   * the referral. Asked only of an attempt without DFS whose verdict is `NotFound`.
+   */
+  readonly mayBeLink?: (target: Target, error: E2) => Effect.Effect<boolean>
 }
 
 /**
@@ -86,7 +91,7 @@ export class DfsResolver extends Context.Service<DfsResolver, {
     path: string,
     attempt: (target: Target) => Effect.Effect<A, E, R>,
     judge: (error: E | E2) => Verdict,
-    options?: UseOptions<E2>
+    options?: UseOptions<E2, E>
   ) => Effect.Effect<A, E | E2 | DfsError | SourceError, R>
   /** What is remembered now. */
   readonly cache: Effect.Effect<ReferralCache.ReferralCache>
@@ -116,13 +121,19 @@ const referralErrors: ReadonlySet<string> = new Set<ReferralError["_tag"]>([
   "NamespaceNotFound",
   "ReferralRefused"
 ])
-const isReferralError = (error: ReferralError | SourceError): error is ReferralError => referralErrors.has(error._tag)
+const isReferralError = (error: NoReferral | SourceError): error is ReferralError => referralErrors.has(error._tag)
+
+/** With these the server has said that the path is in no namespace. */
+const answers: ReadonlySet<string> = new Set<NoReferral["_tag"]>(["NotDfsCapable", "NamespaceNotFound"])
 
 const Request = Schema.fromJsonString(
   Schema.Tuple([Schema.String, Schema.String, Schema.Number, Schema.String, Schema.String, Schema.String])
 )
 const toKey = Schema.encodeSync(Request)
 const fromKey = Schema.decodeSync(Request)
+
+/** What a resolution fails with besides what DFS has to say: the caller's own, and what asking a server failed with. */
+type Own<E> = E | SourceError | ReferralUnavailable
 
 /** The answer to an attempt: an event for the algorithm, and what the caller gets in the end. */
 interface Answer<A, E> {
@@ -153,8 +164,8 @@ type Trying<E> = Extract<Command<E>, { readonly _tag: "Try" }>
 /** What the loop does not do itself. */
 interface Hands<A, E, R> {
   readonly attempt: (
-    command: Trying<E | SourceError>,
-    state: DfsResolution.State<E | SourceError>
+    command: Trying<Own<E>>,
+    state: DfsResolution.State<Own<E>>
   ) => Effect.Effect<Answer<A, E>, never, R>
   readonly connect: (targets: ReadonlyArray<Target>) => Effect.Effect<Event<E>>
 }
@@ -187,7 +198,9 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       maxReferralLevel,
       kind: kind as ReferralKind,
       siteName: site === "" ? undefined : site,
-      domain: domain === "" ? undefined : domain
+      domain: domain === "" ? undefined : domain,
+      // A server that says nothing to this question alone is not to cost much more than it would without DFS.
+      limit: kind === "root" && domain === "" && settings.mode === "fallback" ? settings.askTimeout : undefined
     }).pipe(Effect.provideService(ReferralBuffer, size))
   }, { capacity: Number.POSITIVE_INFINITY, timeToLive: () => 0, requireServicesAt: "construction" })
 
@@ -203,7 +216,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
 
   const referral = (
     command: Extract<Command<unknown>, { readonly _tag: "AskReferral" }>
-  ): Effect.Effect<ReferralResponse, ReferralError | SourceError> =>
+  ): Effect.Effect<ReferralResponse, NoReferral | SourceError> =>
     retryOverflow({ largest })(
       Effect.flatMap(
         Effect.all([ReferralBuffer, siteOf(command.domain)]),
@@ -218,14 +231,16 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   /** What came of a command that does not concern the caller's own work. */
   const perform = <E>(
     command: Exclude<Command<E>, { readonly _tag: "Try" | "Done" | "Fail" | "Connect" }>
-  ): Effect.Effect<Event<E | SourceError>> => {
+  ): Effect.Effect<Event<Own<E>>> => {
     switch (command._tag) {
       case "AskReferral":
         return Effect.match(Observe.referral(command, referral(command)), {
-          onSuccess: (response): Event<E | SourceError> => ({ _tag: "Referral", response }),
-          onFailure: (error): Event<E | SourceError> =>
+          onSuccess: (response): Event<Own<E>> => ({ _tag: "Referral", response }),
+          onFailure: (error): Event<Own<E>> =>
             isReferralError(error)
               ? { _tag: "ReferralFailed", error }
+              : error._tag === "ReferralUnavailable"
+              ? { _tag: "Unreachable", error, reason: error.reason, unavailable: error }
               : {
                 _tag: "Unreachable",
                 error: hinted(error, command, finder !== undefined),
@@ -273,7 +288,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
    * or with `Start`, and goes on in a span from the first command that asks somebody.
    */
   const walk = Effect.fnUntraced(function*<A, E, R>(
-    begun: DfsResolution.State<E | SourceError> | Begun<A, E | SourceError>,
+    begun: DfsResolution.State<Own<E>> | Begun<A, Own<E>>,
     hands: Hands<A, E, R>
   ): Effect.fn.Return<A, E | DfsError | SourceError, R> {
     const watcher = Observe.watcher(yield* Effect.context<never>())
@@ -282,7 +297,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     for (;;) {
       const { command, lines, state } = taken
       for (const line of lines) yield* line
-      let event: Event<E | SourceError>
+      let event: Event<Own<E>>
       switch (command._tag) {
         case "Try": {
           const tried: Answer<A, E> = yield* hands.attempt(command, state)
@@ -333,16 +348,31 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     path: string,
     attempt: (target: Target) => Effect.Effect<A, E, R>,
     judge: (error: E | E2) => Verdict,
-    options?: UseOptions<E2>
+    options?: UseOptions<E2, E>
   ): Effect.Effect<A, E | E2 | DfsError | SourceError, R> => {
     const original = DfsPath.fromString(path)
     if (!applies(original)) return attempt(plainTarget(original))
     const connect = options?.connect
+    const verdictOf = (
+      { of, target }: Trying<unknown>,
+      { refusal }: DfsResolution.State<unknown>,
+      error: E
+    ): Effect.Effect<Verdict> => {
+      const verdict = judge(error)
+      const asks = verdict === "NotFound" && of === "plain" && refusal !== undefined && !answers.has(refusal._tag)
+      return asks && options?.mayBeLink !== undefined
+        ? Effect.map(options.mayBeLink(target, error), (may) => (may ? "PathNotCovered" : verdict))
+        : Effect.succeed(verdict)
+    }
     return walk<A, E | E2, R>(DfsResolution.start(original), {
       attempt: (command, state) =>
-        timed(Effect.match(Observe.attempting(command, state, attempt(command.target)), {
-          onSuccess: (value): Answer<A, E | E2> => ({ event: { _tag: "Succeeded" }, value }),
-          onFailure: (error): Answer<A, E | E2> => ({ event: { _tag: judge(error), error, reason: reasonOf(error) } })
+        timed(Effect.matchEffect(Observe.attempting(command, state, attempt(command.target)), {
+          onSuccess: (value) => Effect.succeed<Answer<A, E | E2>>({ event: { _tag: "Succeeded" }, value }),
+          onFailure: (error) =>
+            Effect.map(
+              verdictOf(command, state, error),
+              (verdict): Answer<A, E | E2> => ({ event: { _tag: verdict, error, reason: reasonOf(error) } })
+            )
         })),
       connect: connect === undefined ? firstOf : (targets) =>
         Race.run(targets, {

@@ -2,7 +2,7 @@
  * What goes into a step of `DfsResolution`, and what comes out: events, commands, targets and options. Types only, but
  * for the default options.
  */
-import type { DfsError, ReferralError } from "../Protocol/DfsError.ts"
+import type { DfsError, ReferralError, ReferralUnavailable } from "../Protocol/DfsError.ts"
 import type * as DomainCache from "./DomainCache.ts"
 import type * as ReferralCache from "./ReferralCache.ts"
 import type { ReferralResponse } from "./ReferralResponse.ts"
@@ -74,7 +74,8 @@ export interface ConnectFailure<E> {
  * What came of the last command. `E` is the driver's own error; `reason` is one line about it.
  *
  * - `ReferralFailed`: the server answered, but with no referral. `Unreachable`: it did not answer; `refusesUser` where it
- *   does not take the account or its password, which a domain's other controllers would not do either.
+ *   does not take the account or its password, which a domain's other controllers would not do either; `unavailable` where
+ *   it has let the user in, and only the question for a referral could not be put.
  * - `Controllers`: none of them where there is no such domain.
  * - `Succeeded`; `PathNotCovered` (a link was crossed); `NotFound` (the name or its path is not there);
  *   `TargetFailed` (this share is of no use, another target may be); `ServerFailed` (nor is its whole server);
@@ -88,7 +89,13 @@ export type Event<E> =
   | { readonly _tag: "Start" }
   | { readonly _tag: "Referral"; readonly response: ReferralResponse }
   | { readonly _tag: "ReferralFailed"; readonly error: ReferralError }
-  | { readonly _tag: "Unreachable"; readonly error: E; readonly reason: string; readonly refusesUser?: boolean }
+  | {
+    readonly _tag: "Unreachable"
+    readonly error: E
+    readonly reason: string
+    readonly refusesUser?: boolean
+    readonly unavailable?: ReferralUnavailable
+  }
   | { readonly _tag: "Controllers"; readonly controllers: ReadonlyArray<string> }
   | { readonly _tag: "Connected"; readonly index: number; readonly failures: ReadonlyArray<ConnectFailure<E>> }
   | { readonly _tag: "ConnectFailed"; readonly failures: ReadonlyArray<ConnectFailure<E>> }
@@ -108,8 +115,8 @@ export type Event<E> =
  */
 export interface Options {
   /**
-   * What a server that does not do DFS means, or a domain without such a namespace: `"strict"` fails, `"fallback"` goes
-   * on without DFS.
+   * What a server means that does not do DFS or cannot be asked, or a domain without such a namespace: `"strict"` fails,
+   * `"fallback"` goes on without DFS.
    */
   readonly mode: "strict" | "fallback"
   /**

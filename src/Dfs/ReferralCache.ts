@@ -9,7 +9,7 @@
  */
 import * as Result from "effect/Result"
 import { NtStatus } from "../Codec/NtStatusCode.ts"
-import { Malformed, type ReferralError, ReferralRefused } from "../Protocol/DfsError.ts"
+import { Malformed, type NoReferral, ReferralRefused } from "../Protocol/DfsError.ts"
 import * as DfsPath from "./DfsPath.ts"
 import {
   isNameList,
@@ -57,7 +57,7 @@ export interface CachedReferral {
 
 /** A path for which there is no referral, why, and until when that may be believed (milliseconds). */
 export interface Absence {
-  readonly error: ReferralError
+  readonly error: NoReferral
   readonly expiresAt: number
 }
 
@@ -186,6 +186,12 @@ export const insertAbsence = (
   return { ...cache, absences }
 }
 
+/** Forgets that there is no referral for exactly this path. */
+export const removeAbsence = (cache: ReferralCache, path: DfsPath.DfsPath): ReferralCache => ({
+  ...cache,
+  absences: without(cache.absences, DfsPath.key(path))
+})
+
 const update = (
   cache: ReferralCache,
   prefix: DfsPath.DfsPath,
@@ -242,14 +248,15 @@ export const targetOrder = (entry: CachedReferral): ReadonlyArray<number> => {
 const onlyTarget: ReadonlyArray<number> = [0]
 
 /**
- * How many components of the path that was asked a PathConsumed covers: bytes of `\server\share\rest` in UTF-16, with
- * or without the backslash that follows.
+ * How many components of the path that was asked a PathConsumed covers: bytes of `\server\share\rest` in UTF-16 (MS-DFSC
+ * 2.2.4). Some servers count one character more: the backslash that follows, one that the request ended with, or the
+ * terminator. That can mean nothing else, because the end of the next component is at least two characters away.
  */
 export const componentsConsumed = (asked: DfsPath.DfsPath, pathConsumed: number): number | undefined => {
   let end = 0
   for (let i = 0; i < asked.length; i++) {
     end += (1 + asked[i]!.length) * 2
-    if (pathConsumed === end || (pathConsumed === end + 2 && i < asked.length - 1)) return i + 1
+    if (pathConsumed === end || pathConsumed === end + 2) return i + 1
   }
   return undefined
 }

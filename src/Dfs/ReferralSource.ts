@@ -5,6 +5,7 @@
  * `DfsResolution`'s, and when to ask at all `DfsResolver`'s.
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
@@ -13,10 +14,12 @@ import { NtStatus } from "../Codec/NtStatusCode.ts"
 import {
   Malformed,
   NamespaceNotFound,
+  type NoReferral,
   NotDfsCapable,
   Overflow,
   type ReferralError,
   ReferralRefused,
+  ReferralUnavailable,
   Unsupported
 } from "../Protocol/DfsError.ts"
 import type { RequestError, SmbError } from "../Protocol/Errors.ts"
@@ -39,6 +42,8 @@ export interface ReferralIoctl {
   readonly maxOutput: number
   /** The domain that the server belongs to, where it is known. */
   readonly domain?: string
+  /** How long the server may take for it, counted from when the user is logged on. As long as any request without it. */
+  readonly limit?: Duration.Input
 }
 
 /** What reaching a server's IPC$ can fail with. */
@@ -46,13 +51,17 @@ export type SourceError = RequestError | AuthenticationError
 
 /**
  * Sends an IOCTL to a server's IPC$, over a connection that is shared with other work, without the DFS flag. A status
- * that is no success is a failure, also STATUS_BUFFER_OVERFLOW: an `SmbError` of command `IOCTL`. The bytes are the
- * caller's to keep.
+ * that is no success is a failure, also STATUS_BUFFER_OVERFLOW: an `SmbError` of command `IOCTL`. Where the user is logged
+ * on, and then IPC$ is refused or the server does not answer, that is `ReferralUnavailable`. The bytes are the caller's to
+ * keep.
  *
  * @category services
  */
 export class ReferralSource extends Context.Service<ReferralSource, {
-  readonly ioctl: (server: string, request: ReferralIoctl) => Effect.Effect<Uint8Array, SourceError>
+  readonly ioctl: (
+    server: string,
+    request: ReferralIoctl
+  ) => Effect.Effect<Uint8Array, SourceError | ReferralUnavailable>
 }>()("effect-smb/Dfs/ReferralSource") {}
 
 /**
@@ -101,6 +110,7 @@ export interface AskOptions {
   readonly maxReferralLevel: number
   readonly siteName?: string | undefined
   readonly domain?: string | undefined
+  readonly limit?: Duration.Input | undefined
   /** For what is counted; `root` where left out. */
   readonly kind?: ReferralKind
 }
@@ -115,7 +125,7 @@ export const ask = (
   server: string,
   path: string,
   options: AskOptions
-): Effect.Effect<ReferralResponse, ReferralError | SourceError, ReferralSource> => {
+): Effect.Effect<ReferralResponse, NoReferral | SourceError, ReferralSource> => {
   const { kind = "root" } = options
   return send(server, path, options).pipe(
     Effect.tap(() => Metric.update(DfsMetrics.successes[kind], 1)),
@@ -131,14 +141,14 @@ const send = Effect.fnUntraced(function*(
   server: string,
   path: string,
   options: AskOptions
-): Effect.fn.Return<ReferralResponse, ReferralError | SourceError, ReferralSource> {
+): Effect.fn.Return<ReferralResponse, NoReferral | SourceError, ReferralSource> {
   const source = yield* ReferralSource
   const size = yield* ReferralBuffer
-  const { domain, kind = "root", maxReferralLevel, siteName } = options
+  const { domain, kind = "root", limit, maxReferralLevel, siteName } = options
   const ioctl = (
     controlCode: number,
     input: Result.Result<Uint8Array, { readonly message: string }>
-  ): Effect.Effect<Uint8Array, Unsupported | SourceError> =>
+  ): Effect.Effect<Uint8Array, Unsupported | ReferralUnavailable | SourceError> =>
     Result.isFailure(input)
       ? Effect.fail(new Unsupported({ what: input.failure.message, server, path }))
       : Effect.andThen(
@@ -150,7 +160,8 @@ const send = Effect.fnUntraced(function*(
           controlCode,
           input: input.success,
           maxOutput: size,
-          ...(domain === undefined ? {} : { domain })
+          ...(domain === undefined ? {} : { domain }),
+          ...(limit === undefined ? {} : { limit })
         })
       )
   const plain = Effect.suspend(() =>
@@ -169,7 +180,10 @@ const send = Effect.fnUntraced(function*(
   )
   const bytes = yield* Effect.mapError(
     asked,
-    (error) => (isAnswer(error) ? fromStatus(error.status, { server, path, size }) : error)
+    (error) => {
+      if (isAnswer(error)) return fromStatus(error.status, { server, path, size })
+      return error._tag === "ReferralUnavailable" ? new ReferralUnavailable({ ...placed(error), path }) : error
+    }
   )
   const decoded = decodeReferralResponse(bytes)
   if (Result.isSuccess(decoded)) return decoded.success
@@ -182,6 +196,12 @@ const send = Effect.fnUntraced(function*(
       path,
       ...(error.offset === undefined ? {} : { offset: error.offset })
     })
+})
+
+const placed = ({ cause, reason, server }: ReferralUnavailable) => ({
+  server,
+  reason,
+  ...(cause === undefined ? {} : { cause })
 })
 
 /** Did the server answer the IOCTL itself? What failed before it (the logon, the tree) is another matter. */

@@ -8,78 +8,140 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Net from "node:net"
+import * as UpCase from "../Codec/UpCase.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
+import * as UncName from "../Protocol/UncName.ts"
+import * as Addresses from "./internal/Addresses.ts"
 
 /** Settings of the TCP transport. */
 export interface Options {
-  /** How long a connection may take to be made; 10 seconds where left out. */
+  /** How long a connection may take to be made, its name's addresses and all attempts at them included; 10 seconds. */
   readonly connectTimeout?: Duration.Input
   /** Bytes of the receive buffer of each connection; 1 MiB where left out. Untouched pages cost nothing. */
   readonly receiveBuffer?: number
   /** How names become addresses; the system's resolver where left out. */
   readonly lookup?: Net.TcpNetConnectOpts["lookup"]
+  /**
+   * Where to connect to instead, by the name of a server, in whatever case; `*` stands for all others. Names stay what they
+   * are in all that is said to the server and to the user: paths, DFS, Kerberos. For a server behind a forwarded port, or one
+   * whose name no name server has.
+   */
+  readonly addresses?: Readonly<Record<string, Address>>
 }
 
-const reasons: Record<string, TransportError["reason"]> = {
-  ECONNREFUSED: "Refused",
-  ENOTFOUND: "NameNotFound",
-  EAI_AGAIN: "NameNotFound",
-  EHOSTUNREACH: "Unreachable",
-  ENETUNREACH: "Unreachable",
-  EHOSTDOWN: "Unreachable",
-  EADDRNOTAVAIL: "Unreachable",
-  ETIMEDOUT: "TimedOut",
-  ECONNRESET: "Closed",
-  EPIPE: "Closed"
+/**
+ * Where a server is.
+ *
+ * @category models
+ */
+export interface Address {
+  /** A name or an address. */
+  readonly host: string
+  /** TCP port; the one that was asked for where left out. */
+  readonly port?: number
 }
 
-const toError = (endpoint: Transport.Endpoint, cause: NodeJS.ErrnoException): TransportError => {
-  const reason = reasons[cause.code ?? ""] ?? "Failed"
-  return new TransportError({
-    reason,
+/** The place of a server by its name, if it has one of its own. */
+const placeOf = (addresses: Options["addresses"]) => {
+  const places = new Map(Object.entries(addresses ?? {}).map(([name, place]) => [UpCase.fold(name), place]))
+  return (endpoint: Transport.Endpoint): Transport.Endpoint => {
+    const place = places.get(UpCase.fold(endpoint.host)) ?? places.get("*")
+    return place === undefined ? endpoint : { host: place.host, port: place.port ?? endpoint.port }
+  }
+}
+
+/** Who waits for a server by its name is told where that was looked for. */
+const told = (endpoint: Transport.Endpoint, place: Transport.Endpoint) => (error: TransportError): TransportError =>
+  place === endpoint ? error : new TransportError({
+    reason: error.reason,
     server: endpoint.host,
     port: endpoint.port,
-    ...(reason === "Failed" ? { detail: cause.message } : {})
+    detail: [`at ${UncName.format({ server: place.host, port: place.port }).slice(2)}`, error.detail]
+      .filter((part) => part !== undefined).join(": ")
   })
-}
 
+/** Connects. To be run where it is not interrupted, but for what it allows itself. */
 const connect = (
   endpoint: Transport.Endpoint,
+  place: Transport.Endpoint,
   handlers: Transport.Handlers,
-  { lookup, receiveBuffer }: Options
+  { lookup, receiveBuffer }: Options,
+  connectTimeout: Duration.Input
 ): Effect.Effect<Net.Socket, TransportError> =>
-  Effect.callback<Net.Socket, TransportError>((resume) => {
-    let connected = false
-    const socket = Net.connect({
-      host: endpoint.host,
-      port: endpoint.port,
-      noDelay: true,
-      ...(lookup === undefined ? {} : { lookup }),
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(receiveBuffer ?? 1024 * 1024),
-        callback: (count, buffer) => {
-          handlers.onData(buffer.subarray(0, count))
-          return true
-        }
+  Effect.suspend(() => {
+    const progress: Addresses.Progress = { tried: undefined }
+    const sockets = new Set<Net.Socket>()
+    const buffer = Buffer.allocUnsafeSlow(receiveBuffer ?? 1024 * 1024)
+    let chosen: Net.Socket | undefined
+    /** Gives up all that is not the connection. A late error of those is nobody's. */
+    const giveUp = () => {
+      for (const socket of sockets) {
+        if (socket === chosen) continue
+        sockets.delete(socket)
+        discard(socket)
       }
-    })
-    socket.on("connect", () => {
-      connected = true
-      resume(Effect.succeed(socket))
-    })
-    socket.on("error", (cause: NodeJS.ErrnoException) => {
-      const error = toError(endpoint, cause)
-      if (connected) handlers.onClose(error)
-      else resume(Effect.fail(error))
-    })
-    socket.on("close", () => {
-      if (connected) {
-        handlers.onClose(new TransportError({ reason: "Closed", server: endpoint.host, port: endpoint.port }))
-      }
-    })
-    return Effect.sync(() => socket.destroy())
+    }
+    const open = (address: string): Effect.Effect<Net.Socket, NodeJS.ErrnoException> =>
+      Effect.callback((resume) => {
+        const socket = Net.connect({
+          host: address,
+          port: place.port,
+          noDelay: true,
+          onread: {
+            buffer,
+            callback: (count, chunk) => {
+              handlers.onData(chunk.subarray(0, count))
+              return true
+            }
+          }
+        })
+        sockets.add(socket)
+        socket.on("connect", () => {
+          if (chosen !== undefined) return
+          chosen = socket
+          giveUp()
+          resume(Effect.succeed(socket))
+        })
+        socket.on("error", (cause: NodeJS.ErrnoException) => {
+          if (socket === chosen) handlers.onClose(Addresses.toError(endpoint, cause))
+          else resume(Effect.fail(cause))
+        })
+        socket.on("close", () => {
+          if (socket !== chosen) return
+          handlers.onClose(new TransportError({ reason: "Closed", server: endpoint.host, port: endpoint.port }))
+        })
+        return Effect.sync(() => {
+          if (socket !== chosen) discard(socket)
+        })
+      })
+    return Addresses.of(place, lookup).pipe(
+      Effect.flatMap((addresses) => Addresses.connect(place, addresses, open, progress)),
+      Effect.timeoutOrElse({
+        duration: connectTimeout,
+        orElse: () => Effect.fail(Addresses.timedOut(place, progress))
+      }),
+      Effect.mapError(told(endpoint, place)),
+      Effect.interruptible,
+      // Outside of what can be interrupted: a socket that has just connected is not lost.
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (exit._tag === "Success") return
+          chosen = undefined
+          giveUp()
+        })
+      )
+    )
   })
+
+/** Ends a socket that nobody uses any more. A late error of it is nobody's. */
+const discard = (socket: Net.Socket): void => {
+  socket.removeAllListeners("connect")
+  socket.removeAllListeners("close")
+  socket.removeAllListeners("error")
+  socket.on("error", () => {})
+  socket.destroy()
+}
 
 const duplex = (socket: Net.Socket): Transport.Duplex => ({
   send: (chunks, onSent) => {
@@ -100,35 +162,29 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
     for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? onSent : undefined)
     socket.uncork()
   },
-  close: () => {
-    socket.removeAllListeners("close")
-    socket.removeAllListeners("error")
-    // A late error of a socket that nobody uses any more is nobody's.
-    socket.on("error", () => {})
-    socket.destroy()
-  }
+  close: () => discard(socket)
 })
 
 /**
- * Connections over TCP. Direct TCP (MS-SMB2 2.1), port 445 where an address names none; NetBIOS is not served.
+ * Connections over TCP. A name with several addresses is connected to at the first that answers: they are tried at
+ * intervals of 250 ms, at once where one refuses, and all that were tried go on until `connectTimeout` (RFC 8305); at most
+ * 8 of them. Direct TCP (MS-SMB2 2.1), port 445 where an address names none; NetBIOS is not served.
  *
  * @category layers
  */
-export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transport> =>
-  Layer.succeed(Transport.Transport, {
+export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transport> => {
+  const find = placeOf(options.addresses)
+  return Layer.succeed(Transport.Transport, {
     connect: (endpoint, handlers) =>
       Effect.acquireRelease(
-        connect(endpoint, handlers, options).pipe(
-          Effect.timeoutOrElse({
-            duration: options.connectTimeout ?? "10 seconds",
-            orElse: () =>
-              Effect.fail(new TransportError({ reason: "TimedOut", server: endpoint.host, port: endpoint.port }))
-          }),
-          Effect.map(duplex)
+        Effect.map(
+          connect(endpoint, find(endpoint), handlers, options, options.connectTimeout ?? "10 seconds"),
+          duplex
         ),
         (open) => Effect.sync(() => open.close())
       )
   })
+}
 
 /**
  * `layerWith()`: connections over TCP with the usual settings.

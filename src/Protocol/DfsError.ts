@@ -3,7 +3,8 @@
  *
  * The codec fails with `Malformed`, `Unsupported` and `Unencodable`; a server's answer becomes `Overflow`,
  * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft`, `NoDomainController` and
- * `DfsLoop`; a client that reads on at another target adds `TargetDiffers`. No credential is ever part of one.
+ * `DfsLoop`; a client that reads on at another target adds `TargetDiffers`. Where a server's IPC$ cannot be used, that is
+ * `ReferralUnavailable`. No credential is ever part of one.
  */
 import * as Schema from "effect/Schema"
 import * as FileTime from "../Codec/FileTime.ts"
@@ -134,6 +135,24 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
 }
 
 /**
+ * The server has let the user in, and could not be asked for a referral: its IPC$ refuses, ends the connection or does not
+ * answer. `reason` says which, and `cause` is that failure. Whether the path is in a namespace is not known.
+ *
+ * @category errors
+ */
+export class ReferralUnavailable extends Schema.TaggedError<ReferralUnavailable>()("ReferralUnavailable", {
+  server: Schema.String,
+  path: Schema.optionalKey(Schema.String),
+  reason: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect()),
+  step: Step
+}) {
+  override get message(): string {
+    return `${this.server} could not be asked for a referral${of(this.path)}: ${this.reason}`
+  }
+}
+
+/**
  * Every target of the path has failed. `targets` has each as it was tried, with what it said, in order.
  *
  * @category errors
@@ -228,8 +247,11 @@ export type ReferralError =
   | NamespaceNotFound
   | ReferralRefused
 
+/** Why there is no referral: the server says so, or could not be asked. */
+export type NoReferral = ReferralError | ReferralUnavailable
+
 /** All that DFS adds to the failures of a path. */
-export type DfsError = ReferralError | NoTargetLeft | NoDomainController | DfsLoop | TargetDiffers
+export type DfsError = NoReferral | NoTargetLeft | NoDomainController | DfsLoop | TargetDiffers
 
 /** The same error, with the path that it ended and the step in which it did, as far as it does not say so itself. */
 export const at = <E extends DfsError>(error: E, place: { readonly path: string; readonly step: number }): E => {
@@ -249,6 +271,13 @@ export const at = <E extends DfsError>(error: E, place: { readonly path: string;
       return new NamespaceNotFound({ ...fields(known), step }) as DfsError as E
     case "ReferralRefused":
       return new ReferralRefused({ ...fields(known), step }) as DfsError as E
+    case "ReferralUnavailable":
+      return new ReferralUnavailable({
+        ...fields(known),
+        path: known.path ?? place.path,
+        step,
+        ...(known.cause === undefined ? {} : { cause: known.cause })
+      }) as DfsError as E
     default:
       return error
   }

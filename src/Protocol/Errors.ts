@@ -8,6 +8,7 @@
 import * as Schema from "effect/Schema"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
+import * as Explanation from "./Explanation.ts"
 
 /** A symbolic link on a path, where the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1). */
 export const SymbolicLink = Schema.Struct({
@@ -59,25 +60,11 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
     const again = this.notTriedAgain === true ? "not tried again with the same password: " : ""
     const where = `${this.path === undefined ? "" : `${this.path}: `}${again}`
     const what = this.symbolicLink === undefined
-      ? explain(this)
+      ? Explanation.of(this.status, this.command, this.path)
       : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${where}${what} (${this.statusName} to ${this.command})${detail}`
   }
-}
-
-/**
- * What a status means to a person. Some servers have words of their own for two refusals: of a share that does not exist, and
- * of a NEGOTIATE that offers no dialect that they speak (STATUS_NOT_SUPPORTED in MS-SMB2 3.3.5.4).
- */
-const explain = ({ command, reason, status }: SmbError): string => {
-  if (command === "TREE_CONNECT" && missing.has(reason)) {
-    return NtStatus.explanation(NtStatus.NtStatus.STATUS_BAD_NETWORK_NAME)
-  }
-  return command === "NEGOTIATE" && (reason === "NotSupported" || reason === "InsufficientResources")
-    ? "The server speaks none of the dialects that were offered to it, or lacks the resources for a connection. " +
-      "Offer other dialects, or all of them."
-    : NtStatus.explanation(status)
 }
 
 /** An `SmbError` from a status. */
@@ -89,6 +76,13 @@ export const fromStatus = (status: number, command: string, path?: string, symbo
     ...(path === undefined ? {} : { path }),
     ...(symbolicLink === undefined ? {} : { symbolicLink })
   })
+
+/** The same error with what the client knows of it beside the status. */
+export const withDetail = (error: SmbError, detail: string | undefined): SmbError => {
+  if (detail === undefined) return error
+  const { command, path, reason, status } = error
+  return new SmbError({ reason, status, command, detail, ...(path === undefined ? {} : { path }) })
+}
 
 /**
  * The connection could not be made, or ended.
@@ -135,7 +129,9 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
           ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer`
           : `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
-        return `${where} closed the connection${detail}: try again, and look into its log`
+        return this.detail === undefined || this.sent === true
+          ? `${where} closed the connection${detail}: try again, and look into its log`
+          : `${where} closed the connection${detail}`
       case "Failed":
         return `the connection to ${where} failed${detail}`
     }

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
@@ -14,7 +15,7 @@ import * as NtlmV2Response from "../Auth/NtlmV2Response.ts"
 import * as Codec from "../Codec/Codec.ts"
 import * as Md5 from "../Codec/Md5.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, withDetail } from "../Protocol/Errors.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
@@ -102,7 +103,13 @@ const extended = Effect.fnUntraced(function*(
     })
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
-      return yield* fromStatus(status, "SESSION_SETUP", UncName.format(connection.options))
+      const failed = decode(reply.packet)
+      const { detail, error } = Authenticator.refusal(logon, {
+        status,
+        server: connection.options.server,
+        input: Result.isSuccess(failed) ? failed.success.securityBlob : undefined
+      })
+      return yield* error ?? withDetail(fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)), detail)
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     uid = reply.header.uid
@@ -152,7 +159,9 @@ const plain = Effect.fnUntraced(function*(
     flags2: signingFlags2(agreed, settings)
   })
   if (reply.header.status !== 0) {
-    return yield* fromStatus(reply.header.status, "SESSION_SETUP", UncName.format(connection.options))
+    const { status } = reply.header
+    return yield* Authenticator.refusal(undefined, { status, server }).error ??
+      fromStatus(status, "SESSION_SETUP", UncName.format(connection.options))
   }
   const response = yield* Effect.fromResult(
     Codec.decode(

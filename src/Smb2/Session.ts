@@ -5,13 +5,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
-import type * as Authenticator from "../Auth/Authenticator.ts"
+import * as Authenticator from "../Auth/Authenticator.ts"
 import * as Codec from "../Codec/Codec.ts"
 import * as KeyDerivation from "../Codec/KeyDerivation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, withDetail } from "../Protocol/Errors.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Encryption from "./Encryption.ts"
@@ -97,6 +98,19 @@ const keyless = (sessionId: bigint): Connection.Security => ({
   decrypt: undefined
 })
 
+/**
+ * The token in a response that failed: an error response (2.2.2) has it as its data, and some servers send the response of
+ * the command all the same (2.2.6). Both begin with the same StructureSize.
+ */
+const refusedBuffer = (packet: Uint8Array): Uint8Array | undefined => {
+  const body = packet.subarray(Header.size)
+  if (body.length <= 8) return undefined
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+  if (view.getUint32(4, true) === body.length - 8) return body.subarray(8)
+  const decoded = Codec.decode("SMB2 SESSION_SETUP Response", Codec.at(Header.size, SessionSetup.Response))(packet)
+  return Result.isSuccess(decoded) ? decoded.success.securityBuffer : undefined
+}
+
 interface Exchange {
   readonly sessionId: bigint
   readonly reply: Connection.Reply
@@ -136,7 +150,9 @@ const exchange = Effect.fnUntraced(function*(
     })
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
-      return yield* fromStatus(status, "SESSION_SETUP", UncName.format(connection.options))
+      const input = refusedBuffer(reply.packet)
+      const { detail, error } = Authenticator.refusal(logon, { status, input, server: connection.options.server })
+      return yield* error ?? withDetail(fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)), detail)
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     sessionId = reply.header.sessionId

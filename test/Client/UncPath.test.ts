@@ -3,6 +3,7 @@ import { Result } from "effect"
 import * as PreviousVersion from "../../src/Client/PreviousVersion.ts"
 import * as UncPath from "../../src/Client/UncPath.ts"
 import * as FileTime from "../../src/Codec/FileTime.ts"
+import * as UncName from "../../src/Protocol/UncName.ts"
 import { random } from "../random.ts"
 
 const parse = (text: string) => Result.getOrUndefined(UncPath.parse(text))
@@ -15,12 +16,33 @@ describe("UncPath", () => {
     ["SMB://joe@nas:4455/data/a", ["nas", 4455, "data", "a", "joe"]],
     ["smb://CORP%5Cjoe@nas/data", ["nas", 445, "data", "", "CORP\\joe"]],
     ["smb://joe%40corp.test@nas/share", ["nas", 445, "share", "", "joe@corp.test"]],
+    ["smb://joe%40corp.test@127.0.0.1:4474/share", ["127.0.0.1", 4474, "share", "", "joe@corp.test"]],
+    ["//joe@corp.test@nas:4474/share", ["nas", 4474, "share", "", "joe@corp.test"]],
+    ["\\\\joe@corp.test@nas\\share\\a@b", ["nas", 445, "share", "a@b", "joe@corp.test"]],
+    ["smb://CORP;joe@nas/data", ["nas", 445, "data", "", "CORP\\joe"]],
+    ["smb://CO%3BRP;jo%3Be@nas/data", ["nas", 445, "data", "", "CO;RP\\jo;e"]],
+    ["smb://jo%3Be@nas/data", ["nas", 445, "data", "", "jo;e"]],
+    ["//CORP;joe@nas/data", ["nas", 445, "data", "", "CORP\\joe"]],
     ["smb://jo%2Fe@nas:4474/share", ["nas", 4474, "share", "", "jo/e"]],
     ["smb://nas/data/a/%2e%2E/b", ["nas", 445, "data", "b"]],
     ["smb://nas/data/a%20b/%C3%A4%23", ["nas", 445, "data", "a b\\ä#"]],
     ["//nas:1445/data", ["nas", 1445, "data", ""]],
     ["\\\\nas:1445\\data\\x", ["nas", 1445, "data", "x"]],
     ["//[fe80::1]/data/x", ["fe80::1", 445, "data", "x"]],
+    ["//[fe80::1%eth0]:4475/share", ["fe80::1%eth0", 4475, "share", ""]],
+    ["//[fe80::1%4]/share", ["fe80::1%4", 445, "share", ""]],
+    ["smb://[fe80::1%eth0]:4475/share", ["fe80::1%eth0", 4475, "share", ""]],
+    ["smb://[fe80::1%25eth0]:4475/share", ["fe80::1%eth0", 4475, "share", ""]],
+    ["smb://joe@[fe80::1%25br-1.5_x]/share", ["fe80::1%br-1.5_x", 445, "share", "", "joe"]],
+    ["smb://[fe80::1%4]/share", ["fe80::1%4", 445, "share", ""]],
+    ["smb://[::1]:4475/share", ["::1", 4475, "share", ""]],
+    ["//fe80--1seth0.ipv6-literal.net/share", ["fe80::1%eth0", 445, "share", ""]],
+    ["//fe80--fc-ff-fe00-1s4.IPv6-literal.net:4475/share", ["fe80::fc:ff:fe00:1%4", 4475, "share", ""]],
+    ["\\\\--1.ipv6-literal.net\\share", ["::1", 445, "share", ""]],
+    ["//a-b.ipv6-literal.net/share", ["a-b.ipv6-literal.net", 445, "share", ""]],
+    ["//[::ffff:10.0.0.1]/share", ["::ffff:10.0.0.1", 445, "share", ""]],
+    ["\\\\?\\UNC\\nas\\data\\a", ["nas", 445, "data", "a"]],
+    ["//?/unc/nas/data/a", ["nas", 445, "data", "a"]],
     ["\\\\[::1]:4455\\data", ["::1", 4455, "data", ""]],
     ["//10.0.0.1/c$/x", ["10.0.0.1", 445, "c$", "x"]],
     ["//nas", ["nas", 445, "", ""]],
@@ -52,6 +74,15 @@ describe("UncPath", () => {
     "//nas:x/data",
     "//[::1/data",
     "//::1/data",
+    "//fe80::1%eth0/data",
+    "//[fe80::1%]/data",
+    "//[fe80::1%e[0]/data",
+    "//[nas]/data",
+    "//[fe80::1",
+    "\\\\?\\C:\\data",
+    "\\\\.\\pipe\\srvsvc",
+    "\\\\?\\UNC\\",
+    "//@nas@/data",
     "//nas/data/../..",
     "//nas/data/a/../../b",
     "//nas/..",
@@ -76,6 +107,17 @@ describe("UncPath", () => {
     assert(result.failure.message.length > 10)
   })
 
+  it("says what to write instead", () => {
+    const why = (text: string) =>
+      Result.match(UncPath.parse(text), { onFailure: (it) => it.message, onSuccess: String })
+    assert.match(why("//::1/share"), /has to stand in brackets: \[::1\]/)
+    assert.match(why("//fe80::1%eth0/share"), /brackets: \[fe80::1%eth0\]/)
+    assert.match(why("//fe80::fc:ff:fe00:1:2:3:4:4475/share"), /brackets/)
+    assert.match(why("smb://joe@corp.test@nas/data"), /write %40 for an @/)
+    assert.match(why("\\\\?\\C:\\x"), /names something of this machine/)
+    assert.match(why("//nas:70000/data"), /a port is 1 to 65535/)
+  })
+
   it("a share is demanded where a file is meant", () => {
     assert(Result.isFailure(UncPath.parseInShare("//nas")))
     assert(Result.isSuccess(UncPath.parseInShare("//nas/data")))
@@ -90,12 +132,64 @@ describe("UncPath", () => {
     }
     for (let i = 0; i < 3000; i++) {
       const path: UncPath.UncPath = {
-        server: ["nas", "nas.corp.test", "fe80::1", "10.0.0.1", "::"][next(5)]!,
+        server: ["nas", "nas.corp.test", "fe80::1", "10.0.0.1", "::", "fe80::2%eth0", "fe80::3%25"][next(7)]!,
         port: next(2) === 0 ? 445 : 1 + next(65535),
         share: name(20),
         path: Array.from({ length: next(5) }, () => name(30)).join("\\")
       }
-      assert.deepStrictEqual(parse(UncPath.format(path)), path, UncPath.format(path))
+      const text = UncPath.format(path)
+      assert.deepStrictEqual(parse(text), path, text)
+      assert.deepStrictEqual(parse(text.replace(/^\\\\/, "\\\\?\\UNC\\")), path, text)
+      const { port, share, path: below } = path
+      const words = UncPath.format({ ...path, server: UncName.toLiteral(path.server) })
+      assert.deepStrictEqual(parse(words), path, words)
+      // As a URL, with everything escaped that may be.
+      if (/[\ud800]/.test(text)) continue
+      const user = `${name(5)}@${name(5)}`.replaceAll("\ud800", "")
+      const host = path.server.includes(":") ? `[${path.server.replace("%", "%25")}]` : path.server
+      const url = `smb://${encodeURIComponent(user)}@${host}:${port}/${
+        [share, ...below.split("\\")].map(encodeURIComponent).join("/")
+      }`
+      assert.deepStrictEqual(parse(url), { ...path, user }, url)
+    }
+  })
+
+  it("any text is a path that is its own, or refused", () => {
+    const next = random(7)
+    const pieces = [
+      ...[
+        "//",
+        "\\\\",
+        "/",
+        "\\",
+        "smb://",
+        "?",
+        "UNC",
+        ".",
+        "..",
+        "@",
+        ":",
+        ";",
+        "[",
+        "]",
+        "%",
+        "%25",
+        "%2F",
+        "%5C",
+        "%40"
+      ],
+      ...["::1", "fe80::1", "eth0", "nas", "445", "data", "a", "--1", "s4", ".ipv6-literal.net", "\0", "é", " "]
+    ]
+    for (let i = 0; i < 20_000; i++) {
+      const text = (next(3) === 0 ? "" : ["//", "\\\\", "smb://"][next(3)]!) +
+        Array.from({ length: next(12) }, () => pieces[next(pieces.length)]).join("")
+      const parsed = parse(text)
+      if (parsed === undefined) continue
+      assert.notMatch(parsed.server, /[\\/@[\]]/, text)
+      assert.notMatch(`${parsed.share}${parsed.path}`, /[/\0]/, text)
+      assert.notInclude(parsed.path.split("\\"), "..", text)
+      const { user: _, ...place } = parsed
+      assert.deepStrictEqual(parse(UncPath.format(parsed)), place, text)
     }
   })
 

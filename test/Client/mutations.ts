@@ -11,7 +11,18 @@ import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 
 /** Operations that leave everything as it was, and those that are only a way to others. */
 export const others: ReadonlySet<string> = new Set([
-  ...["withShare", "connect", "withLocator", "readFile", "readFileString", "stream", "readTo", "openToRead", "stat"],
+  ...[
+    "withShare",
+    "connect",
+    "logOn",
+    "withLocator",
+    "readFile",
+    "readFileString",
+    "stream",
+    "readTo",
+    "openToRead",
+    "stat"
+  ],
   ...[
     "exists",
     "list",

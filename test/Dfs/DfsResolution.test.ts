@@ -289,6 +289,24 @@ describe("bad answers", () => {
     assert.strictEqual(error.server, "a")
     assert.match(error.message, /PathConsumed at the end of a component of \\a\\dfs/)
   })
+  it.each([["\\a\\dfs", 12], ["\\a\\dfs\\one", 20], ["\\a\\dfs\\one\\file", 20]] as const)(
+    "a PathConsumed of %s that counts a terminator or a backslash is none",
+    (asked, bytes) => {
+      const a = servers["a"]!
+      const path = asked === "\\a\\dfs" ? "\\\\a\\dfs\\readme" : `\\${asked}`
+      const answers = {
+        [asked]: makeReferralResponse({
+          pathConsumed: bytes + 2,
+          referralEntries: [asked === "\\a\\dfs" ? one(asked) : { ...one("\\b\\data"), serverType: 0 }]
+        })
+      }
+      const expected = run(servers, path)
+      const found = run({ ...servers, a: { ...a, answers } }, path, { mode: "strict" })
+      assert.deepStrictEqual(found.log, expected.log)
+      assert.deepStrictEqual([...found.cache.entries.keys()], [...expected.cache.entries.keys()])
+      assert.strictEqual(target(found), target(expected))
+    }
+  )
   it("a PathConsumed inside a link's name", () => {
     assert.match(answering({ pathConsumed: 18, referralEntries: [one("\\b\\data")] }, true).message, /PathConsumed/)
   })

@@ -210,7 +210,7 @@ describe("statuses", () => {
 
   it.effect("malformed bytes name the server", () =>
     Effect.gen(function*() {
-      const resolver = yield* scripted(() => new Uint8Array(7)).make()
+      const resolver = yield* scripted(() => new Uint8Array(7)).make({ mode: "strict" })
       const error = yield* Effect.flip(resolver.resolve(two))
       assert.instanceOf(error, Malformed)
       assert.match(error.message, /from 127\.0\.0\.14 for \\\\127\.0\.0\.14\\dfs\\two\\file is malformed at byte 4/)
@@ -221,7 +221,7 @@ describe("requests", () => {
   it.effect("double the buffer on Overflow, up to 56 KiB", () =>
     Effect.gen(function*() {
       const { log, make } = scripted(() => 0x80000005)
-      const resolver = yield* make()
+      const resolver = yield* make({ mode: "strict" })
       const error = yield* Effect.flip(resolver.resolve(two))
       assert.instanceOf(error, Overflow)
       assert.strictEqual(error.size, 57_344)

@@ -25,6 +25,7 @@ const everything: Env = {
   SMB_DFS_PROBE: "lazily",
   SMB_DFS_CONNECT: "race",
   SMB_DFS_STAGGER: "100 millis",
+  SMB_DFS_ASK_TIMEOUT: "7 seconds",
   SMB_DFS_INCLUDE: "//a/* ; //b/c",
   SMB_DFS_EXCLUDE: "//a/b",
   SMB_DFS_SITE: "Oslo",
@@ -48,12 +49,17 @@ describe("from the configuration", () => {
   it.effect("comes every option that there is", () =>
     Effect.gen(function*() {
       const options = yield* configured(everything)
-      assert.deepStrictEqual({ ...options, stagger: Duration.toMillis(options.stagger!) }, {
+      const durations = {
+        stagger: Duration.toMillis(options.stagger!),
+        askTimeout: Duration.toMillis(options.askTimeout!)
+      }
+      assert.deepStrictEqual({ ...options, ...durations }, {
         enabled: true,
         mode: "strict",
         probe: "lazily",
         connect: "race",
         stagger: 100,
+        askTimeout: 7000,
         include: ["//a/*", "//b/c"],
         exclude: ["//a/b"],
         siteName: "Oslo",

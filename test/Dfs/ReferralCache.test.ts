@@ -110,7 +110,9 @@ it("counts PathConsumed in bytes of the path that was asked", () => {
   const consumed = (bytes: number) => ReferralCache.componentsConsumed(asked, bytes)
   // As smbd says for \127.0.0.14\dfs and \127.0.0.14\dfs\two.
   assert.deepStrictEqual([30, 38, 40, 42].map(consumed), [2, 3, 3, 4])
-  assert.deepStrictEqual([0, 29, 31, 36, 44, 65535].map(consumed), [
+  // One character more is a backslash or a terminator, at the end of the path as anywhere.
+  assert.deepStrictEqual([32, 44].map(consumed), [2, 4])
+  assert.deepStrictEqual([0, 29, 31, 36, 46, 65535].map(consumed), [
     undefined,
     undefined,
     undefined,
@@ -118,4 +120,17 @@ it("counts PathConsumed in bytes of the path that was asked", () => {
     undefined,
     undefined
   ])
+})
+
+it("reads a PathConsumed with or without one character more, of any path, as the same components", () => {
+  const { below } = random(11)
+  for (let i = 0; i < 2000; i++) {
+    const asked = Array.from({ length: 2 + below(5) }, () => "x".repeat(1 + below(4)))
+    for (let count = 1; count <= asked.length; count++) {
+      const bytes = DfsPath.toRequest(asked.slice(0, count)).length * 2
+      for (const more of [0, 2]) {
+        assert.strictEqual(ReferralCache.componentsConsumed(asked, bytes + more), count, `${asked} ${bytes} ${more}`)
+      }
+    }
+  }
 })

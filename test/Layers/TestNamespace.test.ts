@@ -61,7 +61,7 @@ describe("failover", () => {
         yield* TestClock.adjust("10 seconds")
         const { lines, value } = yield* since(read)
         assert.strictEqual(value, "b")
-        assert.deepStrictEqual(lines, ["b connect", "b CREATE \\\\b\\data\\who.txt"])
+        assert.deepStrictEqual(lines, ["a connect Refused", "b connect", "b CREATE \\\\b\\data\\who.txt"])
         const log = yield* Effect.flatMap(TestNamespace.TestNamespace, (it) => it.table)
         assert.include(log, "    0.000 corp #1  -> REFERRAL \\corp\\public\\l\\who.txt\n")
         assert.include(log, "   10.000 a        ! down\n   10.000 a    #2  close by the server\n")

@@ -14,7 +14,11 @@ it.each(
     ["STATUS_INSUFFICIENT_RESOURCES", "CREATE", "lacks resources"]
   ] as const
 )("%s to %s is told as: %s", (status, command, words) => {
-  const { message } = fromStatus(NtStatus[status], command, "\\\\nas\\data")
+  const { message } = fromStatus(
+    NtStatus[status],
+    command,
+    command === "CREATE" ? "\\\\nas\\data\\a\\b" : "\\\\nas\\data"
+  )
   assert.include(message, words)
   assert.include(message, `(${status} to ${command})`)
 })

@@ -226,6 +226,8 @@ describe("SMB 1 beside others", () => {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile(file))
       assert.strictEqual(error._tag === "TransportError" ? error.reason : error, "Closed")
+      assert.match(error.message, /probably does not speak that, so offer SMB 2 or 3 too/)
+      assert.notMatch(error.message, /try again/)
       assert.deepStrictEqual(firsts, ["\xffSMB"])
     }).pipe(provide(touchy(firsts)))
   })

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import * as Authenticator from "../../Auth/Authenticator.ts"
 import { type Credential, CredentialProvider, type CredentialRequest } from "../../Auth/Credentials.ts"
+import type { Reason } from "../../Codec/NtStatus.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Transport from "../../Protocol/Transport.ts"
@@ -24,6 +25,8 @@ export type ConnectError = RequestError | AuthenticationError
 export interface Connections {
   /** The share of a target, in the name of whom the credential provider says. It stays while the scope is open. */
   readonly share: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
+  /** Connects to a target's server and logs on there. The session stays while the scope is open. */
+  readonly logOn: (target: Target) => Effect.Effect<void, ConnectError, Scope.Scope>
   /** Lets refused credentials be tried again. */
   readonly retryLogons: Effect.Effect<void>
 }
@@ -46,6 +49,22 @@ const separator = "\0"
 const accountOf = (server: string, port: string, user: string): string => [server, port, user].join(separator)
 
 const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
+
+/** What is kept, or a new one where that has ended since it was last used. */
+const living = <A extends { readonly failed: () => unknown }, E>(
+  map: RcMap.RcMap<string, A, E>,
+  key: string
+): Effect.Effect<A, E, Scope.Scope> =>
+  Effect.flatMap(
+    RcMap.get(map, key),
+    (kept) =>
+      kept.failed() === undefined
+        ? Effect.succeed(kept)
+        : Effect.andThen(RcMap.invalidate(map, key), RcMap.get(map, key))
+  )
+
+/** Whoever gets one of these has no session any more, whatever command it answers. */
+const endsSession: ReadonlySet<string> = new Set<Reason>(["UserSessionDeleted", "NetworkSessionExpired"])
 
 /**
  * Makes the three maps. Their scope closes trees, sessions and connections, in that order.
@@ -84,7 +103,7 @@ export const make = Effect.fnUntraced(function*(
     ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
       const [server, port, user, domain] = key.split(separator) as [string, string, string, string]
       const account = accountOf(server, port, user)
-      const connected = yield* RcMap.get(connections, `${server}${separator}${port}`)
+      const connected = yield* living(connections, `${server}${separator}${port}`)
       const credential = yield* provider.get(request(server, domain))
       const logon = yield* authenticator.make(credential, { server })
       return yield* connected.logon(logon, credential).pipe(
@@ -104,12 +123,15 @@ export const make = Effect.fnUntraced(function*(
       Scope.Scope
     > {
       const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
-      const session = yield* RcMap.get(sessions, [server, port, user, domain].join(separator))
+      const session = yield* living(sessions, [server, port, user, domain].join(separator))
       return { session, share: yield* session.tree(share) }
     })
   })
 
-  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+  /** The keys of a target's connection and session, for the user that the credential provider says now. */
+  const keysOf = (
+    target: Target
+  ): Effect.Effect<{ readonly connectionKey: string; readonly sessionKey: string }, ConnectError> =>
     Effect.gen(function*() {
       const server = target.server.toLowerCase()
       const domain = target.domain ?? ""
@@ -118,7 +140,23 @@ export const make = Effect.fnUntraced(function*(
       const refused = refusals.find(accountOf(server, String(target.port), user), credential)
       if (refused !== undefined) return yield* Effect.fail(refused)
       const connectionKey = `${server}${separator}${target.port}`
-      const sessionKey = [connectionKey, user, domain.toLowerCase()].join(separator)
+      return { connectionKey, sessionKey: [connectionKey, user, domain.toLowerCase()].join(separator) }
+    })
+
+  const logOn = (target: Target): Effect.Effect<void, ConnectError, Scope.Scope> =>
+    Effect.gen(function*() {
+      const { connectionKey, sessionKey } = yield* keysOf(target)
+      yield* living(sessions, sessionKey).pipe(Effect.tapError(() =>
+        Effect.all([
+          RcMap.invalidate(sessions, sessionKey),
+          RcMap.invalidate(connections, connectionKey)
+        ])
+      ))
+    })
+
+  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+    Effect.gen(function*() {
+      const { connectionKey, sessionKey } = yield* keysOf(target)
       const treeKey = `${sessionKey}${separator}${target.share.toLowerCase()}`
       const forget = Effect.all([
         RcMap.invalidate(trees, treeKey),
@@ -128,7 +166,9 @@ export const make = Effect.fnUntraced(function*(
       // What could not be had is not kept: whoever comes next tries again. A tree that failed leaves the session alone.
       const get = RcMap.get(trees, treeKey).pipe(
         Effect.tapError((error) =>
-          error._tag === "SmbError" && error.command === "TREE_CONNECT" ? RcMap.invalidate(trees, treeKey) : forget
+          error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason)
+            ? RcMap.invalidate(trees, treeKey)
+            : forget
         )
       )
       let tree = yield* get
@@ -144,5 +184,5 @@ export const make = Effect.fnUntraced(function*(
       return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 
-  return { share, retryLogons: Effect.sync(() => refusals.clear()) }
+  return { share, logOn, retryLogons: Effect.sync(() => refusals.clear()) }
 })

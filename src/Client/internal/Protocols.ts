@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import type { AuthenticatorSession } from "../../Auth/Authenticator.ts"
 import type { Credential } from "../../Auth/Credentials.ts"
-import type { RequestError } from "../../Protocol/Errors.ts"
+import { type RequestError, TransportError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 import { Breaks as Smb1Breaks } from "../../Smb1/Breaks.ts"
@@ -38,6 +38,8 @@ export interface LoggedOn {
 
 /** A connection. */
 export interface Connected {
+  /** Why it has ended, if it has. */
+  readonly failed: () => unknown
   readonly logon: (
     logon: AuthenticatorSession,
     credential: Credential
@@ -48,6 +50,7 @@ const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected 
   const breaks = new Breaks()
   breaks.attach(agreed.connection)
   return {
+    failed: () => agreed.connection.failed,
     logon: (logon) =>
       Effect.map(Session.setup(agreed, settings, logon), (session) => ({
         failed: () => agreed.connection.failed,
@@ -60,6 +63,7 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
   const breaks = new Smb1Breaks()
   breaks.attach(agreed.connection)
   return {
+    failed: () => agreed.connection.failed,
     logon: (logon, credential) =>
       Effect.map(Smb1Session.setup(agreed, settings, logon, credential), (session) => ({
         failed: () => agreed.connection.failed,
@@ -67,6 +71,15 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
       }))
   }
 }
+
+/** A server with SMB 1 turned off seldom says so. */
+const withoutSmb1 = ({ port, reason, server }: TransportError): TransportError =>
+  new TransportError({
+    reason,
+    server,
+    port,
+    detail: "at the first request, which was of SMB 1 alone: it probably does not speak that, so offer SMB 2 or 3 too"
+  })
 
 /** Connects to a server and negotiates. The connection ends with the scope. */
 export const connect = (
@@ -79,10 +92,10 @@ export const connect = (
   const others = Settings.smb2Dialects(settings.dialects)
   return Effect.matchEffect(Smb1Negotiate.connect(endpoint, settings, settings.smb1), {
     // Some that have SMB 1 turned off hang up on its NEGOTIATE, whatever that offers.
-    onFailure: (error) =>
-      error._tag === "TransportError" && error.reason === "Closed" && others.length > 0
-        ? connect(endpoint, { ...settings, dialects: others })
-        : Effect.fail(error),
+    onFailure: (error) => {
+      if (error._tag !== "TransportError" || error.reason !== "Closed") return Effect.fail(error)
+      return others.length > 0 ? connect(endpoint, { ...settings, dialects: others }) : Effect.fail(withoutSmb1(error))
+    },
     onSuccess: (answer) =>
       "packet" in answer
         ? Effect.map(Negotiate.resume(endpoint, settings, answer), (agreed) => smb2(agreed, settings))

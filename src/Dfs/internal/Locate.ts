@@ -2,7 +2,7 @@
  * Steps 1, 2, 9, 12, 13 and 14 of MS-DFSC 3.1.4.1: is a path in a namespace, which entry knows it, and what it means that
  * none does. For `DfsResolution` alone.
  */
-import type { ReferralError } from "../../Protocol/DfsError.ts"
+import { at, type NoReferral, type ReferralError } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { Command, Event } from "../DfsStep.ts"
 import * as ReferralCache from "../ReferralCache.ts"
@@ -13,6 +13,7 @@ import {
   failed,
   go,
   loop,
+  mayBePlain,
   noTargetLeft,
   secondsLeft,
   type State,
@@ -56,7 +57,7 @@ export const locate = <E>(state: State<E>, lenient: boolean, work: Work): Step<E
     return work.steps.use(now < entry.refreshAt ? state : { ...state, due: entry.prefix }, entry, work)
   }
   const absent = state.renew === undefined ? knownAbsence(state, work) : undefined
-  if (absent !== undefined && entry === undefined) return notDfs(state, lenient, absent, work)
+  if (absent !== undefined && entry === undefined) return notDfs({ ...state, remembered: true }, lenient, absent, work)
   work.notes.push({
     _tag: "CacheMiss",
     step: 2,
@@ -74,7 +75,7 @@ export const locate = <E>(state: State<E>, lenient: boolean, work: Work): Step<E
   return work.steps.findServer(state, lenient, work)
 }
 
-const knownAbsence = <E>(state: State<E>, work: Work): ReferralError | undefined => {
+const knownAbsence = <E>(state: State<E>, work: Work): NoReferral | undefined => {
   for (const length of [1, 2]) {
     const prefix = state.path.slice(0, length)
     const found = ReferralCache.absence(work.cache, prefix, work.now)
@@ -93,7 +94,7 @@ const knownAbsence = <E>(state: State<E>, work: Work): ReferralError | undefined
 }
 
 /** The server that should know says that there is no such root: step 12, unless that is not to be borne. */
-export const notDfs = <E>(state: State<E>, lenient: boolean, error: ReferralError, work: Work): Step<E> =>
+export const notDfs = <E>(state: State<E>, lenient: boolean, error: NoReferral, work: Work): Step<E> =>
   error._tag === "NotDfsCapable" && work.options.mode === "strict" && !lenient
     ? fail(state, 6, error, work)
     : plain({ ...state, refusal: error }, lenient, error.message, work)
@@ -112,10 +113,17 @@ export const plain = <E>(state: State<E>, lenient: boolean, reason: string, work
  * Plain SMB has come upon a link, so there is a namespace, and whoever was asked for its referral has said why not. A
  * server without DFS has nothing to say about it.
  */
-const crossed = <E>(state: State<E>, error: E, work: Work): Step<E> =>
-  state.refusal === undefined || state.refusal._tag === "NotDfsCapable"
-    ? fail(state, 12, error, work)
-    : fail(state, 14, state.refusal, work)
+const crossed = <E>(state: State<E>, error: E, work: Work): Step<E> => {
+  const { refusal, remembered } = state
+  if (refusal === undefined || refusal._tag === "NotDfsCapable") return fail(state, 12, error, work)
+  if (refusal._tag !== "ReferralUnavailable" || !remembered) return fail(state, 14, refusal, work)
+  // It could not be asked some time ago. By now it may be.
+  const again = { ...state, plainError: { error, crossed: true }, refusal: undefined, remembered: false }
+  return locate(again, false, {
+    ...work,
+    cache: ReferralCache.removeAbsence(work.cache, state.path.slice(0, 1))
+  })
+}
 
 export const plainCommand = <E>(state: State<E>, work: Work): Command<E> => ({
   _tag: "Try",
@@ -165,10 +173,31 @@ const dead = <E>(state: State<E>, what: "server" | "share", work: Work): Work =>
     ? { ...work, health: TargetHealth.failed(work.health, state.path, what, work.now, work.options.breaker) }
     : work
 
-/** The host that the path names cannot be asked for a root: plain SMB would meet it too, and fail the same way. */
-export const hostUnreachable = <E>(state: State<E>, error: E, reason: string, work: Work): Step<E> => {
+/**
+ * The host that the path names cannot be asked for a root. Where it did not let the user in, plain SMB would meet that too,
+ * and fail the same way: a wrong password is not tried twice. Where only its IPC$ is of no use, it is remembered for long,
+ * because a server that does not answer costs the whole wait each time.
+ */
+export const hostUnreachable = <E>(
+  state: State<E>,
+  lenient: boolean,
+  { error, reason, unavailable }: Extract<Event<E>, { readonly _tag: "Unreachable" }>,
+  work: Work
+): Step<E> => {
+  if (unavailable !== undefined && mayBePlain(state, lenient, undefined, work)) {
+    const { breaker, ttl } = work.options
+    const expiresAt = work.now + Math.max(ttl.negative * 1000, breaker.longest)
+    const host = state.path.slice(0, 1)
+    const cache = ReferralCache.insertAbsence(work.cache, host, { error: unavailable, expiresAt }, work.now)
+    const placed = at(unavailable, { path: DfsPath.toString(state.original), step: 6 })
+    return notDfs(state, lenient, placed, { ...work, cache })
+  }
   const after = dead(state, "server", work)
-  if (state.plainError !== undefined) return fail(state, 12, state.plainError.error, after)
+  if (state.plainError !== undefined) {
+    return unavailable === undefined || !state.plainError.crossed
+      ? fail(state, 12, state.plainError.error, after)
+      : fail(state, 14, unavailable, after)
+  }
   return giveUp(failed(state, 6, `\\\\${state.path[0]}`, error, reason, after), 6, after)
 }
 

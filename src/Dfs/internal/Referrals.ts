@@ -4,7 +4,7 @@
  */
 import * as Result from "effect/Result"
 import { NtStatus } from "../../Codec/NtStatusCode.ts"
-import { NamespaceNotFound, type ReferralError, ReferralRefused } from "../../Protocol/DfsError.ts"
+import { at, NamespaceNotFound, type ReferralError, ReferralRefused } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { ReferralKind } from "../DfsStep.ts"
 import * as DomainCache from "../DomainCache.ts"
@@ -16,6 +16,7 @@ import {
   type Asked,
   fail,
   go,
+  mayBePlain,
   refused,
   secondsLeft,
   type State,
@@ -138,10 +139,13 @@ export const rootRefused = <E>(
       return missing(state, lenient, asked, error, work, absent)
     case "NamespaceNotFound":
       return missing(state, lenient, asked, error, work, absent)
+    // It may be no server with DFS that answers so.
     case "Malformed":
     case "Unsupported":
     case "Overflow":
-      return fail(state, step, error, work)
+      return mayBePlain(state, lenient, asked, work)
+        ? work.steps.notDfs(state, lenient, at(error, { path: DfsPath.toString(state.original), step }), absent())
+        : fail(state, step, error, work)
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Where a resolution stands, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone.
  */
-import type { DfsError, ReferralError } from "../../Protocol/DfsError.ts"
+import type { DfsError, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
 import { at, DfsLoop, NoTargetLeft } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { Command, Knowledge, Target, World } from "../DfsStep.ts"
@@ -73,7 +73,9 @@ export interface State<E> {
   /** What plain SMB said, where that was tried first. */
   readonly plainError: { readonly error: E; readonly crossed: boolean } | undefined
   /** Why the path is taken for an ordinary one. */
-  readonly refusal: ReferralError | undefined
+  readonly refusal: NoReferral | undefined
+  /** `refusal` is of an earlier resolution. */
+  readonly remembered: boolean
   /** The bootstrap controller has been asked for the domains, and DNS for a domain's controllers. */
   readonly listed: boolean
   readonly searched: boolean
@@ -109,7 +111,7 @@ export interface Steps {
   /** 8 and 9 */
   readonly askLink: <E>(state: State<E>, trial: Trial, step: 8 | 9, why: Why<E>, work: Work) => Step<E>
   /** 12 */
-  readonly notDfs: <E>(state: State<E>, lenient: boolean, error: ReferralError, work: Work) => Step<E>
+  readonly notDfs: <E>(state: State<E>, lenient: boolean, error: NoReferral, work: Work) => Step<E>
   /** 13 and 14 */
   readonly giveUp: <E>(state: State<E>, step: number, work: Work, error?: ReferralError) => Step<E>
 }
@@ -134,6 +136,13 @@ export const done = <E>(state: State<E>, step: number, target: Target, work: Wor
   return go(state, ended, { _tag: "Done", target }, work)
 }
 
+/**
+ * Whether a server that was asked for a root, and from which no referral was got, is taken for one without DFS. Not a
+ * domain's controller, nor where a namespace leads there.
+ */
+export const mayBePlain = <E>(state: State<E>, lenient: boolean, asked: Asked | undefined, work: Work): boolean =>
+  asked === undefined && (lenient || (work.options.mode === "fallback" && state.frames.length === 0))
+
 const ended = { _tag: "Ended" } as const
 
 /** Ends in a step of the document. What DFS has to say gets the path and the step; the driver's own stays as it is. */
@@ -155,6 +164,7 @@ const dfsErrors: ReadonlySet<unknown> = new Set<DfsError["_tag"]>([
   "NotDfsCapable",
   "NamespaceNotFound",
   "ReferralRefused",
+  "ReferralUnavailable",
   "NoTargetLeft",
   "NoDomainController",
   "DfsLoop",

@@ -1,0 +1,153 @@
+/**
+ * A server that has several addresses: which are tried, in which order, and what is said when none of them answers
+ * (RFC 8305).
+ *
+ * How one address is connected to is the caller's matter, and so is the time that all of it may take.
+ */
+import * as Effect from "effect/Effect"
+import { lookup as systemLookup, type LookupAddress } from "node:dns"
+import { isIP, type LookupFunction } from "node:net"
+import { TransportError } from "../../Protocol/Errors.ts"
+import * as Staggered from "../../Protocol/Staggered.ts"
+import type * as Transport from "../../Protocol/Transport.ts"
+
+/** How long an address has before the next one is tried beside it (RFC 8305 8, "Connection Attempt Delay"). */
+const stagger = "250 millis"
+
+/** How many addresses of a name are tried. A name server could give thousands. */
+const most = 8
+
+/** What has come of an address; without a reason it has not answered yet. */
+export interface Tried {
+  readonly address: string
+  reason?: TransportError["reason"]
+  detail?: string
+}
+
+/** How far connecting has come, for whoever ends it. */
+export interface Progress {
+  /** The addresses that have been tried, in order; `undefined` while they are not known. */
+  tried: Array<Tried> | undefined
+}
+
+const reasons: Readonly<Record<string, TransportError["reason"]>> = {
+  ECONNREFUSED: "Refused",
+  ENOTFOUND: "NameNotFound",
+  EAI_AGAIN: "NameNotFound",
+  EHOSTUNREACH: "Unreachable",
+  ENETUNREACH: "Unreachable",
+  EHOSTDOWN: "Unreachable",
+  EADDRNOTAVAIL: "Unreachable",
+  ETIMEDOUT: "TimedOut",
+  ECONNRESET: "Closed",
+  EPIPE: "Closed"
+}
+
+/** What a system's error means for a connection. */
+export const reasonOf = (cause: NodeJS.ErrnoException): TransportError["reason"] =>
+  reasons[cause.code ?? ""] ?? "Failed"
+
+/** A system's error as what a connection fails with. */
+export const toError = ({ host, port }: Transport.Endpoint, cause: NodeJS.ErrnoException): TransportError => {
+  const reason = reasonOf(cause)
+  return new TransportError({
+    reason,
+    server: host,
+    port,
+    ...(reason === "Failed" ? { detail: cause.message } : {})
+  })
+}
+
+/** Each address once, its families by turns as RFC 8305 4 has them, beginning with that of the first. */
+export const inOrder = (addresses: ReadonlyArray<LookupAddress>): ReadonlyArray<string> => {
+  const family = addresses[0]?.family
+  const of = (own: boolean) => [
+    ...new Set(addresses.filter((one) => (one.family === family) === own).map(({ address }) => address))
+  ]
+  const [mine, others] = [of(true), of(false)]
+  return Array.from({ length: Math.max(mine.length, others.length) }, (_, i) => [mine[i], others[i]]).flat()
+    .filter((address) => address !== undefined)
+    .slice(0, most)
+}
+
+/** The addresses of a host; of an address, itself. */
+export const of = (
+  endpoint: Transport.Endpoint,
+  lookup: LookupFunction | undefined
+): Effect.Effect<ReadonlyArray<string>, TransportError> =>
+  isIP(endpoint.host) !== 0 ? Effect.succeed([endpoint.host]) : Effect.callback((resume) => {
+    const { host } = endpoint
+    const found = (cause: NodeJS.ErrnoException | null, address: string | ReadonlyArray<LookupAddress>) => {
+      if (cause !== null) return resume(Effect.fail(toError(endpoint, cause)))
+      const all = typeof address === "string" ? [{ address, family: isIP(address) }] : address
+      const addresses = inOrder(all)
+      resume(
+        addresses.length > 0
+          ? Effect.succeed(addresses)
+          : Effect.fail(new TransportError({ reason: "NameNotFound", server: host, port: endpoint.port }))
+      )
+    }
+    if (lookup === undefined) systemLookup(host, { all: true }, found)
+    else lookup(host, { all: true }, found as Parameters<LookupFunction>[2])
+  })
+
+const words: Readonly<Record<TransportError["reason"], string>> = {
+  Refused: "refused",
+  Unreachable: "cannot be reached",
+  NameNotFound: "has no address",
+  TimedOut: "no answer",
+  Closed: "closed the connection",
+  Failed: "failed"
+}
+
+const told = ({ address, detail, reason = "TimedOut" }: Tried): string => `${address}: ${detail ?? words[reason]}`
+
+/** What says most of a server comes first: one that refuses is there. */
+const precedence: ReadonlyArray<TransportError["reason"]> = ["Refused", "Closed", "TimedOut", "Failed", "Unreachable"]
+
+/** None of the addresses has answered. Of one address alone the reason says everything. */
+const failed = ({ host, port }: Transport.Endpoint, tried: ReadonlyArray<Tried>): TransportError => {
+  const detail = tried.length > 1 ? tried.map(told).join(", ") : tried[0]?.detail
+  return new TransportError({
+    reason: precedence.find((reason) => tried.some((one) => one.reason === reason)) ?? "Failed",
+    server: host,
+    port,
+    ...(detail === undefined ? {} : { detail })
+  })
+}
+
+/** Time is over. */
+export const timedOut = ({ host, port }: Transport.Endpoint, { tried }: Progress): TransportError => {
+  const detail = tried === undefined
+    ? "its address was still being looked up"
+    : tried.length > 1
+    ? tried.map(told).join(", ")
+    : undefined
+  return new TransportError({ reason: "TimedOut", server: host, port, ...(detail === undefined ? {} : { detail }) })
+}
+
+/**
+ * Connects to the first address that answers. `open` connects to one and gives it up when it is interrupted. Fails with
+ * every address and what it said, and keeps account of them in `progress` meanwhile.
+ */
+export const connect = <A>(
+  endpoint: Transport.Endpoint,
+  addresses: ReadonlyArray<string>,
+  open: (address: string) => Effect.Effect<A, NodeJS.ErrnoException>,
+  progress: Progress
+): Effect.Effect<A, TransportError> =>
+  Effect.suspend(() => {
+    const tried: Array<Tried> = []
+    progress.tried = tried
+    const attempt = (address: string) =>
+      Effect.suspend(() => {
+        const own: Tried = { address }
+        tried.push(own)
+        return Effect.tapError(open(address), (cause) =>
+          Effect.sync(() => {
+            own.reason = reasonOf(cause)
+            if (own.reason === "Failed") own.detail = cause.message
+          }))
+      })
+    return Effect.mapError(Staggered.first(addresses, attempt, stagger), () => failed(endpoint, tried))
+  })

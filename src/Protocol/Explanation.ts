@@ -1,0 +1,106 @@
+/**
+ * What a status means to a person, by the command that it answers: the same number speaks of a file in one answer, and of a
+ * share or of the account in another.
+ *
+ * What a number means by itself is in `NtStatus.explanation`. Here is only what that would get wrong.
+ */
+import * as NtStatus from "../Codec/NtStatus.ts"
+
+type Words = { readonly [N in NtStatus.Name]?: string }
+
+const noShare = "The server has no share of this name. Check the share."
+const noShareName = "The server does not take this for the name of a share. Check it."
+
+/** The path is that of a share. */
+const treeConnect: Words = {
+  STATUS_OBJECT_NAME_NOT_FOUND: noShare,
+  STATUS_OBJECT_PATH_NOT_FOUND: noShare,
+  STATUS_NO_SUCH_FILE: noShare,
+  STATUS_NO_SUCH_DEVICE: noShare,
+  STATUS_NOT_FOUND: noShare,
+  STATUS_OBJECT_NAME_INVALID: noShareName,
+  STATUS_OBJECT_PATH_INVALID: noShareName,
+  STATUS_OBJECT_PATH_SYNTAX_BAD: noShareName,
+  STATUS_NAME_TOO_LONG: noShareName,
+  STATUS_ACCESS_DENIED: "The account may not use this share. Check the share's permissions.",
+  STATUS_LOGON_FAILURE: "The share does not let this account in. Check the share's permissions.",
+  STATUS_NOT_A_DIRECTORY: "The share's own folder is missing on the server.",
+  STATUS_DELETE_PENDING: "The share is being deleted.",
+  STATUS_SHARING_VIOLATION: "The share is in use in a way that excludes this. Try again later."
+}
+
+/** The path is that of a server. */
+const sessionSetup: Words = {
+  STATUS_ACCESS_DENIED: "The server refuses the logon. Check the account, and what the server demands of a logon.",
+  STATUS_NETWORK_ACCESS_DENIED: "The account may not log on to this server over the network.",
+  STATUS_INVALID_PARAMETER: "The server does not take the logon in this form. Its log may know more.",
+  STATUS_NOT_SUPPORTED: "The server does not support this way to log on.",
+  STATUS_REQUEST_NOT_ACCEPTED: "The server accepts no more sessions. Try again later.",
+  STATUS_OBJECT_NAME_NOT_FOUND: "The server does not find what the logon needs. Its log may know more.",
+  STATUS_NO_SUCH_FILE: "The server does not find what the logon needs. Its log may know more."
+}
+
+/** The path is that of a server. */
+const negotiate: Words = {
+  STATUS_NOT_SUPPORTED: "The server speaks none of the dialects that were offered. Offer others.",
+  // What the Linux kernel's server says of a dialect that it does not have.
+  STATUS_INSUFFICIENT_RESOURCES:
+    "The server speaks none of the dialects that were offered, or lacks the resources for a connection. Offer others.",
+  STATUS_INVALID_PARAMETER: "The server speaks none of the dialects that were offered, or not as they were offered.",
+  STATUS_ACCESS_DENIED: "The server does not speak with this machine. Its log may know more.",
+  STATUS_REQUEST_NOT_ACCEPTED: "The server accepts no more connections. Try again later."
+}
+
+/** What a request about an open file says of a name is not about the path: that was there to be opened. */
+const noneBehind = "The server does not find what the request is about. It may have gone since the file was opened."
+const control: Words = {
+  STATUS_OBJECT_NAME_NOT_FOUND: noneBehind,
+  STATUS_OBJECT_PATH_NOT_FOUND: noneBehind,
+  STATUS_NO_SUCH_FILE: noneBehind,
+  STATUS_NO_SUCH_DEVICE: "The server has no part that answers this request."
+}
+
+const oneFile: Words = {
+  STATUS_NO_SUCH_FILE: "There is no file of this name. Check the last part of the path."
+}
+
+const noNewFolder: Words = {
+  STATUS_OBJECT_PATH_NOT_FOUND: "The directory that the new name is in does not exist, or the file has gone."
+}
+
+/** By the names of both protocols' commands. */
+const byCommand: Readonly<Record<string, Words>> = {
+  TREE_CONNECT: treeConnect,
+  SESSION_SETUP: sessionSetup,
+  NEGOTIATE: negotiate,
+  IOCTL: control,
+  CREATE: oneFile,
+  DELETE: oneFile,
+  DELETE_DIRECTORY: oneFile,
+  RENAME: { ...oneFile, ...noNewFolder },
+  SET_INFO: { ...oneFile, ...noNewFolder },
+  QUERY_INFO: oneFile
+}
+
+const missing: ReadonlySet<string> = new Set<NtStatus.Name>([
+  "STATUS_OBJECT_NAME_NOT_FOUND",
+  "STATUS_OBJECT_PATH_NOT_FOUND",
+  "STATUS_NO_SUCH_FILE",
+  "STATUS_NOT_A_DIRECTORY"
+])
+
+/** `\\server\share` and nothing below it. */
+const isRoot = (path: string): boolean => /^\\\\[^\\]+\\[^\\]+$/.test(path)
+
+/**
+ * What happened and what to do, in a sentence or two: for a status that answers `command`, which was about `path` (UNC).
+ *
+ * @category conversions
+ */
+export const of = (status: number, command: string, path: string | undefined): string => {
+  const name = NtStatus.name(status)
+  if (command === "CREATE" && path !== undefined && isRoot(path) && missing.has(name)) {
+    return "The share's own folder is missing on the server, or cannot be reached there."
+  }
+  return (byCommand[command] as Readonly<Record<string, string>> | undefined)?.[name] ?? NtStatus.explanation(status)
+}

@@ -1,0 +1,215 @@
+/**
+ * Connecting to a name with several addresses (RFC 8305): the attempts in virtual time, by a network that is described; and
+ * the real sockets, on loopback.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import type { LookupAddress } from "node:dns"
+import * as Net from "node:net"
+import * as Addresses from "../../src/Layers/internal/Addresses.ts"
+import * as TcpTransport from "../../src/Layers/TcpTransport.ts"
+import * as VirtualTime from "../../src/Layers/VirtualTime.ts"
+import type { TransportError } from "../../src/Protocol/Errors.ts"
+import * as Transport from "../../src/Protocol/Transport.ts"
+
+const endpoint = { host: "files", port: 445 }
+const cause = (code: string): NodeJS.ErrnoException => Object.assign(new Error(`connect ${code}`), { code })
+
+/** What an address does: answers or fails after so many milliseconds, or says nothing. */
+type Behaviour = { readonly after: number; readonly fails?: string } | "silent"
+
+/** Runs an attempt against a described network, with what was begun and what was given up, and when. */
+const network = (behaviours: Readonly<Record<string, Behaviour>>) => {
+  const begun: Array<string> = []
+  const given: Array<string> = []
+  const open = (address: string) => {
+    const behaviour = behaviours[address]!
+    begun.push(address)
+    return (behaviour === "silent"
+      ? Effect.never
+      : Effect.andThen(
+        Effect.sleep(behaviour.after),
+        behaviour.fails === undefined ? Effect.succeed(address) : Effect.fail(cause(behaviour.fails))
+      )).pipe(Effect.onInterrupt(() => Effect.sync(() => void given.push(address))))
+  }
+  const progress: Addresses.Progress = { tried: undefined }
+  const connect = Addresses.connect(endpoint, Object.keys(behaviours), open, progress).pipe(
+    Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.fail(Addresses.timedOut(endpoint, progress)) })
+  )
+  return Effect.map(VirtualTime.run(connect), ({ exit, took }) => ({
+    took,
+    begun,
+    given,
+    value: Exit.isSuccess(exit) ? exit.value : undefined,
+    error: Exit.isFailure(exit) ? Cause.squash(exit.cause) as TransportError : undefined
+  }))
+}
+
+const permutations = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
+  all.length < 2 ? [all] : all.flatMap((one, i) => permutations(all.toSpliced(i, 1)).map((rest) => [one].concat(rest)))
+
+describe("a name with several addresses", () => {
+  const slow = ["slow", { after: 340 }] as const
+  const silent = ["silent", "silent"] as const
+  const other = ["other", "silent"] as const
+  const refuses = ["refuses", { after: 1, fails: "ECONNREFUSED" }] as const
+
+  for (const order of [...permutations([slow, silent]), ...permutations([slow, silent, other])]) {
+    it.effect(`answers at the slow one of ${order.map(([name]) => name).join(", ")}`, () =>
+      Effect.gen(function*() {
+        const { begun, given, took, value } = yield* network(Object.fromEntries(order))
+        assert.strictEqual(value, "slow")
+        assert.isAtMost(took, 340 + 250 * order.findIndex(([name]) => name === "slow") + 250)
+        assert.deepStrictEqual([...given, "slow"].toSorted(), begun.toSorted(), "what was begun is given up")
+      }))
+  }
+  it.effect("goes on at once where one refuses", () =>
+    Effect.gen(function*() {
+      const { took, value } = yield* network(Object.fromEntries([refuses, slow]))
+      assert.strictEqual(value, "slow")
+      assert.isAtMost(took, 345)
+    }))
+  it.effect("begins with the others only when the first had its time", () =>
+    Effect.gen(function*() {
+      const { begun, value } = yield* network({ first: { after: 100 }, second: { after: 1 } })
+      assert.deepStrictEqual([value, begun], ["first", ["first"]])
+    }))
+  it.effect("names each of them with its reason when none answers", () =>
+    Effect.gen(function*() {
+      const { error, took } = yield* network({
+        "192.0.2.1": "silent",
+        "192.0.2.2": { after: 5, fails: "ECONNREFUSED" },
+        "2001:db8::3": { after: 5, fails: "ENETUNREACH" }
+      })
+      assert.strictEqual(took, 10_000)
+      assert.strictEqual(error?.reason, "TimedOut")
+      assert.strictEqual(
+        error?.detail,
+        "192.0.2.1: no answer, 192.0.2.2: refused, 2001:db8::3: cannot be reached"
+      )
+      const all = yield* network({
+        "192.0.2.2": { after: 5, fails: "EHOSTUNREACH" },
+        "192.0.2.3": { after: 5, fails: "ECONNREFUSED" },
+        "192.0.2.4": { after: 5, fails: "EINVAL" }
+      })
+      assert.strictEqual(
+        all.error?.message,
+        "files:445 refused the connection: is an SMB server listening there? " +
+          "(192.0.2.2: cannot be reached, 192.0.2.3: refused, 192.0.2.4: connect EINVAL)"
+      )
+      // Of one there is nothing more to say.
+      const one = yield* network({ "192.0.2.2": { after: 5, fails: "ECONNREFUSED" } })
+      assert.isUndefined(one.error?.detail)
+      assert.isUndefined((yield* network({ "192.0.2.1": "silent" })).error?.detail)
+    }))
+  it("are tried by turns of their families, once each, and not without end", () => {
+    const v4 = (n: number): LookupAddress => ({ address: `192.0.2.${n}`, family: 4 })
+    const v6 = (n: number): LookupAddress => ({ address: `2001:db8::${n}`, family: 6 })
+    assert.deepStrictEqual(Addresses.inOrder([v6(1), v6(2), v6(1), v4(1), v4(2), v4(3)]), [
+      "2001:db8::1",
+      "192.0.2.1",
+      "2001:db8::2",
+      "192.0.2.2",
+      "192.0.2.3"
+    ])
+    assert.deepStrictEqual(Addresses.inOrder([]), [])
+    assert.lengthOf(Addresses.inOrder(Array.from({ length: 1000 }, (_, i) => v4(i))), 8)
+  })
+})
+
+describe("sockets", () => {
+  const handlers = { onData: () => {}, onClose: () => {} }
+  /** A server on each of these addresses, all on one port. */
+  const listening = (address: string, port: number) =>
+    Effect.acquireRelease(
+      Effect.callback<{ readonly port: number; readonly open: Set<Net.Socket>; readonly server: Net.Server }>(
+        (resume) => {
+          const open = new Set<Net.Socket>()
+          const server = Net.createServer((socket) => {
+            open.add(socket)
+            socket.on("close", () => open.delete(socket))
+            socket.on("error", () => {})
+            socket.resume()
+          })
+          server.listen(port, address, () =>
+            resume(Effect.succeed({ port: (server.address() as Net.AddressInfo).port, open, server })))
+        }
+      ),
+      ({ open, server }) =>
+        Effect.callback<void>((resume) => {
+          for (const socket of open) {
+            socket.destroy()
+          }
+          server.close(() =>
+            resume(Effect.void)
+          )
+        })
+    )
+  const through = (addresses: ReadonlyArray<string>, connectTimeout = "5 seconds" as const) =>
+    Effect.provide(TcpTransport.layerWith({
+      connectTimeout,
+      lookup: (_, options, done) => {
+        const found = addresses.map((address) => ({ address, family: Net.isIP(address) }))
+        if (options.all === true) done(null, found)
+        else done(null, found[0]!.address, found[0]!.family)
+      }
+    }))
+  const sockets = () => process.getActiveResourcesInfo().filter((one) => one === "TCPSocketWrap").length
+
+  it.live("of addresses that refuse are gone, and the one that answers is there until its scope ends", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { open, port } = yield* listening("127.0.0.77", 0)
+      const before = sockets()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const transport = yield* Transport.Transport
+        yield* transport.connect({ host: "files", port }, handlers)
+        while (open.size === 0) yield* Effect.sleep("1 millis")
+        assert.strictEqual(open.size, 1)
+      }))
+      while (open.size > 0) yield* Effect.sleep("1 millis")
+      while (sockets() > before) yield* Effect.sleep("1 millis")
+    })).pipe(through(["127.0.0.78", "127.0.0.79", "127.0.0.77"])))
+
+  it.live("go where the address of a name says, whatever its case, and the error says where that was", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { open, port } = yield* listening("127.0.0.77", 0)
+      const connect = (host: string) =>
+        Effect.flatMap(Transport.Transport, (it) => Effect.scoped(it.connect({ host, port: 445 }, handlers)))
+      yield* Effect.gen(function*() {
+        yield* connect("Files.corp.test")
+        const error = yield* Effect.flip(connect("other"))
+        assert.deepInclude(error, { reason: "Refused", server: "other", port: 445, detail: "at 127.0.0.78" })
+      }).pipe(Effect.provide(TcpTransport.layerWith({
+        addresses: { "files.CORP.test": { host: "127.0.0.77", port }, "*": { host: "127.0.0.78" } }
+      })))
+      while (open.size > 0) yield* Effect.sleep("1 millis")
+    })))
+
+  it.live("a name without an address, and one whose addresses all refuse, say so", () =>
+    Effect.gen(function*() {
+      const transport = yield* Transport.Transport
+      const connect = Effect.scoped(transport.connect({ host: "files", port: 1 }, handlers))
+      const error = yield* Effect.flip(connect)
+      assert.strictEqual(error.reason, "Refused")
+      assert.strictEqual(error.detail, "127.0.0.78: refused, 127.0.0.79: refused")
+      const none = yield* Effect.flip(Effect.provide(
+        Effect.flatMap(Transport.Transport, (it) => Effect.scoped(it.connect(endpoint, handlers))),
+        TcpTransport.layerWith({ lookup: (_, __, done) => done(null, []) })
+      ))
+      assert.strictEqual(none.reason, "NameNotFound")
+    }).pipe(through(["127.0.0.78", "127.0.0.79"])))
+
+  it.effect("a name server that says nothing is what is told, and whoever gives up does not wait for it", () =>
+    Effect.gen(function*() {
+      const transport = yield* Transport.Transport
+      const connect = Effect.scoped(transport.connect(endpoint, handlers))
+      const failed = yield* Effect.forkChild(Effect.flip(connect))
+      yield* TestClock.adjust("3 seconds")
+      const error = yield* Fiber.join(failed)
+      assert.deepInclude(error, { reason: "TimedOut", detail: "its address was still being looked up" })
+      const waiting = yield* Effect.forkChild(connect)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(waiting)
+    }).pipe(Effect.provide(TcpTransport.layerWith({ connectTimeout: "3 seconds", lookup: () => {} }))))
+})
