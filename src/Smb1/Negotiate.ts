@@ -36,6 +36,8 @@ export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
   readonly entropy: Entropy.Source
+  /** Classes that the server has refused to pass through, though it announces that it passes them: command and class. */
+  readonly unpassed: Set<string>
 }
 
 /** A server that answered the offer of SMB 2: its stream, and its first packet. */
@@ -193,5 +195,5 @@ export const connect = Effect.fnUntraced(function*(
   yield* Effect.logWarning(
     `${endpoint.host} is spoken to by SMB 1, which is insecure: nothing is encrypted, and signatures are weak`
   )
-  return { connection, negotiated, entropy: yield* Entropy.Entropy }
+  return { connection, negotiated, entropy: yield* Entropy.Entropy, unpassed: new Set() }
 })
