@@ -1,7 +1,26 @@
 /** Compiles `src` to `dist`, from nothing, so that no module of an earlier build stays. */
 import { spawnSync } from "node:child_process"
-import { rmSync } from "node:fs"
+import { existsSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 
-rmSync("dist", { recursive: true, force: true })
-const { status } = spawnSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit" })
-process.exit(status ?? 1)
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+const fail = (message) => {
+  console.error(`build.mjs: ${message}`)
+  process.exit(1)
+}
+
+// This checkout's own: a `tsc` from elsewhere could be of any version.
+const compiler = join(root, "node_modules", "typescript", "bin", "tsc")
+if (!existsSync(compiler)) {
+  fail("there is no TypeScript compiler in node_modules, which the build needs: run `npm ci` first")
+}
+rmSync(join(root, "dist"), { recursive: true, force: true })
+const { error, status, signal } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], {
+  stdio: "inherit",
+  cwd: root
+})
+if (error !== undefined) fail(`the compiler could not be run: ${error.message}`)
+if (signal !== null) fail(`the compiler was ended by ${signal}`)
+process.exit(status)

@@ -73,9 +73,9 @@ const large = (source: UncPath.PathInput, target: string, options: Run, progress
     const part = { name, keep: options.resume, size: endOfFile, lastWrite }
     const size = yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
-        yield* progress.file(basename(target), Number(endOfFile), Number(writer.offset))
+        const { advance } = yield* progress.file(basename(target), Number(endOfFile), Number(writer.offset))
         const read = yield* remote.readTo(
-          (data) => Effect.andThen(writer.write(data), progress.advance(data.length)),
+          (data) => Effect.andThen(writer.write(data), advance(data.length)),
           { offset: writer.offset }
         )
         return writer.offset + read
@@ -95,11 +95,11 @@ const small = Effect.fnUntraced(function*(
   const data = yield* smb.readFile(source)
   const tag = tagFor(options, "", 0n, 0n)
   const part = { name: LocalName.partial(basename(target), tag), keep: false, size: BigInt(data.length) }
-  yield* progress.file(basename(target), data.length)
+  const { advance } = yield* progress.file(basename(target), data.length)
   yield* LocalFile.replace(target, part, (writer) => writer.write(data))
-  yield* progress.advance(data.length)
+  yield* advance(data.length)
   return { size: BigInt(data.length), skipped: false }
-})
+}, Effect.scoped)
 
 /** What one round trip brings, in bytes. */
 const smallSize = 60_000n

@@ -101,14 +101,23 @@ export interface Report {
   readonly json?: Readonly<Record<string, unknown>>
 }
 
+/**
+ * Why nothing is found at a path here. Node reads names as UTF-8, and has U+FFFD for each byte that is none: by that name
+ * nothing is found, though a listing has it.
+ */
+export const notFound = (path: string): string =>
+  path.includes("\ufffd")
+    ? "the name is not in UTF-8, and cannot be opened by it: rename it (convmv can, from ISO 8859-1 for example)"
+    : "there is no such file or directory"
+
 const platformReasons: Readonly<Record<string, string>> = {
   AlreadyExists: "is there already",
-  NotFound: "there is no such file or directory",
   PermissionDenied: "permission denied"
 }
 
 /** What a file system's error says, without the path, in the words of the operating system's own tools. */
-const platformDetail = ({ reason }: PlatformError): string => {
+const platformDetail = ({ reason }: PlatformError, path: string): string => {
+  if (reason._tag === "NotFound") return notFound(path)
   const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
   // "ENOSPC: no space left on device, write"
   return platformReasons[reason._tag] ?? /^[A-Z0-9]+: ([^,]*)/.exec(cause)?.[1] ?? reason.message
@@ -116,12 +125,25 @@ const platformDetail = ({ reason }: PlatformError): string => {
 
 /** A file system's error as one about a path that the user knows. */
 export const localError = (path: string, error: PlatformError): LocalError =>
-  new LocalError({ path, detail: platformDetail(error), ...(isFull(error) ? { full: true } : {}) })
+  new LocalError({ path, detail: platformDetail(error, path), ...(isFull(error) ? { full: true } : {}) })
 
 const platformMessage = (error: PlatformError): string =>
   "pathOrDescriptor" in error.reason && typeof error.reason.pathOrDescriptor === "string"
-    ? `${error.reason.pathOrDescriptor}: ${platformDetail(error)}`
-    : platformDetail(error)
+    ? `${error.reason.pathOrDescriptor}: ${platformDetail(error, error.reason.pathOrDescriptor)}`
+    : platformDetail(error, "")
+
+/** Options of the client as its messages name them, in backquotes, and the command's flags for them. */
+const flags: ReadonlyArray<readonly [option: RegExp, flag: string]> = [
+  [/`(signing|encryption): "([a-z-]+)"`/g, "--$1 $2"],
+  [/`mode: "([a-z]+)"`/g, "--dfs $1"],
+  [/`dialects: \["NT1"\]`/g, "--dialect nt1"],
+  [/`dialects`/g, "--dialect"],
+  [/`Credentials\.guest`/g, "--guest"],
+  [/`(?:connectTimeout|requestTimeout)`/g, "--timeout"]
+]
+
+/** A message of the client, wherever in a longer one, in the words of the command's user. */
+const inFlags = (message: string): string => flags.reduce((text, [option, flag]) => text.replace(option, flag), message)
 
 const messageOf = (error: unknown): string => {
   if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as unknown as PlatformError)
@@ -129,7 +151,9 @@ const messageOf = (error: unknown): string => {
   if (Predicate.isTagged(error, "SmbError") && reasonOf(error) === "PathNotCovered") {
     return `${(error as unknown as Error).message}: a DFS link lies on the way, which "--dfs off" does not follow`
   }
-  return Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : String(error)
+  return inFlags(
+    Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : String(error)
+  )
 }
 
 const reasonOf = (error: unknown): string | undefined => {

@@ -50,10 +50,29 @@ const cut = (text: string, bytes: number): string => {
   return result
 }
 
-/** Where a file is written until it is whole: `.name.tag.part` beside `name`. */
+/** Where a file is written here until it is whole: `.name.tag.part` beside `name`. */
 export const partial = (name: string, tag: string): string => {
   const end = `.${tag}.part`
   return `.${cut(name, longestName - 1 - end.length)}${end}`
+}
+
+/** What the usual name of a part on a server ends in. */
+export const partEnd = ".part"
+
+/**
+ * What a file is called on a server until it is whole, most welcome first: `name.tag.part`, and where such endings are
+ * refused `name.tag`.
+ *
+ * Administrators veto names that begin with a dot, and above all with `._`, as macOS names its resource forks; Samba
+ * counts them as hidden. So the name has none in front. An ending of the file's own is no choice: who watches a folder for
+ * `*.pdf` is not to meet half of one.
+ */
+export const parts = (name: string, tag: string): readonly [string, string] => {
+  const visible = name.replace(/^\.+/, "") || "file"
+  return [
+    `${cut(visible, longestName - 1 - tag.length - partEnd.length)}.${tag}${partEnd}`,
+    `${cut(visible, longestName - 1 - tag.length)}.${tag}`
+  ]
 }
 
 /** The tag of a download that may be resumed: another file, or the same one changed meanwhile, has another tag. */

@@ -141,9 +141,20 @@ const hanging = (line: string): number => {
   return (/^ +\S.*? {2,}(?=\S)/.exec(plain) ?? /^ */.exec(plain))![0].length
 }
 
-/** Folds lines at blanks that are longer than a terminal is wide; `columns` is not known where there is none. */
-export const fold = (text: string, columns: number | undefined): string => {
-  if (columns === undefined || columns < 40) return text
+/** How wide text is made where no terminal says it. */
+const usualColumns = 80
+
+/** The least that text can be folded to, with what hangs in it. */
+const leastColumns = 40
+
+/** The width of a terminal, as it says or COLUMNS does, for text that goes there or into a file to be read. */
+export const columnsOf = (stream: { readonly columns?: number }): number =>
+  // A terminal that does not know says 0.
+  stream.columns || Number(process.env.COLUMNS) || usualColumns
+
+/** Folds lines at blanks that are longer than a terminal is wide. */
+export const fold = (text: string, wanted: number): string => {
+  const columns = Math.max(leastColumns, wanted)
   return text.split("\n").map((line) => {
     if (widthOf(line) <= columns) return line
     const indent = Math.min(hanging(line), Math.floor(columns / 2))

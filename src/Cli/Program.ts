@@ -38,8 +38,8 @@ const presenter = CliOutput.layerPresenter({
       ? Effect.flatMap(CliOutput.Formatter, (formatter) => {
         const text = formatter.formatHelpDoc(event.helpDoc)
         return event.reason === "Implicit"
-          ? Console.error(Output.fold(text, process.stderr.columns))
-          : Console.log(Output.fold(text, process.stdout.columns))
+          ? Console.error(Output.fold(text, Output.columnsOf(process.stderr)))
+          : Console.log(Output.fold(text, Output.columnsOf(process.stdout)))
       })
       : CliOutput.defaultPresenter.present(event)
 })

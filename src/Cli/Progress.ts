@@ -3,48 +3,96 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
 import { printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
-/** What a transfer tells. */
-export interface Progress {
-  /** A file begins; `total` bytes where that is known, of which some may have been there before. */
-  readonly file: (name: string, total: number | undefined, before?: number) => Effect.Effect<void>
+/** What one file of a transfer tells. */
+export interface File {
   /** So many bytes more. */
   readonly advance: (count: number) => Effect.Effect<void>
+}
+
+/** What a transfer tells. */
+export interface Progress {
+  /**
+   * A file begins, and ends with the scope: whole, if that succeeds. `total` bytes where that is known, of which some may
+   * have been there before.
+   */
+  readonly file: (name: string, total: number | undefined, before?: number) => Effect.Effect<File, never, Scope.Scope>
   /** Wipes the line: something else is to be printed, or all is done. */
   readonly wipe: Effect.Effect<void>
 }
 
 /** Nobody watches. */
-export const none: Progress = { file: () => Effect.void, advance: () => Effect.void, wipe: Effect.void }
+export const none: Progress = { file: () => Effect.succeed({ advance: () => Effect.void }), wipe: Effect.void }
 
 /** Milliseconds between two changes of the line. */
 const interval = 100
 
-/** The line for a state; without an end of line. */
-export const line = (state: {
-  readonly name: string
-  readonly files: number
-  readonly done: number
-  /** Bytes of `done` that nothing had to be transferred for. */
-  readonly before: number
-  readonly total: number | undefined
-  readonly milliseconds: number
-}): string => {
-  const moved = state.done - state.before
-  const rate = state.milliseconds > 0 ? `  ${Output.bytes((moved * 1000) / state.milliseconds)}/s` : ""
-  const name = printable(state.name)
-  if (state.files > 1) return `${state.files} files  ${Output.bytes(state.done)}${rate}  ${name}`
-  if (state.total === undefined) return `${name}  ${Output.bytes(state.done)}${rate}`
-  const percent = state.total === 0 ? 100 : Math.min(100, Math.floor((state.done * 100) / state.total))
-  return `${name}  ${String(percent).padStart(3)}%  ${Output.bytes(state.done)} of ${Output.bytes(state.total)}${rate}`
+/** What a terminal gives two columns, and what it gives none. */
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
+const narrow = /[\p{M}\p{Cf}]/u
+
+const columnsOf = (character: string): number => narrow.test(character) ? 0 : wide.test(character) ? 2 : 1
+
+/** The columns that a text takes on a terminal. */
+export const widthOf = (text: string): number => [...text].reduce((sum, character) => sum + columnsOf(character), 0)
+
+/** A text in so many columns at the most; an ellipsis stands for its end. */
+const shorten = (text: string, columns: number): string => {
+  if (widthOf(text) <= columns) return text
+  let result = ""
+  let left = columns - 1
+  for (const character of text) {
+    left -= columnsOf(character)
+    if (left < 0) break
+    result += character
+  }
+  return `${result}…`
+}
+
+/** The least that is shown of a name. */
+const leastName = 8
+
+/** The line for a state in so many columns; without an end of line. */
+export const line = (
+  state: {
+    /** Of the file that has come on last. */
+    readonly name: string
+    /** Whether there are several, and how many of them are whole. */
+    readonly several: boolean
+    readonly files: number
+    readonly done: number
+    /** Bytes of `done` that nothing had to be transferred for. */
+    readonly before: number
+    readonly total: number | undefined
+    readonly milliseconds: number
+  },
+  columns = Number.POSITIVE_INFINITY
+): string => {
+  const { done, files, total } = state
+  const moved = done - state.before
+  const rate = state.milliseconds > 0 ? `  ${Output.bytes(Math.round((moved * 1000) / state.milliseconds))}/s` : ""
+  const name = (others: string) => shorten(printable(state.name), Math.max(leastName, columns - widthOf(others) - 2))
+  if (state.several) {
+    const count = `${files} ${files === 1 ? "file" : "files"}  ${Output.bytes(done)}${rate}`
+    return `${count}  ${name(count)}`
+  }
+  const percent = total === undefined || total === 0 ? 100 : Math.min(100, Math.floor((done * 100) / total))
+  const figures = total === undefined
+    ? `${Output.bytes(done)}${rate}`
+    : `${String(percent).padStart(3)}%  ${Output.bytes(done)} of ${Output.bytes(total)}${rate}`
+  return `${name(figures)}  ${figures}`
 }
 
 /** On a terminal that is there for it. */
 export const make: Effect.Effect<Progress> = Effect.gen(function*() {
   const start = yield* Clock.currentTimeMillis
   let name = ""
+  let begun = 0
   let files = 0
   let done = 0
   let before = 0
@@ -55,25 +103,35 @@ export const make: Effect.Effect<Progress> = Effect.gen(function*() {
     if (now - shown < interval) return Effect.void
     shown = now
     visible = true
-    const text = line({ name, files, done, before, total, milliseconds: now - start })
     const width = Math.max(20, (process.stderr.columns ?? 80) - 1)
-    return Output.writeError(`\r${text.slice(0, width)}\u001b[K`)
+    const state = { name, several: begun > 1, files, done, before, total, milliseconds: now - start }
+    return Output.writeError(`\r${shorten(line(state, width), width)}\u001b[K`)
   })
+  const begin = (next: string, size: number | undefined, there: number) =>
+    Effect.suspend(() => {
+      if (begun === 0) name = next
+      begun++
+      done += there
+      before += there
+      total = size
+      return show
+    })
   return {
     file: (next, size, there = 0) =>
-      Effect.suspend(() => {
-        name = next
-        files++
-        done += there
-        before += there
-        total = size
-        return show
-      }),
-    advance: (count) =>
-      Effect.suspend(() => {
-        done += count
-        return show
-      }),
+      Effect.as(
+        Effect.acquireRelease(begin(next, size, there), (_, exit) =>
+          Effect.sync(() => {
+            if (Exit.isSuccess(exit)) files++
+          })),
+        {
+          advance: (count) =>
+            Effect.suspend(() => {
+              name = next
+              done += count
+              return show
+            })
+        }
+      ),
     wipe: Effect.suspend(() => {
       if (!visible) return Effect.void
       visible = false

@@ -6,7 +6,6 @@
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
@@ -16,9 +15,10 @@ import { randomBytes } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { basename, join } from "node:path"
 import type { ClientError } from "../Client/ClientError.ts"
+import * as OpenMode from "../Client/OpenMode.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { fromStatus, SmbError } from "../Protocol/Errors.ts"
+import { CreateOptions } from "../Smb2/Message/Constants.ts"
 import { destination } from "./Actions.ts"
 import * as CaseClash from "./CaseClash.ts"
 import { intoItself } from "./Download.ts"
@@ -26,6 +26,7 @@ import {
   concernsOne,
   Incomplete,
   LocalError,
+  notFound,
   type OutputClosed,
   printable,
   type Report,
@@ -37,6 +38,7 @@ import * as LocalName from "./LocalName.ts"
 import * as Output from "./Output.ts"
 import * as Progress from "./Progress.ts"
 import type { Remote } from "./Remote.ts"
+import * as RemoteFile from "./RemoteFile.ts"
 
 /** What ended before it should have. */
 const shorter = (path: string, count: bigint, size: bigint): LocalError =>
@@ -55,34 +57,24 @@ export interface Options {
 /** Files of a tree that are written at once. */
 const concurrency = 8
 
-/** Who reads an error knows the final name, and not that of the part. */
-const named = (error: SmbError, part: string, name: string): SmbError => {
-  const { command, path, status, symbolicLink } = error
-  if (path?.endsWith(`\\${part}`) !== true) return error
-  return fromStatus(status, command, path.slice(0, -part.length) + name, symbolicLink)
+/** With what a run has in common for all its files. */
+interface Run extends Options {
+  readonly replace: RemoteFile.Replace
 }
 
-/** Writes `target` with what `transfer` writes: by way of a part beside it, unless in place, as streams are. */
-const send = Effect.fnUntraced(function*<E, R>(
+/** Writes `target`: by way of a part beside it, unless in place, as streams are. */
+const send = <E, R>(
   target: UncPath.UncPath,
-  options: Options,
-  transfer: (place: UncPath.UncPath, options: { readonly create: boolean }) => Effect.Effect<bigint, E | ClientError, R>
-) {
-  const smb = yield* SmbClient
-  const final = UncPath.name(target)
-  if (options.inPlace || final.includes(":")) return yield* transfer(target, { create: false })
-  const name = LocalName.partial(final, randomBytes(6).toString("hex"))
-  const part = UncPath.join(UncPath.parent(target), name)
-  return yield* Effect.acquireUseRelease(
-    Effect.void,
-    () => Effect.tap(transfer(part, { create: true }), smb.rename(part, target, { replace: true })),
-    (_, exit) =>
-      Exit.isSuccess(exit)
-        ? Effect.void
-        // A server that has gone does not take its part away either; nobody waits long for it.
-        : smb.remove(part, { force: true }).pipe(Effect.timeoutOption("1 second"), Effect.ignore)
-  ).pipe(Effect.mapError((error) => error instanceof SmbError ? named(error, name, final) : error))
-})
+  run: Run,
+  content: RemoteFile.Content<E, R>,
+  isNew?: boolean
+) =>
+  Effect.flatMap(SmbClient, (smb): Effect.Effect<bigint, E | ClientError, R | SmbClient> => {
+    if (!run.inPlace && !UncPath.name(target).includes(":")) return run.replace(target, content, isNew)
+    return content._tag === "Bytes"
+      ? Effect.as(smb.writeFile(target, content.bytes), BigInt(content.bytes.length))
+      : content.run({ writeFrom: (fill) => smb.writeFrom(target, fill), sink: () => smb.sink(target) })
+  })
 
 /** What one round trip takes, in bytes. */
 const smallSize = 60_000
@@ -102,38 +94,37 @@ const readSmall = Effect.fnUntraced(function*(local: FileSystem.File) {
 const file = Effect.fnUntraced(function*(
   source: string,
   target: UncPath.UncPath,
-  options: Options,
-  progress: Progress.Progress
+  options: Run,
+  progress: Progress.Progress,
+  isNew?: boolean
 ) {
   const fs = yield* FileSystem.FileSystem
-  const smb = yield* SmbClient
   const count = yield* Effect.scoped(Effect.gen(function*() {
     const local = yield* fs.open(source)
     const size = (yield* local.stat).size
-    yield* progress.file(basename(source), Number(size))
-    return yield* send(target, options, (place, mode) =>
-      Effect.gen(function*() {
-        // What it has had when it was opened has to come. Files like those of /proc have no size, and more than that.
-        const whole = (count: bigint) =>
-          count < size ? Effect.fail(shorter(source, count, size)) : Effect.succeed(count)
-        // In one round trip, where the file is as small as it says.
-        const begin = size <= smallSize ? yield* readSmall(local) : undefined
-        if (begin !== undefined && begin.length <= smallSize) {
-          yield* whole(BigInt(begin.length))
-          yield* smb.writeFile(place, begin, mode)
-          yield* progress.advance(begin.length)
-          return BigInt(begin.length)
-        }
-        let first = begin
-        const count = yield* smb.writeFrom(place, (buffer) => {
-          if (first === undefined) return Effect.tap(local.read(buffer), (length) => progress.advance(length))
-          const count = Math.min(first.length, buffer.length)
-          buffer.set(first.subarray(0, count))
-          first = count < first.length ? first.subarray(count) : undefined
-          return Effect.as(progress.advance(count), count)
-        }, mode)
-        return yield* whole(count)
-      }))
+    const { advance } = yield* progress.file(basename(source), Number(size))
+    // What it has had when it was opened has to come. Files like those of /proc have no size, and more than that.
+    const whole = (count: bigint) => count < size ? Effect.fail(shorter(source, count, size)) : Effect.succeed(count)
+    // In one round trip, where the file is as small as it says.
+    const begin = size <= smallSize ? yield* readSmall(local) : undefined
+    if (begin !== undefined && begin.length <= smallSize) {
+      yield* whole(BigInt(begin.length))
+      const count = yield* send<never, never>(target, options, { _tag: "Bytes", bytes: begin }, isNew)
+      yield* advance(begin.length)
+      return count
+    }
+    let first = begin
+    const fill = (buffer: Uint8Array) => {
+      if (first === undefined) return Effect.tap(local.read(buffer), advance)
+      const count = Math.min(first.length, buffer.length)
+      buffer.set(first.subarray(0, count))
+      first = count < first.length ? first.subarray(count) : undefined
+      return Effect.as(advance(count), count)
+    }
+    return yield* send(target, options, {
+      _tag: "Flow",
+      run: (to) => Effect.flatMap(to.writeFrom(fill), whole)
+    }, isNew)
   }))
   if (options.json) yield* Output.write(written(target, source, count))
 })
@@ -146,13 +137,14 @@ const flow = Effect.fnUntraced(function*<E, R>(
   data: Stream.Stream<Uint8Array, E, R>,
   name: string,
   target: UncPath.UncPath,
-  options: Options,
+  options: Run,
   progress: Progress.Progress
 ) {
-  const smb = yield* SmbClient
-  yield* progress.file(name, undefined)
-  const watched = Stream.tap(data, (chunk) => progress.advance(chunk.length))
-  const count = yield* send(target, options, (place, mode) => Stream.run(watched, smb.sink(place, mode)))
+  const count = yield* Effect.scoped(Effect.gen(function*() {
+    const { advance } = yield* progress.file(name, undefined)
+    const watched = Stream.tap(data, (chunk) => advance(chunk.length))
+    return yield* send(target, options, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
+  }))
   if (options.json) yield* Output.write(written(target, name, count))
 })
 
@@ -163,7 +155,7 @@ const fromPipe = (source: string) =>
     onError: (error) => new LocalError({ path: source, detail: error instanceof Error ? error.message : String(error) })
   })
 
-const fromInput = Effect.fnUntraced(function*(target: Remote, options: Options, progress: Progress.Progress) {
+const fromInput = Effect.fnUntraced(function*(target: Remote, options: Run, progress: Progress.Progress) {
   if (options.recursive) return yield* new UsageError({ detail: "-r needs a folder, not -" })
   if (target.directory || target.path === "") {
     return yield* new UsageError({ detail: `${UncPath.format(target)} is a directory: name the file to write` })
@@ -188,13 +180,15 @@ interface Found {
 const tree = Effect.fnUntraced(function*(
   source: string,
   target: UncPath.UncPath,
-  options: Options,
+  options: Run,
   progress: Progress.Progress
 ) {
   const smb = yield* SmbClient
   const fs = yield* FileSystem.FileSystem
   let failures = 0
-  const mark = `~effect-smb-${randomBytes(6).toString("hex")}.tmp`
+  const mark = `effect-smb-${randomBytes(6).toString("hex")}`
+  /** Directories that were made for this copy: nothing is in them but what it brings. */
+  const made = new Set<string>()
   const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
   const alone = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
     effect: Effect.Effect<A, E, R>,
@@ -227,7 +221,11 @@ const tree = Effect.fnUntraced(function*(
         })
       ))
     }
-    yield* smb.makeDirectory(UncPath.join(target, names.join("\\")), { recursive: true })
+    const there = UncPath.join(target, names.join("\\"))
+    yield* smb.makeDirectory(there).pipe(
+      Effect.andThen(Effect.sync(() => void made.add(UncPath.format(there)))),
+      Effect.catchTag("SmbError", () => smb.makeDirectory(there, { recursive: true }))
+    )
     return entries
   })
   const below = (
@@ -244,15 +242,17 @@ const tree = Effect.fnUntraced(function*(
     )
 
   const first = yield* enter([])
-  // The directory that is written to may lie in the folder that is read, as a share of this very machine has it.
-  const marked = UncPath.join(target, mark)
-  yield* Effect.acquireRelease(
-    Effect.result(smb.writeFile(marked, "")),
-    (made) =>
-      Result.isSuccess(made)
-        ? smb.remove(marked, { force: true }).pipe(Effect.timeoutOption("1 second"), Effect.ignore)
-        : Effect.void
-  )
+  // The directory that is written to may lie in the folder that is read, as a share of this very machine has it. The mark
+  // goes with its open, also where nothing can be deleted.
+  const marking = {
+    ...OpenMode.remove,
+    createDisposition: OpenMode.create.createDisposition,
+    createOptions: CreateOptions.FILE_DELETE_ON_CLOSE
+  }
+  const marked = yield* Effect.result(smb.open(UncPath.join(target, mark), marking))
+  if (Result.isSuccess(marked)) {
+    yield* Effect.addFinalizer(() => marked.success.close.pipe(Effect.timeoutOption("1 second"), Effect.ignore))
+  }
   yield* below([], first).pipe(
     Stream.mapEffect(({ isFile, names }) => {
       const here = join(source, ...names)
@@ -261,20 +261,23 @@ const tree = Effect.fnUntraced(function*(
         return tell({ code: 0, message, json: { warning: "NoFile", path: here, message } })
       }
       const there = UncPath.join(target, names.join("\\"))
-      return alone(Effect.andThen(checked(here), file(here, there, options, progress)), undefined)
+      const isNew = made.has(UncPath.format(UncPath.parent(there)))
+      return alone(Effect.andThen(checked(here), file(here, there, options, progress, isNew)), undefined)
     }, { concurrency, unordered: true }),
     Stream.runDrain
   )
   if (failures > 0) return yield* new Incomplete({ failures, what: "copied" })
 }, Effect.scoped)
 
-export const put = Effect.fnUntraced(function*(source: string, target: Remote, options: Options) {
-  const progress = yield* Progress.auto(options.quiet)
+export const put = Effect.fnUntraced(function*(source: string, target: Remote, given: Options) {
+  const progress = yield* Progress.auto(given.quiet)
+  const replace = RemoteFile.make((report) => Effect.andThen(progress.wipe, Output.tell(report, given.json)))
+  const options: Run = { ...given, replace }
   const run = Effect.gen(function*() {
     if (source === "-") return yield* fromInput(target, options, progress)
     const type = yield* LocalFile.typeOf(source)
     if (type === undefined) {
-      return yield* new LocalError({ path: source, detail: "there is no such file or directory" })
+      return yield* new LocalError({ path: source, detail: notFound(source) })
     }
     if (type === "Directory") {
       if (!options.recursive) {

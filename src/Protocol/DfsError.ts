@@ -96,7 +96,7 @@ export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCa
 }) {
   override get message(): string {
     return `${this.server} does not do DFS, which ${this.path} asks for: ` +
-      `use mode "fallback" to reach it as an ordinary share`
+      "`mode: \"fallback\"` reaches it as an ordinary share"
   }
 }
 

@@ -50,7 +50,9 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   /** The server has said so before, and was not asked again: a logon with a credential that it had refused. */
   notTriedAgain: Schema.optionalKey(Schema.Boolean),
   /** What the client knows of it beside the status. */
-  detail: Schema.optionalKey(Schema.String)
+  detail: Schema.optionalKey(Schema.String),
+  /** The reason that the client has found for the status, in a sentence or two. */
+  because: Schema.optionalKey(Schema.String)
 }) {
   /** The NTSTATUS as the documents spell it: `STATUS_OBJECT_NAME_NOT_FOUND`. */
   get statusName(): string {
@@ -60,7 +62,7 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
     const again = this.notTriedAgain === true ? "not tried again with the same password: " : ""
     const where = `${this.path === undefined ? "" : `${this.path}: `}${again}`
     const what = this.symbolicLink === undefined
-      ? Explanation.of(this.status, this.command, this.path)
+      ? this.because ?? Explanation.of(this.status, this.command, this.path)
       : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${where}${what} (${this.statusName} to ${this.command})${detail}`

@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
-import { NtStatus } from "../Codec/NtStatus.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import {
   NtTransactSubcommand,
@@ -22,7 +21,7 @@ import {
 import * as NtTransact from "./Message/NtTransact.ts"
 import * as Trans2 from "./Message/Trans2.ts"
 import type { Names } from "./Names.ts"
-import { isUnknown, type OpenFile, type Running } from "./OpenFile.ts"
+import { type OpenFile, refusesPassing, type Running } from "./OpenFile.ts"
 import * as Requests from "./Requests.ts"
 
 const { encode } = Requests
@@ -65,14 +64,18 @@ export class Information {
           )
           : this.queryFile(information.fileInformationClass, maximum)
       case "FileSystem": {
-        const level = this.file.level(information.fileSystemInformationClass, QueryFsLevel)
-        if (level === undefined) return this.file.failed(NtStatus.STATUS_INVALID_INFO_CLASS, "QUERY_FS_INFORMATION")
-        return this.file.answered(
-          this.file.tree.trans2(Trans2Subcommand.TRANS2_QUERY_FS_INFORMATION, {
-            parameters: encode(Trans2.QueryFsInformationRequest, { informationLevel: level }),
-            maxDataCount: maximum
-          }),
-          "QUERY_FS_INFORMATION"
+        return this.file.atLevel(
+          "QUERY_FS_INFORMATION",
+          information.fileSystemInformationClass,
+          QueryFsLevel,
+          (level) =>
+            this.file.answered(
+              this.file.tree.trans2(Trans2Subcommand.TRANS2_QUERY_FS_INFORMATION, {
+                parameters: encode(Trans2.QueryFsInformationRequest, { informationLevel: level }),
+                maxDataCount: maximum
+              }),
+              "QUERY_FS_INFORMATION"
+            )
         )
       }
       case "Security":
@@ -92,16 +95,21 @@ export class Information {
 
   private queryFile(number: number, maximum: number): Running<Uint8Array> {
     if (number === FileFullEaInformation) return this.queryEas(maximum)
+    const ask = (level: number) =>
+      this.file.answered(
+        this.file.tree.trans2(Trans2Subcommand.TRANS2_QUERY_FILE_INFORMATION, {
+          parameters: encode(Trans2.QueryFileInformationRequest, {
+            fid: this.file.target.fid,
+            informationLevel: level
+          }),
+          maxDataCount: maximum
+        }),
+        "QUERY_FILE_INFORMATION"
+      )
     // Names pass through differently from server to server; the level is the same everywhere.
-    const level = number === FileNameInformation ? QueryFileLevel[number] : this.file.level(number, QueryFileLevel)
-    if (level === undefined) return this.file.failed(NtStatus.STATUS_INVALID_INFO_CLASS, "QUERY_FILE_INFORMATION")
-    const request = this.file.answered(
-      this.file.tree.trans2(Trans2Subcommand.TRANS2_QUERY_FILE_INFORMATION, {
-        parameters: encode(Trans2.QueryFileInformationRequest, { fid: this.file.target.fid, informationLevel: level }),
-        maxDataCount: maximum
-      }),
-      "QUERY_FILE_INFORMATION"
-    )
+    const request = number === FileNameInformation
+      ? ask(QueryFileLevel[number]!)
+      : this.file.atLevel("QUERY_FILE_INFORMATION", number, QueryFileLevel, ask)
     // A level may leave out the padding at the end of its structure, which the class has.
     const size = number === 4 ? 40 : number === 5 ? 24 : 0
     return size === 0 ? request : Effect.map(request, (bytes) => {
@@ -145,32 +153,37 @@ export class Information {
           case FileLinkInformation:
             return Effect.flatMap(
               Effect.fromResult(decodeRename(data)),
-              ({ fileName, replaceIfExists }) =>
-                this.file.setFile(
-                  FileLinkInformation,
-                  encode(Trans2.FileRenameInformation, { replaceIfExists, rootDirectory: 0, fileName })
-                )
+              ({ fileName, replaceIfExists }) => this.names.link(fileName, replaceIfExists)
             )
           case FileDispositionInformation:
             return this.dispose(data)
           case FileFullEaInformation:
-            return this.file.passes ? this.file.setFile(FileFullEaInformation, data) : this.setEas(data)
+            return this.file.passed(
+              "SET_FILE_INFORMATION",
+              FileFullEaInformation,
+              (level) => this.file.setLevel(level, data),
+              this.setEas(data)
+            )
           default:
             return this.file.setFile(information.fileInformationClass, data)
         }
       case "FileSystem": {
-        const level = this.file.level(information.fileSystemInformationClass, {})
-        if (level === undefined) return this.file.failed(NtStatus.STATUS_INVALID_INFO_CLASS, "SET_FS_INFORMATION")
-        return Effect.asVoid(this.file.answered(
-          this.file.tree.trans2(Trans2Subcommand.TRANS2_SET_FS_INFORMATION, {
-            parameters: encode(Trans2.SetFsInformationRequest, {
-              fid: this.file.target.fid,
-              informationLevel: level
-            }),
-            data
-          }, { mutates: true }),
-          "SET_FS_INFORMATION"
-        ))
+        return this.file.atLevel(
+          "SET_FS_INFORMATION",
+          information.fileSystemInformationClass,
+          {},
+          (level) =>
+            Effect.asVoid(this.file.answered(
+              this.file.tree.trans2(Trans2Subcommand.TRANS2_SET_FS_INFORMATION, {
+                parameters: encode(Trans2.SetFsInformationRequest, {
+                  fid: this.file.target.fid,
+                  informationLevel: level
+                }),
+                data
+              }, { mutates: true }),
+              "SET_FS_INFORMATION"
+            ))
+        )
       }
       case "Security":
         return Effect.asVoid(this.file.answered(
@@ -199,7 +212,7 @@ export class Information {
     return data[0] === 0 ? marked : Effect.catchTag(
       marked,
       "SmbError",
-      (error) => isUnknown(error.status) ? this.names.remove() : Effect.fail(error)
+      (error) => refusesPassing(error) ? this.names.remove() : Effect.fail(error)
     )
   }
 }

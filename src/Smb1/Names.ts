@@ -1,27 +1,38 @@
 /**
- * What SMB 1 does by name: RENAME, DELETE, CREATE_DIRECTORY and DELETE_DIRECTORY (MS-CIFS 2.2.4.1, 2.2.4.2, 2.2.4.7,
- * 2.2.4.8).
+ * What SMB 1 does by name: RENAME, NT_RENAME, DELETE, CREATE_DIRECTORY and DELETE_DIRECTORY (MS-CIFS 2.2.4.1, 2.2.4.2,
+ * 2.2.4.7, 2.2.4.8, 2.2.4.66).
  *
  * An open renames within its directory and deletes, where the server passes the classes of MS-FSCC or knows the level.
- * All else goes by name: a rename into another directory, and everything on servers that know no better.
+ * All else goes by name: a rename into another directory, and everything on servers that know no better. smbd's rename by
+ * an open takes no file that is hidden or of the system: RENAME has attributes to look for, and that class has none.
  *
  * These commands take patterns for names, and would do to several files what is meant for one. What has a wildcard in it
  * is no name, and is refused here.
  */
 import * as Effect from "effect/Effect"
 import { hasWildcards } from "../Codec/DosWildcard.ts"
+import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
 import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
-import { Command, everything, SearchAttributes } from "./Message/Constants.ts"
+import { Command, everything, SearchAttributes, SMB_NT_RENAME_SET_LINK_INFO } from "./Message/Constants.ts"
 import * as Simple from "./Message/Simple.ts"
 import * as Trans2 from "./Message/Trans2.ts"
-import type { OpenFile, Running } from "./OpenFile.ts"
+import { OpenFile, refusesPassing, type Running } from "./OpenFile.ts"
 import * as Requests from "./Requests.ts"
 
 const { encode } = Requests
 
+const FileBasicInformation = 4
 const FileRenameInformation = 10
+const FileLinkInformation = 11
+
+/** What the two classes that hold a name are set by. */
+const setting = "SET_FILE_INFORMATION"
+
+/** Attributes (MS-FSCC 2.6) that keep a file from being found by who does not ask for them. */
+const hiding = SearchAttributes.SMB_FILE_ATTRIBUTE_HIDDEN | SearchAttributes.SMB_FILE_ATTRIBUTE_SYSTEM
+const FILE_ATTRIBUTE_NORMAL = 0x80
 
 /** What is found of files, and never of directories. */
 const files = everything & ~SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY
@@ -30,16 +41,23 @@ const files = everything & ~SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY
 export interface Reopen {
   readonly close: (fid: number) => Running<void>
   readonly open: (path: string, name: Requests.WireName) => Running<number>
+  /** Opens the file once more to change its attributes. */
+  readonly openAttributes: (path: string, name: Requests.WireName) => Running<{
+    readonly fid: number
+    readonly fileAttributes: number
+  }>
+  /** Closes what `openAttributes` has opened. */
+  readonly closeAttributes: (fid: number) => Running<void>
 }
 
 /** The path of the directory that something is in, and the name that it has there. */
 const directoryOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("\\")))
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("\\") + 1)
 
-/** A name in the same directory that nobody has. */
+/** A name in the same directory that nobody has. Without an extension, as administrators refuse `*.tmp` and its like. */
 const unique = (path: string, { session: { entropy } }: Requests.Tree): string => {
   const directory = directoryOf(path)
-  const name = `~${Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")}.tmp`
+  const name = `~${Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")}`
   return directory === "" ? name : `${directory}\\${name}`
 }
 
@@ -85,23 +103,111 @@ export class Names {
     if (hasWildcards(to) || !this.file.tree.canSay(to)) {
       return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "RENAME")
     }
-    if (this.file.passes && fold(directoryOf(path)) === fold(directoryOf(to))) {
-      return this.renameHere(nameOf(to), replace)
-    }
+    const passes = this.file.passes(setting, FileRenameInformation)
+    if (!passes || fold(directoryOf(path)) !== fold(directoryOf(to))) return this.byName(path, to, replace, passes)
+    return Effect.catchTag(this.renameHere(nameOf(to), replace), "SmbError", (error): Running<void> => {
+      if (error.reason === "NoSuchFile") return this.byName(path, to, replace, true)
+      return refusesPassing(error) ? this.unpassed(this.byName(path, to, replace, false)) : Effect.fail(error)
+    })
+  }
+
+  /** The rename by other means, when the server has refused the one by the open. When it works, it is gone at once. */
+  private unpassed(renamed: Running<void>): Running<void> {
+    return Effect.tap(renamed, Effect.sync(() => this.file.passNoMore(setting, FileRenameInformation)))
+  }
+
+  private byName(path: string, to: string, replace: boolean, passes: boolean): Running<void> {
     const moved = this.move(to)
     return !replace ? moved : Effect.catchTag(moved, "SmbError", (error) => {
       // A file is not in its own way.
       if (error.reason !== "ObjectNameCollision" || fold(path) === fold(to)) return Effect.fail(error)
-      return Effect.uninterruptible(this.file.passes ? this.replace(path, to) : this.displace(path, to, error))
+      return Effect.uninterruptible(passes ? this.replace(path, to, error) : this.displace(path, to, error))
     })
   }
 
-  /** Takes the place of a file in another directory. */
-  private replace(path: string, to: string): Running<void> {
+  /** Takes the place of a file by way of a name beside it, from which the open renames. */
+  private replace(path: string, to: string, collision: SmbError): Running<void> {
     const between = unique(to, this.file.tree)
+    const here = Effect.suspend(() => this.renameHere(nameOf(to), true))
     return Effect.andThen(
       this.move(between),
-      Effect.tapError(this.renameHere(nameOf(to), true), () => this.takeBack(this.move(path), between, path))
+      Effect.tapError(
+        Effect.catchTag(
+          here,
+          "SmbError",
+          (error) => error.reason === "NoSuchFile" ? this.shown(here, error) : Effect.fail(error)
+        ),
+        () => this.takeBack(this.move(path), between, path)
+      )
+    ).pipe(Effect.catchTag("SmbError", (error): Running<void> => {
+      if (error.command !== setting) return Effect.fail(error)
+      // Also by its name a server may take it for hidden, whatever its attributes are.
+      if (error.reason === "NoSuchFile") return this.displace(path, to, collision)
+      return refusesPassing(error) ? this.unpassed(this.displace(path, to, collision)) : Effect.fail(error)
+    }))
+  }
+
+  /**
+   * Renames without the attributes that keep the file from being found, and sets them again, however that ends. Where it
+   * has none, or they cannot be changed, it stays with the refusal.
+   */
+  private shown(renamed: Running<void>, refusal: SmbError): Running<void> {
+    const { tree } = this.file
+    const orRefusal = <A>(effect: Running<A>): Running<A> =>
+      Effect.catchTag(effect, "SmbError", () => Effect.fail(refusal))
+    return Effect.acquireUseRelease(
+      orRefusal(Effect.suspend(() => this.reopen.openAttributes(this.file.target.path, this.file.target.name))),
+      ({ fid, fileAttributes }): Running<void> => {
+        if ((fileAttributes & hiding) === 0) return Effect.fail(refusal)
+        const open = new OpenFile(tree, { ...this.file.target, fid })
+        const set = (attributes: number) =>
+          open.setFile(
+            FileBasicInformation,
+            encode(FileInformation.FileBasicInformation, {
+              creationTime: 0n,
+              lastAccessTime: 0n,
+              lastWriteTime: 0n,
+              changeTime: 0n,
+              fileAttributes: attributes
+            })
+          )
+        const setAgain = Effect.catch(set(fileAttributes), (error) =>
+          Effect.logWarning(
+            `${
+              tree.full(this.file.target.path)
+            } has lost its attributes "hidden" and "system" in a rename, and could ` +
+              `not get them again (${error.message}). Set them.`
+          ))
+        return Effect.andThen(
+          orRefusal(set(fileAttributes & ~hiding || FILE_ATTRIBUTE_NORMAL)),
+          Effect.ensuring(renamed, setAgain)
+        )
+      },
+      ({ fid }) => Effect.ignore(this.reopen.closeAttributes(fid))
+    )
+  }
+
+  /** Gives the open file one more name, by the open or by NT_RENAME, which never replaces. */
+  link(to: string, replace: boolean): Running<void> {
+    const { flags2 } = this.file.target.name
+    if (hasWildcards(to) || !this.file.tree.canSay(to)) {
+      return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "NT_RENAME")
+    }
+    return this.file.passed(
+      setting,
+      FileLinkInformation,
+      () => this.file.setName(FileLinkInformation, this.named(to, replace)),
+      replace ? this.file.failed(NtStatus.STATUS_NOT_SUPPORTED, "NT_RENAME") : this.file.simple(
+        Command.SMB_COM_NT_RENAME,
+        encode(Simple.NtRename(this.file.tree.unicode), {
+          searchAttributes: files,
+          informationLevel: SMB_NT_RENAME_SET_LINK_INFO,
+          oldFileName: this.wire(this.file.target.path),
+          newFileName: this.wire(to)
+        }),
+        "NT_RENAME",
+        { flags2 }
+      )
     )
   }
 
@@ -183,7 +289,7 @@ export class Names {
       })
     })
     return Effect.uninterruptible(Effect.andThen(
-      this.reopen.close(this.file.fid),
+      Effect.suspend((): Running<void> => this.file.gone ? Effect.void : this.reopen.close(this.file.fid)),
       Effect.suspend(() => {
         // Until it is open again there is no FID that could be used.
         this.file.gone = true
@@ -193,18 +299,22 @@ export class Names {
           onSuccess: (): Running<void> => {
             if (to === undefined) return Effect.void
             this.settle(to)
-            return opened
+            // What was to be done has been done, also where nobody may open the file any more.
+            return Effect.catchTag(opened, "SmbError", () => Effect.void)
           }
         })
       })
     ))
   }
 
-  private renameHere(fileName: string, replaceIfExists: boolean): Running<void> {
-    return this.file.setFile(
-      FileRenameInformation,
-      encode(Trans2.FileRenameInformation, { replaceIfExists, rootDirectory: 0, fileName })
-    )
+  private renameHere(fileName: string, replace: boolean): Running<void> {
+    return this.file.gone
+      ? this.file.failed(NtStatus.STATUS_FILE_CLOSED, setting)
+      : this.file.setName(FileRenameInformation, this.named(fileName, replace))
+  }
+
+  private named(fileName: string, replaceIfExists: boolean): Uint8Array {
+    return encode(Trans2.FileRenameInformation, { replaceIfExists, rootDirectory: 0, fileName })
   }
 
   /** The name on the wire of something else on the share. */

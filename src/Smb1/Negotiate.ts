@@ -36,6 +36,8 @@ export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
   readonly entropy: Entropy.Source
+  /** Classes that the server has refused to pass through, though it announces that it passes them: command and class. */
+  readonly unpassed: Set<string>
 }
 
 /** A server that answered the offer of SMB 2: its stream, and its first packet. */
@@ -74,7 +76,7 @@ const agree = (
     return refuse(
       "DialectRefused",
       `the server has no ${Negotiate.ntLm012}, the only SMB 1 that is spoken here: where SMB 1 is turned off, offer ` +
-        "SMB 2 or 3 too"
+        "SMB 2 or 3 too (`dialects`)"
     )
   }
   const decoded = decodeResponse(reply.packet)
@@ -105,11 +107,15 @@ const agree = (
   if (settings.signing === "required" && (response.securityMode & enabled) === 0) {
     return refuse(
       "SigningUnavailable",
-      "signing is required, but the server does not sign SMB 1: enable it there, or allow unsigned sessions"
+      "signing is required, but the server does not sign SMB 1: enable it there, or allow unsigned sessions " +
+        "(`signing: \"if-required\"`)"
     )
   }
   if (settings.encryption === "required") {
-    return refuse("EncryptionUnavailable", "encryption is required, which SMB 1 does not have")
+    return refuse(
+      "EncryptionUnavailable",
+      "encryption is required, which SMB 1 does not have (`encryption: \"if-offered\"`)"
+    )
   }
   return Effect.succeed({
     ...response,
@@ -193,5 +199,5 @@ export const connect = Effect.fnUntraced(function*(
   yield* Effect.logWarning(
     `${endpoint.host} is spoken to by SMB 1, which is insecure: nothing is encrypted, and signatures are weak`
   )
-  return { connection, negotiated, entropy: yield* Entropy.Entropy }
+  return { connection, negotiated, entropy: yield* Entropy.Entropy, unpassed: new Set() }
 })

@@ -33,8 +33,24 @@ const unknown: ReadonlySet<number> = new Set([
 /** Whether a server says that it does not know what it is asked for: then there may be an older way. */
 export const isUnknown = (status: number): boolean => unknown.has(status)
 
-/** The classes of MS-FSCC that hold a name: FileRenameInformation and FileLinkInformation. */
-const named: ReadonlySet<number> = new Set([10, 11])
+/**
+ * Statuses that say no to a class that is passed through, though the server announces that it passes them: it does not
+ * know the class, or reads its structure otherwise than SMB 1 has it.
+ */
+const isRefused = (status: number): boolean => isUnknown(status) || status === NtStatus.STATUS_INVALID_PARAMETER
+
+/** Whether a failure is a server's no to a class that is passed through. It has done nothing. */
+export const refusesPassing = (error: SmbError): boolean => isRefused(error.status) && classed.has(error.command)
+
+/** What carries a class of MS-FSCC, by the name that failures have for it. */
+export type Classed = "QUERY_FILE_INFORMATION" | "QUERY_FS_INFORMATION" | "SET_FILE_INFORMATION" | "SET_FS_INFORMATION"
+
+const classed: ReadonlySet<string> = new Set<Classed>([
+  "QUERY_FILE_INFORMATION",
+  "QUERY_FS_INFORMATION",
+  "SET_FILE_INFORMATION",
+  "SET_FS_INFORMATION"
+])
 
 /**
  * One open file.
@@ -57,14 +73,51 @@ export class OpenFile {
     return this.target.fid
   }
 
-  /** Whether the server passes the classes of MS-FSCC through as they are. */
-  get passes(): boolean {
-    return (this.tree.session.negotiated.capabilities & Capabilities.CAP_INFOLEVEL_PASSTHRU) !== 0
+  /**
+   * Whether the server passes a class of MS-FSCC through as it is: it announces that it does, and has not refused this one
+   * on this connection.
+   */
+  passes(command: Classed, number: number): boolean {
+    const { negotiated, unpassed } = this.tree.session
+    return (negotiated.capabilities & Capabilities.CAP_INFOLEVEL_PASSTHRU) !== 0 &&
+      !unpassed.has(`${command} ${number}`)
   }
 
-  /** The level of a class: passed through, or one of SMB 1's own. */
-  level(number: number, own: { readonly [number: number]: number }): number | undefined {
-    return this.passes ? SMB_INFO_PASSTHROUGH + number : own[number]
+  /** Asks for what a class has by SMB 1's own ways from now on. */
+  passNoMore(command: Classed, number: number): void {
+    this.tree.session.unpassed.add(`${command} ${number}`)
+  }
+
+  /**
+   * A class that is passed through, and the older way where the server refuses that. When the older way works, it is gone
+   * at once for the rest of the connection.
+   */
+  passed<A>(command: Classed, number: number, run: (level: number) => Running<A>, older: Running<A>): Running<A> {
+    if (!this.passes(command, number)) return older
+    return Effect.catchTag(run(SMB_INFO_PASSTHROUGH + number), "SmbError", (error) => {
+      if (!isRefused(error.status)) return Effect.fail(error)
+      return older.pipe(
+        Effect.tap(Effect.sync(() => this.passNoMore(command, number))),
+        // Where neither way is known, the class is lacking, or what was asked for is wrong: as the server said first.
+        Effect.catchTag("SmbError", (other) => Effect.fail(isRefused(other.status) ? error : other))
+      )
+    })
+  }
+
+  /** A class at its level: passed through, or one of SMB 1's own, where there is one. */
+  atLevel<A>(
+    command: Classed,
+    number: number,
+    own: { readonly [number: number]: number },
+    run: (level: number) => Running<A>
+  ): Running<A> {
+    const level = own[number]
+    return this.passed(
+      command,
+      number,
+      run,
+      level === undefined ? this.failed(NtStatus.STATUS_INVALID_INFO_CLASS, command) : run(level)
+    )
   }
 
   failed(status: number, command: string): Effect.Effect<never, SmbError> {
@@ -94,12 +147,16 @@ export class OpenFile {
 
   /** Sets a class from its structure. */
   setFile(number: number, data: Uint8Array): Running<void> {
-    const level = this.level(number, SetFileLevel)
-    return level === undefined
-      ? this.failed(NtStatus.STATUS_INVALID_INFO_CLASS, "SET_FILE_INFORMATION")
-      // A class has its names in UTF-16 whatever the packet's text is in. Windows passes it on as it is; smbd takes the
-      // name for what the packet says of its text, and believes each packet by itself.
-      : this.setLevel(level, data, named.has(number) ? Flags2.SMB_FLAGS2_UNICODE : 0)
+    return this.atLevel("SET_FILE_INFORMATION", number, SetFileLevel, (level) => this.setLevel(level, data))
+  }
+
+  /**
+   * Sets a class that holds a name, as it is passed through. Such a class has its name in UTF-16 whatever the packet's text
+   * is in. Windows passes it on as it is; smbd takes the name for what the packet says of its text, and believes each
+   * packet by itself.
+   */
+  setName(number: number, data: Uint8Array): Running<void> {
+    return this.setLevel(SMB_INFO_PASSTHROUGH + number, data, Flags2.SMB_FLAGS2_UNICODE)
   }
 
   /** Sets a level from its structure. */

@@ -204,7 +204,7 @@ const establish = Effect.fnUntraced(function*(
       return yield* connection.protocolError(
         "SigningUnavailable",
         "the server logged the user on as a guest, and a guest's session cannot be signed: check user and password, " +
-          "or log on as a guest on purpose"
+          "or log on as a guest on purpose (`Credentials.guest`)"
       )
     }
     return session
@@ -214,7 +214,7 @@ const establish = Effect.fnUntraced(function*(
   if (!Md5.available()) {
     return yield* connection.protocolError(
       "SigningUnavailable",
-      "SMB 1 signs by MD5, which this Node does not have: it runs in FIPS mode"
+      "SMB 1 signs by MD5, which this Node does not have: it runs in FIPS mode (`signing: \"if-required\"` allows no signatures)"
     )
   }
   const sign = Signing.make(macKey)

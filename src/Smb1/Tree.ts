@@ -30,6 +30,9 @@ export interface DfsName {
 
 const FILE_ATTRIBUTE_DIRECTORY = 0x10
 
+/** How what is there is opened to read and change its attributes, beside others. */
+const toAttributes = { desiredAccess: 0x0010_0180, shareAccess: 7, createDisposition: 1 }
+
 const types: Record<string, Share.Share["type"]> = { "A:": "disk", IPC: "pipe", "LPT1:": "printer", COMM: "pipe" }
 
 const closeOutgoing = (tree: Requests.Tree, fid: number): Connection.Outgoing =>
@@ -70,7 +73,19 @@ const makeFile = (
         // As it was, but neither made anew nor emptied, and without what only a new file has.
         const again = { desiredAccess, shareAccess, createDisposition: 1, createOptions: options.createOptions }
         return Effect.map(Open.open(tree, name, path, again, (fid) => closeLater(tree, fid)), ({ fid }) => fid)
-      }
+      },
+      openAttributes: (path, name) =>
+        Effect.map(
+          Open.open(
+            tree,
+            name,
+            path,
+            { ...toAttributes, createOptions: options.createOptions },
+            (fid) => closeLater(tree, fid)
+          ),
+          ({ fid, opened: { fileAttributes } }) => ({ fid, fileAttributes })
+        ),
+      closeAttributes: (fid) => closeFid(tree, fid, full)
     })
     const life = yield* OpenLife.make({
       options,

@@ -40,7 +40,8 @@ export const foreign = (connection: Connection.Connection, packet: Uint8Array): 
   packet.length >= 4 && Header.view(packet).getUint32(0, true) === smb1
     ? connection.protocolError(
       "Smb1Only",
-      "the server speaks only SMB 1, which is insecure and not asked for: enable SMB 2 or 3 on the server"
+      "the server speaks only SMB 1, which is insecure and not asked for: enable SMB 2 or 3 on the server, " +
+        "or ask for SMB 1 (`dialects: [\"NT1\"]`)"
     )
     : connection.protocolError("NotSmb", "what answers does not speak SMB 2 or 3")
 

@@ -190,7 +190,8 @@ const agree = (
   if (settings.encryption === "required" && cipher === undefined) {
     return refuse(
       "EncryptionUnavailable",
-      `encryption is required, but the server cannot encrypt with dialect ${dialectName(dialect)}`
+      `encryption is required, but the server cannot encrypt with dialect ${dialectName(dialect)} ` +
+        "(`encryption: \"if-offered\"` goes on without)"
     )
   }
   // A server that would take nothing at all cannot be talked to.

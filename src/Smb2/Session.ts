@@ -184,12 +184,15 @@ const establish = Effect.fnUntraced(function*(
         return yield* refuse(
           "SigningUnavailable",
           "the server logged the user on as a guest, and a guest's session cannot be signed: check user and password, " +
-            "or log on as a guest on purpose"
+            "or log on as a guest on purpose (`Credentials.guest`)"
         )
       }
     }
     if (settings.encryption === "required") {
-      return yield* refuse("EncryptionUnavailable", "encryption is required, but a guest's session cannot be encrypted")
+      return yield* refuse(
+        "EncryptionUnavailable",
+        "encryption is required, but a guest's session cannot be encrypted (`encryption: \"if-offered\"`)"
+      )
     }
     return { ...agreed, settings, security: keyless(sessionId), encrypted: false, unauthenticated, validated: true }
   }
@@ -197,7 +200,10 @@ const establish = Effect.fnUntraced(function*(
   const sessionKey = logon.sessionKey()
   if (sessionKey === undefined) {
     if (settings.signing === "required" && !logon.unauthenticated) {
-      return yield* refuse("SigningUnavailable", "the logon gave no session key, so that nothing can be signed")
+      return yield* refuse(
+        "SigningUnavailable",
+        "the logon gave no session key, so that nothing can be signed (`signing: \"if-required\"` allows that)"
+      )
     }
     return {
       ...agreed,

@@ -126,7 +126,7 @@ describe("a logon that fails", () => {
       for (const body of bodies(inSpnego(inGss(mit(44))))) {
         const error = yield* logOn("STATUS_LOGON_FAILURE", body)
         assert.deepInclude(error, { _tag: "SmbError", reason: "LogonFailure", command: "SESSION_SETUP" })
-        assert.match(error.message, /no key of the ticket's version; renew its keytab/)
+        assert.match(error.message, /no key of the ticket's version: export its keytab again/)
       }
     }))
   it.effect("without a token, or with one that says nothing, is what it was", () =>

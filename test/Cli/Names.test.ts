@@ -112,3 +112,30 @@ describe("a path that is typed", () => {
     }
   })
 })
+
+describe("a part on a server", () => {
+  it.prop("is one component that no usual veto means, and never longer than a file system allows", {
+    name: Schema.String
+  }, ({ name }) => {
+    if (LocalName.objectionThere(name) !== undefined || LocalName.objection(name, "linux") !== undefined) return
+    for (const whole of [name, `.${name}`, `._${name}`, `_${name}`, name.repeat(300)]) {
+      const [usual, bare] = LocalName.parts(whole, "0123456789ab")
+      for (const part of [usual, bare]) {
+        assert.notMatch(part, /^[.~]?$|^\./)
+        assert.isAtMost(Buffer.byteLength(part), 255)
+        assert.isUndefined(LocalName.objectionThere(part))
+      }
+      assert(usual.endsWith(".0123456789ab.part"))
+      assert(bare.endsWith(".0123456789ab"))
+    }
+  })
+
+  it("tells what it will be", () => {
+    assert.deepStrictEqual(LocalName.parts("_init_.py", "0123456789ab"), [
+      "_init_.py.0123456789ab.part",
+      "_init_.py.0123456789ab"
+    ])
+    assert.deepStrictEqual(LocalName.parts("._x", "0123456789ab")[0], "_x.0123456789ab.part")
+    assert.deepStrictEqual(LocalName.parts("...", "0123456789ab")[0], "file.0123456789ab.part")
+  })
+})

@@ -1,9 +1,12 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Cause, PlatformError, Schema } from "effect"
+import { assert, describe, it, vi } from "@effect/vitest"
+import { Cause, Effect, Exit, Layer, Logger, PlatformError, Schema, Scope } from "effect"
+import { Credentials, NotDfsCapable, SmbClient } from "effect-smb"
+import { TestClock } from "effect/testing"
 import * as Failure from "../../src/Cli/Failure.ts"
 import * as Output from "../../src/Cli/Output.ts"
 import * as Progress from "../../src/Cli/Progress.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
+import * as Peer from "../Smb1/peer.ts"
 
 /** What `ls -l` of 1 January 2020 00:00 UTC says elsewhere: 132,223,104,000,000,000 ticks (`w32tm /ntte`). */
 const newYear2020 = 132_223_104_000_000_000n
@@ -69,12 +72,80 @@ describe("what is printed", () => {
     ])
   })
 
+  it("keeps to the width of a terminal, and the figures of a transfer in it", () => {
+    const state = {
+      name: "",
+      several: false,
+      files: 3,
+      done: 512 * 1024,
+      before: 0,
+      total: 2 ** 20,
+      milliseconds: 1000
+    }
+    for (const name of ["short", "n".repeat(300), "漢".repeat(200), "e\u0301".repeat(100), "📁".repeat(60)]) {
+      for (const columns of [79, 60]) {
+        const one = Progress.line({ ...state, name }, columns)
+        assert.isAtMost(Progress.widthOf(one), columns, name)
+        assert(one.endsWith("  50%  512.0 KiB of 1.0 MiB  512.0 KiB/s"), one)
+        const many = Progress.line({ ...state, name, several: true }, columns)
+        assert.isAtMost(Progress.widthOf(many), columns, name)
+        assert(many.startsWith("3 files  512.0 KiB  512.0 KiB/s  "), many)
+      }
+    }
+    assert.strictEqual(Progress.widthOf("a漢é📁"), 6)
+  })
+
+  it.effect("names the file that has come on last, and counts those that are whole", () =>
+    Effect.gen(function*() {
+      const written: Array<string> = []
+      const write = vi.spyOn(process.stderr, "write").mockImplementation((chunk, ...rest) => {
+        written.push(String(chunk).slice("\r".length, -"\u001b[K".length))
+        for (const done of rest) if (typeof done === "function") (done as () => void)()
+        return true
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => write.mockRestore()))
+      const progress = yield* Progress.make
+      const later = TestClock.adjust("1 second")
+      const [one, two, three] = yield* Effect.all([Scope.make(), Scope.make(), Scope.make()])
+      const first = yield* Scope.provide(progress.file("first", 3000), one)
+      const second = yield* Scope.provide(progress.file("second", 3000), two)
+      yield* later
+      yield* first.advance(1024)
+      yield* later
+      yield* second.advance(1024)
+      yield* Scope.close(one, Exit.fail("refused"))
+      yield* Scope.close(two, Exit.void)
+      yield* later
+      const third = yield* Scope.provide(progress.file("third", 3000), three)
+      yield* later
+      yield* third.advance(1024)
+      yield* Scope.close(three, Exit.void)
+      assert.deepStrictEqual(written, [
+        "0 files  1.0 KiB  1.0 KiB/s  first",
+        "0 files  2.0 KiB  1.0 KiB/s  second",
+        "1 file  2.0 KiB  683 B/s  second",
+        "1 file  3.0 KiB  768 B/s  third"
+      ])
+    }))
+
   it("tells how far a transfer is", () => {
-    const state = { name: "film", files: 1, done: 512 * 1024, before: 0, total: 1024 * 1024, milliseconds: 1000 }
+    const state = {
+      name: "film",
+      several: false,
+      files: 0,
+      done: 512 * 1024,
+      before: 0,
+      total: 1024 * 1024,
+      milliseconds: 1000
+    }
     assert.strictEqual(Progress.line(state), "film   50%  512.0 KiB of 1.0 MiB  512.0 KiB/s")
     assert.include(Progress.line({ ...state, before: 256 * 1024 }), "  50%  512.0 KiB of 1.0 MiB  256.0 KiB/s")
     assert.strictEqual(Progress.line({ ...state, total: undefined }), "film  512.0 KiB  512.0 KiB/s")
-    assert.strictEqual(Progress.line({ ...state, files: 3 }), "3 files  512.0 KiB  512.0 KiB/s  film")
+    assert.strictEqual(
+      Progress.line({ ...state, several: true, files: 3 }),
+      "3 files  512.0 KiB  512.0 KiB/s  film"
+    )
+    assert.include(Progress.line({ ...state, several: true, files: 1 }), "1 file  ")
     assert.include(Progress.line({ ...state, done: 0, total: 0 }), "100%")
   })
 })
@@ -89,6 +160,43 @@ describe("a failure", () => {
     assert.strictEqual(json!.status, "STATUS_OBJECT_NAME_NOT_FOUND")
   })
 
+  it.effect.each(
+    [
+      { options: { signing: "required" }, option: /`signing: "if-required"`/, flag: /--signing if-required/ },
+      {
+        options: { signing: "if-required", encryption: "required" },
+        option: /`encryption: "if-offered"`/,
+        flag: /--encryption if-offered/
+      }
+    ] as const
+  )(
+    "that an option would avert names the option to apps, and the flag here: $option",
+    ({ flag, option, options }) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(Effect.flatMap(SmbClient.SmbClient, (smb) => smb.stat("\\\\old\\data\\file")))
+        assert.match(error.message, option)
+        const { message } = Failure.report(error)
+        assert.match(message!, flag)
+        assert.notMatch(message!, /`/)
+      }).pipe(
+        Effect.provide(
+          SmbClient.layer({ dialects: ["NT1"], ...options }).pipe(
+            Layer.provide([Peer.make().layer, Credentials.layer(Credentials.guest)]),
+            Layer.provideMerge(Layer.fresh(Logger.layer([])))
+          )
+        )
+      )
+  )
+
+  it("inside another one names the flag as well", () => {
+    const inner =
+      "old: encryption is required (`encryption: \"if-offered\"`), or `dialects: [\"NT1\"]`, `Credentials.guest`"
+    const { message } = Failure.report(new NotDfsCapable({ server: inner, path: "p", step: 5 }))
+    assert.include(message!, "(--encryption if-offered), or --dialect nt1, --guest")
+    assert.include(message!, "--dfs fallback")
+    assert.notMatch(message!, /`/)
+  })
+
   it("of this machine reads as its own tools say it", () => {
     const error = PlatformError.systemError({
       _tag: "PermissionDenied",
@@ -97,6 +205,15 @@ describe("a failure", () => {
       pathOrDescriptor: "/etc/shadow"
     })
     assert.strictEqual(Failure.report(error).message, "/etc/shadow: permission denied")
+    const latin1 = PlatformError.systemError({
+      module: "FileSystem",
+      method: "open",
+      _tag: "NotFound",
+      pathOrDescriptor: "/tmp/caf\ufffd"
+    })
+    for (const message of [Failure.report(latin1).message, Failure.localError("caf\ufffd", latin1).message]) {
+      assert.match(message!, /caf\ufffd: the name is not in UTF-8/)
+    }
     const full = PlatformError.systemError({
       _tag: "Unknown",
       module: "FileSystem",
@@ -145,6 +262,6 @@ describe("help", () => {
     assert.strictEqual(Output.fold(coloured, line.length), coloured)
     assert.strictEqual(Output.fold(coloured, 48).split("\n")[1], `${" ".repeat(20)}e.g. 3.1.1 or 2.1,3.0`)
     assert.strictEqual(Output.fold("x".repeat(100), 48), "x".repeat(100))
-    assert.strictEqual(Output.fold(line, undefined), line)
+    assert.strictEqual(Output.columnsOf({ columns: 132 }), 132)
   })
 })

@@ -15,7 +15,7 @@ interface Run {
 /** Runs the command where nobody can be asked and no user is known. */
 const run = (...args: ReadonlyArray<string>): Promise<Run> =>
   new Promise((resolve) => {
-    const env = { ...process.env, SMB_USER: "", NO_COLOR: "1" }
+    const env = { ...process.env, SMB_USER: "", NO_COLOR: "1", COLUMNS: "" }
     const child = execFile(process.execPath, [main, ...args], { env, timeout: 20_000 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
     })
@@ -92,15 +92,23 @@ describe("the command line", () => {
       })
   )
 
-  it("has each of its flags in the documents", { timeout: 60_000 }, async () => {
+  it("has each of its flags in the documents, and in its help, which is no wider than 80 columns in a pipe", {
+    timeout: 60_000
+  }, async () => {
     const pages = ["command", "dfs", "hosting"].map((name) =>
       readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")
     ).join("")
     const documented = new Set([...pages.matchAll(/--[a-z-]+/g)].map(([flag]) => flag))
-    const subcommands = ["ls", "cat", "get", "put", "stat", "rm", "mkdir", "mv", "shares", "serve", "dfs tree"]
+    const subcommands = [
+      "",
+      ...["ls", "cat", "get", "put", "stat", "rm", "mkdir", "mv", "shares", "serve"],
+      ...["dfs", "dfs resolve", "dfs tree", "dfs cache", "dfs decode"]
+    ]
     let flags = 0
     await all(subcommands, async (subcommand) => {
-      const { stdout } = await run(...subcommand.split(" "), "--help")
+      const { stdout } = await run(...subcommand.split(" ").filter((word) => word !== ""), "--help")
+      assert.include(stdout, "USAGE")
+      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80, `${subcommand}: ${line}`)
       for (const [, long, short] of stdout.matchAll(/^ {2}(--[a-z-]+)(?:, (-[a-zA-Z]))?/gm)) {
         flags++
         const spoken = long === "--version" || documented.has(long!) ||

@@ -239,7 +239,7 @@ describe("a server that does not do DFS", () => {
   it("fails in strict mode", () => {
     const error = failure(run(servers, "\\\\old\\data\\file", { mode: "strict" }))
     assert.strictEqual(error._tag, "NotDfsCapable")
-    assert.match(error.message, /old does not do DFS.*use mode "fallback"/)
+    assert.match(error.message, /old does not do DFS.*`mode: "fallback"`/)
   })
   it("may hold a link's target in strict mode", () => {
     const linked: Servers = { a: { roots: { dfs: { links: { x: ["\\old\\data"] } } } }, old: servers["old"]! }

@@ -54,22 +54,7 @@ const usual = (command: number): Uint8Array => {
     case Command.SMB_COM_TREE_CONNECT_ANDX:
       return Codec.encode(TreeConnect.Response(true))({ optionalSupport: 0, service: "A:", nativeFileSystem: "NTFS" })
     case Command.SMB_COM_NT_CREATE_ANDX:
-      return Codec.encode(NtCreate.Response)({
-        opLockLevel: 0,
-        fid: 7,
-        createDisposition: 1,
-        createTime: 0n,
-        lastAccessTime: 0n,
-        lastWriteTime: 0n,
-        lastChangeTime: 0n,
-        extFileAttributes: 0x80,
-        allocationSize: 0n,
-        endOfFile: 0n,
-        resourceType: 0,
-        nmPipeStatus: 0,
-        directory: false,
-        extended: undefined
-      })
+      return created({})
     default:
       return empty
   }
@@ -78,6 +63,26 @@ const usual = (command: number): Uint8Array => {
 /** The answer to NEGOTIATE, where it is another than usual. */
 export const negotiated = (other: Partial<Negotiate.Response>): Uint8Array =>
   Codec.encode(Negotiate.Response)({ ...usualNegotiated, ...other })
+
+/** The answer to NT_CREATE_ANDX, where it is another than usual. */
+export const created = (other: Partial<NtCreate.Response>): Uint8Array =>
+  Codec.encode(NtCreate.Response)({
+    opLockLevel: 0,
+    fid: 7,
+    createDisposition: 1,
+    createTime: 0n,
+    lastAccessTime: 0n,
+    lastWriteTime: 0n,
+    lastChangeTime: 0n,
+    extFileAttributes: 0x80,
+    allocationSize: 0n,
+    endOfFile: 0n,
+    resourceType: 0,
+    nmPipeStatus: 0,
+    directory: false,
+    extended: undefined,
+    ...other
+  })
 
 /** A peer, and what it has been asked. */
 export const make = (react: (request: Received) => Reaction = () => undefined) => {

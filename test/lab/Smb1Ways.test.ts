@@ -181,9 +181,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
         )
         assert.strictEqual(Buffer.from(yield* file.read(0, 10)).toString(), "new")
         yield* file.write(0, Buffer.from("NEW"))
+        // One more name for it.
+        const link = { replaceIfExists: false, rootDirectory: 0n, fileName: "replace\\folder\\link" }
+        yield* file.run(Information.setFile("FileLinkInformation", link))
       }))
       assert.deepStrictEqual(readdirSync(disk()).toSorted(), ["folder", "old", "read-only"])
       assert.strictEqual(readFileSync(disk("old"), "utf8"), "NEW")
+      assert.strictEqual(statSync(disk("folder", "link")).ino, statSync(disk("old")).ino)
       // A pattern would mean others too.
       assert.strictEqual(
         yield* refused(smb.rename(`${base}\\old`, `${base}\\*`, { replace: true })),

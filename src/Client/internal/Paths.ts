@@ -25,6 +25,7 @@ import * as Watch from "../Watch.ts"
 import * as Links from "./Links.ts"
 import * as Made from "./Made.ts"
 import * as Metadata from "./Metadata.ts"
+import * as Overwriting from "./Overwriting.ts"
 import { first, placeOf, rootOrLink, tagOf, text, versioned } from "./Placement.ts"
 import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
@@ -90,7 +91,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const openOn = (path: UncPath.PathInput, options: Share.OpenOptions) =>
     withShare(
       path,
-      (share, below) => Effect.map(versioned(share, below, options, share.open), (file) => ({ share, file }))
+      (share, below) =>
+        Effect.map(
+          versioned(share, below, options, Overwriting.on(share, share.open)),
+          (file) => ({ share, file })
+        )
     )
 
   /** As `openOn`, for what may go on elsewhere: targets that have died are not tried again, and fail as they did. */
@@ -121,7 +126,13 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   ) =>
     onShare(
       path,
-      (share, below) => versioned(share, below, options, (below, options) => share.batch(below, options, list))
+      (share, below) =>
+        versioned(
+          share,
+          below,
+          options,
+          Overwriting.on(share, (below, options) => share.batch(below, options, list))
+        )
     )
 
   const open: Operations["open"] = Effect.fn("SmbClient.open")(function*(path, options) {
@@ -283,7 +294,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
           : Effect.map(
             // FSCTL_SRV_COPYCHUNK_WRITE asks for no right to read the target (MS-SMB2 3.3.5.15.6).
-            versioned(share, below, mode, share.open),
+            versioned(share, below, mode, Overwriting.on(share, share.open)),
             (file) => ({ share, file })
           ))
       yield* Made.using(open, (target) => {

@@ -28,6 +28,7 @@ export const Command = {
   SMB_COM_NT_TRANSACT_SECONDARY: 0xa1,
   SMB_COM_NT_CREATE_ANDX: 0xa2,
   SMB_COM_NT_CANCEL: 0xa4,
+  SMB_COM_NT_RENAME: 0xa5,
   SMB_COM_NO_ANDX_COMMAND: 0xff
 } as const
 
@@ -202,6 +203,9 @@ export const QueryFsLevel: { readonly [fileSystemInformationClass: number]: numb
 
 /** What is added to the number of an information class of MS-FSCC to ask for it as it is (MS-SMB 2.2.2.3.5). */
 export const SMB_INFO_PASSTHROUGH = 1000
+
+/** What NT_RENAME does: give a file one more name (MS-CIFS 2.2.4.66.1). */
+export const SMB_NT_RENAME_SET_LINK_INFO = 0x0103
 
 /** The level of all extended attributes (MS-CIFS 2.2.8.3.5): an SMB_FEA_LIST. */
 export const SMB_INFO_QUERY_ALL_EAS = 0x0004

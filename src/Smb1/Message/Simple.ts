@@ -66,6 +66,28 @@ export const Rename = either((unicode) =>
 )
 
 /**
+ * NT_RENAME (2.2.4.66). With SMB_NT_RENAME_SET_LINK_INFO it gives a file one more name.
+ *
+ * @category models
+ */
+export const NtRename = either((unicode) =>
+  message(
+    [4],
+    Codec.struct({
+      searchAttributes: Codec.u16,
+      informationLevel: Codec.u16,
+      reserved: Codec.reserved(Codec.u32)
+    }),
+    Codec.struct({
+      bufferFormat1: Codec.constant(Codec.u8, 4),
+      oldFileName: text(unicode),
+      bufferFormat2: Codec.constant(Codec.u8, 4),
+      newFileName: text(unicode)
+    })
+  )
+)
+
+/**
  * CREATE_DIRECTORY and DELETE_DIRECTORY (2.2.4.1, 2.2.4.2).
  *
  * @category models

@@ -1,0 +1,305 @@
+/**
+ * Renames over SMB 1 on servers that do not do them by the open, though they announce it: smbd, for what is hidden or of
+ * the system, and servers that read FileRenameInformation as SMB 2 has it. Against a model of their names and attributes.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Logger, Redacted, Result } from "effect"
+import { Credentials, OpenMode, SmbClient } from "effect-smb"
+import { Information } from "effect-smb/Client"
+import * as Codec from "../../src/Codec/Codec.ts"
+import { NtStatus, reason } from "../../src/Codec/NtStatus.ts"
+import { fold } from "../../src/Codec/UpCase.ts"
+import * as Header from "../../src/Smb1/Header.ts"
+import { Command } from "../../src/Smb1/Message/Constants.ts"
+import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
+import * as Simple from "../../src/Smb1/Message/Simple.ts"
+import * as Peer from "./peer.ts"
+
+const credentials = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
+const HIDDEN = 2
+const SYSTEM = 4
+const NORMAL = 0x80
+
+interface Entry {
+  name: string
+  attributes: number
+  readonly content: string
+}
+
+/** What a server of the model does in a way of its own. */
+interface Kind {
+  /** smbd: the rename by an open finds nothing that is hidden or of the system, by its attributes or by its name. */
+  readonly hides?: boolean
+  /** What a class that is passed through is refused with, by its number. */
+  readonly refuses?: Readonly<Record<number, number>>
+  /** Takes renames and deletions by name alone, as a server without the classes. */
+  readonly isHiddenName?: (name: string) => boolean
+}
+
+const decode = <A>(codec: Codec.Codec<A>, { packet }: Peer.Received): A =>
+  Result.getOrThrow(Codec.decode("request", Codec.at(Header.size, codec))(packet))
+
+/** A disk of one folder, and the peer that serves it. `spoil` may fail the request of a number, counted from 0. */
+const disk = (
+  entries: Record<string, number>,
+  kind: Kind,
+  spoil: (index: number) => number | undefined = () => undefined
+) => {
+  const files: Array<Entry> = Object.entries(entries).map(([name, attributes]) => ({ name, attributes, content: name }))
+  const opens = new Map<number, Entry>()
+  let fids = 0
+  let changes = 0
+  const log: Array<string> = []
+  const below = (name: string) => name.replace(/^\\/, "")
+  const find = (name: string) => files.find((entry) => fold(entry.name) === fold(below(name)))
+  const isHidden = (entry: Entry) =>
+    (entry.attributes & (HIDDEN | SYSTEM)) !== 0 || entry.name.startsWith(".") ||
+    kind.isHiddenName?.(entry.name) === true
+
+  const rename = (entry: Entry, to: string, replace: boolean): number => {
+    const other = find(to)
+    if (other !== undefined && other !== entry) {
+      if (!replace) return NtStatus.STATUS_OBJECT_NAME_COLLISION
+      files.splice(files.indexOf(other), 1)
+    }
+    entry.name = below(to)
+    return 0
+  }
+
+  const set = (entry: Entry, level: number, data: Buffer): number => {
+    const passed = level >= 1000 ? level - 1000 : undefined
+    const refusal = passed === undefined ? undefined : kind.refuses?.[passed]
+    if (refusal !== undefined) return refusal
+    switch (level) {
+      case 1004:
+      case 0x101:
+        entry.attributes = data.readUInt32LE(32)
+        return 0
+      case 1010:
+        if (kind.hides === true && isHidden(entry)) return NtStatus.STATUS_NO_SUCH_FILE
+        return rename(entry, data.subarray(12).toString("utf16le"), data[0] !== 0)
+      case 1013:
+      case 0x102:
+        files.splice(files.indexOf(entry), 1)
+        return 0
+      case 1020:
+      case 0x104:
+        return 0
+      default:
+        return NtStatus.STATUS_INVALID_INFO_CLASS
+    }
+  }
+
+  const run = (request: Peer.Received): Peer.Reaction => {
+    const { header, packet } = request
+    const bytes = Buffer.from(packet)
+    switch (header.command) {
+      case Command.SMB_COM_NT_CREATE_ANDX: {
+        const entry = find(decode(NtCreate.Request(true), request).fileName)
+        if (entry === undefined) return { status: NtStatus.STATUS_OBJECT_NAME_NOT_FOUND }
+        const fid = ++fids
+        opens.set(fid, entry)
+        return { body: Peer.created({ fid, extFileAttributes: entry.attributes || NORMAL }) }
+      }
+      case Command.SMB_COM_CLOSE:
+        opens.delete(bytes.readUInt16LE(33))
+        return undefined
+      case Command.SMB_COM_RENAME: {
+        const { newFileName, oldFileName, searchAttributes } = decode(Simple.Rename(true), request)
+        log.push("RENAME")
+        const entry = find(oldFileName)
+        const hidden = entry === undefined ? 0 : entry.attributes & (HIDDEN | SYSTEM)
+        if (entry === undefined || (hidden & ~searchAttributes) !== 0) return { status: NtStatus.STATUS_NO_SUCH_FILE }
+        return { status: rename(entry, newFileName, false) }
+      }
+      case Command.SMB_COM_NT_RENAME: {
+        const { newFileName, oldFileName } = decode(Simple.NtRename(true), request)
+        log.push("NT_RENAME")
+        files.push({ ...find(oldFileName)!, name: below(newFileName) })
+        return undefined
+      }
+      case Command.SMB_COM_DELETE: {
+        log.push("DELETE")
+        const entry = find(decode(Simple.Delete(true), request).fileName)
+        if (entry === undefined) return { status: NtStatus.STATUS_NO_SUCH_FILE }
+        files.splice(files.indexOf(entry), 1)
+        return undefined
+      }
+      case Command.SMB_COM_TRANSACTION2: {
+        const parameters = bytes.readUInt16LE(53)
+        const level = bytes.readUInt16LE(parameters + 2)
+        log.push(String(level))
+        const entry = opens.get(bytes.readUInt16LE(parameters))
+        if (entry === undefined) return { status: NtStatus.STATUS_INVALID_HANDLE }
+        const at = bytes.readUInt16LE(57)
+        const status = set(entry, level, bytes.subarray(at, at + bytes.readUInt16LE(55)))
+        return status === 0 ? Peer.agreeing(request) : { status }
+      }
+      default:
+        return undefined
+    }
+  }
+
+  const changing: ReadonlySet<number> = new Set([
+    Command.SMB_COM_RENAME,
+    Command.SMB_COM_DELETE,
+    Command.SMB_COM_TRANSACTION2
+  ])
+  const peer = Peer.make((request) => {
+    const status = changing.has(request.header.command) ? spoil(changes++) : undefined
+    return status === undefined ? run(request) : { status }
+  })
+  return {
+    layer: peer.layer,
+    log,
+    opens,
+    /** What is there: name, content, attributes. */
+    there: () =>
+      Object.fromEntries(
+        files.map(({ attributes, content, name }) => [name, `${content} ${attributes}`]).toSorted()
+      )
+  }
+}
+
+const on = <A, E>(server: ReturnType<typeof disk>, use: (smb: SmbClient.Client) => Effect.Effect<A, E>) =>
+  Effect.flatMap(SmbClient.SmbClient, use).pipe(Effect.provide(
+    SmbClient.layer({ dialects: ["NT1"], signing: "if-required" }).pipe(
+      Layer.provide([server.layer, credentials]),
+      Layer.provideMerge(Layer.fresh(Logger.layer([])))
+    )
+  ))
+
+const path = (name: string) => `\\\\old\\data\\${name}`
+const rename = (from: string, to: string, replace = false) => (smb: SmbClient.Client) =>
+  smb.rename(path(from), path(to), { replace })
+
+describe("a rename in a folder, on smbd", () => {
+  const sources: ReadonlyArray<readonly [name: string, attributes: number]> = [
+    ["hidden", HIDDEN],
+    ["system", SYSTEM],
+    ["both", HIDDEN | SYSTEM | 0x20],
+    [".dot", 0],
+    [".both", HIDDEN]
+  ]
+
+  it.effect.each(sources.map(([name, attributes]) => ({ name, attributes })))(
+    "takes what is hidden or of the system: $name",
+    ({ attributes, name }) =>
+      Effect.gen(function*() {
+        const server = disk({ [name]: attributes }, { hides: true })
+        yield* on(server, rename(name, "new"))
+        assert.deepStrictEqual(server.there(), { new: `${name} ${attributes}` })
+      })
+  )
+
+  it.effect.each(sources.map(([name, attributes]) => ({ name, attributes })))(
+    "replaces by it, with its attributes: $name",
+    ({ attributes, name }) =>
+      Effect.gen(function*() {
+        for (const target of [0x20, HIDDEN, HIDDEN | SYSTEM]) {
+          const server = disk({ [name]: attributes, old: target }, { hides: true })
+          yield* on(server, rename(name, "old", true))
+          assert.deepStrictEqual(server.there(), { old: `${name} ${attributes}` })
+          assert.strictEqual(server.opens.size, 0)
+          // At no moment was there no file of the name.
+          assert.notInclude(server.log, "DELETE")
+        }
+      })
+  )
+
+  it.effect("replaces also where every name counts as hidden", () =>
+    Effect.gen(function*() {
+      const server = disk({ a: 0, old: 0 }, { hides: true, isHiddenName: () => true })
+      yield* on(server, rename("a", "old", true))
+      assert.deepStrictEqual(server.there(), { old: "a 0" })
+    }))
+
+  it.effect("changes case alone, and goes onto no other without replace", () =>
+    Effect.gen(function*() {
+      const server = disk({ hidden: HIDDEN, old: 0 }, { hides: true })
+      yield* on(server, rename("hidden", "HIDDEN", true))
+      assert.deepStrictEqual(server.there(), { HIDDEN: `hidden ${HIDDEN}`, old: "old 0" })
+      const error = yield* Effect.flip(on(server, rename("HIDDEN", "old")))
+      assert.strictEqual(error._tag === "SmbError" ? error.reason : error, "ObjectNameCollision")
+      assert.deepStrictEqual(server.there(), { HIDDEN: `hidden ${HIDDEN}`, old: "old 0" })
+    }))
+})
+
+const kinds: ReadonlyArray<readonly [string, Kind]> = [
+  ["smbd", { hides: true }],
+  ["smbd with every name hidden", { hides: true, isHiddenName: () => true }],
+  ["a server that reads it as SMB 2 has it", { refuses: { 10: NtStatus.STATUS_INVALID_PARAMETER } }]
+]
+
+describe("a rename that fails in the middle", () => {
+  it.effect.each(kinds.map(([name, kind]) => ({ name, kind })))(
+    "loses nothing: $name",
+    ({ kind }) =>
+      Effect.gen(function*() {
+        let failures = 0
+        for (let at = 0; at < 12; at++) {
+          const start = { both: HIDDEN | SYSTEM, old: HIDDEN }
+          const server = disk(start, kind, (index) => index === at ? NtStatus.STATUS_ACCESS_DENIED : undefined)
+          const result = yield* Effect.result(on(server, rename("both", "old", true)))
+          const there = server.there()
+          if (Result.isFailure(result)) {
+            failures++
+            // All is as it was.
+            assert.deepStrictEqual(there, { both: `both ${HIDDEN | SYSTEM}`, old: `old ${HIDDEN}` }, `request ${at}`)
+          } else {
+            // Another way was found, or the attributes could not be set again, as the log says.
+            assert.deepStrictEqual(Object.keys(there), ["old"], `request ${at}`)
+            assert.match(there["old"]!, /^both /)
+          }
+        }
+        assert.isAbove(failures, 1)
+      })
+  )
+})
+
+describe("a server that announces to pass classes through, and refuses one", () => {
+  for (
+    const status of [
+      NtStatus.STATUS_INVALID_PARAMETER,
+      NtStatus.STATUS_NOT_SUPPORTED,
+      NtStatus.STATUS_INVALID_INFO_CLASS,
+      NtStatus.STATUS_INVALID_LEVEL
+    ]
+  ) {
+    it.effect(`is asked by SMB 1's own ways, and then always: ${reason(status)}`, () =>
+      Effect.gen(function*() {
+        const refuses = { 4: status, 10: status, 11: status, 13: status, 20: status }
+        const server = disk({ a: 0, b: 0, c: 0 }, { refuses })
+        yield* on(server, (smb) =>
+          Effect.gen(function*() {
+            yield* rename("a", "b", true)(smb)
+            yield* rename("b", "d")(smb)
+            assert.deepStrictEqual(server.there(), { c: "c 0", d: "a 0" })
+            yield* smb.setAttributes(path("d"), { fileAttributes: HIDDEN })
+            yield* smb.setAttributes(path("d"), { fileAttributes: SYSTEM })
+            yield* smb.truncate(path("d"), 0)
+            yield* smb.truncate(path("d"), 0)
+            yield* Effect.scoped(Effect.flatMap(smb.open(path("d"), OpenMode.remove), (file) =>
+              file.run(Information.setFile("FileLinkInformation", {
+                replaceIfExists: false,
+                rootDirectory: 0n,
+                fileName: "e"
+              }))))
+            yield* smb.remove(path("c"))
+            yield* smb.remove(path("d"))
+          }))
+        assert.deepStrictEqual(server.there(), { e: `a ${SYSTEM}` })
+        // Each was tried once as it was announced.
+        const passed = server.log.filter((entry) => entry.startsWith("10"))
+        assert.deepStrictEqual(passed, ["1010", "1004", "1020", "1011", "1013"])
+      }))
+  }
+
+  it.effect("is told what it says where the older way is refused too", () =>
+    Effect.gen(function*() {
+      const server = disk({ a: 0, b: 0 }, { refuses: { 10: NtStatus.STATUS_INVALID_PARAMETER } })
+      const error = yield* Effect.flip(on(server, rename("a", "b")))
+      assert.strictEqual(error._tag === "SmbError" ? error.reason : error, "ObjectNameCollision")
+      assert.deepStrictEqual(server.there(), { a: "a 0", b: "b 0" })
+    }))
+})
