@@ -3,8 +3,8 @@
  *
  * A server refuses an open as a whole where one of the rights that it asks for is not granted. So each asks for the rights that
  * its operations need by MS-FSA 2.1.5, and for no other; those that read or write data also for the file's attributes,
- * which whoever may list the directory may read. What goes beyond that, such as extended attributes, times and security
- * descriptors on the same open, takes further rights (`withAccess`).
+ * which whoever may list the directory may read. `readWrite` and `update` are for whatever a program does with a file that
+ * it keeps open, and ask for its times and extended attributes as well. What goes beyond takes further rights (`withAccess`).
  */
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask, CreateDisposition, CreateOptions, ShareAccess } from "../Smb2/Message/Constants.ts"
@@ -66,10 +66,14 @@ export const overwrite: Share.OpenOptions = mode(
 /** A new file to write; `ObjectNameCollision` where there is one. */
 export const create: Share.OpenOptions = { ...overwrite, createDisposition: FILE_CREATE }
 
-/** A file to read and write as it is, made where there is none. */
-export const readWrite: Share.OpenOptions = mode(readAccess | writeAccess, FILE_OPEN_IF, FILE_NON_DIRECTORY_FILE)
+/** A file to read and write as it is, with its times and extended attributes; made where there is none. */
+export const readWrite: Share.OpenOptions = mode(
+  readAccess | writeAccess | AccessMask.FILE_READ_EA | AccessMask.FILE_WRITE_EA | AccessMask.FILE_WRITE_ATTRIBUTES,
+  FILE_OPEN_IF,
+  FILE_NON_DIRECTORY_FILE
+)
 
-/** An existing file to read and write. */
+/** An existing file to read and write, with its times and extended attributes. */
 export const update: Share.OpenOptions = { ...readWrite, createDisposition: FILE_OPEN }
 
 /** An existing file to write into, and to end where one likes. */

@@ -3,7 +3,6 @@ import { Context, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, type SmbClient } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import { ReferralSource } from "effect-smb/Dfs"
-import { Message } from "effect-smb/Smb2"
 import { readdir } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
@@ -218,11 +217,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       const { servers } = yield* World
       const smb = yield* client(only)
       const attributes = ["ONE", "TWO"].map((eaName, i) => ({ flags: 0, eaName, eaValue: Buffer.alloc(1400, i + 65) }))
-      const { FILE_READ_EA, FILE_WRITE_EA } = Message.Constants.AccessMask
-      const file = yield* smb.open(
-        "\\\\127.0.26.4\\data\\attributes",
-        OpenMode.withAccess(OpenMode.readWrite, FILE_READ_EA | FILE_WRITE_EA)
-      )
+      const file = yield* smb.open("\\\\127.0.26.4\\data\\attributes", OpenMode.readWrite)
       yield* file.run(Information.setFile("FileFullEaInformation", attributes))
       const { stdout } = yield* Effect.promise(() =>
         execute("getfattr", ["--absolute-names", "-d", servers.small.path("data", "attributes")])

@@ -4,7 +4,6 @@ import { Effect, Stream } from "effect"
 import { OpenMode } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import { Codec, FileInformation } from "effect-smb/Codec"
-import { Message } from "effect-smb/Smb2"
 import { statSync } from "node:fs"
 import { execute, mustExecute } from "../Process.ts"
 import { smbclient, user } from "../Server.ts"
@@ -92,15 +91,10 @@ const previousVersions = Effect.fnUntraced(function*({ at, folder, get, put, ser
   assert.strictEqual(yield* refused(smb.readFile(at("@GMT-2020.01.01-00.00.00", "file"))), "ObjectNameNotFound")
 })
 
-const { FILE_READ_EA, FILE_WRITE_EA } = Message.Constants.AccessMask
-
 const extendedAttributes = Effect.fnUntraced(function*({ at, disk, smb }: Spot) {
   const attributes = [{ flags: 0, eaName: "COLOUR", eaValue: Buffer.from("green") }]
   const encode = Codec.encode(FileInformation.FileFullEaInformation)
-  const file = yield* smb.open(at("file"), {
-    ...OpenMode.withAccess(OpenMode.readWrite, FILE_READ_EA | FILE_WRITE_EA),
-    extendedAttributes: encode(attributes)
-  })
+  const file = yield* smb.open(at("file"), { ...OpenMode.readWrite, extendedAttributes: encode(attributes) })
   const { stdout } = yield* Effect.promise(() =>
     mustExecute("getfattr", ["--absolute-names", "-d", "-m", "user[.]COLOUR", disk("file")])
   )
