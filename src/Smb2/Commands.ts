@@ -8,7 +8,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
-import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
+import { fromStatus, type ProtocolError, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type { Outgoing, Reply } from "./Connection.ts"
 import * as Header from "./Header.ts"
@@ -31,7 +31,7 @@ import * as QueryInfo from "./Message/QueryInfo.ts"
 import * as SetInfo from "./Message/SetInfo.ts"
 
 /** What an operation's response may be refused with. */
-export type CommandError = SmbError | Malformed
+export type CommandError = SmbError | Malformed | ProtocolError
 
 type Encoded = Pick<
   Outgoing,
@@ -235,6 +235,7 @@ export const decode = (operation: Operation.Any, reply: Reply, path: string): Re
   const failed = () => Result.fail(fromStatus(status, commandName(reply.header.command), path))
   switch (operation._tag) {
     case "Read":
+      if (reply.distrust !== undefined) return Result.fail(reply.distrust)
       if (status === NtStatus.STATUS_END_OF_FILE) return Result.succeed(nothing)
       // On a named pipe: more of the message follows with the next READ.
       if (status !== 0 && status !== NtStatus.STATUS_BUFFER_OVERFLOW) return failed()

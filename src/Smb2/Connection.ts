@@ -345,7 +345,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       return this.fail(this.protocolError("Unexpected", `a request for ${asked} was answered with ${answered}`))
     }
     const distrust = Inbound.distrust(pending, header, chunks, decrypted)
-    if (distrust !== undefined) return this.fail(this.protocolError(distrust.reason, distrust.detail))
+    const disbelieved = distrust === undefined ? undefined : this.protocolError(distrust.reason, distrust.detail)
+    if (disbelieved !== undefined && !Inbound.endsReadAlone(header, disbelieved)) return this.fail(disbelieved)
     this.credits = Math.min(this.credits + header.credits, 0xffff)
     if (this.credits > this.mostCredits) this.mostCredits = this.credits
     if (Inbound.isInterim(header)) {
@@ -364,7 +365,12 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     this.pendings.delete(header.messageId)
     pending.answered = true
     this.inFlightCharge -= pending.outgoing.creditCharge ?? 1
-    const reply: Reply = data === undefined ? { header, packet: chunks[0]! } : { header, packet: chunks[0]!, data }
+    const reply: Reply = {
+      header,
+      packet: chunks[0]!,
+      ...(data === undefined ? {} : { data }),
+      ...(disbelieved === undefined ? {} : { distrust: disbelieved })
+    }
     const complete = pending.complete
     pending.complete = undefined
     if (complete !== undefined) complete(undefined, reply)

@@ -1,6 +1,7 @@
 /**
  * What goes through a connection: requests without their headers, replies, and what is kept between the two.
  */
+import type { ProtocolError } from "../Protocol/Errors.ts"
 import type * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type * as Encryption from "./Encryption.ts"
 import type * as Header from "./Header.ts"
@@ -64,6 +65,8 @@ export interface Reply {
   readonly packet: Uint8Array
   /** The data of a READ that was put into its place. */
   readonly data?: Uint8Array
+  /** Why nothing that it says may be believed: a READ that found nothing, by its own words, and is signed wrongly. */
+  readonly distrust?: ProtocolError
 }
 
 /** Takes how a request ended: one of the two. */

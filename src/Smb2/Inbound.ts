@@ -8,7 +8,7 @@ import type { ProtocolError } from "../Protocol/Errors.ts"
 import * as Commands from "./Commands.ts"
 import type { Pending } from "./Exchange.ts"
 import * as Header from "./Header.ts"
-import { HeaderFlags } from "./Message/Constants.ts"
+import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Signing from "./Signing.ts"
 
 /** One response of a packet: its header, and its bytes from there to its end. */
@@ -38,6 +38,14 @@ export const segment = (packet: Uint8Array, at: number): Result.Result<Segment, 
 /** An interim answer: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5). */
 export const isInterim = (header: Header.Header): boolean =>
   header.status === NtStatus.STATUS_PENDING && (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
+
+/**
+ * Whether a response that cannot be believed ends its own request alone, and not the connection (either is allowed by
+ * MS-SMB2 3.2.5.1.3): STATUS_END_OF_FILE to a READ, which ksmbd of Linux 6.12 signs wrongly. It brings no data, and whoever
+ * reads finds out where the file ends by a request whose answer can be believed.
+ */
+export const endsReadAlone = (header: Header.Header, { reason }: ProtocolError): boolean =>
+  reason === "BadSignature" && header.command === Command.READ && header.status === NtStatus.STATUS_END_OF_FILE
 
 /** Why a response cannot be believed, if it cannot (MS-SMB2 3.2.5.1.1, 3.2.5.1.3). `chunks` begin with its header. */
 export const distrust = (

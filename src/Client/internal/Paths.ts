@@ -22,6 +22,7 @@ import * as ShareList from "../ShareList.ts"
 import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
 import * as Watch from "../Watch.ts"
+import * as Extent from "./Extent.ts"
 import * as Links from "./Links.ts"
 import * as Made from "./Made.ts"
 import * as Metadata from "./Metadata.ts"
@@ -172,7 +173,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
     const maximum = options?.maximum ?? defaultMaximum
     const { opened, results } = yield* batch(path, OpenMode.read, [{ _tag: "Read", offset: 0n, length: small }])
-    const data = yield* first(results)
+    const data = yield* Effect.fromResult(Extent.foundAtOpen(opened, results[0]))
     return BigInt(data.length) >= opened.endOfFile && data.length < small && data.length <= maximum
       ? data
       : yield* readLarge(path, maximum)

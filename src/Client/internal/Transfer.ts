@@ -82,7 +82,7 @@ const readHere = (
   destination: Uint8Array | undefined
 ): Effect.Effect<Uint8Array, RequestError> =>
   Effect.flatMap(
-    source.file.run<Operation.Read>(
+    source.extent.read(
       destination === undefined ? { _tag: "Read", offset, length } : { _tag: "Read", offset, length, destination }
     ),
     (first) =>
@@ -90,16 +90,12 @@ const readHere = (
   )
 
 const readRest = Effect.fnUntraced(
-  function*({ extent, file }: Readable, offset: bigint, first: Uint8Array, length: number) {
+  function*({ extent }: Readable, offset: bigint, first: Uint8Array, length: number) {
     const whole = new Uint8Array(length)
     whole.set(first)
     let filled = first.length
     while (filled < length && (yield* extent.reaches(offset + BigInt(filled)))) {
-      const next = yield* file.run<Operation.Read>({
-        _tag: "Read",
-        offset: offset + BigInt(filled),
-        length: length - filled
-      })
+      const next = yield* extent.read({ _tag: "Read", offset: offset + BigInt(filled), length: length - filled })
       if (next.length === 0) break
       whole.set(next, filled)
       filled += next.length
