@@ -4,11 +4,18 @@
 import * as Effect from "effect/Effect"
 import * as Changes from "../../Protocol/Changes.ts"
 import * as Multiplexer from "../../Protocol/Multiplexer.ts"
-import type { Connection } from "../Connection.ts"
-import type { ConnectionError, Outgoing, Reply } from "../Exchange.ts"
+import type { Complete, ConnectionError, Outgoing, Reply } from "../Exchange.ts"
+
+/** What takes requests: a `Connection`. */
+interface Requests {
+  readonly submit: (
+    outgoings: ReadonlyArray<Outgoing>,
+    completes: ReadonlyArray<Complete | undefined>
+  ) => () => void
+}
 
 /** One request and its reply, whatever its status. Interruption cancels it on the server. */
-export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
+export const request = (connection: Requests, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
   Multiplexer.request(outgoing, (complete) => connection.submit([outgoing], [complete]))
 
 /**
@@ -16,7 +23,7 @@ export const request = (connection: Connection, outgoing: Outgoing): Effect.Effe
  * change something, all of them share its fate. What has changed is noted as by `request`.
  */
 export const compound = (
-  connection: Connection,
+  connection: Requests,
   outgoings: ReadonlyArray<Outgoing>
 ): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
   Effect.withFiber((fiber) => {
@@ -31,7 +38,7 @@ export const compound = (
   })
 
 const submitCompound = (
-  connection: Connection,
+  connection: Requests,
   outgoings: ReadonlyArray<Outgoing>,
   onReply: (reply: Reply, index: number) => void
 ): Effect.Effect<ReadonlyArray<Reply>, ConnectionError> =>
