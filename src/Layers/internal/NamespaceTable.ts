@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as DfsPath from "../../Dfs/DfsPath.ts"
 import * as Namespace from "../../Dfs/Namespace.ts"
-import type { Description, Domain, Folder, Targets } from "../TestNamespace.ts"
+import type { Description, Domain, Folder, Targets } from "./NamespaceDescription.ts"
 
 /** What stands wrong in a description is the test's own mistake. */
 export class BadDescription extends Error {

@@ -1,0 +1,90 @@
+/**
+ * A recording of what was said on connections, and how a replay differs from it.
+ */
+import * as Schema from "effect/Schema"
+
+const Reason = Schema.Literals(["Refused", "Unreachable", "NameNotFound", "TimedOut", "Closed", "Failed"])
+
+const Common = {
+  /** Counts the connections from 1, in the order in which they were begun. */
+  connection: Schema.Int,
+  /** Milliseconds since the recording began. */
+  at: Schema.Number
+}
+
+/**
+ * One thing that happened on a connection: it was begun, and made or failed; a frame went one way; it ended.
+ *
+ * @category models
+ */
+export const Entry = Schema.Union([
+  Schema.Struct({ what: Schema.Literal("connect"), ...Common, host: Schema.String, port: Schema.Int }),
+  Schema.Struct({ what: Schema.Literal("connected"), ...Common }),
+  Schema.Struct({
+    what: Schema.Literal("failed"),
+    ...Common,
+    reason: Reason,
+    detail: Schema.optionalKey(Schema.String)
+  }),
+  Schema.Struct({
+    what: Schema.Literals(["client", "server"]),
+    ...Common,
+    /** A frame with its four bytes of length; or, from a server, what it sent of one before it hung up. */
+    bytes: Schema.Uint8ArrayFromBase64
+  }),
+  Schema.Struct({ what: Schema.Literal("closed"), ...Common, by: Schema.Literal("client") }),
+  Schema.Struct({
+    what: Schema.Literal("closed"),
+    ...Common,
+    by: Schema.Literal("server"),
+    reason: Reason,
+    detail: Schema.optionalKey(Schema.String)
+  })
+])
+export type Entry = typeof Entry.Type
+
+/**
+ * A recording; as JSON by `toJson`. `version` is that of this form.
+ *
+ * @category models
+ */
+export const Recording = Schema.Struct({
+  version: Schema.Literal(1),
+  /** What the client's random bytes came of. */
+  seed: Schema.String,
+  /** When it began: milliseconds since 1970. */
+  start: Schema.Number,
+  /** The name that logons told of the machine. */
+  workstation: Schema.String,
+  entries: Schema.Array(Entry)
+})
+export type Recording = typeof Recording.Type
+
+/**
+ * The client did something else than in the recording.
+ *
+ * @category errors
+ */
+export class ReplayMismatch extends Schema.TaggedError<ReplayMismatch>()("ReplayMismatch", {
+  /** As the recording counts them, from 1; 0 where the recording has no such connection. */
+  connection: Schema.Number,
+  server: Schema.String,
+  /** Counts the frames that the client sent on the connection, from 1; 0 for the connect itself. */
+  frame: Schema.Number,
+  /** What the recording has there: the commands and the first MessageId. */
+  expected: Schema.optionalKey(Schema.String),
+  /** What the client sent. */
+  actual: Schema.optionalKey(Schema.String),
+  /** The first byte of the frame that differs, its four bytes of length included. */
+  offset: Schema.optionalKey(Schema.Number)
+}) {
+  override get message(): string {
+    const where = this.frame === 0
+      ? `connection ${this.connection} to ${this.server}`
+      : `connection ${this.connection} to ${this.server}, frame ${this.frame} from the client`
+    const expected = this.expected ?? "nothing more"
+    if (this.actual === undefined) return `${where}: the recording has ${expected}, and nothing came`
+    const from = this.offset === undefined ? "" : `; they differ from byte ${this.offset} on`
+    return `${where}: the recording has ${expected}, and ${this.actual} came${from}`
+  }
+}
