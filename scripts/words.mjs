@@ -9,7 +9,6 @@ import { globSync, readFileSync } from "node:fs"
 
 /** Hits that are still allowed in a folder. A folder that is not named has none. Lower the numbers, never raise them. */
 const table = {
-  "docs": 154,
   "src/Auth": 54,
   "src/Cli": 41,
   "src/Client": 68,
