@@ -83,9 +83,9 @@ export const enter = Effect.fnUntraced(function*(
   const session = incoming.session!
   const same = Grant.findLease(incoming, contexts)
   const { table } = share
-  if (Grant.asksToCache(body, contexts)) {
-    yield* OutsideChanges.listen(server, share, name.path, opened.node.type === "directory")
-  }
+  const heard = Grant.asksToCache(body, contexts)
+    ? yield* OutsideChanges.listen(server, share, name.path, opened)
+    : undefined
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
@@ -141,7 +141,7 @@ export const enter = Effect.fnUntraced(function*(
     session.opens.set(open.id, open)
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
-    const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
+    const leaseResponse = Grant.grant(incoming, body, contexts, open, heard)
     return {
       open,
       leaseResponse,

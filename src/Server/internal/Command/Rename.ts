@@ -219,6 +219,7 @@ export const link = Effect.fnUntraced(function*(
     mayTake(incoming, open, name.path, replace, undefined),
     (naming) => make(open.path, name.path, naming)
   )
+  OutsideChanges.linked(open)
   DirectoryCaching.changed(table, name.path, open)
   Watch.report(table, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
 })
