@@ -74,7 +74,7 @@ export interface Limits {
   readonly storeTime: Duration.Input
   /** How long a server that stops may take to close files. */
   readonly stopTime: Duration.Input
-  /** Byte-range locks of one open. */
+  /** Byte-range locks of one open, those included that it waits for, as in the limits that follow. */
   readonly locks: number
   /** Byte-range locks of one file, or of one of its streams: each is looked at for every READ, WRITE and LOCK there. */
   readonly fileLocks: number

@@ -12,10 +12,12 @@ import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
 import * as ChannelSequence from "../State/ChannelSequence.ts"
+import * as Locks from "../State/Locks.ts"
 import { FileOpen } from "../State/Open.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
 import type { ShareState } from "../State/ShareState.ts"
 import * as Times from "../State/Times.ts"
+import * as Watch from "../State/Watch.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import type { Room } from "./CreateRoom.ts"
 import * as Durable from "./Durable.ts"
@@ -150,8 +152,12 @@ export const enter = Effect.fnUntraced(function*(
   }
 })
 
+/** Its client may have guessed its identifier, and used it before it was answered. */
 const forget = (incoming: Incoming, open: FileOpen): void => {
   open.closed = true
+  for (const pending of Array.from(open.waiting)) pending.abort(NtStatus.STATUS_FILE_CLOSED)
+  Watch.end(open)
+  Locks.releaseAll(open)
   Caching.release(incoming.server, open)
   open.table.leave(open)
   incoming.session!.opens.delete(open.id)
