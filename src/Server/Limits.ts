@@ -96,7 +96,7 @@ export interface Limits {
   readonly userNotifications: number
   /** Bytes of changes that are kept for an open directory until its client asks; with more, it is told to list it anew. */
   readonly notifications: number
-  /** Bytes that wait in a socket before no more of its requests are read. */
+  /** Bytes that wait in a socket before no more of its requests are read; of who has not logged on, 128 KiB at most. */
   readonly unsent: number
 }
 
