@@ -90,6 +90,11 @@ export const enter = Effect.fnUntraced(function*(
     : undefined
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    const replaced = table.replaced(opened.node.identity)
+    if (replaced !== undefined) {
+      yield* replaced
+      return undefined
+    }
     if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
     const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")

@@ -134,9 +134,10 @@ const giving = Effect.fnUntraced(function*(
   const { share, stream: { file: { identity } }, table } = open
   for (let turn = 0;; turn++) {
     const replaced = yield* may
+    const taking = give({ replace: replaced !== undefined, replaced, expected: identity })
     const run = table.adding(
       path.slice(0, -1),
-      Effect.result(give({ replace: replaced !== undefined, replaced, expected: identity }))
+      Effect.result(replaced === undefined ? taking : table.replacing(replaced, taking))
     )
     // The directory is becoming a link.
     if (run === undefined) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
