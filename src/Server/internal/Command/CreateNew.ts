@@ -38,7 +38,7 @@ const grantedOfFile = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Granted | undefined, Refusal> {
   const found = yield* FileRights.lookUp(share, name.path)
   if (found === undefined) return undefined
-  const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true)
+  const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true, true)
   return "refused" in granted ? yield* refuse(granted.refused) : granted
 })
 
