@@ -10,11 +10,12 @@
  * is no name, and is refused here.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { hasWildcards } from "../Codec/DosWildcard.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
-import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import { Command, everything, SearchAttributes, SMB_NT_RENAME_SET_LINK_INFO } from "./Message/Constants.ts"
 import * as Simple from "./Message/Simple.ts"
 import * as Trans2 from "./Message/Trans2.ts"
@@ -129,16 +130,23 @@ export class Names {
   private replace(path: string, to: string, collision: SmbError): Running<void> {
     const between = unique(to, this.file.tree)
     const here = Effect.suspend(() => this.renameHere(nameOf(to), true))
-    return Effect.andThen(
+    const { tree } = this.file
+    const replaced = Effect.andThen(
       this.move(between),
       Effect.tapError(
         Effect.catchTag(
           here,
           "SmbError",
-          (error) => error.reason === "NoSuchFile" ? this.shown(here, error) : Effect.fail(error)
+          (error) => error.reason === "NoSuchFile" ? this.shown(here, to, error) : Effect.fail(error)
         ),
-        () => this.takeBack(this.move(path), between, path)
+        (error) => error._tag === "SmbError" ? this.takeBack(this.move(path), between, path) : Effect.void
       )
+    )
+    return this.tellingWhere(
+      replaced,
+      path,
+      to,
+      () => `The file is there, or is called ${tree.full(between)} or ${tree.full(to)} now: look for it, and rename it.`
     ).pipe(Effect.catchTag("SmbError", (error): Running<void> => {
       if (error.command !== setting) return Effect.fail(error)
       // Also by its name a server may take it for hidden, whatever its attributes are.
@@ -151,8 +159,8 @@ export class Names {
    * Renames without the attributes that keep the file from being found, and sets them again, however that ends. Where it
    * has none, or they cannot be changed, it stays with the refusal.
    */
-  private shown(renamed: Running<void>, refusal: SmbError): Running<void> {
-    const { tree } = this.file
+  private shown(renamed: Running<void>, to: string, refusal: SmbError): Running<void> {
+    const { target: { path }, tree } = this.file
     const orRefusal = <A>(effect: Running<A>): Running<A> =>
       Effect.catchTag(effect, "SmbError", () => Effect.fail(refusal))
     return Effect.acquireUseRelease(
@@ -171,16 +179,20 @@ export class Names {
               fileAttributes: attributes
             })
           )
-        const setAgain = Effect.catch(set(fileAttributes), (error) =>
+        const lost = (error: RequestError, names: string) =>
           Effect.logWarning(
-            `${
-              tree.full(this.file.target.path)
-            } has lost its attributes "hidden" and "system" in a rename, and could ` +
-              `not get them again (${error.message}). Set them.`
-          ))
+            `${names} has lost its attributes "hidden" and "system" in a rename, and could not get them again ` +
+              `(${error.message}). Set them.`
+          )
+        const either = `${tree.full(path)}, or what was that and is ${tree.full(to)} now,`
+        const setAgain = (exit: Exit.Exit<void, RequestError>) =>
+          Effect.catch(set(fileAttributes), (error) => lost(error, Exit.isSuccess(exit) ? tree.full(to) : either))
         return Effect.andThen(
-          orRefusal(set(fileAttributes & ~hiding || FILE_ATTRIBUTE_NORMAL)),
-          Effect.ensuring(renamed, setAgain)
+          Effect.tapError(
+            orRefusal(set(fileAttributes & ~hiding || FILE_ATTRIBUTE_NORMAL)),
+            (error) => error._tag === "SmbError" ? Effect.void : lost(error, tree.full(path))
+          ),
+          Effect.onExit(renamed, setAgain)
         )
       },
       ({ fid }) => Effect.ignore(this.reopen.closeAttributes(fid))
@@ -221,21 +233,49 @@ export class Names {
       ))
   }
 
+  /**
+   * A rename in several steps. One whose answer does not come can be neither gone on with nor taken back, since the
+   * connection has ended: then the log says where the files may be, and what is to be done.
+   */
+  private tellingWhere(renamed: Running<void>, path: string, to: string, where: () => string): Running<void> {
+    const { tree } = this.file
+    return Effect.tapError(renamed, (error) =>
+      error._tag === "SmbError" ? Effect.void : Effect.logWarning(
+        `The rename of ${tree.full(path)} to ${tree.full(to)} was cut off in the middle (${error.message}). ${where()}`
+      ))
+  }
+
   /** Puts the file in the way aside, takes its place, and deletes it. Each step is taken back if the next one fails. */
   private displace(path: string, to: string, collision: SmbError): Running<void> {
     const aside = unique(to, this.file.tree)
-    return Effect.andThen(
-      Effect.catchTag(this.renameTo(to, aside, files), "SmbError", (error) =>
-        // What is in the way is a directory, which no file replaces.
-        Effect.fail(error.reason === "NoSuchFile" || error.reason === "FileIsADirectory" ? collision : error)),
-      Effect.tapError(
+    const { tree } = this.file
+    let where = `What was ${tree.full(to)} may be called ${tree.full(aside)} now: rename it back.`
+    const step = <A, E>(effect: Effect.Effect<A, E>, next: string) =>
+      Effect.tap(effect, Effect.sync(() => void (where = next)))
+    /** What can be taken back: after anything but a refusal there is no connection to do it. */
+    const orBack = <A>(effect: Running<A>, back: () => Effect.Effect<void>): Running<A> =>
+      Effect.tapError(effect, (error) => error._tag === "SmbError" ? back() : Effect.void)
+    const displaced = Effect.andThen(
+      step(
+        Effect.catchTag(this.renameTo(to, aside, files), "SmbError", (error) =>
+          // What is in the way is a directory, which no file replaces.
+          Effect.fail(error.reason === "NoSuchFile" || error.reason === "FileIsADirectory" ? collision : error)),
+        `What was ${tree.full(to)} is called ${
+          tree.full(aside)
+        } now: rename it back, or remove it where its place is taken.`
+      ),
+      orBack(
         Effect.andThen(
-          this.move(to),
-          Effect.tapError(this.deleteName(aside), () => this.takeBack(this.move(path), to, path))
+          step(
+            this.move(to),
+            `What was ${tree.full(to)} before may still be there, as ${tree.full(aside)}: remove it.`
+          ),
+          orBack(this.deleteName(aside), () => this.takeBack(this.move(path), to, path))
         ),
         () => this.takeBack(this.renameTo(aside, to, files), aside, to)
       )
     )
+    return this.tellingWhere(displaced, path, to, () => where)
   }
 
   /**

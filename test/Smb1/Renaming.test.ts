@@ -39,16 +39,21 @@ interface Kind {
 const decode = <A>(codec: Codec.Codec<A>, { packet }: Peer.Received): A =>
   Result.getOrThrow(Codec.decode("request", Codec.at(Header.size, codec))(packet))
 
-/** A disk of one folder, and the peer that serves it. `spoil` may fail the request of a number, counted from 0. */
+/**
+ * A disk of one folder, and the peer that serves it. `spoil` may fail the change of a number, counted from 0; `cut` says at
+ * which request of all the server hangs up: before it does what is asked, or without answering.
+ */
 const disk = (
   entries: Record<string, number>,
   kind: Kind,
-  spoil: (index: number) => number | undefined = () => undefined
+  spoil: (index: number) => number | undefined = () => undefined,
+  cut: (index: number) => "before" | "after" | undefined = () => undefined
 ) => {
   const files: Array<Entry> = Object.entries(entries).map(([name, attributes]) => ({ name, attributes, content: name }))
   const opens = new Map<number, Entry>()
   let fids = 0
   let changes = 0
+  let requests = 0
   const log: Array<string> = []
   const below = (name: string) => name.replace(/^\\/, "")
   const find = (name: string) => files.find((entry) => fold(entry.name) === fold(below(name)))
@@ -147,12 +152,16 @@ const disk = (
   ])
   const peer = Peer.make((request) => {
     const status = changing.has(request.header.command) ? spoil(changes++) : undefined
-    return status === undefined ? run(request) : { status }
+    const ends = cut(requests++)
+    if (ends === "before") return "hang up"
+    const reaction = status === undefined ? run(request) : { status }
+    return ends === "after" ? "hang up" : reaction
   })
   return {
     layer: peer.layer,
     log,
     opens,
+    requests: () => requests,
     /** What is there: name, content, attributes. */
     there: () =>
       Object.fromEntries(
@@ -168,6 +177,22 @@ const on = <A, E>(server: ReturnType<typeof disk>, use: (smb: SmbClient.Client) 
       Layer.provideMerge(Layer.fresh(Logger.layer([])))
     )
   ))
+
+/** The same, with what the log says. */
+const told = (server: ReturnType<typeof disk>, use: (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>) =>
+  Effect.suspend(() => {
+    const messages: Array<string> = []
+    const logger = Logger.make(({ message }) => void messages.push([message].flat().join(" ")))
+    return Effect.result(Effect.flatMap(SmbClient.SmbClient, use)).pipe(
+      Effect.provide(
+        SmbClient.layer({ dialects: ["NT1"], signing: "if-required" }).pipe(
+          Layer.provide([server.layer, credentials]),
+          Layer.provideMerge(Layer.fresh(Logger.layer([logger])))
+        )
+      ),
+      Effect.map((result) => ({ result, said: messages.join("\n") }))
+    )
+  })
 
 const path = (name: string) => `\\\\old\\data\\${name}`
 const rename = (from: string, to: string, replace = false) => (smb: SmbClient.Client) =>
@@ -253,6 +278,47 @@ describe("a rename that fails in the middle", () => {
           }
         }
         assert.isAbove(failures, 1)
+      })
+  )
+
+  it.effect.each(kinds.map(([name, kind]) => ({ name, kind })))(
+    "loses nothing and says what is called otherwise where the server hangs up: $name",
+    ({ kind }) =>
+      Effect.gen(function*() {
+        const whole = disk({ both: HIDDEN | SYSTEM, old: HIDDEN }, kind)
+        yield* on(whole, rename("both", "old", true))
+        let others = 0
+        for (const when of ["before", "after"] as const) {
+          for (let at = 0; at < whole.requests(); at++) {
+            const server = disk({ both: HIDDEN | SYSTEM, old: HIDDEN }, kind, undefined, (index) =>
+              index === at ? when : undefined)
+            const { said } = yield* told(server, rename("both", "old", true))
+            const there: Record<string, string> = server.there()
+            const where = `${when} request ${at}: ${JSON.stringify(there)}\n${said}`
+            const [both] = Object.entries(there).filter(([, has]) =>
+              has.startsWith("both ")
+            )
+            const [old] = Object.entries(there).filter(([, has]) =>
+              has.startsWith("old ")
+            )
+            assert(both !== undefined, where)
+            assert(old !== undefined || both[0] === "old", where)
+            for (const entry of [both, old]) {
+              if (entry === undefined || ["both", "old"].includes(entry[0])) continue
+              others++
+              assert.include(said, `\\\\old\\data\\${entry[0]}`, where)
+            }
+            if (!both[1].endsWith(` ${HIDDEN | SYSTEM}`)) {
+              assert.match(
+                said.split("\n").find((line) => line.includes("has lost its attributes")) ?? "",
+                /\\data\\/,
+                where
+              )
+              if (both[0] === "old") assert.match(said, /\\data\\old( now,)? has lost its attributes/, where)
+            }
+          }
+        }
+        assert.isAbove(others, 2)
       })
   )
 })
