@@ -295,10 +295,10 @@ describe("a rename that fails in the middle", () => {
             const { said } = yield* told(server, rename("both", "old", true))
             const there: Record<string, string> = server.there()
             const where = `${when} request ${at}: ${JSON.stringify(there)}\n${said}`
-            const [both] = Object.entries(there).filter(([, has]) =>
+            const both = Object.entries(there).find(([, has]) =>
               has.startsWith("both ")
             )
-            const [old] = Object.entries(there).filter(([, has]) =>
+            const old = Object.entries(there).find(([, has]) =>
               has.startsWith("old ")
             )
             assert(both !== undefined, where)
