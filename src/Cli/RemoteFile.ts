@@ -181,10 +181,11 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
 
   const byName = (path: UncPath.UncPath) => Effect.flatMap(SmbClient, (smb) => smb.remove(path, { force: true }))
 
+  /** The deletion is done at the CLOSE, so that it counts: smbd forgets it where the connection ends before. */
   const byOpen = ({ file }: Made) =>
     Effect.andThen(
       file.run(Information.setFile("FileDispositionInformation", { deletePending: true })),
-      Effect.ignore(file.close)
+      file.close
     )
 
   /**

@@ -80,11 +80,8 @@ export const fromStatus = (status: number, command: string, path?: string, symbo
   })
 
 /** The same error with what the client knows of it beside the status. */
-export const withDetail = (error: SmbError, detail: string | undefined): SmbError => {
-  if (detail === undefined) return error
-  const { command, path, reason, status } = error
-  return new SmbError({ reason, status, command, detail, ...(path === undefined ? {} : { path }) })
-}
+export const withDetail = (error: SmbError, detail: string | undefined): SmbError =>
+  detail === undefined ? error : new SmbError({ ...error, detail })
 
 /**
  * The connection could not be made, or ended.

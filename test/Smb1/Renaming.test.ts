@@ -34,6 +34,8 @@ interface Kind {
   readonly refuses?: Readonly<Record<number, number>>
   /** Takes renames and deletions by name alone, as a server without the classes. */
   readonly isHiddenName?: (name: string) => boolean
+  /** Names that nothing may have. */
+  readonly vetoes?: (name: string) => boolean
 }
 
 const decode = <A>(codec: Codec.Codec<A>, { packet }: Peer.Received): A =>
@@ -112,6 +114,7 @@ const disk = (
       case Command.SMB_COM_RENAME: {
         const { newFileName, oldFileName, searchAttributes } = decode(Simple.Rename(true), request)
         log.push("RENAME")
+        if (kind.vetoes?.(below(newFileName)) === true) return { status: NtStatus.STATUS_OBJECT_NAME_NOT_FOUND }
         const entry = find(oldFileName)
         const hidden = entry === undefined ? 0 : entry.attributes & (HIDDEN | SYSTEM)
         if (entry === undefined || (hidden & ~searchAttributes) !== 0) return { status: NtStatus.STATUS_NO_SUCH_FILE }
@@ -238,6 +241,23 @@ describe("a rename in a folder, on smbd", () => {
       yield* on(server, rename("a", "old", true))
       assert.deepStrictEqual(server.there(), { old: "a 0" })
     }))
+
+  it.effect.each([{ hides: true }, { hides: true, isHiddenName: () => true }] satisfies ReadonlyArray<Kind>)(
+    "replaces also where names with ~ in front are vetoed, and else says that it needs a name",
+    (kind) =>
+      Effect.gen(function*() {
+        const server = disk({ both: HIDDEN | SYSTEM, old: 0 }, { ...kind, vetoes: (name) => name.startsWith("~") })
+        yield* on(server, rename("both", "old", true))
+        assert.deepStrictEqual(server.there(), { old: `both ${HIDDEN | SYSTEM}` })
+        const strict = disk({ both: HIDDEN, old: 0 }, { ...kind, vetoes: (name) => /[0-9a-f]{8}/.test(name) })
+        const error = yield* Effect.flip(on(strict, rename("both", "old", true)))
+        assert.match(
+          error.message,
+          /\\data\\both: The server takes neither ~[0-9a-f]{16} nor [0-9a-f]{16} for a name.*SMB 2 or 3.*old/
+        )
+        assert.deepStrictEqual(strict.there(), { both: `both ${HIDDEN}`, old: "old 0" })
+      })
+  )
 
   it.effect("changes case alone, and goes onto no other without replace", () =>
     Effect.gen(function*() {
