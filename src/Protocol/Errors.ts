@@ -79,12 +79,13 @@ export const fromStatus = (status: number, command: string, path?: string, symbo
     ...(symbolicLink === undefined ? {} : { symbolicLink })
   })
 
-/** The same error with what the client knows of it beside the status. */
-export const withDetail = (error: SmbError, detail: string | undefined): SmbError => {
-  if (detail === undefined) return error
-  const { command, path, reason, status } = error
-  return new SmbError({ reason, status, command, detail, ...(path === undefined ? {} : { path }) })
-}
+/** The same error with what the client knows of it beside the status, and with the reason that it has found. */
+export const withDetail = (error: SmbError, detail: string | undefined, because?: string): SmbError =>
+  detail === undefined && because === undefined ? error : new SmbError({
+    ...error,
+    ...(detail === undefined ? {} : { detail }),
+    ...(because === undefined ? {} : { because })
+  })
 
 /**
  * The connection could not be made, or ended.
@@ -114,7 +115,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   detail: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
-    const where = `${this.server}:${this.port}`
+    const where = `${this.server.includes(":") ? `[${this.server}]` : this.server}:${this.port}`
     const unknown = this.sent === true
       ? "; a request that changes something had been sent, and may have had its effect"
       : ""
@@ -128,7 +129,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
         return `no address is known for ${this.server}: check the name and the DNS${detail}`
       case "TimedOut":
         return this.pending === true
-          ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer`
+          ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer (\`pendingTimeout\`)`
           : `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
         return this.detail === undefined || this.sent === true

@@ -10,11 +10,12 @@
  * is no name, and is refused here.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { hasWildcards } from "../Codec/DosWildcard.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
-import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, SmbError } from "../Protocol/Errors.ts"
 import { Command, everything, SearchAttributes, SMB_NT_RENAME_SET_LINK_INFO } from "./Message/Constants.ts"
 import * as Simple from "./Message/Simple.ts"
 import * as Trans2 from "./Message/Trans2.ts"
@@ -54,12 +55,21 @@ export interface Reopen {
 const directoryOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("\\")))
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("\\") + 1)
 
-/** A name in the same directory that nobody has. Without an extension, as administrators refuse `*.tmp` and its like. */
-const unique = (path: string, { session: { entropy } }: Requests.Tree): string => {
+/**
+ * Names in the same directory that nobody has, most welcome first. Without an extension, as administrators refuse `*.tmp` and
+ * its like; the second for those who refuse `~*`.
+ */
+const unique = (path: string, { session: { entropy } }: Requests.Tree): readonly [string, string] => {
   const directory = directoryOf(path)
-  const name = `~${Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")}`
-  return directory === "" ? name : `${directory}\\${name}`
+  const digits = Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")
+  const at = (name: string) => directory === "" ? name : `${directory}\\${name}`
+  return [at(`~${digits}`), at(digits)]
 }
+
+/** What a server says to a name that it does not take. smbd says of one that is vetoed that there is no such file. */
+const refusesName = ({ reason }: SmbError): boolean =>
+  reason === "ObjectNameNotFound" || reason === "NoSuchFile" || reason === "ObjectNameInvalid" ||
+  reason === "AccessDenied"
 
 /** Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by opening it. */
 export const makeDirectory = (tree: Requests.Tree, name: Requests.WireName, path: string): Running<void> =>
@@ -127,18 +137,26 @@ export class Names {
 
   /** Takes the place of a file by way of a name beside it, from which the open renames. */
   private replace(path: string, to: string, collision: SmbError): Running<void> {
-    const between = unique(to, this.file.tree)
+    const { name: between, named: moved } = this.underOther(path, to, (name) => this.move(name))
     const here = Effect.suspend(() => this.renameHere(nameOf(to), true))
-    return Effect.andThen(
-      this.move(between),
+    const { tree } = this.file
+    const replaced = Effect.andThen(
+      moved,
       Effect.tapError(
         Effect.catchTag(
           here,
           "SmbError",
-          (error) => error.reason === "NoSuchFile" ? this.shown(here, error) : Effect.fail(error)
+          (error) => error.reason === "NoSuchFile" ? this.shown(here, to, error) : Effect.fail(error)
         ),
-        () => this.takeBack(this.move(path), between, path)
+        (error) => error._tag === "SmbError" ? this.takeBack(this.move(path), between(), path) : Effect.void
       )
+    )
+    return this.tellingWhere(
+      replaced,
+      path,
+      to,
+      () =>
+        `The file is there, or is called ${tree.full(between())} or ${tree.full(to)} now: look for it, and rename it.`
     ).pipe(Effect.catchTag("SmbError", (error): Running<void> => {
       if (error.command !== setting) return Effect.fail(error)
       // Also by its name a server may take it for hidden, whatever its attributes are.
@@ -151,8 +169,8 @@ export class Names {
    * Renames without the attributes that keep the file from being found, and sets them again, however that ends. Where it
    * has none, or they cannot be changed, it stays with the refusal.
    */
-  private shown(renamed: Running<void>, refusal: SmbError): Running<void> {
-    const { tree } = this.file
+  private shown(renamed: Running<void>, to: string, refusal: SmbError): Running<void> {
+    const { target: { path }, tree } = this.file
     const orRefusal = <A>(effect: Running<A>): Running<A> =>
       Effect.catchTag(effect, "SmbError", () => Effect.fail(refusal))
     return Effect.acquireUseRelease(
@@ -171,16 +189,20 @@ export class Names {
               fileAttributes: attributes
             })
           )
-        const setAgain = Effect.catch(set(fileAttributes), (error) =>
+        const lost = (error: RequestError, names: string) =>
           Effect.logWarning(
-            `${
-              tree.full(this.file.target.path)
-            } has lost its attributes "hidden" and "system" in a rename, and could ` +
-              `not get them again (${error.message}). Set them.`
-          ))
+            `${names} has lost its attributes "hidden" and "system" in a rename, and could not get them again ` +
+              `(${error.message}). Set them.`
+          )
+        const either = `${tree.full(path)}, or what was that and is ${tree.full(to)} now,`
+        const setAgain = (exit: Exit.Exit<void, RequestError>) =>
+          Effect.catch(set(fileAttributes), (error) => lost(error, Exit.isSuccess(exit) ? tree.full(to) : either))
         return Effect.andThen(
-          orRefusal(set(fileAttributes & ~hiding || FILE_ATTRIBUTE_NORMAL)),
-          Effect.ensuring(renamed, setAgain)
+          Effect.tapError(
+            orRefusal(set(fileAttributes & ~hiding || FILE_ATTRIBUTE_NORMAL)),
+            (error) => error._tag === "SmbError" ? Effect.void : lost(error, tree.full(path))
+          ),
+          Effect.onExit(renamed, setAgain)
         )
       },
       ({ fid }) => Effect.ignore(this.reopen.closeAttributes(fid))
@@ -221,21 +243,83 @@ export class Names {
       ))
   }
 
+  /** Gives something a name that nobody has, on the way of `path` to `to`. `name` is the one that was tried last. */
+  private underOther(
+    path: string,
+    to: string,
+    give: (name: string) => Running<void>
+  ): { readonly name: () => string; readonly named: Running<void> } {
+    const { tree } = this.file
+    const [first, second] = unique(to, tree)
+    let name = first
+    const because =
+      `The server takes neither ${nameOf(first)} nor ${nameOf(second)} for a name, one of which is needed for a ` +
+      "moment to replace a file by SMB 1. Its administrator may have vetoed them: speak SMB 2 or 3 with it, or remove the " +
+      "file that is to be replaced."
+    const again = Effect.suspend(() => {
+      name = second
+      return Effect.catchTag(
+        give(second),
+        "SmbError",
+        (error) =>
+          Effect.fail(
+            // Of the name, and not of the right to change anything there.
+            refusesName(error) && error.reason !== "AccessDenied"
+              ? new SmbError({ ...error, path: tree.full(path), because })
+              : error
+          )
+      )
+    })
+    return {
+      name: () => name,
+      named: Effect.catchTag(give(first), "SmbError", (error) => refusesName(error) ? again : Effect.fail(error))
+    }
+  }
+
+  /**
+   * A rename in several steps. One whose answer does not come can be neither gone on with nor taken back, since the
+   * connection has ended: then the log says where the files may be, and what is to be done.
+   */
+  private tellingWhere(renamed: Running<void>, path: string, to: string, where: () => string): Running<void> {
+    const { tree } = this.file
+    return Effect.tapError(renamed, (error) =>
+      error._tag === "SmbError" ? Effect.void : Effect.logWarning(
+        `The rename of ${tree.full(path)} to ${tree.full(to)} was cut off in the middle (${error.message}). ${where()}`
+      ))
+  }
+
   /** Puts the file in the way aside, takes its place, and deletes it. Each step is taken back if the next one fails. */
   private displace(path: string, to: string, collision: SmbError): Running<void> {
-    const aside = unique(to, this.file.tree)
-    return Effect.andThen(
-      Effect.catchTag(this.renameTo(to, aside, files), "SmbError", (error) =>
-        // What is in the way is a directory, which no file replaces.
-        Effect.fail(error.reason === "NoSuchFile" || error.reason === "FileIsADirectory" ? collision : error)),
-      Effect.tapError(
+    const { name: aside, named: stepped } = this.underOther(path, to, (name) => this.renameTo(to, name, files))
+    const { tree } = this.file
+    let where = () => `What was ${tree.full(to)} may be called ${tree.full(aside())} now: rename it back.`
+    const step = <A, E>(effect: Effect.Effect<A, E>, next: () => string) =>
+      Effect.tap(effect, Effect.sync(() => void (where = next)))
+    /** What can be taken back: after anything but a refusal there is no connection to do it. */
+    const orBack = <A>(effect: Running<A>, back: () => Effect.Effect<void>): Running<A> =>
+      Effect.tapError(effect, (error) => error._tag === "SmbError" ? back() : Effect.void)
+    const displaced = Effect.andThen(
+      step(
+        Effect.catchTag(stepped, "SmbError", (error) =>
+          // What is in the way is a directory, which no file replaces.
+          Effect.fail(error.reason === "NoSuchFile" || error.reason === "FileIsADirectory" ? collision : error)),
+        () =>
+          `What was ${tree.full(to)} is called ${
+            tree.full(aside())
+          } now: rename it back, or remove it where its place is taken.`
+      ),
+      orBack(
         Effect.andThen(
-          this.move(to),
-          Effect.tapError(this.deleteName(aside), () => this.takeBack(this.move(path), to, path))
+          step(
+            this.move(to),
+            () => `What was ${tree.full(to)} before may still be there, as ${tree.full(aside())}: remove it.`
+          ),
+          orBack(Effect.suspend(() => this.deleteName(aside())), () => this.takeBack(this.move(path), to, path))
         ),
-        () => this.takeBack(this.renameTo(aside, to, files), aside, to)
+        () => this.takeBack(this.renameTo(aside(), to, files), aside(), to)
       )
     )
+    return this.tellingWhere(displaced, path, to, () => where())
   }
 
   /**

@@ -104,12 +104,16 @@ const extended = Effect.fnUntraced(function*(
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
       const failed = decode(reply.packet)
-      const { detail, error } = Authenticator.refusal(logon, {
+      const { because, detail, error } = Authenticator.refusal(logon, {
         status,
         server: connection.options.server,
         input: Result.isSuccess(failed) ? failed.success.securityBlob : undefined
       })
-      return yield* error ?? withDetail(fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)), detail)
+      return yield* error ?? withDetail(
+        fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)),
+        detail,
+        because
+      )
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     uid = reply.header.uid
@@ -205,6 +209,12 @@ const establish = Effect.fnUntraced(function*(
         "SigningUnavailable",
         "the server logged the user on as a guest, and a guest's session cannot be signed: check user and password, " +
           "or log on as a guest on purpose (`Credentials.guest`)"
+      )
+    }
+    if (!logon.unauthenticated) {
+      yield* Effect.logWarning(
+        `${connection.options.server} has logged the user on as a guest, whose session is neither signed nor encrypted: ` +
+          "check user and password"
       )
     }
     return session

@@ -151,8 +151,16 @@ const exchange = Effect.fnUntraced(function*(
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
       const input = refusedBuffer(reply.packet)
-      const { detail, error } = Authenticator.refusal(logon, { status, input, server: connection.options.server })
-      return yield* error ?? withDetail(fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)), detail)
+      const { because, detail, error } = Authenticator.refusal(logon, {
+        status,
+        input,
+        server: connection.options.server
+      })
+      return yield* error ?? withDetail(
+        fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)),
+        detail,
+        because
+      )
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     sessionId = reply.header.sessionId
@@ -187,6 +195,10 @@ const establish = Effect.fnUntraced(function*(
             "or log on as a guest on purpose (`Credentials.guest`)"
         )
       }
+      yield* Effect.logWarning(
+        `${connection.options.server} has logged the user on as a guest, whose session is neither signed nor encrypted: ` +
+          "check user and password"
+      )
     }
     if (settings.encryption === "required") {
       return yield* refuse(

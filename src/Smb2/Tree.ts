@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
-import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, type SmbError, withDetail } from "../Protocol/Errors.ts"
 import * as OpenLife from "../Protocol/OpenLife.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
@@ -268,6 +268,14 @@ const batch = (
   )
 }
 
+/** Why a share that demands encryption would refuse the session. */
+const unencrypted = ({ negotiated, unauthenticated }: Session): string =>
+  unauthenticated
+    ? "or it demands encryption, which a guest's session does not have: log on with a user and a password"
+    : `or it demands encryption, which dialect ${
+      dialectName(negotiated.dialect)
+    } does not have here: offer 3.0 or later (\`dialects\`)`
+
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection } = session
   const uncPath = UncName.format(connection.options, share)
@@ -283,7 +291,12 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     // Demanded of 3.1.1 (MS-SMB2 3.2.4.1.1), harmless before.
     mustSign: true
   })
-  if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "TREE_CONNECT", uncPath)
+  const { status } = reply.header
+  if (status !== 0) {
+    // smbd says the same where the share demands encryption and the session has no key for it.
+    const dark = status === NtStatus.STATUS_ACCESS_DENIED && session.security.encrypt === undefined
+    return yield* withDetail(fromStatus(status, "TREE_CONNECT", uncPath), dark ? unencrypted(session) : undefined)
+  }
   const response = yield* Effect.fromResult(
     Codec.decode("SMB2 TREE_CONNECT Response", Codec.at(Header.size, TreeConnect.Response))(reply.packet)
   )

@@ -47,6 +47,14 @@ const reasons: Readonly<Record<string, TransportError["reason"]>> = {
 export const reasonOf = (cause: NodeJS.ErrnoException): TransportError["reason"] =>
   reasons[cause.code ?? ""] ?? "Failed"
 
+/** The zone of an address is an interface of this machine, and Node says of one that is not there only EINVAL. */
+const noInterface = (host: string, { code }: NodeJS.ErrnoException): string | undefined => {
+  const zone = host.includes(":") ? host.split("%", 2)[1] : undefined
+  return code === "EINVAL" && zone !== undefined
+    ? `is there a network interface ${zone} here, and may it be connected by?`
+    : undefined
+}
+
 /** A system's error as what a connection fails with. */
 export const toError = ({ host, port }: Transport.Endpoint, cause: NodeJS.ErrnoException): TransportError => {
   const reason = reasonOf(cause)
@@ -54,7 +62,7 @@ export const toError = ({ host, port }: Transport.Endpoint, cause: NodeJS.ErrnoE
     reason,
     server: host,
     port,
-    ...(reason === "Failed" ? { detail: cause.message } : {})
+    ...(reason === "Failed" ? { detail: noInterface(host, cause) ?? cause.message } : {})
   })
 }
 
