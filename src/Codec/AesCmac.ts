@@ -28,7 +28,7 @@ const double = (block: Uint8Array): Uint8Array => {
  * Prepares a key of 16 bytes: the subkeys are computed once.
  *
  * A cipher object costs more than a small message, so all messages share one. CBC would mix the last message's final
- * block into the next message's first block; mixing it in once more beforehand cancels that.
+ * block into the next message's first block; mixing it in again beforehand cancels that.
  *
  * @category constructors
  */

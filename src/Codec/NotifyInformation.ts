@@ -1,4 +1,6 @@
-/** FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1): the changes in a watched directory. */
+/**
+ * FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1): the changes in a watched directory.
+ */
 import * as Codec from "./Codec.ts"
 
 /**

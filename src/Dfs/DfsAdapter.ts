@@ -24,8 +24,8 @@ import type { Target } from "./DfsStep.ts"
 import { ReferralSource, type SourceError } from "./ReferralSource.ts"
 
 /**
- * How DFS is followed: `DfsOptions`, where `mode` is `"fallback"` (the default: goes on without DFS where a server has
- * none) or `"strict"` (fails with `NotDfsCapable`).
+ * How DFS is followed: `DfsOptions`. With `mode` `"fallback"` (the default) the client goes on without DFS if a server
+ * has none, and with `"strict"` it fails with `NotDfsCapable`.
  *
  * @category models
  */

@@ -29,9 +29,9 @@ export const requests = {
   plain: byKind("referral_requests", "Referral requests that were sent", { code: "plain" }),
   ex: byKind("referral_requests", "Referral requests that were sent", { code: "ex" })
 }
-/** Referrals that were given. */
+/** Referrals in responses. */
 export const successes = byKind("referral_successes", "Referrals that were given, by kind")
-/** Requests that were not answered by a referral. */
+/** Requests whose response was no referral. */
 export const failures = byKind("referral_failures", "Referral requests without a referral, by kind")
 /** Responses that could not be read. */
 export const malformed = counter("referral_malformed", "Referrals that could not be read")
@@ -45,7 +45,7 @@ export const notCapable = counter("referral_not_capable", "Referral requests to 
 export const cacheHits = counter("cache_hits", "Look-ups that the referral cache answered")
 /** Look-ups that it did not. */
 export const cacheMisses = counter("cache_misses", "Look-ups that the referral cache did not answer")
-/** Entries that had to go before their time. */
+/** Entries that were dropped before they expired. */
 export const cacheEvictions = counter("cache_evictions", "Referrals that were dropped before their time")
 /** Referrals that were asked for again before they expired. */
 export const refreshes = counter("cache_refreshes", "Referrals that were asked for anew ahead of time")

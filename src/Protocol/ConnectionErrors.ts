@@ -1,4 +1,6 @@
-/** The errors of a connection when its stream or its peer has failed, the same in each version of the protocol. */
+/**
+ * The errors of a connection when its stream or its peer has failed, the same in each version of the protocol.
+ */
 import { ProtocolError, TransportError } from "./Errors.ts"
 
 /** The peer of a connection. */

@@ -114,7 +114,7 @@ export class FrameReader {
     }
     if (type !== 0 || this.length === 0) return this.fail("type", type)
     if (this.length > this.maximumLength) return this.fail("length", this.length)
-    // Only the first bytes of a large packet are collected first: they tell where the rest belongs.
+    // Of a large packet, only the first bytes are collected here: they tell where the rest belongs.
     const { allocate, claimFrom, peek } = this.handlers
     this.frame = this.length >= claimFrom
       ? Allocate.uninitialized(peek)

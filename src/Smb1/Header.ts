@@ -1,4 +1,6 @@
-/** The 32-byte SMB 1 packet header (MS-CIFS 2.2.3.1), written by hand, because every packet passes here. */
+/**
+ * The 32-byte SMB 1 packet header (MS-CIFS 2.2.3.1), written by hand, because every packet passes here.
+ */
 import { Flags } from "./Message/Constants.ts"
 
 /** Bytes. */

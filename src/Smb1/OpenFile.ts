@@ -1,4 +1,6 @@
-/** One open file of SMB 1, for the requests on it: its tree, its FID, its name, and its failures. */
+/**
+ * One open file of SMB 1, for the requests on it: its tree, its FID, its name, and its failures.
+ */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"

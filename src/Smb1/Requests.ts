@@ -1,4 +1,6 @@
-/** The common parts of all requests on a tree: identifiers, names on the wire, limits, and transactions. */
+/**
+ * The common parts of all requests on a tree: identifiers, names on the wire, limits, and transactions.
+ */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"

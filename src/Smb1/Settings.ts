@@ -1,4 +1,6 @@
-/** The part of the common settings that SMB 1 uses, and its own settings. */
+/**
+ * The part of the common settings that SMB 1 uses, and its own settings.
+ */
 import type * as Duration from "effect/Duration"
 
 /** The part of the common settings that SMB 1 uses; the settings of `Smb2` have this type. Sizes in bytes. */

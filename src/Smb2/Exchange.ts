@@ -1,4 +1,6 @@
-/** What a connection sends and receives: requests without their headers, replies, and the state between the two. */
+/**
+ * What a connection sends and receives: requests without their headers, replies, and the state between the two.
+ */
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import type * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type * as Encryption from "./Encryption.ts"

@@ -1,4 +1,6 @@
-/** CREATE and CLOSE: the open's request and its response (MS-SMB2 2.2.13, 2.2.14). */
+/**
+ * CREATE and CLOSE: the open's request and its response (MS-SMB2 2.2.13, 2.2.14).
+ */
 import * as Result from "effect/Result"
 import type * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"

@@ -1,4 +1,6 @@
-/** The user's settings of connections and sessions. The defaults are safe: signing required, no SMB 1. */
+/**
+ * The user's settings of connections and sessions. The defaults are safe: signing required, no SMB 1.
+ */
 import * as Duration from "effect/Duration"
 import type { Cipher, SigningAlgorithm } from "./Message/Constants.ts"
 

@@ -1,4 +1,6 @@
-/** The state of a resolution, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone. */
+/**
+ * The state of a resolution, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone.
+ */
 import type { DfsError, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
 import { at, DfsLoop, NoTargetLeft } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"

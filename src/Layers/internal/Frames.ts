@@ -1,4 +1,6 @@
-/** The stream of a connection cut into frames (Direct TCP, MS-SMB2 2.1), and the content of a frame: for recordings. */
+/**
+ * The stream of a connection cut into frames (Direct TCP, MS-SMB2 2.1), and the content of a frame: for recordings.
+ */
 import * as FrameReader from "../../Protocol/FrameReader.ts"
 import * as Encryption from "../../Smb2/Encryption.ts"
 import * as Header from "../../Smb2/Header.ts"

@@ -1,4 +1,6 @@
-/** A world of `TestNamespace` as its tests describe it, and its events. */
+/**
+ * A world of `TestNamespace` as its tests describe it, and its events.
+ */
 import type * as Duration from "effect/Duration"
 import type * as NtStatus from "../../Codec/NtStatus.ts"
 import type * as Namespace from "../../Dfs/Namespace.ts"

@@ -1,4 +1,6 @@
-/** A recording of the frames on connections, and the difference of a replay from it. */
+/**
+ * A recording of the frames on connections, and the difference of a replay from it.
+ */
 import * as Schema from "effect/Schema"
 
 const Reason = Schema.Literals(["Refused", "Unreachable", "NameNotFound", "TimedOut", "Closed", "Failed"])

@@ -1,4 +1,6 @@
-/** Accounts and logon in the test kit: which users can log on, the responses to SESSION_SETUP, and the session keys. */
+/**
+ * Accounts and logon in the test kit: which users can log on, the responses to SESSION_SETUP, and the session keys.
+ */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Acceptor from "../../Auth/Acceptor.ts"

@@ -1,4 +1,6 @@
-/** The responses of the test kit's peer to NEGOTIATE. */
+/**
+ * The responses of the test kit's peer to NEGOTIATE.
+ */
 import * as Acceptor from "../../Auth/Acceptor.ts"
 import type * as Encryption from "../../Smb2/Encryption.ts"
 import {

@@ -1,4 +1,6 @@
-/** DFS in the test kit's peer: referrals from a table or of a namespace, and which names lie behind a link. */
+/**
+ * DFS in the test kit's peer: referrals from a table or of a namespace, and which names lie behind a link.
+ */
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import * as DfsPath from "../../Dfs/DfsPath.ts"

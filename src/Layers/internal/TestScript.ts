@@ -1,4 +1,6 @@
-/** The unusual reactions of a server of the test kit: the script of one connection, or faults. */
+/**
+ * The unusual reactions of a server of the test kit: the script of one connection, or faults.
+ */
 import type { Reaction, Received } from "../TestServer.ts"
 import { told, Unexpected } from "./TestExchange.ts"
 import type { State } from "./TestState.ts"

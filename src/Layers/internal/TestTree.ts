@@ -1,4 +1,6 @@
-/** A tree of files in memory: nodes by name without regard to case, independent of any protocol. */
+/**
+ * A tree of files in memory: nodes by name without regard to case, independent of any protocol.
+ */
 import { Link } from "../TestServer.ts"
 import type { Files } from "../TestServer.ts"
 

@@ -1,4 +1,6 @@
-/** CANCEL (MS-SMB2 2.2.30). It has no response; the cancelled request has one. */
+/**
+ * CANCEL (MS-SMB2 2.2.30). It has no response; the cancelled request has one.
+ */
 import * as Codec from "../../Codec/Codec.ts"
 
 /**

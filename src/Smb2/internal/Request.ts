@@ -1,4 +1,6 @@
-/** Requests on a connection as effects: the plain code of `Connection`, lifted into Effect. */
+/**
+ * Requests on a connection as effects: the plain code of `Connection`, lifted into Effect.
+ */
 import * as Effect from "effect/Effect"
 import * as Changes from "../../Protocol/Changes.ts"
 import * as Multiplexer from "../../Protocol/Multiplexer.ts"
