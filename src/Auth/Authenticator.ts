@@ -57,9 +57,17 @@ export interface AuthenticatorSession {
 /** Reasons that say more than the status of the server, and that the user has to act upon. */
 const clear: ReadonlySet<AuthenticationReason> = new Set<AuthenticationReason>(["ClockSkew", "NoCredential"])
 
+/** What servers say to guests where there are to be none. */
+const noGuests: ReadonlySet<number> = new Set([
+  NtStatus.STATUS_LOGON_FAILURE,
+  NtStatus.STATUS_ACCOUNT_DISABLED,
+  NtStatus.STATUS_NO_SUCH_USER,
+  NtStatus.STATUS_ACCESS_DENIED
+])
+
 /**
- * What a logon that the server has refused by `status` means, beyond that: an `error` that takes its place, or a `detail`
- * that goes with it. `input` is the security buffer of the response, if there was one.
+ * What a logon that the server has refused by `status` means, beyond that: an `error` that takes its place, a `detail`
+ * that goes with it, or the reason for it (`because`). `input` is the security buffer of the response, if there was one.
  */
 export const refusal = (
   logon: AuthenticatorSession | undefined,
@@ -68,12 +76,15 @@ export const refusal = (
     readonly server: string
     readonly status: number
   }
-): { readonly error?: AuthenticationError; readonly detail?: string } => {
+): { readonly error?: AuthenticationError; readonly detail?: string; readonly because?: string } => {
   if (status === NtStatus.STATUS_TIME_DIFFERENCE_AT_DC) {
     const detail =
       "the clocks are too far apart, as the domain controller says; set the clock of this machine, and look " +
       "at that of the server"
     return { error: new AuthenticationError({ reason: "ClockSkew", detail, server }) }
+  }
+  if (logon?.unauthenticated === true && noGuests.has(status)) {
+    return { because: "The server lets nobody in as a guest. Log on with a user and a password." }
   }
   const said = input === undefined || input.length === 0 ? undefined : logon?.refused?.(input)
   if (said === undefined) return {}

@@ -139,7 +139,8 @@ const flags: ReadonlyArray<readonly [option: RegExp, flag: string]> = [
   [/`dialects: \["NT1"\]`/g, "--dialect nt1"],
   [/`dialects`/g, "--dialect"],
   [/`Credentials\.guest`/g, "--guest"],
-  [/`(?:connectTimeout|requestTimeout)`/g, "--timeout"]
+  [/`(?:connectTimeout|requestTimeout)`/g, "--timeout"],
+  [/`pendingTimeout`/g, "--pending-timeout"]
 ]
 
 /** A message of the client, wherever in a longer one, in the words of the command's user. */

@@ -9,7 +9,6 @@
  * Where a server takes none of the names that a part may have, a new file is written in its place, made for this and taken
  * away again if it does not become whole. A file that is there is never written into: that is the user's to ask for.
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -22,8 +21,9 @@ import * as OpenMode from "../Client/OpenMode.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as SmbFile from "../Client/SmbFile.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, isMissing, SmbError } from "../Protocol/Errors.ts"
+import { fromStatus, isMissing, ProtocolError, SmbError, TransportError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask } from "../Smb2/Message/Constants.ts"
 import { printable, type Report } from "./Failure.ts"
@@ -83,6 +83,8 @@ interface Made {
   readonly below: string
   readonly path: UncPath.UncPath
   readonly isPart: boolean
+  /** The server was asked to rename it by this open, and has not refused: from then on the open may be that of the target. */
+  mayBePlaced: boolean
 }
 
 /**
@@ -101,18 +103,37 @@ const open = Effect.fnUntraced(function*(
   return yield* smb.withShare(
     path,
     (share, below) =>
-      Effect.map(share.open(below, options), (file) => ({ file: SmbFile.make(share, file), below, path, isPart }))
+      Effect.map(share.open(below, options), (file) => ({
+        file: SmbFile.make(share, file),
+        below,
+        path,
+        isPart,
+        mayBePlaced: false
+      }))
   )
 })
 
-/** What the user is told of that could not be taken away. */
-const left = (path: UncPath.UncPath, why: string): Report => {
+const unfinished = (path: UncPath.UncPath, what: string): Report => {
   const name = UncPath.format(path)
-  const message = `${
-    printable(name)
-  }: an unfinished file is left there, since it could not be removed (${why}). Remove it.`
+  const message = `${printable(name)}: ${what}`
   return { code: 0, message, json: { warning: "Unfinished", path: name, message } }
 }
+
+/** What the user is told of that could not be taken away; `known` where it is sure to be there. */
+const left = (path: UncPath.UncPath, why: string, known: boolean): Report =>
+  known
+    ? unfinished(path, `an unfinished file is left there, since it could not be removed (${why}). Remove it.`)
+    : unfinished(path, `an unfinished file may be left there, since the server could not be asked (${why}). Remove it.`)
+
+/** What has been asked of the server, and whether it was done is not known: no answer has come that can be believed. */
+const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Exit.isFailure(exit) && exit.cause.reasons.some((reason) => {
+    if (reason._tag !== "Fail") return reason._tag === "Interrupt"
+    const { error } = reason
+    return error instanceof TransportError
+      ? error.sent === true
+      : error instanceof ProtocolError || error instanceof Malformed
+  })
 
 /**
  * Writes a file: after success the whole file stands there, after anything else what stood there before. `isNew` where
@@ -130,30 +151,53 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
   const easy = new Set<string>()
 
   /** Takes a file away that did not become whole, whoever has interrupted it; says so where that cannot be done. */
-  const takeAway = (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError, SmbClient>) =>
+  const takeAway = (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError, SmbClient>, known = true) =>
     removed.pipe(
       Effect.interruptible,
       Effect.timeoutOption(patience),
       Effect.matchEffect({
         onFailure: (error) =>
-          error instanceof SmbError && isMissing(error) ? Effect.void : tell(left(path, error.message)),
-        onSuccess: (done) => Option.isSome(done) ? Effect.void : tell(left(path, `no answer within ${patience}`))
+          error instanceof SmbError && isMissing(error)
+            ? Effect.void
+            : tell(left(path, error.message, known || error instanceof SmbError)),
+        onSuccess: (done) => Option.isSome(done) ? Effect.void : tell(left(path, `no answer within ${patience}`, known))
       })
+    )
+
+  /** A new file may stand in its place, and may be somebody else's by now: it is named, and stays. */
+  const mention = (target: UncPath.UncPath) =>
+    Effect.flatMap(SmbClient, (smb) => smb.exists(target)).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(patience),
+      Effect.orElseSucceed(() => Option.some(true)),
+      Effect.flatMap((found) =>
+        Option.getOrElse(found, () => true)
+          ? tell(
+            unfinished(target, "an unfinished file may be left there. Look at it, and remove it or write it again.")
+          )
+          : Effect.void
+      )
     )
 
   const byName = (path: UncPath.UncPath) => Effect.flatMap(SmbClient, (smb) => smb.remove(path, { force: true }))
 
+  /** The deletion is done at the CLOSE, so that it counts: smbd forgets it where the connection ends before. */
   const byOpen = ({ file }: Made) =>
     Effect.andThen(
       file.run(Information.setFile("FileDispositionInformation", { deletePending: true })),
-      Effect.ignore(file.close)
+      file.close
     )
 
-  /** In one round trip by its name, where that may be, since who has interrupted this waits for it. */
-  const removed = (made: Made): Effect.Effect<void, ClientError, SmbClient> =>
-    isDeletable(made)
+  /**
+   * In one round trip by its name, where that may be, since who has interrupted this waits for it. What the open is of, once
+   * a rename was asked for and nobody knows what came of it, may be all that there is: then by the name of the part alone.
+   */
+  const removed = (made: Made): Effect.Effect<void, ClientError, SmbClient> => {
+    if (made.mayBePlaced) return byName(made.path)
+    return isDeletable(made)
       ? Effect.catch(byName(made.path), (error) => Effect.mapError(byOpen(made), () => error))
       : Effect.catch(byOpen(made), () => byName(made.path))
+  }
 
   /** The file that is there. Whether it may be replaced is looked at before anything is sent. */
   const look = Effect.fnUntraced(function*(target: UncPath.UncPath): Effect.fn.Return<Found, ClientError, SmbClient> {
@@ -197,8 +241,8 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       const path = beside(target, name)
       const made = yield* Effect.result(Effect.onExit(
         open(path, options, true),
-        // Whoever is interrupted before the answer comes does not know that the part is there.
-        (exit) => Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause) ? takeAway(path, byName(path)) : Effect.void
+        // Whoever goes before the answer comes does not know that the part is there.
+        (exit) => isUnanswered(exit) ? takeAway(path, byName(path), false) : Effect.void
       ))
       if (made._tag === "Success") return made.success
       if (!(made.failure instanceof SmbError) || !isUnwelcome(made.failure)) return yield* made.failure
@@ -218,7 +262,8 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       Effect.catchTag("SmbError", (error) => {
         const isVetoed = error.reason === "ObjectNameNotFound" || error.reason === "NoSuchFile"
         return Effect.fail(isVetoed ? new SmbError({ ...error, because: vetoed }) : error)
-      })
+      }),
+      Effect.onExit((exit) => isUnanswered(exit) ? mention(target) : Effect.void)
     )
   })
 
@@ -251,12 +296,16 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     }
     // What cannot be kept is to be heard of before the place is taken.
     yield* file.flush
+    made.mayBePlaced = true
     yield* file.run(Information.setFile("FileRenameInformation", {
       replaceIfExists: true,
       rootDirectory: 0n,
       fileName: below.slice(0, -UncPath.name(path).length) + UncPath.name(target)
     })).pipe(
-      Effect.catchTag("SmbError", (error) => Effect.fail(refusedPlace(error, path, target, found)))
+      Effect.catchTag("SmbError", (error) => {
+        made.mayBePlaced = false
+        return Effect.fail(refusedPlace(error, path, target, found))
+      })
     )
   })
 
@@ -295,21 +344,24 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     tag: string
   ): Effect.Effect<bigint, ClientError, SmbClient> => {
     const part = beside(target, LocalName.parts(UncPath.name(target), tag)[0])
-    let refused = false
+    let isMade = false
     return Effect.acquireUseRelease(
       SmbClient,
       (smb) =>
         smb.writeFile(part, bytes, { create: true }).pipe(
           Effect.mapError((error) => {
-            refused = error instanceof SmbError && error.command === "CREATE"
-            return refused || !(error instanceof SmbError)
-              ? error
-              : named(error, UncPath.name(part), UncPath.name(target))
+            if (!(error instanceof SmbError) || error.command === "CREATE") return error
+            isMade = true
+            return named(error, UncPath.name(part), UncPath.name(target))
           }),
+          Effect.tap(Effect.sync(() => {
+            isMade = true
+          })),
           Effect.andThen(takePlace(part, target, found)),
           Effect.as(BigInt(bytes.length))
         ),
-      (_, exit) => refused || Exit.isSuccess(exit) ? Effect.void : takeAway(part, byName(part))
+      (_, exit) =>
+        Exit.isFailure(exit) && (isMade || isUnanswered(exit)) ? takeAway(part, byName(part), isMade) : Effect.void
     )
   }
 

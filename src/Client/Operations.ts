@@ -96,7 +96,7 @@ export interface Operations {
    */
   readonly open: (path: PathInput, options?: Share.OpenOptions) => Effect.Effect<SmbFile, ClientError, Scope.Scope>
   /**
-   * The whole file. One round trip for a small one. At most `maximum` bytes, 2 GiB where left out. `FileShortened` where
+   * The whole file, as large as it is when it is opened. One round trip for a small one. At most `maximum` bytes, 2 GiB where left out. `FileShortened` where
    * the file became shorter meanwhile.
    */
   readonly readFile: (

@@ -1,5 +1,5 @@
 /**
- * AES-128-CMAC (RFC 4493), which signs SMB 3 messages and which node:crypto does not have: the last block of
+ * AES-128-CMAC (RFC 4493), which signs SMB 3 messages and which node:crypto does not have. It is the last block of
  * AES-128-CBC over the message, whose final block is masked with a subkey first.
  *
  * A message comes as chunks of any size, so that a header and a payload need not be joined. The chunks are only read.
@@ -14,7 +14,7 @@ import * as Allocate from "./Allocate.ts"
  */
 export type AesCmac = (chunks: ReadonlyArray<Uint8Array>) => Uint8Array
 
-// CBC gives out as many bytes as go in, all thrown away: pieces of this size stay in the processor's cache.
+// CBC returns as many bytes as it takes, and all are dropped: pieces of this size stay in the processor's cache.
 const piece = 65_536
 
 const double = (block: Uint8Array): Uint8Array => {
@@ -27,8 +27,8 @@ const double = (block: Uint8Array): Uint8Array => {
 /**
  * Prepares a key of 16 bytes: the subkeys are computed once.
  *
- * A cipher object costs more than a small message, so one serves them all: CBC would mix the last message's final block
- * into the next one's first, which is undone by mixing it in beforehand.
+ * A cipher object costs more than a small message, so all messages share one. CBC would mix the last message's final
+ * block into the next message's first block; mixing it in again beforehand cancels that.
  *
  * @category constructors
  */

@@ -1,10 +1,11 @@
 /**
- * Memory that is about to be overwritten whole: not cleared first, which costs as much as filling it.
+ * Memory that is not cleared first, for a caller that overwrites all of it: clearing costs as much as filling it.
  *
- * Plain `Uint8Array`s, never Node's `Buffer`: a `Buffer`'s `slice` is a view where everybody else's is a copy.
+ * Plain `Uint8Array`s, never Node's `Buffer`: the `slice` of a `Buffer` is a view, and that of any other array is a
+ * copy.
  */
 
-/** `length` bytes of no particular value, in memory of their own. The caller overwrites all of them. */
+/** `length` bytes of undefined content, in their own memory. The caller overwrites all of them. */
 export const uninitialized = (length: number): Uint8Array<ArrayBuffer> => {
   const memory = Buffer.allocUnsafeSlow(length)
   return new Uint8Array(memory.buffer, memory.byteOffset, length)
@@ -15,11 +16,11 @@ export const plain = <B extends ArrayBufferLike>(buffer: Uint8Array<B>): Uint8Ar
   new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 
 /**
- * Gives memory back at once, instead of when the collector comes by; whoever still holds a view of it holds nothing.
+ * Frees memory at once, instead of at the next garbage collection. Every view of it is empty afterwards.
  *
- * For buffers that are made by the thousand and looked at once, such as what ciphers give out: each megabyte of them would
- * bring a full collection closer, which costs several times what the cipher does. Does nothing for a part of something
- * larger.
+ * For buffers that are made by the thousand and read once, such as the output of ciphers: each megabyte of them would
+ * bring a full collection closer, which costs several times as much as the cipher. Does nothing for a part of a larger
+ * buffer.
  */
 export const release = (bytes: Uint8Array): void => {
   const { buffer } = bytes

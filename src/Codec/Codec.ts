@@ -1,12 +1,12 @@
 /**
- * Combinators with which a message reads like its table in the document, has its type, and works both ways.
+ * Combinators for messages: a definition reads like the document's table, has a type, and works both ways.
  *
- * A `Codec<A>` reads an `A` at a `Reader`'s place and writes one at a `Writer`'s. `struct` puts fields one after the
- * other; the fields that only say where or how long another one is (`offsetOf`, `lengthOf`, `countOf`) and those that
- * carry nothing (`constant`, `reserved`) are not part of the value.
+ * A `Codec<A>` reads an `A` at a `Reader`'s position and writes one at a `Writer`'s. `struct` puts fields one after the
+ * other. Two kinds of fields are not part of the value: those that only give the place or length of another field
+ * (`offsetOf`, `lengthOf`, `countOf`), and those without information (`constant`, `reserved`).
  *
- * Whatever is read is bounded: by the reader's window, by counts checked against the bytes left, and by chains that
- * may only move forward.
+ * All reading is limited: by the reader's window, by counts that are checked against the bytes left, and by chains that
+ * can only move forward.
  */
 import * as Result from "effect/Result"
 import { DecodeFailure, Reader, Writer } from "./Cursor.ts"
@@ -18,7 +18,7 @@ import { Malformed } from "./Malformed.ts"
  * @category models
  */
 export interface Codec<A> {
-  /** The fewest bytes that a value takes: bounds the counts that a peer states. */
+  /** The fewest bytes of a value: it limits the counts that a peer states. */
   readonly minimumSize: number
   readonly read: (reader: Reader) => A
   readonly write: (writer: Writer, value: A) => void
@@ -28,7 +28,7 @@ export interface Codec<A> {
 export type Type<C> = C extends Codec<infer A> ? A : never
 
 /**
- * A codec from its two directions, for what the combinators cannot say.
+ * A codec from its two directions, for layouts that the combinators do not cover.
  *
  * @category constructors
  */
@@ -67,7 +67,7 @@ export const decode = <A>(structure: string, codec: Codec<A>) => (bytes: Uint8Ar
   attempt(structure, () => codec.read(new Reader(bytes)))
 
 /**
- * Encodes a value into a buffer of its own.
+ * Encodes a value into its own buffer.
  *
  * @category boundaries
  */
@@ -89,7 +89,7 @@ export const i32: Codec<number> = make(4, (r) => r.i32(), (w, value) => w.i32(va
 export const u64: Codec<bigint> = make(8, (r) => r.u64(), (w, value) => w.u64(value))
 export const i64: Codec<bigint> = make(8, (r) => r.i64(), (w, value) => w.i64(value))
 
-/** All that is left of the window, as a view of the buffer that is read. */
+/** All bytes left in the window, as a view of the buffer that is read. */
 export const bytes: Codec<Uint8Array> = make(0, (r) => r.rest(), (w, value) => w.put(value))
 
 /** Exactly `length` bytes, as a view of the buffer that is read. */
@@ -180,8 +180,8 @@ export const many = <A>(item: Codec<A>): Codec<ReadonlyArray<A>> =>
   )
 
 /**
- * A list in which each entry begins with a `u32` NextEntryOffset, 0 in the last. Each entry is read in the window that
- * ends where the next begins; the offset counts from the entry's start, and may only move forward.
+ * A list in which each entry begins with a `u32` NextEntryOffset, 0 in the last. Each entry is read in a window that
+ * ends where the next entry begins; the offset counts from the entry's start, and can only move forward.
  */
 export const chained = <A>(item: Codec<A>, align = 8): Codec<ReadonlyArray<A>> =>
   make<ReadonlyArray<A>>(
@@ -232,7 +232,7 @@ export type Silent =
     readonly of: string
   }
 
-/** A field whose bytes stand where its `offsetOf` and `lengthOf` say, or inline where it has no `offsetOf`. */
+/** A field whose bytes are at the place that its `offsetOf` and `lengthOf` give, or inline without an `offsetOf`. */
 export interface BufferField<A> {
   readonly _tag: "Buffer"
   readonly codec: Codec<A>
@@ -240,17 +240,17 @@ export interface BufferField<A> {
   readonly placed: boolean
 }
 
-/** A field that is a list of as many entries as its `countOf` says. */
+/** A field that is a list; its `countOf` gives the number of entries. */
 export interface ListField<A> {
   readonly _tag: "List"
   readonly item: Codec<A>
   readonly align: number
 }
 
-/** What a structure is made of, a member each. */
+/** The members of a structure. */
 export type Field = Codec<any> | Silent | BufferField<any> | ListField<any>
 
-/** The value of a structure: its fields, less those that are not part of a value. */
+/** The value of a structure: its fields, except those that are not part of a value. */
 export type StructType<F extends Record<string, Field>> = {
   readonly [K in keyof F as F[K] extends Silent ? never : K]: F[K] extends BufferField<infer A> ? A
     : F[K] extends ListField<infer A> ? ReadonlyArray<A>
@@ -304,8 +304,8 @@ export const countOf = (of: string, codec: Codec<number> = u16): Silent => ({
 })
 
 /**
- * A field that stands in the structure's variable part. `align` counts from the structure's origin. `placed` writes its
- * offset even where the buffer is empty, which some servers demand; else that is 0.
+ * A field in the structure's variable part. `align` counts from the structure's origin. With `placed` its offset is
+ * written even if the buffer is empty, which some servers demand; otherwise that offset is 0.
  */
 export const buffer = <A>(
   codec: Codec<A>,
@@ -317,7 +317,7 @@ export const buffer = <A>(
   placed: options?.placed ?? false
 })
 
-/** A list that stands in the structure's variable part, counted by a `countOf` field. */
+/** A list in the structure's variable part, counted by a `countOf` field. */
 export const list = <A>(item: Codec<A>, options?: { readonly align?: number }): ListField<A> => ({
   _tag: "List",
   item,
@@ -329,8 +329,8 @@ type References = Record<string, { offset?: number; length?: number; count?: num
 /**
  * Fields one after the other, as in a document's table.
  *
- * `origin` is where the structure's offsets count from, in bytes from its start: -64 for the body of an SMB 2 message,
- * whose offsets count from the message's header. `atLeast` pads what is written to that many bytes: where a document's
+ * The structure's offsets count from `origin`, in bytes from its start: -64 for the body of an SMB 2 message, whose
+ * offsets count from the message's header. `atLeast` pads the written structure to that many bytes: if a document's
  * StructureSize is odd, a server may refuse a message whose variable part is empty.
  *
  * @category structures
@@ -444,7 +444,7 @@ export const struct = <const F extends Record<string, Field>>(
   return { minimumSize, read, write }
 }
 
-/** A value that stands `offset` bytes after the reader's place: a message's body behind its header. Writes zeros before it. */
+/** A value `offset` bytes after the reader's position: a message's body behind its header. Writes zeros before it. */
 export const at = <A>(offset: number, codec: Codec<A>): Codec<A> =>
   make(
     offset + codec.minimumSize,
@@ -458,7 +458,7 @@ export const at = <A>(offset: number, codec: Codec<A>): Codec<A> =>
     }
   )
 
-/** A buffer that may be empty: `undefined` then. */
+/** A buffer that can be empty: the value is then `undefined`. */
 export const orEmpty = <A>(codec: Codec<A>): Codec<A | undefined> =>
   make(
     0,

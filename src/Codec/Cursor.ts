@@ -1,12 +1,13 @@
 /**
  * Bounded reading and writing of little-endian bytes.
  *
- * A `Reader` never leaves the window that it was given, whatever lengths and offsets the bytes claim. It stops by
- * throwing a `DecodeFailure`, a private signal of the codec: `Codec.decode` is the one boundary that turns it into a
- * `Result`, and nothing throws across a room.
+ * A `Reader` never leaves its window, no matter which lengths and offsets the bytes state. It stops by throwing a
+ * `DecodeFailure`, a private signal of the codec: `Codec.decode` is the one boundary that turns it into a `Result`, and
+ * nothing throws across a room.
  *
- * Ownership: `Reader` reads the caller's buffer in place, and `take` hands out views of it, which live as long as the
- * caller leaves the buffer alone. `Writer` owns its buffer until `finish`, which hands it to the caller for good.
+ * Ownership: `Reader` reads the caller's buffer in place, and `take` returns views of it, which are valid as long as
+ * the caller does not change the buffer. `Writer` owns its buffer until `finish`, which gives it to the caller for
+ * good.
  */
 
 /**
@@ -110,7 +111,7 @@ export class Reader {
 export class Writer {
   private bytes: Uint8Array<ArrayBuffer>
   private view: DataView
-  /** The next byte to write, and so the bytes written. */
+  /** The next byte to write, which is also the number of bytes written. */
   offset = 0
 
   constructor(capacity = 256) {
@@ -118,7 +119,7 @@ export class Writer {
     this.view = new DataView(this.bytes.buffer)
   }
 
-  /** Makes room. It may replace the view, so claim first and then name `this.view`. */
+  /** Makes room. It can replace the view, so claim first and use `this.view` afterwards. */
   private claim(count: number): number {
     const at = this.offset
     const end = at + count
@@ -179,7 +180,7 @@ export class Writer {
     this.offset = offset
   }
 
-  /** What was written. The writer must not be used after it. */
+  /** The written bytes. The writer must not be used afterwards. */
   finish(): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(0, this.offset)
   }

@@ -1,11 +1,11 @@
 /**
- * Directory information classes (MS-FSCC 2.4): what QUERY_DIRECTORY answers.
+ * Directory information classes (MS-FSCC 2.4): the entries in a response to QUERY_DIRECTORY.
  *
  * Each class is a codec of the whole list, and a type of one entry. Sizes are bytes and times 100 ns ticks, both
- * `bigint`. An entry's name is one component; `.` and `..` are entries like others, and so is a name that a hostile
- * server chose: whoever makes a local path of it checks it first.
+ * `bigint`. An entry's name is one component; `.` and `..` are ordinary entries. A hostile server can choose any name:
+ * a caller that makes a local path of it must check it first.
  *
- * Where an entry has FILE_ATTRIBUTE_REPARSE_POINT, its `eaSize` is the reparse tag (2.4.17 and others).
+ * If an entry has FILE_ATTRIBUTE_REPARSE_POINT, its `eaSize` is the reparse tag (2.4.17 and others).
  */
 import * as Codec from "./Codec.ts"
 import { FileTime } from "./FileTime.ts"
@@ -96,7 +96,9 @@ export type FileBothDirectoryInformation = Codec.Type<typeof bothDirectoryEntry>
 export const FileNamesInformation = Codec.chained(namesEntry)
 export type FileNamesInformation = Codec.Type<typeof namesEntry>
 
-/** FileIdBothDirectoryInformation (2.4.22): with the file's number and the 8.3 name. What most clients ask. */
+/**
+ * FileIdBothDirectoryInformation (2.4.22): with the file's number and the 8.3 name. Most clients ask for this class.
+ */
 export const FileIdBothDirectoryInformation = Codec.chained(idBothDirectoryEntry)
 export type FileIdBothDirectoryInformation = Codec.Type<typeof idBothDirectoryEntry>
 
@@ -130,7 +132,7 @@ export const classes = {
   FileIdExtdBothDirectoryInformation: of(63, FileIdExtdBothDirectoryInformation)
 } as const
 
-/** The name of a class, as MS-FSCC 2.4 has it. */
+/** The name of a class in MS-FSCC 2.4. */
 export type ClassName = keyof typeof classes
 
 const numbered = new Map(
@@ -140,7 +142,7 @@ const numbered = new Map(
 )
 
 /**
- * The class of a number, `undefined` where this module has none.
+ * The class of a number, `undefined` if this module does not have it.
  *
  * @category tables
  */

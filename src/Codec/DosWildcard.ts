@@ -1,9 +1,9 @@
 /**
- * Whether a name is in a pattern, with the wildcards of DOS (MS-FSA 2.1.4.4), in the case of Windows' own table.
+ * Whether a name matches a pattern, with the wildcards of DOS (MS-FSA 2.1.4.4), in the case of Windows' own table.
  *
- * `*` stands for any characters and `?` for one. The other three are what Windows' clients make of a user's `*.` and
- * `?`: `<` (DOS_STAR) stands for any characters up to the last dot of the name, `>` (DOS_QM) for one, or none at a dot or
- * at the end, and `"` (DOS_DOT) for a dot, or for nothing at the end.
+ * `*` stands for any characters and `?` for one. Windows' clients make the other three of a user's `*.` and `?`: `<`
+ * (DOS_STAR) stands for any characters up to the last dot of the name, `>` (DOS_QM) for one, or none at a dot or at the
+ * end, and `"` (DOS_DOT) for a dot, or for nothing at the end.
  */
 import { fold } from "./UpCase.ts"
 
@@ -14,22 +14,22 @@ const isDosWild = /[<>"]/
 export const hasWildcards = (pattern: string): boolean => isWild.test(pattern)
 
 /**
- * A pattern, made ready to be compared with many names.
+ * A pattern, prepared for comparison with many names.
  *
  * @category models
  */
 export class Matcher {
-  /** Steps that comparing has taken so far: for one name never more than the product of both lengths. */
+  /** Steps of all comparisons so far: at most the product of both lengths for one name. */
   steps = 0
   readonly #text: string
   readonly #codes: Uint16Array
   readonly #kind: "all" | "plain" | "simple" | "dos"
-  /** Which places in the pattern may come next, as a name goes on: used again for each name. */
+  /** Which places in the pattern can come next while a name is read: used again for each name. */
   #places: Uint8Array
   #next: Uint8Array
 
   constructor(expression: string) {
-    // A run of one that stands for any characters says no more than one of it.
+    // Several of one that stands for any characters mean the same as one of it.
     this.#text = fold(expression).replace(/([*<])\1+/g, "$1")
     this.#codes = codesOf(this.#text)
     this.#kind = this.#text === "*" || this.#text === ""
@@ -44,7 +44,7 @@ export class Matcher {
     this.#next = new Uint8Array(size)
   }
 
-  /** Whether a name is in the pattern. */
+  /** Whether a name matches the pattern. */
   matches(name: string): boolean {
     if (this.#kind === "all") return true
     this.steps++
@@ -53,7 +53,7 @@ export class Matcher {
     return this.#kind === "simple" ? this.#matchesSimply(text) : this.#matchesDos(text)
   }
 
-  /** `*` and `?` alone: what a `*` has taken grows only as far as it must, and none before it is looked at again. */
+  /** `*` and `?` alone: the match of the last `*` grows only as far as it must, and no earlier `*` is tried again. */
   #matchesSimply(text: string): boolean {
     const wanted = this.#codes
     let [place, at] = [0, 0]
@@ -94,7 +94,7 @@ export class Matcher {
             next[place] = 1
             break
           case DOS_STAR:
-            // Goes on to the last dot, may take it, and not beyond; in a name without one, to the end.
+            // Goes on to the last dot, can match it, and stops there; in a name without a dot, goes on to the end.
             if (lastDot < 0 || i < lastDot) next[place] = 1
             else if (i === lastDot) next[place + 1] = 1
             break
@@ -118,7 +118,7 @@ export class Matcher {
     return this.#places[wanted.length] === 1
   }
 
-  /** Adds the places that are reached without a character, at `at` of the text; false where there are none at all. */
+  /** Adds the places that are reached without a character, at `at` of the text; false if there are no places at all. */
   #close(places: Uint8Array, text: Uint16Array, at: number): boolean {
     const wanted = this.#codes
     let any = false
@@ -136,7 +136,7 @@ export class Matcher {
 }
 
 /**
- * Whether `name` is in `expression`, without regard to case.
+ * Whether `name` matches `expression`, without regard to case.
  *
  * @category matching
  */

@@ -1,15 +1,15 @@
 /**
- * File information classes (MS-FSCC 2.4): what QUERY_INFO and SET_INFO carry about one file.
+ * File information classes (MS-FSCC 2.4): the content of QUERY_INFO and SET_INFO about one file.
  *
- * Each class is a codec and a type of the document's name. `classes` gives a class by its name, `byNumber` by its
+ * Each class is a codec and a type with the document's name. `classes` gives a class by its name, `byNumber` by its
  * number. Listings are in `DirectoryInformation.ts`, volumes in `FileSystemInformation.ts`.
  *
- * Sizes and positions are bytes as `bigint`. The documents call them signed and forbid negative values; they are read
- * as unsigned here, so that a peer's nonsense is a very large number and never one below zero. Times are
- * `FileTime`. Names are relative as the class says, with backslashes, never terminated. Byte arrays that come out are
- * views of the buffer that was read.
+ * Sizes and positions are bytes as `bigint`. The documents call them signed and forbid negative values. This module
+ * reads them as unsigned, so that a wrong value of a peer is a very large number and never a negative one. Times are
+ * `FileTime`. Names are relative to the place that the class defines, with backslashes, never terminated. Decoded byte
+ * arrays are views of the buffer that was read.
  *
- * Where the server answered STATUS_BUFFER_OVERFLOW, a name was cut off and its length still tells the whole: such
+ * If the server's status is STATUS_BUFFER_OVERFLOW, a name was cut off and its length is still that of the whole: such
  * bytes are malformed to these codecs. Ask again with a larger buffer.
  */
 import * as Codec from "./Codec.ts"
@@ -38,7 +38,7 @@ export const FileStandardInformation = Codec.struct({
 })
 export type FileStandardInformation = Codec.Type<typeof FileStandardInformation>
 
-/** FileInternalInformation (2.4.27): the file's number, unique in its volume; 0 where there is none. */
+/** FileInternalInformation (2.4.27): the file's number, unique in its volume; 0 if the file has none. */
 export const FileInternalInformation = Codec.struct({ indexNumber: Codec.u64 })
 export type FileInternalInformation = Codec.Type<typeof FileInternalInformation>
 
@@ -50,7 +50,7 @@ export type FileEaInformation = Codec.Type<typeof FileEaInformation>
 export const FileAccessInformation = Codec.struct({ accessFlags: Codec.u32 })
 export type FileAccessInformation = Codec.Type<typeof FileAccessInformation>
 
-/** FileNameInformation (2.4.31), and the layout of three other classes that are one name. */
+/** FileNameInformation (2.4.31), and the layout of three other classes that hold one name. */
 export const FileNameInformation = Codec.struct({
   fileNameLength: Codec.lengthOf("fileName"),
   fileName: Codec.buffer(Codec.utf16)
@@ -88,7 +88,10 @@ export type FilePositionInformation = Codec.Type<typeof FilePositionInformation>
 /** The flag of an entry without which the file cannot be understood (2.4.16). */
 export const FILE_NEED_EA = 0x80
 
-/** One extended attribute (2.4.16). `eaName` is ASCII, up to 255 of it, case-insensitive; `eaValue` up to 65,535 bytes. */
+/**
+ * One extended attribute (2.4.16). `eaName` is ASCII, at most 255 characters, case-insensitive; `eaValue` has at most
+ * 65,535 bytes.
+ */
 export interface FullEa {
   readonly flags: number
   readonly eaName: string
@@ -181,7 +184,7 @@ export type FileEndOfFileInformation = Codec.Type<typeof FileEndOfFileInformatio
 export const FileAlternateNameInformation = FileNameInformation
 export type FileAlternateNameInformation = FileNameInformation
 
-/** FileStreamInformation (2.4.49): the streams, `::$DATA` (the file's own) among them. None in most directories. */
+/** FileStreamInformation (2.4.49): the streams, with `::$DATA` (the file's own). Most directories have none. */
 export const FileStreamInformation = Codec.chained(
   Codec.struct({
     streamNameLength: Codec.lengthOf("streamName"),
@@ -226,7 +229,7 @@ export const FileCompressionInformation = Codec.struct({
 })
 export type FileCompressionInformation = Codec.Type<typeof FileCompressionInformation>
 
-/** FileNetworkOpenInformation (2.4.33): what a stat needs, in one piece. */
+/** FileNetworkOpenInformation (2.4.33): all that a stat needs. */
 export const FileNetworkOpenInformation = Codec.struct({
   creationTime: FileTime,
   lastAccessTime: FileTime,
@@ -239,7 +242,7 @@ export const FileNetworkOpenInformation = Codec.struct({
 })
 export type FileNetworkOpenInformation = Codec.Type<typeof FileNetworkOpenInformation>
 
-/** FileAttributeTagInformation (2.4.6): `reparseTag` counts where the attributes have FILE_ATTRIBUTE_REPARSE_POINT. */
+/** FileAttributeTagInformation (2.4.6): `reparseTag` is valid if the attributes have FILE_ATTRIBUTE_REPARSE_POINT. */
 export const FileAttributeTagInformation = Codec.struct({ fileAttributes: Codec.u32, reparseTag: Codec.u32 })
 export type FileAttributeTagInformation = Codec.Type<typeof FileAttributeTagInformation>
 
@@ -251,7 +254,7 @@ export type FileValidDataLengthInformation = Codec.Type<typeof FileValidDataLeng
 export const FileShortNameInformation = FileNameInformation
 export type FileShortNameInformation = FileNameInformation
 
-/** FileNormalizedNameInformation (2.4.36): the path from the share, with the names as they are stored. */
+/** FileNormalizedNameInformation (2.4.36): the path from the share, with the names as the file system stores them. */
 export const FileNormalizedNameInformation = FileNameInformation
 export type FileNormalizedNameInformation = FileNameInformation
 
@@ -345,7 +348,7 @@ export const classes = {
   FileRenameInformationEx: of(65, FileRenameInformationEx)
 } as const
 
-/** The name of a class, as MS-FSCC 2.4 has it. */
+/** The name of a class in MS-FSCC 2.4. */
 export type ClassName = keyof typeof classes
 
 const numbered = new Map(
@@ -355,7 +358,8 @@ const numbered = new Map(
 )
 
 /**
- * The class of a number, `undefined` where this module has none: a server answers STATUS_INVALID_INFO_CLASS then.
+ * The class of a number, `undefined` if this module does not have it: a server responds with STATUS_INVALID_INFO_CLASS
+ * then.
  *
  * @category tables
  */

@@ -1,7 +1,7 @@
 /**
- * File system information classes (MS-FSCC 2.5): what QUERY_INFO and SET_INFO carry about a volume.
+ * File system information classes (MS-FSCC 2.5): the content of QUERY_INFO and SET_INFO about a volume.
  *
- * Each class is a codec and a type of the document's name. Sizes in allocation units are `bigint`; multiply them by
+ * Each class is a codec and a type with the document's name. Sizes in allocation units are `bigint`; multiply them by
  * `sectorsPerAllocationUnit` and `bytesPerSector` for bytes.
  */
 import * as Codec from "./Codec.ts"
@@ -60,7 +60,7 @@ export const FileFsControlInformation = Codec.struct({
 })
 export type FileFsControlInformation = Codec.Type<typeof FileFsControlInformation>
 
-/** FileFsFullSizeInformation (2.5.4). The caller's units are less than the actual ones where a quota binds it. */
+/** FileFsFullSizeInformation (2.5.4). With a quota, the units for the caller are fewer than the actual ones. */
 export const FileFsFullSizeInformation = Codec.struct({
   totalAllocationUnits: Codec.u64,
   callerAvailableAllocationUnits: Codec.u64,
@@ -105,7 +105,7 @@ export const classes = {
   FileFsSectorSizeInformation: of(11, FileFsSectorSizeInformation)
 } as const
 
-/** The name of a class, as MS-FSCC 2.5 has it. */
+/** The name of a class in MS-FSCC 2.5. */
 export type ClassName = keyof typeof classes
 
 const numbered = new Map(
@@ -115,7 +115,7 @@ const numbered = new Map(
 )
 
 /**
- * The class of a number, `undefined` where this module has none.
+ * The class of a number, `undefined` if this module does not have it.
  *
  * @category tables
  */

@@ -1,8 +1,8 @@
 /**
  * FILETIME (MS-DTYP 2.3.3): 100 ns ticks since 1601-01-01T00:00:00Z, as a signed 64-bit integer.
  *
- * Ticks are always `bigint`: today's need 57 bits, and a double would round them to 1.6 µs. Milliseconds are plain
- * numbers, for `Date` and Effect's `DateTime`, and lose what is finer.
+ * Ticks are always `bigint`: today's values need 57 bits, and a double would round them to 1.6 µs. Milliseconds are
+ * plain numbers, for `Date` and Effect's `DateTime`, and lose all finer digits.
  */
 import * as Result from "effect/Result"
 import * as Codec from "./Codec.ts"
@@ -15,7 +15,7 @@ import { Malformed } from "./Malformed.ts"
  */
 export type FileTime = bigint
 
-/** In an answer: the file system does not keep this time. In a change (MS-FSCC 2.4.7): leave it as it is. */
+/** In a response: the file system does not keep this time. In a change (MS-FSCC 2.4.7): leave it unchanged. */
 export const unset: FileTime = 0n
 
 /** In a change: operations through this handle no longer update this time. */
@@ -41,14 +41,14 @@ export const isTime = (time: FileTime): boolean => time > 0n
 export const latest: FileTime = (1n << 63n) - 1n
 
 /**
- * The nearest time that a FILETIME holds: files can be older than 1601 and younger than the year 30828, and would get
- * another sign or another age on the wire.
+ * The nearest time that a FILETIME holds: a file can be older than 1601 or younger than the year 30828, and its time
+ * would get another sign or another value on the wire.
  *
  * @category conversions
  */
 export const clamp = (time: bigint): FileTime => (time < 0n ? 0n : time > latest ? latest : time)
 
-/** Rounds down also before 1970, where bigint division would round towards it. */
+/** Rounds down also before 1970, where bigint division would round up. */
 const floorDiv = (a: bigint, b: bigint): bigint => (a >= 0n ? a / b : -((-a + b - 1n) / b))
 
 const ticksOf = (millis: number): bigint => {
@@ -57,28 +57,30 @@ const ticksOf = (millis: number): bigint => {
 }
 
 /**
- * Milliseconds since 1970, rounded down. Of the special values, the number that they are as a time: see `isTime`.
+ * Milliseconds since 1970, rounded down. A special value gives its number as a time: see `isTime`.
  *
  * @category conversions
  */
 export const toMillis = (time: FileTime): number => Number(floorDiv(time - epoch, ticksPerMillisecond))
 
 /**
- * From milliseconds since 1970; a fraction of one counts down to the tick, and what no FILETIME holds is the nearest that
- * one does. Throws `RangeError` for NaN and infinities.
+ * From milliseconds since 1970; fractions are rounded down to the tick. A time out of range becomes the nearest time
+ * that a FILETIME holds. Throws `RangeError` for NaN and infinities.
  *
  * @category conversions
  */
 export const fromMillis = (millis: number): FileTime => clamp(ticksOf(millis))
 
-/** Nanoseconds since 1970, exactly: what Node's `BigIntStats` count in. */
+/** Nanoseconds since 1970, exactly, as in Node's `BigIntStats`. */
 export const toNanos = (time: FileTime): bigint => (time - epoch) * 100n
 
-/** From nanoseconds since 1970, rounded down to the tick; what no FILETIME holds is the nearest that one does. */
+/**
+ * From nanoseconds since 1970, rounded down to the tick; a time out of range becomes the nearest that a FILETIME holds.
+ */
 export const fromNanos = (nanos: bigint): FileTime => clamp(epoch + floorDiv(nanos, 100n))
 
 /**
- * As a `Date`, rounded down to the millisecond; `undefined` for what is no time.
+ * As a `Date`, rounded down to the millisecond; `undefined` if it is no time.
  *
  * @category conversions
  */
@@ -92,7 +94,7 @@ export const toDate = (time: FileTime): Date | undefined => (isTime(time) ? new 
 export const fromDate = (date: Date): FileTime => fromMillis(date.getTime())
 
 /**
- * ISO 8601 in UTC with all seven decimals, `2024-02-29T12:34:56.7654321Z`; `undefined` for what is no time.
+ * ISO 8601 in UTC with all seven decimals, `2024-02-29T12:34:56.7654321Z`; `undefined` if it is no time.
  *
  * @category conversions
  */
@@ -105,7 +107,7 @@ export const toISO = (time: FileTime): string | undefined => {
 const iso = /^((?:\d{4}|\+\d{6})-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?$/
 
 /**
- * From ISO 8601: a date, or a date and a time with up to nine decimals (of which seven count). Without a zone it is UTC.
+ * From ISO 8601: a date, or a date and a time with up to nine decimals (seven are used). Without a zone it is UTC.
  *
  * @category conversions
  */
@@ -114,7 +116,7 @@ export const fromISO = (text: string): Result.Result<FileTime, Malformed> => {
   if (match !== null) {
     const [, day, clock = "00:00", second = "00", fraction = "", zone = "Z"] = match
     const millis = Date.parse(`${day}T${clock}:${second}${zone}`)
-    // Date.parse takes the 30th of February for the 1st of March.
+    // Date.parse reads the 30th of February as the 1st of March.
     const dayExists = new Date(Date.parse(`${day}T00:00:00Z`))
     if (!Number.isNaN(millis) && dayExists.toISOString().startsWith(day!)) {
       const time = ticksOf(millis) + BigInt(fraction.padEnd(7, "0").slice(0, 7))

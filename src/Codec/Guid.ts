@@ -20,13 +20,13 @@ export const nil: Guid = "00000000-0000-0000-0000-000000000000"
 
 const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-// Where the bytes of the text, read from left to right, stand on the wire. Its own inverse.
+// The positions on the wire of the text's bytes, read from left to right. The order is its own inverse.
 const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15]
 
 const shuffled = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => Uint8Array.from(order, (at) => bytes[at]!)
 
 /**
- * The text of 16 bytes as they are on the wire. Throws `RangeError` for another number of bytes.
+ * The text of 16 bytes in wire order. Throws `RangeError` for another number of bytes.
  *
  * @category conversions
  */
@@ -37,7 +37,7 @@ export const fromBytes = (bytes: Uint8Array): Guid => {
 }
 
 /**
- * The 16 bytes on the wire, in an array of their own. Throws `RangeError` for text that `fromString` would refuse.
+ * The 16 bytes in wire order, in a new array. Throws `RangeError` for text that `fromString` would refuse.
  *
  * @category conversions
  */
@@ -48,7 +48,7 @@ export const toBytes = (guid: Guid): Uint8Array<ArrayBuffer> => {
 }
 
 /**
- * A `Guid` from text that a person wrote: either case, with braces or without.
+ * A `Guid` from text that a person wrote: in either case, with or without braces.
  *
  * @category conversions
  */

@@ -1,12 +1,12 @@
 /**
  * The key derivation of SMB 3 (MS-SMB2 3.1.4.2): SP800-108 in counter mode with HMAC-SHA256, a 32-bit counter and a
- * 32-bit length. One turn of the counter gives 32 bytes, which is all that any dialect asks for.
+ * 32-bit length. One turn of the counter gives 32 bytes, enough for every dialect.
  */
 import { createHmac } from "node:crypto"
 
 /**
- * Derives a key of 16 or 32 bytes. `label` and `context` are taken as they are: the NUL that ends the document's
- * strings is part of them. The result belongs to the caller.
+ * Derives a key of 16 or 32 bytes. `label` and `context` are used unchanged: the NUL that ends the document's strings
+ * is part of them. The caller owns the result.
  *
  * @category key derivation
  */

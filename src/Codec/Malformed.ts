@@ -1,16 +1,16 @@
 /**
  * The error of every decoder in this package.
  *
- * A peer's bytes are never trusted: whatever does not fit its definition ends here, with the place where it broke.
+ * A peer's bytes are never trusted: bytes that do not fit their definition end here, with the place of the fault.
  */
 import * as Schema from "effect/Schema"
 
 /**
  * Bytes from a peer, a file or a user do not have the layout that their document demands.
  *
- * `structure` is the document's name of what was being decoded, `offset` counts bytes from the start of the buffer
- * that was handed to the decoder, `expected` says what should have stood there. `server` is filled in by those who
- * know who sent the bytes, `path` and `step` (of MS-DFSC 3.1.4.1) where they were about a path.
+ * `structure` is the document's name of the decoded structure, `offset` counts bytes from the start of the buffer that
+ * the decoder was given, and `expected` says what should be there. A caller that knows the sender of the bytes adds
+ * `server`; if the bytes were about a path, it adds `path` and `step` (of MS-DFSC 3.1.4.1).
  *
  * @category errors
  */

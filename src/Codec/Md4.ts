@@ -1,7 +1,7 @@
 /**
- * The MD4 message digest (RFC 1320), which NTLM makes its password hash with and which OpenSSL 3 no longer offers.
+ * The MD4 message digest (RFC 1320). NTLM makes its password hash with it, and OpenSSL 3 no longer offers it.
  *
- * Broken as a hash, and here for that one use only.
+ * It is broken as a hash, and is here for that one use only.
  */
 
 const rotate = (value: number, by: number): number => (value << by) | (value >>> (32 - by))

@@ -1,10 +1,10 @@
 /**
- * Whether there is MD5: NTLM and the signatures of SMB 1 rest on it, and a Node in FIPS mode has none. MD4 and RC4, which
- * OpenSSL has put away altogether, are this project's own.
+ * Whether MD5 is available: NTLM and the signatures of SMB 1 need it, and Node in FIPS mode does not have it. This
+ * project has its own MD4 and RC4, which OpenSSL no longer offers at all.
  */
 import { createHmac } from "node:crypto"
 
-/** Asked each time: the mode can be changed while the program runs. */
+/** Checked each time: the mode can change while the program runs. */
 export const available = (): boolean => {
   try {
     createHmac("md5", "")

@@ -1,5 +1,5 @@
 /**
- * FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1): what a watched directory tells.
+ * FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1): the changes in a watched directory.
  */
 import * as Codec from "./Codec.ts"
 
@@ -16,5 +16,5 @@ export const FileNotifyInformation = Codec.struct({
 })
 export type FileNotifyInformation = Codec.Type<typeof FileNotifyInformation>
 
-/** The changes of one answer. */
+/** The changes of one response. */
 export const FileNotifyInformations = Codec.chained(FileNotifyInformation, 4)

@@ -1,8 +1,8 @@
 /**
  * NTSTATUS codes as names, as the typed `reason` of an error, and as a sentence for a person.
  *
- * The codes themselves are in `NtStatusCode.ts`. What a code means for a request (an error, an end, a go-on) is the
- * business of those who sent the request: this module knows numbers and words only.
+ * The codes themselves are in `NtStatusCode.ts`. The sender of a request decides what a code means for it (an error, an
+ * end, or to go on): this module knows numbers and words only.
  */
 import { NtStatus } from "./NtStatusCode.ts"
 
@@ -51,21 +51,21 @@ for (const [name, code] of Object.entries(NtStatus)) {
 export const hex = (code: number): string => `0x${(code >>> 0).toString(16).padStart(8, "0")}`
 
 /**
- * The document's name of a code, or the code in hexadecimal where it has none here.
+ * The document's name of a code, or the code in hexadecimal if it has no name here.
  *
  * @category conversions
  */
 export const name = (code: number): Name | `0x${string}` => names.get(code >>> 0) ?? (hex(code) as `0x${string}`)
 
 /**
- * The code as an error's `reason`: `ObjectNameNotFound`, or `Unknown` where it has no name here.
+ * The code as an error's `reason`: `ObjectNameNotFound`, or `Unknown` if it has no name here.
  *
  * @category conversions
  */
 export const reason = (code: number): Reason => reasons.get(code >>> 0) ?? "Unknown"
 
 /**
- * The code of a `reason`. `Unknown` stands for many, and is taken for STATUS_UNSUCCESSFUL.
+ * The code of a `reason`. `Unknown` stands for many codes, and becomes STATUS_UNSUCCESSFUL.
  *
  * @category conversions
  */
@@ -99,14 +99,15 @@ const isSmb1Error = (code: number): boolean =>
 export const isError = (code: number): boolean => code >>> 30 === 3 || isSmb1Error(code >>> 0)
 
 /**
- * Whether the code's severity is Warning: STATUS_BUFFER_OVERFLOW, STATUS_NO_MORE_FILES, STATUS_STOPPED_ON_SYMLINK is one.
+ * Whether the code's severity is Warning, such as STATUS_BUFFER_OVERFLOW, STATUS_NO_MORE_FILES,
+ * STATUS_STOPPED_ON_SYMLINK.
  *
  * @category severity
  */
 export const isWarning = (code: number): boolean => code >>> 30 === 2
 
 /**
- * Whether the code's severity is Success or Information. STATUS_PENDING is a success by this: it is no answer yet.
+ * Whether the code's severity is Success or Information. This includes STATUS_PENDING, which is no final response.
  *
  * @category severity
  */
@@ -216,7 +217,7 @@ const explanations: { readonly [N in Name]?: string } = {
 }
 
 /**
- * What happened and what to do, in a sentence or two for a person. For a code without one: its name.
+ * What happened and what to do, in a sentence or two for a person. If a code has no such sentence: its name.
  *
  * @category conversions
  */

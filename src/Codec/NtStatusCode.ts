@@ -1,5 +1,5 @@
 /**
- * The NTSTATUS codes that SMB servers answer with, by the names of MS-ERREF 2.3.1.
+ * The NTSTATUS codes in responses of SMB servers, by the names of MS-ERREF 2.3.1.
  *
  * Data alone: names, reasons and explanations are made of it in `NtStatus.ts`. The few at the start whose numbers look
  * unlike the others are SMB 1's own (MS-CIFS 2.2.2.4): a DOS class and code put into 32 bits.

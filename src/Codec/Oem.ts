@@ -1,8 +1,8 @@
 /**
- * Text of peers without Unicode: code page 850, which is what Windows and Samba take where nobody says otherwise.
+ * Text of peers without Unicode: code page 850, the default of Windows and Samba.
  *
- * The code page is not negotiated. Characters that it lacks cannot be said: `encode` puts `?` for them, and `canEncode`
- * tells beforehand.
+ * The code page is not negotiated. It lacks some characters: `encode` replaces them by `?`, and `canEncode` finds them
+ * beforehand.
  */
 
 const upper = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤" +
@@ -12,7 +12,7 @@ const codes = new Map<string, number>([...upper].map((character, i) => [characte
 
 const code = (unit: string): number | undefined => unit.charCodeAt(0) < 0x80 ? unit.charCodeAt(0) : codes.get(unit)
 
-/** Whether all of a text can be said. */
+/** Whether the code page has all characters of a text. */
 export const canEncode = (text: string): boolean => {
   for (let i = 0; i < text.length; i++) if (code(text[i]!) === undefined) return false
   return true

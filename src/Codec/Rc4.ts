@@ -1,11 +1,11 @@
 /**
- * The RC4 stream cipher (RFC 6229 has its vectors), which NTLM wraps its session key with and which OpenSSL 3 no longer
- * offers. Broken as a cipher, and here for that one use only.
+ * The RC4 stream cipher (RFC 6229 has its vectors). NTLM encrypts its session key with it, and OpenSSL 3 no longer
+ * offers it. It is broken as a cipher, and is here for that one use only.
  */
 
 /**
  * A keystream in progress: each call goes on where the last one ended. Encrypting and decrypting are the same. The
- * result is a buffer of its own.
+ * result is a new buffer.
  *
  * @category models
  */

@@ -1,14 +1,14 @@
 /**
- * Reparse points (MS-FSCC 2.1.2): what FSCTL_GET_REPARSE_POINT answers and FSCTL_SET_REPARSE_POINT takes.
+ * Reparse points (MS-FSCC 2.1.2): the output of FSCTL_GET_REPARSE_POINT and the input of FSCTL_SET_REPARSE_POINT.
  *
  * Symbolic links, mount points and the NFS server's special files are read into fields; all others keep their data as
- * bytes, a view of the buffer that was read. Where a link leads, and whether to go there, is for others to say.
+ * bytes, a view of the buffer that was read. Other modules decide where a link leads, and whether to follow it.
  */
 import * as Codec from "./Codec.ts"
 import type { Reader } from "./Cursor.ts"
 import { Guid } from "./Guid.ts"
 
-/** Tags (2.1.2.1). Those with the highest bit are Microsoft's; after any other a GUID says whose it is. */
+/** Tags (2.1.2.1). Tags with the highest bit are Microsoft's; after any other tag a GUID names its owner. */
 export const ReparseTag = {
   IO_REPARSE_TAG_MOUNT_POINT: 0xa0000003,
   IO_REPARSE_TAG_HSM: 0xc0000004,
@@ -27,10 +27,12 @@ export const ReparseTag = {
   IO_REPARSE_TAG_LX_BLK: 0x80000026
 } as const
 
-/** The bit N of a tag (2.1.2): what it is on stands for another file or folder, as symbolic links and junctions do. */
+/**
+ * The bit N of a tag (2.1.2): the reparse point stands for another file or folder, as symbolic links and junctions do.
+ */
 const nameSurrogate = 0x2000_0000
 
-/** Whether a reparse point of this kind stands for another file or folder, and does not hold what is seen in it. */
+/** Whether a reparse point of this kind stands for another file or folder, and has no content of its own. */
 export const isNameSurrogate = (tag: number): boolean =>
   (tag & nameSurrogate) !== 0 || tag === ReparseTag.IO_REPARSE_TAG_DFS
 
@@ -71,7 +73,7 @@ export type ReparseData =
   | { readonly _tag: "Microsoft"; readonly reparseTag: number; readonly data: Uint8Array }
   | { readonly _tag: "Guid"; readonly reparseTag: number; readonly reparseGuid: Guid; readonly data: Uint8Array }
 
-// The offsets of both names count from PathBuffer, which comes after them: a struct cannot say that, so this does.
+// The offsets of both names count from PathBuffer, which comes after them. A struct cannot express that.
 const names = (r: Reader, withFlags: boolean) => {
   const [substituteOffset, substituteLength, printOffset, printLength] = [r.u16(), r.u16(), r.u16(), r.u16()]
   const flags = withFlags ? r.u32() : 0
@@ -151,7 +153,7 @@ export const ReparseDataBuffer: Codec.Codec<ReparseData> = Codec.make<ReparseDat
         const substitute = value.substituteName.length * 2
         w.u16(0)
         w.u16(substitute)
-        // A mount point's names are each followed by a NUL, which Windows wants to see (2.1.2.5).
+        // A NUL follows each name of a mount point; Windows requires it (2.1.2.5).
         const gap = value._tag === "MountPoint" ? 2 : 0
         w.u16(substitute + gap)
         w.u16(value.printName.length * 2)

@@ -1,8 +1,8 @@
 /**
  * Security descriptors as text: SDDL (MS-DTYP 2.5.1), for people and for logs.
  *
- * Only out. SIDs that mean the same everywhere have their two letters, those of a domain stay numbers. Entries that
- * `SecurityDescriptor.ts` keeps as bytes have no text: `toSddl` is `undefined` then.
+ * Conversion to text only. Well-known SIDs are written as two letters, those of a domain as numbers. Entries that
+ * `SecurityDescriptor.ts` keeps as bytes have no text: `toSddl` is then `undefined`.
  */
 import * as Guid from "./Guid.ts"
 import { type Ace, AceFlags, type Acl, Control, type SecurityDescriptor, type Sid } from "./SecurityDescriptor.ts"
@@ -58,7 +58,7 @@ const flags = [
   ["FA", AceFlags.FAILED_ACCESS_ACE_FLAG]
 ] as const
 
-// One letter pair for each bit; SYNCHRONIZE, which most masks of files have, has none.
+// One pair of letters for each bit; SYNCHRONIZE, which most masks of files have, has no letters.
 const rights = [
   ["CC", 0x1],
   ["DC", 0x2],
@@ -117,7 +117,7 @@ const part = (letter: "D" | "S", acl: Acl | undefined, control: number, shift: 0
 }
 
 /**
- * The descriptor's SDDL; `undefined` where an entry has no text.
+ * The descriptor's SDDL; `undefined` if an entry has no text.
  *
  * @category conversions
  */

@@ -2,8 +2,8 @@
  * Security descriptors in their self-relative form (MS-DTYP 2.4): SIDs, ACLs, and the entries in them.
  *
  * SIDs are text (`S-1-5-32-544`). Entries whose layout this module does not need (callback, resource attribute) keep
- * their bytes as they came, as views of the buffer that was read. Text for people is in `Sddl.ts`; who may do what is
- * for others to say.
+ * their bytes unchanged, as views of the buffer that was read. Text for people is in `Sddl.ts`; other modules check
+ * access.
  */
 import * as Codec from "./Codec.ts"
 
@@ -33,7 +33,7 @@ const sidParts = (
 /** Whether the text is a SID. */
 export const isSid = (text: string): text is Sid => sidParts(text) !== undefined
 
-/** A SID (MS-DTYP 2.4.2.2). Writing throws `RangeError` for text that is none: see `isSid`. */
+/** A SID (MS-DTYP 2.4.2.2). Writing throws `RangeError` for text that is no SID: see `isSid`. */
 export const Sid: Codec.Codec<Sid> = Codec.make(
   8,
   (r) => {
@@ -113,7 +113,7 @@ export interface ObjectAce {
   readonly sid: Sid
 }
 
-/** An entry of another type, or with more in it: all after its header. */
+/** An entry of another type, or with further data: all bytes after its header. */
 export interface RawAce {
   readonly _tag: "Raw"
   readonly aceType: number
@@ -182,7 +182,7 @@ export const Ace: Codec.Codec<Ace> = Codec.make<Ace>(
 // ACL and descriptor
 // -----------------------------------------------------------------------------
 
-/** An access control list (2.4.5). Revision 2, or 4 where it has object entries. An empty one grants nothing. */
+/** An access control list (2.4.5). Revision 2, or 4 if it has object entries. An empty list grants nothing. */
 export interface Acl {
   readonly aclRevision: number
   readonly aces: ReadonlyArray<Ace>
@@ -238,7 +238,7 @@ export const Control = {
 
 /**
  * A security descriptor (2.4.6). `dacl` undefined with SE_DACL_PRESENT in `control` grants everybody everything;
- * without it, nothing was said about access. `sbz1` counts with SE_RM_CONTROL_VALID only.
+ * without it, the descriptor says nothing about access. `sbz1` counts with SE_RM_CONTROL_VALID only.
  *
  * @category models
  */
@@ -252,7 +252,7 @@ export interface SecurityDescriptor {
 }
 
 /**
- * Written in the order owner, group, SACL, DACL. SE_SELF_RELATIVE, and PRESENT for each ACL that is there, are set.
+ * Written in the order owner, group, SACL, DACL. Sets SE_SELF_RELATIVE, and PRESENT for each ACL of the value.
  *
  * @category codecs
  */

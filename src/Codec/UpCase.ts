@@ -1,11 +1,11 @@
 /**
- * The table by which Windows compares names: one UTF-16 code unit to another, the same since Windows Vista, and whatever
- * Unicode became since. These are the values of the recommended up-case table of Microsoft's exFAT file system
- * specification, section 7.2.5.1, written as runs: `61+25:41` says that 61 to 7a become 41 to 5a, and `101+46/2:100` that
- * 101, 103 and so on, 47 of them, become 100, 102 and so on. All numbers but the counts are hexadecimal.
+ * The table by which Windows compares names: one UTF-16 code unit to another, unchanged since Windows Vista although
+ * Unicode has changed. These are the values of the recommended up-case table of Microsoft's exFAT file system
+ * specification, section 7.2.5.1, written as runs: `61+25:41` says that 61 to 7a become 41 to 5a, and `101+46/2:100`
+ * that 101, 103 and so on, 47 of them, become 100, 102 and so on. All numbers but the counts are hexadecimal.
  *
- * JavaScript's own `toUpperCase` would not do: it maps some 350 units otherwise, and more with each version of Unicode, so
- * that two names of one directory might one day be one.
+ * JavaScript's own `toUpperCase` maps some 350 units differently, and more with each version of Unicode. With it, two
+ * names of one directory could become equal one day.
  */
 const runs = `
 61+25:41 e0+22:c0 f8+6:d8 ff:178 101+23/2:100 133+2/2:132 13a+7/2:139 14b+22/2:14a 17a+2/2:179 180:243
@@ -22,7 +22,7 @@ const runs = `
 2d00+37:10a0 ff41+25:ff21
 `
 
-/** By code unit, what it becomes. */
+/** The upper-case code unit by code unit. */
 export const upCase: Uint16Array = (() => {
   const table = Uint16Array.from({ length: 0x1_0000 }, (_, unit) => unit)
   for (
@@ -39,7 +39,7 @@ export const upCase: Uint16Array = (() => {
 const ascii = /^[\0-\x7f]*$/
 
 /**
- * What names have in common that differ in case alone.
+ * The folded name: names that differ in case alone have the same.
  *
  * @category conversions
  */

@@ -1,8 +1,8 @@
 /**
- * DFS for a client: a layer that takes an `SmbClient` and gives one whose paths may lead through namespaces.
+ * DFS for a client: a layer that takes an `SmbClient` and gives a client whose paths can lead through namespaces.
  *
- * Nothing else changes: every operation of the client asks its locator where a path is, and this is another locator.
- * Leave the layer out, and no referral is ever asked for.
+ * Nothing else changes: every operation of the client asks its locator where a path is, and this layer replaces the
+ * locator. Without the layer, a client never asks for a referral.
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -24,15 +24,15 @@ import type { Target } from "./DfsStep.ts"
 import { ReferralSource, type SourceError } from "./ReferralSource.ts"
 
 /**
- * How DFS is followed: `DfsOptions`, where `mode` is `"fallback"` (the default: goes on without DFS where a server has
- * none) or `"strict"` (fails with `NotDfsCapable`).
+ * How DFS is followed: `DfsOptions`. With `mode` `"fallback"` (the default) the client goes on without DFS if a server
+ * has none, and with `"strict"` it fails with `NotDfsCapable`.
  *
  * @category models
  */
 export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
   /**
-   * Where the servers listen that referrals name, since a referral names no port; 445. A server that a path names listens
-   * where the path says.
+   * The port of servers that referrals name, since a referral names no port. Default: 445. A server that a path names
+   * listens on the port of the path.
    */
   readonly port?: number
 }
@@ -41,19 +41,19 @@ export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
 export const judge = (error: unknown): DfsResolver.Verdict => {
   const failure = error as Partial<ClientError>
   switch (failure._tag) {
-    // The connection broke or was never there: the next target may do better. What had been sent is not known to have
-    // had no effect, and is not sent again.
+    // The connection broke or was never made: the next target may do better. A request that was sent may have had an
+    // effect, so it is not sent again.
     case "TransportError":
       return (failure as { readonly sent?: boolean }).sent === true ? "Lost" : "ServerFailed"
     case "SmbError":
-      // A CLOSE that counts comes after a change, which no other target is to repeat.
+      // A CLOSE that counts comes after a change, and no other target may repeat the change.
       if (failure.command === "CLOSE") return "Failed"
-      // Of a share some servers say so in the words that others have for a path.
+      // Some servers report a missing share with the status that other servers have for a missing path.
       if (isNotFound(failure as SmbError)) return failure.command === "TREE_CONNECT" ? "TargetFailed" : "NotFound"
       switch (failure.reason) {
         case "PathNotCovered":
           return "PathNotCovered"
-        // What the server refuses to look at at all has had no effect.
+        // A request that the server refuses to look at has had no effect.
         case "NetworkNameDeleted":
         case "UserSessionDeleted":
         case "NetworkSessionExpired":
@@ -67,8 +67,8 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
         default:
           return "Failed"
       }
-    // Nobody to log on to this target as, or no such server in its domain: that says nothing about the others. What else
-    // goes wrong in a logon may be an attack, or goes wrong everywhere.
+    // No user to log on to this target as, or no such server in its domain: that says nothing about the other targets.
+    // Any other failure of a logon may be an attack, or would be the same at every target.
     case "AuthenticationError":
       switch (failure.reason) {
         case "NoCredential":
@@ -84,7 +84,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
   }
 }
 
-/** The server of a path with its port, as referrals name it: without. */
+/** The server of a path with its port, from its name in referrals, which have no port. */
 const ports = (usual: number) => {
   const known = new Map<string, number>()
   return {
@@ -97,7 +97,7 @@ const ports = (usual: number) => {
   }
 }
 
-/** Fails as a request without an answer does, after a shorter time. */
+/** Fails as a request without a response does, after a shorter time. */
 const within = <A, E, R>(
   asked: Effect.Effect<A, E, R>,
   limit: Duration.Input | undefined,
@@ -116,7 +116,7 @@ const within = <A, E, R>(
       )
   })
 
-/** What shows that somebody is in between is no reason to go on without DFS. */
+/** Signs of an attacker between client and server: no reason to go on without DFS. */
 const attacks: ReadonlySet<string> = new Set<ProtocolError["reason"]>([
   "NotSigned",
   "BadSignature",
@@ -125,7 +125,9 @@ const attacks: ReadonlySet<string> = new Set<ProtocolError["reason"]>([
   "Downgrade"
 ])
 
-/** The failure of a question to a server that the user is logged on to. What the server says to the IOCTL is an answer. */
+/**
+ * The failure of a referral request to a server that the user is logged on to. A status for the IOCTL is a response.
+ */
 const unavailable = (server: string, error: SourceError): SourceError | ReferralUnavailable => {
   switch (error._tag) {
     case "AuthenticationError":
@@ -145,8 +147,7 @@ const toText = (path: UncPath.UncPath): string =>
   ["\\", path.server, path.share, ...(path.path === "" ? [] : [path.path])].join("\\")
 
 /**
- * A client that follows DFS, and the resolver that it follows it with. With `enabled: false` the client is the one that
- * was there.
+ * A client that follows DFS, and the resolver that it uses. With `enabled: false` the given client, unchanged.
  *
  * @example
  * ```ts
@@ -182,7 +183,7 @@ export const layer = (
               input: request.input,
               maximum: request.maxOutput
             }))
-          // The logon comes first and alone. What it fails with, the work on the share would fail with too.
+          // The logon comes first and alone. If it fails, the work on the share would fail in the same way.
           return Effect.scoped(Effect.andThen(
             client.logOn(target),
             Effect.mapError(within(asked, request.limit, target), (error) => unavailable(server, error))
@@ -196,7 +197,10 @@ export const layer = (
     /** Connections are shared and stay for a while, so the attempt that follows finds this one. */
     const connect = (target: Target): Effect.Effect<void, ClientError> =>
       Effect.scoped(Effect.asVoid(client.connect(toTarget(target))))
-    /** Some servers say so of a path that leads through a link. A name that is not there may be a new file's. */
+    /**
+     * Some servers report a path that leads through a link as not found. A name that does not exist may be a new
+     * file's.
+     */
     const mayBeLink = (target: Target, error: unknown): Effect.Effect<boolean> =>
       (error as Partial<ClientError>)._tag === "SmbError" && (error as SmbError).reason === "ObjectPathNotFound"
         ? Effect.scoped(Effect.map(client.connect(toTarget(target)), ({ isDfs }) => isDfs)).pipe(
@@ -232,8 +236,8 @@ export const config: Config.Config<DfsAdapterOptions> = Config.map(
 )
 
 /**
- * A client that follows DFS as the configuration says; `config` if nothing else is given, where SMB_DFS is false unless
- * it says true. Fails with `ConfigError` when the layer is built.
+ * A client that follows DFS as the configuration says. Default: `config`, where SMB_DFS is false unless it is set to
+ * true. Fails with `ConfigError` when the layer is built.
  *
  * @category layers
  */

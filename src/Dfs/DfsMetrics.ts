@@ -1,6 +1,6 @@
 /**
- * What is counted about DFS, all in this module: `effect/Metric`s that any exporter sees. No name of a path or of a
- * server is ever an attribute.
+ * What is counted about DFS, all in this module: `effect/Metric`s that any exporter sees. No attribute has the name of
+ * a path or of a server.
  *
  * The resolver counts; `ofNote` says what a step of a resolution counts as.
  */
@@ -29,9 +29,9 @@ export const requests = {
   plain: byKind("referral_requests", "Referral requests that were sent", { code: "plain" }),
   ex: byKind("referral_requests", "Referral requests that were sent", { code: "ex" })
 }
-/** Referrals that were given. */
+/** Referrals in responses. */
 export const successes = byKind("referral_successes", "Referrals that were given, by kind")
-/** Requests that were not answered by a referral. */
+/** Requests whose response was no referral. */
 export const failures = byKind("referral_failures", "Referral requests without a referral, by kind")
 /** Responses that could not be read. */
 export const malformed = counter("referral_malformed", "Referrals that could not be read")
@@ -45,21 +45,21 @@ export const notCapable = counter("referral_not_capable", "Referral requests to 
 export const cacheHits = counter("cache_hits", "Look-ups that the referral cache answered")
 /** Look-ups that it did not. */
 export const cacheMisses = counter("cache_misses", "Look-ups that the referral cache did not answer")
-/** Entries that had to go before their time. */
+/** Entries that were dropped before they expired. */
 export const cacheEvictions = counter("cache_evictions", "Referrals that were dropped before their time")
-/** Referrals asked for anew before their time was over. */
+/** Referrals that were asked for again before they expired. */
 export const refreshes = counter("cache_refreshes", "Referrals that were asked for anew ahead of time")
 /** Changes to a later target. */
 export const failovers = counter("failovers", "Changes to another target")
 /** Changes back to an earlier one. */
 export const failbacks = counter("failbacks", "Changes back to an earlier target")
-/** Milliseconds that the work at a target took, whatever came of it. */
+/** Milliseconds that the work at a target took, whether it succeeded or failed. */
 export const targetLatency: Metric.Histogram<number> = Metric.histogram("effect_smb_dfs_target_latency_ms", {
   description: "Milliseconds that an attempt at a target took",
   boundaries: Metric.exponentialBoundaries({ start: 1, factor: 2, count: 16 })
 })
 
-/** What one more of them is, in a context. */
+/** Adds `by` to a counter, in a context. */
 export const count = (metric: Metric.Counter<number>, context: Context.Context<never>, by = 1): void =>
   metric.updateUnsafe(by, context)
 

@@ -1,7 +1,8 @@
 /**
- * All that can be told about DFS, per client: as plain values, or from the configuration.
+ * The options of DFS for each client: as plain values, or from the configuration.
  *
- * What is left out has a default. `DfsStep.Options` says what the algorithm's part means; `settings` fills everything in.
+ * Every option has a default. `DfsStep.Options` describes the options of the algorithm; `settings` fills in all
+ * defaults.
  */
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
@@ -18,32 +19,38 @@ import type * as DomainCache from "./DomainCache.ts"
  */
 export interface DfsOptions {
   /**
-   * Whether DFS is followed at all; false where left out. A client without DFS sends no request for a referral. Adding
-   * `DfsAdapter.layer` to a client says true by itself.
+   * Whether the client follows DFS. Default: false. A client without DFS sends no request for a referral.
+   * `DfsAdapter.layer` sets it to true.
    */
   readonly enabled?: boolean
   readonly mode?: DfsStep.Options["mode"]
   readonly probe?: DfsStep.Options["probe"]
   readonly connect?: DfsStep.Options["connect"]
-  /** How long a racing target is waited for before the next one starts; 250 ms. */
+  /** How long the client waits for a racing target before the next one starts. Default: 250 ms. */
   readonly stagger?: Duration.Input
   /**
-   * How long a server that has let the user in may take to say whether a path is in a namespace, before the path is taken
-   * for an ordinary one; 10 seconds. In mode `"strict"`, and inside a namespace, the question has as long as any request.
+   * How long a server may take to say whether a path is in a namespace, counted from the logon; the path then counts as
+   * an ordinary one. Default: 10 seconds. In mode `"strict"`, and inside a namespace, the timeout is that of any
+   * request.
    */
   readonly askTimeout?: Duration.Input
   /**
-   * Paths that DFS applies to, as patterns (`DfsPattern`) such as `\\corp.test\*`; all where left out. A pattern also
-   * stands for what lies below it.
+   * Paths that DFS applies to, as patterns (`DfsPattern`) such as `\\corp.test\*`. Default: all. A pattern also stands
+   * for everything below it.
    */
   readonly include?: ReadonlyArray<string>
-  /** Paths that DFS does not apply to; none where left out. Stronger than `include`. */
+  /** Paths that DFS does not apply to, even if `include` has them. Default: none. */
   readonly exclude?: ReadonlyArray<string>
-  /** The client's Active Directory site: requests then go by the EX control code first, and near controllers come first. */
+  /**
+   * The client's Active Directory site: requests then use the EX control code first, and near controllers come first.
+   */
   readonly siteName?: string
-  /** Controllers by domain: `{ "corp.test": ["dc1.corp.test"] }`. Those of the first domain are asked for all others. */
+  /**
+   * Controllers by domain: `{ "corp.test": ["dc1.corp.test"] }`. Those of the first domain are asked for all other
+   * domains.
+   */
   readonly domainControllers?: DomainCache.Controllers
-  /** Look for controllers by `DomainControllers`; true where there is such a finder. */
+  /** Whether to look for controllers by `DomainControllers`. Default: true if such a finder exists. */
   readonly discover?: boolean
   readonly limits?: Partial<DfsStep.Options["limits"]>
   /** Bounds for the time that referrals are kept, in seconds. */
@@ -51,15 +58,15 @@ export interface DfsOptions {
   readonly refreshAhead?: number
   /** For how long a dead target is left alone, in milliseconds. */
   readonly breaker?: Partial<DfsStep.Options["breaker"]>
-  /** Prefixes that are remembered; 512. */
+  /** The number of prefixes that are remembered. Default: 512. */
   readonly capacity?: number
-  /** The highest version of referrals that is asked for, 1 to 4; 4. */
+  /** The highest version of referrals that the client asks for, 1 to 4. Default: 4. */
   readonly maxReferralLevel?: number
-  /** Bytes that a buffer may grow to on `Overflow`; 56 KiB. */
+  /** Bytes that a buffer can grow to on `Overflow`. Default: 56 KiB. */
   readonly largestBuffer?: number
 }
 
-/** Everything filled in, but for what has no default. */
+/** All options with their values; an option without a default can be undefined. */
 export interface Settings extends DfsStep.Options {
   readonly enabled: boolean
   readonly stagger: Duration.Input
@@ -74,7 +81,7 @@ export interface Settings extends DfsStep.Options {
 }
 
 /**
- * What holds where nothing is said: no DFS.
+ * The defaults: no DFS.
  *
  * @category settings
  */
@@ -128,13 +135,13 @@ const between = (name: string, minimum: number, maximum: number): Config.Config<
 const largest32 = 0xffffffff
 
 /**
- * Options from the configuration: SMB_DFS (true or false, false where left out), SMB_DFS_MODE, SMB_DFS_PROBE,
- * SMB_DFS_CONNECT, SMB_DFS_STAGGER (`250 millis`), SMB_DFS_ASK_TIMEOUT (`10 seconds`), SMB_DFS_INCLUDE and SMB_DFS_EXCLUDE (patterns separated by
- * semicolons), SMB_DFS_SITE, SMB_DFS_DOMAIN_CONTROLLERS (`corp.test=dc1.corp.test,dc2.corp.test;other.test=dc3`),
- * SMB_DFS_DISCOVER (true or false), SMB_DFS_MAX_HOPS, SMB_DFS_MAX_STEPS, SMB_DFS_TTL_MINIMUM, SMB_DFS_TTL_MAXIMUM and
- * SMB_DFS_TTL_NEGATIVE (seconds), SMB_DFS_REFRESH_AHEAD (0 to 1), SMB_DFS_BREAKER_COOLDOWN and SMB_DFS_BREAKER_LONGEST
- * (milliseconds), SMB_DFS_CAPACITY, SMB_DFS_MAX_REFERRAL_LEVEL (1 to 4), SMB_DFS_LARGEST_BUFFER (bytes). Numbers outside
- * of what makes sense are a `ConfigError`.
+ * Options from the configuration: SMB_DFS (true or false; default: false), SMB_DFS_MODE, SMB_DFS_PROBE,
+ * SMB_DFS_CONNECT, SMB_DFS_STAGGER (`250 millis`), SMB_DFS_ASK_TIMEOUT (`10 seconds`), SMB_DFS_INCLUDE and
+ * SMB_DFS_EXCLUDE (patterns separated by semicolons), SMB_DFS_SITE, SMB_DFS_DOMAIN_CONTROLLERS
+ * (`corp.test=dc1.corp.test,dc2.corp.test;other.test=dc3`), SMB_DFS_DISCOVER (true or false), SMB_DFS_MAX_HOPS,
+ * SMB_DFS_MAX_STEPS, SMB_DFS_TTL_MINIMUM, SMB_DFS_TTL_MAXIMUM and SMB_DFS_TTL_NEGATIVE (seconds), SMB_DFS_REFRESH_AHEAD
+ * (0 to 1), SMB_DFS_BREAKER_COOLDOWN and SMB_DFS_BREAKER_LONGEST (milliseconds), SMB_DFS_CAPACITY,
+ * SMB_DFS_MAX_REFERRAL_LEVEL (1 to 4), SMB_DFS_LARGEST_BUFFER (bytes). A number out of its range is a `ConfigError`.
  *
  * @category config
  */
@@ -177,7 +184,7 @@ export const config: Config.Config<DfsOptions> = Config.map(
   })
 )
 
-/** The values that are there. */
+/** The values that are present. */
 const present = <A extends Record<string, Option.Option<unknown>>>(
   options: A
 ): { readonly [K in keyof A]?: A[K] extends Option.Option<infer B> ? B : never } =>

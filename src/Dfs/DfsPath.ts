@@ -8,7 +8,7 @@ import * as UpCase from "../Codec/UpCase.ts"
 import * as UncName from "../Protocol/UncName.ts"
 
 /**
- * Server, share, and what lies below; never an empty component.
+ * Server, share, and the components below; no component is empty.
  *
  * @category models
  */
@@ -40,7 +40,9 @@ const illegal = /[\u0000-\u001f"*/<>?|]/
 export const isName = (component: string): boolean =>
   component !== "." && component !== ".." && !illegal.test(component)
 
-/** What to connect to for a first component: an IPv6 address is taken out of its brackets, or out of Windows' words. */
+/**
+ * The host to connect to for a first component: without the brackets of an IPv6 address, or from Windows' name for it.
+ */
 export const host = UncName.host
 
 /** Is a first component an address rather than a name? */

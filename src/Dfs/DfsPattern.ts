@@ -1,15 +1,15 @@
 /**
- * Patterns of paths: which ones DFS applies to.
+ * Patterns of paths: which paths DFS applies to.
  *
- * A pattern is a path whose components may hold `*` (any text) and `?` (one character); a component `**` stands for any
- * number of components. It is written with backslashes or slashes, compared without regard to case, and stands for what
- * it names and all that lies below.
+ * A pattern is a path whose components can hold `*` (any text) and `?` (one character); a component `**` stands for any
+ * number of components. It is written with backslashes or slashes, and compared without regard to case. It stands for
+ * the paths that it names and for everything below them.
  */
 import * as DfsPath from "./DfsPath.ts"
 
 /**
- * Does a component match `*` and `?`? It goes back to the last `*` alone, so that no pattern takes longer than its length
- * times the text's.
+ * Does a component match `*` and `?`? It backtracks to the last `*` only, so that the time is at most the length of the
+ * pattern times the length of the text.
  */
 const matches = (pattern: string, text: string): boolean => {
   let [at, place, star, mark] = [0, 0, -1, 0]
@@ -37,7 +37,7 @@ const compile = (pattern: string): ReadonlyArray<string> =>
     // Several of them in a row mean no more than one.
     .filter((part, i, all) => part !== any || all[i - 1] !== any)
 
-/** Which of the pattern's parts can come next, component by component: no going back, whatever the pattern. */
+/** Which of the pattern's parts can come next, component by component, without backtracking for any pattern. */
 const covers = (parts: ReadonlyArray<string>, path: DfsPath.DfsPath): boolean => {
   const closure = (at: Set<number>): Set<number> => {
     for (const i of at) if (parts[i] === any) at.add(i + 1)

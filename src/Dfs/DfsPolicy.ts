@@ -1,14 +1,15 @@
 /**
- * Policies about referrals, each a combinator that can be used alone.
+ * Policies about referrals. Each is a combinator that can be used alone.
  *
- * What a policy answers is a typed failure: `Overflow` by a larger buffer, `NotDfsCapable` by going on without DFS.
+ * A policy handles a typed failure: `Overflow` by a larger buffer, `NotDfsCapable` by going on without DFS.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { NotDfsCapable, Overflow } from "../Protocol/DfsError.ts"
 
 /**
- * How many bytes of buffer a referral request offers: 8 KiB. A smaller one may silently yield a part of the targets.
+ * Bytes of buffer that a referral request offers: 8 KiB. With a smaller buffer a server can leave out some targets and
+ * not say so.
  *
  * @category settings
  */
@@ -20,7 +21,8 @@ export const ReferralBuffer: Context.Reference<number> = Context.Reference("effe
 export const largestReferralBuffer = 57_344
 
 /**
- * Answers `Overflow` by the same again with twice the buffer, up to `largest` bytes (56 KiB); then `Overflow` stays.
+ * Handles `Overflow`: repeats the request with twice the buffer, up to `largest` bytes (default: 56 KiB), then fails
+ * with `Overflow`.
  *
  * @category policies
  */
@@ -39,7 +41,7 @@ export const retryOverflow = (options?: { readonly largest?: number }) => {
 }
 
 /**
- * Answers `NotDfsCapable` by going on without DFS.
+ * Handles `NotDfsCapable` by going on without DFS.
  *
  * @category policies
  */

@@ -2,9 +2,9 @@
  * How a path finds its target: the algorithm of MS-DFSC 3.1.4.1 as a pure state machine.
  *
  * `step` takes an event and says what to do next: ask a server for a referral, look for a domain's controllers, connect
- * to a target, try one, or stop. It reads no clock and sends nothing; whoever drives it (a resolver, a simulator, a
- * property test) does, and tells it what came of it. What it learns goes into the `ReferralCache`, `DomainCache` and
- * `TargetHealth` that it is given and gives back.
+ * to a target, try a target, or stop. It reads no clock and sends nothing. Its driver (a resolver, a simulator, a
+ * property test) does that, and reports the result as the next event. `step` takes a `ReferralCache`, `DomainCache` and
+ * `TargetHealth`, and returns them with what it has learned.
  *
  * The steps of the document, and where they are:
  *
@@ -21,15 +21,16 @@
  * | 11 | interlinks | `internal/Targets.ts`, `follow` |
  * | 12, 13, 14 | not DFS, no controller, no target | `plain`, `noController`, `giveUp` |
  *
- * It ends for whatever events it is told: links are followed at most `limits.hops` deep and never to a path that they
- * came from, and after `limits.steps` events it stops.
+ * It ends for any sequence of events: it follows links at most `limits.hops` deep and never to a path that led here,
+ * and after `limits.steps` events it stops.
  *
  * Beyond the document, because servers need it:
  * - PATH_NOT_COVERED on a link's target makes the link an interlink (smbd does not say so in its referrals);
- * - a name not found below a root is asked for as a link once (smbd sometimes says so instead of PATH_NOT_COVERED);
- * - where an interlink's first target leads nowhere, its next one is tried;
- * - that there is no referral is remembered for a while;
- * - targets that have failed lately come last, and a controller that does not answer is followed by the next;
+ * - a name that is not found below a root is asked for as a link once (smbd sometimes reports it in place of
+ *   PATH_NOT_COVERED);
+ * - if the first target of an interlink leads nowhere, its next target is tried;
+ * - the absence of a referral is remembered for a while;
+ * - targets that have failed lately come last, and after a controller that does not answer, the next one is asked;
  * - a domain without such a namespace is asked as a host, in fallback mode.
  */
 import * as DfsPath from "./DfsPath.ts"
@@ -50,8 +51,8 @@ import { attempt, next, raced, tried, unusable, use } from "./internal/Targets.t
 export type { State, Step } from "./internal/State.ts"
 
 /**
- * A resolution of `\\server\share\rest` that has not begun: `Start` is its first event. With `renew` it asks anew for
- * the referral of exactly this path, whatever is remembered, and ends when it has it.
+ * A resolution of `\\server\share\rest` that has not begun: `Start` is its first event. With `renew` it asks for the
+ * referral of exactly this path even if a cache has it, and ends when it has the referral.
  *
  * @category constructors
  */
@@ -81,8 +82,8 @@ export const start = <E>(path: string | DfsPath.DfsPath, options?: { readonly re
 const steps: Steps = { locate, use, findServer, askNextController, attempt, next, askLink, notDfs, giveUp }
 
 /**
- * One step. An event that does not answer the last command changes nothing but the count of steps, and gives the
- * same command again; after the end, so does every event.
+ * One step. An event that does not belong to the last command only adds to the count of steps, and gives the same
+ * command again. After the end, every event does so.
  *
  * @category running
  */
@@ -128,7 +129,7 @@ const react = <E>(state: State<E>, event: Event<E>, work: Work): Step<E> | undef
           return linkRefused(state, phase.trial, phase.why, event.error, work)
         case "Unreachable": {
           const { trial, why } = phase
-          // The target has answered, and says that the name is not there. Whether a link is cannot be found out.
+          // The target has answered that the name does not exist. Whether the name is a link cannot be found out.
           if (event.unavailable !== undefined && why._tag === "Missing" && work.options.mode === "fallback") {
             return fail(state, 8, why.error, work)
           }

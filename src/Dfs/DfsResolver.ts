@@ -1,9 +1,10 @@
 /**
- * Runs `DfsResolution` against real servers: asks them through `ReferralSource`, keeps what they say until its time is
- * over, and joins equal requests that are in flight.
+ * Runs `DfsResolution` against real servers: asks them through `ReferralSource`, keeps their referrals until they
+ * expire, and joins equal requests that are in flight.
  *
- * What is done at a target is the caller's `attempt`. The resolver says where, learns from how it ended, and goes on
- * elsewhere where that helps. Nothing is sent before a path is resolved, and nothing at all where the cache knows it.
+ * The caller's `attempt` does the work at a target. The resolver says where, learns from the result, and goes on to
+ * another target where that helps. Nothing is sent before a path is resolved. If the cache knows the path, the resolver
+ * sends nothing at all.
  */
 import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
@@ -39,8 +40,8 @@ import * as TargetHealth from "./TargetHealth.ts"
 export type DfsResolverOptions = DfsOptions.DfsOptions
 
 /**
- * Where a path leads. `status` says what the path turned out to be; `targets` are all that can be tried, in order, the
- * first that answers being `resolvedPath`.
+ * Where a path leads. `status` says what kind of path it is; `targets` are all targets that can be tried, in order;
+ * `resolvedPath` is the first of them that answers.
  *
  * @category models
  */
@@ -59,8 +60,8 @@ export interface UseOptions<E, E2 = unknown> {
   /** Connects to a target and leaves the connection for `attempt` to find. For `connect: "race"`. */
   readonly connect?: (target: Target) => Effect.Effect<unknown, E>
   /**
-   * Whether what an attempt failed with may be a link on the way, though no referral was got: then the error is that of
-   * the referral. Asked only of an attempt without DFS whose verdict is `NotFound`.
+   * Whether the error of an attempt can mean a link on the way, though there was no referral: the result is then the
+   * error of the referral. Called only for an attempt without DFS whose verdict is `NotFound`.
    */
   readonly mayBeLink?: (target: Target, error: E2) => Effect.Effect<boolean>
 }
@@ -79,9 +80,9 @@ export interface UseOptions<E, E2 = unknown> {
  * @category services
  */
 export class DfsResolver extends Context.Service<DfsResolver, {
-  /** Where a path leads, found out by referrals alone. */
+  /** Where a path leads, by referrals alone. */
   readonly resolve: (path: string) => Effect.Effect<Resolution, DfsError | SourceError>
-  /** As `resolve`, with its steps, whatever came of it. */
+  /** As `resolve`, with its steps, whether it succeeds or fails. */
   readonly trace: (path: string) => Effect.Effect<{
     readonly notes: ReadonlyArray<DfsTrace.Note>
     readonly result: Result.Result<Resolution, DfsError | SourceError>
@@ -93,13 +94,13 @@ export class DfsResolver extends Context.Service<DfsResolver, {
     judge: (error: E | E2) => Verdict,
     options?: UseOptions<E2, E>
   ) => Effect.Effect<A, E | E2 | DfsError | SourceError, R>
-  /** What is remembered now. */
+  /** What the referral cache holds now. */
   readonly cache: Effect.Effect<ReferralCache.ReferralCache>
-  /** All that is known now: referrals, domains, and which targets are dead. */
+  /** What is known now: referrals, domains, and which targets are dead. */
   readonly knowledge: Effect.Effect<Knowledge>
 }>()("effect-smb/Dfs/DfsResolver") {}
 
-/** The path as it is, without DFS. */
+/** The path unchanged, without DFS. */
 export const asPlain = (path: string): Effect.Effect<Resolution> =>
   Effect.sync(() => {
     const target = plainTarget(DfsPath.fromString(path))
@@ -112,7 +113,7 @@ const plainTarget = (path: DfsPath.DfsPath): Target => ({
   path: path.slice(2).join("\\")
 })
 
-/** The failures of a request to which the server gave an answer, though not a referral. */
+/** The failures of a request that the server answered, but not with a referral. */
 const referralErrors: ReadonlySet<string> = new Set<ReferralError["_tag"]>([
   "Malformed",
   "Overflow",
@@ -123,7 +124,7 @@ const referralErrors: ReadonlySet<string> = new Set<ReferralError["_tag"]>([
 ])
 const isReferralError = (error: NoReferral | SourceError): error is ReferralError => referralErrors.has(error._tag)
 
-/** With these the server has said that the path is in no namespace. */
+/** The errors by which a server says that the path is in no namespace. */
 const answers: ReadonlySet<string> = new Set<NoReferral["_tag"]>(["NotDfsCapable", "NamespaceNotFound"])
 
 const Request = Schema.fromJsonString(
@@ -132,10 +133,10 @@ const Request = Schema.fromJsonString(
 const toKey = Schema.encodeSync(Request)
 const fromKey = Schema.decodeSync(Request)
 
-/** What a resolution fails with besides what DFS has to say: the caller's own, and what asking a server failed with. */
+/** The errors of a resolution besides those of DFS: the caller's own, and those of asking a server. */
 type Own<E> = E | SourceError | ReferralUnavailable
 
-/** The answer to an attempt: an event for the algorithm, and what the caller gets in the end. */
+/** The result of an attempt: an event for the algorithm, and the caller's final result. */
 interface Answer<A, E> {
   readonly event: Event<E>
   readonly value?: A
@@ -145,14 +146,14 @@ const start = { _tag: "Start" } as const
 const probed = { _tag: "Probe" } as const
 const silence: ReadonlyArray<Effect.Effect<void>> = []
 
-/** A step that was taken: what is to be done now, and what the log is still to say of it. */
+/** A step that was taken: what to do now, and what the log still has to say about it. */
 interface Taken<E> {
   readonly state: DfsResolution.State<E>
   readonly command: Command<E>
   readonly lines: ReadonlyArray<Effect.Effect<void>>
 }
 
-/** A resolution under way, with the last answer to an attempt. */
+/** A resolution in progress, with the result of the last attempt. */
 interface Begun<A, E> {
   readonly taken: Taken<E>
   readonly answer: { readonly value?: A | undefined }
@@ -161,7 +162,7 @@ interface Begun<A, E> {
 
 type Trying<E> = Extract<Command<E>, { readonly _tag: "Try" }>
 
-/** What the loop does not do itself. */
+/** The parts of the work that the loop leaves to others. */
 interface Hands<A, E, R> {
   readonly attempt: (
     command: Trying<Own<E>>,
@@ -171,8 +172,8 @@ interface Hands<A, E, R> {
 }
 
 /**
- * A resolver with an empty cache. It asks through the `ReferralSource` that it is made with, and finds controllers and
- * its site by the `DomainControllers` and `SiteFinder` there. What it does in the background ends with the scope.
+ * A resolver with an empty cache. It asks through the `ReferralSource` of its context, and finds controllers and its
+ * site by the `DomainControllers` and `SiteFinder` there. Its background work ends with the scope.
  *
  * @category constructors
  */
@@ -188,10 +189,10 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     domains: DomainCache.make({ controllers: domainControllers }),
     health: TargetHealth.none
   }
-  /** Prefixes that are being asked for anew, or lately were in vain: not before this time. */
+  /** Prefixes whose referral is being renewed, or could not be renewed lately: not again before this time. */
   const renewing = new Map<string, number>()
 
-  // No time to live: only what is in flight is shared. What comes back is remembered by prefix.
+  // No time to live: only requests in flight are shared. The referrals are remembered by prefix.
   const inFlight = yield* Cache.makeWith((key: string) => {
     const [server, path, size, kind, site, domain] = fromKey(key)
     return ask(server, path, {
@@ -199,13 +200,13 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       kind: kind as ReferralKind,
       siteName: site === "" ? undefined : site,
       domain: domain === "" ? undefined : domain,
-      // A server that says nothing to this question alone is not to cost much more than it would without DFS.
+      // A server that does not respond to this request alone must not cost much more time than it would without DFS.
       limit: kind === "root" && domain === "" && settings.mode === "fallback" ? settings.askTimeout : undefined
     }).pipe(Effect.provideService(ReferralBuffer, size))
   }, { capacity: Number.POSITIVE_INFINITY, timeToLive: () => 0, requireServicesAt: "construction" })
 
   const sites = yield* Sites.make({ siteName, finder: siteFinder })
-  /** The site of whoever asks a server of this domain. */
+  /** The site to name when a server of this domain is asked. */
   const siteOf = (domain: string | undefined): Effect.Effect<string | undefined> =>
     domain === undefined
       ? Effect.succeed(siteName)
@@ -228,7 +229,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       )
     )
 
-  /** What came of a command that does not concern the caller's own work. */
+  /** The result of a command that does not concern the caller's own work. */
   const perform = <E>(
     command: Exclude<Command<E>, { readonly _tag: "Try" | "Done" | "Fail" | "Connect" }>
   ): Effect.Effect<Event<Own<E>>> => {
@@ -258,7 +259,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     }
   }
 
-  /** One step. What it learns is known from now on, and who watches is told; lines for the log are for the caller to say. */
+  /** One step. Keeps what it learned and tells the watcher; the caller writes the lines for the log. */
   const advance = <E>(
     before: DfsResolution.State<E>,
     event: Event<E>,
@@ -284,8 +285,8 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   }
 
   /**
-   * The one loop: performs commands until the end, and gives what `attempt` gave. It begins with what was taken already,
-   * or with `Start`, and goes on in a span from the first command that asks somebody.
+   * The one loop: performs commands until the end, and gives the result of `attempt`. It begins with a step that was
+   * taken already, or with `Start`, and runs in a span from the first command that asks a server.
    */
   const walk = Effect.fnUntraced(function*<A, E, R>(
     begun: DfsResolution.State<Own<E>> | Begun<A, Own<E>>,
@@ -324,7 +325,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
 
   const firstOf = <E>(): Effect.Effect<Event<E>> => Effect.succeed({ _tag: "Connected", index: 0, failures: [] })
 
-  /** Asks for a referral anew, behind the back of whoever used it. */
+  /** Asks for a referral again, in the background, while the old one is still used. */
   const renew = (prefix: DfsPath.DfsPath, now: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       const key = DfsPath.key(prefix)
@@ -391,18 +392,18 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       let last: Resolution | undefined
       const probe = (command: Trying<SourceError>): Resolution => {
         const resolvedPath = toUnc(command.target)
-        // A link's target that turns out to be an ordinary share is still the link's target.
+        // A link's target that is an ordinary share is still the link's target.
         if (
           last !== undefined && last.status === command.of && last.targets.some((one) => toUnc(one) === resolvedPath)
         ) {
-          // The next of the same targets: those before it, which are no use now, stay in the list.
+          // The next of the same targets. The earlier ones are of no use now, and stay in the list.
           last = { ...last, resolvedPath }
         } else if (last === undefined || command.of !== "plain" || last.resolvedPath !== resolvedPath) {
           last = { path, resolvedPath, status: command.of, targets: [command.target, ...command.others] }
         }
         return last
       }
-      // What the cache knows is there at once, and is not worth a loop of effects.
+      // The cache answers at once, which is not worth a loop of effects.
       const watcher = Observe.watcher(context)
       let taken = advance<SourceError>(DfsResolution.start(original), start, watcher)
       while (taken.command._tag === "Try" && taken.lines === silence) {
@@ -437,8 +438,8 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
 })
 
 /**
- * A domain's name has an address, and no ticket. Without its controllers it is taken for a server, so say what is
- * missing.
+ * A domain's name has an address, but no Kerberos ticket. Without the domain's controllers it is taken for a server, so
+ * the message says what is missing.
  */
 const hinted = (
   error: SourceError,
@@ -456,7 +457,7 @@ const hinted = (
     })
     : error
 
-/** What a server says to a wrong password, and to an account that may not be used. */
+/** The statuses for a wrong password, and for an account that may not be used. */
 const aboutUser: ReadonlySet<string> = new Set([
   "LogonFailure",
   "AccountRestriction",
@@ -484,7 +485,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> 
   )
 
 /**
- * A resolver with a cache of its own.
+ * A resolver with its own cache.
  *
  * @category layers
  */

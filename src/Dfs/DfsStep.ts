@@ -1,6 +1,6 @@
 /**
- * What goes into a step of `DfsResolution`, and what comes out: events, commands, targets and options. Types only, but
- * for the default options.
+ * The inputs and outputs of a step of `DfsResolution`: events, commands, targets and options. Types only, except the
+ * default options.
  */
 import type { DfsError, ReferralError, ReferralUnavailable } from "../Protocol/DfsError.ts"
 import type * as DomainCache from "./DomainCache.ts"
@@ -9,10 +9,10 @@ import type { ReferralResponse } from "./ReferralResponse.ts"
 import type * as TargetHealth from "./TargetHealth.ts"
 
 /**
- * Where to do the work. `path` is below the share, with backslashes, and empty for its root. `dfsName` is there if
- * the name goes on the wire as `server\share\path` with the DFS flag set, in these words; `domain` if it is known which
- * domain the server belongs to; `isLink` if the path that was asked for ends with a link, so that this is what the link
- * leads to, and not something below it.
+ * Where to do the work. `path` is below the share, with backslashes, and empty for its root. `dfsName` is set if the
+ * name on the wire is `server\share\path` with the DFS flag. `domain` is set if the server's domain is known. `isLink`
+ * is set if the requested path ends with a link, so that this target is the link's own target and not something below
+ * it.
  *
  * @category models
  */
@@ -33,8 +33,9 @@ export type ReferralKind = "domain" | "dc" | "root" | "sysvol" | "link"
  *
  * - `AskReferral`: send a referral request for `path` to `server`, answer with `Referral`, `ReferralFailed` or
  *   `Unreachable`. A domain referral's path is empty.
- * - `FindControllers`: look for the controllers of a domain without asking one (DNS), answer with `Controllers`.
- * - `Connect`: connect to one of the targets, whichever answers first, answer with `Connected` or `ConnectFailed`.
+ * - `FindControllers`: look for the controllers of a domain without asking a controller (DNS), answer with
+ *   `Controllers`.
+ * - `Connect`: connect to the target that answers first, answer with `Connected` or `ConnectFailed`.
  * - `Try`: do the work on `target`. It is the target of a `root`, of a `link`, or `plain`, outside of any namespace.
  *   `settled` says that a `Probe` has nothing more to find out. `others` are the targets that would follow.
  * - `Done`, `Fail`: the end.
@@ -61,26 +62,26 @@ export type Command<E> =
   | { readonly _tag: "Done"; readonly target: Target }
   | { readonly _tag: "Fail"; readonly error: E | DfsError }
 
-/** A target of a `Connect` that could not be connected to, by its place there. */
+/** A target of a `Connect` that could not be connected to, by its index there. */
 export interface ConnectFailure<E> {
   readonly index: number
   readonly error: E
   readonly reason: string
-  /** Is it the whole server that is of no use? */
+  /** Is the whole server of no use, or the share only? */
   readonly what: "server" | "share"
 }
 
 /**
- * What came of the last command. `E` is the driver's own error; `reason` is one line about it.
+ * The result of the last command. `E` is the driver's own error; `reason` is one line about it.
  *
- * - `ReferralFailed`: the server answered, but with no referral. `Unreachable`: it did not answer; `refusesUser` where it
- *   does not take the account or its password, which a domain's other controllers would not do either; `unavailable` where
- *   it has let the user in, and only the question for a referral could not be put.
- * - `Controllers`: none of them where there is no such domain.
- * - `Succeeded`; `PathNotCovered` (a link was crossed); `NotFound` (the name or its path is not there);
- *   `TargetFailed` (this share is of no use, another target may be); `ServerFailed` (nor is its whole server);
- *   `Failed` (no other target would say anything else); `Lost` (the server is of no use, but the work may have had its
- *   effect, and must not be done again).
+ * - `ReferralFailed`: the server answered, but without a referral. `Unreachable`: it did not answer. `refusesUser` is
+ *   set if it does not accept the account or its password: the domain's other controllers would not either.
+ *   `unavailable` is set if the user is logged on and only the referral request could not be made.
+ * - `Controllers`: an empty list if the domain does not exist.
+ * - `Succeeded`; `PathNotCovered` (a link was crossed); `NotFound` (the name or its path does not exist);
+ *   `TargetFailed` (this share is of no use, another target may be); `ServerFailed` (its whole server is of no use);
+ *   `Failed` (every target would say the same); `Lost` (the server is of no use, but the work may have had its effect,
+ *   and must not be repeated).
  * - `Probe`: nothing was tried; find out by referrals alone whether the path goes on elsewhere.
  *
  * @category models
@@ -115,34 +116,36 @@ export type Event<E> =
  */
 export interface Options {
   /**
-   * What a server means that does not do DFS or cannot be asked, or a domain without such a namespace: `"strict"` fails,
+   * What to do if a server has no DFS or cannot be asked, or if a domain has no such namespace: `"strict"` fails,
    * `"fallback"` goes on without DFS.
    */
   readonly mode: "strict" | "fallback"
   /**
-   * `"referral-first"` asks for a referral before anything else, as Windows does; `"lazily"` tries the path as it is, and
-   * asks when a server says PATH_NOT_COVERED, does not have the share, or is no server at all.
+   * `"referral-first"` asks for a referral before anything else, as Windows does; `"lazily"` tries the path first, and
+   * asks when a server says PATH_NOT_COVERED, does not have the share, or cannot be reached.
    */
   readonly probe: "referral-first" | "lazily"
-  /** `"ordered"` connects to one target after the other, `"race"` to those of one target set at short intervals. */
+  /**
+   * `"ordered"` connects to one target after the other, `"race"` to the targets of one target set at short intervals.
+   */
   readonly connect: "ordered" | "race"
-  /** Look for the controllers of a domain that nobody has told of. */
+  /** Look for the controllers of a domain if none are given. */
   readonly discover: boolean
-  /** Interlinks that are followed, and events that one resolution may take. */
+  /** The most interlinks that are followed, and the most events in one resolution. */
   readonly limits: { readonly hops: number; readonly steps: number }
   /** Seconds. */
   readonly ttl: ReferralCache.TtlBounds & {
-    /** For how long it is believed that there is no referral. */
+    /** For how long the absence of a referral is believed. */
     readonly negative: number
   }
-  /** A referral is asked for anew, in the background, in this last part of its time; 0 to 1. */
+  /** The client asks for a referral again, in the background, in this last part of its time to live; 0 to 1. */
   readonly refreshAhead: number
   readonly breaker: TargetHealth.Breaker
 }
 
 /**
- * Fallback, referral first, one target after the other; 8 hops, 256 steps; a time to live of at most a day, 30 seconds
- * for what is not there; asked for anew in the last tenth; a dead target is left alone for 30 seconds to 5 minutes.
+ * Fallback, referral first, one target after the other; 8 hops, 256 steps; a time to live of at most a day, and 30
+ * seconds for an absent referral; renewed in the last tenth; a dead target is left alone for 30 seconds to 5 minutes.
  */
 export const defaultOptions: Options = {
   mode: "fallback",
@@ -155,7 +158,7 @@ export const defaultOptions: Options = {
   breaker: { cooldown: 30_000, longest: 300_000 }
 }
 
-/** What is learned, and kept from one resolution to the next. */
+/** What a resolution learns and the next one uses. */
 export interface Knowledge {
   readonly cache: ReferralCache.ReferralCache
   readonly domains: DomainCache.DomainCache

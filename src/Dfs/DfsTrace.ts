@@ -1,9 +1,9 @@
 /**
- * The steps of a resolution as data: what was known, who was asked, what was tried, and why it went on. Each note has
- * the number of the step in MS-DFSC 3.1.4.1 that it belongs to.
+ * The steps of a resolution as data: what was known, which server was asked, what was tried, and why it went on. Each
+ * note has the number of its step in MS-DFSC 3.1.4.1.
  *
- * `DfsResolution` gives the notes, the resolver counts them (`DfsMetrics`) and hands them to whoever listens
- * (`Listener`). `explain` says one as a person would.
+ * `DfsResolution` makes the notes; the resolver counts them (`DfsMetrics`) and passes them to the `Listener`. `explain`
+ * turns a note into a sentence.
  */
 import * as Context from "effect/Context"
 import type { ReferralKind } from "./DfsStep.ts"
@@ -73,8 +73,8 @@ export type Note =
   | { readonly _tag: "Failed"; readonly step: number; readonly reason: string; readonly error?: string }
 
 /**
- * Called with each note of the resolutions in whose context it stands; nobody where it is left out. It must not throw,
- * and costs the time that it takes.
+ * A function that the resolver calls with each note of the resolutions in this context. Default: none. It must not
+ * throw, and the resolution waits for it.
  *
  * @category settings
  */

@@ -1,10 +1,9 @@
 /**
- * What is known of domains: their names, and which controllers answer for them (MS-DFSC 3.1.1, BootstrapDC and
- * DomainCache).
+ * The known domains: their names, and which controllers answer for them (MS-DFSC 3.1.1, BootstrapDC and DomainCache).
  *
- * Pure, as `ReferralCache` is: every change gives a new cache, the clock is an argument in milliseconds. Names that are
- * known to be no domain are kept too, so that nobody is asked about them twice. Whom to ask, and when, is
- * `DfsResolution`'s matter.
+ * Pure, as `ReferralCache` is: every change gives a new cache, and the clock is an argument in milliseconds. Names that
+ * are known to be no domain are kept too, so that no controller is asked about them twice. `DfsResolution` decides
+ * which controller to ask, and when.
  */
 import * as Result from "effect/Result"
 import { Malformed } from "../Protocol/DfsError.ts"
@@ -12,7 +11,7 @@ import * as DfsPath from "./DfsPath.ts"
 import { isNameList, type ReferralResponse } from "./ReferralResponse.ts"
 
 /**
- * A first component of paths: a domain with its controllers (none where they have not been asked for), or a host.
+ * A first component of paths: a domain with its controllers (an empty list if they have not been asked for), or a host.
  *
  * @category models
  */
@@ -27,17 +26,17 @@ export interface Domain {
 }
 
 /**
- * At most `capacity` names that were learned, and all that were given.
+ * At most `capacity` learned names, and all names that the caller gave.
  *
  * @category models
  */
 export interface DomainCache {
   readonly capacity: number
-  /** Controllers that know the domains: BootstrapDC first, and who to ask in its place. */
+  /** Controllers that know the domains: BootstrapDC first, then those to ask in its place. */
   readonly bootstrap: ReadonlyArray<string>
-  /** The domain that the bootstrap controllers were learned of; undefined where they were given, for good. */
+  /** The domain that the bootstrap controllers were learned from; undefined if the caller gave them, for good. */
   readonly bootstrapOf: string | undefined
-  /** Until when the bootstrap controller's list of domains holds, in milliseconds. */
+  /** The time in milliseconds at which the bootstrap controller's list of domains expires. */
   readonly listedUntil: number
   readonly entries: ReadonlyMap<string, Domain>
 }
@@ -47,7 +46,7 @@ export interface Controllers {
   readonly [domain: string]: ReadonlyArray<string>
 }
 
-/** A cache that knows the controllers it is given, for good. */
+/** A cache that keeps the given controllers for good. */
 export const make = (options?: { readonly controllers?: Controllers; readonly capacity?: number }): DomainCache => {
   const given = Object.entries(options?.controllers ?? {}).filter(([, controllers]) => controllers.length > 0)
   return {
@@ -62,7 +61,7 @@ export const make = (options?: { readonly controllers?: Controllers; readonly ca
   }
 }
 
-/** What is known of a name, and still valid. */
+/** The valid entry of a name. */
 export const get = (cache: DomainCache, name: string, now: number): Domain | undefined => {
   const found = cache.entries.get(DfsPath.fold(name))
   return found === undefined || now >= found.expiresAt ? undefined : found
@@ -76,7 +75,7 @@ const put = (cache: DomainCache, changes: ReadonlyArray<Domain>, now: number): D
   const entries = new Map(cache.entries)
   for (const change of changes) {
     const key = DfsPath.fold(change.name)
-    // What was given is not unlearned.
+    // Given entries are not forgotten.
     if (entries.get(key)?.expiresAt === Number.POSITIVE_INFINITY) continue
     entries.delete(key)
     entries.set(key, change)
@@ -92,7 +91,7 @@ const put = (cache: DomainCache, changes: ReadonlyArray<Domain>, now: number): D
   return { ...cache, entries }
 }
 
-/** The names of a domain referral: each may be asked for its controllers. */
+/** The names of a domain referral: each can be asked for its controllers. */
 export const setNames = (
   cache: DomainCache,
   names: ReadonlyArray<string>,
@@ -108,12 +107,12 @@ export const setNames = (
   return { ...added, listedUntil: expiresAt }
 }
 
-/** The list of domains could not be had: not again before `until`. */
+/** The list of domains was not available: not again before `until`. */
 export const setUnlisted = (cache: DomainCache, until: number): DomainCache => ({ ...cache, listedUntil: until })
 
 /**
- * The controllers of a domain. The first ones that are learned are BootstrapDC, and so are those that the same domain has
- * later on. None: to be asked for again.
+ * The controllers of a domain. The first controllers that are learned become BootstrapDC, and so do later ones of the
+ * same domain. An empty list: they are asked for again.
  */
 export const setControllers = (
   cache: DomainCache,
@@ -150,7 +149,7 @@ export const controllersOf = (domain: Domain): ReadonlyArray<string> => {
     : [hint, ...domain.controllers.filter((_, i) => i !== domain.hint)]
 }
 
-/** The domain that a server's DNS name ends in, or the one that it is itself; the longest one. */
+/** The longest domain that a server's DNS name ends in or equals. */
 export const domainOf = (cache: DomainCache, server: string, now: number): string | undefined => {
   const folded = DfsPath.fold(server)
   let best: Domain | undefined
@@ -172,14 +171,14 @@ const oneName = (text: string | undefined): string | undefined => {
 
 const structure = "RESP_GET_DFS_REFERRAL"
 
-/** What a name list says: names, and for how many seconds. */
+/** The content of a name list: names, and for how many seconds they hold. */
 interface Names {
   readonly names: ReadonlyArray<string>
   readonly timeToLive: number
 }
 
 /**
- * The names in a response to a domain referral (MS-DFSC 3.1.5.4.1). Fails with `Malformed` where it is no name list.
+ * The names in a response to a domain referral (MS-DFSC 3.1.5.4.1). Fails with `Malformed` if it is no name list.
  *
  * @category conversions
  */
@@ -198,8 +197,8 @@ export const namesFromResponse = (response: ReferralResponse, server: string): R
 }
 
 /**
- * The controllers in a response to a DC referral (MS-DFSC 3.1.5.4.2): exactly one name list with at least one of them.
- * Fails with `Malformed` otherwise.
+ * The controllers in a response to a DC referral (MS-DFSC 3.1.5.4.2): exactly one name list with at least one
+ * controller. Fails with `Malformed` otherwise.
  *
  * @category conversions
  */

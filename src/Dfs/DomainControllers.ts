@@ -1,7 +1,7 @@
 /**
  * Finding the controllers of a domain without asking a controller.
  *
- * A seam: nobody is asked unless an app says how. `layerDns` asks the DNS for SRV records, as Windows' DC locator does
+ * Off by default: an app chooses how to look. `layerDns` asks the DNS for SRV records, as Windows' DC locator does
  * (MS-ADTS 6.3.2.3).
  */
 import * as Context from "effect/Context"
@@ -13,8 +13,8 @@ import { getServers } from "node:dns"
 import * as SrvQuery from "./SrvQuery.ts"
 
 /**
- * Gives the controllers of a domain by their names, best first; none where there is no such domain. It does not fail:
- * whoever asks goes on with what there is.
+ * Gives the controllers of a domain by their names, best first; an empty list if the domain does not exist. It does not
+ * fail: the caller goes on with the controllers that it has.
  *
  * @category models
  */
@@ -23,7 +23,7 @@ export interface DomainControllersFinder {
 }
 
 /**
- * How the controllers of a domain are found that nobody has told of; not at all where it is left out.
+ * How to find the controllers of a domain if none are given. Default: undefined, they are not looked for.
  *
  * @category settings
  */
@@ -32,24 +32,24 @@ export const DomainControllers: Context.Reference<DomainControllersFinder | unde
   { defaultValue: (): DomainControllersFinder | undefined => undefined }
 )
 
-/** A DNS name as others write it: without the dot at its end. */
+/** A DNS name without the dot at its end, as others write it. */
 const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, -1) : name)
 
 /** How the DNS is asked. */
 export interface DnsOptions {
-  /** How long an answer is waited for, in all; 2 seconds. A domain that is not found by then is taken for none. */
+  /** The timeout of the whole search. Default: 2 seconds. A domain that is not found in this time counts as absent. */
   readonly timeout?: Duration.Input
   /**
-   * Name servers that are asked directly, as `address` or `address:port`, where the resolver says that their answer is
-   * bad: Samba's is, to Node (`SrvQuery`). Those of the system where left out.
+   * Name servers that are asked directly, as `address` or `address:port`, if the resolver calls their answer bad. Node
+   * does so with the answers of Samba (`SrvQuery`). Default: the system's name servers.
    */
   readonly nameServers?: ReadonlyArray<string>
 }
 
 /**
  * A finder over the DNS: the controllers of the site first (`_ldap._tcp.SITE._sites.dc._msdcs.DOMAIN`), then the others
- * (`_ldap._tcp.dc._msdcs.DOMAIN`), each by priority and weight. A name without a dot is no DNS domain, and is not asked
- * for.
+ * (`_ldap._tcp.dc._msdcs.DOMAIN`), each by priority and weight. A name without a dot is no DNS domain, and the DNS is
+ * not asked for it.
  *
  * @category constructors
  */
@@ -80,7 +80,7 @@ export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): Doma
         site === undefined ? Effect.succeed([]) : records(`_ldap._tcp.${site}._sites.dc._msdcs.${domain}`),
         records(`_ldap._tcp.dc._msdcs.${domain}`)
       ], { concurrency: 2 })
-      // RFC 2782 would draw lots by weight. In order, so that one controller is the hint for all.
+      // RFC 2782 chooses at random by weight. A fixed order makes one controller the hint for all.
       const sorted = [near, far].flatMap((some) =>
         some.toSorted((a, b) => a.priority - b.priority || b.weight - a.weight).map((one) => plainName(one.target))
       )
@@ -100,7 +100,7 @@ export const layerDns: Layer.Layer<never, never, Dns.Dns> = Layer.effect(
 )
 
 /**
- * As `layerDns`, as patient as `options` say.
+ * As `layerDns`, with `options`.
  *
  * @category layers
  */

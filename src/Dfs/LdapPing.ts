@@ -2,10 +2,10 @@
  * The LDAP ping (MS-ADTS 6.3.3): asks a domain controller for the site of this machine, in one datagram, before any
  * logon.
  *
- * The question is a search of the rootDSE for the attribute Netlogon; what the attribute holds is `Netlogon`'s. The
- * package `ldapts` writes the message and reads BER; it is loaded when the first ping goes out. Its own reading of
- * answers is not used: whoever answers a ping has not proved who it is, so the message is taken apart here, where
- * nothing in it can lead outside of the datagram (docs/adr/0010-ldap-ping.md).
+ * The request is a search of the rootDSE for the attribute Netlogon; `Netlogon` decodes its value. The package `ldapts`
+ * writes the message and reads BER; it is loaded when the first ping is sent. Its decoder of responses is not used,
+ * because the sender of a response has not proved its identity. This module decodes the message, and nothing in it can
+ * lead outside of the datagram (docs/adr/0010-ldap-ping.md).
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,7 @@ import { reasonOf } from "./internal/State.ts"
 import * as Netlogon from "./Netlogon.ts"
 
 /**
- * A controller gave no answer to a ping: it is not there (`TimedOut`, `Refused`, `Unreachable`, `NameNotFound`,
+ * A ping of a controller failed: the controller did not answer (`TimedOut`, `Refused`, `Unreachable`, `NameNotFound`,
  * `Failed`), or it does not serve the domain (`NotServed`).
  *
  * @category errors
@@ -46,13 +46,13 @@ export class LdapPingError extends Schema.TaggedError<LdapPingError>()("LdapPing
   }
 }
 
-/** How pings go. */
+/** The options of pings. */
 export interface Options {
-  /** How long an answer is waited for, in all; 1 second. */
+  /** The timeout of the whole ping. Default: 1 second. */
   readonly timeout?: Duration.Input
-  /** Where controllers listen; 389, by UDP. */
+  /** The UDP port of controllers. Default: 389. */
   readonly port?: number
-  /** How names become addresses; the system's resolver where left out. */
+  /** How names become addresses. Default: the system's resolver. */
   readonly lookup?: LookupFunction
 }
 
@@ -63,20 +63,20 @@ const {
   NETLOGON_NT_VERSION_WITH_CLOSEST_SITE
 } = Netlogon.NtVersion
 
-/** As Windows asks: the extended answer, and the next site too. */
+/** The versions that Windows asks for: the extended response, and the next site too. */
 const askedVersion = NETLOGON_NT_VERSION_5 | NETLOGON_NT_VERSION_5EX | NETLOGON_NT_VERSION_WITH_CLOSEST_SITE |
   NETLOGON_NT_VERSION_IP
 
 /** Tags of LDAP (RFC 4511, 4.1.1, 4.5.2 and appendix B). */
 const Tag = { Sequence: 0x30, Set: 0x31, OctetString: 0x04, SearchResultEntry: 0x64, SearchResultDone: 0x65 } as const
 
-/** A package that is there or not, and is looked for once. */
+/** An optional package; it is looked for once. */
 const ldapts = Effect.tryPromise({
   try: () => import("ldapts"),
   catch: (cause) => `the package ldapts cannot be loaded (${reasonOf(cause)})`
 })
 
-/** A name with a dot is asked for; without one, a controller is asked for whatever domain it serves. */
+/** Asks for a name with a dot; without a dot, asks for any domain that the controller serves. */
 const request = (
   { AndFilter, EqualityFilter, SearchRequest }: typeof Ldapts,
   domain: string,
@@ -100,8 +100,8 @@ const request = (
 }
 
 /**
- * The value of the attribute in an LDAPMessage, where the answer has it; `undefined` for a controller that answers with
- * no entry, or an entry without it.
+ * The value of the attribute in an LDAPMessage; `undefined` if the controller's response has no entry, or an entry
+ * without the attribute.
  *
  * @category conversions
  */
@@ -113,7 +113,7 @@ export const netlogonOf = (
   const reader = new BerReader(Buffer.from(message.buffer, message.byteOffset, message.byteLength))
   const broken = (expected: string) =>
     Result.fail(new Malformed({ structure: "LDAPMessage", offset: Math.min(reader.offset, message.length), expected }))
-  /** Goes into a sequence that lies in the message as a whole. */
+  /** Enters a sequence if the message holds the whole of it. */
   const enter = (tag: number): boolean => reader.readSequence(tag) !== null && reader.length <= reader.remain
   try {
     if (!enter(Tag.Sequence)) return broken("an LDAPMessage")
@@ -123,7 +123,7 @@ export const netlogonOf = (
     if (reader.readString() === null) return broken("an objectName")
     if (!enter(Tag.Sequence)) return broken("a PartialAttributeList")
     if (reader.length === 0) return Result.succeed(undefined)
-    // Nothing else was asked for.
+    // The request asked for no other attribute.
     if (!enter(Tag.Sequence)) return broken("a PartialAttribute")
     if (reader.readString()?.toLowerCase() !== "netlogon") return broken("the attribute Netlogon")
     if (!enter(Tag.Set)) return broken("a set of values")
@@ -131,7 +131,7 @@ export const netlogonOf = (
     const value = reader.readString(Tag.OctetString, true)
     return value === null ? broken("a value") : Result.succeed(value)
   } catch (error) {
-    // The package's word for a tag or a length that it does not like.
+    // The package's message for a wrong tag or length.
     return broken(reasonOf(error))
   }
 }
@@ -145,7 +145,7 @@ const reasons: Readonly<Record<string, LdapPingError["reason"]>> = {
   EADDRNOTAVAIL: "Unreachable"
 }
 
-/** Sends a datagram, again after a while, and gives the first that comes back from there. */
+/** Sends a datagram, again after a while, and gives the first response from that address. */
 const exchange = (
   server: string,
   domain: string,
@@ -180,7 +180,7 @@ const exchange = (
       }
       socket.on("error", fail)
       socket.on("message", (message) => end(Effect.succeed(new Uint8Array(message))))
-      // A connected socket takes datagrams from nobody else, and hears that nobody listens there.
+      // A connected socket accepts datagrams from its peer only, and reports that no process listens on the port.
       socket.connect(port, address, () => {
         const send = () =>
           socket.send(datagram, (error) => {
@@ -212,7 +212,7 @@ export const ping = (
       ldapts,
       (detail) => new LdapPingError({ reason: "Failed", server, domain, detail })
     )
-    // Not to be guessed by who cannot see the question.
+    // An attacker that cannot see the request must not be able to guess the number.
     const messageId = randomInt(1, 0x7fff_ffff)
     const message = yield* exchange(server, domain, request(module, domain, messageId), options)
     const said = ({ expected, offset, structure }: Malformed) => new Malformed({ structure, offset, expected, server })

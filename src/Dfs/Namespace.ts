@@ -1,10 +1,10 @@
 /**
- * A DFS namespace that a server hosts, as data: roots, the links below them, where each leads; and what is answered to
- * whoever asks for a referral (MS-DFSC 3.2.5, 3.3.5).
+ * A DFS namespace that a server hosts, as data: roots, the links below them, and their targets; and the responses to
+ * referral requests (MS-DFSC 3.2.5, 3.3.5).
  *
  * Pure: a namespace is decoded from JSON or written in code, and `answer` is a function of it and of a request's bytes.
- * How requests arrive, and which statuses go with a CREATE, is the server's matter (`src/Server/internal/State/DfsHost.ts`). A changed
- * namespace is another value; nothing here remembers anything but what it has looked up in a value before.
+ * The server handles the requests and the statuses of a CREATE (`src/Server/internal/State/DfsHost.ts`). A changed
+ * namespace is another value. This module caches only the tables that it has built for a value.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -27,7 +27,7 @@ import {
 
 const toPath = (text: string): DfsPath.DfsPath => DfsPath.fromString(text.replaceAll("/", "\\"))
 
-/** `\\server\share`, with or without a path below; `/` does as well. */
+/** `\\server\share`, with or without a path below; `/` is accepted too. */
 const TargetPath = Schema.String.check(
   Schema.makeFilter((text: string) =>
     DfsPath.isTarget(toPath(text)) || "a target is \\\\server\\share, with or without a path below"
@@ -35,19 +35,20 @@ const TargetPath = Schema.String.check(
 )
 
 /**
- * One place that a root or a link leads to.
+ * One target of a root or of a link.
  *
  * @category models
  */
 export const Target = Schema.Struct({
   path: TargetPath,
-  /** Offline targets are in no referral. */
+  /** No referral names an offline target. */
   state: Schema.optionalKey(Schema.Literals(["online", "offline"])),
   /**
-   * Which set it belongs to; 0 where left out. Lower sets come first, and clients of V4 try all of a set before the next.
+   * The target set that it belongs to. Default: 0. Lower sets come first, and clients of V4 try all targets of a set
+   * before the next set.
    */
   set: Schema.optionalKey(Schema.Int),
-  /** The Active Directory site that it is in: clients that say theirs get targets of their own first. */
+  /** Its Active Directory site: a client that sends its site gets the targets of that site first. */
   site: Schema.optionalKey(Schema.String)
 })
 export type Target = typeof Target.Type
@@ -57,25 +58,25 @@ const Targets = Schema.Array(Schema.Union([TargetPath, Target])).check(Schema.is
 const Level = Schema.Literals([1, 2, 3, 4])
 
 /**
- * A link: a folder of a root that is somewhere else.
+ * A link: a folder of a root that leads to another place.
  *
  * @category models
  */
 export const Link = Schema.Struct({
   /** In the order in which clients try them, set by set. */
   targets: Targets,
-  /** Seconds that clients keep the referral; 1800 where left out. */
+  /** Seconds that clients keep the referral. Default: 1800. */
   timeToLive: Schema.optionalKey(UInt32),
   /** Clients go back to an earlier set when it answers again. */
   targetFailback: Schema.optionalKey(Schema.Boolean),
-  /** It leads to another namespace, and clients start there anew. */
+  /** It leads to another namespace, where clients start to resolve again. */
   interlink: Schema.optionalKey(Schema.Boolean)
 })
 export type Link = typeof Link.Type
 
 const names = (text: string): ReadonlyArray<string> => toPath(text)
 
-/** Each link by a path, and none on another or below it, where nobody would find it. */
+/** Checks that each link has a path, and that no link is at or below another link, where no client would find it. */
 const wellNamed = (links: Readonly<Record<string, unknown>>): string | true => {
   const paths = Object.keys(links).map(names)
   const odd = paths.findIndex((path) => path.length === 0 || !path.every(DfsPath.isName))
@@ -88,19 +89,19 @@ const wellNamed = (links: Readonly<Record<string, unknown>>): string | true => {
 }
 
 /**
- * A root: a share whose folders may lead elsewhere.
+ * A root: a share whose folders can lead to other places.
  *
  * @category models
  */
 export const Root = Schema.Struct({
-  /** Where the root itself is; where left out, on the server that was asked, or on the controllers of a domain. */
+  /** Where the root itself is. Default: the server that was asked, or the controllers of a domain. */
   targets: Schema.optionalKey(Targets),
   /** By path below the root. A link may be the targets alone. */
   links: Schema.Record(Schema.String, Schema.Union([Targets, Link])).check(Schema.makeFilter(wellNamed)),
-  /** Seconds that clients keep the root's referral; 300 where left out. */
+  /** Seconds that clients keep the root's referral. Default: 300. */
   timeToLive: Schema.optionalKey(UInt32),
   targetFailback: Schema.optionalKey(Schema.Boolean),
-  /** The highest version of referrals that is answered; 4 where left out. */
+  /** The highest version of referrals in responses. Default: 4. */
   maxReferralLevel: Schema.optionalKey(Level)
 })
 export type Root = typeof Root.Type
@@ -109,7 +110,7 @@ const isComponent = (text: string): boolean => text !== "" && !/[\\/]/.test(text
 
 const HostName = Schema.String.check(Schema.makeFilter((text: string) => isComponent(text) || "a single name"))
 
-/** Keys of a record are checked by the record: it would leave out what its keys' schema refuses. */
+/** A filter of the record checks its keys: a schema of the keys would leave out the keys that it refuses. */
 const named = Schema.makeFilter((record: Readonly<Record<string, unknown>>) => {
   const keys = Object.keys(record)
   const odd = keys.find((name) => !isComponent(name))
@@ -118,21 +119,21 @@ const named = Schema.makeFilter((record: Readonly<Record<string, unknown>>) => {
 })
 
 /**
- * A domain that the server stands in for, as its controllers would: they answer for its names.
+ * A domain whose controllers the server stands in for: it answers for the domain's names.
  *
  * @category models
  */
 export const Domain = Schema.Struct({
-  /** The short name of the domain, which is answered as well, and by the short names of its controllers. */
+  /** The domain's NetBIOS name. Requests by it are answered too, with the NetBIOS names of the controllers. */
   netbiosName: Schema.optionalKey(HostName),
   controllers: Schema.Array(HostName).check(Schema.isMinLength(1)),
-  /** Seconds; 600 where left out. */
+  /** Seconds that clients keep the referral. Default: 600. */
   timeToLive: Schema.optionalKey(UInt32)
 })
 export type Domain = typeof Domain.Type
 
 /**
- * What a server hosts: roots by the name of their share, and the domains that it stands in for, by DNS name.
+ * What a server hosts: roots by the name of their share, and domains by their DNS name.
  *
  * @category models
  */
@@ -143,7 +144,7 @@ export const Namespace = Schema.Struct({
 export type Namespace = typeof Namespace.Type
 
 /**
- * A namespace from JSON, or a complaint that names the place.
+ * A namespace from JSON, or an error that names the place of the fault.
  *
  * @category decoding
  */
@@ -153,7 +154,7 @@ export const fromJson = Schema.decodeUnknownResult(Schema.fromJsonString(Namespa
 // looking up
 // -----------------------------------------------------------------------------
 
-/** A link as it is looked up. */
+/** A link as look-ups give it. */
 export interface FoundLink {
   /** Components below the root. */
   readonly path: ReadonlyArray<string>
@@ -196,7 +197,7 @@ export const linksOf = (namespace: Namespace, share: string): ReadonlyArray<Foun
 ]
 
 /**
- * Where a path below a root is: here, or behind a link, which a CREATE answers by STATUS_PATH_NOT_COVERED.
+ * The link that a path below a root leads through, if any. A CREATE of such a path fails with STATUS_PATH_NOT_COVERED.
  *
  * @category look-ups
  */
@@ -211,8 +212,8 @@ export const covers = (namespace: Namespace, share: string, path: ReadonlyArray<
 }
 
 /**
- * The path below the share in a name that was sent with the DFS flag, `server\share\rest`; undefined where it names
- * another share than that of the tree (MS-DFSC 3.2.5.5).
+ * The path below the share in a name that was sent with the DFS flag, `server\share\rest`; undefined if its share is
+ * not that of the tree (MS-DFSC 3.2.5.5).
  *
  * @category look-ups
  */
@@ -225,16 +226,16 @@ export const normalise = (name: string, share: string): string | undefined => {
 // answering
 // -----------------------------------------------------------------------------
 
-/** The encoded response, or the status that stands for it. */
+/** The encoded response, or the status in its place. */
 export type Answer =
   | { readonly _tag: "Response"; readonly bytes: Uint8Array; readonly response: ReferralResponse }
   | { readonly _tag: "Status"; readonly status: number }
 
-/** How to answer. */
+/** The options of an answer. */
 export interface AnswerOptions {
-  /** Bytes that the client has room for. */
+  /** Bytes of the client's buffer. */
   readonly maximumOutput: number
-  /** Names that the server answers to; any where left out. The names of domains are always answered to. */
+  /** Names that the server answers to. Default: any. It always answers to the names of domains. */
   readonly serverNames?: ReadonlyArray<string>
 }
 
@@ -242,12 +243,12 @@ const status = (code: number): Answer => ({ _tag: "Status", status: code })
 
 type Unsized = Parameters<typeof makeReferralResponse>[0]
 
-/** The response with as many of its entries as there is room for. */
+/** The response with as many of its entries as fit. */
 const fit = (full: Unsized, { maximumOutput }: AnswerOptions): Answer => {
   for (let count = full.referralEntries.length; count > 0; count--) {
     const response = makeReferralResponse({ ...full, referralEntries: full.referralEntries.slice(0, count) })
     const bytes = encodeReferralResponse(response)
-    // What 16-bit offsets cannot reach does not fit either.
+    // A response that is too long for 16-bit offsets does not fit either.
     if (Result.isSuccess(bytes) && bytes.success.length <= maximumOutput) {
       return { _tag: "Response", bytes: bytes.success, response }
     }
@@ -266,7 +267,7 @@ const nameList = (timeToLive: number, name: string, expanded: ReadonlyArray<stri
 
 const domainTime = (domain: Domain): number => domain.timeToLive ?? 600
 
-/** The names of a domain that are answered to. */
+/** The names by which a domain can be asked for. */
 const namesOf = ([name, { netbiosName }]: readonly [string, Domain]): ReadonlyArray<string> =>
   netbiosName === undefined ? [name] : [netbiosName, name]
 
@@ -274,7 +275,7 @@ const namesOf = ([name, { netbiosName }]: readonly [string, Domain]): ReadonlyAr
 const longestShortName = 15
 
 /**
- * The NetBIOS name of a host, where it has the usual one: `DC1` for `dc1.corp.test`. An address has none, and stays.
+ * The usual NetBIOS name of a host: `DC1` for `dc1.corp.test`. An address has no such name and stays unchanged.
  *
  * @category look-ups
  */
@@ -282,8 +283,8 @@ export const shortName = (host: string): string =>
   DfsPath.isAddress(host) ? host : host.split(".", 1)[0]!.slice(0, longestShortName).toUpperCase()
 
 /**
- * The domain of this name. Whoever asks by the NetBIOS name of a domain is told those of its controllers (MS-DFSC 3.3.5.3
- * and 3.3.5.4).
+ * The domain of this name. A client that asks by the NetBIOS name of a domain gets the NetBIOS names of its controllers
+ * (MS-DFSC 3.3.5.3 and 3.3.5.4).
  */
 const findDomain = (namespace: Namespace, asked: string): Domain | undefined => {
   const is = (name: string): boolean => DfsPath.fold(name) === DfsPath.fold(asked)
@@ -301,7 +302,7 @@ interface Destination {
   readonly targetFailback: boolean
 }
 
-/** Online targets, set by set, those of the client's site first in each. */
+/** Online targets, set by set. In each set, the targets of the client's site come first. */
 const ordered = (targets: ReadonlyArray<string | Target>, site: string | undefined): ReadonlyArray<Target> => {
   const online = targets.map((target): Target => (typeof target === "string" ? { path: target } : target))
     .filter(({ state }) => state !== "offline")
@@ -347,11 +348,11 @@ const referral = (
 /**
  * Answers a referral request, plain or EX.
  *
- * Statuses: BUFFER_OVERFLOW where not one entry fits, NOT_FOUND for what is no namespace, DFS_UNAVAILABLE where all
- * targets are offline, INVALID_PARAMETER for a domain that is not known, and for a name that is none; UNSUCCESSFUL for a
- * domain or its controllers below level 3, which has no lists of names. Slashes separate as backslashes do, and level 0 is
- * taken for 1. What lies below a root without a link there is answered with the root. What lies below SYSVOL is no
- * namespace (MS-DFSC 3.3.5.2 to 3.3.5.4, and what Samba answers).
+ * Statuses: BUFFER_OVERFLOW if not even one entry fits, NOT_FOUND for a path in no namespace, DFS_UNAVAILABLE if all
+ * targets are offline, INVALID_PARAMETER for an unknown domain or a malformed name; UNSUCCESSFUL for a domain or its
+ * controllers below level 3, which has no lists of names. Slashes separate as backslashes do, and level 0 counts as 1.
+ * A path below a root without a link gets the root's referral. A path below SYSVOL is in no namespace (MS-DFSC 3.3.5.2
+ * to 3.3.5.4, and what Samba answers).
  *
  * @category referrals
  */

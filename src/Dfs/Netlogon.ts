@@ -1,10 +1,10 @@
 /**
- * What a domain controller answers to an LDAP ping: NETLOGON_SAM_LOGON_RESPONSE_EX (MS-ADTS 6.3.1.9), with the site that
- * the asking machine is in.
+ * The response of a domain controller to an LDAP ping: NETLOGON_SAM_LOGON_RESPONSE_EX (MS-ADTS 6.3.1.9), with the site
+ * of the client's machine.
  *
- * Its names are those of RFC 1035, 3.1 and 4.1.4: labels with a length before each, and pointers to earlier names, which
- * count from the start of the structure. A pointer may only lead back, so that no name goes in a circle. How the bytes
- * get here is `LdapPing`'s matter.
+ * Its names are those of RFC 1035, 3.1 and 4.1.4: labels with a length before each, and pointers to earlier names,
+ * which count from the start of the structure. A pointer can only lead back, so that no name runs in a circle.
+ * `LdapPing` sends and receives the bytes.
  */
 import type * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -12,7 +12,7 @@ import { Reader } from "../Codec/Cursor.ts"
 import * as Guid from "../Codec/Guid.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 
-/** NETLOGON_NT_VERSION (MS-ADTS 6.3.1.1): what an asker understands, and which optional fields an answer has. */
+/** NETLOGON_NT_VERSION (MS-ADTS 6.3.1.1): what a client understands, and which optional fields a response has. */
 export const NtVersion = {
   NETLOGON_NT_VERSION_1: 0x00000001,
   NETLOGON_NT_VERSION_5: 0x00000002,
@@ -22,14 +22,17 @@ export const NtVersion = {
   NETLOGON_NT_VERSION_IP: 0x20000000
 } as const
 
-/** The operation codes of extended answers (MS-ADTS 6.3.1.3): the controller is there; is paused; knows no such user. */
+/**
+ * The operation codes of extended responses (MS-ADTS 6.3.1.3): the controller runs, is paused, or does not know the
+ * user.
+ */
 export const Opcode = {
   LOGON_SAM_LOGON_RESPONSE_EX: 23,
   LOGON_SAM_PAUSE_RESPONSE_EX: 24,
   LOGON_SAM_USER_UNKNOWN_EX: 25
 } as const
 
-/** DS_FLAG: the controller is in the site of whoever asked (MS-ADTS 6.3.1.2). */
+/** DS_FLAG: the controller is in the site of the client (MS-ADTS 6.3.1.2). */
 export const DS_CLOSEST_FLAG = 0x00000080
 
 /** A name takes at most 255 bytes on the wire, a label 63 (RFC 1035 2.3.4). */
@@ -49,7 +52,7 @@ export const Name: Codec.Codec<string> = Codec.make(
     const labels: Array<string> = []
     let length = 0
     let at: Reader = reader
-    /** A pointer leads to before all that has been read of this name. */
+    /** A pointer must lead to a place before everything that has been read of this name. */
     let before = reader.offset
     for (;;) {
       const place = at.offset
@@ -104,13 +107,13 @@ const End = Codec.struct({
 })
 
 /**
- * NETLOGON_SAM_LOGON_RESPONSE_EX. `clientSiteName` is empty where the controller knows no site for the asker's address;
- * `dcSockAddr` and `nextClosestSiteName` are there where `ntVersion` says so.
+ * NETLOGON_SAM_LOGON_RESPONSE_EX. `clientSiteName` is empty if the controller knows no site for the client's address;
+ * `dcSockAddr` and `nextClosestSiteName` are present if `ntVersion` says so.
  *
  * @category models
  */
 export interface SamLogonResponseEx extends Codec.Type<typeof Start> {
-  /** A `sockaddr` of Windows, for the asker to do what it likes with. */
+  /** A `sockaddr` of Windows, undecoded. */
   readonly dcSockAddr?: Uint8Array
   readonly nextClosestSiteName?: string
   readonly ntVersion: number
@@ -121,7 +124,7 @@ export const SamLogonResponseEx: Codec.Codec<SamLogonResponseEx> = Codec.make(
   Start.minimumSize + End.minimumSize,
   (reader) => {
     const start = Start.read(reader)
-    // The end says what stands before it.
+    // The fields at the end say which fields stand before them.
     if (reader.remaining < End.minimumSize) reader.fail(`${End.minimumSize} more bytes, not ${reader.remaining}`)
     const { ntVersion } = End.read(reader.window(reader.end - End.minimumSize, End.minimumSize))
     const has = (flag: number): boolean => (ntVersion & flag) !== 0
@@ -155,7 +158,7 @@ export const SamLogonResponseEx: Codec.Codec<SamLogonResponseEx> = Codec.make(
 const structure = "NETLOGON_SAM_LOGON_RESPONSE_EX"
 
 /**
- * Decodes an answer; `Malformed` for anything but an extended one, also where the controller is paused.
+ * Decodes a response; `Malformed` if it is not an extended one, also if the controller is paused.
  *
  * @category conversions
  */
@@ -170,7 +173,7 @@ export const decode = (bytes: Uint8Array): Result.Result<SamLogonResponseEx, Mal
   })
 
 /**
- * Encodes an answer, for whoever plays a controller.
+ * Encodes a response, for a program that plays a controller.
  *
  * @category conversions
  */

@@ -1,11 +1,11 @@
 /**
- * What referrals have taught: which targets stand for which prefix, until when, and which target works (MS-DFSC
+ * The referrals that were learned: which targets stand for which prefix, until when, and which target works (MS-DFSC
  * 3.1.1, ReferralCache).
  *
- * Pure: every change gives a new cache and leaves the old one as it is. The clock is an argument, in milliseconds.
- * Look-ups take the longest prefix by whole components, without regard to case. The size is bounded: what has
- * expired goes first, then what came first. That there is no referral for a path is remembered too, for a shorter time.
- * Which entry to use, and when to ask again, is `DfsResolution`'s matter.
+ * Pure: every change gives a new cache and leaves the old one unchanged. The clock is an argument, in milliseconds.
+ * Look-ups take the longest prefix by whole components, without regard to case. The size is limited: expired entries
+ * are dropped first, then the oldest. The absence of a referral is remembered too, for a shorter time. `DfsResolution`
+ * decides which entry to use, and when to ask again.
  */
 import * as Result from "effect/Result"
 import { NtStatus } from "../Codec/NtStatusCode.ts"
@@ -30,7 +30,7 @@ export interface ReferralTarget {
 }
 
 /**
- * What is known of one prefix.
+ * The referral of one prefix.
  *
  * @category models
  */
@@ -43,19 +43,19 @@ export interface CachedReferral {
   readonly interlink: boolean
   /** Go back to an earlier target set once it answers again. */
   readonly targetFailback: boolean
-  /** Milliseconds; at this time it is no longer valid. */
+  /** The time in milliseconds at which it expires. */
   readonly expiresAt: number
-  /** Milliseconds; from this time on it is worth asking for it anew, while it is still used. */
+  /** The time in milliseconds from which it should be renewed, while it is still used. */
   readonly refreshAt: number
   /** At least one. */
   readonly targets: ReadonlyArray<ReferralTarget>
-  /** Index of the target that worked last, the first otherwise. */
+  /** Index of the target that worked last; 0 before any has worked. */
   readonly hint: number
-  /** The hint has worked, and is not only the first. */
+  /** The target of the hint has worked, and is not only the first of the list. */
   readonly confirmed?: boolean
 }
 
-/** A path for which there is no referral, why, and until when that may be believed (milliseconds). */
+/** A path without a referral, the reason, and the time in milliseconds until which that is believed. */
 export interface Absence {
   readonly error: NoReferral
   readonly expiresAt: number
@@ -69,25 +69,25 @@ export interface Absence {
 export interface ReferralCache {
   readonly capacity: number
   readonly entries: ReadonlyMap<string, CachedReferral>
-  /** Paths without a referral, as many as `capacity`. */
+  /** Paths without a referral, at most `capacity`. */
   readonly absences: ReadonlyMap<string, Absence>
-  /** How many entries had to go before their time. */
+  /** How many entries were dropped before they expired. */
   readonly evictions: number
 }
 
-/** Bounds for what a server may state as time to live, in seconds. */
+/** Limits for the time to live that a server states, in seconds. */
 export interface TtlBounds {
   readonly minimum: number
   readonly maximum: number
 }
 
-/** Version 1 has no time to live: Windows' own default for one. */
+/** Version 1 has no time to live: this is Windows' default. */
 const defaultTimeToLive = 300
 
-/** No prefix has more components: a look-up tries no longer ones. */
+/** The most components of a prefix: a look-up tries no longer prefixes. */
 const deepest = 64
 
-/** An empty cache for at most `capacity` prefixes (512). */
+/** An empty cache for at most `capacity` prefixes (default: 512). */
 export const make = (options?: { readonly capacity?: number }): ReferralCache => ({
   capacity: Math.max(1, options?.capacity ?? 512),
   entries: new Map(),
@@ -119,7 +119,7 @@ export const get = (cache: ReferralCache, prefix: DfsPath.DfsPath): CachedReferr
   cache.entries.get(DfsPath.key(prefix))
 
 /**
- * Remembers an entry, in the place of an earlier one of its prefix. One that has expired already is not kept.
+ * Remembers an entry, in place of an earlier entry of its prefix. An entry that has expired is not kept.
  *
  * @category changes
  */
@@ -141,7 +141,7 @@ export const insert = (cache: ReferralCache, entry: CachedReferral, now: number)
   return { ...cache, entries, evictions, absences: without(cache.absences, key) }
 }
 
-/** The hint stays what it was, as long as that is still one of the targets. */
+/** Keeps the hint of the earlier entry, if that is still one of the targets. */
 const inheriting = (entry: CachedReferral, before: CachedReferral | undefined): CachedReferral => {
   if (before?.confirmed !== true) return entry
   const known = DfsPath.key(before.targets[before.hint]!.path)
@@ -156,14 +156,14 @@ const without = <A>(map: ReadonlyMap<string, A>, key: string): ReadonlyMap<strin
   return changed
 }
 
-/** Why there is no referral for exactly this path, if that is known. */
+/** Why exactly this path has no referral, if that is known. */
 export const absence = (cache: ReferralCache, path: DfsPath.DfsPath, now: number): Absence | undefined => {
   if (cache.absences.size === 0) return undefined
   const found = cache.absences.get(DfsPath.key(path))
   return found === undefined || now >= found.expiresAt ? undefined : found
 }
 
-/** Remembers that there is no referral for a path. */
+/** Remembers that a path has no referral. */
 export const insertAbsence = (
   cache: ReferralCache,
   path: DfsPath.DfsPath,
@@ -186,7 +186,7 @@ export const insertAbsence = (
   return { ...cache, absences }
 }
 
-/** Forgets that there is no referral for exactly this path. */
+/** Forgets that exactly this path has no referral. */
 export const removeAbsence = (cache: ReferralCache, path: DfsPath.DfsPath): ReferralCache => ({
   ...cache,
   absences: without(cache.absences, DfsPath.key(path))
@@ -214,7 +214,7 @@ export const setHint = (cache: ReferralCache, prefix: DfsPath.DfsPath, target: D
   })
 }
 
-/** Remembers that a link leads into another namespace, which its referral did not say. */
+/** Remembers that a link leads into another namespace, although its referral did not say so. */
 export const setInterlink = (cache: ReferralCache, prefix: DfsPath.DfsPath): ReferralCache =>
   update(cache, prefix, (entry) => (entry.interlink ? entry : { ...entry, interlink: true }))
 
@@ -232,8 +232,8 @@ export const targetSets = (entry: CachedReferral): ReadonlyArray<number> => {
 
 /**
  * The order in which to try an entry's targets, as indexes: the hint, the rest of its target set, then the others. With
- * TargetFailback the sets come in their own order, so that an earlier one is gone back to; the hint is the first of its
- * set then.
+ * TargetFailback the sets keep their own order, so that the client returns to an earlier set; the hint is then the
+ * first of its set.
  */
 export const targetOrder = (entry: CachedReferral): ReadonlyArray<number> => {
   if (entry.targets.length === 1) return onlyTarget
@@ -248,9 +248,10 @@ export const targetOrder = (entry: CachedReferral): ReadonlyArray<number> => {
 const onlyTarget: ReadonlyArray<number> = [0]
 
 /**
- * How many components of the path that was asked a PathConsumed covers: bytes of `\server\share\rest` in UTF-16 (MS-DFSC
- * 2.2.4). Some servers count one character more: the backslash that follows, one that the request ended with, or the
- * terminator. That can mean nothing else, because the end of the next component is at least two characters away.
+ * How many components of the requested path a PathConsumed covers. It counts bytes of `\server\share\rest` in UTF-16
+ * (MS-DFSC 2.2.4). Some servers count one character more: the backslash that follows, a backslash at the end of the
+ * request, or the terminator. This is not ambiguous, because the end of the next component is at least two characters
+ * away.
  */
 export const componentsConsumed = (asked: DfsPath.DfsPath, pathConsumed: number): number | undefined => {
   let end = 0
@@ -262,12 +263,12 @@ export const componentsConsumed = (asked: DfsPath.DfsPath, pathConsumed: number)
 }
 
 /**
- * What a response to a root or link referral says.
+ * The entry that a response to a root or link referral describes.
  *
- * `asked` is the path in the request, `prefixOf` gives the prefix in the caller's own terms for a number of its
- * components (a link is asked for by its root target's name, and known by its namespace's). Fails with `Malformed` for
- * a PathConsumed that is no end of a component, and where no entry has a target that is `\server\share`; with
- * `ReferralRefused` (STATUS_OBJECT_PATH_NOT_FOUND) for a response without entries.
+ * `asked` is the path in the request. `prefixOf` turns a number of its components into the prefix in the caller's own
+ * terms: a link is asked for by the name of its root target, and known by the name in its namespace. Fails with
+ * `Malformed` if PathConsumed does not end at a component, or if no entry has a target of the form `\server\share`;
+ * with `ReferralRefused` (STATUS_OBJECT_PATH_NOT_FOUND) if the response has no entries.
  *
  * @category conversions
  */
@@ -277,7 +278,7 @@ export const fromResponse = (response: ReferralResponse, options: {
   readonly prefixOf: (consumed: number) => DfsPath.DfsPath
   readonly now: number
   readonly ttl: TtlBounds
-  /** The part of its time, counted from the end, in which it is worth asking for it anew. */
+  /** The last part of its time to live in which it should be renewed. */
   readonly refreshAhead: number
 }): Result.Result<CachedReferral, Malformed | ReferralRefused> => {
   const { asked, server } = options
@@ -299,7 +300,7 @@ export const fromResponse = (response: ReferralResponse, options: {
   }
   const targets: Array<ReferralTarget> = []
   let timeToLive = Number.POSITIVE_INFINITY
-  // A boundary counts for the next target that can be used, if its own cannot.
+  // If the target with a boundary cannot be used, the next usable target has the boundary.
   let boundary = true
   for (const entry of referralEntries) {
     if (isNameList(entry)) return malformed(8, "targets of a root or link, not a name list")

@@ -1,9 +1,9 @@
 /**
- * REQ_GET_DFS_REFERRAL (MS-DFSC 2.2.2) and REQ_GET_DFS_REFERRAL_EX (2.2.3): what a client asks, both ways.
+ * REQ_GET_DFS_REFERRAL (MS-DFSC 2.2.2) and REQ_GET_DFS_REFERRAL_EX (2.2.3): a client's requests, both ways.
  *
- * The names are kept as they stand in the message: one leading backslash, or nothing at all in a domain referral.
- * Which name to ask whom for is `DfsResolution`'s matter, and how it gets there the transport's. Decoding copies;
- * encoding gives a buffer that the caller owns.
+ * The names are kept as in the message: with one leading backslash, or empty in a domain referral. `DfsResolution`
+ * decides which server to ask for which name, and the transport sends the request. Decoding copies; encoding gives a
+ * buffer that the caller owns.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -59,7 +59,7 @@ const unencodable = (structure: string, reason: string) => Result.fail(new Unenc
 const level = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 0xffff
 
 /**
- * Decodes REQ_GET_DFS_REFERRAL. Bytes after the name's NUL are accepted, and so is a name that ends with the message.
+ * Decodes REQ_GET_DFS_REFERRAL. Accepts bytes after the name's NUL, and a name that ends with the message.
  *
  * @category decoding
  */
@@ -90,8 +90,8 @@ const counted = (reader: Reader, what: string): string => {
 }
 
 /**
- * Decodes REQ_GET_DFS_REFERRAL_EX. All lengths are in bytes and count the NUL. Bytes after the request data are
- * accepted (Windows appends one), and so are flags that have no meaning.
+ * Decodes REQ_GET_DFS_REFERRAL_EX. All lengths are in bytes and count the NUL. Accepts bytes after the request data
+ * (Windows appends one), and flags that have no meaning.
  *
  * @category decoding
  */

@@ -1,12 +1,12 @@
 /**
  * RESP_GET_DFS_REFERRAL (MS-DFSC 2.2.4) with referral entries V1 to V4 and name lists (2.2.5), both ways.
  *
- * Entries are stepped over by their Size; a text offset counts from its entry's start, and 0 means absent. A response
- * is at most as large as the buffer that was offered, and what is decoded from it stays in proportion: text that
- * several entries name is read once, and entries cannot multiply text by pointing into each other's.
+ * Each entry's Size leads to the next one. A text offset counts from its entry's start, and 0 means absent. A response
+ * is at most as large as the buffer that the client offered, and the decoded value is of similar size: text that
+ * several entries point to is read once, and entries cannot multiply text by pointing into the text of others.
  *
- * What the targets mean, and PathConsumed against the path that was asked, is `DfsResolution`'s matter. Decoding
- * copies; encoding gives a buffer that the caller owns.
+ * `DfsResolution` interprets the targets and PathConsumed. Decoding copies; encoding gives a buffer that the caller
+ * owns.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -50,7 +50,7 @@ export const ReferralV1 = Schema.Struct({ versionNumber: Schema.Literal(1), ...C
 export const ReferralV2 = Schema.Struct({ versionNumber: Schema.Literal(2), ...Common, proximity: UInt32, ...Paths })
 /** DFS_REFERRAL_V3 and V4 without NameListReferral (MS-DFSC 2.2.5.3.1, 2.2.5.4). */
 export const ReferralV3 = Schema.Struct({ versionNumber: Schema.Literals([3, 4]), ...Common, ...Paths })
-/** DFS_REFERRAL_V3 and V4 with NameListReferral (MS-DFSC 2.2.5.3.2): a domain, and its controllers where asked. */
+/** DFS_REFERRAL_V3 and V4 with NameListReferral (MS-DFSC 2.2.5.3.2): a domain, and its controllers in a DC referral. */
 export const NameListReferral = Schema.Struct({
   versionNumber: Schema.Literals([3, 4]),
   ...Common,
@@ -65,7 +65,7 @@ export type ReferralV3 = typeof ReferralV3.Type
 export type NameListReferral = typeof NameListReferral.Type
 
 /**
- * One entry of a response. Those with `expandedNames` are name lists.
+ * One entry of a response. An entry with `expandedNames` is a name list.
  *
  * @category models
  */
@@ -78,7 +78,7 @@ export type ReferralEntry = ReferralV1 | ReferralV2 | ReferralV3 | NameListRefer
  * @category models
  */
 export const ReferralResponse = Schema.Struct({
-  /** Bytes of the path that was asked (UTF-16, NUL excluded) which the referral stands for. */
+  /** Bytes of the requested path (UTF-16, without NUL) that the referral stands for. */
   pathConsumed: UInt16,
   numberOfReferrals: UInt16,
   /** `ReferralHeaderFlags`. */
@@ -87,12 +87,12 @@ export const ReferralResponse = Schema.Struct({
 })
 export type ReferralResponse = typeof ReferralResponse.Type
 
-/** Is it a name list, the answer to a domain or DC referral? */
+/** Is it a name list, as in the response to a domain or DC referral? */
 export const isNameList = (entry: ReferralEntry): entry is NameListReferral => "expandedNames" in entry
 
 const structure = "RESP_GET_DFS_REFERRAL"
 
-/** The fewest bytes that an entry's Size may state. */
+/** The least Size of an entry, in bytes. */
 const minimumSize = (versionNumber: number, nameList: boolean): number =>
   versionNumber === 1 ? 10 : versionNumber === 2 ? 22 : nameList ? 18 : 34
 
@@ -110,7 +110,7 @@ class UnknownVersion {
   }
 }
 
-/** Reads text by absolute place: each once, and all together no more than a few times the message. */
+/** Reads text by its place in the message: each text once, and in total at most four times the message's length. */
 class Texts {
   private readonly message: Reader
   private readonly known = new Map<number, { readonly text: string; readonly end: number }>()
@@ -118,7 +118,8 @@ class Texts {
 
   constructor(message: Reader) {
     this.message = message
-    // Real messages name each byte of text once, or share whole strings. Four times leaves room for odd ones.
+    // Real messages point to each byte of text once, or share whole strings. A factor of four leaves room for unusual
+    // ones.
     this.left = message.bytes.length * 4
   }
 
@@ -144,7 +145,7 @@ class Texts {
 
   many(offset: number, count: number, what: string): ReadonlyArray<string> {
     if (count * 2 > this.message.end - offset) this.message.fail(`room for ${count} of ${what}`, offset)
-    // Paid for per use: a list of many short names is itself an allocation, however often it was read before.
+    // Every use counts, also of text that was read before: a list of many short names is itself an allocation.
     this.spend(count * 2, offset)
     const texts: Array<string> = []
     for (let i = 0, at = offset; i < count; i++) {
@@ -174,7 +175,7 @@ const readEntry = (message: Reader, texts: Texts, version: number | undefined): 
   fixed.offset = start + 8
   message.offset = start + size
 
-  /** An offset field: 0 is absent, and none may point into the entry's own fixed part. */
+  /** An offset field: 0 is absent, and no offset may point into the entry's own fixed part. */
   const offset = (what: string): number | undefined => {
     const at = fixed.offset
     const value = fixed.u16()
@@ -293,8 +294,8 @@ const problem = (value: ReferralResponse): string | undefined => {
 }
 
 /**
- * Encodes RESP_GET_DFS_REFERRAL as Windows lays it out: the entries, then the text, DFSPath and DFSAlternatePath once
- * for all entries that share them.
+ * Encodes RESP_GET_DFS_REFERRAL as Windows does: first the entries, then the text. Entries with the same DFSPath and
+ * DFSAlternatePath share that text.
  *
  * @category encoding
  */
@@ -308,7 +309,7 @@ export const encodeReferralResponse = (
   writer.u16(value.pathConsumed)
   writer.u16(value.numberOfReferrals)
   writer.u32(value.referralHeaderFlags)
-  // Where each entry begins, and its offset fields with the text that each has to point to.
+  // Where each entry begins, and its offset fields with the text that each points to.
   const places: Array<{ readonly start: number; readonly at: number; readonly role: string; readonly text: string }> =
     []
   const reference = (start: number, role: string, text: string | undefined) => {
@@ -355,7 +356,7 @@ export const encodeReferralResponse = (
 type Unsized<E extends ReferralEntry> = E extends unknown ? Omit<E, "size"> & { readonly size?: number } : never
 
 /**
- * A response from what matters in it: counts the entries, and gives each the Size that it needs.
+ * Makes a response from its essential values: counts the entries, and computes the Size of each.
  *
  * @category constructors
  */

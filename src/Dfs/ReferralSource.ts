@@ -1,8 +1,8 @@
 /**
  * Asking a server for a referral: the control codes, and what each status means.
  *
- * How an IOCTL reaches a server's IPC$ is the client's matter, behind `ReferralSource`; whom to ask for what is
- * `DfsResolution`'s, and when to ask at all `DfsResolver`'s.
+ * The client sends the IOCTL to a server's IPC$, behind `ReferralSource`. `DfsResolution` decides which server to ask
+ * for which path, and `DfsResolver` decides when to ask.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -40,20 +40,20 @@ export interface ReferralIoctl {
   readonly controlCode: number
   readonly input: Uint8Array
   readonly maxOutput: number
-  /** The domain that the server belongs to, where it is known. */
+  /** The domain of the server, if it is known. */
   readonly domain?: string
-  /** How long the server may take for it, counted from when the user is logged on. As long as any request without it. */
+  /** The timeout of the IOCTL, counted from the logon. Default: that of any request. */
   readonly limit?: Duration.Input
 }
 
-/** What reaching a server's IPC$ can fail with. */
+/** The errors of reaching a server's IPC$. */
 export type SourceError = RequestError | AuthenticationError
 
 /**
- * Sends an IOCTL to a server's IPC$, over a connection that is shared with other work, without the DFS flag. A status
- * that is no success is a failure, also STATUS_BUFFER_OVERFLOW: an `SmbError` of command `IOCTL`. Where the user is logged
- * on, and then IPC$ is refused or the server does not answer, that is `ReferralUnavailable`. The bytes are the caller's to
- * keep.
+ * Sends an IOCTL to a server's IPC$, over a connection that is shared with other work, without the DFS flag. Every
+ * status except success is a failure, also STATUS_BUFFER_OVERFLOW: an `SmbError` of command `IOCTL`. If the user is
+ * logged on, and the server then refuses IPC$ or does not answer, the failure is `ReferralUnavailable`. The caller owns
+ * the returned bytes.
  *
  * @category services
  */
@@ -65,7 +65,7 @@ export class ReferralSource extends Context.Service<ReferralSource, {
 }>()("effect-smb/Dfs/ReferralSource") {}
 
 /**
- * The typed outcome of a status that answered a referral request.
+ * The typed outcome of a status in a response to a referral request.
  *
  * @category conversions
  */
@@ -82,7 +82,7 @@ export const fromStatus = (status: number, request: {
     case NtStatus.STATUS_NO_SUCH_DEVICE:
     case NtStatus.STATUS_INVALID_DEVICE_REQUEST:
     case NtStatus.STATUS_NOT_SUPPORTED:
-    // smbd's word for it on SMB 1, with `host msdfs = no`.
+    // The status of smbd on SMB 1, with `host msdfs = no`.
     case NtStatus.STATUS_NOT_IMPLEMENTED:
       return new NotDfsCapable({ server, path })
     case NtStatus.STATUS_NOT_FOUND:
@@ -95,8 +95,8 @@ export const fromStatus = (status: number, request: {
 }
 
 /**
- * The server does not know the EX control code: ask again without it. smbd says FS_DRIVER_REQUIRED to EX, though it
- * answers the plain code.
+ * Statuses of a server that does not know the EX control code: ask again with the plain code. smbd responds to EX with
+ * FS_DRIVER_REQUIRED, though it answers the plain code.
  */
 const unknownControlCode: ReadonlySet<number> = new Set([
   NtStatus.STATUS_INVALID_DEVICE_REQUEST,
@@ -105,13 +105,13 @@ const unknownControlCode: ReadonlySet<number> = new Set([
   NtStatus.STATUS_INVALID_PARAMETER
 ])
 
-/** How a referral is asked for. */
+/** The options of `ask`. */
 export interface AskOptions {
   readonly maxReferralLevel: number
   readonly siteName?: string | undefined
   readonly domain?: string | undefined
   readonly limit?: Duration.Input | undefined
-  /** For what is counted; `root` where left out. */
+  /** The kind that the metrics count. Default: `root`. */
   readonly kind?: ReferralKind
 }
 
@@ -204,6 +204,6 @@ const placed = ({ cause, reason, server }: ReferralUnavailable) => ({
   ...(cause === undefined ? {} : { cause })
 })
 
-/** Did the server answer the IOCTL itself? What failed before it (the logon, the tree) is another matter. */
+/** Is it the server's response to the IOCTL? Earlier failures (of the logon, of the tree) are not. */
 const isAnswer = (error: { readonly _tag: string }): error is SmbError =>
   error._tag === "SmbError" && (error as SmbError).command.toUpperCase() === "IOCTL"

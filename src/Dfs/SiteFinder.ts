@@ -1,8 +1,8 @@
 /**
  * Finding the Active Directory site of this machine.
  *
- * A seam: nobody is asked unless an app says how. `layerLdap` asks a domain's controllers by LDAP pings, as Windows does.
- * The resolver keeps what is found, by domain, and names the site in its requests (`DfsResolver`).
+ * Off by default: an app chooses how to look. `layerLdap` asks a domain's controllers by LDAP pings, as Windows does.
+ * The resolver keeps each domain's site, and names it in its requests (`DfsResolver`).
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,8 +11,8 @@ import * as DfsPath from "./DfsPath.ts"
 import * as LdapPing from "./LdapPing.ts"
 
 /**
- * Gives the Active Directory site of this machine in a domain, if it can be found out; `controllers` are those of the
- * domain that are known. It does not fail.
+ * Gives the Active Directory site of this machine in a domain, if it can be found; `controllers` are the known
+ * controllers of the domain. It does not fail.
  *
  * @category models
  */
@@ -21,7 +21,7 @@ export interface SiteFinderService {
 }
 
 /**
- * How the site is found where `DfsOptions.siteName` does not say; not at all where it is left out.
+ * How to find the site if `DfsOptions.siteName` is not set. Default: undefined, it is not looked for.
  *
  * @category settings
  */
@@ -30,13 +30,13 @@ export const SiteFinder: Context.Reference<SiteFinderService | undefined> = Cont
   { defaultValue: (): SiteFinderService | undefined => undefined }
 )
 
-/** Controllers that are asked about one domain, and the milliseconds after which the next one is asked too. */
+/** How many controllers are asked about one domain, and the milliseconds after which the next one is asked too. */
 const asked = 4
 const stagger = 200
 
 /**
- * A finder that pings the controllers of a domain, the next one when one has not answered for a while. What goes wrong
- * is told to the log, at level Debug; the machine then counts as being in no site.
+ * A finder that pings the controllers of a domain. If one has not answered for a while, it pings the next one too.
+ * Failures are logged at level Debug; the machine then counts as being in no site.
  *
  * @category constructors
  */

@@ -1,9 +1,10 @@
 /**
- * A question for SRV records (RFC 2782), for name servers whose answers the system's resolver does not take.
+ * A query for SRV records (RFC 2782), for name servers whose answers the system's resolver rejects.
  *
- * Samba's own name server compresses the target of a record. RFC 2782 forbids that, and c-ares, which Node asks by, calls
- * the whole answer bad; Windows and older resolvers read it. So `DomainControllers` asks again by this, which has one
- * question, over UDP, and reads the names with `Netlogon`'s codec: pointers lead back only, and nothing leaves the message.
+ * Samba's own name server compresses the target of a record. RFC 2782 forbids that. Node's resolver, c-ares, then
+ * rejects the whole answer; Windows and older resolvers read it. `DomainControllers` therefore asks again by this
+ * module. It sends one question over UDP, and reads the names with `Netlogon`'s codec: pointers lead back only, and no
+ * name leaves the message.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -38,14 +39,14 @@ export interface Srv {
 const Type = { SRV: 33, OPT: 41 } as const
 const classInternet = 1
 
-/** Bytes of an answer that are taken (RFC 6891, 6.2.3): what fits into most networks' packets. */
+/** The most bytes of an answer (RFC 6891, 6.2.3): they fit into a packet of most networks. */
 const payload = 1232
 
-/** The question (RFC 1035, 4.1), which also says how long an answer may be. */
+/** The query (RFC 1035, 4.1), which also states the longest answer. */
 export const encodeQuery = (id: number, name: string): Uint8Array => {
   const header = Buffer.alloc(12)
   header.writeUInt16BE(id, 0)
-  // Recursion is desired.
+  // The flag "recursion desired".
   header.writeUInt16BE(0x0100, 2)
   header.writeUInt16BE(1, 4)
   header.writeUInt16BE(1, 10)
@@ -65,8 +66,8 @@ const noError = 0
 const nameError = 3
 
 /**
- * The records of an answer; none where there is no such name. Fails with `Malformed`, also where it answers another
- * question or refuses.
+ * The records of an answer; an empty list if the name does not exist. Fails with `Malformed`, also if it answers
+ * another question or is a refusal.
  *
  * @category conversions
  */
@@ -129,7 +130,7 @@ const exchange = (server: string, name: string, question: Uint8Array): Effect.Ef
       close()
       resume(Effect.succeed(new Uint8Array(message)))
     })
-    // Connected: datagrams of others are not taken, and it is heard that nobody listens there.
+    // A connected socket accepts datagrams from its peer only, and reports that no process listens on the port.
     socket.connect(port, host, () => socket.send(question))
     return Effect.sync(close)
   }).pipe(Effect.timeoutOrElse({
@@ -138,7 +139,7 @@ const exchange = (server: string, name: string, question: Uint8Array): Effect.Ef
   }))
 
 /**
- * Asks name servers, one after the other, each for a second. Fails with what the last one said.
+ * Asks name servers, one after the other, with a timeout of a second each. Fails with the error of the last one.
  *
  * @category requests
  */

@@ -1,14 +1,14 @@
 /**
- * Which servers and shares have lately been of no use: a circuit breaker for each, so that a dead target costs its
- * timeout once and not with every operation.
+ * Which servers and shares have failed lately: a circuit breaker for each, so that a dead target costs its timeout once
+ * and not with every operation.
  *
- * Pure: the clock is an argument, in milliseconds. After a failure a target is `open` for a while: it is tried after all
- * others, as the last resort. Then it is `half open`: one operation tries it, and the others keep away meanwhile. Each
- * further failure doubles the while; a success forgets all of it.
+ * Pure: the clock is an argument, in milliseconds. After a failure a target is `open` for a while: it is tried after
+ * all others, as the last resort. Then it is `half open`: one operation tries it, and the others avoid it until the
+ * result is known. Each further failure doubles the while; a success forgets all of it.
  */
 import * as DfsPath from "./DfsPath.ts"
 
-/** For how long a target is left alone: after its first failure, and at the most. Milliseconds. */
+/** For how many milliseconds a target is left alone: after its first failure, and at most. */
 export interface Breaker {
   readonly cooldown: number
   readonly longest: number
@@ -22,25 +22,25 @@ interface Trouble {
 /** By server, or by server and share. */
 export type TargetHealth = ReadonlyMap<string, Trouble>
 
-/** Nobody has failed. */
+/** No target has failed. */
 export const none: TargetHealth = new Map()
 
-/** No more than so many are remembered. */
+/** The most targets that are remembered. */
 const capacity = 1024
 
-/** The keys that concern a target: its server, and its share there. */
+/** The keys of a target: its server, and its share there. */
 export const keysOf = (path: DfsPath.DfsPath): readonly [server: string, share: string] => {
   const server = DfsPath.fold(path[0] ?? "")
   return [server, `${server}\\${DfsPath.fold(path[1] ?? "")}`]
 }
 
-/** Is a target better left alone? */
+/** Should a target be avoided? */
 export const isOpen = (health: TargetHealth, path: DfsPath.DfsPath, now: number): boolean => {
   if (health.size === 0) return false
   return keysOf(path).some((key) => now < (health.get(key)?.openUntil ?? 0))
 }
 
-/** A target has failed: as a whole server, or only in this share. */
+/** A target has failed: the whole server, or only this share. */
 export const failed = (
   health: TargetHealth,
   path: DfsPath.DfsPath,
@@ -61,7 +61,7 @@ export const failed = (
   return changed
 }
 
-/** Somebody is about to try a target that has failed before: the others keep away until it is known how that went. */
+/** An operation is about to try a target that has failed before: the others avoid it until the result is known. */
 export const probing = (health: TargetHealth, path: DfsPath.DfsPath, now: number, breaker: Breaker): TargetHealth => {
   if (health.size === 0) return health
   let changed: Map<string, Trouble> | undefined

@@ -1,17 +1,17 @@
 /**
- * Recording what a client says to real servers, and playing it back without them.
+ * Recording a client's connections to real servers, and playing the recording back without the servers.
  *
- * `record` wraps a transport and writes down every connection: where to, each frame both ways and when, how it ended.
- * `replay` is a transport that has such a recording in the place of the network: it holds each frame that the client sends
- * against the recorded one, and gives it the recorded answers. So that a client says the same again, both also decide what
- * it takes from chance and from the machine: the random bytes come of a seed, and a logon tells the recording's time and
- * name of the workstation. The program has to be the same, and do things in the same order. Logons by NTLM can be played
- * back; tickets of Kerberos come from somewhere else, and are other ones each time.
+ * `record` wraps a transport and writes down every connection: its endpoint, each frame both ways with its time, and
+ * how it ended. `replay` is a transport that has such a recording in place of the network: it compares each frame of
+ * the client with the recorded one, and delivers the recorded responses. The client must send the same frames again, so
+ * both layers fix its random bytes (they come from a seed), and the time and workstation name of its logon. The program
+ * must be the same, and do things in the same order. NTLM logons can be played back. Kerberos logons cannot: their
+ * tickets come from another service, and are different each time.
  *
- * **What a recording gives away.** It holds the contents of the files that went over it, the names of servers, shares and
- * users, and the responses of NTLM logons, from which a weak password can be guessed offline. Its seed gives the keys of
- * the sessions, so that what was encrypted can be read. It never holds a password or its hash. Record with servers and
- * accounts that are made for it, and keep a recording as you would keep the files.
+ * **What a recording gives away.** It holds the contents of the transferred files, the names of servers, shares and
+ * users, and the responses of NTLM logons, from which a weak password can be guessed offline. Its seed gives the keys
+ * of the sessions, so that encrypted traffic can be read. It never holds a password or its hash. Record with servers
+ * and accounts that are made for the purpose, and protect a recording as you would protect the files.
  *
  * ```ts
  * const Recorded = RecordedTransport.record(TcpTransport.layer)
@@ -44,7 +44,7 @@ export { Entry, Recording, ReplayMismatch }
 const Json = Schema.fromJsonString(Recording)
 
 /**
- * A recording from JSON, or a complaint that names the place.
+ * A recording from JSON, or an error that names the place of the fault.
  *
  * @category conversions
  */
@@ -54,8 +54,8 @@ export const fromJson = Schema.decodeUnknownResult(Json)
 export const toJson: (recording: Recording) => string = Schema.encodeSync(Json)
 
 /**
- * What happened in a recording, in the words that `TestNamespace` has for its events, so that one can be compared with
- * the other: requests with their paths, answers with their statuses. What is encrypted is a request `ENCRYPTED`.
+ * The events of a recording, in the format of `TestNamespace`, so that the two can be compared: requests with their
+ * paths, responses with their statuses. An encrypted frame is a request `ENCRYPTED`.
  *
  * @category conversions
  */
@@ -113,24 +113,24 @@ export const events = (recording: Recording): ReadonlyArray<Event> => {
 // -----------------------------------------------------------------------------
 
 /**
- * What has been recorded.
+ * The recording in progress.
  *
  * @category services
  */
 export class Recorder extends Context.Service<Recorder, {
-  /** Everything so far. Connections that are still open may go on. */
+  /** Everything so far. Connections that are still open can go on. */
   readonly recording: Effect.Effect<Recording>
 }>()("effect-smb/Layers/Recorder") {}
 
-/** How to record. */
+/** The options of `record`. */
 export interface RecordOptions {
-  /** What the client's random bytes come of; new for each recording where left out. */
+  /** The seed of the client's random bytes. Default: a new one for each recording. */
   readonly seed?: string
-  /** The name that logons tell of this machine; `RECORDED` where left out. */
+  /** The workstation name in logons. Default: `RECORDED`. */
   readonly workstation?: string
 }
 
-/** The client's surroundings, the same when it is recorded and when it is played back. */
+/** The client's surroundings, the same in a recording and in its replay. */
 const surroundings = ({ seed, start, workstation }: Omit<Recording, "entries" | "version">): Context.Context<never> =>
   Context.make(Entropy.Entropy, Entropy.seeded(seed)).pipe(
     Context.add(Authenticator.Workstation, { workstation, now: Effect.succeed(FileTime.fromMillis(start)) })
@@ -139,7 +139,7 @@ const surroundings = ({ seed, start, workstation }: Omit<Recording, "entries" | 
 const copy = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> => chunks.map((chunk) => chunk.slice())
 
 /**
- * A transport that is recorded, in the place of the one that it wraps.
+ * A transport that records the transport that it wraps.
  *
  * @example
  * ```ts
@@ -176,7 +176,7 @@ export const record = <E, R>(
         const received = (frames: ReadonlyArray<Uint8Array>): void => {
           for (const bytes of frames) entries.push({ what: "server", ...common(), bytes })
         }
-        /** What came of a frame counts, too, when there comes no more. */
+        /** The part of a frame that has arrived counts too, if no more follows. */
         const end = (): boolean => {
           if (!open) return false
           open = false
@@ -208,7 +208,7 @@ export const record = <E, R>(
           ),
           Effect.tap(() => Effect.sync(() => entries.push({ what: "connected", ...common() }))),
           Effect.onInterrupt(() => Effect.sync(closed)),
-          // The scope of a connection may end without a word.
+          // The scope of a connection can end without a call of `close`.
           Effect.tap(() => Effect.addFinalizer(() => Effect.sync(closed))),
           Effect.map((duplex): Transport.Duplex => ({
             send: (chunks, onSent) => {
@@ -238,36 +238,38 @@ export const record = <E, R>(
 // -----------------------------------------------------------------------------
 
 /**
- * How the replay goes.
+ * The state of the replay.
  *
  * @category services
  */
 export class Replay extends Context.Service<Replay, {
-  /** Fails with the first difference. Where the client has not yet done all that was recorded, that is none. */
+  /** Fails with the first difference. A client that has not yet done everything in the recording is no difference. */
   readonly check: Effect.Effect<void, ReplayMismatch>
-  /** Fails with the first difference, also where the recording has more than the client did. Farewells do not count. */
+  /**
+   * Fails with the first difference, also if the recording has more than the client did. Farewell frames do not count.
+   */
   readonly checkComplete: Effect.Effect<void, ReplayMismatch>
 }>()("effect-smb/Layers/Replay") {}
 
-/** How to play back. */
+/** The options of `replay`. */
 export interface ReplayOptions {
   /**
-   * `strict`: the client's bytes have to be those of the recording. `by-command`: the same commands in the same order on
-   * each connection do, so that times, names and sizes may differ. The logon has to be the same in either case, because
-   * the keys come of it.
+   * `strict`: the client's bytes must equal those of the recording. `by-command`: each connection must have the same
+   * commands in the same order, but times, names and sizes can differ. The logon must be the same in both cases,
+   * because the keys depend on it.
    */
   readonly match?: "strict" | "by-command"
   /**
-   * Milliseconds of real time that the next frame is waited for while an answer is due that the recording has only after
-   * it, or for the client to give up a connect that it gave up; 5000 where left out. Then it is a mismatch, and not a
-   * hang.
+   * Milliseconds of real time to wait for the client. Default: 5000. The replay waits for the next frame if a response
+   * is due that the recording has only after that frame. It also waits for the client to give up a connect, if it did
+   * so in the recording. After this time the replay ends with a mismatch, and does not hang.
    */
   readonly patience?: number
 }
 
 /**
- * A recording in the place of the network. At the first difference all connections end with a `TransportError` that says
- * which it was, and no new ones are made; `Replay` has it as a value.
+ * A recording in place of the network. At the first difference all connections end with a `TransportError` that
+ * describes it, and no new ones are made; `Replay` has the difference as a value.
  *
  * @category layers
  */

@@ -1,8 +1,8 @@
 /**
  * The transport over TCP, on `node:net`.
  *
- * Reads with `onread` into one buffer that is used again for every read: a socket's `data` events, and streams built on
- * them, reach half of that speed. So a chunk is valid only until `onData` returns, as the seam says.
+ * Reads with `onread` into one buffer that every read uses again: a socket's `data` events, and streams on top of them,
+ * reach half of that speed. A chunk is therefore valid only until `onData` returns, as `Transport` says.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,33 +16,33 @@ import * as Addresses from "./internal/Addresses.ts"
 
 /** Settings of the TCP transport. */
 export interface Options {
-  /** How long a connection may take to be made, its name's addresses and all attempts at them included; 10 seconds. */
+  /** The timeout of a connect, with the look-up of the name and all attempts. Default: 10 seconds. */
   readonly connectTimeout?: Duration.Input
-  /** Bytes of the receive buffer of each connection; 1 MiB where left out. Untouched pages cost nothing. */
+  /** Bytes of the receive buffer of each connection. Default: 1 MiB. Untouched pages cost nothing. */
   readonly receiveBuffer?: number
-  /** How names become addresses; the system's resolver where left out. */
+  /** How names become addresses. Default: the system's resolver. */
   readonly lookup?: Net.TcpNetConnectOpts["lookup"]
   /**
-   * Where to connect to instead, by the name of a server, in whatever case; `*` stands for all others. Names stay what they
-   * are in all that is said to the server and to the user: paths, DFS, Kerberos. For a server behind a forwarded port, or one
-   * whose name no name server has.
+   * Other addresses to connect to, by the name of a server without regard to case; `*` stands for all other servers.
+   * The names stay unchanged in everything that the server and the user see: paths, DFS, Kerberos. For a server behind
+   * a forwarded port, or with a name that no name server has.
    */
   readonly addresses?: Readonly<Record<string, Address>>
 }
 
 /**
- * Where a server is.
+ * The address of a server.
  *
  * @category models
  */
 export interface Address {
   /** A name or an address. */
   readonly host: string
-  /** TCP port; the one that was asked for where left out. */
+  /** TCP port. Default: the requested port. */
   readonly port?: number
 }
 
-/** The place of a server by its name, if it has one of its own. */
+/** The address that is set for a server's name, if there is one. */
 const placeOf = (addresses: Options["addresses"]) => {
   const places = new Map(Object.entries(addresses ?? {}).map(([name, place]) => [UpCase.fold(name), place]))
   return (endpoint: Transport.Endpoint): Transport.Endpoint => {
@@ -51,7 +51,7 @@ const placeOf = (addresses: Options["addresses"]) => {
   }
 }
 
-/** Who waits for a server by its name is told where that was looked for. */
+/** Adds to an error the place at which the named server was looked for. */
 const told = (endpoint: Transport.Endpoint, place: Transport.Endpoint) => (error: TransportError): TransportError =>
   place === endpoint ? error : new TransportError({
     reason: error.reason,
@@ -61,7 +61,7 @@ const told = (endpoint: Transport.Endpoint, place: Transport.Endpoint) => (error
       .filter((part) => part !== undefined).join(": ")
   })
 
-/** Connects. To be run where it is not interrupted, but for what it allows itself. */
+/** Connects. Run it uninterruptible; it is interruptible in the parts that it chooses itself. */
 const connect = (
   endpoint: Transport.Endpoint,
   place: Transport.Endpoint,
@@ -74,7 +74,7 @@ const connect = (
     const sockets = new Set<Net.Socket>()
     const buffer = Buffer.allocUnsafeSlow(receiveBuffer ?? 1024 * 1024)
     let chosen: Net.Socket | undefined
-    /** Gives up all that is not the connection. A late error of those is nobody's. */
+    /** Gives up everything except the connection. Later errors of the sockets that were given up are ignored. */
     const giveUp = () => {
       for (const socket of sockets) {
         if (socket === chosen) continue
@@ -123,7 +123,7 @@ const connect = (
       }),
       Effect.mapError(told(endpoint, place)),
       Effect.interruptible,
-      // Outside of what can be interrupted: a socket that has just connected is not lost.
+      // Outside of the interruptible part, so that a socket that has just connected is not lost.
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (exit._tag === "Success") return
@@ -134,7 +134,7 @@ const connect = (
     )
   })
 
-/** Ends a socket that nobody uses any more. A late error of it is nobody's. */
+/** Ends a socket that is no longer used. Its later errors are ignored. */
 const discard = (socket: Net.Socket): void => {
   socket.removeAllListeners("connect")
   socket.removeAllListeners("close")
@@ -152,7 +152,7 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
     }
     let length = 0
     for (const chunk of chunks) length += chunk.length
-    // Small pieces cost less joined than one by one.
+    // Joining small pieces costs less than sending each of them.
     if (length <= 4096) {
       socket.write(Buffer.concat(chunks, length))
       onSent?.()
@@ -166,9 +166,9 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
 })
 
 /**
- * Connections over TCP. A name with several addresses is connected to at the first that answers: they are tried at
- * intervals of 250 ms, at once where one refuses, and all that were tried go on until `connectTimeout` (RFC 8305); at most
- * 8 of them. Direct TCP (MS-SMB2 2.1), port 445 where an address names none; NetBIOS is not served.
+ * Connections over TCP. A name with several addresses is connected to at the first address that answers. The next
+ * address is tried after 250 ms, or at once when one refuses, and all attempts go on until `connectTimeout` (RFC 8305);
+ * at most 8 addresses are tried. Direct TCP (MS-SMB2 2.1), port 445 if the path names none; NetBIOS is not supported.
  *
  * @category layers
  */
@@ -187,7 +187,7 @@ export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transpor
 }
 
 /**
- * `layerWith()`: connections over TCP with the usual settings.
+ * `layerWith()`: connections over TCP with the default settings.
  *
  * @category layers
  */

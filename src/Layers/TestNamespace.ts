@@ -1,10 +1,10 @@
 /**
- * A DFS namespace with its servers, its faults and its clock, as data: for testing how an app behaves when a server dies,
- * hangs, comes back, or when a link is turned to another server.
+ * A DFS namespace with its servers, its faults and its clock, as data: for testing how an app behaves when a server
+ * dies, hangs, comes back, or when a link is turned to another server.
  *
- * The servers are those of `TestTransport`: they log on, sign and serve files. Referrals are answered by the definitions
- * of `Dfs/Namespace.ts`, as this project's own server does. Time is Effect's Clock, so that under `TestClock` an hour of
- * waiting takes no time; random bytes come of a seed. The same description and the same program give the same events.
+ * The servers are those of `TestTransport`: they log on, sign and serve files. `Dfs/Namespace.ts` answers referral
+ * requests, as it does in this project's own server. Time is Effect's Clock, so that under `TestClock` an hour of
+ * waiting takes no time; random bytes come from a seed. The same description and the same program give the same events.
  *
  * ```ts
  * const World = TestNamespace.layer({
@@ -85,16 +85,16 @@ export const format = (events: ReadonlyArray<Event>): string => {
 }
 
 /**
- * The world from behind: what has happened in it, and more that may go wrong.
+ * The test's view of the world: its events so far, and a way to add faults.
  *
  * @category services
  */
 export class TestNamespace extends Context.Service<TestNamespace, {
-  /** Everything so far, in its order. */
+  /** Everything so far, in order. */
   readonly events: Effect.Effect<ReadonlyArray<Event>>
   /** The same as lines of text. */
   readonly table: Effect.Effect<string>
-  /** Lets something happen now, whatever `at` and `after` say. */
+  /** Lets a fault happen now, without regard to `at` and `after`. */
   readonly fault: (fault: ServerFault | FolderFault) => Effect.Effect<void>
 }>()("effect-smb/Layers/TestNamespace") {}
 
@@ -107,7 +107,7 @@ type Tree = { [name: string]: Content | Tree }
 const isTree = (content: Content | Tree): content is Tree =>
   typeof content === "object" && !(content instanceof Uint8Array) && !(content instanceof Link)
 
-/** Puts content at a path of a tree; what is there already stays. */
+/** Puts content at a path of a tree; an existing file stays. */
 const put = (tree: Tree, path: ReadonlyArray<string>, content: Content): void => {
   let at: Tree = tree
   for (const [i, name] of path.entries()) {
@@ -251,8 +251,8 @@ const make = Effect.fnUntraced(function*(description: Description) {
 })
 
 /**
- * A world in the place of the network: provides transport and credentials for a client of yours, and `TestNamespace` to
- * look behind it. The client's random bytes come of the description's seed. A description that makes no sense is a defect.
+ * A world in place of the network: provides transport and credentials for a client of yours, and `TestNamespace` to
+ * inspect it. The client's random bytes come from the description's seed. A wrong description is a defect.
  *
  * @category layers
  */

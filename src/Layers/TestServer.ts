@@ -1,7 +1,7 @@
 /**
- * What the peers of `TestTransport` are told: files, users, security, faults and scripts, all as data.
+ * What a test tells the peers of `TestTransport`: files, users, security, faults and scripts, all as data.
  *
- * Types and small constructors only; what is done with them stands in `internal/`.
+ * Types and small constructors only; `internal/` uses them.
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -28,26 +28,26 @@ export class Link {
  */
 export const link = (target: string): Link => new Link(target)
 
-/** What a name in a tree stands for: a file's text (UTF-8) or bytes, a link, or a directory. */
+/** What a name in a tree means: a file's text (UTF-8) or bytes, a link, or a directory. */
 export type Content = string | Uint8Array | Link | Files
 
-/** A directory: names and what they stand for. */
+/** A directory: its names and their contents. */
 export interface Files {
   readonly [name: string]: Content
 }
 
 /**
- * What a server answers to a request for a referral: targets in order, or an NTSTATUS, or any bytes at all as hexadecimal
- * text. A path with two components is a root, a longer one a link.
+ * A server's response to a referral request: targets in order, or an NTSTATUS, or any bytes as hexadecimal text. A path
+ * with two components is a root, a longer one a link.
  */
 export type Referral =
   | {
     readonly targets: ReadonlyArray<string>
-    /** Seconds that the referral may be kept; 300 where left out. */
+    /** Seconds that the client can keep the referral. Default: 300. */
     readonly ttl?: number
-    /** 2 to 4; 4 where left out, and never more than was asked for. */
+    /** 2 to 4, and never more than the client asked for. Default: 4. */
     readonly version?: 2 | 3 | 4
-    /** Which targets, by place, begin a set of their own (version 4). */
+    /** Indexes of the targets that begin a new set (version 4). */
     readonly boundaries?: ReadonlyArray<number>
     /** ReferralHeaderFlags instead of the usual ones. */
     readonly flags?: number
@@ -61,111 +61,111 @@ export interface Received {
   readonly header: Header.Header
   /** The body, typed by the command. Its bytes are the peer's own. */
   readonly request: Message.Request
-  /** Header and body as they came, decrypted. */
+  /** Header and body as received, decrypted. */
   readonly packet: Uint8Array
   readonly signed: boolean
   readonly encrypted: boolean
 }
 
 /**
- * What to answer. What is left out is as the peer would have answered by itself, so `{ delay: "5 seconds" }` is the usual
- * answer, late, and `{ status: "STATUS_ACCESS_DENIED" }` a refusal.
+ * A response. An absent field is as in the peer's usual response: `{ delay: "5 seconds" }` is the usual response, late,
+ * and `{ status: "STATUS_ACCESS_DENIED" }` is a refusal.
  */
 export interface Answer {
   readonly status?: NtStatus.Name | number
-  /** A whole body, encoded by the same definitions that the client decodes with. */
+  /** A whole body, encoded by the definitions that the client decodes with. */
   readonly response?: Message.Response
   /** A whole body as bytes. */
   readonly body?: Uint8Array
-  /** Instead of header and body: what stands in the frame. */
+  /** The content of the frame, in place of header and body. */
   readonly packet?: Uint8Array
   /** Fields of the header. */
   readonly header?: Partial<Header.Header>
   readonly credits?: number
-  /** Waits by Effect's Clock. Other requests are answered meanwhile. */
+  /** Waits by Effect's Clock. The peer answers other requests while it waits. */
   readonly delay?: Duration.Input
-  /** First an interim STATUS_PENDING at once, then, after `delay`, the answer. A CANCEL ends the wait. */
+  /** First an interim STATUS_PENDING at once, then, after `delay`, the final response. A CANCEL ends the wait. */
   readonly pending?: boolean
-  /** A CANCEL does not end the wait: the answer comes all the same, as from a server that had gone too far. */
+  /** A CANCEL does not end the wait: the response comes nevertheless, as from a server that can no longer cancel. */
   readonly uncancellable?: boolean
   readonly signature?: "wrong" | "none"
   /** Changes the packet on its way, after it was signed. */
   readonly tamper?: (packet: Uint8Array) => Uint8Array
-  /** Sends so many bytes of the answer, its frame's four included, and hangs up. */
+  /** Sends this number of bytes of the response, with its frame's four, and closes the connection. */
   readonly cutAfter?: number
 }
 
 /**
- * What happens to a request: an answer, or `drop` (the peer hangs up), `silence` (it never answers) or `garbage` (it
- * sends bytes that are no SMB).
+ * What happens to a request: a response, or `drop` (the peer closes the connection), `silence` (it never responds) or
+ * `garbage` (it sends bytes that are no SMB).
  */
 export type Reaction = Answer | "drop" | "silence" | "garbage"
 
-/** When something else happens than the peer's own answer. */
+/** A condition under which the peer does something else than its usual response. */
 export interface Fault {
-  /** The command; any where left out. */
+  /** The command. Default: any. */
   readonly on?: Message.CommandName
   readonly when?: (received: Received) => boolean
-  /** Lets so many pass that would fit; none where left out. Counted over all connections. */
+  /** Number of matching requests that get the usual response first. Default: 0. Counted over all connections. */
   readonly skip?: number
-  /** Happens so often; always where left out. */
+  /** How often it happens. Default: always. */
   readonly times?: number
   readonly is: Reaction | ((received: Received) => Reaction)
 }
 
-/** The next request that a script expects, and what it answers: as the peer would by itself, where `is` is left out. */
+/** The next request that a script expects, and the reaction to it. Default of `is`: the peer's usual response. */
 export interface Step {
-  /** The command; any where left out. */
+  /** The command. Default: any. */
   readonly on?: Message.CommandName
-  /** What else the request must be, for instance `(r) => r.header.treeId === 1`. */
+  /** A further condition on the request, for instance `(r) => r.header.treeId === 1`. */
   readonly when?: (received: Received) => boolean
-  /** Takes every following request of the command too, as the legs of a logon. */
+  /** Accepts all following requests of the command too, such as the legs of a logon. */
   readonly repeated?: boolean
   readonly is?: Reaction | ((received: Received) => Reaction)
 }
 
 /** A server in memory. */
 export interface ServerOptions {
-  /** Shares by name. IPC$ is always there. */
+  /** Shares by name. IPC$ always exists. */
   readonly shares?: { readonly [share: string]: Files }
-  /** Who may log on; `user` where neither this nor `users` says. */
+  /** The user that can log on. Default: `user`, unless `users` is set. */
   readonly user?: string
-  /** `password` where left out. */
+  /** Default: `password`. */
   readonly password?: string | Redacted.Redacted<string>
   /** Further users and their passwords. */
   readonly users?: { readonly [user: string]: string | Redacted.Redacted<string> }
-  /** Takes whoever it does not know for a guest. */
+  /** Unknown users log on as a guest. */
   readonly guest?: boolean
-  /** Lets nobody in particular in. */
+  /** Accepts anonymous logons. */
   readonly anonymous?: boolean
-  /** The newest dialect that it speaks; 3.1.1 where left out. */
+  /** The newest dialect of the server. Default: 3.1.1. */
   readonly dialect?: Smb2Dialect
-  /** What it can encrypt with; all where left out. */
+  /** Its ciphers. Default: all. */
   readonly ciphers?: ReadonlyArray<keyof typeof Cipher>
-  /** What it can sign with (3.1.1); all where left out. */
+  /** Its signing algorithms (3.1.1). Default: all. */
   readonly signingAlgorithms?: ReadonlyArray<keyof typeof SigningAlgorithm>
-  /** Demands signatures. */
+  /** Requires signing. */
   readonly signing?: "required"
-  /** Demands encryption: of every session, or of some shares. */
+  /** Requires encryption of every session, or of some shares. */
   readonly encryption?: "required" | { readonly shares: ReadonlyArray<string> }
-  /** Credits in each answer; what was asked for where left out. */
+  /** Credits in each response. Default: the number that the client asks for. */
   readonly credits?: number
-  /** The largest READ, WRITE and other answer in bytes; 1 MiB where left out. */
+  /** The largest READ, WRITE and other response in bytes. Default: 1 MiB. */
   readonly maximumTransfer?: number
   /** Referrals by path: `\\server\share` for a root, `\\server\share\link` for a link. */
   readonly referrals?: { readonly [path: string]: Referral }
   /**
-   * The namespaces that it hosts, instead of `referrals`: answered as a server of theirs does, with all versions, sites
-   * and domains. A function is asked with each request.
+   * The namespaces that it hosts, instead of `referrals`: it responds as a server of these namespaces does, with all
+   * versions, sites and domains. A function is called for each request.
    */
   readonly namespace?: Namespace.Namespace | (() => Namespace.Namespace)
-  /** What goes wrong; the first that fits. */
+  /** Faults; the first one that matches is used. */
   readonly faults?: ReadonlyArray<Fault>
-  /** The exact requests of a connection, in order. Another request, or one more, ends the connection. */
+  /** The exact requests of a connection, in order. Any other request, or one after the last, ends the connection. */
   readonly script?: ReadonlyArray<Step>
 }
 
-/** What the peers have been asked, for assertions. */
+/** The requests to the peers, for assertions. */
 export interface Logged {
   readonly server: string
   /** Counts the connections of all servers from 1. */
@@ -177,20 +177,20 @@ export interface Logged {
   readonly encrypted: boolean
 }
 
-/** What stands in a table of hosts: a server, or `down` for one that refuses connections. */
+/** A table of hosts: for each, a server, or `down` for one that refuses connections. */
 export type Hosts = { readonly [host: string]: ServerOptions | "down" }
 
-/** The servers from behind: what they were asked, what they hold, and their switches. Hosts are named as in `Hosts`. */
+/** The test's view of the servers: their requests, their files, and their switches. Hosts are named as in `Hosts`. */
 export interface Servers {
-  /** Every request so far, over all connections, in the order in which they came. */
+  /** Every request so far, over all connections, in the order of arrival. */
   readonly requests: Effect.Effect<ReadonlyArray<Logged>>
   /** The commands of `requests`. */
   readonly commands: Effect.Effect<ReadonlyArray<Message.CommandName>>
   /** Connections that are open now. */
   readonly connections: (host?: string) => Effect.Effect<number>
-  /** How many connections have ever been made. */
+  /** How many connections were made in total. */
   readonly connected: Effect.Effect<number>
-  /** The bytes of a file as they are now; `undefined` where there is no such file. */
+  /** The current bytes of a file; `undefined` if it does not exist. */
   readonly read: (host: string, share: string, path: string) => Effect.Effect<Uint8Array | undefined>
   /** Ends all connections of a host. */
   readonly drop: (host: string) => Effect.Effect<void>

@@ -1,12 +1,12 @@
 /**
  * A transport whose servers are data: for testing an app without a network and without a server.
  *
- * `files` gives a server in memory that really logs on, signs and encrypts, and serves a tree of files; `faults` make it
- * go wrong where you say. `layer` has several of them by host name, some of them down, with DFS referrals between them.
- * `scripted` has exact expectations, request by request. Time is Effect's Clock: under `TestClock` nothing waits.
+ * `files` gives a server in memory that really logs on, signs and encrypts, and serves a tree of files; `faults` make
+ * it fail where you say. `layer` has several servers by host name, some of them down, with DFS referrals between them.
+ * `scripted` has exact expectations, request by request. Time is Effect's Clock: under `TestClock` no wait takes time.
  *
- * It is no full server. One process, no disk; no locks, oplocks, leases, access control, share modes, streams, change
- * notifications or named pipes (so no list of shares): what it does not do answers STATUS_NOT_SUPPORTED.
+ * It is not a full server. One process, no disk; no locks, oplocks, leases, access control, share modes, streams,
+ * change notifications or named pipes (so no list of shares). The response to these is STATUS_NOT_SUPPORTED.
  *
  * ```ts
  * const Server = TestTransport.files({ data: { "readme.txt": "hello" } }, { user: "joe", password: "secret" })
@@ -39,15 +39,15 @@ export type {
 } from "./TestServer.ts"
 
 /**
- * The servers from behind: what they were asked, what they hold, and their switches. Hosts are named as in `layer`.
+ * The test's view of the servers: their requests, their files, and their switches. Hosts are named as in `layer`.
  *
  * @category services
  */
 export class TestServers extends Context.Service<TestServers, Servers>()("effect-smb/Layers/TestServers") {}
 
 /**
- * Servers by host name; `*` is any other. A host that is not in the table has no address (`NameNotFound`), one that is
- * down refuses (`Refused`). Names are compared without regard to case, ports not at all.
+ * Servers by host name; `*` is any other host. A host that is not in the table has no address (`NameNotFound`), and a
+ * host that is down refuses (`Refused`). Names are compared without regard to case, and ports are ignored.
  *
  * @example
  * ```ts
@@ -66,8 +66,7 @@ export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServe
   )
 
 /**
- * One server that answers to every name and has these shares. User `user` with password `password`, unless the options
- * say otherwise.
+ * One server that answers to every name and has these shares. Default: user `user` with password `password`.
  *
  * @example
  * ```ts
@@ -88,8 +87,8 @@ export const files = (
 ): Layer.Layer<Transport.Transport | TestServers> => layer({ "*": { ...options, shares } })
 
 /**
- * One server that answers to every name and expects exactly these requests on each connection, in order. What a step
- * does not say is done as `files` does it.
+ * One server that answers to every name and expects exactly these requests on each connection, in order. For everything
+ * that a step does not set, it behaves as `files` does.
  *
  * @example
  * ```ts
@@ -113,16 +112,16 @@ export const scripted = (
 /** Expects a NEGOTIATE, and answers it. @category steps */
 export const negotiate: Step = { on: "NEGOTIATE" }
 
-/** Expects a logon, all its legs, and carries it through. @category steps */
+/** Expects a logon, all its legs, and completes it. @category steps */
 export const sessionSetup: Step = { on: "SESSION_SETUP", repeated: true }
 
 /** Expects a TREE_CONNECT, and answers it. @category steps */
 export const treeConnect: Step = { on: "TREE_CONNECT" }
 
-/** Expects a request, and answers it as said, or as usual. @category steps */
+/** Expects a request, and answers it by `is` or as usual. @category steps */
 export const expect = (on: Message.CommandName, is?: Step["is"]): Step => is === undefined ? { on } : { on, is }
 
-/** Expects any request at all, and hangs up. @category steps */
+/** Expects any request, and closes the connection. @category steps */
 export const drop: Step = { is: "drop" }
 
 /** A fault for every request of a command, or the one after `skip` others. @category faults */

@@ -1,9 +1,9 @@
 /**
- * Running a program in virtual time: Effect's TestClock moves on from one thing that waits to the next, so that minutes of
- * timeouts take no time, and the same program takes the same time always.
+ * Running a program in virtual time: Effect's TestClock moves on from one waiting fiber to the next, so that minutes of
+ * timeouts take no time, and the same program always takes the same time.
  *
- * For programs whose world is in memory, as `TestTransport` and `TestNamespace` have it. A program that waits for something
- * real, such as a socket, is not waited for.
+ * For programs whose world is in memory, as with `TestTransport` and `TestNamespace`. The clock does not wait for a
+ * program that waits for something real, such as a socket.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -13,7 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 
 /**
- * How a program ended, and the virtual milliseconds that it took.
+ * How a program ended, and how many virtual milliseconds it took.
  *
  * @category models
  */
@@ -23,9 +23,9 @@ export interface Ended<A, E> {
 }
 
 /**
- * Runs a program under `TestClock` to its end, and moves the clock as far as that needs. It begins a millisecond later than
- * now, because only what the clock has woken is waited for before it moves on. A program that has not ended after `limit`
- * (a day where left out) is interrupted, and `took` is the limit.
+ * Runs a program under `TestClock` to its end, and moves the clock as far as that needs. The program begins a
+ * millisecond later than now: before the clock moves on, it waits only for fibers that it has woken. A program that has
+ * not ended after `limit` (default: a day) is interrupted, and `took` is the limit.
  *
  * @example
  * ```ts
@@ -47,7 +47,7 @@ export const run = <A, E, R>(
       return { exit, took: (yield* Clock.currentTimeMillis) - start }
     }).pipe(Effect.forkChild)
     yield* TestClock.adjust(1)
-    // By steps, so that a program that ends early does not leave the clock far ahead.
+    // In steps, so that the clock is not far ahead when a program ends early.
     for (let past = 0, step = 1; fiber.pollUnsafe() === undefined && past < limit; past += step) {
       step = Math.min(Math.max(1, past), 1000, limit - past)
       yield* TestClock.adjust(step)

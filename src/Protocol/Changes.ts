@@ -1,11 +1,12 @@
 /**
- * What changes something at a server, and whether an operation has: the one place that knows.
+ * Which requests change something at a server, and whether an operation has changed something: the one place that
+ * knows.
  *
- * An operation that a caller sees as one may be several requests. If the connection breaks at the third, the caller must
- * be told that the first had its effect, though the third had not even been sent. So each request that changes something
- * and succeeds is noted in the record of the operation that it belongs to (`Current`), and a `TransportError` that ends
- * such an operation says `sent` (`whole`). Records are nested: an attempt at one DFS target has its own, so that what
- * another operation changed before does not keep it from being tried at the next target.
+ * A caller's single operation can be several requests. If the connection breaks at the third, the caller must know that
+ * the first had its effect, although the third was not even sent. So each request that changes something and succeeds
+ * is noted in the record of its operation (`Current`), and a `TransportError` that ends such an operation says `sent`
+ * (`whole`). Records are nested. An attempt at one DFS target has its own record, so that an earlier change by another
+ * operation does not keep the attempt from the next target.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +18,7 @@ import type * as Share from "./Share.ts"
 const FILE_OPEN = 1
 const FILE_DELETE_ON_CLOSE = 0x0000_1000
 
-/** Controls that leave everything as it was (MS-FSCC 2.3, MS-SMB2 2.2.31). Any other may not. */
+/** Controls that change nothing (MS-FSCC 2.3, MS-SMB2 2.2.31). Any other control may change something. */
 const harmless: ReadonlySet<number> = new Set([
   0x0006_0194, // FSCTL_DFS_GET_REFERRALS
   0x0006_01b0, // FSCTL_DFS_GET_REFERRALS_EX
@@ -30,7 +31,7 @@ const harmless: ReadonlySet<number> = new Set([
   0x0009_00a8 // FSCTL_GET_REPARSE_POINT
 ])
 
-/** Whether an open may change something: make, empty or delete what it opens. */
+/** Whether an open may change something: create, empty or delete the file. */
 export const opens = (options: Share.OpenOptions): boolean =>
   options.createDisposition !== FILE_OPEN || (options.createOptions & FILE_DELETE_ON_CLOSE) !== 0
 
@@ -47,7 +48,7 @@ export const operation = (operation: Operation.Any): boolean => {
   }
 }
 
-/** Whether opening so and running these operations may change something. */
+/** Whether an open with these options and operations may change something. */
 export const batch = (options: Share.OpenOptions, operations: ReadonlyArray<Operation.Any>): boolean =>
   opens(options) || operations.some(operation)
 
@@ -68,19 +69,19 @@ export class Record {
     return this.noted
   }
 
-  /** Something has been changed: by this operation, and so by the one that it is part of. */
+  /** Notes a change, by this operation and by the operation that it is part of. */
   note(): void {
     this.noted = true
     this.within?.note()
   }
 
-  /** A failure of this operation, which says so if something has been changed. */
+  /** A failure of this operation, with `sent` if something was changed. */
   readonly mark = <E>(error: E): E =>
     this.noted && error instanceof TransportError ? afterSending<TransportError>(error) as E : error
 }
 
 /**
- * The record of the operation that is under way.
+ * The record of the current operation.
  *
  * @category services
  */
@@ -88,13 +89,13 @@ export const Current = Context.Reference<Record | undefined>("effect-smb/Protoco
   defaultValue: () => undefined
 })
 
-/** Runs an operation with a record of its own. */
+/** Runs an operation with its own record. */
 export const recorded = <A, E, R>(use: (record: Record) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
     const record = new Record(fiber.getRef(Current))
     return Effect.provideService(use(record), Current, record)
   })
 
-/** One operation to its caller: if it fails with a `TransportError` after it has changed something, that says `sent`. */
+/** One operation for its caller: if it fails with a `TransportError` after a change, the error says `sent`. */
 export const whole = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   recorded((record) => Effect.mapError(effect, record.mark))

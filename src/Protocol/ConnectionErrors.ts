@@ -1,9 +1,9 @@
 /**
- * How a connection says that its stream or its peer has failed, the same in each version of the protocol.
+ * The errors of a connection when its stream or its peer has failed, the same in each version of the protocol.
  */
 import { ProtocolError, TransportError } from "./Errors.ts"
 
-/** Whom a connection speaks to. */
+/** The peer of a connection. */
 export interface Peer {
   readonly server: string
   readonly port: number
@@ -22,7 +22,7 @@ export const transportError = (peer: Peer, reason: TransportError["reason"], det
     ...(detail === undefined ? {} : { detail })
   })
 
-/** The stream holds no frame where one is due: what `FrameReader` found, a length in bytes or a first byte. */
+/** The stream does not continue with a frame: `FrameReader` found a wrong length in bytes or a wrong first byte. */
 export const frameError = (
   peer: Peer & { readonly maximumFrame: number },
   what: "length" | "type",

@@ -1,10 +1,10 @@
 /**
- * What can go wrong with a DFS path, each failure with the path, the server and the way out.
+ * The failures of a DFS path, each with the path, the server and advice.
  *
- * The codec fails with `Malformed`, `Unsupported` and `Unencodable`; a server's answer becomes `Overflow`,
- * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft`, `NoDomainController` and
- * `DfsLoop`; a client that reads on at another target adds `TargetDiffers`. Where a server's IPC$ cannot be used, that is
- * `ReferralUnavailable`. No credential is ever part of one.
+ * The codec fails with `Malformed`, `Unsupported` and `Unencodable`; a server's response becomes `Overflow`,
+ * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft`, `NoDomainController`
+ * and `DfsLoop`; a client that continues a read at another target adds `TargetDiffers`. If a server's IPC$ cannot be
+ * used, the failure is `ReferralUnavailable`. No failure ever holds a credential.
  */
 import * as Schema from "effect/Schema"
 import * as FileTime from "../Codec/FileTime.ts"
@@ -13,16 +13,16 @@ import * as NtStatus from "../Codec/NtStatus.ts"
 
 export { Malformed }
 
-/** The step of MS-DFSC 3.1.4.1 in which a path failed, where it was in one. */
+/** The step of MS-DFSC 3.1.4.1 in which a path failed, if it failed in one. */
 const Step = Schema.optionalKey(Schema.Number)
 
 const from = (server: string | undefined): string => (server === undefined ? "" : ` from ${server}`)
 const of = (path: string | undefined): string => (path === undefined ? "" : ` for ${path}`)
 
-/** Targets that a message names. A referral may have hundreds. */
+/** The most targets that a message names. A referral can have hundreds. */
 const mostNamed = 8
 
-/** What each target said, as far as a message goes. */
+/** The error of each target, up to the limit of a message. */
 const each = (
   targets: ReadonlyArray<{ readonly target: string; readonly reason: string }>,
   none: string
@@ -33,8 +33,8 @@ const each = (
 }
 
 /**
- * A referral did not fit into the buffer that was offered, `size` bytes (STATUS_BUFFER_OVERFLOW, 0x80000005). Nothing
- * of it can be used. Ask again with a larger buffer: `DfsPolicy.retryOverflow`.
+ * A referral did not fit into the offered buffer of `size` bytes (STATUS_BUFFER_OVERFLOW, 0x80000005). No part of it
+ * can be used. Ask again with a larger buffer: `DfsPolicy.retryOverflow`.
  *
  * @category errors
  */
@@ -51,7 +51,7 @@ export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
 
 /**
  * Well-formed, but of a kind that this package does not know: a referral version after 4, or a control code that the
- * server does not have. `offset` counts bytes from the start of the message, where there is one.
+ * server does not have. `offset` counts bytes from the start of the message, if there is a message.
  *
  * @category errors
  */
@@ -69,7 +69,7 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
 }
 
 /**
- * A value that has no encoding: text with a NUL inside, or more of it than 16-bit offsets reach. The caller's mistake,
+ * A value that has no encoding: text with a NUL inside, or text too long for 16-bit offsets. The caller's mistake,
  * never a peer's.
  *
  * @category errors
@@ -84,8 +84,8 @@ export class Unencodable extends Schema.TaggedError<Unencodable>()("Unencodable"
 }
 
 /**
- * The server does not do DFS at all (STATUS_FS_DRIVER_REQUIRED over SMB 2, STATUS_NO_SUCH_DEVICE over SMB 1).
- * `mode: "fallback"` goes on without DFS, `mode: "strict"` ends with this.
+ * The server does not support DFS (STATUS_FS_DRIVER_REQUIRED over SMB 2, STATUS_NO_SUCH_DEVICE over SMB 1). `mode:
+ * "fallback"` goes on without DFS, `mode: "strict"` ends with this.
  *
  * @category errors
  */
@@ -101,7 +101,7 @@ export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCa
 }
 
 /**
- * The server does DFS, and has no namespace of that name: the path is an ordinary share, or does not exist
+ * The server supports DFS, but has no namespace of that name: the path is an ordinary share, or does not exist
  * (STATUS_NOT_FOUND, STATUS_DFS_UNAVAILABLE, STATUS_NO_SUCH_FILE). `status` is the NTSTATUS.
  *
  * @category errors
@@ -118,8 +118,8 @@ export class NamespaceNotFound extends Schema.TaggedError<NamespaceNotFound>()("
 }
 
 /**
- * The server answered a referral request with another NTSTATUS, or with no target at all
- * (STATUS_OBJECT_PATH_NOT_FOUND then).
+ * The server's response to a referral request has another NTSTATUS, or no target at all (then `status` is
+ * STATUS_OBJECT_PATH_NOT_FOUND).
  *
  * @category errors
  */
@@ -135,8 +135,9 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
 }
 
 /**
- * The server has let the user in, and could not be asked for a referral: its IPC$ refuses, ends the connection or does not
- * answer. `reason` says which, and `cause` is that failure. Whether the path is in a namespace is not known.
+ * The user is logged on to the server, but the server could not be asked for a referral: its IPC$ refuses, ends the
+ * connection or does not answer. `reason` says which, and `cause` is that failure. It is unknown whether the path is in
+ * a namespace.
  *
  * @category errors
  */
@@ -153,7 +154,7 @@ export class ReferralUnavailable extends Schema.TaggedError<ReferralUnavailable>
 }
 
 /**
- * Every target of the path has failed. `targets` has each as it was tried, with what it said, in order.
+ * Every target of the path has failed. `targets` has each with its error, in the order in which they were tried.
  *
  * @category errors
  */
@@ -171,7 +172,7 @@ export class NoTargetLeft extends Schema.TaggedError<NoTargetLeft>()("NoTargetLe
 
 /**
  * The links of a namespace lead in a circle, or through more than the allowed number of namespaces. `visited` has the
- * paths in the order in which they were walked. Whoever keeps the namespace has to repair it.
+ * paths in the order in which they were followed. The administrator of the namespace has to repair it.
  *
  * @category errors
  */
@@ -190,15 +191,15 @@ export class DfsLoop extends Schema.TaggedError<DfsLoop>()("DfsLoop", {
 
 /**
  * The path's first component is a domain, and none of its controllers could be asked (or none is known). `targets` has
- * each as it was asked, with what it said, in order. Name controllers in `DfsOptions.domainControllers`, or check the
- * DNS of this machine.
+ * each with its error, in the order in which they were asked. Name controllers in `DfsOptions.domainControllers`, or
+ * check the DNS of this machine.
  *
  * @category errors
  */
 export class NoDomainController extends Schema.TaggedError<NoDomainController>()("NoDomainController", {
   path: Schema.String,
   domain: Schema.String,
-  /** The one that was asked last. */
+  /** The controller that was asked last. */
   server: Schema.optionalKey(Schema.String),
   targets: Schema.Array(Schema.Struct({ target: Schema.String, reason: Schema.String })),
   cause: Schema.optionalKey(Schema.Defect()),
@@ -209,13 +210,13 @@ export class NoDomainController extends Schema.TaggedError<NoDomainController>()
   }
 }
 
-/** What tells one state of a file from another: bytes, and 100 ns ticks since 1601. */
+/** Tells one state of a file from another: bytes, and 100 ns ticks since 1601. */
 const FileState = Schema.Struct({ size: Schema.BigInt, lastWriteTime: Schema.BigInt })
 
 /**
- * A file was being read when its target died, and the file at the next target is another one: its size or the time of
- * its last write differ. `offset` is the next byte that was to be read. What has been read is of `from`; begin anew to
- * read the file at `to`. `cause` is what the target died of.
+ * A target failed while a file was being read, and the file at the next target is a different one: its size or the time
+ * of its last write differ. `offset` is the next byte to read. The bytes read so far come from `from`; start again to
+ * read the file at `to`. `cause` is the failure of the first target.
  *
  * @category errors
  */
@@ -238,7 +239,7 @@ export class TargetDiffers extends Schema.TaggedError<TargetDiffers>()("TargetDi
   }
 }
 
-/** What a referral request can fail with, connection and logon aside. */
+/** The failures of a referral request, except those of connection and logon. */
 export type ReferralError =
   | Malformed
   | Overflow
@@ -247,13 +248,13 @@ export type ReferralError =
   | NamespaceNotFound
   | ReferralRefused
 
-/** Why there is no referral: the server says so, or could not be asked. */
+/** Why there is no referral: the server's response, or that it could not be asked. */
 export type NoReferral = ReferralError | ReferralUnavailable
 
 /** All that DFS adds to the failures of a path. */
 export type DfsError = NoReferral | NoTargetLeft | NoDomainController | DfsLoop | TargetDiffers
 
-/** The same error, with the path that it ended and the step in which it did, as far as it does not say so itself. */
+/** The same error, with the path and the step in which it failed, unless the error has its own. */
 export const at = <E extends DfsError>(error: E, place: { readonly path: string; readonly step: number }): E => {
   if (error.step !== undefined) return error
   const { step } = place

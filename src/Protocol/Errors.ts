@@ -1,33 +1,33 @@
 /**
- * What can go wrong between us and a peer, as values.
+ * The failures between a client and its peer, as values.
  *
- * Four kinds, so that a caller can tell who has to act: the server said no (`SmbError`), nobody answered
- * (`TransportError`), the peer broke the protocol or a security promise (`ProtocolError`), or its bytes had no sense
- * (`Malformed`, in `src/Codec`). None of them ever carries a password, a hash, a key or a payload.
+ * There are four kinds, so that a caller knows what to do: the server refused (`SmbError`), the server did not answer
+ * (`TransportError`), the peer broke the protocol or a security promise (`ProtocolError`), or its bytes made no sense
+ * (`Malformed`, in `src/Codec`). None of them ever holds a password, a hash, a key or a payload.
  */
 import * as Schema from "effect/Schema"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 import * as Explanation from "./Explanation.ts"
 
-/** A symbolic link on a path, where the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1). */
+/** A symbolic link on a path, if the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1). */
 export const SymbolicLink = Schema.Struct({
-  /** The path that was asked for, below its share. */
+  /** The requested path, below its share. */
   path: Schema.String,
   /** UTF-16 code units at the end of `path` that come after the link. */
   unparsed: Schema.Number,
-  /** Where it leads: a path from the link's directory on, or NT's form of an absolute one. */
+  /** The link's target: a path relative to the link's directory, or NT's form of an absolute path. */
   target: Schema.String,
   relative: Schema.Boolean
 })
 export type SymbolicLink = typeof SymbolicLink.Type
 
 /**
- * The server answered a command with an NTSTATUS that is no success.
+ * The server's response to a command has an NTSTATUS that is no success.
  *
  * `reason` is the NTSTATUS by name without its prefix, in PascalCase (`ObjectNameNotFound`), `status` the 32-bit code,
- * `command` the SMB command that it answers, and `path` the UNC path that the command was about. With `StoppedOnSymlink`
- * comes what the server said about the link.
+ * `command` the SMB command of the request, and `path` the UNC path that the command was about. `StoppedOnSymlink`
+ * comes with the server's description of the link.
  *
  * @example
  * ```ts
@@ -47,14 +47,14 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   command: Schema.String,
   path: Schema.optionalKey(Schema.String),
   symbolicLink: Schema.optionalKey(SymbolicLink),
-  /** The server has said so before, and was not asked again: a logon with a credential that it had refused. */
+  /** The server refused this credential in an earlier logon, and was not asked again. */
   notTriedAgain: Schema.optionalKey(Schema.Boolean),
-  /** What the client knows of it beside the status. */
+  /** Details that the client knows in addition to the status. */
   detail: Schema.optionalKey(Schema.String),
-  /** The reason that the client has found for the status, in a sentence or two. */
+  /** The reason that the client found for the status, in a sentence or two. */
   because: Schema.optionalKey(Schema.String)
 }) {
-  /** The NTSTATUS as the documents spell it: `STATUS_OBJECT_NAME_NOT_FOUND`. */
+  /** The NTSTATUS as in the documents: `STATUS_OBJECT_NAME_NOT_FOUND`. */
   get statusName(): string {
     return NtStatus.name(this.status)
   }
@@ -79,12 +79,13 @@ export const fromStatus = (status: number, command: string, path?: string, symbo
     ...(symbolicLink === undefined ? {} : { symbolicLink })
   })
 
-/** The same error with what the client knows of it beside the status. */
-export const withDetail = (error: SmbError, detail: string | undefined): SmbError => {
-  if (detail === undefined) return error
-  const { command, path, reason, status } = error
-  return new SmbError({ reason, status, command, detail, ...(path === undefined ? {} : { path }) })
-}
+/** The same error with details that the client knows in addition to the status, and with the reason that it has found. */
+export const withDetail = (error: SmbError, detail: string | undefined, because?: string): SmbError =>
+  detail === undefined && because === undefined ? error : new SmbError({
+    ...error,
+    ...(detail === undefined ? {} : { detail }),
+    ...(because === undefined ? {} : { because })
+  })
 
 /**
  * The connection could not be made, or ended.
@@ -105,16 +106,16 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   server: Schema.String,
   port: Schema.Number,
   /**
-   * True where the operation that failed so had changed something by then, by an earlier one of its requests, or may have:
-   * a request that changes something had been sent, and was not answered.
+   * True if the failed operation has changed something by one of its earlier requests, or may have: a request that
+   * changes something was sent, and got no response.
    */
   sent: Schema.optionalKey(Schema.Boolean),
-  /** True where the server was at the request (STATUS_PENDING), and did not finish it within `pendingTimeout`. */
+  /** True if the server was working on the request (STATUS_PENDING), and did not finish it within `pendingTimeout`. */
   pending: Schema.optionalKey(Schema.Boolean),
   detail: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
-    const where = `${this.server}:${this.port}`
+    const where = `${this.server.includes(":") ? `[${this.server}]` : this.server}:${this.port}`
     const unknown = this.sent === true
       ? "; a request that changes something had been sent, and may have had its effect"
       : ""
@@ -128,7 +129,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
         return `no address is known for ${this.server}: check the name and the DNS${detail}`
       case "TimedOut":
         return this.pending === true
-          ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer`
+          ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer (\`pendingTimeout\`)`
           : `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
       case "Closed":
         return this.detail === undefined || this.sent === true
@@ -140,7 +141,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
   }
 }
 
-/** The statuses that say of a name that there is none. What that means where a path was not asked for, those below say. */
+/** The statuses for a name that does not exist. The functions below say what they mean if a request names no path. */
 const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
   "ObjectNameNotFound",
   "ObjectPathNotFound",
@@ -148,29 +149,29 @@ const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
 ])
 
 /**
- * Commands that name a path. All others are about an open, and what a server says to those tells nothing of the path: it
- * was there to be opened. SMB 1 deletes by name as well where a server knows no better (`src/Smb1/Names.ts`).
+ * Commands that name a path. All other commands are about an open: their statuses say nothing about the path, which
+ * existed when it was opened. SMB 1 also deletes by name if a server has no better way (`src/Smb1/Names.ts`).
  */
 const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRECTORY"])
 
-/** Whether a failure says that there is nothing at a path: neither the name, nor the way to it. */
+/** Whether a failure says that a path does not exist: neither its name, nor the directories that lead to it. */
 export const isMissing = (error: SmbError): boolean => missing.has(error.reason) && namesPath.has(error.command)
 
-/** Whether a name was not found, whatever it was the name of: a path, the new name of a rename, a share. */
+/** Whether any kind of name was not found: a path, the new name of a rename, a share. */
 export const isNotFound = (error: Pick<SmbError, "reason">): boolean => missing.has(error.reason)
 
-/** Whether it says that there is nothing at a path, or only until it is closed by those that have it open. */
+/** Whether a path does not exist, or exists only until the last open of it is closed. */
 export const isGone = (error: SmbError): boolean =>
   isMissing(error) || (error.reason === "DeletePending" && namesPath.has(error.command))
 
 /**
- * Whether a server says of an open that what it is of has gone: perhaps it has since then, and perhaps the server says so
- * of a link that it follows, and it is still there. Asking for the path again tells.
+ * Whether a server says that the file of an open does not exist. It may have been deleted since, or the server may mean
+ * the target of a link while the link still exists. Ask for the path again to find out.
  */
 export const perhapsGone = (error: SmbError): boolean =>
   !namesPath.has(error.command) && (missing.has(error.reason) || error.reason === "DeletePending")
 
-/** The same failure, of a request that may change something and had been sent. */
+/** The same failure, for a request that may change something and was sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {
   if (!(error instanceof TransportError) || error.sent === true) return error
   const { detail, pending, port, reason, server } = error
@@ -185,15 +186,15 @@ export const afterSending = <E extends { readonly _tag: string }>(error: E | Tra
 }
 
 /**
- * The peer broke the protocol, or a promise that security rests on.
+ * The peer broke the protocol, or a promise that security depends on.
  *
- * - `NotSmb`: what answers there does not speak SMB.
- * - `Smb1Only`: the server answered with SMB 1, which was not asked for.
+ * - `NotSmb`: the peer does not speak SMB.
+ * - `Smb1Only`: the server answered with SMB 1, which the client did not ask for.
  * - `DialectRefused`: server and client have no dialect in common, or the server chose one that was not offered.
- * - `SigningUnavailable`, `EncryptionUnavailable`: required here, but not to be had from that server or logon.
+ * - `SigningUnavailable`, `EncryptionUnavailable`: required here, but not available with that server or logon.
  * - `NotSigned`, `BadSignature`, `NotEncrypted`, `DecryptionFailed`: a response that cannot be trusted.
- * - `Downgrade`: the negotiation was tampered with on the way.
- * - `TooLarge`: a packet beyond the limit. `Unexpected`: an answer that fits no question.
+ * - `Downgrade`: the negotiation was changed on the way.
+ * - `TooLarge`: a packet beyond the limit. `Unexpected`: a response that fits no request.
  *
  * @category errors
  */
@@ -220,5 +221,5 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>()("Protocol
   }
 }
 
-/** Everything that a request on an established connection can fail with. */
+/** All errors of a request on an established connection. */
 export type RequestError = SmbError | TransportError | ProtocolError | Malformed

@@ -1,8 +1,8 @@
 /**
- * What a status means to a person, by the command that it answers: the same number speaks of a file in one answer, and of a
- * share or of the account in another.
+ * What a status means to a person, by the command of its request: the same number is about a file in one response, and
+ * about the share or the account in another.
  *
- * What a number means by itself is in `NtStatus.explanation`. Here is only what that would get wrong.
+ * `NtStatus.explanation` says what a number means by itself. This module has only the cases in which that is wrong.
  */
 import * as NtStatus from "../Codec/NtStatus.ts"
 
@@ -43,7 +43,7 @@ const sessionSetup: Words = {
 /** The path is that of a server. */
 const negotiate: Words = {
   STATUS_NOT_SUPPORTED: "The server speaks none of the dialects that were offered. Offer others.",
-  // What the Linux kernel's server says of a dialect that it does not have.
+  // The status of the Linux kernel's server for a dialect that it does not have.
   STATUS_INSUFFICIENT_RESOURCES:
     "The server speaks none of the dialects that were offered, or lacks the resources for a connection. Offer others.",
   STATUS_INVALID_PARAMETER: "The server speaks none of the dialects that were offered, or not as they were offered.",
@@ -51,7 +51,10 @@ const negotiate: Words = {
   STATUS_REQUEST_NOT_ACCEPTED: "The server accepts no more connections. Try again later."
 }
 
-/** What a request about an open file says of a name is not about the path: that was there to be opened. */
+/**
+ * A status about a name, in response to a request on an open file, is not about the path: that existed when it was
+ * opened.
+ */
 const noneBehind = "The server does not find what the request is about. It may have gone since the file was opened."
 const control: Words = {
   STATUS_OBJECT_NAME_NOT_FOUND: noneBehind,
@@ -68,7 +71,7 @@ const noNewFolder: Words = {
   STATUS_OBJECT_PATH_NOT_FOUND: "The directory that the new name is in does not exist, or the file has gone."
 }
 
-/** By the names of both protocols' commands. */
+/** By the command names of both protocols. */
 const byCommand: Readonly<Record<string, Words>> = {
   TREE_CONNECT: treeConnect,
   SESSION_SETUP: sessionSetup,
@@ -93,7 +96,7 @@ const missing: ReadonlySet<string> = new Set<NtStatus.Name>([
 const isRoot = (path: string): boolean => /^\\\\[^\\]+\\[^\\]+$/.test(path)
 
 /**
- * What happened and what to do, in a sentence or two: for a status that answers `command`, which was about `path` (UNC).
+ * What happened and what to do, in a sentence or two: for the status of a `command` that was about `path` (UNC).
  *
  * @category conversions
  */

@@ -2,9 +2,9 @@
  * Direct TCP framing (MS-SMB2 2.1): one zero byte, a 24-bit big-endian length, and a packet.
  *
  * An incremental reader for the hot path. Each packet is collected once, into memory that its receiver owns from then
- * on, so views of it live as long as the receiver keeps them. A receiver that knows where a large payload belongs can
- * `claim` a packet after its first bytes: then the payload goes straight from the socket's buffer into its place. Who can
- * tell the system where to put bytes puts the rest of a packet into `room`, and nothing is copied at all.
+ * on, so views of it are valid as long as the receiver keeps them. A receiver that knows where a large payload belongs
+ * can `claim` a packet after its first bytes: the payload then goes straight from the socket's buffer into its place. A
+ * transport that can tell the system where to put bytes can put the rest of a packet into `room`, without any copy.
  */
 
 import * as Allocate from "../Codec/Allocate.ts"
@@ -16,24 +16,24 @@ export const headerSize = 4
 export interface Claim {
   /** Receives the bytes that follow the packet's first `FrameHandlers.peek`, as many as fit in. */
   readonly destination: Uint8Array
-  /** Called when the whole packet is there. `tail` is what followed the destination's bytes. */
+  /** Called when the whole packet has arrived. `tail` are the bytes after those of the destination. */
   readonly complete: (head: Uint8Array, tail: Uint8Array) => void
 }
 
-/** What a reader calls for each packet, and where it stops. */
+/** The functions that a reader calls for each packet, and its limits. */
 export interface FrameHandlers {
-  /** How many first bytes `claim` wants to see. */
+  /** The number of first bytes that `claim` needs. */
   readonly peek: number
   /** Packets shorter than this are never offered to `claim`. */
   readonly claimFrom: number
   readonly claim: (head: Uint8Array, length: number) => Claim | undefined
-  /** Where packets that nobody claims lie, uninitialized; memory of their own where left out. */
+  /** Allocates uninitialized memory for packets that are not claimed. Default: new memory for each. */
   readonly allocate?: (length: number) => Uint8Array
-  /** Whether a packet is only read in `onFrame`, so that the memory that it lies in may be used for the next. */
+  /** Whether a packet is only read in `onFrame`, so that the next packet can use its memory. */
   readonly transient?: (head: Uint8Array) => boolean
   /** A whole packet; the receiver owns it, unless it is `transient`. */
   readonly onFrame: (frame: Uint8Array) => void
-  /** A packet longer than the limit, or a byte that cannot begin one. The reader is finished then. */
+  /** A packet longer than the limit, or a byte that cannot begin a packet. The reader ends then. */
   readonly onError: (what: "length" | "type", value: number) => void
 }
 
@@ -46,7 +46,7 @@ const nothing = new Uint8Array(0)
  */
 export class FrameReader {
   private readonly handlers: FrameHandlers
-  /** The largest packet that is accepted, in bytes; may be changed between two of them. */
+  /** The largest accepted packet, in bytes; it can be changed between two packets. */
   maximumLength: number
   private readonly header = new Uint8Array(headerSize)
   private headerFill = 0
@@ -63,7 +63,7 @@ export class FrameReader {
     this.handlers = handlers
   }
 
-  /** Takes a chunk, which is only read during the call. */
+  /** Takes a chunk, and reads it only during the call. */
   push(chunk: Uint8Array): void {
     let at = 0
     const end = chunk.length
@@ -78,8 +78,8 @@ export class FrameReader {
   }
 
   /**
-   * The rest of the packet that is being collected: bytes that come next may be put there instead of given to `push`, and
-   * told to `arrived`. Undefined between packets, and where a packet was claimed.
+   * The memory for the rest of the current packet: a caller can put the next bytes there instead of calling `push`, and
+   * then call `arrived`. Undefined between packets, and after a packet was claimed.
    */
   get room(): Uint8Array | undefined {
     return this.failed || this.claimed !== undefined || this.frame === undefined
@@ -87,14 +87,14 @@ export class FrameReader {
       : this.frame.subarray(this.fill)
   }
 
-  /** The first `count` bytes of `room`, which was asked for since the last bytes came, are there. */
+  /** The first `count` bytes of `room` have arrived. The caller must have read `room` after the last bytes came. */
   arrived(count: number): void {
     const frame = this.frame!
     this.fill += count
     if (this.fill === frame.length) this.collected(frame)
   }
 
-  /** Lets go of what has begun, and takes nothing more. */
+  /** Drops the current packet, and accepts nothing more. */
   end(): void {
     this.failed = true
     this.frame = undefined
@@ -107,14 +107,14 @@ export class FrameReader {
     const [type, high, middle, low] = this.header as unknown as [number, number, number, number]
     this.length = (high << 16) | (middle << 8) | low
     this.fill = 0
-    // A NetBIOS session keep-alive has no body and is passed over.
+    // A NetBIOS session keep-alive has no body and is ignored.
     if (type === 0x85 && this.length === 0) {
       this.headerFill = 0
       return true
     }
     if (type !== 0 || this.length === 0) return this.fail("type", type)
     if (this.length > this.maximumLength) return this.fail("length", this.length)
-    // Of a large packet only the first bytes are collected yet: they tell where the rest belongs.
+    // Of a large packet, only the first bytes are collected here: they tell where the rest belongs.
     const { allocate, claimFrom, peek } = this.handlers
     this.frame = this.length >= claimFrom
       ? Allocate.uninitialized(peek)
@@ -139,7 +139,7 @@ export class FrameReader {
     return at + count
   }
 
-  /** All of a packet is there, or all that is to be seen of it before it may be claimed. */
+  /** A whole packet has arrived, or the part of it that decides whether it is claimed. */
   private collected(frame: Uint8Array): void {
     if (frame.length === this.length) {
       this.next()
@@ -149,7 +149,7 @@ export class FrameReader {
     }
   }
 
-  /** The first bytes of a large packet are there: claimed or not, now it is known where the rest goes. */
+  /** The first bytes of a large packet have arrived, which decide where the rest goes. */
   private peeked(head: Uint8Array): void {
     const claim = this.handlers.claim(head, this.length)
     if (claim !== undefined && head.length + claim.destination.length <= this.length) {

@@ -1,8 +1,8 @@
 /**
- * The life of a connection that has many requests on one stream, the same in each version of the protocol: its stream and
- * its frames, silence and keep-alive, and its one end.
+ * The life of a connection that has many requests on one stream, the same in each version of the protocol: its stream
+ * and its frames, silence and keep-alive, and its one end.
  *
- * What requests and answers are, how they find each other, and what is due when time passes, each version says itself.
+ * Each version defines its requests and responses, how a response finds its request, and what to do as time passes.
  * Plain code, because every packet passes here; `request` and `live` lift it into Effect.
  */
 import * as Effect from "effect/Effect"
@@ -15,10 +15,10 @@ import { afterSending, type ProtocolError, type TransportError } from "./Errors.
 import * as FrameReader from "./FrameReader.ts"
 import type * as Transport from "./Transport.ts"
 
-/** What a connection fails a request with. */
+/** The errors by which a connection fails a request. */
 export type ConnectionError = TransportError | ProtocolError | Malformed
 
-/** Takes how a request ended: one of the two. */
+/** Receives the end of a request: an error or a reply. */
 export type Complete<Reply> = (error: ConnectionError | undefined, reply: Reply | undefined) => void
 
 /** Settings of a connection. */
@@ -30,27 +30,27 @@ export interface Options {
   readonly maximumFrame: number
   /** How often `tick` is called, in milliseconds. */
   readonly tickInterval: number
-  /** A request that is not answered for so long has failed; in milliseconds. Those that wait by nature may take any time. */
+  /** The timeout of a request in milliseconds. Requests that wait by nature have no timeout. */
   readonly requestTimeout: number
-  /** After such a silence the server is asked for an ECHO; in milliseconds. */
+  /** Milliseconds of silence after which the connection sends an ECHO. */
   readonly keepAlive: number
 }
 
-/** How often a connection that lives looks at the time. */
+/** How often an open connection checks the time, in milliseconds. */
 export const tickInterval = 1000
 
-/** Packets up to this many bytes are collected whole; longer ones may be placed. */
+/** Packets up to this many bytes are collected whole; longer ones can be claimed. */
 const claimFrom = 8192
 
-/** Answers to no request between two ticks, beyond which the peer is not one to talk to. */
+/** The most responses without a request between two ticks; with more, the connection ends. */
 const mostDiscarded = 256
 
-/** What a request that had been sent fails with: whoever asked is told if it may have had its effect. */
+/** The failure of a request that was sent: it tells the caller if the request may have had its effect. */
 export const failureOf = (outgoing: { readonly mutates?: boolean }, error: ConnectionError): ConnectionError =>
   outgoing.mutates === true ? afterSending(error) : error
 
 /**
- * A connection as far as it does not depend on what is said on it.
+ * The part of a connection that does not depend on its messages.
  *
  * @category models
  */
@@ -59,7 +59,7 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   protected duplex: Transport.Duplex | undefined
   private readonly frames: FrameReader.FrameReader
   private failure: ConnectionError | undefined
-  /** Ticks since the server was last heard of. */
+  /** Ticks since the last bytes from the server. */
   protected silence = 0
   protected echoing = false
   private discarded = 0
@@ -81,11 +81,11 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   /** Where a large packet that begins with `head` goes, if it has a place. */
   protected abstract claim(head: Uint8Array, length: number): FrameReader.Claim | undefined
   protected abstract onFrame(frame: Uint8Array): void
-  /** Time has passed: finds requests that have waited for too long. */
+  /** Time has passed: finds requests past their timeout. */
   protected abstract age(): void
-  /** Sends an ECHO if one can be sent by now; `answered` is to be called when it has ended. */
+  /** Sends an ECHO if that is possible now, and calls `answered` when the ECHO has ended. */
   protected abstract echo(answered: () => void): boolean
-  /** Ends all requests, those that wait to be sent too. Nothing goes out any more. */
+  /** Ends all requests, also those that wait to be sent. Nothing is sent afterwards. */
   protected abstract endAll(error: ConnectionError): void
 
   attach(duplex: Transport.Duplex): void {
@@ -105,12 +105,12 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
     return this.failure
   }
 
-  /** Answers that no request was waiting for, since the connection was made. */
+  /** Responses without a request, since the connection was made. */
   get discardedAnswers(): number {
     return this.discarded
   }
 
-  /** Passes an answer to no request over, as the documents demand; a flood of them ends the connection. */
+  /** Ignores a response without a request, as the documents demand; a flood of them ends the connection. */
   protected discard(): void {
     this.discarded++
     if (++this.discardedSinceTick <= mostDiscarded) return
@@ -131,7 +131,7 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
     this.fail(error)
   }
 
-  /** To be called every `tickInterval`: finds requests and servers that have fallen silent. */
+  /** Must be called every `tickInterval`: finds requests without a response and silent servers. */
   tick(): void {
     if (this.failure !== undefined) return
     this.silence++
@@ -154,7 +154,7 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   }
 }
 
-/** Lets a connection see the time, as long as the scope is open and `isOurs` says so; then it ends. */
+/** Calls `tick` while the scope is open and `isOurs` says so. Ends the connection with the scope. */
 export const live = (
   connection: Multiplexer<Options>,
   isOurs: () => boolean = () => true
@@ -170,14 +170,14 @@ export const live = (
     }).pipe(Effect.schedule(Schedule.spaced(tickInterval)), Effect.forkScoped)
   )
 
-/** Anything that answers with a status. */
+/** A reply that has a status. */
 interface Answered {
   readonly header: { readonly status: number }
 }
 
 /**
- * One request and its reply. `submit` sends it and gives what cancels it, which an interruption does. The success of one
- * that changes something is noted in the record of the operation that it belongs to.
+ * One request and its reply. `submit` sends it and returns the function that cancels it, which an interruption calls.
+ * If the request changes something and succeeds, this is noted in the record of its operation.
  */
 export const request = <Reply extends Answered>(
   outgoing: { readonly mutates?: boolean },

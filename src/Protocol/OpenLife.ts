@@ -1,12 +1,13 @@
 /**
- * The life of an open from its CREATE to its CLOSE, the same in each version of the protocol: what it has changed, and who
- * hears how it was closed.
+ * The life of an open from its CREATE to its CLOSE, the same in each version of the protocol: what it has changed, and
+ * where a failure of the CLOSE goes.
  *
- * A server may find out only at the CLOSE that it cannot keep what it was given: a full disk behind a cache, a quota, a
- * deletion that the file system refuses. So the status of the CLOSE belongs to what was done before it. `close` fails
- * with it. The finalizers of a scope have no typed failures: where the scope closes an open that has changed something,
- * the scope ends with the failure as a defect, as with the files of Effect's own file systems. What is lost is never
- * taken for done. The end of a connection that an operation on the open has failed with already is not told twice.
+ * A server may find out only at the CLOSE that it cannot keep the data: a full disk behind a cache, a quota, a deletion
+ * that the file system refuses. The status of the CLOSE therefore belongs to the operations before it. `close` fails
+ * with it. The finalizers of a scope have no typed failures: if the scope closes an open that has changed something,
+ * the scope ends with the failure as a defect, as with the files of Effect's own file systems. So lost data is never
+ * reported as written. If an operation on the open has already failed because the connection ended, that is not
+ * reported twice.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -21,11 +22,11 @@ import type * as Share from "./Share.ts"
 /** How a version of the protocol ends an open. */
 export interface Ends {
   readonly options: Share.OpenOptions
-  /** On a named pipe nothing is kept, so that there is nothing to lose. */
+  /** A named pipe stores nothing, so that nothing can be lost. */
   readonly isPipe: boolean
-  /** Closes it, and fails with what the server says. Called once at the most, as is `closeLater`. */
+  /** Closes it, and fails with the server's error. `close` and `closeLater` are each called at most once. */
   readonly close: Effect.Effect<void, RequestError>
-  /** Closes it without waiting: the owner has failed, perhaps since the server does not answer. */
+  /** Closes it without waiting: the owner has failed, perhaps because the server does not answer. */
   readonly closeLater: () => void
 }
 
@@ -34,7 +35,7 @@ export interface Open {
   readonly isClosed: () => boolean
   /** Runs an operation on it. */
   readonly run: <A>(operation: Operation.Any, effect: Effect.Effect<A, RequestError>) => Effect.Effect<A, RequestError>
-  /** Closes ahead of the scope, and fails with what the server says. */
+  /** Closes before the scope does, and fails with the server's error. */
   readonly close: Effect.Effect<void, RequestError>
 }
 
@@ -52,7 +53,7 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
   Effect.suspend(() => {
     const record = new Changes.Record()
     if (Changes.opens(ends.options)) record.note()
-    /** What was cut off or interrupted may have been done as well. */
+    /** An operation that was cut off or interrupted may also have changed something. */
     let touched = record.changed
     let closed = false
     const close = Effect.suspend(() => {
@@ -60,7 +61,7 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
       closed = true
       return Effect.mapError(ends.close, record.mark)
     })
-    /** Whether the end of the connection has been heard of by an operation, and so need not be told again. */
+    /** Whether an operation has already failed by the end of the connection, so that it need not be reported again. */
     let told = false
     const atEnd = Effect.catch(close, (error) => {
       const isNews = error instanceof SmbError || !told
@@ -84,7 +85,7 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
       run: (operation, effect) =>
         Changes.operation(operation)
           ? changing(effect)
-          // What makes the changes durable is part of them.
+          // A flush, which makes the changes durable, is part of them.
           : operation._tag === "Flush"
           ? Effect.mapError(effect, record.mark)
           : effect,
@@ -102,15 +103,15 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
     )
   })
 
-/** What a batch gives; that each result is of its operation's type, `Share.batch` says. */
+/** The results of a batch; `Share.batch` gives each the type of its operation. */
 export interface Batched {
   readonly opened: Share.Opened
   readonly results: any
 }
 
 /**
- * Whether what the CLOSE at the end of a batch says is the batch's own failure: something was to be changed, and no
- * operation has failed before it. Else there is a better reason, or nothing to lose.
+ * Whether a failure of the CLOSE at the end of a batch is the batch's own failure: the batch was to change something,
+ * and no operation has failed before. Otherwise an earlier failure is the better reason, or nothing can be lost.
  */
 export const closeCounts = (
   options: Share.OpenOptions,

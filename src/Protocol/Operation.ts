@@ -1,8 +1,9 @@
 /**
- * What can be done with an open file, as data.
+ * The operations on an open file, as data.
  *
- * One vocabulary for every protocol version: SMB 2 sends an operation as one of its commands, several of them as one
- * compound; SMB 1 as one of its own, one after the other. So whatever is built on operations works on both.
+ * One vocabulary for every protocol version. SMB 2 sends an operation as one of its commands, and several as one
+ * compound. SMB 1 sends each as one of its own commands, one after the other. Code that uses operations therefore works
+ * on both.
  *
  * The classes and structures are those of MS-FSCC, the numbers those of MS-SMB2.
  */
@@ -12,16 +13,16 @@ import type { Malformed } from "../Codec/Malformed.ts"
 /** Bytes from the file's start. */
 export type Offset = bigint
 
-/** Reads up to `length` bytes. At or after the end of the file: no bytes. The result belongs to the caller. */
+/** Reads up to `length` bytes; no bytes at or after the end of the file. The caller owns the result. */
 export interface Read {
   readonly _tag: "Read"
   readonly offset: Offset
   readonly length: number
-  /** Where the bytes go, if the caller has a place for `length` bytes; the result is then a view of it. */
+  /** Memory for the bytes, if the caller has `length` bytes of it; the result is then a view of it. */
   readonly destination?: Uint8Array
 }
 
-/** Writes all of `data`, which must not change until the result is there. The result is the count of bytes. */
+/** Writes all of `data`, which must not change until the operation ends. The result is the count of bytes. */
 export interface Write {
   readonly _tag: "Write"
   readonly offset: Offset
@@ -29,7 +30,7 @@ export interface Write {
   readonly writeThrough?: boolean
 }
 
-/** Makes what was written durable. */
+/** Makes the written data durable. */
 export interface Flush {
   readonly _tag: "Flush"
 }
@@ -44,9 +45,9 @@ export type Information =
 export interface QueryInfo<A> {
   readonly _tag: "QueryInfo"
   readonly information: Information
-  /** Bytes that the answer may have. */
+  /** The most bytes of the response. */
   readonly maximum: number
-  /** What is asked of a class that takes input, such as a list of names of extended attributes. */
+  /** The input of a class that takes one, such as a list of names of extended attributes. */
   readonly input?: Uint8Array
   readonly decode: (bytes: Uint8Array) => Result<A, Malformed>
 }
@@ -64,7 +65,7 @@ export interface QueryDirectory<A> {
   readonly fileInformationClass: number
   readonly pattern: string
   readonly restart: boolean
-  /** Bytes that the answer may have. */
+  /** The most bytes of the response. */
   readonly maximum: number
   readonly decode: (bytes: Uint8Array) => Result<ReadonlyArray<A>, Malformed>
 }
@@ -74,11 +75,11 @@ export interface ChangeNotify {
   readonly _tag: "ChangeNotify"
   readonly completionFilter: number
   readonly recursive: boolean
-  /** Bytes that the answer may have. */
+  /** The most bytes of the response. */
   readonly maximum: number
 }
 
-/** One change: the action and the name as MS-FSCC 2.7.1 have them; the name is relative to the directory. */
+/** One change: the action and the name of MS-FSCC 2.7.1; the name is relative to the directory. */
 export interface Change {
   readonly action: number
   readonly fileName: string
@@ -91,8 +92,8 @@ export interface Range {
 }
 
 /**
- * Locks ranges, all or none. Of those that it waits for there may be but one: SMB 2 refuses more (`InvalidParameter`,
- * MS-SMB2 3.3.5.14.2). `SmbFile.lock` asks for several one after the other.
+ * Locks all of the ranges, or none. With `wait` there can be only one range: SMB 2 refuses more (`InvalidParameter`,
+ * MS-SMB2 3.3.5.14.2). `SmbFile.lock` locks several one after the other.
  */
 export interface Lock {
   readonly _tag: "Lock"
@@ -102,7 +103,7 @@ export interface Lock {
   readonly wait: boolean
 }
 
-/** Releases ranges exactly as they were locked. */
+/** Releases ranges, exactly as they were locked. */
 export interface Unlock {
   readonly _tag: "Unlock"
   readonly ranges: ReadonlyArray<Range>
@@ -113,7 +114,7 @@ export interface Ioctl {
   readonly _tag: "Ioctl"
   readonly ctlCode: number
   readonly input: Uint8Array
-  /** Bytes that the answer may have. */
+  /** The most bytes of the response. */
   readonly maximum: number
 }
 

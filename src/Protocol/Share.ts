@@ -1,7 +1,7 @@
 /**
- * What a connected share and an open file can do, whatever the protocol version below.
+ * The functions of a connected share and of an open file, the same for every protocol version.
  *
- * `src/Smb2` makes these; `src/Client`, and all that stands on it, knows nothing else of a connection.
+ * `src/Smb2` and `src/Smb1` make these; `src/Client`, and everything above it, knows nothing else of a connection.
  */
 import type * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
@@ -22,7 +22,7 @@ export interface Attributes {
 
 /** A lease to ask for (MS-SMB2 2.2.13.2.8, 2.2.13.2.10). */
 export interface LeaseRequest {
-  /** 16 bytes that name the client's cache of this file; made up where left out. */
+  /** 16 bytes that name the client's cache of this file. Default: random bytes. */
   readonly leaseKey?: Uint8Array
   /** SMB2_LEASE_* flags. */
   readonly leaseState: number
@@ -35,11 +35,11 @@ export interface Lease {
   readonly epoch: number
 }
 
-/** A durable handle as the server granted it. Reconnecting with it is the business of whoever opens again. */
+/** A durable handle as the server granted it. A caller that opens the file again reconnects with it. */
 export interface DurableHandle {
-  /** Version 2 knows the GUID that the open was made under; version 1 has none. */
+  /** The GUID of the open in version 2; version 1 has none. */
   readonly createGuid: Uint8Array | undefined
-  /** How long the server keeps the open after the connection broke; in milliseconds, 0 where it did not say. */
+  /** Milliseconds that the server keeps the open after the connection broke; 0 if it did not say. */
   readonly timeout: number
   readonly persistent: boolean
 }
@@ -54,9 +54,11 @@ export interface OpenOptions {
   readonly impersonationLevel?: number
   readonly oplockLevel?: number
   readonly lease?: LeaseRequest
-  /** Asks for a handle that survives a broken connection for so many milliseconds; 0 leaves it to the server. */
+  /**
+   * Asks for a handle that survives a broken connection for this many milliseconds; 0 leaves the time to the server.
+   */
   readonly durable?: { readonly timeout: number; readonly persistent?: boolean }
-  /** Opens the file as it was then (100 ns ticks since 1601): a previous version. */
+  /** Opens the file as it was at this time (100 ns ticks since 1601): a previous version. */
   readonly timewarp?: bigint
   /** A self-relative SECURITY_DESCRIPTOR for a new file. */
   readonly securityDescriptor?: Uint8Array
@@ -64,13 +66,13 @@ export interface OpenOptions {
   readonly extendedAttributes?: Uint8Array
   /** Bytes to reserve for a new file. */
   readonly allocationSize?: bigint
-  /** Ask what the user may do with the file. */
+  /** Ask for the user's maximal access to the file. */
   readonly queryMaximalAccess?: boolean
   /** Ask for the identifiers of file and volume. */
   readonly queryOnDiskId?: boolean
 }
 
-/** What the server said when it opened a file. */
+/** The server's response when it opened a file. */
 export interface Opened extends Attributes {
   /** FILE_SUPERSEDED, FILE_OPENED, FILE_CREATED or FILE_OVERWRITTEN. */
   readonly createAction: number
@@ -87,17 +89,17 @@ export interface OpenFile {
   /** The path below the share, components separated by backslashes; empty for the share's root. */
   readonly path: string
   readonly opened: Opened
-  /** The lease or oplock as it is now: the server may have taken some of it back. */
+  /** The current lease or oplock: the server may have broken it to a lower level. */
   readonly caching: () => { readonly oplockLevel: number; readonly leaseState: number }
   readonly run: <O extends Operation.Any>(operation: O) => Effect.Effect<Operation.Output<O>, RequestError>
   /**
-   * Closes ahead of the scope, and fails with what the server says to it: perhaps that it could not keep what was changed.
-   * Where the scope closes what was changed, it ends with that as a defect.
+   * Closes before the scope does, and fails with the server's error: perhaps the server could not keep the changes. If
+   * the scope closes a changed file, the scope ends with that error as a defect.
    */
   readonly close: Effect.Effect<void, RequestError>
 }
 
-/** The results of a batch, in order. An operation may fail although the file could be opened. */
+/** The results of a batch, in order. An operation can fail although the file was opened. */
 export type Results<Ops extends ReadonlyArray<Operation.Any>> = {
   readonly [K in keyof Ops]: Result.Result<Operation.Output<Ops[K]>, SmbError>
 }
@@ -108,25 +110,25 @@ export interface Share {
   readonly port: number
   readonly name: string
   readonly type: "disk" | "pipe" | "printer"
-  /** Whether the server says that DFS knows this share, so that its names may cross links. */
+  /** Whether the server says that this share is in DFS, so that its names can cross links. */
   readonly isDfs: boolean
-  /** One READ's, WRITE's and other answer's most bytes on this connection. */
+  /** The most bytes of a READ, a WRITE and any other response on this connection. */
   readonly limits: { readonly read: number; readonly write: number; readonly transact: number }
-  /** Whether the two are on one connection in the name of one user, so that the server can copy between them. */
+  /** Equal for two shares on one connection with one user, so that the server can copy between them. */
   readonly sessionKey: string
-  /** The protocol as the documents name it: "3.1.1". */
+  /** The protocol's name in the documents: "3.1.1". */
   readonly dialect: string
-  /** Opens a file until the scope ends. Errors: `SmbError` with the NTSTATUS, and whatever the connection fails with. */
+  /** Opens a file until the scope ends. Errors: `SmbError` with the NTSTATUS, and all errors of the connection. */
   readonly open: (path: string, options: OpenOptions) => Effect.Effect<OpenFile, RequestError, Scope.Scope>
   /**
-   * Opens a file, runs operations on it and closes it, in one round trip where the protocol can. Fails if the file
-   * cannot be opened; and where something was to be changed and no operation failed, with what the CLOSE says.
+   * Opens a file, runs operations on it and closes it, in one round trip if the protocol can. Fails if the file cannot
+   * be opened. If a change was intended and no operation failed, it also fails with an error of the CLOSE.
    */
   readonly batch: <const Ops extends ReadonlyArray<Operation.Any>>(
     path: string,
     options: OpenOptions,
     operations: Ops
   ) => Effect.Effect<{ readonly opened: Opened; readonly results: Results<Ops> }, RequestError>
-  /** A control on the share itself rather than on a file: a DFS referral, or what interfaces the server has. */
+  /** A control on the share itself and not on a file: a DFS referral, or the server's interfaces. */
   readonly control: (operation: Operation.Ioctl) => Effect.Effect<Uint8Array, RequestError>
 }

@@ -1,14 +1,15 @@
 /**
- * Several attempts of which one is enough, begun at short intervals, as RFC 8305 5 does with the addresses of a name.
+ * Several attempts of which one must succeed, started at short intervals, as RFC 8305 5 does with the addresses of a
+ * name.
  */
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 
 /**
- * Begins one attempt, the next one after `stagger` or as soon as the one before it has failed, and gives what the first
- * that succeeds gives. Those that have begun go on until then, and are interrupted when it is there. Fails with the failure
- * of one of them when all have failed. There has to be at least one candidate.
+ * Starts one attempt, and the next one after `stagger` or as soon as the previous one has failed. Gives the result of
+ * the first that succeeds; the others go on until then, and are interrupted. If all have failed, fails with the failure
+ * of one of them. There must be at least one candidate.
  *
  * @category running
  */
@@ -18,7 +19,7 @@ export const first = <A, B, E, R>(
   stagger: Duration.Input
 ): Effect.Effect<B, E, R> =>
   Effect.gen(function*() {
-    // Opened when a candidate has had its time, or has failed: the next one begins.
+    // A gate opens when its candidate's time is over or the candidate has failed: the next one starts.
     const gates = yield* Effect.forEach(candidates, () => Deferred.make<void>())
     return yield* Effect.raceAll(candidates.map((candidate, index) => {
       const open = Deferred.succeed(gates[index]!, undefined)

@@ -1,8 +1,8 @@
 /**
  * The seam between the protocol and the network: a stream of bytes both ways, in plain callbacks.
  *
- * It is the hot path, so no Effect runs per chunk. Who owns a buffer: a chunk handed to `onData` belongs to the
- * transport and is valid only until the callback returns; chunks handed to `send` belong to the transport from then on
+ * It is the hot path, so no Effect runs per chunk. Ownership of buffers: a chunk passed to `onData` belongs to the
+ * transport and is valid only until the callback returns. Chunks passed to `send` belong to the transport from then on
  * and must not be changed.
  */
 import * as Context from "effect/Context"
@@ -10,7 +10,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { TransportError } from "./Errors.ts"
 
-/** What a connection calls. After `onClose` nothing more is called. */
+/** The functions that a connection calls. After `onClose` it calls nothing more. */
 export interface Handlers {
   readonly onData: (chunk: Uint8Array) => void
   readonly onClose: (error: TransportError) => void
@@ -19,8 +19,8 @@ export interface Handlers {
 /** An open stream of bytes. */
 export interface Duplex {
   /**
-   * Sends the chunks in order. `onSent` is called when they are no longer needed. After the stream has ended it does
-   * nothing: `onClose` has told.
+   * Sends the chunks in order. Calls `onSent` when it no longer needs them. After the stream has ended it does nothing:
+   * `onClose` was called.
    */
   readonly send: (chunks: ReadonlyArray<Uint8Array>, onSent?: () => void) => void
   /** Ends the stream at once. `onClose` is not called for it. */
@@ -37,7 +37,7 @@ export interface Endpoint {
 /**
  * Opens streams of bytes to servers. The stream closes with its scope.
  *
- * Layers: `TcpTransport.layer`, and the scripted and recorded ones of the test kit.
+ * Layers: `TcpTransport.layer`, and the scripted and recorded transports of the test kit.
  *
  * @category services
  */

@@ -1,6 +1,6 @@
 /**
- * How a place on a network is called: `\\server\share\path`, with the server's port only where it is not that of SMB.
- * On the wire goes the name without a port; what people and programs are told can be opened as it stands.
+ * The name of a place on a network: `\\server\share\path`, with the server's port only if it is not that of SMB. The
+ * name on the wire has no port; the name in messages to people and programs can be opened unchanged.
  */
 import { isIPv6 } from "node:net"
 
@@ -19,7 +19,9 @@ export interface Server {
  */
 const literal = /^([0-9a-f-]+)(?:s([0-9a-z._~-]+))?\.ipv6-literal\.net$/i
 
-/** What to connect to for a server's name: an IPv6 address is taken out of its brackets, or out of Windows' words. */
+/**
+ * The host to connect to for a server's name: without the brackets of an IPv6 address, or from Windows' name for it.
+ */
 export const host = (name: string): string => {
   if (name.startsWith("[") && name.endsWith("]")) return name.slice(1, -1)
   const [, digits, zone] = literal.exec(name) ?? []
@@ -29,11 +31,11 @@ export const host = (name: string): string => {
   return zone === undefined ? address : `${address}%${zone}`
 }
 
-/** An IPv6 address, with or without a zone, in Windows' words; any other name as it is. */
+/** Windows' name for an IPv6 address, with or without a zone; any other name unchanged. */
 export const toLiteral = (server: string): string =>
   server.includes(":") ? `${server.replaceAll(":", "-").replace("%", "s")}.ipv6-literal.net` : server
 
-/** The name of a server, or of what `components` lead to there; an empty one counts for none. */
+/** The name of a server, or of the place that `components` lead to there; empty components are ignored. */
 export const format = ({ port, server }: Server, ...components: ReadonlyArray<string>): string => {
   const host = server.includes(":") ? `[${server}]` : server
   const first = port === defaultPort ? host : `${host}:${port}`

@@ -163,14 +163,15 @@ export const shareRefused = (
   })
 
 /** A file was to be deleted with its last close, and the store refused. */
-export const notDeleted = (share: string, path: StorePath, error: StoreError): Effect.Effect<void> =>
+export const notDeleted = (share: string, path: StorePath, error: StoreError, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("a file or folder was not deleted", ...(error.cause === undefined ? [] : [error.cause])),
     "not deleted",
     {
       share,
       path: path.join("\\"),
-      reason: error.reason
+      reason: error.reason,
+      ...also(more)
     }
   )
 

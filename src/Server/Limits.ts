@@ -74,7 +74,7 @@ export interface Limits {
   readonly storeTime: Duration.Input
   /** How long a server that stops may take to close files. */
   readonly stopTime: Duration.Input
-  /** Byte-range locks of one open. */
+  /** Byte-range locks of one open, those included that it waits for, as in the limits that follow. */
   readonly locks: number
   /** Byte-range locks of one file, or of one of its streams: each is looked at for every READ, WRITE and LOCK there. */
   readonly fileLocks: number
@@ -96,7 +96,7 @@ export interface Limits {
   readonly userNotifications: number
   /** Bytes of changes that are kept for an open directory until its client asks; with more, it is told to list it anew. */
   readonly notifications: number
-  /** Bytes that wait in a socket before no more of its requests are read. */
+  /** Bytes that wait in a socket before no more of its requests are read; of who has not logged on, 128 KiB at most. */
   readonly unsent: number
 }
 

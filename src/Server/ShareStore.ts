@@ -118,9 +118,9 @@ export interface StoreFile {
   /** As it is now. For a named stream: of its file, with the stream's size. */
   readonly stat: Effect.Effect<StoreNode, StoreError>
   /**
-   * Of a directory: the one that really holds it, which its listing calls `..`. It is another than its path says where a
-   * symbolic link that the storage follows led there: clients tell by it that they are elsewhere. Absent where there are no
-   * such links.
+   * The directory that really holds a file or a directory; a listing calls it `..`. It is another than the path says where
+   * a symbolic link that the storage follows led there: clients tell by it that they are elsewhere, and cache nothing of a
+   * file that is in another directory than the one whose changes are told. Absent where there are no such links.
    */
   readonly parent?: Effect.Effect<StoreNode, StoreError> | undefined
   /**

@@ -1,12 +1,12 @@
 /**
  * Several commands in one packet (MS-CIFS 2.2.3.4): each names the next one and where it begins.
  *
- * The client sends no chains: smbd 4.17 answers NT_CREATE_ANDX, READ_ANDX and CLOSE in one packet as it should, but where
- * the READ runs into a lock, with a header of random bytes that ends the connection and all that is under way on it. What
- * one round trip wins is not worth that.
+ * The client sends no chains. smbd 4.17 answers NT_CREATE_ANDX, READ_ANDX and CLOSE in one packet correctly. But if the
+ * READ meets a lock, the header of the response has random bytes. That ends the connection and everything in flight on
+ * it. One saved round trip is not worth that.
  *
- * The links of a chain that is read may only lead forward, each behind the whole of the command before, and there are
- * but a few commands: a chain that loops, points back or overlaps is `Malformed`.
+ * The links of a received chain can only lead forward, each behind the whole previous command, and the number of
+ * commands is limited: a chain that loops, points back or overlaps is `Malformed`.
  */
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -18,17 +18,17 @@ import { Command } from "./Message/Constants.ts"
 /** One command of a chain. */
 export interface Part {
   readonly command: number
-  /** From WordCount on. */
+  /** The bytes from WordCount on. */
   readonly body: Uint8Array
 }
 
-/** Where a command of a received chain begins: bytes from the header to its WordCount. */
+/** A command of a received chain, and where it begins: bytes from the header to its WordCount. */
 export interface Place {
   readonly command: number
   readonly offset: number
 }
 
-/** More than any chain that the documents know. */
+/** The most commands of a chain; the documents have no longer ones. */
 const longest = 8
 
 const chaining: ReadonlySet<number> = new Set<number>([
@@ -49,7 +49,7 @@ export const chain = (parts: ReadonlyArray<Part>): Uint8Array => {
   const starts: Array<number> = []
   let length = 0
   for (const { body } of parts) {
-    // At a multiple of four, so that Unicode in each is as even as it was alone.
+    // At a multiple of four, so that Unicode in each is aligned as in a separate packet.
     length = (length + 3) & ~3
     starts.push(length)
     length += body.length
@@ -90,7 +90,7 @@ export const parts = (packet: Uint8Array): Result.Result<ReadonlyArray<Place>, M
     for (;;) {
       const end = endOf(reader, offset)
       places.push({ command, offset })
-      // A failed command has no words, and nothing behind it was done.
+      // A failed command has no words, and the commands behind it were not run.
       if (!canLead(command) || packet[offset]! < 2) return places
       const next = packet[offset + 1]!
       if (next === Command.SMB_COM_NO_ANDX_COMMAND) return places
@@ -105,8 +105,9 @@ export const parts = (packet: Uint8Array): Result.Result<ReadonlyArray<Place>, M
   })
 
 /**
- * What is wrong with the chain of an answer, if something is. Nobody asked for a chain, so that what follows a command is
- * left alone; but one that loops or points back is no answer to anything. Some servers put a zero where nothing follows.
+ * What is wrong with the chain of a response, if anything. The client asked for no chain, so it ignores the commands
+ * behind the first; but a chain that loops or points back makes the response invalid. Some servers write a zero if
+ * nothing follows.
  */
 export const unsound = (packet: Uint8Array): Malformed | undefined => {
   const at = Header.size

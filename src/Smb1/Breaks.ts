@@ -1,9 +1,8 @@
 /**
- * Oplock breaks (MS-CIFS 3.2.5.42): the server takes back what it let a client cache, by a LOCKING_ANDX that nobody asked
- * for.
+ * Oplock breaks (MS-CIFS 3.2.5.42): the server revokes a client's right to cache, by an unsolicited LOCKING_ANDX.
  *
- * Nothing is cached here on the strength of an oplock, so every break is acknowledged at once: whoever waits for it does
- * not wait for us. The open tells what it has left. Levels are those of SMB 2, which `Share` speaks.
+ * This client caches nothing by an oplock. It therefore acknowledges every break at once, so that the other client does
+ * not wait. The open reports what the break has left. Levels are those of SMB 2, as in `Share`.
  */
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -15,7 +14,7 @@ import { Locking } from "./Message/Simple.ts"
 /** OplockLevel of SMB 2 for each of SMB 1's: none, exclusive, batch, level II. */
 export const oplockLevels: ReadonlyArray<number> = [0, 8, 9, 1]
 
-/** What an open may still cache. */
+/** The oplock that an open still has. */
 export interface Caching {
   oplockLevel: number
   readonly leaseState: 0
@@ -38,14 +37,14 @@ interface Holder extends Caching {
 export class Breaks {
   private readonly holders = new Map<string, Holder>()
 
-  /** Makes the connection's breaks ours. */
+  /** Handles the breaks of the connection. */
   attach(connection: Connection.Connection): void {
     connection.onBreak = (reply) => {
       const decoded = Codec.decode("SMB1 LOCKING_ANDX Request", Codec.at(Header.size, Locking))(reply.packet)
       if (Result.isFailure(decoded)) return connection.fail(decoded.failure)
       const { fid, newOpLockLevel } = decoded.success
       const holder = this.holders.get(`${reply.header.tid}:${fid}`)
-      // An open that was closed while the break was on its way needs no answer.
+      // An open that was closed while the break was on its way needs no acknowledgment.
       if (holder === undefined) return
       const acknowledged = holder.oplockLevel > 1
       holder.oplockLevel = newOpLockLevel === 1 ? 1 : 0
@@ -66,7 +65,7 @@ export class Breaks {
     }
   }
 
-  /** Keeps an open in view until the returned function is called. */
+  /** Keeps track of an open until the returned function is called. */
   hold(fid: number, oplockLevel: number, ids: Ids): { readonly caching: Caching; readonly release: () => void } {
     const holder: Holder = { oplockLevel, leaseState: 0, ids }
     const key = `${ids.tid}:${fid}`
@@ -75,7 +74,7 @@ export class Breaks {
       caching: holder,
       release: () => {
         holder.oplockLevel = 0
-        // The server may have given the FID to another open since.
+        // The server may have given the FID to another open since then.
         if (this.holders.get(key) === holder) this.holders.delete(key)
       }
     }

@@ -1,6 +1,6 @@
 /**
- * Operations as SMB 1 has them: some are one request, some several. Those on information and names are `Information`'s,
- * the listing of a directory is `Directory`'s.
+ * Operations as SMB 1 requests: some are one request, some several. `Information` has those on information and names,
+ * `Directory` the listing of a directory.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -32,14 +32,14 @@ import * as Requests from "./Requests.ts"
 const nothing = new Uint8Array(0)
 const { encode } = Requests
 
-/** Control codes that SMB 1 has other words for. */
+/** Control codes for which SMB 1 has other requests. */
 const FSCTL_DFS_GET_REFERRALS = 0x0006_0194
 const FSCTL_PIPE_TRANSCEIVE = 0x0011_c017
 
-/** How long after a refusal a lock is asked for again, where the server cannot be let wait. */
+/** The time between two attempts at a lock, if the server must not wait for it. */
 const lockInterval = "250 millis"
 
-/** The PID of every request, which a lock belongs to. */
+/** The PID of every request, which is the owner of a lock. */
 const pid = 0xfeff
 
 const decodeWrite = Codec.decode("SMB1 WRITE_ANDX Response", Codec.at(Header.size, ReadWrite.WriteResponse))
@@ -70,27 +70,27 @@ export class Commands {
     this.directory = new Directory(this.file)
   }
 
-  /** The open as it is now: a rename may have opened the file anew. */
+  /** The current FID: a rename may have closed the file and opened it again. */
   get fid(): number {
     return this.file.fid
   }
 
-  /** Whether there is no open any more. */
+  /** Whether the file is closed. */
   get gone(): boolean {
     return this.file.gone
   }
 
-  /** To be called when the open is closed: nothing more is sent on it. */
+  /** Must be called when the open is closed: nothing more is sent on it. */
   leave(): void {
     this.file.gone = true
   }
 
-  /** Ends a search that has not come to its end. To be done before the open is closed. */
+  /** Ends an unfinished search. Run it before the open is closed. */
   get endSearches(): Running<void> {
     return this.directory.endSearches
   }
 
-  /** The same without waiting, for those who have gone. */
+  /** Ends an unfinished search without waiting, if the caller no longer waits. */
   endSearchesLater(): void {
     this.directory.endSearchesLater()
   }
@@ -159,7 +159,7 @@ export class Commands {
     )
   }
 
-  /** All of the data, in as many requests as it takes: a server may write less than it was given. */
+  /** Writes all of the data, in as many requests as needed: a server can write less than it was given. */
   private write(operation: Operation.Write): Running<number> {
     const { data, offset } = operation
     const { limits } = this.file.tree
@@ -195,7 +195,7 @@ export class Commands {
         reply.header.status !== 0
           ? this.file.failed(reply.header.status, "WRITE")
           : Effect.flatMap(Effect.fromResult(decodeWrite(reply.packet)), (response): Running<number> => {
-            // Some servers leave anything in the high half that a small write has no use for.
+            // Some servers leave random bits in the high half, which a small write does not need.
             const count = data.length > 0xffff ? response.count : response.count & 0xffff
             if (count > data.length) {
               const expected = `a count of at most the ${data.length} bytes sent`
@@ -203,7 +203,7 @@ export class Commands {
                 new Malformed({ structure: "SMB1 WRITE_ANDX Response", offset: Header.size + 5, expected })
               )
             }
-            // What some say when the disk is full.
+            // The response of some servers when the disk is full.
             return count === 0 && data.length > 0
               ? this.file.failed(NtStatus.STATUS_DISK_FULL, "WRITE")
               : Effect.succeed(count)
@@ -253,12 +253,13 @@ export class Commands {
         command: Command.SMB_COM_LOCKING_ANDX,
         body: this.lockingBody(request),
         waits: request.waits,
-        // Granted to somebody who has gone, it would keep all others out until the file is closed.
+        // A lock that is granted after its caller has stopped waiting would keep all others out until the file is
+        // closed.
         ...(request.locks.length === 0 ? {} : { orphan: () => this.unlockLater(request.locks) })
       }),
       ({ header: { status } }) => {
         if (status === 0) return Effect.void
-        // What SMB 2 has one status for, SMB 1 calls the second refusal by another.
+        // SMB 2 has one status for a refused lock; SMB 1 has another one for the second refusal.
         const refused = request.locks.length > 0 && status === NtStatus.STATUS_FILE_LOCK_CONFLICT
         return this.file.failed(refused ? NtStatus.STATUS_LOCK_NOT_GRANTED : status, "LOCK")
       }
@@ -277,7 +278,7 @@ export class Commands {
     })
   }
 
-  /** Unlocks without waiting. With the open its locks have gone. */
+  /** Unlocks without waiting. If the open is gone, so are its locks. */
   private unlockLater(ranges: ReadonlyArray<Operation.Range>): void {
     if (this.file.gone) return
     const body = this.lockingBody({ unlocks: ranges, locks: [], type: 0, timeout: 0, waits: false })
@@ -298,7 +299,7 @@ export class Commands {
           maxParameterCount: 0,
           maxDataCount: Math.min(operation.maximum, 0xffff)
         }, { mutates: true }),
-        // Of the message that answers, more may follow with READ.
+        // READ may give more of the message in the response.
         ({ data, status }) =>
           status === 0 || status === NtStatus.STATUS_BUFFER_OVERFLOW
             ? Effect.succeed(data)
@@ -319,8 +320,8 @@ export class Commands {
 }
 
 /**
- * A control on the share itself. SMB 1 knows but one: the DFS referral, which is a transaction of its own, its request the
- * parameters and its response the data (MS-CIFS 2.2.6.16).
+ * A control on the share itself. SMB 1 has only one: the DFS referral, which is its own transaction. The request is its
+ * parameters and the response its data (MS-CIFS 2.2.6.16).
  */
 export const control = (tree: Requests.Tree, operation: Operation.Ioctl): Running<Uint8Array> => {
   const failed = (status: number) => Effect.fail(fromStatus(status, "IOCTL", tree.uncPath))

@@ -1,12 +1,12 @@
 /**
- * One SMB 1 connection to one server: several requests in flight on one stream of bytes, told apart by MID.
+ * One SMB 1 connection to one server: several requests in flight on one stream of bytes, identified by MID.
  *
- * It numbers, frames and signs what goes out; it collects, verifies and assigns what comes in; it keeps within the
- * server's MaxMpxCount. It knows no command but ECHO and NT_CANCEL: what a body means belongs to those above. Plain code,
- * because every packet passes here; `request` lifts it into Effect.
+ * It numbers, frames and signs the requests; it collects, verifies and assigns the responses; it keeps within the
+ * server's MaxMpxCount. It knows no command but ECHO and NT_CANCEL: the modules above it know the meaning of a body.
+ * Plain code, because every packet passes here; `request` lifts it into Effect.
  *
- * Ownership: bodies and payloads handed over belong to the connection until their reply; a reply's packet belongs to its
- * receiver for good.
+ * Ownership: bodies and payloads of a request belong to the connection until their reply; a reply's packet belongs to
+ * its receiver for good.
  */
 import type * as Effect from "effect/Effect"
 import * as Allocate from "../Codec/Allocate.ts"
@@ -35,28 +35,28 @@ export interface Outgoing {
   readonly uid?: number
   /** Flags of SMB_FLAGS2_* beyond those that the connection sets, such as DFS. */
   readonly flags2?: number
-  /** Where the data of a READ goes, if the caller has a place for it. As long as the data asked for. */
+  /** Memory for the data of a READ, if the caller has it; as long as `readLength`. */
   readonly destination?: Uint8Array
-  /** The bytes asked for by a READ: bounds what the server may send. */
+  /** The number of bytes that a READ asks for: the most that the server may send. */
   readonly readLength?: number
-  /** Waits by its nature: a blocking lock, a watch. Has no time limit, and leaves the last place to others. */
+  /** Waits by nature: a blocking lock, a watch. It has no timeout, and leaves the last place to other requests. */
   readonly waits?: boolean
-  /** Further packets of the same request, sent when the server has taken the first. */
+  /** Further packets of the same request, sent when the server has accepted the first. */
   readonly secondaries?: ReadonlyArray<{ readonly command: number; readonly body: Uint8Array }>
-  /** Sees each answer where there may be several; says whether it was the last, or why it makes no sense. */
+  /** Called with each response if there can be several; returns whether it was the last, or why it makes no sense. */
   readonly collect?: (reply: Reply) => "more" | "done" | Malformed
-  /** May change something on the server: once sent, its failure says so (`TransportError.sent`). */
+  /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
   readonly mutates?: boolean
-  /** Called with a success that arrives after the caller has gone: closes what was opened. */
+  /** Called with a success that arrives after the caller has stopped waiting: closes the new open. */
   readonly orphan?: (reply: Reply) => void
 }
 
-/** What came back. */
+/** The reply to a request. */
 export interface Reply {
   readonly header: Header.Header
-  /** The packet from its header to its end. Of a placed READ, what stands before the data. */
+  /** The packet from its header to its end. For a READ with `data`, the bytes before the data. */
   readonly packet: Uint8Array
-  /** The data of a READ that was put into its place. */
+  /** The data of a READ in the caller's memory. */
   readonly data?: Uint8Array
 }
 
@@ -65,7 +65,7 @@ type Complete = Multiplexer.Complete<Reply>
 interface Pending {
   readonly outgoing: Outgoing
   mid: number
-  /** The sequence number of the request; its answers have the next one. */
+  /** The sequence number of the request; its responses have the next one. */
   sequenceNumber: number
   signed: boolean
   sent: boolean
@@ -88,13 +88,13 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   private nextMid = 1
   private sign: Signing.Sign | undefined
   private nextSequenceNumber = 0
-  /** Requests that may be on their way at once: the server's MaxMpxCount. */
+  /** The most requests in flight: the server's MaxMpxCount. */
   maxMpxCount = 1
   /** Flags2 of every request: Unicode, NT status, extended security. */
   flags2 = 0
   /** Called with each unsolicited LOCKING_ANDX: an oplock break. */
   onBreak: ((reply: Reply) => void) | undefined
-  /** Takes the stream over where the server answers the first packet by SMB 2; says whether it did. */
+  /** Takes over the stream if the server responds to the first packet with SMB 2; returns whether it did. */
   onSmb2: ((packet: Uint8Array) => boolean) | undefined
 
   constructor(options: Multiplexer.Options) {
@@ -112,8 +112,8 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   }
 
   /**
-   * Signs everything from here on. `sequenceNumber` is the next request's: 2 after the logon, whose last request and
-   * response count as 0 and 1.
+   * Signs everything from now on. `sequenceNumber` is that of the next request: 2 after the logon, whose last request
+   * and response count as 0 and 1.
    */
   startSigning(sign: Signing.Sign, sequenceNumber: number): void {
     this.sign = sign
@@ -125,8 +125,8 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   // ---------------------------------------------------------------------------
 
   /**
-   * Sends a request when there is room for it. `complete` is called exactly once, unless the returned function has been
-   * called before: then the request is cancelled.
+   * Sends a request when there is room for it. Calls `complete` exactly once, unless the returned function was called
+   * before: that function cancels the request.
    */
   submit(outgoing: Outgoing, complete: Complete): () => void {
     const pending: Pending = {
@@ -149,8 +149,8 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   }
 
   /**
-   * Sends what the server does not answer: the acknowledgment of an oplock break. It takes two sequence numbers all the
-   * same, as smbd counts.
+   * Sends a message without a response: the acknowledgment of an oplock break. It still uses two sequence numbers,
+   * because smbd counts so.
    */
   sendOneWay(outgoing: Outgoing): void {
     if (this.failed !== undefined) return
@@ -159,7 +159,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
 
   private hasRoom(outgoing: Outgoing): boolean {
     if (this.pendings.size < this.maxMpxCount) {
-      // Whoever waits for ever leaves room for one who does not.
+      // A request that waits by nature leaves room for one that does not.
       return outgoing.waits !== true || this.waitingByNature < Math.max(1, this.maxMpxCount - 1)
     }
     return false
@@ -172,7 +172,9 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     else this.waiting = this.waiting.filter((other) => other !== pending)
   }
 
-  /** Asks the server to give a request up. It answers that request as always, so nothing is forgotten here. */
+  /**
+   * Asks the server to cancel a request. The server responds to that request as always, so it is not forgotten here.
+   */
   private cancel(pending: Pending): void {
     if (!this.pendings.has(pending.mid) || this.failed !== undefined || pending.outgoing.waits !== true) return
     const { tid, uid } = pending.outgoing
@@ -195,7 +197,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     return this.nextMid
   }
 
-  /** The next sequence number. What gets no answer uses up one, all else two. */
+  /** The next sequence number. A message without a response uses one, any other two. */
   private sequence(oneWay: boolean): number {
     const number = this.nextSequenceNumber
     if (this.sign !== undefined) this.nextSequenceNumber = (number + (oneWay ? 1 : 2)) >>> 0
@@ -257,8 +259,8 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   // ---------------------------------------------------------------------------
 
   /**
-   * A large READ response goes straight into its place, if its data begin where they do in every such response. Whether
-   * it may be trusted is checked when it is complete.
+   * A large READ response goes straight into the caller's memory, if its data begin at the usual offset. It is verified
+   * when it is complete.
    */
   protected claim(head: Uint8Array, length: number): FrameReader.Claim | undefined {
     const view = Header.view(head)
@@ -272,7 +274,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       return undefined
     }
     if (view.getUint16(45, true) !== readDataOffset || readDataOffset + count !== length) return undefined
-    // Whoever has gone may use his buffer for something else by now.
+    // A caller that no longer waits may use its buffer for something else now.
     const wanted = pending.complete === undefined ? undefined : pending.outgoing.destination
     const destination = wanted === undefined ? Allocate.uninitialized(count) : wanted.subarray(0, count)
     return {
@@ -309,7 +311,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       return this.fail(this.protocolError("Unexpected", "a request came where a response was due"))
     }
     const pending = this.pendings.get(header.mid)
-    // Nobody waits for it, so that nobody believes it, signed or not (MS-CIFS 3.2.5.1).
+    // No caller waits for it, so it is not used, signed or not (MS-CIFS 3.2.5.1).
     if (pending === undefined) return this.discard()
     if (!answers(pending.outgoing, header.command)) {
       return this.fail(
@@ -365,7 +367,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   protected age(): void {
     const { requestTimeout, tickInterval } = this.options
     for (const pending of this.pendings.values()) {
-      // SMB 1 cannot take back a request that does not wait by nature: one that is lost takes the connection with it.
+      // SMB 1 can cancel only requests that wait by nature: if another one is lost, the connection ends.
       if (pending.outgoing.waits !== true && ++pending.ticks * tickInterval > requestTimeout) {
         return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
       }
@@ -397,10 +399,10 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   }
 }
 
-/** A response carries the command of the request, or of one of its further packets. */
+/** A response has the command of the request, or of one of its further packets. */
 const answers = (outgoing: Outgoing, command: number): boolean =>
   outgoing.command === command || outgoing.secondaries?.[0]?.command === command
 
-/** One request and its reply, whatever its status. Interruption cancels it on the server. */
+/** One request and its reply, with any status. Interruption cancels it on the server. */
 export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
   Multiplexer.request(outgoing, (complete) => connection.submit(outgoing, complete))

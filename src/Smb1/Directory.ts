@@ -1,6 +1,6 @@
 /**
  * Listing a directory: a search by its name, FIND_FIRST2, FIND_NEXT2 and FIND_CLOSE2 (MS-CIFS 2.2.6.2, 2.2.6.3,
- * 2.2.4.48). What an answer holds is `Listing`'s.
+ * 2.2.4.48). `Listing` decodes the responses.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -16,7 +16,7 @@ import * as Requests from "./Requests.ts"
 
 const { encode } = Requests
 
-/** The most entries of one answer. */
+/** The most entries of one response. */
 const searchCount = 1366
 
 const decodeFirst = Codec.decode("SMB1 FIND_FIRST2 Response", Trans2.FindFirst2Response)
@@ -52,14 +52,17 @@ export class Directory {
       if (!operation.restart && search !== undefined) {
         return search.ended ? Effect.succeed([]) : this.findNext(operation, level, search)
       }
-      // The server ends a search by itself when it has told all; one that is left is ended here.
+      // The server ends a complete search by itself; an unfinished one is ended here.
       const ended = search !== undefined && !search.ended ? this.endSearch(search.sid) : Effect.void
       this.search = undefined
       return Effect.andThen(ended, this.findFirst(operation, level))
     })
   }
 
-  /** Ends the search without waiting, for those who have gone. It is not the open's: it would outlive it. */
+  /**
+   * Ends the search without waiting, if the caller no longer waits. The search does not belong to the open, and would
+   * outlive it.
+   */
   endSearchesLater(): void {
     const { search } = this
     this.search = undefined
@@ -80,7 +83,7 @@ export class Directory {
     )
   }
 
-  /** Ends a search that has not come to its end. To be done before the open is closed. */
+  /** Ends an unfinished search. Run it before the open is closed. */
   readonly endSearches: Running<void> = Effect.suspend(() => {
     const { search } = this
     this.search = undefined
@@ -170,7 +173,7 @@ export class Directory {
         Listing.read(operation.fileInformationClass, data, found.searchCount, this.file.tree.unicode)
       ),
       ({ bytes, lastName }): Running<ReadonlyArray<unknown>> => {
-        // An answer without an entry is the end, whatever it says: a search must not go on for ever.
+        // A response without an entry ends the search, no matter what it says: a search must not go on forever.
         this.search = { sid, lastName, ended: found.endOfSearch !== 0 || found.searchCount === 0 }
         return found.searchCount === 0 ? Effect.succeed([]) : Effect.fromResult(operation.decode(bytes))
       }

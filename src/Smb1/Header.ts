@@ -1,5 +1,5 @@
 /**
- * The 32-byte SMB 1 packet header (MS-CIFS 2.2.3.1), by hand: every packet passes here.
+ * The 32-byte SMB 1 packet header (MS-CIFS 2.2.3.1), written by hand, because every packet passes here.
  */
 import { Flags } from "./Message/Constants.ts"
 
@@ -9,10 +9,10 @@ export const size = 32
 /** 0xFF 'S' 'M' 'B', little-endian. */
 export const protocolId = 0x424d53ff
 
-/** Where the 8 bytes of the signature stand. */
+/** The offset of the 8 bytes of the signature. */
 export const signatureOffset = 14
 
-/** The MID of what a server sends without having been asked: an oplock break. */
+/** The MID of a server's message that no request asked for: an oplock break. */
 export const unsolicited = 0xffff
 
 /** The packet header as data. */
@@ -61,5 +61,5 @@ export const write = (bytes: DataView, header: Header): void => {
   bytes.setUint16(30, header.mid, true)
 }
 
-/** Whether the packet says that it is an answer. */
+/** Whether the packet is marked as a response. */
 export const isReply = (header: Header): boolean => (header.flags & Flags.SMB_FLAGS_REPLY) !== 0

@@ -1,9 +1,9 @@
 /**
- * What SMB 1 tells and changes of an open file: information of the file and of its volume, security descriptors (MS-CIFS
- * 2.2.6, MS-SMB 2.2.6). A new name is `Names`'s.
+ * Reading and changing an open file in SMB 1: information of the file and of its volume, security descriptors (MS-CIFS
+ * 2.2.6, MS-SMB 2.2.6). `Names` changes its name.
  *
- * The classes of MS-FSCC go through as they are where the server passes them (CAP_INFOLEVEL_PASSTHRU), else as the level
- * that has the same layout, where there is one.
+ * The classes of MS-FSCC are sent unchanged if the server passes them through (CAP_INFOLEVEL_PASSTHRU). Otherwise the
+ * level with the same layout is used, if there is one.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -26,7 +26,7 @@ import * as Requests from "./Requests.ts"
 
 const { encode } = Requests
 
-/** The classes of FileAllInformation, in their order. SMB 1's own level of that name is another structure. */
+/** The classes of FileAllInformation, in their order. SMB 1's own level of that name has another structure. */
 const allInformation = [4, 5, 6, 7, 8, 14, 16, 17, 9]
 const FileNameInformation = 9
 const FileRenameInformation = 10
@@ -106,11 +106,11 @@ export class Information {
         }),
         "QUERY_FILE_INFORMATION"
       )
-    // Names pass through differently from server to server; the level is the same everywhere.
+    // Servers pass names through differently; the level is the same on all servers.
     const request = number === FileNameInformation
       ? ask(QueryFileLevel[number]!)
       : this.file.atLevel("QUERY_FILE_INFORMATION", number, QueryFileLevel, ask)
-    // A level may leave out the padding at the end of its structure, which the class has.
+    // A level can lack the padding at the end of its structure, which the class has.
     const size = number === 4 ? 40 : number === 5 ? 24 : 0
     return size === 0 ? request : Effect.map(request, (bytes) => {
       if (bytes.length >= size) return bytes
@@ -120,7 +120,7 @@ export class Information {
     })
   }
 
-  /** Extended attributes: smbd has a list of its own for them in SMB 1, which is turned into that of MS-FSCC. */
+  /** Extended attributes: smbd has its own list of them in SMB 1, which is converted to that of MS-FSCC. */
   private queryEas(maximum: number): Running<Uint8Array> {
     return Effect.flatMap(
       this.file.answered(
@@ -206,7 +206,7 @@ export class Information {
     )
   }
 
-  /** Marks the open for deletion, or takes the mark away. Where the server cannot, it deletes by name, and at once. */
+  /** Marks the open for deletion, or removes the mark. If the server cannot, deletes by name, and at once. */
   private dispose(data: Uint8Array): Running<void> {
     const marked = this.file.setFile(FileDispositionInformation, data)
     return data[0] === 0 ? marked : Effect.catchTag(

@@ -1,6 +1,6 @@
 /**
- * The entries of FIND_FIRST2 and FIND_NEXT2 as the classes of MS-FSCC have them (MS-CIFS 2.2.8.1): the last name, which
- * the next request goes on behind, and names of a server without Unicode turned into UTF-16.
+ * The entries of FIND_FIRST2 and FIND_NEXT2 as classes of MS-FSCC (MS-CIFS 2.2.8.1). Finds the last name, after which
+ * the next request continues, and converts names of a server without Unicode to UTF-16.
  */
 import type * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -8,7 +8,7 @@ import { Reader, Writer } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as Oem from "../Codec/Oem.ts"
 
-/** Where an entry has the length of its name, and where its name begins: bytes from its start. */
+/** The offsets in an entry of its name's length and of its name: bytes from its start. */
 const layouts: { readonly [fileInformationClass: number]: readonly [lengthAt: number, nameAt: number] } = {
   1: [60, 64],
   2: [60, 68],
@@ -25,7 +25,7 @@ export interface Page {
   readonly lastName: string
 }
 
-/** Reads the entries of one answer: so many of them, each in the window that ends where the next begins. */
+/** Reads the given number of entries of one response, each in the window that ends where the next begins. */
 export const read = (
   fileInformationClass: number,
   data: Uint8Array,

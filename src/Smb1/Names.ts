@@ -1,20 +1,22 @@
 /**
- * What SMB 1 does by name: RENAME, NT_RENAME, DELETE, CREATE_DIRECTORY and DELETE_DIRECTORY (MS-CIFS 2.2.4.1, 2.2.4.2,
+ * SMB 1 commands by name: RENAME, NT_RENAME, DELETE, CREATE_DIRECTORY and DELETE_DIRECTORY (MS-CIFS 2.2.4.1, 2.2.4.2,
  * 2.2.4.7, 2.2.4.8, 2.2.4.66).
  *
- * An open renames within its directory and deletes, where the server passes the classes of MS-FSCC or knows the level.
- * All else goes by name: a rename into another directory, and everything on servers that know no better. smbd's rename by
- * an open takes no file that is hidden or of the system: RENAME has attributes to look for, and that class has none.
+ * A rename within a directory and a deletion use the open, if the server passes the classes of MS-FSCC through or knows
+ * the level. Everything else goes by name: a rename into another directory, and all changes on servers that have
+ * neither. smbd's rename by an open does not find hidden or system files: RENAME has attributes for the search, and the
+ * class has none.
  *
- * These commands take patterns for names, and would do to several files what is meant for one. What has a wildcard in it
- * is no name, and is refused here.
+ * These commands take patterns as names, and would then change several files instead of one. This module refuses a name
+ * with a wildcard.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { hasWildcards } from "../Codec/DosWildcard.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
-import { fromStatus, type SmbError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, SmbError } from "../Protocol/Errors.ts"
 import { Command, everything, SearchAttributes, SMB_NT_RENAME_SET_LINK_INFO } from "./Message/Constants.ts"
 import * as Simple from "./Message/Simple.ts"
 import * as Trans2 from "./Message/Trans2.ts"
@@ -27,41 +29,50 @@ const FileBasicInformation = 4
 const FileRenameInformation = 10
 const FileLinkInformation = 11
 
-/** What the two classes that hold a name are set by. */
+/** The command that sets the two classes that hold a name. */
 const setting = "SET_FILE_INFORMATION"
 
-/** Attributes (MS-FSCC 2.6) that keep a file from being found by who does not ask for them. */
+/** Attributes (MS-FSCC 2.6) of files that a search finds only if it asks for them. */
 const hiding = SearchAttributes.SMB_FILE_ATTRIBUTE_HIDDEN | SearchAttributes.SMB_FILE_ATTRIBUTE_SYSTEM
 const FILE_ATTRIBUTE_NORMAL = 0x80
 
-/** What is found of files, and never of directories. */
+/** Search attributes that find all files, and never directories. */
 const files = everything & ~SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY
 
-/** How the same file is let go and opened again, for what wants nobody to have it open. */
+/** Closes the file and opens it again, for commands that work only if no client has it open. */
 export interface Reopen {
   readonly close: (fid: number) => Running<void>
   readonly open: (path: string, name: Requests.WireName) => Running<number>
-  /** Opens the file once more to change its attributes. */
+  /** Opens the file a second time to change its attributes. */
   readonly openAttributes: (path: string, name: Requests.WireName) => Running<{
     readonly fid: number
     readonly fileAttributes: number
   }>
-  /** Closes what `openAttributes` has opened. */
+  /** Closes what `openAttributes` opened. */
   readonly closeAttributes: (fid: number) => Running<void>
 }
 
-/** The path of the directory that something is in, and the name that it has there. */
+/** The path of the directory that holds a path's last name. */
 const directoryOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("\\")))
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("\\") + 1)
 
-/** A name in the same directory that nobody has. Without an extension, as administrators refuse `*.tmp` and its like. */
-const unique = (path: string, { session: { entropy } }: Requests.Tree): string => {
+/**
+ * Two unused names in the same directory, the preferred one first. Without an extension, because administrators refuse `*.tmp`
+ * and similar names. The second is for administrators who refuse `~*`.
+ */
+const unique = (path: string, { session: { entropy } }: Requests.Tree): readonly [string, string] => {
   const directory = directoryOf(path)
-  const name = `~${Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")}`
-  return directory === "" ? name : `${directory}\\${name}`
+  const digits = Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")
+  const at = (name: string) => directory === "" ? name : `${directory}\\${name}`
+  return [at(`~${digits}`), at(digits)]
 }
 
-/** Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by opening it. */
+/** Whether a server refuses the name itself. To a vetoed name smbd answers that there is no such file. */
+const refusesName = ({ reason }: SmbError): boolean =>
+  reason === "ObjectNameNotFound" || reason === "NoSuchFile" || reason === "ObjectNameInvalid" ||
+  reason === "AccessDenied"
+
+/** Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by an open. */
 export const makeDirectory = (tree: Requests.Tree, name: Requests.WireName, path: string): Running<void> =>
   hasWildcards(path)
     ? Effect.fail(fromStatus(NtStatus.STATUS_OBJECT_NAME_INVALID, "CREATE_DIRECTORY", tree.full(path)))
@@ -91,12 +102,12 @@ export class Names {
   }
 
   /**
-   * Renames within the directory by the open, else by RENAME, which never replaces.
+   * Renames within the directory by the open, otherwise by RENAME, which never replaces.
    *
-   * To replace, the file goes there under a name that nobody has, and then takes the other's place by the open, whole or
-   * not at all. Where the server has no such rename, the other file steps aside to a name that nobody has, and is deleted
-   * when its place is taken: for a moment there is no file of the name, and if the connection breaks just then, the old
-   * one is left under the other name.
+   * To replace, the file first gets an unused name in the new directory. The open then renames it over the other
+   * file, in one step or not at all. If the server has no such rename, the other file is first renamed to an unused
+   * name, and is deleted when the new file has its name. For a moment no file has the name, and if the connection
+   * breaks just then, the old file keeps the unused name.
    */
   rename(to: string, replace: boolean): Running<void> {
     const { path } = this.file.target
@@ -111,7 +122,10 @@ export class Names {
     })
   }
 
-  /** The rename by other means, when the server has refused the one by the open. When it works, it is gone at once. */
+  /**
+   * The rename by other means, after the server refused the one by the open. If it works, it is used at once from then
+   * on.
+   */
   private unpassed(renamed: Running<void>): Running<void> {
     return Effect.tap(renamed, Effect.sync(() => this.file.passNoMore(setting, FileRenameInformation)))
   }
@@ -119,40 +133,48 @@ export class Names {
   private byName(path: string, to: string, replace: boolean, passes: boolean): Running<void> {
     const moved = this.move(to)
     return !replace ? moved : Effect.catchTag(moved, "SmbError", (error) => {
-      // A file is not in its own way.
+      // A file does not collide with itself.
       if (error.reason !== "ObjectNameCollision" || fold(path) === fold(to)) return Effect.fail(error)
       return Effect.uninterruptible(passes ? this.replace(path, to, error) : this.displace(path, to, error))
     })
   }
 
-  /** Takes the place of a file by way of a name beside it, from which the open renames. */
+  /** Replaces a file: renames to an unused name next to it, and from there by the open. */
   private replace(path: string, to: string, collision: SmbError): Running<void> {
-    const between = unique(to, this.file.tree)
+    const { name: between, named: moved } = this.underOther(path, to, (name) => this.move(name))
     const here = Effect.suspend(() => this.renameHere(nameOf(to), true))
-    return Effect.andThen(
-      this.move(between),
+    const { tree } = this.file
+    const replaced = Effect.andThen(
+      moved,
       Effect.tapError(
         Effect.catchTag(
           here,
           "SmbError",
-          (error) => error.reason === "NoSuchFile" ? this.shown(here, error) : Effect.fail(error)
+          (error) => error.reason === "NoSuchFile" ? this.shown(here, to, error) : Effect.fail(error)
         ),
-        () => this.takeBack(this.move(path), between, path)
+        (error) => error._tag === "SmbError" ? this.takeBack(this.move(path), between(), path) : Effect.void
       )
+    )
+    return this.tellingWhere(
+      replaced,
+      path,
+      to,
+      () =>
+        `The file is there, or is called ${tree.full(between())} or ${tree.full(to)} now: look for it, and rename it.`
     ).pipe(Effect.catchTag("SmbError", (error): Running<void> => {
       if (error.command !== setting) return Effect.fail(error)
-      // Also by its name a server may take it for hidden, whatever its attributes are.
+      // A server may also hide a file by its name, with any attributes.
       if (error.reason === "NoSuchFile") return this.displace(path, to, collision)
       return refusesPassing(error) ? this.unpassed(this.displace(path, to, collision)) : Effect.fail(error)
     }))
   }
 
   /**
-   * Renames without the attributes that keep the file from being found, and sets them again, however that ends. Where it
-   * has none, or they cannot be changed, it stays with the refusal.
+   * Renames without the attributes that hide the file, and sets them again afterwards, also after a failure. If the
+   * file has no such attributes, or they cannot be changed, fails with the first refusal.
    */
-  private shown(renamed: Running<void>, refusal: SmbError): Running<void> {
-    const { tree } = this.file
+  private shown(renamed: Running<void>, to: string, refusal: SmbError): Running<void> {
+    const { target: { path }, tree } = this.file
     const orRefusal = <A>(effect: Running<A>): Running<A> =>
       Effect.catchTag(effect, "SmbError", () => Effect.fail(refusal))
     return Effect.acquireUseRelease(
@@ -171,16 +193,20 @@ export class Names {
               fileAttributes: attributes
             })
           )
-        const setAgain = Effect.catch(set(fileAttributes), (error) =>
+        const lost = (error: RequestError, names: string) =>
           Effect.logWarning(
-            `${
-              tree.full(this.file.target.path)
-            } has lost its attributes "hidden" and "system" in a rename, and could ` +
-              `not get them again (${error.message}). Set them.`
-          ))
+            `${names} has lost its attributes "hidden" and "system" in a rename, and could not get them again ` +
+              `(${error.message}). Set them.`
+          )
+        const either = `${tree.full(path)}, or what was that and is ${tree.full(to)} now,`
+        const setAgain = (exit: Exit.Exit<void, RequestError>) =>
+          Effect.catch(set(fileAttributes), (error) => lost(error, Exit.isSuccess(exit) ? tree.full(to) : either))
         return Effect.andThen(
-          orRefusal(set(fileAttributes & ~hiding || FILE_ATTRIBUTE_NORMAL)),
-          Effect.ensuring(renamed, setAgain)
+          Effect.tapError(
+            orRefusal(set(fileAttributes & ~hiding || FILE_ATTRIBUTE_NORMAL)),
+            (error) => error._tag === "SmbError" ? Effect.void : lost(error, tree.full(path))
+          ),
+          Effect.onExit(renamed, setAgain)
         )
       },
       ({ fid }) => Effect.ignore(this.reopen.closeAttributes(fid))
@@ -211,7 +237,7 @@ export class Names {
     )
   }
 
-  /** Gives a file its name again after a later step has failed. Where that fails too, the log says where the file is. */
+  /** Gives a file its old name after a later step has failed. If that fails too, the log says where the file is. */
   private takeBack(renamed: Running<void>, from: string, to: string): Effect.Effect<void> {
     const { tree } = this.file
     return Effect.catch(renamed, (error) =>
@@ -221,26 +247,91 @@ export class Names {
       ))
   }
 
-  /** Puts the file in the way aside, takes its place, and deletes it. Each step is taken back if the next one fails. */
-  private displace(path: string, to: string, collision: SmbError): Running<void> {
-    const aside = unique(to, this.file.tree)
-    return Effect.andThen(
-      Effect.catchTag(this.renameTo(to, aside, files), "SmbError", (error) =>
-        // What is in the way is a directory, which no file replaces.
-        Effect.fail(error.reason === "NoSuchFile" || error.reason === "FileIsADirectory" ? collision : error)),
-      Effect.tapError(
-        Effect.andThen(
-          this.move(to),
-          Effect.tapError(this.deleteName(aside), () => this.takeBack(this.move(path), to, path))
-        ),
-        () => this.takeBack(this.renameTo(aside, to, files), aside, to)
+  /** Gives a file an unused name, on the way from `path` to `to`. `name` is the name that was tried last. */
+  private underOther(
+    path: string,
+    to: string,
+    give: (name: string) => Running<void>
+  ): { readonly name: () => string; readonly named: Running<void> } {
+    const { tree } = this.file
+    const [first, second] = unique(to, tree)
+    let name = first
+    const because =
+      `The server takes neither ${nameOf(first)} nor ${nameOf(second)} for a name, one of which is needed for a ` +
+      "moment to replace a file by SMB 1. Its administrator may have vetoed them: speak SMB 2 or 3 with it, or remove the " +
+      "file that is to be replaced."
+    const again = Effect.suspend(() => {
+      name = second
+      return Effect.catchTag(
+        give(second),
+        "SmbError",
+        (error) =>
+          Effect.fail(
+            // Of the name, and not of the right to change anything there.
+            refusesName(error) && error.reason !== "AccessDenied"
+              ? new SmbError({ ...error, path: tree.full(path), because })
+              : error
+          )
       )
-    )
+    })
+    return {
+      name: () => name,
+      named: Effect.catchTag(give(first), "SmbError", (error) => refusesName(error) ? again : Effect.fail(error))
+    }
   }
 
   /**
-   * Deletes at once what is open, by DELETE or DELETE_DIRECTORY: for servers that do not know how to mark an open. The
-   * open is let go before, and gone for good after.
+   * A rename in several steps. After a missing response the client can neither continue nor undo it, because the connection
+   * has ended. Then the log says where the files may be, and what the user can do.
+   */
+  private tellingWhere(renamed: Running<void>, path: string, to: string, where: () => string): Running<void> {
+    const { tree } = this.file
+    return Effect.tapError(renamed, (error) =>
+      error._tag === "SmbError" ? Effect.void : Effect.logWarning(
+        `The rename of ${tree.full(path)} to ${tree.full(to)} was cut off in the middle (${error.message}). ${where()}`
+      ))
+  }
+
+  /**
+   * Renames the existing file to an unused name, takes its place, and deletes it. If a step fails, the previous ones
+   * are undone.
+   */
+  private displace(path: string, to: string, collision: SmbError): Running<void> {
+    const { name: aside, named: stepped } = this.underOther(path, to, (name) => this.renameTo(to, name, files))
+    const { tree } = this.file
+    let where = () => `What was ${tree.full(to)} may be called ${tree.full(aside())} now: rename it back.`
+    const step = <A, E>(effect: Effect.Effect<A, E>, next: () => string) =>
+      Effect.tap(effect, Effect.sync(() => void (where = next)))
+    /** Undoes a step after a refusal. After any other failure there is no connection for it. */
+    const orBack = <A>(effect: Running<A>, back: () => Effect.Effect<void>): Running<A> =>
+      Effect.tapError(effect, (error) => error._tag === "SmbError" ? back() : Effect.void)
+    const displaced = Effect.andThen(
+      step(
+        Effect.catchTag(stepped, "SmbError", (error) =>
+          // The existing name is a directory, which a file cannot replace.
+          Effect.fail(error.reason === "NoSuchFile" || error.reason === "FileIsADirectory" ? collision : error)),
+        () =>
+          `What was ${tree.full(to)} is called ${
+            tree.full(aside())
+          } now: rename it back, or remove it where its place is taken.`
+      ),
+      orBack(
+        Effect.andThen(
+          step(
+            this.move(to),
+            () => `What was ${tree.full(to)} before may still be there, as ${tree.full(aside())}: remove it.`
+          ),
+          orBack(Effect.suspend(() => this.deleteName(aside())), () => this.takeBack(this.move(path), to, path))
+        ),
+        () => this.takeBack(this.renameTo(aside(), to, files), aside(), to)
+      )
+    )
+    return this.tellingWhere(displaced, path, to, () => where())
+  }
+
+  /**
+   * Deletes the open file at once, by DELETE or DELETE_DIRECTORY: for servers that cannot mark an open for deletion.
+   * The open is closed before, and is not opened again.
    */
   remove(): Running<void> {
     const { isDirectory, name, path } = this.file.target
@@ -257,8 +348,8 @@ export class Names {
   }
 
   /**
-   * Renames by name. smbd takes our own open for somebody else's, and thinks about that for a second: then the file is let
-   * go before, and opened again under whatever name it has afterwards.
+   * Renames by name. smbd treats the client's own open as a conflict, and waits for a second before it says so. The
+   * file is therefore closed before, and opened again afterwards under its current name.
    */
   private move(to: string): Running<void> {
     const named = Effect.suspend(() => this.renameTo(this.file.target.path, to))
@@ -277,8 +368,8 @@ export class Names {
   }
 
   /**
-   * Closes the file, does something by its name, and opens it again: by the path that it has then, or where it was if
-   * that failed. Without a path it is gone then.
+   * Closes the file, runs `done`, and opens the file again: at the path `to`, or at the old path if `done` failed.
+   * Without `to` it stays closed after a success.
    */
   private letGo(done: Running<void>, to: string | undefined): Running<void> {
     const opened: Running<void> = Effect.suspend(() => {
@@ -291,15 +382,15 @@ export class Names {
     return Effect.uninterruptible(Effect.andThen(
       Effect.suspend((): Running<void> => this.file.gone ? Effect.void : this.reopen.close(this.file.fid)),
       Effect.suspend(() => {
-        // Until it is open again there is no FID that could be used.
+        // Until the file is open again, it has no valid FID.
         this.file.gone = true
         return Effect.matchEffect(done, {
-          // Where it cannot be opened again, it is gone, and whatever is done with it says so.
+          // If it cannot be opened again, it is gone, and every later operation fails with that.
           onFailure: (error): Running<void> => Effect.andThen(Effect.ignore(opened), Effect.fail(error)),
           onSuccess: (): Running<void> => {
             if (to === undefined) return Effect.void
             this.settle(to)
-            // What was to be done has been done, also where nobody may open the file any more.
+            // The work is done, even if the file cannot be opened any more.
             return Effect.catchTag(opened, "SmbError", () => Effect.void)
           }
         })
@@ -317,7 +408,7 @@ export class Names {
     return encode(Trans2.FileRenameInformation, { replaceIfExists, rootDirectory: 0, fileName })
   }
 
-  /** The name on the wire of something else on the share. */
+  /** The name on the wire of another path on the share. */
   private wire(path: string): string {
     const { target } = this.file
     return Requests.renamed(target.name, target.path, path).text

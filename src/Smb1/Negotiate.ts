@@ -1,9 +1,9 @@
 /**
- * Opens a connection and agrees on "NT LM 0.12" (MS-CIFS 3.2.4.2.2, MS-SMB 3.2.4.2.2), or on SMB 2 where that is offered
- * too and the server has it.
+ * Opens a connection and negotiates "NT LM 0.12" (MS-CIFS 3.2.4.2.2, MS-SMB 3.2.4.2.2), or SMB 2 if the client offers
+ * it too and the server has it.
  *
- * What the server says is checked: a dialect that was not offered, or limits that nothing could be said in, end the
- * connection with a typed error.
+ * The server's response is checked: a dialect that was not offered, or limits that are too small for any message, end
+ * the connection with a typed error.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,36 +22,38 @@ import { Capabilities, Command, Flags2, SecurityMode } from "./Message/Constants
 import * as Negotiate from "./Message/Negotiate.ts"
 import * as Settings from "./Settings.ts"
 
-/** What client and server agreed on. */
+/** The result of the negotiation. */
 export interface Negotiated extends Negotiate.Response {
   /** Whether names are in Unicode. */
   readonly unicode: boolean
   readonly extendedSecurity: boolean
-  /** What we said is the largest packet that we take. */
+  /** The largest packet that this client accepts, as it told the server. */
   readonly clientMaxBufferSize: number
 }
 
-/** A connection with what was agreed on it. */
+/** A connection with the result of its negotiation. */
 export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
   readonly entropy: Entropy.Source
-  /** Classes that the server has refused to pass through, though it announces that it passes them: command and class. */
+  /**
+   * Classes that the server has refused to pass through although it announces that it passes them: command and class.
+   */
   readonly unpassed: Set<string>
 }
 
-/** A server that answered the offer of SMB 2: its stream, and its first packet. */
+/** A server that responded to the offer of SMB 2: its stream, and its first packet. */
 export interface Smb2Answer {
   readonly duplex: Transport.Duplex
   readonly packet: Uint8Array
-  /** Whom the stream's bytes go to from here on. */
+  /** From now on, passes the bytes of the stream to these handlers. */
   readonly handOver: (handlers: Transport.Handlers) => void
 }
 
-/** What opening a connection fails with: nobody there, no agreement, bytes without sense, or the server's no. */
+/** The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal. */
 export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
 
-/** Flags2 of the first packet, and later of all, less what is not agreed on. */
+/** Flags2 of the first packet; later packets have those of them that were negotiated. */
 const wantedFlags2 = (options: Settings.Smb1Options): number =>
   Flags2.SMB_FLAGS2_LONG_NAMES | Flags2.SMB_FLAGS2_EAS | Flags2.SMB_FLAGS2_IS_LONG_NAME |
   Flags2.SMB_FLAGS2_NT_STATUS |
@@ -60,7 +62,7 @@ const wantedFlags2 = (options: Settings.Smb1Options): number =>
 
 const decodeResponse = Codec.decode("SMB1 NEGOTIATE Response", Codec.at(Header.size, Negotiate.Response))
 
-/** Checks the server's choice against what was offered, and against what is needed. */
+/** Checks the server's choice against the client's offer, and against its requirements. */
 const agree = (
   connection: Connection.Connection,
   settings: Settings.Settings,
@@ -82,7 +84,7 @@ const agree = (
   const decoded = decodeResponse(reply.packet)
   if (Result.isFailure(decoded)) return Effect.fail(decoded.failure)
   const response = decoded.success
-  // It stands first in what was offered, and is the only one of SMB 1 there.
+  // The dialect is the first in the offer, and the only one of SMB 1.
   if (response.dialectIndex !== 0) {
     return refuse("DialectRefused", `the server chose dialect number ${response.dialectIndex}, which was not offered`)
   }
@@ -132,8 +134,8 @@ const smb2Strings = (settings: Settings.Settings): ReadonlyArray<string> => [
 ]
 
 /**
- * Connects to a server and negotiates: SMB 1, or SMB 2 where the settings allow it and the server knows it. The
- * connection ends with the scope.
+ * Connects to a server and negotiates: SMB 1, or SMB 2 if the settings allow it and the server knows it. The connection
+ * ends with the scope.
  */
 export const connect = Effect.fnUntraced(function*(
   endpoint: Transport.Endpoint,
@@ -182,7 +184,7 @@ export const connect = Effect.fnUntraced(function*(
         tid: 0xffff
       },
       (error, reply) => {
-        // Whoever has chosen SMB 1 speaks nothing else any more.
+        // A server that has chosen SMB 1 may not change to SMB 2 afterwards.
         connection.onSmb2 = undefined
         resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error))
       }

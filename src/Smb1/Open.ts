@@ -1,8 +1,8 @@
 /**
- * Opening a file: NT_CREATE_ANDX, or NT_TRANSACT_CREATE where a security descriptor or extended attributes come along
- * (MS-CIFS 2.2.4.64, 2.2.7.1, MS-SMB 2.2.4.9).
+ * Opening a file: NT_CREATE_ANDX, or NT_TRANSACT_CREATE with a security descriptor or extended attributes (MS-CIFS
+ * 2.2.4.64, 2.2.7.1, MS-SMB 2.2.4.9).
  *
- * Leases and durable handles are SMB 2's: asked for here, they are not granted.
+ * Leases and durable handles exist in SMB 2 only: a request for one is ignored here.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -20,7 +20,7 @@ import * as Names from "./Names.ts"
 import { isUnknown } from "./OpenFile.ts"
 import type * as Requests from "./Requests.ts"
 
-/** Numbers of CREATE (MS-CIFS 2.2.4.64.1): dispositions, options, and what the server has done. */
+/** Numbers of CREATE (MS-CIFS 2.2.4.64.1): dispositions, options, and the action of the server. */
 const FILE_OPEN = 1
 const FILE_CREATE = 2
 const FILE_DIRECTORY_FILE = 0x0000_0001
@@ -33,7 +33,7 @@ export interface Open {
 }
 
 const oplockFlags = (tree: Requests.Tree, level: number | undefined): number => {
-  // With one request at a time, nobody could give an oplock back (MS-CIFS 2.2.4.52.2).
+  // With one request at a time, the client could not acknowledge a break (MS-CIFS 2.2.4.52.2).
   switch (tree.oneAtATime ? undefined : level) {
     case 8:
       return NtCreateFlags.NT_CREATE_REQUEST_OPLOCK
@@ -89,7 +89,7 @@ const fields = (tree: Requests.Tree, name: Requests.WireName, options: Share.Ope
   createDisposition: options.createDisposition,
   createOptions: options.createOptions,
   impersonationLevel: options.impersonationLevel ?? 2,
-  // SMB_SECURITY_CONTEXT_TRACKING and SMB_SECURITY_EFFECTIVE_ONLY: what everybody sends.
+  // SMB_SECURITY_CONTEXT_TRACKING and SMB_SECURITY_EFFECTIVE_ONLY: the flags of all clients.
   securityFlags: 3,
   nameLength: name.text.length * (tree.unicode ? 2 : 1),
   fileName: name.text
@@ -104,7 +104,7 @@ const encode = (tree: Requests.Tree, name: Requests.WireName, options: Share.Ope
   })
 }
 
-/** Whether an open has things with it that only a transaction can carry. */
+/** Whether an open has parts that only a transaction can carry. */
 const carriesMore = (options: Share.OpenOptions): boolean =>
   options.extendedAttributes !== undefined || options.securityDescriptor !== undefined
 
@@ -121,7 +121,7 @@ const transactCreate = (
   data.set(descriptor)
   data.set(attributes, descriptor.length + padding)
   return Effect.flatMap(
-    // Not to be given up half-way: an open that nobody hears of stays open.
+    // Not interruptible: if the response were dropped, the file would stay open.
     Effect.uninterruptible(tree.ntTransact(NtTransactSubcommand.NT_TRANSACT_CREATE, {
       parameters: Codec.encode(NtTransact.CreateRequest(tree.unicode))({
         ...fields(tree, name, options),
@@ -139,7 +139,7 @@ const transactCreate = (
   )
 }
 
-/** A new directory made by its name and then opened: for servers that cannot make one by opening it. */
+/** Makes a directory by its name and then opens it: for servers that cannot make one by an open. */
 const makeDirectory = (
   tree: Requests.Tree,
   name: Requests.WireName,
@@ -155,7 +155,7 @@ const makeDirectory = (
     )
   )
 
-/** Opens a file. `orphan` is called with the FID of one that was opened after the caller had gone. */
+/** Opens a file. Calls `orphan` with the FID of a file that was opened after the caller stopped waiting. */
 export const open = (
   tree: Requests.Tree,
   name: Requests.WireName,

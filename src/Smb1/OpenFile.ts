@@ -1,5 +1,5 @@
 /**
- * One open file of SMB 1, as the requests on it have it: its tree, its FID, its name, and how they fail.
+ * One open file of SMB 1, for the requests on it: its tree, its FID, its name, and its failures.
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../Codec/NtStatus.ts"
@@ -8,7 +8,7 @@ import { Capabilities, Flags2, SetFileLevel, SMB_INFO_PASSTHROUGH, Trans2Subcomm
 import * as Trans2 from "./Message/Trans2.ts"
 import * as Requests from "./Requests.ts"
 
-/** What the operations of one open need to know of it. */
+/** The facts about an open that its operations need. */
 export interface Target {
   readonly fid: number
   /** Below the share. */
@@ -17,10 +17,10 @@ export interface Target {
   readonly isDirectory: boolean
 }
 
-/** A request on an open, under way. */
+/** A request on an open. */
 export type Running<A> = Effect.Effect<A, RequestError>
 
-/** Statuses of a server that does not know what it is asked for, and has done nothing. */
+/** Statuses of a server that does not know the request, and has done nothing. */
 const unknown: ReadonlySet<number> = new Set([
   NtStatus.STATUS_NOT_SUPPORTED,
   NtStatus.STATUS_NOT_IMPLEMENTED,
@@ -30,19 +30,19 @@ const unknown: ReadonlySet<number> = new Set([
   NtStatus.STATUS_SMB_BAD_COMMAND
 ])
 
-/** Whether a server says that it does not know what it is asked for: then there may be an older way. */
+/** Whether a server says that it does not know the request: an older way may work then. */
 export const isUnknown = (status: number): boolean => unknown.has(status)
 
 /**
- * Statuses that say no to a class that is passed through, though the server announces that it passes them: it does not
- * know the class, or reads its structure otherwise than SMB 1 has it.
+ * Statuses that refuse a class that is passed through, although the server announces that it passes them: it does not
+ * know the class, or reads its structure differently from SMB 1.
  */
 const isRefused = (status: number): boolean => isUnknown(status) || status === NtStatus.STATUS_INVALID_PARAMETER
 
-/** Whether a failure is a server's no to a class that is passed through. It has done nothing. */
+/** Whether a failure is a server's refusal of a class that is passed through. The server has done nothing. */
 export const refusesPassing = (error: SmbError): boolean => isRefused(error.status) && classed.has(error.command)
 
-/** What carries a class of MS-FSCC, by the name that failures have for it. */
+/** The commands that carry a class of MS-FSCC, by their names in failures. */
 export type Classed = "QUERY_FILE_INFORMATION" | "QUERY_FS_INFORMATION" | "SET_FILE_INFORMATION" | "SET_FS_INFORMATION"
 
 const classed: ReadonlySet<string> = new Set<Classed>([
@@ -59,9 +59,9 @@ const classed: ReadonlySet<string> = new Set<Classed>([
  */
 export class OpenFile {
   readonly tree: Requests.Tree
-  /** The open as it is now: a rename may have opened the file anew. */
+  /** The current open: a rename may have closed the file and opened it again. */
   target: Target
-  /** Closed by its owner, or ahead of him: what it was opened on has been deleted by name. Its FID may be another's. */
+  /** Closed by its owner, or earlier because the file was deleted by name. Its FID may belong to another open. */
   gone = false
 
   constructor(tree: Requests.Tree, target: Target) {
@@ -74,8 +74,8 @@ export class OpenFile {
   }
 
   /**
-   * Whether the server passes a class of MS-FSCC through as it is: it announces that it does, and has not refused this one
-   * on this connection.
+   * Whether the server passes a class of MS-FSCC through unchanged: it announces that it does, and has not refused this
+   * class on this connection.
    */
   passes(command: Classed, number: number): boolean {
     const { negotiated, unpassed } = this.tree.session
@@ -83,14 +83,14 @@ export class OpenFile {
       !unpassed.has(`${command} ${number}`)
   }
 
-  /** Asks for what a class has by SMB 1's own ways from now on. */
+  /** From now on, uses SMB 1's own ways for a class. */
   passNoMore(command: Classed, number: number): void {
     this.tree.session.unpassed.add(`${command} ${number}`)
   }
 
   /**
-   * A class that is passed through, and the older way where the server refuses that. When the older way works, it is gone
-   * at once for the rest of the connection.
+   * A class that is passed through, or the older way if the server refuses that. If the older way works, it is used at
+   * once for the rest of the connection.
    */
   passed<A>(command: Classed, number: number, run: (level: number) => Running<A>, older: Running<A>): Running<A> {
     if (!this.passes(command, number)) return older
@@ -98,13 +98,13 @@ export class OpenFile {
       if (!isRefused(error.status)) return Effect.fail(error)
       return older.pipe(
         Effect.tap(Effect.sync(() => this.passNoMore(command, number))),
-        // Where neither way is known, the class is lacking, or what was asked for is wrong: as the server said first.
+        // If the server knows neither way, it lacks the class, or the request is wrong: the first error stands.
         Effect.catchTag("SmbError", (other) => Effect.fail(isRefused(other.status) ? error : other))
       )
     })
   }
 
-  /** A class at its level: passed through, or one of SMB 1's own, where there is one. */
+  /** A class at its level: passed through, or one of SMB 1's own levels, if there is one. */
   atLevel<A>(
     command: Classed,
     number: number,
@@ -124,7 +124,7 @@ export class OpenFile {
     return Effect.fail(fromStatus(status, command, this.tree.full(this.target.path)))
   }
 
-  /** A request that says nothing but how it went, and changes something unless `options` say otherwise. */
+  /** A request whose response has only a status. It changes something unless `options` say otherwise. */
   simple(
     command: number,
     body: Uint8Array,
@@ -137,7 +137,7 @@ export class OpenFile {
     )
   }
 
-  /** The data of a transaction that must succeed. A level that the server does not know is a class that it lacks. */
+  /** The data of a transaction that must succeed. If the server does not know the level, it lacks the class. */
   answered(answer: Running<Requests.Answer>, command: string): Running<Uint8Array> {
     return Effect.flatMap(answer, ({ data, status }) =>
       status === 0
@@ -151,9 +151,9 @@ export class OpenFile {
   }
 
   /**
-   * Sets a class that holds a name, as it is passed through. Such a class has its name in UTF-16 whatever the packet's text
-   * is in. Windows passes it on as it is; smbd takes the name for what the packet says of its text, and believes each
-   * packet by itself.
+   * Sets a class that holds a name, passed through. The name in such a class is in UTF-16, also in a packet whose text
+   * is not. Windows reads it so; smbd reads the name as the flags of its packet say, and checks these flags in each
+   * packet.
    */
   setName(number: number, data: Uint8Array): Running<void> {
     return this.setLevel(SMB_INFO_PASSTHROUGH + number, data, Flags2.SMB_FLAGS2_UNICODE)
@@ -162,7 +162,7 @@ export class OpenFile {
   /** Sets a level from its structure. */
   setLevel(level: number, data: Uint8Array, flags2 = 0): Running<void> {
     return Effect.asVoid(this.answered(
-      // The open as it is when this runs.
+      // Suspended, so that it uses the open at the time when it runs.
       Effect.suspend(() =>
         this.tree.trans2(Trans2Subcommand.TRANS2_SET_FILE_INFORMATION, {
           parameters: Requests.encode(Trans2.SetFileInformationRequest, {

@@ -1,5 +1,5 @@
 /**
- * What every request on a tree has in common: identifiers, names as they go on the wire, limits, and transactions.
+ * The common parts of all requests on a tree: identifiers, names on the wire, limits, and transactions.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -16,14 +16,14 @@ import { Capabilities, Command, commandName, Flags2 } from "./Message/Constants.
 import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
 
-/** A name as it goes on the wire, and the flags that say how it is meant. */
+/** A name on the wire, and the flags that give its meaning. */
 export interface WireName {
   readonly text: string
   /** SMB_FLAGS2_DFS, SMB_FLAGS2_REPARSE_PATH. */
   readonly flags2: number
 }
 
-/** The time of a previous version as the component of a path that SMB 1 has for it. */
+/** The time of a previous version, as a component of an SMB 1 path. */
 const gmt = (time: bigint): string => {
   const text = new Date(FileTime.toMillis(time)).toISOString()
   return `@GMT-${text.slice(0, 10).replaceAll("-", ".")}-${text.slice(11, 19).replaceAll(":", ".")}`
@@ -47,17 +47,17 @@ export const wireName = (
   }
 }
 
-/** The same kind of name for something beside or below. */
+/** The same kind of name for another path on the share. */
 export const renamed = (name: WireName, path: string, to: string): WireName => ({
   ...name,
   text: path === "" ? `${name.text === "\\" ? "" : name.text}\\${to}` : name.text.slice(0, -path.length) + to
 })
 
-/** Bytes of one READ or WRITE: what smbd takes, and what every Windows takes. */
+/** Bytes of one READ or WRITE: the most for smbd, and for every version of Windows. */
 const largeForSamba = 127 * 1024
 const largeForAll = 60 * 1024
 
-/** Bytes of a packet that are no data, in READ and WRITE. */
+/** Bytes of a packet without its data, in READ and WRITE. */
 const overhead = 64
 
 /** A response to a transaction, and its status. */
@@ -65,15 +65,15 @@ export interface Answer extends Transaction.Response {
   readonly status: number
 }
 
-/** What a transaction may say of itself beside its words and bytes. */
+/** The options of a transaction. */
 export interface TransactionOptions extends Pick<Connection.Outgoing, "flags2" | "waits" | "mutates"> {
-  /** Called with a success that arrives after the caller has gone. */
+  /** Called with a success that arrives after the caller has stopped waiting. */
   readonly orphan?: (answer: Answer) => void
 }
 
 /**
- * What a status says to be gone, and the status that SMB 2 has for it, which those above know. smbd answers an open on a
- * share that is gone as if it had named a file that is not open.
+ * What is gone by a status, and SMB 2's status for it, which the modules above know. smbd responds to an open on a lost
+ * share as if the request had named a file that is not open.
  */
 const lossOf = (command: number, status: number): readonly ["share" | "session", status: number] | undefined => {
   switch (status) {
@@ -101,7 +101,7 @@ export class Tree {
   readonly type: Share.Share["type"]
   readonly breaks: Breaks.Breaks
   readonly limits: Share.Share["limits"]
-  /** What the server has said to be gone. */
+  /** What the server has ended: the share or the session. */
   lost: "share" | "session" | undefined
 
   constructor(session: Session, tid: number, uncPath: string, type: Share.Share["type"], breaks: Breaks.Breaks) {
@@ -128,7 +128,10 @@ export class Tree {
     return this.session.connection
   }
 
-  /** Whether the server takes one request at a time: one that waits would keep all others out, what it waits for too. */
+  /**
+   * Whether the server accepts one request at a time: a waiting request would block all others, even the one it waits
+   * for.
+   */
   get oneAtATime(): boolean {
     return this.connection.maxMpxCount === 1
   }
@@ -137,7 +140,7 @@ export class Tree {
     return this.session.negotiated.unicode
   }
 
-  /** Whether a name can be sent. Where it cannot, a `?` in it would mean other files. */
+  /** Whether a name can be sent. Otherwise `?` would replace its characters, and match other files. */
   canSay(name: string): boolean {
     return this.unicode || Oem.canEncode(name)
   }
@@ -153,8 +156,8 @@ export class Tree {
   request(outgoing: Connection.Outgoing): Effect.Effect<Connection.Reply, RequestError> {
     return Effect.suspend((): Effect.Effect<Connection.Reply, RequestError> => {
       const { body, command } = outgoing
-      // What is data goes by the limits, and a transaction goes in several packets: it is a name that is too long, or a
-      // list of ranges.
+      // Data keep within the limits, and a transaction goes in several packets: the cause is a name that is too long,
+      // or a list of ranges.
       if (Header.size + body.length > Math.min(this.session.negotiated.maxBufferSize, 0xffff)) {
         const status = command === Command.SMB_COM_LOCKING_ANDX
           ? NtStatus.STATUS_INSUFF_SERVER_RESOURCES
@@ -165,7 +168,7 @@ export class Tree {
     })
   }
 
-  /** Notices when a reply says that the share or the session is gone. */
+  /** Remembers if a reply says that the share or the session is gone. */
   private heed(reply: Connection.Reply): Connection.Reply {
     const { header } = reply
     const loss = header.status === 0 ? undefined : lossOf(header.command, header.status)
@@ -175,7 +178,7 @@ export class Tree {
     return { ...reply, header: { ...header, status } }
   }
 
-  /** Runs a transaction, whatever its status. */
+  /** Runs a transaction and returns its response, with any status. */
   transact(
     request: Transaction.Request,
     options: TransactionOptions = {}
@@ -252,5 +255,5 @@ export class Tree {
   }
 }
 
-/** Encodes a structure; short for the many places that need one. */
+/** Encodes a structure; short, because many places need it. */
 export const encode = <A>(codec: Codec.Codec<A>, value: A): Uint8Array => Codec.encode(codec)(value)

@@ -1,8 +1,8 @@
 /**
  * Logs a user on to a server by SESSION_SETUP_ANDX, and starts signing (MS-CIFS 3.2.4.2.4, MS-SMB 3.2.4.2.4, 3.2.5.3).
  *
- * With extended security, tokens go in and out of `Auth`, and a session key comes of it; without, the bare challenge is
- * answered by NTLMv2.
+ * With extended security, `Auth` takes and gives tokens, and ends with a session key. Without it, the client answers
+ * the bare challenge by NTLMv2.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -29,16 +29,16 @@ import * as Signing from "./Signing.ts"
 export interface Session extends Agreed {
   readonly settings: Settings.Settings
   readonly uid: number
-  /** Logged on as a guest or as nobody: not signed. */
+  /** A guest or anonymous logon: not signed. */
   readonly unauthenticated: boolean
-  /** What the server says that it is: "Samba 4.17.12" in a native LAN manager's place. */
+  /** The server's description of itself: "Samba 4.17.12", as its native LAN manager. */
   readonly nativeLanMan: string
 }
 
 const nativeOs = "Node.js"
 const nativeLanMan = "effect-smb"
 
-/** What a client of this kind can do, of what the server can. */
+/** The client's capabilities, limited to those of the server. */
 const capabilitiesOf = ({ negotiated }: Agreed): number =>
   ((Capabilities.CAP_LARGE_FILES | Capabilities.CAP_NT_SMBS | Capabilities.CAP_STATUS32 |
     Capabilities.CAP_LEVEL_II_OPLOCKS | Capabilities.CAP_NT_FIND | Capabilities.CAP_DFS |
@@ -49,7 +49,7 @@ const capabilitiesOf = ({ negotiated }: Agreed): number =>
 const common = (agreed: Agreed) => ({
   maxBufferSize: agreed.negotiated.clientMaxBufferSize,
   maxMpxCount: Math.min(agreed.negotiated.maxMpxCount, 0xffff),
-  // Any but 0, which would end the connections of everybody else at this address (MS-CIFS 2.2.4.53.1).
+  // Not 0, which would end the connections of all other clients at this address (MS-CIFS 2.2.4.53.1).
   vcNumber: 1,
   sessionKey: agreed.negotiated.sessionKey,
   capabilities: capabilitiesOf(agreed),
@@ -57,16 +57,16 @@ const common = (agreed: Agreed) => ({
   nativeLanMan
 })
 
-/** The last answer of a logon, and what it proved. */
+/** The last response of a logon, and what it proved. */
 interface LoggedOn {
   readonly reply: Connection.Reply
   readonly action: number
   readonly nativeLanMan: string
-  /** The session key, and what follows it in the key of signatures. */
+  /** The signing key: the session key, and the bytes that follow it there. */
   readonly macKey: Uint8Array | undefined
 }
 
-/** What the session setup says of signatures: that they are wanted, so that the server makes them too. */
+/** The signing flags of the session setup: the client wants signatures, so that the server signs too. */
 const signingFlags2 = (agreed: Agreed, settings: Settings.Settings): number => {
   if (!wantsSigning(agreed, settings)) return 0
   return Flags2.SMB_FLAGS2_SMB_SECURITY_SIGNATURE |
@@ -91,7 +91,7 @@ const extended = Effect.fnUntraced(function*(
   )
   let input = securityBlob
   let uid = 0
-  // No mechanism takes as many legs: a server that goes on asking is not let go on.
+  // No mechanism needs so many legs: the loop stops a server that continues to ask.
   for (let leg = 0; leg < 8; leg++) {
     const { token } = yield* logon.step(input)
     const reply = yield* Connection.request(connection, {
@@ -104,12 +104,16 @@ const extended = Effect.fnUntraced(function*(
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
       const failed = decode(reply.packet)
-      const { detail, error } = Authenticator.refusal(logon, {
+      const { because, detail, error } = Authenticator.refusal(logon, {
         status,
         server: connection.options.server,
         input: Result.isSuccess(failed) ? failed.success.securityBlob : undefined
       })
-      return yield* error ?? withDetail(fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)), detail)
+      return yield* error ?? withDetail(
+        fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)),
+        detail,
+        because
+      )
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     uid = reply.header.uid
@@ -207,9 +211,15 @@ const establish = Effect.fnUntraced(function*(
           "or log on as a guest on purpose (`Credentials.guest`)"
       )
     }
+    if (!logon.unauthenticated) {
+      yield* Effect.logWarning(
+        `${connection.options.server} has logged the user on as a guest, whose session is neither signed nor encrypted: ` +
+          "check user and password"
+      )
+    }
     return session
   }
-  // The first logon of a connection decides on its signatures; those that follow are signed by it.
+  // The first logon of a connection determines its signatures; later logons are signed by it.
   if (!wantsSigning(agreed, settings) || connection.signs) return session
   if (!Md5.available()) {
     return yield* connection.protocolError(
@@ -234,7 +244,7 @@ const logoff = (session: Session): Effect.Effect<void> =>
     body: Codec.encode(SessionSetup.Logoff)({}),
     uid: session.uid
   }).pipe(
-    // The other side may be gone, and a session ends with its connection anyhow.
+    // The server may be gone, and a session ends with its connection anyway.
     Effect.timeoutOption("2 seconds"),
     Effect.ignore
   )
@@ -242,8 +252,8 @@ const logoff = (session: Session): Effect.Effect<void> =>
 /**
  * Logs on. The session is logged off when the scope closes. The credential is for servers without extended security.
  *
- * Errors: `SmbError` with what the server says of the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError`
- * where the security asked for is not to be had, `AuthenticationError` where the logon itself breaks.
+ * Errors: `SmbError` with the server's status for the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError` if
+ * the required security is not available, `AuthenticationError` if the logon itself fails.
  */
 export const setup = (
   agreed: Agreed,

@@ -1,11 +1,11 @@
 /**
- * What SMB 1 needs of the settings of all versions, and what it has beside them.
+ * The part of the common settings that SMB 1 uses, and its own settings.
  */
 import type * as Duration from "effect/Duration"
 
-/** The part of the settings of all versions that counts here; `Smb2`'s are such. Sizes in bytes. */
+/** The part of the common settings that SMB 1 uses; the settings of `Smb2` have this type. Sizes in bytes. */
 export interface Settings {
-  /** `NT1`, and those of SMB 2 and 3 that are offered beside it. */
+  /** `NT1`, and the dialects of SMB 2 and 3 that are offered with it. */
   readonly dialects: ReadonlyArray<string>
   readonly signing: "required" | "if-required"
   readonly encryption: "off" | "if-offered" | "required"
@@ -15,15 +15,15 @@ export interface Settings {
   readonly maximumTransfer: number
 }
 
-/** How SMB 1 is spoken. For servers that need it, and for tests. */
+/** The options of SMB 1. For servers that need them, and for tests. */
 export interface Smb1Options {
-  /** Log on by SPNEGO where the server can. */
+  /** Log on by SPNEGO if the server can. */
   readonly extendedSecurity: boolean
-  /** Names in Unicode where the server can. */
+  /** Names in Unicode if the server can. */
   readonly unicode: boolean
-  /** The largest packet that the server may send, large READs apart; in bytes. */
+  /** The largest packet that the server may send, except large READs; in bytes. */
   readonly maxBufferSize: number
 }
 
-/** What holds where nobody says otherwise. */
+/** The default options. */
 export const defaults: Smb1Options = { extendedSecurity: true, unicode: true, maxBufferSize: 0xffff }

@@ -1,8 +1,8 @@
 /**
- * Message signatures (MS-CIFS 3.1.4.1): the first 8 bytes of the MD5 over the key and the message, in which the place of
- * the signature holds a sequence number.
+ * Message signatures (MS-CIFS 3.1.4.1): the first 8 bytes of the MD5 over the key and the message. While it is
+ * computed, the signature field holds a sequence number.
  *
- * A message is given as chunks and never joined. MD5 is what the protocol has: it keeps casual hands off, no more.
+ * A message is given as chunks and never joined. The protocol uses MD5, which does not stop a determined attacker.
  */
 import { createHash, timingSafeEqual } from "node:crypto"
 import * as Header from "./Header.ts"
@@ -12,7 +12,7 @@ import { Flags2 } from "./Message/Constants.ts"
 export type Sign = (chunks: ReadonlyArray<Uint8Array>, sequenceNumber: number) => Uint8Array
 
 /**
- * The signing function of a session key, followed by the challenge response where the logon had no extended security.
+ * The signing function of a session key; if the logon had no extended security, the challenge response follows the key.
  *
  * @category constructors
  */

@@ -1,9 +1,9 @@
 /**
- * Transactions as a whole: a request cut into packets that the server takes, and a response put together from as many as
- * it sends (MS-CIFS 3.2.4.1.5, 3.2.5.1.4).
+ * Whole transactions: a request is cut into packets that the server accepts, and a response is put together from all
+ * packets that the server sends (MS-CIFS 3.2.4.1.5, 3.2.5.1.4).
  *
- * A response's totals are bounded by what was asked for. Its parts may come in any order, but each byte once: parts that
- * overlap, stand outside the totals, or bring nothing, are `Malformed`, so that a response has an end.
+ * A response's totals are limited by the request. Its parts can come in any order, but each byte once: parts that
+ * overlap, lie outside the totals, or bring nothing, are `Malformed`, so that a response has an end.
  */
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -31,7 +31,7 @@ export interface Request {
   readonly maxDataCount: number
 }
 
-/** A response as a whole. Of a failure, all is empty. The bytes are the receiver's. */
+/** A whole response. For a failure, all fields are empty. The receiver owns the bytes. */
 export interface Response {
   readonly setup: ReadonlyArray<number>
   readonly parameters: Uint8Array
@@ -57,14 +57,14 @@ const secondaryCodec: Record<Kind, Codec.Codec<Message.Secondary>> = {
 // out
 // -----------------------------------------------------------------------------
 
-/** The packets of a request: the first, and those that follow when the server has said that it takes them. */
+/** The packets of a request: the first, and those that follow when the server has accepted it. */
 export const encode = (
   request: Request,
   options: { readonly unicode: boolean; readonly maxBufferSize: number }
 ): Pick<Outgoing, "command" | "body"> & { readonly secondaries?: NonNullable<Outgoing["secondaries"]> } => {
   const { data, kind, parameters, setup } = request
   const name = request.name ?? ""
-  // A server that would take nothing in a packet is refused by Negotiate.
+  // Negotiate refuses a server whose packets are too small for this.
   const first = options.maxBufferSize - Message.requestOverhead - setup.length * 2 - (name.length + 1) * 2
   let parametersSent = Math.min(parameters.length, Math.max(first, 0))
   let dataSent = Math.min(data.length, Math.max(first - parametersSent, 0))
@@ -110,14 +110,14 @@ export const encode = (
 // in
 // -----------------------------------------------------------------------------
 
-/** One of the two blocks of a response, as far as it has come. */
+/** The received part of one of the two blocks of a response. */
 class Block {
   private readonly ranges: Array<{ readonly at: number; readonly end: number }> = []
   private bytes: Uint8Array = nothing
   private filled = 0
   total: number
 
-  /** `most` bytes were asked for. */
+  /** `most` is the number of requested bytes. */
   constructor(most: number) {
     this.total = most
   }
@@ -126,9 +126,9 @@ class Block {
     return this.filled >= this.total
   }
 
-  /** Takes a part; says what is wrong with it, if something is. */
+  /** Adds a part; returns what is wrong with it, if anything. */
   add(bytes: Uint8Array, at: number, total: number): string | undefined {
-    // The totals are those of the first response, and may become less, never more (MS-CIFS 2.2.4.33.2).
+    // The totals are those of the first response, and can become smaller, never larger (MS-CIFS 2.2.4.33.2).
     if (total > this.total) return `a total of at most ${this.total} bytes, not ${total}`
     this.total = total
     const end = at + bytes.length
@@ -143,7 +143,7 @@ class Block {
     return undefined
   }
 
-  /** A part that is the whole stays where it is. Of any other, the packet that it came in is let go. */
+  /** A part that is the whole is kept in place. Any other part is copied, and its packet is released. */
   private keep(bytes: Uint8Array, at: number): void {
     if (this.ranges.length === 0) {
       if (bytes.length === this.total) {
@@ -156,17 +156,17 @@ class Block {
   }
 
   join(): Uint8Array | undefined {
-    // A total that became less after a part had come.
+    // A total that became smaller after a part had come.
     if (this.ranges.some(({ end }) => end > this.total)) return undefined
     return this.bytes.subarray(0, this.total)
   }
 }
 
-/** The most packets of one response: what 128 KiB of a byte each could be is not waited for. */
+/** The most packets of one response: 128 KiB in packets of one byte are not accepted. */
 const mostParts = 4096
 
 /**
- * Puts a response together. `collect` is for `Outgoing.collect`; `response` has the whole afterwards.
+ * Puts a response together. `collect` is for `Outgoing.collect`; afterwards `response` has the whole.
  *
  * @category models
  */
@@ -188,7 +188,7 @@ export class Collector {
   }
 
   readonly collect = (reply: Reply): "more" | "done" | Malformed => {
-    // A failure has no words, and is the only answer.
+    // A failure has no words, and is the only response.
     if (reply.packet[Header.size] === 0) {
       return this.count === 0 ? "done" : this.malformed(Header.size, "the rest of a response")
     }
@@ -210,7 +210,7 @@ export class Collector {
     return "more"
   }
 
-  /** The whole response, when `collect` has said `done`. */
+  /** The whole response, after `collect` has returned `done`. */
   response(): Result.Result<Response, Malformed> {
     if (this.count === 0) return Result.succeed(empty)
     const parameters = this.parameters.join()

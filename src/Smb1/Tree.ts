@@ -22,7 +22,7 @@ import * as Open from "./Open.ts"
 import * as Requests from "./Requests.ts"
 import type { Session } from "./Session.ts"
 
-/** How the share's files are named on the wire when DFS is at work: with the namespace's names before the path. */
+/** The names of the share's files on the wire with DFS: the namespace's names before the path. */
 export interface DfsName {
   readonly server: string
   readonly share: string
@@ -30,7 +30,7 @@ export interface DfsName {
 
 const FILE_ATTRIBUTE_DIRECTORY = 0x10
 
-/** How what is there is opened to read and change its attributes, beside others. */
+/** Opens an existing file to read and change its attributes, shared with all other opens. */
 const toAttributes = { desiredAccess: 0x0010_0180, shareAccess: 7, createDisposition: 1 }
 
 const types: Record<string, Share.Share["type"]> = { "A:": "disk", IPC: "pipe", "LPT1:": "printer", COMM: "pipe" }
@@ -41,7 +41,7 @@ const closeOutgoing = (tree: Requests.Tree, fid: number): Connection.Outgoing =>
     body: Codec.encode(Close)({ fid, lastTimeModified: 0xffff_ffff })
   })
 
-/** Closes an open without waiting: for those whose owner has gone. */
+/** Closes an open without waiting, if its owner no longer waits. */
 const closeLater = (tree: Requests.Tree, fid: number): void => {
   tree.connection.submit(closeOutgoing(tree, fid), () => {})
 }
@@ -70,7 +70,8 @@ const makeFile = (
       },
       open: (path, name) => {
         const { desiredAccess, shareAccess } = options
-        // As it was, but neither made anew nor emptied, and without what only a new file has.
+        // With the same options, except that it neither creates nor empties the file, and without the values for a new
+        // file.
         const again = { desiredAccess, shareAccess, createDisposition: 1, createOptions: options.createOptions }
         return Effect.map(Open.open(tree, name, path, again, (fid) => closeLater(tree, fid)), ({ fid }) => fid)
       },
@@ -145,7 +146,7 @@ const batch = (
   options: Share.OpenOptions,
   operations: ReadonlyArray<Operation.Any>
 ): Effect.Effect<OpenLife.Batched, RequestError> =>
-  // To the caller they are one: where the first had its effect and the second fails, the whole may have had it.
+  // One operation for the caller: if the first request had its effect and the second fails, the whole may have had it.
   Changes.whole(Effect.scoped(Effect.gen(function*() {
     const file = yield* openFile(tree, dfs, path, options)
     return yield* OpenLife.batch(file, options, operations)
@@ -180,11 +181,11 @@ const disconnect = (tree: Requests.Tree): Effect.Effect<void> =>
     tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
   ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
 
-/** A connected share, and how it looks when DFS names are put on the wire. */
+/** A connected share, and its form with DFS names on the wire. */
 export interface ConnectedShare extends Share.Share {
-  /** The same share with names as DFS has them. */
+  /** The same share with DFS names. */
   readonly withDfsName: (name: DfsName) => Share.Share
-  /** What the server has taken back, the share or the whole session: connect again. */
+  /** What the server has ended, the share or the whole session: connect again. */
   readonly lost: () => "share" | "session" | undefined
 }
 
@@ -211,7 +212,7 @@ const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Resp
 /**
  * Connects to a share. It is disconnected when the scope closes.
  *
- * Errors: `SmbError` (`BadNetworkName` where there is no such share, `AccessDenied`).
+ * Errors: `SmbError` (`BadNetworkName` if the share does not exist, `AccessDenied`).
  */
 export const make = (
   session: Session,

@@ -1,8 +1,8 @@
 /**
- * Oplock and lease breaks (MS-SMB2 2.2.23 to 2.2.25): the server takes back what it let a client cache.
+ * Oplock and lease breaks (MS-SMB2 2.2.23 to 2.2.25): the server revokes a client's right to cache.
  *
- * Nothing is cached here on the strength of an oplock or a lease, so every break is acknowledged at once: whoever waits
- * for it does not wait for us. The open tells what it has left.
+ * This client caches nothing by an oplock or a lease. It therefore acknowledges every break at once, so that the other
+ * client does not wait. The open reports what the break has left.
  */
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -12,7 +12,7 @@ import type { FileId } from "./Message/Common.ts"
 import { Command, LeaseFlags, OplockLevel } from "./Message/Constants.ts"
 import * as OplockBreak from "./Message/OplockBreak.ts"
 
-/** What an open may still cache. */
+/** The oplock or lease that an open still has. */
 export interface Caching {
   oplockLevel: number
   leaseState: number
@@ -34,7 +34,7 @@ export class Breaks {
   private readonly byFile = new Map<string, Holder>()
   private readonly byLease = new Map<string, Set<Holder>>()
 
-  /** Makes the connection's breaks ours. */
+  /** Handles the breaks of the connection. */
   attach(connection: Connection.Connection): void {
     connection.onBreak = (reply) => {
       const message = Codec.decode("SMB2 OPLOCK_BREAK", Codec.at(Header.size, OplockBreak.Response))(reply.packet)
@@ -49,7 +49,7 @@ export class Breaks {
 
   private oplock(fileId: FileId, oplockLevel: number): void {
     const holder = this.byFile.get(fileKey(fileId))
-    // An open that was closed while the break was on its way needs no answer.
+    // An open that was closed while the break was on its way needs no acknowledgment.
     if (holder === undefined) return
     const acknowledged = holder.oplockLevel !== OplockLevel.SMB2_OPLOCK_LEVEL_II
     holder.oplockLevel = oplockLevel
@@ -72,7 +72,7 @@ export class Breaks {
     }
   }
 
-  /** Keeps an open in view until the returned function is called. */
+  /** Keeps track of an open until the returned function is called. */
   hold(
     fileId: FileId,
     oplockLevel: number,

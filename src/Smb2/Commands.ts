@@ -30,7 +30,7 @@ import * as QueryDirectory from "./Message/QueryDirectory.ts"
 import * as QueryInfo from "./Message/QueryInfo.ts"
 import * as SetInfo from "./Message/SetInfo.ts"
 
-/** What an operation's response may be refused with. */
+/** The errors of an operation's response. */
 export type CommandError = SmbError | Malformed | ProtocolError
 
 type Encoded = Pick<
@@ -38,7 +38,7 @@ type Encoded = Pick<
   "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination" | "mutates" | "waits"
 >
 
-/** Credits for a request that sends or asks for so many bytes (MS-SMB2 3.2.4.1.5). */
+/** Credits for a request that sends or asks for this number of bytes (MS-SMB2 3.2.4.1.5). */
 export const creditsFor = (bytes: number): number => Math.max(1, Math.ceil(bytes / 65536))
 
 const readBody = (operation: Operation.Read, fileId: FileId): Uint8Array => {
@@ -204,7 +204,7 @@ const decodeQueryDirectory = body("SMB2 QUERY_DIRECTORY Response", QueryDirector
 const decodeChangeNotify = body("SMB2 CHANGE_NOTIFY Response", ChangeNotify.Response)
 const decodeChanges = Codec.decode("FILE_NOTIFY_INFORMATION", ChangeNotify.FileNotifyInformations)
 
-/** The data of a READ response: where it was put, or a view of its packet. */
+/** The data of a READ response: in the caller's memory, or a view of its packet. */
 const readData = (operation: Operation.Read, reply: Reply): Result.Result<Uint8Array, Malformed> => {
   if (reply.data !== undefined) return Result.succeed(reply.data)
   const { packet } = reply
@@ -225,11 +225,11 @@ const readData = (operation: Operation.Read, reply: Reply): Result.Result<Uint8A
   return Result.succeed(operation.destination.subarray(0, length))
 }
 
-/** Of what a named pipe answers to a transaction, more may follow with READ. */
+/** Whether a READ gives more of a named pipe's response to a transaction. */
 const isPartOfMessage = ({ ctlCode }: Operation.Ioctl, status: number): boolean =>
   ctlCode === Fsctl.FSCTL_PIPE_TRANSCEIVE && status === NtStatus.STATUS_BUFFER_OVERFLOW
 
-/** What the response to an operation means. `path` is for the error. */
+/** The meaning of the response to an operation. `path` is for the error. */
 export const decode = (operation: Operation.Any, reply: Reply, path: string): Result.Result<any, CommandError> => {
   const { status } = reply.header
   const failed = () => Result.fail(fromStatus(status, commandName(reply.header.command), path))
@@ -252,7 +252,7 @@ export const decode = (operation: Operation.Any, reply: Reply, path: string): Re
         const expected = `a count of at most the ${operation.data.length} bytes sent`
         return Result.fail(new Malformed({ structure: "SMB2 WRITE Response", offset: Header.size + 4, expected }))
       }
-      // What some servers say when the disk is full.
+      // The response of some servers when the disk is full.
       return count === 0 && operation.data.length > 0
         ? Result.fail(fromStatus(NtStatus.STATUS_DISK_FULL, "WRITE", path))
         : Result.succeed(count)

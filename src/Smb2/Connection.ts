@@ -1,11 +1,12 @@
 /**
  * One connection to one server: any number of requests in flight on one stream of bytes.
  *
- * It numbers, frames, signs and encrypts what goes out; it collects, decrypts, verifies and assigns what comes in; it
- * keeps the credits. It knows no command: what a body means, which statuses are good, and what a session is, belongs to
- * those above. Plain code, because every packet passes here; `request` and `compound` (`internal/Request.ts`) lift it into Effect.
+ * It numbers, frames, signs and encrypts the requests; it collects, decrypts, verifies and assigns the responses; it
+ * keeps the credits. It knows no command: the modules above it know the meaning of a body, which statuses are good, and
+ * what a session is. Plain code, because every packet passes here; `request` and `compound` (`internal/Request.ts`)
+ * lift it into Effect.
  *
- * Ownership: bodies and payloads handed over belong to the connection until their reply; a reply's packet belongs to
+ * Ownership: bodies and payloads of a request belong to the connection until their reply; a reply's packet belongs to
  * its receiver for good.
  */
 import * as Result from "effect/Result"
@@ -27,7 +28,7 @@ import * as Outbound from "./Outbound.ts"
 export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./Exchange.ts"
 export { compound, request } from "./internal/Request.ts"
 
-/** Statuses that say so (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
+/** Statuses that say that a share or a session is gone (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
 const losses: Readonly<Record<number, "share" | "session">> = {
   [NtStatus.STATUS_NETWORK_NAME_DELETED]: "share",
   [NtStatus.STATUS_USER_SESSION_DELETED]: "session",
@@ -36,11 +37,11 @@ const losses: Readonly<Record<number, "share" | "session">> = {
 
 /** Settings of a connection. */
 export interface Options extends Multiplexer.Options {
-  /** Credits to strive for: how much may be in flight, in units of 64 KiB. */
+  /** The credits that the connection asks for: how much can be in flight, in units of 64 KiB. */
   readonly creditTarget: number
   /**
-   * A request that the server has called pending and not finished for so long has failed; in milliseconds. Those that wait
-   * by nature may take any time.
+   * The timeout of a request after the server has called it pending, in milliseconds. Requests that wait by nature have
+   * no timeout.
    */
   readonly pendingTimeout: number
 }
@@ -64,11 +65,14 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   private readonly numbering: Outbound.Numbering
   private starved = 0
 
-  /** Whether CreditCharge means anything: SMB2_GLOBAL_CAP_LARGE_MTU, which 2.0.2 lacks. */
+  /** Whether CreditCharge is used: SMB2_GLOBAL_CAP_LARGE_MTU, which 2.0.2 lacks. */
   multiCredit = false
   /** Called with each unsolicited OPLOCK_BREAK. */
   onBreak: ((reply: Reply) => void) | undefined
-  /** Takes a packet that is not SMB 2, such as a server's SMB 1 answer; says whether it did. */
+  /**
+   * Takes a packet that is not SMB 2, such as a server's SMB 1 response, and returns the error that ends the
+   * connection.
+   */
   onForeign: ((packet: Uint8Array) => ConnectionError) | undefined
 
   constructor(options: Options) {
@@ -93,14 +97,14 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   }
 
   /**
-   * The most bytes that one request should move: what the server's credits have reached for so far, halved so that two
-   * are in flight at once.
+   * The most bytes that one request should move: what the server's credits have allowed so far, halved so that two
+   * requests are in flight at once.
    */
   get largestTransfer(): number {
     return this.multiCredit ? Math.max(1, this.mostCredits >>> 1) * 65536 : 65536
   }
 
-  /** Whether the server has ever granted so many credits at once: what needs more may wait for ever. */
+  /** Whether the server has ever granted so many credits at once: requests that need more may wait forever. */
   affords(outgoings: ReadonlyArray<Outgoing>): boolean {
     return outgoings.reduce((sum, { creditCharge }) => sum + (creditCharge ?? 1), 0) <= this.mostCredits
   }
@@ -118,8 +122,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   // ---------------------------------------------------------------------------
 
   /**
-   * Sends requests as one compound (a single one is a compound of one), when there are credits for it. Every `complete`
-   * is called exactly once, unless the returned function has been called before: then the requests are cancelled.
+   * Sends requests as one compound (a single request is a compound of one), when there are credits for it. Calls every
+   * `complete` exactly once, unless the returned function was called before: that function cancels the requests.
    */
   submit(outgoings: ReadonlyArray<Outgoing>, completes: ReadonlyArray<Complete | undefined>): () => void {
     if (this.failed !== undefined) {
@@ -132,7 +136,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (this.waiting.length === 0 && charge <= this.credits) this.send(batch)
     else {
       this.waiting.push(batch)
-      // With nothing in flight no answer will ever pump it.
+      // If nothing is in flight, no response will send it.
       if (this.pendings.size === 0) this.pump()
     }
     return () => this.abandon(batch)
@@ -152,7 +156,9 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     }
   }
 
-  /** Asks the server to give a request up. It answers that request as always, so nothing is forgotten here. */
+  /**
+   * Asks the server to cancel a request. The server responds to that request as always, so it is not forgotten here.
+   */
   private cancel(pending: Pending): void {
     if (!this.pendings.has(pending.messageId) || this.failed !== undefined) return
     this.transmit(Outbound.encodeCancel(pending), pending.encrypted ? pending.outgoing.security : undefined)
@@ -172,8 +178,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   }
 
   /**
-   * Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. `answered` is the
-   * answer where somebody else has sent it and received that.
+   * Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. `answered` is
+   * the response if another connection has sent the packet and received that.
    */
   submitForeign(packet: Uint8Array, complete: Complete, answered?: Uint8Array): void {
     if (this.failed !== undefined) return complete(this.failed, undefined)
@@ -205,7 +211,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     while (this.waiting.length > 0) {
       const batch = this.waiting[0]!
       if (batch.charge > this.credits) {
-        // Nothing in flight can bring more credits, so what the server grants will never do.
+        // No request in flight can bring more credits, so the server's credits will never suffice.
         if (this.pendings.size === 0) {
           this.fail(
             this.protocolError("Unexpected", `the server grants ${this.credits} credits, ${batch.charge} needed`)
@@ -223,8 +229,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   // ---------------------------------------------------------------------------
 
   /**
-   * A large READ response, in the clear and alone in its packet, goes straight into its place. Whether it may be trusted
-   * is checked when it is complete.
+   * A large READ response that is unencrypted and alone in its packet goes straight into the caller's memory. It is
+   * verified when it is complete.
    */
   protected claim(head: Uint8Array): FrameReader.Claim | undefined {
     const destination = this.place(head, false)
@@ -240,7 +246,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     }
   }
 
-  /** Where the data of the READ response that begins with `head` belongs, if it is one and somebody waits for it. */
+  /** The memory for the data of the READ response that begins with `head`, if it is one and a caller waits for it. */
   private place(head: Uint8Array, encrypted: boolean): Uint8Array | undefined {
     const view = Header.view(head)
     if (view.getUint32(0, true) !== Header.protocolId) return undefined
@@ -250,7 +256,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (pending?.outgoing.command !== Command.READ || pending.encrypted !== encrypted) return undefined
     const length = view.getUint32(Header.size + 4, true)
     if (head[Header.size + 2] !== peek || length > (pending.outgoing.readLength ?? 0)) return undefined
-    // Whoever has gone may use his buffer for something else by now.
+    // A caller that no longer waits may use its buffer for something else now.
     const wanted = pending.complete === undefined ? undefined : pending.outgoing.destination
     return wanted === undefined ? Allocate.uninitialized(length) : wanted.subarray(0, length)
   }
@@ -333,12 +339,12 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     }
     if (header.messageId === Header.unsolicited) {
       if (header.command === Command.OPLOCK_BREAK) this.onBreak?.({ header, packet: chunks[0]! })
-      // Some servers send an ECHO so where nothing is going on.
+      // Some servers send such an ECHO on an idle connection.
       else this.discard()
       return
     }
     const pending = this.pendings.get(header.messageId)
-    // Nobody waits for it, so that nobody believes it, signed or not, and its credits do not count (MS-SMB2 3.2.5.1.2).
+    // No caller waits for it, so it is not used, signed or not, and its credits do not count (MS-SMB2 3.2.5.1.2).
     if (pending === undefined) return this.discard()
     if (pending.outgoing.command !== header.command) {
       const [asked, answered] = [pending.outgoing.command, header.command].map(Commands.commandName)
@@ -354,7 +360,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       pending.isAsync = true
       if (!wasAsync) pending.ticks = 0
       pending.asyncId = header.asyncId
-      // Cancelled before the server gave it an AsyncId: say it again by that name.
+      // It was cancelled before the server gave it an AsyncId: cancel it again by the AsyncId.
       if (pending.complete === undefined && !wasAsync) this.cancel(pending)
       return
     }
@@ -384,14 +390,14 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   protected age(): void {
     const { pendingTimeout, requestTimeout, tickInterval } = this.options
     for (const pending of this.pendings.values()) {
-      // What nobody waits for any more may stay unanswered; an ECHO is waited for by the connection itself.
+      // A request that no caller waits for may stay without a response; the connection itself waits for an ECHO.
       if (pending.complete === undefined) continue
       const limit = RequestTime.tick(pending, this.options)
       if (limit === undefined) continue
       if (limit === "requestTimeout" && (this.silence * tickInterval >= requestTimeout || this.echoing)) {
         return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
       }
-      // The server is alive, but this one request got lost in it, or has no end.
+      // The server is alive, but lost this request, or its work does not end.
       if (limit === "requestTimeout") {
         this.giveUp([pending], this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`))
         continue
@@ -407,7 +413,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     this.starve()
   }
 
-  /** Lets requests fail, the first of which is cancelled. Their answers are still due, and bring their credits. */
+  /** Fails requests, and cancels the first of them. Their responses are still due, and bring their credits. */
   private giveUp(pendings: ReadonlyArray<Pending>, error: TransportError): void {
     for (const [i, pending] of pendings.entries()) {
       const { complete } = pending
@@ -418,8 +424,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   }
 
   /**
-   * Gives up what waits for credits while all that is in flight may stay unanswered for ever, and bring none. What waits
-   * behind ordinary requests has its turn coming, however long it takes.
+   * Fails the requests that wait for credits if no request in flight need ever get a response, which would bring
+   * credits. Requests that wait behind ordinary requests will be sent, no matter how long it takes.
    */
   private starve(): void {
     const hopeless = this.waiting.length > 0 &&

@@ -27,33 +27,33 @@ const names = { 1: "aes-128-ccm", 2: "aes-128-gcm", 3: "aes-256-ccm", 4: "aes-25
 const isCcm = (algorithm: Algorithm): boolean => algorithm === Cipher.AES_128_CCM || algorithm === Cipher.AES_256_CCM
 
 /**
- * Encrypts one packet; the result is the transform header followed by the cipher text, in memory that may be released
+ * Encrypts one packet; the result is the transform header followed by the cipher text, in memory that can be released
  * (`Allocate.release`) when it has been sent.
  */
 export type Encrypt = (chunks: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 
 /**
- * Says where the rest of a plain text goes, after a look at its first `peek` bytes: into a place of exactly that length,
- * or nowhere in particular. It may be the cipher text's own, from its `peek`th byte on.
+ * Says where the rest of a plain text goes, after a look at its first `peek` bytes: into memory of exactly that length,
+ * or `undefined` for any memory. It can be the memory of the cipher text itself, from its `peek`th byte on.
  */
 export type Place = (head: Uint8Array, length: number) => Uint8Array | undefined
 
-/** A decrypted packet; with `data` where its rest was put into a place, `packet` then being what stood before. */
+/** A decrypted packet. If its rest went into a `Place`, that is `data`, and `packet` has the bytes before it. */
 export interface Decrypted {
   readonly packet: Uint8Array
   readonly data?: Uint8Array
 }
 
 /**
- * Decrypts one packet that begins with a transform header, or gives `undefined` where it was tampered with: then what may
- * stand in a place already is worth nothing. The packet itself is only read.
+ * Decrypts one packet that begins with a transform header, or gives `undefined` if it was changed on the way: bytes
+ * that are already in a `Place` are then worthless. The packet itself is only read.
  */
 export type Decrypt = (
   packet: Uint8Array,
   placing?: { readonly peek: number; readonly place: Place }
 ) => Decrypted | undefined
 
-/** Ciphers give their output in memory of its own. In pieces of this size it comes from memory that is still at hand. */
+/** Ciphers return their output in new memory. In pieces of this size, that memory is used again. */
 const pieceSize = 131_072
 
 /**
@@ -62,7 +62,7 @@ const pieceSize = 131_072
  * @category constructors
  */
 export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bigint): Encrypt => {
-  // A key object is imported once; bytes would be for every packet.
+  // A key object is imported once; bytes would be imported for every packet.
   const secret = createSecretKey(key)
   let counter = 0n
   const ccm = isCcm(algorithm)
@@ -81,7 +81,7 @@ export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bi
     const aad = header.subarray(20)
     const out: Array<Uint8Array> = [header]
     if (ccm) {
-      // CCM takes its text in one piece.
+      // CCM needs its text in one piece.
       const text = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
       const cipher = createCipheriv(names[algorithm] as "aes-128-ccm", secret, nonce, { authTagLength: tagLength })
       cipher.setAAD(aad, { plaintextLength: length })
@@ -133,7 +133,7 @@ export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
       decipher.final()
       return result
     } catch {
-      // node:crypto says by throwing that the tag does not fit; there is nothing more to know.
+      // node:crypto throws if the tag does not match; there is no other cause.
       return undefined
     }
   }
@@ -157,7 +157,7 @@ const inPieces = (decipher: DecipherGCM, text: Uint8Array, placing: Parameters<D
   return data === undefined ? { packet } : { packet, data }
 }
 
-/** What a transform header says, read without trusting it; `undefined` where it is no transform header. */
+/** The fields of a transform header, read without trusting it; `undefined` if it is no transform header. */
 export const readHeader = (
   packet: Uint8Array
 ): { readonly sessionId: bigint; readonly originalMessageSize: number; readonly flags: number } | undefined => {

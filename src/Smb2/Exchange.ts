@@ -1,5 +1,5 @@
 /**
- * What goes through a connection: requests without their headers, replies, and what is kept between the two.
+ * What a connection sends and receives: requests without their headers, replies, and the state between the two.
  */
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import type * as Multiplexer from "../Protocol/Multiplexer.ts"
@@ -9,20 +9,20 @@ import type * as Signing from "./Signing.ts"
 
 export type { ConnectionError } from "../Protocol/Multiplexer.ts"
 
-/** The keys of a session, as far as they exist yet. */
+/** The keys of a session, as far as they are known. */
 export interface Security {
   readonly sessionId: bigint
   /** Absent before the logon is complete, and for guests and anonymous users. */
   readonly sign: Signing.Sign | undefined
   /** Whether every request is signed, or only those that must be. */
   readonly signsAll: boolean
-  /** Whether every request is encrypted, and not only those of shares that demand it. */
+  /** Whether every request is encrypted, or only those of shares that demand it. */
   readonly encryptsAll?: boolean
   readonly encrypt: Encryption.Encrypt | undefined
   readonly decrypt: Encryption.Decrypt | undefined
 }
 
-/** Whom a request is made for: told when the server says that it is no longer there. */
+/** The owner of a request: it is told when the server says that the owner is gone. */
 export interface Owner {
   readonly onLost: (what: "share" | "session") => void
 }
@@ -38,56 +38,56 @@ export interface Outgoing {
   readonly security?: Security
   readonly owner?: Owner
   readonly encrypted?: boolean
-  /** Sign this one whatever the session does otherwise. */
+  /** Sign this request even if the session signs no others. */
   readonly mustSign?: boolean
   /** Header flags beyond those that the connection sets, such as DFS_OPERATIONS. */
   readonly flags?: number
-  /** 1 for each 64 KiB of payload asked or sent; 1 where left out. */
+  /** 1 for each 64 KiB of payload in either direction. Default: 1. */
   readonly creditCharge?: number
-  /** Where the data of a READ goes, if the caller has a place for it. As long as the data asked for. */
+  /** Memory for the data of a READ, if the caller has it; as long as `readLength`. */
   readonly destination?: Uint8Array
-  /** The bytes asked for by a READ: bounds what the server may send. */
+  /** The number of bytes that a READ asks for: the most that the server may send. */
   readonly readLength?: number
-  /** Sees the packet as it is sent, for the preauthentication hash. */
+  /** Called with the packet when it is sent, for the preauthentication hash. */
   readonly onSent?: (packet: Uint8Array) => void
-  /** May change something on the server: once sent, its failure says so (`TransportError.sent`). */
+  /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
   readonly mutates?: boolean
-  /** Waits by its nature, such as a lock or a watch: may be pending for any time. */
+  /** Waits by nature, such as a lock or a watch: it can be pending for any time. */
   readonly waits?: boolean
-  /** Called with a success that arrives after the caller has gone: closes what was opened. */
+  /** Called with a success that arrives after the caller has stopped waiting: closes the new open. */
   readonly orphan?: (reply: Reply) => void
 }
 
-/** What came back. */
+/** The reply to a request. */
 export interface Reply {
   readonly header: Header.Header
-  /** The packet from its header to its end. Of a placed READ, its first 80 bytes. */
+  /** The packet from its header to its end. For a READ with `data`, its first 80 bytes. */
   readonly packet: Uint8Array
-  /** The data of a READ that was put into its place. */
+  /** The data of a READ in the caller's memory. */
   readonly data?: Uint8Array
-  /** Why nothing that it says may be believed: a READ that found nothing, by its own words, and is signed wrongly. */
+  /** Why the reply cannot be trusted: a response to a READ that found no data, and whose signature is wrong. */
   readonly distrust?: ProtocolError
 }
 
-/** Takes how a request ended: one of the two. */
+/** Receives the end of a request: an error or a reply. */
 export type Complete = Multiplexer.Complete<Reply>
 
-/** A request on its way. */
+/** A request in flight. */
 export interface Pending {
   readonly outgoing: Outgoing
   readonly messageId: number
   readonly encrypted: boolean
   readonly signed: boolean
-  /** Absent when whoever asked has gone. */
+  /** Absent if the caller no longer waits. */
   complete: Complete | undefined
   asyncId: bigint
   /** The server has called it pending. */
   isAsync: boolean
-  /** The final answer has come. */
+  /** The final response has come. */
   answered: boolean
-  /** Since it was sent, or since it is pending. */
+  /** Ticks since it was sent, or since it is pending. */
   ticks: number
-  /** All requests of its packet, this one among them. */
+  /** All requests of its packet, with this one. */
   readonly batch: ReadonlyArray<Pending>
 }
 

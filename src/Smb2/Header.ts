@@ -1,8 +1,8 @@
 /**
- * The 64-byte SMB 2 packet header (MS-SMB2 2.2.1), by hand: every packet passes here.
+ * The 64-byte SMB 2 packet header (MS-SMB2 2.2.1), written by hand, because every packet passes here.
  *
- * MessageId is a `number`: a connection that sends a million requests a second would reach 2^53 in three centuries.
- * The one value above that means something, all ones for an unsolicited OPLOCK_BREAK, reads as `unsolicited`.
+ * MessageId is a `number`: a connection that sends a million requests a second would reach 2^53 in three centuries. The
+ * one larger value with a meaning, all ones for an unsolicited OPLOCK_BREAK, reads as `unsolicited`.
  */
 
 import { HeaderFlags } from "./Message/Constants.ts"
@@ -13,7 +13,7 @@ export const size = 64
 /** 0xFE 'S' 'M' 'B', little-endian. */
 export const protocolId = 0x424d53fe
 
-/** What a peer sends without having been asked: MessageId 0xFFFFFFFFFFFFFFFF. */
+/** The MessageId of messages that no request asked for: 0xFFFFFFFFFFFFFFFF on the wire. */
 export const unsolicited = -1
 
 /** The packet header as data, synchronous and asynchronous in one (MS-SMB2 2.2.1.1, 2.2.1.2). */
@@ -27,9 +27,9 @@ export interface Header {
   readonly flags: number
   readonly nextCommand: number
   readonly messageId: number
-  /** 0 where the packet is not asynchronous. */
+  /** 0 if the packet is not asynchronous. */
   readonly asyncId: bigint
-  /** 0 where the packet is asynchronous. */
+  /** 0 if the packet is asynchronous. */
   readonly treeId: number
   readonly sessionId: bigint
 }
@@ -71,7 +71,7 @@ export const write = (bytes: DataView, at: number, header: Header): void => {
   if ((header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0) {
     bytes.setBigUint64(at + 32, header.asyncId, true)
   } else {
-    // Reserved, and 0xFEFF by habit of Windows' clients in requests; zero is what the document says.
+    // Reserved. Windows' clients write 0xFEFF in requests; the document says zero.
     bytes.setUint32(at + 32, 0, true)
     bytes.setUint32(at + 36, header.treeId, true)
   }
@@ -80,5 +80,5 @@ export const write = (bytes: DataView, at: number, header: Header): void => {
   bytes.setBigUint64(at + 56, 0n, true)
 }
 
-/** Where the 16 bytes of the signature stand. */
+/** The offset of the 16 bytes of the signature. */
 export const signatureOffset = 48

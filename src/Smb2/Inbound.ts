@@ -1,5 +1,6 @@
 /**
- * Packets from a server: cutting compounds apart, and whether an answer can be believed. Pure but for the session's keys.
+ * Packets from a server: splitting compounds, and whether a response can be trusted. Pure except for the session's
+ * keys.
  */
 import * as Result from "effect/Result"
 import { Malformed } from "../Codec/Malformed.ts"
@@ -17,7 +18,7 @@ export interface Segment {
   readonly bytes: Uint8Array
 }
 
-/** The response that begins at `at`. NextCommand may only lead forward, inside the packet. */
+/** The response that begins at `at`. NextCommand can only lead forward, inside the packet. */
 export const segment = (packet: Uint8Array, at: number): Result.Result<Segment, Malformed> => {
   const malformed = (offset: number, expected: string) =>
     Result.fail(new Malformed({ structure: "SMB2 packet", offset, expected }))
@@ -35,19 +36,19 @@ export const segment = (packet: Uint8Array, at: number): Result.Result<Segment, 
   return Result.succeed({ header, bytes: at === 0 && end === packet.length ? packet : packet.subarray(at, end) })
 }
 
-/** An interim answer: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5). */
+/** An interim response: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5). */
 export const isInterim = (header: Header.Header): boolean =>
   header.status === NtStatus.STATUS_PENDING && (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
 
 /**
- * Whether a response that cannot be believed ends its own request alone, and not the connection (either is allowed by
- * MS-SMB2 3.2.5.1.3): STATUS_END_OF_FILE to a READ, which ksmbd of Linux 6.12 signs wrongly. It brings no data, and whoever
- * reads finds out where the file ends by a request whose answer can be believed.
+ * Whether an untrusted response ends only its own request, and not the connection (MS-SMB2 3.2.5.1.3 allows both):
+ * STATUS_END_OF_FILE to a READ, which ksmbd of Linux 6.12 signs wrongly. It brings no data, and the reader finds the
+ * end of the file by another request whose response can be trusted.
  */
 export const endsReadAlone = (header: Header.Header, { reason }: ProtocolError): boolean =>
   reason === "BadSignature" && header.command === Command.READ && header.status === NtStatus.STATUS_END_OF_FILE
 
-/** Why a response cannot be believed, if it cannot (MS-SMB2 3.2.5.1.1, 3.2.5.1.3). `chunks` begin with its header. */
+/** Why a response cannot be trusted, if it cannot (MS-SMB2 3.2.5.1.1, 3.2.5.1.3). `chunks` begin with its header. */
 export const distrust = (
   pending: Pending,
   header: Header.Header,
@@ -63,7 +64,7 @@ export const distrust = (
   }
   if (decrypted || !pending.signed) return undefined
   if ((header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) === 0) {
-    // The one exception that the document knows.
+    // The only exception in the document.
     return isInterim(header)
       ? undefined
       : { reason: "NotSigned", detail: "an answer in a signed session came without a signature" }

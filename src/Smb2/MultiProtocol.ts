@@ -1,7 +1,7 @@
 /**
- * The SMB 1 multi-protocol NEGOTIATE (MS-SMB2 3.2.4.2.2.1): an SMB 1 packet whose dialects are "SMB 2.002" and
- * "SMB 2.???". It reaches servers behind old filters, and tells a server that has only SMB 1 from one that is broken.
- * Nothing else of SMB 1 is spoken here.
+ * The SMB 1 multi-protocol NEGOTIATE (MS-SMB2 3.2.4.2.2.1): an SMB 1 packet whose dialects are "SMB 2.002" and "SMB
+ * 2.???". It reaches servers behind old filters, and tells a server that has only SMB 1 from one that is broken. This
+ * module uses nothing else of SMB 1.
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../Codec/Codec.ts"
@@ -35,7 +35,7 @@ export const encodeRequest = (dialects: ReadonlyArray<number>): Uint8Array => {
   return packet
 }
 
-/** What a packet that is not SMB 2 means for the connection. */
+/** The error for a packet that is not SMB 2. */
 export const foreign = (connection: Connection.Connection, packet: Uint8Array): ProtocolError =>
   packet.length >= 4 && Header.view(packet).getUint32(0, true) === smb1
     ? connection.protocolError(
@@ -46,8 +46,8 @@ export const foreign = (connection: Connection.Connection, packet: Uint8Array): 
     : connection.protocolError("NotSmb", "what answers does not speak SMB 2 or 3")
 
 /**
- * Sends the request, unless the answer is there already; the answer is an SMB 2 NEGOTIATE response, for 2.0.2 or for the
- * wildcard.
+ * Sends the request, unless the response is there already. The response is an SMB 2 NEGOTIATE response, for 2.0.2 or
+ * for the wildcard.
  */
 export const negotiate = (
   connection: Connection.Connection,

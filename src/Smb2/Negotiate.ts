@@ -1,7 +1,7 @@
 /**
- * Opens a connection and agrees on dialect, signing and encryption (MS-SMB2 3.2.4.2, 3.2.5.2).
+ * Opens a connection and negotiates dialect, signing and encryption (MS-SMB2 3.2.4.2, 3.2.5.2).
  *
- * Nothing that the server says is taken for granted: a dialect that was not offered, an SMB 1 answer, or missing
+ * Everything that the server says is checked: a dialect that was not offered, an SMB 1 response, or missing
  * preauthentication integrity end the connection with a typed error.
  */
 import * as Duration from "effect/Duration"
@@ -33,12 +33,12 @@ import * as MultiProtocol from "./MultiProtocol.ts"
 import * as Settings from "./Settings.ts"
 import type * as Signing from "./Signing.ts"
 
-/** What client and server agreed on. */
+/** The result of the negotiation. */
 export interface Negotiated {
   readonly dialect: number
   /** SMB2_GLOBAL_CAP_* of the server. */
   readonly capabilities: number
-  /** Of the server: SMB2_NEGOTIATE_SIGNING_*. */
+  /** The server's SMB2_NEGOTIATE_SIGNING_*. */
   readonly securityMode: number
   readonly serverGuid: Uint8Array
   /** Bytes. */
@@ -50,23 +50,23 @@ export interface Negotiated {
   /** The server's first token: its SPNEGO hints. */
   readonly securityBuffer: Uint8Array
   readonly signing: Signing.Algorithm
-  /** Absent where the connection cannot encrypt. */
+  /** Absent if the connection cannot encrypt. */
   readonly cipher: Encryption.Algorithm | undefined
-  /** SHA-512 over the negotiation as it was sent (3.1.1). */
+  /** SHA-512 over the bytes of the negotiation (3.1.1). */
   readonly preauthHash: Uint8Array
-  /** What was asked, for FSCTL_VALIDATE_NEGOTIATE_INFO. */
+  /** The client's request, for FSCTL_VALIDATE_NEGOTIATE_INFO. */
   readonly asked: Negotiate.Request
 }
 
-/** A connection with what was agreed on it. */
+/** A connection with the result of its negotiation. */
 export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
-  /** Where the opens of the connection take their keys and GUIDs from. */
+  /** The source of the keys and GUIDs of the connection's opens. */
   readonly entropy: Entropy.Source
 }
 
-/** What opening a connection fails with: nobody there, no agreement, bytes without sense, or the server's no. */
+/** The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal. */
 export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
 
 const dialectNumbers: Record<Settings.Smb2Dialect, number> = {
@@ -81,7 +81,7 @@ const dialectNumbers: Record<Settings.Smb2Dialect, number> = {
 export const dialectName = (dialect: number): string =>
   Object.entries(dialectNumbers).find(([, number]) => number === dialect)?.[0] ?? `0x${dialect.toString(16)}`
 
-/** The running SHA-512 of preauthentication integrity: hash of the hash so far and the next message. */
+/** The running SHA-512 of preauthentication integrity: hash of the previous hash and the next message. */
 export const extendPreauthHash = (hash: Uint8Array, packet: Uint8Array): Uint8Array =>
   createHash("sha512").update(hash).update(packet).digest()
 
@@ -125,7 +125,7 @@ const makeRequest = (settings: Settings.Settings, host: string, entropy: Entropy
   }
 }
 
-/** Checks the server's choice against what was offered. */
+/** Checks the server's choice against the client's offer. */
 const agree = (
   connection: Connection.Connection,
   settings: Settings.Settings,
@@ -154,7 +154,7 @@ const agree = (
           }
           break
         case "EncryptionCapabilities": {
-          // 0 says that the server has none of those that were offered.
+          // 0 says that the server has none of the offered ciphers.
           const chosen = context.ciphers[0]
           if (context.ciphers.length !== 1) return refuse("Unexpected", "the server chose no single cipher")
           if (chosen !== 0) {
@@ -194,7 +194,7 @@ const agree = (
         "(`encryption: \"if-offered\"` goes on without)"
     )
   }
-  // A server that would take nothing at all cannot be talked to.
+  // A server with such small limits cannot be used.
   if (response.maxReadSize < 4096 || response.maxWriteSize < 4096 || response.maxTransactSize < 4096) {
     return refuse("Unexpected", "the server's limits on reading and writing make no sense")
   }
@@ -233,7 +233,7 @@ const negotiate = Effect.fnUntraced(function*(
   if (settings.multiProtocol || begun !== undefined) {
     const answer = yield* MultiProtocol.negotiate(connection, asked.dialects, begun?.packet)
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
-      // An SMB 1 packet told nothing of these: a server that is asked what it heard knows zeros.
+      // An SMB 1 packet does not carry these: the server received zeros, and confirms zeros.
       const heard = { ...asked, capabilities: 0, securityMode: 0, clientGuid: new Uint8Array(16) }
       return yield* agree(connection, settings, heard, answer, new Uint8Array(64))
     }
@@ -250,12 +250,12 @@ const negotiate = Effect.fnUntraced(function*(
   return yield* agree(connection, settings, asked, response, extendPreauthHash(hash, reply.packet))
 })
 
-/** A negotiation that SMB 1 began, and that the server answered by SMB 2. */
+/** A negotiation that SMB 1 began, and that the server answered with SMB 2. */
 export interface Begun {
   readonly duplex: Transport.Duplex
-  /** The server's answer. */
+  /** The server's response. */
   readonly packet: Uint8Array
-  /** Sends the bytes of the stream there from now on. */
+  /** From now on, passes the bytes of the stream to these handlers. */
   readonly handOver: (handlers: Transport.Handlers) => void
 }
 
@@ -289,8 +289,8 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
 /**
  * Connects to a server and negotiates. The connection ends with the scope.
  *
- * A server that hangs up on an SMB 2 NEGOTIATE may know nothing but SMB 1: it is asked once more by SMB 1's
- * multi-protocol NEGOTIATE, which finds out for certain (`ProtocolError` with reason `Smb1Only`).
+ * A server that closes the connection on an SMB 2 NEGOTIATE may know only SMB 1. The client then asks it again by SMB
+ * 1's multi-protocol NEGOTIATE, which makes that certain (`ProtocolError` with reason `Smb1Only`).
  */
 export const connect = (
   endpoint: Transport.Endpoint,
@@ -308,7 +308,8 @@ export const connect = (
   )
 
 /**
- * Goes on where a multi-protocol NEGOTIATE of SMB 1 was answered by SMB 2. The connection ends with the scope.
+ * Continues after the server answered a multi-protocol NEGOTIATE of SMB 1 with SMB 2. The connection ends with the
+ * scope.
  */
 export const resume = (
   endpoint: Transport.Endpoint,

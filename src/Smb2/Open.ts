@@ -1,5 +1,5 @@
 /**
- * CREATE and CLOSE: the open's request and what its response says (MS-SMB2 2.2.13, 2.2.14).
+ * CREATE and CLOSE: the open's request and its response (MS-SMB2 2.2.13, 2.2.14).
  */
 import * as Result from "effect/Result"
 import type * as Entropy from "../Auth/Entropy.ts"
@@ -62,7 +62,7 @@ const contexts = (
   return list
 }
 
-/** The body of a CREATE request, and the GUID by which a durable open is known. `name` is as it goes on the wire. */
+/** The body of a CREATE request, and the GUID of a durable open. `name` is the name on the wire. */
 export const encode = (
   name: string,
   options: Share.OpenOptions,
@@ -126,7 +126,7 @@ const granted = (list: ReadonlyArray<CreateContext.Response>, createGuid: Uint8A
   return opened
 }
 
-/** What a successful CREATE response says. */
+/** The open that a successful CREATE response describes. */
 export const decode = (reply: Reply, createGuid: Uint8Array): Result.Result<Open, Malformed> =>
   Result.map(decodeResponse(reply.packet), (response) => ({
     fileId: response.fileId,

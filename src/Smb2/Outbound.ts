@@ -1,7 +1,9 @@
 /**
- * Requests as bytes: headers, compounds, signatures, the transform header, the frame. Pure but for the session's keys.
+ * Requests as bytes: headers, compounds, signatures, the transform header, the frame. Pure except for the session's
+ * keys.
  *
- * A payload is never copied: what comes out are chunks, the first of which begins with room for the frame's header.
+ * A payload is never copied: the output is a list of chunks, the first of which begins with room for the frame's
+ * header.
  */
 import * as Allocate from "../Codec/Allocate.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
@@ -12,16 +14,16 @@ import * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Signing from "./Signing.ts"
 
-/** What the connection decides for each request. */
+/** The numbers that the connection gives each request. */
 export interface Numbering {
-  /** Whether CreditCharge means anything. */
+  /** Whether CreditCharge is used. */
   readonly multiCredit: () => boolean
-  /** The next MessageId, of which a request takes `charge`. */
+  /** The next MessageId; a request takes `charge` of them. */
   readonly messageId: (charge: number) => number
   readonly creditRequest: (charge: number) => number
 }
 
-/** The chunks of a batch, and its requests as they wait for their answers. */
+/** The chunks of a batch, and its requests while they wait for their responses. */
 export const encodeBatch = (
   batch: Batch,
   numbering: Numbering
@@ -40,7 +42,7 @@ export const encodeBatch = (
     const unpadded = Header.size + outgoing.body.length + (payload?.length ?? 0)
     const padded = last ? unpadded : (unpadded + 7) & ~7
     const prefix = i === 0 ? FrameReader.headerSize : 0
-    // The header's chunk holds the padding too, unless a payload stands between.
+    // The header's chunk also has the padding, unless a payload is between them.
     const inline = payload === undefined ? padded : Header.size + outgoing.body.length
     const buffer = new Uint8Array(prefix + inline)
     const message = prefix === 0 ? buffer : buffer.subarray(prefix)
@@ -84,7 +86,7 @@ export const encodeBatch = (
 /** StructureSize 4 and nothing else: the body of CANCEL and ECHO. */
 export const emptyBody = Uint8Array.of(4, 0, 0, 0)
 
-/** The CANCEL of a request: it names the AsyncId where there is one, and costs no credit (MS-SMB2 3.2.4.24). */
+/** The CANCEL of a request: it names the AsyncId if there is one, and costs no credit (MS-SMB2 3.2.4.24). */
 export const encodeCancel = (pending: Pending): ReadonlyArray<Uint8Array> => {
   const packet = new Uint8Array(FrameReader.headerSize + Header.size + emptyBody.length)
   const message = packet.subarray(FrameReader.headerSize)
@@ -106,7 +108,7 @@ export const encodeCancel = (pending: Pending): ReadonlyArray<Uint8Array> => {
   return [packet]
 }
 
-/** Frames a packet, encrypted first where it is to be, and sends it. */
+/** Encrypts a packet if required, frames it and sends it. */
 export const transmit = (
   duplex: Transport.Duplex,
   chunks: ReadonlyArray<Uint8Array>,
@@ -122,7 +124,7 @@ export const transmit = (
   let length = -FrameReader.headerSize
   for (const chunk of out) length += chunk.length
   FrameReader.writeHeader(out[0]!, length)
-  // What was encrypted lies in memory of its own, which nobody needs when it has gone.
+  // The cipher text has its own memory, which is no longer needed when it has been sent.
   if (encrypt === undefined) duplex.send(out)
   else duplex.send(out, () => out.forEach(Allocate.release))
 }

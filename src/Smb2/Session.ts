@@ -1,7 +1,7 @@
 /**
  * Logs a user on to a server, and derives the keys of the session (MS-SMB2 3.2.4.2.3, 3.2.5.3, 3.1.4.2).
  *
- * How the user proves who he is belongs to `Auth`: tokens go in and out, and a session key comes of it.
+ * `Auth` proves the user's identity: it takes and gives tokens, and ends with a session key.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -27,17 +27,17 @@ import * as Signing from "./Signing.ts"
 export interface Session extends Agreed {
   readonly settings: Settings.Settings
   readonly security: Connection.Security
-  /** Whether every request is encrypted, by our wish or by the server's. */
+  /** Whether every request is encrypted, because the client or the server demands it. */
   readonly encrypted: boolean
-  /** Logged on as a guest or as nobody: neither signed nor encrypted. */
+  /** A guest or anonymous logon: neither signed nor encrypted. */
   readonly unauthenticated: boolean
-  /** Whether FSCTL_VALIDATE_NEGOTIATE_INFO has been answered well. */
+  /** Whether FSCTL_VALIDATE_NEGOTIATE_INFO has succeeded. */
   validated: boolean
 }
 
 const ascii = (text: string): Uint8Array => Buffer.from(text, "latin1")
 
-/** The label and context that each key is derived with. */
+/** The label and context of each key's derivation. */
 const labels = (dialect: number, preauthHash: Uint8Array) =>
   dialect === Dialect.SMB_3_1_1
     ? {
@@ -64,7 +64,7 @@ export const deriveKeys = (
   if (dialect < Dialect.SMB_3_0) return { signing: short }
   const table = labels(dialect, preauthHash)
   const bits = cipher !== undefined && Encryption.keyLength(cipher) === 32 ? 256 : 128
-  // The 256-bit ciphers take the whole key, which NTLM has no more of, but Kerberos does.
+  // The 256-bit ciphers use the whole session key: 16 bytes with NTLM, more with Kerberos.
   const full = bits === 256 ? sessionKey : short
   return {
     signing: KeyDerivation.derive(short, ...table.signing, 128),
@@ -99,8 +99,8 @@ const keyless = (sessionId: bigint): Connection.Security => ({
 })
 
 /**
- * The token in a response that failed: an error response (2.2.2) has it as its data, and some servers send the response of
- * the command all the same (2.2.6). Both begin with the same StructureSize.
+ * The token in a failed response. An error response (2.2.2) has it as its data, and some servers send the command's own
+ * response instead (2.2.6). Both begin with the same StructureSize.
  */
 const refusedBuffer = (packet: Uint8Array): Uint8Array | undefined => {
   const body = packet.subarray(Header.size)
@@ -115,7 +115,7 @@ interface Exchange {
   readonly sessionId: bigint
   readonly reply: Connection.Reply
   readonly response: SessionSetup.Response
-  /** Up to the last request, without the last response: what the keys are derived from. */
+  /** The hash up to the last request, without the last response: the keys are derived from it. */
   readonly preauthHash: Uint8Array
 }
 
@@ -129,7 +129,7 @@ const exchange = Effect.fnUntraced(function*(
   let hash = negotiated.preauthHash
   let sessionId = 0n
   let input = negotiated.securityBuffer
-  // No mechanism takes as many legs: a server that goes on asking is not let go on.
+  // No mechanism needs so many legs: the loop stops a server that continues to ask.
   for (let leg = 0; leg < 8; leg++) {
     const step = yield* logon.step(input)
     const reply = yield* Connection.request(connection, {
@@ -151,8 +151,16 @@ const exchange = Effect.fnUntraced(function*(
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
       const input = refusedBuffer(reply.packet)
-      const { detail, error } = Authenticator.refusal(logon, { status, input, server: connection.options.server })
-      return yield* error ?? withDetail(fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)), detail)
+      const { because, detail, error } = Authenticator.refusal(logon, {
+        status,
+        input,
+        server: connection.options.server
+      })
+      return yield* error ?? withDetail(
+        fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)),
+        detail,
+        because
+      )
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
     sessionId = reply.header.sessionId
@@ -179,7 +187,8 @@ const establish = Effect.fnUntraced(function*(
   const serverEncrypts = (response.sessionFlags & SessionFlags.SMB2_SESSION_FLAG_ENCRYPT_DATA) !== 0
   if (unauthenticated) {
     if (!logon.unauthenticated) {
-      // Somebody with a name and a password, whom the server took for a stranger: nothing proves that it is the server.
+      // The user has a name and a password, and the server let the user in as a guest: nothing proves the server's
+      // identity.
       if (settings.signing === "required") {
         return yield* refuse(
           "SigningUnavailable",
@@ -187,6 +196,10 @@ const establish = Effect.fnUntraced(function*(
             "or log on as a guest on purpose (`Credentials.guest`)"
         )
       }
+      yield* Effect.logWarning(
+        `${connection.options.server} has logged the user on as a guest, whose session is neither signed nor encrypted: ` +
+          "check user and password"
+      )
     }
     if (settings.encryption === "required") {
       return yield* refuse(
@@ -233,7 +246,7 @@ const establish = Effect.fnUntraced(function*(
   return {
     ...agreed,
     settings,
-    // Where little is to be signed, the keys stay for what must be, and for shares that demand encryption.
+    // If signing is not required, the keys are kept for requests that must be signed, and for shares with encryption.
     security: { ...security, signsAll: settings.signing === "required" || serverSigns, encryptsAll: encrypted },
     encrypted,
     unauthenticated: false,
@@ -248,7 +261,7 @@ const logoff = (session: Session): Effect.Effect<void> =>
     security: session.security,
     encrypted: session.encrypted
   }).pipe(
-    // The other side may be gone, and a session ends with its connection anyhow.
+    // The server may be gone, and a session ends with its connection anyway.
     Effect.timeoutOption("2 seconds"),
     Effect.ignore,
     Effect.ensuring(Effect.sync(() => session.connection.removeSession(session.security.sessionId)))
@@ -257,8 +270,8 @@ const logoff = (session: Session): Effect.Effect<void> =>
 /**
  * Logs on. The session is logged off when the scope closes.
  *
- * Errors: `SmbError` with what the server says of the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError`
- * where the security asked for is not to be had, `AuthenticationError` where the logon itself breaks.
+ * Errors: `SmbError` with the server's status for the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError` if
+ * the required security is not available, `AuthenticationError` if the logon itself fails.
  */
 export const setup = (
   agreed: Agreed,

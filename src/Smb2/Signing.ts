@@ -1,8 +1,8 @@
 /**
- * Message signatures (MS-SMB2 3.1.4.1, 3.1.5.1): HMAC-SHA256 for 2.x, AES-CMAC for 3.x, AES-GMAC where negotiated.
+ * Message signatures (MS-SMB2 3.1.4.1, 3.1.5.1): HMAC-SHA256 for 2.x, AES-CMAC for 3.x, AES-GMAC if negotiated.
  *
- * A message is given as chunks and never joined: a payload is signed where it lies. The signature field in the header
- * must be zero while a signature is computed.
+ * A message is given as chunks and never joined: a payload is signed in place. The signature field in the header must
+ * be zero while a signature is computed.
  */
 import { createCipheriv, createHmac, createSecretKey, timingSafeEqual } from "node:crypto"
 import * as AesCmac from "../Codec/AesCmac.ts"
@@ -12,7 +12,7 @@ import { HeaderFlags, SigningAlgorithm } from "./Message/Constants.ts"
 /** An identifier of SMB2_SIGNING_CAPABILITIES. */
 export type Algorithm = (typeof SigningAlgorithm)[keyof typeof SigningAlgorithm]
 
-/** Who made a message: it is part of GMAC's nonce. */
+/** The sender of a message: it is part of GMAC's nonce. */
 export type Role = "client" | "server"
 
 /**

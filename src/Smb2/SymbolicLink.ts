@@ -1,6 +1,6 @@
 /**
- * What STATUS_STOPPED_ON_SYMLINK says (MS-SMB2 2.2.2.2.1), read without trusting it. Where to go from there is the
- * client's business.
+ * The data of STATUS_STOPPED_ON_SYMLINK (MS-SMB2 2.2.2.2.1), read without trusting it. The client decides where to go
+ * from there.
  */
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -14,7 +14,7 @@ const relativeFlag = 1
 const decodeBody = Codec.decode("SMB2 ERROR Response", Codec.at(Header.size, ErrorResponse.ErrorResponse))
 const decodeLink = Codec.decode("Symbolic Link Error Response", ErrorResponse.SymbolicLinkErrorResponse)
 
-/** The data for the status: in SMB 3.1.1 it stands in an error context, before that by itself. */
+/** The data for the status: in an error context in SMB 3.1.1, by itself in earlier dialects. */
 const dataOf = (body: ErrorResponse.ErrorResponse): Uint8Array | undefined => {
   if (body.errorContextCount === 0) return body.errorData
   const contexts = Codec.decode("SMB2 ERROR Context", ErrorResponse.errorContexts(body.errorContextCount))(
@@ -26,8 +26,8 @@ const dataOf = (body: ErrorResponse.ErrorResponse): Uint8Array | undefined => {
 }
 
 /**
- * The link that a CREATE of `path` stopped at; `undefined` where the server's data makes no sense, so that the status
- * alone is left to tell.
+ * The link that a CREATE of `path` stopped at; `undefined` if the server's data makes no sense, so that only the status
+ * is known.
  *
  * @category decoding
  */

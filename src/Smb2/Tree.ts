@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
-import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, type SmbError, withDetail } from "../Protocol/Errors.ts"
 import * as OpenLife from "../Protocol/OpenLife.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
@@ -33,7 +33,7 @@ import type { Session } from "./Session.ts"
 import * as SymbolicLink from "./SymbolicLink.ts"
 import * as ValidateNegotiate from "./ValidateNegotiate.ts"
 
-/** How the share's files are named on the wire when DFS is at work: with the namespace's names before the path. */
+/** The names of the share's files on the wire with DFS: the namespace's names before the path. */
 export interface DfsName {
   readonly server: string
   readonly share: string
@@ -45,7 +45,7 @@ const types: Record<number, Share.Share["type"]> = {
   [ShareType.SMB2_SHARE_TYPE_PRINT]: "printer"
 }
 
-/** Fills in what every request on this tree has in common. */
+/** Fills in the common fields of every request on this tree. */
 class Tree implements Connection.Owner {
   readonly session: Session
   readonly treeId: number
@@ -91,7 +91,7 @@ class Tree implements Connection.Owner {
 
   encode(operation: Operation.Any, fileId: FileId): Connection.Outgoing {
     const outgoing = this.outgoing(Commands.encode(operation, fileId))
-    // Whoever reads from a pipe waits until somebody writes to it.
+    // A READ from a pipe waits until the other end writes to it.
     return operation._tag === "Read" && this.type === "pipe" ? { ...outgoing, waits: true } : outgoing
   }
 
@@ -104,7 +104,8 @@ class Tree implements Connection.Owner {
     return Effect.flatMap(
       Connection.request(
         this.session.connection,
-        // Granted to somebody who has gone, it would keep all others out until the file is closed.
+        // A lock that is granted after its caller has stopped waiting would keep all others out until the file is
+        // closed.
         operation._tag === "Lock" ? { ...outgoing, orphan: () => this.unlockLater(operation, fileId) } : outgoing
       ),
       (reply) => Effect.fromResult(Commands.decode(operation, reply, this.full(path)))
@@ -116,7 +117,7 @@ class Tree implements Connection.Owner {
     connection.submit([this.encode({ _tag: "Unlock", ranges }, fileId)], [() => {}])
   }
 
-  /** Closes an open without waiting: for those whose owner has gone. */
+  /** Closes an open without waiting, if its owner no longer waits. */
   closeLater(fileId: FileId): void {
     this.session.connection.submit(
       [this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })],
@@ -170,11 +171,11 @@ const makeFile = (
     }
   })
 
-/** The name as CREATE carries it: below the share, or with the DFS flag below the namespace. */
+/** The name in a CREATE: below the share, or with the DFS flag below the namespace. */
 const wireName = (dfs: DfsName | undefined, path: string): string =>
   dfs === undefined ? path : path === "" ? `${dfs.server}\\${dfs.share}` : `${dfs.server}\\${dfs.share}\\${path}`
 
-/** Why a CREATE was refused; with the link, where the server stopped at one. */
+/** Why a CREATE was refused; with the link, if the server stopped at one. */
 const refused = (tree: Tree, path: string, reply: Connection.Reply): SmbError => {
   const { status } = reply.header
   const link = status === NtStatus.STATUS_STOPPED_ON_SYMLINK ? SymbolicLink.decode(reply, path) : undefined
@@ -217,7 +218,7 @@ const openFile = (
     })
   })
 
-/** The same for a server that grants too few credits for a compound. */
+/** A batch without a compound, for a server that grants too few credits for it. */
 const oneByOne = (
   tree: Tree,
   dfs: DfsName | undefined,
@@ -268,6 +269,14 @@ const batch = (
   )
 }
 
+/** Why a share that demands encryption would refuse the session. */
+const unencrypted = ({ negotiated, unauthenticated }: Session): string =>
+  unauthenticated
+    ? "or it demands encryption, which a guest's session does not have: log on with a user and a password"
+    : `or it demands encryption, which dialect ${
+      dialectName(negotiated.dialect)
+    } does not have here: offer 3.0 or later (\`dialects\`)`
+
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection } = session
   const uncPath = UncName.format(connection.options, share)
@@ -280,10 +289,15 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     }),
     security: session.security,
     encrypted: session.encrypted,
-    // Demanded of 3.1.1 (MS-SMB2 3.2.4.1.1), harmless before.
+    // Required in 3.1.1 (MS-SMB2 3.2.4.1.1), harmless in earlier dialects.
     mustSign: true
   })
-  if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "TREE_CONNECT", uncPath)
+  const { status } = reply.header
+  if (status !== 0) {
+    // smbd says the same where the share demands encryption and the session has no key for it.
+    const dark = status === NtStatus.STATUS_ACCESS_DENIED && session.security.encrypt === undefined
+    return yield* withDetail(fromStatus(status, "TREE_CONNECT", uncPath), dark ? unencrypted(session) : undefined)
+  }
   const response = yield* Effect.fromResult(
     Codec.decode("SMB2 TREE_CONNECT Response", Codec.at(Header.size, TreeConnect.Response))(reply.packet)
   )
@@ -311,17 +325,17 @@ const disconnect = (tree: Tree): Effect.Effect<void> =>
     tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
   ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
 
-/** A connected share, and how it looks when DFS names are put on the wire. */
+/** A connected share, and its form with DFS names on the wire. */
 export interface ConnectedShare extends Share.Share {
-  /** The same share with names as DFS has them. */
+  /** The same share with DFS names. */
   readonly withDfsName: (name: DfsName) => Share.Share
-  /** What the server has taken back, the share or the whole session: connect again. */
+  /** What the server has ended, the share or the whole session: connect again. */
   readonly lost: () => "share" | "session" | undefined
 }
 
 const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
   const { connection, negotiated, settings } = tree.session
-  // The server goes on granting credits, so this is asked each time.
+  // The server grants further credits, so this is computed each time.
   const limit = (server: number) => Math.min(server, settings.maximumTransfer, connection.largestTransfer)
   const serverDfs = negotiated.dialect === Dialect.SMB_2_0_2 ||
     (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_DFS) !== 0
@@ -354,8 +368,8 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
 /**
  * Connects to a share. It is disconnected when the scope closes.
  *
- * Errors: `SmbError` (`BadNetworkName` where there is no such share, `AccessDenied`), `ProtocolError` where the share
- * demands encryption that is not to be had, or the negotiation turns out to have been tampered with.
+ * Errors: `SmbError` (`BadNetworkName` if the share does not exist, `AccessDenied`), `ProtocolError` if the share
+ * demands encryption that is not available, or if the negotiation was changed on the way.
  */
 export const make = (
   session: Session,

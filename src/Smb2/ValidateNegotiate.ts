@@ -1,10 +1,11 @@
 /**
- * FSCTL_VALIDATE_NEGOTIATE_INFO (MS-SMB2 3.2.5.5): before 3.1.1 nothing protects the negotiation itself, so the server
- * is asked afterwards, under the session's signature, what it heard. A difference means that somebody changed it.
+ * FSCTL_VALIDATE_NEGOTIATE_INFO (MS-SMB2 3.2.5.5): before 3.1.1 nothing protects the negotiation itself. The client
+ * therefore asks the server afterwards, under the session's signature, which values it received. A difference means
+ * that an attacker changed them.
  *
- * What the answer means is MS-SMB2 3.2.5.14.12. A server that does not know the question refuses it in words of its own,
- * under its signature: that proves as much, since whoever is in between could not have signed it, and a server that does
- * know the question would have answered it.
+ * MS-SMB2 3.2.5.14.12 defines the meaning of the response. A server that does not know the control code refuses it with
+ * some status, under its signature. That proves as much: an attacker between client and server could not have signed
+ * it, and a server that does know the code would have answered it.
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../Codec/Codec.ts"
@@ -18,7 +19,7 @@ import * as Fsctl from "./Message/Fsctl.ts"
 import * as Ioctl from "./Message/Ioctl.ts"
 import type { Session } from "./Session.ts"
 
-/** Asks once a session, on its first tree. Fails with `ProtocolError` of reason `Downgrade`. */
+/** Asks once for each session, on its first tree. Fails with `ProtocolError` of reason `Downgrade`. */
 export const validate = Effect.fnUntraced(function*(
   session: Session,
   treeId: number,
@@ -27,7 +28,7 @@ export const validate = Effect.fnUntraced(function*(
   const { connection, negotiated } = session
   const { asked } = negotiated
   if (session.validated || session.security.sign === undefined && !encrypted) return
-  // Who offers nothing newer than 2.1 has nothing to be talked down from.
+  // An offer of nothing newer than 2.1 cannot be downgraded.
   if (!asked.dialects.some((dialect) => dialect >= Dialect.SMB_3_0)) return
   const tampered = connection.protocolError(
     "Downgrade",
@@ -54,7 +55,7 @@ export const validate = Effect.fnUntraced(function*(
     encrypted,
     mustSign: true
   }).pipe(
-    // A server that heard something else than what it is told now hangs up (MS-SMB2 3.3.5.15.12).
+    // A server that received other values than those in this request closes the connection (MS-SMB2 3.3.5.15.12).
     Effect.catchIf(
       (error) => error._tag === "TransportError" && error.reason === "Closed",
       () => Effect.fail(tampered)
@@ -62,7 +63,7 @@ export const validate = Effect.fnUntraced(function*(
   )
   const { status } = reply.header
   if (status === NtStatus.STATUS_ACCESS_DENIED) return yield* tampered
-  // The connection has ended where the refusal came without signature and encryption.
+  // If the refusal had neither signature nor encryption, the connection has already ended.
   if (status !== 0) {
     session.validated = true
     return

@@ -118,6 +118,15 @@ describe("a name with several addresses", () => {
   })
 })
 
+it("a zone that is no interface of this machine is asked about by its name", () => {
+  const cause = Object.assign(new Error("connect EINVAL fe80::1%nosuch:445 - Local (:::0)"), { code: "EINVAL" })
+  assert.match(
+    Addresses.toError({ host: "fe80::1%nosuch", port: 445 }, cause).message,
+    /a network interface nosuch here/
+  )
+  assert.match(Addresses.toError({ host: "nas", port: 445 }, cause).message, /EINVAL/)
+})
+
 describe("sockets", () => {
   const handlers = { onData: () => {}, onClose: () => {} }
   /** A server on each of these addresses, all on one port. */

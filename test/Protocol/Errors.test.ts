@@ -1,7 +1,7 @@
 /** What an error says to a person where the status alone would accuse the wrong thing. */
 import { assert, it } from "@effect/vitest"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
-import { fromStatus } from "../../src/Protocol/Errors.ts"
+import { fromStatus, TransportError, withDetail } from "../../src/Protocol/Errors.ts"
 
 it.each(
   [
@@ -21,4 +21,18 @@ it.each(
   )
   assert.include(message, words)
   assert.include(message, `(${status} to ${command})`)
+})
+
+it("an IPv6 address stands in brackets before its port, and a wait that was too short names its option", () => {
+  assert.match(
+    new TransportError({ reason: "Refused", server: "fe80::1%eth0", port: 445 }).message,
+    /^\[fe80::1%eth0\]:445 /
+  )
+  const late = new TransportError({ reason: "TimedOut", server: "nas", port: 445, pending: true })
+  assert.match(late.message, /^nas:445 .*`pendingTimeout`/)
+})
+
+it("a detail leaves the reason that was found as it is", () => {
+  const error = withDetail(fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", "p"), undefined, "It is read-only.")
+  assert.match(withDetail(error, "twice").message, /^p: It is read-only\. .*: twice$/)
 })

@@ -764,6 +764,13 @@ describe("a deletion", () => {
             }
           }
           assert.lengthOf(said.filter((line) => line.startsWith("a file or folder was not deleted")), 4)
+          // However often clients try: some lines, and no more. CLOSE tells each of them.
+          for (let i = 0; i < 40; i++) {
+            const file = await ann.must("f", toDelete)
+            await ann.does(dispose(file))
+            assert.strictEqual(await ann.status(Requests.close(file)), status)
+          }
+          assert.isBelow(said.filter((line) => line.startsWith("a file or folder was not deleted")).length, 40)
           refuses = false
           const file = await ann.must("f", toDelete)
           await ann.does(dispose(file))

@@ -1,17 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, type Duration, Effect, Exit, Layer, Logger, Redacted, References, Scope } from "effect"
+import { Clock, type Duration, Effect, Exit, Latch, Layer, Logger, Redacted, References, Scope } from "effect"
 import { Authenticator, Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
 import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import * as Net from "node:net"
 import * as Limits from "../../src/Server/Limits.ts"
-import type { ShareStore } from "../../src/Server/ShareStore.ts"
+import { type ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { Command } from "../../src/Smb2/Message/Constants.ts"
+import { Command, CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
@@ -251,6 +251,11 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         await client(ann)
         assert.strictEqual(statusOf(await one.ask({ _tag: "LOGOFF", body: {} })), 0)
         assert.strictEqual(await one.setup(joe), 0)
+        // Nor does one become theirs that was another's.
+        const other = await client(ann)
+        assert.strictEqual(await other.setup(ann, { sessionId: other.sessionId }), 0)
+        assert.strictEqual(await other.setup(joe, { sessionId: other.sessionId }), STATUS_REQUEST_NOT_ACCEPTED)
+        assert.strictEqual(statusOf(await other.ask(Requests.create("a"))), NtStatus.STATUS_USER_SESSION_DELETED)
       })
   ],
 
@@ -632,6 +637,18 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.strictEqual(statusOf(await three.ask(Requests.lock(theirs, 1))), 0)
         assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
         assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), 0)
+        // What is waited for counts as what is held.
+        const waiting = await opened(one, "a")
+        assert.strictEqual(statusOf(await two.ask(Requests.close(other))), 0)
+        const held = Requests.lock(waiting, 1, { wait: true })
+        assert.strictEqual(statusOf(await one.ask(held)), STATUS_PENDING)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(waiting, 5))), 0)
+        assert.strictEqual(statusOf(await one.ask(held)), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(waiting))), NtStatus.STATUS_RANGE_NOT_LOCKED)
+        assert.strictEqual(statusOf(await one.next()), 0)
+        assert.strictEqual(statusOf(await two.ask(Requests.close(await opened(two, "a")))), 0)
+        const again = await opened(one, "b")
+        for (const offset of [0, 1]) assert.strictEqual(statusOf(await one.ask(Requests.lock(again, offset))), 0)
       })
   ],
 
@@ -936,6 +953,36 @@ describe("what has ended", () => {
       }
       assert.isTrue(await until(async () => await tasksOf(server) === before))
     }))
+
+  it("leaves no lock behind of an open that came to nothing, though its client used it before it was answered", () => {
+    const begun = Latch.makeUnsafe()
+    const fails = Latch.makeUnsafe()
+    return within({}, async ({ client }) => {
+      const [one, two] = [await client(joe), await client(ann)]
+      const file = await opened(one, "a")
+      one.say(Requests.create("a", { createDisposition: CreateDisposition.FILE_OVERWRITE }))
+      await Effect.runPromise(begun.await)
+      const guessed = { persistent: file.persistent + 1n, volatile: file.volatile + 1n }
+      assert.strictEqual(statusOf(await one.ask(Requests.lock(guessed, 0))), 0)
+      fails.openUnsafe()
+      assert.strictEqual(statusOf(await one.next()), NtStatus.STATUS_DISK_FULL)
+      assert.strictEqual(statusOf(await two.ask(Requests.lock(await opened(two, "a"), 0))), 0)
+    }, (store) => ({
+      ...store,
+      open: (path, how) =>
+        Effect.map(store.open(path, how), (found) => ({
+          ...found,
+          file: {
+            ...found.file,
+            truncate: () =>
+              Effect.andThen(
+                Effect.andThen(begun.open, fails.await),
+                Effect.fail(new StoreError({ reason: "Full" }))
+              )
+          }
+        }))
+    }))
+  })
 
   it("leaves no timer behind of a break that is over, nor of a durable open that is closed", () =>
     within({ durableTime: "1 hour", breakTime: "1 hour" }, async ({ client, server }) => {

@@ -15,7 +15,9 @@ import * as Header from "../../src/Smb2/Header.ts"
 import type * as CreateContext from "../../src/Smb2/Message/CreateContext.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import * as LeaseClient from "./LeaseClient.ts"
+import { link } from "./people.ts"
 import { RawClient } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
 
 const host = "127.0.28.14"
 
@@ -261,6 +263,108 @@ it.live("takes back what clients cache in a folder that another program moves aw
     const broken = yield* Effect.promise(() => client.nextBreak())
     assert.deepStrictEqual([broken?.leaseKey, broken?.newLeaseState], [LeaseClient.key(4), 0])
     client.close()
+  }).pipe(Effect.scoped))
+
+/** Ways that another directory comes to stand for a path: what clients do in it is cached by what happens there. */
+const swaps: Record<
+  string,
+  { readonly at: string; readonly begin: (path: string) => void; readonly swap: (path: string) => void }
+> = {
+  "a folder above has been moved away, and another one has its path": {
+    at: "a\\b",
+    begin: (path) => Fs.mkdirSync(join(path, "a", "b"), { recursive: true }),
+    swap: (path) => {
+      Fs.renameSync(join(path, "a"), join(path, "away"))
+      Fs.mkdirSync(join(path, "a", "b"), { recursive: true })
+    }
+  },
+  "a symbolic link leads to another folder": {
+    at: "link",
+    begin: (path) => {
+      for (const name of ["one", "two"]) Fs.mkdirSync(join(path, name))
+      Fs.symlinkSync("one", join(path, "link"))
+    },
+    swap: (path) => {
+      Fs.unlinkSync(join(path, "link"))
+      Fs.symlinkSync("two", join(path, "link"))
+    }
+  }
+}
+for (const [name, { at, begin, swap }] of Object.entries(swaps)) {
+  it.live(`listens to the folder that holds the file, also where ${name}`, () =>
+    Effect.gen(function*() {
+      const { path, port } = yield* world
+      const file = join(path, ...at.split("\\"), "f")
+      begin(path)
+      Fs.writeFileSync(file, "old")
+      const client = new LeaseClient.LeaseClient(host, port, 3)
+      yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
+      yield* Effect.promise(async () => {
+        assert.isTrue(await client.begin("data", joe))
+        const before = await client.create(`${at}\\f`, [LeaseClient.lease(1, rwh)])
+        assert.strictEqual(before.leaseState, rwh)
+        assert.strictEqual(await client.shut(before.fileId), 0)
+        swap(path)
+        Fs.writeFileSync(file, "other")
+        assert.strictEqual((await client.create(`${at}\\f`, [LeaseClient.lease(2, rwh)])).leaseState, rwh)
+        Fs.appendFileSync(file, "more")
+        const broken = await client.nextBreak()
+        assert.deepStrictEqual([broken?.leaseKey, broken?.newLeaseState], [LeaseClient.key(2), 0])
+      })
+    }).pipe(Effect.scoped))
+}
+
+it.live("lets nobody cache a file that others may change by a name elsewhere", () =>
+  Effect.gen(function*() {
+    const { path, port } = yield* world
+    Fs.mkdirSync(join(path, "d"))
+    for (const name of ["led", "linked", "given"]) Fs.writeFileSync(join(path, "d", name), "old")
+    Fs.symlinkSync(join("d", "led"), join(path, "led"))
+    Fs.linkSync(join(path, "d", "linked"), join(path, "linked"))
+    const client = new LeaseClient.LeaseClient(host, port, 3)
+    yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
+    yield* Effect.promise(async () => {
+      assert.isTrue(await client.begin("data", joe))
+      const granted = async (name: string, number: number) =>
+        (await client.create(name, [LeaseClient.lease(number, rwh)])).leaseState
+      assert.deepStrictEqual([await granted("led", 1), await granted("linked", 2), await granted("d\\linked", 3)], [
+        0,
+        0,
+        0
+      ])
+      // Nor one that a client gives another name while it is cached.
+      const { fileId, leaseState } = await client.create("d\\given", [LeaseClient.lease(5, rwh)])
+      assert.strictEqual(leaseState, rwh)
+      assert.strictEqual(await client.status(link(fileId, "given")), 0)
+      assert.deepStrictEqual((await client.nextBreak())?.leaseKey, LeaseClient.key(5))
+    })
+  }).pipe(Effect.scoped))
+
+it.live("tells who watches of the folder that has the path, once a folder above has been moved away", () =>
+  Effect.gen(function*() {
+    const { path, port } = yield* world
+    const clients = [new RawClient(host, port), new RawClient(host, port)]
+    yield* Effect.addFinalizer(() => Effect.sync(() => clients.forEach((one) => one.close())))
+    yield* Effect.promise(async () => {
+      for (const [turn, client] of clients.entries()) {
+        Fs.mkdirSync(join(path, "a", "b"), { recursive: true })
+        assert.isTrue(await client.logOn("data", joe))
+        const folder = await client.open("a\\b", Requests.directory)
+        assert(typeof folder === "object")
+        // What happens before the platform watches is not told.
+        for (let count = 0, told = ""; !told.includes(`turn ${turn}`); count++) {
+          assert.isBelow(count, 100)
+          assert.strictEqual((await client.ask(Requests.notify(folder)))?.readUInt32LE(8), 0x103)
+          let answer: Buffer | undefined
+          for (let tries = 0; answer === undefined && tries < 30; tries++) {
+            Fs.writeFileSync(join(path, "a", "b", `turn ${turn} ${count} ${tries}`), "")
+            answer = await client.next(50)
+          }
+          told = answer?.toString("utf16le") ?? assert.fail("nothing is told")
+        }
+        if (turn === 0) Fs.renameSync(join(path, "a"), join(path, "away"))
+      }
+    })
   }).pipe(Effect.scoped))
 
 it.live("lets nobody cache what other machines change unseen", () =>

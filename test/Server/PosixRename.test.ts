@@ -3,7 +3,7 @@
  * its handles stay its own.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, type Scope } from "effect"
+import { Effect, Latch, Redacted, type Scope } from "effect"
 import { Credentials } from "effect-smb/Auth"
 import { Codec, FileInformation, NtStatus as Status } from "effect-smb/Codec"
 import * as Fs from "node:fs"
@@ -15,10 +15,11 @@ import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { CreateDisposition as D } from "../../src/Smb2/Message/Constants.ts"
+import { AccessMask as A, Command, CreateDisposition as D } from "../../src/Smb2/Message/Constants.ts"
 import { HANDLE, lease, LeaseClient, READ, WRITE } from "./LeaseClient.ts"
 import { Client } from "./people.ts"
 import * as Requests from "./requests.ts"
+import { fileOf } from "./SigningClient.ts"
 
 const { NtStatus } = Status
 const host = "127.0.43.38"
@@ -96,6 +97,31 @@ describe("a rename with POSIX semantics", () => {
           assert.strictEqual(await client.text("source"), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
         }))))
   }
+
+  it.live("lets nobody open the file that loses its name, once it was seen who has it open", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const [begun, goesOn] = [Latch.makeUnsafe(), Latch.makeUnsafe()]
+      const slow = Effect.map(MemoryStore.make(), (store): ShareStore => ({
+        ...store,
+        rename: (...how) => begun.open.pipe(Effect.andThen(goesOn.await), Effect.andThen(store.rename(...how)))
+      }))
+      const { client, port } = yield* world(slow)
+      const other = new Client(host, port)
+      yield* Effect.addFinalizer(() => Effect.sync(() => other.close()))
+      yield* Effect.promise(async () => {
+        assert.isTrue(await other.logOn("data", joe))
+        await client.status(Requests.close(await made(client, "target", "old")))
+        const answered = client.status(renamed(await made(client, "source", "new"), "target"))
+        await Effect.runPromise(begun.await)
+        other.say(Requests.create("target", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_DATA }))
+        other.say(Requests.echo)
+        assert.strictEqual((await other.next())?.readUInt16LE(12), Command.ECHO)
+        goesOn.openUnsafe()
+        assert.strictEqual(await answered, 0)
+        const file = fileOf(await other.next())
+        assert.strictEqual(await textOf(other, file), "new")
+      })
+    })))
 
   it.live("asks those who have the file open, and those who keep it open", () =>
     Effect.scoped(Effect.flatMap(world(MemoryStore.make()), ({ client, port }) =>

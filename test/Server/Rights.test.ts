@@ -142,6 +142,20 @@ describe("what a user may not", () => {
     assert.strictEqual(await joe.status(Requests.lock(file, 0)), refused)
   })
 
+  cases("take a stream from a file that he gave a name in a folder of his own", async ({ ann, joe }) => {
+    await ann.make("theirs", { joe: read | A.FILE_WRITE_ATTRIBUTES })
+    const stream = await ann.must("theirs:stream")
+    assert.strictEqual(await ann.status(Requests.close(stream)), 0)
+    await joe.status(Requests.close(await joe.must("his", { createOptions: 1 })))
+    const file = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
+    assert.strictEqual(await joe.status(link(file, "his\\theirs")), 0)
+    const taken = { createDisposition: D.FILE_OPEN, desiredAccess: A.DELETE }
+    assert.strictEqual(await joe.open("his\\theirs:stream", taken), refused)
+    assert.isObject(await ann.open("theirs:stream", { createDisposition: D.FILE_OPEN }))
+    // The name itself is his to take away.
+    assert.isObject(await joe.open("his\\theirs", taken))
+  })
+
   cases("make a file whose users are watched", async ({ joe }) => {
     assert.strictEqual(
       await joe.open("watched", { desiredAccess: A.FILE_READ_DATA | A.ACCESS_SYSTEM_SECURITY }),

@@ -34,21 +34,28 @@ interface Kind {
   readonly refuses?: Readonly<Record<number, number>>
   /** Takes renames and deletions by name alone, as a server without the classes. */
   readonly isHiddenName?: (name: string) => boolean
+  /** Names that nothing may have. */
+  readonly vetoes?: (name: string) => boolean
 }
 
 const decode = <A>(codec: Codec.Codec<A>, { packet }: Peer.Received): A =>
   Result.getOrThrow(Codec.decode("request", Codec.at(Header.size, codec))(packet))
 
-/** A disk of one folder, and the peer that serves it. `spoil` may fail the request of a number, counted from 0. */
+/**
+ * A disk of one folder, and the peer that serves it. `spoil` may fail the change of a number, counted from 0; `cut` says at
+ * which request of all the server hangs up: before it does what is asked, or without answering.
+ */
 const disk = (
   entries: Record<string, number>,
   kind: Kind,
-  spoil: (index: number) => number | undefined = () => undefined
+  spoil: (index: number) => number | undefined = () => undefined,
+  cut: (index: number) => "before" | "after" | undefined = () => undefined
 ) => {
   const files: Array<Entry> = Object.entries(entries).map(([name, attributes]) => ({ name, attributes, content: name }))
   const opens = new Map<number, Entry>()
   let fids = 0
   let changes = 0
+  let requests = 0
   const log: Array<string> = []
   const below = (name: string) => name.replace(/^\\/, "")
   const find = (name: string) => files.find((entry) => fold(entry.name) === fold(below(name)))
@@ -107,6 +114,7 @@ const disk = (
       case Command.SMB_COM_RENAME: {
         const { newFileName, oldFileName, searchAttributes } = decode(Simple.Rename(true), request)
         log.push("RENAME")
+        if (kind.vetoes?.(below(newFileName)) === true) return { status: NtStatus.STATUS_OBJECT_NAME_NOT_FOUND }
         const entry = find(oldFileName)
         const hidden = entry === undefined ? 0 : entry.attributes & (HIDDEN | SYSTEM)
         if (entry === undefined || (hidden & ~searchAttributes) !== 0) return { status: NtStatus.STATUS_NO_SUCH_FILE }
@@ -147,12 +155,16 @@ const disk = (
   ])
   const peer = Peer.make((request) => {
     const status = changing.has(request.header.command) ? spoil(changes++) : undefined
-    return status === undefined ? run(request) : { status }
+    const ends = cut(requests++)
+    if (ends === "before") return "hang up"
+    const reaction = status === undefined ? run(request) : { status }
+    return ends === "after" ? "hang up" : reaction
   })
   return {
     layer: peer.layer,
     log,
     opens,
+    requests: () => requests,
     /** What is there: name, content, attributes. */
     there: () =>
       Object.fromEntries(
@@ -168,6 +180,22 @@ const on = <A, E>(server: ReturnType<typeof disk>, use: (smb: SmbClient.Client) 
       Layer.provideMerge(Layer.fresh(Logger.layer([])))
     )
   ))
+
+/** The same, with what the log says. */
+const told = (server: ReturnType<typeof disk>, use: (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>) =>
+  Effect.suspend(() => {
+    const messages: Array<string> = []
+    const logger = Logger.make(({ message }) => void messages.push([message].flat().join(" ")))
+    return Effect.result(Effect.flatMap(SmbClient.SmbClient, use)).pipe(
+      Effect.provide(
+        SmbClient.layer({ dialects: ["NT1"], signing: "if-required" }).pipe(
+          Layer.provide([server.layer, credentials]),
+          Layer.provideMerge(Layer.fresh(Logger.layer([logger])))
+        )
+      ),
+      Effect.map((result) => ({ result, said: messages.join("\n") }))
+    )
+  })
 
 const path = (name: string) => `\\\\old\\data\\${name}`
 const rename = (from: string, to: string, replace = false) => (smb: SmbClient.Client) =>
@@ -214,6 +242,23 @@ describe("a rename in a folder, on smbd", () => {
       assert.deepStrictEqual(server.there(), { old: "a 0" })
     }))
 
+  it.effect.each([{ hides: true }, { hides: true, isHiddenName: () => true }] satisfies ReadonlyArray<Kind>)(
+    "replaces also where names with ~ in front are vetoed, and else says that it needs a name",
+    (kind) =>
+      Effect.gen(function*() {
+        const server = disk({ both: HIDDEN | SYSTEM, old: 0 }, { ...kind, vetoes: (name) => name.startsWith("~") })
+        yield* on(server, rename("both", "old", true))
+        assert.deepStrictEqual(server.there(), { old: `both ${HIDDEN | SYSTEM}` })
+        const strict = disk({ both: HIDDEN, old: 0 }, { ...kind, vetoes: (name) => /[0-9a-f]{8}/.test(name) })
+        const error = yield* Effect.flip(on(strict, rename("both", "old", true)))
+        assert.match(
+          error.message,
+          /\\data\\both: The server takes neither ~[0-9a-f]{16} nor [0-9a-f]{16} for a name.*SMB 2 or 3.*old/
+        )
+        assert.deepStrictEqual(strict.there(), { both: `both ${HIDDEN}`, old: "old 0" })
+      })
+  )
+
   it.effect("changes case alone, and goes onto no other without replace", () =>
     Effect.gen(function*() {
       const server = disk({ hidden: HIDDEN, old: 0 }, { hides: true })
@@ -253,6 +298,47 @@ describe("a rename that fails in the middle", () => {
           }
         }
         assert.isAbove(failures, 1)
+      })
+  )
+
+  it.effect.each(kinds.map(([name, kind]) => ({ name, kind })))(
+    "loses nothing and says what is called otherwise where the server hangs up: $name",
+    ({ kind }) =>
+      Effect.gen(function*() {
+        const whole = disk({ both: HIDDEN | SYSTEM, old: HIDDEN }, kind)
+        yield* on(whole, rename("both", "old", true))
+        let others = 0
+        for (const when of ["before", "after"] as const) {
+          for (let at = 0; at < whole.requests(); at++) {
+            const server = disk({ both: HIDDEN | SYSTEM, old: HIDDEN }, kind, undefined, (index) =>
+              index === at ? when : undefined)
+            const { said } = yield* told(server, rename("both", "old", true))
+            const there: Record<string, string> = server.there()
+            const where = `${when} request ${at}: ${JSON.stringify(there)}\n${said}`
+            const both = Object.entries(there).find(([, has]) =>
+              has.startsWith("both ")
+            )
+            const old = Object.entries(there).find(([, has]) =>
+              has.startsWith("old ")
+            )
+            assert(both !== undefined, where)
+            assert(old !== undefined || both[0] === "old", where)
+            for (const entry of [both, old]) {
+              if (entry === undefined || ["both", "old"].includes(entry[0])) continue
+              others++
+              assert.include(said, `\\\\old\\data\\${entry[0]}`, where)
+            }
+            if (!both[1].endsWith(` ${HIDDEN | SYSTEM}`)) {
+              assert.match(
+                said.split("\n").find((line) => line.includes("has lost its attributes")) ?? "",
+                /\\data\\/,
+                where
+              )
+              if (both[0] === "old") assert.match(said, /\\data\\old( now,)? has lost its attributes/, where)
+            }
+          }
+        }
+        assert.isAbove(others, 2)
       })
   )
 })

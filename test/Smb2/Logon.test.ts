@@ -2,7 +2,7 @@
  * Negotiation and logon with servers that refuse, downgrade, forge and loop.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Logger, Redacted } from "effect"
 import { Credentials, ProtocolError, SmbClient, SmbError, TestTransport } from "effect-smb"
 import * as Header from "../../src/Smb2/Header.ts"
 
@@ -193,12 +193,44 @@ describe("logon", () => {
       const stranger = Credentials.password("stranger", Redacted.make("x"))
       const guest = { as: stranger, server: { guest: true } }
       assert.strictEqual(yield* reason(guest), "ProtocolError SigningUnavailable")
-      assert.strictEqual(yield* read({ ...guest, client: { signing: "if-required" } }), "text")
+      const said: Array<string> = []
+      const logger = Logger.make(({ message }) => void said.push([message].flat().join(" ")))
+      assert.strictEqual(
+        yield* Effect.provide(
+          read({ ...guest, client: { signing: "if-required" } }),
+          Layer.fresh(Logger.layer([logger]))
+        ),
+        "text"
+      )
+      assert.match(said.join("\n"), /nas has logged the user on as a guest.*neither signed/)
       assert.strictEqual(
         yield* reason({ ...guest, client: { signing: "if-required", encryption: "required" } }),
         "ProtocolError EncryptionUnavailable"
       )
       assert.strictEqual(yield* read({ as: Credentials.anonymous, server: { anonymous: true } }), "text")
+    }))
+
+  it.effect("a share that may demand encryption is told of where the session has none", () =>
+    Effect.gen(function*() {
+      const faults = [TestTransport.fault("TREE_CONNECT", { status: "STATUS_ACCESS_DENIED" })]
+      const message = (some: Case) => Effect.map(Effect.flip(read(some)), (error) => error.message)
+      assert.match(
+        yield* message({ server: { faults }, client: { dialects: ["2.1"] } }),
+        /may not use this share\..*demands encryption, which dialect 2\.1 .*\(`dialects`\)/
+      )
+      assert.match(
+        yield* message({ server: { faults, guest: true }, as: Credentials.guest }),
+        /demands encryption, which a guest's session does not have/
+      )
+      assert.notMatch(yield* message({ server: { faults } }), /encryption/)
+    }))
+
+  it.effect("a guest who is not let in is told so, and nothing of a password", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(
+        read({ as: Credentials.guest, server: {} })
+      )
+      assert.match(error.message, /^\\\\nas: The server lets nobody in as a guest\. .*STATUS_LOGON_FAILURE/)
     }))
 
   it.effect("the last word of the logon must be signed, and rightly", () =>

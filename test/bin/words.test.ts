@@ -57,6 +57,7 @@ describe("scripts/words.mjs", () => {
     const { code, output } = check({
       "README.md": [
         "A user who reads `anew` or ``a ` anew`` reads it again. Besides, renewal is at most a day.",
+        "It has no name of its own, and takes one of its own ports. It is as it was at noon. If it ends, so does its child.",
         "[A link](docs/anew.md). <!-- anew -->",
         "```ts",
         "// anew",

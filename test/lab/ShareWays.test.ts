@@ -4,7 +4,7 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Result, Stream } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Result, Stream } from "effect"
 import { SmbClient } from "effect-smb"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -16,6 +16,7 @@ import { client } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
 
 const address = "127.0.47.1"
+const proxied = "127.0.47.2"
 const HIDDEN = 2
 const SYSTEM = 4
 const shown = HIDDEN | SYSTEM
@@ -77,6 +78,12 @@ const put = (
     inPlace: false,
     ...options
   }).pipe(Effect.provide(Layer.merge(NodeServices.layer, Layer.succeed(SmbClient.SmbClient, smb))))
+
+/** SET_INFO of FileRenameInformation, or SMB 1's TRANS2_SET_FILE_INFORMATION of the same class. */
+const isRename = (bytes: Buffer): boolean =>
+  bytes[4] === 0xfe
+    ? bytes.readUInt16LE(4 + 12) === 17 && bytes[4 + 64 + 3] === 10
+    : bytes[4 + 4] === 0x32 && bytes.readUInt16LE(4 + 61) === 8 && bytes.includes(Buffer.of(0xf2, 0x03))
 
 const told = (error: unknown): string => Failure.report(error).message ?? ""
 
@@ -255,6 +262,65 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
         const error = yield* Effect.flip(put(smb, "/sys/kernel/uevent_seqnum", `//${address}/drop/${folder}/short`))
         assert.match(told(error), /ended after/)
         assert.deepStrictEqual(there(), ["a", "b", "large", "sub", "sub/c"])
+      }
+    }))
+
+  it.effect("put: nothing is lost where it is interrupted while the server renames, and no part is left that is not named", () =>
+    Effect.gen(function*() {
+      const { here, server } = yield* World
+      const proxy = yield* Lab.proxy({ listen: { address: proxied }, target: { address } })
+      const local = join(here, "held")
+      writeFileSync(local, "new")
+      const admin = yield* client()
+      yield* admin.makeDirectory(`\\\\${address}\\drop\\held`)
+      const acl = yield* Effect.promise(() =>
+        Lab.execute("smbcacls", [
+          `//${address}/drop`,
+          "held",
+          "-U",
+          `${Lab.user.name}%${Lab.user.password}`,
+          "-S",
+          "ACL:Everyone:ALLOWED/0x3/0x1201af"
+        ])
+      )
+      assert.strictEqual(acl.code, 0, acl.stdout)
+      for (const [share, dialect] of [["usual", "NT1"], ["drop", "3.1.1"], ["drop", "NT1"]] as const) {
+        if (share === "usual") yield* admin.makeDirectory(`\\\\${address}\\usual\\held`)
+        const there = () => readdirSync(server.path(share, "held"))
+        for (const old of ["old", undefined]) {
+          rmSync(server.path(share, "held", "t"), { force: true })
+          if (old !== undefined) yield* server.write(share, "held/t", old)
+          // The first answer after the request to rename does not come.
+          const held = yield* Deferred.make<void>()
+          let asked = false
+          yield* proxy.onPacket(({ bytes, direction }) => {
+            if (direction === "toServer") asked ||= isRename(bytes)
+            if (direction === "toServer" || !asked || Deferred.isDoneUnsafe(held)) return bytes
+            Deferred.doneUnsafe(held, Effect.void)
+            return "drop"
+          })
+          const smb = yield* client({ dialects: [dialect] })
+          const fiber = yield* Effect.forkChild(put(smb, local, `//${proxied}/${share}/held/t`))
+          yield* Deferred.await(held)
+          yield* Fiber.interrupt(fiber)
+          assert.deepStrictEqual(there(), ["t"], `${share} ${dialect}`)
+          assert.strictEqual(readFileSync(server.path(share, "held", "t"), "utf8"), "new")
+        }
+      }
+      // The connection ends when the part has been made, and its maker has not heard of it.
+      for (const dialect of ["3.1.1", "NT1"] as const) {
+        let made = false
+        yield* proxy.onPacket(({ bytes, connection, direction }) => {
+          const part = Buffer.from(".part", "utf16le")
+          if (direction === "toServer" && connection === first) made ||= bytes.includes(part)
+          return direction === "toClient" && made && connection === first ? "cut" : bytes
+        })
+        const first = proxy.connections()
+        const smb = yield* client({ dialects: [dialect] })
+        const error = yield* Effect.flip(put(smb, local, `//${proxied}/usual/held/u`))
+        assert.match(told(error), /closed the connection/)
+        assert(made)
+        assert.deepStrictEqual(readdirSync(server.path("usual", "held")), ["t"], dialect)
       }
     }))
 })

@@ -1,9 +1,9 @@
 /**
  * Connection-oriented DCE/RPC (C706 chapter 12, MS-RPCE 2.2.2) as it runs over a named pipe: PDUs, one codec for all.
  *
- * Pure: bytes in, bytes out. Little-endian only, and without the security trailer: over SMB the session already says
- * who calls. What is in a stub is for the interface's module to say (`Srvsvc.ts`). Stubs that come out of `Pdu` are
- * views of the buffer that was read; those of `collect` are buffers of their own.
+ * Pure: bytes in, bytes out. Little-endian only, and without the security trailer: over SMB the session already
+ * identifies the caller. The interface's module defines the content of a stub (`Srvsvc.ts`). Stubs from `Pdu` are views
+ * of the buffer that was read; those of `collect` are new buffers.
  */
 import * as Result from "effect/Result"
 import * as Codec from "../Codec.ts"
@@ -34,7 +34,7 @@ export const PacketFlags = {
   PFC_OBJECT_UUID: 0x80
 } as const
 
-/** Fault statuses that servers answer with (C706 appendix E, MS-RPCE 2.2.2.11). */
+/** Fault statuses in servers' responses (C706 appendix E, MS-RPCE 2.2.2.11). */
 export const FaultStatus = {
   nca_s_fault_access_denied: 0x00000005,
   nca_s_fault_ndr: 0x000006f7,
@@ -49,7 +49,7 @@ export const FaultStatus = {
 export const SyntaxId = Codec.struct({ uuid: Guid, version: Codec.u32 })
 export type SyntaxId = Codec.Type<typeof SyntaxId>
 
-/** NDR with 32-bit pointers: the transfer syntax that everybody speaks. */
+/** NDR with 32-bit pointers: the transfer syntax that every peer supports. */
 export const ndr32: SyntaxId = { uuid: "8a885d04-1ceb-11c9-9fe8-08002b104860", version: 2 }
 
 /** p_cont_elem_t: one interface that the client wants to call. */
@@ -91,12 +91,12 @@ interface Common {
   readonly callId: number
 }
 
-/** Bind and alter context: the fragment sizes are bytes that this side sends and takes at most. */
+/** Bind and alter context: the fragment sizes are the most bytes that this side sends and accepts. */
 export interface BindPdu extends Common, Codec.Type<typeof Bind> {
   readonly _tag: "Bind" | "AlterContext"
 }
 
-/** The answer to them. `secondaryAddress` is the pipe's name, such as `\PIPE\srvsvc`, without its NUL. */
+/** The response to them. `secondaryAddress` is the pipe's name, such as `\PIPE\srvsvc`, without its NUL. */
 export interface BindAckPdu extends Common {
   readonly _tag: "BindAck" | "AlterContextResponse"
   readonly maxTransmitFragment: number
@@ -122,7 +122,7 @@ export interface RequestPdu extends Common {
   readonly stub: Uint8Array
 }
 
-/** What a call gives (C706 12.6.4.10). */
+/** The result of a call (C706 12.6.4.10). */
 export interface ResponsePdu extends Common {
   readonly _tag: "Response"
   readonly allocationHint: number
@@ -212,7 +212,7 @@ const writeBody = (w: Writer, start: number, pdu: Pdu): void => {
       return Bind.write(w, pdu)
     case "BindAck":
     case "AlterContextResponse": {
-      // An alter context's answer has an empty address, without even a NUL (C706 12.6.4.2).
+      // The response to an alter context has an empty address, without even a NUL (C706 12.6.4.2).
       const address = pdu.secondaryAddress === "" ? "" : `${pdu.secondaryAddress}\0`
       w.u16(pdu.maxTransmitFragment)
       w.u16(pdu.maxReceiveFragment)
@@ -249,7 +249,7 @@ const writeBody = (w: Writer, start: number, pdu: Pdu): void => {
 }
 
 /**
- * One PDU, as long as its header says.
+ * One PDU, with the length in its header.
  *
  * @category codecs
  */
@@ -293,8 +293,8 @@ export const Pdu: Codec.Codec<Pdu> = Codec.make<Pdu>(
 )
 
 /**
- * How many bytes the PDU at the start of `bytes` has by its header; `undefined` while there are too few to tell. What
- * a pipe delivers may end anywhere in a PDU.
+ * How many bytes the PDU at the start of `bytes` has by its header; `undefined` if there are too few bytes to tell. The
+ * data of a pipe can end anywhere in a PDU.
  *
  * @category framing
  */
@@ -311,7 +311,7 @@ export const fragments = (
   maxFragment: number
 ): ReadonlyArray<RequestPdu | ResponsePdu> => {
   const overhead = headerLength + 8 + (call._tag === "Request" && call.object !== undefined ? 16 : 0)
-  // All but the last fragment's stub data in multiples of 8 (MS-RPCE 2.2.2.6 asks it of signed ones; all accept it).
+  // The stub data of all fragments but the last is in multiples of 8: MS-RPCE 2.2.2.6 demands it of signed ones.
   const room = Math.max((maxFragment - overhead) & ~7, 8)
   const pdus: Array<RequestPdu | ResponsePdu> = []
   let at = 0
@@ -329,7 +329,7 @@ export const fragments = (
 /** A call whose fragments are still coming. */
 export interface Collected {
   readonly first: RequestPdu | ResponsePdu
-  /** The parts from the last to the first: a list, so that many small ones cost no more than few large ones. */
+  /** The parts from the last to the first: a list, so that many small parts cost no more than few large ones. */
   readonly parts: Part
   /** Bytes of all parts. */
   readonly length: number
@@ -341,9 +341,10 @@ interface Part {
 }
 
 /**
- * Adds a fragment to those of its call, `undefined` before the first. The parts are views of what was read until the
- * call is complete: hand in fragments whose buffers stay as they are. The call is `complete` with the last one: its first PDU, with the whole stub.
- * Fails with `Malformed` for a fragment out of place or of another call, and for more than `limit` bytes together.
+ * Adds a fragment to those of its call, `undefined` before the first. The parts are views of the bytes that were read
+ * until the call is complete: their buffers must not change. With the last fragment the call is `complete`: its first
+ * PDU, with the whole stub. Fails with `Malformed` for a fragment out of order or of another call, and for more than
+ * `limit` bytes in total.
  *
  * @category fragments
  */
@@ -364,7 +365,7 @@ export const collect = (
     return malformed(12, `call ${first.callId}, not ${pdu.callId}`)
   }
   const last = (pdu.flags & PacketFlags.PFC_LAST_FRAG) !== 0
-  // Fragments without data would count nothing towards the limit, and never end.
+  // Fragments without data would not count towards the limit, and could go on forever.
   if (!last && pdu.stub.length === 0) return malformed(8, "a fragment with data")
   const length = (so?.length ?? 0) + pdu.stub.length
   if (length > limit) return malformed(8, `at most ${limit} bytes in one call`)

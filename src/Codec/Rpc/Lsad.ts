@@ -1,6 +1,6 @@
 /**
- * Calls of the local security authority about its policy (MS-LSAD 3.1.4): opening it, what domain a machine has and is in,
- * closing. Names and SIDs are `Lsat.ts`'s, on the same interface.
+ * Calls of the local security authority about its policy (MS-LSAD 3.1.4): opening it, the domains of a machine,
+ * closing. Names and SIDs are in `Lsat.ts`, on the same interface.
  *
  * Requests and responses are stubs for `DceRpc.ts`, both ways; `returnValue` is an NTSTATUS.
  */
@@ -23,7 +23,7 @@ export const Operation = {
   LsarQueryInformationPolicy2: 46
 } as const
 
-/** POLICY_INFORMATION_CLASS (2.2.4.1), as far as it can be asked here. */
+/** POLICY_INFORMATION_CLASS (2.2.4.1): the classes that this module supports. */
 export const PolicyInformationClass = {
   PolicyPrimaryDomainInformation: 3,
   PolicyAccountDomainInformation: 5,
@@ -43,7 +43,7 @@ const SecurityQualityOfService = Ndr.struct({
   effectiveOnly: Ndr.u8
 })
 
-/** What must be null (2.2.2.4). */
+/** A field that must be null (2.2.2.4). */
 const absent: Ndr.Type<undefined> = {
   size: 4,
   alignment: 4,
@@ -58,7 +58,7 @@ const absent: Ndr.Type<undefined> = {
   }
 }
 
-/** LSAPR_OBJECT_ATTRIBUTES (2.2.2.4), all of which a server ignores but for `rootDirectory`, which must be null. */
+/** LSAPR_OBJECT_ATTRIBUTES (2.2.2.4). A server ignores all fields except `rootDirectory`, which must be null. */
 const ObjectAttributes = Ndr.struct({
   length: Ndr.u32,
   rootDirectory: absent,
@@ -91,7 +91,7 @@ export const OpenPolicy2Request = Ndr.parameters({
 })
 
 /**
- * The response to both, and to LsarClose: then the handle is all zeros.
+ * The response to both, and to LsarClose, where the handle is all zeros.
  *
  * @category codecs
  */
@@ -119,7 +119,7 @@ const DomainInformation = Ndr.struct({ name: Ndr.unicodeStringWithRoom, sid: Ndr
 
 /** LSAPR_POLICY_INFORMATION (2.2.4.2). */
 const PolicyInformation = Ndr.union(Ndr.enumeration, {
-  /** LSAPR_POLICY_PRIMARY_DOM_INFO (2.2.4.5): what the machine is a member of. */
+  /** LSAPR_POLICY_PRIMARY_DOM_INFO (2.2.4.5): the domain or workgroup of the machine. */
   3: DomainInformation,
   /** LSAPR_POLICY_ACCOUNT_DOM_INFO (2.2.4.6): the domain of its own users. */
   5: DomainInformation,

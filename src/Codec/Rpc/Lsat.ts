@@ -1,9 +1,9 @@
 /**
- * Calls of the local security authority that translate SIDs to names and back (MS-LSAT 3.1.4), on the interface and by the
- * handles of `Lsad.ts`.
+ * Calls of the local security authority that translate SIDs to names and back (MS-LSAT 3.1.4), on the interface and by
+ * the handles of `Lsad.ts`.
  *
- * Requests and responses are stubs for `DceRpc.ts`, both ways; `returnValue` is an NTSTATUS. What an answer holds is sent
- * in requests too, where it is to be ignored (3.1.4): mostly empty.
+ * Requests and responses are stubs for `DceRpc.ts`, both ways; `returnValue` is an NTSTATUS. The fields of a response
+ * are in requests too, where the server ignores them (3.1.4): they are mostly empty.
  */
 import type * as Codec from "../Codec.ts"
 import * as Ndr from "./Ndr.ts"
@@ -50,7 +50,7 @@ const ReferencedDomainList: Ndr.Type<ReadonlyArray<ReferencedDomain>> = (() => {
       const rest = fields.read(r)
       return () => rest().domains
     },
-    // What the last field says is ignored; servers say what they made room for.
+    // Receivers ignore the last field; servers write the number of entries that they made room for.
     write: (w, domains) => fields.write(w, { domains, maxEntries: domains.length === 0 ? 0 : 32 })
   }
 })()
@@ -61,7 +61,7 @@ export interface ReferencedDomain {
   readonly sid: string | undefined
 }
 
-/** `domainIndex` is -1 for what has no domain. */
+/** `domainIndex` is -1 if there is no domain. */
 const names = { use: Ndr.enumeration, name: Ndr.unicodeString, domainIndex: Ndr.i32 }
 
 /** LSAPR_TRANSLATED_NAME (2.2.19) and its EX (2.2.21). */
@@ -126,7 +126,7 @@ export const LookupSids3Request = Ndr.parameters({
   ...options
 })
 
-/** Names to look up: their count, and once more before them. */
+/** Names to look up: their count stands before them twice. */
 const asked = { count: Ndr.u32, names: Ndr.array(Ndr.unicodeString) }
 
 /**
@@ -177,7 +177,7 @@ export const LookupNames4Request = Ndr.parameters({ ...asked, translatedSids: Tr
 const wanted = Ndr.pointer(Ndr.struct({ value: Ndr.pointer(Ndr.unicodeString) }))
 
 /**
- * LsarGetUserName (3.1.4.4): who the caller is. `domainName` is wanted where its pointer is not null.
+ * LsarGetUserName (3.1.4.4): the name of the caller. The caller wants `domainName` if its pointer is not null.
  *
  * @category codecs
  */

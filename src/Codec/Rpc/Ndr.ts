@@ -1,12 +1,12 @@
 /**
- * As much of NDR with 32-bit pointers (C706 chapter 14) as the interfaces beside this module need, as combinators: a
- * structure or a call reads like its IDL, has its type, and works both ways.
+ * The part of NDR with 32-bit pointers (C706 chapter 14) that this folder's interfaces need, as combinators. A
+ * structure or a call reads like its IDL, has a type, and works both ways.
  *
- * NDR writes a value in two steps: what stands in its place, and after the whole of what surrounds it (a structure, an
- * array) what its pointers refer to. So `read` and `write` of a `Type` do the first step and give the second.
+ * NDR writes a value in two steps: first the value itself, and then, after the whole surrounding structure or array,
+ * the targets of its pointers. So `read` and `write` of a `Type` do the first step and return the second.
  *
  * Alignment counts from the stub's first byte, so that a reader's window here begins where the stub does. Counts are
- * checked against the bytes left before anything is made; nothing here refers to itself, so nothing nests without end.
+ * checked against the bytes left before memory is allocated. No type here refers to itself, so the depth is limited.
  */
 import * as Codec from "../Codec.ts"
 import type { Reader, Writer } from "../Cursor.ts"
@@ -55,7 +55,7 @@ const readU32 = (r: Reader): number => {
  * @category models
  */
 export interface Type<A> {
-  /** The fewest bytes that stand in its place. */
+  /** The fewest bytes of the value itself, without the targets of its pointers. */
   readonly size: number
   readonly alignment: number
   readonly read: (r: Reader) => () => A
@@ -80,7 +80,7 @@ const from = <A>(alignment: number, codec: Codec.Codec<A>): Type<A> => ({
   }
 })
 
-/** Both steps of a value that stands by itself: a parameter, or what a pointer refers to. */
+/** Both steps of an independent value: a parameter, or the target of a pointer. */
 const readWhole = <A>(r: Reader, type: Type<A>): A => {
   alignReader(r, type.alignment)
   return type.read(r)()
@@ -105,13 +105,13 @@ export const guid: Type<Guid> = from(4, Guid)
 /** An IDL enum: 16 bits in this syntax (C706 14.2.5). */
 export const enumeration: Type<number> = u16
 
-/** A context handle (C706 14.3.14.3): the server's own name of something that it keeps for a client. */
+/** A context handle (C706 14.3.14.3): the server's name of an object that it keeps for a client. */
 export interface ContextHandle {
   readonly attributes: number
   readonly uuid: Guid
 }
 
-/** A context handle: attributes, which nobody uses, and a GUID. */
+/** A context handle: attributes, which no peer uses, and a GUID. */
 export const contextHandle: Type<ContextHandle> = from(4, Codec.struct({ attributes: Codec.u32, uuid: Guid }))
 
 // -----------------------------------------------------------------------------
@@ -131,7 +131,7 @@ const readUnits = (r: Reader): Reader => {
   return window
 }
 
-/** `[string] wchar_t`: conformant and varying, of UTF-16, less its NUL. */
+/** `[string] wchar_t`: conformant and varying UTF-16; the value is without its NUL. */
 export const string: Type<string> = {
   size: 12,
   alignment: 4,
@@ -189,7 +189,7 @@ const bytes: Type<Uint8Array> = {
   }
 }
 
-/** RPC_SID (MS-DTYP 2.4.2.3): the count of its numbers stands before it once more. */
+/** RPC_SID (MS-DTYP 2.4.2.3): the count of its numbers stands before it a second time. */
 export const sid: Type<string> = {
   size: 12,
   alignment: 4,
@@ -211,7 +211,7 @@ export const sid: Type<string> = {
 // compounds
 // -----------------------------------------------------------------------------
 
-/** `[unique] T*`: `undefined` where it is null. */
+/** `[unique] T*`: `undefined` if it is null. */
 export const pointer = <A>(type: Type<A>): Type<A | undefined> => ({
   size: 4,
   alignment: 4,
@@ -232,7 +232,7 @@ type Fields = Readonly<Record<string, Type<any>>>
 /** The value of a structure, or of a call's parameters. */
 export type Struct<F extends Fields> = { readonly [K in keyof F]: Value<F[K]> }
 
-/** Fields one after the other; what their pointers refer to follows them all. */
+/** Fields one after the other; the targets of their pointers follow them all. */
 export const struct = <F extends Fields>(fields: F): Type<Struct<F>> => {
   const all = Object.entries(fields)
   return {
@@ -255,7 +255,7 @@ export const struct = <F extends Fields>(fields: F): Type<Struct<F>> => {
   }
 }
 
-/** How many there are, and a pointer to them. */
+/** A count, and a pointer to that many items. */
 const sized = <A extends { readonly length: number }>(type: Type<A>, none: A): Type<A> => {
   const entries = pointer(type)
   return {
@@ -278,15 +278,16 @@ const sized = <A extends { readonly length: number }>(type: Type<A>, none: A): T
   }
 }
 
-/** A count and a pointer to so many: the form in which most interfaces send lists. */
+/** A count and a pointer to that many items: the form of lists in most interfaces. */
 export const counted = <A>(item: Type<A>): Type<ReadonlyArray<A>> => sized(array(item), [])
 
 /** The same of bytes, as a view of the buffer that is read. */
 export const countedBytes: Type<Uint8Array> = sized(bytes, new Uint8Array(0))
 
 /**
- * RPC_UNICODE_STRING (MS-DTYP 2.3.10): a length and a maximum in bytes, and a pointer to UTF-16 without a NUL, null
- * where there is no room for any. `room` is how many bytes the maximum has beyond the length: some senders count a NUL that is not there.
+ * RPC_UNICODE_STRING (MS-DTYP 2.3.10): a length and a maximum in bytes, and a pointer to UTF-16 without a NUL, which is
+ * null if the maximum is 0. The maximum is `room` bytes more than the length: some senders count a NUL that is not
+ * sent.
  */
 const unicode = (room: number): Type<string> => ({
   size: 8,
@@ -321,12 +322,12 @@ const unicode = (room: number): Type<string> => ({
 /** An RPC_UNICODE_STRING (MS-DTYP 2.3.10). */
 export const unicodeString: Type<string> = unicode(0)
 
-/** As Windows sends names: with a maximum that has room for a NUL. */
+/** A name as Windows sends it: its maximum has room for a NUL. */
 export const unicodeStringWithRoom: Type<string> = unicode(2)
 
 type Arms = Readonly<Record<number, Type<any>>>
 
-/** What one of the arms holds, or nothing, of a level that is unknown here. */
+/** The value of one of the arms, or nothing for an unknown level. */
 export type Union<T extends Arms> =
   | { readonly [K in keyof T & number]: { readonly level: K; readonly value: Value<T[K]> } }[keyof T & number]
   | { readonly level: number; readonly value: undefined }
@@ -339,8 +340,8 @@ const none: Type<undefined> = {
 }
 
 /**
- * A union after the number of its arm, which is aligned as the one of all arms that needs it most. Of a level that is
- * unknown here, nothing follows.
+ * A union after the number of its arm, with the largest alignment of all its arms. After an unknown level, nothing
+ * follows.
  */
 export const union = <T extends Arms>(discriminant: Type<number>, arms: T): Type<Union<T>> => {
   const armOf = (level: number): Type<any> => (Object.hasOwn(arms, level) ? arms[level]! : none)
@@ -365,7 +366,8 @@ export const union = <T extends Arms>(discriminant: Type<number>, arms: T): Type
 }
 
 /**
- * The parameters of a call, or of its answer, as a stub: each is whole, with what it points to, before the next.
+ * The parameters of a call or of its response, as a stub: each is complete, with the targets of its pointers, before
+ * the next.
  *
  * @category codecs
  */
@@ -374,7 +376,7 @@ export const parameters = <F extends Fields>(fields: F): Codec.Codec<Struct<F>> 
   return Codec.make(
     all.length === 0 ? 0 : all[0]![1].size,
     (r) => {
-      // A window of its own: alignment counts from the stub's first byte, wherever it stands in a buffer.
+      // Its own window: alignment counts from the stub's first byte, at any place in a buffer.
       const window = r.window(r.offset, r.remaining)
       const value = Object.fromEntries(all.map(([name, type]) => [name, readWhole(window, type)])) as Struct<F>
       r.offset = window.end

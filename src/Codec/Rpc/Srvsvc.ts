@@ -1,8 +1,10 @@
 /**
- * Calls of the server service (MS-SRVS 3.1.4): the list of shares and their information, what the server is, its time.
+ * Calls of the server service (MS-SRVS 3.1.4): the list of shares and their information, the server's properties and
+ * time.
  *
- * Requests and responses are stubs for `DceRpc.ts`, both ways. Where the server refuses, `returnValue` is the Windows
- * error (5 access denied, 123 invalid name, 124 unknown level, 234 more data, 2310 no such share) and the value absent.
+ * Requests and responses are stubs for `DceRpc.ts`, both ways. If the server refuses, `returnValue` is the Windows
+ * error (5 access denied, 123 invalid name, 124 unknown level, 234 more data, 2310 no such share) and the value is
+ * absent.
  */
 import type * as Codec from "../Codec.ts"
 import type { SyntaxId } from "./DceRpc.ts"
@@ -36,7 +38,10 @@ export const ShareType = {
   STYPE_SPECIAL: 0x80000000
 } as const
 
-/** `shi1005_flags` (MS-SRVS 2.2.4.29): what a client is told when it connects to the share, and caching in bits 4 and 5. */
+/**
+ * `shi1005_flags` (MS-SRVS 2.2.4.29): the flags that a client gets when it connects to the share, and caching in bits 4
+ * and 5.
+ */
 export const ShareInfoFlags = {
   SHI1005_FLAGS_DFS: 0x00000001,
   SHI1005_FLAGS_DFS_ROOT: 0x00000002,
@@ -53,7 +58,7 @@ export const ShareInfoFlags = {
   SHI1005_FLAGS_ENCRYPT_DATA: 0x00008000
 } as const
 
-/** Software types (MS-SRVS 2.2.2.7), as far as servers are meant. */
+/** Software types (MS-SRVS 2.2.2.7), those of servers only. */
 export const ServerType = {
   SV_TYPE_WORKSTATION: 0x00000001,
   SV_TYPE_SERVER: 0x00000002,
@@ -65,13 +70,13 @@ export const ServerType = {
 /** PLATFORM_ID_NT (MS-SRVS 2.2.2.6). */
 export const PLATFORM_ID_NT = 500
 
-/** `returnValue` of success, and of an answer that `resumeHandle` goes on with. */
+/** `returnValue` of success, and of a response that continues with `resumeHandle`. */
 export const NERR_Success = 0
 export const ERROR_MORE_DATA = 234
 
 const text = Ndr.pointer(Ndr.string)
 
-/** SHARE_INFO_0 (2.2.4.22). A name that the server left out is `undefined`, here and below. */
+/** SHARE_INFO_0 (2.2.4.22). A name is `undefined` if the server sends none, here and below. */
 const ShareInfo0 = Ndr.struct({ netName: text })
 
 /** SHARE_INFO_1 (2.2.4.23). */
@@ -93,10 +98,10 @@ const shareInfo2 = {
 const ShareInfo2 = Ndr.struct(shareInfo2)
 export type ShareInfo2 = Ndr.Value<typeof ShareInfo2>
 
-/** SHARE_INFO_501 (2.2.4.25): `flags` is of caching alone. */
+/** SHARE_INFO_501 (2.2.4.25): `flags` has the caching bits only. */
 const ShareInfo501 = Ndr.struct({ netName: text, type: Ndr.u32, remark: text, flags: Ndr.u32 })
 
-/** SHARE_INFO_502_I (2.2.4.26): with the share's own self-relative security descriptor, no bytes where it has none. */
+/** SHARE_INFO_502_I (2.2.4.26): with the share's self-relative security descriptor, zero bytes if it has none. */
 const ShareInfo502 = Ndr.struct({ ...shareInfo2, securityDescriptor: Ndr.countedBytes })
 
 /** SHARE_INFO_1005 (2.2.4.29): `ShareInfoFlags`. */
@@ -112,7 +117,7 @@ const shareEnumUnion = Ndr.union(Ndr.u32, {
 })
 export type Shares = Ndr.Value<typeof shareEnumUnion>
 
-/** SHARE_ENUM_STRUCT (2.2.4.38): the level, and once more before its arm. */
+/** SHARE_ENUM_STRUCT (2.2.4.38): the level, and a second time before its arm. */
 const ShareEnumStruct: Ndr.Type<Shares> = {
   size: 8,
   alignment: 4,

@@ -1,8 +1,8 @@
 /**
- * The workstation service's call that says what a machine is (MS-WKST 3.2.4.1): NetrWkstaGetInfo.
+ * The workstation service's call about the properties of a machine (MS-WKST 3.2.4.1): NetrWkstaGetInfo.
  *
- * Requests and responses are stubs for `DceRpc.ts`, both ways. Where the server refuses, `returnValue` is the Windows
- * error (5 access denied, 124 unknown level) and the value absent.
+ * Requests and responses are stubs for `DceRpc.ts`, both ways. If the server refuses, `returnValue` is the Windows
+ * error (5 access denied, 124 unknown level) and the value is absent.
  */
 import type * as Codec from "../Codec.ts"
 import type { SyntaxId } from "./DceRpc.ts"

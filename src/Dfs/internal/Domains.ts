@@ -1,6 +1,6 @@
 /**
- * Steps 5, 10 and 13 of MS-DFSC 3.1.4.1: who is asked for a root. Domains, their controllers, and how both are found.
- * For `DfsResolution` alone.
+ * Steps 5, 10 and 13 of MS-DFSC 3.1.4.1: which server is asked for a root. Domains, their controllers, and how both are
+ * found. For `DfsResolution` alone.
  */
 import * as Result from "effect/Result"
 import { NoDomainController, type ReferralError } from "../../Protocol/DfsError.ts"
@@ -25,7 +25,7 @@ import {
 
 const nobody: Asked = { domain: "", controllers: [], position: 0 }
 
-/** Those first of whom nobody knows that they are dead. */
+/** Servers that are not known to be dead come first. */
 const healthy = (servers: ReadonlyArray<string>, work: Work): ReadonlyArray<string> => {
   if (work.health.size === 0) return servers
   const open = (server: string) => (TargetHealth.isOpen(work.health, [server], work.now) ? 1 : 0)
@@ -51,7 +51,7 @@ export const findServer = <E>(state: State<E>, lenient: boolean, work: Work): St
     }
     if (!state.searched && work.options.discover) return search(state, lenient, work)
   }
-  // An ordinary host, which is asked itself.
+  // An ordinary host: the host itself is asked.
   return askRoot(state, lenient, undefined, work)
 }
 
@@ -64,7 +64,7 @@ const askRoot = <E>(state: State<E>, lenient: boolean, asked: Asked | undefined,
   return go(state, { _tag: "AskingRoot", lenient, asked }, command, work)
 }
 
-/** The bootstrap controllers as those to ask. */
+/** The bootstrap controllers, as the controllers to ask. */
 const bootstrapped = (work: Work): Asked => ({
   domain: "",
   controllers: healthy(work.domains.bootstrap, work),
@@ -97,7 +97,7 @@ const searchOrEnd = <E>(state: State<E>, lenient: boolean, work: Work, error?: R
 const noController = <E>(state: State<E>, asked: Asked, work: Work, error?: ReferralError): Step<E> => {
   const domain = state.path[0]!
   const server = asked.controllers.at(-1)
-  // What was learned of this domain is of no use: the next one asks anew.
+  // The learned controllers of this domain are of no use: the next resolution asks for them again.
   const expiresAt = DomainCache.get(work.domains, domain, work.now)?.expiresAt ?? work.now
   const after = { ...work, domains: DomainCache.setControllers(work.domains, domain, [], expiresAt, work.now) }
   if (state.frames.length > 0) return work.steps.giveUp(state, 13, after)
@@ -114,8 +114,8 @@ const noController = <E>(state: State<E>, asked: Asked, work: Work, error?: Refe
 }
 
 /**
- * A controller did not answer: the next one. `again` asks it. Not where it has refused the user: each try with a wrong
- * password counts, and after some the domain locks the account.
+ * A controller did not answer: the next one. `again` asks it. If it has refused the user, the next one is not asked:
+ * each try with a wrong password counts, and after some tries the domain locks the account.
  */
 const nextController = <E>(
   state: State<E>,
@@ -153,7 +153,7 @@ export const controllerUnreachable = <E>(
     (told, after) => noController(told, asked, after)
   )
 
-/** The answer of a controller that refuses is the next one's to correct; the last one's stands. */
+/** A controller has refused: the next one may answer. The refusal of the last one is final. */
 export const askNextController = <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work): Step<E> =>
   askRoot(state, lenient, { ...asked, position: asked.position + 1 }, work)
 
@@ -162,7 +162,7 @@ const expiry = (timeToLive: number, work: Work): number => {
   return work.now + Math.min(Math.max(timeToLive, minimum, 1), maximum) * 1000
 }
 
-/** What came of the domain referral. That it failed only means that nothing is learned. */
+/** The result of the domain referral. If it failed, nothing is learned. */
 export const domainsAsked = <E>(
   state: State<E>,
   phase: Extract<Phase<E>, { readonly _tag: "AskingDomains" }>,
@@ -206,7 +206,7 @@ export const domainsAsked = <E>(
         event,
         work,
         (told, others, after) => askDomains(told, lenient, others, after),
-        // It is not the path's failure: what the host itself says is.
+        // This does not fail the path: the host's own response decides.
         (_, after) => without(after)
       )
     default:
@@ -214,7 +214,7 @@ export const domainsAsked = <E>(
   }
 }
 
-/** What came of the DC referral. */
+/** The result of the DC referral. */
 export const controllersAsked = <E>(
   state: State<E>,
   phase: Extract<Phase<E>, { readonly _tag: "AskingControllers" }>,
@@ -273,10 +273,10 @@ const learned = <E>(
   return findServer(state, lenient, { ...work, domains })
 }
 
-/** For how long controllers that were found otherwise than by a referral are believed in, in seconds. */
+/** For how many seconds controllers are believed that were not found by a referral. */
 const foundFor = 600
 
-/** What came of looking for controllers. */
+/** The result of the search for controllers. */
 export const searched = <E>(
   state: State<E>,
   lenient: boolean,

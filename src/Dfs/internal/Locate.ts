@@ -1,6 +1,6 @@
 /**
- * Steps 1, 2, 9, 12, 13 and 14 of MS-DFSC 3.1.4.1: is a path in a namespace, which entry knows it, and what it means that
- * none does. For `DfsResolution` alone.
+ * Steps 1, 2, 9, 12, 13 and 14 of MS-DFSC 3.1.4.1: whether a path is in a namespace, which entry knows it, and what it
+ * means if no entry does. For `DfsResolution` alone.
  */
 import { at, type NoReferral, type ReferralError } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
@@ -65,7 +65,7 @@ export const locate = <E>(state: State<E>, lenient: boolean, work: Work): Step<E
     ...(entry === undefined ? {} : { expired: DfsPath.toString(entry.prefix) })
   })
   if (entry?.kind === "link" && entry.sysvol !== true) {
-    // Step 9: the root may still be known, and says what has become of the link.
+    // Step 9: the root may still be known, and knows the current state of the link.
     const root = ReferralCache.lookup(cache, state.path.slice(0, 2))
     if (root?.kind === "root" && !ReferralCache.isExpired(root, now)) {
       const why = { _tag: "Refreshing", link: entry.prefix } as const
@@ -93,7 +93,7 @@ const knownAbsence = <E>(state: State<E>, work: Work): NoReferral | undefined =>
   return undefined
 }
 
-/** The server that should know says that there is no such root: step 12, unless that is not to be borne. */
+/** The server that should know says that no such root exists: step 12, unless the path must be in a namespace. */
 export const notDfs = <E>(state: State<E>, lenient: boolean, error: NoReferral, work: Work): Step<E> =>
   error._tag === "NotDfsCapable" && work.options.mode === "strict" && !lenient
     ? fail(state, 6, error, work)
@@ -101,7 +101,7 @@ export const notDfs = <E>(state: State<E>, lenient: boolean, error: NoReferral, 
 
 /** Step 12: not DFS. */
 export const plain = <E>(state: State<E>, lenient: boolean, reason: string, work: Work): Step<E> => {
-  // A target of a link that is only suspected to lead on is what it is.
+  // A link's target that is only suspected to lead on is an ordinary target.
   if (!lenient) work.notes.push({ _tag: "NotDfs", step: 12, path: DfsPath.toString(state.path), reason })
   if (state.plainError === undefined) return tryPlain(state, false, work)
   return state.plainError.crossed
@@ -110,14 +110,14 @@ export const plain = <E>(state: State<E>, lenient: boolean, reason: string, work
 }
 
 /**
- * Plain SMB has come upon a link, so there is a namespace, and whoever was asked for its referral has said why not. A
- * server without DFS has nothing to say about it.
+ * Plain SMB has met a link, so a namespace exists, and the server that was asked for its referral has said why it gives
+ * none. A server without DFS has no such reason.
  */
 const crossed = <E>(state: State<E>, error: E, work: Work): Step<E> => {
   const { refusal, remembered } = state
   if (refusal === undefined || refusal._tag === "NotDfsCapable") return fail(state, 12, error, work)
   if (refusal._tag !== "ReferralUnavailable" || !remembered) return fail(state, 14, refusal, work)
-  // It could not be asked some time ago. By now it may be.
+  // The server could not be asked some time ago. Now it may be reachable.
   const again = { ...state, plainError: { error, crossed: true }, refusal: undefined, remembered: false }
   return locate(again, false, {
     ...work,
@@ -139,7 +139,7 @@ const tryPlain = <E>(state: State<E>, lazily: boolean, work: Work): Step<E> => {
   return go(state, { _tag: "TryingPlain", lazily }, command, work)
 }
 
-/** What came of plain SMB. `lazily`: DFS has not been asked yet. */
+/** The result of plain SMB. `lazily`: the server has not been asked for a referral yet. */
 export const triedPlain = <E>(state: State<E>, lazily: boolean, event: Event<E>, work: Work): Step<E> | undefined => {
   const target = toTarget(state, state.path, work)
   switch (event._tag) {
@@ -167,16 +167,16 @@ export const triedPlain = <E>(state: State<E>, lazily: boolean, event: Event<E>,
   }
 }
 
-/** In a namespace there may be another target, which comes first from now on. */
+/** In a namespace another target may exist, which comes first from now on. */
 const dead = <E>(state: State<E>, what: "server" | "share", work: Work): Work =>
   state.inNamespace
     ? { ...work, health: TargetHealth.failed(work.health, state.path, what, work.now, work.options.breaker) }
     : work
 
 /**
- * The host that the path names cannot be asked for a root. Where it did not let the user in, plain SMB would meet that too,
- * and fail the same way: a wrong password is not tried twice. Where only its IPC$ is of no use, it is remembered for long,
- * because a server that does not answer costs the whole wait each time.
+ * The host that the path names cannot be asked for a root. If it refused the user, plain SMB would fail in the same
+ * way, and a wrong password is not tried twice. If only its IPC$ is of no use, that is remembered for long, because a
+ * server that does not answer costs the whole timeout each time.
  */
 export const hostUnreachable = <E>(
   state: State<E>,
@@ -209,7 +209,7 @@ export const giveUp = <E>(state: State<E>, step: number, work: Work, error?: Ref
     return work.steps.next(back, frame.trial, work)
   }
   if (error !== undefined) return fail(state, step, error, work)
-  // Outside of any namespace there is one server, and what it said is the whole story.
+  // Outside of any namespace there is one server, and its error is the only one.
   if (!state.inNamespace && state.lastError !== undefined) return fail(state, step, state.lastError.error, work)
   return fail(state, 14, noTargetLeft(state, 14), work)
 }

@@ -1,8 +1,8 @@
 /**
- * What others see of a resolution while it runs: spans of what takes time, and lines in the log. Attributes and lines
- * have servers, shares and paths, and never who asks. For `DfsResolver` alone.
+ * What others see of a resolution while it runs: spans of the slow parts, and lines in the log. Attributes and lines
+ * have servers, shares and paths, and never the user. For `DfsResolver` alone.
  *
- * A resolution that the cache answers opens no span and formats no line.
+ * A resolution from the cache opens no span and formats no line.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -15,10 +15,10 @@ import type { Command, ReferralKind, Target } from "../DfsStep.ts"
 import * as DfsTrace from "../DfsTrace.ts"
 import { type State, toUnc } from "./State.ts"
 
-/** The ends of a path that whoever keeps the namespace should know of. */
+/** The failures of a path that the administrator of the namespace should know of. */
 const ends: ReadonlySet<string> = new Set<DfsError["_tag"]>(["NoTargetLeft", "NoDomainController", "DfsLoop"])
 
-/** What a note is worth: each thing that is tried for those who look closely, what does not work for all. */
+/** The level of a note: low for each thing that is tried, higher for a failure that all should see. */
 const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {
   switch (note._tag) {
     case "Trying":
@@ -31,7 +31,7 @@ const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {
     case "Failover":
     case "Failback":
       return "Info"
-    // What a server says that makes no sense is worth a look even where it is passed over.
+    // A response that makes no sense is worth a line even if the resolution goes on without it.
     case "Refused":
       return note.error === "Malformed" ? "Warn" : "Debug"
     case "Failed":
@@ -41,7 +41,7 @@ const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {
   }
 }
 
-/** Which of the levels used here are said at a minimum level, found out once for each. */
+/** Which of the levels used here are logged at a minimum level, computed once for each. */
 const said = new Map<LogLevel.LogLevel, ReadonlySet<LogLevel.Severity>>()
 
 const saidAt = (minimum: LogLevel.LogLevel): ReadonlySet<LogLevel.Severity> => {
@@ -54,16 +54,16 @@ const saidAt = (minimum: LogLevel.LogLevel): ReadonlySet<LogLevel.Severity> => {
   return levels
 }
 
-/** Who is told of a resolution's steps. */
+/** Receives the steps of a resolution. */
 export interface Watcher {
   readonly context: Context.Context<never>
   readonly clock: Clock.Clock
   readonly listener: ((note: DfsTrace.Note) => void) | undefined
-  /** A line for the log; nothing where its level is higher. */
+  /** A line for the log; nothing if the minimum level is higher. */
   readonly log: (note: DfsTrace.Note) => Effect.Effect<void> | undefined
 }
 
-/** Whoever watches in a context. */
+/** The watcher of a context. */
 export const watcher = (context: Context.Context<never>): Watcher => {
   const levels = saidAt(Context.get(context, References.MinimumLogLevel))
   return {
@@ -81,7 +81,7 @@ export const watcher = (context: Context.Context<never>): Watcher => {
   }
 }
 
-/** A resolution that has to ask somebody. */
+/** The span of a resolution that has to ask a server. */
 export const resolving = <A, E, R, F>(state: State<F>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   span("DfsResolver.resolve", { path: DfsPath.toString(state.original) }, effect)
 

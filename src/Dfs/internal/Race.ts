@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Staggered from "../../Protocol/Staggered.ts"
 import type { ConnectFailure, Event, Target } from "../DfsStep.ts"
 
-/** Runs the race to its end; those that have not answered when it ends are left. */
+/** Runs the race to its end; targets that have not answered by then are abandoned. */
 export const run = <E>(targets: ReadonlyArray<Target>, options: {
   readonly connect: (target: Target) => Effect.Effect<unknown, E>
   readonly judge: (error: E) => string

@@ -1,5 +1,5 @@
 /**
- * Steps 6, 7, 8 and 9 of MS-DFSC 3.1.4.1: what root and link referrals say, and what it means that there is none. For
+ * Steps 6, 7, 8 and 9 of MS-DFSC 3.1.4.1: what root and link referrals say, and what their absence means. For
  * `DfsResolution` alone.
  */
 import * as Result from "effect/Result"
@@ -71,7 +71,7 @@ export const rootAnswered = <E>(
     refreshAhead: work.options.refreshAhead
   })
   if (Result.isFailure(read)) return rootRefused(state, lenient, asked, read.failure, work)
-  // A server that names the path as its own target keeps a root, whatever it calls it.
+  // A server that names the path as its own target keeps a root, even if the referral calls it a link.
   const own = read.success.targets.some((one) => DfsPath.key(one.path) === DfsPath.key(path))
   const entry: ReferralCache.CachedReferral = kind === "sysvol"
     ? { ...read.success, kind: "link", interlink: false, sysvol: true }
@@ -86,8 +86,9 @@ export const rootAnswered = <E>(
 }
 
 /**
- * Samba's controllers name the domain itself as the target of a root that they keep: any controller. Whoever said so
- * keeps it for certain, and comes first; each has a name by which Kerberos knows it.
+ * Samba's controllers name the domain itself as the target of a root that they keep: any controller. The controller
+ * that said so certainly keeps the root, and comes first. Each target has a name by which Kerberos knows the
+ * controller.
  */
 const kept = (
   targets: ReferralCache.CachedReferral["targets"],
@@ -112,7 +113,7 @@ const withDomains = (entry: ReferralCache.CachedReferral, work: Work): ReferralC
     ? { ...entry, interlink: true }
     : entry
 
-/** Step 6 has failed: 12, or 13 for a domain. */
+/** Step 6 has failed: go to step 12, or to step 13 for a domain. */
 export const rootRefused = <E>(
   state: State<E>,
   lenient: boolean,
@@ -132,14 +133,14 @@ export const rootRefused = <E>(
     case "NotDfsCapable":
       return work.steps.notDfs(state, lenient, error, absent())
     case "ReferralRefused":
-      // One controller that cannot say is not the whole domain.
+      // One controller without an answer does not speak for the whole domain.
       if (asked !== undefined && asked.position + 1 < asked.controllers.length) {
         return work.steps.askNextController(state, lenient, asked, work)
       }
       return missing(state, lenient, asked, error, work, absent)
     case "NamespaceNotFound":
       return missing(state, lenient, asked, error, work, absent)
-    // It may be no server with DFS that answers so.
+    // The server that responds so may have no DFS.
     case "Malformed":
     case "Unsupported":
     case "Overflow":
@@ -149,7 +150,7 @@ export const rootRefused = <E>(
   }
 }
 
-/** There is no such root. In a domain that is the end (13), but a domain's name is a host's too. */
+/** No such root exists. In a domain that is the end (13), but a domain's name can also be a host's. */
 const missing = <E>(
   state: State<E>,
   lenient: boolean,
@@ -188,7 +189,7 @@ export const linkAnswered = <E>(
     refreshAhead: work.options.refreshAhead
   })
   if (Result.isFailure(read)) return linkRefused(state, trial, why, read.failure, work)
-  // The root itself: no link lies on the way.
+  // The referral is for the root itself: no link lies on the way.
   if (read.success.prefix.length <= trial.entry.prefix.length) return noLink(state, trial, why, undefined, work)
   const link = withDomains({ ...read.success, kind: "link" }, work)
   const cache = ReferralCache.insert(work.cache, link, work.now)
@@ -232,19 +233,19 @@ const noLink = <E>(
 ): Step<E> => {
   switch (why._tag) {
     case "Crossed":
-      // It says that a link lies on the way, and then that there is none.
+      // The server says that a link lies on the way, and then that no link exists.
       return fail(state, 14, error ?? noTarget(state, trial), work)
     case "Missing":
       return fail(state, 14, why.error, absent(state, error, work))
     case "Probing":
       return work.steps.attempt(state, trial, true, absent(state, error, work))
     case "Refreshing":
-      // The link is gone from the namespace; what the path names now, the root knows.
+      // The link is gone from the namespace; the root knows what the path names now.
       return work.steps.attempt(state, trial, false, { ...work, cache: ReferralCache.remove(work.cache, why.link) })
   }
 }
 
-/** Nobody is asked again soon whether there is a link on this way. */
+/** For a while, no server is asked again whether a link lies on this way. */
 const absent = <E>(state: State<E>, error: ReferralError | undefined, work: Work): Work => {
   const said = error ?? new NamespaceNotFound({
     server: state.path[0]!,

@@ -13,11 +13,11 @@ import type { SiteFinderService } from "../SiteFinder.ts"
 /** Domains whose site is remembered. */
 const capacity = 64
 
-/** What was found, and `siteName` where that says it for all. */
+/** Finds and keeps the sites, or uses `siteName` for all domains if it is set. */
 export const make = Effect.fnUntraced(function*(
   { finder, siteName }: { readonly siteName: string | undefined; readonly finder: SiteFinderService | undefined }
 ) {
-  /** Whom to ask, for a look-up that is about to begin. */
+  /** The controllers to ask, for a look-up that is about to begin. */
   const controllersFor = new Map<string, ReadonlyArray<string>>()
 
   const found = yield* Cache.makeWith(
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function*(
     }
   )
 
-  /** The site in a domain, some of whose controllers are these. */
+  /** The site of this machine in a domain; `controllers` are some of its controllers. */
   const of = (domain: string, controllers: ReadonlyArray<string>): Effect.Effect<string | undefined> => {
     if (siteName !== undefined || finder === undefined) return Effect.succeed(siteName)
     return Effect.suspend(() => {

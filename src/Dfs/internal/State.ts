@@ -1,5 +1,5 @@
 /**
- * Where a resolution stands, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone.
+ * The state of a resolution, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone.
  */
 import type { DfsError, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
 import { at, DfsLoop, NoTargetLeft } from "../../Protocol/DfsError.ts"
@@ -9,25 +9,25 @@ import type { Note } from "../DfsTrace.ts"
 import * as DomainCache from "../DomainCache.ts"
 import type * as ReferralCache from "../ReferralCache.ts"
 
-/** An entry in use: which of its targets is being tried. */
+/** An entry in use, and which of its targets is being tried. */
 export interface Trial {
   readonly entry: ReferralCache.CachedReferral
   readonly order: ReadonlyArray<number>
   readonly position: number
-  /** It has been asked whether there is a link below this root: not again. */
+  /** The server was asked for a link below this root already: it is not asked again. */
   readonly asked: boolean
   /** The target at `position` has answered in a race. */
   readonly connected: boolean
 }
 
-/** Where to go on when what an interlink leads to cannot be used. */
+/** Where to go on if the target of an interlink cannot be used. */
 export interface Frame {
   readonly path: DfsPath.DfsPath
   readonly visited: ReadonlyArray<DfsPath.DfsPath>
   readonly trial: Trial
 }
 
-/** Why a link is asked for, and so what it means that there is none. */
+/** Why a link is asked for, which decides what its absence means. */
 export type Why<E> =
   | { readonly _tag: "Crossed"; readonly error: E }
   | { readonly _tag: "Missing"; readonly error: E }
@@ -55,7 +55,7 @@ export type Phase<E> =
   | { readonly _tag: "Ended" }
 
 /**
- * Where one resolution stands. Made by `start`, changed by `step` alone.
+ * The state of one resolution. Made by `start`, changed by `step` alone.
  *
  * @category models
  */
@@ -70,7 +70,7 @@ export interface State<E> {
   readonly lastError: { readonly error: E } | undefined
   /** Has any referral or cached entry been used? */
   readonly inNamespace: boolean
-  /** What plain SMB said, where that was tried first. */
+  /** The error of plain SMB, if that was tried first. */
   readonly plainError: { readonly error: E; readonly crossed: boolean } | undefined
   /** Why the path is taken for an ordinary one. */
   readonly refusal: NoReferral | undefined
@@ -79,9 +79,9 @@ export interface State<E> {
   /** The bootstrap controller has been asked for the domains, and DNS for a domain's controllers. */
   readonly listed: boolean
   readonly searched: boolean
-  /** Only this prefix is to be asked for anew. */
+  /** Only the referral of this prefix is to be renewed. */
   readonly renew: string | undefined
-  /** An entry that was used and is worth asking for anew. */
+  /** An entry that was used and should be renewed. */
   readonly due: DfsPath.DfsPath | undefined
   readonly steps: number
   readonly phase: Phase<E>
@@ -95,7 +95,7 @@ export interface Step<E> extends Knowledge {
   readonly notes: ReadonlyArray<Note>
 }
 
-/** Where the modules go on in each other: the "go to" of the document. */
+/** How the modules continue in each other: the "go to" of the document. */
 export interface Steps {
   /** 2 */
   readonly locate: <E>(state: State<E>, lenient: boolean, work: Work) => Step<E>
@@ -116,7 +116,7 @@ export interface Steps {
   readonly giveUp: <E>(state: State<E>, step: number, work: Work, error?: ReferralError) => Step<E>
 }
 
-/** What the modules work in: the world as it has become in this step, and the notes of it. */
+/** What the modules work with: the world after the changes of this step, and the step's notes. */
 export interface Work extends World {
   readonly notes: Array<Note>
   readonly steps: Steps
@@ -137,15 +137,17 @@ export const done = <E>(state: State<E>, step: number, target: Target, work: Wor
 }
 
 /**
- * Whether a server that was asked for a root, and from which no referral was got, is taken for one without DFS. Not a
- * domain's controller, nor where a namespace leads there.
+ * Whether a server that was asked for a root, and that gave no referral, counts as a server without DFS. Not if it is a
+ * domain's controller, or if a namespace leads to it.
  */
 export const mayBePlain = <E>(state: State<E>, lenient: boolean, asked: Asked | undefined, work: Work): boolean =>
   asked === undefined && (lenient || (work.options.mode === "fallback" && state.frames.length === 0))
 
 const ended = { _tag: "Ended" } as const
 
-/** Ends in a step of the document. What DFS has to say gets the path and the step; the driver's own stays as it is. */
+/**
+ * Ends in a step of the document. An error of DFS gets the path and the step; the driver's own error stays unchanged.
+ */
 export const fail = <E>(state: State<E>, step: number, error: E | DfsError, work: Work): Step<E> => {
   const placed = isDfsError(error) ? at(error, { path: DfsPath.toString(state.original), step }) : error
   work.notes.push({
@@ -201,7 +203,7 @@ export const loop = <E>(state: State<E>, step: number): DfsLoop =>
     step
   })
 
-/** Keeps what a target said. */
+/** Keeps the error of a target. */
 export const failed = <E>(
   state: State<E>,
   step: number,
@@ -224,7 +226,7 @@ export const refused = (
   work.notes.push({ _tag: "Refused", step, server, kind, error: error._tag, reason: error.message })
 }
 
-/** The domain that a server belongs to: by its name, or else, for a short name, that of the namespace. */
+/** The domain of a server: by its name or, for a short name, the domain of the namespace. */
 export const domainOf = <E>(state: State<E>, server: string, world: World): string | undefined => {
   if (world.domains.entries.size === 0) return undefined
   const own = DomainCache.domainOf(world.domains, server, world.now)
@@ -233,11 +235,13 @@ export const domainOf = <E>(state: State<E>, server: string, world: World): stri
   return DomainCache.isDomain(world.domains, namespace, world.now) ? namespace : undefined
 }
 
-/** Whether the prefix of a link takes up the whole path: what lies at its target is the link's, and nothing below it. */
+/**
+ * Whether the prefix of a link is the whole path: the path then names the link's target itself, and nothing below it.
+ */
 export const endsWithLink = (path: DfsPath.DfsPath, { entry }: Trial): boolean =>
   entry.kind === "link" && path.length <= entry.prefix.length
 
-/** A path as a target, as it stands. */
+/** A path as a target, unchanged. */
 export const toTarget = <E>(state: State<E>, path: DfsPath.DfsPath, world: World): Target => {
   const domain = domainOf(state, path[0] ?? "", world)
   const isLink = state.frames.some((frame) => endsWithLink(frame.path, frame.trial))
@@ -269,7 +273,7 @@ export const askCommand = <E>(
   }
 }
 
-/** Seconds that something is still to be believed. */
+/** Seconds for which something is still valid. */
 export const secondsLeft = (expiresAt: number, world: World): number => {
   const left = (expiresAt - world.now) / 1000
   return Number.isFinite(left) ? Math.max(0, Math.round(left)) : 0

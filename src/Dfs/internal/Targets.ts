@@ -1,5 +1,5 @@
 /**
- * Steps 3, 4, 8 and 11 of MS-DFSC 3.1.4.1: the targets of an entry, which is tried next, and what came of it. For
+ * Steps 3, 4, 8 and 11 of MS-DFSC 3.1.4.1: the targets of an entry, which target is tried next, and its result. For
  * `DfsResolution` alone.
  */
 import * as DfsPath from "../DfsPath.ts"
@@ -24,14 +24,14 @@ import { replaced, targetOf, trialOf } from "./Trial.ts"
 const target = <E>(state: State<E>, trial: Trial, work: Work, position = trial.position): Target => {
   const place = toTarget(state, replaced(state, trial, position), work)
   const to: Target = endsWithLink(state.path, trial) ? { ...place, isLink: true } : place
-  // Below a root the name goes on the wire as it was asked for. A root whose target lies deeper than its share has no
+  // Below a root the name on the wire is the name in the request. A root whose target lies deeper than its share has no
   // such name.
   return trial.entry.kind === "root" && targetOf(trial, position).path.length === trial.entry.prefix.length
     ? { ...to, dfsName: { server: state.path[0]!, share: state.path[1]! } }
     : to
 }
 
-/** Step 4, and step 7: an entry that is valid. */
+/** Step 4, and step 7: a valid entry. */
 export const use = <E>(state: State<E>, entry: ReferralCache.CachedReferral, work: Work): Step<E> => {
   const found = { ...state, inNamespace: true }
   const trial = trialOf(entry, work)
@@ -63,7 +63,7 @@ const follow = <E>(state: State<E>, trial: Trial, lenient: boolean, work: Work):
   )
 }
 
-/** The targets that may be connected to at once: those of one set that come next. */
+/** How many targets can be connected to at once: the next targets of one set. */
 const racers = (trial: Trial, work: Work): number => {
   const { entry, order, position } = trial
   if (work.options.connect !== "race" || trial.connected || entry.targets.length === 1) return 1
@@ -95,7 +95,7 @@ export const attempt = <E>(state: State<E>, trial: Trial, settled: boolean, work
   return go(state, { _tag: "Trying", trial, settled: command.settled }, command, { ...work, health })
 }
 
-/** The next target, or none: then the entry is of no use, and is asked for anew the next time. */
+/** The next target. If none is left, the entry is of no use, and the next resolution asks for the referral again. */
 export const next = <E>(state: State<E>, trial: Trial, work: Work): Step<E> =>
   trial.position + 1 < trial.order.length
     ? attempt(state, { ...trial, position: trial.position + 1, asked: false, connected: false }, false, work)
@@ -105,7 +105,7 @@ export const next = <E>(state: State<E>, trial: Trial, work: Work): Step<E> =>
       state.renew === undefined ? { ...work, cache: ReferralCache.remove(work.cache, trial.entry.prefix) } : work
     )
 
-/** A target that is of no use, as a whole server or only there. */
+/** A target is of no use: its whole server, or only this share. */
 export const unusable = <E>(
   state: State<E>,
   trial: Trial,
@@ -146,7 +146,7 @@ export const raced = <E>(
   return attempt(told, changed, false, after)
 }
 
-/** The target at work becomes the hint. */
+/** The target that worked becomes the hint. */
 const works = <E>(state: State<E>, trial: Trial, work: Work): Work => {
   const { entry } = trial
   const { path } = targetOf(trial)
@@ -165,7 +165,7 @@ const works = <E>(state: State<E>, trial: Trial, work: Work): Work => {
   return cache === work.cache && health === work.health ? work : { ...work, cache, health }
 }
 
-/** A link below the root that somebody else has come across meanwhile. */
+/** A link below the root that another resolution has learned since. */
 const linkBelow = <E>(state: State<E>, trial: Trial, work: Work): ReferralCache.CachedReferral | undefined => {
   const found = ReferralCache.lookup(work.cache, state.path)
   return found !== undefined && found.prefix.length > trial.entry.prefix.length &&
@@ -174,7 +174,7 @@ const linkBelow = <E>(state: State<E>, trial: Trial, work: Work): ReferralCache.
     : undefined
 }
 
-/** Step 8: what came of the target. */
+/** Step 8: the result of the target. */
 export const tried = <E>(
   state: State<E>,
   trial: Trial,
@@ -190,7 +190,7 @@ export const tried = <E>(
     case "Failed":
       return fail(state, 8, event.error, work)
     case "Lost":
-      // It may have had its effect, so it is not done again; but whoever comes next goes elsewhere first.
+      // The work may have had its effect, so it is not repeated; but the next operation tries another target first.
       return fail(state, 8, event.error, {
         ...work,
         health: TargetHealth.failed(work.health, targetOf(trial).path, "server", work.now, work.options.breaker)

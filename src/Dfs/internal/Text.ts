@@ -15,7 +15,7 @@ export const UInt32 = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0
 
 const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** Text that fills a window but for the NUL at its end; anything else is malformed. */
+/** Text that fills a window up to the NUL at its end; anything else is malformed. */
 export const readTerminated = (window: Reader, what: string): string => {
   if (window.remaining % 2 !== 0) window.fail(`${what} of an even number of bytes, not ${window.remaining}`)
   if (window.remaining === 0 || window.view.getUint16(window.end - 2, true) !== 0) {
@@ -29,8 +29,8 @@ export const readTerminated = (window: Reader, what: string): string => {
 }
 
 /**
- * A Schema between bytes and a value from the two pure directions. A failure's message becomes the issue's message;
- * those who want the typed error use the pure functions.
+ * A Schema between bytes and a value, from the two pure directions. A failure's message becomes the issue's message;
+ * callers that want the typed error use the pure functions.
  */
 export const fromBytes = <S extends Schema.Codec<any, any>>(
   schema: S,

@@ -6,7 +6,7 @@ import * as ReferralCache from "../ReferralCache.ts"
 import * as TargetHealth from "../TargetHealth.ts"
 import type { State, Trial, Work } from "./State.ts"
 
-/** An entry's targets in the order in which to try them: what has failed lately comes last. */
+/** An entry's targets in the order in which to try them: targets that have failed lately come last. */
 export const trialOf = (entry: ReferralCache.CachedReferral, work: Work): Trial => {
   const order = ReferralCache.targetOrder(entry)
   const trial = { entry, order, position: 0, asked: false, connected: false }

@@ -1,8 +1,8 @@
 /**
- * A server that has several addresses: which are tried, in which order, and what is said when none of them answers
+ * A server that has several addresses: which addresses are tried, in which order, and the error if none of them answers
  * (RFC 8305).
  *
- * How one address is connected to is the caller's matter, and so is the time that all of it may take.
+ * The caller connects to an address, and sets the timeout of the whole.
  */
 import * as Effect from "effect/Effect"
 import { lookup as systemLookup, type LookupAddress } from "node:dns"
@@ -11,20 +11,20 @@ import { TransportError } from "../../Protocol/Errors.ts"
 import * as Staggered from "../../Protocol/Staggered.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 
-/** How long an address has before the next one is tried beside it (RFC 8305 8, "Connection Attempt Delay"). */
+/** How long an address has before the next one is tried as well (RFC 8305 8, "Connection Attempt Delay"). */
 const stagger = "250 millis"
 
 /** How many addresses of a name are tried. A name server could give thousands. */
 const most = 8
 
-/** What has come of an address; without a reason it has not answered yet. */
+/** The result of an address; without a reason it has not answered yet. */
 export interface Tried {
   readonly address: string
   reason?: TransportError["reason"]
   detail?: string
 }
 
-/** How far connecting has come, for whoever ends it. */
+/** The progress of a connect, for the timeout that ends it. */
 export interface Progress {
   /** The addresses that have been tried, in order; `undefined` while they are not known. */
   tried: Array<Tried> | undefined
@@ -47,18 +47,26 @@ const reasons: Readonly<Record<string, TransportError["reason"]>> = {
 export const reasonOf = (cause: NodeJS.ErrnoException): TransportError["reason"] =>
   reasons[cause.code ?? ""] ?? "Failed"
 
-/** A system's error as what a connection fails with. */
+/** The zone of an address is a network interface of this machine. Of a missing one Node says only EINVAL. */
+const noInterface = (host: string, { code }: NodeJS.ErrnoException): string | undefined => {
+  const zone = host.includes(":") ? host.split("%", 2)[1] : undefined
+  return code === "EINVAL" && zone !== undefined
+    ? `is there a network interface ${zone} here, and may it be connected by?`
+    : undefined
+}
+
+/** A system's error as the error of a connection. */
 export const toError = ({ host, port }: Transport.Endpoint, cause: NodeJS.ErrnoException): TransportError => {
   const reason = reasonOf(cause)
   return new TransportError({
     reason,
     server: host,
     port,
-    ...(reason === "Failed" ? { detail: cause.message } : {})
+    ...(reason === "Failed" ? { detail: noInterface(host, cause) ?? cause.message } : {})
   })
 }
 
-/** Each address once, its families by turns as RFC 8305 4 has them, beginning with that of the first. */
+/** Each address once, with its families in turn as in RFC 8305 4, beginning with the family of the first. */
 export const inOrder = (addresses: ReadonlyArray<LookupAddress>): ReadonlyArray<string> => {
   const family = addresses[0]?.family
   const of = (own: boolean) => [
@@ -70,7 +78,7 @@ export const inOrder = (addresses: ReadonlyArray<LookupAddress>): ReadonlyArray<
     .slice(0, most)
 }
 
-/** The addresses of a host; of an address, itself. */
+/** The addresses of a host; for an address, the address itself. */
 export const of = (
   endpoint: Transport.Endpoint,
   lookup: LookupFunction | undefined
@@ -102,10 +110,10 @@ const words: Readonly<Record<TransportError["reason"], string>> = {
 
 const told = ({ address, detail, reason = "TimedOut" }: Tried): string => `${address}: ${detail ?? words[reason]}`
 
-/** What says most of a server comes first: one that refuses is there. */
+/** The reason that says most about a server comes first: a server that refuses exists. */
 const precedence: ReadonlyArray<TransportError["reason"]> = ["Refused", "Closed", "TimedOut", "Failed", "Unreachable"]
 
-/** None of the addresses has answered. Of one address alone the reason says everything. */
+/** No address has answered. If there was only one address, its reason is the whole error. */
 const failed = ({ host, port }: Transport.Endpoint, tried: ReadonlyArray<Tried>): TransportError => {
   const detail = tried.length > 1 ? tried.map(told).join(", ") : tried[0]?.detail
   return new TransportError({
@@ -116,7 +124,7 @@ const failed = ({ host, port }: Transport.Endpoint, tried: ReadonlyArray<Tried>)
   })
 }
 
-/** Time is over. */
+/** The timeout has passed. */
 export const timedOut = ({ host, port }: Transport.Endpoint, { tried }: Progress): TransportError => {
   const detail = tried === undefined
     ? "its address was still being looked up"
@@ -127,8 +135,8 @@ export const timedOut = ({ host, port }: Transport.Endpoint, { tried }: Progress
 }
 
 /**
- * Connects to the first address that answers. `open` connects to one and gives it up when it is interrupted. Fails with
- * every address and what it said, and keeps account of them in `progress` meanwhile.
+ * Connects to the first address that answers. `open` connects to one address, and gives it up when it is interrupted.
+ * Fails with every address and its error, and keeps them in `progress` while it runs.
  */
 export const connect = <A>(
   endpoint: Transport.Endpoint,

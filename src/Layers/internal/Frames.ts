@@ -1,5 +1,5 @@
 /**
- * The stream of a connection cut into frames (Direct TCP, MS-SMB2 2.1), and what stands in a frame: for recordings.
+ * The stream of a connection cut into frames (Direct TCP, MS-SMB2 2.1), and the content of a frame: for recordings.
  */
 import * as FrameReader from "../../Protocol/FrameReader.ts"
 import * as Encryption from "../../Smb2/Encryption.ts"
@@ -7,11 +7,11 @@ import * as Header from "../../Smb2/Header.ts"
 import * as Inbound from "../../Smb2/Inbound.ts"
 import * as Message from "../../Smb2/Message/Message.ts"
 
-/** Cuts a stream into whole frames, each with its four bytes of length; copies what it is given. */
+/** Cuts a stream into whole frames, each with its four bytes of length; copies its input. */
 export class Splitter {
   private held: Uint8Array = new Uint8Array(0)
 
-  /** The frames that are whole with these bytes. */
+  /** The frames that are complete with these bytes. */
   push(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> {
     let bytes = new Uint8Array(Buffer.concat([this.held, ...chunks]))
     const frames: Array<Uint8Array> = []
@@ -27,7 +27,7 @@ export class Splitter {
     return frames
   }
 
-  /** What has come of a frame that never ended. */
+  /** The received part of a frame that did not end. */
   rest(): Uint8Array {
     return this.held
   }
@@ -37,11 +37,11 @@ export class Splitter {
 export interface Part {
   readonly header: Header.Header
   readonly command: Message.CommandName | undefined
-  /** From the header on. */
+  /** The bytes from the header on. */
   readonly bytes: Uint8Array
 }
 
-/** What a frame holds: the parts of a compound, or what it is instead. */
+/** The content of a frame: the parts of a compound, or something else. */
 export type Contents =
   | { readonly _tag: "Smb2"; readonly parts: ReadonlyArray<Part> }
   | { readonly _tag: "Encrypted" | "Smb1" | "Unknown" }
@@ -82,26 +82,26 @@ export const name = (frame: Uint8Array): string => {
   }
 }
 
-/** What a frame asks for, apart from its details: equal where two frames hold the same commands. */
+/** The commands of a frame without details: two frames with the same commands have equal text. */
 export const kind = (frame: Uint8Array): string => {
   const contents = read(frame)
   return contents._tag === "Smb2" ? contents.parts.map(({ header }) => header.command).join() : contents._tag
 }
 
-/** Does a frame only say that its sender goes, or gives something up? */
+/** Does a frame only say that its sender goes, or cancels something? */
 export const isFarewell = (frame: Uint8Array): boolean => {
   const contents = read(frame)
   return contents._tag === "Smb2" &&
     contents.parts.every(({ command }) => command === "LOGOFF" || command === "TREE_DISCONNECT")
 }
 
-/** How many answers are due to a frame from a client; what cannot be read counts as one request. */
+/** How many responses are due to a frame from a client; an unreadable frame counts as one request. */
 export const asked = (frame: Uint8Array): number => {
   const contents = read(frame)
   return contents._tag === "Smb2" ? contents.parts.filter(({ command }) => command !== "CANCEL").length : 1
 }
 
-/** How many requests a frame from a server is the last word to. */
+/** How many requests get their final response in a frame from a server. */
 export const answered = (frame: Uint8Array): number => {
   const contents = read(frame)
   return contents._tag === "Smb2"

@@ -1,5 +1,5 @@
 /**
- * A world of `TestNamespace` as its tests describe it, and what happens in it.
+ * A world of `TestNamespace` as its tests describe it, and its events.
  */
 import type * as Duration from "effect/Duration"
 import type * as NtStatus from "../../Codec/NtStatus.ts"
@@ -8,9 +8,9 @@ import type * as Message from "../../Smb2/Message/Message.ts"
 import type { Content, Files, Reaction, ServerOptions } from "../TestServer.ts"
 
 /**
- * In the order in which clients try them: paths, or `{ path, set, site, state }`. Sets of version 4 referrals
- * (TargetSetBoundary) are told apart by `set`; a client that says its `site` gets the targets there first. With none the
- * answer is STATUS_DFS_UNAVAILABLE.
+ * Targets in the order in which clients try them: paths, or `{ path, set, site, state }`. `set` divides them into the
+ * sets of version 4 referrals (TargetSetBoundary); a client that sends its `site` gets the targets of that site first.
+ * Without targets the response is STATUS_DFS_UNAVAILABLE.
  *
  * @category models
  */
@@ -22,21 +22,21 @@ export type Targets = ReadonlyArray<string | Namespace.Target>
  * @category models
  */
 export interface Folder {
-  /** Of a root, where left out: where it is asked for, on the server or on the controllers of the domain. */
+  /** Default for a root: the place where the client asks for it, on the server or on the controllers of the domain. */
   readonly targets?: Targets
-  /** For how long clients keep the referral: 5 minutes for a root and half an hour for a link where left out. */
+  /** For how long clients keep the referral. Default: 5 minutes for a root and half an hour for a link. */
   readonly ttl?: Duration.Input
   /** Clients go back to an earlier set when it answers again (version 4). */
   readonly targetFailback?: boolean
-  /** Of a link: it leads into another namespace. */
+  /** For a link: it leads into another namespace. */
   readonly interlink?: boolean
-  /** Of a root: the highest version of its referrals; 4 where left out, and 3 as with Samba. */
+  /** For a root: the highest version of its referrals; 3 is that of Samba. Default: 4. */
   readonly maxReferralLevel?: 1 | 2 | 3 | 4
 }
 
 /**
  * A domain: its controllers answer for its names, its namespaces, SYSVOL and NETLOGON. The client finds them as by DNS.
- * Where the domain has a `netbiosName`, they go by their short names as well: `DC1` is `dc1.corp.test`.
+ * If the domain has a `netbiosName`, its controllers also answer to their NetBIOS names: `DC1` is `dc1.corp.test`.
  *
  * @category models
  */
@@ -44,23 +44,23 @@ export interface Domain {
   readonly netbiosName?: string
   /** Names of servers, best first. */
   readonly controllers: ReadonlyArray<string>
-  /** For how long clients keep what they are told about the domain; 10 minutes where left out. */
+  /** For how long clients keep the domain's referral. Default: 10 minutes. */
   readonly ttl?: Duration.Input
-  /** What lies in the SYSVOL of each controller. */
+  /** The files in the SYSVOL of each controller. */
   readonly sysvol?: Files
-  /** What lies in the NETLOGON of each controller. */
+  /** The files in the NETLOGON of each controller. */
   readonly netlogon?: Files
 }
 
 /**
- * How a server is, apart from what it holds: dialect, signing, encryption, limits, users of its own.
+ * The properties of a server without its files: dialect, signing, encryption, limits, its own users.
  *
  * @category models
  */
 export interface Server extends Omit<ServerOptions, "shares" | "referrals" | "namespace" | "faults" | "script"> {
-  /** Whether it answers referral requests though it has no part in a namespace, as smbd does. */
+  /** Whether it answers referral requests without being part of a namespace, as smbd does. */
   readonly dfs?: boolean
-  /** Whether it knows the EX control code; true where left out. smbd does not. */
+  /** Whether it knows the EX control code; smbd does not. Default: true. */
   readonly ex?: boolean
 }
 
@@ -70,22 +70,22 @@ export type ServerFault =
   & (
     | {
       /**
-       * `down`: connections end, and new ones are refused. `unreachable`: nothing comes through, and a connect is given up
-       * after `connectTimeout`. `hangs`: it accepts connections and never answers. `garbage`: it answers bytes that are no
-       * SMB. `drops`: connections end, and new ones are welcome. `up`: all is well again, whatever had been before.
+       * `down`: connections end, and new ones are refused. `unreachable`: no data comes through, and a connect ends
+       * after `connectTimeout`. `hangs`: it accepts connections and never responds. `garbage`: it responds with bytes
+       * that are no SMB. `drops`: connections end, and new ones are accepted. `up`: ends all earlier faults.
        */
       readonly is: "down" | "unreachable" | "hangs" | "garbage" | "drops" | "up"
     }
-    /** Each answer takes so long. */
+    /** Each response takes this long. */
     | { readonly is: "slow"; readonly by: Duration.Input }
-    /** Answers a command (everything, where left out) by a status, always or so many times. */
+    /** Responds to a command (default: every command) with a status, always or this many times. */
     | {
       readonly is: "refuses"
       readonly status: NtStatus.Name
       readonly command?: Message.CommandName
       readonly times?: number
     }
-    /** Answers a command in any other way that `TestServer` knows. */
+    /** Reacts to a command in any other way that `TestServer` knows. */
     | {
       readonly is: "answers"
       readonly with: Reaction
@@ -98,17 +98,17 @@ export type ServerFault =
 export type FolderFault =
   & { readonly path: string }
   & (
-    /** It is gone, or as described again. */
+    /** It is gone, or again as described. */
     | { readonly is: "withdrawn" | "restored" }
-    /** It leads somewhere else. */
+    /** It leads to another place. */
     | { readonly is: "changed"; readonly to: Folder | Targets }
-    /** Referrals for it make no sense: these bytes, in hexadecimal, or half an entry. */
+    /** Its referrals make no sense: these bytes, in hexadecimal. Default: half an entry. */
     | { readonly is: "malformed"; readonly hex?: string }
   )
 
 /**
- * What goes wrong, and when: some time after the layer was built, or after so many requests; at once where neither is
- * said. What has begun lasts until the server is `up`, or the folder `restored`.
+ * A fault, and its time: some time after the layer was built, or after a number of requests. Default: at once. A fault
+ * lasts until the server is `up`, or the folder is `restored`.
  *
  * @category models
  */
@@ -116,38 +116,38 @@ export type Fault =
   & {
     readonly at?: Duration.Input
     /**
-     * After so many requests to the server, or referral requests for the folder; they are still answered as before, and
-     * whatever comes next is not.
+     * The number of requests to the server, or of referral requests for the folder, before the fault. They are still
+     * answered as before; every later request meets the fault.
      */
     readonly after?: number
-    /** Of `after`: counts only this command. */
+    /** The command that `after` counts. */
     readonly on?: Message.CommandName
   }
   & (ServerFault | FolderFault)
 
 /**
  * A world. Keys that begin with `\\` are folders of namespaces: `\\server\root`, `\\domain\root`, and links below them.
- * Servers and shares that targets name, those of later changes included, exist without being listed.
+ * Servers and shares that targets name exist without being listed, also those of later changes.
  *
  * @category models
  */
 export interface Description {
   readonly [path: `\\\\${string}`]: Folder | Targets
-  /** What the shares hold, by path: `\\server\share` with a directory, or `\\server\share\name` with a file. */
+  /** The contents of the shares, by path: `\\server\share` with a directory, or `\\server\share\name` with a file. */
   readonly files?: { readonly [path: string]: Content }
   readonly servers?: { readonly [server: string]: Server }
   readonly domains?: { readonly [domain: string]: Domain }
   readonly faults?: ReadonlyArray<Fault>
-  /** Who may log on, and who does; `user` with `password` where left out. */
+  /** The account of the servers and of the client. Default: `user` with `password`. */
   readonly account?: { readonly user: string; readonly password: string }
-  /** How long a connect waits for a server that is unreachable; 10 seconds where left out, as over TCP. */
+  /** How long a connect waits for an unreachable server. Default: 10 seconds, as over TCP. */
   readonly connectTimeout?: Duration.Input
-  /** Where random bytes come of; always the same where left out. */
+  /** The seed of random bytes. Default: always the same one. */
   readonly seed?: string
 }
 
 /**
- * Something that happened.
+ * An event of the world.
  *
  * @category models
  */
@@ -156,12 +156,12 @@ export interface Event {
   readonly at: number
   readonly what: "connect" | "request" | "answer" | "close" | "fault"
   readonly server: string
-  /** Counts the connections of all servers from 1; absent where none came of a connect. */
+  /** Counts the connections of all servers from 1; absent if a connect failed. */
   readonly connection?: number
   /** The SMB command; for referral requests `REFERRAL` and `REFERRAL_EX`. */
   readonly command?: string
   readonly path?: string
-  /** The NTSTATUS of an answer; or why a connect has failed, `Interrupted` where the client gave it up. */
+  /** The NTSTATUS of a response; or the reason why a connect failed, `Interrupted` if the client gave it up. */
   readonly status?: string
   readonly detail?: string
 }

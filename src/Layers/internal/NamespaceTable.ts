@@ -1,15 +1,15 @@
 /**
- * The namespaces of a described world: which folder leads where, and what of it each host answers for.
+ * The namespaces of a described world: which folder leads where, and for which of them each host answers.
  *
- * Folders are kept by their path; a host's `Namespace` is made from those that concern it, and made anew when one has
- * changed. What is answered from it is `Dfs/Namespace.ts`'s matter.
+ * Folders are kept by their path. A host's `Namespace` is made from its folders, and made again when one of them has
+ * changed. `Dfs/Namespace.ts` answers requests from it.
  */
 import * as Duration from "effect/Duration"
 import * as DfsPath from "../../Dfs/DfsPath.ts"
 import * as Namespace from "../../Dfs/Namespace.ts"
 import type { Description, Domain, Folder, Targets } from "./NamespaceDescription.ts"
 
-/** What stands wrong in a description is the test's own mistake. */
+/** A fault in a description is a mistake of the test. */
 export class BadDescription extends Error {
   override readonly name = "BadDescription"
 }
@@ -21,7 +21,7 @@ interface Entry {
 
 export type Folders = Map<string, Entry>
 
-/** A path as it is written in a description. */
+/** A path as written in a description. */
 export const parse = (text: string): DfsPath.DfsPath => {
   const path = DfsPath.fromString(text.replaceAll("/", "\\"))
   if (path.length < 2 || !path.every(DfsPath.isName)) {
@@ -38,7 +38,7 @@ export const toFolder = (folder: Folder | Targets): Folder => isTargets(folder) 
 export const targetsOf = ({ targets = [] }: Folder): ReadonlyArray<DfsPath.DfsPath> =>
   targets.map((target) => parse(typeof target === "string" ? target : target.path))
 
-/** The folders of a description: what stands there by path. */
+/** The folders of a description, by path. */
 export const folders = (description: Description): Folders => {
   const found: Folders = new Map()
   for (const [text, value] of Object.entries(description)) {
@@ -85,7 +85,7 @@ const domainOf = (
     fold(long) === fold(name) || (netbiosName !== undefined && fold(netbiosName) === fold(name))
   )
 
-/** Other names that controllers go by, in lower case: the short ones, where their domain has one. */
+/** Other names of controllers, in lower case: their NetBIOS names, if their domain has one. */
 export const aliases = (domains: Readonly<Record<string, Domain>>): ReadonlyMap<string, string> =>
   new Map(
     Object.values(domains).flatMap(({ controllers, netbiosName }) =>
@@ -95,7 +95,7 @@ export const aliases = (domains: Readonly<Record<string, Domain>>): ReadonlyMap<
     )
   )
 
-/** Where a root stands: the servers that answer for it, each with the name of its share there. */
+/** The places of a root: the servers that answer for it, each with the name of its share there. */
 const places = (
   root: DfsPath.DfsPath,
   folder: Folder | undefined,
@@ -116,7 +116,7 @@ const isWithdrawn = (table: Folders, path: DfsPath.DfsPath): boolean => {
   return entry !== undefined && entry.folder === undefined
 }
 
-/** The roots that a table of folders speaks of, also those that only their links name. */
+/** The roots in a table of folders, also those that only the path of a link names. */
 const rootsOf = (table: Folders): ReadonlyArray<DfsPath.DfsPath> => {
   const roots = new Map<string, DfsPath.DfsPath>()
   for (const { path } of table.values()) {
@@ -182,7 +182,7 @@ export const hostsOf = (
   const shares: Array<DfsPath.DfsPath> = []
   for (const path of rootsOf(table)) {
     const folder = table.get(DfsPath.key(path))?.folder
-    // A root without targets of its own is where it is asked for; one with targets is there alone.
+    // A root without its own targets is at the server that is asked; a root with targets is only there.
     const own = folder?.targets !== undefined
     shares.push(...own ? [] : places(path, folder, domains))
     if (own && domainOf(domains, path[0]!) === undefined) shares.push([path[0]!])

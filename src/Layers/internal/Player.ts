@@ -1,9 +1,9 @@
 /**
  * Plays a recording back: each connection goes through its own entries, a step for each frame that the client sends.
  *
- * Answers follow as soon as everything that the recording has before them on the same connection has happened. Connections
- * do not wait for each other. Where the client waits for an answer that the recording has only after a frame which does not
- * come, real time decides that it is a difference: virtual time may stand still.
+ * A response follows as soon as all earlier entries of the same connection have happened. Connections do not wait for
+ * each other. The client can wait for a response that the recording has only after a frame of the client. If that frame
+ * does not come, a timeout in real time makes it a difference, because virtual time may stand still.
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -13,7 +13,7 @@ import type * as Transport from "../../Protocol/Transport.ts"
 import * as Frames from "./Frames.ts"
 import type { Entry, Recording, ReplayMismatch } from "./Recording.ts"
 
-/** What a difference is made of. */
+/** The fields of a difference. */
 type Found = ConstructorParameters<typeof ReplayMismatch>[0]
 
 interface Options {
@@ -27,7 +27,7 @@ interface Options {
 interface Track {
   readonly connection: number
   readonly endpoint: Transport.Endpoint
-  /** When it was begun. */
+  /** The time at which it began. */
   readonly start: number
   readonly entries: ReadonlyArray<Entry>
   taken: boolean
@@ -35,7 +35,7 @@ interface Track {
   at: number
   /** Frames that the client has sent. */
   frame: number
-  /** How many answers are due. */
+  /** How many responses are due. */
   due: number
 }
 
@@ -64,7 +64,7 @@ const nameOf = ({ host, port }: Transport.Endpoint): string => `${host}:${port}`
 const sameEndpoint = (one: Transport.Endpoint, other: Transport.Endpoint): boolean =>
   one.host.toLowerCase() === other.host.toLowerCase() && one.port === other.port
 
-/** The client's frame that an entry is, if it is one. */
+/** The client's frame in an entry, if the entry is one. */
 const clientFrame = (entry: Entry | undefined): Uint8Array | undefined =>
   entry?.what === "client" ? entry.bytes : undefined
 
@@ -76,7 +76,7 @@ const realTime = (milliseconds: number): Effect.Effect<void> =>
   })
 
 /**
- * A recording as it is being played.
+ * A recording during its replay.
  *
  * @category models
  */
@@ -94,7 +94,7 @@ export class Player {
     this.end = recording.entries.at(-1)?.at ?? 0
   }
 
-  /** Fails with the first difference; `complete` counts what has not been played, too. */
+  /** Fails with the first difference; with `complete`, entries that were not played count too. */
   check(complete: boolean): Effect.Effect<void, ReplayMismatch> {
     return Effect.suspend(() => {
       const error = this.found ?? (complete ? this.unplayed() : undefined)
@@ -123,7 +123,7 @@ export class Player {
     return undefined
   }
 
-  /** The first difference ends everything. */
+  /** Keeps the first difference, and ends all connections with it. */
   private differ(found: Found): ReplayMismatch {
     if (this.found !== undefined) return this.found
     this.found = this.options.mismatch(found)
@@ -188,7 +188,7 @@ export class Player {
       this.ends.add(end)
       yield* Effect.addFinalizer(() => Effect.sync(close))
 
-      /** Everything that follows without another word of the client's. */
+      /** Delivers all entries up to the client's next frame. */
       const deliver = (): void => {
         for (let entry = track.entries[track.at]; entry !== undefined; entry = track.entries[track.at]) {
           if (!open) return
@@ -207,10 +207,10 @@ export class Player {
         }
       }
       const take = (bytes: Uint8Array): void => {
-        // Sent while the server was hanging up: nobody heard it.
+        // Sent while the server was closing the connection: the frame is lost.
         if (!open) return
         const expected = clientFrame(track.entries[track.at])
-        // Whoever recorded may have looked before the connections were closed.
+        // The recording may have been read before its connections were closed.
         if (expected === undefined && Frames.isFarewell(bytes)) return hangUp("Closed", undefined)
         track.frame++
         const offset = expected === undefined ? undefined : Frames.difference(expected, bytes)
@@ -231,7 +231,7 @@ export class Player {
         track.due += Frames.asked(bytes)
         deliver()
       }
-      /** The client waits, and so does the recording. */
+      /** The client and the recording wait for each other. */
       const stall = Effect.sync(() => {
         const expected = clientFrame(track.entries[track.at])
         this.differ({

@@ -1,5 +1,5 @@
 /**
- * A recording of what was said on connections, and how a replay differs from it.
+ * A recording of the frames on connections, and the difference of a replay from it.
  */
 import * as Schema from "effect/Schema"
 
@@ -13,7 +13,7 @@ const Common = {
 }
 
 /**
- * One thing that happened on a connection: it was begun, and made or failed; a frame went one way; it ended.
+ * An event of a connection: it began, and was made or failed; a frame went one way; it ended.
  *
  * @category models
  */
@@ -29,7 +29,7 @@ export const Entry = Schema.Union([
   Schema.Struct({
     what: Schema.Literals(["client", "server"]),
     ...Common,
-    /** A frame with its four bytes of length; or, from a server, what it sent of one before it hung up. */
+    /** A frame with its four bytes of length; from a server also the part of a frame before the connection closed. */
     bytes: Schema.Uint8ArrayFromBase64
   }),
   Schema.Struct({ what: Schema.Literal("closed"), ...Common, by: Schema.Literal("client") }),
@@ -44,38 +44,38 @@ export const Entry = Schema.Union([
 export type Entry = typeof Entry.Type
 
 /**
- * A recording; as JSON by `toJson`. `version` is that of this form.
+ * A recording; `toJson` makes JSON of it. `version` is that of this format.
  *
  * @category models
  */
 export const Recording = Schema.Struct({
   version: Schema.Literal(1),
-  /** What the client's random bytes came of. */
+  /** The seed of the client's random bytes. */
   seed: Schema.String,
-  /** When it began: milliseconds since 1970. */
+  /** The time of its beginning: milliseconds since 1970. */
   start: Schema.Number,
-  /** The name that logons told of the machine. */
+  /** The workstation name in logons. */
   workstation: Schema.String,
   entries: Schema.Array(Entry)
 })
 export type Recording = typeof Recording.Type
 
 /**
- * The client did something else than in the recording.
+ * The client did something that is not in the recording.
  *
  * @category errors
  */
 export class ReplayMismatch extends Schema.TaggedError<ReplayMismatch>()("ReplayMismatch", {
-  /** As the recording counts them, from 1; 0 where the recording has no such connection. */
+  /** The number of the connection in the recording, from 1; 0 if the recording has no such connection. */
   connection: Schema.Number,
   server: Schema.String,
   /** Counts the frames that the client sent on the connection, from 1; 0 for the connect itself. */
   frame: Schema.Number,
-  /** What the recording has there: the commands and the first MessageId. */
+  /** The commands and the first MessageId in the recording. */
   expected: Schema.optionalKey(Schema.String),
   /** What the client sent. */
   actual: Schema.optionalKey(Schema.String),
-  /** The first byte of the frame that differs, its four bytes of length included. */
+  /** The first byte of the frame that differs, counted with its four bytes of length. */
   offset: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {

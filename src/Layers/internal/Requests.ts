@@ -1,6 +1,6 @@
 /**
- * Requests in the words of a log: which command, and which path it is about. The same for the servers in memory and for
- * recordings of real ones, so that one can be compared with the other.
+ * Requests as text for a log: the command, and the path that it is about. The same for the servers in memory and for
+ * recordings of real ones, so that the two can be compared.
  */
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../Dfs/ReferralRequest.ts"
 import type * as Header from "../../Smb2/Header.ts"
@@ -8,11 +8,11 @@ import { HeaderFlags } from "../../Smb2/Message/Constants.ts"
 import { Fsctl } from "../../Smb2/Message/Fsctl.ts"
 import type * as Message from "../../Smb2/Message/Message.ts"
 
-/** A request as a log has it. */
+/** A request as text. */
 export interface Described {
   /** The command; of a referral request `REFERRAL` or `REFERRAL_EX`. */
   readonly command: string
-  /** What the request is about, where it says so: as it stands on the wire, but for a CREATE without DFS, where the share's path stands before it. */
+  /** The path in the request, if it has one, as on the wire; in a CREATE without DFS, after the share's path. */
   readonly path?: string
 }
 

@@ -1,6 +1,6 @@
 /**
- * What goes wrong in a described world, and when: how reachable each server is, what it refuses, how the namespaces have
- * changed. Plain state that requests and the clock move on; it neither waits nor answers by itself.
+ * The faults of a described world, and their times: how reachable each server is, what it refuses, how the namespaces
+ * have changed. Plain state that requests and the clock move on; it neither waits nor responds by itself.
  */
 import * as Duration from "effect/Duration"
 import * as DfsPath from "../../Dfs/DfsPath.ts"
@@ -14,7 +14,7 @@ import { describe } from "./Requests.ts"
 import type { Switches } from "./TestHosts.ts"
 import * as TestReferrals from "./TestReferrals.ts"
 
-/** One entry, and nothing of it: a referral as it comes from a server that has lost its mind. */
+/** A referral from a broken server: it states one entry, and has none. */
 const nonsense = "0000010002000000"
 
 interface Answering {
@@ -29,7 +29,7 @@ interface Host {
   reach: "well" | "down" | "unreachable" | "hangs" | "garbage"
   slow: Duration.Input | undefined
   answering: Array<Answering>
-  /** Requests so far, by command, and all of them by `*`. */
+  /** Requests so far, by command, and their total by `*`. */
   readonly counts: Map<string, number>
 }
 
@@ -39,8 +39,9 @@ interface Waiting {
 }
 
 /**
- * What a client says when it goes. It would wait for an answer for two seconds, of virtual time, which nobody moves on while
- * a test's scope closes: so these are answered at once, or the connection ends.
+ * Is it one of a client's last requests? The client would wait two seconds of virtual time for the response, and no
+ * fiber moves that time on while a test's scope closes. These requests are therefore answered at once, or the
+ * connection ends.
  */
 const isFarewell = ({ command }: Received): boolean => command === "LOGOFF" || command === "TREE_DISCONNECT"
 
@@ -53,7 +54,7 @@ export class Simulation {
   private readonly folders: NamespaceTable.Folders
   private readonly original: NamespaceTable.Folders
   private readonly domains: NonNullable<Description["domains"]>
-  /** Where folders will lead later. */
+  /** The later targets of folders. */
   private readonly further: ReadonlyArray<DfsPath.DfsPath>
   private readonly hosts = new Map<string, Host>()
   private readonly malformed = new Map<string, { readonly path: DfsPath.DfsPath; readonly bytes: Uint8Array }>()
@@ -61,7 +62,7 @@ export class Simulation {
   private readonly waiting: Array<Waiting> = []
   private readonly tell: (event: Omit<Event, "at">) => void
   private namespaces: ReadonlyMap<string, Namespace.Namespace>
-  /** Set once the hosts are there. */
+  /** Set when the hosts exist. */
   switches: Switches | undefined
 
   constructor(description: Description, tell: (event: Omit<Event, "at">) => void) {
@@ -75,7 +76,7 @@ export class Simulation {
     this.tell = tell
   }
 
-  /** The hosts that the namespaces need, each with a share and what lies below it. */
+  /** The hosts that the namespaces need, each with a share and the path below it. */
   needs(): ReadonlyArray<DfsPath.DfsPath> {
     return [...NamespaceTable.hostsOf(this.folders, this.domains), ...this.further]
   }
@@ -85,7 +86,7 @@ export class Simulation {
     this.hosts.set(DfsPath.fold(name), host)
   }
 
-  /** What a host answers referrals from; undefined where it has no part in any namespace. */
+  /** The namespace from which a host answers referral requests; undefined if it has no part in any namespace. */
   namespaceOf(name: string): Namespace.Namespace | undefined {
     return this.namespaces.get(DfsPath.fold(name))
   }
@@ -99,7 +100,7 @@ export class Simulation {
     this.waiting.push({ fault, done: false })
   }
 
-  /** Does a fault name what is there, and make sense? */
+  /** Does a fault name an existing server or folder, and make sense? */
   check(fault: Fault): void {
     if ("server" in fault) {
       if (!this.hosts.has(DfsPath.fold(fault.server))) {
@@ -117,7 +118,7 @@ export class Simulation {
     }
   }
 
-  /** Faults whose number of requests has come: they happen before whatever comes next. */
+  /** Faults whose number of requests is reached: they happen before the next request. */
   due(): void {
     for (const one of this.waiting) {
       if (one.done || this.countOf(one.fault) < (one.fault.after ?? 0)) continue
@@ -132,7 +133,7 @@ export class Simulation {
       : this.asked.get(DfsPath.key(NamespaceTable.parse(fault.path))) ?? 0
   }
 
-  /** Lets a fault happen that has been checked. */
+  /** Lets a fault happen after `check`. */
   apply(fault: Fault): void {
     if ("path" in fault) return this.change(fault)
     const host = this.hosts.get(DfsPath.fold(fault.server))!
@@ -209,9 +210,9 @@ export class Simulation {
     this.tell({ what: "fault", server: path[0]!, path: DfsPath.toString(path), detail: fault.is })
   }
 
-  /** What happens to a request of a host: nothing of it is the usual answer. */
+  /** The reaction to a request of a host; an empty one is the usual response. */
   react(name: string, received: Received): Reaction {
-    // The requests of one compound share its fate.
+    // All requests of a compound get the same reaction.
     if ((received.header.flags & HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS) === 0) this.due()
     const host = this.hosts.get(DfsPath.fold(name))!
     const { command, path } = describe(received.header, received.request, undefined)

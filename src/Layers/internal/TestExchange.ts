@@ -1,5 +1,5 @@
 /**
- * One request of the test kit's peer and its answer: what was asked, what it would say by itself, what it was told to say.
+ * One request to the test kit's peer and its response: the request, the usual response, and the response in the script.
  */
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import * as FrameReader from "../../Protocol/FrameReader.ts"
@@ -10,7 +10,7 @@ import type * as Signing from "../../Smb2/Signing.ts"
 import type { Answer, Reaction, Received } from "../TestServer.ts"
 import type * as TestFiles from "./TestFiles.ts"
 
-/** What the peer would answer by itself, and in whose name. */
+/** The peer's usual response, and the session that signs it. */
 export interface Natural extends TestFiles.Outcome {
   readonly sessionId?: bigint
   readonly treeId?: number
@@ -30,7 +30,7 @@ export interface Part {
   readonly reaction: Answer & { readonly silent?: boolean }
 }
 
-/** What a related request of a compound takes from the one before. */
+/** What a related request of a compound takes from the previous request. */
 export interface Related {
   readonly sessionId: bigint
   readonly treeId: number

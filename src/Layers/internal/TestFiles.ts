@@ -1,8 +1,8 @@
 /**
- * What the test kit's peer does with the files of one share: the commands from CREATE to SET_INFO, on a tree in memory.
+ * The file commands of the test kit's peer in one share: from CREATE to SET_INFO, on a tree in memory.
  *
- * Enough for an app that reads, writes, lists, renames and removes. No locks, no oplocks, no leases, no access control, no
- * share modes, no streams: what is not there answers STATUS_NOT_SUPPORTED, or is not granted.
+ * Enough for an app that reads, writes, lists, renames and removes. No locks, no oplocks, no leases, no access control,
+ * no share modes, no streams: the response to these is STATUS_NOT_SUPPORTED, or they are not granted.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import * as DirectoryInformation from "../../Codec/DirectoryInformation.ts"
@@ -24,11 +24,11 @@ import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import type * as Message from "../../Smb2/Message/Message.ts"
 import * as Tree from "./TestTree.ts"
 
-/** What a request came to. Without a response, the body is an ERROR. */
+/** The result of a request. Without a response, the body is an ERROR. */
 export interface Outcome {
   readonly status: number
   readonly response?: Message.Response
-  /** Answered only when it is cancelled. */
+  /** The response is sent only when the request is cancelled. */
   readonly waits?: boolean
 }
 
@@ -65,7 +65,7 @@ const attributes = (node: Tree.Node) => ({
 
 const isAbsolute = (target: string): boolean => target.startsWith("\\")
 
-/** The target as NT spells it, and as people read it. */
+/** The target as an NT path, and as users write it. */
 const namesOf = (target: string) => ({
   substituteName: target.startsWith("\\\\") ? `\\??\\UNC\\${target.slice(2)}` : target,
   printName: target,
@@ -94,7 +94,7 @@ const stopped = (target: string, unparsed: string, dialect: number): Outcome => 
   }
 }
 
-/** Opens or makes the node that a CREATE names, or says why not. */
+/** Opens or creates the node that a CREATE names, or gives the status of the failure. */
 const place = (
   root: Tree.Node,
   body: Body<"CREATE">,
@@ -226,7 +226,7 @@ const write = (handle: Handle, body: Body<"WRITE">, now: bigint): Outcome => {
 
 const pathOf = (node: Tree.Node): string => node.parent === undefined ? "" : `${pathOf(node.parent)}\\${node.name}`
 
-/** A value with the fields of all classes that describe one file: each codec takes its own. */
+/** A value with the fields of all classes that describe one file: each codec uses its own. */
 const everything = (handle: Handle) => {
   const { node } = handle
   const common = {
@@ -432,7 +432,7 @@ const reparsePoint = (handle: Handle, body: Body<"IOCTL">): Outcome => {
   })
 }
 
-/** A command on an open, CLOSE aside. */
+/** A command on an open, except CLOSE. */
 export const run = (handle: Handle, request: Message.Request, now: bigint): Outcome => {
   switch (request._tag) {
     case "READ":

@@ -1,5 +1,5 @@
 /**
- * The servers of the test kit by their hosts' names: who answers a connection, and what is known and switched from behind.
+ * The servers of the test kit by their hosts' names: which server accepts a connection, and the test's view of them.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -16,14 +16,17 @@ import * as TestTree from "./TestTree.ts"
 const refused = (endpoint: Transport.Endpoint, reason: "Refused" | "NameNotFound"): TransportError =>
   new TransportError({ reason, server: endpoint.host, port: endpoint.port })
 
-/** What `Servers` has as effects. */
+/** The functions behind the effects of `Servers`. */
 export interface Switches {
   readonly drop: (host: string) => void
   readonly down: (host: string) => void
   readonly up: (host: string) => void
 }
 
-/** Servers, and the way to them. `watch` is told of every request and answer; `aliases` are further names of hosts, in lower case. */
+/**
+ * Servers, and the way to them. Calls `watch` with every request and response; `aliases` are further names of hosts, in
+ * lower case.
+ */
 export const make = Effect.fnUntraced(function*(
   hosts: Hosts,
   watch?: (seen: TestState.Seen) => void,

@@ -1,5 +1,5 @@
 /**
- * Accounts and logon in the test kit: who may log on, what SESSION_SETUP answers, and the keys that come of it.
+ * Accounts and logon in the test kit: which users can log on, the responses to SESSION_SETUP, and the session keys.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -26,14 +26,14 @@ export interface Session {
   established: boolean
 }
 
-/** What the connection has agreed on, which the keys depend on. */
+/** What the connection has negotiated, if the keys depend on it. */
 export interface Agreed {
   readonly dialect: number
   readonly cipher: Encryption.Algorithm | undefined
   readonly signing: Signing.Algorithm
 }
 
-/** A session that nobody has logged on to yet. */
+/** A session before its logon. */
 export const make = (options: ServerOptions, id: bigint, preauthHash: Uint8Array): Session => {
   const { anonymous, guest, password, user, users } = options
   const known: Record<string, string | Redacted.Redacted<string>> = { ...users }
@@ -71,7 +71,7 @@ const arm = (session: Session, sessionKey: Uint8Array, { cipher, dialect, signin
   }
 }
 
-/** One round of a logon: its answer, and with the last one the session's keys. */
+/** One round of a logon: its response, and the session's keys with the last one. */
 export const step = (
   session: Session,
   token: Uint8Array,

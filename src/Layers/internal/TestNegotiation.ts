@@ -1,5 +1,5 @@
 /**
- * What the test kit's peer answers to NEGOTIATE.
+ * The responses of the test kit's peer to NEGOTIATE.
  */
 import * as Acceptor from "../../Auth/Acceptor.ts"
 import type * as Encryption from "../../Smb2/Encryption.ts"
@@ -15,7 +15,7 @@ import type * as Negotiate from "../../Smb2/Message/Negotiate.ts"
 import type * as Signing from "../../Smb2/Signing.ts"
 import type { ServerOptions } from "../TestServer.ts"
 
-/** What came of a negotiation. */
+/** The result of a negotiation. */
 export interface Agreed {
   readonly dialect: number
   readonly cipher: Encryption.Algorithm | undefined
@@ -65,7 +65,7 @@ export const respond = (
   }
 }
 
-/** What server and client have in common; nothing where they have no dialect. */
+/** What server and client have in common; undefined if they have no common dialect. */
 export const agree = (options: ServerOptions, asked: Negotiate.Request): Agreed | undefined => {
   const newest = dialectNumbers[options.dialect ?? "3.1.1"]
   const common = asked.dialects.filter((dialect) => dialect <= newest)

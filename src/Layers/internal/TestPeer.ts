@@ -1,9 +1,9 @@
 /**
- * The other end of one connection in the test kit: framing, compounds, credits, signatures, answers that wait. What is
- * answered is `TestService`'s matter, what was told to go wrong `TestScript`'s.
+ * The server's end of one connection in the test kit: framing, compounds, credits, signatures, delayed responses.
+ * `TestService` makes the responses, and `TestScript` the faults.
  *
- * It signs and encrypts by the same functions as the client, so it proves nothing about them: published vectors and real
- * servers do.
+ * It signs and encrypts by the same functions as the client, so it proves nothing about them: published vectors and
+ * real servers do.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -189,7 +189,7 @@ export class TestPeer {
     )
   }
 
-  /** All requests of a compound, and one packet with all answers. */
+  /** All requests of a compound, and one packet with all responses. */
   private onMessages(packet: Uint8Array, decryptedBy: TestLogon.Session | undefined): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       const parts: Array<Part> = []
@@ -232,7 +232,7 @@ export class TestPeer {
           if (reaction === "drop") return this.hangUp()
           if (reaction instanceof Unexpected) return this.hangUp(reaction.detail)
           if (reaction === "garbage") return this.deliver(frame([new Uint8Array(64).fill(0x47)]))
-          // What is refused, or never answered, has not happened either.
+          // A request that is refused, or never answered, has no effect.
           const skips = reaction === "silence" || reaction.packet !== undefined ||
             (reaction.status !== undefined || reaction.response !== undefined || reaction.body !== undefined) &&
               received.command !== "NEGOTIATE" && received.command !== "SESSION_SETUP"
@@ -246,7 +246,7 @@ export class TestPeer {
     })
   }
 
-  /** Tells whoever watches of a request, or of its answer. */
+  /** Tells the watcher of a request, or of its response. */
   private tell(received: Received, treeId: number, status: number | undefined): void {
     const seen = {
       server: this.endpoint.host,
@@ -323,7 +323,7 @@ export class TestPeer {
         creditCharge: received.header.creditCharge,
         status,
         command,
-        // Of an asynchronous request, the interim answer has the credits.
+        // For an asynchronous request, the interim response has the credits.
         credits: asynchronous && !interim ? 0 : granted ?? asked,
         flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR |
           (asynchronous ? HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND : 0) |

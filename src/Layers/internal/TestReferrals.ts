@@ -1,5 +1,5 @@
 /**
- * What the test kit's peer says about DFS: referrals from a table or of a namespace, and which names lie behind a link.
+ * DFS in the test kit's peer: referrals from a table or of a namespace, and which names lie behind a link.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
@@ -23,7 +23,7 @@ const isPrefix = (short: ReadonlyArray<string>, long: ReadonlyArray<string>): bo
 
 type Table = NonNullable<ServerOptions["referrals"]>
 
-/** The table's deepest path that the asked one begins with. */
+/** The table's deepest path that is a prefix of the requested one. */
 const lookup = (table: Table, path: string): readonly [string, Referral] | undefined => {
   const asked = parts(path)
   let best: readonly [string, Referral] | undefined
@@ -73,7 +73,7 @@ const encode = (
   return bytes.success
 }
 
-/** What a server of the test kit says about DFS. */
+/** The DFS functions of a server of the test kit. */
 export interface Referrals {
   /** Answers FSCTL_DFS_GET_REFERRALS and its EX form: bytes, or an NTSTATUS. */
   readonly answer: (ctlCode: number, input: Uint8Array, maximum: number) => Uint8Array | number
@@ -110,7 +110,7 @@ export const fromTable = (table: Table): Referrals => ({
   }
 })
 
-/** As a server answers that hosts this namespace, which may be another one with each request. */
+/** As a server of this namespace; the namespace can be another one with each request. */
 export const fromNamespace = (current: () => Namespace.Namespace): Referrals => ({
   answer: (ctlCode, input, maximumOutput) => {
     const request = decode(ctlCode, input)
@@ -122,7 +122,7 @@ export const fromNamespace = (current: () => Namespace.Namespace): Referrals => 
   isCovered: (share, path) => Namespace.covers(current(), share, DfsPath.fromString(path)) === undefined
 })
 
-/** The response to an IOCTL that went well. */
+/** The response to a successful IOCTL. */
 export const ioctl = (
   ctlCode: number,
   fileId: { readonly persistent: bigint; readonly volatile: bigint },
@@ -132,7 +132,7 @@ export const ioctl = (
   body: { ctlCode, fileId, flags: 0, input: new Uint8Array(0), output }
 })
 
-/** What the server heard in the negotiation, as it heard it. */
+/** What the server received in the negotiation. */
 export const heard = (input: Uint8Array): Fsctl.ValidateNegotiateInfoRequest | undefined => {
   const result = Codec.decode("VALIDATE_NEGOTIATE_INFO Request", Fsctl.ValidateNegotiateInfoRequest)(input)
   return result._tag === "Success" ? result.success : undefined

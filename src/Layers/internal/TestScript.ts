@@ -1,11 +1,11 @@
 /**
- * What a server of the test kit was told to do other than usual: the script of one connection, or faults.
+ * The unusual reactions of a server of the test kit: the script of one connection, or faults.
  */
 import type { Reaction, Received } from "../TestServer.ts"
 import { told, Unexpected } from "./TestExchange.ts"
 import type { State } from "./TestState.ts"
 
-/** The script as far as one connection has come in it; faults are counted for all connections. */
+/** One connection's place in the script; faults are counted over all connections. */
 export class Script {
   private readonly state: State
   private step = 0
@@ -14,7 +14,7 @@ export class Script {
     this.state = state
   }
 
-  /** What the script or the faults say about a request; nothing of it is the usual answer. */
+  /** The reaction of the script or the faults to a request; an empty one is the usual response. */
   reaction(received: Received): Reaction | Unexpected {
     const { faults, script } = this.state.options
     if (script !== undefined) {

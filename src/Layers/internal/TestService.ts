@@ -1,7 +1,7 @@
 /**
- * What one connection of the test kit's peer has agreed on and opened, and its usual answer to each request: negotiation,
- * sessions, trees, opens. How requests and answers travel is `TestPeer`'s matter, who may log on `TestLogon`'s, what lies
- * in a share `TestFiles`'.
+ * The state of one connection of the test kit's peer, and its usual response to each request: negotiation, sessions,
+ * trees, opens. `TestPeer` carries requests and responses, `TestLogon` decides which users can log on, and `TestFiles`
+ * holds the files of a share.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -34,7 +34,7 @@ import type { State } from "./TestState.ts"
 interface Tree {
   /** In lower case. */
   readonly share: string
-  /** As it was asked for. */
+  /** As requested. */
   readonly path: string
   readonly pipe: boolean
   readonly encrypted: boolean
@@ -45,7 +45,7 @@ type Body<C extends Message.CommandName> = Extract<Message.Request, { readonly _
 const { refuse } = TestFiles
 
 /**
- * The usual answers on one connection.
+ * The usual responses on one connection.
  *
  * @category models
  */
@@ -68,12 +68,12 @@ export class TestService {
     this.state = state
   }
 
-  /** The path of a tree as its client asked for it. */
+  /** The path of a tree as its client requested it. */
   treePath(treeId: number): string | undefined {
     return this.trees.get(treeId)?.path
   }
 
-  /** The answer to SMB 1's multi-protocol NEGOTIATE. */
+  /** The response to SMB 1's multi-protocol NEGOTIATE. */
   multiProtocol(packet: Uint8Array): Message.Response {
     const text = Buffer.from(packet).toString("latin1")
     const newest = TestNegotiation.dialectNumbers[this.state.options.dialect ?? "3.1.1"]
@@ -94,7 +94,7 @@ export class TestService {
     return { _tag: "NEGOTIATE", body: this.said }
   }
 
-  /** The usual answer to a request. `decryptedBy` is the session whose keys it came under, if it was encrypted. */
+  /** The usual response to a request. `decryptedBy` is the session that decrypted it, if it was encrypted. */
   answer(
     received: Received,
     related: Related,
@@ -118,7 +118,7 @@ export class TestService {
     )
   }
 
-  /** The negotiation and the logon as they were said: the keys of 3.1.1 depend on them. */
+  /** Keeps the bytes of the negotiation and the logon: the keys of 3.1.1 depend on them. */
   remember(received: Received, natural: Natural, packet: Uint8Array): void {
     if (received.command === "NEGOTIATE") this.preauthHash = extendPreauthHash(this.preauthHash, packet)
     if (received.command !== "SESSION_SETUP" || natural.status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) return

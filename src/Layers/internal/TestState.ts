@@ -14,11 +14,11 @@ interface Peer {
 
 interface Exchanged {
   readonly received: Received
-  /** The path of the request's tree, where it has one. */
+  /** The path of the request's tree, if it has one. */
   readonly tree: string | undefined
 }
 
-/** What whoever watches is told: connections as they come and go, requests, and answers with their NTSTATUS. */
+/** What the watcher is told: connections that begin and end, requests, and responses with their NTSTATUS. */
 export type Seen =
   & { readonly server: string; readonly connection: number }
   & (
@@ -31,11 +31,11 @@ export type Seen =
 export interface State {
   readonly options: ServerOptions
   readonly shares: ReadonlyMap<string, TestTree.Node>
-  /** How often each fault's request has come, by the fault's place. */
+  /** How often each fault's request has come, by the fault's index. */
   readonly counts: Map<number, number>
   readonly peers: Set<Peer>
   readonly log: Array<Logged>
-  /** Undefined where the server does not do DFS. */
+  /** Undefined if the server has no DFS. */
   readonly referrals: TestReferrals.Referrals | undefined
   readonly watch: ((seen: Seen) => void) | undefined
   down: boolean

@@ -1,5 +1,5 @@
 /**
- * A tree of files in memory: nodes by name without regard to case, and nothing of any protocol.
+ * A tree of files in memory: nodes by name without regard to case, independent of any protocol.
  */
 import { Link } from "../TestServer.ts"
 import type { Files } from "../TestServer.ts"
@@ -21,7 +21,7 @@ export interface Node {
 
 let nextId = 1n
 
-/** A new node below `parent`, which the caller hangs it into. */
+/** A new node below `parent`; the caller adds it there. */
 export const node = (
   name: string,
   parent: Node | undefined,

@@ -1,8 +1,8 @@
 /**
- * What every SMB 1 message is made of: a block of words and a block of bytes, texts in Unicode or in an OEM code page,
- * and AndX (MS-CIFS 2.2.3.2 to 2.2.3.4).
+ * The parts of every SMB 1 message: a block of words and a block of bytes, texts in Unicode or in an OEM code page, and
+ * AndX (MS-CIFS 2.2.3.2 to 2.2.3.4).
  *
- * A body begins behind the 32 bytes of the header, so what is even there is even in the packet.
+ * A body begins behind the 32 bytes of the header, so an even offset in the body is even in the packet.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import type { Reader } from "../../Codec/Cursor.ts"
@@ -24,8 +24,8 @@ export const Empty: Codec.Codec<void> = Codec.make(
 )
 
 /**
- * SMB_Parameters and SMB_Data: a count of words and the words, a count of bytes and the bytes. `wordCounts` are those
- * that the message may have; the first is what is written where the words do not tell.
+ * SMB_Parameters and SMB_Data: a count of words and the words, a count of bytes and the bytes. `wordCounts` are the
+ * counts that the message can have; the first is written if the words do not determine the count.
  */
 export const message = <W extends object, D extends object>(
   wordCounts: ReadonlyArray<number>,
@@ -62,7 +62,7 @@ const byteBlock = (r: Reader): Reader => {
   return r.window(from, length)
 }
 
-/** No bytes that mean anything. */
+/** No bytes with a meaning. */
 export const noBytes: Codec.Codec<object> = Codec.make(
   0,
   (r) => {
@@ -72,7 +72,10 @@ export const noBytes: Codec.Codec<object> = Codec.make(
   () => {}
 )
 
-/** One text up to its NUL; the last of a message may lack it. In Unicode it begins at an even byte of the packet. */
+/**
+ * One text up to its NUL, which the last text of a message can lack. In Unicode it begins at an even byte of the
+ * packet.
+ */
 export const text = (unicode: boolean): Codec.Codec<string> =>
   unicode
     ? Codec.make(
@@ -93,7 +96,7 @@ export const text = (unicode: boolean): Codec.Codec<string> =>
     )
     : oemText
 
-/** A text in the OEM code page up to its NUL, whatever the rest of the message is in. */
+/** A text in the OEM code page up to its NUL, even if the rest of the message is in Unicode. */
 export const oemText: Codec.Codec<string> = Codec.make(
   0,
   (r) => {
@@ -109,7 +112,7 @@ export const oemText: Codec.Codec<string> = Codec.make(
   }
 )
 
-/** The same for both kinds of text; asked for by `unicode`. */
+/** The same codec for both kinds of text; `unicode` chooses. */
 export const either = <A>(make: (unicode: boolean) => Codec.Codec<A>): (unicode: boolean) => Codec.Codec<A> => {
   const unicode = make(true)
   const oem = make(false)

@@ -201,10 +201,10 @@ export const QueryFsLevel: { readonly [fileSystemInformationClass: number]: numb
   5: 0x0105
 }
 
-/** What is added to the number of an information class of MS-FSCC to ask for it as it is (MS-SMB 2.2.2.3.5). */
+/** Added to the number of an information class of MS-FSCC to pass it through unchanged (MS-SMB 2.2.2.3.5). */
 export const SMB_INFO_PASSTHROUGH = 1000
 
-/** What NT_RENAME does: give a file one more name (MS-CIFS 2.2.4.66.1). */
+/** NT_RENAME with this level gives a file one more name (MS-CIFS 2.2.4.66.1). */
 export const SMB_NT_RENAME_SET_LINK_INFO = 0x0103
 
 /** The level of all extended attributes (MS-CIFS 2.2.8.3.5): an SMB_FEA_LIST. */
@@ -230,6 +230,6 @@ export const SearchAttributes = {
   SMB_FILE_ATTRIBUTE_ARCHIVE: 0x0020
 } as const
 
-/** What a search takes beside plain files, so that it finds whatever is there. */
+/** The attributes with which a search finds all files and directories, not plain files only. */
 export const everything = SearchAttributes.SMB_FILE_ATTRIBUTE_HIDDEN | SearchAttributes.SMB_FILE_ATTRIBUTE_SYSTEM |
   SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY

@@ -7,7 +7,7 @@ import { FileTime } from "../../Codec/FileTime.ts"
 import { message, oemText, text } from "./Block.ts"
 import { Capabilities } from "./Constants.ts"
 
-/** The dialect of all of this. */
+/** The dialect of this whole folder. */
 export const ntLm012 = "NT LM 0.12"
 
 const Dialect = Codec.struct({ bufferFormat: Codec.constant(Codec.u8, 2), dialectString: oemText })
@@ -30,7 +30,7 @@ export const Request = message(
 )
 export type Request = Codec.Type<typeof Request>
 
-/** What stands in the bytes with and without extended security. */
+/** The content of the bytes, with and without extended security. */
 export type Security =
   | { readonly _tag: "Extended"; readonly serverGuid: Uint8Array; readonly securityBlob: Uint8Array }
   | {
@@ -44,10 +44,10 @@ const Words = Codec.struct({
   dialectIndex: Codec.u16,
   /** NEGOTIATE_* (SecurityMode). */
   securityMode: Codec.u8,
-  /** Requests that may be on their way at once. */
+  /** The most requests in flight. */
   maxMpxCount: Codec.u16,
   maxNumberVcs: Codec.u16,
-  /** The largest packet that the server takes, in bytes. */
+  /** The largest packet that the server accepts, in bytes. */
   maxBufferSize: Codec.u32,
   maxRawSize: Codec.u32,
   sessionKey: Codec.u32,
@@ -67,7 +67,7 @@ export interface Response extends Omit<Codec.Type<typeof Words>, "challengeLengt
 }
 
 /**
- * The response of "NT LM 0.12". A server that takes none of the dialects answers with one word: see `Refused`.
+ * The response of "NT LM 0.12". A server that accepts none of the dialects responds with one word: see `Refused`.
  *
  * @category models
  */
@@ -84,7 +84,7 @@ export const Response: Codec.Codec<Response> = Codec.make<Response>(
       return { ...value, security: { _tag: "Extended", ...extended.read(bytes) } }
     }
     const challenge = bytes.take(challengeLength)
-    // Here Unicode is not aligned: the names follow the challenge at once.
+    // Unicode is not aligned here: the names follow the challenge at once.
     const unaligned = names((value.capabilities & Capabilities.CAP_UNICODE) !== 0)
     return {
       ...value,
@@ -124,7 +124,7 @@ const looseUtf16: Codec.Codec<string> = Codec.make(
 const names = (unicode: boolean): Codec.Codec<string> => (unicode ? looseUtf16 : text(false))
 
 /**
- * The response of a server that takes none of the dialects: index 0xFFFF.
+ * The response of a server that accepts none of the dialects: index 0xFFFF.
  *
  * @category models
  */

@@ -6,8 +6,8 @@ import { FileTime } from "../../Codec/FileTime.ts"
 import { andX, either, message, noBytes, text } from "./Block.ts"
 
 /**
- * The request. `nameLength` counts the bytes of the name without its NUL; the name begins with a backslash, or with
- * SMB_FLAGS2_DFS is `\server\share\path`.
+ * The request. `nameLength` counts the bytes of the name without its NUL. The name begins with a backslash; with
+ * SMB_FLAGS2_DFS it is `\server\share\path`.
  *
  * @category models
  */
@@ -63,7 +63,7 @@ const extension = Codec.struct({
 })
 
 type Basic = Codec.Type<typeof basic>
-/** The response; the last fields where the extended one was asked for. */
+/** The response; it has the last fields if the client asked for the extended response. */
 export interface Response extends Basic {
   readonly extended: Codec.Type<typeof extension> | undefined
 }
@@ -71,7 +71,8 @@ export interface Response extends Basic {
 const basicMessage = message([34], basic, noBytes)
 
 /**
- * The response. That of MS-SMB 2.2.4.9.2 states 42 words, but there are 50 of them: so Windows did, and so do all.
+ * The response. The extended response (MS-SMB 2.2.4.9.2) states 42 words, but has 50: Windows did so, and all others
+ * do.
  *
  * @category models
  */

@@ -1,8 +1,8 @@
 /**
  * READ_ANDX and WRITE_ANDX (MS-CIFS 2.2.4.42, 2.2.4.43, MS-SMB 2.2.4.2, 2.2.4.3).
  *
- * The data of a response is a view of its packet. Lengths have 32 bits in two halves, beyond what ByteCount can say, so
- * that ByteCount is not believed.
+ * The data of a response is a view of its packet. Lengths have 32 bits in two halves, more than ByteCount can hold, so
+ * ByteCount is not used.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { andX, fromHeader, message, noBytes } from "./Block.ts"
@@ -33,7 +33,7 @@ export const ReadRequest = Codec.map(
   ({ fid, maxCountHigh, maxCountLow, minCount, offsetHigh, offsetLow }) => ({
     fid,
     offset: (BigInt(offsetHigh) << 32n) | BigInt(offsetLow),
-    // On a pipe and with small counts the field is a timeout, with all ones for none.
+    // On a pipe, and for a small count, the field is a timeout; all ones means none.
     maxCount: join(maxCountLow, maxCountHigh > 0xff ? 0 : maxCountHigh),
     minCount
   }),
@@ -48,7 +48,7 @@ export const ReadRequest = Codec.map(
 )
 export type ReadRequest = Codec.Type<typeof ReadRequest>
 
-/** Where a server that pads as all do puts the data of a READ_ANDX response: bytes from the header. */
+/** The usual place of the data in a READ_ANDX response: bytes from the header. */
 export const readDataOffset = 60
 
 const dataOf = (
@@ -79,7 +79,7 @@ const ReadResponseWords = Codec.struct({
 })
 
 /**
- * READ_ANDX response, at its place behind the header.
+ * READ_ANDX response, at its offset behind the header.
  *
  * @category models
  */
@@ -124,7 +124,7 @@ const WriteWords = Codec.struct({
   offsetHigh: Codec.u32
 })
 
-/** Where our WRITE_ANDX requests have their data: bytes from the header. */
+/** The place of the data in this client's WRITE_ANDX requests: bytes from the header. */
 export const writeDataOffset = 64
 
 /** Request to WRITE_ANDX. */
@@ -132,12 +132,12 @@ export interface WriteRequest {
   readonly fid: number
   readonly offset: bigint
   readonly writeMode: number
-  /** Bytes that a message on a pipe has from here on. */
+  /** Bytes left of a message on a pipe, from this request on. */
   readonly remaining: number
   readonly data: Uint8Array
 }
 
-/** What a request has before its data, as the connection sends it: the data follows without a copy. */
+/** The bytes of a request before its data, as the connection sends them: the data follows without a copy. */
 export const writeHead = (request: Omit<WriteRequest, "data">, length: number): Uint8Array =>
   Codec.encode(Codec.make<void>(0, () => {}, (w) => {
     w.u8(14)
@@ -156,7 +156,7 @@ export const writeHead = (request: Omit<WriteRequest, "data">, length: number): 
   }))()
 
 /**
- * WRITE_ANDX request, at its place behind the header.
+ * WRITE_ANDX request, at its offset behind the header.
  *
  * @category models
  */

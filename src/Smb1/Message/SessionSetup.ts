@@ -6,7 +6,7 @@ import { andX, either, message, noBytes, text } from "./Block.ts"
 
 const common = {
   andX,
-  /** The largest packet that the client takes, in bytes. */
+  /** The largest packet that the client accepts, in bytes. */
   maxBufferSize: Codec.u16,
   maxMpxCount: Codec.u16,
   vcNumber: Codec.u16,
@@ -64,7 +64,7 @@ interface Systems {
   readonly nativeLanMan: string
 }
 
-/** A message whose bytes begin with as much of a token as its words say. */
+/** A message whose bytes begin with a token; its words give the token's length. */
 function blobMessage<W extends { readonly securityBlobLength: number }>(
   wordCounts: ReadonlyArray<number>,
   words: Codec.Codec<W>,

@@ -1,12 +1,12 @@
 /**
- * The small commands (MS-CIFS 2.2.4): CLOSE, FLUSH, ECHO, LOCKING_ANDX, and those that take a path. Their responses are
- * `Block.Empty` where none is defined here.
+ * The small commands (MS-CIFS 2.2.4): CLOSE, FLUSH, ECHO, LOCKING_ANDX, and those with a path. Their responses are
+ * `Block.Empty` if none is defined here.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { andX, either, message, noBytes, text } from "./Block.ts"
 
 /**
- * CLOSE (2.2.4.5). `lastTimeModified` in seconds since 1970; all ones leaves it to the server.
+ * CLOSE (2.2.4.5). `lastTimeModified` in seconds since 1970; with all ones the server sets the time.
  *
  * @category models
  */
@@ -20,7 +20,7 @@ export const Close = message([3], Codec.struct({ fid: Codec.u16, lastTimeModifie
 export const Flush = message([1], Codec.struct({ fid: Codec.u16 }), noBytes)
 
 /**
- * ECHO, both ways (2.2.4.39): the count of answers, or the number of this one, and what is to come back.
+ * ECHO, both ways (2.2.4.39): the number of responses, or the index of this response, and the data to return.
  *
  * @category models
  */
@@ -39,7 +39,7 @@ const path = (unicode: boolean) => ({
 })
 
 /**
- * DELETE (2.2.4.7): the files that a name with wildcards means.
+ * DELETE (2.2.4.7): all files that a name with wildcards matches.
  *
  * @category models
  */
@@ -48,7 +48,7 @@ export const Delete = either((unicode) =>
 )
 
 /**
- * RENAME (2.2.4.8). Fails where there is something of the new name.
+ * RENAME (2.2.4.8). Fails if the new name exists.
  *
  * @category models
  */
@@ -129,7 +129,7 @@ const LockingWords = Codec.struct({
   /** SHARED_LOCK, OPLOCK_RELEASE, CANCEL_LOCK, LARGE_FILES. */
   typeOfLock: Codec.u8,
   newOpLockLevel: Codec.u8,
-  /** Milliseconds; 0 fails at once, all ones waits for ever. */
+  /** Milliseconds; 0 fails at once, all ones waits forever. */
   timeout: Codec.u32,
   numberOfRequestedUnlocks: Codec.u16,
   numberOfRequestedLocks: Codec.u16

@@ -1,5 +1,5 @@
 /**
- * Parameters of the subcommands of TRANSACTION2 (MS-CIFS 2.2.6). What their data blocks hold is defined in `src/Codec`,
+ * Parameters of the subcommands of TRANSACTION2 (MS-CIFS 2.2.6). `src/Codec` defines the content of their data blocks,
  * by the levels of `Constants`.
  */
 import * as Codec from "../../Codec/Codec.ts"
@@ -14,7 +14,7 @@ import { either, text } from "./Block.ts"
 export const FindFirst2Request = either((unicode) =>
   Codec.struct({
     searchAttributes: Codec.u16,
-    /** The most entries of one answer. */
+    /** The most entries of one response. */
     searchCount: Codec.u16,
     /** SMB_FIND_*. */
     flags: Codec.u16,
@@ -30,12 +30,12 @@ export const FindFirst2Response = Codec.struct({
   searchCount: Codec.u16,
   endOfSearch: Codec.u16,
   eaErrorOffset: Codec.u16,
-  /** Where the last entry stands in the data. */
+  /** The offset of the last entry in the data. */
   lastNameOffset: Codec.u16
 })
 
 /**
- * TRANS2_FIND_NEXT2 (2.2.6.3): goes on behind `fileName`, or behind the last entry that was given.
+ * TRANS2_FIND_NEXT2 (2.2.6.3): continues after `fileName`, or after the last entry of the previous response.
  *
  * @category models
  */
@@ -110,7 +110,7 @@ const Fea = Codec.make<FileInformation.FullEa>(
 )
 
 /**
- * SMB_FEA_LIST (MS-CIFS 2.2.1.2.2.1): extended attributes, after the bytes that the list has with this count.
+ * SMB_FEA_LIST (MS-CIFS 2.2.1.2.2.1): the length of the list in bytes, this field included, and extended attributes.
  *
  * @category models
  */

@@ -1,16 +1,16 @@
 /**
  * TRANSACTION, TRANSACTION2 and NT_TRANSACT with their secondary requests (MS-CIFS 2.2.4.33, 2.2.4.46, 2.2.4.62): setup
- * words, parameters and data, of which a packet carries a part or the whole.
+ * words, parameters and data. A packet carries a part of them, or the whole.
  *
- * Parts are views of the packet. How parts make a whole is `Transaction`'s business.
+ * Parts are views of the packet. `Transaction` joins them.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import type { Reader, Writer } from "../../Codec/Cursor.ts"
 import { either, fromHeader, text } from "./Block.ts"
 
-/** A request as its first packet has it. `parameters` and `data` may be less than the totals. */
+/** The first packet of a request. `parameters` and `data` can be shorter than the totals. */
 export interface Request {
-  /** `\PIPE\` for TRANSACTION, nothing for the others. */
+  /** `\PIPE\` for TRANSACTION, empty for the others. */
   readonly name: string
   /** NT_TRANSACT's subcommand; the others have it in the setup. */
   readonly function: number
@@ -37,23 +37,23 @@ export interface Part {
 
 /** A secondary request. */
 export interface Secondary extends Part {
-  /** TRANSACTION2's alone; all ones for none. */
+  /** TRANSACTION2 only; all ones for none. */
   readonly fid: number
 }
 
-/** One response; there may be several to a request. */
+/** One response; a request can have several. */
 export interface Response extends Part {
   readonly setup: ReadonlyArray<number>
 }
 
-/** Bytes that a first request has beside its name, setup, parameters and data, with the padding between them. */
+/** Bytes of a first request without its name, setup, parameters and data, with the padding between them. */
 export const requestOverhead = 32 + 3 + 38 + 16
 /** The same for a secondary request. */
 export const secondaryOverhead = 32 + 3 + 36 + 8
 
 const slice = (r: Reader, count: number, offset: number, what: string): Uint8Array => {
   if (count === 0) return r.bytes.subarray(0, 0)
-  // No part may stand in the header or in the words.
+  // No part may be in the header or in the words.
   if (offset < r.offset || offset + count > r.bytes.length) {
     r.fail(`${what} inside the packet, not ${count} bytes at ${offset}`)
   }
@@ -67,7 +67,7 @@ interface Places {
   readonly dataOffset: number
 }
 
-/** Parameters and data, where the words say that they are. */
+/** Parameters and data, at the offsets in the words. */
 const blocks = (r: Reader, at: Places): { readonly parameters: Uint8Array; readonly data: Uint8Array } => ({
   parameters: slice(r, at.parameterCount, at.parameterOffset, "parameters"),
   data: slice(r, at.dataCount, at.dataOffset, "data")
@@ -89,7 +89,7 @@ const enter = (r: Reader, least: number): { readonly words: Reader; readonly end
   return { words: r.window(from, count * 2), end: from + count * 2 + 2 }
 }
 
-/** Puts parameters and data behind the words, each at a multiple of four, and says where. */
+/** Writes parameters and data behind the words, each at a multiple of four, and returns their offsets. */
 const place = (
   w: Writer,
   parameters: Uint8Array,
@@ -110,7 +110,7 @@ const place = (
   return { parameterOffset, dataOffset }
 }
 
-/** Writes a count of words, the words, and the counts and places that are known only afterwards. */
+/** Writes a count of words, the words, and the counts and offsets that are known only afterwards. */
 const write = (
   w: Writer,
   wordCount: number,
@@ -161,7 +161,7 @@ export const ShortRequest = either((unicode) =>
       const setup = words(w, value.setupCount)
       r.offset = end
       const { parameters, data } = blocks(r, value)
-      // The name, and padding, stand before the parameters; TRANSACTION2 has but padding there.
+      // The name and padding are before the parameters; TRANSACTION2 has only padding there.
       const before = value.parameterCount > 0 ? value.parameterOffset : value.dataCount > 0 ? value.dataOffset : r.end
       const name = text(unicode).read(r.window(end, Math.min(before, r.end) - end))
       return {

@@ -28,7 +28,7 @@ export type Request = Codec.Type<ReturnType<typeof Request>>
 interface ResponseWords {
   /** SMB_SUPPORT_SEARCH_BITS, SMB_SHARE_IS_IN_DFS. */
   readonly optionalSupport: number
-  /** Access rights of the user, and of a guest; where the extended response was asked for and given. */
+  /** Access rights of the user and of a guest, if the client asked for the extended response and got it. */
   readonly maximalShareAccessRights?: number
   readonly guestMaximalShareAccessRights?: number
 }
@@ -55,7 +55,7 @@ const responseWords = Codec.make<ResponseWords>(
 )
 
 /**
- * The response (MS-CIFS 2.2.4.55.2, MS-SMB 2.2.4.7.2). `service` tells what kind of share it is.
+ * The response (MS-CIFS 2.2.4.55.2, MS-SMB 2.2.4.7.2). `service` is the kind of the share.
  *
  * @category models
  */

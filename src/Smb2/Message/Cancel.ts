@@ -1,5 +1,5 @@
 /**
- * CANCEL (MS-SMB2 2.2.30). It has no response; what it cancels has one.
+ * CANCEL (MS-SMB2 2.2.30). It has no response; the cancelled request has one.
  */
 import * as Codec from "../../Codec/Codec.ts"
 

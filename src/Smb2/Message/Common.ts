@@ -1,17 +1,17 @@
 /**
- * What several SMB 2 messages share: file identifiers, and the two ways in which a field's meaning depends on another.
+ * The common parts of several SMB 2 messages: file identifiers, and the two ways in which a field depends on another.
  *
- * Whole messages have a module each; this one knows none of them. Nothing here copies: bytes that are read are views
- * of the packet, and live as long as its owner leaves it alone.
+ * Each message has its own module; this one knows none of them. Nothing here copies: decoded bytes are views of the
+ * packet, and are valid as long as its owner does not change it.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import type { Reader } from "../../Codec/Cursor.ts"
 
-/** Offsets in an SMB 2 body count from its header, which has 64 bytes and stands right before it. */
+/** Offsets in an SMB 2 body count from its header, which has 64 bytes and is directly before the body. */
 export const fromHeader = -64
 
 /**
- * SMB2_FILEID (MS-SMB2 2.2.14.1): what CREATE answers, and later requests name.
+ * SMB2_FILEID (MS-SMB2 2.2.14.1): in the response to CREATE, and in later requests.
  *
  * @category models
  */
@@ -21,23 +21,23 @@ export type FileId = Codec.Type<typeof FileId>
 /** All ones: "the file that this compound's CREATE opened", or no file at all for an FSCTL that needs none. */
 export const anyFileId: FileId = { persistent: 0xffff_ffff_ffff_ffffn, volatile: 0xffff_ffff_ffff_ffffn }
 
-/** A 16-byte GUID or key as it stands on the wire, as a view of the buffer that is read. */
+/** A 16-byte GUID or key in wire order, as a view of the buffer that is read. */
 export const bytes16 = Codec.fixedBytes(16)
 
-/** A codec that depends on what stands ahead; `peek` must leave the reader where it was. */
+/** A codec that depends on later bytes; `peek` must not move the reader. */
 export const choose = <A>(
   minimumSize: number,
   peek: (reader: Reader) => Codec.Codec<A>,
   of: (value: A) => Codec.Codec<A>
 ): Codec.Codec<A> => Codec.make(minimumSize, (r) => peek(r).read(r), (w, value) => of(value).write(w, value))
 
-/** The `u16` that stands `ahead` bytes after the reader's place, without moving. */
+/** The `u16` that is `ahead` bytes after the reader's position, without moving it. */
 export const peekU16 = (reader: Reader, ahead: number): number => {
   if (reader.remaining < ahead + 2) reader.fail(`${ahead + 2} more bytes, not ${reader.remaining}`)
   return reader.view.getUint16(reader.offset + ahead, true)
 }
 
-/** The `u32` that stands `ahead` bytes after the reader's place, without moving. */
+/** The `u32` that is `ahead` bytes after the reader's position, without moving it. */
 export const peekU32 = (reader: Reader, ahead: number): number => {
   if (reader.remaining < ahead + 4) reader.fail(`${ahead + 4} more bytes, not ${reader.remaining}`)
   return reader.view.getUint32(reader.offset + ahead, true)
@@ -49,7 +49,7 @@ export const peekU32 = (reader: Reader, ahead: number): number => {
 
 type ContextTable = Record<string, { readonly type: number; readonly data: Codec.Codec<any> }>
 
-/** A context that this package has no definition of, kept as it came. */
+/** A context without a definition in this package, kept unchanged. */
 export interface UnknownContext {
   readonly _tag: "Unknown"
   readonly contextType: number

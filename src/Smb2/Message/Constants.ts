@@ -285,7 +285,7 @@ export const LeaseState = {
 export const LeaseFlags = {
   SMB2_LEASE_FLAG_BREAK_IN_PROGRESS: 0x0000_0002,
   SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET: 0x0000_0004,
-  /** In a break notification alone. */
+  /** Only in a break notification. */
   SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED: 0x0000_0001
 } as const
 

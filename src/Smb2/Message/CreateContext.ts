@@ -1,21 +1,21 @@
 /**
- * Create contexts (MS-SMB2 2.2.13.2, 2.2.14.2): what a CREATE asks or answers beyond its fixed fields.
+ * Create contexts (MS-SMB2 2.2.13.2, 2.2.14.2): what a CREATE request or response has beyond its fixed fields.
  *
- * A context is known by its name, and means one thing in a request and another in a response. Each is a plain object
- * tagged with the document's name of its data, without SMB2_CREATE_. Extended attributes and security descriptors stay
- * bytes here: MS-FSCC and MS-DTYP define them. Whether contexts may stand together is the server's business.
+ * A context has a name, and means one thing in a request and another in a response. Each is a plain object tagged with
+ * the document's name of its data, without SMB2_CREATE_. Extended attributes and security descriptors stay bytes here:
+ * MS-FSCC and MS-DTYP define them. The server decides which contexts can be combined.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { bytes16, FileId } from "./Common.ts"
 
-/** A context that this package has no definition of, kept as it came. */
+/** A context without a definition in this package, kept unchanged. */
 export interface Unknown {
   readonly _tag: "Unknown"
   readonly name: Uint8Array
   readonly data: Uint8Array
 }
 
-/** SMB2_CREATE_CONTEXT without its Next. Without data its name is padded, as Windows and Samba do. */
+/** SMB2_CREATE_CONTEXT without its Next. Without data its name is padded, as in Windows and Samba. */
 const RawContext = Codec.struct({
   nameOffset: Codec.offsetOf("name", Codec.u16),
   nameLength: Codec.lengthOf("name", Codec.u16),
@@ -30,7 +30,7 @@ interface Entry {
   /** The name's bytes as Latin-1 text. */
   readonly name: string
   readonly data: Codec.Codec<any>
-  /** Where two contexts share a name, the shortest data of the second. */
+  /** If two contexts share a name, the shortest data of the second. */
   readonly from?: number
 }
 
@@ -80,7 +80,7 @@ const lease = {
 
 const leaseV2 = {
   ...lease,
-  /** Meaningful where `leaseFlags` has SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET. */
+  /** Valid if `leaseFlags` has SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET. */
   parentLeaseKey: bytes16,
   epoch: Codec.u16,
   reserved: Codec.reserved(Codec.u16)
@@ -104,7 +104,7 @@ export const Request = named({
   DurableHandleReconnect: { name: "DHnC", data: Codec.struct({ fileId: FileId }) },
   /** Bytes. */
   AllocationSize: { name: "AlSi", data: Codec.struct({ allocationSize: Codec.u64 }) },
-  /** `timestamp` (100 ns ticks since 1601) is absent where the context has no data. */
+  /** `timestamp` (100 ns ticks since 1601) is absent if the context has no data. */
   QueryMaximalAccessRequest: { name: "MxAc", data: Codec.struct({ timestamp: Codec.orEmpty(Codec.u64) }) },
   /** 100 ns ticks since 1601: a snapshot's time. */
   TimewarpToken: { name: "TWrp", data: Codec.struct({ timestamp: Codec.u64 }) },
@@ -114,7 +114,7 @@ export const Request = named({
   DurableHandleRequestV2: {
     name: "DH2Q",
     data: Codec.struct({
-      /** Milliseconds; 0 leaves it to the server. */
+      /** Milliseconds; with 0 the server chooses. */
       timeout: Codec.u32,
       /** SMB2_DHANDLE_FLAG_PERSISTENT. */
       flags: Codec.u32,
@@ -158,7 +158,7 @@ export const Response = named({
   DurableHandleResponse: { name: "DHnQ", data: Codec.struct({ reserved: Codec.reserved(Codec.u64) }) },
   QueryMaximalAccessResponse: {
     name: "MxAc",
-    /** `maximalAccess` means something only where `queryStatus` is STATUS_SUCCESS. */
+    /** `maximalAccess` is valid only if `queryStatus` is STATUS_SUCCESS. */
     data: Codec.struct({ queryStatus: Codec.u32, maximalAccess: Codec.u32 })
   },
   /** DiskIDBuffer: a 64-bit file identifier, a volume's, and 16 reserved bytes. */
@@ -180,8 +180,8 @@ export const Response = named({
 })
 export type Response = Codec.Type<typeof Response>
 
-/** The contexts of a request, in the order in which they stand. */
+/** The contexts of a request, in order. */
 export const Requests = Codec.chained(Request)
 
-/** The contexts of a response, in the order in which they stand. */
+/** The contexts of a response, in order. */
 export const Responses = Codec.chained(Response)

@@ -1,15 +1,15 @@
 /**
- * The ERROR response (MS-SMB2 2.2.2), which takes the place of a command's response, and what its data says.
+ * The ERROR response (MS-SMB2 2.2.2), which replaces a command's response, and its data.
  *
- * What the data is depends on the header's status, and in SMB 3.1.1 each piece may stand in an error context. The body
- * has it raw; `errorContexts`, `SymbolicLinkErrorResponse`, `ShareRedirectErrorContextResponse` and
- * `requiredBufferLength` decode it.
+ * The kind of data depends on the header's status. In SMB 3.1.1 each part can be in an error context. The body has the
+ * raw bytes; `errorContexts`, `SymbolicLinkErrorResponse`, `ShareRedirectErrorContextResponse` and
+ * `requiredBufferLength` decode them.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { fromHeader } from "./Common.ts"
 
 /**
- * The body. A single byte stands in the place of empty `errorData`.
+ * The body. A single byte replaces empty `errorData`.
  *
  * @category models
  */
@@ -41,7 +41,7 @@ export const ErrorContext = Codec.struct({
 })
 export type ErrorContext = Codec.Type<typeof ErrorContext>
 
-/** `errorData` where `errorContextCount` says that it holds as many contexts, each aligned to 8 bytes. */
+/** `errorData` with `errorContextCount` contexts, each aligned to 8 bytes. */
 export const errorContexts = (count: number): Codec.Codec<ReadonlyArray<ErrorContext>> =>
   Codec.make<ReadonlyArray<ErrorContext>>(
     0,
@@ -49,7 +49,7 @@ export const errorContexts = (count: number): Codec.Codec<ReadonlyArray<ErrorCon
     (w, values) => Codec.writeMany(w, ErrorContext, values, 8)
   )
 
-/** The data for STATUS_BUFFER_TOO_SMALL (2.2.2.2): how many bytes the buffer needs. */
+/** The data for STATUS_BUFFER_TOO_SMALL (2.2.2.2): the required length in bytes. */
 export const requiredBufferLength: Codec.Codec<number> = Codec.u32
 
 const SymbolicLinkNames = Codec.struct({
@@ -105,7 +105,7 @@ export type MoveDstIpaddr = Codec.Type<typeof MoveDstIpaddr>
 
 /**
  * The data of a context with SMB2_ERROR_ID_SHARE_REDIRECT (2.2.2.2.2). The document's versions disagree on
- * StructureSize, so any is accepted.
+ * StructureSize, so any value is accepted.
  *
  * @category models
  */

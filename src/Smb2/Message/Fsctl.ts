@@ -1,7 +1,7 @@
 /**
  * Control codes of IOCTL (MS-SMB2 2.2.31, MS-FSCC 2.3) and the structures in its buffers.
  *
- * DFS referrals have a room of their own; reparse points are MS-FSCC's.
+ * DFS referrals are in `src/Dfs`; reparse points are in `src/Codec`.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import type { Reader, Writer } from "../../Codec/Cursor.ts"
@@ -66,7 +66,7 @@ export const Fsctl = {
 // -----------------------------------------------------------------------------
 
 /**
- * VALIDATE_NEGOTIATE_INFO Request (MS-SMB2 2.2.31.4): what the client had sent.
+ * VALIDATE_NEGOTIATE_INFO Request (MS-SMB2 2.2.31.4): the values of the client's NEGOTIATE.
  *
  * @category models
  */
@@ -80,7 +80,7 @@ export const ValidateNegotiateInfoRequest = Codec.struct({
 export type ValidateNegotiateInfoRequest = Codec.Type<typeof ValidateNegotiateInfoRequest>
 
 /**
- * VALIDATE_NEGOTIATE_INFO Response (MS-SMB2 2.2.32.6): what the server had answered.
+ * VALIDATE_NEGOTIATE_INFO Response (MS-SMB2 2.2.32.6): the values of the server's response to NEGOTIATE.
  *
  * @category models
  */
@@ -152,8 +152,8 @@ export type SrvCopychunkResponse = Codec.Type<typeof SrvCopychunkResponse>
 // -----------------------------------------------------------------------------
 
 /**
- * SRV_SNAPSHOT_ARRAY (MS-SMB2 2.2.32.2). Where the client's buffer is too small, no snapshot is returned, and
- * `snapShotArraySize` says how many bytes the list needs. Each is a `@GMT-YYYY.MM.DD-HH.MM.SS`.
+ * SRV_SNAPSHOT_ARRAY (MS-SMB2 2.2.32.2). If the client's buffer is too small, no snapshot is returned, and
+ * `snapShotArraySize` is the length of the list in bytes. Each is a `@GMT-YYYY.MM.DD-HH.MM.SS`.
  *
  * @category models
  */
@@ -351,7 +351,7 @@ export const FileSetSparseBuffer: Codec.Codec<boolean> = Codec.map(
 )
 
 /**
- * FILE_ZERO_DATA_INFORMATION (MS-FSCC 2.3.85): bytes from the file's start, the second one past the last.
+ * FILE_ZERO_DATA_INFORMATION (MS-FSCC 2.3.85): bytes from the file's start; `beyondFinalZero` is one past the last.
  *
  * @category models
  */

@@ -1,6 +1,6 @@
 /**
- * SMB2 Packet Header (MS-SMB2 2.2.1) as its tables have it: the definition that the connection's hand-written header is
- * tested against. It is not on the hot path.
+ * SMB2 Packet Header (MS-SMB2 2.2.1) as in the document's tables: tests compare the connection's hand-written header
+ * with this definition. It is not on the hot path.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { bytes16, peekU32 } from "./Common.ts"
@@ -11,7 +11,7 @@ const start = {
   protocolId: Codec.constant(Codec.u32, 0x424d_53fe),
   structureSize: Codec.constant(Codec.u16, 64),
   creditCharge: Codec.u16,
-  /** In a request of SMB 3: ChannelSequence and 16 reserved bits. */
+  /** In an SMB 3 request: ChannelSequence and 16 reserved bits. */
   status: Codec.u32,
   command: Codec.u16,
   /** CreditRequest or CreditResponse. */
@@ -33,8 +33,8 @@ const SyncHeader = Codec.struct({
 const AsyncHeader = Codec.struct({ ...start, asyncId: Codec.u64, sessionId: Codec.u64, signature: bytes16 })
 
 /**
- * A header: async (2.2.1.1) where `flags` has SMB2_FLAGS_ASYNC_COMMAND, else sync (2.2.1.2). `reserved` is kept, since
- * clients that follow an older version of the document put their process identifier there.
+ * A header: async (2.2.1.1) if `flags` has SMB2_FLAGS_ASYNC_COMMAND, otherwise sync (2.2.1.2). `reserved` is kept,
+ * because clients that follow an older version of the document put their process identifier there.
  *
  * @category models
  */

@@ -1,13 +1,13 @@
 /**
  * IOCTL (MS-SMB2 2.2.31, 2.2.32): control codes for file systems, pipes and the server itself.
  *
- * What stands in the buffers depends on the code: see `Fsctl`.
+ * The content of the buffers depends on the code: see `Fsctl`.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
 
 /**
- * The request. An offset is 0 where its buffer is empty.
+ * The request. The offset of an empty buffer is 0.
  *
  * @category models
  */

@@ -1,7 +1,7 @@
 /**
- * Every SMB 2 message by its command, for what handles them all alike: the scripted peer, the server, tools, fuzzers.
+ * Every SMB 2 message by its command, for code that handles all of them: the scripted peer, the server, tools, fuzzers.
  *
- * A connection that knows what it expects takes the command's own module instead.
+ * A connection that knows which message it expects uses the command's own module instead.
  */
 import type * as Result from "effect/Result"
 import * as Codec from "../../Codec/Codec.ts"
@@ -29,7 +29,7 @@ import * as TreeConnect from "./TreeConnect.ts"
 import * as Write from "./Write.ts"
 
 /**
- * The bodies of each command. CANCEL has no response of its own: the entry says what an error to it would be.
+ * The bodies of each command. CANCEL has no response: its entry is the layout of an error response to it.
  *
  * @category tables
  */
@@ -82,7 +82,7 @@ const names: ReadonlyMap<number, CommandName> = new Map(
   Object.entries(Command).map(([name, command]) => [command, name as CommandName])
 )
 
-/** The name of a command, or undefined for a number that is none. */
+/** The name of a command, or undefined for an unknown number. */
 export const commandName = (command: number): CommandName | undefined => names.get(command)
 
 const PENDING = 0x0000_0103
@@ -90,9 +90,9 @@ const BUFFER_OVERFLOW = 0x8000_0005
 const MORE_PROCESSING_REQUIRED = 0xc000_0016
 
 /**
- * Whether a response's body is an ERROR response (MS-SMB2 2.2.2, 3.3.4.4). A status that is no success means one, with
- * these exceptions: a logon that goes on, data of which only a part fitted, and statuses that come with the command's own
- * body, which its StructureSize betrays (a refused server-side copy states the server's limits, for one).
+ * Whether a response's body is an ERROR response (MS-SMB2 2.2.2, 3.3.4.4). It is one if the status is no success, with
+ * three exceptions: a logon that goes on, data of which only a part fitted, and a response with the command's own body.
+ * Its StructureSize shows the last case, for example a refused server-side copy that states the server's limits.
  */
 export const isError = (command: number, status: number, structureSize: number): boolean => {
   if (structureSize !== 9) return false
@@ -114,8 +114,8 @@ const nameOr = (command: number, reader: Reader): CommandName =>
     reader.fail(`a command up to ${Command.OPLOCK_BREAK}, not ${command}`, reader.start + fromHeader)
 
 /**
- * Decodes a request's body. `bodyOffset` is where it begins in `packet`, 64 bytes after its header; `end`, where the
- * message ends, is that of the packet unless it is one of a compound. What is decoded holds views of `packet`.
+ * Decodes a request's body. `bodyOffset` is its offset in `packet`, 64 bytes after its header. `end` is the end of the
+ * message: that of the packet, except in a compound. The result holds views of `packet`.
  *
  * @category decoding
  */
@@ -132,7 +132,7 @@ export const decodeRequest = (
   })
 
 /**
- * Decodes a response's body; `status` tells with `isError` whether it is an error. Else like `decodeRequest`.
+ * Decodes a response's body; `isError` uses `status` to tell whether it is an error. Otherwise like `decodeRequest`.
  *
  * @category decoding
  */

@@ -1,7 +1,7 @@
 /**
  * NEGOTIATE (MS-SMB2 2.2.3, 2.2.4): dialects, capabilities and, for SMB 3.1.1, negotiate contexts.
  *
- * Which of the offered algorithms are chosen is the connection's business.
+ * The connection chooses among the offered algorithms.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { bytes16, choose, fromHeader, peekU16, typedContext } from "./Common.ts"
@@ -66,7 +66,7 @@ export type NegotiateContext = Codec.Type<typeof NegotiateContext>
 // -----------------------------------------------------------------------------
 
 /**
- * The request. `negotiateContexts` travel only where `dialects` has 3.1.1; where it has not, those eight bytes are
+ * The request. `negotiateContexts` are sent only if `dialects` has 3.1.1; otherwise those eight bytes are
  * ClientStartTime, which is reserved.
  *
  * @category models
@@ -121,8 +121,8 @@ export const Request: Codec.Codec<Request> = choose(
 // -----------------------------------------------------------------------------
 
 /**
- * The response. `securityBuffer` is the server's first SPNEGO token, and may be empty. `negotiateContexts` travel only
- * where `dialectRevision` is 3.1.1.
+ * The response. `securityBuffer` is the server's first SPNEGO token, and can be empty. `negotiateContexts` are sent
+ * only if `dialectRevision` is 3.1.1.
  *
  * @category models
  */

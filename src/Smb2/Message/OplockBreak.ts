@@ -2,7 +2,7 @@
  * OPLOCK_BREAK: notifications (MS-SMB2 2.2.23), acknowledgments (2.2.24) and responses (2.2.25), each of an oplock or
  * of a lease. StructureSize tells which: 24 for oplocks, 44 and 36 for leases.
  *
- * An oplock's notification and its response have one layout: the header's MessageId of all ones marks the former.
+ * An oplock's notification and its response have the same layout: a notification has a MessageId of all ones.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { bytes16, FileId, peekU16 } from "./Common.ts"
@@ -28,7 +28,7 @@ const lease = Codec.struct({
 
 const leaseNotification = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 44),
-  /** Leases V2; else 0. */
+  /** Leases V2; otherwise 0. */
   newEpoch: Codec.u16,
   /** SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED. */
   flags: Codec.u32,
@@ -59,8 +59,8 @@ export const Request: Codec.Codec<Request> = Codec.make<Request>(
 )
 
 /**
- * What a server sends: `OplockBreak` is a notification (2.2.23.1) or a response (2.2.25.1), the leases' two have a
- * layout each (2.2.23.2, 2.2.25.2).
+ * A server's messages: `OplockBreak` is a notification (2.2.23.1) or a response (2.2.25.1); for leases, each of the two
+ * has its own layout (2.2.23.2, 2.2.25.2).
  *
  * @category models
  */

@@ -1,7 +1,7 @@
 /**
  * QUERY_DIRECTORY (MS-SMB2 2.2.33, 2.2.34).
  *
- * The entries in the response's buffer are file information classes (MS-FSCC 2.4), which live elsewhere.
+ * The entries in the response's buffer are file information classes (MS-FSCC 2.4), see `src/Codec`.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
@@ -27,7 +27,7 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
- * The response (MS-SMB2 2.2.34); the buffer is a list of the class that was asked for.
+ * The response (MS-SMB2 2.2.34); the buffer is a list of the requested class.
  *
  * @category models
  */

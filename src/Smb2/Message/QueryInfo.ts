@@ -1,7 +1,7 @@
 /**
  * QUERY_INFO (MS-SMB2 2.2.37, 2.2.38).
  *
- * What the buffers hold depends on the type and class, which MS-FSCC and MS-DTYP define.
+ * The content of the buffers depends on the type and class, which MS-FSCC and MS-DTYP define.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
@@ -30,7 +30,7 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
- * The response. With STATUS_BUFFER_OVERFLOW the buffer holds what fitted.
+ * The response. With STATUS_BUFFER_OVERFLOW the buffer holds the part that fitted.
  *
  * @category models
  */
@@ -43,8 +43,8 @@ export const Response = Codec.struct({
 export type Response = Codec.Type<typeof Response>
 
 /**
- * SMB2_QUERY_QUOTA_INFO (2.2.37.1): the request's buffer for SMB2_0_INFO_QUOTA. `sidList` holds FILE_GET_QUOTA_INFORMATION
- * entries; where it is empty, a SID to start after may stand in `startSid`.
+ * SMB2_QUERY_QUOTA_INFO (2.2.37.1): the request's buffer for SMB2_0_INFO_QUOTA. `sidList` holds
+ * FILE_GET_QUOTA_INFORMATION entries; if it is empty, `startSid` can hold a SID to start after.
  *
  * @category models
  */

@@ -1,20 +1,20 @@
 /**
  * READ (MS-SMB2 2.2.19, 2.2.20).
  *
- * `buffer` of a decoded response is a view of the packet, not a copy: it lives as long as the packet's owner leaves
- * that alone.
+ * `buffer` of a decoded response is a view of the packet, not a copy: it is valid as long as the packet's owner does
+ * not change the packet.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
 
 /**
- * The request. Its variable part may be empty, but servers refuse a body of fewer than 49 bytes.
+ * The request. Its variable part can be empty, but servers refuse a body of fewer than 49 bytes.
  *
  * @category models
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 49),
-  /** Where the client would like the data in the response: bytes from its header. */
+  /** The data offset that the client prefers in the response: bytes from its header. */
   padding: Codec.u8,
   flags: Codec.u8,
   /** Bytes. */
@@ -22,7 +22,7 @@ export const Request = Codec.struct({
   /** Bytes from the file's start. */
   offset: Codec.u64,
   fileId: FileId,
-  /** Bytes; fewer than that end in STATUS_END_OF_FILE. */
+  /** Bytes; if fewer can be read, the status is STATUS_END_OF_FILE. */
   minimumCount: Codec.u32,
   channel: Codec.u32,
   remainingBytes: Codec.u32,
@@ -44,7 +44,7 @@ export const Response = Codec.struct({
   dataLength: Codec.lengthOf("buffer"),
   /** Bytes that a channel other than TCP carries. */
   dataRemaining: Codec.u32,
-  /** SMB 3.1.1: SMB2_READFLAG_RESPONSE_*; else reserved. */
+  /** SMB 3.1.1: SMB2_READFLAG_RESPONSE_*; otherwise reserved. */
   flags: Codec.u32,
   buffer: Codec.buffer(Codec.bytes, { placed: true })
 }, { origin: fromHeader })

@@ -1,8 +1,8 @@
 /**
  * SESSION_SETUP (MS-SMB2 2.2.5, 2.2.6) and LOGOFF (2.2.7, 2.2.8).
  *
- * The security buffer is opaque here: SPNEGO, NTLM and Kerberos live elsewhere. It may hold what an attacker could
- * crack offline, so whoever logs a message leaves it out.
+ * The security buffer is opaque here: `src/Auth` has SPNEGO, NTLM and Kerberos. An attacker may be able to crack its
+ * content offline, so code that logs a message must leave it out.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { fromHeader } from "./Common.ts"

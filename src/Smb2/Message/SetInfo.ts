@@ -1,7 +1,7 @@
 /**
  * SET_INFO (MS-SMB2 2.2.39, 2.2.40).
  *
- * What the buffer holds depends on the type and class, which MS-FSCC and MS-DTYP define.
+ * The content of the buffer depends on the type and class, which MS-FSCC and MS-DTYP define.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"

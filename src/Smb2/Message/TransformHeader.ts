@@ -1,8 +1,8 @@
 /**
- * What stands in a packet's place when it is encrypted (MS-SMB2 2.2.41) or compressed (2.2.42).
+ * The headers of encrypted (MS-SMB2 2.2.41) and compressed (2.2.42) packets.
  *
- * Structure alone: neither keys nor algorithms are here, and the sizes that a peer claims are only read, never trusted
- * with memory.
+ * Structure alone: neither keys nor algorithms are here. The sizes that a peer states are only read, and no memory is
+ * allocated by them.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { bytes16, peekU16 } from "./Common.ts"
@@ -35,8 +35,8 @@ export type TransformHeader = Codec.Type<typeof TransformHeader>
 export const CompressionFlags = { SMB2_COMPRESSION_FLAG_NONE: 0x0000, SMB2_COMPRESSION_FLAG_CHAINED: 0x0001 } as const
 
 /**
- * One payload of a chain (2.2.42.2.1): a repeated byte (2.2.42.2.2), bytes as they are, or compressed ones with the size
- * that they claim to have had.
+ * One payload of a chain (2.2.42.2.1): a repeated byte (2.2.42.2.2), plain bytes, or compressed bytes with their stated
+ * original size.
  *
  * @category models
  */
@@ -59,7 +59,7 @@ const PatternV1 = Codec.struct({
 
 const Compressed = Codec.struct({ originalPayloadSize: Codec.u32, data: Codec.bytes })
 
-/** SMB2_COMPRESSION_CHAINED_PAYLOAD_HEADER with what it stands before; the flag marks the first of a chain. */
+/** SMB2_COMPRESSION_CHAINED_PAYLOAD_HEADER with its payload; the flag marks the first of a chain. */
 const payloads: Codec.Codec<ReadonlyArray<CompressionPayload>> = Codec.make<ReadonlyArray<CompressionPayload>>(
   8,
   (r) => {
@@ -122,9 +122,9 @@ const Chained = Codec.struct({
 })
 
 /**
- * SMB2 COMPRESSION_TRANSFORM_HEADER with the rest of its packet. Unchained (2.2.42.1): `uncompressed` stands as it is
- * before what `compressed` unpacks to. Chained (2.2.42.2): the payloads unpack one after the other.
- * `originalCompressedSegmentSize` is a claim in bytes: bound it before you allocate.
+ * SMB2 COMPRESSION_TRANSFORM_HEADER with the rest of its packet. Unchained (2.2.42.1): `uncompressed` stands unchanged
+ * before the decompressed bytes of `compressed`. Chained (2.2.42.2): the payloads are decompressed one after the other.
+ * `originalCompressedSegmentSize` is the peer's statement in bytes: check it against a limit before you allocate.
  *
  * @category models
  */

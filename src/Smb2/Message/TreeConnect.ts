@@ -7,7 +7,7 @@ import { TreeConnectFlags } from "./Constants.ts"
 
 /**
  * SMB2_TREE_CONNECT_CONTEXT (2.2.9.2). The parts of a remoted identity (2.2.9.2.1) stay together in `ticketInfo`; the
- * fields named like a part say where it begins, in bytes from the ticket's start.
+ * fields named like a part give its offset in bytes from the ticket's start.
  *
  * @category models
  */
@@ -36,7 +36,7 @@ export const TreeConnectContext = typedContext({
 export type TreeConnectContext = Codec.Type<typeof TreeConnectContext>
 
 /**
- * The request. `treeConnectContexts` travel only where `flags` has SMB2_TREE_CONNECT_FLAG_EXTENSION_PRESENT.
+ * The request. `treeConnectContexts` are sent only if `flags` has SMB2_TREE_CONNECT_FLAG_EXTENSION_PRESENT.
  *
  * @category models
  */

@@ -1,14 +1,14 @@
 /**
  * WRITE (MS-SMB2 2.2.21, 2.2.22).
  *
- * `buffer` of a decoded request is a view of the packet, not a copy: it lives as long as the packet's owner leaves
- * that alone.
+ * `buffer` of a decoded request is a view of the packet, not a copy: it is valid as long as the packet's owner does not
+ * change the packet.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { FileId, fromHeader } from "./Common.ts"
 
 /**
- * The request. DataOffset is stated for no data too: Samba refuses a WRITE without it.
+ * The request. DataOffset is set even without data: Samba refuses a WRITE without it.
  *
  * @category models
  */

@@ -1,12 +1,12 @@
 /**
- * Requests on a connection as effects: what `Connection` does by plain code, lifted.
+ * Requests on a connection as effects: the plain code of `Connection`, lifted into Effect.
  */
 import * as Effect from "effect/Effect"
 import * as Changes from "../../Protocol/Changes.ts"
 import * as Multiplexer from "../../Protocol/Multiplexer.ts"
 import type { Complete, ConnectionError, Outgoing, Reply } from "../Exchange.ts"
 
-/** What takes requests: a `Connection`. */
+/** Sends requests: a `Connection`. */
 interface Requests {
   readonly submit: (
     outgoings: ReadonlyArray<Outgoing>,
@@ -14,13 +14,13 @@ interface Requests {
   ) => () => void
 }
 
-/** One request and its reply, whatever its status. Interruption cancels it on the server. */
+/** One request and its reply, with any status. Interruption cancels it on the server. */
 export const request = (connection: Requests, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
   Multiplexer.request(outgoing, (complete) => connection.submit([outgoing], [complete]))
 
 /**
- * Related requests in one packet, and a reply to each. Interruption cancels them on the server. Where one of them may
- * change something, all of them share its fate. What has changed is noted as by `request`.
+ * Related requests in one packet, and a reply to each. Interruption cancels them on the server. If one of them may
+ * change something, a failure of any of them says so. Changes are noted as by `request`.
  */
 export const compound = (
   connection: Requests,

@@ -1,9 +1,10 @@
 /**
- * How long a request may go without its final answer (the Request Expiration Timer of MS-SMB2 3.2.6.1), counted in ticks.
+ * How long a request can go without its final response (the Request Expiration Timer of MS-SMB2 3.2.6.1), counted in
+ * ticks.
  *
- * A request that the server has called pending has a limit of its own, which is longer: the server is at it. What waits by
- * its nature has none from then on. As long as a part of a compound is pending, the server cannot have begun with the parts
- * behind it, so these do not count as unanswered.
+ * A request that the server has called pending has its own, longer timeout: the server is working on it. A request that
+ * waits by nature then has no timeout. While a part of a compound is pending, the server cannot have begun with the
+ * later parts, so these do not count as unanswered.
  */
 import type { Pending } from "../Exchange.ts"
 
@@ -23,10 +24,10 @@ const isBehindPending = (pending: Pending): boolean => {
   return false
 }
 
-/** Whether the server has said that the final answer may take its time. */
+/** Whether the server has said that the final response may take a while. */
 export const isPending = (pending: Pending): boolean => pending.isAsync || isBehindPending(pending)
 
-/** Counts a tick. Says which limit the request has gone over, if it has. */
+/** Counts a tick. Returns the timeout that the request has exceeded, if any. */
 export const tick = (pending: Pending, limits: Limits): "requestTimeout" | "pendingTimeout" | undefined => {
   if (pending.isAsync) {
     if (pending.outgoing.waits === true) return undefined
@@ -36,6 +37,6 @@ export const tick = (pending: Pending, limits: Limits): "requestTimeout" | "pend
   return ++pending.ticks * limits.tickInterval > limits.requestTimeout ? "requestTimeout" : undefined
 }
 
-/** A request and the parts of its compound behind it, which are not answered before it. */
+/** A request and the later parts of its compound, which are not answered before it. */
 export const andBehind = (pending: Pending): ReadonlyArray<Pending> =>
   pending.batch.slice(pending.batch.indexOf(pending)).filter(({ answered }) => !answered)

@@ -120,7 +120,7 @@ const settle = (open: FileOpen): Effect.Effect<void, StoreError> =>
 
 /** Removes the name that an open was opened by, or its stream alone. */
 const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError> => {
-  const { path, share, stream, table } = open
+  const { path, server, share, stream, table } = open
   const { file } = stream
   const expected = file.identity
   const told = Effect.sync(() => {
@@ -146,7 +146,9 @@ const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError
     // Another program was faster: the name is gone, as it should be.
     Effect.catchIf(({ reason }) => reason === "NotFound" || reason === "PathNotFound", () => Effect.void),
     Effect.andThen(told),
-    Effect.tapError((error) => Events.notDeleted(share.name, path, error))
+    Effect.tapError((error) =>
+      server.logRates.deletions.tell((more) => Events.notDeleted(share.name, path, error, more))
+    )
   )
 }
 

@@ -184,10 +184,10 @@ const existing = Effect.fnUntraced(function*(
     )
   }
   const descriptor = Access.decode(yield* stored(kept(found.file, "SecurityDescriptor")))
-  let granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, undefined, overwrite)
+  let granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, undefined, overwrite, isStream)
   if (name.path.length > 0 && CreateCheck.mattersAbove(granted, body, contexts)) {
     const parent = yield* FileRights.ofDirectory(share, name.path.slice(0, -1))
-    granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite)
+    granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite, isStream)
   }
   if ("refused" in granted) return yield* refuse(granted.refused)
   if (overwrite && !isStream) {

@@ -83,14 +83,19 @@ export type GrantedAccess =
 export const mattersAbove = (granted: GrantedAccess, body: Message.Request, contexts: CreateContexts.Asked): boolean =>
   "refused" in granted || contexts.maximalAccess || has(body.desiredAccess, A.MAXIMUM_ALLOWED)
 
-/** Checks what is asked of a file that is there; some rights come from the directory above it, where that is given. */
+/**
+ * Checks what is asked of a file that is there, or of a named stream of it; some rights come from the directory above it,
+ * where that is given. Who may delete a directory's entries may take a name from there. A stream is the file's under all
+ * of its names, and a user may give a file a name in a directory of their own.
+ */
 export const grant = (
   incoming: Incoming,
   body: Message.Request,
   node: StoreNode,
   descriptor: Sd.SecurityDescriptor,
   parent: Sd.SecurityDescriptor | undefined,
-  overwrite: boolean
+  overwrite: boolean,
+  isStream: boolean
 ): GrantedAccess => {
   const user = incoming.session!.user!
   const tree = incoming.tree!
@@ -98,7 +103,7 @@ export const grant = (
   let maximal = Access.maximal(descriptor, user)
   if (parent !== undefined) {
     const above = Access.maximal(parent, user)
-    if (has(above, A.FILE_DELETE_CHILD)) maximal |= A.DELETE
+    if (has(above, A.FILE_DELETE_CHILD) && !isStream) maximal |= A.DELETE
     if (has(above, A.FILE_LIST_DIRECTORY)) maximal |= A.FILE_READ_ATTRIBUTES
   }
   const readOnly = has(node.fileAttributes, F.FILE_ATTRIBUTE_READONLY) && node.type === "file"

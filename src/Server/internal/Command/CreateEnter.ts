@@ -12,10 +12,12 @@ import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
 import * as ChannelSequence from "../State/ChannelSequence.ts"
+import * as Locks from "../State/Locks.ts"
 import { FileOpen } from "../State/Open.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
 import type { ShareState } from "../State/ShareState.ts"
 import * as Times from "../State/Times.ts"
+import * as Watch from "../State/Watch.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import type { Room } from "./CreateRoom.ts"
 import * as Durable from "./Durable.ts"
@@ -83,11 +85,16 @@ export const enter = Effect.fnUntraced(function*(
   const session = incoming.session!
   const same = Grant.findLease(incoming, contexts)
   const { table } = share
-  if (Grant.asksToCache(body, contexts)) {
-    yield* OutsideChanges.listen(server, share, name.path, opened.node.type === "directory")
-  }
+  const heard = Grant.asksToCache(body, contexts)
+    ? yield* OutsideChanges.listen(server, share, name.path, opened)
+    : undefined
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    const replaced = table.replaced(opened.node.identity)
+    if (replaced !== undefined) {
+      yield* replaced
+      return undefined
+    }
     if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
     const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")
@@ -141,7 +148,7 @@ export const enter = Effect.fnUntraced(function*(
     session.opens.set(open.id, open)
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
-    const leaseResponse = Grant.grant(incoming, body, contexts, open, checked)
+    const leaseResponse = Grant.grant(incoming, body, contexts, open, heard)
     return {
       open,
       leaseResponse,
@@ -150,8 +157,12 @@ export const enter = Effect.fnUntraced(function*(
   }
 })
 
+/** Its client may have guessed its identifier, and used it before it was answered. */
 const forget = (incoming: Incoming, open: FileOpen): void => {
   open.closed = true
+  for (const pending of Array.from(open.waiting)) pending.abort(NtStatus.STATUS_FILE_CLOSED)
+  Watch.end(open)
+  Locks.releaseAll(open)
   Caching.release(incoming.server, open)
   open.table.leave(open)
   incoming.session!.opens.delete(open.id)

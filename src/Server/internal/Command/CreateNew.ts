@@ -38,7 +38,7 @@ const grantedOfFile = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Granted | undefined, Refusal> {
   const found = yield* FileRights.lookUp(share, name.path)
   if (found === undefined) return undefined
-  const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true)
+  const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true, true)
   return "refused" in granted ? yield* refuse(granted.refused) : granted
 })
 
@@ -165,11 +165,16 @@ const finish = Effect.fnUntraced(function*(
 })
 
 /** Takes away what was made for a request that failed; not what another client has opened since. */
-const unmake = ({ name: { path, stream }, share }: Wishes, { node }: StoreOpened): Effect.Effect<void> =>
+const unmake = (
+  { incoming: { server }, name: { path, stream }, share }: Wishes,
+  { node }: StoreOpened
+): Effect.Effect<void> =>
   Effect.suspend(() => {
     for (const _ of share.table.files.get(node.identity)?.opens() ?? []) return Effect.void
     return share.store.remove(path, { expected: node.identity, ...stream === undefined ? {} : { stream } }).pipe(
-      Effect.tapError((error) => Events.notDeleted(share.name, path, error)),
+      Effect.tapError((error) =>
+        server.logRates.deletions.tell((more) => Events.notDeleted(share.name, path, error, more))
+      ),
       Effect.ignore
     )
   })

@@ -10,7 +10,7 @@ import type { Incoming } from "../Connection/Incoming.ts"
 import { breakTo, HANDLE, Holder, isOrphan, levelOf, READ, stateOf, WRITE } from "../State/Caching.ts"
 import type { Link, StreamNode } from "../State/FileTable.ts"
 import type { Open } from "../State/Open.ts"
-import * as OutsideChanges from "../State/OutsideChanges.ts"
+import type * as OutsideChanges from "../State/OutsideChanges.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 
@@ -138,7 +138,7 @@ export const grant = (
   body: Message.Request,
   contexts: CreateContexts.Asked,
   open: Open,
-  access: number
+  heard: OutsideChanges.Heard | undefined
 ): Granted => {
   const { stream } = open
   const none: Granted = { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }
@@ -162,8 +162,7 @@ export const grant = (
     state = 0
   }
   if (stream.locks !== undefined && stream.locks.size > 0) state = 0
-  void access
-  state = OutsideChanges.mayBeCached(open) ? sensible(state) : 0
+  state = heard?.hears === true ? sensible(state) : 0
   if (!isLease) {
     if (state === 0) return none
     const holder = new Holder("oplock", stream, state)

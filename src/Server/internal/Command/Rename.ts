@@ -134,9 +134,10 @@ const giving = Effect.fnUntraced(function*(
   const { share, stream: { file: { identity } }, table } = open
   for (let turn = 0;; turn++) {
     const replaced = yield* may
+    const taking = give({ replace: replaced !== undefined, replaced, expected: identity })
     const run = table.adding(
       path.slice(0, -1),
-      Effect.result(give({ replace: replaced !== undefined, replaced, expected: identity }))
+      Effect.result(replaced === undefined ? taking : table.replacing(replaced, taking))
     )
     // The directory is becoming a link.
     if (run === undefined) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
@@ -219,6 +220,7 @@ export const link = Effect.fnUntraced(function*(
     mayTake(incoming, open, name.path, replace, undefined),
     (naming) => make(open.path, name.path, naming)
   )
+  OutsideChanges.linked(open)
   DirectoryCaching.changed(table, name.path, open)
   Watch.report(table, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
 })

@@ -244,6 +244,12 @@ export const sessionSetup = Effect.fnUntraced(function*(
         usage.release()
         return yield* turnAway(connection, session, logon)
       }
+      if (usage !== session.usage && usage.sessions >= server.limits.userSessions) {
+        incoming.session = session
+        yield* SessionEnd.end(session)
+        SessionEnd.leave(session, connection)
+        return yield* beyond(incoming, "userSessions", NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+      }
       // The keys stay; who came with other credentials acts as them from now on (3.3.5.5.3).
       session.act(user, usage)
       connection.admit(usage)

@@ -34,7 +34,10 @@ import { Sequence } from "./Sequence.ts"
 
 const smb1 = 0x424d53ff
 const largestHead = 64 * 1024
-/** The longest frame of somebody who has not logged on: a token of 64 KiB, and what is around it. */
+/**
+ * The longest frame of somebody who has not logged on: a token of 64 KiB, and what is around it. They may leave so many
+ * bytes of answers unfetched as well.
+ */
 const largestOfStranger = 2 * largestHead
 /** Bytes of a compound's responses that are kept to be sent as one frame. */
 const largestBatch = 1024 * 1024
@@ -103,7 +106,7 @@ export class Connection {
   constructor(server: ServerState, socket: Net.Socket) {
     this.server = server
     this.socket = socket
-    this.out = new Outgoing(socket, server.limits.unsent)
+    this.out = new Outgoing(socket, Math.min(server.limits.unsent, largestOfStranger))
     this.address = socket.remoteAddress ?? ""
     this.port = socket.remotePort ?? 0
     this.network = networkOf(this.address)
@@ -126,13 +129,14 @@ export class Connection {
     return usage.connections >= limits.userConnections ? "userConnections" : connections.full(this.network)
   }
 
-  /** Somebody has logged on: from now on frames may be as long as the limits let them. */
+  /** Somebody has logged on: from now on frames, and what is not fetched, may be as much as the limits let them. */
   admit(usage: Usage): void {
     if (this.closed || this.owner !== undefined) return
     this.owner = usage
     usage.connections++
     this.server.connections.admit(this)
     this.frames.maximumLength = this.server.limits.transfer + largestHead
+    this.out.most = this.server.limits.unsent
   }
 
   nextAsyncId(): bigint {

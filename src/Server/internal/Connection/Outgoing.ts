@@ -21,7 +21,7 @@ export const lengthOf = (chunks: ReadonlyArray<Uint8Array>): number => {
 export class Outgoing {
   private readonly socket: Net.Socket
   /** Bytes that may wait. */
-  private readonly most: number
+  most: number
   /** Requests that are not begun before the client has fetched what it was answered. */
   private readonly held = new Set<() => void>()
   private closed = false

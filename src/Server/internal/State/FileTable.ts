@@ -10,6 +10,7 @@
  * store, for a break) looks again when it goes on.
  */
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Semaphore from "effect/Semaphore"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Names from "../../Store/internal/Names.ts"
@@ -133,6 +134,8 @@ export class FileTable {
   /** Watches of all directories. */
   watching = 0
   readonly #root = new Place(undefined, "")
+  /** Files that another one is about to take the name of. */
+  readonly #replaced = new Map<string, Latch.Latch>()
 
   /** The node of a file, made where it is not open. */
   file(identity: string, directory: boolean): FileNode {
@@ -207,6 +210,26 @@ export class FileTable {
         for (const link of links) link.adding--
       })
     )
+  }
+
+  /** Runs what takes a file's name from it: nobody opens the file by that meanwhile. */
+  replacing<A, E, R>(identity: string, replace: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const over = Latch.makeUnsafe()
+      this.#replaced.set(identity, over)
+      return Effect.ensuring(
+        replace,
+        Effect.sync(() => {
+          if (this.#replaced.get(identity) === over) this.#replaced.delete(identity)
+          over.openUnsafe()
+        })
+      )
+    })
+  }
+
+  /** Waits until nothing takes a file's name any more; undefined where nothing does. */
+  replaced(identity: string): Effect.Effect<void> | undefined {
+    return this.#replaced.get(identity)?.await
   }
 
   /** A name is gone: listings that have yet to show it leave it out. */

@@ -83,8 +83,25 @@ const add = (all: StreamLocks, lock: Lock): void => {
   if (same === undefined) open.locks.set(name, [lock])
   else same.push(lock)
   open.lockCount++
-  open.usage.locks++
-  open.server.locks++
+  count(open, 1)
+}
+
+/** Those that are held count, and those that somebody waits for: who waits for one may come to have it. */
+const count = (open: FileOpen, by: 1 | -1): void => {
+  open.usage.locks += by
+  open.server.locks += by
+}
+
+const wait = (all: StreamLocks, waiting: WaitingLock): void => {
+  all.waiting.add(waiting)
+  ;(waiting.open.waitingLocks ??= new Set()).add(waiting)
+  count(waiting.open, 1)
+}
+
+const waitNoMore = (all: StreamLocks, waiting: WaitingLock): void => {
+  if (waiting.open.waitingLocks?.delete(waiting) !== true) return
+  all.waiting.delete(waiting)
+  count(waiting.open, -1)
 }
 
 const remove = (all: StreamLocks, lock: Lock): void => {
@@ -95,8 +112,7 @@ const remove = (all: StreamLocks, lock: Lock): void => {
   if (left.length === 0) open.locks?.delete(name)
   else open.locks!.set(name, left)
   open.lockCount--
-  open.usage.locks--
-  open.server.locks--
+  count(open, -1)
 }
 
 /** Grants what waits for one of these ranges and can be had now, the oldest request first. */
@@ -106,7 +122,7 @@ const retry = (all: StreamLocks, released: ReadonlyArray<Ranged>): void => {
   const concerned = new Set(released.flatMap(({ end, offset }) => [...waiting.touching(offset, end)]))
   for (const one of [...concerned].sort((a, b) => a.serial - b.serial)) {
     if (conflicts(all, one)) continue
-    waiting.delete(one)
+    waitNoMore(all, one)
     add(all, one)
     one.granted()
   }
@@ -118,8 +134,7 @@ export const releaseAll = (open: FileOpen): void => {
   if (all === undefined) return
   const released = [...open.locks?.values() ?? []].flat()
   for (const lock of released) remove(all, lock)
-  for (const waiting of open.waitingLocks ?? []) all.waiting.delete(waiting)
-  open.waitingLocks?.clear()
+  for (const waiting of Array.from(open.waitingLocks ?? [])) waitNoMore(all, waiting)
   retry(all, released)
   if (all.size === 0 && all.waiting.size === 0) open.stream.locks = undefined
 }
@@ -194,7 +209,8 @@ const lock = (
     return refuse(status)
   }
   const { fileLocks, locks, serverLocks, userLocks, waitingLocks } = incoming.server.limits
-  if (all.size + elements.length > fileLocks || open.lockCount + elements.length > locks) {
+  const ofOpen = open.lockCount + (open.waitingLocks?.size ?? 0)
+  if (all.size + all.waiting.size + elements.length > fileLocks || ofOpen + elements.length > locks) {
     return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
   }
   if (open.usage.locks + elements.length > userLocks) {
@@ -223,19 +239,9 @@ const lock = (
     if (all.waiting.size >= waitingLocks) return undo(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     return Effect.andThen(
       incoming.wait<void>((resume) => {
-        const waiting: WaitingLock = {
-          ...wanted,
-          granted: () => {
-            open.waitingLocks?.delete(waiting)
-            resume(undefined)
-          }
-        }
-        all.waiting.add(waiting)
-        ;(open.waitingLocks ??= new Set()).add(waiting)
-        return () => {
-          all.waiting.delete(waiting)
-          open.waitingLocks?.delete(waiting)
-        }
+        const waiting: WaitingLock = { ...wanted, granted: () => resume(undefined) }
+        wait(all, waiting)
+        return () => waitNoMore(all, waiting)
       }),
       done()
     )

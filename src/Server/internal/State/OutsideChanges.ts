@@ -5,6 +5,10 @@
  * A directory is listened to while somebody watches it or caches something in it. Nobody says when that ends: every so
  * often what is still needed is gathered anew. Where a store cannot listen (its platform has only so many watches), clients
  * see such changes when they look: they may cache nothing there, and lose what they cached where the listening ends early.
+ *
+ * What is heard is what happens in one directory, whatever it is called by now. So a client may cache a file only if that
+ * directory is the one that really holds it: another may have its path since, a symbolic link may lead elsewhere, and a
+ * file with more than one name can be changed by those that nobody listens to.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +16,7 @@ import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 import { CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.ts"
 import * as Events from "../../Events.ts"
-import type { ShareStore, StoreChange, StoreError, StorePath } from "../../ShareStore.ts"
+import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
 import { type FileNode, type FileTable, keyOf } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
@@ -35,6 +39,8 @@ interface Place {
 interface Listening extends Place {
   /** Whether every change is told from now on. */
   hears: boolean
+  /** Which directory it is that had the path when this began. */
+  identity: string | undefined
   /** Opens when it hears, when it will not, and when nobody is to wait for it any more. */
   readonly settled: Latch.Latch
   /** Whether somebody has asked for it since it was last looked who needs it. */
@@ -73,21 +79,38 @@ class Listener {
       return known
     }
     const settled = Latch.makeUnsafe()
-    const listening: Listening = { ...place, hears: false, settled, asked: true, late, stop: () => {} }
+    const stopped = Latch.makeUnsafe()
+    const listening: Listening = {
+      ...place,
+      hears: false,
+      identity: undefined,
+      settled,
+      asked: true,
+      late,
+      stop: () => {
+        listening.hears = false
+        stopped.openUnsafe()
+      }
+    }
     this.places.set(name, listening)
+    const identity = Effect.map(this.share.store.stat(place.directory), (node) => node.identity)
     const onStart = (all: boolean) =>
-      Effect.sync(() => {
+      Effect.map(Effect.orElseSucceed(identity, () => undefined), (now) => {
+        // Between the two looks another directory may have taken the path.
+        if (now === undefined || now !== listening.identity) return listening.stop()
         listening.hears = all
         this.isDeaf = false
         settled.openUnsafe()
       })
-    const stopped = Effect.callback<void>((resume) => {
-      listening.stop = () => resume(Effect.void)
-    })
     this.server.run(
-      this.changes(place.directory, { recursive: place.recursive, onStart }).pipe(
-        Stream.runForEachArray((changes) => Effect.sync(() => this.heard(place, changes))),
-        Effect.raceFirst(stopped),
+      Effect.flatMap(identity, (before) => {
+        listening.identity = before
+        return Stream.runForEachArray(
+          this.changes(place.directory, { recursive: place.recursive, onStart }),
+          (changes) => Effect.sync(() => this.heard(place, changes))
+        )
+      }).pipe(
+        Effect.raceFirst(stopped.await),
         Effect.catch((error) => this.complain(error)),
         Effect.onExit((exit) => Effect.sync(() => this.ended(name, listening, exit)))
       )
@@ -96,14 +119,62 @@ class Listener {
     return listening
   }
 
-  /** Listens where somebody caches something already: it is taken back where that cannot be. */
-  follow(place: Place): void {
-    if (!this.places.has(nameOf(place))) this.need(place, true)
+  /**
+   * Listens where somebody watches or caches something already: it is taken back where that cannot be. Where another
+   * directory has the path by now, it is listened to from now on.
+   */
+  follow(place: Place): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const known = this.places.get(nameOf(place))
+      if (known?.hears !== true) {
+        if (known === undefined) this.need(place, true)
+        return Effect.void
+      }
+      return Effect.map(this.isStale(known), (stale) => {
+        if (stale && this.leave(known)) this.need(place, true)
+      })
+    })
   }
 
   /** Whether every change in a directory is told. */
   hears(place: Place): boolean {
     return this.places.get(nameOf(place))?.hears === true
+  }
+
+  /** Whether the path stands for another directory by now than the one that is listened to. */
+  private isStale({ directory, identity }: Listening): Effect.Effect<boolean> {
+    return Effect.match(this.share.store.stat(directory), {
+      onFailure: () => false,
+      onSuccess: (node) => node.identity !== identity
+    })
+  }
+
+  /** Ends listening to a directory that has lost its path; whether this did it. */
+  private leave(listening: Listening): boolean {
+    const name = nameOf(listening)
+    if (this.places.get(name) !== listening) return false
+    this.places.delete(name)
+    listening.stop()
+    this.takeAllBack(listening)
+    return true
+  }
+
+  /** Listens to a directory, which has to be the one that is expected; what is heard is undefined where it is not. */
+  listen(place: Place, expected: string): Effect.Effect<Listening | undefined> {
+    return Effect.gen({ self: this }, function*() {
+      for (let turn = 0; turn < 2; turn++) {
+        const listening = this.need(place)
+        const { settled } = listening
+        if (!listening.hears) {
+          yield* Effect.raceFirst(settled.await, Effect.andThen(Effect.sleep(patience), settled.open))
+        }
+        if (!listening.hears) return undefined
+        if (listening.identity === expected) return listening
+        if (!(yield* this.isStale(listening))) return undefined
+        this.leave(listening)
+      }
+      return undefined
+    })
   }
 
   /** Says once that changes cannot be told, until they can. */
@@ -115,22 +186,27 @@ class Listener {
 
   /** It is asked for again when somebody needs it again; what was cached by it is taken back. */
   private ended(name: string, listening: Listening, exit: Exit.Exit<void>): void {
-    const { directory, hears, late, settled } = listening
+    const { hears, late, settled } = listening
     listening.hears = false
     settled.openUnsafe()
     if (this.places.get(name) !== listening) return
     this.places.delete(name)
     // A server that stops takes nothing back.
     if (!hears && !late || Exit.hasInterrupts(exit)) return
+    this.takeAllBack(listening)
+  }
+
+  /** What was cached, or kept for who watches, by listening to a directory. */
+  private takeAllBack({ directory, recursive }: Listening): void {
     const { table } = this.share
     for (const { file, watches } of table.at(directory)) {
       if (file.directory) this.takeBack(file)
-      for (const watch of watches) if (watch.recursive === listening.recursive) watch.lose()
+      for (const watch of watches) if (watch.recursive === recursive) watch.lose()
     }
     for (const { file } of table.entries(directory)) if (!file.directory) this.takeBack(file)
   }
 
-  private takeBack(file: FileNode): void {
+  takeBack(file: FileNode): void {
     for (const { holders } of file.streams.values()) {
       for (const holder of Array.from(holders)) Caching.breakTo(this.server, holder, 0)
     }
@@ -162,12 +238,14 @@ class Listener {
         this.places.delete(name)
         listening.stop()
       }
-      for (const place of needed.values()) this.follow(place)
-      if (this.places.size === 0) {
-        this.sweeping = false
-        return Effect.void
-      }
-      return this.sweep
+      return Effect.andThen(
+        Effect.forEach(needed.values(), (place) => this.follow(place), { discard: true }),
+        Effect.suspend(() => {
+          if (this.places.size > 0) return this.sweep
+          this.sweeping = false
+          return Effect.void
+        })
+      )
     }),
     interval
   )
@@ -240,31 +318,49 @@ const listenerOf = (server: ServerState, share: ShareState): Listener | undefine
 
 /** Somebody watches a directory from now on. */
 export const forWatch = (server: ServerState, { open, recursive }: Watch): void => {
-  listenerOf(server, open.share)?.need({ directory: open.path, recursive })
+  const listener = listenerOf(server, open.share)
+  if (listener === undefined) return
+  const place = { directory: open.path, recursive }
+  listener.need(place)
+  server.run(listener.follow(place))
 }
+
+/** Whether all that others change is heard, so that what clients cache can be taken back. */
+export interface Heard {
+  readonly hears: boolean
+}
+
+const everything: Heard = { hears: true }
+const nothing: Heard = { hears: false }
 
 /** Begins to listen for a client that may cache what has a name; waits until that is so, or is known not to be. */
 export const listen = (
   server: ServerState,
   share: ShareState,
   path: StorePath,
-  directory: boolean
-): Effect.Effect<void> => {
-  const listening = listenerOf(server, share)?.need(placeOf(path, directory))
-  return listening === undefined || listening.hears
-    ? Effect.void
-    : Effect.asVoid(
-      Effect.raceFirst(listening.settled.await, Effect.andThen(Effect.sleep(patience), listening.settled.open))
-    )
-}
-
-/** Whether what clients cache of an open can be taken back when others change it. */
-export const mayBeCached = ({ path, server, share, stream }: FileOpen): boolean => {
+  { file, node }: StoreOpened
+): Effect.Effect<Heard> => {
   const listener = listenerOf(server, share)
-  return listener === undefined || listener.hears(placeOf(path, stream.file.directory))
+  if (listener === undefined) return Effect.succeed(everything)
+  const directory = node.type === "directory"
+  if (!directory && node.numberOfLinks > 1) return Effect.succeed(nothing)
+  const { stat } = share.store
+  return Effect.gen(function*() {
+    const place = placeOf(path, directory)
+    const before = listener.hears(place)
+    const expected = directory ? node : yield* file.parent ?? stat(place.directory)
+    const heard = yield* listener.listen(place, expected.identity)
+    if (heard === undefined) return nothing
+    // Who replaced the file before it was listened to was not heard.
+    return before || (yield* stat(path)).identity === node.identity ? heard : nothing
+  }).pipe(Effect.orElseSucceed(() => nothing))
 }
 
 /** An open has another name: what its client caches of it is listened for there. */
 export const renamed = ({ holder, path, server, share, stream }: FileOpen): void => {
-  if (holder !== undefined) listenerOf(server, share)?.follow(placeOf(path, stream.file.directory))
+  const listener = holder === undefined ? undefined : listenerOf(server, share)
+  if (listener !== undefined) server.run(listener.follow(placeOf(path, stream.file.directory)))
 }
+
+/** A file has one more name, by which others may change it unheard. */
+export const linked = ({ server, share, stream }: FileOpen): void => listenerOf(server, share)?.takeBack(stream.file)

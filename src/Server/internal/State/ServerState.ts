@@ -91,6 +91,7 @@ export class ServerState {
   /** What clients can make the log say of one kind: some lines at once, and so many a second. */
   readonly logRates = {
     faults: new LogRate(1, 1),
+    deletions: new LogRate(20, 2),
     connections: new LogRate(1, 0.1),
     logons: new LogRate(20, 2),
     requests: new LogRate(20, 2)
