@@ -21,6 +21,7 @@ const checks = [
   ["types", "tsc", ["-p", "."]],
   ["lint", "oxlint", ["--deny-warnings"]],
   ["barrels", "node", ["scripts/barrels.mjs", "--check"]],
+  ["words", "node", ["scripts/words.mjs"]],
   ["format", "node", ["scripts/format.mjs", "--check"]]
 ]
 let passed = 0

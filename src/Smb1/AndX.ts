@@ -49,7 +49,7 @@ export const chain = (parts: ReadonlyArray<Part>): Uint8Array => {
   const starts: Array<number> = []
   let length = 0
   for (const { body } of parts) {
-    // At a multiple of four, so that Unicode in each is aligned as in a packet of its own.
+    // At a multiple of four, so that Unicode in each is aligned as in a separate packet.
     length = (length + 3) & ~3
     starts.push(length)
     length += body.length

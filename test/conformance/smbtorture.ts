@@ -95,22 +95,23 @@ if (args.includes("--write")) {
     `# Conformance of the server
 
 Written by \`npm run conformance\`: smbtorture ${await Runner
-      .version()} against the server with memory stores, each test with
-a server and shares of its own. The list of tests, with how smbd 4.17.12 itself does, is
-[smbtorture-4.17.tsv](../test/conformance/smbtorture-4.17.tsv); gate 1 is what a small server should pass, gate 2 what a full
-one does, gate 3 what else smbd passes; what smbd does not pass, in the setting that the list was made in, has no gate.
-What fails of the gates is named with its reason in [KNOWN_FAILURES.md](../test/conformance/KNOWN_FAILURES.md). A skipped
-test is one that smbtorture itself left out, because the server does not announce what it is about.
+      .version()} against the server with memory stores. Each test has
+its own server and shares. The list of tests, with the results of smbd 4.17.12 itself, is
+[smbtorture-4.17.tsv](../test/conformance/smbtorture-4.17.tsv).
+A small server should pass the tests of gate 1, and a full server those of gate 2. Gate 3 has the other tests that smbd
+passes. Tests that smbd does not pass, in the setting of the list, have no gate.
+[KNOWN_FAILURES.md](../test/conformance/KNOWN_FAILURES.md) names each failure of the gates with its reason. smbtorture
+itself skips a test if the server does not announce the feature.
 Three tests give files to others and run as an administrator (\`byAdministrator\` in Runner.ts); all others run as a plain user.
 
 ${table("gate", [gateOf, everything])}
 
 ${table("suite", [Runner.suite])}
 
-Microsoft's Windows Protocol Test Suites (file server) have a runner as well, \`npm run conformance:windows\`, with
-[known failures](../test/conformance/windows/KNOWN_FAILURES.md) of their own. They need Docker and port 445; a weekly workflow
-runs them and smbtorture's whole list, keeps the results, and stops nobody. Their runner was written and tested without them:
-what it reads is tested on a sample made from the schema of their results.
+Microsoft's Windows Protocol Test Suites (file server) also have a runner, \`npm run conformance:windows\`, with
+their own [known failures](../test/conformance/windows/KNOWN_FAILURES.md). They need Docker and port 445. A weekly workflow
+runs them and smbtorture's whole list, and keeps the results; a failure there blocks no change. Their runner was written and
+tested without them: its reader is tested on a sample made from the schema of their results.
 `
   )
   for (const [test, verdict] of verdicts) {

@@ -1,0 +1,140 @@
+/**
+ * Finds archaic and unclear words in the comments of `src` and in the prose of the documents; code is passed over. Each
+ * folder of `src` has a number of hits that are still allowed; the documents have none.
+ *
+ * `--all` also lists the hits that are allowed, and the count of each folder. `--allow src/Server=3` (repeatable)
+ * replaces the table below.
+ */
+import { globSync, readFileSync } from "node:fs"
+
+/** Hits that are still allowed in a folder. A folder that is not named has none. Lower the numbers, never raise them. */
+const table = {
+  "src/Auth": 52,
+  "src/Cli": 45,
+  "src/Client": 70,
+  "src/Server": 260
+}
+
+/** What is found, and what to write instead. */
+const words = [
+  [/\bwhoever\b/gi, "name the client, the user, the caller"],
+  // A question may begin with it.
+  [/(?<![\w-])Who\b(?![^.!|]{0,200}\?)/g, "name the client, the user, the caller"],
+  [/(?<=;\s{1,9})who\b(?![^.!|]{0,200}\?)/g, "name the client, the user, the caller"],
+  [/\b(?:that which|he who|they who|those who)\b/gi, "name the subject: `the clients that`, `the users who`"],
+  [/\bnobody\b/gi, "`no client`, `no user`, `no caller`"],
+  [/\bwhatever\b/gi, "`any`, `no matter which`"],
+  [/\banew\b/gi, "`again`, `new`"],
+  [/\b(?:where|if|when) (?:it is |they are )?left out\b/gi, "`Default: X`, `by default`"],
+  [/\bat the most\b/gi, "`at most`"],
+  [/\bmeanwhile\b/gi, "`while ...`"],
+  [/\bbeside\b/gi, "`next to`, `as well as`, `with`"],
+  // Plain: `has no name of its own`, `one of its own users`.
+  [/(?<!\bno \w+ )\bof (?:its|their|our|your|his|one's) own\b(?! [a-z])/gi, "`its own X`, `their own X`"],
+  [/\bas (?:it was|they were)\b(?! (?:at|in|on|when|[a-z]+ed|made|sent|written|read|found|before))/gi, "`unchanged`"],
+  [/\bthere is none\b/gi, "`no X exists`"],
+  [/\bwhat (?:is|was) there\b/gi, "`the existing file`"],
+  [/\b(?:takes?|taken|took|taking) back\b/gi, "`broken`, `revoked` (of oplocks and leases), `undone`"],
+  [/\b(?:tries|try|tried) once more\b/gi, "`retries`"],
+  [/\bback-pressure\b/gi, "`backpressure`"],
+  [/\bso that (?:[\w`'/]+ ){1,8}may\b/gi, "`so that ... can`"],
+  [/\b(?:and|but|so) none (?:is|are|has|have)\b/gi, "name the subject"],
+  [/\b(?:neither|nor) (?:is|are|was|does|do|has|can|may) /gi, "name the subject first: `a pipe does not either`"],
+  [/(?:[.;]\s+|\band )so (?:is|are|does|do|has) (?:an?|the|what|those|its)\b/gi, "name the subject first"],
+  [/\bbut for\b(?! the first time)/gi, "`except for`, `except`"],
+  [/\b(?:hitherto|whence|thither|thereof|therein|wherein|whereof|lest|forthwith|heretofore)\b/gi, "a word of today"]
+].map(([pattern, instead]) => [new RegExp(pattern.source.replaceAll(" ", "\\s+"), pattern.flags), instead])
+
+/** What stands for code: no word, and as many lines as the code has, so that the numbers of lines stay the same. */
+const blank = (code) => "·" + "\n".repeat(code.split("\n").length - 1)
+
+/** Code, and where links lead to. */
+const withoutCode = (text) =>
+  text
+    .replace(/^( *)(`{3,}|~{3,})[^\n]*\n[\s\S]*?(?:^ *\2 *$|(?![\s\S]))/gm, blank)
+    .replace(/(?<!`)(`+)(?!`)(?:[^`]|(?!(?<!`)\1(?!`))`)+?(?<!`)\1(?!`)/g, blank)
+    .replace(/\]\([^)\n]*\)|<!--[\s\S]*?-->/g, blank)
+
+/** Strings, templates and regular expressions come first: what looks like a comment in them is none. */
+const tokens = new RegExp(
+  [
+    /"(?:\\.|[^"\\\n])*"/,
+    /'(?:\\.|[^'\\\n])*'/,
+    /`(?:\\[\s\S]|[^`\\])*`/,
+    /(?<=[(,=:[!&|?{};>]\s*)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\//,
+    /(?<comment>\/\*[\s\S]*?\*\/|\/\/[^\n]*(?:\n[ \t]*\/\/[^\n]*)*)/
+  ].map(({ source }) => source).join("|"),
+  "g"
+)
+
+/** The comments of a source, without the marks at the beginnings of their lines. Everything else is blank. */
+const comments = (source) => {
+  let text = ""
+  let end = 0
+  for (const token of source.matchAll(tokens)) {
+    if (token.groups.comment === undefined) continue
+    text += blank(source.slice(end, token.index))
+    text += token[0].replace(/^[ \t]*(?:\/\*\*?|\*\/|\*|\/\/)/gm, "")
+    end = token.index + token[0].length
+  }
+  return text + blank(source.slice(end))
+}
+
+/** The hits of a file, in the order of its lines. */
+const look = (path) => {
+  const content = readFileSync(path, "utf8")
+  const text = withoutCode(path.endsWith(".ts") ? comments(content) : content)
+  const hits = []
+  for (const [pattern, instead] of words) {
+    for (const { 0: found, index } of text.matchAll(pattern)) {
+      const line = text.slice(0, index + found.search(/\w/)).split("\n").length
+      const word = found.replace(/^\W+/, "").replace(/\s+/g, " ").trim()
+      hits.push({ line, message: `${path}:${line}: "${word}": write ${instead}` })
+    }
+  }
+  return hits.sort((a, b) => a.line - b.line).map(({ message }) => message)
+}
+
+const usage = () => {
+  console.error("usage: words.mjs [--all] [--allow FOLDER=NUMBER ...]")
+  process.exit(2)
+}
+
+let all = false
+let replaced
+const options = process.argv.slice(2)
+while (options.length > 0) {
+  const option = options.shift()
+  if (option === "--all") {
+    all = true
+  } else if (option === "--allow") {
+    const [, folder, number] = /^(.+)=(\d+)$/.exec(options.shift() ?? "") ?? usage()
+    replaced = { ...replaced, [folder]: Number(number) }
+  } else {
+    usage()
+  }
+}
+const allowed = replaced ?? table
+
+/** Hits by what they are counted for: a folder of `src`, or `docs` for all documents. */
+const groups = new Map()
+for (const path of globSync(["src/**/*.ts", "docs/**/*.md", "README.md", "CONTRIBUTING.md"]).toSorted()) {
+  const [top, folder, below] = path.split(/[\\/]/)
+  const group = top !== "src" ? "docs" : below === undefined ? "src" : `src/${folder}`
+  const hits = groups.get(group) ?? []
+  hits.push(...look(path.replaceAll("\\", "/")))
+  groups.set(group, hits)
+}
+
+let failed = false
+for (const [group, hits] of groups) {
+  const limit = allowed[group] ?? 0
+  if (hits.length > limit || all) { for (const hit of hits) console.error(hit) }
+  if (hits.length > limit) {
+    failed = true
+    console.error(`${group}: ${hits.length} unclear words, ${limit} allowed (CONTRIBUTING.md, "Words")`)
+  } else if (all) {
+    console.error(`${group}: ${hits.length} unclear words, ${limit} allowed`)
+  }
+}
+if (failed) process.exit(1)
