@@ -152,7 +152,7 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
 })
 
 // -----------------------------------------------------------------------------
-// what is there
+// the existing file
 // -----------------------------------------------------------------------------
 
 const existing = Effect.fnUntraced(function*(

@@ -12,7 +12,6 @@ export interface Name {
   readonly stream: string | undefined
   /** The type, if the name ended in `::$DATA` or `::$INDEX_ALLOCATION`. */
   readonly type: "data" | "directory" | undefined
-  /** The name ended in a separator. */
 }
 
 // eslint-disable-next-line no-control-regex
