@@ -1,6 +1,4 @@
-/**
- * CLOSE (MS-SMB2 3.3.5.10, MS-FSA 2.1.5.5), also of what ends with its tree, session or connection.
- */
+/** CLOSE (MS-SMB2 3.3.5.10, MS-FSA 2.1.5.5), also of opens that end with their tree, session or connection. */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Message from "../../../Smb2/Message/Close.ts"
@@ -47,8 +45,9 @@ const after = (node: StoreNode) => ({
 })
 
 /**
- * Closes an open: what waits on it is answered, its locks go, and with its last open what is to be deleted. Fails with what
- * the store says to such a deletion; the open is closed all the same.
+ * Closes an open: completes the requests that wait on it and releases its locks. With the last open it also removes a
+ * name or stream that is marked for deletion. Fails with the store's error for that deletion; the open is closed in any
+ * case.
  */
 export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
@@ -69,7 +68,7 @@ export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void, 
     return closeFile(open)
   })
 
-/** Closes an open whose client does not ask for it. A deletion that the store refuses stands in the log. */
+/** Closes an open without a CLOSE request. If the store refuses a deletion, the log says so. */
 export const end = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> =>
   Effect.ignore(close(open, notifyStatus))
 
@@ -85,10 +84,10 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     Locks.releaseAll(open)
     table.leave(open)
     if (open.may(AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA)) file.delayed = undefined
-    // Of a directory it has to be seen first whether it is empty: else it stays, and nothing is wrong (MS-FSA 2.1.5.5).
+    // A directory is first checked for entries: if it has any, it stays, and that is no error (MS-FSA 2.1.5.5).
     const asks = open.deleteOnClose && open.directory && !link.deletePending
     if (open.deleteOnClose && !asks) markDeleted(open)
-    // What waited for this looks at once: what is closed must be out of the way by now.
+    // Requests that wait for this break look again at once, so the open must have left the tables before.
     Caching.release(open.server, open)
     if (open.written) DirectoryCaching.changed(table, open.path, open)
     return Effect.andThen(
@@ -102,7 +101,10 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     )
   })
 
-/** After an open has left: what is to be deleted and has lost its last open goes, and what is not open is forgotten. */
+/**
+ * After an open has left: removes what is marked for deletion and has lost its last open, and forgets the names and
+ * streams that no client has open any more.
+ */
 const settle = (open: FileOpen): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
     const { link, stream, table } = open
@@ -118,7 +120,7 @@ const settle = (open: FileOpen): Effect.Effect<void, StoreError> =>
     )
   })
 
-/** Removes the name that an open was opened by, or its stream alone. */
+/** Removes the name that an open was opened by, or only its stream. */
 const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError> => {
   const { path, server, share, stream, table } = open
   const { file } = stream
@@ -143,7 +145,7 @@ const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError
     )
   })
   return share.store.remove(path, wholly ? { expected } : { expected, stream: stream.name }).pipe(
-    // Another program was faster: the name is gone, as it should be.
+    // Another program removed the name first: it is gone, as the client wanted.
     Effect.catchIf(({ reason }) => reason === "NotFound" || reason === "PathNotFound", () => Effect.void),
     Effect.andThen(told),
     Effect.tapError((error) =>
@@ -153,8 +155,8 @@ const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError
 }
 
 /**
- * From now on what is open is to be deleted: the name that it is open by, or its named stream. It is opened no more, and its
- * watchers hear of it. The file's other names stay.
+ * Marks an open for deletion: the name that it was opened by, or its named stream. The name or stream cannot be opened
+ * any more, and its watchers are told. The file's other names stay.
  */
 export const markDeleted = (open: FileOpen): void => {
   if (open.deletePending) return
@@ -162,7 +164,7 @@ export const markDeleted = (open: FileOpen): void => {
   const isFile = stream.name === ""
   if (isFile) link.deletePending = true
   else stream.deletePending = true
-  // Clients that keep handles to themselves close them now.
+  // Clients with cached handles close them now.
   for (const holder of Array.from(stream.holders)) {
     const concerned = !isFile || Array.from(holder.opens).some((other) => other.link === link)
     if (concerned && holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {

@@ -16,7 +16,7 @@ import * as ReadWrite from "./ReadWrite.ts"
 /** ServerSideCopyMaxNumberofChunks, MaxChunkSize and MaxDataSize (3.3.3), as Windows has them. */
 const limits = { chunks: 256, chunk: 1024 * 1024, total: 16 * 1024 * 1024 } as const
 
-/** The key of an open, the same each time. */
+/** The resume key of an open, the same each time. */
 export const resumeKey = (open: FileOpen): Uint8Array => {
   open.resumeKey ??= Uint8Array.from(randomBytes(24))
   return Codec.encode(Fsctl.SrvRequestResumeKey)({ resumeKey: open.resumeKey, context: new Uint8Array(0) })
@@ -29,7 +29,7 @@ const answer = (chunksWritten: number, chunkBytesWritten: number, totalBytesWrit
 
 const tooMuch = answer(limits.chunks, limits.chunk, limits.total, NtStatus.STATUS_INVALID_PARAMETER)
 
-/** Copies chunks into an open; `reads` where the target must be open for reading too (FSCTL_SRV_COPYCHUNK). */
+/** Copies chunks into an open. With `reads`, the target must be open for reading too (FSCTL_SRV_COPYCHUNK). */
 export const copy = Effect.fnUntraced(function*(
   incoming: Incoming,
   target: FileOpen,
@@ -65,7 +65,7 @@ export const copy = Effect.fnUntraced(function*(
   let done = 0
   for (const { length, sourceOffset, targetOffset } of chunks) {
     const { size } = yield* stored(source.file.stat)
-    // What Windows says of a source that ends too early.
+    // The status that Windows gives for a source that ends too early.
     if (sourceOffset + BigInt(length) > size) return answer(done, 0, written, NtStatus.STATUS_INVALID_VIEW_SIZE)
     const chunk = (to: bigint): Effect.Effect<number | undefined, Refusal> => {
       if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, to, length, true)) {
@@ -76,7 +76,7 @@ export const copy = Effect.fnUntraced(function*(
         (data) => Effect.as(stored(target.file.write(to, data)), data.length)
       )
     }
-    // As for WRITE: a client that may append and no more adds to the end, whatever the offset.
+    // As for WRITE: a client that may only append adds to the end, with any offset.
     const copied = yield* appends ? ReadWrite.atEnd(target, chunk) : chunk(targetOffset)
     if (copied === undefined) return answer(done, 0, written, NtStatus.STATUS_FILE_LOCK_CONFLICT)
     written += copied

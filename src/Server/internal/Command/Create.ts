@@ -1,8 +1,9 @@
 /**
- * CREATE (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1): from a name and wishes to an open, or to the one status that says why not.
+ * CREATE (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1): makes an open for a name and the client's wishes, or gives the one status
+ * that says why not.
  *
- * The store is asked first and may be slow; then, in one synchronous step, what others have open is looked at and the
- * open is entered. Where an oplock or a lease must be taken back before that, the step is tried again afterwards.
+ * The store is asked first and can be slow. Then one synchronous step checks the opens of other clients and enters the
+ * new one. If an oplock or a lease must be broken before that, the step is retried afterwards.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -68,7 +69,7 @@ const overwrites = (disposition: number): boolean =>
 
 const creates = (disposition: number): boolean => disposition !== D.FILE_OPEN && disposition !== D.FILE_OVERWRITE
 
-/** How often a name is looked up again, since what it stood for has gone, or has another name. */
+/** How often a name is looked up again because its file has gone or was renamed. */
 const mostTurns = 100
 
 const createFile = (
@@ -100,7 +101,7 @@ const createFile = (
     )
   })
 
-/** A file that was looked at had lost its name before it was open. */
+/** The file that was looked up lost its name before it was open. */
 const replaced = "replaced"
 
 const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply, Refusal> {
@@ -133,25 +134,25 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       if (found !== undefined) {
         const reply = found === replaced ? undefined : yield* Effect.catchIf(
           existing(wishes, found),
-          // The name stands for another file by now: that one is what was asked for.
+          // The name stands for another file now: the client asked for that one.
           ({ status }) => status === NtStatus.STATUS_FILE_CLOSED && turn < mostTurns,
           () => Effect.succeed(undefined)
         )
         if (reply !== undefined) return reply
-        // Names that change faster than they can be looked up are in use by somebody.
+        // A name that changes faster than the server can look it up is in use by other clients or programs.
         if (turn > mostTurns) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
         continue
       }
     }
     const made = yield* make(wishes)
     if (made !== undefined) return made
-    // Somebody made it between the two looks.
+    // Another client or program made it between the two lookups.
     if (turn > 3) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
   }
 })
 
 // -----------------------------------------------------------------------------
-// what is there
+// the existing file
 // -----------------------------------------------------------------------------
 
 const existing = Effect.fnUntraced(function*(

@@ -1,6 +1,4 @@
-/**
- * What a CREATE must be like before anything is looked up, and which access it gets (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1).
- */
+/** Checks a CREATE before any lookup, and computes the access that it gets (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1). */
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import {
@@ -23,7 +21,7 @@ const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 const validAttributes = 0x0000_7fb7
 const validAccess = 0xf31f_01ff | 0
 
-/** The file that a CREATE names, or the status of what is wrong with its fields. */
+/** The file that a CREATE names, or the status that says what is wrong with its fields. */
 export const check = (incoming: Incoming, body: Message.Request): Names.Name | number => {
   const { createOptions, desiredAccess, fileAttributes, shareAccess } = body
   if (body.impersonationLevel > ImpersonationLevel.Delegate) return NtStatus.STATUS_BAD_IMPERSONATION_LEVEL
@@ -52,7 +50,7 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
   if (isData && has(createOptions, O.FILE_DIRECTORY_FILE)) {
     return NtStatus.STATUS_NOT_A_DIRECTORY
   }
-  // The share's root cannot be deleted, and to wait for that would keep all others out.
+  // The share's root cannot be deleted, and a pending deletion would keep all other clients out.
   if (
     has(createOptions, O.FILE_DELETE_ON_CLOSE) && typeof name !== "number" && name.path.length === 0 &&
     name.stream === undefined
@@ -67,26 +65,27 @@ const nameOf = (incoming: Incoming, body: Message.Request): Names.Name | number 
   return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 
-/** What an open of a file that is there gets. */
+/** The access that an open of an existing file gets. */
 export type GrantedAccess =
   | { readonly refused: number }
   | {
-    /** What the open may do. */
+    /** The rights of the open. */
     readonly access: number
-    /** What share modes are checked against: an overwrite writes, whatever it asks for. */
+    /** The rights that share modes are checked against: an overwrite counts as a write, with any requested access. */
     readonly checked: number
-    /** All that this user may do with the file. */
+    /** All rights that this user has to the file. */
     readonly maximal: number
   }
 
-/** Whether what the directory above grants makes a difference to what was found without it. */
+/** Whether the rights that the parent directory grants make a difference to the result without them. */
 export const mattersAbove = (granted: GrantedAccess, body: Message.Request, contexts: CreateContexts.Asked): boolean =>
   "refused" in granted || contexts.maximalAccess || has(body.desiredAccess, A.MAXIMUM_ALLOWED)
 
 /**
- * Checks what is asked of a file that is there, or of a named stream of it; some rights come from the directory above it,
- * where that is given. Who may delete a directory's entries may take a name from there. A stream is the file's under all
- * of its names, and a user may give a file a name in a directory of their own.
+ * Checks the access that a CREATE asks for, of an existing file or a named stream of it. If the parent directory is
+ * given, some rights come from it: a user with the right to delete a directory's entries may remove a name there. That
+ * right does not apply to streams: a stream belongs to the file under all of its names, and a user can give a file a
+ * name in their own directory.
  */
 export const grant = (
   incoming: Incoming,
@@ -120,7 +119,7 @@ export const grant = (
       return { refused: NtStatus.STATUS_ACCESS_DENIED }
     }
   }
-  // Folders as well (MS-FSA 2.1.5.1.2.1).
+  // Also for directories (MS-FSA 2.1.5.1.2.1).
   if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && has(node.fileAttributes, F.FILE_ATTRIBUTE_READONLY)) {
     return { refused: NtStatus.STATUS_CANNOT_DELETE }
   }
@@ -129,7 +128,7 @@ export const grant = (
     access |= maximal & tree.maximalAccess & ~(readOnly ? A.FILE_WRITE_DATA | A.FILE_APPEND_DATA : 0) &
       ~A.ACCESS_SYSTEM_SECURITY
   }
-  // Who asks for whatever is allowed may still not be allowed this.
+  // A client that asks for MAXIMUM_ALLOWED may still lack this right.
   if (has(body.createOptions, O.FILE_DELETE_ON_CLOSE) && !has(access, A.DELETE)) {
     return { refused: NtStatus.STATUS_ACCESS_DENIED }
   }

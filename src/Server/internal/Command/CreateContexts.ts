@@ -1,5 +1,5 @@
 /**
- * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): what a CREATE asks beside its fixed fields, and the answers.
+ * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): a CREATE's wishes outside its fixed fields, and their responses.
  */
 import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -14,7 +14,7 @@ import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 
 type Of<T extends Context.Request["_tag"]> = Extract<Context.Request, { readonly _tag: T }>
 
-/** A lease that is asked for. */
+/** A lease that a CREATE asks for. */
 export interface AskedLease {
   readonly version: 1 | 2
   readonly key: Uint8Array
@@ -23,7 +23,7 @@ export interface AskedLease {
   readonly epoch: number
 }
 
-/** What the contexts of a CREATE ask. */
+/** The wishes in the contexts of a CREATE. */
 export interface Asked {
   readonly maximalAccess: boolean
   readonly onDiskId: boolean
@@ -53,12 +53,12 @@ const nameOf = (context: Context.Request): string =>
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
-/** Reads the contexts of a request, or says what is wrong with them. */
+/** Reads the contexts of a request, or gives the status for a wrong one. */
 export const read = (incoming: Incoming, body: Message.Request): Asked | number => {
   const { dialect } = incoming.connection
   const seen = new Set<string>()
   for (const context of body.createContexts) {
-    // Every name has four bytes at least (MS-SMB2 2.2.13.2).
+    // Every name has at least four bytes (MS-SMB2 2.2.13.2).
     if (context._tag === "Unknown" && context.name.length < 4) return NtStatus.STATUS_INVALID_PARAMETER
     const name = nameOf(context)
     if (seen.has(name)) return NtStatus.STATUS_INVALID_PARAMETER
@@ -71,12 +71,12 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
   const v2 = dialect >= Dialect.SMB_3_0 ? find("DurableHandleRequestV2") : undefined
   const again1 = find("DurableHandleReconnect")
   const again2 = dialect >= Dialect.SMB_3_0 ? find("DurableHandleReconnectV2") : undefined
-  // Only the request of version 1 may stand beside its reconnect (3.3.5.9.7, 3.3.5.9.12).
+  // A durable reconnect allows only the version 1 durable request next to it (3.3.5.9.7, 3.3.5.9.12).
   if (again1 !== undefined && (v2 !== undefined || again2 !== undefined)) return NtStatus.STATUS_INVALID_PARAMETER
   if (again2 !== undefined && (v1 !== undefined || v2 !== undefined)) return NtStatus.STATUS_INVALID_PARAMETER
   if (v1 !== undefined && v2 !== undefined) return NtStatus.STATUS_INVALID_PARAMETER
 
-  // No store keeps how a file was before (3.3.5.9.4).
+  // No store keeps earlier versions of a file (3.3.5.9.4).
   if (find("TimewarpToken") !== undefined) return NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
 
   const sd = find("SdBuffer")
@@ -86,7 +86,7 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     if (decoded._tag === "Failure") return NtStatus.STATUS_INVALID_PARAMETER
     descriptor = decoded.success
   }
-  // Who comes back for an open names its lease, whatever level it asks for.
+  // A client that reconnects to an open names its lease, at any requested level.
   const leasing = dialect >= Dialect.SMB_2_1 &&
     (body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE || again1 !== undefined || again2 !== undefined)
   const lease1 = leasing ? find("RequestLease") : undefined
@@ -104,7 +104,7 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     : undefined
   const ea = find("EaBuffer")
   const attributes = ea === undefined ? undefined : ExtendedAttributes.read(ea.eaBuffer)
-  // Others are given them as they are kept: only what is a list is.
+  // Other clients receive these bytes unchanged, so only a valid list is accepted.
   if (ea !== undefined && attributes === undefined) return NtStatus.STATUS_EA_LIST_INCONSISTENT
   const extendedAttributes = attributes && ExtendedAttributes.encode(ExtendedAttributes.changed([], attributes))
   if (extendedAttributes !== undefined && extendedAttributes.length > ExtendedAttributes.most) {
@@ -141,7 +141,7 @@ export const answer = (
   has: {
     readonly maximalAccess: number
     readonly node: StoreNode
-    /** Of the volume that the file is on. */
+    /** Of the file's volume. */
     readonly serialNumber: number
     readonly lease: Context.Response | undefined
     readonly durable: Durable | undefined

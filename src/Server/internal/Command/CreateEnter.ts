@@ -1,6 +1,6 @@
 /**
- * Entering an open beside others (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.2), once the store has found or made its file: one
- * synchronous step, which is tried again where an oplock or a lease has to be taken back before.
+ * Enters an open next to others (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.2), after the store has found or made its file. This
+ * is one synchronous step, which is retried if an oplock or a lease has to be broken before.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -46,14 +46,17 @@ export const settable = F.FILE_ATTRIBUTE_READONLY | F.FILE_ATTRIBUTE_HIDDEN | F.
   F.FILE_ATTRIBUTE_ARCHIVE | F.FILE_ATTRIBUTE_TEMPORARY | F.FILE_ATTRIBUTE_OFFLINE |
   F.FILE_ATTRIBUTE_NOT_CONTENT_INDEXED
 
-/** An open that was entered, and how it is taken back. */
+/** An open that was entered, and how to undo that. */
 export interface Entered {
   readonly open: FileOpen
   readonly leaseResponse: Grant.Granted
   readonly undo: Effect.Effect<void>
 }
 
-/** Whether a name still stands for what was opened by it, after a rename that may have been its own. */
+/**
+ * Whether a name still stands for the file that was opened by it. A rename since then may have been of this file
+ * itself.
+ */
 const isStillThere = (wishes: Wishes, { node }: StoreOpened): Effect.Effect<boolean> =>
   Effect.suspend(() => {
     const { name, share } = wishes
@@ -63,14 +66,14 @@ const isStillThere = (wishes: Wishes, { node }: StoreOpened): Effect.Effect<bool
         wishes.renames = renames
         return identity === node.identity
       },
-      // What the store says to it is said when the name is looked up again.
+      // The next lookup of the name reports the store's error.
       onFailure: () => false
     })
   })
 
 /**
- * Enters the open beside others, once no other share mode or cache stands in its way. `undefined` where all must be looked
- * up again.
+ * Enters the open next to others, once no share mode and no cache of another client is in its way. Gives `undefined` if
+ * everything must be looked up again.
  */
 export const enter = Effect.fnUntraced(function*(
   wishes: Wishes,
@@ -115,7 +118,7 @@ export const enter = Effect.fnUntraced(function*(
     if (outcome._tag === "Orphaned") {
       yield* Effect.forEach(outcome.opens, server.closeOpen, { discard: true })
       table.release(stream)
-      // One of them may have been to be deleted: then what was found is no more.
+      // One of them may have been marked for deletion: then the file that was found no longer exists.
       return undefined
     }
     if (same !== undefined && same.stream !== stream) {
@@ -157,7 +160,7 @@ export const enter = Effect.fnUntraced(function*(
   }
 })
 
-/** Its client may have guessed its identifier, and used it before it was answered. */
+/** The client may have guessed the open's identifier, and used it before the response. */
 const forget = (incoming: Incoming, open: FileOpen): void => {
   open.closed = true
   for (const pending of Array.from(open.waiting)) pending.abort(NtStatus.STATUS_FILE_CLOSED)

@@ -1,6 +1,4 @@
-/**
- * CREATE of what is not there (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.1).
- */
+/** CREATE of a file or directory that does not exist (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.1). */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -31,7 +29,7 @@ const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 type Granted = Pick<Extract<CreateCheck.GrantedAccess, { readonly access: number }>, "access" | "maximal">
 
-/** What is granted of the file that is to get a stream; undefined where it is not there yet. */
+/** The access that is granted to the file of a new stream; undefined if the file does not exist yet. */
 const grantedOfFile = Effect.fnUntraced(function*(
   { body, incoming, name, share }: Wishes,
   parent: Sd.SecurityDescriptor
@@ -42,11 +40,11 @@ const grantedOfFile = Effect.fnUntraced(function*(
   return "refused" in granted ? yield* refuse(granted.refused) : granted
 })
 
-/** Makes the file; undefined where somebody else was faster. */
+/** Makes the file; undefined if another client or program made it first. */
 export const make = (wishes: Wishes): Effect.Effect<Reply | undefined, Refusal> =>
   Effect.suspend(() =>
     wishes.share.table.adding(wishes.name.path.slice(0, -1), makeIn(wishes)) ??
-      // The directory is becoming a link.
+      // The directory is being made a link.
       refuse(NtStatus.STATUS_SHARING_VIOLATION)
   )
 
@@ -71,7 +69,7 @@ const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Rep
   if (!directory) yield* Volumes.checkRoomIn(share, path, allocationSize)
   if (yield* Current.isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
-  // A new stream of a file that is there is a change to that file, for who may write to it.
+  // A new stream of an existing file is a change to that file: the user needs the right to write to it.
   const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
   const asked = Access.mapGeneric(body.desiredAccess)
   if (ofFile === undefined) {
@@ -88,8 +86,8 @@ const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Rep
     ...share.volume.supports.securityDescriptors ? { securityDescriptor: Access.encode(descriptor) } : {}
   }
   const type = directory ? "directory" : "file"
-  // Where a part of the store keeps no descriptors (a stick that is mounted in a folder), what is made there has the default
-  // one. That is all that is lost, if it would have been passed on from a directory that has it, and none was asked for.
+  // A part of the store without descriptors (a USB stick that is mounted in a folder) gives new files the default one.
+  // That loses nothing if the directory has the default one too, and the client asked for none.
   const isDefault = contexts.descriptor === undefined && parent === Access.defaultDescriptor
   const openNew = (how: Pick<StoreOpen, "mode" | "type" | "stream">) =>
     Effect.catchIf(
@@ -97,10 +95,10 @@ const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Rep
       ({ reason }) => reason === "Unsupported" && isDefault && initial.securityDescriptor !== undefined,
       () => share.store.open(name.path, { ...how, initial: { fileAttributes: attributes } })
     )
-  // A stream brings its file into being.
+  // A new stream also makes its file.
   if (stream !== undefined && ofFile === undefined) {
     const { created } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
-    // Another client made the file meanwhile: it is looked up again.
+    // Another client made the file first: it is looked up again.
     if (!created) return undefined
   }
   const opened = yield* openNew({
@@ -120,14 +118,14 @@ const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Rep
     })
   )
   if (opened === undefined) return undefined
-  // What a client hears was not made is not left behind.
+  // If the client is told that the file was not made, no file may stay behind.
   return yield* Effect.onError(
     finish(wishes, opened, ofFile ?? grantedOfNew(wishes, descriptor)),
     () => unmake(wishes, opened)
   )
 })
 
-/** Who makes a file gets what they ask for of it. */
+/** The user who makes a file gets the access that they ask for. */
 const grantedOfNew = ({ body, incoming }: Wishes, descriptor: Sd.SecurityDescriptor): Granted => {
   const asked = Access.mapGeneric(body.desiredAccess)
   return {
@@ -136,7 +134,7 @@ const grantedOfNew = ({ body, incoming }: Wishes, descriptor: Sd.SecurityDescrip
   }
 }
 
-/** Fills in and enters what was just made; undefined where all must be looked up again. */
+/** Fills in and enters the new file; undefined if everything must be looked up again. */
 const finish = Effect.fnUntraced(function*(
   wishes: Wishes,
   opened: StoreOpened,
@@ -164,7 +162,7 @@ const finish = Effect.fnUntraced(function*(
   return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
 })
 
-/** Takes away what was made for a request that failed; not what another client has opened since. */
+/** Removes the new file of a request that failed, unless another client has opened it since. */
 const unmake = (
   { incoming: { server }, name: { path, stream }, share }: Wishes,
   { node }: StoreOpened

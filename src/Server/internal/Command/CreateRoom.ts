@@ -1,6 +1,6 @@
 /**
- * Room for one more open. Before a CREATE is refused for want of it, its user's clients are asked for the opens that they
- * may have closed already: who caches handles keeps a file open after its program has closed it.
+ * Room for one more open. Before the server refuses a CREATE because of a limit, it asks the user's clients for opens
+ * that they may have closed already: a client with cached handles keeps a file open after its program has closed it.
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -13,7 +13,7 @@ import type { ServerState } from "../State/ServerState.ts"
 import type { Session } from "../State/Session.ts"
 import type { Usage } from "../State/Usage.ts"
 
-/** An open that is about to be made. It counts from the beginning, so that several at once do not go beyond a limit. */
+/** An open that is about to be made. It counts from the beginning, so that several at once do not exceed a limit. */
 export class Room {
   readonly #server: ServerState
   readonly #session: Session
@@ -29,14 +29,14 @@ export class Room {
     server.opening++
   }
 
-  /** The open is made: it counts for this user until it is closed. One that is taken back may be made once more. */
+  /** The open is made: it counts for this user until it is closed. An open that was undone can be made again. */
   keep(): Usage {
     if (this.#waits) this.#settle()
     else this.#usage.opens++
     return this.#usage
   }
 
-  /** It came to nothing, unless it was made. */
+  /** Gives the room back, unless the open was made. */
   giveBack(): void {
     if (!this.#waits) return
     this.#settle()
@@ -51,7 +51,7 @@ export class Room {
   }
 }
 
-/** The limit that one more open would go beyond. */
+/** The limit that one more open would exceed. */
 const reached = (server: ServerState, session: Session, usage: Usage): keyof Limits | undefined => {
   const { limits } = server
   return session.opens.size + session.opening >= limits.opens
@@ -63,18 +63,23 @@ const reached = (server: ServerState, session: Session, usage: Usage): keyof Lim
     : undefined
 }
 
-/** How many of a user's leases and oplocks are looked at for one CREATE, and how many of them are taken back. */
+/** The most leases and oplocks of a user that one CREATE looks at, and the most that it breaks. */
 const mostSeen = 256
 const mostAsked = 8
 
-/** Whether all that a client has open by a lease or an oplock may be closed already: nothing waits there or is locked. */
+/**
+ * Whether a client may have closed all opens of a lease or an oplock already: they have no waiting request and no lock.
+ */
 const isIdle = (holder: Caching.Holder): boolean =>
   holder.opens.size <= mostAsked &&
   [...holder.opens].every(({ lockCount, waiting, watch }) =>
     lockCount === 0 && waiting.size === 0 && watch === undefined
   )
 
-/** Asks a user's clients to close what they only cache, the oldest first. Gives whoever has to answer. */
+/**
+ * Asks a user's clients to close handles that they only cache, the oldest first. Gives the holders that have to
+ * acknowledge.
+ */
 const askBack = (
   server: ServerState,
   session: Session,
@@ -86,7 +91,7 @@ const askBack = (
   const most = Math.min(mostSeen, holders.size)
   for (const [holder, count] of holders) {
     if (++seen > most || asked.length >= mostAsked) break
-    // The next CREATE begins with those that were not looked at.
+    // The next CREATE begins with the holders that this one did not look at.
     holders.delete(holder)
     holders.set(holder, count)
     const helps = limit !== "opens" || [...holder.opens].some((open) => open.session === session)
@@ -99,7 +104,7 @@ const askBack = (
   return asked
 }
 
-/** Takes room for an open, once there is some. */
+/** Takes room for an open, and waits for clients to close others if a limit is reached. */
 export const take = (incoming: Incoming): Effect.Effect<Room, Refusal> =>
   Effect.gen(function*() {
     const { server } = incoming
@@ -112,7 +117,7 @@ export const take = (incoming: Incoming): Effect.Effect<Room, Refusal> =>
       if (limit === undefined) return new Room(server, session, usage)
       if (asked === undefined) {
         asked = askBack(server, session, usage, limit)
-        // What waits for clients that are gone was closed by that.
+        // The breaks have closed the opens that wait for absent clients.
         continue
       }
       asked = asked.filter(({ breaking }) => breaking !== undefined)

@@ -1,13 +1,13 @@
 /**
- * Which of the names that are open still stand for their files. Another program may have removed or replaced a file that a
- * client has open: its handle goes on, and says nothing of what has the name now.
+ * Tells which of the open names still stand for their files. Another program may have removed or replaced a file that a
+ * client has open: its handle still works, and says nothing about the file that has the name now.
  */
 import * as Effect from "effect/Effect"
 import type { StorePath } from "../../ShareStore.ts"
 import type { Link } from "../State/FileTable.ts"
 import type { ShareState } from "../State/ShareState.ts"
 
-/** Those of the links at one path that stand for what is there. */
+/** The links at one path whose file still has that name. */
 const currentAt = (
   { store }: ShareState,
   path: StorePath,
@@ -20,18 +20,18 @@ const currentAt = (
       onFailure: () => []
     })
 
-/** What is open by a path, and is what the path leads to now; of those that `concern` only. */
+/** The open links at a path whose file still has that name. Looks only at links for which `concern` is true. */
 export const at = (
   share: ShareState,
   path: StorePath,
   concern: (link: Link) => boolean
 ): Effect.Effect<ReadonlyArray<Link>> => currentAt(share, path, share.table.at(path).filter(concern))
 
-/** Whether a name is to be removed. */
+/** Whether a name is marked for deletion. */
 export const isPending = (share: ShareState, path: StorePath): Effect.Effect<boolean> =>
   Effect.map(at(share, path, ({ deletePending }) => deletePending), (links) => links.length > 0)
 
-/** Whether anything below a directory is open that is there still. */
+/** Whether a name below a directory is open and still stands for its file. */
 export const isOpenBelow = Effect.fnUntraced(function*(share: ShareState, directory: StorePath) {
   for (const link of Array.from(share.table.below(directory))) {
     const current = yield* currentAt(share, link.path, [link])

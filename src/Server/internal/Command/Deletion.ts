@@ -1,6 +1,6 @@
 /**
- * Whether a file or a directory may be marked for deletion (MS-FSA 2.1.5.5, 2.1.5.15.3): what the store would say to its
- * removal, while the client still listens. A CLOSE tells what came between.
+ * Whether a file or a directory may be marked for deletion (MS-FSA 2.1.5.5, 2.1.5.15.3). The store is asked early
+ * whether it would refuse the removal, while the client can still be told. Changes after that show at the CLOSE.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -17,8 +17,9 @@ const looksEmpty = ({ path, share: { store }, stream: { file } }: FileOpen): Eff
   )
 
 /**
- * Whether no entries keep an open directory from being removed by its name, also none that listings do not show, as far as
- * its store can tell. A symbolic link of the storage's own goes itself, whatever the directory holds that it leads to.
+ * Whether a directory that is open can be removed by its name, as far as its store can tell: no entries prevent it,
+ * also none that listings do not show. The storage's own symbolic link can be removed no matter what its target
+ * directory holds.
  */
 export const isClearable = (open: FileOpen): Effect.Effect<boolean, StoreError> => {
   const { path, share: { store: { mayRemove } }, stream: { file } } = open
@@ -26,7 +27,7 @@ export const isClearable = (open: FileOpen): Effect.Effect<boolean, StoreError> 
     ? looksEmpty(open)
     : Effect.catch(
       Effect.as(mayRemove(path, { expected: file.identity }), true),
-      // What keeps it for other reasons is another matter.
+      // Other reasons against the removal do not matter here.
       (error) => Effect.succeed(error.reason !== "NotEmpty")
     )
 }
@@ -35,7 +36,7 @@ export const isClearable = (open: FileOpen): Effect.Effect<boolean, StoreError> 
 export const isEmpty = (open: FileOpen): Effect.Effect<boolean, StoreError> =>
   Effect.flatMap(looksEmpty(open), (empty) => empty ? isClearable(open) : Effect.succeed(false))
 
-/** Refuses what cannot be removed: a directory with entries, and what the store keeps. */
+/** Refuses what cannot be removed: a directory with entries, or a file that the store protects. */
 export const check = Effect.fnUntraced(function*(open: FileOpen): Effect.fn.Return<void, Refusal> {
   const { path, share: { store: { mayRemove } }, stream: { file } } = open
   if (mayRemove !== undefined) return yield* stored(mayRemove(path, { expected: file.identity }))

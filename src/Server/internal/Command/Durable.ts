@@ -1,9 +1,9 @@
 /**
- * Durable opens (MS-SMB2 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12): opens that wait for their client when its
+ * Durable opens (MS-SMB2 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12): opens that wait for their client after its
  * connection, or its session, is lost.
  *
- * An open that waits keeps its place in the file: share mode, locks, and what it caches. Who comes into conflict with it
- * meanwhile wins: nobody is there to be asked, so it is closed.
+ * An open that waits keeps its place in the file: share mode, locks, oplock or lease. A client that conflicts with it
+ * wins: the open has no client that could acknowledge a break, so the server closes it.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,10 +26,13 @@ import * as Names from "./Names.ts"
 import * as Shown from "./Shown.ts"
 import * as Volumes from "./Volumes.ts"
 
-/** Makes an open durable where it asks for it and may be: it must be able to keep others from changing the file. */
+/**
+ * Makes an open durable if it asks for that and qualifies: it must be able to keep other clients from changing the
+ * file.
+ */
 export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
   const { durable } = contexts
-  // Nothing proves that a guest who comes back is the same.
+  // The server cannot prove that a guest who reconnects is the same guest.
   if (durable === undefined || open.directory || open.holder === undefined || incoming.session!.user!.guest) return
   if ((open.holder.state & HANDLE) === 0) return
   const most = Duration.toMillis(Duration.fromInputUnsafe(incoming.server.limits.durableTime))
@@ -50,7 +53,7 @@ export const mayStay = (open: FileOpen): boolean =>
   (open.holder.state & HANDLE) !== 0 &&
   open.holder.breaking === undefined && !open.deletePending
 
-/** Takes an open out of its session, to wait for its client for a while. */
+/** Takes an open out of its session. It then waits for its client until its timeout ends. */
 export const disconnect = (server: ServerState, open: FileOpen): void => {
   open.session?.opens.delete(open.id)
   open.session = undefined
@@ -65,7 +68,7 @@ export const disconnect = (server: ServerState, open: FileOpen): void => {
   )
 }
 
-/** A client comes back for its open. */
+/** Reconnects a client to its open. */
 export const reconnect = Effect.fnUntraced(function*(
   incoming: Incoming,
   body: Message.Request,
@@ -101,7 +104,7 @@ export const reconnect = Effect.fnUntraced(function*(
   open.stopWaiting?.()
   open.stopWaiting = undefined
   open.endWaiting()
-  // Its client counts its channels anew.
+  // The client counts its channel sequence from here.
   open.outstanding = { sequence: ChannelSequence.of(incoming), present: 0, before: 0 }
   open.session = session
   open.tree = incoming.tree!
@@ -109,22 +112,22 @@ export const reconnect = Effect.fnUntraced(function*(
   return yield* respond(open, contexts, CreateAction.FILE_OPENED, undefined)
 })
 
-/** A CREATE begins that may be sent again: it goes on where the channel that it came by is lost. */
+/** Begins a CREATE that the client may send again: it continues even if its channel is lost. */
 export const begin = (incoming: Incoming, { durable }: CreateContexts.Asked): void => {
   if (durable?.version !== 2) return
   incoming.outlivesChannel = true
   incoming.server.replays.begin(incoming.connection.negotiated.clientGuid, durable.createGuid)
 }
 
-/** It came to nothing. */
+/** The CREATE has failed. */
 export const failed = (incoming: Incoming, { durable }: CreateContexts.Asked): void => {
   if (durable?.version !== 2) return
   incoming.server.replays.failed(incoming.connection.negotiated.clientGuid, durable.createGuid)
 }
 
 /**
- * The open that a CREATE made before, where the request is the same again: its response was lost (3.3.5.9.10). `undefined`
- * where it is a new one.
+ * The open that an earlier CREATE made, if this request is a replay of it because the response was lost (3.3.5.9.10).
+ * `undefined` if the request is new.
  */
 export const replay = (
   incoming: Incoming,
@@ -149,7 +152,7 @@ export const replay = (
     return respond(open, contexts, open.createAction, body.requestedOplockLevel)
   })
 
-/** `replayed` is the oplock level that a replay asks for: it is told of no more than that. */
+/** `replayed` is the oplock level that a replay asks for: the response has no higher level. */
 const respond = Effect.fnUntraced(function*(
   open: FileOpen,
   contexts: CreateContexts.Asked,

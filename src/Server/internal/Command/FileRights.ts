@@ -1,6 +1,6 @@
 /**
- * What the security descriptors that a store keeps let a user do to names: add one to a directory, or take one that is
- * there (MS-FSA 2.1.5.15.6, 2.1.5.15.11).
+ * The rights that stored security descriptors give a user over names: to add a name to a directory, or to take an
+ * existing one (MS-FSA 2.1.5.15.6, 2.1.5.15.11).
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -13,7 +13,7 @@ import type { Identity } from "../State/Session.ts"
 import type { ShareState } from "../State/ShareState.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
 
-/** A file that is there, with its descriptor; undefined where it is not. */
+/** An existing file with its descriptor; undefined if it does not exist. */
 export const lookUp = (
   share: ShareState,
   path: StorePath
@@ -30,7 +30,9 @@ export const lookUp = (
     )
   )
 
-/** The descriptor of a directory, as far as it can be had; a symbolic link is none. */
+/**
+ * The descriptor of a directory, or the default one if the store keeps none. A symbolic link is not a directory here.
+ */
 export const ofDirectory = (share: ShareState, path: StorePath): Effect.Effect<Sd.SecurityDescriptor, Refusal> => {
   const { reparsePoints, securityDescriptors } = share.volume.supports
   if (!securityDescriptors && !reparsePoints) return Effect.succeed(Access.defaultDescriptor)
@@ -49,7 +51,7 @@ export const ofDirectory = (share: ShareState, path: StorePath): Effect.Effect<S
   )
 }
 
-/** Refuses who may not add a file, or a directory, to a directory. */
+/** Refuses a user without the right to add a file, or a directory, to a directory. */
 export const checkAdding = (
   parent: Sd.SecurityDescriptor,
   user: Identity,
@@ -59,7 +61,7 @@ export const checkAdding = (
     ? refuse(NtStatus.STATUS_ACCESS_DENIED)
     : Effect.void
 
-/** Refuses who may not take the place of what has this name; gives what has it, if anything has. */
+/** Refuses a user without the right to replace the file of this name. Gives that file, if it exists. */
 export const checkReplacing = Effect.fnUntraced(function*(
   share: ShareState,
   path: StorePath,

@@ -1,5 +1,5 @@
 /**
- * Whether an open may stand beside the others of its stream, and which oplock or lease it gets (MS-FSA 2.1.4.12,
+ * Whether an open is compatible with the others of its stream, and which oplock or lease it gets (MS-FSA 2.1.4.12,
  * 2.1.5.1.2.1, MS-SMB2 3.3.5.9.8, 3.3.5.9.11).
  */
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -20,11 +20,11 @@ const reads = A.FILE_READ_DATA | A.FILE_EXECUTE
 const writes = A.FILE_WRITE_DATA | A.FILE_APPEND_DATA
 const counts = reads | writes | A.DELETE
 
-/** An open for attributes alone disturbs nobody's cache (MS-FSA 2.1.4.12). */
+/** An open only for attributes breaks no cache of another client (MS-FSA 2.1.4.12). */
 const isStat = (access: number): boolean =>
   (access & ~(A.FILE_READ_ATTRIBUTES | A.FILE_WRITE_ATTRIBUTES | A.SYNCHRONIZE | A.READ_CONTROL)) === 0
 
-/** Nor does one that reads the security descriptor besides disturb a lease; an oplock it does. */
+/** An open that also reads the security descriptor breaks no lease, but it breaks an oplock. */
 const disturbsOplocks = (access: number): boolean => has(access, A.READ_CONTROL)
 
 const excludes = (access: number, shareAccess: number): boolean =>
@@ -36,7 +36,7 @@ const violates = (open: Open, access: number, shareAccess: number): boolean =>
   has(access, counts) && has(open.grantedAccess, counts) &&
   (excludes(access, open.shareAccess) || excludes(open.grantedAccess, shareAccess))
 
-/** What an open wants of the others. */
+/** The wishes of an open that matter to the other opens. */
 export interface Wanted {
   readonly access: number
   readonly shareAccess: number
@@ -44,12 +44,12 @@ export interface Wanted {
   readonly wantsDelete: boolean
 }
 
-/** Whether a file may be opened now, and if not, why not or after whom. */
+/** Whether a file may be opened now. If not: the reason, or the holders to wait for. */
 export type Outcome =
   | { readonly _tag: "Clear" }
   | { readonly _tag: "Refused"; readonly status: number }
   | { readonly _tag: "Wait"; readonly holders: ReadonlyArray<Holder> }
-  /** Durable opens are in the way whose clients nobody can ask: they are to be closed first. */
+  /** Durable opens without a client are in the way. No client can acknowledge a break, so they must be closed first. */
   | { readonly _tag: "Orphaned"; readonly opens: ReadonlyArray<Open> }
 
 const clear: Outcome = { _tag: "Clear" }
@@ -62,8 +62,8 @@ export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): H
     : incoming.server.leases.find(incoming.connection.negotiated.clientGuid, contexts.lease.key)
 
 /**
- * What stands in the way of an open of `stream` by a name that is open as `link` already, if it is; begins the breaks that
- * it must wait for.
+ * The obstacles to an open of `stream`; `link` is its name, if that is open already. Begins the breaks that the open
+ * must wait for.
  */
 export const obstacles = (
   server: ServerState,
@@ -76,7 +76,7 @@ export const obstacles = (
   if (stream.deletePending || link?.deletePending === true) return refused(NtStatus.STATUS_DELETE_PENDING)
   const others = [...stream.opens]
   const violation = others.some((open) => violates(open, wanted.access, wanted.shareAccess))
-  // Who wants to delete the file needs the consent of those who have its streams open.
+  // To delete the file, a client needs the consent of all clients that have its streams open.
   if (
     stream.name === "" && has(wanted.access, A.DELETE) &&
     [...file.opens()].some((open) =>
@@ -94,7 +94,7 @@ export const obstacles = (
   for (const holder of Array.from(stream.holders)) {
     if (holder === same || stat && !violation && holder.kind === "lease") continue
     if (holder.breaking !== undefined) {
-      // What is on its way already is enough, or is waited for before more is taken.
+      // A break under way is enough, or it must end before the next one begins.
       if (has(holder.state, taken)) {
         const chained = holder.required !== undefined && (holder.breaking & ~holder.required) !== 0
         if (wanted.overwrite && !violation) breakTo(server, holder, 0)
@@ -103,12 +103,13 @@ export const obstacles = (
       continue
     }
     if (!has(holder.state, taken)) continue
-    // Who caches handles would close them for us; who caches writes has what we would read.
+    // A client with cached handles can close them on a break; a client with cached writes has data that this open would
+    // read.
     let keep = holder.state & ~taken
     if (holder.kind === "oplock") keep = wanted.overwrite && !violation ? 0 : READ
     else if (wanted.overwrite && !violation) keep = 0
     if (holder.kind === "oplock" && violation && !has(holder.state, HANDLE)) continue
-    // Handles that are only cached hinder nobody who overwrites: their holder is told, and that is all.
+    // Handles that are only cached are no obstacle to an overwrite: their holder is told, but the open does not wait.
     const waits = violation || has(holder.state, WRITE)
     breakTo(server, holder, keep)
     if (holder.breaking !== undefined && waits) waitFor.push(holder)
@@ -117,7 +118,7 @@ export const obstacles = (
   return violation ? refused(NtStatus.STATUS_SHARING_VIOLATION) : clear
 }
 
-/** What a CREATE's response says of caching. */
+/** The caching part of a CREATE response. */
 export interface Granted {
   readonly oplockLevel: number
   readonly lease: Context.Response | undefined
@@ -132,7 +133,7 @@ const sensible = (state: number): number => {
 export const asksToCache = (body: Message.Request, { lease }: CreateContexts.Asked): boolean =>
   lease !== undefined || stateOf(body.requestedOplockLevel) !== 0
 
-/** Grants as much of what is asked as the others leave, and as can be taken back. */
+/** Grants as much of the requested caching as the other opens allow, and as the server can break later. */
 export const grant = (
   incoming: Incoming,
   body: Message.Request,
@@ -144,7 +145,7 @@ export const grant = (
   const none: Granted = { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }
   const { lease } = contexts
   if (lease === undefined && body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) return none
-  // A directory is cached by a lease of version 2, and is not written to.
+  // A directory can only be cached by a lease of version 2, and has no write caching.
   if (open.directory && lease?.version !== 2) return none
   const isLease = lease !== undefined
   const asked = isLease ? (open.directory ? lease.state & ~WRITE : lease.state) : 0
@@ -154,7 +155,7 @@ export const grant = (
   const others = [...stream.opens].filter((other) => other !== open && (same === undefined || other.holder !== same))
   if (others.some((other) => other.holder !== undefined || !isStat(other.grantedAccess))) state &= ~WRITE
   if (!isLease && others.length > 0) state &= READ
-  // An open for attributes broke nobody's right to write.
+  // An open for attributes did not break the other clients' right to cache writes.
   if (others.some((other) => other.holder !== undefined && has(other.holder.state, WRITE))) state = 0
   if (isLease) {
     if (others.some((other) => other.holder?.kind === "oplock" && other.holder.state !== 0)) state &= ~HANDLE
@@ -183,7 +184,7 @@ export const grant = (
     holder.breaking === undefined && state === asked && (state & holder.state) === holder.state &&
     state !== holder.state
   ) {
-    // A lease may only grow, and only to all that is asked for.
+    // A lease can only grow, and only to the full requested state.
     holder.state = state
     if (holder.version === 2) holder.epoch = (holder.epoch + 1) & 0xffff
   }
@@ -191,7 +192,7 @@ export const grant = (
   return current(open)
 }
 
-/** What an open has of caching at the moment, as a response says it. */
+/** The present caching of an open, for a response. */
 export const current = (open: Open): Granted => {
   const { holder } = open
   if (holder === undefined) return { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }

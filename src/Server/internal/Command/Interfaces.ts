@@ -1,6 +1,7 @@
 /**
- * The addresses that a server can be reached at, for clients that want several channels (FSCTL_QUERY_NETWORK_INTERFACE_INFO,
- * MS-SMB2 3.3.5.15.11): that which a client came by, and where the server listens on all, the machine's others.
+ * The addresses of a server for clients that want several channels (FSCTL_QUERY_NETWORK_INTERFACE_INFO, MS-SMB2
+ * 3.3.5.15.11): the address that the client used, and if the server listens on all addresses, also the machine's
+ * others.
  */
 import * as Effect from "effect/Effect"
 import { readFile } from "node:fs/promises"
@@ -9,10 +10,10 @@ import { type NetworkInterfaceInfo, networkInterfaces } from "node:os"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
 
-/** Bits per second, where nobody says what a link does. */
+/** Bits per second, if the link's speed is not known. */
 const usualSpeed = 1_000_000_000n
 
-/** What Linux knows of a link's speed. */
+/** The speed of a link, as Linux reports it. */
 const speedOf = (name: string): Effect.Effect<bigint> =>
   Effect.promise(async () => {
     const megabits = Number(await readFile(`/sys/class/net/${encodeURIComponent(name)}/speed`, "utf8").catch(() => ""))
@@ -30,13 +31,13 @@ const bytesOf = (address: string): Uint8Array => {
   return Uint8Array.from(all.flatMap((word) => [word >> 8, word & 0xff]))
 }
 
-/** Of a socket that takes both kinds, an IPv4 address comes as one of IPv6. */
+/** A socket for both address families shows an IPv4 address as an IPv6 one. */
 const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, "")
 
-/** Whether others can come by an address: those of a link alone mean nothing without their zone. */
+/** Whether other clients can use an address: link-local addresses mean nothing without their zone. */
 const isOpen = ({ address, internal }: NetworkInterfaceInfo): boolean => !internal && !/^fe[89ab]/i.test(address)
 
-/** The response's buffer. `host` is what the server listens on, `local` the address that the client came by. */
+/** The response's buffer. `host` is the address that the server listens on, `local` the one that the client used. */
 export const encode = (host: string, local: string): Effect.Effect<Uint8Array> =>
   Effect.gen(function*() {
     const own = plain(local)
@@ -50,7 +51,7 @@ export const encode = (host: string, local: string): Effect.Effect<Uint8Array> =
       const linkSpeed = yield* speedOf(name)
       for (const { address } of chosen) found.push(info(address, i + 1, linkSpeed))
     }
-    // Loopback has more addresses than any list of them.
+    // Loopback has more addresses than any list shows.
     if (found.length === 0) found.push(info(own, 1, usualSpeed))
     return Codec.encode(Fsctl.NetworkInterfaceInfos)(found)
   })

@@ -23,7 +23,7 @@ import * as Volumes from "./Volumes.ts"
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
 
-/** Controls that are about no file. */
+/** Controls that concern no file. */
 const ofServer: ReadonlySet<number> = new Set([
   C.FSCTL_DFS_GET_REFERRALS,
   C.FSCTL_DFS_GET_REFERRALS_EX,
@@ -43,7 +43,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     }
     const room = body.maxOutputResponse
     const { persistent, volatile } = body.fileId
-    // These are the server's matter, on whatever tree they come, and name no file (3.3.5.15).
+    // These controls concern the server, on any tree, and name no file (3.3.5.15).
     if (ofServer.has(body.ctlCode) && (persistent !== anyFileId.persistent || volatile !== anyFileId.volatile)) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
@@ -62,13 +62,13 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
           if (dfs === undefined) return refuse(NtStatus.STATUS_FS_DRIVER_REQUIRED)
           const referral = DfsHost.refer(dfs, body.input, body.ctlCode === C.FSCTL_DFS_GET_REFERRALS_EX, room)
           if (referral._tag === "Response") return Effect.succeed(answer(referral.bytes))
-          // That one is no error (3.3.4.4): the response has its usual form.
+          // STATUS_BUFFER_OVERFLOW is no error here (3.3.4.4): the response has its usual form.
           return referral.status === NtStatus.STATUS_BUFFER_OVERFLOW
             ? Effect.succeed(answer(nothing, referral.status))
             : refuse(referral.status)
         })
       case C.FSCTL_QUERY_NETWORK_INTERFACE_INFO:
-        // It is asked of the server, and of no file.
+        // The control concerns the server, and no file.
         if (body.fileId.volatile !== anyFileId.volatile) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
         return Effect.flatMap(
           Interfaces.encode(connection.server.settings.host, connection.localAddress),
@@ -136,7 +136,8 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       })
     case C.FSCTL_IS_PATHNAME_VALID:
       return Effect.succeed(empty)
-    // No store compresses: as on a volume that cannot, nothing is compressed, and nothing is all that can be asked for.
+    // No store compresses. As on a volume without compression, no file is compressed, and a client can only ask for
+    // none.
     case C.FSCTL_GET_COMPRESSION:
       return room < 2 ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(ok(new Uint8Array(2)))
     case C.FSCTL_SET_COMPRESSION:
@@ -145,7 +146,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         decode(Codec.u16, body.input),
         (format) => (format === 0 ? Effect.succeed(empty) : refuse(NtStatus.STATUS_NOT_SUPPORTED))
       )
-    // Nor does one keep how files were before.
+    // No store keeps earlier versions of files.
     case C.FSCTL_SRV_ENUMERATE_SNAPSHOTS: {
       if (room < 16) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
       const none = { numberOfSnapShots: 0, numberOfSnapShotsReturned: 0, snapShotArraySize: 2, snapShots: [] }
@@ -201,7 +202,7 @@ const allocated = Effect.fnUntraced(function*(
   if (length === 0n) return empty
   const { fileAttributes, size } = yield* stored(open.file.stat)
   const end = fileOffset + length < size ? fileOffset + length : size
-  // A file that is not sparse has all of its bytes, whatever the store makes of zeros.
+  // A file that is not sparse has all of its bytes allocated, however the store keeps zeros.
   const ranges = (fileAttributes & F.FILE_ATTRIBUTE_SPARSE_FILE) !== 0
     ? yield* stored(open.file.allocated({ offset: fileOffset, length }))
     : end > fileOffset

@@ -1,8 +1,9 @@
 /**
- * QUERY_DIRECTORY (MS-SMB2 3.3.5.18, MS-FSA 2.1.5.6.3): a directory's entries in each class, as many as fit.
+ * QUERY_DIRECTORY (MS-SMB2 3.3.5.18, MS-FSA 2.1.5.6.3): a directory's entries in each information class, as many as
+ * fit.
  *
- * Entries are asked of the store as they are needed, a few at a time: what a listing costs does not grow with the
- * directory. What the store has begun for it ends with the listing, or with the open.
+ * The store is asked for entries as they are needed, a few at a time: the memory for a listing does not grow with the
+ * directory. The store's part of a listing ends with the listing, or with the open.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -29,32 +30,32 @@ import * as Shown from "./Shown.ts"
 
 type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
 
-/** How many entries a store may have looked at before they are asked for. */
+/** How many entries a store may have read before the listing asks for them. */
 const ahead = 256
 
-/** Code units of a pattern: no name is longer (MS-FSCC 2.1.5.2). */
+/** UTF-16 code units of a pattern: no name is longer (MS-FSCC 2.1.5.2). */
 const longestPattern = 255
 
-/** Steps of comparing names with a pattern, after which others have their turn: some milliseconds. */
+/** Steps of comparing names with a pattern, after which other requests can run: some milliseconds. */
 const turn = 1_000_000
 
-/** Names that are kept of those that went. */
+/** The most names of removed entries that are kept. */
 const mostGone = 4096
 
-/** Where an open directory's listing is. */
+/** The position of an open directory's listing. */
 export class DirectoryCursor {
   readonly pattern: string
   readonly matcher: DosWildcard.Matcher
-  /** Whether it has shown anything. */
+  /** Whether it has shown an entry. */
   found = false
-  /** What the store gave and no response has taken. */
+  /** Entries from the store that are in no response yet. */
   private entries: Array<StoreNode> = []
   private at = 0
   /** How many entries the store has given. */
   private count = 0
-  /** Names that went meanwhile, and the count then: a store may have looked at them before. */
+  /** Names that were removed during the listing, with `count` at that time: the store may have read them before. */
   private readonly gone = new Map<string, number>()
-  /** Undefined when the store has given everything. */
+  /** Undefined after the store has given all entries. */
   private pieces: Pieces | undefined
   private readonly scope: Scope.Closeable
 
@@ -66,17 +67,17 @@ export class DirectoryCursor {
     this.scope = scope
   }
 
-  /** The next entry of those that are there, which stays the next until it is `taken`. */
+  /** The next existing entry. It stays the next until it is `taken`. */
   get next(): StoreNode | undefined {
     return this.entries[this.at]
   }
 
-  /** Whether the store has given everything. */
+  /** Whether the store has given all entries. */
   get ended(): boolean {
     return this.pieces === undefined
   }
 
-  /** Asks the store for more. A store that failed is not asked again. */
+  /** Asks the store for more entries. After a failure the store is not asked again. */
   more(): Effect.Effect<void, StoreError> {
     return Effect.suspend(() => {
       if (this.pieces === undefined) return Effect.void
@@ -99,7 +100,7 @@ export class DirectoryCursor {
     this.at++
   }
 
-  /** A name is gone, folded: it is not shown any more. */
+  /** A name was removed: the listing does not show it any more. The name is folded. */
   forget(name: string): void {
     if (!this.ended) {
       this.gone.set(name, this.count)
@@ -109,7 +110,7 @@ export class DirectoryCursor {
     if (at >= 0) this.entries.splice(at, 1)
   }
 
-  /** Of names that went long ago nothing can come any more. */
+  /** The store can no longer give names that were removed long ago. */
   private prune(): void {
     for (const [name, count] of this.gone) {
       if (count + ahead >= this.count && this.gone.size <= mostGone) return
@@ -117,7 +118,7 @@ export class DirectoryCursor {
     }
   }
 
-  /** Ends what the store has begun. */
+  /** Ends the store's part of the listing. */
   end(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.pieces = undefined
@@ -173,9 +174,9 @@ const query = Effect.fnUntraced(function*(
       if (cursor.ended) break
       const asked = yield* Effect.exit(cursor.more())
       if (asked._tag === "Success") continue
-      // What fails after some entries fails again when the next ones are asked for.
+      // A failure after some entries shows again when the client asks for the next ones.
       if (parts.length > 0) break
-      // Where nothing was shown, who asks again begins again.
+      // If no entry was shown, the client's next request begins the listing again.
       if (!cursor.found) open.cursor = undefined
       return yield* stored(Effect.failCause(asked.cause))
     }
@@ -199,7 +200,7 @@ const query = Effect.fnUntraced(function*(
       break
     }
     if (parts.length > 0) {
-      // The one before says where this one begins.
+      // Each entry holds the offset of the next one.
       const before = parts[parts.length - 1]!
       const padded = new Uint8Array(before.length + start - size)
       padded.set(before)
@@ -218,7 +219,7 @@ const query = Effect.fnUntraced(function*(
   return reply({ _tag: "QUERY_DIRECTORY", body: { buffer: Buffer.concat(parts) } })
 })
 
-/** Begins a listing anew, from the start. */
+/** Begins a listing again from the start. */
 const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, Refusal> =>
   Effect.gen(function*() {
     const { path, share, stream: { file: { identity } } } = open
@@ -234,7 +235,10 @@ const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, R
     return open.cursor = new DirectoryCursor(pattern, first, pieces, scope)
   })
 
-/** Whether a listing by access shows an entry: to who may read it. What vanished meanwhile is shown to nobody. */
+/**
+ * Whether an access-based listing shows an entry: only to users who may read it. An entry that has vanished is not
+ * shown.
+ */
 const mayRead = (
   { store }: ShareState,
   path: StorePath,

@@ -1,17 +1,17 @@
 /**
- * Names as clients send them: which components, which stream, and which are none (MS-FSCC 2.1.5, MS-FSA 2.1.5.1).
+ * Names as clients send them: their components, their stream, and which names are invalid (MS-FSCC 2.1.5, MS-FSA
+ * 2.1.5.1).
  */
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { StorePath } from "../../ShareStore.ts"
 
-/** What a name stands for. */
+/** The parts of a name. */
 export interface Name {
   readonly path: StorePath
   /** A named stream; undefined for the file's own data. */
   readonly stream: string | undefined
-  /** `::$DATA` or `::$INDEX_ALLOCATION` was written out. */
+  /** The type, if the name ended in `::$DATA` or `::$INDEX_ALLOCATION`. */
   readonly type: "data" | "directory" | undefined
-  /** The name ended in a separator. */
 }
 
 // eslint-disable-next-line no-control-regex
@@ -19,7 +19,7 @@ const forbidden = /[\u0000-\u001f"*/:<>?|]/
 // eslint-disable-next-line no-control-regex
 const forbiddenInStream = /[\u0000/:\\]/
 
-/** Reads the name of a CREATE or of a rename; a status where it is none. */
+/** Reads the name of a CREATE or of a rename; gives a status if it is invalid. */
 export const parse = (name: string): Name | number => {
   if (name === "") return { path: [], stream: undefined, type: undefined }
   if (name.startsWith("\\")) return NtStatus.STATUS_INVALID_PARAMETER

@@ -1,6 +1,6 @@
 /**
- * NEGOTIATE on the server's side (MS-SMB2 3.3.5.3, 3.3.5.4): dialect, algorithms, the hash over what was said, and
- * FSCTL_VALIDATE_NEGOTIATE_INFO, by which a client of 3.0 makes sure of it.
+ * NEGOTIATE on the server's side (MS-SMB2 3.3.5.3, 3.3.5.4): dialect, algorithms, the preauthentication hash, and
+ * FSCTL_VALIDATE_NEGOTIATE_INFO, by which a 3.0 client checks the negotiation.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -27,7 +27,9 @@ import type { Connection } from "../Connection/Connection.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refusal, type Reply, reply } from "../Connection/Reply.ts"
 
-/** What a connection has agreed on; `dialect` is 0 before, and the wildcard after a multi-protocol NEGOTIATE. */
+/**
+ * The result of a connection's negotiation. `dialect` is 0 before, and the wildcard after a multi-protocol NEGOTIATE.
+ */
 export interface Negotiated {
   dialect: number
   clientGuid: string
@@ -68,7 +70,10 @@ const securityMode = (connection: Connection): number =>
 const hostsDfs = (connection: Connection): number =>
   connection.server.dfs === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_DFS
 
-/** What only clients are told that say the same of themselves (3.3.5.4): others may not know what to make of it. */
+/**
+ * Capabilities that the server shows only to clients that have them too (3.3.5.4): other clients may not understand
+ * them.
+ */
 const mutual = Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL | Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING
 
 const capabilitiesOf = (connection: Connection, dialect: number, cipher: number | undefined, asked: number): number =>
@@ -105,8 +110,8 @@ const response = (
 }
 
 /**
- * The answer to an SMB 1 NEGOTIATE that offers SMB 2 (3.3.5.3.1, 3.3.5.3.2); undefined where it does not, or where one
- * was answered before.
+ * The response to an SMB 1 NEGOTIATE that offers SMB 2 (3.3.5.3.1, 3.3.5.3.2). Undefined if it does not offer that, or
+ * if the connection has had such a response before.
  */
 export const multiProtocol = (connection: Connection, frame: Uint8Array): Uint8Array | undefined => {
   const { negotiated, server } = connection
@@ -198,12 +203,12 @@ const hash = (before: Uint8Array, chunks: ReadonlyArray<Uint8Array>): Uint8Array
   return digest.digest()
 }
 
-/** Takes a message into the hash that 3.1.1's keys are derived from (MS-SMB2 3.1.4.4.1, 3.3.5.4). */
+/** Adds a message to the hash from which the keys of 3.1.1 are derived (MS-SMB2 3.1.4.4.1, 3.3.5.4). */
 export const extend = (into: { preauthHash: Uint8Array }, chunks: ReadonlyArray<Uint8Array>): void => {
   into.preauthHash = hash(into.preauthHash, chunks)
 }
 
-/** Takes the responses of the negotiation and of a logon that goes on into their hashes, exactly as they are sent. */
+/** Adds the responses of a negotiation, and of a logon that continues, to their hashes, exactly as they are sent. */
 export const remember = (
   connection: Connection,
   incoming: Incoming,
@@ -219,7 +224,7 @@ export const remember = (
 }
 
 /**
- * FSCTL_VALIDATE_NEGOTIATE_INFO (3.3.5.15.12): the connection ends where the client did not say what was heard.
+ * FSCTL_VALIDATE_NEGOTIATE_INFO (3.3.5.15.12): the connection ends if the client's values differ from its NEGOTIATE.
  */
 export const validate = (incoming: Incoming, input: Uint8Array, room: number): Effect.Effect<Uint8Array, Refusal> =>
   Effect.suspend(() => {

@@ -1,6 +1,4 @@
-/**
- * QUERY_INFO (MS-SMB2 3.3.5.20): what is known of an open file, of its volume, and of who may do what with it.
- */
+/** QUERY_INFO (MS-SMB2 3.3.5.20): information about an open file, its volume, and the access rights to it. */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
@@ -47,7 +45,9 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     }
   })
 
-/** A response whose buffer has `fixed` bytes at least; what does not fit of the rest is cut off, and said to be. */
+/**
+ * A response whose buffer has at least `fixed` bytes. If the rest does not fit, it is cut off, and the status says so.
+ */
 const answer = (buffer: Uint8Array, room: number, fixed: number): Effect.Effect<Reply, Refusal> => {
   if (room < fixed) return refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
   return Effect.succeed(
@@ -57,7 +57,7 @@ const answer = (buffer: Uint8Array, room: number, fixed: number): Effect.Effect<
   )
 }
 
-/** Bytes before the first field of no fixed length (MS-FSCC 2.4). */
+/** Bytes before the first field of variable length (MS-FSCC 2.4). */
 const fixedSizes: Partial<Record<FileInformation.ClassName, number>> = {
   FileBasicInformation: 40,
   FileStandardInformation: 24,
@@ -212,7 +212,7 @@ const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusa
 
 const decodeNames = Codec.decode("FILE_GET_EA_INFORMATION", FileInformation.FileGetEaInformation)
 
-/** Those that are asked for by name, in that order; what is not there has no value (MS-FSA 2.1.5.12.10). */
+/** The attributes that are asked for by name, in that order; a missing one has no value (MS-FSA 2.1.5.12.10). */
 const named = (names: ReadonlyArray<string>, bytes: Uint8Array | undefined): Uint8Array => {
   const all = ExtendedAttributes.byName(ExtendedAttributes.decode(bytes))
   return ExtendedAttributes.encode(
@@ -250,7 +250,7 @@ const fileSystemFixed: Partial<Record<FileSystemInformation.ClassName, number>> 
   FileFsSectorSizeInformation: 28
 }
 
-/** Bytes of what sizes of a volume are told in. */
+/** Bytes of the unit in which a volume's sizes are given. */
 const unit = 4096n
 
 const fileSystem = Effect.fnUntraced(

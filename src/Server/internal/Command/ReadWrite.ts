@@ -1,6 +1,7 @@
 /**
- * READ, WRITE and FLUSH (MS-SMB2 3.3.5.11, 3.3.5.12, 3.3.5.13): the hot path, so it is plain. A WRITE's payload is a view
- * of its frame, a READ's goes to the socket as the store gave it, or from memory of the server's that the store filled.
+ * READ, WRITE and FLUSH (MS-SMB2 3.3.5.11, 3.3.5.12, 3.3.5.13). This is the hot path, so the code is simple. A WRITE's
+ * payload is a view of its frame. A READ's payload goes to the socket as the store gave it, or from server memory that
+ * the store filled.
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -33,7 +34,7 @@ interface Payload {
   readonly release?: () => void
 }
 
-/** A few bytes are not to keep a large piece of memory alive for as long as they are sent. */
+/** A few bytes must not keep a large piece of memory alive until they are sent. */
 const little = 4096
 
 const payload = ({ file, server }: FileOpen, offset: bigint, length: number): Effect.Effect<Payload, Refusal> => {
@@ -41,7 +42,7 @@ const payload = ({ file, server }: FileOpen, offset: bigint, length: number): Ef
   if (readInto === undefined) return Effect.map(stored(file.read(offset, length)), (data) => ({ data }))
   return Effect.suspend(() => {
     const memory = server.buffers.take(length)
-    // After a failure or an interruption the memory is left to the collector: it costs little, and nobody can be wrong.
+    // After a failure or an interruption the garbage collector gets the memory: that costs little, and is always safe.
     return Effect.map(stored(readInto(offset, memory)), (count) => {
       const release = () => server.buffers.give(memory)
       if (count > little) return { data: memory.subarray(0, count), release }
@@ -89,7 +90,7 @@ export const write = (incoming: Incoming, body: Write.Request): Effect.Effect<Re
     if (open._tag === "Pipe") return Effect.as(open.pipe.write(data), written(data.length))
     if (open.directory) return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
     if (!open.may(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-    // Who may append and no more writes to the end, whatever the offset.
+    // A client that may only append writes to the end, with any offset.
     const append = offset === 0xffff_ffff_ffff_ffffn || !open.may(A.FILE_WRITE_DATA)
     if (!append && (offset > largest || offset + BigInt(data.length) > largest)) {
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
@@ -97,7 +98,9 @@ export const write = (incoming: Incoming, body: Write.Request): Effect.Effect<Re
     return append ? atEnd(open, (end) => writeAt(open, end, data)) : writeAt(open, offset, data)
   })
 
-/** Writes at a file's end, one writer after the other: two that find the same end would write to the same place. */
+/**
+ * Writes at a file's end, one writer after the other: two writers that find the same end would write to the same place.
+ */
 export const atEnd = <B>(
   { file, stream }: FileOpen,
   write: (end: bigint) => Effect.Effect<B, Refusal>
@@ -118,7 +121,7 @@ const writeAt = (open: FileOpen, offset: bigint, data: Uint8Array): Effect.Effec
 
 const written = (count: number): Reply => reply({ _tag: "WRITE", body: { count } })
 
-/** The data of a file was changed: who caches it, or watches it, hears of it. */
+/** The data of a file was changed: clients that cache or watch it are told. */
 export const changed = (open: FileOpen): void => {
   const { stream } = open
   if (stream.holders.size > 0) Caching.breakReaders(open.server, stream, open.holder)

@@ -28,8 +28,8 @@ const target = (incoming: Incoming, sent: string): Names.Name | number => {
 }
 
 /**
- * What may go where a file takes a name that is there: nothing; a file that nobody has open; or, by POSIX semantics
- * (MS-FSCC 2.4.43), one that is open as well, whose handles go on without a name.
+ * Which file may be replaced by a rename or a new link: none; one that no client has open; or, by POSIX semantics
+ * (MS-FSCC 2.4.43), also an open one, whose handles continue without a name.
  */
 export type Replace = "none" | "closed" | "open"
 
@@ -51,7 +51,7 @@ export const rename = Effect.fnUntraced(function*(
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   const others = [...stream.opens].filter((other) => other !== open)
-  // Who else has it open must agree to its being renamed, as to its being deleted.
+  // The other clients that have the file open must allow its renaming, as they must for its deletion.
   if (
     others.some((other) =>
       (other.shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0 && (other.grantedAccess & 0x0001_0027) !== 0
@@ -60,7 +60,7 @@ export const rename = Effect.fnUntraced(function*(
   if (file.directory) {
     if (yield* Current.isOpenBelow(share, open.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
-  // A directory that somebody may delete keeps what is in it, and takes nothing in.
+  // A directory that a client may delete keeps its entries, and gets no new ones.
   for (const path of [open.path, name.path]) {
     const keeping = yield* Current.at(share, path.slice(0, -1), keepsEntries)
     if (keeping.length > 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
@@ -75,7 +75,7 @@ export const rename = Effect.fnUntraced(function*(
     isCase ? Effect.succeed(undefined) : mayTake(incoming, open, name.path, replace, from),
     (naming) => share.store.rename(from, name.path, naming)
   )
-  // What had the name has lost it: there is nothing left to be deleted by it.
+  // The replaced file has lost its name: a pending deletion has nothing to remove any more.
   for (const lost of table.at(name.path)) if (lost.file !== file) lost.deletePending = false
   table.renamed(link, name.path)
   for (const other of stream.opens) OutsideChanges.renamed(other)
@@ -89,7 +89,7 @@ export const rename = Effect.fnUntraced(function*(
   ])
 })
 
-/** Has clients close the handles that they only keep: of a file that loses a name; those of `except` may stay. */
+/** Has clients close the handles that they only cache, for a file that loses a name. `except` and its lease stay. */
 const releaseHandles = Effect.fnUntraced(function*(
   incoming: Incoming,
   file: FileNode,
@@ -107,10 +107,10 @@ const releaseHandles = Effect.fnUntraced(function*(
   }
 })
 
-/** How often it is looked again at a name that others change meanwhile. */
+/** How often a name that others change is looked up again. */
 const mostTurns = 20
 
-/** Whether a directory is open in a way that keeps its entries as they are: to be deleted, or for one client alone. */
+/** Whether a directory is open in a way that keeps its entries unchanged: for deletion, or without sharing writes. */
 const keepsEntries = ({ file }: Link): boolean => {
   if (!file.directory) return false
   for (const { grantedAccess, shareAccess } of file.opens()) {
@@ -121,8 +121,8 @@ const keepsEntries = ({ file }: Link): boolean => {
 }
 
 /**
- * Gives an open file a name, once `may` says which file may go for it. What has taken the name since was not asked about:
- * it is looked at again. Only where the file itself has lost its own name is its handle dead.
+ * Gives an open file a name, after `may` has said which file it may replace. If another file has taken the name since,
+ * it is checked again. The handle is dead only if the open file itself has lost its own name.
  */
 const giving = Effect.fnUntraced(function*(
   open: FileOpen,
@@ -139,7 +139,7 @@ const giving = Effect.fnUntraced(function*(
       path.slice(0, -1),
       Effect.result(replaced === undefined ? taking : table.replacing(replaced, taking))
     )
-    // The directory is becoming a link.
+    // The directory is being made a link.
     if (run === undefined) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
     const done = yield* run
     if (Result.isSuccess(done)) return
@@ -151,7 +151,7 @@ const giving = Effect.fnUntraced(function*(
   }
 })
 
-/** The identity of the file that is there to be replaced, if any; refused where the user may not give a file that name. */
+/** The identity of the file to replace, if one exists. Refuses a user without the right to give a file that name. */
 const mayTake = Effect.fnUntraced(function*(
   incoming: Incoming,
   open: FileOpen,
@@ -165,7 +165,7 @@ const mayTake = Effect.fnUntraced(function*(
   const stays = from !== undefined && keyOf(folder) === keyOf(from.slice(0, -1))
   if (stays && replace === "none") return undefined
   const parent = yield* FileRights.ofDirectory(share, folder)
-  // Within its directory a name is only changed.
+  // A rename within the directory adds no entry.
   if (!stays) yield* FileRights.checkAdding(parent, user, directory)
   if (replace === "none") return undefined
   const there = yield* FileRights.checkReplacing(share, path, parent, user)
@@ -173,7 +173,7 @@ const mayTake = Effect.fnUntraced(function*(
   const file = share.table.files.get(there.identity)
   const others = () => Array.from(file?.opens() ?? []).filter((other) => other !== open)
   if (file === undefined || others().length === 0) return there.identity
-  // What is open keeps its name, also where it is open by another one.
+  // An open file keeps its name, also if it was opened by another name.
   if (replace === "closed") return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   yield* releaseHandles(incoming, file)
   if (others().some(({ shareAccess }) => (shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0)) {
@@ -183,9 +183,10 @@ const mayTake = Effect.fnUntraced(function*(
 })
 
 /**
- * Refuses a user who may not give a file another name. MS-FSA asks no right of the open for that, and Linux opens with
- * FILE_READ_ATTRIBUTES alone. A name keeps a file from being deleted, and in a directory of the user's own it is theirs to
- * remove: so the file's descriptor has to let the user change the file's attributes, whatever this open asked for.
+ * Refuses a user without the right to give a file another name. MS-FSA requires no right of the open for that, and
+ * Linux opens with FILE_READ_ATTRIBUTES alone. But a further name keeps a file from being deleted, and in the user's
+ * own directory only that user can remove it. So the file's descriptor must allow the user to change the file's
+ * attributes, no matter which access this open asked for.
  */
 const checkLinking = (incoming: Incoming, { file }: FileOpen): Effect.Effect<void, Refusal> =>
   Effect.flatMap(
@@ -196,7 +197,7 @@ const checkLinking = (incoming: Incoming, { file }: FileOpen): Effect.Effect<voi
         : Effect.void
   )
 
-/** Gives an open file one more name (MS-FSA 2.1.5.15.6). */
+/** Gives an open file a further name (MS-FSA 2.1.5.15.6). */
 export const link = Effect.fnUntraced(function*(
   incoming: Incoming,
   open: FileOpen,

@@ -1,6 +1,6 @@
 /**
  * FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT and FSCTL_DELETE_REPARSE_POINT (MS-FSA 2.1.5.10.14, 2.1.5.10.37,
- * 2.1.5.10.3). What a link means to a CREATE is told by `SymbolicLinks`.
+ * 2.1.5.10.3). `SymbolicLinks` says what a link means to a CREATE.
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
@@ -11,7 +11,7 @@ import { kept, type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import type { FileOpen } from "../State/Open.ts"
 import * as Deletion from "./Deletion.ts"
 
-/** What every buffer begins with: tag, length of the data, and the GUID of a tag that is not Microsoft's. */
+/** The head of every buffer: tag, length of the data, and the GUID of a tag that is not Microsoft's. */
 interface Head {
   readonly tag: number
   readonly dataLength: number
@@ -38,8 +38,8 @@ const isReserved = (tag: number): boolean => tag === 0 || tag === 1
 const decode = Codec.decode("REPARSE_DATA_BUFFER", Reparse.ReparseDataBuffer)
 
 /**
- * Refuses whom a reparse point is not for. MS-FSA takes either right; of a directory FILE_WRITE_DATA is the right to add
- * a file, and who may only do that does not make a link of the directory here.
+ * Refuses an open without the rights to a reparse point. MS-FSA accepts either right. For a directory FILE_WRITE_DATA
+ * is the right to add a file, and here that right alone does not allow making the directory a link.
  */
 const check = (open: FileOpen): Effect.Effect<void, Refusal> => {
   const { path, share, stream: { file: { directory } } } = open
@@ -48,14 +48,14 @@ const check = (open: FileOpen): Effect.Effect<void, Refusal> => {
     return refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   if (!share.volume.supports.reparsePoints) return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
-  // Every name in the share leads through its root: as a link it would keep everybody out, or lead them elsewhere.
+  // Every name in the share leads through its root: a link there would keep all clients out, or lead them elsewhere.
   return path.length === 0 ? refuse(NtStatus.STATUS_ACCESS_DENIED) : Effect.void
 }
 
 /** Refuses a buffer for another kind of reparse point than the file has. */
 const checkSame = (there: Uint8Array, head: Head): Effect.Effect<void, Refusal> => {
   const before = headOf(there)
-  // What cannot be read any more may be replaced, and taken away.
+  // A reparse point that cannot be read any more may be replaced, and removed.
   if (before === undefined) return Effect.void
   if (before.tag !== head.tag) return refuse(NtStatus.STATUS_IO_REPARSE_TAG_MISMATCH)
   return before.guid === head.guid ? Effect.void : refuse(NtStatus.STATUS_REPARSE_ATTRIBUTE_CONFLICT)
@@ -83,7 +83,7 @@ export const set = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array
     return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
   }
   const { link } = open
-  // What is being added to a directory counts as being there, and nothing more is added until it is a link.
+  // An entry that is being added to a directory counts as existing. No more are added until the directory is a link.
   if (directory && (link.sealed || link.adding > 0)) return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
   link.sealed = directory
   yield* Effect.ensuring(
@@ -101,7 +101,7 @@ export const set = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array
   )
 })
 
-/** Handles FSCTL_DELETE_REPARSE_POINT: the buffer says which kind is to go, and has no data. */
+/** Handles FSCTL_DELETE_REPARSE_POINT: the buffer names the kind to remove, and has no data. */
 export const remove = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array): Effect.fn.Return<void, Refusal> {
   yield* check(open)
   const tag = input.length < 4 ? undefined : Buffer.from(input.subarray(0, 4)).readUInt32LE(0)

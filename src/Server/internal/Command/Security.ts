@@ -1,6 +1,6 @@
 /**
- * Security descriptors by QUERY_INFO and SET_INFO (MS-SMB2 3.3.5.20.3, 3.3.5.21.3; MS-FSA 2.1.5.14, 2.1.5.17): which part
- * takes which right, and which parts are kept.
+ * Security descriptors by QUERY_INFO and SET_INFO (MS-SMB2 3.3.5.20.3, 3.3.5.21.3; MS-FSA 2.1.5.14, 2.1.5.17): which
+ * part requires which right, and which parts are kept.
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
@@ -21,11 +21,11 @@ import * as Watch from "../State/Watch.ts"
 
 interface Part {
   readonly flag: number
-  /** All of these rights are needed to read it. */
+  /** All of these rights are required to read it. */
   readonly toQuery: number
-  /** All of these rights are needed to write it. */
+  /** All of these rights are required to write it. */
   readonly toSet: number
-  /** Whether a descriptor here has it. Of the others there is never anything to tell, and nothing can be set. */
+  /** Whether this server keeps the part. A query finds the other parts empty, and they cannot be set. */
   readonly isKept: boolean
 }
 
@@ -62,7 +62,7 @@ const daclShown = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_AUTO_INHERITED
 const saclShown = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_AUTO_INHERITED | Sd.Control.SE_SACL_PROTECTED |
   Sd.Control.SE_SACL_DEFAULTED | Sd.Control.SE_SACL_AUTO_INHERIT_REQ
 
-/** The parts of a file's descriptor that `flags` name, self-relative. What is not kept is not in it. */
+/** The parts of a file's descriptor that `flags` name, self-relative. Parts that are not kept are missing. */
 export const query = Effect.fnUntraced(function*(
   open: FileOpen,
   flags: number
@@ -91,11 +91,13 @@ export const query = Effect.fnUntraced(function*(
 const daclKept = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_PROTECTED | Sd.Control.SE_DACL_AUTO_INHERITED
 const saclKept = Sd.Control.SE_SACL_PRESENT | Sd.Control.SE_SACL_PROTECTED | Sd.Control.SE_SACL_AUTO_INHERITED
 
-/** Refuses an owner whom a user may not name. */
+/** Refuses an owner that the user has no right to set. */
 const checkOwner = (user: Identity, owner: string | undefined): Effect.Effect<void, Refusal> =>
   owner === undefined || Access.mayOwn(user, owner) ? Effect.void : refuse(NtStatus.STATUS_INVALID_OWNER)
 
-/** Refuses the descriptor that a CREATE asks for: what it names takes the same privileges as setting it afterwards. */
+/**
+ * Refuses a descriptor in a CREATE for which the user lacks privileges: they are the same as for setting it afterwards.
+ */
 export const checkInitial = (
   user: Identity,
   asked: Sd.SecurityDescriptor | undefined
@@ -110,7 +112,7 @@ const decode = (bytes: Uint8Array): Effect.Effect<Sd.SecurityDescriptor, Refusal
   return decoded._tag === "Failure" ? refuse(NtStatus.STATUS_INVALID_PARAMETER) : Effect.succeed(decoded.success)
 }
 
-/** Replaces the parts of a file's descriptor that `flags` name; with none of them there is nothing to do. */
+/** Replaces the parts of a file's descriptor that `flags` name; without any flag, does nothing. */
 export const set = Effect.fnUntraced(function*(
   open: FileOpen,
   user: Identity,
@@ -154,7 +156,7 @@ export const set = Effect.fnUntraced(function*(
   DirectoryCaching.changed(open.table, open.path, open)
 })
 
-/** Generic rights are kept as what they stand for, except in what is only passed on. */
+/** Generic rights are stored as the specific rights that they stand for, except in entries that are only inherited. */
 const mapped = (acl: Sd.Acl | undefined): Sd.Acl | undefined =>
   acl === undefined ? undefined : {
     ...acl,

@@ -1,6 +1,4 @@
-/**
- * SESSION_SETUP (MS-SMB2 3.3.5.5): a logon in as many legs as it takes, a repeated one, and the keys that come of it.
- */
+/** SESSION_SETUP (MS-SMB2 3.3.5.5): a logon in as many legs as it needs, a reauthentication, and the resulting keys. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Acceptor from "../../../Auth/Acceptor.ts"
@@ -31,22 +29,22 @@ import * as Negotiation from "./Negotiation.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
-/** A logon, the user whom the client said to be, and the one that this is. */
+/** A logon, the user that the client claims to be, and the user that was found. */
 interface Named extends Logon {
   readonly claimed: () => Acceptor.Caller | undefined
   readonly found: () => User | undefined
-  /** Whose password was judged. */
+  /** The user whose password was checked. */
   readonly judged: () => string | undefined
 }
 
-/** What a logon is refused with whose turn does not come in time. */
+/** The refusal of a logon whose turn does not come in time. */
 const notJudged = new AuthenticationError({
   reason: "Rejected",
   detail: "too many logons were refused before; this one was not looked at",
   mechanism: "NTLM"
 })
 
-/** Why a logon was refused, for the log. The client is told none of it. */
+/** The reason for a refused logon, for the log. The client does not learn it. */
 const reasonOf = (failure: AuthenticationError, logon: Named): string => {
   if (failure.reason !== "Rejected" || logon.judged() === undefined) return failure.detail
   const found = logon.found()
@@ -95,7 +93,9 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
   }
 }
 
-/** Somebody without an account, whom the server was told to let in: part of everybody, though not of those it knows. */
+/**
+ * A caller without an account that the server's settings let in: in the group Everyone, but not in Authenticated Users.
+ */
 const outsider = (server: ServerState, anonymous: boolean): Identity => ({
   name: anonymous ? "" : "guest",
   sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
@@ -126,7 +126,7 @@ const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refu
     })
   )
 
-/** A SID that cannot be kept may be another user's after a restart: with such a one nobody comes in. */
+/** A SID that cannot be kept may belong to another user after a restart: a logon with such a SID is refused. */
 const sidOf = (server: ServerState, name: string): Effect.Effect<string, Refusal> =>
   Effect.catch(
     server.identity.sidOf(name),
@@ -159,7 +159,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
   if (step._tag === "Failure") {
     session.logons.delete(connection)
     const gone = connection.closed
-    // Another leg of it may be under way.
+    // Another leg of this logon may be under way.
     logon.acceptor.release()
     connection.failedLogons++
     const judged = logon.judged()
@@ -174,7 +174,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
     const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
       : NtStatus.STATUS_LOGON_FAILURE
-    // Who hung up while they waited for their turn was refused nothing.
+    // If the client hung up while its logon waited for its turn, no logon was refused.
     if (!gone || judged !== undefined) {
       yield* tellRefused(connection, logon, status, reasonOf(step.failure, logon))
     }
@@ -206,7 +206,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
       () => logon.kind === "binding" ? Effect.void : SessionEnd.end(session)
     )
   const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
-  // Whoever has gone meanwhile is no channel: it would keep the session for ever.
+  // A connection that is closed cannot be a channel: it would keep the session for ever.
   if (session.ended || connection.closed) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
   const usage = server.usages.of(user, connection.network)
   switch (logon.kind) {
@@ -239,7 +239,8 @@ export const sessionSetup = Effect.fnUntraced(function*(
       break
     }
     case "again":
-      // Without keys of its own it would stay unsigned, whatever is wanted: who was a guest logs on to a new session.
+      // A session without keys would stay unsigned against the server's settings: a former guest must log on to a new
+      // session.
       if (session.sessionKey === undefined && !user.guest) {
         usage.release()
         return yield* turnAway(connection, session, logon)
@@ -250,7 +251,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
         SessionEnd.leave(session, connection)
         return yield* beyond(incoming, "userSessions", NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       }
-      // The keys stay; who came with other credentials acts as them from now on (3.3.5.5.3).
+      // The keys stay. If the client used other credentials, the session acts as that user from now on (3.3.5.5.3).
       session.act(user, usage)
       connection.admit(usage)
       break
@@ -279,7 +280,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
   }
 })
 
-/** Ends a logon that succeeded, but not as the server wants it: signed, encrypted, or by somebody who is known. */
+/** Ends a logon that succeeded but does not meet the server's settings: signed, encrypted, or with a known user. */
 const turnAway = (connection: Connection, session: Session, logon: Named): Effect.Effect<never, Refusal> => {
   const status = NtStatus.STATUS_ACCESS_DENIED
   return SessionEnd.end(session).pipe(
@@ -291,7 +292,7 @@ const turnAway = (connection: Connection, session: Session, logon: Named): Effec
   )
 }
 
-/** Counts a logon that was refused, and tells the log of it. */
+/** Counts a refused logon, and writes it to the log. */
 const tellRefused = (connection: Connection, logon: Named, status: number, reason: string): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { server } = connection
@@ -303,7 +304,7 @@ const begin = (connection: Connection): Effect.Effect<Session, Refusal> =>
   Effect.suspend(() => {
     const { server } = connection
     const { logonAttempts, sessions } = server.limits
-    // What strangers begin is bounded more closely: each may send a long token.
+    // Connections without a logon have a lower limit, because each logon may send a long token.
     const most = connection.owner === undefined ? Math.min(logonAttempts, sessions) : sessions
     if (connection.sessions.size >= most) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     const session = new Session(server.newSessionId())
@@ -318,7 +319,7 @@ const known = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     if (session === undefined || session.ended) return refuse(NtStatus.STATUS_USER_SESSION_DELETED)
     incoming.session = session
     const sign = session.channels.get(incoming.connection)?.sign
-    // Another user's keys say nothing about who this is.
+    // Another user's keys do not prove who the sender of this request is.
     if (incoming.encrypted && incoming.decryptedBy !== session) return refuse(NtStatus.STATUS_ACCESS_DENIED)
     if (session.user !== undefined && sign !== undefined && !incoming.encrypted) {
       if (incoming.signed ? !incoming.connection.verifies(sign, incoming) : session.signRequired) {
@@ -328,12 +329,12 @@ const known = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
     return Effect.succeed(session)
   })
 
-/** A further channel of a session that another connection began (3.3.5.5.2). */
+/** Binds a further channel to a session that another connection began (3.3.5.5.2). */
 const bind = (incoming: Incoming): Effect.Effect<Session, Refusal> =>
   Effect.suspend(() => {
     const { connection } = incoming
     const session = incoming.server.sessions.get(incoming.header.sessionId)
-    // Also what is refused is signed by the session's key.
+    // A refusal is signed by the session's key too.
     incoming.session = session
     const signing = connection.negotiated.signing
     if (session?.signing === SigningAlgorithm.AES_GMAC && signing !== SigningAlgorithm.AES_GMAC) {

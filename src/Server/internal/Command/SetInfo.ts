@@ -1,6 +1,4 @@
-/**
- * SET_INFO (MS-SMB2 3.3.5.21): times, sizes, names, deletion, extended attributes, and who may do what.
- */
+/** SET_INFO (MS-SMB2 3.3.5.21): times, sizes, names, deletion, extended attributes, and security. */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
@@ -108,7 +106,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case "FileAllocationInformation":
       return Effect.flatMap(decode(FileInformation.FileAllocationInformation, buffer), (value) => {
         if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-        // Less than the file has cuts it off; more is kept in mind, and no store has to keep it.
+        // A smaller size cuts the file off. A larger one is only remembered: no store has to keep it.
         return Effect.flatMap(stored(open.file.stat), (node) => {
           if (value.allocationSize < node.size) return resize(open, value.allocationSize)
           return Effect.map(Volumes.checkRoom(open.share, open.file, value.allocationSize, node.allocationSize), () => {
@@ -185,7 +183,7 @@ const basic = Effect.fnUntraced(function*(
     changes.fileAttributes = (node.fileAttributes & ~changeable) | (value.fileAttributes & changeable)
   }
   open.stream.file.delayed = undefined
-  // Nothing to change is nothing changed: not even the time of the last change.
+  // Without any change, nothing is written: not even the time of the last change.
   if (Object.keys(changes).length === 0) return
   if (open.fixedTimes.changeTime && changes.changeTime === undefined) {
     changes.changeTime = (yield* stored(open.file.stat)).changeTime

@@ -1,12 +1,12 @@
 /**
- * What a client is shown of a node of a store, under the names that CREATE, CLOSE (MS-SMB2) and the file information
- * classes (MS-FSCC) share. Times are FILETIMEs (100 ns ticks since 1601), sizes bytes.
+ * The values that a client is shown for a node of a store, under the names that CREATE, CLOSE (MS-SMB2) and the file
+ * information classes (MS-FSCC) share. Times are FILETIMEs (100 ns ticks since 1601), sizes bytes.
  */
 import * as FileTime from "../../../Codec/FileTime.ts"
 import { FileAttributes } from "../../../Smb2/Message/Constants.ts"
 import type { StoreNode } from "../../ShareStore.ts"
 
-/** Its attributes: DIRECTORY as it is one, NORMAL where there are no others. */
+/** Its attributes: with DIRECTORY for a directory, and NORMAL if it has no others. */
 export const attributes = (node: StoreNode): number => {
   const without = node.fileAttributes & ~FileAttributes.FILE_ATTRIBUTE_NORMAL
   const all = node.type === "directory"
@@ -18,7 +18,7 @@ export const attributes = (node: StoreNode): number => {
 /** The largest size that the signed fields of 64 bits hold. */
 const largest = (1n << 63n) - 1n
 
-/** Bytes, or what else is counted in 64 bits: the nearest that is no other number on the wire. */
+/** Bytes, or another count of 64 bits, limited to the range that the wire's field holds. */
 export const size = (count: bigint): bigint => (count < 0n ? 0n : count > largest ? largest : count)
 
 /** How many names a file has. */
@@ -33,7 +33,7 @@ export const basic = (node: StoreNode) => ({
   fileAttributes: attributes(node)
 })
 
-/** And its sizes: FileNetworkOpenInformation, and what CREATE and CLOSE answer. */
+/** Its times, attributes and sizes: FileNetworkOpenInformation, and the fields of CREATE and CLOSE responses. */
 export const networkOpen = (node: StoreNode) => ({
   ...basic(node),
   allocationSize: size(node.allocationSize),
@@ -43,7 +43,7 @@ export const networkOpen = (node: StoreNode) => ({
 const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/i
 
 /**
- * The 8.3 name (MS-FSCC 2.1.5.2.1): of a name that is one. Others have none here, as on a volume of Windows where they are
- * off; then it is empty.
+ * The 8.3 name (MS-FSCC 2.1.5.2.1), if the name is one already. Other names have none here, as on a Windows volume
+ * where 8.3 names are off; then it is empty.
  */
 export const shortName = (name: string): string => shortPattern.test(name) ? name.toUpperCase() : ""

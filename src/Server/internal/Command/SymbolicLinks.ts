@@ -1,6 +1,6 @@
 /**
- * Symbolic links that clients have made (MS-SMB2 3.3.5.9, MS-FSCC 2.1.2.4). The server follows none: it says where it
- * stopped and what the link says, and where to go from there is for the client to decide.
+ * Symbolic links that clients have made (MS-SMB2 3.3.5.9, MS-FSCC 2.1.2.4). The server follows no link: its response
+ * says where it stopped and what the link says, and the client decides where to go from there.
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
@@ -21,7 +21,7 @@ const encodeContext = Codec.encode(ErrorResponse.errorContexts(1))
 /** Whether a file is a link, by its tag. */
 export const isLink = (node: StoreNode): boolean => node.reparseTag === Reparse.ReparseTag.IO_REPARSE_TAG_SYMLINK
 
-/** Refuses a CREATE that came to a link; `unparsed` is what its name has after that. */
+/** Refuses a CREATE that reached a link; `unparsed` is the part of its name after the link. */
 export const stop = Effect.fnUntraced(function*(
   incoming: Incoming,
   file: StoreFile,
@@ -51,8 +51,8 @@ const isMissing = ({ status }: Refusal): boolean =>
   status === NtStatus.STATUS_OBJECT_NAME_NOT_FOUND || status === NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
 
 /**
- * A CREATE that did not find its name, with the link on the way there as the reason, where there is one: the deepest
- * directory that is there.
+ * Runs a CREATE. If it does not find its name, and the deepest existing file above that is a link, fails with that
+ * link.
  */
 export const onTheWay = <A>(
   incoming: Incoming,

@@ -15,7 +15,10 @@ import type { ServerState } from "../State/ServerState.ts"
 import type { ShareState } from "../State/ShareState.ts"
 import type { Tree } from "../State/Tree.ts"
 
-/** What a client is told of a share: SMB2_SHAREFLAG_*, whose bits are those of `shi1005_flags` as well (MS-SRVS 2.2.4.29). */
+/**
+ * The flags of a share for clients: SMB2_SHAREFLAG_*, whose bits are those of `shi1005_flags` as well (MS-SRVS
+ * 2.2.4.29).
+ */
 export const shareFlags = (server: ServerState, share: ShareState): number =>
   (DfsHost.isRoot(server.dfs, share.name) ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0) |
   (share.options.encrypt === true ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
@@ -29,7 +32,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     const session = incoming.session!
     const { connection, server } = incoming
     const user = session.user!
-    // Who is in between could have changed what was negotiated: it shows by this signature alone (3.3.5.7).
+    // An attacker in between could have changed the negotiation: only this signature shows that (3.3.5.7).
     if (connection.dialect === Dialect.SMB_3_1_1 && !user.guest && !incoming.signed && !incoming.encrypted) {
       connection.close()
       return Effect.andThen(

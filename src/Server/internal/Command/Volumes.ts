@@ -1,6 +1,7 @@
 /**
- * The volume that a file is on: a store may have parts with room, numbers and rules of their own, as a folder has in which a
- * disk is mounted. What a client asks of a volume is told of the one that its handle is on (MS-FSA 2.1.5.13).
+ * The volume that a file is on. A store can have parts with their own free space, serial numbers and rules, such as a
+ * folder in which a disk is mounted. A client that asks about a volume is told about the one of its handle (MS-FSA
+ * 2.1.5.13).
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -8,11 +9,14 @@ import type { StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
 import { type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import type { ShareState } from "../State/ShareState.ts"
 
-/** What is told of the volume that a file is on, as it is now. */
+/** The information about the volume that a file is on, as it is now. */
 export const of = (share: ShareState, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
   stored(file.volume ?? share.store.volume)
 
-/** Refuses more bytes than are free on a file's volume (MS-FSA 2.1.5.1, 2.1.5.15.1); `has` are those that it has already. */
+/**
+ * Refuses more bytes than are free on a file's volume (MS-FSA 2.1.5.1, 2.1.5.15.1). `has` is the size that the file has
+ * already.
+ */
 export const checkRoom = (
   share: ShareState,
   file: StoreFile,

@@ -1,13 +1,11 @@
-/**
- * What a client is refused since its user, or all users together, hold as much of the server as they may.
- */
+/** The refusal of a request because its user, or all users together, have reached a limit of the server. */
 import * as Effect from "effect/Effect"
 import * as Events from "../../Events.ts"
 import type { Limits } from "../../Limits.ts"
 import type { Incoming } from "./Incoming.ts"
 import { type Refusal, refuse } from "./Reply.ts"
 
-/** Refuses a request, counts it, and tells the log which limit it would have gone beyond. */
+/** Refuses a request, counts it, and writes to the log which limit it would have exceeded. */
 export const beyond = (
   { connection, server, session }: Incoming,
   limit: keyof Limits,

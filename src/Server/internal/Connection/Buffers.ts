@@ -1,17 +1,19 @@
 /**
- * Memory for the payloads of READ responses and for frames, used again and again: fresh memory costs more than filling it.
+ * Memory for the payloads of READ responses and for frames, used again and again: fresh memory costs more than filling
+ * it.
  *
- * A buffer has one owner at a time: of a READ, the handler until the store has filled it, then the connection until the
- * socket has taken it; of a frame, the connection while the system fills it, then the handler of the one request in it, and
- * its store. Who has it last gives it back, once; one that is never given back, after a failure or because its client left,
- * is the collector's: it is never given back early.
+ * A buffer has one owner at a time. For a READ, the owner is the handler until the store has filled the buffer, then
+ * the connection until the socket has taken it. For a frame, it is the connection while the system fills the buffer,
+ * then the handler of the one request in it, and its store. The last owner gives the buffer back, once. After a
+ * failure, or if its client has left, a buffer is not given back: the garbage collector gets it. A buffer is never
+ * given back early.
  */
 import * as Allocate from "../../../Codec/Allocate.ts"
 
-/** Below this, fresh memory is as cheap. */
+/** Below this many bytes, fresh memory is as cheap. */
 const smallest = 64 * 1024
 
-/** Bytes that lie idle at most. */
+/** The most bytes that are kept unused. */
 const idle = 64 * 1024 * 1024
 
 /**
@@ -23,7 +25,7 @@ export class Buffers {
   private readonly free = new Map<number, Array<Uint8Array>>()
   private held = 0
 
-  /** `length` bytes of no particular value; what is not overwritten must not leave the server. */
+  /** Gives `length` bytes with any content. Bytes that the caller does not overwrite must not leave the server. */
   take(length: number): Uint8Array {
     if (length < smallest) return Allocate.uninitialized(length)
     const size = Math.ceil(length / smallest) * smallest
@@ -32,14 +34,14 @@ export class Buffers {
     return (known ?? Allocate.uninitialized(size)).subarray(0, length)
   }
 
-  /** Takes back what `take` gave, all of it, by any view of it. Memory from elsewhere is left to the collector. */
+  /** Takes back the whole memory of a `take`, by any view of it. Other memory is left to the garbage collector. */
   give(buffer: Uint8Array): void {
     const size = buffer.buffer.byteLength
     if (size < smallest || size > idle || size % smallest !== 0) return
     const list = this.free.get(size)
     if (this.held + size > idle) {
       if (list !== undefined && list.length > 0) return
-      // What lies there is of sizes that nobody asks for any more.
+      // The kept buffers have sizes that no request uses any more.
       this.free.clear()
       this.held = 0
       this.free.set(size, [new Uint8Array(buffer.buffer)])

@@ -1,9 +1,10 @@
 /**
- * One client's connection: frames in, messages to their handlers, responses out, signed or encrypted as they must be.
+ * One client's connection: reads frames, passes messages to their handlers, and sends the responses, signed or
+ * encrypted as required.
  *
- * Buffers: a frame is memory that nothing else uses until its request is done, so that a WRITE's payload reaches the
- * store as a view of it; a READ's payload goes from the store to the socket as it is, and its memory is given back when
- * it is there. What the commands mean is not known here.
+ * Buffers: nothing else uses a frame's memory until its request is done, so that a WRITE's payload reaches the store as
+ * a view of it. A READ's payload goes from the store to the socket without a copy, and its memory is given back when
+ * the socket has taken it. This module does not know what the commands mean.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -35,27 +36,27 @@ import { Sequence } from "./Sequence.ts"
 const smb1 = 0x424d53ff
 const largestHead = 64 * 1024
 /**
- * The longest frame of somebody who has not logged on: a token of 64 KiB, and what is around it. They may leave so many
- * bytes of answers unfetched as well.
+ * Bytes of the longest frame before a logon: a token of 64 KiB, and the message around it. Before a logon, a client can
+ * also leave at most this many bytes of responses unread.
  */
 const largestOfStranger = 2 * largestHead
-/** Bytes of a compound's responses that are kept to be sent as one frame. */
+/** The most bytes of a compound's responses that wait to be sent as one frame. */
 const largestBatch = 1024 * 1024
 const padding = new Uint8Array(8)
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
-/** What a message of a compound takes from the one before it. */
+/** The values that a message of a compound takes from the one before it. */
 interface Related {
   readonly sessionId: bigint
   readonly treeId: number
   readonly fileId: FileId
   readonly status: number
-  /** It had no session: nothing can be related to it. */
+  /** The message before had no session: no message can be related to it. */
   readonly broken: boolean
 }
 
-/** Responses of one frame that have not been sent yet. */
+/** Responses of one frame that are not sent yet. */
 class Batch {
   readonly responses: Array<{
     readonly chunks: Array<Uint8Array>
@@ -63,7 +64,7 @@ class Batch {
     readonly ready: () => void
   }> = []
   readonly after: Array<() => void> = []
-  /** Give back the memory of payloads. */
+  /** Each one gives back the memory of a payload. */
   readonly releases: Array<() => void> = []
   /** Bytes of the responses. */
   size = 0
@@ -82,15 +83,15 @@ export class Connection {
   readonly server: ServerState
   readonly negotiated: Negotiation.Negotiated = Negotiation.initial()
   readonly sessions = new Map<bigint, Session>()
-  /** Sessions of other connections that it has begun to bind. */
+  /** Sessions of other connections that this one has begun to bind. */
   readonly binding = new Set<Session>()
   readonly pending = new Map<bigint, Pending>()
-  /** The client's. */
+  /** The client's address. */
   readonly address: string
   readonly port: number
-  /** What of the address counts as one client. */
+  /** The part of the address that counts as one client. */
   readonly network: string
-  /** Whose connection it is: the first who logged on by it. */
+  /** The user who logged on first on this connection. */
   owner: Usage | undefined
   readonly localAddress: string
   failedLogons = 0
@@ -100,7 +101,7 @@ export class Connection {
   private readonly frames: FrameReader.FrameReader
   private readonly sequence: Sequence
   private asyncId = 1n
-  /** Whoever waits for its end. */
+  /** Callbacks that wait for the connection's end. */
   private readonly awaited = new Set<() => void>()
 
   constructor(server: ServerState, socket: Net.Socket) {
@@ -122,14 +123,16 @@ export class Connection {
     })
   }
 
-  /** The limit that it would go beyond as a connection of this user; none where somebody has logged on by it before. */
+  /**
+   * The limit that this connection would exceed as one of this user. Undefined if a user has logged on by it before.
+   */
   reached(usage: Usage): "connections" | "addressConnections" | "userConnections" | undefined {
     if (this.owner !== undefined) return undefined
     const { connections, limits } = this.server
     return usage.connections >= limits.userConnections ? "userConnections" : connections.full(this.network)
   }
 
-  /** Somebody has logged on: from now on frames, and what is not fetched, may be as much as the limits let them. */
+  /** A user has logged on: from now on frames, and unread responses, can be as large as the limits allow. */
   admit(usage: Usage): void {
     if (this.closed || this.owner !== undefined) return
     this.owner = usage
@@ -147,28 +150,28 @@ export class Connection {
     return this.negotiated.dialect
   }
 
-  /** When bytes last came: milliseconds of `performance.now()`. */
+  /** When the last bytes came: milliseconds of `performance.now()`. */
   heard = performance.now()
 
-  /** Whether the client has nothing open and nothing under way. */
+  /** Whether the client has no open and no request under way. */
   get isIdle(): boolean {
     if (this.pending.size > 0) return false
     for (const { opens } of this.sessions.values()) if (opens.size > 0) return false
     return true
   }
 
-  /** A chunk from the socket, only read during the call. */
+  /** Takes a chunk from the socket. Reads it only during the call. */
   onData(chunk: Uint8Array): void {
     this.heard = performance.now()
     if (!this.closed) this.frames.push(chunk)
   }
 
-  /** Where the bytes that come next belong, in the middle of a frame. */
+  /** The memory for the next bytes, in the middle of a frame. */
   get room(): Uint8Array | undefined {
     return this.closed ? undefined : this.frames.room
   }
 
-  /** Bytes from the socket are in `room`. */
+  /** The socket has put `count` bytes into `room`. */
   onArrived(count: number): void {
     this.heard = performance.now()
     if (!this.closed) this.frames.arrived(count)
@@ -185,7 +188,7 @@ export class Connection {
     return Effect.sync(() => this.awaited.delete(end))
   })
 
-  /** Ends the connection, and with it what depends on it. */
+  /** Ends the connection, and everything that depends on it. */
   close(): void {
     if (this.closed) return
     this.closed = true
@@ -216,7 +219,7 @@ export class Connection {
         const transform = Encryption.readHeader(frame)
         const session = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
         if (session?.decrypt === undefined || transform!.originalMessageSize > frame.length) return this.close()
-        // What is decrypted takes the place of what it was, where it is large.
+        // A large decrypted message is placed over its encrypted form.
         const plain = session.decrypt(frame, { peek: 0, place: () => frame.subarray(Encryption.headerSize) })
         return plain === undefined ? this.close() : this.onMessages(plain.data ?? plain.packet, session)
       }
@@ -249,7 +252,7 @@ export class Connection {
     return packet
   }
 
-  /** Splits a compound; takes every message's credits before any of them runs. */
+  /** Splits a compound. Takes the credits of all messages before the first one runs. */
   private onMessages(packet: Uint8Array, decryptedBy: Session | undefined): void {
     const batch = new Batch(decryptedBy)
     const all: Array<Incoming> = []
@@ -304,7 +307,7 @@ export class Connection {
     return Effect.gen({ self: this }, function*() {
       let related: Related | undefined
       for (const incoming of all) {
-        // A few bytes of requests can ask for a lot.
+        // A request of a few bytes can have a large response.
         if (batch.size > largestBatch) this.flush(batch)
         if (this.out.isCrowded) yield* this.out.fetched
         if (this.closed) return
@@ -342,7 +345,7 @@ export class Connection {
     })
   }
 
-  /** Runs one request; `undefined` where it has no response. */
+  /** Runs one request; `undefined` if it has no response. */
   private handle(incoming: Incoming, batch: Batch, failedBefore = 0): Effect.Effect<Reply | undefined> {
     return dispatch(incoming, failedBefore).pipe(
       Effect.catch((refusal) => {
@@ -378,7 +381,7 @@ export class Connection {
       creditCharge: header.creditCharge,
       status,
       command: header.command,
-      // A request that waited has had its credits with the interim response.
+      // A request that waited got its credits with the interim response.
       credits: asynchronous && !interim ? 0 : this.sequence.grant(Math.max(header.credits, charge)),
       flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR | (asynchronous ? HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND : 0) |
         (header.flags & (HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS | HeaderFlags.SMB2_FLAGS_PRIORITY_MASK |
@@ -395,14 +398,14 @@ export class Connection {
     batch.responses.push({
       chunks,
       sign: this.signer(incoming, sessionId, interim, status),
-      // The hash over a logon takes the response as it goes out, signature and all.
+      // The hash of a logon covers the response exactly as it is sent, with its signature.
       ready: () => Negotiation.remember(this, incoming, sessionId, status, chunks)
     })
     if (reply.sent !== undefined) batch.after.push(reply.sent)
     if (reply.release !== undefined) batch.releases.push(reply.release)
   }
 
-  /** With what a response is signed, if at all (MS-SMB2 3.3.4.1.1). */
+  /** The signer of a response, if it is signed (MS-SMB2 3.3.4.1.1). */
   private signer(incoming: Incoming, sessionId: bigint, interim: boolean, status: number): Signing.Sign | undefined {
     if (interim || incoming.encrypted) return undefined
     const session = this.sessions.get(sessionId) ?? incoming.session
@@ -414,9 +417,10 @@ export class Connection {
   }
 
   /**
-   * The keys of a session that is not this connection's, for who shows by a signature to have them: they would not believe
-   * the answer else. By AES-GMAC only logons are answered so, as binding wants it: two messages of one number give its
-   * secret away, and whoever has seen a signed request could send it again here.
+   * The keys of a session that does not belong to this connection, for a client whose signature proves that it has
+   * them: without a signature the client would not trust the response. With AES-GMAC only logons get such a response,
+   * as binding requires: two messages with the same nonce reveal its secret, and an attacker could repeat any captured
+   * signed request here.
    */
   private foreign(incoming: Incoming, sessionId: bigint): Signing.Sign | undefined {
     if (!incoming.signed) return undefined
@@ -433,7 +437,7 @@ export class Connection {
     this.flush(batch)
   }
 
-  /** Sends what a batch holds as one frame. */
+  /** Sends the responses of a batch as one frame. */
   private flush(batch: Batch): void {
     const { after, responses, session } = batch
     if (responses.length === 0) return
@@ -441,7 +445,7 @@ export class Connection {
     for (let i = 0; i < responses.length; i++) {
       const { chunks: parts, ready, sign } = responses[i]!
       const head = parts[0]!
-      // The last one of several is filled up too, as Windows does.
+      // The last of several responses is padded too, as Windows does.
       if (responses.length > 1) {
         const length = lengthOf(parts)
         const over = length % 8
@@ -467,7 +471,9 @@ export class Connection {
     for (const run of after.splice(0)) run()
   }
 
-  /** Sends an unsolicited message: an OPLOCK_BREAK. Never signed, but encrypted where the session or its share is. */
+  /**
+   * Sends an unsolicited message: an OPLOCK_BREAK. It is never signed, but encrypted if the session or its share is.
+   */
   notify(session: Session, encrypted: boolean, response: Message.Response): void {
     const packet = this.packet(Command.OPLOCK_BREAK, Message.encodeResponse(response))
     packet.fill(0xff, 24, 32)
@@ -476,18 +482,18 @@ export class Connection {
     this.out.send(encrypts ? session.encrypt!([packet]) : [packet])
   }
 
-  /** Whether a session's keys fit a request's signature. */
+  /** Whether a request's signature is valid under a session's keys. */
   verifies(sign: Signing.Sign, incoming: Incoming): boolean {
     const { header, packet } = incoming
     const claimed = packet.slice(Header.signatureOffset, Header.signatureOffset + 16)
     packet.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
     const expected = sign([packet], "client", header.messageId, header.command === Command.CANCEL)
-    // The hash over a logon wants the message as it came.
+    // The hash of a logon needs the message as it came.
     packet.set(claimed, Header.signatureOffset)
     return timingSafeEqual(claimed, expected.subarray(0, 16))
   }
 
-  /** The largest payload that a request may have or ask for, by what it was charged. */
+  /** Whether a request's credit charge covers a payload of `bytes`, that it has or asks for. */
   allows(incoming: Incoming, bytes: number): boolean {
     if (!this.negotiated.multiCredit) return bytes <= 65536 || this.dialect === Dialect.SMB_2_0_2
     return bytes <= Math.max(incoming.header.creditCharge, 1) * 65536

@@ -1,7 +1,4 @@
-/**
- * Which handler each command has, and what must hold before it runs: a session that is the sender's, a tree, an open
- * (MS-SMB2 3.3.5.2).
- */
+/** The handler of each command, and its conditions: the sender's session, a tree, an open (MS-SMB2 3.3.5.2). */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { anyFileId, type FileId } from "../../../Smb2/Message/Common.ts"
@@ -30,7 +27,7 @@ import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
 type Body<C extends Message.CommandName> = Extract<Message.Request, { readonly _tag: C }>["body"]
 
 interface Entry<C extends Message.CommandName> {
-  /** What the request must have: nothing, a session, a tree besides, an open besides; or an open where it names one. */
+  /** The conditions: none; a session; also a tree; also an open; or an open only if the request names one. */
   readonly needs: "nothing" | "session" | "tree" | "open" | "perhaps open"
   readonly run: (incoming: Incoming, body: Body<C>) => Effect.Effect<Reply | undefined, Refusal>
 }
@@ -59,7 +56,7 @@ const table: { readonly [C in Message.CommandName]: Entry<C> } = {
 
 const bodyStart = 64
 
-/** Runs a request's handler. `failedBefore` is the status of the related CREATE that it would have worked on. */
+/** Runs a request's handler. `failedBefore` is the status of the failed related CREATE whose open the request needs. */
 export const dispatch = (
   incoming: Incoming,
   failedBefore: number
@@ -68,7 +65,7 @@ export const dispatch = (
     const { connection, header } = incoming
     const name = Message.commandName(header.command)
     if (name === undefined) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    // Before the negotiation there is nothing to talk about.
+    // Before the negotiation no other command is allowed.
     if (name !== "NEGOTIATE" && (connection.dialect === 0 || connection.dialect === Dialect.SMB_2_WILDCARD)) {
       connection.close()
       return refuse(NtStatus.STATUS_INVALID_PARAMETER)
@@ -109,7 +106,7 @@ export const dispatch = (
     return entry.run(incoming, body)
   })
 
-/** Whose session it is, whether it may go on, and what is wrong with its protection. */
+/** The session of a request, whether the request may continue, and any fault of its signature or encryption. */
 interface Required {
   readonly status: number
   readonly session?: Session
@@ -158,7 +155,7 @@ const logoff = (incoming: Incoming): Effect.Effect<Reply, Refusal> => {
 const treeDisconnect = (incoming: Incoming): Effect.Effect<Reply, Refusal> =>
   Effect.as(SessionEnd.disconnectTree(incoming.session!, incoming.tree!), reply({ _tag: "TREE_DISCONNECT", body: {} }))
 
-/** CANCEL (3.3.5.16): no response; what it names ends with STATUS_CANCELLED, if it still waits. */
+/** CANCEL (3.3.5.16) has no response. The request that it names ends with STATUS_CANCELLED, if it still waits. */
 const cancel = (incoming: Incoming): undefined => {
   const { connection, header } = incoming
   const session = connection.sessions.get(header.sessionId)
@@ -176,7 +173,7 @@ const cancel = (incoming: Incoming): undefined => {
       ? pending.messageId === header.messageId
       : pending.asyncId === header.asyncId
     if (!named) continue
-    // What another user of the connection waits for is not this one's to end.
+    // A user cannot cancel the requests of another user of the connection.
     if (pending.session === session) pending.abort(NtStatus.STATUS_CANCELLED)
     break
   }

@@ -1,13 +1,11 @@
-/**
- * Faults of stores that clients are told of, for the log. A disk that fails, fails for each request.
- */
+/** Writes faults of stores that clients are told of to the log. A broken disk fails each request. */
 import type * as Effect from "effect/Effect"
 import * as Message from "../../../Smb2/Message/Message.ts"
 import * as Events from "../../Events.ts"
 import type { StoreError } from "../../ShareStore.ts"
 import type { Incoming } from "./Incoming.ts"
 
-/** Writes a fault to the log, with how many came since the last one that was written. */
+/** Writes a fault to the log, with the number of faults since the last one in the log. */
 export const tell = ({ header, open, server: { logRates }, tree }: Incoming, fault: StoreError): Effect.Effect<void> =>
   logRates.faults.tell((more) =>
     Events.storeFailed(

@@ -1,6 +1,4 @@
-/**
- * A request on its way through the server, and how it waits.
- */
+/** A request on its way through the server, and how it waits. */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Header from "../../../Smb2/Header.ts"
@@ -17,28 +15,31 @@ export interface Pending {
   readonly asyncId: bigint
   readonly messageId: number
   readonly session: Session | undefined
-  /** It goes on where its connection is lost, as long as its session has another. */
+  /** It continues after its connection is lost, as long as its session has another. */
   readonly outlivesChannel: boolean
   readonly abort: (status: number) => void
 }
 
 /**
- * One request. `packet` is the message without its compound, in memory that nobody else uses: what is decoded from it are
- * views that a handler may keep as long as it likes, unless its reply says that they were `consumed`.
+ * One request. `packet` is the message without its compound, in memory with no other user. The values decoded from it
+ * are views, and a handler can keep them as long as it needs, unless its reply says that they were `consumed`.
  */
 export class Incoming {
   readonly connection: Connection
   readonly header: Header.Header
   readonly packet: Uint8Array
   readonly signed: boolean
-  /** The session whose keys decrypted it; undefined where it came in the clear. */
+  /** The session whose keys decrypted it; undefined if it was not encrypted. */
   readonly decryptedBy: Session | undefined
-  /** Sends what is due before this request waits: earlier responses of its compound, and the interim response. */
+  /**
+   * Sends the messages that are due before this request waits: earlier responses of its compound, and the interim
+   * response.
+   */
   private readonly onWait: (incoming: Incoming) => void
   session: Session | undefined
   tree: Tree | undefined
   open: AnyOpen | undefined
-  /** What the compound's requests before this one opened. */
+  /** The file that earlier requests of the compound opened. */
   relatedFileId: FileId | undefined
   /** 0 until the request waits. */
   asyncId = 0n
@@ -62,7 +63,7 @@ export class Incoming {
     this.onWait = onWait
   }
 
-  /** The same message under the session and tree of the one before it in its compound. */
+  /** The same message under the session and tree of the message before it in the compound. */
   as(header: Header.Header): Incoming {
     const other = new Incoming(this.connection, header, this.packet, this.signed, this.decryptedBy, this.onWait)
     other.relatedFileId = this.relatedFileId
@@ -84,8 +85,8 @@ export class Incoming {
   }
 
   /**
-   * Waits until `register`'s callback is called, with STATUS_PENDING sent meanwhile; what `register` returns runs when it
-   * was cancelled instead. `register` must not call back before it returns.
+   * Waits until `register`'s callback is called, after an interim response with STATUS_PENDING. If the request is
+   * cancelled first, runs the function that `register` returned. `register` must not call back before it returns.
    */
   wait<A>(register: (resume: (value: A) => void) => () => void): Effect.Effect<A, Refusal> {
     if (!this.mayWait) return Effect.fail(refusal(NtStatus.STATUS_INSUFFICIENT_RESOURCES))

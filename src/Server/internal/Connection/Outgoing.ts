@@ -1,8 +1,8 @@
 /**
- * What goes out by a connection's socket: frames, and how much of them may wait there. Who does not fetch their answers is
- * not read from, and nothing more is begun for them.
+ * The sending side of a connection's socket: frames, and a limit for the bytes that wait there. The server does not
+ * read from a client that does not read its responses, and begins no more requests for it.
  *
- * Buffers: what is sent is the socket's until `onSent` runs.
+ * Buffers: the memory of a frame belongs to the socket until `onSent` runs.
  */
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
@@ -20,9 +20,9 @@ export const lengthOf = (chunks: ReadonlyArray<Uint8Array>): number => {
  */
 export class Outgoing {
   private readonly socket: Net.Socket
-  /** Bytes that may wait. */
+  /** The most bytes that can wait. */
   most: number
-  /** Requests that are not begun before the client has fetched what it was answered. */
+  /** Requests that begin only after the client has read its earlier responses. */
   private readonly held = new Set<() => void>()
   private closed = false
 
@@ -31,7 +31,7 @@ export class Outgoing {
     this.most = most
   }
 
-  /** `onSent` runs when the system has taken the bytes, so that their memory may be used for others. */
+  /** `onSent` runs when the system has taken the bytes and their memory can be used again. */
   send(chunks: ReadonlyArray<Uint8Array>, onSent?: () => void): void {
     if (this.closed || this.socket.destroyed) return
     const { socket } = this
@@ -50,7 +50,7 @@ export class Outgoing {
       for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? done : undefined)
       socket.uncork()
     }
-    // Who does not read its answers is not read from either.
+    // The server stops reading from a client that does not read its responses.
     if (this.isCrowded && !socket.isPaused()) {
       socket.pause()
       socket.once("drain", () => {
@@ -60,12 +60,12 @@ export class Outgoing {
     }
   }
 
-  /** Whether more waits in the socket than may. */
+  /** Whether more bytes wait in the socket than the limit. */
   get isCrowded(): boolean {
     return !this.closed && this.socket.writableLength > this.most
   }
 
-  /** Waits until the client has fetched what waits in the socket, or is gone. */
+  /** Waits until the client has read the bytes that wait in the socket, or is gone. */
   readonly fetched: Effect.Effect<void> = Effect.callback((resume) => {
     if (!this.isCrowded) return resume(Effect.void)
     const goOn = () => resume(Effect.void)
@@ -73,7 +73,7 @@ export class Outgoing {
     return Effect.sync(() => this.held.delete(goOn))
   })
 
-  /** Nothing is sent any more, and nobody waits. */
+  /** From now on nothing is sent, and waiting requests continue. */
   close(): void {
     this.closed = true
     this.goOn()

@@ -1,41 +1,41 @@
 /**
- * Bytes from accepted sockets, straight into the memory where they belong.
+ * Bytes from accepted sockets, read directly into their final memory.
  *
- * A socket that a Node program connects can be told where to put what it reads (`onread`); one that a server accepts
- * cannot: its `data` events bring fresh memory for every 64 KiB, and making and collecting that costs more than moving the
- * bytes. So the connection below an accepted socket is taken over by a socket that was made with `onread`. That leans on
- * Node's insides: `available` tries it on a connection to itself first, and where it does not work, or `events` is asked
- * for, `data` events it is. See docs/adr/0011.
+ * A socket that a Node program connects accepts memory for the bytes that it reads (`onread`). A socket that a server
+ * accepts does not: its `data` events bring fresh memory for every 64 KiB, and making and collecting that memory costs
+ * more than moving the bytes. So a new socket with `onread` takes over the connection below an accepted socket. That
+ * depends on Node's internals: `available` first tries it on a connection to itself. If that fails, or if `events` is
+ * asked for, the server uses `data` events. See docs/adr/0011.
  *
- * Buffers: what `room` gives is written by the system until `arrived` is called; what `onData` is given is only valid
- * during the call. What is small is read into memory that connections share, for elsewhere than on Windows the system
- * reads only when something is there, and `onData` is called before anything else is read.
+ * Buffers: the system writes into the memory of `room` until `arrived` is called; the memory of `onData` is valid only
+ * during the call. Small reads go into memory that connections share. That is safe because the system (except on
+ * Windows) reads only when bytes are there, and `onData` is called before the next read.
  */
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
 import * as Allocate from "../../../Codec/Allocate.ts"
 
-/** Whoever takes a connection's bytes. */
+/** The receiver of a connection's bytes. */
 export interface Receiver {
-  /** Where the next bytes belong; undefined where that is not known yet. */
+  /** The memory for the next bytes; undefined if it is not known yet. */
   readonly room: () => Uint8Array | undefined
-  /** As many bytes have come into what `room` gave last. */
+  /** This many bytes have come into the memory that `room` gave last. */
   readonly arrived: (count: number) => void
-  /** Bytes have come that had no place; only read during the call. */
+  /** Bytes have come without memory of their own. Reads them only during the call. */
   readonly onData: (chunk: Uint8Array) => void
 }
 
-/** Fewer bytes than this are better read with what follows them, and copied. */
+/** Fewer bytes than this are better read together with the following ones, and copied. */
 const smallest = 16 * 1024
 
 const shared = process.platform === "win32" ? undefined : new Uint8Array(smallest)
 
-/** What of a socket is not documented. */
+/** The undocumented parts of a socket. */
 interface Inside {
   _handle: object | null
 }
 
-/** Reads an accepted socket, which must be paused. `make` is given the socket to use from now on. */
+/** Reads an accepted socket, which must be paused. `make` gets the socket to use from now on. */
 export const start = (accepted: Net.Socket, direct: boolean, make: (socket: Net.Socket) => Receiver): void => {
   const inside = accepted as unknown as Inside
   const handle = inside._handle
@@ -53,7 +53,7 @@ export const start = (accepted: Net.Socket, direct: boolean, make: (socket: Net.
     noDelay: true,
     onread: {
       buffer: () => {
-        // The socket asks for the first time while it is made.
+        // The socket asks for memory for the first time while it is made.
         const room = receiver?.room()
         target = room === undefined || room.length < smallest ? memory : room
         return target
@@ -67,14 +67,14 @@ export const start = (accepted: Net.Socket, direct: boolean, make: (socket: Net.
   }
   const socket = new Net.Socket(options as Net.SocketConstructorOpts)
   inside._handle = null
-  // The server counts the accepted socket for as long as that is not destroyed.
+  // The server counts the accepted socket until that one is destroyed.
   socket.on("close", () => accepted.destroy())
   receiver = make(socket)
 }
 
 const patience = 1000
 
-/** Sends more than fits into the memory for what is small, and looks at where it came, and whether an answer comes back. */
+/** Sends more bytes than the shared memory holds, checks where they arrive, and whether a reply comes back. */
 const attempt = (): Promise<boolean> =>
   new Promise((resolve) => {
     const sent = Uint8Array.from({ length: 4 * smallest }, (_, i) => i % 251)
@@ -84,7 +84,7 @@ const attempt = (): Promise<boolean> =>
     const finish = (works: boolean) => {
       clearTimeout(timer)
       for (const socket of sockets) socket.destroy()
-      // It ends only when it knows that its connection did.
+      // The attempt ends only when it knows that its connection ended.
       const late = setTimeout(() => resolve(false), patience)
       server.close(() => {
         clearTimeout(late)
@@ -130,5 +130,5 @@ const attempt = (): Promise<boolean> =>
 
 let tried: Promise<boolean> | undefined
 
-/** Whether connections can be taken over here; tried once, on the loopback. */
+/** Whether this platform's connections can be taken over; tried once, on loopback. */
 export const available: Effect.Effect<boolean> = Effect.promise(() => tried ??= attempt().catch(() => false))

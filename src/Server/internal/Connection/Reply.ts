@@ -1,9 +1,9 @@
 /**
- * What a handler gives back: a response's status and body, or a refusal.
+ * The result of a handler: a response's status and body, or a refusal.
  *
- * A refusal is a plain object and no `Error`: peers cause them by the thousand, and nothing of it is ever shown to a
- * person. Buffers: `body` belongs to the connection once it is returned; `data` is sent as it is, without a copy, so
- * whoever hands it out leaves it alone.
+ * A refusal is a plain object and no `Error`: peers can cause thousands of them, and no person ever sees one. Buffers:
+ * `body` belongs to the connection once it is returned. `data` is sent without a copy, so the handler must not change
+ * it afterwards.
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
@@ -16,31 +16,31 @@ import type { Blob, StoreError, StoreFile } from "../../ShareStore.ts"
 export interface Reply {
   readonly status: number
   readonly body: Uint8Array
-  /** What stands after the body. */
+  /** The bytes after the body. */
   readonly data?: Uint8Array
-  /** Runs once, when nobody reads `data` any more; not at all where the connection breaks before. */
+  /** Runs once, after the last read of `data`; does not run if the connection breaks before. */
   readonly release?: () => void
-  /** Nothing keeps a view of the request: its memory may be used for others. */
+  /** The handler keeps no view of the request: its memory can be used again. */
   readonly consumed?: true
-  /** What the next related request of the compound works on. */
+  /** The file for the next related request of the compound. */
   readonly fileId?: FileId
-  /** For responses that bring a new session or tree into being. */
+  /** For responses that create a session or tree. */
   readonly sessionId?: bigint
   readonly treeId?: number
-  /** Runs when the response has been handed to the socket. */
+  /** Runs when the socket has been given the response. */
   readonly sent?: () => void
 }
 
-/** A request that failed, with the status that says why, and the ERROR response's data. */
+/** A request that failed: the status that says why, and the ERROR response's data. */
 export class Refusal {
   readonly _tag = "Refusal"
   readonly status: number
   readonly data: Uint8Array | undefined
-  /** Of a logon that failed: its session's number, which the response carries. */
+  /** For a logon that failed: its session's identifier, which the response carries. */
   readonly sessionId: bigint | undefined
-  /** How many error contexts `data` is (MS-SMB2 2.2.2.1); 0 where it stands by itself. */
+  /** The number of error contexts in `data` (MS-SMB2 2.2.2.1); 0 if `data` has none. */
   readonly contexts: number
-  /** What failed below, where that is for the log. */
+  /** The store's failure, if it belongs in the log. */
   readonly fault: StoreError | undefined
   constructor(status: number, data?: Uint8Array, sessionId?: bigint, contexts = 0, fault?: StoreError) {
     this.status = status
@@ -73,7 +73,7 @@ const plainError = encodeError({ errorContextCount: 0, errorData: noData })
 export const errorBody = (data?: Uint8Array, contexts = 0): Uint8Array =>
   data === undefined ? plainError : encodeError({ errorContextCount: contexts, errorData: data })
 
-/** A response of a command's own layout. */
+/** A response in a command's own layout. */
 export const reply = (response: Message.Response, status = 0): Reply => ({
   status,
   body: Message.encodeResponse(response)
@@ -98,17 +98,17 @@ const statuses: Record<StoreError["reason"], number> = {
   Failed: NtStatus.STATUS_UNEXPECTED_IO_ERROR
 }
 
-/** What a client is told of a store's error. What no client can have caused comes with its error, for the log. */
+/** The refusal for a store's error. An error that no client can cause is kept in it, for the log. */
 export const fromStoreError = (error: StoreError): Refusal =>
   error.reason === "Failed" || error.reason === "TimedOut"
     ? new Refusal(statuses[error.reason], undefined, undefined, 0, error)
     : refusal(statuses[error.reason])
 
-/** A store's effect, its errors as statuses. */
+/** A store's effect, with its errors as refusals. */
 export const stored = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A, Refusal, R> =>
   Effect.mapError(effect, fromStoreError)
 
-/** What a store keeps beside a file's bytes; nothing where it can keep no such thing. */
+/** The bytes that a store keeps next to a file's data; undefined if it cannot keep such bytes. */
 export const kept = (file: StoreFile, blob: Blob): Effect.Effect<Uint8Array | undefined, StoreError> =>
   Effect.catch(
     file.getBlob(blob),

@@ -1,6 +1,6 @@
 /**
- * The message identifiers that a client may use (MS-SMB2 3.3.1.1): a window that moves up as they are used, and that
- * credits make longer. The first of them may be used out of order.
+ * The message identifiers that a client can use (MS-SMB2 3.3.1.1): a window that moves up as they are used, and grows
+ * with granted credits. A client can use the identifiers in the window out of order.
  */
 
 /**
@@ -11,7 +11,7 @@
 export class Sequence {
   private low = 0
   private high = 1
-  /** Used identifiers from `low` on. */
+  /** Used identifiers from `low` upwards. */
   private readonly used = new Set<number>()
   private readonly limit: number
 
@@ -19,7 +19,7 @@ export class Sequence {
     this.limit = limit
   }
 
-  /** Takes `charge` identifiers from `id` on; false where any of them was never granted, or is used. */
+  /** Takes `charge` identifiers from `id` upwards; false if any of them was never granted, or is used. */
   take(id: number, charge: number): boolean {
     if (id < this.low || id + charge > this.high) return false
     if (this.used.size > 0) {
@@ -34,7 +34,7 @@ export class Sequence {
     return true
   }
 
-  /** Grants as many of the wanted credits as the limit leaves room for; never lets a client run dry. */
+  /** Grants as many of the wanted credits as the limit allows, and at least one to a client without credits. */
   grant(wanted: number): number {
     const outstanding = this.high - this.low
     let granted = Math.min(wanted, this.limit - outstanding)

@@ -1,6 +1,6 @@
 /**
- * Names of SIDs and SIDs of names, as clients show and enter them (MS-LSAT 3.1.1): what Windows has everywhere, and the
- * server's own domain, which bears the server's name and holds its users.
+ * Translates SIDs to names and names to SIDs, as clients show and enter them (MS-LSAT 3.1.1): those that every Windows
+ * has, and those of the server's own domain, which has the server's name and holds its users.
  */
 import * as Effect from "effect/Effect"
 import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
@@ -16,7 +16,7 @@ export interface Account {
   readonly domain: Domain
 }
 
-/** What an account belongs to; a domain belongs to itself. */
+/** The domain of an account; a domain belongs to itself. */
 export interface Domain {
   readonly name: string
   readonly sid: string
@@ -24,7 +24,7 @@ export interface Domain {
 
 const { SidTypeAlias, SidTypeDomain, SidTypeGroup, SidTypeLabel, SidTypeUser, SidTypeWellKnownGroup } = Lsat.SidNameUse
 
-/** By what stands behind the domain's SID (MS-DTYP 2.4.2.4; MS-LSAT 3.1.1.1.1). */
+/** Predefined accounts by the part after the domain's SID (MS-DTYP 2.4.2.4; MS-LSAT 3.1.1.1.1). */
 const predefined: ReadonlyArray<readonly [Domain, number, Readonly<Record<string, string>>]> = [
   [{ name: "", sid: "S-1-0" }, SidTypeWellKnownGroup, { 0: "NULL SID" }],
   [{ name: "", sid: "S-1-1" }, SidTypeWellKnownGroup, { 0: "Everyone" }],
@@ -118,14 +118,17 @@ export const ownDomain = (server: ServerState): Domain => ({
   sid: server.domainSid
 })
 
-/** Those of the server's own domain who are no users of its store: guests, and the group of all its users. */
+/**
+ * Accounts of the server's own domain that are not in its user store: the domain itself, guests, and the group of all
+ * users.
+ */
 const ownAccounts = (domain: Domain): ReadonlyArray<Account> => [
   { name: domain.name, sid: domain.sid, use: SidTypeDomain, domain },
   { name: "Guest", sid: `${domain.sid}-${guestRid}`, use: SidTypeUser, domain },
   { name: "None", sid: `${domain.sid}-${noneRid}`, use: SidTypeGroup, domain }
 ]
 
-/** Who has a SID; nothing where it is nobody's who is known here. */
+/** The account of a SID; undefined if the server does not know the SID. */
 export const ofSid = Effect.fnUntraced(function*(
   server: ServerState,
   sid: string
@@ -139,7 +142,7 @@ export const ofSid = Effect.fnUntraced(function*(
   return user === undefined ? undefined : { name: user.name, sid, use: SidTypeUser, domain }
 })
 
-/** The user of a SID: one of the server's own domain, or one who was given a SID and has logged on. */
+/** The user name of a SID: of a user in the server's own domain, or of a logged-on user who was given the SID. */
 const nameOf = (server: ServerState, sid: string): Effect.Effect<string | undefined> =>
   Effect.map(server.identity.nameOf(sid), (name) => {
     if (name !== undefined) return name
@@ -147,7 +150,7 @@ const nameOf = (server: ServerState, sid: string): Effect.Effect<string | undefi
     return undefined
   })
 
-/** Whose name it is: `name`, or `domain\name`. */
+/** The account of a name: `name`, or `domain\name`. */
 export const ofName = Effect.fnUntraced(function*(
   server: ServerState,
   text: string
@@ -166,7 +169,7 @@ export const ofName = Effect.fnUntraced(function*(
   if (user.sid !== undefined) return { name: user.name, sid: user.sid, use: SidTypeUser, domain: own }
   return yield* Effect.match(server.identity.sidOf(user.name), {
     onSuccess: (sid): Account => ({ name: user.name, sid, use: SidTypeUser, domain: own }),
-    // One that cannot be kept is nobody's.
+    // A name whose SID cannot be kept counts as unknown.
     onFailure: () => undefined
   })
 })

@@ -1,19 +1,17 @@
-/**
- * What an interface on a pipe is to the pipe: a syntax, and operations from stub to stub.
- */
+/** An interface on a pipe, as the pipe uses it: a syntax, and operations that map a request stub to a response stub. */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import { FaultStatus, type SyntaxId } from "../../../Codec/Rpc/DceRpc.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { Identity } from "../State/Session.ts"
 
-/** Whose pipe it is. */
+/** The caller at the other end of the pipe. */
 export interface Caller {
   readonly server: ServerState
   readonly user: Identity
 }
 
-/** Why a call has no answer: the status of a fault PDU. */
+/** The reason why a call failed: the status of a fault PDU. */
 export class Fault {
   readonly status: number
   constructor(status: number) {
@@ -21,7 +19,7 @@ export class Fault {
   }
 }
 
-/** Gives an answer's stub for a call's. */
+/** Maps a call's stub to the stub of its response. */
 export type Operation = (stub: Uint8Array, caller: Caller) => Effect.Effect<Uint8Array, Fault>
 
 /** An interface as a pipe serves it. */
@@ -30,7 +28,7 @@ export interface Interface {
   readonly operations: Readonly<Record<number, Operation>>
 }
 
-/** An operation by the codecs of its two stubs. */
+/** Makes an operation from the codecs of its two stubs. */
 export const operation = <Q, A>(
   name: string,
   request: Codec.Codec<Q>,

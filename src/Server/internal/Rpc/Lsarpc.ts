@@ -1,6 +1,6 @@
 /**
- * The local security authority, as far as security pages need it (MS-LSAD, MS-LSAT): names for SIDs, SIDs for names, and
- * what domain this is. Callers without a name get no handle, as on Windows.
+ * The local security authority, as far as security pages need it (MS-LSAD, MS-LSAT): names for SIDs, SIDs for names,
+ * and the machine's domain. Anonymous callers get no handle, as on Windows.
  */
 import * as Effect from "effect/Effect"
 import { randomUUID } from "node:crypto"
@@ -12,12 +12,12 @@ import type { ContextHandle } from "../../../Codec/Rpc/Ndr.ts"
 import * as Accounts from "./Accounts.ts"
 import { type Caller, Fault, type Interface, operation } from "./Interface.ts"
 
-/** Handles that a pipe may have at a time. */
+/** The most handles that a pipe has at a time. */
 const largest = 64
 
 const noHandle: ContextHandle = { attributes: 0, uuid: "00000000-0000-0000-0000-000000000000" }
 
-/** What a machine is in that is in no domain. */
+/** The workgroup of a machine that is in no domain. */
 export const workgroup = "WORKGROUP"
 
 const { PolicyInformationClass: Class } = Lsad
@@ -42,7 +42,7 @@ const information = ({ server }: Caller, level: number): Lsad.PolicyInformation 
   }
 }
 
-/** What calls answer beside what they found: the domains, once each, and how much was found. */
+/** The common part of lookup responses: the domains, once each, and the number of names or SIDs that were found. */
 class Found {
   readonly domains: Array<Accounts.Domain> = []
   mapped = 0
@@ -86,7 +86,7 @@ interface SidsAsked extends ByHandle {
   readonly sidEnumBuffer: ReadonlyArray<{ readonly sid: string | undefined }>
 }
 
-/** The names of SIDs; who is unknown is shown by the SID itself (MS-LSAT 3.1.4.9). */
+/** The names of SIDs; an unknown SID has its own text as its name (MS-LSAT 3.1.4.9). */
 const names = Effect.fnUntraced(function*({ sidEnumBuffer }: SidsAsked, { server }: Caller) {
   if (sidEnumBuffer.length > Lsat.largestSids) return yield* Effect.fail(new Fault(FaultStatus.nca_s_fault_ndr))
   const found = new Found(sidEnumBuffer.length)
@@ -134,7 +134,7 @@ const sids = Effect.fnUntraced(function*(asked: NamesAsked, { server }: Caller) 
   return { translatedSids, ...found.result }
 })
 
-/** A domain has none: all ones (MS-LSAT 3.1.4.7). */
+/** The relative identifier of an account. A domain has none: all ones (MS-LSAT 3.1.4.7). */
 const relativeId = (account: Accounts.Account | undefined): number =>
   account === undefined
     ? 0
@@ -142,7 +142,7 @@ const relativeId = (account: Accounts.Account | undefined): number =>
     ? 0xffff_ffff
     : Number(account.sid.slice(account.sid.lastIndexOf("-") + 1))
 
-/** The interface for one pipe, which keeps the handles that it gives. */
+/** The interface for one pipe, with the handles that it gives out. */
 export const make = (): Interface => {
   const handles = new Set<string>()
 
@@ -155,7 +155,7 @@ export const make = (): Interface => {
       return { handle: { attributes: 0, uuid }, returnValue: 0 }
     })
 
-  /** Runs what a handle is needed for. */
+  /** Runs an operation that needs a handle. */
   const by = <Q extends ByHandle, A>(
     run: (request: Q, caller: Caller) => Effect.Effect<A, Fault>
   ) =>
@@ -171,7 +171,7 @@ export const make = (): Interface => {
     })
   )
 
-  /** Those without a handle are for domain controllers, over TCP (MS-LSAT 2.1). */
+  /** Operations without a handle are for domain controllers, over TCP (MS-LSAT 2.1). */
   const refused = () => Effect.fail(new Fault(FaultStatus.nca_s_fault_access_denied))
 
   return {

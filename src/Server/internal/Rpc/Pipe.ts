@@ -1,7 +1,7 @@
 /**
  * Named pipes of IPC$: a client's end of each, with remote procedure calls (MS-RPCE) to the interface behind it.
  *
- * Calls of one pipe run one after the other, each as long as it takes. What the interfaces do is in `Rpc/`.
+ * Calls of one pipe run one after the other, and have no timeout. The modules in `Rpc/` implement the interfaces.
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -24,12 +24,12 @@ import * as Lsarpc from "./Lsarpc.ts"
 import { srvsvc } from "./Srvsvc.ts"
 import { wkssvc } from "./Wkssvc.ts"
 
-/** Bytes of calls and answers that a pipe keeps at most, and of one call. */
+/** The most bytes of calls and responses that a pipe keeps, and of one call. */
 const largest = 1024 * 1024
 const largestCall = 256 * 1024
 const fragment = 4280
 
-/** The pipes that there are, each with an interface of its own for each open of it. */
+/** The existing pipes. Each open of a pipe has its own interface. */
 const pipes: ReadonlyMap<string, () => Interface> = new Map([
   [Srvsvc.pipeName, () => srvsvc],
   [Wkssvc.pipeName, () => wkssvc],
@@ -58,7 +58,7 @@ export class Pipe {
     this.caller = caller
   }
 
-  /** Takes bytes of a client's calls; answers are read later. */
+  /** Takes bytes of a client's calls; the client reads the responses later. */
   write(bytes: Uint8Array): Effect.Effect<void, Refusal> {
     return Effect.suspend(() => {
       if (this.input.length + bytes.length > largest) return refuse(NtStatus.STATUS_PIPE_BUSY)
@@ -67,7 +67,7 @@ export class Pipe {
     })
   }
 
-  /** Answers all calls that have come whole. */
+  /** Runs all complete calls. */
   private readonly work: Effect.Effect<void, Refusal> = Effect.suspend(() => {
     const length = DceRpc.frameLength(this.input)
     if (length === undefined || length > this.input.length) return Effect.void
@@ -81,7 +81,7 @@ export class Pipe {
     })
   })
 
-  /** Up to `room` bytes of answers, and whether more are left of the same one. */
+  /** Up to `room` bytes of responses, and whether the same response has more. */
   private take(room: number): { readonly output: Uint8Array; readonly more: boolean } {
     const length = DceRpc.frameLength(this.output) ?? this.output.length
     const output = Uint8Array.from(this.output.subarray(0, Math.min(length, room)))
@@ -97,7 +97,7 @@ export class Pipe {
     return Effect.andThen(this.write(bytes), Effect.sync(() => this.take(room)))
   }
 
-  /** Gives answers, and waits for some where there are none. */
+  /** Gives bytes of responses, and waits if there are none. */
   read(incoming: Incoming, room: number): Effect.Effect<Reply, Refusal> {
     return Effect.suspend(() => {
       if (this.output.length > 0) return Effect.succeed(this.readReply(room))

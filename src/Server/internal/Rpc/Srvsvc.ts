@@ -1,6 +1,4 @@
-/**
- * The server service: what shares there are, what the server is, what time it has (MS-SRVS).
- */
+/** The server service: the shares, information about the server, and its time (MS-SRVS). */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileTime from "../../../Codec/FileTime.ts"
@@ -14,7 +12,7 @@ import { type Interface, operation } from "./Interface.ts"
 const levelUnknown = 124
 const noSuchShare = 2310
 
-/** The Windows whose server this one is like. */
+/** The Windows version that this server presents. */
 export const version = { versionMajor: 10, versionMinor: 0 } as const
 
 interface Listed {
@@ -49,7 +47,7 @@ const shareList = (server: ServerState, all = false): ReadonlyArray<Listed> => {
 
 const info0 = ({ name }: Listed) => ({ netName: name })
 const info1 = ({ comment, name, type }: Listed) => ({ netName: name, type, remark: comment })
-/** Where a share's files are is nobody's business. */
+/** The path of a share's files is kept secret from clients. */
 const info2 = (share: Listed) => ({
   ...info1(share),
   permissions: 0,
@@ -132,7 +130,7 @@ const serverInfo = (server: ServerState, level: number): Srvsvc.ServerInfo => {
   }
 }
 
-/** The time of a server that keeps it in UTC. */
+/** The time of day, for a server that uses UTC. */
 const timeOfDay = (server: ServerState, millis: number) => {
   const now = new Date(millis)
   return {
@@ -173,7 +171,7 @@ export const srvsvc: Interface = {
   syntax: Srvsvc.interfaceId,
   operations: {
     [Srvsvc.Operation.NetrShareEnum]: shareEnum,
-    // Shares that come again when the server does: all of them.
+    // Shares that still exist after a restart of the server: all of them.
     [Srvsvc.Operation.NetrShareEnumSticky]: shareEnum,
     [Srvsvc.Operation.NetrShareGetInfo]: operation(
       "NetrShareGetInfo",

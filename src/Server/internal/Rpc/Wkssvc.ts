@@ -1,6 +1,4 @@
-/**
- * The workstation service: what this machine is (MS-WKST).
- */
+/** The workstation service: information about this machine (MS-WKST). */
 import * as Effect from "effect/Effect"
 import { PLATFORM_ID_NT } from "../../../Codec/Rpc/Srvsvc.ts"
 import * as Wkssvc from "../../../Codec/Rpc/Wkssvc.ts"
@@ -39,7 +37,7 @@ export const wkssvc: Interface = {
       Wkssvc.WkstaGetInfoResponse,
       ({ level }, caller) =>
         Effect.sync(() => {
-          // How many have logged on is for administrators (MS-WKST 3.2.4.1).
+          // Only administrators may read the number of logged-on users (MS-WKST 3.2.4.1).
           if (level === 102 && !caller.user.administrator) {
             return { info: { level, value: undefined }, returnValue: accessDenied }
           }

@@ -1,9 +1,10 @@
 /**
- * Who may do what to a file: access checks against security descriptors (MS-DTYP 2.5.3.2), the rights that generic ones
- * stand for (MS-FSA 2.1.5.1), and the descriptor that a new file gets of its directory (MS-DTYP 2.5.3.4).
+ * Access rights to a file: access checks against security descriptors (MS-DTYP 2.5.3.2), the specific rights that
+ * generic ones stand for (MS-FSA 2.1.5.1), and the descriptor that a new file inherits from its directory (MS-DTYP
+ * 2.5.3.4).
  *
- * A file for which the store keeps no descriptor has `defaultDescriptor`: everybody who got into the share may do
- * everything there that the share itself lets them do.
+ * A file without a descriptor in the store has `defaultDescriptor`: every user of the share has all rights there that
+ * the share itself allows.
  */
 import * as Codec from "../../../Codec/Codec.ts"
 import * as Sd from "../../../Codec/SecurityDescriptor.ts"
@@ -25,13 +26,13 @@ export const sids = {
   guests: "S-1-5-32-546"
 } as const
 
-/** FILE_GENERIC_READ and its like (MS-SMB2 2.2.13.1.1). */
+/** FILE_GENERIC_READ and similar rights (MS-SMB2 2.2.13.1.1). */
 export const generic = { read: 0x0012_0089, write: 0x0012_0116, execute: 0x0012_00a0, all: 0x001f_01ff } as const
 
-/** What a share that is read only lets anybody do. */
+/** The rights that a read-only share allows. */
 export const readOnlyAccess = generic.read | generic.execute
 
-/** A mask with the rights that its generic bits stand for. */
+/** A mask with the specific rights that its generic bits stand for. */
 export const mapGeneric = (mask: number): number => {
   let mapped = mask & ~(A.GENERIC_ALL | A.GENERIC_EXECUTE | A.GENERIC_READ | A.GENERIC_WRITE)
   if ((mask & A.GENERIC_ALL) !== 0) mapped |= generic.all
@@ -51,7 +52,7 @@ const ace = (sid: string, mask: number, aceFlags: number): Sd.BasicAce => ({
 
 const inheritToAll = Sd.AceFlags.OBJECT_INHERIT_ACE | Sd.AceFlags.CONTAINER_INHERIT_ACE
 
-/** The descriptor of what the store keeps none for. */
+/** The descriptor of a file for which the store keeps none. */
 export const defaultDescriptor: Sd.SecurityDescriptor = {
   sbz1: 0,
   control: Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_SELF_RELATIVE,
@@ -61,13 +62,13 @@ export const defaultDescriptor: Sd.SecurityDescriptor = {
   dacl: { aclRevision: 2, aces: [ace(sids.everyone, generic.all, inheritToAll)] }
 }
 
-/** The descriptor of what had one that cannot be read any more: administrators may mend it. */
+/** The descriptor of a file whose stored one cannot be read any more: administrators can repair it. */
 const damagedDescriptor: Sd.SecurityDescriptor = {
   ...defaultDescriptor,
   dacl: { aclRevision: 2, aces: [ace(sids.administrators, generic.all, 0)] }
 }
 
-/** What a store keeps, decoded; the default where it keeps nothing. */
+/** Decodes the descriptor that a store keeps; gives the default if it keeps none. */
 export const decode = (bytes: Uint8Array | undefined): Sd.SecurityDescriptor => {
   if (bytes === undefined) return defaultDescriptor
   const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(bytes)
@@ -79,7 +80,7 @@ export const encode = Codec.encode(Sd.SecurityDescriptor)
 
 const isUser = (user: Identity, sid: string): boolean => user.sid === sid || user.groups.has(sid)
 
-/** Everything that a descriptor lets a user do. */
+/** All rights that a descriptor gives a user. */
 export const maximal = (descriptor: Sd.SecurityDescriptor, user: Identity): number => {
   const owns = descriptor.owner !== undefined && isUser(user, descriptor.owner)
   let granted = 0
@@ -97,15 +98,15 @@ export const maximal = (descriptor: Sd.SecurityDescriptor, user: Identity): numb
       else if (entry.aceType === Sd.AceType.ACCESS_DENIED_ACE_TYPE) denied |= mask & ~granted
     }
   }
-  // An owner may always read and change the list, unless it says otherwise.
+  // An owner can always read and change the list, unless the list says otherwise.
   if (owns && !ownerRights) granted |= A.READ_CONTROL | A.WRITE_DAC
   if (user.administrator) granted |= A.WRITE_OWNER | A.ACCESS_SYSTEM_SECURITY
   return granted
 }
 
 /**
- * Whether a user may make somebody a file's owner: themselves, and anybody with the privilege to restore files
- * (MS-DTYP 2.5.3.4.1; Windows' SE_RESTORE_NAME). No group here has SE_GROUP_OWNER but that of the administrators.
+ * Whether a user may set a file's owner to this SID: their own, or any with the privilege to restore files (MS-DTYP
+ * 2.5.3.4.1; Windows' SE_RESTORE_NAME). The only group with SE_GROUP_OWNER here is that of the administrators.
  */
 export const mayOwn = (user: Identity, owner: string): boolean => user.administrator || owner === user.sid
 
@@ -126,7 +127,8 @@ const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: str
     }
     const passedOn = aceFlags & (F.OBJECT_INHERIT_ACE | F.CONTAINER_INHERIT_ACE)
     if (toContainers) {
-      // An entry for the creator, or with generic rights, counts as what it stands for here, and as itself below.
+      // An entry for the creator, or with generic rights, is mapped for this directory, and passed on unmapped to those
+      // below.
       const differs = sid !== entry.sid || mapGeneric(entry.mask) !== entry.mask
       if (stops) {
         aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
@@ -143,7 +145,10 @@ const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: str
   return aces
 }
 
-/** The descriptor of a new file: what its maker asked for, what its directory passes on, or full rights for its maker. */
+/**
+ * The descriptor of a new file: the one that its creator asked for, or inherited entries, or full rights for its
+ * creator.
+ */
 export const forChild = (
   parent: Sd.SecurityDescriptor,
   asked: Sd.SecurityDescriptor | undefined,
@@ -175,7 +180,7 @@ export const forChild = (
   }
 }
 
-/** An entry with its generic rights mapped, unless it only waits to be passed on. */
+/** An entry with its generic rights mapped, unless it is only there to be inherited. */
 const settled = (entry: Sd.Ace, _owner: string, _group: string): Sd.Ace =>
   entry._tag === "Basic" && (entry.aceFlags & Sd.AceFlags.INHERIT_ONLY_ACE) === 0
     ? { ...entry, mask: mapGeneric(entry.mask) }

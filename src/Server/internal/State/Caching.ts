@@ -1,6 +1,6 @@
 /**
- * Oplocks and leases (MS-SMB2 3.3.1.4, 3.3.1.12, 3.3.4.6, 3.3.4.7; MS-FSA 2.1.4.12): what clients may keep to themselves,
- * and how it is taken back.
+ * Oplocks and leases (MS-SMB2 3.3.1.4, 3.3.1.12, 3.3.4.6, 3.3.4.7; MS-FSA 2.1.4.12): the rights of clients to cache,
+ * and how these are broken.
  *
  * An oplock is a lease of one open: LEVEL_II is R, EXCLUSIVE is RW, BATCH is RWH. Both are a `Holder` of a stream.
  */
@@ -14,7 +14,7 @@ import type { Open } from "./Open.ts"
 import type { ServerState } from "./ServerState.ts"
 import { isSamePerson } from "./Session.ts"
 
-/** What a lease, or an oplock in its place, may let a client do: to keep what it has read, an open, what it has written. */
+/** The rights of a lease, or of an oplock: to cache data that was read, handles, and writes. */
 export const READ = LeaseState.SMB2_LEASE_READ_CACHING
 export const HANDLE = LeaseState.SMB2_LEASE_HANDLE_CACHING
 export const WRITE = LeaseState.SMB2_LEASE_WRITE_CACHING
@@ -25,11 +25,13 @@ export class Holder {
   readonly stream: StreamNode
   readonly opens = new Set<Open>()
   state: number
-  /** The state that a break asks for, while it is not acknowledged. */
+  /** The state that a break asks for, until it is acknowledged. */
   breaking: number | undefined
-  /** What others want left of it by now: the next break follows at once, before who waits goes on. */
+  /**
+   * The state that other requests require now. The next break follows at once, before the waiting requests continue.
+   */
   required: number | undefined
-  /** Of a lease. */
+  /** For a lease. */
   readonly clientGuid: string
   readonly key: Uint8Array
   readonly keyText: string
@@ -37,7 +39,7 @@ export class Holder {
   readonly parentKey: Uint8Array | undefined
   epoch = 0
   private readonly waiting = new Set<() => void>()
-  /** Ends the time that its client has for an acknowledgment, while it has one. */
+  /** Stops the timeout of the client's acknowledgment, if one is running. */
   stopTimer: (() => void) | undefined
 
   constructor(
@@ -69,13 +71,13 @@ export class Holder {
     return levelOf(this.state)
   }
 
-  /** Calls `then` when no break is under way; gives how to forget about it. */
+  /** Calls `then` when the break under way is over; gives a function that removes the callback. */
   onSettled(then: () => void): () => void {
     this.waiting.add(then)
     return () => void this.waiting.delete(then)
   }
 
-  /** Calls those who waited. */
+  /** Calls the waiting callbacks. */
   wake(): void {
     for (const then of Array.from(this.waiting)) {
       this.waiting.delete(then)
@@ -84,7 +86,7 @@ export class Holder {
   }
 }
 
-/** A break is over: what it asked for, or less, is what is left. */
+/** Ends a break: the new state is the one that the break asked for, or less. */
 export const settle = (server: ServerState, holder: Holder, state: number): void => {
   const { required } = holder
   holder.state = state
@@ -93,7 +95,7 @@ export const settle = (server: ServerState, holder: Holder, state: number): void
   holder.stopTimer?.()
   holder.stopTimer = undefined
   if (required !== undefined && (state & ~required) !== 0) {
-    // Handles and writes first; what was read last.
+    // Handles and writes are broken first, reads last.
     breakTo(server, holder, (state & ~READ) !== 0 ? required | READ : required, true)
     if (holder.breaking !== undefined) {
       holder.required = required
@@ -141,7 +143,7 @@ export class LeaseTable {
   }
 }
 
-/** Takes an open out of its holder; the last one ends it, and with it a break that was not acknowledged. */
+/** Takes an open out of its holder. With its last open a holder ends, and so does a break that was not acknowledged. */
 export const release = (server: ServerState, open: Open): void => {
   const { holder } = open
   if (holder === undefined) return
@@ -157,15 +159,15 @@ export const release = (server: ServerState, open: Open): void => {
   settle(server, holder, 0)
 }
 
-/** Whether all that a holder stands for waits for a client to come back. */
+/** Whether all opens of a holder wait for their client to reconnect. */
 export const isOrphan = (holder: Holder): boolean => {
   for (const { session } of holder.opens) if (session !== undefined) return false
   return holder.opens.size > 0
 }
 
 /**
- * Where a holder hears of a break. A lease is a client's, not a connection's: its first connection will do, where the same
- * user has logged on there and nothing has to be encrypted (3.3.4.7).
+ * The connection for a holder's break. A lease belongs to a client, not to a connection: the client's first connection
+ * is used, if the same user has logged on there and no message must be encrypted (3.3.4.7).
  */
 const placeOf = (server: ServerState, holder: Holder) => {
   for (const open of holder.opens) {
@@ -188,7 +190,7 @@ const placeOf = (server: ServerState, holder: Holder) => {
 
 type Place = Exclude<ReturnType<typeof placeOf>, undefined>
 
-/** Sends the notification of a break. One that only takes away the right to read is not acknowledged. */
+/** Sends the notification of a break. A break of only the right to cache reads is not acknowledged. */
 const tell = ({ connection, open, session }: Place, holder: Holder, from: number, to: number): void => {
   const { encrypted } = open.tree
   if (holder.kind === "oplock") {
@@ -210,7 +212,7 @@ const tell = ({ connection, open, session }: Place, holder: Holder, from: number
   })
 }
 
-/** Who was told by a connection of a break, and may not have heard it. */
+/** The holders that were told of a break by a connection, and may not have received it. */
 const told = new WeakMap<Connection, Set<Holder>>()
 
 const remember = (connection: Connection, holder: Holder): void => {
@@ -220,7 +222,10 @@ const remember = (connection: Connection, holder: Holder): void => {
   holder.onSettled(() => void told.get(connection)?.delete(holder))
 }
 
-/** A connection is lost: its clients hear of unacknowledged breaks by another one, where they have one (3.3.4.6, 3.3.4.7). */
+/**
+ * After the loss of a connection: tells its clients of unacknowledged breaks by another one, if they have one (3.3.4.6,
+ * 3.3.4.7).
+ */
 export const tellAgain = (server: ServerState, connection: Connection): void => {
   for (const holder of Array.from(told.get(connection) ?? [])) {
     const place = placeOf(server, holder)
@@ -232,8 +237,9 @@ export const tellAgain = (server: ServerState, connection: Connection): void => 
 }
 
 /**
- * Tells a holder that it may keep `keep` of its state and no more. What it may have changed or closed late waits for its
- * acknowledgment; the right to read ends at once. A break that `goesOn` where another ended is of the same epoch.
+ * Tells a holder that it may keep at most `keep` of its state. If it could cache writes or handles, the break waits for
+ * its acknowledgment; the right to cache reads ends at once. A break that `goesOn` after another one has the same
+ * epoch.
  */
 export const breakTo = (server: ServerState, holder: Holder, keep: number, goesOn = false): void => {
   if (holder.breaking !== undefined) {
@@ -255,7 +261,7 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number, goesO
   else holder.state = to
   if (place === undefined) {
     settle(server, holder, to)
-    // Durable opens that wait for their client: nobody is there to be asked.
+    // Durable opens without a client: no client can acknowledge the break.
     if (needsAck) { for (const open of Array.from(holder.opens)) server.run(server.closeOpen(open)) }
     return
   }
@@ -271,7 +277,7 @@ export const breakTo = (server: ServerState, holder: Holder, keep: number, goesO
   )
 }
 
-/** Waits until none of the holders is in the middle of a break. */
+/** Waits until no holder has a break under way. */
 export const waitFor = (incoming: Incoming, holders: ReadonlyArray<Holder>): Effect.Effect<void, Refusal> => {
   const breaking = holders.filter((holder) => holder.breaking !== undefined)
   if (breaking.length === 0) return Effect.void
@@ -286,7 +292,7 @@ export const waitFor = (incoming: Incoming, holders: ReadonlyArray<Holder>): Eff
   })
 }
 
-/** As `waitFor`, but for one of them. */
+/** As `waitFor`, but only until the first of them has none. */
 export const waitForOne = (incoming: Incoming, holders: ReadonlyArray<Holder>): Effect.Effect<void, Refusal> => {
   if (holders.some((holder) => holder.breaking === undefined)) return Effect.void
   return incoming.wait<void>((resume) => {
@@ -295,11 +301,11 @@ export const waitForOne = (incoming: Incoming, holders: ReadonlyArray<Holder>): 
   })
 }
 
-/** Whether two holders are one client's same lease. */
+/** Whether two holders are the same lease of one client. */
 export const isSame = (holder: Holder | undefined, other: Holder | undefined): boolean =>
   holder !== undefined && holder === other
 
-/** Breaks the right to read of all but one, after a change that they could not see. */
+/** Breaks the right to cache reads of all holders but `except`, after a change that they could not see. */
 export const breakReaders = (server: ServerState, stream: StreamNode, except: Holder | undefined): void => {
   for (const holder of Array.from(stream.holders)) {
     if (holder === except && holder.kind === "lease") continue

@@ -1,7 +1,8 @@
 /**
- * Channel sequences (MS-SMB2 3.3.5.2.10): a client that lost a channel counts on, and sends again what it had under way
- * there. What comes late by the lost channel must not undo what was sent again, and what is sent again must not run
- * beside the first: STATUS_FILE_NOT_AVAILABLE, and the client tries once more.
+ * Channel sequences (MS-SMB2 3.3.5.2.10): after a client loses a channel, it increases its sequence number, and sends
+ * the requests again that were under way there. Late requests from the lost channel must not undo the repeated ones,
+ * and a repeated request must not run at the same time as its first copy: the server refuses both with
+ * STATUS_FILE_NOT_AVAILABLE, and the client retries.
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -10,22 +11,26 @@ import type { Incoming } from "../Connection/Incoming.ts"
 import { type Refusal, refuse, type Reply } from "../Connection/Reply.ts"
 import type { FileOpen } from "./Open.ts"
 
-/** The requests that change something, of an open: those of its present sequence, and of those before. */
+/**
+ * The number of an open's requests under way that change something: those of its present sequence, and of earlier ones.
+ */
 export interface Outstanding {
   sequence: number
   present: number
   before: number
 }
 
-/** The sequence that a request was sent in; 0 before 3.0. */
+/** The sequence in which a request was sent; 0 before 3.0. */
 export const of = (incoming: Incoming): number =>
   incoming.connection.dialect >= Dialect.SMB_3_0 ? incoming.header.status & 0xffff : 0
 
-/** Whether a command changes what is open, so that its order counts. */
+/** Whether a command changes the open file, so that its order matters. */
 const modifies = (command: number): boolean =>
   command === Command.WRITE || command === Command.SET_INFO || command === Command.IOCTL
 
-/** Runs a request on an open, unless it comes from a sequence that is over, or before the first of its kind is done. */
+/**
+ * Runs a request on an open. Refuses one from an earlier sequence, and a repeated one while earlier ones are under way.
+ */
 export const guard = (
   incoming: Incoming,
   open: FileOpen,
@@ -33,7 +38,7 @@ export const guard = (
 ): Effect.Effect<Reply | undefined, Refusal> => {
   const { outstanding } = open
   const again = (incoming.header.flags & HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION) !== 0
-  // Whoever has used the open knows of it: its CREATE is not sent again (3.3.5.9.10).
+  // A client that uses the open has received its CREATE's response, and does not send the CREATE again (3.3.5.9.10).
   if (!again && incoming.relatedFileId === undefined) open.mayBeReplayed = false
   const sequence = of(incoming)
   const ahead = (sequence - outstanding.sequence) & 0xffff

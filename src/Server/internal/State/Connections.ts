@@ -1,12 +1,12 @@
 /**
- * The connections of a server, and which of them give way. Those that nobody has logged on by yet have a share of their
- * own: when it is full, the oldest goes of the network that has the most of them. So a stranger who opens many pushes out
- * their own, and neither those who log on from elsewhere nor those who have logged on.
+ * The connections of a server, and which of them must end when there are too many. Connections without a logon have
+ * their own limit: when they exceed it, the oldest one of the network with the most of them ends. So a stranger with
+ * many connections ends only their own, and not those of clients that log on from elsewhere, or that have logged on.
  */
 import * as Net from "node:net"
 import type { Limits } from "../../Limits.ts"
 
-/** `::` written out: eight groups of hexadecimal digits, of which the first ones are asked for. */
+/** An address with `::` written out: eight groups of hexadecimal digits. The caller needs only the first ones. */
 const groupsOf = (address: string): ReadonlyArray<string> => {
   const [head = "", tail] = address.split("::")
   const front = head === "" ? [] : head.split(":")
@@ -16,8 +16,8 @@ const groupsOf = (address: string): ReadonlyArray<string> => {
 }
 
 /**
- * What counts as one address: an address of IPv4, or the first 64 bits of one of IPv6, since whoever has one of those has
- * all that begin so. Empty where the client has no address.
+ * The part of an address that counts as one network: an IPv4 address, or the first 64 bits of an IPv6 one, since the
+ * owner of one such address has all with these bits. Empty if the client has no address.
  */
 export const networkOf = (address: string): string => {
   const plain = address.replace(/%.*$/, "").toLowerCase()
@@ -27,21 +27,21 @@ export const networkOf = (address: string): string => {
   return `${groupsOf(plain).slice(0, 4).map((group) => group.replace(/^0+(?=.)/, "")).join(":")}::/64`
 }
 
-/** What comes from one network. */
+/** The connections of one network. */
 interface Origin<C> {
   readonly network: string
-  /** Those without a logon, the oldest first. */
+  /** The connections without a logon, the oldest first. */
   readonly strangers: Set<C>
-  /** How many have one. */
+  /** The number of connections with a logon. */
   users: number
 }
 
-/** Why a connection is not taken. */
+/** The limit because of which a connection is refused. */
 export type Full = "connections" | "addressConnections"
 
-/** As a connection is seen here. */
+/** The part of a connection that this module needs. */
 export interface Connected {
-  /** Where it comes from, by `networkOf`. */
+  /** The network that it comes from, by `networkOf`. */
   readonly network: string
 }
 
@@ -53,7 +53,10 @@ export class Connections<C extends Connected> {
   readonly #all = new Set<C>()
   readonly #users = new Set<C>()
   readonly #origins = new Map<string, Origin<C>>()
-  /** Networks by the number of their connections without a logon; who has had that number for longest comes first. */
+  /**
+   * Networks by the number of their connections without a logon. The network that has had that number for longest is
+   * first.
+   */
   readonly #byCount: Array<Set<Origin<C>>> = []
   #most = 0
 
@@ -65,12 +68,12 @@ export class Connections<C extends Connected> {
     return this.#all.size
   }
 
-  /** How many have no logon. */
+  /** The number of connections without a logon. */
   get unauthenticated(): number {
     return this.#all.size - this.#users.size
   }
 
-  /** How many networks something comes from. */
+  /** The number of networks with connections. */
   get networks(): number {
     return this.#origins.size
   }
@@ -79,15 +82,15 @@ export class Connections<C extends Connected> {
     return this.#all.values()
   }
 
-  /** Whether there is room for one more with a logon from there. */
+  /** The limit that one more connection with a logon from this network would exceed, if any. */
   full(network: string): Full | undefined {
     if (this.#users.size >= this.#limits.connections) return "connections"
     const users = this.#origins.get(network)?.users ?? 0
-    // Who has no address is not known to be the same.
+    // Clients without an address do not count as the same client.
     return network !== "" && users >= this.#limits.addressConnections ? "addressConnections" : undefined
   }
 
-  /** Takes a connection without a logon; gives the one that has to go for it. */
+  /** Adds a connection without a logon. Gives the connection that has to end for it. */
   enter(connection: C): C | undefined {
     let origin = this.#origins.get(connection.network)
     if (origin === undefined) {
@@ -102,7 +105,7 @@ export class Connections<C extends Connected> {
     return oldest
   }
 
-  /** Somebody has logged on by it. */
+  /** A user has logged on by the connection. */
   admit(connection: C): void {
     const origin = this.#origins.get(connection.network)
     if (origin === undefined || !origin.strangers.has(connection)) return
@@ -111,7 +114,7 @@ export class Connections<C extends Connected> {
     origin.users++
   }
 
-  /** It has ended. */
+  /** Removes a connection that has ended. */
   leave(connection: C): void {
     if (!this.#all.delete(connection)) return
     const origin = this.#origins.get(connection.network)!
@@ -120,7 +123,7 @@ export class Connections<C extends Connected> {
     if (origin.users === 0 && origin.strangers.size === 0) this.#origins.delete(origin.network)
   }
 
-  /** Keeps `#byCount` while one comes to a network's, or goes. */
+  /** Updates `#byCount` around a change to the connections of a network. */
   #count(origin: Origin<C>, change: () => void): void {
     const { strangers } = origin
     this.#byCount[strangers.size]?.delete(origin)

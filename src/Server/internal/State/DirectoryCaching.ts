@@ -1,7 +1,7 @@
 /**
- * Leases of directories (MS-SMB2 3.3.5.9.11, MS-FSA 2.1.4.12): a client that has one keeps listings, and hears when one of
- * them is no longer true. Who changed it names the lease of its own listing as ParentLeaseKey, and is not told of what it
- * did itself.
+ * Directory leases (MS-SMB2 3.3.5.9.11, MS-FSA 2.1.4.12): a client with such a lease caches listings, and is told when
+ * one of them changes. A client that makes a change names the lease of its own listing as ParentLeaseKey, and is not
+ * told of its own change.
  */
 import type { StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
@@ -9,8 +9,8 @@ import type { FileTable } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
 
 /**
- * A directory's entry came, went, or looks different. Nobody waits for its being acknowledged. `by` is the open that did it;
- * undefined where it was none of this server's.
+ * Breaks the leases of a directory after an entry came, went, or changed. No request waits for the acknowledgment. `by`
+ * is the open that made the change; undefined if it was no open of this server.
  */
 export const changed = (table: FileTable, path: StorePath, by: FileOpen | undefined): void => {
   if (path.length === 0) return

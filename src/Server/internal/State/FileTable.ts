@@ -1,13 +1,14 @@
 /**
- * What is open of some files, by file and by name, across all connections and all shares that lead to them.
+ * The open files of some stores, by file and by name, across all connections and all shares that lead to the files.
  *
- * A `FileNode` is a file that somebody has open, known by the identity that its store gives it. A `StreamNode` is one of its
- * streams: share modes, byte-range locks, oplocks and leases are a stream's. A `Link` is a name by which a file is open
- * (MS-FSA 2.1.1.4): deletion and renaming are a link's, since a file may have several names. Names lie in a tree of their
- * components, so that a name, what is below it, and what is in a directory are found without looking at all opens.
+ * A `FileNode` is an open file, known by the identity that its store gives it. A `StreamNode` is one of its streams:
+ * share modes, byte-range locks, oplocks and leases belong to a stream. A `Link` is a name by which a file is open
+ * (MS-FSA 2.1.1.4): deletion and renaming belong to a link, since a file may have several names. Names are kept in a
+ * tree of their components, so that a name, the names below it, and the names in a directory are found without a search
+ * of all opens.
  *
- * Everything here is changed synchronously, so that one request never sees half of what another does. What waits (for a
- * store, for a break) looks again when it goes on.
+ * All changes here are synchronous, so that one request never sees half of the changes of another. A request that waits
+ * (for a store, for a break) checks again when it continues.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -25,14 +26,14 @@ export class StreamNode {
   readonly file: FileNode
   readonly name: string
   readonly opens = new Set<Open>()
-  /** Its byte-range locks; made with the first of them. */
+  /** Its byte-range locks; made with the first lock. */
   locks: StreamLocks | undefined
   readonly holders = new Set<Holder>()
-  /** Whether this named stream is to be deleted when its last open closes. A file's own data goes with its link. */
+  /** Whether this named stream is deleted when its last open closes. A file's own data is deleted with its link. */
   deletePending = false
-  /** Bytes that a client wants to be kept for it, while it is open; a store keeps none. */
+  /** Bytes that a client wants reserved for it while it is open; a store reserves none. */
   reserved = 0n
-  /** Writes to the end are done one after the other; made with the first of them. */
+  /** Orders writes to the end, one after the other; made with the first one. */
   appending: Semaphore.Semaphore | undefined
 
   constructor(file: FileNode, name: string) {
@@ -41,16 +42,18 @@ export class StreamNode {
   }
 }
 
-/** A file that is open. */
+/** An open file. */
 export class FileNode {
   readonly identity: string
   readonly directory: boolean
-  /** The last write time that is shown while somebody writes. */
+  /** The last write time that clients see while the file is being written. */
   delayed: Delayed | undefined
   readonly streams = new Map<string, StreamNode>()
-  /** The names by which it is open. */
+  /** The names by which the file is open. */
   readonly links = new Set<Link>()
-  /** What is kept beside its bytes is read, changed and written back by one request at a time; made with the first. */
+  /**
+   * Lets one request at a time read, change and write back the blobs next to the file's data; made with the first one.
+   */
   #changing: Semaphore.Semaphore | undefined
 
   constructor(identity: string, directory: boolean) {
@@ -58,7 +61,7 @@ export class FileNode {
     this.directory = directory
   }
 
-  /** The stream of a name, made where it is not open. */
+  /** The stream of a name; made if it is not open. */
   stream(name: string): StreamNode {
     const key = Names.fold(name)
     const known = this.streams.get(key)
@@ -72,7 +75,9 @@ export class FileNode {
     for (const stream of this.streams.values()) yield* stream.opens
   }
 
-  /** Runs a change of what is kept beside the file's bytes while no other one runs: else one of two would be lost. */
+  /**
+   * Runs a change of the blobs next to the file's data while no other change runs: otherwise one of two would be lost.
+   */
   changing<A, E, R>(change: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return (this.#changing ??= Semaphore.makeUnsafe(1)).withPermits(1)(change)
   }
@@ -81,15 +86,15 @@ export class FileNode {
 /** A name by which a file is open. */
 export class Link {
   readonly file: FileNode
-  /** The name as it is now, with the case in which it was given. */
+  /** The present name, with the case in which it was given. */
   path: StorePath
   /** Opens of any of the file's streams by this name. */
   readonly opens = new Set<Open>()
-  /** Whether the name is to be removed when its last open closes. */
+  /** Whether the name is removed when its last open closes. */
   deletePending = false
-  /** What is watched by opens of this name, where it is a directory. */
+  /** The watches by opens of this name, if it is a directory. */
   readonly watches = new Set<Watch>()
-  /** Requests that are adding an entry to the directory; none is begun while it is sealed. */
+  /** Requests that are adding an entry to the directory; no new one begins while it is sealed. */
   adding = 0
   sealed = false
 
@@ -99,12 +104,14 @@ export class Link {
   }
 }
 
-/** A component of names, and what is open there and below. */
+/** A component of names, with the links that are open there and below. */
 class Place {
   readonly above: Place | undefined
   readonly key: string
   readonly below = new Map<string, Place>()
-  /** Mostly one: several where a name has stood for one file after the other, and the earlier ones are still open. */
+  /**
+   * Usually one link. Several if files have had this name one after the other, and the earlier files are still open.
+   */
   links: ReadonlyArray<Link> = none
 
   constructor(above: Place | undefined, key: string) {
@@ -115,7 +122,7 @@ class Place {
 
 const none: ReadonlyArray<never> = []
 
-/** Paths as a key that does not depend on case. */
+/** A key for a path that does not depend on case. */
 export const keyOf = (path: StorePath): string => path.map(Names.fold).join("\\")
 
 /** Whether `path` is `ancestor`, or below it. */
@@ -123,21 +130,21 @@ export const isWithin = (path: StorePath, ancestor: StorePath): boolean =>
   path.length >= ancestor.length && ancestor.every((name, i) => Names.fold(name) === Names.fold(path[i]!))
 
 /**
- * All that is open of one store's files.
+ * All opens of one store's files.
  *
  * @category models
  */
 export class FileTable {
   readonly files = new Map<string, FileNode>()
-  /** Counts renames: what was looked up by a name before one may have another name after it. */
+  /** Counts renames: after one, a file that was looked up by name before may have another name. */
   renames = 0
-  /** Watches of all directories. */
+  /** The number of watches of all directories. */
   watching = 0
   readonly #root = new Place(undefined, "")
-  /** Files that another one is about to take the name of. */
+  /** Files that are about to be replaced by another file of that name. */
   readonly #replaced = new Map<string, Latch.Latch>()
 
-  /** The node of a file, made where it is not open. */
+  /** The node of a file; made if it is not open. */
   file(identity: string, directory: boolean): FileNode {
     const known = this.files.get(identity)
     if (known !== undefined) return known
@@ -146,7 +153,7 @@ export class FileTable {
     return made
   }
 
-  /** Enters an open beside the others of its stream, by the name that it was opened by. */
+  /** Enters an open next to the others of its stream, by the name that it was opened by. */
   enter(open: Open, stream: StreamNode, path: StorePath): Link {
     const { file } = stream
     const place = this.#make(path)
@@ -161,14 +168,14 @@ export class FileTable {
     return link
   }
 
-  /** Takes an open out. Its name and its stream stay, with what is pending for them, until they are released. */
+  /** Takes an open out. Its name and its stream stay, with their pending deletions, until they are released. */
   leave(open: Open): void {
     const { link, stream } = open
     stream.opens.delete(open)
     link.opens.delete(open)
   }
 
-  /** Forgets a name and a stream that are not open, and the file with its last stream. */
+  /** Forgets a name and a stream without opens, and the file with its last stream. */
   release(stream: StreamNode, link?: Link): void {
     const { file } = stream
     if (link?.opens.size === 0 && file.links.delete(link)) this.#remove(link)
@@ -177,28 +184,28 @@ export class FileTable {
     if (file.streams.size === 0 && this.files.get(file.identity) === file) this.files.delete(file.identity)
   }
 
-  /** The name of a file, if it is open by it. */
+  /** The link of a file for a name, if the file is open by that name. */
   linkOf(file: FileNode, path: StorePath): Link | undefined {
     return this.at(path).find((link) => link.file === file)
   }
 
-  /** What is open by a name. */
+  /** The links that are open by a name. */
   at(path: StorePath): ReadonlyArray<Link> {
     return this.#find(path)?.links ?? none
   }
 
-  /** The names that are open below a directory, without its own. */
+  /** The links that are open below a directory, without the directory's own. */
   *below(directory: StorePath): IterableIterator<Link> {
     const place = this.#find(directory)
     if (place !== undefined) { for (const one of place.below.values()) yield* all(one) }
   }
 
-  /** The names that are open in a directory, without those further below. */
+  /** The links that are open in a directory, without those further below. */
   *entries(directory: StorePath): IterableIterator<Link> {
     for (const { links } of this.#find(directory)?.below.values() ?? []) yield* links
   }
 
-  /** Runs what adds an entry to a directory: `undefined` where the directory is sealed. */
+  /** Runs an effect that adds an entry to a directory: `undefined` if the directory is sealed. */
   adding<A, E, R>(directory: StorePath, add: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> | undefined {
     const links = this.at(directory)
     if (links.some(({ sealed }) => sealed)) return undefined
@@ -212,7 +219,7 @@ export class FileTable {
     )
   }
 
-  /** Runs what takes a file's name from it: nobody opens the file by that meanwhile. */
+  /** Runs an effect that takes a file's name from it. Until it is done, opens of that file wait. */
   replacing<A, E, R>(identity: string, replace: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       const over = Latch.makeUnsafe()
@@ -227,18 +234,18 @@ export class FileTable {
     })
   }
 
-  /** Waits until nothing takes a file's name any more; undefined where nothing does. */
+  /** Waits until no effect is taking a file's name; undefined if none is. */
   replaced(identity: string): Effect.Effect<void> | undefined {
     return this.#replaced.get(identity)?.await
   }
 
-  /** A name is gone: listings that have yet to show it leave it out. */
+  /** A name was removed: listings that have not shown it yet leave it out. */
   forgetEntry(path: StorePath): void {
     const name = Names.fold(path.at(-1)!)
     for (const { opens } of this.at(path.slice(0, -1))) for (const { cursor } of opens) cursor?.forget(name)
   }
 
-  /** Follows a rename: what is open by the link's name, or below it, is found under the new one. */
+  /** Follows a rename: opens by the link's name, or below it, are found under the new one. */
   renamed(link: Link, to: StorePath): void {
     this.renames++
     const { path: from } = link

@@ -1,6 +1,6 @@
 /**
- * Byte-range locks (MS-SMB2 3.3.5.14, MS-FSA 2.1.4.10, 2.1.5.7): who locked what, who waits for it, and whether a READ or
- * a WRITE may pass.
+ * Byte-range locks (MS-SMB2 3.3.5.14, MS-FSA 2.1.4.10, 2.1.5.7): the locks of each open, the requests that wait for
+ * locks, and whether a READ or a WRITE is allowed.
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -13,7 +13,7 @@ import * as Caching from "./Caching.ts"
 import type { FileOpen } from "./Open.ts"
 import { type Ranged, RangeSet } from "./RangeSet.ts"
 
-/** A range that an open has locked, or waits for. `end` is one past the last byte. */
+/** A range that an open has locked, or waits for. `end` is the offset after the last byte. */
 export interface Lock extends Ranged {
   readonly open: FileOpen
   readonly exclusive: boolean
@@ -24,9 +24,9 @@ export interface WaitingLock extends Lock {
   readonly granted: () => void
 }
 
-/** The locks of a stream, and who waits for some. */
+/** The locks of a stream, and the requests that wait for locks. */
 export class StreamLocks {
-  /** Exclusive locks never overlap one another, so that few of them touch a range. */
+  /** Exclusive locks never overlap each other, so only few of them touch a range. */
   readonly exclusive = new RangeSet<Lock>()
   readonly shared = new RangeSet<Lock>()
   readonly waiting = new RangeSet<WaitingLock>()
@@ -43,27 +43,27 @@ const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 const overlaps = (one: Ranged, offset: bigint, end: bigint): boolean => {
   const empty = one.offset === one.end || offset === end
-  // A range of no bytes conflicts with what it lies strictly inside of.
+  // A range of no bytes conflicts only with a range that it lies strictly inside of.
   return empty
     ? one.offset === one.end && offset === end ? false : one.offset < end && offset < one.end &&
       (one.offset === one.end ? one.offset > offset : offset > one.offset)
     : one.offset < end && offset < one.end
 }
 
-/** Whether a lock of a set overlaps a range that some open, if it is named, has not locked itself. */
+/** Whether a lock of a set overlaps a range. Locks of `except` do not count, if it is given. */
 const isTouched = (set: RangeSet<Lock>, offset: bigint, end: bigint, except?: FileOpen): boolean => {
   if (set.size === 0) return false
   for (const one of set.touching(offset, end)) if (one.open !== except && overlaps(one, offset, end)) return true
   return false
 }
 
-/** An exclusive lock stands alone; a shared one beside others, and beside an exclusive one of the same open. */
+/** An exclusive lock allows no other lock. A shared one allows shared locks, and an exclusive one of the same open. */
 const conflicts = (locks: StreamLocks, { end, exclusive, offset, open }: Lock): boolean =>
   exclusive
     ? isTouched(locks.exclusive, offset, end) || isTouched(locks.shared, offset, end)
     : isTouched(locks.exclusive, offset, end, open)
 
-/** Whether a lock keeps an open from reading (or writing) a range. */
+/** Whether a lock prevents an open from reading (or writing) a range. */
 export const blocks = (open: FileOpen, offset: bigint, length: number, writes: boolean): boolean => {
   const { locks } = open.stream
   if (locks === undefined || length === 0) return false
@@ -86,7 +86,7 @@ const add = (all: StreamLocks, lock: Lock): void => {
   count(open, 1)
 }
 
-/** Those that are held count, and those that somebody waits for: who waits for one may come to have it. */
+/** Counts held locks and waiting requests towards the limits: a waiting request may later hold its lock. */
 const count = (open: FileOpen, by: 1 | -1): void => {
   open.usage.locks += by
   open.server.locks += by
@@ -115,7 +115,7 @@ const remove = (all: StreamLocks, lock: Lock): void => {
   count(open, -1)
 }
 
-/** Grants what waits for one of these ranges and can be had now, the oldest request first. */
+/** Grants the waiting requests for these ranges that no longer conflict, the oldest request first. */
 const retry = (all: StreamLocks, released: ReadonlyArray<Ranged>): void => {
   const { waiting } = all
   if (waiting.size === 0 || released.length === 0) return
@@ -128,7 +128,7 @@ const retry = (all: StreamLocks, released: ReadonlyArray<Ranged>): void => {
   }
 }
 
-/** Takes away all locks of an open that is closed. */
+/** Removes all locks of an open that is closed. */
 export const releaseAll = (open: FileOpen): void => {
   const all = open.stream.locks
   if (all === undefined) return
@@ -153,12 +153,12 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const first = locks[0]
     if (first === undefined) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    // Who has nothing to do with the bytes keeps nobody from them.
+    // An open without a right to the data must not lock other opens out of it.
     if (!open.may(A.FILE_READ_DATA | A.FILE_WRITE_DATA | A.FILE_APPEND_DATA | A.FILE_EXECUTE)) {
       return refuse(NtStatus.STATUS_ACCESS_DENIED)
     }
     const { dialect } = incoming.connection
-    // Where there may be several channels, any lock may have to be asked for again.
+    // If there can be several channels, a client may have to repeat any lock request.
     const sequenced = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined
     const { lockSequenceIndex, lockSequenceNumber } = body.lockSequence
     if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
@@ -189,7 +189,7 @@ const unlock = (open: FileOpen, elements: ReadonlyArray<Message.LockElement>): E
     return 0
   }
   let status = 0
-  // What comes before a fault stays unlocked.
+  // The ranges before a fault stay unlocked.
   for (const element of elements) if (status === 0) status = unlockOne(element)
   retry(all, released)
   return status === 0 ? done() : refuse(status)
@@ -222,7 +222,7 @@ const lock = (
   for (const { flags } of elements) {
     const kind = flags & ~AT_ONCE
     if (kind !== SHARED && kind !== EXCLUSIVE) return undo(NtStatus.STATUS_INVALID_PARAMETER)
-    // Several ranges at once never wait.
+    // A request for several ranges never waits.
     if (elements.length > 1 && !has(flags, AT_ONCE)) return undo(NtStatus.STATUS_INVALID_PARAMETER)
   }
   for (const { flags, length, offset } of elements) {

@@ -1,6 +1,6 @@
 /**
- * How often one kind of line comes into the log. Clients can cause some lines as often as they like: of those some are
- * written, and the next one says how many were not.
+ * Limits how often one kind of line is written to the log. Clients can cause some lines as often as they like: only
+ * some of those are written, and the next line says how many were left out.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,14 +15,14 @@ export class LogRate {
   #at = 0
   #untold = 0
 
-  /** So many lines at once; then so many a second. */
+  /** At most `burst` lines at once; then `perSecond` lines a second. */
   constructor(burst: number, perSecond: number) {
     this.#burst = burst
     this.#perSecond = perSecond
     this.#left = burst
   }
 
-  /** Writes a line, which is told how many of its kind were left out before it; or leaves it out. */
+  /** Writes a line, or leaves it out. `line` gets the number of lines of its kind that were left out before it. */
   tell(line: (more: number) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.flatMap(Clock.monotonicTimeNanos, (nanos) => {
       const now = Number(nanos / 1_000_000n)

@@ -1,10 +1,10 @@
 /**
- * How long a logon has to wait since others were refused: the next one of the same user name from the same address, and, of
- * whatever name, the next one from an address that many were refused from. Who comes from elsewhere waits for none of it,
- * so nobody keeps a user out by guessing their password. Whether there is such a user makes no difference.
+ * Computes how long a logon waits after earlier ones were refused. The next logon of the same user name from the same
+ * address waits, and so does any logon from an address with many refusals. Logons from other addresses do not wait, so
+ * an attacker cannot keep a user out by guessing their password. It makes no difference whether the user exists.
  *
- * A logon that waits is judged when its turn comes. Of several that wait for one turn the first has it, and the others
- * are refused without a look at what they prove. What is kept is bounded, and each logon costs the same.
+ * A logon that waits is checked when its turn comes. If several wait for one turn, the first one gets it, and the
+ * others are refused without a check of their proof. The stored entries are limited, and each logon costs the same.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -12,15 +12,15 @@ import * as Effect from "effect/Effect"
 import { fold } from "../../../Codec/UpCase.ts"
 import type { Limits } from "../../Limits.ts"
 
-/** What is known of a name, or of an address. */
+/** The refusals of a name, or of an address. */
 interface Entry {
-  /** Refused in a row. */
+  /** The number of refusals in a row. */
   count: number
-  /** When the last one was, or a logon that succeeded: milliseconds of the monotonic clock. */
+  /** The time of the last refusal or success: milliseconds of the monotonic clock. */
   last: number
 }
 
-/** Entries of which the oldest go: when there are too many, and after a while. */
+/** Entries with a limit: the oldest are removed when there are too many, and after some time. */
 class Entries {
   readonly #entries = new Map<string, Entry>()
   readonly #most: number
@@ -43,7 +43,7 @@ class Entries {
   set(key: string, count: number, now: number): void {
     this.#entries.delete(key)
     this.#entries.set(key, { count, last: now })
-    // Two at most go for one that comes: those that are too old are gone before they are many.
+    // At most two old entries are removed for a new one, so that outdated ones are gone before there are many.
     for (const [oldest, { last }] of Array.from(firstTwo(this.#entries))) {
       if (this.#entries.size > this.#most || now - last > this.#time) this.#entries.delete(oldest)
     }
@@ -60,11 +60,13 @@ function* firstTwo<K, V>(map: ReadonlyMap<K, V>): Generator<[K, V]> {
 
 /** The first delay, in milliseconds; it doubles with each further refusal. */
 const shortest = 250
-/** The longest one because of the address alone: others who have it wait for no longer between two who are refused. */
+/**
+ * The longest delay because of the address alone: other users of the address wait at most this long after a refusal.
+ */
 const longestOfAddress = 1000
-/** Logons that wait at a time, of one address. */
+/** The most logons of one address that wait at a time. */
 const mostWaiting = 16
-/** Of a user name; what is longer counts as the same. */
+/** UTF-16 code units of a user name; longer names with the same beginning count as the same. */
 const longestName = 256
 
 const delayAfter = (count: number, free: number, longest: number): number =>
@@ -95,12 +97,12 @@ export class LogonDelays {
     this.#addresses = new Entries(limits.refusalEntries, time)
   }
 
-  /** How many entries are kept. */
+  /** The number of entries. */
   get size(): number {
     return this.#pairs.size + this.#addresses.size
   }
 
-  /** How many logons wait. */
+  /** The number of waiting logons. */
   get waiting(): number {
     let all = 0
     for (const count of this.#waiting.values()) all += count
@@ -113,13 +115,13 @@ export class LogonDelays {
     return `${network}\0${fold(user.slice(0, longestName))}`
   }
 
-  /** Milliseconds until a logon may be judged. */
+  /** Milliseconds until a logon may be checked. */
   #left(user: string, network: string, now: number): number {
     const pair = this.#pairs.get(this.#pair(user, network), now)
     const ofPair = pair === undefined
       ? 0
       : pair.last + delayAfter(pair.count, this.#limits.refusedLogons, this.#longest) - now
-    // Who came in before, and was not refused since, does not wait for what others of the address do.
+    // A user who has logged on from there, and was not refused since, does not wait because of others at the address.
     if (pair?.count === 0 || network === "") return Math.max(0, ofPair)
     const address = this.#addresses.get(network, now)
     const longest = Math.min(longestOfAddress, this.#longest)
@@ -130,9 +132,10 @@ export class LogonDelays {
   }
 
   /**
-   * Waits for the turn of a logon; `false` where it would not come in time, so that the logon is refused as it is.
-   * `network` is where it comes from, empty where it has no address; `ended` is done when its client is gone. What follows
-   * up to `refused` or `succeeded` must not wait for anything: by then others may have their turn.
+   * Waits for the turn of a logon. Gives `false` if the turn would not come in time: the logon is then refused without
+   * a check. `network` is the network that it comes from, empty without an address; `ended` completes when its client
+   * is gone. The steps from there to `refused` or `succeeded` must not wait: other logons could get their turn during
+   * that time.
    */
   turn(user: string, network: string, ended: Effect.Effect<void>): Effect.Effect<boolean> {
     return Effect.gen({ self: this }, function*() {
@@ -158,7 +161,7 @@ export class LogonDelays {
     else this.#waiting.set(network, left)
   }
 
-  /** A logon was judged, and refused. */
+  /** A logon was checked and refused. */
   refused(user: string, network: string): Effect.Effect<void> {
     return Effect.map(this.#now, (now) => {
       const pair = this.#pair(user, network)
@@ -167,7 +170,7 @@ export class LogonDelays {
     })
   }
 
-  /** A logon succeeded: that user's refusals from there are forgotten, and no other's. */
+  /** A logon succeeded: forgets the refusals of that user from that network, and no others. */
   succeeded(user: string, network: string): Effect.Effect<void> {
     return Effect.map(this.#now, (now) => this.#pairs.set(this.#pair(user, network), 0, now))
   }

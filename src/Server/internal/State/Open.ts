@@ -20,17 +20,17 @@ import type { Tree } from "./Tree.ts"
 import type { Usage } from "./Usage.ts"
 import type { Watch } from "./Watch.ts"
 
-/** What a durable open needs to be found again. */
+/** The values by which a durable open is found again. */
 export interface Durable {
   readonly version: 1 | 2
   readonly createGuid: string | undefined
-  /** Milliseconds that it outlives its connection. */
+  /** Milliseconds that it stays after the loss of its connection. */
   readonly timeout: number
   readonly clientGuid: string
   readonly owner: string
 }
 
-/** What a CREATE settles for good. */
+/** The values that a CREATE sets, and that never change. */
 export type OpenFields = Pick<
   FileOpen,
   "id" | "stream" | "file" | "scope" | "usage" | "grantedAccess" | "shareAccess" | "createOptions" | "directory"
@@ -41,7 +41,7 @@ export class FileOpen {
   readonly _tag = "File"
   readonly id: bigint
   readonly stream: StreamNode
-  /** The name that it was opened by, wherever that is by now. */
+  /** The name that it was opened by. A rename changes its path. */
   readonly link: Link
   readonly file: StoreFile
   readonly scope: Scope.Closeable
@@ -52,41 +52,41 @@ export class FileOpen {
   /** Undefined while a durable open waits for its client. */
   session: Session | undefined
   tree: Tree
-  /** What its user holds, this open among it. */
+  /** The usage of its user, in which this open counts. */
   readonly usage: Usage
   deleteOnClose = false
   holder: Holder | undefined
   durable: Durable | undefined
-  /** The request that made it, for replays. */
+  /** The CreateGuid of the request that made it, for replays. */
   createGuid: string | undefined
   clientGuid = ""
   createAction = 0
-  /** Until its client shows that it has the response. */
+  /** True until its client shows that it has the response. */
   mayBeReplayed = true
   cursor: DirectoryCursor | undefined
-  /** Requests for a listing are answered one after the other; made with the first of them. */
+  /** Orders listing requests, one after the other; made with the first one. */
   listing: Semaphore.Semaphore | undefined
   watch: Watch | undefined
   position = 0n
   resumeKey: Uint8Array | undefined
-  /** Times that this open set, or froze: no longer touched by what it does (MS-FSCC 2.4.7). */
+  /** Times that this open has set or frozen: its later operations do not change them (MS-FSCC 2.4.7). */
   readonly fixedTimes = { creationTime: false, lastAccessTime: false, lastWriteTime: false, changeTime: false }
-  /** The lease of the directory that it stands in, as its client says, in hexadecimal digits. */
+  /** The lease of its parent directory, as its client names it, in hexadecimal digits. */
   parentLeaseKey: string | undefined
-  /** Whether it changed the file's data: whoever caches the directory hears of it with the close. */
+  /** Whether it changed the file's data: at the close, clients that cache the directory are told. */
   written = false
   closed = false
   readonly server: ServerState
   readonly waiting = new Set<Pending>()
-  /** Its byte-range locks, by range, and how many they are; made with the first of them. */
+  /** Its byte-range locks, by range, and their number; made with the first lock. */
   locks: Map<string, Array<Lock>> | undefined
   lockCount = 0
-  /** Those that it waits for; made with the first of them. */
+  /** The lock requests that wait; made with the first one. */
   waitingLocks: Set<WaitingLock> | undefined
-  /** Lock requests that were done, by index (MS-SMB2 3.3.5.14). */
+  /** Completed lock requests, by index (MS-SMB2 3.3.5.14). */
   lockSequences: Map<number, number> | undefined
   outstanding: Outstanding = { sequence: 0, present: 0, before: 0 }
-  /** Ends the time that it waits for its client, while it does. */
+  /** Stops the timeout during which it waits for its client, if that is running. */
   stopWaiting: (() => void) | undefined
 
   /** Enters itself in the share's table, by the path that it is opened by. */
@@ -115,7 +115,7 @@ export class FileOpen {
     return this.id
   }
 
-  /** The share that it is open by. */
+  /** The share by which it is open. */
   get share(): ShareState {
     return this.tree.share!
   }
@@ -124,17 +124,17 @@ export class FileOpen {
     return this.share.table
   }
 
-  /** Below the share's root. */
+  /** The path below the share's root. */
   get path(): StorePath {
     return this.link.path
   }
 
-  /** Whether what is open is to be deleted: the name that it is open by, or its stream. */
+  /** Whether the name that it was opened by, or its stream, is marked for deletion. */
   get deletePending(): boolean {
     return this.link.deletePending || this.stream.deletePending
   }
 
-  /** It waits for its client no more. */
+  /** Ends its wait for its client. */
   endWaiting(): void {
     if (this.server.absent.delete(this)) this.usage.durables--
   }
@@ -171,6 +171,6 @@ export type Open = FileOpen
 /** An open of anything. */
 export type AnyOpen = FileOpen | PipeOpen
 
-/** Lets go of what the store keeps for an open. */
+/** Closes the store's part of an open. */
 export const releaseFile = (open: FileOpen): Effect.Effect<void> =>
   Effect.ignore(open.server.patience.run(Scope.close(open.scope, Exit.void)))

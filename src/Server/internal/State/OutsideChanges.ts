@@ -1,14 +1,15 @@
 /**
- * Changes that other programs make in a store, as far as it tells of them (`ShareStore.changes`): who watches the directory
- * hears of them, and who caches a file, or the directory, is told to look again.
+ * Changes that other programs make in a store, as far as the store reports them (`ShareStore.changes`). Clients that
+ * watch the directory are told, and the caches of the file and of the directory are broken.
  *
- * A directory is listened to while somebody watches it or caches something in it. Nobody says when that ends: every so
- * often what is still needed is gathered anew. Where a store cannot listen (its platform has only so many watches), clients
- * see such changes when they look: they may cache nothing there, and lose what they cached where the listening ends early.
+ * The server listens to a directory while a client watches it or caches something in it. No event says when that ends,
+ * so the server regularly collects the directories that it still needs. If a store cannot listen (its platform limits
+ * the number of watches), clients see such changes only when they look: they get no caching there, and lose their
+ * caches if the listening ends early.
  *
- * What is heard is what happens in one directory, whatever it is called by now. So a client may cache a file only if that
- * directory is the one that really holds it: another may have its path since, a symbolic link may lead elsewhere, and a
- * file with more than one name can be changed by those that nobody listens to.
+ * The server hears the changes in one directory, under any name that the directory has now. So a client may cache a
+ * file only if that directory really holds it: another directory may have the path since, or a symbolic link may lead
+ * elsewhere. And a file with several names can be changed by names in directories that the server does not listen to.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,45 +25,45 @@ import type { ServerState } from "./ServerState.ts"
 import type { ShareState } from "./ShareState.ts"
 import type { Watch } from "./Watch.ts"
 
-/** How often it is looked whether anybody still needs what is listened to. */
+/** How often the server checks which directories it still has to listen to. */
 const interval = "15 seconds"
 
-/** How long a CREATE that could be cached waits for a store to begin listening; it is answered without caching then. */
+/** How long a CREATE waits for a store to begin listening. After that, its response grants no caching. */
 const patience = "1 second"
 
-/** A directory that is needed, and whether with all that is below it. */
+/** A directory that is needed, and whether with everything below it. */
 interface Place {
   readonly directory: StorePath
   readonly recursive: boolean
 }
 
 interface Listening extends Place {
-  /** Whether every change is told from now on. */
+  /** Whether the store reports every change from now on. */
   hears: boolean
-  /** Which directory it is that had the path when this began. */
+  /** The identity of the directory that had the path when this began. */
   identity: string | undefined
-  /** Opens when it hears, when it will not, and when nobody is to wait for it any more. */
+  /** Opens when the store reports changes, when it will not, and when no request should wait for it any more. */
   readonly settled: Latch.Latch
-  /** Whether somebody has asked for it since it was last looked who needs it. */
+  /** Whether a request has needed it since the last check. */
   asked: boolean
-  /** Whether somebody may have cached something before it heard. */
+  /** Whether a client may have cached something before the store began to report. */
   late: boolean
   stop: () => void
 }
 
 const nameOf = ({ directory, recursive }: Place): string => `${recursive ? "*" : "="}${keyOf(directory)}`
 
-/** A directory that has gone has no changes, and a store that never tells of any has nothing wrong. */
+/** Errors that are no fault: a removed directory has no changes, and some stores never report any. */
 const expected: ReadonlySet<StoreError["reason"]> = new Set(["NotFound", "PathNotFound", "Stale", "Unsupported"])
 
-/** What a share is listened to for. */
+/** The directories of a share that the server listens to. */
 class Listener {
   private readonly server: ServerState
   private readonly share: ShareState
   private readonly changes: NonNullable<ShareStore["changes"]>
   private readonly places = new Map<string, Listening>()
   private sweeping = false
-  /** Whether it was said that changes are not told. */
+  /** Whether the log already says that changes are not reported. */
   private isDeaf = false
 
   constructor(server: ServerState, share: ShareState, changes: NonNullable<ShareStore["changes"]>) {
@@ -96,7 +97,7 @@ class Listener {
     const identity = Effect.map(this.share.store.stat(place.directory), (node) => node.identity)
     const onStart = (all: boolean) =>
       Effect.map(Effect.orElseSucceed(identity, () => undefined), (now) => {
-        // Between the two looks another directory may have taken the path.
+        // Another directory may have taken the path between the two lookups.
         if (now === undefined || now !== listening.identity) return listening.stop()
         listening.hears = all
         this.isDeaf = false
@@ -120,8 +121,8 @@ class Listener {
   }
 
   /**
-   * Listens where somebody watches or caches something already: it is taken back where that cannot be. Where another
-   * directory has the path by now, it is listened to from now on.
+   * Listens to a place that a client already watches or caches; if that fails, the caches are broken. If another
+   * directory has the path now, listens to that one from now on.
    */
   follow(place: Place): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -136,12 +137,12 @@ class Listener {
     })
   }
 
-  /** Whether every change in a directory is told. */
+  /** Whether the store reports every change in a directory. */
   hears(place: Place): boolean {
     return this.places.get(nameOf(place))?.hears === true
   }
 
-  /** Whether the path stands for another directory by now than the one that is listened to. */
+  /** Whether the path now stands for another directory than the one that the server listens to. */
   private isStale({ directory, identity }: Listening): Effect.Effect<boolean> {
     return Effect.match(this.share.store.stat(directory), {
       onFailure: () => false,
@@ -149,7 +150,7 @@ class Listener {
     })
   }
 
-  /** Ends listening to a directory that has lost its path; whether this did it. */
+  /** Ends listening to a directory that has lost its path. Gives whether this call ended it. */
   private leave(listening: Listening): boolean {
     const name = nameOf(listening)
     if (this.places.get(name) !== listening) return false
@@ -159,7 +160,10 @@ class Listener {
     return true
   }
 
-  /** Listens to a directory, which has to be the one that is expected; what is heard is undefined where it is not. */
+  /**
+   * Listens to a directory, which must have the identity `expected`; gives undefined if it does not, or if listening
+   * fails.
+   */
   listen(place: Place, expected: string): Effect.Effect<Listening | undefined> {
     return Effect.gen({ self: this }, function*() {
       for (let turn = 0; turn < 2; turn++) {
@@ -177,26 +181,26 @@ class Listener {
     })
   }
 
-  /** Says once that changes cannot be told, until they can. */
+  /** Writes to the log that changes cannot be reported: once, until they are reported again. */
   private complain(error: StoreError): Effect.Effect<void> {
     if (expected.has(error.reason) || this.isDeaf) return Effect.void
     this.isDeaf = true
     return Events.changesNotTold(this.share.name, error)
   }
 
-  /** It is asked for again when somebody needs it again; what was cached by it is taken back. */
+  /** Listening has ended. It begins again when a client needs it. The caches that depended on it are broken. */
   private ended(name: string, listening: Listening, exit: Exit.Exit<void>): void {
     const { hears, late, settled } = listening
     listening.hears = false
     settled.openUnsafe()
     if (this.places.get(name) !== listening) return
     this.places.delete(name)
-    // A server that stops takes nothing back.
+    // A server that stops breaks no caches.
     if (!hears && !late || Exit.hasInterrupts(exit)) return
     this.takeAllBack(listening)
   }
 
-  /** What was cached, or kept for who watches, by listening to a directory. */
+  /** Breaks the caches, and marks the watches as incomplete, that depended on listening to a directory. */
   private takeAllBack({ directory, recursive }: Listening): void {
     const { table } = this.share
     for (const { file, watches } of table.at(directory)) {
@@ -218,7 +222,7 @@ class Listener {
     this.server.run(this.sweep)
   }
 
-  /** Ends what nobody needs any more, and goes on where directories have new names. */
+  /** Ends listening that no client needs any more, and follows directories to their new names. */
   private readonly sweep: Effect.Effect<void> = Effect.delay(
     Effect.suspend(() => {
       const needed = new Map<string, Place>()
@@ -268,7 +272,7 @@ class Listener {
 const { FILE_NOTIFY_CHANGE_ATTRIBUTES, FILE_NOTIFY_CHANGE_DIR_NAME, FILE_NOTIFY_CHANGE_FILE_NAME } = CompletionFilter
 const { FILE_NOTIFY_CHANGE_LAST_WRITE, FILE_NOTIFY_CHANGE_SIZE } = CompletionFilter
 
-/** What a change may be to a watch, and what it is called. The storage does not say more. */
+/** The kinds of watched changes that a store's change may be, and its action. The storage reports no more detail. */
 const kinds: Record<StoreChange["action"], { readonly filter: number; readonly action: number }> = {
   added: {
     filter: FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_DIR_NAME,
@@ -290,13 +294,13 @@ const tell = (watch: Watch, changes: ReadonlyArray<StoreChange>): void => {
   if (heard.length > 0) watch.push(heard)
 }
 
-/** Where what is cached of a name would be listened to. */
+/** The place to listen to for the caches of a name. */
 const placeOf = (path: StorePath, directory: boolean): Place => ({
   directory: directory ? path : path.slice(0, -1),
   recursive: false
 })
 
-/** Where to listen for what is cached of a file: in the directory that it is in; of a directory, in itself. */
+/** The places to listen to for the caches of a file: the directories that hold it; for a directory, itself. */
 const placesOf = (file: FileNode): ReadonlyArray<Place> => {
   let held = false
   for (const { holders } of file.streams.values()) held ||= holders.size > 0
@@ -316,7 +320,7 @@ const listenerOf = (server: ServerState, share: ShareState): Listener | undefine
   return made
 }
 
-/** Somebody watches a directory from now on. */
+/** Begins to listen for a client that watches a directory. */
 export const forWatch = (server: ServerState, { open, recursive }: Watch): void => {
   const listener = listenerOf(server, open.share)
   if (listener === undefined) return
@@ -325,7 +329,7 @@ export const forWatch = (server: ServerState, { open, recursive }: Watch): void 
   server.run(listener.follow(place))
 }
 
-/** Whether all that others change is heard, so that what clients cache can be taken back. */
+/** Whether the server hears all changes of other programs, so that it can break the caches of clients. */
 export interface Heard {
   readonly hears: boolean
 }
@@ -333,7 +337,7 @@ export interface Heard {
 const everything: Heard = { hears: true }
 const nothing: Heard = { hears: false }
 
-/** Begins to listen for a client that may cache what has a name; waits until that is so, or is known not to be. */
+/** Begins to listen for a client that may cache the file of a name. Waits until listening has begun or failed. */
 export const listen = (
   server: ServerState,
   share: ShareState,
@@ -351,16 +355,16 @@ export const listen = (
     const expected = directory ? node : yield* file.parent ?? stat(place.directory)
     const heard = yield* listener.listen(place, expected.identity)
     if (heard === undefined) return nothing
-    // Who replaced the file before it was listened to was not heard.
+    // If another program replaced the file before the listening began, the server did not hear it.
     return before || (yield* stat(path)).identity === node.identity ? heard : nothing
   }).pipe(Effect.orElseSucceed(() => nothing))
 }
 
-/** An open has another name: what its client caches of it is listened for there. */
+/** After a rename of an open: listens at the new name for its client's cache. */
 export const renamed = ({ holder, path, server, share, stream }: FileOpen): void => {
   const listener = holder === undefined ? undefined : listenerOf(server, share)
   if (listener !== undefined) server.run(listener.follow(placeOf(path, stream.file.directory)))
 }
 
-/** A file has one more name, by which others may change it unheard. */
+/** A file has a further name, by which other programs may change it unheard: breaks its caches. */
 export const linked = ({ server, share, stream }: FileOpen): void => listenerOf(server, share)?.takeBack(stream.file)

@@ -1,22 +1,23 @@
 /**
- * A store that is waited for only so long: what takes longer fails with `TimedOut`, and is interrupted, as far as it can be.
+ * A store with a timeout for its calls: a call that takes longer fails with `TimedOut`, and is interrupted as far as
+ * possible.
  *
- * What a call was lent is not waited for: memory that a store still reads or fills is left to it, and to the collector.
- * Calls that are done at once cost no timer.
+ * Memory that was lent to a call is not waited for: it is left to the store that still reads or fills it, and then to
+ * the garbage collector. Calls that complete at once cost no timer.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type ShareStore, StoreError, type StoreFile } from "../../ShareStore.ts"
 
-/** A call that is waited for. */
+/** A call with a timeout. */
 interface Waiting {
-  /** Looks left until it has taken too long. */
+  /** Timer ticks until the timeout. */
   left: number
   readonly giveUp: () => void
 }
 
-/** Looks in the time that a call may take: it may take this part of it longer. */
+/** Timer ticks in the time that a call may take. A timeout can be late by one tick. */
 const looks = 8
 
 /**
@@ -47,7 +48,7 @@ export class Patience {
     return one
   }
 
-  /** Runs an effect; what becomes of it later is nobody's business. */
+  /** Runs an effect. After the timeout its result is ignored. */
   run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> {
     if (this.millis === Number.POSITIVE_INFINITY) return effect
     return Effect.contextWith((context: Context.Context<R>) => {
@@ -73,7 +74,7 @@ export class Patience {
   }
 }
 
-/** Nothing is made before it is asked for: a server holds thousands of open files that nobody uses. */
+/** Effects are made only when they are used: a server holds thousands of open files that no client uses. */
 class PatientFile implements StoreFile {
   readonly readInto?: NonNullable<StoreFile["readInto"]>
   private readonly patience: Patience
@@ -134,7 +135,7 @@ class PatientFile implements StoreFile {
 }
 
 /**
- * A store whose every call is waited for at most that long.
+ * A store with that timeout for every call.
  *
  * @category constructors
  */
@@ -144,7 +145,7 @@ export const withPatience = (store: ShareStore, patience: Patience): ShareStore 
     ...store,
     volume: patience.run(store.volume),
     stat: (path) => patience.run(store.stat(path)),
-    // What is opened too late is closed at once, when its scope is closed already.
+    // A file that is opened too late is closed at once, because its scope is closed already.
     open: (path, options) =>
       Effect.map(patience.run(store.open(path, options)), (opened) => ({
         ...opened,

@@ -1,10 +1,12 @@
 /**
- * Ranges of bytes, found by what they overlap: pieces of a list in order of their offsets, each of which knows its highest
- * end. A look goes past the pieces that end too early, so that it costs about the root of how many ranges there are, and no
- * more for ranges that lie elsewhere.
+ * Ranges of bytes, found by the ranges that they overlap. They are kept in pieces of a list in order of their offsets,
+ * and each piece knows its highest end. A search skips pieces that end too early, so that its cost grows with about the
+ * square root of the number of ranges, and not with ranges that lie elsewhere.
  */
 
-/** A range with a number of its own, which orders ranges of one offset by age. `end` is one past the last byte. */
+/**
+ * A range with its own number, which orders ranges of the same offset by age. `end` is the offset after the last byte.
+ */
 export interface Ranged {
   readonly offset: bigint
   readonly end: bigint
@@ -12,18 +14,18 @@ export interface Ranged {
 }
 
 interface Piece<A> {
-  /** In order. Never empty, except of an empty set. */
+  /** In order. Never empty, except in an empty set. */
   readonly list: Array<A>
   highest: bigint
 }
 
-/** Ranges in a piece at most; then it is parted. */
+/** The most ranges in a piece; a larger one is split. */
 const most = 128
 
 const isBefore = (one: Ranged, other: Ranged): boolean =>
   one.offset === other.offset ? one.serial < other.serial : one.offset < other.offset
 
-/** The first place in an ordered list whose element is not before what is looked for. */
+/** The first index in an ordered list whose element is not `before` the searched one. */
 const place = <A>(list: ReadonlyArray<A>, before: (element: A) => boolean): number => {
   let [low, high] = [0, list.length]
   while (low < high) {
@@ -40,7 +42,7 @@ const place = <A>(list: ReadonlyArray<A>, before: (element: A) => boolean): numb
 export class RangeSet<A extends Ranged> {
   readonly #pieces: Array<Piece<A>> = []
   #size = 0
-  /** Ranges and pieces that were looked at so far: what a look costs. */
+  /** The number of ranges and pieces that searches have looked at so far: their cost. */
   looks = 0
 
   get size(): number {
@@ -63,7 +65,7 @@ export class RangeSet<A extends Ranged> {
     this.#pieces.splice(at + 1, 0, { list, highest: highestOf(list) })
   }
 
-  /** Takes out a range that is there. */
+  /** Removes a range of the set. */
   delete(range: A): void {
     const after = place(this.#pieces, ({ list }) => isBefore(list[0]!, range))
     // The piece that begins with it, or the one before.
@@ -78,7 +80,7 @@ export class RangeSet<A extends Ranged> {
     else if (range.end === piece.highest) piece.highest = highestOf(piece.list)
   }
 
-  /** Those that touch a range: that begin before its end, or there, and end behind its offset, or there. */
+  /** The ranges that touch a range: they begin before its end or at it, and end after its offset or at it. */
   *touching(offset: bigint, end: bigint): IterableIterator<A> {
     for (const { highest, list } of this.#pieces) {
       this.looks++

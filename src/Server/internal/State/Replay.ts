@@ -1,10 +1,10 @@
 /**
- * CREATEs that a client may send again, because it lost the channel that their responses should have come by (MS-SMB2
- * 3.3.5.9.10). They are known by their client and their CreateGuid, from when they begin until their open is closed.
+ * CREATEs that a client may send again, because it lost the channel before their responses came (MS-SMB2 3.3.5.9.10).
+ * They are known by their client and their CreateGuid, from their beginning until their open is closed.
  */
 import type { FileOpen } from "./Open.ts"
 
-/** A CREATE that is not done yet: it may wait for a cache to be given up. */
+/** A CREATE that is not done yet: it may wait for a break. */
 export const pending = "pending"
 
 /**
@@ -13,22 +13,22 @@ export const pending = "pending"
 export class ReplayTable {
   private readonly known = new Map<string, FileOpen | typeof pending>()
 
-  /** What a CREATE with this CreateGuid has come to. */
+  /** The result of a CREATE with this CreateGuid. */
   find(clientGuid: string, createGuid: string): FileOpen | typeof pending | undefined {
     return this.known.get(`${clientGuid}/${createGuid}`)
   }
 
-  /** A CREATE begins; the older open of one that was called the same is not found any more. */
+  /** Begins a CREATE. An older open with the same CreateGuid is not found any more. */
   begin(clientGuid: string, createGuid: string): void {
     this.known.set(`${clientGuid}/${createGuid}`, pending)
   }
 
-  /** It has come to an open. */
+  /** The CREATE has made an open. */
   done(clientGuid: string, createGuid: string, open: FileOpen): void {
     this.known.set(`${clientGuid}/${createGuid}`, open)
   }
 
-  /** It has failed. */
+  /** The CREATE has failed. */
   failed(clientGuid: string, createGuid: string): void {
     const key = `${clientGuid}/${createGuid}`
     if (this.known.get(key) === pending) this.known.delete(key)

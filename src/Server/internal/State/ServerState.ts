@@ -1,5 +1,6 @@
 /**
- * What belongs to a server as a whole: its shares, sessions, connections, and the opens that outlive their connection.
+ * The state of a server as a whole: its shares, sessions, connections, and the opens that stay after their connection
+ * is lost.
  */
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
@@ -25,21 +26,21 @@ import type { Session } from "./Session.ts"
 import type { ShareState } from "./ShareState.ts"
 import { UsageTable } from "./Usage.ts"
 
-/** What was decided when the server was made. */
+/** Settings that were fixed when the server was made. */
 export interface Settings {
   /** The address that it listens on. */
   readonly host: string
   readonly computerName: string
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
-  /** Who comes in without an account: nobody, callers without a name, or whoever is unknown as well. */
+  /** Callers without an account that may log on: none, anonymous callers, or also callers with an unknown name. */
   readonly guest: "never" | "anonymous" | "unknown"
   readonly dialects: ReadonlyArray<number>
-  /** With them, users may log on by Kerberos. */
+  /** If given, users can log on by Kerberos. */
   readonly kerberos: KerberosKeys | undefined
 }
 
-/** What it begins with. */
+/** The fields that the server is made with. */
 type Given = Pick<
   ServerState,
   | "settings"
@@ -61,22 +62,22 @@ type Given = Pick<
 export class ServerState {
   readonly settings: Settings
   readonly limits: Limits
-  /** How long stores are waited for. */
+  /** The timeouts of stores. */
   readonly patience: Patience
   readonly users: Users
   readonly shares: ReadonlyMap<string, ShareState>
-  /** The namespaces that it hosts, where it hosts any. */
+  /** The namespaces that it hosts, if any. */
   readonly dfs: DfsHost | undefined
   readonly guid: Uint8Array
   readonly startTime: bigint
-  /** Which SIDs its users have. */
+  /** The SIDs of its users. */
   readonly identity: Identities
   readonly leases: LeaseTable
   readonly replays = new ReplayTable()
-  /** Closes an open; a field, since what closes knows this module. */
+  /** Closes an open. A field, because the module that closes imports this one. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections: Connections<Connection>
-  /** What each user holds. */
+  /** The usage of each user. */
   readonly usages = new UsageTable()
   readonly logonDelays: LogonDelays
   readonly sessions = new Map<bigint, Session>()
@@ -86,9 +87,9 @@ export class ServerState {
   /** Opens that are about to be made, and open pipes. */
   opening = 0
   pipes = 0
-  /** Byte-range locks of all of them. */
+  /** The byte-range locks of all opens. */
   locks = 0
-  /** What clients can make the log say of one kind: some lines at once, and so many a second. */
+  /** Limits for each kind of log line that clients can cause: some lines at once, then so many a second. */
   readonly logRates = {
     faults: new LogRate(1, 1),
     deletions: new LogRate(20, 2),
@@ -96,12 +97,12 @@ export class ServerState {
     logons: new LogRate(20, 2),
     requests: new LogRate(20, 2)
   }
-  /** What was refused since the server started: connections, logons, and requests beyond what a user may hold. */
+  /** The refusals since the server started: connections, logons, and requests beyond a user's limits. */
   readonly refused = { connections: 0, logons: 0, requests: 0 }
-  /** Watches of directories, and bytes of changes that are kept for them. */
+  /** Watches of directories, and the bytes of changes that are kept for them. */
   watches = 0
   notified = 0
-  /** Those of them that wait for their clients to come back. */
+  /** The opens that wait for their clients to reconnect. */
   readonly absent = new Set<FileOpen>()
   private readonly context: Context.Context<never>
   private nextSession: bigint
@@ -131,7 +132,7 @@ export class ServerState {
     return this.identity.domainSid
   }
 
-  /** Open files and pipes, and those that are about to be. */
+  /** Open files and pipes, and opens that are about to be made. */
   get openCount(): number {
     return this.opens.size + this.opening + this.pipes
   }
@@ -144,17 +145,20 @@ export class ServerState {
     return this.nextOpen++
   }
 
-  /** Runs an effect by itself. It handles its own errors; a defect is logged. */
+  /** Runs an effect in the background. The effect handles its own errors; a defect is logged. */
   run(effect: Effect.Effect<unknown>): void {
     this.fork(effect, this.running)
   }
 
-  /** As `run`, and a server that stops waits for it: what closes files. */
+  /** As `run`, but a server that stops waits for it: for effects that close files. */
   runToEnd(effect: Effect.Effect<unknown>): void {
     this.fork(effect, this.ending)
   }
 
-  /** Runs an effect by itself after a while. What it gives forgets about it, and about all that it holds. */
+  /**
+   * Runs an effect in the background after some time. Gives a function that cancels it and releases everything that it
+   * holds.
+   */
   after(time: Duration.Input, effect: Effect.Effect<unknown>): () => void {
     const fiber = this.fork(
       Effect.andThen(Effect.sleep(Duration.fromInputUnsafe(time)), effect),
@@ -163,7 +167,7 @@ export class ServerState {
     return () => fiber.interruptUnsafe()
   }
 
-  /** How much runs or waits by itself. */
+  /** The number of effects that run or wait in the background. */
   get tasks(): number {
     return this.running.size + this.ending.size
   }
@@ -182,7 +186,7 @@ export class ServerState {
     return fiber
   }
 
-  /** For at most so many milliseconds, and then goes on beside. */
+  /** Waits at most this many milliseconds for an effect, which then continues in the background. */
   private within(millis: number, effect: Effect.Effect<unknown>): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const timer = setTimeout(() => resume(Effect.void), millis)
@@ -193,13 +197,13 @@ export class ServerState {
     })
   }
 
-  /** Closes all that is still open, and ends all that still runs; a store that hangs keeps it for `stopTime` only. */
+  /** Closes all opens, and ends all background effects. It waits for a store that hangs for at most `stopTime`. */
   readonly stop: Effect.Effect<void> = Effect.suspend(() => {
     const ending = [...this.ending]
     return this.within(
       Duration.toMillis(Duration.fromInputUnsafe(this.limits.stopTime)),
       Fiber.awaitAll(ending).pipe(
-        // Opens that wait for their clients to come back.
+        // This includes the opens that wait for their clients to reconnect.
         Effect.andThen(
           Effect.suspend(() =>
             Effect.forEach([...this.opens.values()], this.closeOpen, { concurrency: "unbounded", discard: true })

@@ -10,7 +10,7 @@ import type { AnyOpen } from "./Open.ts"
 import type { Tree } from "./Tree.ts"
 import type { Usage } from "./Usage.ts"
 
-/** Who a session acts as. */
+/** The user that a session acts as. */
 export interface Identity {
   readonly name: string
   readonly sid: string
@@ -20,7 +20,7 @@ export interface Identity {
   readonly anonymous: boolean
 }
 
-/** Whether two are one person. Guests have a SID in common, and nothing else: of none of them it is known who they are. */
+/** Whether two identities are the same person. Guests share a SID, but the server does not know who any of them is. */
 export const isSamePerson = (one: Identity | undefined, other: Identity | undefined): boolean =>
   one !== undefined && other !== undefined && !one.guest && !other.guest && one.sid === other.sid
 
@@ -29,7 +29,7 @@ export interface Channel {
   readonly sign: Signing.Sign | undefined
 }
 
-/** A logon under way: the first one, a repeated one, or that of a further channel. */
+/** A logon under way: a first one, a reauthentication, or one that binds a further channel. */
 export interface Logon {
   readonly acceptor: AcceptorSession
   readonly kind: "new" | "again" | "binding"
@@ -46,14 +46,14 @@ export class Session {
   readonly trees = new Map<number, Tree>()
   readonly opens = new Map<bigint, AnyOpen>()
   user: Identity | undefined
-  /** What that user holds, this session among it; undefined once it has ended. */
+  /** The usage of its user, in which this session counts; undefined once it has ended. */
   usage: Usage | undefined
   dialect = 0
   cipher: Encryption.Algorithm | undefined
   signing: Signing.Algorithm | undefined
   clientGuid = ""
   sessionKey: Uint8Array | undefined
-  /** With the key of its first channel, by which further ones are bound. */
+  /** Signs with the key of its first channel, by which further channels are bound. */
   sign: Signing.Sign | undefined
   signRequired = false
   encryptRequired = false
@@ -70,12 +70,12 @@ export class Session {
     this.id = id
   }
 
-  /** Whether the user has logged on, and not off. */
+  /** Whether the user has logged on, and has not logged off. */
   get valid(): boolean {
     return this.user !== undefined && !this.ended
   }
 
-  /** From now on it is this user's, and counts among what the user holds. */
+  /** From now on the session belongs to this user, and counts in the user's usage. */
   act(user: Identity, usage: Usage): void {
     usage.sessions++
     this.leaveUser()
@@ -83,7 +83,7 @@ export class Session {
     this.usage = usage
   }
 
-  /** It counts for its user no more. */
+  /** The session no longer counts for its user. */
   leaveUser(): void {
     const { usage } = this
     this.usage = undefined

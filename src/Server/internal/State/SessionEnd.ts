@@ -1,6 +1,4 @@
-/**
- * How trees, sessions and connections end: what is open in them is closed, what waits in them is answered.
- */
+/** How trees, sessions and connections end: their opens are closed, and their waiting requests are completed. */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Close from "../Command/Close.ts"
@@ -16,7 +14,7 @@ const abort = (open: AnyOpen, status: number): void => {
   for (const pending of Array.from(open.waiting)) pending.abort(status)
 }
 
-/** One that a store takes its time to close keeps none of the others. */
+/** Closes opens at the same time: a store that is slow for one does not delay the others. */
 const closeAll = (session: Session, which: (open: AnyOpen) => boolean, notifyStatus: number): Effect.Effect<void> =>
   Effect.suspend(() =>
     Effect.forEach([...session.opens.values()].filter(which), (open) => Close.end(open, notifyStatus), {
@@ -25,14 +23,14 @@ const closeAll = (session: Session, which: (open: AnyOpen) => boolean, notifySta
     })
   )
 
-/** TREE_DISCONNECT, and what it ends. */
+/** TREE_DISCONNECT: ends a tree and its opens. */
 export const disconnectTree = (session: Session, tree: Tree): Effect.Effect<void> =>
   Effect.andThen(
     Effect.sync(() => session.trees.delete(tree.id)),
     closeAll(session, (open) => open.tree === tree, NtStatus.STATUS_NOTIFY_CLEANUP)
   )
 
-/** Ends a session: a LOGOFF, a logon that failed, or another session that takes its place. */
+/** Ends a session, after a LOGOFF, after a failed logon, or when another session replaces it. */
 export const end = (session: Session, notifyStatus: number = NtStatus.STATUS_NOTIFY_CLEANUP): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (session.ended) return Effect.void
@@ -62,12 +60,14 @@ export const forget = (session: Session, connection: Connection): void => {
   for (const channel of session.channels.keys()) channel.sessions.delete(session.id)
 }
 
-/** As `forget`, but its channels still answer by its keys that it has ended, until they are closed. */
+/**
+ * As `forget`, but its channels keep its keys until they are closed, to sign the responses that say that it has ended.
+ */
 export const leave = (session: Session, connection: Connection): void => {
   connection.server.sessions.delete(session.id)
 }
 
-/** A connection is gone: its sessions end, unless another channel keeps them; durable opens wait for their client. */
+/** Ends a connection: its sessions end, unless another channel keeps them; durable opens wait for their client. */
 export const disconnect = (connection: Connection): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (const pending of Array.from(connection.pending.values())) {

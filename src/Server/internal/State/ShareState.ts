@@ -1,6 +1,4 @@
-/**
- * A share: how it is offered, its store, and what is open of the store's files by this share and by others.
- */
+/** A share: its settings, its store, and the opens of the store's files by this share and by others. */
 import type { ShareStore, StoreVolume } from "../../ShareStore.ts"
 import type { ShareOptions } from "../../SmbServer.ts"
 import type { FileTable } from "./FileTable.ts"
@@ -12,7 +10,7 @@ export class ShareState {
   readonly name: string
   readonly options: ShareOptions
   readonly store: ShareStore
-  /** As it was when the server started; sizes are asked again. */
+  /** The volume when the server started; its sizes are read again when they are needed. */
   readonly volume: StoreVolume
   /** Shared by all shares whose stores have the same files. */
   readonly table: FileTable

@@ -1,6 +1,7 @@
 /**
- * Times of open files (MS-FSA 2.1.5.4, 2.1.5.15.2; MS-FSCC 2.4.7): those that an open has set or frozen are not touched by
- * what it does, and the time of a write shows two seconds after the first, or with the next flush, change of size or close.
+ * Times of open files (MS-FSA 2.1.5.4, 2.1.5.15.2; MS-FSCC 2.4.7). Operations of an open do not change the times that
+ * it has set or frozen. The time of a write shows two seconds after the first write, or with the next flush, change of
+ * size or close.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -10,7 +11,7 @@ import { type Refusal, stored } from "../Connection/Reply.ts"
 import type { StreamNode } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
 
-/** A file's last write time as others see it while somebody writes: 100 ns ticks. */
+/** A file's last write time as clients see it while the file is being written: 100 ns ticks. */
 export interface Delayed {
   readonly before: bigint
   readonly first: bigint
@@ -21,7 +22,7 @@ const delay = 20_000_000n
 
 const now = Effect.map(Clock.currentTimeMillis, FileTime.fromMillis)
 
-/** Changes the data of a file: keeps the times that the open has fixed. */
+/** Changes the data of a file, and keeps the times that the open has fixed. */
 export const keeping = (open: FileOpen, change: Effect.Effect<void, Refusal>): Effect.Effect<void, Refusal> => {
   const { changeTime, lastWriteTime } = open.fixedTimes
   if (!changeTime && !lastWriteTime) return change
@@ -34,7 +35,7 @@ export const keeping = (open: FileOpen, change: Effect.Effect<void, Refusal>): E
   })
 }
 
-/** A write: as `keeping`, and its time does not show at once. */
+/** Writes: as `keeping`, but the new time does not show at once. */
 export const writing = (open: FileOpen, write: Effect.Effect<void, Refusal>): Effect.Effect<void, Refusal> =>
   Effect.suspend(() => {
     const { file } = open.stream
@@ -47,10 +48,10 @@ export const writing = (open: FileOpen, write: Effect.Effect<void, Refusal>): Ef
     })
   })
 
-/** Bytes of what is set aside for a file at once. */
+/** Bytes of the unit in which space is reserved for a file. */
 const unit = 4096n
 
-/** What a client is shown of a file that may be written to: also of the room that it asked to have set aside. */
+/** The values that a client sees of a file that may be written to, with the space that clients have reserved. */
 export const shown = (stream: StreamNode, found: StoreNode): Effect.Effect<StoreNode> => {
   const { file, reserved } = stream
   const { delayed } = file

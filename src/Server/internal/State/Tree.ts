@@ -11,6 +11,6 @@ export interface Tree {
   /** Undefined for IPC$. */
   readonly share: ShareState | undefined
   readonly encrypted: boolean
-  /** What the share lets this user do, whatever a descriptor says. */
+  /** The rights that the share gives this user, no matter what a descriptor says. */
   readonly maximalAccess: number
 }

@@ -1,28 +1,29 @@
 /**
- * What each user holds of a server. What all clients have in common is limited for the server as a whole, and each user
- * may take a part of it, by however many sessions and connections.
+ * The resources of a server that each user holds. Resources that all clients share have a limit for the whole server,
+ * and a limit for each user over all their sessions and connections.
  *
- * Guests and callers without a name are no persons: those of one address (`Connections.networkOf`) count as one.
+ * Guests and anonymous callers are not known as persons: those of one network (`Connections.networkOf`) count as one
+ * user.
  */
 import type { Limits } from "../../Limits.ts"
 import type { Holder } from "./Caching.ts"
 import type { Identity } from "./Session.ts"
 
-/** What one user holds. */
+/** The resources that one user holds. */
 export class Usage {
   readonly owner: string
-  /** Those by which this user was the first to log on. */
+  /** The connections on which this user was the first to log on. */
   connections = 0
   sessions = 0
-  /** Open files and pipes, those included that are about to be opened, and those that wait for their client. */
+  /** Open files and pipes, with those that are about to be opened, and those that wait for their client. */
   opens = 0
   locks = 0
   /** Durable opens that wait for their client. */
   durables = 0
   watches = 0
-  /** Bytes of changes that are kept. */
+  /** Bytes of changes that are kept for watches. */
   notified = 0
-  /** Oplocks and leases, and how many of the user's opens each is for; the one that was had first comes first. */
+  /** Oplocks and leases, each with the number of the user's opens for it; the oldest comes first. */
   readonly holders = new Map<Holder, number>()
 
   readonly #forget: (usage: Usage) => void
@@ -32,13 +33,13 @@ export class Usage {
     this.#forget = forget
   }
 
-  /** To be called when something is given back: what holds nothing any more is forgotten. */
+  /** Called after something is given back: a user who holds nothing any more is forgotten. */
   release(): void {
     if (this.connections === 0 && this.sessions === 0 && this.opens === 0) this.#forget(this)
   }
 }
 
-/** A limit that a user has reached. */
+/** A limit for one user. */
 export type UserLimit = Extract<keyof Limits, `user${string}`>
 
 /**
@@ -51,7 +52,7 @@ export class UsageTable {
     return this.#all.size
   }
 
-  /** Of somebody who comes from there. */
+  /** The usage of a user; for a guest, that of the network. */
   of(user: Identity, network: string): Usage {
     const owner = user.guest ? `guest from ${network}` : user.sid
     const known = this.#all.get(owner)

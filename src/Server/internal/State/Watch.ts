@@ -1,8 +1,8 @@
 /**
- * Change notification (MS-SMB2 3.3.1.3, MS-FSA 2.1.5.11): what an open directory hears of changes in it.
+ * Change notification (MS-SMB2 3.3.1.3, MS-FSA 2.1.5.11): the changes in a directory that an open is told of.
  *
- * A watch begins with the first CHANGE_NOTIFY of an open and keeps what happens between two of them, up to the buffer
- * that the first one had; where more happened, the client is told to look for itself.
+ * A watch begins with the first CHANGE_NOTIFY of an open. It keeps the changes between two requests, up to the buffer
+ * size of the first one. If there were more, the client is told to list the directory itself.
  */
 import * as Codec from "../../../Codec/Codec.ts"
 import { FileNotifyInformations } from "../../../Smb2/Message/ChangeNotify.ts"
@@ -12,18 +12,18 @@ import type { FileOpen } from "./Open.ts"
 import type { ServerState } from "./ServerState.ts"
 import type { Session } from "./Session.ts"
 
-/** One line of what happened. */
+/** One change. */
 export interface Change {
   readonly action: number
   readonly fileName: string
 }
 
-/** What a request that waits gets: changes, or that there were too many. */
+/** The result for a waiting request: changes, or that there were too many. */
 export type Heard = { readonly changes: ReadonlyArray<Change> | undefined }
 
 const encode = Codec.encode(FileNotifyInformations)
 
-/** The bytes of a response, or undefined where they do not fit. */
+/** The bytes of a response, or undefined if they do not fit. */
 export const encodeChanges = (changes: ReadonlyArray<Change>, room: number): Uint8Array | undefined => {
   const bytes = encode(changes)
   return bytes.length > room ? undefined : bytes
@@ -34,7 +34,7 @@ export const encodeChanges = (changes: ReadonlyArray<Change>, room: number): Uin
  */
 export class Watch {
   readonly open: FileOpen
-  /** Whose watch it is. */
+  /** The session of the watch. */
   readonly session: Session
   readonly filter: number
   readonly recursive: boolean
@@ -56,7 +56,7 @@ export class Watch {
     return this.open.server
   }
 
-  /** Forgets what it has kept. */
+  /** Forgets the changes that it has kept. */
   forget(): void {
     this.server.notified -= this.size
     this.open.usage.notified -= this.size
@@ -64,7 +64,7 @@ export class Watch {
     this.size = 0
   }
 
-  /** What has happened since the last time; undefined where nothing did. */
+  /** The changes since the last time; undefined if there were none. */
   take(): Heard | undefined {
     if (this.overflow) {
       this.overflow = false
@@ -76,7 +76,7 @@ export class Watch {
     return { changes }
   }
 
-  /** Waits for what happens next; gives how to forget about it. */
+  /** Waits for the next changes; gives a function that removes the callback. */
   next(then: (heard: Heard) => void): () => void {
     this.waiting.push(then)
     return () => {
@@ -85,7 +85,7 @@ export class Watch {
     }
   }
 
-  /** Some changes are not known: its client is told to look for itself. */
+  /** Some changes are not known: the client is told to list the directory itself. */
   lose(): void {
     this.overflow = true
     this.forget()
@@ -98,7 +98,7 @@ export class Watch {
     for (const change of changes) size += 16 + change.fileName.length * 2
     const { limits, notified } = this.server
     const { usage } = this.open
-    // Where a request waits for it, nothing is kept.
+    // If a request waits for the change, the change is not kept.
     const isKept = this.waiting.length === 0
     if (
       this.overflow || this.size + size > this.room ||
@@ -117,7 +117,7 @@ export class Watch {
   }
 }
 
-/** Tells whoever watches that something happened to `path`: `filter` is what kind of thing, changes are in order. */
+/** Tells the watches of changes, in their order. `filter` is the kind of the changes. */
 export const report = (
   table: FileTable,
   filter: number,
@@ -137,7 +137,7 @@ export const report = (
   for (const [watch, changes] of heard) watch.push(changes)
 }
 
-/** The watches of the directories that a path lies in. */
+/** The watches that cover a path: of its directory, and recursive ones further up. */
 function* watchesOf(table: FileTable, path: StorePath): IterableIterator<Watch> {
   for (let depth = path.length - 1; depth >= 0; depth--) {
     for (const { watches } of table.at(path.slice(0, depth))) {
@@ -146,7 +146,7 @@ function* watchesOf(table: FileTable, path: StorePath): IterableIterator<Watch> 
   }
 }
 
-/** From now on a watch hears of changes. */
+/** From now on a watch receives changes. */
 export const begin = (watch: Watch): void => {
   const { open } = watch
   open.watch = watch
