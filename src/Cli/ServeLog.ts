@@ -1,6 +1,6 @@
 /**
- * The log of `serve`: with `--json` an object a line among the rest of the output, else a line for people on standard
- * error. What a line is about stands in its annotations, `event` first.
+ * The log of `serve`: with `--json` one object per line in the output, otherwise a line for people on standard error.
+ * The annotations of a line tell what it is about, `event` first.
  */
 import * as Cause from "effect/Cause"
 import type * as Layer from "effect/Layer"
