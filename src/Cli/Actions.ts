@@ -163,7 +163,7 @@ const judge = Effect.fnUntraced(function*(path: Remote, options: Removing) {
       () => Effect.succeed(undefined)
     )
   )
-  // A server would remove an empty directory as readily as a file; `rm` does not.
+  // A server removes an empty directory in the same way as a file; `rm` does not.
   if (!options.recursive && entry?.type === "directory" && !isNameSurrogate(entry.reparseTag)) {
     return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
   }

@@ -28,7 +28,7 @@ export const json = ({ cause, date, fiber, logLevel, message }: Entry): string =
 
 const two = (value: number): string => String(value).padStart(2, "0")
 
-/** One line for a person: the time of day here, what happened, and to whom. */
+/** One line for a person: the local time of day, what happened, and the user or client. */
 export const text = ({ cause, date, fiber, message }: Entry): string => {
   const { event: _, ...about } = fiber.getRef(References.CurrentLogAnnotations)
   const details = Object.entries(about).map(([key, value]) => `${key} ${printable(String(value))}`).join(", ")

@@ -16,13 +16,13 @@ import * as UncPath from "./UncPath.ts"
 /** The size of one response with entries, in bytes: some hundreds of entries. */
 const pageSize = 256 * 1024
 
-/** An entry as it was listed; `.` and `..` are the directory itself and the one that holds it. */
+/** An entry of a listing; `.` is the directory itself and `..` is its parent. */
 export interface Listed {
   readonly name: string
   readonly entry: Entry.Entry
-  /** The file's number on its volume (MS-FSCC 2.1.9); 0, or all bits, where the server has none. */
+  /** The file's number on its volume (MS-FSCC 2.1.9); 0, or all bits set, if the server does not number its files. */
   readonly fileId: bigint
-  /** The share that was listed, for comparison: numbers of two shares have nothing to do with each other. */
+  /** The listed share, for comparison: the numbers of two shares are unrelated. */
   readonly place: string
 }
 
@@ -31,7 +31,7 @@ const isDot = (name: string): boolean => name === "." || name === ".."
 const isDirectory = (fileAttributes: number): boolean =>
   (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0
 
-/** Whether it is the directory itself, or the one that holds it. */
+/** Whether an entry is the directory itself or its parent. */
 export const isDots = ({ name }: Listed): boolean => isDot(name)
 
 /** A server that lists names with separators in them wants to mislead the client: such an entry is skipped. */

@@ -48,7 +48,7 @@ export const changes = (options: Share.OpenOptions): boolean =>
 /** An existing file, to read. */
 export const read: Share.OpenOptions = mode(readAccess, FILE_OPEN, FILE_NON_DIRECTORY_FILE)
 
-/** An existing file, to read from one end to the other. */
+/** An existing file, to read from start to end. */
 export const readSequentially: Share.OpenOptions = mode(
   readAccess,
   FILE_OPEN,

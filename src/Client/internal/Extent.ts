@@ -2,8 +2,8 @@
  * The end of an open file, as far as its reader knows it.
  *
  * A server responds to a READ behind the end of a file with STATUS_END_OF_FILE and no data. So the client does not read
- * where it knows that the file has ended. To find out whether the file has grown, it queries the size
- * (FileStandardInformation, MS-FSCC 2.4.47), which takes the same one round trip.
+ * behind the known end. To find out whether the file has grown, it queries the size (FileStandardInformation, MS-FSCC
+ * 2.4.47), which takes the same one round trip.
  *
  * A server that returns the size 0 may not know the size, as with the files of `/proc` and with pipes: those are read
  * until a READ returns nothing. Some servers sign that last response wrongly (ksmbd of Linux 6.12). Then the size

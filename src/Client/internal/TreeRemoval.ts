@@ -404,7 +404,7 @@ const isRightBelow = (list: Steps["list"], directory: string, self: string): Eff
     Effect.catchTag("SmbError", () => Effect.succeed(false))
   )
 
-/** What is known of the directories above a path. */
+/** The known facts about the directories above a path. */
 interface Surroundings {
   /** The server's `..` is right. */
   readonly truthful: boolean
