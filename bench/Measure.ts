@@ -1,15 +1,13 @@
-/**
- * Measuring two programs side by side: rounds in turn, so that a machine that is busy for a while is busy for both.
- */
+/** Measures two programs side by side: their rounds alternate, so that a busy machine slows down both. */
 import * as Effect from "effect/Effect"
 
-/** One contender: its name, and a round of work. */
+/** One of the compared programs: its name, and one round of its work. */
 export interface Contender<E, R> {
   readonly name: string
   readonly round: Effect.Effect<unknown, E, R>
 }
 
-/** Seconds of each round, fastest first. */
+/** The seconds of each round, fastest first. */
 export interface Measured {
   readonly name: string
   readonly seconds: ReadonlyArray<number>
@@ -21,7 +19,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<number, E
     return Effect.map(effect, () => (performance.now() - start) / 1000)
   })
 
-/** Runs all contenders once for nothing, then `rounds` times in turn. */
+/** Runs all contenders once without measuring, then `rounds` times in turn. */
 export const inTurn = Effect.fnUntraced(function*<E, R>(rounds: number, contenders: ReadonlyArray<Contender<E, R>>) {
   const seconds = contenders.map(() => [] as Array<number>)
   for (const { round } of contenders) yield* round
@@ -31,10 +29,10 @@ export const inTurn = Effect.fnUntraced(function*<E, R>(rounds: number, contende
   return contenders.map(({ name }, index): Measured => ({ name, seconds: seconds[index]!.toSorted((a, b) => a - b) }))
 })
 
-/** The middle of the rounds. */
+/** The median of the rounds, in seconds. */
 export const median = ({ seconds }: Measured): number => seconds[Math.floor(seconds.length / 2)]!
 
-/** One line of the table: both in `unit` a second, and how they compare. */
+/** One line of the table: both in `unit` per second, and their ratio. */
 export const line = (what: string, amount: number, unit: string, measured: ReadonlyArray<Measured>): string => {
   const rates = measured.map((one) => amount / median(one))
   const columns = measured.map(({ name }, i) =>

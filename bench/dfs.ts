@@ -1,7 +1,7 @@
 /**
- * What DFS costs: a resolve that the cache answers, and a thousand opens below one root that nobody knows yet.
+ * The cost of DFS: a path that the cache resolves, and a thousand opens below one root that is not cached yet.
  *
- * The servers are in memory, so that requests can be counted and no other program has a part in the time.
+ * The servers are in memory, so that requests can be counted and no other program influences the time.
  */
 import { Effect, Layer, Redacted } from "effect"
 import * as Credentials from "../src/Auth/Credentials.ts"
@@ -36,7 +36,7 @@ const referrals = Effect.map(
 
 const resolves = 20_000
 
-/** Microseconds of a resolve that the cache answers, the middle of five rounds, and the packets that it sends. */
+/** The time to resolve a cached path in microseconds (the median of five rounds), and the packets that it sends. */
 export const cachedResolve = Effect.gen(function*() {
   const resolver = yield* DfsResolver.DfsResolver
   const all = yield* TestTransport.TestServers
@@ -53,7 +53,7 @@ export const cachedResolve = Effect.gen(function*() {
   return { microseconds, packets: (yield* all.requests).length - before }
 }).pipe(Effect.provide(layer))
 
-/** Requests for referrals that a thousand opens at once cause, and their milliseconds. */
+/** The referral requests that a thousand simultaneous opens cause, and their time in milliseconds. */
 export const coldOpens = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
   const start = performance.now()
@@ -64,7 +64,7 @@ export const coldOpens = Effect.gen(function*() {
   return { milliseconds: performance.now() - start, referrals: yield* referrals }
 }).pipe(Effect.provide(layer))
 
-/** Both, as lines of the bench. */
+/** Both measurements, as lines of the bench. */
 export const lines: ReadonlyArray<readonly [name: string, measure: Effect.Effect<string, unknown>]> = [
   [
     "dfs: cached resolve",

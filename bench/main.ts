@@ -1,9 +1,9 @@
 /**
- * `npm run bench`: this client beside smbclient, on the same smbd, in the same run, both with their connection and logon
- * in the measured time; then smbclient on this server and on smbd. `npm run bench -- read` runs the lines whose name
- * contains "read", `-- server` those about the server.
+ * `npm run bench`: compares this client with smbclient on the same smbd in the same run, and the measured time includes
+ * the connection and the logon. Then compares this server with smbd, with smbclient as the client. `npm run bench --
+ * read` runs the lines with "read" in their names, `-- server` those about the server.
  *
- * The server's files are in memory where /dev/shm is, so that no disk is measured. Each figure is the median of five
+ * The server's files are in memory if /dev/shm exists, so that no disk is measured. Each figure is the median of five
  * rounds in turn.
  */
 import { NodeServices } from "@effect/platform-node"
@@ -59,7 +59,7 @@ const stream = (options: SmbClient.Options) =>
     if (count !== gibibyte) return yield* Effect.die(new Error(`read ${count} bytes`))
   }).pipe(Effect.provide(client(options)))
 
-/** What smbclient's `put` does: reads a local file, and writes it. */
+/** Does the same as smbclient's `put`: reads a local file, and writes it. */
 const write = (options: SmbClient.Options, local: string, to = share) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
@@ -89,7 +89,7 @@ const readSmall = (options: SmbClient.Options, from = share) =>
     if (count !== smallFiles) return yield* Effect.die(new Error(`read ${count} small files`))
   }).pipe(Effect.provide(client(options)))
 
-/** The same against SMB 1, on a server of its own. */
+/** The address of a separate server, for the same work by SMB 1. */
 const oldAddress = "127.0.20.2"
 const oldShare = `\\\\${oldAddress}\\data`
 const nt1Args = ["--option=client min protocol=NT1", "--option=client max protocol=NT1"]
@@ -235,7 +235,7 @@ const program = Effect.gen(function*() {
 })
 
 if (existsSync("/dev/shm")) process.env["TMPDIR"] = "/dev/shm"
-// Each of many clients would say that SMB 1 is insecure.
+// Each of the many clients would warn that SMB 1 is insecure.
 await Effect.runPromise(program.pipe(
   Effect.scoped,
   Effect.provide(NodeServices.layer),

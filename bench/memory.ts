@@ -1,6 +1,6 @@
 /**
- * What a server holds for clients that do nothing: a thousand, each with a connection, a session and ten open files. The
- * server is the command as it is published, built, in a process of its own; its memory is what Linux says of it (VmRSS of
+ * The memory of a server for idle clients: a thousand clients, each with a connection, a session and ten open files.
+ * The server is the built command, as it is published, in its own process. Its memory is the value of Linux (VmRSS of
  * /proc/PID/status).
  */
 import { Context, Effect, Layer, Redacted } from "effect"
@@ -20,13 +20,16 @@ const mebibyte = 1024 * 1024
 const root = fileURLToPath(new URL("..", import.meta.url))
 const main = `${root}dist/Cli/main.js`
 
-/** From a checkout, Node takes a quarter more: it has the types to strip. */
+/** Builds the package: from a checkout, Node takes a quarter more memory, because it strips the types. */
 const build = Effect.sync(() => {
   const { status } = spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: root, stdio: "inherit" })
   if (status !== 0) throw new Error("the package cannot be built")
 })
 
-/** All clients are one user from one address, who may have a part of the server's connections else. */
+/**
+ * All clients are one user from one address. By default one user, or one address, can have only a part of the server's
+ * connections.
+ */
 const limits = { addressConnections: 1024, userConnections: 1024 }
 
 const started = (folder: string, configuration: string) =>
@@ -54,14 +57,14 @@ const started = (folder: string, configuration: string) =>
       )
   )
 
-/** Bytes of memory that a process has at the moment. */
+/** The current memory of a process, in bytes. */
 const resident = (pid: number) =>
   Effect.promise(async () => {
     const status = await readFile(`/proc/${pid}/status`, "utf8")
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024
   })
 
-/** MiB that the server has before anybody comes, with all clients logged on, and with all files open. */
+/** The server's memory in MiB: before any client connects, with all clients logged on, and with all files open. */
 export const idle = Effect.gen(function*() {
   const temporary = Effect.acquireRelease(
     Effect.promise(() => mkdtemp(`${process.env["TMPDIR"] ?? "/tmp"}/effect-smb-memory-`)),
@@ -102,7 +105,7 @@ export const idle = Effect.gen(function*() {
   return { empty, sessions, files: yield* now }
 }).pipe(Effect.scoped)
 
-/** As a line of the bench. */
+/** The measurement, as a line of the bench. */
 export const lines: ReadonlyArray<readonly [name: string, measure: Effect.Effect<string, unknown>]> = [[
   "server: memory",
   Effect.map(

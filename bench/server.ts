@@ -1,6 +1,6 @@
 /**
- * This server beside smbd: the same smbclient, the same work, in the same run. Both serve a folder, in memory where
- * /dev/shm is; this server runs in the process of the measurement, which does nothing meanwhile.
+ * Compares this server with smbd: the same smbclient, the same work, in the same run. Both serve a folder, in memory if
+ * /dev/shm exists. This server runs in the process of the measurement, which does no other work during a round.
  */
 import { Effect, Redacted } from "effect"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
@@ -16,16 +16,16 @@ const smallFiles = 1000
 
 const modes = { plain: ["--client-protection=off"], signed: ["--client-protection=sign"] } as const
 
-/** Where things are. */
+/** The folders and shares of the measurement. */
 export interface Setting {
-  /** A local folder with `large.bin`, of 1 GiB. */
+  /** A local folder with `large.bin` of 1 GiB. */
   readonly local: string
   /** smbd's share, with `large.bin` and 1,000 files in `small`. */
   readonly smbd: string
   readonly rounds: number
 }
 
-/** Both servers with the same content; `work` runs on this one, and on smbd. */
+/** Runs both servers with the same content; `work` runs on this server, and on smbd. */
 const beside = (
   { local, rounds, smbd }: Setting,
   name: string,

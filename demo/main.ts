@@ -1,8 +1,9 @@
 /**
- * Shows the whole in a few seconds: two servers and a DFS namespace in this process, a client that follows a link to the
- * second server, and to the first when the second stops; with the library, then with the command.
+ * Shows the main features in a few seconds: two servers and a DFS namespace in this process, and a client that follows
+ * a link to the second server, and to the first server when the second one stops. It uses the library first, and then
+ * the command.
  *
- * Nothing has to be installed, no rights are needed, and nothing of it stays. With `--samba` the servers are smbd's.
+ * It needs no installation and no rights, and leaves nothing behind. With `--samba` the servers are smbd's.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
@@ -15,7 +16,7 @@ import * as SmbServer from "../src/Server/SmbServer.ts"
 import * as MemoryStore from "../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../src/Server/UserStore.ts"
 
-/** A place to listen: its address, and what names it in paths. macOS has no more loopback addresses than these two. */
+/** A place to listen: its address, and its name in paths. macOS has only these two loopback addresses. */
 interface Place {
   readonly address: string
   readonly name: string
@@ -30,14 +31,14 @@ const print = (text = "") =>
   Effect.sync(() => {
     process.stdout.write(`${text}\n`)
   })
-// No colours where nobody looks: styleText knows from the stream and from NO_COLOR.
+// No colours if the output is not a terminal: styleText checks the stream and NO_COLOR.
 const title = (text: string) => print(`\n${styleText("bold", text)}`)
 const good = (text: string) => print(`  ${styleText("green", "✓")} ${text}`)
 const quiet = (text: string) => print(styleText("dim", text))
 
 const indent = (text: string) => text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n")
 
-/** Both servers on one port, for a referral names none; the second stops when its own scope closes. */
+/** Starts both servers on one port, because a referral names no port; the second stops when its own scope closes. */
 const startServers = Effect.gen(function*() {
   const users = UserStore.inMemory({ [user.name]: Redacted.make(user.password) })
   const namespaces = {
@@ -54,7 +55,7 @@ const startServers = Effect.gen(function*() {
   return { port, stopSecond: Scope.close(scope, Exit.void) }
 })
 
-/** TCP, saying where it connects to and what came of it. */
+/** TCP that prints each address that it connects to, and the result. */
 const SayingTransport = Layer.effect(
   Transport.Transport,
   Effect.map(Transport.Transport, ({ connect }) => ({
@@ -86,7 +87,7 @@ const withLibrary = (port: number, stopSecond: Effect.Effect<void>) =>
     yield* good(`it is on ${yield* server(film)}, signed`)
 
     yield* title("Its server stops")
-    // As replication between the targets would have done before.
+    // Replication between the targets would have done this before.
     yield* smb.writeFile(`\\\\${at.one.name}:${port}\\mirror\\film.txt`, text)
     yield* stopSecond
     yield* expect(film, text)

@@ -1,9 +1,10 @@
 /**
- * The demo on Samba's servers (`npm run demo -- --samba`): three servers, a DFS namespace over them, a client that follows its links, also
- * where the first target of one is dead; with the library, then with the command.
+ * The demo on Samba's servers (`npm run demo -- --samba`): three servers, a DFS namespace over them, and a client that
+ * follows its links, also if the first target of a link does not respond. It uses the library first, and then the
+ * command.
  *
- * The servers are smbd's, on loopback addresses, with folders and a user of their own. Nothing of it stays, also where
- * Ctrl-C ends it.
+ * The servers are smbd's, on loopback addresses, with their own folders and user. The demo leaves nothing behind, also
+ * after Ctrl-C.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Redacted } from "effect"
@@ -14,21 +15,21 @@ import { which } from "../scripts/lab.mjs"
 import { Credentials, DfsAdapter, SmbClient, TcpTransport, Transport } from "../src/index.ts"
 import * as Lab from "../test/lab/Lab.ts"
 
-/** Where the servers listen. At `dead` there is none. */
+/** The addresses of the servers. No server listens at `dead`. */
 const at = { root: "127.0.19.1", plans: "127.0.19.2", media: "127.0.19.3", dead: "127.0.19.9" } as const
 
 const print = (text = "") =>
   Effect.sync(() => {
     process.stdout.write(`${text}\n`)
   })
-// No colours where nobody looks: styleText knows from the stream and from NO_COLOR.
+// No colours if the output is not a terminal: styleText checks the stream and NO_COLOR.
 const title = (text: string) => print(`\n${styleText("bold", text)}`)
 const good = (text: string) => print(`  ${styleText("green", "✓")} ${text}`)
 const quiet = (text: string) => print(styleText("dim", text))
 
 const indent = (text: string) => text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n")
 
-/** What the demo cannot go without, in one line; undefined where all of it is there. */
+/** What the demo needs and does not find, in one line; undefined if it finds everything. */
 const missing = (): string | undefined => {
   if (process.platform !== "linux") return "Linux, for Samba's smbd as the servers."
   const programs = ["smbd", "smbpasswd", "ip", "useradd"].filter((name) => which(name) === undefined)
@@ -41,7 +42,7 @@ const missing = (): string | undefined => {
   return undefined
 }
 
-/** The user that the lab's servers know goes again, if it was not there before. */
+/** The user that the lab's servers know is removed again, if it did not exist before. */
 const temporaryUser = Effect.acquireRelease(
   Effect.promise(() => Lab.execute("id", ["-u", Lab.user.name])),
   (known) => known.code === 0 ? Effect.void : Effect.promise(() => Lab.execute("userdel", [Lab.user.name]))
@@ -59,7 +60,7 @@ const startServers = Lab.servers({
   media: { address: at.media, shares: [{ name: "media" }] }
 })
 
-/** TCP, saying where it connects to and what came of it. */
+/** TCP that prints each address that it connects to, and the result. */
 const SayingTransport = Layer.effect(
   Transport.Transport,
   Effect.map(Transport.Transport, ({ connect }) => ({

@@ -1,4 +1,4 @@
-/** Who to log on as, asked for each server: DFS leads from one to the next. */
+/** The user to log on as, chosen for each server: DFS leads from one server to the next. */
 import { Config, Effect, Layer, Redacted } from "effect"
 import { AuthenticationError, Credentials, SmbClient, TcpTransport } from "effect-smb"
 

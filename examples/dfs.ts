@@ -1,8 +1,8 @@
-/** Where a path leads, and what a path on a namespace means without DFS. */
+/** Finds out where a path leads, and what a path on a namespace means without DFS. */
 import { Console, Effect, Layer } from "effect"
 import { DfsAdapter, DfsPolicy, DfsResolver, SmbClient } from "effect-smb"
 
-/** Fails with `NotDfsCapable` where a server has no DFS. */
+/** Fails with `NotDfsCapable` if a server has no DFS. */
 export const Strict = DfsAdapter.layer({ mode: "strict" }).pipe(Layer.provide(SmbClient.layer()))
 
 export const show = Effect.fn("show")(function*(path: string) {

@@ -1,4 +1,4 @@
-/** Namespaces of a domain, with nothing but the DNS and a ticket of `kinit`. */
+/** Namespaces of a domain, with only the DNS and a ticket of `kinit`. */
 import { NodeDns } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { Credentials, DfsAdapter, DomainControllers, Kerberos, SiteFinder, SmbClient, TcpTransport } from "effect-smb"

@@ -1,4 +1,4 @@
-/** Every failure has a name, and the compiler knows which. */
+/** Every error has a tag, and the compiler knows which. */
 import { Effect, Schedule } from "effect"
 import { SmbClient } from "effect-smb"
 
@@ -14,7 +14,7 @@ export const readOrEmpty = Effect.fn("readOrEmpty")(function*(path: string) {
   )
 })
 
-/** Again while the server is away; not where it is not known whether something has been done. */
+/** Retries while the server is not available, unless it is unknown whether an operation was done. */
 export const readPatiently = Effect.fn("readPatiently")(function*(path: string) {
   const smb = yield* SmbClient.SmbClient
   return yield* smb.readFileString(path).pipe(

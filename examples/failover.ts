@@ -1,4 +1,4 @@
-/** What an app sees when a DFS target dies and comes back: a namespace described as data, in virtual time. */
+/** The view of an app when a DFS target fails and comes back: a namespace described as data, in virtual time. */
 import { Effect } from "effect"
 import { SmbClient, TestNamespace, VirtualTime } from "effect-smb"
 
@@ -15,7 +15,7 @@ const World = TestNamespace.client({
   ]
 })
 
-/** The app: looks every twenty seconds, for two minutes. */
+/** The app: reads every twenty seconds, for two minutes. */
 const app = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
   const seen: Array<string> = []

@@ -1,4 +1,7 @@
-/** What an app does when a server refuses, is slow, or hangs up: servers in memory with faults, and by a script. */
+/**
+ * The behaviour of an app if a server refuses, is slow, or closes the connection: servers in memory with faults, and
+ * scripted servers.
+ */
 import { Effect, Layer, Redacted } from "effect"
 import { Credentials, SmbClient, TestTransport } from "effect-smb"
 
@@ -15,7 +18,7 @@ export const Troubled = TestTransport.files(files, {
   ]
 })
 
-/** Exactly these requests, and then the line is cut. */
+/** Responds to exactly these requests, and then closes the connection. */
 export const Scripted = TestTransport.scripted(
   [TestTransport.negotiate, TestTransport.sessionSetup, TestTransport.drop],
   account

@@ -1,8 +1,8 @@
-/** An open file: reads and writes anywhere in it, and a lock, for as long as the scope lasts. */
+/** An open file: reads and writes at any offset, and a lock, while the scope is open. */
 import { Effect } from "effect"
 import { OpenMode, SmbClient } from "effect-smb"
 
-/** Adds one to a counter of 8 bytes, which others change as well. */
+/** Adds one to a counter of 8 bytes, which other clients change too. */
 export const count = Effect.fn("count")(
   function*(path: string) {
     const smb = yield* SmbClient.SmbClient

@@ -1,4 +1,4 @@
-/** A store of one's own: texts under names, to read. Everything else is refused, and the server does the rest. */
+/** A custom store: named texts, read-only. It refuses everything else, and the server does the rest. */
 import { Effect, Stream } from "effect"
 import { FileTime, ShareStore } from "effect-smb"
 

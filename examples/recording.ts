@@ -1,4 +1,4 @@
-/** A run against real servers, written down once, and played back without them ever after. */
+/** A run against real servers, recorded once, and replayed without them. */
 import { Effect, FileSystem, Layer } from "effect"
 import { Credentials, DfsAdapter, RecordedTransport, SmbClient, TcpTransport } from "effect-smb"
 
@@ -9,7 +9,7 @@ const app = Effect.gen(function*() {
   return yield* smb.readFileString("\\\\corp.test\\public\\readme.txt")
 })
 
-/** The client is provided first, so that its farewells are on the recording, too. */
+/** The client is provided first, so that the recording has its last messages too. */
 export const record = Effect.gen(function*() {
   const text = yield* Effect.provide(app, Smb)
   const { recording } = yield* RecordedTransport.Recorder

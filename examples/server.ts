@@ -12,7 +12,7 @@ export const main = () => {
   Layer.launch(Server).pipe(NodeRuntime.runMain)
 }
 
-/** The same with what else can be said, in a scope. */
+/** The same with more options, in a scope. */
 export const careful = Effect.gen(function*() {
   const server = yield* SmbServer.make({
     host: "127.0.0.1",
@@ -46,7 +46,7 @@ export const inRealm = Effect.gen(function*() {
   return yield* Effect.never
 })
 
-/** Anything that is an Effect `FileSystem`. */
+/** Serves any Effect `FileSystem`. */
 export const overFileSystem = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   return yield* SmbServer.make({

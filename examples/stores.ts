@@ -9,7 +9,7 @@ export const folder = Effect.gen(function*() {
   return { free, total }
 })
 
-/** The kit, in a test file. */
+/** The test kit, in a test file. */
 export const kit = () => {
   storeConformance("MemoryStore", MemoryStore.make())
 }

@@ -1,8 +1,8 @@
-/** Large files, trees and changes: each as a stream, with memory flat. */
+/** Large files, trees and changes: each as a stream, with constant memory. */
 import { Console, Effect, FileSystem, Stream } from "effect"
 import { type ClientError, type Entry, FileTime, SmbClient } from "effect-smb"
 
-/** Goes on where an earlier download has ended. */
+/** Goes on at the end of an earlier download. */
 export const download = Effect.fn("download")(function*(path: string, to: string) {
   const smb = yield* SmbClient.SmbClient
   const fs = yield* FileSystem.FileSystem

@@ -1,4 +1,4 @@
-/** Files for a web server: what the request says stays below one folder of a share. */
+/** Files for a web server: the path of a request stays below one folder of a share. */
 import { Effect } from "effect"
 import { type ClientError, SmbClient, UncPath } from "effect-smb"
 
@@ -9,7 +9,7 @@ export interface Answer {
 
 const none: Answer = { status: 404, body: new Uint8Array(0) }
 
-/** What a server says of a path that no file is at: also of a folder, and of one that is deleted just now. */
+/** The errors of a server for a path without a file: also for a folder, and for a file that is being deleted. */
 const noFile = new Set([
   "ObjectNameNotFound",
   "ObjectPathNotFound",
@@ -19,7 +19,7 @@ const noFile = new Set([
   "DeletePending"
 ])
 
-/** The path below `folder` that the path of a URL names. Escapes that stand for no text are an `InvalidPath` as well. */
+/** The path below `folder` for the path of a URL. Escapes that are not valid text are an `InvalidPath` too. */
 const locate = (folder: UncPath.UncPath, request: string) =>
   Effect.try({
     try: () => decodeURIComponent(request.slice(1)),
@@ -28,7 +28,7 @@ const locate = (folder: UncPath.UncPath, request: string) =>
     Effect.flatMap((relative) => Effect.fromResult(UncPath.resolve(folder, relative)))
   )
 
-/** Answers the path of a URL, such as `/css/site.css`, with the file below `folder`; at most 16 MiB of it. */
+/** Responds to the path of a URL, such as `/css/site.css`, with the file below `folder`; at most 16 MiB of it. */
 export const serveFile = Effect.fn("serveFile")(
   function*(
     folder: UncPath.UncPath,
@@ -38,7 +38,8 @@ export const serveFile = Effect.fn("serveFile")(
     const path = yield* locate(folder, request)
     return { status: 200, body: yield* smb.readFile(path, { maximum: 16 * 1024 * 1024 }) }
   },
-  // What leads out of the folder is answered as what is not there: neither says which files there are outside.
+  // A path that leads out of the folder gets the same response as a missing file, so no response tells which files
+  // exist outside.
   Effect.catchTags({
     InvalidPath: () => Effect.succeed(none),
     SmbError: (error) => noFile.has(error.reason) ? Effect.succeed(none) : Effect.fail(error)

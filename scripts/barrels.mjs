@@ -1,6 +1,7 @@
 /**
- * Keeps the `index.ts` of each public folder: one `export * as Name from "./Name.ts"` a module, one a folder in it, and
- * nothing of what stands in `internal/`. `--write` writes them, `--check` names those that are behind and fails.
+ * Keeps the `index.ts` of each public folder: one `export * as Name from "./Name.ts"` for each module and for each
+ * public subfolder, and no module of `internal/`. `--write` writes the files. `--check` names the files that are not up
+ * to date and fails.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 
@@ -15,7 +16,7 @@ const folders = Object.keys(manifest.exports).filter((path) => /^\.\/[A-Z]\w*$/.
 
 let behind = 0
 
-/** Folders in it that are public as well are a name each. */
+/** Public subfolders are one name each. */
 const keep = (folder) => {
   const entries = readdirSync(`src/${folder}`, { withFileTypes: true }).toSorted((a, b) => a.name < b.name ? -1 : 1)
   const lines = []

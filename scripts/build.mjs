@@ -1,4 +1,4 @@
-/** Compiles `src` to `dist`, from nothing, so that no module of an earlier build stays. */
+/** Compiles `src` to an empty `dist`, so that no module of an earlier build stays. */
 import { spawnSync } from "node:child_process"
 import { existsSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -11,7 +11,7 @@ const fail = (message) => {
   process.exit(1)
 }
 
-// This checkout's own: a `tsc` from elsewhere could be of any version.
+// The compiler of this checkout: a `tsc` from elsewhere could have any version.
 const compiler = join(root, "node_modules", "typescript", "bin", "tsc")
 if (!existsSync(compiler)) {
   fail("there is no TypeScript compiler in node_modules, which the build needs: run `npm ci` first")

@@ -1,6 +1,6 @@
 /**
- * Formats the sources in place (`--write`), or names the files that are not formatted and fails (`--check`).
- * File names after the option limit it to these.
+ * Formats the sources in place (`--write`), or names the files that are not formatted and fails (`--check`). File names
+ * after the option limit the run to these files.
  */
 import { createFromBuffer } from "@dprint/formatter"
 import { getPath } from "@dprint/typescript"

@@ -1,9 +1,9 @@
-/** Whether real servers can be started here, and if not, what is missing and how to get it. */
+/** Finds out whether real servers can be started on this machine, and if not, what is missing and how to get it. */
 import { spawnSync } from "node:child_process"
 import { accessSync, constants, existsSync, readFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 
-/** What the lab starts or compares with; Debian's and Ubuntu's names of the packages that bring them. */
+/** The packages with the programs that the lab starts or compares with, by their Debian and Ubuntu names. */
 export const packages = [
   "samba",
   "samba-testsuite",
@@ -16,7 +16,7 @@ export const packages = [
   "python3-impacket"
 ]
 
-/** What a domain needs besides. */
+/** The additional packages for a domain. */
 export const domainPackages = [
   "samba-ad-dc",
   "samba-ad-provision",
@@ -26,7 +26,7 @@ export const domainPackages = [
   "libgssapi-krb5-2"
 ]
 
-/** Where a program of this name stands, the system's own folders included, or undefined. */
+/** The path of a program, also in the system's own folders, or undefined. */
 export const which = (program) => {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"]
   return folders.map((folder) => join(folder, program)).find((path) => {
@@ -39,7 +39,7 @@ export const which = (program) => {
   })
 }
 
-/** Why the lab cannot run, in one line; undefined where it can. */
+/** Why the lab cannot run, in one line; undefined if it can. */
 export const missing = () => {
   if (process.platform !== "linux") return "it needs Linux"
   const needed = ["smbd", "smbpasswd", "smbclient", "smbcacls", "smbtorture", "getfattr", "ip", "useradd", "tshark"]
@@ -49,7 +49,7 @@ export const missing = () => {
   return undefined
 }
 
-/** Why there can be no Active Directory domain where the rest of the lab runs, in one line; undefined where there can. */
+/** Why an Active Directory domain cannot run where the rest of the lab runs, in one line; undefined if it can. */
 export const missingDomain = () => {
   const programs = ["samba", "samba-tool", "winbindd", "net", "kinit", "unshare"].filter((name) =>
     which(name) === undefined
@@ -61,10 +61,10 @@ export const missingDomain = () => {
     : "libgssapi_krb5.so.2 not found (apt-get install libgssapi-krb5-2)"
 }
 
-/** What the tests of file systems that are mounted need. */
+/** The packages for the tests with mounted file systems. */
 export const mountPackages = ["btrfs-progs", "e2fsprogs", "mount", "util-linux"]
 
-/** Why nothing can be mounted here, in one line; undefined where it can. */
+/** Why this machine cannot mount file systems, in one line; undefined if it can. */
 export const missingMounts = () => {
   if (process.platform !== "linux") return "they need Linux"
   if (process.getuid?.() !== 0) return "they need root, to mount"

@@ -1,9 +1,11 @@
 /**
- * Keeps the Node that a checkout brings for itself out of the package. npm has no dependencies that are optional and
- * for development alone: they stand in `optionalDependencies`, and here they leave package.json while it is packed.
+ * Keeps the Node.js package that a checkout installs for itself out of the published package. npm has no optional
+ * dependencies for development only: they are in `optionalDependencies`, and this script removes them from package.json
+ * while npm packs it.
  *
- * `strip` (prepack) builds, then takes them out; `restore` (postpack) brings the file back. npm runs no postpack where
- * packing fails in between (Ctrl-C, a bad --pack-destination), so `guard` waits for npm's end and restores as well.
+ * `strip` (prepack) builds and then removes them; `restore` (postpack) restores the file. npm runs no postpack if
+ * packing fails in between (Ctrl-C, an invalid --pack-destination), so `guard` waits until npm ends and restores the
+ * file too.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
@@ -12,7 +14,7 @@ import { fileURLToPath } from "node:url"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const manifest = join(root, "package.json")
-/** The manifest as it was, for as long as the stripped one is in its place. */
+/** The original manifest, while the stripped one is in its place. */
 const saved = join(root, ".package.json.saved")
 
 const fail = (message) => {
@@ -20,7 +22,7 @@ const fail = (message) => {
   process.exit(1)
 }
 
-/** A process's parent and command line, from /proc, or from ps where there is none. */
+/** A process's parent and command line, from /proc, or from ps if the system has no /proc. */
 const look = (id) => {
   if (existsSync("/proc/self/stat")) {
     const stat = readFileSync(`/proc/${id}/stat`, "utf8")
@@ -34,7 +36,7 @@ const look = (id) => {
   return { parent: Number(parent), command }
 }
 
-/** The npm that runs this script, perhaps through a shell; undefined where the system does not tell. */
+/** The npm that runs this script, perhaps through a shell; undefined if the system does not tell. */
 const findNpm = () => {
   try {
     let id = process.ppid
@@ -53,7 +55,8 @@ const restore = () => {
 }
 
 const strip = () => {
-  // npm reads the manifest of a folder before prepack: the registry would show what the tarball does not have.
+  // npm reads the manifest of a folder before prepack: the registry would show dependencies that the tarball does not
+  // have.
   if (process.env.npm_command === "publish") {
     fail("publish the tarball: npm pack && npm publish effect-smb-<version>.tgz")
   }

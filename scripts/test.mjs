@@ -1,9 +1,9 @@
 /**
- * Everything that must hold, in one command: types, lint, format, then the tests; arguments go to vitest, for example
- * `npm test -- test/Codec`. The lab's tests start real servers; where they cannot, one line says so, and with
- * `LAB=required` in the environment that is a failure. `LAB=off` leaves them out.
+ * Runs all checks in one command: types, lint, format, then the tests; arguments go to vitest, for example `npm test --
+ * test/Codec`. The lab's tests start real servers. If they cannot run, one line says so; with `LAB=required` in the
+ * environment that is a failure. `LAB=off` leaves them out.
  *
- * The last line is `N passed, N failed`: tests, and every check or test file that failed as a whole.
+ * The last line is `N passed, N failed`: it counts tests, and every check or test file that failed as a whole.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -47,7 +47,7 @@ try {
   const counts = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : undefined
   passed += counts?.numPassedTests ?? 0
   let broken = counts?.numFailedTests ?? 0
-  // A file that does not even load has no failed test in it.
+  // A file that does not load has no failed test in it.
   for (const file of counts?.testResults ?? []) {
     if (file.status === "failed" && file.assertionResults.every((test) => test.status !== "failed")) broken++
   }

@@ -1,6 +1,4 @@
-/**
- * What the subcommands do, transfers aside. Each takes its arguments and prints.
- */
+/** The work of the subcommands, except transfers. Each function takes its arguments and prints. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ClientError } from "../Client/ClientError.ts"
@@ -21,22 +19,22 @@ interface Format {
   readonly json: boolean
 }
 
-/** What lies below `directory` as a shell would write it. */
+/** The path of an entry relative to `directory`, as a shell writes it. */
 const relative = (directory: string, entry: Entry): string =>
   entry.path.startsWith(`${directory}\\`)
     ? entry.path.slice(directory.length + 1).replaceAll("\\", "/")
     : entry.name
 
-/** What may be done about a directory that cannot be listed, or that leads back. */
+/** The reactions to a directory that cannot be listed, or that leads back. */
 type Told = Required<Pick<WalkOptions, "onError" | "onLoop">>
 
-/** A directory that is one of those above it: a link there leads back. */
+/** The report on a directory that is one of its own ancestors: a link there leads back. */
 export const leadsBack = ({ path }: Entry): Report => {
   const message = `${printable(path)}: leads back to a folder that it lies in, and is not entered`
   return { code: 0, message, json: { warning: "Loop", path, message } }
 }
 
-/** What a path holds: the matches of a pattern, the entries of a directory, or a file by itself. */
+/** The entries at a path: the matches of a pattern, the entries of a directory, or a file by itself. */
 const entries = (
   smb: SmbClient["Service"],
   path: UncPath.UncPath,
@@ -54,7 +52,8 @@ const entries = (
           (all) => Stream.concat(Stream.succeed(entry), all)
         )
         : Stream.succeed(entry)
-    // A server may say so or give an empty list; to whoever asked for a pattern that is no result.
+    // If nothing matches, a server fails or returns an empty list. A user that asked for a pattern gets the same error
+    // for both.
     const none = Stream.fail(fromStatus(NtStatus.STATUS_NO_SUCH_FILE, "QUERY_DIRECTORY", UncPath.format(path)))
     const some = Stream.orElseIfEmpty(found, () => none)
     return { base, stream: recursive ? Stream.flatMap(some, below) : some }
@@ -132,7 +131,7 @@ const refuseRoot = (path: Remote, what: string) =>
     ? Effect.fail(new UsageError({ detail: `${UncPath.format(path)} is a whole share: ${what}` }))
     : Effect.void
 
-/** With DFS off, what lies behind a link is at none of the paths that the user can name. */
+/** With DFS off, no path that the user can name leads behind a link. */
 const refuseUncovered = <A, E, R>(
   path: Remote,
   effect: Effect.Effect<A, E | ClientError, R>
@@ -155,7 +154,7 @@ interface Removing extends Format {
   readonly force: boolean
 }
 
-/** Fails where the path is nothing that may be removed so. What else is wrong with it is for the removal to tell. */
+/** Fails if the path must not be removed in this way. The removal itself reports any other error. */
 const judge = Effect.fnUntraced(function*(path: Remote, options: Removing) {
   const smb = yield* SmbClient
   const entry = yield* refuseUncovered(path, smb.removable(path, options)).pipe(
@@ -164,13 +163,13 @@ const judge = Effect.fnUntraced(function*(path: Remote, options: Removing) {
       () => Effect.succeed(undefined)
     )
   )
-  // A server would remove an empty directory as readily as a file; `rm` does not.
+  // A server removes an empty directory in the same way as a file; `rm` does not.
   if (!options.recursive && entry?.type === "directory" && !isNameSurrogate(entry.reparseTag)) {
     return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
   }
 })
 
-/** What one path's removal fails with. Each entry of a tree that has stayed is told. */
+/** Removes one path. Reports each entry of a tree that was not removed. */
 const removeOne = Effect.fnUntraced(function*(path: Remote, options: Removing) {
   const smb = yield* SmbClient
   yield* smb.remove(path, options).pipe(
@@ -182,7 +181,7 @@ const removeOne = Effect.fnUntraced(function*(path: Remote, options: Removing) {
   )
 })
 
-/** All paths are judged before anything is removed. */
+/** Removes paths. All paths are checked before anything is removed. */
 export const remove = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Removing) {
   for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
   for (const path of paths) yield* judge(path, options)
@@ -207,9 +206,7 @@ export const makeDirectory = Effect.fnUntraced(function*(
   for (const path of paths) yield* smb.makeDirectory(path, { recursive: options.parents })
 })
 
-/**
- * Where `name` goes: into `path` if that is a directory, or written as one, else to `path` itself.
- */
+/** The target of `name`: inside `path` if that is a directory, or is written as one; otherwise `path` itself. */
 export const destination = Effect.fnUntraced(function*(path: Remote, name: string) {
   if (path.directory || path.path === "") return UncPath.join(path, name)
   const smb = yield* SmbClient
@@ -239,7 +236,7 @@ export const shares = Effect.fnUntraced(function*(server: Remote, options: Forma
 
 const toUnc = (text: string): string => text.replace(/^\\*/, "\\\\")
 
-/** Referrals name no port. */
+/** The path to ask the resolver for. Referrals name no port. */
 export const question = (path: Remote) => UncPath.format({ ...path, port: UncPath.defaultPort })
 
 /** Prints where a path leads. */
@@ -265,13 +262,13 @@ export const tellResolution = (path: Remote, options: Format, resolution: DfsRes
   )
 }
 
-/** Where the resolver says that a path leads. */
+/** Prints where a path leads, according to the resolver. */
 export const resolve = Effect.fnUntraced(function*(path: Remote, options: Format) {
   const resolver = yield* DfsResolver.DfsResolver
   yield* tellResolution(path, options, yield* resolver.resolve(question(path)))
 })
 
-/** With DFS off a path leads to itself, and nobody is asked. */
+/** With DFS off a path leads to itself, and no server is asked. */
 export const resolvePlain = Effect.fnUntraced(function*(path: Remote, options: Format) {
   yield* tellResolution(path, options, yield* DfsResolver.asPlain(question(path)))
 })

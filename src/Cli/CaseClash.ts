@@ -1,13 +1,13 @@
 /**
- * Names of one tree that differ in case alone. A server, and many a disk, takes them for one: the second would replace the
- * first, or fill its folder.
+ * Names of one tree that differ only in case. A server, and many file systems, take them for the same name: the second
+ * entry would replace the first, or go into its folder.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { stat } from "node:fs/promises"
 import { fold } from "../Codec/UpCase.ts"
 
-/** The names of a folder that another one before them has taken, with that one. */
+/** The names in a folder that clash with an earlier name, each with that earlier name. */
 export const within = (names: ReadonlyArray<string>): ReadonlyMap<string, string> => {
   const first = new Map<string, string>()
   const clashes = new Map<string, string>()
@@ -20,7 +20,7 @@ export const within = (names: ReadonlyArray<string>): ReadonlyMap<string, string
   return clashes
 }
 
-/** What is at a path here, so that two names of one thing are equal; nothing where nothing is. */
+/** The identity of a local file, equal for two names of one file; `undefined` if nothing is at the path. */
 export const identityOf = (path: string): Effect.Effect<string | undefined> =>
   Effect.promise(() => stat(path, { bigint: true }).then(({ dev, ino }) => `${dev}:${ino}`, () => undefined))
 
@@ -30,8 +30,8 @@ interface Place {
 }
 
 /**
- * The places here that a tree is written to. Whether a disk tells names apart shows when the first of two is there: then the
- * second is the same file, or is not.
+ * The local places that a tree is written to. If the file system ignores case, the second of two names turns out to be
+ * the same file as the first.
  */
 export class Places {
   private readonly taken = new Map<string, Array<Place>>()
@@ -41,7 +41,10 @@ export class Places {
     this.identity = identity
   }
 
-  /** Makes something at a path, unless that is another one's already: then it gives that one, and makes nothing. */
+  /**
+   * Creates an entry at a path. If the path is already the place of another name, it returns that name's path and
+   * creates nothing.
+   */
   make<E, R>(path: string, effect: Effect.Effect<void, E, R>): Effect.Effect<string | undefined, E, R> {
     return Effect.suspend(() => {
       const folded = fold(path)

@@ -1,7 +1,7 @@
 /**
- * The command with its subcommands: what each takes, and what its help says.
+ * The command with its subcommands: their arguments and their help.
  *
- * The client is loaded when a subcommand runs, so that help, version and complaints come at once.
+ * The client is loaded when a subcommand runs, so that help, version and usage errors appear at once.
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -29,7 +29,7 @@ const root = Command.make("effect-smb").pipe(
 
 const actions = Effect.promise(() => import("./Actions.ts"))
 
-/** Logs on for these paths and runs. A referral names no port: its targets are looked for on that of the path. */
+/** Logs on for these paths and runs. A referral names no port: its targets use the port of the path. */
 const withClient = Effect.fnUntraced(function*<A, E, R>(paths: ReadonlyArray<Remote>, run: Effect.Effect<A, E, R>) {
   const options = yield* root
   const session = yield* Effect.promise(() => import("./Session.ts"))
@@ -223,7 +223,7 @@ const shares = Command.make(
 
 const dfsActions = Effect.promise(() => import("./DfsActions.ts"))
 
-/** As `withClient`, with the resolver that follows DFS; all paths are at the port of the first. */
+/** Like `withClient`, with the resolver that follows DFS; all paths use the port of the first path. */
 const withResolver = Effect.fnUntraced(function*<A, E>(
   paths: ReadonlyArray<Remote>,
   run: Effect.Effect<A, E, DfsResolver | SmbClient>

@@ -1,6 +1,4 @@
-/**
- * What `effect-smb dfs` shows of a resolver: the steps on the way to a path, and what was learned.
- */
+/** The output of `effect-smb dfs`: the steps of the resolver on the way to a path, and what it learned. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -18,7 +16,7 @@ interface Format {
   readonly json: boolean
 }
 
-/** The steps, one a line, and where they lead. */
+/** Prints the steps, one per line, and where they lead. */
 export const trace = Effect.fnUntraced(function*(path: Remote, options: Format) {
   const resolver = yield* DfsResolver.DfsResolver
   const { notes, result } = yield* resolver.trace(question(path))
@@ -33,7 +31,7 @@ export const trace = Effect.fnUntraced(function*(path: Remote, options: Format) 
   yield* tellResolution(path, options, result.success)
 })
 
-/** What is shown of a prefix; `error`: why it is known no more. */
+/** The output for a prefix; `error`: why it is not known any more. */
 interface Known {
   readonly prefix: string
   readonly kind: string
@@ -66,7 +64,10 @@ const entryText = (entry: Known): string =>
     `  ${target === entry.hint ? "*" : " "} ${printable(target)}${dead ? "  dead" : ""}\n`
   ).join("")
 
-/** The referrals that are forgotten again, since none of their targets could be used: the steps still have them. */
+/**
+ * The referrals that the resolver has forgotten again, because none of their targets could be used: the steps still
+ * have them.
+ */
 const forgotten = (
   traces: ReadonlyArray<Effect.Success<ReturnType<DfsResolver.DfsResolver["Service"]["trace"]>>>,
   known: ReadonlyArray<Known>
@@ -89,7 +90,7 @@ const forgotten = (
   return [...seen.values()]
 }
 
-/** What is known after these paths have been resolved; fails afterwards if one of them could not be. */
+/** Prints the cache after these paths have been resolved; fails after that if one of them could not be resolved. */
 export const cache = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
   const resolver = yield* DfsResolver.DfsResolver
   const traces = yield* Effect.forEach(paths, (path) => resolver.trace(question(path)))

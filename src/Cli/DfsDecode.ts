@@ -1,7 +1,8 @@
 /**
  * `effect-smb dfs decode`: a referral request or response, explained field by field.
  *
- * The codec of `Dfs` reads it; this finds out which message it is where nobody says so, and puts it into words.
+ * The codec of `Dfs` decodes the message. This module finds out which message it is, if the user does not say so, and
+ * describes it in words.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -12,7 +13,7 @@ import type { Unsupported } from "../Protocol/DfsError.ts"
 import { LocalError, printable, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
-/** The messages of MS-DFSC 2.2, as they are called on the command line. */
+/** The messages of MS-DFSC 2.2, with their names on the command line. */
 export const kinds = ["request", "request-ex", "response"] as const
 export type Kind = typeof kinds[number]
 
@@ -22,12 +23,12 @@ const structures: Record<Kind, string> = {
   "response": "RESP_GET_DFS_REFERRAL"
 }
 
-/** A name begins with a backslash. */
+/** The backslash at the start of a name. */
 const backslash = 0x5c
 
 /**
- * Which message it looks like. A request begins with a referral level of 1 to 4, where a response has a PathConsumed
- * that is at least as long as `\a\b`, or 0.
+ * Guesses which message the bytes are. A request begins with a referral level of 1 to 4; at the same place a response
+ * has a PathConsumed that is at least as long as `\a\b`, or 0.
  */
 export const guess = (bytes: Uint8Array): Kind => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -43,19 +44,21 @@ export const guess = (bytes: Uint8Array): Kind => {
 
 const hexadecimal = /^(?:0x)?((?:[0-9a-f]{2})*)$/i
 
-/** Bytes from hexadecimal digits, with or without spaces, colons and a first 0x. */
+/** The bytes of hexadecimal digits, with or without spaces, colons and a leading 0x. */
 export const fromHex = (text: string): Uint8Array | undefined => {
   const digits = hexadecimal.exec(text.replace(/[\s:]/g, ""))?.[1]
   return digits === undefined ? undefined : new Uint8Array(Buffer.from(digits, "hex"))
 }
 
-/** No referral message consists of digits alone, so digits on standard input are hexadecimal, and anything else bytes. */
+/**
+ * No referral message consists only of digits, so digits on standard input are hexadecimal, and anything else is bytes.
+ */
 const fromInput = (bytes: Uint8Array): Uint8Array => {
   const text = Buffer.from(bytes).toString("latin1")
   return (/^[\s:0-9a-fx]+$/i.test(text) ? fromHex(text) : undefined) ?? bytes
 }
 
-/** Responses have at most 56 KiB; this is generous, and bounded. */
+/** The most input, in bytes. Responses have at most 56 KiB, so this is generous. */
 const longest = 1024 * 1024
 
 const readInput: Effect.Effect<Uint8Array, LocalError> = Effect.tryPromise({
@@ -88,7 +91,7 @@ const requestRows = (value: Requests.ReferralRequest): ReadonlyArray<Row> => [
   [2, "RequestFileName", value.requestFileName === "" ? "(empty): which domains are there?" : value.requestFileName]
 ]
 
-/** Also what the codec checks and does not keep. */
+/** The fields of an extended request, also those that the codec checks and does not keep. */
 const extended = (bytes: Uint8Array, value: Requests.ReferralRequestEx) => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const { maxReferralLevel, requestFileName, siteName } = value
@@ -201,9 +204,7 @@ const text = (rows: ReadonlyArray<Row>): string =>
       .trimEnd()
   ).join("\n")
 
-/**
- * Prints what the message says. `words` are the arguments: a kind, hexadecimal digits, both or neither.
- */
+/** Prints the fields of the message. `words` are the arguments: a kind, hexadecimal digits, both or neither. */
 export const explain = Effect.fnUntraced(function*(words: ReadonlyArray<string>, options: { readonly json: boolean }) {
   const named = kinds.find((kind) => kind === words[0])
   const rest = named === undefined ? words : words.slice(1)
@@ -218,7 +219,7 @@ export const explain = Effect.fnUntraced(function*(words: ReadonlyArray<string>,
   const found = decode(kind, given)
   if (Result.isFailure(found)) {
     const { failure } = found
-    // A person is told the error's name too; in JSON it has a field of its own.
+    // For a person the message also has the error's name; in JSON the name has its own field.
     return yield* Effect.fail(
       options.json ? failure : { _tag: failure._tag, message: `${failure._tag}: ${failure.message}` }
     )

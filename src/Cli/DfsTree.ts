@@ -1,8 +1,8 @@
 /**
- * `effect-smb dfs tree`: the links of a namespace with their targets, as far as the wire tells.
+ * `effect-smb dfs tree`: the links of a namespace with their targets, as far as the protocol shows them.
  *
- * A link lists as a directory that is a reparse point; its targets come by referral, and their state by looking at each.
- * Links below more than `deepest` folders are not looked for.
+ * A listing shows a link as a directory that is a reparse point. Its targets come from a referral, and their state from
+ * a request to each. Links below more than `deepest` folders are not found.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -18,17 +18,17 @@ import { oneLine, printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
 
-/** Folders that may lie between a root and a link. */
+/** How many folders can be between a root and a link. */
 const deepest = 4
 
-/** A target, and why it does not answer, if it does not. */
+/** A target, and the reason if it does not respond. */
 export interface TargetState {
   readonly target: string
   readonly state: "up" | "down"
   readonly error?: string
 }
 
-/** A root or a link. `error`: there is no referral for it. */
+/** A root or a link. `error`: why it has no referral. */
 export interface Node {
   readonly path: string
   readonly targets: ReadonlyArray<TargetState>
@@ -46,13 +46,16 @@ const textOf = ({ targets, ...node }: Node, indent: string): string =>
 
 const label = (text: string): string => `"${printable(text).replace(/[#"<>&]/g, (one) => `#${one.charCodeAt(0)};`)}"`
 
-/** The targets of a node; dashed where one does not answer. */
+/** The arrows to the targets of a node; dashed if a target does not respond. */
 const arrows = (from: string, name: string, targets: ReadonlyArray<TargetState>): ReadonlyArray<string> =>
   targets.map(({ state, target }, number) =>
     `  ${from} ${state === "up" ? "-->" : "-. down .->"} ${name}_${number}[${label(target)}]`
   )
 
-/** A flowchart from the root over its links to their targets. The root's own are shown where they are others than it. */
+/**
+ * A flowchart from the root through its links to their targets. The root's own targets are shown if they are not the
+ * root itself.
+ */
 export const mermaid = (root: Node, links: ReadonlyArray<Node>): string => {
   const itself = (target: string): boolean =>
     DfsPath.key(DfsPath.fromString(target)) === DfsPath.key(DfsPath.fromString(root.path))
@@ -68,7 +71,7 @@ export const mermaid = (root: Node, links: ReadonlyArray<Node>): string => {
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
-/** Draws it. Fails where the root itself cannot be listed. */
+/** Draws the tree. Fails if the root itself cannot be listed. */
 export const tree = Effect.fnUntraced(function*(
   path: Remote,
   options: { readonly json: boolean; readonly format: typeof formats[number] }
@@ -85,7 +88,7 @@ export const tree = Effect.fnUntraced(function*(
   const node = Effect.fnUntraced(function*(unc: string) {
     const prefix = DfsPath.fromString(unc)
     const { notes, result } = yield* resolver.trace(unc)
-    // A link whose targets are all dead is forgotten again: what the referral said is in the steps then.
+    // The resolver forgets a link whose targets have all failed. The steps still have its referral.
     const answer = notes.flatMap((note) =>
       note._tag === "Answered" && DfsPath.key(DfsPath.fromString(note.prefix)) === DfsPath.key(prefix)
         ? [note.targets]
@@ -94,7 +97,7 @@ export const tree = Effect.fnUntraced(function*(
     const entry = ReferralCache.get(yield* resolver.cache, prefix)
     const within = Result.isSuccess(result) && result.success.status !== "plain" ? result.success.targets : undefined
     const targets = entry?.targets.map((target) => DfsPath.toString(target.path)) ?? answer ??
-      // A folder of a namespace is where its root or link leads.
+      // A folder of a namespace is at the place that its root or link leads to.
       within?.map(({ path, server, share }) => DfsPath.toString([server, share, ...DfsPath.fromString(path)]))
     const found: Node = {
       path: unc,
@@ -116,7 +119,7 @@ export const tree = Effect.fnUntraced(function*(
         if ((entry.fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) !== 0) {
           links.push(UncPath.format({ ...below, port: UncPath.defaultPort }))
         } else if (depth < deepest) {
-          // A folder that this user may not see holds no links for this user.
+          // A folder that this user cannot list shows no links.
           links.push(...(yield* Effect.orElseSucceed(linksBelow(below, depth + 1), () => [])))
         }
       }

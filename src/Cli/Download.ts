@@ -1,6 +1,4 @@
-/**
- * `get`: files and trees from a server to here.
- */
+/** `get`: copies files and trees from a server to this machine. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -31,17 +29,17 @@ export interface Options {
   readonly resume: boolean
 }
 
-/** With what a run has in common for all its files. */
+/** The options, and the state that all files of a run share. */
 interface Run extends Options {
   readonly outdated: ReturnType<typeof LocalFile.outdatedParts>
 }
 
 const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
-/** Files that are read at once from a tree. */
+/** How many files of a tree are read at once. */
 const concurrency = 16
 
-/** A name from a server as a name here. */
+/** Checks that a name from a server can be a local name. */
 const checked = (name: string): Effect.Effect<string, LocalError> => {
   const objection = LocalName.objection(name, process.platform)
   return objection === undefined
@@ -54,15 +52,17 @@ const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
 const tagFor = (options: Options, path: string, size: bigint, lastWriteTime: bigint) =>
   options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
 
-/** A file of any size, through a window of reads; gives its size, and whether it was here already. */
+/**
+ * Copies a file of any size, with a window of reads; returns its size, and whether the local file was complete already.
+ */
 const large = (source: UncPath.PathInput, target: string, options: Run, progress: Progress.Progress) =>
   Effect.scoped(Effect.gen(function*() {
     const remote = yield* Reading.open(source, options, progress)
     const { endOfFile, lastWriteTime } = remote.opened
-    // The path that was asked for: whichever target has the same file may give the rest of it.
+    // The tag is of the requested path: any target with the same file can give the rest of it.
     const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
     const name = LocalName.partial(basename(target), tag)
-    // Size and time tell whether it is here whole already: so what is resumed gets the time that it has there.
+    // Size and time tell whether the local file is complete. So a resumed file gets the time that it has on the server.
     const lastWrite = options.resume && FileTime.isTime(lastWriteTime)
       ? Math.trunc(FileTime.toMillis(lastWriteTime))
       : undefined
@@ -84,7 +84,7 @@ const large = (source: UncPath.PathInput, target: string, options: Run, progress
     return { size, skipped: false }
   }))
 
-/** A file that a listing has called small: it comes in one round trip. */
+/** Copies a file that is small by its listing, in one round trip. */
 const small = Effect.fnUntraced(function*(
   source: UncPath.PathInput,
   target: string,
@@ -101,10 +101,10 @@ const small = Effect.fnUntraced(function*(
   return { size: BigInt(data.length), skipped: false }
 }, Effect.scoped)
 
-/** What one round trip brings, in bytes. */
+/** The largest size that one round trip reads, in bytes. */
 const smallSize = 60_000n
 
-/** One file; `known` is its size where a listing has told it. */
+/** Copies one file; `known` is its size if a listing has told it. */
 const file = Effect.fnUntraced(function*(
   source: UncPath.PathInput,
   target: string,
@@ -125,13 +125,13 @@ const file = Effect.fnUntraced(function*(
   }
 })
 
-/** Following it could lead anywhere, and what it points at has no meaning here. */
+/** The report on a skipped symbolic link: it could lead anywhere, and its target has no meaning on this machine. */
 const passedOver = (path: string): Report => {
   const message = `${printable(path)}: a symbolic link, passed over`
   return { code: 0, message, json: { warning: "SymbolicLink", path, message } }
 }
 
-/** What is written is not read again. */
+/** The report on the folder that the copy is written to: it is not read. */
 export const intoItself = (path: string): Report => {
   const message = `${printable(path)}: the folder that the copy is written to, passed over`
   return { code: 0, message, json: { warning: "IntoItself", path, message } }
@@ -140,7 +140,7 @@ export const intoItself = (path: string): Report => {
 const clash = (path: string, other: string): LocalError =>
   new LocalError({ path, detail: `not written: this disk takes it for ${other}, which was written before` })
 
-/** Everything in a directory, into a folder here. What one file fails with does not stop the others. */
+/** Copies everything in a directory into a local folder. If one file fails, the others are still copied. */
 const tree = Effect.fnUntraced(function*(
   source: UncPath.UncPath,
   target: string,
@@ -154,7 +154,7 @@ const tree = Effect.fnUntraced(function*(
   const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
   const places = new CaseClash.Places()
   const folders = new Map<string, Effect.Effect<string | undefined, PlatformError>>()
-  // A file may be at work before its directory's own entry is.
+  // A file can be copied before the entry of its directory arrives.
   const makeDirectory = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
     for (let depth = 0; depth <= names.length; depth++) {
       const path = join(target, ...names.slice(0, depth))
@@ -168,7 +168,7 @@ const tree = Effect.fnUntraced(function*(
     }
   })
   yield* makeDirectory([])
-  // The folder that is written to may lie in the directory that is read, as a share of this very machine has it.
+  // The target folder can be inside the source directory, if this machine serves the share.
   const mark = `.effect-smb-${randomBytes(6).toString("hex")}`
   yield* LocalFile.mark(target, mark)
   const own = UpCase.fold(basename(yield* fs.realPath(target)))

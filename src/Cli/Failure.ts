@@ -1,7 +1,8 @@
 /**
- * What the command itself can fail with, and how any failure reads on a terminal: one line, and an exit code.
+ * The command's own errors, and how any failure appears on a terminal: one line, and an exit code.
  *
- * Names come from servers and from the user, so whatever could move a cursor or begin a second line is replaced.
+ * Names come from servers and from the user, so characters that could move the cursor or start a second line are
+ * replaced.
  */
 import * as Cause from "effect/Cause"
 import type { PlatformError } from "effect/PlatformError"
@@ -9,18 +10,18 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { RemovalIncomplete } from "../Client/RemovalError.ts"
 
-/** The command was called in a way that makes no sense. Exit code 2. */
+/** The arguments of the command are wrong. Exit code 2. */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
   override get message(): string {
     return this.detail
   }
 }
 
-/** This machine's side failed: a file here, or what came from there and may not be written here. */
+/** This machine's side failed: a local file, or a name from the server that must not be written here. */
 export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
   path: Schema.String,
   detail: Schema.String,
-  /** There is no room for anything else either. */
+  /** The disk is full, so all other files fail too. */
   full: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message(): string {
@@ -65,8 +66,9 @@ const isFull = ({ reason: { cause } }: PlatformError): boolean =>
   Predicate.hasProperty(cause, "code") && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
 
 /**
- * Whether a failure in a tree concerns one file or folder, and lets the others go on: the server's word on it, a file
- * here, where a DFS link leads. The connection concerns all, and so does a disk, here or there, that has no room.
+ * Whether a failure in a tree concerns one file or folder, so that the others can go on: a server's error about it, a
+ * local file, the target of a DFS link. A failure of the connection concerns all files, and so does a full disk on
+ * either side.
  */
 export const concernsOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean => {
   if (!failuresOfOne.has(error._tag)) return false
@@ -76,34 +78,34 @@ export const concernsOne = (error: { readonly _tag: string; readonly reason?: un
   return error._tag !== "SmbError" || (error.reason !== "DiskFull" && error.reason !== "QuotaExceeded")
 }
 
-/** Whoever read the output has gone, as `head` does. No failure to tell anybody about. */
+/** The reader of the output has closed it, as `head` does. This failure is not reported. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
-/** As a shell sees a program that ended by SIGPIPE. */
+/** The exit code that a shell shows for a program that ended by SIGPIPE. */
 const outputClosedCode = 141
 
-/** Control characters, those of 8 bits too, and what reverses the direction of text. */
+/** Control characters, also those of 8 bits, and characters that reverse the direction of text. */
 // oxlint-disable-next-line no-control-regex
 const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
 
-/** Text of unknown origin, fit for a terminal. */
+/** Text of unknown origin, made safe for a terminal. */
 export const printable = (text: string): string => text.replace(unprintable, "?")
 
-/** On one line, whatever it was. */
+/** The text on one line, safe for a terminal. */
 export const oneLine = (text: string): string => printable(text.replace(/\s*\n\s*/g, " ").trim())
 
-/** A failure, told. */
+/** How a failure is reported. */
 export interface Report {
   readonly code: number
-  /** Without the program's name; nothing where there is nothing to say. */
+  /** The message without the program's name; absent if nothing is to be reported. */
   readonly message?: string
   /** For `--json`. */
   readonly json?: Readonly<Record<string, unknown>>
 }
 
 /**
- * Why nothing is found at a path here. Node reads names as UTF-8, and has U+FFFD for each byte that is none: by that name
- * nothing is found, though a listing has it.
+ * Why a local path does not exist. Node reads names as UTF-8, and has U+FFFD for each byte that is not valid: a file is
+ * not found by such a name, though a listing has it.
  */
 export const notFound = (path: string): string =>
   path.includes("\ufffd")
@@ -115,7 +117,7 @@ const platformReasons: Readonly<Record<string, string>> = {
   PermissionDenied: "permission denied"
 }
 
-/** What a file system's error says, without the path, in the words of the operating system's own tools. */
+/** The text of a file system's error, without the path, in the words of the operating system's own tools. */
 const platformDetail = ({ reason }: PlatformError, path: string): string => {
   if (reason._tag === "NotFound") return notFound(path)
   const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
@@ -123,7 +125,7 @@ const platformDetail = ({ reason }: PlatformError, path: string): string => {
   return platformReasons[reason._tag] ?? /^[A-Z0-9]+: ([^,]*)/.exec(cause)?.[1] ?? reason.message
 }
 
-/** A file system's error as one about a path that the user knows. */
+/** A file system's error as an error about a path that the user knows. */
 export const localError = (path: string, error: PlatformError): LocalError =>
   new LocalError({ path, detail: platformDetail(error, path), ...(isFull(error) ? { full: true } : {}) })
 
@@ -132,7 +134,7 @@ const platformMessage = (error: PlatformError): string =>
     ? `${error.reason.pathOrDescriptor}: ${platformDetail(error, error.reason.pathOrDescriptor)}`
     : platformDetail(error, "")
 
-/** Options of the client as its messages name them, in backquotes, and the command's flags for them. */
+/** The client's options as its messages name them, in backquotes, and the command's flags for them. */
 const flags: ReadonlyArray<readonly [option: RegExp, flag: string]> = [
   [/`(signing|encryption): "([a-z-]+)"`/g, "--$1 $2"],
   [/`mode: "([a-z]+)"`/g, "--dfs $1"],
@@ -143,7 +145,7 @@ const flags: ReadonlyArray<readonly [option: RegExp, flag: string]> = [
   [/`pendingTimeout`/g, "--pending-timeout"]
 ]
 
-/** A message of the client, wherever in a longer one, in the words of the command's user. */
+/** Replaces the client's options in a message by the command's flags. */
 const inFlags = (message: string): string => flags.reduce((text, [option, flag]) => text.replace(option, flag), message)
 
 const messageOf = (error: unknown): string => {
@@ -192,6 +194,6 @@ export const report = (error: unknown): Report => {
   }
 }
 
-/** Why a run ended, told. An interruption says nothing: whoever pressed the keys knows. */
+/** The report on why a run ended. An interruption has none: the user that pressed the keys knows. */
 export const reportCause = (cause: Cause.Cause<unknown>): Report | undefined =>
   Cause.hasInterruptsOnly(cause) ? undefined : report(Cause.squash(cause))

@@ -22,14 +22,14 @@ const parseDialects = (text: string): Effect.Effect<ReadonlyArray<Dialect>, CliE
       : Effect.succeed(dialect)
   })
 
-/** An address, with or without a port, as the resolver takes it. */
+/** Whether a text is an address, with or without a port, as the resolver takes it. */
 const isNameServer = (text: string): boolean => {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
   if (Number(port ?? 53) > 0xffff) return false
   return bracketed !== undefined ? isIPv6(bracketed) : isIP(plain ?? text) !== 0
 }
 
-/** `NAME=ADDRESS[:PORT]`, or the address alone for every server. */
+/** `NAME=ADDRESS[:PORT]`, or only the address for every server. */
 export const parseAddress = (
   text: string
 ): Effect.Effect<readonly [name: string, place: Address], CliError.UserError> => {
@@ -50,7 +50,7 @@ export const parseAddress = (
   return Effect.succeed([names, { host: server, ...(!bare && /:\d+$/.test(place) ? { port } : {}) }])
 }
 
-/** Taken before and after the subcommand. */
+/** The flags that are allowed before and after the subcommand. */
 export const shared = {
   user: Flag.String("user").pipe(
     Flag.withAlias("U"),
@@ -165,7 +165,7 @@ export const shared = {
   )
 } as const
 
-/** What the shared flags say. */
+/** The values of the shared flags. */
 export type Shared = Command.Command.Config.Infer<typeof shared>
 
 const path = (name: string, share: boolean) =>

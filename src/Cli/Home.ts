@@ -1,12 +1,10 @@
-/**
- * The user's own folder, where there is one: a container's user may have neither HOME nor an entry among the users.
- */
+/** The user's home folder, if it exists: a container's user may have neither HOME nor an entry in the user database. */
 import { homedir } from "node:os"
 
-/** What is below it is not there, and cannot be made. */
+/** A path below it does not exist, and cannot be created. */
 const none = "/dev/null"
 
-/** The folder, or nothing. */
+/** The folder, or `undefined`. */
 export const known = (): string | undefined => {
   try {
     return homedir()
@@ -15,5 +13,5 @@ export const known = (): string | undefined => {
   }
 }
 
-/** The folder; a place that holds nothing where there is none. */
+/** The folder; if none exists, a path below which nothing exists. */
 export const folder = (): string => known() ?? none

@@ -1,9 +1,7 @@
-/**
- * How to reach a share that is served here, from each system's own tools.
- */
+/** How to connect to a share of this server with each system's own tools. */
 import * as UncName from "../Protocol/UncName.ts"
 
-/** A share, and whoever may come in. */
+/** A share, and the user that can log on. */
 export interface Place {
   /** A name, or an address without brackets. */
   readonly host: string
@@ -12,10 +10,10 @@ export interface Place {
   readonly user: string
 }
 
-/** A host in a URL: an IPv6 address in brackets, the % of its zone as RFC 6874 has it. */
+/** A host in a URL: an IPv6 address is in brackets, and the % of its zone is as RFC 6874 has it. */
 const inUrl = (host: string): string => host.includes(":") ? `[${host.replace("%", "%25")}]` : host
 
-/** One command for each system. An IPv6 address has a form of its own in each of them. */
+/** One command for each system. Each system has its own form of an IPv6 address. */
 export const lines = ({ host, port, share, user }: Place): string => {
   const usual = port === UncName.defaultPort
   const isV6 = host.includes(":")

@@ -1,6 +1,4 @@
-/**
- * Files here that are being written: under another name beside the final one, until they are whole.
- */
+/** Local files that are being written: they have another name next to the final one until they are complete. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -10,15 +8,15 @@ import { rmSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { LocalError, localError } from "./Failure.ts"
 
-/** What is half written now, by path. */
+/** The paths of incomplete files. */
 const unfinished = new Set<string>()
 
-/** For a process that has to end at once. */
+/** Removes incomplete files, for a process that must end at once. */
 export const removeUnfinished = (): void => {
   for (const path of unfinished) rmSync(path, { force: true })
 }
 
-/** What is at a path, links followed; `undefined` where there is nothing. */
+/** The type of the file at a path, links followed; `undefined` if nothing is there. */
 export const typeOf = (path: string): Effect.Effect<
   FileSystem.File.Type | undefined,
   PlatformError,
@@ -30,8 +28,8 @@ export const typeOf = (path: string): Effect.Effect<
   )
 
 /**
- * A file of a name that nothing else has, in a folder that a tree is written to: where the tree that is read has it, it is
- * that very folder. Gone with the scope; nothing where it cannot be made.
+ * Creates a file with a unique name in a folder that a tree is written to. If the source tree has this file too, that
+ * source folder is the target folder itself. The file is removed with the scope. Does nothing if it cannot be created.
  */
 export const mark = (folder: string, name: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => {
@@ -45,24 +43,24 @@ export const mark = (folder: string, name: string) =>
     )
   })
 
-/** Whether a file here is the one that is meant: of this size, and last written then, in milliseconds. */
+/** Whether a local file has this size, and this last write time in milliseconds. */
 export const isSame = (path: string, size: bigint, lastWrite: number) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.stat(path)).pipe(
     Effect.map((found) =>
       found.type === "File" && found.size === size &&
-      // A time that was set in seconds with a fraction may come back a millisecond earlier.
+      // A time that was set in fractional seconds can come back a millisecond earlier.
       Option.exists(found.mtime, (time) => Math.abs(time.getTime() - lastWrite) <= 1)
     ),
     Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
   )
 
-/** A part that was kept, as `LocalName.partial` names it. */
+/** Whether a name is that of a kept part, as `LocalName.partial` names it. */
 const isPart = (name: string): boolean => /^\..+\.[0-9a-f]{12}\.part$/.test(name)
 
 /**
- * Takes away parts of a file that were kept of it as it was before: they are never gone on with. `kept` is the name of the part that
- * it has now. Each folder is looked into once. A name that was cut may be that of another file, and is left alone; that
- * one cannot be taken away is no failure of what was copied.
+ * Removes kept parts of earlier versions of a file: they are never resumed. `kept` is the name of the current part.
+ * Each folder is listed once. A name that was cut can be that of another file, so it stays. If a part cannot be
+ * removed, the copy does not fail.
  */
 export const outdatedParts = () => {
   const folders = new Map<string, Effect.Effect<ReadonlyArray<string>, PlatformError, FileSystem.FileSystem>>()
@@ -84,16 +82,16 @@ export const outdatedParts = () => {
   }, (effect) => Effect.ignore(effect))
 }
 
-/** An open file that is written from one end to the other. */
+/** An open file that is written from start to end. */
 export interface Writer {
-  /** How many bytes were there already. */
+  /** How many bytes the file had already. */
   readonly offset: bigint
   readonly write: (data: Uint8Array) => Effect.Effect<void, LocalError>
 }
 
 /**
- * Writes `target` by way of a file beside it: after success the whole file stands there, after anything else what stood
- * there before. With `keep` the part is kept when that fails, and continued the next time; `name` must then be the same
+ * Writes `target` through a file next to it. After success the complete file is at `target`; after a failure `target`
+ * is unchanged. With `keep` the part is kept after a failure, and continued the next time; `name` must then be the same
  * for the same content.
  */
 export const replace = <A, E, R>(
@@ -102,27 +100,27 @@ export const replace = <A, E, R>(
     readonly name: string
     readonly keep: boolean
     readonly size: bigint
-    /** The last write time that the file gets, in milliseconds since 1970; the default is now. */
+    /** The last write time of the file, in milliseconds since 1970. Default: now. */
     readonly lastWrite?: number | undefined
   },
   use: (writer: Writer) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | PlatformError | LocalError, R | FileSystem.FileSystem> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
-    // The user knows the final name, and not that of the part; and an open file's errors name none.
+    // The user knows the final name, and not the name of the part; errors of an open file have no name.
     const named = Effect.mapError((error: PlatformError) => localError(target, error))
     const type = yield* typeOf(target)
     if (type === "Directory") {
       return yield* new LocalError({ path: target, detail: "is a directory" })
     }
     if (type !== undefined && type !== "File") {
-      // A pipe or a device cannot be replaced by a file; it takes what comes, and knows no positions.
+      // A pipe or a device cannot be replaced by a file. It takes the bytes in order, and has no positions.
       return yield* Effect.scoped(Effect.flatMap(
         fs.open(target, { flag: "a" }),
         (file) => use({ offset: 0n, write: (data) => named(file.writeAll(data)) })
       ))
     }
-    // A link is kept, and what it leads to is replaced.
+    // A link stays, and its target is replaced.
     const final = type === undefined ? target : yield* fs.realPath(target)
     const path = join(dirname(final), part.name)
     return yield* Effect.acquireUseRelease(
@@ -132,7 +130,7 @@ export const replace = <A, E, R>(
       () =>
         Effect.gen(function*() {
           const result = yield* Effect.scoped(Effect.gen(function*() {
-            // "wx": a name that somebody has put there is not written through.
+            // "wx": a link or file that another program has put there is not written to.
             const file = yield* named(fs.open(path, { flag: part.keep ? "a" : "wx" }))
             let offset = part.keep ? (yield* file.stat).size : 0n
             if (offset > part.size) {
@@ -155,7 +153,7 @@ export const replace = <A, E, R>(
     )
   })
 
-/** Where a download goes: into `path` if that is a directory or written as one, else to `path` itself. */
+/** The target of a download: inside `path` if that is a directory or is written as one; otherwise `path` itself. */
 export const destination = Effect.fnUntraced(function*(path: Option.Option<string>, name: string) {
   if (Option.isNone(path)) return name
   if (/[\\/]$/.test(path.value) && (process.platform === "win32" || path.value.endsWith("/"))) {

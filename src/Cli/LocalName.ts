@@ -1,16 +1,16 @@
 /**
- * Which names from a server may become names of files here, and which from here names there.
+ * Which names from a server can be names of local files, and which local names can be names on a server.
  *
- * A listing is a peer's word. A name in it must stay one component below the folder that the user named, whatever
- * this machine makes of it: no separator, no way up, and on Windows no drive, stream or device either. The other way
- * round a backslash would be a separator, and what follows a colon a stream of another file.
+ * A listing comes from a peer. A name in it must stay one component below the folder that the user named, no matter how
+ * this machine reads it: no separator, no way up, and on Windows no drive, stream or device. In the other direction a
+ * backslash would be a separator, and the text after a colon would be a stream of another file.
  */
 import { createHash } from "node:crypto"
 
-/** Devices that Windows finds in every folder, with any extension. */
+/** The devices that Windows finds in every folder, with any extension. */
 const device = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i
 
-/** Why a name may not be used; `undefined` where it may. */
+/** Why a name cannot be used; `undefined` if it can. */
 export const objection = (name: string, platform: NodeJS.Platform): string | undefined => {
   if (name === "" || name === "." || name === "..") return "it leads out of its folder"
   if (/[\\/]/.test(name)) return "it contains a separator"
@@ -22,7 +22,7 @@ export const objection = (name: string, platform: NodeJS.Platform): string | und
   return device.test(name.trimEnd()) ? "it is a device on Windows" : undefined
 }
 
-/** Why a name here may not become one on a server (MS-FSCC 2.1.5.2); `undefined` where it may. */
+/** Why a local name cannot be a name on a server (MS-FSCC 2.1.5.2); `undefined` if it can. */
 export const objectionThere = (name: string): string | undefined => {
   // oxlint-disable-next-line no-control-regex
   const wrong = /["*/:<>?\\|\u0000-\u001f]/.exec(name)?.[0]
@@ -32,13 +32,13 @@ export const objectionThere = (name: string): string | undefined => {
   return name.length > longestThere ? `names on a server have at most ${longestThere} UTF-16 code units` : undefined
 }
 
-/** What a component of a path may have, in UTF-16 code units (MS-FSCC 2.1.5.2). */
+/** The most that a component of a path can have, in UTF-16 code units (MS-FSCC 2.1.5.2). */
 const longestThere = 255
 
-/** Most file systems allow names of 255 bytes. */
+/** The longest local name in bytes: most file systems allow 255. */
 const longestName = 255
 
-/** Cuts a text at whole characters, so that it takes no more than `bytes` in UTF-8. */
+/** Cuts a text at whole characters, to at most `bytes` bytes of UTF-8. */
 const cut = (text: string, bytes: number): string => {
   let result = ""
   let left = bytes
@@ -50,22 +50,22 @@ const cut = (text: string, bytes: number): string => {
   return result
 }
 
-/** Where a file is written here until it is whole: `.name.tag.part` beside `name`. */
+/** The local name of a file until it is complete: `.name.tag.part` next to `name`. */
 export const partial = (name: string, tag: string): string => {
   const end = `.${tag}.part`
   return `.${cut(name, longestName - 1 - end.length)}${end}`
 }
 
-/** What the usual name of a part on a server ends in. */
+/** The end of the usual name of a part on a server. */
 export const partEnd = ".part"
 
 /**
- * What a file is called on a server until it is whole, most welcome first: `name.tag.part`, and where such endings are
- * refused `name.tag`.
+ * The names of a file on a server until it is complete, the preferred one first: `name.tag.part`, and `name.tag` if the
+ * server refuses such endings.
  *
- * Administrators veto names that begin with a dot, and above all with `._`, as macOS names its resource forks; Samba
- * counts them as hidden. So the name has none in front. An ending of the file's own is no choice: who watches a folder for
- * `*.pdf` is not to meet half of one.
+ * Administrators veto names that begin with a dot, and most often those with `._`, as macOS names its resource forks;
+ * Samba treats them as hidden. So the name does not begin with a dot. It also does not have the file's own ending: a
+ * program that watches a folder for `*.pdf` must not find an incomplete file.
  */
 export const parts = (name: string, tag: string): readonly [string, string] => {
   const visible = name.replace(/^\.+/, "") || "file"
@@ -75,6 +75,6 @@ export const parts = (name: string, tag: string): readonly [string, string] => {
   ]
 }
 
-/** The tag of a download that may be resumed: another file, or the same one changed meanwhile, has another tag. */
+/** The tag of a download that can be resumed: another file, or a changed version of the same file, has another tag. */
 export const resumeTag = (path: string, size: bigint, lastWriteTime: bigint): string =>
   createHash("sha256").update(`${path}\0${size}\0${lastWriteTime}`).digest("hex").slice(0, 12)

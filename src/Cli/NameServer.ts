@@ -1,6 +1,6 @@
 /**
- * Names as `--dns` wants them: a domain's controllers, and the addresses of servers, from the system's name servers or
- * from one that is named.
+ * Resolves names as `--dns` says: a domain's controllers, and the addresses of servers, from the system's name servers
+ * or from a given one.
  */
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import type * as Context from "effect/Context"
@@ -11,28 +11,29 @@ import { readFileSync } from "node:fs"
 import { isIP, type LookupFunction } from "node:net"
 import * as DomainControllers from "../Dfs/DomainControllers.ts"
 
-/** Whom to ask about domains: `none`, the system's name servers (`system`), or one, by its address. */
+/** Where to ask about domains: `none`, the system's name servers (`system`), or one name server by its address. */
 export type NameServer = string
 
 /**
- * Milliseconds that a name server has for its first answer; the second try has twice that. Together about a second: whoever
- * names one that is not there goes on without it.
+ * The timeout of a name server's first response in milliseconds; the second try has twice that. Together about a
+ * second: if the given name server does not exist, the command goes on without it.
  */
 const patience = { timeout: 400, tries: 2 } as const
 
-/** All that looking for controllers may take. The resolver itself does not keep to `patience` that closely. */
+/** The timeout of the whole search for controllers. The resolver itself does not follow `patience` that closely. */
 const most = "1200 millis"
 
-/** How names become addresses and domains find their controllers. */
+/** Resolves names to addresses, and domains to their controllers. */
 export interface Names {
-  /** Absent where that is the system's matter. */
+  /** Absent if the system resolves the names. */
   readonly lookup?: LookupFunction
   readonly controllers: Layer.Layer<never>
 }
 
 /**
- * A name server that was named. One that is silent once is not asked again: each question would cost its whole time, for
- * every command and every name. The user is told, since what the system says of a name may be something else.
+ * A name server that the user has given. If it is silent once, it is not asked again: each question would take the
+ * whole timeout, for every command and every name. The user is warned, because the system can resolve a name
+ * differently.
  */
 interface Named {
   readonly server: string
@@ -40,12 +41,12 @@ interface Named {
   readonly noAnswer: () => void
 }
 
-/** What the resolver says where nobody has answered. */
+/** The resolver's errors if no name server has responded. */
 const silence: ReadonlySet<string | undefined> = new Set(["ETIMEOUT", "ECONNREFUSED", "Timeout", "ConnectionRefused"])
 
 /**
- * Addresses by one name server; names that it does not know are the system's matter, such as those of /etc/hosts, and so is
- * every name when it is silent.
+ * Resolves addresses with one name server. The system resolves names that it does not know, such as those of
+ * /etc/hosts, and all names if it is silent.
  */
 const lookupAt = ({ isSilent, noAnswer, server }: Named): LookupFunction => {
   const resolver = new Resolver(patience)
@@ -82,20 +83,23 @@ const searched = (): ReadonlyArray<string> => {
     const lines = readFileSync("/etc/resolv.conf", "utf8").split("\n")
     return lines.flatMap((line) => /^\s*(?:search|domain)\s+(.*)$/.exec(line)?.[1]?.trim().split(/\s+/) ?? [])
   } catch {
-    // There is no such file, or it is not for us to read: then names stay as they are.
+    // The file does not exist, or this user cannot read it: then names stay unchanged.
     return []
   }
 }
 
-/** `CORP` is most likely the domain `corp.test`, where names are completed with that: its controllers know better. */
+/**
+ * `CORP` is most likely the domain `corp.test`, if the system completes names with that domain: its controllers give
+ * the definite response.
+ */
 const inFull = (name: string): string =>
   name.includes(".")
     ? name
     : searched().find((domain) => domain.split(".", 1)[0]!.toLowerCase() === name.toLowerCase()) ?? name
 
 /**
- * Finds the controllers of domains. A second is enough for a name server that is there; a name that is no domain's costs
- * one question, and one without a dot, or an address, none, unless this machine is in a domain of such a name.
+ * Finds the controllers of domains. A second is enough for an existing name server. A name that is not a domain costs
+ * one question. A name without a dot, or an address, costs none, unless this machine is in a domain of such a name.
  */
 const controllersBy = (named: Named | undefined): Layer.Layer<never> => {
   const servers = named === undefined ? {} : { nameServers: [named.server] }
@@ -106,7 +110,7 @@ const controllersBy = (named: Named | undefined): Layer.Layer<never> => {
         dns.resolve(name, type).pipe(
           Effect.tapError((error) => Effect.sync(() => silence.has(error.reason) ? named?.noAnswer() : undefined))
         )
-      // Ended here, so that it is known which of both it was: no controller, or no answer.
+      // The timeout is here, to tell the two cases apart: no controller, or no response.
       const finder = DomainControllers.makeDns({ ...dns, resolve }, { timeout: "1 minute", ...servers })
       const unanswered = Effect.sync((): ReadonlyArray<string> => {
         named?.noAnswer()
@@ -124,7 +128,7 @@ const controllersBy = (named: Named | undefined): Layer.Layer<never> => {
   )
 }
 
-/** Names by the system's name servers, by one that is named, or with `none` without any domain. */
+/** Resolves names with the system's name servers, with a given one, or with `none` without any domain. */
 export const make = (from: NameServer): Effect.Effect<Names> =>
   Effect.contextWith((context: Context.Context<never>) => {
     if (from === "none") return Effect.succeed<Names>({ controllers: Layer.empty })

@@ -1,6 +1,6 @@
 /**
- * The file that `serve --namespace` names, for as long as the server runs: what is written into it is hosted from then on,
- * and no session ends for it. A file that makes no sense is told of once, and what was hosted before stays.
+ * Follows the file of `serve --namespace` while the server runs: after a change the server hosts the new namespace, and
+ * no session ends for it. An invalid file is reported once, and the server keeps the previous namespace.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -11,14 +11,14 @@ import type * as Namespace from "../Dfs/Namespace.ts"
 import { oneLine } from "./Failure.ts"
 import * as ServeOptions from "./ServeOptions.ts"
 
-/** How often it is looked at. Editors put another file in its place, which a watch on the file would not see. */
+/** How often the file is checked. Editors put another file in its place, which a watch on the file would not see. */
 const interval = "1 second"
 
-/** What changes with its content; nothing where it is not there. */
+/** A mark that changes with the file's content; empty if the file does not exist. */
 const mark = (path: string): Effect.Effect<string> =>
   Effect.promise(() => stat(path).then(({ ino, mtimeMs, size }) => [ino, mtimeMs, size].join(), () => ""))
 
-/** What to host, beginning with `first`, until the scope closes. */
+/** The namespace to host, beginning with `first`, until the scope closes. */
 export const follow = Effect.fnUntraced(function*(
   path: string,
   first: Namespace.Namespace

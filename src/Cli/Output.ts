@@ -1,6 +1,4 @@
-/**
- * What the command prints: text that a person reads, or one JSON object a line.
- */
+/** The output of the command: text for a person, or one JSON object per line. */
 import * as Effect from "effect/Effect"
 import type { Entry } from "../Client/Entry.ts"
 import type { ShareEntry } from "../Client/Operations.ts"
@@ -21,19 +19,19 @@ export const write = (data: string | Uint8Array): Effect.Effect<void, OutputClos
     )
   })
 
-/** Writes to standard error. That nobody reads it is no failure. */
+/** Writes to standard error. If standard error is closed, this is no failure. */
 export const writeError = (text: string): Effect.Effect<void> =>
   Effect.callback((resume) => {
     process.stderr.write(text, () => resume(Effect.void))
   })
 
-/** A failure or a warning, on a line of standard error. */
+/** Prints a failure or a warning on a line of standard error. */
 export const tell = ({ json: object, message }: Report, json: boolean): Effect.Effect<void> =>
   message === undefined
     ? Effect.void
     : writeError(json && object !== undefined ? jsonLine(object) : `effect-smb: ${message}\n`)
 
-/** A stream's late error is also given to the callback of its write: here it has only to be heard. */
+/** The callback of a write also gets a stream's late error. Here the error only needs a listener. */
 export const listen = (): void => {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 }
@@ -41,7 +39,7 @@ export const listen = (): void => {
 const iso = (time: FileTime.FileTime): string | null =>
   FileTime.isTime(time) ? new Date(FileTime.toMillis(time)).toISOString() : null
 
-/** One entry as an object for JSON. A size beyond 2^53 is rounded, as every number of JSON's readers is. */
+/** One entry as an object for JSON. A size beyond 2^53 is rounded, as JSON's readers round every number. */
 export const entryObject = (entry: Entry): Readonly<Record<string, unknown>> => ({
   name: entry.name,
   path: entry.path,
@@ -54,10 +52,10 @@ export const entryObject = (entry: Entry): Readonly<Record<string, unknown>> => 
   fileAttributes: entry.fileAttributes
 })
 
-/** One object on a line of its own. */
+/** One object on its own line. */
 export const jsonLine = (value: Readonly<Record<string, unknown>>): string => `${JSON.stringify(value)}\n`
 
-/** The flags of MS-FSCC 2.6 that people know by a letter. */
+/** The flags of MS-FSCC 2.6 that have a well-known letter. */
 const letters: ReadonlyArray<readonly [flag: number, letter: string]> = [
   [0x1, "r"],
   [0x2, "h"],
@@ -85,7 +83,7 @@ const localTime = (time: FileTime.FileTime): string => {
 const types = { file: "-", directory: "d", symlink: "l" } as const
 const marks = { file: "", directory: "/", symlink: "@" } as const
 
-/** A line of `ls`; `name` is what to call the entry. */
+/** A line of `ls`; `name` is the displayed name of the entry. */
 export const entryLine = (entry: Entry, name: string, long: boolean): string => {
   const shown = `${printable(name)}${marks[entry.type]}\n`
   return long
@@ -95,7 +93,7 @@ export const entryLine = (entry: Entry, name: string, long: boolean): string => 
     : shown
 }
 
-/** What `stat` says. */
+/** The output of `stat`. */
 export const entryDetails = (entry: Entry): string =>
   ([
     ["path", entry.path],
@@ -135,24 +133,24 @@ const colours = /\u001b\[[0-9;]*m/g
 
 const widthOf = (text: string): number => text.replace(colours, "").length
 
-/** Where what a line says begins: behind its second column, if it has one. */
+/** The column where the text of a line begins: after its second column, if it has one. */
 const hanging = (line: string): number => {
   const plain = line.replace(colours, "")
   return (/^ +\S.*? {2,}(?=\S)/.exec(plain) ?? /^ */.exec(plain))![0].length
 }
 
-/** How wide text is made where no terminal says it. */
+/** The width of text if no terminal tells its width. */
 const usualColumns = 80
 
-/** The least that text can be folded to, with what hangs in it. */
+/** The least width for folded text. */
 const leastColumns = 40
 
-/** The width of a terminal, as it says or COLUMNS does, for text that goes there or into a file to be read. */
+/** The width of a terminal, from the terminal or from COLUMNS, for text that goes to it or into a file for reading. */
 export const columnsOf = (stream: { readonly columns?: number }): number =>
-  // A terminal that does not know says 0.
+  // A terminal that does not know its width returns 0.
   stream.columns || Number(process.env.COLUMNS) || usualColumns
 
-/** Folds lines at blanks that are longer than a terminal is wide. */
+/** Folds lines that are wider than the terminal, at spaces. */
 export const fold = (text: string, wanted: number): string => {
   const columns = Math.max(leastColumns, wanted)
   return text.split("\n").map((line) => {

@@ -1,8 +1,8 @@
 /**
- * The run of the command: arguments in, output and an exit code out.
+ * Runs the command: arguments in, output and an exit code out.
  *
- * Exit code 0; 1 for what failed, 2 for wrong use, 128 and the signal's number where a signal ended it. To a server that
- * listens, a first SIGINT, SIGTERM or SIGHUP is the way to stop it: 0.
+ * The exit code is 0 for success, 1 for a failure, 2 for wrong usage, and 128 plus the signal's number if a signal
+ * ended the run. A server that listens is stopped by a first SIGINT, SIGTERM or SIGHUP: exit code 0.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -29,7 +29,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   readonly version: string
 }
 
-/** Help that was asked for is output; help that takes the place of a result is not. Errors are told at the end. */
+/** Requested help is output; help that replaces a result is not. Errors are printed at the end. */
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
@@ -44,7 +44,7 @@ const presenter = CliOutput.layerPresenter({
       : CliOutput.defaultPresenter.present(event)
 })
 
-/** Questions go to standard error, since the output may go into a file. */
+/** Questions go to standard error, because the output may go into a file. */
 const terminal = Layer.effect(
   Terminal.Terminal,
   Effect.map(Terminal.Terminal, (terminal) =>
@@ -61,8 +61,8 @@ const isJson = (): boolean => process.argv.includes("--json")
 const warned = new Set<string>()
 
 /**
- * What a user has to know beside the result, such as that SMB 1 is insecure: a line on standard error, once; an object with `--json`. What DFS
- * has to say is told by the failure itself, or by `dfs resolve --trace`.
+ * Warnings for the user, such as that SMB 1 is insecure: a line on standard error, once; an object with `--json`. DFS
+ * warnings are not printed: the failure itself, or `dfs resolve --trace`, tells them.
  */
 const warnings = Logger.make(({ fiber, message }) => {
   if ("dfs" in fiber.getRef(References.CurrentLogAnnotations)) return
@@ -98,7 +98,7 @@ for (const [signal, usual] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     setTimeout(endAtOnce, stopping.patience, code).unref()
   })
 }
-// The terminal has gone: the runtime does not listen for that, and what is half done has to be tidied up all the same.
+// The terminal is closed. The runtime does not listen for that, and incomplete work must still be cleaned up.
 process.on("SIGHUP", () => {
   hungUp = true
   process.emit("SIGTERM", "SIGTERM")

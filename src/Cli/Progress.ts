@@ -1,5 +1,6 @@
 /**
- * How far a transfer has come: one line on standard error, if that is a terminal, written over and in the end wiped.
+ * The progress of a transfer: one line on standard error, if that is a terminal. The line is overwritten, and erased at
+ * the end.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -8,30 +9,30 @@ import type * as Scope from "effect/Scope"
 import { printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
-/** What one file of a transfer tells. */
+/** Reports the progress of one file. */
 export interface File {
-  /** So many bytes more. */
+  /** Adds this many bytes. */
   readonly advance: (count: number) => Effect.Effect<void>
 }
 
-/** What a transfer tells. */
+/** Reports the progress of a transfer. */
 export interface Progress {
   /**
-   * A file begins, and ends with the scope: whole, if that succeeds. `total` bytes where that is known, of which some may
-   * have been there before.
+   * A file begins, and ends with the scope: complete, if the scope succeeds. `total` is its size in bytes, if known.
+   * Some of these bytes may have existed before.
    */
   readonly file: (name: string, total: number | undefined, before?: number) => Effect.Effect<File, never, Scope.Scope>
-  /** Wipes the line: something else is to be printed, or all is done. */
+  /** Erases the line: before other output, or at the end. */
   readonly wipe: Effect.Effect<void>
 }
 
-/** Nobody watches. */
+/** Shows no progress. */
 export const none: Progress = { file: () => Effect.succeed({ advance: () => Effect.void }), wipe: Effect.void }
 
-/** Milliseconds between two changes of the line. */
+/** The time between two changes of the line, in milliseconds. */
 const interval = 100
 
-/** What a terminal gives two columns, and what it gives none. */
+/** Characters that take two columns on a terminal, and characters that take none. */
 const wide =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
 const narrow = /[\p{M}\p{Cf}]/u
@@ -41,7 +42,7 @@ const columnsOf = (character: string): number => narrow.test(character) ? 0 : wi
 /** The columns that a text takes on a terminal. */
 export const widthOf = (text: string): number => [...text].reduce((sum, character) => sum + columnsOf(character), 0)
 
-/** A text in so many columns at the most; an ellipsis stands for its end. */
+/** A text in at most this many columns; an ellipsis stands for its end. */
 const shorten = (text: string, columns: number): string => {
   if (widthOf(text) <= columns) return text
   let result = ""
@@ -54,19 +55,19 @@ const shorten = (text: string, columns: number): string => {
   return `${result}…`
 }
 
-/** The least that is shown of a name. */
+/** The least columns that a name gets. */
 const leastName = 8
 
-/** The line for a state in so many columns; without an end of line. */
+/** The line for a state in at most this many columns, without a line end. */
 export const line = (
   state: {
-    /** Of the file that has come on last. */
+    /** The file with the latest progress. */
     readonly name: string
-    /** Whether there are several, and how many of them are whole. */
+    /** Whether the transfer has several files; `files` is how many of them are complete. */
     readonly several: boolean
     readonly files: number
     readonly done: number
-    /** Bytes of `done` that nothing had to be transferred for. */
+    /** The bytes of `done` that existed before, and were not transferred. */
     readonly before: number
     readonly total: number | undefined
     readonly milliseconds: number
@@ -88,7 +89,7 @@ export const line = (
   return `${name(figures)}  ${figures}`
 }
 
-/** On a terminal that is there for it. */
+/** Shows the progress on the terminal. */
 export const make: Effect.Effect<Progress> = Effect.gen(function*() {
   const start = yield* Clock.currentTimeMillis
   let name = ""
@@ -140,6 +141,6 @@ export const make: Effect.Effect<Progress> = Effect.gen(function*() {
   }
 })
 
-/** A line where somebody watches. */
+/** Shows the progress if standard error is a terminal. */
 export const auto = (quiet: boolean): Effect.Effect<Progress> =>
   quiet || process.stderr.isTTY !== true ? Effect.succeed(none) : make

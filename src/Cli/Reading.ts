@@ -1,6 +1,6 @@
 /**
- * A file on a server, read from one end to the other. In a namespace it is read on at the next target when its own dies:
- * that is told on standard error.
+ * Reads a file on a server from start to end. In a namespace the read goes on at the next target if a target fails, and
+ * a line on standard error says so.
  */
 import * as Effect from "effect/Effect"
 import type { Move } from "../Client/Operations.ts"
@@ -20,7 +20,7 @@ const wentOn = ({ cause, from, offset, path, to }: Move): Report => {
   return { code: 0, message, json: { warning: "TargetChanged", path, from, to, offset: Number(offset), message } }
 }
 
-/** Opens a file for the scope. */
+/** Opens a file until the scope closes. */
 export const open = Effect.fnUntraced(function*(source: UncPath.PathInput, options: Format, progress = Progress.none) {
   const smb = yield* SmbClient
   return yield* smb.openToRead(source, {
@@ -28,7 +28,7 @@ export const open = Effect.fnUntraced(function*(source: UncPath.PathInput, optio
   })
 })
 
-/** To standard output. */
+/** Copies a file to standard output. */
 export const toOutput = (source: UncPath.PathInput, options: Format) =>
   Effect.scoped(Effect.gen(function*() {
     const remote = yield* open(source, options)

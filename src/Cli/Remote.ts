@@ -1,24 +1,20 @@
-/**
- * Paths on servers as they are typed: the client's `UncPath`, and what only a command line knows about them.
- */
+/** Paths on servers as the user types them: the client's `UncPath`, and the details that only a command line needs. */
 import * as Result from "effect/Result"
 import * as UncPath from "../Client/UncPath.ts"
 
 /** A path on a server. */
 export interface Remote extends UncPath.UncPath {
-  /** It was written with a separator at its end: it means a directory. */
+  /** The path was written with a separator at its end, so it means a directory. */
   readonly directory: boolean
 }
 
-/** What cannot be read is told without the text where that may hold a password. */
+/** Whether a path holds no password: a message must not show a path that may hold one. */
 const withoutPassword = (text: string): boolean => {
   const authority = /^(?:smb:)?[\\/]{2}(?:\?[\\/]UNC[\\/]+)?([^\\/]*)@/i.exec(text)?.[1]
   return authority === undefined || !/:|%3a/i.test(authority)
 }
 
-/**
- * Parses a path; with `share: true` it has to name a share. Fails with what to tell the user.
- */
+/** Parses a path; with `share: true` it must name a share. Fails with the message for the user. */
 export const parse = (text: string, options: { readonly share: boolean }): Result.Result<Remote, string> => {
   if (!withoutPassword(text)) {
     return Result.fail("a password in a path can be seen by everybody: use SMB_PASSWORD or --password-file")

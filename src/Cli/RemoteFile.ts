@@ -1,13 +1,14 @@
 /**
- * Files on a server that are being written: under another name beside the final one, until they are whole.
+ * Files on a server that are being written: they have another name next to the final one until they are complete. Such
+ * an incomplete file is called a part.
  *
- * The part is made with the right to delete it, which whoever makes a file has for as long as it is open, also in a folder
- * where nothing can be deleted. So it can be renamed, or taken away, by that open. Where files of a folder can be deleted
- * later too, the part is closed first and renamed by its name: a server may find out only at the CLOSE that it cannot
- * keep what it was given, and the old file is still there then.
+ * The part is created with the right to delete it. The creator of a file has this right while the file is open, also in
+ * a folder where nothing can be deleted. So this open can rename or remove the part. If files of the folder can be
+ * deleted later too, the part is closed first and renamed by its name: a server may find out only at the CLOSE that it
+ * cannot keep the data, and then the old file still exists.
  *
- * Where a server takes none of the names that a part may have, a new file is written in its place, made for this and taken
- * away again if it does not become whole. A file that is there is never written into: that is the user's to ask for.
+ * If a server refuses all names for the part, a new file is written at its final name, and removed again if it does not
+ * become complete. An existing file is never overwritten in place unless the user asks for it.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -29,7 +30,7 @@ import { AccessMask } from "../Smb2/Message/Constants.ts"
 import { printable, type Report } from "./Failure.ts"
 import * as LocalName from "./LocalName.ts"
 
-/** What content is written to. */
+/** The file that content is written to. */
 export interface Writable {
   readonly writeFrom: <E, R>(
     fill: (buffer: Uint8Array) => Effect.Effect<number, E, R>
@@ -37,7 +38,7 @@ export interface Writable {
   readonly sink: () => Sink.Sink<bigint, Uint8Array, never, ClientError>
 }
 
-/** What a file is to have in it: bytes that are at hand, or what comes. It gives the count of bytes. */
+/** The content of a file: bytes in memory, or bytes that arrive over time. Writing it returns the count of bytes. */
 export type Content<E, R> =
   | { readonly _tag: "Bytes"; readonly bytes: Uint8Array }
   | { readonly _tag: "Flow"; readonly run: (to: Writable) => Effect.Effect<bigint, E, R> }
@@ -46,23 +47,23 @@ const FILE_ATTRIBUTE_READONLY = 0x01
 const FILE_ATTRIBUTE_DIRECTORY = 0x10
 const FILE_ATTRIBUTE_ARCHIVE = 0x20
 
-/** What a file that is replaced leaves to the one that takes its place: hidden, system. */
+/** The attributes that a replaced file passes on to the new file: hidden, system. */
 const kept = 0x02 | 0x04
 
-/** Attributes of the file that is to be replaced; `undefined` where there is none. */
+/** The attributes of the file to replace; `undefined` if no file exists. */
 type Found = { readonly fileAttributes: number | undefined } | undefined
 
-/** What a server says to a name that it does not take, or not from this user. */
+/** Whether an error means that the server refuses the name, or refuses it to this user. */
 const isUnwelcome = (error: SmbError): boolean =>
   error.command === "CREATE" && (isMissing(error) || error.reason === "AccessDenied" ||
     error.reason === "ObjectNameInvalid" || error.reason === "NameTooLong")
 
-/** What a server means that has no file of a name which it was to make. */
+/** The meaning of a server's error that a file to be created does not exist. */
 const vetoed = "The server takes no file of this name. Its administrator may have vetoed it: use another name."
 
 const hint = "--in-place writes into the file itself"
 
-/** Who reads an error knows the final name, and not that of the part. */
+/** The error with the final name: the user does not know the name of the part. */
 const named = (error: SmbError, part: string, name: string): SmbError => {
   if (error.path?.endsWith(`\\${part}`) !== true) return error
   return new SmbError({ ...error, path: error.path.slice(0, -part.length) + name })
@@ -70,26 +71,29 @@ const named = (error: SmbError, part: string, name: string): SmbError => {
 
 const beside = (path: UncPath.UncPath, name: string): UncPath.UncPath => UncPath.join(UncPath.parent(path), name)
 
-/** How long the removal may take: a server that has gone does not take its part away either. */
+/** The timeout of the removal: a server that does not respond does not remove its part either. */
 const patience = "1 second"
 
-/** The usual right to write, and to rename and to delete by the open. */
+/** The usual rights to write, and the right to rename and delete by the open. */
 const withDelete = (OpenMode.create.desiredAccess | OpenMode.remove.desiredAccess) >>> 0
 
-/** A file that was made, and how its open is used. */
+/** A created file, and the state of its open. */
 interface Made {
   readonly file: SmbFile.SmbFile
   /** Below the share. */
   readonly below: string
   readonly path: UncPath.UncPath
   readonly isPart: boolean
-  /** The server was asked to rename it by this open, and has not refused: from then on the open may be that of the target. */
+  /**
+   * The client has requested a rename by this open, and the server has not refused it: the open may now be that of the
+   * target.
+   */
   mayBePlaced: boolean
 }
 
 /**
- * Whether it can be deleted, and so renamed, also by a later open. smbd says so by SMB 1 of all files, whatever the account
- * may do.
+ * Whether a later open can delete the file too, and so rename it. By SMB 1 smbd says so of all files, no matter which
+ * rights the account has.
  */
 const isDeletable = ({ file: { opened: { maximalAccess }, share } }: Made): boolean =>
   maximalAccess !== undefined && (maximalAccess & AccessMask.DELETE) !== 0 && share.dialect !== "NT1"
@@ -119,13 +123,13 @@ const unfinished = (path: UncPath.UncPath, what: string): Report => {
   return { code: 0, message, json: { warning: "Unfinished", path: name, message } }
 }
 
-/** What the user is told of that could not be taken away; `known` where it is sure to be there. */
+/** The report on a part that could not be removed; `known` if it is sure to exist. */
 const left = (path: UncPath.UncPath, why: string, known: boolean): Report =>
   known
     ? unfinished(path, `an unfinished file is left there, since it could not be removed (${why}). Remove it.`)
     : unfinished(path, `an unfinished file may be left there, since the server could not be asked (${why}). Remove it.`)
 
-/** What has been asked of the server, and whether it was done is not known: no answer has come that can be believed. */
+/** Whether the result of a request is unknown: no response has come that can be trusted. */
 const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(exit) && exit.cause.reasons.some((reason) => {
     if (reason._tag !== "Fail") return reason._tag === "Interrupt"
@@ -136,8 +140,8 @@ const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
   })
 
 /**
- * Writes a file: after success the whole file stands there, after anything else what stood there before. `isNew` where
- * nothing can be there, as in a directory that has just been made.
+ * Writes a file. After success the complete file is at its name; after a failure its name is unchanged. `isNew` means
+ * that no file can exist there, as in a directory that was just created.
  */
 export type Replace = <E, R>(
   target: UncPath.UncPath,
@@ -145,12 +149,12 @@ export type Replace = <E, R>(
   isNew?: boolean
 ) => Effect.Effect<bigint, E | ClientError, R | SmbClient>
 
-/** One run of the command: what it has found out about folders serves the files that come after. */
+/** The state of one run of the command: its knowledge about folders serves the later files. */
 export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => {
-  /** Folders that take the usual name of a part, and let it be renamed by that. */
+  /** Folders that allow the usual name of a part, and let it be renamed by that name. */
   const easy = new Set<string>()
 
-  /** Takes a file away that did not become whole, whoever has interrupted it; says so where that cannot be done. */
+  /** Removes an incomplete file, also after an interruption; reports if that fails. */
   const takeAway = (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError, SmbClient>, known = true) =>
     removed.pipe(
       Effect.interruptible,
@@ -164,7 +168,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       })
     )
 
-  /** A new file may stand in its place, and may be somebody else's by now: it is named, and stays. */
+  /** A new file may be at the final name, and may already belong to another user: it is reported, and stays. */
   const mention = (target: UncPath.UncPath) =>
     Effect.flatMap(SmbClient, (smb) => smb.exists(target)).pipe(
       Effect.interruptible,
@@ -181,7 +185,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
 
   const byName = (path: UncPath.UncPath) => Effect.flatMap(SmbClient, (smb) => smb.remove(path, { force: true }))
 
-  /** The deletion is done at the CLOSE, so that it counts: smbd forgets it where the connection ends before. */
+  /** The deletion is complete at the CLOSE: smbd forgets it if the connection ends before. */
   const byOpen = ({ file }: Made) =>
     Effect.andThen(
       file.run(Information.setFile("FileDispositionInformation", { deletePending: true })),
@@ -189,8 +193,9 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     )
 
   /**
-   * In one round trip by its name, where that may be, since who has interrupted this waits for it. What the open is of, once
-   * a rename was asked for and nobody knows what came of it, may be all that there is: then by the name of the part alone.
+   * Removes the part by its name in one round trip, if that is possible, because the user that has interrupted the run
+   * waits for it. If the result of a requested rename is unknown, the open may be that of the target, the only copy:
+   * then only the name of the part is used.
    */
   const removed = (made: Made): Effect.Effect<void, ClientError, SmbClient> => {
     if (made.mayBePlaced) return byName(made.path)
@@ -199,13 +204,13 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       : Effect.catch(byOpen(made), () => byName(made.path))
   }
 
-  /** The file that is there. Whether it may be replaced is looked at before anything is sent. */
+  /** The existing file. Checks whether it can be replaced before anything is sent. */
   const look = Effect.fnUntraced(function*(target: UncPath.UncPath): Effect.fn.Return<Found, ClientError, SmbClient> {
     const smb = yield* SmbClient
     const found: Found = yield* smb.stat(target).pipe(
       Effect.catchTag(
         "SmbError",
-        // Perhaps it may only not be looked at.
+        // The file may exist, and the user may just have no right to read its attributes.
         (error) => Effect.succeed(isMissing(error) ? undefined : { fileAttributes: undefined })
       )
     )
@@ -223,7 +228,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     return found
   })
 
-  /** Makes the part under a name that the server takes, or where it takes none a new file in its place. */
+  /** Creates the part with a name that the server allows. If it allows none, creates a new file at the final name. */
   const create = Effect.fnUntraced(function*(
     target: UncPath.UncPath,
     found: Found,
@@ -241,7 +246,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       const path = beside(target, name)
       const made = yield* Effect.result(Effect.onExit(
         open(path, options, true),
-        // Whoever goes before the answer comes does not know that the part is there.
+        // A caller that is interrupted before the response comes does not know that the part exists.
         (exit) => isUnanswered(exit) ? takeAway(path, byName(path), false) : Effect.void
       ))
       if (made._tag === "Success") return made.success
@@ -267,7 +272,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     )
   })
 
-  /** Renames the part by its name, once its CLOSE has said that all of it is kept. */
+  /** Renames the part by its name, after its CLOSE has confirmed that all of it is kept. */
   const takePlace = (part: UncPath.UncPath, target: UncPath.UncPath, found: Found) =>
     Effect.flatMap(SmbClient, (smb) => smb.rename(part, target, { replace: true })).pipe(
       Effect.catchTag("SmbError", (error) => Effect.fail(refusedPlace(error, part, target, found)))
@@ -294,7 +299,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       if (UncPath.name(path).endsWith(LocalName.partEnd)) easy.add(folder)
       return
     }
-    // What cannot be kept is to be heard of before the place is taken.
+    // An error about data that cannot be kept must come before the rename.
     yield* file.flush
     made.mayBePlaced = true
     yield* file.run(Information.setFile("FileRenameInformation", {
@@ -309,7 +314,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     )
   })
 
-  /** By an open of its own from the part's beginning to its end. */
+  /** Writes and renames the part with one open. */
   const byOneOpen = <E, R>(
     target: UncPath.UncPath,
     content: Content<E, R>,
@@ -326,7 +331,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
           const whole = Effect.tap(written, finish(made, target, found))
           return restore(whole).pipe(
             Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : takeAway(made.path, removed(made))),
-            // It has its place: what the CLOSE says is told, and nothing is taken away.
+            // The part is renamed: an error of the CLOSE is reported, and nothing is removed.
             Effect.tap(file.close),
             Effect.mapError((error): E | ClientError =>
               error instanceof SmbError ? named(error, UncPath.name(made.path), UncPath.name(target)) : error
@@ -336,7 +341,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       )
     ) as Effect.Effect<bigint, E | ClientError, R | SmbClient>
 
-  /** Few bytes into a folder that is known: one round trip for all of the part, and one for its place. */
+  /** Writes a small file into a known folder: one round trip for the whole part, and one for the rename. */
   const quickly = (
     target: UncPath.UncPath,
     bytes: Uint8Array,
@@ -379,7 +384,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     return yield* Effect.catch(
       quickly(target, content.bytes, found, tag),
       (error): Effect.Effect<bigint, E | ClientError, R | SmbClient> =>
-        // A name that is not taken, though those before it were.
+        // The server refuses this name, though it allowed the ones before.
         error instanceof SmbError && isUnwelcome(error)
           ? byOneOpen(target, content, found, tag)
           : Effect.fail(error)

@@ -29,12 +29,12 @@ import * as ServeLog from "./ServeLog.ts"
 import * as ServeOptions from "./ServeOptions.ts"
 import { stopping } from "./Stopping.ts"
 
-/** Who may come in, and what to tell of it. */
+/** The users that can log on, and what the command prints about them. */
 interface Who {
   readonly users: UserStore.Users
-  /** The one user, where there is one. */
+  /** The only user, if the server has just one. */
   readonly user?: string
-  /** A password that was made up for this run. */
+  /** A password that was generated for this run. */
   readonly password?: string
 }
 
@@ -60,7 +60,7 @@ const passwordOf = Effect.fnUntraced(function*(user: string, shared: Shared) {
   return yield* new UsageError({ detail: `no password for ${user}: set SMB_PASSWORD, or give --password-file` })
 })
 
-/** Everybody who has a ticket, except machines and services; nobody by a password. */
+/** All users with a ticket, except machines and services; no user by a password. */
 const ofRealm: UserStore.Users = {
   find: (name) => Effect.succeed(/[$/]/.test(name) ? undefined : { name })
 }
@@ -74,14 +74,14 @@ const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOption
   }
   if (options.keytab !== undefined) return { users: ofRealm } satisfies Who as Who
   if (guest) return { users: UserStore.inMemory({}) } satisfies Who as Who
-  // Nobody was named: a user for this run, so that nothing is ever open to everybody by omission.
+  // No users were given: a user for this run is created, so that a share is never open to everyone by omission.
   const password = randomBytes(12).toString("base64url")
   return { users: UserStore.inMemory({ smb: Redacted.make(password) }), user: "smb", password } satisfies Who as Who
 })
 
 const largestKeytab = 16 * 1024 * 1024
 
-/** Its keys let anybody in who has them. */
+/** Reads a keytab. A user that has its keys can log on as anyone, so the file must be private. */
 const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalError> =>
   PrivateFile.read(keytab, largestKeytab).pipe(
     Effect.mapError((reason) => new LocalError({ path: keytab, detail: fileReasons[reason] })),
@@ -92,8 +92,8 @@ const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalE
   )
 
 /**
- * Where folders are served, who owns what in them has to be known the next time too. Nothing is kept where nothing can be,
- * as in a container that is read only: that is no reason not to serve, and is said.
+ * If folders are served, the owners of their files must be known after a restart too. If the identities cannot be
+ * stored, as in a read-only container, the server still runs, and the command warns.
  */
 const whoTheyAre = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions) {
   const forNow = { identity: IdentityStore.inMemory(), warning: undefined }
@@ -117,7 +117,7 @@ const folderReasons: Partial<Record<StoreError["reason"], string>> = {
   AccessDenied: "permission denied"
 }
 
-/** `readOnly`: nothing is made in the folder either. */
+/** `readOnly`: the store creates nothing in the folder either. */
 const storeOf = (
   folder: string | undefined,
   readOnly: boolean
@@ -168,7 +168,7 @@ const announce = (
       ...roots,
       ...(who === "" ? [] : [who]),
       "",
-      // With a file of users, each of them can put their own name there; a guest is let in only where that was asked for.
+      // With a file of users, each user can put their own name there; a guest can log on only if a flag allows it.
       HowTo.lines({
         host: reachable,
         port,
@@ -187,8 +187,9 @@ const hosted = (
   file === undefined ? Effect.succeed(namespace) : NamespaceFile.follow(file, namespace)
 
 /**
- * V8 doubles the space for what is new each time that enough of it stays, up to 128 MiB, most of which is then empty: with
- * thousands of files open that is more than they take. What it has when the server listens is enough to be as fast.
+ * V8 doubles the space for new objects each time that enough of them stay, up to 128 MiB, and most of that is then
+ * empty: with thousands of open files that is more than the files take. The space at the start of the server is enough
+ * for the same speed.
  */
 const keepYoungSpace = Effect.sync(() => setFlagsFromString("--semi-space-growth-factor=1"))
 
@@ -200,7 +201,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
   for (const { folder, name, ...how } of options.shares) {
     shares[name] = { ...how, ...readOnly, store: yield* storeOf(folder, options.readOnly || how.readOnly === true) }
   }
-  // Roots that no share stands for.
+  // Roots without a share of the same name.
   for (const name of Object.keys(options.namespace?.roots ?? {})) {
     if (Object.keys(shares).some((share) => share.toLowerCase() === name.toLowerCase())) continue
     shares[name] = { ...readOnly, store: MemoryStore.make() }
@@ -234,7 +235,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
   return yield* Effect.never
 })
 
-/** Serves until it is interrupted; then connections end, files are closed, and it is done. */
+/** Serves until it is interrupted; then it closes connections and files, and ends. */
 export const serve = (
   flags: ServeOptions.ServeFlags,
   shared: Shared

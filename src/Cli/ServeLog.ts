@@ -1,6 +1,6 @@
 /**
- * The log of `serve`: with `--json` an object a line among the rest of the output, else a line for people on standard
- * error. What a line is about stands in its annotations, `event` first.
+ * The log of `serve`: with `--json` one object per line in the output, otherwise a line for people on standard error.
+ * The annotations of a line tell what it is about, `event` first.
  */
 import * as Cause from "effect/Cause"
 import type * as Layer from "effect/Layer"
@@ -28,7 +28,7 @@ export const json = ({ cause, date, fiber, logLevel, message }: Entry): string =
 
 const two = (value: number): string => String(value).padStart(2, "0")
 
-/** One line for a person: the time of day here, what happened, and to whom. */
+/** One line for a person: the local time of day, what happened, and the user or client. */
 export const text = ({ cause, date, fiber, message }: Entry): string => {
   const { event: _, ...about } = fiber.getRef(References.CurrentLogAnnotations)
   const details = Object.entries(about).map(([key, value]) => `${key} ${printable(String(value))}`).join(", ")

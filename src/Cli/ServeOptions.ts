@@ -1,6 +1,4 @@
-/**
- * What `serve` is asked for: flags first, then the configuration file, then what is usual.
- */
+/** The options of `serve`: from the flags, then from the configuration file, then the defaults. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -17,7 +15,7 @@ import type { Shared } from "./Flags.ts"
 import * as Home from "./Home.ts"
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
-/** As Effect writes them: `30 seconds`. */
+/** A duration as Effect writes it: `30 seconds`. */
 const time = Schema.String.check(
   Schema.makeFilter((text: string) =>
     Option.exists(Duration.fromInput(text as Duration.Input), (duration) => Duration.toMillis(duration) > 0)
@@ -26,7 +24,7 @@ const time = Schema.String.check(
   )
 )
 
-/** The server's limits by their names: numbers, and times. */
+/** The server's limits by their names: numbers, and durations. */
 const ConfiguredLimits: Schema.Codec<Partial<Limits.Limits>> = Schema.Struct(
   Object.fromEntries(
     Object.entries(Limits.defaults).map(([name, value]) => [
@@ -42,7 +40,7 @@ const ConfiguredLimits: Schema.Codec<Partial<Limits.Limits>> = Schema.Struct(
   )
 ) as never
 
-/** A share in the configuration file: a folder, or more about it than that. */
+/** A share in the configuration file: a folder, or an object with more options. */
 const ConfiguredShare = Schema.Union([
   Schema.String,
   Schema.Struct({
@@ -56,7 +54,7 @@ const ConfiguredShare = Schema.Union([
   })
 ])
 
-/** The configuration file. Each flag of the same name goes before what stands here. */
+/** The configuration file. A flag of the same name has precedence. */
 export const Configuration = Schema.Struct({
   host: Schema.optionalKey(Schema.String),
   port: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
@@ -74,26 +72,26 @@ export const Configuration = Schema.Struct({
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Configuration), { onExcessProperty: "error" })
 
-/** A folder of the user's own that a platform names, as far as it does, and this command's part of it. */
+/** This command's folder in one of the user's folders: the one that the platform names, or the usual one. */
 const ownFolder = (named: string | undefined, usual: ReadonlyArray<string>): string =>
-  // The XDG specification has relative ones passed over.
+  // The XDG specification says to ignore relative paths.
   join(named === undefined || !isAbsolute(named) ? join(Home.folder(), ...usual) : named, "effect-smb")
 
-/** Where the configuration is looked for. */
+/** The folder of the configuration. */
 const configurationFolder = (env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string =>
   platform === "win32"
     ? ownFolder(env.APPDATA, ["AppData", "Roaming"])
     : ownFolder(env.XDG_CONFIG_HOME, [".config"])
 
-/** The configuration that is read where none is named. */
+/** The default path of the configuration file. */
 export const configurationPath = (env = process.env, platform = process.platform): string =>
   join(configurationFolder(env, platform), "config.json")
 
-/** The users who come in where none are named, if it is there. */
+/** The default path of the file of users, which need not exist. */
 export const usersPath = (env = process.env, platform = process.platform): string =>
   join(configurationFolder(env, platform), "users")
 
-/** Where it is kept which identifiers the users have. */
+/** The path of the file that stores the users' identifiers. */
 export const identityPath = (env = process.env, platform = process.platform): string =>
   join(
     platform === "win32"
@@ -119,13 +117,13 @@ const missing = (path: string) => new LocalError({ path, detail: "there is no su
 const wrong = (path: string, error: { readonly message: string }) =>
   new LocalError({ path, detail: oneLine(error.message) })
 
-/** The configuration, and the folder that the names of files in it begin at. */
+/** The configuration, and the folder that relative names in it start from. */
 export interface Configured {
   readonly configuration: typeof Configuration.Type
   readonly folder: string
 }
 
-/** Who may change it decides what is served, and to whom. */
+/** Refuses a file that other users can change: its content decides what is served, and to whom. */
 const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
   Effect.flatMap(
     Effect.promise(() => stat(path).catch(() => undefined)),
@@ -135,7 +133,7 @@ const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
         : Effect.void
   )
 
-/** The configuration file that was named, or the usual one, which need not be there. */
+/** Reads the given configuration file, or the default one, which need not exist. */
 export const readConfiguration = Effect.fnUntraced(function*(
   named: Option.Option<string>
 ): Effect.fn.Return<Configured, LocalError> {
@@ -152,7 +150,7 @@ export const readConfiguration = Effect.fnUntraced(function*(
     : yield* wrong(path, decoded.failure)
 })
 
-/** A namespace from a file. */
+/** Reads a namespace from a file. */
 export const readNamespace = (path: string): Effect.Effect<Namespace.Namespace, LocalError> =>
   Effect.flatMap(readText(path), (text) => {
     if (text === undefined) return Effect.fail(missing(path))
@@ -184,14 +182,14 @@ export interface ServeOptions {
   readonly port: number
   readonly name: string | undefined
   readonly shares: ReadonlyArray<ServedShare>
-  /** All shares are, whatever each says. */
+  /** All shares are read-only, no matter what each share says. */
   readonly readOnly: boolean
   readonly usersFile: string | undefined
   readonly user: string | undefined
-  /** With the keys of the service `cifs/` and the server's name. */
+  /** The keytab with the keys of the service `cifs/` and the server's name. */
   readonly keytab: string | undefined
   readonly namespace: Namespace.Namespace | undefined
-  /** The file that it comes from, where it comes from one. */
+  /** The file that the namespace comes from, if it comes from a file. */
   readonly namespaceFile: string | undefined
   readonly signing: "required" | "enabled"
   readonly encryption: "required" | "enabled" | "disabled"
@@ -207,10 +205,10 @@ const isShareName = (name: string): boolean => /^[^\u0000-\u001f"*+,/:;<=>?[\]\\
 
 const usage = (detail: string) => new UsageError({ detail })
 
-/** The usual file of users, where there is one. */
+/** The default file of users, if it exists. */
 const usual = Effect.promise(() => stat(usersPath()).then(() => usersPath(), () => undefined))
 
-/** Brings flags and configuration together. */
+/** Combines the flags and the configuration. */
 export const resolve = Effect.fnUntraced(function*(
   flags: ServeFlags,
   shared: Shared,

@@ -1,6 +1,4 @@
-/**
- * From flags to a client: who to log on as, and how to connect.
- */
+/** Makes a client from the flags: the user to log on as, and how to connect. */
 import * as Prompt from "effect/cli/Prompt"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -26,10 +24,13 @@ import * as NameServer from "./NameServer.ts"
 import { writeError } from "./Output.ts"
 import type { Remote } from "./Remote.ts"
 
-/** Whether somebody sits there to be asked. The question goes to standard error: the output is often piped on. */
+/**
+ * Whether a user is at the terminal to answer questions. The question goes to standard error, because the output often
+ * goes to a pipe.
+ */
 const isAttended = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true
 
-/** Config counts an empty variable as one that is there; a user who empties it means that it is not. */
+/** Config treats an empty variable as set; a user that empties it means that it is not set. */
 const variable = (name: string): Effect.Effect<string | undefined> =>
   Config.String(name).pipe(
     Config.option,
@@ -37,7 +38,7 @@ const variable = (name: string): Effect.Effect<string | undefined> =>
     Effect.orElseSucceed(() => undefined)
   )
 
-/** Asks. Who would rather not is left at the beginning of a line. */
+/** Asks the user. After a cancelled question the cursor goes to the start of a new line. */
 const ask = <A>(prompt: Prompt.Prompt<A>) => Effect.tapError(prompt, () => writeError("\n"))
 
 const single = (remotes: ReadonlyArray<Remote>): Effect.Effect<string | undefined, UsageError> => {
@@ -64,7 +65,7 @@ const password = Effect.fnUntraced(function*(user: string, server: string, file:
   })
 })
 
-/** The ticket that is meant: of the user that was named, as a principal, or whoever the cache or the keytab knows. */
+/** The ticket to use: that of the given user, as a principal, or the default one of the cache or the keytab. */
 const ticket = (named: string | undefined, keytab: string | undefined): Credentials.Credential => {
   const { domain, user } = Credentials.parseName(named ?? "")
   const principal = domain.includes(".") ? `${user}@${domain.toUpperCase()}` : user
@@ -74,10 +75,10 @@ const ticket = (named: string | undefined, keytab: string | undefined): Credenti
   })
 }
 
-/** Whether to log on by Kerberos alone. */
+/** Whether to log on only by Kerberos. */
 const byKerberos = (options: Shared): boolean => options.kerberos || Option.isSome(options.keytab)
 
-/** Who to log on as: `--guest`, `--user`, the path, SMB_USER, the terminal, in this order. */
+/** The user to log on as, from `--guest`, `--user`, the path, SMB_USER, or the terminal, in this order. */
 export const credential = Effect.fnUntraced(function*(
   options: Shared,
   remotes: ReadonlyArray<Remote>
@@ -112,7 +113,9 @@ export const credential = Effect.fnUntraced(function*(
   return Credentials.password(user, yield* password(user, server, file), domain === undefined ? {} : { domain })
 })
 
-/** The client that the flags ask for, DFS targets on `port` where no flag says another. Without DFS there is no resolver. */
+/**
+ * The client for the flags. DFS targets use `port` unless a flag gives another. Without DFS the client has no resolver.
+ */
 export const layer = (
   options: Shared,
   who: Credentials.Credential,
@@ -120,7 +123,7 @@ export const layer = (
 ): Layer.Layer<SmbClient.SmbClient> =>
   Layer.unwrap(Effect.map(NameServer.make(options.dns), (names) => layers(options, who, port, names).client))
 
-/** The client, and the resolver that it follows DFS with; `port` is where servers are asked. */
+/** The client, and the resolver that it uses for DFS; `port` is the servers' port. */
 export const layerWithResolver = (
   options: Shared,
   who: Credentials.Credential,

@@ -1,9 +1,10 @@
 /**
- * What an interruption means to the run: the end of unfinished work, or, once a server listens, the way to stop it.
+ * The meaning of an interruption: it ends unfinished work, or, after a server listens, it is the way to stop the
+ * server.
  */
 export const stopping = {
-  /** Whether to be interrupted is to be done: exit code 0. */
+  /** Whether an interruption is a normal end: exit code 0. */
   isDone: false,
-  /** How long a first interruption may take to tidy up, in milliseconds. */
+  /** How long the cleanup after a first interruption can take, in milliseconds. */
   patience: 1_500
 }

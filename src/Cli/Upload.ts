@@ -1,8 +1,9 @@
 /**
- * `put`: files and trees from here to a server.
+ * `put`: copies files and trees from this machine to a server.
  *
- * A file is written under another name and renamed when it is whole, so that a reader, or an interruption, never meets
- * half of it. With `inPlace` it is written where it belongs, which keeps the permissions of a file that is there.
+ * A file is written under another name and renamed when it is complete, so that a reader never sees an incomplete file,
+ * not even after an interruption. With `inPlace` it is written at its final name, which keeps the permissions of an
+ * existing file.
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
@@ -40,7 +41,7 @@ import * as Progress from "./Progress.ts"
 import type { Remote } from "./Remote.ts"
 import * as RemoteFile from "./RemoteFile.ts"
 
-/** What ended before it should have. */
+/** The error for a file that ended too early. */
 const shorter = (path: string, count: bigint, size: bigint): LocalError =>
   new LocalError({
     path,
@@ -54,15 +55,15 @@ export interface Options {
   readonly inPlace: boolean
 }
 
-/** Files of a tree that are written at once. */
+/** How many files of a tree are written at once. */
 const concurrency = 8
 
-/** With what a run has in common for all its files. */
+/** The options, and the state that all files of a run share. */
 interface Run extends Options {
   readonly replace: RemoteFile.Replace
 }
 
-/** Writes `target`: by way of a part beside it, unless in place, as streams are. */
+/** Writes `target`: through a part next to it, unless it is written in place, as streams are. */
 const send = <E, R>(
   target: UncPath.UncPath,
   run: Run,
@@ -76,10 +77,10 @@ const send = <E, R>(
       : content.run({ writeFrom: (fill) => smb.writeFrom(target, fill), sink: () => smb.sink(target) })
   })
 
-/** What one round trip takes, in bytes. */
+/** The largest size that one round trip writes, in bytes. */
 const smallSize = 60_000
 
-/** Up to one byte more than is small: files like those of /proc have no size, and devices no end. */
+/** Reads up to one byte more than the small size: files like those of /proc report no size, and devices have no end. */
 const readSmall = Effect.fnUntraced(function*(local: FileSystem.File) {
   const buffer = new Uint8Array(smallSize + 1)
   let length = 0
@@ -103,9 +104,10 @@ const file = Effect.fnUntraced(function*(
     const local = yield* fs.open(source)
     const size = (yield* local.stat).size
     const { advance } = yield* progress.file(basename(source), Number(size))
-    // What it has had when it was opened has to come. Files like those of /proc have no size, and more than that.
+    // All bytes that the file had when it was opened must arrive. Files like those of /proc report the size 0, and have
+    // more.
     const whole = (count: bigint) => count < size ? Effect.fail(shorter(source, count, size)) : Effect.succeed(count)
-    // In one round trip, where the file is as small as it says.
+    // In one round trip, if the file really is as small as its size.
     const begin = size <= smallSize ? yield* readSmall(local) : undefined
     if (begin !== undefined && begin.length <= smallSize) {
       yield* whole(BigInt(begin.length))
@@ -132,7 +134,7 @@ const file = Effect.fnUntraced(function*(
 const written = (target: UncPath.UncPath, local: string, count: bigint) =>
   Output.jsonLine({ path: UncPath.format(target), local, size: Number(count) })
 
-/** What can only be read from its beginning to its end: a pipe, a device. */
+/** Writes from a source that can only be read from start to end: a pipe, a device. */
 const flow = Effect.fnUntraced(function*<E, R>(
   data: Stream.Stream<Uint8Array, E, R>,
   name: string,
@@ -148,7 +150,7 @@ const flow = Effect.fnUntraced(function*<E, R>(
   if (options.json) yield* Output.write(written(target, name, count))
 })
 
-/** A pipe has no positions, which the file system's own streams read at. */
+/** A stream of a pipe. The file system's own streams read at positions, and a pipe has none. */
 const fromPipe = (source: string) =>
   NodeStream.fromReadable<Uint8Array, LocalError>({
     evaluate: () => createReadStream(source),
@@ -164,19 +166,19 @@ const fromInput = Effect.fnUntraced(function*(target: Remote, options: Run, prog
   yield* flow(stdin, "-", target, options, progress)
 })
 
-/** A name here as one on a server. */
+/** Checks that a local name can be a name on a server. */
 const checked = (path: string): Effect.Effect<void, LocalError> => {
   const objection = LocalName.objectionThere(basename(path))
   return objection === undefined ? Effect.void : Effect.fail(new LocalError({ path, detail: objection }))
 }
 
-/** What is in the tree here, by the names that lead to it. */
+/** An entry of the local tree, by the names that lead to it. */
 interface Found {
   readonly names: ReadonlyArray<string>
   readonly isFile: boolean
 }
 
-/** Everything in a folder here, into a directory. What one entry fails with does not stop the others. */
+/** Copies everything in a local folder into a directory. If one entry fails, the others are still copied. */
 const tree = Effect.fnUntraced(function*(
   source: string,
   target: UncPath.UncPath,
@@ -187,7 +189,7 @@ const tree = Effect.fnUntraced(function*(
   const fs = yield* FileSystem.FileSystem
   let failures = 0
   const mark = `effect-smb-${randomBytes(6).toString("hex")}`
-  /** Directories that were made for this copy: nothing is in them but what it brings. */
+  /** Directories that were created for this copy: they only contain its entries. */
   const made = new Set<string>()
   const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
   const alone = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
@@ -199,7 +201,7 @@ const tree = Effect.fnUntraced(function*(
       return Effect.as(tell(report(error)), otherwise)
     })
 
-  /** A folder's entries, once there is a directory for them. Links are not followed. */
+  /** The entries of a local folder, after its directory on the server exists. Links are not followed. */
   const enter = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
     const here = join(source, ...names)
     if (names.length > 0) {
@@ -242,8 +244,8 @@ const tree = Effect.fnUntraced(function*(
     )
 
   const first = yield* enter([])
-  // The directory that is written to may lie in the folder that is read, as a share of this very machine has it. The mark
-  // goes with its open, also where nothing can be deleted.
+  // The target directory can be inside the source folder, if this machine serves the share. The mark is removed when
+  // its open closes, also where nothing can be deleted.
   const marking = {
     ...OpenMode.remove,
     createDisposition: OpenMode.create.createDisposition,

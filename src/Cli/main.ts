@@ -1,10 +1,10 @@
 /**
- * The command `effect-smb`: `bin/effect-smb.js` starts this, and this loads the rest.
+ * The command `effect-smb`: `bin/effect-smb.js` starts this module, and this module loads the rest.
  *
- * Loading is most of a short run, and in a checkout half of that is taking the types out of the sources. So Node keeps
- * what it has compiled, in a place of the user's own: code from a folder that others can write, as Node's own choice
- * below /tmp is, would be theirs to run. Where there is no such place, it cannot be written, or NODE_DISABLE_COMPILE_CACHE is set,
- * nothing is kept.
+ * Loading takes most of the time of a short run, and in a checkout half of that time is stripping the types from the
+ * sources. So Node keeps the compiled code in a folder of the user. Other users can write to Node's default folder
+ * below /tmp, and could put their own code there. Nothing is kept if the user has no such folder, it cannot be written,
+ * or NODE_DISABLE_COMPILE_CACHE is set.
  */
 import { enableCompileCache } from "node:module"
 import { join } from "node:path"

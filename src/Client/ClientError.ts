@@ -1,6 +1,4 @@
-/**
- * Everything that an operation of the client can fail with. The compiler knows each by its tag.
- */
+/** Every error that an operation of the client can fail with. The compiler knows each by its tag. */
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import type { DfsError } from "../Protocol/DfsError.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
@@ -9,17 +7,17 @@ import type { RemovalIncomplete, RootOrLink } from "./RemovalError.ts"
 import type { AcrossShares, InvalidPath } from "./UncPath.ts"
 
 /**
- * - `SmbError`: the server said no; `reason` is its NTSTATUS by name.
- * - `TransportError`: nobody there, or the connection broke.
+ * - `SmbError`: the server refused the request; `reason` is its NTSTATUS by name.
+ * - `TransportError`: no server answered, or the connection broke.
  * - `ProtocolError`: the peer broke the protocol or a security promise.
- * - `Malformed`: the peer's bytes make no sense.
- * - `AuthenticationError`: the logon could not be carried through.
+ * - `Malformed`: the peer's bytes cannot be decoded.
+ * - `AuthenticationError`: the logon could not be completed.
  * - `FileShortened`: a file became shorter while it was read.
- * - `InvalidPath`: the path names nothing on a share.
+ * - `InvalidPath`: the path does not name a place on a share.
  * - `AcrossShares`: a rename to another share, or the removal of a tree with a DFS link in it.
- * - `RootOrLink`: what is to be removed or renamed is a whole share, or a link to something elsewhere. Nothing was done.
- * - `RemovalIncomplete`: part of a tree could not be removed; it says what is gone, and what is not.
- * - those of `DfsError`, which only a client with DFS fails with.
+ * - `RootOrLink`: the path to remove or rename is a whole share, or a link to another place. Nothing was done.
+ * - `RemovalIncomplete`: part of a tree could not be removed; the error says what is gone and what is still there.
+ * - the errors of `DfsError`, which only a client with DFS fails with.
  *
  * @category errors
  */

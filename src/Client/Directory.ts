@@ -13,16 +13,16 @@ import * as Entry from "./Entry.ts"
 import * as Information from "./Information.ts"
 import * as UncPath from "./UncPath.ts"
 
-/** Bytes of one answer with entries: some hundreds of them. */
+/** The size of one response with entries, in bytes: some hundreds of entries. */
 const pageSize = 256 * 1024
 
-/** An entry as it was listed; `.` and `..` are the directory itself and the one that holds it. */
+/** An entry of a listing; `.` is the directory itself and `..` is its parent. */
 export interface Listed {
   readonly name: string
   readonly entry: Entry.Entry
-  /** The file's number on its volume (MS-FSCC 2.1.9); 0, or all bits, where the server has none. */
+  /** The file's number on its volume (MS-FSCC 2.1.9); 0, or all bits set, if the server does not number its files. */
   readonly fileId: bigint
-  /** The share that was listed, for comparison: numbers of two shares have nothing to do with each other. */
+  /** The listed share, for comparison: the numbers of two shares are unrelated. */
   readonly place: string
 }
 
@@ -31,13 +31,16 @@ const isDot = (name: string): boolean => name === "." || name === ".."
 const isDirectory = (fileAttributes: number): boolean =>
   (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0
 
-/** Whether it is the directory itself, or the one that holds it. */
+/** Whether an entry is the directory itself or its parent. */
 export const isDots = ({ name }: Listed): boolean => isDot(name)
 
-/** A server that lists names with separators in them wants to lead us astray: such an entry is passed over. */
+/** A server that lists names with separators in them wants to mislead the client: such an entry is skipped. */
 const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(name)
 
-/** The entries of an open directory that match `pattern`, a page at a time; `.` and `..`, where they come, come first. */
+/**
+ * The entries of an open directory that match `pattern`, a page at a time. If the server lists `.` and `..`, they are
+ * first.
+ */
 export const listed = (
   share: Share.Share,
   file: Share.OpenFile,
@@ -56,7 +59,7 @@ export const listed = (
     )).pipe(
       Stream.flatMap((page) => {
         const self = page.find(({ fileName }) => fileName === ".")?.fileId
-        // No file is the directory that it lies in: a server that says so numbers nothing.
+        // A file cannot be its own directory: the numbers of a server that says so are not used.
         const numbered = page.every(({ fileAttributes, fileId }) => fileId !== self || isDirectory(fileAttributes))
         const found = page.filter(({ fileName }) => isComponent(fileName)).map((one): Listed => ({
           name: one.fileName,
@@ -75,7 +78,7 @@ export const entries = <E, R>(all: Stream.Stream<Listed, E, R>): Stream.Stream<E
 
 const allBits = 0xffff_ffff_ffff_ffffn
 
-/** What tells a file from all others of its share; `undefined` where the server does not say. */
+/** Identifies a file among all files of its share; `undefined` if the server does not number its files. */
 export const identity = ({ fileId, place }: Listed): string | undefined =>
   fileId === 0n || BigInt.asUintN(64, fileId) === allBits ? undefined : `${place}\0${fileId}`
 
@@ -83,46 +86,49 @@ export const identity = ({ fileId, place }: Listed): string | undefined =>
 export const placeOf = (identity: string): string => identity.slice(0, identity.indexOf("\0"))
 
 /**
- * The same for one of several volumes. Those that are mounted in a share number their files by themselves, so that two
- * folders may have one number; they hardly ever have one time of creation.
+ * Identifies a file if the share has several volumes. Volumes that are mounted in a share number their files
+ * independently, so two folders can have the same number; they hardly ever have the same creation time.
  */
 export const onVolume = (one: Listed): string => `${identity(one)}\0${one.entry.creationTime}`
 
-/** The folders that a walk is in, as they are known: by their numbers, on this volume and on all. */
+/** The folders that a walk is in, by their numbers: on this volume and on all volumes. */
 interface Ancestors {
   readonly here: ReadonlySet<string>
   readonly everywhere: ReadonlySet<string>
 }
 
-/** A folder that may be one of another volume. */
+/** Whether a folder may be on another volume. */
 const isMount = (entry: Entry.Entry | undefined): boolean => entry !== undefined && isNameSurrogate(entry.reparseTag)
 
 const nothing: ReadonlySet<string> = new Set()
 
-/** How a walk goes. */
+/** Options of a walk. */
 export interface WalkOptions {
-  /** Directories that are listed at once; 8 where left out. */
+  /** How many directories are listed at once. Default: 8. */
   readonly concurrency?: number
-  /** How many levels below the start; 128 where left out. */
+  /** How many levels below the start. Default: 128. */
   readonly maximumDepth?: number
   /**
-   * Asked when a directory below the start cannot be listed, or not to its end: the walk goes on without it where this
-   * succeeds. Where it is left out, the walk fails.
+   * Called when a directory below the start cannot be listed, or not to its end. If this succeeds, the walk goes on
+   * without the directory. Default: the walk fails.
    */
   readonly onError?: (error: ClientError, directory: Entry.Entry) => Effect.Effect<void, ClientError>
   /**
-   * Told of a directory that is one of those that it lies in: a link that the server follows, or a DFS link, leads back.
-   * It is among the results, and is not entered again.
+   * Called with a directory that is one of its own ancestors: a link that the server follows, or a DFS link, leads
+   * back. The directory is among the results, and is not entered again.
    */
   readonly onLoop?: (directory: Entry.Entry) => Effect.Effect<void, ClientError>
-  /** Whether a directory below the start is wanted: where this says false, it is left out with all that is in it. */
+  /**
+   * Whether a directory below the start is wanted. If this returns false, the directory and everything in it are left
+   * out.
+   */
   readonly enter?: (directory: Entry.Entry) => Effect.Effect<boolean, ClientError>
 }
 
 /**
- * Everything below a directory, as it comes: a directory before what is in it, siblings in no order. Symbolic links are
- * not followed. A directory that is, by the number that the server gives it, one of those above it is not entered again; where
- * a server gives no numbers, `maximumDepth` ends a loop.
+ * Everything below a directory, in the order of arrival: a directory before its entries, siblings in no order. Symbolic
+ * links are not followed. A directory whose number is that of one of its ancestors is not entered again. If the server
+ * gives no numbers, `maximumDepth` ends a loop.
  */
 export const walk = (
   list: (path: string) => Stream.Stream<Listed, ClientError>,

@@ -1,6 +1,4 @@
-/**
- * What a listing, a walk and a look at a file tell about it.
- */
+/** What a listing, a walk and `stat` tell about a file. */
 import type * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
 import { ReparseTag } from "../Codec/Reparse.ts"
 import type * as Share from "../Protocol/Share.ts"
@@ -25,15 +23,15 @@ export interface Entry {
   readonly lastWriteTime: bigint
   readonly changeTime: bigint
   readonly fileAttributes: number
-  /** What kind of reparse point it is (MS-FSCC 2.1.2.1), where it is looked at as one; 0 otherwise. */
+  /** The kind of reparse point (MS-FSCC 2.1.2.1), if the entry was looked at as one; 0 otherwise. */
   readonly reparseTag: number
 }
 
-/** A listing has the tag in the place of the size of extended attributes. */
+/** A listing has the tag in the field for the size of extended attributes. */
 const tagOf = (fileAttributes: number, field: number): number =>
   (fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) === 0 ? 0 : field
 
-/** The type that attributes and reparse tag tell. */
+/** The type that follows from the attributes and the reparse tag. */
 export const typeOf = (fileAttributes: number, reparseTag: number): Entry["type"] => {
   if (
     (fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) !== 0 &&
@@ -62,7 +60,7 @@ export const fromDirectory = (
   reparseTag: tagOf(found.fileAttributes, found.eaSize)
 })
 
-/** From what an open says. */
+/** From the attributes that an open returns. */
 export const fromAttributes = (path: UncPath.UncPath, found: Share.Attributes, reparseTag: number): Entry => ({
   name: UncPath.name(path),
   path: UncPath.format(path),

@@ -4,13 +4,13 @@
 import * as Schema from "effect/Schema"
 
 /**
- * The file at `path` (`\\server\share\path`) ends earlier than it did when it was opened: `expected` is the end, in bytes
- * from the file's start, up to which there were bytes to be read then, and `found` the end that was come upon. Another
- * program has cut or replaced the file, or the server does not give what it has announced. What was read up to `found`
- * was there when it was read, and need not belong together.
+ * The file at `path` (`\\server\share\path`) ends earlier than it did when it was opened. `expected` is the offset, in
+ * bytes from the file's start, up to which the file had bytes to read then; `found` is the offset at which it ends now.
+ * Another program has cut or replaced the file, or the server does not give what it has announced. The bytes up to
+ * `found` were in the file when they were read, but they may be of different versions of it.
  *
- * A range that goes past the end of the file as it was opened is no error, nor is a file that grows, nor one whose size
- * the server does not know (0).
+ * A range that goes past the end of the opened file is no error. A file that grows is no error. A file whose size the
+ * server does not know (0) is no error.
  *
  * @category errors
  */

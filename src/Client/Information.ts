@@ -1,6 +1,4 @@
-/**
- * Operations with the structures of MS-FSCC in them: asking for and setting information by the document's names.
- */
+/** Operations with the structures of MS-FSCC: they query and set information by the document's names. */
 import * as Codec from "../Codec/Codec.ts"
 import * as DirectoryInformation from "../Codec/DirectoryInformation.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
@@ -14,10 +12,10 @@ type FileClasses = typeof FileInformation.classes
 type FileSystemClasses = typeof FileSystemInformation.classes
 type DirectoryClasses = typeof DirectoryInformation.classes
 
-/** Bytes that an answer may have where its class has no size of its own. */
+/** The maximum size of a response in bytes, for classes without a fixed size. */
 const maximum = 65536
 
-/** Asks for a class of file information: `queryFile("FileStandardInformation")`. */
+/** Queries a class of file information: `queryFile("FileStandardInformation")`. */
 export const queryFile = <N extends keyof FileClasses>(
   name: N,
   options?: { readonly maximum?: number; readonly input?: Uint8Array }
@@ -42,7 +40,7 @@ export const setFile = <N extends keyof FileClasses>(name: N, value: Value<FileC
   }
 }
 
-/** Asks for a class of file-system information: `queryFileSystem("FileFsFullSizeInformation")`. */
+/** Queries a class of file-system information: `queryFileSystem("FileFsFullSizeInformation")`. */
 export const queryFileSystem = <N extends keyof FileSystemClasses>(
   name: N
 ): Operation.QueryInfo<Value<FileSystemClasses[N]>> => {

@@ -1,15 +1,16 @@
 /**
- * The question "which server and share hold this path?", and its plain answer: the ones that it names.
+ * The question "which server and share hold this path?", and its plain answer: the server and share that the path
+ * names.
  *
- * Every operation of the client goes through a locator. DFS is another locator: it tries one target after the other and
- * reacts to STATUS_PATH_NOT_COVERED, once, for all operations.
+ * Every operation of the client goes through a locator. DFS is another locator: it tries one target after another and
+ * reacts to STATUS_PATH_NOT_COVERED, in one place for all operations.
  */
 import type * as Effect from "effect/Effect"
 import { fold } from "../Codec/UpCase.ts"
 import type { ClientError } from "./ClientError.ts"
 import type { UncPath } from "./UncPath.ts"
 
-/** A place to go to. */
+/** The server, share and path where an operation runs. */
 export interface Target {
   readonly server: string
   readonly port: number
@@ -17,37 +18,36 @@ export interface Target {
   /** Below the share, components separated by backslashes; empty for its root. */
   readonly path: string
   /**
-   * Present where the names of this share go on the wire as DFS has them: with SMB2_FLAGS_DFS_OPERATIONS, and
+   * Present if the names of this share go on the wire as DFS names: with SMB2_FLAGS_DFS_OPERATIONS, and with
    * `server\share\` before the path.
    */
   readonly dfsName?: { readonly server: string; readonly share: string }
-  /** Present where the path that was asked for is itself a DFS link: this is what it leads to. */
+  /** Present if the requested path is itself a DFS link. This target is what the link leads to. */
   readonly isLink?: true
-  /** The domain that the server belongs to, where it is known: for whoever provides the credential. */
+  /** The domain of the server, if it is known: for the credential provider. */
   readonly domain?: string
 }
 
-/** Finds the place of a path, and lets `attempt` try it there. */
+/** Finds the target of a path, and runs `attempt` there. */
 export interface Locator {
   /**
-   * Runs `attempt` on the target that holds `path`, and on further ones if it fails in a way that another target may
-   * not. What an attempt has acquired is released before the next.
+   * Runs `attempt` on the target that holds `path`. If it fails in a way that another target may not, runs it on the
+   * next target. What an attempt has acquired is released before the next attempt.
    */
   readonly use: <A, E, R>(
     path: UncPath,
     attempt: (target: Target) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | ClientError, R>
   /**
-   * Whether what was being read when this failure came may be read on at another target. Left out where there never is
-   * another one.
+   * Whether a read that failed with this error can go on at another target. Absent if there is never another target.
    */
   readonly goesOn?: (error: unknown) => boolean
 }
 
-/** A target for comparison: its share. */
+/** The share of a target, as text for comparison. */
 export const placeOf = (target: Target): string => fold(`${target.server}:${target.port}\\${target.share}`)
 
-/** The path as it stands. */
+/** The target that the path itself names. */
 export const toTarget = (path: UncPath): Target => ({
   server: path.server,
   port: path.port,
@@ -56,7 +56,7 @@ export const toTarget = (path: UncPath): Target => ({
 })
 
 /**
- * The plain answer: one attempt, where the path says.
+ * The locator without DFS: one attempt, at the place that the path names.
  *
  * @category constructors
  */

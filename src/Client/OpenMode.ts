@@ -1,10 +1,10 @@
 /**
  * The usual ways to open a file, as options of CREATE (MS-SMB2 2.2.13, MS-SMB2 2.2.13.1).
  *
- * A server refuses an open as a whole where one of the rights that it asks for is not granted. So each asks for the rights that
- * its operations need by MS-FSA 2.1.5, and for no other; those that read or write data also for the file's attributes,
- * which whoever may list the directory may read. `readWrite` and `update` are for whatever a program does with a file that
- * it keeps open, and ask for its times and extended attributes as well. What goes beyond takes further rights (`withAccess`).
+ * A server refuses an open as a whole if it does not grant one of the requested rights. So each mode requests only the
+ * rights that its operations need by MS-FSA 2.1.5. Modes that read or write data also request the right to read the
+ * file's attributes, which every user that can list the directory has. `readWrite` and `update` are for programs that
+ * keep a file open, and also request the rights to its times and extended attributes. `withAccess` adds further rights.
  */
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask, CreateDisposition, CreateOptions, ShareAccess } from "../Smb2/Message/Constants.ts"
@@ -22,7 +22,7 @@ const mode = (
   shareAccess: number = everybody
 ): Share.OpenOptions => ({ desiredAccess: desiredAccess >>> 0, createDisposition, createOptions, shareAccess })
 
-/** The same way to open, with further rights (MS-SMB2 2.2.13.1), for what an open is used for beyond its data. */
+/** The same options with further rights (MS-SMB2 2.2.13.1), for an open that is used for more than its data. */
 export const withAccess = (options: Share.OpenOptions, rights: number): Share.OpenOptions => ({
   ...options,
   desiredAccess: (options.desiredAccess | rights) >>> 0
@@ -40,7 +40,7 @@ const changing = AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA | Acce
   AccessMask.FILE_DELETE_CHILD | AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.DELETE | AccessMask.WRITE_DAC |
   AccessMask.WRITE_OWNER | AccessMask.GENERIC_WRITE | AccessMask.GENERIC_ALL
 
-/** Whether something may be made, written, deleted or renamed that is opened in this way. */
+/** Whether an open with these options can create, write, delete or rename something. */
 export const changes = (options: Share.OpenOptions): boolean =>
   options.createDisposition !== FILE_OPEN || (options.desiredAccess & changing) !== 0 ||
   (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) !== 0
@@ -48,14 +48,17 @@ export const changes = (options: Share.OpenOptions): boolean =>
 /** An existing file, to read. */
 export const read: Share.OpenOptions = mode(readAccess, FILE_OPEN, FILE_NON_DIRECTORY_FILE)
 
-/** An existing file, to read from one end to the other. */
+/** An existing file, to read from start to end. */
 export const readSequentially: Share.OpenOptions = mode(
   readAccess,
   FILE_OPEN,
   FILE_NON_DIRECTORY_FILE | FILE_SEQUENTIAL_ONLY
 )
 
-/** A file to write anew: made where there is none, emptied where there is one. Others may read it meanwhile. */
+/**
+ * A file to write from the start: created if it does not exist, emptied if it exists. Other opens can read it at the
+ * same time.
+ */
 export const overwrite: Share.OpenOptions = mode(
   writeAccess,
   FILE_OVERWRITE_IF,
@@ -63,10 +66,13 @@ export const overwrite: Share.OpenOptions = mode(
   ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_DELETE
 )
 
-/** A new file to write; `ObjectNameCollision` where there is one. */
+/** A new file to write; `ObjectNameCollision` if the file exists. */
 export const create: Share.OpenOptions = { ...overwrite, createDisposition: FILE_CREATE }
 
-/** A file to read and write as it is, with its times and extended attributes; made where there is none. */
+/**
+ * A file to read and write, with its times and extended attributes. An existing file keeps its data; a missing one is
+ * created.
+ */
 export const readWrite: Share.OpenOptions = mode(
   readAccess | writeAccess | AccessMask.FILE_READ_EA | AccessMask.FILE_WRITE_EA | AccessMask.FILE_WRITE_ATTRIBUTES,
   FILE_OPEN_IF,
@@ -76,7 +82,7 @@ export const readWrite: Share.OpenOptions = mode(
 /** An existing file to read and write, with its times and extended attributes. */
 export const update: Share.OpenOptions = { ...readWrite, createDisposition: FILE_OPEN }
 
-/** An existing file to write into, and to end where one likes. */
+/** An existing file to write into and to truncate. */
 export const write: Share.OpenOptions = { ...update, desiredAccess: writeAccess }
 
 /** A directory, to list and to watch. */
@@ -86,53 +92,53 @@ export const directory: Share.OpenOptions = mode(
   FILE_DIRECTORY_FILE
 )
 
-/** A new directory; `ObjectNameCollision` where the name is taken. */
+/** A new directory; `ObjectNameCollision` if the name exists. */
 export const createDirectory: Share.OpenOptions = mode(
   AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_CREATE,
   FILE_DIRECTORY_FILE
 )
 
-/** Whatever has the name, to look at its attributes. Follows symbolic links. */
+/** A file or directory, to read its attributes. Follows symbolic links. */
 export const attributes: Share.OpenOptions = mode(
   AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   0
 )
 
-/** Whatever has the name, to change its attributes and times. */
+/** A file or directory, to change its attributes and times. */
 export const setAttributes: Share.OpenOptions = mode(
   AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   0
 )
 
-/** Whatever has the name, a symbolic link itself and not what it points at, to delete or rename it. */
+/** A file, directory or symbolic link, to delete or rename it. A link is opened itself, and not its target. */
 export const remove: Share.OpenOptions = mode(
   AccessMask.DELETE | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   FILE_OPEN_REPARSE_POINT
 )
 
-/** Whatever has the name, to read its reparse data: what a symbolic link points at. */
+/** A reparse point, to read its data: the target of a symbolic link. */
 export const readReparsePoint: Share.OpenOptions = mode(
   AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_OPEN,
   FILE_OPEN_REPARSE_POINT
 )
 
-/** A new file to hang reparse data on. */
+/** A new file to set reparse data on. */
 export const createReparsePoint: Share.OpenOptions = mode(
   AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.SYNCHRONIZE,
   FILE_CREATE,
   FILE_OPEN_REPARSE_POINT
 )
 
-/** Whatever has the name, to read its security descriptor; with `audit` also the SACL, which takes a privilege. */
+/** A file or directory, to read its security descriptor; with `audit` also the SACL, which needs a privilege. */
 export const readSecurity = (audit: boolean): Share.OpenOptions =>
   mode(AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE | (audit ? AccessMask.ACCESS_SYSTEM_SECURITY : 0), FILE_OPEN, 0)
 
-/** Whatever has the name, to write parts of its security descriptor. */
+/** A file or directory, to write parts of its security descriptor. */
 export const writeSecurity = (parts: {
   readonly owner: boolean
   readonly dacl: boolean

@@ -1,6 +1,4 @@
-/**
- * What a client can do with paths, as an interface.
- */
+/** The operations of a client on paths, as an interface. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
@@ -15,8 +13,8 @@ import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
 
 /**
- * Reading goes on elsewhere: `from` and `to` are the file's names at the two targets, `offset` is the next byte, and
- * `cause` what the first of them died of.
+ * A read goes on at another target: `from` and `to` are the file's names at the two targets, `offset` is the next byte,
+ * and `cause` is the error of the first target.
  *
  * @category models
  */
@@ -28,19 +26,19 @@ export interface Move {
   readonly cause: ClientError
 }
 
-/** Is told of each move, before anything is read there. */
+/** Called for each move, before anything is read at the new target. */
 export type OnMove = (move: Move) => Effect.Effect<void>
 
 /** A share in a server's list. */
 export interface ShareEntry {
   readonly name: string
   readonly type: "disk" | "printer" | "device" | "ipc"
-  /** Kept from casual view: its name ends in `$`. */
+  /** Hidden from normal listings: its name ends in `$`. */
   readonly special: boolean
   readonly comment: string
 }
 
-/** Attributes and times to set; what is left out stays. Times in 100 ns ticks since 1601. */
+/** Attributes and times to set; absent ones stay unchanged. Times in 100 ns ticks since 1601. */
 export interface AttributeChanges {
   readonly creationTime?: bigint
   readonly lastAccessTime?: bigint
@@ -58,16 +56,16 @@ export interface NamedStream {
 }
 
 /**
- * A file that is open to be read, wherever it goes on.
+ * A file that is open for reading, also if the read goes on at another target.
  *
  * @category models
  */
 export interface ReadableFile {
-  /** `\\server\share\path`, at the server that it was opened at. */
+  /** `\\server\share\path`, at the server where the file was opened. */
   readonly path: string
-  /** What that server said when it opened the file. */
+  /** What that server returned when it opened the file. */
   readonly opened: Share.Opened
-  /** As the client's `readTo`. */
+  /** Like `readTo` of the client. */
   readonly readTo: <E, R>(
     use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
     range?: RangeOptions
@@ -82,22 +80,22 @@ export interface ReadableFile {
  */
 export interface Operations {
   /**
-   * Runs `use` on the share that holds a path; `use` gets the path below it. The share, and what `use` acquires, stays
-   * while the scope is open. What all other operations are built on.
+   * Runs `use` on the share that holds a path; `use` gets the path below the share. The share, and what `use` acquires,
+   * stays while the scope is open. All other operations are built on this one.
    */
   readonly withShare: <A, E, R>(
     path: PathInput,
     use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | ClientError, R | Scope.Scope>
   /**
-   * Opens a file until the scope closes; to read where `options` are left out. `OpenMode` has the usual ones. What was
-   * written to is to be closed by its `close`, which fails with what the server says: where the scope closes it, that is a
-   * defect.
+   * Opens a file until the scope closes. Default: for reading. `OpenMode` has the usual options. If you have written to
+   * the file, close it with its `close`, which fails with the server's error. If the scope closes the file, such an
+   * error is a defect.
    */
   readonly open: (path: PathInput, options?: Share.OpenOptions) => Effect.Effect<SmbFile, ClientError, Scope.Scope>
   /**
-   * The whole file, as large as it is when it is opened. One round trip for a small one. At most `maximum` bytes, 2 GiB where left out. `FileShortened` where
-   * the file became shorter meanwhile.
+   * The whole file, with the size that it has when it is opened. One round trip for a small file. At most `maximum`
+   * bytes (default: 2 GiB). `FileShortened` if the file became shorter during the read.
    */
   readonly readFile: (
     path: PathInput,
@@ -106,8 +104,8 @@ export interface Operations {
   /** The whole file as UTF-8 text. */
   readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
   /**
-   * Makes or replaces a file. One round trip for a small one. With `create`, fails where there is one. If it fails, the
-   * file may be there, and hold any part of the data.
+   * Creates or replaces a file. One round trip for a small file. With `create`, fails if the file exists. If this
+   * fails, the file may exist, and may hold any part of the data.
    */
   readonly writeFile: (
     path: PathInput,
@@ -115,24 +113,25 @@ export interface Operations {
     options?: { readonly create?: boolean; readonly flush?: boolean }
   ) => Effect.Effect<void, ClientError>
   /**
-   * The bytes of a file, read ahead of the consumer. Where the file ends before what it had of the range when it was
-   * opened, the bytes that were there come first, and then `FileShortened`.
+   * The bytes of a file, read ahead of the consumer. If the file ends before the part of the range that it had when it
+   * was opened, the stream gives the bytes that it found and then fails with `FileShortened`.
    */
   readonly stream: (path: PathInput, range?: RangeOptions) => Stream.Stream<Uint8Array, ClientError>
   /**
-   * Makes or replaces a file with what comes; gives the count of bytes. With `offset`, also 0, it writes from there on
-   * into the file that is there, and makes one where there is none: what was in the file before `offset`, and behind the
-   * last byte written, stays, unless `truncate` ends the file there. With `create`, fails where there is a file.
+   * Creates or replaces a file with the bytes that come, and returns the count of bytes. With `offset`, also 0, it
+   * writes from that byte on into the existing file, or creates the file. The bytes of the file before `offset` and
+   * after the last byte written stay, unless `truncate` ends the file there. With `create`, fails if the file exists.
    *
-   * If it fails, what was written until then is left, so that it can be gone on with by `offset`.
+   * If it fails, the bytes that were written stay, so that the caller can go on with `offset`.
    */
   readonly sink: (
     path: PathInput,
     options?: WriteOptions & { readonly create?: boolean }
   ) => Sink.Sink<bigint, Uint8Array, never, ClientError>
   /**
-   * Hands the bytes of a file to `use` in order, each chunk with its offset; gives the count of bytes. A chunk is lent: it
-   * must not be kept after `use`. The fast way for large files: the same few buffers are filled again and again.
+   * Passes the bytes of a file to `use` in order, each chunk with its offset; returns the count of bytes. A chunk is
+   * lent: do not keep it after `use`. This is the fast way for large files: the same few buffers are filled again and
+   * again.
    */
   readonly readTo: <E, R>(
     path: PathInput,
@@ -140,97 +139,103 @@ export interface Operations {
     range?: RangeOptions
   ) => Effect.Effect<bigint, E | ClientError, R>
   /**
-   * Opens a file to be read from one end to the other until the scope closes, for who wants to know it first. Unlike a
-   * file from `open` it is read on at the next target when its own dies, as by the client's `readTo`; `onMove` is told.
+   * Opens a file for reading from start to end, until the scope closes, for callers that need its attributes first.
+   * Unlike a file from `open`, the read goes on at the next target if a target fails, as with `readTo` of the client;
+   * `onMove` is called.
    */
   readonly openToRead: (
     path: PathInput,
     options?: { readonly onMove?: OnMove | undefined }
   ) => Effect.Effect<ReadableFile, ClientError, Scope.Scope>
   /**
-   * Makes or replaces a file with what `fill` puts into the buffers that it is lent, until it puts nothing; gives the
-   * count of bytes. `offset`, `truncate` and `create` are as with `sink`, and so is a failure.
+   * Creates or replaces a file with the bytes that `fill` puts into the buffers that it is lent, until it puts none;
+   * returns the count of bytes. `offset`, `truncate`, `create` and failures are as with `sink`.
    */
   readonly writeFrom: <E, R>(
     path: PathInput,
     fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>,
     options?: WriteOptions & { readonly create?: boolean }
   ) => Effect.Effect<bigint, E | ClientError, R>
-  /** What a path is. `follow: false` looks at a symbolic link itself. */
+  /** The entry at a path. `follow: false` looks at a symbolic link itself. */
   readonly stat: (path: PathInput, options?: { readonly follow?: boolean }) => Effect.Effect<Entry, ClientError>
-  /** Whether there is something at a path. */
+  /** Whether a path exists. */
   readonly exists: (path: PathInput) => Effect.Effect<boolean, ClientError>
-  /** The entries of a directory as they come, those that match `pattern` (`*` and `?`). */
+  /** The entries of a directory in the order of arrival, those that match `pattern` (`*` and `?`). */
   readonly list: (path: PathInput, options?: { readonly pattern?: string }) => Stream.Stream<Entry, ClientError>
-  /** Everything below a directory, each directory before what is in it. */
+  /** Everything below a directory, each directory before its entries. */
   readonly walk: (path: PathInput, options?: Directory.WalkOptions) => Stream.Stream<Entry, ClientError>
-  /** Makes a directory; with `recursive` also those above it, and no error where it is there. */
+  /** Creates a directory. With `recursive`, also creates its parents, and an existing directory is no error. */
   readonly makeDirectory: (
     path: PathInput,
     options?: { readonly recursive?: boolean }
   ) => Effect.Effect<void, ClientError>
   /**
-   * Removes a file, an empty directory, or with `recursive` a tree. `force`: also what is read-only, or not there.
+   * Removes a file, an empty directory, or with `recursive` a tree. With `force`, also removes a read-only entry, and a
+   * missing one is no error.
    *
-   * Links are removed themselves. A share's root and a DFS link cannot be: `RootOrLink`, before anything is removed. What one
-   * entry of a tree fails with does not stop the others: at the end it is `RemovalIncomplete`, which counts what is gone.
-   * That others remove the same tree meanwhile is no failure.
+   * A link is removed itself, and not its target. A share's root or a DFS link cannot be removed: `RootOrLink`, before
+   * anything is removed. If one entry of a tree fails, the others are still removed: at the end the operation fails
+   * with `RemovalIncomplete`, which counts the removed entries. If another client removes the same tree at the same
+   * time, that is no failure.
    */
   readonly remove: (
     path: PathInput,
     options?: { readonly recursive?: boolean; readonly force?: boolean }
   ) => Effect.Effect<void, ClientError>
   /**
-   * What is at a path, if `remove` may take it: `RootOrLink` for a share's root, a DFS link, and with `recursive` a link of the
-   * server's own. Nothing is changed. Links are not followed.
+   * The entry at a path, if `remove` can remove it. `RootOrLink` for a share's root, a DFS link, and with `recursive` a
+   * link of the server's own file system. Nothing is changed. Links are not followed.
    */
   readonly removable: (
     path: PathInput,
     options?: { readonly recursive?: boolean }
   ) => Effect.Effect<Entry, ClientError>
-  /** Renames within one share. With `replace` over a file that is there. `RootOrLink` for a share's root and a DFS link. */
+  /**
+   * Renames within one share. With `replace`, also over an existing file. `RootOrLink` for a share's root and a DFS
+   * link.
+   */
   readonly rename: (
     from: PathInput,
     to: PathInput,
     options?: { readonly replace?: boolean }
   ) => Effect.Effect<void, ClientError>
   /**
-   * Copies a file: the server by itself where it holds both, else through this machine. With `create`, fails where there
-   * is a file. If it fails or is interrupted, a target that it made is removed again, as long as the connection lives; a
-   * file that was there had been emptied by then, and keeps what was copied. `FileShortened` where the source became
-   * shorter meanwhile.
+   * Copies a file. If one server holds both files, it copies by itself; otherwise the data goes through this machine.
+   * With `create`, fails if the target exists. If the copy fails or is interrupted, a target that it created is removed
+   * again, as long as the connection lives; an existing target was already emptied, and keeps what was copied.
+   * `FileShortened` if the source became shorter during the copy.
    */
   readonly copy: (
     from: PathInput,
     to: PathInput,
     options?: { readonly create?: boolean }
   ) => Effect.Effect<void, ClientError>
-  /** What changes in a directory, until the stream is left. */
+  /** The changes in a directory, until the stream ends. */
   readonly watch: (path: PathInput, options?: WatchOptions) => Stream.Stream<Change, ClientError>
   /** Sets attributes and times. */
   readonly setAttributes: (path: PathInput, changes: AttributeChanges) => Effect.Effect<void, ClientError>
-  /** Cuts a file, or fills it up with zeros. */
+  /** Sets the size of a file in bytes: cuts it, or fills it up with zeros. */
   readonly truncate: (path: PathInput, size: bigint | number) => Effect.Effect<void, ClientError>
   readonly security: {
-    /** Owner, group and DACL; with `audit` the SACL too, which takes a privilege. */
+    /** Owner, group and DACL; with `audit` also the SACL, which needs a privilege. */
     readonly get: (
       path: PathInput,
       options?: { readonly audit?: boolean }
     ) => Effect.Effect<SecurityDescriptor, ClientError>
-    /** Sets those parts that the descriptor has. */
+    /** Sets the parts that the descriptor has. */
     readonly set: (path: PathInput, descriptor: SecurityDescriptor) => Effect.Effect<void, ClientError>
   }
   /** The named streams of a file (alternate data streams), without the file's own data. */
   readonly namedStreams: (path: PathInput) => Effect.Effect<ReadonlyArray<NamedStream>, ClientError>
-  /** What a symbolic link points at, as it was written. */
+  /** The target of a symbolic link, as it was written. */
   readonly readLink: (path: PathInput) => Effect.Effect<string, ClientError>
-  /** Makes a symbolic link; a target without a root is relative to the link's directory. */
+  /** Creates a symbolic link; a target without a root is relative to the link's directory. */
   readonly makeLink: (
     path: PathInput,
     target: string,
     options?: { readonly directory?: boolean }
   ) => Effect.Effect<void, ClientError>
-  /** The previous versions of a file or directory as `@GMT-` tokens, to be put into a path as a component. */
+  /** The previous versions of a file or directory as `@GMT-` tokens. Insert one into a path as a component. */
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>
   /** The shares of a server. */
   readonly shares: (server: PathInput) => Effect.Effect<ReadonlyArray<ShareEntry>, ClientError>

@@ -1,13 +1,16 @@
 /**
  * Previous versions: a path with a component `@GMT-2026.11.21-08.30.00` names a file as it was then (MS-SMB2 2.2.32.2).
  *
- * On the wire the component is taken out of the name, and the time travels in the create context TWrp.
+ * On the wire the name does not have the component: the time is in the create context TWrp.
  */
 import * as FileTime from "../Codec/FileTime.ts"
 
 const token = /^@GMT-(\d{4})\.(\d{2})\.(\d{2})-(\d{2})\.(\d{2})\.(\d{2})$/
 
-/** The time of a token in 100 ns ticks since 1601, or nothing where the text is no token or names no day or time. */
+/**
+ * The time of a token in 100 ns ticks since 1601; `undefined` if the text is no token or its date or time does not
+ * exist.
+ */
 export const parse = (text: string): bigint | undefined => {
   const match = token.exec(text)
   if (match === null) return undefined
@@ -20,17 +23,17 @@ export const parse = (text: string): bigint | undefined => {
     number
   ]
   const time = FileTime.fromMillis(Date.UTC(year, month - 1, day, hour, minute, second))
-  // The 31st of a month with 30 days would be taken for the 1st of the next.
+  // `Date.UTC` takes the 31st of a month with 30 days for the 1st of the next month.
   return format(time) === text ? time : undefined
 }
 
-/** The token of a time; whole seconds. */
+/** The token of a time, in whole seconds. */
 export const format = (time: bigint): string => {
   const text = new Date(FileTime.toMillis(time)).toISOString()
   return `@GMT-${text.slice(0, 10).replaceAll("-", ".")}-${text.slice(11, 19).replaceAll(":", ".")}`
 }
 
-/** Takes the token out of a path below a share. */
+/** Separates a path below a share from its token. */
 export const split = (path: string): { readonly path: string; readonly time: bigint | undefined } => {
   if (!path.includes("@GMT-")) return { path, time: undefined }
   const parts = path.split("\\")

@@ -1,15 +1,14 @@
-/**
- * What a removal, or a rename, fails with beside what a server says.
- */
+/** The errors of a removal or a rename that do not come from the server. */
 import * as Schema from "effect/Schema"
 
 /**
- * The path names a whole share, or is a link to something elsewhere: neither is removed or renamed by this path, and
- * nothing below it was touched.
+ * The path names a whole share, or is a link to another place. A share or a link is not removed or renamed by this
+ * path, and nothing below it was touched.
  *
- * `kind` is `share` for a share's root, `link` for a DFS link, and `server-link` for a link of the server's own file system
- * that the server follows without telling. `target` is what a DFS link leads to; with `server-link` it is another name of the
- * same folder beside it, where one of the two is the link, and which one is not known.
+ * `kind` is `share` for a share's root, `link` for a DFS link, and `server-link` for a link of the server's own file
+ * system that the server follows without telling the client. For a DFS link, `target` is what it leads to. For a
+ * `server-link`, `target` is a second name of the same folder, next to the path: one of the two names is the link, and
+ * it is not known which.
  *
  * @category errors
  */
@@ -38,20 +37,20 @@ export class RootOrLink extends Schema.TaggedError<RootOrLink>()("RootOrLink", {
   }
 }
 
-/** What could not be removed, and why. */
+/** An entry that could not be removed, and its error. */
 export interface RemovalFailure {
   readonly path: string
   /** One of `ClientError`. */
   readonly error: { readonly _tag: string; readonly message: string }
 }
 
-/** Failures that an error of a removal names; all are counted. */
+/** How many failures a `RemovalIncomplete` names; it counts all of them. */
 export const namedFailures = 100
 
 /**
- * Part of a tree could not be removed. `removed` entries are gone; `failed` are still there, of which `failures` names the
- * first hundred. `ended` says that it was given up in the middle, since what `failures` has last concerns all the rest, such
- * as a connection that broke.
+ * Part of a tree could not be removed. `removed` entries are gone; `failed` entries still exist, and `failures` names
+ * the first hundred of them. `ended` says that the removal stopped early because the last of `failures` concerns all
+ * other entries too, such as a broken connection.
  *
  * @category errors
  */

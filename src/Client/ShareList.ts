@@ -15,20 +15,23 @@ import { Fsctl } from "../Smb2/Message/Fsctl.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { ShareEntry } from "./Operations.ts"
 
-/** Bytes of one fragment: what Windows uses. */
+/** The size of one fragment in bytes, as Windows has it. */
 const fragment = 4280
 
 const whole = DceRpc.PacketFlags.PFC_FIRST_FRAG | DceRpc.PacketFlags.PFC_LAST_FRAG
 
-/** How long each part of an answer may take: a pipe lets its readers wait for ever, which no request's time limit ends. */
+/**
+ * The timeout for each part of a response: a read of a pipe can wait forever, and the timeout of requests does not end
+ * it.
+ */
 const patience = "30 seconds"
 
-/** Bytes that a list of shares may have. */
+/** The maximum size of a list of shares, in bytes. */
 const limit = 4 * 1024 * 1024
 
 const types: Record<number, ShareEntry["type"]> = { 0: "disk", 1: "printer", 2: "device", 3: "ipc" }
 
-/** A pipe as a stream of whole PDUs, which may end anywhere in what the pipe gives. */
+/** A pipe as a stream of whole PDUs. A PDU can end anywhere in the data of one read. */
 const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
   let rest: Uint8Array = new Uint8Array(0)
   const gather = (next: Uint8Array): void => {
@@ -57,12 +60,14 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
       gather(next)
     }
   })
-  /** Sends PDUs. The last one and the beginning of the answer are one transaction: SMB 1's TRANSACTION, an IOCTL of SMB 2. */
+  /**
+   * Sends PDUs. The last PDU and the start of the response are one transaction: SMB 1's TRANSACTION, an IOCTL of SMB 2.
+   */
   const call = Effect.fnUntraced(function*(pdus: ReadonlyArray<DceRpc.Pdu>): Effect.fn.Return<void, RequestError> {
     const messages = pdus.map((pdu) => Codec.encode(DceRpc.Pdu)(pdu))
     for (const data of messages.slice(0, -1)) {
       const count = yield* pipe.run<Operation.Write>({ _tag: "Write", offset: 0n, data })
-      // A message of a pipe goes whole or not at all.
+      // The server takes a message to a pipe whole or not at all.
       if (count !== data.length) {
         return yield* new ProtocolError({
           reason: "Unexpected",
@@ -82,7 +87,7 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
   return { call, receive }
 }
 
-/** Lists what the server of an IPC$ tree shares. */
+/** Lists the shares of the server of an IPC$ tree. */
 export const shares = Effect.fnUntraced(function*(
   ipc: Share.Share
 ): Effect.fn.Return<ReadonlyArray<ShareEntry>, RequestError, Scope.Scope> {

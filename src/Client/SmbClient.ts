@@ -1,8 +1,8 @@
 /**
  * Files on SMB servers as if they were local: one service, path in, result out.
  *
- * Every operation is built on `withShare`, which asks the locator where a path is, connects, and runs. So a client with
- * another locator (DFS) is the same client.
+ * Every operation is built on `withShare`, which asks the locator for the place of a path, connects, and runs. So a
+ * client with another locator (DFS) has the same operations.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -22,20 +22,24 @@ import * as Whole from "./internal/Whole.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
 
-/** The client: its operations, and what a layer on top of it needs. */
+/** The client: its operations, and the functions that a layer on top of it needs. */
 export interface Client extends Operations {
-  /** Connects to a target as it stands, without asking the locator. */
+  /** Connects to a target directly, without asking the locator. */
   readonly connect: (
     target: Locator.Target
   ) => Effect.Effect<Share.Share, RequestError | AuthenticationError, Scope.Scope>
-  /** Connects to a target's server and logs on there, whatever its share is. The session stays while the scope is open. */
+  /**
+   * Connects to a target's server and logs on there; its share does not matter. The session stays while the scope is
+   * open.
+   */
   readonly logOn: (target: Locator.Target) => Effect.Effect<void, RequestError | AuthenticationError, Scope.Scope>
   /**
-   * Lets credentials be tried again that servers have refused. A refused one is otherwise not tried again until the provider
-   * gives another: each attempt would count against the account. To be run when the account was put right on the server.
+   * Allows another attempt with credentials that a server has refused. Otherwise a refused credential is not tried
+   * again until the provider gives another one, because each attempt counts against the account. Run this after the
+   * account was repaired on the server.
    */
   readonly retryLogons: Effect.Effect<void>
-  /** The same connections under another locator. */
+  /** A client over the same connections with another locator. */
   readonly withLocator: (locator: Locator.Locator) => Client
 }
 
@@ -52,9 +56,9 @@ export interface Client extends Operations {
  */
 export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
 
-/** What a client may be told; `Settings.Settings` says what each means. */
+/** The options of a client; `Settings.Settings` describes each setting. */
 export interface Options extends Partial<Settings.Settings> {
-  /** How long connections, sessions and shares that nobody uses are kept; 10 seconds where left out. */
+  /** How long unused connections, sessions and shares are kept. Default: 10 seconds. */
   readonly idle?: Duration.Input
 }
 
@@ -75,7 +79,7 @@ export const make = (connections: Connections.Connections, locator: Locator.Loca
 }
 
 /**
- * A client that logs on with whatever `Authenticator` is provided.
+ * A client that logs on with the provided `Authenticator`.
  *
  * @example
  * ```ts

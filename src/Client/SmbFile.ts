@@ -16,16 +16,16 @@ import * as Information from "./Information.ts"
 import { Extent } from "./internal/Extent.ts"
 import * as Transfer from "./internal/Transfer.ts"
 
-/** Which bytes; the rest of the file where `length` is left out, its start where `offset` is. In bytes. */
+/** A range of bytes. Default: `offset` is the file's start, and `length` is the rest of the file. */
 export interface RangeOptions {
   readonly offset?: bigint | number | undefined
   readonly length?: bigint | number | undefined
 }
 
-/** From where on to write, in bytes; the file's start where `offset` is left out. */
+/** Where to write, in bytes. Default: `offset` is the file's start. */
 export interface WriteOptions {
   readonly offset?: bigint | number | undefined
-  /** Ends the file where the writing ended. What was behind that stays where this is left out. */
+  /** Ends the file after the last byte written. Default: the bytes after it stay. */
   readonly truncate?: boolean | undefined
 }
 
@@ -39,37 +39,37 @@ export interface SmbFile {
   /** `\\server\share\path`, at the server that holds the file. */
   readonly path: string
   readonly share: Share.Share
-  /** What the server said when it opened the file: size, times, attributes, lease, durable handle. */
+  /** What the server returned when it opened the file: size, times, attributes, lease, durable handle. */
   readonly opened: Share.Opened
-  /** The lease or oplock as it is now. */
+  /** The current lease or oplock. */
   readonly caching: Share.OpenFile["caching"]
-  /** Up to `length` bytes from `offset` on; fewer at the end of the file as it is now. */
+  /** Up to `length` bytes from `offset` on; fewer at the current end of the file. */
   readonly read: (offset: bigint | number, length: number) => Effect.Effect<Uint8Array, RequestError>
   /**
-   * Fills `destination` from `offset` on, and gives how many bytes there were: fewer at the end of the file as it is
-   * now. After an interruption or a failure the buffer may still be written to: do not use it again.
+   * Fills `destination` with the bytes from `offset` on, and returns how many bytes it read: fewer at the current end
+   * of the file. After an interruption or a failure the client may still write to the buffer: do not use it again.
    */
   readonly readInto: (offset: bigint | number, destination: Uint8Array) => Effect.Effect<number, RequestError>
   /**
-   * The bytes in order, many requests ahead of the reader; `FileShortened` after them where the file ends before what it
-   * had of the range when it was opened. What this open has cut off by itself does not count.
+   * The bytes in order, many requests ahead of the reader. If the file ends before the part of the range that it had
+   * when it was opened, `FileShortened` follows the bytes. A part that this open itself has cut off does not count.
    */
   readonly stream: (range?: RangeOptions) => Stream.Stream<Uint8Array, RequestError | FileShortened>
   /**
-   * Hands the bytes to `use` in order, each chunk with its offset; gives the count of bytes. A chunk is lent: it must not
-   * be kept after `use`. Twice as fast as `stream`, whose chunks are fresh memory each. `FileShortened` as with `stream`.
+   * Passes the bytes to `use` in order, each chunk with its offset; returns the count of bytes. A chunk is lent: do not
+   * keep it after `use`. Twice as fast as `stream`, which allocates each chunk. `FileShortened` as with `stream`.
    */
   readonly readTo: <E, R>(
     use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
     range?: RangeOptions
   ) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
-  /** Writes all of `data`, which must not change meanwhile. */
+  /** Writes all of `data`, which must not change until this ends. */
   readonly write: (offset: bigint | number, data: Uint8Array) => Effect.Effect<void, RequestError>
-  /** Writes what it is given from `offset` on; gives the count of bytes. It does not close the file. */
+  /** Writes the bytes that it is given from `offset` on; returns the count of bytes. It does not close the file. */
   readonly sink: (options?: WriteOptions) => Sink.Sink<bigint, Uint8Array, never, RequestError>
   /**
-   * Writes what `fill` puts into the buffers that it is lent, until it puts nothing; gives the count of bytes. It does not
-   * close the file.
+   * Writes the bytes that `fill` puts into the buffers that it is lent, until it puts none; returns the count of bytes.
+   * It does not close the file.
    */
   readonly writeFrom: <E, R>(
     fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>,
@@ -78,31 +78,34 @@ export interface SmbFile {
   readonly flush: Effect.Effect<void, RequestError>
   readonly truncate: (size: bigint | number) => Effect.Effect<void, RequestError>
   /**
-   * Locks ranges of bytes until the scope closes: all of them, or none. `exclusive` unless told otherwise. Waits until they
-   * are free, for which several are asked for one after the other, by their offsets, so that two who want the same ranges
-   * do not wait for each other. With `wait: false` they are asked for together; `LockNotGranted` where one is not free.
+   * Locks ranges of bytes until the scope closes: all of them, or none. Default: `exclusive`. Waits until the ranges
+   * are free. For this, several ranges are requested one after another in the order of their offsets, so that two
+   * clients that want the same ranges do not wait for each other. With `wait: false` the ranges are requested together;
+   * `LockNotGranted` if one of them is not free.
    */
   readonly lock: (
     ranges: ReadonlyArray<{ readonly offset: bigint | number; readonly length: bigint | number }>,
     options?: { readonly exclusive?: boolean; readonly wait?: boolean }
   ) => Effect.Effect<void, RequestError, Scope.Scope>
-  /** Any operation at all. */
+  /** Runs any operation. */
   readonly run: Share.OpenFile["run"]
   /**
-   * Closes ahead of the scope, and fails with what the server says to it. A server may find out only now that it cannot
-   * keep what was written (a full disk, a quota), so close what you have written to. Where the scope closes it, the scope
-   * ends with such a failure as a defect: the end of a scope has no typed failures.
+   * Closes the file before the scope does, and fails with the server's error. A server may find out only now that it
+   * cannot keep the written data (a full disk, a quota), so close the files that you have written to. If the scope
+   * closes the file, such an error is a defect of the scope: the end of a scope has no typed failures.
    */
   readonly close: Effect.Effect<void, RequestError>
 }
 
-/** The end that an operation gives a file: FileEndOfFileInformation, FileAllocationInformation (MS-FSCC 2.4.14, 2.4.4). */
+/**
+ * The end of file that an operation sets: FileEndOfFileInformation, FileAllocationInformation (MS-FSCC 2.4.14, 2.4.4).
+ */
 const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extends: boolean } | undefined =>
   operation._tag === "SetInfo" && operation.information._tag === "File" && operation.data.length >= 8 &&
     (operation.information.fileInformationClass === 20 || operation.information.fileInformationClass === 19)
     ? {
       at: new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true),
-      // Room that is allocated behind the end makes a file no longer.
+      // Space that is allocated after the end does not make a file longer.
       extends: operation.information.fileInformationClass === 20
     }
     : undefined
@@ -111,8 +114,9 @@ const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
 
 /**
- * Holds ranges until the scope closes. One request may not ask for several that it waits for (MS-SMB2 3.3.5.14.2), so each
- * is one of its own; what has been got is given back where the next fails, or the caller goes.
+ * Holds ranges until the scope closes. A request that waits can only have one range (MS-SMB2 3.3.5.14.2), so each range
+ * is its own request. If the next request fails, or the caller is interrupted, the ranges that are already locked are
+ * unlocked.
  */
 const locked = (
   file: Share.OpenFile,
@@ -124,12 +128,13 @@ const locked = (
     const requests = wait && ranges.length > 1
       ? ranges.toSorted((a, b) => a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0).map((range) => [range])
       : [ranges]
-    /** As they were asked for: what is one request to lock is one to unlock, and fits as well. */
+    /** Grouped as they were requested: the ranges of one lock request fit into one unlock request. */
     const held: Array<ReadonlyArray<Operation.Range>> = []
     const unlock = Effect.suspend(() =>
       Effect.forEach(
         held.splice(0),
-        // A file that has been closed meanwhile holds no locks, and whatever else is said, its CLOSE lets them go.
+        // If the file was closed in the meantime, it holds no locks. Any other error does not matter: the CLOSE unlocks
+        // the ranges.
         (ranges) => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges })),
         { concurrency: Transfer.requestsInFlight, discard: true }
       )
@@ -148,7 +153,7 @@ const locked = (
   })
 
 /**
- * An open file of a share, with reads and writes cut to what the share's `limits` allow.
+ * An open file of a share, with reads and writes split to the share's `limits`.
  *
  * @category constructors
  */

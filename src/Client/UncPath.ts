@@ -1,12 +1,13 @@
 /**
  * Names of files on a network: `\\server\share\path`, `//server:port/share/path`, `smb://user@server:port/share/path`
- * (MS-DTYP 2.2.57 has the first; the others say the same), and `\\?\UNC\server\share\path`, which Windows' functions take.
+ * (MS-DTYP 2.2.57 has the first; the others mean the same), and `\\?\UNC\server\share\path`, which Windows' functions
+ * take.
  *
- * An IPv6 address stands in brackets, with its zone where it needs one (`[fe80::1%eth0]:445`), or as Windows writes it in
- * UNC paths (`fe80--1s4.ipv6-literal.net`).
+ * An IPv6 address is in brackets, with its zone if it needs one (`[fe80::1%eth0]:445`), or as Windows writes it in UNC
+ * paths (`fe80--1s4.ipv6-literal.net`).
  *
- * A parsed path is normal: components are separated by single backslashes, `.` is gone and `..` is resolved, which may
- * not lead above the share.
+ * A parsed path is normal: components are separated by single backslashes, `.` is removed and `..` is resolved, which
+ * must not lead above the share.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -14,7 +15,7 @@ import { isIP, isIPv6 } from "node:net"
 import * as UncName from "../Protocol/UncName.ts"
 
 /**
- * A text that names no file on a network.
+ * A text that does not name a file on a network.
  *
  * @category errors
  */
@@ -28,8 +29,8 @@ export class InvalidPath extends Schema.TaggedError<InvalidPath>()("InvalidPath"
 }
 
 /**
- * What would have to be done on two shares at once: a rename from one to the other, or the removal of a tree in which a
- * DFS link leads away. Nothing was done with `path`.
+ * An operation that would need two shares at once: a rename from one to the other, or the removal of a tree that
+ * contains a DFS link to another share. Nothing was done with `path`.
  *
  * @category errors
  */
@@ -45,26 +46,26 @@ export class AcrossShares extends Schema.TaggedError<AcrossShares>()("AcrossShar
 /** A parsed path. */
 export interface UncPath {
   readonly server: string
-  /** TCP port; 445 where the text named none. */
+  /** The TCP port. Default: 445. */
   readonly port: number
-  /** Empty where the text named a server alone. */
+  /** Empty if the text names only a server. */
   readonly share: string
   /** Below the share, in UTF-16 code units, without a leading backslash; empty for the share itself. */
   readonly path: string
-  /** Named before an @; `DOMAIN\user` where a domain stands before a semicolon. */
+  /** The name before an @; `DOMAIN\user` if the text has a domain before a semicolon. */
   readonly user?: string
 }
 
-/** What an operation takes: text, or a path parsed before. */
+/** The path that an operation takes: text, or a parsed path. */
 export type PathInput = string | UncPath
 
 /** The port of SMB over TCP. */
 export const defaultPort = UncName.defaultPort
 
-/** The most code units that a name on the wire may have: its length field counts bytes in 16 bits. */
+/** The maximum length of a name on the wire, in UTF-16 code units: its length field counts bytes in 16 bits. */
 const longest = 32_760
 
-/** Components without empty ones and `.`, and with `..` resolved; nothing where they lead above the first. */
+/** The components without empty ones and `.`, and with `..` resolved; `undefined` if they lead above the first. */
 const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   const result: Array<string> = []
   for (const part of parts) {
@@ -81,13 +82,13 @@ const named = /^([^:[\]@\\/]+)(?::(\d{1,5}))?$/
 
 type Authority = { readonly server: string; readonly port: number }
 
-/** Server and port, or why the text is none. */
+/** The server and port, or the reason why the text is not valid. */
 const authority = (text: string): Authority | string => {
   const quoted = JSON.stringify(text)
   const match = bracketed.exec(text) ?? named.exec(text)
   if (match === null) {
     if (text.includes("@")) return `${quoted} names no server: in smb://, write %40 for an @ in a user's name`
-    // Who writes an address without brackets means no port.
+    // An address without brackets has no port.
     if (!text.includes("[") && isIPv6(text.split("%", 1)[0]!)) {
       return `the IPv6 address ${text} has to stand in brackets: [${text}]`
     }
@@ -107,7 +108,7 @@ const authority = (text: string): Authority | string => {
 
 const fail = (path: string, detail: string) => Result.fail(new InvalidPath({ path, detail }))
 
-/** What a path is made of: components as they are, none of which holds a separator any more. */
+/** Builds a path from components that contain no separators. */
 const build = (
   text: string,
   head: string,
@@ -116,7 +117,7 @@ const build = (
 ): Result.Result<UncPath, InvalidPath> => {
   const place = authority(head)
   if (typeof place === "string") return fail(text, place)
-  // A server may be followed by nothing, but what follows it first is the share, which `..` does not remove.
+  // The share is optional. The first component after the server is the share, and `..` does not remove it.
   const first = parts.findIndex((part) => part !== "")
   const share = parts[first] ?? ""
   if (share === "." || share === "..") return fail(text, "the share's name is missing")
@@ -128,7 +129,7 @@ const build = (
   )
 }
 
-/** Components as the path below a share. */
+/** The path below a share, from its components. */
 const below = (
   text: string,
   parts: ReadonlyArray<string>,
@@ -141,13 +142,13 @@ const below = (
   return path.length > longest ? fail(text, `it is longer than ${longest} UTF-16 code units`) : Result.succeed(path)
 }
 
-/** A server of a URL. The % before the zone of an address may be written as it is or as %25 (RFC 6874). */
+/** The server of a URL. The % before the zone of an address can be written as % or as %25 (RFC 6874). */
 const decodeHead = (head: string): string => {
   const [, address, zone, rest] = /^(\[[^\]%]*)%(?:25)?([^\]]+)(\].*)$/s.exec(head) ?? []
   return address === undefined ? decodeURIComponent(head) : `${address}%${decodeURIComponent(zone!)}${rest!}`
 }
 
-/** `DOMAIN;user`, as other tools write it, or the user alone. */
+/** `DOMAIN;user`, as other tools write it, or only the user. */
 const decodeUser = (user: string): string =>
   user.split(";", 2).length > 1
     ? `${decodeURIComponent(user.slice(0, user.indexOf(";")))}\\${
@@ -155,7 +156,7 @@ const decodeUser = (user: string): string =>
     }`
     : decodeURIComponent(user)
 
-/** Text is taken apart before it is decoded: what an escape stands for separates nothing. */
+/** The text is split before it is decoded: an escaped separator does not separate components. */
 const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
   const [, user, head, rest] = /^smb:\/\/(?:([^/\\@]*)@)?([^/\\]*)(.*)$/isu.exec(text)!
   let parts: ReadonlyArray<string>
@@ -170,11 +171,11 @@ const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
   return build(text, decoded[0], parts, decoded[1])
 }
 
-/** Before `server\share` in what Windows' own functions take for long paths. */
+/** The prefix of `server\share` in the long paths of Windows' own functions. */
 const longForm = /^[\\/]{2}\?[\\/]UNC[\\/]+/i
 
 /**
- * Parses any of the three ways to write a path. A share is not demanded: who needs one checks for it.
+ * Parses a path in any of its forms. A share is not required: a caller that needs one checks for it.
  *
  * @category conversions
  */
@@ -182,7 +183,7 @@ export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => 
   if (typeof input !== "string") return Result.succeed(input)
   if (/^smb:\/\//i.test(input)) return parseUrl(input)
   const unc = input.replace(longForm, "\\\\")
-  // The last @: there is none in a server's name, and there may be some in a user's.
+  // The last @: a server's name has no @, and a user's name can have some.
   const match = /^(?:\\\\|\/\/)(?:([^\\/]*)@)?([^\\/@]+)((?:[\\/].*)?)$/su.exec(unc)
   if (match === null) {
     return fail(
@@ -193,7 +194,7 @@ export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => 
   return build(input, match[2]!, match[3]!.split(/[\\/]/), match[1]?.replace(";", "\\"))
 }
 
-/** As `parse`, for what has to be inside a share. */
+/** Like `parse`, for a path that must be inside a share. */
 export const parseInShare = (input: PathInput): Result.Result<UncPath, InvalidPath> =>
   Result.flatMap(
     parse(input),
@@ -201,17 +202,17 @@ export const parseInShare = (input: PathInput): Result.Result<UncPath, InvalidPa
   )
 
 /**
- * The path as `\\server\share\path`, with the port only where it is not 445.
+ * The path as `\\server\share\path`, with the port only if it is not 445.
  *
  * @category conversions
  */
 export const format = (path: UncPath): string => UncName.format(path, path.share, path.path)
 
 /**
- * The path of something below another, for names that are known to be good: from a listing, or written in the program.
- * `below` is relative, with either separator. Like every path the result is normal; `..` may undo what stands before it in
- * `below`, and leads no higher than `path`. What comes from outside, such as the path of a request, belongs into `resolve`,
- * which refuses it instead.
+ * The path of an entry below another path, for trusted names: from a listing, or written in the program. `below` is
+ * relative, with either separator. Like every path the result is normal; `..` can undo a component before it in
+ * `below`, and leads no higher than `path`. For text from outside, such as the path of a request, use `resolve`, which
+ * refuses such text.
  *
  * @category conversions
  */
@@ -225,12 +226,12 @@ export const join = (path: UncPath, below: string): UncPath => {
 }
 
 /**
- * The path of something below `base`, from text that comes from outside: never `base`'s own surroundings. Both separators
- * count, `.` and empty components are passed over, and `..` may undo what stands before it in the text, but lead no
- * higher than `base`. Refused with `InvalidPath` are text that leads above it, is absolute (`/x`, `\\x`, `//h/s`, `smb:`, `C:`),
- * or holds a NUL, a colon (a stream or a drive), another character that no name has (MS-FSCC 2.1.5.2), or a component
- * `@GMT-...`, which would mean a previous version; and a base that is a server without a share. Escapes are not decoded:
- * decode a URL's path once, before.
+ * The path of an entry below `base`, from text that comes from outside: the result is never outside `base`. Both
+ * separators count, `.` and empty components are skipped, and `..` can undo a component before it in the text, but
+ * leads no higher than `base`. Fails with `InvalidPath` if the text leads above `base`, is absolute (`/x`, `\\x`,
+ * `//h/s`, `smb:`, `C:`), or holds a NUL, a colon (a stream or a drive), another character that no name can have
+ * (MS-FSCC 2.1.5.2), or a component `@GMT-...`, which would mean a previous version; also if `base` is a server without
+ * a share. Escapes are not decoded: decode a URL's path once, before.
  *
  * @example
  * ```ts
@@ -247,7 +248,8 @@ export const join = (path: UncPath, below: string): UncPath => {
  */
 export const resolve = (base: UncPath, relative: string): Result.Result<UncPath, InvalidPath> => {
   if (base.share === "") return fail(format(base), "the share is missing: \\\\server\\share")
-  // One letter before a colon is a drive, and // after one begins a URL's server; any other colon is that of a stream.
+  // One letter before a colon is a drive, and // after a colon begins a URL's server; any other colon belongs to a
+  // stream.
   if (/^[\\/]|^[A-Za-z]:|^(?:smb:|[A-Za-z][A-Za-z0-9+.-]*:[\\/]{2})/i.test(relative)) {
     return fail(relative, "it is absolute, and a path below a folder is wanted")
   }
@@ -260,7 +262,7 @@ export const resolve = (base: UncPath, relative: string): Result.Result<UncPath,
       return fail(relative, `no name has ${wrong < " " ? "a control character" : `the character ${wrong}`} in it`)
     }
     if (/^@GMT-/i.test(part)) return fail(relative, "it names a previous version")
-    // Windows drops what stands at the end of a name: " .." could be "..".
+    // Windows drops dots and spaces at the end of a name: " .." could be "..".
     if (part !== "." && part !== ".." && part !== "" && /^[. ]*$/.test(part)) {
       return fail(relative, "a name has more in it than dots and blanks")
     }
@@ -273,11 +275,11 @@ export const resolve = (base: UncPath, relative: string): Result.Result<UncPath,
   })
 }
 
-/** The last component, or the share where there is none. */
+/** The last component, or the share if the path has no components. */
 export const name = (path: UncPath): string =>
   path.path === "" ? path.share : path.path.slice(path.path.lastIndexOf("\\") + 1)
 
-/** The directory that holds the path; a share's root is its own. */
+/** The directory that holds the path; the parent of a share's root is the root itself. */
 export const parent = (path: UncPath): UncPath => ({
   ...path,
   path: path.path.includes("\\") ? path.path.slice(0, path.path.lastIndexOf("\\")) : ""

@@ -9,7 +9,7 @@ import type * as Share from "../Protocol/Share.ts"
 import { CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
 import * as UncPath from "./UncPath.ts"
 
-/** What happened to a name. */
+/** What happened to the file of a name. */
 export type Action =
   | "added"
   | "removed"
@@ -22,7 +22,7 @@ export type Action =
   | "other"
 
 /**
- * One change, or `Overflow`: more has changed than the server kept, so look at the whole directory again.
+ * One change, or `Overflow`: more has changed than the server kept, so list the whole directory again.
  *
  * @category models
  */
@@ -30,13 +30,13 @@ export type Change =
   | { readonly _tag: "Change"; readonly action: Action; readonly name: string; readonly path: string }
   | { readonly _tag: "Overflow" }
 
-/** What to watch for. */
+/** Options of a watch. */
 export interface WatchOptions {
-  /** Everything below the directory too. */
+  /** Also watches everything below the directory. */
   readonly recursive?: boolean
-  /** FILE_NOTIFY_CHANGE_* flags; names, sizes, attributes and last writes where left out. */
+  /** FILE_NOTIFY_CHANGE_* flags. Default: names, sizes, attributes and last writes. */
   readonly completionFilter?: number
-  /** Called when the server has been asked to watch: what happens from then on is seen. */
+  /** Called when the request to watch is sent: the stream sees all changes from then on. */
   readonly onStart?: Effect.Effect<void>
 }
 
@@ -88,7 +88,7 @@ export const changes = (
     })
   )
   return Stream.unfold(true, (first) => {
-    // The request is on its way as soon as its effect runs, so what is told here is told right behind it.
+    // The request is sent as soon as its effect runs, so `onStart` runs right after it.
     const told = first && options.onStart !== undefined
       ? Effect.raceFirst(next, Effect.andThen(options.onStart, Effect.never))
       : next

@@ -1,6 +1,6 @@
 /**
- * Who is connected to what: one connection a server, one session a credential, one tree a share, each shared by all who
- * need it and closed when nobody has for a while.
+ * The client's connections: one connection per server, one session per credential, one tree per share. All users of one
+ * share it, and it closes after it was unused for a while.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,16 +18,16 @@ import type { Target } from "../Locator.ts"
 import * as Protocols from "./Protocols.ts"
 import { Refusals } from "./Refusals.ts"
 
-/** What connecting to a share fails with. */
+/** The errors of connecting to a share. */
 export type ConnectError = RequestError | AuthenticationError
 
 /** Shared shares. */
 export interface Connections {
-  /** The share of a target, in the name of whom the credential provider says. It stays while the scope is open. */
+  /** The share of a target, as the user that the credential provider gives. It stays while the scope is open. */
   readonly share: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
   /** Connects to a target's server and logs on there. The session stays while the scope is open. */
   readonly logOn: (target: Target) => Effect.Effect<void, ConnectError, Scope.Scope>
-  /** Lets refused credentials be tried again. */
+  /** Allows another attempt with refused credentials. */
   readonly retryLogons: Effect.Effect<void>
 }
 
@@ -42,15 +42,15 @@ const who = (credential: Credential): string => {
   }
 }
 
-/** Keys are texts, so that the maps compare them by value. NUL stands in no name. */
+/** The keys are texts, so that the maps compare them by value. No name contains NUL. */
 const separator = "\0"
 
-/** An account is the same, whatever domain a referral names for the server. */
+/** An account stays the same, no matter which domain a referral names for the server. */
 const accountOf = (server: string, port: string, user: string): string => [server, port, user].join(separator)
 
 const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
 
-/** What is kept, or a new one where that has ended since it was last used. */
+/** The kept entry, or a new one if that entry has ended since its last use. */
 const living = <A extends { readonly failed: () => unknown }, E>(
   map: RcMap.RcMap<string, A, E>,
   key: string
@@ -63,7 +63,7 @@ const living = <A extends { readonly failed: () => unknown }, E>(
         : Effect.andThen(RcMap.invalidate(map, key), RcMap.get(map, key))
   )
 
-/** Whoever gets one of these has no session any more, whatever command it answers. */
+/** A client that gets one of these has no session any more, no matter which command it answers. */
 const endsSession: ReadonlySet<string> = new Set<Reason>(["UserSessionDeleted", "NetworkSessionExpired"])
 
 /**
@@ -128,7 +128,7 @@ export const make = Effect.fnUntraced(function*(
     })
   })
 
-  /** The keys of a target's connection and session, for the user that the credential provider says now. */
+  /** The keys of a target's connection and session, for the user that the credential provider gives now. */
   const keysOf = (
     target: Target
   ): Effect.Effect<{ readonly connectionKey: string; readonly sessionKey: string }, ConnectError> =>
@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function*(
         RcMap.invalidate(sessions, sessionKey),
         RcMap.invalidate(connections, connectionKey)
       ])
-      // What could not be had is not kept: whoever comes next tries again. A tree that failed leaves the session alone.
+      // A failed entry is not kept: the next caller tries again. If only the tree failed, the session stays.
       const get = RcMap.get(trees, treeKey).pipe(
         Effect.tapError((error) =>
           error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason)
@@ -180,7 +180,7 @@ export const make = Effect.fnUntraced(function*(
         yield* RcMap.invalidate(trees, treeKey)
         tree = yield* get
       }
-      // The flag belongs on a share that says it is in DFS, and on no other (MS-SMB2 3.2.4.3).
+      // Only a share that says it is in DFS gets the flag (MS-SMB2 3.2.4.3).
       return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 

@@ -1,13 +1,13 @@
 /**
- * How far an open file reaches, as far as its reader knows.
+ * The end of an open file, as far as its reader knows it.
  *
- * A READ behind the end of a file is answered with STATUS_END_OF_FILE and no data. Nothing is read that is known to lie
- * there: whether the file has grown is asked by its size (FileStandardInformation, MS-FSCC 2.4.47), which takes the same one
- * round trip.
+ * A server responds to a READ behind the end of a file with STATUS_END_OF_FILE and no data. So the client does not read
+ * behind the known end. To find out whether the file has grown, it queries the size (FileStandardInformation, MS-FSCC
+ * 2.4.47), which takes the same one round trip.
  *
- * A server that tells the size 0 may not know it, as with the files of `/proc` and with pipes: those are read until
- * nothing comes. Some servers sign the answer that says so wrongly (ksmbd of Linux 6.12). Then the size has the last word,
- * since its answer can be believed.
+ * A server that returns the size 0 may not know the size, as with the files of `/proc` and with pipes: those are read
+ * until a READ returns nothing. Some servers sign that last response wrongly (ksmbd of Linux 6.12). Then the size
+ * decides, because its response can be trusted.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -18,15 +18,15 @@ import * as Information from "../Information.ts"
 
 const query = Information.queryFile("FileStandardInformation")
 
-/** A READ was answered, and the answer cannot be believed. */
+/** The response to a READ has a wrong signature. */
 const isDisbelieved = (error: RequestError): error is ProtocolError =>
   error._tag === "ProtocolError" && error.reason === "BadSignature"
 
 const nothing = new Uint8Array(0)
 
 /**
- * What a READ found that went out with the open, in one packet: nothing where its answer cannot be believed, and that of
- * the open says that there is nothing.
+ * The bytes of a READ that was sent with the open in one packet. Empty if the READ's response cannot be trusted and the
+ * open's response says that the file is empty.
  */
 export const foundAtOpen = (
   { endOfFile }: Share.Opened,
@@ -41,9 +41,9 @@ export const foundAtOpen = (
  */
 export class Extent {
   private readonly file: Share.OpenFile
-  /** Where the file ends, or ended when this side last heard of it; `undefined` where the server does not know. */
+  /** The end of the file, as far as this side knows; `undefined` if the server does not know it. */
   private known: bigint | undefined
-  /** The size that reading may count on: the one at the open, until this open makes the file shorter. */
+  /** The size that a reader can expect: the size at the open, until this open makes the file shorter. */
   size: bigint
 
   constructor(file: Share.OpenFile) {
@@ -52,23 +52,23 @@ export class Extent {
     this.known = this.size === 0n ? undefined : this.size
   }
 
-  /** This open has cut off what was behind `end`. */
+  /** This open has cut the file at `end`. */
   cut(end: bigint): void {
     if (end < this.size) this.size = end
     if (this.known !== undefined && end < this.known) this.known = end
   }
 
-  /** This open has written up to `end`, or made the file reach there. */
+  /** This open has written up to `end`, or has extended the file to `end`. */
   extend(end: bigint): void {
     if (this.known !== undefined && end > this.known) this.known = end
   }
 
-  /** Whether a READ at `at` may find something, as far as is known without asking. */
+  /** Whether a READ at `at` can return data, as far as is known without a query. */
   holds(at: bigint): boolean {
     return this.known === undefined || at < this.known
   }
 
-  /** A READ at `at`, which finds nothing where its answer cannot be believed and the file ends there by its size. */
+  /** A READ at `at`. If its response cannot be trusted and the file's size ends there, the result is empty. */
   read(operation: Operation.Read): Effect.Effect<Uint8Array, RequestError> {
     return Effect.catchIf(this.file.run(operation), isDisbelieved, (error) =>
       Effect.flatMap(
@@ -77,11 +77,11 @@ export class Extent {
       ))
   }
 
-  /** Whether a READ at `at` may find something. Asks the server for the size of the file where that is not known. */
+  /** Whether a READ at `at` can return data. Queries the size of the file if it is not known. */
   reaches(at: bigint): Effect.Effect<boolean, RequestError> {
     if (this.holds(at)) return Effect.succeed(true)
     return Effect.map(
-      // A server that does not tell the size is asked for the bytes.
+      // If the server does not return the size, the client reads the bytes.
       Effect.catchTag(
         Effect.map(this.file.run(query), ({ endOfFile }) => endOfFile),
         "SmbError",

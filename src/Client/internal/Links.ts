@@ -1,6 +1,4 @@
-/**
- * Symbolic links: reparse points of one kind (MS-FSCC 2.1.2.4), read and made as such.
- */
+/** Reads and creates symbolic links, which are reparse points of one kind (MS-FSCC 2.1.2.4). */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
@@ -13,7 +11,7 @@ import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import type { Batch } from "./Metadata.ts"
 
-/** Bytes that reparse data may have (MS-FSCC 2.1.2.2). */
+/** The maximum size of reparse data, in bytes (MS-FSCC 2.1.2.2). */
 const maximum = 16 * 1024
 
 const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
@@ -21,7 +19,7 @@ const text = (path: UncPath.PathInput): string => typeof path === "string" ? pat
 /** A target with a root: a drive, an NT or a UNC path. */
 const isAbsolute = (target: string): boolean => /^(?:[\\/]|[A-Za-z]:)/.test(target)
 
-/** What Windows keeps beside the name as it is shown: an NT path. */
+/** The name that Windows keeps in addition to the displayed name: an NT path. */
 const substitute = (target: string): string => {
   if (!isAbsolute(target) || target.startsWith("\\??\\")) return target
   return target.startsWith("\\\\") ? `\\??\\UNC\\${target.slice(2)}` : `\\??\\${target}`
@@ -64,7 +62,7 @@ export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLin
       { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, input, maximum: 0 }
     ])
     yield* Effect.tapError(Effect.fromResult(results[0]), () =>
-      // The file that was to become a link is of no use to anybody.
+      // The file that could not become a link is useless, so it is removed.
       batch(path, OpenMode.remove, [removal]).pipe(
         Effect.flatMap(({ results }) => Effect.fromResult(results[0])),
         Effect.catch((error) =>

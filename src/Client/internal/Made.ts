@@ -1,6 +1,4 @@
-/**
- * What an operation has made by itself, and takes away again when it does not succeed.
- */
+/** Removes the file that an operation has created if the operation does not succeed. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -11,7 +9,7 @@ import { CreateAction } from "../../Smb2/Message/Constants.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 
-/** How long the removal may take: who has interrupted an operation does not wait for a server that is silent. */
+/** The timeout of the removal: a user that has interrupted an operation does not wait for a silent server. */
 const patience = "5 seconds"
 
 /** An open file, and its share. */
@@ -21,9 +19,9 @@ export interface Opened {
 }
 
 /**
- * Opens a file to write and uses it. If the opening made the file, and `use` fails or is interrupted, the file is removed
- * again, on the same connection: where that has ended, the file stays, and the log says so. A file that was there before
- * is never removed.
+ * Opens a file for writing and uses it. If the open created the file, and `use` fails or is interrupted, the file is
+ * removed again on the same connection. If that connection has ended, the file stays, and the log says so. A file that
+ * existed before is never removed.
  */
 export const using = <A, E, R, E1, R1>(
   open: Effect.Effect<Opened, E, R>,
@@ -41,8 +39,8 @@ export const using = <A, E, R, E1, R1>(
   )
 
 /**
- * While the file is still open, no other file can have its place. Servers that delete by name want it closed before.
- * The deletion is done when this ends, so that the same can be tried again.
+ * While the file is still open, no other file can take its name. Servers that delete by name need it to be closed
+ * first. The deletion is done when this ends, so that the caller can try the same again.
  */
 const removed = ({ file, share }: Opened): Effect.Effect<void> => {
   const remove = Effect.flatMap(
@@ -64,7 +62,7 @@ const removed = ({ file, share }: Opened): Effect.Effect<void> => {
         ? Effect.andThen(Effect.ignore(file.close), remove)
         : Effect.fail(error)
     ),
-    // Whatever the file's own CLOSE says: the file goes.
+    // The result of the file's own CLOSE does not matter: the file is removed.
     Effect.andThen(Effect.ignore(file.close)),
     Effect.interruptible,
     Effect.timeoutOption(patience),

@@ -1,6 +1,4 @@
-/**
- * What a file has beside its data: security descriptor, named streams, previous versions.
- */
+/** What a file has in addition to its data: security descriptor, named streams, previous versions. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Codec from "../../Codec/Codec.ts"
@@ -17,7 +15,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { NamedStream, Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 
-/** Opens, runs and closes in one go. */
+/** Opens, runs and closes in one compound. */
 export type Batch = <const Ops extends ReadonlyArray<Operation.Any>>(
   path: UncPath.PathInput,
   options: Share.OpenOptions,
@@ -31,14 +29,14 @@ const {
   SACL_SECURITY_INFORMATION
 } = SecurityInformation
 
-/** Bytes that a list of previous versions may have: twenty thousand of them. */
+/** The maximum size of a list of previous versions, in bytes: twenty thousand versions. */
 const mostSnapshots = 1024 * 1024
 
 /** `:name:$DATA`, with an empty name for the file's own data. */
 const streamName = /^:([^:]*):\$DATA$/iu
 
 /**
- * The operations on what a file has beside its data, over `batch`: security descriptor, named streams, previous
+ * The operations on what a file has in addition to its data, over `batch`: security descriptor, named streams, previous
  * versions.
  *
  * @category constructors
@@ -93,7 +91,7 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
       const { results } = yield* batch(path, { ...OpenMode.read, createOptions: 0 }, [
         { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum }
       ])
-      // A file system without snapshots says that it does not know the question.
+      // A file system without snapshots responds that it does not support the request.
       if (
         Result.isFailure(results[0]) && ["NotSupported", "InvalidDeviceRequest"].includes(results[0].failure.reason)
       ) {
@@ -105,7 +103,7 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
     const isWhole = (array: Fsctl.SrvSnapshotArray) => array.numberOfSnapShotsReturned >= array.numberOfSnapShots
     const first = yield* ask(65536)
     if (first === undefined || isWhole(first)) return first?.snapShots ?? []
-    // A list that does not fit is none at all, and comes with the room that it takes (MS-SMB2 3.3.5.15.1).
+    // If the list does not fit, the response has no list, but the size that it needs (MS-SMB2 3.3.5.15.1).
     const second = yield* ask(Math.min(12 + first.snapShotArraySize, mostSnapshots))
     if (second === undefined || isWhole(second)) return second?.snapShots ?? []
     const text = typeof path === "string" ? path : UncPath.format(path)

@@ -1,9 +1,9 @@
 /**
- * Opens to write that a server refuses for the attributes of the file that is there.
+ * Opens for writing that a server refuses because of the existing file's attributes.
  *
- * A file that is hidden or of the system is overwritten only by who asks for the same attributes (MS-FSA 2.1.5.1.2.1), and
- * keeps them. A read-only one is not written to at all. A server answers both as it answers who may not do it, so the file
- * is looked at after such a refusal, and only then.
+ * A hidden or system file is overwritten only if the request has the same attributes (MS-FSA 2.1.5.1.2.1), and it keeps
+ * them. A read-only file cannot be written to. The server's status is the same as for a user without the right, so the
+ * client looks at the file's attributes only after such a refusal.
  */
 import * as Effect from "effect/Effect"
 import { SmbError } from "../../Protocol/Errors.ts"
@@ -24,10 +24,13 @@ const overwrites: ReadonlySet<number> = new Set([
   CreateDisposition.FILE_OVERWRITE_IF
 ])
 
-/** Why a read-only file is neither written to nor replaced. */
+/** The reason why a read-only file is not written to and not replaced. */
 export const isReadOnly = "The file is read-only. Clear that attribute, or remove the file."
 
-/** Opens with the options; after a refusal as the attributes of the file at the path want it, or with the reason. */
+/**
+ * Opens with the options. After a refusal, opens with the attributes that the existing file needs, or fails with the
+ * reason.
+ */
 export const on = <A, E, R>(
   share: Share.Share,
   open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>

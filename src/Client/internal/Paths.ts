@@ -38,19 +38,19 @@ import * as Transfer from "./Transfer.ts"
 
 type Connect = (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
 
-/** Files up to this size are read and written in one compound; one credit's worth. */
+/** Files up to this size in bytes are read and written in one compound; one credit's worth. */
 const small = 65536
 
-/** What `readFile` gives at the most where the caller names no limit: 2 GiB. */
+/** The most bytes that `readFile` returns by default: 2 GiB. */
 const defaultMaximum = 0x8000_0000
 
 /**
- * All operations by path, over `connect` for one target and `locator` for where a path is.
+ * All operations by path, over `connect` for one target and `locator` for the target of a path.
  *
  * @category constructors
  */
 export const operations = (connect: Connect, locator: Locator.Locator): Operations => {
-  /** Runs an attempt in a scope of its own, which outlives it only if it succeeds. */
+  /** Runs an attempt in its own scope, which stays open only if the attempt succeeds. */
   const attempt = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (outer) =>
@@ -61,13 +61,14 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           )))
     ) as Effect.Effect<A, E, R | Scope.Scope>
 
-  /** An attempt at a target, and at what a symbolic link on its path leads to, at most `hops` of them. */
+  /** An attempt at a target, and at the targets of symbolic links on its path, at most `hops` of them. */
   const following = <A, E, R>(
     target: Locator.Target,
     use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>,
     hops: number
   ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
-    // By itself: what the operation has changed before says nothing of this attempt, which another target may repeat.
+    // Separate from the whole operation: its earlier changes say nothing about this attempt, which another target can
+    // repeat.
     attempt(
       Changes.whole(Effect.flatMap(connect(target), (share) => StoppedLink.explained(share, target.path, use)))
     ).pipe(
@@ -83,7 +84,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       (unc) => locator.use(unc, (target) => following(target, use, Symlink.maximumHops))
     )
 
-  /** For what needs nothing to stay open. */
+  /** For operations that keep nothing open. */
   const onShare = <A, E, R>(
     path: UncPath.PathInput,
     use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
@@ -99,7 +100,10 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         )
     )
 
-  /** As `openOn`, for what may go on elsewhere: targets that have died are not tried again, and fail as they did. */
+  /**
+   * Like `openOn`, for reads that can go on at another target: targets that have failed are not tried again, and fail
+   * with the same error.
+   */
   const reopen = (
     span: string,
     path: UncPath.PathInput,
@@ -141,7 +145,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     return SmbFile.make(share, file)
   })
 
-  /** Nothing of it is seen before it is all there, so another target may begin anew. */
+  /** The caller gets the data only when it is complete, so another target can start again. */
   const readLarge = (path: UncPath.PathInput, maximum: number) =>
     onShare(path, (share, below) =>
       Effect.gen(function*() {
@@ -156,7 +160,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         if (size > BigInt(maximum)) return yield* tooLarge(size)
         const source = Transfer.source(share, file)
         if (size === 0n) {
-          // The server does not know the size, or there is nothing.
+          // The server does not know the size, or the file is empty.
           const chunks: Array<Uint8Array> = []
           yield* Transfer.readTo(source, 0n, undefined, (chunk, offset) => {
             const end = offset + BigInt(chunk.length)
@@ -199,7 +203,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     const outcomes: Array<unknown> = []
     for (const result of results) outcomes.push(yield* Effect.fromResult(result))
     const written = outcomes[0]
-    // A server that took less than it was given takes the rest, or says why not.
+    // If a server took only part of the data, the rest is sent again; the server takes it or says why not.
     if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.write)
   })
 
@@ -229,7 +233,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 
   const list: Operations["list"] = (path, options) => Directory.entries(listed(path, options?.pattern))
 
-  /** As `onShare`, for what removes or renames the very thing that the path names: that is no share, and no link. */
+  /** Like `onShare`, for operations that remove or rename the path's own entry, which must not be a share or a link. */
   const onEntry = <A, E, R>(
     path: UncPath.UncPath,
     use: (share: Share.Share, path: string) => Effect.Effect<A, E, R>
@@ -258,7 +262,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const makeAll = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
     path.path === "" ? Effect.void : makeOne(path).pipe(
       Effect.catchTag("SmbError", (error) => {
-        // Somebody's directory will do, somebody's file will not.
+        // An existing directory is enough; an existing file is not.
         if (error.reason === "ObjectNameCollision") {
           return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
         }
@@ -290,11 +294,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         Scope.Scope
       >
       const open = withShare(to, (share, below): Opening =>
-        // Opening it to write would empty the source.
+        // Opening it for writing would empty the source.
         placeOf(share, below) === source.place
           ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
           : Effect.map(
-            // FSCTL_SRV_COPYCHUNK_WRITE asks for no right to read the target (MS-SMB2 3.3.5.15.6).
+            // FSCTL_SRV_COPYCHUNK_WRITE needs no right to read the target (MS-SMB2 3.3.5.15.6).
             versioned(share, below, mode, Overwriting.on(share, share.open)),
             (file) => ({ share, file })
           ))
@@ -354,7 +358,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           const count = yield* Transfer.ending(
             file,
             offset,
-            // Without an offset the file has been emptied.
+            // Without an offset the open has emptied the file.
             options?.truncate === true && options.offset !== undefined,
             Transfer.write(file, share.limits.write, offset, chunks)
           )

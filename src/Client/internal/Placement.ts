@@ -1,5 +1,5 @@
 /**
- * Where a path is, for comparison, and what it must not be: helpers that operations on paths have in common.
+ * The place of a path for comparison, and the places that a path must not name: helpers that the path operations share.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -20,8 +20,8 @@ export const asItWas = (path: string) =>
   Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))
 
 /**
- * Opens with a previous version's time in the options, and its token out of the path. A server without snapshots passes
- * over the time: what changes something would then change the file as it is now.
+ * Opens with a previous version's time in the options, and without its token in the path. A server without snapshots
+ * ignores the time, so a change would then change the current file.
  */
 export const versioned = <A, E, R>(
   share: Share.Share,
@@ -36,15 +36,15 @@ export const versioned = <A, E, R>(
     : open(plain, { timewarp: time, ...options })
 }
 
-/** What the first operation of a batch came to. */
+/** The result of the first operation of a batch. */
 export const first = <A, E>(results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]): Effect.Effect<A, E> =>
   Effect.fromResult(results[0])
 
-/** The tag of a reparse point; a server without the class has no reparse points either. */
+/** The tag of a reparse point; a server without the information class has no reparse points. */
 export const tagOf = (result: Result.Result<{ readonly reparseTag: number }, unknown>): number =>
   Result.isSuccess(result) ? result.success.reparseTag : 0
 
-/** Why what is at a target cannot be removed or renamed by this path. */
+/** The error if the entry at a target cannot be removed or renamed by this path. */
 export const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RootOrLink | undefined => {
   const { path: below } = PreviousVersion.split(target.path)
   if (target.isLink !== true && below !== "") return undefined
@@ -54,7 +54,7 @@ export const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RootO
     : new RootOrLink({ path: UncPath.format(path), kind: "share" })
 }
 
-/** Where a file is, for comparison: names that differ only by case are taken for the same. */
+/** The place of a file, for comparison: names that differ only by case count as the same. */
 export const placeOf = (share: Share.Share, path: string): string =>
   fold(`${share.server}:${share.port}\\${share.name}\\${path}`)
 

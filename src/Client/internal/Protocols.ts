@@ -1,8 +1,8 @@
 /**
- * Which protocol a server is spoken to with: the one place that knows both. What comes out is the same for all that is
- * above: connection, session, share.
+ * Chooses the protocol for a server: the only module that knows both. Its results are the same for all modules above:
+ * connection, session, share.
  *
- * SMB 1 is spoken only where the settings name `NT1`, and with others beside it begins the negotiation for all of them.
+ * SMB 1 is used only if the settings name `NT1`. If they name others too, SMB 1 starts the negotiation for all of them.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -22,10 +22,10 @@ import * as Session from "../../Smb2/Session.ts"
 import * as Settings from "../../Smb2/Settings.ts"
 import * as Tree from "../../Smb2/Tree.ts"
 
-/** A share, and how it looks when DFS names are put on the wire. */
+/** A share, and the same share with DFS names on the wire. */
 export interface ConnectedShare extends Share.Share {
   readonly withDfsName: (name: { readonly server: string; readonly share: string }) => Share.Share
-  /** What the server has said to be gone. */
+  /** What the server has reported as gone. */
   readonly lost: () => "share" | "session" | undefined
 }
 
@@ -72,7 +72,7 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
   }
 }
 
-/** A server with SMB 1 turned off seldom says so. */
+/** A server with SMB 1 turned off rarely says so. */
 const withoutSmb1 = ({ port, reason, server }: TransportError): TransportError =>
   new TransportError({
     reason,
@@ -91,7 +91,7 @@ export const connect = (
   }
   const others = Settings.smb2Dialects(settings.dialects)
   return Effect.matchEffect(Smb1Negotiate.connect(endpoint, settings, settings.smb1), {
-    // Some that have SMB 1 turned off hang up on its NEGOTIATE, whatever that offers.
+    // Some servers with SMB 1 turned off close the connection on its NEGOTIATE, no matter which dialects that offers.
     onFailure: (error) => {
       if (error._tag !== "TransportError" || error.reason !== "Closed") return Effect.fail(error)
       return others.length > 0 ? connect(endpoint, { ...settings, dialects: others }) : Effect.fail(withoutSmb1(error))

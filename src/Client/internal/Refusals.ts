@@ -1,9 +1,9 @@
 /**
- * Credentials that a server has refused. Each logon with a wrong password counts against the account, and some of them lock it:
- * so the same one is not tried again, until it changes or somebody says so.
+ * Credentials that a server has refused. Each logon with a wrong password counts against the account, and some wrong
+ * logons lock it. So the same credential is not tried again until it changes or the caller asks for it.
  *
- * What is remembered is a keyed hash, whose key is made for this client and never leaves it: no password and no hash of one
- * that could be tried out.
+ * The client keeps only a keyed hash. Its key is created for this client and never leaves it: the memory has no
+ * password, and no hash that an attacker could use to guess one.
  */
 import * as Redacted from "effect/Redacted"
 import { createHmac, randomBytes } from "node:crypto"
@@ -13,7 +13,7 @@ import type { Credential } from "../../Auth/Credentials.ts"
 import type { Reason } from "../../Codec/NtStatus.ts"
 import { type RequestError, SmbError } from "../../Protocol/Errors.ts"
 
-/** What a server says of an account and its password that the same password will not change. */
+/** The statuses about an account and its password that the same password will not change. */
 const ofAccount: ReadonlySet<string> = new Set<Reason>([
   "LogonFailure",
   "WrongPassword",
@@ -32,9 +32,9 @@ const ofAccount: ReadonlySet<string> = new Set<Reason>([
 
 type Refusal = RequestError | AuthenticationError
 
-/** Whether a failure is a word on the account. That no controller is there, or no network, says nothing about it. */
+/** Whether a failure is about the account. A missing domain controller or network says nothing about it. */
 const isRefusal = (error: Refusal, credential: Credential): boolean => {
-  // With a ticket the server looks at no password. The controller does, where a keytab or a password gets the ticket.
+  // With a ticket the server checks no password. The domain controller does, if a keytab or a password gets the ticket.
   if (error._tag === "AuthenticationError") {
     return error.mechanism === "Kerberos" && error.reason === "InvalidCredential"
   }
@@ -42,13 +42,13 @@ const isRefusal = (error: Refusal, credential: Credential): boolean => {
     (credential._tag !== "Kerberos" || credential.fallback !== undefined)
 }
 
-/** A keytab is another one when its file has changed. */
+/** A keytab counts as a new one if its file has changed. */
 const fileState = (path: string): ReadonlyArray<unknown> => {
   const found = statSync(path.replace(/^FILE:/, ""), { throwIfNoEntry: false })
   return [path, found?.mtimeMs, found?.size]
 }
 
-/** What a credential proves itself by, as text; `undefined` where that comes from elsewhere, and may be new each time. */
+/** The proof of a credential, as text; `undefined` if the proof comes from elsewhere and can be new each time. */
 const proofOf = (credential: Credential): ReadonlyArray<unknown> | undefined => {
   switch (credential._tag) {
     case "Anonymous":
@@ -66,7 +66,7 @@ const proofOf = (credential: Credential): ReadonlyArray<unknown> | undefined => 
   }
 }
 
-/** The same failure, which says that it was not got again. */
+/** The same failure, marked to say that the logon was not tried again. */
 const marked = (error: Refusal): Refusal => {
   const { detail, mechanism, reason, server } = error as AuthenticationError
   return error._tag === "SmbError"
@@ -85,13 +85,13 @@ const marked = (error: Refusal): Refusal => {
     })
 }
 
-/** How many accounts are kept in mind; the oldest is forgotten first. */
+/** How many accounts are remembered; the oldest is forgotten first. */
 const most = 1000
 
-/** How many refused credentials of one account are kept in mind, for a provider that goes from one to the next and back. */
+/** How many refused credentials of one account are remembered, for a provider that alternates between several. */
 const mostOfOne = 8
 
-/** What servers have refused. */
+/** The refused credentials of one client. */
 export class Refusals {
   private readonly key = randomBytes(32)
   private readonly refused = new Map<string, ReadonlyMap<string, Refusal>>()
@@ -100,7 +100,7 @@ export class Refusals {
     return createHmac("sha256", this.key).update(JSON.stringify(proof)).digest("base64")
   }
 
-  /** What the server has said of this very credential. `account` names server and user. */
+  /** The failure that the server gave for exactly this credential. `account` names server and user. */
   find(account: string, credential: Credential): Refusal | undefined {
     const known = this.refused.get(account)
     if (known === undefined) return undefined
@@ -108,7 +108,7 @@ export class Refusals {
     return proof === undefined ? undefined : known.get(this.hash(proof))
   }
 
-  /** Keeps it in mind, if it is a word on the account. */
+  /** Remembers the failure, if it is about the account. */
   note(account: string, credential: Credential, error: Refusal): void {
     const proof = proofOf(credential)
     if (proof === undefined || !isRefusal(error, credential)) return
@@ -119,7 +119,7 @@ export class Refusals {
     if (this.refused.size > most) this.refused.delete(this.refused.keys().next().value!)
   }
 
-  /** The account is let in again. */
+  /** Forgets the refusals of an account, after a logon succeeds. */
   forget(account: string): void {
     this.refused.delete(account)
   }

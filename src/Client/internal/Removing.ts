@@ -1,6 +1,4 @@
-/**
- * Removes entries and trees: what a path names itself, never a share's root or a link's target.
- */
+/** Removes the entry or tree that a path itself names, never a share's root or a link's target. */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
@@ -19,12 +17,12 @@ import * as UncPath from "../UncPath.ts"
 import { asItWas, first, rootOrLink, tagOf, versioned } from "./Placement.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
 
-/** A directory that is removed with what is in it. */
+/** Whether an entry is a directory that is removed with its entries. */
 const isTree = (entry: Entry.Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
 
 /**
- * The operations, over `onEntry`, which runs an attempt at an entry of a share and refuses a share's root and a link,
- * `listed`, which lists a directory with what it says of itself, and `setAttributes`.
+ * The operations, over `onEntry`, which runs an attempt at an entry of a share and refuses a share's root and a link;
+ * `listed`, which lists a directory with `.` and `..`; and `setAttributes`.
  */
 export const operations = (
   onEntry: <A>(
@@ -54,7 +52,8 @@ export const operations = (
     markRemoved(path).pipe(
       Effect.catchTag("SmbError", (error) => perhapsGone(error) ? markRemoved(path) : Effect.fail(error)),
       Effect.catchTag("SmbError", (error): Effect.Effect<void, ClientError> => {
-        // smbd, of a link to a directory that it follows: it opened as a directory, and the name is none.
+        // smbd responds so for a link to a directory that it follows: it opened the path as a directory, and the name
+        // itself is not one.
         if (error.reason === "NotADirectory" && error.command !== "CREATE") {
           return Effect.fail(new RootOrLink({ path: UncPath.format(path), kind: "server-link" }))
         }
@@ -67,7 +66,7 @@ export const operations = (
       })
     )
 
-  /** What the path is, if it may be removed. */
+  /** The entry at the path, if it can be removed. */
   const find = (path: UncPath.UncPath): Effect.Effect<Entry.Entry, ClientError> =>
     Effect.flatMap(
       onEntry(path, (share, below) =>

@@ -1,6 +1,4 @@
-/**
- * Renames within one share (MS-FSA 2.1.5.15.11): both names are looked for where they are, and only then compared.
- */
+/** Renames within one share (MS-FSA 2.1.5.15.11). Both names are located first, and compared after that. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -18,8 +16,8 @@ import * as UncPath from "../UncPath.ts"
 import { asItWas, first, isSameShare, rootOrLink, text } from "./Placement.ts"
 
 /**
- * The operation, over `connect` for one target, `locator` for where a path is, and `onEntry`, which runs an attempt at an
- * entry of a share and refuses a share's root and a link.
+ * The operation, over `connect` for one target, `locator` for the target of a path, and `onEntry`, which runs an
+ * attempt at an entry of a share and refuses a share's root and a link.
  */
 export const make = (
   connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>,
@@ -36,7 +34,7 @@ export const make = (
       if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
     }
     type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
-    /** What opening `from` fails with is passed through as a value: it says nothing about where `to` is. */
+    /** The error of opening `from` is passed through as a value: it says nothing about the place of `to`. */
     const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
       Effect.result(share.batch(below, OpenMode.remove, list))
     const within = (share: Share.Share, below: string, fileName: string): Attempt =>
@@ -53,14 +51,14 @@ export const make = (
             ? Effect.succeed(Result.fail(ran.failure))
             : Effect.mapBoth(first(ran.success.results), {
               onSuccess: () => Result.succeed(undefined),
-              // The path of the error is that of the source, which was opened: the new name may be what is in the way.
+              // The error has the path of the source, which was opened: the new name may be the cause.
               onFailure: (error) =>
                 error instanceof SmbError
                   ? new SmbError({ ...error, detail: `it was to become ${UncPath.format(target)}` })
                   : error
             })
       )
-    /** Two shares, unless one of the names goes on behind a link that is not known yet. */
+    /** Fails because of two shares, unless one of the names goes on behind a link that is not known yet. */
     const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
       Effect.flatMap(on(share, below, []), (opened): Attempt => {
         if (Result.isFailure(opened)) return Effect.succeed(Result.fail(opened.failure))

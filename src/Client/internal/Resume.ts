@@ -1,10 +1,10 @@
 /**
- * Reading on elsewhere: a stream of bytes or a listing whose target dies after it was opened goes on at the next one.
+ * Goes on reading at the next target: for a stream of bytes or a listing whose target fails after it was opened.
  *
- * Only where the locator has other targets (`Locator.goesOn`), and only for what has no effect. A file has to be the
- * same there, by its size and the time of its last write; a directory is listed again, without what has been told,
- * for which names are kept until the listing ends. Every target that has died since the last progress is left out, so
- * this ends.
+ * Only if the locator has other targets (`Locator.goesOn`), and only for reads. A file must be the same at the next
+ * target, by its size and its last write time. A directory is listed again without the names that were already
+ * returned, so these names are kept until the listing ends. Every target that has failed since the last progress is
+ * left out, so this ends.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -17,31 +17,31 @@ import type { ClientError } from "../ClientError.ts"
 import type { FileShortened } from "../FileShortened.ts"
 import type { OnMove } from "../Operations.ts"
 
-/** What is open, and where. */
+/** An open file or directory, and its place. */
 export interface Opened {
   readonly share: Share.Share
   readonly file: Share.OpenFile
-  /** The target that it is open at, for comparison. */
+  /** The target where it is open, for comparison. */
   readonly place: string
 }
 
-/** Targets that have died, and what the last one died of: they fail with that at once. */
+/** Targets that have failed, and the error of the last one: they fail with that error at once. */
 export interface Dead {
   readonly places: ReadonlySet<string>
   readonly error: ClientError
 }
 
-/** Opens at a target that has not died. */
+/** Opens at a target that has not failed. */
 export type Open = (dead: Dead | undefined) => Effect.Effect<Opened, ClientError, Scope.Scope>
 
-/** May what failed so go on elsewhere? `undefined`: there is no elsewhere. */
+/** Whether a read that failed with this error can go on at another target; `undefined` if there is no other target. */
 export type GoesOn = ((error: unknown) => boolean) | undefined
 
-/** How far reading had got. */
+/** How far the read has come. */
 interface Progress {
   /** The next byte. */
   readonly at: bigint
-  /** What was opened first, and last. */
+  /** The first and the last open. */
   readonly first: Opened | undefined
   readonly last: Opened | undefined
   readonly dead: Dead | undefined
@@ -49,7 +49,7 @@ interface Progress {
 
 const nothing = (at: bigint): Progress => ({ at, first: undefined, last: undefined, dead: undefined })
 
-/** As far as it got before `opened` died. */
+/** The progress before `opened` failed. */
 const after = (progress: Progress, opened: Opened, at: bigint, error: ClientError): Progress => ({
   at,
   first: progress.first ?? opened,
@@ -57,7 +57,7 @@ const after = (progress: Progress, opened: Opened, at: bigint, error: ClientErro
   dead: buried(progress.dead, opened.place, error, at > progress.at)
 })
 
-/** Another one that died; those before it count no more once something was read from this one. */
+/** Adds a failed target. If something was read from it, the targets that failed before are no longer left out. */
 const buried = (dead: Dead | undefined, place: string, error: ClientError, moved: boolean): Dead => ({
   places: new Set([...(moved ? [] : dead?.places ?? []), place]),
   error
@@ -65,7 +65,7 @@ const buried = (dead: Dead | undefined, place: string, error: ClientError, moved
 
 const name = ({ file, share }: Opened): string => UncName.format(share, share.name, file.path)
 
-/** Opens, where something was read before as the same file. */
+/** Opens, and checks that the file is the same if something was read before. */
 const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, dead, first }: Progress) {
   const opened = yield* open(dead)
   if (first === undefined) return opened
@@ -84,7 +84,7 @@ const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, dea
     })
 })
 
-/** From the offset on; `length` bytes, or to the end of the file. */
+/** Bytes from the offset on; `length` bytes, or to the end of the file. */
 export interface Range {
   readonly offset: bigint
   readonly length: bigint | undefined
@@ -122,7 +122,7 @@ export const stream = (
   return Stream.suspend(() => from(nothing(range.offset)))
 }
 
-/** Reads from what is open, and lends the bytes. */
+/** Reads from an open file, and lends the bytes. */
 type Read = <E, R>(
   opened: Opened,
   range: Range,
@@ -130,8 +130,8 @@ type Read = <E, R>(
 ) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
 
 /**
- * Bytes that are lent to `use`; gives their count. What `use` fails with is never taken for a target's end. With
- * `start`, what is open already is read first.
+ * Lends the bytes to `use`; returns their count. An error of `use` is never taken for a target's failure. With `start`,
+ * the read begins with that open file.
  */
 export const readTo = <E, R>(
   open: Open,
@@ -142,7 +142,7 @@ export const readTo = <E, R>(
   read: Read,
   start?: { readonly opened: Opened; readonly onMove: OnMove | undefined }
 ): Effect.Effect<bigint, E | ClientError, R> => {
-  /** What is read first: what is open already, which is the caller's to close, or else what is opened here. */
+  /** The first file to read: the one that is already open, which the caller closes, or one that is opened here. */
   const begin = (progress: Progress) =>
     start !== undefined && progress.first === undefined
       ? Effect.succeed(start.opened)

@@ -1,6 +1,6 @@
 /**
- * Copying where both files are on one server: it copies by itself, and no data crosses the network (MS-SMB2 3.2.4.20.2,
- * FSCTL_SRV_REQUEST_RESUME_KEY and FSCTL_SRV_COPYCHUNK_WRITE).
+ * Copies between two files on one server: the server copies by itself, and no data crosses the network (MS-SMB2
+ * 3.2.4.20.2, FSCTL_SRV_REQUEST_RESUME_KEY and FSCTL_SRV_COPYCHUNK_WRITE).
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../Codec/Codec.ts"
@@ -14,7 +14,7 @@ import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
 import type { Opened } from "./Made.ts"
 
-/** What Windows and Samba take in one request (MS-SMB2 3.3.3): chunks of 1 MiB, 16 of them. */
+/** The limits of Windows and Samba for one request (MS-SMB2 3.3.3): 16 chunks of 1 MiB. */
 const chunkSize = 1024n * 1024n
 const chunksPerRequest = 16
 
@@ -28,19 +28,19 @@ const ioctl = (ctlCode: number, input: Uint8Array, maximum: number): Operation.I
 const decodeKey = Codec.decode("SRV_REQUEST_RESUME_KEY Response", Fsctl.SrvRequestResumeKey)
 const decodeCopied = Codec.decode("SRV_COPYCHUNK_RESPONSE", Fsctl.SrvCopychunkResponse)
 
-/** Whether a server that said this cannot copy by itself, so that the data has to come here and go back. */
+/** Whether this error means that a server cannot copy by itself, so that the data must go through this machine. */
 export const isUnable = (error: { readonly _tag: string }): boolean =>
   error._tag === "SmbError" &&
   ["NotSupported", "InvalidDeviceRequest", "InvalidParameter", "ObjectNameNotFound", "NotImplemented"].includes(
     (error as SmbError).reason
   ) && (error as SmbError).command === "IOCTL"
 
-/** Whether a file can be copied so: what does not know its size has no end that could be named. */
+/** Whether the server can copy a file: without a known size the request has no end to name. */
 export const isOfKnownSize = (file: Share.OpenFile): boolean => file.opened.endOfFile > 0n
 
 /**
- * Copies all of `source` over `target`, both open on one session. A server that says that it copied less than was asked
- * for is asked for the rest, as after a WRITE.
+ * Copies all of `source` over `target`, both open on one session. If a server says that it copied less than requested,
+ * the client requests the rest, as after a WRITE.
  */
 export const copy = Effect.fnUntraced(function*(
   source: Opened,
@@ -67,7 +67,7 @@ export const copy = Effect.fnUntraced(function*(
         12
       )
     ).pipe(
-      // smbd and Windows each have a status of their own for a source that ends too early.
+      // smbd and Windows have different statuses for a source that ends too early.
       Effect.tapErrorTag(
         "SmbError",
         (error) => isUnable(error) || sayWhy.has(error.reason) ? Effect.void : checkSize(source)
@@ -90,7 +90,7 @@ export const copy = Effect.fnUntraced(function*(
   }
 })
 
-/** What a server says that is reason enough, whatever has become of the source. */
+/** Errors that explain themselves, no matter what has happened to the source. */
 const sayWhy: ReadonlySet<string> = new Set<Reason>([
   "DiskFull",
   "QuotaExceeded",
@@ -102,7 +102,10 @@ const sayWhy: ReadonlySet<string> = new Set<Reason>([
   "Cancelled"
 ])
 
-/** Why there was nothing to be copied: perhaps the source has become shorter. Where the server does not say, nothing. */
+/**
+ * Checks whether the copy failed because the source has become shorter. Does nothing if the server does not return the
+ * size.
+ */
 const checkSize = Effect.fnUntraced(function*({ file, share }: Opened) {
   const size = yield* Effect.result(file.run(Information.queryFile("FileStandardInformation")))
   if (size._tag === "Failure") return

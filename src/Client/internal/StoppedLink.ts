@@ -1,8 +1,8 @@
 /**
- * Which symbolic link a server stopped at that does not say so itself: the data of STATUS_STOPPED_ON_SYMLINK (MS-SMB2
- * 2.2.2.2.1) are cut or absent on some servers, and SMB 1 has none. The path and those above it are opened as what they
- * are (FILE_OPEN_REPARSE_POINT), from the longest to the shortest: the first that opens is the link, and its own data
- * (FSCTL_GET_REPARSE_POINT, MS-FSCC 2.1.2.4) say where it leads.
+ * Finds the symbolic link at which a server stopped, if the server does not say which: the data of
+ * STATUS_STOPPED_ON_SYMLINK (MS-SMB2 2.2.2.2.1) are cut or absent on some servers, and SMB 1 has none. The path and its
+ * parents are opened without following links (FILE_OPEN_REPARSE_POINT), from the longest to the shortest. The first
+ * path that opens is the link, and its own data (FSCTL_GET_REPARSE_POINT, MS-FSCC 2.1.2.4) say where it leads.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -18,7 +18,7 @@ import * as OpenMode from "../OpenMode.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import { versioned } from "./Placement.ts"
 
-/** How many paths are asked about at the most: a link deeper above the end of a path than that is not looked for. */
+/** At most this many paths are opened, from the end of the path upwards: a link further up is not found. */
 const most = 32
 
 const ask: Operation.Ioctl = {
@@ -33,7 +33,7 @@ const decode = Codec.decode("REPARSE_DATA_BUFFER", Reparse.ReparseDataBuffer)
 const isStop = (error: unknown): error is SmbError =>
   error instanceof SmbError && error.reason === "StoppedOnSymlink" && error.command === "CREATE"
 
-/** Whether the server stopped on the way to this very path, and did not say where. */
+/** Whether the server stopped at a link on exactly this path, and did not say at which one. */
 const isUnexplained = (error: unknown, share: Share.Share, path: string): error is SmbError =>
   isStop(error) && error.symbolicLink === undefined && error.path === UncName.format(share, share.name, path)
 
@@ -65,7 +65,7 @@ const find = Effect.fnUntraced(function*(
   return undefined
 })
 
-/** Runs `use` on a path of a share. Where it fails since the server stopped at a link, the failure names the link. */
+/** Runs `use` on a path of a share. If it fails because the server stopped at a link, the error names the link. */
 export const explained = <A, E, R>(
   share: Share.Share,
   path: string,

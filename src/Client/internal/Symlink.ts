@@ -1,19 +1,20 @@
 /**
- * Follows the symbolic links that a server leaves to its clients (MS-SMB2 2.2.2.2.1.1): Windows stops at each, and says
- * where it leads. Links that a server follows itself, as Samba does with its own, never come here.
+ * Follows the symbolic links that a server leaves to its clients (MS-SMB2 2.2.2.2.1.1): Windows stops at each link, and
+ * says where it leads. Links that a server follows itself, as Samba does with its own, do not get here.
  *
- * Followed are links within their share. A link to another server or share could lead anywhere, with the user's
- * credentials: it is not followed, and neither is one to a drive of the server. Then the error tells its target.
+ * Only links within their share are followed. A link to another server or share could lead anywhere, with the user's
+ * credentials, so it is not followed. A link to a drive of the server is not followed either. In both cases the error
+ * tells the target.
  */
 import { fold } from "../../Codec/UpCase.ts"
 import type { SmbError, SymbolicLink } from "../../Protocol/Errors.ts"
 import type { Target } from "../Locator.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 
-/** Links that are followed on one path, one after the other. */
+/** The most links that are followed on one path, one after another. */
 export const maximumHops = 8
 
-/** Path components without empty ones and `.`, and with `..` resolved; nothing where they lead above the share. */
+/** The path components without empty ones and `.`, and with `..` resolved; `undefined` if they lead above the share. */
 const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   const result: Array<string> = []
   for (const part of parts) {
@@ -26,7 +27,7 @@ const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined
 
 const split = (path: string): ReadonlyArray<string> => path.split(/[\\/]/)
 
-/** The path below the share that an absolute target names, if it is this share by one of its names. */
+/** The path below the share that an absolute target names, if the target names this share. */
 const withinShare = (target: string, place: Target): string | undefined => {
   const match = /^(?:\\\?\?\\UNC|\\)\\([^\\]+)\\([^\\]+)(?:\\(.*))?$/isu.exec(target)
   if (match === null) return undefined
@@ -48,8 +49,8 @@ const follow = (link: SymbolicLink, place: Target): string | undefined => {
 }
 
 /**
- * The path to try instead of the target's, which an operation failed on with `error`; nothing where it was no link on that very
- * path, or one that is not followed. A previous version's token stays in front.
+ * The path to try instead of the target's, after an operation on it failed with `error`. `undefined` if no link on
+ * exactly this path caused the error, or the link is not followed. A previous version's token stays in front.
  */
 export const resolve = (error: SmbError, place: Target): string | undefined => {
   const link = error.symbolicLink

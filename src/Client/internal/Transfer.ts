@@ -1,7 +1,7 @@
 /**
- * Large reads and writes as a window of requests in flight.
+ * Large reads and writes, with a window of requests in flight.
  *
- * Ownership: a chunk that `read` emits belongs to whoever takes it; chunks given to `write` must not change until the
+ * Ownership: a chunk that `read` emits belongs to the consumer; chunks given to `write` must not change until the
  * stream asks for more.
  */
 import * as Effect from "effect/Effect"
@@ -16,18 +16,18 @@ import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
 import { Extent } from "./Extent.ts"
 
-/** Requests of the largest size that are in flight at once: 8 MiB where the server allows 1 MiB. */
+/** How many requests of the largest size are in flight at once: 8 MiB if the server allows 1 MiB each. */
 export const requestsInFlight = 8
 
-/** Bytes in flight where requests are small: then there are more of them. */
+/** Bytes in flight if requests are small: then there are more requests. */
 const bytesInFlight = 4 * 1024 * 1024
 
 const window = (chunk: number): number => Math.max(requestsInFlight, Math.min(64, Math.ceil(bytesInFlight / chunk)))
 
-/** What is read from. */
+/** A file to read from. */
 export interface Source {
   readonly file: Share.OpenFile
-  /** Bytes of one READ. */
+  /** The size of one READ in bytes. */
   readonly chunk: number
   /** `\\\\server\\share\\path`. */
   readonly path: string
@@ -61,8 +61,8 @@ type Readable = Pick<Source, "file" | "extent">
 const nothing = new Uint8Array(0)
 
 /**
- * Reads a piece whole: a server may answer a READ with less than was asked for, and then is asked for the rest, if there
- * is any.
+ * Reads a whole piece: a server can respond to a READ with less than requested, and then the client requests the rest,
+ * if any exists.
  */
 const readPiece = (
   source: Readable,
@@ -104,7 +104,7 @@ const readRest = Effect.fnUntraced(
   }
 )
 
-/** A piece that is being read, and the fiber that does it. */
+/** A piece that is being read, and the fiber that reads it. */
 interface Ahead {
   readonly piece: Piece
   readonly place: Uint8Array | undefined
@@ -112,9 +112,9 @@ interface Ahead {
 }
 
 /**
- * Reads ahead: always as many pieces as the window holds are on their way. `next` gives the one that is due, in order,
- * and `undefined` at the end. With `places`, the pieces go into those buffers in turn, so that a piece given out is
- * valid until the next but so many is asked for as there are fewer requests in flight than buffers.
+ * Reads ahead: the requests in flight always fill the window. `next` returns the next piece in order, and `undefined`
+ * at the end. With `places`, the pieces go into a few buffers in turn, so that a returned piece is valid until `next`
+ * is called again.
  */
 const readAhead = Effect.fnUntraced(function*(
   source: Source,
@@ -134,13 +134,13 @@ const readAhead = Effect.fnUntraced(function*(
   const expected = offset + wanted
   let at = expected
   let ended = false
-  /** Where the file ended before what was there when it was opened. */
+  /** Where the file ended, if that is earlier than when it was opened. */
   let found: bigint | undefined
 
   const start = (piece: Piece) => {
     let place: Uint8Array | undefined
     if (places) {
-      // One more than are in flight: the piece that was given out last is still in its taker's hands.
+      // One buffer more than requests in flight: the consumer still uses the piece that was returned last.
       place = free.shift()
       if (place === undefined && made <= size) {
         place = Allocate.uninitialized(chunk)
@@ -155,7 +155,7 @@ const readAhead = Effect.fnUntraced(function*(
     )
   }
 
-  /** What was written to the file since it was opened, and files that do not know their size. */
+  /** For bytes that were written to the file after it was opened, and for files of unknown size. */
   const beyond = Effect.suspend(() => {
     const left = length === undefined ? BigInt(chunk) : offset + length - at
     if (ended || left <= 0n) return Effect.succeed(undefined)
@@ -169,7 +169,7 @@ const readAhead = Effect.fnUntraced(function*(
     )
   })
 
-  /** What the owner has cut off by this same open is no surprise. */
+  /** A part that this open itself has cut off is expected to be missing. */
   const shortened = (found: bigint) => {
     const due = extent.size < expected ? extent.size : expected
     return found < due ? Effect.fail(new FileShortened({ path, expected: due, found })) : Effect.succeed(undefined)
@@ -190,7 +190,7 @@ const readAhead = Effect.fnUntraced(function*(
     if (due === undefined) return yield* beyond
     const data = yield* Fiber.join(due.fiber)
     out = due.place
-    // The file has become shorter: what is still on its way is of no use.
+    // The file has become shorter: the pieces in flight are of no use.
     if (data.length < due.piece.length) {
       ended = true
       queue.length = 0
@@ -202,8 +202,8 @@ const readAhead = Effect.fnUntraced(function*(
 })
 
 /**
- * The bytes from `offset` on, `length` of them or to the end of the file as it is when reading gets there; `FileShortened`
- * after them where that is before what the file had when it was opened.
+ * The bytes from `offset` on, `length` of them or to the end of the file at the time of the read. If the file ends
+ * earlier than when it was opened, `FileShortened` follows the bytes.
  */
 export const read = (
   source: Source,
@@ -218,8 +218,8 @@ export const read = (
   )
 
 /**
- * The same bytes, lent: `use` gets each chunk with its offset, one after the other, and may not keep it. The chunks lie
- * in few buffers that are used again and again, which is twice as fast as fresh memory for each.
+ * The same bytes, lent: `use` gets each chunk with its offset, one after another, and must not keep it. The chunks
+ * share a few buffers that are filled again and again, which is twice as fast as a new buffer for each chunk.
  */
 export const readTo = <E, R>(
   source: Source,
@@ -239,8 +239,8 @@ export const readTo = <E, R>(
   }))
 
 /**
- * Reads into one buffer, `destination.length` bytes from `offset` on; gives how many there were. A file that is cut and
- * grows again meanwhile has a gap, which nothing after it makes up for.
+ * Reads into one buffer, `destination.length` bytes from `offset` on; returns how many bytes it read. If the file is
+ * cut and grows again during the read, the data has a gap, and the bytes after the gap do not count.
  */
 export const readInto = Effect.fnUntraced(function*(
   source: Source,
@@ -254,7 +254,7 @@ export const readInto = Effect.fnUntraced(function*(
     (piece) => {
       const at = Number(piece.offset - offset)
       const place = destination.subarray(at, at + piece.length)
-      // Nothing behind a gap counts.
+      // Bytes after a gap do not count.
       if (at >= end) return Effect.void
       return Effect.map(readPiece(source, piece, place), (data) => {
         if (data.buffer !== place.buffer || data.byteOffset !== place.byteOffset) place.set(data)
@@ -266,7 +266,10 @@ export const readInto = Effect.fnUntraced(function*(
   return end
 })
 
-/** Cuts and gathers chunks so that each has `size` bytes, the last fewer. A chunk that fits is passed on uncopied. */
+/**
+ * Splits and joins chunks so that each has `size` bytes, the last one fewer. A chunk that fits is passed on without a
+ * copy.
+ */
 const regroup = (size: number) => <E, R>(chunks: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
   Stream.suspend(() => {
     let gathered: Uint8Array | undefined
@@ -323,7 +326,7 @@ export const writeBuffer = (
     { concurrency: window(chunk), discard: true }
   )
 
-/** Writes a stream of chunks from `offset` on; gives the count of bytes. */
+/** Writes a stream of chunks from `offset` on; returns the count of bytes. */
 export const write = <E, R>(
   file: Share.OpenFile,
   chunk: number,
@@ -346,9 +349,9 @@ export const write = <E, R>(
   })
 
 /**
- * Writes what `fill` puts into the buffers that it is lent, one after the other, from `offset` on; gives the count of
- * bytes. `fill` gives how many bytes it put there, 0 at the end, and may not keep the buffer. Meanwhile the buffers
- * filled before are on their way.
+ * Writes the bytes that `fill` puts into the buffers that it is lent, one after another, from `offset` on; returns the
+ * count of bytes. `fill` returns how many bytes it put there, 0 at the end, and must not keep the buffer. While `fill`
+ * runs, the earlier buffers are being written.
  */
 export const writeFrom = <E, R>(
   file: Share.OpenFile,
@@ -382,7 +385,7 @@ export const writeFrom = <E, R>(
     return at - offset
   }))
 
-/** Ends the file where what was written ends, if that is asked for; passes the count of bytes on. */
+/** Ends the file after the last byte written, if the caller asks for that; returns the count of bytes. */
 export const ending = <E, R>(
   file: Share.OpenFile,
   offset: bigint,

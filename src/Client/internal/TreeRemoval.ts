@@ -1,16 +1,17 @@
 /**
  * The removal of trees.
  *
- * What is removed is what lies below the path, and nothing that is only reached through it. DFS links, junctions and symbolic
- * links tell what they are. A link of a server's own file system, as those in a share of Samba's, does not: it looks like a
- * folder. It is known by what the folder says of itself: the number of its `..` is not that of the folder that it was come
- * to from, or its own number is that of a folder that was met before. A server whose `..` is never right is not believed.
- * Directories have no hard links: where one listing has two of one number, one of them is a link to the other.
+ * Removes what is below the path, and nothing that is only reached through it. DFS links, junctions and symbolic links
+ * tell what they are. A link of a server's own file system, as in a share of Samba, does not: it looks like a folder.
+ * It is found by what the folder says about itself: the number of its `..` is not the number of its parent, or its own
+ * number is that of a folder that was found before. If a server's `..` is never right, it is not used. Directories have
+ * no hard links: if one listing has two directories with one number, one of them is a link to the other.
  *
- * Files go first, then directories as soon as they are empty. A link of the server's to a folder of the same tree can only be
- * removed while that folder is there and empty: so it goes right before it. A link whose target has gone is hidden by a
- * server that follows links, and cannot be removed any more: of names for one thing in one listing the shortest goes first,
- * as in `lib.so -> lib.so.1 -> lib.so.1.2`. Others may be removing the same tree: what is gone, or about to go, is no failure.
+ * Files are removed first, then directories as soon as they are empty. A server's link to a folder of the same tree can
+ * only be removed while that folder exists and is empty, so the link is removed right before the folder. A server that
+ * follows links hides a link whose target is gone, and such a link cannot be removed any more. So if several names in
+ * one listing are the same file, the shortest is removed first, as in `lib.so -> lib.so.1 -> lib.so.1.2`. Other clients
+ * may remove the same tree at the same time: an entry that is gone, or is being removed, is no failure.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,26 +25,26 @@ import type { Entry } from "../Entry.ts"
 import { namedFailures, type RemovalFailure, RemovalIncomplete, RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
 
-/** What a removal is made of. */
+/** The operations that a removal uses. */
 export interface Steps {
-  /** What a directory holds, with `.` and `..`; fails where the path is a link to elsewhere. */
+  /** The entries of a directory, with `.` and `..`; fails if the path is a link to another place. */
   readonly list: (path: string) => Stream.Stream<Directory.Listed, ClientError>
   /** Removes a file, a link or an empty directory. */
   readonly remove: (path: string) => Effect.Effect<void, ClientError>
 }
 
-/** Directories that are cleared at once, and entries of one. */
+/** How many directories are cleared at once, and how many entries of one. */
 const concurrency = 8
 
 /** How deep a tree may be. */
 const maximumDepth = 128
 
-/** How often a directory is cleared again that is not empty, since others remove or add something in it. */
+/** How often a directory is cleared again if it is not empty, because other clients remove or add entries in it. */
 const rounds = 6
 
 const pause = (round: number): Effect.Effect<void> => Effect.sleep(Duration.millis(20 * 2 ** round))
 
-/** What a DFS link leads to is on another server, and somebody else's: it does not go with the tree that has the link. */
+/** The target of a DFS link is on another server and is not part of the tree, so it is not removed with the tree. */
 const leadsAway = (entry: Entry): UncPath.AcrossShares =>
   new UncPath.AcrossShares({
     path: entry.path,
@@ -57,25 +58,25 @@ const lostSession: ReadonlySet<string> = new Set([
   "NetworkSessionExpired"
 ])
 
-/** Whether a failure is about one entry, so that the others can go all the same. */
+/** Whether a failure concerns one entry, so that the others can still be removed. */
 const concernsEntry = (error: ClientError): boolean =>
   error._tag === "SmbError"
     ? !lostSession.has(error.reason)
     : error._tag === "InvalidPath" || error._tag === "AcrossShares" || error._tag === "RootOrLink"
 
-/** A directory on the way. */
+/** A directory of the tree. */
 interface Folder {
   readonly path: string
   readonly holder: Folder | undefined
-  /** What it says of itself, once it has been listed. */
+  /** Its own number, once it has been listed. */
   self: string | undefined
-  /** Directories in it, and links that look like some, which are still there. */
+  /** How many directories, and links that look like directories, are still in it. */
   open: number
-  /** How much was listed in it. */
+  /** How many entries its listing had. */
   listed: number
-  /** Links of the server's that lead here. */
+  /** The server's links that lead to this folder. */
   readonly links: Array<Folder>
-  /** Another name of the same folder in the same listing: one of the two is a link. */
+  /** A second name of the same folder in the same listing: one of the two is a link. */
   twin: string | undefined
 }
 
@@ -89,7 +90,7 @@ const folderAt = (path: string, holder: Folder | undefined): Folder => ({
   twin: undefined
 })
 
-/** What a directory's `.` and `..` say. */
+/** The numbers of a directory's `.` and `..`. */
 interface Dots {
   self: string | undefined
   up: string | undefined
@@ -102,14 +103,14 @@ const note = (dots: Dots, one: Directory.Listed): boolean => {
   return true
 }
 
-/** Both are known, and of one share: a removal may go on at another server, where numbers are others. */
+/** Whether both are known and of one share: a removal can go on at another server, which has other numbers. */
 const isComparable = (one: string | undefined, other: string | undefined): boolean =>
   one !== undefined && other !== undefined && Directory.placeOf(one) === Directory.placeOf(other)
 
 const serverLink = (path: string, twin?: string): RootOrLink =>
   new RootOrLink({ path, kind: "server-link", ...(twin === undefined ? {} : { target: twin }) })
 
-/** A directory that is empty to us, and not to the server. */
+/** The error for a directory that is empty for this client, but not for the server. */
 const hidesSomething = ({ command, path, status }: SmbError): SmbError =>
   new SmbError({
     ...fromStatus(status, command, path),
@@ -123,11 +124,11 @@ const isFolder = (entry: Entry): boolean => entry.type === "directory" && !isNam
 /** The shorter name first. */
 const byLength = (one: string, other: string): number => one.length - other.length || (one < other ? -1 : 1)
 
-/** What one thing of a listing has alone; where the server does not say, each name is a thing. */
+/** The key of one file of a listing; if the server does not number its files, each name is its own file. */
 const keyOf = (one: Directory.Listed): string =>
   Directory.identity(one) === undefined ? `\0${one.name}` : Directory.onVolume(one)
 
-/** Names for one thing, each group by itself: the shortest name first. */
+/** Groups of names for one file: the shortest name first. */
 const grouped = (all: ReadonlyArray<Directory.Listed>): Array<Array<Entry>> => {
   const groups = new Map<string, Array<Entry>>()
   for (const one of all) {
@@ -146,15 +147,15 @@ class Removal {
   removed = 0
   failed = 0
   readonly failures: Array<RemovalFailure> = []
-  /** Directories that cannot go, since something in them has stayed. */
+  /** Directories that cannot be removed, because something in them stayed. */
   readonly kept = new Set<string>()
-  /** Directories of the tree by what they say of themselves, with their paths. */
+  /** Directories of the tree by their own numbers, with their paths. */
   readonly seen = new Map<string, string>()
-  /** What was about to go when it was met, by the directory that holds it. */
+  /** Entries that were being removed when they were found, by their directory. */
   readonly pending = new Map<string, ClientError>()
   private readonly steps: Steps
   private readonly start: string
-  /** Whether `..` is known to tell the truth. */
+  /** Whether the server's `..` is known to be right. */
   truthful: boolean
 
   constructor(steps: Steps, start: string, surroundings: Surroundings) {
@@ -171,7 +172,7 @@ class Removal {
     this.kept.add(path)
   }
 
-  /** What one entry fails with is kept; what concerns all ends the removal. */
+  /** A failure of one entry is kept; a failure that concerns all entries ends the removal. */
   private readonly failing = (path: string) => (error: ClientError): Effect.Effect<void, ClientError> => {
     if (error._tag === "SmbError" && isGone(error)) {
       if (!isMissing(error)) this.pending.set(parentOf(path), error)
@@ -180,7 +181,7 @@ class Removal {
     return concernsEntry(error) ? Effect.sync(() => this.fail(path, error)) : Effect.fail(error)
   }
 
-  /** What ends a listing, where the directory has gone since it was opened, is for the directory's own removal to tell. */
+  /** If a listing fails because the directory is gone, the removal of the directory itself reports it. */
   private readonly unlisted = (path: string) => (error: ClientError): Effect.Effect<void, ClientError> => {
     if (error._tag !== "SmbError" || !perhapsGone(error)) return this.failing(path)(error)
     return Effect.sync(() => void this.pending.set(path, error))
@@ -193,7 +194,7 @@ class Removal {
     )
   }
 
-  /** Whether a directory with these dots is another one than its path says. */
+  /** Whether a directory with these numbers is not the one that its path names. */
   private leadsElsewhere({ holder, path }: Folder, { self, up }: Dots): boolean {
     const known = self === undefined ? undefined : this.seen.get(self)
     if (known !== undefined && known !== path) return true
@@ -212,12 +213,12 @@ class Removal {
   }
 
   /**
-   * Removes what is in a directory, but for its directories: those come out. A link that looks like a directory is left alone:
-   * false.
+   * Removes the entries of a directory except its directories, which it returns in `below`. Returns false, and leaves
+   * the directory alone, if it is a link that looks like a directory.
    */
   private clear(folder: Folder, below: Array<Folder>): Effect.Effect<boolean, ClientError> {
     const dots: Dots = { self: undefined, up: undefined }
-    /** Folders that were listed here, by what tells them from others. */
+    /** The folders of this listing, by their keys. */
     const found = new Map<string, Array<Folder>>()
     let isLink: boolean | undefined
     const judge = (): boolean => {
@@ -265,7 +266,10 @@ class Removal {
     )
   }
 
-  /** A directory that should be empty now. What is left in it may be about to go, or new. Whether it has gone. */
+  /**
+   * Removes a directory that should be empty now. The entries left in it may be in removal, or new. Returns whether it
+   * is gone.
+   */
   private removeEmptied(folder: Folder, round: number): Effect.Effect<boolean, ClientError> {
     return Effect.suspend(() => {
       if (this.kept.has(folder.path)) return Effect.succeed(false)
@@ -291,7 +295,7 @@ class Removal {
     })
   }
 
-  /** Removes directories, each as soon as nothing is in it, and gives those that are still there. */
+  /** Removes directories, each as soon as it is empty, and returns those that still exist. */
   private removeFolders(folders: ReadonlyArray<Folder>, round: number): Effect.Effect<Set<Folder>, ClientError> {
     return Effect.gen({ self: this }, function*() {
       const left = new Set(folders)
@@ -319,7 +323,7 @@ class Removal {
     })
   }
 
-  /** Whether the directory has gone. */
+  /** Removes the tree of a directory, and returns whether the directory is gone. */
   tree(start: Folder, round: number): Effect.Effect<boolean, ClientError> {
     return Effect.gen({ self: this }, function*() {
       const folders: Array<Folder> = []
@@ -330,7 +334,7 @@ class Removal {
         const cleared = yield* Effect.forEach(level, (folder) => this.clear(folder, below), { concurrency })
         level.forEach((folder, i) => {
           if (cleared[i]) return folders.push(folder)
-          // What has the same number leads there as well.
+          // A folder with the same number leads there as well.
           for (const twin of folder.links.splice(0)) {
             twin.self = folder.self
             links.push(twin)
@@ -339,7 +343,7 @@ class Removal {
         })
         level = below
       }
-      // What is too deep may still be empty.
+      // A directory that is too deep can still be empty.
       folders.push(...level)
       const known = new Map(folders.map((folder) => [folder.self, folder]))
       for (const link of links) {
@@ -348,7 +352,7 @@ class Removal {
         else target.links.push(link)
       }
       const left = yield* this.removeFolders(folders, round)
-      // A link to a folder that holds the link keeps it, and the folder keeps the link.
+      // A link to a folder that contains the link cannot be removed, and neither can the folder.
       for (const { links, path } of left) {
         if (!this.kept.has(path)) { for (const link of links) this.fail(link.path, serverLink(link.path, link.twin)) }
       }
@@ -356,7 +360,7 @@ class Removal {
     })
   }
 
-  /** What came of it. */
+  /** The result of the removal. */
   outcome(ended: ClientError | undefined): ClientError | undefined {
     if (ended === undefined && this.failed === 0) return undefined
     if (ended !== undefined) {
@@ -366,29 +370,29 @@ class Removal {
       this.failures.push({ path: this.start, error: this.removed > 0 ? afterSending(ended) : ended })
     }
     const only = this.failures[0]!
-    // The path itself failed, and nothing has happened: that needs no second word.
+    // Only the path itself failed, and nothing was removed: its own error is enough.
     if (this.removed === 0 && this.failed === 1 && only.path === this.start) return only.error as ClientError
     const { failed, failures, removed, start } = this
     return new RemovalIncomplete({ path: start, removed, failed, failures, ended: ended !== undefined })
   }
 }
 
-/** What a directory says of itself and of the one that holds it. */
+/** The numbers of a directory and its parent, as the directory lists them. */
 const dotsOf = (list: Steps["list"], path: string): Effect.Effect<Dots, ClientError> => {
   const dots: Dots = { self: undefined, up: undefined }
   return list(path).pipe(
     Stream.takeWhile((one) => note(dots, one)),
     Stream.runDrain,
     Effect.as(dots),
-    // A directory that must not be listed tells nothing.
+    // A directory that cannot be listed gives no numbers.
     Effect.catchTag("SmbError", () => Effect.succeed(dots))
   )
 }
 
-/** Directories beside the path that are asked whether the server's `..` is right. */
+/** How many directories next to the path are listed to find out whether the server's `..` is right. */
 const witnesses = 8
 
-/** Whether `..` is right for some directory in this one, which says `self` of itself. */
+/** Whether `..` is right for some directory in this one, whose own number is `self`. */
 const isRightBelow = (list: Steps["list"], directory: string, self: string): Effect.Effect<boolean, ClientError> =>
   list(directory).pipe(
     Stream.filter((one) => !Directory.isDots(one) && isFolder(one.entry)),
@@ -400,18 +404,18 @@ const isRightBelow = (list: Steps["list"], directory: string, self: string): Eff
     Effect.catchTag("SmbError", () => Effect.succeed(false))
   )
 
-/** What is known of the directories above a path. */
+/** The known facts about the directories above a path. */
 interface Surroundings {
   /** The server's `..` is right. */
   readonly truthful: boolean
-  /** It says that the directory is not where its path says. */
+  /** The directory is not at the place that its path names. */
   readonly isLink: boolean
-  /** Another name of the directory in the one that holds it: one of the two is a link. */
+  /** A second name of the directory in its parent: one of the two is a link. */
   readonly twin: string | undefined
   readonly above: ReadonlyArray<{ readonly path: string; readonly self: string }>
 }
 
-/** Another name in a directory for the folder of this name and number. */
+/** A second name in a directory for the folder of this name and number. */
 const twinOf = (list: Steps["list"], directory: string, name: string, self: string) =>
   list(directory).pipe(
     Stream.filter((one) => !Directory.isDots(one) && isFolder(one.entry) && Directory.identity(one) === self),
@@ -452,7 +456,7 @@ const lookAround = Effect.fnUntraced(function*(
   return { truthful, isLink: differs && truthful, twin, above }
 })
 
-/** Looks around a directory, and fails where it is a link of the server's. */
+/** Looks at the directories around a directory, and fails if it is a link of the server. */
 export const judge = Effect.fnUntraced(function*(around: Steps["list"], path: UncPath.UncPath) {
   const surroundings = yield* lookAround(around, path)
   return surroundings.isLink || surroundings.twin !== undefined
@@ -461,9 +465,10 @@ export const judge = Effect.fnUntraced(function*(around: Steps["list"], path: Un
 })
 
 /**
- * Removes everything below a directory and the directory itself, several entries at once, and gives how many entries that
- * were. Links of any kind are removed themselves, and not what they lead to. What one entry fails with does not stop the
- * others: then it fails with `RemovalIncomplete`. `around` lists directories above the path, which may be links.
+ * Removes everything below a directory and the directory itself, several entries at once, and returns how many entries
+ * it removed. Links of any kind are removed themselves, and not their targets. If one entry fails, the others are still
+ * removed, and the removal fails with `RemovalIncomplete`. `around` lists directories above the path, which may be
+ * links.
  */
 export const tree = Effect.fnUntraced(function*(steps: Steps, around: Steps["list"], path: UncPath.UncPath) {
   const start = UncPath.format(path)

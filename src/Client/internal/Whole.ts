@@ -1,6 +1,6 @@
 /**
- * Each operation as the one that it is to its caller, however many requests it takes: if the connection breaks after it
- * has changed something, its `TransportError` says `sent`.
+ * Makes each operation one unit for its caller, no matter how many requests it takes: if the connection breaks after
+ * the operation has changed something, its `TransportError` says `sent`.
  */
 import type * as Effect from "effect/Effect"
 import * as Sink from "effect/Sink"
@@ -17,7 +17,7 @@ export const sink = <A, In, L, E, R>(self: Sink.Sink<A, In, L, E, R>): Sink.Sink
   Sink.fromTransform((upstream, scope) => Changes.whole(self.transform(upstream, scope)))
 
 /**
- * All operations, those that change something each with a record of its own.
+ * All operations; each one that changes something has its own record.
  *
  * @category combinators
  */
