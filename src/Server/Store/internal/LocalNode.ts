@@ -21,7 +21,7 @@ const known = (kept: KeptTime | undefined, nanos: bigint): bigint =>
 
 export const times = (stats: Fs.BigIntStats, record: FileRecord): Times => {
   const change = record.changeTime
-  // Without a time of birth, the oldest of the other times is used.
+  // Without a time of birth, the earlier of the times of modification and of change is used.
   const birth = stats.birthtimeNs > 0n
     ? stats.birthtimeNs
     : stats.mtimeNs < stats.ctimeNs
@@ -127,7 +127,8 @@ export const first = (
 
 /**
  * The record after `changes`. `before` has the old times. `stats` is the platform's state of the file now, after it got
- * the new times as exactly as it can keep them. The time of change is `now`, or the platform's time if `now` is absent.
+ * the new times as exactly as it can keep them. The time of change is that of `changes`, otherwise `now`, otherwise the
+ * platform's.
  */
 export const recorded = (
   record: FileRecord,
