@@ -1,9 +1,9 @@
 /**
- * What a server tells the log of its clients, a line for each: `event` among the annotations says which. No secret is
- * among them; names come from clients, so whoever shows them on a terminal makes them printable first.
+ * The log events of a server, one line for each: the annotation `event` names the event. No annotation holds a secret.
+ * Names come from clients, so a program that shows them on a terminal must make them printable first.
  *
- * Refusals and faults are warnings and errors; what goes well is for `Debug`, and the coming and going of connections for
- * `Trace`: an app that says nothing about it has a quiet log.
+ * Refusals are warnings and faults are errors. Successes are `Debug`, and the start and end of connections `Trace`: the
+ * log is quiet by default.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -25,18 +25,18 @@ const told = (
 export const connected = ({ address, port }: Connection): Effect.Effect<void> =>
   told(Effect.logTrace("connected"), "connected", { address, port })
 
-/** A client has gone, or was sent away. */
+/** A connection has ended, by the client or by the server. */
 export const disconnected = ({ address, port }: Connection): Effect.Effect<void> =>
   told(Effect.logTrace("disconnected"), "disconnected", { address, port })
 
-/** Of a line that was not written for each time: how often it was left out since the last one. */
+/** For a line that is not written each time: how many lines were dropped since the last one. */
 const also = (more: number) => (more === 0 ? {} : { more })
 
-/** A connection was closed at once: there are as many as `limit` says. */
+/** A connection was closed at once: the server has as many as `limit` allows. */
 export const full = (limit: keyof Limits, address: string, more: number): Effect.Effect<void> =>
   told(Effect.logWarning("no more connections are taken"), "full", { limit, address, ...also(more) })
 
-/** A connection by which nobody had logged on was closed, since there were too many of those. */
+/** A connection without a logon was closed, because there were too many of them. */
 export const gaveWay = ({ address, port }: Connection, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("too many connections without a logon: one of those was closed"),
@@ -44,7 +44,7 @@ export const gaveWay = ({ address, port }: Connection, more: number): Effect.Eff
     { address, port, ...also(more) }
   )
 
-/** A request was refused: a user, or all of them together, hold as much as `limit` says. */
+/** A request was refused: a user, or all users together, hold as much as `limit` allows. */
 export const limitReached = (
   { address, port }: Connection,
   session: Session | undefined,
@@ -69,7 +69,7 @@ const dialects: Readonly<Record<number, string>> = {
 
 const userOf = ({ user }: Session): string => user?.anonymous === true ? "anonymous" : user?.name ?? ""
 
-/** Somebody has logged on. */
+/** A user has logged on. */
 export const loggedOn = (connection: Connection, session: Session): Effect.Effect<void> =>
   told(Effect.logDebug("logged on"), "logon", {
     user: userOf(session),
@@ -79,12 +79,12 @@ export const loggedOn = (connection: Connection, session: Session): Effect.Effec
     dialect: dialects[connection.dialect]
   })
 
-/** UTF-16 code units of a name that a stranger says: what is longer is cut. */
+/** UTF-16 code units of a name from a client without a logon: a longer name is cut. */
 const longestName = 256
 
 /**
- * Somebody was not let in. `caller` is who they said to be, which may be nobody; `reason` says why, which the client is
- * not told. `more` logons that were refused since the last line have none of their own.
+ * A logon was refused. `caller` is the name that the client gave, if any; `reason` says why, and is not sent to the
+ * client. `more` logons were refused since the last line without a line of their own.
  */
 export const logonRefused = (
   connection: Connection,
@@ -103,7 +103,7 @@ export const logonRefused = (
     ...also(more)
   })
 
-/** A session has a share. */
+/** A session has connected to a share. */
 export const shareConnected = (connection: Connection, session: Session, share: string): Effect.Effect<void> =>
   told(Effect.logDebug("share connected"), "share", {
     share,
@@ -112,7 +112,7 @@ export const shareConnected = (connection: Connection, session: Session, share: 
     port: connection.port
   })
 
-/** A client asked for a share without a signature that has to be there: it was sent away. */
+/** A client asked for a share without the required signature: its connection was ended. */
 export const unsigned = (connection: Connection, session: Session, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("connection ended: by SMB 3.1.1 a request for a share must be signed or encrypted"),
@@ -120,7 +120,7 @@ export const unsigned = (connection: Connection, session: Session, more: number)
     { user: userOf(session), address: connection.address, port: connection.port, ...also(more) }
   )
 
-/** What keeps a request from being its session's. */
+/** How a request does not match the protection of its session. */
 export type ProtectionFault = "unsigned" | "wrongly signed" | "unencrypted" | "of another session"
 
 const faults: Readonly<Record<ProtectionFault, string>> = {
@@ -130,7 +130,7 @@ const faults: Readonly<Record<ProtectionFault, string>> = {
   "of another session": "request refused: it is encrypted by the keys of another session"
 }
 
-/** A request was refused, since it was not signed or encrypted as its session is. */
+/** A request was refused, because it was not signed or encrypted as its session requires. */
 export const unprotected = (
   connection: Connection,
   session: Session | undefined,
@@ -147,7 +147,7 @@ export const unprotected = (
     ...also(more)
   })
 
-/** A session was refused a share that is there. */
+/** A session was refused an existing share. */
 export const shareRefused = (
   connection: Connection,
   session: Session,
@@ -162,7 +162,7 @@ export const shareRefused = (
     ...also(more)
   })
 
-/** A file was to be deleted with its last close, and the store refused. */
+/** The store refused to delete a file at its last close. */
 export const notDeleted = (share: string, path: StorePath, error: StoreError, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("a file or folder was not deleted", ...(error.cause === undefined ? [] : [error.cause])),
@@ -175,7 +175,10 @@ export const notDeleted = (share: string, path: StorePath, error: StoreError, mo
     }
   )
 
-/** What others change in a share's store cannot be told, so that clients cache nothing there. Said once, until it can. */
+/**
+ * A share's store cannot report the changes of other programs, so clients cache nothing there. Logged once, until the
+ * store can.
+ */
 export const changesNotTold = (share: string, error: StoreError): Effect.Effect<void> =>
   told(
     Effect.logWarning(
@@ -186,7 +189,7 @@ export const changesNotTold = (share: string, error: StoreError): Effect.Effect<
     { share, reason: error.reason }
   )
 
-/** A store failed, and a client was told so; `more` faults before were not told. */
+/** A store failed, and the client got an error; `more` earlier faults have no line. */
 export const storeFailed = (
   command: string,
   share: string | undefined,
@@ -206,6 +209,6 @@ export const storeFailed = (
     }
   )
 
-/** The server's own code, or that of a store, broke: the client got STATUS_INTERNAL_ERROR. */
+/** The code of the server or of a store has a defect: the client got STATUS_INTERNAL_ERROR. */
 export const broken = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   told(Effect.logError(`${what} broke`, cause), "error", { what })

@@ -1,7 +1,7 @@
 /**
- * Which security identifiers a server's users have: a domain of the server's own (MS-DTYP 2.4.2), and a relative identifier
- * for each name, given when the user first logs on and never to another. Security descriptors that a store keeps name users
- * by them, so that they have to outlive the server.
+ * The security identifiers of a server's users: the server's own domain (MS-DTYP 2.4.2), and a relative identifier for
+ * each name. A name gets its identifier when the user first logs on, and no other name ever gets the same. The security
+ * descriptors in a store name users by these identifiers, so they must be kept when the server stops.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import { fold } from "../Codec/UpCase.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
 /**
- * Where the identifiers are cannot be used.
+ * The place that keeps the identifiers cannot be used.
  *
  * @category errors
  */
@@ -41,16 +41,16 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
 export class IdentityStore extends Context.Service<IdentityStore, {
   /** `S-1-5-21-…` with three numbers: the server's own domain, to which all its users belong. */
   readonly domainSid: string
-  /** The SID of the user of that name, in any case; kept before it is given out for the first time. */
+  /** The SID of a user by name, without regard to case. A new SID is stored before it is returned. */
   readonly sidOf: (name: string) => Effect.Effect<string, IdentityError>
-  /** The name of the user who has that SID, as it was first seen; nothing of another domain, or of nobody. */
+  /** The name of the user with that SID, as it was first seen; `undefined` for another domain or an unknown SID. */
   readonly nameOf: (sid: string) => Effect.Effect<string | undefined>
 }>()("effect-smb/IdentityStore") {}
 
 /** What an identity store does. */
 export type Identities = IdentityStore["Service"]
 
-/** The first that is no system's own (MS-DTYP 2.4.2.4), and the largest that Windows gives. */
+/** The first identifier that is not reserved for the system (MS-DTYP 2.4.2.4), and the largest that Windows gives. */
 const firstRid = 1000
 const lastRid = 0x3fff_ffff
 
@@ -61,17 +61,17 @@ const isDomainSid = (text: string): boolean => {
 
 const Rid = Schema.Int.check(Schema.isBetween({ minimum: firstRid, maximum: lastRid }))
 
-/** As it stands in a file. */
+/** The content of a file. */
 const Kept = Schema.Struct({
   domainSid: Schema.String.check(Schema.makeFilter(isDomainSid)),
-  /** The next one to give: those of users who were taken out of the list are not given again. */
+  /** The next identifier to give: those of users that were removed from the list are not given again. */
   nextRid: Rid,
   users: Schema.Array(Schema.Struct({ name: Schema.String, rid: Rid }))
 })
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Kept))
 
-/** What is known, and what comes next. */
+/** The known identifiers, and the next one. */
 class Register {
   readonly domainSid: string
   private next: number
@@ -88,7 +88,7 @@ class Register {
     return new Register(`S-1-5-21-${part()}-${part()}-${part()}`, firstRid)
   }
 
-  /** Nothing where the text is none, or says two things of one name or number. */
+  /** `undefined` if the text is not valid, or has a name or a number twice. */
   static parse(text: string): Register | undefined {
     const decoded = decode(text)
     if (Result.isFailure(decoded)) return undefined
@@ -124,8 +124,8 @@ class Register {
 }
 
 /**
- * Identifiers in memory: made up anew each time, unless they are given. For servers whose stores keep no security
- * descriptors, or that end with the server, and for apps that keep them elsewhere.
+ * Identifiers in memory: new ones each time, unless they are given. For servers whose stores keep no security
+ * descriptors, or lose them when the server stops, and for apps that keep the identifiers elsewhere.
  *
  * @category constructors
  */
@@ -144,17 +144,17 @@ export const inMemory = (
   }
 }
 
-/** The largest file of identifiers: some hundred thousand. */
+/** Bytes of the largest file of identifiers: enough for some hundred thousand. */
 const largestFile = 16 * 1024 * 1024
 
 /**
- * Identifiers in a file (JSON), which is made with its folder where there is none. It is the owner's alone: where others may
- * read or change it, it is refused. Each change replaces it as a whole, and several servers may use it at a time.
+ * Identifiers in a file (JSON), which is created with its folder if it does not exist. A file that users other than its
+ * owner may read or change is refused. Each change replaces the whole file, and several servers can use it at one time.
  *
  * @category constructors
  */
 export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Return<Identities, IdentityError> {
-  /** Nothing where there is no such file. */
+  /** `undefined` if the file does not exist. */
   const read: Effect.Effect<Register | undefined, IdentityError> = PrivateFile.read(path, largestFile).pipe(
     Effect.catch((reason) =>
       reason === "NotFound" ? Effect.succeed(undefined) : Effect.fail(new IdentityError({ path, reason }))
@@ -166,7 +166,7 @@ export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Ret
         : Effect.succeed(register)
     })
   )
-  /** Reads, changes and writes while no other server does; where the file is gone, with what it was known to hold. */
+  /** Reads, changes and writes while no other server does. If the file is gone, writes its last known content again. */
   const change = (last: Register, body: (register: Register) => boolean): Effect.Effect<Register, IdentityError> =>
     Effect.uninterruptible(Effect.flatMap(
       Effect.tryPromise({
@@ -196,7 +196,7 @@ export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Ret
           return true
         }),
         (now) => {
-          // Another file was put in its place.
+          // Another file has replaced it.
           if (now.domainSid !== domainSid) return Effect.fail(new IdentityError({ path, reason: "Damaged" }))
           register = now
           return Effect.succeed(now.ridOf(name)!)

@@ -1,5 +1,5 @@
 /**
- * What a server grants a client at most. A peer can make nothing grow beyond these.
+ * The limits of a server. No client can make it hold or do more than these allow.
  */
 import type * as Duration from "effect/Duration"
 
@@ -9,21 +9,23 @@ import type * as Duration from "effect/Duration"
  * @category models
  */
 export interface Limits {
-  /** Connections by which somebody has logged on, at one time. While there are so many, further ones are closed at once. */
+  /** Connections with a logon, at one time. While the server has this many, it closes further connections at once. */
   readonly connections: number
   /**
-   * Those of them that come from one address: of IPv4 a whole one, of IPv6 the first 64 bits. Behind a proxy, or a router
-   * that translates addresses, all clients have one.
+   * The same from one address: a whole IPv4 address, or the first 64 bits of an IPv6 address. Behind a proxy, or a
+   * router that translates addresses, all clients share one address.
    */
   readonly addressConnections: number
-  /** Those of them by which one user logged on first. Guests and callers without a name count as one for each address. */
+  /**
+   * The same for the user that logged on first. Guests and callers without a name count as one user for each address.
+   */
   readonly userConnections: number
   /**
-   * Connections by which nobody has logged on yet, beside the others. With one more the oldest gives way, of the address
-   * that has the most.
+   * Connections without a logon yet, in addition to those above. With one more, the server closes the oldest connection
+   * of the address that has the most of them.
    */
   readonly unauthenticatedConnections: number
-  /** Sessions of one connection. By one that nobody has logged on by, `logonAttempts` logons are under way at most. */
+  /** Sessions of one connection. Before its first logon, at most `logonAttempts` logons are under way. */
   readonly sessions: number
   /** Tree connects of one session. */
   readonly trees: number
@@ -31,9 +33,9 @@ export interface Limits {
   readonly userSessions: number
   /** Open files and pipes of one session. */
   readonly opens: number
-  /** Open files and pipes of all sessions, those files included that wait for their clients to come back. */
+  /** Open files and pipes of all sessions, including files that wait for their clients to reconnect. */
   readonly serverOpens: number
-  /** Those of one user. */
+  /** The same for one user. */
   readonly userOpens: number
   /** Requests of one connection that wait: locks, notifications, opens that wait for a break. */
   readonly pending: number
@@ -44,63 +46,70 @@ export interface Limits {
   /** Logons that may fail on one connection. */
   readonly logonAttempts: number
   /**
-   * Logons of one user name that may be refused from one address in a row; then the next one waits for its turn, 250
+   * Logons of one user name that may be refused from one address in a row without a delay. The next one waits until 250
    * milliseconds after the last, and twice as long after each further refusal, up to `logonDelay`.
    */
   readonly refusedLogons: number
-  /** Logons of whatever names that may be refused from one address; then the next one waits, up to one second. */
+  /** Logons of any names that may be refused from one address without a delay. The next one waits, up to one second. */
   readonly addressRefusedLogons: number
-  /** How long a logon waits for its turn at most; one whose turn does not come by then is refused without a look at it. */
+  /** How long a logon waits for its turn at most. A logon that would wait longer is refused without being checked. */
   readonly logonDelay: Duration.Input
   /** How long a refused logon is remembered. */
   readonly refusalTime: Duration.Input
-  /** Addresses, and user names with an address, whose logons are remembered; with more, the oldest is forgotten. */
+  /**
+   * Addresses, and user names with an address, whose refused logons are remembered; with more, the oldest is forgotten.
+   */
   readonly refusalEntries: number
   /** How long a connection may stay without a logon. */
   readonly logonTime: Duration.Input
-  /** How long a connection may be silent before the system asks whether its client is there still (TCP keep-alive). */
+  /** How long a connection may be silent before the system checks whether its client still exists (TCP keep-alive). */
   readonly keepAlive: Duration.Input
-  /** How long a client that has nothing open may say nothing; then its connection is ended, and it connects again. */
+  /** How long a client without open files may send nothing; then the server closes its connection. It can reconnect. */
   readonly idleTime: Duration.Input
   /** How long the owner of an oplock or a lease may take to acknowledge a break. */
   readonly breakTime: Duration.Input
   /** How long a durable open outlives its connection, at most. */
   readonly durableTime: Duration.Input
-  /** Durable opens of all clients that wait for them to come back; what is lost beyond is closed. */
+  /**
+   * Durable opens of all clients that wait for their clients to reconnect. Further opens are closed with their
+   * connection.
+   */
   readonly durables: number
-  /** Those of one user. */
+  /** The same for one user. */
   readonly userDurables: number
   /** How long a call of a store may take; then the client gets STATUS_IO_TIMEOUT, and the call is interrupted. */
   readonly storeTime: Duration.Input
-  /** How long a server that stops may take to close files. */
+  /** How long a stopping server may take to close files. */
   readonly stopTime: Duration.Input
-  /** Byte-range locks of one open, those included that it waits for, as in the limits that follow. */
+  /** Byte-range locks of one open. This limit and the following ones include the locks that it waits for. */
   readonly locks: number
-  /** Byte-range locks of one file, or of one of its streams: each is looked at for every READ, WRITE and LOCK there. */
+  /** Byte-range locks of one file, or of one of its streams: every READ, WRITE and LOCK there checks each of them. */
   readonly fileLocks: number
   /** Byte-range locks of all opens. */
   readonly serverLocks: number
-  /** Those of one user. */
+  /** The same for one user. */
   readonly userLocks: number
   /** Lock requests that wait for ranges of one file. */
   readonly waitingLocks: number
-  /** Open directories of one session that are watched. */
+  /** Watched open directories of one session. */
   readonly watches: number
-  /** Open directories of all sessions that are watched. */
+  /** Watched open directories of all sessions. */
   readonly serverWatches: number
-  /** Those of one user. */
+  /** The same for one user. */
   readonly userWatches: number
-  /** Bytes of changes that are kept for all of them; who misses more is told to list their directory again. */
+  /**
+   * Bytes of changes that are kept for all of them. A client that misses changes is told to list the directory again.
+   */
   readonly serverNotifications: number
-  /** Those for the directories of one user. */
+  /** The same for the directories of one user. */
   readonly userNotifications: number
-  /** Bytes of changes that are kept for an open directory until its client asks; with more, it is told to list it anew. */
+  /** The same for one open directory, until its client asks. With more, the client is told to list it again. */
   readonly notifications: number
-  /** Bytes that wait in a socket before no more of its requests are read; of who has not logged on, 128 KiB at most. */
+  /** Unsent bytes of one connection; with more, its requests are not read. Before its first logon, at most 128 KiB. */
   readonly unsent: number
 }
 
-/** What holds where `limits` says nothing. */
+/** The default of each limit. */
 export const defaults: Limits = {
   connections: 1024,
   addressConnections: 768,

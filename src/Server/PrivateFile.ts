@@ -1,7 +1,7 @@
 /**
- * Files that are their owner's alone: read only where nobody else can read or change them, and replaced as a whole.
+ * Private files: they are read only if no user other than the owner can read or change them, and replaced as a whole.
  *
- * What goes wrong is told as a reason, never with a line of the content.
+ * A failure is a reason, and never contains a line of the file.
  */
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
@@ -9,7 +9,7 @@ import type { FileHandle } from "node:fs/promises"
 import { mkdir, open, rename, rm, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 
-/** Why a file is not taken. */
+/** Why a file is refused. */
 export type Reason = "NotFound" | "NotReadable" | "ReadableByOthers"
 
 const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException).code
@@ -24,9 +24,9 @@ export const read = (path: string, largest: number): Effect.Effect<string, Reaso
     (file: FileHandle) =>
       Effect.gen(function*() {
         const notReadable = (): Reason => "NotReadable"
-        // What was opened is looked at, and not the name, which may be another file's by now.
+        // Checks the open file and not the name, which may stand for another file now.
         const stats = yield* Effect.tryPromise({ try: () => file.stat(), catch: notReadable })
-        // Windows has no such bits: its own list decides there. A pipe or a terminal keeps nothing for others.
+        // Windows has no such bits: its access control list decides. A pipe or a terminal keeps no bytes for others.
         if (process.platform !== "win32" && stats.isFile() && (stats.mode & 0o077) !== 0) {
           return yield* Effect.fail<Reason>("ReadableByOthers")
         }
@@ -36,7 +36,7 @@ export const read = (path: string, largest: number): Effect.Effect<string, Reaso
     (file) => Effect.promise(() => file.close())
   )
 
-/** Puts a text in the place of a file, all of it or nothing, and makes its folder where there is none. */
+/** Replaces the content of a file, all of it or nothing. Makes the file and its folder if they do not exist. */
 export const replace = async (path: string, text: string): Promise<void> => {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const beside = `${path}.${randomBytes(6).toString("hex")}`
@@ -55,7 +55,7 @@ export const replace = async (path: string, text: string): Promise<void> => {
   }
 }
 
-/** A lock older than this was left behind by a process that was ended: in milliseconds. */
+/** Milliseconds. An older lock was left behind by a process that has ended. */
 const abandoned = 5_000
 const pause = 20
 
@@ -68,7 +68,7 @@ const age = async (path: string): Promise<number> => {
   }
 }
 
-/** Runs `body` while no other process does so for the same path. It is to be done within a second. */
+/** Runs `body` while no other process does so for the same path. `body` must end within a second. */
 export const alone = async <A>(path: string, body: () => Promise<A>): Promise<A> => {
   const lock = `${path}.lock`
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })

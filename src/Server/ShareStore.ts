@@ -1,14 +1,15 @@
 /**
- * The one seam to storage: what a server needs of a place that keeps files.
+ * The interface of a server to storage: what a server needs from a place that keeps files.
  *
- * A store keeps names, bytes, times, attributes and a few opaque blobs, and nothing else. Share modes, locks, oplocks and
- * leases, delete on close, change notification, access checks, wildcards and every structure of the wire are the server's.
- * So a store is written in an afternoon, also over a database or an object storage: every call is an Effect that may be
- * slow, none is made twice without need, and none is made while another client waits for it.
+ * A store keeps names, bytes, times, attributes and a few opaque blobs, and nothing else. The server does the rest:
+ * share modes, locks, oplocks and leases, delete on close, change notification, access checks, wildcards and every
+ * structure of the wire. So a store can be written in an afternoon, also over a database or an object storage. Every
+ * call is an Effect that may be slow. The server makes no call twice without need, and none while another client waits
+ * for it.
  *
- * Paths are lists of components below the share's root, as a client wrote them; the root is the empty list. A store finds
- * names without regard to case and keeps the case that they were made with. The server never passes `.`, `..`, empty
- * components, NUL or separators; a store confines itself to its root all the same.
+ * Paths are lists of components below the share's root, as a client wrote them; the root is the empty list. A store
+ * finds names without regard to case and keeps the case that they were made with. The server never passes `.`, `..`,
+ * empty components, NUL or separators. A store must confine itself to its root nevertheless.
  *
  * Times are 100 ns ticks since 1601, sizes bytes, attributes FILE_ATTRIBUTE_* of MS-FSCC 2.6.
  */
@@ -21,15 +22,17 @@ import type * as Stream from "effect/Stream"
 export type StorePath = ReadonlyArray<string>
 
 /**
- * Why a store could not do it. The server turns each into the NTSTATUS that a client understands.
+ * Why a call of a store failed. The server turns each reason into an NTSTATUS for the client.
  *
- * - `NotFound`: the last component is not there; `PathNotFound`: one before it is not, or is no directory.
- * - `Exists`: the name is taken. `NotEmpty`: the directory is. `IsDirectory`, `NotDirectory`: the other kind is there.
- * - `AccessDenied`: the storage itself refuses. `ReadOnly`: it takes no changes. `Full`: it has no room, or no quota.
- * - `InvalidName`: the storage cannot keep that name. `Unsupported`: it cannot do this at all. `NotSameDevice`: nor between
- *   these two places, which are on two devices.
- * - `Stale`: the file has vanished below an open, or its name stands for another one by now. `Busy`: try again. `TimedOut`: it took too
- *   long, and may be done or not. `Failed`: anything else, with its cause.
+ * - `NotFound`: the last component does not exist. `PathNotFound`: an earlier one does not exist, or is not a
+ *   directory.
+ * - `Exists`: the name is taken. `NotEmpty`: the directory has entries. `IsDirectory`: the name is a directory.
+ *   `NotDirectory`: the name is a file.
+ * - `AccessDenied`: the storage itself refuses. `ReadOnly`: it takes no changes. `Full`: it has no space, or no quota.
+ * - `InvalidName`: the storage cannot keep that name. `Unsupported`: the storage cannot do this at all.
+ *   `NotSameDevice`: it cannot do this between two places on two devices.
+ * - `Stale`: an open file has vanished, or its name now stands for another file. `Busy`: try again. `TimedOut`: the
+ *   call took too long, and may have taken effect. `Failed`: anything else, with its cause.
  *
  * @category errors
  */
@@ -64,19 +67,19 @@ export interface StoreNode {
   /** The name with the case that it was made with; empty for the root. */
   readonly name: string
   /**
-   * Numbers the file for as long as it exists, whatever it is called: clients see it. No two files that exist share one;
-   * one that is made later may have the number of one that was removed.
+   * The number of the file while it exists, under any name: clients see it. No two existing files have the same number.
+   * A new file can get the number of a removed one.
    */
   readonly id: bigint
   /**
-   * Tells this file from every other one that the store has, had or will have while a server runs, whatever it is called.
-   * A file that takes the name, or the `id`, of another has another identity. Where `id` is never used again, it is the
-   * `id` as text. The server hands it back as `expected`.
+   * Distinguishes this file from every other file of the store, past, present or future, while a server runs; it does
+   * not change with the name. A file that takes the name or the `id` of another file has another identity. If no `id`
+   * is ever used again, the `id` as text is enough. The server passes it back as `expected`.
    */
   readonly identity: string
   readonly type: "file" | "directory"
   readonly size: bigint
-  /** Bytes that it takes up. */
+  /** Bytes that the file takes up in the storage. */
   readonly allocationSize: bigint
   readonly creationTime: bigint
   readonly lastAccessTime: bigint
@@ -84,17 +87,17 @@ export interface StoreNode {
   readonly changeTime: bigint
   readonly fileAttributes: number
   readonly numberOfLinks: number
-  /** IO_REPARSE_TAG_* where FILE_ATTRIBUTE_REPARSE_POINT is set, else 0. */
+  /** IO_REPARSE_TAG_* if FILE_ATTRIBUTE_REPARSE_POINT is set, otherwise 0. */
   readonly reparseTag: number
 }
 
-/** Times and attributes to set; what is left out stays. */
+/** Times and attributes to set; absent ones stay unchanged. */
 export type StoreChanges = Partial<
   Pick<StoreNode, "creationTime" | "lastAccessTime" | "lastWriteTime" | "changeTime" | "fileAttributes">
 >
 
 /**
- * What is kept beside a file's bytes, as bytes that only the server understands: a self-relative SECURITY_DESCRIPTOR, a
+ * Further data of a file, as bytes that only the server understands: a self-relative SECURITY_DESCRIPTOR, a
  * FILE_FULL_EA_INFORMATION list, a REPARSE_DATA_BUFFER.
  */
 export type Blob = "SecurityDescriptor" | "ExtendedAttributes" | "ReparsePoint"
@@ -115,41 +118,41 @@ export interface StoreRange {
 /** An open file, directory or named stream; it stays usable while its name changes. */
 export interface StoreFile {
   readonly id: bigint
-  /** As it is now. For a named stream: of its file, with the stream's size. */
+  /** The current state. For a named stream: the state of its file, with the stream's size. */
   readonly stat: Effect.Effect<StoreNode, StoreError>
   /**
-   * The directory that really holds a file or a directory; a listing calls it `..`. It is another than the path says where
-   * a symbolic link that the storage follows led there: clients tell by it that they are elsewhere, and cache nothing of a
-   * file that is in another directory than the one whose changes are told. Absent where there are no such links.
+   * The directory that really holds the file or directory; a listing calls it `..`. If the storage followed a symbolic
+   * link, this is not the directory of the path. Clients see from it where they are, and cache nothing of a file
+   * outside the directory whose changes are reported. Absent if the storage has no such links.
    */
   readonly parent?: Effect.Effect<StoreNode, StoreError> | undefined
   /**
-   * The part of the storage that the file is on, such as a disk that is mounted below the root: its room, its serial number,
-   * what can be kept there. Absent where the storage is one, as `ShareStore.volume` tells it.
+   * The part of the storage that holds the file, such as a disk that is mounted below the root: its space, its serial
+   * number, and what it can keep. Absent if the storage has one part, which `ShareStore.volume` describes.
    */
   readonly volume?: Effect.Effect<StoreVolume, StoreError> | undefined
   /** Up to `length` bytes; fewer only at the end. The bytes belong to the caller. */
   readonly read: (offset: bigint, length: number) => Effect.Effect<Uint8Array, StoreError>
   /**
-   * Fills `target` and gives how many bytes it is; fewer than it holds only at the end. Absent where the storage gives its
-   * bytes in memory of its own: then `read` costs nothing more. `target` belongs to the caller again when the effect is
-   * done, or was interrupted.
+   * Reads into `target` and returns the number of bytes; fewer than its length only at the end. Absent if the storage
+   * returns bytes in its own memory: then `read` costs nothing more. `target` belongs to the caller again when the
+   * effect is done, or was interrupted.
    */
   readonly readInto?: (offset: bigint, target: Uint8Array) => Effect.Effect<number, StoreError>
   /** Writes all of `data`, which belongs to the caller again when the effect is done; grows the file as needed. */
   readonly write: (offset: bigint, data: Uint8Array) => Effect.Effect<void, StoreError>
   readonly truncate: (size: bigint) => Effect.Effect<void, StoreError>
-  /** When it is done, what was written before survives a crash. */
+  /** When it is done, all earlier writes survive a crash. */
   readonly flush: Effect.Effect<void, StoreError>
   readonly set: (changes: StoreChanges) => Effect.Effect<void, StoreError>
   readonly getBlob: (blob: Blob) => Effect.Effect<Uint8Array | undefined, StoreError>
-  /** `undefined` takes it away. */
+  /** `undefined` removes the blob. */
   readonly setBlob: (blob: Blob, bytes: Uint8Array | undefined) => Effect.Effect<void, StoreError>
   /** The named streams, without the file's own data. */
   readonly streams: Effect.Effect<ReadonlyArray<StoreStream>, StoreError>
-  /** Makes a range zeros, and gives its room back where the storage can. */
+  /** Fills a range with zeros, and frees its space if the storage can. */
   readonly zero: (range: StoreRange) => Effect.Effect<void, StoreError>
-  /** The ranges that hold data; everything where the storage does not know. */
+  /** The parts of the range that hold data; the whole range if the storage does not know. */
   readonly allocated: (range: StoreRange) => Effect.Effect<ReadonlyArray<StoreRange>, StoreError>
 }
 
@@ -158,23 +161,24 @@ export interface StoreOpen {
   /** A named stream instead of the file's own data. */
   readonly stream?: string
   /**
-   * `existing`: it must be there. `new`: it must not, and is made, atomically. `either`: made where it is not there.
+   * `existing`: the file must exist. `new`: it must not exist, and is created atomically. `either`: it is created if it
+   * does not exist.
    */
   readonly mode: "existing" | "new" | "either"
-  /** What to make; of no meaning for what is there. */
+  /** What to create; ignored for an existing file. */
   readonly type: "file" | "directory"
   /**
-   * A symbolic link that the storage follows, and that leads nowhere or out of what it serves, is opened itself: as a file
-   * without bytes, which `remove` and `rename` know by its identity. Of no meaning where there are no such links.
+   * If the storage follows symbolic links: opens a link itself if its target does not exist or is outside the root. It
+   * opens as a file without bytes, which `remove` and `rename` know by its identity. Otherwise ignored.
    */
   readonly linkItself?: boolean
-  /** A hint: its bytes will probably be asked for. A store may make ready for that while the client thinks. */
+  /** A hint: the client will probably read or write bytes. A store can prepare for that before the next request. */
   readonly forData?: boolean
-  /** For what is made. */
+  /** For a file that is created. */
   readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array }
 }
 
-/** What an open found or made. */
+/** The result of an open. */
 export interface StoreOpened {
   readonly file: StoreFile
   readonly created: boolean
@@ -186,12 +190,14 @@ export interface StoreVolume {
   readonly label: string
   readonly serialNumber: number
   readonly creationTime: bigint
-  /** Bytes in all, and free for the server: of what the root is on, where parts of the storage have room of their own. */
+  /**
+   * Bytes in total, and bytes free for the server. If the storage has several parts: of the part that holds the root.
+   */
   readonly total: bigint
   readonly free: bigint
-  /** UTF-16 code units. */
+  /** In UTF-16 code units. */
   readonly maximumComponentLength: number
-  /** What the store can keep: the server announces nothing else. */
+  /** What the store can keep: the server announces only these features. */
   readonly supports: {
     readonly streams: boolean
     readonly securityDescriptors: boolean
@@ -202,9 +208,9 @@ export interface StoreVolume {
   readonly readOnly: boolean
 }
 
-/** Something that was changed by others than the server. */
+/** A change by another program than the server. */
 export interface StoreChange {
-  /** Below the directory that is watched. */
+  /** Below the watched directory. */
   readonly path: StorePath
   readonly action: "added" | "removed" | "modified"
 }
@@ -212,17 +218,19 @@ export interface StoreChange {
 /** Which file an operation on a name is for. */
 export interface StoreExpected {
   /**
-   * The identity of the file that the name has to stand for, looked at in the same step: `Stale` where it stands for
-   * another. A symbolic link that the storage follows stands for what it leads to.
+   * The identity of the file that the name must stand for, checked in the same step: `Stale` if it stands for another
+   * file. A symbolic link that the storage follows stands for its target.
    */
   readonly expected?: string | undefined
 }
 
-/** How a name is given. */
+/** How a file gets a name. */
 export interface StoreNaming extends StoreExpected {
-  /** Whether a file that has the name may go. */
+  /** Whether an existing file with the name can be replaced. */
   readonly replace: boolean
-  /** The identity of the one file that may: `Stale` where another has taken the name. Any file where it is undefined. */
+  /**
+   * The identity of the only file that can be replaced: `Stale` if the name stands for another. `undefined`: any file.
+   */
   readonly replaced?: string | undefined
 }
 
@@ -244,42 +252,42 @@ export interface ShareStore {
   /** Opens until the scope closes. */
   readonly open: (path: StorePath, options: StoreOpen) => Effect.Effect<StoreOpened, StoreError, Scope.Scope>
   /**
-   * The entries of a directory, as they come, without `.` and `..`. Pulled as a client asks for them, so with pauses of any
-   * length; an entry is described when its turn comes, or at most 200 before.
+   * The entries of a directory in any order, without `.` and `..`. The server pulls them as a client asks for them, so
+   * with pauses of any length. A store reads an entry's state when it is pulled, or at most 200 entries earlier.
    */
   readonly list: (path: StorePath, options?: StoreExpected) => Stream.Stream<StoreNode, StoreError>
   /**
-   * Removes a name of a file, an empty directory, or a named stream. The file goes with its last name; a symbolic link that
-   * the storage follows goes itself.
+   * Removes a name of a file, an empty directory, or a named stream. Removing the last name removes the file. A
+   * symbolic link that the storage follows is removed itself, not its target.
    */
   readonly remove: (
     path: StorePath,
     options?: StoreExpected & { readonly stream?: string }
   ) => Effect.Effect<void, StoreError>
   /**
-   * Whether `remove` would do it at this moment: fails with what `remove` would fail with, as far as that can be told. The
-   * server asks when a client marks a file for deletion, to refuse what cannot be done while the client still listens.
-   * Absent where `list` shows all that keeps a directory from being removed, and nothing else can be told.
+   * Whether `remove` would succeed now: fails as `remove` would, if the storage can know. The server asks when a client
+   * marks a file for deletion: the client gets an error then, but not at the last close. Absent if `list` shows every
+   * entry that prevents the removal of a directory, and the storage can know nothing else.
    */
   readonly mayRemove?: (path: StorePath, options?: StoreExpected) => Effect.Effect<void, StoreError>
-  /** Renames atomically; with `replace` over a file that is there. Case alone may change. */
+  /** Renames atomically; with `replace` over an existing file. The new name can differ in case only. */
   readonly rename: (from: StorePath, to: StorePath, options: StoreNaming) => Effect.Effect<void, StoreError>
-  /** Gives a file another name; absent where the storage cannot. */
+  /** Gives a file an additional name; absent if the storage cannot. */
   readonly link?: (existing: StorePath, name: StorePath, options: StoreNaming) => Effect.Effect<void, StoreError>
   /**
-   * What the files belong to: two stores with the same `origin` have the same files under the same paths, and a server
-   * keeps one state of locks, share modes and deletions for both. Absent: the store's files are its own.
+   * The owner of the files: two stores with the same `origin` have the same files under the same paths, and a server
+   * keeps one state of locks, share modes and deletions for both. Absent: no other store has these files.
    */
   readonly origin?: object
   /**
-   * What others change in a directory, or anywhere below it, while the stream is read: for change notification, and to take
-   * back what clients cache. What came through the store itself is not told. `onStart` is run when changes from then on
-   * will be told; it is given whether that is all of them, which it is not where other machines change the storage unseen.
-   * Clients cache nothing in the directory before that, nor where it is not all. The stream fails when changes may have been
-   * missed; what clients cache is taken back then.
+   * The changes of other programs in a directory, or anywhere below it, while the stream is read: for change
+   * notification, and to break oplocks and leases. Changes by calls of the store itself are not reported. The store
+   * runs `onStart` when it reports all later changes; `all` is false if other machines can change the storage unseen.
+   * Clients cache nothing in the directory before `onStart`, or if `all` is false. The stream fails when it may have
+   * missed changes; the server then breaks the oplocks and leases.
    *
-   * Absent where nobody but the server changes what the store keeps: clients may cache all of it. A store that others
-   * change, and that cannot tell of it, has a `changes` that fails with `Unsupported`.
+   * Absent if only the server changes the files: clients can cache all of them. If other programs change the files, and
+   * the store cannot report it, `changes` fails with `Unsupported`.
    */
   readonly changes?: (
     directory: StorePath,

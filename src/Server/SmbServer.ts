@@ -1,8 +1,8 @@
 /**
  * An SMB 2 and 3 server over TCP.
  *
- * `make` listens until its scope closes; then connections end, opens are closed and nothing is left running. What is
- * served comes from `ShareStore`s, who may log on from a `UserStore`, and their SIDs from an `IdentityStore`.
+ * `make` listens until its scope closes; then it ends all connections, closes all opens and leaves nothing running.
+ * Files come from `ShareStore`s, users from a `UserStore`, and their SIDs from an `IdentityStore`.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -55,64 +55,66 @@ const dialectNumbers: Record<DialectName, number> = {
 export interface ShareOptions {
   readonly store: ShareStore
   readonly comment?: string
-  /** Left out of lists; by default where the name ends in `$`. */
+  /** Whether lists of shares leave it out. Default: true if the name ends in `$`. */
   readonly hidden?: boolean
   readonly readOnly?: boolean
   /** Sessions that cannot encrypt are refused. */
   readonly encrypt?: boolean
-  /** Lists show only what the user may read, as far as the store keeps security descriptors. Costs an open an entry. */
+  /**
+   * Listings show only files that the user may read, if the store keeps security descriptors. Costs one open per entry.
+   */
   readonly accessBasedEnumeration?: boolean
-  /** Whether guests and anonymous users may come in; by default as the server lets them. */
+  /** Whether guests and anonymous users may connect. Default: if the server lets them log on. */
   readonly guest?: boolean
 }
 
-/** A share: a store, an effect that makes one, or either with how it is offered. */
+/** A share: a store, an effect that makes one, or either of them with options. */
 export type Share<E = never, R = never> =
   | ShareStore
   | Effect.Effect<ShareStore, E, R>
   | (Omit<ShareOptions, "store"> & { readonly store: ShareStore | Effect.Effect<ShareStore, E, R> })
 
 /**
- * What a server is made of.
+ * The options of a server.
  *
  * @category models
  */
 export interface Options<E = never, R = never> {
-  /** 445 where left out; ports above 1024 need no rights. 0 takes any. */
+  /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
   readonly port?: number
-  /** The address to listen on; all of them where left out. */
+  /** The address to listen on. Default: all IPv4 addresses. */
   readonly host?: string
   readonly users: Users
   /**
-   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, who has a ticket comes in. They are
-   * looked for in `users` by name and realm.
+   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, users can log on with a ticket.
+   * The server looks these users up in `users`, by name and realm.
    */
   readonly kerberos?: KerberosKeys
   /**
-   * Which SIDs the users have, for security descriptors to name the same users after a restart; in memory, and gone with
-   * the server, where left out.
+   * The SIDs of the users, so that security descriptors name the same users after a restart. Default: in memory, and
+   * lost when the server stops.
    */
   readonly identity?: Identities
   readonly shares: Record<string, Share<E, R>>
   /**
-   * The DFS namespaces to host; what a `SubscriptionRef` holds may change at any time, without a session's ending. Each
-   * root is a share: the one of its name in `shares`, or else one in memory.
+   * The DFS namespaces to host. The value of a `SubscriptionRef` can change at any time, and sessions continue. Each
+   * root is a share: the share with its name in `shares`, otherwise one in memory.
    */
   readonly namespaces?: Namespaces
   /** The NetBIOS name, up to 15 characters. */
   readonly name?: string
-  /** `required` where left out: sessions of users are signed (or encrypted). */
+  /** Default: `required`: sessions of users are signed (or encrypted). */
   readonly signing?: "required" | "enabled"
-  /** `enabled` where left out: for clients and shares that ask for it. */
+  /** Default: `enabled`: for clients and shares that ask for it. */
   readonly encryption?: "required" | "enabled" | "disabled"
-  /** `never` where left out. `anonymous`: callers without a name come in; `unknown`: whoever is no user as well. */
+  /** Default: `never`. `anonymous`: callers without a name can log on; `unknown`: callers with an unknown name too. */
   readonly guest?: "never" | "anonymous" | "unknown"
-  /** All where left out. */
+  /** Default: all. */
   readonly dialects?: ReadonlyArray<DialectName>
   readonly limits?: Partial<Limits.Limits>
   /**
-   * How bytes are read from connections: `direct` where left out, into the place where they belong, where this Node can;
-   * `events`, by the events of its sockets, which is slower and leans on nothing that is not documented (docs/adr/0011).
+   * How bytes are read from connections. Default: `direct`: straight to their final place, if this version of Node can.
+   * `events`: by socket events, which is slower and uses only documented interfaces (docs/adr/0011).
    */
   readonly receive?: "direct" | "events"
 }
@@ -140,29 +142,31 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 }
 
 /**
- * A server that runs.
+ * A running server.
  *
  * @category services
  */
 export class SmbServer extends Context.Service<SmbServer, {
   readonly host: string
   readonly port: number
-  /** Ends all connections, as if the network had. */
+  /** Ends all connections, as a network failure would. */
   readonly disconnectAll: Effect.Effect<void>
-  /** What there is at the moment. */
+  /** The current numbers of the server. */
   readonly statistics: Effect.Effect<{
     readonly connections: number
-    /** Those of them by which nobody has logged on yet. */
+    /** Connections without a logon yet; `connections` includes them. */
     readonly unauthenticated: number
     readonly sessions: number
     readonly opens: number
-    /** Logons that wait, since others like them were refused. */
+    /** Logons that are delayed because of earlier refused logons. */
     readonly waitingLogons: number
     /** Addresses, and user names with an address, whose logons are remembered. */
     readonly rememberedLogons: number
-    /** Since it started: connections that were closed since there were too many, logons, requests beyond what a user may hold. */
+    /**
+     * Since the start: connections closed because of a limit, refused logons, and requests refused because of a limit.
+     */
     readonly refused: { readonly connections: number; readonly logons: number; readonly requests: number }
-    /** What the server does or waits for by itself: requests under way, timers, closing of files. */
+    /** Tasks of the server itself: requests under way, timers, closing of files. */
     readonly tasks: number
   }>
 }>()("effect-smb/SmbServer") {}
@@ -183,7 +187,10 @@ type Namespaces = Namespace.Namespace | SubscriptionRef.SubscriptionRef<Namespac
 const isChanging = (namespaces: Namespaces): namespaces is SubscriptionRef.SubscriptionRef<Namespace.Namespace> =>
   SubscriptionRef.isSubscriptionRef(namespaces)
 
-/** Roots that no share stands for yet get one, in memory; it stays when its root goes, for those who have it open. */
+/**
+ * Makes a share in memory for each root without one. The share stays after its root is removed, for clients that use
+ * it.
+ */
 const hostRoots = (
   { current }: DfsHost.DfsHost,
   shares: ReadonlyMap<string, ShareState>,
@@ -214,7 +221,7 @@ const listen = (server: Net.Server, host: string, port: number): Effect.Effect<N
 
 const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void => {
   accepted.setNoDelay(true)
-  // A client that has vanished is noticed, and what it had open is closed.
+  // The server notices a client that has vanished, and closes its opens.
   accepted.setKeepAlive(true, Duration.toMillis(Duration.fromInputUnsafe(state.limits.keepAlive)))
   accepted.on("error", () => {})
   const { remoteAddress = "" } = accepted
@@ -249,7 +256,9 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
   })
 }
 
-/** Ends connections that have had nothing open, and have said nothing, for `idleTime`; how often it looks is a part of that. */
+/**
+ * Ends connections that have nothing open and have sent nothing for `idleTime`. It checks every quarter of that time.
+ */
 const endIdle = (state: ServerState): Effect.Effect<never> => {
   const idleTime = Duration.toMillis(Duration.fromInputUnsafe(state.limits.idleTime))
   const look = Effect.sync(() => {
@@ -294,7 +303,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
       ? patient
       : NamespaceStore.make(patient, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
-    // Stores of one origin have the same files: what is open by one share counts for the others.
+    // Stores of one origin have the same files: opens of one share count for the others.
     const origin = given.store.origin ?? given.store
     const table = tables.get(origin) ?? new FileTable()
     tables.set(origin, table)
@@ -331,7 +340,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     leases: new LeaseTable(),
     closeOpen: (open) => Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP),
     context,
-    // Not known beforehand, and within 32 bits: some clients keep no more of it.
+    // Not predictable, and within 32 bits: some clients keep only that many.
     firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
   })
   yield* Effect.forkScoped(endIdle(state))

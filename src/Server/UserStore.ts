@@ -1,7 +1,8 @@
 /**
- * Who may log on to a server. Passwords are kept as NT hashes, which are as good as passwords: always `Redacted`.
+ * The users that may log on to a server. Passwords are kept as NT hashes, always `Redacted`: an NT hash is enough to
+ * log on.
  *
- * A file of users is read once, line by line; no error of it shows more of a line than its number.
+ * A file of users is read once, line by line. Its errors show only the number of a line, never its text.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,15 +19,15 @@ import * as PrivateFile from "./PrivateFile.ts"
  * @category models
  */
 export interface User {
-  /** As it was registered. */
+  /** The name as it was registered. */
   readonly name: string
-  /** Left out for who logs on by Kerberos alone. */
+  /** Absent for a user that logs on by Kerberos only. */
   readonly ntHash?: Redacted.Redacted<Uint8Array>
   /** The user's SID; by default the one that the server's `IdentityStore` keeps for the name. */
   readonly sid?: string
-  /** SIDs of groups beyond those of everybody who has logged on. */
+  /** SIDs of groups, in addition to the groups of every user that has logged on. */
   readonly groups?: ReadonlyArray<string>
-  /** May take ownership and read what its descriptor does not let it read. */
+  /** May take ownership of any file, and read files whose security descriptors do not allow it. */
   readonly administrator?: boolean
 }
 
@@ -42,7 +43,7 @@ export class UserStore extends Context.Service<UserStore, {
 /** What a user store does. */
 export type Users = UserStore["Service"]
 
-/** A password, or more about the user than that. */
+/** A password, or a password with more about the user. */
 export type Secret = Redacted.Redacted<string> | {
   readonly password: Redacted.Redacted<string>
   readonly administrator?: boolean
@@ -74,14 +75,14 @@ export const layerInMemory = (users: Record<string, Secret>): Layer.Layer<UserSt
   Layer.succeed(UserStore, inMemory(users))
 
 /**
- * A file of users that a server does not take.
+ * A file of users that is refused.
  *
  * @category errors
  */
 export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFileError", {
   path: Schema.String,
   reason: Schema.Literals(["NotFound", "NotReadable", "ReadableByOthers", "BadLine", "Twice"]),
-  /** Of `BadLine` and `Twice`, from 1 on. */
+  /** For `BadLine` and `Twice`: the number of the line, from 1. */
   line: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {
@@ -96,15 +97,15 @@ export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFile
   }
 }
 
-/** The largest file of users: some hundred thousand. */
+/** Bytes of the largest file of users: enough for some hundred thousand. */
 const largestFile = 16 * 1024 * 1024
 
 const hashDigits = /^[0-9a-f]{32}$/i
 
 /**
- * A user store from a file: `name:password` or `name:nt-hash` a line, where 32 hexadecimal digits are a hash. Empty lines
- * and those that begin with `#` are passed over; a password may hold colons, and blanks at its ends count. It is read
- * once. A file that others than its owner may read or change is refused.
+ * A user store from a file: `name:password` or `name:nt-hash` on each line, where 32 hexadecimal digits are a hash.
+ * Empty lines and lines that begin with `#` are ignored. A password can hold colons, and blanks at its ends count. The
+ * file is read once. A file that users other than its owner may read or change is refused.
  *
  * @category constructors
  */

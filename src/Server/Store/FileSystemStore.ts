@@ -1,16 +1,18 @@
 /**
- * A store over any Effect `FileSystem`: one in memory, one over another protocol, one of an app's own.
+ * A store over any Effect `FileSystem`: for example in memory, over another protocol, or an app's own.
  *
- * It serves what that interface can say: names, bytes, and times to the millisecond. There is no word in it for attributes,
- * times of creation and change, security descriptors, extended attributes, reparse points, named streams and free space: the
- * first are what can be derived, and the rest `Unsupported`. Where files are local, `LocalStore` keeps all of them.
+ * It serves what that interface has: names, bytes, and times to the millisecond. The interface has no attributes, times
+ * of creation and change, security descriptors, extended attributes, reparse points, named streams or free space.
+ * Attributes and those times are derived, and the rest is `Unsupported`. For local files, `LocalStore` keeps all of
+ * them.
  *
- * How names are found and confined is `FileSystemTree`'s, open files `FileSystemHandle`'s; here is what the seam asks, in
- * their terms.
+ * `FileSystemTree` finds and confines names, `FileSystemHandle` has the open files; this module implements `ShareStore`
+ * with them.
  *
- * Every call may be slow. A path is asked for as it was given first; only what is not found so is looked for without regard
- * to case, by listing. Symbolic links are followed within the root only, judged by `realPath` before each use: who can make
- * links in the file system can do so in between, which `LocalStore` rules out and this interface cannot.
+ * Every call may be slow. A path is first tried as it was given; only if that fails, the directory is listed to find
+ * the name without regard to case. Symbolic links are followed within the root only, checked by `realPath` before each
+ * use. A program that can make links in the file system can do so between the check and the use. `LocalStore` prevents
+ * that; this interface cannot.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -38,22 +40,22 @@ import * as Names from "./internal/Names.ts"
  * @category models
  */
 export interface FileSystemStoreOptions {
-  /** The volume's name; the root's last component if left out. */
+  /** The volume's name. Default: the root's last component. */
   readonly label?: string
-  /** Bytes in all and free, which a `FileSystem` cannot tell; 1 TiB if left out. */
+  /** Bytes in total and free, which a `FileSystem` does not report. Default: 1 TiB each. */
   readonly capacity?: { readonly total: bigint; readonly free: bigint }
   readonly readOnly?: boolean
-  /** Whether the file system has symbolic links, and `realPath` is to be asked; true if left out. */
+  /** Whether the file system has symbolic links, so that `realPath` must be called. Default: true. */
   readonly symbolicLinks?: boolean
   /**
-   * Whether others than this store change the files; false if left out. Clients cache nothing then: a `FileSystem` does not
-   * tell of changes in a way that what they cached could be taken back by.
+   * Whether other programs change the files. Default: false. If true, clients cache nothing: a `FileSystem` does not
+   * report changes well enough to break oplocks and leases.
    */
   readonly changedByOthers?: boolean
 }
 
 /**
- * Serves what is below `root`. Fails where that is no directory.
+ * Serves the files below `root`. Fails if `root` is not a directory.
  *
  * @category constructors
  */
@@ -128,7 +130,7 @@ const build = (
 
   const identityOf = ({ info, path }: Found): string => describe("", info, placeOf(path)).identity
 
-  /** Refuses a name that stands for another file by now. */
+  /** Refuses a name that now stands for another file. */
   const expect = (found: Found, identity: string | undefined): Effect.Effect<void, StoreError> =>
     identity === undefined || identityOf(found) === identity ? Effect.void : failure("Stale")
 
@@ -140,7 +142,7 @@ const build = (
       const names = yield* ask(fs.readDirectory(placeOf(found.path)))
       const entry = (name: string) =>
         Effect.match(find([...found.path, name]), {
-          // It has gone meanwhile, or is nothing that can be opened.
+          // The entry was removed since the listing, or cannot be opened.
           onFailure: () => undefined,
           onSuccess: ({ info, path }) => describe(name, info, placeOf(path))
         })
@@ -155,7 +157,7 @@ const build = (
     if (what?.stream !== undefined) return yield* failure("Unsupported")
     if (path.length === 0) return yield* failure("AccessDenied")
     const parent = yield* directory(path.slice(0, -1))
-    // Also of the directory that goes: nothing is to be made in it between the look and the removal.
+    // A directory to remove is locked too: nothing can be made in it between the check and the removal.
     yield* locked(
       [parent],
       Effect.gen(function*() {
@@ -179,7 +181,7 @@ const build = (
     )
   })
 
-  /** Whether `there` may make room. */
+  /** Refuses if the existing file `there` may not be replaced. */
   const mayReplace = (there: Found, isDirectory: boolean, how: StoreNaming): Effect.Effect<void, StoreError> => {
     if (!how.replace) return failure("Exists")
     if (there.info.type === "Directory") return failure("IsDirectory")
@@ -210,7 +212,7 @@ const build = (
         if (there !== undefined && placeOf(there.path) !== place) {
           yield* mayReplace(there, isDirectory, how)
           if (identityOf(there) === identityOf(entry)) yield* ask(fs.remove(place))
-          // Onto the name as it is, which is one step, and then to the case that is asked for.
+          // First onto the existing name, which is one step, and then to the case of the new name.
           else yield* ask(fs.rename(place, placeOf(there.path)))
           if (there.path.at(-1) !== name) yield* ask(fs.rename(placeOf(there.path), placeOf(path)))
           gone(there.path)
@@ -240,7 +242,7 @@ const build = (
         }
         if (identityOf(there) === identityOf(source) && how.replace) return
         yield* mayReplace(there, false, how)
-        // The new name takes the place of the old file in one step: where it cannot be made, that file stays.
+        // The new name replaces the old file in one step: if the link fails, that file stays.
         const made = placeOf([...target, `.effect-smb-${randomUUID()}`])
         yield* ask(fs.link(placeOf(source.path), made))
         yield* Effect.onError(ask(fs.rename(made, placeOf(there.path))), () => Effect.ignore(fs.remove(made)))

@@ -1,13 +1,14 @@
 /**
  * A store over a local folder: real files that other programs see too.
  *
- * Bytes, names, hard links and the platform's times are the folder's own. What the platform has no place for (attributes,
- * exact times, security descriptors, extended attributes, reparse points, named streams) is kept in a hidden folder
- * `.effect-smb` on each file system of it, which no client sees (docs/adr/0007). One process serves a folder at a time.
+ * Bytes, names, hard links and the platform's times are those of the folder. Everything that the platform cannot keep
+ * (attributes, exact times, security descriptors, extended attributes, reparse points, named streams) is in a hidden
+ * folder `.effect-smb` on each of its file systems, which no client sees (docs/adr/0007). One process serves a folder
+ * at a time.
  *
- * How names are found and confined is `LocalTree`'s, which file systems there are `LocalVolume`'s, how descriptors are shared
- * `Descriptors`', open files `LocalFiles`' and `LocalHandle`'s, which folders are served `LocalFolders`'; here is what the
- * seam asks, in their terms.
+ * `LocalTree` finds and confines names, `LocalVolume` knows the file systems, `Descriptors` shares descriptors,
+ * `LocalFiles` and `LocalHandle` have the open files, and `LocalFolders` the served folders. This module implements
+ * `ShareStore` with them.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -47,30 +48,32 @@ export const sidecarName = SidecarFolder.sidecarName
  * @category models
  */
 export interface LocalStoreOptions {
-  /** The volume's name; the folder's if left out. */
+  /** The volume's name. Default: the folder's name. */
   readonly label?: string
-  /** Whether every change is refused; a folder that cannot be written is read-only by itself. */
+  /** Whether every change is refused. A folder that cannot be written is always read-only. */
   readonly readOnly?: boolean
-  /** Descriptors for files at most, beside those of removed files that are open and of directories; 512 if left out. */
+  /** Most descriptors for files, not counting directories and removed files that are still open. Default: 512. */
   readonly descriptors?: number
-  /** Directories whose descriptors and names are kept; 128 if left out. */
+  /** Most directories whose descriptors and names are kept. Default: 128. */
   readonly directories?: number
-  /** Names that are kept for finding others in another case; a million if left out. */
+  /** Most names that are kept to find names in another case. Default: 1,000,000. */
   readonly names?: number
-  /** Works by paths also where descriptors of directories can be used, which is safer: to test what other platforms do. */
+  /**
+   * Uses paths even if the platform has the safer descriptors of directories: to test the behaviour of other platforms.
+   */
   readonly byPath?: boolean
 }
 
-/** Entries that are described at once. */
+/** Entries of a listing that are described at one time. */
 const listPiece = 64
 
 /**
- * Serves a folder until the scope closes. A folder that this process serves already is served together with it: the stores
- * have one `origin`, and the first one's limits.
+ * Serves a folder until the scope closes. If this process serves the folder already, the stores share it: they have one
+ * `origin`, and the limits of the first one.
  *
- * Fails with `NotFound`, `NotDirectory` or `AccessDenied` where it cannot; with `Busy` where the folder lies in one that is
- * served, or holds one, or where another process serves it; with `Failed` where the hidden folder is of another folder, as in
- * one that was copied or restored, or is damaged. The `cause` says what to do.
+ * Fails with `NotFound`, `NotDirectory` or `AccessDenied` if the folder cannot be used. Fails with `Busy` if the folder
+ * lies in a served folder or contains one, or if another process serves it. Fails with `Failed` if the hidden folder is
+ * damaged, or belongs to another folder, as after a copy or a restore. The `cause` says what to do.
  *
  * @category constructors
  */
@@ -92,7 +95,7 @@ export const make = (
     ),
     (served) =>
       Local.run(async () => {
-        // Where nothing is to be changed, nothing is made either.
+        // A read-only folder gets no hidden folder.
         const readOnly = options.readOnly === true || !await served.tree.root.volume.canWrite()
         return build(served, options.label ?? Path.basename(served.tree.root.place), readOnly)
       })
@@ -132,7 +135,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
   const found = async (path: StorePath, linkItself = false): Promise<Found> =>
     await tree.find(path, linkItself) ?? Local.refuse("NotFound")
 
-  /** Makes what is not there, in a directory that is locked. */
+  /** Makes a missing file or directory, in a locked directory. */
   const create = (parent: Directory, name: string, how: StoreOpen): Promise<OpenFile> => {
     changes()
     const path = [...parent.path, name]
@@ -141,7 +144,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
         const { securityDescriptor, ...initial } = how.initial ?? {}
         if (securityDescriptor === undefined) return createAt(parent, name, how.type, initial, undefined)
         const [record, rest] = LocalNode.first(initial, securityDescriptor, how.type === "directory")
-        // Before the file is there, so that a crash leaves none without it.
+        // Before the file exists, so that a crash leaves no file without its record.
         const begun = await parent.volume.begin(path, record)
         try {
           return await making.run(parent.volume, (is) => createAt(parent, name, how.type, rest, { begun, is }))
@@ -152,7 +155,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
       }))
   }
 
-  /** `kept`: the record that awaits it, and whom to tell which file it is. */
+  /** `kept`: the record that waits for the file, and a function that takes the file's identity. */
   const createAt = async (
     parent: Directory,
     name: string,
@@ -182,7 +185,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
       if (Object.keys(initial).length > 0) await files.set(file, initial)
       return file
     } catch (error) {
-      // A file without what it should be protected by is none.
+      // A file must not stay without its security descriptor.
       await (type === "directory" ? Fs.promises.rmdir(place) : Fs.promises.unlink(place)).catch(() => undefined)
       await tree.changed(parent, name, undefined)
       file.removed = true
@@ -191,14 +194,14 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
     }
   }
 
-  /** What is looked up, and is not just being made. */
+  /** The result of `look`, after waiting if the file is just being made. */
   const whole = async (look: () => Promise<Found>): Promise<Found> => {
     const there = await look()
     if (making.isIdle || !await making.settled(there.volume, there.volume.identityOf(there.stats))) return there
     return whole(look)
   }
 
-  /** `found` is what was just seen of a file that is there. */
+  /** `found` is the state of an existing file, as it was just seen. */
   const openFile = async (
     path: StorePath,
     how: StoreOpen
@@ -221,7 +224,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
 
   const openStream = async (path: StorePath, name: string, how: StoreOpen) => {
     if (!Names.isComponent(name) || !name.isWellFormed()) Local.refuse("InvalidName")
-    // As on NTFS, a stream that is made makes its file too.
+    // As on NTFS, making a stream makes its file too.
     const mode = how.mode === "existing" ? "existing" : "either"
     const { file } = await openFile(path, { ...how, mode, type: "file" })
     try {
@@ -261,14 +264,14 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
         ({ file, stream }) =>
           Effect.promise(() => {
             if (stream !== undefined) files.releaseStream(stream)
-            // What is left of a removed file's record does no harm.
+            // A record that a removed file leaves behind does no harm.
             return files.release(file).catch(() => undefined)
           })
       ),
       ({ created, file, node, stream }) => ({ file: new LocalHandle(place, file, stream), created, node })
     )
 
-  /** An entry as a listing shows it; nothing of what cannot be opened. */
+  /** An entry as a listing shows it; `undefined` if it cannot be opened. */
   const entry = async (parent: Directory, name: string): Promise<StoreNode | undefined> => {
     try {
       tree.checked([...parent.path, name])

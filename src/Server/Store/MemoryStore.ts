@@ -1,11 +1,11 @@
 /**
- * A store in memory: everything that a store can keep, gone with the process.
+ * A store in memory: it keeps everything that a store can keep, until the process ends.
  *
- * Each operation is one synchronous step, so that all of them are atomic and none waits for another. A file that is removed
- * while it is open stays whole for its handles, as on POSIX; nothing is ever `Stale`.
+ * Each operation is one synchronous step, so all operations are atomic and no operation waits for another. A file that
+ * is removed while it is open stays whole for its handles, as on POSIX; a handle never fails with `Stale`.
  *
- * What is written is copied in and what is read is copied out, blobs included: no caller shares memory with the store.
- * Everything that clients make is counted against the capacity: bytes, blobs, and 1 KiB for each file and stream.
+ * Writes copy bytes in and reads copy them out, including blobs: no caller shares memory with the store. Everything
+ * that clients make counts against the capacity: bytes, blobs, and 1 KiB for each file and stream.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -30,20 +30,22 @@ import * as Names from "./internal/Names.ts"
 import { Pages } from "./internal/Pages.ts"
 
 /**
- * What a store in memory may hold, and its name.
+ * Options of a store in memory.
  *
  * @category models
  */
 export interface MemoryStoreOptions {
-  /** Bytes in all; 1 GiB if left out. */
+  /** Bytes in total. Default: 1 GiB. */
   readonly capacity?: number
-  /** The volume's name; `memory` if left out. */
+  /** The volume's name. Default: `memory`. */
   readonly label?: string
-  /** Whether files are to change; if not, every change is answered by `ReadOnly`. */
+  /** Whether every change fails with `ReadOnly`. Default: false. */
   readonly readOnly?: boolean
 }
 
-/** What a file costs beside its bytes: about what V8 keeps for it, so that empty files do not fill the memory. */
+/**
+ * Bytes that a file costs in addition to its content: about what V8 uses, so that empty files cannot fill the memory.
+ */
 const nodeCost = 1024
 
 const largest = (1n << 63n) - 1n
@@ -61,7 +63,7 @@ interface Inode {
   readonly data: Data
   readonly streams: Map<string, Data>
   readonly blobs: Map<Blob, Uint8Array>
-  /** Of a directory: its entries by folded name. */
+  /** For a directory: its entries by folded name. */
   readonly entries: Map<string, Entry> | undefined
   links: number
   opens: number
@@ -72,23 +74,25 @@ interface Inode {
   changeTime: bigint
 }
 
-/** A name of a file. It is moved, not made anew, by a rename, so that handles know what their file is called now. */
+/**
+ * A name of a file. A rename moves the entry and makes no new one, so that handles know the current name of their file.
+ */
 interface Entry {
   name: string
   readonly inode: Inode
-  /** `undefined` of the root, and of what was removed. */
+  /** `undefined` for the root, and for a removed entry. */
   parent: Entry | undefined
 }
 
-/** Entries of a listing that are described at once. */
+/** Entries of a listing that are described at one time. */
 const listPiece = 64
 
-/** Thrown within this module only: `step` makes it a failure. */
+/** Throws, within this module only: `step` turns the error into a failure. */
 const refuse = (reason: StoreError["reason"]): never => {
   throw new StoreError({ reason })
 }
 
-/** One synchronous step at a time of the clock. */
+/** Runs one synchronous step with the current time of the clock. */
 const step = <A>(body: (now: bigint) => A): Effect.Effect<A, StoreError> =>
   Clock.clockWith((clock) => {
     try {
@@ -110,10 +114,10 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   const capacity = options.capacity ?? 1024 * 1024 * 1024
   const readOnly = options.readOnly ?? false
   let used = 0
-  // NTFS keeps the low numbers for itself, and clients take 0 for "has none".
+  // NTFS reserves the low numbers, and for clients 0 means that the file has no number.
   let nextId = 64n
 
-  /** Takes `bytes` of the capacity, or gives them back. */
+  /** Takes `bytes` from the capacity, or returns them if negative. */
   const charge = (bytes: number) => {
     if (bytes > 0 && used + bytes > capacity) refuse("Full")
     used += bytes
@@ -142,7 +146,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
 
   const root: Entry = { name: "", inode: makeInode("directory", madeAt), parent: undefined }
 
-  /** Forgets what has neither a name nor a handle. */
+  /** Frees data that has neither a name nor a handle. */
   const reapData = (data: Data) => {
     if (data.named || data.opens > 0) return
     charge(-data.pages.allocated)
@@ -201,7 +205,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     }
   }
 
-  /** Refuses a name that stands for another file by now. */
+  /** Refuses a name that now stands for another file. */
   const expect = ({ inode }: Entry, identity: string | undefined) => {
     if (identity !== undefined && identity !== String(inode.id)) refuse("Stale")
   }
@@ -228,7 +232,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   const handle = (entry: Entry, data: Data): StoreFile => {
     const { inode } = entry
     const { pages } = data
-    /** A directory has no data of its own; its named streams do. */
+    /** A directory itself has no data; its named streams have. */
     const bytes = () => {
       if (inode.entries !== undefined && data === inode.data) refuse("IsDirectory")
       return pages
@@ -319,7 +323,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     return { entry, created: true }
   }
 
-  /** As on NTFS, a stream that is made makes its file too. */
+  /** As on NTFS, making a stream makes its file too. */
   const openStream = (path: StorePath, name: string, how: StoreOpen, now: bigint) => {
     if (!Names.isComponent(name)) refuse("InvalidName")
     const making = how.mode !== "existing"
@@ -364,7 +368,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       })
     )
 
-  /** Takes a name away, and the file with its last one. */
+  /** Removes a name, and with the last name the file. */
   const unlink = (entry: Entry, now: bigint) => {
     const parent = entry.parent!
     parent.inode.entries!.delete(Names.fold(entry.name))
@@ -395,7 +399,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       return unlink(entry, now)
     })
 
-  /** Makes room for a name: what has it goes, if it may. */
+  /** Frees a name: removes the existing file, if it may be replaced. */
   const replace = (there: Entry | undefined, isDirectory: boolean, how: StoreNaming, now: bigint) => {
     if (there === undefined) return
     if (!how.replace) refuse("Exists")
@@ -453,7 +457,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   return {
     volume: Effect.sync((): StoreVolume => ({
       label: options.label ?? "memory",
-      // As Windows does: of the time when the volume was made.
+      // As on Windows: from the time when the volume was made.
       serialNumber: Number(BigInt.asUintN(32, madeAt ^ (madeAt >> 32n))),
       creationTime: madeAt,
       total: BigInt(capacity),
@@ -475,7 +479,8 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
         const directory = find(path)
         expect(directory, options?.expected)
         const entries = Array.from((directory.inode.entries ?? refuse("NotDirectory")).values())
-        // The names of this moment, each as it is when its turn comes; of what is no longer here, nothing.
+        // The names of this moment. Each entry is described when its turn comes; an entry that is gone by then is
+        // skipped.
         return Stream.paginate(0, (from) =>
           step(() => {
             const next = from + listPiece

@@ -1,9 +1,10 @@
 /**
- * A root of a DFS namespace as a store: another store, in which links appear as folders that are reparse points
- * (IO_REPARSE_TAG_DFS), and the folders on the way to them as folders.
+ * A root of a DFS namespace as a store: another store, to which links are added as folders that are reparse points
+ * (IO_REPARSE_TAG_DFS), and the folders on the path to a link as plain folders.
  *
- * Links are asked for anew with each look, so that they come and go while the share is open. Nobody opens a link here:
- * the server answers PATH_NOT_COVERED before that. Folders on the way exist in the store once something is put there.
+ * The links are read again for each call, so they can come and go while the share is open. No client opens a link here:
+ * the server responds with STATUS_PATH_NOT_COVERED before that. A folder on the path is made in the store when a client
+ * puts a file there.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -23,7 +24,7 @@ export const IO_REPARSE_TAG_DFS = 0x8000_000a
 
 const fail = (reason: StoreError["reason"]): Effect.Effect<never, StoreError> => Effect.fail(new StoreError({ reason }))
 
-/** A number for a name that no store has given: stores count from below, these lie in the upper half. */
+/** A number for a name that the store does not have: stores count from below, these numbers lie in the upper half. */
 const idOf = (path: StorePath): bigint => {
   let hash = 0xcbf29ce484222325n
   for (const character of DfsPath.key(path)) {
@@ -32,16 +33,16 @@ const idOf = (path: StorePath): bigint => {
   return BigInt.asUintN(63, hash) | 1n << 62n
 }
 
-/** Of a name that no store has given: no store calls a file so. */
+/** The identity of a name that the store does not have: no store uses such an identity. */
 const identityOf = (path: StorePath): string => `namespace:${DfsPath.key(path)}`
 
 /**
- * A store with the links that `links` gives at the moment, as paths below the root.
+ * A store with the current links from `links`, as paths below the root.
  *
  * @category constructors
  */
 export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): ShareStore => {
-  /** What links add to a directory: their names, and those of folders on the way to them. */
+  /** The names that links add to a directory: their own, and those of folders on the path to them. */
   const added = (path: StorePath): ReadonlyMap<string, { readonly name: string; readonly link: boolean }> => {
     const found = new Map<string, { readonly name: string; readonly link: boolean }>()
     for (const link of links()) {
@@ -64,7 +65,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
     reparseTag: link ? IO_REPARSE_TAG_DFS : 0
   })
 
-  /** A folder on the way that the store does not have. */
+  /** A folder on the path to a link that the store does not have. */
   const folder = (path: StorePath): Effect.Effect<StoreOpened, StoreError> =>
     Effect.map(store.stat([]), (root) => {
       const stat = node(path, false, root)
@@ -87,7 +88,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
 
   const isMissing = (error: StoreError): boolean => error.reason === "NotFound" || error.reason === "PathNotFound"
 
-  /** Makes the folders on the way that lead to a path. */
+  /** Makes the folders above a path. */
   const makeFolders = (path: StorePath): Effect.Effect<void, StoreError> =>
     Effect.forEach(
       path.slice(0, -1),
@@ -95,7 +96,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
       { discard: true }
     )
 
-  /** In a folder on the way, only the last name is missing. */
+  /** In a folder on the path to a link, only the last name is missing. */
   const missing = (path: StorePath, error: StoreError): Effect.Effect<never, StoreError> =>
     error.reason === "PathNotFound" && isOnTheWay(path.slice(0, -1)) ? fail("NotFound") : Effect.fail(error)
 
@@ -104,7 +105,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
       ? Effect.match(store.stat(path), { onSuccess: () => false, onFailure: isMissing })
       : Effect.succeed(false)
 
-  /** Runs what puts something at a path, and once more with the folders on the way there, if they were missing. */
+  /** Runs a call that puts a file at a path. If the folders above it were missing, makes them and retries. */
   const into = <A, R>(path: StorePath, run: Effect.Effect<A, StoreError, R>): Effect.Effect<A, StoreError, R> =>
     Effect.catch(run, (error) =>
       error.reason === "PathNotFound" && isOnTheWay(path.slice(0, -1))
@@ -134,7 +135,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
     list: (path, options) =>
       Stream.unwrap(Effect.sync(() => {
         const more = added(path)
-        // What was opened as a folder on the way may be one of the store's by now.
+        // A folder that was opened as one on the path to a link may exist in the store now.
         const expected = options?.expected === identityOf(path) ? undefined : options
         if (more.size === 0) return store.list(path, expected)
         const seen = new Set<string>()
@@ -158,7 +159,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
     ...(mayRemove === undefined
       ? {}
       : { mayRemove: (path, options) => isOnTheWay(path) ? fail("NotEmpty") : mayRemove(path, options) }),
-    // A link stays where the namespace says that it is, and so do the folders on the way.
+    // The namespace decides where links are, so the folders on the path to a link cannot be renamed.
     rename: (from, to, options) => isOnTheWay(from) ? fail("AccessDenied") : into(to, store.rename(from, to, options))
   }
 }

@@ -1,11 +1,14 @@
 /**
- * Open descriptors, as few as needed: a file that a client holds open gets one when its bytes are first asked for, shared by
- * all its handles, and loses it again when others need theirs. So ten thousand open files cost a few hundred descriptors.
+ * Open descriptors, as few as needed. A file that a client holds open gets a descriptor at the first access to its
+ * bytes. All its handles share the descriptor, and it is closed when other files need one. So ten thousand open files
+ * cost a few hundred descriptors.
  *
- * Reading opens for reading alone: opening for writing tells programs that watch the folder of a change, and copies a file
- * of an overlay's lower layer. The first change opens the file again for writing; reads under way keep what they have.
+ * A read opens the file for reading only: opening for writing reports a change to programs that watch the folder, and
+ * copies a file of an overlay's lower layer. The first change opens the file again for writing; reads under way keep
+ * the old descriptor.
  *
- * A file that is removed while it is open keeps its descriptor to the end, for its name leads to it no more.
+ * A file that is removed while it is open keeps its descriptor until it is closed, because its name no longer leads to
+ * it.
  */
 import * as Local from "./Local.ts"
 
@@ -14,27 +17,27 @@ export class Descriptor {
   fd: number | undefined = undefined
   /** Whether `fd` is open for writing too. */
   writable = false
-  /** What `fd` was before it was opened for writing, while calls may use it. */
+  /** The previous `fd`, from before the file was opened for writing, while calls may still use it. */
   former: number | undefined = undefined
   opening: Promise<number> | undefined = undefined
   /** Calls that use `fd` now. */
   busy = 0
   pinned = false
-  /** Its name is gone, or will be at once: the name leads to it no more. */
+  /** Its name is removed, or is about to be: the name no longer leads to the file. */
   nameless = false
   closed = false
-  /** Changes by others wait while this is set. */
+  /** While this is set, other changes wait. */
   exclusive: Promise<unknown> | undefined = undefined
-  /** Changes under way; made with the first of them. */
+  /** Changes under way; the set is made with the first of them. */
   writes: Set<Promise<unknown>> | undefined
   /** Bytes were changed through `fd`. */
   changed = false
   /**
-   * Opens the same file as ever, or refuses with `Stale`; for reading alone, or for writing too. `fd` is what it has for
-   * reading already.
+   * Opens the same file as before, or refuses with `Stale`; for reading only, or for writing too. `fd` is the
+   * descriptor for reading that is already open.
    */
   readonly open: (writing: boolean, fd: number | undefined) => Promise<number>
-  /** Its file system does what needs no disk at once (`Local.isPrompt`). */
+  /** Its file system completes calls that need no disk at once (`Local.isPromptType`). */
   readonly prompt: boolean
   constructor(open: Descriptor["open"], prompt: boolean) {
     this.open = open
@@ -45,9 +48,9 @@ export class Descriptor {
 /** @category models */
 export class Descriptors {
   readonly #limit: number
-  /** An open file can be opened for writing when its name is gone. */
+  /** Whether an open file can be opened again for writing after its name was removed. */
   readonly opensAgain: boolean
-  /** Those that have an `fd`, the longest unused first. */
+  /** The descriptors that have an `fd`, the longest unused first. */
   readonly #open = new Set<Descriptor>()
 
   constructor(limit: number, opensAgain: boolean) {
@@ -55,7 +58,7 @@ export class Descriptors {
     this.opensAgain = opensAgain
   }
 
-  /** For reading; with `writing` for changes, which go through `change` or `alone`. */
+  /** Runs `body` with the descriptor for reading; with `writing` for changes, which call it by `change` or `alone`. */
   async use<A>(descriptor: Descriptor, body: (fd: number) => Promise<A>, writing = false): Promise<A> {
     descriptor.busy++
     try {
@@ -76,14 +79,14 @@ export class Descriptors {
     }
   }
 
-  /** Opens it already, for its bytes will be asked for. What fails, fails again then, and is heard of. */
+  /** Opens the file early, before its bytes are needed. A failure is ignored: the later call reports it. */
   prepare(descriptor: Descriptor): void {
     if (descriptor.fd === undefined) this.use(descriptor, nothing).catch(ignore)
   }
 
-  /** For changes to bytes: waits for `alone`. */
+  /** Changes bytes; waits while an `alone` is under way. */
   async change<A>(descriptor: Descriptor, body: (fd: number) => Promise<A>): Promise<A> {
-    // oxlint-disable-next-line no-await-in-loop -- until nobody is alone any more
+    // oxlint-disable-next-line no-await-in-loop -- until no other call is in `alone`
     while (descriptor.exclusive !== undefined) await descriptor.exclusive
     descriptor.changed = true
     const done = this.use(descriptor, body, true)
@@ -97,7 +100,7 @@ export class Descriptors {
     }
   }
 
-  /** While nobody else changes bytes. */
+  /** Changes bytes while no other call does. */
   async alone<A>(descriptor: Descriptor, body: (fd: number) => Promise<A>): Promise<A> {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     while (descriptor.exclusive !== undefined) await descriptor.exclusive
@@ -112,7 +115,7 @@ export class Descriptors {
     }
   }
 
-  /** Gives a descriptor what was opened for it, for writing too, if it has nothing yet. */
+  /** Gives a descriptor an `fd` that is open for writing too. If it has one already, closes the new one. */
   adopt(descriptor: Descriptor, fd: number): void {
     if (descriptor.fd === undefined && descriptor.opening === undefined) {
       descriptor.fd = fd
@@ -123,8 +126,8 @@ export class Descriptors {
   }
 
   /**
-   * Before the file's name goes: opens it for all that is still to come. What is open can be opened again for writing
-   * where descriptors are paths; elsewhere it is opened for writing while it has a name, if it may be.
+   * Before the file's name is removed: opens the file for all later calls. If descriptors can be used as paths, the
+   * file can be opened again for writing later. Otherwise it is opened for writing now, if that is allowed.
    */
   async pin(descriptor: Descriptor): Promise<void> {
     descriptor.pinned = true
@@ -135,14 +138,14 @@ export class Descriptors {
     descriptor.nameless = true
   }
 
-  /** The last handle is gone. */
+  /** Call it when the last handle is closed. */
   close(descriptor: Descriptor): void {
     descriptor.closed = true
     if (descriptor.busy === 0) this.#release(descriptor)
   }
 
   async #reopen(descriptor: Descriptor, writing: boolean): Promise<number> {
-    // What is being opened for reading does not do for writing.
+    // An open under way may be for reading only, which is not enough for writing.
     while (descriptor.opening !== undefined) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await descriptor.opening.catch(ignore)
@@ -167,7 +170,7 @@ export class Descriptors {
     descriptor.fd = undefined
     descriptor.writable = false
     if (fd === undefined) return
-    // A failing close is nobody's any more; what had to last was flushed.
+    // A failing close is not reported to any client: bytes that must survive a crash were flushed before.
     if (descriptor.prompt && !descriptor.changed) Local.closeUnchanged(fd)
     else Local.close(fd).catch(ignore)
   }

@@ -1,5 +1,5 @@
 /**
- * Open files of an Effect `FileSystem`, as a store gives them out.
+ * Open files of an Effect `FileSystem`, as `StoreFile`s.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -10,7 +10,7 @@ import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StoreChanges, StoreError, StoreFile } from "../../ShareStore.ts"
 import { ask, failure, type FileSystemTree, type Opened } from "./FileSystemTree.ts"
 
-/** Bytes that are made zeros at once. */
+/** Bytes of zeros that are written at one time. */
 const piece = 1024 * 1024
 
 const noMetadata = <A>(): Effect.Effect<A, StoreError> => failure("Unsupported")
@@ -36,7 +36,7 @@ export const setTimes = (
         )))
 
 /**
- * An open file, or a directory, which has no handle.
+ * An open file or directory; a directory has no `File`.
  *
  * @category constructors
  */

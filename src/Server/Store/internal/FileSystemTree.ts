@@ -1,6 +1,6 @@
 /**
- * Where names of an Effect `FileSystem` lead, below a root: in whatever case they are spelled, and never out of it. Who
- * has what open is kept here, so that it is found under its new name when it is renamed.
+ * Finds names of an Effect `FileSystem` below a root: without regard to case, and never outside of the root. It also
+ * keeps the open files, so that each is found under its new name after a rename.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -25,7 +25,7 @@ const reasons: Record<string, StoreError["reason"]> = {
   WouldBlock: "Busy"
 }
 
-/** The tag where it says enough, else the platform's own code below it. */
+/** From the tag if it is specific enough, otherwise from the platform's own code in the cause. */
 const toStoreError = (error: PlatformError): StoreError => {
   const reason = reasons[error.reason._tag]
   if (reason !== undefined) return new StoreError({ reason })
@@ -38,7 +38,7 @@ const toStoreError = (error: PlatformError): StoreError => {
 export const ask = <A, R>(effect: Effect.Effect<A, PlatformError, R>): Effect.Effect<A, StoreError, R> =>
   Effect.mapError(effect, toStoreError)
 
-/** `undefined` for what is not there. */
+/** `undefined` if the name does not exist. */
 const ifThere = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A | undefined, StoreError, R> =>
   effect.pipe(
     Effect.catch((error) =>
@@ -46,24 +46,24 @@ const ifThere = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A
     )
   )
 
-/** What a name leads to. */
+/** The file that a name leads to. */
 export interface Found {
-  /** With the case that it has. */
+  /** With the case that the file system keeps. */
   readonly path: StorePath
   readonly info: FileSystem.File.Info
 }
 
-/** What is open, wherever it is now. */
+/** An open file or directory, with its current path. */
 export interface Opened {
   path: StorePath
   removed: boolean
 }
 
 export const timeOf = (date: Option.Option<Date>): bigint =>
-  // A time that no `Date` holds is as good as none.
+  // A time that no `Date` can hold is treated as absent.
   Option.isSome(date) && !Number.isNaN(date.value.getTime()) ? FileTime.fromDate(date.value) : FileTime.epoch
 
-/** A number for what the file system does not number: FNV-1a of where it is. */
+/** A number for a file that the file system does not number: FNV-1a of its place. */
 export const hash = (place: string): bigint => {
   let value = 0xcbf2_9ce4_8422_2325n
   for (let i = 0; i < place.length; i++) {
@@ -72,18 +72,18 @@ export const hash = (place: string): bigint => {
   return value
 }
 
-/** Places that are remembered for what was renamed and removed there. */
+/** Most places with a rename or a removal that are remembered. */
 const mostPlaces = 10_000
 
 /**
- * What files are called that a file system does not number: by the place where they were first met, which goes with them
- * when this store renames them. A place that a file has left has another name from then on.
+ * Lasting names for files that a file system does not number: the place where this store first saw the file. A file
+ * keeps its name when this store renames it. The next file at a place that a file has left gets another name.
  */
 class Places {
   readonly #names = new Map<string, string>()
   #serial = 0
 
-  /** Below a directory that was renamed, names begin with the directory's. */
+  /** Below a renamed directory, names begin with the name of the directory. */
   nameOf(place: string): string {
     const at = place.lastIndexOf("/")
     return this.#names.get(place) ?? (at <= 0 ? place : this.nameOf(place.slice(0, at)) + place.slice(at))
@@ -115,7 +115,7 @@ class Places {
   }
 }
 
-/** What a file system says of a file, as a store says it. `called` is what the file is called where it has no number. */
+/** A file system's information as a `StoreNode`. `called` is the lasting name of the file, for one without a number. */
 const toNode = (name: string, info: FileSystem.File.Info, called: string): StoreNode => {
   const type = info.type === "Directory" ? "directory" : "file"
   const size = type === "directory" ? 0n : BigInt(info.size)
@@ -144,7 +144,7 @@ const toNode = (name: string, info: FileSystem.File.Info, called: string): Store
 }
 
 /**
- * What is below `root`, whose symbolic links are resolved where it has any.
+ * The tree below `root`, which is a path without symbolic links.
  *
  * @category constructors
  */
@@ -162,7 +162,7 @@ export const make = (
   const describe = (name: string, info: FileSystem.File.Info, place: string): StoreNode =>
     toNode(name, info, places.nameOf(place))
 
-  /** Refuses all changes, where there are to be none. */
+  /** Refuses all changes if the store is read-only. */
   const changing = Effect.suspend(() => options.readOnly ? failure("ReadOnly") : Effect.void)
 
   /** One change at a time in each directory. */
@@ -186,7 +186,7 @@ export const make = (
   const checked = (path: StorePath): Effect.Effect<StorePath, StoreError> =>
     path.every((name) => Names.isComponent(name) && name.isWellFormed()) ? Effect.succeed(path) : failure("InvalidName")
 
-  /** Refuses what a symbolic link leads out of the root. */
+  /** Refuses a path that a symbolic link leads out of the root. */
   const inside = (path: StorePath): Effect.Effect<void, StoreError> =>
     !options.symbolicLinks
       ? Effect.void
@@ -210,7 +210,7 @@ export const make = (
       })
     })
 
-  /** The directory at a path, with the case that it has. */
+  /** The directory at a path, with the case that the file system keeps. */
   const directory = (path: StorePath): Effect.Effect<StorePath, StoreError> => {
     if (path.length === 0) return Effect.succeed([])
     const exact = Effect.andThen(inside(path), ask(fs.stat(placeOf(path))))
@@ -255,11 +255,11 @@ export const make = (
   const stale = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
     Effect.mapError(effect, (error) => error.reason === "NotFound" ? new StoreError({ reason: "Stale" }) : error)
 
-  /** By name, for what has no handle. */
+  /** Calls by name, for an open without a handle. */
   const inPlace = <A>(opened: Opened, use: (place: string) => Effect.Effect<A, PlatformError>) =>
     Effect.suspend(() => opened.removed ? failure("Stale") : stale(ask(use(placeOf(opened.path)))))
 
-  /** A name is gone: who has it open keeps what it was. */
+  /** A name was removed: its opens are marked, and do not follow the name to a new file. */
   const gone = (path: StorePath) => {
     places.left(placeOf(path))
     for (const opened of opens) {
@@ -267,10 +267,10 @@ export const make = (
     }
   }
 
-  /** A file has one more name. */
+  /** A file got an additional name. */
   const linked = (from: StorePath, to: StorePath) => places.linked(placeOf(from), placeOf(to))
 
-  /** What is open below a name that has changed goes with it. */
+  /** A name has changed: the open files below it get their new paths. */
   const moved = (from: StorePath, to: StorePath) => {
     if (placeOf(from) !== placeOf(to)) places.moved(placeOf(from), placeOf(to))
     for (const opened of opens) {

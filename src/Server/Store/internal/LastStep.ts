@@ -1,22 +1,23 @@
 /**
- * The last step of what changes names: looks once more at the names, and calls the platform at once.
+ * The last step of a change of names: looks at the names again, and then calls the platform at once.
  *
- * The platform has no call that removes or replaces a name only if it stands for a given file. So what another program does
- * between the look and the call is not noticed. Everything that takes time is done before. Then, where the file system is
- * prompt (`Volume.prompt`), look and call are made in one go, without the thread pool and without a turn of the event loop
- * between them. Elsewhere a call could hold up every client: both go through the pool, one directly after the other.
+ * The platform has no call that removes or replaces a name only if it stands for a given file. So a change by another
+ * program between the look and the call is not noticed. Everything that takes time is done before. If the file system
+ * is prompt (`Volume.prompt`), the look and the call are synchronous, without the thread pool and without a turn of the
+ * event loop between them. On other file systems a synchronous call could delay every client: both go through the pool,
+ * one directly after the other.
  */
 import * as Fs from "node:fs"
 import type { StoreError } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 
-/** A name, and what it has to stand for. */
+/** A name, and the file that it must stand for. */
 export interface Look {
   readonly place: string
   readonly is: (stats: Fs.BigIntStats) => boolean
   /** Whether the name may be free. */
   readonly mayBeFree: boolean
-  /** The refusal where it stands for another file. */
+  /** The reason of the refusal if it stands for another file. */
   readonly otherwise: StoreError["reason"]
 }
 
@@ -52,19 +53,19 @@ const callLater = (call: Call): Promise<void> => {
 }
 
 /**
- * Waits for a change of a name that another program's call has begun. A look does not wait for it, and would see the name as it
- * was; the call after it does, and would meet what has come. A rename of a name onto itself changes nothing, and nobody is told
- * of it, but it takes its turn at the directory.
+ * Waits for a change of a name that another program's call has begun. A look does not wait for that call, and would see
+ * the old name; the call after the look does wait, and would act on the new one. A rename of a name onto itself changes
+ * nothing, and no watcher gets an event, but it waits for its turn at the directory.
  */
 const queue = (place: string): void => {
   try {
     Fs.renameSync(place, place)
   } catch {
-    // What is wrong with the name, the look or the call says.
+    // If the name has a fault, the look or the call reports it.
   }
 }
 
-/** Refuses where a look finds something else, and makes the calls otherwise. */
+/** Refuses if a look finds another file; otherwise makes the calls. */
 export const run = async (
   prompt: boolean,
   looks: ReadonlyArray<Look>,

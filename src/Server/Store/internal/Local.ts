@@ -1,9 +1,9 @@
 /**
- * Calls to the platform's file system as promises, and what its errors mean to a store.
+ * Calls to the platform's file system as promises, and their errors as a store's errors.
  *
- * Below `LocalStore` there are plain promises: a call through the thread pool costs a few microseconds, a fibre around each
- * would double that. Each call of the seam is one uninterruptible Effect over them, because a read or write that is in the
- * thread pool cannot be called back, and the descriptor that it uses must not be closed, and given to another file, before
+ * Below `LocalStore` there are plain promises: a call through the thread pool costs a few microseconds, and a fiber
+ * around each call would double that. Each call of a `ShareStore` is one uninterruptible Effect over them. A read or
+ * write in the thread pool cannot be cancelled, and its descriptor must not be closed and given to another file before
  * it is done.
  */
 import * as Effect from "effect/Effect"
@@ -43,23 +43,23 @@ export const codeOf = (error: unknown): string | undefined =>
     ? error.code
     : undefined
 
-/** What went wrong, to a store. */
+/** A platform error as a store's error. */
 export const toStoreError = (error: unknown): StoreError => {
   if (error instanceof StoreError) return error
   const reason = reasons[codeOf(error) ?? ""]
   return reason === undefined ? new StoreError({ reason: "Failed", cause: error }) : new StoreError({ reason })
 }
 
-/** Stops what is being done within a `run`. */
+/** Throws the failure of a `run`. */
 export const refuse = (reason: StoreError["reason"]): never => {
   throw new StoreError({ reason })
 }
 
-/** One call of the seam. */
+/** One call of a `ShareStore`. */
 export const run = <A>(body: () => Promise<A>): Effect.Effect<A, StoreError> =>
   Effect.uninterruptible(Effect.tryPromise({ try: body, catch: toStoreError }))
 
-/** One call back of `node:fs`. */
+/** One callback call of `node:fs`. */
 export const call = <A>(start: (done: (error: Error | null, value: A) => void) => void): Promise<A> =>
   new Promise((resolve, reject) => {
     start((error, value) => {
@@ -68,7 +68,7 @@ export const call = <A>(start: (done: (error: Error | null, value: A) => void) =
     })
   })
 
-/** `undefined` where the platform answers `ENOENT`. */
+/** `undefined` if the platform fails with `ENOENT`. */
 export const orMissing = async <A>(promise: Promise<A>): Promise<A | undefined> => {
   try {
     return await promise
@@ -84,8 +84,8 @@ export const open = (path: string, flags: number, mode?: number): Promise<number
 /** @category calls */
 export const close = (fd: number): Promise<void> => call((done) => Fs.close(fd, (error) => done(error ?? null)))
 /**
- * Closes what was only read, at once where the platform has nothing to do for it: elsewhere, and where the file has lost its
- * last name and gives its room back, in the thread pool. Nobody hears of failures.
+ * Closes a descriptor that was only read, synchronously if the file still has a name. If it has lost its last name, the
+ * close frees its space and runs in the thread pool. Failures are ignored.
  *
  * @category calls
  */
@@ -102,20 +102,20 @@ export const fstat = (fd: number): Promise<Fs.BigIntStats> => call((done) => Fs.
 /** @category calls */
 export const lstat = (path: string): Promise<Fs.BigIntStats> => call((done) => Fs.lstat(path, { bigint: true }, done))
 /**
- * Of an open descriptor, at once: for file systems that keep what they tell in memory (`isPrompt`), where the way through
- * the thread pool costs ten times the call.
+ * `fstat`, synchronously: for file systems that keep this information in memory (`isPromptType`). There the thread pool
+ * costs ten times as much as the call.
  *
  * @category calls
  */
 export const fstatNow = (fd: number): Fs.BigIntStats => Fs.fstatSync(fd, { bigint: true })
 /**
- * Of a name that was looked up a moment ago, so that it is in memory too: as `fstatNow`.
+ * As `fstatNow`, for a name that was looked up a moment ago, so that it is in memory too.
  *
  * @category calls
  */
 export const lstatNow = (path: string): Fs.BigIntStats => Fs.lstatSync(path, { bigint: true })
 /**
- * As `lstatNow`; `undefined` where there is nothing.
+ * As `lstatNow`; `undefined` if the name does not exist.
  *
  * @category calls
  */
@@ -125,8 +125,8 @@ export const lstatNowOrMissing = (path: string): Fs.BigIntStats | undefined =>
 export const fsync = (fd: number): Promise<void> => call((done) => Fs.fsync(fd, (error) => done(error ?? null)))
 
 /**
- * Makes a folder that this user alone may use, if it is not there. Not by `recursive`, with which Node never ends below the
- * descriptor of a directory that was removed.
+ * Makes a folder that only this user may use, if it does not exist. Not with `recursive`: below the descriptor of a
+ * removed directory, Node would never end.
  *
  * @category calls
  */
@@ -138,7 +138,7 @@ export const makeFolder = async (path: string): Promise<void> => {
   }
 }
 
-/** Fills `target` from `position` as far as the file goes: bytes read. */
+/** Fills `target` from `position`, up to the end of the file. Returns the number of bytes read. */
 export const read = async (fd: number, target: Uint8Array, position: number): Promise<number> => {
   let at = 0
   while (at < target.length) {
@@ -159,13 +159,13 @@ export const write = async (fd: number, source: Uint8Array, position: number): P
   }
 }
 
-/** Offsets that Node can pass on. */
+/** An offset as a number that Node can pass on; others are refused with `Full`. */
 export const position = (offset: bigint): number => {
   if (offset > BigInt(Number.MAX_SAFE_INTEGER)) return refuse("Full")
   return Number(offset)
 }
 
-/** Linux's numbers of file systems on disks of the machine, or in its memory (`statfs(2)`). */
+/** Linux's numbers of file systems on local disks, or in memory (`statfs(2)`). */
 const promptTypes: ReadonlySet<bigint> = new Set([
   0xef53n, // ext2, ext3, ext4
   0x58465342n, // XFS
@@ -179,13 +179,12 @@ const promptTypes: ReadonlySet<bigint> = new Set([
 ])
 
 /**
- * Whether a file system tells what it knows of an open file without asking anybody: no disk, no network, no other process.
- * Of those that are not known to, it is not believed. Their inodes last, and their times of birth are steady where they have
- * any.
+ * Whether a file system describes an open file without a disk, a network or another process. An unknown file system is
+ * taken for one that does not. Inodes of prompt file systems are lasting, and so are their times of birth, if any.
  */
 export const isPromptType = (type: bigint): boolean => promptTypes.has(type)
 
-/** Of file systems that other machines change, whose changes the platform does not see. What is behind FUSE is not known. */
+/** Linux's numbers of file systems that other machines can change unseen. The file system behind FUSE is not known. */
 const networkTypes: ReadonlySet<bigint> = new Set([
   0x6969n, // NFS
   0x517bn, // SMB
@@ -209,23 +208,25 @@ export const isNetworkType = (type: bigint): boolean => networkTypes.has(type)
 
 const { O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = Fs.constants
 
-/** Never through a symbolic link, and never waiting for a pipe's other end. */
+/** Flags that never follow a symbolic link, and never wait for the other end of a pipe. */
 export const openFlags = { directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, file: O_NOFOLLOW | O_NONBLOCK }
 
-/** For reading, or for reading and writing. */
+/** Opens for reading, or for reading and writing. */
 export const openFile = (path: string, writing: boolean): Promise<number> =>
   open(path, (writing ? O_RDWR : O_RDONLY) | openFlags.file)
 
-/** Opens for writing what is open: the same file, whatever has become of its name. Where descriptors are paths. */
+/** Opens an open file for writing too: the same file, even if its name has changed. Only if descriptors are paths. */
 export const openAgain = (fd: number): Promise<number> => open(`${descriptors}/${fd}`, O_RDWR | O_NONBLOCK)
 
-/** Linux's number; Node has no name for it: stands for the file without opening it, so that no right is asked for. */
+/**
+ * Linux's number; Node has no name for it. The descriptor refers to the file without opening it, so it needs no rights.
+ */
 const O_PATH = 0o10000000
 
 /**
- * Holds a file by a descriptor that nothing is read by: it says how many names the file has, and keeps its room until it is
- * closed. `undefined` where the platform cannot do that. At once where the file system is prompt and the name was looked up a
- * moment ago.
+ * Holds a file by a descriptor that is not read. It shows how many names the file has, and keeps the file's space until
+ * it is closed. `undefined` if the platform cannot do that. Synchronous for a prompt file system, where the name was
+ * looked up a moment ago.
  */
 export const hold = async (path: string, prompt: boolean): Promise<number | undefined> => {
   if (process.platform === "win32") return undefined
@@ -233,20 +234,20 @@ export const hold = async (path: string, prompt: boolean): Promise<number | unde
   try {
     return prompt ? Fs.openSync(path, flags) : await open(path, flags)
   } catch {
-    // What is wrong with the name, the change of the name says.
+    // If the name has a fault, the change of the name reports it.
     return undefined
   }
 }
 
-/** Whether the platform refused because it may not, or cannot, be done: it would refuse again. */
+/** Whether the platform refused because the call is not allowed or not possible: it would refuse again. */
 export const isRefusal = (error: unknown): boolean =>
   ["EACCES", "EPERM", "EROFS", "ETXTBSY"].includes(codeOf(error) ?? "")
 
-/** Whether the platform refused because a file system takes no changes. */
+/** Whether the platform refused because the file system is read-only. */
 export const isReadOnly = (error: unknown): boolean => codeOf(error) === "EROFS"
 
-/** Where the platform shows the process's descriptors as paths. */
+/** The directory where the platform shows the process's descriptors as paths. */
 export const descriptors = "/proc/self/fd"
 
-/** Whether descriptors can be used for paths. */
+/** Whether descriptors can be used as paths. */
 export const hasDescriptors = process.platform === "linux" && Fs.existsSync(descriptors)

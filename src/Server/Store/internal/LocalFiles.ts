@@ -1,6 +1,6 @@
 /**
- * Files of a local folder that are open: one `OpenFile` for each, however many handles it has, so that all of them know of
- * a rename or a removal, and share one descriptor.
+ * The open files of a local folder: one `OpenFile` for each file, with any number of handles. So all handles know of a
+ * rename or a removal, and share one descriptor.
  */
 import * as Fs from "node:fs"
 import { StoreError } from "../../ShareStore.ts"
@@ -16,13 +16,13 @@ import type { Begun } from "./Sidecar.ts"
 import { empty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 
-/** What was looked at that long ago is still in the platform's memory: milliseconds. */
+/** Milliseconds. A name that was looked up this recently is still in the platform's memory. */
 const moment = 1000
 
-/** A named stream that is open. */
+/** An open named stream. */
 export interface OpenStream {
   readonly records: Records
-  /** Among all that are open. */
+  /** The key among all open streams. */
   readonly name: string
   readonly key: string
   readonly file: string
@@ -30,43 +30,43 @@ export interface OpenStream {
   opens: number
 }
 
-/** A file or directory that is open. */
+/** An open file or directory. */
 export interface OpenFile {
   readonly volume: Volume
-  /** Of its record. */
+  /** The key of its record. */
   readonly key: string
-  /** Whether its number lasts, so that its record does. */
+  /** Whether its number, and therefore its record, is lasting. */
   readonly lasting: boolean
   readonly id: bigint
-  /** What the seam was told. */
+  /** The identity that the store reports. */
   readonly identity: string
-  /** What the platform says by now: another where the file was copied to be changed. */
+  /** The current identity on the platform: it differs after an overlay copied the file for a change. */
   current: string
-  /** Where files are copied to be changed: when it was born, once that is steady. Nanoseconds, as text. */
+  /** On a file system that copies files for a change: the time of birth, once it is steady. Nanoseconds, as text. */
   born: string | undefined
   readonly isDirectory: boolean
   readonly descriptor: Descriptor
-  /** The platform tells of it without waiting for anything, while it is open or was just looked at. */
+  /** Whether the platform describes it without waiting, while it is open or was just looked up. */
   readonly prompt: boolean
-  /** When its name was last looked at: milliseconds of `performance.now()`. */
+  /** When its name was last looked up: milliseconds of `performance.now()`. */
   seen: number
-  /** Where it is now: of its names that it was opened by, the last that led to it. */
+  /** The current path: of the names by which it was opened, the last that led to it. */
   path: StorePath
-  /** The others. */
+  /** The other names by which it was opened. */
   others: ReadonlyArray<StorePath>
   opens: number
   /** It has lost its last name. */
   removed: boolean
 }
 
-/** A name that is there, and what it stands for. */
+/** An existing name, and the file that it stands for. */
 export type Named = Pick<Found, "name" | "stats" | "volume">
 
 /** @category models */
 export class LocalFiles {
   readonly tree: LocalTree
   readonly descriptors: Descriptors
-  /** By what the platform says they are. */
+  /** By their current identity on the platform. */
   readonly #files = new Map<string, OpenFile>()
   readonly #streams = new Map<string, OpenStream>()
 
@@ -75,13 +75,13 @@ export class LocalFiles {
     this.descriptors = descriptors
   }
 
-  /** What the seam calls a file's identity. */
+  /** A file's identity, as the store reports it. */
   identityOf({ stats, volume }: Omit<Named, "name">): string {
     const identity = volume.identityOf(stats)
     return volume.copiesUp ? this.#files.get(identity)?.identity ?? identity : identity
   }
 
-  /** Refuses what stands for another file by now. */
+  /** Refuses a name that now stands for another file. */
   expect(found: Named, identity: string | undefined): void {
     if (identity !== undefined && this.identityOf(found) !== identity) Local.refuse("Stale")
   }
@@ -95,7 +95,7 @@ export class LocalFiles {
     )
   }
 
-  /** Counts one more open. `made`: by this process, just now. */
+  /** Counts one more open. `made`: this process has just made the file. */
   acquire(found: Found, made = false): OpenFile {
     const { stats, volume } = found
     const current = volume.identityOf(stats)
@@ -140,7 +140,7 @@ export class LocalFiles {
     }
   }
 
-  /** Whether another program has removed or replaced a file of which something is kept, as far as its descriptor says. */
+  /** Whether another program has removed or replaced a file that has a record, as far as its descriptor shows. */
   async #isGone(file: OpenFile): Promise<boolean> {
     const { descriptor, isDirectory, key, lasting, prompt, volume } = file
     if (descriptor.fd === undefined || isDirectory) return false
@@ -153,7 +153,7 @@ export class LocalFiles {
     }
   }
 
-  /** Who keeps a file's streams; `NotFound` where there can be none yet. */
+  /** The records that keep a file's streams; `NotFound` if it cannot have streams yet. */
   async streamRecords({ lasting, volume }: OpenFile, make: boolean): Promise<Records> {
     if (!lasting) Local.refuse("Unsupported")
     return make ? volume.writing(true) : volume.reading(true) ?? Local.refuse("NotFound")
@@ -177,7 +177,9 @@ export class LocalFiles {
     this.descriptors.close(stream.descriptor)
   }
 
-  /** Removes a stream of a file: who has it open keeps its bytes, and a new stream under its number is another. */
+  /**
+   * Removes a stream of a file. Its open handles keep its bytes; a new stream with the same number is another stream.
+   */
   async removeStream({ stats, volume }: Found, name: string): Promise<void> {
     const key = volume.keyOf(stats)
     const records = volume.reading(volume.isLasting(stats)) ?? Local.refuse("NotFound")
@@ -191,9 +193,9 @@ export class LocalFiles {
   }
 
   /**
-   * Takes one of a file's names away. Who has the file open keeps it; with its last name it goes, and with its last handle what
-   * is kept of it. Whether it was the last is asked when the name is gone: before, another program may give the file one more,
-   * or take another, and so may another call.
+   * Removes one of a file's names. Open handles keep the file. The file is removed with its last name, and its record
+   * with its last handle. Whether it was the last name is checked after the removal: before, another program or another
+   * call can still add or remove a name.
    */
   async losing<A>(volume: Volume, stats: Fs.BigIntStats, place: string, body: () => Promise<A>): Promise<A> {
     if (stats.isDirectory()) {
@@ -204,7 +206,7 @@ export class LocalFiles {
     const file = this.#files.get(volume.identityOf(stats))
     const fd = await Local.hold(place, volume.prompt)
     try {
-      // What may not be opened may still be removed: it is `Stale` to its handles then.
+      // A file that may not be opened can still be removed: then its handles fail with `Stale`.
       if (file !== undefined) await this.descriptors.pin(file.descriptor).catch(() => undefined)
       const done = await body()
       if (await namesLeft(volume, stats, fd) === 0n) await this.#gone(volume, stats, file)
@@ -215,18 +217,18 @@ export class LocalFiles {
     }
   }
 
-  /** It has no name any more. */
+  /** A file has lost its last name. */
   async #gone(volume: Volume, stats: Fs.BigIntStats, known: OpenFile | undefined): Promise<void> {
     const file = known !== undefined && known.opens > 0 ? known : this.#files.get(volume.identityOf(stats))
     if (file === undefined) await volume.reading(volume.isLasting(stats))?.drop(volume.keyOf(stats))
     else file.removed = true
   }
 
-  /** Gives a file another name: where that copies it, it is the same to who has it open. */
+  /** Gives a file another name. If an overlay copies the file for that, its open handles still have the same file. */
   async naming<A>(volume: Volume, stats: Fs.BigIntStats, body: () => Promise<A>): Promise<A> {
     const file = volume.copiesUp && stats.isFile() ? this.#files.get(volume.identityOf(stats)) : undefined
     if (file === undefined) return body()
-    // What may not be opened can be renamed, and is `Stale` to its handles then if it was copied.
+    // A file that may not be opened can be renamed. If it was copied for that, its handles fail with `Stale`.
     if (await this.descriptors.use(file.descriptor, () => Promise.resolve(true)).catch(() => false) === false) {
       return body()
     }
@@ -237,7 +239,7 @@ export class LocalFiles {
     })
   }
 
-  /** After a rename: what is open there, or below, is now elsewhere. */
+  /** After a rename: the open files at or below `from` get their new paths. */
   moved(from: StorePath, to: StorePath): void {
     const now = (path: StorePath) =>
       path.length >= from.length && from.every((name, i) => path[i] === name)
@@ -319,12 +321,12 @@ export class LocalFiles {
 
   async setBlob(file: OpenFile, blob: Blob, bytes: Uint8Array | undefined, now?: bigint): Promise<void> {
     if (!file.lasting) Local.refuse("Unsupported")
-    // Taken now: the caller may use its bytes again while others are waited for.
+    // Copied now: the caller can use its bytes again while this call waits for others.
     const text = bytes === undefined
       ? undefined
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
     await this.#update(file, (record, stats) => {
-      // Who may set a security descriptor mends a record that was lost.
+      // Setting a security descriptor repairs a lost record.
       const base = record.damaged === true && blob === "SecurityDescriptor" ? {} : usable(record)
       const { blobs, ...rest } = LocalNode.recorded(base, {}, LocalNode.times(stats, base), stats, now)
       const { [blob]: _, ...others } = blobs ?? {}
@@ -333,18 +335,18 @@ export class LocalFiles {
     })
   }
 
-  /** Gives a file that was just made the record that awaits it. */
+  /** Gives a new file the record that waits for it. */
   async give(file: OpenFile, begun: Begun): Promise<void> {
     if (!file.lasting) Local.refuse("Unsupported")
     await begun.give(file.key)
-    // Only now it is known.
+    // The time of birth is known only now.
     if (file.born !== undefined) await this.#update(file, (record) => Promise.resolve({ ...record }))
   }
 
-  /** When it is done, the file, what is kept of it, and its name survive a crash. */
+  /** When it is done, the file, its record and its name survive a crash. */
   async flush(file: OpenFile, descriptor: Descriptor): Promise<void> {
     if (file.isDirectory && descriptor === file.descriptor) await this.#inPlace(file, flushPath)
-    // Windows flushes what is open for writing; what was not written to needs none.
+    // Windows flushes only a file that is open for writing; a file without writes needs no flush.
     else if (descriptor.changed) await this.descriptors.use(descriptor, Local.fsync, process.platform === "win32")
     else if (process.platform !== "win32") await this.descriptors.use(descriptor, Local.fsync)
     await file.volume.reading(file.lasting)?.flush(file.key)
@@ -383,7 +385,7 @@ export class LocalFiles {
     )
   }
 
-  /** Uses a file by the first of its names that still leads to it: others may have gone, or stand for another file. */
+  /** Uses a file by its first name that still leads to it: other names can be removed, or stand for another file. */
   async #byName<A>(file: OpenFile, body: (name: StorePath) => Promise<A>): Promise<A> {
     if (file.removed) return Local.refuse("Stale")
     let failure = new StoreError({ reason: "Stale" })
@@ -411,7 +413,7 @@ export class LocalFiles {
       return fd !== undefined && again ? Local.openAgain(fd) : this.#open(file, writing)
     }
     if (!writing) return this.#open(file, false)
-    // Opening for writing may copy it: what is open already knows that it is the same.
+    // Opening for writing may copy the file: the open descriptor shows that it is the same file.
     const reading = fd ?? await this.#open(file, false)
     try {
       const opened = again ? await copied(reading) : await this.#open(file, true)
@@ -426,14 +428,14 @@ export class LocalFiles {
   #open(file: OpenFile, writing: boolean): Promise<number> {
     return this.#inPlace(file, async (path) => {
       const opened = await Local.openFile(path, writing)
-      // Another file may have come to this name meanwhile.
+      // The name may stand for another file since the check.
       if (this.#is(file, file.prompt ? Local.fstatNow(opened) : await Local.fstat(opened))) return opened
       await Local.close(opened)
       return Local.refuse("Stale")
     })
   }
 
-  /** The file itself, as it is after a change that may have copied it. */
+  /** Enters the state of a file after a change that may have copied it. */
   #settle(file: OpenFile, stats: Fs.BigIntStats): void {
     file.born = String(stats.birthtimeNs)
     const current = file.volume.identityOf(stats)
@@ -444,19 +446,20 @@ export class LocalFiles {
   }
 }
 
-/** How many names a file has after one of them went. */
+/** The number of names that a file has after one was removed. */
 const namesLeft = async (volume: Volume, before: Fs.BigIntStats, fd: number | undefined): Promise<bigint> => {
   const believed = before.nlink - 1n
-  // Where no descriptor holds the file, nothing newer is known.
+  // Without a descriptor that holds the file, nothing newer is known.
   if (fd === undefined) return believed
   const after = await (volume.prompt ? Local.fstatNow(fd) : Local.fstat(fd))
   if (!volume.copiesUp) return volume.identityOf(after) === volume.identityOf(before) ? after.nlink : believed
-  // What an overlay has of a lower layer keeps its names there. What was made or changed here has a time of birth in its record.
+  // A file of an overlay's lower layer keeps its names there. A file that was made or changed here has a time of birth
+  // in its record.
   const record = await volume.reading(volume.isLasting(after))?.get(volume.keyOf(after))
   return after.nlink === 0n || record?.born === String(after.birthtimeNs) ? after.nlink : believed
 }
 
-/** Opens for writing. What has lost its name cannot be copied any more. */
+/** Opens for writing. A file without a name can no longer be copied. */
 const copied = async (fd: number): Promise<number> => {
   try {
     return await Local.openAgain(fd)
@@ -471,7 +474,7 @@ const streamName = ({ key, volume }: Pick<OpenFile, "key" | "volume">, number: s
 const isSame = (one: StorePath, other: StorePath): boolean =>
   one.length === other.length && one.every((name, i) => other[i] === name)
 
-/** The name that a file is to be found by first. */
+/** Makes `name` the first name to find a file by. */
 const prefer = (file: OpenFile, name: StorePath): void => {
   if (isSame(file.path, name)) return
   file.others = [file.path, ...file.others].filter((other) => !isSame(other, name))
@@ -481,7 +484,7 @@ const prefer = (file: OpenFile, name: StorePath): void => {
 /** Whether a name led to no file, or to another one. */
 const isElsewhere = ({ reason }: StoreError): boolean => ["NotFound", "PathNotFound", "Stale"].includes(reason)
 
-/** Nothing is made up for what was lost. */
+/** Fails for a lost record: its content is not replaced by defaults. */
 const usable = (record: FileRecord): FileRecord => {
   if (record.damaged === true) {
     throw new StoreError({ reason: "Failed", cause: new Error("What was kept beside the file cannot be read") })

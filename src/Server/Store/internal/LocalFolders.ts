@@ -1,7 +1,7 @@
 /**
- * The folders that this process serves. A folder has one tree, one set of open files and one sidecar, however many stores
- * serve it and by whatever paths: what one of them locks, removes or protects is so for all. Folders that hold one another
- * would have two sidecars for the files of the inner one, so that one of them is refused.
+ * The folders that this process serves. A folder has one tree, one set of open files and one sidecar, for any number of
+ * stores and paths: a lock, a removal or a security descriptor of one store holds for all. A folder inside another one
+ * would have two sidecars for its files, so the second of the two is refused.
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -17,11 +17,11 @@ import { Making } from "./Making.ts"
 import { sidecarName } from "./SidecarFolder.ts"
 import * as SidecarLock from "./SidecarLock.ts"
 
-/** What all stores over one folder have in common. */
+/** The state that all stores over one folder share. */
 export class LocalFolder {
   readonly tree: LocalTree
   readonly files: LocalFiles
-  /** Of directories. */
+  /** Locks of directories. */
   readonly locks = new Locks()
   readonly making = new Making()
   /** Knows which changes are the stores' own. */
@@ -36,7 +36,7 @@ export class LocalFolder {
   }
 }
 
-/** Of the first store over a folder. */
+/** The limits of the first store over a folder. */
 export interface FolderLimits extends Limits {
   readonly descriptors: number
 }
@@ -46,14 +46,14 @@ const keyOf = ({ dev, ino }: Fs.BigIntStats) => `${dev}:${ino}`
 /** By device and inode. */
 const folders = new Map<string, LocalFolder>()
 
-/** One comes or goes at a time. */
+/** One `acquire` or `release` at a time. */
 const turns = new Locks()
 
 const busy = (why: string): never => {
   throw new StoreError({ reason: "Busy", cause: new Error(why) })
 }
 
-/** Whether a folder lies in the one with this key. */
+/** Whether a folder lies in the folder with this key. */
 const liesIn = async (place: string, key: string): Promise<boolean> => {
   for (let at = Path.dirname(place), below = place; at !== below; below = at, at = Path.dirname(at)) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -63,7 +63,7 @@ const liesIn = async (place: string, key: string): Promise<boolean> => {
   return false
 }
 
-/** Refuses a folder that lies in one that is served, or holds one. */
+/** Refuses a folder that lies in a served folder, or contains one. */
 const checkOverlap = async (place: string, key: string): Promise<void> => {
   for (const other of folders.values()) {
     const served = other.tree.root.place
@@ -84,7 +84,7 @@ const checkOverlap = async (place: string, key: string): Promise<void> => {
   }
 }
 
-/** Begins to serve a folder, or joins who serves it already. */
+/** Starts to serve a folder, or shares it if this process serves it already. */
 export const acquire = (folder: string, limits: FolderLimits, readOnly: boolean): Promise<LocalFolder> =>
   turns.run("", async () => {
     const place = await Local.call<string>((done) => Fs.realpath.native(folder, done))
@@ -104,7 +104,7 @@ export const acquire = (folder: string, limits: FolderLimits, readOnly: boolean)
     return made
   })
 
-/** The last one closes it. */
+/** Gives up one use; the last one closes the folder. */
 export const release = (folder: LocalFolder): Promise<void> =>
   turns.run("", async () => {
     if (--folder.users > 0) return

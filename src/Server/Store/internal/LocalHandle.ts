@@ -1,8 +1,9 @@
 /**
- * An open file, directory or named stream of a local folder, as the seam has it: bytes, times and blobs by way of
- * `LocalFiles`. A class, and its effects made when they are asked for: thousands of files are open that nobody uses.
+ * An open file, directory or named stream of a local folder as a `StoreFile`: bytes, times and blobs by `LocalFiles`.
+ * It is a class that makes its effects when they are asked for, because thousands of files are open and unused.
  *
- * Reads go from the platform straight into memory that becomes the caller's; writes come straight from the caller's.
+ * Reads go from the platform straight into memory that becomes the caller's; writes come straight from the caller's
+ * memory.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -17,28 +18,28 @@ import * as LocalNode from "./LocalNode.ts"
 import type { Volume } from "./LocalVolume.ts"
 import type { OwnChanges } from "./LocalWatch.ts"
 
-/** What the files of a folder have in common. */
+/** What all open files of a folder share. */
 export interface Place {
   readonly files: LocalFiles
   /** Knows which changes are the store's own. */
   readonly own: OwnChanges
-  /** Fails where nothing may be changed. */
+  /** Throws if the folder is read-only. */
   readonly changes: () => void
-  /** What clients hear of a file system. */
+  /** A file system as clients see it. */
   readonly volume: (volume: Volume) => Promise<StoreVolume>
 }
 
-/** Zeros that are written at once. */
+/** Bytes of zeros that are written at one time. */
 const zeroPiece = 1024 * 1024
 
-/** Changes that take the time from the clock. */
+/** A change with the current time of the clock. */
 const at = <A>(body: (now: bigint) => Promise<A>): Effect.Effect<A, StoreError> =>
   Clock.clockWith((clock) => Local.run(() => body(FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))
 
 /** @category models */
 export class LocalHandle implements StoreFile {
   readonly id: bigint
-  /** Called without its object. */
+  /** A property, because it is called without its object. */
   readonly readInto: NonNullable<StoreFile["readInto"]>
   readonly #place: Place
   readonly #file: OpenFile
@@ -109,7 +110,7 @@ export class LocalHandle implements StoreFile {
       if (length <= 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return new Uint8Array(0)
       const memory = Allocate.uninitialized(length)
       const count = await this.#place.files.descriptors.use(target, (fd) => Local.read(fd, memory, Number(offset)))
-      // A few bytes are not to keep a large piece of memory alive for as long as they are sent.
+      // A few bytes must not keep a large piece of memory alive while they are sent.
       return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
     })
   }
@@ -161,8 +162,8 @@ export class LocalHandle implements StoreFile {
   }
 
   /**
-   * Node has no call that makes a hole. To the end of a file, cutting it off and making it long again makes one; else zeros
-   * are written where there are none, so that holes stay.
+   * Node has no call that makes a hole. At the end of a file, truncating and extending it again makes one. Otherwise
+   * zeros are written over data only, so that existing holes stay.
    */
   zero(range: StoreRange): Effect.Effect<void, StoreError> {
     const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>

@@ -1,5 +1,5 @@
 /**
- * What changes names in a local folder: removals, renames and links, each in one step under the locks of its directories.
+ * Changes of names in a local folder: removals, renames and links, each in one step under the locks of its directories.
  */
 import * as Fs from "node:fs"
 import type { ShareStore, StoreNaming, StorePath } from "../../ShareStore.ts"
@@ -8,20 +8,23 @@ import * as Local from "./Local.ts"
 import type { LocalFolder } from "./LocalFolders.ts"
 import type { Directory, Found } from "./LocalTree.ts"
 
-/** A name as it is. */
+/** An existing name, with its case. */
 interface Entry {
   readonly name: string
   readonly stats: Fs.BigIntStats
 }
 
-/** `changes` fails where nothing may be changed. */
+/** `changes` throws if the folder is read-only. */
 export const make = (
   { files, locks, own, tree }: LocalFolder,
   changes: () => void
 ): Required<Pick<ShareStore, "remove" | "mayRemove" | "rename" | "link">> => {
   const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
 
-  /** A name as it is, of the file that is expected: a symbolic link stands for what it leads to, or was opened itself. */
+  /**
+   * The existing name of the expected file: a symbolic link stands for its target, or for itself if it was opened
+   * itself.
+   */
   const named = async (parent: Directory, name: string, expected: string | undefined) => {
     const there = await tree.lookup(parent, name) ?? Local.refuse("NotFound")
     if (expected === undefined) return there
@@ -31,7 +34,7 @@ export const make = (
     return there
   }
 
-  /** What leads out of the folder, or nowhere, is no file that anybody has open. */
+  /** The target of a name. A target outside the folder, or a missing one, cannot be an open file: `Stale`. */
   const leadsTo = async (parent: Directory, there: Entry) => {
     try {
       return await tree.resolve(parent, there)
@@ -42,14 +45,14 @@ export const make = (
 
   const isSame = (one: Fs.BigIntStats, other: Fs.BigIntStats) => one.dev === other.dev && one.ino === other.ino
 
-  /** Whether it is still the file that was seen. One that was copied since, to be changed, is. */
+  /** Whether it is still the seen file. A file that an overlay copied since, for a change, is the same. */
   const stays = ({ volume }: Directory, seen: Fs.BigIntStats) => {
     const identity = files.identityOf({ stats: seen, volume })
     return (stats: Fs.BigIntStats) =>
       files.identityOf({ stats, volume }) === identity || (volume.copiesUp && isSame(stats, seen))
   }
 
-  /** Of a name that was looked up: it has to stand for the same file still. */
+  /** The look at a name that was found: it must still stand for the same file. */
   const same = (parent: Directory, { name, stats }: Entry, mayBeFree = false): LastStep.Look => ({
     place: tree.at(parent, name),
     is: stays(parent, stats),
@@ -57,7 +60,7 @@ export const make = (
     otherwise: "Stale"
   })
 
-  /** Of a name that was free; where case does not count, `itself` is found by it in another case. */
+  /** The look at a name that was free. If the file system ignores case, the name can find `itself` in another case. */
   const free = (parent: Directory, name: string, how: StoreNaming, itself?: Entry): LastStep.Look => ({
     place: tree.at(parent, name),
     is: itself === undefined ? () => false : stays(parent, itself.stats),
@@ -103,7 +106,7 @@ export const make = (
         const { W_OK, X_OK } = Fs.constants
         await Local.call<void>((done) => Fs.access(tree.at(parent, "."), W_OK | X_OK, (error) => done(error)))
         if (!there.stats.isDirectory()) return
-        // Also what no listing shows keeps a directory.
+        // Entries that no listing shows also prevent the removal of a directory.
         const directory = await Fs.promises.opendir(tree.at(parent, there.name))
         try {
           if (await directory.read() !== null) Local.refuse("NotEmpty")
@@ -113,7 +116,7 @@ export const make = (
       })
     })
 
-  /** Whether a name may be taken by a file of this kind. */
+  /** Whether a file of this kind may take a name. */
   const mayReplace = async (
     parent: Directory,
     there: Entry,
@@ -126,7 +129,7 @@ export const make = (
     if (how.replaced !== undefined) files.expect(await leadsTo(parent, there), how.replaced)
   }
 
-  /** Within two directories that are locked. */
+  /** Within two locked directories. */
   const renameLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
     const entry = await named(from, oldName, how.expected)
     const path = [...from.path, entry.name]
@@ -150,7 +153,7 @@ export const make = (
       const isSameFile = isSame(there.stats, entry.stats)
       const replaced = same(to, there, !isSameFile)
       looks.push(replaced)
-      // Onto the name as it is, which is one step, and then to the case that is asked for.
+      // First onto the existing name, which is one step, and then to the case of the new name.
       calls.push(isSameFile ? ["unlink", old.place] : ["rename", old.place, replaced.place])
       if (there.name !== newName) {
         looks.push(free(to, newName, how, there))
@@ -197,11 +200,11 @@ export const make = (
             linkLocked(from, source.at(-1)!, to, path.at(-1)!, how))))
     })
 
-  /** A place on a directory's file system for what is being made. */
+  /** A place on a directory's file system for a file that is being made. */
   const fresh = async ({ volume }: Directory): Promise<string> =>
     volume.lasts ? (await volume.folder()).sidecar.fresh() : Local.refuse("Unsupported")
 
-  /** Within two directories that are locked. */
+  /** Within two locked directories. */
   const linkLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
     const source = await named(from, oldName, how.expected)
     if (source.stats.isDirectory()) Local.refuse("IsDirectory")
@@ -215,11 +218,11 @@ export const make = (
       if (there === undefined || replaced === undefined) {
         return LastStep.run(prompt, [old], [["link", old.place, tree.at(to, newName)]])
       }
-      // The new name takes the place of the old file in one step: where it cannot be made, that file stays.
+      // The new name replaces the old file in one step: if the link fails, that file stays.
       const made = await fresh(to)
       await Fs.promises.link(old.place, made)
       try {
-        // Nobody else changes what is made there: what is linked is the file that is expected, or it goes again.
+        // No other program changes files there: either the link is the expected file, or it is removed again.
         const looks = [{ ...old, place: made }, replaced]
         const calls: Array<LastStep.Call> = [["rename", made, replaced.place]]
         if (there.name !== newName) {

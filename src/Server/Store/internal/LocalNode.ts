@@ -1,5 +1,5 @@
 /**
- * A local file as a store describes it: what the platform says, and what a record beside it says better. Pure.
+ * A local file as a `StoreNode`: from the platform, and from its record, which is more exact. Pure.
  */
 import type * as Fs from "node:fs"
 import * as FileTime from "../../../Codec/FileTime.ts"
@@ -8,7 +8,7 @@ import type { StoreChanges, StoreNode } from "../../ShareStore.ts"
 import * as Attributes from "./Attributes.ts"
 import type { FileRecord, KeptTime } from "./SidecarRecord.ts"
 
-/** The times that a platform keeps; a record may know them better. */
+/** The times that a platform keeps; a record can have more exact ones. */
 export interface Times {
   readonly creationTime: bigint
   readonly lastAccessTime: bigint
@@ -21,7 +21,7 @@ const known = (kept: KeptTime | undefined, nanos: bigint): bigint =>
 
 export const times = (stats: Fs.BigIntStats, record: FileRecord): Times => {
   const change = record.changeTime
-  // Where there is no time of birth, no time is before the oldest one.
+  // Without a time of birth, the earlier of the times of modification and of change is used.
   const birth = stats.birthtimeNs > 0n
     ? stats.birthtimeNs
     : stats.mtimeNs < stats.ctimeNs
@@ -37,7 +37,7 @@ export const times = (stats: Fs.BigIntStats, record: FileRecord): Times => {
   }
 }
 
-/** A file that nobody said anything about has not been archived. */
+/** Attributes without a record: a file has not been archived. */
 const byDefault = (isDirectory: boolean) => isDirectory ? 0 : FileAttributes.FILE_ATTRIBUTE_ARCHIVE
 
 /** The first bytes of a REPARSE_DATA_BUFFER are its tag. */
@@ -55,15 +55,15 @@ export const hash = (text: string): bigint => {
   return value
 }
 
-/** Tells a file from all others of this machine while it runs; where times of birth move, without them. */
+/** Distinguishes a file from all others of this machine while it runs; without the time of birth if that can change. */
 export const identityOf = (stats: Fs.BigIntStats, birthIsSteady: boolean): string =>
   `${stats.dev}:${stats.ino}:${birthIsSteady ? stats.birthtimeNs : ""}`
 
-/** Names a file among those of its file system: by its time of birth too, where that is steady. */
+/** The key of a file among those of its file system: with its time of birth, if that is steady. */
 export const keyOf = ({ birthtimeNs, ino }: Fs.BigIntStats, birthIsSteady: boolean): string =>
   birthIsSteady ? `${ino.toString(16)}-${birthtimeNs.toString(16)}` : ino.toString(16)
 
-/** What a file is called and numbered. */
+/** A file's name and number. */
 export interface Named {
   readonly name: string
   readonly id: bigint
@@ -98,7 +98,7 @@ export const describe = (
 export const allocationSize = (stats: Fs.BigIntStats): bigint =>
   process.platform === "win32" ? (stats.size + 4095n) / 4096n * 4096n : stats.blocks * 512n
 
-/** Seconds since 1970 for `utimes`, which takes what is before for now. */
+/** Seconds since 1970 for `utimes`, which takes earlier times for the current time. */
 export const toSeconds = (time: bigint): number => Math.max(0, Number(FileTime.toNanos(time)) / 1e9)
 
 const kept = (ticks: bigint | undefined, nanos: bigint): KeptTime | undefined =>
@@ -106,11 +106,11 @@ const kept = (ticks: bigint | undefined, nanos: bigint): KeptTime | undefined =>
     ? undefined
     : { ticks: String(ticks), whileNanos: String(nanos) }
 
-/** Leaves out what is undefined, so that a record that says nothing is empty. */
+/** Removes undefined fields, so that a record without content is empty. */
 const compact = (record: { readonly [K in keyof FileRecord]: FileRecord[K] | undefined }): FileRecord =>
   Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as FileRecord
 
-/** The record of a file that is to be made, and what of the changes can only be kept once it is there. */
+/** The record of a file before it is made, and the changes that can be kept only after it is made. */
 export const first = (
   { creationTime, fileAttributes, ...rest }: StoreChanges,
   securityDescriptor: Uint8Array,
@@ -126,8 +126,9 @@ export const first = (
 }
 
 /**
- * The record after `changes`. `before` are the times as they were, and `stats` is how the platform has the file now, after
- * it was given the new times as well as it can keep them. The time of change is `now`, or the platform's where that is new.
+ * The record after `changes`. `before` has the old times. `stats` is the platform's state of the file now, after it got
+ * the new times as exactly as it can keep them. The time of change is that of `changes`, otherwise `now`, otherwise the
+ * platform's.
  */
 export const recorded = (
   record: FileRecord,

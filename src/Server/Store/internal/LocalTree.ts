@@ -1,24 +1,24 @@
 /**
  * Names below a local folder: finds them without regard to case, and never leaves the folder.
  *
- * **Confinement.** Node has no `openat`. On Linux `/proc/self/fd/N/name` is the same: the kernel starts at the directory
- * that descriptor N stands for, wherever anybody moves names meanwhile. So every directory on the way is opened by its
- * descriptor with O_NOFOLLOW from the one above, and every operation is made on one last component below such a descriptor,
- * which no call follows if it is a symbolic link. Before each use the descriptor's own place is read back (`readlink` of
- * `/proc/self/fd/N`, which asks no disk) and must be where it was found: a directory that others moved or removed is looked
- * up anew. What is left is that a directory may be moved between that check and the operation; the operation then happens in
- * the same directory at its new place.
+ * **Confinement.** Node has no `openat`. On Linux `/proc/self/fd/N/name` is the same: the kernel starts at the
+ * directory of descriptor N, even if another program moves names at that moment. So every directory on the path is
+ * opened with O_NOFOLLOW below the descriptor of the directory above. Every operation works on one last component below
+ * such a descriptor, and no call follows that component if it is a symbolic link. Before each use, the descriptor's own
+ * place is read (`readlink` of `/proc/self/fd/N`, which needs no disk) and must be unchanged: a directory that another
+ * program moved or removed is looked up again. One gap remains: a directory can be moved between that check and the
+ * operation. The operation then happens in the same directory at its new place.
  *
- * Elsewhere paths are used: the directory's real path is read before each operation and must be as expected. Who may
- * change directories below the root locally could put a symbolic link there in between; SMB clients cannot, because no
- * operation of the store makes symbolic links.
+ * On other platforms paths are used: the directory's real path is read before each operation and must be as expected. A
+ * local program that may change directories below the root could put a symbolic link there in between. SMB clients
+ * cannot, because no operation of the store makes symbolic links.
  *
- * Symbolic links that others made are followed if they lead to a place in the folder, and refused otherwise.
+ * Symbolic links by other programs are followed if they lead to a place in the folder, and refused otherwise.
  *
- * **Case.** A name as given is tried first. If it is not there, the directory's names are read and kept, folded, for as long
- * as its time of modification stays; what this process changes is entered there. Under a directory's lock they are exact.
- * Others who look while this process changes the directory may miss for a second what another program has just made there,
- * if they spell it in another case.
+ * **Case.** A name is tried as given first. If it does not exist, the directory's names are read. They are kept,
+ * folded, while the directory's time of modification is unchanged; changes by this process are entered there. Under a
+ * directory's lock they are exact. Without the lock, while this process changes the directory, a lookup in another case
+ * can miss for one second a file that another program has just made there.
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -30,48 +30,48 @@ import type { Volume } from "./LocalVolume.ts"
 import * as Names from "./Names.ts"
 import * as SidecarFolder from "./SidecarFolder.ts"
 
-/** A directory that is being used. */
+/** A directory in use. */
 export interface Directory {
   /** Its real path. */
   readonly place: string
-  /** Its components below the root, with the case that they have. */
+  /** Its components below the root, with the case that the file system keeps. */
   readonly path: StorePath
-  /** Names the directory, whatever it is called: for locks. */
+  /** Identifies the directory under any name: for locks. */
   readonly key: string
-  /** Where descriptors work: the directory's own. */
+  /** The directory's descriptor, if descriptors can be used as paths. */
   readonly fd: number | undefined
   /** The file system that it is on. */
   readonly volume: Volume
   users: number
   dropped: boolean
   names: Map<string, string> | undefined
-  /** `mtimeNs` for which `names` are true. */
+  /** The `mtimeNs` for which `names` are correct. */
   stamp: bigint
-  /** Read so soon after a change that another could hide behind the same time. */
+  /** Whether `names` were read so soon after a change that another change could have the same time. */
   racy: boolean
-  /** When `names` were last known to be true: milliseconds of `performance.now()`. */
+  /** When `names` were last known to be correct: milliseconds of `performance.now()`. */
   seen: number
-  /** Changes of this process that are being made, and how many have been entered. */
+  /** The number of changes of this process that are under way, and of those that have been entered. */
   changing: number
   entered: number
-  /** The names are being read. Whoever comes meanwhile waits for the next reading, with all others. */
+  /** The read of the names that is under way. Calls that come during it wait together for the next read. */
   reading: Promise<unknown> | undefined
   next: Promise<Map<string, string>> | undefined
-  /** What is entered while the names are being read: removed, added. */
+  /** The names that are entered while the names are being read: removed, added. */
   meanwhile: Array<readonly [string | undefined, string | undefined]> | undefined
 }
 
-/** A name that is there. */
+/** An existing name. */
 export interface Found {
   readonly name: string
-  /** Where it leads: itself, or what its symbolic link points to. */
+  /** The path of the file: its own, or the target of its symbolic link. */
   readonly path: StorePath
   readonly stats: Fs.BigIntStats
-  /** The file system that it is on: that of its directory, but for a directory that begins one. */
+  /** The file system that it is on: that of its directory, except for a directory where a file system is mounted. */
   readonly volume: Volume
 }
 
-/** How much is kept open and in memory, and whether descriptors are not to be used for paths. */
+/** How many directories and names are kept, and whether to use paths instead of descriptors. */
 export interface Limits {
   readonly directories: number
   readonly names: number
@@ -80,17 +80,20 @@ export interface Limits {
 
 const keyOf = (stats: Fs.BigIntStats) => `${stats.dev}:${stats.ino}`
 
-/** A change this long ago cannot have the same time as one to come: the coarsest clocks of file systems in use, ms. */
+/**
+ * Milliseconds. A change longer ago cannot have the same time as a later one: the coarsest clock of a file system in
+ * use.
+ */
 const clockGrain = 20
 
-/** For so long names that were true are believed while this process changes them: milliseconds. */
+/** Milliseconds for which known names are trusted while this process changes the directory. */
 const moment = 1000
 
-/** What Windows cannot keep, or takes for something else. */
+/** Names that Windows cannot keep, or that mean something else there. */
 // oxlint-disable-next-line no-control-regex -- they are what Windows refuses
 const windowsCannot = /[<>:"|?*\u0001-\u001f]|[. ]$|^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i
 
-/** Whether the platform keeps this name as it is. */
+/** Whether the platform keeps this name unchanged. */
 const canName = (name: string): boolean =>
   name.isWellFormed() && (process.platform !== "win32" || !windowsCannot.test(name))
 
@@ -102,7 +105,7 @@ export class LocalTree {
   readonly #limits: Limits
   /** By real path, the longest unused first. */
   readonly #directories = new Map<string, Directory>()
-  /** Paths as asked for, to real paths. */
+  /** From requested paths to real paths. */
   readonly #aliases = new Map<string, string>()
   #names = 0
 
@@ -118,7 +121,7 @@ export class LocalTree {
     this.#limits = limits
   }
 
-  /** `reserved` is a name that nobody sees; `readOnly`: nothing is to be made there. */
+  /** `reserved` is a name that is hidden from clients; `readOnly`: nothing is made in the folder. */
   static async make(
     folder: string,
     reserved: string,
@@ -145,24 +148,24 @@ export class LocalTree {
     if (this.root.fd !== undefined) await Local.close(this.root.fd)
   }
 
-  /** Where the platform finds `name` of a directory in use. */
+  /** The platform's path of `name` in a directory in use. */
   at(directory: Directory, name: string): string {
     return directory.fd === undefined
       ? Path.join(directory.place, name)
       : `${Local.descriptors}/${directory.fd}/${name}`
   }
 
-  /** The components, if each can be a name here. */
+  /** The path, if each component is a valid name here; otherwise refuses with `InvalidName`. */
   checked(path: StorePath): StorePath {
     Names.confined(path)
     for (const name of path) {
-      // The reserved name in every directory: another share may be served from there.
+      // The reserved name is refused in every directory: another share may be served from there.
       if (!canName(name) || Names.fold(name) === this.#reserved) Local.refuse("InvalidName")
     }
     return path
   }
 
-  /** Uses a directory. Refuses with `PathNotFound` what is none. */
+  /** Uses a directory. Refuses with `PathNotFound` if the path is not a directory. */
   async within<A>(path: StorePath, body: (directory: Directory) => Promise<A>): Promise<A> {
     const found = await this.#acquire(path)
     try {
@@ -172,11 +175,11 @@ export class LocalTree {
     }
   }
 
-  /** A name in a directory, as it is: a symbolic link is itself. */
+  /** An existing name in a directory, with its case; a symbolic link is not followed. */
   async lookup(directory: Directory, name: string): Promise<{ name: string; stats: Fs.BigIntStats } | undefined> {
     let stats = await Local.orMissing(Local.lstat(this.at(directory, name)))
     if (stats !== undefined && directory.names?.get(Names.fold(name)) === name) return { name, stats }
-    // A file system that does not regard case itself has found a file, but not its name.
+    // A file system that ignores case has found the file, but not the name with its case.
     if (stats !== undefined && process.platform === "linux") return { name, stats }
     const actual = (await this.names(directory)).get(Names.fold(name))
     if (actual === undefined) return stats === undefined ? undefined : { name, stats }
@@ -184,7 +187,7 @@ export class LocalTree {
     return stats === undefined ? undefined : { name: actual, stats }
   }
 
-  /** What a path names, through symbolic links; with `linkItself`, a link that cannot be followed names itself. */
+  /** The file at a path, through symbolic links; with `linkItself`, a link that cannot be followed is found itself. */
   async find(path: StorePath, linkItself = false): Promise<Found | undefined> {
     const open = await this.#opened(path)
     if (open !== undefined) return open
@@ -208,7 +211,7 @@ export class LocalTree {
     })
   }
 
-  /** A directory whose descriptor is kept, if it is still there, by the name that it has: it tells of itself. */
+  /** A directory with a kept descriptor, if it is still at its place and the path has its case: no lookup is needed. */
   async #opened(path: StorePath): Promise<Found | undefined> {
     const known = path.length === 0 ? this.root : this.#directories.get(this.#aliases.get(path.join("/")) ?? "")
     if (known?.fd === undefined || !known.volume.prompt) return undefined
@@ -223,7 +226,7 @@ export class LocalTree {
     }
   }
 
-  /** Follows a symbolic link to a place in the folder. Refuses what is neither file nor directory. */
+  /** Follows a symbolic link to a place in the folder. Refuses anything that is neither a file nor a directory. */
   async resolve(parent: Directory, found: { name: string; stats: Fs.BigIntStats }): Promise<Found> {
     const { name, stats } = found
     const { volume } = parent
@@ -240,7 +243,7 @@ export class LocalTree {
     return { ...target, name }
   }
 
-  /** Where a symbolic link leads, as components below the root. */
+  /** The target of a symbolic link, as components below the root. */
   async #target(parent: Directory, name: string): Promise<StorePath> {
     const place = await Local.orMissing(
       Local.call<string>((done) => Fs.realpath.native(this.at(parent, name), done))
@@ -253,27 +256,27 @@ export class LocalTree {
     return this.checked(below === "" ? [] : below.split(Path.sep))
   }
 
-  /** The directory's names by their folded ones, as they are now. */
+  /** The directory's current names, by their folded form. */
   async names(directory: Directory): Promise<Map<string, string>> {
     return await this.#known(directory) ?? (directory.next ??= this.#readNext(directory))
   }
 
-  /** Of a directory in use, whatever it is called by now. */
+  /** The state of a directory in use, also after its name has changed. */
   async stats(directory: Directory): Promise<Fs.BigIntStats> {
     return directory.fd !== undefined && directory.volume.prompt
       ? Local.fstatNow(directory.fd)
       : Local.lstat(this.at(directory, "."))
   }
 
-  /** The names that are kept, if they are true. */
+  /** The kept names, if they are still correct. */
   async #known(directory: Directory): Promise<Map<string, string> | undefined> {
     const { entered } = directory
     const { mtimeNs } = await this.stats(directory)
     if (directory.names === undefined) return undefined
     if (directory.stamp === mtimeNs && !directory.racy) directory.seen = performance.now()
     else {
-      // A time that this process is changing says nothing of others. Reading again for each of its changes would make a
-      // large directory slow to fill.
+      // While this process changes the directory, its time says nothing about other programs. Reading again after each
+      // change would make a large directory slow to fill.
       const ours = directory.changing > 0 || directory.entered !== entered
       if (!ours || performance.now() - directory.seen > moment) return undefined
     }
@@ -316,7 +319,7 @@ export class LocalTree {
     }
   }
 
-  /** Enters what this process did to a directory, under its lock. */
+  /** Enters a change by this process to a directory, under its lock. */
   async changed(directory: Directory, removed: string | undefined, added: string | undefined): Promise<void> {
     directory.entered++
     directory.meanwhile?.push([removed, added])
@@ -379,13 +382,13 @@ export class LocalTree {
     let volume = parent.volume
     try {
       if (actual.dev === volume.device) {
-        // Files that have another process's descriptors are not to be had without them.
+        // Another process may keep security descriptors for these files: they are not served without them.
         if (await SidecarFolder.isServedByOthers(fd === undefined ? place : `${Local.descriptors}/${fd}`)) servedAlone()
         volumes.use(volume)
       } else volume = await volumes.enter(place, fd, actual, path)
     } catch (error) {
       if (fd !== undefined) await Local.close(fd)
-      // Nothing is served from there as if nothing had been kept of it.
+      // Files are not served as if they had no records.
       throw error instanceof StoreError ? notServed(place, error) : error
     }
     const made = directory(place, path, keyOf(actual), fd, volume)
@@ -394,7 +397,7 @@ export class LocalTree {
       if (fd !== undefined) await Local.close(fd)
       return Local.refuse("PathNotFound")
     }
-    // Another call may have opened it meanwhile.
+    // Another call may have opened it at the same time.
     const known = this.#directories.get(place)
     if (known !== undefined && known.key === made.key) {
       use(known)

@@ -1,10 +1,10 @@
 /**
- * The file systems of a local folder: that of its root, and each that is mounted below. What the store keeps beside files
- * lies on the file system that they are on, in a sidecar in its topmost directory, under names that last as long as the file
- * system itself: not the device's number, which is another one with each mount.
+ * The file systems of a local folder: that of its root, and each that is mounted below. Records of files are on the
+ * same file system as the files, in a sidecar in its topmost directory. Their names last as long as the file system
+ * itself, so they do not contain the device's number, which changes with each mount.
  *
- * Directories alone begin a file system: a file may say another device than its directory, as on some overlays and where a
- * single file is mounted. What is known of such a file is known while the process runs.
+ * Only a directory begins a file system. A file can have another device number than its directory, as on some overlays
+ * and for a single mounted file. The record of such a file is kept only while the process runs.
  */
 import * as Fs from "node:fs"
 import * as FileTime from "../../../Codec/FileTime.ts"
@@ -17,23 +17,23 @@ import * as SidecarFolder from "./SidecarFolder.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 import { empty } from "./SidecarRecord.ts"
 
-/** Linux's numbers of file systems (`statfs(2)`) of which more is to be known. */
+/** Linux's numbers of file systems (`statfs(2)`) that need special treatment. */
 const overlay = 0x794c7630n
 /** FAT and exFAT have no inodes: their numbers are made up with each mount. */
 const withoutInodes: ReadonlySet<bigint> = new Set([0x4d44n, 0x2011bab0n])
 
 const none = Promise.resolve(empty)
 
-/** How long one is kept that nothing uses: milliseconds. */
+/** Milliseconds for which an unused volume is kept. */
 const grace = 1000
 
 interface Facts {
   readonly device: bigint
   /** The path of its topmost directory. */
   readonly root: string
-  /** Keeps the file system, and with it the device's number, while this is used. */
+  /** Keeps the file system mounted, and so the device's number, while this is used. */
   readonly fd: number | undefined
-  /** Tells its files' numbers from those of the others below one root. */
+  /** Distinguishes its files' numbers from those of the other volumes below one root. */
   readonly salt: bigint
   /** Components from the root to its topmost directory. */
   readonly depth: number
@@ -44,19 +44,19 @@ interface Facts {
   readonly birthIsSteady: boolean
 }
 
-/** What is told of a file system: bytes, and 100 ns ticks since 1601. */
+/** The measures of a file system: bytes, and 100 ns ticks since 1601. */
 interface Measures {
   readonly creationTime: bigint
   readonly serialNumber: number
   readonly total: bigint
   readonly free: bigint
-  /** Whether it is mounted so that nothing can be changed. */
+  /** Whether it is mounted read-only. */
   readonly isReadOnly: boolean
 }
 
 /**
- * Lasts over mounts, where the device's number is another: by the inode of the topmost directory, its time of birth, and,
- * for one that is mounted below, its place. Clients cache by it.
+ * The same after each mount, although the device's number changes: from the inode of the topmost directory, its time of
+ * birth, and, if it is mounted below the root, its place. Clients use it as the key of their caches.
  */
 const serialNumber = (identity: string, salt: bigint): number =>
   Number(BigInt.asUintN(32, LocalNode.hash(`${identity.slice(identity.indexOf(":"))}${salt === 0n ? "" : salt}`)))
@@ -65,14 +65,14 @@ const serialNumber = (identity: string, salt: bigint): number =>
 export class Volume {
   readonly device: bigint
   readonly prompt: boolean
-  /** Other machines change it, and the platform does not see that. */
+  /** Whether other machines can change it unseen by the platform. */
   readonly isNetwork: boolean
-  /** A file is copied when it is first changed, and has another time of birth then. */
+  /** Whether the first change of a file copies it, which gives it a new time of birth. */
   readonly copiesUp: boolean
   readonly birthIsSteady: boolean
-  /** Of records of files whose numbers do not last. */
+  /** Records of files whose numbers do not last. */
   readonly passing = new PassingRecords()
-  /** Directories and files that are open. */
+  /** The number of open directories and files. */
   users = 0
   leaving: NodeJS.Timeout | undefined
   readonly #root: string
@@ -98,7 +98,7 @@ export class Volume {
     this.#folder = folder
   }
 
-  /** Whether numbers of its files outlast a mount, so that something can be kept of them. */
+  /** Whether its files have the same numbers after each mount, so that records can be kept. */
   get lasts(): boolean {
     return this.#lasts
   }
@@ -113,19 +113,19 @@ export class Volume {
     return LocalNode.keyOf(stats, this.birthIsSteady && !this.copiesUp)
   }
 
-  /** Numbers a file for clients. */
+  /** The number of a file for clients. */
   idOf(stats: Fs.BigIntStats): bigint {
     const id = stats.ino ^ this.#salt
     return BigInt.asUintN(64, stats.dev === this.device ? id : id ^ ((stats.dev ^ this.device) << 40n))
   }
 
-  /** Tells a file from all others of this machine while it runs. */
+  /** Distinguishes a file from all others of this machine while it runs. */
   identityOf(stats: Fs.BigIntStats): string {
-    // A directory of an overlay is copied when something is made in it.
+    // A directory of an overlay is copied when a file is made in it.
     return LocalNode.identityOf(stats, this.birthIsSteady && !(this.copiesUp && stats.isDirectory()))
   }
 
-  /** What clients hear of it. */
+  /** The file system as clients see it. */
   async measure(): Promise<Measures> {
     const [top, space, isReadOnly] = await Promise.all([
       Fs.promises.stat(this.#root, { bigint: true }),
@@ -141,20 +141,20 @@ export class Volume {
     }
   }
 
-  /** The records that are there. */
+  /** The existing records. */
   reading(lasting: boolean): Records | undefined {
     if (this.#closed) Local.refuse("Stale")
     return lasting ? this.#folder?.sidecar : this.passing
   }
 
-  /** Records to write: makes the sidecar where it is not there. */
+  /** Records to write: makes the sidecar if it does not exist. */
   async writing(lasting: boolean): Promise<Records> {
     if (!lasting) return this.passing
     const { sidecar } = await this.folder()
     return this.#lasts ? sidecar : Local.refuse("Unsupported")
   }
 
-  /** Writes the record of a file that is to be made at a place below the root. */
+  /** Writes the record of a file before the file is made at a path below the root. */
   async begin(path: StorePath, record: FileRecord): Promise<Begun> {
     if (!this.#lasts) Local.refuse("Unsupported")
     const { sidecar } = await this.folder()
@@ -162,7 +162,7 @@ export class Volume {
     return sidecar.begin(path.slice(this.#depth), record)
   }
 
-  /** Whether something can be made in its topmost directory. */
+  /** Whether files can be made in its topmost directory. */
   async canWrite(): Promise<boolean> {
     try {
       if (this.#lasts) await this.folder()
@@ -187,7 +187,7 @@ export class Volume {
     const folder = this.#folder ?? await SidecarFolder.acquire(this.#root, this, true) ?? Local.refuse("Stale")
     this.#folder = folder
     await folder.prepare(this.birthIsSteady)
-    // As far as it could not be told before.
+    // This could not be known before there was a sidecar.
     if (this.copiesUp && (await folder.sample()).stats.dev !== this.device) this.#lasts = false
     return folder
   }
@@ -199,7 +199,9 @@ export class Volume {
     return this.copiesUp ? record.then((found) => this.ofFile(found, stats)) : record
   }
 
-  /** A record under a key without a time of birth may be of a file that had the inode before. */
+  /**
+   * The record, if it is this file's: a key without a time of birth can be that of an earlier file with the same inode.
+   */
   ofFile(record: FileRecord, stats: Fs.BigIntStats): FileRecord {
     return record.born === undefined || record.born === String(stats.birthtimeNs) ? record : empty
   }
@@ -215,10 +217,10 @@ export class Volume {
 }
 
 const { O_DIRECTORY = 0, O_RDWR } = Fs.constants
-/** Linux's number; Node has no name for it. A file without a name, of which no watcher hears. */
+/** Linux's number; Node has no name for it. Makes a file without a name, so that watchers get no event. */
 const O_TMPFILE = 0o20000000 | O_DIRECTORY
 
-/** What a file in this directory is like; `undefined` where none can be made that has no name. */
+/** The properties of a file in this directory; `undefined` if no file without a name can be made there. */
 const sample = async (root: string): Promise<SidecarFolder.Sample | undefined> => {
   if (process.platform !== "linux") return undefined
   let fd: number
@@ -234,7 +236,7 @@ const sample = async (root: string): Promise<SidecarFolder.Sample | undefined> =
   }
 }
 
-/** The sidecar, made where it is not there and `make` says so: whether that could be done. */
+/** The sidecar, which is made if it does not exist and `make` is set; and whether it can be written. */
 const folderOf = async (
   root: string,
   nature: SidecarFolder.Nature,
@@ -243,15 +245,15 @@ const folderOf = async (
   try {
     return [await SidecarFolder.acquire(root, nature, make), make]
   } catch (error) {
-    // What is there is read all the same.
+    // An existing sidecar is still read.
     if (make && Local.isRefusal(error)) return [await SidecarFolder.acquire(root, nature, false), false]
     throw error
   }
 }
 
 /**
- * The file system whose topmost directory is at `root`. Fails where a sidecar is there and cannot be used: what it keeps is
- * not to be taken for nothing.
+ * The file system whose topmost directory is at `root`. Fails if a sidecar exists and cannot be used: its files must
+ * not be served as if they had no records.
  */
 const open = async (
   root: string,
@@ -279,7 +281,7 @@ const open = async (
         folder = undefined
       }
     } catch (error) {
-      // A sidecar that is there may be read where it cannot be written.
+      // An existing sidecar can be read even if it cannot be written.
       if (!Local.isRefusal(error)) {
         await folder?.release()
         throw error
@@ -300,12 +302,12 @@ const open = async (
   }, folder)
 }
 
-/** Those below one root. */
+/** The volumes below one root. */
 export class Volumes {
   /** By device and inode of the topmost directory. */
   readonly #volumes = new Map<string, Promise<Volume>>()
 
-  /** Counts one more use of the one that this directory begins. `make`: its sidecar is wanted already. */
+  /** Counts one more use of the volume that begins at this directory. `make`: makes its sidecar at once. */
   async enter(
     at: string,
     fd: number | undefined,
@@ -321,7 +323,7 @@ export class Volumes {
     }
     try {
       const volume = await opening
-      // It may have been left meanwhile.
+      // It may have been closed while it was opened.
       if (this.#volumes.get(key) !== opening) return await this.enter(at, fd, stats, place, make)
       this.use(volume)
       return volume
@@ -339,7 +341,7 @@ export class Volumes {
     make: boolean
   ): Promise<Volume> {
     if (fd === undefined) return open(at, undefined, stats, place, make)
-    // Its own: a directory's goes when others need theirs.
+    // The volume's own descriptor: a directory's descriptor is closed when other directories need one.
     const own = await Local.open(`${Local.descriptors}/${fd}/.`, Local.openFlags.directory)
     try {
       return await open(`${Local.descriptors}/${own}`, own, stats, place, make)
@@ -357,7 +359,7 @@ export class Volumes {
   leave(volume: Volume): void {
     if (--volume.users > 0) return
     clearTimeout(volume.leaving)
-    // What was just found there is about to be used.
+    // Closed after a delay: a file that was just found there will be used soon.
     volume.leaving = setTimeout(() => {
       for (const [key, opening] of this.#volumes) {
         opening.then((one) => {

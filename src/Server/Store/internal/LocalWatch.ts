@@ -1,9 +1,9 @@
 /**
- * What others change in a folder, as far as the platform tells: names, and whether they are there now.
+ * The changes of other programs in a folder, as far as the platform reports them: names, and whether they exist now.
  *
- * The platform tells of the store's own changes too. When each of them was done is remembered for a while, by path: what
- * has not changed since is an echo. So of two changes within the few milliseconds that are one to the platform's clock of
- * files, the second one may not be told.
+ * The platform reports the store's own changes too. The time of each own change is remembered for a while, by path: a
+ * file that has not changed since is an echo. If two changes have the same time on the platform's clock of files (a few
+ * milliseconds), the second one may not be reported.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -14,30 +14,33 @@ import * as Path from "node:path"
 import { type StoreChange, StoreError, type StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 
-/** Milliseconds in which the platform tells of a change. */
+/** Milliseconds within which the platform reports a change. */
 const echo = 2000
 
-/** Milliseconds that changes of one name are gathered before it is looked at, and how often that is put off. */
+/**
+ * Milliseconds for which changes of one name are gathered before a look at it, and how often the look is delayed at
+ * most.
+ */
 const gathering = 20
 const largestDelays = 50
 
-/** Changes that wait for a slow reader at most: then the stream fails, and whoever reads it looks again. */
+/** Most changes that wait for a slow reader. With more, the stream fails, and its reader must list the folder again. */
 const waiting = 4096
 
 interface Recent {
   running: number
   /** Milliseconds since 1970. */
   ended: number
-  /** Whether the change took the name away. */
+  /** Whether the change removed the name. */
   gone: boolean
 }
 
-/** Remembers the store's own changes while somebody watches. */
+/** Remembers the store's own changes while a watcher exists. */
 export class OwnChanges {
   watchers = 0
   private readonly recent = new Map<string, Recent>()
 
-  /** Runs a change of these names; `gone` are those that it takes away. */
+  /** Runs a change of these names; `gone` are the names that it removes. */
   async during<A>(
     names: ReadonlyArray<StorePath>,
     body: () => Promise<A>,
@@ -83,7 +86,7 @@ export class OwnChanges {
 
 const identityOf = ({ dev, ino }: Fs.BigIntStats): string => `${dev}/${ino}`
 
-/** One directory that is watched. */
+/** One watched directory. */
 class Watcher {
   private readonly place: string
   private readonly path: StorePath
@@ -126,17 +129,18 @@ class Watcher {
   }
 
   private heard(event: string, name: string): void {
-    // In every directory: each file system that is mounted below has one.
+    // The reserved name is skipped in every directory: each file system that is mounted below has a sidecar.
     if (name.includes(this.reserved) && name.split(Path.sep).includes(this.reserved)) return
-    // Linux calls the directory itself by its own name when it is removed or renamed, and says no more of it afterwards.
+    // When the directory itself is removed or renamed, Linux reports it by its own name, and reports nothing
+    // afterwards.
     if (event === "rename" && name === Path.basename(this.place)) this.checkPlace()
     const known = this.timers.get(name)
-    // A name that came or went says more than one that changed.
+    // A name that was added or removed is more important than one that changed.
     if (known !== undefined && event === "change") return
     this.later(name, event === "change" ? "modified" : "added", largestDelays)
   }
 
-  /** Fails where the directory has gone, or another one has taken its place. */
+  /** Fails if the directory was removed, or another directory has taken its place. */
   private checkPlace(): void {
     Fs.stat(this.place, { bigint: true }, (error, stats) => {
       if (error !== null) this.fail(error)
@@ -164,20 +168,20 @@ class Watcher {
     const path = name.split(Path.sep)
     const ended = own?.ended
     Fs.lstat(Path.join(this.place, name), (error, stats) => {
-      // The store has changed it while it was looked at: what was seen may be of before or after.
+      // The store changed the file during the look: the result can be from before or after the change.
       if (own !== undefined && (own.running > 0 || own.ended !== ended) && delays > 0 && !this.timers.has(name)) {
         this.later(name, action, delays - 1)
         return
       }
       const isEcho = own !== undefined && Date.now() - own.ended < 2 * echo &&
-        // What happens in a directory changes its time as well.
+        // A change inside a directory also changes its time.
         (error === null ? !own.gone && (stats.isDirectory() || Math.floor(stats.ctimeMs) <= own.ended) : own.gone)
       if (!isEcho) this.tell({ path, action: error === null ? action : "removed" })
     })
   }
 }
 
-/** What others change in the directory at `path`, which is at `place` on the platform. */
+/** The changes of other programs in the directory at `path`, which is at `place` on the platform. */
 export const changes = (fields: {
   readonly find: Effect.Effect<{ readonly place: string; readonly path: StorePath; readonly all: boolean }, StoreError>
   readonly reserved: string

@@ -1,8 +1,8 @@
-/** One at a time for each key: a chain of promises per key, gone when nobody waits. */
+/** One call at a time for each key: a chain of promises per key, which is removed when no call waits. */
 export class Locks {
   readonly #tails = new Map<string, Promise<unknown>>()
 
-  /** Runs `body` when everything that asked for `key` before is done, whether well or not. */
+  /** Runs `body` after all earlier calls for `key` have ended, with or without success. */
   run<A>(key: string, body: () => Promise<A>): Promise<A> {
     const before = this.#tails.get(key)
     const done = before === undefined ? body() : before.then(body)
@@ -13,7 +13,7 @@ export class Locks {
     })
   }
 
-  /** Two keys, always taken in one order, so that nobody waits in a circle. */
+  /** Takes two keys, always in the same order, so that no deadlock is possible. */
   both<A>(one: string, other: string, body: () => Promise<A>): Promise<A> {
     if (one === other) return this.run(one, body)
     const [first, second] = one < other ? [one, other] : [other, one]

@@ -1,18 +1,18 @@
 /**
- * Files and directories that this process is making. A name is there before what its file is protected by: who finds it
- * meanwhile waits until the file is whole, or is gone again because it could not be.
+ * Files and directories that this process is making. A name exists before the security descriptor of its file. A call
+ * that finds the file during that time waits until the file is complete, or is removed because the descriptor failed.
  *
- * By identity, not by name: the file may be found by a symbolic link, or in a directory that is renamed meanwhile. Between
- * the call that makes the file and the one that says which it is, any file of its file system could be it.
+ * Files are known by identity, not by name: the file can be found by a symbolic link, or in a directory that is renamed
+ * at the same time. After the file is made and before its identity is known, it could be any file of its file system.
  */
 import type { Volume } from "./LocalVolume.ts"
 
 interface Made {
   readonly volume: Volume
   identity: string | undefined
-  /** Its identity is known, or it is none. */
+  /** Done when its identity is known, or when it could not be made. */
   readonly known: Promise<void>
-  /** It is whole, or gone. */
+  /** Done when it is complete, or removed. */
   readonly done: Promise<unknown>
 }
 
@@ -20,7 +20,7 @@ interface Made {
 export class Making {
   readonly #all = new Set<Made>()
 
-  /** Makes a file. `body` tells its identity as soon as it has it. */
+  /** Makes a file. `body` calls `is` with the file's identity as soon as it is known. */
   async run<A>(volume: Volume, body: (is: (identity: string) => void) => Promise<A>): Promise<A> {
     const known = Promise.withResolvers<void>()
     const done = Promise.withResolvers<void>()
@@ -38,7 +38,7 @@ export class Making {
     }
   }
 
-  /** Waits while a file that was just found is being made. `true`: it was, and has to be looked up again. */
+  /** Waits while a file that was just found is being made. `true`: it was, and must be looked up again. */
   async settled(volume: Volume, identity: string): Promise<boolean> {
     for (const made of [...this.#all]) {
       if (made.volume !== volume) continue

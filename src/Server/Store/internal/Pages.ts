@@ -1,9 +1,9 @@
 /**
- * The bytes of a file in memory: pages of 64 KiB in a map by number, so that a file grows without being moved, and a hole
- * costs nothing wherever it lies. A page is as long as what was written to it asks for, in powers of two from 4 KiB, so
- * that a small file is small.
+ * The bytes of a file in memory: pages of 64 KiB in a map by number. So a file grows without being moved, and a hole
+ * costs nothing at any offset. A page is only as long as its written part needs, in powers of two from 4 KiB, so a
+ * small file is small.
  *
- * Pages own their bytes: what is written is copied in, and what is read is copied out.
+ * Pages own their bytes: writes copy bytes in, and reads copy them out.
  */
 import * as Allocate from "../../../Codec/Allocate.ts"
 import type { StoreRange } from "../../ShareStore.ts"
@@ -33,7 +33,7 @@ export class Pages {
   allocated = 0
   readonly #pages = new Map<number, Uint8Array>()
 
-  /** The numbers of the pages that are there from `first` to `last`, in no order. */
+  /** The numbers of the existing pages from `first` to `last`, in any order. */
   #present(first: number, last: number): Array<number> {
     const found: Array<number> = []
     if (last - first < this.#pages.size) {
@@ -44,7 +44,7 @@ export class Pages {
     return found
   }
 
-  /** Up to `length` bytes, in memory of their own. */
+  /** Up to `length` bytes, in new memory. */
   read(offset: bigint, length: number): Uint8Array {
     if (offset >= this.size || length <= 0) return new Uint8Array(0)
     const rest = this.size - offset
@@ -53,7 +53,7 @@ export class Pages {
     return bytes
   }
 
-  /** Fills `target` as far as there are bytes, and gives how many. */
+  /** Fills `target` up to the end of the file, and returns the number of bytes. */
   readInto(offset: bigint, target: Uint8Array): number {
     if (offset >= this.size) return 0
     const rest = this.size - offset
@@ -109,7 +109,7 @@ export class Pages {
     this.size = size
   }
 
-  /** Whole pages are given back. */
+  /** Fills a range with zeros; whole pages are freed. */
   zero(range: StoreRange): void {
     const end = range.offset + range.length < this.size ? range.offset + range.length : this.size
     if (end <= range.offset) return
@@ -118,7 +118,7 @@ export class Pages {
       const from = range.offset > start ? Number(range.offset - start) : 0
       const to = end - start < BigInt(pageSize) ? Number(end - start) : pageSize
       const bytes = this.#pages.get(page)!
-      // Beyond the file's end there is nothing to keep.
+      // A page has no bytes to keep beyond the file's end.
       if (from === 0 && (to === pageSize || end === this.size)) {
         this.allocated -= bytes.length
         this.#pages.delete(page)
@@ -126,7 +126,7 @@ export class Pages {
     }
   }
 
-  /** The parts of `range` that have pages, ascending, neighbours joined. */
+  /** The parts of `range` that have pages, in ascending order; adjacent parts are joined. */
   ranges(range: StoreRange): Array<StoreRange> {
     const end = range.offset + range.length < this.size ? range.offset + range.length : this.size
     const found: Array<StoreRange> = []
@@ -144,7 +144,7 @@ export class Pages {
     return found
   }
 
-  /** Forgets everything. */
+  /** Frees all pages. */
   clear(): void {
     this.#pages.clear()
     this.allocated = 0

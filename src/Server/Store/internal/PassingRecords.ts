@@ -1,13 +1,13 @@
 /**
- * Records of files whose numbers do not last: attributes and times for as long as the process runs, and nothing that must
- * not be lost.
+ * Records of files whose numbers do not last: attributes and times while the process runs, and no data that must not be
+ * lost.
  */
 import * as Local from "./Local.ts"
 import { Locks } from "./Locks.ts"
 import { empty, isEmpty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 
-/** Files of which something is kept at most; then the oldest is forgotten. */
+/** Most files with a record; with more, the oldest record is forgotten. */
 const most = 65_536
 
 const unsupported = () => Local.refuse("Unsupported")

@@ -1,13 +1,14 @@
 /**
- * What a local file system has no place for: attributes, exact times, blobs and named streams, in a hidden folder.
+ * Data that a local file system cannot keep, in a hidden folder: attributes, exact times, blobs and named streams.
  *
- * A file's record is named by the file, not by its path: inode and time of birth, so that renames and hard links, whoever
- * makes them, need no work and cannot be half done. A file that took a removed file's inode has another time of birth, and
- * does not inherit. Each file system has a sidecar of its own, so that its records go where it is mounted. How one is found
- * and made is `SidecarFolder`'s. See docs/adr/0007.
+ * The name of a file's record comes from the file, not from its path: inode and time of birth. So renames and hard
+ * links by any program need no change of records, and cannot be half done. A new file with a removed file's inode has
+ * another time of birth, and does not get the old record. Each file system has its own sidecar, so that its records are
+ * wherever it is mounted. `SidecarFolder` finds and makes sidecars. See docs/adr/0007.
  *
- * A record is a small JSON file, written anew under another name and moved into place, so that a crash leaves the old one or
- * the new one. Which files have records is known without asking, for only this process writes them.
+ * A record is a small JSON file. A change writes a new file under another name and moves it into place, so that a crash
+ * leaves either the old or the new one. The keys of all records are in memory, because only this process writes
+ * records.
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -21,7 +22,7 @@ import { empty, isEmpty, parse } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 import * as Unfinished from "./Unfinished.ts"
 
-/** Records that are kept in memory. */
+/** Most records that are kept in memory. */
 const cacheSize = 4096
 
 const { O_CREAT, O_EXCL, O_WRONLY } = Fs.constants
@@ -35,15 +36,15 @@ export interface Begun {
 /** @category models */
 export class Sidecar implements Records {
   readonly #folder: string
-  /** What records are called, by key. */
+  /** The file names of records, by key. */
   readonly #known: Map<string, string>
-  /** Keys that name a time of birth, by inode: the newest, and older ones where there are any. */
+  /** The keys with a time of birth, by inode: the newest, and older ones if any. */
   readonly #ofInode = new Map<string, string | ReadonlyArray<string>>()
   readonly #cache = new Map<string, FileRecord>()
   readonly #locks = new Locks()
   #serial = 0
 
-  /** `known` are the keys that have records, and what each is called. */
+  /** `known` has the keys with records, and the file name of each record. */
   constructor(folder: string, known: Map<string, string>) {
     this.#folder = folder
     this.#known = known
@@ -65,14 +66,14 @@ export class Sidecar implements Records {
       if (Local.codeOf(error) === "ENOENT") {
         if (!this.#known.has(key)) return empty
       } else if (Local.codeOf(error) !== undefined) throw error
-      // Also what others took away: what it said is not known, and that is not the same as nothing.
+      // This includes records that another program removed: their content is unknown, which differs from no record.
       record = { damaged: true }
     }
-    // What was written meanwhile is newer.
+    // A record that was written during the read is newer.
     return this.#cache.get(key) ?? this.#remember(key, record)
   }
 
-  /** One change at a time of each file. */
+  /** Changes a record, one change at a time for each file. */
   update(key: string, change: (record: FileRecord) => FileRecord | Promise<FileRecord>): Promise<void> {
     return this.#locks.run(key, async () => {
       const before = await this.get(key)
@@ -84,7 +85,7 @@ export class Sidecar implements Records {
         await orGone(Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" }))
         await orGone(Fs.promises.rename(path, this.#record(key)))
       } catch (error) {
-        // What is half written takes up room that a full disk does not have.
+        // A half-written file would take up space on a full disk.
         await Fs.promises.rm(path, { force: true }).catch(() => undefined)
         throw error
       }
@@ -96,18 +97,19 @@ export class Sidecar implements Records {
   }
 
   /**
-   * A file has the inode of one that was born earlier: that one is gone, by another program, and with it what is kept of it.
-   * A later one is never judged by an earlier one, whose record may have been on its way.
+   * If a file has the inode of a file with an earlier birth, another program has removed the earlier file, and its
+   * record is dropped. An earlier file never drops the record of a later one, because its own record can be written
+   * late.
    */
   async #outlived(key: string): Promise<void> {
     for (const other of this.#enter(key)) {
-      // What cannot be removed is no trouble of this file.
+      // A failed removal does not matter for this file.
       // oxlint-disable-next-line no-await-in-loop -- few
       if (birthOf(other) < birthOf(key)) await this.drop(other).catch(() => undefined)
     }
   }
 
-  /** Enters a key: the others of its inode. */
+  /** Enters a key, and returns the other keys of its inode. */
   #enter(key: string): ReadonlyArray<string> {
     const inode = inodeOf(key)
     if (inode === undefined) return []
@@ -127,15 +129,15 @@ export class Sidecar implements Records {
   }
 
   /**
-   * Writes the record of a file that is to be made at `path`, components below the topmost directory. When the file is there,
-   * `give` makes it the file's; what is not given is taken back.
+   * Writes the record of a file before the file is made at `path`, components below the topmost directory. When the
+   * file exists, `give` assigns the record to it; otherwise the caller removes the record with `takeBack`.
    */
   async begin(path: StorePath, record: FileRecord): Promise<Begun> {
     const written = await orGone(Unfinished.write(this.fresh(), path, record))
     return {
       give: (key) =>
         this.#locks.run(key, async () => {
-          // Of an earlier file that had this number.
+          // Replaces the record of an earlier file with this number, if any.
           await orGone(Fs.promises.rename(written, this.#record(key)))
           const isFirst = !this.#known.has(key)
           if (isFirst) this.#known.set(key, key)
@@ -146,7 +148,7 @@ export class Sidecar implements Records {
     }
   }
 
-  /** Moves records that a crash left in `new/` to their own place. */
+  /** Moves records that a crash left in `new/` to their final place. */
   async settle(): Promise<void> {
     for (const [key, name] of this.#known) {
       if (!name.startsWith("../")) continue
@@ -156,7 +158,7 @@ export class Sidecar implements Records {
     }
   }
 
-  /** The file is gone for good. */
+  /** Removes the record of a removed file. */
   drop(key: string): Promise<void> {
     return this.#locks.run(key, async () => {
       if (!this.#known.has(key)) return
@@ -169,7 +171,7 @@ export class Sidecar implements Records {
     })
   }
 
-  /** When it is done, what is known of the file survives a crash. */
+  /** When it is done, the record and the streams of the file survive a crash. */
   async flush(key: string): Promise<void> {
     if (!this.#known.has(key)) return
     const record = await this.get(key)
@@ -183,16 +185,16 @@ export class Sidecar implements Records {
     }
   }
 
-  /** Where the bytes of a stream are. */
+  /** The path of a stream's bytes. */
   stream(key: string, file: string): string {
     return Path.join(this.#streams(key), file)
   }
 
-  /** The bytes of a stream, opened as they are needed. */
+  /** The descriptor of a stream's bytes, which is opened when it is needed. */
   descriptor(key: string, file: string): Descriptor {
     return new Descriptor(
       async (writing, fd) =>
-        // The same number may be another stream's by now.
+        // The number may belong to another stream now.
         fd !== undefined && Local.hasDescriptors
           ? Local.openAgain(fd)
           : await Local.orMissing(Local.openFile(this.stream(key, file), writing)) ?? Local.refuse("Stale"),
@@ -200,7 +202,7 @@ export class Sidecar implements Records {
     )
   }
 
-  /** Finds a stream or makes it. */
+  /** Finds or makes a stream. */
   async openStream(
     key: string,
     name: string,
@@ -215,7 +217,7 @@ export class Sidecar implements Records {
         const streams = record.streams ?? []
         const file = String(streams.reduce((highest, stream) => Math.max(highest, Number(stream.file)), 0) + 1)
         await orGone(Local.makeFolder(this.#streams(key)))
-        // What is there under this number belongs to a stream that was being removed when the process ended.
+        // An existing file under this number belongs to a stream that was being removed when the process ended.
         await Fs.promises.rm(this.stream(key, file), { force: true })
         await Local.close(await Local.open(this.stream(key, file), O_CREAT | O_EXCL | O_WRONLY, 0o600))
         created = true
@@ -239,7 +241,7 @@ export class Sidecar implements Records {
     })
   }
 
-  /** Known to have none before it goes: who looks meanwhile is not to take it for lost. */
+  /** Removes a record. Its key is removed first, so that a concurrent read does not take the record for lost. */
   async #forget(key: string): Promise<void> {
     const name = this.#known.get(key)
     if (name === undefined) return
@@ -270,18 +272,20 @@ export class Sidecar implements Records {
     return Path.join(this.#folder, "streams", this.#known.get(key) ?? key)
   }
 
-  /** A place for what is being made, on the file system of the folder; what a crash leaves there goes at the next start. */
+  /**
+   * A path for a new file, on the file system of the folder. The next start removes files that a crash leaves there.
+   */
   fresh(): string {
     return Path.join(this.#folder, "new", `${process.pid}-${this.#serial++}`)
   }
 }
 
-/** Of a key that has a time of birth: `inode-birth`, both hexadecimal (`Volume.keyOf`). */
+/** The parts of a key with a time of birth: `inode-birth`, both hexadecimal (`Volume.keyOf`). */
 const parts = /^([0-9a-f]+)-([0-9a-f]+)$/
 const inodeOf = (key: string): string | undefined => parts.exec(key)?.[1]
 const birthOf = (key: string): bigint => BigInt(`0x${parts.exec(key)?.[2] ?? "0"}`)
 
-/** Of what can only be missing because somebody removed the hidden folder, or a part of it. */
+/** For calls that fail with `ENOENT` only if another program removed the hidden folder, or a part of it. */
 const orGone = async <A>(promise: Promise<A>): Promise<A> => {
   try {
     return await promise

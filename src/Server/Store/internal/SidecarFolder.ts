@@ -1,11 +1,11 @@
 /**
- * The hidden folder of a file system: found, made, and held by this process alone.
+ * The hidden folder of a file system: this module finds it, makes it, and holds it for this process alone.
  *
- * Its records name files by numbers that mean something in one place only. So it has a stamp that says which folder it is:
- * in a folder that was copied or restored all numbers are others, the stamp does not fit, and nothing is served from there as
- * if nothing had been kept.
+ * Its records name files by numbers that are valid in one place only. So the folder has a stamp that identifies it.
+ * After a copy or a restore all numbers are different and the stamp does not match. Then the files are not served,
+ * because they would seem to have no records.
  *
- * However many stores come upon one, by whatever paths, this process has one object for it.
+ * This process has one object for a hidden folder, for any number of stores and paths.
  */
 import { randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
@@ -20,7 +20,7 @@ import * as Unfinished from "./Unfinished.ts"
 /** The hidden folder's name. */
 export const sidecarName = ".effect-smb"
 
-/** What the folder says of itself. */
+/** The identity of the folder. */
 interface Stamp {
   /** Inode, and time of birth in nanoseconds, of the folder and of its records: as text. */
   readonly folder: readonly [string, string]
@@ -32,7 +32,7 @@ interface Stamp {
 const stampName = "stamp"
 const parts = ["records", "streams", "new"]
 
-/** `.effect-smb` cannot be used, and what it keeps must not be passed over. */
+/** Fails because `.effect-smb` cannot be used, and its records must not be ignored. */
 const unusable = (reason: StoreError["reason"], why: string): never => {
   throw new StoreError({ reason, cause: new Error(`${sidecarName} in this folder ${why}`) })
 }
@@ -44,20 +44,20 @@ const copied =
 
 const marks = (stats: Fs.BigIntStats): readonly [string, string] => [String(stats.ino), String(stats.birthtimeNs)]
 
-/** What a file system is like. */
+/** Properties of a file system. */
 export interface Nature {
-  /** A file is copied when it is first changed, and has another time of birth then (overlayfs). */
+  /** Whether the first change of a file copies it, which gives it a new time of birth (overlayfs). */
   readonly copiesUp: boolean
 }
 
-/** What files are like on a file system. */
+/** Properties of files on a file system. */
 export interface Sample {
   readonly stats: Fs.BigIntStats
-  /** Whether the time of birth stays when the other times change: only then it tells files apart. */
+  /** Whether the time of birth stays when the other times change: only then it distinguishes files. */
   readonly birthIsSteady: boolean
 }
 
-/** Tries it out on a file that is not needed. */
+/** Finds the properties by a test with a temporary file. */
 export const sampleOf = async (fd: number): Promise<Sample> => {
   const stats = await Local.fstat(fd)
   const { birthtimeNs } = stats
@@ -98,7 +98,7 @@ export class SidecarFolder {
     this.#hasStamp = fields.hasStamp
   }
 
-  /** Before the first record is written by this process. */
+  /** Prepares the folder. Called before this process writes its first record. */
   prepare(birthIsSteady: boolean): Promise<void> {
     this.#ready ??= this.#prepare(birthIsSteady).catch((error) => {
       this.#ready = undefined
@@ -113,7 +113,7 @@ export class SidecarFolder {
       // oxlint-disable-next-line no-await-in-loop -- three
       await Local.makeFolder(Path.join(this.#folder, part))
     }
-    // What a crash left of files that were being made is theirs; the rest is half written.
+    // Records that a crash left for existing files are given to these; the other files in `new/` are half written.
     await this.sidecar.settle()
     const left = await Fs.promises.readdir(Path.join(this.#folder, "new"))
     await Promise.all(left.map((name) => Fs.promises.rm(Path.join(this.#folder, "new", name), { force: true })))
@@ -126,7 +126,8 @@ export class SidecarFolder {
     }
     const made = this.sidecar.fresh()
     await Fs.promises.writeFile(made, JSON.stringify(stamp), { mode: 0o600, flag: "wx" })
-    // After a power loss it is whole, with the folders that it tells of, or not there: half a stamp would refuse the folder.
+    // After a power loss, the stamp is complete, with the folders that it names, or it does not exist: half a stamp
+    // would make the folder unusable.
     await flushPath(made)
     await flushPath(`${this.#folder}/.`)
     await Fs.promises.rename(made, Path.join(this.#folder, stampName))
@@ -134,7 +135,7 @@ export class SidecarFolder {
     this.#hasStamp = true
   }
 
-  /** What a file in it is like. */
+  /** The properties of a file in the folder. */
   async sample(): Promise<Sample> {
     const path = Path.join(this.#folder, `sample-${randomUUID()}`)
     const fd = await Local.open(path, Fs.constants.O_CREAT | Fs.constants.O_EXCL | Fs.constants.O_RDWR, 0o600)
@@ -146,7 +147,7 @@ export class SidecarFolder {
     }
   }
 
-  /** The last one closes it. */
+  /** Gives up one use; the last one closes the folder. */
   async release(): Promise<void> {
     if (--this.users > 0) return
     const entry = opened.get(this.#key)!
@@ -165,25 +166,25 @@ interface Entry {
   closing: Promise<void> | undefined
 }
 
-/** Of this process, by device and inode. */
+/** The folders of this process, by device and inode. */
 const opened = new Map<string, Entry>()
 
 /**
- * Whether another process serves the directory at `root` by itself, and keeps there what this process does not know of. One
- * call where there is no hidden folder.
+ * Whether another process serves the directory at `root` by itself, and keeps records there that this process does not
+ * know. Costs one call if there is no hidden folder.
  */
 export const isServedByOthers = async (root: string): Promise<boolean> => {
   const place = `${root}/${sidecarName}`
   const stats = await Local.orMissing(Local.lstat(place))
   if (stats === undefined || !stats.isDirectory()) return false
-  // The same directory may be mounted a second time, below itself.
+  // The same directory can be mounted a second time, below itself.
   return !opened.has(`${stats.dev}:${stats.ino}`) && SidecarLock.isServed(place)
 }
 
 /**
- * The sidecar in the directory at `root`; `undefined` where there is none and none is to be made. Fails with the platform's
- * own error where it cannot be made, with `Busy` where another process has it, and with `AccessDenied` or `Failed` where it is
- * there and cannot be used.
+ * The sidecar in the directory at `root`; `undefined` if it does not exist and `make` is false. Fails with the
+ * platform's own error if it cannot be made, with `Busy` if another process has it, and with `AccessDenied` or `Failed`
+ * if it exists and cannot be used.
  */
 export const acquire = async (
   root: string,
@@ -214,7 +215,7 @@ export const acquire = async (
       fd = undefined
       await known.closing
       const shared = known.closing === undefined ? await known.opening : undefined
-      // Its last user may leave meanwhile.
+      // Its last user may have released it during the wait.
       if (shared === undefined || known.closing !== undefined) return await acquire(root, nature, make)
       shared.users++
       return shared
@@ -253,11 +254,11 @@ const open = async (
   const lock = await SidecarLock.take(folder, stats)
   try {
     const names = records === undefined ? [] : await Fs.promises.readdir(Path.join(folder, "records"))
-    // Before there were stamps, the records' names said it.
+    // A folder from before stamps shows it by the names of its records.
     const birthIsSteady = stamp?.birthIsSteady ??
       (names.length === 0 ? undefined : names.some((name) => name.includes("-")))
     const known = named(names, nature.copiesUp)
-    // Without a stamp nothing was written yet.
+    // Without a stamp, no record was written yet.
     for (const { name, stats: of } of stamp === undefined ? [] : await Unfinished.find(folder, stamp.birthIsSteady)) {
       const key = LocalNode.keyOf(of, stamp!.birthIsSteady && !nature.copiesUp)
       if (of.dev === stats.dev && !known.has(key)) known.set(key, name)
@@ -279,14 +280,14 @@ const readStamp = async (folder: string): Promise<Stamp | undefined> => {
     const stamp = JSON.parse(text) as Stamp
     if (isMarks(stamp.folder) && isMarks(stamp.records) && typeof stamp.birthIsSteady === "boolean") return stamp
   } catch {
-    // As below.
+    // Fails below.
   }
   return unusable("Failed", `has a damaged file \`${stampName}\`. Restore it, or remove ${sidecarName}`)
 }
 
 /**
- * Keys of records, and how they are called where that is something else: on an overlay the key has no time of birth, and
- * those that were made elsewhere, or by earlier versions, are called by one. The latest of an inode is that of its file.
+ * The keys of records, with their file names. On an overlay a key has no time of birth, but records of another place or
+ * of earlier versions have one in their names. The latest record of an inode is the record of its file.
  */
 const named = (names: ReadonlyArray<string>, copiesUp: boolean): Map<string, string> => {
   const known = new Map(names.map((name) => [name, name]))

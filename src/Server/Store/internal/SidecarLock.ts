@@ -1,10 +1,10 @@
 /**
- * Tells other processes that a folder is served: a socket that listens in a folder `lock` of the sidecar, and ends with its
- * process. What a process that was killed leaves behind refuses connections, and is taken away. On Windows a named pipe,
- * which leaves nothing. Where a file system keeps no sockets there is no lock.
+ * Shows other processes that a folder is served: a socket listens in the folder `lock` of the sidecar, and ends with
+ * its process. The socket of a killed process refuses connections, and is removed. On Windows a named pipe is used,
+ * which leaves no file. If a file system cannot keep sockets, there is no lock.
  *
- * Who comes shows its socket first and looks for others then, so that of two that come together at least one sees the other.
- * Names are never used again: what is dead can be taken away without asking who has its place by now.
+ * A process shows its socket first and then looks for others, so of two concurrent processes at least one sees the
+ * other. Names are never used again, so a dead socket can be removed safely: its name cannot belong to a new process.
  */
 import { randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
@@ -13,16 +13,16 @@ import * as Path from "node:path"
 import { StoreError } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 
-/** Holds the sockets, in a sidecar. */
+/** The folder of the sockets, in a sidecar. */
 const lockName = "lock"
 
-/** Follows a socket's name where its process serves the folder, and does not only want to. */
+/** The suffix of a socket's name that marks the process that has the lock, not one that only waits for it. */
 const heldSuffix = ".held"
 
-/** Begins the name of a socket that does not listen yet. */
+/** The prefix of the name of a socket that does not listen yet. */
 const unready = "."
 
-/** Milliseconds between two looks at those who came at the same time, and how long that may take them. */
+/** Milliseconds between two looks at concurrent processes, and the longest wait for them. */
 const pause = 5
 const patience = 10_000
 
@@ -35,7 +35,7 @@ const isWindows = process.platform === "win32"
 
 const pipeOf = (stats: Fs.BigIntStats) => `\\\\.\\pipe\\effect-smb-${stats.dev}-${stats.ino}`
 
-/** Whether a process listens there; `unknown` where that cannot be told. */
+/** Whether a process listens at a path; `unknown` if that cannot be determined. */
 const probe = (path: string): Promise<"live" | "dead" | "none" | "unknown"> =>
   new Promise((resolve) => {
     const socket = Net.connect(path)
@@ -48,7 +48,7 @@ const probe = (path: string): Promise<"live" | "dead" | "none" | "unknown"> =>
       const code = Local.codeOf(error)
       if (code === "ECONNREFUSED" || code === "ENOTSOCK") resolve("dead")
       else if (code === "ENOENT" || code === "ENOTDIR") resolve("none")
-      // So many ask that it cannot answer.
+      // Its queue of connections is full, so it is live.
       else resolve(code === "EAGAIN" ? "live" : "unknown")
     })
   })
@@ -71,8 +71,8 @@ const served = (): never => {
 }
 
 /**
- * Takes a sidecar for this process, or fails with `Busy`. `folder` is a short path of it, for that of a socket may have some
- * hundred bytes. `undefined` where there can be no lock.
+ * Takes a sidecar for this process, or fails with `Busy`. `folder` is a short path of it, because a socket's path can
+ * have only about a hundred bytes. `undefined` if no lock is possible.
  */
 export const take = async (folder: string, stats: Fs.BigIntStats): Promise<Held | undefined> => {
   if (isWindows) {
@@ -101,7 +101,7 @@ export const take = async (folder: string, stats: Fs.BigIntStats): Promise<Held 
   }
 }
 
-/** Shows a socket that listens; `undefined` where there can be none. */
+/** Makes a listening socket visible; `undefined` if no socket is possible. */
 const show = async (place: string, id: string): Promise<Net.Server | undefined> => {
   let server: Net.Server | undefined
   try {
@@ -125,7 +125,7 @@ const remove = async (place: string, id: string): Promise<void> => {
 const readNames = async (place: string): Promise<ReadonlyArray<string>> =>
   await Local.orMissing(Fs.promises.readdir(place)) ?? []
 
-/** Waits until no other process has, or wants, the place; fails with `Busy` where one has it, or came before. */
+/** Waits until no other process has or wants the lock. Fails with `Busy` if a process has it, or has precedence. */
 const alone = async (place: string, id: string | undefined): Promise<void> => {
   const until = performance.now() + patience
   while (performance.now() < until) {
@@ -137,7 +137,8 @@ const alone = async (place: string, id: string | undefined): Promise<void> => {
       const state = await probe(Path.join(place, other))
       if (state === "dead") await remove(place, other)
       if (state === "dead" || state === "none") continue
-      // Of those who only want it, the first by name gets it: it waits until the others have seen that, or have it.
+      // Of the processes that only want it, the first by name gets it: it waits until the others give up, or one has
+      // it.
       if (id === undefined || other < id || names.includes(other + heldSuffix)) served()
       waits = true
     }
@@ -148,7 +149,7 @@ const alone = async (place: string, id: string | undefined): Promise<void> => {
   served()
 }
 
-/** The folder above `folder` that another process serves, as far as that can be told. */
+/** The folder above `folder` that another process serves, as far as that can be determined. */
 export const servedAbove = async (folder: string, sidecarName: string): Promise<string | undefined> => {
   for (let at = Path.dirname(folder), below = folder; at !== below; below = at, at = Path.dirname(at)) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -157,7 +158,7 @@ export const servedAbove = async (folder: string, sidecarName: string): Promise<
   return undefined
 }
 
-/** Whether a process serves from this hidden folder, as far as that can be told. */
+/** Whether a process uses this hidden folder, as far as that can be determined. */
 export const isServed = async (folder: string): Promise<boolean> => {
   let fd: number | undefined
   try {
@@ -171,7 +172,7 @@ export const isServed = async (folder: string): Promise<boolean> => {
     const states = await Promise.all(names.map((name) => probe(Path.join(place, name))))
     return states.includes("live")
   } catch {
-    // What this process may not look at, it cannot tell.
+    // Without the right to look, this process cannot know.
     return false
   } finally {
     if (fd !== undefined) await Local.close(fd)

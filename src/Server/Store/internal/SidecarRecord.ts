@@ -1,58 +1,58 @@
 /**
- * What is kept of a file beside it, as JSON, and who keeps it.
+ * The record of a file, as JSON, and the interface of its storage.
  */
 import type { Blob } from "../../ShareStore.ts"
 import type { Descriptor } from "./Descriptors.ts"
 
-/** A time that was set, for as long as the platform's own is still what it became then. Ticks and nanoseconds, as text. */
+/** A time that was set. Valid while the platform's own time is unchanged since then. Ticks and nanoseconds, as text. */
 export interface KeptTime {
   readonly ticks: string
   readonly whileNanos: string
 }
 
-/** What is kept of a file; what is left out is as the platform says. */
+/** The kept data of a file; for absent fields, the platform's values hold. */
 export interface FileRecord {
   readonly attributes?: number
   readonly creationTime?: string
   readonly lastAccessTime?: KeptTime
   readonly lastWriteTime?: KeptTime
-  /** Holds while neither the time of change nor that of modification moves. */
+  /** Valid while neither the time of change nor the time of modification changes. */
   readonly changeTime?: KeptTime & { readonly modifiedNanos: string }
   /** In base64. */
   readonly blobs?: { readonly [B in Blob]?: string }
   readonly streams?: ReadonlyArray<{ readonly name: string; readonly file: string }>
   /**
-   * On an overlay, where a file's time of birth is not in its key: that of the file that this was kept of, once it can move
-   * no more. Nanoseconds, as text.
+   * On an overlay, where keys have no time of birth: the time of birth of this record's file, once it can no longer
+   * change. Nanoseconds, as text.
    */
   readonly born?: string
-  /** Its file could not be read. Nothing is made up in its place: blobs are refused until they are set again. */
+  /** The record could not be read. No defaults replace it: blobs are refused until they are set again. */
   readonly damaged?: boolean
 }
 
-/** Of a file about which there is nothing to say. */
+/** The record of a file without kept data. */
 export const empty: FileRecord = {}
 
-/** Says nothing. */
+/** Whether a record has no kept data. */
 export const isEmpty = (record: FileRecord): boolean =>
   Object.entries(record).every(([key, value]) => key === "born" || value === undefined)
 
 /** Keeps records and named streams of the files of one file system, each under its key. */
 export interface Records {
-  /** Whether something is kept of a file. */
+  /** Whether a file has a record. */
   readonly has: (key: string) => boolean
   readonly get: (key: string) => Promise<FileRecord>
-  /** One change at a time of each file. */
+  /** Changes a record, one change at a time for each file. */
   readonly update: (key: string, change: (record: FileRecord) => FileRecord | Promise<FileRecord>) => Promise<void>
-  /** The file is gone for good. */
+  /** Removes the record of a removed file. */
   readonly drop: (key: string) => Promise<void>
-  /** When it is done, what is known of the file survives a crash. */
+  /** When it is done, the record and the streams of the file survive a crash. */
   readonly flush: (key: string) => Promise<void>
-  /** Where the bytes of a stream are. */
+  /** The path of a stream's bytes. */
   readonly stream: (key: string, file: string) => string
-  /** The bytes of a stream, opened as they are needed. */
+  /** The descriptor of a stream's bytes, which is opened when it is needed. */
   readonly descriptor: (key: string, file: string) => Descriptor
-  /** Finds a stream or makes it. */
+  /** Finds or makes a stream. */
   readonly openStream: (
     key: string,
     name: string,
@@ -64,7 +64,7 @@ export interface Records {
 const isText = (value: unknown): value is string => typeof value === "string"
 const isNumber = (value: unknown): value is string => isText(value) && /^-?\d+$/.test(value)
 
-/** Throws for what is no record. */
+/** Throws if the text is not a record. */
 export const parse = (json: string): FileRecord => {
   const value: unknown = JSON.parse(json)
   if (typeof value !== "object" || value === null) throw new SyntaxError("a record is an object")
@@ -78,7 +78,7 @@ export const parse = (json: string): FileRecord => {
     Object.values(record.blobs ?? {}).every(isText) &&
     (record.streams ?? []).every(({ file, name }) => isText(name) && isText(file) && /^\d+$/.test(file))
   if (!good) throw new SyntaxError("a record has other fields")
-  // Where its file was to be, from when it was made.
+  // Removes the path of its file, which was only needed while the file was made.
   const { making: _, ...rest } = record as FileRecord & { readonly making?: unknown }
   return rest
 }

@@ -1,7 +1,7 @@
 /**
- * Records of files that are being made. One is written in `new/`, with the place that its file is to have, before the file is
- * there, and is moved to its own place when the file's number is known. So a process that ends in between leaves what the file
- * is to be protected by, and the next start gives it to the file.
+ * Records of files that are being made. A record is written in `new/`, with the path of its file, before the file
+ * exists. It is moved to its final place when the file's number is known. If the process ends in between, the security
+ * descriptor is kept, and the next start gives it to the file.
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -10,7 +10,7 @@ import * as Local from "./Local.ts"
 import type { FileRecord } from "./SidecarRecord.ts"
 import { parse } from "./SidecarRecord.ts"
 
-/** Ends the names of such records: nothing else in `new/` is read. */
+/** The suffix of such records: no other files in `new/` are read. */
 const suffix = ".record"
 
 /** A record with the place of its file, as components below the topmost directory of the file system. */
@@ -18,7 +18,7 @@ interface Placed extends FileRecord {
   readonly making: StorePath
 }
 
-/** Writes one. */
+/** Writes a record. */
 export const write = async (fresh: string, making: StorePath, record: FileRecord): Promise<string> => {
   const path = fresh + suffix
   const placed: Placed = { ...record, making }
@@ -31,13 +31,15 @@ export const write = async (fresh: string, making: StorePath, record: FileRecord
   return path
 }
 
-/** What a crash left: where it is below `records`, and the file that it belongs to. */
+/** A record that a crash left: its place below `records`, and the file that it belongs to. */
 export interface Left {
   readonly name: string
   readonly stats: Fs.BigIntStats
 }
 
-/** Those in a sidecar whose files are there. `birthIsSteady`: a file that is older than its record is another. */
+/**
+ * The records in a sidecar whose files exist. `birthIsSteady`: a file that is older than its record is another file.
+ */
 export const find = async (folder: string, birthIsSteady: boolean): Promise<ReadonlyArray<Left>> => {
   const names = await Local.orMissing(Fs.promises.readdir(Path.join(folder, "new"))) ?? []
   const all = await Promise.all(
@@ -54,7 +56,7 @@ export const find = async (folder: string, birthIsSteady: boolean): Promise<Read
   return all.filter((one) => one !== undefined)
 }
 
-/** A record that is not whole was not written before its file was made: it has none. */
+/** `undefined` for an incomplete record: the crash was before its file was made, so it has no file. */
 const placeIn = async (path: string): Promise<StorePath | undefined> => {
   try {
     const text = await Fs.promises.readFile(path, "utf8")
@@ -69,7 +71,7 @@ const placeIn = async (path: string): Promise<StorePath | undefined> => {
   }
 }
 
-/** Never through a symbolic link. */
+/** The file at a path, never through a symbolic link. */
 const fileAt = async (top: string, path: StorePath): Promise<Fs.BigIntStats | undefined> => {
   let at = top
   let stats: Fs.BigIntStats | undefined
