@@ -10,10 +10,20 @@ import * as Effect from "effect/Effect"
 import type { Caller } from "../Auth/Acceptor.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
-import type { Connection } from "./internal/Connection/Connection.ts"
-import type { Session } from "./internal/State/Session.ts"
 import type { Limits } from "./Limits.ts"
 import type { StoreError, StorePath } from "./ShareStore.ts"
+
+/** The facts of a connection that the log names. */
+export interface Connection {
+  readonly address: string
+  readonly port: number
+  readonly dialect: number
+}
+
+/** The facts of a session that the log names; no user before the logon. */
+export interface Session {
+  readonly user: { readonly name: string; readonly anonymous: boolean; readonly guest: boolean } | undefined
+}
 
 const told = (
   log: Effect.Effect<void>,

@@ -33,12 +33,15 @@ import type * as DfsHost from "./internal/State/DfsHost.ts"
 import { FileTable } from "./internal/State/FileTable.ts"
 import { Patience, withPatience } from "./internal/State/Patience.ts"
 import { ServerState } from "./internal/State/ServerState.ts"
+import type { ShareOptions } from "./internal/State/ShareOptions.ts"
 import { ShareState } from "./internal/State/ShareState.ts"
 import * as Limits from "./Limits.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
 import * as NamespaceStore from "./Store/NamespaceStore.ts"
 import type { Users } from "./UserStore.ts"
+
+export type { ShareOptions } from "./internal/State/ShareOptions.ts"
 
 /** A dialect by its name. */
 export type DialectName = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
@@ -49,23 +52,6 @@ const dialectNumbers: Record<DialectName, number> = {
   "3.0": Dialect.SMB_3_0,
   "3.0.2": Dialect.SMB_3_0_2,
   "3.1.1": Dialect.SMB_3_1_1
-}
-
-/** How a share is offered. */
-export interface ShareOptions {
-  readonly store: ShareStore
-  readonly comment?: string
-  /** Whether lists of shares leave it out. Default: true if the name ends in `$`. */
-  readonly hidden?: boolean
-  readonly readOnly?: boolean
-  /** Sessions that cannot encrypt are refused. */
-  readonly encrypt?: boolean
-  /**
-   * Listings show only files that the user may read, if the store keeps security descriptors. Costs one open per entry.
-   */
-  readonly accessBasedEnumeration?: boolean
-  /** Whether guests and anonymous users may connect. Default: if the server lets them log on. */
-  readonly guest?: boolean
 }
 
 /** A share: a store, an effect that makes one, or either of them with options. */

@@ -1,7 +1,7 @@
 /** A share: its settings, its store, and the opens of the store's files by this share and by others. */
 import type { ShareStore, StoreVolume } from "../../ShareStore.ts"
-import type { ShareOptions } from "../../SmbServer.ts"
 import type { FileTable } from "./FileTable.ts"
+import type { ShareOptions } from "./ShareOptions.ts"
 
 /**
  * @category models

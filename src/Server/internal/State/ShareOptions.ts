@@ -1,0 +1,21 @@
+/**
+ * The options of one share.
+ */
+import type { ShareStore } from "../../ShareStore.ts"
+
+/** How a share is offered. */
+export interface ShareOptions {
+  readonly store: ShareStore
+  readonly comment?: string
+  /** Whether lists of shares leave it out. Default: true if the name ends in `$`. */
+  readonly hidden?: boolean
+  readonly readOnly?: boolean
+  /** Sessions that cannot encrypt are refused. */
+  readonly encrypt?: boolean
+  /**
+   * Listings show only files that the user may read, if the store keeps security descriptors. Costs one open per entry.
+   */
+  readonly accessBasedEnumeration?: boolean
+  /** Whether guests and anonymous users may connect. Default: if the server lets them log on. */
+  readonly guest?: boolean
+}
