@@ -24,8 +24,8 @@ import { Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as Access from "../State/Access.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import { type Identity, isSamePerson, type Logon, Session } from "../State/Session.ts"
-import * as SessionEnd from "../State/SessionEnd.ts"
 import * as Negotiation from "./Negotiation.ts"
+import * as SessionEnd from "./SessionEnd.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 

@@ -1,13 +1,13 @@
 /** How trees, sessions and connections end: their opens are closed, and their waiting requests are completed. */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import * as Close from "../Command/Close.ts"
-import * as Durable from "../Command/Durable.ts"
 import type { Connection } from "../Connection/Connection.ts"
-import * as Caching from "./Caching.ts"
-import type { AnyOpen } from "./Open.ts"
-import type { Session } from "./Session.ts"
-import type { Tree } from "./Tree.ts"
+import * as Caching from "../State/Caching.ts"
+import type { AnyOpen } from "../State/Open.ts"
+import type { Session } from "../State/Session.ts"
+import type { Tree } from "../State/Tree.ts"
+import * as Close from "./Close.ts"
+import * as Durable from "./Durable.ts"
 
 /** Ends the requests that wait on an open. */
 const abort = (open: AnyOpen, status: number): void => {
