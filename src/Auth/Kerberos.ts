@@ -316,8 +316,7 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
           () => fail(this.#server, "IntegrityFailure", "the list of mechanisms was changed on the way")
         )
       }
-      // Only if the server wants it: it took the client's first choice, so the list cannot have been changed (RFC 4178
-      // 5).
+      // Sent only if the server asks: it took the client's first choice, so no list can have been changed (RFC 4178 5).
       const wanted = established && negState !== undefined && negState !== Spnego.NegState.acceptCompleted
       const requestsMic = wanted
         ? yield* Effect.mapError(initiator.sign(mechTypeList), explain(this.#server))
