@@ -1,8 +1,8 @@
 /**
- * The other side of a logon: what a server does with a client's tokens. Kerberos, where the server has keys, or NTLM
- * inside SPNEGO; NTLM by itself from clients that do without SPNEGO.
+ * The server's side of a logon: how a server handles a client's tokens. Kerberos (if the server has keys) or NTLM
+ * inside SPNEGO; NTLM alone for clients without SPNEGO.
  *
- * Who exists, and whether nobody or a guest may come in, is asked of the caller.
+ * The caller of this module decides which users exist, and whether anonymous users or guests may log on.
  */
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
@@ -16,21 +16,21 @@ import * as NtlmMessage from "./NtlmMessage.ts"
 import * as Spnego from "./Spnego.ts"
 
 /**
- * Who the client says it is, for `AcceptorOptions.lookup`.
+ * The identity that the client claims, for `AcceptorOptions.lookup`.
  *
  * @category models
  */
 export interface Caller {
   readonly user: string
-  /** A NetBIOS name as the client says it, or a realm that was proven. */
+  /** The client's NetBIOS name of the domain, or the proven realm of a ticket. */
   readonly domain: string
   readonly workstation: string
   readonly anonymous: boolean
 }
 
 /**
- * What the caller of this module knows of a user: the NT hash, which only NTLM needs, or that they come in as guest
- * whatever they prove.
+ * An account of the caller of this module: a user with the NT hash, which only NTLM needs, or a guest, whose proof is
+ * not checked.
  *
  * @category models
  */
@@ -39,39 +39,41 @@ export type Account =
   | { readonly _tag: "Guest" }
 
 /**
- * What the accepting side tells about itself, and whom it knows.
+ * The names of the accepting side, and its accounts.
  *
  * @category models
  */
 export interface AcceptorOptions {
   /** NetBIOS name of the server, up to 15 characters. */
   readonly computerName: string
-  /** NetBIOS name of its domain, by default the server's own. */
+  /** NetBIOS name of its domain. Default: `computerName`. */
   readonly domainName?: string
   readonly dnsComputerName?: string
   readonly dnsDomainName?: string
-  /** The account of a caller, `undefined` if there is none. Anonymous callers are asked for as well: guest or none. */
+  /**
+   * The account of a caller; `undefined` if it does not exist. Also called for anonymous callers: guest or `undefined`.
+   */
   readonly lookup: (caller: Caller) => Effect.Effect<Account | undefined, AuthenticationError>
   /**
-   * Runs before it is looked at what somebody proves by a password, after `lookup` and whatever that said: to let who
-   * guesses wait, or to refuse them as they are. Who is a guest anyway, and who has a ticket, is not kept by it.
+   * Runs after `lookup`, with or without an account, and before a password's proof is checked: it can delay or refuse a
+   * client that guesses passwords. It does not run for guests, anonymous callers or callers with a ticket.
    */
   readonly turn?: (caller: Caller) => Effect.Effect<void, AuthenticationError>
-  /** With them, clients may log on by Kerberos. */
+  /** With these keys, clients can log on by Kerberos. */
   readonly kerberos?: KerberosKeys.KerberosKeys | undefined
-  /** Where random bytes come from, by default node:crypto. */
+  /** The source of random bytes. Default: node:crypto. */
   readonly random?: (length: number) => Uint8Array
 }
 
 /**
- * The server's answer to a token.
+ * The server's response to a token.
  *
  * @category models
  */
 export type AcceptorStep =
   /**
-   * STATUS_MORE_PROCESSING_REQUIRED. With `refused` the client's proof was not taken, and the token tells the client why:
-   * it may try once more in the same logon, as Windows does when the clocks differ.
+   * STATUS_MORE_PROCESSING_REQUIRED. With `refused` the client's proof was refused, and the token tells the client why:
+   * it can retry once in the same logon, as Windows does when the clocks differ.
    */
   | { readonly _tag: "Continue"; readonly token: Uint8Array; readonly refused?: AuthenticationError | undefined }
   /** Success. Guests and anonymous callers have no session key. */
@@ -84,20 +86,20 @@ export type AcceptorStep =
   }
 
 /**
- * One logon. Not to be used again once it accepted or failed.
+ * One logon. It cannot be used again after it was accepted or has failed.
  *
  * @category models
  */
 export interface AcceptorSession {
   readonly step: (token: Uint8Array) => Effect.Effect<AcceptorStep, AuthenticationError>
-  /** Lets go of a logon that is given up in the middle, also of a step that is under way. */
+  /** Frees an unfinished logon, even while a step is under way. */
   readonly release: () => void
 }
 
 const kerberosMechanisms: ReadonlyArray<string> = [Spnego.Mechanism.msKerberos, Spnego.Mechanism.kerberos]
 
 /**
- * The security buffer of a NEGOTIATE response: NTLM is always there, Kerberos where the server has keys.
+ * The security buffer of a NEGOTIATE response: it always offers NTLM, and Kerberos if the server has keys.
  *
  * @category tokens
  */
@@ -113,18 +115,18 @@ const fail = (reason: AuthenticationReason, detail: string): AuthenticationError
 
 const changed = fail("IntegrityFailure", "the list of mechanisms was changed on the way")
 
-/** A logon by Kerberos under way. */
+/** A logon by Kerberos that is under way. */
 interface ByKerberos {
   readonly exchange: KerberosKeys.Exchange
   /** Whether it is the second attempt. */
   readonly again: boolean
   readonly mechTypes: ReadonlyArray<string>
   readonly mustProve: boolean
-  /** The MIC over the list that came already, to be checked when there is a key. */
+  /** The MIC over the list that the client sent before there was a key to check it. */
   readonly mechListMic: Uint8Array | undefined
 }
 
-/** `mechTypes` is `undefined` for a client without SPNEGO; `mustProve` where what is spoken was not its first choice. */
+/** `mechTypes` is `undefined` for a client without SPNEGO; `mustProve` if the mechanism was not its first choice. */
 type State =
   | { readonly _tag: "First" }
   | { readonly _tag: "Negotiate"; readonly mechTypes: ReadonlyArray<string>; readonly mustProve: boolean }
@@ -139,7 +141,7 @@ type State =
   | { readonly _tag: "Over" }
 
 /**
- * Begins to accept one logon.
+ * Starts to accept one logon.
  *
  * @category constructors
  */
@@ -148,7 +150,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
   let state: State = { _tag: "First" }
   let released = false
 
-  /** Goes on with Kerberos in the next leg, unless nobody waits for that any more. */
+  /** Continues with Kerberos at the next token, unless the logon was released. */
   const goOn = (next: Extract<State, { readonly exchange: unknown }>): void => {
     if (released) next.exchange.release()
     else state = next
@@ -196,7 +198,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     if (chosen === undefined) return yield* fail("NoCommonMechanism", "the client does not offer NTLM")
     const mustProve = place > 0
     const isNtlm = chosen === Spnego.Mechanism.ntlmssp
-    // NTLM has no key yet that a MIC could be made with. Of another mechanism than the chosen one it says nothing.
+    // NTLM has no key yet to make a MIC with. A MIC of another mechanism than the chosen one is ignored.
     if (isNtlm && !mustProve && mechListMic !== undefined) return yield* changed
     const by: ByKerberos | undefined = isNtlm
       ? undefined
@@ -206,8 +208,8 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
         ? yield* Effect.fromResult(challenge(mechToken, mechTypes, false, time))
         : yield* ticket(by, mechToken, mechListMic, chosen)
     }
-    // The token, if any, is one of a mechanism that is not here: the client starts over with the one that is, and proves
-    // by a MIC that nobody changed its list.
+    // The token, if any, is for a mechanism that the server does not have. The client starts again with the chosen one,
+    // and proves by a MIC that its list was not changed on the way.
     if (by === undefined) state = { _tag: "Negotiate", mechTypes, mustProve }
     else goOn({ _tag: "Kerberos", ...by })
     return {
@@ -220,7 +222,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     }
   })
 
-  /** A token of Kerberos'. `chosen` is said with the first answer. */
+  /** Handles a Kerberos token. The first response has `chosen`. */
   const ticket = (
     by: ByKerberos,
     token: Uint8Array,
@@ -236,12 +238,12 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       if (refused !== undefined) {
         if (by.again) return yield* refused
         exchange.release()
-        // A client reads the token of no other status (MS-SMB2 3.2.5.3.1).
+        // A client does not read the token of a response with another status (MS-SMB2 3.2.5.3.1).
         goOn({ ...by, _tag: "Kerberos", exchange: options.kerberos!.begin(), again: true, mechListMic: undefined })
         return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete), refused } satisfies AcceptorStep
       }
       if (proven === undefined) {
-        // The buffer that the token came in is its owner's again after this call.
+        // After this call, the owner of the token's buffer can use it again.
         goOn({ ...by, _tag: "Kerberos", mechListMic: mechListMic && Uint8Array.from(mechListMic) })
         return { _tag: "Continue", token: answer(Spnego.NegState.acceptIncomplete) } satisfies AcceptorStep
       }
@@ -258,7 +260,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       const guest = account._tag === "Guest"
       const list = Spnego.mechTypeList(mechTypes)
       if (mechListMic !== undefined) yield* exchange.verify(list, mechListMic)
-      // Who proves the list is given the same proof back (RFC 4178 5).
+      // A client that proves the list gets the same proof from the server (RFC 4178 5).
       const own = mustProve || mechListMic !== undefined ? yield* exchange.sign(list) : undefined
       const accepted = {
         _tag: "Accepted" as const,
@@ -276,7 +278,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
     }).pipe(Effect.onError(() => Effect.sync(() => exchange.release())))
   }
 
-  /** The client's MIC over its list of mechanisms. */
+  /** Checks the client's MIC over its list of mechanisms. */
   const proof = Effect.fnUntraced(function*(
     { accepted, exchange, mechTypes }: Extract<State, { readonly _tag: "Proof" }>,
     input: Uint8Array

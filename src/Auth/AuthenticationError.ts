@@ -1,23 +1,24 @@
 /**
- * The error of everything that has to do with who someone is.
+ * The error of authentication.
  *
- * No password, hash, key or token is ever part of it.
+ * It never contains a password, hash, key or token.
  */
 import * as Schema from "effect/Schema"
 
 /**
- * Why an authentication did not come about.
+ * Why an authentication failed.
  *
- * - `NoCredential`: nobody said who to log on as.
- * - `InvalidCredential`: what was said cannot be used, such as a hash of the wrong length.
- * - `NoCommonMechanism`: the server offers none of the mechanisms that this side has.
- * - `Malformed`: the peer's token does not have the layout that its document demands.
- * - `Rejected`: the peer said no.
- * - `WeakSecurity`: the peer asks for less security than this side takes.
- * - `IntegrityFailure`: a MIC is missing or wrong: the wrong password, or someone changed the messages on the way.
+ * - `NoCredential`: no credential was given for the server.
+ * - `InvalidCredential`: the credential cannot be used, such as a hash of the wrong length.
+ * - `NoCommonMechanism`: client and server have no mechanism in common.
+ * - `Malformed`: the peer's token does not have the layout of its specification.
+ * - `Rejected`: the peer refused.
+ * - `WeakSecurity`: the peer asks for less security than this side accepts.
+ * - `IntegrityFailure`: a MIC is missing or wrong: the password is wrong, or the messages were changed on the way.
  * - `UnexpectedToken`: a token that does not belong to this step.
- * - `Unavailable`: what the mechanism needs is not there: a package, a library, a domain controller that answers.
- * - `ServerUnknown`: the domain knows no such server by this name.
+ * - `Unavailable`: the mechanism needs something that is missing: a package, a library, or a reachable domain
+ *   controller.
+ * - `ServerUnknown`: the domain has no server with this name.
  * - `ClockSkew`: the clocks of this machine and of the domain are too far apart.
  *
  * @category errors
@@ -40,8 +41,8 @@ export const AuthenticationReason = Schema.Literals([
 export type AuthenticationReason = typeof AuthenticationReason.Type
 
 /**
- * An authentication did not come about. `detail` says what happened and what to do about it; `mechanism` is the one at
- * work, if that was settled; `server` is filled in by those who know it.
+ * An authentication failed. `detail` says what happened and what to do about it; `mechanism` is the mechanism, if one
+ * was chosen; `server` is the name of the server, if it is known.
  *
  * @category errors
  */

@@ -1,8 +1,9 @@
 /**
- * Logging on, as a session setup sees it: tokens from the server go in, tokens for the server come out, and at the end
- * there is a session key. Which mechanism does it is hidden behind the service, so that another one is another layer.
+ * The client's side of a logon, for a session setup: tokens from the server go in, tokens for the server come out, and
+ * at the end there is a session key. The service hides the mechanism: another mechanism is another layer.
  *
- * `layerNtlm` is NTLM inside SPNEGO; `Kerberos` has the layers with Kerberos. Sockets, retries and what a guest may do belong to the caller.
+ * `layerNtlm` is NTLM inside SPNEGO; `Kerberos` has the layers with Kerberos. The caller handles sockets, retries and
+ * the rights of guests.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -22,42 +23,42 @@ import * as NtlmCrypto from "./NtlmCrypto.ts"
 import * as Spnego from "./Spnego.ts"
 
 /**
- * One logon on one session. Not to be used twice, nor by two fibers.
+ * One logon on one session. It cannot be used twice, or by two fibers.
  *
  * @category models
  */
 export interface AuthenticatorSession {
-  /** Whether the user means to be nobody, or a guest: then a session without a key is no surprise. */
+  /** Whether the credential is anonymous or a guest: then a session without a key is expected. */
   readonly unauthenticated: boolean
   /**
-   * Takes the server's token and gives the next one for it. The first call takes the security buffer of the NEGOTIATE
-   * response, which may be empty; each further one that of a SESSION_SETUP response with
-   * STATUS_MORE_PROCESSING_REQUIRED. `done` says that the server needs no more than this token.
+   * Takes the server's token and returns the next one for the server. The first call takes the security buffer of the
+   * NEGOTIATE response, which may be empty; each later call takes that of a SESSION_SETUP response with
+   * STATUS_MORE_PROCESSING_REQUIRED. `done` says that the server needs no further token.
    */
   readonly step: (
     input: Uint8Array
   ) => Effect.Effect<{ readonly token: Uint8Array; readonly done: boolean }, AuthenticationError>
   /**
-   * Takes the security buffer of the SESSION_SETUP response that succeeded, and checks the server's proof where there
-   * is one. A session that the server flags as guest or anonymous has nothing to prove.
+   * Takes the security buffer of the successful SESSION_SETUP response, and checks the server's proof, if any. A
+   * session that the server flags as guest or anonymous needs no proof.
    */
   readonly accept: (input: Uint8Array) => Effect.Effect<void, AuthenticationError>
   /**
-   * What the security buffer of a SESSION_SETUP response that failed says, where it holds a word of the mechanism's. Nothing
-   * proves that it is the server's.
+   * The mechanism's error in the security buffer of a failed SESSION_SETUP response, if any. It is not authenticated:
+   * it may not come from the server.
    */
   readonly refused?: (input: Uint8Array) => AuthenticationError | undefined
   /**
-   * The key of the session, 16 bytes with NTLM, once `done`; `undefined` for an anonymous logon. A server that let a
-   * user in as guest does not have it: the caller must not sign or encrypt such a session.
+   * The key of the session (16 bytes with NTLM), after `done`; `undefined` for an anonymous logon. A server that
+   * accepted a user as a guest does not have the key: the caller must not sign or encrypt such a session.
    */
   readonly sessionKey: () => Redacted.Redacted<Uint8Array> | undefined
 }
 
-/** Reasons that say more than the status of the server, and that the user has to act upon. */
+/** Reasons that say more than the server's status, and that the user must act on. */
 const clear: ReadonlySet<AuthenticationReason> = new Set<AuthenticationReason>(["ClockSkew", "NoCredential"])
 
-/** What servers say to guests where there are to be none. */
+/** Statuses of servers that refuse guests. */
 const noGuests: ReadonlySet<number> = new Set([
   NtStatus.STATUS_LOGON_FAILURE,
   NtStatus.STATUS_ACCOUNT_DISABLED,
@@ -66,8 +67,8 @@ const noGuests: ReadonlySet<number> = new Set([
 ])
 
 /**
- * What a logon that the server has refused by `status` means, beyond that: an `error` that takes its place, a `detail`
- * that goes with it, or the reason for it (`because`). `input` is the security buffer of the response, if there was one.
+ * More about a logon that the server has refused with `status`: an `error` to report instead, a `detail` to add, or the
+ * reason for it (`because`). `input` is the security buffer of the response, if any.
  */
 export const refusal = (
   logon: AuthenticatorSession | undefined,
@@ -92,12 +93,12 @@ export const refusal = (
 }
 
 /**
- * Where to log on.
+ * The server to log on to.
  *
  * @category models
  */
 export interface Target {
-  /** The server's name as it was asked for: with the service it makes the principal name `cifs/server`. */
+  /** The server's name as the caller gave it: with the service it makes the principal name `cifs/server`. */
   readonly server: string
 }
 
@@ -108,8 +109,8 @@ export interface Target {
  */
 export class Authenticator extends Context.Service<Authenticator, {
   /**
-   * Begins a logon. Fails with `InvalidCredential` where the credential cannot be used with the mechanism. What the
-   * logon holds of the system's is freed with the scope, if not before.
+   * Starts a logon. Fails with `InvalidCredential` if the mechanism cannot use the credential. The system resources of
+   * the logon are freed with the scope, or earlier.
    */
   readonly make: (
     credential: Credential,
@@ -123,16 +124,17 @@ export class Authenticator extends Context.Service<Authenticator, {
  * @category models
  */
 export interface NtlmOptions {
-  /** The name of this machine that servers see, by default the host's name. */
+  /** The name of this machine that servers see. Default: the host's name. */
   readonly workstation?: string
-  /** Where random bytes come from, by default node:crypto. */
+  /** The source of random bytes. Default: node:crypto. */
   readonly random?: Entropy.Source["bytes"]
-  /** Now, in 100 ns ticks since 1601, for servers that give no time; by default Effect's Clock. */
+  /** The current time in 100 ns ticks since 1601, for servers that send no time. Default: Effect's Clock. */
   readonly now?: Effect.Effect<bigint>
 }
 
 /**
- * What a logon tells of this machine, where not its real name and time: for tests whose bytes have to be the same twice.
+ * The name and time of this machine in a logon, instead of the real ones: for tests that need the same bytes in each
+ * run.
  *
  * @category settings
  */
@@ -144,7 +146,7 @@ export const Workstation: Context.Reference<Pick<NtlmOptions, "workstation" | "n
 /** 1970 in 100 ns ticks since 1601. */
 const unixEpoch = 116_444_736_000_000_000n
 
-/** Now, in 100 ns ticks since 1601. */
+/** The current time in 100 ns ticks since 1601. */
 export const now: Effect.Effect<bigint> = Effect.map(
   Clock.currentTimeMillis,
   (millis) => BigInt(Math.trunc(millis)) * 10_000n + unixEpoch
@@ -189,8 +191,8 @@ const mechTypes = [Spnego.Mechanism.ntlmssp]
 const mechTypeList = Spnego.mechTypeList(mechTypes)
 
 /**
- * What a session waits for. `Negotiate`: the server's offer. `Challenge`: the server's challenge to the message that
- * was sent. `Final`: the server's verdict.
+ * The next token of the server that a session waits for. `Negotiate`: its offer. `Challenge`: its challenge to the
+ * message that was sent. `Final`: its decision.
  */
 type State =
   | { readonly _tag: "Negotiate" }
@@ -214,7 +216,7 @@ const responseOf = (
   })
 
 /**
- * The authenticator that speaks NTLM (version 2) inside SPNEGO.
+ * The authenticator with NTLM (version 2) inside SPNEGO.
  *
  * @category constructors
  */
@@ -254,7 +256,7 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
         if (responseToken === undefined) {
           return Result.fail(fail(target, "UnexpectedToken", "the server sent no NTLM challenge"))
         }
-        // The buffer that the token came in is its owner's again after this call.
+        // After this call, the owner of the token's buffer can use it again.
         const challenge = Uint8Array.from(responseToken)
         const authenticated = Ntlm.authenticate(
           {
@@ -331,8 +333,7 @@ export const ntlmOptions: Effect.Effect<NtlmOptions> = Effect.gen(function*() {
 })
 
 /**
- * NTLM inside SPNEGO, with the host's name and node:crypto's random bytes unless `Entropy` and `Workstation` say
- * otherwise.
+ * NTLM inside SPNEGO. Default: the host's name and node:crypto's random bytes; `Entropy` and `Workstation` change them.
  *
  * @category layers
  */

@@ -1,7 +1,7 @@
 /**
- * Who to log on as: a credential, and the service that gives one per server.
+ * Credentials to log on with, and the service that gives the credential for each server.
  *
- * What proves a credential is `Redacted`; a credential is safe to print.
+ * Secrets are `Redacted`; a credential is safe to print.
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -36,24 +36,26 @@ export interface NtHashCredential {
 }
 
 /**
- * A ticket of Kerberos', from a cache or by a keytab. Needs an authenticator of `Kerberos`.
+ * A Kerberos ticket, from a cache or by a keytab. Needs an authenticator of `Kerberos`.
  *
  * @category models
  */
 export interface KerberosCredential {
   readonly _tag: "Kerberos"
-  /** `user@REALM`; whoever the cache or the keytab names first where left out. */
+  /** `user@REALM`. Default: the first principal of the cache or the keytab. */
   readonly principal?: string
-  /** The ticket cache, such as `/tmp/krb5cc_1000` or `KEYRING:...`; KRB5CCNAME or the system's where left out. */
+  /** The ticket cache, such as `/tmp/krb5cc_1000` or `KEYRING:...`. Default: KRB5CCNAME or the system's cache. */
   readonly ccache?: string
-  /** A file of keys, to get tickets with. They go into a cache in memory unless `ccache` names one. */
+  /** A file of keys, to get tickets with. The tickets go into a cache in memory unless `ccache` names one. */
   readonly keytab?: string
-  /** Who to log on as by NTLM where Kerberos cannot be had, for `Kerberos.layerNegotiate`; nobody where left out. */
+  /**
+   * The credential for NTLM if Kerberos is not possible, for `Kerberos.layerNegotiate`. Default: none, without NTLM.
+   */
   readonly fallback?: PasswordCredential | NtHashCredential
 }
 
 /**
- * Nobody. There is no session key: the session is neither signed nor encrypted.
+ * An anonymous logon, without a user. It has no session key: the session is neither signed nor encrypted.
  *
  * @category models
  */
@@ -62,7 +64,7 @@ export interface AnonymousCredential {
 }
 
 /**
- * Who to log on as.
+ * A credential to log on with.
  *
  * @category models
  */
@@ -120,14 +122,14 @@ export const kerberos = (options: Omit<KerberosCredential, "_tag"> = {}): Kerber
   ...options
 })
 
-/** Nobody. @category constructors */
+/** An anonymous logon. @category constructors */
 export const anonymous: Credential = { _tag: "Anonymous" }
 
 /** The account Guest with an empty password, as servers with guest access have it. @category constructors */
 export const guest: Credential = { _tag: "Password", user: "Guest", domain: "", password: Redacted.make("") }
 
 /**
- * What a credential is wanted for. DFS leads from one server to the next: each is asked for by itself.
+ * A request for a credential. DFS leads from one server to the next: each server has its own request.
  *
  * @category models
  */
@@ -143,7 +145,7 @@ export interface CredentialRequest {
  * @category services
  */
 export class CredentialProvider extends Context.Service<CredentialProvider, {
-  /** Fails with `AuthenticationError`, reason `NoCredential`, where there is none for the server. */
+  /** Fails with `AuthenticationError`, reason `NoCredential`, if no credential exists for the server. */
   readonly get: (request: CredentialRequest) => Effect.Effect<Credential, AuthenticationError>
 }>()("effect-smb/Auth/CredentialProvider") {}
 
@@ -161,7 +163,7 @@ export const layer = (credential: Credential): Layer.Layer<CredentialProvider> =
   Layer.succeed(CredentialProvider, CredentialProvider.of({ get: () => Effect.succeed(credential) }))
 
 /**
- * A credential of its own for each server: `get` decides.
+ * A separate credential for each server: `get` decides.
  *
  * @example
  * ```ts
@@ -178,7 +180,7 @@ export const layerFrom = (
   get: (request: CredentialRequest) => Effect.Effect<Credential, AuthenticationError>
 ): Layer.Layer<CredentialProvider> => Layer.succeed(CredentialProvider, CredentialProvider.of({ get }))
 
-/** Nobody, everywhere. @category layers */
+/** Anonymous logons to all servers. @category layers */
 export const layerAnonymous: Layer.Layer<CredentialProvider> = layer(anonymous)
 
 /**
@@ -196,8 +198,8 @@ export const config: Config.Config<Credential> = Config.map(
 )
 
 /**
- * One credential for every server, from the configuration: `config` if nothing else is given. Fails with `ConfigError`
- * when the layer is built.
+ * One credential for every server, from the configuration. Default: `config`. Fails with `ConfigError` when the layer
+ * is built.
  *
  * @category layers
  */

@@ -1,8 +1,8 @@
 /**
- * As much of DER (X.690) as GSS-API tokens need: definite lengths, one-byte tags, object identifiers.
+ * The part of DER (X.690) that GSS-API tokens need: definite lengths, one-byte tags, object identifiers.
  *
- * Reading is on the bounded cursor: every value is a window inside its parent's. Nesting is as deep as the code that
- * reads, and no deeper.
+ * Reading uses the bounded cursor: every value is a window inside its parent's window. The calling code limits the
+ * depth of nesting.
  */
 import { Reader } from "../Codec/Cursor.ts"
 
@@ -44,12 +44,13 @@ export const open = (r: Reader, tag: number, name: string): Reader => {
 export const optional = (r: Reader, n: number, tag: number, name: string): Reader | undefined =>
   peek(r) === context(n) ? open(open(r, context(n), name), tag, name) : undefined
 
-/** Skips one value, whatever it is. */
+/** Skips one value with any tag. */
 export const skip = (r: Reader, name: string): void => {
   open(r, peek(r) ?? 0, name)
 }
 
-// 2.25 identifiers are 128-bit numbers, so arcs are bigint; longer identifiers than this are nobody's.
+// 2.25 identifiers are 128-bit numbers, so arcs are bigint. No known mechanism has a longer identifier than this, in
+// bytes.
 const longestIdentifier = 64
 
 /** An object identifier with dots, from the window of its value. */

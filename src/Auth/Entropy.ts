@@ -1,9 +1,9 @@
 /**
- * Where the client's random bytes come from: salts, GUIDs, challenges and session keys of every logon and connection.
+ * The source of the client's random bytes: salts, GUIDs, challenges and session keys of every logon and connection.
  *
- * One seam, so that a test can make a run the same twice. Whatever is read here is read once for a connection, a logon or
- * an open; nonces of signing and encryption are counters, and come from no randomness. The default is `node:crypto`, and
- * nothing else is fit for use outside of a test: with bytes that somebody else can guess, so are the keys of a session.
+ * There is one source, so that a test can repeat a run exactly. Bytes are read once for a connection, a logon or an
+ * open; nonces of signing and encryption are counters, and use no random bytes. The default is `node:crypto`, and no
+ * other source is safe outside of a test: an attacker who can guess the bytes can guess the keys of a session.
  */
 import * as Context from "effect/Context"
 import { createHash, randomBytes } from "node:crypto"
@@ -15,8 +15,8 @@ import { createHash, randomBytes } from "node:crypto"
  */
 export interface Source {
   /**
-   * So many new bytes, which are the caller's. `purpose` says what for, and for which server: a seeded source counts each
-   * purpose by itself, so that what one connection draws does not depend on what another has drawn before.
+   * `length` new bytes, which the caller owns. `purpose` names their use and the server: a seeded source counts each
+   * purpose separately, so that the bytes of one connection do not depend on those of another.
    */
   readonly bytes: (length: number, purpose: string) => Uint8Array
 }
@@ -25,7 +25,7 @@ export interface Source {
 export const system: Source = { bytes: (length) => Uint8Array.from(randomBytes(length)) }
 
 /**
- * The source that client code draws from; the system's where nobody says otherwise.
+ * The source that client code uses. Default: `system`.
  *
  * @category settings
  */
@@ -34,9 +34,9 @@ export const Entropy: Context.Reference<Source> = Context.Reference("effect-smb/
 })
 
 /**
- * **For tests alone.** The same bytes in every run: SHA-256 of the seed, the purpose, and how often that was asked for.
- * Whoever knows the seed knows every key that a session is signed and encrypted with, so never use it with a server that
- * matters.
+ * **For tests only.** The same bytes in every run: SHA-256 of the seed, the purpose, and the number of earlier calls
+ * with that purpose. A person with the seed can compute every signing and encryption key of a session, so never use it
+ * with a real server.
  *
  * @category testing
  */

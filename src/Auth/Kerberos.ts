@@ -1,10 +1,10 @@
 /**
- * Logging on by Kerberos (RFC 4120, RFC 4121) inside SPNEGO, with the tickets and the library of the system; and by
- * Kerberos or else NTLM, as Windows does it.
+ * Logons by Kerberos (RFC 4120, RFC 4121) inside SPNEGO, with the tickets and the library of the system; and by
+ * Kerberos or otherwise NTLM, as on Windows.
  *
- * The library is MIT's, called through the package `koffi`, which is optional: without one of the two a logon fails
- * with `Unavailable` and says what to install. Both sides prove who they are; nothing is delegated. The service is
- * `cifs` on the server that is connected to, whatever namespace led there.
+ * The library is MIT's, called through the package `koffi`, which is optional. If one of the two is missing, a logon
+ * fails with `Unavailable` and says what to install. Client and server prove their identities to each other; nothing is
+ * delegated. The service is `cifs` on the server of the connection, for any namespace that led there.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,14 +20,14 @@ import * as KrbError from "./internal/KrbError.ts"
 import * as Spnego from "./Spnego.ts"
 
 /**
- * Settings of `make` and `layer`: what a credential leaves open.
+ * Settings of `make` and `layer`: defaults for credentials.
  *
  * @category models
  */
 export interface KerberosOptions {
-  /** The ticket cache for credentials that name none. */
+  /** The ticket cache for credentials without one. */
   readonly ccache?: string
-  /** The keytab for credentials that name none. */
+  /** The keytab for credentials without one. */
   readonly keytab?: string
 }
 
@@ -37,7 +37,7 @@ export interface KerberosOptions {
  * @category models
  */
 export interface NegotiateOptions extends KerberosOptions, Authenticator.NtlmOptions {
-  /** What to do where Kerberos cannot be had: go on by NTLM (`"fallback"`, the default), or fail. */
+  /** What to do if Kerberos is not possible: continue by NTLM (`"fallback"`, the default), or fail. */
   readonly ntlm?: "fallback" | "forbidden"
 }
 
@@ -83,15 +83,17 @@ const explanations: Readonly<Record<number, Explanation>> = {
   195: ["NoCredential", () => `no ticket; ${kinit}`]
 }
 
-/** What a server says of a ticket by itself. Other codes are a domain's, and no server's to say. */
+/**
+ * The codes that a server itself can give for a ticket. Other codes come from a domain, and are ignored from a server.
+ */
 const ofServers: ReadonlySet<number> = new Set(Object.values(KrbError.Code))
 
-/** What a server's token says, if it is an error of Kerberos'. */
+/** The error in a server's token, if it is a Kerberos error. */
 const explainToken = (server: string, token: Uint8Array | undefined): AuthenticationError | undefined => {
   const code = token === undefined ? undefined : KrbError.codeOf(token)
   if (code === undefined || !ofServers.has(code)) return undefined
   const [reason, say] = explanations[code]!
-  // The clock may also be the server's.
+  // The wrong clock may also be the server's.
   const both = reason === "ClockSkew" ? ", and look at that of the server" : ""
   return fail(server, reason, `${say(server)}${both} (the server says error ${code} of Kerberos)`)
 }
@@ -113,7 +115,7 @@ const explain = (
   const [reason, say] = explanations[minor - Gssapi.krb5] ?? routines[routine] ??
     ["Rejected", () => `${call} failed`] as const
   const said = text === "" ? `${call}: ${minor}` : text
-  // The library looks into its cache of tickets first and complains of that, but it is the keytab that has to do.
+  // The library tries its cache of tickets first and reports that error, but the cause is the keytab.
   if (reason === "NoCredential" && keytab !== undefined) {
     return fail(
       server,
@@ -128,7 +130,7 @@ const explain = (
 // Kerberos
 // -----------------------------------------------------------------------------
 
-/** Tickets by a keytab stay out of the user's own cache, and are there again for the next logon. */
+/** The cache for tickets by a keytab: separate from the user's own cache, and kept for the next logon. */
 const memoryCache = (keytab: string, principal: string | undefined): string => {
   const name = createHash("sha256").update(`${keytab}\0${principal ?? ""}`).digest("hex").slice(0, 32)
   return `MEMORY:effect-smb-${name}`
@@ -140,7 +142,7 @@ const identityOf = (
 ): GssapiInitiator.Identity => {
   if (credential._tag === "Password") {
     const { domain, password, user } = credential
-    // A NetBIOS name is no realm: the library then takes its default realm.
+    // A NetBIOS name is not a realm: the library then uses its default realm.
     return { principal: domain.includes(".") ? `${user}@${domain.toUpperCase()}` : user, password }
   }
   const { principal } = credential
@@ -153,7 +155,7 @@ const identityOf = (
   }
 }
 
-/** `Offer`: the server's list of mechanisms. `Exchange`: its answer. `Established`: its last word. */
+/** Waits for: `Offer`: the server's list of mechanisms. `Exchange`: its response. `Established`: its last token. */
 type State =
   | { readonly _tag: "Offer" }
   | { readonly _tag: "Exchange" | "Established"; readonly initiator: GssapiInitiator.Initiator }
@@ -237,7 +239,7 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
       }
       const { initiator } = state
       if (input.length > 0) yield* this.#answer(initiator, input)
-      // The library says so when the server has proven that it can read the ticket.
+      // The state is `Established` when the library says that the server has proven that it can read the ticket.
       if (this.#state._tag !== "Established") {
         return yield* this.#fail("IntegrityFailure", "the server let the user in without proving who it is")
       }
@@ -298,7 +300,7 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
           return yield* this.#fail("IntegrityFailure", "the server did not prove who it is")
         }
         const next = yield* Effect.mapError(
-          // The buffer that the token came in is its owner's again after this call.
+          // After this call, the owner of the token's buffer can use it again.
           initiator.step(this.#server, Uint8Array.from(responseToken)),
           explain(this.#server)
         )
@@ -307,14 +309,14 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
       }
       const established = this.#state._tag === "Established"
       if (mechListMic !== undefined) {
-        // There is no key yet: what cannot be checked is not believed.
+        // Without a key, the MIC cannot be checked, so it is refused.
         if (!established) return yield* this.#fail("IntegrityFailure", "the list of mechanisms is signed too early")
         yield* Effect.mapError(
           initiator.verify(mechTypeList, Uint8Array.from(mechListMic)),
           () => fail(this.#server, "IntegrityFailure", "the list of mechanisms was changed on the way")
         )
       }
-      // Only where it is wanted: our first choice was taken, so that nothing could have been changed (RFC 4178 5).
+      // Sent only if the server asks: it took the client's first choice, so no list can have been changed (RFC 4178 5).
       const wanted = established && negState !== undefined && negState !== Spnego.NegState.acceptCompleted
       const requestsMic = wanted
         ? yield* Effect.mapError(initiator.sign(mechTypeList), explain(this.#server))
@@ -335,8 +337,8 @@ const begin = (
   )
 
 /**
- * The authenticator that speaks Kerberos and nothing else. It takes a Kerberos credential, or a user with a password: the
- * domain is then the realm if it has a dot, and the realm is the default one of krb5.conf otherwise.
+ * The authenticator with Kerberos only. It takes a Kerberos credential, or a user with a password. The realm is then
+ * the domain if that has a dot, and otherwise the default realm of krb5.conf.
  *
  * @category constructors
  */
@@ -353,7 +355,7 @@ export const make = (options: KerberosOptions = {}): Authenticator.Authenticator
 // Kerberos or NTLM
 // -----------------------------------------------------------------------------
 
-/** Whom to try by Kerberos: addresses have no service, and a user without a domain in the DNS has no realm. */
+/** The credential to try by Kerberos: an address has no service, and a user without a DNS domain has no realm. */
 const forKerberos = (
   credential: Credential,
   server: string,
@@ -368,11 +370,11 @@ const forNtlm = (credential: Credential): Exclude<Credential, KerberosCredential
   credential._tag === "Kerberos" ? credential.fallback as NtHashCredential | PasswordCredential | undefined : credential
 
 /**
- * The authenticator that logs on by Kerberos where server, domain and credential allow it, and by NTLM otherwise,
- * unless that is forbidden. Once the server has seen a ticket there is no way back to NTLM.
+ * The authenticator that uses Kerberos if server, domain and credential allow it, and otherwise NTLM, unless that is
+ * forbidden. After the client has sent a ticket, it does not go back to NTLM.
  *
- * A Kerberos credential goes by NTLM only with its `fallback`; a password goes by Kerberos only with a domain that has
- * a dot, to a server that is named and not numbered.
+ * A Kerberos credential is used by NTLM only with its `fallback`. A password is used by Kerberos only if the domain has
+ * a dot and the server has a name, not an address.
  *
  * @category constructors
  */
@@ -424,7 +426,7 @@ export const makeNegotiate = (options: NegotiateOptions = {}): Authenticator.Aut
 // -----------------------------------------------------------------------------
 
 /**
- * Kerberos alone.
+ * Kerberos only.
  *
  * @category layers
  */
@@ -432,7 +434,7 @@ export const layer = (options: KerberosOptions = {}): Layer.Layer<Authenticator.
   Layer.sync(Authenticator.Authenticator, () => Authenticator.Authenticator.of(make(options)))
 
 /**
- * Kerberos, and NTLM where it cannot be had, unless forbidden.
+ * Kerberos, and NTLM if Kerberos is not possible, unless forbidden.
  *
  * @category layers
  */

@@ -1,8 +1,8 @@
 /**
- * Kerberos on a server's side (RFC 4120, RFC 4121): the keys of a service, and the logons that they prove. The keys are in
- * a keytab, the work is done by the system's GSSAPI library; both are looked at once, when a server starts.
+ * The server's side of Kerberos (RFC 4120, RFC 4121): the keys of a service, and the logons that they verify. The keys
+ * are in a keytab, and the system's GSSAPI library does the work; both are checked when a server starts.
  *
- * What a principal may do here is left to `Acceptor`'s caller. What surrounds the tokens is `Spnego`'s.
+ * The caller of `Acceptor` decides about the rights of a principal. `Spnego` has the frame of the tokens.
  */
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
@@ -23,14 +23,14 @@ import type * as Krb5 from "./internal/Krb5.ts"
  */
 export interface KeytabOptions {
   /**
-   * The realms whose users may come in; by default that of the service alone. Other realms that the domain trusts have
-   * users of the same names, who are not the same persons.
+   * The realms whose users may log on. Default: only the realm of the service. Other realms that the domain trusts can
+   * have users with the same names, which are not the same persons.
    */
   readonly realms?: ReadonlyArray<string>
 }
 
 /**
- * Who has proven who they are.
+ * The proven identity of a client.
  *
  * @category models
  */
@@ -42,14 +42,14 @@ export interface Proven {
 }
 
 /**
- * One logon. It holds memory of the library's until `release`.
+ * One logon. It holds memory of the library until `release`.
  *
  * @category models
  */
 export interface Exchange {
   /**
-   * Takes a token of the client's; `proven` is there with the last one. The answer may be empty. With `refused` the exchange
-   * is over, and the answer tells the client why: a KRB-ERROR (RFC 4120 5.9.1).
+   * Takes a client's token; the last one returns `proven`. The returned token can be empty. With `refused` the exchange
+   * is over, and the returned token tells the client why: a KRB-ERROR (RFC 4120 5.9.1).
    */
   readonly step: (token: Uint8Array) => Effect.Effect<
     {
@@ -81,7 +81,7 @@ const reasons: Readonly<Record<number, AuthenticationReason>> = {
   [Gssapi.Routine.BAD_SIG]: "IntegrityFailure"
 }
 
-/** What the protocol's own errors mean on this side (RFC 4120 7.5.9). */
+/** The meaning of the protocol's own errors on the server's side (RFC 4120 7.5.9). */
 const explanations: Readonly<Record<number, readonly [AuthenticationReason, string]>> = {
   31: ["Rejected", "the keytab has another key than the domain: export it anew"],
   32: ["Rejected", "the client's ticket has expired"],
@@ -94,7 +94,7 @@ const explanations: Readonly<Record<number, readonly [AuthenticationReason, stri
   45: ["Rejected", "the client came by a name of which the keytab has no key"]
 }
 
-/** For who runs the server; the client is told less. */
+/** The explanation for the server's administrator; the client gets less. */
 const explain = (failure: Gssapi.Failure | AuthenticationError): AuthenticationError => {
   if (failure instanceof AuthenticationError) return failure
   const { call, minor, routine, text } = failure
@@ -105,7 +105,7 @@ const explain = (failure: Gssapi.Failure | AuthenticationError): AuthenticationE
     : fail(known[0], `${known[1]} (${said})`)
 }
 
-/** `joe@CORP.TEST` as its parts; `undefined` where the name is not a plain one. */
+/** `joe@CORP.TEST` as its parts; `undefined` if the name is not a plain one. */
 const split = (principal: string): { readonly name: string; readonly realm: string } | undefined => {
   const at = principal.lastIndexOf("@")
   const name = principal.slice(0, Math.max(at, 0))
@@ -127,7 +127,7 @@ const proven = Effect.fnUntraced(function*(
   return { ...who, sessionKey: yield* Effect.mapError(acceptor.sessionKey, explain) }
 })
 
-/** The AP-REQ in a client's first token (RFC 4121 4.1), which comes without the framing from some. */
+/** The AP-REQ in a client's first token (RFC 4121 4.1), which some clients send without the frame. */
 const requestOf = (token: Uint8Array): Uint8Array | undefined => {
   if (token[0] === apReq) return token
   const found = Codec.attempt("Kerberos token", () => {
@@ -142,7 +142,7 @@ const requestOf = (token: Uint8Array): Uint8Array | undefined => {
 const apReq = 0x6e
 const tokenId = 0x0001
 
-/** Refuses who comes by a ticket that asks for more than is known here (RFC 4120 5.2.6). */
+/** Refuses a ticket with restrictions that this server does not know (RFC 4120 5.2.6). */
 const checkElements = (
   readElements: Krb5.ReadElements,
   path: string,
@@ -160,8 +160,8 @@ const checkElements = (
   })
 
 /**
- * The keys of a keytab file, such as `samba-tool domain exportkeytab` or `ktpass` write it for the service `cifs/` and the
- * server's name. Fails where there is no GSSAPI library, or where the file has no key that could be used.
+ * The keys of a keytab file, such as `samba-tool domain exportkeytab` or `ktpass` write it for the service `cifs/` and
+ * the server's name. Fails if there is no GSSAPI library, or if the file has no usable key.
  *
  * @category constructors
  */
@@ -190,14 +190,14 @@ export const fromKeytab = (
     return {
       begin: () => {
         const acceptor = new GssapiAcceptor.Acceptor(library)
-        // The file is read for each logon: a key that was renewed counts at once.
+        // The file is read for each logon, so a renewed key is used at once.
         let ready = false
         let request: Uint8Array | undefined
         return {
           step: Effect.fnUntraced(function*(token) {
             if (!ready) yield* Effect.mapError(acceptor.acquire(path), explain)
             ready = true
-            // The buffer that the token came in is its owner's again after this call.
+            // After this call, the owner of the token's buffer can use it again.
             const own = Uint8Array.from(token)
             request ??= own
             const step = yield* Effect.result(acceptor.step(own))
@@ -212,7 +212,7 @@ export const fromKeytab = (
             return { token: answer, proven: complete ? yield* proven(acceptor, options.realms) : undefined }
           }),
           sign: (message) => Effect.mapError(acceptor.sign(message), explain),
-          // Whatever the library has against it, what the MIC stands for is not proven.
+          // Any failure of the library means that the message is not proven.
           verify: (message, mic) =>
             Effect.mapError(
               acceptor.verify(message, Uint8Array.from(mic)),

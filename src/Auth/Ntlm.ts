@@ -1,11 +1,12 @@
 /**
- * NTLM (MS-NLMP) as pure state machines: a client (3.1.5.1) and an acceptor (3.2.5.1). Tokens in, tokens and a session
- * key out; challenges, keys and times are given, so that a test can repeat a conversation.
+ * NTLM (MS-NLMP) as pure state machines: a client (3.1.5.1) and an acceptor (3.2.5.1). Tokens go in, tokens and a
+ * session key come out; the caller gives challenges, keys and times, so that a test can repeat a conversation.
  *
- * NTLMv2 only: with a MIC over the three messages where the server gave a timestamp, with key exchange where both sides
- * can. Who may log on is the business of those who give the hash; guests are the server's decision and unknown here.
+ * NTLMv2 only: with a MIC over the three messages if the server sent a timestamp, and with key exchange if both sides
+ * support it. The caller that gives the hash decides which users may log on. The server decides about guests, which
+ * this module does not know.
  *
- * Ownership: messages handed in are kept until the last step, for the MIC, and must not change until then.
+ * Ownership: input messages are kept until the last step, for the MIC, and must not change until then.
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -25,13 +26,13 @@ const malformed = (error: Malformed): AuthenticationError => failure("Malformed"
 const { flagsOf, has } = NtlmMessage
 
 /**
- * What an established context can still do: sign and check the one message that SPNEGO protects.
+ * An established context: it signs and checks the one message that SPNEGO protects.
  *
  * @category models
  */
 export interface NtlmContext {
   readonly negotiateFlags: number
-  /** ExportedSessionKey, 16 bytes; `undefined` for an anonymous logon, which has none worth the name. */
+  /** ExportedSessionKey, 16 bytes; `undefined` for an anonymous logon, which has no secret key. */
   readonly sessionKey: Redacted.Redacted<Uint8Array> | undefined
   /** The signature of this side's first message, if integrity was negotiated. */
   readonly sign: (message: Uint8Array) => Uint8Array | undefined
@@ -64,7 +65,7 @@ const makeContext = (
 // -----------------------------------------------------------------------------
 
 /**
- * Who the client is.
+ * The client's identity.
  *
  * @category client
  */
@@ -79,7 +80,7 @@ export type NtlmIdentity =
   | { readonly _tag: "Anonymous" }
 
 /**
- * What the client needs beside the server's challenge.
+ * What the client needs in addition to the server's challenge.
  *
  * @category client
  */
@@ -89,13 +90,13 @@ export interface ClientOptions {
   readonly targetName: string
   /** The name of this machine; servers write it into their logs. */
   readonly workstation: string
-  /** The MD5 hash of the channel bindings (MS-NLMP 3.1.5.1.2), 16 bytes; zeros where there is no such channel. */
+  /** The MD5 hash of the channel bindings (MS-NLMP 3.1.5.1.2), 16 bytes. Default: zeros, for no such channel. */
   readonly channelBindings?: Uint8Array
   /** ClientChallenge: 8 random bytes. */
   readonly clientChallenge: Uint8Array
-  /** ExportedSessionKey: 16 random bytes, used where key exchange is negotiated. */
+  /** ExportedSessionKey: 16 random bytes, used if key exchange is negotiated. */
   readonly randomSessionKey: Uint8Array
-  /** Now, in 100 ns ticks since 1601, for servers that give no time. */
+  /** The current time in 100 ns ticks since 1601, for servers that send no time. */
   readonly time: bigint
 }
 
@@ -113,7 +114,7 @@ const clientFlags = flagsOf(
   "NTLMSSP_NEGOTIATE_56"
 )
 
-/** The first message, which says nothing of who is calling (MS-NLMP 3.1.5.1.1). @category client */
+/** The first message, which does not name the user (MS-NLMP 3.1.5.1.1). @category client */
 export const negotiate = (): Uint8Array<ArrayBuffer> =>
   Codec.encode(NtlmMessage.negotiate)({
     negotiateFlags: clientFlags,
@@ -128,14 +129,14 @@ const withoutPair = (pairs: ReadonlyArray<NtlmMessage.AvPair>, ...ids: ReadonlyA
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
 /**
- * The answer to the server's challenge (MS-NLMP 3.1.5.1.2), and the context that it establishes.
+ * The response to the server's challenge (MS-NLMP 3.1.5.1.2), and the context that it establishes.
  *
- * A server must take NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY; without it this fails with `WeakSecurity`. Other flags that a
- * server leaves out take nothing from the response or the session key, which has 16 random bytes or comes from a hash of
- * 16, so the logon goes on, as smbclient's does. NTLMSSP_NEGOTIATE_128 is about the keys of NTLM's own sealing, which SMB
- * does not use. (Windows' client refuses without it where its NtlmMinClientSec says so.) Without
- * NTLMSSP_NEGOTIATE_UNICODE names go in the server's own code page, of which nothing is known but ASCII: a name with
- * anything else is `InvalidCredential`.
+ * A server must set NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY; without it this fails with `WeakSecurity`. Other
+ * missing flags do not weaken the response or the session key, which has 16 random bytes or comes from a hash of 16
+ * bytes. So the logon continues, as in smbclient. NTLMSSP_NEGOTIATE_128 is about the keys of NTLM's own sealing, which
+ * SMB does not use. (Windows' client refuses without it if its NtlmMinClientSec says so.) Without
+ * NTLMSSP_NEGOTIATE_UNICODE names are in the server's own code page, of which only ASCII is known: a name with any
+ * other character is `InvalidCredential`.
  *
  * Fails with `Malformed` too.
  *
@@ -182,7 +183,7 @@ export const authenticate = (
     const sessionKey = keyExchange ? options.randomSessionKey : keyExchangeKey
     const plain = Codec.encode(NtlmMessage.authenticate)({
       ...message,
-      // For the server's log alone.
+      // Only for the server's log.
       workstation: unicode || isAscii(options.workstation) ? options.workstation : "",
       encryptedRandomSessionKey: keyExchange
         ? NtlmCrypto.exchangeKey(keyExchangeKey, sessionKey)
@@ -249,20 +250,20 @@ export const authenticate = (
 // -----------------------------------------------------------------------------
 
 /**
- * What the acceptor says of itself.
+ * What the acceptor says about itself.
  *
  * @category acceptor
  */
 export interface AcceptorOptions {
-  /** NetBIOS name of the computer, up to 15 characters, in capitals by custom. */
+  /** NetBIOS name of the computer, up to 15 characters, by convention in capitals. */
   readonly computerName: string
-  /** NetBIOS name of the domain; the computer's own where it is in none. */
+  /** NetBIOS name of the domain; for a computer without a domain, its own name. */
   readonly domainName: string
   readonly dnsComputerName: string
   readonly dnsDomainName: string
   /** ServerChallenge: 8 random bytes, never the same twice. */
   readonly serverChallenge: Uint8Array
-  /** Now, in 100 ns ticks since 1601. */
+  /** The current time in 100 ns ticks since 1601. */
   readonly time: bigint
 }
 
@@ -289,8 +290,9 @@ const acceptorFlags = flagsOf(
 )
 
 /**
- * The challenge (MS-NLMP 3.2.5.1.1). VERSION, 128 and 56 are set whatever was asked: the Linux kernel's client refuses
- * to go on without them. Names are in Unicode, or in OEM characters where the client offers no other.
+ * The challenge (MS-NLMP 3.2.5.1.1). VERSION, 128 and 56 are always set, even if the client did not ask: the Linux
+ * kernel's client refuses to continue without them. Names are in Unicode, or in OEM characters if the client offers
+ * only these.
  *
  * @category acceptor
  */
@@ -304,7 +306,7 @@ export const challenge = (
   if (!has(asked, "NTLMSSP_NEGOTIATE_NTLM")) {
     return Result.fail(failure("WeakSecurity", "the client does not do NTLM; it is too old for NTLMv2"))
   }
-  // Unicode where the client has it; some old scanners have OEM characters alone (2.2.2.5).
+  // Unicode if the client has it; some old scanners have only OEM characters (2.2.2.5).
   const characters = asked & flagsOf("NTLMSSP_NEGOTIATE_UNICODE") || asked & flagsOf("NTLM_NEGOTIATE_OEM")
   if (characters === 0) {
     return Result.fail(failure("Malformed", "the client offers neither Unicode nor OEM characters"))
@@ -343,7 +345,7 @@ export const challenge = (
 }
 
 /**
- * Who the client says it is. Nothing of it is proven until `verify`.
+ * The identity that the client claims. It is not proven until `verify`.
  *
  * @category acceptor
  */
@@ -356,7 +358,7 @@ export interface Claim {
   readonly authenticateMessage: Uint8Array
 }
 
-/** Reads who is calling, so that the caller can look up the NT hash. @category acceptor */
+/** Reads the claimed identity, so that the caller can look up the NT hash. @category acceptor */
 export const claim = (authenticateMessage: Uint8Array): Result.Result<Claim, AuthenticationError> => {
   const decoded = Codec.decode("AUTHENTICATE_MESSAGE", NtlmMessage.authenticate)(authenticateMessage)
   if (Result.isFailure(decoded)) return Result.fail(malformed(decoded.failure))
@@ -375,9 +377,9 @@ export const claim = (authenticateMessage: Uint8Array): Result.Result<Claim, Aut
 
 /**
  * Checks a claim against the NT hash of its user, `undefined` if there is no such user (MS-NLMP 3.2.5.1.2). An
- * anonymous claim passes without a hash: whether such a logon is let in is for the caller to decide.
+ * anonymous claim passes without a hash: the caller decides whether to accept such a logon.
  *
- * Fails with `Rejected`, or with `IntegrityFailure` where the password is right and the MIC is not.
+ * Fails with `Rejected`, or with `IntegrityFailure` if the password is right and the MIC is wrong.
  *
  * @category acceptor
  */
@@ -387,13 +389,13 @@ export const verify = (
   ntHash: Redacted.Redacted<Uint8Array> | undefined
 ): Result.Result<NtlmContext, AuthenticationError> => {
   const { message } = claim
-  // A client may take less than was offered, and never more.
+  // A client can set fewer flags than the server offered, never more.
   const negotiateFlags = (message.negotiateFlags & state.negotiateFlags) >>> 0
   if (claim.anonymous) return Result.succeed(makeContext(negotiateFlags, new Uint8Array(16), "server", true))
 
   const response = new Reader(message.ntChallengeResponse)
   const read = Codec.attempt("NTLMv2_RESPONSE", () => NtlmMessage.ntlmV2Response(response))
-  // NTLMv1 responses have 24 bytes and no structure: they are not taken, whatever they prove.
+  // NTLMv1 responses have 24 bytes and no structure: they are always refused.
   if (Result.isFailure(read)) {
     return Result.fail(
       message.ntChallengeResponse.length <= 24
@@ -402,9 +404,9 @@ export const verify = (
     )
   }
   const { clientChallenge, temp } = read.success
-  // The same work for a user who does not exist, so that time does not tell.
+  // The same work for a user that does not exist, so that the time does not reveal it.
   const hash = ntHash === undefined ? new Uint8Array(16) : Redacted.value(ntHash)
-  // Windows' capitals, and those of Unicode, which many other clients take. Both are tried, whatever the first one says.
+  // Windows' capitals, and those of Unicode, which many other clients use. Both are always tried.
   const tried = [fold(message.userName), message.userName.toUpperCase()].map((capitals) => {
     const responseKey = NtlmCrypto.ntowfV2OfCapitals(hash, capitals, message.domainName)
     return { responseKey, proof: NtlmCrypto.ntProofStr(responseKey, state.serverChallenge, temp) }

@@ -1,8 +1,8 @@
 /**
  * The computations of NTLMv2 (MS-NLMP 3.3.2 and 3.4): from a password to the response, the keys and the MIC.
  *
- * Pure: challenges, keys and times come from the caller. Keys go in and out as plain bytes; those who keep them wrap
- * them. NTLMv1 and LM are not here on purpose.
+ * Pure: challenges, keys and times come from the caller. Keys go in and out as plain bytes; a caller that keeps a key
+ * must wrap it in `Redacted`. NTLMv1 and LM are left out on purpose.
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto"
 import * as Codec from "../Codec/Codec.ts"
@@ -22,18 +22,18 @@ const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Arr
 /** The NT hash of a password: NTOWFv1 (MS-NLMP 3.3.1), 16 bytes. As good as the password itself: keep it secret. */
 export const ntHash = (password: string): Uint8Array<ArrayBuffer> => Md4.digest(utf16(password))
 
-/** NTOWFv2 (MS-NLMP 3.3.2) of a user's name that is in capitals already. */
+/** NTOWFv2 (MS-NLMP 3.3.2) for a user's name that is already in capitals. */
 export const ntowfV2OfCapitals = (hash: Uint8Array, capitals: string, domain: string): Uint8Array =>
   hmacMd5(hash, utf16(capitals + domain))
 
 /**
- * NTOWFv2 (MS-NLMP 3.3.2): the key of the response. The user's name is taken in capitals, by Windows' own table; the domain
- * as it is.
+ * NTOWFv2 (MS-NLMP 3.3.2): the key of the response. The user's name is converted to capitals by Windows' own table; the
+ * domain is used unchanged.
  */
 export const ntowfV2 = (hash: Uint8Array, user: string, domain: string): Uint8Array =>
   ntowfV2OfCapitals(hash, fold(user), domain)
 
-/** What ComputeResponse gives (MS-NLMP 3.3.2). */
+/** The result of ComputeResponse (MS-NLMP 3.3.2). */
 export interface Response {
   readonly ntChallengeResponse: Uint8Array
   readonly lmChallengeResponse: Uint8Array
@@ -48,8 +48,8 @@ export const ntProofStr = (responseKey: Uint8Array, serverChallenge: Uint8Array,
 export const sessionBaseKey = (responseKey: Uint8Array, proof: Uint8Array): Uint8Array => hmacMd5(responseKey, proof)
 
 /**
- * ComputeResponse (MS-NLMP 3.3.2). The LMv2 response is zeros where the server gave a MsvAvTimestamp, as 3.1.5.1.2
- * demands.
+ * ComputeResponse (MS-NLMP 3.3.2). The LMv2 response is zeros if the server sent a MsvAvTimestamp, as 3.1.5.1.2
+ * requires.
  */
 export const computeResponse = (
   responseKey: Uint8Array,
@@ -79,14 +79,14 @@ export const mic = (
   authenticate: Uint8Array
 ): Uint8Array => hmacMd5(exportedSessionKey, negotiate, challenge, authenticate)
 
-/** Whether two values are the same, in a time that does not tell where they differ. */
+/** Whether two values are the same, in a time that does not reveal where they differ. */
 export const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b)
 
 // -----------------------------------------------------------------------------
 // message signatures
 // -----------------------------------------------------------------------------
 
-/** Who sends: each direction has its own keys. */
+/** The sender: each direction has its own keys. */
 export type Sender = "client" | "server"
 
 const magic = (sender: Sender, what: "signing" | "sealing"): Uint8Array =>
@@ -118,7 +118,7 @@ export const sealKey = (flags: number, exportedSessionKey: Uint8Array, sender: S
 
 /**
  * The NTLMSSP_MESSAGE_SIGNATURE of a direction's first message (MS-NLMP 3.4.4.2, sequence number 0): 16 bytes. SPNEGO
- * asks for no other, and SMB signs with keys of its own.
+ * needs no other, and SMB signs with its own keys.
  */
 export const firstSignature = (
   flags: number,

@@ -1,8 +1,8 @@
 /**
- * The three messages of NTLM (MS-NLMP 2.2.1) and what they carry (2.2.2), both ways.
+ * The three messages of NTLM (MS-NLMP 2.2.1) and their structures (2.2.2), both ways.
  *
- * Their variable parts are named by length, capacity and offset, and stand wherever the sender likes: these are written
- * by hand with the cursor, each read in a window of its own. What is read are views of the message that was given.
+ * Variable parts have a length, a capacity and an offset, and can be anywhere in the message. They are coded by hand
+ * with the cursor, and each is read in its own window. Decoded bytes are views of the input message.
  */
 import * as Codec from "../Codec/Codec.ts"
 import type { Reader, Writer } from "../Codec/Cursor.ts"
@@ -67,7 +67,7 @@ export const AvFlags = {
   untrustedTargetName: 0x00000004
 } as const
 
-/** One attribute of a target. The value stays as bytes, so that what is not known is passed on as it came. */
+/** One attribute of a target. The value stays as bytes, so that unknown attributes are passed on unchanged. */
 export interface AvPair {
   readonly avId: number
   readonly value: Uint8Array
@@ -114,11 +114,11 @@ const number = (value: Uint8Array | undefined, length: 4 | 8): bigint | undefine
   return length === 4 ? BigInt(view.getUint32(0, true)) : view.getBigUint64(0, true)
 }
 
-/** MsvAvTimestamp in 100 ns ticks since 1601, if it is there and has eight bytes. */
+/** MsvAvTimestamp in 100 ns ticks since 1601, if it is present and has eight bytes. */
 export const avTimestamp = (pairs: ReadonlyArray<AvPair>): bigint | undefined =>
   number(avValue(pairs, "MsvAvTimestamp"), 8)
 
-/** MsvAvFlags, 0 if it is not there. */
+/** MsvAvFlags, 0 if it is absent. */
 export const avFlags = (pairs: ReadonlyArray<AvPair>): number => Number(number(avValue(pairs, "MsvAvFlags"), 4) ?? 0n)
 
 /** The text of a pair whose value is a name. */
@@ -140,7 +140,7 @@ export const avTime = (ticks: bigint): AvPair => ({ avId: AvId.MsvAvTimestamp, v
 // shared by the messages
 // -----------------------------------------------------------------------------
 
-/** VERSION (MS-NLMP 2.2.2.10): for debugging only; peers look at its presence, and at the revision. */
+/** VERSION (MS-NLMP 2.2.2.10): for debugging only; peers check its presence and the revision. */
 export interface Version {
   readonly productMajorVersion: number
   readonly productMinorVersion: number
@@ -148,7 +148,7 @@ export interface Version {
   readonly ntlmRevisionCurrent: number
 }
 
-/** What this package says of itself: NTLMSSP_REVISION_W2K3, in a Windows version that knows SMB 3.1.1. */
+/** The version that this package sends: NTLMSSP_REVISION_W2K3, with a Windows version that has SMB 3.1.1. */
 export const version: Version = {
   productMajorVersion: 10,
   productMinorVersion: 0,
@@ -193,7 +193,7 @@ interface Fields {
 
 const readFields = (r: Reader): Fields => {
   const length = r.u16()
-  r.u16() // the capacity, which is only of use to who allocated it
+  r.u16() // the capacity, which only the sender needs
   return { length, offset: r.u32() }
 }
 
@@ -204,7 +204,7 @@ const payload = (r: Reader, fields: Fields, name: string): Reader =>
 
 const payloadBytes = (r: Reader, fields: Fields, name: string): Uint8Array => payload(r, fields, name).rest()
 
-/** Writes the fixed part by `fixed`, in which `place` announces buffers, then these in the order given. */
+/** Writes the fixed part by `fixed`, in which `place` announces buffers, then the buffers in the given order. */
 const write = (
   w: Writer,
   messageType: number,
@@ -253,7 +253,7 @@ export const negotiate: Codec.Codec<Negotiate> = Codec.make<Negotiate>(
   (r) => {
     readStart(r, 1)
     const negotiateFlags = r.u32()
-    // What comes after the flags is left out by some clients.
+    // Some clients omit the fields after the flags.
     const none = { length: 0, offset: 0 }
     const domain = r.remaining >= 8 ? readFields(r) : none
     const station = r.remaining >= 8 ? readFields(r) : none
@@ -366,7 +366,7 @@ export const authenticate: Codec.Codec<Authenticate> = Codec.make<Authenticate>(
     const station = readFields(r)
     const key = readFields(r)
     const negotiateFlags = r.u32()
-    // Nothing says whether VERSION and MIC are there but the place where the payload begins.
+    // Only the start of the payload shows whether VERSION and MIC are present.
     const first = [lm, nt, domain, user, station, key].reduce(
       (least, fields) => fields.length === 0 ? least : Math.min(least, fields.offset),
       r.end - r.start
@@ -411,7 +411,7 @@ export const authenticate: Codec.Codec<Authenticate> = Codec.make<Authenticate>(
 // NTLMv2_RESPONSE
 // -----------------------------------------------------------------------------
 
-/** NTLMv2_CLIENT_CHALLENGE (MS-NLMP 2.2.2.7): what the client's proof covers beside the server's challenge. */
+/** NTLMv2_CLIENT_CHALLENGE (MS-NLMP 2.2.2.7): the data that the client's proof covers with the server's challenge. */
 export interface ClientChallenge {
   /** 100 ns ticks since 1601. */
   readonly timeStamp: bigint
@@ -421,8 +421,8 @@ export interface ClientChallenge {
 }
 
 /**
- * NTLMv2_CLIENT_CHALLENGE with the four zeros that MS-NLMP 3.3.2 puts after it. Some peers leave these away: they are
- * written, and not asked for.
+ * NTLMv2_CLIENT_CHALLENGE with the four zeros that MS-NLMP 3.3.2 puts after it. Some peers omit them: they are written,
+ * but not required.
  *
  * @category codecs
  */
@@ -465,7 +465,7 @@ export const ntlmV2Response = (r: Reader): NtlmV2Response => {
   return { response, temp, clientChallenge: clientChallenge.read(r) }
 }
 
-/** An AUTHENTICATE_MESSAGE with its MIC put in place, in a buffer of its own. */
+/** A copy of an AUTHENTICATE_MESSAGE with its MIC. */
 export const withMic = (message: Uint8Array, mic: Uint8Array): Uint8Array<ArrayBuffer> => {
   const out = Uint8Array.from(message)
   out.set(mic, micOffset)

@@ -1,6 +1,6 @@
 /**
- * NTLMv2 without NTLMSSP (MS-NLMP 3.3.2, MS-CIFS 3.2.4.2.4): the answer to a bare challenge of 8 bytes, as SMB 1 without
- * extended security has it. No message integrity, no channel binding: SPNEGO is better wherever a server has it.
+ * NTLMv2 without NTLMSSP (MS-NLMP 3.3.2, MS-CIFS 3.2.4.2.4): the response to a bare challenge of 8 bytes, for SMB 1
+ * without extended security. It has no message integrity and no channel binding: use SPNEGO if the server has it.
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -9,7 +9,7 @@ import type { Credential } from "./Credentials.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
 
-/** What is sent, and the key that both sides then have. */
+/** The response to send, and the key that both sides then have. */
 export interface Answer {
   readonly user: string
   readonly domain: string
@@ -19,13 +19,13 @@ export interface Answer {
   readonly sessionKey: Redacted.Redacted<Uint8Array> | undefined
 }
 
-/** Answers a challenge. `time` in 100 ns ticks since 1601; `clientChallenge` has 8 random bytes. */
+/** Responds to a challenge. `time` in 100 ns ticks since 1601; `clientChallenge` has 8 random bytes. */
 export const answer = (
   credential: Credential,
   options: {
     readonly server: string
     readonly serverChallenge: Uint8Array
-    /** The server's domain and name, as it gave them; they go into the answer. */
+    /** The server's domain and name, as the server sent them; they are part of the response. */
     readonly domainName: string
     readonly serverName: string
     readonly time: bigint

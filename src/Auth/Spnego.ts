@@ -1,8 +1,8 @@
 /**
- * The tokens of SPNEGO (RFC 4178, MS-SPNG), both ways: which mechanism, its tokens inside, and the MIC over the list of
- * mechanisms. What to do with them is up to `Authenticator` and `Acceptor`.
+ * The tokens of SPNEGO (RFC 4178, MS-SPNG), both ways: the mechanism, its own tokens, and the MIC over the list of
+ * mechanisms. `Authenticator` and `Acceptor` use them.
  *
- * What is read are views of the token that was given.
+ * Decoded bytes are views of the input token.
  */
 import type * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
@@ -15,7 +15,7 @@ export const Mechanism = {
   spnego: "1.3.6.1.5.5.2",
   ntlmssp: "1.3.6.1.4.1.311.2.2.10",
   kerberos: "1.2.840.113554.1.2.2",
-  /** The identifier that Windows 2000 made up by cutting 113554 to 16 bits, and all later versions kept. */
+  /** The identifier of Windows 2000, which truncated 113554 to 16 bits; all later versions kept it. */
   msKerberos: "1.2.840.48018.1.2.2",
   kerberosUserToUser: "1.2.840.113554.1.2.2.3",
   negoEx: "1.3.6.1.4.1.311.2.2.30"
@@ -36,10 +36,10 @@ export const NegState = {
  */
 export interface NegTokenInit {
   readonly _tag: "NegTokenInit"
-  /** The most preferred first, as identifiers with dots. */
+  /** The identifiers with dots, the most preferred first. */
   readonly mechTypes: ReadonlyArray<string>
   readonly mechToken?: Uint8Array | undefined
-  /** Only servers send it. Samba and Windows say "not_defined_in_RFC4178@please_ignore". */
+  /** Only servers send it. Samba and Windows send "not_defined_in_RFC4178@please_ignore". */
   readonly hintName?: string | undefined
   readonly mechListMic?: Uint8Array | undefined
 }
@@ -60,7 +60,7 @@ export interface NegTokenResp {
 /** @category models */
 export type NegToken = NegTokenInit | NegTokenResp
 
-// A peer that lists more mechanisms than this has something else in mind.
+// No real peer lists more mechanisms than this.
 const mostMechanisms = 64
 
 const readMechanisms = (list: Reader): ReadonlyArray<string> => {
@@ -125,7 +125,7 @@ const readState = (r: Reader): number => {
 }
 
 /**
- * Decodes a token: the framing tells which of the two it is.
+ * Decodes a token: the frame shows which of the two it is.
  *
  * @category boundaries
  */

@@ -1,6 +1,6 @@
 /**
- * Authorization data of Kerberos (RFC 4120 5.2.6): what a ticket, or its bearer, says the ticket may be used for. A server
- * that does not know an element must refuse the ticket, unless the element says that it may be passed over.
+ * Authorization data of Kerberos (RFC 4120 5.2.6): restrictions for the use of a ticket, from the ticket or its bearer.
+ * A server that does not know an element must refuse the ticket, unless the element says that it can be ignored.
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { Reader } from "../../Codec/Cursor.ts"
@@ -17,7 +17,7 @@ const AdType = {
   AD_KDC_ISSUED: 4,
   AD_AND_OR: 5,
   AD_MANDATORY_FOR_KDC: 8,
-  /** MS-PAC: who the user is to Windows. It adds to a ticket, and takes nothing from it. */
+  /** MS-PAC: the user's identity for Windows. It adds information to a ticket, and restricts nothing. */
   AD_WIN2K_PAC: 128
 } as const
 
@@ -46,14 +46,14 @@ const readElements = (r: Reader): ReadonlyArray<Element> => {
   return elements
 }
 
-/** AD-AND-OR: so many of its elements have to hold. */
+/** AD-AND-OR: `count` of its elements must hold. */
 const readAndOr = (r: Reader): { readonly count: number; readonly elements: ReadonlyArray<Element> } => {
   const fields = Der.open(r, sequence, "AD-AND-OR")
   const count = integer(fields, 0, "condition-count")
   return { count, elements: readElements(Der.open(fields, Der.context(1), "elements")) }
 }
 
-/** AD-KDCIssued: the checksum is by a key that the ticket's bearer has too, so nothing is built on what it says. */
+/** AD-KDCIssued: the ticket's bearer also has the key of the checksum, so its elements give no rights. */
 const readKdcIssued = (r: Reader): ReadonlyArray<Element> => {
   const fields = Der.open(r, sequence, "AD-KDCIssued")
   Der.open(fields, Der.context(0), "ad-checksum")
@@ -62,7 +62,7 @@ const readKdcIssued = (r: Reader): ReadonlyArray<Element> => {
   return readElements(Der.open(fields, Der.context(3), "elements"))
 }
 
-/** Deeper than any KDC puts them one into another. */
+/** The deepest nesting of elements: no KDC nests them deeper. */
 const deepest = 8
 
 const objectionTo = ({ adData, adType }: Element, depth: number): string | undefined => {
@@ -97,5 +97,5 @@ const firstObjection = (elements: ReadonlyArray<Element>, depth: number): string
   return undefined
 }
 
-/** Why a ticket with these is refused; `undefined` where there is nothing against it. */
+/** Why a ticket with these elements is refused; `undefined` if it is accepted. */
 export const objection = (elements: ReadonlyArray<Element>): string | undefined => firstObjection(elements, 0)

@@ -1,11 +1,11 @@
 /**
  * The system's GSSAPI library (RFC 2744, MIT's with its extensions) by foreign function calls, as far as a logon by
- * Kerberos needs it: what both sides share; `GssapiInitiator` is a client's, `GssapiAcceptor` a server's. docs/adr/0009-kerberos-by-ffi.md says why it is
- * done so.
+ * Kerberos needs it. This module has the part for both sides; `GssapiInitiator` is the client's side, `GssapiAcceptor`
+ * the server's. docs/adr/0009-kerberos-by-ffi.md gives the reasons.
  *
- * Calls that may ask a domain controller run on another thread. Whatever the library hands out is copied and released
- * here, also where a fiber was interrupted in the meantime; a context lives until `release`. Who may log on where, and
- * what a status means to a user, is left to `Kerberos`.
+ * Calls that may ask a domain controller run on another thread. All results of the library are copied and released
+ * here, even if the fiber was interrupted during the call; a context lives until `release`. `Kerberos` decides which
+ * users may log on where, and explains a status to a user.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -18,7 +18,7 @@ import * as Krb5 from "./Krb5.ts"
 type Koffi = typeof KoffiModule
 type TypeSpec = Parameters<Koffi["sizeof"]>[0]
 type Type = ReturnType<Koffi["struct"]>
-/** What only the library looks into. */
+/** A pointer that only the library dereferences. */
 export type Pointer = unknown
 /** An out parameter. */
 export type Cell<A = Pointer> = [A]
@@ -38,7 +38,7 @@ export interface BufferDescription {
 /** Routine errors of RFC 2744 3.9.1, without the calling errors. */
 export const Routine = { NO_CRED: 7, BAD_SIG: 6, DEFECTIVE_TOKEN: 9, CREDENTIALS_EXPIRED: 11 } as const
 
-/** Which call failed, its two statuses, and what the library says of them. */
+/** The failed call, its two statuses, and the library's text for them. */
 export interface Failure {
   readonly call: string
   /** One of `Routine`, or another number of RFC 2744. */
@@ -70,7 +70,7 @@ export interface Library {
   readonly getMic: Native
   readonly verifyMic: Native
   readonly displayStatus: Native
-  /** What the GSSAPI does not show of a client's ticket; MIT's alone. */
+  /** Reads the part of a client's ticket that the GSSAPI does not show; only with MIT's library. */
   readonly readElements: Krb5.ReadElements | undefined
 }
 
@@ -204,7 +204,7 @@ const open = (koffi: Koffi): Library | AuthenticationError => {
     try {
       return bind(koffi, path)
     } catch {
-      // Not here, or not all of it: the next one.
+      // This library is missing or incomplete: try the next one.
       continue
     }
   }
@@ -228,7 +228,7 @@ const importAndOpen = async (): Promise<Library | AuthenticationError> => {
     // The name lookups of the C library want more stack than koffi's 128 KiB.
     koffi.config({ async_stack_size: 1024 * 1024 })
   } catch {
-    // Somebody else uses koffi here already, with a size of their own.
+    // Another part of the app already uses koffi, with its own stack size.
     return open(koffi)
   }
   return open(koffi)
@@ -244,7 +244,7 @@ export const load: Effect.Effect<Library, AuthenticationError> = Effect.flatMap(
 // calling
 // -----------------------------------------------------------------------------
 
-/** The content octets of an identifier, without tag and length, as gss_OID_desc wants them. */
+/** The content octets of an identifier, without tag and length, as gss_OID_desc needs them. */
 export const oidOf = (text: string) => {
   const elements = Uint8Array.from(Der.identifier(text).subarray(2))
   return { length: elements.length, elements }
@@ -260,12 +260,12 @@ export const indefinite = 0xff_ff_ff_ff
 export const krb5 = -1_765_328_384
 export const continueNeeded = 1
 
-/** A gss_buffer_desc of bytes that stay where they are during the call. */
+/** A gss_buffer_desc of bytes that must not move during the call. */
 export const describe = (bytes: Uint8Array) => ({ length: bytes.length, value: bytes })
 
 const failed = (major: number): boolean => (major & 0xff_ff_00_00) !== 0
 
-/** Copies what the library gave, and wipes and releases its own. */
+/** Copies a buffer of the library, then wipes and releases it. */
 export const take = (library: Library, given: BufferDescription): Uint8Array => {
   const length = Number(given.length)
   if (length === 0 || given.value === null) return new Uint8Array(0)
@@ -282,12 +282,12 @@ const textOf = (library: Library, status: number, type: 1 | 2): string => {
   return failed(major) ? "" : Buffer.from(take(library, given)).toString()
 }
 
-/** One logon as seen by the library, from either side. Not for two fibers at once. */
+/** One logon in the library, of either side. Not for two fibers at one time. */
 export class Context {
   protected readonly library: Library
   protected readonly context: Cell = [null]
   protected readonly credential: Cell = [null]
-  /** Names of the library's own, which stay until `release`. */
+  /** Names that the library allocated, which are kept until `release`. */
   protected readonly names: Array<Cell> = []
   #running = 0
   #released = false
@@ -296,7 +296,7 @@ export class Context {
     this.library = library
   }
 
-  /** Frees everything, if need be when the call that still runs has come back. */
+  /** Frees everything; if a call is still running, after it has returned. */
   release(): void {
     this.#released = true
     if (this.#running > 0) return
@@ -313,7 +313,7 @@ export class Context {
     return { call, routine, minor: minor | 0, text: texts.find((text) => text !== "" && minor !== 0) ?? texts[1]! }
   }
 
-  /** Calls on another thread. `finish` runs when the call has come back, also where nobody waits any more. */
+  /** Calls on another thread. `finish` runs when the call has returned, even if no fiber waits for it any more. */
   protected callLater<A>(
     call: string,
     native: Native,
@@ -323,7 +323,7 @@ export class Context {
     return Effect.callback<A, Failure>((resume) => {
       const minor: Cell<number> = [0]
       this.#running++
-      // The arguments stand in this closure, so that their memory stays until the call is back.
+      // This closure keeps the arguments, so that their memory stays until the call has returned.
       native.async(minor, ...args, (error: Error | null, major: number) => {
         this.#running--
         const result = finish(major)
@@ -375,7 +375,7 @@ export class Context {
     )
   }
 
-  /** gss_verify_mic: fails where the MIC is wrong. */
+  /** gss_verify_mic: fails if the MIC is wrong. */
   verify(message: Uint8Array, mic: Uint8Array): Effect.Effect<void, Failure> {
     return Effect.suspend(() =>
       this.call(

@@ -1,5 +1,5 @@
 /**
- * A server's side of a logon by the system's GSSAPI library: its keytab, gss_accept_sec_context, and who came.
+ * A server's side of a logon by the system's GSSAPI library: its keytab, gss_accept_sec_context, and the principals.
  */
 import * as Effect from "effect/Effect"
 import type { AuthenticationError } from "../AuthenticationError.ts"
@@ -19,14 +19,14 @@ import {
 
 const accept = 2
 
-/** A failure, and what there is to tell the client of it; empty where there is nothing. */
+/** A failure, and its token for the client, which can be empty. */
 export interface Refused extends Failure {
   readonly token: Uint8Array
 }
 
 /** A server's side of a logon. */
 export class Acceptor extends Context {
-  /** Gets the keys: of a file, or those that the library finds by itself (KRB5_KTNAME, /etc/krb5.keytab). */
+  /** Gets the keys from a file, or those that the library finds by itself (KRB5_KTNAME, /etc/krb5.keytab). */
   acquire(keytab: string | undefined): Effect.Effect<void, Failure | AuthenticationError> {
     const { acquireFrom } = this.library
     if (acquireFrom === undefined) {
@@ -51,8 +51,8 @@ export class Acceptor extends Context {
   }
 
   /**
-   * gss_accept_sec_context. `complete` says that the client is who it says. What fails may have a token as well, which tells
-   * the client why (RFC 4121 4.1): a KRB-ERROR.
+   * gss_accept_sec_context. `complete` says that the client has proven its identity. A failure can have a token too,
+   * which tells the client why (RFC 4121 4.1): a KRB-ERROR.
    */
   step(input: Uint8Array): Effect.Effect<{ readonly token: Uint8Array; readonly complete: boolean }, Refused> {
     return Effect.suspend(() => {
@@ -73,7 +73,7 @@ export class Acceptor extends Context {
     })
   }
 
-  /** The principals of an established context, as `name@REALM`: who came, and as what this server was addressed. */
+  /** The principals of an established context, as `name@REALM`: the client, and the server name that it asked for. */
   get principals(): Effect.Effect<{ readonly client: string; readonly server: string }, Failure> {
     return Effect.suspend(() => {
       const client: Cell = [null]

@@ -1,5 +1,6 @@
 /**
- * A client's logon by the system's GSSAPI library: a credential, and gss_init_sec_context until both sides are known.
+ * A client's side of a logon by the system's GSSAPI library: a credential, and gss_init_sec_context until both sides
+ * have proven their identities.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -20,7 +21,7 @@ import {
   unavailable
 } from "./Gssapi.ts"
 
-/** As whom to log on. Nothing given means what the library finds by itself: KRB5CCNAME, KRB5_CLIENT_KTNAME. */
+/** The identity to log on with. Default: the one that the library finds by itself: KRB5CCNAME, KRB5_CLIENT_KTNAME. */
 export interface Identity {
   readonly principal?: string | undefined
   readonly ccache?: string | undefined
@@ -41,7 +42,7 @@ const wanted = mutual | 0x04 | 0x08 | 0x20
 export class Initiator extends Context {
   #target: Pointer
 
-  /** A name of the library's own, which stays until `release`. */
+  /** A name that the library allocates, which is kept until `release`. */
   #import(text: string, type: typeof principalName): Effect.Effect<Pointer, Failure> {
     return Effect.suspend(() => {
       const name: Cell = [null]
@@ -53,7 +54,7 @@ export class Initiator extends Context {
     })
   }
 
-  /** Gets the credential: from a cache, by a keytab, or by a password. Not called, it is the library's own choice. */
+  /** Gets the credential: from a cache, by a keytab, or by a password. Without this call, the library chooses. */
   acquire(identity: Identity): Effect.Effect<void, Failure | AuthenticationError> {
     const { acquireFrom, acquireWithPassword } = this.library
     const { ccache, keytab, password, principal } = identity
@@ -103,7 +104,7 @@ export class Initiator extends Context {
 
   /**
    * gss_init_sec_context with mutual authentication, to the service `cifs` of a host. The first call has no input.
-   * `complete` says that the server is who it says.
+   * `complete` says that the server has proven its identity.
    */
   step(
     server: string,

@@ -1,9 +1,9 @@
 /**
- * What the GSSAPI does not show of a client's ticket, by calls of libkrb5 (MIT's), which comes with the GSSAPI library: the
- * authorization data of the ticket and of the authenticator (RFC 4120 5.3, 5.5.1).
+ * The part of a client's ticket that the GSSAPI does not show: the authorization data of the ticket and of the
+ * authenticator (RFC 4120 5.3, 5.5.1). It is read by libkrb5 (MIT's), which comes with the GSSAPI library.
  *
- * The request is read a second time with the same keys, after the GSSAPI has taken it. That looks at no clock and leaves
- * nothing in the replay cache.
+ * The request is read a second time with the same keys, after the GSSAPI has accepted it. This read checks no clock and
+ * leaves nothing in the replay cache.
  */
 import type * as KoffiModule from "koffi"
 import type { Element } from "./AuthorizationData.ts"
@@ -14,12 +14,12 @@ type Pointer = unknown
 type Cell = [Pointer]
 type Native = (...args: ReadonlyArray<unknown>) => unknown
 
-/** Reads the AP-REQ of a client with a keytab; gives libkrb5's status where that fails. */
+/** Reads the AP-REQ of a client with a keytab; returns libkrb5's status on failure. */
 export type ReadElements = (keytab: string, request: Uint8Array) => ReadonlyArray<Element> | number
 
-/** Finds libkrb5's functions behind the GSSAPI library; `undefined` where they are not MIT's. */
+/** Finds libkrb5's functions through the GSSAPI library; `undefined` if they are not MIT's. */
 export const bind = (koffi: Koffi, library: Loaded): ReadElements | undefined => {
-  // MIT's krb5.h packs its structures to two bytes on a Mac: the fields of one byte have another behind them.
+  // MIT's krb5.h packs its structures to two bytes on a Mac: a field of one byte is followed by a byte of padding.
   const struct = (process.platform === "darwin" ? koffi.pack : koffi.struct) as Koffi["struct"]
   const data = struct({ magic: "int32", length: "uint32", data: "void *" })
   const times = struct({ authtime: "int32", starttime: "int32", endtime: "int32", renewTill: "int32" })
@@ -79,7 +79,7 @@ export const bind = (koffi: Koffi, library: Loaded): ReadElements | undefined =>
       freeAuthenticator: define("krb5_free_authenticator", "void", handle, handle)
     }
   } catch {
-    // Heimdal's has other structures under some of these names, and not all of the names.
+    // Heimdal's library has other structures under some of these names, and lacks some of the names.
     return undefined
   }
 

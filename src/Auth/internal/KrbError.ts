@@ -1,8 +1,8 @@
 /**
- * The error that a server answers a Kerberos logon with, before there is any key: KRB-ERROR (RFC 4120 5.9.1), in a GSS-API
- * token (RFC 4121 4.1) or, as some servers send it, without that frame.
+ * The error of a server in a Kerberos logon, before there is a key: KRB-ERROR (RFC 4120 5.9.1), in a GSS-API token (RFC
+ * 4121 4.1) or, from some servers, without that frame.
  *
- * Nothing proves where it comes from. It says what to look at, and decides nothing.
+ * It is not authenticated. It is only a hint for the user, and decides nothing.
  */
 import * as Result from "effect/Result"
 import * as Codec from "../../Codec/Codec.ts"
@@ -26,14 +26,14 @@ export const Code = {
   KRB_AP_ERR_NOKEY: 45
 } as const
 
-/** The error-code of a KRB-ERROR; `undefined` where the token is none. */
+/** The error-code of a KRB-ERROR; `undefined` if the token is not one. */
 export const codeOf = (token: Uint8Array): number | undefined => {
   const found = Codec.attempt("KRB-ERROR", () => {
     let r = new Reader(token)
     if (Der.peek(r) === Der.Tag.application) {
       r = Der.open(r, Der.Tag.application, "InitialContextToken")
       Der.open(r, Der.Tag.objectIdentifier, "thisMech")
-      // TOK_ID: 03 00 stands before an error.
+      // TOK_ID of an error: 03 00.
       if (r.u8() !== 3 || r.u8() !== 0) r.fail("the token of an error", r.offset - 2)
     }
     const fields = Der.open(Der.open(r, krbError, "KRB-ERROR"), Der.Tag.sequence, "KRB-ERROR")
