@@ -67,8 +67,8 @@ const isFull = ({ reason: { cause } }: PlatformError): boolean =>
 
 /**
  * Whether a failure in a tree concerns one file or folder, so that the others can go on: a server's error about it, a
- * local file, the target of a DFS link. A failure of the connection concerns all files, and so does a full disk on
- * either side.
+ * local file, the target of a DFS link. A failure of the connection, or a full disk on either side,
+ * concerns all files.
  */
 export const concernsOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean => {
   if (!failuresOfOne.has(error._tag)) return false

@@ -1,5 +1,5 @@
 /**
- * Previous versions: a path with a component `@GMT-2026.11.21-08.30.00` names a file as it was then (MS-SMB2 2.2.32.2).
+ * Previous versions: a path with a component `@GMT-2026.11.21-08.30.00` names the file's state at that time (MS-SMB2 2.2.32.2).
  *
  * On the wire the name does not have the component: the time is in the create context TWrp.
  */

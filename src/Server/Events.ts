@@ -94,7 +94,7 @@ const longestName = 256
 
 /**
  * A logon was refused. `caller` is the name that the client gave, if any; `reason` says why, and is not sent to the
- * client. `more` logons were refused since the last line without a line of their own.
+ * client. `more` logons were refused since the last line, and have no line.
  */
 export const logonRefused = (
   connection: Connection,

@@ -43,7 +43,7 @@ export class IdentityStore extends Context.Service<IdentityStore, {
   readonly domainSid: string
   /** The SID of a user by name, without regard to case. A new SID is stored before it is returned. */
   readonly sidOf: (name: string) => Effect.Effect<string, IdentityError>
-  /** The name of the user with that SID, as it was first seen; `undefined` for another domain or an unknown SID. */
+  /** The name of the user with that SID, in the case in which the server first saw it; `undefined` for another domain or an unknown SID. */
   readonly nameOf: (sid: string) => Effect.Effect<string | undefined>
 }>()("effect-smb/IdentityStore") {}
 

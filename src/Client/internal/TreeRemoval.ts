@@ -352,7 +352,7 @@ class Removal {
         else target.links.push(link)
       }
       const left = yield* this.removeFolders(folders, round)
-      // A link to a folder that contains the link cannot be removed, and neither can the folder.
+      // Neither a link to a folder that contains the link, nor that folder, is removable.
       for (const { links, path } of left) {
         if (!this.kept.has(path)) { for (const link of links) this.fail(link.path, serverLink(link.path, link.twin)) }
       }

@@ -9,7 +9,7 @@
  * `FileSystemTree` finds and confines names, `FileSystemHandle` has the open files; this module implements `ShareStore`
  * with them.
  *
- * Every call may be slow. A path is first tried as it was given; only if that fails, the directory is listed to find
+ * Every call may be slow. A path is first tried in the case that was given; only if that fails, the directory is listed to find
  * the name without regard to case. Symbolic links are followed within the root only, checked by `realPath` before each
  * use. A program that can make links in the file system can do so between the check and the use. `LocalStore` prevents
  * that; this interface cannot.

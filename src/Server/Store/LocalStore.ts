@@ -201,7 +201,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
     return whole(look)
   }
 
-  /** `found` is the state of an existing file, as it was just seen. */
+  /** `found` is the state in which an existing file was just seen. */
   const openFile = async (
     path: StorePath,
     how: StoreOpen

@@ -34,7 +34,7 @@ export class Buffers {
     return (known ?? Allocate.uninitialized(size)).subarray(0, length)
   }
 
-  /** Takes back the whole memory of a `take`, by any view of it. Other memory is left to the garbage collector. */
+  /** Receives the whole memory of a `take` again, by any view of it. Other memory is left to the garbage collector. */
   give(buffer: Uint8Array): void {
     const size = buffer.buffer.byteLength
     if (size < smallest || size > idle || size % smallest !== 0) return

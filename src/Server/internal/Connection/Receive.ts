@@ -21,7 +21,7 @@ export interface Receiver {
   readonly room: () => Uint8Array | undefined
   /** This many bytes have come into the memory that `room` gave last. */
   readonly arrived: (count: number) => void
-  /** Bytes have come without memory of their own. Reads them only during the call. */
+  /** Bytes have come for which the connection gave no memory. Reads them only during the call. */
   readonly onData: (chunk: Uint8Array) => void
 }
 

@@ -143,7 +143,7 @@ export class LeaseTable {
   }
 }
 
-/** Takes an open out of its holder. With its last open a holder ends, and so does a break that was not acknowledged. */
+/** Takes an open out of its holder. With its last open a holder ends, together with a break that was not acknowledged. */
 export const release = (server: ServerState, open: Open): void => {
   const { holder } = open
   if (holder === undefined) return
