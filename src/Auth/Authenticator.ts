@@ -85,7 +85,7 @@ export const refusal = (
     return { error: new AuthenticationError({ reason: "ClockSkew", detail, server }) }
   }
   if (logon?.unauthenticated === true && noGuests.has(status)) {
-    return { because: "The server lets nobody in as a guest. Log on with a user and a password." }
+    return { because: "The server accepts no guests. Log on with a user and a password." }
   }
   const said = input === undefined || input.length === 0 ? undefined : logon?.refused?.(input)
   if (said === undefined) return {}

@@ -83,14 +83,14 @@ const reasons: Readonly<Record<number, AuthenticationReason>> = {
 
 /** The meaning of the protocol's own errors on the server's side (RFC 4120 7.5.9). */
 const explanations: Readonly<Record<number, readonly [AuthenticationReason, string]>> = {
-  31: ["Rejected", "the keytab has another key than the domain: export it anew"],
+  31: ["Rejected", "the keytab has another key than the domain: export it again"],
   32: ["Rejected", "the client's ticket has expired"],
   33: ["ClockSkew", "the client's ticket is not valid yet: the clocks of this machine and of the domain differ"],
   35: ["Rejected", "the client came by a name of which the keytab has no key"],
   36: ["Rejected", "the ticket is somebody else's"],
   37: ["ClockSkew", "the clocks of the client and of this machine are too far apart"],
-  41: ["Rejected", "the keytab has another key than the domain: export it anew"],
-  44: ["Rejected", "the keytab has no key of the ticket's version: export it anew"],
+  41: ["Rejected", "the keytab has another key than the domain: export it again"],
+  44: ["Rejected", "the keytab has no key of the ticket's version: export it again"],
   45: ["Rejected", "the client came by a name of which the keytab has no key"]
 }
 

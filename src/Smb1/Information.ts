@@ -93,19 +93,19 @@ export class Information {
     }
   }
 
+  private askFile(informationLevel: number, maxDataCount: number) {
+    return this.file.answered(
+      this.file.tree.trans2(Trans2Subcommand.TRANS2_QUERY_FILE_INFORMATION, {
+        parameters: encode(Trans2.QueryFileInformationRequest, { fid: this.file.target.fid, informationLevel }),
+        maxDataCount
+      }),
+      "QUERY_FILE_INFORMATION"
+    )
+  }
+
   private queryFile(number: number, maximum: number): Running<Uint8Array> {
     if (number === FileFullEaInformation) return this.queryEas(maximum)
-    const ask = (level: number) =>
-      this.file.answered(
-        this.file.tree.trans2(Trans2Subcommand.TRANS2_QUERY_FILE_INFORMATION, {
-          parameters: encode(Trans2.QueryFileInformationRequest, {
-            fid: this.file.target.fid,
-            informationLevel: level
-          }),
-          maxDataCount: maximum
-        }),
-        "QUERY_FILE_INFORMATION"
-      )
+    const ask = (level: number) => this.askFile(level, maximum)
     // Servers pass names through differently; the level is the same on all servers.
     const request = number === FileNameInformation
       ? ask(QueryFileLevel[number]!)
@@ -123,16 +123,7 @@ export class Information {
   /** Extended attributes: smbd has its own list of them in SMB 1, which is converted to that of MS-FSCC. */
   private queryEas(maximum: number): Running<Uint8Array> {
     return Effect.flatMap(
-      this.file.answered(
-        this.file.tree.trans2(Trans2Subcommand.TRANS2_QUERY_FILE_INFORMATION, {
-          parameters: encode(Trans2.QueryFileInformationRequest, {
-            fid: this.file.target.fid,
-            informationLevel: SMB_INFO_QUERY_ALL_EAS
-          }),
-          maxDataCount: maximum
-        }),
-        "QUERY_FILE_INFORMATION"
-      ),
+      this.askFile(SMB_INFO_QUERY_ALL_EAS, maximum),
       (data) =>
         Effect.fromResult(
           Result.map(decodeFeaList(data), (list) => encode(FileInformation.FileFullEaInformation, list))

@@ -230,7 +230,7 @@ describe("logon", () => {
       const error = yield* Effect.flip(
         read({ as: Credentials.guest, server: {} })
       )
-      assert.match(error.message, /^\\\\nas: The server lets nobody in as a guest\. .*STATUS_LOGON_FAILURE/)
+      assert.match(error.message, /^\\\\nas: The server accepts no guests\. .*STATUS_LOGON_FAILURE/)
     }))
 
   it.effect("the last word of the logon must be signed, and rightly", () =>
