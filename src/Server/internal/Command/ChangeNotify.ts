@@ -7,9 +7,9 @@ import type * as Message from "../../../Smb2/Message/ChangeNotify.ts"
 import { AccessMask, ChangeNotifyFlags } from "../../../Smb2/Message/Constants.ts"
 import { beyond } from "../Connection/Beyond.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
 import * as Watch from "../State/Watch.ts"
+import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
 /** Handles CHANGE_NOTIFY. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>

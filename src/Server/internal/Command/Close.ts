@@ -6,12 +6,12 @@ import { AccessMask, CloseFlags, CompletionFilter, NotifyAction } from "../../..
 import * as Events from "../../Events.ts"
 import type { StoreError, StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refusal, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import * as Locks from "../State/Locks.ts"
 import { type AnyOpen, type FileOpen, releaseFile } from "../State/Open.ts"
 import * as Watch from "../State/Watch.ts"
+import { type Refusal, refusal, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as Deletion from "./Deletion.ts"
 import * as Shown from "./Shown.ts"
 

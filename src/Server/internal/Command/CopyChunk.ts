@@ -8,9 +8,9 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
 import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Open.ts"
+import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 
 /** ServerSideCopyMaxNumberofChunks, MaxChunkSize and MaxDataSize (3.3.3), as Windows has them. */

@@ -7,49 +7,12 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { Limits } from "../../Limits.ts"
 import { beyond } from "../Connection/Beyond.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
+import { Room } from "../State/Room.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { Session } from "../State/Session.ts"
 import type { Usage } from "../State/Usage.ts"
-
-/** An open that is about to be made. It counts from the beginning, so that several at once do not exceed a limit. */
-export class Room {
-  readonly #server: ServerState
-  readonly #session: Session
-  readonly #usage: Usage
-  #waits = true
-
-  constructor(server: ServerState, session: Session, usage: Usage) {
-    this.#server = server
-    this.#session = session
-    this.#usage = usage
-    this.#usage.opens++
-    session.opening++
-    server.opening++
-  }
-
-  /** The open is made: it counts for this user until it is closed. An open that was undone can be made again. */
-  keep(): Usage {
-    if (this.#waits) this.#settle()
-    else this.#usage.opens++
-    return this.#usage
-  }
-
-  /** Gives the room back, unless the open was made. */
-  giveBack(): void {
-    if (!this.#waits) return
-    this.#settle()
-    this.#usage.opens--
-    this.#usage.release()
-  }
-
-  #settle(): void {
-    this.#waits = false
-    this.#session.opening--
-    this.#server.opening--
-  }
-}
+import { type Refusal, refuse } from "../Wire/Reply.ts"
 
 /** The limit that one more open would exceed. */
 const reached = (server: ServerState, session: Session, usage: Usage): keyof Limits | undefined => {

@@ -7,10 +7,10 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import { AccessMask as A, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
 import { StoreError, type StoreNode, type StorePath } from "../../ShareStore.ts"
-import { fromStoreError, kept, type Refusal, refusal, refuse } from "../Connection/Reply.ts"
 import * as Access from "../State/Access.ts"
 import type { Identity } from "../State/Session.ts"
 import type { ShareState } from "../State/ShareState.ts"
+import { fromStoreError, kept, type Refusal, refusal, refuse } from "../Wire/Reply.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
 
 /** An existing file with its descriptor; undefined if it does not exist. */

@@ -25,7 +25,7 @@ import type * as Negotiate from "../../../Smb2/Message/Negotiate.ts"
 import type * as Signing from "../../../Smb2/Signing.ts"
 import type { Connection } from "../Connection/Connection.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refusal, type Reply, reply } from "../Connection/Reply.ts"
+import { type Refusal, refusal, type Reply, reply } from "../Wire/Reply.ts"
 
 /**
  * The result of a connection's negotiation. `dialect` is 0 before, and the wildcard after a multi-protocol NEGOTIATE.

@@ -6,8 +6,8 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/OplockBreak.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
+import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
 /** Handles OPLOCK_BREAK. */
 export const acknowledge = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>

@@ -11,12 +11,12 @@ import type * as Flush from "../../../Smb2/Message/Flush.ts"
 import type * as Read from "../../../Smb2/Message/Read.ts"
 import type * as Write from "../../../Smb2/Message/Write.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, type Reply, reply, stored } from "../Connection/Reply.ts"
 import * as Caching from "../State/Caching.ts"
 import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Open.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
+import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 
 /** The largest offset that a file can have. */
 export const largest = (1n << 63n) - 1n

@@ -7,8 +7,8 @@ import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Reparse from "../../../Codec/Reparse.ts"
 import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
-import { kept, type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import type { FileOpen } from "../State/Open.ts"
+import { kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
 import * as Deletion from "./Deletion.ts"
 
 /** The head of every buffer: tag, length of the data, and the GUID of a tag that is not Microsoft's. */

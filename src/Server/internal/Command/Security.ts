@@ -12,12 +12,12 @@ import {
   NotifyAction,
   SecurityInformation as S
 } from "../../../Smb2/Message/Constants.ts"
-import { kept, type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import type { FileOpen } from "../State/Open.ts"
 import type { Identity } from "../State/Session.ts"
 import * as Watch from "../State/Watch.ts"
+import { kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
 
 interface Part {
   readonly flag: number

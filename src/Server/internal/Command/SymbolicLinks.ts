@@ -10,8 +10,8 @@ import { Dialect } from "../../../Smb2/Message/Constants.ts"
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
 import type { StoreFile, StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { kept, Refusal, refuse, stored } from "../Connection/Reply.ts"
 import type { ShareState } from "../State/ShareState.ts"
+import { kept, Refusal, refuse, stored } from "../Wire/Reply.ts"
 import type { Name } from "./Names.ts"
 
 const decode = Codec.decode("REPARSE_DATA_BUFFER", Reparse.ReparseDataBuffer)

@@ -8,12 +8,12 @@ import { Dialect, ShareCapabilities, ShareFlags, ShareType } from "../../../Smb2
 import type * as Message from "../../../Smb2/Message/TreeConnect.ts"
 import * as Events from "../../Events.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
 import * as Access from "../State/Access.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { ShareState } from "../State/ShareState.ts"
 import type { Tree } from "../State/Tree.ts"
+import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
 /**
  * The flags of a share for clients: SMB2_SHAREFLAG_*, whose bits are those of `shi1005_flags` as well (MS-SRVS

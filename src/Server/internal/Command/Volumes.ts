@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
-import { type Refusal, refuse, stored } from "../Connection/Reply.ts"
 import type { ShareState } from "../State/ShareState.ts"
+import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 
 /** The information about the volume that a file is on, as it is now. */
 export const of = (share: ShareState, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>

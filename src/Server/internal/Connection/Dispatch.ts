@@ -21,8 +21,8 @@ import * as TreeConnect from "../Command/TreeConnect.ts"
 import * as ChannelSequence from "../State/ChannelSequence.ts"
 import * as Locks from "../State/Locks.ts"
 import type { Session } from "../State/Session.ts"
+import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import type { Incoming } from "./Incoming.ts"
-import { type Refusal, refuse, type Reply, reply } from "./Reply.ts"
 
 type Body<C extends Message.CommandName> = Extract<Message.Request, { readonly _tag: C }>["body"]
 

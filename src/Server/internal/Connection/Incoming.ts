@@ -4,21 +4,12 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Header from "../../../Smb2/Header.ts"
 import type { FileId } from "../../../Smb2/Message/Common.ts"
 import type { AnyOpen } from "../State/Open.ts"
+import type { Pending } from "../State/Pending.ts"
 import type { ServerState } from "../State/ServerState.ts"
 import type { Session } from "../State/Session.ts"
 import type { Tree } from "../State/Tree.ts"
+import { type Refusal, refusal } from "../Wire/Reply.ts"
 import type { Connection } from "./Connection.ts"
-import { type Refusal, refusal } from "./Reply.ts"
-
-/** A request that waits: it can be cancelled, or ended with another status. */
-export interface Pending {
-  readonly asyncId: bigint
-  readonly messageId: number
-  readonly session: Session | undefined
-  /** It continues after its connection is lost, as long as its session has another. */
-  readonly outlivesChannel: boolean
-  readonly abort: (status: number) => void
-}
 
 /**
  * One request. `packet` is the message without its compound, in memory with no other user. The values decoded from it

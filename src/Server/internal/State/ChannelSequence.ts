@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { Command, Dialect, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, type Reply } from "../Connection/Reply.ts"
+import { type Refusal, refuse, type Reply } from "../Wire/Reply.ts"
 import type { FileOpen } from "./Open.ts"
 
 /**

@@ -8,7 +8,7 @@ import { AccessMask as A, Dialect, LockFlags } from "../../../Smb2/Message/Const
 import type * as Message from "../../../Smb2/Message/Lock.ts"
 import { beyond } from "../Connection/Beyond.ts"
 import type { Incoming } from "../Connection/Incoming.ts"
-import { type Refusal, refuse, type Reply, reply } from "../Connection/Reply.ts"
+import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import * as Caching from "./Caching.ts"
 import type { FileOpen } from "./Open.ts"
 import { type Ranged, RangeSet } from "./RangeSet.ts"

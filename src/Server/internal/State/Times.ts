@@ -7,7 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StoreChanges, StoreNode } from "../../ShareStore.ts"
-import { type Refusal, stored } from "../Connection/Reply.ts"
+import { type Refusal, stored } from "../Wire/Reply.ts"
 import type { StreamNode } from "./FileTable.ts"
 import type { FileOpen } from "./Open.ts"
 
