@@ -12,6 +12,7 @@ import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { setFlagsFromString } from "node:v8"
 import * as KerberosKeys from "../Auth/KerberosKeys.ts"
+import { fold } from "../Codec/UpCase.ts"
 import type * as Namespace from "../Dfs/Namespace.ts"
 import * as IdentityStore from "../Server/IdentityStore.ts"
 import * as PrivateFile from "../Server/PrivateFile.ts"
@@ -203,7 +204,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
   }
   // Roots without a share of the same name.
   for (const name of Object.keys(options.namespace?.roots ?? {})) {
-    if (Object.keys(shares).some((share) => share.toLowerCase() === name.toLowerCase())) continue
+    if (Object.keys(shares).some((share) => fold(share) === fold(name))) continue
     shares[name] = { ...readOnly, store: MemoryStore.make() }
   }
   const { identity, warning } = yield* whoTheyAre(options)

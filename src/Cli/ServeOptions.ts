@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile, stat } from "node:fs/promises"
 import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
+import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Limits from "../Server/Limits.ts"
 import type { ShareOptions } from "../Server/SmbServer.ts"
@@ -216,7 +217,7 @@ export const resolve = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ServeOptions, UsageError | LocalError> {
   const shares = new Map<string, ServedShare>()
   const below = (path: string | undefined) => path === undefined ? undefined : resolvePath(base, path)
-  const add = (share: ServedShare) => shares.set(share.name.toLowerCase(), share)
+  const add = (share: ServedShare) => shares.set(fold(share.name), share)
   for (const [name, share] of Object.entries(configuration.shares ?? {})) {
     add(
       typeof share === "string" ? { name, folder: below(share) } : { ...share, name, folder: below(share.folder) }
@@ -230,9 +231,9 @@ export const resolve = Effect.fnUntraced(function*(
   if (Option.isSome(flags.folder)) named.unshift({ name: "share", folder: flags.folder.value, equals: 0 })
   for (const { equals, folder, name } of named) {
     if (equals < 0 || folder === "") return yield* usage("--share is written name=folder")
-    if (given.has(name.toLowerCase())) return yield* usage(`the share ${name} is named twice`)
-    given.add(name.toLowerCase())
-    add({ ...shares.get(name.toLowerCase()), name, folder })
+    if (given.has(fold(name))) return yield* usage(`the share ${name} is named twice`)
+    given.add(fold(name))
+    add({ ...shares.get(fold(name)), name, folder })
   }
   const configured = configuration.namespace
   const namespaceFile = Option.getOrUndefined(flags.namespace) ??
@@ -241,7 +242,7 @@ export const resolve = Effect.fnUntraced(function*(
   const namespace = namespaceFile === undefined ? inline : yield* readNamespace(namespaceFile)
   if (shares.size === 0 && namespace === undefined) add({ name: "share", folder: undefined })
   for (const { name } of shares.values()) {
-    if (!isShareName(name) || name.toLowerCase() === "ipc$") {
+    if (!isShareName(name) || fold(name) === "IPC$") {
       return yield* usage(`${JSON.stringify(name)} cannot be a share's name`)
     }
   }

@@ -480,6 +480,8 @@ describe("effect-smb serve", () => {
         [["--namespace", bad], 1, /bad\.json: .*a target is/],
         [["--share", "nothing"], 2, /name=folder/],
         [["--share", "ipc$=/tmp"], 2, /"ipc\$" cannot be a share's name/],
+        // By Windows' table these are one name; JavaScript's lower case of the first ends with another sigma.
+        [["--share", "ΟΔΟΣ=/tmp", "--share", "οδοσ=/tmp"], 2, /the share οδοσ is named twice/],
         [["--user", "joe"], 2, /no password for joe/],
         [[join(home, "none")], 1, /there is no such folder/],
         [["--host", "203.0.113.1"], 1, /this machine has no such address/]

@@ -42,6 +42,12 @@ const who = (credential: Credential): string => {
   }
 }
 
+/**
+ * A name as a key of connections, sessions and trees. Only ASCII letters lose their case: JavaScript gives one lower case to
+ * some names that differ by Windows' table, such as `İ` and `i` with a dot. Two keys for one share cost a request only.
+ */
+const lower = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+
 /** The keys are texts, so that the maps compare them by value. No name contains NUL. */
 const separator = "\0"
 
@@ -133,14 +139,14 @@ export const make = Effect.fnUntraced(function*(
     target: Target
   ): Effect.Effect<{ readonly connectionKey: string; readonly sessionKey: string }, ConnectError> =>
     Effect.gen(function*() {
-      const server = target.server.toLowerCase()
+      const server = lower(target.server)
       const domain = target.domain ?? ""
       const credential = yield* provider.get(request(target.server, domain))
       const user = who(credential)
       const refused = refusals.find(accountOf(server, String(target.port), user), credential)
       if (refused !== undefined) return yield* Effect.fail(refused)
       const connectionKey = `${server}${separator}${target.port}`
-      return { connectionKey, sessionKey: [connectionKey, user, domain.toLowerCase()].join(separator) }
+      return { connectionKey, sessionKey: [connectionKey, user, lower(domain)].join(separator) }
     })
 
   const logOn = (target: Target): Effect.Effect<void, ConnectError, Scope.Scope> =>
@@ -157,7 +163,7 @@ export const make = Effect.fnUntraced(function*(
   const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const { connectionKey, sessionKey } = yield* keysOf(target)
-      const treeKey = `${sessionKey}${separator}${target.share.toLowerCase()}`
+      const treeKey = `${sessionKey}${separator}${lower(target.share)}`
       const forget = Effect.all([
         RcMap.invalidate(trees, treeKey),
         RcMap.invalidate(sessions, sessionKey),

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as FileTime from "../../Codec/FileTime.ts"
+import { fold } from "../../Codec/UpCase.ts"
 import { TransportError } from "../../Protocol/Errors.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 import type { Hosts, Logged, Servers } from "../TestServer.ts"
@@ -85,7 +86,7 @@ export const make = Effect.fnUntraced(function*(
     connected: Effect.sync(() => count),
     read: (host, share, path) =>
       Effect.sync(() => {
-        const root = named(host)?.shares.get(share.toLowerCase())
+        const root = named(host)?.shares.get(fold(share))
         const found = root === undefined ? undefined : TestTree.find(root, path, true)
         return found?._tag === "Node" && found.node.children === undefined ? found.node.data.slice() : undefined
       }),

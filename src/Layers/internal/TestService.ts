@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Codec from "../../Codec/Codec.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
+import { fold } from "../../Codec/UpCase.ts"
 import type * as Encryption from "../../Smb2/Encryption.ts"
 import { anyFileId } from "../../Smb2/Message/Common.ts"
 import {
@@ -187,11 +188,11 @@ export class TestService {
 
   private connectTree(path: string): Natural {
     const { options, referrals } = this.state
-    const share = path.slice(path.lastIndexOf("\\") + 1).toLowerCase()
-    const pipe = share === "ipc$"
+    const share = fold(path.slice(path.lastIndexOf("\\") + 1))
+    const pipe = share === "IPC$"
     if (!pipe && !this.state.shares.has(share)) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
     const encrypted = typeof options.encryption === "object" &&
-      options.encryption.shares.some((name) => name.toLowerCase() === share)
+      options.encryption.shares.some((name) => fold(name) === share)
     const namespace = !pipe && referrals?.isNamespace(share) === true
     const treeId = this.nextId++
     this.trees.set(treeId, { share, path, pipe, encrypted })

@@ -1,6 +1,7 @@
 /**
  * What all connections to one server of the test kit share.
  */
+import { fold } from "../../Codec/UpCase.ts"
 import type * as Message from "../../Smb2/Message/Message.ts"
 import type { Logged, Received, ServerOptions } from "../TestServer.ts"
 import * as TestReferrals from "./TestReferrals.ts"
@@ -58,7 +59,7 @@ export const make = (
   return {
     options: known,
     shares: new Map(
-      Object.entries(known.shares ?? {}).map(([name, files]) => [name.toLowerCase(), TestTree.plant(files, now)])
+      Object.entries(known.shares ?? {}).map(([name, files]) => [fold(name), TestTree.plant(files, now)])
     ),
     counts: new Map(),
     peers: new Set(),
