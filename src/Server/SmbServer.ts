@@ -27,14 +27,14 @@ import type { Identities } from "./IdentityStore.ts"
 import * as Close from "./internal/Command/Close.ts"
 import { Connection } from "./internal/Connection/Connection.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
-import { LeaseTable } from "./internal/State/Caching.ts"
 import { networkOf } from "./internal/State/Connections.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
 import { FileTable } from "./internal/State/FileTable.ts"
-import { Patience, withPatience } from "./internal/State/Patience.ts"
+import { LeaseTable } from "./internal/State/LeaseTable.ts"
+import * as Model from "./internal/State/Model.ts"
 import { ServerState } from "./internal/State/ServerState.ts"
 import type { ShareOptions } from "./internal/State/ShareOptions.ts"
-import { ShareState } from "./internal/State/ShareState.ts"
+import { StoreTimeout, withTimeout } from "./internal/State/StoreTimeout.ts"
 import * as Limits from "./Limits.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
@@ -179,7 +179,7 @@ const isChanging = (namespaces: Namespaces): namespaces is SubscriptionRef.Subsc
  */
 const hostRoots = (
   { current }: DfsHost.DfsHost,
-  shares: ReadonlyMap<string, ShareState>,
+  shares: ReadonlyMap<string, Model.Share>,
   add: (name: string, options: ShareOptions) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.forEach(
@@ -250,7 +250,7 @@ const endIdle = (state: ServerState): Effect.Effect<never> => {
   const look = Effect.sync(() => {
     const before = performance.now() - idleTime
     for (const connection of Array.from(state.connections)) {
-      if (connection.heard < before && connection.isIdle) connection.close()
+      if (connection.lastReceived < before && connection.isIdle) connection.close()
     }
   })
   return idleTime === Number.POSITIVE_INFINITY ? Effect.never : Effect.forever(Effect.delay(look, idleTime / 4))
@@ -274,26 +274,26 @@ const endIdle = (state: ServerState): Effect.Effect<never> => {
 export const make = Effect.fnUntraced(function*<E = never, R = never>(
   options: Options<E, R>
 ): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
-  const shares = new Map<string, ShareState>()
+  const shares = new Map<string, Model.Share>()
   const { namespaces } = options
   const changing = namespaces !== undefined && isChanging(namespaces) ? namespaces : undefined
   const dfs: DfsHost.DfsHost | undefined = namespaces === undefined ? undefined : {
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
   const limits = { ...Limits.defaults, ...options.limits }
-  const patience = new Patience(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
+  const storeTimeout = new StoreTimeout(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
   const tables = new WeakMap<object, FileTable>()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
-    const patient = withPatience(given.store, patience)
+    const limited = withTimeout(given.store, storeTimeout)
     const store = dfs === undefined
-      ? patient
-      : NamespaceStore.make(patient, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
+      ? limited
+      : NamespaceStore.make(limited, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
     // Stores of one origin have the same files: opens of one share count for the others.
     const origin = given.store.origin ?? given.store
     const table = tables.get(origin) ?? new FileTable()
     tables.set(origin, table)
-    shares.set(fold(name), new ShareState(name, { ...given, store }, volume, table))
+    shares.set(fold(name), new Model.Share(name, { ...given, store }, volume, table))
   })
   for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))
   if (dfs !== undefined) yield* hostRoots(dfs, shares, addShare)
@@ -316,7 +316,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
       dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
     },
     limits,
-    patience,
+    storeTimeout,
     users: options.users,
     shares,
     dfs,

@@ -20,18 +20,17 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreOpened } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
-import * as Pipe from "../Rpc/Pipe.ts"
 import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import type { FileOpen } from "../State/Open.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileOpen, Share } from "../State/Model.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, type Reply, stored } from "../Wire/Reply.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import { enter, respond, settable, type Wishes } from "./CreateEnter.ts"
 import { make } from "./CreateNew.ts"
+import * as CreatePipe from "./CreatePipe.ts"
 import * as CreateRoom from "./CreateRoom.ts"
 import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
@@ -46,7 +45,7 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
   Effect.suspend(() => {
     const tree = incoming.tree!
     if (tree.share === undefined) {
-      return Effect.flatMap(CreateRoom.take(incoming), (room) => Pipe.create(incoming, body, room))
+      return Effect.flatMap(CreateRoom.take(incoming), (room) => CreatePipe.create(incoming, body, room))
     }
     const contexts = CreateContexts.read(incoming, body)
     if (typeof contexts === "number") return refuse(contexts)
@@ -77,7 +76,7 @@ const createFile = (
   body: Message.Request,
   name: Name,
   contexts: CreateContexts.Asked,
-  share: ShareState
+  share: Share
 ): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const scope = Scope.makeUnsafe()

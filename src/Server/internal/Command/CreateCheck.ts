@@ -10,10 +10,10 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreNode } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Access from "../State/Access.ts"
-import * as DfsHost from "../State/DfsHost.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
+import * as DfsNames from "./DfsNames.ts"
 import * as Names from "./Names.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -59,10 +59,10 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
 }
 
 const nameOf = (incoming: Incoming, body: Message.Request): Names.Name | number => {
-  const sent = DfsHost.nameOf(incoming, body.name)
+  const sent = DfsNames.nameOf(incoming, body.name)
   if (typeof sent === "number") return sent
   const name = Names.parse(sent)
-  return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
+  return typeof name !== "number" && DfsNames.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 
 /** The access that an open of an existing file gets. */

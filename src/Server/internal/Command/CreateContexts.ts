@@ -8,8 +8,8 @@ import { Dialect, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
 import type { StoreNode } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
-import type { Durable } from "../State/Open.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { Durable } from "../State/Model.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 
 type Of<T extends Context.Request["_tag"]> = Extract<Context.Request, { readonly _tag: T }>

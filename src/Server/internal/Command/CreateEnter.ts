@@ -8,17 +8,16 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { CreateOptions as O, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreOpened } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
-import * as ChannelSequence from "../State/ChannelSequence.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
-import { FileOpen } from "../State/Open.ts"
+import { FileOpen, type Share } from "../State/Model.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
 import type { Room } from "../State/Room.ts"
-import type { ShareState } from "../State/ShareState.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
+import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Durable from "./Durable.ts"
 import * as Grant from "./Grant.ts"
@@ -34,7 +33,7 @@ export interface Wishes {
   readonly body: Message.Request
   readonly name: Name
   readonly contexts: CreateContexts.Asked
-  readonly share: ShareState
+  readonly share: Share
   readonly scope: Scope.Closeable
   readonly room: Room
   /** `FileTable.renames` when the name was last looked up. */
@@ -112,7 +111,7 @@ export const enter = Effect.fnUntraced(function*(
       return yield* refuse(outcome.status)
     }
     if (outcome._tag === "Wait") {
-      yield* Caching.waitFor(incoming, outcome.holders)
+      yield* Caching.waitFor(incoming, outcome.leases)
       continue
     }
     if (outcome._tag === "Orphaned") {

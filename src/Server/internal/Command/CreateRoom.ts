@@ -5,17 +5,15 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { Limits } from "../../Limits.ts"
-import { beyond } from "../Connection/Beyond.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { Lease, Server, Session, Usage } from "../State/Model.ts"
 import { Room } from "../State/Room.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import type { Session } from "../State/Session.ts"
-import type { Usage } from "../State/Usage.ts"
 import { type Refusal, refuse } from "../Wire/Reply.ts"
+import { beyond } from "./Beyond.ts"
 
 /** The limit that one more open would exceed. */
-const reached = (server: ServerState, session: Session, usage: Usage): keyof Limits | undefined => {
+const reached = (server: Server, session: Session, usage: Usage): keyof Limits | undefined => {
   const { limits } = server
   return session.opens.size + session.opening >= limits.opens
     ? "opens"
@@ -33,36 +31,36 @@ const mostAsked = 8
 /**
  * Whether a client may have closed all opens of a lease or an oplock already: they have no waiting request and no lock.
  */
-const isIdle = (holder: Caching.Holder): boolean =>
-  holder.opens.size <= mostAsked &&
-  [...holder.opens].every(({ lockCount, waiting, watch }) =>
+const isIdle = (lease: Lease): boolean =>
+  lease.opens.size <= mostAsked &&
+  [...lease.opens].every(({ lockCount, waiting, watch }) =>
     lockCount === 0 && waiting.size === 0 && watch === undefined
   )
 
 /**
- * Asks a user's clients to close handles that they only cache, the oldest first. Gives the holders that have to
+ * Asks a user's clients to close handles that they only cache, the oldest first. Gives the leases that have to
  * acknowledge.
  */
 const askBack = (
-  server: ServerState,
+  server: Server,
   session: Session,
-  { holders }: Usage,
+  { leases }: Usage,
   limit: keyof Limits
-): ReadonlyArray<Caching.Holder> => {
-  const asked: Array<Caching.Holder> = []
+): ReadonlyArray<Lease> => {
+  const asked: Array<Lease> = []
   let seen = 0
-  const most = Math.min(mostSeen, holders.size)
-  for (const [holder, count] of holders) {
+  const most = Math.min(mostSeen, leases.size)
+  for (const [lease, count] of leases) {
     if (++seen > most || asked.length >= mostAsked) break
-    // The next CREATE begins with the holders that this one did not look at.
-    holders.delete(holder)
-    holders.set(holder, count)
-    const helps = limit !== "opens" || [...holder.opens].some((open) => open.session === session)
-    if ((holder.state & Caching.HANDLE) === 0 || !helps) continue
-    if (holder.breaking === undefined && isIdle(holder)) {
-      Caching.breakTo(server, holder, holder.state & ~Caching.HANDLE)
+    // The next CREATE begins with the leases that this one did not look at.
+    leases.delete(lease)
+    leases.set(lease, count)
+    const helps = limit !== "opens" || [...lease.opens].some((open) => open.session === session)
+    if ((lease.state & Caching.HANDLE) === 0 || !helps) continue
+    if (lease.breaking === undefined && isIdle(lease)) {
+      Caching.breakTo(server, lease, lease.state & ~Caching.HANDLE)
     }
-    if (holder.breaking !== undefined && (holder.breaking & Caching.HANDLE) === 0) asked.push(holder)
+    if (lease.breaking !== undefined && (lease.breaking & Caching.HANDLE) === 0) asked.push(lease)
   }
   return asked
 }
@@ -72,7 +70,7 @@ export const take = (incoming: Incoming): Effect.Effect<Room, Refusal> =>
   Effect.gen(function*() {
     const { server } = incoming
     const session = incoming.session!
-    let asked: ReadonlyArray<Caching.Holder> | undefined
+    let asked: ReadonlyArray<Lease> | undefined
     for (;;) {
       const { usage } = session
       if (usage === undefined) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)

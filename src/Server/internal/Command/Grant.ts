@@ -6,12 +6,10 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, LeaseFlags, OplockLevel, ShareAccess } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
-import { breakTo, HANDLE, Holder, isOrphan, levelOf, READ, stateOf, WRITE } from "../State/Caching.ts"
-import type { Link, StreamNode } from "../State/FileTable.ts"
-import type { Open } from "../State/Open.ts"
+import { breakTo, HANDLE, isOrphan, levelOf, READ, stateOf, WRITE } from "../State/Caching.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import { type FileOpen, Lease, type Link, type Server, type StreamNode } from "../State/Model.ts"
 import type * as OutsideChanges from "../State/OutsideChanges.ts"
-import type { ServerState } from "../State/ServerState.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -32,7 +30,7 @@ const excludes = (access: number, shareAccess: number): boolean =>
   has(access, writes) && !has(shareAccess, ShareAccess.FILE_SHARE_WRITE) ||
   has(access, A.DELETE) && !has(shareAccess, ShareAccess.FILE_SHARE_DELETE)
 
-const violates = (open: Open, access: number, shareAccess: number): boolean =>
+const violates = (open: FileOpen, access: number, shareAccess: number): boolean =>
   has(access, counts) && has(open.grantedAccess, counts) &&
   (excludes(access, open.shareAccess) || excludes(open.grantedAccess, shareAccess))
 
@@ -44,19 +42,19 @@ export interface Wanted {
   readonly wantsDelete: boolean
 }
 
-/** Whether a file may be opened now. If not: the reason, or the holders to wait for. */
+/** Whether a file may be opened now. If not: the reason, or the leases to wait for. */
 export type Outcome =
   | { readonly _tag: "Clear" }
   | { readonly _tag: "Refused"; readonly status: number }
-  | { readonly _tag: "Wait"; readonly holders: ReadonlyArray<Holder> }
+  | { readonly _tag: "Wait"; readonly leases: ReadonlyArray<Lease> }
   /** Durable opens without a client are in the way. No client can acknowledge a break, so they must be closed first. */
-  | { readonly _tag: "Orphaned"; readonly opens: ReadonlyArray<Open> }
+  | { readonly _tag: "Orphaned"; readonly opens: ReadonlyArray<FileOpen> }
 
 const clear: Outcome = { _tag: "Clear" }
 const refused = (status: number): Outcome => ({ _tag: "Refused", status })
 
 /** The lease that a CREATE names, if its client has it already. */
-export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): Holder | undefined =>
+export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): Lease | undefined =>
   contexts.lease === undefined
     ? undefined
     : incoming.server.leases.find(incoming.connection.negotiated.clientGuid, contexts.lease.key)
@@ -66,10 +64,10 @@ export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): H
  * must wait for.
  */
 export const obstacles = (
-  server: ServerState,
+  server: Server,
   stream: StreamNode,
   link: Link | undefined,
-  same: Holder | undefined,
+  same: Lease | undefined,
   wanted: Wanted
 ): Outcome => {
   const { file } = stream
@@ -86,35 +84,35 @@ export const obstacles = (
   const stat = isStat(wanted.access) && !wanted.overwrite
   if (stat && !violation && !disturbsOplocks(wanted.access)) return clear
   const taken = violation ? HANDLE : wanted.overwrite ? WRITE | HANDLE : WRITE
-  const waitFor: Array<Holder> = []
-  const orphans = Array.from(stream.holders).filter((holder) =>
-    holder !== same && has(holder.state, taken) && isOrphan(holder) && !(stat && holder.kind === "lease")
+  const waitFor: Array<Lease> = []
+  const orphans = Array.from(stream.leases).filter((lease) =>
+    lease !== same && has(lease.state, taken) && isOrphan(lease) && !(stat && lease.kind === "lease")
   )
-  if (orphans.length > 0) return { _tag: "Orphaned", opens: orphans.flatMap((holder) => Array.from(holder.opens)) }
-  for (const holder of Array.from(stream.holders)) {
-    if (holder === same || stat && !violation && holder.kind === "lease") continue
-    if (holder.breaking !== undefined) {
+  if (orphans.length > 0) return { _tag: "Orphaned", opens: orphans.flatMap((lease) => Array.from(lease.opens)) }
+  for (const lease of Array.from(stream.leases)) {
+    if (lease === same || stat && !violation && lease.kind === "lease") continue
+    if (lease.breaking !== undefined) {
       // A break under way is enough, or it must end before the next one begins.
-      if (has(holder.state, taken)) {
-        const chained = holder.required !== undefined && (holder.breaking & ~holder.required) !== 0
-        if (wanted.overwrite && !violation) breakTo(server, holder, 0)
-        if (violation || chained || has(holder.state, WRITE)) waitFor.push(holder)
+      if (has(lease.state, taken)) {
+        const chained = lease.required !== undefined && (lease.breaking & ~lease.required) !== 0
+        if (wanted.overwrite && !violation) breakTo(server, lease, 0)
+        if (violation || chained || has(lease.state, WRITE)) waitFor.push(lease)
       }
       continue
     }
-    if (!has(holder.state, taken)) continue
+    if (!has(lease.state, taken)) continue
     // A client with cached handles can close them on a break; a client with cached writes has data that this open would
     // read.
-    let keep = holder.state & ~taken
-    if (holder.kind === "oplock") keep = wanted.overwrite && !violation ? 0 : READ
+    let keep = lease.state & ~taken
+    if (lease.kind === "oplock") keep = wanted.overwrite && !violation ? 0 : READ
     else if (wanted.overwrite && !violation) keep = 0
-    if (holder.kind === "oplock" && violation && !has(holder.state, HANDLE)) continue
-    // Handles that are only cached are no obstacle to an overwrite: their holder is told, but the open does not wait.
-    const waits = violation || has(holder.state, WRITE)
-    breakTo(server, holder, keep)
-    if (holder.breaking !== undefined && waits) waitFor.push(holder)
+    if (lease.kind === "oplock" && violation && !has(lease.state, HANDLE)) continue
+    // Handles that are only cached are no obstacle to an overwrite: their lease is told, but the open does not wait.
+    const waits = violation || has(lease.state, WRITE)
+    breakTo(server, lease, keep)
+    if (lease.breaking !== undefined && waits) waitFor.push(lease)
   }
-  if (waitFor.length > 0) return { _tag: "Wait", holders: waitFor }
+  if (waitFor.length > 0) return { _tag: "Wait", leases: waitFor }
   return violation ? refused(NtStatus.STATUS_SHARING_VIOLATION) : clear
 }
 
@@ -138,86 +136,86 @@ export const grant = (
   incoming: Incoming,
   body: Message.Request,
   contexts: CreateContexts.Asked,
-  open: Open,
+  open: FileOpen,
   heard: OutsideChanges.Heard | undefined
 ): Granted => {
   const { stream } = open
   const none: Granted = { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }
-  const { lease } = contexts
-  if (lease === undefined && body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) return none
+  const { lease: requested } = contexts
+  if (requested === undefined && body.requestedOplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) return none
   // A directory can only be cached by a lease of version 2, and has no write caching.
-  if (open.directory && lease?.version !== 2) return none
-  const isLease = lease !== undefined
-  const asked = isLease ? (open.directory ? lease.state & ~WRITE : lease.state) : 0
+  if (open.directory && requested?.version !== 2) return none
+  const isLease = requested !== undefined
+  const asked = isLease ? (open.directory ? requested.state & ~WRITE : requested.state) : 0
   let state = isLease ? sensible(asked) : stateOf(body.requestedOplockLevel)
-  if (lease?.parentKey !== undefined) open.parentLeaseKey = Buffer.from(lease.parentKey).toString("hex")
+  if (requested?.parentKey !== undefined) open.parentLeaseKey = Buffer.from(requested.parentKey).toString("hex")
   const same = findLease(incoming, contexts)
-  const others = [...stream.opens].filter((other) => other !== open && (same === undefined || other.holder !== same))
-  if (others.some((other) => other.holder !== undefined || !isStat(other.grantedAccess))) state &= ~WRITE
+  const others = [...stream.opens].filter((other) => other !== open && (same === undefined || other.lease !== same))
+  if (others.some((other) => other.lease !== undefined || !isStat(other.grantedAccess))) state &= ~WRITE
   if (!isLease && others.length > 0) state &= READ
   // An open for attributes did not break the other clients' right to cache writes.
-  if (others.some((other) => other.holder !== undefined && has(other.holder.state, WRITE))) state = 0
+  if (others.some((other) => other.lease !== undefined && has(other.lease.state, WRITE))) state = 0
   if (isLease) {
-    if (others.some((other) => other.holder?.kind === "oplock" && other.holder.state !== 0)) state &= ~HANDLE
-  } else if (others.some((other) => other.holder?.kind === "lease" && has(other.holder.state, HANDLE))) {
+    if (others.some((other) => other.lease?.kind === "oplock" && other.lease.state !== 0)) state &= ~HANDLE
+  } else if (others.some((other) => other.lease?.kind === "lease" && has(other.lease.state, HANDLE))) {
     state = 0
   }
   if (stream.locks !== undefined && stream.locks.size > 0) state = 0
   state = heard?.hears === true ? sensible(state) : 0
   if (!isLease) {
     if (state === 0) return none
-    const holder = new Holder("oplock", stream, state)
-    join(holder, open)
+    const lease = new Lease(stream, state)
+    join(lease, open)
     return { oplockLevel: levelOf(state), lease: undefined }
   }
-  let holder = same
-  if (holder === undefined) {
-    holder = new Holder("lease", stream, state, {
+  let lease = same
+  if (lease === undefined) {
+    lease = new Lease(stream, state, {
       clientGuid: incoming.connection.negotiated.clientGuid,
-      key: lease.key,
-      version: lease.version,
-      parentKey: lease.parentKey,
-      epoch: lease.version === 2 ? (lease.epoch + 1) & 0xffff : 0
+      key: requested.key,
+      version: requested.version,
+      parentKey: requested.parentKey,
+      epoch: requested.version === 2 ? (requested.epoch + 1) & 0xffff : 0
     })
-    incoming.server.leases.add(holder)
+    incoming.server.leases.add(lease)
   } else if (
-    holder.breaking === undefined && state === asked && (state & holder.state) === holder.state &&
-    state !== holder.state
+    lease.breaking === undefined && state === asked && (state & lease.state) === lease.state &&
+    state !== lease.state
   ) {
     // A lease can only grow, and only to the full requested state.
-    holder.state = state
-    if (holder.version === 2) holder.epoch = (holder.epoch + 1) & 0xffff
+    lease.state = state
+    if (lease.version === 2) lease.epoch = (lease.epoch + 1) & 0xffff
   }
-  join(holder, open)
+  join(lease, open)
   return current(open)
 }
 
 /** The present caching of an open, for a response. */
-export const current = (open: Open): Granted => {
-  const { holder } = open
-  if (holder === undefined) return { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }
-  if (holder.kind === "oplock") return { oplockLevel: levelOf(holder.state), lease: undefined }
-  const leaseFlags = holder.breaking === undefined ? 0 : LeaseFlags.SMB2_LEASE_FLAG_BREAK_IN_PROGRESS
+export const current = (open: FileOpen): Granted => {
+  const { lease } = open
+  if (lease === undefined) return { oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE, lease: undefined }
+  if (lease.kind === "oplock") return { oplockLevel: levelOf(lease.state), lease: undefined }
+  const leaseFlags = lease.breaking === undefined ? 0 : LeaseFlags.SMB2_LEASE_FLAG_BREAK_IN_PROGRESS
   return {
     oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_LEASE,
-    lease: holder.version === 2
+    lease: lease.version === 2
       ? {
         _tag: "ResponseLeaseV2",
-        leaseKey: holder.key,
-        leaseState: holder.state,
+        leaseKey: lease.key,
+        leaseState: lease.state,
         leaseFlags: leaseFlags |
-          (holder.parentKey === undefined ? 0 : LeaseFlags.SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET),
-        parentLeaseKey: holder.parentKey ?? new Uint8Array(16),
-        epoch: holder.epoch
+          (lease.parentKey === undefined ? 0 : LeaseFlags.SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET),
+        parentLeaseKey: lease.parentKey ?? new Uint8Array(16),
+        epoch: lease.epoch
       }
-      : { _tag: "ResponseLease", leaseKey: holder.key, leaseState: holder.state, leaseFlags }
+      : { _tag: "ResponseLease", leaseKey: lease.key, leaseState: lease.state, leaseFlags }
   }
 }
 
-const join = (holder: Holder, open: Open): void => {
-  holder.opens.add(open)
-  holder.stream.holders.add(holder)
-  open.holder = holder
-  const { holders } = open.usage
-  holders.set(holder, (holders.get(holder) ?? 0) + 1)
+const join = (lease: Lease, open: FileOpen): void => {
+  lease.opens.add(open)
+  lease.stream.leases.add(lease)
+  open.lease = lease
+  const { leases } = open.usage
+  leases.set(lease, (leases.get(lease) ?? 0) + 1)
 }

@@ -17,13 +17,12 @@ import { deriveKeys } from "../../../Smb2/Session.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import type { User } from "../../UserStore.ts"
-import { beyond } from "../Connection/Beyond.ts"
-import type { Connection } from "../Connection/Connection.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Access from "../State/Access.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import { type Identity, isSamePerson, type Logon, Session } from "../State/Session.ts"
+import { type Identity, isSamePerson } from "../State/Identity.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
 import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
+import { beyond } from "./Beyond.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as SessionEnd from "./SessionEnd.ts"
 
@@ -96,7 +95,7 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
 /**
  * A caller without an account that the server's settings let in: in the group Everyone, but not in Authenticated Users.
  */
-const outsider = (server: ServerState, anonymous: boolean): Identity => ({
+const outsider = (server: Server, anonymous: boolean): Identity => ({
   name: anonymous ? "" : "guest",
   sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
   groups: new Set([Access.sids.everyone, Access.sids.network, Access.sids.guests]),
@@ -105,7 +104,7 @@ const outsider = (server: ServerState, anonymous: boolean): Identity => ({
   anonymous
 })
 
-const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refusal> =>
+const identity = (server: Server, user: User): Effect.Effect<Identity, Refusal> =>
   Effect.map(
     user.sid === undefined ? sidOf(server, user.name) : Effect.succeed(user.sid),
     (sid): Identity => ({
@@ -127,7 +126,7 @@ const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refu
   )
 
 /** A SID that cannot be kept may belong to another user after a restart: a logon with such a SID is refused. */
-const sidOf = (server: ServerState, name: string): Effect.Effect<string, Refusal> =>
+const sidOf = (server: Server, name: string): Effect.Effect<string, Refusal> =>
   Effect.catch(
     server.identity.sidOf(name),
     (error) => Effect.andThen(Effect.logError(error.message), refuse(NtStatus.STATUS_INTERNAL_ERROR))

@@ -12,10 +12,10 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/SetInfo.ts"
 import type { StoreChanges } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import type { FileOpen } from "../State/Open.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileOpen } from "../State/Model.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
@@ -111,7 +111,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
           if (value.allocationSize < node.size) return resize(open, value.allocationSize)
           return Effect.map(Volumes.checkRoom(open.share, open.file, value.allocationSize, node.allocationSize), () => {
             open.stream.reserved = value.allocationSize
-            Caching.breakReaders(open.server, open.stream, open.holder)
+            Caching.breakReaders(open.server, open.stream, open.lease)
           })
         })
       })

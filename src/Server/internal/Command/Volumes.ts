@@ -6,11 +6,11 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Share } from "../State/Model.ts"
 import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 
 /** The information about the volume that a file is on, as it is now. */
-export const of = (share: ShareState, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
+export const of = (share: Share, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
   stored(file.volume ?? share.store.volume)
 
 /**
@@ -18,7 +18,7 @@ export const of = (share: ShareState, file: StoreFile): Effect.Effect<StoreVolum
  * already.
  */
 export const checkRoom = (
-  share: ShareState,
+  share: Share,
   file: StoreFile,
   allocationSize: bigint,
   has = 0n
@@ -32,7 +32,7 @@ export const checkRoom = (
 
 /** As `checkRoom`, for a file that is to be made in a directory. */
 export const checkRoomIn = (
-  share: ShareState,
+  share: Share,
   directory: StorePath,
   allocationSize: bigint
 ): Effect.Effect<void, Refusal> =>

@@ -23,14 +23,13 @@ import * as Events from "../../Events.ts"
 import * as Negotiation from "../Command/Negotiation.ts"
 import * as SessionEnd from "../Command/SessionEnd.ts"
 import { networkOf } from "../State/Connections.ts"
-import type { Pending } from "../State/Pending.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import type { Session } from "../State/Session.ts"
-import type { Usage } from "../State/Usage.ts"
+import { Incoming } from "../State/Incoming.ts"
+import type * as Model from "../State/Model.ts"
+import type { PendingRequest, Server, Session, Usage } from "../State/Model.ts"
+import { initial, type Negotiated } from "../State/Negotiated.ts"
 import { errorBody, type Reply } from "../Wire/Reply.ts"
 import { dispatch } from "./Dispatch.ts"
 import * as Faults from "./Faults.ts"
-import { Incoming } from "./Incoming.ts"
 import { lengthOf, Outgoing } from "./Outgoing.ts"
 import { Sequence } from "./Sequence.ts"
 
@@ -80,13 +79,13 @@ class Batch {
 /**
  * @category models
  */
-export class Connection {
-  readonly server: ServerState
-  readonly negotiated: Negotiation.Negotiated = Negotiation.initial()
+export class Connection implements Model.Connection {
+  readonly server: Server
+  readonly negotiated: Negotiated = initial()
   readonly sessions = new Map<bigint, Session>()
   /** Sessions of other connections that this one has begun to bind. */
   readonly binding = new Set<Session>()
-  readonly pending = new Map<bigint, Pending>()
+  readonly pending = new Map<bigint, PendingRequest>()
   /** The client's address. */
   readonly address: string
   readonly port: number
@@ -105,7 +104,7 @@ export class Connection {
   /** Callbacks that wait for the connection's end. */
   private readonly awaited = new Set<() => void>()
 
-  constructor(server: ServerState, socket: Net.Socket) {
+  constructor(server: Server, socket: Net.Socket) {
     this.server = server
     this.socket = socket
     this.out = new Outgoing(socket, Math.min(server.limits.unsent, largestOfStranger))
@@ -152,7 +151,7 @@ export class Connection {
   }
 
   /** When the last bytes came: milliseconds of `performance.now()`. */
-  heard = performance.now()
+  lastReceived = performance.now()
 
   /** Whether the client has no open and no request under way. */
   get isIdle(): boolean {
@@ -163,7 +162,7 @@ export class Connection {
 
   /** Takes a chunk from the socket. Reads it only during the call. */
   onData(chunk: Uint8Array): void {
-    this.heard = performance.now()
+    this.lastReceived = performance.now()
     if (!this.closed) this.frames.push(chunk)
   }
 
@@ -174,7 +173,7 @@ export class Connection {
 
   /** The socket has put `count` bytes into `room`. */
   onArrived(count: number): void {
-    this.heard = performance.now()
+    this.lastReceived = performance.now()
     if (!this.closed) this.frames.arrived(count)
   }
 
@@ -484,7 +483,7 @@ export class Connection {
   }
 
   /** Whether a request's signature is valid under a session's keys. */
-  verifies(sign: Signing.Sign, incoming: Incoming): boolean {
+  verifies(sign: Signing.Sign, incoming: Model.SignedMessage): boolean {
     const { header, packet } = incoming
     const claimed = packet.slice(Header.signatureOffset, Header.signatureOffset + 16)
     packet.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
@@ -495,7 +494,7 @@ export class Connection {
   }
 
   /** Whether a request's credit charge covers a payload of `bytes`, that it has or asks for. */
-  allows(incoming: Incoming, bytes: number): boolean {
+  allows(incoming: Model.SignedMessage, bytes: number): boolean {
     if (!this.negotiated.multiCredit) return bytes <= 65536 || this.dialect === Dialect.SMB_2_0_2
     return bytes <= Math.max(incoming.header.creditCharge, 1) * 65536
   }

@@ -19,11 +19,8 @@ import { CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.
 import * as Events from "../../Events.ts"
 import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
-import { type FileNode, type FileTable, keyOf } from "./FileTable.ts"
-import type { FileOpen } from "./Open.ts"
-import type { ServerState } from "./ServerState.ts"
-import type { ShareState } from "./ShareState.ts"
-import type { Watch } from "./Watch.ts"
+import { keyOf } from "./FileTable.ts"
+import type { FileNode, FileOpen, FileTable, Server, Share, Watch } from "./Model.ts"
 
 /** How often the server checks which directories it still has to listen to. */
 const interval = "15 seconds"
@@ -58,15 +55,15 @@ const expected: ReadonlySet<StoreError["reason"]> = new Set(["NotFound", "PathNo
 
 /** The directories of a share that the server listens to. */
 class Listener {
-  private readonly server: ServerState
-  private readonly share: ShareState
+  private readonly server: Server
+  private readonly share: Share
   private readonly changes: NonNullable<ShareStore["changes"]>
   private readonly places = new Map<string, Listening>()
   private sweeping = false
   /** Whether the log already says that changes are not reported. */
   private isDeaf = false
 
-  constructor(server: ServerState, share: ShareState, changes: NonNullable<ShareStore["changes"]>) {
+  constructor(server: Server, share: Share, changes: NonNullable<ShareStore["changes"]>) {
     this.server = server
     this.share = share
     this.changes = changes
@@ -211,8 +208,8 @@ class Listener {
   }
 
   takeBack(file: FileNode): void {
-    for (const { holders } of file.streams.values()) {
-      for (const holder of Array.from(holders)) Caching.breakTo(this.server, holder, 0)
+    for (const { leases } of file.streams.values()) {
+      for (const lease of Array.from(leases)) Caching.breakTo(this.server, lease, 0)
     }
   }
 
@@ -303,14 +300,14 @@ const placeOf = (path: StorePath, directory: boolean): Place => ({
 /** The places to listen to for the caches of a file: the directories that hold it; for a directory, itself. */
 const placesOf = (file: FileNode): ReadonlyArray<Place> => {
   let held = false
-  for (const { holders } of file.streams.values()) held ||= holders.size > 0
+  for (const { leases } of file.streams.values()) held ||= leases.size > 0
   if (!held) return []
   return Array.from(file.links, ({ path }) => placeOf(path, file.directory))
 }
 
 const listeners = new WeakMap<FileTable, Listener>()
 
-const listenerOf = (server: ServerState, share: ShareState): Listener | undefined => {
+const listenerOf = (server: Server, share: Share): Listener | undefined => {
   const known = listeners.get(share.table)
   if (known !== undefined) return known
   const { changes } = share.store
@@ -321,7 +318,7 @@ const listenerOf = (server: ServerState, share: ShareState): Listener | undefine
 }
 
 /** Begins to listen for a client that watches a directory. */
-export const forWatch = (server: ServerState, { open, recursive }: Watch): void => {
+export const forWatch = (server: Server, { open, recursive }: Watch): void => {
   const listener = listenerOf(server, open.share)
   if (listener === undefined) return
   const place = { directory: open.path, recursive }
@@ -339,8 +336,8 @@ const nothing: Heard = { hears: false }
 
 /** Begins to listen for a client that may cache the file of a name. Waits until listening has begun or failed. */
 export const listen = (
-  server: ServerState,
-  share: ShareState,
+  server: Server,
+  share: Share,
   path: StorePath,
   { file, node }: StoreOpened
 ): Effect.Effect<Heard> => {
@@ -361,8 +358,8 @@ export const listen = (
 }
 
 /** After a rename of an open: listens at the new name for its client's cache. */
-export const renamed = ({ holder, path, server, share, stream }: FileOpen): void => {
-  const listener = holder === undefined ? undefined : listenerOf(server, share)
+export const renamed = ({ lease, path, server, share, stream }: FileOpen): void => {
+  const listener = lease === undefined ? undefined : listenerOf(server, share)
   if (listener !== undefined) server.run(listener.follow(placeOf(path, stream.file.directory)))
 }
 

@@ -1,18 +1,16 @@
 /**
  * The place of an open in the limits of its user and of the server, while its CREATE runs.
  */
-import type { ServerState } from "./ServerState.ts"
-import type { Session } from "./Session.ts"
-import type { Usage } from "./Usage.ts"
+import type { Server, Session, Usage } from "./Model.ts"
 
 /** An open that is about to be made. It counts from the beginning, so that several at once do not exceed a limit. */
 export class Room {
-  readonly #server: ServerState
+  readonly #server: Server
   readonly #session: Session
   readonly #usage: Usage
   #waits = true
 
-  constructor(server: ServerState, session: Session, usage: Usage) {
+  constructor(server: Server, session: Session, usage: Usage) {
     this.#server = server
     this.#session = session
     this.#usage = usage

@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Events from "../../Events.ts"
 import type { Limits } from "../../Limits.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import { type Refusal, refuse } from "../Wire/Reply.ts"
-import type { Incoming } from "./Incoming.ts"
 
 /** Refuses a request, counts it, and writes to the log which limit it would have exceeded. */
 export const beyond = (

@@ -3,13 +3,8 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Header from "../../../Smb2/Header.ts"
 import type { FileId } from "../../../Smb2/Message/Common.ts"
-import type { AnyOpen } from "../State/Open.ts"
-import type { Pending } from "../State/Pending.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import type { Session } from "../State/Session.ts"
-import type { Tree } from "../State/Tree.ts"
 import { type Refusal, refusal } from "../Wire/Reply.ts"
-import type { Connection } from "./Connection.ts"
+import type { AnyOpen, Connection, PendingRequest, Server, Session, Tree } from "./Model.ts"
 
 /**
  * One request. `packet` is the message without its compound, in memory with no other user. The values decoded from it
@@ -66,7 +61,7 @@ export class Incoming {
     return this.decryptedBy !== undefined
   }
 
-  get server(): ServerState {
+  get server(): Server {
     return this.connection.server
   }
 
@@ -95,7 +90,7 @@ export class Incoming {
         this.open?.waiting.delete(pending)
         resume(effect)
       }
-      const pending: Pending = {
+      const pending: PendingRequest = {
         asyncId: this.asyncId,
         messageId: this.header.messageId,
         session: this.session,

@@ -2,7 +2,11 @@
  * CREATEs that a client may send again, because it lost the channel before their responses came (MS-SMB2 3.3.5.9.10).
  * They are known by their client and their CreateGuid, from their beginning until their open is closed.
  */
-import type { FileOpen } from "./Open.ts"
+/** The values by which an open is found. */
+interface Replayed {
+  readonly createGuid: string | undefined
+  readonly clientGuid: string
+}
 
 /** A CREATE that is not done yet: it may wait for a break. */
 export const pending = "pending"
@@ -10,11 +14,11 @@ export const pending = "pending"
 /**
  * @category models
  */
-export class ReplayTable {
-  private readonly known = new Map<string, FileOpen | typeof pending>()
+export class ReplayTable<Open extends Replayed> {
+  private readonly known = new Map<string, Open | typeof pending>()
 
   /** The result of a CREATE with this CreateGuid. */
-  find(clientGuid: string, createGuid: string): FileOpen | typeof pending | undefined {
+  find(clientGuid: string, createGuid: string): Open | typeof pending | undefined {
     return this.known.get(`${clientGuid}/${createGuid}`)
   }
 
@@ -24,7 +28,7 @@ export class ReplayTable {
   }
 
   /** The CREATE has made an open. */
-  done(clientGuid: string, createGuid: string, open: FileOpen): void {
+  done(clientGuid: string, createGuid: string, open: Open): void {
     this.known.set(`${clientGuid}/${createGuid}`, open)
   }
 
@@ -35,7 +39,7 @@ export class ReplayTable {
   }
 
   /** An open is closed. */
-  forget(open: FileOpen): void {
+  forget(open: Open): void {
     if (open.createGuid === undefined) return
     const key = `${open.clientGuid}/${open.createGuid}`
     if (this.known.get(key) === open) this.known.delete(key)

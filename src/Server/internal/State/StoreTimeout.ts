@@ -25,7 +25,7 @@ const looks = 8
  *
  * @category models
  */
-export class Patience {
+export class StoreTimeout {
   private readonly millis: number
   private readonly waiting = new Set<Waiting>()
   private timer: NodeJS.Timeout | undefined
@@ -75,16 +75,16 @@ export class Patience {
 }
 
 /** Effects are made only when they are used: a server holds thousands of open files that no client uses. */
-class PatientFile implements StoreFile {
+class FileWithTimeout implements StoreFile {
   readonly readInto?: NonNullable<StoreFile["readInto"]>
-  private readonly patience: Patience
+  private readonly timeout: StoreTimeout
   private readonly file: StoreFile
 
-  constructor(patience: Patience, file: StoreFile) {
-    this.patience = patience
+  constructor(timeout: StoreTimeout, file: StoreFile) {
+    this.timeout = timeout
     this.file = file
     if (file.readInto !== undefined) {
-      this.readInto = (offset, target) => patience.run(file.readInto!(offset, target))
+      this.readInto = (offset, target) => timeout.run(file.readInto!(offset, target))
     }
   }
 
@@ -92,45 +92,45 @@ class PatientFile implements StoreFile {
     return this.file.id
   }
   get stat() {
-    return this.patience.run(this.file.stat)
+    return this.timeout.run(this.file.stat)
   }
   get parent() {
     const { parent } = this.file
-    return parent === undefined ? undefined : this.patience.run(parent)
+    return parent === undefined ? undefined : this.timeout.run(parent)
   }
   get volume() {
     const { volume } = this.file
-    return volume === undefined ? undefined : this.patience.run(volume)
+    return volume === undefined ? undefined : this.timeout.run(volume)
   }
   get flush() {
-    return this.patience.run(this.file.flush)
+    return this.timeout.run(this.file.flush)
   }
   get streams() {
-    return this.patience.run(this.file.streams)
+    return this.timeout.run(this.file.streams)
   }
   read(...of: Parameters<StoreFile["read"]>) {
-    return this.patience.run(this.file.read(...of))
+    return this.timeout.run(this.file.read(...of))
   }
   write(...of: Parameters<StoreFile["write"]>) {
-    return this.patience.run(this.file.write(...of))
+    return this.timeout.run(this.file.write(...of))
   }
   truncate(...of: Parameters<StoreFile["truncate"]>) {
-    return this.patience.run(this.file.truncate(...of))
+    return this.timeout.run(this.file.truncate(...of))
   }
   set(...of: Parameters<StoreFile["set"]>) {
-    return this.patience.run(this.file.set(...of))
+    return this.timeout.run(this.file.set(...of))
   }
   getBlob(...of: Parameters<StoreFile["getBlob"]>) {
-    return this.patience.run(this.file.getBlob(...of))
+    return this.timeout.run(this.file.getBlob(...of))
   }
   setBlob(...of: Parameters<StoreFile["setBlob"]>) {
-    return this.patience.run(this.file.setBlob(...of))
+    return this.timeout.run(this.file.setBlob(...of))
   }
   zero(...of: Parameters<StoreFile["zero"]>) {
-    return this.patience.run(this.file.zero(...of))
+    return this.timeout.run(this.file.zero(...of))
   }
   allocated(...of: Parameters<StoreFile["allocated"]>) {
-    return this.patience.run(this.file.allocated(...of))
+    return this.timeout.run(this.file.allocated(...of))
   }
 }
 
@@ -139,27 +139,27 @@ class PatientFile implements StoreFile {
  *
  * @category constructors
  */
-export const withPatience = (store: ShareStore, patience: Patience): ShareStore => {
+export const withTimeout = (store: ShareStore, timeout: StoreTimeout): ShareStore => {
   const { link, mayRemove } = store
   return {
     ...store,
-    volume: patience.run(store.volume),
-    stat: (path) => patience.run(store.stat(path)),
+    volume: timeout.run(store.volume),
+    stat: (path) => timeout.run(store.stat(path)),
     // A file that is opened too late is closed at once, because its scope is closed already.
     open: (path, options) =>
-      Effect.map(patience.run(store.open(path, options)), (opened) => ({
+      Effect.map(timeout.run(store.open(path, options)), (opened) => ({
         ...opened,
-        file: new PatientFile(patience, opened.file)
+        file: new FileWithTimeout(timeout, opened.file)
       })),
     list: (path, options) =>
-      Stream.transformPull(store.list(path, options), (pull) => Effect.succeed(patience.run(pull))),
-    remove: (path, options) => patience.run(store.remove(path, options)),
-    rename: (from, to, options) => patience.run(store.rename(from, to, options)),
+      Stream.transformPull(store.list(path, options), (pull) => Effect.succeed(timeout.run(pull))),
+    remove: (path, options) => timeout.run(store.remove(path, options)),
+    rename: (from, to, options) => timeout.run(store.rename(from, to, options)),
     ...(mayRemove === undefined
       ? {}
-      : { mayRemove: (path, options) => patience.run(mayRemove(path, options)) }),
+      : { mayRemove: (path, options) => timeout.run(mayRemove(path, options)) }),
     ...(link === undefined
       ? {}
-      : { link: (existing, name, options) => patience.run(link(existing, name, options)) })
+      : { link: (existing, name, options) => timeout.run(link(existing, name, options)) })
   }
 }

@@ -7,18 +7,9 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { Command, Dialect, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileOpen } from "../State/Model.ts"
 import { type Refusal, refuse, type Reply } from "../Wire/Reply.ts"
-import type { FileOpen } from "./Open.ts"
-
-/**
- * The number of an open's requests under way that change something: those of its present sequence, and of earlier ones.
- */
-export interface Outstanding {
-  sequence: number
-  present: number
-  before: number
-}
 
 /** The sequence in which a request was sent; 0 before 3.0. */
 export const of = (incoming: Incoming): number =>
