@@ -13,7 +13,8 @@ export const rooms = {
   Client: ["Codec", "Auth", "Protocol", "Smb2", "Smb1"],
   Dfs: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client"],
   Server: ["Codec", "Auth", "Protocol", "Smb2", "Dfs"],
-  Layers: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server"],
+  Layers: ["Codec", "Protocol"],
+  Testing: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"],
   Cli: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"]
 } as const satisfies Record<string, ReadonlyArray<string>>
 

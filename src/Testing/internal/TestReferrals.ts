@@ -3,6 +3,7 @@
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
+import { fold } from "../../Codec/UpCase.ts"
 import * as DfsPath from "../../Dfs/DfsPath.ts"
 import * as Namespace from "../../Dfs/Namespace.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../Dfs/ReferralRequest.ts"
@@ -16,7 +17,7 @@ import {
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import type { Referral, ServerOptions } from "../TestServer.ts"
 
-const parts = (path: string): ReadonlyArray<string> => path.toLowerCase().split("\\").filter((part) => part !== "")
+const parts = (path: string): ReadonlyArray<string> => fold(path).split("\\").filter((part) => part !== "")
 
 const isPrefix = (short: ReadonlyArray<string>, long: ReadonlyArray<string>): boolean =>
   short.length <= long.length && short.every((part, i) => part === long[i])
@@ -100,9 +101,9 @@ export const fromTable = (table: Table): Referrals => ({
       : encode(key, referral, request.success.maxReferralLevel)
     return bytes.length > maximum ? NtStatus.STATUS_BUFFER_OVERFLOW : bytes
   },
-  isNamespace: (share) => Object.keys(table).some((key) => parts(key)[1] === share.toLowerCase()),
+  isNamespace: (share) => Object.keys(table).some((key) => parts(key)[1] === fold(share)),
   isCovered: (share, path) => {
-    const below = [share.toLowerCase(), ...parts(path)]
+    const below = [fold(share), ...parts(path)]
     return !Object.keys(table).some((key) => {
       const link = parts(key).slice(1)
       return link.length > 1 && isPrefix(link, below)

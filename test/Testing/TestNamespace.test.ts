@@ -8,9 +8,9 @@ import * as example from "../../examples/failover.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
-import * as TestNamespace from "../../src/Layers/TestNamespace.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
-import * as VirtualTime from "../../src/Layers/VirtualTime.ts"
+import * as TestNamespace from "../../src/Testing/TestNamespace.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
+import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 
 const world = (more: TestNamespace.Description = {}): TestNamespace.Description => ({
   "\\\\corp\\public\\l": { targets: ["\\\\a\\data", "\\\\b\\data"], ttl: "5 minutes" },

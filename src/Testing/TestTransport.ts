@@ -43,7 +43,7 @@ export type {
  *
  * @category services
  */
-export class TestServers extends Context.Service<TestServers, Servers>()("effect-smb/Layers/TestServers") {}
+export class TestServers extends Context.Service<TestServers, Servers>()("effect-smb/Testing/TestServers") {}
 
 /**
  * Servers by host name; `*` is any other host. A host that is not in the table has no address (`NameNotFound`), and a

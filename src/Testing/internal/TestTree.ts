@@ -1,6 +1,7 @@
 /**
  * A tree of files in memory: nodes by name without regard to case, independent of any protocol.
  */
+import { fold } from "../../Codec/UpCase.ts"
 import { Link } from "../TestServer.ts"
 import type { Files } from "../TestServer.ts"
 
@@ -41,7 +42,7 @@ export const node = (
   fileAttributes: what.children !== undefined ? 0x10 : what.target === undefined ? 0x80 : 0x400
 })
 
-const keyOf = (name: string): string => name.toLowerCase()
+const keyOf = (name: string): string => fold(name)
 
 export const childOf = (directory: Node, name: string): Node | undefined => directory.children?.get(keyOf(name))
 

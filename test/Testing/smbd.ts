@@ -1,6 +1,6 @@
 /**
  * Runs of a client through namespaces of real Samba servers: recorded by `test/lab/Recorded.test.ts` and
- * `test/lab/Domain.test.ts`, played back and simulated by `test/Layers/RecordedTransport.test.ts`.
+ * `test/lab/Domain.test.ts`, played back and simulated by `test/Testing/RecordedTransport.test.ts`.
  *
  * `UPDATE_FIXTURES=1 npx vitest run test/lab/Recorded.test.ts test/lab/Domain.test.ts` records `fixtures/*.json` anew.
  */
@@ -12,9 +12,9 @@ import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import type { ReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
-import * as RecordedTransport from "../../src/Layers/RecordedTransport.ts"
-import type * as TestNamespace from "../../src/Layers/TestNamespace.ts"
 import type * as Transport from "../../src/Protocol/Transport.ts"
+import * as RecordedTransport from "../../src/Testing/RecordedTransport.ts"
+import type * as TestNamespace from "../../src/Testing/TestNamespace.ts"
 
 /** The lab's user (`test/lab/Server.ts`). */
 export const account = { user: "smbtest", password: "Lab-9f3!kqZ2w" }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber } from "effect"
-import * as VirtualTime from "../../src/Layers/VirtualTime.ts"
+import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 
 describe("virtual time", () => {
   it.effect("passes as far as a program needs, to the millisecond, whatever it forks and races", () =>

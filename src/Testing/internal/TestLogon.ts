@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Acceptor from "../../Auth/Acceptor.ts"
 import * as NtlmCrypto from "../../Auth/NtlmCrypto.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
+import { fold } from "../../Codec/UpCase.ts"
 import * as Encryption from "../../Smb2/Encryption.ts"
 import { SessionFlags } from "../../Smb2/Message/Constants.ts"
 import { deriveKeys } from "../../Smb2/Session.ts"
@@ -38,7 +39,7 @@ export const make = (options: ServerOptions, id: bigint, preauthHash: Uint8Array
   const { anonymous, guest, password, user, users } = options
   const known: Record<string, string | Redacted.Redacted<string>> = { ...users }
   if (user !== undefined || users === undefined) known[user ?? "user"] = password ?? "password"
-  const passwords = new Map(Object.entries(known).map(([name, secret]) => [name.toLowerCase(), secret]))
+  const passwords = new Map(Object.entries(known).map(([name, secret]) => [fold(name), secret]))
   return {
     id,
     acceptor: Acceptor.make({
@@ -47,7 +48,7 @@ export const make = (options: ServerOptions, id: bigint, preauthHash: Uint8Array
       lookup: (caller) =>
         Effect.sync(() => {
           if (caller.anonymous) return anonymous === true ? { _tag: "Guest" } : undefined
-          const secret = passwords.get(caller.user.toLowerCase())
+          const secret = passwords.get(fold(caller.user))
           if (secret === undefined) return guest === true ? { _tag: "Guest" } : undefined
           const ntHash = NtlmCrypto.ntHash(typeof secret === "string" ? secret : Redacted.value(secret))
           return { _tag: "User", ntHash: Redacted.make<Uint8Array>(ntHash) }

@@ -120,7 +120,7 @@ export const events = (recording: Recording): ReadonlyArray<Event> => {
 export class Recorder extends Context.Service<Recorder, {
   /** Everything so far. Connections that are still open can go on. */
   readonly recording: Effect.Effect<Recording>
-}>()("effect-smb/Layers/Recorder") {}
+}>()("effect-smb/Testing/Recorder") {}
 
 /** The options of `record`. */
 export interface RecordOptions {
@@ -249,7 +249,7 @@ export class Replay extends Context.Service<Replay, {
    * Fails with the first difference, also if the recording has more than the client did. Farewell frames do not count.
    */
   readonly checkComplete: Effect.Effect<void, ReplayMismatch>
-}>()("effect-smb/Layers/Replay") {}
+}>()("effect-smb/Testing/Replay") {}
 
 /** The options of `replay`. */
 export interface ReplayOptions {

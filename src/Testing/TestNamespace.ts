@@ -96,7 +96,7 @@ export class TestNamespace extends Context.Service<TestNamespace, {
   readonly table: Effect.Effect<string>
   /** Lets a fault happen now, without regard to `at` and `after`. */
   readonly fault: (fault: ServerFault | FolderFault) => Effect.Effect<void>
-}>()("effect-smb/Layers/TestNamespace") {}
+}>()("effect-smb/Testing/TestNamespace") {}
 
 // -----------------------------------------------------------------------------
 // layers
