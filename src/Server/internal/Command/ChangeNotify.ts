@@ -10,7 +10,7 @@ import type { ChangesFound } from "../State/Model.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-import { beyond } from "./Beyond.ts"
+import { limitReached } from "./LimitReached.ts"
 
 /** Handles CHANGE_NOTIFY. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -32,10 +32,10 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       const { limits, watches } = incoming.server
       if (session.watches >= limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       if (open.usage.watches >= limits.userWatches) {
-        return beyond(incoming, "userWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+        return limitReached(incoming, "userWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       }
       if (watches >= limits.serverWatches) {
-        return beyond(incoming, "serverWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+        return limitReached(incoming, "serverWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       }
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)

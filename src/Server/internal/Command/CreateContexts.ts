@@ -1,5 +1,5 @@
 /**
- * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): a CREATE's wishes outside its fixed fields, and their responses.
+ * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): a CREATE's request outside its fixed fields, and their responses.
  */
 import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -23,7 +23,7 @@ export interface AskedLease {
   readonly epoch: number
 }
 
-/** The wishes in the contexts of a CREATE. */
+/** The request in the contexts of a CREATE. */
 export interface Asked {
   readonly maximalAccess: boolean
   readonly onDiskId: boolean

@@ -6,14 +6,14 @@ import type * as CreateMessage from "../../../Smb2/Message/Create.ts"
 import * as Pipe from "../Rpc/Pipe.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import { PipeOpen } from "../State/Model.ts"
-import type { Room } from "../State/Room.ts"
+import type { OpenReservation } from "../State/OpenReservation.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
 /** Opens a pipe. */
 export const create = (
   incoming: Incoming,
   body: CreateMessage.Request,
-  room: Room
+  reservation: OpenReservation
 ): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const name = body.name.replace(/^\\+/, "").toLowerCase()
@@ -21,10 +21,10 @@ export const create = (
     const session = incoming.session!
     const pipe = Pipe.make(name, { server, user: session.user! })
     if (pipe === undefined) {
-      room.giveBack()
+      reservation.release()
       return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
     }
-    const open = new PipeOpen(server, server.newOpenId(), pipe, room.keep(), session, incoming.tree!)
+    const open = new PipeOpen(server, server.newOpenId(), pipe, reservation.use(), session, incoming.tree!)
     server.pipes++
     session.opens.set(open.id, open)
     const fileId = { persistent: open.id, volatile: open.id }

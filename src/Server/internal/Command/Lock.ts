@@ -8,7 +8,7 @@ import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import { type FileOpen, type Lock, StreamLocks, type WaitingLock } from "../State/Model.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-import { beyond } from "./Beyond.ts"
+import { limitReached } from "./LimitReached.ts"
 
 const largest = (1n << 64n) - 1n
 const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
@@ -88,10 +88,10 @@ const lock = (
     return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
   }
   if (open.usage.locks + elements.length > userLocks) {
-    return beyond(incoming, "userLocks", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    return limitReached(incoming, "userLocks", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
   }
   if (incoming.server.locks + elements.length > serverLocks) {
-    return beyond(incoming, "serverLocks", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+    return limitReached(incoming, "serverLocks", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
   }
   for (const { flags } of elements) {
     const kind = flags & ~AT_ONCE

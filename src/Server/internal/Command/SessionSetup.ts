@@ -22,7 +22,7 @@ import { type Identity, isSamePerson } from "../State/Identity.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
 import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-import { beyond } from "./Beyond.ts"
+import { limitReached } from "./LimitReached.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as SessionEnd from "./SessionEnd.ts"
 
@@ -226,7 +226,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
         incoming.session = session
         yield* SessionEnd.end(session)
         SessionEnd.forget(session, connection)
-        return yield* beyond(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+        return yield* limitReached(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       }
       establish(connection, session, body, key, logon.preauthHash)
       if (server.settings.encryption === "required" && session.encrypt === undefined) {
@@ -248,7 +248,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
         incoming.session = session
         yield* SessionEnd.end(session)
         SessionEnd.leave(session, connection)
-        return yield* beyond(incoming, "userSessions", NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+        return yield* limitReached(incoming, "userSessions", NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       }
       // The keys stay. If the client used other credentials, the session acts as that user from now on (3.3.5.5.3).
       session.act(user, usage)
@@ -260,7 +260,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
         return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
       }
       const limit = connection.reached(usage)
-      if (limit !== undefined) return yield* beyond(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+      if (limit !== undefined) return yield* limitReached(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       connection.admit(usage)
       addChannel(connection, session, key, logon.preauthHash)
       break

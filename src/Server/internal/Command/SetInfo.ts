@@ -109,10 +109,13 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         // A smaller size cuts the file off. A larger one is only remembered: no store has to keep it.
         return Effect.flatMap(stored(open.file.stat), (node) => {
           if (value.allocationSize < node.size) return resize(open, value.allocationSize)
-          return Effect.map(Volumes.checkRoom(open.share, open.file, value.allocationSize, node.allocationSize), () => {
-            open.stream.reserved = value.allocationSize
-            Caching.breakReaders(open.server, open.stream, open.lease)
-          })
+          return Effect.map(
+            Volumes.checkFreeSpace(open.share, open.file, value.allocationSize, node.allocationSize),
+            () => {
+              open.stream.reserved = value.allocationSize
+              Caching.breakReaders(open.server, open.stream, open.lease)
+            }
+          )
         })
       })
     case "FilePositionInformation":

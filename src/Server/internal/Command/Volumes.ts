@@ -17,7 +17,7 @@ export const of = (share: Share, file: StoreFile): Effect.Effect<StoreVolume, Re
  * Refuses more bytes than are free on a file's volume (MS-FSA 2.1.5.1, 2.1.5.15.1). `has` is the size that the file has
  * already.
  */
-export const checkRoom = (
+export const checkFreeSpace = (
   share: Share,
   file: StoreFile,
   allocationSize: bigint,
@@ -30,8 +30,8 @@ export const checkRoom = (
       ({ free }) => allocationSize - has > free ? refuse(NtStatus.STATUS_DISK_FULL) : Effect.void
     )
 
-/** As `checkRoom`, for a file that is to be made in a directory. */
-export const checkRoomIn = (
+/** As `checkFreeSpace`, for a file that is to be made in a directory. */
+export const checkFreeSpaceIn = (
   share: Share,
   directory: StorePath,
   allocationSize: bigint
@@ -39,6 +39,6 @@ export const checkRoomIn = (
   allocationSize === 0n ? Effect.void : Effect.scoped(
     Effect.flatMap(
       stored(share.store.open(directory, { mode: "existing", type: "directory" })),
-      ({ file }) => checkRoom(share, file, allocationSize)
+      ({ file }) => checkFreeSpace(share, file, allocationSize)
     )
   )

@@ -26,7 +26,7 @@ import type { FileNode, FileOpen, FileTable, Server, Share, Watch } from "./Mode
 const interval = "15 seconds"
 
 /** How long a CREATE waits for a store to begin listening. After that, its response grants no caching. */
-const patience = "1 second"
+const startTimeout = "1 second"
 
 /** A directory that is needed, and whether with everything below it. */
 interface Place {
@@ -36,7 +36,7 @@ interface Place {
 
 interface Listening extends Place {
   /** Whether the store reports every change from now on. */
-  hears: boolean
+  complete: boolean
   /** The identity of the directory that had the path when this began. */
   identity: string | undefined
   /** Opens when the store reports changes, when it will not, and when no request should wait for it any more. */
@@ -61,7 +61,7 @@ class Listener {
   private readonly places = new Map<string, Listening>()
   private sweeping = false
   /** Whether the log already says that changes are not reported. */
-  private isDeaf = false
+  private failureLogged = false
 
   constructor(server: Server, share: Share, changes: NonNullable<ShareStore["changes"]>) {
     this.server = server
@@ -80,13 +80,13 @@ class Listener {
     const stopped = Latch.makeUnsafe()
     const listening: Listening = {
       ...place,
-      hears: false,
+      complete: false,
       identity: undefined,
       settled,
       asked: true,
       late,
       stop: () => {
-        listening.hears = false
+        listening.complete = false
         stopped.openUnsafe()
       }
     }
@@ -96,8 +96,8 @@ class Listener {
       Effect.map(Effect.orElseSucceed(identity, () => undefined), (now) => {
         // Another directory may have taken the path between the two lookups.
         if (now === undefined || now !== listening.identity) return listening.stop()
-        listening.hears = all
-        this.isDeaf = false
+        listening.complete = all
+        this.failureLogged = false
         settled.openUnsafe()
       })
     this.server.run(
@@ -105,11 +105,11 @@ class Listener {
         listening.identity = before
         return Stream.runForEachArray(
           this.changes(place.directory, { recursive: place.recursive, onStart }),
-          (changes) => Effect.sync(() => this.heard(place, changes))
+          (changes) => Effect.sync(() => this.received(place, changes))
         )
       }).pipe(
         Effect.raceFirst(stopped.await),
-        Effect.catch((error) => this.complain(error)),
+        Effect.catch((error) => this.logFailure(error)),
         Effect.onExit((exit) => Effect.sync(() => this.ended(name, listening, exit)))
       )
     )
@@ -124,7 +124,7 @@ class Listener {
   follow(place: Place): Effect.Effect<void> {
     return Effect.suspend(() => {
       const known = this.places.get(nameOf(place))
-      if (known?.hears !== true) {
+      if (known?.complete !== true) {
         if (known === undefined) this.need(place, true)
         return Effect.void
       }
@@ -135,8 +135,8 @@ class Listener {
   }
 
   /** Whether the store reports every change in a directory. */
-  hears(place: Place): boolean {
-    return this.places.get(nameOf(place))?.hears === true
+  isComplete(place: Place): boolean {
+    return this.places.get(nameOf(place))?.complete === true
   }
 
   /** Whether the path now stands for another directory than the one that the server listens to. */
@@ -153,7 +153,7 @@ class Listener {
     if (this.places.get(name) !== listening) return false
     this.places.delete(name)
     listening.stop()
-    this.takeAllBack(listening)
+    this.breakAllCaches(listening)
     return true
   }
 
@@ -166,10 +166,10 @@ class Listener {
       for (let turn = 0; turn < 2; turn++) {
         const listening = this.need(place)
         const { settled } = listening
-        if (!listening.hears) {
-          yield* Effect.raceFirst(settled.await, Effect.andThen(Effect.sleep(patience), settled.open))
+        if (!listening.complete) {
+          yield* Effect.raceFirst(settled.await, Effect.andThen(Effect.sleep(startTimeout), settled.open))
         }
-        if (!listening.hears) return undefined
+        if (!listening.complete) return undefined
         if (listening.identity === expected) return listening
         if (!(yield* this.isStale(listening))) return undefined
         this.leave(listening)
@@ -179,35 +179,35 @@ class Listener {
   }
 
   /** Writes to the log that changes cannot be reported: once, until they are reported again. */
-  private complain(error: StoreError): Effect.Effect<void> {
-    if (expected.has(error.reason) || this.isDeaf) return Effect.void
-    this.isDeaf = true
+  private logFailure(error: StoreError): Effect.Effect<void> {
+    if (expected.has(error.reason) || this.failureLogged) return Effect.void
+    this.failureLogged = true
     return Events.changesNotTold(this.share.name, error)
   }
 
   /** Listening has ended. It begins again when a client needs it. The caches that depended on it are broken. */
   private ended(name: string, listening: Listening, exit: Exit.Exit<void>): void {
-    const { hears, late, settled } = listening
-    listening.hears = false
+    const { complete, late, settled } = listening
+    listening.complete = false
     settled.openUnsafe()
     if (this.places.get(name) !== listening) return
     this.places.delete(name)
     // A server that stops breaks no caches.
-    if (!hears && !late || Exit.hasInterrupts(exit)) return
-    this.takeAllBack(listening)
+    if (!complete && !late || Exit.hasInterrupts(exit)) return
+    this.breakAllCaches(listening)
   }
 
   /** Breaks the caches, and marks the watches as incomplete, that depended on listening to a directory. */
-  private takeAllBack({ directory, recursive }: Listening): void {
+  private breakAllCaches({ directory, recursive }: Listening): void {
     const { table } = this.share
     for (const { file, watches } of table.at(directory)) {
-      if (file.directory) this.takeBack(file)
+      if (file.directory) this.breakCaches(file)
       for (const watch of watches) if (watch.recursive === recursive) watch.lose()
     }
-    for (const { file } of table.entries(directory)) if (!file.directory) this.takeBack(file)
+    for (const { file } of table.entries(directory)) if (!file.directory) this.breakCaches(file)
   }
 
-  takeBack(file: FileNode): void {
+  breakCaches(file: FileNode): void {
     for (const { leases } of file.streams.values()) {
       for (const lease of Array.from(leases)) Caching.breakTo(this.server, lease, 0)
     }
@@ -251,7 +251,7 @@ class Listener {
     interval
   )
 
-  private heard(place: Place, changes: ReadonlyArray<StoreChange>): void {
+  private received(place: Place, changes: ReadonlyArray<StoreChange>): void {
     const { table } = this.share
     for (const { watches } of table.at(place.directory)) {
       for (const watch of watches) if (watch.recursive === place.recursive) tell(watch, changes)
@@ -262,7 +262,7 @@ class Listener {
       for (const { file } of table.at(whole)) changed.add(file)
       for (const { file } of table.at(whole.slice(0, -1))) if (file.directory) changed.add(file)
     }
-    for (const file of changed) this.takeBack(file)
+    for (const file of changed) this.breakCaches(file)
   }
 }
 
@@ -326,13 +326,13 @@ export const forWatch = (server: Server, { open, recursive }: Watch): void => {
   server.run(listener.follow(place))
 }
 
-/** Whether the server hears all changes of other programs, so that it can break the caches of clients. */
-export interface Heard {
-  readonly hears: boolean
+/** Whether the server learns of all changes by other programs, so that it can break the caches of clients. */
+export interface ChangeReports {
+  readonly complete: boolean
 }
 
-const everything: Heard = { hears: true }
-const nothing: Heard = { hears: false }
+const everything: ChangeReports = { complete: true }
+const nothing: ChangeReports = { complete: false }
 
 /** Begins to listen for a client that may cache the file of a name. Waits until listening has begun or failed. */
 export const listen = (
@@ -340,7 +340,7 @@ export const listen = (
   share: Share,
   path: StorePath,
   { file, node }: StoreOpened
-): Effect.Effect<Heard> => {
+): Effect.Effect<ChangeReports> => {
   const listener = listenerOf(server, share)
   if (listener === undefined) return Effect.succeed(everything)
   const directory = node.type === "directory"
@@ -348,7 +348,7 @@ export const listen = (
   const { stat } = share.store
   return Effect.gen(function*() {
     const place = placeOf(path, directory)
-    const before = listener.hears(place)
+    const before = listener.isComplete(place)
     const expected = directory ? node : yield* file.parent ?? stat(place.directory)
     const heard = yield* listener.listen(place, expected.identity)
     if (heard === undefined) return nothing
@@ -363,5 +363,5 @@ export const renamed = ({ lease, path, server, share, stream }: FileOpen): void 
   if (listener !== undefined) server.run(listener.follow(placeOf(path, stream.file.directory)))
 }
 
-/** A file has a further name, by which other programs may change it unheard: breaks its caches. */
-export const linked = ({ server, share, stream }: FileOpen): void => listenerOf(server, share)?.takeBack(stream.file)
+/** A file has a further name, by which other programs may change it without a report: breaks its caches. */
+export const linked = ({ server, share, stream }: FileOpen): void => listenerOf(server, share)?.breakCaches(stream.file)

@@ -1,6 +1,7 @@
 /**
- * Room for one more open. Before the server refuses a CREATE because of a limit, it asks the user's clients for opens
- * that they may have closed already: a client with cached handles keeps a file open after its program has closed it.
+ * The reservation of one more open. Before the server refuses a CREATE because of a limit, it asks the user's clients
+ * for opens that they may have closed already: a client with cached handles keeps a file open after its program has
+ * closed it.
  */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -8,9 +9,9 @@ import type { Limits } from "../../Limits.ts"
 import * as Caching from "../State/Caching.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Lease, Server, Session, Usage } from "../State/Model.ts"
-import { Room } from "../State/Room.ts"
+import { OpenReservation } from "../State/OpenReservation.ts"
 import { type Refusal, refuse } from "../Wire/Reply.ts"
-import { beyond } from "./Beyond.ts"
+import { limitReached } from "./LimitReached.ts"
 
 /** The limit that one more open would exceed. */
 const reached = (server: Server, session: Session, usage: Usage): keyof Limits | undefined => {
@@ -65,8 +66,8 @@ const askBack = (
   return asked
 }
 
-/** Takes room for an open, and waits for clients to close others if a limit is reached. */
-export const take = (incoming: Incoming): Effect.Effect<Room, Refusal> =>
+/** Reserves an open, and waits for clients to close others if a limit is reached. */
+export const reserve = (incoming: Incoming): Effect.Effect<OpenReservation, Refusal> =>
   Effect.gen(function*() {
     const { server } = incoming
     const session = incoming.session!
@@ -75,14 +76,14 @@ export const take = (incoming: Incoming): Effect.Effect<Room, Refusal> =>
       const { usage } = session
       if (usage === undefined) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
       const limit = reached(server, session, usage)
-      if (limit === undefined) return new Room(server, session, usage)
+      if (limit === undefined) return new OpenReservation(server, session, usage)
       if (asked === undefined) {
         asked = askBack(server, session, usage, limit)
         // The breaks have closed the opens that wait for absent clients.
         continue
       }
       asked = asked.filter(({ breaking }) => breaking !== undefined)
-      if (asked.length === 0) return yield* beyond(incoming, limit, NtStatus.STATUS_TOO_MANY_OPENED_FILES)
+      if (asked.length === 0) return yield* limitReached(incoming, limit, NtStatus.STATUS_TOO_MANY_OPENED_FILES)
       yield* Caching.waitForOne(incoming, asked)
     }
   })

@@ -6,7 +6,7 @@ import type { Incoming } from "../State/Incoming.ts"
 import { type Refusal, refuse } from "../Wire/Reply.ts"
 
 /** Refuses a request, counts it, and writes to the log which limit it would have exceeded. */
-export const beyond = (
+export const limitReached = (
   { connection, server, session }: Incoming,
   limit: keyof Limits,
   status: number

@@ -4,7 +4,7 @@
 import type { Server, Session, Usage } from "./Model.ts"
 
 /** An open that is about to be made. It counts from the beginning, so that several at once do not exceed a limit. */
-export class Room {
+export class OpenReservation {
   readonly #server: Server
   readonly #session: Session
   readonly #usage: Usage
@@ -20,14 +20,14 @@ export class Room {
   }
 
   /** The open is made: it counts for this user until it is closed. An open that was undone can be made again. */
-  keep(): Usage {
+  use(): Usage {
     if (this.#waits) this.#settle()
     else this.#usage.opens++
     return this.#usage
   }
 
-  /** Gives the room back, unless the open was made. */
-  giveBack(): void {
+  /** Ends the reservation, unless the open was made. */
+  release(): void {
     if (!this.#waits) return
     this.#settle()
     this.#usage.opens--
