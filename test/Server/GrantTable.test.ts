@@ -23,11 +23,15 @@ const alone: GrantTable.Others = {
 const ofLevels = [0, R, R | W, R | W | H]
 const all = [0, 1, 2, 3, 4, 5, 6, 7]
 
-const requests: ReadonlyArray<GrantTable.Requested> = [false, true].flatMap((directory) => [
-  ...ofLevels.map((state) => ({ kind: "oplock" as const, state, directory })),
-  ...all.map((state) => ({ kind: "lease" as const, state, directory })),
-  ...all.map((state) => ({ kind: "lease of version 2" as const, state, directory }))
-])
+const kinds: ReadonlyArray<readonly [GrantTable.Requested["kind"], ReadonlyArray<number>]> = [
+  ["oplock", ofLevels],
+  ["lease", all],
+  ["lease of version 2", all]
+]
+
+const requests: ReadonlyArray<GrantTable.Requested> = kinds.flatMap(([kind, states]) =>
+  states.flatMap((state) => [{ kind, state, directory: false }, { kind, state, directory: true }])
+)
 
 const keys = Object.keys(alone) as ReadonlyArray<keyof GrantTable.Others>
 

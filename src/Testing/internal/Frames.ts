@@ -2,6 +2,7 @@
  * The stream of a connection cut into frames (Direct TCP, MS-SMB2 2.1), and the content of a frame: for recordings.
  */
 import * as FrameReader from "../../Protocol/FrameReader.ts"
+import * as Compound from "../../Smb2/Compound.ts"
 import * as Encryption from "../../Smb2/Encryption.ts"
 import * as Header from "../../Smb2/Header.ts"
 import * as Inbound from "../../Smb2/Inbound.ts"
@@ -56,7 +57,7 @@ export const read = (frame: Uint8Array): Contents => {
   if (identifier === smb1) return { _tag: "Smb1" }
   const parts: Array<Part> = []
   for (let at = 0; at < packet.length;) {
-    const found = Inbound.segment(packet, at)
+    const found = Compound.segment(packet, at)
     if (found._tag === "Failure") return { _tag: "Unknown" }
     const { bytes, header } = found.success
     parts.push({ header, command: Message.commandName(header.command), bytes })
