@@ -487,7 +487,7 @@ const isElsewhere = ({ reason }: StoreError): boolean => ["NotFound", "PathNotFo
 /** Fails for a lost record: its content is not replaced by defaults. */
 const usable = (record: FileRecord): FileRecord => {
   if (record.damaged === true) {
-    throw new StoreError({ reason: "Failed", cause: new Error("What was kept beside the file cannot be read") })
+    throw new StoreError({ reason: "Failed", cause: new Error("the record next to the file cannot be read") })
   }
   return record
 }
