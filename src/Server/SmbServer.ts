@@ -20,7 +20,7 @@ import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
-import { Dialect } from "../Smb2/Message/Constants.ts"
+import * as Dialects from "../Smb2/Dialects.ts"
 import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
@@ -42,17 +42,6 @@ import * as NamespaceStore from "./Store/NamespaceStore.ts"
 import type { Users } from "./UserStore.ts"
 
 export type { ShareOptions } from "./internal/State/ShareOptions.ts"
-
-/** A dialect by its name. */
-export type DialectName = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
-
-const dialectNumbers: Record<DialectName, number> = {
-  "2.0.2": Dialect.SMB_2_0_2,
-  "2.1": Dialect.SMB_2_1,
-  "3.0": Dialect.SMB_3_0,
-  "3.0.2": Dialect.SMB_3_0_2,
-  "3.1.1": Dialect.SMB_3_1_1
-}
 
 /** A share: a store, an effect that makes one, or either of them with options. */
 export type Share<E = never, R = never> =
@@ -96,7 +85,7 @@ export interface Options<E = never, R = never> {
   /** Default: `never`. `anonymous`: callers without a name can log on; `unknown`: callers with an unknown name too. */
   readonly guest?: "never" | "anonymous" | "unknown"
   /** Default: all. */
-  readonly dialects?: ReadonlyArray<DialectName>
+  readonly dialects?: ReadonlyArray<Dialects.DialectName>
   readonly limits?: Partial<Limits.Limits>
   /**
    * How bytes are read from connections. Default: `direct`: straight to their final place, if this version of Node can.
@@ -313,7 +302,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
       encryption: options.encryption ?? "enabled",
       guest: options.guest ?? "never",
       kerberos: options.kerberos,
-      dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
+      dialects: (options.dialects ?? Dialects.names).map((name) => Dialects.revisions[name])
     },
     limits,
     storeTimeout,

@@ -2,6 +2,8 @@
  * The responses of the test kit's peer to NEGOTIATE.
  */
 import * as Acceptor from "../../Auth/Acceptor.ts"
+import { has } from "../../Codec/Flags.ts"
+import * as Dialects from "../../Smb2/Dialects.ts"
 import type * as Encryption from "../../Smb2/Encryption.ts"
 import {
   Capabilities,
@@ -23,18 +25,8 @@ export interface Agreed {
   readonly response: Negotiate.Response
 }
 
-export const dialectNumbers = {
-  "2.0.2": Dialect.SMB_2_0_2,
-  "2.1": Dialect.SMB_2_1,
-  "3.0": Dialect.SMB_3_0,
-  "3.0.2": Dialect.SMB_3_0_2,
-  "3.1.1": Dialect.SMB_3_1_1
-} as const
-
 const serverGuid = new Uint8Array(16).fill(0x5e)
 const mebibyte = 1024 * 1024
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** The response to a NEGOTIATE. */
 export const respond = (
@@ -67,7 +59,7 @@ export const respond = (
 
 /** What server and client have in common; undefined if they have no common dialect. */
 export const agree = (options: ServerOptions, asked: Negotiate.Request): Agreed | undefined => {
-  const newest = dialectNumbers[options.dialect ?? "3.1.1"]
+  const newest = Dialects.revisions[options.dialect ?? "3.1.1"]
   const common = asked.dialects.filter((dialect) => dialect <= newest)
   if (common.length === 0) return undefined
   const dialect = Math.max(...common)

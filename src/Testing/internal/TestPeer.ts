@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import { has } from "../../Codec/Flags.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { TransportError } from "../../Protocol/Errors.ts"
 import * as FrameReader from "../../Protocol/FrameReader.ts"
@@ -38,8 +39,6 @@ import type { State } from "./TestState.ts"
 
 const smb1 = 0x424d53ff
 const mebibyte = 1024 * 1024
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** A message that belongs to no session. */
 const outsideSession = (

@@ -9,6 +9,7 @@ import * as Codec from "../../Codec/Codec.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { fold } from "../../Codec/UpCase.ts"
+import * as Dialects from "../../Smb2/Dialects.ts"
 import type * as Encryption from "../../Smb2/Encryption.ts"
 import { anyFileId } from "../../Smb2/Message/Common.ts"
 import {
@@ -77,7 +78,7 @@ export class TestService {
   /** The response to SMB 1's multi-protocol NEGOTIATE. */
   multiProtocol(packet: Uint8Array): Message.Response {
     const text = Buffer.from(packet).toString("latin1")
-    const newest = TestNegotiation.dialectNumbers[this.state.options.dialect ?? "3.1.1"]
+    const newest = Dialects.revisions[this.state.options.dialect ?? "3.1.1"]
     const dialectRevision = newest > Dialect.SMB_2_0_2 && text.includes("SMB 2.???")
       ? Dialect.SMB_2_WILDCARD
       : Dialect.SMB_2_0_2
@@ -239,7 +240,7 @@ export class TestService {
       case Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO: {
         const { asked, said } = this
         const heard = TestReferrals.heard(body.input)
-        const newest = TestNegotiation.dialectNumbers[this.state.options.dialect ?? "3.1.1"]
+        const newest = Dialects.revisions[this.state.options.dialect ?? "3.1.1"]
         if (
           heard === undefined || asked === undefined || said === undefined ||
           heard.capabilities !== asked.capabilities || heard.securityMode !== asked.securityMode ||

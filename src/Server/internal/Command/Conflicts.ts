@@ -2,12 +2,11 @@
  * Whether an open is compatible with the others of its stream: share modes, pending deletions, and the caches of other
  * clients that must be broken before (MS-FSA 2.1.4.12, 2.1.5.1.2.1).
  */
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, ShareAccess } from "../../../Smb2/Message/Constants.ts"
 import { breakTo, HANDLE, isOrphan, READ, WRITE } from "../State/Caching.ts"
 import type { FileOpen, Lease, Link, Server, StreamNode } from "../State/Model.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 const reads = A.FILE_READ_DATA | A.FILE_EXECUTE
 const writes = A.FILE_WRITE_DATA | A.FILE_APPEND_DATA

@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import {
   AccessMask as A,
@@ -37,8 +38,6 @@ import type { Name } from "./Names.ts"
 import * as ReserveOpen from "./ReserveOpen.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
 import * as Volumes from "./Volumes.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** Handles CREATE. */
 export const create = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>

@@ -1,4 +1,5 @@
 /** Checks a CREATE before any lookup, and computes the access that it gets (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1). */
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import {
@@ -15,8 +16,6 @@ import type { Incoming } from "../State/Incoming.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 import * as DfsNames from "./DfsNames.ts"
 import * as Names from "./Names.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 const validAttributes = 0x0000_7fb7
 const validAccess = 0xf31f_01ff | 0

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { CreateOptions as O, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
@@ -25,8 +26,6 @@ import * as Grant from "./Grant.ts"
 import type { Name } from "./Names.ts"
 import * as Shown from "./Shown.ts"
 import * as Volumes from "./Volumes.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** A CREATE that is under way. */
 export interface CreateRequest {

@@ -1,6 +1,7 @@
 /** CREATE of a file or directory that does not exist (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.1). */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import {
@@ -24,8 +25,6 @@ import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Security from "./Security.ts"
 import * as Volumes from "./Volumes.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 type Granted = Pick<Extract<CreateCheck.GrantedAccess, { readonly access: number }>, "access" | "maximal">
 

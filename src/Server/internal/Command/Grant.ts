@@ -1,4 +1,5 @@
 /** Gives an open the oplock or lease that `GrantTable` allows (MS-SMB2 3.3.5.9.8, 3.3.5.9.11). */
+import { has } from "../../../Codec/Flags.ts"
 import { LeaseFlags, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
@@ -9,8 +10,6 @@ import type * as OutsideChanges from "../State/OutsideChanges.ts"
 import { isStat } from "./Conflicts.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 import * as GrantTable from "./GrantTable.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** The lease that a CREATE names, if its client has it already. */
 export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): Lease | undefined =>

@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as DirectoryInformation from "../../../Codec/DirectoryInformation.ts"
 import * as DosWildcard from "../../../Codec/DosWildcard.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, FileAttributes as F, QueryDirectoryFlags as Q } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/QueryDirectory.ts"
@@ -29,8 +30,6 @@ const longestPattern = 255
 
 /** Steps of comparing names with a pattern, after which other requests can run: some milliseconds. */
 const turn = 1_000_000
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** Handles QUERY_DIRECTORY. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> => {

@@ -1,5 +1,6 @@
 /** LOCK (MS-SMB2 3.3.5.14): requests for byte-range locks, and their release. */
 import * as Effect from "effect/Effect"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, Dialect, LockFlags } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Lock.ts"
@@ -11,8 +12,6 @@ import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitReached.ts"
 
 const largest = (1n << 64n) - 1n
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
-
 const SHARED = LockFlags.SMB2_LOCKFLAG_SHARED_LOCK
 const EXCLUSIVE = LockFlags.SMB2_LOCKFLAG_EXCLUSIVE_LOCK
 const UNLOCK = LockFlags.SMB2_LOCKFLAG_UNLOCK

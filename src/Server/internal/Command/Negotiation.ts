@@ -8,6 +8,7 @@ import { createHash, randomBytes } from "node:crypto"
 import * as Acceptor from "../../../Auth/Acceptor.ts"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Encryption from "../../../Smb2/Encryption.ts"
 import {
@@ -26,8 +27,6 @@ import type * as Signing from "../../../Smb2/Signing.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Connection } from "../State/Model.ts"
 import { type Refusal, refusal, type Reply, reply } from "../Wire/Reply.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 const securityMode = (connection: Connection): number =>
   SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED |

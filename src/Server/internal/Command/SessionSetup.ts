@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Acceptor from "../../../Auth/Acceptor.ts"
 import { AuthenticationError } from "../../../Auth/AuthenticationError.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Encryption from "../../../Smb2/Encryption.ts"
 import {
@@ -25,8 +26,6 @@ import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitReached.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as SessionEnd from "./SessionEnd.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** A logon, the user that the client claims to be, and the user that was found. */
 interface Named extends Logon {

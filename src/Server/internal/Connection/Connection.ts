@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Net from "node:net"
+import { has } from "../../../Codec/Flags.ts"
 import * as FrameReader from "../../../Protocol/FrameReader.ts"
 import * as Compound from "../../../Smb2/Compound.ts"
 import * as Encryption from "../../../Smb2/Encryption.ts"
@@ -36,8 +37,6 @@ const largestHead = 64 * 1024
  * also leave at most this many bytes of responses unread.
  */
 const largestOfStranger = 2 * largestHead
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /**
  * @category models

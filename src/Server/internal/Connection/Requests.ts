@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { anyFileId, type FileId } from "../../../Smb2/Message/Common.ts"
 import { Command, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
@@ -20,8 +21,6 @@ import type { Batch, Responses } from "./Responses.ts"
 
 /** The most bytes of a compound's responses that wait to be sent as one frame. */
 const largestBatch = 1024 * 1024
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** The values that a message of a compound takes from the one before it. */
 interface Related {
