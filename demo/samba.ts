@@ -104,7 +104,7 @@ const withLibrary = (onDisk: (name: "plans" | "media", file: string) => string) 
     const error = yield* Effect.flip(smb.readFile(`${film}.bak`))
     yield* good(`${error._tag}: ${error.message}`)
   }).pipe(Effect.provide(
-    DfsAdapter.layer({ mode: "strict" }).pipe(
+    DfsAdapter.layerWithoutDiscovery({ mode: "strict" }).pipe(
       Layer.provide(SmbClient.layer({ signing: "required" })),
       Layer.provide([
         SayingTransport,

@@ -2,7 +2,10 @@
 import { Effect, FileSystem, Layer } from "effect"
 import { Credentials, DfsAdapter, RecordedTransport, SmbClient, TcpTransport } from "effect-smb"
 
-const Smb = DfsAdapter.layer().pipe(Layer.provide(SmbClient.layer()), Layer.provide(Credentials.layerConfig()))
+const Smb = DfsAdapter.layerWithoutDiscovery().pipe(
+  Layer.provide(SmbClient.layer()),
+  Layer.provide(Credentials.layerConfig())
+)
 
 const app = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient

@@ -164,7 +164,7 @@ const layers = (
     Layer.provide([
       plain,
       controllers,
-      options.site === "auto" ? SiteFinder.layerLdap(names) : Layer.empty
+      options.site === "auto" ? SiteFinder.layerLdap(names) : SiteFinder.layerNone
     ])
   )
   return { client: options.dfs === "off" ? plain : adapted, resolver: adapted }

@@ -20,7 +20,7 @@ import type * as DomainCache from "./DomainCache.ts"
 export interface DfsOptions {
   /**
    * Whether the client follows DFS. Default: false. A client without DFS sends no request for a referral.
-   * `DfsAdapter.layer` sets it to true.
+   * `DfsAdapter.layer` and `layerWithoutDiscovery` set it to true.
    */
   readonly enabled?: boolean
   readonly mode?: DfsStep.Options["mode"]
@@ -50,7 +50,7 @@ export interface DfsOptions {
    * domains.
    */
   readonly domainControllers?: DomainCache.Controllers
-  /** Whether to look for controllers by `DomainControllers`. Default: true if such a finder exists. */
+  /** Whether to look for controllers by `DomainControllers`. Default: true, except with `DomainControllers.layerNone`. */
   readonly discover?: boolean
   readonly limits?: Partial<DfsStep.Options["limits"]>
   /** Bounds for the time that referrals are kept, in seconds. */

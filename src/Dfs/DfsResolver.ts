@@ -180,8 +180,9 @@ interface Hands<A, E, R> {
 export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   const finder = yield* DomainControllers.DomainControllers
   const siteFinder = yield* SiteFinder
+  const looks = finder !== DomainControllers.none
   const scope = yield* Effect.scope
-  const settings = DfsOptions.settings({ discover: finder !== undefined, ...given })
+  const settings = DfsOptions.settings({ discover: looks, ...given })
   const { capacity, domainControllers, largestBuffer: largest, maxReferralLevel, siteName } = settings
   const applies = DfsPattern.make(settings)
   let knowledge: Knowledge = {
@@ -244,18 +245,16 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
               ? { _tag: "Unreachable", error, reason: error.reason, unavailable: error }
               : {
                 _tag: "Unreachable",
-                error: hinted(error, command, finder !== undefined),
+                error: hinted(error, command, looks),
                 reason: reasonOf(error),
                 refusesUser: refusesUser(error)
               }
         })
       case "FindControllers":
-        return finder === undefined
-          ? Effect.succeed({ _tag: "Controllers", controllers: [] })
-          : Effect.map(
-            Observe.finding(command.domain, sites.controllersOf(command.domain, finder)),
-            (controllers) => ({ _tag: "Controllers", controllers })
-          )
+        return Effect.map(
+          Observe.finding(command.domain, sites.controllersOf(command.domain, finder)),
+          (controllers) => ({ _tag: "Controllers", controllers })
+        )
     }
   }
 
@@ -451,7 +450,7 @@ const hinted = (
       reason: error.reason,
       detail:
         `${error.detail}; if ${server} is a domain and no server, name its controllers in domainControllers, or ` +
-        "provide DomainControllers.layerDns",
+        "use DfsAdapter.layer with DomainControllers.layerDns",
       ...(error.mechanism === undefined ? {} : { mechanism: error.mechanism }),
       ...(error.server === undefined ? {} : { server: error.server })
     })
@@ -489,5 +488,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> 
  *
  * @category layers
  */
-export const layer = (options?: DfsResolverOptions): Layer.Layer<DfsResolver, never, ReferralSource> =>
+export const layer = (
+  options?: DfsResolverOptions
+): Layer.Layer<DfsResolver, never, ReferralSource | DomainControllers.DomainControllers | SiteFinder> =>
   Layer.effect(DfsResolver, make(options))

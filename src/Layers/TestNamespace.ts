@@ -31,6 +31,7 @@ import * as DfsPath from "../Dfs/DfsPath.ts"
 import type * as DfsResolver from "../Dfs/DfsResolver.ts"
 import * as DomainControllers from "../Dfs/DomainControllers.ts"
 import type * as Namespace from "../Dfs/Namespace.ts"
+import * as SiteFinder from "../Dfs/SiteFinder.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import type { Description, Event, FolderFault, ServerFault } from "./internal/NamespaceDescription.ts"
@@ -227,7 +228,7 @@ const make = Effect.fnUntraced(function*(description: Description) {
       })
   })
   const { domains } = description
-  const finder: DomainControllers.DomainControllersFinder | undefined = domains === undefined ? undefined : {
+  const finder: DomainControllers.DomainControllers["Service"] = domains === undefined ? DomainControllers.none : {
     find: (name) =>
       Effect.succeed(
         Object.entries(domains).find(([domain, { netbiosName = domain }]) =>
@@ -245,6 +246,7 @@ const make = Effect.fnUntraced(function*(description: Description) {
       Credentials.CredentialProvider.of({ get: () => Effect.succeed(credential) })
     ),
     Context.add(DomainControllers.DomainControllers, finder),
+    Context.add(SiteFinder.SiteFinder, SiteFinder.none),
     Context.add(Entropy.Entropy, Entropy.seeded(description.seed ?? "TestNamespace")),
     Context.add(Authenticator.Workstation, { workstation: "CLIENT" })
   )
@@ -258,8 +260,14 @@ const make = Effect.fnUntraced(function*(description: Description) {
  */
 export const layer = (
   description: Description
-): Layer.Layer<Transport.Transport | Credentials.CredentialProvider | TestServers | TestNamespace> =>
-  Layer.effectContext(make(description))
+): Layer.Layer<
+  | Transport.Transport
+  | Credentials.CredentialProvider
+  | DomainControllers.DomainControllers
+  | SiteFinder.SiteFinder
+  | TestServers
+  | TestNamespace
+> => Layer.effectContext(make(description))
 
 /**
  * `layer` with a client on it that follows DFS.

@@ -45,7 +45,7 @@ export class IdentityStore extends Context.Service<IdentityStore, {
   readonly sidOf: (name: string) => Effect.Effect<string, IdentityError>
   /** The name of the user with that SID, in the case in which the server first saw it; `undefined` for another domain or an unknown SID. */
   readonly nameOf: (sid: string) => Effect.Effect<string | undefined>
-}>()("effect-smb/IdentityStore") {}
+}>()("effect-smb/Server/IdentityStore") {}
 
 /** What an identity store does. */
 export type Identities = IdentityStore["Service"]

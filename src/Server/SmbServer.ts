@@ -2,7 +2,8 @@
  * An SMB 2 and 3 server over TCP.
  *
  * `make` listens until its scope closes; then it ends all connections, closes all opens and leaves nothing running.
- * Files come from `ShareStore`s, users from a `UserStore`, and their SIDs from an `IdentityStore`.
+ * Files come from `ShareStore`s, users from a `UserStore`, and their SIDs from an `IdentityStore`. `layer` takes these
+ * two from the context, `make` among its options.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -39,7 +40,7 @@ import * as Limits from "./Limits.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
 import * as NamespaceStore from "./Store/NamespaceStore.ts"
-import type { Users } from "./UserStore.ts"
+import { type Users, UserStore } from "./UserStore.ts"
 
 export type { ShareOptions } from "./internal/State/ShareOptions.ts"
 
@@ -61,26 +62,34 @@ export type Share<E = never, R = never> =
   | (Omit<ShareOptions, "store"> & { readonly store: ShareStore | Effect.Effect<ShareStore, E, R> })
 
 /**
- * The options of a server.
+ * The options of a server: those of `layer`, and what `layer` takes from the context.
  *
  * @category models
  */
-export interface Options<E = never, R = never> {
-  /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
-  readonly port?: number
-  /** The address to listen on. Default: all IPv4 addresses. */
-  readonly host?: string
+export interface Options<E = never, R = never> extends LayerOptions<E, R> {
   readonly users: Users
-  /**
-   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, users can log on with a ticket.
-   * The server looks these users up in `users`, by name and realm.
-   */
-  readonly kerberos?: KerberosKeys
   /**
    * The SIDs of the users, so that security descriptors name the same users after a restart. Default: in memory, and
    * lost when the server stops.
    */
   readonly identity?: Identities
+}
+
+/**
+ * The options of a server that takes its users and their SIDs from the context.
+ *
+ * @category models
+ */
+export interface LayerOptions<E = never, R = never> {
+  /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
+  readonly port?: number
+  /** The address to listen on. Default: all IPv4 addresses. */
+  readonly host?: string
+  /**
+   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, users can log on with a ticket.
+   * The server looks these users up among its users, by name and realm.
+   */
+  readonly kerberos?: KerberosKeys
   readonly shares: Record<string, Share<E, R>>
   /**
    * The DFS namespaces to host. The value of a `SubscriptionRef` can change at any time, and sessions continue. Each
@@ -155,7 +164,7 @@ export class SmbServer extends Context.Service<SmbServer, {
     /** Tasks of the server itself: requests under way, timers, closing of files. */
     readonly tasks: number
   }>
-}>()("effect-smb/SmbServer") {}
+}>()("effect-smb/Server/SmbServer") {}
 
 const isStore = (share: object): share is ShareStore => "open" in share && "volume" in share
 
@@ -360,20 +369,35 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
 })
 
 /**
- * A server as a layer; `Layer.launch` it to run until it is stopped.
+ * A server as a layer; `Layer.launch` it to run until it is stopped. It takes its users and their SIDs from the
+ * context: `IdentityStore.layerFromFile` keeps the SIDs when the server stops. For a server of guests alone,
+ * `UserStore.layerInMemory({})` has no users.
  *
  * @example
  * ```ts
  * const Server = SmbServer.layer({
  *   port: 4455,
- *   users: UserStore.inMemory({ joe: Redacted.make("secret") }),
  *   shares: { data: LocalStore.make("/srv/data"), scratch: MemoryStore.make() }
- * })
+ * }).pipe(Layer.provide([
+ *   UserStore.layerInMemory({ joe: Redacted.make("secret") }),
+ *   IdentityStore.layerFromFile("/var/lib/effect-smb/identity.json")
+ * ]))
  * Layer.launch(Server).pipe(NodeRuntime.runMain)
  * ```
  *
  * @category layers
  */
 export const layer = <E = never, R = never>(
-  options: Options<E, R>
-): Layer.Layer<SmbServer, E | ListenError, Exclude<R, Scope.Scope>> => Layer.effect(SmbServer, make(options))
+  options: LayerOptions<E, R>
+): Layer.Layer<
+  SmbServer,
+  E | ListenError,
+  Exclude<R, Scope.Scope> | UserStore | IdentityStore.IdentityStore
+> =>
+  Layer.effect(
+    SmbServer,
+    Effect.flatMap(
+      Effect.all([UserStore, IdentityStore.IdentityStore]),
+      ([users, identity]) => make({ ...options, users, identity })
+    )
+  )

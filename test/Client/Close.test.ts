@@ -236,7 +236,7 @@ describe("a CLOSE that fails at one of two DFS targets", () => {
         assert.isUndefined(yield* servers.read("fs2", "plans", "new"))
         assert.isDefined(yield* servers.read("fs1", "plans", "new"))
       }).pipe(Effect.provide(
-        DfsAdapter.layer().pipe(
+        DfsAdapter.layerWithoutDiscovery().pipe(
           Layer.provide(SmbClient.layer()),
           Layer.provideMerge(TestTransport.layer({
             corp: {

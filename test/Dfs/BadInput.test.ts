@@ -43,7 +43,7 @@ const reading = (hosts: TestTransport.Hosts, options: DfsAdapter.DfsAdapterOptio
     )
     return { result, codes, resolver: yield* DfsResolver.DfsResolver }
   }).pipe(Effect.provide(Layer.mergeAll(
-    DfsAdapter.layer(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
+    DfsAdapter.layerWithoutDiscovery(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
     transport
   )))
 }

@@ -322,7 +322,7 @@ describe("SRV records", () => {
   }
   it.effect("name the site's controllers first, then by priority and weight", () =>
     Effect.gen(function*() {
-      const finder = (yield* DomainControllers.DomainControllers)!
+      const finder = yield* DomainControllers.DomainControllers
       assert.deepStrictEqual(yield* finder.find("corp.test", "berlin"), [
         "dc3.corp.test",
         "dc2.corp.test",

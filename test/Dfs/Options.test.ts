@@ -9,6 +9,7 @@ import * as DfsOptions from "../../src/Dfs/DfsOptions.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import { noDiscovery } from "./discovery.ts"
 
 type Env = Readonly<Record<string, string>>
 
@@ -159,8 +160,8 @@ const both = <A>(
   })
   for (
     const [how, dfs] of [
-      ["as plain values", DfsAdapter.layer(options)],
-      ["from the configuration", DfsAdapter.layerConfig()]
+      ["as plain values", DfsAdapter.layerWithoutDiscovery(options)],
+      ["from the configuration", Layer.provide(DfsAdapter.layerConfig(), noDiscovery)]
     ] as const
   ) {
     it.effect(`${name}, ${how}`, () =>

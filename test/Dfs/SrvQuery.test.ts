@@ -110,6 +110,6 @@ describe("a question", () => {
         DomainControllers.DomainControllers,
         DomainControllers.layerDnsWith({ timeout: 0 }).pipe(Layer.provide(Layer.succeed(Dns.Dns, silent)))
       )
-      assert.deepStrictEqual(yield* finder!.find("corp.test", "Berlin"), [])
+      assert.deepStrictEqual(yield* finder.find("corp.test", "Berlin"), [])
     }))
 })

@@ -94,7 +94,7 @@ describe("a recording", () => {
           const smb = yield* SmbClient.SmbClient
           return yield* smb.readFileString("\\\\n\\pub\\l\\who.txt")
         }).pipe(
-          Effect.provide(DfsAdapter.layer({ connect: "race" }).pipe(Layer.provide(client({})))),
+          Effect.provide(DfsAdapter.layerWithoutDiscovery({ connect: "race" }).pipe(Layer.provide(client({})))),
           (program) => VirtualTime.run(Effect.tap(program, () => Effect.sleep("1 minute"))),
           Effect.zip(Effect.context<R>()),
           Effect.provide(world)

@@ -243,7 +243,7 @@ export const domainRun: Run = {
 export const go = ({ credential, dfs, program }: Run, stop: Effect.Effect<void, unknown> = Effect.yieldNow) =>
   Effect.provide(
     Effect.orDie(program(stop)),
-    DfsAdapter.layer(dfs).pipe(
+    DfsAdapter.layerWithoutDiscovery(dfs).pipe(
       Layer.provide(SmbClient.layer()),
       Layer.provide(Credentials.layer(credential))
     )

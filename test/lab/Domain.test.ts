@@ -51,7 +51,9 @@ const client = Effect.fnUntraced(function*(credential?: Credentials.Credential, 
     TcpTransport.layerWith({ lookup, connectTimeout: "2 seconds" }),
     Credentials.layer(credential ?? Credentials.kerberos({ ccache: cache }))
   ]))
-  const context = yield* Layer.build(dfs === undefined ? base : DfsAdapter.layer(dfs).pipe(Layer.provide(base)))
+  const context = yield* Layer.build(
+    dfs === undefined ? base : DfsAdapter.layerWithoutDiscovery(dfs).pipe(Layer.provide(base))
+  )
   return Context.get(context as Context.Context<SmbClient.SmbClient>, SmbClient.SmbClient)
 })
 
@@ -315,7 +317,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       const find = (name: string) =>
         Effect.flatMap(
           Effect.provide(SiteFinder.SiteFinder, SiteFinder.layerLdap({ lookup })),
-          (finder) => finder!.find(name, ["gone.corp.test", domain.controller])
+          (finder) => finder.find(name, ["gone.corp.test", domain.controller])
         )
       const site = "Default-First-Site-Name"
       assert.deepStrictEqual(

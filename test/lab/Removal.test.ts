@@ -19,7 +19,7 @@ const smb = (args: ReadonlyArray<string>, cwd = "/") =>
   Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { cwd, env: environment }))
 
 const client = (dialects: ReadonlyArray<"NT1" | "3.1.1">) =>
-  DfsAdapter.layer().pipe(
+  DfsAdapter.layerWithoutDiscovery().pipe(
     Layer.provide(SmbClient.layer({ dialects, signing: "if-required" })),
     Layer.provide([
       TcpTransport.layer,
