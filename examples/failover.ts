@@ -6,7 +6,7 @@ const World = TestNamespace.client({
   "\\\\corp\\data\\plans": {
     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
     targetFailback: true,
-    ttl: "1 hour"
+    timeToLive: "1 hour"
   },
   files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
   faults: [

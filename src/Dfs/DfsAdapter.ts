@@ -36,7 +36,7 @@ export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
    * The port of servers that referrals name, since a referral names no port. Default: 445. A server that a path names
    * listens on the port of the path.
    */
-  readonly port?: number
+  readonly port?: number | undefined
 }
 
 /** What the failure of an operation says about the target that it was tried on. */
@@ -46,7 +46,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
     // The connection broke or was never made: the next target may do better. A request that was sent may have had an
     // effect, so it is not sent again.
     case "TransportError":
-      return (failure as { readonly sent?: boolean }).sent === true ? "Lost" : "ServerFailed"
+      return (failure as { readonly sent?: boolean | undefined }).sent === true ? "Lost" : "ServerFailed"
     case "SmbError":
       // A CLOSE that counts comes after a change, and no other target may repeat the change.
       if (failure.command === "CLOSE") return "Failed"
@@ -270,6 +270,11 @@ export const config: Config.Config<DfsAdapterOptions> = Config.map(
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config<DfsAdapterOptions> = config
+  options: Config.Wrap<DfsAdapterOptions> = config
 ): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, Config.ConfigError, Requirements> =>
-  Layer.unwrap(Effect.map(options, (found) => layer({ enabled: false, ...found })))
+  Layer.unwrap(
+    Effect.map(
+      Config.unwrap<DfsAdapterOptions>(options),
+      (found) => layer({ ...found, enabled: found.enabled ?? false })
+    )
+  )

@@ -58,12 +58,12 @@ export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "ServerFa
 /** How the resolver reaches targets, besides `attempt`. */
 export interface UseOptions<E, E2 = unknown> {
   /** Connects to a target and leaves the connection for `attempt` to find. For `connect: "race"`. */
-  readonly connect?: (target: Target) => Effect.Effect<unknown, E>
+  readonly connect?: ((target: Target) => Effect.Effect<unknown, E>) | undefined
   /**
    * Whether the error of an attempt can mean a link on the way, though there was no referral: the result is then the
    * error of the referral. Called only for an attempt without DFS whose verdict is `NotFound`.
    */
-  readonly mayBeLink?: (target: Target, error: E2) => Effect.Effect<boolean>
+  readonly mayBeLink?: ((target: Target, error: E2) => Effect.Effect<boolean>) | undefined
 }
 
 /**
@@ -139,7 +139,7 @@ type Own<E> = E | SourceError | ReferralUnavailable
 /** The result of an attempt: an event for the algorithm, and the caller's final result. */
 interface Answer<A, E> {
   readonly event: Event<E>
-  readonly value?: A
+  readonly value?: A | undefined
 }
 
 const start = { _tag: "Start" } as const
@@ -182,7 +182,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   const siteFinder = yield* SiteFinder
   const looks = finder !== DomainControllers.none
   const scope = yield* Effect.scope
-  const settings = DfsOptions.settings({ discover: looks, ...given })
+  const settings = DfsOptions.settings({ ...given, discover: given?.discover ?? looks })
   const { capacity, domainControllers, largestBuffer: largest, maxReferralLevel, siteName } = settings
   const applies = DfsPattern.make(settings)
   let knowledge: Knowledge = {
@@ -442,7 +442,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
  */
 const hinted = (
   error: SourceError,
-  { domain, server }: { readonly domain?: string; readonly server: string },
+  { domain, server }: { readonly domain?: string | undefined; readonly server: string },
   discovers: boolean
 ) =>
   error._tag === "AuthenticationError" && error.reason === "ServerUnknown" && domain === undefined && !discovers

@@ -22,7 +22,7 @@ export type Note =
     readonly kind: "root" | "link" | "absent"
     readonly timeToLive: number
   }
-  | { readonly _tag: "CacheMiss"; readonly step: 2; readonly path: string; readonly expired?: string }
+  | { readonly _tag: "CacheMiss"; readonly step: 2; readonly path: string; readonly expired?: string | undefined }
   | {
     readonly _tag: "Asking"
     readonly step: number
@@ -54,7 +54,7 @@ export type Note =
     readonly domain: string
     readonly controllers: ReadonlyArray<string>
   }
-  | { readonly _tag: "Site"; readonly step: 5; readonly domain: string; readonly site?: string }
+  | { readonly _tag: "Site"; readonly step: 5; readonly domain: string; readonly site?: string | undefined }
   | { readonly _tag: "Racing"; readonly step: 8; readonly targets: ReadonlyArray<string> }
   | { readonly _tag: "Trying"; readonly step: number; readonly target: string; readonly of: "root" | "link" | "plain" }
   | { readonly _tag: "Deferred"; readonly step: 8; readonly targets: ReadonlyArray<string> }
@@ -70,7 +70,7 @@ export type Note =
     readonly to: string
   }
   | { readonly _tag: "Found"; readonly step: number; readonly target: string }
-  | { readonly _tag: "Failed"; readonly step: number; readonly reason: string; readonly error?: string }
+  | { readonly _tag: "Failed"; readonly step: number; readonly reason: string; readonly error?: string | undefined }
 
 /**
  * A function that the resolver calls with each note of the resolutions in this context. Default: none. It must not

@@ -42,12 +42,12 @@ const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, 
 /** How the DNS is asked. */
 export interface DnsOptions {
   /** The timeout of the whole search. Default: 2 seconds. A domain that is not found in this time counts as absent. */
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
   /**
    * Name servers that are asked directly, as `address` or `address:port`, if the resolver calls their answer bad. Node
    * does so with the answers of Samba (`SrvQuery`). Default: the system's name servers.
    */
-  readonly nameServers?: ReadonlyArray<string>
+  readonly nameServers?: ReadonlyArray<string> | undefined
 }
 
 /**

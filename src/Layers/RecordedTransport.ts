@@ -20,6 +20,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -125,9 +126,9 @@ export class Recorder extends Context.Service<Recorder, {
 /** The options of `record`. */
 export interface RecordOptions {
   /** The seed of the client's random bytes. Default: a new one for each recording. */
-  readonly seed?: string
+  readonly seed?: string | undefined
   /** The workstation name in logons. Default: `RECORDED`. */
-  readonly workstation?: string
+  readonly workstation?: string | undefined
 }
 
 /** The client's surroundings, the same in a recording and in its replay. */
@@ -258,13 +259,13 @@ export interface ReplayOptions {
    * commands in the same order, but times, names and sizes can differ. The logon must be the same in both cases,
    * because the keys depend on it.
    */
-  readonly match?: "strict" | "by-command"
+  readonly match?: "strict" | "by-command" | undefined
   /**
-   * Milliseconds of real time to wait for the client. Default: 5000. The replay waits for the next frame if a response
+   * How long to wait for the client, in real time. Default: 5 seconds. The replay waits for the next frame if a response
    * is due that the recording has only after that frame. It also waits for the client to give up a connect, if it did
    * so in the recording. After this time the replay ends with a mismatch, and does not hang.
    */
-  readonly patience?: number
+  readonly patience?: Duration.Input | undefined
 }
 
 /**
@@ -280,7 +281,7 @@ export const replay = (
   Layer.effectContext(Effect.sync(() => {
     const player = new Player(recording, {
       exact: options.match !== "by-command",
-      patience: options.patience ?? 5000,
+      patience: Duration.toMillis(options.patience ?? "5 seconds"),
       mismatch: (found) => new ReplayMismatch(found)
     })
     return Context.merge(

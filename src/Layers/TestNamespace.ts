@@ -8,7 +8,7 @@
  *
  * ```ts
  * const World = TestNamespace.layer({
- *   "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], ttl: "5 minutes" },
+ *   "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], timeToLive: "5 minutes" },
  *   files: { "\\\\a\\data\\who.txt": "a", "\\\\b\\data\\who.txt": "b" },
  *   faults: [{ at: "10 seconds", server: "a", is: "down" }, { at: "1 minute", server: "a", is: "up" }]
  * })
@@ -152,8 +152,9 @@ const hostsOf = (description: Description, simulation: Simulation): Hosts => {
     simulation.addHost(name, ex)
     const none: Namespace.Namespace = { roots: {} }
     hosts[name] = {
-      ...account,
       ...options,
+      user: options.user ?? account?.user,
+      password: options.password ?? account?.password,
       shares: tree as ServerOptions["shares"] & {},
       faults: [{ is: (received) => simulation.react(name, received) }],
       ...(dfs === true || simulation.namespaceOf(name) !== undefined
@@ -278,7 +279,7 @@ export const layer = (
  *   "\\\\corp\\data\\plans": {
  *     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
  *     targetFailback: true,
- *     ttl: "1 hour"
+ *     timeToLive: "1 hour"
  *   },
  *   files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
  *   faults: [
@@ -292,7 +293,8 @@ export const layer = (
  */
 export const client = (
   description: Description,
-  options: { readonly dfs?: DfsAdapter.DfsAdapterOptions; readonly smb?: SmbClient.Options } = {}
+  options: { readonly dfs?: DfsAdapter.DfsAdapterOptions | undefined; readonly smb?: SmbClient.Options | undefined } =
+    {}
 ): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver | TestServers | TestNamespace> =>
   DfsAdapter.layer(options.dfs).pipe(
     Layer.provide(SmbClient.layer(options.smb)),

@@ -128,5 +128,5 @@ export const drop: Step = { is: "drop" }
 export const fault = (
   on: Message.CommandName,
   is: Fault["is"],
-  options: { readonly skip?: number; readonly times?: number } = {}
+  options: { readonly skip?: number | undefined; readonly times?: number | undefined } = {}
 ): Fault => ({ on, is, ...options })

@@ -130,7 +130,7 @@ class Register {
  * @category constructors
  */
 export const inMemory = (
-  given: { readonly domainSid?: string; readonly rids?: Readonly<Record<string, number>> } = {}
+  given: { readonly domainSid?: string | undefined; readonly rids?: Readonly<Record<string, number>> | undefined } = {}
 ): Identities => {
   if (given.domainSid !== undefined && !isDomainSid(given.domainSid)) {
     throw new RangeError(`${given.domainSid} is no SID of a domain: S-1-5-21-a-b-c`)

@@ -6,6 +6,7 @@
  * two from the context, `make` among its options.
  */
 import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,6 +22,8 @@ import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
+import * as Defaults from "../Protocol/Defaults.ts"
+import * as Environment from "../Protocol/Environment.ts"
 import { Dialect } from "../Smb2/Message/Constants.ts"
 import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
@@ -55,6 +58,8 @@ const dialectNumbers: Record<DialectName, number> = {
   "3.1.1": Dialect.SMB_3_1_1
 }
 
+const allDialects: ReadonlyArray<DialectName> = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]
+
 /** A share: a store, an effect that makes one, or either of them with options. */
 export type Share<E = never, R = never> =
   | ShareStore
@@ -72,7 +77,7 @@ export interface Options<E = never, R = never> extends LayerOptions<E, R> {
    * The SIDs of the users, so that security descriptors name the same users after a restart. Default: in memory, and
    * lost when the server stops.
    */
-  readonly identity?: Identities
+  readonly identity?: Identities | undefined
 }
 
 /**
@@ -82,36 +87,36 @@ export interface Options<E = never, R = never> extends LayerOptions<E, R> {
  */
 export interface LayerOptions<E = never, R = never> {
   /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
-  readonly port?: number
+  readonly port?: number | undefined
   /** The address to listen on. Default: all IPv4 addresses. */
-  readonly host?: string
+  readonly host?: string | undefined
   /**
    * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, users can log on with a ticket.
    * The server looks these users up among its users, by name and realm.
    */
-  readonly kerberos?: KerberosKeys
+  readonly kerberos?: KerberosKeys | undefined
   readonly shares: Record<string, Share<E, R>>
   /**
    * The DFS namespaces to host. The value of a `SubscriptionRef` can change at any time, and sessions continue. Each
    * root is a share: the share with its name in `shares`, otherwise one in memory.
    */
-  readonly namespaces?: Namespaces
+  readonly namespaces?: Namespaces | undefined
   /** The NetBIOS name, up to 15 characters. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Default: `required`: sessions of users are signed (or encrypted). */
-  readonly signing?: "required" | "enabled"
+  readonly signing?: "required" | "enabled" | undefined
   /** Default: `enabled`: for clients and shares that ask for it. */
-  readonly encryption?: "required" | "enabled" | "disabled"
+  readonly encryption?: "required" | "enabled" | "disabled" | undefined
   /** Default: `never`. `anonymous`: callers without a name can log on; `unknown`: callers with an unknown name too. */
-  readonly guest?: "never" | "anonymous" | "unknown"
+  readonly guest?: "never" | "anonymous" | "unknown" | undefined
   /** Default: all. */
-  readonly dialects?: ReadonlyArray<DialectName>
-  readonly limits?: Partial<Limits.Limits>
+  readonly dialects?: ReadonlyArray<DialectName> | undefined
+  readonly limits?: Defaults.Given<Limits.Limits> | undefined
   /**
    * How bytes are read from connections. Default: `direct`: straight to their final place, if this version of Node can.
    * `events`: by socket events, which is slower and uses only documented interfaces (docs/adr/0011).
    */
-  readonly receive?: "direct" | "events"
+  readonly receive?: "direct" | "events" | undefined
 }
 
 /**
@@ -289,7 +294,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
   const dfs: DfsHost.DfsHost | undefined = namespaces === undefined ? undefined : {
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
-  const limits = { ...Limits.defaults, ...options.limits }
+  const limits = Defaults.complete(Limits.defaults, options.limits)
   const patience = new Patience(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
   const tables = new WeakMap<object, FileTable>()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
@@ -322,7 +327,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
       encryption: options.encryption ?? "enabled",
       guest: options.guest ?? "never",
       kerberos: options.kerberos,
-      dialects: (options.dialects ?? ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]).map((name) => dialectNumbers[name])
+      dialects: (options.dialects ?? allDialects).map((name) => dialectNumbers[name])
     },
     limits,
     patience,
@@ -400,4 +405,54 @@ export const layer = <E = never, R = never>(
       Effect.all([UserStore, IdentityStore.IdentityStore]),
       ([users, identity]) => make({ ...options, users, identity })
     )
+  )
+
+/**
+ * The options of a server that are plain text.
+ *
+ * @category models
+ */
+export type Configurable = Pick<
+  LayerOptions,
+  "port" | "host" | "name" | "signing" | "encryption" | "guest" | "dialects" | "receive"
+>
+
+/**
+ * Options from the configuration: SMB_SERVER_PORT, SMB_SERVER_HOST, SMB_SERVER_NAME, SMB_SERVER_SIGNING,
+ * SMB_SERVER_ENCRYPTION, SMB_SERVER_GUEST, SMB_SERVER_DIALECTS (`3.0,3.1.1`) and SMB_SERVER_RECEIVE.
+ *
+ * @category config
+ */
+export const config: Config.Config<Configurable> = Config.all({
+  port: Environment.integer("SMB_SERVER_PORT", 0, 65_535),
+  host: Environment.optional(Config.NonEmptyString("SMB_SERVER_HOST")),
+  name: Environment.optional(Config.schema(Schema.String.check(Schema.isPattern(/^.{1,15}$/)), "SMB_SERVER_NAME")),
+  signing: Environment.optional(Config.Literals(["required", "enabled"], "SMB_SERVER_SIGNING")),
+  encryption: Environment.optional(Config.Literals(["required", "enabled", "disabled"], "SMB_SERVER_ENCRYPTION")),
+  guest: Environment.optional(Config.Literals(["never", "anonymous", "unknown"], "SMB_SERVER_GUEST")),
+  dialects: Environment.words("SMB_SERVER_DIALECTS", allDialects),
+  receive: Environment.optional(Config.Literals(["direct", "events"], "SMB_SERVER_RECEIVE"))
+})
+
+/**
+ * `layer` with options from the configuration, which come before those of `options`. Default: `config`. Fails with
+ * `ConfigError` when the layer is built.
+ *
+ * @example
+ * ```ts
+ * export const ConfiguredServer = SmbServer.layerConfig({ shares: { data: LocalStore.make("/srv/data") } })
+ * ```
+ *
+ * @category layers
+ */
+export const layerConfig = <E = never, R = never>(
+  options: LayerOptions<E, R>,
+  configured: Config.Wrap<Configurable> = config
+): Layer.Layer<
+  SmbServer,
+  E | ListenError | Config.ConfigError,
+  Exclude<R, Scope.Scope> | UserStore | IdentityStore.IdentityStore
+> =>
+  Layer.unwrap(
+    Effect.map(Config.unwrap<Configurable>(configured), (found) => layer(Defaults.complete(options, found)))
   )

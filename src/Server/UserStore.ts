@@ -22,13 +22,13 @@ export interface User {
   /** The name as it was registered. */
   readonly name: string
   /** Absent for a user that logs on by Kerberos only. */
-  readonly ntHash?: Redacted.Redacted<Uint8Array>
+  readonly ntHash?: Redacted.Redacted<Uint8Array> | undefined
   /** The user's SID; by default the one that the server's `IdentityStore` keeps for the name. */
-  readonly sid?: string
+  readonly sid?: string | undefined
   /** SIDs of groups, in addition to the groups of every user that has logged on. */
-  readonly groups?: ReadonlyArray<string>
+  readonly groups?: ReadonlyArray<string> | undefined
   /** May take ownership of any file, and read files whose security descriptors do not allow it. */
-  readonly administrator?: boolean
+  readonly administrator?: boolean | undefined
 }
 
 /**
@@ -99,9 +99,9 @@ export const layer = <E, R>(
 /** A password, or a password with more about the user. */
 export type Secret = Redacted.Redacted<string> | {
   readonly password: Redacted.Redacted<string>
-  readonly administrator?: boolean
-  readonly groups?: ReadonlyArray<string>
-  readonly sid?: string
+  readonly administrator?: boolean | undefined
+  readonly groups?: ReadonlyArray<string> | undefined
+  readonly sid?: string | undefined
 }
 
 /**

@@ -194,7 +194,9 @@ describe("failover", () => {
     run(
       {
         ...two,
-        ns: namespace({ l: { targets: ["\\\\a\\data", "\\\\b\\data"], boundaries: [0, 1], flags: 6, ttl: 100_000 } })
+        ns: namespace({
+          l: { targets: ["\\\\a\\data", "\\\\b\\data"], boundaries: [0, 1], flags: 6, timeToLive: "100000 seconds" }
+        })
       },
       {},
       (smb, servers) =>
@@ -396,7 +398,7 @@ describe("domains", () => {
 describe("in the background, and at once", () => {
   it.effect("a referral near its end is asked for anew while it is used", () =>
     run(
-      { ns: namespace({ a: { targets: ["\\\\a\\data"], ttl: 100 } }), a: data("a") },
+      { ns: namespace({ a: { targets: ["\\\\a\\data"], timeToLive: "100 seconds" } }), a: data("a") },
       {},
       (smb, servers) =>
         Effect.gen(function*() {

@@ -221,7 +221,7 @@ describe("metrics", () => {
     ["what the cache drops", ok, (smb) => read(smb, "l"), [[DfsMetrics.cacheEvictions, 1]], { capacity: 1 }],
     [
       "changes to another target, and back",
-      { ...ok, ns: namespace({ l: { ...two, boundaries: [0, 1], flags: 6, ttl: 100_000 } }) },
+      { ...ok, ns: namespace({ l: { ...two, boundaries: [0, 1], flags: 6, timeToLive: "100000 seconds" } }) },
       (smb, servers) =>
         Effect.gen(function*() {
           yield* read(smb, "l")
@@ -235,7 +235,7 @@ describe("metrics", () => {
     ],
     [
       "referrals that are asked for anew ahead of time",
-      { ...ok, ns: namespace({ l: { ...two, ttl: 100 } }) },
+      { ...ok, ns: namespace({ l: { ...two, timeToLive: "100 seconds" } }) },
       (smb) =>
         Effect.gen(function*() {
           yield* read(smb, "l")

@@ -7,6 +7,7 @@ import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Changes from "../../Protocol/Changes.ts"
+import * as Defaults from "../../Protocol/Defaults.ts"
 import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -243,16 +244,12 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       return error === undefined ? following(target, use, Symlink.maximumHops) : Effect.fail(error)
     })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
 
+  /** Values that a server does not change (MS-FSCC 2.4.7). */
+  const unchanged = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n, fileAttributes: 0 }
+
   const setAttributes: Operations["setAttributes"] = Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
     const { results } = yield* batch(path, OpenMode.setAttributes, [
-      Information.setFile("FileBasicInformation", {
-        creationTime: 0n,
-        lastAccessTime: 0n,
-        lastWriteTime: 0n,
-        changeTime: 0n,
-        fileAttributes: 0,
-        ...changes
-      })
+      Information.setFile("FileBasicInformation", Defaults.complete(unchanged, changes))
     ])
     yield* first(results)
   })
@@ -423,7 +420,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
 }
 
 const writeMode = (
-  options: SmbFile.WriteOptions & { readonly create?: boolean } | undefined
+  options: SmbFile.WriteOptions & { readonly create?: boolean | undefined } | undefined
 ): Share.OpenOptions =>
   options?.offset !== undefined
     ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }
