@@ -65,7 +65,7 @@ const SayingTransport = Layer.effect(
         Effect.tapError((error) => quiet(`    -> ${endpoint.host} ${error.reason.toLowerCase()}`))
       )
   }))
-).pipe(Layer.provide(TcpTransport.layer))
+).pipe(Layer.provide(TcpTransport.layer()))
 
 const withLibrary = (port: number, stopSecond: Effect.Effect<void>) =>
   Effect.gen(function*() {

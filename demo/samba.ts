@@ -70,7 +70,7 @@ const SayingTransport = Layer.effect(
         Effect.tapError((error) => quiet(`    -> ${endpoint.host} ${error.reason.toLowerCase()}`))
       )
   }))
-).pipe(Layer.provide(TcpTransport.layer))
+).pipe(Layer.provide(TcpTransport.layer()))
 
 const withLibrary = (onDisk: (name: "plans" | "media", file: string) => string) =>
   Effect.gen(function*() {

@@ -13,7 +13,7 @@ import {
 } from "effect-smb"
 
 export const ConfiguredClient = DfsAdapter.layerConfig().pipe(
-  Layer.provide([SmbClient.layerConfig(), DomainControllers.layerDns, SiteFinder.layerLdap()]),
+  Layer.provide([SmbClient.layerConfig(), DomainControllers.layerDns(), SiteFinder.layerLdap()]),
   Layer.provide([TcpTransport.layerConfig(), Credentials.layerConfig(), NodeDns.layer])
 )
 

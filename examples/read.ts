@@ -10,7 +10,7 @@ const program = Effect.gen(function*() {
 
 const Smb = DfsAdapter.layerWithoutDiscovery({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
   Layer.provide(SmbClient.layer({ signing: "required" })),
-  Layer.provide([TcpTransport.layer, Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
+  Layer.provide([TcpTransport.layer(), Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
 )
 
 program.pipe(Effect.provide(Smb), NodeRuntime.runMain)

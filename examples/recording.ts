@@ -19,7 +19,7 @@ export const record = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   yield* fs.writeFileString("run.json", RecordedTransport.toJson(yield* recording))
   return text
-}).pipe(Effect.provide(RecordedTransport.record(TcpTransport.layer)))
+}).pipe(Effect.provide(RecordedTransport.layerRecord(TcpTransport.layer())))
 
 /** The same text, or a `ReplayMismatch` that names connection, frame, command and byte. */
 export const replay = Effect.gen(function*() {
@@ -30,5 +30,5 @@ export const replay = Effect.gen(function*() {
     const { checkComplete } = yield* RecordedTransport.Replay
     yield* checkComplete
     return text
-  }).pipe(Effect.provide(RecordedTransport.replay(recording)))
+  }).pipe(Effect.provide(RecordedTransport.layerReplay(recording)))
 })

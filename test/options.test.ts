@@ -148,7 +148,7 @@ describe("an option that is undefined", () => {
       assert.strictEqual(yield* smb.readFileString(path), "text")
     })).pipe(
       Effect.provide(SmbClient.layer()),
-      Effect.provide([TcpTransport.layerWith(nothing("connectTimeout", "receiveBuffer", "lookup", "addresses")), joe])
+      Effect.provide([TcpTransport.layer(nothing("connectTimeout", "receiveBuffer", "lookup", "addresses")), joe])
     ))
 
   it.effect("of DFS by the configuration does not turn it on", () =>
@@ -167,7 +167,7 @@ describe("an option that is undefined", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* smb.readFileString("//a/data/f.txt"), "x")
-    }).pipe(Effect.provide(TestNamespace.client({
+    }).pipe(Effect.provide(TestNamespace.layerClient({
       account: { user: "ann", password: "secret" },
       servers: { a: { user: undefined, password: undefined, dialect: undefined } },
       files: { "\\\\a\\data\\f.txt": "x" }

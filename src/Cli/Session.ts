@@ -148,7 +148,7 @@ const layers = (
   }).pipe(
     Layer.provide([
       byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,
-      TcpTransport.layerWith({
+      TcpTransport.layer({
         ...(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
         addresses: options.address,
         ...names

@@ -87,7 +87,7 @@ export const make = (connections: Connections.Connections, locator: Locator.Loca
  * @example
  * ```ts
  * const Client = SmbClient.layerWithAuthenticator().pipe(
- *   Layer.provide([Kerberos.layer(), TcpTransport.layer, Credentials.layer(Credentials.kerberos())])
+ *   Layer.provide([Kerberos.layer(), TcpTransport.layer(), Credentials.layer(Credentials.kerberos())])
  * )
  * ```
  *
@@ -111,7 +111,7 @@ export const layerWithAuthenticator = (
  *
  * @example
  * ```ts
- * export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer, Fixed]))
+ * export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer(), Fixed]))
  * ```
  *
  * @category layers
@@ -146,7 +146,7 @@ export const config: Config.Config<Options> = Config.all({
  * @example
  * ```ts
  * export const ConfiguredClient = DfsAdapter.layerConfig().pipe(
- *   Layer.provide([SmbClient.layerConfig(), DomainControllers.layerDns, SiteFinder.layerLdap()]),
+ *   Layer.provide([SmbClient.layerConfig(), DomainControllers.layerDns(), SiteFinder.layerLdap()]),
  *   Layer.provide([TcpTransport.layerConfig(), Credentials.layerConfig(), NodeDns.layer])
  * )
  * ```

@@ -160,7 +160,7 @@ const toText = (path: UncPath.UncPath): string =>
  * export const Smb = DfsAdapter.layer().pipe(
  *   Layer.provide([
  *     Client,
- *     DomainControllers.layerDns.pipe(Layer.provide(NodeDns.layer)), // who knows the domain's namespaces
+ *     DomainControllers.layerDns().pipe(Layer.provide(NodeDns.layer)), // who knows the domain's namespaces
  *     SiteFinder.layerLdap() // where this machine is, for near targets
  *   ])
  * )
@@ -237,7 +237,7 @@ export const layer = (
  * ```ts
  * const Smb = DfsAdapter.layerWithoutDiscovery({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
  *   Layer.provide(SmbClient.layer({ signing: "required" })),
- *   Layer.provide([TcpTransport.layer, Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
+ *   Layer.provide([TcpTransport.layer(), Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
  * )
  * ```
  *

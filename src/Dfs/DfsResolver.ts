@@ -338,7 +338,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
         Effect.andThen(Metric.update(DfsMetrics.refreshes, 1)),
         Effect.ignore,
         Effect.ensuring(Effect.sync(() => renewing.set(key, now + settings.ttl.negative * 1000))),
-        Effect.provideService(DfsTrace.Listener, undefined),
+        Effect.provideService(DfsTrace.TraceListener, undefined),
         Effect.forkIn(scope),
         Effect.asVoid
       )
@@ -422,7 +422,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     Effect.suspend(() => {
       const notes: Array<DfsTrace.Note> = []
       return Effect.map(
-        Effect.result(Effect.provideService(resolve(path), DfsTrace.Listener, (note) => void notes.push(note))),
+        Effect.result(Effect.provideService(resolve(path), DfsTrace.TraceListener, (note) => void notes.push(note))),
         (result) => ({ notes, result })
       )
     })
@@ -450,7 +450,7 @@ const hinted = (
       reason: error.reason,
       detail:
         `${error.detail}; if ${server} is a domain and no server, name its controllers in domainControllers, or ` +
-        "use DfsAdapter.layer with DomainControllers.layerDns",
+        "use DfsAdapter.layer with DomainControllers.layerDns()",
       ...(error.mechanism === undefined ? {} : { mechanism: error.mechanism }),
       ...(error.server === undefined ? {} : { server: error.server })
     })

@@ -2,7 +2,7 @@
  * The steps of a resolution as data: what was known, which server was asked, what was tried, and why it went on. Each
  * note has the number of its step in MS-DFSC 3.1.4.1.
  *
- * `DfsResolution` makes the notes; the resolver counts them (`DfsMetrics`) and passes them to the `Listener`. `explain`
+ * `DfsResolution` makes the notes; the resolver counts them (`DfsMetrics`) and passes them to the `TraceListener`. `explain`
  * turns a note into a sentence.
  */
 import * as Context from "effect/Context"
@@ -78,8 +78,8 @@ export type Note =
  *
  * @category settings
  */
-export const Listener: Context.Reference<((note: Note) => void) | undefined> = Context.Reference(
-  "effect-smb/Dfs/DfsTrace/Listener",
+export const TraceListener: Context.Reference<((note: Note) => void) | undefined> = Context.Reference(
+  "effect-smb/Dfs/TraceListener",
   { defaultValue: (): ((note: Note) => void) | undefined => undefined }
 )
 

@@ -94,19 +94,9 @@ export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): Doma
 }
 
 /**
- * Finds controllers by the DNS, within 2 seconds.
+ * Finds controllers by the DNS, by default within 2 seconds.
  *
  * @category layers
  */
-export const layerDns: Layer.Layer<DomainControllers, never, Dns.Dns> = Layer.effect(
-  DomainControllers,
-  Effect.map(Dns.Dns, (dns) => makeDns(dns))
-)
-
-/**
- * As `layerDns`, with `options`.
- *
- * @category layers
- */
-export const layerDnsWith = (options: DnsOptions): Layer.Layer<DomainControllers, never, Dns.Dns> =>
+export const layerDns = (options: DnsOptions = {}): Layer.Layer<DomainControllers, never, Dns.Dns> =>
   Layer.effect(DomainControllers, Effect.map(Dns.Dns, (dns) => makeDns(dns, options)))

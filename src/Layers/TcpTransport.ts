@@ -175,7 +175,7 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
  *
  * @category layers
  */
-export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transport> => {
+export const layer = (options: Options = {}): Layer.Layer<Transport.Transport> => {
   const find = placeOf(options.addresses)
   return Layer.succeed(Transport.Transport, {
     connect: (endpoint, handlers) =>
@@ -188,13 +188,6 @@ export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transpor
       )
   })
 }
-
-/**
- * `layerWith()`: connections over TCP with the default settings.
- *
- * @category layers
- */
-export const layer: Layer.Layer<Transport.Transport> = layerWith()
 
 /** `files.corp.test=10.0.0.5:4455;*=proxy`: a name, and its address with or without a port. */
 const addressPattern = /^\s*([^=\s]+)\s*=\s*(\[[^\]\s]+\]|[^:\s]+)(?::(\d{1,5}))?\s*$/
@@ -241,4 +234,4 @@ export const config: Config.Config<Options> = Config.all({
 export const layerConfig = (
   options: Config.Wrap<Options> = config
 ): Layer.Layer<Transport.Transport, Config.ConfigError> =>
-  Layer.unwrap(Effect.map(Config.unwrap<Options>(options), layerWith))
+  Layer.unwrap(Effect.map(Config.unwrap<Options>(options), layer))

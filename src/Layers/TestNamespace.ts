@@ -275,7 +275,7 @@ export const layer = (
  *
  * @example
  * ```ts
- * const World = TestNamespace.client({
+ * const World = TestNamespace.layerClient({
  *   "\\\\corp\\data\\plans": {
  *     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
  *     targetFailback: true,
@@ -291,7 +291,7 @@ export const layer = (
  *
  * @category layers
  */
-export const client = (
+export const layerClient = (
   description: Description,
   options: { readonly dfs?: DfsAdapter.DfsAdapterOptions | undefined; readonly smb?: SmbClient.Options | undefined } =
     {}

@@ -194,6 +194,6 @@ export const request = <Reply extends Answered>(
       return Effect.sync(abandon)
     })
   return outgoing.mutates === true
-    ? Effect.withFiber((fiber) => run(fiber.getRef(Changes.Current)))
+    ? Effect.withFiber((fiber) => run(fiber.getRef(Changes.CurrentChanges)))
     : run(undefined)
 }

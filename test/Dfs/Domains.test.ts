@@ -333,7 +333,7 @@ describe("SRV records", () => {
       assert.deepStrictEqual(yield* finder.find("none.test", "berlin"), [])
       assert.deepStrictEqual(yield* finder.find("CORP", undefined), [])
       assert.deepStrictEqual(yield* finder.find("not a name..", undefined), [])
-    }).pipe(Effect.provide(DomainControllers.layerDns), Effect.provide(Dns.layerStatic(zone))))
+    }).pipe(Effect.provide(DomainControllers.layerDns()), Effect.provide(Dns.layerStatic(zone))))
 })
 
 it("every note can be said", () => {

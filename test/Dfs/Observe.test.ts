@@ -94,7 +94,12 @@ describe("spans", () => {
       const attempt = seen.spans.find(({ name }) => name === "DfsResolver.attempt")!
       const parents = (span: Tracer.AnySpan): ReadonlyArray<string> =>
         span._tag === "Span" ? [span.name, ...Option.match(span.parent, { onNone: () => [], onSome: parents })] : []
-      assert.deepStrictEqual(parents(attempt), ["DfsResolver.attempt", "DfsResolver.resolve", "SmbClient.readFile"])
+      assert.deepStrictEqual(parents(attempt), [
+        "DfsResolver.attempt",
+        "DfsResolver.resolve",
+        "SmbClient.readFile",
+        "SmbClient.readFileString"
+      ])
       for (const span of seen.spans) assert.strictEqual(span.status._tag, "Ended", span.name)
       const dead = seen.spans.filter(({ name }) => name === "DfsResolver.attempt").at(-2)!
       assert.strictEqual(dead.status._tag === "Ended" && dead.status.exit._tag, "Failure")

@@ -181,7 +181,7 @@ const live = (seed: number) => {
   return Effect.gen(function*() {
     const { exit, took } = yield* VirtualTime.run(program, { limit: "12 hours" })
     return { exit, took, events: yield* Effect.flatMap(TestNamespace.TestNamespace, (it) => it.events) }
-  }).pipe(Effect.provide(TestNamespace.client(description, { dfs })))
+  }).pipe(Effect.provide(TestNamespace.layerClient(description, { dfs })))
 }
 
 describe("whatever the world is like", () => {

@@ -48,9 +48,9 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const run = <A, E>(
   description: TestNamespace.Description,
-  use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof TestNamespace.client>>>,
+  use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof TestNamespace.layerClient>>>,
   dfs: DfsAdapter.DfsAdapterOptions = {}
-) => Effect.provide(use, TestNamespace.client(description, { dfs }))
+) => Effect.provide(use, TestNamespace.layerClient(description, { dfs }))
 
 describe("failover", () => {
   it.effect("a target that dies is followed by the next, and what happened can be read", () =>

@@ -266,11 +266,11 @@ export const record = (run: Run, transport: Layer.Layer<Transport.Transport>, st
     const recording = yield* Effect.flatMap(RecordedTransport.Recorder, (recorder) => recorder.recording)
     if (updates) writeFileSync(fixture(run), `${RecordedTransport.toJson(recording)}\n`)
     return recording
-  }).pipe(Effect.provide(RecordedTransport.record(transport, updates ? { seed: run.name } : {})))
+  }).pipe(Effect.provide(RecordedTransport.layerRecord(transport, updates ? { seed: run.name } : {})))
 
 /** Plays a recording back, to its end. */
 export const replay = (run: Run, recording: RecordedTransport.Recording) =>
   Effect.gen(function*() {
     assert.deepStrictEqual(yield* go(run), run.seen)
     yield* Effect.flatMap(RecordedTransport.Replay, (it) => it.checkComplete)
-  }).pipe(Effect.provide(RecordedTransport.replay(recording)))
+  }).pipe(Effect.provide(RecordedTransport.layerReplay(recording)))

@@ -19,7 +19,7 @@ export interface ClientOptions extends SmbClient.Options {
 
 const base = ({ credential, dfs: _, ...options }: ClientOptions) =>
   SmbClient.layer(options).pipe(
-    Layer.provide([TcpTransport.layer, Credentials.layer(credential ?? labCredential)])
+    Layer.provide([TcpTransport.layer(), Credentials.layer(credential ?? labCredential)])
   )
 
 /** A client of its own until the scope closes. */

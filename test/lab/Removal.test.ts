@@ -22,7 +22,7 @@ const client = (dialects: ReadonlyArray<"NT1" | "3.1.1">) =>
   DfsAdapter.layerWithoutDiscovery().pipe(
     Layer.provide(SmbClient.layer({ dialects, signing: "if-required" })),
     Layer.provide([
-      TcpTransport.layer,
+      TcpTransport.layer(),
       Credentials.layer(Credentials.password(Lab.user.name, Redacted.make(Lab.user.password)))
     ])
   )

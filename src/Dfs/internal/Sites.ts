@@ -26,7 +26,7 @@ export const make = Effect.fnUntraced(function*(
       controllersFor.delete(key)
       const domain = DfsPath.fold(key).toLowerCase()
       const site = yield* finder.find(domain, controllers)
-      const listener = yield* DfsTrace.Listener
+      const listener = yield* DfsTrace.TraceListener
       listener?.({ _tag: "Site", step: 5, domain, ...(site === undefined ? {} : { site }) })
       yield* Effect.logDebug(
         site === undefined ? `no site in ${domain}` : `this machine is in the site ${site} of ${domain}`

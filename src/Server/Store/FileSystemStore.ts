@@ -59,7 +59,7 @@ export interface FileSystemStoreOptions {
  *
  * @category constructors
  */
-export const make = Effect.fn("FileSystemStore.make")(function*(
+export const make = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   root: string,
   options: FileSystemStoreOptions = {}
