@@ -22,7 +22,7 @@ const servers = TestTransport.layer({
 })
 
 const layer = Layer.mergeAll(
-  DfsAdapter.layer().pipe(
+  DfsAdapter.layerWithoutDiscovery().pipe(
     Layer.provide(SmbClient.layer()),
     Layer.provide([servers, Credentials.layer(Credentials.password("user", Redacted.make("password")))])
   ),

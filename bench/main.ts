@@ -36,7 +36,7 @@ const modes = {
 const client = (options: SmbClient.Options) =>
   SmbClient.layer(options).pipe(
     Layer.provide([
-      TcpTransport.layer,
+      TcpTransport.layer(),
       Credentials.layer(Credentials.password(Lab.user.name, Redacted.make(Lab.user.password)))
     ])
   )

@@ -81,7 +81,7 @@ export const idle = Effect.gen(function*() {
       Effect.map(
         Layer.build(
           SmbClient.layer({ idle: "1 hour" }).pipe(
-            Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password(user, password))])
+            Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password(user, password))])
           )
         ),
         (context) => Context.get(context, SmbClient.SmbClient)

@@ -65,7 +65,7 @@ const SayingTransport = Layer.effect(
         Effect.tapError((error) => quiet(`    -> ${endpoint.host} ${error.reason.toLowerCase()}`))
       )
   }))
-).pipe(Layer.provide(TcpTransport.layer))
+).pipe(Layer.provide(TcpTransport.layer()))
 
 const withLibrary = (port: number, stopSecond: Effect.Effect<void>) =>
   Effect.gen(function*() {
@@ -98,7 +98,7 @@ const withLibrary = (port: number, stopSecond: Effect.Effect<void>) =>
     const error = yield* Effect.flip(smb.readFile(`${film}.bak`))
     yield* good(`${error._tag}: ${error.message}`)
   }).pipe(Effect.provide(
-    DfsAdapter.layer({ mode: "fallback", port }).pipe(
+    DfsAdapter.layerWithoutDiscovery({ mode: "fallback", port }).pipe(
       Layer.provide(SmbClient.layer({ signing: "required" })),
       Layer.provide([
         SayingTransport,

@@ -70,7 +70,7 @@ const SayingTransport = Layer.effect(
         Effect.tapError((error) => quiet(`    -> ${endpoint.host} ${error.reason.toLowerCase()}`))
       )
   }))
-).pipe(Layer.provide(TcpTransport.layer))
+).pipe(Layer.provide(TcpTransport.layer()))
 
 const withLibrary = (onDisk: (name: "plans" | "media", file: string) => string) =>
   Effect.gen(function*() {
@@ -104,7 +104,7 @@ const withLibrary = (onDisk: (name: "plans" | "media", file: string) => string) 
     const error = yield* Effect.flip(smb.readFile(`${film}.bak`))
     yield* good(`${error._tag}: ${error.message}`)
   }).pipe(Effect.provide(
-    DfsAdapter.layer({ mode: "strict" }).pipe(
+    DfsAdapter.layerWithoutDiscovery({ mode: "strict" }).pipe(
       Layer.provide(SmbClient.layer({ signing: "required" })),
       Layer.provide([
         SayingTransport,

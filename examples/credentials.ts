@@ -14,4 +14,4 @@ export const PerServer = Layer.unwrap(Effect.gen(function*() {
 
 export const Fixed = Credentials.layer(Credentials.password("joe@corp.example", Redacted.make("from a vault")))
 
-export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer, Fixed]))
+export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer(), Fixed]))

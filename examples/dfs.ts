@@ -3,7 +3,7 @@ import { Console, Effect, Layer } from "effect"
 import { DfsAdapter, DfsPolicy, DfsResolver, SmbClient } from "effect-smb"
 
 /** Fails with `NotDfsCapable` if a server has no DFS. */
-export const Strict = DfsAdapter.layer({ mode: "strict" }).pipe(Layer.provide(SmbClient.layer()))
+export const Strict = DfsAdapter.layerWithoutDiscovery({ mode: "strict" }).pipe(Layer.provide(SmbClient.layer()))
 
 export const show = Effect.fn("show")(function*(path: string) {
   const resolver = yield* DfsResolver.DfsResolver

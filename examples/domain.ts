@@ -4,13 +4,13 @@ import { Effect, Layer } from "effect"
 import { Credentials, DfsAdapter, DomainControllers, Kerberos, SiteFinder, SmbClient, TcpTransport } from "effect-smb"
 
 const Client = SmbClient.layerWithAuthenticator().pipe(
-  Layer.provide([Kerberos.layer(), TcpTransport.layer, Credentials.layer(Credentials.kerberos())])
+  Layer.provide([Kerberos.layer(), TcpTransport.layer(), Credentials.layer(Credentials.kerberos())])
 )
 
 export const Smb = DfsAdapter.layer().pipe(
   Layer.provide([
     Client,
-    DomainControllers.layerDns.pipe(Layer.provide(NodeDns.layer)), // who knows the domain's namespaces
+    DomainControllers.layerDns().pipe(Layer.provide(NodeDns.layer)), // who knows the domain's namespaces
     SiteFinder.layerLdap() // where this machine is, for near targets
   ])
 )

@@ -2,11 +2,11 @@
 import { Effect } from "effect"
 import { SmbClient, TestNamespace, VirtualTime } from "effect-smb"
 
-const World = TestNamespace.client({
+const World = TestNamespace.layerClient({
   "\\\\corp\\data\\plans": {
     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
     targetFailback: true,
-    ttl: "1 hour"
+    timeToLive: "1 hour"
   },
   files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
   faults: [
@@ -36,7 +36,7 @@ export const failover = Effect.gen(function*() {
 /** With a race, an unreachable first target costs no more than the stagger. */
 export const race = VirtualTime.run(
   Effect.flatMap(SmbClient.SmbClient, (smb) => smb.readFileString("\\\\corp\\data\\plans\\who.txt"))
-).pipe(Effect.provide(TestNamespace.client({
+).pipe(Effect.provide(TestNamespace.layerClient({
   "\\\\corp\\data\\plans": ["\\\\a\\plans", "\\\\b\\plans"],
   files: { "\\\\b\\plans\\who.txt": "b" },
   faults: [{ server: "a", is: "unreachable" }]

@@ -10,7 +10,7 @@ const joe = Credentials.layer(Credentials.password(account.user, Redacted.make(a
 const files = { data: { "poem.txt": "one\ntwo", plans: {} } }
 
 /** The first open is refused, and every write takes five seconds of Effect's Clock. */
-export const Troubled = TestTransport.files(files, {
+export const Troubled = TestTransport.layerFiles(files, {
   ...account,
   faults: [
     TestTransport.fault("CREATE", { status: "STATUS_SHARING_VIOLATION" }, { times: 1 }),
@@ -19,7 +19,7 @@ export const Troubled = TestTransport.files(files, {
 })
 
 /** Responds to exactly these requests, and then closes the connection. */
-export const Scripted = TestTransport.scripted(
+export const Scripted = TestTransport.layerScripted(
   [TestTransport.negotiate, TestTransport.sessionSetup, TestTransport.drop],
   account
 )

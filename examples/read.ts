@@ -8,9 +8,9 @@ const program = Effect.gen(function*() {
   yield* Effect.log(text)
 })
 
-const Smb = DfsAdapter.layer({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
+const Smb = DfsAdapter.layerWithoutDiscovery({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
   Layer.provide(SmbClient.layer({ signing: "required" })),
-  Layer.provide([TcpTransport.layer, Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
+  Layer.provide([TcpTransport.layer(), Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
 )
 
 program.pipe(Effect.provide(Smb), NodeRuntime.runMain)

@@ -2,7 +2,10 @@
 import { Effect, FileSystem, Layer } from "effect"
 import { Credentials, DfsAdapter, RecordedTransport, SmbClient, TcpTransport } from "effect-smb"
 
-const Smb = DfsAdapter.layer().pipe(Layer.provide(SmbClient.layer()), Layer.provide(Credentials.layerConfig()))
+const Smb = DfsAdapter.layerWithoutDiscovery().pipe(
+  Layer.provide(SmbClient.layer()),
+  Layer.provide(Credentials.layerConfig())
+)
 
 const app = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
@@ -16,7 +19,7 @@ export const record = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
   yield* fs.writeFileString("run.json", RecordedTransport.toJson(yield* recording))
   return text
-}).pipe(Effect.provide(RecordedTransport.record(TcpTransport.layer)))
+}).pipe(Effect.provide(RecordedTransport.layerRecord(TcpTransport.layer())))
 
 /** The same text, or a `ReplayMismatch` that names connection, frame, command and byte. */
 export const replay = Effect.gen(function*() {
@@ -27,5 +30,5 @@ export const replay = Effect.gen(function*() {
     const { checkComplete } = yield* RecordedTransport.Replay
     yield* checkComplete
     return text
-  }).pipe(Effect.provide(RecordedTransport.replay(recording)))
+  }).pipe(Effect.provide(RecordedTransport.layerReplay(recording)))
 })

@@ -6,9 +6,11 @@ import { FileSystemStore, IdentityStore, KerberosKeys, LocalStore, MemoryStore, 
 export const main = () => {
   const Server = SmbServer.layer({
     port: 4455,
-    users: UserStore.inMemory({ joe: Redacted.make("secret") }),
     shares: { data: LocalStore.make("/srv/data"), scratch: MemoryStore.make() }
-  })
+  }).pipe(Layer.provide([
+    UserStore.layerInMemory({ joe: Redacted.make("secret") }),
+    IdentityStore.layerFromFile("/var/lib/effect-smb/identity.json")
+  ]))
   Layer.launch(Server).pipe(NodeRuntime.runMain)
 }
 

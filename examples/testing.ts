@@ -17,7 +17,7 @@ const Servers = TestTransport.layer({
   fs2: { ...account, shares: { plans: { "readme.txt": "hello" } } }
 })
 
-const Smb = DfsAdapter.layer().pipe(
+const Smb = DfsAdapter.layerWithoutDiscovery().pipe(
   Layer.provide(SmbClient.layer()),
   Layer.provideMerge(Servers),
   Layer.provide(Credentials.layer(Credentials.password(account.user, Redacted.make(account.password))))

@@ -88,7 +88,7 @@ describe("the documents", () => {
       ])
     }).pipe(Effect.provide(
       SmbClient.layer().pipe(Layer.provide([
-        TestTransport.files({ data: { t: { x: "one", d: { "y z": "two" } }, secret: "s" } }, {
+        TestTransport.layerFiles({ data: { t: { x: "one", d: { "y z": "two" } }, secret: "s" } }, {
           user: "joe",
           password: "s"
         }),
@@ -113,7 +113,7 @@ describe("the documents", () => {
         shares: { notes: texts({ "One.txt": "1", "two.txt": "22" }) }
       })
       const credentials = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
-      const Smb = SmbClient.layer().pipe(Layer.provide([TcpTransport.layer, credentials]))
+      const Smb = SmbClient.layer().pipe(Layer.provide([TcpTransport.layer(), credentials]))
       yield* Effect.provide(
         Effect.gen(function*() {
           const smb = yield* SmbClient.SmbClient

@@ -47,9 +47,9 @@ export interface AcceptorOptions {
   /** NetBIOS name of the server, up to 15 characters. */
   readonly computerName: string
   /** NetBIOS name of its domain. Default: `computerName`. */
-  readonly domainName?: string
-  readonly dnsComputerName?: string
-  readonly dnsDomainName?: string
+  readonly domainName?: string | undefined
+  readonly dnsComputerName?: string | undefined
+  readonly dnsDomainName?: string | undefined
   /**
    * The account of a caller; `undefined` if it does not exist. Also called for anonymous callers: guest or `undefined`.
    */
@@ -58,11 +58,11 @@ export interface AcceptorOptions {
    * Runs after `lookup`, with or without an account, and before a password's proof is checked: it can delay or refuse a
    * client that guesses passwords. It does not run for guests, anonymous callers or callers with a ticket.
    */
-  readonly turn?: (caller: Caller) => Effect.Effect<void, AuthenticationError>
+  readonly turn?: ((caller: Caller) => Effect.Effect<void, AuthenticationError>) | undefined
   /** With these keys, clients can log on by Kerberos. */
   readonly kerberos?: KerberosKeys.KerberosKeys | undefined
   /** The source of random bytes. Default: node:crypto. */
-  readonly random?: (length: number) => Uint8Array
+  readonly random?: ((length: number) => Uint8Array) | undefined
 }
 
 /**

@@ -77,7 +77,11 @@ export const refusal = (
     readonly server: string
     readonly status: number
   }
-): { readonly error?: AuthenticationError; readonly detail?: string; readonly because?: string } => {
+): {
+  readonly error?: AuthenticationError | undefined
+  readonly detail?: string | undefined
+  readonly because?: string | undefined
+} => {
   if (status === NtStatus.STATUS_TIME_DIFFERENCE_AT_DC) {
     const detail =
       "the clocks are too far apart, as the domain controller says; set the clock of this machine, and look " +
@@ -125,11 +129,11 @@ export class Authenticator extends Context.Service<Authenticator, {
  */
 export interface NtlmOptions {
   /** The name of this machine that servers see. Default: the host's name. */
-  readonly workstation?: string
+  readonly workstation?: string | undefined
   /** The source of random bytes. Default: node:crypto. */
-  readonly random?: Entropy.Source["bytes"]
+  readonly random?: Entropy.Source["bytes"] | undefined
   /** The current time in 100 ns ticks since 1601, for servers that send no time. Default: Effect's Clock. */
-  readonly now?: Effect.Effect<bigint>
+  readonly now?: Effect.Effect<bigint> | undefined
 }
 
 /**

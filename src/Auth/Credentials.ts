@@ -43,15 +43,15 @@ export interface NtHashCredential {
 export interface KerberosCredential {
   readonly _tag: "Kerberos"
   /** `user@REALM`. Default: the first principal of the cache or the keytab. */
-  readonly principal?: string
+  readonly principal?: string | undefined
   /** The ticket cache, such as `/tmp/krb5cc_1000` or `KEYRING:...`. Default: KRB5CCNAME or the system's cache. */
-  readonly ccache?: string
+  readonly ccache?: string | undefined
   /** A file of keys, to get tickets with. The tickets go into a cache in memory unless `ccache` names one. */
-  readonly keytab?: string
+  readonly keytab?: string | undefined
   /**
    * The credential for NTLM if Kerberos is not possible, for `Kerberos.layerNegotiate`. Default: none, without NTLM.
    */
-  readonly fallback?: PasswordCredential | NtHashCredential
+  readonly fallback?: PasswordCredential | NtHashCredential | undefined
 }
 
 /**
@@ -92,7 +92,7 @@ export const parseName = (name: string): { readonly user: string; readonly domai
 export const password = (
   name: string,
   password: Redacted.Redacted<string>,
-  options?: { readonly domain?: string }
+  options?: { readonly domain?: string | undefined }
 ): PasswordCredential => {
   const { domain, user } = parseName(name)
   return { _tag: "Password", user, domain: domain === "" ? options?.domain ?? "" : domain, password }
@@ -106,7 +106,7 @@ export const password = (
 export const ntHash = (
   name: string,
   ntHash: Redacted.Redacted<Uint8Array>,
-  options?: { readonly domain?: string }
+  options?: { readonly domain?: string | undefined }
 ): NtHashCredential => {
   const { domain, user } = parseName(name)
   return { _tag: "NtHash", user, domain: domain === "" ? options?.domain ?? "" : domain, ntHash }
@@ -136,7 +136,7 @@ export const guest: Credential = { _tag: "Password", user: "Guest", domain: "", 
 export interface CredentialRequest {
   /** The server's name as the user or a referral gave it. */
   readonly server: string
-  readonly domain?: string
+  readonly domain?: string | undefined
 }
 
 /**

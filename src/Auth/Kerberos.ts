@@ -26,9 +26,9 @@ import * as Spnego from "./Spnego.ts"
  */
 export interface KerberosOptions {
   /** The ticket cache for credentials without one. */
-  readonly ccache?: string
+  readonly ccache?: string | undefined
   /** The keytab for credentials without one. */
-  readonly keytab?: string
+  readonly keytab?: string | undefined
 }
 
 /**
@@ -38,7 +38,7 @@ export interface KerberosOptions {
  */
 export interface NegotiateOptions extends KerberosOptions, Authenticator.NtlmOptions {
   /** What to do if Kerberos is not possible: continue by NTLM (`"fallback"`, the default), or fail. */
-  readonly ntlm?: "fallback" | "forbidden"
+  readonly ntlm?: "fallback" | "forbidden" | undefined
 }
 
 const fail = (server: string, reason: AuthenticationReason, detail: string): AuthenticationError =>
@@ -443,6 +443,12 @@ export const layerNegotiate = (options: NegotiateOptions = {}): Layer.Layer<Auth
     Authenticator.Authenticator,
     Effect.map(
       Authenticator.ntlmOptions,
-      (usual) => Authenticator.Authenticator.of(makeNegotiate({ ...usual, ...options }))
+      (usual) =>
+        Authenticator.Authenticator.of(makeNegotiate({
+          ...options,
+          workstation: options.workstation ?? usual.workstation,
+          random: options.random ?? usual.random,
+          now: options.now ?? usual.now
+        }))
     )
   )

@@ -26,7 +26,7 @@ export interface KeytabOptions {
    * The realms whose users may log on. Default: only the realm of the service. Other realms that the domain trusts can
    * have users with the same names, which are not the same persons.
    */
-  readonly realms?: ReadonlyArray<string>
+  readonly realms?: ReadonlyArray<string> | undefined
 }
 
 /**

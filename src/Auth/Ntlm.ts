@@ -91,7 +91,7 @@ export interface ClientOptions {
   /** The name of this machine; servers write it into their logs. */
   readonly workstation: string
   /** The MD5 hash of the channel bindings (MS-NLMP 3.1.5.1.2), 16 bytes. Default: zeros, for no such channel. */
-  readonly channelBindings?: Uint8Array
+  readonly channelBindings?: Uint8Array | undefined
   /** ClientChallenge: 8 random bytes. */
   readonly clientChallenge: Uint8Array
   /** ExportedSessionKey: 16 random bytes, used if key exchange is negotiated. */

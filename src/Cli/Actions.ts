@@ -26,7 +26,7 @@ const relative = (directory: string, entry: Entry): string =>
     : entry.name
 
 /** The reactions to a directory that cannot be listed, or that leads back. */
-type Told = Required<Pick<WalkOptions, "onError" | "onLoop">>
+type Told = { readonly [K in "onError" | "onLoop"]-?: NonNullable<WalkOptions[K]> }
 
 /** The report on a directory that is one of its own ancestors: a link there leads back. */
 export const leadsBack = ({ path }: Entry): Report => {

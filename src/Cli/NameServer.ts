@@ -27,7 +27,7 @@ const most = "1200 millis"
 export interface Names {
   /** Absent if the system resolves the names. */
   readonly lookup?: LookupFunction
-  readonly controllers: Layer.Layer<never>
+  readonly controllers: Layer.Layer<DomainControllers.DomainControllers>
 }
 
 /**
@@ -101,7 +101,7 @@ const inFull = (name: string): string =>
  * Finds the controllers of domains. A second is enough for an existing name server. A name that is not a domain costs
  * one question. A name without a dot, or an address, costs none, unless this machine is in a domain of such a name.
  */
-const controllersBy = (named: Named | undefined): Layer.Layer<never> => {
+const controllersBy = (named: Named | undefined): Layer.Layer<DomainControllers.DomainControllers> => {
   const servers = named === undefined ? {} : { nameServers: [named.server] }
   return Layer.effect(
     DomainControllers.DomainControllers,
@@ -131,7 +131,7 @@ const controllersBy = (named: Named | undefined): Layer.Layer<never> => {
 /** Resolves names with the system's name servers, with a given one, or with `none` without any domain. */
 export const make = (from: NameServer): Effect.Effect<Names> =>
   Effect.contextWith((context: Context.Context<never>) => {
-    if (from === "none") return Effect.succeed<Names>({ controllers: Layer.empty })
+    if (from === "none") return Effect.succeed<Names>({ controllers: DomainControllers.layerNone })
     if (from === "system") return Effect.succeed<Names>({ controllers: controllersBy(undefined) })
     let silent = false
     const named: Named = {

@@ -148,7 +148,7 @@ const layers = (
   }).pipe(
     Layer.provide([
       byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,
-      TcpTransport.layerWith({
+      TcpTransport.layer({
         ...(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
         addresses: options.address,
         ...names
@@ -164,7 +164,7 @@ const layers = (
     Layer.provide([
       plain,
       controllers,
-      options.site === "auto" ? SiteFinder.layerLdap(names) : Layer.empty
+      options.site === "auto" ? SiteFinder.layerLdap(names) : SiteFinder.layerNone
     ])
   )
   return { client: options.dfs === "off" ? plain : adapted, resolver: adapted }

@@ -105,24 +105,24 @@ const nothing: ReadonlySet<string> = new Set()
 /** Options of a walk. */
 export interface WalkOptions {
   /** How many directories are listed at once. Default: 8. */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /** How many levels below the start. Default: 128. */
-  readonly maximumDepth?: number
+  readonly maximumDepth?: number | undefined
   /**
    * Called when a directory below the start cannot be listed, or not to its end. If this succeeds, the walk goes on
    * without the directory. Default: the walk fails.
    */
-  readonly onError?: (error: ClientError, directory: Entry.Entry) => Effect.Effect<void, ClientError>
+  readonly onError?: ((error: ClientError, directory: Entry.Entry) => Effect.Effect<void, ClientError>) | undefined
   /**
    * Called with a directory that is one of its own ancestors: a link that the server follows, or a DFS link, leads
    * back. The directory is among the results, and is not entered again.
    */
-  readonly onLoop?: (directory: Entry.Entry) => Effect.Effect<void, ClientError>
+  readonly onLoop?: ((directory: Entry.Entry) => Effect.Effect<void, ClientError>) | undefined
   /**
    * Whether a directory below the start is wanted. If this returns false, the directory and everything in it are left
    * out.
    */
-  readonly enter?: (directory: Entry.Entry) => Effect.Effect<boolean, ClientError>
+  readonly enter?: ((directory: Entry.Entry) => Effect.Effect<boolean, ClientError>) | undefined
 }
 
 /**

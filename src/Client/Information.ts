@@ -18,7 +18,7 @@ const maximum = 65536
 /** Queries a class of file information: `queryFile("FileStandardInformation")`. */
 export const queryFile = <N extends keyof FileClasses>(
   name: N,
-  options?: { readonly maximum?: number; readonly input?: Uint8Array }
+  options?: { readonly maximum?: number | undefined; readonly input?: Uint8Array | undefined }
 ): Operation.QueryInfo<Value<FileClasses[N]>> => {
   const { codec, number } = FileInformation.classes[name]
   return {

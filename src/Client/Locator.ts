@@ -21,11 +21,11 @@ export interface Target {
    * Present if the names of this share go on the wire as DFS names: with SMB2_FLAGS_DFS_OPERATIONS, and with
    * `server\share\` before the path.
    */
-  readonly dfsName?: { readonly server: string; readonly share: string }
+  readonly dfsName?: { readonly server: string; readonly share: string } | undefined
   /** Present if the requested path is itself a DFS link. This target is what the link leads to. */
-  readonly isLink?: true
+  readonly isLink?: true | undefined
   /** The domain of the server, if it is known: for the credential provider. */
-  readonly domain?: string
+  readonly domain?: string | undefined
 }
 
 /** Finds the target of a path, and runs `attempt` there. */
@@ -41,7 +41,7 @@ export interface Locator {
   /**
    * Whether a read that failed with this error can go on at another target. Absent if there is never another target.
    */
-  readonly goesOn?: (error: unknown) => boolean
+  readonly goesOn?: ((error: unknown) => boolean) | undefined
 }
 
 /** The share of a target, as text for comparison. */

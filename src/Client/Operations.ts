@@ -40,12 +40,12 @@ export interface ShareEntry {
 
 /** Attributes and times to set; absent ones stay unchanged. Times in 100 ns ticks since 1601. */
 export interface AttributeChanges {
-  readonly creationTime?: bigint
-  readonly lastAccessTime?: bigint
-  readonly lastWriteTime?: bigint
-  readonly changeTime?: bigint
+  readonly creationTime?: bigint | undefined
+  readonly lastAccessTime?: bigint | undefined
+  readonly lastWriteTime?: bigint | undefined
+  readonly changeTime?: bigint | undefined
   /** FILE_ATTRIBUTE_* flags, all of them. */
-  readonly fileAttributes?: number
+  readonly fileAttributes?: number | undefined
 }
 
 /** A named stream of a file. */
@@ -99,7 +99,7 @@ export interface Operations {
    */
   readonly readFile: (
     path: PathInput,
-    options?: { readonly maximum?: number }
+    options?: { readonly maximum?: number | undefined }
   ) => Effect.Effect<Uint8Array, ClientError>
   /** The whole file as UTF-8 text. */
   readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
@@ -110,7 +110,7 @@ export interface Operations {
   readonly writeFile: (
     path: PathInput,
     data: Uint8Array | string,
-    options?: { readonly create?: boolean; readonly flush?: boolean }
+    options?: { readonly create?: boolean | undefined; readonly flush?: boolean | undefined }
   ) => Effect.Effect<void, ClientError>
   /**
    * The bytes of a file, read ahead of the consumer. If the file ends before the part of the range that it had when it
@@ -126,7 +126,7 @@ export interface Operations {
    */
   readonly sink: (
     path: PathInput,
-    options?: WriteOptions & { readonly create?: boolean }
+    options?: WriteOptions & { readonly create?: boolean | undefined }
   ) => Sink.Sink<bigint, Uint8Array, never, ClientError>
   /**
    * Passes the bytes of a file to `use` in order, each chunk with its offset; returns the count of bytes. A chunk is
@@ -154,20 +154,26 @@ export interface Operations {
   readonly writeFrom: <E, R>(
     path: PathInput,
     fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>,
-    options?: WriteOptions & { readonly create?: boolean }
+    options?: WriteOptions & { readonly create?: boolean | undefined }
   ) => Effect.Effect<bigint, E | ClientError, R>
   /** The entry at a path. `follow: false` looks at a symbolic link itself. */
-  readonly stat: (path: PathInput, options?: { readonly follow?: boolean }) => Effect.Effect<Entry, ClientError>
+  readonly stat: (
+    path: PathInput,
+    options?: { readonly follow?: boolean | undefined }
+  ) => Effect.Effect<Entry, ClientError>
   /** Whether a path exists. */
   readonly exists: (path: PathInput) => Effect.Effect<boolean, ClientError>
   /** The entries of a directory in the order of arrival, those that match `pattern` (`*` and `?`). */
-  readonly list: (path: PathInput, options?: { readonly pattern?: string }) => Stream.Stream<Entry, ClientError>
+  readonly list: (
+    path: PathInput,
+    options?: { readonly pattern?: string | undefined }
+  ) => Stream.Stream<Entry, ClientError>
   /** Everything below a directory, each directory before its entries. */
   readonly walk: (path: PathInput, options?: Directory.WalkOptions) => Stream.Stream<Entry, ClientError>
   /** Creates a directory. With `recursive`, also creates its parents, and an existing directory is no error. */
   readonly makeDirectory: (
     path: PathInput,
-    options?: { readonly recursive?: boolean }
+    options?: { readonly recursive?: boolean | undefined }
   ) => Effect.Effect<void, ClientError>
   /**
    * Removes a file, an empty directory, or with `recursive` a tree. With `force`, also removes a read-only entry, and a
@@ -180,7 +186,7 @@ export interface Operations {
    */
   readonly remove: (
     path: PathInput,
-    options?: { readonly recursive?: boolean; readonly force?: boolean }
+    options?: { readonly recursive?: boolean | undefined; readonly force?: boolean | undefined }
   ) => Effect.Effect<void, ClientError>
   /**
    * The entry at a path, if `remove` can remove it. `RootOrLink` for a share's root, a DFS link, and with `recursive` a
@@ -188,7 +194,7 @@ export interface Operations {
    */
   readonly removable: (
     path: PathInput,
-    options?: { readonly recursive?: boolean }
+    options?: { readonly recursive?: boolean | undefined }
   ) => Effect.Effect<Entry, ClientError>
   /**
    * Renames within one share. With `replace`, also over an existing file. `RootOrLink` for a share's root and a DFS
@@ -197,7 +203,7 @@ export interface Operations {
   readonly rename: (
     from: PathInput,
     to: PathInput,
-    options?: { readonly replace?: boolean }
+    options?: { readonly replace?: boolean | undefined }
   ) => Effect.Effect<void, ClientError>
   /**
    * Copies a file. If one server holds both files, it copies by itself; otherwise the data goes through this machine.
@@ -208,7 +214,7 @@ export interface Operations {
   readonly copy: (
     from: PathInput,
     to: PathInput,
-    options?: { readonly create?: boolean }
+    options?: { readonly create?: boolean | undefined }
   ) => Effect.Effect<void, ClientError>
   /** The changes in a directory, until the stream ends. */
   readonly watch: (path: PathInput, options?: WatchOptions) => Stream.Stream<Change, ClientError>
@@ -220,7 +226,7 @@ export interface Operations {
     /** Owner, group and DACL; with `audit` also the SACL, which needs a privilege. */
     readonly get: (
       path: PathInput,
-      options?: { readonly audit?: boolean }
+      options?: { readonly audit?: boolean | undefined }
     ) => Effect.Effect<SecurityDescriptor, ClientError>
     /** Sets the parts that the descriptor has. */
     readonly set: (path: PathInput, descriptor: SecurityDescriptor) => Effect.Effect<void, ClientError>
@@ -233,7 +239,7 @@ export interface Operations {
   readonly makeLink: (
     path: PathInput,
     target: string,
-    options?: { readonly directory?: boolean }
+    options?: { readonly directory?: boolean | undefined }
   ) => Effect.Effect<void, ClientError>
   /** The previous versions of a file or directory as `@GMT-` tokens. Insert one into a path as a component. */
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>

@@ -4,6 +4,7 @@
  * Every operation is built on `withShare`, which asks the locator for the place of a path, connects, and runs. So a
  * client with another locator (DFS) has the same operations.
  */
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,6 +13,8 @@ import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
 import type { CredentialProvider } from "../Auth/Credentials.ts"
+import * as Defaults from "../Protocol/Defaults.ts"
+import * as Environment from "../Protocol/Environment.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Transport from "../Protocol/Transport.ts"
@@ -57,9 +60,9 @@ export interface Client extends Operations {
 export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
 
 /** The options of a client; `Settings.Settings` describes each setting. */
-export interface Options extends Partial<Settings.Settings> {
+export interface Options extends Defaults.Given<Settings.Settings> {
   /** How long unused connections, sessions and shares are kept. Default: 10 seconds. */
-  readonly idle?: Duration.Input
+  readonly idle?: Duration.Input | undefined
 }
 
 /**
@@ -84,7 +87,7 @@ export const make = (connections: Connections.Connections, locator: Locator.Loca
  * @example
  * ```ts
  * const Client = SmbClient.layerWithAuthenticator().pipe(
- *   Layer.provide([Kerberos.layer(), TcpTransport.layer, Credentials.layer(Credentials.kerberos())])
+ *   Layer.provide([Kerberos.layer(), TcpTransport.layer(), Credentials.layer(Credentials.kerberos())])
  * )
  * ```
  *
@@ -97,7 +100,7 @@ export const layerWithAuthenticator = (
   return Layer.effect(
     SmbClient,
     Effect.map(
-      Connections.make({ ...Settings.defaults, ...settings }, idle ?? "10 seconds"),
+      Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds"),
       (connections) => SmbClient.of(make(connections, Locator.plain))
     )
   )
@@ -108,7 +111,7 @@ export const layerWithAuthenticator = (
  *
  * @example
  * ```ts
- * export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer, Fixed]))
+ * export const Client = SmbClient.layer({ encryption: "if-offered" }).pipe(Layer.provide([TcpTransport.layer(), Fixed]))
  * ```
  *
  * @category layers
@@ -117,3 +120,40 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<SmbClient, never, Transport.Transport | CredentialProvider> =>
   Layer.provide(layerWithAuthenticator(options), Authenticator.layerNtlm)
+
+/**
+ * Options from the configuration: SMB_SIGNING, SMB_ENCRYPTION, SMB_DIALECTS (`3.0,3.1.1`), SMB_REQUEST_TIMEOUT
+ * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDITS (units of 64 KiB) and SMB_MAXIMUM_TRANSFER
+ * (bytes).
+ *
+ * @category config
+ */
+export const config: Config.Config<Options> = Config.all({
+  signing: Environment.optional(Config.Literals(["required", "if-required"], "SMB_SIGNING")),
+  encryption: Environment.optional(Config.Literals(["off", "if-offered", "required"], "SMB_ENCRYPTION")),
+  dialects: Environment.words("SMB_DIALECTS", ["NT1", ...Settings.allDialects]),
+  requestTimeout: Environment.time("SMB_REQUEST_TIMEOUT"),
+  pendingTimeout: Environment.time("SMB_PENDING_TIMEOUT"),
+  keepAlive: Environment.time("SMB_KEEP_ALIVE"),
+  idle: Environment.time("SMB_IDLE"),
+  credits: Environment.integer("SMB_CREDITS", 1, 65_535),
+  maximumTransfer: Environment.integer("SMB_MAXIMUM_TRANSFER", 65_536, 16 * 1024 * 1024)
+})
+
+/**
+ * `layer` with options from the configuration. Default: `config`. Fails with `ConfigError` when the layer is built.
+ *
+ * @example
+ * ```ts
+ * export const ConfiguredClient = DfsAdapter.layerConfig().pipe(
+ *   Layer.provide([SmbClient.layerConfig(), DomainControllers.layerDns(), SiteFinder.layerLdap()]),
+ *   Layer.provide([TcpTransport.layerConfig(), Credentials.layerConfig(), NodeDns.layer])
+ * )
+ * ```
+ *
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Wrap<Options> = config
+): Layer.Layer<SmbClient, Config.ConfigError, Transport.Transport | CredentialProvider> =>
+  Layer.unwrap(Effect.map(Config.unwrap<Options>(options), layer))

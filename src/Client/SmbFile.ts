@@ -85,7 +85,7 @@ export interface SmbFile {
    */
   readonly lock: (
     ranges: ReadonlyArray<{ readonly offset: bigint | number; readonly length: bigint | number }>,
-    options?: { readonly exclusive?: boolean; readonly wait?: boolean }
+    options?: { readonly exclusive?: boolean | undefined; readonly wait?: boolean | undefined }
   ) => Effect.Effect<void, RequestError, Scope.Scope>
   /** Runs any operation. */
   readonly run: Share.OpenFile["run"]

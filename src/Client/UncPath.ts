@@ -53,7 +53,7 @@ export interface UncPath {
   /** Below the share, in UTF-16 code units, without a leading backslash; empty for the share itself. */
   readonly path: string
   /** The name before an @; `DOMAIN\user` if the text has a domain before a semicolon. */
-  readonly user?: string
+  readonly user?: string | undefined
 }
 
 /** The path that an operation takes: text, or a parsed path. */

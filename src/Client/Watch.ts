@@ -33,11 +33,11 @@ export type Change =
 /** Options of a watch. */
 export interface WatchOptions {
   /** Also watches everything below the directory. */
-  readonly recursive?: boolean
+  readonly recursive?: boolean | undefined
   /** FILE_NOTIFY_CHANGE_* flags. Default: names, sizes, attributes and last writes. */
-  readonly completionFilter?: number
+  readonly completionFilter?: number | undefined
   /** Called when the request to watch is sent: the stream sees all changes from then on. */
-  readonly onStart?: Effect.Effect<void>
+  readonly onStart?: Effect.Effect<void> | undefined
 }
 
 const actions: Record<number, Action> = {

@@ -21,7 +21,9 @@ import { isNotFound, type ProtocolError, type SmbError, TransportError } from ".
 import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsResolver from "./DfsResolver.ts"
 import type { Target } from "./DfsStep.ts"
+import * as DomainControllers from "./DomainControllers.ts"
 import { ReferralSource, type SourceError } from "./ReferralSource.ts"
+import * as SiteFinder from "./SiteFinder.ts"
 
 /**
  * How DFS is followed: `DfsOptions`. With `mode` `"fallback"` (the default) the client goes on without DFS if a server
@@ -34,7 +36,7 @@ export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
    * The port of servers that referrals name, since a referral names no port. Default: 445. A server that a path names
    * listens on the port of the path.
    */
-  readonly port?: number
+  readonly port?: number | undefined
 }
 
 /** What the failure of an operation says about the target that it was tried on. */
@@ -44,7 +46,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
     // The connection broke or was never made: the next target may do better. A request that was sent may have had an
     // effect, so it is not sent again.
     case "TransportError":
-      return (failure as { readonly sent?: boolean }).sent === true ? "Lost" : "ServerFailed"
+      return (failure as { readonly sent?: boolean | undefined }).sent === true ? "Lost" : "ServerFailed"
     case "SmbError":
       // A CLOSE that counts comes after a change, and no other target may repeat the change.
       if (failure.command === "CLOSE") return "Failed"
@@ -142,18 +144,25 @@ const unavailable = (server: string, error: SourceError): SourceError | Referral
   return new ReferralUnavailable({ server, reason: error.message, cause: error })
 }
 
+type Requirements = SmbClient.SmbClient | DomainControllers.DomainControllers | SiteFinder.SiteFinder
+
 /** The text that the resolver works on: no port, no user. */
 const toText = (path: UncPath.UncPath): string =>
   ["\\", path.server, path.share, ...(path.path === "" ? [] : [path.path])].join("\\")
 
 /**
- * A client that follows DFS, and the resolver that it uses. With `enabled: false` the given client, unchanged.
+ * A client that follows DFS, and the resolver that it uses. With `enabled: false` the given client, unchanged. For
+ * namespaces of a domain, the resolver looks for the domain's controllers and for the site of this machine by the
+ * `DomainControllers` and the `SiteFinder` of the context.
  *
  * @example
  * ```ts
- * const Smb = DfsAdapter.layer({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
- *   Layer.provide(SmbClient.layer({ signing: "required" })),
- *   Layer.provide([TcpTransport.layer, Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
+ * export const Smb = DfsAdapter.layer().pipe(
+ *   Layer.provide([
+ *     Client,
+ *     DomainControllers.layerDns().pipe(Layer.provide(NodeDns.layer)), // who knows the domain's namespaces
+ *     SiteFinder.layerLdap() // where this machine is, for near targets
+ *   ])
  * )
  * ```
  *
@@ -161,7 +170,7 @@ const toText = (path: UncPath.UncPath): string =>
  */
 export const layer = (
   options: DfsAdapterOptions = {}
-): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, never, SmbClient.SmbClient> =>
+): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, never, Requirements> =>
   Layer.effectContext(Effect.gen(function*() {
     const client = yield* SmbClient.SmbClient
     const port = ports(options.port ?? UncPath.defaultPort)
@@ -221,6 +230,25 @@ export const layer = (
   }))
 
 /**
+ * As `layer`, for stand-alone namespaces, and for domains whose controllers `options` name: it asks no DNS for
+ * controllers, and no controller for the site of this machine.
+ *
+ * @example
+ * ```ts
+ * const Smb = DfsAdapter.layerWithoutDiscovery({ mode: "fallback" }).pipe( // leave this line out: no DFS, not one request more
+ *   Layer.provide(SmbClient.layer({ signing: "required" })),
+ *   Layer.provide([TcpTransport.layer(), Credentials.layerConfig()]) // SMB_USER, SMB_DOMAIN, SMB_PASSWORD
+ * )
+ * ```
+ *
+ * @category layers
+ */
+export const layerWithoutDiscovery = (
+  options: Omit<DfsAdapterOptions, "discover"> = {}
+): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, never, SmbClient.SmbClient> =>
+  Layer.provide(layer(options), [DomainControllers.layerNone, SiteFinder.layerNone])
+
+/**
  * `DfsOptions.config`, and SMB_DFS_PORT.
  *
  * @category config
@@ -242,6 +270,11 @@ export const config: Config.Config<DfsAdapterOptions> = Config.map(
  * @category layers
  */
 export const layerConfig = (
-  options: Config.Config<DfsAdapterOptions> = config
-): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, Config.ConfigError, SmbClient.SmbClient> =>
-  Layer.unwrap(Effect.map(options, (found) => layer({ enabled: false, ...found })))
+  options: Config.Wrap<DfsAdapterOptions> = config
+): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, Config.ConfigError, Requirements> =>
+  Layer.unwrap(
+    Effect.map(
+      Config.unwrap<DfsAdapterOptions>(options),
+      (found) => layer({ ...found, enabled: found.enabled ?? false })
+    )
+  )

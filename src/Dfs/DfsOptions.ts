@@ -5,9 +5,10 @@
  * defaults.
  */
 import * as Config from "effect/Config"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Defaults from "../Protocol/Defaults.ts"
 import { largestReferralBuffer } from "./DfsPolicy.ts"
 import * as DfsStep from "./DfsStep.ts"
 import type * as DomainCache from "./DomainCache.ts"
@@ -20,50 +21,61 @@ import type * as DomainCache from "./DomainCache.ts"
 export interface DfsOptions {
   /**
    * Whether the client follows DFS. Default: false. A client without DFS sends no request for a referral.
-   * `DfsAdapter.layer` sets it to true.
+   * `DfsAdapter.layer` and `layerWithoutDiscovery` set it to true.
    */
-  readonly enabled?: boolean
-  readonly mode?: DfsStep.Options["mode"]
-  readonly probe?: DfsStep.Options["probe"]
-  readonly connect?: DfsStep.Options["connect"]
+  readonly enabled?: boolean | undefined
+  readonly mode?: DfsStep.Options["mode"] | undefined
+  readonly probe?: DfsStep.Options["probe"] | undefined
+  readonly connect?: DfsStep.Options["connect"] | undefined
   /** How long the client waits for a racing target before the next one starts. Default: 250 ms. */
-  readonly stagger?: Duration.Input
+  readonly stagger?: Duration.Input | undefined
   /**
    * How long a server may take to say whether a path is in a namespace, counted from the logon; the path then counts as
    * an ordinary one. Default: 10 seconds. In mode `"strict"`, and inside a namespace, the timeout is that of any
    * request.
    */
-  readonly askTimeout?: Duration.Input
+  readonly askTimeout?: Duration.Input | undefined
   /**
    * Paths that DFS applies to, as patterns (`DfsPattern`) such as `\\corp.test\*`. Default: all. A pattern also stands
    * for everything below it.
    */
-  readonly include?: ReadonlyArray<string>
+  readonly include?: ReadonlyArray<string> | undefined
   /** Paths that DFS does not apply to, even if `include` has them. Default: none. */
-  readonly exclude?: ReadonlyArray<string>
+  readonly exclude?: ReadonlyArray<string> | undefined
   /**
    * The client's Active Directory site: requests then use the EX control code first, and near controllers come first.
    */
-  readonly siteName?: string
+  readonly siteName?: string | undefined
   /**
    * Controllers by domain: `{ "corp.test": ["dc1.corp.test"] }`. Those of the first domain are asked for all other
    * domains.
    */
-  readonly domainControllers?: DomainCache.Controllers
-  /** Whether to look for controllers by `DomainControllers`. Default: true if such a finder exists. */
-  readonly discover?: boolean
-  readonly limits?: Partial<DfsStep.Options["limits"]>
-  /** Bounds for the time that referrals are kept, in seconds. */
-  readonly ttl?: Partial<DfsStep.Options["ttl"]>
-  readonly refreshAhead?: number
-  /** For how long a dead target is left alone, in milliseconds. */
-  readonly breaker?: Partial<DfsStep.Options["breaker"]>
+  readonly domainControllers?: DomainCache.Controllers | undefined
+  /** Whether to look for controllers by `DomainControllers`. Default: true, except with `DomainControllers.layerNone`. */
+  readonly discover?: boolean | undefined
+  readonly limits?: Defaults.Given<DfsStep.Options["limits"]> | undefined
+  /**
+   * Bounds for the time that referrals are kept, and how long the absence of one is believed (`negative`). Default: 0 to
+   * 1 day, and 30 seconds.
+   */
+  readonly timeToLive?:
+    | Defaults.Given<{
+      readonly minimum: Duration.Input
+      readonly maximum: Duration.Input
+      readonly negative: Duration.Input
+    }>
+    | undefined
+  readonly refreshAhead?: number | undefined
+  /** How long a dead target is left alone: after its first failure, and at most. Default: 30 seconds, and 5 minutes. */
+  readonly breaker?:
+    | Defaults.Given<{ readonly cooldown: Duration.Input; readonly longest: Duration.Input }>
+    | undefined
   /** The number of prefixes that are remembered. Default: 512. */
-  readonly capacity?: number
+  readonly capacity?: number | undefined
   /** The highest version of referrals that the client asks for, 1 to 4. Default: 4. */
-  readonly maxReferralLevel?: number
+  readonly maxReferralLevel?: number | undefined
   /** Bytes that a buffer can grow to on `Overflow`. Default: 56 KiB. */
-  readonly largestBuffer?: number
+  readonly largestBuffer?: number | undefined
 }
 
 /** All options with their values; an option without a default can be undefined. */
@@ -100,13 +112,23 @@ export const defaults: Settings = {
 }
 
 /** The options with their defaults. */
-export const settings = (options: DfsOptions = {}): Settings => ({
-  ...defaults,
-  ...options,
-  limits: { ...defaults.limits, ...options.limits },
-  ttl: { ...defaults.ttl, ...options.ttl },
-  breaker: { ...defaults.breaker, ...options.breaker }
+export const settings = ({ breaker, limits, timeToLive, ...options }: DfsOptions = {}): Settings => ({
+  ...Defaults.complete(defaults, options),
+  limits: Defaults.complete(defaults.limits, limits),
+  ttl: {
+    minimum: asNumber(Duration.toSeconds, timeToLive?.minimum, defaults.ttl.minimum),
+    maximum: asNumber(Duration.toSeconds, timeToLive?.maximum, defaults.ttl.maximum),
+    negative: asNumber(Duration.toSeconds, timeToLive?.negative, defaults.ttl.negative)
+  },
+  breaker: {
+    cooldown: asNumber(Duration.toMillis, breaker?.cooldown, defaults.breaker.cooldown),
+    longest: asNumber(Duration.toMillis, breaker?.longest, defaults.breaker.longest)
+  }
 })
+
+/** A time as a number, or the default. */
+const asNumber = (unit: (time: Duration.Input) => number, time: Duration.Input | undefined, usual: number): number =>
+  time === undefined ? usual : unit(time)
 
 const parts = (text: string): ReadonlyArray<string> =>
   text.split(";").map((part) => part.trim()).filter((part) => part !== "")
@@ -132,15 +154,23 @@ const controllersText = Schema.String.check(
 const between = (name: string, minimum: number, maximum: number): Config.Config<Option.Option<number>> =>
   Config.option(Config.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })), name))
 
-const largest32 = 0xffffffff
+/** A time, from none at all to the longest that a referral can have (MS-DFSC 2.2.5.2). */
+const time = (name: string): Config.Config<Option.Option<Duration.Duration>> =>
+  Config.option(Config.schema(
+    Schema.DurationFromString.check(Schema.makeFilter((value) =>
+      Duration.toSeconds(value) >= 0 && Duration.toSeconds(value) <= 0xffffffff ||
+      "a time of at most 4294967295 seconds"
+    )),
+    name
+  ))
 
 /**
  * Options from the configuration: SMB_DFS (true or false; default: false), SMB_DFS_MODE, SMB_DFS_PROBE,
  * SMB_DFS_CONNECT, SMB_DFS_STAGGER (`250 millis`), SMB_DFS_ASK_TIMEOUT (`10 seconds`), SMB_DFS_INCLUDE and
  * SMB_DFS_EXCLUDE (patterns separated by semicolons), SMB_DFS_SITE, SMB_DFS_DOMAIN_CONTROLLERS
  * (`corp.test=dc1.corp.test,dc2.corp.test;other.test=dc3`), SMB_DFS_DISCOVER (true or false), SMB_DFS_MAX_HOPS,
- * SMB_DFS_MAX_STEPS, SMB_DFS_TTL_MINIMUM, SMB_DFS_TTL_MAXIMUM and SMB_DFS_TTL_NEGATIVE (seconds), SMB_DFS_REFRESH_AHEAD
- * (0 to 1), SMB_DFS_BREAKER_COOLDOWN and SMB_DFS_BREAKER_LONGEST (milliseconds), SMB_DFS_CAPACITY,
+ * SMB_DFS_MAX_STEPS, SMB_DFS_TTL_MINIMUM, SMB_DFS_TTL_MAXIMUM and SMB_DFS_TTL_NEGATIVE (`30 seconds`),
+ * SMB_DFS_REFRESH_AHEAD (0 to 1), SMB_DFS_BREAKER_COOLDOWN and SMB_DFS_BREAKER_LONGEST (`5 minutes`), SMB_DFS_CAPACITY,
  * SMB_DFS_MAX_REFERRAL_LEVEL (1 to 4), SMB_DFS_LARGEST_BUFFER (bytes). A number out of its range is a `ConfigError`.
  *
  * @category config
@@ -163,14 +193,14 @@ export const config: Config.Config<DfsOptions> = Config.map(
     discover: Config.option(Config.Boolean("SMB_DFS_DISCOVER")),
     hops: between("SMB_DFS_MAX_HOPS", 0, 1000),
     steps: between("SMB_DFS_MAX_STEPS", 1, 1_000_000),
-    minimum: between("SMB_DFS_TTL_MINIMUM", 0, largest32),
-    maximum: between("SMB_DFS_TTL_MAXIMUM", 0, largest32),
-    negative: between("SMB_DFS_TTL_NEGATIVE", 0, largest32),
+    minimum: time("SMB_DFS_TTL_MINIMUM"),
+    maximum: time("SMB_DFS_TTL_MAXIMUM"),
+    negative: time("SMB_DFS_TTL_NEGATIVE"),
     refreshAhead: Config.option(
       Config.schema(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })), "SMB_DFS_REFRESH_AHEAD")
     ),
-    cooldown: between("SMB_DFS_BREAKER_COOLDOWN", 0, largest32),
-    longest: between("SMB_DFS_BREAKER_LONGEST", 0, largest32),
+    cooldown: time("SMB_DFS_BREAKER_COOLDOWN"),
+    longest: time("SMB_DFS_BREAKER_LONGEST"),
     capacity: between("SMB_DFS_CAPACITY", 1, 1_000_000),
     maxReferralLevel: between("SMB_DFS_MAX_REFERRAL_LEVEL", 1, 4),
     largestBuffer: between("SMB_DFS_LARGEST_BUFFER", 8192, 16 * 1024 * 1024)
@@ -179,7 +209,7 @@ export const config: Config.Config<DfsOptions> = Config.map(
     enabled,
     ...present(rest),
     limits: present({ hops, steps }),
-    ttl: present({ maximum, minimum, negative }),
+    timeToLive: present({ maximum, minimum, negative }),
     breaker: present({ cooldown, longest })
   })
 )

@@ -26,7 +26,7 @@ export const largestReferralBuffer = 57_344
  *
  * @category policies
  */
-export const retryOverflow = (options?: { readonly largest?: number }) => {
+export const retryOverflow = (options?: { readonly largest?: number | undefined }) => {
   const largest = options?.largest ?? largestReferralBuffer
   return <A, E, R>(self: Effect.Effect<A, E | Overflow, R>): Effect.Effect<A, E | Overflow, R> => {
     const within = (size: number): Effect.Effect<A, E | Overflow, R> =>

@@ -56,7 +56,10 @@ export type { State, Step } from "./internal/State.ts"
  *
  * @category constructors
  */
-export const start = <E>(path: string | DfsPath.DfsPath, options?: { readonly renew?: boolean }): State<E> => {
+export const start = <E>(
+  path: string | DfsPath.DfsPath,
+  options?: { readonly renew?: boolean | undefined }
+): State<E> => {
   const original = typeof path === "string" ? DfsPath.fromString(path) : path
   return {
     original,

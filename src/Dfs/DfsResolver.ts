@@ -58,12 +58,12 @@ export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "ServerFa
 /** How the resolver reaches targets, besides `attempt`. */
 export interface UseOptions<E, E2 = unknown> {
   /** Connects to a target and leaves the connection for `attempt` to find. For `connect: "race"`. */
-  readonly connect?: (target: Target) => Effect.Effect<unknown, E>
+  readonly connect?: ((target: Target) => Effect.Effect<unknown, E>) | undefined
   /**
    * Whether the error of an attempt can mean a link on the way, though there was no referral: the result is then the
    * error of the referral. Called only for an attempt without DFS whose verdict is `NotFound`.
    */
-  readonly mayBeLink?: (target: Target, error: E2) => Effect.Effect<boolean>
+  readonly mayBeLink?: ((target: Target, error: E2) => Effect.Effect<boolean>) | undefined
 }
 
 /**
@@ -139,7 +139,7 @@ type Own<E> = E | SourceError | ReferralUnavailable
 /** The result of an attempt: an event for the algorithm, and the caller's final result. */
 interface Answer<A, E> {
   readonly event: Event<E>
-  readonly value?: A
+  readonly value?: A | undefined
 }
 
 const start = { _tag: "Start" } as const
@@ -180,8 +180,9 @@ interface Hands<A, E, R> {
 export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   const finder = yield* DomainControllers.DomainControllers
   const siteFinder = yield* SiteFinder
+  const looks = finder !== DomainControllers.none
   const scope = yield* Effect.scope
-  const settings = DfsOptions.settings({ discover: finder !== undefined, ...given })
+  const settings = DfsOptions.settings({ ...given, discover: given?.discover ?? looks })
   const { capacity, domainControllers, largestBuffer: largest, maxReferralLevel, siteName } = settings
   const applies = DfsPattern.make(settings)
   let knowledge: Knowledge = {
@@ -244,18 +245,16 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
               ? { _tag: "Unreachable", error, reason: error.reason, unavailable: error }
               : {
                 _tag: "Unreachable",
-                error: hinted(error, command, finder !== undefined),
+                error: hinted(error, command, looks),
                 reason: reasonOf(error),
                 refusesUser: refusesUser(error)
               }
         })
       case "FindControllers":
-        return finder === undefined
-          ? Effect.succeed({ _tag: "Controllers", controllers: [] })
-          : Effect.map(
-            Observe.finding(command.domain, sites.controllersOf(command.domain, finder)),
-            (controllers) => ({ _tag: "Controllers", controllers })
-          )
+        return Effect.map(
+          Observe.finding(command.domain, sites.controllersOf(command.domain, finder)),
+          (controllers) => ({ _tag: "Controllers", controllers })
+        )
     }
   }
 
@@ -339,7 +338,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
         Effect.andThen(Metric.update(DfsMetrics.refreshes, 1)),
         Effect.ignore,
         Effect.ensuring(Effect.sync(() => renewing.set(key, now + settings.ttl.negative * 1000))),
-        Effect.provideService(DfsTrace.Listener, undefined),
+        Effect.provideService(DfsTrace.TraceListener, undefined),
         Effect.forkIn(scope),
         Effect.asVoid
       )
@@ -423,7 +422,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     Effect.suspend(() => {
       const notes: Array<DfsTrace.Note> = []
       return Effect.map(
-        Effect.result(Effect.provideService(resolve(path), DfsTrace.Listener, (note) => void notes.push(note))),
+        Effect.result(Effect.provideService(resolve(path), DfsTrace.TraceListener, (note) => void notes.push(note))),
         (result) => ({ notes, result })
       )
     })
@@ -443,7 +442,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
  */
 const hinted = (
   error: SourceError,
-  { domain, server }: { readonly domain?: string; readonly server: string },
+  { domain, server }: { readonly domain?: string | undefined; readonly server: string },
   discovers: boolean
 ) =>
   error._tag === "AuthenticationError" && error.reason === "ServerUnknown" && domain === undefined && !discovers
@@ -451,7 +450,7 @@ const hinted = (
       reason: error.reason,
       detail:
         `${error.detail}; if ${server} is a domain and no server, name its controllers in domainControllers, or ` +
-        "provide DomainControllers.layerDns",
+        "use DfsAdapter.layer with DomainControllers.layerDns()",
       ...(error.mechanism === undefined ? {} : { mechanism: error.mechanism }),
       ...(error.server === undefined ? {} : { server: error.server })
     })
@@ -489,5 +488,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> 
  *
  * @category layers
  */
-export const layer = (options?: DfsResolverOptions): Layer.Layer<DfsResolver, never, ReferralSource> =>
+export const layer = (
+  options?: DfsResolverOptions
+): Layer.Layer<DfsResolver, never, ReferralSource | DomainControllers.DomainControllers | SiteFinder> =>
   Layer.effect(DfsResolver, make(options))

@@ -20,9 +20,9 @@ export interface Target {
   readonly server: string
   readonly share: string
   readonly path: string
-  readonly dfsName?: { readonly server: string; readonly share: string }
-  readonly domain?: string
-  readonly isLink?: true
+  readonly dfsName?: { readonly server: string; readonly share: string } | undefined
+  readonly domain?: string | undefined
+  readonly isLink?: true | undefined
 }
 
 /** What a referral is asked for (MS-DFSC 3.1.4.2). */
@@ -48,7 +48,7 @@ export type Command<E> =
     readonly server: string
     readonly path: string
     readonly kind: ReferralKind
-    readonly domain?: string
+    readonly domain?: string | undefined
   }
   | { readonly _tag: "FindControllers"; readonly domain: string }
   | { readonly _tag: "Connect"; readonly targets: ReadonlyArray<Target> }
@@ -94,8 +94,8 @@ export type Event<E> =
     readonly _tag: "Unreachable"
     readonly error: E
     readonly reason: string
-    readonly refusesUser?: boolean
-    readonly unavailable?: ReferralUnavailable
+    readonly refusesUser?: boolean | undefined
+    readonly unavailable?: ReferralUnavailable | undefined
   }
   | { readonly _tag: "Controllers"; readonly controllers: ReadonlyArray<string> }
   | { readonly _tag: "Connected"; readonly index: number; readonly failures: ReadonlyArray<ConnectFailure<E>> }

@@ -2,7 +2,7 @@
  * The steps of a resolution as data: what was known, which server was asked, what was tried, and why it went on. Each
  * note has the number of its step in MS-DFSC 3.1.4.1.
  *
- * `DfsResolution` makes the notes; the resolver counts them (`DfsMetrics`) and passes them to the `Listener`. `explain`
+ * `DfsResolution` makes the notes; the resolver counts them (`DfsMetrics`) and passes them to the `TraceListener`. `explain`
  * turns a note into a sentence.
  */
 import * as Context from "effect/Context"
@@ -22,7 +22,7 @@ export type Note =
     readonly kind: "root" | "link" | "absent"
     readonly timeToLive: number
   }
-  | { readonly _tag: "CacheMiss"; readonly step: 2; readonly path: string; readonly expired?: string }
+  | { readonly _tag: "CacheMiss"; readonly step: 2; readonly path: string; readonly expired?: string | undefined }
   | {
     readonly _tag: "Asking"
     readonly step: number
@@ -54,7 +54,7 @@ export type Note =
     readonly domain: string
     readonly controllers: ReadonlyArray<string>
   }
-  | { readonly _tag: "Site"; readonly step: 5; readonly domain: string; readonly site?: string }
+  | { readonly _tag: "Site"; readonly step: 5; readonly domain: string; readonly site?: string | undefined }
   | { readonly _tag: "Racing"; readonly step: 8; readonly targets: ReadonlyArray<string> }
   | { readonly _tag: "Trying"; readonly step: number; readonly target: string; readonly of: "root" | "link" | "plain" }
   | { readonly _tag: "Deferred"; readonly step: 8; readonly targets: ReadonlyArray<string> }
@@ -70,7 +70,7 @@ export type Note =
     readonly to: string
   }
   | { readonly _tag: "Found"; readonly step: number; readonly target: string }
-  | { readonly _tag: "Failed"; readonly step: number; readonly reason: string; readonly error?: string }
+  | { readonly _tag: "Failed"; readonly step: number; readonly reason: string; readonly error?: string | undefined }
 
 /**
  * A function that the resolver calls with each note of the resolutions in this context. Default: none. It must not
@@ -78,8 +78,8 @@ export type Note =
  *
  * @category settings
  */
-export const Listener: Context.Reference<((note: Note) => void) | undefined> = Context.Reference(
-  "effect-smb/Dfs/DfsTrace/Listener",
+export const TraceListener: Context.Reference<((note: Note) => void) | undefined> = Context.Reference(
+  "effect-smb/Dfs/TraceListener",
   { defaultValue: (): ((note: Note) => void) | undefined => undefined }
 )
 

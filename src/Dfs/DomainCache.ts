@@ -47,7 +47,9 @@ export interface Controllers {
 }
 
 /** A cache that keeps the given controllers for good. */
-export const make = (options?: { readonly controllers?: Controllers; readonly capacity?: number }): DomainCache => {
+export const make = (
+  options?: { readonly controllers?: Controllers | undefined; readonly capacity?: number | undefined }
+): DomainCache => {
   const given = Object.entries(options?.controllers ?? {}).filter(([, controllers]) => controllers.length > 0)
   return {
     capacity: Math.max(1, options?.capacity ?? 256),

@@ -1,8 +1,8 @@
 /**
  * Finding the controllers of a domain without asking a controller.
  *
- * Off by default: an app chooses how to look. `layerDns` asks the DNS for SRV records, as Windows' DC locator does
- * (MS-ADTS 6.3.2.3).
+ * An app chooses how to look: `layerDns` asks the DNS for SRV records, as Windows' DC locator does (MS-ADTS 6.3.2.3),
+ * and `layerNone` does not look.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -16,21 +16,25 @@ import * as SrvQuery from "./SrvQuery.ts"
  * Gives the controllers of a domain by their names, best first; an empty list if the domain does not exist. It does not
  * fail: the caller goes on with the controllers that it has.
  *
- * @category models
+ * @category services
  */
-export interface DomainControllersFinder {
+export class DomainControllers extends Context.Service<DomainControllers, {
   readonly find: (domain: string, site: string | undefined) => Effect.Effect<ReadonlyArray<string>>
-}
+}>()("effect-smb/Dfs/DomainControllers") {}
 
 /**
- * How to find the controllers of a domain if none are given. Default: undefined, they are not looked for.
+ * Looks for no controllers: the resolver knows only those of its options and of referrals.
  *
- * @category settings
+ * @category constructors
  */
-export const DomainControllers: Context.Reference<DomainControllersFinder | undefined> = Context.Reference(
-  "effect-smb/Dfs/DomainControllers",
-  { defaultValue: (): DomainControllersFinder | undefined => undefined }
-)
+export const none: DomainControllers["Service"] = { find: () => Effect.succeed([]) }
+
+/**
+ * `none` as a layer.
+ *
+ * @category layers
+ */
+export const layerNone: Layer.Layer<DomainControllers> = Layer.succeed(DomainControllers, none)
 
 /** A DNS name without the dot at its end, as others write it. */
 const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, -1) : name)
@@ -38,12 +42,12 @@ const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, 
 /** How the DNS is asked. */
 export interface DnsOptions {
   /** The timeout of the whole search. Default: 2 seconds. A domain that is not found in this time counts as absent. */
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
   /**
    * Name servers that are asked directly, as `address` or `address:port`, if the resolver calls their answer bad. Node
    * does so with the answers of Samba (`SrvQuery`). Default: the system's name servers.
    */
-  readonly nameServers?: ReadonlyArray<string>
+  readonly nameServers?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -53,7 +57,7 @@ export interface DnsOptions {
  *
  * @category constructors
  */
-export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): DomainControllersFinder => {
+export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): DomainControllers["Service"] => {
   type Records = ReadonlyArray<Pick<Dns.Srv, "priority" | "weight"> & { readonly target: string }>
   const none = (why: string): Effect.Effect<Records> => Effect.as(Effect.logDebug(why), [])
   const records = (name: string): Effect.Effect<Records> =>
@@ -90,19 +94,9 @@ export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): Doma
 }
 
 /**
- * Finds controllers by the DNS, within 2 seconds.
+ * Finds controllers by the DNS, by default within 2 seconds.
  *
  * @category layers
  */
-export const layerDns: Layer.Layer<never, never, Dns.Dns> = Layer.effect(
-  DomainControllers,
-  Effect.map(Dns.Dns, (dns) => makeDns(dns))
-)
-
-/**
- * As `layerDns`, with `options`.
- *
- * @category layers
- */
-export const layerDnsWith = (options: DnsOptions): Layer.Layer<never, never, Dns.Dns> =>
+export const layerDns = (options: DnsOptions = {}): Layer.Layer<DomainControllers, never, Dns.Dns> =>
   Layer.effect(DomainControllers, Effect.map(Dns.Dns, (dns) => makeDns(dns, options)))

@@ -49,11 +49,11 @@ export class LdapPingError extends Schema.TaggedError<LdapPingError>()("LdapPing
 /** The options of pings. */
 export interface Options {
   /** The timeout of the whole ping. Default: 1 second. */
-  readonly timeout?: Duration.Input
+  readonly timeout?: Duration.Input | undefined
   /** The UDP port of controllers. Default: 389. */
-  readonly port?: number
+  readonly port?: number | undefined
   /** How names become addresses. Default: the system's resolver. */
-  readonly lookup?: LookupFunction
+  readonly lookup?: LookupFunction | undefined
 }
 
 const {

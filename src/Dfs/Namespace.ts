@@ -236,7 +236,7 @@ export interface AnswerOptions {
   /** Bytes of the client's buffer. */
   readonly maximumOutput: number
   /** Names that the server answers to. Default: any. It always answers to the names of domains. */
-  readonly serverNames?: ReadonlyArray<string>
+  readonly serverNames?: ReadonlyArray<string> | undefined
 }
 
 const status = (code: number): Answer => ({ _tag: "Status", status: code })

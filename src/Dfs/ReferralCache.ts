@@ -38,7 +38,7 @@ export interface CachedReferral {
   readonly prefix: DfsPath.DfsPath
   readonly kind: "root" | "link"
   /** The targets hold SYSVOL or NETLOGON of a domain: no namespace goes on below them. */
-  readonly sysvol?: boolean
+  readonly sysvol?: boolean | undefined
   /** The targets are themselves names in another namespace. */
   readonly interlink: boolean
   /** Go back to an earlier target set once it answers again. */
@@ -52,7 +52,7 @@ export interface CachedReferral {
   /** Index of the target that worked last; 0 before any has worked. */
   readonly hint: number
   /** The target of the hint has worked, and is not only the first of the list. */
-  readonly confirmed?: boolean
+  readonly confirmed?: boolean | undefined
 }
 
 /** A path without a referral, the reason, and the time in milliseconds until which that is believed. */
@@ -88,7 +88,7 @@ const defaultTimeToLive = 300
 const deepest = 64
 
 /** An empty cache for at most `capacity` prefixes (default: 512). */
-export const make = (options?: { readonly capacity?: number }): ReferralCache => ({
+export const make = (options?: { readonly capacity?: number | undefined }): ReferralCache => ({
   capacity: Math.max(1, options?.capacity ?? 512),
   entries: new Map(),
   absences: new Map(),

@@ -353,7 +353,8 @@ export const encodeReferralResponse = (
   return Result.succeed(writer.finish())
 }
 
-type Unsized<E extends ReferralEntry> = E extends unknown ? Omit<E, "size"> & { readonly size?: number } : never
+type Unsized<E extends ReferralEntry> = E extends unknown ? Omit<E, "size"> & { readonly size?: number | undefined }
+  : never
 
 /**
  * Makes a response from its essential values: counts the entries, and computes the Size of each.
@@ -362,7 +363,7 @@ type Unsized<E extends ReferralEntry> = E extends unknown ? Omit<E, "size"> & { 
  */
 export const makeReferralResponse = (options: {
   readonly pathConsumed: number
-  readonly referralHeaderFlags?: number
+  readonly referralHeaderFlags?: number | undefined
   readonly referralEntries: ReadonlyArray<Unsized<ReferralEntry>>
 }): ReferralResponse => ({
   pathConsumed: options.pathConsumed,

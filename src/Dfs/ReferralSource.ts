@@ -41,9 +41,9 @@ export interface ReferralIoctl {
   readonly input: Uint8Array
   readonly maxOutput: number
   /** The domain of the server, if it is known. */
-  readonly domain?: string
+  readonly domain?: string | undefined
   /** The timeout of the IOCTL, counted from the logon. Default: that of any request. */
-  readonly limit?: Duration.Input
+  readonly limit?: Duration.Input | undefined
 }
 
 /** The errors of reaching a server's IPC$. */
@@ -112,7 +112,7 @@ export interface AskOptions {
   readonly domain?: string | undefined
   readonly limit?: Duration.Input | undefined
   /** The kind that the metrics count. Default: `root`. */
-  readonly kind?: ReferralKind
+  readonly kind?: ReferralKind | undefined
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * Finding the Active Directory site of this machine.
  *
- * Off by default: an app chooses how to look. `layerLdap` asks a domain's controllers by LDAP pings, as Windows does.
+ * An app chooses how to look: `layerLdap` asks a domain's controllers by LDAP pings, as Windows does, and `layerNone`
+ * does not look.
  * The resolver keeps each domain's site, and names it in its requests (`DfsResolver`).
  */
 import * as Context from "effect/Context"
@@ -12,23 +13,27 @@ import * as LdapPing from "./LdapPing.ts"
 
 /**
  * Gives the Active Directory site of this machine in a domain, if it can be found; `controllers` are the known
- * controllers of the domain. It does not fail.
+ * controllers of the domain. It does not fail. It is not asked if `DfsOptions.siteName` is set.
  *
- * @category models
+ * @category services
  */
-export interface SiteFinderService {
+export class SiteFinder extends Context.Service<SiteFinder, {
   readonly find: (domain: string, controllers: ReadonlyArray<string>) => Effect.Effect<string | undefined>
-}
+}>()("effect-smb/Dfs/SiteFinder") {}
 
 /**
- * How to find the site if `DfsOptions.siteName` is not set. Default: undefined, it is not looked for.
+ * Looks for no site: requests name none, unless `DfsOptions.siteName` is set.
  *
- * @category settings
+ * @category constructors
  */
-export const SiteFinder: Context.Reference<SiteFinderService | undefined> = Context.Reference(
-  "effect-smb/Dfs/SiteFinder",
-  { defaultValue: (): SiteFinderService | undefined => undefined }
-)
+export const none: SiteFinder["Service"] = { find: () => Effect.succeed(undefined) }
+
+/**
+ * `none` as a layer.
+ *
+ * @category layers
+ */
+export const layerNone: Layer.Layer<SiteFinder> = Layer.succeed(SiteFinder, none)
 
 /** How many controllers are asked about one domain, and the milliseconds after which the next one is asked too. */
 const asked = 4
@@ -40,7 +45,7 @@ const stagger = 200
  *
  * @category constructors
  */
-export const makeLdap = (options: LdapPing.Options = {}): SiteFinderService => ({
+export const makeLdap = (options: LdapPing.Options = {}): SiteFinder["Service"] => ({
   find: Effect.fnUntraced(function*(domain, controllers) {
     if (controllers.length === 0) return undefined
     const pings = controllers.slice(0, asked).map((server, index) =>
@@ -61,5 +66,5 @@ export const makeLdap = (options: LdapPing.Options = {}): SiteFinderService => (
  *
  * @category layers
  */
-export const layerLdap = (options: LdapPing.Options = {}): Layer.Layer<never> =>
+export const layerLdap = (options: LdapPing.Options = {}): Layer.Layer<SiteFinder> =>
   Layer.succeed(SiteFinder, makeLdap(options))

@@ -4,11 +4,14 @@
  * Reads with `onread` into one buffer that every read uses again: a socket's `data` events, and streams on top of them,
  * reach half of that speed. A chunk is therefore valid only until `onData` returns, as `Transport` says.
  */
+import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Net from "node:net"
 import * as UpCase from "../Codec/UpCase.ts"
+import * as Environment from "../Protocol/Environment.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
@@ -17,17 +20,17 @@ import * as Addresses from "./internal/Addresses.ts"
 /** Settings of the TCP transport. */
 export interface Options {
   /** The timeout of a connect, with the look-up of the name and all attempts. Default: 10 seconds. */
-  readonly connectTimeout?: Duration.Input
+  readonly connectTimeout?: Duration.Input | undefined
   /** Bytes of the receive buffer of each connection. Default: 1 MiB. Untouched pages cost nothing. */
-  readonly receiveBuffer?: number
+  readonly receiveBuffer?: number | undefined
   /** How names become addresses. Default: the system's resolver. */
-  readonly lookup?: Net.TcpNetConnectOpts["lookup"]
+  readonly lookup?: Net.TcpNetConnectOpts["lookup"] | undefined
   /**
    * Other addresses to connect to, by the name of a server without regard to case; `*` stands for all other servers.
    * The names stay unchanged in everything that the server and the user see: paths, DFS, Kerberos. For a server behind
    * a forwarded port, or with a name that no name server has.
    */
-  readonly addresses?: Readonly<Record<string, Address>>
+  readonly addresses?: Readonly<Record<string, Address>> | undefined
 }
 
 /**
@@ -39,7 +42,7 @@ export interface Address {
   /** A name or an address. */
   readonly host: string
   /** TCP port. Default: the requested port. */
-  readonly port?: number
+  readonly port?: number | undefined
 }
 
 /** The address that is set for a server's name, if there is one. */
@@ -172,7 +175,7 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
  *
  * @category layers
  */
-export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transport> => {
+export const layer = (options: Options = {}): Layer.Layer<Transport.Transport> => {
   const find = placeOf(options.addresses)
   return Layer.succeed(Transport.Transport, {
     connect: (endpoint, handlers) =>
@@ -186,9 +189,49 @@ export const layerWith = (options: Options = {}): Layer.Layer<Transport.Transpor
   })
 }
 
+/** `files.corp.test=10.0.0.5:4455;*=proxy`: a name, and its address with or without a port. */
+const addressPattern = /^\s*([^=\s]+)\s*=\s*(\[[^\]\s]+\]|[^:\s]+)(?::(\d{1,5}))?\s*$/
+
+const toAddress = (part: string): readonly [name: string, Address] | undefined => {
+  const match = addressPattern.exec(part)
+  if (match === null || Number(match[3] ?? 1) < 1 || Number(match[3] ?? 1) > 65_535) return undefined
+  const [, name, host, port] = match
+  return [name!, { host: host!.replace(/^\[|\]$/g, ""), port: port === undefined ? undefined : Number(port) }]
+}
+
+const toAddresses = (text: string): ReadonlyArray<readonly [name: string, Address] | undefined> =>
+  text.split(";").filter((part) => part.trim() !== "").map(toAddress)
+
 /**
- * `layerWith()`: connections over TCP with the default settings.
+ * Options from the configuration: SMB_CONNECT_TIMEOUT (`10 seconds`), SMB_RECEIVE_BUFFER (bytes) and SMB_ADDRESSES
+ * (`files.corp.test=10.0.0.5:4455;*=proxy`).
+ *
+ * @category config
+ */
+export const config: Config.Config<Options> = Config.all({
+  connectTimeout: Environment.time("SMB_CONNECT_TIMEOUT"),
+  receiveBuffer: Environment.integer("SMB_RECEIVE_BUFFER", 4096, 64 * 1024 * 1024),
+  addresses: Config.map(
+    Environment.optional(Config.schema(
+      Schema.String.check(
+        Schema.makeFilter((text) => !toAddresses(text).includes(undefined) || "NAME=ADDRESS:PORT;NAME=ADDRESS")
+      ),
+      "SMB_ADDRESSES"
+    )),
+    (text) =>
+      text === undefined
+        ? undefined
+        : Object.fromEntries(toAddresses(text).filter((address) => address !== undefined))
+  )
+})
+
+/**
+ * Connections over TCP with options from the configuration. Default: `config`. Fails with `ConfigError` when the layer
+ * is built.
  *
  * @category layers
  */
-export const layer: Layer.Layer<Transport.Transport> = layerWith()
+export const layerConfig = (
+  options: Config.Wrap<Options> = config
+): Layer.Layer<Transport.Transport, Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Config.unwrap<Options>(options), layer))

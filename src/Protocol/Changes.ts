@@ -4,7 +4,7 @@
  *
  * A caller's single operation can be several requests. If the connection breaks at the third, the caller must know that
  * the first had its effect, although the third was not even sent. So each request that changes something and succeeds
- * is noted in the record of its operation (`Current`), and a `TransportError` that ends such an operation says `sent`
+ * is noted in the record of its operation (`CurrentChanges`), and a `TransportError` that ends such an operation says `sent`
  * (`whole`). Records are nested. An attempt at one DFS target has its own record, so that an earlier change by another
  * operation does not keep the attempt from the next target.
  */
@@ -85,15 +85,15 @@ export class Record {
  *
  * @category services
  */
-export const Current = Context.Reference<Record | undefined>("effect-smb/Protocol/Changes/Current", {
+export const CurrentChanges = Context.Reference<Record | undefined>("effect-smb/Protocol/CurrentChanges", {
   defaultValue: () => undefined
 })
 
 /** Runs an operation with its own record. */
 export const recorded = <A, E, R>(use: (record: Record) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
-    const record = new Record(fiber.getRef(Current))
-    return Effect.provideService(use(record), Current, record)
+    const record = new Record(fiber.getRef(CurrentChanges))
+    return Effect.provideService(use(record), CurrentChanges, record)
   })
 
 /** One operation for its caller: if it fails with a `TransportError` after a change, the error says `sent`. */

@@ -28,9 +28,9 @@ export interface FrameHandlers {
   readonly claimFrom: number
   readonly claim: (head: Uint8Array, length: number) => Claim | undefined
   /** Allocates uninitialized memory for packets that are not claimed. Default: new memory for each. */
-  readonly allocate?: (length: number) => Uint8Array
+  readonly allocate?: ((length: number) => Uint8Array) | undefined
   /** Whether a packet is only read in `onFrame`, so that the next packet can use its memory. */
-  readonly transient?: (head: Uint8Array) => boolean
+  readonly transient?: ((head: Uint8Array) => boolean) | undefined
   /** A whole packet; the receiver owns it, unless it is `transient`. */
   readonly onFrame: (frame: Uint8Array) => void
   /** A packet longer than the limit, or a byte that cannot begin a packet. The reader ends then. */

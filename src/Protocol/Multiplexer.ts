@@ -46,8 +46,10 @@ const claimFrom = 8192
 const mostDiscarded = 256
 
 /** The failure of a request that was sent: it tells the caller if the request may have had its effect. */
-export const failureOf = (outgoing: { readonly mutates?: boolean }, error: ConnectionError): ConnectionError =>
-  outgoing.mutates === true ? afterSending(error) : error
+export const failureOf = (
+  outgoing: { readonly mutates?: boolean | undefined },
+  error: ConnectionError
+): ConnectionError => outgoing.mutates === true ? afterSending(error) : error
 
 /**
  * The part of a connection that does not depend on its messages.
@@ -180,7 +182,7 @@ interface Answered {
  * If the request changes something and succeeds, this is noted in the record of its operation.
  */
 export const request = <Reply extends Answered>(
-  outgoing: { readonly mutates?: boolean },
+  outgoing: { readonly mutates?: boolean | undefined },
   submit: (complete: Complete<Reply>) => () => void
 ): Effect.Effect<Reply, ConnectionError> => {
   const run = (record: Changes.Record | undefined) =>
@@ -192,6 +194,6 @@ export const request = <Reply extends Answered>(
       return Effect.sync(abandon)
     })
   return outgoing.mutates === true
-    ? Effect.withFiber((fiber) => run(fiber.getRef(Changes.Current)))
+    ? Effect.withFiber((fiber) => run(fiber.getRef(Changes.CurrentChanges)))
     : run(undefined)
 }

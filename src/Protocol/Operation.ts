@@ -19,7 +19,7 @@ export interface Read {
   readonly offset: Offset
   readonly length: number
   /** Memory for the bytes, if the caller has `length` bytes of it; the result is then a view of it. */
-  readonly destination?: Uint8Array
+  readonly destination?: Uint8Array | undefined
 }
 
 /** Writes all of `data`, which must not change until the operation ends. The result is the count of bytes. */
@@ -27,7 +27,7 @@ export interface Write {
   readonly _tag: "Write"
   readonly offset: Offset
   readonly data: Uint8Array
-  readonly writeThrough?: boolean
+  readonly writeThrough?: boolean | undefined
 }
 
 /** Makes the written data durable. */
@@ -48,7 +48,7 @@ export interface QueryInfo<A> {
   /** The most bytes of the response. */
   readonly maximum: number
   /** The input of a class that takes one, such as a list of names of extended attributes. */
-  readonly input?: Uint8Array
+  readonly input?: Uint8Array | undefined
   readonly decode: (bytes: Uint8Array) => Result<A, Malformed>
 }
 

@@ -23,7 +23,7 @@ export interface Attributes {
 /** A lease to ask for (MS-SMB2 2.2.13.2.8, 2.2.13.2.10). */
 export interface LeaseRequest {
   /** 16 bytes that name the client's cache of this file. Default: random bytes. */
-  readonly leaseKey?: Uint8Array
+  readonly leaseKey?: Uint8Array | undefined
   /** SMB2_LEASE_* flags. */
   readonly leaseState: number
 }
@@ -50,26 +50,26 @@ export interface OpenOptions {
   readonly shareAccess: number
   readonly createDisposition: number
   readonly createOptions: number
-  readonly fileAttributes?: number
-  readonly impersonationLevel?: number
-  readonly oplockLevel?: number
-  readonly lease?: LeaseRequest
+  readonly fileAttributes?: number | undefined
+  readonly impersonationLevel?: number | undefined
+  readonly oplockLevel?: number | undefined
+  readonly lease?: LeaseRequest | undefined
   /**
    * Asks for a handle that survives a broken connection for this many milliseconds; 0 leaves the time to the server.
    */
-  readonly durable?: { readonly timeout: number; readonly persistent?: boolean }
+  readonly durable?: { readonly timeout: number; readonly persistent?: boolean | undefined } | undefined
   /** Opens the file as it was at this time (100 ns ticks since 1601): a previous version. */
-  readonly timewarp?: bigint
+  readonly timewarp?: bigint | undefined
   /** A self-relative SECURITY_DESCRIPTOR for a new file. */
-  readonly securityDescriptor?: Uint8Array
+  readonly securityDescriptor?: Uint8Array | undefined
   /** A FILE_FULL_EA_INFORMATION list for a new file. */
-  readonly extendedAttributes?: Uint8Array
+  readonly extendedAttributes?: Uint8Array | undefined
   /** Bytes to reserve for a new file. */
-  readonly allocationSize?: bigint
+  readonly allocationSize?: bigint | undefined
   /** Ask for the user's maximal access to the file. */
-  readonly queryMaximalAccess?: boolean
+  readonly queryMaximalAccess?: boolean | undefined
   /** Ask for the identifiers of file and volume. */
-  readonly queryOnDiskId?: boolean
+  readonly queryOnDiskId?: boolean | undefined
 }
 
 /** The server's response when it opened a file. */
@@ -77,11 +77,11 @@ export interface Opened extends Attributes {
   /** FILE_SUPERSEDED, FILE_OPENED, FILE_CREATED or FILE_OVERWRITTEN. */
   readonly createAction: number
   readonly oplockLevel: number
-  readonly lease?: Lease
-  readonly durable?: DurableHandle
-  readonly maximalAccess?: number
+  readonly lease?: Lease | undefined
+  readonly durable?: DurableHandle | undefined
+  readonly maximalAccess?: number | undefined
   /** 32 bytes: identifiers of file and volume. */
-  readonly onDiskId?: Uint8Array
+  readonly onDiskId?: Uint8Array | undefined
 }
 
 /** An open file, directory or named pipe. It closes with the scope that it was opened in. */

@@ -37,7 +37,7 @@ export interface Endpoint {
 /**
  * Opens streams of bytes to servers. The stream closes with its scope.
  *
- * Layers: `TcpTransport.layer`, and the scripted and recorded transports of the test kit.
+ * Layers: `TcpTransport.layer()`, and the scripted and recorded transports of the test kit.
  *
  * @category services
  */

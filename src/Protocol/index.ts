@@ -1,7 +1,9 @@
 /** The public modules of `effect-smb/Protocol`. Written by `npm run format`. */
 export * as Changes from "./Changes.ts"
 export * as ConnectionErrors from "./ConnectionErrors.ts"
+export * as Defaults from "./Defaults.ts"
 export * as DfsError from "./DfsError.ts"
+export * as Environment from "./Environment.ts"
 export * as Errors from "./Errors.ts"
 export * as Explanation from "./Explanation.ts"
 export * as FrameReader from "./FrameReader.ts"

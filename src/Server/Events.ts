@@ -211,6 +211,10 @@ export const storeFailed = (
     }
   )
 
+/** The user store failed, and no user could be looked up; `more` earlier faults have no line. */
+export const usersUnreachable = (cause: Cause.Cause<unknown>, more: number): Effect.Effect<void> =>
+  told(Effect.logError("the user store failed", cause), "user store failed", also(more))
+
 /** The code of the server or of a store has a defect: the client got STATUS_INTERNAL_ERROR. */
 export const broken = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   told(Effect.logError(`${what} broke`, cause), "error", { what })

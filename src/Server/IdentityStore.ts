@@ -45,7 +45,7 @@ export class IdentityStore extends Context.Service<IdentityStore, {
   readonly sidOf: (name: string) => Effect.Effect<string, IdentityError>
   /** The name of the user with that SID, in the case in which the server first saw it; `undefined` for another domain or an unknown SID. */
   readonly nameOf: (sid: string) => Effect.Effect<string | undefined>
-}>()("effect-smb/IdentityStore") {}
+}>()("effect-smb/Server/IdentityStore") {}
 
 /** What an identity store does. */
 export type Identities = IdentityStore["Service"]
@@ -130,7 +130,7 @@ class Register {
  * @category constructors
  */
 export const inMemory = (
-  given: { readonly domainSid?: string; readonly rids?: Readonly<Record<string, number>> } = {}
+  given: { readonly domainSid?: string | undefined; readonly rids?: Readonly<Record<string, number>> | undefined } = {}
 ): Identities => {
   if (given.domainSid !== undefined && !isDomainSid(given.domainSid)) {
     throw new RangeError(`${given.domainSid} is no SID of a domain: S-1-5-21-a-b-c`)

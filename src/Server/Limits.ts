@@ -77,7 +77,10 @@ export interface Limits {
   readonly durables: number
   /** The same for one user. */
   readonly userDurables: number
-  /** How long a call of a store may take; then the client gets STATUS_IO_TIMEOUT, and the call is interrupted. */
+  /**
+   * How long a call of a store may take; then the client gets STATUS_IO_TIMEOUT, and the call is interrupted. Also how
+   * long the user store may take to find a user; then the client gets STATUS_NO_LOGON_SERVERS.
+   */
   readonly storeTime: Duration.Input
   /** How long a stopping server may take to close files. */
   readonly stopTime: Duration.Input

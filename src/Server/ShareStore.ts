@@ -17,6 +17,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { Given } from "../Protocol/Defaults.ts"
 
 /** Components below the share's root. */
 export type StorePath = ReadonlyArray<string>
@@ -92,7 +93,7 @@ export interface StoreNode {
 }
 
 /** Times and attributes to set; absent ones stay unchanged. */
-export type StoreChanges = Partial<
+export type StoreChanges = Given<
   Pick<StoreNode, "creationTime" | "lastAccessTime" | "lastWriteTime" | "changeTime" | "fileAttributes">
 >
 
@@ -138,7 +139,7 @@ export interface StoreFile {
    * returns bytes in its own memory: then `read` costs nothing more. `target` belongs to the caller again when the
    * effect is done, or was interrupted.
    */
-  readonly readInto?: (offset: bigint, target: Uint8Array) => Effect.Effect<number, StoreError>
+  readonly readInto?: ((offset: bigint, target: Uint8Array) => Effect.Effect<number, StoreError>) | undefined
   /** Writes all of `data`, which belongs to the caller again when the effect is done; grows the file as needed. */
   readonly write: (offset: bigint, data: Uint8Array) => Effect.Effect<void, StoreError>
   readonly truncate: (size: bigint) => Effect.Effect<void, StoreError>
@@ -159,7 +160,7 @@ export interface StoreFile {
 /** How to open. */
 export interface StoreOpen {
   /** A named stream instead of the file's own data. */
-  readonly stream?: string
+  readonly stream?: string | undefined
   /**
    * `existing`: the file must exist. `new`: it must not exist, and is created atomically. `either`: it is created if it
    * does not exist.
@@ -171,11 +172,11 @@ export interface StoreOpen {
    * If the storage follows symbolic links: opens a link itself if its target does not exist or is outside the root. It
    * opens as a file without bytes, which `remove` and `rename` know by its identity. Otherwise ignored.
    */
-  readonly linkItself?: boolean
+  readonly linkItself?: boolean | undefined
   /** A hint: the client will probably read or write bytes. A store can prepare for that before the next request. */
-  readonly forData?: boolean
+  readonly forData?: boolean | undefined
   /** For a file that is created. */
-  readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array }
+  readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array | undefined } | undefined
 }
 
 /** The result of an open. */
@@ -262,23 +263,25 @@ export interface ShareStore {
    */
   readonly remove: (
     path: StorePath,
-    options?: StoreExpected & { readonly stream?: string }
+    options?: StoreExpected & { readonly stream?: string | undefined }
   ) => Effect.Effect<void, StoreError>
   /**
    * Whether `remove` would succeed now: fails as `remove` would, if the storage can know. The server asks when a client
    * marks a file for deletion: the client gets an error then, but not at the last close. Absent if `list` shows every
    * entry that prevents the removal of a directory, and the storage can know nothing else.
    */
-  readonly mayRemove?: (path: StorePath, options?: StoreExpected) => Effect.Effect<void, StoreError>
+  readonly mayRemove?: ((path: StorePath, options?: StoreExpected) => Effect.Effect<void, StoreError>) | undefined
   /** Renames atomically; with `replace` over an existing file. The new name can differ in case only. */
   readonly rename: (from: StorePath, to: StorePath, options: StoreNaming) => Effect.Effect<void, StoreError>
   /** Gives a file an additional name; absent if the storage cannot. */
-  readonly link?: (existing: StorePath, name: StorePath, options: StoreNaming) => Effect.Effect<void, StoreError>
+  readonly link?:
+    | ((existing: StorePath, name: StorePath, options: StoreNaming) => Effect.Effect<void, StoreError>)
+    | undefined
   /**
    * The owner of the files: two stores with the same `origin` have the same files under the same paths, and a server
    * keeps one state of locks, share modes and deletions for both. Absent: no other store has these files.
    */
-  readonly origin?: object
+  readonly origin?: object | undefined
   /**
    * The changes of other programs in a directory, or anywhere below it, while the stream is read: for change
    * notification, and to break oplocks and leases. Changes by calls of the store itself are not reported. The store
@@ -289,8 +292,10 @@ export interface ShareStore {
    * Absent if only the server changes the files: clients can cache all of them. If other programs change the files, and
    * the store cannot report it, `changes` fails with `Unsupported`.
    */
-  readonly changes?: (
-    directory: StorePath,
-    options: { readonly recursive: boolean; readonly onStart?: (all: boolean) => Effect.Effect<void> }
-  ) => Stream.Stream<StoreChange, StoreError>
+  readonly changes?:
+    | ((
+      directory: StorePath,
+      options: { readonly recursive: boolean; readonly onStart?: ((all: boolean) => Effect.Effect<void>) | undefined }
+    ) => Stream.Stream<StoreChange, StoreError>)
+    | undefined
 }

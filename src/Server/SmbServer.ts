@@ -2,9 +2,11 @@
  * An SMB 2 and 3 server over TCP.
  *
  * `make` listens until its scope closes; then it ends all connections, closes all opens and leaves nothing running.
- * Files come from `ShareStore`s, users from a `UserStore`, and their SIDs from an `IdentityStore`.
+ * Files come from `ShareStore`s, users from a `UserStore`, and their SIDs from an `IdentityStore`. `layer` takes these
+ * two from the context, `make` among its options.
  */
 import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -20,6 +22,8 @@ import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
+import * as Defaults from "../Protocol/Defaults.ts"
+import * as Environment from "../Protocol/Environment.ts"
 import * as Dialects from "../Smb2/Dialects.ts"
 import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
@@ -39,7 +43,7 @@ import * as Limits from "./Limits.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
 import * as NamespaceStore from "./Store/NamespaceStore.ts"
-import type { Users } from "./UserStore.ts"
+import { type Users, UserStore } from "./UserStore.ts"
 
 export type { ShareOptions } from "./internal/State/ShareOptions.ts"
 
@@ -50,48 +54,56 @@ export type Share<E = never, R = never> =
   | (Omit<ShareOptions, "store"> & { readonly store: ShareStore | Effect.Effect<ShareStore, E, R> })
 
 /**
- * The options of a server.
+ * The options of a server: those of `layer`, and what `layer` takes from the context.
  *
  * @category models
  */
-export interface Options<E = never, R = never> {
-  /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
-  readonly port?: number
-  /** The address to listen on. Default: all IPv4 addresses. */
-  readonly host?: string
+export interface Options<E = never, R = never> extends LayerOptions<E, R> {
   readonly users: Users
-  /**
-   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, users can log on with a ticket.
-   * The server looks these users up in `users`, by name and realm.
-   */
-  readonly kerberos?: KerberosKeys
   /**
    * The SIDs of the users, so that security descriptors name the same users after a restart. Default: in memory, and
    * lost when the server stops.
    */
-  readonly identity?: Identities
+  readonly identity?: Identities | undefined
+}
+
+/**
+ * The options of a server that takes its users and their SIDs from the context.
+ *
+ * @category models
+ */
+export interface LayerOptions<E = never, R = never> {
+  /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
+  readonly port?: number | undefined
+  /** The address to listen on. Default: all IPv4 addresses. */
+  readonly host?: string | undefined
+  /**
+   * The server's keys in its Kerberos realm, from `KerberosKeys.fromKeytab`: with them, users can log on with a ticket.
+   * The server looks these users up among its users, by name and realm.
+   */
+  readonly kerberos?: KerberosKeys | undefined
   readonly shares: Record<string, Share<E, R>>
   /**
    * The DFS namespaces to host. The value of a `SubscriptionRef` can change at any time, and sessions continue. Each
    * root is a share: the share with its name in `shares`, otherwise one in memory.
    */
-  readonly namespaces?: Namespaces
+  readonly namespaces?: Namespaces | undefined
   /** The NetBIOS name, up to 15 characters. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Default: `required`: sessions of users are signed (or encrypted). */
-  readonly signing?: "required" | "enabled"
+  readonly signing?: "required" | "enabled" | undefined
   /** Default: `enabled`: for clients and shares that ask for it. */
-  readonly encryption?: "required" | "enabled" | "disabled"
+  readonly encryption?: "required" | "enabled" | "disabled" | undefined
   /** Default: `never`. `anonymous`: callers without a name can log on; `unknown`: callers with an unknown name too. */
-  readonly guest?: "never" | "anonymous" | "unknown"
+  readonly guest?: "never" | "anonymous" | "unknown" | undefined
   /** Default: all. */
-  readonly dialects?: ReadonlyArray<Dialects.DialectName>
-  readonly limits?: Partial<Limits.Limits>
+  readonly dialects?: ReadonlyArray<Dialects.DialectName> | undefined
+  readonly limits?: Defaults.Given<Limits.Limits> | undefined
   /**
    * How bytes are read from connections. Default: `direct`: straight to their final place, if this version of Node can.
    * `events`: by socket events, which is slower and uses only documented interfaces (docs/adr/0011).
    */
-  readonly receive?: "direct" | "events"
+  readonly receive?: "direct" | "events" | undefined
 }
 
 /**
@@ -144,7 +156,7 @@ export class SmbServer extends Context.Service<SmbServer, {
     /** Tasks of the server itself: requests under way, timers, closing of files. */
     readonly tasks: number
   }>
-}>()("effect-smb/SmbServer") {}
+}>()("effect-smb/Server/SmbServer") {}
 
 const isStore = (share: object): share is ShareStore => "open" in share && "volume" in share
 
@@ -269,7 +281,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
   const dfs: DfsHost.DfsHost | undefined = namespaces === undefined ? undefined : {
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
-  const limits = { ...Limits.defaults, ...options.limits }
+  const limits = Defaults.complete(Limits.defaults, options.limits)
   const storeTimeout = new StoreTimeout(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
   const tables = new WeakMap<object, FileTable>()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
@@ -349,20 +361,85 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
 })
 
 /**
- * A server as a layer; `Layer.launch` it to run until it is stopped.
+ * A server as a layer; `Layer.launch` it to run until it is stopped. It takes its users and their SIDs from the
+ * context: `IdentityStore.layerFromFile` keeps the SIDs when the server stops. For a server of guests alone,
+ * `UserStore.layerInMemory({})` has no users.
  *
  * @example
  * ```ts
  * const Server = SmbServer.layer({
  *   port: 4455,
- *   users: UserStore.inMemory({ joe: Redacted.make("secret") }),
  *   shares: { data: LocalStore.make("/srv/data"), scratch: MemoryStore.make() }
- * })
+ * }).pipe(Layer.provide([
+ *   UserStore.layerInMemory({ joe: Redacted.make("secret") }),
+ *   IdentityStore.layerFromFile("/var/lib/effect-smb/identity.json")
+ * ]))
  * Layer.launch(Server).pipe(NodeRuntime.runMain)
  * ```
  *
  * @category layers
  */
 export const layer = <E = never, R = never>(
-  options: Options<E, R>
-): Layer.Layer<SmbServer, E | ListenError, Exclude<R, Scope.Scope>> => Layer.effect(SmbServer, make(options))
+  options: LayerOptions<E, R>
+): Layer.Layer<
+  SmbServer,
+  E | ListenError,
+  Exclude<R, Scope.Scope> | UserStore | IdentityStore.IdentityStore
+> =>
+  Layer.effect(
+    SmbServer,
+    Effect.flatMap(
+      Effect.all([UserStore, IdentityStore.IdentityStore]),
+      ([users, identity]) => make({ ...options, users, identity })
+    )
+  )
+
+/**
+ * The options of a server that are plain text.
+ *
+ * @category models
+ */
+export type Configurable = Pick<
+  LayerOptions,
+  "port" | "host" | "name" | "signing" | "encryption" | "guest" | "dialects" | "receive"
+>
+
+/**
+ * Options from the configuration: SMB_SERVER_PORT, SMB_SERVER_HOST, SMB_SERVER_NAME, SMB_SERVER_SIGNING,
+ * SMB_SERVER_ENCRYPTION, SMB_SERVER_GUEST, SMB_SERVER_DIALECTS (`3.0,3.1.1`) and SMB_SERVER_RECEIVE.
+ *
+ * @category config
+ */
+export const config: Config.Config<Configurable> = Config.all({
+  port: Environment.integer("SMB_SERVER_PORT", 0, 65_535),
+  host: Environment.optional(Config.NonEmptyString("SMB_SERVER_HOST")),
+  name: Environment.optional(Config.schema(Schema.String.check(Schema.isPattern(/^.{1,15}$/)), "SMB_SERVER_NAME")),
+  signing: Environment.optional(Config.Literals(["required", "enabled"], "SMB_SERVER_SIGNING")),
+  encryption: Environment.optional(Config.Literals(["required", "enabled", "disabled"], "SMB_SERVER_ENCRYPTION")),
+  guest: Environment.optional(Config.Literals(["never", "anonymous", "unknown"], "SMB_SERVER_GUEST")),
+  dialects: Environment.words("SMB_SERVER_DIALECTS", Dialects.names),
+  receive: Environment.optional(Config.Literals(["direct", "events"], "SMB_SERVER_RECEIVE"))
+})
+
+/**
+ * `layer` with options from the configuration, which come before those of `options`. Default: `config`. Fails with
+ * `ConfigError` when the layer is built.
+ *
+ * @example
+ * ```ts
+ * export const ConfiguredServer = SmbServer.layerConfig({ shares: { data: LocalStore.make("/srv/data") } })
+ * ```
+ *
+ * @category layers
+ */
+export const layerConfig = <E = never, R = never>(
+  options: LayerOptions<E, R>,
+  configured: Config.Wrap<Configurable> = config
+): Layer.Layer<
+  SmbServer,
+  E | ListenError | Config.ConfigError,
+  Exclude<R, Scope.Scope> | UserStore | IdentityStore.IdentityStore
+> =>
+  Layer.unwrap(
+    Effect.map(Config.unwrap<Configurable>(configured), (found) => layer(Defaults.complete(options, found)))
+  )

@@ -22,13 +22,27 @@ export interface User {
   /** The name as it was registered. */
   readonly name: string
   /** Absent for a user that logs on by Kerberos only. */
-  readonly ntHash?: Redacted.Redacted<Uint8Array>
+  readonly ntHash?: Redacted.Redacted<Uint8Array> | undefined
   /** The user's SID; by default the one that the server's `IdentityStore` keeps for the name. */
-  readonly sid?: string
+  readonly sid?: string | undefined
   /** SIDs of groups, in addition to the groups of every user that has logged on. */
-  readonly groups?: ReadonlyArray<string>
+  readonly groups?: ReadonlyArray<string> | undefined
   /** May take ownership of any file, and read files whose security descriptors do not allow it. */
-  readonly administrator?: boolean
+  readonly administrator?: boolean | undefined
+}
+
+/**
+ * A user store that cannot say whether a user exists, such as when its database does not answer.
+ *
+ * @category errors
+ */
+export class UserStoreError extends Schema.TaggedError<UserStoreError>()("UserStoreError", {
+  /** For the server's log. Clients do not get it. */
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return "the users cannot be looked up, so no user can log on; look at the cause"
+  }
 }
 
 /**
@@ -37,18 +51,57 @@ export interface User {
  * @category services
  */
 export class UserStore extends Context.Service<UserStore, {
-  readonly find: (name: string, domain: string) => Effect.Effect<User | undefined>
-}>()("effect-smb/UserStore") {}
+  /**
+   * The user of that name; `undefined` if no user has it. `domain` is what the client names, or the realm of its ticket.
+   * While it fails, clients that log on get STATUS_NO_LOGON_SERVERS.
+   */
+  readonly find: (name: string, domain: string) => Effect.Effect<User | undefined, UserStoreError>
+}>()("effect-smb/Server/UserStore") {}
 
 /** What a user store does. */
 export type Users = UserStore["Service"]
 
+/**
+ * A user store from a function, such as a query of a database. The function's services are taken from the context once,
+ * and its errors become the cause of a `UserStoreError`.
+ *
+ * @category constructors
+ */
+export const make = <E, R>(
+  find: (name: string, domain: string) => Effect.Effect<User | undefined, E, R>
+): Effect.Effect<Users, never, R> =>
+  Effect.contextWith((context: Context.Context<R>) =>
+    Effect.succeed<Users>({
+      find: (name, domain) =>
+        Effect.suspend(() => find(name, domain)).pipe(
+          Effect.mapError((cause) => new UserStoreError({ cause })),
+          Effect.provideContext(context)
+        )
+    })
+  )
+
+/**
+ * `make` as a layer.
+ *
+ * @example
+ * ```ts
+ * export const Users = UserStore.layer((name) =>
+ *   Effect.flatMap(Accounts, (accounts) => accounts.byName(name.toLowerCase()))
+ * )
+ * ```
+ *
+ * @category layers
+ */
+export const layer = <E, R>(
+  find: (name: string, domain: string) => Effect.Effect<User | undefined, E, R>
+): Layer.Layer<UserStore, never, R> => Layer.effect(UserStore, make(find))
+
 /** A password, or a password with more about the user. */
 export type Secret = Redacted.Redacted<string> | {
   readonly password: Redacted.Redacted<string>
-  readonly administrator?: boolean
-  readonly groups?: ReadonlyArray<string>
-  readonly sid?: string
+  readonly administrator?: boolean | undefined
+  readonly groups?: ReadonlyArray<string> | undefined
+  readonly sid?: string | undefined
 }
 
 /**

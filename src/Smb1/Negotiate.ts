@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
+import * as Defaults from "../Protocol/Defaults.ts"
 import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Transport from "../Protocol/Transport.ts"
@@ -140,9 +141,9 @@ const smb2Strings = (settings: Settings.Settings): ReadonlyArray<string> => [
 export const connect = Effect.fnUntraced(function*(
   endpoint: Transport.Endpoint,
   settings: Settings.Settings,
-  wanted: Partial<Settings.Smb1Options> = {}
+  wanted?: Defaults.Given<Settings.Smb1Options>
 ): Effect.fn.Return<Agreed | Smb2Answer, NegotiateError, Transport.Transport | Scope.Scope> {
-  const options = { ...Settings.defaults, ...wanted }
+  const options = Defaults.complete(Settings.defaults, wanted)
   const transport = yield* Transport.Transport
   const connection = new Connection.Connection({
     server: endpoint.host,

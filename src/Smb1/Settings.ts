@@ -9,8 +9,8 @@ export interface Settings {
   readonly dialects: ReadonlyArray<string>
   readonly signing: "required" | "if-required"
   readonly encryption: "off" | "if-offered" | "required"
-  readonly requestTimeout: Duration.Duration
-  readonly keepAlive: Duration.Duration
+  readonly requestTimeout: Duration.Input
+  readonly keepAlive: Duration.Input
   readonly maximumFrame: number
   readonly maximumTransfer: number
 }

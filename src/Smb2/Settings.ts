@@ -44,15 +44,15 @@ export interface Settings {
   /** Begin with SMB 1's multi-protocol NEGOTIATE. */
   readonly multiProtocol: boolean
   /** The timeout of a request: without a response it fails with `TransportError`, reason `TimedOut`. */
-  readonly requestTimeout: Duration.Duration
+  readonly requestTimeout: Duration.Input
   /**
    * The timeout of a request after the server has called it pending (STATUS_PENDING): it fails with `TransportError`,
    * reason `TimedOut`, and is cancelled. Default: ten times `requestTimeout`. Locks with `wait`, watches, and READs of
    * named pipes can be pending for any time. SMB 1 has no such response.
    */
-  readonly pendingTimeout?: Duration.Duration
+  readonly pendingTimeout?: Duration.Input | undefined
   /** After this time without a response the client sends an ECHO. */
-  readonly keepAlive: Duration.Duration
+  readonly keepAlive: Duration.Input
   /** How much can be in flight on a connection, in units of 64 KiB. */
   readonly credits: number
   /** The largest accepted packet, in bytes. */
@@ -60,12 +60,16 @@ export interface Settings {
   /** The largest single READ or WRITE, in bytes; the server can allow less. */
   readonly maximumTransfer: number
   /** The options of SMB 1 if `dialects` names it: `Smb1Options` of `Smb1/Settings`, for servers that need it. */
-  readonly smb1?: { readonly extendedSecurity?: boolean; readonly unicode?: boolean; readonly maxBufferSize?: number }
+  readonly smb1?: {
+    readonly extendedSecurity?: boolean | undefined
+    readonly unicode?: boolean | undefined
+    readonly maxBufferSize?: number | undefined
+  } | undefined
 }
 
 /** The timeout of pending requests. */
-export const pendingTimeout = (settings: Pick<Settings, "requestTimeout" | "pendingTimeout">): Duration.Duration =>
-  settings.pendingTimeout ?? Duration.times(settings.requestTimeout, 10)
+export const pendingTimeout = (settings: Pick<Settings, "requestTimeout" | "pendingTimeout">): Duration.Input =>
+  settings.pendingTimeout ?? Duration.times(Duration.fromInputUnsafe(settings.requestTimeout), 10)
 
 /** The default settings. */
 export const defaults: Settings = {
@@ -75,8 +79,8 @@ export const defaults: Settings = {
   ciphers: ["AES_128_GCM", "AES_256_GCM", "AES_128_CCM", "AES_256_CCM"],
   signingAlgorithms: ["AES_GMAC", "AES_CMAC", "HMAC_SHA256"],
   multiProtocol: false,
-  requestTimeout: Duration.seconds(30),
-  keepAlive: Duration.seconds(15),
+  requestTimeout: "30 seconds",
+  keepAlive: "15 seconds",
   credits: 512,
   maximumFrame: 16 * 1024 * 1024 - 1,
   maximumTransfer: 1024 * 1024

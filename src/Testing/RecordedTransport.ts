@@ -1,8 +1,8 @@
 /**
  * Recording a client's connections to real servers, and playing the recording back without the servers.
  *
- * `record` wraps a transport and writes down every connection: its endpoint, each frame both ways with its time, and
- * how it ended. `replay` is a transport that has such a recording in place of the network: it compares each frame of
+ * `layerRecord` wraps a transport and writes down every connection: its endpoint, each frame both ways with its time, and
+ * how it ended. `layerReplay` is a transport that has such a recording in place of the network: it compares each frame of
  * the client with the recorded one, and delivers the recorded responses. The client must send the same frames again, so
  * both layers fix its random bytes (they come from a seed), and the time and workstation name of its logon. The program
  * must be the same, and do things in the same order. NTLM logons can be played back. Kerberos logons cannot: their
@@ -14,12 +14,13 @@
  * and accounts that are made for the purpose, and protect a recording as you would protect the files.
  *
  * ```ts
- * const Recorded = RecordedTransport.record(TcpTransport.layer)
- * const Replayed = RecordedTransport.replay(recording)
+ * const Recorded = RecordedTransport.layerRecord(TcpTransport.layer())
+ * const Replayed = RecordedTransport.layerReplay(recording)
  * ```
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -122,12 +123,12 @@ export class Recorder extends Context.Service<Recorder, {
   readonly recording: Effect.Effect<Recording>
 }>()("effect-smb/Testing/Recorder") {}
 
-/** The options of `record`. */
+/** The options of `layerRecord`. */
 export interface RecordOptions {
   /** The seed of the client's random bytes. Default: a new one for each recording. */
-  readonly seed?: string
+  readonly seed?: string | undefined
   /** The workstation name in logons. Default: `RECORDED`. */
-  readonly workstation?: string
+  readonly workstation?: string | undefined
 }
 
 /** The client's surroundings, the same in a recording and in its replay. */
@@ -149,12 +150,12 @@ const copy = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> => c
  *   const fs = yield* FileSystem.FileSystem
  *   yield* fs.writeFileString("run.json", RecordedTransport.toJson(yield* recording))
  *   return text
- * }).pipe(Effect.provide(RecordedTransport.record(TcpTransport.layer)))
+ * }).pipe(Effect.provide(RecordedTransport.layerRecord(TcpTransport.layer())))
  * ```
  *
  * @category layers
  */
-export const record = <E, R>(
+export const layerRecord = <E, R>(
   transport: Layer.Layer<Transport.Transport, E, R>,
   options: RecordOptions = {}
 ): Layer.Layer<Transport.Transport | Recorder, E, R> =>
@@ -251,20 +252,20 @@ export class Replay extends Context.Service<Replay, {
   readonly checkComplete: Effect.Effect<void, ReplayMismatch>
 }>()("effect-smb/Testing/Replay") {}
 
-/** The options of `replay`. */
+/** The options of `layerReplay`. */
 export interface ReplayOptions {
   /**
    * `strict`: the client's bytes must equal those of the recording. `by-command`: each connection must have the same
    * commands in the same order, but times, names and sizes can differ. The logon must be the same in both cases,
    * because the keys depend on it.
    */
-  readonly match?: "strict" | "by-command"
+  readonly match?: "strict" | "by-command" | undefined
   /**
-   * Milliseconds of real time to wait for the client. Default: 5000. The replay waits for the next frame if a response
+   * How long to wait for the client, in real time. Default: 5 seconds. The replay waits for the next frame if a response
    * is due that the recording has only after that frame. It also waits for the client to give up a connect, if it did
    * so in the recording. After this time the replay ends with a mismatch, and does not hang.
    */
-  readonly patience?: number
+  readonly patience?: Duration.Input | undefined
 }
 
 /**
@@ -273,14 +274,14 @@ export interface ReplayOptions {
  *
  * @category layers
  */
-export const replay = (
+export const layerReplay = (
   recording: Recording,
   options: ReplayOptions = {}
 ): Layer.Layer<Transport.Transport | Replay> =>
   Layer.effectContext(Effect.sync(() => {
     const player = new Player(recording, {
       exact: options.match !== "by-command",
-      patience: options.patience ?? 5000,
+      patience: Duration.toMillis(options.patience ?? "5 seconds"),
       mismatch: (found) => new ReplayMismatch(found)
     })
     return Context.merge(

@@ -8,7 +8,7 @@
  *
  * ```ts
  * const World = TestNamespace.layer({
- *   "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], ttl: "5 minutes" },
+ *   "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], timeToLive: "5 minutes" },
  *   files: { "\\\\a\\data\\who.txt": "a", "\\\\b\\data\\who.txt": "b" },
  *   faults: [{ at: "10 seconds", server: "a", is: "down" }, { at: "1 minute", server: "a", is: "up" }]
  * })
@@ -31,6 +31,7 @@ import * as DfsPath from "../Dfs/DfsPath.ts"
 import type * as DfsResolver from "../Dfs/DfsResolver.ts"
 import * as DomainControllers from "../Dfs/DomainControllers.ts"
 import type * as Namespace from "../Dfs/Namespace.ts"
+import * as SiteFinder from "../Dfs/SiteFinder.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import type { Description, Event, FolderFault, ServerFault } from "./internal/NamespaceDescription.ts"
@@ -151,8 +152,9 @@ const hostsOf = (description: Description, simulation: Simulation): Hosts => {
     simulation.addHost(name, ex)
     const none: Namespace.Namespace = { roots: {} }
     hosts[name] = {
-      ...account,
       ...options,
+      user: options.user ?? account?.user,
+      password: options.password ?? account?.password,
       shares: tree as ServerOptions["shares"] & {},
       faults: [{ is: (received) => simulation.react(name, received) }],
       ...(dfs === true || simulation.namespaceOf(name) !== undefined
@@ -227,7 +229,7 @@ const make = Effect.fnUntraced(function*(description: Description) {
       })
   })
   const { domains } = description
-  const finder: DomainControllers.DomainControllersFinder | undefined = domains === undefined ? undefined : {
+  const finder: DomainControllers.DomainControllers["Service"] = domains === undefined ? DomainControllers.none : {
     find: (name) =>
       Effect.succeed(
         Object.entries(domains).find(([domain, { netbiosName = domain }]) =>
@@ -245,6 +247,7 @@ const make = Effect.fnUntraced(function*(description: Description) {
       Credentials.CredentialProvider.of({ get: () => Effect.succeed(credential) })
     ),
     Context.add(DomainControllers.DomainControllers, finder),
+    Context.add(SiteFinder.SiteFinder, SiteFinder.none),
     Context.add(Entropy.Entropy, Entropy.seeded(description.seed ?? "TestNamespace")),
     Context.add(Authenticator.Workstation, { workstation: "CLIENT" })
   )
@@ -258,19 +261,25 @@ const make = Effect.fnUntraced(function*(description: Description) {
  */
 export const layer = (
   description: Description
-): Layer.Layer<Transport.Transport | Credentials.CredentialProvider | TestServers | TestNamespace> =>
-  Layer.effectContext(make(description))
+): Layer.Layer<
+  | Transport.Transport
+  | Credentials.CredentialProvider
+  | DomainControllers.DomainControllers
+  | SiteFinder.SiteFinder
+  | TestServers
+  | TestNamespace
+> => Layer.effectContext(make(description))
 
 /**
  * `layer` with a client on it that follows DFS.
  *
  * @example
  * ```ts
- * const World = TestNamespace.client({
+ * const World = TestNamespace.layerClient({
  *   "\\\\corp\\data\\plans": {
  *     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
  *     targetFailback: true,
- *     ttl: "1 hour"
+ *     timeToLive: "1 hour"
  *   },
  *   files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
  *   faults: [
@@ -282,9 +291,10 @@ export const layer = (
  *
  * @category layers
  */
-export const client = (
+export const layerClient = (
   description: Description,
-  options: { readonly dfs?: DfsAdapter.DfsAdapterOptions; readonly smb?: SmbClient.Options } = {}
+  options: { readonly dfs?: DfsAdapter.DfsAdapterOptions | undefined; readonly smb?: SmbClient.Options | undefined } =
+    {}
 ): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver | TestServers | TestNamespace> =>
   DfsAdapter.layer(options.dfs).pipe(
     Layer.provide(SmbClient.layer(options.smb)),

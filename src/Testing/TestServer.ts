@@ -43,14 +43,14 @@ export interface Files {
 export type Referral =
   | {
     readonly targets: ReadonlyArray<string>
-    /** Seconds that the client can keep the referral. Default: 300. */
-    readonly ttl?: number
+    /** How long the client can keep the referral, in whole seconds on the wire. Default: 5 minutes. */
+    readonly timeToLive?: Duration.Input | undefined
     /** 2 to 4, and never more than the client asked for. Default: 4. */
-    readonly version?: 2 | 3 | 4
+    readonly version?: 2 | 3 | 4 | undefined
     /** Indexes of the targets that begin a new set (version 4). */
-    readonly boundaries?: ReadonlyArray<number>
+    readonly boundaries?: ReadonlyArray<number> | undefined
     /** ReferralHeaderFlags instead of the usual ones. */
-    readonly flags?: number
+    readonly flags?: number | undefined
   }
   | { readonly status: NtStatus.Name }
   | { readonly hex: string }
@@ -72,27 +72,27 @@ export interface Received {
  * and `{ status: "STATUS_ACCESS_DENIED" }` is a refusal.
  */
 export interface Answer {
-  readonly status?: NtStatus.Name | number
+  readonly status?: NtStatus.Name | number | undefined
   /** A whole body, encoded by the definitions that the client decodes with. */
-  readonly response?: Message.Response
+  readonly response?: Message.Response | undefined
   /** A whole body as bytes. */
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array | undefined
   /** The content of the frame, in place of header and body. */
-  readonly packet?: Uint8Array
+  readonly packet?: Uint8Array | undefined
   /** Fields of the header. */
-  readonly header?: Partial<Header.Header>
-  readonly credits?: number
+  readonly header?: Partial<Header.Header> | undefined
+  readonly credits?: number | undefined
   /** Waits by Effect's Clock. The peer answers other requests while it waits. */
-  readonly delay?: Duration.Input
+  readonly delay?: Duration.Input | undefined
   /** First an interim STATUS_PENDING at once, then, after `delay`, the final response. A CANCEL ends the wait. */
-  readonly pending?: boolean
+  readonly pending?: boolean | undefined
   /** A CANCEL does not end the wait: the response comes nevertheless, as from a server that can no longer cancel. */
-  readonly uncancellable?: boolean
-  readonly signature?: "wrong" | "none"
+  readonly uncancellable?: boolean | undefined
+  readonly signature?: "wrong" | "none" | undefined
   /** Changes the packet on its way, after it was signed. */
-  readonly tamper?: (packet: Uint8Array) => Uint8Array
+  readonly tamper?: ((packet: Uint8Array) => Uint8Array) | undefined
   /** Sends this number of bytes of the response, with its frame's four, and closes the connection. */
-  readonly cutAfter?: number
+  readonly cutAfter?: number | undefined
 }
 
 /**
@@ -104,65 +104,65 @@ export type Reaction = Answer | "drop" | "silence" | "garbage"
 /** A condition under which the peer does something else than its usual response. */
 export interface Fault {
   /** The command. Default: any. */
-  readonly on?: Message.CommandName
-  readonly when?: (received: Received) => boolean
+  readonly on?: Message.CommandName | undefined
+  readonly when?: ((received: Received) => boolean) | undefined
   /** Number of matching requests that get the usual response first. Default: 0. Counted over all connections. */
-  readonly skip?: number
+  readonly skip?: number | undefined
   /** How often it happens. Default: always. */
-  readonly times?: number
+  readonly times?: number | undefined
   readonly is: Reaction | ((received: Received) => Reaction)
 }
 
 /** The next request that a script expects, and the reaction to it. Default of `is`: the peer's usual response. */
 export interface Step {
   /** The command. Default: any. */
-  readonly on?: Message.CommandName
+  readonly on?: Message.CommandName | undefined
   /** A further condition on the request, for instance `(r) => r.header.treeId === 1`. */
-  readonly when?: (received: Received) => boolean
+  readonly when?: ((received: Received) => boolean) | undefined
   /** Accepts all following requests of the command too, such as the legs of a logon. */
-  readonly repeated?: boolean
-  readonly is?: Reaction | ((received: Received) => Reaction)
+  readonly repeated?: boolean | undefined
+  readonly is?: Reaction | ((received: Received) => Reaction) | undefined
 }
 
 /** A server in memory. */
 export interface ServerOptions {
   /** Shares by name. IPC$ always exists. */
-  readonly shares?: { readonly [share: string]: Files }
+  readonly shares?: { readonly [share: string]: Files } | undefined
   /** The user that can log on. Default: `user`, unless `users` is set. */
-  readonly user?: string
+  readonly user?: string | undefined
   /** Default: `password`. */
-  readonly password?: string | Redacted.Redacted<string>
+  readonly password?: string | Redacted.Redacted<string> | undefined
   /** Further users and their passwords. */
-  readonly users?: { readonly [user: string]: string | Redacted.Redacted<string> }
+  readonly users?: { readonly [user: string]: string | Redacted.Redacted<string> } | undefined
   /** Unknown users log on as a guest. */
-  readonly guest?: boolean
+  readonly guest?: boolean | undefined
   /** Accepts anonymous logons. */
-  readonly anonymous?: boolean
+  readonly anonymous?: boolean | undefined
   /** The newest dialect of the server. Default: 3.1.1. */
-  readonly dialect?: Smb2Dialect
+  readonly dialect?: Smb2Dialect | undefined
   /** Its ciphers. Default: all. */
-  readonly ciphers?: ReadonlyArray<keyof typeof Cipher>
+  readonly ciphers?: ReadonlyArray<keyof typeof Cipher> | undefined
   /** Its signing algorithms (3.1.1). Default: all. */
-  readonly signingAlgorithms?: ReadonlyArray<keyof typeof SigningAlgorithm>
+  readonly signingAlgorithms?: ReadonlyArray<keyof typeof SigningAlgorithm> | undefined
   /** Requires signing. */
-  readonly signing?: "required"
+  readonly signing?: "required" | undefined
   /** Requires encryption of every session, or of some shares. */
-  readonly encryption?: "required" | { readonly shares: ReadonlyArray<string> }
+  readonly encryption?: "required" | { readonly shares: ReadonlyArray<string> } | undefined
   /** Credits in each response. Default: the number that the client asks for. */
-  readonly credits?: number
+  readonly credits?: number | undefined
   /** The largest READ, WRITE and other response in bytes. Default: 1 MiB. */
-  readonly maximumTransfer?: number
+  readonly maximumTransfer?: number | undefined
   /** Referrals by path: `\\server\share` for a root, `\\server\share\link` for a link. */
-  readonly referrals?: { readonly [path: string]: Referral }
+  readonly referrals?: { readonly [path: string]: Referral } | undefined
   /**
    * The namespaces that it hosts, instead of `referrals`: it responds as a server of these namespaces does, with all
    * versions, sites and domains. A function is called for each request.
    */
-  readonly namespace?: Namespace.Namespace | (() => Namespace.Namespace)
+  readonly namespace?: Namespace.Namespace | (() => Namespace.Namespace) | undefined
   /** Faults; the first one that matches is used. */
-  readonly faults?: ReadonlyArray<Fault>
+  readonly faults?: ReadonlyArray<Fault> | undefined
   /** The exact requests of a connection, in order. Any other request, or one after the last, ends the connection. */
-  readonly script?: ReadonlyArray<Step>
+  readonly script?: ReadonlyArray<Step> | undefined
 }
 
 /** The requests to the peers, for assertions. */

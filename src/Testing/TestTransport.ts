@@ -1,15 +1,15 @@
 /**
  * A transport whose servers are data: for testing an app without a network and without a server.
  *
- * `files` gives a server in memory that really logs on, signs and encrypts, and serves a tree of files; `faults` make
+ * `layerFiles` gives a server in memory that really logs on, signs and encrypts, and serves a tree of files; `faults` make
  * it fail where you say. `layer` has several servers by host name, some of them down, with DFS referrals between them.
- * `scripted` has exact expectations, request by request. Time is Effect's Clock: under `TestClock` no wait takes time.
+ * `layerScripted` has exact expectations, request by request. Time is Effect's Clock: under `TestClock` no wait takes time.
  *
  * It is not a full server. One process, no disk; no locks, oplocks, leases, access control, share modes, streams,
  * change notifications or named pipes (so no list of shares). The response to these is STATUS_NOT_SUPPORTED.
  *
  * ```ts
- * const Server = TestTransport.files({ data: { "readme.txt": "hello" } }, { user: "joe", password: "secret" })
+ * const Server = TestTransport.layerFiles({ data: { "readme.txt": "hello" } }, { user: "joe", password: "secret" })
  * const Client = SmbClient.layer().pipe(Layer.provideMerge(Server), Layer.provide(Credentials.layer(joe)))
  * ```
  */
@@ -70,7 +70,7 @@ export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServe
  *
  * @example
  * ```ts
- * export const Troubled = TestTransport.files(files, {
+ * export const Troubled = TestTransport.layerFiles(files, {
  *   ...account,
  *   faults: [
  *     TestTransport.fault("CREATE", { status: "STATUS_SHARING_VIOLATION" }, { times: 1 }),
@@ -81,18 +81,18 @@ export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServe
  *
  * @category layers
  */
-export const files = (
+export const layerFiles = (
   shares: { readonly [share: string]: Files },
   options: Omit<ServerOptions, "shares"> = {}
 ): Layer.Layer<Transport.Transport | TestServers> => layer({ "*": { ...options, shares } })
 
 /**
  * One server that answers to every name and expects exactly these requests on each connection, in order. For everything
- * that a step does not set, it behaves as `files` does.
+ * that a step does not set, it behaves as `layerFiles` does.
  *
  * @example
  * ```ts
- * export const Scripted = TestTransport.scripted(
+ * export const Scripted = TestTransport.layerScripted(
  *   [TestTransport.negotiate, TestTransport.sessionSetup, TestTransport.drop],
  *   account
  * )
@@ -100,7 +100,7 @@ export const files = (
  *
  * @category layers
  */
-export const scripted = (
+export const layerScripted = (
   script: ReadonlyArray<Step>,
   options: Omit<ServerOptions, "script" | "faults"> = {}
 ): Layer.Layer<Transport.Transport | TestServers> => layer({ "*": { ...options, script } })
@@ -128,5 +128,5 @@ export const drop: Step = { is: "drop" }
 export const fault = (
   on: Message.CommandName,
   is: Fault["is"],
-  options: { readonly skip?: number; readonly times?: number } = {}
+  options: { readonly skip?: number | undefined; readonly times?: number | undefined } = {}
 ): Fault => ({ on, is, ...options })

@@ -36,7 +36,7 @@ export interface Ended<A, E> {
  */
 export const run = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  options: { readonly limit?: Duration.Input } = {}
+  options: { readonly limit?: Duration.Input | undefined } = {}
 ): Effect.Effect<Ended<A, E>, never, R> =>
   Effect.gen(function*() {
     const limit = Duration.toMillis(Duration.fromInputUnsafe(options.limit ?? "1 day"))

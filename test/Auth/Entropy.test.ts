@@ -58,7 +58,7 @@ describe("entropy", () => {
         }
       }).pipe(Effect.provide(
         SmbClient.layer().pipe(
-          Layer.provideMerge(TestTransport.files({ data: { "a.txt": "a" } })),
+          Layer.provideMerge(TestTransport.layerFiles({ data: { "a.txt": "a" } })),
           Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
           Layer.provide(Layer.succeed(Entropy.Entropy, counted))
         )

@@ -219,7 +219,7 @@ describe.skipIf(!hasLibrary)("a server with a keytab", () => {
         Effect.flatMap(SmbClient.SmbClient, (smb) => smb.stat(`\\\\${Tickets.service}:${port}\\data`)).pipe(
           Effect.provide(
             SmbClient.layerWithAuthenticator().pipe(Layer.provide([
-              TcpTransport.layerWith({
+              TcpTransport.layer({
                 lookup: (_, { all }, then) =>
                   all === true ? then(null, [{ address: "127.0.36.14", family: 4 }]) : then(null, "127.0.36.14", 4)
               }),

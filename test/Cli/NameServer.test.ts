@@ -23,14 +23,14 @@ const silent = Effect.acquireRelease(
 
 const using = <A, E>(
   address: string,
-  use: (names: NameServer.Names, finder: DomainControllers.DomainControllersFinder) => Effect.Effect<A, E>
+  use: (names: NameServer.Names, finder: DomainControllers.DomainControllers["Service"]) => Effect.Effect<A, E>
 ) =>
   Effect.gen(function*() {
     const said: Array<string> = []
     const logger = Logger.make<unknown, void>(({ logLevel, message }) => void said.push(`${logLevel}: ${message}`))
     const value = yield* Effect.gen(function*() {
       const names = yield* NameServer.make(address)
-      return yield* Effect.flatMap(DomainControllers.DomainControllers, (finder) => use(names, finder!)).pipe(
+      return yield* Effect.flatMap(DomainControllers.DomainControllers, (finder) => use(names, finder)).pipe(
         Effect.provide(names.controllers)
       )
     }).pipe(Effect.provide(Layer.fresh(Logger.layer([logger]))))

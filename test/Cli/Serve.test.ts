@@ -66,7 +66,7 @@ const client = (user: string, password: string): Effect.Effect<SmbClient.Client,
   Effect.map(
     Layer.build(
       SmbClient.layer({}).pipe(
-        Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password(user, Redacted.make(password)))])
+        Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password(user, Redacted.make(password)))])
       )
     ),
     (context) => Context.get(context, SmbClient.SmbClient)

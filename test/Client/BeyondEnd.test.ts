@@ -12,7 +12,7 @@ const chunk = 65536
 const served = (content: Uint8Array, faults: ReadonlyArray<TestTransport.Fault> = []) =>
   Effect.provide(
     SmbClient.layer().pipe(
-      Layer.provideMerge(TestTransport.files({ data: { "file.bin": content } }, {
+      Layer.provideMerge(TestTransport.layerFiles({ data: { "file.bin": content } }, {
         maximumTransfer: chunk,
         faults: [
           ...faults,
@@ -127,7 +127,7 @@ describe("a file that changes while it is open", () => {
     }).pipe(
       Effect.provide(
         SmbClient.layer().pipe(
-          Layer.provideMerge(TestTransport.files({ data: { "file.bin": content } }, {
+          Layer.provideMerge(TestTransport.layerFiles({ data: { "file.bin": content } }, {
             faults: [TestTransport.fault("QUERY_INFO", { status: "STATUS_INVALID_INFO_CLASS" })]
           })),
           Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
@@ -137,7 +137,7 @@ describe("a file that changes while it is open", () => {
 
   const growing = Effect.provide(
     SmbClient.layer().pipe(
-      Layer.provideMerge(TestTransport.files({ data: { "file.bin": content } }, { maximumTransfer: chunk })),
+      Layer.provideMerge(TestTransport.layerFiles({ data: { "file.bin": content } }, { maximumTransfer: chunk })),
       Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
     )
   )

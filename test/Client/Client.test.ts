@@ -48,7 +48,7 @@ describe("connections", () => {
       assert.deepStrictEqual(ended, ["TREE_DISCONNECT", "TREE_DISCONNECT", "LOGOFF"])
       assert.strictEqual(yield* smb.readFileString(f), "text")
       assert.strictEqual(yield* servers.connected, 2)
-    }).pipe(provide(TestTransport.files(files))))
+    }).pipe(provide(TestTransport.layerFiles(files))))
 
   it.effect("files and failures are named so that the name can be used again, on another port than 445 too", () =>
     Effect.gen(function*() {
@@ -60,7 +60,7 @@ describe("connections", () => {
       assert.strictEqual(none._tag === "SmbError" ? none.path : none, "\\\\nas:4450\\data\\none")
       const share = yield* Effect.flip(smb.readFile("//nas:4450/nowhere/f"))
       assert.strictEqual(share._tag === "SmbError" ? share.path : share, "\\\\nas:4450\\nowhere")
-    }).pipe(Effect.scoped, provide(TestTransport.files(files))))
+    }).pipe(Effect.scoped, provide(TestTransport.layerFiles(files))))
 
   it.effect("a refused credential is one attempt, however many ask, until another is given or somebody says so", () => {
     let now = Credentials.password("user", Redacted.make("wrong"))
@@ -99,7 +99,7 @@ describe("connections", () => {
       now = user
       assert.strictEqual(yield* smb.readFileString(f), "text")
     }).pipe(
-      provide(TestTransport.files(files, { users: { joe: "secret", user: "password" } }), {}, credentials)
+      provide(TestTransport.layerFiles(files, { users: { joe: "secret", user: "password" } }), {}, credentials)
     )
   })
 
@@ -130,7 +130,7 @@ describe("connections", () => {
       assert.strictEqual(yield* refused, 10)
       now = user
       assert.strictEqual(yield* smb.readFileString(f), "text")
-    }).pipe(provide(TestTransport.files(files, { users: { user: "password" } }), {}, credentials))
+    }).pipe(provide(TestTransport.layerFiles(files, { users: { user: "password" } }), {}, credentials))
   })
 
   it.effect("a rename that is refused names both paths", () =>
@@ -139,7 +139,7 @@ describe("connections", () => {
       const error = yield* Effect.flip(smb.rename(f, "\\\\nas\\data\\other"))
       assert.match(error.message, /ACCESS_DENIED to SET_INFO\): it was to become \\\\nas\\data\\other$/)
       assert.include(error.message, f)
-    }).pipe(provide(TestTransport.files(files, {
+    }).pipe(provide(TestTransport.layerFiles(files, {
       faults: [TestTransport.fault("SET_INFO", { status: "STATUS_ACCESS_DENIED" })]
     }))))
 
@@ -159,7 +159,7 @@ describe("connections", () => {
         new Set(logged.filter(({ command }) => command === "CREATE").map(({ header }) => header.sessionId)).size,
         2
       )
-    }).pipe(provide(TestTransport.files(files, { users: { user: "password", joe: "secret" } }), {}, credentials))
+    }).pipe(provide(TestTransport.layerFiles(files, { users: { user: "password", joe: "secret" } }), {}, credentials))
   })
 
   it.effect("one request after the other with a server that never grants two credits", () =>
@@ -174,7 +174,7 @@ describe("connections", () => {
       assert.strictEqual(missing.reason, "ObjectNameNotFound")
       const requests = yield* (yield* TestTransport.TestServers).requests
       assert.isTrue(requests.every(({ header }) => header.nextCommand === 0))
-    }).pipe(provide(TestTransport.files(files, { credits: 1 }))))
+    }).pipe(provide(TestTransport.layerFiles(files, { credits: 1 }))))
 
   it.effect("comes back after a drop, and after a server was away", () =>
     Effect.gen(function*() {
@@ -189,7 +189,7 @@ describe("connections", () => {
       yield* servers.up("nas")
       assert.strictEqual(yield* smb.readFileString(f), "text")
       assert.strictEqual(yield* servers.connected, 3)
-    }).pipe(provide(TestTransport.files(files))))
+    }).pipe(provide(TestTransport.layerFiles(files))))
 
   it.effect("a server that falls silent fails requests in bounded time, whatever it was doing", () =>
     Effect.gen(function*() {
@@ -198,7 +198,7 @@ describe("connections", () => {
           const smb = yield* SmbClient.SmbClient
           return yield* Effect.flip(smb.readFile(f))
         }).pipe(
-          provide(TestTransport.files(files, { faults: [TestTransport.fault(command, "silence")] })),
+          provide(TestTransport.layerFiles(files, { faults: [TestTransport.fault(command, "silence")] })),
           Effect.forkChild
         )
         for (let second = 0; second < 120; second++) {
@@ -218,7 +218,9 @@ describe("connections", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* Fiber.join(fiber), "text")
-    }).pipe(provide(TestTransport.files(files, { faults: [TestTransport.fault("CREATE", { delay: "20 seconds" })] }))))
+    }).pipe(
+      provide(TestTransport.layerFiles(files, { faults: [TestTransport.fault("CREATE", { delay: "20 seconds" })] }))
+    ))
 
   it.effect("a host without an address is told as such", () =>
     Effect.gen(function*() {
@@ -259,7 +261,7 @@ describe("scopes", () => {
         assert.strictEqual(count(commands, "CREATE"), 1, end)
         assert.strictEqual(count(commands, "CLOSE"), 1, end)
       }
-    }).pipe(provide(TestTransport.files(files))))
+    }).pipe(provide(TestTransport.layerFiles(files))))
 
   it.effect("an open that succeeds after the caller has gone is closed", () =>
     Effect.gen(function*() {
@@ -275,7 +277,7 @@ describe("scopes", () => {
       yield* settle
       assert.strictEqual(count(yield* servers.commands, "CLOSE"), 1)
     }).pipe(provide(
-      TestTransport.files(files, {
+      TestTransport.layerFiles(files, {
         // A server that cannot cancel an open any more: it answers with success all the same.
         faults: [TestTransport.fault("CREATE", {
           delay: "5 seconds",
@@ -304,7 +306,7 @@ describe("scopes", () => {
     }).pipe(
       Effect.scoped,
       provide(
-        TestTransport.files(files, {
+        TestTransport.layerFiles(files, {
           faults: [TestTransport.fault("LOCK", {
             delay: "5 seconds",
             uncancellable: true,
@@ -334,7 +336,7 @@ describe("scopes", () => {
       assert.strictEqual(cancel.header.asyncId, BigInt(notify.header.messageId) + 0x100n)
       assert.strictEqual(count(yield* servers.commands, "CLOSE"), 1)
       assert.strictEqual(yield* smb.readFileString(f), "text")
-    }).pipe(provide(TestTransport.files(files))))
+    }).pipe(provide(TestTransport.layerFiles(files))))
 })
 
 describe("breaks", () => {
@@ -370,7 +372,7 @@ describe("breaks", () => {
       })
       yield* settle
       assert.strictEqual(count(yield* servers.commands, "OPLOCK_BREAK"), 1)
-    })).pipe(provide(TestTransport.files(files, { faults: [fault] })))
+    })).pipe(provide(TestTransport.layerFiles(files, { faults: [fault] })))
   })
 
   it.effect("a lease is acknowledged where the server wants it", () => {
@@ -410,7 +412,7 @@ describe("breaks", () => {
       const sent = (yield* servers.requests).filter(({ command }) => command === "OPLOCK_BREAK")
       assert.strictEqual(sent.length, 1)
       assert.deepInclude(sent[0]!.request.body, { _tag: "LeaseBreakAcknowledgment", leaseState: 1 })
-    })).pipe(provide(TestTransport.files(files, { faults: [fault] })))
+    })).pipe(provide(TestTransport.layerFiles(files, { faults: [fault] })))
   })
 })
 
@@ -423,7 +425,7 @@ describe("hostile servers", () => {
       assert.deepStrictEqual([...found], ["good.txt"])
       const walked = yield* smb.walk("//nas/data").pipe(Stream.map(({ path }) => path), Stream.runCollect)
       assert.deepStrictEqual([...walked], ["\\\\nas\\data\\good.txt"])
-    }).pipe(provide(TestTransport.files({ data: names })))
+    }).pipe(provide(TestTransport.layerFiles({ data: names })))
   })
 
   it.effect("a listing, a file and a CREATE that make no sense are Malformed, and the connection goes on", () =>
@@ -443,7 +445,9 @@ describe("hostile servers", () => {
           yield* use(smb)
           assert.strictEqual(yield* servers.connected, 1)
         }).pipe(
-          provide(TestTransport.files(files, { faults: [TestTransport.fault(command, { body: bytes }, { times: 1 })] }))
+          provide(
+            TestTransport.layerFiles(files, { faults: [TestTransport.fault(command, { body: bytes }, { times: 1 })] })
+          )
         )
       }
     }))
@@ -455,7 +459,7 @@ describe("hostile servers", () => {
       assert(error instanceof SmbError)
       assert.deepInclude(error, { reason: "SharingViolation", command: "CREATE", path: f })
       assert.deepInclude(yield* Effect.flip(smb.readFile("//nas/none/x")), { reason: "BadNetworkName" })
-    }).pipe(provide(TestTransport.files(files, {
+    }).pipe(provide(TestTransport.layerFiles(files, {
       faults: [TestTransport.fault("CREATE", { status: "STATUS_SHARING_VIOLATION" })]
     }))))
 })
@@ -495,5 +499,5 @@ describe("a previous version", () => {
       assert.strictEqual(yield* smb.readFileString(f), "text")
       yield* smb.copy(then, other)
       assert.strictEqual(yield* smb.readFileString(other), "text")
-    }).pipe(provide(TestTransport.files(files))))
+    }).pipe(provide(TestTransport.layerFiles(files))))
 })

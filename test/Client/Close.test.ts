@@ -56,7 +56,7 @@ describe("a CLOSE that fails", () => {
       const smb = yield* SmbClient.SmbClient
       const listed = new Set([...others, ...mutations.map((mutation) => mutation.of)])
       assert.deepStrictEqual([...operationsOf(smb)].sort(), [...listed].sort())
-    }).pipe(provide(TestTransport.files({ data: files() }))))
+    }).pipe(provide(TestTransport.layerFiles({ data: files() }))))
 
   for (const [way, options] of ways) {
     it.effect.each(mutations)(
@@ -68,12 +68,12 @@ describe("a CLOSE that fails", () => {
             const servers = yield* TestTransport.TestServers
             const related = (yield* servers.requests).some(({ header }) => (header.flags & 4) !== 0)
             if (way === "one by one") assert.isFalse(related)
-          }).pipe(provide(TestTransport.files({ data: files() }, { ...options, faults })))
+          }).pipe(provide(TestTransport.layerFiles({ data: files() }, { ...options, faults })))
           for (const [status, reason] of statuses) {
             const error = yield* Effect.gen(function*() {
               return yield* Effect.flip(run(yield* SmbClient.SmbClient, base))
             }).pipe(
-              provide(TestTransport.files({ data: files() }, {
+              provide(TestTransport.layerFiles({ data: files() }, {
                 ...options,
                 faults: [...faults, TestTransport.fault("CLOSE", { status })]
               })),
@@ -92,7 +92,7 @@ describe("a CLOSE that fails", () => {
         assert.strictEqual((yield* smb.readFile(`${base}\\big.bin`)).length, 200_000)
         assert.isTrue(yield* smb.exists(f))
       }).pipe(
-        provide(TestTransport.files({ data: files() }, {
+        provide(TestTransport.layerFiles({ data: files() }, {
           ...options,
           faults: [TestTransport.fault("CLOSE", { status: "STATUS_ACCESS_DENIED" })]
         }))
@@ -108,7 +108,7 @@ describe("a CLOSE that fails", () => {
           command: "SET_INFO"
         })
       }).pipe(
-        provide(TestTransport.files({ data: files() }, {
+        provide(TestTransport.layerFiles({ data: files() }, {
           ...options,
           faults: [TestTransport.fault("CLOSE", { status: "STATUS_DISK_FULL" })]
         }))
@@ -117,7 +117,7 @@ describe("a CLOSE that fails", () => {
 })
 
 describe("a file from open that the scope closes", () => {
-  const full = TestTransport.files({ data: files() }, {
+  const full = TestTransport.layerFiles({ data: files() }, {
     faults: [TestTransport.fault("CLOSE", { status: "STATUS_DISK_FULL" })]
   })
 
@@ -236,7 +236,7 @@ describe("a CLOSE that fails at one of two DFS targets", () => {
         assert.isUndefined(yield* servers.read("fs2", "plans", "new"))
         assert.isDefined(yield* servers.read("fs1", "plans", "new"))
       }).pipe(Effect.provide(
-        DfsAdapter.layer().pipe(
+        DfsAdapter.layerWithoutDiscovery().pipe(
           Layer.provide(SmbClient.layer()),
           Layer.provideMerge(TestTransport.layer({
             corp: {

@@ -31,7 +31,7 @@ const hosts: TestTransport.Hosts = {
 
 const dfs = (options: DfsAdapter.DfsAdapterOptions) =>
   Effect.provide(
-    DfsAdapter.layer(options).pipe(
+    DfsAdapter.layerWithoutDiscovery(options).pipe(
       Layer.provideMerge(SmbClient.layer()),
       Layer.provideMerge(TestTransport.layer(hosts)),
       Layer.provide(user)

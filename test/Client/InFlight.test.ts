@@ -21,7 +21,7 @@ const provide = <R>(servers: Layer.Layer<Transport.Transport | R>) =>
   )
 
 const servers = (...faults: ReadonlyArray<TestTransport.Fault>) =>
-  TestTransport.files({ data: { "big.bin": content } }, { faults, maximumTransfer: chunk })
+  TestTransport.layerFiles({ data: { "big.bin": content } }, { faults, maximumTransfer: chunk })
 
 /** Lets whatever is under way get on, without time passing. */
 const settle = Effect.promise(async () => {

@@ -14,7 +14,10 @@ const provide = (faults: ReadonlyArray<TestTransport.Fault>, options: SmbClient.
   Effect.provide(
     SmbClient.layer({ idle: "1 hour", ...options }).pipe(
       Layer.provideMerge(
-        TestTransport.files({ data: { "file.bin": content, folder: { a: "a" } } }, { faults, maximumTransfer: 65536 })
+        TestTransport.layerFiles({ data: { "file.bin": content, folder: { a: "a" } } }, {
+          faults,
+          maximumTransfer: 65536
+        })
       ),
       Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
     )

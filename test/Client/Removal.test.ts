@@ -16,7 +16,7 @@ describe("removal on our own server", () => {
       })
       const root = `//127.0.0.1:${port}/data`
       const client = <A, E>(effect: Effect.Effect<A, E, SmbClient.SmbClient>) =>
-        Effect.provide(effect, SmbClient.layer().pipe(Layer.provide([TcpTransport.layer, joe])), { local: true })
+        Effect.provide(effect, SmbClient.layer().pipe(Layer.provide([TcpTransport.layer(), joe])), { local: true })
       const remove = client(
         Effect.flatMap(SmbClient.SmbClient, (smb) => Effect.result(smb.remove(`${root}/tree`, { recursive: true })))
       )
@@ -48,7 +48,7 @@ describe("what says that there is nothing at a path", () => {
       SmbClient.layer().pipe(
         Layer.provide([
           joe,
-          TestTransport.files({ data: { t: {}, f: "1", full: { a: "1", b: {}, c: { d: "1" } } } }, {
+          TestTransport.layerFiles({ data: { t: {}, f: "1", full: { a: "1", b: {}, c: { d: "1" } } } }, {
             user: "joe",
             password: "secret",
             faults

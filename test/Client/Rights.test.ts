@@ -114,7 +114,7 @@ describe("an operation asks for the rights that it needs, and no more", () => {
       }).pipe(
         Effect.provide(
           SmbClient.layer().pipe(
-            Layer.provideMerge(TestTransport.files(
+            Layer.provideMerge(TestTransport.layerFiles(
               { data: { file: "text", large: new Uint8Array(100_000), folder: { a: "a" } } },
               { faults: [TestTransport.fault("CHANGE_NOTIFY", { status: "STATUS_NOT_SUPPORTED" })] }
             )),

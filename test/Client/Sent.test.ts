@@ -49,7 +49,7 @@ for (const [way, options] of [["compound", {}], ["one by one", { credits: 1 }]] 
         const log = yield* Effect.gen(function*() {
           yield* run(yield* SmbClient.SmbClient, base)
           return yield* (yield* TestTransport.TestServers).requests
-        }).pipe(provide(TestTransport.files({ data: files() }, { ...options, faults })))
+        }).pipe(provide(TestTransport.layerFiles({ data: files() }, { ...options, faults })))
         for (const [i, { command }] of log.entries()) {
           // All of the packet that the request came in had been sent.
           let end = i + 1
@@ -58,7 +58,7 @@ for (const [way, options] of [["compound", {}], ["one by one", { credits: 1 }]] 
           let count = 0
           const drop: TestTransport.Fault = { when: () => count++ === i, is: "drop" }
           const ended = yield* outcome((smb) => run(smb, base)).pipe(
-            provide(TestTransport.files({ data: files() }, { ...options, faults: [drop, ...faults] }))
+            provide(TestTransport.layerFiles({ data: files() }, { ...options, faults: [drop, ...faults] }))
           )
           const where = `${command}, request ${i} of ${log.length}`
           if (ended === "success") {

@@ -22,7 +22,7 @@ it.effect("two shares whose names JavaScript alone takes for one stay two", () =
   }).pipe(
     Effect.provide(
       SmbClient.layer().pipe(
-        Layer.provideMerge(TestTransport.files({
+        Layer.provideMerge(TestTransport.layerFiles({
           [capital]: { f: "of the capital" },
           [composed]: { f: "of the small letter" }
         })),

@@ -25,7 +25,7 @@ const provide = (
   )
 
 const served = (faults: ReadonlyArray<TestTransport.Fault>, files: TestTransport.Files = { "big.bin": content }) =>
-  provide(TestTransport.files({ data: files }, { faults, maximumTransfer: 65536 }))
+  provide(TestTransport.layerFiles({ data: files }, { faults, maximumTransfer: 65536 }))
 
 /** What READs are answered with when the file has come to have `end` bytes. */
 const endsAt = (end: number): TestTransport.Fault => ({

@@ -128,7 +128,7 @@ describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect
   const chain = Object.fromEntries(
     Array.from({ length: 9 }, (_, i) => [`l${i + 1}`, TestTransport.link(i === 0 ? "readme.txt" : `l${i}`)])
   )
-  const servers = TestTransport.files({
+  const servers = TestTransport.layerFiles({
     data: {
       "readme.txt": "hello",
       deep: { "file.txt": "deep", up: TestTransport.link("..\\readme.txt") },
@@ -200,7 +200,7 @@ describe.each(["no data", "cut data", "data that make no sense"])(
       "cut data": packet(0, linkData(0, 1, "real", "real").subarray(0, 20)).packet.subarray(Header.size),
       "data that make no sense": packet(0, new Uint8Array(40).fill(0xee)).packet.subarray(Header.size)
     }
-    const servers = TestTransport.files({
+    const servers = TestTransport.layerFiles({
       data: {
         "readme.txt": "hello",
         deep: { "file.txt": "deep", nested: { "x.txt": "x" } },

@@ -43,7 +43,7 @@ const reading = (hosts: TestTransport.Hosts, options: DfsAdapter.DfsAdapterOptio
     )
     return { result, codes, resolver: yield* DfsResolver.DfsResolver }
   }).pipe(Effect.provide(Layer.mergeAll(
-    DfsAdapter.layer(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
+    DfsAdapter.layerWithoutDiscovery(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
     transport
   )))
 }
@@ -230,7 +230,10 @@ describe("targets", () => {
 describe("a time to live", () => {
   it.effect("of 0: the referral is used, and asked for each time", () =>
     Effect.gen(function*() {
-      const zero = { [rootKey]: { targets: [rootKey], ttl: 0 }, [linkKey]: { targets: ["\\\\a\\data"], ttl: 0 } }
+      const zero = {
+        [rootKey]: { targets: [rootKey], timeToLive: 0 },
+        [linkKey]: { targets: ["\\\\a\\data"], timeToLive: 0 }
+      }
       const { codes, resolver, result } = yield* reading({ ns: ns(zero) }, {}, path, 3)
       assert.deepStrictEqual(result, Result.succeed("a"))
       assert.strictEqual(codes.length, 6)
@@ -239,7 +242,7 @@ describe("a time to live", () => {
 
   it.effect("of 2^32 - 1: it is kept for a day, and not for 136 years", () =>
     Effect.gen(function*() {
-      const long = { targets: ["\\\\a\\data"], ttl: 0xffffffff }
+      const long = { targets: ["\\\\a\\data"], timeToLive: "4294967295 seconds" } as const
       const { resolver, result } = yield* reading({ ns: ns({ [linkKey]: long }) })
       assert.deepStrictEqual(result, Result.succeed("a"))
       const now = yield* Clock.currentTimeMillis

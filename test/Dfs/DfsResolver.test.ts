@@ -8,6 +8,7 @@ import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/Re
 import { fromStatus, ReferralSource, type SourceError } from "../../src/Dfs/ReferralSource.ts"
 import { type DfsError, Malformed, NotDfsCapable, Overflow } from "../../src/Protocol/DfsError.ts"
 import { fromStatus as smbError, type SmbError, TransportError } from "../../src/Protocol/Errors.ts"
+import { noDiscovery } from "./discovery.ts"
 import { samba } from "./vectors.ts"
 
 interface Asked {
@@ -42,7 +43,7 @@ const scripted = (answer: (asked: Asked) => Uint8Array | number | SourceError) =
       })
   })
   const make = (options?: DfsResolver.DfsResolverOptions) =>
-    Effect.provideService(DfsResolver.make(options), ReferralSource, source)
+    Effect.provideService(DfsResolver.make(options), ReferralSource, source).pipe(Effect.provide(noDiscovery))
   return { log, make, source }
 }
 
@@ -118,7 +119,9 @@ describe("use", () => {
             source.ioctl(server, request)
           )
       })
-      const resolver = yield* Effect.provideService(DfsResolver.make(), ReferralSource, slow)
+      const resolver = yield* Effect.provideService(DfsResolver.make(), ReferralSource, slow).pipe(
+        Effect.provide(noDiscovery)
+      )
       const root = "\\\\127.0.0.14\\dfs"
       const first = yield* Effect.forkChild(resolver.use(root, attempt, judge))
       const all = yield* Effect.forkChild(

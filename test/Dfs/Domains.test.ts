@@ -322,7 +322,7 @@ describe("SRV records", () => {
   }
   it.effect("name the site's controllers first, then by priority and weight", () =>
     Effect.gen(function*() {
-      const finder = (yield* DomainControllers.DomainControllers)!
+      const finder = yield* DomainControllers.DomainControllers
       assert.deepStrictEqual(yield* finder.find("corp.test", "berlin"), [
         "dc3.corp.test",
         "dc2.corp.test",
@@ -333,7 +333,7 @@ describe("SRV records", () => {
       assert.deepStrictEqual(yield* finder.find("none.test", "berlin"), [])
       assert.deepStrictEqual(yield* finder.find("CORP", undefined), [])
       assert.deepStrictEqual(yield* finder.find("not a name..", undefined), [])
-    }).pipe(Effect.provide(DomainControllers.layerDns), Effect.provide(Dns.layerStatic(zone))))
+    }).pipe(Effect.provide(DomainControllers.layerDns()), Effect.provide(Dns.layerStatic(zone))))
 })
 
 it("every note can be said", () => {

@@ -14,21 +14,27 @@ import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsMetrics from "../../src/Dfs/DfsMetrics.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
-import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
+import type * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
-import * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
+import type * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
 import type * as Operation from "../../src/Protocol/Operation.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
+import { inBerlin, noDiscovery } from "./discovery.ts"
 
 const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
 const over = (
   hosts: TestTransport.Hosts,
-  dfs: Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, any, SmbClient.SmbClient>,
-  credentials = joe
+  dfs: Layer.Layer<
+    SmbClient.SmbClient | DfsResolver.DfsResolver,
+    any,
+    SmbClient.SmbClient | DomainControllers.DomainControllers | SiteFinder.SiteFinder
+  >,
+  credentials = joe,
+  discovery: Layer.Layer<DomainControllers.DomainControllers | SiteFinder.SiteFinder> = noDiscovery
 ) => {
   const transport = TestTransport.layer(hosts)
   return Layer.mergeAll(
-    dfs.pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, credentials])),
+    dfs.pipe(Layer.provide([SmbClient.layer(), discovery]), Layer.provide([transport, credentials])),
     transport
   )
 }
@@ -40,7 +46,8 @@ const run = <A, E>(
     servers: TestTransport.TestServers["Service"],
     resolver: DfsResolver.DfsResolver["Service"]
   ) => Effect.Effect<A, E>,
-  credentials = joe
+  credentials = joe,
+  discovery = noDiscovery
 ) =>
   Effect.gen(function*() {
     return yield* use(
@@ -48,7 +55,7 @@ const run = <A, E>(
       yield* TestTransport.TestServers,
       yield* DfsResolver.DfsResolver
     )
-  }).pipe(Effect.provide(over(hosts, DfsAdapter.layer(options), credentials)))
+  }).pipe(Effect.provide(over(hosts, DfsAdapter.layer(options), credentials, discovery)))
 
 const data = (text: string) => ({ shares: { data: { "who.txt": text } } })
 const namespace = (links: { readonly [link: string]: TestTransport.Referral }): TestTransport.ServerOptions => ({
@@ -187,7 +194,9 @@ describe("failover", () => {
     run(
       {
         ...two,
-        ns: namespace({ l: { targets: ["\\\\a\\data", "\\\\b\\data"], boundaries: [0, 1], flags: 6, ttl: 100_000 } })
+        ns: namespace({
+          l: { targets: ["\\\\a\\data", "\\\\b\\data"], boundaries: [0, 1], flags: 6, timeToLive: "100000 seconds" }
+        })
       },
       {},
       (smb, servers) =>
@@ -329,24 +338,26 @@ describe("domains", () => {
   }
   it.effect("found by a finder with the site that is found, SYSVOL and a namespace, over a dead controller", () => {
     const asked: Array<unknown> = []
-    return run(corp, {}, (smb, _, resolver) =>
-      Effect.gen(function*() {
-        assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\sysvol\\p.txt"), "policy")
-        assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\dfs\\root.txt"), "root")
-        assert.deepStrictEqual(asked, [["corp.test", undefined], ["corp.test", "Berlin"]])
-        const { notes, result } = yield* resolver.trace("\\\\corp.test\\sysvol\\p.txt")
-        assert.strictEqual(result._tag, "Success")
-        assert.deepStrictEqual(notes.map((note) => note._tag).slice(0, 1), ["CacheHit"])
-      })).pipe(
-        Effect.provideService(DomainControllers.DomainControllers, {
-          find: (domain, site) =>
-            Effect.sync(() => {
-              asked.push([domain, site])
-              return ["dc1.corp.test", "dc2.corp.test"]
-            })
+    return run(
+      corp,
+      {},
+      (smb, _, resolver) =>
+        Effect.gen(function*() {
+          assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\sysvol\\p.txt"), "policy")
+          assert.strictEqual(yield* smb.readFileString("\\\\corp.test\\dfs\\root.txt"), "root")
+          assert.deepStrictEqual(asked, [["corp.test", undefined], ["corp.test", "Berlin"]])
+          const { notes, result } = yield* resolver.trace("\\\\corp.test\\sysvol\\p.txt")
+          assert.strictEqual(result._tag, "Success")
+          assert.deepStrictEqual(notes.map((note) => note._tag).slice(0, 1), ["CacheHit"])
         }),
-        Effect.provideService(SiteFinder.SiteFinder, { find: () => Effect.succeed("Berlin") })
+      joe,
+      inBerlin((domain, site) =>
+        Effect.sync(() => {
+          asked.push([domain, site])
+          return ["dc1.corp.test", "dc2.corp.test"]
+        })
       )
+    )
   })
   it.effect("a wrong password is tried at one controller, and not at each until the account is locked", () => {
     const other = { ...(corp["dc2.corp.test"] as TestTransport.ServerOptions), password: "another-password" }
@@ -387,7 +398,7 @@ describe("domains", () => {
 describe("in the background, and at once", () => {
   it.effect("a referral near its end is asked for anew while it is used", () =>
     run(
-      { ns: namespace({ a: { targets: ["\\\\a\\data"], ttl: 100 } }), a: data("a") },
+      { ns: namespace({ a: { targets: ["\\\\a\\data"], timeToLive: "100 seconds" } }), a: data("a") },
       {},
       (smb, servers) =>
         Effect.gen(function*() {

@@ -76,7 +76,7 @@ const run = <A, E>(
   return Effect.gen(function*() {
     return yield* use(yield* SmbClient.SmbClient, yield* TestTransport.TestServers)
   }).pipe(Effect.provide(Layer.mergeAll(
-    DfsAdapter.layer(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, user])),
+    DfsAdapter.layerWithoutDiscovery(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, user])),
     transport
   )))
 }

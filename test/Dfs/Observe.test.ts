@@ -12,6 +12,7 @@ import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { ReferralSource } from "../../src/Dfs/ReferralSource.ts"
 import * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
+import { inBerlin, noDiscovery } from "./discovery.ts"
 
 const secret = "a-password-nobody-sees"
 const content = "the-data-of-the-file"
@@ -36,7 +37,8 @@ const two = { targets: ["\\\\a\\data", "\\\\b\\data"] }
 const run = <A, E>(
   hosts: TestTransport.Hosts,
   use: (smb: SmbClient.Client, servers: TestTransport.TestServers["Service"]) => Effect.Effect<A, E>,
-  options: DfsAdapter.DfsAdapterOptions = {}
+  options: DfsAdapter.DfsAdapterOptions = {},
+  discovery = noDiscovery
 ) => {
   const spans: Array<Tracer.NativeSpan> = []
   const lines: Array<readonly [string, string]> = []
@@ -55,7 +57,7 @@ const run = <A, E>(
     return { outcome, spans, lines }
   }).pipe(
     Effect.provide(Layer.merge(
-      DfsAdapter.layer(options).pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
+      DfsAdapter.layer(options).pipe(Layer.provide([SmbClient.layer(), discovery]), Layer.provide([transport, joe])),
       transport
     )),
     Effect.provide(Logger.layer([logger])),
@@ -92,7 +94,12 @@ describe("spans", () => {
       const attempt = seen.spans.find(({ name }) => name === "DfsResolver.attempt")!
       const parents = (span: Tracer.AnySpan): ReadonlyArray<string> =>
         span._tag === "Span" ? [span.name, ...Option.match(span.parent, { onNone: () => [], onSome: parents })] : []
-      assert.deepStrictEqual(parents(attempt), ["DfsResolver.attempt", "DfsResolver.resolve", "SmbClient.readFile"])
+      assert.deepStrictEqual(parents(attempt), [
+        "DfsResolver.attempt",
+        "DfsResolver.resolve",
+        "SmbClient.readFile",
+        "SmbClient.readFileString"
+      ])
       for (const span of seen.spans) assert.strictEqual(span.status._tag, "Ended", span.name)
       const dead = seen.spans.filter(({ name }) => name === "DfsResolver.attempt").at(-2)!
       assert.strictEqual(dead.status._tag === "Ended" && dead.status.exit._tag, "Failure")
@@ -111,12 +118,8 @@ describe("spans", () => {
       const seen = yield* run(
         { ns: namespace({ l: two }), a: "down", b: server() },
         (smb) => Effect.andThen(read(smb, "l"), Effect.ignore(smb.stat("\\\\corp.test\\dfs\\x"))),
-        { connect: "race" }
-      ).pipe(
-        Effect.provideService(DomainControllers.DomainControllers, {
-          find: (domain) => Effect.succeed(domain === "corp.test" ? ["dc9.corp.test"] : [])
-        }),
-        Effect.provideService(SiteFinder.SiteFinder, { find: () => Effect.succeed("Berlin") })
+        { connect: "race" },
+        inBerlin((domain) => Effect.succeed(domain === "corp.test" ? ["dc9.corp.test"] : []))
       )
       assert.deepStrictEqual(named(seen, "DfsResolver.connect"), [
         { server: "a", share: "data" },
@@ -223,7 +226,7 @@ describe("metrics", () => {
     ["what the cache drops", ok, (smb) => read(smb, "l"), [[DfsMetrics.cacheEvictions, 1]], { capacity: 1 }],
     [
       "changes to another target, and back",
-      { ...ok, ns: namespace({ l: { ...two, boundaries: [0, 1], flags: 6, ttl: 100_000 } }) },
+      { ...ok, ns: namespace({ l: { ...two, boundaries: [0, 1], flags: 6, timeToLive: "100000 seconds" } }) },
       (smb, servers) =>
         Effect.gen(function*() {
           yield* read(smb, "l")
@@ -237,7 +240,7 @@ describe("metrics", () => {
     ],
     [
       "referrals that are asked for anew ahead of time",
-      { ...ok, ns: namespace({ l: { ...two, ttl: 100 } }) },
+      { ...ok, ns: namespace({ l: { ...two, timeToLive: "100 seconds" } }) },
       (smb) =>
         Effect.gen(function*() {
           yield* read(smb, "l")
@@ -275,10 +278,11 @@ it.effect("a domain's name without a ticket and without controllers says what is
       server: "corp.test"
     })
     const source = ReferralSource.of({ ioctl: () => Effect.fail(unknown) })
-    const why = (options?: DfsResolver.DfsResolverOptions, finder?: DomainControllers.DomainControllersFinder) =>
+    const why = (options?: DfsResolver.DfsResolverOptions, finder = DomainControllers.none) =>
       DfsResolver.make(options).pipe(
         Effect.provideService(ReferralSource, source),
         Effect.provideService(DomainControllers.DomainControllers, finder),
+        Effect.provide(SiteFinder.layerNone),
         Effect.flatMap((resolver) => Effect.flip(resolver.resolve("\\\\corp.test\\dfs\\x"))),
         Effect.map(({ _tag, message }) => `${_tag}: ${message}`)
       )

@@ -9,6 +9,7 @@ import * as DfsOptions from "../../src/Dfs/DfsOptions.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
+import { noDiscovery } from "./discovery.ts"
 
 type Env = Readonly<Record<string, string>>
 
@@ -33,12 +34,12 @@ const everything: Env = {
   SMB_DFS_DISCOVER: "false",
   SMB_DFS_MAX_HOPS: "3",
   SMB_DFS_MAX_STEPS: "50",
-  SMB_DFS_TTL_MINIMUM: "1",
-  SMB_DFS_TTL_MAXIMUM: "2",
-  SMB_DFS_TTL_NEGATIVE: "3",
+  SMB_DFS_TTL_MINIMUM: "1 second",
+  SMB_DFS_TTL_MAXIMUM: "2 seconds",
+  SMB_DFS_TTL_NEGATIVE: "3 seconds",
   SMB_DFS_REFRESH_AHEAD: "0.25",
-  SMB_DFS_BREAKER_COOLDOWN: "4",
-  SMB_DFS_BREAKER_LONGEST: "5",
+  SMB_DFS_BREAKER_COOLDOWN: "4 millis",
+  SMB_DFS_BREAKER_LONGEST: "5 millis",
   SMB_DFS_CAPACITY: "6",
   SMB_DFS_MAX_REFERRAL_LEVEL: "3",
   SMB_DFS_LARGEST_BUFFER: "16384",
@@ -66,21 +67,42 @@ describe("from the configuration", () => {
         domainControllers: { "corp.test": ["dc1.corp.test", "dc2.corp.test"], "other.test": ["dc3"] },
         discover: false,
         limits: { hops: 3, steps: 50 },
-        ttl: { minimum: 1, maximum: 2, negative: 3 },
+        timeToLive: { minimum: Duration.seconds(1), maximum: Duration.seconds(2), negative: Duration.seconds(3) },
         refreshAhead: 0.25,
-        breaker: { cooldown: 4, longest: 5 },
+        breaker: { cooldown: Duration.millis(4), longest: Duration.millis(5) },
         capacity: 6,
         maxReferralLevel: 3,
         largestBuffer: 16_384,
         port: 4455
       })
       // None that has a default is missing here.
-      assert.includeMembers(Object.keys(options), Object.keys(DfsOptions.defaults))
+      const { ttl, ...others } = DfsOptions.defaults
+      assert.includeMembers(Object.keys(options), ["timeToLive", ...Object.keys(others)])
+      const settings = DfsOptions.settings(options)
+      assert.deepStrictEqual([settings.ttl, settings.breaker], [
+        { minimum: 1, maximum: 2, negative: 3 },
+        { cooldown: 4, longest: 5 }
+      ])
+      assert.deepStrictEqual(Object.keys(settings.ttl), Object.keys(ttl))
     }))
 
   it.effect("what it does not say has its default, and DFS is off", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(DfsOptions.settings(yield* configured({})), DfsOptions.defaults)
+      const nothing = Object.fromEntries(Object.keys(DfsOptions.defaults).map((name) => [name, undefined]))
+      assert.deepStrictEqual(DfsOptions.settings(nothing), DfsOptions.defaults)
+      assert.deepStrictEqual(
+        DfsOptions.settings({
+          limits: { hops: undefined, steps: 5 },
+          timeToLive: { minimum: undefined, maximum: "1 hour" },
+          breaker: { cooldown: undefined }
+        }),
+        {
+          ...DfsOptions.defaults,
+          limits: { hops: 8, steps: 5 },
+          ttl: { minimum: 0, maximum: 3600, negative: 30 }
+        }
+      )
     }))
 
   it.effect.each<readonly [string, string]>([
@@ -95,12 +117,12 @@ describe("from the configuration", () => {
     ["SMB_DFS_DISCOVER", "dns"],
     ["SMB_DFS_MAX_HOPS", "-1"],
     ["SMB_DFS_MAX_STEPS", "0"],
-    ["SMB_DFS_TTL_MINIMUM", "-1"],
-    ["SMB_DFS_TTL_MAXIMUM", "1.5"],
+    ["SMB_DFS_TTL_MINIMUM", "-1 second"],
+    ["SMB_DFS_TTL_MAXIMUM", "100000 weeks"],
     ["SMB_DFS_TTL_NEGATIVE", "x"],
     ["SMB_DFS_REFRESH_AHEAD", "1.1"],
-    ["SMB_DFS_BREAKER_COOLDOWN", "30 seconds"],
-    ["SMB_DFS_BREAKER_LONGEST", "-5"],
+    ["SMB_DFS_BREAKER_COOLDOWN", "30000"],
+    ["SMB_DFS_BREAKER_LONGEST", "-5 millis"],
     ["SMB_DFS_CAPACITY", "0"],
     ["SMB_DFS_MAX_REFERRAL_LEVEL", "5"],
     ["SMB_DFS_LARGEST_BUFFER", "100"],
@@ -119,7 +141,7 @@ const data = (text: string): TestTransport.ServerOptions => ({ shares: { data: {
 const two = { targets: ["\\\\a\\data", "\\\\b\\data"] }
 const ns = (referral: TestTransport.Referral): TestTransport.ServerOptions => ({
   shares: { dfs: { "root.txt": "root" } },
-  referrals: { "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"], ttl: 100_000 }, [link]: referral }
+  referrals: { "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"], timeToLive: "100000 seconds" }, [link]: referral }
 })
 
 interface World {
@@ -159,8 +181,8 @@ const both = <A>(
   })
   for (
     const [how, dfs] of [
-      ["as plain values", DfsAdapter.layer(options)],
-      ["from the configuration", DfsAdapter.layerConfig()]
+      ["as plain values", DfsAdapter.layerWithoutDiscovery(options)],
+      ["from the configuration", Layer.provide(DfsAdapter.layerConfig(), noDiscovery)]
     ] as const
   ) {
     it.effect(`${name}, ${how}`, () =>
@@ -211,8 +233,10 @@ describe("what an option changes", () => {
       })
   )
 
-  both("ttl: no shorter than the minimum", { ttl: { minimum: 100 } }, { SMB_DFS_TTL_MINIMUM: "100" }, {
-    ns: ns({ ...two, ttl: 0 })
+  both("timeToLive: no shorter than the minimum", { timeToLive: { minimum: "100 seconds" } }, {
+    SMB_DFS_TTL_MINIMUM: "100 seconds"
+  }, {
+    ns: ns({ ...two, timeToLive: 0 })
   }, ({ asked, smb }) =>
     Effect.gen(function*() {
       yield* smb.readFileString(file)
@@ -220,8 +244,10 @@ describe("what an option changes", () => {
       assert.strictEqual(yield* asked, 1)
     }))
 
-  both("ttl: no longer than the maximum", { ttl: { maximum: 10 } }, { SMB_DFS_TTL_MAXIMUM: "10" }, {
-    ns: ns({ ...two, ttl: 1000 })
+  both("timeToLive: no longer than the maximum", { timeToLive: { maximum: "10 seconds" } }, {
+    SMB_DFS_TTL_MAXIMUM: "10 seconds"
+  }, {
+    ns: ns({ ...two, timeToLive: "1000 seconds" })
   }, ({ asked, smb }) =>
     Effect.gen(function*() {
       yield* smb.readFileString(file)
@@ -230,7 +256,9 @@ describe("what an option changes", () => {
       assert.strictEqual(yield* asked, 2)
     }))
 
-  both("ttl: that there is no referral is believed so long", { ttl: { negative: 5 } }, { SMB_DFS_TTL_NEGATIVE: "5" }, {
+  both("timeToLive: that there is no referral is believed so long", { timeToLive: { negative: "5 seconds" } }, {
+    SMB_DFS_TTL_NEGATIVE: "5 seconds"
+  }, {
     ns: ns(two)
   }, ({ servers, smb }) =>
     Effect.gen(function*() {
@@ -250,7 +278,7 @@ describe("what an option changes", () => {
     }))
 
   both("refreshAhead: 0 asks for nothing ahead of its time", { refreshAhead: 0 }, { SMB_DFS_REFRESH_AHEAD: "0" }, {
-    ns: ns({ ...two, ttl: 100 })
+    ns: ns({ ...two, timeToLive: "100 seconds" })
   }, ({ resolver, smb }) =>
     Effect.gen(function*() {
       yield* smb.readFileString(file)
@@ -263,12 +291,12 @@ describe("what an option changes", () => {
     "breaker: a dead target is tried again after its cooldown",
     {
       breaker: { cooldown: 1000, longest: 1000 },
-      ttl: { minimum: 1000 }
+      timeToLive: { minimum: "1000 seconds" }
     },
     {
-      SMB_DFS_BREAKER_COOLDOWN: "1000",
-      SMB_DFS_BREAKER_LONGEST: "1000",
-      SMB_DFS_TTL_MINIMUM: "1000"
+      SMB_DFS_BREAKER_COOLDOWN: "1 second",
+      SMB_DFS_BREAKER_LONGEST: "1 second",
+      SMB_DFS_TTL_MINIMUM: "1000 seconds"
     },
     { ns: ns({ ...two, boundaries: [0, 1], flags: 6 }) },
     ({ servers, smb }) =>

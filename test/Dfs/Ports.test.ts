@@ -37,7 +37,7 @@ const places = (options: DfsAdapter.DfsAdapterOptions, paths: ReadonlyArray<stri
       const smb = yield* SmbClient.SmbClient
       for (const path of paths) yield* smb.readFileString(path)
     }).pipe(Effect.provide(
-      DfsAdapter.layer(options).pipe(
+      DfsAdapter.layerWithoutDiscovery(options).pipe(
         Layer.provide(SmbClient.layer()),
         Layer.provide([transport, Credentials.layer(Credentials.password("user", Redacted.make("password")))])
       )

@@ -39,7 +39,7 @@ const run = <A, E>(
     return yield* use(yield* SmbClient.SmbClient, yield* TestTransport.TestServers)
   }).pipe(
     Effect.provide(Layer.merge(
-      DfsAdapter.layer().pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
+      DfsAdapter.layerWithoutDiscovery().pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
       transport
     ))
   )

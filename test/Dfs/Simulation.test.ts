@@ -57,7 +57,7 @@ const world = (
   }
   const folder = (): TestNamespace.Folder => ({
     targets: Array.from({ length: pick([0, 1, 1, 2, 3, 3]) }, target),
-    ttl: ttl(),
+    timeToLive: ttl(),
     targetFailback: chance(50),
     interlink: chance(20)
   })
@@ -69,7 +69,7 @@ const world = (
       const at = host === "corp.test" ? pick(["n", "dc1.corp.test", "c"]) : host
       known[root] = {
         targets: chance(10) ? [] : [`\\\\${at}\\${share}`],
-        ttl: ttl(),
+        timeToLive: ttl(),
         maxReferralLevel: pick([1, 2, 3, 4])
       }
     }
@@ -128,7 +128,11 @@ const world = (
       ),
       servers: { n: {}, m: {} },
       domains: {
-        "corp.test": { controllers: ["dc1.corp.test", "dc2.corp.test"], ttl: ttl(), sysvol: { "f.txt": "policy" } }
+        "corp.test": {
+          controllers: ["dc1.corp.test", "dc2.corp.test"],
+          timeToLive: ttl(),
+          sysvol: { "f.txt": "policy" }
+        }
       },
       faults
     },
@@ -177,7 +181,7 @@ const live = (seed: number) => {
   return Effect.gen(function*() {
     const { exit, took } = yield* VirtualTime.run(program, { limit: "12 hours" })
     return { exit, took, events: yield* Effect.flatMap(TestNamespace.TestNamespace, (it) => it.events) }
-  }).pipe(Effect.provide(TestNamespace.client(description, { dfs })))
+  }).pipe(Effect.provide(TestNamespace.layerClient(description, { dfs })))
 }
 
 describe("whatever the world is like", () => {

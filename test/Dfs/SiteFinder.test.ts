@@ -202,8 +202,7 @@ describe("the finder", () => {
     Effect.gen(function*() {
       const lines: Array<string> = []
       const log = Logger.make(({ message }) => void lines.push(String(message)))
-      const finder =
-        (yield* Effect.provide(SiteFinder.SiteFinder, SiteFinder.layerLdap({ port, timeout: "1 second" })))!
+      const finder = yield* Effect.provide(SiteFinder.SiteFinder, SiteFinder.layerLdap({ port, timeout: "1 second" }))
       const site = yield* finder.find("corp.test", controllers).pipe(
         Effect.provideService(References.MinimumLogLevel, "Debug"),
         Effect.provide(Logger.layer([log]))

@@ -108,8 +108,8 @@ describe("a question", () => {
       const silent = Dns.make({ lookup: () => Effect.never, resolve: () => Effect.never })
       const finder = yield* Effect.provide(
         DomainControllers.DomainControllers,
-        DomainControllers.layerDnsWith({ timeout: 0 }).pipe(Layer.provide(Layer.succeed(Dns.Dns, silent)))
+        DomainControllers.layerDns({ timeout: 0 }).pipe(Layer.provide(Layer.succeed(Dns.Dns, silent)))
       )
-      assert.deepStrictEqual(yield* finder!.find("corp.test", "Berlin"), [])
+      assert.deepStrictEqual(yield* finder.find("corp.test", "Berlin"), [])
     }))
 })

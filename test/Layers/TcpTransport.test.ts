@@ -156,7 +156,7 @@ describe("sockets", () => {
         })
     )
   const through = (addresses: ReadonlyArray<string>, connectTimeout = "5 seconds" as const) =>
-    Effect.provide(TcpTransport.layerWith({
+    Effect.provide(TcpTransport.layer({
       connectTimeout,
       lookup: (_, options, done) => {
         const found = addresses.map((address) => ({ address, family: Net.isIP(address) }))
@@ -189,7 +189,7 @@ describe("sockets", () => {
         yield* connect("Files.corp.test")
         const error = yield* Effect.flip(connect("other"))
         assert.deepInclude(error, { reason: "Refused", server: "other", port: 445, detail: "at 127.0.0.78" })
-      }).pipe(Effect.provide(TcpTransport.layerWith({
+      }).pipe(Effect.provide(TcpTransport.layer({
         addresses: { "files.CORP.test": { host: "127.0.0.77", port }, "*": { host: "127.0.0.78" } }
       })))
       while (open.size > 0) yield* Effect.sleep("1 millis")
@@ -204,7 +204,7 @@ describe("sockets", () => {
       assert.strictEqual(error.detail, "127.0.0.78: refused, 127.0.0.79: refused")
       const none = yield* Effect.flip(Effect.provide(
         Effect.flatMap(Transport.Transport, (it) => Effect.scoped(it.connect(endpoint, handlers))),
-        TcpTransport.layerWith({ lookup: (_, __, done) => done(null, []) })
+        TcpTransport.layer({ lookup: (_, __, done) => done(null, []) })
       ))
       assert.strictEqual(none.reason, "NameNotFound")
     }).pipe(through(["127.0.0.78", "127.0.0.79"])))
@@ -220,5 +220,5 @@ describe("sockets", () => {
       const waiting = yield* Effect.forkChild(connect)
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(waiting)
-    }).pipe(Effect.provide(TcpTransport.layerWith({ connectTimeout: "3 seconds", lookup: () => {} }))))
+    }).pipe(Effect.provide(TcpTransport.layer({ connectTimeout: "3 seconds", lookup: () => {} }))))
 })

@@ -29,7 +29,7 @@ it.live("serves any Effect FileSystem to clients", () =>
         connect: (endpoint: Transport.Endpoint, handlers: Transport.Handlers) =>
           tcp.connect({ ...endpoint, port }, handlers)
       }))
-    ).pipe(Layer.provide(TcpTransport.layer))
+    ).pipe(Layer.provide(TcpTransport.layer()))
     const context = yield* Layer.build(
       SmbClient.layer().pipe(
         Layer.provide([transport, Credentials.layer(Credentials.password("joe", password))])

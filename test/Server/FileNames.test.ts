@@ -599,7 +599,7 @@ it.live("a tree's removal leaves alone what a local link in it leads to", () =>
       shares: { data: LocalStore.make(path) }
     })
     const credentials = Credentials.layer(Credentials.password("joe", secret))
-    const context = yield* Layer.build(SmbClient.layer().pipe(Layer.provide([TcpTransport.layer, credentials])))
+    const context = yield* Layer.build(SmbClient.layer().pipe(Layer.provide([TcpTransport.layer(), credentials])))
     const smb = Context.get(context, SmbClient.SmbClient)
     const removed = yield* Effect.result(smb.remove(`//${host}:${port}/data/t`, { recursive: true }))
     assert.strictEqual(removed._tag, "Failure")

@@ -169,7 +169,7 @@ const client = (user: string): Effect.Effect<SmbClient.Client, never, Scope.Scop
   Effect.map(
     Layer.build(
       SmbClient.layer({}).pipe(
-        Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password(user, Redacted.make("secret")))])
+        Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password(user, Redacted.make("secret")))])
       )
     ),
     (context) => Context.get(context, SmbClient.SmbClient)

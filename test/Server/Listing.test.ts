@@ -15,7 +15,7 @@ const users = UserStore.inMemory({ joe: Redacted.make("secret") })
 const client: Effect.Effect<SmbClient.Client, never, Scope.Scope> = Effect.map(
   Layer.build(
     SmbClient.layer().pipe(
-      Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
+      Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
     )
   ),
   (context) => Context.get(context, SmbClient.SmbClient)

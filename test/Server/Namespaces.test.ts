@@ -64,10 +64,10 @@ const world = (given: SmbServer.Options["namespaces"] = namespace) =>
 
 const client = (port: number, dfs: DfsAdapter.DfsAdapterOptions = {}) => {
   const plain = SmbClient.layer({}).pipe(
-    Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
+    Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
   )
   return Effect.map(
-    Layer.build(DfsAdapter.layer({ mode: "fallback", port, ...dfs }).pipe(Layer.provide(plain))),
+    Layer.build(DfsAdapter.layerWithoutDiscovery({ mode: "fallback", port, ...dfs }).pipe(Layer.provide(plain))),
     (context) => ({
       smb: Context.get(context, SmbClient.SmbClient),
       resolver: Context.get(context, DfsResolver.DfsResolver)

@@ -41,7 +41,7 @@ const world = Effect.gen(function*() {
   const { smb } = yield* Effect.map(
     Layer.build(
       SmbClient.layer({}).pipe(
-        Layer.provide([TcpTransport.layer, Credentials.layer(joe)])
+        Layer.provide([TcpTransport.layer(), Credentials.layer(joe)])
       )
     ),
     (context) => ({ smb: Context.get(context, SmbClient.SmbClient) })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Result } from "effect"
+import { Effect, Logger, Redacted, Result } from "effect"
 import { readFileSync } from "node:fs"
 import * as Codec from "../../src/Codec/Codec.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
@@ -14,6 +14,8 @@ import * as Lsarpc from "../../src/Server/internal/Rpc/Lsarpc.ts"
 import { Pipe } from "../../src/Server/internal/Rpc/Pipe.ts"
 import { srvsvc } from "../../src/Server/internal/Rpc/Srvsvc.ts"
 import { wkssvc } from "../../src/Server/internal/Rpc/Wkssvc.ts"
+import { LogRate } from "../../src/Server/internal/State/LogRate.ts"
+import { StoreTimeout } from "../../src/Server/internal/State/StoreTimeout.ts"
 import { defaults } from "../../src/Server/Limits.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import { random } from "../random.ts"
@@ -31,12 +33,12 @@ const user = {
 }
 
 /** As much of a server as the interfaces look at. */
-const caller = (as: Partial<typeof user> = {}): Caller => ({
+const caller = (as: Partial<typeof user> = {}, users?: UserStore.Users): Caller => ({
   server: {
     settings: { computerName: "HERE" },
     domainSid: domain,
     identity: IdentityStore.inMemory({ domainSid: domain, rids: { joe: 1000, gone: 1001 } }),
-    users: UserStore.inMemory({
+    users: users ?? UserStore.inMemory({
       joe: Redacted.make("secret"),
       ann: Redacted.make("secret"),
       own: { password: Redacted.make("secret"), sid: ownSid }
@@ -45,6 +47,8 @@ const caller = (as: Partial<typeof user> = {}): Caller => ({
     shares: new Map(),
     dfs: undefined,
     limits: defaults,
+    storeTimeout: new StoreTimeout(Number.POSITIVE_INFINITY),
+    logRates: { faults: new LogRate(1, 1) },
     startTime: 133_000_000_000_000_000n
   } as unknown as Caller["server"],
   user: { ...user, ...as }
@@ -185,6 +189,24 @@ describe("lsarpc", () => {
       })
       assert.strictEqual(some.returnValue, NtStatus.STATUS_SOME_NOT_MAPPED)
       assert.deepStrictEqual(some.translatedSids.map(({ sid }) => sid !== undefined), [false, false, false, true])
+    }))
+
+  it.effect("takes users for unknown while their store fails, and says so in the log", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${message}`))])
+      const broken: UserStore.Users = { find: () => Effect.fail(new UserStore.UserStoreError({ cause: "down" })) }
+      const pipe = yield* open("lsarpc", Lsarpc.make(), caller({}, broken))
+      const { handle } = yield* openPolicy(pipe)
+      const names = yield* ask(pipe, Lsat.Operation.LsarLookupSids2, lookupSids, {
+        handle,
+        sidEnumBuffer: [`${domain}-1000`, "S-1-1-0"].map((sid) => ({ sid })),
+        translatedNames: [],
+        ...options
+      }).pipe(Effect.provide(logger))
+      assert.strictEqual(names.returnValue, NtStatus.STATUS_SOME_NOT_MAPPED)
+      assert.deepStrictEqual(names.translatedNames.map(({ name }) => name), [`${domain}-1000`, "Everyone"])
+      assert.deepStrictEqual(lines, ["Error the user store failed"])
     }))
 
   it.effect("asks for a handle that is its own and open, gives only so many, and none to callers without a name", () =>

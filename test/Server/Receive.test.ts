@@ -21,7 +21,7 @@ const client = (options: SmbClient.Options = {}): Effect.Effect<SmbClient.Client
   Effect.map(
     Layer.build(
       SmbClient.layer(options).pipe(
-        Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
+        Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password("joe", Redacted.make("secret")))])
       )
     ),
     (context) => Context.get(context, SmbClient.SmbClient)

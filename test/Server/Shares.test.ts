@@ -17,7 +17,7 @@ const client = (name: string, options: SmbClient.Options = {}) =>
   Effect.map(
     Layer.build(
       SmbClient.layer(options).pipe(
-        Layer.provide([TcpTransport.layer, Credentials.layer(Credentials.password(name, Redacted.make("secret")))])
+        Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password(name, Redacted.make("secret")))])
       )
     ),
     (context) => Context.get(context, SmbClient.SmbClient)

@@ -34,7 +34,7 @@ const client = (
       connect: (endpoint: Transport.Endpoint, handlers: Transport.Handlers) =>
         tcp.connect({ ...endpoint, port }, handlers)
     }))
-  ).pipe(Layer.provide(TcpTransport.layer))
+  ).pipe(Layer.provide(TcpTransport.layer()))
   return Effect.map(
     Layer.build(
       SmbClient.layer(options).pipe(

@@ -39,7 +39,7 @@ const client = (store: keyof typeof stores, dialect: "3.0.2" | "3.1.1") =>
         connect: (endpoint: Transport.Endpoint, handlers: Transport.Handlers) =>
           tcp.connect({ ...endpoint, port }, handlers)
       }))
-    ).pipe(Layer.provide(TcpTransport.layer))
+    ).pipe(Layer.provide(TcpTransport.layer()))
     const context = yield* Layer.build(
       SmbClient.layer({ dialects: [dialect] }).pipe(
         Layer.provide([transport, Credentials.layer(Credentials.password("joe", password))])

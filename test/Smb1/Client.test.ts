@@ -179,7 +179,7 @@ describe("a lock", () => {
 })
 
 describe("SMB 1 beside others", () => {
-  const servers = TestTransport.files({ data: { file: "by SMB 2" } }, { user: "joe", password: "secret" })
+  const servers = TestTransport.layerFiles({ data: { file: "by SMB 2" } }, { user: "joe", password: "secret" })
 
   /** Servers of SMB 2 that hang up on whatever begins with SMB 1, whatever it offers. */
   const touchy = (firsts: Array<string>) =>

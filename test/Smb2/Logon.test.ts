@@ -23,7 +23,7 @@ const read = ({ as, client, server }: Case) =>
   }).pipe(
     Effect.provide(
       SmbClient.layer(client).pipe(
-        Layer.provide([TestTransport.files(files, server), Credentials.layer(as ?? user)])
+        Layer.provide([TestTransport.layerFiles(files, server), Credentials.layer(as ?? user)])
       )
     )
   )

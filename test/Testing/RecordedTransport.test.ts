@@ -20,7 +20,7 @@ import * as Run from "./smbd.ts"
 type Program<A, E> = Effect.Effect<A, E, SmbClient.SmbClient>
 
 const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
-const files = TestTransport.files({ data: { "a.txt": "aaaa", "b.txt": "bbbb" } })
+const files = TestTransport.layerFiles({ data: { "a.txt": "aaaa", "b.txt": "bbbb" } })
 const read = (name: string) =>
   Effect.flatMap(SmbClient.SmbClient, (smb) => smb.readFileString(`\\\\nas\\data\\${name}`))
 const both = Effect.all([read("a.txt"), read("b.txt")])
@@ -31,7 +31,7 @@ const record = <A, E>(program: Program<A, E>, settings: SmbClient.Options = {}, 
   Effect.gen(function*() {
     const exit = yield* Effect.exit(Effect.provide(program, client(settings)))
     return { exit, recording: yield* Effect.flatMap(RecordedTransport.Recorder, (it) => it.recording) }
-  }).pipe(Effect.provide(RecordedTransport.record(servers)))
+  }).pipe(Effect.provide(RecordedTransport.layerRecord(servers)))
 
 const failureOf = <A, E>(exit: Exit.Exit<A, E>): any => Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
 
@@ -45,7 +45,7 @@ const replay = <A, E>(
     const exit = yield* Effect.exit(Effect.provide(program, client(settings)))
     const { check, checkComplete } = yield* RecordedTransport.Replay
     return { exit, first: failureOf(yield* Effect.exit(check)), complete: failureOf(yield* Effect.exit(checkComplete)) }
-  }).pipe(Effect.provide(RecordedTransport.replay(recording, options)))
+  }).pipe(Effect.provide(RecordedTransport.layerReplay(recording, options)))
 
 describe("a recording", () => {
   it.effect("of the same program plays back to the same, signed and encrypted, in every dialect", () =>
@@ -77,7 +77,7 @@ describe("a recording", () => {
       const cut = yield* record(
         both,
         {},
-        TestTransport.files({ data: { "a.txt": "aaaa" } }, {
+        TestTransport.layerFiles({ data: { "a.txt": "aaaa" } }, {
           faults: [TestTransport.fault("CREATE", { cutAfter: 40 })]
         })
       )
@@ -94,7 +94,7 @@ describe("a recording", () => {
           const smb = yield* SmbClient.SmbClient
           return yield* smb.readFileString("\\\\n\\pub\\l\\who.txt")
         }).pipe(
-          Effect.provide(DfsAdapter.layer({ connect: "race" }).pipe(Layer.provide(client({})))),
+          Effect.provide(DfsAdapter.layerWithoutDiscovery({ connect: "race" }).pipe(Layer.provide(client({})))),
           (program) => VirtualTime.run(Effect.tap(program, () => Effect.sleep("1 minute"))),
           Effect.zip(Effect.context<R>()),
           Effect.provide(world)
@@ -104,10 +104,10 @@ describe("a recording", () => {
         files: { "\\\\b\\data\\who.txt": "b" },
         faults: [{ server: "a", is: "unreachable" }]
       })
-      const [first, context] = yield* raced(RecordedTransport.record(world))
+      const [first, context] = yield* raced(RecordedTransport.layerRecord(world))
       const recording = yield* Context.get(context, RecordedTransport.Recorder).recording
       assert.deepStrictEqual(first, { exit: Exit.succeed("b"), took: 60_250 })
-      const [again, replay] = yield* raced(RecordedTransport.replay(recording))
+      const [again, replay] = yield* raced(RecordedTransport.layerReplay(recording))
       assert.deepStrictEqual(again, first)
       yield* Context.get(replay, RecordedTransport.Replay).checkComplete
     }))
@@ -158,7 +158,7 @@ describe("a replay of another program", () => {
         Effect.flatMap(SmbClient.SmbClient, (smb) => Effect.scoped(smb.open(`\\\\nas\\data\\${name}`)))
       // Both are sent before the last word to the first, also where a word that it takes longer came at once.
       for (const pending of [false, true]) {
-        const slow = TestTransport.files({ data: { "a.txt": "aaaa", "b.txt": "bbbb" } }, {
+        const slow = TestTransport.layerFiles({ data: { "a.txt": "aaaa", "b.txt": "bbbb" } }, {
           faults: [TestTransport.fault("CREATE", { pending, delay: 1 })]
         })
         const together = Effect.all([open("a.txt"), open("b.txt")], { concurrency: 2, discard: true })
@@ -215,7 +215,7 @@ describe("smbd, recorded", () => {
         assert.deepStrictEqual(yield* Run.go(run, stop), run.seen)
         return yield* Effect.flatMap(RecordedTransport.Recorder, (it) => it.recording)
       }).pipe(
-        Effect.provide(RecordedTransport.record(Layer.effect(Transport.Transport, Transport.Transport))),
+        Effect.provide(RecordedTransport.layerRecord(Layer.effect(Transport.Transport, Transport.Transport))),
         Effect.provide(TestNamespace.layer(run.world))
       )
       return Effect.gen(function*() {

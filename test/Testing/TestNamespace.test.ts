@@ -13,7 +13,7 @@ import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 
 const world = (more: TestNamespace.Description = {}): TestNamespace.Description => ({
-  "\\\\corp\\public\\l": { targets: ["\\\\a\\data", "\\\\b\\data"], ttl: "5 minutes" },
+  "\\\\corp\\public\\l": { targets: ["\\\\a\\data", "\\\\b\\data"], timeToLive: "5 minutes" },
   files: { "\\\\a\\data\\who.txt": "a", "\\\\b\\data": { "who.txt": "b" } },
   ...more
 })
@@ -48,9 +48,9 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const run = <A, E>(
   description: TestNamespace.Description,
-  use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof TestNamespace.client>>>,
+  use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof TestNamespace.layerClient>>>,
   dfs: DfsAdapter.DfsAdapterOptions = {}
-) => Effect.provide(use, TestNamespace.client(description, { dfs }))
+) => Effect.provide(use, TestNamespace.layerClient(description, { dfs }))
 
 describe("failover", () => {
   it.effect("a target that dies is followed by the next, and what happened can be read", () =>
@@ -74,7 +74,7 @@ describe("failover", () => {
         "\\\\corp\\public\\l": {
           targets: [{ path: "\\\\a\\data", set: 0 }, { path: "\\\\b\\data", set: 1 }],
           targetFailback: true,
-          ttl: "1 day"
+          timeToLive: "1 day"
         },
         faults: [{ at: "10 seconds", server: "a", is: "down" }, { at: "20 seconds", server: "a", is: "up" }]
       }),
@@ -113,7 +113,7 @@ describe("failover", () => {
         "\\\\corp\\public\\l": {
           targets: [{ path: "\\\\a\\data", set: 0 }, { path: "\\\\b\\data", set: 1 }],
           targetFailback: true,
-          ttl: "1 day"
+          timeToLive: "1 day"
         },
         faults: [{ server: "a", is: "unreachable" }]
       }),
@@ -242,7 +242,7 @@ describe("a folder that", () => {
     ))
   it.effect("is withdrawn is gone when its referral has expired, and there again when it is restored", () =>
     run(
-      world({ "\\\\corp\\public\\l": { targets: ["\\\\a\\data"], ttl: "1 minute" } }),
+      world({ "\\\\corp\\public\\l": { targets: ["\\\\a\\data"], timeToLive: "1 minute" } }),
       Effect.gen(function*() {
         assert.strictEqual(yield* read, "a")
         yield* fault({ path: "\\\\corp\\public\\l", is: "withdrawn" })
@@ -257,7 +257,7 @@ describe("a folder that", () => {
   it.effect("has a malformed referral fails with path, server and step, and does so after so many that were good", () =>
     run(
       world({
-        "\\\\corp\\public\\l": { targets: ["\\\\a\\data"], ttl: 0 },
+        "\\\\corp\\public\\l": { targets: ["\\\\a\\data"], timeToLive: 0 },
         faults: [{ after: 1, path: "\\\\corp\\public\\l", is: "malformed" }]
       }),
       Effect.gen(function*() {
@@ -296,7 +296,7 @@ describe("roots and domains", () => {
   it.effect("a root on two servers, one of them dead, as the first sketch had it", () =>
     run(
       {
-        "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], ttl: "5 minutes" },
+        "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], timeToLive: "5 minutes" },
         "\\\\corp\\data\\plans": ["\\\\c\\plans"],
         files: { "\\\\b\\data\\who.txt": "b", "\\\\c\\plans\\x.txt": "c" },
         faults: [{ server: "a", is: "down" }]
@@ -403,8 +403,8 @@ describe("the description", () => {
         [world({ "\\\\corp\\public\\l\\m": ["\\\\a\\b"] }), /lies below the link/],
         [world({ files: { "\\\\a\\data\\x": "text", "\\\\a\\data\\x\\y": "text" } }), /cannot lie below a file/],
         [{ "\\\\c\\x": ["\\\\a\\s"], "\\\\d\\x": ["\\\\a\\s"] }, /cannot be in two namespaces/],
-        [world({ "\\\\corp\\public\\l": { targets: [], ttl: "200 weeks" } }), /^$/],
-        [world({ "\\\\corp\\public\\l": { targets: [], ttl: "100000 weeks" } }), /0 to 2\^32 - 1 seconds/]
+        [world({ "\\\\corp\\public\\l": { targets: [], timeToLive: "200 weeks" } }), /^$/],
+        [world({ "\\\\corp\\public\\l": { targets: [], timeToLive: "100000 weeks" } }), /0 to 2\^32 - 1 seconds/]
       ]
       for (const [description, message] of broken) {
         const exit = yield* Effect.exit(Effect.scoped(Layer.build(TestNamespace.layer(description))))

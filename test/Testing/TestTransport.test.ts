@@ -15,7 +15,7 @@ const client = (
 const files = { data: { "readme.txt": "hello", plans: { "a.txt": "A", "b.bin": new Uint8Array(200_000).fill(7) } } }
 const secret = { user: "joe", password: "secret" }
 
-layer(client(TestTransport.files(files, secret)))("an app over files in memory", (it) => {
+layer(client(TestTransport.layerFiles(files, secret)))("an app over files in memory", (it) => {
   it.effect("reads, writes, lists, renames and removes", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -41,7 +41,7 @@ describe.each(["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"] as const)("dialect %s", 
       for (const { command, signed } of yield* servers.requests) {
         assert.strictEqual(signed, !["NEGOTIATE", "SESSION_SETUP"].includes(command), command)
       }
-    }).pipe(Effect.provide(client(TestTransport.files(files, { ...secret, dialect })))))
+    }).pipe(Effect.provide(client(TestTransport.layerFiles(files, { ...secret, dialect })))))
 })
 
 describe("encryption", () => {
@@ -56,7 +56,7 @@ describe("encryption", () => {
           assert.strictEqual(encrypted, !["NEGOTIATE", "SESSION_SETUP"].includes(command), command)
         }
       }).pipe(Effect.provide(
-        client(TestTransport.files(files, { ...secret, ciphers: [cipher] }), { encryption: "required" })
+        client(TestTransport.layerFiles(files, { ...secret, ciphers: [cipher] }), { encryption: "required" })
       ))
   )
 })
@@ -77,7 +77,7 @@ describe("scripts", () => {
         yield* servers.commands,
         ["NEGOTIATE", "SESSION_SETUP", "SESSION_SETUP", "TREE_CONNECT"]
       )
-    }).pipe(Effect.provide(client(TestTransport.scripted([negotiate, sessionSetup, drop], secret)))))
+    }).pipe(Effect.provide(client(TestTransport.layerScripted([negotiate, sessionSetup, drop], secret)))))
 
   it.effect("answers as typed messages, and the peer's own files for the rest", () => {
     const script = [
@@ -92,7 +92,7 @@ describe("scripts", () => {
     ]
     return Effect.gen(function*() {
       assert.strictEqual(yield* read, "oddly")
-    }).pipe(Effect.provide(client(TestTransport.scripted(script, { ...secret, shares: files }))))
+    }).pipe(Effect.provide(client(TestTransport.layerScripted(script, { ...secret, shares: files }))))
   })
 
   it.effect("a request that the script does not expect ends the connection, and the error says which", () =>
@@ -102,7 +102,7 @@ describe("scripts", () => {
       assert.include(error.message, "the script expects QUERY_INFO")
     }).pipe(Effect.provide(
       client(
-        TestTransport.scripted([negotiate, sessionSetup, treeConnect, expect("QUERY_INFO")], {
+        TestTransport.layerScripted([negotiate, sessionSetup, treeConnect, expect("QUERY_INFO")], {
           ...secret,
           shares: files
         })
@@ -118,7 +118,7 @@ describe("faults", () => {
       assert.deepInclude(yield* Effect.flip(read), { reason: "AccessDenied" })
       assert.deepInclude(yield* Effect.flip(read), { reason: "SharingViolation" })
       assert.strictEqual(yield* read, "hello")
-    }).pipe(Effect.provide(client(TestTransport.files(files, {
+    }).pipe(Effect.provide(client(TestTransport.layerFiles(files, {
       ...secret,
       faults: [
         TestTransport.fault("CREATE", { status: "STATUS_ACCESS_DENIED" }, { times: 1 }),
@@ -134,7 +134,7 @@ describe("faults", () => {
         yield* file.lock([{ offset: 0, length: 1 }])
       })))
       assert.deepInclude(error, { reason: "NotSupported" })
-    }).pipe(Effect.provide(client(TestTransport.files(files, secret)))))
+    }).pipe(Effect.provide(client(TestTransport.layerFiles(files, secret)))))
 })
 
 describe("the examples", () => {

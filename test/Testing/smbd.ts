@@ -55,11 +55,11 @@ export const files: ReadonlyArray<
 
 const folders = (host: string, targets: Readonly<Record<string, ReadonlyArray<string>>>) => ({
   // smbd has no version 4, and keeps its referrals for ten minutes.
-  [`\\\\${host}\\dfs`]: { targets: [`\\\\${host}\\dfs`], maxReferralLevel: 3, ttl: "10 minutes" } as const,
+  [`\\\\${host}\\dfs`]: { targets: [`\\\\${host}\\dfs`], maxReferralLevel: 3, timeToLive: "10 minutes" } as const,
   ...Object.fromEntries(
     Object.entries(targets).map(([link, places]) => [
       `\\\\${host}\\dfs\\${link.replaceAll("/", "\\")}`,
-      { targets: places.map((place) => `\\\\${place}`), ttl: "10 minutes" }
+      { targets: places.map((place) => `\\\\${place}`), timeToLive: "10 minutes" }
     ])
   )
 })
@@ -181,11 +181,11 @@ export const domainRun: Run = {
   stops: "fs1.corp.test",
   world: {
     // smbd has the root where it is asked, by the name that goes with the domain's.
-    "\\\\corp.test\\dfs": { maxReferralLevel: 3, ttl: "10 minutes" },
-    "\\\\corp.test\\dfs\\link": { targets: ["\\\\fs1.corp.test\\far"], ttl: "10 minutes" },
+    "\\\\corp.test\\dfs": { maxReferralLevel: 3, timeToLive: "10 minutes" },
+    "\\\\corp.test\\dfs\\link": { targets: ["\\\\fs1.corp.test\\far"], timeToLive: "10 minutes" },
     "\\\\corp.test\\dfs\\both": {
       targets: ["\\\\fs1.corp.test\\far", "\\\\dc1.corp.test\\data"],
-      ttl: "10 minutes"
+      timeToLive: "10 minutes"
     },
     files: {
       "\\\\dc1.corp.test\\dfs\\in-root.txt": "root",
@@ -197,7 +197,7 @@ export const domainRun: Run = {
       "corp.test": {
         netbiosName: "CORP",
         controllers: ["dc1.corp.test"],
-        ttl: "15 minutes",
+        timeToLive: "15 minutes",
         sysvol: { "corp.test": { Policies: {} } }
       }
     },
@@ -243,7 +243,7 @@ export const domainRun: Run = {
 export const go = ({ credential, dfs, program }: Run, stop: Effect.Effect<void, unknown> = Effect.yieldNow) =>
   Effect.provide(
     Effect.orDie(program(stop)),
-    DfsAdapter.layer(dfs).pipe(
+    DfsAdapter.layerWithoutDiscovery(dfs).pipe(
       Layer.provide(SmbClient.layer()),
       Layer.provide(Credentials.layer(credential))
     )
@@ -266,11 +266,11 @@ export const record = (run: Run, transport: Layer.Layer<Transport.Transport>, st
     const recording = yield* Effect.flatMap(RecordedTransport.Recorder, (recorder) => recorder.recording)
     if (updates) writeFileSync(fixture(run), `${RecordedTransport.toJson(recording)}\n`)
     return recording
-  }).pipe(Effect.provide(RecordedTransport.record(transport, updates ? { seed: run.name } : {})))
+  }).pipe(Effect.provide(RecordedTransport.layerRecord(transport, updates ? { seed: run.name } : {})))
 
 /** Plays a recording back, to its end. */
 export const replay = (run: Run, recording: RecordedTransport.Recording) =>
   Effect.gen(function*() {
     assert.deepStrictEqual(yield* go(run), run.seen)
     yield* Effect.flatMap(RecordedTransport.Replay, (it) => it.checkComplete)
-  }).pipe(Effect.provide(RecordedTransport.replay(recording)))
+  }).pipe(Effect.provide(RecordedTransport.layerReplay(recording)))

@@ -19,7 +19,7 @@ export interface ClientOptions extends SmbClient.Options {
 
 const base = ({ credential, dfs: _, ...options }: ClientOptions) =>
   SmbClient.layer(options).pipe(
-    Layer.provide([TcpTransport.layer, Credentials.layer(credential ?? labCredential)])
+    Layer.provide([TcpTransport.layer(), Credentials.layer(credential ?? labCredential)])
   )
 
 /** A client of its own until the scope closes. */
@@ -28,7 +28,7 @@ export const client = (options: ClientOptions = {}): Effect.Effect<SmbClient.Cli
     Layer.build(
       options.dfs === undefined
         ? base(options)
-        : DfsAdapter.layer(options.dfs).pipe(Layer.provide(base(options)))
+        : DfsAdapter.layerWithoutDiscovery(options.dfs).pipe(Layer.provide(base(options)))
     ),
     (context) => Context.get(context as Context.Context<SmbClient.SmbClient>, SmbClient.SmbClient)
   )
@@ -40,7 +40,7 @@ export const dfsClient = (options: ClientOptions = {}): Effect.Effect<
   Scope.Scope
 > =>
   Effect.map(
-    Layer.build(DfsAdapter.layer(options.dfs ?? {}).pipe(Layer.provide(base(options)))),
+    Layer.build(DfsAdapter.layerWithoutDiscovery(options.dfs ?? {}).pipe(Layer.provide(base(options)))),
     (context) => ({
       smb: Context.get(context, SmbClient.SmbClient),
       resolver: Context.get(context, DfsResolver.DfsResolver)

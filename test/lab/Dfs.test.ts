@@ -117,7 +117,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
 
   it.effect("asks once while a referral lives, and again when it has expired", () =>
     Effect.gen(function*() {
-      const smb = yield* client({ dfs: { ttl: { minimum: 0, maximum: 2 } }, idle: "1 minute" })
+      const smb = yield* client({ dfs: { timeToLive: { minimum: 0, maximum: "2 seconds" } }, idle: "1 minute" })
       const once = read(smb, "plain\\who.txt")
       const { capture, value } = yield* captured(Effect.gen(function*() {
         yield* once

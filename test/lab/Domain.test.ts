@@ -48,10 +48,12 @@ const client = Effect.fnUntraced(function*(credential?: Credentials.Credential, 
   const { authenticator, dfs, ...settings } = options
   const base = SmbClient.layerWithAuthenticator(settings).pipe(Layer.provide([
     authenticator ?? Kerberos.layer(),
-    TcpTransport.layerWith({ lookup, connectTimeout: "2 seconds" }),
+    TcpTransport.layer({ lookup, connectTimeout: "2 seconds" }),
     Credentials.layer(credential ?? Credentials.kerberos({ ccache: cache }))
   ]))
-  const context = yield* Layer.build(dfs === undefined ? base : DfsAdapter.layer(dfs).pipe(Layer.provide(base)))
+  const context = yield* Layer.build(
+    dfs === undefined ? base : DfsAdapter.layerWithoutDiscovery(dfs).pipe(Layer.provide(base))
+  )
   return Context.get(context as Context.Context<SmbClient.SmbClient>, SmbClient.SmbClient)
 })
 
@@ -237,7 +239,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
   it.effect("is recorded, its member killed in the middle, and plays back without it", () =>
     Effect.gen(function*() {
       const { lookup, member } = yield* World
-      const transport = TcpTransport.layerWith({ lookup, connectTimeout: "2 seconds" })
+      const transport = TcpTransport.layer({ lookup, connectTimeout: "2 seconds" })
       const recording = yield* Effect.ensuring(
         // Until the client has heard of it, too.
         Run.record(Run.domainRun, transport, Effect.andThen(member.stop, Effect.sleep("300 millis"))),
@@ -315,7 +317,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       const find = (name: string) =>
         Effect.flatMap(
           Effect.provide(SiteFinder.SiteFinder, SiteFinder.layerLdap({ lookup })),
-          (finder) => finder!.find(name, ["gone.corp.test", domain.controller])
+          (finder) => finder.find(name, ["gone.corp.test", domain.controller])
         )
       const site = "Default-First-Site-Name"
       assert.deepStrictEqual(

@@ -48,7 +48,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a reco
     Effect.gen(function*() {
       const { one, root, secret, two } = yield* World
       const recordings: Array<readonly [Run.Run, RecordedTransport.Recording]> = []
-      for (const run of Run.runs) recordings.push([run, yield* Run.record(run, TcpTransport.layer, one.stop)])
+      for (const run of Run.runs) recordings.push([run, yield* Run.record(run, TcpTransport.layer(), one.stop)])
       yield* Effect.all([root.stop, two.stop, secret.stop])
       for (const address of Object.values(addresses)) assert.isFalse(yield* answers(address))
 

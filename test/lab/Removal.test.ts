@@ -19,10 +19,10 @@ const smb = (args: ReadonlyArray<string>, cwd = "/") =>
   Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { cwd, env: environment }))
 
 const client = (dialects: ReadonlyArray<"NT1" | "3.1.1">) =>
-  DfsAdapter.layer().pipe(
+  DfsAdapter.layerWithoutDiscovery().pipe(
     Layer.provide(SmbClient.layer({ dialects, signing: "if-required" })),
     Layer.provide([
-      TcpTransport.layer,
+      TcpTransport.layer(),
       Credentials.layer(Credentials.password(Lab.user.name, Redacted.make(Lab.user.password)))
     ])
   )

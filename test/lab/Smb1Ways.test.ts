@@ -308,7 +308,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.notInclude(owners, 0)
     }).pipe(
       Effect.scoped,
-      Effect.provide([TcpTransport.layer, Authenticator.layerNtlm])
+      Effect.provide([TcpTransport.layer(), Authenticator.layerNtlm])
     ))
 
   it.effect("sent what it should have, and no packet that tshark objects to", () =>

@@ -10,6 +10,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import type { Batch } from "./Metadata.ts"
+import { named } from "./Placement.ts"
 
 /** The maximum size of reparse data, in bytes (MS-FSCC 2.1.2.2). */
 const maximum = 16 * 1024
@@ -32,6 +33,7 @@ const substitute = (target: string): string => {
  */
 export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLink"> => ({
   readLink: Effect.fn("SmbClient.readLink")(function*(path) {
+    yield* named(path)
     const { results } = yield* batch(path, OpenMode.readReparsePoint, [
       { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_GET_REPARSE_POINT, input: new Uint8Array(0), maximum }
     ])
@@ -49,6 +51,7 @@ export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLin
   }),
 
   makeLink: Effect.fn("SmbClient.makeLink")(function*(path, target, options) {
+    yield* named(path)
     const shown = target.replaceAll("/", "\\")
     const input = Codec.encode(Reparse.ReparseDataBuffer)({
       _tag: "SymbolicLink",

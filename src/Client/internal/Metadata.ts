@@ -14,6 +14,7 @@ import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { NamedStream, Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
+import { named } from "./Placement.ts"
 
 /** Opens, runs and closes in one compound. */
 export type Batch = <const Ops extends ReadonlyArray<Operation.Any>>(
@@ -44,6 +45,7 @@ const streamName = /^:([^:]*):\$DATA$/iu
 export const operations = (batch: Batch): Pick<Operations, "security" | "namedStreams" | "previousVersions"> => ({
   security: {
     get: Effect.fn("SmbClient.security.get")(function*(path, options) {
+      yield* named(path)
       const audit = options?.audit ?? false
       const query: Operation.QueryInfo<SecurityDescriptor> = {
         _tag: "QueryInfo",
@@ -59,6 +61,7 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
       return yield* Effect.fromResult(results[0])
     }),
     set: Effect.fn("SmbClient.security.set")(function*(path, descriptor) {
+      yield* named(path)
       const owner = descriptor.owner !== undefined
       const group = descriptor.group !== undefined
       const dacl = descriptor.dacl !== undefined
@@ -78,6 +81,7 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
   },
 
   namedStreams: Effect.fn("SmbClient.namedStreams")(function*(path) {
+    yield* named(path)
     const { results } = yield* batch(path, OpenMode.attributes, [Information.queryFile("FileStreamInformation")])
     const streams = yield* Effect.fromResult(results[0])
     return streams.flatMap((stream): ReadonlyArray<NamedStream> => {
@@ -87,6 +91,7 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
   }),
 
   previousVersions: Effect.fn("SmbClient.previousVersions")(function*(path) {
+    yield* named(path)
     const ask = Effect.fnUntraced(function*(maximum: number) {
       const { results } = yield* batch(path, { ...OpenMode.read, createOptions: 0 }, [
         { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum }

@@ -7,6 +7,7 @@ import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Changes from "../../Protocol/Changes.ts"
+import * as Defaults from "../../Protocol/Defaults.ts"
 import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -27,7 +28,7 @@ import * as Links from "./Links.ts"
 import * as Made from "./Made.ts"
 import * as Metadata from "./Metadata.ts"
 import * as Overwriting from "./Overwriting.ts"
-import { first, placeOf, rootOrLink, tagOf, text, versioned } from "./Placement.ts"
+import { first, named, placeOf, rootOrLink, spanOf, tagOf, text, versioned } from "./Placement.ts"
 import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
 import * as Resume from "./Resume.ts"
@@ -122,7 +123,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
             versioned(share, below, options, share.open),
             (file): Resume.Opened => ({ share, file, place })
           ), Symlink.maximumHops)
-      })).pipe(Effect.withSpan(span))
+      })).pipe(Effect.withSpan(span, spanOf(path)))
 
   const batch = <const Ops extends ReadonlyArray<Operation.Any>>(
     path: UncPath.PathInput,
@@ -141,6 +142,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     )
 
   const open: Operations["open"] = Effect.fn("SmbClient.open")(function*(path, options) {
+    yield* named(path)
     const { file, share } = yield* openOn(path, options ?? OpenMode.read)
     return SmbFile.make(share, file)
   })
@@ -175,6 +177,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       }))
 
   const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
+    yield* named(path)
     const maximum = options?.maximum ?? defaultMaximum
     const { opened, results } = yield* batch(path, OpenMode.read, [{ _tag: "Read", offset: 0n, length: small }])
     const data = yield* Effect.fromResult(Extent.foundAtOpen(opened, results[0]))
@@ -184,6 +187,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   })
 
   const writeFile: Operations["writeFile"] = Effect.fn("SmbClient.writeFile")(function*(path, data, options) {
+    yield* named(path)
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data
     const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
     const flush: ReadonlyArray<Operation.Flush> = options?.flush === true ? [{ _tag: "Flush" }] : []
@@ -208,6 +212,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   })
 
   const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {
+    yield* named(path)
     const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
     if (options?.follow ?? true) {
       const { opened } = yield* batch(unc, OpenMode.attributes, [])
@@ -243,16 +248,13 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       return error === undefined ? following(target, use, Symlink.maximumHops) : Effect.fail(error)
     })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
 
+  /** Values that a server does not change (MS-FSCC 2.4.7). */
+  const unchanged = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n, fileAttributes: 0 }
+
   const setAttributes: Operations["setAttributes"] = Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
+    yield* named(path)
     const { results } = yield* batch(path, OpenMode.setAttributes, [
-      Information.setFile("FileBasicInformation", {
-        creationTime: 0n,
-        lastAccessTime: 0n,
-        lastWriteTime: 0n,
-        changeTime: 0n,
-        fileAttributes: 0,
-        ...changes
-      })
+      Information.setFile("FileBasicInformation", Defaults.complete(unchanged, changes))
     ])
     yield* first(results)
   })
@@ -281,6 +283,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const rename = Renaming.make(connect, locator, onEntry)
 
   const copy: Operations["copy"] = Effect.fn("SmbClient.copy")(function*(from, to, options) {
+    yield* named(from, to)
     yield* Effect.scoped(Effect.gen(function*() {
       const source = yield* withShare(from, (share, below) =>
         Effect.map(
@@ -334,13 +337,16 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       use,
       ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
       start
-    ).pipe(Effect.withSpan("SmbClient.readTo"))
+    ).pipe(Effect.withSpan("SmbClient.readTo", spanOf(path)))
 
   return {
-    withShare,
+    withShare: (path, use) => Effect.withSpan(withShare(path, use), "SmbClient.withShare", spanOf(path)),
     open,
     readFile,
-    readFileString: (path) => Effect.map(readFile(path), (bytes) => new TextDecoder().decode(bytes)),
+    readFileString: Effect.fn("SmbClient.readFileString")(function*(path) {
+      yield* named(path)
+      return new TextDecoder().decode(yield* readFile(path))
+    }),
     writeFile,
     stream: (path, range) =>
       Resume.stream(
@@ -364,11 +370,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           )
           yield* file.close
           return count
-        })
+        }).pipe(Effect.withSpan("SmbClient.sink", spanOf(path)))
       ),
     readTo: (path, use, range) => readOnwards(path, use, range),
     openToRead: (path, options) =>
-      Effect.map(reopen("SmbClient.open", path, OpenMode.readSequentially)(undefined), (opened) => {
+      Effect.map(reopen("SmbClient.openToRead", path, OpenMode.readSequentially)(undefined), (opened) => {
         const file = SmbFile.make(opened.share, opened.file)
         return {
           path: file.path,
@@ -380,16 +386,18 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       Effect.scoped(Effect.flatMap(
         openOn(path, writeMode(options)),
         ({ file, share }) => Effect.tap(SmbFile.make(share, file).writeFrom(fill, options), () => file.close)
-      )).pipe(Effect.withSpan("SmbClient.writeFrom")),
+      )).pipe(Effect.withSpan("SmbClient.writeFrom", spanOf(path))),
     stat,
     exists: (path) =>
       stat(path).pipe(
         Effect.as(true),
-        Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error))
+        Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error)),
+        Effect.withSpan("SmbClient.exists", spanOf(path))
       ),
     list,
     walk: (path, options) => Directory.walk(listed, text(path), options),
     makeDirectory: Effect.fn("SmbClient.makeDirectory")(function*(path, options) {
+      yield* named(path)
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       yield* options?.recursive === true ? makeAll(unc) : makeOne(unc)
     }),
@@ -402,10 +410,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
           const { file } = yield* openOn(unc, OpenMode.directory)
           return Watch.changes(file, unc, options)
-        }).pipe(Effect.withSpan("SmbClient.watch"))
+        }).pipe(Effect.withSpan("SmbClient.watch", spanOf(path)))
       ),
     setAttributes,
     truncate: Effect.fn("SmbClient.truncate")(function*(path, size) {
+      yield* named(path)
       const { results } = yield* batch(path, OpenMode.write, [
         Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })
       ])
@@ -418,12 +427,12 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         Effect.scoped(Effect.flatMap(
           connect({ server: unc.server, port: unc.port, share: "IPC$", path: "" }),
           ShareList.shares
-        ))).pipe(Effect.withSpan("SmbClient.shares"))
+        ))).pipe(Effect.withSpan("SmbClient.shares", spanOf(server)))
   }
 }
 
 const writeMode = (
-  options: SmbFile.WriteOptions & { readonly create?: boolean } | undefined
+  options: SmbFile.WriteOptions & { readonly create?: boolean | undefined } | undefined
 ): Share.OpenOptions =>
   options?.offset !== undefined
     ? { ...OpenMode.overwrite, createDisposition: OpenMode.readWrite.createDisposition }

@@ -15,6 +15,19 @@ import * as UncPath from "../UncPath.ts"
 /** A path as a text. */
 export const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
+/** A path for a span: without the user of an `smb://` path, and empty if it is not a path. */
+const forSpan = (path: UncPath.PathInput): string =>
+  Result.match(UncPath.parse(path), { onSuccess: UncPath.format, onFailure: () => "" })
+
+/** The attributes of an operation's span. */
+export const spanOf = (path: UncPath.PathInput) => ({ attributes: { path: forSpan(path) } })
+
+/** Gives the span of an operation its attributes. `to` is the second path of an operation that has two. */
+export const named = (path: UncPath.PathInput, to?: UncPath.PathInput): Effect.Effect<void> =>
+  Effect.annotateCurrentSpan(
+    to === undefined ? { path: forSpan(path) } : { path: forSpan(path), to: forSpan(to) }
+  )
+
 /** Refuses a change of a previous version. */
 export const asItWas = (path: string) =>
   Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))

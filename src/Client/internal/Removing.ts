@@ -14,7 +14,7 @@ import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import { RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
-import { asItWas, first, rootOrLink, tagOf, versioned } from "./Placement.ts"
+import { asItWas, first, named, rootOrLink, tagOf, versioned } from "./Placement.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
 
 /** Whether an entry is a directory that is removed with its entries. */
@@ -97,6 +97,7 @@ export const operations = (
 
   return {
     remove: Effect.fn("SmbClient.remove")(function*(path, options) {
+      yield* named(path)
       const force = options?.force ?? false
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       yield* (options?.recursive === true ? removeTree(unc, force) : removeOne(unc, force)).pipe(
@@ -104,6 +105,7 @@ export const operations = (
       )
     }),
     removable: Effect.fn("SmbClient.removable")(function*(path, options) {
+      yield* named(path)
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       const entry = yield* find(unc)
       if (options?.recursive === true && isTree(entry)) yield* TreeRemoval.judge(listed, unc)

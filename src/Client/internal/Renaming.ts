@@ -13,7 +13,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import * as UncPath from "../UncPath.ts"
-import { asItWas, first, isSameShare, rootOrLink, text } from "./Placement.ts"
+import { asItWas, first, isSameShare, named, rootOrLink, text } from "./Placement.ts"
 
 /**
  * The operation, over `connect` for one target, `locator` for the target of a path, and `onEntry`, which runs an
@@ -28,6 +28,7 @@ export const make = (
   ) => Effect.Effect<A, ClientError>
 ): Operations["rename"] =>
   Effect.fn("SmbClient.rename")(function*(from, to, options) {
+    yield* named(from, to)
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
     const source = yield* Effect.fromResult(UncPath.parseInShare(from))
     for (const path of [source, target]) {

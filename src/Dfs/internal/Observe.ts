@@ -69,7 +69,7 @@ export const watcher = (context: Context.Context<never>): Watcher => {
   return {
     context,
     clock: Context.get(context, Clock.Clock),
-    listener: Context.get(context, DfsTrace.Listener),
+    listener: Context.get(context, DfsTrace.TraceListener),
     log: (note) => {
       const level = levelOf(note)
       if (level === undefined || !levels.has(level)) return undefined

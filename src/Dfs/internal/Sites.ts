@@ -7,15 +7,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as DfsPath from "../DfsPath.ts"
 import * as DfsTrace from "../DfsTrace.ts"
-import type { DomainControllersFinder } from "../DomainControllers.ts"
-import type { SiteFinderService } from "../SiteFinder.ts"
+import type { DomainControllers } from "../DomainControllers.ts"
+import * as SiteFinder from "../SiteFinder.ts"
 
 /** Domains whose site is remembered. */
 const capacity = 64
 
 /** Finds and keeps the sites, or uses `siteName` for all domains if it is set. */
 export const make = Effect.fnUntraced(function*(
-  { finder, siteName }: { readonly siteName: string | undefined; readonly finder: SiteFinderService | undefined }
+  { finder, siteName }: { readonly siteName: string | undefined; readonly finder: SiteFinder.SiteFinder["Service"] }
 ) {
   /** The controllers to ask, for a look-up that is about to begin. */
   const controllersFor = new Map<string, ReadonlyArray<string>>()
@@ -25,8 +25,8 @@ export const make = Effect.fnUntraced(function*(
       const controllers = controllersFor.get(key) ?? []
       controllersFor.delete(key)
       const domain = DfsPath.fold(key).toLowerCase()
-      const site = yield* finder?.find(domain, controllers) ?? Effect.succeed(undefined)
-      const listener = yield* DfsTrace.Listener
+      const site = yield* finder.find(domain, controllers)
+      const listener = yield* DfsTrace.TraceListener
       listener?.({ _tag: "Site", step: 5, domain, ...(site === undefined ? {} : { site }) })
       yield* Effect.logDebug(
         site === undefined ? `no site in ${domain}` : `this machine is in the site ${site} of ${domain}`
@@ -42,7 +42,7 @@ export const make = Effect.fnUntraced(function*(
 
   /** The site of this machine in a domain; `controllers` are some of its controllers. */
   const of = (domain: string, controllers: ReadonlyArray<string>): Effect.Effect<string | undefined> => {
-    if (siteName !== undefined || finder === undefined) return Effect.succeed(siteName)
+    if (siteName !== undefined || finder === SiteFinder.none) return Effect.succeed(siteName)
     return Effect.suspend(() => {
       const key = DfsPath.fold(domain)
       if (controllers.length > 0) controllersFor.set(key, controllers)
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   /** The controllers of a domain, those of this machine's site first. */
-  const controllersOf = Effect.fnUntraced(function*(domain: string, controllers: DomainControllersFinder) {
+  const controllersOf = Effect.fnUntraced(function*(domain: string, controllers: DomainControllers["Service"]) {
     const all = yield* controllers.find(domain, siteName)
     if (all.length === 0 || siteName !== undefined) return all
     const site = yield* of(domain, all)

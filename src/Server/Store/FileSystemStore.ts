@@ -41,17 +41,17 @@ import * as Names from "./internal/Names.ts"
  */
 export interface FileSystemStoreOptions {
   /** The volume's name. Default: the root's last component. */
-  readonly label?: string
+  readonly label?: string | undefined
   /** Bytes in total and free, which a `FileSystem` does not report. Default: 1 TiB each. */
-  readonly capacity?: { readonly total: bigint; readonly free: bigint }
-  readonly readOnly?: boolean
+  readonly capacity?: { readonly total: bigint; readonly free: bigint } | undefined
+  readonly readOnly?: boolean | undefined
   /** Whether the file system has symbolic links, so that `realPath` must be called. Default: true. */
-  readonly symbolicLinks?: boolean
+  readonly symbolicLinks?: boolean | undefined
   /**
    * Whether other programs change the files. Default: false. If true, clients cache nothing: a `FileSystem` does not
    * report changes well enough to break oplocks and leases.
    */
-  readonly changedByOthers?: boolean
+  readonly changedByOthers?: boolean | undefined
 }
 
 /**
@@ -59,7 +59,7 @@ export interface FileSystemStoreOptions {
  *
  * @category constructors
  */
-export const make = Effect.fn("FileSystemStore.make")(function*(
+export const make = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,
   root: string,
   options: FileSystemStoreOptions = {}

@@ -37,19 +37,19 @@ export const sidecarName = SidecarFolder.sidecarName
  */
 export interface LocalStoreOptions {
   /** The volume's name. Default: the folder's name. */
-  readonly label?: string
+  readonly label?: string | undefined
   /** Whether every change is refused. A folder that cannot be written is always read-only. */
-  readonly readOnly?: boolean
+  readonly readOnly?: boolean | undefined
   /** Most descriptors for files, not counting directories and removed files that are still open. Default: 512. */
-  readonly descriptors?: number
+  readonly descriptors?: number | undefined
   /** Most directories whose descriptors and names are kept. Default: 128. */
-  readonly directories?: number
+  readonly directories?: number | undefined
   /** Most names that are kept to find names in another case. Default: 1,000,000. */
-  readonly names?: number
+  readonly names?: number | undefined
   /**
    * Uses paths even if the platform has the safer descriptors of directories: to test the behaviour of other platforms.
    */
-  readonly byPath?: boolean
+  readonly byPath?: boolean | undefined
 }
 
 /**

@@ -36,11 +36,11 @@ import { Pages } from "./internal/Pages.ts"
  */
 export interface MemoryStoreOptions {
   /** Bytes in total. Default: 1 GiB. */
-  readonly capacity?: number
+  readonly capacity?: number | undefined
   /** The volume's name. Default: `memory`. */
-  readonly label?: string
+  readonly label?: string | undefined
   /** Whether every change fails with `ReadOnly`. Default: false. */
-  readonly readOnly?: boolean
+  readonly readOnly?: boolean | undefined
 }
 
 /**

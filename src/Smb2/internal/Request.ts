@@ -32,7 +32,7 @@ export const compound = (
       connection,
       mutates ? outgoings.map((outgoing) => ({ ...outgoing, mutates })) : outgoings,
       (reply, i) => {
-        if (reply.header.status === 0 && outgoings[i]!.mutates === true) fiber.getRef(Changes.Current)?.note()
+        if (reply.header.status === 0 && outgoings[i]!.mutates === true) fiber.getRef(Changes.CurrentChanges)?.note()
       }
     )
   })

@@ -23,15 +23,15 @@ export type Targets = ReadonlyArray<string | Namespace.Target>
  */
 export interface Folder {
   /** Default for a root: the place where the client asks for it, on the server or on the controllers of the domain. */
-  readonly targets?: Targets
+  readonly targets?: Targets | undefined
   /** For how long clients keep the referral. Default: 5 minutes for a root and half an hour for a link. */
-  readonly ttl?: Duration.Input
+  readonly timeToLive?: Duration.Input | undefined
   /** Clients go back to an earlier set when it answers again (version 4). */
-  readonly targetFailback?: boolean
+  readonly targetFailback?: boolean | undefined
   /** For a link: it leads into another namespace. */
-  readonly interlink?: boolean
+  readonly interlink?: boolean | undefined
   /** For a root: the highest version of its referrals; 3 is that of Samba. Default: 4. */
-  readonly maxReferralLevel?: 1 | 2 | 3 | 4
+  readonly maxReferralLevel?: 1 | 2 | 3 | 4 | undefined
 }
 
 /**
@@ -41,15 +41,15 @@ export interface Folder {
  * @category models
  */
 export interface Domain {
-  readonly netbiosName?: string
+  readonly netbiosName?: string | undefined
   /** Names of servers, best first. */
   readonly controllers: ReadonlyArray<string>
   /** For how long clients keep the domain's referral. Default: 10 minutes. */
-  readonly ttl?: Duration.Input
+  readonly timeToLive?: Duration.Input | undefined
   /** The files in the SYSVOL of each controller. */
-  readonly sysvol?: Files
+  readonly sysvol?: Files | undefined
   /** The files in the NETLOGON of each controller. */
-  readonly netlogon?: Files
+  readonly netlogon?: Files | undefined
 }
 
 /**
@@ -59,9 +59,9 @@ export interface Domain {
  */
 export interface Server extends Omit<ServerOptions, "shares" | "referrals" | "namespace" | "faults" | "script"> {
   /** Whether it answers referral requests without being part of a namespace, as smbd does. */
-  readonly dfs?: boolean
+  readonly dfs?: boolean | undefined
   /** Whether it knows the EX control code; smbd does not. Default: true. */
-  readonly ex?: boolean
+  readonly ex?: boolean | undefined
 }
 
 /** What can happen to a server. */
@@ -82,15 +82,15 @@ export type ServerFault =
     | {
       readonly is: "refuses"
       readonly status: NtStatus.Name
-      readonly command?: Message.CommandName
-      readonly times?: number
+      readonly command?: Message.CommandName | undefined
+      readonly times?: number | undefined
     }
     /** Reacts to a command in any other way that `TestServer` knows. */
     | {
       readonly is: "answers"
       readonly with: Reaction
-      readonly command?: Message.CommandName
-      readonly times?: number
+      readonly command?: Message.CommandName | undefined
+      readonly times?: number | undefined
     }
   )
 
@@ -103,7 +103,7 @@ export type FolderFault =
     /** It leads to another place. */
     | { readonly is: "changed"; readonly to: Folder | Targets }
     /** Its referrals make no sense: these bytes, in hexadecimal. Default: half an entry. */
-    | { readonly is: "malformed"; readonly hex?: string }
+    | { readonly is: "malformed"; readonly hex?: string | undefined }
   )
 
 /**
@@ -114,14 +114,14 @@ export type FolderFault =
  */
 export type Fault =
   & {
-    readonly at?: Duration.Input
+    readonly at?: Duration.Input | undefined
     /**
      * The number of requests to the server, or of referral requests for the folder, before the fault. They are still
      * answered as before; every later request meets the fault.
      */
-    readonly after?: number
+    readonly after?: number | undefined
     /** The command that `after` counts. */
-    readonly on?: Message.CommandName
+    readonly on?: Message.CommandName | undefined
   }
   & (ServerFault | FolderFault)
 
@@ -134,16 +134,16 @@ export type Fault =
 export interface Description {
   readonly [path: `\\\\${string}`]: Folder | Targets
   /** The contents of the shares, by path: `\\server\share` with a directory, or `\\server\share\name` with a file. */
-  readonly files?: { readonly [path: string]: Content }
-  readonly servers?: { readonly [server: string]: Server }
-  readonly domains?: { readonly [domain: string]: Domain }
-  readonly faults?: ReadonlyArray<Fault>
+  readonly files?: { readonly [path: string]: Content } | undefined
+  readonly servers?: { readonly [server: string]: Server } | undefined
+  readonly domains?: { readonly [domain: string]: Domain } | undefined
+  readonly faults?: ReadonlyArray<Fault> | undefined
   /** The account of the servers and of the client. Default: `user` with `password`. */
-  readonly account?: { readonly user: string; readonly password: string }
+  readonly account?: { readonly user: string; readonly password: string } | undefined
   /** How long a connect waits for an unreachable server. Default: 10 seconds, as over TCP. */
-  readonly connectTimeout?: Duration.Input
+  readonly connectTimeout?: Duration.Input | undefined
   /** The seed of random bytes. Default: always the same one. */
-  readonly seed?: string
+  readonly seed?: string | undefined
 }
 
 /**
@@ -157,11 +157,11 @@ export interface Event {
   readonly what: "connect" | "request" | "answer" | "close" | "fault"
   readonly server: string
   /** Counts the connections of all servers from 1; absent if a connect failed. */
-  readonly connection?: number
+  readonly connection?: number | undefined
   /** The SMB command; for referral requests `REFERRAL` and `REFERRAL_EX`. */
-  readonly command?: string
-  readonly path?: string
+  readonly command?: string | undefined
+  readonly path?: string | undefined
   /** The NTSTATUS of a response; or the reason why a connect failed, `Interrupted` if the client gave it up. */
-  readonly status?: string
-  readonly detail?: string
+  readonly status?: string | undefined
+  readonly detail?: string | undefined
 }

@@ -67,9 +67,9 @@ const seconds = (ttl: Duration.Input): number => {
   return time
 }
 
-const linkOf = ({ interlink, targetFailback, targets = [], ttl }: Folder): Namespace.Link => ({
+const linkOf = ({ interlink, targetFailback, targets = [], timeToLive }: Folder): Namespace.Link => ({
   targets,
-  ...(ttl === undefined ? {} : { timeToLive: seconds(ttl) }),
+  ...(timeToLive === undefined ? {} : { timeToLive: seconds(timeToLive) }),
   ...(targetFailback === undefined ? {} : { targetFailback }),
   ...(interlink === undefined ? {} : { interlink })
 })
@@ -140,7 +140,7 @@ export const namespaces = (
     const root: Namespace.Root = {
       ...(folder?.targets === undefined ? {} : { targets: folder.targets }),
       links: Object.fromEntries(links.map((one) => [one.path.slice(2).join("\\"), linkOf(one.folder!)])),
-      ...(folder?.ttl === undefined ? {} : { timeToLive: seconds(folder.ttl) }),
+      ...(folder?.timeToLive === undefined ? {} : { timeToLive: seconds(folder.timeToLive) }),
       ...(folder?.targetFailback === undefined ? {} : { targetFailback: folder.targetFailback }),
       ...(folder?.maxReferralLevel === undefined ? {} : { maxReferralLevel: folder.maxReferralLevel })
     }
@@ -157,11 +157,11 @@ export const namespaces = (
   }
   const found = new Map<string, Namespace.Namespace>()
   for (const [host, { roots }] of hosts) found.set(host, { roots })
-  for (const [name, { controllers, netbiosName, ttl }] of Object.entries(domains)) {
+  for (const [name, { controllers, netbiosName, timeToLive }] of Object.entries(domains)) {
     const domain: Namespace.Domain = {
       controllers,
       ...(netbiosName === undefined ? {} : { netbiosName }),
-      ...(ttl === undefined ? {} : { timeToLive: seconds(ttl) })
+      ...(timeToLive === undefined ? {} : { timeToLive: seconds(timeToLive) })
     }
     for (const controller of controllers) {
       const before = found.get(fold(controller))

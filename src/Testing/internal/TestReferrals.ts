@@ -1,6 +1,7 @@
 /**
  * DFS in the test kit's peer: referrals from a table or of a namespace, and which names lie behind a link.
  */
+import * as Duration from "effect/Duration"
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { fold } from "../../Codec/UpCase.ts"
@@ -53,7 +54,7 @@ const encode = (
     referralEntries: referral.targets.map((target, i) => {
       const common = {
         serverType: root ? ServerType.Root : ServerType.Link,
-        timeToLive: referral.ttl ?? 300,
+        timeToLive: Math.round(Duration.toSeconds(referral.timeToLive ?? "5 minutes")),
         dfsPath,
         dfsAlternatePath: dfsPath,
         networkAddress: `\\${target.replace(/^\\+/, "")}`

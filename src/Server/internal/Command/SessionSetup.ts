@@ -22,6 +22,7 @@ import * as Access from "../State/Access.ts"
 import { type Identity, isSamePerson } from "../State/Identity.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
+import * as Users from "../State/Users.ts"
 import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitReached.ts"
 import * as Negotiation from "./Negotiation.ts"
@@ -39,6 +40,13 @@ interface Named extends Logon {
 const notJudged = new AuthenticationError({
   reason: "Rejected",
   detail: "too many logons were refused before; this one was not looked at",
+  mechanism: "NTLM"
+})
+
+/** The refusal of a logon whose user could not be looked up. The log has the cause. */
+const notLookedUp = new AuthenticationError({
+  reason: "Rejected",
+  detail: "the user store failed; the user was not looked up",
   mechanism: "NTLM"
 })
 
@@ -81,10 +89,13 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
             guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
           )
         }
-        return Effect.map(server.users.find(caller.user, caller.domain), (user): Acceptor.Account | undefined => {
-          found = user
-          if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
-          return guest === "unknown" && kind === "new" ? { _tag: "Guest" } : undefined
+        return Effect.mapBoth(Users.find(server, caller.user, caller.domain), {
+          onSuccess: (user): Acceptor.Account | undefined => {
+            found = user
+            if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
+            return guest === "unknown" && kind === "new" ? { _tag: "Guest" } : undefined
+          },
+          onFailure: () => notLookedUp
         })
       }
     })
@@ -169,7 +180,10 @@ export const sessionSetup = Effect.fnUntraced(function*(
       else SessionEnd.forget(session, connection)
     }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
-    const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
+    // MS-APDS 2.2.1: what a Windows server answers while no domain controller can look the account up.
+    const status = step.failure === notLookedUp
+      ? NtStatus.STATUS_NO_LOGON_SERVERS
+      : step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
       : NtStatus.STATUS_LOGON_FAILURE
     // If the client hung up while its logon waited for its turn, no logon was refused.

@@ -5,7 +5,9 @@
 import * as Effect from "effect/Effect"
 import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
 import { fold } from "../../../Codec/UpCase.ts"
+import type { User } from "../../UserStore.ts"
 import type { Server } from "../State/Model.ts"
+import * as Users from "../State/Users.ts"
 
 /** A user, group or domain. */
 export interface Account {
@@ -128,6 +130,10 @@ const ownAccounts = (domain: Domain): ReadonlyArray<Account> => [
   { name: "None", sid: `${domain.sid}-${noneRid}`, use: SidTypeGroup, domain }
 ]
 
+/** A user who cannot be looked up counts as unknown: the client then shows the SID. */
+const find = (server: Server, name: string, domain: Domain): Effect.Effect<User | undefined> =>
+  Effect.orElseSucceed(Users.find(server, name, domain.name), () => undefined)
+
 /** The account of a SID; undefined if the server does not know the SID. */
 export const ofSid = Effect.fnUntraced(function*(
   server: Server,
@@ -138,7 +144,7 @@ export const ofSid = Effect.fnUntraced(function*(
   if (known !== undefined) return known
   const name = yield* nameOf(server, sid)
   if (name === undefined) return undefined
-  const user = yield* server.users.find(name, domain.name)
+  const user = yield* find(server, name, domain)
   return user === undefined ? undefined : { name: user.name, sid, use: SidTypeUser, domain }
 })
 
@@ -162,7 +168,7 @@ export const ofName = Effect.fnUntraced(function*(
   const known = byName.get(keyOf(domain, name))
   if (known !== undefined) return known
   if (domain !== "" && fold(domain) !== fold(own.name)) return undefined
-  const user = yield* server.users.find(name, own.name)
+  const user = yield* find(server, name, own)
   if (user === undefined) {
     return ownAccounts(own).find((account) => fold(account.name) === fold(name))
   }

@@ -6,16 +6,16 @@ import type { ShareStore } from "../../ShareStore.ts"
 /** How a share is offered. */
 export interface ShareOptions {
   readonly store: ShareStore
-  readonly comment?: string
+  readonly comment?: string | undefined
   /** Whether lists of shares leave it out. Default: true if the name ends in `$`. */
-  readonly hidden?: boolean
-  readonly readOnly?: boolean
+  readonly hidden?: boolean | undefined
+  readonly readOnly?: boolean | undefined
   /** Sessions that cannot encrypt are refused. */
-  readonly encrypt?: boolean
+  readonly encrypt?: boolean | undefined
   /**
    * Listings show only files that the user may read, if the store keeps security descriptors. Costs one open per entry.
    */
-  readonly accessBasedEnumeration?: boolean
+  readonly accessBasedEnumeration?: boolean | undefined
   /** Whether guests and anonymous users may connect. Default: if the server lets them log on. */
-  readonly guest?: boolean
+  readonly guest?: boolean | undefined
 }

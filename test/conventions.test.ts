@@ -1,0 +1,160 @@
+/** Habits that all modules share: keys of services and references, names of layers, and names of spans. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option, Redacted, type Scope, Stream, Tracer } from "effect"
+import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import { globSync, readFileSync } from "node:fs"
+import { basename } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../", import.meta.url))
+
+interface Source {
+  readonly path: string
+  readonly room: string
+  readonly text: string
+}
+
+const sources: ReadonlyArray<Source> = globSync("src/*/**/*.ts", { cwd: root }).toSorted()
+  .filter((path) => !path.startsWith("src/Cli/"))
+  .map((path) => ({ path, room: path.split("/")[1]!, text: readFileSync(root + path, "utf8") }))
+
+const isPublic = ({ path }: Source) => !path.includes("/internal/") && basename(path) !== "index.ts"
+
+describe("keys of services and references", () => {
+  const keyed = sources.flatMap((source) =>
+    [
+      ...source.text.matchAll(/(export )?class (\w+) extends Context\.Service<[\s\S]*?>\(\)\(\s*"([^"]*)"/g),
+      ...source.text.matchAll(
+        /^(export )?const (\w+)(?:(?!^export |^const )[\s\S])*? = Context\.Reference[^"]*"([^"]*)"/gm
+      )
+    ].map(([, exported, name, key]) => ({ source, exported, name: name!, key: key! }))
+  )
+
+  it("are all found", () => {
+    const uses = sources.flatMap(({ text }) => [...text.matchAll(/= Context\.Reference\b|extends Context\.Service\b/g)])
+    assert.isAbove(uses.length, 15)
+    assert.strictEqual(keyed.length, uses.length)
+  })
+
+  it("are effect-smb/Room/Name, and each is there once", () => {
+    assert.deepStrictEqual(
+      keyed.map(({ key }) => key),
+      keyed.map(({ name, source }) => `effect-smb/${source.room}/${name}`)
+    )
+    assert.strictEqual(new Set(keyed.map(({ key }) => key)).size, keyed.length)
+  })
+
+  it("belong to names that an app can import", async () => {
+    for (const { exported, name, source } of keyed) {
+      assert.isTrue(exported !== undefined && isPublic(source), `${source.path}: ${name}`)
+      const barrel: Record<string, Record<string, unknown>> = await import(`${root}src/${source.room}/index.ts`)
+      assert.isDefined(barrel[basename(source.path, ".ts")]?.[name], `${source.path}: ${name}`)
+    }
+  })
+})
+
+describe("layers", () => {
+  /** The exported constants whose type, or the type of whose result, is a layer. */
+  const layers = sources.filter(isPublic).flatMap(({ path, text }) =>
+    text.split(/^export const /m).slice(1).flatMap((declaration) => {
+      const name = /^\w+/.exec(declaration)![0]
+      const head = /^[\s\S]*?(?: =>|(?<!=) = (?!\{\}|\())/.exec(declaration)?.[0] ?? ""
+      const value = /^\w+ =\s*layer\b|^\w+ = Layer\./.test(declaration)
+      return /\)?: Layer\.Layer</.test(head) || value ? [{ path, name }] : []
+    })
+  )
+
+  it("are called layer, or layerX where X says how the service is made", () => {
+    assert.isAbove(layers.length, 24)
+    assert.deepStrictEqual(layers.filter(({ name }) => !/^layer(?:[A-Z]\w*)?$/.test(name)), [])
+  })
+
+  it("take their options as layer(options?), and have no second name for that", () => {
+    assert.deepStrictEqual(layers.filter(({ name }) => /With$|Options$/.test(name)), [])
+  })
+})
+
+/** What an attribute of a span may say. */
+const attributes = new Set(["domain", "kind", "of", "path", "port", "prefix", "server", "share", "target", "to"])
+
+describe("spans", () => {
+  it("are called Module.operation, after a public module", () => {
+    const names = sources.flatMap(({ text }) =>
+      [...text.matchAll(/(?:Effect\.fn|[wW]ithSpan|\bspan|\breopen)\((?:[^("]*, )?"([^"]*)"/g)].map(([, name]) => name!)
+    )
+    assert.isAbove(names.length, 25)
+    const modules = new Set(sources.filter(isPublic).map(({ path }) => basename(path, ".ts")))
+    assert.deepStrictEqual(
+      names.filter((name) => !/^[A-Z]\w+(?:\.[a-z]\w*)+$/.test(name) || !modules.has(name.split(".", 1)[0]!)),
+      []
+    )
+  })
+
+  /** The operations of a client, each with its arguments. */
+  const path = "smb://ann@s/data/a.txt"
+  const operations: {
+    readonly [K in keyof Omit<SmbClient.Client, "connect" | "logOn" | "retryLogons" | "withLocator" | "security">]: (
+      smb: SmbClient.Client
+    ) => Effect.Effect<unknown, unknown, Scope.Scope>
+  } = {
+    copy: (smb) => smb.copy(path, "//s/data/b.txt", { create: true }),
+    exists: (smb) => smb.exists(path),
+    list: (smb) => Stream.runDrain(smb.list("//s/data")),
+    makeDirectory: (smb) => smb.makeDirectory("//s/data/d"),
+    makeLink: (smb) => Effect.ignore(smb.makeLink("//s/data/l", "a.txt")),
+    namedStreams: (smb) => Effect.ignore(smb.namedStreams(path)),
+    open: (smb) => Effect.scoped(smb.open(path)),
+    openToRead: (smb) => Effect.scoped(smb.openToRead(path)),
+    previousVersions: (smb) => Effect.ignore(smb.previousVersions(path)),
+    readFile: (smb) => smb.readFile(path),
+    readFileString: (smb) => smb.readFileString(path),
+    readLink: (smb) => Effect.ignore(smb.readLink(path)),
+    readTo: (smb) => smb.readTo(path, () => Effect.void),
+    removable: (smb) => Effect.ignore(smb.removable(path)),
+    remove: (smb) => Effect.ignore(smb.remove("//s/data/none")),
+    rename: (smb) => Effect.ignore(smb.rename(path, "//s/data/c.txt")),
+    setAttributes: (smb) => Effect.ignore(smb.setAttributes(path, {})),
+    shares: (smb) => Effect.ignore(smb.shares("//s")),
+    sink: (smb) => Stream.run(Stream.make(new Uint8Array(1)), smb.sink("//s/data/e.txt")),
+    stat: (smb) => smb.stat(path),
+    stream: (smb) => Stream.runDrain(smb.stream(path)),
+    truncate: (smb) => Effect.ignore(smb.truncate(path, 1)),
+    walk: (smb) => Stream.runDrain(smb.walk("//s/data")),
+    watch: (smb) => Effect.ignore(Stream.runDrain(Stream.take(smb.watch("//s/none"), 1))),
+    withShare: (smb) => smb.withShare(path, () => Effect.void),
+    writeFile: (smb) => smb.writeFile(path, new Uint8Array(2)),
+    writeFrom: (smb) => smb.writeFrom(path, () => Effect.succeed(0))
+  }
+
+  it.effect("are opened by every operation of a client, with its path, without a user or a password", () =>
+    Effect.gen(function*() {
+      const password = "a-password-nobody-sees"
+      const transport = TestTransport.layer({ s: { user: "ann", password, shares: { data: { "a.txt": "text" } } } })
+      for (const [operation, run] of Object.entries(operations)) {
+        const spans: Array<Tracer.NativeSpan> = []
+        const tracer = Tracer.make({
+          span(given) {
+            const span = new Tracer.NativeSpan(given)
+            spans.push(span)
+            return span
+          }
+        })
+        yield* Effect.scoped(Effect.flatMap(SmbClient.SmbClient, run)).pipe(
+          Effect.provide(SmbClient.layer()),
+          Effect.provide([transport, Credentials.layer(Credentials.password("ann", Redacted.make(password)))]),
+          Effect.provideService(Tracer.Tracer, tracer)
+        )
+        // A walk is a list of each directory.
+        const name = operation === "walk" ? "list" : operation
+        const own = spans.find((span) => span.name === `SmbClient.${name}` && Option.isNone(span.parent))
+        assert.match(String(own?.attributes.get("path")), /^\\\\s(\\|$)/, operation)
+        for (const span of spans) {
+          for (const [key, value] of span.attributes) {
+            assert.isTrue(attributes.has(key), `${span.name}: ${key}`)
+            assert.notInclude(String(value), "ann@")
+            assert.notInclude(String(value), password)
+          }
+        }
+      }
+    }))
+})
