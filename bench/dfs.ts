@@ -8,7 +8,7 @@ import * as Credentials from "../src/Auth/Credentials.ts"
 import * as SmbClient from "../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../src/Dfs/DfsResolver.ts"
-import * as TestTransport from "../src/Layers/TestTransport.ts"
+import * as TestTransport from "../src/Testing/TestTransport.ts"
 
 const servers = TestTransport.layer({
   ns: {

@@ -87,13 +87,13 @@ const get = Command.make(
     recursive: boolean("recursive", "A directory with all below it; its content goes into LOCAL", "r"),
     resume: boolean(
       "resume",
-      "Keep what has come when it fails, and go on there the next time; leave what is here whole"
+      "Keep the received part when it fails, and continue it the next time; do not touch files that are complete"
     ),
     quiet,
     path: Flags.remote(),
     local: Flags.local.pipe(
       Argument.withDescription(
-        "A file, a folder to put it into, or - for standard output; the same name here if left out"
+        "A file, a folder to put it into, or - for standard output. Default: the same name, here"
       ),
       Argument.optional
     )
@@ -335,18 +335,18 @@ const serve = Command.make(
     ),
     share: Flag.String("share").pipe(
       Flag.withMetavar("NAME=FOLDER"),
-      Flag.withDescription("A folder to serve under a name of its own; may be given more than once"),
+      Flag.withDescription("A folder to serve under another name; may be given more than once"),
       Flag.atLeast(0)
     ),
     host: Flag.String("host").pipe(
       Flag.withMetavar("ADDRESS"),
-      Flag.withDescription("Listen there; 127.0.0.1 if left out, 0.0.0.0 for every address of this machine"),
+      Flag.withDescription("Listen on this address; 0.0.0.0 is every address of this machine. Default: 127.0.0.1"),
       Flag.optional
     ),
     port: Flag.Int("port").pipe(
       Flag.filter((port) => port >= 0 && port <= 65_535, (port) => `a port from 0 to 65535, not ${port}`),
       Flag.withMetavar("PORT"),
-      Flag.withDescription("Listen there; 4455 if left out, 0 for any that is free; ports below 1024 need rights"),
+      Flag.withDescription("Listen on this port; 0 is any free port, and ports below 1024 need rights. Default: 4455"),
       Flag.optional
     ),
     users: Flag.String("users").pipe(
@@ -364,7 +364,7 @@ const serve = Command.make(
       Flag.withDescription("Host the DFS namespaces in this JSON file"),
       Flag.optional
     ),
-    readOnly: boolean("read-only", "Let nobody change anything")
+    readOnly: boolean("read-only", "Refuse every change")
   },
   Effect.fnUntraced(function*(flags) {
     const options = yield* root
@@ -379,7 +379,7 @@ const serve = Command.make(
       "default here) or required, and --dialect hold for the server; --dfs, --site, --dns, --timeout and --pending-timeout are for " +
       "clients alone. With --json: an object with event listening, host, port and " +
       "shares, then one for each connection, logon and share. Usual values come from effect-smb/config.json in " +
-      "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users beside it."
+      "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users next to it."
   ),
   Command.withShortDescription("Serve folders"),
   Command.withExamples([

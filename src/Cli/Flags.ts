@@ -118,24 +118,24 @@ export const shared = {
   dfsPort: Flag.Int("dfs-port").pipe(
     Flag.filter((port) => port > 0 && port <= 65_535, (port) => `a port from 1 to 65535, not ${port}`),
     Flag.withMetavar("PORT"),
-    Flag.withDescription("Where the servers listen that DFS referrals name; the port of the path if left out"),
+    Flag.withDescription("The port of the servers that DFS referrals name. Default: the port of the path"),
     Flag.optional
   ),
   dialect: Flag.String("dialect").pipe(
     Flag.withMetavar("LIST"),
     Flag.withDescription(
-      `Offer only these dialects, e.g. 3.1.1 or 2.1,3.0; all of ${allDialects.join(", ")} if left out. ` +
-        "nt1 is SMB 1: old, insecure, and spoken only if it is named"
+      `Offer only these dialects, such as 3.1.1 or 2.1,3.0. Default: ${allDialects.join(", ")}. ` +
+        "nt1 is SMB 1, which is insecure and never offered by default"
     ),
     Flag.mapEffect(parseDialects),
     Flag.withDefault(allDialects)
   ),
   signing: Flag.Literals("signing", ["required", "if-required"]).pipe(
-    Flag.withDescription("Sign every message (required, the default), or only where the server demands it"),
+    Flag.withDescription("Sign every message (required, the default), or only if the server requires it"),
     Flag.optional
   ),
   encryption: Flag.Literals("encryption", ["off", "if-offered", "required"]).pipe(
-    Flag.withDescription("Encrypt only what the server demands (off, the default), where it can, or always"),
+    Flag.withDescription("Encrypt if the server requires it (off, the default), if the server can, or always"),
     Flag.optional
   ),
   timeout: Flag.Finite("timeout").pipe(
@@ -144,7 +144,7 @@ export const shared = {
       (seconds) => `a number of seconds above 0, not ${seconds}`
     ),
     Flag.withMetavar("SECONDS"),
-    Flag.withDescription("Give up a connection or a request after so long; 10 and 30 seconds if left out"),
+    Flag.withDescription("The timeout of a connection or a request. Default: 10 and 30 seconds"),
     Flag.optional
   ),
   pendingTimeout: Flag.Finite("pending-timeout").pipe(
@@ -154,8 +154,8 @@ export const shared = {
     ),
     Flag.withMetavar("SECONDS"),
     Flag.withDescription(
-      "Give up a request after so long that the server says it is still at (STATUS_PENDING); ten times --timeout, " +
-        "or 300 seconds, if left out"
+      "The timeout of a request that the server still works on (STATUS_PENDING). Default: ten times --timeout, " +
+        "or 300 seconds"
     ),
     Flag.optional
   ),

@@ -36,7 +36,7 @@ export const follow = Effect.fnUntraced(function*(
   }).pipe(
     Effect.catch((error) =>
       Effect.annotateLogs(
-        Effect.logWarning("the namespace stays as it was"),
+        Effect.logWarning("the namespace stays unchanged"),
         { event: "namespace refused", reason: oneLine(error.message) }
       )
     )

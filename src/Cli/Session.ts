@@ -106,7 +106,7 @@ export const credential = Effect.fnUntraced(function*(
     (isAttended() ? yield* ask(Prompt.String({ message: `User on ${server}` })) : undefined)
   if (user === undefined || user === "") {
     return yield* new UsageError({
-      detail: "nobody to log on as: give --user, write smb://user@host/share, set SMB_USER, or use --guest"
+      detail: "no user to log on as: give --user, write smb://user@host/share, set SMB_USER, or use --guest"
     })
   }
   const domain = yield* variable("SMB_DOMAIN")

@@ -42,13 +42,13 @@ export const unsupported = counter("referral_unsupported", "Referrals of an unkn
 /** Servers that do not do DFS. */
 export const notCapable = counter("referral_not_capable", "Referral requests to servers without DFS")
 /** Look-ups that the cache answered. */
-export const cacheHits = counter("cache_hits", "Look-ups that the referral cache answered")
+export const cacheHits = counter("cache_hits", "Lookups that the referral cache answered")
 /** Look-ups that it did not. */
-export const cacheMisses = counter("cache_misses", "Look-ups that the referral cache did not answer")
+export const cacheMisses = counter("cache_misses", "Lookups that the referral cache did not answer")
 /** Entries that were dropped before they expired. */
 export const cacheEvictions = counter("cache_evictions", "Referrals that were dropped before their time")
 /** Referrals that were asked for again before they expired. */
-export const refreshes = counter("cache_refreshes", "Referrals that were asked for anew ahead of time")
+export const refreshes = counter("cache_refreshes", "Referrals that were renewed before they expired")
 /** Changes to a later target. */
 export const failovers = counter("failovers", "Changes to another target")
 /** Changes back to an earlier one. */

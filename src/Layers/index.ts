@@ -1,7 +1,2 @@
 /** The public modules of `effect-smb/Layers`. Written by `npm run format`. */
-export * as RecordedTransport from "./RecordedTransport.ts"
 export * as TcpTransport from "./TcpTransport.ts"
-export * as TestNamespace from "./TestNamespace.ts"
-export * as TestServer from "./TestServer.ts"
-export * as TestTransport from "./TestTransport.ts"
-export * as VirtualTime from "./VirtualTime.ts"

@@ -9,7 +9,7 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Caller } from "../Auth/Acceptor.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
-import { Dialect } from "../Smb2/Message/Constants.ts"
+import * as Dialects from "../Smb2/Dialects.ts"
 import type { Limits } from "./Limits.ts"
 import type { StoreError, StorePath } from "./ShareStore.ts"
 
@@ -69,14 +69,6 @@ export const limitReached = (
     ...also(more)
   })
 
-const dialects: Readonly<Record<number, string>> = {
-  [Dialect.SMB_2_0_2]: "2.0.2",
-  [Dialect.SMB_2_1]: "2.1",
-  [Dialect.SMB_3_0]: "3.0",
-  [Dialect.SMB_3_0_2]: "3.0.2",
-  [Dialect.SMB_3_1_1]: "3.1.1"
-}
-
 const userOf = ({ user }: Session): string => user?.anonymous === true ? "anonymous" : user?.name ?? ""
 
 /** A user has logged on. */
@@ -86,7 +78,7 @@ export const loggedOn = (connection: Connection, session: Session): Effect.Effec
     ...(session.user?.guest === true ? { guest: true } : {}),
     address: connection.address,
     port: connection.port,
-    dialect: dialects[connection.dialect]
+    dialect: Dialects.nameOf(connection.dialect)
   })
 
 /** UTF-16 code units of a name from a client without a logon: a longer name is cut. */

@@ -24,21 +24,21 @@ import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Defaults from "../Protocol/Defaults.ts"
 import * as Environment from "../Protocol/Environment.ts"
-import { Dialect } from "../Smb2/Message/Constants.ts"
+import * as Dialects from "../Smb2/Dialects.ts"
 import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
 import * as Close from "./internal/Command/Close.ts"
 import { Connection } from "./internal/Connection/Connection.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
-import { LeaseTable } from "./internal/State/Caching.ts"
 import { networkOf } from "./internal/State/Connections.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
 import { FileTable } from "./internal/State/FileTable.ts"
-import { Patience, withPatience } from "./internal/State/Patience.ts"
+import { LeaseTable } from "./internal/State/LeaseTable.ts"
+import * as Model from "./internal/State/Model.ts"
 import { ServerState } from "./internal/State/ServerState.ts"
 import type { ShareOptions } from "./internal/State/ShareOptions.ts"
-import { ShareState } from "./internal/State/ShareState.ts"
+import { StoreTimeout, withTimeout } from "./internal/State/StoreTimeout.ts"
 import * as Limits from "./Limits.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
@@ -46,19 +46,6 @@ import * as NamespaceStore from "./Store/NamespaceStore.ts"
 import { type Users, UserStore } from "./UserStore.ts"
 
 export type { ShareOptions } from "./internal/State/ShareOptions.ts"
-
-/** A dialect by its name. */
-export type DialectName = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
-
-const dialectNumbers: Record<DialectName, number> = {
-  "2.0.2": Dialect.SMB_2_0_2,
-  "2.1": Dialect.SMB_2_1,
-  "3.0": Dialect.SMB_3_0,
-  "3.0.2": Dialect.SMB_3_0_2,
-  "3.1.1": Dialect.SMB_3_1_1
-}
-
-const allDialects: ReadonlyArray<DialectName> = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]
 
 /** A share: a store, an effect that makes one, or either of them with options. */
 export type Share<E = never, R = never> =
@@ -110,7 +97,7 @@ export interface LayerOptions<E = never, R = never> {
   /** Default: `never`. `anonymous`: callers without a name can log on; `unknown`: callers with an unknown name too. */
   readonly guest?: "never" | "anonymous" | "unknown" | undefined
   /** Default: all. */
-  readonly dialects?: ReadonlyArray<DialectName> | undefined
+  readonly dialects?: ReadonlyArray<Dialects.DialectName> | undefined
   readonly limits?: Defaults.Given<Limits.Limits> | undefined
   /**
    * How bytes are read from connections. Default: `direct`: straight to their final place, if this version of Node can.
@@ -193,7 +180,7 @@ const isChanging = (namespaces: Namespaces): namespaces is SubscriptionRef.Subsc
  */
 const hostRoots = (
   { current }: DfsHost.DfsHost,
-  shares: ReadonlyMap<string, ShareState>,
+  shares: ReadonlyMap<string, Model.Share>,
   add: (name: string, options: ShareOptions) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.forEach(
@@ -264,7 +251,7 @@ const endIdle = (state: ServerState): Effect.Effect<never> => {
   const look = Effect.sync(() => {
     const before = performance.now() - idleTime
     for (const connection of Array.from(state.connections)) {
-      if (connection.heard < before && connection.isIdle) connection.close()
+      if (connection.lastReceived < before && connection.isIdle) connection.close()
     }
   })
   return idleTime === Number.POSITIVE_INFINITY ? Effect.never : Effect.forever(Effect.delay(look, idleTime / 4))
@@ -288,26 +275,26 @@ const endIdle = (state: ServerState): Effect.Effect<never> => {
 export const make = Effect.fnUntraced(function*<E = never, R = never>(
   options: Options<E, R>
 ): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
-  const shares = new Map<string, ShareState>()
+  const shares = new Map<string, Model.Share>()
   const { namespaces } = options
   const changing = namespaces !== undefined && isChanging(namespaces) ? namespaces : undefined
   const dfs: DfsHost.DfsHost | undefined = namespaces === undefined ? undefined : {
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
   const limits = Defaults.complete(Limits.defaults, options.limits)
-  const patience = new Patience(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
+  const storeTimeout = new StoreTimeout(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
   const tables = new WeakMap<object, FileTable>()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
-    const patient = withPatience(given.store, patience)
+    const limited = withTimeout(given.store, storeTimeout)
     const store = dfs === undefined
-      ? patient
-      : NamespaceStore.make(patient, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
+      ? limited
+      : NamespaceStore.make(limited, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
     // Stores of one origin have the same files: opens of one share count for the others.
     const origin = given.store.origin ?? given.store
     const table = tables.get(origin) ?? new FileTable()
     tables.set(origin, table)
-    shares.set(fold(name), new ShareState(name, { ...given, store }, volume, table))
+    shares.set(fold(name), new Model.Share(name, { ...given, store }, volume, table))
   })
   for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))
   if (dfs !== undefined) yield* hostRoots(dfs, shares, addShare)
@@ -327,10 +314,10 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
       encryption: options.encryption ?? "enabled",
       guest: options.guest ?? "never",
       kerberos: options.kerberos,
-      dialects: (options.dialects ?? allDialects).map((name) => dialectNumbers[name])
+      dialects: (options.dialects ?? Dialects.names).map((name) => Dialects.revisions[name])
     },
     limits,
-    patience,
+    storeTimeout,
     users: options.users,
     shares,
     dfs,
@@ -430,7 +417,7 @@ export const config: Config.Config<Configurable> = Config.all({
   signing: Environment.optional(Config.Literals(["required", "enabled"], "SMB_SERVER_SIGNING")),
   encryption: Environment.optional(Config.Literals(["required", "enabled", "disabled"], "SMB_SERVER_ENCRYPTION")),
   guest: Environment.optional(Config.Literals(["never", "anonymous", "unknown"], "SMB_SERVER_GUEST")),
-  dialects: Environment.words("SMB_SERVER_DIALECTS", allDialects),
+  dialects: Environment.words("SMB_SERVER_DIALECTS", Dialects.names),
   receive: Environment.optional(Config.Literals(["direct", "events"], "SMB_SERVER_RECEIVE"))
 })
 

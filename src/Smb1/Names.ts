@@ -152,7 +152,7 @@ export class Names {
           "SmbError",
           (error) => error.reason === "NoSuchFile" ? this.shown(here, to, error) : Effect.fail(error)
         ),
-        (error) => error._tag === "SmbError" ? this.takeBack(this.move(path), between(), path) : Effect.void
+        (error) => error._tag === "SmbError" ? this.undo(this.move(path), between(), path) : Effect.void
       )
     )
     return this.tellingWhere(
@@ -238,11 +238,11 @@ export class Names {
   }
 
   /** Gives a file its old name after a later step has failed. If that fails too, the log says where the file is. */
-  private takeBack(renamed: Running<void>, from: string, to: string): Effect.Effect<void> {
+  private undo(renamed: Running<void>, from: string, to: string): Effect.Effect<void> {
     const { tree } = this.file
     return Effect.catch(renamed, (error) =>
       Effect.logWarning(
-        `${tree.full(from)} is what was ${tree.full(to)}: a rename failed in the middle, and could not be taken back ` +
+        `${tree.full(from)} is what was ${tree.full(to)}: a rename failed in the middle, and could not be undone ` +
           `(${error.message}). Rename it.`
       ))
   }
@@ -321,9 +321,9 @@ export class Names {
             this.move(to),
             () => `What was ${tree.full(to)} before may still be there, as ${tree.full(aside())}: remove it.`
           ),
-          orBack(Effect.suspend(() => this.deleteName(aside())), () => this.takeBack(this.move(path), to, path))
+          orBack(Effect.suspend(() => this.deleteName(aside())), () => this.undo(this.move(path), to, path))
         ),
-        () => this.takeBack(this.renameTo(aside(), to, files), aside(), to)
+        () => this.undo(this.renameTo(aside(), to, files), aside(), to)
       )
     )
     return this.tellingWhere(displaced, path, to, () => where())

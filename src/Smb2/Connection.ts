@@ -17,6 +17,7 @@ import { TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Commands from "./Commands.ts"
+import * as Compound from "./Compound.ts"
 import * as Encryption from "./Encryption.ts"
 import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./Exchange.ts"
 import * as Header from "./Header.ts"
@@ -317,7 +318,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   private receiveAll(frame: Uint8Array, decrypted: boolean): void {
     let at = 0
     while (at < frame.length && this.failed === undefined) {
-      const found = Inbound.segment(frame, at)
+      const found = Compound.segment(frame, at)
       if (Result.isFailure(found)) {
         const { expected, offset, structure } = found.failure
         return this.fail(new Malformed({ structure, offset, expected, server: this.options.server }))

@@ -1,40 +1,13 @@
 /**
- * Packets from a server: splitting compounds, and whether a response can be trusted. Pure except for the session's
- * keys.
+ * Responses from a server: whether one can be trusted. Pure except for the session's keys.
  */
-import * as Result from "effect/Result"
-import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import * as Commands from "./Commands.ts"
 import type { Pending } from "./Exchange.ts"
-import * as Header from "./Header.ts"
+import type * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Signing from "./Signing.ts"
-
-/** One response of a packet: its header, and its bytes from there to its end. */
-export interface Segment {
-  readonly header: Header.Header
-  readonly bytes: Uint8Array
-}
-
-/** The response that begins at `at`. NextCommand can only lead forward, inside the packet. */
-export const segment = (packet: Uint8Array, at: number): Result.Result<Segment, Malformed> => {
-  const malformed = (offset: number, expected: string) =>
-    Result.fail(new Malformed({ structure: "SMB2 packet", offset, expected }))
-  if (packet.length - at < Header.size + 2) return malformed(at, "a header and a body")
-  const view = Header.view(packet)
-  if (view.getUint32(at, true) !== Header.protocolId || view.getUint16(at + 4, true) !== Header.size) {
-    return malformed(at, "an SMB 2 header")
-  }
-  const header = Header.read(view, at)
-  const next = header.nextCommand
-  if (next !== 0 && (next < Header.size + 2 || at + next > packet.length || next % 8 !== 0)) {
-    return malformed(at + 20, `a NextCommand inside the packet, not ${next}`)
-  }
-  const end = next === 0 ? packet.length : at + next
-  return Result.succeed({ header, bytes: at === 0 && end === packet.length ? packet : packet.subarray(at, end) })
-}
 
 /** An interim response: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5). */
 export const isInterim = (header: Header.Header): boolean =>

@@ -17,6 +17,7 @@ import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
+import * as Dialects from "./Dialects.ts"
 import type * as Encryption from "./Encryption.ts"
 import * as Header from "./Header.ts"
 import {
@@ -69,24 +70,14 @@ export interface Agreed {
 /** The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal. */
 export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
 
-const dialectNumbers: Record<Settings.Smb2Dialect, number> = {
-  "2.0.2": Dialect.SMB_2_0_2,
-  "2.1": Dialect.SMB_2_1,
-  "3.0": Dialect.SMB_3_0,
-  "3.0.2": Dialect.SMB_3_0_2,
-  "3.1.1": Dialect.SMB_3_1_1
-}
-
-/** The name of a DialectRevision. */
-export const dialectName = (dialect: number): string =>
-  Object.entries(dialectNumbers).find(([, number]) => number === dialect)?.[0] ?? `0x${dialect.toString(16)}`
-
 /** The running SHA-512 of preauthentication integrity: hash of the previous hash and the next message. */
 export const extendPreauthHash = (hash: Uint8Array, packet: Uint8Array): Uint8Array =>
   createHash("sha512").update(hash).update(packet).digest()
 
 const makeRequest = (settings: Settings.Settings, host: string, entropy: Entropy.Source): Negotiate.Request => {
-  const dialects = Settings.smb2Dialects(settings.dialects).map((name) => dialectNumbers[name]).sort((a, b) => a - b)
+  const dialects = Settings.smb2Dialects(settings.dialects).map((name) => Dialects.revisions[name]).sort((a, b) =>
+    a - b
+  )
   const newest = dialects[dialects.length - 1]!
   const encrypts = settings.ciphers.length > 0
   let capabilities = 0
@@ -137,7 +128,7 @@ const agree = (
     Effect.fail(connection.protocolError(reason, detail))
   const dialect = response.dialectRevision
   if (!asked.dialects.includes(dialect)) {
-    return refuse("DialectRefused", `the server chose dialect ${dialectName(dialect)}, which was not offered`)
+    return refuse("DialectRefused", `the server chose dialect ${Dialects.nameOf(dialect)}, which was not offered`)
   }
   let signing: Signing.Algorithm = dialect >= Dialect.SMB_3_0 ? SigningAlgorithm.AES_CMAC : SigningAlgorithm.HMAC_SHA256
   let cipher: Encryption.Algorithm | undefined
@@ -190,7 +181,7 @@ const agree = (
   if (settings.encryption === "required" && cipher === undefined) {
     return refuse(
       "EncryptionUnavailable",
-      `encryption is required, but the server cannot encrypt with dialect ${dialectName(dialect)} ` +
+      `encryption is required, but the server cannot encrypt with dialect ${Dialects.nameOf(dialect)} ` +
         "(`encryption: \"if-offered\"` goes on without)"
     )
   }

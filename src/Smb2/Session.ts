@@ -15,11 +15,12 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError, withDetail } from "../Protocol/Errors.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
+import * as Dialects from "./Dialects.ts"
 import * as Encryption from "./Encryption.ts"
 import * as Header from "./Header.ts"
 import { Command, Dialect, HeaderFlags, SecurityMode, SessionFlags } from "./Message/Constants.ts"
 import * as SessionSetup from "./Message/SessionSetup.ts"
-import { type Agreed, dialectName, extendPreauthHash, type Negotiated } from "./Negotiate.ts"
+import { type Agreed, extendPreauthHash, type Negotiated } from "./Negotiate.ts"
 import type * as Settings from "./Settings.ts"
 import * as Signing from "./Signing.ts"
 
@@ -239,7 +240,7 @@ const establish = Effect.fnUntraced(function*(
   if (encrypted && security.encrypt === undefined) {
     return yield* refuse(
       "EncryptionUnavailable",
-      `the server demands encryption, which dialect ${dialectName(negotiated.dialect)} does not have here`
+      `the server demands encryption, which dialect ${Dialects.nameOf(negotiated.dialect)} does not have here`
     )
   }
   const serverSigns = (negotiated.securityMode & SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED) !== 0

@@ -2,16 +2,17 @@
  * The user's settings of connections and sessions. The defaults are safe: signing required, no SMB 1.
  */
 import * as Duration from "effect/Duration"
+import * as Dialects from "./Dialects.ts"
 import type { Cipher, SigningAlgorithm } from "./Message/Constants.ts"
 
 /** A dialect of SMB 2 or 3. */
-export type Smb2Dialect = "2.0.2" | "2.1" | "3.0" | "3.0.2" | "3.1.1"
+export type Smb2Dialect = Dialects.DialectName
 
 /** A dialect. `NT1` is SMB 1 ("NT LM 0.12"), which is insecure, and is used only if it is named. */
 export type Dialect = "NT1" | Smb2Dialect
 
 /** All of SMB 2 and 3, oldest first. */
-export const allDialects: ReadonlyArray<Smb2Dialect> = ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"]
+export const allDialects: ReadonlyArray<Smb2Dialect> = Dialects.names
 
 /** The dialects of SMB 2 and 3 in a list. */
 export const smb2Dialects = (dialects: ReadonlyArray<Dialect>): ReadonlyArray<Smb2Dialect> =>

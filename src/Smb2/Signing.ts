@@ -72,10 +72,19 @@ export const apply = (
   head.set(sign(chunks, role, messageId, cancel), Header.signatureOffset)
 }
 
-/** Whether the signature of a received message is right. Clears the signature field of the first chunk. */
-export const verify = (sign: Sign, chunks: ReadonlyArray<Uint8Array>, role: Role, messageId: number): boolean => {
+/** Whether the signature of a received message is right. Leaves the message unchanged. */
+export const verify = (
+  sign: Sign,
+  chunks: ReadonlyArray<Uint8Array>,
+  role: Role,
+  messageId: number,
+  cancel = false
+): boolean => {
   const head = chunks[0]!
   const claimed = head.slice(Header.signatureOffset, Header.signatureOffset + 16)
   head.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
-  return timingSafeEqual(claimed, sign(chunks, role, messageId, false))
+  const expected = sign(chunks, role, messageId, cancel)
+  // The hash of a logon needs the message exactly as it came.
+  head.set(claimed, Header.signatureOffset)
+  return timingSafeEqual(claimed, expected)
 }

@@ -15,6 +15,7 @@ import * as UncName from "../Protocol/UncName.ts"
 import type * as Breaks from "./Breaks.ts"
 import * as Commands from "./Commands.ts"
 import * as Connection from "./Connection.ts"
+import * as Dialects from "./Dialects.ts"
 import * as Header from "./Header.ts"
 import { anyFileId, type FileId } from "./Message/Common.ts"
 import {
@@ -27,7 +28,6 @@ import {
   ShareType
 } from "./Message/Constants.ts"
 import * as TreeConnect from "./Message/TreeConnect.ts"
-import { dialectName } from "./Negotiate.ts"
 import * as Open from "./Open.ts"
 import type { Session } from "./Session.ts"
 import * as SymbolicLink from "./SymbolicLink.ts"
@@ -274,7 +274,7 @@ const unencrypted = ({ negotiated, unauthenticated }: Session): string =>
   unauthenticated
     ? "or it demands encryption, which a guest's session does not have: log on with a user and a password"
     : `or it demands encryption, which dialect ${
-      dialectName(negotiated.dialect)
+      Dialects.nameOf(negotiated.dialect)
     } does not have here: offer 3.0 or later (\`dialects\`)`
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
@@ -357,7 +357,7 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
       }
     },
     sessionKey: `${connection.options.server}:${connection.options.port}/${tree.session.security.sessionId}`,
-    dialect: dialectName(negotiated.dialect),
+    dialect: Dialects.nameOf(negotiated.dialect),
     open: (path, options) => openFile(tree, dfs, path, options),
     batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
     control: (operation) => tree.run(operation, anyFileId, "")

@@ -1,7 +1,9 @@
 /** The public modules of `effect-smb/Smb2`. Written by `npm run format`. */
 export * as Breaks from "./Breaks.ts"
 export * as Commands from "./Commands.ts"
+export * as Compound from "./Compound.ts"
 export * as Connection from "./Connection.ts"
+export * as Dialects from "./Dialects.ts"
 export * as Encryption from "./Encryption.ts"
 export * as Exchange from "./Exchange.ts"
 export * as Header from "./Header.ts"

@@ -4,8 +4,8 @@ import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as Entropy from "../../src/Auth/Entropy.ts"
 import * as OpenMode from "../../src/Client/OpenMode.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 

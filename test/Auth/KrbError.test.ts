@@ -12,7 +12,7 @@ import * as Kerberos from "../../src/Auth/Kerberos.ts"
 import * as Spnego from "../../src/Auth/Spnego.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as NtStatus from "../../src/Codec/NtStatus.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 
 /** The error with its code in the place of the one byte that differs. */
 const mit = (code: number): Uint8Array =>

@@ -11,7 +11,7 @@ import type * as NtStatus from "../../src/Codec/NtStatus.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { encodeReferralResponse, makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { vectors } from "./vectors.ts"
 
 const path = "\\\\ns\\dfs\\l\\who.txt"

@@ -17,8 +17,8 @@ import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import type * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
 import type * as Operation from "../../src/Protocol/Operation.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { inBerlin, noDiscovery } from "./discovery.ts"
 
 const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))

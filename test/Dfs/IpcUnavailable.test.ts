@@ -9,9 +9,9 @@ import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as NtStatus from "../../src/Codec/NtStatus.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
-import type { Fault, Reaction, Received } from "../../src/Layers/TestServer.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
-import * as VirtualTime from "../../src/Layers/VirtualTime.ts"
+import type { Fault, Reaction, Received } from "../../src/Testing/TestServer.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
+import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 
 const isIpc = ({ request }: Received | TestTransport.Logged): boolean =>
   request._tag === "TREE_CONNECT" && request.body.path.toUpperCase().endsWith("\\IPC$")

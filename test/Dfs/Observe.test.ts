@@ -11,7 +11,7 @@ import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { ReferralSource } from "../../src/Dfs/ReferralSource.ts"
 import * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { inBerlin, noDiscovery } from "./discovery.ts"
 
 const secret = "a-password-nobody-sees"

@@ -8,7 +8,7 @@ import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsOptions from "../../src/Dfs/DfsOptions.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { noDiscovery } from "./discovery.ts"
 
 type Env = Readonly<Record<string, string>>

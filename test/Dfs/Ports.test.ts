@@ -5,8 +5,8 @@ import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as Flags from "../../src/Cli/Flags.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
 import * as Transport from "../../src/Protocol/Transport.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 
 const hosts: TestTransport.Hosts = {
   ns: {

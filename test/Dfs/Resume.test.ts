@@ -7,8 +7,8 @@ import type { ClientError } from "../../src/Client/ClientError.ts"
 import type { Move } from "../../src/Client/Operations.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
 import { TransportError } from "../../src/Protocol/Errors.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 
 const size = 1_000_000
 const names = Array.from({ length: 3000 }, (_, i) => `a-name-that-fills-pages-${i}`)

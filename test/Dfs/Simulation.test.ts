@@ -9,8 +9,8 @@ import * as OpenMode from "../../src/Client/OpenMode.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import type * as Namespace from "../../src/Dfs/Namespace.ts"
-import * as TestNamespace from "../../src/Layers/TestNamespace.ts"
-import * as VirtualTime from "../../src/Layers/VirtualTime.ts"
+import * as TestNamespace from "../../src/Testing/TestNamespace.ts"
+import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 import { random } from "../random.ts"
 
 /** Every error that the client's types speak of. */

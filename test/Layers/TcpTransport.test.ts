@@ -9,9 +9,9 @@ import type { LookupAddress } from "node:dns"
 import * as Net from "node:net"
 import * as Addresses from "../../src/Layers/internal/Addresses.ts"
 import * as TcpTransport from "../../src/Layers/TcpTransport.ts"
-import * as VirtualTime from "../../src/Layers/VirtualTime.ts"
 import type { TransportError } from "../../src/Protocol/Errors.ts"
 import * as Transport from "../../src/Protocol/Transport.ts"
+import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 
 const endpoint = { host: "files", port: 445 }
 const cause = (code: string): NodeJS.ErrnoException => Object.assign(new Error(`connect ${code}`), { code })

@@ -4,9 +4,9 @@ import { Effect, Layer, Redacted } from "effect"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as NtStatus from "../../src/Codec/NtStatus.ts"
-import type { Fault } from "../../src/Layers/TestServer.ts"
-import * as TestTransport from "../../src/Layers/TestTransport.ts"
 import { fromStatus } from "../../src/Protocol/Errors.ts"
+import type { Fault } from "../../src/Testing/TestServer.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
 
 const says = (name: NtStatus.Name, command: string, path = "\\\\nas\\data\\a\\b") =>
   fromStatus(NtStatus.NtStatus[name], command, path).message

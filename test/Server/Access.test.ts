@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { SecurityDescriptor as Sd } from "effect-smb/Codec"
 import * as Access from "../../src/Server/internal/State/Access.ts"
-import type { Identity } from "../../src/Server/internal/State/Session.ts"
+import type { Identity } from "../../src/Server/internal/State/Identity.ts"
 import { AccessMask as A } from "../../src/Smb2/Message/Constants.ts"
 import { random } from "../random.ts"
 

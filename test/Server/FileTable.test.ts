@@ -4,13 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
-import type { Open } from "../../src/Server/internal/State/Open.ts"
+import type { FileOpen } from "../../src/Server/internal/State/Model.ts"
 import type { StorePath } from "../../src/Server/ShareStore.ts"
 import { random } from "../random.ts"
 
 /** What the table looks at of an open, and what the model knows of it. */
 interface Known {
-  readonly open: Open
+  readonly open: FileOpen
   readonly identity: string
   path: StorePath
 }
@@ -32,7 +32,7 @@ describe("FileTable", () => {
       const enter = () => {
         const [at, identity, stream] = [path(), pick(["1", "2", "3", "4"]), pick(["", "", "s", "S"])]
         const node = table.file(identity, Number(identity) % 2 === 0).stream(stream)
-        const open = { stream: node } as { -readonly [K in keyof Open]: Open[K] }
+        const open = { stream: node } as { -readonly [K in keyof FileOpen]: FileOpen[K] }
         open.link = table.enter(open, node, at)
         opens.push({ open, identity, path: at })
       }
@@ -84,7 +84,7 @@ describe("FileTable", () => {
   it("keeps what is pending for a name until the name is released", () => {
     const table = new FileTable()
     const stream = table.file("1", false).stream("")
-    const open = { stream } as { -readonly [K in keyof Open]: Open[K] }
+    const open = { stream } as { -readonly [K in keyof FileOpen]: FileOpen[K] }
     open.link = table.enter(open, stream, ["F"])
     open.link.deletePending = true
     assert.isTrue(table.at(["f"]).some(({ deletePending }) => deletePending))

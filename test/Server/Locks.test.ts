@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Result } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
+import * as Lock from "../../src/Server/internal/Command/Lock.ts"
 import * as Locks from "../../src/Server/internal/State/Locks.ts"
+import type { StreamLocks } from "../../src/Server/internal/State/Model.ts"
 import * as Limits from "../../src/Server/Limits.ts"
 import { random } from "../random.ts"
 
@@ -14,15 +16,15 @@ const AT_ONCE = 0x10
 const server = { limits: Limits.defaults, locks: 0 }
 
 /** What of an open and its file a lock has to do with. */
-const makeFile = (): { locks: Locks.StreamLocks | undefined; readonly holders: Set<unknown> } => ({
+const makeFile = (): { locks: StreamLocks | undefined; readonly leases: Set<unknown> } => ({
   locks: undefined,
-  holders: new Set()
+  leases: new Set()
 })
 const makeOpen = (stream: object) => ({
   _tag: "File",
   directory: false,
   stream,
-  holder: undefined,
+  lease: undefined,
   locks: undefined,
   lockCount: 0,
   waitingLocks: undefined,
@@ -99,7 +101,7 @@ describe("Locks", () => {
               register(() => got.push(id))
             })
         }
-        const exit = Effect.runSyncExit(Effect.result(Locks.handle(incoming as never, {
+        const exit = Effect.runSyncExit(Effect.result(Lock.handle(incoming as never, {
           lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
           fileId: { persistent: 0n, volatile: 0n },
           locks: [{ offset: BigInt(from), length: BigInt(length), flags }]
@@ -166,7 +168,7 @@ describe("Locks", () => {
     const file = makeFile()
     const open = makeOpen(file)
     const lock = (offset: bigint, length: bigint) =>
-      Effect.runSync(Effect.result(Locks.handle(
+      Effect.runSync(Effect.result(Lock.handle(
         { open, connection: { dialect: 0x0210 }, server } as never,
         {
           lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
@@ -193,7 +195,7 @@ describe("Locks", () => {
         server,
         wait: (register: (resume: () => void) => () => void) => Effect.sync(() => void register(() => {}))
       }
-      return Effect.runSyncExit(Effect.result(Locks.handle(incoming as never, {
+      return Effect.runSyncExit(Effect.result(Lock.handle(incoming as never, {
         lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
         fileId: { persistent: 0n, volatile: 0n },
         locks: [{ offset: BigInt(offset), length: BigInt(length), flags }]

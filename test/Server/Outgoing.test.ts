@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type * as Net from "node:net"
 import { Connection } from "../../src/Server/internal/Connection/Connection.ts"
 import { Connections } from "../../src/Server/internal/State/Connections.ts"
-import type { ServerState } from "../../src/Server/internal/State/ServerState.ts"
+import type { Server } from "../../src/Server/internal/State/Model.ts"
 import { Usage } from "../../src/Server/internal/State/Usage.ts"
 import { Buffers } from "../../src/Server/internal/Wire/Buffers.ts"
 import * as Limits from "../../src/Server/Limits.ts"
@@ -47,7 +47,7 @@ const connected = () => {
     connections,
     run: (effect: Effect.Effect<unknown>) => Effect.runFork(effect)
   }
-  const connection = new Connection(server as unknown as ServerState, socket as unknown as Net.Socket)
+  const connection = new Connection(server as unknown as Server, socket as unknown as Net.Socket)
   connections.enter(connection)
   connection.negotiated.dialect = Dialect.SMB_2_1
   let messageId = 0

@@ -15,7 +15,7 @@ import { Pipe } from "../../src/Server/internal/Rpc/Pipe.ts"
 import { srvsvc } from "../../src/Server/internal/Rpc/Srvsvc.ts"
 import { wkssvc } from "../../src/Server/internal/Rpc/Wkssvc.ts"
 import { LogRate } from "../../src/Server/internal/State/LogRate.ts"
-import { Patience } from "../../src/Server/internal/State/Patience.ts"
+import { StoreTimeout } from "../../src/Server/internal/State/StoreTimeout.ts"
 import { defaults } from "../../src/Server/Limits.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import { random } from "../random.ts"
@@ -47,7 +47,7 @@ const caller = (as: Partial<typeof user> = {}, users?: UserStore.Users): Caller 
     shares: new Map(),
     dfs: undefined,
     limits: defaults,
-    patience: new Patience(Number.POSITIVE_INFINITY),
+    storeTimeout: new StoreTimeout(Number.POSITIVE_INFINITY),
     logRates: { faults: new LogRate(1, 1) },
     startTime: 133_000_000_000_000_000n
   } as unknown as Caller["server"],

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import type { DelayedTime } from "../../src/Server/internal/State/Model.ts"
 import * as Times from "../../src/Server/internal/State/Times.ts"
 import type { StoreChanges, StoreNode } from "../../src/Server/ShareStore.ts"
 
@@ -8,7 +9,7 @@ import type { StoreChanges, StoreNode } from "../../src/Server/ShareStore.ts"
 const makeFile = () => {
   let ticks = 0n
   const node = { lastWriteTime: 0n, changeTime: 0n, allocationSize: 0n }
-  const stream = { file: { delayed: undefined as Times.Delayed | undefined }, reserved: 0n }
+  const stream = { file: { delayed: undefined as DelayedTime | undefined }, reserved: 0n }
   const makeOpen = (fixed: { readonly lastWriteTime?: boolean; readonly changeTime?: boolean } = {}) => ({
     stream,
     fixedTimes: { creationTime: false, lastAccessTime: false, lastWriteTime: false, changeTime: false, ...fixed },

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
-import type { Open } from "../../src/Server/internal/State/Open.ts"
+import type { FileOpen } from "../../src/Server/internal/State/Model.ts"
 import * as Watch from "../../src/Server/internal/State/Watch.ts"
 import * as Limits from "../../src/Server/Limits.ts"
 import type { StorePath } from "../../src/Server/ShareStore.ts"
@@ -13,12 +13,12 @@ const place = () => {
   const server = { limits: Limits.defaults, notified: 0, watches: 0 }
   const session = { watches: 0 }
   const usage = { watches: 0, notified: 0 }
-  const watch = (path: StorePath, recursive: boolean): Watch.Watch => {
+  const watch = (path: StorePath, recursive: boolean): Watch.DirectoryWatch => {
     const stream = table.file(path.join("/"), true).stream("")
-    const open = { stream, table, server, usage } as unknown as { -readonly [K in keyof Open]: Open[K] }
+    const open = { stream, table, server, usage } as unknown as { -readonly [K in keyof FileOpen]: FileOpen[K] }
     open.link = table.enter(open, stream, path)
     Object.defineProperty(open, "path", { get: () => open.link.path })
-    const made = new Watch.Watch(open, session as never, 0xfff, recursive, 65_536)
+    const made = new Watch.DirectoryWatch(open, session as never, 0xfff, recursive, 65_536)
     open.watch = made
     Watch.begin(made)
     return made
@@ -26,7 +26,7 @@ const place = () => {
   return { table, server, session, watch }
 }
 
-const names = (watch: Watch.Watch) => watch.take()?.changes?.map(({ fileName }) => fileName)
+const names = (watch: Watch.DirectoryWatch) => watch.take()?.changes?.map(({ fileName }) => fileName)
 
 describe("Watch", () => {
   it("hears of its directory's entries, and with all below it of theirs", () => {

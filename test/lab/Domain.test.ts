@@ -11,7 +11,7 @@ import { readFile, utimes, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
-import * as Run from "../Layers/smbd.ts"
+import * as Run from "../Testing/smbd.ts"
 import * as Domain from "./Domain.ts"
 import { attempt } from "./Process.ts"
 

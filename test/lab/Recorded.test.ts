@@ -8,7 +8,7 @@ import { Context, Effect, Layer, Result } from "effect"
 import { RecordedTransport, TcpTransport } from "effect-smb"
 import { connect } from "node:net"
 import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
-import * as Run from "../Layers/smbd.ts"
+import * as Run from "../Testing/smbd.ts"
 import * as Lab from "./Lab.ts"
 
 const { addresses } = Run

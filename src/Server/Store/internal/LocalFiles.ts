@@ -12,7 +12,7 @@ import * as LocalNode from "./LocalNode.ts"
 import type { Directory, Found, LocalTree } from "./LocalTree.ts"
 import type { Volume } from "./LocalVolume.ts"
 import { flushPath } from "./Sidecar.ts"
-import type { Begun } from "./Sidecar.ts"
+import type { WaitingRecord } from "./Sidecar.ts"
 import { empty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 
@@ -336,9 +336,9 @@ export class LocalFiles {
   }
 
   /** Gives a new file the record that waits for it. */
-  async give(file: OpenFile, begun: Begun): Promise<void> {
+  async give(file: OpenFile, waiting: WaitingRecord): Promise<void> {
     if (!file.lasting) Local.refuse("Unsupported")
-    await begun.give(file.key)
+    await waiting.give(file.key)
     // The time of birth is known only now.
     if (file.born !== undefined) await this.#update(file, (record) => Promise.resolve({ ...record }))
   }
@@ -487,7 +487,7 @@ const isElsewhere = ({ reason }: StoreError): boolean => ["NotFound", "PathNotFo
 /** Fails for a lost record: its content is not replaced by defaults. */
 const usable = (record: FileRecord): FileRecord => {
   if (record.damaged === true) {
-    throw new StoreError({ reason: "Failed", cause: new Error("What was kept beside the file cannot be read") })
+    throw new StoreError({ reason: "Failed", cause: new Error("the record next to the file cannot be read") })
   }
   return record
 }

@@ -24,7 +24,7 @@ export interface Place {
   /** Knows which changes are the store's own. */
   readonly own: OwnChanges
   /** Throws if the folder is read-only. */
-  readonly changes: () => void
+  readonly requireWritable: () => void
   /** A file system as clients see it. */
   readonly volume: (volume: Volume) => Promise<StoreVolume>
 }
@@ -64,7 +64,7 @@ export class LocalHandle implements StoreFile {
   }
 
   #written(): Descriptor {
-    this.#place.changes()
+    this.#place.requireWritable()
     return this.#bytes()
   }
 
@@ -136,7 +136,7 @@ export class LocalHandle implements StoreFile {
 
   set(values: StoreChanges) {
     return at(async (now) => {
-      this.#place.changes()
+      this.#place.requireWritable()
       await this.#changing(() => this.#place.files.set(this.#file, values, now))
     })
   }
@@ -147,7 +147,7 @@ export class LocalHandle implements StoreFile {
 
   setBlob(blob: Blob, value: Uint8Array | undefined) {
     return at(async (now) => {
-      this.#place.changes()
+      this.#place.requireWritable()
       await this.#changing(() => this.#place.files.setBlob(this.#file, blob, value, now))
     })
   }

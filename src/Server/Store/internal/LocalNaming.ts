@@ -14,10 +14,10 @@ interface Entry {
   readonly stats: Fs.BigIntStats
 }
 
-/** `changes` throws if the folder is read-only. */
+/** `requireWritable` throws if the folder is read-only. */
 export const make = (
   { files, locks, own, tree }: LocalFolder,
-  changes: () => void
+  requireWritable: () => void
 ): Required<Pick<ShareStore, "remove" | "mayRemove" | "rename" | "link">> => {
   const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
 
@@ -74,14 +74,14 @@ export const make = (
       if (what?.stream !== undefined) {
         const there = await found(path)
         files.expect(there, what.expected)
-        changes()
+        requireWritable()
         return files.removeStream(there, what.stream)
       }
       if (path.length === 0) Local.refuse("AccessDenied")
       await tree.within(path.slice(0, -1), (parent) =>
         locks.run(parent.key, async () => {
           const there = await named(parent, path.at(-1)!, what?.expected)
-          changes()
+          requireWritable()
           const look = same(parent, there)
           const unlink = () =>
             LastStep.run(parent.volume.prompt, [look], [
@@ -102,7 +102,7 @@ export const make = (
       if (path.length === 0) Local.refuse("AccessDenied")
       await tree.within(path.slice(0, -1), async (parent) => {
         const there = await named(parent, path.at(-1)!, what?.expected)
-        changes()
+        requireWritable()
         const { W_OK, X_OK } = Fs.constants
         await Local.call<void>((done) => Fs.access(tree.at(parent, "."), W_OK | X_OK, (error) => done(error)))
         if (!there.stats.isDirectory()) return
@@ -179,7 +179,7 @@ export const make = (
       if (from.length === 0) Local.refuse("AccessDenied")
       await tree.within(from.slice(0, -1), async (source) => {
         if (await tree.lookup(source, from.at(-1)!) === undefined) Local.refuse("NotFound")
-        changes()
+        requireWritable()
         if (to.length === 0) Local.refuse("AccessDenied")
         await tree.within(to.slice(0, -1), (target) =>
           locks.both(source.key, target.key, () =>
@@ -191,7 +191,7 @@ export const make = (
     Local.run(async () => {
       tree.checked(path)
       const { path: source } = await found(tree.checked(existing))
-      changes()
+      requireWritable()
       if (path.length === 0) Local.refuse("Exists")
       if (source.length === 0) Local.refuse("IsDirectory")
       await tree.within(source.slice(0, -1), (from) =>

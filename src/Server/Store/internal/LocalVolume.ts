@@ -12,7 +12,7 @@ import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
 import { PassingRecords } from "./PassingRecords.ts"
-import type { Begun } from "./Sidecar.ts"
+import type { WaitingRecord } from "./Sidecar.ts"
 import * as SidecarFolder from "./SidecarFolder.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 import { empty } from "./SidecarRecord.ts"
@@ -155,7 +155,7 @@ export class Volume {
   }
 
   /** Writes the record of a file before the file is made at a path below the root. */
-  async begin(path: StorePath, record: FileRecord): Promise<Begun> {
+  async begin(path: StorePath, record: FileRecord): Promise<WaitingRecord> {
     if (!this.#lasts) Local.refuse("Unsupported")
     const { sidecar } = await this.folder()
     if (!this.#lasts) Local.refuse("Unsupported")

@@ -28,9 +28,9 @@ const cacheSize = 4096
 const { O_CREAT, O_EXCL, O_WRONLY } = Fs.constants
 
 /** A record whose file is being made. */
-export interface Begun {
+export interface WaitingRecord {
   readonly give: (key: string) => Promise<void>
-  readonly takeBack: () => Promise<void>
+  readonly remove: () => Promise<void>
 }
 
 /** @category models */
@@ -130,9 +130,9 @@ export class Sidecar implements Records {
 
   /**
    * Writes the record of a file before the file is made at `path`, components below the topmost directory. When the
-   * file exists, `give` assigns the record to it; otherwise the caller removes the record with `takeBack`.
+   * file exists, `give` assigns the record to it; otherwise the caller removes the record with `remove`.
    */
-  async begin(path: StorePath, record: FileRecord): Promise<Begun> {
+  async begin(path: StorePath, record: FileRecord): Promise<WaitingRecord> {
     const written = await orGone(Unfinished.write(this.fresh(), path, record))
     return {
       give: (key) =>
@@ -144,7 +144,7 @@ export class Sidecar implements Records {
           this.#remember(key, record)
           if (isFirst) await this.#outlived(key)
         }),
-      takeBack: () => Fs.promises.rm(written, { force: true })
+      remove: () => Fs.promises.rm(written, { force: true })
     }
   }
 

@@ -5,11 +5,12 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Message from "../../../Smb2/Message/ChangeNotify.ts"
 import { AccessMask, ChangeNotifyFlags } from "../../../Smb2/Message/Constants.ts"
-import { beyond } from "../Connection/Beyond.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { ChangesFound } from "../State/Model.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
+import { limitReached } from "./LimitReached.ts"
 
 /** Handles CHANGE_NOTIFY. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -31,14 +32,14 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       const { limits, watches } = incoming.server
       if (session.watches >= limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       if (open.usage.watches >= limits.userWatches) {
-        return beyond(incoming, "userWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+        return limitReached(incoming, "userWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       }
       if (watches >= limits.serverWatches) {
-        return beyond(incoming, "serverWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
+        return limitReached(incoming, "serverWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       }
       const recursive = (body.flags & ChangeNotifyFlags.SMB2_WATCH_TREE) !== 0
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
-      watch = new Watch.Watch(open, session, body.completionFilter, recursive, room)
+      watch = new Watch.DirectoryWatch(open, session, body.completionFilter, recursive, room)
       Watch.begin(watch)
       OutsideChanges.forWatch(incoming.server, watch)
     }
@@ -46,12 +47,12 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (already !== undefined) return answer(already, body.outputBufferLength)
     const waited = watch
     return Effect.flatMap(
-      incoming.wait<Watch.Heard>((resume) => waited.next(resume)),
+      incoming.wait<ChangesFound>((resume) => waited.next(resume)),
       (heard) => answer(heard, body.outputBufferLength)
     )
   })
 
-const answer = (heard: Watch.Heard, room: number): Effect.Effect<Reply, Refusal> => {
+const answer = (heard: ChangesFound, room: number): Effect.Effect<Reply, Refusal> => {
   const buffer = heard.changes === undefined ? undefined : Watch.encodeChanges(heard.changes, room)
   return Effect.succeed(
     buffer === undefined

@@ -1,15 +1,17 @@
 /** CLOSE (MS-SMB2 3.3.5.10, MS-FSA 2.1.5.5), also of opens that end with their tree, session or connection. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Message from "../../../Smb2/Message/Close.ts"
 import { AccessMask, CloseFlags, CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.ts"
 import * as Events from "../../Events.ts"
 import type { StoreError, StoreNode } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
-import { type AnyOpen, type FileOpen, releaseFile } from "../State/Open.ts"
+import type { AnyOpen, FileOpen } from "../State/Model.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refusal, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as Deletion from "./Deletion.ts"
@@ -71,6 +73,10 @@ export const close = (open: AnyOpen, notifyStatus: number): Effect.Effect<void, 
 /** Closes an open without a CLOSE request. If the store refuses a deletion, the log says so. */
 export const end = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> =>
   Effect.ignore(close(open, notifyStatus))
+
+/** Closes the store's part of an open. */
+const releaseFile = (open: FileOpen): Effect.Effect<void> =>
+  Effect.ignore(open.server.storeTimeout.run(Scope.close(open.scope, Exit.void)))
 
 const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
@@ -165,10 +171,10 @@ export const markDeleted = (open: FileOpen): void => {
   if (isFile) link.deletePending = true
   else stream.deletePending = true
   // Clients with cached handles close them now.
-  for (const holder of Array.from(stream.holders)) {
-    const concerned = !isFile || Array.from(holder.opens).some((other) => other.link === link)
-    if (concerned && holder !== open.holder && (holder.state & Caching.HANDLE) !== 0) {
-      Caching.breakTo(open.server, holder, holder.state & ~Caching.HANDLE)
+  for (const lease of Array.from(stream.leases)) {
+    const concerned = !isFile || Array.from(lease.opens).some((other) => other.link === link)
+    if (concerned && lease !== open.lease && (lease.state & Caching.HANDLE) !== 0) {
+      Caching.breakTo(open.server, lease, lease.state & ~Caching.HANDLE)
     }
   }
   if (!open.directory) return

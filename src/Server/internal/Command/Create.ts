@@ -1,5 +1,5 @@
 /**
- * CREATE (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1): makes an open for a name and the client's wishes, or gives the one status
+ * CREATE (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1): makes an open for a name and the client's request, or gives the one status
  * that says why not.
  *
  * The store is asked first and can be slow. Then one synchronous step checks the opens of other clients and enters the
@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import {
   AccessMask as A,
@@ -20,33 +21,33 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreOpened } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
-import * as Pipe from "../Rpc/Pipe.ts"
 import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import type { FileOpen } from "../State/Open.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileOpen, Share } from "../State/Model.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, type Reply, stored } from "../Wire/Reply.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
-import { enter, respond, settable, type Wishes } from "./CreateEnter.ts"
+import { type CreateRequest, enter, respond, settable } from "./CreateEnter.ts"
 import { make } from "./CreateNew.ts"
-import * as CreateRoom from "./CreateRoom.ts"
+import * as CreatePipe from "./CreatePipe.ts"
 import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
 import type { Name } from "./Names.ts"
+import * as ReserveOpen from "./ReserveOpen.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
 import * as Volumes from "./Volumes.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** Handles CREATE. */
 export const create = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const tree = incoming.tree!
     if (tree.share === undefined) {
-      return Effect.flatMap(CreateRoom.take(incoming), (room) => Pipe.create(incoming, body, room))
+      return Effect.flatMap(
+        ReserveOpen.reserve(incoming),
+        (reservation) => CreatePipe.create(incoming, body, reservation)
+      )
     }
     const contexts = CreateContexts.read(incoming, body)
     if (typeof contexts === "number") return refuse(contexts)
@@ -77,21 +78,21 @@ const createFile = (
   body: Message.Request,
   name: Name,
   contexts: CreateContexts.Asked,
-  share: ShareState
+  share: Share
 ): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const scope = Scope.makeUnsafe()
     Durable.begin(incoming, contexts)
     return Effect.onExit(
-      Effect.flatMap(CreateRoom.take(incoming), (room) =>
+      Effect.flatMap(ReserveOpen.reserve(incoming), (reservation) =>
         Effect.ensuring(
           SymbolicLinks.onTheWay(
             incoming,
             share,
             name,
-            attempt({ incoming, body, name, contexts, share, scope, room, renames: 0 })
+            attempt({ incoming, body, name, contexts, share, scope, reservation, renames: 0 })
           ),
-          Effect.sync(() => room.giveBack())
+          Effect.sync(() => reservation.release())
         )),
       (exit) =>
         exit._tag === "Success" ? Effect.void : Effect.suspend(() => {
@@ -104,14 +105,14 @@ const createFile = (
 /** The file that was looked up lost its name before it was open. */
 const replaced = "replaced"
 
-const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply, Refusal> {
-  const { body, name, scope, share } = wishes
+const attempt = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Return<Reply, Refusal> {
+  const { body, name, scope, share } = request
   const { createDisposition: disposition } = body
   if (name.stream !== undefined && !share.volume.supports.streams) {
     return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   }
   for (let turn = 0;; turn++) {
-    wishes.renames = share.table.renames
+    request.renames = share.table.renames
     if (disposition !== D.FILE_CREATE) {
       const found = yield* share.store.open(name.path, {
         mode: "existing",
@@ -133,7 +134,7 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
       )
       if (found !== undefined) {
         const reply = found === replaced ? undefined : yield* Effect.catchIf(
-          existing(wishes, found),
+          existing(request, found),
           // The name stands for another file now: the client asked for that one.
           ({ status }) => status === NtStatus.STATUS_FILE_CLOSED && turn < mostTurns,
           () => Effect.succeed(undefined)
@@ -144,7 +145,7 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
         continue
       }
     }
-    const made = yield* make(wishes)
+    const made = yield* make(request)
     if (made !== undefined) return made
     // Another client or program made it between the two lookups.
     if (turn > 3) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
@@ -156,15 +157,15 @@ const attempt = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Re
 // -----------------------------------------------------------------------------
 
 const existing = Effect.fnUntraced(function*(
-  wishes: Wishes,
+  request: CreateRequest,
   found: StoreOpened
 ): Effect.fn.Return<Reply | undefined, Refusal> {
-  const { body, contexts, name, share } = wishes
+  const { body, contexts, name, share } = request
   const { node } = found
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
   if (!isStream && SymbolicLinks.isLink(node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
-    return yield* SymbolicLinks.stop(wishes.incoming, found.file, "")
+    return yield* SymbolicLinks.stop(request.incoming, found.file, "")
   }
   if (!isStream) {
     if (directory ? has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data" : false) {
@@ -185,10 +186,10 @@ const existing = Effect.fnUntraced(function*(
     )
   }
   const descriptor = Access.decode(yield* stored(kept(found.file, "SecurityDescriptor")))
-  let granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, undefined, overwrite, isStream)
+  let granted = CreateCheck.grant(request.incoming, body, node, descriptor, undefined, overwrite, isStream)
   if (name.path.length > 0 && CreateCheck.mattersAbove(granted, body, contexts)) {
     const parent = yield* FileRights.ofDirectory(share, name.path.slice(0, -1))
-    granted = CreateCheck.grant(wishes.incoming, body, node, descriptor, parent, overwrite, isStream)
+    granted = CreateCheck.grant(request.incoming, body, node, descriptor, parent, overwrite, isStream)
   }
   if ("refused" in granted) return yield* refuse(granted.refused)
   if (overwrite && !isStream) {
@@ -196,15 +197,15 @@ const existing = Effect.fnUntraced(function*(
     if ((needed & ~body.fileAttributes) !== 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   const { allocationSize = 0n } = contexts
-  if (overwrite) yield* Volumes.checkRoom(share, found.file, allocationSize, node.allocationSize)
-  const entered = yield* enter(wishes, found, granted.access, directory && !isStream, overwrite, granted.checked)
+  if (overwrite) yield* Volumes.checkFreeSpace(share, found.file, allocationSize, node.allocationSize)
+  const entered = yield* enter(request, found, granted.access, directory && !isStream, overwrite, granted.checked)
   if (entered === undefined) return undefined
   const { open } = entered
   if (!overwrite) {
-    return yield* respond(wishes, open, entered, CreateAction.FILE_OPENED, granted.maximal)
+    return yield* respond(request, open, entered, CreateAction.FILE_OPENED, granted.maximal)
   }
   open.stream.reserved = allocationSize
-  yield* Effect.onError(overwriteFile(wishes, open, contexts.extendedAttributes), () => entered.undo)
+  yield* Effect.onError(overwriteFile(request, open, contexts.extendedAttributes), () => entered.undo)
   const action = body.createDisposition === D.FILE_SUPERSEDE
     ? CreateAction.FILE_SUPERSEDED
     : CreateAction.FILE_OVERWRITTEN
@@ -215,11 +216,11 @@ const existing = Effect.fnUntraced(function*(
     [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: open.path }]
   )
   DirectoryCaching.changed(share.table, open.path, open)
-  return yield* respond(wishes, open, entered, action, granted.maximal)
+  return yield* respond(request, open, entered, action, granted.maximal)
 })
 
 const overwriteFile = (
-  { body, name }: Wishes,
+  { body, name }: CreateRequest,
   open: FileOpen,
   extendedAttributes: Uint8Array | undefined
 ): Effect.Effect<void, Refusal> =>

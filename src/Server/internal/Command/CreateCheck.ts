@@ -1,4 +1,5 @@
 /** Checks a CREATE before any lookup, and computes the access that it gets (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1). */
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import {
@@ -10,13 +11,11 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreNode } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Access from "../State/Access.ts"
-import * as DfsHost from "../State/DfsHost.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
+import * as DfsNames from "./DfsNames.ts"
 import * as Names from "./Names.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 const validAttributes = 0x0000_7fb7
 const validAccess = 0xf31f_01ff | 0
@@ -59,10 +58,10 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
 }
 
 const nameOf = (incoming: Incoming, body: Message.Request): Names.Name | number => {
-  const sent = DfsHost.nameOf(incoming, body.name)
+  const sent = DfsNames.nameOf(incoming, body.name)
   if (typeof sent === "number") return sent
   const name = Names.parse(sent)
-  return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
+  return typeof name !== "number" && DfsNames.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 
 /** The access that an open of an existing file gets. */

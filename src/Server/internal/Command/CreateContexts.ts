@@ -1,5 +1,5 @@
 /**
- * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): a CREATE's wishes outside its fixed fields, and their responses.
+ * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): a CREATE's request outside its fixed fields, and their responses.
  */
 import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
@@ -8,8 +8,8 @@ import { Dialect, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
 import type { StoreNode } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
-import type { Durable } from "../State/Open.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { Durable } from "../State/Model.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 
 type Of<T extends Context.Request["_tag"]> = Extract<Context.Request, { readonly _tag: T }>
@@ -23,7 +23,7 @@ export interface AskedLease {
   readonly epoch: number
 }
 
-/** The wishes in the contexts of a CREATE. */
+/** The request in the contexts of a CREATE. */
 export interface Asked {
   readonly maximalAccess: boolean
   readonly onDiskId: boolean

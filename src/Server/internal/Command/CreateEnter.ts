@@ -4,21 +4,22 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { CreateOptions as O, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreOpened } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
-import * as ChannelSequence from "../State/ChannelSequence.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
-import { FileOpen } from "../State/Open.ts"
+import { FileOpen, type Share } from "../State/Model.ts"
+import type { OpenReservation } from "../State/OpenReservation.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
-import type { Room } from "../State/Room.ts"
-import type { ShareState } from "../State/ShareState.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
+import * as ChannelSequence from "./ChannelSequence.ts"
+import * as Conflicts from "./Conflicts.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Durable from "./Durable.ts"
 import * as Grant from "./Grant.ts"
@@ -26,17 +27,15 @@ import type { Name } from "./Names.ts"
 import * as Shown from "./Shown.ts"
 import * as Volumes from "./Volumes.ts"
 
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
-
 /** A CREATE that is under way. */
-export interface Wishes {
+export interface CreateRequest {
   readonly incoming: Incoming
   readonly body: Message.Request
   readonly name: Name
   readonly contexts: CreateContexts.Asked
-  readonly share: ShareState
+  readonly share: Share
   readonly scope: Scope.Closeable
-  readonly room: Room
+  readonly reservation: OpenReservation
   /** `FileTable.renames` when the name was last looked up. */
   renames: number
 }
@@ -57,13 +56,13 @@ export interface Entered {
  * Whether a name still stands for the file that was opened by it. A rename since then may have been of this file
  * itself.
  */
-const isStillThere = (wishes: Wishes, { node }: StoreOpened): Effect.Effect<boolean> =>
+const isStillThere = (request: CreateRequest, { node }: StoreOpened): Effect.Effect<boolean> =>
   Effect.suspend(() => {
-    const { name, share } = wishes
+    const { name, share } = request
     const { renames } = share.table
     return Effect.match(share.store.stat(name.path), {
       onSuccess: ({ identity }) => {
-        wishes.renames = renames
+        request.renames = renames
         return identity === node.identity
       },
       // The next lookup of the name reports the store's error.
@@ -76,19 +75,19 @@ const isStillThere = (wishes: Wishes, { node }: StoreOpened): Effect.Effect<bool
  * everything must be looked up again.
  */
 export const enter = Effect.fnUntraced(function*(
-  wishes: Wishes,
+  request: CreateRequest,
   opened: StoreOpened,
   access: number,
   directory: boolean,
   overwrite: boolean,
   checked: number
 ): Effect.fn.Return<Entered | undefined, Refusal> {
-  const { body, contexts, incoming, name, scope, share } = wishes
+  const { body, contexts, incoming, name, scope, share } = request
   const { server } = incoming
   const session = incoming.session!
   const same = Grant.findLease(incoming, contexts)
   const { table } = share
-  const heard = Grant.asksToCache(body, contexts)
+  const reports = Grant.asksToCache(body, contexts)
     ? yield* OutsideChanges.listen(server, share, name.path, opened)
     : undefined
   for (;;) {
@@ -98,10 +97,10 @@ export const enter = Effect.fnUntraced(function*(
       yield* replaced
       return undefined
     }
-    if (table.renames !== wishes.renames && !(yield* isStillThere(wishes, opened))) return undefined
+    if (table.renames !== request.renames && !(yield* isStillThere(request, opened))) return undefined
     const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")
-    const outcome = Grant.obstacles(server, stream, table.linkOf(file, name.path), same, {
+    const outcome = Conflicts.obstacles(server, stream, table.linkOf(file, name.path), same, {
       access: checked,
       shareAccess: body.shareAccess,
       overwrite,
@@ -112,7 +111,7 @@ export const enter = Effect.fnUntraced(function*(
       return yield* refuse(outcome.status)
     }
     if (outcome._tag === "Wait") {
-      yield* Caching.waitFor(incoming, outcome.holders)
+      yield* Caching.waitFor(incoming, outcome.leases)
       continue
     }
     if (outcome._tag === "Orphaned") {
@@ -133,7 +132,7 @@ export const enter = Effect.fnUntraced(function*(
         path: name.path,
         file: opened.file,
         scope,
-        usage: wishes.room.keep(),
+        usage: request.reservation.use(),
         grantedAccess: access,
         shareAccess: body.shareAccess,
         createOptions: body.createOptions,
@@ -151,7 +150,7 @@ export const enter = Effect.fnUntraced(function*(
     session.opens.set(open.id, open)
     server.opens.set(open.id, open)
     if (overwrite) Caching.breakReaders(server, stream, same)
-    const leaseResponse = Grant.grant(incoming, body, contexts, open, heard)
+    const leaseResponse = Grant.grant(incoming, body, contexts, open, reports)
     return {
       open,
       leaseResponse,
@@ -177,13 +176,13 @@ const forget = (incoming: Incoming, open: FileOpen): void => {
 
 /** The response of a CREATE. */
 export const respond = Effect.fnUntraced(function*(
-  wishes: Wishes,
+  request: CreateRequest,
   open: FileOpen,
   entered: Entered,
   createAction: number,
   maximalAccess: number
 ): Effect.fn.Return<Reply, Refusal> {
-  const { contexts, incoming, share } = wishes
+  const { contexts, incoming, share } = request
   const node = yield* stored(open.file.stat).pipe(
     Effect.flatMap((found) => Times.shown(open.stream, found)),
     Effect.onError(() => entered.undo)

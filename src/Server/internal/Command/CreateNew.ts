@@ -1,6 +1,7 @@
 /** CREATE of a file or directory that does not exist (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1.1). */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import {
@@ -19,19 +20,17 @@ import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, type Refusal, refuse, type Reply, stored } from "../Wire/Reply.ts"
 import * as CreateCheck from "./CreateCheck.ts"
-import { enter, respond, settable, type Wishes } from "./CreateEnter.ts"
+import { type CreateRequest, enter, respond, settable } from "./CreateEnter.ts"
 import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Security from "./Security.ts"
 import * as Volumes from "./Volumes.ts"
 
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
-
 type Granted = Pick<Extract<CreateCheck.GrantedAccess, { readonly access: number }>, "access" | "maximal">
 
 /** The access that is granted to the file of a new stream; undefined if the file does not exist yet. */
 const grantedOfFile = Effect.fnUntraced(function*(
-  { body, incoming, name, share }: Wishes,
+  { body, incoming, name, share }: CreateRequest,
   parent: Sd.SecurityDescriptor
 ): Effect.fn.Return<Granted | undefined, Refusal> {
   const found = yield* FileRights.lookUp(share, name.path)
@@ -41,15 +40,15 @@ const grantedOfFile = Effect.fnUntraced(function*(
 })
 
 /** Makes the file; undefined if another client or program made it first. */
-export const make = (wishes: Wishes): Effect.Effect<Reply | undefined, Refusal> =>
+export const make = (request: CreateRequest): Effect.Effect<Reply | undefined, Refusal> =>
   Effect.suspend(() =>
-    wishes.share.table.adding(wishes.name.path.slice(0, -1), makeIn(wishes)) ??
+    request.share.table.adding(request.name.path.slice(0, -1), makeIn(request)) ??
       // The directory is being made a link.
       refuse(NtStatus.STATUS_SHARING_VIOLATION)
   )
 
-const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Reply | undefined, Refusal> {
-  const { body, contexts, incoming, name, scope, share } = wishes
+const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { body, contexts, incoming, name, scope, share } = request
   const user = incoming.session!.user!
   const directory = has(body.createOptions, O.FILE_DIRECTORY_FILE)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
@@ -66,11 +65,11 @@ const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Rep
   const { allocationSize = 0n } = contexts
   const path = name.path.slice(0, -1)
   const parent = yield* FileRights.ofDirectory(share, path)
-  if (!directory) yield* Volumes.checkRoomIn(share, path, allocationSize)
+  if (!directory) yield* Volumes.checkFreeSpaceIn(share, path, allocationSize)
   if (yield* Current.isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
   // A new stream of an existing file is a change to that file: the user needs the right to write to it.
-  const ofFile = stream === undefined ? undefined : yield* grantedOfFile(wishes, parent)
+  const ofFile = stream === undefined ? undefined : yield* grantedOfFile(request, parent)
   const asked = Access.mapGeneric(body.desiredAccess)
   if (ofFile === undefined) {
     yield* FileRights.checkAdding(parent, user, directory)
@@ -120,13 +119,13 @@ const makeIn = Effect.fnUntraced(function*(wishes: Wishes): Effect.fn.Return<Rep
   if (opened === undefined) return undefined
   // If the client is told that the file was not made, no file may stay behind.
   return yield* Effect.onError(
-    finish(wishes, opened, ofFile ?? grantedOfNew(wishes, descriptor)),
-    () => unmake(wishes, opened)
+    finish(request, opened, ofFile ?? grantedOfNew(request, descriptor)),
+    () => unmake(request, opened)
   )
 })
 
 /** The user who makes a file gets the access that they ask for. */
-const grantedOfNew = ({ body, incoming }: Wishes, descriptor: Sd.SecurityDescriptor): Granted => {
+const grantedOfNew = ({ body, incoming }: CreateRequest, descriptor: Sd.SecurityDescriptor): Granted => {
   const asked = Access.mapGeneric(body.desiredAccess)
   return {
     access: has(asked, A.MAXIMUM_ALLOWED) ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all : asked,
@@ -136,16 +135,16 @@ const grantedOfNew = ({ body, incoming }: Wishes, descriptor: Sd.SecurityDescrip
 
 /** Fills in and enters the new file; undefined if everything must be looked up again. */
 const finish = Effect.fnUntraced(function*(
-  wishes: Wishes,
+  request: CreateRequest,
   opened: StoreOpened,
   { access, maximal }: Granted
 ): Effect.fn.Return<Reply | undefined, Refusal> {
-  const { contexts, name: { path, stream }, share } = wishes
+  const { contexts, name: { path, stream }, share } = request
   const directory = opened.node.type === "directory" && stream === undefined
   if (contexts.extendedAttributes !== undefined) {
     yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
   }
-  const entered = yield* enter(wishes, opened, access, directory, false, access)
+  const entered = yield* enter(request, opened, access, directory, false, access)
   if (entered === undefined) return undefined
   const filter = stream !== undefined
     ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
@@ -159,12 +158,12 @@ const finish = Effect.fnUntraced(function*(
   }])
   DirectoryCaching.changed(share.table, path, entered.open)
   if (!directory) entered.open.stream.reserved = contexts.allocationSize ?? 0n
-  return yield* respond(wishes, entered.open, entered, CreateAction.FILE_CREATED, maximal)
+  return yield* respond(request, entered.open, entered, CreateAction.FILE_CREATED, maximal)
 })
 
 /** Removes the new file of a request that failed, unless another client has opened it since. */
 const unmake = (
-  { incoming: { server }, name: { path, stream }, share }: Wishes,
+  { incoming: { server }, name: { path, stream }, share }: CreateRequest,
   { node }: StoreOpened
 ): Effect.Effect<void> =>
   Effect.suspend(() => {

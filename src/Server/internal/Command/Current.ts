@@ -4,12 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { StorePath } from "../../ShareStore.ts"
-import type { Link } from "../State/FileTable.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Link, Share } from "../State/Model.ts"
 
 /** The links at one path whose file still has that name. */
 const currentAt = (
-  { store }: ShareState,
+  { store }: Share,
   path: StorePath,
   links: ReadonlyArray<Link>
 ): Effect.Effect<ReadonlyArray<Link>> =>
@@ -22,17 +21,17 @@ const currentAt = (
 
 /** The open links at a path whose file still has that name. Looks only at links for which `concern` is true. */
 export const at = (
-  share: ShareState,
+  share: Share,
   path: StorePath,
   concern: (link: Link) => boolean
 ): Effect.Effect<ReadonlyArray<Link>> => currentAt(share, path, share.table.at(path).filter(concern))
 
 /** Whether a name is marked for deletion. */
-export const isPending = (share: ShareState, path: StorePath): Effect.Effect<boolean> =>
+export const isPending = (share: Share, path: StorePath): Effect.Effect<boolean> =>
   Effect.map(at(share, path, ({ deletePending }) => deletePending), (links) => links.length > 0)
 
 /** Whether a name below a directory is open and still stands for its file. */
-export const isOpenBelow = Effect.fnUntraced(function*(share: ShareState, directory: StorePath) {
+export const isOpenBelow = Effect.fnUntraced(function*(share: Share, directory: StorePath) {
   for (const link of Array.from(share.table.below(directory))) {
     const current = yield* currentAt(share, link.path, [link])
     if (current.length > 0) return true

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { StoreError } from "../../ShareStore.ts"
-import type { FileOpen } from "../State/Open.ts"
+import type { FileOpen } from "../State/Model.ts"
 import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 
 /** Whether an open directory has no entries that a listing shows. */

@@ -10,15 +10,14 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { CreateAction, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import { HANDLE } from "../State/Caching.ts"
-import * as ChannelSequence from "../State/ChannelSequence.ts"
 import { keyOf } from "../State/FileTable.ts"
-import type { FileOpen } from "../State/Open.ts"
-import * as Replay from "../State/Replay.ts"
-import type { ServerState } from "../State/ServerState.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileOpen, Server } from "../State/Model.ts"
+import * as Replay from "../State/ReplayTable.ts"
 import * as Times from "../State/Times.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
+import * as ChannelSequence from "./ChannelSequence.ts"
 import * as Close from "./Close.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Grant from "./Grant.ts"
@@ -33,8 +32,8 @@ import * as Volumes from "./Volumes.ts"
 export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
   const { durable } = contexts
   // The server cannot prove that a guest who reconnects is the same guest.
-  if (durable === undefined || open.directory || open.holder === undefined || incoming.session!.user!.guest) return
-  if ((open.holder.state & HANDLE) === 0) return
+  if (durable === undefined || open.directory || open.lease === undefined || incoming.session!.user!.guest) return
+  if ((open.lease.state & HANDLE) === 0) return
   const most = Duration.toMillis(Duration.fromInputUnsafe(incoming.server.limits.durableTime))
   const asked = durable.version === 2 && durable.timeout > 0 ? durable.timeout : 60_000
   open.durable = {
@@ -49,12 +48,12 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
 /** Whether an open outlives its session. */
 export const mayStay = (open: FileOpen): boolean =>
   open.durable !== undefined && open.server.absent.size < open.server.limits.durables &&
-  open.usage.durables < open.server.limits.userDurables && open.holder !== undefined &&
-  (open.holder.state & HANDLE) !== 0 &&
-  open.holder.breaking === undefined && !open.deletePending
+  open.usage.durables < open.server.limits.userDurables && open.lease !== undefined &&
+  (open.lease.state & HANDLE) !== 0 &&
+  open.lease.breaking === undefined && !open.deletePending
 
 /** Takes an open out of its session. It then waits for its client until its timeout ends. */
-export const disconnect = (server: ServerState, open: FileOpen): void => {
+export const disconnect = (server: Server, open: FileOpen): void => {
   open.session?.opens.delete(open.id)
   open.session = undefined
   server.absent.add(open)
@@ -83,8 +82,7 @@ export const reconnect = Effect.fnUntraced(function*(
     asked.version === 2 && (open.durable.createGuid ?? "0".repeat(32)) !== asked.createGuid ||
     open.tree.share !== incoming.tree!.share
   ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-  const { holder } = open
-  const lease = holder?.kind === "lease" ? holder : undefined
+  const lease = open.lease?.kind === "lease" ? open.lease : undefined
   if (lease === undefined ? contexts.lease !== undefined : contexts.lease === undefined) {
     return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
   }
@@ -144,7 +142,7 @@ export const replay = (
     if (open === Replay.pending) return refuse(NtStatus.STATUS_FILE_NOT_AVAILABLE)
     if (open.session !== incoming.session) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
     if (!open.mayBeReplayed) return Effect.succeed(undefined)
-    const lease = open.holder?.kind === "lease" ? open.holder : undefined
+    const lease = open.lease?.kind === "lease" ? open.lease : undefined
     if (
       (lease === undefined) !== (contexts.lease === undefined) ||
       lease !== undefined && Buffer.compare(lease.key, contexts.lease!.key) !== 0

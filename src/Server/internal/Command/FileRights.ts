@@ -8,14 +8,14 @@ import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import { AccessMask as A, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
 import { StoreError, type StoreNode, type StorePath } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
-import type { Identity } from "../State/Session.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Identity } from "../State/Identity.ts"
+import type { Share } from "../State/Model.ts"
 import { fromStoreError, kept, type Refusal, refusal, refuse } from "../Wire/Reply.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
 
 /** An existing file with its descriptor; undefined if it does not exist. */
 export const lookUp = (
-  share: ShareState,
+  share: Share,
   path: StorePath
 ): Effect.Effect<{ readonly node: StoreNode; readonly descriptor: Sd.SecurityDescriptor } | undefined, Refusal> =>
   Effect.scoped(
@@ -33,7 +33,7 @@ export const lookUp = (
 /**
  * The descriptor of a directory, or the default one if the store keeps none. A symbolic link is not a directory here.
  */
-export const ofDirectory = (share: ShareState, path: StorePath): Effect.Effect<Sd.SecurityDescriptor, Refusal> => {
+export const ofDirectory = (share: Share, path: StorePath): Effect.Effect<Sd.SecurityDescriptor, Refusal> => {
   const { reparsePoints, securityDescriptors } = share.volume.supports
   if (!securityDescriptors && !reparsePoints) return Effect.succeed(Access.defaultDescriptor)
   return Effect.scoped(
@@ -63,7 +63,7 @@ export const checkAdding = (
 
 /** Refuses a user without the right to replace the file of this name. Gives that file, if it exists. */
 export const checkReplacing = Effect.fnUntraced(function*(
-  share: ShareState,
+  share: Share,
   path: StorePath,
   parent: Sd.SecurityDescriptor,
   user: Identity

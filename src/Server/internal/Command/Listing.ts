@@ -12,16 +12,16 @@ import * as Stream from "effect/Stream"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as DirectoryInformation from "../../../Codec/DirectoryInformation.ts"
 import * as DosWildcard from "../../../Codec/DosWildcard.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, FileAttributes as F, QueryDirectoryFlags as Q } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/QueryDirectory.ts"
 import type { StoreNode, StorePath } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Access from "../State/Access.ts"
 import { DirectoryCursor } from "../State/DirectoryCursor.ts"
-import type { FileOpen } from "../State/Open.ts"
-import type { Identity } from "../State/Session.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Identity } from "../State/Identity.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileOpen, Share } from "../State/Model.ts"
 import { fromStoreError, kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as Shown from "./Shown.ts"
 
@@ -30,8 +30,6 @@ const longestPattern = 255
 
 /** Steps of comparing names with a pattern, after which other requests can run: some milliseconds. */
 const turn = 1_000_000
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** Handles QUERY_DIRECTORY. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> => {
@@ -129,8 +127,8 @@ const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, R
     const first: Array<StoreNode> = []
     if (DosWildcard.matches(pattern, ".")) first.push({ ...yield* stored(open.file.stat), name: "." })
     if (DosWildcard.matches(pattern, "..")) {
-      const holder = path.length === 0 ? undefined : open.file.parent
-      first.push({ ...yield* stored(holder ?? share.store.stat(path.slice(0, -1))), name: ".." })
+      const lease = path.length === 0 ? undefined : open.file.parent
+      first.push({ ...yield* stored(lease ?? share.store.stat(path.slice(0, -1))), name: ".." })
     }
     const scope = Scope.forkUnsafe(open.scope)
     const pieces = yield* Scope.provide(Stream.toPull(share.store.list(path, { expected: identity })), scope)
@@ -143,7 +141,7 @@ const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, R
  * shown.
  */
 const mayRead = (
-  { store }: ShareState,
+  { store }: Share,
   path: StorePath,
   { type }: StoreNode,
   user: Identity

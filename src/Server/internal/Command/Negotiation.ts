@@ -8,6 +8,7 @@ import { createHash, randomBytes } from "node:crypto"
 import * as Acceptor from "../../../Auth/Acceptor.ts"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Encryption from "../../../Smb2/Encryption.ts"
 import {
@@ -23,45 +24,9 @@ import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
 import * as Message from "../../../Smb2/Message/Message.ts"
 import type * as Negotiate from "../../../Smb2/Message/Negotiate.ts"
 import type * as Signing from "../../../Smb2/Signing.ts"
-import type { Connection } from "../Connection/Connection.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { Connection } from "../State/Model.ts"
 import { type Refusal, refusal, type Reply, reply } from "../Wire/Reply.ts"
-
-/**
- * The result of a connection's negotiation. `dialect` is 0 before, and the wildcard after a multi-protocol NEGOTIATE.
- */
-export interface Negotiated {
-  dialect: number
-  clientGuid: string
-  clientCapabilities: number
-  clientSecurityMode: number
-  clientDialects: ReadonlyArray<number>
-  clientGuidBytes: Uint8Array
-  capabilities: number
-  cipher: Encryption.Algorithm | undefined
-  signing: Signing.Algorithm
-  preauthHash: Uint8Array
-  multiCredit: boolean
-  maxTransactSize: number
-}
-
-/** A connection before its NEGOTIATE. */
-export const initial = (): Negotiated => ({
-  dialect: 0,
-  clientGuid: "",
-  clientCapabilities: 0,
-  clientSecurityMode: 0,
-  clientDialects: [],
-  clientGuidBytes: new Uint8Array(16),
-  capabilities: 0,
-  cipher: undefined,
-  signing: SigningAlgorithm.HMAC_SHA256,
-  preauthHash: new Uint8Array(64),
-  multiCredit: false,
-  maxTransactSize: 65536
-})
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 const securityMode = (connection: Connection): number =>
   SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED |

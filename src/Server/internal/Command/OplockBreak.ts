@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/OplockBreak.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
 /** Handles OPLOCK_BREAK. */
@@ -16,17 +16,17 @@ export const acknowledge = (incoming: Incoming, body: Message.Request): Effect.E
 type Of<T extends Message.Request["_tag"]> = Extract<Message.Request, { readonly _tag: T }>
 
 const lease = (incoming: Incoming, body: Of<"LeaseBreakAcknowledgment">): Effect.Effect<Reply, Refusal> => {
-  const holder = incoming.server.leases.find(incoming.connection.negotiated.clientGuid, body.leaseKey)
-  if (holder === undefined) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-  if (holder.breaking === undefined) return refuse(NtStatus.STATUS_UNSUCCESSFUL)
-  if ((body.leaseState & ~holder.breaking) !== 0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+  const lease = incoming.server.leases.find(incoming.connection.negotiated.clientGuid, body.leaseKey)
+  if (lease === undefined) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  if (lease.breaking === undefined) return refuse(NtStatus.STATUS_UNSUCCESSFUL)
+  if ((body.leaseState & ~lease.breaking) !== 0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
   const { leaseKey, leaseState } = body
   return Effect.succeed({
     ...reply({
       _tag: "OPLOCK_BREAK",
       body: { _tag: "LeaseBreakResponse", leaseKey: Uint8Array.from(leaseKey), leaseState }
     }),
-    sent: () => Caching.settle(incoming.server, holder, leaseState)
+    sent: () => Caching.settle(incoming.server, lease, leaseState)
   })
 }
 
@@ -35,14 +35,14 @@ const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effe
   if (open === undefined || open._tag !== "File" || open.id !== body.fileId.persistent) {
     return refuse(NtStatus.STATUS_FILE_CLOSED)
   }
-  const { holder } = open
-  if (holder?.kind === "lease" || body.oplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) {
+  const { lease } = open
+  if (lease?.kind === "lease" || body.oplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) {
     return refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
-  if (holder?.breaking === undefined) return refuse(NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL)
+  if (lease?.breaking === undefined) return refuse(NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL)
   const state = Caching.stateOf(body.oplockLevel)
-  if (body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II || (state & ~holder.breaking) !== 0) {
-    Caching.settle(incoming.server, holder, 0)
+  if (body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II || (state & ~lease.breaking) !== 0) {
+    Caching.settle(incoming.server, lease, 0)
     return refuse(
       body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II
         ? NtStatus.STATUS_INVALID_PARAMETER
@@ -54,6 +54,6 @@ const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effe
       _tag: "OPLOCK_BREAK",
       body: { _tag: "OplockBreak", oplockLevel: body.oplockLevel, fileId: body.fileId }
     }),
-    sent: () => Caching.settle(incoming.server, holder, state)
+    sent: () => Caching.settle(incoming.server, lease, state)
   })
 }

@@ -10,10 +10,10 @@ import { AccessMask as A, CompletionFilter, NotifyAction } from "../../../Smb2/M
 import type * as Flush from "../../../Smb2/Message/Flush.ts"
 import type * as Read from "../../../Smb2/Message/Read.ts"
 import type * as Write from "../../../Smb2/Message/Write.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
-import type { FileOpen } from "../State/Open.ts"
+import type { FileOpen } from "../State/Model.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
@@ -124,7 +124,7 @@ const written = (count: number): Reply => reply({ _tag: "WRITE", body: { count }
 /** The data of a file was changed: clients that cache or watch it are told. */
 export const changed = (open: FileOpen): void => {
   const { stream } = open
-  if (stream.holders.size > 0) Caching.breakReaders(open.server, stream, open.holder)
+  if (stream.leases.size > 0) Caching.breakReaders(open.server, stream, open.lease)
   const isFile = stream.name === ""
   if (isFile) open.written = true
   if (open.table.watching === 0) return

@@ -6,25 +6,25 @@ import * as Result from "effect/Result"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../../../Smb2/Message/Constants.ts"
 import type { StoreError, StoreNaming, StorePath } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Access from "../State/Access.ts"
 import * as Caching from "../State/Caching.ts"
-import * as DfsHost from "../State/DfsHost.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import { type FileNode, isWithin, keyOf, type Link } from "../State/FileTable.ts"
-import type { FileOpen } from "../State/Open.ts"
+import { isWithin, keyOf } from "../State/FileTable.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileNode, FileOpen, Link } from "../State/Model.ts"
 import * as OutsideChanges from "../State/OutsideChanges.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
 import * as Current from "./Current.ts"
+import * as DfsNames from "./DfsNames.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Names from "./Names.ts"
 
 const target = (incoming: Incoming, sent: string): Names.Name | number => {
-  const below = DfsHost.nameOf(incoming, sent)
+  const below = DfsNames.nameOf(incoming, sent)
   if (typeof below === "number") return below
   const name = Names.parse(below.replace(/^\\+/, ""))
-  return typeof name !== "number" && DfsHost.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
+  return typeof name !== "number" && DfsNames.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 
 /**
@@ -97,11 +97,11 @@ const releaseHandles = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, Refusal> {
   const all = except === undefined ? Array.from(file.streams.values()) : [except.stream]
   for (;;) {
-    const holders = all.flatMap((stream) => Array.from(stream.holders)).filter((holder) =>
-      holder !== except?.holder && (holder.state & Caching.HANDLE) !== 0
+    const leases = all.flatMap((stream) => Array.from(stream.leases)).filter((lease) =>
+      lease !== except?.lease && (lease.state & Caching.HANDLE) !== 0
     )
-    for (const holder of holders) Caching.breakTo(incoming.server, holder, holder.state & ~Caching.HANDLE)
-    const breaking = holders.filter((holder) => holder.breaking !== undefined)
+    for (const lease of leases) Caching.breakTo(incoming.server, lease, lease.state & ~Caching.HANDLE)
+    const breaking = leases.filter((lease) => lease.breaking !== undefined)
     if (breaking.length === 0) return
     yield* Caching.waitFor(incoming, breaking)
   }

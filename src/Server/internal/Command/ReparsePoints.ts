@@ -7,7 +7,7 @@ import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Reparse from "../../../Codec/Reparse.ts"
 import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
-import type { FileOpen } from "../State/Open.ts"
+import type { FileOpen } from "../State/Model.ts"
 import { kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
 import * as Deletion from "./Deletion.ts"
 

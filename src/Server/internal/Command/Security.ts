@@ -14,8 +14,8 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import type { FileOpen } from "../State/Open.ts"
-import type { Identity } from "../State/Session.ts"
+import type { Identity } from "../State/Identity.ts"
+import type { FileOpen } from "../State/Model.ts"
 import * as Watch from "../State/Watch.ts"
 import { kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
 

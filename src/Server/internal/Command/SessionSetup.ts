@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Acceptor from "../../../Auth/Acceptor.ts"
 import { AuthenticationError } from "../../../Auth/AuthenticationError.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Encryption from "../../../Smb2/Encryption.ts"
 import {
@@ -17,18 +18,15 @@ import { deriveKeys } from "../../../Smb2/Session.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import type { User } from "../../UserStore.ts"
-import { beyond } from "../Connection/Beyond.ts"
-import type { Connection } from "../Connection/Connection.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Access from "../State/Access.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import { type Identity, isSamePerson, type Logon, Session } from "../State/Session.ts"
+import { type Identity, isSamePerson } from "../State/Identity.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
 import * as Users from "../State/Users.ts"
 import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
+import { limitReached } from "./LimitReached.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as SessionEnd from "./SessionEnd.ts"
-
-const has = (flags: number, flag: number): boolean => (flags & flag) !== 0
 
 /** A logon, the user that the client claims to be, and the user that was found. */
 interface Named extends Logon {
@@ -107,7 +105,7 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
 /**
  * A caller without an account that the server's settings let in: in the group Everyone, but not in Authenticated Users.
  */
-const outsider = (server: ServerState, anonymous: boolean): Identity => ({
+const outsider = (server: Server, anonymous: boolean): Identity => ({
   name: anonymous ? "" : "guest",
   sid: anonymous ? Access.sids.anonymous : `${server.domainSid}-501`,
   groups: new Set([Access.sids.everyone, Access.sids.network, Access.sids.guests]),
@@ -116,7 +114,7 @@ const outsider = (server: ServerState, anonymous: boolean): Identity => ({
   anonymous
 })
 
-const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refusal> =>
+const identity = (server: Server, user: User): Effect.Effect<Identity, Refusal> =>
   Effect.map(
     user.sid === undefined ? sidOf(server, user.name) : Effect.succeed(user.sid),
     (sid): Identity => ({
@@ -138,7 +136,7 @@ const identity = (server: ServerState, user: User): Effect.Effect<Identity, Refu
   )
 
 /** A SID that cannot be kept may belong to another user after a restart: a logon with such a SID is refused. */
-const sidOf = (server: ServerState, name: string): Effect.Effect<string, Refusal> =>
+const sidOf = (server: Server, name: string): Effect.Effect<string, Refusal> =>
   Effect.catch(
     server.identity.sidOf(name),
     (error) => Effect.andThen(Effect.logError(error.message), refuse(NtStatus.STATUS_INTERNAL_ERROR))
@@ -241,7 +239,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
         incoming.session = session
         yield* SessionEnd.end(session)
         SessionEnd.forget(session, connection)
-        return yield* beyond(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+        return yield* limitReached(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       }
       establish(connection, session, body, key, logon.preauthHash)
       if (server.settings.encryption === "required" && session.encrypt === undefined) {
@@ -263,7 +261,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
         incoming.session = session
         yield* SessionEnd.end(session)
         SessionEnd.leave(session, connection)
-        return yield* beyond(incoming, "userSessions", NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+        return yield* limitReached(incoming, "userSessions", NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       }
       // The keys stay. If the client used other credentials, the session acts as that user from now on (3.3.5.5.3).
       session.act(user, usage)
@@ -275,7 +273,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
         return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
       }
       const limit = connection.reached(usage)
-      if (limit !== undefined) return yield* beyond(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+      if (limit !== undefined) return yield* limitReached(incoming, limit, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       connection.admit(usage)
       addChannel(connection, session, key, logon.preauthHash)
       break

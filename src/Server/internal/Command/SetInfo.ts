@@ -12,10 +12,10 @@ import {
 } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/SetInfo.ts"
 import type { StoreChanges } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Caching from "../State/Caching.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
-import type { FileOpen } from "../State/Open.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { FileOpen } from "../State/Model.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
@@ -109,10 +109,13 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         // A smaller size cuts the file off. A larger one is only remembered: no store has to keep it.
         return Effect.flatMap(stored(open.file.stat), (node) => {
           if (value.allocationSize < node.size) return resize(open, value.allocationSize)
-          return Effect.map(Volumes.checkRoom(open.share, open.file, value.allocationSize, node.allocationSize), () => {
-            open.stream.reserved = value.allocationSize
-            Caching.breakReaders(open.server, open.stream, open.holder)
-          })
+          return Effect.map(
+            Volumes.checkFreeSpace(open.share, open.file, value.allocationSize, node.allocationSize),
+            () => {
+              open.stream.reserved = value.allocationSize
+              Caching.breakReaders(open.server, open.stream, open.lease)
+            }
+          )
         })
       })
     case "FilePositionInformation":

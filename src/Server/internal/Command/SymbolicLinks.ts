@@ -9,8 +9,8 @@ import * as Reparse from "../../../Codec/Reparse.ts"
 import { Dialect } from "../../../Smb2/Message/Constants.ts"
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
 import type { StoreFile, StoreNode } from "../../ShareStore.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { Share } from "../State/Model.ts"
 import { kept, Refusal, refuse, stored } from "../Wire/Reply.ts"
 import type { Name } from "./Names.ts"
 
@@ -56,7 +56,7 @@ const isMissing = ({ status }: Refusal): boolean =>
  */
 export const onTheWay = <A>(
   incoming: Incoming,
-  share: ShareState,
+  share: Share,
   { path, stream }: Name,
   create: Effect.Effect<A, Refusal>
 ): Effect.Effect<A, Refusal> =>

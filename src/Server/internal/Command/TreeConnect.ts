@@ -7,24 +7,12 @@ import { fold } from "../../../Codec/UpCase.ts"
 import { Dialect, ShareCapabilities, ShareFlags, ShareType } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/TreeConnect.ts"
 import * as Events from "../../Events.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
 import * as Access from "../State/Access.ts"
 import * as DfsHost from "../State/DfsHost.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import type { ShareState } from "../State/ShareState.ts"
-import type { Tree } from "../State/Tree.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { Tree } from "../State/Model.ts"
+import { shareFlags } from "../State/ShareFlags.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-
-/**
- * The flags of a share for clients: SMB2_SHAREFLAG_*, whose bits are those of `shi1005_flags` as well (MS-SRVS
- * 2.2.4.29).
- */
-export const shareFlags = (server: ServerState, share: ShareState): number =>
-  (DfsHost.isRoot(server.dfs, share.name) ? ShareFlags.SMB2_SHAREFLAG_DFS | ShareFlags.SMB2_SHAREFLAG_DFS_ROOT : 0) |
-  (share.options.encrypt === true ? ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA : 0) |
-  (share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
-    ? ShareFlags.SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM
-    : 0)
 
 /** Handles TREE_CONNECT. */
 export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>

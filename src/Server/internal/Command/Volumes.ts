@@ -6,19 +6,19 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Share } from "../State/Model.ts"
 import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 
 /** The information about the volume that a file is on, as it is now. */
-export const of = (share: ShareState, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
+export const of = (share: Share, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
   stored(file.volume ?? share.store.volume)
 
 /**
  * Refuses more bytes than are free on a file's volume (MS-FSA 2.1.5.1, 2.1.5.15.1). `has` is the size that the file has
  * already.
  */
-export const checkRoom = (
-  share: ShareState,
+export const checkFreeSpace = (
+  share: Share,
   file: StoreFile,
   allocationSize: bigint,
   has = 0n
@@ -30,15 +30,15 @@ export const checkRoom = (
       ({ free }) => allocationSize - has > free ? refuse(NtStatus.STATUS_DISK_FULL) : Effect.void
     )
 
-/** As `checkRoom`, for a file that is to be made in a directory. */
-export const checkRoomIn = (
-  share: ShareState,
+/** As `checkFreeSpace`, for a file that is to be made in a directory. */
+export const checkFreeSpaceIn = (
+  share: Share,
   directory: StorePath,
   allocationSize: bigint
 ): Effect.Effect<void, Refusal> =>
   allocationSize === 0n ? Effect.void : Effect.scoped(
     Effect.flatMap(
       stored(share.store.open(directory, { mode: "existing", type: "directory" })),
-      ({ file }) => checkRoom(share, file, allocationSize)
+      ({ file }) => checkFreeSpace(share, file, allocationSize)
     )
   )

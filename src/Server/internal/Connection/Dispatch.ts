@@ -6,10 +6,12 @@ import { Command, Dialect } from "../../../Smb2/Message/Constants.ts"
 import * as Message from "../../../Smb2/Message/Message.ts"
 import * as Events from "../../Events.ts"
 import * as ChangeNotify from "../Command/ChangeNotify.ts"
+import * as ChannelSequence from "../Command/ChannelSequence.ts"
 import * as Close from "../Command/Close.ts"
 import * as Create from "../Command/Create.ts"
 import * as Ioctl from "../Command/Ioctl.ts"
 import * as Listing from "../Command/Listing.ts"
+import * as Lock from "../Command/Lock.ts"
 import * as Negotiation from "../Command/Negotiation.ts"
 import * as OplockBreak from "../Command/OplockBreak.ts"
 import * as QueryInfo from "../Command/QueryInfo.ts"
@@ -18,11 +20,9 @@ import * as SessionEnd from "../Command/SessionEnd.ts"
 import * as SessionSetup from "../Command/SessionSetup.ts"
 import * as SetInfo from "../Command/SetInfo.ts"
 import * as TreeConnect from "../Command/TreeConnect.ts"
-import * as ChannelSequence from "../State/ChannelSequence.ts"
-import * as Locks from "../State/Locks.ts"
-import type { Session } from "../State/Session.ts"
+import type { Incoming } from "../State/Incoming.ts"
+import type { Session } from "../State/Model.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-import type { Incoming } from "./Incoming.ts"
 
 type Body<C extends Message.CommandName> = Extract<Message.Request, { readonly _tag: C }>["body"]
 
@@ -43,7 +43,7 @@ const table: { readonly [C in Message.CommandName]: Entry<C> } = {
   FLUSH: { needs: "open", run: ReadWrite.flush },
   READ: { needs: "open", run: ReadWrite.read },
   WRITE: { needs: "open", run: ReadWrite.write },
-  LOCK: { needs: "open", run: Locks.handle },
+  LOCK: { needs: "open", run: Lock.handle },
   IOCTL: { needs: "perhaps open", run: Ioctl.handle },
   CANCEL: { needs: "nothing", run: (incoming) => Effect.sync(() => cancel(incoming)) },
   ECHO: { needs: "nothing", run: () => Effect.succeed(reply({ _tag: "ECHO", body: {} })) },

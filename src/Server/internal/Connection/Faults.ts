@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Message from "../../../Smb2/Message/Message.ts"
 import * as Events from "../../Events.ts"
 import type { StoreError } from "../../ShareStore.ts"
-import type { Incoming } from "./Incoming.ts"
+import type { Incoming } from "../State/Incoming.ts"
 
 /** Writes a fault to the log, with the number of faults since the last one in the log. */
 export const tell = ({ header, open, server: { logRates }, tree }: Incoming, fault: StoreError): Effect.Effect<void> =>

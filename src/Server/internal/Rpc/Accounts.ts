@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
 import { fold } from "../../../Codec/UpCase.ts"
 import type { User } from "../../UserStore.ts"
-import type { ServerState } from "../State/ServerState.ts"
+import type { Server } from "../State/Model.ts"
 import * as Users from "../State/Users.ts"
 
 /** A user, group or domain. */
@@ -115,7 +115,7 @@ const guestRid = 501
 const noneRid = 513
 
 /** The server's own domain. */
-export const ownDomain = (server: ServerState): Domain => ({
+export const ownDomain = (server: Server): Domain => ({
   name: server.settings.computerName,
   sid: server.domainSid
 })
@@ -131,12 +131,12 @@ const ownAccounts = (domain: Domain): ReadonlyArray<Account> => [
 ]
 
 /** A user who cannot be looked up counts as unknown: the client then shows the SID. */
-const find = (server: ServerState, name: string, domain: Domain): Effect.Effect<User | undefined> =>
+const find = (server: Server, name: string, domain: Domain): Effect.Effect<User | undefined> =>
   Effect.orElseSucceed(Users.find(server, name, domain.name), () => undefined)
 
 /** The account of a SID; undefined if the server does not know the SID. */
 export const ofSid = Effect.fnUntraced(function*(
-  server: ServerState,
+  server: Server,
   sid: string
 ): Effect.fn.Return<Account | undefined> {
   const domain = ownDomain(server)
@@ -149,7 +149,7 @@ export const ofSid = Effect.fnUntraced(function*(
 })
 
 /** The user name of a SID: of a user in the server's own domain, or of a logged-on user who was given the SID. */
-const nameOf = (server: ServerState, sid: string): Effect.Effect<string | undefined> =>
+const nameOf = (server: Server, sid: string): Effect.Effect<string | undefined> =>
   Effect.map(server.identity.nameOf(sid), (name) => {
     if (name !== undefined) return name
     for (const { user } of server.sessions.values()) if (user?.sid === sid && !user.guest) return user.name
@@ -158,7 +158,7 @@ const nameOf = (server: ServerState, sid: string): Effect.Effect<string | undefi
 
 /** The account of a name: `name`, or `domain\name`. */
 export const ofName = Effect.fnUntraced(function*(
-  server: ServerState,
+  server: Server,
   text: string
 ): Effect.fn.Return<Account | undefined> {
   const own = ownDomain(server)

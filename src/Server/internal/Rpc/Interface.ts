@@ -2,12 +2,12 @@
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import { FaultStatus, type SyntaxId } from "../../../Codec/Rpc/DceRpc.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import type { Identity } from "../State/Session.ts"
+import type { Identity } from "../State/Identity.ts"
+import type { Server } from "../State/Model.ts"
 
 /** The caller at the other end of the pipe. */
 export interface Caller {
-  readonly server: ServerState
+  readonly server: Server
   readonly user: Identity
 }
 

@@ -12,12 +12,8 @@ import * as DceRpc from "../../../Codec/Rpc/DceRpc.ts"
 import * as Lsad from "../../../Codec/Rpc/Lsad.ts"
 import * as Srvsvc from "../../../Codec/Rpc/Srvsvc.ts"
 import * as Wkssvc from "../../../Codec/Rpc/Wkssvc.ts"
-import { CreateAction, OplockLevel } from "../../../Smb2/Message/Constants.ts"
-import type * as CreateMessage from "../../../Smb2/Message/Create.ts"
 import type * as Query from "../../../Smb2/Message/QueryInfo.ts"
-import type { Incoming } from "../Connection/Incoming.ts"
-import { PipeOpen } from "../State/Open.ts"
-import type { Room } from "../State/Room.ts"
+import type { PipeEnd, Waiting } from "../State/Model.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import type { Caller, Interface } from "./Interface.ts"
 import * as Lsarpc from "./Lsarpc.ts"
@@ -41,7 +37,7 @@ const pipes: ReadonlyMap<string, () => Interface> = new Map([
  *
  * @category models
  */
-export class Pipe {
+export class Pipe implements PipeEnd {
   private readonly name: string
   private readonly served: Interface
   private readonly caller: Caller
@@ -98,11 +94,11 @@ export class Pipe {
   }
 
   /** Gives bytes of responses, and waits if there are none. */
-  read(incoming: Incoming, room: number): Effect.Effect<Reply, Refusal> {
+  read(request: Waiting, room: number): Effect.Effect<Reply, Refusal> {
     return Effect.suspend(() => {
       if (this.output.length > 0) return Effect.succeed(this.readReply(room))
       return Effect.andThen(
-        incoming.wait<void>((resume) => {
+        request.wait<void>((resume) => {
           const wake = () => resume(undefined)
           this.waiting.push(wake)
           return () => {
@@ -110,7 +106,7 @@ export class Pipe {
             if (at >= 0) this.waiting.splice(at, 1)
           }
         }),
-        this.read(incoming, room)
+        this.read(request, room)
       )
     })
   }
@@ -220,44 +216,8 @@ export class Pipe {
   }
 }
 
-/** Opens a pipe. */
-export const create = (
-  incoming: Incoming,
-  body: CreateMessage.Request,
-  room: Room
-): Effect.Effect<Reply, Refusal> =>
-  Effect.suspend(() => {
-    const name = body.name.replace(/^\\+/, "").toLowerCase()
-    const make = pipes.get(name)
-    if (make === undefined) {
-      room.giveBack()
-      return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-    }
-    const { server } = incoming
-    const session = incoming.session!
-    const pipe = new Pipe(name, make(), { server, user: session.user! })
-    const open = new PipeOpen(server, server.newOpenId(), pipe, room.keep(), session, incoming.tree!)
-    server.pipes++
-    session.opens.set(open.id, open)
-    const fileId = { persistent: open.id, volatile: open.id }
-    return Effect.succeed<Reply>({
-      ...reply({
-        _tag: "CREATE",
-        body: {
-          oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_NONE,
-          flags: 0,
-          createAction: CreateAction.FILE_OPENED,
-          creationTime: 0n,
-          lastAccessTime: 0n,
-          lastWriteTime: 0n,
-          changeTime: 0n,
-          allocationSize: 4096n,
-          endOfFile: 0n,
-          fileAttributes: 0x80,
-          fileId,
-          createContexts: []
-        }
-      }),
-      fileId
-    })
-  })
+/** A new end of the pipe with this name in lower case; undefined if there is no such pipe. */
+export const make = (name: string, caller: Caller): Pipe | undefined => {
+  const served = pipes.get(name)
+  return served === undefined ? undefined : new Pipe(name, served(), caller)
+}

@@ -4,9 +4,8 @@ import * as Effect from "effect/Effect"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import * as Srvsvc from "../../../Codec/Rpc/Srvsvc.ts"
 import { fold } from "../../../Codec/UpCase.ts"
-import * as TreeConnect from "../Command/TreeConnect.ts"
-import type { ServerState } from "../State/ServerState.ts"
-import type { ShareState } from "../State/ShareState.ts"
+import type { Server, Share } from "../State/Model.ts"
+import { shareFlags } from "../State/ShareFlags.ts"
 import { type Interface, operation } from "./Interface.ts"
 
 const levelUnknown = 124
@@ -22,9 +21,9 @@ interface Listed {
   readonly flags: number
 }
 
-const isHidden = (share: ShareState): boolean => share.options.hidden ?? share.name.endsWith("$")
+const isHidden = (share: Share): boolean => share.options.hidden ?? share.name.endsWith("$")
 
-const shareList = (server: ServerState, all = false): ReadonlyArray<Listed> => {
+const shareList = (server: Server, all = false): ReadonlyArray<Listed> => {
   const listed: Array<Listed> = []
   for (const share of server.shares.values()) {
     const hidden = isHidden(share)
@@ -33,7 +32,7 @@ const shareList = (server: ServerState, all = false): ReadonlyArray<Listed> => {
       name: share.name,
       type: (Srvsvc.ShareType.STYPE_DISKTREE | (hidden ? Srvsvc.ShareType.STYPE_SPECIAL : 0)) >>> 0,
       comment: share.options.comment ?? "",
-      flags: TreeConnect.shareFlags(server, share)
+      flags: shareFlags(server, share)
     })
   }
   listed.push({
@@ -97,7 +96,7 @@ const infoOf = (level: number, share: Listed): Srvsvc.ShareInfo => {
 
 const { SV_TYPE_DFS, SV_TYPE_NT, SV_TYPE_SERVER, SV_TYPE_SERVER_NT, SV_TYPE_WORKSTATION } = Srvsvc.ServerType
 
-const serverInfo = (server: ServerState, level: number): Srvsvc.ServerInfo => {
+const serverInfo = (server: Server, level: number): Srvsvc.ServerInfo => {
   const info100 = { platformId: Srvsvc.PLATFORM_ID_NT, name: server.settings.computerName }
   const info101 = {
     ...info100,
@@ -131,7 +130,7 @@ const serverInfo = (server: ServerState, level: number): Srvsvc.ServerInfo => {
 }
 
 /** The time of day, for a server that uses UTC. */
-const timeOfDay = (server: ServerState, millis: number) => {
+const timeOfDay = (server: Server, millis: number) => {
   const now = new Date(millis)
   return {
     elapsed: Math.floor(millis / 1000) >>> 0,

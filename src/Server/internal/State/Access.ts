@@ -9,7 +9,7 @@
 import * as Codec from "../../../Codec/Codec.ts"
 import * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
-import type { Identity } from "./Session.ts"
+import type { Identity } from "./Identity.ts"
 
 /** Well-known SIDs (MS-DTYP 2.4.2.4). */
 export const sids = {

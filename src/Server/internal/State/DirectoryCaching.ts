@@ -5,8 +5,7 @@
  */
 import type { StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
-import type { FileTable } from "./FileTable.ts"
-import type { FileOpen } from "./Open.ts"
+import type { FileOpen, FileTable } from "./Model.ts"
 
 /**
  * Breaks the leases of a directory after an entry came, went, or changed. No request waits for the acknowledgment. `by`
@@ -16,9 +15,9 @@ export const changed = (table: FileTable, path: StorePath, by: FileOpen | undefi
   if (path.length === 0) return
   for (const { file } of table.at(path.slice(0, -1))) {
     if (!file.directory) continue
-    for (const holder of Array.from(file.streams.get("")?.holders ?? [])) {
-      const [open] = holder.opens
-      if (open !== undefined && by?.parentLeaseKey !== holder.keyText) Caching.breakTo(open.server, holder, 0)
+    for (const lease of Array.from(file.streams.get("")?.leases ?? [])) {
+      const [open] = lease.opens
+      if (open !== undefined && by?.parentLeaseKey !== lease.keyText) Caching.breakTo(open.server, lease, 0)
     }
   }
 }

@@ -12,97 +12,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Semaphore from "effect/Semaphore"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Names from "../../Store/internal/Names.ts"
-import type { Holder } from "./Caching.ts"
-import type { StreamLocks } from "./Locks.ts"
-import type { Open } from "./Open.ts"
-import type { Delayed } from "./Times.ts"
-import type { Watch } from "./Watch.ts"
-
-/** One of a file's streams; the file's own data has an empty name. */
-export class StreamNode {
-  readonly file: FileNode
-  readonly name: string
-  readonly opens = new Set<Open>()
-  /** Its byte-range locks; made with the first lock. */
-  locks: StreamLocks | undefined
-  readonly holders = new Set<Holder>()
-  /** Whether this named stream is deleted when its last open closes. A file's own data is deleted with its link. */
-  deletePending = false
-  /** Bytes that a client wants reserved for it while it is open; a store reserves none. */
-  reserved = 0n
-  /** Orders writes to the end, one after the other; made with the first one. */
-  appending: Semaphore.Semaphore | undefined
-
-  constructor(file: FileNode, name: string) {
-    this.file = file
-    this.name = name
-  }
-}
-
-/** An open file. */
-export class FileNode {
-  readonly identity: string
-  readonly directory: boolean
-  /** The last write time that clients see while the file is being written. */
-  delayed: Delayed | undefined
-  readonly streams = new Map<string, StreamNode>()
-  /** The names by which the file is open. */
-  readonly links = new Set<Link>()
-  /**
-   * Lets one request at a time read, change and write back the blobs next to the file's data; made with the first one.
-   */
-  #changing: Semaphore.Semaphore | undefined
-
-  constructor(identity: string, directory: boolean) {
-    this.identity = identity
-    this.directory = directory
-  }
-
-  /** The stream of a name; made if it is not open. */
-  stream(name: string): StreamNode {
-    const key = Names.fold(name)
-    const known = this.streams.get(key)
-    if (known !== undefined) return known
-    const made = new StreamNode(this, name)
-    this.streams.set(key, made)
-    return made
-  }
-
-  *opens(): IterableIterator<Open> {
-    for (const stream of this.streams.values()) yield* stream.opens
-  }
-
-  /**
-   * Runs a change of the blobs next to the file's data while no other change runs: otherwise one of two would be lost.
-   */
-  changing<A, E, R>(change: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return (this.#changing ??= Semaphore.makeUnsafe(1)).withPermits(1)(change)
-  }
-}
-
-/** A name by which a file is open. */
-export class Link {
-  readonly file: FileNode
-  /** The present name, with the case in which it was given. */
-  path: StorePath
-  /** Opens of any of the file's streams by this name. */
-  readonly opens = new Set<Open>()
-  /** Whether the name is removed when its last open closes. */
-  deletePending = false
-  /** The watches by opens of this name, if it is a directory. */
-  readonly watches = new Set<Watch>()
-  /** Requests that are adding an entry to the directory; no new one begins while it is sealed. */
-  adding = 0
-  sealed = false
-
-  constructor(file: FileNode, path: StorePath) {
-    this.file = file
-    this.path = path
-  }
-}
+import { FileNode, type FileOpen, type FileTable as Table, Link, type StreamNode } from "./Model.ts"
 
 /** A component of names, with the links that are open there and below. */
 class Place {
@@ -134,7 +46,7 @@ export const isWithin = (path: StorePath, ancestor: StorePath): boolean =>
  *
  * @category models
  */
-export class FileTable {
+export class FileTable implements Table {
   readonly files = new Map<string, FileNode>()
   /** Counts renames: after one, a file that was looked up by name before may have another name. */
   renames = 0
@@ -154,7 +66,7 @@ export class FileTable {
   }
 
   /** Enters an open next to the others of its stream, by the name that it was opened by. */
-  enter(open: Open, stream: StreamNode, path: StorePath): Link {
+  enter(open: FileOpen, stream: StreamNode, path: StorePath): Link {
     const { file } = stream
     const place = this.#make(path)
     let link = place.links.find((one) => one.file === file)
@@ -169,7 +81,7 @@ export class FileTable {
   }
 
   /** Takes an open out. Its name and its stream stay, with their pending deletions, until they are released. */
-  leave(open: Open): void {
+  leave(open: FileOpen): void {
     const { link, stream } = open
     stream.opens.delete(open)
     link.opens.delete(open)

@@ -19,17 +19,14 @@ import { CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.
 import * as Events from "../../Events.ts"
 import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath } from "../../ShareStore.ts"
 import * as Caching from "./Caching.ts"
-import { type FileNode, type FileTable, keyOf } from "./FileTable.ts"
-import type { FileOpen } from "./Open.ts"
-import type { ServerState } from "./ServerState.ts"
-import type { ShareState } from "./ShareState.ts"
-import type { Watch } from "./Watch.ts"
+import { keyOf } from "./FileTable.ts"
+import type { FileNode, FileOpen, FileTable, Server, Share, Watch } from "./Model.ts"
 
 /** How often the server checks which directories it still has to listen to. */
 const interval = "15 seconds"
 
 /** How long a CREATE waits for a store to begin listening. After that, its response grants no caching. */
-const patience = "1 second"
+const startTimeout = "1 second"
 
 /** A directory that is needed, and whether with everything below it. */
 interface Place {
@@ -39,7 +36,7 @@ interface Place {
 
 interface Listening extends Place {
   /** Whether the store reports every change from now on. */
-  hears: boolean
+  complete: boolean
   /** The identity of the directory that had the path when this began. */
   identity: string | undefined
   /** Opens when the store reports changes, when it will not, and when no request should wait for it any more. */
@@ -58,15 +55,15 @@ const expected: ReadonlySet<StoreError["reason"]> = new Set(["NotFound", "PathNo
 
 /** The directories of a share that the server listens to. */
 class Listener {
-  private readonly server: ServerState
-  private readonly share: ShareState
+  private readonly server: Server
+  private readonly share: Share
   private readonly changes: NonNullable<ShareStore["changes"]>
   private readonly places = new Map<string, Listening>()
   private sweeping = false
   /** Whether the log already says that changes are not reported. */
-  private isDeaf = false
+  private failureLogged = false
 
-  constructor(server: ServerState, share: ShareState, changes: NonNullable<ShareStore["changes"]>) {
+  constructor(server: Server, share: Share, changes: NonNullable<ShareStore["changes"]>) {
     this.server = server
     this.share = share
     this.changes = changes
@@ -83,13 +80,13 @@ class Listener {
     const stopped = Latch.makeUnsafe()
     const listening: Listening = {
       ...place,
-      hears: false,
+      complete: false,
       identity: undefined,
       settled,
       asked: true,
       late,
       stop: () => {
-        listening.hears = false
+        listening.complete = false
         stopped.openUnsafe()
       }
     }
@@ -99,8 +96,8 @@ class Listener {
       Effect.map(Effect.orElseSucceed(identity, () => undefined), (now) => {
         // Another directory may have taken the path between the two lookups.
         if (now === undefined || now !== listening.identity) return listening.stop()
-        listening.hears = all
-        this.isDeaf = false
+        listening.complete = all
+        this.failureLogged = false
         settled.openUnsafe()
       })
     this.server.run(
@@ -108,11 +105,11 @@ class Listener {
         listening.identity = before
         return Stream.runForEachArray(
           this.changes(place.directory, { recursive: place.recursive, onStart }),
-          (changes) => Effect.sync(() => this.heard(place, changes))
+          (changes) => Effect.sync(() => this.received(place, changes))
         )
       }).pipe(
         Effect.raceFirst(stopped.await),
-        Effect.catch((error) => this.complain(error)),
+        Effect.catch((error) => this.logFailure(error)),
         Effect.onExit((exit) => Effect.sync(() => this.ended(name, listening, exit)))
       )
     )
@@ -127,7 +124,7 @@ class Listener {
   follow(place: Place): Effect.Effect<void> {
     return Effect.suspend(() => {
       const known = this.places.get(nameOf(place))
-      if (known?.hears !== true) {
+      if (known?.complete !== true) {
         if (known === undefined) this.need(place, true)
         return Effect.void
       }
@@ -138,8 +135,8 @@ class Listener {
   }
 
   /** Whether the store reports every change in a directory. */
-  hears(place: Place): boolean {
-    return this.places.get(nameOf(place))?.hears === true
+  isComplete(place: Place): boolean {
+    return this.places.get(nameOf(place))?.complete === true
   }
 
   /** Whether the path now stands for another directory than the one that the server listens to. */
@@ -156,7 +153,7 @@ class Listener {
     if (this.places.get(name) !== listening) return false
     this.places.delete(name)
     listening.stop()
-    this.takeAllBack(listening)
+    this.breakAllCaches(listening)
     return true
   }
 
@@ -169,10 +166,10 @@ class Listener {
       for (let turn = 0; turn < 2; turn++) {
         const listening = this.need(place)
         const { settled } = listening
-        if (!listening.hears) {
-          yield* Effect.raceFirst(settled.await, Effect.andThen(Effect.sleep(patience), settled.open))
+        if (!listening.complete) {
+          yield* Effect.raceFirst(settled.await, Effect.andThen(Effect.sleep(startTimeout), settled.open))
         }
-        if (!listening.hears) return undefined
+        if (!listening.complete) return undefined
         if (listening.identity === expected) return listening
         if (!(yield* this.isStale(listening))) return undefined
         this.leave(listening)
@@ -182,37 +179,37 @@ class Listener {
   }
 
   /** Writes to the log that changes cannot be reported: once, until they are reported again. */
-  private complain(error: StoreError): Effect.Effect<void> {
-    if (expected.has(error.reason) || this.isDeaf) return Effect.void
-    this.isDeaf = true
+  private logFailure(error: StoreError): Effect.Effect<void> {
+    if (expected.has(error.reason) || this.failureLogged) return Effect.void
+    this.failureLogged = true
     return Events.changesNotTold(this.share.name, error)
   }
 
   /** Listening has ended. It begins again when a client needs it. The caches that depended on it are broken. */
   private ended(name: string, listening: Listening, exit: Exit.Exit<void>): void {
-    const { hears, late, settled } = listening
-    listening.hears = false
+    const { complete, late, settled } = listening
+    listening.complete = false
     settled.openUnsafe()
     if (this.places.get(name) !== listening) return
     this.places.delete(name)
     // A server that stops breaks no caches.
-    if (!hears && !late || Exit.hasInterrupts(exit)) return
-    this.takeAllBack(listening)
+    if (!complete && !late || Exit.hasInterrupts(exit)) return
+    this.breakAllCaches(listening)
   }
 
   /** Breaks the caches, and marks the watches as incomplete, that depended on listening to a directory. */
-  private takeAllBack({ directory, recursive }: Listening): void {
+  private breakAllCaches({ directory, recursive }: Listening): void {
     const { table } = this.share
     for (const { file, watches } of table.at(directory)) {
-      if (file.directory) this.takeBack(file)
+      if (file.directory) this.breakCaches(file)
       for (const watch of watches) if (watch.recursive === recursive) watch.lose()
     }
-    for (const { file } of table.entries(directory)) if (!file.directory) this.takeBack(file)
+    for (const { file } of table.entries(directory)) if (!file.directory) this.breakCaches(file)
   }
 
-  takeBack(file: FileNode): void {
-    for (const { holders } of file.streams.values()) {
-      for (const holder of Array.from(holders)) Caching.breakTo(this.server, holder, 0)
+  breakCaches(file: FileNode): void {
+    for (const { leases } of file.streams.values()) {
+      for (const lease of Array.from(leases)) Caching.breakTo(this.server, lease, 0)
     }
   }
 
@@ -254,7 +251,7 @@ class Listener {
     interval
   )
 
-  private heard(place: Place, changes: ReadonlyArray<StoreChange>): void {
+  private received(place: Place, changes: ReadonlyArray<StoreChange>): void {
     const { table } = this.share
     for (const { watches } of table.at(place.directory)) {
       for (const watch of watches) if (watch.recursive === place.recursive) tell(watch, changes)
@@ -265,7 +262,7 @@ class Listener {
       for (const { file } of table.at(whole)) changed.add(file)
       for (const { file } of table.at(whole.slice(0, -1))) if (file.directory) changed.add(file)
     }
-    for (const file of changed) this.takeBack(file)
+    for (const file of changed) this.breakCaches(file)
   }
 }
 
@@ -303,14 +300,14 @@ const placeOf = (path: StorePath, directory: boolean): Place => ({
 /** The places to listen to for the caches of a file: the directories that hold it; for a directory, itself. */
 const placesOf = (file: FileNode): ReadonlyArray<Place> => {
   let held = false
-  for (const { holders } of file.streams.values()) held ||= holders.size > 0
+  for (const { leases } of file.streams.values()) held ||= leases.size > 0
   if (!held) return []
   return Array.from(file.links, ({ path }) => placeOf(path, file.directory))
 }
 
 const listeners = new WeakMap<FileTable, Listener>()
 
-const listenerOf = (server: ServerState, share: ShareState): Listener | undefined => {
+const listenerOf = (server: Server, share: Share): Listener | undefined => {
   const known = listeners.get(share.table)
   if (known !== undefined) return known
   const { changes } = share.store
@@ -321,7 +318,7 @@ const listenerOf = (server: ServerState, share: ShareState): Listener | undefine
 }
 
 /** Begins to listen for a client that watches a directory. */
-export const forWatch = (server: ServerState, { open, recursive }: Watch): void => {
+export const forWatch = (server: Server, { open, recursive }: Watch): void => {
   const listener = listenerOf(server, open.share)
   if (listener === undefined) return
   const place = { directory: open.path, recursive }
@@ -329,21 +326,21 @@ export const forWatch = (server: ServerState, { open, recursive }: Watch): void 
   server.run(listener.follow(place))
 }
 
-/** Whether the server hears all changes of other programs, so that it can break the caches of clients. */
-export interface Heard {
-  readonly hears: boolean
+/** Whether the server learns of all changes by other programs, so that it can break the caches of clients. */
+export interface ChangeReports {
+  readonly complete: boolean
 }
 
-const everything: Heard = { hears: true }
-const nothing: Heard = { hears: false }
+const everything: ChangeReports = { complete: true }
+const nothing: ChangeReports = { complete: false }
 
 /** Begins to listen for a client that may cache the file of a name. Waits until listening has begun or failed. */
 export const listen = (
-  server: ServerState,
-  share: ShareState,
+  server: Server,
+  share: Share,
   path: StorePath,
   { file, node }: StoreOpened
-): Effect.Effect<Heard> => {
+): Effect.Effect<ChangeReports> => {
   const listener = listenerOf(server, share)
   if (listener === undefined) return Effect.succeed(everything)
   const directory = node.type === "directory"
@@ -351,7 +348,7 @@ export const listen = (
   const { stat } = share.store
   return Effect.gen(function*() {
     const place = placeOf(path, directory)
-    const before = listener.hears(place)
+    const before = listener.isComplete(place)
     const expected = directory ? node : yield* file.parent ?? stat(place.directory)
     const heard = yield* listener.listen(place, expected.identity)
     if (heard === undefined) return nothing
@@ -361,10 +358,10 @@ export const listen = (
 }
 
 /** After a rename of an open: listens at the new name for its client's cache. */
-export const renamed = ({ holder, path, server, share, stream }: FileOpen): void => {
-  const listener = holder === undefined ? undefined : listenerOf(server, share)
+export const renamed = ({ lease, path, server, share, stream }: FileOpen): void => {
+  const listener = lease === undefined ? undefined : listenerOf(server, share)
   if (listener !== undefined) server.run(listener.follow(placeOf(path, stream.file.directory)))
 }
 
-/** A file has a further name, by which other programs may change it unheard: breaks its caches. */
-export const linked = ({ server, share, stream }: FileOpen): void => listenerOf(server, share)?.takeBack(stream.file)
+/** A file has a further name, by which other programs may change it without a report: breaks its caches. */
+export const linked = ({ server, share, stream }: FileOpen): void => listenerOf(server, share)?.breakCaches(stream.file)

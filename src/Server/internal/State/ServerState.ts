@@ -7,45 +7,28 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { KerberosKeys } from "../../../Auth/KerberosKeys.ts"
 import * as Events from "../../Events.ts"
 import type { Identities } from "../../IdentityStore.ts"
 import type { Limits } from "../../Limits.ts"
 import type { Users } from "../../UserStore.ts"
-import type { Connection } from "../Connection/Connection.ts"
 import { Buffers } from "../Wire/Buffers.ts"
-import type { LeaseTable } from "./Caching.ts"
 import { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
+import type { LeaseTable } from "./LeaseTable.ts"
 import { LogonDelays } from "./LogonDelays.ts"
 import { LogRate } from "./LogRate.ts"
-import type { FileOpen } from "./Open.ts"
-import type { Patience } from "./Patience.ts"
-import { ReplayTable } from "./Replay.ts"
-import type { Session } from "./Session.ts"
-import type { ShareState } from "./ShareState.ts"
+import type { Connection, FileOpen, Lease, Server, Session, Share } from "./Model.ts"
+import { ReplayTable } from "./ReplayTable.ts"
+import type { ServerSettings } from "./ServerSettings.ts"
+import type { StoreTimeout } from "./StoreTimeout.ts"
 import { UsageTable } from "./Usage.ts"
-
-/** Settings that were fixed when the server was made. */
-export interface Settings {
-  /** The address that it listens on. */
-  readonly host: string
-  readonly computerName: string
-  readonly signing: "required" | "enabled"
-  readonly encryption: "required" | "enabled" | "disabled"
-  /** Callers without an account that may log on: none, anonymous callers, or also callers with an unknown name. */
-  readonly guest: "never" | "anonymous" | "unknown"
-  readonly dialects: ReadonlyArray<number>
-  /** If given, users can log on by Kerberos. */
-  readonly kerberos: KerberosKeys | undefined
-}
 
 /** The fields that the server is made with. */
 type Given = Pick<
   ServerState,
   | "settings"
   | "limits"
-  | "patience"
+  | "storeTimeout"
   | "users"
   | "shares"
   | "dfs"
@@ -59,26 +42,26 @@ type Given = Pick<
 /**
  * @category models
  */
-export class ServerState {
-  readonly settings: Settings
+export class ServerState implements Server {
+  readonly settings: ServerSettings
   readonly limits: Limits
   /** The timeouts of stores. */
-  readonly patience: Patience
+  readonly storeTimeout: StoreTimeout
   readonly users: Users
-  readonly shares: ReadonlyMap<string, ShareState>
+  readonly shares: ReadonlyMap<string, Share>
   /** The namespaces that it hosts, if any. */
   readonly dfs: DfsHost | undefined
   readonly guid: Uint8Array
   readonly startTime: bigint
   /** The SIDs of its users. */
   readonly identity: Identities
-  readonly leases: LeaseTable
-  readonly replays = new ReplayTable()
+  readonly leases: LeaseTable<Lease>
+  readonly replays = new ReplayTable<FileOpen>()
   /** Closes an open. A field, because the module that closes imports this one. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections: Connections<Connection>
   /** The usage of each user. */
-  readonly usages = new UsageTable()
+  readonly usages = new UsageTable<Lease>()
   readonly logonDelays: LogonDelays
   readonly sessions = new Map<bigint, Session>()
   readonly buffers = new Buffers()
@@ -115,7 +98,7 @@ export class ServerState {
     this.limits = fields.limits
     this.connections = new Connections(fields.limits)
     this.logonDelays = new LogonDelays(fields.limits)
-    this.patience = fields.patience
+    this.storeTimeout = fields.storeTimeout
     this.users = fields.users
     this.shares = fields.shares
     this.dfs = fields.dfs

@@ -8,15 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StoreChanges, StoreNode } from "../../ShareStore.ts"
 import { type Refusal, stored } from "../Wire/Reply.ts"
-import type { StreamNode } from "./FileTable.ts"
-import type { FileOpen } from "./Open.ts"
-
-/** A file's last write time as clients see it while the file is being written: 100 ns ticks. */
-export interface Delayed {
-  readonly before: bigint
-  readonly first: bigint
-  readonly due: bigint
-}
+import type { FileOpen, StreamNode } from "./Model.ts"
 
 const delay = 20_000_000n
 

@@ -6,11 +6,10 @@
  * user.
  */
 import type { Limits } from "../../Limits.ts"
-import type { Holder } from "./Caching.ts"
-import type { Identity } from "./Session.ts"
+import type { Identity } from "./Identity.ts"
 
 /** The resources that one user holds. */
-export class Usage {
+export class Usage<Lease> {
   readonly owner: string
   /** The connections on which this user was the first to log on. */
   connections = 0
@@ -24,11 +23,11 @@ export class Usage {
   /** Bytes of changes that are kept for watches. */
   notified = 0
   /** Oplocks and leases, each with the number of the user's opens for it; the oldest comes first. */
-  readonly holders = new Map<Holder, number>()
+  readonly leases = new Map<Lease, number>()
 
-  readonly #forget: (usage: Usage) => void
+  readonly #forget: (usage: Usage<Lease>) => void
 
-  constructor(owner: string, forget: (usage: Usage) => void) {
+  constructor(owner: string, forget: (usage: Usage<Lease>) => void) {
     this.owner = owner
     this.#forget = forget
   }
@@ -45,19 +44,19 @@ export type UserLimit = Extract<keyof Limits, `user${string}`>
 /**
  * @category models
  */
-export class UsageTable {
-  readonly #all = new Map<string, Usage>()
+export class UsageTable<Lease> {
+  readonly #all = new Map<string, Usage<Lease>>()
 
   get size(): number {
     return this.#all.size
   }
 
   /** The usage of a user; for a guest, that of the network. */
-  of(user: Identity, network: string): Usage {
+  of(user: Identity, network: string): Usage<Lease> {
     const owner = user.guest ? `guest from ${network}` : user.sid
     const known = this.#all.get(owner)
     if (known !== undefined) return known
-    const made = new Usage(owner, (usage) => {
+    const made = new Usage<Lease>(owner, (usage) => {
       if (this.#all.get(owner) === usage) this.#all.delete(owner)
     })
     this.#all.set(owner, made)

@@ -6,18 +6,18 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Events from "../../Events.ts"
 import type { User } from "../../UserStore.ts"
-import type { ServerState } from "./ServerState.ts"
+import type { Server } from "./Model.ts"
 
 /** The user store did not say whether the user exists. */
 export const unreachable = { _tag: "Unreachable" } as const
 
 /** The user of that name; `undefined` if no user has it. A store has `storeTime` to answer. */
 export const find = (
-  server: ServerState,
+  server: Server,
   name: string,
   domain: string
 ): Effect.Effect<User | undefined, typeof unreachable> =>
-  server.patience.run(Effect.suspend(() => server.users.find(name, domain))).pipe(
+  server.storeTimeout.run(Effect.suspend(() => server.users.find(name, domain))).pipe(
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.interrupt

@@ -7,19 +7,7 @@
 import * as Codec from "../../../Codec/Codec.ts"
 import { FileNotifyInformations } from "../../../Smb2/Message/ChangeNotify.ts"
 import type { StorePath } from "../../ShareStore.ts"
-import type { FileTable } from "./FileTable.ts"
-import type { FileOpen } from "./Open.ts"
-import type { ServerState } from "./ServerState.ts"
-import type { Session } from "./Session.ts"
-
-/** One change. */
-export interface Change {
-  readonly action: number
-  readonly fileName: string
-}
-
-/** The result for a waiting request: changes, or that there were too many. */
-export type Heard = { readonly changes: ReadonlyArray<Change> | undefined }
+import type { Change, ChangesFound, FileOpen, FileTable, Server, Session, Watch } from "./Model.ts"
 
 const encode = Codec.encode(FileNotifyInformations)
 
@@ -32,7 +20,7 @@ export const encodeChanges = (changes: ReadonlyArray<Change>, room: number): Uin
 /**
  * @category models
  */
-export class Watch {
+export class DirectoryWatch implements Watch {
   readonly open: FileOpen
   /** The session of the watch. */
   readonly session: Session
@@ -42,7 +30,7 @@ export class Watch {
   private changes: Array<Change> = []
   private size = 0
   private overflow = false
-  private readonly waiting: Array<(heard: Heard) => void> = []
+  private readonly waiting: Array<(found: ChangesFound) => void> = []
 
   constructor(open: FileOpen, session: Session, filter: number, recursive: boolean, room: number) {
     this.open = open
@@ -52,7 +40,7 @@ export class Watch {
     this.room = room
   }
 
-  private get server(): ServerState {
+  private get server(): Server {
     return this.open.server
   }
 
@@ -65,7 +53,7 @@ export class Watch {
   }
 
   /** The changes since the last time; undefined if there were none. */
-  take(): Heard | undefined {
+  take(): ChangesFound | undefined {
     if (this.overflow) {
       this.overflow = false
       return { changes: undefined }
@@ -77,7 +65,7 @@ export class Watch {
   }
 
   /** Waits for the next changes; gives a function that removes the callback. */
-  next(then: (heard: Heard) => void): () => void {
+  next(then: (found: ChangesFound) => void): () => void {
     this.waiting.push(then)
     return () => {
       const at = this.waiting.indexOf(then)

@@ -1,0 +1,4 @@
+/** Fields of flags. */
+
+/** Whether a field has at least one of the bits of `flags`. */
+export const has = (field: number, flags: number): boolean => (field & flags) !== 0
