@@ -128,7 +128,7 @@ describe("spans", () => {
 
   it.effect("are opened by every operation of a client, with its path, without a user or a password", () =>
     Effect.gen(function*() {
-      const password = "a-password-nobody-sees"
+      const password = "a-password-that-no-log-has"
       const transport = TestTransport.layer({ s: { user: "ann", password, shares: { data: { "a.txt": "text" } } } })
       for (const [operation, run] of Object.entries(operations)) {
         const spans: Array<Tracer.NativeSpan> = []

@@ -118,7 +118,7 @@ describe("a user store that does not say who exists", () => {
     "does not answer in time": () => Effect.never
   }
   for (const [how, find] of Object.entries(broken)) {
-    it.live(`lets nobody log on while it ${how}, neither as a guest nor after a wrong password, and logs the cause`, () => {
+    it.live(`lets no user log on while it ${how}, neither as a guest nor after a wrong password, and logs the cause`, () => {
       const lines: Array<string> = []
       const logger = Logger.layer([
         Logger.make(({ cause, fiber, logLevel }) => {
@@ -148,7 +148,7 @@ describe("a user store that does not say who exists", () => {
         assert.include(lines, "Error user store failed 1")
         assert.include(lines, "Warn logon refused STATUS_NO_LOGON_SERVERS")
         down = false
-        // Nobody guessed a password, so nobody waits for a turn.
+        // No client guessed a password, so no user waits for a turn.
         assert.strictEqual((yield* server.statistics).rememberedLogons, 0)
         assert.deepStrictEqual(yield* logOns(server.port, [joe, stranger]), ["STATUS_SUCCESS", "STATUS_SUCCESS"])
       })).pipe(Effect.provide(logger))
