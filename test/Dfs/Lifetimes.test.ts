@@ -3,8 +3,9 @@
  * what a server's response means to the cache, and how often servers are asked.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Result } from "effect"
+import { Deferred, Effect, Metric, Result } from "effect"
 import { TestClock } from "effect/testing"
+import * as DfsMetrics from "../../src/Dfs/DfsMetrics.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type { Target } from "../../src/Dfs/DfsStep.ts"
 import * as Namespace from "../../src/Dfs/Namespace.ts"
@@ -242,12 +243,13 @@ describe("a renewal", () => {
       assert.deepStrictEqual(yield* since, ["\\ns\\dfs\\link"])
       yield* Deferred.succeed(gate, undefined)
       yield* settle
+      assert.strictEqual((yield* Metric.value(DfsMetrics.refreshes)).count, 1)
       // It lives a hundred seconds from its renewal.
       yield* TestClock.adjust("85 seconds")
       yield* use
       yield* settle
       assert.deepStrictEqual(yield* since, [])
-    }))
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.effect("that failed is tried again after a while, not by each operation", () =>
     Effect.gen(function*() {
