@@ -66,3 +66,9 @@ it("keeps lone surrogates", () => {
   assert.deepStrictEqual(bytes, hex("6100 00d8 6200"))
   assert.deepStrictEqual(Codec.decode("name", Codec.utf16)(bytes), Result.succeed(lone))
 })
+
+it.each([["61"], ["610062"], ["61006200ff"]])("%s is no UTF-16 text: half a character is left", (bytes) => {
+  const result = Codec.decode("name", Codec.utf16)(hex(bytes))
+  assert(Result.isFailure(result))
+  assert.match(result.failure.message, /even number of bytes/)
+})

@@ -90,6 +90,67 @@ describe("entries", () => {
   })
 })
 
+// MS-DTYP 2.4.2.2, 2.4.4.1, 2.4.5, 2.4.6: a server and a client must not act on a descriptor that contradicts itself.
+describe("a descriptor that is refused", () => {
+  const sid = "0101000000000005 0b000000"
+  const ace = `00 00 1400 00010000 ${sid}`
+  const header = (control: string, owner: number, dacl: number) => {
+    const u32 = (value: number) => (value >>> 0).toString(16).padStart(8, "0").match(/../g)!.reverse().join("")
+    return `01 00 ${control} ${u32(owner)} 00000000 00000000 ${u32(dacl)}`
+  }
+  const refused: ReadonlyArray<readonly [string, string, RegExp]> = [
+    ["another Revision", `02 00 0080 00000000 00000000 00000000 00000000`, /Revision 1, not 2/],
+    ["an absolute form, whose fields are pointers", header("0000", 20, 0) + sid, /SE_SELF_RELATIVE/],
+    ["an owner in the descriptor's own header", header("0080", 4, 0) + sid, /after the descriptor's header, not 4/],
+    ["an owner in the last byte of the header", header("0080", 19, 0) + sid, /after the descriptor's header, not 19/],
+    ["a DACL in the descriptor's own header", header("0480", 0, 12), /after the descriptor's header, not 12/],
+    ["an owner after the end", header("0080", 200, 0) + sid, /inside it/],
+    ["an owner that is cut off", header("0080", 20, 0) + sid.slice(0, -2), /./],
+    [
+      "an owner with 16 subauthorities",
+      header("0080", 20, 0) + "0110000000000005" + "00000000".repeat(16),
+      /at most 15/
+    ],
+    ["an owner of another SID Revision", header("0080", 20, 0) + "0201000000000005 0b000000", /Revision 1, not 2/],
+    ["a DACL shorter than its header", header("0480", 0, 20) + "02 00 0700 0000 0000", /AclSize of at least 8, not 7/],
+    [
+      "a DACL that goes on after the end",
+      header("0480", 0, 20) + "02 00 0900 0000 0000",
+      /an ACL inside its descriptor/
+    ],
+    ["more entries than the DACL has room for", header("0480", 0, 20) + `02 00 1c00 0200 0000 ${ace}`, /./],
+    [
+      "an entry shorter than its header",
+      header("0480", 0, 20) + "02 00 0c00 0100 0000 00 00 0300",
+      /at least 4, not 3/
+    ],
+    [
+      "an entry that goes on after its DACL",
+      header("0480", 0, 20) + `02 00 1c00 0100 0000 00 00 1800 00010000 ${sid} 00000000`,
+      /an ACE inside its ACL/
+    ]
+  ]
+  it.each(refused)("%s", (_, bytes, expected) => {
+    const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))
+    assert(Result.isFailure(result))
+    assert.match(result.failure.message, expected)
+  })
+
+  it("differs by these alone from one that is taken", () => {
+    const bytes = header("0480", 20, 32) + sid + `02 00 1c00 0100 0000 ${ace}`
+    const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))
+    assert(Result.isSuccess(result))
+    assert.strictEqual(result.success.owner, "S-1-5-11")
+    assert.deepStrictEqual(result.success.dacl?.aces, [
+      { _tag: "Basic", aceType: 0, aceFlags: 0, mask: 0x100, sid: "S-1-5-11" }
+    ])
+    // Without SE_DACL_PRESENT the place of a DACL says nothing.
+    const without = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(header("0080", 0, 7)))
+    assert(Result.isSuccess(without))
+    assert.isUndefined(without.success.dacl)
+  })
+})
+
 describe("reparse points", () => {
   // MS-FSCC 2.1.2.4 and 2.1.2.5: what `mklink` and `mklink /J` make on Windows, with the print name second.
   it("symbolic link", () => {

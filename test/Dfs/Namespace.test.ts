@@ -150,6 +150,7 @@ describe("answer", () => {
     assert(whole._tag === "Response")
     const less = ask(sets, "\\s\\public\\far", { room: whole.bytes.length - 1 })
     assert.deepStrictEqual(addresses(less), ["\\a\\s", "\\b\\s", "\\c\\s"])
+    assert.deepStrictEqual(bytesOf(ask(sets, "\\s\\public\\far", { room: whole.bytes.length })), hex(whole.bytes))
     assert.strictEqual(statusOf(ask(sets, "\\s\\public\\far", { room: 60 })), 0x80000005)
   })
 

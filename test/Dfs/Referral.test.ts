@@ -258,6 +258,24 @@ describe("what is refused", () => {
     const error = failure(bytes)
     assert.match(error.message, /text in proportion to the message/)
   })
+
+  it("many name lists that multiply one list of short names by pointing to it", () => {
+    // 500 name lists, each of the same 16,000 empty names.
+    const count = 500
+    const names = 16_000
+    const bytes = new Uint8Array(8 + count * 18 + names * 2)
+    const view = new DataView(bytes.buffer)
+    view.setUint16(2, count, true)
+    for (let i = 0; i < count; i++) {
+      const start = 8 + i * 18
+      view.setUint16(start, 3, true)
+      view.setUint16(start + 2, 18, true)
+      view.setUint16(start + 6, 2, true)
+      view.setUint16(start + 14, names, true)
+      view.setUint16(start + 16, (count - i) * 18, true)
+    }
+    assert.match(failure(bytes).message, /text in proportion to the message/)
+  })
 })
 
 describe("encoding refuses", () => {

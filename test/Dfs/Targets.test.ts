@@ -152,6 +152,99 @@ describe("a race", () => {
   })
 })
 
+describe("a winner that is known", () => {
+  it("is not raced against the others, and the others race once it is of no use", () => {
+    const race = { connect: "race" } as const
+    const first = run(namespace("a b c"), path, race)
+    assert.deepStrictEqual(tried(first), ["race a b c", "a"])
+    const { knowledge } = first
+    assert.deepStrictEqual(tried(run(namespace("a b c"), path, { ...race, knowledge })), ["a"])
+    const without = run(namespace("a b c", ["a"]), path, { ...race, knowledge, now: 1 })
+    assert.deepStrictEqual(tried(without), ["a", "race b c", "b"])
+    // The first of a list that no operation has used yet is not known to work.
+    const fresh = ReferralCache.get(first.cache, ["ns", "dfs", "l"])!
+    const unused = { ...fresh, confirmed: false }
+    const cache = ReferralCache.insert(ReferralCache.remove(first.cache, fresh.prefix), unused, 0)
+    assert.deepStrictEqual(tried(run(namespace("a b c"), path, { ...race, knowledge: { ...knowledge, cache } })), [
+      "race a b c",
+      "a"
+    ])
+  })
+})
+
+describe("a link that is asked for again when its time is over", () => {
+  const servers: Servers = {
+    ns: { roots: { dfs: { files: ["f"], links: { l: ["\\a\\data"] } } } },
+    a: { shares: { data: ["f"] } }
+  }
+  /** The link's time is over, the root's is not. */
+  const later = () => {
+    const { knowledge } = run(servers, path)
+    const root = ReferralCache.get(knowledge.cache, ["ns", "dfs"])!
+    const cache = ReferralCache.insert(knowledge.cache, { ...root, expiresAt: 1e9, refreshAt: 1e9 }, 0)
+    return { knowledge: { ...knowledge, cache }, now: 600_000 }
+  }
+  const root = makeReferralResponse({
+    pathConsumed: "\\ns\\dfs".length * 2,
+    referralHeaderFlags: 3,
+    referralEntries: [{
+      versionNumber: 4,
+      serverType: 1,
+      referralEntryFlags: 4,
+      timeToLive: 600,
+      networkAddress: "\\ns\\dfs"
+    }]
+  })
+  const gone: Servers = { ...servers, ns: { ...servers["ns"]!, answers: { "\\ns\\dfs\\l\\f": root } } }
+  const asks = ["ask ns \\ns\\dfs\\l\\f", "try root \\\\ns\\dfs\\l\\f as ns\\dfs"]
+
+  it("is asked for once, of the root, and used", () => {
+    assert.deepStrictEqual(run(servers, path, later()).log, [asks[0], "try link \\\\a\\data\\f"])
+  })
+  it("and is gone: the root is not asked a second time, whatever it says to the path", () => {
+    const crossed = run(gone, path, later())
+    assert.deepStrictEqual(crossed.log, asks)
+    assert.strictEqual(failure(crossed), "path not covered")
+    const vague = { ...gone, ns: { ...gone["ns"]!, vague: true } }
+    const missing = run(vague, path, later())
+    assert.deepStrictEqual(missing.log, asks)
+    assert.strictEqual(failure(missing), "not found")
+    const probed = run(gone, path, { ...later(), probing: true })
+    assert.strictEqual(probed.end._tag, "Done")
+    assert.deepStrictEqual(probed.log.filter((line) => line.startsWith("ask")), [asks[0]])
+  })
+})
+
+describe("a namespace that is known, of a host that once gave no referral", () => {
+  it("is asked for again when its time is over", () => {
+    const servers: Servers = {
+      ns: { roots: { dfs: { files: ["f"] } } }
+    }
+    const { knowledge } = run(servers, "\\\\ns\\dfs\\f")
+    const { error } = { error: failure(run({ ns: { notCapable: true } }, "\\\\ns\\x", { mode: "strict" })) }
+    const cache = ReferralCache.insertAbsence(knowledge.cache, ["ns"], { error, expiresAt: 1e9 }, 0)
+    const log = (path: string, now: number) => run(servers, path, { knowledge: { ...knowledge, cache }, now }).log
+    assert.deepStrictEqual(log("\\\\ns\\dfs\\f", 600_000), ["ask ns \\ns\\dfs", "try root \\\\ns\\dfs\\f as ns\\dfs"])
+    assert.deepStrictEqual(log("\\\\ns\\other\\f", 600_000), ["try plain \\\\ns\\other\\f"])
+  })
+})
+
+describe("a server that says PATH_NOT_COVERED and gives no referral", () => {
+  const crossing = { ns: { _tag: "PathNotCovered" as const, error: "path not covered" } }
+  it("does no DFS: its own error is the answer", () => {
+    for (const probe of ["lazily", "referral-first"] as const) {
+      const result = run({ ns: { notCapable: true, shares: { dfs: [] } } }, path, { probe, said: crossing })
+      assert.strictEqual(failure(result), "path not covered")
+    }
+  })
+  it("has a reason: that is the answer", () => {
+    const servers: Servers = { ns: { shares: { dfs: [] } } }
+    for (const probe of ["lazily", "referral-first"] as const) {
+      assert.strictEqual(failure(run(servers, path, { probe, said: crossing }))._tag, "NamespaceNotFound")
+    }
+  })
+})
+
 describe("what is remembered", () => {
   const servers: Servers = {
     ns: { vague: true, roots: { dfs: { files: ["f"], links: { l: ["\\a\\data"] } } } },

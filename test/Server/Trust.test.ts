@@ -265,6 +265,9 @@ describe("what is another's", () => {
       // Nor by nobody, who need not sign.
       ann.sessionId = 0n
       ann.frame(cancel())
+      // Nor in the first's name under the keys of the second.
+      Object.assign(ann, { sessionId: first.sessionId, treeId: first.treeId })
+      ann.frame(Buffer.concat(second.seal!([cancel()])))
       Object.assign(ann, second)
       assert.strictEqual(await ann.status(Requests.list(second.folder)), 0)
       Object.assign(ann, first)
@@ -318,6 +321,47 @@ describe("what is another's", () => {
       assert.deepInclude(await Effect.runPromise(server.statistics), { connections: 0, sessions: 0, opens: 0 })
     }, { users: { find: (name, domain) => Effect.andThen(Effect.suspend(() => gate), users.find(name, domain)) } })
   })
+
+  // MS-SMB2 3.3.5.6: the opens of a session end with it.
+  it.live("does not get an open that was on its way when it ended", () =>
+    Effect.gen(function*() {
+      const store = yield* MemoryStore.make()
+      const asked = Deferred.makeUnsafe<void>()
+      const answered = Deferred.makeUnsafe<void>()
+      const slow: typeof store = {
+        ...store,
+        open: (path, how) =>
+          path[0] !== "slow"
+            ? store.open(path, how)
+            : Effect.andThen(
+              Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(answered)),
+              store.open(path, how)
+            )
+      }
+      yield* served(async (client, server) => {
+        const ann = await client()
+        await ann.meet("3.0")
+        await ann.as("ann")
+        ann.treeId = treeOf(await ann.send(ann.signed(connect("slow"))))
+        ann.frame(ann.signed(Requests.create("slow")))
+        await Effect.runPromise(Deferred.await(asked))
+        ann.frame(ann.signed({ _tag: "LOGOFF", body: {} }))
+        await Effect.runPromise(Effect.repeat(server.statistics, {
+          until: ({ sessions }) => sessions === 0,
+          times: 100,
+          schedule: Schedule.spaced("5 millis")
+        }))
+        await Effect.runPromise(Deferred.succeed(answered, undefined))
+        const statuses = new Map<number, number | undefined>()
+        for (let i = 0; i < 2; i++) {
+          const answer = await ann.next()
+          if (answer !== undefined) statuses.set(answer.readUInt16LE(12), statusOf(answer))
+        }
+        assert.strictEqual(statuses.get(Command.LOGOFF), 0)
+        assert.strictEqual(statuses.get(Command.CREATE), NtStatus.STATUS_USER_SESSION_DELETED)
+        assert.deepInclude(await Effect.runPromise(server.statistics), { opens: 0, sessions: 0 })
+      }, { shares: { slow: Effect.succeed(slow) } })
+    }))
 
   it.live("waits for its own user alone: a durable open", () =>
     served(async (client) => {

@@ -1,0 +1,87 @@
+/**
+ * The modules that guard data and rights, and the tests that have to notice a wrong line in them.
+ *
+ * One row: the modules of a folder, and the folders or files of unit tests that mirror them. Stryker runs of these the
+ * tests that import the module, and of these the tests that reach the changed line.
+ */
+export interface Room {
+  /** Module names, without `.ts`, in `folder`. */
+  readonly modules: ReadonlyArray<string>
+  readonly folder: string
+  readonly tests: ReadonlyArray<string>
+}
+
+const words = (text: string): ReadonlyArray<string> => text.trim().split(/\s+/)
+
+export const rooms: ReadonlyArray<Room> = [
+  {
+    folder: "src/Smb2",
+    modules: words("Encryption Signing Session Negotiate ValidateNegotiate Connection Inbound"),
+    tests: ["test/Smb2", "test/Client"]
+  },
+  {
+    folder: "src/Auth",
+    modules: words("Ntlm NtlmCrypto NtlmV2Response Spnego Der Acceptor Authenticator"),
+    tests: ["test/Auth"]
+  },
+  {
+    folder: "src/Client",
+    modules: words(
+      `internal/Transfer internal/Paths internal/TreeRemoval internal/Removing internal/Renaming internal/Resume
+       internal/ServerCopy internal/Whole internal/Overwriting internal/Extent internal/Made`
+    ),
+    tests: ["test/Client"]
+  },
+  {
+    folder: "src/Dfs",
+    modules: words(
+      "ReferralCache ReferralResponse Namespace DfsResolver internal/Targets internal/Locate internal/Referrals"
+    ),
+    tests: ["test/Dfs"]
+  },
+  {
+    folder: "src/Server/internal",
+    modules: words(
+      `Command/Create Command/CreateCheck Command/CreateEnter Command/CreateNew Command/FileRights Command/Deletion
+       Command/Durable Command/SetInfo Command/Rename Command/Security Command/SessionSetup Command/SessionEnd
+       Command/Negotiation Command/ReadWrite Command/CopyChunk Command/TreeConnect State/Access State/Caching
+       State/FileTable State/Locks State/RangeSet State/Session Connection/Dispatch Connection/Incoming
+       Connection/Sequence`
+    ),
+    tests: ["test/Server"]
+  },
+  {
+    folder: "src/Server/Store",
+    modules: words(
+      `LocalStore internal/LocalTree internal/LocalFiles internal/LocalNode internal/LocalHandle internal/LocalNaming
+       internal/Descriptors internal/LastStep internal/Making internal/Unfinished`
+    ),
+    tests: ["test/store", "test/Server"]
+  },
+  { folder: "src/Cli", modules: words("Download Upload LocalFile LocalName Failure"), tests: ["test/Cli"] },
+  { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard"), tests: ["test/Codec"] }
+]
+
+/**
+ * The rows that `named` chooses, with the chosen modules alone: by module (`Ntlm`), by path (`src/Auth/Ntlm.ts`) or by
+ * folder (`src/Auth`, `src/Server/internal/State`). Without names, all rows. Throws an `Error` for a name that chooses
+ * nothing.
+ */
+export const choose = (named: ReadonlyArray<string>, from: ReadonlyArray<Room> = rooms): ReadonlyArray<Room> => {
+  if (named.length === 0) return from
+  const meant = (room: Room, module: string) => {
+    const path = `${room.folder}/${module}`.split("/")
+    // Each folder above the module, the module's path, and its name.
+    return [...path.map((_, i) => path.slice(0, i + 1).join("/")).slice(1), path.at(-1)!]
+  }
+  const plain = named.map((name) => name.replace(/\.ts$/, "").replace(/\/$/, ""))
+  for (const name of plain) {
+    if (!from.some((room) => room.modules.some((module) => meant(room, module).includes(name)))) {
+      throw new Error(`No module is called ${name}: test/mutants/Rooms.ts lists them.`)
+    }
+  }
+  return from.flatMap((room) => {
+    const modules = room.modules.filter((module) => meant(room, module).some((name) => plain.includes(name)))
+    return modules.length === 0 ? [] : [{ ...room, modules }]
+  })
+}
