@@ -40,7 +40,7 @@ const path = (text: string): Remote.Remote => Result.getOrThrow(Remote.parse(tex
 const provide = (files: TestTransport.Files, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
   Effect.provide(
     SmbClient.layer().pipe(
-      Layer.provideMerge(TestTransport.files({ data: files }, options)),
+      Layer.provideMerge(TestTransport.layerFiles({ data: files }, options)),
       Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
       Layer.provideMerge(NodeServices.layer)
     )

@@ -20,6 +20,7 @@ import {
 import { ReferralSource } from "../../src/Dfs/ReferralSource.ts"
 import { NotDfsCapable } from "../../src/Protocol/DfsError.ts"
 import { fromStatus as smbError, TransportError } from "../../src/Protocol/Errors.ts"
+import { noDiscovery } from "./discovery.ts"
 
 interface Entry {
   readonly ttl?: number
@@ -197,7 +198,10 @@ const scene = Effect.fnUntraced(function*(options: { readonly referral?: Effect.
         )
       })
   })
-  const resolver = yield* Effect.provideService(DfsResolver.make({ enabled: true }), ReferralSource, source)
+  const resolver = yield* DfsResolver.make({ enabled: true }).pipe(
+    Effect.provideService(ReferralSource, source),
+    Effect.provide(noDiscovery)
+  )
   const attempt = (target: Target) =>
     target.dfsName === undefined
       ? Effect.succeed(target.server)

@@ -20,7 +20,7 @@ interface Case {
 const provide = ({ as, client, server }: Case) =>
   Effect.provide(
     SmbClient.layer(client).pipe(
-      Layer.provideMerge(TestTransport.files(files, server)),
+      Layer.provideMerge(TestTransport.layerFiles(files, server)),
       Layer.provide(Credentials.layer(as ?? user))
     )
   )

@@ -16,7 +16,7 @@ const words = (text: string): ReadonlyArray<string> => text.trim().split(/\s+/)
 export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Smb2",
-    modules: words("Encryption Signing Session Negotiate ValidateNegotiate Connection Inbound"),
+    modules: words("Encryption Signing Session Negotiate ValidateNegotiate Connection Compound Inbound"),
     tests: ["test/Smb2", "test/Client"]
   },
   {
@@ -44,8 +44,9 @@ export const rooms: ReadonlyArray<Room> = [
     modules: words(
       `Command/Create Command/CreateCheck Command/CreateEnter Command/CreateNew Command/FileRights Command/Deletion
        Command/Durable Command/SetInfo Command/Rename Command/Security Command/SessionSetup Command/SessionEnd
-       Command/Negotiation Command/ReadWrite Command/CopyChunk Command/TreeConnect State/Access State/Caching
-       State/FileTable State/Locks State/RangeSet State/Session Connection/Dispatch Connection/Incoming
+       Command/Negotiation Command/ReadWrite Command/CopyChunk Command/TreeConnect Command/Lock Command/Conflicts
+       Command/Grant Command/GrantTable Command/ChannelSequence State/Access State/Caching State/FileTable State/Locks
+       State/RangeSet State/Model State/Incoming Connection/Dispatch Connection/Requests Connection/Responses
        Connection/Sequence`
     ),
     tests: ["test/Server"]
@@ -53,7 +54,7 @@ export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Server/Store",
     modules: words(
-      `LocalStore internal/LocalTree internal/LocalFiles internal/LocalNode internal/LocalHandle internal/LocalNaming
+      `LocalStore internal/LocalOpening internal/LocalListing internal/LocalTree internal/LocalFiles internal/LocalNode internal/LocalHandle internal/LocalNaming
        internal/Descriptors internal/LastStep internal/Making internal/Unfinished`
     ),
     tests: ["test/store", "test/Server"]
