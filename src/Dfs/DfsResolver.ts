@@ -241,7 +241,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
             isReferralError(error)
               ? { _tag: "ReferralFailed", error }
               : error._tag === "ReferralUnavailable"
-              ? { _tag: "Unreachable", error, reason: error.reason, unavailable: error }
+              ? { _tag: "Unreachable", error, reason: error.detail, unavailable: error }
               : {
                 _tag: "Unreachable",
                 error: hinted(error, command, finder !== undefined),
@@ -446,7 +446,7 @@ const hinted = (
   { domain, server }: { readonly domain?: string; readonly server: string },
   discovers: boolean
 ) =>
-  error._tag === "AuthenticationError" && error.reason === "ServerUnknown" && domain === undefined && !discovers
+  error._tag === "AuthenticationError" && error.reason._tag === "ServerUnknown" && domain === undefined && !discovers
     ? new AuthenticationError({
       reason: error.reason,
       detail:
@@ -472,8 +472,8 @@ const aboutUser: ReadonlySet<string> = new Set([
 
 const refusesUser = (error: SourceError): boolean =>
   error._tag === "AuthenticationError"
-    ? error.reason === "InvalidCredential" || error.reason === "Rejected"
-    : error._tag === "SmbError" && error.command === "SESSION_SETUP" && aboutUser.has(error.reason)
+    ? error.reason._tag === "InvalidCredential" || error.reason._tag === "LogonRejected"
+    : error._tag === "SmbError" && error.command === "SESSION_SETUP" && aboutUser.has(error.reason._tag)
 
 /** Counts how long the work at a target took. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -136,7 +136,7 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
 
 /**
  * The user is logged on to the server, but the server could not be asked for a referral: its IPC$ refuses, ends the
- * connection or does not answer. `reason` says which, and `cause` is that failure. It is unknown whether the path is in
+ * connection or does not answer. `detail` says which, and `cause` is that failure. It is unknown whether the path is in
  * a namespace.
  *
  * @category errors
@@ -144,12 +144,12 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
 export class ReferralUnavailable extends Schema.TaggedError<ReferralUnavailable>()("ReferralUnavailable", {
   server: Schema.String,
   path: Schema.optionalKey(Schema.String),
-  reason: Schema.String,
+  detail: Schema.String,
   cause: Schema.optionalKey(Schema.Defect()),
   step: Step
 }) {
   override get message(): string {
-    return `${this.server} could not be asked for a referral${of(this.path)}: ${this.reason}`
+    return `${this.server} could not be asked for a referral${of(this.path)}: ${this.detail}`
   }
 }
 

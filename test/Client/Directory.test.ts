@@ -405,7 +405,7 @@ describe("the removal of a tree", () => {
         remove: (path: string) =>
           broken.removed.length < 2
             ? remove(path)
-            : Effect.fail(new TransportError({ reason: "Closed", server: "nas", port: 445 }))
+            : Effect.fail(new TransportError({ reason: { _tag: "ConnectionClosed" }, server: "nas", port: 445 }))
       })
       const ended = incomplete(yield* broken.run("x"))
       assert.isTrue(ended.ended)

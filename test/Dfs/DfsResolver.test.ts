@@ -55,7 +55,7 @@ const smbd = (asked: Asked): Uint8Array | number => {
   return found === undefined ? 0xc0000225 : new Uint8Array(Buffer.from(found.response, "hex"))
 }
 
-const dead = new TransportError({ reason: "Refused", server: "127.0.0.9", port: 445 })
+const dead = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "127.0.0.9", port: 445 })
 const notCovered = smbError(0xc0000257, "CREATE")
 
 /** Targets that do what smbd and a dead host do. */
@@ -66,7 +66,11 @@ const attempt = (target: Target): Effect.Effect<string, SmbError | TransportErro
     ? Effect.fail(notCovered)
     : Effect.succeed(`\\\\${target.server}\\${target.share}\\${target.path}`)
 const judge = (error: SmbError | TransportError): DfsResolver.Verdict =>
-  error._tag === "TransportError" ? "TargetFailed" : error.reason === "PathNotCovered" ? "PathNotCovered" : "Failed"
+  error._tag === "TransportError"
+    ? "TargetFailed"
+    : error.reason._tag === "PathNotCovered"
+    ? "PathNotCovered"
+    : "Failed"
 
 const two = "\\\\127.0.0.14\\dfs\\two\\file"
 

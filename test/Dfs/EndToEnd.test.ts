@@ -85,7 +85,7 @@ describe("the end-to-end list", () => {
           const servers = yield* TestTransport.TestServers
           assert.strictEqual(yield* smb.readFileString("\\\\ns\\dfs\\root.txt"), "root")
           const error: any = yield* Effect.flip(read(smb, "a"))
-          assert.strictEqual(error.reason, "PathNotCovered")
+          assert.strictEqual(error.reason._tag, "PathNotCovered")
           assert.strictEqual((yield* referrals(servers)).length, 0)
         }).pipe(
           Effect.provide(over(hosts, DfsAdapter.layerConfig())),
@@ -99,7 +99,7 @@ describe("the end-to-end list", () => {
       assert.strictEqual(yield* read(smb, "a"), "a")
       // Excluded by a pattern: as without DFS.
       const error: any = yield* Effect.flip(smb.readFileString("\\\\ns\\dfs\\a\\none\\x"))
-      assert.strictEqual(error.reason, "PathNotCovered")
+      assert.strictEqual(error.reason._tag, "PathNotCovered")
     }).pipe(
       Effect.provide(over(hosts, DfsAdapter.layerConfig())),
       Effect.provideService(
@@ -277,11 +277,11 @@ describe("failover", () => {
   it.effect("a target that nobody can log on to is passed over, and one that is no safe one is not", () =>
     Effect.gen(function*() {
       const password = Credentials.password("user", Redacted.make("password"))
-      const without = (reason: AuthenticationError["reason"]) =>
+      const without = (reason: AuthenticationError["reason"]["_tag"]) =>
         Layer.succeed(Credentials.CredentialProvider, {
           get: ({ server }) =>
             server === "a"
-              ? Effect.fail(new AuthenticationError({ reason, detail: "none of ours", server }))
+              ? Effect.fail(new AuthenticationError({ reason: { _tag: reason }, detail: "none of ours", server }))
               : Effect.succeed(password)
         })
       for (const reason of ["NoCredential", "NoCommonMechanism", "ServerUnknown"] as const) {

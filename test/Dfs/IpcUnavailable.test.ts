@@ -111,9 +111,13 @@ describe("fallback goes on without DFS after", () => {
           assert.strictEqual(yield* asked(servers), before)
           // The share's own errors are told as they are.
           const missing: any = yield* Effect.flip(smb.readFile("\\\\nas\\data\\none"))
-          assert.deepInclude(missing, { _tag: "SmbError", reason: "ObjectNameNotFound" })
+          assert.deepInclude(missing, { _tag: "SmbError", statusName: "STATUS_OBJECT_NAME_NOT_FOUND" })
           const share: any = yield* Effect.flip(smb.readFile("\\\\nas\\none\\x"))
-          assert.deepInclude(share, { _tag: "SmbError", reason: "BadNetworkName", command: "TREE_CONNECT" })
+          assert.deepInclude(share, {
+            _tag: "SmbError",
+            statusName: "STATUS_BAD_NETWORK_NAME",
+            command: "TREE_CONNECT"
+          })
           assert.isFalse(yield* smb.exists("\\\\nas\\data\\none\\x"))
         })))
   }
@@ -186,7 +190,11 @@ describe("a server that cannot be asked", () => {
           (smb, servers) =>
             Effect.gen(function*() {
               const error: any = yield* Effect.flip(smb.readFile(path))
-              assert.deepInclude(error, { _tag: "SmbError", reason: "LogonFailure", command: "SESSION_SETUP" })
+              assert.deepInclude(error, {
+                _tag: "SmbError",
+                statusName: "STATUS_LOGON_FAILURE",
+                command: "SESSION_SETUP"
+              })
               const logons = (yield* servers.commands).filter((one) => one === "SESSION_SETUP").length
               assert.strictEqual(logons, 2, "one logon has two legs")
             }),
@@ -199,7 +207,7 @@ describe("a server that cannot be asked", () => {
     run({ ...files, faults: [ipc({ signature: "wrong" })] }, {}, (smb) =>
       Effect.gen(function*() {
         const error: any = yield* Effect.flip(smb.readFile(path))
-        assert.deepInclude(error, { _tag: "ProtocolError", reason: "BadSignature" })
+        assert.deepInclude(error, { _tag: "ProtocolError", reason: { _tag: "BadSignature" } })
       })))
 
   it.effect("costs the time that it is given", () =>

@@ -269,7 +269,7 @@ describe("metrics", () => {
 it.effect("a domain's name without a ticket and without controllers says what is missing", () =>
   Effect.gen(function*() {
     const unknown = new AuthenticationError({
-      reason: "ServerUnknown",
+      reason: { _tag: "ServerUnknown" },
       detail: "no service cifs/corp.test",
       mechanism: "Kerberos",
       server: "corp.test"

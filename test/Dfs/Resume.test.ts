@@ -92,7 +92,7 @@ describe("a stream whose target dies", () => {
   it.effect("does not take what the reader fails with for its target's end", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.gen(function*() {
-        const mine = new TransportError({ reason: "Closed", server: "elsewhere", port: 1 })
+        const mine = new TransportError({ reason: { _tag: "ConnectionClosed" }, server: "elsewhere", port: 1 })
         let calls = 0
         const error = yield* Effect.flip(smb.readTo(path, () => {
           calls++

@@ -130,7 +130,7 @@ export class TestPeer {
     this.end("server")
     this.handlers.onClose(
       new TransportError({
-        reason: "Closed",
+        reason: { _tag: "ConnectionClosed" },
         server: this.endpoint.host,
         port: this.endpoint.port,
         ...(detail === undefined ? {} : { detail })

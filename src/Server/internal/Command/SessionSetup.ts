@@ -39,14 +39,14 @@ interface Named extends Logon {
 
 /** The refusal of a logon whose turn does not come in time. */
 const notJudged = new AuthenticationError({
-  reason: "Rejected",
+  reason: { _tag: "LogonRejected" },
   detail: "too many logons were refused before; this one was not looked at",
   mechanism: "NTLM"
 })
 
 /** The reason for a refused logon, for the log. The client does not learn it. */
 const reasonOf = (failure: AuthenticationError, logon: Named): string => {
-  if (failure.reason !== "Rejected" || logon.judged() === undefined) return failure.detail
+  if (failure.reason._tag !== "LogonRejected" || logon.judged() === undefined) return failure.detail
   const found = logon.found()
   return found === undefined
     ? "there is no such user"
@@ -171,7 +171,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
       else SessionEnd.forget(session, connection)
     }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
-    const status = step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
+    const status = step.failure.reason._tag === "MalformedToken" || step.failure.reason._tag === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
       : NtStatus.STATUS_LOGON_FAILURE
     // If the client hung up while its logon waited for its turn, no logon was refused.
