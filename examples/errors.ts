@@ -23,6 +23,14 @@ export const readFromEither = Effect.fn("readFromEither")(function*(path: string
   )
 })
 
+/** Nothing, when all targets of a DFS link are down. The message names each target with its error. */
+export const readIfAlive = Effect.fn("readIfAlive")(function*(path: string) {
+  const smb = yield* SmbClient.SmbClient
+  return yield* smb.readFile(path).pipe(
+    Effect.catchReason("DfsError", "NoTargetLeft", ({ message }) => Effect.as(Effect.logError(message), empty))
+  )
+})
+
 /** Retries while the server is not available, unless it is unknown whether an operation was done. */
 export const readPatiently = Effect.fn("readPatiently")(function*(path: string) {
   const smb = yield* SmbClient.SmbClient

@@ -29,6 +29,7 @@ export * as TestNamespace from "./Layers/TestNamespace.ts"
 export * as TestTransport from "./Layers/TestTransport.ts"
 export * as VirtualTime from "./Layers/VirtualTime.ts"
 export {
+  DfsError,
   DfsLoop,
   NamespaceNotFound,
   NoDomainController,
@@ -36,6 +37,7 @@ export {
   NotDfsCapable,
   Overflow,
   ReferralRefused,
+  ReferralUnavailable,
   TargetDiffers,
   Unencodable,
   Unsupported

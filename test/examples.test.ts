@@ -49,7 +49,7 @@ describe("the documents", () => {
   })
 
   it.effect("say what the servers in memory do", () =>
-    Effect.map(failover, (seen) => assert.deepStrictEqual(seen, { before: "hello", after: "NoTargetLeft" })))
+    Effect.map(failover, (seen) => assert.deepStrictEqual(seen, { before: "hello", after: "2 targets failed" })))
 
   it.effect("answer a web server's requests, and those that name no file with 404", () =>
     Effect.gen(function*() {

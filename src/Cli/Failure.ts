@@ -51,14 +51,8 @@ const failuresOfOne: ReadonlySet<string> = new Set([
   "RemovalIncomplete",
   "AuthenticationError",
   "Malformed",
-  "NoTargetLeft",
-  "NoDomainController",
+  "DfsError",
   "NotDfsCapable",
-  "NamespaceNotFound",
-  "ReferralRefused",
-  "ReferralUnavailable",
-  "TargetDiffers",
-  "DfsLoop",
   "Overflow",
   "Unsupported"
 ])

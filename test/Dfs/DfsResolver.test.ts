@@ -6,7 +6,7 @@ import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type { Target } from "../../src/Dfs/DfsStep.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import { fromStatus, ReferralSource, type SourceError } from "../../src/Dfs/ReferralSource.ts"
-import { type DfsError, Malformed, NotDfsCapable, Overflow } from "../../src/Protocol/DfsError.ts"
+import { Malformed, NotDfsCapable, Overflow, type ResolutionError } from "../../src/Protocol/DfsError.ts"
 import { fromStatus as smbError, type SmbError, TransportError } from "../../src/Protocol/Errors.ts"
 import { samba } from "./vectors.ts"
 
@@ -253,7 +253,7 @@ describe("requests", () => {
         sizes.push(size)
         return Effect.fail(new Overflow({ server: "s", path: "p", size }))
       })
-      const error: DfsError = yield* Effect.flip(DfsPolicy.retryOverflow({ largest: 20_000 })(ask))
+      const error: ResolutionError = yield* Effect.flip(DfsPolicy.retryOverflow({ largest: 20_000 })(ask))
       assert.strictEqual(error._tag, "Overflow")
       assert.deepStrictEqual(sizes, [8192, 16_384, 20_000])
     }))

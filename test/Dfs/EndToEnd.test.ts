@@ -288,7 +288,7 @@ describe("failover", () => {
         assert.strictEqual(yield* run(two, {}, (smb) => read(smb, "l"), without(reason)), "b")
         const alone = { ...two, ns: namespace({ l: { targets: ["\\\\a\\data"] } }) }
         const error: any = yield* run(alone, {}, (smb) => Effect.flip(read(smb, "l")), without(reason))
-        assert.strictEqual(error._tag, "NoTargetLeft")
+        assert.strictEqual(error.reason._tag, "NoTargetLeft")
         assert.match(error.message, new RegExp(`a\\\\data\\\\who.txt: .*${reason}.*none of ours`))
       }
       const error: any = yield* run(two, {}, (smb) => Effect.flip(read(smb, "l")), without("IntegrityFailure"))
@@ -356,7 +356,7 @@ describe("domains", () => {
       (smb, servers) =>
         Effect.gen(function*() {
           const error: any = yield* Effect.flip(smb.readFileString("\\\\corp.test\\dfs\\root.txt"))
-          assert.strictEqual(error._tag, "NoDomainController")
+          assert.strictEqual(error.reason._tag, "NoDomainController")
           assert.match(error.message, /dc1\.corp\.test: .*STATUS_LOGON_FAILURE/)
           assert.isTrue((yield* servers.requests).every(({ server }) => server === "dc1.corp.test"))
         })

@@ -12,6 +12,7 @@ import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import type { Fault, Reaction, Received } from "../../src/Layers/TestServer.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
 import * as VirtualTime from "../../src/Layers/VirtualTime.ts"
+import { bare } from "./namespace.ts"
 
 const isIpc = ({ request }: Received | TestTransport.Logged): boolean =>
   request._tag === "TREE_CONNECT" && request.body.path.toUpperCase().endsWith("\\IPC$")
@@ -129,7 +130,7 @@ describe("strict fails after", () => {
       run({ ...files, faults: [fault] }, { mode: "strict" }, (smb) =>
         Effect.gen(function*() {
           const { exit } = yield* VirtualTime.run(smb.readFileString(path))
-          const error: any = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+          const error = bare(Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined)
           assert.deepStrictEqual([error?._tag, error?.server, error?.step], [tag, "nas", 6])
         })))
   }
@@ -150,12 +151,12 @@ describe("a server that cannot be asked", () => {
     run(announced({ ...ipc({ status: "STATUS_ACCESS_DENIED" }), times: 2 }), {}, (smb) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* smb.readFileString(path), "nas")
-        const error: any = yield* Effect.flip(smb.readFile("\\\\nas\\data\\link\\x"))
+        const error = bare(yield* Effect.flip(smb.readFile("\\\\nas\\data\\link\\x")))
         assert.deepStrictEqual([error._tag, error.path, error.step], ["ReferralUnavailable", "\\nas\\data", 6])
         assert.include(error.message, "STATUS_ACCESS_DENIED to TREE_CONNECT")
         // By now its IPC$ is there.
         const target: any = yield* Effect.flip(smb.readFile("\\\\nas\\data\\link\\x"))
-        assert.strictEqual(target._tag, "NoTargetLeft")
+        assert.strictEqual(target.reason._tag, "NoTargetLeft")
       })))
 
   it.effect("shows the referral's error where an announced share says that the path is not there", () =>

@@ -289,6 +289,6 @@ it.effect("a domain's name without a ticket and without controllers says what is
     assert.notInclude(yield* why({}, { find: () => Effect.succeed([]) }), "domainControllers")
     assert.match(
       yield* why({ domainControllers: { "corp.test": ["dc1"] } }),
-      /^NoDomainController: .*dc1.*ServerUnknown/
+      /^DfsError: No domain controller .*dc1.*ServerUnknown/
     )
   }))

@@ -9,6 +9,7 @@ import * as DfsOptions from "../../src/Dfs/DfsOptions.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import * as TestTransport from "../../src/Layers/TestTransport.ts"
+import { bare } from "./namespace.ts"
 
 type Env = Readonly<Record<string, string>>
 
@@ -176,7 +177,7 @@ const both = <A>(
 
 /** What fails, by its tag. */
 const tag = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<string | undefined, unknown> =>
-  Effect.map(Effect.flip(effect), (error) => (error as { readonly _tag?: string })._tag)
+  Effect.map(Effect.flip(effect), (error) => bare(error)._tag)
 
 describe("what an option changes", () => {
   both(

@@ -148,7 +148,7 @@ describe("failover", () => {
       world({ faults: [{ server: "a", is: "down" }, { server: "b", is: "down" }] }),
       Effect.gen(function*() {
         const { error, took } = yield* timed(read)
-        assert.deepStrictEqual([error._tag, error.targets.length, took], ["NoTargetLeft", 2, 0])
+        assert.deepStrictEqual([error.reason._tag, error.reason.targets.length, took], ["NoTargetLeft", 2, 0])
       })
     ))
 })
@@ -270,7 +270,7 @@ describe("a folder that", () => {
     Effect.gen(function*() {
       for (const targets of [[], [{ path: "\\\\a\\data", state: "offline" as const }]]) {
         const error: any = yield* run(world({ "\\\\corp\\public\\l": { targets } }), Effect.flip(read))
-        assert.strictEqual(error._tag, "NamespaceNotFound")
+        assert.strictEqual(error.reason._tag, "NamespaceNotFound")
       }
     }))
 })
@@ -356,7 +356,7 @@ describe("roots and domains", () => {
       },
       Effect.gen(function*() {
         const error: any = yield* Effect.flip(text("\\\\x\\one\\l\\f"))
-        assert.strictEqual(error._tag, "DfsLoop")
+        assert.strictEqual(error.reason._tag, "DfsLoop")
       })
     ))
 })

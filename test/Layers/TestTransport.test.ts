@@ -142,6 +142,6 @@ describe("the examples", () => {
     Effect.gen(function*() {
       assert.strictEqual(yield* faultsExample.patient, 2)
       assert.strictEqual((yield* faultsExample.cut)._tag, "TransportError")
-      assert.deepStrictEqual(yield* testingExample.failover, { before: "hello", after: "NoTargetLeft" })
+      assert.deepStrictEqual(yield* testingExample.failover, { before: "hello", after: "2 targets failed" })
     }))
 })
