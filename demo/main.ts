@@ -62,7 +62,7 @@ const SayingTransport = Layer.effect(
     connect: (endpoint: Transport.Endpoint, handlers: Transport.Handlers) =>
       connect(endpoint, handlers).pipe(
         Effect.tap(() => quiet(`    -> ${endpoint.host} connected`)),
-        Effect.tapError((error) => quiet(`    -> ${endpoint.host} ${error.reason.toLowerCase()}`))
+        Effect.tapError((error) => quiet(`    -> ${endpoint.host} ${error.reason._tag}`))
       )
   }))
 ).pipe(Layer.provide(TcpTransport.layer()))

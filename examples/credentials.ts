@@ -8,7 +8,9 @@ export const PerServer = Layer.unwrap(Effect.gen(function*() {
   return Credentials.layerFrom(({ server }) => {
     if (server.toLowerCase().endsWith(".corp.example")) return Effect.succeed(corp)
     if (server.toLowerCase() === "nas") return Effect.succeed(nas)
-    return Effect.fail(new AuthenticationError({ reason: "NoCredential", detail: "no account there", server }))
+    return Effect.fail(
+      new AuthenticationError({ reason: { _tag: "NoCredential" }, detail: "no account there", server })
+    )
   })
 }))
 

@@ -1,16 +1,33 @@
-/** Every error has a tag, and the compiler knows which. */
+/** Every error has a tag, and its reason has one too. The compiler knows both. */
 import { Effect, Schedule } from "effect"
 import { SmbClient } from "effect-smb"
 
 const empty = new Uint8Array()
 
+/** One reason of one error: all other failures stay as they are. */
 export const readOrEmpty = Effect.fn("readOrEmpty")(function*(path: string) {
   const smb = yield* SmbClient.SmbClient
   return yield* smb.readFile(path).pipe(
-    Effect.catchTags({
-      SmbError: (error) => error.reason === "ObjectNameNotFound" ? Effect.succeed(empty) : Effect.fail(error),
-      NoTargetLeft: (error) => Effect.logError(error.message).pipe(Effect.as(empty)) // each target with what it said
+    Effect.catchReason("SmbError", "ObjectNameNotFound", () => Effect.succeed(empty))
+  )
+})
+
+/** Another server, while the first is not there. */
+export const readFromEither = Effect.fn("readFromEither")(function*(path: string, copy: string) {
+  const smb = yield* SmbClient.SmbClient
+  return yield* smb.readFileString(path).pipe(
+    Effect.catchReasons("TransportError", {
+      ConnectionRefused: () => smb.readFileString(copy),
+      HostUnreachable: () => smb.readFileString(copy)
     })
+  )
+})
+
+/** Nothing, when all targets of a DFS link are down. The message names each target with its error. */
+export const readIfAlive = Effect.fn("readIfAlive")(function*(path: string) {
+  const smb = yield* SmbClient.SmbClient
+  return yield* smb.readFile(path).pipe(
+    Effect.catchReason("DfsError", "NoTargetLeft", ({ message }) => Effect.as(Effect.logError(message), empty))
   )
 })
 

@@ -28,7 +28,9 @@ export const Scripted = TestTransport.layerScripted(
 const countLines = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
   return (yield* smb.readFileString("\\\\nas\\data\\poem.txt")).split("\n").length
-}).pipe(Effect.retry({ times: 1, while: (error) => error._tag === "SmbError" && error.reason === "SharingViolation" }))
+}).pipe(
+  Effect.retry({ times: 1, while: (error) => error._tag === "SmbError" && error.reason._tag === "SharingViolation" })
+)
 
 export const patient = countLines.pipe(
   Effect.provide(SmbClient.layer().pipe(Layer.provide([Troubled, joe]))) // 2

@@ -42,6 +42,6 @@ export const serveFile = Effect.fn("serveFile")(
   // exist outside.
   Effect.catchTags({
     InvalidPath: () => Effect.succeed(none),
-    SmbError: (error) => noFile.has(error.reason) ? Effect.succeed(none) : Effect.fail(error)
+    SmbError: (error) => noFile.has(error.reason._tag) ? Effect.succeed(none) : Effect.fail(error)
   })
 )

@@ -25,6 +25,7 @@ export * as Namespace from "./Dfs/Namespace.ts"
 export * as SiteFinder from "./Dfs/SiteFinder.ts"
 export * as TcpTransport from "./Layers/TcpTransport.ts"
 export {
+  DfsError,
   DfsLoop,
   NamespaceNotFound,
   NoDomainController,
@@ -32,6 +33,7 @@ export {
   NotDfsCapable,
   Overflow,
   ReferralRefused,
+  ReferralUnavailable,
   TargetDiffers,
   Unencodable,
   Unsupported

@@ -120,7 +120,7 @@ describe("an option that is undefined", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFileString("//s/data/a.txt"))
-      assert.deepInclude(error, { _tag: "ProtocolError", reason: "NotSigned" })
+      assert.deepInclude(error, { _tag: "ProtocolError", reason: { _tag: "NotSigned" } })
     }).pipe(
       Effect.provide(SmbClient.layer(unset)),
       Effect.provide([

@@ -110,8 +110,8 @@ export const offer = (kerberos = false): Uint8Array =>
     hintName: "not_defined_in_RFC4178@please_ignore"
   })
 
-const fail = (reason: AuthenticationReason, detail: string): AuthenticationError =>
-  new AuthenticationError({ reason, detail, mechanism: "NTLM" })
+const fail = (reason: AuthenticationReason["_tag"], detail: string): AuthenticationError =>
+  new AuthenticationError({ reason: { _tag: reason }, detail, mechanism: "NTLM" })
 
 const changed = fail("IntegrityFailure", "the list of mechanisms was changed on the way")
 
@@ -252,7 +252,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       const account = yield* options.lookup(caller)
       if (account === undefined) {
         return yield* new AuthenticationError({
-          reason: "Rejected",
+          reason: { _tag: "LogonRejected" },
           detail: `no user here stands for ${name}@${realm}`,
           mechanism: "Kerberos"
         })
@@ -317,7 +317,9 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
       sessionKey
     })
     if (account?._tag === "Guest") return Result.succeed(accepted(undefined, undefined))
-    if (anonymous) return Result.fail(fail("Rejected", "anonymous logons are not let in; give a user and a password"))
+    if (anonymous) {
+      return Result.fail(fail("LogonRejected", "anonymous logons are not let in; give a user and a password"))
+    }
     return Result.flatMap(Ntlm.verify(at.challenged, claim, account?.ntHash), (context) => {
       if (at.mechTypes === undefined) return Result.succeed(accepted(context.sessionKey, undefined))
       const list = Spnego.mechTypeList(at.mechTypes)
@@ -381,7 +383,7 @@ export const make = (options: AcceptorOptions): AcceptorSession => {
 }
 
 const decode = (token: Uint8Array): Result.Result<Spnego.NegToken, AuthenticationError> =>
-  Result.mapError(Spnego.decode(token), (error) => fail("Malformed", error.message))
+  Result.mapError(Spnego.decode(token), (error) => fail("MalformedToken", error.message))
 
 const responseOf = (
   input: Uint8Array

@@ -56,7 +56,10 @@ export interface AuthenticatorSession {
 }
 
 /** Reasons that say more than the server's status, and that the user must act on. */
-const clear: ReadonlySet<AuthenticationReason> = new Set<AuthenticationReason>(["ClockSkew", "NoCredential"])
+const clear: ReadonlySet<AuthenticationReason["_tag"]> = new Set<AuthenticationReason["_tag"]>([
+  "ClockSkew",
+  "NoCredential"
+])
 
 /** Statuses of servers that refuse guests. */
 const noGuests: ReadonlySet<number> = new Set([
@@ -86,14 +89,14 @@ export const refusal = (
     const detail =
       "the clocks are too far apart, as the domain controller says; set the clock of this machine, and look " +
       "at that of the server"
-    return { error: new AuthenticationError({ reason: "ClockSkew", detail, server }) }
+    return { error: new AuthenticationError({ reason: { _tag: "ClockSkew" }, detail, server }) }
   }
   if (logon?.unauthenticated === true && noGuests.has(status)) {
     return { because: "The server accepts no guests. Log on with a user and a password." }
   }
   const said = input === undefined || input.length === 0 ? undefined : logon?.refused?.(input)
   if (said === undefined) return {}
-  return clear.has(said.reason) ? { error: said } : { detail: said.detail }
+  return clear.has(said.reason._tag) ? { error: said } : { detail: said.detail }
 }
 
 /**
@@ -156,11 +159,11 @@ export const now: Effect.Effect<bigint> = Effect.map(
   (millis) => BigInt(Math.trunc(millis)) * 10_000n + unixEpoch
 )
 
-const fail = (target: Target, reason: AuthenticationReason, detail: string): AuthenticationError =>
-  new AuthenticationError({ reason, detail, mechanism: "NTLM", server: target.server })
+const fail = (target: Target, reason: AuthenticationReason["_tag"], detail: string): AuthenticationError =>
+  new AuthenticationError({ reason: { _tag: reason }, detail, mechanism: "NTLM", server: target.server })
 
 const named = (target: Target) => (error: AuthenticationError): AuthenticationError =>
-  fail(target, error.reason, error.detail)
+  fail(target, error.reason._tag, error.detail)
 
 const identityOf = (
   credential: Credential,
@@ -173,7 +176,7 @@ const identityOf = (
   }
   if (!Md5.available()) {
     const detail = "this Node has no MD5, which NTLM is made of: it runs in FIPS mode; log on by Kerberos"
-    return Result.fail(fail(target, "Unavailable", detail))
+    return Result.fail(fail(target, "MechanismUnavailable", detail))
   }
   const { domain, user } = credential
   if (user === "") {
@@ -189,7 +192,7 @@ const identityOf = (
 }
 
 const decode = (target: Target, token: Uint8Array): Result.Result<Spnego.NegToken, AuthenticationError> =>
-  Result.mapError(Spnego.decode(token), (error) => fail(target, "Malformed", error.message))
+  Result.mapError(Spnego.decode(token), (error) => fail(target, "MalformedToken", error.message))
 
 const mechTypes = [Spnego.Mechanism.ntlmssp]
 const mechTypeList = Spnego.mechTypeList(mechTypes)
@@ -212,7 +215,7 @@ const responseOf = (
       return Result.fail(fail(target, "UnexpectedToken", "the server began anew in the middle of a logon"))
     }
     if (token.negState === Spnego.NegState.reject) {
-      return Result.fail(fail(target, "Rejected", "the server turned the logon down"))
+      return Result.fail(fail(target, "LogonRejected", "the server turned the logon down"))
     }
     return token.supportedMech === undefined || token.supportedMech === Spnego.Mechanism.ntlmssp
       ? Result.succeed(token)

@@ -41,8 +41,8 @@ export interface NegotiateOptions extends KerberosOptions, Authenticator.NtlmOpt
   readonly ntlm?: "fallback" | "forbidden" | undefined
 }
 
-const fail = (server: string, reason: AuthenticationReason, detail: string): AuthenticationError =>
-  new AuthenticationError({ reason, detail, mechanism: "Kerberos", server })
+const fail = (server: string, reason: AuthenticationReason["_tag"], detail: string): AuthenticationError =>
+  new AuthenticationError({ reason: { _tag: reason }, detail, mechanism: "Kerberos", server })
 
 const kerberosMechanisms: ReadonlyArray<string> = [Spnego.Mechanism.kerberos, Spnego.Mechanism.msKerberos]
 const mechTypeList = Spnego.mechTypeList(kerberosMechanisms)
@@ -51,7 +51,7 @@ const mechTypeList = Spnego.mechTypeList(kerberosMechanisms)
 // statuses
 // -----------------------------------------------------------------------------
 
-type Explanation = readonly [AuthenticationReason, (server: string) => string]
+type Explanation = readonly [AuthenticationReason["_tag"], (server: string) => string]
 
 const kinit = "run kinit, or give a keytab"
 
@@ -62,22 +62,25 @@ const explanations: Readonly<Record<number, Explanation>> = {
     (server) => `the domain has no service cifs/${server}; connect to the server by its full name in the DNS`
   ],
   14: ["NoCommonMechanism", () => "the domain and this machine have no encryption type in common"],
-  18: ["Rejected", () => "the account is disabled, locked or expired"],
-  23: ["Rejected", () => "the password has expired and must be changed"],
+  18: ["LogonRejected", () => "the account is disabled, locked or expired"],
+  23: ["LogonRejected", () => "the password has expired and must be changed"],
   24: ["InvalidCredential", () => "the password or the key is wrong"],
   31: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
   32: ["NoCredential", () => `the ticket has expired; ${kinit}`],
   33: ["ClockSkew", () => "the ticket is not valid yet; set the clock of this machine"],
-  34: ["Rejected", () => "the server takes the logon for one that was sent before; try again"],
-  35: ["Rejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
+  34: ["LogonRejected", () => "the server takes the logon for one that was sent before; try again"],
+  35: ["LogonRejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
   37: ["ClockSkew", () => "the clocks are too far apart; set the clock of this machine to the domain's time"],
   41: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
-  44: ["Rejected", () => "the server has no key of the ticket's version: export its keytab again"],
-  45: ["Rejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
+  44: ["LogonRejected", () => "the server has no key of the ticket's version: export its keytab again"],
+  45: ["LogonRejected", (server) => `the server has no key of the name ${server}; connect to it by another name`],
   141: ["NoCredential", () => `no ticket that fits; ${kinit}`],
   148: ["ClockSkew", () => "the clocks are too far apart; set the clock of this machine to the domain's time"],
-  154: ["Unavailable", () => "no domain controller is known for the realm; look at krb5.conf and the DNS"],
-  156: ["Unavailable", () => "no domain controller of the realm answers; look at krb5.conf, the DNS and the network"],
+  154: ["MechanismUnavailable", () => "no domain controller is known for the realm; look at krb5.conf and the DNS"],
+  156: [
+    "MechanismUnavailable",
+    () => "no domain controller of the realm answers; look at krb5.conf, the DNS and the network"
+  ],
   158: ["IntegrityFailure", () => "the server could not prove who it is"],
   181: ["NoCredential", () => "the keytab has no key of this principal"],
   195: ["NoCredential", () => `no ticket; ${kinit}`]
@@ -102,7 +105,7 @@ const routines: Readonly<Record<number, Explanation>> = {
   [Gssapi.Routine.NO_CRED]: ["NoCredential", () => `no ticket; ${kinit}`],
   [Gssapi.Routine.CREDENTIALS_EXPIRED]: ["NoCredential", () => `the ticket has expired; ${kinit}`],
   [Gssapi.Routine.BAD_SIG]: ["IntegrityFailure", () => "a signature of the server's is wrong"],
-  [Gssapi.Routine.DEFECTIVE_TOKEN]: ["Malformed", () => "the server's token is none of Kerberos'"]
+  [Gssapi.Routine.DEFECTIVE_TOKEN]: ["MalformedToken", () => "the server's token is none of Kerberos'"]
 }
 
 const explain = (
@@ -110,10 +113,10 @@ const explain = (
   keytab?: string
 ) =>
 (failure: Gssapi.Failure | AuthenticationError): AuthenticationError => {
-  if (failure instanceof AuthenticationError) return fail(server, failure.reason, failure.detail)
+  if (failure instanceof AuthenticationError) return fail(server, failure.reason._tag, failure.detail)
   const { call, minor, routine, text } = failure
   const [reason, say] = explanations[minor - Gssapi.krb5] ?? routines[routine] ??
-    ["Rejected", () => `${call} failed`] as const
+    ["LogonRejected", () => `${call} failed`] as const
   const said = text === "" ? `${call}: ${minor}` : text
   // The library tries its cache of tickets first and reports that error, but the cause is the keytab.
   if (reason === "NoCredential" && keytab !== undefined) {
@@ -164,7 +167,7 @@ type State =
 const decode = (server: string, input: Uint8Array): Effect.Effect<Spnego.NegToken, AuthenticationError> =>
   Effect.mapError(
     Effect.fromResult(Spnego.decode(input)),
-    (error) => fail(server, "Malformed", error.message)
+    (error) => fail(server, "MalformedToken", error.message)
   )
 
 const offersKerberos = (server: string, input: Uint8Array): Effect.Effect<boolean, AuthenticationError> => {
@@ -189,7 +192,7 @@ const responseOf = Effect.fnUntraced(function*(
   }
   if (token.negState === Spnego.NegState.reject) {
     return yield* explainToken(server, token.responseToken) ??
-      fail(server, "Rejected", "the server turned the logon down")
+      fail(server, "LogonRejected", "the server turned the logon down")
   }
   if (token.supportedMech !== undefined && !kerberosMechanisms.includes(token.supportedMech)) {
     return yield* fail(server, "NoCommonMechanism", `the server chose ${token.supportedMech}, which was not offered`)
@@ -247,7 +250,7 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
       this.#state = { _tag: "Over", sessionKey }
       initiator.release()
       if (Redacted.value(sessionKey).length === 0) {
-        return yield* this.#fail("Unavailable", "this Kerberos library does not give the session key")
+        return yield* this.#fail("MechanismUnavailable", "this Kerberos library does not give the session key")
       }
     })
   }
@@ -268,7 +271,7 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
     this.#state = { _tag: "Over", sessionKey: undefined }
   }
 
-  #fail(reason: AuthenticationReason, detail: string): Effect.Effect<never, AuthenticationError> {
+  #fail(reason: AuthenticationReason["_tag"], detail: string): Effect.Effect<never, AuthenticationError> {
     return Effect.fail(fail(this.#server, reason, detail))
   }
 

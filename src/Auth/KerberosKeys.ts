@@ -73,25 +73,25 @@ export interface KerberosKeys {
   readonly begin: () => Exchange
 }
 
-const fail = (reason: AuthenticationReason, detail: string): AuthenticationError =>
-  new AuthenticationError({ reason, detail, mechanism: "Kerberos" })
+const fail = (reason: AuthenticationReason["_tag"], detail: string): AuthenticationError =>
+  new AuthenticationError({ reason: { _tag: reason }, detail, mechanism: "Kerberos" })
 
-const reasons: Readonly<Record<number, AuthenticationReason>> = {
-  [Gssapi.Routine.DEFECTIVE_TOKEN]: "Malformed",
+const reasons: Readonly<Record<number, AuthenticationReason["_tag"]>> = {
+  [Gssapi.Routine.DEFECTIVE_TOKEN]: "MalformedToken",
   [Gssapi.Routine.BAD_SIG]: "IntegrityFailure"
 }
 
 /** The meaning of the protocol's own errors on the server's side (RFC 4120 7.5.9). */
-const explanations: Readonly<Record<number, readonly [AuthenticationReason, string]>> = {
-  31: ["Rejected", "the keytab has another key than the domain: export it again"],
-  32: ["Rejected", "the client's ticket has expired"],
+const explanations: Readonly<Record<number, readonly [AuthenticationReason["_tag"], string]>> = {
+  31: ["LogonRejected", "the keytab has another key than the domain: export it again"],
+  32: ["LogonRejected", "the client's ticket has expired"],
   33: ["ClockSkew", "the client's ticket is not valid yet: the clocks of this machine and of the domain differ"],
-  35: ["Rejected", "the client came by a name of which the keytab has no key"],
-  36: ["Rejected", "the ticket is somebody else's"],
+  35: ["LogonRejected", "the client came by a name of which the keytab has no key"],
+  36: ["LogonRejected", "the ticket is somebody else's"],
   37: ["ClockSkew", "the clocks of the client and of this machine are too far apart"],
-  41: ["Rejected", "the keytab has another key than the domain: export it again"],
-  44: ["Rejected", "the keytab has no key of the ticket's version: export it again"],
-  45: ["Rejected", "the client came by a name of which the keytab has no key"]
+  41: ["LogonRejected", "the keytab has another key than the domain: export it again"],
+  44: ["LogonRejected", "the keytab has no key of the ticket's version: export it again"],
+  45: ["LogonRejected", "the client came by a name of which the keytab has no key"]
 }
 
 /** The explanation for the server's administrator; the client gets less. */
@@ -101,7 +101,7 @@ const explain = (failure: Gssapi.Failure | AuthenticationError): AuthenticationE
   const said = text === "" ? call : text
   const known = explanations[minor - Gssapi.krb5]
   return known === undefined
-    ? fail(reasons[routine] ?? "Rejected", said)
+    ? fail(reasons[routine] ?? "LogonRejected", said)
     : fail(known[0], `${known[1]} (${said})`)
 }
 
@@ -120,9 +120,9 @@ const proven = Effect.fnUntraced(function*(
   const { client, server } = yield* Effect.mapError(acceptor.principals, explain)
   const who = split(client)
   const own = split(server)
-  if (who === undefined || own === undefined) return yield* fail("Rejected", "a principal has no plain name")
+  if (who === undefined || own === undefined) return yield* fail("LogonRejected", "a principal has no plain name")
   if (!(realms ?? [own.realm]).includes(who.realm)) {
-    return yield* fail("Rejected", `users of the realm ${who.realm} do not come in here`)
+    return yield* fail("LogonRejected", `users of the realm ${who.realm} do not come in here`)
   }
   return { ...who, sessionKey: yield* Effect.mapError(acceptor.sessionKey, explain) }
 })
@@ -150,13 +150,15 @@ const checkElements = (
 ): Effect.Effect<void, AuthenticationError> =>
   Effect.suspend(() => {
     const request = requestOf(token)
-    if (request === undefined) return Effect.fail(fail("Malformed", "the client's token has no request in it"))
+    if (request === undefined) return Effect.fail(fail("MalformedToken", "the client's token has no request in it"))
     const elements = readElements(path, request)
     if (typeof elements === "number") {
-      return Effect.fail(fail("Rejected", `the authorization data of the ticket cannot be read: libkrb5's ${elements}`))
+      return Effect.fail(
+        fail("LogonRejected", `the authorization data of the ticket cannot be read: libkrb5's ${elements}`)
+      )
     }
     const objection = AuthorizationData.objection(elements)
-    return objection === undefined ? Effect.void : Effect.fail(fail("Rejected", objection))
+    return objection === undefined ? Effect.void : Effect.fail(fail("LogonRejected", objection))
   })
 
 /**
@@ -181,8 +183,8 @@ export const fromKeytab = (
     yield* Effect.ensuring(
       Effect.mapError(probe.acquire(path), (failure) => {
         const { detail, reason } = explain(failure)
-        return reason === "Unavailable"
-          ? fail(reason, detail)
+        return reason._tag === "MechanismUnavailable"
+          ? fail(reason._tag, detail)
           : fail("NoCredential", `no key in the keytab ${path}: ${detail}`)
       }),
       Effect.sync(() => probe.release())

@@ -18,10 +18,10 @@ import { AuthenticationError, type AuthenticationReason } from "./Authentication
 import * as NtlmCrypto from "./NtlmCrypto.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
 
-const failure = (reason: AuthenticationReason, detail: string): AuthenticationError =>
-  new AuthenticationError({ reason, detail, mechanism: "NTLM" })
+const failure = (reason: AuthenticationReason["_tag"], detail: string): AuthenticationError =>
+  new AuthenticationError({ reason: { _tag: reason }, detail, mechanism: "NTLM" })
 
-const malformed = (error: Malformed): AuthenticationError => failure("Malformed", error.message)
+const malformed = (error: Malformed): AuthenticationError => failure("MalformedToken", error.message)
 
 const { flagsOf, has } = NtlmMessage
 
@@ -309,7 +309,7 @@ export const challenge = (
   // Unicode if the client has it; some old scanners have only OEM characters (2.2.2.5).
   const characters = asked & flagsOf("NTLMSSP_NEGOTIATE_UNICODE") || asked & flagsOf("NTLM_NEGOTIATE_OEM")
   if (characters === 0) {
-    return Result.fail(failure("Malformed", "the client offers neither Unicode nor OEM characters"))
+    return Result.fail(failure("MalformedToken", "the client offers neither Unicode nor OEM characters"))
   }
   const negotiateFlags = ((asked & acceptorFlags) | characters |
     flagsOf(
@@ -413,14 +413,14 @@ export const verify = (
   })
   const right = tried.find(({ proof }) => NtlmCrypto.equal(proof, read.success.response))
   if (right === undefined || ntHash === undefined) {
-    return Result.fail(failure("Rejected", "the user name or the password is wrong"))
+    return Result.fail(failure("LogonRejected", "the user name or the password is wrong"))
   }
   const { proof, responseKey } = right
 
   const keyExchangeKey = NtlmCrypto.sessionBaseKey(responseKey, proof)
   const keyExchange = has(negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH")
   if (keyExchange && message.encryptedRandomSessionKey.length !== 16) {
-    return Result.fail(failure("Malformed", "AUTHENTICATE_MESSAGE has no EncryptedRandomSessionKey of 16 bytes"))
+    return Result.fail(failure("MalformedToken", "AUTHENTICATE_MESSAGE has no EncryptedRandomSessionKey of 16 bytes"))
   }
   const sessionKey = keyExchange
     ? NtlmCrypto.exchangeKey(keyExchangeKey, message.encryptedRandomSessionKey)

@@ -44,7 +44,12 @@ export const answer = (
   }
   const fail = (detail: string) =>
     Result.fail(
-      new AuthenticationError({ reason: "InvalidCredential", detail, mechanism: "NTLM", server: options.server })
+      new AuthenticationError({
+        reason: { _tag: "InvalidCredential" },
+        detail,
+        mechanism: "NTLM",
+        server: options.server
+      })
     )
   if (credential._tag === "Kerberos") return fail("the server takes only NTLM here, for which a ticket is of no use")
   const { domain, user } = credential

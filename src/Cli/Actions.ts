@@ -64,7 +64,7 @@ const entries = (
     stream: (recursive ? smb.walk(path, told) : smb.list(path)).pipe(
       Stream.catchTag(
         "SmbError",
-        (error) => error.reason === "NotADirectory" ? itself : Stream.fail(error)
+        (error) => error.reason._tag === "NotADirectory" ? itself : Stream.fail(error)
       )
     )
   }
@@ -138,7 +138,7 @@ const refuseUncovered = <A, E, R>(
 ): Effect.Effect<A, E | ClientError | UsageError, R> =>
   Effect.catchIf(
     effect,
-    (error) => error instanceof SmbError && error.reason === "PathNotCovered",
+    (error) => error instanceof SmbError && error.reason._tag === "PathNotCovered",
     () =>
       Effect.fail(
         new UsageError({

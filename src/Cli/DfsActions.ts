@@ -83,7 +83,7 @@ const forgotten = (
         interlink: note.interlink,
         timeToLive: 0,
         targets: note.targets.map((target) => ({ target, dead: true })),
-        error: result.failure._tag
+        error: result.failure._tag === "DfsError" ? result.failure.reason._tag : result.failure._tag
       })
     }
   }

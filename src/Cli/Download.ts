@@ -233,7 +233,7 @@ export const get = Effect.fnUntraced(function*(source: Remote, local: Option.Opt
     yield* file(source, target, options, progress).pipe(
       Effect.catchTag("SmbError", (error) =>
         Effect.fail(
-          error.reason === "FileIsADirectory"
+          error.reason._tag === "FileIsADirectory"
             ? new UsageError({ detail: `${UncPath.format(source)} is a directory: add -r to copy it with all` })
             : error
         ))

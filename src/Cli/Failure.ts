@@ -9,6 +9,7 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { RemovalIncomplete } from "../Client/RemovalError.ts"
+import type { SmbError } from "../Protocol/Errors.ts"
 
 /** The arguments of the command are wrong. Exit code 2. */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
@@ -50,20 +51,16 @@ const failuresOfOne: ReadonlySet<string> = new Set([
   "RemovalIncomplete",
   "AuthenticationError",
   "Malformed",
-  "NoTargetLeft",
-  "NoDomainController",
+  "DfsError",
   "NotDfsCapable",
-  "NamespaceNotFound",
-  "ReferralRefused",
-  "ReferralUnavailable",
-  "TargetDiffers",
-  "DfsLoop",
   "Overflow",
   "Unsupported"
 ])
 
 const isFull = ({ reason: { cause } }: PlatformError): boolean =>
   Predicate.hasProperty(cause, "code") && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
+
+const isFullThere = ({ reason }: SmbError): boolean => reason._tag === "DiskFull" || reason._tag === "QuotaExceeded"
 
 /**
  * Whether a failure in a tree concerns one file or folder, so that the others can go on: a server's error about it, a
@@ -75,7 +72,7 @@ export const concernsOne = (error: { readonly _tag: string; readonly reason?: un
   if (error instanceof LocalError) return error.full !== true
   if (error instanceof RemovalIncomplete) return !error.ended
   if (Predicate.isTagged(error, "PlatformError")) return !isFull(error as unknown as PlatformError)
-  return error._tag !== "SmbError" || (error.reason !== "DiskFull" && error.reason !== "QuotaExceeded")
+  return !Predicate.isTagged(error, "SmbError") || !isFullThere(error as unknown as SmbError)
 }
 
 /** The reader of the output has closed it, as `head` does. This failure is not reported. */
@@ -159,11 +156,10 @@ const messageOf = (error: unknown): string => {
   )
 }
 
-const reasonOf = (error: unknown): string | undefined => {
-  if (!Predicate.hasProperty(error, "reason")) return undefined
-  if (typeof error.reason === "string") return error.reason
-  return Predicate.hasProperty(error.reason, "_tag") ? String(error.reason._tag) : undefined
-}
+const reasonOf = (error: unknown): string | undefined =>
+  Predicate.hasProperty(error, "reason") && Predicate.hasProperty(error.reason, "_tag")
+    ? String(error.reason._tag)
+    : undefined
 
 /** One failure as a line and as an object. */
 export const report = (error: unknown): Report => {

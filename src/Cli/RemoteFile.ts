@@ -55,8 +55,8 @@ type Found = { readonly fileAttributes: number | undefined } | undefined
 
 /** Whether an error means that the server refuses the name, or refuses it to this user. */
 const isUnwelcome = (error: SmbError): boolean =>
-  error.command === "CREATE" && (isMissing(error) || error.reason === "AccessDenied" ||
-    error.reason === "ObjectNameInvalid" || error.reason === "NameTooLong")
+  error.command === "CREATE" && (isMissing(error) || error.reason._tag === "AccessDenied" ||
+    error.reason._tag === "ObjectNameInvalid" || error.reason._tag === "NameTooLong")
 
 /** The meaning of a server's error that a file to be created does not exist. */
 const vetoed = "The server takes no file of this name. Its administrator may have vetoed it: use another name."
@@ -262,10 +262,10 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     return yield* open(target, options, false).pipe(
       Effect.catchTag(
         "SmbError",
-        (error) => error.reason === "AccessDenied" ? open(target, OpenMode.create, false) : Effect.fail(error)
+        (error) => error.reason._tag === "AccessDenied" ? open(target, OpenMode.create, false) : Effect.fail(error)
       ),
       Effect.catchTag("SmbError", (error) => {
-        const isVetoed = error.reason === "ObjectNameNotFound" || error.reason === "NoSuchFile"
+        const isVetoed = error.reason._tag === "ObjectNameNotFound" || error.reason._tag === "NoSuchFile"
         return Effect.fail(isVetoed ? new SmbError({ ...error, because: vetoed }) : error)
       }),
       Effect.onExit((exit) => isUnanswered(exit) ? mention(target) : Effect.void)

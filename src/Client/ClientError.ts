@@ -1,6 +1,6 @@
 /** Every error that an operation of the client can fail with. The compiler knows each by its tag. */
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
-import type { DfsError } from "../Protocol/DfsError.ts"
+import type { ResolutionError } from "../Protocol/DfsError.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import type { RemovalIncomplete, RootOrLink } from "./RemovalError.ts"
@@ -17,7 +17,8 @@ import type { AcrossShares, InvalidPath } from "./UncPath.ts"
  * - `AcrossShares`: a rename to another share, or the removal of a tree with a DFS link in it.
  * - `RootOrLink`: the path to remove or rename is a whole share, or a link to another place. Nothing was done.
  * - `RemovalIncomplete`: part of a tree could not be removed; the error says what is gone and what is still there.
- * - the errors of `DfsError`, which only a client with DFS fails with.
+ * - `DfsError`: a DFS path leads to no file; `Overflow`, `Unsupported`, `NotDfsCapable`: other failures of DFS. Only a
+ *   client with DFS has these.
  *
  * @category errors
  */
@@ -29,4 +30,4 @@ export type ClientError =
   | AcrossShares
   | RootOrLink
   | RemovalIncomplete
-  | DfsError
+  | ResolutionError

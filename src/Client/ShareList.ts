@@ -43,7 +43,9 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
   const patiently = Effect.timeoutOrElse({
     duration: patience,
     orElse: () =>
-      Effect.fail(new TransportError({ reason: "TimedOut", server, port, detail: "the list of shares has no end" }))
+      Effect.fail(
+        new TransportError({ reason: { _tag: "TimedOut" }, server, port, detail: "the list of shares has no end" })
+      )
   })
   const receive = Effect.fnUntraced(function*(): Effect.fn.Return<DceRpc.Pdu, RequestError> {
     for (;;) {
@@ -70,7 +72,7 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
       // The server takes a message to a pipe whole or not at all.
       if (count !== data.length) {
         return yield* new ProtocolError({
-          reason: "Unexpected",
+          reason: { _tag: "UnexpectedResponse" },
           server,
           detail: `the server took ${count} of the ${data.length} bytes of a message to its pipe`
         })
@@ -91,7 +93,8 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
 export const shares = Effect.fnUntraced(function*(
   ipc: Share.Share
 ): Effect.fn.Return<ReadonlyArray<ShareEntry>, RequestError, Scope.Scope> {
-  const refuse = (detail: string) => new ProtocolError({ reason: "Unexpected", server: ipc.server, detail })
+  const refuse = (detail: string) =>
+    new ProtocolError({ reason: { _tag: "UnexpectedResponse" }, server: ipc.server, detail })
   const pipe = yield* ipc.open(Srvsvc.pipeName, OpenMode.pipe)
   const { call, receive } = overPipe(pipe, ipc)
   yield* call([{

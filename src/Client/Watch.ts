@@ -76,7 +76,7 @@ export const changes = (
       }))
     ),
     Effect.catchTag("SmbError", (error) => {
-      switch (error.reason) {
+      switch (error.reason._tag) {
         case "NotifyEnumDir":
           return Effect.succeed([{ _tag: "Overflow" as const }])
         case "NotifyCleanup":

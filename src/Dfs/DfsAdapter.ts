@@ -52,7 +52,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
       if (failure.command === "CLOSE") return "Failed"
       // Some servers report a missing share with the status that other servers have for a missing path.
       if (isNotFound(failure as SmbError)) return failure.command === "TREE_CONNECT" ? "TargetFailed" : "NotFound"
-      switch (failure.reason) {
+      switch (failure.reason?._tag) {
         case "PathNotCovered":
           return "PathNotCovered"
         // A request that the server refuses to look at has had no effect.
@@ -72,7 +72,7 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
     // No user to log on to this target as, or no such server in its domain: that says nothing about the other targets.
     // Any other failure of a logon may be an attack, or would be the same at every target.
     case "AuthenticationError":
-      switch (failure.reason) {
+      switch (failure.reason?._tag) {
         case "NoCredential":
         case "NoCommonMechanism":
         case "ServerUnknown":
@@ -110,7 +110,7 @@ const within = <A, E, R>(
     orElse: () =>
       Effect.fail(
         new TransportError({
-          reason: "TimedOut",
+          reason: { _tag: "TimedOut" },
           server,
           port,
           detail: `no answer to a referral request for ${Duration.toMillis(limit)} ms`
@@ -119,7 +119,7 @@ const within = <A, E, R>(
   })
 
 /** Signs of an attacker between client and server: no reason to go on without DFS. */
-const attacks: ReadonlySet<string> = new Set<ProtocolError["reason"]>([
+const attacks: ReadonlySet<string> = new Set<ProtocolError["reason"]["_tag"]>([
   "NotSigned",
   "BadSignature",
   "NotEncrypted",
@@ -135,13 +135,13 @@ const unavailable = (server: string, error: SourceError): SourceError | Referral
     case "AuthenticationError":
       return error
     case "ProtocolError":
-      if (attacks.has(error.reason)) return error
+      if (attacks.has(error.reason._tag)) return error
       break
     case "SmbError":
       if (error.command !== "TREE_CONNECT") return error
       break
   }
-  return new ReferralUnavailable({ server, reason: error.message, cause: error })
+  return new ReferralUnavailable({ server, detail: error.message, cause: error })
 }
 
 type Requirements = SmbClient.SmbClient | DomainControllers.DomainControllers | SiteFinder.SiteFinder
@@ -211,7 +211,7 @@ export const layer = (
      * file's.
      */
     const mayBeLink = (target: Target, error: unknown): Effect.Effect<boolean> =>
-      (error as Partial<ClientError>)._tag === "SmbError" && (error as SmbError).reason === "ObjectPathNotFound"
+      (error as Partial<ClientError>)._tag === "SmbError" && (error as SmbError).reason._tag === "ObjectPathNotFound"
         ? Effect.scoped(Effect.map(client.connect(toTarget(target)), ({ isDfs }) => isDfs)).pipe(
           Effect.orElseSucceed(() => false)
         )

@@ -15,7 +15,7 @@ import * as Metric from "effect/Metric"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AuthenticationError } from "../Auth/AuthenticationError.ts"
-import type { DfsError, NoReferral, ReferralError, ReferralUnavailable } from "../Protocol/DfsError.ts"
+import type { NoReferral, ReferralError, ReferralUnavailable, ResolutionError } from "../Protocol/DfsError.ts"
 import * as DfsMetrics from "./DfsMetrics.ts"
 import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsPath from "./DfsPath.ts"
@@ -81,11 +81,11 @@ export interface UseOptions<E, E2 = unknown> {
  */
 export class DfsResolver extends Context.Service<DfsResolver, {
   /** Where a path leads, by referrals alone. */
-  readonly resolve: (path: string) => Effect.Effect<Resolution, DfsError | SourceError>
+  readonly resolve: (path: string) => Effect.Effect<Resolution, ResolutionError | SourceError>
   /** As `resolve`, with its steps, whether it succeeds or fails. */
   readonly trace: (path: string) => Effect.Effect<{
     readonly notes: ReadonlyArray<DfsTrace.Note>
-    readonly result: Result.Result<Resolution, DfsError | SourceError>
+    readonly result: Result.Result<Resolution, ResolutionError | SourceError>
   }>
   /** Runs `attempt` on the target that holds the path; `judge` says what its failures mean. */
   readonly use: <A, E, R, E2 = never>(
@@ -93,7 +93,7 @@ export class DfsResolver extends Context.Service<DfsResolver, {
     attempt: (target: Target) => Effect.Effect<A, E, R>,
     judge: (error: E | E2) => Verdict,
     options?: UseOptions<E2, E>
-  ) => Effect.Effect<A, E | E2 | DfsError | SourceError, R>
+  ) => Effect.Effect<A, E | E2 | ResolutionError | SourceError, R>
   /** What the referral cache holds now. */
   readonly cache: Effect.Effect<ReferralCache.ReferralCache>
   /** What is known now: referrals, domains, and which targets are dead. */
@@ -242,7 +242,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
             isReferralError(error)
               ? { _tag: "ReferralFailed", error }
               : error._tag === "ReferralUnavailable"
-              ? { _tag: "Unreachable", error, reason: error.reason, unavailable: error }
+              ? { _tag: "Unreachable", error, reason: error.detail, unavailable: error }
               : {
                 _tag: "Unreachable",
                 error: hinted(error, command, looks),
@@ -290,7 +290,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   const walk = Effect.fnUntraced(function*<A, E, R>(
     begun: DfsResolution.State<Own<E>> | Begun<A, Own<E>>,
     hands: Hands<A, E, R>
-  ): Effect.fn.Return<A, E | DfsError | SourceError, R> {
+  ): Effect.fn.Return<A, E | ResolutionError | SourceError, R> {
     const watcher = Observe.watcher(yield* Effect.context<never>())
     const from = "taken" in begun ? begun : { taken: advance(begun, start, watcher), answer: {}, inSpan: false }
     let { answer, taken } = from
@@ -309,7 +309,8 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
           if (state.due !== undefined) yield* renew(state.due, watcher.clock.currentTimeMillisUnsafe())
           return answer.value as A
         case "Fail":
-          return yield* Effect.fail(command.error)
+          // What cannot be asked for a referral is a reason of `DfsError` by now.
+          return yield* Effect.fail(command.error as Exclude<typeof command.error, ReferralUnavailable>)
         default: {
           if (!from.inSpan) {
             const rest = { taken: { state, command, lines: silence }, answer, inSpan: true }
@@ -349,7 +350,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     attempt: (target: Target) => Effect.Effect<A, E, R>,
     judge: (error: E | E2) => Verdict,
     options?: UseOptions<E2, E>
-  ): Effect.Effect<A, E | E2 | DfsError | SourceError, R> => {
+  ): Effect.Effect<A, E | E2 | ResolutionError | SourceError, R> => {
     const original = DfsPath.fromString(path)
     if (!applies(original)) return attempt(plainTarget(original))
     const connect = options?.connect
@@ -384,7 +385,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     })
   }
 
-  const resolve = (path: string): Effect.Effect<Resolution, DfsError | SourceError> =>
+  const resolve = (path: string): Effect.Effect<Resolution, ResolutionError | SourceError> =>
     Effect.contextWith((context: Context.Context<never>) => {
       const original = DfsPath.fromString(path)
       if (!applies(original)) return asPlain(path)
@@ -445,7 +446,7 @@ const hinted = (
   { domain, server }: { readonly domain?: string | undefined; readonly server: string },
   discovers: boolean
 ) =>
-  error._tag === "AuthenticationError" && error.reason === "ServerUnknown" && domain === undefined && !discovers
+  error._tag === "AuthenticationError" && error.reason._tag === "ServerUnknown" && domain === undefined && !discovers
     ? new AuthenticationError({
       reason: error.reason,
       detail:
@@ -471,8 +472,8 @@ const aboutUser: ReadonlySet<string> = new Set([
 
 const refusesUser = (error: SourceError): boolean =>
   error._tag === "AuthenticationError"
-    ? error.reason === "InvalidCredential" || error.reason === "Rejected"
-    : error._tag === "SmbError" && error.command === "SESSION_SETUP" && aboutUser.has(error.reason)
+    ? error.reason._tag === "InvalidCredential" || error.reason._tag === "LogonRejected"
+    : error._tag === "SmbError" && error.command === "SESSION_SETUP" && aboutUser.has(error.reason._tag)
 
 /** Counts how long the work at a target took. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

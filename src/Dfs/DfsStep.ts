@@ -2,7 +2,7 @@
  * The inputs and outputs of a step of `DfsResolution`: events, commands, targets and options. Types only, except the
  * default options.
  */
-import type { DfsError, ReferralError, ReferralUnavailable } from "../Protocol/DfsError.ts"
+import type { ReferralError, ReferralUnavailable, ResolutionError } from "../Protocol/DfsError.ts"
 import type * as DomainCache from "./DomainCache.ts"
 import type * as ReferralCache from "./ReferralCache.ts"
 import type { ReferralResponse } from "./ReferralResponse.ts"
@@ -60,7 +60,7 @@ export type Command<E> =
     readonly others: ReadonlyArray<Target>
   }
   | { readonly _tag: "Done"; readonly target: Target }
-  | { readonly _tag: "Fail"; readonly error: E | DfsError }
+  | { readonly _tag: "Fail"; readonly error: E | ResolutionError }
 
 /** A target of a `Connect` that could not be connected to, by its index there. */
 export interface ConnectFailure<E> {

@@ -198,9 +198,9 @@ const send = Effect.fnUntraced(function*(
     })
 })
 
-const placed = ({ cause, reason, server }: ReferralUnavailable) => ({
+const placed = ({ cause, detail, server }: ReferralUnavailable) => ({
   server,
-  reason,
+  detail,
   ...(cause === undefined ? {} : { cause })
 })
 

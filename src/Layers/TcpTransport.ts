@@ -112,7 +112,9 @@ const connect = (
         })
         socket.on("close", () => {
           if (socket !== chosen) return
-          handlers.onClose(new TransportError({ reason: "Closed", server: endpoint.host, port: endpoint.port }))
+          handlers.onClose(
+            new TransportError({ reason: { _tag: "ConnectionClosed" }, server: endpoint.host, port: endpoint.port })
+          )
         })
         return Effect.sync(() => {
           if (socket !== chosen) discard(socket)

@@ -1,7 +1,7 @@
 /**
  * The errors of a connection when its stream or its peer has failed, the same in each version of the protocol.
  */
-import { ProtocolError, TransportError } from "./Errors.ts"
+import { ProtocolError, type ProtocolReason, TransportError, type TransportReason } from "./Errors.ts"
 
 /** The peer of a connection. */
 export interface Peer {
@@ -10,13 +10,13 @@ export interface Peer {
 }
 
 /** The peer breaks the protocol. */
-export const protocolError = (peer: Peer, reason: ProtocolError["reason"], detail: string): ProtocolError =>
-  new ProtocolError({ reason, server: peer.server, detail })
+export const protocolError = (peer: Peer, tag: ProtocolReason["_tag"], detail: string): ProtocolError =>
+  new ProtocolError({ reason: { _tag: tag }, server: peer.server, detail })
 
 /** The stream has failed. */
-export const transportError = (peer: Peer, reason: TransportError["reason"], detail?: string): TransportError =>
+export const transportError = (peer: Peer, tag: TransportReason["_tag"], detail?: string): TransportError =>
   new TransportError({
-    reason,
+    reason: { _tag: tag },
     server: peer.server,
     port: peer.port,
     ...(detail === undefined ? {} : { detail })
@@ -29,5 +29,5 @@ export const frameError = (
   value: number
 ): ProtocolError =>
   what === "length"
-    ? protocolError(peer, "TooLarge", `a packet of ${value} bytes is beyond the limit of ${peer.maximumFrame}`)
-    : protocolError(peer, "NotSmb", `what answers does not speak SMB (its first byte is ${value})`)
+    ? protocolError(peer, "PacketTooLarge", `a packet of ${value} bytes is beyond the limit of ${peer.maximumFrame}`)
+    : protocolError(peer, "NotSmb", `the answer is not SMB (its first byte is ${value})`)

@@ -5,6 +5,9 @@
  * `NotDfsCapable`, `NamespaceNotFound` or `ReferralRefused`; the algorithm adds `NoTargetLeft`, `NoDomainController`
  * and `DfsLoop`; a client that continues a read at another target adds `TargetDiffers`. If a server's IPC$ cannot be
  * used, the failure is `ReferralUnavailable`. No failure ever holds a credential.
+ *
+ * A user can answer `Malformed`, `Overflow`, `Unsupported` and `NotDfsCapable` by a policy, so they are errors with
+ * a tag at the top. All others are reasons of `DfsError`.
  */
 import * as Schema from "effect/Schema"
 import * as FileTime from "../Codec/FileTime.ts"
@@ -95,7 +98,7 @@ export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCa
   step: Step
 }) {
   override get message(): string {
-    return `${this.server} does not do DFS, which ${this.path} asks for: ` +
+    return `${this.server} does not support DFS, which ${this.path} needs: ` +
       "`mode: \"fallback\"` reaches it as an ordinary share"
   }
 }
@@ -136,7 +139,7 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
 
 /**
  * The user is logged on to the server, but the server could not be asked for a referral: its IPC$ refuses, ends the
- * connection or does not answer. `reason` says which, and `cause` is that failure. It is unknown whether the path is in
+ * connection or does not answer. `detail` says which, and `cause` is that failure. It is unknown whether the path is in
  * a namespace.
  *
  * @category errors
@@ -144,12 +147,12 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
 export class ReferralUnavailable extends Schema.TaggedError<ReferralUnavailable>()("ReferralUnavailable", {
   server: Schema.String,
   path: Schema.optionalKey(Schema.String),
-  reason: Schema.String,
+  detail: Schema.String,
   cause: Schema.optionalKey(Schema.Defect()),
   step: Step
 }) {
   override get message(): string {
-    return `${this.server} could not be asked for a referral${of(this.path)}: ${this.reason}`
+    return `${this.server} could not be asked for a referral${of(this.path)}: ${this.detail}`
   }
 }
 
@@ -235,7 +238,7 @@ export class TargetDiffers extends Schema.TaggedError<TargetDiffers>()("TargetDi
     const of = ({ lastWriteTime, size }: typeof FileState.Type) =>
       `${size} bytes of ${FileTime.toISO(lastWriteTime) ?? "no time"}`
     return `${this.from} went away at byte ${this.offset}, and ${this.to} is another file ` +
-      `(${of(this.found)}, not ${of(this.expected)}): read ${this.path} anew`
+      `(${of(this.found)}, not ${of(this.expected)}): read ${this.path} again from the start`
   }
 }
 
@@ -251,41 +254,96 @@ export type ReferralError =
 /** Why there is no referral: the server's response, or that it could not be asked. */
 export type NoReferral = ReferralError | ReferralUnavailable
 
+/**
+ * The reasons of `DfsError`.
+ *
+ * @category models
+ */
+export const DfsReason = Schema.Union([
+  NamespaceNotFound,
+  ReferralRefused,
+  ReferralUnavailable,
+  NoTargetLeft,
+  NoDomainController,
+  DfsLoop,
+  TargetDiffers
+])
+export type DfsReason = typeof DfsReason.Type
+
+/**
+ * A DFS path leads to no file. `reason` has the path, the server and the facts, and its message is the error's.
+ *
+ * - `NamespaceNotFound`: the server has no namespace of that name.
+ * - `ReferralRefused`: the server refused the referral with another status, or gave no target.
+ * - `ReferralUnavailable`: the server could not be asked for a referral.
+ * - `NoTargetLeft`: every target of the path failed.
+ * - `NoDomainController`: the path is in a domain, and none of its controllers could be asked.
+ * - `DfsLoop`: the links of the namespace lead in a circle, or through too many namespaces.
+ * - `TargetDiffers`: a target failed during a read, and the next target has another file.
+ *
+ * @example
+ * ```ts
+ * return yield* smb.readFile(path).pipe(
+ *   Effect.catchReason("DfsError", "NoTargetLeft", ({ message }) => Effect.as(Effect.logError(message), empty))
+ * )
+ * ```
+ *
+ * @category errors
+ */
+export class DfsError extends Schema.TaggedError<DfsError>()("DfsError", { reason: DfsReason }) {
+  override get message(): string {
+    return this.reason.message
+  }
+  /** The failure behind the reason, if there was one. */
+  override get cause(): unknown {
+    return "cause" in this.reason ? this.reason.cause : undefined
+  }
+}
+
+/** What the algorithm ends with: an error by its own tag, or a reason of `DfsError`. */
+export type Failure = ReferralError | DfsReason
+
 /** All that DFS adds to the failures of a path. */
-export type DfsError = NoReferral | NoTargetLeft | NoDomainController | DfsLoop | TargetDiffers
+export type ResolutionError = Malformed | Overflow | Unsupported | NotDfsCapable | DfsError
+
+/** A failure of the algorithm as the caller of a path gets it. */
+export const toError = (failure: Failure): ResolutionError =>
+  isReason(failure) ? new DfsError({ reason: failure }) : failure
+
+const isReason = Schema.is(DfsReason)
 
 /** The same error, with the path and the step in which it failed, unless the error has its own. */
-export const at = <E extends DfsError>(error: E, place: { readonly path: string; readonly step: number }): E => {
+export const at = <E extends Failure>(error: E, place: { readonly path: string; readonly step: number }): E => {
   if (error.step !== undefined) return error
   const { step } = place
-  const known = error as DfsError
+  const known = error as Failure
   switch (known._tag) {
     case "Malformed":
-      return new Malformed({ ...fields(known), path: place.path, step }) as DfsError as E
+      return new Malformed({ ...fields(known), path: place.path, step }) as Failure as E
     case "Unsupported":
-      return new Unsupported({ ...fields(known), path: place.path, step }) as DfsError as E
+      return new Unsupported({ ...fields(known), path: place.path, step }) as Failure as E
     case "Overflow":
-      return new Overflow({ ...fields(known), step }) as DfsError as E
+      return new Overflow({ ...fields(known), step }) as Failure as E
     case "NotDfsCapable":
-      return new NotDfsCapable({ ...fields(known), step }) as DfsError as E
+      return new NotDfsCapable({ ...fields(known), step }) as Failure as E
     case "NamespaceNotFound":
-      return new NamespaceNotFound({ ...fields(known), step }) as DfsError as E
+      return new NamespaceNotFound({ ...fields(known), step }) as Failure as E
     case "ReferralRefused":
-      return new ReferralRefused({ ...fields(known), step }) as DfsError as E
+      return new ReferralRefused({ ...fields(known), step }) as Failure as E
     case "ReferralUnavailable":
       return new ReferralUnavailable({
         ...fields(known),
         path: known.path ?? place.path,
         step,
         ...(known.cause === undefined ? {} : { cause: known.cause })
-      }) as DfsError as E
+      }) as Failure as E
     default:
       return error
   }
 }
 
 /** An error's own values, without its tag and stack. */
-const fields = <E extends DfsError>(error: E): Omit<E, "_tag" | keyof Error> =>
+const fields = <E extends Failure>(error: E): Omit<E, "_tag" | keyof Error> =>
   Object.fromEntries(Object.entries(error).filter(([key]) => !notFields.has(key))) as Omit<E, "_tag" | keyof Error>
 
 const notFields: ReadonlySet<string> = new Set(["_tag", "cause", "message", "name", "stack"])

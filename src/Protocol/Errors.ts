@@ -23,30 +23,58 @@ export const SymbolicLink = Schema.Struct({
 export type SymbolicLink = typeof SymbolicLink.Type
 
 /**
+ * An NTSTATUS as the reason of an error: `_tag` is its name without the prefix, in PascalCase (`ObjectNameNotFound`;
+ * `Unknown` if the code has no name here), and `status` the 32-bit code. `StoppedOnSymlink` has the server's description
+ * of the link, if the server sent one.
+ *
+ * @category models
+ */
+export type SmbReason = {
+  readonly [Tag in NtStatus.Reason]: Tag extends "StoppedOnSymlink"
+    ? { readonly _tag: Tag; readonly status: number; readonly symbolicLink?: SymbolicLink }
+    : { readonly _tag: Tag; readonly status: number }
+}[NtStatus.Reason]
+
+/** One struct for all tags: a union of five hundred structs would cost each program time when it starts. */
+const Reason = Schema.Struct({
+  _tag: Schema.String,
+  status: Schema.Number,
+  symbolicLink: Schema.optionalKey(SymbolicLink)
+}).check(
+  Schema.makeFilter(({ _tag, status }) => _tag === NtStatus.reason(status) || `${_tag} is not the name of the status`)
+) as unknown as Schema.Codec<SmbReason> & { readonly "~type.make.in": SmbReason }
+
+/**
  * The server's response to a command has an NTSTATUS that is no success.
  *
- * `reason` is the NTSTATUS by name without its prefix, in PascalCase (`ObjectNameNotFound`), `status` the 32-bit code,
- * `command` the SMB command of the request, and `path` the UNC path that the command was about. `StoppedOnSymlink`
- * comes with the server's description of the link.
+ * `reason` is the NTSTATUS: `reason._tag` by name (`ObjectNameNotFound`), `reason.status` as the 32-bit code. `command`
+ * is the SMB command of the request, and `path` the UNC path that the command was about. `NtStatus` has all names. The
+ * ones that an app meets most:
+ *
+ * - `ObjectNameNotFound`, `ObjectPathNotFound`: the file, or a directory on the way to it, does not exist.
+ * - `ObjectNameCollision`: the name is taken.
+ * - `AccessDenied`: the account has no permission for this.
+ * - `SharingViolation`: another program has the file open in a way that excludes this.
+ * - `BadNetworkName`: the server has no share of this name.
+ * - `LogonFailure`: the user name or the password is wrong.
+ * - `DiskFull`, `QuotaExceeded`: there is no room for the data.
+ * - `StoppedOnSymlink`: a symbolic link on the path could not be followed.
+ * - `PathNotCovered`: another server holds the path; a client with DFS follows such links.
+ * - `Unknown`: a code without a name here; `reason.status` has it.
  *
  * @example
  * ```ts
  * return yield* smb.readFile(path).pipe(
- *   Effect.catchTags({
- *     SmbError: (error) => error.reason === "ObjectNameNotFound" ? Effect.succeed(empty) : Effect.fail(error),
- *     NoTargetLeft: (error) => Effect.logError(error.message).pipe(Effect.as(empty)) // each target with what it said
- *   })
+ *   Effect.catchReason("SmbError", "ObjectNameNotFound", () => Effect.succeed(empty))
  * )
  * ```
  *
  * @category errors
  */
 export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
-  reason: Schema.String as unknown as Schema.Codec<NtStatus.Reason>,
-  status: Schema.Number,
+  reason: Reason,
   command: Schema.String,
   path: Schema.optionalKey(Schema.String),
-  symbolicLink: Schema.optionalKey(SymbolicLink),
   /** The server refused this credential in an earlier logon, and was not asked again. */
   notTriedAgain: Schema.optionalKey(Schema.Boolean),
   /** Details that the client knows in addition to the status. */
@@ -54,6 +82,10 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   /** The reason that the client found for the status, in a sentence or two. */
   because: Schema.optionalKey(Schema.String)
 }) {
+  /** The NTSTATUS as a number of 32 bits. */
+  get status(): number {
+    return this.reason.status
+  }
   /** The NTSTATUS as in the documents: `STATUS_OBJECT_NAME_NOT_FOUND`. */
   get statusName(): string {
     return NtStatus.name(this.status)
@@ -61,9 +93,10 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   override get message(): string {
     const again = this.notTriedAgain === true ? "not tried again with the same password: " : ""
     const where = `${this.path === undefined ? "" : `${this.path}: `}${again}`
-    const what = this.symbolicLink === undefined
+    const link = this.reason._tag === "StoppedOnSymlink" ? this.reason.symbolicLink : undefined
+    const what = link === undefined
       ? this.because ?? Explanation.of(this.status, this.command, this.path)
-      : `The path leads through a symbolic link to ${this.symbolicLink.target}, which could not be followed.`
+      : `The path leads through a symbolic link to ${link.target}, which could not be followed.`
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
     return `${where}${what} (${this.statusName} to ${this.command})${detail}`
   }
@@ -72,12 +105,17 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
 /** An `SmbError` from a status. */
 export const fromStatus = (status: number, command: string, path?: string, symbolicLink?: SymbolicLink): SmbError =>
   new SmbError({
-    reason: NtStatus.reason(status),
-    status,
+    reason: reasonOf(status, symbolicLink),
     command,
-    ...(path === undefined ? {} : { path }),
-    ...(symbolicLink === undefined ? {} : { symbolicLink })
+    ...(path === undefined ? {} : { path })
   })
+
+const reasonOf = (status: number, symbolicLink: SymbolicLink | undefined): SmbReason =>
+  ({
+    _tag: NtStatus.reason(status),
+    status,
+    ...(symbolicLink === undefined ? {} : { symbolicLink })
+  }) as SmbReason
 
 /** The same error with details that the client knows in addition to the status, and with the reason that it has found. */
 export const withDetail = (error: SmbError, detail: string | undefined, because?: string): SmbError =>
@@ -88,21 +126,47 @@ export const withDetail = (error: SmbError, detail: string | undefined, because?
   })
 
 /**
+ * Why a connection could not be made, or ended.
+ *
+ * @category models
+ */
+export const TransportReason = Schema.TaggedUnion({
+  ConnectionRefused: {},
+  HostUnreachable: {},
+  HostNotFound: {},
+  TimedOut: {
+    /** True if the server was working on the request (STATUS_PENDING), and did not finish it within `pendingTimeout`. */
+    pending: Schema.optionalKey(Schema.Boolean)
+  },
+  ConnectionClosed: {},
+  ConnectionFailed: {}
+})
+export type TransportReason = typeof TransportReason.Type
+
+/**
  * The connection could not be made, or ended.
+ *
+ * - `ConnectionRefused`: no program listens at that port.
+ * - `HostUnreachable`: the network knows no way to the address.
+ * - `HostNotFound`: the name has no address.
+ * - `TimedOut`: the server did not answer in time. `pending` is true if the server was still working on the request.
+ * - `ConnectionClosed`: the server, or this side, closed the connection.
+ * - `ConnectionFailed`: another error of the system; `detail` has its text.
  *
  * @example
  * ```ts
- * Effect.retry({
- *   while: (error) => error._tag === "TransportError" && error.sent !== true,
- *   schedule: Schedule.exponential("200 millis"),
- *   times: 5
- * })
+ * return yield* smb.readFileString(path).pipe(
+ *   Effect.catchReasons("TransportError", {
+ *     ConnectionRefused: () => smb.readFileString(copy),
+ *     HostUnreachable: () => smb.readFileString(copy)
+ *   })
+ * )
  * ```
  *
  * @category errors
  */
 export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
-  reason: Schema.Literals(["Refused", "Unreachable", "NameNotFound", "TimedOut", "Closed", "Failed"]),
+  reason: TransportReason,
   server: Schema.String,
   port: Schema.Number,
   /**
@@ -110,8 +174,6 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
    * changes something was sent, and got no response.
    */
   sent: Schema.optionalKey(Schema.Boolean),
-  /** True if the server was working on the request (STATUS_PENDING), and did not finish it within `pendingTimeout`. */
-  pending: Schema.optionalKey(Schema.Boolean),
   detail: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
@@ -120,22 +182,22 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
       ? "; a request that changes something had been sent, and may have had its effect"
       : ""
     const detail = `${this.detail === undefined ? "" : ` (${this.detail})`}${unknown}`
-    switch (this.reason) {
-      case "Refused":
+    switch (this.reason._tag) {
+      case "ConnectionRefused":
         return `${where} refused the connection: is an SMB server listening there?${detail}`
-      case "Unreachable":
+      case "HostUnreachable":
         return `${where} cannot be reached: check the network and the address${detail}`
-      case "NameNotFound":
+      case "HostNotFound":
         return `no address is known for ${this.server}: check the name and the DNS${detail}`
       case "TimedOut":
-        return this.pending === true
+        return this.reason.pending === true
           ? `${where} did not finish in time${detail}: look at its disks and its load, or wait longer (\`pendingTimeout\`)`
           : `${where} did not answer in time${detail}: check the address, and the firewalls on the way`
-      case "Closed":
+      case "ConnectionClosed":
         return this.detail === undefined || this.sent === true
           ? `${where} closed the connection${detail}: try again, and look into its log`
           : `${where} closed the connection${detail}`
-      case "Failed":
+      case "ConnectionFailed":
         return `the connection to ${where} failed${detail}`
     }
   }
@@ -155,64 +217,70 @@ const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
 const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRECTORY"])
 
 /** Whether a failure says that a path does not exist: neither its name, nor the directories that lead to it. */
-export const isMissing = (error: SmbError): boolean => missing.has(error.reason) && namesPath.has(error.command)
+export const isMissing = (error: SmbError): boolean => missing.has(error.reason._tag) && namesPath.has(error.command)
 
 /** Whether any kind of name was not found: a path, the new name of a rename, a share. */
-export const isNotFound = (error: Pick<SmbError, "reason">): boolean => missing.has(error.reason)
+export const isNotFound = (error: Pick<SmbError, "reason">): boolean => missing.has(error.reason._tag)
 
 /** Whether a path does not exist, or exists only until the last open of it is closed. */
 export const isGone = (error: SmbError): boolean =>
-  isMissing(error) || (error.reason === "DeletePending" && namesPath.has(error.command))
+  isMissing(error) || (error.reason._tag === "DeletePending" && namesPath.has(error.command))
 
 /**
  * Whether a server says that the file of an open does not exist. It may have been deleted since, or the server may mean
  * the target of a link while the link still exists. Ask for the path again to find out.
  */
 export const perhapsGone = (error: SmbError): boolean =>
-  !namesPath.has(error.command) && (missing.has(error.reason) || error.reason === "DeletePending")
+  !namesPath.has(error.command) && (missing.has(error.reason._tag) || error.reason._tag === "DeletePending")
 
 /** The same failure, for a request that may change something and was sent. */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {
   if (!(error instanceof TransportError) || error.sent === true) return error
-  const { detail, pending, port, reason, server } = error
-  return new TransportError({
-    reason,
-    server,
-    port,
-    sent: true,
-    ...(pending === undefined ? {} : { pending }),
-    ...(detail === undefined ? {} : { detail })
-  })
+  const { detail, port, reason, server } = error
+  return new TransportError({ reason, server, port, sent: true, ...(detail === undefined ? {} : { detail }) })
 }
+
+/**
+ * How a peer broke the protocol, or a promise that security depends on.
+ *
+ * @category models
+ */
+export const ProtocolReason = Schema.TaggedUnion({
+  NotSmb: {},
+  Smb1Only: {},
+  DialectRefused: {},
+  SigningUnavailable: {},
+  EncryptionUnavailable: {},
+  NotSigned: {},
+  BadSignature: {},
+  NotEncrypted: {},
+  DecryptionFailed: {},
+  Downgrade: {},
+  PacketTooLarge: {},
+  UnexpectedResponse: {}
+})
+export type ProtocolReason = typeof ProtocolReason.Type
 
 /**
  * The peer broke the protocol, or a promise that security depends on.
  *
- * - `NotSmb`: the peer does not speak SMB.
+ * - `NotSmb`: the peer's bytes are not SMB.
  * - `Smb1Only`: the server answered with SMB 1, which the client did not ask for.
  * - `DialectRefused`: server and client have no dialect in common, or the server chose one that was not offered.
- * - `SigningUnavailable`, `EncryptionUnavailable`: required here, but not available with that server or logon.
- * - `NotSigned`, `BadSignature`, `NotEncrypted`, `DecryptionFailed`: a response that cannot be trusted.
+ * - `SigningUnavailable`: signing is required here, but not available with that server or logon.
+ * - `EncryptionUnavailable`: encryption is required here, but not available with that server or logon.
+ * - `NotSigned`: a response in a signed session has no signature.
+ * - `BadSignature`: the signature of a response is wrong.
+ * - `NotEncrypted`: the response to an encrypted request is not encrypted.
+ * - `DecryptionFailed`: an encrypted packet cannot be decrypted.
  * - `Downgrade`: the negotiation was changed on the way.
- * - `TooLarge`: a packet beyond the limit. `Unexpected`: a response that fits no request.
+ * - `PacketTooLarge`: a packet is longer than the limit.
+ * - `UnexpectedResponse`: a response fits no request, or has content that the request does not allow.
  *
  * @category errors
  */
 export class ProtocolError extends Schema.TaggedError<ProtocolError>()("ProtocolError", {
-  reason: Schema.Literals([
-    "NotSmb",
-    "Smb1Only",
-    "DialectRefused",
-    "SigningUnavailable",
-    "EncryptionUnavailable",
-    "NotSigned",
-    "BadSignature",
-    "NotEncrypted",
-    "DecryptionFailed",
-    "Downgrade",
-    "TooLarge",
-    "Unexpected"
-  ]),
+  reason: ProtocolReason,
   server: Schema.String,
   detail: Schema.String
 }) {

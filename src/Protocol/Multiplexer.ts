@@ -94,12 +94,12 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
     this.duplex = duplex
   }
 
-  protocolError(reason: ProtocolError["reason"], detail: string): ProtocolError {
-    return ConnectionErrors.protocolError(this.options, reason, detail)
+  protocolError(tag: ProtocolError["reason"]["_tag"], detail: string): ProtocolError {
+    return ConnectionErrors.protocolError(this.options, tag, detail)
   }
 
-  transportError(reason: TransportError["reason"], detail?: string): TransportError {
-    return ConnectionErrors.transportError(this.options, reason, detail)
+  transportError(tag: TransportError["reason"]["_tag"], detail?: string): TransportError {
+    return ConnectionErrors.transportError(this.options, tag, detail)
   }
 
   /** Why the connection has ended, if it has. */
@@ -118,7 +118,7 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
     if (++this.discardedSinceTick <= mostDiscarded) return
     this.fail(
       this.protocolError(
-        "Unexpected",
+        "UnexpectedResponse",
         `the server sends answers to no request (${this.discardedSinceTick} of them within ${this.options.tickInterval} ms)`
       )
     )
@@ -164,7 +164,7 @@ export const live = (
   Effect.andThen(
     Effect.addFinalizer(() =>
       Effect.sync(() => {
-        if (isOurs()) connection.fail(connection.transportError("Closed", "closed on this side"))
+        if (isOurs()) connection.fail(connection.transportError("ConnectionClosed", "closed on this side"))
       })
     ),
     Effect.sync(() => {

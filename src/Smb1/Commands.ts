@@ -243,7 +243,7 @@ export class Commands {
     })
     return !asksAgain ? locked : Effect.retry(locked, {
       schedule: Schedule.spaced(lockInterval),
-      while: (error) => error._tag === "SmbError" && error.reason === "LockNotGranted"
+      while: (error) => error._tag === "SmbError" && error.reason._tag === "LockNotGranted"
     })
   }
 

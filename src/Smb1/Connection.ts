@@ -308,7 +308,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       return
     }
     if (!Header.isReply(header)) {
-      return this.fail(this.protocolError("Unexpected", "a request came where a response was due"))
+      return this.fail(this.protocolError("UnexpectedResponse", "a request came where a response was due"))
     }
     const pending = this.pendings.get(header.mid)
     // No caller waits for it, so it is not used, signed or not (MS-CIFS 3.2.5.1).
@@ -316,7 +316,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     if (!answers(pending.outgoing, header.command)) {
       return this.fail(
         this.protocolError(
-          "Unexpected",
+          "UnexpectedResponse",
           `a request with command ${pending.outgoing.command} was answered with command ${header.command}`
         )
       )
@@ -343,7 +343,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     pending.ticks = 0
     if (header.status === 0 && secondaries !== undefined && !pending.secondariesSent) {
       if (packet[Header.size] !== 0) {
-        return this.fail(this.protocolError("Unexpected", "an answer came before the request was complete"))
+        return this.fail(this.protocolError("UnexpectedResponse", "an answer came before the request was complete"))
       }
       return this.sendSecondaries(pending)
     }

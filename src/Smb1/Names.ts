@@ -68,9 +68,8 @@ const unique = (path: string, { session: { entropy } }: Requests.Tree): readonly
 }
 
 /** Whether a server refuses the name itself. To a vetoed name smbd answers that there is no such file. */
-const refusesName = ({ reason }: SmbError): boolean =>
-  reason === "ObjectNameNotFound" || reason === "NoSuchFile" || reason === "ObjectNameInvalid" ||
-  reason === "AccessDenied"
+const refusesName = ({ reason: { _tag } }: SmbError): boolean =>
+  _tag === "ObjectNameNotFound" || _tag === "NoSuchFile" || _tag === "ObjectNameInvalid" || _tag === "AccessDenied"
 
 /** Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by an open. */
 export const makeDirectory = (tree: Requests.Tree, name: Requests.WireName, path: string): Running<void> =>
@@ -117,7 +116,7 @@ export class Names {
     const passes = this.file.passes(setting, FileRenameInformation)
     if (!passes || fold(directoryOf(path)) !== fold(directoryOf(to))) return this.byName(path, to, replace, passes)
     return Effect.catchTag(this.renameHere(nameOf(to), replace), "SmbError", (error): Running<void> => {
-      if (error.reason === "NoSuchFile") return this.byName(path, to, replace, true)
+      if (error.reason._tag === "NoSuchFile") return this.byName(path, to, replace, true)
       return refusesPassing(error) ? this.unpassed(this.byName(path, to, replace, false)) : Effect.fail(error)
     })
   }
@@ -134,7 +133,7 @@ export class Names {
     const moved = this.move(to)
     return !replace ? moved : Effect.catchTag(moved, "SmbError", (error) => {
       // A file does not collide with itself.
-      if (error.reason !== "ObjectNameCollision" || fold(path) === fold(to)) return Effect.fail(error)
+      if (error.reason._tag !== "ObjectNameCollision" || fold(path) === fold(to)) return Effect.fail(error)
       return Effect.uninterruptible(passes ? this.replace(path, to, error) : this.displace(path, to, error))
     })
   }
@@ -150,7 +149,7 @@ export class Names {
         Effect.catchTag(
           here,
           "SmbError",
-          (error) => error.reason === "NoSuchFile" ? this.shown(here, to, error) : Effect.fail(error)
+          (error) => error.reason._tag === "NoSuchFile" ? this.shown(here, to, error) : Effect.fail(error)
         ),
         (error) => error._tag === "SmbError" ? this.undo(this.move(path), between(), path) : Effect.void
       )
@@ -164,7 +163,7 @@ export class Names {
     ).pipe(Effect.catchTag("SmbError", (error): Running<void> => {
       if (error.command !== setting) return Effect.fail(error)
       // A server may also hide a file by its name, with any attributes.
-      if (error.reason === "NoSuchFile") return this.displace(path, to, collision)
+      if (error.reason._tag === "NoSuchFile") return this.displace(path, to, collision)
       return refusesPassing(error) ? this.unpassed(this.displace(path, to, collision)) : Effect.fail(error)
     }))
   }
@@ -268,7 +267,7 @@ export class Names {
         (error) =>
           Effect.fail(
             // Of the name, and not of the right to change anything there.
-            refusesName(error) && error.reason !== "AccessDenied"
+            refusesName(error) && error.reason._tag !== "AccessDenied"
               ? new SmbError({ ...error, path: tree.full(path), because })
               : error
           )
@@ -309,7 +308,9 @@ export class Names {
       step(
         Effect.catchTag(stepped, "SmbError", (error) =>
           // The existing name is a directory, which a file cannot replace.
-          Effect.fail(error.reason === "NoSuchFile" || error.reason === "FileIsADirectory" ? collision : error)),
+          Effect.fail(
+            error.reason._tag === "NoSuchFile" || error.reason._tag === "FileIsADirectory" ? collision : error
+          )),
         () =>
           `What was ${tree.full(to)} is called ${
             tree.full(aside())
@@ -357,7 +358,7 @@ export class Names {
     return this.file.tree.session.nativeLanMan.startsWith("Samba") ? letGo : Effect.uninterruptible(Effect.catchTag(
       Effect.andThen(named, Effect.sync(() => this.settle(to))),
       "SmbError",
-      (error) => error.reason === "SharingViolation" ? letGo : Effect.fail(error)
+      (error) => error.reason._tag === "SharingViolation" ? letGo : Effect.fail(error)
     ))
   }
 

@@ -70,7 +70,7 @@ const agree = (
   options: Settings.Smb1Options,
   reply: Connection.Reply
 ): Effect.Effect<Negotiated, NegotiateError> => {
-  const refuse = (reason: ProtocolError["reason"], detail: string) =>
+  const refuse = (reason: ProtocolError["reason"]["_tag"], detail: string) =>
     Effect.fail(connection.protocolError(reason, detail))
   if (reply.header.status !== 0) {
     return Effect.fail(fromStatus(reply.header.status, "NEGOTIATE", UncName.format(connection.options)))
@@ -100,10 +100,13 @@ const agree = (
     return refuse("DialectRefused", "the server lacks what Windows NT brought to SMB 1, without which nothing goes")
   }
   if (response.maxBufferSize < 1024) {
-    return refuse("Unexpected", `the server takes packets of ${response.maxBufferSize} bytes, which is too little`)
+    return refuse(
+      "UnexpectedResponse",
+      `the server takes packets of ${response.maxBufferSize} bytes, which is too little`
+    )
   }
   if (response.security._tag === "Challenge" && response.security.challenge.length !== 8) {
-    return refuse("Unexpected", "the server's challenge does not have 8 bytes")
+    return refuse("UnexpectedResponse", "the server's challenge does not have 8 bytes")
   }
   const enabled = SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_ENABLED |
     SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_REQUIRED

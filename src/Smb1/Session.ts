@@ -130,7 +130,7 @@ const extended = Effect.fnUntraced(function*(
     }
     input = response.securityBlob
   }
-  return yield* connection.protocolError("Unexpected", "the server does not come to an end with the logon")
+  return yield* connection.protocolError("UnexpectedResponse", "the server does not come to an end with the logon")
 })
 
 const plain = Effect.fnUntraced(function*(

@@ -215,7 +215,10 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
         // No request in flight can bring more credits, so the server's credits will never suffice.
         if (this.pendings.size === 0) {
           this.fail(
-            this.protocolError("Unexpected", `the server grants ${this.credits} credits, ${batch.charge} needed`)
+            this.protocolError(
+              "UnexpectedResponse",
+              `the server grants ${this.credits} credits, ${batch.charge} needed`
+            )
           )
         }
         return
@@ -282,7 +285,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     const transform = Encryption.readHeader(frame)
     const security = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
     if (transform === undefined || security?.decrypt === undefined) {
-      return this.fail(this.protocolError("Unexpected", "an encrypted packet that belongs to no session"))
+      return this.fail(this.protocolError("UnexpectedResponse", "an encrypted packet that belongs to no session"))
     }
     const decrypted = transform.originalMessageSize !== frame.length - Encryption.headerSize
       ? undefined
@@ -305,7 +308,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (Header.view(packet).getUint32(0, true) !== Header.protocolId) {
       return this.fail(
         this.protocolError(
-          "Unexpected",
+          "UnexpectedResponse",
           "an encrypted packet of the server holds no SMB 2 message: the server is at fault"
         )
       )
@@ -336,7 +339,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     data: Uint8Array | undefined
   ): void {
     if ((header.flags & HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR) === 0) {
-      return this.fail(this.protocolError("Unexpected", "a request came where a response was due"))
+      return this.fail(this.protocolError("UnexpectedResponse", "a request came where a response was due"))
     }
     if (header.messageId === Header.unsolicited) {
       if (header.command === Command.OPLOCK_BREAK) this.onBreak?.({ header, packet: chunks[0]! })
@@ -349,7 +352,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (pending === undefined) return this.discard()
     if (pending.outgoing.command !== header.command) {
       const [asked, answered] = [pending.outgoing.command, header.command].map(Commands.commandName)
-      return this.fail(this.protocolError("Unexpected", `a request for ${asked} was answered with ${answered}`))
+      return this.fail(this.protocolError("UnexpectedResponse", `a request for ${asked} was answered with ${answered}`))
     }
     const distrust = Inbound.distrust(pending, header, chunks, decrypted)
     const disbelieved = distrust === undefined ? undefined : this.protocolError(distrust.reason, distrust.detail)
@@ -408,7 +411,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       const { port, server } = this.options
       this.giveUp(
         RequestTime.andBehind(pending),
-        new TransportError({ reason: "TimedOut", server, port, pending: true, detail })
+        new TransportError({ reason: { _tag: "TimedOut", pending: true }, server, port, detail })
       )
     }
     this.starve()

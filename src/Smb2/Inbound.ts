@@ -19,7 +19,7 @@ export const isInterim = (header: Header.Header): boolean =>
  * end of the file by another request whose response can be trusted.
  */
 export const endsReadAlone = (header: Header.Header, { reason }: ProtocolError): boolean =>
-  reason === "BadSignature" && header.command === Command.READ && header.status === NtStatus.STATUS_END_OF_FILE
+  reason._tag === "BadSignature" && header.command === Command.READ && header.status === NtStatus.STATUS_END_OF_FILE
 
 /** Why a response cannot be trusted, if it cannot (MS-SMB2 3.2.5.1.1, 3.2.5.1.3). `chunks` begin with its header. */
 export const distrust = (
@@ -27,7 +27,7 @@ export const distrust = (
   header: Header.Header,
   chunks: ReadonlyArray<Uint8Array>,
   decrypted: boolean
-): { readonly reason: ProtocolError["reason"]; readonly detail: string } | undefined => {
+): { readonly reason: ProtocolError["reason"]["_tag"]; readonly detail: string } | undefined => {
   const { security } = pending.outgoing
   if (security === undefined) return undefined
   if (pending.encrypted) {

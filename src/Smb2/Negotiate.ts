@@ -124,7 +124,7 @@ const agree = (
   response: Negotiate.Response,
   preauthHash: Uint8Array
 ): Effect.Effect<Negotiated, ProtocolError> => {
-  const refuse = (reason: ProtocolError["reason"], detail: string) =>
+  const refuse = (reason: ProtocolError["reason"]["_tag"], detail: string) =>
     Effect.fail(connection.protocolError(reason, detail))
   const dialect = response.dialectRevision
   if (!asked.dialects.includes(dialect)) {
@@ -136,22 +136,22 @@ const agree = (
     const seen = new Set<string>()
     for (const context of response.negotiateContexts) {
       if (context._tag === "Unknown") continue
-      if (seen.has(context._tag)) return refuse("Unexpected", `the server sent ${context._tag} twice`)
+      if (seen.has(context._tag)) return refuse("UnexpectedResponse", `the server sent ${context._tag} twice`)
       seen.add(context._tag)
       switch (context._tag) {
         case "PreauthIntegrityCapabilities":
           if (context.hashAlgorithms.length !== 1 || context.hashAlgorithms[0] !== HashAlgorithm.SHA_512) {
-            return refuse("Unexpected", "the server chose an unknown hash for preauthentication integrity")
+            return refuse("UnexpectedResponse", "the server chose an unknown hash for preauthentication integrity")
           }
           break
         case "EncryptionCapabilities": {
           // 0 says that the server has none of the offered ciphers.
           const chosen = context.ciphers[0]
-          if (context.ciphers.length !== 1) return refuse("Unexpected", "the server chose no single cipher")
+          if (context.ciphers.length !== 1) return refuse("UnexpectedResponse", "the server chose no single cipher")
           if (chosen !== 0) {
             const name = settings.ciphers.find((name) => Cipher[name] === chosen)
             if (name === undefined) {
-              return refuse("Unexpected", `the server chose cipher ${chosen}, which was not offered`)
+              return refuse("UnexpectedResponse", `the server chose cipher ${chosen}, which was not offered`)
             }
             cipher = Cipher[name]
           }
@@ -162,7 +162,7 @@ const agree = (
             SigningAlgorithm[name] === context.signingAlgorithms[0]
           )
           if (context.signingAlgorithms.length !== 1 || chosen === undefined) {
-            return refuse("Unexpected", "the server chose a signing algorithm that was not offered")
+            return refuse("UnexpectedResponse", "the server chose a signing algorithm that was not offered")
           }
           signing = SigningAlgorithm[chosen]
           break
@@ -187,7 +187,7 @@ const agree = (
   }
   // A server with such small limits cannot be used.
   if (response.maxReadSize < 4096 || response.maxWriteSize < 4096 || response.maxTransactSize < 4096) {
-    return refuse("Unexpected", "the server's limits on reading and writing make no sense")
+    return refuse("UnexpectedResponse", "the server's limits on reading and writing make no sense")
   }
   return Effect.succeed({
     dialect,
@@ -289,11 +289,11 @@ export const connect = (
 ): Effect.Effect<Agreed, NegotiateError, Transport.Transport | Scope.Scope> =>
   open(endpoint, settings).pipe(
     Effect.catchTag("TransportError", (error) =>
-      error.reason === "Closed" && !settings.multiProtocol
+      error.reason._tag === "ConnectionClosed" && !settings.multiProtocol
         ? open(endpoint, { ...settings, multiProtocol: true }).pipe(
           Effect.mapError((
             second
-          ) => (second._tag === "ProtocolError" && second.reason === "Smb1Only" ? second : error))
+          ) => (second._tag === "ProtocolError" && second.reason._tag === "Smb1Only" ? second : error))
         )
         : Effect.fail(error))
   )

@@ -169,7 +169,7 @@ const exchange = Effect.fnUntraced(function*(
     hash = extendPreauthHash(hash, reply.packet)
     input = response.securityBuffer
   }
-  return yield* connection.protocolError("Unexpected", "the server does not come to an end with the logon")
+  return yield* connection.protocolError("UnexpectedResponse", "the server does not come to an end with the logon")
 })
 
 const establish = Effect.fnUntraced(function*(

@@ -57,7 +57,7 @@ export const validate = Effect.fnUntraced(function*(
   }).pipe(
     // A server that received other values than those in this request closes the connection (MS-SMB2 3.3.5.15.12).
     Effect.catchIf(
-      (error) => error._tag === "TransportError" && error.reason === "Closed",
+      (error) => error._tag === "TransportError" && error.reason._tag === "ConnectionClosed",
       () => Effect.fail(tampered)
     )
   )

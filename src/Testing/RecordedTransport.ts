@@ -197,14 +197,19 @@ export const layerRecord = <E, R>(
             const { detail, reason } = error
             if (end()) {
               const told = detail === undefined ? {} : { detail }
-              entries.push({ what: "closed", ...common(), by: "server", reason, ...told })
+              entries.push({ what: "closed", ...common(), by: "server", reason: reason._tag, ...told })
             }
             handlers.onClose(error)
           }
         }).pipe(
           Effect.tapError(({ detail, reason }) =>
             Effect.sync(() =>
-              entries.push({ what: "failed", ...common(), reason, ...(detail === undefined ? {} : { detail }) })
+              entries.push({
+                what: "failed",
+                ...common(),
+                reason: reason._tag,
+                ...(detail === undefined ? {} : { detail })
+              })
             )
           ),
           Effect.tap(() => Effect.sync(() => entries.push({ what: "connected", ...common() }))),

@@ -209,11 +209,11 @@ const make = Effect.fnUntraced(function*(description: Description) {
       if (!simulation.isUnreachable(host)) return connect(endpoint, handlers)
       return Effect.andThen(
         Effect.sleep(description.connectTimeout ?? "10 seconds"),
-        Effect.fail(new TransportError({ reason: "TimedOut", server: endpoint.host, port: endpoint.port }))
+        Effect.fail(new TransportError({ reason: { _tag: "TimedOut" }, server: endpoint.host, port: endpoint.port }))
       )
     }).pipe(
       Effect.tapError(({ reason }) =>
-        Effect.sync(() => tell({ what: "connect", server: endpoint.host, status: reason }))
+        Effect.sync(() => tell({ what: "connect", server: endpoint.host, status: reason._tag }))
       ),
       Effect.onInterrupt(() =>
         Effect.sync(() => tell({ what: "connect", server: endpoint.host, status: "Interrupted" }))

@@ -46,8 +46,8 @@ export type {
 export class TestServers extends Context.Service<TestServers, Servers>()("effect-smb/Testing/TestServers") {}
 
 /**
- * Servers by host name; `*` is any other host. A host that is not in the table has no address (`NameNotFound`), and a
- * host that is down refuses (`Refused`). Names are compared without regard to case, and ports are ignored.
+ * Servers by host name; `*` is any other host. A host that is not in the table has no address (`HostNotFound`), and a
+ * host that is down refuses (`ConnectionRefused`). Names are compared without regard to case, and ports are ignored.
  *
  * @example
  * ```ts

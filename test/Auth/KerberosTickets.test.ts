@@ -60,7 +60,7 @@ const begin = Effect.gen(function*() {
 })
 
 const reasonOf = <A>(effect: Effect.Effect<A, AuthenticationError.AuthenticationError>) =>
-  Effect.map(Effect.flip(effect), ({ reason }) => reason)
+  Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
 
 const answer = (token: Uint8Array): Spnego.NegTokenResp => {
   const decoded = Result.getOrThrow(Spnego.decode(token))
@@ -88,9 +88,9 @@ describe.skipIf(!hasLibrary)("a server's keytab", () => {
       assert.deepInclude(done.caller, { user: "joe", domain: Tickets.realm })
       assert.isUndefined(answer(done.token).mechListMic)
       const forged = Tickets.token(Tickets.ticket(Tickets.makeKey(), session), session)
-      assert.strictEqual(yield* reasonOf(server().step(first({ token: forged }))), "Rejected")
+      assert.strictEqual(yield* reasonOf(server().step(first({ token: forged }))), "LogonRejected")
       const stolen = Tickets.token(Tickets.ticket(key, session), Tickets.makeKey())
-      assert.strictEqual(yield* reasonOf(server().step(first({ token: stolen }))), "Rejected")
+      assert.strictEqual(yield* reasonOf(server().step(first({ token: stolen }))), "LogonRejected")
     })))
 
   it.live("believes the list of mechanisms that comes with a ticket only if its MIC is right", () =>
@@ -132,7 +132,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
     readonly [
       string,
       code: number,
-      AuthenticationError.AuthenticationReason,
+      AuthenticationError.AuthenticationReason["_tag"],
       RegExp,
       Tickets.TicketOptions,
       Uint8Array?
@@ -142,12 +142,12 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
       ahead: -hour / 2
     }],
     ["of a domain whose clock is ahead", 33, "ClockSkew", /not valid yet/, { ahead: hour }],
-    ["that has expired", 32, "Rejected", /has expired/, { ahead: -2 * hour }],
-    ["by another key", 31, "Rejected", /another key than the domain/, {}, Tickets.makeKey()],
+    ["that has expired", 32, "LogonRejected", /has expired/, { ahead: -2 * hour }],
+    ["by another key", 31, "LogonRejected", /another key than the domain/, {}, Tickets.makeKey()],
     [
       "by a key of another version",
       44,
-      "Rejected",
+      "LogonRejected",
       /no key of the ticket's version/,
       { version: 2 },
       Tickets.makeKey()
@@ -155,7 +155,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
     [
       "for another name",
       35,
-      "Rejected",
+      "LogonRejected",
       /a name of which the keytab has no key/,
       { host: "fs2.corp.test" },
       Tickets.makeKey()
@@ -171,7 +171,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
         assert(told._tag === "Continue" && told.refused !== undefined)
         assert.strictEqual(errorOf(told.token), code)
         assert.strictEqual(answer(told.token).negState, Spnego.NegState.acceptIncomplete)
-        assert.strictEqual(told.refused.reason, reason, told.refused.detail)
+        assert.strictEqual(told.refused.reason._tag, reason, told.refused.detail)
         assert.match(told.refused.detail, detail)
         // As Windows does once it knows the server's time.
         const good = Tickets.token(Tickets.ticket(key, session), session, { mutual: true })
@@ -181,7 +181,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
         const other = server()
         yield* other.step(first({ token: bad }))
         const last = yield* Effect.flip(other.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: bad })))
-        assert.strictEqual(last.reason, reason)
+        assert.strictEqual(last.reason._tag, reason)
         other.release()
       })))
   }
@@ -196,8 +196,8 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
           const { token } = yield* server().step((yield* client.step(Acceptor.offer(true))).token)
           return yield* Effect.flip(client.step(token))
         })
-      assert.strictEqual((yield* told({ ahead: hour })).reason, "ClockSkew")
-      assert.strictEqual((yield* told({}, Tickets.makeKey())).reason, "IntegrityFailure")
+      assert.strictEqual((yield* told({ ahead: hour })).reason._tag, "ClockSkew")
+      assert.strictEqual((yield* told({}, Tickets.makeKey())).reason._tag, "IntegrityFailure")
       assert.match((yield* told({ version: 2 }, Tickets.makeKey())).detail, /no key of the ticket's version/)
     })))
 })
@@ -232,7 +232,7 @@ describe.skipIf(!hasLibrary)("a server with a keytab", () => {
         )
       yield* stat({})
       const error = yield* Effect.flip(stat({ ahead: 3_600_000 }))
-      assert.deepInclude(error, { _tag: "AuthenticationError", reason: "ClockSkew" })
+      assert.deepInclude(error, { _tag: "AuthenticationError", reason: { _tag: "ClockSkew" } })
       const refused = log.filter(({ event }) => event === "logon refused")
       assert.lengthOf(refused, 1)
       assert.match(String(refused[0]!.reason), /ticket is not valid yet/)
@@ -290,7 +290,7 @@ describe.skipIf(!hasLibrary)("authorization data of a ticket (RFC 4120 5.2.6)", 
         ) {
           const result = yield* Effect.result(server().step(first({ token })))
           if (Result.isSuccess(result)) assert.strictEqual(result.success._tag, "Accepted")
-          else assert.strictEqual(result.failure.reason, "Rejected")
+          else assert.strictEqual(result.failure.reason._tag, "LogonRejected")
           assert.strictEqual(Result.isSuccess(result), isIn)
         }
       })))

@@ -160,10 +160,10 @@ describe("a logon between smbclient and smbd", () => {
   })
 
   it("refuses another password, a changed MIC and changed messages", () => {
-    const failure = (result: Result.Result<unknown, { readonly reason: string }>) =>
-      Result.isFailure(result) ? result.failure.reason : "none"
-    assert.strictEqual(failure(Ntlm.verify(state, claim, hashOf("wrong"))), "Rejected")
-    assert.strictEqual(failure(Ntlm.verify(state, claim, undefined)), "Rejected")
+    const failure = (result: Result.Result<unknown, { readonly reason: { readonly _tag: string } }>) =>
+      Result.isFailure(result) ? result.failure.reason._tag : "none"
+    assert.strictEqual(failure(Ntlm.verify(state, claim, hashOf("wrong"))), "LogonRejected")
+    assert.strictEqual(failure(Ntlm.verify(state, claim, undefined)), "LogonRejected")
     const hash = hashOf("Passw0rd-äß")
     const changed = authenticateBytes.slice()
     changed[NtlmMessage.micOffset]! ^= 1
@@ -219,7 +219,7 @@ describe("client", () => {
     const weak = without(NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY)
     const result = Ntlm.authenticate(options, Ntlm.negotiate(), weak)
     assert(Result.isFailure(result))
-    assert.strictEqual(result.failure.reason, "WeakSecurity")
+    assert.strictEqual(result.failure.reason._tag, "WeakSecurity")
     assert.notInclude(result.failure.message, "Passw0rd")
   })
 
@@ -253,7 +253,7 @@ describe("client", () => {
     const bytes = without(NTLMSSP_NEGOTIATE_UNICODE, NTLM_NEGOTIATE_OEM)
     const result = Ntlm.authenticate({ ...options, identity }, Ntlm.negotiate(), bytes)
     assert(Result.isFailure(result))
-    assert.strictEqual(result.failure.reason, "InvalidCredential")
+    assert.strictEqual(result.failure.reason._tag, "InvalidCredential")
     assert.include(result.failure.message, "ASCII")
     const workstation = "ΥΠΟΛΟΓΙΣΤΗΣ"
     const { message } = Result.getOrThrow(Ntlm.authenticate({ ...options, workstation }, Ntlm.negotiate(), bytes))

@@ -231,7 +231,7 @@ describe("a failure", () => {
   })
 
   it("decides the exit code", () => {
-    const refused = new TransportError({ reason: "Refused", server: "h", port: 445 })
+    const refused = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "h", port: 445 })
     assert.strictEqual(Failure.report(refused).code, 1)
     assert.strictEqual(Failure.report(new Failure.UsageError({ detail: "no" })).code, 2)
     assert.strictEqual(Failure.report(new Error("x")).code, 1)

@@ -174,13 +174,13 @@ describe("effect-smb serve", () => {
         const smb = yield* client(user, password)
         assert.strictEqual(yield* smb.readFileString(`${base}\\files\\f.txt`), "file")
         const error = yield* Effect.flip(smb.writeFile(`${base}\\mem\\x`, "x"))
-        assert.strictEqual(error._tag === "SmbError" ? error.reason : error._tag, "AccessDenied")
+        assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error._tag, "AccessDenied")
       }
       // Nothing is made in what may only be read.
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(home, "files"))), ["f.txt"])
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(home, "more"))), [])
       const wrong = yield* Effect.flip((yield* client("ann", "8846f7eaee8fb117ad06bdd830b7586c")).stat(`${base}\\mem`))
-      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong._tag, "LogonFailure")
+      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason._tag : wrong._tag, "LogonFailure")
     })
   )
 

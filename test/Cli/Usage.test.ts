@@ -133,7 +133,7 @@ describe("the command line", () => {
       const { code, stderr, stdout } = await run(...args)
       assert.strictEqual(code, 1)
       assert.strictEqual(stdout, "")
-      assert.strictEqual(JSON.parse(stderr).reason, "Refused")
+      assert.strictEqual(JSON.parse(stderr).reason, "ConnectionRefused")
     }
   })
 

@@ -164,7 +164,7 @@ describe("STATUS_END_OF_FILE that is signed wrongly", () => {
       ]
       for (const read of wrongly) {
         const error = yield* Effect.flip(read)
-        assert.deepInclude(error as object, { _tag: "ProtocolError", reason: "BadSignature" })
+        assert.deepInclude(error as object, { _tag: "ProtocolError", reason: { _tag: "BadSignature" } })
       }
     }).pipe(
       served(new Uint8Array(100_000), [{ on: "READ", is: { status: "STATUS_END_OF_FILE", signature: "wrong" } }])
@@ -176,7 +176,7 @@ describe("a wrong signature", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile(path))
-      assert.deepInclude(error as object, { _tag: "ProtocolError", reason: "BadSignature" })
+      assert.deepInclude(error as object, { _tag: "ProtocolError", reason: { _tag: "BadSignature" } })
       assert.include(error.message, "answer to READ")
       assert.include(error.message, "changed on the way, or the server signs wrongly")
       assert.include(error.message, "Require encryption")

@@ -9,7 +9,7 @@ import type { RemovalIncomplete } from "../../src/Client/RemovalError.ts"
 import * as UncPath from "../../src/Client/UncPath.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { ReparseTag } from "../../src/Codec/Reparse.ts"
-import { NoTargetLeft } from "../../src/Protocol/DfsError.ts"
+import { DfsError, NoTargetLeft } from "../../src/Protocol/DfsError.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
 
 /** A directory by its entries; a reparse point by its tag; `dead` cannot be listed after its first entry. */
@@ -38,7 +38,7 @@ const entry = (path: string, what: Tree | "file" | number): Entry => ({
   reparseTag: typeof what === "number" ? what : 0
 })
 
-const gone = new NoTargetLeft({ path: "dead", targets: [] })
+const gone = new DfsError({ reason: new NoTargetLeft({ path: "dead", targets: [] }) })
 
 const lister = (root: Tree) => (path: string): Stream.Stream<Directory.Listed, ClientError> => {
   let here: Tree = root
@@ -164,7 +164,7 @@ describe("walk", () => {
       const paths = yield* walked({
         onError: (error, { path }) => Effect.sync(() => void told.push(`${path}: ${error._tag}`))
       })
-      assert.deepStrictEqual(told, ["r\\dead: NoTargetLeft"])
+      assert.deepStrictEqual(told, ["r\\dead: DfsError"])
       assert.deepStrictEqual(paths.toSorted(), [
         "r\\a",
         "r\\a\\deep",
@@ -181,7 +181,7 @@ describe("walk", () => {
     Effect.gen(function*() {
       assert.strictEqual(yield* Effect.flip(walked()), gone)
       let asked = 0
-      const other = new NoTargetLeft({ path: "other", targets: [] })
+      const other = new DfsError({ reason: new NoTargetLeft({ path: "other", targets: [] }) })
       const error = yield* Effect.flip(walked({ onError: () => Effect.suspend(() => Effect.fail((asked++, other))) }))
       assert.deepStrictEqual([error, asked], [other, 1])
       // The start itself is the caller's own.
@@ -405,7 +405,7 @@ describe("the removal of a tree", () => {
         remove: (path: string) =>
           broken.removed.length < 2
             ? remove(path)
-            : Effect.fail(new TransportError({ reason: "Closed", server: "nas", port: 445 }))
+            : Effect.fail(new TransportError({ reason: { _tag: "ConnectionClosed" }, server: "nas", port: 445 }))
       })
       const ended = incomplete(yield* broken.run("x"))
       assert.isTrue(ended.ended)

@@ -89,7 +89,7 @@ describe("requests in flight", () => {
         while ((yield* commands).filter((name) => name === "WRITE").length < 101) yield* settle
         yield* TestClock.adjust("10 seconds")
         const error = yield* Fiber.join(fiber)
-        assert.deepInclude(error as object, { _tag: "SmbError", reason: "DiskFull", command: "WRITE" })
+        assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL", command: "WRITE" })
       }).pipe(provide(servers(
         TestTransport.fault("WRITE", { status: "STATUS_DISK_FULL", delay: "5 seconds" }, { skip: 100 })
       )))

@@ -33,7 +33,7 @@ describe("removal on our own server", () => {
           // The one that comes when all is done finds nothing.
           if (result._tag === "Failure") {
             assert(result.failure._tag === "SmbError", result.failure.message)
-            assert.include(["ObjectNameNotFound", "DeletePending"], result.failure.reason)
+            assert.include(["ObjectNameNotFound", "DeletePending"], result.failure.reason._tag)
           }
         }
         assert.isTrue(results.some(({ _tag }) => _tag === "Success"))

@@ -35,7 +35,7 @@ describe("a list of shares", () => {
       yield* TestClock.adjust("1 second")
       const error = yield* Fiber.join(listing)
       assert.instanceOf(error, TransportError)
-      assert.strictEqual((error as TransportError).reason, "TimedOut")
+      assert.strictEqual((error as TransportError).reason._tag, "TimedOut")
       assert.deepStrictEqual(asked, commands)
     }))
 })

@@ -156,7 +156,9 @@ describe("a file whose size says nothing", () => {
         yield* smb.copy(big, `${base}\\copy`)
         const servers = yield* TestTransport.TestServers
         assert.isTrue(Buffer.from((yield* servers.read("nas", "data", "copy"))!).equals(due))
-        assert.deepInclude(yield* Effect.flip(smb.readFile(big, { maximum: 900 })), { reason: "TooLarge" })
+        assert.deepInclude(yield* Effect.flip(smb.readFile(big, { maximum: 900 })), {
+          reason: { _tag: "PacketTooLarge" }
+        })
       }).pipe(served([createSays(0n), endsAt(length)]))
   )
 
@@ -269,7 +271,7 @@ describe("short answers", () => {
     ({ run }) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(run(yield* SmbClient.SmbClient))
-        assert.deepInclude(error as object, { _tag: "SmbError", reason: "DiskFull", command: "WRITE" })
+        assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL", command: "WRITE" })
       }).pipe(served([written(() => 0)]))
   )
 
@@ -285,7 +287,7 @@ describe("short answers", () => {
   it.effect("of FLUSH and SET_INFO are the operation's", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
-      const full = { _tag: "SmbError", reason: "DiskFull" } as const
+      const full = { _tag: "SmbError", statusName: "STATUS_DISK_FULL" } as const
       assert.deepInclude(yield* Effect.flip(smb.writeFile(`${base}\\n`, "x", { flush: true })), full)
       assert.deepInclude(yield* Effect.flip(smb.writeFile(`${base}\\n`, content, { flush: true })), full)
       assert.deepInclude(yield* Effect.flip(smb.truncate(big, 1)), full)
@@ -358,7 +360,7 @@ describe("a copy by the server", () => {
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         const error = yield* Effect.flip(smb.copy(big, `${base}\\copy`))
-        assert.deepInclude(error as object, { _tag: "ProtocolError", reason: "Unexpected" })
+        assert.deepInclude(error as object, { _tag: "ProtocolError", reason: { _tag: "UnexpectedResponse" } })
         assert.isFalse(yield* smb.exists(`${base}\\copy`))
       }).pipe(served([copies(() => count)], large))
   )
@@ -427,7 +429,7 @@ describe("a copy by the server", () => {
       const smb = yield* SmbClient.SmbClient
       for (const options of [{}, { create: true }]) {
         const error = yield* Effect.flip(smb.copy(big, `${base}\\copy`, options))
-        assert.deepInclude(error as object, { reason: "DiskFull", command: "IOCTL" })
+        assert.deepInclude(error as object, { statusName: "STATUS_DISK_FULL", command: "IOCTL" })
         assert.isFalse(yield* smb.exists(`${base}\\copy`))
       }
     }).pipe(served([full], large)))
@@ -435,7 +437,7 @@ describe("a copy by the server", () => {
   it.effect("never takes away a file that was there", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
-      assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\old`)), { reason: "DiskFull" })
+      assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\old`)), { statusName: "STATUS_DISK_FULL" })
       assert.isTrue(yield* smb.exists(`${base}\\old`))
     }).pipe(served([full], { ...large, old: "old" })))
 })
@@ -444,9 +446,9 @@ describe("a copy through the client", () => {
   it.effect("takes away what it has made when it fails", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
-      assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\copy`)), { reason: "DiskFull" })
+      assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\copy`)), { statusName: "STATUS_DISK_FULL" })
       assert.isFalse(yield* smb.exists(`${base}\\copy`))
-      assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\old`)), { reason: "DiskFull" })
+      assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\old`)), { statusName: "STATUS_DISK_FULL" })
       assert.isTrue(yield* smb.exists(`${base}\\old`))
     }).pipe(served([TestTransport.fault("WRITE", { status: "STATUS_DISK_FULL" }, { skip: 2 })], {
       "big.bin": content,
@@ -542,6 +544,8 @@ describe("a list of previous versions", () => {
   it.effect("that never fits is a failure, and no empty list", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
-      assert.deepInclude((yield* Effect.flip(smb.previousVersions(big))) as object, { reason: "BufferTooSmall" })
+      assert.deepInclude((yield* Effect.flip(smb.previousVersions(big))) as object, {
+        statusName: "STATUS_BUFFER_TOO_SMALL"
+      })
     }).pipe(served([list(2000, () => false)])))
 })

@@ -12,6 +12,7 @@ import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { encodeReferralResponse, makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
+import { bare } from "./namespace.ts"
 import { vectors } from "./vectors.ts"
 
 const path = "\\\\ns\\dfs\\l\\who.txt"
@@ -51,7 +52,7 @@ const reading = (hosts: TestTransport.Hosts, options: DfsAdapter.DfsAdapterOptio
 const failing = (...args: Parameters<typeof reading>): Effect.Effect<any> =>
   Effect.map(reading(...args), ({ result }) => {
     assert(Result.isFailure(result), `it should fail, and gives ${JSON.stringify(result)}`)
-    return result.failure
+    return bare(result.failure)
   })
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
@@ -283,7 +284,7 @@ describe("an EX request", () => {
       for (const probe of ["referral-first", "lazily"] as const) {
         const { codes, result } = yield* reading({ ns: refusing("STATUS_ACCESS_DENIED") }, { siteName: "Oslo", probe })
         assert(Result.isFailure(result))
-        const { _tag, message, server, step } = result.failure
+        const { _tag, message, server, step } = bare(result.failure)
         assert.deepStrictEqual([_tag, server, step], ["ReferralRefused", "ns", 14])
         assert.include(message, "STATUS_ACCESS_DENIED")
         assert.isTrue(codes.every(({ ex }) => ex))

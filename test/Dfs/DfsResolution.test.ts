@@ -13,12 +13,12 @@ import {
   ReferralRefused,
   Unsupported
 } from "../../src/Protocol/DfsError.ts"
-import { run, type Servers } from "./namespace.ts"
+import { bare, run, type Servers } from "./namespace.ts"
 import { random, vectors } from "./vectors.ts"
 
 const failure = (result: ReturnType<typeof run>): any => {
   assert.strictEqual(result.end._tag, "Fail")
-  return (result.end as { readonly error: unknown }).error
+  return bare((result.end as { readonly error: unknown }).error)
 }
 const target = (result: ReturnType<typeof run>) => {
   assert.strictEqual(result.end._tag, "Done")
@@ -239,7 +239,7 @@ describe("a server that does not do DFS", () => {
   it("fails in strict mode", () => {
     const error = failure(run(servers, "\\\\old\\data\\file", { mode: "strict" }))
     assert.strictEqual(error._tag, "NotDfsCapable")
-    assert.match(error.message, /old does not do DFS.*`mode: "fallback"`/)
+    assert.match(error.message, /old does not support DFS.*`mode: "fallback"`/)
   })
   it("may hold a link's target in strict mode", () => {
     const linked: Servers = { a: { roots: { dfs: { links: { x: ["\\old\\data"] } } } }, old: servers["old"]! }

@@ -6,7 +6,7 @@ import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type { Target } from "../../src/Dfs/DfsStep.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import { fromStatus, ReferralSource, type SourceError } from "../../src/Dfs/ReferralSource.ts"
-import { type DfsError, Malformed, NotDfsCapable, Overflow } from "../../src/Protocol/DfsError.ts"
+import { Malformed, NotDfsCapable, Overflow, type ResolutionError } from "../../src/Protocol/DfsError.ts"
 import { fromStatus as smbError, type SmbError, TransportError } from "../../src/Protocol/Errors.ts"
 import { noDiscovery } from "./discovery.ts"
 import { samba } from "./vectors.ts"
@@ -56,7 +56,7 @@ const smbd = (asked: Asked): Uint8Array | number => {
   return found === undefined ? 0xc0000225 : new Uint8Array(Buffer.from(found.response, "hex"))
 }
 
-const dead = new TransportError({ reason: "Refused", server: "127.0.0.9", port: 445 })
+const dead = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "127.0.0.9", port: 445 })
 const notCovered = smbError(0xc0000257, "CREATE")
 
 /** Targets that do what smbd and a dead host do. */
@@ -67,7 +67,11 @@ const attempt = (target: Target): Effect.Effect<string, SmbError | TransportErro
     ? Effect.fail(notCovered)
     : Effect.succeed(`\\\\${target.server}\\${target.share}\\${target.path}`)
 const judge = (error: SmbError | TransportError): DfsResolver.Verdict =>
-  error._tag === "TransportError" ? "TargetFailed" : error.reason === "PathNotCovered" ? "PathNotCovered" : "Failed"
+  error._tag === "TransportError"
+    ? "TargetFailed"
+    : error.reason._tag === "PathNotCovered"
+    ? "PathNotCovered"
+    : "Failed"
 
 const two = "\\\\127.0.0.14\\dfs\\two\\file"
 
@@ -252,7 +256,7 @@ describe("requests", () => {
         sizes.push(size)
         return Effect.fail(new Overflow({ server: "s", path: "p", size }))
       })
-      const error: DfsError = yield* Effect.flip(DfsPolicy.retryOverflow({ largest: 20_000 })(ask))
+      const error: ResolutionError = yield* Effect.flip(DfsPolicy.retryOverflow({ largest: 20_000 })(ask))
       assert.strictEqual(error._tag, "Overflow")
       assert.deepStrictEqual(sizes, [8192, 16_384, 20_000])
     }))

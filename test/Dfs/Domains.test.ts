@@ -6,7 +6,7 @@ import * as DomainCache from "../../src/Dfs/DomainCache.ts"
 import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { decodeReferralResponse, makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import { ReferralRefused } from "../../src/Protocol/DfsError.ts"
-import { ignorance, run, type Servers } from "./namespace.ts"
+import { bare, ignorance, run, type Servers } from "./namespace.ts"
 import { vectors } from "./vectors.ts"
 
 const known = (controllers: DomainCache.Controllers) => ({
@@ -19,7 +19,7 @@ const target = (result: ReturnType<typeof run>) => {
 }
 const failure = (result: ReturnType<typeof run>): any => {
   assert.strictEqual(result.end._tag, "Fail")
-  return (result.end as { readonly error: unknown }).error
+  return bare((result.end as { readonly error: unknown }).error)
 }
 
 /** Two controllers of one domain; the namespace lies on a server of its own. */

@@ -209,14 +209,14 @@ const scene = Effect.fnUntraced(function*(options: { readonly referral?: Effect.
   const use = resolver.use(
     "\\\\ns\\dfs\\link\\file",
     attempt,
-    (error) => error._tag === "SmbError" && error.reason === "PathNotCovered" ? "PathNotCovered" : "Failed"
+    (error) => error._tag === "SmbError" && error.reason._tag === "PathNotCovered" ? "PathNotCovered" : "Failed"
   )
   /** The referrals that were asked for since the last call. */
   const since = Effect.sync(() => asks.splice(0))
   return { use, since, state }
 })
 
-const dead = new TransportError({ reason: "Refused", server: "ns", port: 445 })
+const dead = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "ns", port: 445 })
 /** Lets what runs in the background get on. */
 const settle = Effect.promise(async () => {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))

@@ -272,7 +272,7 @@ describe("metrics", () => {
 it.effect("a domain's name without a ticket and without controllers says what is missing", () =>
   Effect.gen(function*() {
     const unknown = new AuthenticationError({
-      reason: "ServerUnknown",
+      reason: { _tag: "ServerUnknown" },
       detail: "no service cifs/corp.test",
       mechanism: "Kerberos",
       server: "corp.test"
@@ -293,6 +293,6 @@ it.effect("a domain's name without a ticket and without controllers says what is
     assert.notInclude(yield* why({}, { find: () => Effect.succeed([]) }), "domainControllers")
     assert.match(
       yield* why({ domainControllers: { "corp.test": ["dc1"] } }),
-      /^NoDomainController: .*dc1.*ServerUnknown/
+      /^DfsError: No domain controller .*dc1.*ServerUnknown/
     )
   }))

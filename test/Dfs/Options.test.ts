@@ -10,6 +10,7 @@ import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { noDiscovery } from "./discovery.ts"
+import { bare } from "./namespace.ts"
 
 type Env = Readonly<Record<string, string>>
 
@@ -198,7 +199,7 @@ const both = <A>(
 
 /** What fails, by its tag. */
 const tag = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<string | undefined, unknown> =>
-  Effect.map(Effect.flip(effect), (error) => (error as { readonly _tag?: string })._tag)
+  Effect.map(Effect.flip(effect), (error) => bare(error)._tag)
 
 describe("what an option changes", () => {
   both(

@@ -4,12 +4,12 @@ import * as DfsPattern from "../../src/Dfs/DfsPattern.ts"
 import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
 import { makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import * as TargetHealth from "../../src/Dfs/TargetHealth.ts"
-import { run, type Servers } from "./namespace.ts"
+import { bare, run, type Servers } from "./namespace.ts"
 import { vectors } from "./vectors.ts"
 
 const failure = (result: ReturnType<typeof run>): any => {
   assert.strictEqual(result.end._tag, "Fail")
-  return (result.end as { readonly error: unknown }).error
+  return bare((result.end as { readonly error: unknown }).error)
 }
 
 /** A link with targets in sets, as version 4 has them: "|" begins a set. */

@@ -35,6 +35,9 @@ export interface Server {
 
 export type Servers = Record<string, Server>
 
+/** The reason of a `DfsError`, or another error unchanged. */
+export const bare = (error: any): any => error?._tag === "DfsError" ? error.reason : error
+
 export interface Run {
   readonly log: ReadonlyArray<string>
   readonly end: Extract<Command<string>, { readonly _tag: "Done" | "Fail" }>

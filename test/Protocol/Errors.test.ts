@@ -25,10 +25,10 @@ it.each(
 
 it("an IPv6 address stands in brackets before its port, and a wait that was too short names its option", () => {
   assert.match(
-    new TransportError({ reason: "Refused", server: "fe80::1%eth0", port: 445 }).message,
+    new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "fe80::1%eth0", port: 445 }).message,
     /^\[fe80::1%eth0\]:445 /
   )
-  const late = new TransportError({ reason: "TimedOut", server: "nas", port: 445, pending: true })
+  const late = new TransportError({ reason: { _tag: "TimedOut", pending: true }, server: "nas", port: 445 })
   assert.match(late.message, /^nas:445 .*`pendingTimeout`/)
 })
 

@@ -1,7 +1,7 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Redacted, Stream } from "effect"
-import { Credentials, SmbClient, TcpTransport } from "effect-smb"
+import { type ClientError, Credentials, SmbClient, TcpTransport } from "effect-smb"
 import { Transport } from "effect-smb/Protocol"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -37,8 +37,8 @@ it.live("serves any Effect FileSystem to clients", () =>
     )
     const smb = Context.get(context, SmbClient.SmbClient)
     const at = (path: string) => `\\\\${host}\\data\\${path}`
-    const reason = (effect: Effect.Effect<unknown, { readonly _tag: string }>) =>
-      Effect.map(Effect.flip(effect), (error) => ("reason" in error ? error.reason : error._tag))
+    const reason = (effect: Effect.Effect<unknown, ClientError>) =>
+      Effect.map(Effect.flip(effect), (error) => (error._tag === "SmbError" ? error.reason._tag : error._tag))
 
     yield* smb.makeDirectory(at("Folder"))
     yield* smb.writeFile(at("Folder\\a.txt"), "hello")

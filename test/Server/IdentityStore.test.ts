@@ -218,7 +218,7 @@ describe("a server with an IdentityStore", () => {
           const descriptor = yield* joe.security.get(`${base}\\his.txt`)
           yield* joe.security.set(`${base}\\his.txt`, { ...descriptor, dacl: onlyOwner(owner!) })
           const refused = yield* Effect.flip((yield* client("ann")).readFileString(`${base}\\his.txt`))
-          assert.strictEqual(refused._tag === "SmbError" ? refused.reason : refused._tag, "AccessDenied")
+          assert.strictEqual(refused._tag === "SmbError" ? refused.reason._tag : refused._tag, "AccessDenied")
           return owner!
         }))
       // In another order, and with one more before them: it is not by order that they are known.
@@ -226,7 +226,7 @@ describe("a server with an IdentityStore", () => {
         Effect.gen(function*() {
           for (const name of ["eve", "ann"]) {
             const refused = yield* Effect.flip((yield* client(name)).readFileString(`${base}\\his.txt`))
-            assert.strictEqual(refused._tag === "SmbError" ? refused.reason : refused._tag, "AccessDenied", name)
+            assert.strictEqual(refused._tag === "SmbError" ? refused.reason._tag : refused._tag, "AccessDenied", name)
           }
           const joe = yield* client("joe")
           assert.strictEqual(yield* joe.readFileString(`${base}\\his.txt`), "mine")

@@ -108,7 +108,7 @@ layer(Running.layer, { excludeTestServices: true })("SmbServer", (it) => {
       yield* work(yield* client(port), `\\\\${host}\\secret\\one`)
       yield* work(yield* client(port, { dialects: ["3.0"] }), `\\\\${host}\\secret\\two`)
       const error = yield* Effect.flip((yield* client(port, { dialects: ["2.1"] })).stat(`\\\\${host}\\secret`))
-      assert.strictEqual(error._tag === "SmbError" ? error.reason : error._tag, "AccessDenied")
+      assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error._tag, "AccessDenied")
     }))
 
   it.effect("answers a multi-protocol NEGOTIATE", () =>
@@ -122,12 +122,12 @@ layer(Running.layer, { excludeTestServices: true })("SmbServer", (it) => {
     Effect.gen(function*() {
       const { port } = yield* Running
       const wrong = yield* Effect.flip((yield* client(port, {}, "wrong")).stat(base))
-      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong._tag, "LogonFailure")
+      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason._tag : wrong._tag, "LogonFailure")
       const smb = yield* client(port)
       const unknown = yield* Effect.flip(smb.stat(`\\\\${host}\\nowhere`))
-      assert.strictEqual(unknown._tag === "SmbError" ? unknown.reason : unknown._tag, "BadNetworkName")
+      assert.strictEqual(unknown._tag === "SmbError" ? unknown.reason._tag : unknown._tag, "BadNetworkName")
       const readOnly = yield* Effect.flip(smb.writeFile(`\\\\${host}\\old\\x`, "x"))
-      assert.strictEqual(readOnly._tag === "SmbError" ? readOnly.reason : readOnly._tag, "AccessDenied")
+      assert.strictEqual(readOnly._tag === "SmbError" ? readOnly.reason._tag : readOnly._tag, "AccessDenied")
     }))
 
   it.effect("lists its shares", () =>

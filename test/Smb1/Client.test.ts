@@ -199,7 +199,11 @@ describe("SMB 1 beside others", () => {
                 queueMicrotask(() => {
                   duplex.close()
                   handlers.onClose(
-                    new TransportError({ reason: "Closed", server: endpoint.host, port: endpoint.port })
+                    new TransportError({
+                      reason: { _tag: "ConnectionClosed" },
+                      server: endpoint.host,
+                      port: endpoint.port
+                    })
                   )
                 })
               }
@@ -225,7 +229,7 @@ describe("SMB 1 beside others", () => {
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile(file))
-      assert.strictEqual(error._tag === "TransportError" ? error.reason : error, "Closed")
+      assert.strictEqual(error._tag === "TransportError" ? error.reason._tag : error, "ConnectionClosed")
       assert.match(error.message, /probably does not speak that, so offer SMB 2 or 3 too/)
       assert.notMatch(error.message, /try again/)
       assert.deepStrictEqual(firsts, ["\xffSMB"])
@@ -252,8 +256,11 @@ describe("SMB 1 beside others", () => {
         for (const dialects of [["2.0.2"], ["3.1.1"], ["2.1", "3.0"]] as const) {
           const { exit, peer } = yield* run(dialects, multiProtocol)
           assert(Exit.isFailure(exit))
-          const error = Cause.squash(exit.cause) as { readonly _tag: string; readonly reason?: string }
-          assert.strictEqual(`${error._tag} ${error.reason}`, "ProtocolError Smb1Only", `${dialects}`)
+          const error = Cause.squash(exit.cause) as {
+            readonly _tag: string
+            readonly reason?: { readonly _tag: string }
+          }
+          assert.strictEqual(`${error._tag} ${error.reason?._tag}`, "ProtocolError Smb1Only", `${dialects}`)
           // Nobody has logged on.
           assert.strictEqual(peer.of(Command.SMB_COM_SESSION_SETUP_ANDX).length, 0)
         }

@@ -60,8 +60,10 @@ const make = (maxMpxCount = 50, keepAlive = 60_000) => {
 }
 
 const failure = (of: { readonly connection: Connection.Connection }) => {
-  const error = of.connection.failed as { readonly _tag: string; readonly reason?: string } | undefined
-  return error === undefined ? undefined : error.reason ?? error._tag
+  const error = of.connection.failed as
+    | { readonly _tag: string; readonly reason?: { readonly _tag: string } }
+    | undefined
+  return error === undefined ? undefined : error.reason?._tag ?? error._tag
 }
 
 describe("requests", () => {
@@ -89,7 +91,7 @@ describe("requests", () => {
     assert.strictEqual(peer.connection.discardedAnswers, 202)
     assert.isFalse(peer.isClosed())
     for (let i = 0; i < 100; i++) peer.push(peer.answer(mid + 7))
-    assert.strictEqual(failure(peer), "Unexpected")
+    assert.strictEqual(failure(peer), "UnexpectedResponse")
     assert.isTrue(peer.isClosed())
   })
 
@@ -208,8 +210,8 @@ describe("a signature", () => {
 describe("what nobody asked for", () => {
   it("ends the connection with a typed error", () => {
     const cases: ReadonlyArray<readonly [string, (peer: ReturnType<typeof make>) => Uint8Array, string]> = [
-      ["another command", (peer) => peer.answer(peer.mid(0), { command: Command.SMB_COM_CLOSE }), "Unexpected"],
-      ["a request", (peer) => peer.answer(peer.mid(0)).with(9, 0), "Unexpected"],
+      ["another command", (peer) => peer.answer(peer.mid(0), { command: Command.SMB_COM_CLOSE }), "UnexpectedResponse"],
+      ["a request", (peer) => peer.answer(peer.mid(0)).with(9, 0), "UnexpectedResponse"],
       ["SMB 2", () => Buffer.from(`fe534d42${"00".repeat(60)}`, "hex"), "NotSmb"],
       ["a short packet", (peer) => peer.answer(peer.mid(0)).subarray(0, 34), "Malformed"],
       ["no SMB", () => Buffer.from("HTTP/1.1 400 Bad Request"), "NotSmb"]

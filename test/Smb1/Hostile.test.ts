@@ -342,8 +342,8 @@ describe("a connection", () => {
     const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
     push(one(Uint8Array.of(1), 0))
     for (let i = 0; i < 4; i++) connection.tick()
-    const error = connection.failed as { readonly reason?: string } | undefined
-    assert.strictEqual(error?.reason, "TimedOut")
+    const error = connection.failed as { readonly reason?: { readonly _tag: string } } | undefined
+    assert.strictEqual(error?.reason?._tag, "TimedOut")
     assert.strictEqual(outcomes.length, 1)
   })
 })

@@ -111,7 +111,7 @@ export const make = (react: (request: Received) => Reaction = () => undefined) =
   const hangUp = (connection: number, { host, port }: Transport.Endpoint): void => {
     const handlers = wires.get(connection)
     wires.delete(connection)
-    handlers?.onClose(new TransportError({ reason: "Closed", server: host, port }))
+    handlers?.onClose(new TransportError({ reason: { _tag: "ConnectionClosed" }, server: host, port }))
   }
 
   const layer = Layer.succeed(Transport.Transport, {

@@ -14,8 +14,9 @@ const decode = (operation: Operation.Any, command: number, status: number, body:
   return Commands.decode(operation, { header: Header.read(Header.view(packet)), packet }, "\\\\server\\share\\file")
 }
 
-const reasonOf = (result: Result.Result<unknown, { readonly _tag: string; readonly reason?: string }>) =>
-  Result.isFailure(result) ? result.failure.reason : result.success
+const reasonOf = (
+  result: Result.Result<unknown, { readonly _tag: string; readonly reason?: { readonly _tag: string } }>
+) => Result.isFailure(result) ? result.failure.reason?._tag : result.success
 
 describe("a WRITE response", () => {
   /** MS-SMB2 2.2.22: StructureSize, Reserved, Count, Remaining, WriteChannelInfo. */

@@ -29,7 +29,7 @@ const read = ({ as, client, server }: Case) =>
   )
 
 const reason = (some: Case) =>
-  Effect.map(Effect.flip(read(some)), (error) => "reason" in error ? `${error._tag} ${error.reason}` : error._tag)
+  Effect.map(Effect.flip(read(some)), (error) => "reason" in error ? `${error._tag} ${error.reason._tag}` : error._tag)
 
 /** Changes the NEGOTIATE response in the peer's own mind, or on its way. */
 const negotiated = (change: (packet: Uint8Array) => void): TestTransport.Fault =>
@@ -78,21 +78,21 @@ describe("negotiation", () => {
     [
       "another hash",
       { server: { faults: [context(1, (view, at) => view.setUint16(at + 12, 2, true))] } },
-      "ProtocolError Unexpected"
+      "ProtocolError UnexpectedResponse"
     ],
     ["a cipher that was not offered", {
       server: { faults: [context(2, (view, at) => view.setUint16(at + 10, 9, true))] }
-    }, "ProtocolError Unexpected"],
+    }, "ProtocolError UnexpectedResponse"],
     ["two ciphers", { server: { faults: [context(2, (view, at) => view.setUint16(at + 8, 2, true))] } }, "Malformed"],
     ["an algorithm for signing that was not offered", {
       server: { faults: [context(8, (view, at) => view.setUint16(at + 10, 77, true))] }
-    }, "ProtocolError Unexpected"],
+    }, "ProtocolError UnexpectedResponse"],
     [
       "a context twice",
       { server: { faults: [context(8, (view, at) => view.setUint16(at, 2, true))] } },
-      "ProtocolError Unexpected"
+      "ProtocolError UnexpectedResponse"
     ],
-    ["limits of nothing", { server: { maximumTransfer: 100 } }, "ProtocolError Unexpected"],
+    ["limits of nothing", { server: { maximumTransfer: 100 } }, "ProtocolError UnexpectedResponse"],
     [
       "no encryption where it is required",
       { server: { dialect: "2.1" }, client: { encryption: "required" } },
@@ -114,7 +114,7 @@ describe("negotiation", () => {
     [
       "half an answer",
       { server: { faults: [TestTransport.fault("NEGOTIATE", { cutAfter: 50 })] } },
-      "TransportError Closed"
+      "TransportError ConnectionClosed"
     ]
   ]
   it.effect.each(cases)("%s", ([, some, expected]) =>
@@ -183,7 +183,7 @@ describe("logon", () => {
         const wrong = Credentials.password(name, Redacted.make("S3cret-wrong"))
         const error = yield* Effect.flip(read({ as: wrong }))
         assert(error instanceof SmbError)
-        assert.strictEqual(error.reason, "LogonFailure")
+        assert.strictEqual(error.reason._tag, "LogonFailure")
         assert.notInclude(`${error} ${error.message} ${JSON.stringify(error)}`, "S3cret")
       }
     }))

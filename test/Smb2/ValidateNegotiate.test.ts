@@ -202,7 +202,7 @@ describe("a client", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const read = smb.readFileString("\\\\nas\\data\\f.txt")
-      assert.deepInclude(yield* Effect.flip(read), { _tag: "ProtocolError", reason: "Downgrade" })
+      assert.deepInclude(yield* Effect.flip(read), { _tag: "ProtocolError", reason: { _tag: "Downgrade" } })
       assert.strictEqual(yield* read, "text")
       const { commands } = yield* TestTransport.TestServers
       assert.lengthOf((yield* commands).filter((command) => command === "IOCTL"), 2)

@@ -73,7 +73,10 @@ describe("a recording", () => {
   it.effect("has what failed: a refused connect, and a connection that was cut in the middle of a frame", () =>
     Effect.gen(function*() {
       const refused = yield* record(both, {}, TestTransport.layer({ nas: "down" }))
-      assert.deepInclude(failureOf((yield* replay(refused.recording, both)).exit), { reason: "Refused", server: "nas" })
+      assert.deepInclude(failureOf((yield* replay(refused.recording, both)).exit), {
+        reason: { _tag: "ConnectionRefused" },
+        server: "nas"
+      })
       const cut = yield* record(
         both,
         {},
@@ -82,7 +85,7 @@ describe("a recording", () => {
         })
       )
       const again = yield* replay(cut.recording, both)
-      assert.deepInclude(failureOf(again.exit), { reason: "Closed", server: "nas" })
+      assert.deepInclude(failureOf(again.exit), { reason: { _tag: "ConnectionClosed" }, server: "nas" })
       assert.deepStrictEqual(failureOf(again.exit), failureOf(cut.exit))
       assert.isUndefined(again.complete)
       assert.strictEqual(cut.recording.entries.findLast(({ what }) => what === "server")?.what, "server")
@@ -135,7 +138,7 @@ describe("a replay of another program", () => {
       )
       assert.strictEqual(complete, first)
       const error = failureOf(exit)
-      assert.deepInclude(error, { _tag: "TransportError", reason: "Failed" })
+      assert.deepInclude(error, { _tag: "TransportError", reason: { _tag: "ConnectionFailed" } })
       assert.include(error.message, first.message)
     }))
   it.effect("says that it does more, or less, or connects elsewhere", () =>

@@ -71,7 +71,7 @@ describe("scripts", () => {
   it.effect("a peer that hangs up after the logon", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(read)
-      assert.deepInclude(error, { _tag: "TransportError", reason: "Closed" })
+      assert.deepInclude(error, { _tag: "TransportError", reason: { _tag: "ConnectionClosed" } })
       const servers = yield* TestTransport.TestServers
       assert.deepStrictEqual(
         yield* servers.commands,
@@ -115,8 +115,8 @@ describe("faults", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const read = smb.readFileString("\\\\nas\\data\\readme.txt")
-      assert.deepInclude(yield* Effect.flip(read), { reason: "AccessDenied" })
-      assert.deepInclude(yield* Effect.flip(read), { reason: "SharingViolation" })
+      assert.deepInclude(yield* Effect.flip(read), { statusName: "STATUS_ACCESS_DENIED" })
+      assert.deepInclude(yield* Effect.flip(read), { statusName: "STATUS_SHARING_VIOLATION" })
       assert.strictEqual(yield* read, "hello")
     }).pipe(Effect.provide(client(TestTransport.layerFiles(files, {
       ...secret,
@@ -133,7 +133,7 @@ describe("faults", () => {
         const file = yield* smb.open("\\\\nas\\data\\readme.txt")
         yield* file.lock([{ offset: 0, length: 1 }])
       })))
-      assert.deepInclude(error, { reason: "NotSupported" })
+      assert.deepInclude(error, { statusName: "STATUS_NOT_SUPPORTED" })
     }).pipe(Effect.provide(client(TestTransport.layerFiles(files, secret)))))
 })
 
@@ -142,6 +142,6 @@ describe("the examples", () => {
     Effect.gen(function*() {
       assert.strictEqual(yield* faultsExample.patient, 2)
       assert.strictEqual((yield* faultsExample.cut)._tag, "TransportError")
-      assert.deepStrictEqual(yield* testingExample.failover, { before: "hello", after: "NoTargetLeft" })
+      assert.deepStrictEqual(yield* testingExample.failover, { before: "hello", after: "2 targets failed" })
     }))
 })

@@ -207,7 +207,10 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       )
       const got = yield* command("get", "--json", "-r", `//${root}/dfs`, folder)
       assert.strictEqual(got.code, 1)
-      assert.deepStrictEqual(objects(got.stderr).map(({ error }) => error), ["NoTargetLeft", "Incomplete"])
+      assert.deepStrictEqual(objects(got.stderr).map(({ error, reason }) => reason ?? error), [
+        "NoTargetLeft",
+        "Incomplete"
+      ])
       assert.strictEqual(readFileSync(join(folder, "inter", "a.txt"), "utf8"), "one")
       assert.deepStrictEqual(readdirSync(join(folder, "dead")), [])
     }))

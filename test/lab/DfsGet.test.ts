@@ -106,10 +106,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       const { folder } = yield* World
       const { code, stderr } = yield* get(some, "older", path, "never.bin")
       assert.strictEqual(code, 1)
-      assert.match(stderr, /^effect-smb: \S+ went away at byte \d+, and \S+ is another file [^\n]+ anew\n$/)
+      assert.match(
+        stderr,
+        /^effect-smb: \S+ went away at byte \d+, and \S+ is another file [^\n]+ again from the start\n$/
+      )
       assert.deepStrictEqual(readdirSync(folder).filter((name) => name.includes("never")), [])
       const json = yield* get(some, "older", "--json", path, "never.bin")
-      assert.strictEqual(JSON.parse(json.stderr).error, "TargetDiffers")
+      assert.strictEqual(JSON.parse(json.stderr).reason, "TargetDiffers")
     }))
 
   it.effect("a tree goes on with its other files", () =>

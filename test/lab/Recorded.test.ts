@@ -70,6 +70,6 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a reco
       assert.include(requests, `${addresses.root} REFERRAL`)
       assert.include(requests, `${addresses.root} REFERRAL_EX`)
       assert.include(requests, `${addresses.secret} ENCRYPTED`)
-      assert.isTrue(events.some(({ server, status }) => server === addresses.one && status === "Refused"))
+      assert.isTrue(events.some(({ server, status }) => server === addresses.one && status === "ConnectionRefused"))
     }))
 })

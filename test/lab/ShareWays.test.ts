@@ -114,7 +114,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
           yield* smb.writeFile(`${base}\\old`, "old")
           yield* set("old", shown)
           const error = yield* Effect.flip(smb.rename(`${base}\\${name}2`, `${base}\\old`))
-          assert.strictEqual(error._tag === "SmbError" ? error.reason : error, "ObjectNameCollision")
+          assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error, "ObjectNameCollision")
           assert.strictEqual(readFileSync(disk("old"), "utf8"), "old")
           yield* smb.rename(`${base}\\${name}2`, `${base}\\old`, { replace: true })
           assert.deepStrictEqual(readdirSync(disk()), ["old"])
@@ -255,7 +255,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
         assert.deepStrictEqual(there(), ["a", "large"])
         // Nothing that is there goes.
         const denied = yield* Effect.flip(smb.remove(`${path}\\a`))
-        assert.strictEqual(denied._tag === "SmbError" ? denied.reason : denied, "AccessDenied")
+        assert.strictEqual(denied._tag === "SmbError" ? denied.reason._tag : denied, "AccessDenied")
         yield* put(smb, tree, `//${address}/drop/${folder}/`, { recursive: true })
         assert.deepStrictEqual(there(), ["a", "b", "large", "sub", "sub/c"])
         // The source ends early.

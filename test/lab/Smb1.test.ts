@@ -149,7 +149,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
         client({ ...only, smb1 }),
         (smb) => smb.stat("\\\\127.0.26.4\\data")
       ))
-      assert.strictEqual(refused._tag === "ProtocolError" ? refused.reason : refused, "BadSignature")
+      assert.strictEqual(refused._tag === "ProtocolError" ? refused.reason._tag : refused, "BadSignature")
     }))
 
   it.effect("sends long requests in several packets, signed and unsigned", () =>
@@ -246,9 +246,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.strictEqual(yield* dialect(both, "127.0.26.3"), "3.1.1")
       assert.strictEqual(yield* dialect(both, "127.0.26.1"), "NT1")
       const refused = yield* Effect.flip(dialect({}, "127.0.26.1"))
-      assert.strictEqual(refused._tag === "ProtocolError" ? refused.reason : refused, "Smb1Only")
+      assert.strictEqual(refused._tag === "ProtocolError" ? refused.reason._tag : refused, "Smb1Only")
       const encrypted = yield* Effect.flip(dialect({ ...only, encryption: "required" }, "127.0.26.1"))
-      assert.strictEqual(encrypted._tag === "ProtocolError" ? encrypted.reason : encrypted, "EncryptionUnavailable")
+      assert.strictEqual(
+        encrypted._tag === "ProtocolError" ? encrypted.reason._tag : encrypted,
+        "EncryptionUnavailable"
+      )
       const gone = yield* Effect.flip(dialect(only, "127.0.26.3"))
       assert.include(["ProtocolError", "TransportError"], gone._tag)
     }).pipe(Effect.scoped))
@@ -284,14 +287,14 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       const stranger = Credentials.password("stranger", Redacted.make("x"))
       assert.strictEqual(yield* read({ credential: stranger, signing: "if-required" }), "for everybody")
       const unsigned = yield* Effect.flip(read({ credential: stranger }))
-      assert.strictEqual(unsigned._tag === "ProtocolError" ? unsigned.reason : unsigned, "SigningUnavailable")
+      assert.strictEqual(unsigned._tag === "ProtocolError" ? unsigned.reason._tag : unsigned, "SigningUnavailable")
       const wrong = yield* Effect.flip(read({ credential: Credentials.password(Lab.user.name, Redacted.make("no")) }))
-      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason : wrong, "LogonFailure")
+      assert.strictEqual(wrong._tag === "SmbError" ? wrong.reason._tag : wrong, "LogonFailure")
       const none = yield* Effect.flip(Effect.scoped(Effect.flatMap(
         client(only),
         (smb) => smb.stat("\\\\127.0.26.6\\none")
       )))
-      assert.strictEqual(none._tag === "SmbError" ? none.reason : none, "BadNetworkName")
+      assert.strictEqual(none._tag === "SmbError" ? none.reason._tag : none, "BadNetworkName")
     }))
 
   it.effect("tells a server without DFS from one with it", () =>
@@ -359,7 +362,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       yield* smb.rename(`${base}\\odd`, `${base}\\even é`)
       assert.isTrue(yield* smb.exists(`${base}\\even é`))
       const unsayable = yield* Effect.flip(smb.writeFile(`${base}\\🦊`, ""))
-      assert.strictEqual(unsayable._tag === "SmbError" ? unsayable.reason : unsayable, "ObjectNameInvalid")
+      assert.strictEqual(unsayable._tag === "SmbError" ? unsayable.reason._tag : unsayable, "ObjectNameInvalid")
     }))
 
   it.effect("sends and gets no packet that tshark objects to", () =>

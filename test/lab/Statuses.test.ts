@@ -49,7 +49,11 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what s
         const path = `\\\\${address}\\veto\\e-${dialect}`
         for (const recursive of [false, true]) {
           const error = yield* Effect.flip(smb.remove(path, { recursive }))
-          assert.deepInclude(error as object, { _tag: "SmbError", reason: "DirectoryNotEmpty", command: "CLOSE" })
+          assert.deepInclude(error as object, {
+            _tag: "SmbError",
+            statusName: "STATUS_DIRECTORY_NOT_EMPTY",
+            command: "CLOSE"
+          })
         }
         assert.isTrue(existsSync(disk.path("veto", `e-${dialect}`, ".v")))
       }))
@@ -63,7 +67,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what s
         const to = `\\\\${address}\\small\\five-${dialect}`
         for (const create of [true, false]) {
           const error = yield* Effect.flip(smb.copy(from, to, { create }))
-          assert.deepInclude(error as object, { _tag: "SmbError", reason: "DiskFull" })
+          assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL" })
           assert.isFalse(existsSync(disk.path("small", `five-${dialect}`)))
         }
         // What was there is emptied, as documented, and stays.

@@ -193,7 +193,7 @@ const bind = (koffi: Koffi, path: string): Library => {
 }
 
 export const unavailable = (detail: string) =>
-  new AuthenticationError({ reason: "Unavailable", detail, mechanism: "Kerberos" })
+  new AuthenticationError({ reason: { _tag: "MechanismUnavailable" }, detail, mechanism: "Kerberos" })
 
 const open = (koffi: Koffi): Library | AuthenticationError => {
   const candidates = paths[process.platform]

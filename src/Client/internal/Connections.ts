@@ -172,7 +172,7 @@ export const make = Effect.fnUntraced(function*(
       // A failed entry is not kept: the next caller tries again. If only the tree failed, the session stays.
       const get = RcMap.get(trees, treeKey).pipe(
         Effect.tapError((error) =>
-          error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason)
+          error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason._tag)
             ? RcMap.invalidate(trees, treeKey)
             : forget
         )

@@ -20,7 +20,7 @@ const query = Information.queryFile("FileStandardInformation")
 
 /** The response to a READ has a wrong signature. */
 const isDisbelieved = (error: RequestError): error is ProtocolError =>
-  error._tag === "ProtocolError" && error.reason === "BadSignature"
+  error._tag === "ProtocolError" && error.reason._tag === "BadSignature"
 
 const nothing = new Uint8Array(0)
 

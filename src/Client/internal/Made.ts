@@ -58,7 +58,7 @@ const removed = ({ file, share }: Opened): Effect.Effect<void> => {
     )
   return remove.pipe(
     Effect.catch((error) =>
-      error._tag === "SmbError" && error.reason === "SharingViolation"
+      error._tag === "SmbError" && error.reason._tag === "SharingViolation"
         ? Effect.andThen(Effect.ignore(file.close), remove)
         : Effect.fail(error)
     ),

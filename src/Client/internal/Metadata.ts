@@ -98,7 +98,8 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
       ])
       // A file system without snapshots responds that it does not support the request.
       if (
-        Result.isFailure(results[0]) && ["NotSupported", "InvalidDeviceRequest"].includes(results[0].failure.reason)
+        Result.isFailure(results[0]) &&
+        ["NotSupported", "InvalidDeviceRequest"].includes(results[0].failure.reason._tag)
       ) {
         return undefined
       }

@@ -41,7 +41,7 @@ export const on = <A, E, R>(
   if (!overwritten && (options.desiredAccess & writing) === 0) return opened
   return Effect.catchIf(
     opened,
-    (error) => error instanceof SmbError && error.reason === "AccessDenied" && error.command === "CREATE",
+    (error) => error instanceof SmbError && error.reason._tag === "AccessDenied" && error.command === "CREATE",
     (error) =>
       Effect.matchEffect(share.batch(path, OpenMode.attributes, []), {
         onFailure: () => Effect.fail(error),

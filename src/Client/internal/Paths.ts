@@ -155,7 +155,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         const size = file.opened.endOfFile
         const tooLarge = (size: bigint) =>
           new ProtocolError({
-            reason: "TooLarge",
+            reason: { _tag: "PacketTooLarge" },
             server: share.server,
             detail: `${text(path)} has ${size} bytes, more than the ${maximum} that readFile may take: use stream`
           })
@@ -265,7 +265,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
     path.path === "" ? Effect.void : makeOne(path).pipe(
       Effect.catchTag("SmbError", (error) => {
         // An existing directory is enough; an existing file is not.
-        if (error.reason === "ObjectNameCollision") {
+        if (error.reason._tag === "ObjectNameCollision") {
           return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
         }
         return !isMissing(error) ? Effect.fail(error) : Effect.andThen(
@@ -273,7 +273,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           makeOne(path).pipe(
             Effect.catchTag(
               "SmbError",
-              (again) => again.reason === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
+              (again) => again.reason._tag === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
             )
           )
         )

@@ -93,7 +93,7 @@ export const connect = (
   return Effect.matchEffect(Smb1Negotiate.connect(endpoint, settings, settings.smb1), {
     // Some servers with SMB 1 turned off close the connection on its NEGOTIATE, no matter which dialects that offers.
     onFailure: (error) => {
-      if (error._tag !== "TransportError" || error.reason !== "Closed") return Effect.fail(error)
+      if (error._tag !== "TransportError" || error.reason._tag !== "ConnectionClosed") return Effect.fail(error)
       return others.length > 0 ? connect(endpoint, { ...settings, dialects: others }) : Effect.fail(withoutSmb1(error))
     },
     onSuccess: (answer) =>

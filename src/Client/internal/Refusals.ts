@@ -36,9 +36,9 @@ type Refusal = RequestError | AuthenticationError
 const isRefusal = (error: Refusal, credential: Credential): boolean => {
   // With a ticket the server checks no password. The domain controller does, if a keytab or a password gets the ticket.
   if (error._tag === "AuthenticationError") {
-    return error.mechanism === "Kerberos" && error.reason === "InvalidCredential"
+    return error.mechanism === "Kerberos" && error.reason._tag === "InvalidCredential"
   }
-  return error._tag === "SmbError" && error.command === "SESSION_SETUP" && ofAccount.has(error.reason) &&
+  return error._tag === "SmbError" && error.command === "SESSION_SETUP" && ofAccount.has(error.reason._tag) &&
     (credential._tag !== "Kerberos" || credential.fallback !== undefined)
 }
 
@@ -72,7 +72,6 @@ const marked = (error: Refusal): Refusal => {
   return error._tag === "SmbError"
     ? new SmbError({
       reason: error.reason,
-      status: error.status,
       command: error.command,
       notTriedAgain: true,
       ...(error.path === undefined ? {} : { path: error.path })

@@ -54,10 +54,10 @@ export const operations = (
       Effect.catchTag("SmbError", (error): Effect.Effect<void, ClientError> => {
         // smbd responds so for a link to a directory that it follows: it opened the path as a directory, and the name
         // itself is not one.
-        if (error.reason === "NotADirectory" && error.command !== "CREATE") {
+        if (error.reason._tag === "NotADirectory" && error.command !== "CREATE") {
           return Effect.fail(new RootOrLink({ path: UncPath.format(path), kind: "server-link" }))
         }
-        return force && error.reason === "CannotDelete"
+        return force && error.reason._tag === "CannotDelete"
           ? Effect.andThen(
             setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
             removeOne(path, false)

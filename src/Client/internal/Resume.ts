@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { TargetDiffers } from "../../Protocol/DfsError.ts"
+import { DfsError, TargetDiffers } from "../../Protocol/DfsError.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
@@ -72,15 +72,17 @@ const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, dea
   const [before, now] = [first.file.opened, opened.file.opened]
   return before.endOfFile === now.endOfFile && before.lastWriteTime === now.lastWriteTime
     ? opened
-    : yield* new TargetDiffers({
-      path,
-      server: opened.share.server,
-      from: name(first),
-      to: name(opened),
-      offset: at,
-      expected: { size: before.endOfFile, lastWriteTime: before.lastWriteTime },
-      found: { size: now.endOfFile, lastWriteTime: now.lastWriteTime },
-      ...(dead === undefined ? {} : { cause: dead.error })
+    : yield* new DfsError({
+      reason: new TargetDiffers({
+        path,
+        server: opened.share.server,
+        from: name(first),
+        to: name(opened),
+        offset: at,
+        expected: { size: before.endOfFile, lastWriteTime: before.lastWriteTime },
+        found: { size: now.endOfFile, lastWriteTime: now.lastWriteTime },
+        ...(dead === undefined ? {} : { cause: dead.error })
+      })
     })
 })
 

@@ -32,7 +32,7 @@ const decodeCopied = Codec.decode("SRV_COPYCHUNK_RESPONSE", Fsctl.SrvCopychunkRe
 export const isUnable = (error: { readonly _tag: string }): boolean =>
   error._tag === "SmbError" &&
   ["NotSupported", "InvalidDeviceRequest", "InvalidParameter", "ObjectNameNotFound", "NotImplemented"].includes(
-    (error as SmbError).reason
+    (error as SmbError).reason._tag
   ) && (error as SmbError).command === "IOCTL"
 
 /** Whether the server can copy a file: without a known size the request has no end to name. */
@@ -70,7 +70,7 @@ export const copy = Effect.fnUntraced(function*(
       // smbd and Windows have different statuses for a source that ends too early.
       Effect.tapErrorTag(
         "SmbError",
-        (error) => isUnable(error) || sayWhy.has(error.reason) ? Effect.void : checkSize(source)
+        (error) => isUnable(error) || sayWhy.has(error.reason._tag) ? Effect.void : checkSize(source)
       )
     )
     const { totalBytesWritten } = yield* Effect.fromResult(decodeCopied(copied))
@@ -79,7 +79,7 @@ export const copy = Effect.fnUntraced(function*(
       yield* checkSize(source)
       const { share } = target
       return yield* new ProtocolError({
-        reason: "Unexpected",
+        reason: { _tag: "UnexpectedResponse" },
         server: share.server,
         detail:
           `${UncName.format(share, share.name, target.file.path)}: of ${end - at} bytes the server says that it ` +

@@ -30,12 +30,12 @@ const ask: Operation.Ioctl = {
 
 const decode = Codec.decode("REPARSE_DATA_BUFFER", Reparse.ReparseDataBuffer)
 
-const isStop = (error: unknown): error is SmbError =>
-  error instanceof SmbError && error.reason === "StoppedOnSymlink" && error.command === "CREATE"
+const isStop = (error: unknown): error is SmbError & { readonly reason: { readonly _tag: "StoppedOnSymlink" } } =>
+  error instanceof SmbError && error.reason._tag === "StoppedOnSymlink" && error.command === "CREATE"
 
 /** Whether the server stopped at a link on exactly this path, and did not say at which one. */
 const isUnexplained = (error: unknown, share: Share.Share, path: string): error is SmbError =>
-  isStop(error) && error.symbolicLink === undefined && error.path === UncName.format(share, share.name, path)
+  isStop(error) && error.reason.symbolicLink === undefined && error.path === UncName.format(share, share.name, path)
 
 const find = Effect.fnUntraced(function*(
   share: Share.Share,

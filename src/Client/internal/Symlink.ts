@@ -53,7 +53,7 @@ const follow = (link: SymbolicLink, place: Target): string | undefined => {
  * exactly this path caused the error, or the link is not followed. A previous version's token stays in front.
  */
 export const resolve = (error: SmbError, place: Target): string | undefined => {
-  const link = error.symbolicLink
+  const link = error.reason._tag === "StoppedOnSymlink" ? error.reason.symbolicLink : undefined
   if (link === undefined) return undefined
   const { path: plain, time } = PreviousVersion.split(place.path)
   if (link.path !== plain) return undefined

@@ -61,7 +61,7 @@ const lostSession: ReadonlySet<string> = new Set([
 /** Whether a failure concerns one entry, so that the others can still be removed. */
 const concernsEntry = (error: ClientError): boolean =>
   error._tag === "SmbError"
-    ? !lostSession.has(error.reason)
+    ? !lostSession.has(error.reason._tag)
     : error._tag === "InvalidPath" || error._tag === "AcrossShares" || error._tag === "RootOrLink"
 
 /** A directory of the tree. */
@@ -279,7 +279,7 @@ class Removal {
           return true
         })),
         Effect.catch((error) => {
-          if (error._tag !== "SmbError" || error.reason !== "DirectoryNotEmpty") {
+          if (error._tag !== "SmbError" || error.reason._tag !== "DirectoryNotEmpty") {
             return Effect.map(this.failing(folder.path)(error), () => !this.kept.has(folder.path))
           }
           if (round < rounds) {

@@ -9,14 +9,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
-import type { DfsError } from "../../Protocol/DfsError.ts"
+import type { DfsReason } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { Command, ReferralKind, Target } from "../DfsStep.ts"
 import * as DfsTrace from "../DfsTrace.ts"
 import { type State, toUnc } from "./State.ts"
 
 /** The failures of a path that the administrator of the namespace should know of. */
-const ends: ReadonlySet<string> = new Set<DfsError["_tag"]>(["NoTargetLeft", "NoDomainController", "DfsLoop"])
+const ends: ReadonlySet<string> = new Set<DfsReason["_tag"]>(["NoTargetLeft", "NoDomainController", "DfsLoop"])
 
 /** The level of a note: low for each thing that is tried, higher for a failure that all should see. */
 const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {

@@ -1,8 +1,8 @@
 /**
  * The state of a resolution, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone.
  */
-import type { DfsError, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
-import { at, DfsLoop, NoTargetLeft } from "../../Protocol/DfsError.ts"
+import type { Failure, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
+import { at, DfsLoop, NoTargetLeft, toError } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { Command, Knowledge, Target, World } from "../DfsStep.ts"
 import type { Note } from "../DfsTrace.ts"
@@ -146,20 +146,20 @@ export const mayBePlain = <E>(state: State<E>, lenient: boolean, asked: Asked | 
 const ended = { _tag: "Ended" } as const
 
 /**
- * Ends in a step of the document. An error of DFS gets the path and the step; the driver's own error stays unchanged.
+ * Ends in a step of the document. A failure of DFS gets the path and the step, and becomes the error that the caller
+ * gets; the driver's own error stays unchanged.
  */
-export const fail = <E>(state: State<E>, step: number, error: E | DfsError, work: Work): Step<E> => {
-  const placed = isDfsError(error) ? at(error, { path: DfsPath.toString(state.original), step }) : error
-  work.notes.push({
-    _tag: "Failed",
-    step,
-    reason: reasonOf(placed),
-    ...(isDfsError(placed) ? { error: placed._tag } : {})
-  })
-  return go(state, ended, { _tag: "Fail", error: placed }, work)
+export const fail = <E>(state: State<E>, step: number, error: E | Failure, work: Work): Step<E> => {
+  if (!isFailure(error)) {
+    work.notes.push({ _tag: "Failed", step, reason: reasonOf(error) })
+    return go(state, ended, { _tag: "Fail", error }, work)
+  }
+  const placed = at(error, { path: DfsPath.toString(state.original), step })
+  work.notes.push({ _tag: "Failed", step, reason: placed.message, error: placed._tag })
+  return go(state, ended, { _tag: "Fail", error: toError(placed) }, work)
 }
 
-const dfsErrors: ReadonlySet<unknown> = new Set<DfsError["_tag"]>([
+const failures: ReadonlySet<unknown> = new Set<Failure["_tag"]>([
   "Malformed",
   "Overflow",
   "Unsupported",
@@ -172,8 +172,8 @@ const dfsErrors: ReadonlySet<unknown> = new Set<DfsError["_tag"]>([
   "DfsLoop",
   "TargetDiffers"
 ])
-const isDfsError = (error: unknown): error is DfsError =>
-  typeof error === "object" && error !== null && "_tag" in error && dfsErrors.has(error._tag)
+const isFailure = (error: unknown): error is Failure =>
+  typeof error === "object" && error !== null && "_tag" in error && failures.has(error._tag)
 
 export const reasonOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import { lookup as systemLookup, type LookupAddress } from "node:dns"
 import { isIP, type LookupFunction } from "node:net"
-import { TransportError } from "../../Protocol/Errors.ts"
+import { TransportError, type TransportReason } from "../../Protocol/Errors.ts"
 import * as Staggered from "../../Protocol/Staggered.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 
@@ -20,7 +20,7 @@ const most = 8
 /** The result of an address; without a reason it has not answered yet. */
 export interface Tried {
   readonly address: string
-  reason?: TransportError["reason"]
+  reason?: TransportReason["_tag"]
   detail?: string
 }
 
@@ -30,22 +30,22 @@ export interface Progress {
   tried: Array<Tried> | undefined
 }
 
-const reasons: Readonly<Record<string, TransportError["reason"]>> = {
-  ECONNREFUSED: "Refused",
-  ENOTFOUND: "NameNotFound",
-  EAI_AGAIN: "NameNotFound",
-  EHOSTUNREACH: "Unreachable",
-  ENETUNREACH: "Unreachable",
-  EHOSTDOWN: "Unreachable",
-  EADDRNOTAVAIL: "Unreachable",
+const reasons: Readonly<Record<string, TransportReason["_tag"]>> = {
+  ECONNREFUSED: "ConnectionRefused",
+  ENOTFOUND: "HostNotFound",
+  EAI_AGAIN: "HostNotFound",
+  EHOSTUNREACH: "HostUnreachable",
+  ENETUNREACH: "HostUnreachable",
+  EHOSTDOWN: "HostUnreachable",
+  EADDRNOTAVAIL: "HostUnreachable",
   ETIMEDOUT: "TimedOut",
-  ECONNRESET: "Closed",
-  EPIPE: "Closed"
+  ECONNRESET: "ConnectionClosed",
+  EPIPE: "ConnectionClosed"
 }
 
 /** What a system's error means for a connection. */
-export const reasonOf = (cause: NodeJS.ErrnoException): TransportError["reason"] =>
-  reasons[cause.code ?? ""] ?? "Failed"
+export const reasonOf = (cause: NodeJS.ErrnoException): TransportReason["_tag"] =>
+  reasons[cause.code ?? ""] ?? "ConnectionFailed"
 
 /** The zone of an address is a network interface of this machine. Of a missing one Node says only EINVAL. */
 const noInterface = (host: string, { code }: NodeJS.ErrnoException): string | undefined => {
@@ -59,10 +59,10 @@ const noInterface = (host: string, { code }: NodeJS.ErrnoException): string | un
 export const toError = ({ host, port }: Transport.Endpoint, cause: NodeJS.ErrnoException): TransportError => {
   const reason = reasonOf(cause)
   return new TransportError({
-    reason,
+    reason: { _tag: reason },
     server: host,
     port,
-    ...(reason === "Failed" ? { detail: noInterface(host, cause) ?? cause.message } : {})
+    ...(reason === "ConnectionFailed" ? { detail: noInterface(host, cause) ?? cause.message } : {})
   })
 }
 
@@ -92,32 +92,38 @@ export const of = (
       resume(
         addresses.length > 0
           ? Effect.succeed(addresses)
-          : Effect.fail(new TransportError({ reason: "NameNotFound", server: host, port: endpoint.port }))
+          : Effect.fail(new TransportError({ reason: { _tag: "HostNotFound" }, server: host, port: endpoint.port }))
       )
     }
     if (lookup === undefined) systemLookup(host, { all: true }, found)
     else lookup(host, { all: true }, found as Parameters<LookupFunction>[2])
   })
 
-const words: Readonly<Record<TransportError["reason"], string>> = {
-  Refused: "refused",
-  Unreachable: "cannot be reached",
-  NameNotFound: "has no address",
+const words: Readonly<Record<TransportReason["_tag"], string>> = {
+  ConnectionRefused: "refused",
+  HostUnreachable: "cannot be reached",
+  HostNotFound: "has no address",
   TimedOut: "no answer",
-  Closed: "closed the connection",
-  Failed: "failed"
+  ConnectionClosed: "closed the connection",
+  ConnectionFailed: "failed"
 }
 
 const told = ({ address, detail, reason = "TimedOut" }: Tried): string => `${address}: ${detail ?? words[reason]}`
 
 /** The reason that says most about a server comes first: a server that refuses exists. */
-const precedence: ReadonlyArray<TransportError["reason"]> = ["Refused", "Closed", "TimedOut", "Failed", "Unreachable"]
+const precedence: ReadonlyArray<TransportReason["_tag"]> = [
+  "ConnectionRefused",
+  "ConnectionClosed",
+  "TimedOut",
+  "ConnectionFailed",
+  "HostUnreachable"
+]
 
 /** No address has answered. If there was only one address, its reason is the whole error. */
 const failed = ({ host, port }: Transport.Endpoint, tried: ReadonlyArray<Tried>): TransportError => {
   const detail = tried.length > 1 ? tried.map(told).join(", ") : tried[0]?.detail
   return new TransportError({
-    reason: precedence.find((reason) => tried.some((one) => one.reason === reason)) ?? "Failed",
+    reason: { _tag: precedence.find((reason) => tried.some((one) => one.reason === reason)) ?? "ConnectionFailed" },
     server: host,
     port,
     ...(detail === undefined ? {} : { detail })
@@ -131,7 +137,12 @@ export const timedOut = ({ host, port }: Transport.Endpoint, { tried }: Progress
     : tried.length > 1
     ? tried.map(told).join(", ")
     : undefined
-  return new TransportError({ reason: "TimedOut", server: host, port, ...(detail === undefined ? {} : { detail }) })
+  return new TransportError({
+    reason: { _tag: "TimedOut" },
+    server: host,
+    port,
+    ...(detail === undefined ? {} : { detail })
+  })
 }
 
 /**
@@ -154,7 +165,7 @@ export const connect = <A>(
         return Effect.tapError(open(address), (cause) =>
           Effect.sync(() => {
             own.reason = reasonOf(cause)
-            if (own.reason === "Failed") own.detail = cause.message
+            if (own.reason === "ConnectionFailed") own.detail = cause.message
           }))
       })
     return Effect.mapError(Staggered.first(addresses, attempt, stagger), () => failed(endpoint, tried))

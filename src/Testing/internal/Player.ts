@@ -137,7 +137,7 @@ export class Player {
   ): Effect.Effect<Transport.Duplex, TransportError, Scope.Scope> =>
     Effect.gen({ self: this }, function*() {
       const failed = (detail: string) =>
-        new TransportError({ reason: "Failed", server: endpoint.host, port: endpoint.port, detail })
+        new TransportError({ reason: { _tag: "ConnectionFailed" }, server: endpoint.host, port: endpoint.port, detail })
       if (this.found !== undefined) return yield* failed(this.found.message)
       const track = this.tracks.find((one) => !one.taken && sameEndpoint(one.endpoint, endpoint))
       if (track === undefined) {
@@ -149,7 +149,7 @@ export class Player {
       if (first?.what === "failed") {
         const { detail, reason } = first
         return yield* new TransportError({
-          reason,
+          reason: { _tag: reason },
           server: endpoint.host,
           port: endpoint.port,
           ...(detail === undefined ? {} : { detail })
@@ -178,13 +178,15 @@ export class Player {
         open = false
         this.ends.delete(end)
       }
-      const hangUp = (reason: TransportError["reason"], detail: string | undefined): void => {
+      const hangUp = (reason: TransportError["reason"]["_tag"], detail: string | undefined): void => {
         if (!open) return
         close()
         const told = detail === undefined ? {} : { detail }
-        handlers.onClose(new TransportError({ reason, server: endpoint.host, port: endpoint.port, ...told }))
+        handlers.onClose(
+          new TransportError({ reason: { _tag: reason }, server: endpoint.host, port: endpoint.port, ...told })
+        )
       }
-      const end = (error: ReplayMismatch): void => hangUp("Failed", error.message)
+      const end = (error: ReplayMismatch): void => hangUp("ConnectionFailed", error.message)
       this.ends.add(end)
       yield* Effect.addFinalizer(() => Effect.sync(close))
 
@@ -211,7 +213,7 @@ export class Player {
         if (!open) return
         const expected = clientFrame(track.entries[track.at])
         // The recording may have been read before its connections were closed.
-        if (expected === undefined && Frames.isFarewell(bytes)) return hangUp("Closed", undefined)
+        if (expected === undefined && Frames.isFarewell(bytes)) return hangUp("ConnectionClosed", undefined)
         track.frame++
         const offset = expected === undefined ? undefined : Frames.difference(expected, bytes)
         const same = expected !== undefined &&

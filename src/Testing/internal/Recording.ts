@@ -3,7 +3,16 @@
  */
 import * as Schema from "effect/Schema"
 
+/** The reasons of `TransportError`, by the words of this format. */
 const Reason = Schema.Literals(["Refused", "Unreachable", "NameNotFound", "TimedOut", "Closed", "Failed"])
+  .transform([
+    "ConnectionRefused",
+    "HostUnreachable",
+    "HostNotFound",
+    "TimedOut",
+    "ConnectionClosed",
+    "ConnectionFailed"
+  ])
 
 const Common = {
   /** Counts the connections from 1, in the order in which they were begun. */

@@ -14,8 +14,8 @@ import { TestPeer } from "./TestPeer.ts"
 import * as TestState from "./TestState.ts"
 import * as TestTree from "./TestTree.ts"
 
-const refused = (endpoint: Transport.Endpoint, reason: "Refused" | "NameNotFound"): TransportError =>
-  new TransportError({ reason, server: endpoint.host, port: endpoint.port })
+const refused = (endpoint: Transport.Endpoint, tag: "ConnectionRefused" | "HostNotFound"): TransportError =>
+  new TransportError({ reason: { _tag: tag }, server: endpoint.host, port: endpoint.port })
 
 /** The functions behind the effects of `Servers`. */
 export interface Switches {
@@ -50,7 +50,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.gen(function*() {
       const state = named(endpoint.host)
       if (state === undefined || state.down) {
-        return yield* refused(endpoint, state === undefined ? "NameNotFound" : "Refused")
+        return yield* refused(endpoint, state === undefined ? "HostNotFound" : "ConnectionRefused")
       }
       const scope = yield* Effect.scope
       const inbox = yield* Queue.unbounded<Uint8Array>()

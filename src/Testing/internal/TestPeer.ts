@@ -129,7 +129,7 @@ export class TestPeer {
     this.end("server")
     this.handlers.onClose(
       new TransportError({
-        reason: "Closed",
+        reason: { _tag: "ConnectionClosed" },
         server: this.endpoint.host,
         port: this.endpoint.port,
         ...(detail === undefined ? {} : { detail })

@@ -76,7 +76,7 @@ const wholeFiles = Effect.fnUntraced(function*({ at, get, put, smb }: Spot) {
   assert.strictEqual(yield* refused(smb.readFile(at("none"))), "ObjectNameNotFound")
   assert.strictEqual(yield* refused(smb.readFile(at("none", "deeper"))), "ObjectPathNotFound")
   const tooLarge = yield* Effect.flip(smb.readFile(at("unicode.txt"), { maximum: 3 }))
-  assert.strictEqual(tooLarge._tag === "ProtocolError" ? tooLarge.reason : tooLarge._tag, "TooLarge")
+  assert.strictEqual(tooLarge._tag === "ProtocolError" ? tooLarge.reason._tag : tooLarge._tag, "PacketTooLarge")
   assert.isTrue(yield* smb.exists(at("written.txt")))
   assert.isFalse(yield* smb.exists(at("none", "deeper")))
 })

@@ -3,7 +3,7 @@
  * server's disk, which knows nothing of a client.
  */
 import { Effect } from "effect"
-import type { OpenMode, SmbClient } from "effect-smb"
+import type { OpenMode, SmbClient, SmbError } from "effect-smb"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -97,7 +97,7 @@ export const refused = <A, E extends { readonly _tag: string }, R>(
 ): Effect.Effect<string, unknown, R> =>
   Effect.map(
     Effect.flip(effect),
-    (error) => error._tag === "SmbError" ? (error as unknown as { readonly reason: string }).reason : error._tag
+    (error) => error._tag === "SmbError" ? (error as unknown as SmbError).reason._tag : error._tag
   )
 
 /** Milliseconds that an effect takes. */

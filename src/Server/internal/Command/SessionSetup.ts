@@ -38,21 +38,21 @@ interface Named extends Logon {
 
 /** The refusal of a logon whose turn does not come in time. */
 const notJudged = new AuthenticationError({
-  reason: "Rejected",
+  reason: { _tag: "LogonRejected" },
   detail: "too many logons were refused before; this one was not looked at",
   mechanism: "NTLM"
 })
 
 /** The refusal of a logon whose user could not be looked up. The log has the cause. */
 const notLookedUp = new AuthenticationError({
-  reason: "Rejected",
+  reason: { _tag: "LogonRejected" },
   detail: "the user store failed; the user was not looked up",
   mechanism: "NTLM"
 })
 
 /** The reason for a refused logon, for the log. The client does not learn it. */
 const reasonOf = (failure: AuthenticationError, logon: Named): string => {
-  if (failure.reason !== "Rejected" || logon.judged() === undefined) return failure.detail
+  if (failure.reason._tag !== "LogonRejected" || logon.judged() === undefined) return failure.detail
   const found = logon.found()
   return found === undefined
     ? "there is no such user"
@@ -181,9 +181,10 @@ export const sessionSetup = Effect.fnUntraced(function*(
     }
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
     // MS-APDS 2.2.1: what a Windows server answers while no domain controller can look the account up.
+    const { _tag: reason } = step.failure.reason
     const status = step.failure === notLookedUp
       ? NtStatus.STATUS_NO_LOGON_SERVERS
-      : step.failure.reason === "Malformed" || step.failure.reason === "UnexpectedToken"
+      : reason === "MalformedToken" || reason === "UnexpectedToken"
       ? NtStatus.STATUS_INVALID_PARAMETER
       : NtStatus.STATUS_LOGON_FAILURE
     // If the client hung up while its logon waited for its turn, no logon was refused.
