@@ -31,7 +31,7 @@ export type SymbolicLink = typeof SymbolicLink.Type
  */
 export type SmbReason = {
   readonly [Tag in NtStatus.Reason]: Tag extends "StoppedOnSymlink"
-    ? { readonly _tag: Tag; readonly status: number; readonly symbolicLink?: SymbolicLink }
+    ? { readonly _tag: Tag; readonly status: number; readonly symbolicLink?: SymbolicLink | undefined }
     : { readonly _tag: Tag; readonly status: number }
 }[NtStatus.Reason]
 
@@ -39,7 +39,7 @@ export type SmbReason = {
 const Reason = Schema.Struct({
   _tag: Schema.String,
   status: Schema.Number,
-  symbolicLink: Schema.optionalKey(SymbolicLink)
+  symbolicLink: Schema.optional(SymbolicLink)
 }).check(
   Schema.makeFilter(({ _tag, status }) => _tag === NtStatus.reason(status) || `${_tag} is not the name of the status`)
 ) as unknown as Schema.Codec<SmbReason> & { readonly "~type.make.in": SmbReason }

@@ -87,7 +87,8 @@ const outcome = (some: Case) =>
     Effect.result(requests(some, "data")),
     Result.match({
       onSuccess: () => "done",
-      onFailure: (error) => "reason" in error ? `${error._tag} ${error.reason}` : error._tag
+      onFailure: (error) =>
+        "reason" in error ? `${error._tag} ${(error.reason as { readonly _tag: string })._tag}` : error._tag
     })
   )
 
