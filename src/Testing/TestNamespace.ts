@@ -34,12 +34,12 @@ import type * as Namespace from "../Dfs/Namespace.ts"
 import * as SiteFinder from "../Dfs/SiteFinder.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
-import type { Description, Event, FolderFault, ServerFault } from "./internal/NamespaceDescription.ts"
 import * as NamespaceTable from "./internal/NamespaceTable.ts"
 import { describe } from "./internal/Requests.ts"
 import { Simulation } from "./internal/Simulation.ts"
 import * as TestHosts from "./internal/TestHosts.ts"
 import type * as TestState from "./internal/TestState.ts"
+import type { Description, Event, FolderFault, ServerFault } from "./NamespaceDescription.ts"
 import { type Content, type Files, type Hosts, Link, type ServerOptions } from "./TestServer.ts"
 import { TestServers } from "./TestTransport.ts"
 
@@ -53,7 +53,7 @@ export type {
   Server,
   ServerFault,
   Targets
-} from "./internal/NamespaceDescription.ts"
+} from "./NamespaceDescription.ts"
 
 // -----------------------------------------------------------------------------
 // what happened

@@ -2,10 +2,10 @@
  * A world of `TestNamespace` as its tests describe it, and its events.
  */
 import type * as Duration from "effect/Duration"
-import type * as NtStatus from "../../Codec/NtStatus.ts"
-import type * as Namespace from "../../Dfs/Namespace.ts"
-import type * as Message from "../../Smb2/Message/Message.ts"
-import type { Content, Files, Reaction, ServerOptions } from "../TestServer.ts"
+import type * as NtStatus from "../Codec/NtStatus.ts"
+import type * as Namespace from "../Dfs/Namespace.ts"
+import type * as Message from "../Smb2/Message/Message.ts"
+import type { Content, Files, Reaction, ServerOptions } from "./TestServer.ts"
 
 /**
  * Targets in the order in which clients try them: paths, or `{ path, set, site, state }`. `set` divides them into the
