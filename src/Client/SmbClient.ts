@@ -52,7 +52,7 @@ export interface Client extends Operations {
  * @example
  * ```ts
  * const smb = yield* SmbClient.SmbClient
- * const text = yield* smb.readFileString("\\\\files.example\\public\\plans\\readme.txt")
+ * const text = yield* smb.readFileString("//files.example/public/plans/readme.txt")
  * ```
  *
  * @category services

@@ -126,13 +126,14 @@ export type Fault =
   & (ServerFault | FolderFault)
 
 /**
- * A world. Keys that begin with `\\` are folders of namespaces: `\\server\root`, `\\domain\root`, and links below them.
+ * A world. Keys that begin with `//` or `\\` are folders of namespaces: `//server/root`, `//domain/root`, and links
+ * below them.
  * Servers and shares that targets name exist without being listed, also those of later changes.
  *
  * @category models
  */
 export interface Description {
-  readonly [path: `\\\\${string}`]: Folder | Targets
+  readonly [path: `\\\\${string}` | `//${string}`]: Folder | Targets
   /** The contents of the shares, by path: `\\server\share` with a directory, or `\\server\share\name` with a file. */
   readonly files?: { readonly [path: string]: Content } | undefined
   readonly servers?: { readonly [server: string]: Server } | undefined

@@ -8,8 +8,8 @@
  *
  * ```ts
  * const World = TestNamespace.layer({
- *   "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], timeToLive: "5 minutes" },
- *   files: { "\\\\a\\data\\who.txt": "a", "\\\\b\\data\\who.txt": "b" },
+ *   "//corp/data": { targets: ["//a/data", "//b/data"], timeToLive: "5 minutes" },
+ *   files: { "//a/data/who.txt": "a", "//b/data/who.txt": "b" },
  *   faults: [{ at: "10 seconds", server: "a", is: "down" }, { at: "1 minute", server: "a", is: "up" }]
  * })
  * const Smb = DfsAdapter.layer().pipe(Layer.provide(SmbClient.layer()), Layer.provideMerge(World))
@@ -276,12 +276,12 @@ export const layer = (
  * @example
  * ```ts
  * const World = TestNamespace.layerClient({
- *   "\\\\corp\\data\\plans": {
- *     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
+ *   "//corp/data/plans": {
+ *     targets: [{ path: "//a/plans", set: 0 }, { path: "//b/plans", set: 1 }],
  *     targetFailback: true,
  *     timeToLive: "1 hour"
  *   },
- *   files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
+ *   files: { "//a/plans/who.txt": "a", "//b/plans/who.txt": "b" },
  *   faults: [
  *     { at: "10 seconds", server: "a", is: "down" },
  *     { at: "1 minute", server: "a", is: "up" }
