@@ -17,5 +17,5 @@ export const Smb = DfsAdapter.layer().pipe(
 
 export const read = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
-  return yield* smb.readFileString("\\\\corp.test\\public\\plans\\readme.txt")
+  return yield* smb.readFileString("//corp.test/public/plans/readme.txt")
 }).pipe(Effect.provide(Smb))

@@ -3,12 +3,12 @@ import { Effect } from "effect"
 import { SmbClient, TestNamespace, VirtualTime } from "effect-smb"
 
 const World = TestNamespace.layerClient({
-  "\\\\corp\\data\\plans": {
-    targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
+  "//corp/data/plans": {
+    targets: [{ path: "//a/plans", set: 0 }, { path: "//b/plans", set: 1 }],
     targetFailback: true,
     timeToLive: "1 hour"
   },
-  files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
+  files: { "//a/plans/who.txt": "a", "//b/plans/who.txt": "b" },
   faults: [
     { at: "10 seconds", server: "a", is: "down" },
     { at: "1 minute", server: "a", is: "up" }
@@ -20,7 +20,7 @@ const app = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
   const seen: Array<string> = []
   for (let i = 0; i < 6; i++) {
-    seen.push(yield* smb.readFileString("\\\\corp\\data\\plans\\who.txt"))
+    seen.push(yield* smb.readFileString("//corp/data/plans/who.txt"))
     yield* Effect.sleep("20 seconds")
   }
   return seen.join(" ")
@@ -35,9 +35,9 @@ export const failover = Effect.gen(function*() {
 
 /** With a race, an unreachable first target costs no more than the stagger. */
 export const race = VirtualTime.run(
-  Effect.flatMap(SmbClient.SmbClient, (smb) => smb.readFileString("\\\\corp\\data\\plans\\who.txt"))
+  Effect.flatMap(SmbClient.SmbClient, (smb) => smb.readFileString("//corp/data/plans/who.txt"))
 ).pipe(Effect.provide(TestNamespace.layerClient({
-  "\\\\corp\\data\\plans": ["\\\\a\\plans", "\\\\b\\plans"],
-  files: { "\\\\b\\plans\\who.txt": "b" },
+  "//corp/data/plans": ["//a/plans", "//b/plans"],
+  files: { "//b/plans/who.txt": "b" },
   faults: [{ server: "a", is: "unreachable" }]
 }, { dfs: { connect: "race", stagger: "250 millis" } }))) // "b" after 250 ms

@@ -27,7 +27,7 @@ export const Scripted = TestTransport.layerScripted(
 /** The code under test only knows `SmbClient`. */
 const countLines = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
-  return (yield* smb.readFileString("\\\\nas\\data\\poem.txt")).split("\n").length
+  return (yield* smb.readFileString("//nas/data/poem.txt")).split("\n").length
 }).pipe(
   Effect.retry({ times: 1, while: (error) => error._tag === "SmbError" && error.reason._tag === "SharingViolation" })
 )

@@ -7,6 +7,6 @@ export const hosting = Effect.fnUntraced(function*(users: UserStore.Users, folde
   yield* SmbServer.make({ port: 4455, users, shares: { public: folder }, namespaces })
   // Later: sessions stay, the next look sees it.
   yield* SubscriptionRef.update(namespaces, ({ roots }) => ({
-    roots: { ...roots, public: { links: { plans: ["\\\\nas1\\plans"] } } }
+    roots: { ...roots, public: { links: { plans: ["//nas1/plans"] } } }
   }))
 })

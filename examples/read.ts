@@ -4,7 +4,7 @@ import { Credentials, DfsAdapter, SmbClient, TcpTransport } from "effect-smb"
 
 const program = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
-  const text = yield* smb.readFileString("\\\\files.example\\public\\plans\\readme.txt")
+  const text = yield* smb.readFileString("//files.example/public/plans/readme.txt")
   yield* Effect.log(text)
 })
 

@@ -9,7 +9,7 @@ const Smb = DfsAdapter.layerWithoutDiscovery().pipe(
 
 const app = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
-  return yield* smb.readFileString("\\\\corp.test\\public\\readme.txt")
+  return yield* smb.readFileString("//corp.test/public/readme.txt")
 })
 
 /** The client is provided first, so that the recording has its last messages too. */

@@ -25,10 +25,10 @@ export const large = (path: string, size: bigint): Stream.Stream<Entry, ClientEr
 
 export const printInbox = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
-  yield* smb.list("\\\\nas\\inbox").pipe(
+  yield* smb.list("//nas/inbox").pipe(
     Stream.runForEach((entry) => Console.log(entry.name, FileTime.toDate(entry.lastWriteTime)))
   )
-  yield* smb.watch("\\\\nas\\inbox", { recursive: true }).pipe(
+  yield* smb.watch("//nas/inbox", { recursive: true }).pipe(
     Stream.runForEach((change) =>
       change._tag === "Overflow"
         ? Console.log("more has changed than the server could note: list it again")

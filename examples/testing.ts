@@ -9,8 +9,8 @@ const Servers = TestTransport.layer({
     ...account,
     shares: { public: {} },
     referrals: {
-      "\\\\corp\\public": { targets: ["\\\\corp\\public"] },
-      "\\\\corp\\public\\plans": { targets: ["\\\\fs1\\plans", "\\\\fs2\\plans"] }
+      "//corp/public": { targets: ["//corp/public"] },
+      "//corp/public/plans": { targets: ["//fs1/plans", "//fs2/plans"] }
     }
   },
   fs1: "down",
@@ -26,9 +26,9 @@ const Smb = DfsAdapter.layerWithoutDiscovery().pipe(
 export const failover = Effect.gen(function*() {
   const smb = yield* SmbClient.SmbClient
   const servers = yield* TestTransport.TestServers
-  const before = yield* smb.readFileString("\\\\corp\\public\\plans\\readme.txt")
+  const before = yield* smb.readFileString("//corp/public/plans/readme.txt")
   yield* servers.down("fs2")
-  const after = yield* smb.readFileString("\\\\corp\\public\\plans\\readme.txt").pipe(
+  const after = yield* smb.readFileString("//corp/public/plans/readme.txt").pipe(
     Effect.catchReason("DfsError", "NoTargetLeft", ({ targets }) => Effect.succeed(`${targets.length} targets failed`))
   )
   return { before, after } // "hello", "2 targets failed"

@@ -52,7 +52,7 @@ export interface Client extends Operations {
  * @example
  * ```ts
  * const smb = yield* SmbClient.SmbClient
- * const text = yield* smb.readFileString("\\\\files.example\\public\\plans\\readme.txt")
+ * const text = yield* smb.readFileString("//files.example/public/plans/readme.txt")
  * ```
  *
  * @category services
@@ -65,21 +65,31 @@ export interface Options extends Defaults.Given<Settings.Settings> {
   readonly idle?: Duration.Input | undefined
 }
 
-/**
- * A client over shared connections.
- *
- * @category constructors
- */
-export const make = (connections: Connections.Connections, locator: Locator.Locator): Client => {
+const over = (connections: Connections.Connections, locator: Locator.Locator): Client => {
   const connect = connections.share
   return {
     ...Whole.operations(Paths.operations(connect, locator)),
     connect,
     logOn: connections.logOn,
     retryLogons: connections.retryLogons,
-    withLocator: (other) => make(connections, other)
+    withLocator: (other) => over(connections, other)
   }
 }
+
+/**
+ * A client that logs on with the `Authenticator` of the context. Its connections end with the scope.
+ *
+ * @category constructors
+ */
+export const make = ({ idle, ...settings }: Options = {}): Effect.Effect<
+  Client,
+  never,
+  Transport.Transport | CredentialProvider | Authenticator.Authenticator | Scope.Scope
+> =>
+  Effect.map(
+    Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds"),
+    (connections) => over(connections, Locator.plain)
+  )
 
 /**
  * A client that logs on with the provided `Authenticator`.
@@ -95,16 +105,8 @@ export const make = (connections: Connections.Connections, locator: Locator.Loca
  */
 export const layerWithAuthenticator = (
   options: Options = {}
-): Layer.Layer<SmbClient, never, Transport.Transport | CredentialProvider | Authenticator.Authenticator> => {
-  const { idle, ...settings } = options
-  return Layer.effect(
-    SmbClient,
-    Effect.map(
-      Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds"),
-      (connections) => SmbClient.of(make(connections, Locator.plain))
-    )
-  )
-}
+): Layer.Layer<SmbClient, never, Transport.Transport | CredentialProvider | Authenticator.Authenticator> =>
+  Layer.effect(SmbClient, make(options))
 
 /**
  * A client that logs on by NTLM. Signing is required unless `options` say otherwise.

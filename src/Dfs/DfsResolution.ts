@@ -34,6 +34,7 @@
  * - a domain without such a namespace is asked as a host, in fallback mode.
  */
 import * as DfsPath from "./DfsPath.ts"
+import type { State, Step } from "./DfsState.ts"
 import type { Event, World } from "./DfsStep.ts"
 import {
   askNextController,
@@ -45,10 +46,10 @@ import {
 } from "./internal/Domains.ts"
 import { begin, giveUp, hostUnreachable, locate, notDfs, plainCommand, triedPlain } from "./internal/Locate.ts"
 import { askLink, linkAnswered, linkRefused, rootAnswered, rootRefused } from "./internal/Referrals.ts"
-import { fail, go, loop, noTargetLeft, type State, type Step, type Steps, type Work } from "./internal/State.ts"
+import { fail, go, loop, noTargetLeft, type Steps, type Work } from "./internal/State.ts"
 import { attempt, next, raced, tried, unusable, use } from "./internal/Targets.ts"
 
-export type { State, Step } from "./internal/State.ts"
+export type { State, Step } from "./DfsState.ts"
 
 /**
  * A resolution of `\\server\share\rest` that has not begun: `Start` is its first event. With `renew` it asks for the

@@ -37,15 +37,15 @@ import { FileTable } from "./internal/State/FileTable.ts"
 import { LeaseTable } from "./internal/State/LeaseTable.ts"
 import * as Model from "./internal/State/Model.ts"
 import { ServerState } from "./internal/State/ServerState.ts"
-import type { ShareOptions } from "./internal/State/ShareOptions.ts"
 import { StoreTimeout, withTimeout } from "./internal/State/StoreTimeout.ts"
 import * as Limits from "./Limits.ts"
+import type { ShareOptions } from "./ShareOptions.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
 import * as NamespaceStore from "./Store/NamespaceStore.ts"
 import { type Users, UserStore } from "./UserStore.ts"
 
-export type { ShareOptions } from "./internal/State/ShareOptions.ts"
+export type { ShareOptions } from "./ShareOptions.ts"
 
 /** A share: a store, an effect that makes one, or either of them with options. */
 export type Share<E = never, R = never> =

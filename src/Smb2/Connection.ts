@@ -3,7 +3,7 @@
  *
  * It numbers, frames, signs and encrypts the requests; it collects, decrypts, verifies and assigns the responses; it
  * keeps the credits. It knows no command: the modules above it know the meaning of a body, which statuses are good, and
- * what a session is. Plain code, because every packet passes here; `request` and `compound` (`internal/Request.ts`)
+ * what a session is. Plain code, because every packet passes here; `request` and `compound` (`Request.ts`)
  * lift it into Effect.
  *
  * Ownership: bodies and payloads of a request belong to the connection until their reply; a reply's packet belongs to
@@ -27,7 +27,7 @@ import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Outbound from "./Outbound.ts"
 
 export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./Exchange.ts"
-export { compound, request } from "./internal/Request.ts"
+export { compound, request } from "./Request.ts"
 
 /** Statuses that say that a share or a session is gone (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
 const losses: Readonly<Record<number, "share" | "session">> = {

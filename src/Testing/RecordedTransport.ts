@@ -31,10 +31,10 @@ import * as NtStatus from "../Codec/NtStatus.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as Message from "../Smb2/Message/Message.ts"
 import * as Frames from "./internal/Frames.ts"
-import type { Event } from "./internal/NamespaceDescription.ts"
 import { Player } from "./internal/Player.ts"
-import { Entry, Recording, ReplayMismatch } from "./internal/Recording.ts"
 import { describe } from "./internal/Requests.ts"
+import type { Event } from "./NamespaceDescription.ts"
+import { Entry, Recording, ReplayMismatch } from "./Recording.ts"
 
 export { Entry, Recording, ReplayMismatch }
 

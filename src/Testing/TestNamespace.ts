@@ -8,8 +8,8 @@
  *
  * ```ts
  * const World = TestNamespace.layer({
- *   "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], timeToLive: "5 minutes" },
- *   files: { "\\\\a\\data\\who.txt": "a", "\\\\b\\data\\who.txt": "b" },
+ *   "//corp/data": { targets: ["//a/data", "//b/data"], timeToLive: "5 minutes" },
+ *   files: { "//a/data/who.txt": "a", "//b/data/who.txt": "b" },
  *   faults: [{ at: "10 seconds", server: "a", is: "down" }, { at: "1 minute", server: "a", is: "up" }]
  * })
  * const Smb = DfsAdapter.layer().pipe(Layer.provide(SmbClient.layer()), Layer.provideMerge(World))
@@ -34,12 +34,12 @@ import type * as Namespace from "../Dfs/Namespace.ts"
 import * as SiteFinder from "../Dfs/SiteFinder.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
-import type { Description, Event, FolderFault, ServerFault } from "./internal/NamespaceDescription.ts"
 import * as NamespaceTable from "./internal/NamespaceTable.ts"
 import { describe } from "./internal/Requests.ts"
 import { Simulation } from "./internal/Simulation.ts"
 import * as TestHosts from "./internal/TestHosts.ts"
 import type * as TestState from "./internal/TestState.ts"
+import type { Description, Event, FolderFault, ServerFault } from "./NamespaceDescription.ts"
 import { type Content, type Files, type Hosts, Link, type ServerOptions } from "./TestServer.ts"
 import { TestServers } from "./TestTransport.ts"
 
@@ -53,7 +53,7 @@ export type {
   Server,
   ServerFault,
   Targets
-} from "./internal/NamespaceDescription.ts"
+} from "./NamespaceDescription.ts"
 
 // -----------------------------------------------------------------------------
 // what happened
@@ -276,12 +276,12 @@ export const layer = (
  * @example
  * ```ts
  * const World = TestNamespace.layerClient({
- *   "\\\\corp\\data\\plans": {
- *     targets: [{ path: "\\\\a\\plans", set: 0 }, { path: "\\\\b\\plans", set: 1 }],
+ *   "//corp/data/plans": {
+ *     targets: [{ path: "//a/plans", set: 0 }, { path: "//b/plans", set: 1 }],
  *     targetFailback: true,
  *     timeToLive: "1 hour"
  *   },
- *   files: { "\\\\a\\plans\\who.txt": "a", "\\\\b\\plans\\who.txt": "b" },
+ *   files: { "//a/plans/who.txt": "a", "//b/plans/who.txt": "b" },
  *   faults: [
  *     { at: "10 seconds", server: "a", is: "down" },
  *     { at: "1 minute", server: "a", is: "up" }

@@ -108,6 +108,23 @@ describe("the package", () => {
     }
   })
 
+  it("mentions no type of an internal folder in what an app can import", () => {
+    const surface = join(checkout, "scripts/surface.mjs")
+    must(folder, process.execPath, [surface, join(user, "node_modules/effect-smb/dist")])
+    const leaking = join(folder, "leaking")
+    mkdirSync(join(leaking, "Room/internal"), { recursive: true })
+    writeFileSync(join(leaking, "index.d.ts"), `export * as Room from "./Room/index.js"\n`)
+    writeFileSync(join(leaking, "Room/internal/A.d.ts"), `import type { B } from "./internal/B.js"\n`)
+    writeFileSync(
+      join(leaking, "Room/A.d.ts"),
+      `/** import("./internal/C.js") */\nexport declare const a: import("./internal/A.js").A\n`
+    )
+    const { code, stderr } = run(folder, process.execPath, [surface, leaking])
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /^Room.A\.d\.ts:2: export declare const a: .*\nmove these types/)
+    assert.strictEqual(run(folder, process.execPath, [surface, join(folder, "nowhere")]).code, 2)
+  })
+
   it("brings the command", () => {
     const command = join(user, "node_modules/.bin/effect-smb")
     assert.include(must(user, command, ["--version"]), JSON.parse(manifest()).version)

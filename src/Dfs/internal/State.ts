@@ -1,99 +1,16 @@
 /**
- * The state of a resolution, and the ways in which it goes on or ends. For the modules of `DfsResolution` alone.
+ * The ways in which a resolution goes on or ends. For the modules of `DfsResolution` alone.
  */
 import type { Failure, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
 import { at, DfsLoop, NoTargetLeft, toError } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
-import type { Command, Knowledge, Target, World } from "../DfsStep.ts"
+import type { Asked, Phase, State, Step, Trial, Why } from "../DfsState.ts"
+import type { Command, Target, World } from "../DfsStep.ts"
 import type { Note } from "../DfsTrace.ts"
 import * as DomainCache from "../DomainCache.ts"
 import type * as ReferralCache from "../ReferralCache.ts"
 
-/** An entry in use, and which of its targets is being tried. */
-export interface Trial {
-  readonly entry: ReferralCache.CachedReferral
-  readonly order: ReadonlyArray<number>
-  readonly position: number
-  /** The server was asked for a link below this root already: it is not asked again. */
-  readonly asked: boolean
-  /** The target at `position` has answered in a race. */
-  readonly connected: boolean
-}
-
-/** Where to go on if the target of an interlink cannot be used. */
-export interface Frame {
-  readonly path: DfsPath.DfsPath
-  readonly visited: ReadonlyArray<DfsPath.DfsPath>
-  readonly trial: Trial
-}
-
-/** Why a link is asked for, which decides what its absence means. */
-export type Why<E> =
-  | { readonly _tag: "Crossed"; readonly error: E }
-  | { readonly _tag: "Missing"; readonly error: E }
-  | { readonly _tag: "Probing" }
-  | { readonly _tag: "Refreshing"; readonly link: DfsPath.DfsPath }
-
-/** A domain's controllers, one of which is being asked. */
-export interface Asked {
-  readonly domain: string
-  readonly controllers: ReadonlyArray<string>
-  readonly position: number
-}
-
-/** `lenient`: the path is only suspected to be in a namespace. */
-export type Phase<E> =
-  | { readonly _tag: "Idle" }
-  | { readonly _tag: "AskingDomains"; readonly lenient: boolean; readonly asked: Asked }
-  | { readonly _tag: "AskingControllers"; readonly lenient: boolean; readonly asked: Asked }
-  | { readonly _tag: "Searching"; readonly lenient: boolean }
-  | { readonly _tag: "AskingRoot"; readonly lenient: boolean; readonly asked: Asked | undefined }
-  | { readonly _tag: "AskingLink"; readonly trial: Trial; readonly why: Why<E> }
-  | { readonly _tag: "Racing"; readonly trial: Trial; readonly count: number }
-  | { readonly _tag: "Trying"; readonly trial: Trial; readonly settled: boolean }
-  | { readonly _tag: "TryingPlain"; readonly lazily: boolean }
-  | { readonly _tag: "Ended" }
-
-/**
- * The state of one resolution. Made by `start`, changed by `step` alone.
- *
- * @category models
- */
-export interface State<E> {
-  readonly original: DfsPath.DfsPath
-  /** The path in the namespace that is being walked: an interlink replaces it. */
-  readonly path: DfsPath.DfsPath
-  /** The paths that led here, by interlinks. */
-  readonly visited: ReadonlyArray<DfsPath.DfsPath>
-  readonly frames: ReadonlyArray<Frame>
-  readonly failures: ReadonlyArray<{ readonly target: string; readonly reason: string }>
-  readonly lastError: { readonly error: E } | undefined
-  /** Has any referral or cached entry been used? */
-  readonly inNamespace: boolean
-  /** The error of plain SMB, if that was tried first. */
-  readonly plainError: { readonly error: E; readonly crossed: boolean } | undefined
-  /** Why the path is taken for an ordinary one. */
-  readonly refusal: NoReferral | undefined
-  /** `refusal` is of an earlier resolution. */
-  readonly remembered: boolean
-  /** The bootstrap controller has been asked for the domains, and DNS for a domain's controllers. */
-  readonly listed: boolean
-  readonly searched: boolean
-  /** Only the referral of this prefix is to be renewed. */
-  readonly renew: string | undefined
-  /** An entry that was used and should be renewed. */
-  readonly due: DfsPath.DfsPath | undefined
-  readonly steps: number
-  readonly phase: Phase<E>
-  readonly pending: Command<E> | undefined
-}
-
-/** What a step gives. */
-export interface Step<E> extends Knowledge {
-  readonly state: State<E>
-  readonly command: Command<E>
-  readonly notes: ReadonlyArray<Note>
-}
+export type { Asked, Frame, Phase, State, Step, Trial, Why } from "../DfsState.ts"
 
 /** How the modules continue in each other: the "go to" of the document. */
 export interface Steps {

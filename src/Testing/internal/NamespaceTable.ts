@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as DfsPath from "../../Dfs/DfsPath.ts"
 import * as Namespace from "../../Dfs/Namespace.ts"
-import type { Description, Domain, Folder, Targets } from "./NamespaceDescription.ts"
+import type { Description, Domain, Folder, Targets } from "../NamespaceDescription.ts"
 
 /** A fault in a description is a mistake of the test. */
 export class BadDescription extends Error {

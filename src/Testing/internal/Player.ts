@@ -10,8 +10,8 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { TransportError } from "../../Protocol/Errors.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
+import type { Entry, Recording, ReplayMismatch } from "../Recording.ts"
 import * as Frames from "./Frames.ts"
-import type { Entry, Recording, ReplayMismatch } from "./Recording.ts"
 
 /** The fields of a difference. */
 type Found = ConstructorParameters<typeof ReplayMismatch>[0]

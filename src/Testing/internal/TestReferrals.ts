@@ -18,7 +18,10 @@ import {
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import type { Referral, ServerOptions } from "../TestServer.ts"
 
-const parts = (path: string): ReadonlyArray<string> => fold(path).split("\\").filter((part) => part !== "")
+const parts = (path: string): ReadonlyArray<string> => fold(path).split(/[\\/]/).filter((part) => part !== "")
+
+/** A path of the table, which may have either separator, as a referral has it: after one backslash. */
+const inReferral = (path: string): string => `\\${path.replaceAll("/", "\\").replace(/^\\+/, "")}`
 
 const isPrefix = (short: ReadonlyArray<string>, long: ReadonlyArray<string>): boolean =>
   short.length <= long.length && short.every((part, i) => part === long[i])
@@ -43,7 +46,7 @@ const encode = (
   maximum: number
 ): Uint8Array => {
   const root = parts(key).length <= 2
-  const dfsPath = `\\${parts(key).length === 0 ? "" : key.replace(/^\\+/, "")}`
+  const dfsPath = inReferral(key)
   const version = Math.min(referral.version ?? 4, maximum)
   const response = makeReferralResponse({
     pathConsumed: dfsPath.length * 2,
@@ -57,7 +60,7 @@ const encode = (
         timeToLive: Math.round(Duration.toSeconds(referral.timeToLive ?? "5 minutes")),
         dfsPath,
         dfsAlternatePath: dfsPath,
-        networkAddress: `\\${target.replace(/^\\+/, "")}`
+        networkAddress: inReferral(target)
       }
       return version <= 2
         ? { ...common, versionNumber: 2 as const, referralEntryFlags: 0, proximity: 0 }

@@ -2,10 +2,10 @@
  * A world of `TestNamespace` as its tests describe it, and its events.
  */
 import type * as Duration from "effect/Duration"
-import type * as NtStatus from "../../Codec/NtStatus.ts"
-import type * as Namespace from "../../Dfs/Namespace.ts"
-import type * as Message from "../../Smb2/Message/Message.ts"
-import type { Content, Files, Reaction, ServerOptions } from "../TestServer.ts"
+import type * as NtStatus from "../Codec/NtStatus.ts"
+import type * as Namespace from "../Dfs/Namespace.ts"
+import type * as Message from "../Smb2/Message/Message.ts"
+import type { Content, Files, Reaction, ServerOptions } from "./TestServer.ts"
 
 /**
  * Targets in the order in which clients try them: paths, or `{ path, set, site, state }`. `set` divides them into the
@@ -126,13 +126,14 @@ export type Fault =
   & (ServerFault | FolderFault)
 
 /**
- * A world. Keys that begin with `\\` are folders of namespaces: `\\server\root`, `\\domain\root`, and links below them.
+ * A world. Keys that begin with `//` or `\\` are folders of namespaces: `//server/root`, `//domain/root`, and links
+ * below them.
  * Servers and shares that targets name exist without being listed, also those of later changes.
  *
  * @category models
  */
 export interface Description {
-  readonly [path: `\\\\${string}`]: Folder | Targets
+  readonly [path: `\\\\${string}` | `//${string}`]: Folder | Targets
   /** The contents of the shares, by path: `\\server\share` with a directory, or `\\server\share\name` with a file. */
   readonly files?: { readonly [path: string]: Content } | undefined
   readonly servers?: { readonly [server: string]: Server } | undefined

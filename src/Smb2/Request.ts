@@ -2,9 +2,9 @@
  * Requests on a connection as effects: the plain code of `Connection`, lifted into Effect.
  */
 import * as Effect from "effect/Effect"
-import * as Changes from "../../Protocol/Changes.ts"
-import * as Multiplexer from "../../Protocol/Multiplexer.ts"
-import type { Complete, ConnectionError, Outgoing, Reply } from "../Exchange.ts"
+import * as Changes from "../Protocol/Changes.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import type { Complete, ConnectionError, Outgoing, Reply } from "./Exchange.ts"
 
 /** Sends requests: a `Connection`. */
 interface Requests {

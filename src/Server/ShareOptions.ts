@@ -1,7 +1,7 @@
 /**
  * The options of one share.
  */
-import type { ShareStore } from "../../ShareStore.ts"
+import type { ShareStore } from "./ShareStore.ts"
 
 /** How a share is offered. */
 export interface ShareOptions {
