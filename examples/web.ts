@@ -23,7 +23,7 @@ const noFile = new Set([
 const locate = (folder: UncPath.UncPath, request: string) =>
   Effect.try({
     try: () => decodeURIComponent(request.slice(1)),
-    catch: () => new UncPath.InvalidPath({ path: request, detail: "a % is not followed by two digits of UTF-8" })
+    catch: () => UncPath.invalid(request, "a % is not followed by two digits of UTF-8")
   }).pipe(
     Effect.flatMap((relative) => Effect.fromResult(UncPath.resolve(folder, relative)))
   )
@@ -41,7 +41,7 @@ export const serveFile = Effect.fn("serveFile")(
   // A path that leads out of the folder gets the same response as a missing file, so no response tells which files
   // exist outside.
   Effect.catchTags({
-    InvalidPath: () => Effect.succeed(none),
+    PathError: () => Effect.succeed(none),
     SmbError: (error) => noFile.has(error.reason._tag) ? Effect.succeed(none) : Effect.fail(error)
   })
 )

@@ -159,7 +159,9 @@ const judge = Effect.fnUntraced(function*(path: Remote, options: Removing) {
   const smb = yield* SmbClient
   const entry = yield* refuseUncovered(path, smb.removable(path, options)).pipe(
     Effect.catchIf(
-      (error) => error._tag !== "RootOrLink" && error._tag !== "UsageError" && concernsOne(error),
+      (error) =>
+        !(error._tag === "RemovalError" && error.reason._tag === "RootOrLink") && error._tag !== "UsageError" &&
+        concernsOne(error),
       () => Effect.succeed(undefined)
     )
   )
@@ -174,9 +176,11 @@ const removeOne = Effect.fnUntraced(function*(path: Remote, options: Removing) {
   const smb = yield* SmbClient
   yield* smb.remove(path, options).pipe(
     Effect.tapErrorTag(
-      "RemovalIncomplete",
-      ({ failures }) =>
-        Effect.forEach(failures, ({ error }) => Output.tell(report(error), options.json), { discard: true })
+      "RemovalError",
+      ({ reason }) =>
+        reason._tag === "RootOrLink"
+          ? Effect.void
+          : Effect.forEach(reason.failures, ({ error }) => Output.tell(report(error), options.json), { discard: true })
     )
   )
 })

@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { RemovalIncomplete } from "../Client/RemovalError.ts"
+import { RemovalError } from "../Client/RemovalError.ts"
 import type { SmbError } from "../Protocol/Errors.ts"
 
 /** The arguments of the command are wrong. Exit code 2. */
@@ -45,10 +45,9 @@ const failuresOfOne: ReadonlySet<string> = new Set([
   "LocalError",
   "PlatformError",
   "FileShortened",
-  "InvalidPath",
-  "AcrossShares",
-  "RootOrLink",
-  "RemovalIncomplete",
+  "FileTooLarge",
+  "PathError",
+  "RemovalError",
   "AuthenticationError",
   "Malformed",
   "DfsError",
@@ -70,7 +69,7 @@ const isFullThere = ({ reason }: SmbError): boolean => reason._tag === "DiskFull
 export const concernsOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean => {
   if (!failuresOfOne.has(error._tag)) return false
   if (error instanceof LocalError) return error.full !== true
-  if (error instanceof RemovalIncomplete) return !error.ended
+  if (error instanceof RemovalError) return error.reason._tag === "RootOrLink" || !error.reason.ended
   if (Predicate.isTagged(error, "PlatformError")) return !isFull(error as unknown as PlatformError)
   return !Predicate.isTagged(error, "SmbError") || !isFullThere(error as unknown as SmbError)
 }
@@ -161,6 +160,12 @@ const reasonOf = (error: unknown): string | undefined =>
     ? String(error.reason._tag)
     : undefined
 
+/** The counts of a removal that was not complete. */
+const counts = (error: unknown): Readonly<Record<string, number>> =>
+  error instanceof RemovalError && error.reason._tag === "RemovalIncomplete"
+    ? { removed: error.reason.removed, failed: error.reason.failed }
+    : {}
+
 /** One failure as a line and as an object. */
 export const report = (error: unknown): Report => {
   if (Predicate.isTagged(error, "OutputClosed")) return { code: outputClosedCode }
@@ -178,13 +183,13 @@ export const report = (error: unknown): Report => {
   const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Defect"
   const reason = reasonOf(error)
   return {
-    code: tag === "UsageError" || tag === "RootOrLink" ? 2 : 1,
+    code: tag === "UsageError" || reason === "RootOrLink" ? 2 : 1,
     message,
     json: {
       error: tag,
       ...(reason === undefined ? {} : { reason }),
       message,
-      ...(error instanceof RemovalIncomplete ? { removed: error.removed, failed: error.failed } : {}),
+      ...counts(error),
       ...(Predicate.hasProperty(error, "statusName") ? { status: error.statusName } : {})
     }
   }

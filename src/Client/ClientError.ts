@@ -3,20 +3,20 @@ import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import type { ResolutionError } from "../Protocol/DfsError.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type { FileShortened } from "./FileShortened.ts"
-import type { RemovalIncomplete, RootOrLink } from "./RemovalError.ts"
-import type { AcrossShares, InvalidPath } from "./UncPath.ts"
+import type { FileTooLarge } from "./FileTooLarge.ts"
+import type { RemovalError } from "./RemovalError.ts"
+import type { PathError } from "./UncPath.ts"
 
 /**
- * - `SmbError`: the server refused the request; `reason` is its NTSTATUS by name.
+ * - `SmbError`: the server refused the request; `reason` is its NTSTATUS.
  * - `TransportError`: no server answered, or the connection broke.
  * - `ProtocolError`: the peer broke the protocol or a security promise.
  * - `Malformed`: the peer's bytes cannot be decoded.
  * - `AuthenticationError`: the logon could not be completed.
  * - `FileShortened`: a file became shorter while it was read.
- * - `InvalidPath`: the path does not name a place on a share.
- * - `AcrossShares`: a rename to another share, or the removal of a tree with a DFS link in it.
- * - `RootOrLink`: the path to remove or rename is a whole share, or a link to another place. Nothing was done.
- * - `RemovalIncomplete`: part of a tree could not be removed; the error says what is gone and what is still there.
+ * - `FileTooLarge`: a file has more bytes than the `maximum` of `readFile`.
+ * - `PathError`: the path does not name a place on a share, or the operation would need two shares.
+ * - `RemovalError`: the path to remove or rename is a whole share or a link, or part of a tree could not be removed.
  * - `DfsError`: a DFS path leads to no file; `Overflow`, `Unsupported`, `NotDfsCapable`: other failures of DFS. Only a
  *   client with DFS has these.
  *
@@ -26,8 +26,7 @@ export type ClientError =
   | RequestError
   | FileShortened
   | AuthenticationError
-  | InvalidPath
-  | AcrossShares
-  | RootOrLink
-  | RemovalIncomplete
+  | FileTooLarge
+  | PathError
+  | RemovalError
   | ResolutionError

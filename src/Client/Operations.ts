@@ -94,8 +94,8 @@ export interface Operations {
    */
   readonly open: (path: PathInput, options?: Share.OpenOptions) => Effect.Effect<SmbFile, ClientError, Scope.Scope>
   /**
-   * The whole file, with the size that it has when it is opened. One round trip for a small file. At most `maximum`
-   * bytes (default: 2 GiB). `FileShortened` if the file became shorter during the read.
+   * The whole file, with the size that it has when it is opened. One round trip for a small file. `FileTooLarge` if the
+   * file has more than `maximum` bytes (default: 2 GiB). `FileShortened` if the file became shorter during the read.
    */
   readonly readFile: (
     path: PathInput,
@@ -179,17 +179,17 @@ export interface Operations {
    * Removes a file, an empty directory, or with `recursive` a tree. With `force`, also removes a read-only entry, and a
    * missing one is no error.
    *
-   * A link is removed itself, and not its target. A share's root or a DFS link cannot be removed: `RootOrLink`, before
-   * anything is removed. If one entry of a tree fails, the others are still removed: at the end the operation fails
-   * with `RemovalIncomplete`, which counts the removed entries. If another client removes the same tree at the same
-   * time, that is no failure.
+   * A link is removed itself, and not its target. A share's root or a DFS link cannot be removed: `RemovalError` with
+   * the reason `RootOrLink`, before anything is removed. If one entry of a tree fails, the others are still removed: at
+   * the end the operation fails with the reason `RemovalIncomplete`, which counts the removed entries. If another client
+   * removes the same tree at the same time, that is no failure.
    */
   readonly remove: (
     path: PathInput,
     options?: { readonly recursive?: boolean | undefined; readonly force?: boolean | undefined }
   ) => Effect.Effect<void, ClientError>
   /**
-   * The entry at a path, if `remove` can remove it. `RootOrLink` for a share's root, a DFS link, and with `recursive` a
+   * The entry at a path, if `remove` can remove it. Reason `RootOrLink` for a share's root, a DFS link, and with `recursive` a
    * link of the server's own file system. Nothing is changed. Links are not followed.
    */
   readonly removable: (
@@ -197,7 +197,7 @@ export interface Operations {
     options?: { readonly recursive?: boolean | undefined }
   ) => Effect.Effect<Entry, ClientError>
   /**
-   * Renames within one share. With `replace`, also over an existing file. `RootOrLink` for a share's root and a DFS
+   * Renames within one share. With `replace`, also over an existing file. Reason `RootOrLink` for a share's root and a DFS
    * link.
    */
   readonly rename: (

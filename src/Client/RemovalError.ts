@@ -1,5 +1,7 @@
 /** The errors of a removal or a rename that do not come from the server. */
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /**
  * The path names a whole share, or is a link to another place. A share or a link is not removed or renamed by this
@@ -44,6 +46,23 @@ export interface RemovalFailure {
   readonly error: { readonly _tag: string; readonly message: string }
 }
 
+/** The error of an entry, as it is; in JSON its tag and its message. */
+const EntryError = Schema.declare<RemovalFailure["error"]>(
+  (error): error is RemovalFailure["error"] =>
+    Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" &&
+    Predicate.hasProperty(error, "message") && typeof error.message === "string",
+  {
+    toCodecJson: () =>
+      Schema.link<RemovalFailure["error"]>()(
+        Schema.Struct({ _tag: Schema.String, message: Schema.String }),
+        SchemaTransformation.transform({
+          decode: (error) => error,
+          encode: ({ _tag, message }) => ({ _tag, message })
+        })
+      )
+  }
+)
+
 /** How many failures a `RemovalIncomplete` names; it counts all of them. */
 export const namedFailures = 100
 
@@ -58,7 +77,7 @@ export class RemovalIncomplete extends Schema.TaggedError<RemovalIncomplete>()("
   path: Schema.String,
   removed: Schema.Number,
   failed: Schema.Number,
-  failures: Schema.Array(Schema.Unknown as unknown as Schema.Codec<RemovalFailure>),
+  failures: Schema.Array(Schema.Struct({ path: Schema.String, error: EntryError })),
   ended: Schema.Boolean
 }) {
   override get message(): string {
@@ -72,5 +91,21 @@ export class RemovalIncomplete extends Schema.TaggedError<RemovalIncomplete>()("
       : `${this.path}: ${entries(this.failed)} could not be removed, ${this.removed} were${
         this.failed === 1 ? why : `; the first${why}`
       }`
+  }
+}
+
+/**
+ * A removal or a rename was refused, or a removal ended before all was removed. The error's message is the reason's.
+ *
+ * - `RootOrLink`: the path is a whole share, or a link to another place. Nothing was done.
+ * - `RemovalIncomplete`: part of a tree could not be removed.
+ *
+ * @category errors
+ */
+export class RemovalError extends Schema.TaggedError<RemovalError>()("RemovalError", {
+  reason: Schema.Union([RootOrLink, RemovalIncomplete])
+}) {
+  override get message(): string {
+    return this.reason.message
   }
 }

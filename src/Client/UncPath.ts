@@ -43,6 +43,38 @@ export class AcrossShares extends Schema.TaggedError<AcrossShares>()("AcrossShar
   }
 }
 
+/**
+ * The path that an operation got cannot be used. Nothing was done with it. The error's message is the reason's.
+ *
+ * - `InvalidPath`: the text does not name a file on a network, or the operation is not possible with that path.
+ * - `AcrossShares`: the operation would need two shares at once.
+ *
+ * @category errors
+ */
+export class PathError extends Schema.TaggedError<PathError>()("PathError", {
+  reason: Schema.Union([InvalidPath, AcrossShares])
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * A `PathError` with the reason `InvalidPath`.
+ *
+ * @category errors
+ */
+export const invalid = (path: string, detail: string): PathError =>
+  new PathError({ reason: new InvalidPath({ path, detail }) })
+
+/**
+ * A `PathError` with the reason `AcrossShares`.
+ *
+ * @category errors
+ */
+export const acrossShares = (path: string, detail: string): PathError =>
+  new PathError({ reason: new AcrossShares({ path, detail }) })
+
 /** A parsed path. */
 export interface UncPath {
   readonly server: string
@@ -106,7 +138,7 @@ const authority = (text: string): Authority | string => {
   return { server, port }
 }
 
-const fail = (path: string, detail: string) => Result.fail(new InvalidPath({ path, detail }))
+const fail = (path: string, detail: string) => Result.fail(invalid(path, detail))
 
 /** Builds a path from components that contain no separators. */
 const build = (
@@ -114,7 +146,7 @@ const build = (
   head: string,
   parts: ReadonlyArray<string>,
   user?: string
-): Result.Result<UncPath, InvalidPath> => {
+): Result.Result<UncPath, PathError> => {
   const place = authority(head)
   if (typeof place === "string") return fail(text, place)
   // The share is optional. The first component after the server is the share, and `..` does not remove it.
@@ -134,7 +166,7 @@ const below = (
   text: string,
   parts: ReadonlyArray<string>,
   above: string
-): Result.Result<string, InvalidPath> => {
+): Result.Result<string, PathError> => {
   const found = normal(parts)
   if (found === undefined) return fail(text, above)
   const path = found.join("\\")
@@ -157,7 +189,7 @@ const decodeUser = (user: string): string =>
     : decodeURIComponent(user)
 
 /** The text is split before it is decoded: an escaped separator does not separate components. */
-const parseUrl = (text: string): Result.Result<UncPath, InvalidPath> => {
+const parseUrl = (text: string): Result.Result<UncPath, PathError> => {
   const [, user, head, rest] = /^smb:\/\/(?:([^/\\@]*)@)?([^/\\]*)(.*)$/isu.exec(text)!
   let parts: ReadonlyArray<string>
   let decoded: readonly [head: string, user: string | undefined]
@@ -179,7 +211,7 @@ const longForm = /^[\\/]{2}\?[\\/]UNC[\\/]+/i
  *
  * @category conversions
  */
-export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => {
+export const parse = (input: PathInput): Result.Result<UncPath, PathError> => {
   if (typeof input !== "string") return Result.succeed(input)
   if (/^smb:\/\//i.test(input)) return parseUrl(input)
   const unc = input.replace(longForm, "\\\\")
@@ -195,7 +227,7 @@ export const parse = (input: PathInput): Result.Result<UncPath, InvalidPath> => 
 }
 
 /** Like `parse`, for a path that must be inside a share. */
-export const parseInShare = (input: PathInput): Result.Result<UncPath, InvalidPath> =>
+export const parseInShare = (input: PathInput): Result.Result<UncPath, PathError> =>
   Result.flatMap(
     parse(input),
     (path) => path.share === "" ? fail(format(path), "the share is missing: \\\\server\\share") : Result.succeed(path)
@@ -228,7 +260,7 @@ export const join = (path: UncPath, below: string): UncPath => {
 /**
  * The path of an entry below `base`, from text that comes from outside: the result is never outside `base`. Both
  * separators count, `.` and empty components are skipped, and `..` can undo a component before it in the text, but
- * leads no higher than `base`. Fails with `InvalidPath` if the text leads above `base`, is absolute (`/x`, `\\x`,
+ * leads no higher than `base`. Fails with the reason `InvalidPath` if the text leads above `base`, is absolute (`/x`, `\\x`,
  * `//h/s`, `smb:`, `C:`), or holds a NUL, a colon (a stream or a drive), another character that no name can have
  * (MS-FSCC 2.1.5.2), or a component `@GMT-...`, which would mean a previous version; also if `base` is a server without
  * a share. Escapes are not decoded: decode a URL's path once, before.
@@ -238,7 +270,7 @@ export const join = (path: UncPath, below: string): UncPath => {
  * const locate = (folder: UncPath.UncPath, request: string) =>
  *   Effect.try({
  *     try: () => decodeURIComponent(request.slice(1)),
- *     catch: () => new UncPath.InvalidPath({ path: request, detail: "a % is not followed by two digits of UTF-8" })
+ *     catch: () => UncPath.invalid(request, "a % is not followed by two digits of UTF-8")
  *   }).pipe(
  *     Effect.flatMap((relative) => Effect.fromResult(UncPath.resolve(folder, relative)))
  *   )
@@ -246,7 +278,7 @@ export const join = (path: UncPath, below: string): UncPath => {
  *
  * @category conversions
  */
-export const resolve = (base: UncPath, relative: string): Result.Result<UncPath, InvalidPath> => {
+export const resolve = (base: UncPath, relative: string): Result.Result<UncPath, PathError> => {
   if (base.share === "") return fail(format(base), "the share is missing: \\\\server\\share")
   // One letter before a colon is a drive, and // after a colon begins a URL's server; any other colon belongs to a
   // stream.

@@ -249,8 +249,9 @@ describe("a walk over folders that lead back", () => {
 })
 
 const incomplete = (result: Result.Result<number, ClientError>): RemovalIncomplete => {
-  assert(Result.isFailure(result) && result.failure._tag === "RemovalIncomplete", String(result))
-  return result.failure
+  assert(Result.isFailure(result) && result.failure._tag === "RemovalError", String(result))
+  assert(result.failure.reason._tag === "RemovalIncomplete")
+  return result.failure.reason
 }
 
 describe("the removal of a tree", () => {
@@ -291,7 +292,7 @@ describe("the removal of a tree", () => {
       const error = incomplete(yield* disk.run("x"))
       assert.deepStrictEqual(
         error.failures.map((failure) => [failure.path, failure.error._tag]),
-        [[`${root}\\x\\a\\link`, "AcrossShares"]]
+        [[`${root}\\x\\a\\link`, "PathError"]]
       )
       assert.deepStrictEqual([error.removed, error.failed, error.ended], [4, 1, false])
       assert.deepStrictEqual([...a.entries.keys()], ["link"])
@@ -316,7 +317,7 @@ describe("the removal of a tree", () => {
         const error = incomplete(result)
         assert.deepStrictEqual(
           error.failures.map((failure) => [failure.path, failure.error._tag]),
-          [[`${root}\\x\\link`, "RootOrLink"]]
+          [[`${root}\\x\\link`, "RemovalError"]]
         )
         assert.strictEqual(a.entries.size, 0)
         assert.deepStrictEqual([...x.entries.keys()], ["link"])
@@ -354,8 +355,9 @@ describe("the removal of a tree", () => {
       top.add("deep", new Folder(7).add("link", { leadsTo: precious }))
       for (const name of ["link", "deep\\link"]) {
         const result = yield* new Disk(top).run(name)
-        assert(Result.isFailure(result) && result.failure._tag === "RootOrLink", name)
-        assert.strictEqual(result.failure.kind, "server-link")
+        assert(Result.isFailure(result) && result.failure._tag === "RemovalError", name)
+        assert(result.failure.reason._tag === "RootOrLink")
+        assert.strictEqual(result.failure.reason.kind, "server-link")
         assert.strictEqual(precious.entries.size, 1)
       }
       // A server whose .. is never right is not believed.

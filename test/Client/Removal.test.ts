@@ -79,12 +79,12 @@ describe("what says that there is nothing at a path", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.remove("//nas/data/full", { recursive: true }))
-      assert(error._tag === "RemovalIncomplete", error.message)
+      assert(error._tag === "RemovalError" && error.reason._tag === "RemovalIncomplete", error.message)
       assert.deepStrictEqual(
-        error.failures.map(({ path }) => path).toSorted(),
+        error.reason.failures.map(({ path }) => path).toSorted(),
         ["a", "b", "c\\d"].map((name) => `\\\\nas\\data\\full\\${name}`)
       )
-      for (const { error: { message } } of error.failures) assert.match(message, /NOT_FOUND to SET_INFO/)
+      for (const { error: { message } } of error.reason.failures) assert.match(message, /NOT_FOUND to SET_INFO/)
     }).pipe(provide(TestTransport.fault("SET_INFO", { status: "STATUS_OBJECT_NAME_NOT_FOUND" }))))
 
   it.effect("smbd's NOT_A_DIRECTORY of what opened as a directory is told as a link of the server's", () =>
@@ -92,8 +92,8 @@ describe("what says that there is nothing at a path", () => {
       const smb = yield* SmbClient.SmbClient
       for (const how of options) {
         const error = yield* Effect.flip(smb.remove("//nas/data/t", how))
-        assert(error._tag === "RootOrLink", error.message)
-        assert.strictEqual(error.kind, "server-link")
+        assert(error._tag === "RemovalError" && error.reason._tag === "RootOrLink", error.message)
+        assert.strictEqual(error.reason.kind, "server-link")
       }
     }).pipe(provide(TestTransport.fault("CLOSE", { status: "STATUS_NOT_A_DIRECTORY" }))))
 

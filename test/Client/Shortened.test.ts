@@ -157,7 +157,9 @@ describe("a file whose size says nothing", () => {
         const servers = yield* TestTransport.TestServers
         assert.isTrue(Buffer.from((yield* servers.read("nas", "data", "copy"))!).equals(due))
         assert.deepInclude(yield* Effect.flip(smb.readFile(big, { maximum: 900 })), {
-          reason: { _tag: "PacketTooLarge" }
+          _tag: "FileTooLarge",
+          path: big,
+          maximum: 900
         })
       }).pipe(served([createSays(0n), endsAt(length)]))
   )

@@ -103,7 +103,7 @@ describe("UncPath", () => {
   ])("refuses %j", (text) => {
     const result = UncPath.parse(text)
     assert(Result.isFailure(result))
-    assert.strictEqual(result.failure._tag, "InvalidPath")
+    assert.strictEqual(result.failure.reason._tag, "InvalidPath")
     assert(result.failure.message.length > 10)
   })
 
@@ -255,7 +255,7 @@ describe("names from outside", () => {
     "x".repeat(32_755)
   ])("%j is refused", (text) => {
     const result = UncPath.resolve(base, text)
-    assert(Result.isFailure(result) && result.failure._tag === "InvalidPath")
+    assert(Result.isFailure(result) && result.failure.reason._tag === "InvalidPath")
   })
 
   it("whatever the text, the path stays below the folder, by join too, and is normal", () => {

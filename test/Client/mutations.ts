@@ -4,7 +4,7 @@
  */
 import { Effect, Stream } from "effect"
 import { OpenMode, type SmbClient, type SmbFile, type TestTransport } from "effect-smb"
-import { RemovalIncomplete } from "../../src/Client/RemovalError.ts"
+import { RemovalError } from "../../src/Client/RemovalError.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
 import type { SecurityDescriptor } from "../../src/Codec/SecurityDescriptor.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
@@ -201,4 +201,6 @@ export const operationsOf = (smb: SmbClient.Client): ReadonlyArray<string> =>
 
 /** What ended an operation, or was the first to: a tree's removal says it beside how far it came. */
 export const reasonOf = <E>(error: E): unknown =>
-  error instanceof RemovalIncomplete ? error.failures.at(-1)!.error : error
+  error instanceof RemovalError && error.reason._tag === "RemovalIncomplete"
+    ? error.reason.failures.at(-1)!.error
+    : error

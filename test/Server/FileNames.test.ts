@@ -607,7 +607,7 @@ it.live("a tree's removal leaves alone what a local link in it leads to", () =>
     assert.isTrue(Fs.existsSync(at("x", "other", "deep", "q")))
     assert.isFalse(Fs.existsSync(at("t", "f")))
     const link = yield* Effect.flip(smb.remove(`//${host}:${port}/data/t/link`, { recursive: true }))
-    assert.strictEqual(link._tag, "RootOrLink")
+    assert(link._tag === "RemovalError" && link.reason._tag === "RootOrLink")
     assert.isTrue(Fs.existsSync(at("x", "other", "precious")))
   })))
 

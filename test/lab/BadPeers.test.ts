@@ -152,9 +152,9 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
         "SmbError BadNetworkName"
       )
       assert.strictEqual(yield* failure(read(smb, "127.0.25.1", "none")), "SmbError ObjectNameNotFound")
-      assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1")), "InvalidPath")
-      assert.strictEqual(yield* failure(smb.readFile("C:\\x")), "InvalidPath")
-      assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1\\data\\..\\..\\x")), "InvalidPath")
+      assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1")), "PathError InvalidPath")
+      assert.strictEqual(yield* failure(smb.readFile("C:\\x")), "PathError InvalidPath")
+      assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1\\data\\..\\..\\x")), "PathError InvalidPath")
       // None of that has done harm to the connection that works.
       assert.strictEqual(yield* read(smb), "small")
     }))

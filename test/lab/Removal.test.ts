@@ -85,8 +85,8 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
           const refused = (effect: Effect.Effect<void, ClientError>, kind: string, path: string) =>
             Effect.gen(function*() {
               const error = yield* Effect.flip(effect)
-              assert(error._tag === "RootOrLink", `${path}: ${error.message}`)
-              assert.strictEqual(error.kind, kind)
+              assert(error._tag === "RemovalError" && error.reason._tag === "RootOrLink", `${path}: ${error.message}`)
+              assert.strictEqual(error.reason.kind, kind)
               assert.deepStrictEqual(all(two.path("two")), before)
             })
           const shares = dialects[0] === "NT1"
@@ -113,7 +113,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       }
       const run1 = yield* smb(["rm", "-r", "--json", `//${root}/dfs/folder`])
       assert.deepStrictEqual([run1.code, run1.stdout], [2, ""], run1.stderr)
-      assert.deepInclude(JSON.parse(run1.stderr), { error: "RootOrLink" })
+      assert.deepInclude(JSON.parse(run1.stderr), { error: "RemovalError", reason: "RootOrLink" })
       const moved = yield* smb(["mv", `//${root}/dfs/share`, `//${root}/dfs/elsewhere`])
       assert.deepStrictEqual([moved.code, moved.stdout], [2, ""], moved.stderr)
       assert.match(moved.stderr, /is a DFS link to/)
@@ -131,8 +131,8 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       const run = yield* smb(["rm", "-r", "--json", `//${root}/dfs/tree`])
       assert.strictEqual(run.code, 1)
       const [link, last] = run.stderr.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
-      assert.strictEqual(link?.error, "AcrossShares")
-      assert.deepInclude(last, { error: "RemovalIncomplete", removed: 3, failed: 1 })
+      assert.strictEqual(link?.reason, "AcrossShares")
+      assert.deepInclude(last, { error: "RemovalError", reason: "RemovalIncomplete", removed: 3, failed: 1 })
       assert.deepStrictEqual(readdirSync(top.path("dfs", "tree")), ["inside"])
       assert.deepStrictEqual(all(two.path("two")), before)
     }))
@@ -177,7 +177,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
           const client = yield* SmbClient.SmbClient
           for (const name of ["x/out", "x/self", "x/up", "x/d/out"]) {
             const itself = yield* Effect.flip(client.remove(`//${root}/data/${name}`, { recursive: true }))
-            assert.strictEqual(itself._tag, "RootOrLink", name)
+            assert(itself._tag === "RemovalError" && itself.reason._tag === "RootOrLink", name)
           }
         }).pipe(Effect.provide(client([dialect])))
         assert.deepStrictEqual(all(top.path("data", "precious")), ["deep", "deep/f", "f"])
@@ -202,8 +202,8 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
           const client = yield* SmbClient.SmbClient
           for (const [name, twin] of [["lnk", "other"], ["other", "lnk"]] as const) {
             const error = yield* Effect.flip(client.remove(`//${root}/data/twins/${name}`, { recursive: true }))
-            assert(error._tag === "RootOrLink", error.message)
-            assert.deepInclude(error, { kind: "server-link", target: `\\\\${root}\\data\\twins\\${twin}` })
+            assert(error._tag === "RemovalError" && error.reason._tag === "RootOrLink", error.message)
+            assert.deepInclude(error.reason, { kind: "server-link", target: `\\\\${root}\\data\\twins\\${twin}` })
           }
         }).pipe(Effect.provide(client([dialect])))
         assert.deepStrictEqual(all(top.path("data", "twins")), ["lnk", "other", "other/deep", "other/deep/f"])

@@ -8,13 +8,14 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Changes from "../../Protocol/Changes.ts"
 import * as Defaults from "../../Protocol/Defaults.ts"
-import { isMissing, ProtocolError, SmbError } from "../../Protocol/Errors.ts"
+import { isMissing, SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import * as Entry from "../Entry.ts"
 import { FileShortened } from "../FileShortened.ts"
+import { FileTooLarge } from "../FileTooLarge.ts"
 import * as Information from "../Information.ts"
 import * as Locator from "../Locator.ts"
 import * as OpenMode from "../OpenMode.ts"
@@ -153,12 +154,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       Effect.gen(function*() {
         const file = yield* versioned(share, below, OpenMode.readSequentially, share.open)
         const size = file.opened.endOfFile
-        const tooLarge = (size: bigint) =>
-          new ProtocolError({
-            reason: { _tag: "PacketTooLarge" },
-            server: share.server,
-            detail: `${text(path)} has ${size} bytes, more than the ${maximum} that readFile may take: use stream`
-          })
+        const tooLarge = (size: bigint) => new FileTooLarge({ path: text(path), size, maximum })
         if (size > BigInt(maximum)) return yield* tooLarge(size)
         const source = Transfer.source(share, file)
         if (size === 0n) {
@@ -299,7 +295,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       const open = withShare(to, (share, below): Opening =>
         // Opening it for writing would empty the source.
         placeOf(share, below) === source.place
-          ? Effect.fail(new UncPath.InvalidPath({ path: text(to), detail: "a file cannot be copied onto itself" }))
+          ? Effect.fail(UncPath.invalid(text(to), "a file cannot be copied onto itself"))
           : Effect.map(
             // FSCTL_SRV_COPYCHUNK_WRITE needs no right to read the target (MS-SMB2 3.3.5.15.6).
             versioned(share, below, mode, Overwriting.on(share, share.open)),

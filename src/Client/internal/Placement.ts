@@ -9,7 +9,7 @@ import * as UncName from "../../Protocol/UncName.ts"
 import type * as Locator from "../Locator.ts"
 import * as OpenMode from "../OpenMode.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
-import { RootOrLink } from "../RemovalError.ts"
+import { RemovalError, RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
 
 /** A path as a text. */
@@ -30,7 +30,7 @@ export const named = (path: UncPath.PathInput, to?: UncPath.PathInput): Effect.E
 
 /** Refuses a change of a previous version. */
 export const asItWas = (path: string) =>
-  Effect.fail(new UncPath.InvalidPath({ path, detail: "a previous version can be read and copied, not changed" }))
+  Effect.fail(UncPath.invalid(path, "a previous version can be read and copied, not changed"))
 
 /**
  * Opens with a previous version's time in the options, and without its token in the path. A server without snapshots
@@ -41,7 +41,7 @@ export const versioned = <A, E, R>(
   path: string,
   options: Share.OpenOptions,
   open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | UncPath.InvalidPath, R> => {
+): Effect.Effect<A, E | UncPath.PathError, R> => {
   const { path: plain, time } = PreviousVersion.split(path)
   if (time === undefined) return open(path, options)
   return OpenMode.changes(options)
@@ -58,13 +58,14 @@ export const tagOf = (result: Result.Result<{ readonly reparseTag: number }, unk
   Result.isSuccess(result) ? result.success.reparseTag : 0
 
 /** The error if the entry at a target cannot be removed or renamed by this path. */
-export const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RootOrLink | undefined => {
+export const rootOrLink = (path: UncPath.UncPath, target: Locator.Target): RemovalError | undefined => {
   const { path: below } = PreviousVersion.split(target.path)
   if (target.isLink !== true && below !== "") return undefined
   const leadsTo = UncName.format(target, target.share, target.path)
-  return target.isLink === true || PreviousVersion.split(path.path).path !== ""
+  const reason = target.isLink === true || PreviousVersion.split(path.path).path !== ""
     ? new RootOrLink({ path: UncPath.format(path), kind: "link", target: leadsTo })
     : new RootOrLink({ path: UncPath.format(path), kind: "share" })
+  return new RemovalError({ reason })
 }
 
 /** The place of a file, for comparison: names that differ only by case count as the same. */

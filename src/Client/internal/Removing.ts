@@ -12,7 +12,7 @@ import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
-import { RootOrLink } from "../RemovalError.ts"
+import { RemovalError, RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
 import { asItWas, first, named, rootOrLink, tagOf, versioned } from "./Placement.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
@@ -55,7 +55,9 @@ export const operations = (
         // smbd responds so for a link to a directory that it follows: it opened the path as a directory, and the name
         // itself is not one.
         if (error.reason._tag === "NotADirectory" && error.command !== "CREATE") {
-          return Effect.fail(new RootOrLink({ path: UncPath.format(path), kind: "server-link" }))
+          return Effect.fail(
+            new RemovalError({ reason: new RootOrLink({ path: UncPath.format(path), kind: "server-link" }) })
+          )
         }
         return force && error.reason._tag === "CannotDelete"
           ? Effect.andThen(
@@ -75,7 +77,7 @@ export const operations = (
       ({ opened, results }) => {
         const entry = Entry.fromAttributes(path, opened, tagOf(results[0]))
         return entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS
-          ? Effect.fail(new RootOrLink({ path: entry.path, kind: "link" }))
+          ? Effect.fail(new RemovalError({ reason: new RootOrLink({ path: entry.path, kind: "link" }) }))
           : Effect.succeed(entry)
       }
     )

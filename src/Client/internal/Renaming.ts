@@ -69,7 +69,7 @@ export const make = (
             : Effect.void))
         const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
           `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
-        return Effect.andThen(known, Effect.fail(new UncPath.AcrossShares({ path: text(from), detail })))
+        return Effect.andThen(known, Effect.fail(UncPath.acrossShares(text(from), detail)))
       })
     yield* onEntry(source, (share, below) =>
       Effect.flatMap(

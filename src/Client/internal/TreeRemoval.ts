@@ -22,7 +22,7 @@ import { afterSending, fromStatus, isGone, isMissing, perhapsGone, SmbError } fr
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import type { Entry } from "../Entry.ts"
-import { namedFailures, type RemovalFailure, RemovalIncomplete, RootOrLink } from "../RemovalError.ts"
+import { namedFailures, RemovalError, type RemovalFailure, RemovalIncomplete, RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
 
 /** The operations that a removal uses. */
@@ -45,12 +45,12 @@ const rounds = 6
 const pause = (round: number): Effect.Effect<void> => Effect.sleep(Duration.millis(20 * 2 ** round))
 
 /** The target of a DFS link is on another server and is not part of the tree, so it is not removed with the tree. */
-const leadsAway = (entry: Entry): UncPath.AcrossShares =>
-  new UncPath.AcrossShares({
-    path: entry.path,
-    detail: "is a DFS link, and what it leads to is not removed with the tree: remove that by itself, and take " +
+const leadsAway = (entry: Entry): UncPath.PathError =>
+  UncPath.acrossShares(
+    entry.path,
+    "is a DFS link, and what it leads to is not removed with the tree: remove that by itself, and take " +
       "the link out of the namespace"
-  })
+  )
 
 const lostSession: ReadonlySet<string> = new Set([
   "NetworkNameDeleted",
@@ -62,7 +62,7 @@ const lostSession: ReadonlySet<string> = new Set([
 const concernsEntry = (error: ClientError): boolean =>
   error._tag === "SmbError"
     ? !lostSession.has(error.reason._tag)
-    : error._tag === "InvalidPath" || error._tag === "AcrossShares" || error._tag === "RootOrLink"
+    : error._tag === "PathError" || (error._tag === "RemovalError" && error.reason._tag === "RootOrLink")
 
 /** A directory of the tree. */
 interface Folder {
@@ -107,8 +107,10 @@ const note = (dots: Dots, one: Directory.Listed): boolean => {
 const isComparable = (one: string | undefined, other: string | undefined): boolean =>
   one !== undefined && other !== undefined && Directory.placeOf(one) === Directory.placeOf(other)
 
-const serverLink = (path: string, twin?: string): RootOrLink =>
-  new RootOrLink({ path, kind: "server-link", ...(twin === undefined ? {} : { target: twin }) })
+const serverLink = (path: string, twin?: string): RemovalError =>
+  new RemovalError({
+    reason: new RootOrLink({ path, kind: "server-link", ...(twin === undefined ? {} : { target: twin }) })
+  })
 
 /** The error for a directory that is empty for this client, but not for the server. */
 const hidesSomething = ({ command, path, status }: SmbError): SmbError =>
@@ -373,7 +375,9 @@ class Removal {
     // Only the path itself failed, and nothing was removed: its own error is enough.
     if (this.removed === 0 && this.failed === 1 && only.path === this.start) return only.error as ClientError
     const { failed, failures, removed, start } = this
-    return new RemovalIncomplete({ path: start, removed, failed, failures, ended: ended !== undefined })
+    return new RemovalError({
+      reason: new RemovalIncomplete({ path: start, removed, failed, failures, ended: ended !== undefined })
+    })
   }
 }
 
