@@ -40,7 +40,7 @@ describe("the lines on how to reach a share", () => {
   it("name no port when the server listens on port 445", () => {
     assert.notMatch(HowTo.lines({ ...place, host: "::1", port: 445 }), /445/)
   })
-  it("are never read with a password: Remote.parse refuses it in every form of a path", () => {
+  it("are read by Remote.parse, which refuses a password in every form of a path", () => {
     for (const text of ["//joe:pw@nas/x", "smb://joe%3Apw@nas/x", "\\\\?\\UNC\\joe:pw@nas\\x", "//a@b:pw@nas/x"]) {
       const refused = Remote.parse(text, { share: true })
       assert(Result.isFailure(refused), text)
