@@ -73,7 +73,7 @@ describe("the NTLM authenticator", () => {
       assert.isFalse(done)
     }))
 
-  it.effect("fails with NoCommonMechanism, Malformed, UnexpectedToken or Rejected, as the token's fault is", () =>
+  it.effect("fails with NoCommonMechanism, Malformed, UnexpectedToken or Rejected, depending on the token", () =>
     Effect.gen(function*() {
       const kerberosOnly = Spnego.encode({ _tag: "NegTokenInit", mechTypes: [Spnego.Mechanism.kerberos] })
       const begin = Effect.flatMap(

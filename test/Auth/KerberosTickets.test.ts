@@ -187,7 +187,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
       })))
   }
 
-  it.live("fails our client with ClockSkew, IntegrityFailure or the KRB-ERROR's detail", () =>
+  it.live("makes our client fail with ClockSkew, IntegrityFailure or the KRB-ERROR's detail", () =>
     Effect.scoped(Effect.gen(function*() {
       const { file, server } = yield* begin
       const told = (options: Tickets.TicketOptions, by = key) =>
@@ -272,7 +272,7 @@ describe.skipIf(!hasLibrary)("authorization data of a ticket (RFC 4120 5.2.6)", 
     ["AD-AND-OR nested 40 deep", false, [deep(40)]],
     ["a damaged AD-AND-OR", false, [[5, bytes]]]
   ]
-  it("with a PAC (type 128) is accepted", () => {
+  it("is accepted with a PAC (type 128)", () => {
     // The library reads the PAC itself.
     assert.isUndefined(AuthorizationData.objection([{ adType: 128, adData: bytes }]))
   })

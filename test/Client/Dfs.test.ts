@@ -76,7 +76,7 @@ describe("a client with DFS", () => {
       assert.strictEqual(yield* smb.readFileString("\\\\corp\\public\\root.txt"), "root")
     }).pipe(dfs({ mode: "strict" })))
 
-  it.effect("fails with NoTargetLeft and names each target when all are down", () =>
+  it.effect("fails with NoTargetLeft and names each target when none can be reached", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile("\\\\corp\\public\\lost\\x"))

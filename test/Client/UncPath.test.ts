@@ -1,6 +1,6 @@
 /**
  * UNC paths and smb: URLs: what UncPath.parse accepts and refuses, that format and parse agree for random paths, that
- * resolve never leaves its folder, and the tokens of previous versions (MS-SMB2 2.2.13, @GMT).
+ * resolve never leaves its folder, and the @GMT tokens of previous versions (MS-SMB2 2.2.32.2).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"

@@ -147,7 +147,7 @@ describe("the log of DFS", () => {
       const bad = yield* run({ ns: namespace({ l: { hex: "0600010002" } }) }, (smb) => read(smb, "l"))
       assert.match(said(bad, "Warn").join("\n"), /^ns: no referral \(.*malformed at byte/)
     }))
-  it.effect("is empty below its level, and has no secret or data, nor have the spans", () =>
+  it.effect("is empty below its level, and log and spans contain no secret and no data", () =>
     Effect.gen(function*() {
       const hosts = { ns: namespace({ l: two }), a: server(), b: server() }
       const quiet = yield* run(

@@ -79,7 +79,7 @@ describe("requests over an SMB 1 connection", () => {
     )
   })
 
-  it("survive 202 responses with unknown MIDs, and the connection fails with Unexpected after more", () => {
+  it("survive 202 responses with unknown MIDs, and 100 more end the connection with Unexpected", () => {
     const peer = make()
     peer.submit()
     const { mid } = Header.read(Header.view(peer.sent[0]!))

@@ -1,5 +1,5 @@
 /**
- * Keys, signatures and encryption of SMB 2 and 3 (MS-SMB2 3.1.4) against packets of Windows with published keys, and
+ * Keys, signatures and encryption of SMB 2 and 3 (MS-SMB2 3.1.4, 3.1.5) against packets of Windows with published keys, and
  * refusals of packets with any changed bit.
  */
 import { assert, describe, it } from "@effect/vitest"
