@@ -1,3 +1,7 @@
+/**
+ * The documents and the examples: quoted code is in files of examples that compile, examples do what the documents
+ * say, import only public modules, and all links of the documents lead to existing files and headings.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import {
@@ -23,7 +27,7 @@ const pages = globSync(["*.md", "docs/**/*.md"], { cwd: root })
 const lines = (text: string) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "").join("\n")
 
 describe("the documents", () => {
-  it("quote code that compiles: every block stands in a file of examples", () => {
+  it("quote only code that is in a file of examples", () => {
     const examples = globSync("examples/*.ts", { cwd: root }).map((path) => lines(read(path)))
     let blocks = 0
     for (const page of pages) {
@@ -35,7 +39,7 @@ describe("the documents", () => {
     assert.isAbove(blocks, 5)
   })
 
-  it("quote them too where the sources show how something is used", () => {
+  it("and the docstrings of src quote only code that is in a file of examples", () => {
     const examples = globSync("examples/*.ts", { cwd: root }).map((path) => lines(read(path)))
     let blocks = 0
     for (const source of globSync("src/**/*.ts", { cwd: root })) {
@@ -48,10 +52,10 @@ describe("the documents", () => {
     assert.isAbove(blocks, 15)
   })
 
-  it.effect("say what the servers in memory do", () =>
+  it.effect("have a failover example whose DfsError names two failed targets after the server is down", () =>
     Effect.map(failover, (seen) => assert.deepStrictEqual(seen, { before: "hello", after: "2 targets failed" })))
 
-  it.effect("answer a web server's requests, and those that name no file with 404", () =>
+  it.effect("have a web example that serves files, and gives 404 for all other requests", () =>
     Effect.gen(function*() {
       const folder = yield* Effect.fromResult(UncPath.parse("//nas/data/t"))
       const answers = []
@@ -96,7 +100,7 @@ describe("the documents", () => {
       ]))
     )))
 
-  it("quote code that takes what the package gives, and nothing beside it but the kit for stores", () => {
+  it("have examples that import only Effect, this package and the conformance kit for stores", () => {
     for (const example of globSync("examples/*.ts", { cwd: root })) {
       for (const [, from] of read(example).matchAll(/^(?:import|export) .*from "([^"]+)"$/gm)) {
         assert.match(from!, /^(?:effect|@effect|effect-smb)(?:\/|$)|^\.\.\/test\/store\/conformance\.ts$/, example)
@@ -104,7 +108,7 @@ describe("the documents", () => {
     }
   })
 
-  it.live("have a store of one's own that a server can serve", () =>
+  it.live("have an example of an app's own read-only store that a server serves", () =>
     Effect.gen(function*() {
       const { port } = yield* SmbServer.make({
         host: "127.0.0.1",
@@ -139,13 +143,13 @@ describe("the documents", () => {
       )
     }))
 
-  it("link to what is there", () => {
+  it("link only to existing files and headings", () => {
     for (const page of pages) {
       for (const [, target, heading] of read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
         const there = target === "" ? page : join(dirname(page), target!)
         assert(existsSync(join(root, there)), `${page}: ${target}`)
         if (heading === undefined) continue
-        // As GitHub makes anchors of headings.
+        // GitHub makes the anchors of headings in this way.
         const anchors = [...read(there).matchAll(/^#+ (.*)$/gm)].map(([, text]) =>
           text!.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
         )

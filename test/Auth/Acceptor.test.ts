@@ -1,3 +1,7 @@
+/**
+ * The acceptor's choice between Kerberos and NTLM in SPNEGO, with scripted Kerberos keys: which logons it accepts,
+ * when it requires a MIC over the list of mechanisms (RFC 4178 5), and that it releases each Kerberos exchange.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Redacted, Result } from "effect"
 import {
@@ -14,7 +18,7 @@ const { kerberos, msKerberos, negoEx, ntlmssp } = Spnego.Mechanism
 const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString())
 const bytes = (of: string) => Uint8Array.from(Buffer.from(of))
 
-/** Keys that take the token `ticket`, and sign with a word. What a real library does is looked at in test/lab. */
+/** Keys that accept the token `ticket`, and sign with a word. test/lab tests a real library. */
 class Keys implements KerberosKeys.KerberosKeys {
   begun = 0
   released = 0
@@ -74,8 +78,8 @@ const reasonOf = <A>(effect: Effect.Effect<A, AuthenticationError.Authentication
 
 const mic = (mechTypes: ReadonlyArray<string>) => bytes(`client over ${Spnego.mechTypeList(mechTypes).length}`)
 
-describe("a server with Kerberos keys", () => {
-  it.effect("offers Kerberos before NTLM", () =>
+describe("an acceptor with Kerberos keys", () => {
+  it.effect("offers both Kerberos mechanisms before NTLM, and NTLM alone without keys", () =>
     Effect.sync(() => {
       const offered = (has: boolean) => {
         const token = Result.getOrThrow(Spnego.decode(Acceptor.offer(has)))
@@ -85,7 +89,7 @@ describe("a server with Kerberos keys", () => {
       assert.deepStrictEqual(offered(false), [ntlmssp])
     }))
 
-  it.effect("takes a ticket in one leg, under either of its names", () =>
+  it.effect("accepts a ticket in the first token, for each object identifier of Kerberos", () =>
     Effect.gen(function*() {
       for (const mechTypes of [[msKerberos, kerberos, ntlmssp], [kerberos, ntlmssp], [kerberos]]) {
         const keys = new Keys()
@@ -105,7 +109,7 @@ describe("a server with Kerberos keys", () => {
       }
     }))
 
-  it.effect("lets nobody in with another ticket, or whom it does not know", () =>
+  it.effect("rejects a wrong ticket, and a right ticket of an unknown user", () =>
     Effect.gen(function*() {
       const keys = new Keys()
       assert.strictEqual(yield* reasonOf(begin(keys).step(init([kerberos], bytes("stolen")))), "LogonRejected")
@@ -113,7 +117,7 @@ describe("a server with Kerberos keys", () => {
       assert.deepStrictEqual([keys.begun, keys.released], [2, 2])
     }))
 
-  it.effect("wants a MIC over the list where Kerberos was not the first of it", () =>
+  it.effect("requires a mechListMIC when Kerberos is not the first mechanism of the client's list", () =>
     Effect.gen(function*() {
       const mechTypes = [negoEx, kerberos, ntlmssp]
       const keys = new Keys()
@@ -136,9 +140,9 @@ describe("a server with Kerberos keys", () => {
       const last = yield* session.step(Spnego.encode({ _tag: "NegTokenResp", mechListMic: mic(mechTypes) }))
       assert(last._tag === "Accepted")
       assert.strictEqual(answer(last.token).negState, Spnego.NegState.acceptCompleted)
-      // At once with the ticket does as well.
+      // The client can also send it with the ticket.
       assert.strictEqual((yield* start(mic(mechTypes))).second._tag, "Accepted")
-      // A list that was cut short on the way, and none at all.
+      // A MIC over a list that was shortened on the way, and no MIC at all.
       for (const wrong of [mic([kerberos]), undefined]) {
         const { session } = yield* start()
         const token = Spnego.encode({ _tag: "NegTokenResp", negState: 0, mechListMic: wrong })
@@ -148,7 +152,7 @@ describe("a server with Kerberos keys", () => {
       assert.strictEqual(yield* reasonOf(start(mic([kerberos]))), "IntegrityFailure")
       const { session: left } = yield* start()
       left.release()
-      // Given up while a step is under way.
+      // The logon is released while a step runs.
       const lookedUp = yield* Deferred.make<void>()
       const late = begin(keys, "joe", Deferred.await(lookedUp))
       yield* late.step(init(mechTypes))
@@ -169,7 +173,7 @@ describe("a server with Kerberos keys", () => {
       assert.deepStrictEqual([keys.begun, keys.released], [8, 8])
     }))
 
-  it.effect("checks a MIC that comes with the ticket, and gives its own for it", () =>
+  it.effect("verifies a mechListMIC that comes with the ticket, and returns its own", () =>
     Effect.gen(function*() {
       const mechTypes = [kerberos, ntlmssp]
       const keys = new Keys()
@@ -184,7 +188,7 @@ describe("a server with Kerberos keys", () => {
       assert.deepStrictEqual([keys.begun, keys.released], [3, 3])
     }))
 
-  it.effect("gives a guest no key, whoever they proved to be", () =>
+  it.effect("gives a guest no session key, also with a right ticket", () =>
     Effect.gen(function*() {
       const server = Acceptor.make({
         computerName: "FILES",
@@ -195,7 +199,7 @@ describe("a server with Kerberos keys", () => {
       assert.deepInclude(done, { guest: true, sessionKey: undefined })
     }))
 
-  it.effect("goes on by NTLM with who offers no other", () =>
+  it.effect("logs a client on by NTLM when the client offers only NTLM", () =>
     Effect.gen(function*() {
       const keys = new Keys()
       const server = begin(keys)

@@ -1,3 +1,8 @@
+/**
+ * Logons by NTLM in SPNEGO tokens: the client against recorded tokens of smbd and Windows, the acceptor against
+ * recorded tokens of Samba's and impacket's clients, both against each other, and both against mutated tokens. Also
+ * where credentials come from.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,8 +24,8 @@ const smbauth = Credentials.password("LABGROUP\\smbauth", Redacted.make("Passw0r
 const reasonOf = <A, R>(effect: Effect.Effect<A, { readonly reason: { readonly _tag: string } }, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason._tag)
 
-describe("Authenticator against smbd's tokens", () => {
-  it.effect("says what smbd let in, and believes smbd", () =>
+describe("the NTLM authenticator", () => {
+  it.effect("sends the recorded tokens that smbd accepted, and accepts smbd's last token", () =>
     Effect.gen(function*() {
       const [offer, negotiate, challenge, authenticate, final] = samba.ours
       const session = yield* ntlm.make(smbauth, target)
@@ -32,7 +37,7 @@ describe("Authenticator against smbd's tokens", () => {
       yield* session.accept(hex(final))
     }))
 
-  it.effect("does not believe who does not know the key", () =>
+  it.effect("fails with IntegrityFailure when the last token is signed by another session's key", () =>
     Effect.gen(function*() {
       const session = yield* ntlm.make(smbauth, target)
       yield* session.step(hex(samba.ours[0]))
@@ -40,7 +45,7 @@ describe("Authenticator against smbd's tokens", () => {
       assert.strictEqual(yield* reasonOf(session.accept(hex(samba.user[4]))), "IntegrityFailure")
     }))
 
-  it.effect("takes a guest's verdict, which proves nothing", () =>
+  it.effect("accepts smbd's last token of a guest logon, which has no mechListMIC", () =>
     Effect.gen(function*() {
       const session = yield* ntlm.make(smbauth, target)
       yield* session.step(new Uint8Array(0))
@@ -48,7 +53,7 @@ describe("Authenticator against smbd's tokens", () => {
       yield* session.accept(hex(samba.guest[4]))
     }))
 
-  it.effect("logs on as nobody without a key", () =>
+  it.effect("logs on anonymously without a session key", () =>
     Effect.gen(function*() {
       const session = yield* ntlm.make(Credentials.anonymous, target)
       yield* session.step(hex(samba.anonymous[0]))
@@ -61,18 +66,20 @@ describe("Authenticator against smbd's tokens", () => {
       assert.isTrue(Result.getOrThrow(Ntlm.claim(decoded.responseToken!)).anonymous)
     }))
 
-  it.effect("takes Windows' offer", () =>
+  it.effect("continues after the recorded NegTokenInit of Windows", () =>
     Effect.gen(function*() {
       const session = yield* ntlm.make(smbauth, target)
       const { done } = yield* session.step(hex(windows.tokens[0]))
       assert.isFalse(done)
     }))
 
-  it.effect("tells why it goes no further", () =>
+  it.effect("fails with NoCommonMechanism, Malformed, UnexpectedToken or Rejected, depending on the token", () =>
     Effect.gen(function*() {
       const kerberosOnly = Spnego.encode({ _tag: "NegTokenInit", mechTypes: [Spnego.Mechanism.kerberos] })
-      const begin = Effect.flatMap(ntlm.make(smbauth, target), (session) =>
-        Effect.as(session.step(new Uint8Array(0)), session))
+      const begin = Effect.flatMap(
+        ntlm.make(smbauth, target),
+        (session) => Effect.as(session.step(new Uint8Array(0)), session)
+      )
       const start = yield* ntlm.make(smbauth, target)
       assert.strictEqual(yield* reasonOf(start.step(kerberosOnly)), "NoCommonMechanism")
       assert.strictEqual(yield* reasonOf(start.step(hex("6001"))), "MalformedToken")
@@ -85,7 +92,7 @@ describe("Authenticator against smbd's tokens", () => {
       assert.strictEqual(yield* reasonOf((yield* begin).step(hex(samba.user[4]))), "UnexpectedToken")
     }))
 
-  it.effect("refuses credentials that cannot work", () =>
+  it.effect("refuses an NT hash of 4 bytes and an empty user name with InvalidCredential", () =>
     Effect.gen(function*() {
       const short = Credentials.ntHash("joe", Redacted.make(new Uint8Array(4)))
       assert.strictEqual(yield* reasonOf(ntlm.make(short, target)), "InvalidCredential")
@@ -115,8 +122,8 @@ const files = {
   lookup
 }
 
-describe("Acceptor", () => {
-  it.effect("lets in Samba's client", () =>
+describe("the acceptor", () => {
+  it.effect("accepts the recorded tokens of Samba's client, and derives its session key", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(samba.gensecTime)
       const session = Acceptor.make({ ...files, random: fixed })
@@ -127,19 +134,19 @@ describe("Acceptor", () => {
       assert(second._tag === "Accepted")
       assert.deepStrictEqual(second.caller, { user: "joe", domain: "CORP", workstation: "", anonymous: false })
       assert.strictEqual(toHex(Redacted.value(second.sessionKey!)), samba.gensecKey)
-      // Samba's client asked for no integrity, so there is no MIC, and took this answer.
+      // Samba's client asked for no integrity, so there is no MIC, and it accepted this token.
       assert.strictEqual(toHex(second.token), "a1073005a0030a0100")
       assert.strictEqual(yield* reasonOf(session.step(hex(negotiate))), "UnexpectedToken")
     }))
 
-  it.effect("does not let in who answers another challenge", () =>
+  it.effect("rejects a response to another challenge", () =>
     Effect.gen(function*() {
       const session = Acceptor.make(files)
       yield* session.step(hex(samba.gensec[0]))
       assert.strictEqual(yield* reasonOf(session.step(hex(samba.gensec[1]))), "LogonRejected")
     }))
 
-  it.effect("lets in impacket's client, which does without a MIC", () =>
+  it.effect("verifies the recorded response of impacket's client, which has no MIC, and derives its session key", () =>
     Effect.sync(() => {
       const [negotiate, authenticate, sessionKey] = samba.impacket
       const { state } = Result.getOrThrow(Ntlm.challenge({
@@ -155,7 +162,7 @@ describe("Acceptor", () => {
       assert.strictEqual(toHex(Redacted.value(context.sessionKey!)), sessionKey)
     }))
 
-  it.effect("sets what the Linux kernel's client asks for, even for a client that does not", () =>
+  it.effect("sets the flags 56, 128 and VERSION for a client that did not ask for them", () =>
     Effect.gen(function*() {
       const bare = hex("4e544c4d53535000010000000502080000000000000000000000000000000000")
       const step = yield* Acceptor.make(files).step(bare)
@@ -173,7 +180,7 @@ describe("Acceptor", () => {
     return { client, last }
   })
 
-  it.effect("has the same key as the client", () =>
+  it.effect("derives the same session key as the client", () =>
     Effect.gen(function*() {
       const { client, last } = yield* logon(Credentials.password("joe@corp.test", Redacted.make("Gehe1m!")))
       assert.strictEqual(
@@ -182,7 +189,7 @@ describe("Acceptor", () => {
       )
     }))
 
-  it.effect("gives guests and nobody no key", () =>
+  it.effect("gives an anonymous user and a guest no session key", () =>
     Effect.gen(function*() {
       for (const who of [Credentials.anonymous, Credentials.password("visitor", Redacted.make("?"))]) {
         const { last } = yield* logon(who)
@@ -191,7 +198,7 @@ describe("Acceptor", () => {
       }
     }))
 
-  it.effect("wants a MIC from a client that would rather have had another mechanism", () =>
+  it.effect("requires a mechListMIC from a client whose first mechanism is Kerberos", () =>
     Effect.gen(function*() {
       const mechTypes = [Spnego.Mechanism.kerberos, Spnego.Mechanism.ntlmssp]
       const server = Acceptor.make(files)
@@ -223,8 +230,8 @@ describe("Acceptor", () => {
     }))
 })
 
-describe("bytes of any kind", () => {
-  // xorshift, so that a failure comes again
+describe("mutated and random tokens", () => {
+  // xorshift, so that a failure can be repeated.
   const random = (seed: number) => () => {
     seed ^= seed << 13
     seed ^= seed >>> 17
@@ -243,7 +250,7 @@ describe("bytes of any kind", () => {
     for (let i = 0; i < count / 4; i++) yield Uint8Array.from({ length: next() % 200 }, () => next() & 0xff)
   }
 
-  it.effect("never do more than fail", () =>
+  it.effect("never crash the client or the acceptor, and log on no user except as guest", () =>
     Effect.gen(function*() {
       const tried = { client: 0, server: 0 }
       for (const [offer, negotiate, challenge, authenticate, final] of [samba.ours, windows.tokens, samba.anonymous]) {
@@ -278,7 +285,7 @@ describe("bytes of any kind", () => {
           }
         }
       }
-      // Some mutations must get through to the far side, or nothing was tried.
+      // Some mutations must be accepted, or the test tried nothing.
       assert.isAbove(tried.client, 50)
       assert.isAbove(tried.server, 10)
     }))
@@ -295,7 +302,7 @@ describe("Credentials", () => {
     ["joe", "joe", ""],
     ["@joe", "@joe", ""],
     ["joe@", "joe@", ""]
-  ])("%s", (name, user, domain) => {
+  ])("parseName splits %s into user %j and domain %j", (name, user, domain) => {
     assert.deepStrictEqual(Credentials.parseName(name), { user, domain })
   })
 
@@ -308,7 +315,7 @@ describe("Credentials", () => {
       )
     )
 
-  it.effect("come from the configuration, and do not show what they hold", () =>
+  it.effect("come from SMB_USER, SMB_DOMAIN and SMB_PASSWORD, and show no password in JSON", () =>
     Effect.gen(function*() {
       const credential = yield* configured({ SMB_USER: "joe", SMB_DOMAIN: "CORP", SMB_PASSWORD: "hunter2" })
       assert(credential._tag === "Password")
@@ -321,8 +328,10 @@ describe("Credentials", () => {
       const missing = yield* Effect.flip(configured({ SMB_USER: "joe" }))
       assert.include(String(missing), "SMB_PASSWORD")
     }))
+})
 
-  it.effect("the time is in ticks since 1601", () =>
+describe("Authenticator.now", () => {
+  it.effect("gives the time in units of 100 ns since 1601", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.UTC(2009, 6, 25, 23))
       assert.strictEqual(yield* Clock.currentTimeMillis, 1_248_562_800_000)

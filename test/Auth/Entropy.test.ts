@@ -1,3 +1,7 @@
+/**
+ * Where random bytes come from: the system's source, the seeded source against SHA-256 of coreutils, and that all
+ * random values of a client come from the service Entropy.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import * as Credentials from "../../src/Auth/Credentials.ts"
@@ -9,26 +13,26 @@ import * as TestTransport from "../../src/Testing/TestTransport.ts"
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
-describe("entropy", () => {
-  it("of the system is another each time", () => {
+describe("Entropy", () => {
+  it("of the system gives other bytes each time", () => {
     const seen = new Set(Array.from({ length: 100 }, () => hex(Entropy.system.bytes(16, "test"))))
     assert.strictEqual(seen.size, 100)
   })
 
-  it("of a seed is SHA-256 of seed, purpose and count: the same in every run, and on every machine", () => {
+  it("of a seed gives SHA-256 of seed, purpose and count", () => {
     // printf '["seed","a",0,0]' | sha256sum
     const first = "ffc53e20"
     const source = Entropy.seeded("seed")
     assert.strictEqual(hex(source.bytes(4, "a")), first)
     assert.notStrictEqual(hex(source.bytes(4, "a")), first)
-    // Another purpose does not disturb the first.
+    // Bytes for another purpose do not change those for the first.
     const other = Entropy.seeded("seed")
     other.bytes(40, "b")
     assert.strictEqual(hex(other.bytes(4, "a")), first)
   })
 
-  it.effect("reaches all that a client draws: salt, GUID, challenge and key of the logon, lease key, create GUID", () => {
-    /** What a client sends by a source: the bodies of its requests, and how often each came for what. */
+  it.effect("gives a client its salt, GUIDs, lease key, and challenge and key of the logon", () => {
+    /** The bodies of the requests that a client sends with a source, and the purposes for which it took bytes. */
     const sent = (source: Entropy.Source) => {
       const purposes: Array<string> = []
       const counted: Entropy.Source = {

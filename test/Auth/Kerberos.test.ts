@@ -1,3 +1,7 @@
+/**
+ * Kerberos logons that fail before a ticket is used, and the choice between Kerberos and NTLM. They need neither a
+ * domain nor a ticket, and pass with and without the system's Kerberos library.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { Credentials, Kerberos } from "effect-smb"
@@ -6,7 +10,7 @@ import { Spnego } from "effect-smb/Auth"
 const offer = (...mechTypes: ReadonlyArray<string>) => Spnego.encode({ _tag: "NegTokenInit", mechTypes })
 const { kerberos, msKerberos, ntlmssp } = Spnego.Mechanism
 const password = Credentials.password("CORP\\alice", Redacted.make("s3cret-word"))
-/** Nothing there: the library fails at once, and asks nobody. */
+/** The file does not exist: the library fails at once, and asks no domain. */
 const ticket = Credentials.kerberos({ ccache: "/nowhere/ticket" })
 const target = { server: "fs1.corp.test" }
 
@@ -18,15 +22,15 @@ const mechanismsOf = (token: Uint8Array) => {
   return decoded._tag === "Success" && decoded.success._tag === "NegTokenInit" ? decoded.success.mechTypes : undefined
 }
 
-describe("Kerberos", () => {
-  it.effect("says so where the server has none", () =>
+describe("Kerberos.make", () => {
+  it.effect("fails with NoCommonMechanism when the server offers only NTLM", () =>
     Effect.gen(function*() {
       const session = yield* Kerberos.make().make(ticket, target)
       assert.strictEqual(yield* reasonOf(session.step(offer(ntlmssp))), "NoCommonMechanism")
       assert.isUndefined(session.sessionKey())
     }))
 
-  it.effect("takes tickets and passwords, and nothing that proves nothing", () =>
+  it.effect("refuses anonymous credentials and an empty user name and password with InvalidCredential", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* reasonOf(Kerberos.make().make(Credentials.anonymous, target)), "InvalidCredential")
       assert.strictEqual(
@@ -35,13 +39,13 @@ describe("Kerberos", () => {
       )
     }))
 
-  it.effect("believes nobody who lets it in before it has begun", () =>
+  it.effect("fails with UnexpectedToken when the server accepts the logon before the client's first token", () =>
     Effect.gen(function*() {
       const session = yield* Kerberos.make().make(ticket, target)
       assert.strictEqual(yield* reasonOf(session.accept(new Uint8Array(0))), "UnexpectedToken")
     }))
 
-  it.effect("fails without a ticket, or without the library, and begins no logon", () =>
+  it.effect("fails with NoCredential without a ticket, or with Unavailable without the library", () =>
     Effect.gen(function*() {
       const session = yield* Kerberos.make().make(ticket, target)
       const error = yield* Effect.flip(session.step(offer(msKerberos, kerberos, ntlmssp)))
@@ -51,7 +55,7 @@ describe("Kerberos", () => {
     }))
 })
 
-describe("Kerberos or NTLM", () => {
+describe("Kerberos.makeNegotiate", () => {
   const first = Effect.fnUntraced(function*(
     credential: Credentials.Credential,
     options: Kerberos.NegotiateOptions,
@@ -61,18 +65,18 @@ describe("Kerberos or NTLM", () => {
     return mechanismsOf((yield* session.step(input)).token)
   })
 
-  it.effect("goes by NTLM where the server offers nothing else, or there is no ticket", () =>
+  it.effect("chooses NTLM when the server offers nothing else, or the client can get no ticket", () =>
     Effect.gen(function*() {
       const both = Credentials.kerberos({ ccache: "/nowhere/ticket", fallback: password })
       assert.deepStrictEqual(yield* first(password, {}, offer(ntlmssp)), [ntlmssp])
       assert.deepStrictEqual(yield* first(both, {}, offer(ntlmssp)), [ntlmssp])
       assert.deepStrictEqual(yield* first(both, {}, offer(kerberos, ntlmssp)), [ntlmssp])
-      // A NetBIOS domain is no realm.
+      // A NetBIOS domain is not a realm.
       assert.deepStrictEqual(yield* first(password, {}, offer(kerberos, ntlmssp)), [ntlmssp])
       assert.deepStrictEqual(yield* first(Credentials.anonymous, {}, offer(kerberos, ntlmssp)), [ntlmssp])
     }))
 
-  it.effect("does not where that is forbidden, or nobody gave a password", () =>
+  it.effect("fails when NTLM is forbidden, or when the credentials have no password for it", () =>
     Effect.gen(function*() {
       const both = Credentials.kerberos({ ccache: "/nowhere/ticket", fallback: password })
       const forbidden = { ntlm: "forbidden" } as const

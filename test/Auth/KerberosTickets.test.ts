@@ -1,6 +1,7 @@
 /**
- * Kerberos by the system's library on both sides, without a domain: the tickets are made here. What they are good for, and
- * the MIC over the list of mechanisms beside them.
+ * Kerberos by the system's library on both sides, without a domain: the tests make the tickets. They prove which
+ * tickets a server accepts (RFC 4120), what it says about others, and how both sides verify the MIC over the list of
+ * mechanisms (RFC 4178 5).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, References, Result } from "effect"
@@ -19,7 +20,7 @@ const { kerberos, msKerberos, ntlmssp } = Spnego.Mechanism
 const key = Tickets.makeKey()
 const session = Tickets.makeKey()
 
-/** A folder, and the environment that the library reads: nothing of this machine's. */
+/** A folder, and the environment that the library reads, without the configuration of this machine. */
 const place = Effect.acquireRelease(
   Effect.sync(() => {
     const folder = mkdtempSync(join(tmpdir(), "tickets-"))
@@ -80,7 +81,7 @@ const first = (how: { readonly mic?: Uint8Array; readonly token?: Uint8Array } =
   })
 
 describe.skipIf(!hasLibrary)("a server's keytab", () => {
-  it.live("lets in who has a ticket, and nobody by another key's", () =>
+  it.live("accepts a ticket by its key, and rejects a ticket by another key or with a wrong session key", () =>
     Effect.scoped(Effect.gen(function*() {
       const { server } = yield* begin
       const done = yield* server().step(first())
@@ -93,17 +94,17 @@ describe.skipIf(!hasLibrary)("a server's keytab", () => {
       assert.strictEqual(yield* reasonOf(server().step(first({ token: stolen }))), "LogonRejected")
     })))
 
-  it.live("believes the list of mechanisms that comes with a ticket only if its MIC is right", () =>
+  it.live("accepts a mechListMIC that comes with a ticket only when it is right", () =>
     Effect.scoped(Effect.gen(function*() {
       const { server } = yield* begin
       const done = yield* server().step(first({ mic: Tickets.mic(session, list) }))
       assert(done._tag === "Accepted")
-      // Who proves the list is given the same proof back.
+      // A client that proves the list gets the server's proof.
       assert.isDefined(answer(done.token).mechListMic)
       const right = Tickets.mic(session, list)
       for (
         const [what, mic] of [
-          ["over another list", Tickets.mic(session, Spnego.mechTypeList([msKerberos, kerberos, ntlmssp]))],
+          ["of another list", Tickets.mic(session, Spnego.mechTypeList([msKerberos, kerberos, ntlmssp]))],
           ["by another key", Tickets.mic(Tickets.makeKey(), list)],
           ["with a bit changed", Uint8Array.from(right, (byte, at) => (at === right.length - 1 ? byte ^ 1 : byte))],
           ["cut off", right.subarray(0, 20)],
@@ -116,12 +117,12 @@ describe.skipIf(!hasLibrary)("a server's keytab", () => {
     })))
 })
 
-/** The error-code of a KRB-ERROR in a first answer (RFC 4120 5.9.1): field 6, a small integer. */
+/** The error-code of a KRB-ERROR in the server's first token (RFC 4120 5.9.1): field 6, a small integer. */
 const errorOf = (token: Uint8Array): number | undefined => {
   const error = answer(token).responseToken
   if (error === undefined) return undefined
   const text = Buffer.from(error).toString("hex")
-  // TOK_ID of KRB_ERROR, and its tag.
+  // TOK_ID of KRB-ERROR, and its tag.
   assert.match(text, /01020203007e/)
   return Number.parseInt(/a6030201(..)/.exec(text)![1]!, 16)
 }
@@ -141,7 +142,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
     ["from a client whose clock is behind", 37, "ClockSkew", /clocks of the client .* too far apart/, {
       ahead: -hour / 2
     }],
-    ["of a domain whose clock is ahead", 33, "ClockSkew", /not valid yet/, { ahead: hour }],
+    ["from a domain whose clock is ahead", 33, "ClockSkew", /not valid yet/, { ahead: hour }],
     ["that has expired", 32, "LogonRejected", /has expired/, { ahead: -2 * hour }],
     ["by another key", 31, "LogonRejected", /another key than the domain/, {}, Tickets.makeKey()],
     [
@@ -162,7 +163,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
     ]
   ]
   for (const [what, code, reason, detail, options, by = key] of cases) {
-    it.live(`${what} is told why, and the next one is taken`, () =>
+    it.live(`${what} gets KRB-ERROR ${code}, the client's next ticket is accepted, and a second bad one fails`, () =>
       Effect.scoped(Effect.gen(function*() {
         const { server } = yield* begin
         const bad = Tickets.token(Tickets.ticket(by, session, options), session, { ...options, mutual: true })
@@ -173,11 +174,11 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
         assert.strictEqual(answer(told.token).negState, Spnego.NegState.acceptIncomplete)
         assert.strictEqual(told.refused.reason._tag, reason, told.refused.detail)
         assert.match(told.refused.detail, detail)
-        // As Windows does once it knows the server's time.
+        // Windows does this when it knows the server's time.
         const good = Tickets.token(Tickets.ticket(key, session), session, { mutual: true })
         const done = yield* logon.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: good }))
         assert.strictEqual(done._tag, "Accepted")
-        // A second one that is no better is the last.
+        // After a second bad ticket the logon fails.
         const other = server()
         yield* other.step(first({ token: bad }))
         const last = yield* Effect.flip(other.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: bad })))
@@ -186,7 +187,7 @@ describe.skipIf(!hasLibrary)("a ticket that is refused", () => {
       })))
   }
 
-  it.live("is what our client says, and not that the password is wrong", () =>
+  it.live("makes our client fail with ClockSkew, IntegrityFailure or the KRB-ERROR's detail", () =>
     Effect.scoped(Effect.gen(function*() {
       const { file, server } = yield* begin
       const told = (options: Tickets.TicketOptions, by = key) =>
@@ -242,9 +243,9 @@ describe.skipIf(!hasLibrary)("a server with a keytab", () => {
   })
 })
 
-const bytes = Buffer.from("whatever")
+const bytes = Buffer.from("any data")
 const unknown: Tickets.Element = [4242, bytes]
-/** For the KDC alone. */
+/** AD-MANDATORY-FOR-KDC: only the KDC must understand it. */
 const known: Tickets.Element = [8, bytes]
 const passedOver: Tickets.Element = [1, Tickets.authorization([unknown])]
 const andOr = (count: number, ...elements: ReadonlyArray<Tickets.Element>): Tickets.Element => [
@@ -255,36 +256,36 @@ const deep = (depth: number): Tickets.Element => depth === 0 ? known : andOr(1, 
 
 describe.skipIf(!hasLibrary)("authorization data of a ticket (RFC 4120 5.2.6)", () => {
   const cases: ReadonlyArray<readonly [string, boolean, ReadonlyArray<Tickets.Element>]> = [
-    ["none", true, []],
-    ["that may be passed over", true, [passedOver]],
-    ["that only the KDC has to know", true, [[8, Tickets.authorization([unknown])]]],
-    ["of an unknown type", false, [unknown]],
-    ["of an unknown type with a negative number", false, [[-4242, bytes]]],
-    ["of an unknown type behind one that is known", false, [known, passedOver, unknown]],
-    ["of an unknown type that the KDC has issued", false, [[4, Tickets.kdcIssued([unknown])]]],
-    ["of a known type that the KDC has issued", true, [[4, Tickets.kdcIssued([known])]]],
-    ["one of two, where one is known", true, [andOr(1, unknown, known)]],
-    ["both of two, where one is known", false, [andOr(2, unknown, known)]],
-    ["both of two, where both are", true, [andOr(2, passedOver, known)]],
-    ["one of none", false, [andOr(1)]],
-    ["one in another", true, [deep(3)]],
-    ["too deep one in another", false, [deep(40)]],
-    ["that are damaged", false, [[5, bytes]]]
+    ["no elements", true, []],
+    ["AD-IF-RELEVANT with an unknown type", true, [passedOver]],
+    ["AD-MANDATORY-FOR-KDC with an unknown type", true, [[8, Tickets.authorization([unknown])]]],
+    ["an unknown type", false, [unknown]],
+    ["an unknown type with a negative number", false, [[-4242, bytes]]],
+    ["an unknown type after known types", false, [known, passedOver, unknown]],
+    ["AD-KDCIssued with an unknown type", false, [[4, Tickets.kdcIssued([unknown])]]],
+    ["AD-KDCIssued with a known type", true, [[4, Tickets.kdcIssued([known])]]],
+    ["AD-AND-OR that needs one of two types, one of them known", true, [andOr(1, unknown, known)]],
+    ["AD-AND-OR that needs both of two types, one of them known", false, [andOr(2, unknown, known)]],
+    ["AD-AND-OR that needs both of two types, both known", true, [andOr(2, passedOver, known)]],
+    ["AD-AND-OR that needs one type and has no element", false, [andOr(1)]],
+    ["AD-AND-OR nested 3 deep", true, [deep(3)]],
+    ["AD-AND-OR nested 40 deep", false, [deep(40)]],
+    ["a damaged AD-AND-OR", false, [[5, bytes]]]
   ]
-  it("of who the user is to Windows is known", () => {
-    // With what is in a PAC the library deals.
+  it("is accepted with a PAC (type 128)", () => {
+    // The library reads the PAC itself.
     assert.isUndefined(AuthorizationData.objection([{ adType: 128, adData: bytes }]))
   })
 
   for (const [what, isIn, elements] of cases) {
-    it.live(`${isIn ? "let in" : "let nobody in"}: ${what}`, () =>
+    it.live(`${isIn ? "is accepted" : "is rejected"}: ${what}`, () =>
       Effect.scoped(Effect.gen(function*() {
         const { server } = yield* begin
         const authorization = elements.length === 0 ? undefined : Tickets.authorization(elements)
         for (
           const token of [
             Tickets.token(Tickets.ticket(key, session, { authorization }), session),
-            // What its bearer adds to it counts as well.
+            // Elements that the client adds in its authenticator count too.
             Tickets.token(Tickets.ticket(key, session), session, { authorization, mutual: true })
           ]
         ) {
@@ -300,7 +301,7 @@ describe.skipIf(!hasLibrary)("authorization data of a ticket (RFC 4120 5.2.6)", 
 describe.skipIf(!hasLibrary)("a client with a ticket", () => {
   const target = { server: Tickets.service }
 
-  it.live("logs on, and believes no list of mechanisms whose MIC is wrong", () =>
+  it.live("logs on, and fails with IntegrityFailure when the server's mechListMIC is wrong", () =>
     Effect.scoped(Effect.gen(function*() {
       const { file, server } = yield* begin
       const ccache = file("cache", Tickets.cache(Tickets.ticket(key, session), session))
@@ -310,7 +311,7 @@ describe.skipIf(!hasLibrary)("a client with a ticket", () => {
       assert(done._tag === "Accepted")
       yield* one.accept(done.token)
       assert.isDefined(one.sessionKey())
-      // As somebody in between would have it.
+      // A third party on the way changes the MIC.
       const other = yield* client
       const let_in = yield* server().step((yield* other.step(Acceptor.offer(true))).token)
       const changed = Spnego.encode({ ...answer(let_in.token), mechListMic: new Uint8Array(28).fill(4) })

@@ -1,6 +1,6 @@
 /**
- * What a server says of a ticket that it does not take. The errors are those that MIT's krb5_mk_error makes for
- * cifs/fs1.corp.test@CORP.TEST.
+ * How a client reads the KRB-ERROR of a server that refuses its ticket (RFC 4120 5.9.1), and what the failed logon
+ * says then. The errors are those that MIT's krb5_mk_error makes for cifs/fs1.corp.test@CORP.TEST.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
@@ -29,14 +29,14 @@ const inSpnego = (responseToken: Uint8Array): Uint8Array =>
 
 const ticket = Credentials.kerberos({ ccache: "/nowhere/ticket" })
 
-describe("the error of a server", () => {
-  it("is read with the frame of the GSS-API and without it", () => {
+describe("a server's KRB-ERROR", () => {
+  it("is read with and without the frame of the GSS-API", () => {
     for (const code of [6, 33, 37, 45]) {
       assert.strictEqual(KrbError.codeOf(mit(code)), code)
       assert.strictEqual(KrbError.codeOf(inGss(mit(code))), code)
     }
   })
-  it("is none where the bytes are something else, are cut off or changed", () => {
+  it("is undefined for truncated or other bytes, and no changed byte makes the reader throw", () => {
     const bytes = inGss(mit(37))
     for (let length = 0; length < bytes.length; length++) {
       assert.isUndefined(KrbError.codeOf(bytes.subarray(0, length)))
@@ -54,10 +54,10 @@ describe("the error of a server", () => {
     [41, "IntegrityFailure"],
     [44, "LogonRejected"],
     [45, "LogonRejected"],
-    // That the password is wrong is a domain's word, and would keep it from being tried again.
+    // Only a domain can say that the password is wrong, and the client would not try the password again.
     [24, undefined],
     [6, undefined]
-  ])("%s means %s", ([code, reason]) =>
+  ])("of code %s becomes the reason %s", ([code, reason]) =>
     Effect.scoped(Effect.gen(function*() {
       const session = yield* Kerberos.make().make(ticket, { server: "fs1.corp.test" })
       for (const token of [mit(code), inGss(mit(code)), inSpnego(inGss(mit(code))), inSpnego(mit(code))]) {
@@ -68,7 +68,7 @@ describe("the error of a server", () => {
     })))
 })
 
-/** NTLM's logon, with Kerberos' reading of what a server says. */
+/** A logon by NTLM that reads the server's refusals as Kerberos does. */
 const authenticator = Layer.succeed(Authenticator.Authenticator, {
   make: (credential, target) =>
     Effect.gen(function*() {
@@ -110,8 +110,8 @@ const bodies = (token: Uint8Array) => {
   return [asError, asResponse].map((start) => new Uint8Array(Buffer.concat([new Uint8Array(start.buffer), token])))
 }
 
-describe("a logon that fails", () => {
-  it.effect("for the clocks is ClockSkew, by the status or by the token", () =>
+describe("a failed logon", () => {
+  it.effect("is ClockSkew when the status or the token says that the clocks are too far apart", () =>
     Effect.gen(function*() {
       const byStatus = yield* logOn("STATUS_TIME_DIFFERENCE_AT_DC")
       assert.deepInclude(byStatus, { _tag: "AuthenticationError", reason: { _tag: "ClockSkew" }, server: "nas" })
@@ -121,7 +121,7 @@ describe("a logon that fails", () => {
         assert.match(error.message, /clocks are too far apart.*look at that of the server/)
       }
     }))
-  it.effect("for a key that the server lacks says so, and is the server's status", () =>
+  it.effect("is LogonFailure and advises to export the keytab when the server has no key of the ticket's version", () =>
     Effect.gen(function*() {
       for (const body of bodies(inSpnego(inGss(mit(44))))) {
         const error = yield* logOn("STATUS_LOGON_FAILURE", body)
@@ -129,7 +129,7 @@ describe("a logon that fails", () => {
         assert.match(error.message, /no key of the ticket's version: export its keytab again/)
       }
     }))
-  it.effect("without a token, or with one that says nothing, is what it was", () =>
+  it.effect("is LogonFailure without a detail when its token is missing or says nothing", () =>
     Effect.gen(function*() {
       for (const body of [undefined, ...bodies(new Uint8Array(30)), new Uint8Array(3), ...bodies(inSpnego(mit(24)))]) {
         const error = yield* logOn("STATUS_LOGON_FAILURE", body)

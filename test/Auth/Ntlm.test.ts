@@ -1,3 +1,7 @@
+/**
+ * NTLM messages, responses and keys: against the example of MS-NLMP 4.2.4, the capitals of Samba's toupper_m, and a
+ * recorded logon between smbclient and smbd.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result } from "effect"
 import { createHash } from "node:crypto"
@@ -18,8 +22,8 @@ const inside = (token: string): Uint8Array => {
   return (decoded._tag === "NegTokenInit" ? decoded.mechToken : decoded.responseToken)!
 }
 
-// MS-NLMP 4.2.1 and 4.2.4
-describe("NTLMv2 of MS-NLMP 4.2.4", () => {
+// Input values: MS-NLMP 4.2.1 and 4.2.4.
+describe("NTLMv2 with the values of MS-NLMP 4.2.4", () => {
   const serverChallenge = hex("0123456789abcdef")
   const targetInfo = hex("02000c0044006f006d00610069006e00 01000c00530065007200760065007200 00000000")
   const avPairs = Result.getOrThrow(Codec.decode("AV_PAIRs", NtlmMessage.avPairs)(targetInfo))
@@ -32,12 +36,12 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
   const randomSessionKey = hex("55555555555555555555555555555555")
   const flags = 0xe28a8233
 
-  it("NTOWFv1 and NTOWFv2", () => {
+  it("derives NTOWFv1 and NTOWFv2 of the document", () => {
     assert.strictEqual(toHex(NtlmCrypto.ntHash("Password")), "a4f49c406510bdcab6824ee7c30fd852")
     assert.strictEqual(toHex(responseKey), "0c868a403bfd7a93a3001ef22ef02e3f")
   })
 
-  it("responses", () => {
+  it("computes the LMv2 and NTLMv2 responses of the document", () => {
     assert.strictEqual(toHex(response.lmChallengeResponse), "86c35097ac9cec102554764a57cccc19aaaaaaaaaaaaaaaa")
     assert.strictEqual(
       toHex(response.ntChallengeResponse),
@@ -46,7 +50,7 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
     )
   })
 
-  it("keys", () => {
+  it("derives the document's session base, exchange, signing and sealing keys", () => {
     assert.strictEqual(toHex(response.sessionBaseKey), "8de40ccadbc14a82f15cb0ad0de95ca3")
     assert.strictEqual(
       toHex(NtlmCrypto.exchangeKey(response.sessionBaseKey, randomSessionKey)),
@@ -54,7 +58,7 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
     )
     assert.strictEqual(toHex(NtlmCrypto.signKey(randomSessionKey, "client")), "4788dc861b4782f35d43fd98fe1a2d39")
     assert.strictEqual(toHex(NtlmCrypto.sealKey(flags, randomSessionKey, "client")), "59f600973cc4960a25480a7c196e4c58")
-    // SEALKEY (3.4.5.3): as much of the key as was agreed on.
+    // SEALKEY (3.4.5.3): as many bytes of the key as were agreed on.
     const { NTLMSSP_NEGOTIATE_128, NTLMSSP_NEGOTIATE_56 } = NtlmMessage.NegotiateFlags
     for (const [taken, bytes] of [[NTLMSSP_NEGOTIATE_128, 16], [NTLMSSP_NEGOTIATE_56, 7], [0, 5]] as const) {
       const sealed = createHash("md5").update(randomSessionKey.subarray(0, bytes))
@@ -63,8 +67,8 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
     }
   })
 
-  // 4.2.4.3: the offsets lie 16 bytes lower than in today's messages, for there is no MIC.
-  it("AUTHENTICATE_MESSAGE", () => {
+  // 4.2.4.3: the offsets are 16 bytes lower than in today's messages, because there is no MIC.
+  it("reads the document's AUTHENTICATE_MESSAGE, and accepts it with the right password only", () => {
     const message = hex(`
       4e544c4d535350000300000018001800 6c00000054005400840000000c000c00 48000000080008005400000010001000
       5c00000010001000d8000000358288e2 0501280a0000000f44006f006d006100 69006e00550073006500720043004f00
@@ -92,11 +96,11 @@ describe("NTLMv2 of MS-NLMP 4.2.4", () => {
   })
 })
 
-describe("a user's name in the key of a response", () => {
+describe("the user name in NTOWFv2", () => {
   const hash = NtlmCrypto.ntHash("secret")
   const key = (name: string) => Buffer.from(NtlmCrypto.ntowfV2(hash, name, "D")).toString("hex")
 
-  // By Windows' table: what Samba's toupper_m gives.
+  // The capitals of Windows' table, as Samba's toupper_m gives them.
   it.each([
     ["straße", "STRAßE"],
     ["élan", "ÉLAN"],
@@ -106,12 +110,12 @@ describe("a user's name in the key of a response", () => {
     ["ﬁ", "ﬁ"],
     ["Γιώργος", "ΓΙΏΡΓΟΣ"],
     ["გიორგი", "გიორგი"]
-  ])("%s counts as %s", (name, upper) => {
+  ])("%s is converted to %s", (name, upper) => {
     assert.strictEqual(key(name), Buffer.from(NtlmCrypto.ntowfV2OfCapitals(hash, upper, "D")).toString("hex"))
   })
 })
 
-describe("a logon between smbclient and smbd", () => {
+describe("a recorded logon between smbclient and smbd", () => {
   const [, negotiateToken, challengeToken, authenticateToken, finalToken] = samba.user
   const negotiate = inside(negotiateToken)
   const challengeBytes = inside(challengeToken)
@@ -125,7 +129,7 @@ describe("a logon between smbclient and smbd", () => {
     challengeMessage: challengeBytes
   }
 
-  it("reads what the server said", () => {
+  it("has a CHALLENGE_MESSAGE whose names, flags and timestamp are read", () => {
     assert.strictEqual(challenge.targetName, "AUTHLAB")
     assert.strictEqual(challenge.negotiateFlags, 0x628a8215)
     assert.strictEqual(NtlmMessage.avText(challenge.targetInfo, "MsvAvNbDomainName"), "AUTHLAB")
@@ -133,24 +137,24 @@ describe("a logon between smbclient and smbd", () => {
     assert.strictEqual(NtlmMessage.avTimestamp(challenge.targetInfo), 0x01dd79995fb2fcfen)
   })
 
-  it("reads what the client said", () => {
+  it("has an AUTHENTICATE_MESSAGE whose user, domain, target name and MIC flag are read", () => {
     assert.deepStrictEqual([claim.user, claim.domain, claim.workstation], ["smbauth", "LABGROUP", "AUTHLAB"])
     const response = NtlmMessage.ntlmV2Response(new Reader(claim.message.ntChallengeResponse))
     assert.strictEqual(NtlmMessage.avText(response.clientChallenge.avPairs, "MsvAvTargetName"), "cifs/127.0.0.11")
     assert.strictEqual(NtlmMessage.avFlags(response.clientChallenge.avPairs), NtlmMessage.AvFlags.micProvided)
   })
 
-  it("writes the same bytes again", () => {
+  it("has a CHALLENGE_MESSAGE and a client challenge that are encoded to the recorded bytes", () => {
     assert.strictEqual(toHex(Codec.encode(NtlmMessage.challenge)(challenge)), toHex(challengeBytes))
     const read = NtlmMessage.ntlmV2Response(new Reader(claim.message.ntChallengeResponse))
-    // Samba's client leaves away the four zeros that the document and Windows put at the end.
+    // Samba's client omits the four zeros that the document and Windows put at the end.
     assert.strictEqual(
       toHex(Codec.encode(NtlmMessage.clientChallenge)(read.clientChallenge)),
       toHex(read.temp) + "00000000"
     )
   })
 
-  it("comes to smbclient's response, MIC and signature from the password", () => {
+  it("has the response, MIC and signatures that the password gives", () => {
     const context = Result.getOrThrow(Ntlm.verify(state, claim, hashOf("Passw0rd-äß")))
     const mechTypes = Spnego.mechTypeList([Spnego.Mechanism.ntlmssp])
     const fromClient = Result.getOrThrow(Spnego.decode(hex(authenticateToken)))
@@ -159,7 +163,7 @@ describe("a logon between smbclient and smbd", () => {
     assert.strictEqual(toHex(context.sign(mechTypes)!), toHex(fromServer.mechListMic!))
   })
 
-  it("refuses another password, a changed MIC and changed messages", () => {
+  it("is refused with a wrong password, a changed MIC or a changed NEGOTIATE_MESSAGE", () => {
     const failure = (result: Result.Result<unknown, { readonly reason: { readonly _tag: string } }>) =>
       Result.isFailure(result) ? result.failure.reason._tag : "none"
     assert.strictEqual(failure(Ntlm.verify(state, claim, hashOf("wrong"))), "LogonRejected")
@@ -174,14 +178,14 @@ describe("a logon between smbclient and smbd", () => {
     assert.strictEqual(failure(Ntlm.verify(onTheWay, claim, hash)), "IntegrityFailure")
   })
 
-  it("knows the anonymous logon", () => {
+  it("is read as anonymous, and has no session key, when the user is anonymous", () => {
     const anonymous = Result.getOrThrow(Ntlm.claim(inside(samba.anonymous[3])))
     assert.isTrue(anonymous.anonymous)
     assert.isUndefined(Result.getOrThrow(Ntlm.verify(state, anonymous, undefined)).sessionKey)
   })
 })
 
-describe("client", () => {
+describe("the NTLM client", () => {
   const options: Ntlm.ClientOptions = {
     identity: { _tag: "User", user: "smbauth", domain: "LABGROUP", ntHash: hashOf("Passw0rd-äß") },
     targetName: "cifs/127.0.0.11",
@@ -192,7 +196,7 @@ describe("client", () => {
   }
   const challengeBytes = inside(samba.user[2])
 
-  it("gives MIC, timestamp and target", () => {
+  it("answers smbd's CHALLENGE_MESSAGE with its timestamp, the target's name and a MIC", () => {
     const { context, message } = Result.getOrThrow(Ntlm.authenticate(options, Ntlm.negotiate(), challengeBytes))
     const claim = Result.getOrThrow(Ntlm.claim(message))
     const response = NtlmMessage.ntlmV2Response(new Reader(claim.message.ntChallengeResponse))
@@ -207,7 +211,7 @@ describe("client", () => {
     NtlmMessage.NegotiateFlags
   const { NTLM_NEGOTIATE_OEM, NTLMSSP_NEGOTIATE_UNICODE } = NtlmMessage.NegotiateFlags
 
-  /** The challenge of a server that leaves flags out, and sets others. */
+  /** The challenge of a server that clears some flags and sets others. */
   const without = (out: number, and = 0): Uint8Array => {
     const bytes = challengeBytes.slice()
     const view = new DataView(bytes.buffer)
@@ -215,7 +219,7 @@ describe("client", () => {
     return bytes
   }
 
-  it("refuses a server without extended session security, and tells no password", () => {
+  it("refuses a server without extended session security as WeakSecurity, and shows no password", () => {
     const weak = without(NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY)
     const result = Ntlm.authenticate(options, Ntlm.negotiate(), weak)
     assert(Result.isFailure(result))
@@ -229,14 +233,14 @@ describe("client", () => {
     ["UNICODE", NTLMSSP_NEGOTIATE_UNICODE, NTLM_NEGOTIATE_OEM],
     ["UNICODE and OEM", NTLMSSP_NEGOTIATE_UNICODE, 0],
     ["all of these", (NTLMSSP_NEGOTIATE_128 | NTLMSSP_NEGOTIATE_NTLM | NTLMSSP_NEGOTIATE_UNICODE) >>> 0, 0]
-  ])("logs on to a server without %s, by the same proof and the same key", (_name, out, and) => {
+  ])("logs on to a server without %s with the same response and the same session key", (_name, out, and) => {
     const whole = Result.getOrThrow(Ntlm.authenticate(options, Ntlm.negotiate(), challengeBytes))
     const { context, message } = Result.getOrThrow(Ntlm.authenticate(options, Ntlm.negotiate(), without(out, and)))
     const [some, all] = [message, whole.message].map((bytes) => Result.getOrThrow(Ntlm.claim(bytes)).message)
     assert.strictEqual(toHex(some!.ntChallengeResponse), toHex(all!.ntChallengeResponse))
     assert.strictEqual(toHex(some!.encryptedRandomSessionKey), toHex(all!.encryptedRandomSessionKey))
     assert.strictEqual(toHex(Redacted.value(context.sessionKey!)), toHex(Redacted.value(whole.context.sessionKey!)))
-    // Nothing is said to be agreed on that the server did not take (MS-NLMP 2.2.2.5).
+    // The client does not set a flag that the server cleared (MS-NLMP 2.2.2.5).
     assert.strictEqual(context.negotiateFlags & out, 0)
     const oem = (out & NTLMSSP_NEGOTIATE_UNICODE) !== 0
     assert.strictEqual(context.negotiateFlags & NTLM_NEGOTIATE_OEM, oem ? NTLM_NEGOTIATE_OEM : 0)
@@ -248,7 +252,7 @@ describe("client", () => {
     assert.strictEqual(name.toString(oem ? "ascii" : "utf16le"), identity.user)
   })
 
-  it("tells no name to a server without Unicode that its code page may lack", () => {
+  it("refuses a Greek user name, and omits a Greek workstation, when the server has no Unicode", () => {
     const identity = { ...options.identity, user: "Γιώργος" } as Ntlm.NtlmIdentity
     const bytes = without(NTLMSSP_NEGOTIATE_UNICODE, NTLM_NEGOTIATE_OEM)
     const result = Ntlm.authenticate({ ...options, identity }, Ntlm.negotiate(), bytes)

@@ -1,6 +1,6 @@
 /**
- * Logons by NTLM that a server must not let in, or not with the key that the client would like: messages as a client of
- * one's own makes them (MS-NLMP 3.2.5.1.2, RFC 4178 5).
+ * Logons by NTLM that an acceptor must refuse, or must not give the key that the client wants: messages as a hostile
+ * client makes them (MS-NLMP 3.2.5.1.2, RFC 4178 5). Also what an NTLM client refuses of a server.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Result } from "effect"
@@ -29,7 +29,7 @@ const acceptor = (guest = false) =>
       Effect.succeed<Acceptor.Account | undefined>(
         user === "joe"
           ? { _tag: "User", ntHash: Redacted.make<Uint8Array>(hashOf("Gehe1m!")) }
-          // Logs on by Kerberos alone.
+          // This user logs on by Kerberos only.
           : user === "ann"
           ? { _tag: "User", ntHash: undefined }
           : guest && (anonymous || user === "eve")
@@ -43,12 +43,12 @@ interface Lie {
   readonly hash?: Uint8Array
   /** Flags of the NEGOTIATE_MESSAGE. */
   readonly asks?: number
-  /** Flags of the AUTHENTICATE_MESSAGE, of those that were agreed on. */
+  /** Flags of the AUTHENTICATE_MESSAGE, computed from the agreed flags. */
   readonly takes?: (agreed: number) => number
   readonly announcesMic?: boolean
-  /** In place of the right one; `none` leaves no room for it. */
+  /** Replaces the right MIC; `none` leaves no room for a MIC. */
   readonly mic?: Uint8Array | "none"
-  /** What the MIC is said to have been made over, as if somebody in between had changed it. */
+  /** The NEGOTIATE_MESSAGE that the MIC covers, as if a third party had changed it on the way. */
   readonly saw?: (negotiate: Uint8Array) => Uint8Array
   readonly response?: Uint8Array
   readonly lmResponse?: Uint8Array
@@ -61,7 +61,7 @@ const everything = F.NTLMSSP_NEGOTIATE_UNICODE | F.NTLMSSP_REQUEST_TARGET | F.NT
   F.NTLMSSP_NEGOTIATE_TARGET_INFO | F.NTLMSSP_NEGOTIATE_VERSION | F.NTLMSSP_NEGOTIATE_128 |
   F.NTLMSSP_NEGOTIATE_KEY_EXCH | F.NTLMSSP_NEGOTIATE_56
 
-/** The message without the place for a MIC before its payload, as clients wrote it before there was one. */
+/** The message without the field of the MIC before its payload, as older clients wrote it. */
 const withoutMic = (message: Uint8Array): Uint8Array => {
   const { micOffset } = NtlmMessage
   const short = Buffer.concat([message.subarray(0, micOffset), message.subarray(micOffset + 16)])
@@ -84,7 +84,7 @@ const inside = (token: Uint8Array): Uint8Array => {
   return Uint8Array.from(decoded.responseToken!)
 }
 
-/** A whole logon; `exchanged` is the key that the client would like, `base` the one that comes of its password. */
+/** A whole logon; `exchanged` is the key that the client wants, `base` the key that its password gives. */
 const logOn = Effect.fnUntraced(function*(lie: Lie, guest = false) {
   const server = acceptor(guest)
   const negotiate = negotiateOf(lie.asks ?? everything)
@@ -144,16 +144,16 @@ const reasonOf = <A>(effect: Effect.Effect<A, AuthenticationError.Authentication
 
 const flipped = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte, at) => (at === 5 ? byte ^ 1 : byte))
 
-describe("a logon by NTLM", () => {
+describe("an NTLM logon", () => {
   const refused: ReadonlyArray<readonly [string, AuthenticationError.AuthenticationReason["_tag"], Lie]> = [
-    ["another password", "LogonRejected", { hash: hashOf("gehe1m!") }],
+    ["a wrong password", "LogonRejected", { hash: hashOf("gehe1m!") }],
     ["the empty password", "LogonRejected", { hash: hashOf("") }],
-    ["a hash of zeros for somebody unknown", "LogonRejected", { user: "nobody", hash: zeros }],
-    ["a hash of zeros for who has no NT hash", "LogonRejected", { user: "ann", hash: zeros }],
+    ["a hash of zeros for an unknown user", "LogonRejected", { user: "nobody", hash: zeros }],
+    ["a hash of zeros for a user without an NT hash", "LogonRejected", { user: "ann", hash: zeros }],
     ["no name, but a response", "LogonRejected", { user: "" }],
     ["no name, but a response by a hash of zeros", "LogonRejected", { user: "", hash: zeros }],
     ["no name, but an LM response", "WeakSecurity", { user: "", response: new Uint8Array(0) }],
-    ["a name, and nothing else", "WeakSecurity", { response: new Uint8Array(0), lmResponse: new Uint8Array(0) }],
+    ["a name, but no response", "WeakSecurity", { response: new Uint8Array(0), lmResponse: new Uint8Array(0) }],
     ["a name, and the anonymous response", "WeakSecurity", {
       response: new Uint8Array(0),
       lmResponse: Uint8Array.of(0)
@@ -165,7 +165,7 @@ describe("a logon by NTLM", () => {
       encryptedKey: new Uint8Array(0)
     }],
     ["a response of NTLMv1", "WeakSecurity", { response: new Uint8Array(24) }],
-    ["a MIC that was announced, and left out", "IntegrityFailure", { mic: "none" }],
+    ["an announced MIC that is missing", "IntegrityFailure", { mic: "none" }],
     ["a MIC of zeros", "IntegrityFailure", { mic: zeros }],
     ["a MIC of something else", "IntegrityFailure", { mic: new Uint8Array(16).fill(7) }],
     ["a MIC over another NEGOTIATE_MESSAGE", "IntegrityFailure", { saw: (negotiate) => flipped(negotiate) }],
@@ -174,14 +174,14 @@ describe("a logon by NTLM", () => {
     ["too long a key to exchange", "MalformedToken", { encryptedKey: new Uint8Array(17) }],
     ["another key to exchange than the MIC was made by", "IntegrityFailure", { encryptedKey: zeros }],
     ["a mechListMIC with a bit changed", "IntegrityFailure", { mechListMic: flipped }],
-    ["a mechListMIC that is cut off", "IntegrityFailure", { mechListMic: (right) => right.subarray(0, 15) }],
-    ["a mechListMIC that goes on", "IntegrityFailure", { mechListMic: (right) => Buffer.concat([right, right]) }],
+    ["a mechListMIC of 15 bytes", "IntegrityFailure", { mechListMic: (right) => right.subarray(0, 15) }],
+    ["a mechListMIC of 32 bytes", "IntegrityFailure", { mechListMic: (right) => Buffer.concat([right, right]) }],
     ["an empty mechListMIC", "IntegrityFailure", { mechListMic: () => new Uint8Array(0) }],
-    ["a mechListMIC where nothing is signed", "IntegrityFailure", {
+    ["a mechListMIC when the AUTHENTICATE_MESSAGE does not agree on signing", "IntegrityFailure", {
       takes: (agreed) => agreed & ~F.NTLMSSP_NEGOTIATE_SIGN,
       mechListMic: (right) => right
     }],
-    ["a mechListMIC where signing was not asked for", "IntegrityFailure", {
+    ["a mechListMIC when the NEGOTIATE_MESSAGE did not ask for signing", "IntegrityFailure", {
       asks: everything & ~F.NTLMSSP_NEGOTIATE_SIGN,
       takes: (agreed) => agreed | F.NTLMSSP_NEGOTIATE_SIGN,
       mechListMic: (right) => right
@@ -192,11 +192,11 @@ describe("a logon by NTLM", () => {
     }]
   ]
   for (const [what, reason, lie] of refused) {
-    it.effect(`is refused with ${what}`, () =>
+    it.effect(`is refused as ${reason} with ${what}`, () =>
       Effect.map(reasonOf(logOn(lie)), (found) => assert.strictEqual(found, reason)))
   }
 
-  it.effect("is let in by what is right, with the key that was agreed on", () =>
+  it.effect("is accepted with the right response, and has the session key that was agreed on", () =>
     Effect.gen(function*() {
       const right = (lie: Lie) =>
         Effect.map(logOn(lie), ({ base, done, exchanged }) => {
@@ -207,7 +207,7 @@ describe("a logon by NTLM", () => {
       assert.strictEqual(yield* right({ mechListMic: (mic) => mic }), "exchanged")
       assert.strictEqual(yield* right({ announcesMic: false, mic: "none" }), "exchanged")
       assert.strictEqual(yield* right({ takes: (agreed) => agreed & ~F.NTLMSSP_NEGOTIATE_KEY_EXCH }), "base")
-      // What was not offered is not taken: the key is that of the password.
+      // A key exchange that was not offered does not happen: the password gives the key.
       assert.strictEqual(
         yield* right({
           announcesMic: false,
@@ -219,7 +219,7 @@ describe("a logon by NTLM", () => {
       )
     }))
 
-  it.effect("is let in by OEM characters, where the client has no Unicode (2.2.2.5)", () =>
+  it.effect("is accepted in OEM characters when the client has no Unicode (MS-NLMP 2.2.2.5)", () =>
     Effect.gen(function*() {
       const oem = everything & ~F.NTLMSSP_NEGOTIATE_UNICODE | F.NTLM_NEGOTIATE_OEM
       const server = acceptor()
@@ -227,10 +227,10 @@ describe("a logon by NTLM", () => {
         Effect.map(acceptor().step(negotiateOf(flags)), ({ token }) => Buffer.from(token))
       const bytes = yield* challengeOf(oem)
       assert.strictEqual(bytes.readUInt32LE(20) & 3, 2)
-      // TargetName: so many bytes, at that place.
+      // TargetName: its length and its offset.
       const target = bytes.subarray(bytes.readUInt32LE(16), bytes.readUInt32LE(16) + bytes.readUInt16LE(12))
       assert.strictEqual(target.toString("hex"), "46494c4553")
-      // Who has both is answered in Unicode, who has none not at all.
+      // A client with both flags gets Unicode; a client without both is refused.
       assert.strictEqual((yield* challengeOf(everything | F.NTLM_NEGOTIATE_OEM)).readUInt32LE(20) & 3, 1)
       const none = everything & ~F.NTLMSSP_NEGOTIATE_UNICODE
       assert.strictEqual(yield* reasonOf(server.step(negotiateOf(none))), "MalformedToken")
@@ -240,7 +240,7 @@ describe("a logon by NTLM", () => {
       assert.strictEqual(yield* reasonOf(logOn({ asks: oem, hash: hashOf("gehe1m!") })), "LogonRejected")
     }))
 
-  it("names a user in OEM characters by code page 850", () => {
+  it("reads an OEM user name by code page 850", () => {
     // AUTHENTICATE_MESSAGE of a client without Unicode: "CORP", "jos" and 0x82, no workstation; MS-NLMP 2.2.1.3 by hand.
     const message = Buffer.from(
       "4e544c4d5353500003000000" + "0000000040000000" + "0000000040000000" + "0400040040000000" + "0400040044000000" +
@@ -250,7 +250,7 @@ describe("a logon by NTLM", () => {
     assert.deepInclude(Result.getOrThrow(Ntlm.claim(message)), { user: "jos\u00e9", domain: "CORP", workstation: "" })
   })
 
-  it.effect("of a guest has no key, whatever it proves", () =>
+  it.effect("of a guest has no session key, with any response", () =>
     Effect.gen(function*() {
       for (
         const lie of [
@@ -262,13 +262,13 @@ describe("a logon by NTLM", () => {
         const { done } = yield* logOn(lie, true)
         assert.deepInclude(done, { guest: true, sessionKey: undefined })
       }
-      // A name of somebody who is known is none of a guest's.
+      // A known user, and an empty name with a response, are not logged on as guest.
       assert.strictEqual(yield* reasonOf(logOn({ hash: zeros }, true)), "LogonRejected")
       assert.strictEqual(yield* reasonOf(logOn({ user: "" }, true)), "LogonRejected")
       assert.strictEqual(yield* reasonOf(logOn({ user: "", lmResponse: Uint8Array.of(0) }, true)), "LogonRejected")
     }))
 
-  it.effect("does not begin in the middle, nor with a MIC that nobody could have made", () =>
+  it.effect("fails when it begins with a NegTokenResp, or with a mechListMIC before a key exists", () =>
     Effect.gen(function*() {
       const mechToken = Ntlm.negotiate()
       const middle = Spnego.encode({ _tag: "NegTokenResp", responseToken: mechToken })
@@ -278,7 +278,7 @@ describe("a logon by NTLM", () => {
     }))
 })
 
-describe("a client of NTLM", () => {
+describe("an NTLM client", () => {
   const challengeOf = (flags: number) =>
     Codec.encode(NtlmMessage.challenge)({
       targetName: "FILES",
@@ -301,7 +301,7 @@ describe("a client of NTLM", () => {
       challengeOf(flags)
     ))
 
-  it("exchanges no key with a server that signs nothing, and signs nothing as nobody (MS-NLMP 3.1.5.1.2)", () => {
+  it("exchanges no key without signing, and signs nothing when it is anonymous (MS-NLMP 3.1.5.1.2)", () => {
     const identity: Ntlm.NtlmIdentity = {
       _tag: "User",
       user: "joe",
@@ -319,7 +319,7 @@ describe("a client of NTLM", () => {
     assert.isFalse(nobody.verify(list, NtlmCrypto.firstSignature(everything >>> 0, zeros, "server", list)))
   })
 
-  it.effect("does not believe a server whose mechListMIC is wrong", () =>
+  it.effect("fails with IntegrityFailure when the server's mechListMIC is wrong", () =>
     Effect.gen(function*() {
       for (
         const [change, believed] of [
@@ -345,7 +345,7 @@ describe("a client of NTLM", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("means to be unknown as nobody, and as guest", () =>
+  it.effect("is unauthenticated with anonymous credentials and with the user name guest", () =>
     Effect.gen(function*() {
       const unauthenticated = (credential: Credentials.Credential) =>
         Effect.map(Authenticator.makeNtlm().make(credential, { server: "files" }), (one) => one.unauthenticated)

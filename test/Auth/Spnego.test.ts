@@ -1,3 +1,7 @@
+/**
+ * SPNEGO tokens (RFC 4178, MS-SPNG): decoded and encoded against recorded tokens of Windows and Samba, and malformed
+ * tokens that are refused.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
@@ -11,10 +15,10 @@ const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"))
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 const decode = (token: string) => Result.getOrThrow(Spnego.decode(hex(token)))
 
-describe("tokens of Windows", () => {
+describe("recorded SPNEGO tokens of Windows", () => {
   const [offer, init, challenge, authenticate, final] = windows.tokens.map(decode)
 
-  it("are read", () => {
+  it("are decoded with their mechanisms and states", () => {
     assert(offer?._tag === "NegTokenInit" && init?._tag === "NegTokenInit")
     assert.deepStrictEqual(offer.mechTypes, [Spnego.Mechanism.negoEx, Spnego.Mechanism.ntlmssp])
     assert.strictEqual(Buffer.from(offer.mechToken!.subarray(0, 8)).toString("latin1"), "NEGOEXTS")
@@ -25,7 +29,7 @@ describe("tokens of Windows", () => {
     assert.strictEqual(final.negState, Spnego.NegState.acceptCompleted)
   })
 
-  it("have the MIC and the signatures that their session key gives", () => {
+  it("have the MIC and the mechListMICs that their session key gives", () => {
     assert(init?._tag === "NegTokenInit" && challenge?._tag === "NegTokenResp")
     assert(authenticate?._tag === "NegTokenResp" && final?._tag === "NegTokenResp")
     const key = hex(windows.sessionKey)
@@ -50,7 +54,7 @@ describe("tokens of Windows", () => {
     )
   })
 
-  it("NTLM messages are written as they came", () => {
+  it("hold NTLM messages that are encoded to the recorded bytes", () => {
     const message = authenticateBytes()
     const decoded = Result.getOrThrow(Codec.decode("AUTHENTICATE_MESSAGE", NtlmMessage.authenticate)(message))
     assert.strictEqual(toHex(Codec.encode(NtlmMessage.authenticate)(decoded)), toHex(message))
@@ -67,14 +71,14 @@ describe("tokens of Windows", () => {
   }
 })
 
-describe("encode", () => {
-  // Also the long forms of lengths, the hints and the MIC: every token that was captured comes out as it went in.
+describe("Spnego.encode", () => {
+  // With the long forms of lengths, the hints and the MIC.
   const captured = [...windows.tokens, ...samba.user, ...samba.anonymous, ...samba.guest]
-  it.each(captured.map((token, i) => [i, token] as const))("captured token %d", (_, token) => {
+  it.each(captured.map((token, i) => [i, token] as const))("gives the bytes of captured token %d", (_, token) => {
     assert.strictEqual(toHex(Spnego.encode(decode(token))), token)
   })
 
-  it("mechanisms of all sizes", () => {
+  it("writes object identifiers of all sizes", () => {
     const mechTypes = [...Object.values(Spnego.Mechanism), "2.25.329800735698586629295641978511506172918", "2.999"]
     const token = Spnego.encode({ _tag: "NegTokenInit", mechTypes })
     const decoded = Result.getOrThrow(Spnego.decode(token))
@@ -87,7 +91,7 @@ describe("encode", () => {
   })
 })
 
-describe("decode", () => {
+describe("Spnego.decode", () => {
   it.each([
     ["nothing", "", 0],
     ["another tag", "6200", 0],
@@ -100,7 +104,7 @@ describe("decode", () => {
     ["a negState of two bytes", "a1083006a0040a020000", 8],
     ["an identifier of a mechanism without end", `a147${"3045a1430641"}${"2a".repeat(65)}`, 8],
     ["an inner value longer than its field", "a1073005a0030a0200", 8]
-  ])("refuses %s", (_, token, offset) => {
+  ])("refuses %s as Malformed", (_, token, offset) => {
     const result = Spnego.decode(hex(token))
     assert(Result.isFailure(result))
     assert.strictEqual(result.failure._tag, "Malformed")

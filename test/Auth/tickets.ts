@@ -1,6 +1,6 @@
 /**
- * Kerberos without a domain: who has the key of a service makes the tickets for it (RFC 4120, RFC 3962, RFC 4121), with
- * whatever in them. For the system's library on both sides: keytabs, ticket caches, and a client's first token.
+ * Kerberos without a domain: the holder of a service's key makes tickets for it with any content (RFC 4120, RFC 3962,
+ * RFC 4121). For the system's library on both sides: keytabs, ticket caches, and a client's first token.
  */
 import { Der } from "effect-smb/Auth"
 import { createCipheriv, createHmac, randomBytes } from "node:crypto"
@@ -116,7 +116,7 @@ export const authorization = (elements: ReadonlyArray<Element>): Uint8Array =>
 export const andOr = (count: number, elements: ReadonlyArray<Element>): Uint8Array =>
   sequence(field(0, integer(count)), field(1, authorization(elements)))
 
-/** AD-KDCIssued (5.2.6.2), with a checksum of nobody's. */
+/** AD-KDCIssued (5.2.6.2), with a checksum that no KDC made. */
 export const kdcIssued = (elements: ReadonlyArray<Element>): Uint8Array =>
   sequence(
     field(0, sequence(field(0, integer(16)), field(1, octets(Buffer.alloc(12))))),
@@ -129,9 +129,9 @@ export const makeKey = (): Uint8Array => Uint8Array.from(randomBytes(32))
 export interface TicketOptions {
   readonly user?: string
   readonly authorization?: Uint8Array | undefined
-  /** Milliseconds by which the clock that it goes by is ahead of this machine's. */
+  /** Milliseconds by which the issuer's clock is ahead of this machine's. */
   readonly ahead?: number
-  /** Of the key, where it is not 1. */
+  /** Version of the key. Default: 1. */
   readonly version?: number
   /** The service's host. */
   readonly host?: string
@@ -139,7 +139,7 @@ export interface TicketOptions {
 
 const now = ({ ahead = 0 }: TicketOptions): Date => new Date(Date.now() + ahead)
 
-/** A ticket for the service, of now and for an hour. */
+/** A ticket for the service that is valid from now for an hour. */
 export const ticket = (key: Uint8Array, session: Uint8Array, options: TicketOptions = {}): Uint8Array => {
   const start = now(options)
   const later = new Date(start.getTime() + 3_600_000)
@@ -200,7 +200,7 @@ export const token = (
   return Der.value(0x60, Der.identifier("1.2.840.113554.1.2.2"), Uint8Array.of(1, 0), request)
 }
 
-/** GSS_GetMIC of the client's by the session's key (RFC 4121 4.2.6.1). */
+/** GSS_GetMIC of the client with the session's key (RFC 4121 4.2.6.1). */
 export const mic = (session: Uint8Array, message: Uint8Array): Uint8Array => {
   const head = Buffer.concat([Buffer.from([4, 4, 0, 255, 255, 255, 255, 255]), Buffer.alloc(8)])
   return Buffer.concat([head, hash(derive(session, 25, 0x99), Buffer.concat([message, head]))])
@@ -228,7 +228,7 @@ export const keytab = (key: Uint8Array): Uint8Array => {
   return Buffer.concat([Uint8Array.of(5, 2), u32(entry.length), entry])
 }
 
-/** A cache of a user's with a ticket for the service. */
+/** A user's ticket cache with a ticket for the service. */
 export const cache = (of: Uint8Array, session: Uint8Array, user = "joe"): Uint8Array => {
   const principal = (type: number, ...parts: ReadonlyArray<string>) =>
     Buffer.concat([u32(type), u32(parts.length), long(realm), ...parts.map(long)])

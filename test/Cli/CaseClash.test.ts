@@ -1,9 +1,13 @@
+/**
+ * How `get` treats names that differ only in case: which names are one name by Windows' table of capitals, and which
+ * file is written on a local disk that does or does not tell them apart (a map stands for the disk).
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import * as CaseClash from "../../src/Cli/CaseClash.ts"
 
-describe("names that differ in case alone", () => {
-  it("within a folder the first keeps the name, by Windows' table and not by JavaScript's", () => {
+describe("CaseClash", () => {
+  it("finds names of a folder that are one name by Windows' table, and not by JavaScript's", () => {
     assert.deepStrictEqual([...CaseClash.within(["Makefile", "makefile", "MAKEFILE", "x"])], [
       ["makefile", "Makefile"],
       ["MAKEFILE", "Makefile"]
@@ -13,7 +17,7 @@ describe("names that differ in case alone", () => {
     assert.strictEqual(CaseClash.within(["ΟΔΟΣ", "οδος", "οδοσ"]).size, 2)
   })
 
-  /** A disk on which names are made by `key`: as they are, or without case. */
+  /** A disk that identifies a file by `key` of its path: the path itself, or the path without case. */
   const disk = (key: (path: string) => string) => {
     const files = new Map<string, string>()
     const identity = (path: string) => Effect.sync(() => files.has(key(path)) ? key(path) : undefined)
@@ -21,7 +25,7 @@ describe("names that differ in case alone", () => {
     return { files, identity, write }
   }
 
-  it.effect("on a disk that tells them apart all are made", () =>
+  it.effect("writes all files on a disk that is case-sensitive", () =>
     Effect.gen(function*() {
       const { files, identity, write } = disk((path) => path)
       const places = new CaseClash.Places(identity)
@@ -31,7 +35,7 @@ describe("names that differ in case alone", () => {
       assert.strictEqual(files.size, 4)
     }))
 
-  it.effect("on one that does not, the second waits for the first, is not made, and the first is named", () =>
+  it.effect("on a case-insensitive disk lets the second file wait, does not write it, and names the first", () =>
     Effect.gen(function*() {
       const { files, identity, write } = disk((path) => path.toLowerCase())
       const places = new CaseClash.Places(identity)
@@ -45,7 +49,7 @@ describe("names that differ in case alone", () => {
       assert.isUndefined(yield* Fiber.join(first))
       assert.strictEqual(yield* Fiber.join(second), "d/a")
       assert.deepStrictEqual([...files.values()], ["d/a"])
-      // Where the first could not be made, the name is free.
+      // If the first file could not be written, the name is free.
       yield* Effect.ignore(places.make("d/x", Effect.fail("no")))
       assert.isUndefined(yield* places.make("d/X", write("d/X")))
     }))

@@ -1,3 +1,7 @@
+/**
+ * `effect-smb dfs decode` as a process: it prints recorded DFS messages of Windows and smbd (MS-DFSC 2.2), and refuses
+ * bad input with the exit codes of the command.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -12,7 +16,7 @@ interface Run {
   readonly stderr: string
 }
 
-/** Runs the command where no user is known: nobody has to log on to read a message. */
+/** Runs the command without a user: reading a message needs no logon. */
 const decode = (args: ReadonlyArray<string>, input?: string | Uint8Array): Promise<Run> =>
   new Promise((resolve) => {
     const env = { ...process.env, SMB_USER: "", NO_COLOR: "1" }
@@ -29,7 +33,7 @@ const hex = (name: string): string => Buffer.from(vectors[name]!).toString("hex"
 const slow = { timeout: 60_000 }
 
 describe("dfs decode", () => {
-  it("tells a response from Windows under the document's names", slow, async () => {
+  it("prints a version 4 response of Windows as JSON with the names of MS-DFSC", slow, async () => {
     const { code, stderr, stdout } = await decode(["--json", "response", hex("response-v4-link-two-targets")])
     assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
     const common = { versionNumber: 4, size: 34, serverType: 0, timeToLive: 300 }
@@ -48,7 +52,7 @@ describe("dfs decode", () => {
     })
   })
 
-  it("tells name lists, version 1 and version 2", slow, async () => {
+  it("prints name lists, version 1 and version 2 referrals as JSON", slow, async () => {
     const entries = async (name: string) =>
       JSON.parse((await decode(["--json", "response", hex(name)])).stdout).referralEntries
     assert.deepStrictEqual((await entries("response-dc-namelist"))[0], {
@@ -65,7 +69,7 @@ describe("dfs decode", () => {
     assert.deepStrictEqual([second.proximity, second.dfsPath, second.networkAddress], [0, "\\DOMAIN", undefined])
   })
 
-  it("takes bytes and hexadecimal digits on standard input, and says what they look like", slow, async () => {
+  it("reads bytes or hexadecimal digits from standard input, and guesses the structure", slow, async () => {
     const bytes = vectors["request-ex-root"]!
     for (const input of [bytes, `${hex("request-ex-root").replace(/../g, "$& ")}\n`]) {
       assert.deepStrictEqual(JSON.parse((await decode(["--json"], input)).stdout), {
@@ -84,7 +88,7 @@ describe("dfs decode", () => {
     assert.match(stdout, / 2 {2}RequestFileName: +\\ADC\.aviv\.local\\dfs\\Docs\n/)
   })
 
-  it("explains a response to a person", slow, async () => {
+  it("prints a response as text with the meanings of flags and types", slow, async () => {
     const { stdout } = await decode(["response", hex("response-v4-root")])
     assert.match(stdout, /^RESP_GET_DFS_REFERRAL, 160 bytes\n/)
     assert.match(stdout, /ReferralHeaderFlags: +0x3 \(ReferralServers, StorageServers\)/)
@@ -93,7 +97,7 @@ describe("dfs decode", () => {
     assert.match(stdout, /NetworkAddress: +\\LAB-DC1\.LAB\.LOCAL\\Files/)
   })
 
-  it("ends with 1 and the error's name on a bad message, with 2 on what is none", slow, async () => {
+  it("exits with 1 and the error's name for a bad message, and with 2 for wrong arguments", slow, async () => {
     const cut = hex("response-v4-root").slice(0, 60)
     const bad = await decode(["response", cut])
     assert.strictEqual(bad.code, 1)
@@ -111,7 +115,7 @@ describe("dfs decode", () => {
     }
   })
 
-  it("knows the messages of Windows and smbd apart", () => {
+  it("guesses the kind of each recorded message of Windows and smbd, and of truncated ones without a failure", () => {
     for (const [name, bytes] of Object.entries(vectors)) {
       const kind = name.startsWith("response") ? "response" : name.startsWith("request-ex") ? "request-ex" : "request"
       assert.strictEqual(guess(bytes), kind, name)

@@ -1,7 +1,8 @@
+/** The diagram that `effect-smb dfs tree` draws in Mermaid's language, for a scripted namespace. */
 import { assert, it } from "@effect/vitest"
 import { mermaid } from "../../src/Cli/DfsTree.ts"
 
-it("draws roots with other targets than themselves, links with theirs, and what has none", () => {
+it("mermaid draws a namespace's root and links with their targets, and a link without targets with its error", () => {
   const up = (target: string) => ({ target, state: "up" as const })
   const page = mermaid({
     path: "\\\\corp.test\\dfs",
@@ -20,7 +21,7 @@ it("draws roots with other targets than themselves, links with theirs, and what 
     "  root --> link1[\"gone: it has no target\"]",
     ""
   ])
-  // A root that is its own target needs no arrow to itself.
+  // A root that is its own target has no arrow to itself.
   assert.strictEqual(
     mermaid({ path: "\\\\s\\dfs", targets: [up("\\\\S\\dfs")] }, []),
     "flowchart LR\n  root[\"\\\\s\\dfs\"]\n"

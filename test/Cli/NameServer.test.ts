@@ -1,11 +1,14 @@
-/** A name server that `--dns` names, and that is not there. */
+/**
+ * The command with `--dns` and a name server that does not answer: a UDP socket that receives queries and sends no
+ * response.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { createSocket } from "node:dgram"
 import * as NameServer from "../../src/Cli/NameServer.ts"
 import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 
-/** A socket that takes every question and answers none, with how many it got. */
+/** A socket that receives queries and answers none, with their count. */
 const silent = Effect.acquireRelease(
   Effect.callback<{ readonly address: string; readonly count: () => number; readonly close: () => void }>((resume) => {
     const socket = createSocket("udp4")
@@ -40,9 +43,9 @@ const using = <A, E>(
 const lookup = ({ lookup: by }: NameServer.Names, name: string) =>
   Effect.callback<unknown>((resume) => by!(name, { all: true }, (_, found) => resume(Effect.succeed(found))))
 
-describe("a name server without an answer", () => {
+describe("a name server that does not answer", () => {
   it.live(
-    "costs its time once, the user is told, and names are the system's matter",
+    "costs its timeout once, is reported with one warning, and leaves names to the system",
     () =>
       Effect.scoped(Effect.gen(function*() {
         const { address, count } = yield* silent
@@ -53,13 +56,13 @@ describe("a name server without an answer", () => {
             const took = performance.now() - before
             const asked = count()
             assert.isAtLeast(asked, 1)
-            // Nobody is asked any more, for domains or for addresses.
+            // No query is sent any more, neither for domains nor for addresses.
             assert.deepStrictEqual(yield* finder.find("other.test", "Oslo"), [])
             const found = yield* lookup(names, "localhost")
             assert.strictEqual(count(), asked)
             return { took, found }
           }))
-        assert.isAtMost(value.took, 5000, "the two tries, on a busy machine")
+        assert.isAtMost(value.took, 5000, "two attempts on a busy machine take at most 5 seconds")
         assert.isNotEmpty(value.found)
         assert.lengthOf(said, 1)
         assert.match(said[0]!, new RegExp(`^Warn: the name server ${address} does not answer: .*--dns`))
@@ -68,7 +71,7 @@ describe("a name server without an answer", () => {
   )
 
   it.live(
-    "is found silent by the first address that is looked up, and then no domain is asked for",
+    "is found silent by the first lookup of an address, and is then not asked for domains",
     () =>
       Effect.scoped(Effect.gen(function*() {
         const { address, count } = yield* silent

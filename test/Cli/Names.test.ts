@@ -1,11 +1,15 @@
+/**
+ * File names and paths that the command accepts: names of a server on the local disk, local names on a server,
+ * temporary names of transfers, and the paths that a user types.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { basename, join, relative, win32 } from "node:path"
 import * as LocalName from "../../src/Cli/LocalName.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
 
-describe("names from a server", () => {
-  it("never lead out of a folder", () => {
+describe("a file name of a server", () => {
+  it("is refused when it leads out of its folder, on Linux and Windows", () => {
     for (const name of ["", ".", "..", "/", "/etc/passwd", "a/b", "..\\x", "\\\\host\\share", "a\\..\\..\\b", "a\0b"]) {
       assert.isDefined(LocalName.objection(name, "linux"), JSON.stringify(name))
       assert.isDefined(LocalName.objection(name, "win32"), JSON.stringify(name))
@@ -15,7 +19,7 @@ describe("names from a server", () => {
     }
   })
 
-  it("are no drive, stream or device on Windows", () => {
+  it("is refused on Windows when it is a drive, a stream or a device", () => {
     for (
       const name of ["C:", "c:x", "a:stream", "NUL", "con.txt", "Com1", "LPT9.tar.gz", "aux ", "a.", "a ", "x?", "a|b"]
     ) {
@@ -26,7 +30,7 @@ describe("names from a server", () => {
     }
   })
 
-  it.prop("that are allowed stay one component below their folder", { name: Schema.String }, ({ name }) => {
+  it.prop("is one component below its folder if it is allowed", { name: Schema.String }, ({ name }) => {
     if (LocalName.objection(name, "linux") === undefined) {
       assert.strictEqual(relative("/a/folder", join("/a/folder", name)), name)
     }
@@ -36,8 +40,8 @@ describe("names from a server", () => {
   })
 })
 
-describe("names from here", () => {
-  it("are one component of a path on a server, of a file and not of a stream", () => {
+describe("a local file name", () => {
+  it("is refused for a server with a separator, stream, wildcard, control character or 256 characters", () => {
     for (const name of ["a\\b", "a/b", "a:stream", "star*", "q?", "<", ">", "|", "\"", "a\nb", "\u001b[31m", "a\0b"]) {
       assert.isDefined(LocalName.objectionThere(name), JSON.stringify(name))
     }
@@ -50,9 +54,9 @@ describe("names from here", () => {
   })
 })
 
-describe("a part beside the final name", () => {
+describe("the temporary name of a download", () => {
   it.prop(
-    "is one component, hidden, and never longer than a file system allows",
+    "is one hidden component of at most 255 bytes",
     { name: Schema.String },
     ({ name }) => {
       if (LocalName.objection(name, "linux") !== undefined) return
@@ -65,7 +69,7 @@ describe("a part beside the final name", () => {
     }
   )
 
-  it("is another one when the file has changed", () => {
+  it("has another tag when the path, the size or the time of the file differs", () => {
     const tag = LocalName.resumeTag("\\\\h\\s\\f", 10n, 5n)
     assert.match(tag, /^[0-9a-f]{12}$/)
     assert.strictEqual(LocalName.resumeTag("\\\\h\\s\\f", 10n, 5n), tag)
@@ -75,10 +79,10 @@ describe("a part beside the final name", () => {
   })
 })
 
-describe("a path that is typed", () => {
+describe("a path that a user types", () => {
   const parse = (text: string, share = true) => Result.getOrThrow(Remote.parse(text, { share }))
 
-  it("is written in three ways", () => {
+  it("is read as a UNC path with slashes or backslashes, and as an smb: URL", () => {
     const expected = { server: "host", port: 445, share: "share", path: "a\\b", directory: false }
     assert.deepStrictEqual(parse("//host/share/a/b"), expected)
     assert.deepStrictEqual(parse("\\\\host\\share\\a\\b"), expected)
@@ -95,13 +99,13 @@ describe("a path that is typed", () => {
     assert.strictEqual(parse("//host", false).share, "")
   })
 
-  it("names a share where one is needed, and says how to find it", () => {
+  it("is refused without a share when one is needed, with advice how to list shares", () => {
     const found = Remote.parse("//host", { share: true })
     assert(Result.isFailure(found))
     assert.include(found.failure, "effect-smb shares")
   })
 
-  it("never has a password repeated", () => {
+  it("is refused with a password, and the message does not repeat the password", () => {
     for (
       const text of ["smb://joe:secret@host/share", "//joe:secret@host/x", "smb://joe%3Asecret@host:x/", "//:secret@h"]
     ) {
@@ -113,8 +117,8 @@ describe("a path that is typed", () => {
   })
 })
 
-describe("a part on a server", () => {
-  it.prop("is one component that no usual veto means, and never longer than a file system allows", {
+describe("the temporary name of an upload", () => {
+  it.prop("is one component of at most 255 bytes that usual `veto files` patterns do not match", {
     name: Schema.String
   }, ({ name }) => {
     if (LocalName.objectionThere(name) !== undefined || LocalName.objection(name, "linux") !== undefined) return
@@ -130,7 +134,7 @@ describe("a part on a server", () => {
     }
   })
 
-  it("tells what it will be", () => {
+  it("begins with the final name without leading dots", () => {
     assert.deepStrictEqual(LocalName.parts("_init_.py", "0123456789ab"), [
       "_init_.py.0123456789ab.part",
       "_init_.py.0123456789ab"

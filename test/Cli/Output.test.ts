@@ -1,3 +1,7 @@
+/**
+ * What the command prints: entries, progress, errors and help. The tests check JSON, widths of terminals, and that no
+ * name or message of a server can control the terminal.
+ */
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Logger, PlatformError, Schema, Scope } from "effect"
 import { Credentials, NotDfsCapable, SmbClient } from "effect-smb"
@@ -8,7 +12,7 @@ import * as Progress from "../../src/Cli/Progress.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
 import * as Peer from "../Smb1/peer.ts"
 
-/** What `ls -l` of 1 January 2020 00:00 UTC says elsewhere: 132,223,104,000,000,000 ticks (`w32tm /ntte`). */
+/** 1 January 2020 00:00 UTC in units of 100 ns since 1601, as `w32tm /ntte` computes it. */
 const newYear2020 = 132_223_104_000_000_000n
 
 const entry = {
@@ -25,8 +29,8 @@ const entry = {
   reparseTag: 0
 } as const
 
-describe("what is printed", () => {
-  it("has sizes as numbers and times in ISO form", () => {
+describe("the output of the command", () => {
+  it("has an entry's sizes as numbers and times in ISO form in JSON", () => {
     assert.deepStrictEqual(JSON.parse(Output.jsonLine(Output.entryObject(entry))), {
       name: "a.txt",
       path: "\\\\h\\s\\d\\a.txt",
@@ -40,7 +44,7 @@ describe("what is printed", () => {
     })
   })
 
-  it("marks directories and links, and shows attributes by letters", () => {
+  it("marks directories with / and links with @, and shows attributes as letters", () => {
     assert.strictEqual(Output.entryLine({ ...entry, type: "directory" }, "d", false), "d/\n")
     assert.strictEqual(Output.entryLine({ ...entry, type: "symlink" }, "l", false), "l@\n")
     assert.match(
@@ -49,20 +53,24 @@ describe("what is printed", () => {
     )
   })
 
-  it.prop("is one line whatever a server calls its files", { name: Schema.String }, ({ name }) => {
-    for (const hostile of [name, `${name}\n\u001b[2J\u202e${name}`]) {
-      const line = Output.entryLine({ ...entry, name: hostile }, hostile, false)
-      // oxlint-disable-next-line no-control-regex
-      assert.notMatch(line.slice(0, -1), /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/)
-      assert.strictEqual(JSON.parse(Output.jsonLine({ name: hostile })).name, hostile)
-      assert.strictEqual(
-        Output.jsonLine({ name: hostile }).indexOf("\n"),
-        Output.jsonLine({ name: hostile }).length - 1
-      )
+  it.prop(
+    "is one line without control characters for any file name of a server",
+    { name: Schema.String },
+    ({ name }) => {
+      for (const hostile of [name, `${name}\n\u001b[2J\u202e${name}`]) {
+        const line = Output.entryLine({ ...entry, name: hostile }, hostile, false)
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(line.slice(0, -1), /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/)
+        assert.strictEqual(JSON.parse(Output.jsonLine({ name: hostile })).name, hostile)
+        assert.strictEqual(
+          Output.jsonLine({ name: hostile }).indexOf("\n"),
+          Output.jsonLine({ name: hostile }).length - 1
+        )
+      }
     }
-  })
+  )
 
-  it("counts bytes for people", () => {
+  it("has counts of bytes in B, KiB, MiB and TiB", () => {
     assert.deepStrictEqual([0, 1023, 1024, 1_500_000, 2 ** 41].map(Output.bytes), [
       "0 B",
       "1023 B",
@@ -72,7 +80,7 @@ describe("what is printed", () => {
     ])
   })
 
-  it("keeps to the width of a terminal, and the figures of a transfer in it", () => {
+  it("has progress no wider than the terminal, with the figures of the transfer in it", () => {
     const state = {
       name: "",
       several: false,
@@ -95,7 +103,7 @@ describe("what is printed", () => {
     assert.strictEqual(Progress.widthOf("a漢é📁"), 6)
   })
 
-  it.effect("names the file that has come on last, and counts those that are whole", () =>
+  it.effect("has progress of several files with the last active file, and counts only complete files", () =>
     Effect.gen(function*() {
       const written: Array<string> = []
       const write = vi.spyOn(process.stderr, "write").mockImplementation((chunk, ...rest) => {
@@ -128,7 +136,7 @@ describe("what is printed", () => {
       ])
     }))
 
-  it("tells how far a transfer is", () => {
+  it("has progress with percent, bytes and the rate without resumed bytes", () => {
     const state = {
       name: "film",
       several: false,
@@ -150,8 +158,8 @@ describe("what is printed", () => {
   })
 })
 
-describe("a failure", () => {
-  it("of a server has the path, what is the matter, and the NTSTATUS", () => {
+describe("an error of the command", () => {
+  it("from a server has the path, the reason and the NTSTATUS", () => {
     const { code, json, message } = Failure.report(fromStatus(0xc0000034, "CREATE", "\\\\h\\s\\x"))
     assert.strictEqual(code, 1)
     assert.match(message!, /^\\\\h\\s\\x: .*STATUS_OBJECT_NAME_NOT_FOUND/)
@@ -170,7 +178,7 @@ describe("a failure", () => {
       }
     ] as const
   )(
-    "that an option would avert names the option to apps, and the flag here: $option",
+    "that an option would avoid names the option to apps and the flag to users: $option",
     ({ flag, option, options }) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Effect.flatMap(SmbClient.SmbClient, (smb) => smb.stat("\\\\old\\data\\file")))
@@ -188,7 +196,7 @@ describe("a failure", () => {
       )
   )
 
-  it("inside another one names the flag as well", () => {
+  it("inside another error names the flag too", () => {
     const inner =
       "old: encryption is required (`encryption: \"if-offered\"`), or `dialects: [\"NT1\"]`, `Credentials.guest`"
     const { message } = Failure.report(new NotDfsCapable({ server: inner, path: "p", step: 5 }))
@@ -197,7 +205,7 @@ describe("a failure", () => {
     assert.notMatch(message!, /`/)
   })
 
-  it("of this machine reads as its own tools say it", () => {
+  it("of the local file system names path and reason in plain words", () => {
     const error = PlatformError.systemError({
       _tag: "PermissionDenied",
       module: "FileSystem",
@@ -224,13 +232,13 @@ describe("a failure", () => {
     assert.strictEqual(Failure.report(full).message, "/x: no space left on device")
   })
 
-  it("is one line, and can play no tricks on a terminal", () => {
+  it("is one line without control characters", () => {
     const { message } = Failure.report(fromStatus(0xc0000022, "CREATE", "\\\\h\\s\\a\nb\u001b]0;x\u0007"))
     // oxlint-disable-next-line no-control-regex
     assert.notMatch(message!, /[\u0000-\u001f]/)
   })
 
-  it("decides the exit code", () => {
+  it("decides the exit code: 1, 2 for wrong usage, 141 for closed output", () => {
     const refused = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "h", port: 445 })
     assert.strictEqual(Failure.report(refused).code, 1)
     assert.strictEqual(Failure.report(new Failure.UsageError({ detail: "no" })).code, 2)
@@ -240,10 +248,10 @@ describe("a failure", () => {
   })
 })
 
-describe("help", () => {
+describe("the help text", () => {
   const line = "  --dialect LIST    Offer only these dialects, e.g. 3.1.1 or 2.1,3.0"
 
-  it("is folded at blanks to the width of a terminal, below where its text begins", () => {
+  it("is folded at blanks to the width of a terminal, and keeps its indentation", () => {
     assert.strictEqual(
       Output.fold(`FLAGS\n${line}\n\nshort`, 48),
       "FLAGS\n" +
@@ -257,7 +265,7 @@ describe("help", () => {
     )
   })
 
-  it("has colours that take no room, words that are too long, and no terminal", () => {
+  it("is folded without counting colours, and keeps words that are longer than a line", () => {
     const coloured = line.replace("--dialect", "\u001b[1m--dialect\u001b[0m")
     assert.strictEqual(Output.fold(coloured, line.length), coloured)
     assert.strictEqual(Output.fold(coloured, 48).split("\n")[1], `${" ".repeat(20)}e.g. 3.1.1 or 2.1,3.0`)

@@ -1,3 +1,7 @@
+/**
+ * `effect-smb serve` as a process on loopback: options, configuration file, users, namespace, log and signals, with
+ * our own client as the peer.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Schedule, type Scope, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TcpTransport } from "effect-smb"
@@ -14,14 +18,14 @@ const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 
 interface Run {
   readonly child: ChildProcess
-  /** The first line of the output, once it is there, or the whole where it ends before. */
+  /** The first line of the output as soon as it is written, or the whole output if that ends without a line. */
   readonly first: Promise<string>
   /** The output so far. */
   readonly output: () => string
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 }
 
-/** Runs `serve` with folders for configuration and state of its own, which are empty unless `home` is one. */
+/** Runs `serve` with `home` as its folder for configuration and state. */
 const serve = (home: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
   Effect.acquireRelease(
     Effect.sync((): Run => {
@@ -81,7 +85,7 @@ const live = (name: string, effect: Effect.Effect<void, unknown, Scope.Scope>) =
 
 describe("effect-smb serve", () => {
   live(
-    "serves a folder to a user, and stops on SIGINT with all that was written in place",
+    "serves a folder to a user, and on SIGINT exits with 0 and keeps the written file",
     Effect.gen(function*() {
       const home = yield* folder
       const run = yield* serve(home, [home, "--user", "joe", "--json", "--dialect", "2.1,3.0"], {
@@ -105,7 +109,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "makes up a user where none is named, says how to connect, and ends on SIGTERM",
+    "creates a user with a password by default, says how to connect, and exits with 0 on SIGTERM",
     Effect.gen(function*() {
       const run = yield* serve(yield* folder, [])
       const first = yield* Effect.promise(() => run.first)
@@ -121,7 +125,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "leaves room for a name where there are users, and names a guest only where guests may come in",
+    "prints NAME as the user of the mount line when users exist, and guest only with --guest",
     Effect.gen(function*() {
       const home = yield* folder
       const users = join(home, "users")
@@ -137,7 +141,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "reads the configuration file, users from a file, and lets flags go before it",
+    "reads the configuration file and the users file, and adds the share of a flag",
     Effect.gen(function*() {
       const home = yield* folder
       const { users } = yield* Effect.promise(async () => {
@@ -176,7 +180,7 @@ describe("effect-smb serve", () => {
         const error = yield* Effect.flip(smb.writeFile(`${base}\\mem\\x`, "x"))
         assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error._tag, "AccessDenied")
       }
-      // Nothing is made in what may only be read.
+      // The server creates nothing in folders that are read-only.
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(home, "files"))), ["f.txt"])
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(home, "more"))), [])
       const wrong = yield* Effect.flip((yield* client("ann", "8846f7eaee8fb117ad06bdd830b7586c")).stat(`${base}\\mem`))
@@ -185,7 +189,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "serves a folder under two names, and none that lies in another one or was copied with what was kept of it",
+    "serves a folder under two names, and refuses a folder that is served, nested or copied",
     Effect.gen(function*() {
       const home = yield* folder
       const outer = join(home, "outer")
@@ -200,7 +204,7 @@ describe("effect-smb serve", () => {
           assert.include(stderr, `effect-smb: ${path}: `)
           return stderr
         })
-      // While the first process lives.
+      // While the first process runs.
       assert.include(yield* refused(["--share", `a=${outer}`], outer), "another process serves this folder")
       both.child.kill("SIGTERM")
       yield* ended(both)
@@ -213,7 +217,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "hosts what is written into the file of the namespace while it runs, and keeps what was there where that is nothing",
+    "reloads the namespace file while it runs, and keeps the old namespace when the file is invalid",
     Effect.gen(function*() {
       const home = yield* folder
       const file = join(home, "namespace.json")
@@ -255,13 +259,13 @@ describe("effect-smb serve", () => {
       const events = stdout.trim().split("\n").map((line) => JSON.parse(line))
       assert.lengthOf(events.filter(({ event }) => event === "namespace"), 2)
       assert.match(events.find(({ event }) => event === "namespace refused").reason, /namespace\.json/)
-      // One session saw it all.
+      // The client logged on once.
       assert.lengthOf(events.filter(({ event }) => event === "logon"), 1)
     })
   )
 
   live(
-    "holds the limits that the configuration file names, and says what is none",
+    "enforces the limits of the configuration file, and exits with 1 for a limit that is invalid",
     Effect.gen(function*() {
       const home = yield* folder
       const config = join(home, "limited.json")
@@ -299,7 +303,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "takes the configuration that is named, with paths from its own folder, and users from the usual file",
+    "reads the file of --config with paths relative to it, and the users from the default file",
     Effect.gen(function*() {
       const home = yield* folder
       const config = join(home, "mine", "smb.json")
@@ -320,7 +324,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "logs an object a line: connections, logons, shares and refusals, and no secret",
+    "logs connections, logons, shares and refusals as JSON lines without a secret",
     Effect.gen(function*() {
       const run = yield* serve(yield* folder, ["--json", "--user", "joe", "--host", "127.0.29.22"], {
         SMB_PASSWORD: "geheim"
@@ -364,7 +368,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "tells people the same on standard error, a line each",
+    "logs a refused logon to standard error as one line of text without --json",
     Effect.gen(function*() {
       const run = yield* serve(yield* folder, ["--user", "joe"], { SMB_PASSWORD: "geheim" })
       const port = /port (\d+)/.exec(yield* Effect.promise(() => run.first))![1]
@@ -380,7 +384,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "keeps the users' identifiers in the state folder, and goes on without where it cannot",
+    "keeps the users' SIDs in the state folder, and runs without it when it cannot be written",
     Effect.gen(function*() {
       const home = yield* folder
       const path = join(home, "effect-smb", "identity.json")
@@ -403,7 +407,7 @@ describe("effect-smb serve", () => {
       const { domainSid, users } = JSON.parse(yield* Effect.promise(() => readFile(path, "utf8")))
       assert.deepStrictEqual([`${domainSid}-${users[0].rid}`, users[0].name], [owner, "joe"])
       assert.strictEqual((yield* turn(home)).owner, owner)
-      // A place where not even root makes folders.
+      // Not even root can create a folder in a file.
       const without = yield* turn(file)
       assert.strictEqual(without.code, 0)
       assert.include(without.stdout, "whose a file is will not be known after a restart")
@@ -426,7 +430,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "loses nothing that a client was told is flushed when it is stopped while the client writes",
+    "loses no flushed data when SIGINT stops it while a client writes",
     Effect.gen(function*() {
       const home = yield* folder
       const run = yield* serve(home, [home, "--user", "joe", "--json"], { SMB_PASSWORD: "secret" })
@@ -456,7 +460,7 @@ describe("effect-smb serve", () => {
   )
 
   live(
-    "says in one line what is wrong",
+    "prints one line and exits with 1 or 2 when files, options or addresses are wrong",
     Effect.gen(function*() {
       const home = yield* folder
       const users = join(home, "users")
@@ -480,7 +484,7 @@ describe("effect-smb serve", () => {
         [["--namespace", bad], 1, /bad\.json: .*a target is/],
         [["--share", "nothing"], 2, /name=folder/],
         [["--share", "ipc$=/tmp"], 2, /"ipc\$" cannot be a share's name/],
-        // By Windows' table these are one name; JavaScript's lower case of the first ends with another sigma.
+        // These are one name by Windows' table; JavaScript's lower case of the first ends with another sigma.
         [["--share", "ΟΔΟΣ=/tmp", "--share", "οδοσ=/tmp"], 2, /the share οδοσ is named twice/],
         [["--user", "joe"], 2, /no password for joe/],
         [[join(home, "none")], 1, /there is no such folder/],
@@ -498,11 +502,11 @@ describe("effect-smb serve", () => {
     })
   )
 
-  it("looks for its configuration where each platform keeps such", () => {
+  it("looks for its files in the folders that each platform uses for configuration and state", () => {
     assert.strictEqual(configurationPath({ XDG_CONFIG_HOME: "/x" }, "linux"), join("/x", "effect-smb", "config.json"))
     assert.match(configurationPath({}, "darwin"), /\.config.effect-smb.config\.json$/)
     assert.strictEqual(configurationPath({ APPDATA: "/a" }, "win32"), join("/a", "effect-smb", "config.json"))
-    // As the XDG specification has it.
+    // The XDG specification ignores relative paths.
     assert.match(configurationPath({ XDG_CONFIG_HOME: "relative" }, "linux"), /\.config.effect-smb.config\.json$/)
     assert.strictEqual(usersPath({ XDG_CONFIG_HOME: "/x" }, "linux"), join("/x", "effect-smb", "users"))
     assert.strictEqual(identityPath({ XDG_STATE_HOME: "/s" }, "linux"), join("/s", "effect-smb", "identity.json"))

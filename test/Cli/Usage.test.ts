@@ -1,3 +1,4 @@
+/** The command line as a process: wrong usage, help at every level, and that the documents name each flag. */
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
@@ -12,7 +13,7 @@ interface Run {
   readonly stderr: string
 }
 
-/** Runs the command where nobody can be asked and no user is known. */
+/** Runs the command without a terminal for questions and without a user. */
 const run = (...args: ReadonlyArray<string>): Promise<Run> =>
   new Promise((resolve) => {
     const env = { ...process.env, SMB_USER: "", NO_COLOR: "1", COLUMNS: "" }
@@ -22,7 +23,7 @@ const run = (...args: ReadonlyArray<string>): Promise<Run> =>
     child.stdin!.end()
   })
 
-/** Two at a time. */
+/** Runs `check` for all, two at a time. */
 const all = async <A>(list: ReadonlyArray<A>, check: (one: A) => Promise<void>) => {
   const left = [...list]
   const work = async () => {
@@ -33,7 +34,7 @@ const all = async <A>(list: ReadonlyArray<A>, check: (one: A) => Promise<void>) 
 
 describe("the command line", () => {
   it(
-    "says in one line what is wrong with it, and ends with 2",
+    "is refused with one line and exit code 2 when its arguments are wrong",
     { timeout: 60_000 },
     () =>
       all<readonly [args: ReadonlyArray<string>, pattern: RegExp]>([
@@ -67,14 +68,14 @@ describe("the command line", () => {
       })
   )
 
-  it("says it as JSON where that is wanted", async () => {
+  it("is refused with a JSON object when --json is given", async () => {
     const { code, stderr } = await run("ls", "--json", "x")
     assert.strictEqual(code, 2)
     assert.strictEqual(JSON.parse(stderr).error, "UsageError")
   })
 
   it(
-    "helps at every level, on standard output when asked",
+    "prints help and version on standard output with --help and --version at each level",
     { timeout: 60_000 },
     () =>
       all<readonly [args: ReadonlyArray<string>, text: string]>([
@@ -92,7 +93,7 @@ describe("the command line", () => {
       })
   )
 
-  it("has each of its flags in the documents, and in its help, which is no wider than 80 columns in a pipe", {
+  it("has help of at most 80 columns in a pipe, and the documents name each flag of the help", {
     timeout: 60_000
   }, async () => {
     const pages = ["command", "dfs", "hosting"].map((name) =>
@@ -119,14 +120,14 @@ describe("the command line", () => {
     assert.isAbove(flags, 150)
   })
 
-  it("without a subcommand shows help, and that this was not enough", async () => {
+  it("prints help on standard error and exits with 2 without a subcommand", async () => {
     const { code, stderr, stdout } = await run()
     assert.strictEqual(code, 2)
     assert.strictEqual(stdout, "")
     assert.include(stderr, "SUBCOMMANDS")
   })
 
-  it("takes shared flags before and after the subcommand", async () => {
+  it("accepts shared flags before and after the subcommand", async () => {
     for (
       const args of [["--json", "ls", "//127.0.0.1:1/s", "--guest"], ["ls", "//127.0.0.1:1/s", "--guest", "--json"]]
     ) {
@@ -137,7 +138,7 @@ describe("the command line", () => {
     }
   })
 
-  it("asks nobody where DFS is off", async () => {
+  it("sends no query for `dfs resolve` with --dfs off", async () => {
     const { code, stdout } = await run("dfs", "resolve", "//nobody.invalid/share/x", "--dfs", "off", "--json")
     assert.strictEqual(code, 0)
     assert.deepStrictEqual(JSON.parse(stdout), {

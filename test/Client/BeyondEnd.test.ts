@@ -1,6 +1,7 @@
 /**
- * No READ is sent that is known to lie behind the end of the file. The server here signs STATUS_END_OF_FILE wrongly, as
- * ksmbd of Linux 6.12 does. Where a READ has to ask, because the server says 0 for the size, the size has the last word.
+ * The client sends no READ behind the end of a file that it knows. The scripted server signs STATUS_END_OF_FILE
+ * wrongly, as ksmbd of Linux 6.12 does. When a READ must be sent because the server says 0 for the size, the client
+ * asks for the size again.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
@@ -60,7 +61,7 @@ describe.each([0, 1, 1000, chunk - 1, chunk, chunk + 1, 3 * chunk, 600_000])("a 
   const content = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 0xff)
 
   it.effect.each(readers.map(([name, run]) => ({ name, run })))(
-    "is read whole: $name",
+    "is read completely by $name",
     ({ run }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -68,7 +69,7 @@ describe.each([0, 1, 1000, chunk - 1, chunk, chunk + 1, 3 * chunk, 600_000])("a 
       }).pipe(served(content))
   )
 
-  it.effect("has nothing at its end and behind it", () =>
+  it.effect("gives no bytes at its end and behind it", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       for (const offset of [size, size + 1, size + 10 * chunk]) {
@@ -82,7 +83,7 @@ describe.each([0, 1, 1000, chunk - 1, chunk, chunk + 1, 3 * chunk, 600_000])("a 
 describe("a file that changes while it is open", () => {
   const content = new Uint8Array(1000).fill(1)
 
-  it.effect("is read to its new end when another program writes to it", () =>
+  it.effect("is read to its new end when another program appends to it", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const seen: Array<number> = []
@@ -101,7 +102,7 @@ describe("a file that changes while it is open", () => {
       assert.deepStrictEqual(reads, [0, 1000, 1000 + chunk])
     }).pipe(growing))
 
-  it.effect("is known to reach as far as this open has written, and no farther than it has cut", () =>
+  it.effect("is read without QUERY_INFO up to where this open wrote, and with it behind where it truncated", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -117,7 +118,7 @@ describe("a file that changes while it is open", () => {
       assert.strictEqual(yield* asked, 1)
     }).pipe(Effect.scoped, growing))
 
-  it.effect("is read by READ where the server does not tell its size", () =>
+  it.effect("is read by READ when the server refuses to tell its size", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const { length } = yield* gather(smb.stream(path))
@@ -143,8 +144,8 @@ describe("a file that changes while it is open", () => {
   )
 })
 
-describe("STATUS_END_OF_FILE that is signed wrongly", () => {
-  it.effect("ends its own request, and not the connection", () =>
+describe("a wrongly signed STATUS_END_OF_FILE", () => {
+  it.effect("ends the read of an empty file, and not the connection", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       for (let i = 0; i < 3; i++) assert.strictEqual((yield* smb.readFile(path)).length, 0)
@@ -154,7 +155,7 @@ describe("STATUS_END_OF_FILE that is signed wrongly", () => {
       assert.strictEqual(sent.filter((command) => command === "READ").length, 3)
     }).pipe(served(new Uint8Array(0))))
 
-  it.effect("is not believed where the size says that there is more", () =>
+  it.effect("is a BadSignature when the file's size is larger", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const wrongly: ReadonlyArray<Effect.Effect<Uint8Array, unknown>> = [
@@ -172,7 +173,7 @@ describe("STATUS_END_OF_FILE that is signed wrongly", () => {
 })
 
 describe("a wrong signature", () => {
-  it.effect("does not accuse the network alone, and says what can be done", () =>
+  it.effect("is a BadSignature whose message names the network, the server, and encryption as a remedy", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile(path))

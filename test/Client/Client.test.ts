@@ -1,5 +1,6 @@
 /**
- * The client over servers in memory: what it shares and closes, how it comes back, and what it leaves behind.
+ * The client over servers in memory: which connections, sessions and trees it shares and closes, how it reconnects,
+ * what scopes release, oplock and lease breaks, and responses of hostile servers.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
@@ -19,13 +20,13 @@ const provide = (
 
 const count = (list: ReadonlyArray<unknown>, of: unknown) => list.filter((item) => item === of).length
 
-/** Lets whatever is under way get on, without time passing. */
+/** Lets all running fibers continue, without time passing. */
 const settle = Effect.gen(function*() {
   for (let i = 0; i < 50; i++) yield* Effect.yieldNow
 })
 
-describe("connections", () => {
-  it.effect("one for a server, one logon, one tree for a share, whoever asks, and closed when idle", () =>
+describe("a client's connections", () => {
+  it.effect("are one for each server, with one logon and one tree for each share, and are closed when idle", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -50,7 +51,7 @@ describe("connections", () => {
       assert.strictEqual(yield* servers.connected, 2)
     }).pipe(provide(TestTransport.layerFiles(files))))
 
-  it.effect("files and failures are named so that the name can be used again, on another port than 445 too", () =>
+  it.effect("have files and errors whose paths contain a port other than 445, and can be used again", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const file = yield* smb.open("//nas:4450/data/f.txt")
@@ -62,10 +63,10 @@ describe("connections", () => {
       assert.strictEqual(share._tag === "SmbError" ? share.path : share, "\\\\nas:4450\\nowhere")
     }).pipe(Effect.scoped, provide(TestTransport.layerFiles(files))))
 
-  it.effect("a refused credential is one attempt, however many ask, until another is given or somebody says so", () => {
+  it.effect("try a refused credential once, until the provider gives another one or the app calls retryLogons", () => {
     let now = Credentials.password("user", Redacted.make("wrong"))
     const credentials = Credentials.layerFrom(() =>
-      // A provider may well make a new value each time.
+      // A provider can make a new value each time.
       Effect.sync(() => Credentials.password(now.user, Redacted.make(Redacted.value(now.password))))
     )
     return Effect.gen(function*() {
@@ -84,7 +85,7 @@ describe("connections", () => {
         assert.notInclude(JSON.stringify(error), "wrong\"")
       }
       assert.deepStrictEqual([yield* attempts, yield* servers.connected], [1, connected])
-      // Another wrong one is another attempt, and another user has nothing to do with it.
+      // Another wrong password is another attempt. Another user is independent of it.
       now = Credentials.password("user", Redacted.make("also wrong"))
       assert.notMatch((yield* failure).message, /not tried again/)
       assert.strictEqual(yield* attempts, 2)
@@ -103,7 +104,7 @@ describe("connections", () => {
     )
   })
 
-  it.effect("several refused credentials of one user are each asked for once, whatever their order", () => {
+  it.effect("try each of up to eight refused passwords of a user once, in any order", () => {
     let now = Credentials.password("user", Redacted.make("0"))
     const credentials = Credentials.layerFrom(() => Effect.sync(() => now))
     return Effect.gen(function*() {
@@ -133,7 +134,7 @@ describe("connections", () => {
     }).pipe(provide(TestTransport.layerFiles(files, { users: { user: "password" } }), {}, credentials))
   })
 
-  it.effect("a rename that is refused names both paths", () =>
+  it.effect("report a refused rename with both paths", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.rename(f, "\\\\nas\\data\\other"))
@@ -143,7 +144,7 @@ describe("connections", () => {
       faults: [TestTransport.fault("SET_INFO", { status: "STATUS_ACCESS_DENIED" })]
     }))))
 
-  it.effect("a session for each credential, on one connection", () => {
+  it.effect("have one session for each credential", () => {
     let now = user
     const credentials = Credentials.layerFrom(() => Effect.sync(() => now))
     return Effect.gen(function*() {
@@ -162,7 +163,7 @@ describe("connections", () => {
     }).pipe(provide(TestTransport.layerFiles(files, { users: { user: "password", joe: "secret" } }), {}, credentials))
   })
 
-  it.effect("one request after the other with a server that never grants two credits", () =>
+  it.effect("send requests one by one, and no compound, to a server that grants one credit", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* smb.readFileString(f), "text")
@@ -176,7 +177,7 @@ describe("connections", () => {
       assert.isTrue(requests.every(({ header }) => header.nextCommand === 0))
     }).pipe(provide(TestTransport.layerFiles(files, { credits: 1 }))))
 
-  it.effect("comes back after a drop, and after a server was away", () =>
+  it.effect("are opened again after a drop, and after the server was down", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -191,7 +192,7 @@ describe("connections", () => {
       assert.strictEqual(yield* servers.connected, 3)
     }).pipe(provide(TestTransport.layerFiles(files))))
 
-  it.effect("a server that falls silent fails requests in bounded time, whatever it was doing", () =>
+  it.effect("fail with TimedOut within 120 seconds when a server is silent at any step", () =>
     Effect.gen(function*() {
       for (const command of ["NEGOTIATE", "SESSION_SETUP", "TREE_CONNECT", "CREATE"] as const) {
         const fiber = yield* Effect.gen(function*() {
@@ -209,7 +210,7 @@ describe("connections", () => {
       }
     }))
 
-  it.effect("a slow answer is only slow", () =>
+  it.effect("wait for a CREATE response that comes after 20 seconds", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const fiber = yield* Effect.forkChild(smb.readFileString(f))
@@ -222,7 +223,7 @@ describe("connections", () => {
       provide(TestTransport.layerFiles(files, { faults: [TestTransport.fault("CREATE", { delay: "20 seconds" })] }))
     ))
 
-  it.effect("a host without an address is told as such", () =>
+  it.effect("fail with NameNotFound for an unknown host, and with Refused for a host that is down", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const gone = yield* Effect.flip(smb.readFile("//nowhere/data/f"))
@@ -232,8 +233,8 @@ describe("connections", () => {
     }).pipe(provide(TestTransport.layer({ nas: { shares: files }, away: "down" }))))
 })
 
-describe("scopes", () => {
-  it.effect("withShare releases in reverse order, on success, failure and interruption", () =>
+describe("a client's scopes", () => {
+  it.effect("release in reverse order what withShare acquired, on success, failure and interruption", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -263,7 +264,7 @@ describe("scopes", () => {
       }
     }).pipe(provide(TestTransport.layerFiles(files))))
 
-  it.effect("an open that succeeds after the caller has gone is closed", () =>
+  it.effect("close a file that the server opens after the caller was interrupted", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -278,7 +279,7 @@ describe("scopes", () => {
       assert.strictEqual(count(yield* servers.commands, "CLOSE"), 1)
     }).pipe(provide(
       TestTransport.layerFiles(files, {
-        // A server that cannot cancel an open any more: it answers with success all the same.
+        // A server that can no longer cancel the CREATE: its response is success.
         faults: [TestTransport.fault("CREATE", {
           delay: "5 seconds",
           uncancellable: true
@@ -287,7 +288,7 @@ describe("scopes", () => {
       { idle: "1 hour" }
     )))
 
-  it.effect("a lock that is granted after the caller has gone is released", () =>
+  it.effect("release a lock that the server grants after the caller was interrupted", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -318,7 +319,7 @@ describe("scopes", () => {
       )
     ))
 
-  it.effect("a watch that is interrupted is cancelled by its AsyncId, and its directory closed", () =>
+  it.effect("cancel an interrupted watch by its AsyncId, and close its directory", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -339,11 +340,11 @@ describe("scopes", () => {
     }).pipe(provide(TestTransport.layerFiles(files))))
 })
 
-describe("breaks", () => {
+describe("a client that gets a break", () => {
   const created = { createAction: 1, flags: 0, creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n }
   const opened = { allocationSize: 0n, endOfFile: 4n, fileAttributes: 0x80 }
 
-  it.effect("an oplock that is taken back is acknowledged, and the open knows", () => {
+  it.effect("acknowledges an oplock break once, updates the open, and ignores breaks of unknown opens", () => {
     const fileId = { persistent: 5n, volatile: 6n }
     const body = {
       ...created,
@@ -365,7 +366,7 @@ describe("breaks", () => {
       const sent = (yield* servers.requests).filter(({ command }) => command === "OPLOCK_BREAK")
       assert.strictEqual(sent.length, 1)
       assert.deepInclude(sent[0]!.request.body, { _tag: "OplockBreakAcknowledgment", oplockLevel: level, fileId })
-      // Of an open that nobody has.
+      // A break of an open that the client does not have.
       yield* servers.notify("nas", {
         _tag: "OPLOCK_BREAK",
         body: { _tag: "OplockBreak", oplockLevel: 0, fileId: { persistent: 9n, volatile: 9n } }
@@ -375,7 +376,7 @@ describe("breaks", () => {
     })).pipe(provide(TestTransport.layerFiles(files, { faults: [fault] })))
   })
 
-  it.effect("a lease is acknowledged where the server wants it", () => {
+  it.effect("acknowledges a lease break only when the server requires it", () => {
     const leaseKey = new Uint8Array(16).fill(4)
     const leaseState = LeaseState.SMB2_LEASE_READ_CACHING | LeaseState.SMB2_LEASE_HANDLE_CACHING
     const body = {
@@ -416,8 +417,8 @@ describe("breaks", () => {
   })
 })
 
-describe("hostile servers", () => {
-  it.effect("names with separators in them are not listed", () => {
+describe("a hostile server", () => {
+  it.effect("cannot put names with separators or NUL into lists and walks", () => {
     const names = { "../../etc/passwd": "x", "a\\b": "x", "good.txt": "x", "sub/x": "x", "nul\0": "x" }
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -428,7 +429,7 @@ describe("hostile servers", () => {
     }).pipe(provide(TestTransport.layerFiles({ data: names })))
   })
 
-  it.effect("a listing, a file and a CREATE that make no sense are Malformed, and the connection goes on", () =>
+  it.effect("causes Malformed by bad QUERY_DIRECTORY, READ and CREATE responses, and the connection survives", () =>
     Effect.gen(function*() {
       const bytes = new Uint8Array(60).fill(0xff)
       for (
@@ -452,7 +453,7 @@ describe("hostile servers", () => {
       }
     }))
 
-  it.effect("a refusal is told with its status and path", () =>
+  it.effect("causes an SmbError with reason, command and path when it refuses", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile(f))
@@ -465,7 +466,7 @@ describe("hostile servers", () => {
 })
 
 describe("a previous version", () => {
-  it.effect("is never changed: a server without snapshots would change the file as it is now", () =>
+  it.effect("is never changed: each operation that changes something fails with InvalidPath", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -492,7 +493,7 @@ describe("a previous version", () => {
         assert(error._tag === "PathError" && error.reason._tag === "InvalidPath", String(index))
         assert.include(error.message, token)
       }
-      // That of the copy, which looks at its source first.
+      // The copy opens its source first.
       const commands = yield* servers.commands
       assert.strictEqual(count(commands, "CREATE"), 1)
       assert.strictEqual(count(commands, "SET_INFO") + count(commands, "WRITE"), 0)

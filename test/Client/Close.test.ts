@@ -1,6 +1,6 @@
 /**
- * A server may find out at the CLOSE that it cannot keep what it was given. Then the operation has failed, with what the
- * CLOSE said.
+ * A server can find out at the CLOSE that it cannot keep the written data. Then the operation fails with the error of
+ * the CLOSE. Scripted servers of SMB 2 and SMB 1 refuse the CLOSE of each operation that changes something.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Logger, Redacted, type Scope } from "effect"
@@ -33,13 +33,13 @@ const statuses = [
   "STATUS_UNSUCCESSFUL"
 ] as const
 
-/** As a compound of all, and one after the other, where the server never grants enough for one. */
+/** As one compound, and one by one, when the server never grants enough credits for a compound. */
 const ways: ReadonlyArray<readonly [string, Partial<TestTransport.ServerOptions>]> = [
   ["compound", {}],
   ["one by one", { credits: 1 }]
 ]
 
-/** What the log has been told, at the level of a warning or above. */
+/** The messages of the log at the level Warn or above. */
 const heard = () => {
   const lines: Array<string> = []
   const layer = Logger.layer([
@@ -51,7 +51,7 @@ const heard = () => {
 }
 
 describe("a CLOSE that fails", () => {
-  it.effect("knows every operation of the client", () =>
+  it.effect("is tested with each operation of the client", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const listed = new Set([...others, ...mutations.map((mutation) => mutation.of)])
@@ -60,7 +60,7 @@ describe("a CLOSE that fails", () => {
 
   for (const [way, options] of ways) {
     it.effect.each(mutations)(
-      `lets the operation fail with what it says (${way}): $name`,
+      `fails the operation with its error (${way}): $name`,
       ({ faults = [], run }) =>
         Effect.gen(function*() {
           yield* Effect.gen(function*() {
@@ -84,7 +84,7 @@ describe("a CLOSE that fails", () => {
         })
     )
 
-    it.effect(`is of no interest where nothing was to be changed (${way})`, () =>
+    it.effect(`is ignored by operations that only read (${way})`, () =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         assert.strictEqual(yield* smb.readFileString(f), "text")
@@ -98,7 +98,7 @@ describe("a CLOSE that fails", () => {
         }))
       ))
 
-    it.effect(`gives way to what failed before it (${way})`, () =>
+    it.effect(`does not replace the error of the SET_INFO before it (${way})`, () =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         const error = yield* Effect.flip(smb.remove(`${base}\\tree`))
@@ -116,7 +116,7 @@ describe("a CLOSE that fails", () => {
   }
 })
 
-describe("a file from open that the scope closes", () => {
+describe("a file that a scope closes", () => {
   const full = TestTransport.layerFiles({ data: files() }, {
     faults: [TestTransport.fault("CLOSE", { status: "STATUS_DISK_FULL" })]
   })
@@ -146,7 +146,7 @@ describe("a file from open that the scope closes", () => {
         use: (smb) => smb.open(f, { ...OpenMode.remove, createOptions: CreateOptions.FILE_DELETE_ON_CLOSE })
       }
     ]
-  )("ends the scope with the reason as a defect: $name", ({ use }) =>
+  )("ends the scope with the CLOSE's error as a defect: $name", ({ use }) =>
     Effect.gen(function*() {
       const { exit } = yield* scoped(use)
       const defects = Exit.isFailure(exit) ? exit.cause.reasons.filter(Cause.isDieReason) : []
@@ -156,7 +156,7 @@ describe("a file from open that the scope closes", () => {
       )
     }))
 
-  it.effect("says nothing where nothing was changed, or where close has failed with it", () =>
+  it.effect("ends its scope without an error when nothing was changed, or when close failed before", () =>
     Effect.gen(function*() {
       const read = yield* scoped((smb) => Effect.flatMap(smb.open(f, OpenMode.update), (file) => file.read(0, 2)))
       assert.isTrue(Exit.isSuccess(read.exit))
@@ -172,7 +172,7 @@ describe("a file from open that the scope closes", () => {
     }))
 })
 
-describe("a CLOSE of SMB 1 that fails", () => {
+describe("an SMB 1 CLOSE that fails", () => {
   const skipped = new Set(["remove, a folder", "remove, a tree", "copy, by the server"])
   const cases = [
     ...mutations.filter(({ name }) => !skipped.has(name)),
@@ -191,7 +191,7 @@ describe("a CLOSE of SMB 1 that fails", () => {
       Effect.provide(Logger.layer([]))
     )
 
-  it.effect.each(cases)("lets the operation fail with what it says: $name", ({ run }) =>
+  it.effect.each(cases)("fails the operation with its error: $name", ({ run }) =>
     Effect.gen(function*() {
       yield* onPeer(Peer.agreeing, (smb) => run(smb, base))
       for (const status of statuses) {
@@ -206,7 +206,7 @@ describe("a CLOSE of SMB 1 that fails", () => {
       }
     }))
 
-  it.effect("is of no interest where nothing was to be changed", () =>
+  it.effect("is ignored by operations that only read", () =>
     onPeer(
       (received) =>
         received.header.command === Command.SMB_COM_CLOSE ? { status: 0xc000_007f } : Peer.agreeing(received),
@@ -228,7 +228,7 @@ describe("a CLOSE that fails at one of two DFS targets", () => {
       { status: "STATUS_DISK_FULL" }
     ] as const
   )(
-    "does not let the change be made at the other one: $status",
+    "does not repeat the change at the other target: $status",
     ({ status }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient

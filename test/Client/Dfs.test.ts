@@ -1,6 +1,4 @@
-/**
- * A client that follows DFS through scripted referrals, over servers in memory.
- */
+/** A client that follows scripted DFS referrals over servers in memory (MS-DFSC 3.1). */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { Credentials, DfsAdapter, SmbClient, TestTransport } from "effect-smb"
@@ -46,8 +44,8 @@ const referrals = Effect.gen(function*() {
   )
 })
 
-describe("DFS", () => {
-  it.effect("walks through a link, past a target that is down, and asks once", () =>
+describe("a client with DFS", () => {
+  it.effect("follows a link past a target that is down, caches the referrals, and sets the DFS flag", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* smb.readFileString("\\\\corp\\public\\plans\\f.txt"), "through the link")
@@ -62,23 +60,23 @@ describe("DFS", () => {
         new TextDecoder().decode(yield* servers.read("b", "data", "plans\\new.txt")),
         "new"
       )
-      // One more for the second link; what is cached is not asked again.
+      // One more for the second link; cached referrals are not requested again.
       assert.isAtMost((yield* referrals).length, asked + 2)
       const created = (yield* servers.requests).filter(({ command, server }) =>
         command === "CREATE" && server === "corp"
       )
       for (const { header } of created) {
-        assert(header.flags & HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS, "names of a namespace travel with the DFS flag")
+        assert(header.flags & HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS, "a CREATE in a namespace has the DFS flag")
       }
     }).pipe(dfs({ mode: "strict" })))
 
-  it.effect("files of the root itself are there too", () =>
+  it.effect("reads files of the root itself", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* smb.readFileString("\\\\corp\\public\\root.txt"), "root")
     }).pipe(dfs({ mode: "strict" })))
 
-  it.effect("says of every target what was wrong with it", () =>
+  it.effect("fails with NoTargetLeft and names each target when none can be reached", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile("\\\\corp\\public\\lost\\x"))
@@ -87,7 +85,7 @@ describe("DFS", () => {
       assert.include(error.message, "nowhere")
     }).pipe(dfs({ mode: "strict" })))
 
-  it.effect("a referral that makes no sense is Malformed, with the server's name", () =>
+  it.effect("fails with Malformed and names the server when a referral is malformed", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile("\\\\corp\\public\\bad\\x"))
@@ -95,7 +93,7 @@ describe("DFS", () => {
       assert.include(error.message, "corp")
     }).pipe(dfs({ mode: "strict" })))
 
-  it.effect("strict fails with a server that does no DFS, fallback goes on", () =>
+  it.effect("fails with NotDfsCapable in mode strict, and reads in mode fallback, when the server has no DFS", () =>
     Effect.gen(function*() {
       const read = Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -106,7 +104,7 @@ describe("DFS", () => {
       assert.strictEqual(yield* read.pipe(dfs({ mode: "fallback" })), "old")
     }))
 
-  it.effect("is off without its layer: a link is refused, and no referral is asked for", () =>
+  it.effect("requests no referral without the DFS layer, and fails at a link with PathNotCovered", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile("\\\\corp\\public\\plans\\f.txt"))

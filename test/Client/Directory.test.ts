@@ -1,3 +1,7 @@
+/**
+ * Walks and recursive removals over a model of a server's disk, with loops, reparse points, links that only the server
+ * sees, and other programs that remove at the same time.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -12,7 +16,7 @@ import { ReparseTag } from "../../src/Codec/Reparse.ts"
 import { DfsError, NoTargetLeft } from "../../src/Protocol/DfsError.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
 
-/** A directory by its entries; a reparse point by its tag; `dead` cannot be listed after its first entry. */
+/** A directory is its entries, a reparse point its tag; listing `dead` fails after its first entry. */
 interface Tree {
   readonly [name: string]: Tree | "file" | number
 }
@@ -57,7 +61,7 @@ const lister = (root: Tree) => (path: string): Stream.Stream<Directory.Listed, C
   return path.endsWith("dead") ? Stream.concat(found, Stream.fail(gone)) : found
 }
 
-/** A folder of a server's disk: other folders, files by their size, and links that the server follows without telling. */
+/** A folder of a server's disk: other folders, files, and links that the server follows without telling the client. */
 class Folder {
   readonly entries = new Map<string, Folder | "file" | { readonly leadsTo: Folder } | { readonly tag: number }>()
   up: Folder = this
@@ -73,11 +77,11 @@ class Folder {
 }
 
 const root = "\\\\nas\\data"
-/** What is not there, or is about to go, cannot be opened; a directory that is not empty can. */
+/** A missing or pending path fails at the CREATE; a directory that is not empty fails at the SET_INFO. */
 const status = (code: number, path: string) =>
   fromStatus(code, code === NtStatus.STATUS_DIRECTORY_NOT_EMPTY ? "SET_INFO" : "CREATE", path)
 
-/** A server's disk as a removal sees it; `dots` is what it says of `..`. */
+/** A server's disk as a removal sees it; `dots` is how the server numbers `..`. */
 class Disk {
   readonly top: Folder
   readonly dots: "true" | "by path" | "wrong" | "none"
@@ -90,7 +94,7 @@ class Disk {
     this.dots = dots
   }
 
-  /** Links on the way and at its end are followed, as the server does. */
+  /** The folder at a path; links on the way and at its end are followed, as the server does. */
   private folder(path: string): Folder | undefined {
     let found: Folder | undefined = this.top
     for (const name of path.slice(root.length).split("\\").filter((part) => part !== "")) {
@@ -144,7 +148,7 @@ class Disk {
       return Effect.void
     })
 
-  /** Removes a tree, with as much time as it takes. */
+  /** Removes a tree, with 200 seconds of virtual time. */
   readonly run = (name: string) =>
     Effect.gen({ self: this }, function*() {
       const path = Result.getOrThrow(UncPath.parse(`${root}\\${name}`))
@@ -154,11 +158,11 @@ class Disk {
     })
 }
 
-describe("walk", () => {
+describe("Directory.walk", () => {
   const walked = (options?: Directory.WalkOptions) =>
     Effect.map(Stream.runCollect(Directory.walk(lister(tree), "r", options)), (all) => all.map(({ path }) => path))
 
-  it.effect("goes on without a directory that cannot be listed, if it is told to", () =>
+  it.effect("continues after a directory that cannot be listed when onError succeeds", () =>
     Effect.gen(function*() {
       const told: Array<string> = []
       const paths = yield* walked({
@@ -177,14 +181,14 @@ describe("walk", () => {
       ])
     }))
 
-  it.effect("fails with it otherwise, and with what onError fails with", () =>
+  it.effect("fails with the listing's error without onError, with onError's own error, and for the start itself", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* Effect.flip(walked()), gone)
       let asked = 0
       const other = new DfsError({ reason: new NoTargetLeft({ path: "other", targets: [] }) })
       const error = yield* Effect.flip(walked({ onError: () => Effect.suspend(() => Effect.fail((asked++, other))) }))
       assert.deepStrictEqual([error, asked], [other, 1])
-      // The start itself is the caller's own.
+      // onError is not called for the start of the walk.
       assert.strictEqual(
         yield* Effect.flip(Stream.runDrain(Directory.walk(lister(tree), "r\\dead", { onError: () => Effect.void }))),
         gone
@@ -192,7 +196,7 @@ describe("walk", () => {
     }))
 })
 
-describe("a walk over folders that lead back", () => {
+describe("a walk over folders with loops", () => {
   const loops = () => {
     const top = new Folder(1)
     const a = new Folder(2)
@@ -203,7 +207,7 @@ describe("a walk over folders that lead back", () => {
     return top
   }
 
-  it.effect("ends at each of them, names it, and is told of it", () =>
+  it.effect("ends at each loop, emits it, and calls onLoop with it", () =>
     Effect.gen(function*() {
       const told: Array<string> = []
       const found = yield* Stream.runCollect(
@@ -219,11 +223,11 @@ describe("a walk over folders that lead back", () => {
       )
     }))
 
-  it.effect("enters folders of mounted volumes that have one number, and ends at a mount point that leads back", () =>
+  it.effect("enters mounted volumes with the same file number, and ends at a mount point that leads back", () =>
     Effect.gen(function*() {
       const list = (path: string): Stream.Stream<Directory.Listed, ClientError> => {
         const depth = path.split("\\").length
-        // A mount point's own number is another one than that of what is mounted there.
+        // A mount point has another number than the folder that is mounted there.
         const at = (name: string, creationTime: bigint): Directory.Listed => ({
           name,
           entry: { ...entry(`${path}\\${name}`, ReparseTag.IO_REPARSE_TAG_MOUNT_POINT), creationTime },
@@ -239,7 +243,7 @@ describe("a walk over folders that lead back", () => {
       )
     }))
 
-  it.effect("without numbers it ends where it is as deep as it may be", () =>
+  it.effect("ends at maximumDepth when the server gives no file numbers", () =>
     Effect.gen(function*() {
       const top = new Folder(1)
       top.add("self", { leadsTo: top })
@@ -254,7 +258,7 @@ const incomplete = (result: Result.Result<number, ClientError>): RemovalIncomple
   return result.failure.reason
 }
 
-describe("the removal of a tree", () => {
+describe("a recursive removal", () => {
   const small = () => {
     const top = new Folder(1)
     const x = new Folder(2)
@@ -263,7 +267,7 @@ describe("the removal of a tree", () => {
     return { top, x, a }
   }
 
-  it.effect("takes what is below before what it is in, and counts", () =>
+  it.effect("removes entries before their folder, and returns their count", () =>
     Effect.gen(function*() {
       const disk = new Disk(small().top)
       assert.deepStrictEqual(yield* disk.run("x"), Result.succeed(6))
@@ -272,7 +276,7 @@ describe("the removal of a tree", () => {
       assert.deepStrictEqual([...disk.top.entries.keys()], ["beside"])
     }))
 
-  it.effect("takes mount points and symbolic links of any kind themselves, and leaves what they lead to", () =>
+  it.effect("removes mount points and symbolic links themselves, and does not list their targets", () =>
     Effect.gen(function*() {
       const { top, x } = small()
       x.add("junction", { tag: ReparseTag.IO_REPARSE_TAG_MOUNT_POINT })
@@ -284,7 +288,7 @@ describe("the removal of a tree", () => {
       assert.notInclude(disk.listings, `${root}\\x\\surrogate`)
     }))
 
-  it.effect("leaves a DFS link and what holds it, takes all else, and says how far it came", () =>
+  it.effect("keeps a DFS link and its folders, removes all else, and reports the counts", () =>
     Effect.gen(function*() {
       const { a, top } = small()
       a.add("link", { tag: ReparseTag.IO_REPARSE_TAG_DFS })
@@ -300,7 +304,7 @@ describe("the removal of a tree", () => {
     }))
 
   for (const dots of ["true", "by path", "wrong", "none"] as const) {
-    it.effect(`a link of the server's to a folder outside, where .. is ${dots}`, () =>
+    it.effect(`keeps a server's link to a folder outside if .. tells it apart: .. is ${dots}`, () =>
       Effect.gen(function*() {
         const { a, top, x } = small()
         const precious = new Folder(5).add("f", "file")
@@ -308,7 +312,7 @@ describe("the removal of a tree", () => {
         x.add("link", { leadsTo: precious })
         const disk = new Disk(top, dots)
         const result = yield* disk.run("x")
-        // By its path alone, or by nothing, such a link cannot be told from a folder.
+        // If .. follows the path, is wrong or missing, such a link cannot be told from a folder.
         if (dots !== "true") {
           assert(Result.isSuccess(result))
           return
@@ -324,7 +328,7 @@ describe("the removal of a tree", () => {
       }))
   }
 
-  it.effect("a link of the server's to a folder of the tree itself goes with the tree", () =>
+  it.effect("removes a server's link to a folder of the same tree", () =>
     Effect.gen(function*() {
       const { a, top, x } = small()
       x.add("again", { leadsTo: a })
@@ -333,7 +337,7 @@ describe("the removal of a tree", () => {
       assert.isFalse(top.entries.has("x"))
     }))
 
-  it.effect("links that lead back end, whatever .. says, and what they lead to above the tree stays", () =>
+  it.effect("ends at links that lead back, and keeps folders above the tree", () =>
     Effect.gen(function*() {
       for (const dots of ["true", "by path"] as const) {
         const { top, x } = small()
@@ -347,7 +351,7 @@ describe("the removal of a tree", () => {
       }
     }))
 
-  it.effect("the path itself is such a link: refused before anything is listed there", () =>
+  it.effect("refuses a path that is itself a server's link, and removes nothing at its target", () =>
     Effect.gen(function*() {
       const { top } = small()
       const precious = new Folder(5).add("f", "file")
@@ -360,12 +364,12 @@ describe("the removal of a tree", () => {
         assert.strictEqual(result.failure.reason.kind, "server-link")
         assert.strictEqual(precious.entries.size, 1)
       }
-      // A server whose .. is never right is not believed.
+      // The client ignores .. of a server that is always wrong about it.
       const { top: other } = small()
       assert(Result.isSuccess(yield* new Disk(other, "wrong").run("x")))
     }))
 
-  it.effect("what others have removed, or are about to, is no failure", () =>
+  it.effect("succeeds when other programs remove entries at the same time", () =>
     Effect.gen(function*() {
       const { a, top } = small()
       const disk = new Disk(top)
@@ -375,7 +379,7 @@ describe("the removal of a tree", () => {
       Object.assign(disk, {
         remove: (path: string) =>
           Effect.suspend(() => {
-            // Somebody else's turn comes first.
+            // Another program removes them first.
             if (path === `${root}\\x\\a\\f`) a.entries.delete("f")
             if (path === `${root}\\x` && ++asked === 2) (top.entries.get("x") as Folder).entries.delete("b")
             return remove(path)
@@ -385,7 +389,7 @@ describe("the removal of a tree", () => {
       assert.isFalse(top.entries.has("x"))
     }))
 
-  it.effect("what stays pending is named, after a bounded number of attempts", () =>
+  it.effect("reports an entry whose deletion stays pending, after a bounded number of attempts", () =>
     Effect.gen(function*() {
       const disk = new Disk(small().top)
       disk.refused.set(`${root}\\x\\b`, NtStatus.STATUS_DELETE_PENDING)
@@ -394,7 +398,7 @@ describe("the removal of a tree", () => {
       assert.match(error.message, /\\x\\b: .*DELETE_PENDING/)
     }))
 
-  it.effect("goes on after what concerns one entry, and ends with what concerns all", () =>
+  it.effect("continues after the error of one entry, and ends when the connection is closed", () =>
     Effect.gen(function*() {
       const disk = new Disk(small().top)
       disk.refused.set(`${root}\\x\\a\\f`, NtStatus.STATUS_SHARING_VIOLATION)

@@ -1,6 +1,6 @@
 /**
- * Large reads and writes as many requests in flight: that there are many, that the last of them count too, and that no
- * buffer is used for something else while a request still has it.
+ * Large reads and writes as many requests in flight, over a server in memory: many run at the same time, the last of
+ * them count too, and no buffer is used again while a request still has it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Redacted, Stream } from "effect"
@@ -23,19 +23,19 @@ const provide = <R>(servers: Layer.Layer<Transport.Transport | R>) =>
 const servers = (...faults: ReadonlyArray<TestTransport.Fault>) =>
   TestTransport.layerFiles({ data: { "big.bin": content } }, { faults, maximumTransfer: chunk })
 
-/** Lets whatever is under way get on, without time passing. */
+/** Lets all running work continue, without virtual time passing. */
 const settle = Effect.promise(async () => {
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
 })
 
-/** Does something some while after something else. */
+/** Calls `use` some turns of the event loop after `before`. */
 const after = async (before: Promise<void>, use: () => void): Promise<void> => {
   await before
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
   use()
 }
 
-/** Puts all of `content` into the buffers that it is lent. */
+/** Fills the buffers that it gets with all of `content`. */
 const filling = () => {
   let at = 0
   return (buffer: Uint8Array) =>
@@ -63,24 +63,27 @@ const writers: ReadonlyArray<{ readonly name: string; readonly run: Run }> = [
 
 describe("requests in flight", () => {
   for (const [command, cases] of [["READ", readers], ["WRITE", writers]] as const) {
-    it.effect.each(cases)("are many at once: $name", ({ name, run }) =>
-      Effect.gen(function*() {
-        const smb = yield* SmbClient.SmbClient
-        const { commands } = yield* TestTransport.TestServers
-        const fiber = yield* Effect.forkChild(run(smb))
-        yield* settle
-        const before = (yield* commands).filter((name) => name === command).length
-        assert.isAtLeast(before, 8)
-        assert.isBelow(before, 101)
-        yield* TestClock.adjust("1 hour")
-        yield* Fiber.join(fiber)
-      }).pipe(
-        provide(servers(TestTransport.fault(command, { delay: "10 seconds" }, { skip: name === "readFile" ? 1 : 0 })))
-      ))
+    it.effect.each(cases)(
+      "are at least 8 and fewer than 101 at once: $name",
+      ({ name, run }) =>
+        Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          const { commands } = yield* TestTransport.TestServers
+          const fiber = yield* Effect.forkChild(run(smb))
+          yield* settle
+          const before = (yield* commands).filter((name) => name === command).length
+          assert.isAtLeast(before, 8)
+          assert.isBelow(before, 101)
+          yield* TestClock.adjust("1 hour")
+          yield* Fiber.join(fiber)
+        }).pipe(
+          provide(servers(TestTransport.fault(command, { delay: "10 seconds" }, { skip: name === "readFile" ? 1 : 0 })))
+        )
+    )
   }
 
   it.effect.each(writers)(
-    "fail the whole with the last of them, which comes late: $name",
+    "fail the whole operation when the last of them fails late: $name",
     ({ run }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -95,8 +98,8 @@ describe("requests in flight", () => {
       )))
   )
 
-  it.effect("keep their bytes while the network still has them", () => {
-    // Hands the chunks on much later than it was given them, as a full socket does.
+  it.effect("keep their bytes while the transport has not sent them", () => {
+    // Passes the chunks on much later, as a full socket does.
     let delayed = 0
     const slow = Layer.effectContext(
       Effect.map(Layer.build(servers()), (context) => {
@@ -131,7 +134,7 @@ describe("requests in flight", () => {
     }).pipe(provide(slow))
   })
 
-  it.effect("leave the buffer of who has gone alone", () =>
+  it.effect("do not write into the buffer of a caller that was interrupted", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const file = yield* smb.open(big)
@@ -150,7 +153,7 @@ describe("requests in flight", () => {
 })
 
 describe("a rename", () => {
-  it.effect("does not take the same name at another port for the same server", () =>
+  it.effect("to the same host at another port fails with AcrossShares, and keeps the file", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.rename(big, "\\\\nas:4450\\data\\n"))

@@ -1,6 +1,6 @@
 /**
- * Several ranges that may wait: MS-SMB2 3.3.5.14.2 lets one request wait for one range. Over an open file that the test holds,
- * and on our own server.
+ * Locks of several ranges that can wait: MS-SMB2 3.3.5.14.2 lets one request wait for one range only. The tests use a
+ * scripted open file that refuses what the document refuses.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
@@ -10,7 +10,7 @@ import { fromStatus, type SmbError } from "../../src/Protocol/Errors.ts"
 import type * as Operation from "../../src/Protocol/Operation.ts"
 import type * as Share from "../../src/Protocol/Share.ts"
 
-/** A server's side of the locks of one file, which refuses what the document refuses, and answers as `answer` says. */
+/** The server's side of one file's locks: refuses what the document refuses, otherwise responds as `answer` does. */
 const held = (answer: (range: Operation.Range) => Effect.Effect<void, SmbError>) => {
   const locks: Array<bigint> = []
   const requests: Array<readonly [string, ReadonlyArray<bigint>]> = []
@@ -41,8 +41,8 @@ const held = (answer: (range: Operation.Range) => Effect.Effect<void, SmbError>)
 
 const range = (offset: number) => ({ offset, length: 1 })
 
-describe("several ranges that may wait", () => {
-  it.effect("are asked for one after the other, by their offsets, and released as they were asked for", () =>
+describe("a lock of several ranges that can wait", () => {
+  it.effect("requests the ranges one by one in the order of offsets, and releases each by its own request", () =>
     Effect.gen(function*() {
       const { file, locks, requests } = held(() => Effect.void)
       yield* Effect.scoped(Effect.andThen(
@@ -60,7 +60,7 @@ describe("several ranges that may wait", () => {
       ])
     }))
 
-  it.effect("are given back at once where one fails, and not again when the scope closes", () =>
+  it.effect("releases the granted ranges at once when one is refused, and not again when the scope closes", () =>
     Effect.gen(function*() {
       const refused = fromStatus(NtStatus.STATUS_INVALID_LOCK_RANGE, "LOCK")
       const { file, locks, requests } = held(({ offset }) => offset === 20n ? Effect.fail(refused) : Effect.void)
@@ -72,7 +72,7 @@ describe("several ranges that may wait", () => {
       assert.deepStrictEqual(requests, [["Lock", [10n]], ["Lock", [20n]], ["Unlock", [10n]]])
     }))
 
-  it.effect("are given back where the caller goes while one waits", () =>
+  it.effect("releases the granted ranges when the caller is interrupted while one waits", () =>
     Effect.gen(function*() {
       const waiting = yield* Deferred.make<void>()
       const { file, locks } = held(({ offset }) =>
@@ -87,7 +87,7 @@ describe("several ranges that may wait", () => {
       yield* Scope.close(scope, Exit.void)
     }))
 
-  it.effect("are one request where they may not wait", () =>
+  it.effect("is one request with `wait: false`", () =>
     Effect.gen(function*() {
       const { file, requests } = held(() => Effect.void)
       yield* Effect.scoped(file.lock([range(30), range(10)], { wait: false }))

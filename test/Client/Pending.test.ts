@@ -1,6 +1,6 @@
 /**
- * Requests that a server calls pending and does not finish: what waits by nature waits, all else ends in bounded time. On
- * virtual time.
+ * Requests that a server calls STATUS_PENDING and never finishes, on virtual time: locks and watches wait without a
+ * limit, all other requests end in bounded time.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Layer, Redacted, Stream } from "effect"
@@ -57,9 +57,9 @@ const bounded: ReadonlyArray<readonly [NonNullable<TestTransport.Fault["on"]>, R
   ["LOCK", file((file) => Effect.scoped(file.lock([{ offset: 0, length: 1 }], { wait: false })))]
 ]
 
-describe("what a server calls pending and never finishes", () => {
+describe("a request that stays pending", () => {
   it.effect.each(bounded.map(([command, run]) => ({ command, run })))(
-    "is given up after ten times requestTimeout, and cancelled: $command",
+    "fails with TimedOut after ten times requestTimeout, and is cancelled: $command",
     ({ command, run }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -72,12 +72,12 @@ describe("what a server calls pending and never finishes", () => {
         assert.include((error as TransportError).message, `called ${command} pending`)
         assert.approximately(took, 300_000, 3000)
         const commands = yield* (yield* TestTransport.TestServers).commands
-        // A connection that nobody is logged on to ends with its logon.
+        // A connection without a logged-on user ends with its logon.
         if (command !== "SESSION_SETUP") assert.include(commands.slice(commands.indexOf(command)), "CANCEL")
       }).pipe(provide([hangs(command)]))
   )
 
-  it.effect("is waited for as long as `pendingTimeout` says, or ten times `requestTimeout`", () =>
+  it.effect("is waited for during `pendingTimeout`, by default ten times `requestTimeout`", () =>
     Effect.gen(function*() {
       const settings: ReadonlyArray<readonly [SmbClient.Options, number]> = [
         [{ pendingTimeout: Duration.seconds(40) }, 40_000],
@@ -93,7 +93,7 @@ describe("what a server calls pending and never finishes", () => {
       }
     }))
 
-  it.effect("leaves the connection to others, for as many times as it happens", () =>
+  it.effect("leaves the connection and its credits to others, also when 20 requests stay pending", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -107,7 +107,7 @@ describe("what a server calls pending and never finishes", () => {
       assert.strictEqual(yield* servers.connected, 1)
     }).pipe(provide([hangs("READ")], { credits: 4 })))
 
-  it.effect("is closed where it is opened after all", () =>
+  it.effect("is closed when it is a CREATE that succeeds after the client gave up", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const { exit } = yield* VirtualTime.run(
@@ -119,8 +119,8 @@ describe("what a server calls pending and never finishes", () => {
     }).pipe(provide([hangs("CREATE", { delay: "400 seconds", uncancellable: true })])))
 })
 
-describe("what waits", () => {
-  it.effect("for an oplock break that nobody acknowledges survives", () =>
+describe("a request that waits", () => {
+  it.effect("35 seconds in a pending CREATE, as for an oplock break without acknowledgment, succeeds", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const { exit, took } = yield* VirtualTime.run(Effect.scoped(smb.open(path)))
@@ -128,7 +128,7 @@ describe("what waits", () => {
       assert.approximately(took, 35_000, 2000)
     }).pipe(provide([hangs("CREATE", { delay: "35 seconds" })])))
 
-  it.effect("by its nature, a lock or a watch, may take any time", () =>
+  it.effect("for a lock or a change can take hours", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const lock = file((file) => Effect.scoped(file.lock([{ offset: 0, length: 1 }])))

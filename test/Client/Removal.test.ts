@@ -1,12 +1,15 @@
-/** Trees on this project's own server, removed by two at once. */
+/**
+ * Removal of trees: by two clients at once on this project's own server, and over servers in memory that answer
+ * SET_INFO, CLOSE or CREATE with the statuses for a path that does not exist.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { Credentials, MemoryStore, SmbClient, SmbServer, TcpTransport, TestTransport, UserStore } from "effect-smb"
 
 const joe = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
 
-describe("removal on our own server", () => {
-  it.live("two that remove one tree at once, whose deletions are pending to each other, both succeed", () =>
+describe("a recursive removal on our own server", () => {
+  it.live("by two clients at once succeeds for one at least, and the other can find the tree missing", () =>
     Effect.gen(function*() {
       const { port } = yield* SmbServer.make({
         host: "127.0.0.1",
@@ -30,7 +33,7 @@ describe("removal on our own server", () => {
         }))
         const results = yield* Effect.all([remove, remove], { concurrency: 2 })
         for (const result of results) {
-          // The one that comes when all is done finds nothing.
+          // A client that comes after the last deletion finds nothing.
           if (result._tag === "Failure") {
             assert(result.failure._tag === "SmbError", result.failure.message)
             assert.include(["ObjectNameNotFound", "DeletePending"], result.failure.reason._tag)
@@ -42,7 +45,7 @@ describe("removal on our own server", () => {
     }))
 })
 
-describe("what says that there is nothing at a path", () => {
+describe("a status that says that a path does not exist", () => {
   const provide = (...faults: ReadonlyArray<TestTransport.Fault>) =>
     Effect.provide(
       SmbClient.layer().pipe(
@@ -61,7 +64,7 @@ describe("what says that there is nothing at a path", () => {
 
   for (const command of ["SET_INFO", "CLOSE"] as const) {
     for (const status of statuses) {
-      it.effect(`not ${status} to ${command}: it was there to be opened`, () =>
+      it.effect(`is an error of remove when it is ${status} to ${command}, because the CREATE succeeded`, () =>
         Effect.gen(function*() {
           const smb = yield* SmbClient.SmbClient
           for (const path of ["t", "f"]) {
@@ -75,7 +78,7 @@ describe("what says that there is nothing at a path", () => {
     }
   }
 
-  it.effect("each entry that has stayed for such a reason is told by its name, with what the server said of it", () =>
+  it.effect("is reported for each entry of a recursive removal by path and status, when it answers SET_INFO", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.remove("//nas/data/full", { recursive: true }))
@@ -87,7 +90,7 @@ describe("what says that there is nothing at a path", () => {
       for (const { error: { message } } of error.reason.failures) assert.match(message, /NOT_FOUND to SET_INFO/)
     }).pipe(provide(TestTransport.fault("SET_INFO", { status: "STATUS_OBJECT_NAME_NOT_FOUND" }))))
 
-  it.effect("smbd's NOT_A_DIRECTORY of what opened as a directory is told as a link of the server's", () =>
+  it.effect("is reported as a server's link when smbd's CLOSE of a directory says STATUS_NOT_A_DIRECTORY", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       for (const how of options) {
@@ -97,7 +100,7 @@ describe("what says that there is nothing at a path", () => {
       }
     }).pipe(provide(TestTransport.fault("CLOSE", { status: "STATUS_NOT_A_DIRECTORY" }))))
 
-  it.effect("CREATE does: by force that is no failure, and nothing exists there", () =>
+  it.effect("makes exists false and remove with force succeed, when it answers CREATE", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.isFalse(yield* smb.exists("//nas/data/none"))
@@ -109,19 +112,22 @@ describe("what says that there is nothing at a path", () => {
   it.effect.each(
     (["STATUS_NO_SUCH_FILE", "STATUS_OBJECT_NAME_NOT_FOUND", "STATUS_OBJECT_PATH_NOT_FOUND"] as const)
       .map((status) => ({ status }))
-  )("$status to CREATE is one of the words for it: what is not there is made, and not removed", ({ status }) => {
-    const says = (name: string, times: number): TestTransport.Fault => ({
-      on: "CREATE",
-      when: ({ request }) => request._tag === "CREATE" && request.body.name === name,
-      times,
-      is: { status }
-    })
-    return Effect.gen(function*() {
-      const smb = yield* SmbClient.SmbClient
-      yield* smb.makeDirectory("//nas/data/m/n/o", { recursive: true })
-      assert.strictEqual((yield* smb.stat("//nas/data/m/n/o")).type, "directory")
-      assert.isFalse(yield* smb.exists("//nas/data/none"))
-      yield* smb.remove("//nas/data/none", { force: true })
-    }).pipe(provide(says("m\\n\\o", 1), says("m\\n", 1), says("none", 100)))
-  })
+  )(
+    "lets makeDirectory create parents, exists be false and remove with force succeed: $status to CREATE",
+    ({ status }) => {
+      const says = (name: string, times: number): TestTransport.Fault => ({
+        on: "CREATE",
+        when: ({ request }) => request._tag === "CREATE" && request.body.name === name,
+        times,
+        is: { status }
+      })
+      return Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        yield* smb.makeDirectory("//nas/data/m/n/o", { recursive: true })
+        assert.strictEqual((yield* smb.stat("//nas/data/m/n/o")).type, "directory")
+        assert.isFalse(yield* smb.exists("//nas/data/none"))
+        yield* smb.remove("//nas/data/none", { force: true })
+      }).pipe(provide(says("m\\n\\o", 1), says("m\\n", 1), says("none", 100)))
+    }
+  )
 })

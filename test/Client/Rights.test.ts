@@ -1,6 +1,6 @@
 /**
- * The rights that each operation asks for when it opens, against those that MS-FSA and MS-SMB2 want for it. A server refuses an
- * open as a whole where one right is missing, so that one right too many is an operation that does not work.
+ * The access rights that each operation requests when it opens, against those that MS-FSA and MS-SMB2 require for it.
+ * A server refuses an open if one right is missing, so one right too many makes an operation fail.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
@@ -18,9 +18,9 @@ const WRITE_OWNER = 0x8_0000
 const SYNCHRONIZE = 0x10_0000
 const SACL = 0x100_0000
 
-/** What whoever may read a file has: an ACE with nothing else must do. For a directory the first bit means to list it. */
+/** The rights of a user who can read a file: an ACE with these must suffice. The first bit lists a directory. */
 const reader = READ_DATA | READ_ATTRIBUTES | SYNCHRONIZE
-/** What whoever may look at a file has. */
+/** The rights of a user who can query a file's attributes. */
 const viewer = READ_ATTRIBUTES | SYNCHRONIZE
 const writer = WRITE_DATA | READ_ATTRIBUTES | SYNCHRONIZE
 
@@ -31,7 +31,7 @@ const large = `${base}\\large`
 
 type Run = (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>
 
-/** The operations, the rights of their opens in turn, and where the documents ask for them. */
+/** The operations, the rights of each of their opens, and the section of the document that requires them. */
 const table: ReadonlyArray<readonly [string, Run, ReadonlyArray<number>, string]> = [
   ["stat", (smb) => smb.stat(file), [viewer], "FileBasicInformation: MS-FSA 2.1.5.12.6"],
   ["stat of a link itself", (smb) => smb.stat(file, { follow: false }), [viewer], "MS-FSA 2.1.5.12.5"],
@@ -99,16 +99,16 @@ const table: ReadonlyArray<readonly [string, Run, ReadonlyArray<number>, string]
   ["shares", (smb) => smb.shares("\\\\nas"), [READ_DATA | WRITE_DATA | SYNCHRONIZE], ""]
 ]
 
-describe("an operation asks for the rights that it needs, and no more", () => {
+describe("the CREATE requests of an operation have exactly the rights that it needs", () => {
   it.effect.each(table.map(([name, run, rights]) => ({ name, run, rights })))(
     "$name",
     ({ rights, run }) =>
       Effect.gen(function*() {
-        // What comes of it is another matter: the server in memory does not do all of them.
+        // The result does not matter: the server in memory does not support all operations.
         yield* Effect.exit(run(yield* SmbClient.SmbClient))
         const asked = (yield* (yield* TestTransport.TestServers).requests)
           .flatMap(({ request }) => request._tag === "CREATE" ? [request.body.desiredAccess] : [])
-        // A link that could not be made is taken away again.
+        // A link that could not be made is removed again, by another CREATE.
         assert.deepStrictEqual(asked.slice(0, rights.length).map(hex), rights.map(hex))
         if (run !== making) assert.strictEqual(asked.length, rights.length)
       }).pipe(
@@ -128,12 +128,12 @@ describe("an operation asks for the rights that it needs, and no more", () => {
   const hex = (rights: number) => `0x${(rights >>> 0).toString(16)}`
 })
 
-describe("the rights to set parts of a security descriptor", () => {
+describe("OpenMode.writeSecurity", () => {
   it.each([
     [{ owner: true, dacl: false, sacl: false }, WRITE_OWNER | SYNCHRONIZE],
     [{ owner: false, dacl: true, sacl: false }, WRITE_DAC | SYNCHRONIZE],
     [{ owner: false, dacl: false, sacl: true }, SACL | SYNCHRONIZE]
-  ])("%o", (parts, rights) => {
+  ])("requests the right that %o needs", (parts, rights) => {
     assert.strictEqual(OpenMode.writeSecurity(parts).desiredAccess, rights)
   })
 })

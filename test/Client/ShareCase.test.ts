@@ -1,6 +1,6 @@
 /**
- * Names of shares are compared by Windows' own table of capital letters. JavaScript gives `İst` and `i̇st` (with U+0307) one
- * lower case, and Windows tells them apart: the client must not take the tree of one for that of the other.
+ * The client compares names of shares by Windows' own table of capitals. JavaScript gives `İst` and `i̇st` (with
+ * U+0307) one lower case, but Windows tells them apart: the client must not use the tree of one for the other.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
@@ -9,7 +9,7 @@ import { Credentials, SmbClient, TestTransport } from "effect-smb"
 const capital = "\u0130st"
 const composed = "i\u0307st"
 
-it.effect("two shares whose names JavaScript alone takes for one stay two", () =>
+it.effect("the client connects two trees for two shares whose names are equal in JavaScript's lower case only", () =>
   Effect.gen(function*() {
     assert.strictEqual(capital.toLowerCase(), composed.toLowerCase())
     const smb = yield* SmbClient.SmbClient

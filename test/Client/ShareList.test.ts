@@ -1,4 +1,4 @@
-/** The list of shares, from a pipe that the test holds. */
+/** Timeouts of the list of shares, over a scripted pipe that sends no response or only the beginning of one. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TransportError } from "effect-smb"
@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import * as ShareList from "../../src/Client/ShareList.ts"
 import type * as Share from "../../src/Protocol/Share.ts"
 
-/** A share whose pipe answers to the first call so, and has nothing more to read, ever. */
+/** A share whose pipe gives this response to the first call, and never has more to read. */
 const answering = (answer: Uint8Array | undefined) => {
   const asked: Array<string> = []
   const pipe = {
@@ -21,12 +21,12 @@ const answering = (answer: Uint8Array | undefined) => {
   return { asked, ipc: { server: "server", port: 445, open: () => Effect.succeed(pipe) } as unknown as Share.Share }
 }
 
-describe("a list of shares", () => {
+describe("ShareList.shares", () => {
   it.effect.each([
     // A bind_ack that says it has 68 bytes.
-    { what: "whose rest does not come", answer: "05000c03100000004400000001000000", commands: ["Ioctl", "Read"] },
-    { what: "whose beginning does not come", answer: undefined, commands: ["Ioctl"] }
-  ])("$what is given up in time", ({ answer, commands }) =>
+    { what: "the rest of a response", answer: "05000c03100000004400000001000000", commands: ["Ioctl", "Read"] },
+    { what: "a response", answer: undefined, commands: ["Ioctl"] }
+  ])("fails with TimedOut after 30 seconds without $what", ({ answer, commands }) =>
     Effect.gen(function*() {
       const { asked, ipc } = answering(answer === undefined ? undefined : Buffer.from(answer, "hex"))
       const listing = yield* Effect.forkChild(Effect.flip(Effect.scoped(ShareList.shares(ipc))))

@@ -1,6 +1,7 @@
 /**
- * A file that ends earlier than when it was opened, by a program that cuts it or a server that says so, and one that does
- * not know its size, or grows: what reading says of it. And WRITEs and READs that a server answers short.
+ * Files whose end is not where the open said, over scripted servers: shortened by another program, grown, or with a
+ * size of 0. Also READ, WRITE and COPYCHUNK responses with fewer bytes than requested, and what a failed copy leaves
+ * behind.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
@@ -27,7 +28,7 @@ const provide = (
 const served = (faults: ReadonlyArray<TestTransport.Fault>, files: TestTransport.Files = { "big.bin": content }) =>
   provide(TestTransport.layerFiles({ data: files }, { faults, maximumTransfer: 65536 }))
 
-/** What READs are answered with when the file has come to have `end` bytes. */
+/** Responses to READs when the file has only `end` bytes. */
 const endsAt = (end: number): TestTransport.Fault => ({
   on: "READ",
   is: ({ request }) => {
@@ -40,7 +41,7 @@ const endsAt = (end: number): TestTransport.Fault => ({
   }
 })
 
-/** Every CREATE's answer with another size. */
+/** A response to every CREATE with another size. */
 const createSays = (endOfFile: bigint): TestTransport.Fault => ({
   on: "CREATE",
   when: ({ request }) => request._tag === "CREATE" && request.body.name === "big.bin",
@@ -70,7 +71,7 @@ const shortened = (error: unknown, expected: number, found: number) => {
   assert.deepInclude(error as object, { path: big, expected: BigInt(expected), found: BigInt(found) })
 }
 
-/** Runs a stream as far as it goes: the bytes, and what it failed with. */
+/** Runs a stream to its end or error: the bytes, and the error. */
 const collected = <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
   Effect.suspend(() => {
     const chunks: Array<Uint8Array> = []
@@ -86,7 +87,7 @@ const into = (chunks: Array<Uint8Array>) => (chunk: Uint8Array) => Effect.sync((
 describe("a file that became shorter since it was opened", () => {
   // In the middle of a READ, at the end of one, and at its start.
   it.effect.each([250_000, 65536 * 3, 0].map((end) => ({ end })))(
-    "fails after the $end bytes that there are",
+    "gives its $end bytes, and then fails with FileShortened",
     ({ end }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -106,7 +107,7 @@ describe("a file that became shorter since it was opened", () => {
       }).pipe(Effect.scoped, served([endsAt(end)]))
   )
 
-  it.effect("concerns the range that was asked for alone", () =>
+  it.effect("fails only when its new end is within the requested range", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.isUndefined((yield* collected(smb.stream(big, { offset: 10, length: 200_000 }))).error)
@@ -115,7 +116,7 @@ describe("a file that became shorter since it was opened", () => {
       assert.strictEqual(yield* smb.readTo(big, into([]), { offset: 700_000 }), 0n)
     }).pipe(served([endsAt(250_000)])))
 
-  it.effect("is no surprise to the open that has cut it", () =>
+  it.effect("is read to its new end without an error by the open that truncated it", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const file = yield* smb.open(big, OpenMode.update)
@@ -127,8 +128,8 @@ describe("a file that became shorter since it was opened", () => {
       assert.strictEqual(yield* file.readTo(into([])), 500n)
     }).pipe(Effect.scoped, served([])))
 
-  it.effect("gives the count of what there is to read and readInto, up to the first gap", () => {
-    // It is cut and grows again between two READs.
+  it.effect("gives read and readInto the bytes up to the first gap", () => {
+    // The file is truncated and grows again between two READs.
     const gap: TestTransport.Fault = {
       on: "READ",
       when: ({ request }) => request._tag === "READ" && request.body.offset === 65536n,
@@ -144,9 +145,9 @@ describe("a file that became shorter since it was opened", () => {
   })
 })
 
-describe("a file whose size says nothing", () => {
+describe("a file with a wrong size in the CREATE response", () => {
   it.effect.each([1000, 65535, 65536, 65537, 300_000].map((length) => ({ length })))(
-    "is read to its end where the server says 0: $length bytes",
+    "is read to its end when the size is 0: $length bytes",
     ({ length }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -164,7 +165,7 @@ describe("a file whose size says nothing", () => {
       }).pipe(served([createSays(0n), endsAt(length)]))
   )
 
-  it.effect("has grown since it was opened, and is read to its new end", () =>
+  it.effect("is read to its new end when it has grown since it was opened", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual((yield* collected(smb.stream(big))).bytes.length, 300_000)
@@ -172,8 +173,8 @@ describe("a file whose size says nothing", () => {
     }).pipe(served([createSays(100_000n), endsAt(300_000)])))
 })
 
-describe("short answers", () => {
-  /** At the most so many bytes of each READ. */
+describe("the client that gets short responses", () => {
+  /** At most `most` bytes for each READ. */
   const atMost = (most: number): TestTransport.Fault => ({
     on: "READ",
     is: ({ request }) => {
@@ -187,7 +188,7 @@ describe("short answers", () => {
   })
 
   it.effect.each([1000, 30_000, 65_535].map((most) => ({ most })))(
-    "of READs are completed, whatever reads ($most bytes at a time)",
+    "completes READs of every reading operation ($most bytes at a time)",
     ({ most }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -201,7 +202,7 @@ describe("short answers", () => {
       }).pipe(Effect.scoped, served([atMost(most)]))
   )
 
-  it.effect("of the first READ of a small file are completed", () =>
+  it.effect("completes the first READ of a small file", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.isTrue(Buffer.from(yield* smb.readFile(`${base}\\small`)).equals(content.subarray(0, 5000)))
@@ -251,14 +252,14 @@ describe("short answers", () => {
     ]
 
   it.effect.each(writers.map(([name, length, run]) => ({ name, length, run })))(
-    "of WRITEs are completed, at their places: $name",
+    "writes each byte once at its place: $name",
     ({ length, run }) =>
       Effect.gen(function*() {
         yield* run(yield* SmbClient.SmbClient)
         const whole = new Uint8Array(length)
         const times = new Uint8Array(length)
         for (const { data, offset } of places(yield* (yield* TestTransport.TestServers).requests)) {
-          // As much as the server says that it has taken.
+          // The bytes that the server says it has written.
           const taken = data.subarray(0, Math.ceil(data.length / 3))
           whole.set(taken, offset)
           for (let i = 0; i < taken.length; i++) times[offset + i]!++
@@ -269,7 +270,7 @@ describe("short answers", () => {
   )
 
   it.effect.each(writers.map(([name, , run]) => ({ name, run })))(
-    "of no byte at all are a full disk, and end: $name",
+    "fails with DiskFull when a WRITE writes no byte: $name",
     ({ run }) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(run(yield* SmbClient.SmbClient))
@@ -278,7 +279,7 @@ describe("short answers", () => {
   )
 
   it.effect.each(writers.map(([name, , run]) => ({ name, run })))(
-    "of more than was sent are not believed: $name",
+    "fails with Malformed when a WRITE writes more bytes than were sent: $name",
     ({ run }) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(run(yield* SmbClient.SmbClient))
@@ -286,7 +287,7 @@ describe("short answers", () => {
       }).pipe(served([written((length) => length + 1)]))
   )
 
-  it.effect("of FLUSH and SET_INFO are the operation's", () =>
+  it.effect("fails operations with the errors of their FLUSH and SET_INFO", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const full = { _tag: "SmbError", statusName: "STATUS_DISK_FULL" } as const
@@ -301,7 +302,7 @@ describe("short answers", () => {
       TestTransport.fault("SET_INFO", { status: "STATUS_DISK_FULL" })
     ])))
 
-  it.effect("of `fill` that cannot be are a fault of the program", () =>
+  it.effect("dies with a RangeError when `fill` returns an impossible count", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       for (const count of [-1, 0.5, 1e9]) {
@@ -311,12 +312,12 @@ describe("short answers", () => {
     }).pipe(served([])))
 })
 
-describe("a copy by the server", () => {
+describe("a copy by COPYCHUNK", () => {
   const chunksOf = (input: Uint8Array) => {
     const asked = Codec.decode("SRV_COPYCHUNK_COPY", Fsctl.SrvCopychunkCopy)(input)
     return asked._tag === "Success" ? asked.success.chunks : []
   }
-  /** Answers COPYCHUNK with a count that `count` makes of what was asked, or a status. */
+  /** Responds to COPYCHUNK with the count that `count` computes from the request, or with a status. */
   const copies = (count: (asked: number, at: bigint) => number | TestTransport.Answer): TestTransport.Fault => ({
     on: "IOCTL",
     is: ({ request }) => {
@@ -346,7 +347,7 @@ describe("a copy by the server", () => {
         : []
     )
 
-  it.effect("goes on where the server says that it stopped", () =>
+  it.effect("continues where the server stopped", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       yield* smb.copy(big, `${base}\\copy`)
@@ -357,7 +358,7 @@ describe("a copy by the server", () => {
     }).pipe(served([copies((asked) => Math.min(asked, 7_000_000))], large)))
 
   it.effect.each([0, 30_000_000].map((count) => ({ count })))(
-    "is not believed where it cannot be: $count bytes",
+    "fails with Unexpected for an impossible count, and leaves no copy: $count bytes",
     ({ count }) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -367,7 +368,7 @@ describe("a copy by the server", () => {
       }).pipe(served([copies(() => count)], large))
   )
 
-  it.effect("fails where the source became shorter", () =>
+  it.effect("fails with FileShortened when the source became shorter", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.copy(big, `${base}\\copy`))
@@ -391,13 +392,13 @@ describe("a copy by the server", () => {
     "STATUS_END_OF_FILE",
     "STATUS_INVALID_VIEW_SIZE",
     "STATUS_UNSUCCESSFUL",
-    // Without a name here.
+    // A status without a name in this project.
     0xc000_0fff
   ] as const
 
   for (const status of refusing) {
     for (const end of [10_000_000n, 20_000_000n]) {
-      it.effect(`refused with ${status} asks for the source's size: ${end} bytes`, () =>
+      it.effect(`that is refused with ${status} is FileShortened only if the source is shorter: ${end} bytes`, () =>
         Effect.gen(function*() {
           const smb = yield* SmbClient.SmbClient
           const error = yield* Effect.flip(smb.copy(big, `${base}\\copy`))
@@ -426,7 +427,7 @@ describe("a copy by the server", () => {
 
   const full = copies((asked, at) => at === 0n ? asked : { status: "STATUS_DISK_FULL" })
 
-  it.effect("takes away what it has made when it fails, and lets the same be tried again", () =>
+  it.effect("removes its new file when it fails, also with `create: true`", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       for (const options of [{}, { create: true }]) {
@@ -436,7 +437,7 @@ describe("a copy by the server", () => {
       }
     }).pipe(served([full], large)))
 
-  it.effect("never takes away a file that was there", () =>
+  it.effect("keeps a file that existed before when it fails", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\old`)), { statusName: "STATUS_DISK_FULL" })
@@ -445,7 +446,7 @@ describe("a copy by the server", () => {
 })
 
 describe("a copy through the client", () => {
-  it.effect("takes away what it has made when it fails", () =>
+  it.effect("removes its new file when it fails, and keeps a file that existed before", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.deepInclude(yield* Effect.flip(smb.copy(big, `${base}\\copy`)), { statusName: "STATUS_DISK_FULL" })
@@ -457,7 +458,7 @@ describe("a copy through the client", () => {
       old: "old"
     })))
 
-  it.effect("takes away what it has made when it is interrupted", () =>
+  it.effect("removes its new file when it is interrupted", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -468,7 +469,7 @@ describe("a copy through the client", () => {
     }).pipe(served([TestTransport.fault("WRITE", "silence")])))
 })
 
-describe("writing into a file from an offset on", () => {
+describe("a write at an offset", () => {
   const old = { old: "0123456789" }
   const at = (options: { readonly offset?: number; readonly truncate?: boolean }) =>
     Effect.gen(function*() {
@@ -506,14 +507,14 @@ describe("writing into a file from an offset on", () => {
       return results
     }).pipe(Effect.scoped, served([], old))
 
-  it.effect("keeps what is before and behind, unless it is to end the file", () =>
+  it.effect("keeps the bytes before it, and those behind it without `truncate`", () =>
     Effect.gen(function*() {
       const open = (text: string) => [text, text, text, text]
       assert.deepStrictEqual(yield* at({ offset: 0 }), open("abc3456789"))
       assert.deepStrictEqual(yield* at({ offset: 2 }), open("01abc56789"))
       assert.deepStrictEqual(yield* at({ offset: 0, truncate: true }), open("abc"))
       assert.deepStrictEqual(yield* at({ offset: 2, truncate: true }), open("01abc"))
-      // A path is emptied where no offset says otherwise, an open file is not.
+      // Without an offset a path is emptied first; an open file is not.
       assert.deepStrictEqual(yield* at({}), ["abc", "abc", "abc3456789", "abc3456789"])
       assert.deepStrictEqual(yield* at({ truncate: true }), open("abc"))
     }))
@@ -537,13 +538,13 @@ describe("a list of previous versions", () => {
     }
   })
 
-  it.effect("that does not fit is asked for again with the room that it takes", () =>
+  it.effect("that does not fit is requested again with a larger buffer", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual((yield* smb.previousVersions(big)).length, 2000)
     }).pipe(served([list(2000, (maximum) => maximum >= 2000 * 50 + 14)])))
 
-  it.effect("that never fits is a failure, and no empty list", () =>
+  it.effect("that never fits fails with BufferTooSmall", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.deepInclude((yield* Effect.flip(smb.previousVersions(big))) as object, {

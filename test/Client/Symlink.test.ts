@@ -1,5 +1,6 @@
 /**
- * Symbolic links that the server leaves to the client, by the document's tables and over servers in memory.
+ * Symbolic links that the server leaves to the client: the example of MS-SMB2 2.2.2.2.1.1, tables of paths, and
+ * servers in memory that stop at links with right, missing or malformed data.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
@@ -53,20 +54,20 @@ const packet = (contexts: number, data: Uint8Array) => {
   return { header: Header.read(Header.view(bytes)), packet: new Uint8Array(bytes) }
 }
 
-describe("the server's answer", () => {
+describe("the Symbolic Link Error Response", () => {
   // The example of MS-SMB2 2.2.2.2.1.1.
   const target = "\\??\\D:\\DonHall\\MiscDocuments\\PDocs"
   const path = "Public\\ProtocolDocs\\DailyDocs\\[MS-SMB].doc"
   const data = linkData(0x2e, 0, target, "D:\\DonHall\\MiscDocuments\\PDocs")
   const expected = { path, unparsed: "\\DailyDocs\\[MS-SMB].doc".length, target, relative: false }
 
-  it("is read by itself, and in an error context of 3.1.1", () => {
+  it("is read alone, and in an error context of dialect 3.1.1", () => {
     assert.deepStrictEqual(SymbolicLink.decode(packet(0, data), path), expected)
     const context = Buffer.concat([u32(data.length), u32(0), data])
     assert.deepStrictEqual(SymbolicLink.decode(packet(1, context), path), expected)
   })
 
-  it("is not read where it makes no sense, and never throws", () => {
+  it("is undefined when it is malformed, and never makes the reader throw", () => {
     assert.isUndefined(SymbolicLink.decode(packet(0, linkData(0x2f, 0, target, "")), path))
     assert.isUndefined(SymbolicLink.decode(packet(0, linkData(0x2e, 0, target, "")), "short"))
     assert.isUndefined(SymbolicLink.decode(packet(0, linkData(0, 1, "", "")), path))
@@ -81,7 +82,7 @@ describe("the server's answer", () => {
   })
 })
 
-describe("where a link leads", () => {
+describe("Symlink.resolve", () => {
   const resolve = (path: string, unparsed: string, target: string, relative: boolean, asked = path) => {
     const link: LinkData = { path, unparsed: unparsed.length, target, relative }
     return Symlink.resolve(fromStatus(0x8000002d, "CREATE", path, link), {
@@ -95,7 +96,7 @@ describe("where a link leads", () => {
     ["a\\link", "", "real", true, "a\\real"],
     ["a\\link", "", "..\\b\\real", true, "b\\real"],
     ["a\\link\\x\\y", "\\x\\y", "real", true, "a\\real\\x\\y"],
-    // Without the backslash that Windows counts.
+    // Some servers do not count the backslash; Windows does.
     ["a\\link\\x\\y", "x\\y", "real", true, "a\\real\\x\\y"],
     ["a\\link", "", ".", true, "a"],
     ["a\\link", "", "..", true, ""],
@@ -111,11 +112,14 @@ describe("where a link leads", () => {
     ["link", "", "\\??\\UNC\\nas\\data2\\b", false, undefined],
     ["link", "", "\\??\\C:\\data\\b", false, undefined],
     ["link", "", "\\??\\UNC\\nas\\data\\..\\..\\b", false, undefined]
-  ])("%s with %s left, to %s", (path, unparsed, target, relative, expected) => {
-    assert.strictEqual(resolve(path, unparsed, target, relative), expected)
-  })
+  ])(
+    "resolves %j with %j left and the target %j (relative: %s) to %j",
+    (path, unparsed, target, relative, expected) => {
+      assert.strictEqual(resolve(path, unparsed, target, relative), expected)
+    }
+  )
 
-  it("is nobody's business for another path, and keeps a previous version's time", () => {
+  it("ignores a link of another path, and keeps a previous version's token", () => {
     assert.isUndefined(resolve("a\\link", "", "real", true, "b"))
     assert.strictEqual(
       resolve("a\\link", "", "real", true, "@GMT-2026.11.21-08.30.00\\a\\link"),
@@ -124,7 +128,7 @@ describe("where a link leads", () => {
   })
 })
 
-describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect) => {
+describe.each(["2.1", "3.1.1"] as const)("a client of a server with dialect %s", (dialect) => {
   const chain = Object.fromEntries(
     Array.from({ length: 9 }, (_, i) => [`l${i + 1}`, TestTransport.link(i === 0 ? "readme.txt" : `l${i}`)])
   )
@@ -144,7 +148,7 @@ describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect
   const run = Effect.provide(SmbClient.layer().pipe(Layer.provideMerge(servers), Layer.provide(user)))
   const nas = (path: string) => `\\\\nas\\data\\${path}`
 
-  it.effect("links within the share are followed by every operation", () =>
+  it.effect("follows links within the share in reads, lists and writes, and can stat and remove links themselves", () =>
     run(Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* smb.readFileString(nas("deep\\up")), "hello")
@@ -159,14 +163,14 @@ describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect
         const file = yield* smb.open(nas("short\\file.txt"))
         assert.strictEqual(file.path, nas("deep\\file.txt"))
       }))
-      // What looks at a link itself still does.
+      // Operations on a link itself do not follow it.
       assert.strictEqual((yield* smb.stat(nas("deep\\up"), { follow: false })).type, "symlink")
       assert.strictEqual(yield* smb.readLink(nas("deep\\up")), "..\\readme.txt")
       yield* smb.remove(nas("deep\\up"))
       assert.strictEqual(yield* smb.readFileString(nas("readme.txt")), "hello")
     })))
 
-  it.effect("eight in a row are followed, nine are not, and a circle comes to an end", () =>
+  it.effect("follows eight links in a row, and fails with StoppedOnSymlink at nine links and at a circle", () =>
     run(Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* smb.readFileString(nas("l8")), "hello")
@@ -177,7 +181,7 @@ describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect
       }
     })))
 
-  it.effect("links that lead out of the share are not followed, and the error says where they lead", () =>
+  it.effect("fails at links that lead out of the share, and the error names their target", () =>
     run(Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const servers = yield* TestTransport.TestServers
@@ -191,14 +195,14 @@ describe.each(["2.1", "3.1.1"] as const)("over a server of dialect %s", (dialect
     })))
 })
 
-describe.each(["no data", "cut data", "data that make no sense"])(
-  "over a server that stops at links with %s",
+describe.each(["no data", "truncated data", "malformed data"])(
+  "a client of a server that stops at links with %s",
   (what) => {
     const names = ["link", "short", "absolute", "outside", "circle"]
     const OPEN_REPARSE_POINT = 0x200000
     const body: Record<string, Uint8Array | undefined> = {
-      "cut data": packet(0, linkData(0, 1, "real", "real").subarray(0, 20)).packet.subarray(Header.size),
-      "data that make no sense": packet(0, new Uint8Array(40).fill(0xee)).packet.subarray(Header.size)
+      "truncated data": packet(0, linkData(0, 1, "real", "real").subarray(0, 20)).packet.subarray(Header.size),
+      "malformed data": packet(0, new Uint8Array(40).fill(0xee)).packet.subarray(Header.size)
     }
     const servers = TestTransport.layerFiles({
       data: {
@@ -226,7 +230,7 @@ describe.each(["no data", "cut data", "data that make no sense"])(
     const run = Effect.provide(SmbClient.layer().pipe(Layer.provideMerge(servers), Layer.provide(user)))
     const nas = (path: string) => `\\\\nas\\data\\${path}`
 
-    it.effect("they are followed all the same, at the end of a path and on its way", () =>
+    it.effect("follows links at the end of a path and on its way", () =>
       run(Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         assert.strictEqual(yield* smb.readFileString(nas("link")), "hello")
@@ -240,7 +244,7 @@ describe.each(["no data", "cut data", "data that make no sense"])(
         assert.strictEqual(yield* smb.readFileString(nas("deep\\new.txt")), "new")
       })))
 
-    it.effect("a circle and a link out of the share come to an end, and the error says where they lead", () =>
+    it.effect("fails at a circle and at a link out of the share, and sends a bounded number of requests", () =>
       run(Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         for (const [path, target] of [["circle", "circle"], ["outside\\passwd", "..\\..\\etc"]] as const) {
@@ -249,7 +253,7 @@ describe.each(["no data", "cut data", "data that make no sense"])(
           assert(error.reason._tag === "StoppedOnSymlink")
           assert.strictEqual(error.reason.symbolicLink?.target, target)
         }
-        // As deep a path as there may be costs a bounded number of questions.
+        // A path of 500 components costs a bounded number of requests.
         const { commands } = yield* TestTransport.TestServers
         const before = (yield* commands).length
         const error = yield* Effect.flip(smb.readFile(nas(`short${"\\a".repeat(500)}`)))

@@ -1,3 +1,7 @@
+/**
+ * UNC paths and smb: URLs: what UncPath.parse accepts and refuses, that format and parse agree for random paths, that
+ * resolve never leaves its folder, and the @GMT tokens of previous versions (MS-SMB2 2.2.32.2).
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as PreviousVersion from "../../src/Client/PreviousVersion.ts"
@@ -8,7 +12,7 @@ import { random } from "../random.ts"
 
 const parse = (text: string) => Result.getOrUndefined(UncPath.parse(text))
 
-describe("UncPath", () => {
+describe("UncPath.parse", () => {
   it.each([
     ["\\\\nas\\data\\a\\b.txt", ["nas", 445, "data", "a\\b.txt"]],
     ["//nas/data/a/b.txt", ["nas", 445, "data", "a\\b.txt"]],
@@ -56,7 +60,7 @@ describe("UncPath", () => {
     ["//nas/data/file:stream:$DATA", ["nas", 445, "data", "file:stream:$DATA"]],
     ["//nas/data/\ud800", ["nas", 445, "data", "\ud800"]],
     ["//nas/data/%41", ["nas", 445, "data", "%41"]]
-  ])("%s", (text, [server, port, share, path, user]: any) => {
+  ])("reads %s", (text, [server, port, share, path, user]: any) => {
     assert.deepStrictEqual(parse(text), { server, port, share, path, ...(user === undefined ? {} : { user }) })
   })
 
@@ -107,7 +111,7 @@ describe("UncPath", () => {
     assert(result.failure.message.length > 10)
   })
 
-  it("says what to write instead", () => {
+  it("advises in its error what to write instead", () => {
     const why = (text: string) =>
       Result.match(UncPath.parse(text), { onFailure: (it) => it.message, onSuccess: String })
     assert.match(why("//::1/share"), /has to stand in brackets: \[::1\]/)
@@ -118,12 +122,12 @@ describe("UncPath", () => {
     assert.match(why("//nas:70000/data"), /a port is 1 to 65535/)
   })
 
-  it("a share is demanded where a file is meant", () => {
+  it("parseInShare refuses a path without a share", () => {
     assert(Result.isFailure(UncPath.parseInShare("//nas")))
     assert(Result.isSuccess(UncPath.parseInShare("//nas/data")))
   })
 
-  it("what is formatted parses to the same, for any path", () => {
+  it("reads what format writes, in each notation, for random paths", () => {
     const next = random(5)
     const letters = [..."abcXYZ09 ._-$%&'()+,;=@[]{}~#äß漢😀\ud800\u00a0:"]
     const name = (most: number) => {
@@ -143,7 +147,7 @@ describe("UncPath", () => {
       const { port, share, path: below } = path
       const words = UncPath.format({ ...path, server: UncName.toLiteral(path.server) })
       assert.deepStrictEqual(parse(words), path, words)
-      // As a URL, with everything escaped that may be.
+      // As a URL, with all characters escaped that can be.
       if (/[\ud800]/.test(text)) continue
       const user = `${name(5)}@${name(5)}`.replaceAll("\ud800", "")
       const host = path.server.includes(":") ? `[${path.server.replace("%", "%25")}]` : path.server
@@ -154,7 +158,7 @@ describe("UncPath", () => {
     }
   })
 
-  it("any text is a path that is its own, or refused", () => {
+  it("refuses random text, or reads a normal path that format keeps", () => {
     const next = random(7)
     const pieces = [
       ...[
@@ -193,7 +197,7 @@ describe("UncPath", () => {
     }
   })
 
-  it("has parts", () => {
+  it("gives paths whose name, parent and join are right", () => {
     const path = parse("//nas/data/a/b")!
     assert.strictEqual(UncPath.name(path), "b")
     assert.strictEqual(UncPath.format(UncPath.parent(path)), "\\\\nas\\data\\a")
@@ -203,10 +207,10 @@ describe("UncPath", () => {
   })
 })
 
-describe("names from outside", () => {
+describe("UncPath.resolve", () => {
   const base = parse("//nas/web/public")!
 
-  it("says what is wrong: a stream is not absolute, and a server alone has nothing below it", () => {
+  it("says in its error whether a stream, an absolute path or a missing share is wrong", () => {
     const why = (text: string, from = base) =>
       Result.match(UncPath.resolve(from, text), { onFailure: ({ message }) => message, onSuccess: UncPath.format })
     assert.match(why("file:stream"), /names a stream/)
@@ -227,7 +231,7 @@ describe("names from outside", () => {
     ["a/../b", "public\\b"],
     ["...x/.hidden", "public\\...x\\.hidden"],
     ["a%2Fb", "public\\a%2Fb"]
-  ])("%j lies below the folder", (text, path) => {
+  ])("resolves %j to %j below the folder", (text, path) => {
     assert.strictEqual(below(text), path)
   })
 
@@ -253,12 +257,12 @@ describe("names from outside", () => {
     ". .",
     "@GMT-2026.11.21-08.30.00/x",
     "x".repeat(32_755)
-  ])("%j is refused", (text) => {
+  ])("refuses %j with InvalidPath", (text) => {
     const result = UncPath.resolve(base, text)
     assert(Result.isFailure(result) && result.failure.reason._tag === "InvalidPath")
   })
 
-  it("whatever the text, the path stays below the folder, by join too, and is normal", () => {
+  it("and join give a normal path below the folder, or refuse, for random text", () => {
     const next = random(11)
     const pieces = ["..", ".", "/", "\\", "a", "b c", "..", "", "public", "%2e", "..."]
     for (let i = 0; i < 5000; i++) {
@@ -274,7 +278,7 @@ describe("names from outside", () => {
 describe("PreviousVersion", () => {
   const time = FileTime.fromMillis(Date.UTC(2026, 10, 21, 8, 30, 0))
 
-  it("is a component anywhere in a path", () => {
+  it("writes @GMT tokens, and finds them as any component of a path", () => {
     const token = "@GMT-2026.11.21-08.30.00"
     assert.strictEqual(PreviousVersion.format(time), token)
     assert.deepStrictEqual(PreviousVersion.split(`${token}\\a\\b`), { path: "a\\b", time })
@@ -290,7 +294,7 @@ describe("PreviousVersion", () => {
     "@gmt-2026.11.21-08.30.00",
     "@GMT-2026-11-21-08.30.00",
     "@GMT-2026.13.40-25.61.61"
-  ])("%s is an ordinary name", (name) => {
+  ])("takes %s as an ordinary name", (name) => {
     assert.deepStrictEqual(PreviousVersion.split(name), { path: name, time: undefined })
   })
 })

@@ -1,6 +1,6 @@
 /**
- * Every operation of the client that changes something, for tests that want all of them; and those that do not, so that a
- * new operation cannot be in neither list.
+ * All operations of the client that change something, for tests that need them all, and the operations that change
+ * nothing, so that a test fails if a new operation is in neither list.
  */
 import { Effect, Stream } from "effect"
 import { OpenMode, type SmbClient, type SmbFile, type TestTransport } from "effect-smb"
@@ -9,7 +9,7 @@ import * as Codec from "../../src/Codec/Codec.ts"
 import type { SecurityDescriptor } from "../../src/Codec/SecurityDescriptor.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 
-/** Operations that leave everything as it was, and those that are only a way to others. */
+/** Operations that change nothing, and operations that only lead to others. */
 export const others: ReadonlySet<string> = new Set([
   ...[
     "withShare",
@@ -38,7 +38,7 @@ export const others: ReadonlySet<string> = new Set([
   ]
 ])
 
-/** What the servers of these tests hold in `data`. */
+/** The content of `data` on the servers of these tests. */
 export const files = (): TestTransport.Files => ({
   "f.txt": "text",
   "g.txt": "other",
@@ -49,7 +49,7 @@ export const files = (): TestTransport.Files => ({
 
 type Fault = TestTransport.Fault
 
-/** What the servers in memory do not know, as if they did. */
+/** Responses to controls that the servers in memory do not support. */
 const controls: Fault = {
   on: "IOCTL",
   when: ({ request }) => request._tag === "IOCTL" && request.body.ctlCode !== Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO,
@@ -85,7 +85,7 @@ const descriptors: Fault = {
   is: { response: { _tag: "SET_INFO", body: {} } }
 }
 
-/** A DACL that lets nobody in. */
+/** A DACL that gives no user access. */
 const descriptor: SecurityDescriptor = {
   sbz1: 0,
   control: 0x8004,
@@ -98,7 +98,7 @@ const descriptor: SecurityDescriptor = {
 /** One way to change something. */
 export interface Mutation {
   readonly name: string
-  /** The operations of the client that it stands for. */
+  /** The operation of the client that it tests. */
   readonly of: string
   readonly run: (smb: SmbClient.Client, base: string) => Effect.Effect<unknown, { readonly _tag: string }>
   readonly faults?: ReadonlyArray<Fault>
@@ -108,7 +108,7 @@ const bytes = (length: number) => new Uint8Array(length).fill(5)
 
 const chunks = () => Stream.make(bytes(100_000), bytes(100_000))
 
-/** Puts 200,000 bytes into the buffers that it is lent. */
+/** Fills the buffers that it gets with 200,000 bytes. */
 const filling = () => {
   let left = 200_000
   return (buffer: Uint8Array) =>
@@ -199,7 +199,7 @@ export const operationsOf = (smb: SmbClient.Client): ReadonlyArray<string> =>
       : Object.keys(value as object).map((inner) => `${name}.${inner}`)
   )
 
-/** What ended an operation, or was the first to: a tree's removal says it beside how far it came. */
+/** The error that ended an operation. The error of a recursive removal contains it with the counts. */
 export const reasonOf = <E>(error: E): unknown =>
   error instanceof RemovalError && error.reason._tag === "RemovalIncomplete"
     ? error.reason.failures.at(-1)!.error

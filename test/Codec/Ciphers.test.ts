@@ -1,3 +1,7 @@
+/**
+ * MD4, RC4, AES-CMAC and the key derivation of SMB against published vectors: RFC 1320, RFC 6229, RFC 4493, and
+ * Microsoft's blog on SMB 3 keys; large inputs against pycryptodome and impacket.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as AesCmac from "../../src/Codec/AesCmac.ts"
 import * as KeyDerivation from "../../src/Codec/KeyDerivation.ts"
@@ -18,7 +22,7 @@ describe("Md4", () => {
     ["abcdefghijklmnopqrstuvwxyz", "d79e1c308aa5bbcdeea8ed63df412da9"],
     ["ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", "043f8582f241db351ce627e153e7f0e4"],
     ["1234567890".repeat(8), "e33b4ddc9c38f2199c3e7b164fcc0536"]
-  ])("%s", (message, digest) => {
+  ])("gives the digest of RFC 1320 for %j", (message, digest) => {
     assert.strictEqual(toHex(Md4.digest(ascii(message))), digest)
   })
 })
@@ -28,13 +32,13 @@ describe("Rc4", () => {
   it.each([
     ["0102030405", "b2396305f03dc027ccc3524a0a1118a8", "ff25b58995996707e51fbdf08b34d875"],
     ["0102030405060708090a0b0c0d0e0f10", "9ac7cc9a609d1ef7b2932899cde41b97", "a36a4c301ae8ac13610ccbc12256cacc"]
-  ])("key %s", (key, atZero, at4096) => {
+  ])("gives the keystream of RFC 6229 for the key %s", (key, atZero, at4096) => {
     const keystream = Rc4.make(hex(key))(new Uint8Array(4112))
     assert.strictEqual(toHex(keystream.subarray(0, 16)), atZero)
     assert.strictEqual(toHex(keystream.subarray(4096)), at4096)
   })
 
-  it("goes on where it ended", () => {
+  it("continues its keystream over several calls", () => {
     const rc4 = Rc4.make(hex("0102030405"))
     const pieces = [1, 2, 13].map((length) => toHex(rc4(new Uint8Array(length))))
     assert.strictEqual(pieces.join(""), "b2396305f03dc027ccc3524a0a1118a8")
@@ -54,11 +58,11 @@ describe("AesCmac", () => {
     [64, "51f0bebf7e3b9d92fc49741779363cfe"]
   ] as const
 
-  it.each(vectors)("%d bytes", (length, mac) => {
+  it.each(vectors)("gives the MAC of RFC 4493 for %d bytes", (length, mac) => {
     assert.strictEqual(toHex(sign([message.subarray(0, length)])), mac)
   })
 
-  it.each(vectors)("%d bytes, however they are cut", (length, mac) => {
+  it.each(vectors)("gives the MAC of RFC 4493 for %d bytes in any three chunks", (length, mac) => {
     for (let first = 0; first <= length; first++) {
       for (let second = first; second <= length; second += 5) {
         const chunks = [message.subarray(0, first), message.subarray(first, second), message.subarray(second, length)]
@@ -68,8 +72,8 @@ describe("AesCmac", () => {
   })
 })
 
-// pycryptodome's CMAC over messages longer than what is enciphered at once, one after the other with one key
-it("AesCmac of large messages", () => {
+// pycryptodome's CMAC of messages longer than the blocks of one cipher call, one after the other with one key.
+it("AesCmac gives pycryptodome's MACs of messages up to 200,001 bytes, with one key", () => {
   const sign = AesCmac.make(hex("000102030405060708090a0b0c0d0e0f"))
   const bytes = Uint8Array.from({ length: 200_001 }, (_, i) => (i * 7 + (i >> 8)) & 0xff)
   assert.strictEqual(toHex(sign([bytes])), "3b84fedfb840053ef8a0d119f6d054a7")
@@ -96,12 +100,12 @@ describe("KeyDerivation", () => {
     ["270E1BA896585EEB7AF3472D3B4C75A7", "SMBC2SCipherKey\0", preauth, "629BCBC54422A0F572B97F45989B6073"],
     ["270E1BA896585EEB7AF3472D3B4C75A7", "SMBS2CCipherKey\0", preauth, "E2AF0DCEFAC68DA71A0DFBD0D1350D74"],
     ["270E1BA896585EEB7AF3472D3B4C75A7", "SMBAppKey\0", preauth, "6D7AD7954E9EC61E907B4D473DC178FF"]
-  ])("%s, %s", (key, label, context, derived) => {
+  ])("derives the key of Microsoft's blog from %s with the label %j", (key, label, context, derived) => {
     assert.strictEqual(toHex(KeyDerivation.derive(hex(key), ascii(label), context, 128)), derived.toLowerCase())
   })
 
   // Computed with impacket's KDF_CounterMode.
-  it("gives 32 bytes for the 256-bit ciphers", () => {
+  it("derives impacket's 32 bytes for the 256-bit ciphers", () => {
     const key = hex("270E1BA896585EEB7AF3472D3B4C75A7")
     const derived = KeyDerivation.derive(key, ascii("SMBC2SCipherKey\0"), preauth, 256)
     assert.strictEqual(toHex(derived), "049c27fd8a340262e32c643dea2ba507af7a4c085fd2505aeffcbdeae6d6d8ab")

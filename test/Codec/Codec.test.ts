@@ -1,10 +1,14 @@
+/**
+ * The combinators of Codec against bytes that were written by hand: offsets, lengths and counts as the tables of the
+ * documents have them, chains by NextEntryOffset, and lies in each of them.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as Codec from "../../src/Codec/Codec.ts"
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))
 
-// A table as the documents have it: a fixed part whose offsets count from a 64-byte header before it.
+// A table as in the documents: a fixed part whose offsets count from a 64-byte header before it.
 const Message = Codec.struct({
   StructureSize: Codec.constant(Codec.u16, 17),
   Flags: Codec.u16,
@@ -25,11 +29,11 @@ describe("Codec.struct", () => {
     assert.deepStrictEqual(Codec.encode(Message)(value), bytes)
   })
 
-  it("reads what stands where the offsets point", () => {
+  it("reads the fields at their offsets", () => {
     assert.deepStrictEqual(Codec.decode("Message", Message)(bytes), Result.succeed(value))
   })
 
-  it("tells where a lie stands", () => {
+  it("fails with Malformed and the position of a wrong offset", () => {
     const lie = bytes.slice()
     lie[6] = 0xff
     const result = Codec.decode("Message", Message)(lie)
@@ -38,7 +42,7 @@ describe("Codec.struct", () => {
     assert.match(result.failure.message, /Message is malformed at byte 16: expected Name inside its message/)
   })
 
-  it("checks a count before it reads", () => {
+  it("refuses a count that the bytes have no room for", () => {
     const Numbers = Codec.struct({ Count: Codec.countOf("Numbers", Codec.u32), Numbers: Codec.list(Codec.u8) })
     const result = Codec.decode("Numbers", Numbers)(hex("ffffffff 01"))
     assert(Result.isFailure(result))
@@ -49,18 +53,21 @@ describe("Codec.struct", () => {
 describe("Codec.chained", () => {
   const Names = Codec.chained(Codec.struct({ Length: Codec.lengthOf("Name"), Name: Codec.buffer(Codec.utf16) }))
 
-  it("walks by NextEntryOffset", () => {
+  it("writes and reads entries by NextEntryOffset", () => {
     const bytes = hex("10000000 02000000 61000000 00000000  00000000 02000000 6200")
     assert.deepStrictEqual(Codec.encode(Names)([{ Name: "a" }, { Name: "b" }]), bytes)
     assert.deepStrictEqual(Codec.decode("Names", Names)(bytes), Result.succeed([{ Name: "a" }, { Name: "b" }]))
   })
 
-  it.each(["04000000 00000000", "ffffffff 00000000", "01000000 00000000"])("does not loop on %s", (text) => {
-    assert(Result.isFailure(Codec.decode("Names", Names)(hex(text))))
-  })
+  it.each(["04000000 00000000", "ffffffff 00000000", "01000000 00000000"])(
+    "refuses the NextEntryOffset of %s",
+    (text) => {
+      assert(Result.isFailure(Codec.decode("Names", Names)(hex(text))))
+    }
+  )
 })
 
-it("keeps lone surrogates", () => {
+it("Codec.utf16 keeps lone surrogates", () => {
   const lone = "a\ud800b"
   const bytes = Codec.encode(Codec.utf16)(lone)
   assert.deepStrictEqual(bytes, hex("6100 00d8 6200"))

@@ -1,13 +1,13 @@
 /**
- * Proves that names are found by the patterns of MS-FSA 2.1.4.4 as its rules say, in Windows' case, and that the work for one
- * name is bounded whatever the pattern.
+ * Names match patterns as the rules of MS-FSA 2.1.4.4 say (against a model of the rules), with Windows' case, and the
+ * work for one name is bounded for any pattern.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as DosWildcard from "../../src/Codec/DosWildcard.ts"
 import { fold } from "../../src/Codec/UpCase.ts"
 import { random } from "../random.ts"
 
-/** The rules of the document, one after the other, without any thought of speed. */
+/** The rules of the document, one after the other, without regard to speed. */
 const model = (pattern: string, name: string): boolean => {
   if (pattern === "") return true
   const [wanted, text] = [fold(pattern), fold(name)]
@@ -54,11 +54,11 @@ describe("DosWildcard", () => {
     ["*", "anything", true],
     ["a*b*c", "aXXbXXbXc", true],
     ["a*b*c", "aXXbXXbX", false]
-  ])("%s and %s: %s", (pattern, name, expected) => {
+  ])("matches %s with %s: %s", (pattern, name, expected) => {
     assert.strictEqual(DosWildcard.matches(pattern, name), expected)
   })
 
-  it("agrees with the rules for any pattern and name", () => {
+  it("agrees with the model of the rules for random patterns and names", () => {
     const next = random(4711)
     const text = (alphabet: string, most: number) =>
       Array.from({ length: next(most + 1) }, () => alphabet[next(alphabet.length)]!).join("")
@@ -71,7 +71,7 @@ describe("DosWildcard", () => {
     }
   })
 
-  it("takes few steps for a name, however a client has composed the pattern", () => {
+  it("takes a bounded number of steps for patterns with many wildcards", () => {
     const name = `${"a".repeat(200)}b`
     const steps = (pattern: string) => {
       const matcher = new DosWildcard.Matcher(pattern)

@@ -1,3 +1,7 @@
+/**
+ * GUIDs against the bytes of known interfaces (C706), and FILETIMEs against GNU date and MS-DTYP 2.3.3, with their
+ * special values and limits.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as Codec from "../../src/Codec/Codec.ts"
@@ -7,13 +11,13 @@ import * as Guid from "../../src/Codec/Guid.ts"
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))
 
 describe("Guid", () => {
-  // MS-SRVS 1.9's interface as every bind carries it, and NDR's transfer syntax (C706 appendix).
+  // The interface of MS-SRVS 1.9 as in every bind, and the transfer syntax of NDR (C706 appendix).
   const known = [
     ["4b324fc8-1670-01d3-1278-5a47bf6ee188", "c84f324b7016d30112785a47bf6ee188"],
     ["8a885d04-1ceb-11c9-9fe8-08002b104860", "045d888aeb1cc9119fe808002b104860"]
   ] as const
 
-  it.each(known)("%s", (text, bytes) => {
+  it.each(known)("reads and writes %s as text and bytes", (text, bytes) => {
     assert.strictEqual(Guid.fromBytes(hex(bytes)), text)
     assert.deepStrictEqual(Codec.encode(Guid.Guid)(text), hex(bytes))
     assert.deepStrictEqual(Codec.decode("GUID", Guid.Guid)(hex(bytes)), Result.succeed(text))
@@ -30,7 +34,7 @@ describe("Guid", () => {
     }
   )
 
-  it("needs 16 bytes", () => {
+  it("refuses 15 bytes", () => {
     assert(Result.isFailure(Codec.decode("GUID", Guid.Guid)(new Uint8Array(15))))
   })
 })
@@ -46,14 +50,14 @@ describe("FileTime", () => {
     ["9999-12-31T23:59:59.9999999Z", 2_650_467_743_999_999_999n]
   ] as const
 
-  it.each(known)("%s", (text, ticks) => {
+  it.each(known)("converts %s to %d and back", (text, ticks) => {
     assert.strictEqual(FileTime.toISO(ticks), text)
     assert.deepStrictEqual(FileTime.fromISO(text), Result.succeed(ticks))
     assert.strictEqual(FileTime.toDate(ticks)!.toISOString(), text.slice(0, 23) + "Z")
     assert.strictEqual(FileTime.fromNanos(FileTime.toNanos(ticks)), ticks)
   })
 
-  it("takes what people write", () => {
+  it("reads dates without time, with an offset, or with a blank", () => {
     assert.deepStrictEqual(FileTime.fromISO("2024-02-29"), Result.succeed(133_536_384_000_000_000n))
     assert.deepStrictEqual(FileTime.fromISO("2024-02-29T01:00:00+01:00"), Result.succeed(133_536_384_000_000_000n))
     assert.deepStrictEqual(FileTime.fromISO("2024-02-29 00:00"), Result.succeed(133_536_384_000_000_000n))
@@ -64,7 +68,7 @@ describe("FileTime", () => {
     (text) => assert(Result.isFailure(FileTime.fromISO(text)))
   )
 
-  it("keeps the special values apart from times", () => {
+  it("does not take the special values unset, freeze and thaw for times", () => {
     for (const special of [FileTime.unset, FileTime.freeze, FileTime.thaw]) {
       assert.isFalse(FileTime.isTime(special))
       assert.strictEqual(FileTime.toISO(special), undefined)
@@ -77,11 +81,11 @@ describe("FileTime", () => {
     )
   })
 
-  it("shows every positive value that the wire can carry", () => {
+  it("shows the largest value of the wire", () => {
     assert.strictEqual(FileTime.toISO((1n << 63n) - 1n), "+030828-09-14T02:48:05.4775807Z")
   })
 
-  it("takes the nearest time for what is too early or too late, which no FILETIME holds", () => {
+  it("takes the nearest FILETIME for dates before 1601 or after 30828, and refuses them as text", () => {
     const [old, far] = [-14_831_769_600_000, 1_200_093_321_600_000]
     for (
       const [millis, right] of [[old, 0n], [far, FileTime.latest], [-8.64e15, 0n], [8.64e15, FileTime.latest]] as const
@@ -99,7 +103,7 @@ describe("FileTime", () => {
     )
   })
 
-  it("takes fractions of a millisecond, as stat gives them", () => {
+  it("takes fractions of a millisecond, and refuses NaN", () => {
     assert.strictEqual(FileTime.fromMillis(0.5), FileTime.epoch + 5_000n)
     assert.strictEqual(FileTime.fromMillis(-0.5), FileTime.epoch - 5_000n)
     assert.strictEqual(FileTime.toMillis(FileTime.epoch - 1n), -1)

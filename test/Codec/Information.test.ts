@@ -1,3 +1,7 @@
+/**
+ * The information classes of files, directories and volumes (MS-FSCC 2.4, 2.5): against bytes that smbd, smbclient,
+ * smbtorture and impacket exchanged, with the values that tshark shows, and against the documents' tables.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
@@ -41,13 +45,13 @@ const leaves = (value: unknown, name = "", found: Record<string, Array<unknown>>
   return found
 }
 
-describe("bytes between smbd, smbclient, smbtorture and impacket", () => {
+describe("an information class in recorded bytes of smbd, smbclient, smbtorture and impacket", () => {
   it.each(
     samples.map((sample) =>
       [`${sample.kind} ${sample.direction} ${sample.number}, ${sample.bytes.length / 2} bytes`, sample] as const
     )
   )(
-    "%s",
+    "has tshark's values, and is encoded to the same bytes: %s",
     (_, sample) => {
       const codec = codecOf(sample)
       const bytes = hex(sample.bytes)
@@ -55,7 +59,7 @@ describe("bytes between smbd, smbclient, smbtorture and impacket", () => {
       assert(Result.isSuccess(result))
       const found = leaves(result.success)
       for (const [name, values] of Object.entries(sample.fields)) assert.deepStrictEqual(found[name], values, name)
-      // Samba ends a list with padding, and fills what it reserves: up to there, the bytes must come back.
+      // Samba ends a list with padding: up to there, the encoded bytes must be the same.
       const again = Codec.encode(codec)(result.success)
       assert.deepStrictEqual(again, bytes.slice(0, again.length))
       assert.isAtMost(bytes.length - again.length, 8)
@@ -63,14 +67,14 @@ describe("bytes between smbd, smbclient, smbtorture and impacket", () => {
     }
   )
 
-  it("holds for most classes", () => {
+  it("is recorded for at least 33 classes", () => {
     const seen = new Set(samples.map(({ kind, number }) => `${kind} ${number}`))
     assert.isAtLeast(seen.size, 33)
   })
 })
 
-describe("what no peer here sends, by the documents' tables", () => {
-  it("FileRenameInformation of one letter is as long as Windows's structure", () => {
+describe("an information class that no recorded peer sends", () => {
+  it("is padded to the size of Windows' structure: FileRenameInformation with a name of one letter", () => {
     const value = { replaceIfExists: true, rootDirectory: 0n, fileName: "x" }
     assert.deepStrictEqual(
       Codec.encode(File.FileRenameInformation)(value),
@@ -78,14 +82,14 @@ describe("what no peer here sends, by the documents' tables", () => {
     )
   })
 
-  it("FileIdInformation", () => {
+  it("has the bytes of the document's table: FileIdInformation", () => {
     const bytes = hex("efcdab8967452301 000102030405060708090a0b0c0d0e0f")
     const value = { volumeSerialNumber: 0x0123456789abcdefn, fileId: bytes.slice(8) }
     assert.deepStrictEqual(Codec.encode(File.FileIdInformation)(value), bytes)
     assert.deepStrictEqual(Codec.decode("", File.FileIdInformation)(bytes), Result.succeed(value))
   })
 
-  it("FileIdExtdBothDirectoryInformation: the name begins at byte 114", () => {
+  it("has its name at byte 114: FileIdExtdBothDirectoryInformation", () => {
     const name = "file.txt"
     const [entry] = [{
       fileIndex: 0,
@@ -113,7 +117,7 @@ describe("what no peer here sends, by the documents' tables", () => {
     )
   })
 
-  it("FileGetEaInformation", () => {
+  it("has the bytes of the document's table: FileGetEaInformation", () => {
     const bytes = hex("0c000000 02 414200 00000000 00000000 01 4300")
     assert.deepStrictEqual(Codec.decode("", File.FileGetEaInformation)(bytes), Result.succeed(["AB", "C"]))
     assert.deepStrictEqual(
@@ -122,7 +126,7 @@ describe("what no peer here sends, by the documents' tables", () => {
     )
   })
 
-  it("a short name longer than its field is malformed", () => {
+  it("is malformed when a short name is longer than its field: FileBothDirectoryInformation", () => {
     const bytes = Codec.encode(Directory.FileBothDirectoryInformation)([])
     assert.strictEqual(bytes.length, 0)
     const lie = hex(samples.find(({ kind, number }) => kind === "directory" && number === 3)!.bytes)
@@ -131,8 +135,8 @@ describe("what no peer here sends, by the documents' tables", () => {
   })
 })
 
-describe("hostile bytes", () => {
-  it.each(["file", "directory", "volume"] as const)("%s classes end in a value or in Malformed", (kind) => {
+describe("truncated, changed and random bytes", () => {
+  it.each(["file", "directory", "volume"] as const)("give a value or Malformed for all %s classes", (kind) => {
     for (
       const number of Object.values({ file: File, directory: Directory, volume: Volume }[kind].classes).map((of) =>
         of.number

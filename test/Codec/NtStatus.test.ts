@@ -1,3 +1,7 @@
+/**
+ * NTSTATUS numbers and names against the tables of Wireshark, impacket and Samba, and their reasons, severities and
+ * explanations (MS-ERREF 2.3).
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import * as NtStatus from "../../src/Codec/NtStatus.ts"
@@ -18,7 +22,7 @@ describe("NtStatus", () => {
     assert.strictEqual(Object.keys(NtStatus.NtStatus).length, Object.keys(tables.codes).length)
   })
 
-  it("names codes, signed ones too", () => {
+  it("gives the name and reason of codes, also of signed and unknown ones", () => {
     assert.strictEqual(NtStatus.name(0xc0000034), "STATUS_OBJECT_NAME_NOT_FOUND")
     assert.strictEqual(NtStatus.name(0xc0000034 | 0), "STATUS_OBJECT_NAME_NOT_FOUND")
     assert.strictEqual(NtStatus.name(0xc0ffee00), "0xc0ffee00")
@@ -27,7 +31,7 @@ describe("NtStatus", () => {
     assert.strictEqual(NtStatus.reason(0xc0ffee00), "Unknown")
   })
 
-  it("gives each code a reason of its own, and comes back from it", () => {
+  it("gives each code its own reason, and finds the code by the reason", () => {
     const codes = Object.values(NtStatus.NtStatus)
     assert.strictEqual(new Set(codes.map(NtStatus.reason)).size, codes.length)
     for (const code of codes) assert.strictEqual(NtStatus.fromReason(NtStatus.reason(code)), code)
@@ -48,7 +52,7 @@ describe("NtStatus", () => {
     assert.isFalse(NtStatus.isSuccess(0x00050002))
   })
 
-  it("explains", () => {
+  it("explains a known code, and shows an unknown one", () => {
     assert.match(NtStatus.explanation(0xc000006d), /password is wrong/)
     assert.strictEqual(NtStatus.explanation(0xc0ffee00), "The server answered 0xc0ffee00.")
   })

@@ -1,3 +1,7 @@
+/**
+ * DCE/RPC PDUs (C706 12) and calls of srvsvc (MS-SRVS) against recorded bytes of rpcclient and smbd, hostile bytes,
+ * and the fragments of a call.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
@@ -23,8 +27,8 @@ const pdu = (bytes: Uint8Array) => {
   return result.success
 }
 
-describe("PDUs of rpcclient and smbd", () => {
-  it("come back as they were", () => {
+describe("recorded PDUs of rpcclient and smbd", () => {
+  it("are decoded, and encoded to the same bytes", () => {
     const kinds = new Set<string>()
     for (const { bytes } of samples) {
       const value = pdu(hex(bytes))
@@ -35,7 +39,7 @@ describe("PDUs of rpcclient and smbd", () => {
     assert.includeMembers([...kinds], ["Bind", "BindAck", "Request", "Response", "Fault"])
   })
 
-  it("bind srvsvc with NDR", () => {
+  it("bind srvsvc with the transfer syntax NDR", () => {
     const bind = samples.map(({ bytes }) => pdu(hex(bytes))).find((value) =>
       value._tag === "Bind" && value.contexts[0]!.abstractSyntax.uuid === Srvsvc.interfaceId.uuid
     )
@@ -48,14 +52,14 @@ describe("PDUs of rpcclient and smbd", () => {
     assert.strictEqual(ack.results[0]!.result, 0)
   })
 
-  it("name a fault as rpcclient prints it: DCERPC_NCA_S_OP_RNG_ERROR", () => {
+  it("have a fault with the status that rpcclient printed: DCERPC_NCA_S_OP_RNG_ERROR", () => {
     const fault = samples.map(({ bytes }) => pdu(hex(bytes))).find((value) => value._tag === "Fault")
     assert(fault?._tag === "Fault")
     assert.strictEqual(fault.status, DceRpc.FaultStatus.nca_op_rng_error)
   })
 })
 
-describe("srvsvc between rpcclient and smbd", () => {
+describe("recorded calls of srvsvc", () => {
   const bound = new Set(
     samples.filter(({ bytes }) => {
       const value = pdu(hex(bytes))
@@ -64,7 +68,7 @@ describe("srvsvc between rpcclient and smbd", () => {
   )
   const calls = samples.filter(({ connection }) => bound.has(connection)).map(({ bytes }) => pdu(hex(bytes)))
   const requests = calls.filter((value) => value._tag === "Request")
-  /** The answers to calls of one operation that ask for one level, decoded and encoded again. */
+  /** The responses to the calls of one operation at one level, decoded and encoded again. */
   const exchange = <Q, A>(
     operation: number,
     Request: Codec.Codec<Q>,
@@ -87,19 +91,19 @@ describe("srvsvc between rpcclient and smbd", () => {
         again: words(Codec.encode(Response)(answer.success))
       }]
     })
-  // The numbers of pointers mean nothing, as long as they are not 0 (C706 14.3.10): each side counts its own way.
+  // The numbers of pointers have no meaning if they are not 0 (C706 14.3.10): each side counts in its own way.
   const words = (bytes: Uint8Array) =>
     Buffer.from(bytes).toString("hex").match(/.{1,8}/g)!.map((word) => (word.endsWith("000200") ? "pointer" : word))
       .join(" ")
 
-  // What `rpcclient -c netshareenumall` printed.
+  // As `rpcclient -c netshareenumall` printed them.
   const shares = [
     { netName: "share", type: 0, remark: "A share – for tests" },
     { netName: "hidden$", type: 0, remark: "" },
     { netName: "IPC$", type: 0x80000003, remark: "IPC Service (Samba 4.17.12-Debian)" }
   ]
 
-  it("NetrShareEnum", () => {
+  it("have the shares that rpcclient printed: NetrShareEnum at level 1", () => {
     const [all] = exchange(15, Srvsvc.ShareEnumRequest, Srvsvc.ShareEnumResponse, ({ info }) => info.level === 1)
     assert.deepStrictEqual(all!.question, {
       serverName: "127.0.0.13",
@@ -116,7 +120,7 @@ describe("srvsvc between rpcclient and smbd", () => {
     assert.strictEqual(all!.again, all!.bytes)
   })
 
-  it("NetrShareGetInfo, level 1", () => {
+  it("have the share that rpcclient printed, or its error: NetrShareGetInfo at level 1", () => {
     const [found, missing] = exchange(
       16,
       Srvsvc.ShareGetInfoRequest,
@@ -131,7 +135,7 @@ describe("srvsvc between rpcclient and smbd", () => {
     assert.strictEqual(missing!.again, missing!.bytes)
   })
 
-  it("NetrShareGetInfo, level 2", () => {
+  it("have the share with its path: NetrShareGetInfo at level 2", () => {
     const [found] = exchange(
       16,
       Srvsvc.ShareGetInfoRequest,
@@ -152,7 +156,7 @@ describe("srvsvc between rpcclient and smbd", () => {
     assert.strictEqual(found!.again, found!.bytes)
   })
 
-  it("hostile stubs and PDUs end in a value or in Malformed", () => {
+  it("give a value or Malformed when they are truncated, changed or random", () => {
     const stubs = calls.filter((value) => value._tag === "Response").map((value) => value.stub)
     hostile(Srvsvc.ShareEnumResponse, stubs)
     hostile(Srvsvc.ShareGetInfoResponse, stubs)
@@ -162,7 +166,7 @@ describe("srvsvc between rpcclient and smbd", () => {
   })
 })
 
-describe("fragments", () => {
+describe("fragments of a call", () => {
   const call = {
     _tag: "Response",
     callId: 7,
@@ -171,7 +175,7 @@ describe("fragments", () => {
     stub: new Uint8Array(1000).map((_, i) => i)
   } as const
 
-  it("are no longer than asked, and come together again", () => {
+  it("are no longer than the limit, and are collected to the same call", () => {
     const parts = DceRpc.fragments(call, 300)
     let state: DceRpc.Collected | undefined
     let complete: DceRpc.RequestPdu | DceRpc.ResponsePdu | undefined
@@ -187,7 +191,7 @@ describe("fragments", () => {
     assert.strictEqual(state, undefined)
   })
 
-  it("are refused out of place, of another call, empty, and beyond the limit", () => {
+  it("are refused out of order, from another call, empty, or beyond the limit", () => {
     const [first, second] = DceRpc.fragments(call, 300) as ReadonlyArray<DceRpc.ResponsePdu>
     const started = DceRpc.collect(undefined, first!, 1000)
     assert(Result.isSuccess(started))

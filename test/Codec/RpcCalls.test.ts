@@ -1,3 +1,7 @@
+/**
+ * RPC calls of LSAD, LSAT, SRVS and WKST against recorded calls of rpcclient and impacket to smbd and a Samba domain
+ * controller: the same bytes again, and the values that these programs printed.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
@@ -58,14 +62,14 @@ const read = <A>(codec: Codec.Codec<A>, bytes: string): A => {
   return result.success
 }
 
-// The numbers of pointers mean nothing, as long as they are not 0 (C706 14.3.10): each side counts its own way.
+// The numbers of pointers have no meaning if they are not 0 (C706 14.3.10): each side counts in its own way.
 const words = (bytes: string) =>
   bytes.match(/.{1,8}/g)!.map((word) => (/^..0[01]0200$/.test(word) ? "pointer" : word)).join(" ")
 
 const again = <A>(codec: Codec.Codec<A>, bytes: string): string =>
   words(Buffer.from(Codec.encode(codec)(read(codec, bytes))).toString("hex"))
 
-/** The one answer of an operation to a question. */
+/** The response of an operation to a request. */
 const answer = <Q, A>(
   operation: number,
   [request, response]: readonly [Codec.Codec<Q>, Codec.Codec<A>],
@@ -80,16 +84,16 @@ const answer = <Q, A>(
   return read(response, found[0]!.response)
 }
 
-describe("calls of rpcclient and impacket, and what smbd answered", () => {
-  it("are read, and written as they were", () => {
+describe("recorded calls of rpcclient and impacket to Samba", () => {
+  it("are decoded, and encoded to the same bytes where client and server write NDR as we do", () => {
     const operations = new Set<string>()
     for (const call of calls) {
       const [request, response] = codecs[call.interface]![call.operation]!
       operations.add(`${call.interface} ${call.operation}`)
-      // impacket pads with what there is and numbers its pointers at random.
+      // impacket pads with arbitrary bytes and numbers its pointers at random.
       const question = again(request, call.request)
       if (call.client === "rpcclient") assert.strictEqual(question, words(call.request))
-      // As a domain controller it gives null pointers for empty names, and other room for domains.
+      // As a domain controller, Samba gives null pointers for empty names, and another size for domains.
       const reply = again(response, call.response)
       if (call.server === "smbd") assert.strictEqual(reply, words(call.response))
     }
@@ -99,7 +103,7 @@ describe("calls of rpcclient and impacket, and what smbd answered", () => {
 
   const own = "S-1-5-21-3818204146-3801656547-151973193"
 
-  it("tell of the policy what lsaquery and impacket printed", () => {
+  it("have the policy that lsaquery and impacket printed", () => {
     const codec = [Lsad.QueryInformationPolicyRequest, Lsad.QueryInformationPolicyResponse] as const
     const policy = (server: Call["server"], level: number) =>
       answer(
@@ -119,7 +123,7 @@ describe("calls of rpcclient and impacket, and what smbd answered", () => {
     assert.match(sid!, /^S-1-5-21(-\d+){3}$/)
   })
 
-  it("name SIDs as impacket showed them", () => {
+  it("have the names of SIDs that impacket printed", () => {
     const { mappedCount, referencedDomains, returnValue, translatedNames } = answer(
       T.LsarLookupSids2,
       [Lsat.LookupSids2Request, Lsat.LookupSids2Response],
@@ -142,7 +146,7 @@ describe("calls of rpcclient and impacket, and what smbd answered", () => {
     ])
   })
 
-  it("give the SIDs of names as lookupnames printed them", () => {
+  it("have the SIDs of names that lookupnames printed", () => {
     const { referencedDomains, translatedSids } = answer(
       T.LsarLookupNames,
       [Lsat.LookupNamesRequest, Lsat.LookupNamesResponse],
@@ -169,7 +173,7 @@ describe("calls of rpcclient and impacket, and what smbd answered", () => {
     assert.deepStrictEqual([domainName?.value, userName], ["LAB-0-32-8", "smbtest"])
   })
 
-  it("tell what the machine is, and its shares", () => {
+  it("have the server's name, version, time and shares", () => {
     const wksta = [Wkssvc.WkstaGetInfoRequest, Wkssvc.WkstaGetInfoResponse] as const
     assert.deepStrictEqual(answer(0, wksta, { interface: "wkssvc" }, ({ level }) => level === 101).info, {
       level: 101,
@@ -224,7 +228,7 @@ describe("calls of rpcclient and impacket, and what smbd answered", () => {
     })
   })
 
-  it("are safe to read whatever they hold", () => {
+  it("give a value or Malformed when they are truncated, changed or random", () => {
     for (const [name, some] of Object.entries(codecs)) {
       for (const [operation, [request, response]] of Object.entries(some)) {
         const of = calls.filter((call) => call.interface === name && call.operation === Number(operation)).slice(0, 2)

@@ -1,3 +1,7 @@
+/**
+ * Security descriptors (MS-DTYP 2.4) against bytes of smbd, smbcacls and smbtorture with tshark's values and Samba's
+ * SDDL; SIDs, ACEs and reparse points (MS-FSCC 2.1.2) against the documents' tables.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
@@ -25,37 +29,40 @@ const { samples }: { readonly samples: ReadonlyArray<Sample> } = JSON.parse(
   readFileSync(new URL("./fixtures/security.json", import.meta.url), "utf8")
 )
 
-describe("security descriptors of smbd, smbcacls and smbtorture", () => {
-  it.each(samples.map((sample, i) => [i, sample] as const))("sample %i", (_, { bytes, fields, sddl }) => {
-    const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))
-    assert(Result.isSuccess(result))
-    const value = result.success
-    const aces = [...(value.sacl?.aces ?? []), ...(value.dacl?.aces ?? [])]
-    const sids = [value.owner, value.group, ...aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.sid))]
-    assert.deepStrictEqual(sids.filter((sid) => sid !== undefined), [...fields.sid])
-    assert.deepStrictEqual(aces.map((ace) => ace.aceType), [...fields.aceType])
-    assert.deepStrictEqual(aces.map((ace) => ace.aceFlags), [...fields.aceFlags])
-    assert.deepStrictEqual(aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.mask)), [...fields.mask])
-    assert.strictEqual(value.control, fields.control)
-    assert.strictEqual(toSddl(value), sddl)
-    assert.strictEqual(Buffer.from(Codec.encode(Security.SecurityDescriptor)(value)).toString("hex"), bytes)
-  })
+describe("a recorded security descriptor of smbd, smbcacls and smbtorture", () => {
+  it.each(samples.map((sample, i) => [i, sample] as const))(
+    "has tshark's values and Samba's SDDL, and is encoded to the same bytes: sample %i",
+    (_, { bytes, fields, sddl }) => {
+      const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))
+      assert(Result.isSuccess(result))
+      const value = result.success
+      const aces = [...(value.sacl?.aces ?? []), ...(value.dacl?.aces ?? [])]
+      const sids = [value.owner, value.group, ...aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.sid))]
+      assert.deepStrictEqual(sids.filter((sid) => sid !== undefined), [...fields.sid])
+      assert.deepStrictEqual(aces.map((ace) => ace.aceType), [...fields.aceType])
+      assert.deepStrictEqual(aces.map((ace) => ace.aceFlags), [...fields.aceFlags])
+      assert.deepStrictEqual(aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.mask)), [...fields.mask])
+      assert.strictEqual(value.control, fields.control)
+      assert.strictEqual(toSddl(value), sddl)
+      assert.strictEqual(Buffer.from(Codec.encode(Security.SecurityDescriptor)(value)).toString("hex"), bytes)
+    }
+  )
 })
 
-describe("SIDs", () => {
-  // MS-DTYP 2.4.2.4's well-known ones, and an authority beyond 32 bits (2.4.2.1).
+describe("a SID", () => {
+  // Well-known SIDs of MS-DTYP 2.4.2.4, and an authority beyond 32 bits (2.4.2.1).
   it.each([
     ["S-1-1-0", "01 01 000000000001 00000000"],
     ["S-1-5-32-544", "01 02 000000000005 20000000 20020000"],
     ["S-1-16-12288", "01 01 000000000010 00300000"],
     ["S-1-0x123456789ABC-7", "01 01 123456789abc 07000000"]
-  ])("%s", (text, bytes) => {
+  ])("has the bytes of MS-DTYP: %s", (text, bytes) => {
     assert.deepStrictEqual(Codec.encode(Security.Sid)(text), hex(bytes))
     assert.deepStrictEqual(Codec.decode("SID", Security.Sid)(hex(bytes)), Result.succeed(text))
   })
 
   it.each(["", "S-1", "S-2-5-32", "S-1-5-4294967296", "S-1-5-" + Array(16).fill("1").join("-"), "S-1-5-x"])(
-    "%j is none",
+    "is refused: %j",
     (text) => {
       assert.isFalse(Security.isSid(text))
       assert.throws(() => Codec.encode(Security.Sid)(text), RangeError)
@@ -63,9 +70,9 @@ describe("SIDs", () => {
   )
 })
 
-describe("entries", () => {
+describe("an ACE", () => {
   // MS-DTYP 2.4.4.3: mask, flags, one GUID of two, SID.
-  it("of objects", () => {
+  it("of an object has the fields of MS-DTYP 2.4.4.3", () => {
     const bytes = hex(`05 02 2800 00010000 01000000 00112233445566778899aabbccddeeff 0101000000000005 0b000000`)
     const result = Codec.decode("ACE", Security.Ace)(bytes)
     assert(Result.isSuccess(result))
@@ -81,7 +88,7 @@ describe("entries", () => {
     assert.deepStrictEqual(Codec.encode(Security.Ace)(result.success), bytes)
   })
 
-  it("of unknown types keep their bytes", () => {
+  it("of an unknown type keeps its bytes", () => {
     const bytes = hex("09 00 1800 00010000 0101000000000005 0b000000 61727478")
     const result = Codec.decode("ACE", Security.Ace)(bytes)
     assert(Result.isSuccess(result))
@@ -151,9 +158,9 @@ describe("a descriptor that is refused", () => {
   })
 })
 
-describe("reparse points", () => {
-  // MS-FSCC 2.1.2.4 and 2.1.2.5: what `mklink` and `mklink /J` make on Windows, with the print name second.
-  it("symbolic link", () => {
+describe("a reparse point", () => {
+  // MS-FSCC 2.1.2.4 and 2.1.2.5: as `mklink` and `mklink /J` of Windows make them, but with the print name second.
+  it("that is a symbolic link has the document's bytes, and is read with the print name first too", () => {
     const value = { _tag: "SymbolicLink", substituteName: "..\\a", printName: "..\\a", flags: 1 } as const
     const name = "2e002e005c006100"
     const bytes = hex(`0c0000a0 1c00 0000 0000 0800 0800 0800 01000000 ${name} ${name}`)
@@ -167,14 +174,14 @@ describe("reparse points", () => {
     )
   })
 
-  it("mount point", () => {
+  it("that is a mount point has the document's bytes", () => {
     const value = { _tag: "MountPoint", substituteName: "\\??\\C:\\", printName: "C:\\" } as const
     const bytes = hex(`030000a0 2000 0000 0000 0e00 1000 0600 5c003f003f005c0043003a005c000000 43003a005c000000`)
     assert.deepStrictEqual(Codec.encode(Reparse.ReparseDataBuffer)(value), bytes)
     assert.deepStrictEqual(Codec.decode("", Reparse.ReparseDataBuffer)(bytes), Result.succeed(value))
   })
 
-  it("NFS link, device, and a tag that is not Microsoft's", () => {
+  it("that is an NFS link or device, or has an unknown tag, has the document's bytes", () => {
     const all = [
       [{ _tag: "NfsLink", target: "a" }, "14000080 0a00 0000 4c4e4b0100000000 6100"],
       [
@@ -194,7 +201,7 @@ describe("reparse points", () => {
   })
 })
 
-it("hostile bytes end in a value or in Malformed", () => {
+it("truncated, changed and random descriptors and reparse points give a value or Malformed", () => {
   hostile(Security.SecurityDescriptor, samples.slice(0, 6).map(({ bytes }) => hex(bytes)), (value) => {
     Codec.encode(Security.SecurityDescriptor)(value)
     toSddl(value)

@@ -1,8 +1,9 @@
+/** Hostile bytes for codecs: truncated, changed and random. */
 import { assert } from "@effect/vitest"
 import { Result } from "effect"
 import * as Codec from "../../src/Codec/Codec.ts"
 
-/** A small generator of its own, so that a failure comes again with the same seed. */
+/** A small generator of random numbers, so that a failure can be repeated with the same seed. */
 export const randomizer = (seed: number) => {
   let state = seed >>> 0
   return (below: number): number => {
@@ -12,8 +13,8 @@ export const randomizer = (seed: number) => {
 }
 
 /**
- * Feeds a codec with real bytes cut short, real bytes with a few changed, and noise: each must end in a value
- * or in `Malformed`. `accepted` looks at the values.
+ * Decodes real bytes that are truncated, real bytes with a few changes, and random bytes: each must give a value
+ * or `Malformed`. `accepted` checks the values.
  */
 export const hostile = <A>(
   codec: Codec.Codec<A>,

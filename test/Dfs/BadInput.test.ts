@@ -1,6 +1,7 @@
 /**
- * Bad input on the wire, seen by whoever reads a file: a client with DFS, servers in memory, and referrals as bytes. Each
- * ends, with an error that names path, server and step, or goes on where that is right.
+ * Bad referrals on the wire (MS-DFSC 2.2), as the user of a client with DFS sees them, over servers in memory that
+ * send them as bytes. Each read ends with an error that names path, server and step of MS-DFSC 3.1.4.1, or succeeds
+ * where that is right.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Redacted, Result } from "effect"
@@ -28,7 +29,7 @@ const ns = (table: Table): TestTransport.ServerOptions => ({
   referrals: { ...good, ...table }
 })
 
-/** Reads the file in such a world; what it came to, and the referrals that were asked for. */
+/** Reads the file with these hosts: the result, and the referral requests. */
 const reading = (hosts: TestTransport.Hosts, options: DfsAdapter.DfsAdapterOptions = {}, what = path, times = 1) => {
   const transport = TestTransport.layer({ a: data("a"), b: data("b"), ...hosts })
   const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
@@ -63,7 +64,7 @@ interface Shape {
   readonly ttl?: number
 }
 
-/** A referral for the link, version 3, with one thing about it odd. */
+/** A referral of version 3 for the link, with one unusual field. */
 const link = ({ consumed, targets = ["\\a\\data"], ttl = 300 }: Shape): Uint8Array =>
   Result.getOrThrow(encodeReferralResponse(makeReferralResponse({
     pathConsumed: consumed ?? "\\ns\\dfs\\l".length * 2,
@@ -85,11 +86,11 @@ const changed = (bytes: Uint8Array, at: number, ...values: ReadonlyArray<number>
   return copy
 }
 
-/** As the root's referral (step 6) and as the link's (step 8). */
+/** The root's referral (step 6), and the link's (step 8). */
 const places = [["root", rootKey, 6], ["link", linkKey, 8]] as const
 
 for (const [place, key, step] of places) {
-  describe(`a ${place} referral that is bad`, () => {
+  describe(`a bad ${place} referral`, () => {
     it.effect.each<readonly [string, Uint8Array, string, RegExp]>([
       ["a Size below its version's minimum", changed(link({}), 10, 33), "Malformed", /Size of at least 34, not 33/],
       ["a Size beyond the message", changed(link({}), 10, 0xff, 0xff), "Malformed", /an entry inside the message/],
@@ -104,18 +105,18 @@ for (const [place, key, step] of places) {
         "Malformed",
         /VersionNumber 3 as in the first entry, not 2/
       ],
-      ["a version that nobody knows", changed(link({}), 8, 5), "Unsupported", /referral version 5/],
+      ["an unknown version", changed(link({}), 8, 5), "Unsupported", /referral version 5/],
       ["a list of names", vectors["response-dc-namelist"]!, "Malformed", /./],
       ["no bytes at all", new Uint8Array(0), "Malformed", /./],
       [
-        "no target with a name that can be one",
+        "no target with a valid name",
         link({ targets: ["\\a\\..\\data", "\\b\\da\u0001ta"] }),
         "Malformed",
         /./
       ],
       ["a PathConsumed in the middle of a component", link({ consumed: 9 }), "Malformed", /PathConsumed at the end/],
       ["a PathConsumed past the end", link({ consumed: 0xfffe }), "Malformed", /PathConsumed at the end/]
-    ])("%s", ([, bytes, tag, words]) =>
+    ])("fails with path, server and step: %s", ([, bytes, tag, words]) =>
       Effect.gen(function*() {
         const error = yield* failing({ ns: ns({ [key]: { hex: hex(bytes) } }) })
         assert.strictEqual(error._tag, tag)
@@ -123,7 +124,7 @@ for (const [place, key, step] of places) {
         assert.match(error.message, words)
       }))
 
-    it.effect("truncated, at every length", () =>
+    it.effect("is Malformed when it is truncated at any length", () =>
       Effect.gen(function*() {
         const whole = link({})
         for (let length = 0; length < whole.length; length++) {
@@ -133,7 +134,7 @@ for (const [place, key, step] of places) {
         }
       }), { timeout: 30_000 })
 
-    it.effect("larger than any buffer", () =>
+    it.effect("fails with Overflow when it is larger than 56 KiB", () =>
       Effect.gen(function*() {
         const error = yield* failing({ ns: ns({ [key]: { status: "STATUS_BUFFER_OVERFLOW" } }) })
         assert.strictEqual(error._tag, "Overflow")
@@ -143,7 +144,7 @@ for (const [place, key, step] of places) {
   })
 }
 
-it.effect("a referral that is larger than the buffer that was offered is read all the same: a frame bounds it", () =>
+it.effect("a client reads a referral that is larger than the buffer that it offered", () =>
   Effect.gen(function*() {
     const many = Array.from({ length: 400 }, (_, i) => `\\server-${i}\\data`)
     const bytes = link({ targets: ["\\a\\data", ...many] })
@@ -164,8 +165,8 @@ it.effect("a referral that is larger than the buffer that was offered is read al
     assert.deepStrictEqual(result, Result.succeed("a"))
   }))
 
-describe("targets", () => {
-  it.effect("none at all: a link is a typed error, and a root without any is an ordinary share", () =>
+describe("a referral's targets", () => {
+  it.effect("can be missing: then a link fails with ReferralRefused, and a root is an ordinary share", () =>
     Effect.gen(function*() {
       const empty = { hex: hex(link({ targets: [] })) }
       const error = yield* failing({ ns: ns({ [linkKey]: empty }) })
@@ -176,7 +177,7 @@ describe("targets", () => {
       assert.deepStrictEqual(result, Result.succeed("root"))
     }))
 
-  it.effect("all dead: each is named, with why", () =>
+  it.effect("are all named in NoTargetLeft when they are down", () =>
     Effect.gen(function*() {
       const targets = ["\\\\a\\data", "\\\\b\\data"]
       const error = yield* failing({ ns: ns({ [linkKey]: { targets } }), a: "down", b: "down" })
@@ -189,7 +190,7 @@ describe("targets", () => {
       assert.isDefined(error.server)
     }))
 
-  it.effect("all dead, and very many: the error has each, and its message a few", () =>
+  it.effect("are all in NoTargetLeft when 200 of them are down, and eight are in its message", () =>
     Effect.gen(function*() {
       const targets = Array.from({ length: 200 }, (_, i) => `\\\\dead-${i}\\data`)
       const error = yield* failing({ ns: ns({ [linkKey]: { targets } }) })
@@ -198,18 +199,18 @@ describe("targets", () => {
       assert.match(error.message, /dead-7\\data\\who\.txt: [^;]+; and 192 more\)$/)
     }))
 
-  it.effect("with odd characters are passed over where there is another", () =>
+  it.effect("are skipped when their names are invalid and another target exists", () =>
     Effect.gen(function*() {
       const odd = ["\\a\\..\\data", "\\\\\\", "\\b", "\\a\\da\u0000ta", "\\a\\d?ta", "\\\u202e\\data/x"]
       for (const one of odd) {
-        // A NUL ends the text on the wire; the codec writes none, so it is put there.
+        // A NUL ends the text on the wire, and the codec refuses to write one: the test writes U+0001.
         const bytes = link({ targets: [one.replace("\u0000", "\u0001"), "\\b\\data"] })
         const { result } = yield* reading({ ns: ns({ [linkKey]: { hex: hex(bytes) } }) })
         assert.deepStrictEqual(result, Result.succeed("b"), JSON.stringify(one))
       }
     }))
 
-  it.effect("in a circle: the walk is told", () =>
+  it.effect("cause DfsLoop with the visited paths when they lead in a circle", () =>
     Effect.gen(function*() {
       const error = yield* failing({
         ns: ns({ [linkKey]: { targets: ["\\\\other\\dfs\\back"] } }),
@@ -228,8 +229,8 @@ describe("targets", () => {
     }))
 })
 
-describe("a time to live", () => {
-  it.effect("of 0: the referral is used, and asked for each time", () =>
+describe("a referral's time to live", () => {
+  it.effect("of 0 lets the client use the referral once, and request it for each operation", () =>
     Effect.gen(function*() {
       const zero = {
         [rootKey]: { targets: [rootKey], timeToLive: 0 },
@@ -241,7 +242,7 @@ describe("a time to live", () => {
       assert.strictEqual((yield* resolver.cache).entries.size, 0)
     }))
 
-  it.effect("of 2^32 - 1: it is kept for a day, and not for 136 years", () =>
+  it.effect("of 2^32 - 1 seconds is limited to a day", () =>
     Effect.gen(function*() {
       const long = { targets: ["\\\\a\\data"], timeToLive: "4294967295 seconds" } as const
       const { resolver, result } = yield* reading({ ns: ns({ [linkKey]: long }) })
@@ -252,7 +253,7 @@ describe("a time to live", () => {
     }))
 })
 
-describe("an EX request", () => {
+describe("a refused REQ_GET_DFS_REFERRAL_EX", () => {
   const refusing = (status: NtStatus.Name): TestTransport.ServerOptions => ({
     ...ns({}),
     faults: [{
@@ -267,7 +268,7 @@ describe("an EX request", () => {
     "STATUS_NOT_SUPPORTED",
     "STATUS_FS_DRIVER_REQUIRED",
     "STATUS_INVALID_PARAMETER"
-  ])("refused with %s is asked again without a site", (status) =>
+  ])("with %s is repeated without EX", (status) =>
     Effect.gen(function*() {
       const { codes, result } = yield* reading({ ns: refusing(status) }, { siteName: "Oslo", mode: "strict" })
       assert.deepStrictEqual(result, Result.succeed("a"))
@@ -279,7 +280,7 @@ describe("an EX request", () => {
       ])
     }))
 
-  it.effect("refused for good is a typed error, once a link was crossed all the same", () =>
+  it.effect("with STATUS_ACCESS_DENIED is ReferralRefused at a link, and an ordinary share without one", () =>
     Effect.gen(function*() {
       for (const probe of ["referral-first", "lazily"] as const) {
         const { codes, result } = yield* reading({ ns: refusing("STATUS_ACCESS_DENIED") }, { siteName: "Oslo", probe })
@@ -289,7 +290,7 @@ describe("an EX request", () => {
         assert.include(message, "STATUS_ACCESS_DENIED")
         assert.isTrue(codes.every(({ ex }) => ex))
       }
-      // Without a link on the way it is an ordinary share.
+      // Without a link on the way, it is an ordinary share.
       const plain = yield* reading(
         { ns: refusing("STATUS_ACCESS_DENIED") },
         { siteName: "Oslo" },
@@ -299,7 +300,7 @@ describe("an EX request", () => {
     }))
 })
 
-it.effect("a server that has a link, and then knows of none, is told of as it is", () =>
+it.effect("a server that says PATH_NOT_COVERED and then refers to the root is ReferralRefused", () =>
   Effect.gen(function*() {
     // PATH_NOT_COVERED for the name, and the root's own referral for the link.
     const root = { hex: hex(link({ consumed: "\\ns\\dfs".length * 2, targets: ["\\ns\\dfs"] })) }
@@ -315,10 +316,10 @@ describe("a domain controller", () => {
   })
   const domainControllers = { "corp.test": ["dc1.corp.test", "dc2.corp.test"] }
   const inDomain = "\\\\corp.test\\dfs\\l\\who.txt"
-  // It lets somebody log on, and hangs up on the question.
+  // It accepts the logon, and closes the connection at the referral request.
   const dying = domain({ faults: [TestTransport.fault("IOCTL", "drop")] })
 
-  it.effect("that dies between two steps is followed by the next", () =>
+  it.effect("that dies at the referral request is replaced by the next one", () =>
     Effect.gen(function*() {
       const { result } = yield* reading(
         { ns: ns({}), "dc1.corp.test": dying, "dc2.corp.test": domain({}) },
@@ -328,7 +329,7 @@ describe("a domain controller", () => {
       assert.deepStrictEqual(result, Result.succeed("a"))
     }))
 
-  it.effect("that dies, and was the last: an error with each, its server and its step", () =>
+  it.effect("that dies as the last one causes NoDomainController with server, step and both controllers", () =>
     Effect.gen(function*() {
       const error = yield* failing(
         { ns: ns({}), "dc1.corp.test": dying, "dc2.corp.test": dying },
@@ -340,7 +341,7 @@ describe("a domain controller", () => {
       assert.strictEqual(error.targets.length, 2)
     }))
 
-  it.effect("that never answers costs a request's time, and not the whole path", () =>
+  it.effect("that never responds is replaced by the next one within three minutes", () =>
     Effect.gen(function*() {
       const mute = domain({ faults: [TestTransport.fault("IOCTL", "silence")] })
       const run = yield* Effect.forkChild(reading(

@@ -1,3 +1,7 @@
+/**
+ * The algorithm that resolves a DFS path (MS-DFSC 3.1.4.1), as a pure function that is run against servers as data:
+ * which referrals it requests, which targets it tries, what it caches, and how it ends. Bad and random responses too.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
 import { defaultOptions, type Event, type Knowledge } from "../../src/Dfs/DfsStep.ts"
@@ -54,12 +58,12 @@ const servers: Servers = {
 }
 
 describe("a standalone namespace", () => {
-  it("reads a file of the root, under the name that was asked for", () => {
+  it("reads a file of the root under the requested name", () => {
     const result = run(servers, "\\\\a\\dfs\\readme")
     assert.deepStrictEqual(result.log, ["ask a \\a\\dfs", "try root \\\\a\\dfs\\readme as a\\dfs"])
     assert.strictEqual(target(result), "\\\\a\\dfs\\readme")
   })
-  it("follows a link when the root says PATH_NOT_COVERED, without the DFS name", () => {
+  it("follows a link when the root says PATH_NOT_COVERED, without a DFS name for the target", () => {
     const result = run(servers, "\\\\a\\dfs\\one\\file")
     assert.deepStrictEqual(result.log, [
       "ask a \\a\\dfs",
@@ -71,22 +75,22 @@ describe("a standalone namespace", () => {
   it("follows a link to a folder inside a share", () => {
     assert.strictEqual(target(run(servers, "\\\\a\\dfs\\deep\\file")), "\\\\b\\data\\sub\\file")
   })
-  it("asks nobody the second time, in whatever case", () => {
+  it("requests nothing the second time, with the path in another case", () => {
     const { cache } = run(servers, "\\\\a\\dfs\\one\\file")
     const result = run(servers, "\\\\A\\Dfs\\ONE\\file", { cache })
     assert.deepStrictEqual(result.log, ["try link \\\\b\\data\\file"])
   })
-  it("compares whole components", () => {
+  it("compares whole components with cached prefixes", () => {
     const { cache } = run(servers, "\\\\a\\dfs\\one\\file")
     assert.match(run(servers, "\\\\a\\dfs\\ones", { cache }).log[0]!, /^try root/)
   })
-  it("tries the next target, and begins with it from then on", () => {
+  it("tries the next target when one is down, and begins with it the next time", () => {
     const first = run(servers, "\\\\a\\dfs\\two\\file")
     assert.deepStrictEqual(first.log.slice(3), ["try link \\\\dead\\data\\file", "try link \\\\b\\data\\file"])
     const second = run(servers, "\\\\a\\dfs\\two\\file", { cache: first.cache })
     assert.deepStrictEqual(second.log, ["try link \\\\b\\data\\file"])
   })
-  it("ends with what each target said when none is left", () => {
+  it("fails with NoTargetLeft and each target's reason, and forgets the link's referral", () => {
     const result = run(servers, "\\\\a\\dfs\\gone\\file")
     const error = failure(result)
     assert.strictEqual(error._tag, "NoTargetLeft")
@@ -95,28 +99,28 @@ describe("a standalone namespace", () => {
       "No target of \\\\a\\dfs\\gone\\file can be used (\\\\dead\\data\\file: is down; \\\\dead2\\data\\file: is down)"
     )
     assert.strictEqual(error.cause, "dead2 is down")
-    // The entry was of no use, so the next operation asks again.
+    // The entry was of no use, so the next operation requests it again.
     assert.isUndefined(ReferralCache.get(result.cache, ["a", "dfs", "gone"]))
     assert.isDefined(ReferralCache.get(result.cache, ["a", "dfs"]))
   })
-  it("asks for a link once where the server says only that a name is not there", () => {
+  it("requests a link's referral once when the server says only that a name was not found", () => {
     const vague = { ...servers, a: { ...servers["a"]!, vague: true } }
     assert.strictEqual(target(run(vague, "\\\\a\\dfs\\one\\file")), "\\\\b\\data\\file")
     const missing = run(vague, "\\\\a\\dfs\\nothing\\file")
     assert.strictEqual(failure(missing), "not found")
     assert.deepStrictEqual(missing.log.length, 3)
   })
-  it("leaves one-component paths and IPC$ alone", () => {
+  it("requests no referral for one-component paths and IPC$", () => {
     assert.deepStrictEqual(run(servers, "\\\\a").log, ["try plain \\\\a\\"])
     assert.deepStrictEqual(run(servers, "\\\\a\\ipc$\\srvsvc").log, ["try plain \\\\a\\ipc$\\srvsvc"])
   })
-  it("takes an ordinary share as it is, in both modes", () => {
+  it("uses an ordinary share unchanged in both modes", () => {
     for (const mode of ["strict", "fallback"] as const) {
       const result = run(servers, "\\\\a\\plain\\file", { mode })
       assert.deepStrictEqual(result.log, ["ask a \\a\\plain", "try plain \\\\a\\plain\\file"])
     }
   })
-  it("goes to the next root target where the first cannot say where a link leads", () => {
+  it("goes to the next root target when the first is down", () => {
     const two: Servers = {
       ns: { roots: { dfs: { targets: ["\\r1\\dfs", "\\r2\\dfs"] } } },
       r1: { roots: { dfs: { links: { one: ["\\b\\data"] } } }, answers: {} },
@@ -131,7 +135,7 @@ describe("a standalone namespace", () => {
       "try link \\\\c\\data\\file"
     ])
   })
-  it("follows a share that is a link as a whole", () => {
+  it("follows a root referral that says the whole share is a link", () => {
     const proxy: Servers = {
       a: {
         answers: {
@@ -154,8 +158,8 @@ describe("a standalone namespace", () => {
   })
 })
 
-describe("interlinks and loops", () => {
-  it.each([2, 1])("walks from namespace to namespace (header flags %i)", (flags) => {
+describe("an interlink", () => {
+  it.each([2, 1])("leads from namespace to namespace, with header flags %i", (flags) => {
     const a = servers["a"]!
     const result = run(
       { ...servers, a: { ...a, roots: { dfs: { ...a.roots!["dfs"]!, flags } } } },
@@ -163,15 +167,15 @@ describe("interlinks and loops", () => {
     )
     assert.strictEqual(target(result), "\\\\c\\data\\file")
     assert.deepStrictEqual(result.log.includes("try link \\\\b\\dfs\\far\\file"), flags === 2)
-    // Either way it is known for the next time.
+    // Both ways it is cached for the next time.
     const again = run(servers, "\\\\a\\dfs\\inter\\file", { cache: result.cache })
     assert.deepStrictEqual(again.log, ["try link \\\\c\\data\\file"])
   })
-  it("tries an interlink's next target when the first leads nowhere", () => {
+  it("has its next target tried when the first is down", () => {
     assert.strictEqual(target(run(servers, "\\\\a\\dfs\\inter2\\file")), "\\\\c\\data\\file")
     assert.strictEqual(target(run(servers, "\\\\a\\dfs\\inter2\\file", { probing: true })), "\\\\c\\data\\file")
   })
-  it.each(["loop", "self"])("fails on a %s", (name) => {
+  it.each(["loop", "self"])("fails with DfsLoop when it is a %s", (name) => {
     for (const probe of [false, true]) {
       const error = failure(run(servers, `\\\\a\\dfs\\${name}\\file`, { probing: probe }))
       assert.strictEqual(error._tag, "DfsLoop")
@@ -179,7 +183,7 @@ describe("interlinks and loops", () => {
       assert.deepStrictEqual([error.path, error.step], [`\\\\a\\dfs\\${name}\\file`, 11])
     }
   })
-  it("follows eight interlinks and not nine", () => {
+  it("is followed eight times and not nine times", () => {
     const chain: Record<string, Servers[string]> = { end: { shares: { data: ["file"] } } }
     for (let i = 0; i < 10; i++) {
       chain[`s${i}`] = {
@@ -195,8 +199,8 @@ describe("interlinks and loops", () => {
   })
 })
 
-describe("time to live", () => {
-  it("asks the root's target for an expired link, and everything again for an expired root", () => {
+describe("the time to live of a referral", () => {
+  it("makes an expired link be requested from the root's target, and an expired root with all links", () => {
     const first = run(servers, "\\\\a\\dfs\\one\\file", { now: 0 })
     const later = run(servers, "\\\\a\\dfs\\readme", {
       now: 500_000,
@@ -207,7 +211,7 @@ describe("time to live", () => {
     const all = run(servers, "\\\\a\\dfs\\one\\file", { now: 1_200_000, cache: link.cache })
     assert.strictEqual(all.log.length, 4)
   })
-  it("goes to the root for a link that is gone when its time is over", () => {
+  it("makes an expired link that no longer exists be tried at the root", () => {
     const first = run(servers, "\\\\a\\dfs\\one\\file")
     const cache = ReferralCache.insert(
       first.cache,
@@ -218,30 +222,30 @@ describe("time to live", () => {
     const result = run(changed, "\\\\a\\dfs\\one\\file", { now: 700_000, cache })
     assert.deepStrictEqual(result.log, ["ask a \\a\\dfs\\one\\file", "try root \\\\a\\dfs\\one\\file as a\\dfs"])
   })
-  it("uses a referral with a time to live of 0 once", () => {
+  it("of 0 lets the referral be used once and not be cached", () => {
     const zero = { ...servers, a: { ...servers["a"]!, ttl: 0 } }
     const result = run(zero, "\\\\a\\dfs\\one\\file")
     assert.strictEqual(target(result), "\\\\b\\data\\file")
     assert.strictEqual(result.cache.entries.size, 0)
   })
-  it("keeps none longer than the bound", () => {
+  it("is limited to a day", () => {
     const long = { ...servers, a: { ...servers["a"]!, ttl: 2 ** 32 - 1 } }
     const { cache } = run(long, "\\\\a\\dfs\\readme", { now: 1000 })
     assert.strictEqual(ReferralCache.get(cache, ["a", "dfs"])!.expiresAt, 1000 + 86_400_000)
   })
 })
 
-describe("a server that does not do DFS", () => {
-  it("is used as it is in fallback mode", () => {
+describe("a server without DFS", () => {
+  it("is used without DFS in fallback mode", () => {
     const result = run(servers, "\\\\old\\data\\file", { mode: "fallback" })
     assert.deepStrictEqual(result.log, ["ask old \\old\\data", "try plain \\\\old\\data\\file"])
   })
-  it("fails in strict mode", () => {
+  it("fails with NotDfsCapable in strict mode", () => {
     const error = failure(run(servers, "\\\\old\\data\\file", { mode: "strict" }))
     assert.strictEqual(error._tag, "NotDfsCapable")
     assert.match(error.message, /old does not support DFS.*`mode: "fallback"`/)
   })
-  it("may hold a link's target in strict mode", () => {
+  it("can be a link's target in strict mode", () => {
     const linked: Servers = { a: { roots: { dfs: { links: { x: ["\\old\\data"] } } } }, old: servers["old"]! }
     for (const probe of [false, true]) {
       assert.strictEqual(
@@ -250,12 +254,12 @@ describe("a server that does not do DFS", () => {
       )
     }
   })
-  it("and one that is down fails as it would without DFS", () => {
+  it("fails as without DFS when it is down", () => {
     assert.strictEqual(failure(run(servers, "\\\\dead\\data\\file")), "dead is down")
   })
 })
 
-describe("by referrals alone", () => {
+describe("resolution by referrals alone", () => {
   it.each([
     ["\\\\a\\dfs", "\\\\a\\dfs"],
     ["\\\\a\\dfs\\readme", "\\\\a\\dfs\\readme"],
@@ -263,12 +267,12 @@ describe("by referrals alone", () => {
     ["\\\\a\\dfs\\inter\\file", "\\\\c\\data\\file"],
     ["\\\\a\\plain\\file", "\\\\a\\plain\\file"],
     ["\\\\old\\data", "\\\\old\\data"]
-  ])("%s leads to %s", (from, to) => {
+  ])("leads %s to %s", (from, to) => {
     assert.strictEqual(target(run(servers, from, { probing: true })), to)
   })
 })
 
-describe("bad answers", () => {
+describe("a bad referral", () => {
   const answering = (answer: Uint8Array | Parameters<typeof makeReferralResponse>[0], link = false) => {
     const response = answer instanceof Uint8Array ? answer : makeReferralResponse(answer)
     const a = servers["a"]!
@@ -283,14 +287,17 @@ describe("bad answers", () => {
     networkAddress
   })
 
-  it.each([1, 3, 5, 13, 14 + 2, 0xffff])("a PathConsumed of %i bytes", (pathConsumed) => {
-    const error = answering({ pathConsumed, referralEntries: [one("\\a\\dfs")] })
-    assert.strictEqual(error._tag, "Malformed")
-    assert.strictEqual(error.server, "a")
-    assert.match(error.message, /PathConsumed at the end of a component of \\a\\dfs/)
-  })
+  it.each([1, 3, 5, 13, 14 + 2, 0xffff])(
+    "is Malformed with a PathConsumed of %i bytes, not at the end of a component",
+    (pathConsumed) => {
+      const error = answering({ pathConsumed, referralEntries: [one("\\a\\dfs")] })
+      assert.strictEqual(error._tag, "Malformed")
+      assert.strictEqual(error.server, "a")
+      assert.match(error.message, /PathConsumed at the end of a component of \\a\\dfs/)
+    }
+  )
   it.each([["\\a\\dfs", 12], ["\\a\\dfs\\one", 20], ["\\a\\dfs\\one\\file", 20]] as const)(
-    "a PathConsumed of %s that counts a terminator or a backslash is none",
+    "is accepted when its PathConsumed of %s counts a terminator or a backslash",
     (asked, bytes) => {
       const a = servers["a"]!
       const path = asked === "\\a\\dfs" ? "\\\\a\\dfs\\readme" : `\\${asked}`
@@ -307,10 +314,10 @@ describe("bad answers", () => {
       assert.strictEqual(target(found), target(expected))
     }
   )
-  it("a PathConsumed inside a link's name", () => {
+  it("is Malformed with a PathConsumed inside a link's name", () => {
     assert.match(answering({ pathConsumed: 18, referralEntries: [one("\\b\\data")] }, true).message, /PathConsumed/)
   })
-  it("no entry at all", () => {
+  it("without entries is an ordinary share for a root, and ReferralRefused for a link", () => {
     const a = servers["a"]!
     const response = makeReferralResponse({ pathConsumed: 12, referralEntries: [] })
     const root = run({ a: { ...a, answers: { "\\a\\dfs": response } } }, "\\\\a\\dfs\\readme")
@@ -319,17 +326,20 @@ describe("bad answers", () => {
     assert.strictEqual(error._tag, "ReferralRefused")
     assert.match(error.message, /a refused a referral for \\a\\dfs\\one\\file: STATUS_OBJECT_PATH_NOT_FOUND/)
   })
-  it.each(["", "\\", "\\b", "\\b\\..\\data", "\\b\\da/ta", "\\b\\d\u0001"])("no target but %j", (address) => {
-    assert.match(answering({ pathConsumed: 12, referralEntries: [one(address)] }).message, /a target such as/)
-  })
-  it("a name list, or bytes that are none", () => {
+  it.each(["", "\\", "\\b", "\\b\\..\\data", "\\b\\da/ta", "\\b\\d\u0001"])(
+    "is refused when its only target is %j",
+    (address) => {
+      assert.match(answering({ pathConsumed: 12, referralEntries: [one(address)] }).message, /a target such as/)
+    }
+  )
+  it("is Malformed when it is a name list or truncated", () => {
     assert.strictEqual(answering(vectors["response-dc-namelist"]!)._tag, "Malformed")
     assert.strictEqual(answering(vectors["response-v1"]!.subarray(0, 30))._tag, "Malformed")
     assert.strictEqual(answering(vectors["response-v1"]!.subarray(0, 30), true)._tag, "Malformed")
   })
 })
 
-it("walks as Windows 11 does, with what a Windows namespace answered", () => {
+it("the resolution with recorded referrals of Windows sends the requests that Windows 11 sends", () => {
   const result = run({
     "LAB.LOCAL": { answers: { "\\LAB.LOCAL\\Files": vectors["response-v4-root"]! } },
     "LAB-DC1.LAB.LOCAL": {
@@ -350,7 +360,7 @@ it("walks as Windows 11 does, with what a Windows namespace answered", () => {
   assert.deepStrictEqual(known.targets.map((one) => one.setBoundary), [true, false])
 })
 
-it("ends, whatever it is told", () => {
+it("the resolution ends after a bounded number of steps for random events and responses", () => {
   const names = ["a", "b", "dfs", "x", "IPC$"]
   const errors = [
     new NotDfsCapable({ server: "a", path: "" }),

@@ -1,3 +1,7 @@
+/**
+ * The resolver service over a scripted source of referrals, which answers with recorded bytes of smbd: its cache and
+ * expiry, shared requests, statuses as errors, and the sizes of its buffers.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,7 +23,7 @@ interface Asked {
   readonly maxOutput: number
 }
 
-/** A source that answers from a script, with what was asked of it. */
+/** A source that responds from a script, with the requests that it got. */
 const scripted = (answer: (asked: Asked) => Uint8Array | number | SourceError) => {
   const log: Array<Asked> = []
   const source = ReferralSource.of({
@@ -47,7 +51,7 @@ const scripted = (answer: (asked: Asked) => Uint8Array | number | SourceError) =
   return { log, make, source }
 }
 
-/** What smbd answered for its root and links, as captured. */
+/** The recorded responses of smbd for its root and links. */
 const smbd = (asked: Asked): Uint8Array | number => {
   const found = samba.find((one) =>
     one.maxReferralLevel >= 3 && (asked.path === one.path || asked.path.startsWith(`${one.path}\\`)) &&
@@ -59,7 +63,7 @@ const smbd = (asked: Asked): Uint8Array | number => {
 const dead = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "127.0.0.9", port: 445 })
 const notCovered = smbError(0xc0000257, "CREATE")
 
-/** Targets that do what smbd and a dead host do. */
+/** Targets that behave like smbd and like a dead host. */
 const attempt = (target: Target): Effect.Effect<string, SmbError | TransportError> =>
   target.server === "127.0.0.9"
     ? Effect.fail(dead)
@@ -75,8 +79,8 @@ const judge = (error: SmbError | TransportError): DfsResolver.Verdict =>
 
 const two = "\\\\127.0.0.14\\dfs\\two\\file"
 
-describe("use", () => {
-  it.effect("walks over a dead target with smbd's own referrals, and asks nobody afterwards", () =>
+describe("DfsResolver.use", () => {
+  it.effect("skips a dead target of smbd's referrals, and sends no request until they expire after 600 s", () =>
     Effect.gen(function*() {
       const { log, make } = scripted(smbd)
       const resolver = yield* make({ refreshAhead: 0 })
@@ -102,14 +106,14 @@ describe("use", () => {
       assert.strictEqual(log.length, 4)
     }))
 
-  it.effect("passes the attempt's own failure on", () =>
+  it.effect("fails with the attempt's own error", () =>
     Effect.gen(function*() {
       const resolver = yield* scripted(() => 0xc0000225).make()
       const denied = smbError(0xc0000022, "CREATE")
       assert.strictEqual(yield* Effect.flip(resolver.use(two, () => Effect.fail(denied), judge)), denied)
     }))
 
-  it.effect("sends one request for a thousand equal ones in flight, and drops it with the last that waits", () =>
+  it.effect("sends one request for a thousand equal uses at once, and interrupts it with the last waiting use", () =>
     Effect.gen(function*() {
       const { log, source } = scripted(smbd)
       const gate = yield* Deferred.make<void>()
@@ -143,15 +147,15 @@ describe("use", () => {
       assert.strictEqual(interrupted, 1)
     }))
 
-  it.effect("tells who cannot be reached as it came, outside of any namespace", () =>
+  it.effect("fails with the transport's error when the server cannot be reached", () =>
     Effect.gen(function*() {
       const resolver = yield* scripted(() => dead).make()
       assert.strictEqual(yield* Effect.flip(resolver.use(two, attempt, judge)), dead)
     }))
 })
 
-describe("resolve", () => {
-  it.effect("names the targets in order, without touching them", () =>
+describe("DfsResolver.resolve", () => {
+  it.effect("gives the targets in order without connecting to them", () =>
     Effect.gen(function*() {
       const resolver = yield* scripted((asked) => (asked.path.includes("share") ? 0xc0000225 : smbd(asked))).make()
       const result = yield* resolver.resolve("\\\\127.0.0.14\\dfs\\one\\a\\b")
@@ -168,7 +172,7 @@ describe("resolve", () => {
       assert.strictEqual(root.status, "root")
       assert.deepStrictEqual(root.targets[0]!.dfsName, { server: "127.0.0.14", share: "dfs" })
     }))
-  it.effect("asPlain asks nobody", () =>
+  it.effect("asPlain gives the path itself without a request", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* DfsResolver.asPlain("\\\\nas\\media\\a"), {
         path: "\\\\nas\\media\\a",
@@ -179,7 +183,7 @@ describe("resolve", () => {
     }))
 })
 
-describe("statuses", () => {
+describe("a status of a referral request", () => {
   const request = { server: "s", path: "\\s\\dfs", size: 8192 }
   it.each<[number, string]>([
     [0xc000019c, "NotDfsCapable"],
@@ -192,12 +196,12 @@ describe("statuses", () => {
     [0xc000000f, "NamespaceNotFound"],
     [0xc000000d, "ReferralRefused"],
     [0xc0000022, "ReferralRefused"]
-  ])("%i is %s", (status, tag) => {
+  ])("of %i is the error %s", (status, tag) => {
     assert.strictEqual(fromStatus(status, request)._tag, tag)
     assert.include(fromStatus(status, request).message, "\\s\\dfs")
   })
 
-  it.effect("in strict mode FS_DRIVER_REQUIRED fails, and the caller may go on without DFS", () =>
+  it.effect("of FS_DRIVER_REQUIRED fails in strict mode, and DfsPolicy.fallback continues without DFS", () =>
     Effect.gen(function*() {
       const resolver = yield* scripted(() => 0xc000019c).make({ mode: "strict" })
       const error = yield* Effect.flip(resolver.resolve(two))
@@ -208,14 +212,14 @@ describe("statuses", () => {
       assert.strictEqual((yield* fallback.resolve(two)).status, "plain")
     }))
 
-  it.effect("a logon that fails on the way is not the server's answer to the request", () =>
+  it.effect("is not replaced: an error of TREE_CONNECT stays that error", () =>
     Effect.gen(function*() {
       const denied = smbError(0xc0000022, "TREE_CONNECT")
       const resolver = yield* scripted(() => denied).make()
       assert.strictEqual(yield* Effect.flip(resolver.resolve(two)), denied)
     }))
 
-  it.effect("malformed bytes name the server", () =>
+  it.effect("of success with malformed bytes is Malformed and names server and path", () =>
     Effect.gen(function*() {
       const resolver = yield* scripted(() => new Uint8Array(7)).make({ mode: "strict" })
       const error = yield* Effect.flip(resolver.resolve(two))
@@ -224,7 +228,7 @@ describe("statuses", () => {
     }))
 })
 
-describe("requests", () => {
+describe("the resolver's requests", () => {
   it.effect("double the buffer on Overflow, up to 56 KiB", () =>
     Effect.gen(function*() {
       const { log, make } = scripted(() => 0x80000005)
@@ -234,22 +238,22 @@ describe("requests", () => {
       assert.strictEqual(error.size, 57_344)
       assert.deepStrictEqual(log.map((one) => one.maxOutput), [8192, 16_384, 32_768, 57_344])
     }))
-  it.effect("take what fits at last", () =>
+  it.effect("are repeated until the referral fits", () =>
     Effect.gen(function*() {
       const { log, make } = scripted((asked) => (asked.maxOutput < 16_384 ? 0x80000005 : smbd(asked)))
       const resolver = yield* make()
       yield* resolver.use("\\\\127.0.0.14\\dfs", attempt, judge)
       assert.strictEqual(log.length, 2)
     }))
-  it.effect("go by EX with a site, and without EX where the server does not know it", () =>
+  it.effect("use EX with a site, and are repeated without EX when the server does not support it", () =>
     Effect.gen(function*() {
-      // As smbd does: FS_DRIVER_REQUIRED to EX, a referral to the plain code.
+      // smbd does this: FS_DRIVER_REQUIRED to EX, a referral to the plain control code.
       const { log, make } = scripted((asked) => (asked.controlCode === 0x601b0 ? 0xc000019c : smbd(asked)))
       const resolver = yield* make({ siteName: "Berlin", mode: "strict" })
       yield* resolver.use("\\\\127.0.0.14\\dfs", attempt, judge)
       assert.deepStrictEqual(log.map((one) => one.controlCode), [0x601b0, 0x60194])
     }))
-  it.effect("retryOverflow stands alone", () =>
+  it.effect("double their buffer up to `largest` by DfsPolicy.retryOverflow alone", () =>
     Effect.gen(function*() {
       const sizes: Array<number> = []
       const ask = Effect.flatMap(DfsPolicy.ReferralBuffer, (size) => {

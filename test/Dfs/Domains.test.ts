@@ -1,3 +1,7 @@
+/**
+ * Domains in the algorithm of MS-DFSC 3.1.4.1: domain controllers that are given or found in DNS, NetBIOS names,
+ * SYSVOL and NETLOGON, name lists in recorded bytes, the cache of domains, and SRV records.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { Dns } from "effect/net"
@@ -22,7 +26,7 @@ const failure = (result: ReturnType<typeof run>): any => {
   return bare((result.end as { readonly error: unknown }).error)
 }
 
-/** Two controllers of one domain; the namespace lies on a server of its own. */
+/** Two controllers of one domain, and a separate server with the namespace. */
 const roots = {
   dfs: { targets: ["\\ns.corp.test\\dfs"] },
   sysvol: { targets: ["\\dc1.corp.test\\sysvol", "\\dc2.corp.test\\sysvol"], flags: 2 },
@@ -38,8 +42,8 @@ const corp: Servers = {
 }
 const given = known({ "corp.test": ["dc1.corp.test", "dc2.corp.test"] })
 
-describe("a domain whose controllers are given", () => {
-  it("asks a controller for the root, the root's target for the link, and speaks the namespace's name", () => {
+describe("a domain with given controllers", () => {
+  it("is resolved by a root referral of a controller and a link referral of the root's target", () => {
     assert.deepStrictEqual(run(corp, "\\\\corp.test\\dfs\\one\\file", given).log, [
       "ask dc1.corp.test \\corp.test\\dfs",
       "try root \\\\ns.corp.test\\dfs\\one\\file as corp.test\\dfs",
@@ -47,7 +51,7 @@ describe("a domain whose controllers are given", () => {
       "try link \\\\fs\\data\\file"
     ])
   })
-  it("asks for SYSVOL and NETLOGON, in whatever case, and never for a link below them (step 10)", () => {
+  it("has SYSVOL and NETLOGON in any case, and no link below them is requested (step 10)", () => {
     const sysvol = run(corp, "\\\\corp.test\\sysvol\\corp.test\\policy", given)
     assert.deepStrictEqual(sysvol.log, [
       "ask dc1.corp.test \\corp.test\\sysvol",
@@ -60,7 +64,7 @@ describe("a domain whose controllers are given", () => {
       "try link \\\\dc1.corp.test\\NETLOGON\\none"
     ])
     assert.strictEqual(failure(netlogon), "not found")
-    // Once known, nobody is asked.
+    // With a cached referral, no request is sent.
     const again = run(corp, "\\\\Corp.Test\\SysVol\\corp.test\\policy", { knowledge: sysvol.knowledge })
     assert.deepStrictEqual(again.log, ["try link \\\\dc1.corp.test\\sysvol\\corp.test\\policy"])
     assert.deepStrictEqual(
@@ -68,7 +72,7 @@ describe("a domain whose controllers are given", () => {
       2
     )
   })
-  it("goes to the next controller when one is down, and begins with that one from then on", () => {
+  it("is resolved by the next controller when one is down, also the next time", () => {
     const dying = { ...corp, "dc1.corp.test": { down: true } }
     const first = run(dying, "\\\\corp.test\\dfs\\readme", given)
     assert.deepStrictEqual(first.log.slice(0, 2), [
@@ -78,11 +82,11 @@ describe("a domain whose controllers are given", () => {
     const second = run(dying, "\\\\corp.test\\sysvol\\corp.test\\policy", { knowledge: first.knowledge })
     assert.deepStrictEqual(second.log, [
       "ask dc2.corp.test \\corp.test\\sysvol",
-      // What is known to be dead comes last.
+      // A target that is known to be dead comes last.
       "try link \\\\dc2.corp.test\\sysvol\\corp.test\\policy"
     ])
   })
-  it("fails with each controller and what it said when none is left (step 13)", () => {
+  it("fails with NoDomainController and each controller's reason when all are down (step 13)", () => {
     const error = failure(run({}, "\\\\corp.test\\dfs\\readme", given))
     assert.strictEqual(error._tag, "NoDomainController")
     assert.strictEqual(error.step, 13)
@@ -93,7 +97,7 @@ describe("a domain whose controllers are given", () => {
         "(\\\\dc1.corp.test: is down; \\\\dc2.corp.test: is down)"
     )
   })
-  it("knows a domain by its NetBIOS name after a domain and a DC referral (step 5)", () => {
+  it("is known by its NetBIOS name after a domain referral and a DC referral (step 5)", () => {
     const result = run(corp, "\\\\CORP\\dfs\\readme", given)
     assert.deepStrictEqual(result.log, [
       "ask dc1.corp.test ",
@@ -104,11 +108,11 @@ describe("a domain whose controllers are given", () => {
     // The list and the controllers are kept; another share costs one request.
     const next = run(corp, "\\\\CORP\\sysvol\\corp.test\\policy", { knowledge: result.knowledge })
     assert.deepStrictEqual(next.log.slice(0, 1), ["ask dc1.corp.test \\CORP\\sysvol"])
-    // And an ordinary server is not taken for a domain.
+    // An ordinary server is not taken for a domain.
     const host = run(corp, "\\\\fs\\data\\file", { knowledge: result.knowledge })
     assert.deepStrictEqual(host.log, ["ask fs \\fs\\data", "try plain \\\\fs\\data\\file"])
   })
-  it("goes on where a controller dies between two steps", () => {
+  it("is resolved by the next controller when one dies between two steps", () => {
     const listing = { CORP: ["gone.corp.test", "dc2.corp.test"] }
     const servers: Servers = { ...corp, "dc1.corp.test": { domains: listing } }
     const result = run(servers, "\\\\CORP\\dfs\\readme", given)
@@ -127,21 +131,21 @@ describe("a domain whose controllers are given", () => {
       13
     ])
   })
-  it("asks for the list of domains once, also where it is refused", () => {
+  it("has its list of domains requested once, also when the controller refuses it", () => {
     const mute = { ...corp, "dc1.corp.test": { roots, shares } }
     const first = run(mute, "\\\\fs\\data\\file", given)
     assert.deepStrictEqual(first.log, ["ask dc1.corp.test ", "ask fs \\fs\\data", "try plain \\\\fs\\data\\file"])
     const second = run(mute, "\\\\fs\\other\\file", { knowledge: first.knowledge, now: 1000 })
     assert.strictEqual(second.log[0], "ask fs \\fs\\other")
   })
-  it("takes a link that leads to a domain as an interlink (step 11)", () => {
+  it("is an interlink when a link leads to it (step 11)", () => {
     const listed = run(corp, "\\\\CORP\\dfs\\readme", given)
     const result = run(corp, "\\\\corp.test\\dfs\\far\\file", { knowledge: listed.knowledge })
     assert.strictEqual(target(result), "\\\\fs\\data\\file")
     assert.isTrue(result.notes.some((note) => note._tag === "Interlink" && note.step === 11))
     assert.isFalse(result.log.includes("try link \\\\CORP\\dfs\\one\\file"))
   })
-  it("fails in strict mode where the domain has no such namespace, and goes on in fallback mode", () => {
+  it("without such a namespace fails in strict mode, and is an ordinary server in fallback mode", () => {
     const servers = { ...corp, "corp.test": { shares: { plain: ["file"] } } }
     const strict = failure(run(servers, "\\\\corp.test\\plain\\file", { ...given, mode: "strict" }))
     assert.strictEqual(strict._tag, "NamespaceNotFound")
@@ -149,7 +153,7 @@ describe("a domain whose controllers are given", () => {
     const result = run(servers, "\\\\corp.test\\plain\\file", given)
     assert.strictEqual(target(result), "\\\\corp.test\\plain\\file")
   })
-  it("goes to the next controller where one refuses", () => {
+  it("is resolved by the next controller when one refuses the referral", () => {
     const refusing: Servers = {
       ...corp,
       "dc1.corp.test": {
@@ -158,7 +162,7 @@ describe("a domain whose controllers are given", () => {
     }
     assert.strictEqual(target(run(refusing, "\\\\corp.test\\dfs\\readme", given)), "\\\\ns.corp.test\\dfs\\readme")
   })
-  it("puts the controller that answered in place of the domain where that is its own target, as Samba's are", () => {
+  it("that is its own target, as Samba says, is replaced by the controller that sent the referral", () => {
     const samba = (targets: ReadonlyArray<string>): Servers => ({
       "dc1.corp.test": { down: true },
       "dc2.corp.test": { roots: { dfs: { targets, files: ["readme"] } }, shares: { dfs: ["readme"] } },
@@ -166,7 +170,7 @@ describe("a domain whose controllers are given", () => {
       ns: { shares: { dfs: ["readme"] } }
     })
     const result = run(samba(["\\CORP.TEST\\dfs", "\\ns\\dfs"]), "\\\\corp.test\\dfs\\readme", given)
-    // Kerberos knows no service of the domain's name; the name on the wire stays the one that was asked for.
+    // Kerberos has no service with the domain's name; the name on the wire stays the requested one.
     assert.deepStrictEqual(result.log, [
       "ask dc1.corp.test \\corp.test\\dfs",
       "ask dc2.corp.test \\corp.test\\dfs",
@@ -177,22 +181,22 @@ describe("a domain whose controllers are given", () => {
       entry.targets.map(({ path, setBoundary }) => [path.join(), setBoundary]),
       [["dc2.corp.test,dfs", true], ["dc1.corp.test,dfs", false], ["ns,dfs", false]]
     )
-    // Any controller keeps it: where this one dies, another goes on.
+    // All controllers have it: when this one dies, another is used.
     const killed = run(
       { "dc1.corp.test": { shares: { dfs: ["readme"] } }, "dc2.corp.test": { down: true } },
       "\\\\corp.test\\dfs\\readme",
       { knowledge: result.knowledge, now: 60_000 }
     )
     assert.strictEqual(target(killed), "\\\\dc1.corp.test\\dfs\\readme")
-    // An ordinary host that names itself is itself, and a namespace elsewhere is left where it is.
+    // An ordinary host that names itself stays itself, and a namespace on another server stays there.
     const host = run({ "corp.test": { roots: { dfs: { files: ["readme"] } } } }, "\\\\corp.test\\dfs\\readme")
     assert.strictEqual(target(host), "\\\\corp.test\\dfs\\readme")
     assert.strictEqual(target(run(samba(["\\ns\\dfs"]), "\\\\corp.test\\dfs\\readme", given)), "\\\\ns\\dfs\\readme")
   })
-  it("says which domain a server belongs to, for its credential", () => {
+  it("is the domain of its servers and targets, for their credentials", () => {
     const result = run(corp, "\\\\corp.test\\dfs\\one\\file", given)
     const short = result.end._tag === "Done" ? result.end.target.domain : undefined
-    // The link was walked from the domain's namespace, and the target has a short name.
+    // The link is in the domain's namespace, and the target has a short name.
     assert.strictEqual(short, "corp.test")
     const { domains: cache } = result.knowledge
     assert.strictEqual(DomainCache.domainOf(cache, "ns.corp.test", 0), "corp.test")
@@ -200,15 +204,15 @@ describe("a domain whose controllers are given", () => {
   })
 })
 
-describe("a domain that DNS knows", () => {
+describe("a domain that DNS finds", () => {
   const found = { "corp.test": ["dc2.corp.test"] }
-  it("is looked for once, and its controller becomes BootstrapDC", () => {
+  it("is searched for once, and its controller becomes BootstrapDC", () => {
     const result = run(corp, "\\\\corp.test\\dfs\\readme", { discover: true, found })
     assert.deepStrictEqual(result.log.slice(0, 2), ["find corp.test", "ask dc2.corp.test \\corp.test\\dfs"])
     const netbios = run(corp, "\\\\CORP\\dfs\\readme", { discover: true, found, knowledge: result.knowledge })
     assert.deepStrictEqual(netbios.log.slice(0, 2), ["ask dc2.corp.test ", "ask dc2.corp.test \\CORP"])
   })
-  it("has other controllers by and by, which are then BootstrapDC in the place of those that are gone", () => {
+  it("has its new controllers as BootstrapDC, but given controllers stay", () => {
     const options = { discover: true }
     const first = run(corp, "\\\\corp.test\\dfs\\readme", { ...options, found: { "corp.test": ["dc1.corp.test"] } })
     assert.deepStrictEqual(first.knowledge.domains.bootstrap, ["dc1.corp.test"])
@@ -220,14 +224,14 @@ describe("a domain that DNS knows", () => {
       now: 700_000
     })
     assert.strictEqual(target(second), "\\\\ns.corp.test\\dfs\\readme")
-    // Whoever comes by the short name is not kept waiting for the one that is gone.
+    // A path with the short name does not wait for the old controller.
     const third = run(later, "\\\\CORP\\dfs\\readme", { ...options, found, knowledge: second.knowledge, now: 800_000 })
     assert.deepStrictEqual(third.log.slice(0, 2), ["ask dc2.corp.test ", "ask dc2.corp.test \\CORP"])
-    // What was given stays.
+    // Given controllers stay.
     const kept = DomainCache.make({ controllers: { "corp.test": ["given"] } })
     assert.deepStrictEqual(DomainCache.setControllers(kept, "corp.test", ["other"], 1000, 0).bootstrap, ["given"])
   })
-  it("is no domain where nobody knows it, and is not looked for again soon; an address never is", () => {
+  it("is a host for 29 s when DNS has no controllers, and addresses are never searched for", () => {
     const options = { discover: true }
     const first = run(corp, "\\\\fs\\data\\file", options)
     assert.deepStrictEqual(first.log, ["find fs", "ask fs \\fs\\data", "try plain \\\\fs\\data\\file"])
@@ -237,7 +241,7 @@ describe("a domain that DNS knows", () => {
       assert.isFalse(run({}, `\\\\${address}\\x\\y`, options).log.some((line) => line.startsWith("find")))
     }
   })
-  it("is looked for when its known controllers cannot say more", () => {
+  it("is searched for when the known controllers do not name its controllers", () => {
     const bootstrap = known({ "other.test": ["dc9"] })
     const servers: Servers = { ...corp, dc9: { domains: { "corp.test": [] } } }
     const result = run(servers, "\\\\corp.test\\dfs\\readme", { ...bootstrap, discover: true, found })
@@ -255,17 +259,17 @@ describe("a domain that DNS knows", () => {
   })
 })
 
-describe("name lists, in bytes of a Windows capture and of another client's tests", () => {
+describe("a name list in recorded bytes of Windows and of another client's tests", () => {
   const decoded = (name: string) => Result.getOrThrow(decodeReferralResponse(vectors[name]!))
-  it("a domain referral", () => {
+  it("is read as a domain referral with its names", () => {
     const list = Result.getOrThrow(DomainCache.namesFromResponse(decoded("response-domain-namelist"), "dc"))
     assert.deepStrictEqual(list.names, ["TEST", "TEST.local"])
   })
-  it("a DC referral", () => {
+  it("is read as a DC referral with its controllers", () => {
     const list = Result.getOrThrow(DomainCache.controllersFromResponse(decoded("response-dc-namelist"), "dc"))
     assert.deepStrictEqual(list.names, ["DC01.domain.test", "DC01.domain.test2"])
   })
-  it("lead to the controller that they name", () => {
+  it("leads to the controller that it names", () => {
     const servers: Servers = {
       first: {
         answers: { "": vectors["response-domain-namelist"]!, "\\TEST": vectors["response-dc-namelist"]! }
@@ -280,7 +284,7 @@ describe("name lists, in bytes of a Windows capture and of another client's test
       "try root \\\\ns\\files\\x as TEST\\files"
     ])
   })
-  it("a list in a root's place, and a root in a list's, are malformed", () => {
+  it("is Malformed in place of a root referral, and a root referral in place of a list too", () => {
     for (const name of ["response-dc-namelist", "response-domain-namelist"]) {
       const answers = { "\\corp.test\\dfs": vectors[name]! }
       const error = failure(run({ "dc1.corp.test": { answers } }, "\\\\corp.test\\dfs\\x", given))
@@ -296,7 +300,7 @@ describe("name lists, in bytes of a Windows capture and of another client's test
 })
 
 describe("the cache of domains", () => {
-  it("is bounded, and keeps what it was given", () => {
+  it("drops the oldest hosts at its capacity, keeps given domains, and expires hosts", () => {
     let cache = DomainCache.make({ capacity: 3, controllers: { given: ["dc"] } })
     for (const name of ["a", "b", "c", "d"]) cache = DomainCache.setHost(cache, name, 1000, 0)
     assert.deepStrictEqual([...cache.entries.keys()], ["GIVEN", "C", "D"])
@@ -306,7 +310,7 @@ describe("the cache of domains", () => {
   })
 })
 
-describe("SRV records", () => {
+describe("the finder of domain controllers by SRV records", () => {
   const srv = (target: string, priority: number, weight: number) =>
     Dns.makeRecordUnsafe("SRV", { target: target as never, port: 389, priority, weight })
   const zone = {
@@ -320,7 +324,7 @@ describe("SRV records", () => {
       ]
     }
   }
-  it.effect("name the site's controllers first, then by priority and weight", () =>
+  it.effect("gives the site's controllers first, then others by priority and weight", () =>
     Effect.gen(function*() {
       const finder = yield* DomainControllers.DomainControllers
       assert.deepStrictEqual(yield* finder.find("corp.test", "berlin"), [
@@ -336,7 +340,7 @@ describe("SRV records", () => {
     }).pipe(Effect.provide(DomainControllers.layerDns()), Effect.provide(Dns.layerStatic(zone))))
 })
 
-it("every note can be said", () => {
+it("DfsTrace.explain puts the notes of a resolution by a NetBIOS name into words", () => {
   const { notes } = run(corp, "\\\\CORP\\dfs\\one\\file", given)
   assert.deepStrictEqual(notes.map((note) => `${note.step}. ${DfsTrace.explain(note)}`), [
     "2. \\\\CORP\\dfs\\one\\file: nothing is known",

@@ -1,8 +1,7 @@
 /**
- * The client with DFS against servers in memory: real packets, logons and signatures, scripted referrals.
- *
- * What only Windows serves (version 4, EX with a site, name lists) is answered with bytes of our own codec or of captures,
- * not by a Windows server.
+ * The client with DFS over servers in memory, with real packets, logons and signatures, and scripted referrals.
+ * Features that only Windows serves (version 4, EX with a site, name lists) come from our own codec or from recorded
+ * bytes, not from a Windows server.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Fiber, Layer, Metric, Redacted, Stream } from "effect"
@@ -70,7 +69,7 @@ const isReferral = (request: TestTransport.Logged) =>
   (request.request.body.ctlCode === 0x60194 || request.request.body.ctlCode === 0x601b0)
 const referrals = (servers: TestTransport.TestServers["Service"]) =>
   Effect.map(servers.requests, (all) => all.filter(isReferral))
-/** Lets others go on until something holds. */
+/** Lets other fibers run until `holds` is true. */
 const eventually = (holds: () => boolean, step: Effect.Effect<unknown>): Effect.Effect<void> =>
   Effect.gen(function*() {
     for (let i = 0; i < 200 && !holds(); i++) {
@@ -81,10 +80,10 @@ const eventually = (holds: () => boolean, step: Effect.Effect<unknown>): Effect.
   })
 const read = (smb: SmbClient.Client, link: string) => smb.readFileString(`\\\\ns\\dfs\\${link}\\who.txt`)
 
-describe("the end-to-end list", () => {
+describe("the client with DFS", () => {
   const hosts = { ns: namespace({ a: { targets: ["\\\\a\\data"] } }), a: data("a") }
 
-  it.effect("disabled by default: without the layer, or by the configuration, no request for a referral leaves", () =>
+  it.effect("sends no referral request when the configuration does not enable DFS", () =>
     Effect.gen(function*() {
       for (const env of [{}, { SMB_DFS: "false", SMB_DFS_MODE: "strict" }]) {
         yield* Effect.gen(function*() {
@@ -100,11 +99,11 @@ describe("the end-to-end list", () => {
         )
       }
     }))
-  it.effect("enabled by the configuration", () =>
+  it.effect("follows a link when the configuration enables DFS, and not for excluded paths", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* read(smb, "a"), "a")
-      // Excluded by a pattern: as without DFS.
+      // A path that a pattern excludes is used without DFS.
       const error: any = yield* Effect.flip(smb.readFileString("\\\\ns\\dfs\\a\\none\\x"))
       assert.strictEqual(error.reason._tag, "PathNotCovered")
     }).pipe(
@@ -114,7 +113,7 @@ describe("the end-to-end list", () => {
         ConfigProvider.fromEnv({ env: { SMB_DFS: "true", SMB_DFS_EXCLUDE: "//ns/dfs/*/none; //other" } })
       )
     ))
-  it.effect("root referral, and link referral to another server", () =>
+  it.effect("follows a root and a link to another server, with two referral requests in all", () =>
     run(hosts, {}, (smb, servers) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* smb.readFileString("\\\\ns\\dfs\\root.txt"), "root")
@@ -123,14 +122,14 @@ describe("the end-to-end list", () => {
         yield* read(smb, "a")
         assert.strictEqual((yield* referrals(servers)).length, 2)
       })))
-  it.effect("malformed: the error names path, server and step", () =>
+  it.effect("fails with path, server and step when a referral is malformed", () =>
     run({ ns: namespace({ a: { hex: "0600010002" } }), a: data("a") }, {}, (smb) =>
       Effect.gen(function*() {
         const error: any = yield* Effect.flip(read(smb, "a"))
         assert.strictEqual(error._tag, "Malformed")
         assert.deepStrictEqual([error.server, error.path, error.step], ["ns", "\\\\ns\\dfs\\a\\who.txt", 8])
       })))
-  it.effect("overflow: the buffer is doubled until the referral fits, or 56 KiB do not do", () =>
+  it.effect("doubles the buffer until the referral fits, and fails with Overflow at 56 KiB", () =>
     Effect.gen(function*() {
       const many = Array.from({ length: 700 }, (_, i) => `\\\\server-number-${i}\\data`)
       const sized = { ns: namespace({ a: { targets: ["\\\\a\\data", ...many.slice(1, 200)] } }), a: data("a") }
@@ -144,7 +143,7 @@ describe("the end-to-end list", () => {
       const error: any = yield* run({ ns: endless }, {}, (smb) => Effect.flip(read(smb, "a")))
       assert.deepStrictEqual([error._tag, error.server, error.size, error.step], ["Overflow", "ns", 57_344, 8])
     }))
-  it.effect("not found: an ordinary share of a server with DFS", () =>
+  it.effect("uses an ordinary share of a server with DFS in strict mode, with one referral request", () =>
     run(
       { ns: { ...namespace({}), shares: { plain: { x: "x" } } } },
       { mode: "strict" },
@@ -155,7 +154,7 @@ describe("the end-to-end list", () => {
           assert.strictEqual((yield* referrals(servers)).length, 1)
         })
     ))
-  it.effect("FS_DRIVER_REQUIRED: strict fails, fallback goes on", () =>
+  it.effect("fails in strict mode, and reads in fallback mode, when the server has no DFS", () =>
     Effect.gen(function*() {
       const nas = { nas: data("nas") }
       const path = "\\\\nas\\data\\who.txt"
@@ -163,7 +162,7 @@ describe("the end-to-end list", () => {
       assert.deepStrictEqual([error._tag, error.server, error.step], ["NotDfsCapable", "nas", 6])
       assert.strictEqual(yield* run(nas, { mode: "fallback" }, (smb) => smb.readFileString(path)), "nas")
     }))
-  it.effect("site: the EX code with its name goes first", () =>
+  it.effect("sends EX requests with the site's name", () =>
     run(hosts, { siteName: "Berlin" }, (smb, servers) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* read(smb, "a"), "a")
@@ -173,7 +172,7 @@ describe("the end-to-end list", () => {
           assert.strictEqual(request.success.siteName, "Berlin")
         }
       })))
-  it.effect("cross-server: list, write, rename, copy and delete behind a link", () =>
+  it.effect("lists, writes, renames, copies and deletes behind a link", () =>
     run(hosts, {}, (smb, servers) =>
       Effect.gen(function*() {
         const at = "\\\\ns\\dfs\\a"
@@ -187,10 +186,10 @@ describe("the end-to-end list", () => {
       })))
 })
 
-describe("failover", () => {
+describe("failover between targets", () => {
   const two = { ns: namespace({ l: { targets: ["\\\\a\\data", "\\\\b\\data"] } }), a: data("a"), b: data("b") }
 
-  it.effect("a target that dies in the middle is followed by the next, and comes back by TargetFailback", () =>
+  it.effect("goes to the next target when one is down, and back after 30 s with TargetFailback", () =>
     run(
       {
         ...two,
@@ -210,7 +209,7 @@ describe("failover", () => {
           assert.strictEqual(yield* read(smb, "l"), "a")
         })
     ))
-  it.effect("a read that dies with its target is done again, a write that may have been done is not, and says so", () =>
+  it.effect("repeats a read whose target dies, and fails a write with `sent` true", () =>
     Effect.gen(function*() {
       const dying = (command: "CREATE" | "WRITE") => ({
         ...two,
@@ -224,14 +223,14 @@ describe("failover", () => {
           assert.deepStrictEqual([error._tag, error.sent, error.server], ["TransportError", true, "a"])
           assert.match(error.message, /may have had its effect/)
           assert.isUndefined(yield* servers.read("b", "data", "new.txt"))
-          // The next operation goes elsewhere at once.
+          // The next operation goes to another target at once.
           yield* smb.writeFile(path, "y")
           assert.isDefined(yield* servers.read("b", "data", "new.txt"))
         }))
       const removing: any = yield* run(dying("CREATE"), {}, (smb) => Effect.flip(smb.remove("\\\\ns\\dfs\\l\\who.txt")))
       assert.strictEqual(removing.sent, true)
     }))
-  it.effect("only a request that may change something says that it had been sent", () => {
+  it.effect("sets `sent` only for requests that can change something", () => {
     const dying = (on: "READ" | "WRITE" | "SET_INFO" | "QUERY_INFO") => ({
       a: { ...data("a"), faults: [TestTransport.fault(on, "drop")] }
     })
@@ -255,7 +254,7 @@ describe("failover", () => {
       assert.isFalse(yield* said("READ", (smb) => smb.readFile(path)))
     })
   })
-  it.effect("a large file whose target dies in the middle is read from the next", () => {
+  it.effect("reads a large file from the next target when its target dies in the middle", () => {
     const large = (fill: number) => ({
       maximumTransfer: 65_536,
       shares: { data: { "who.txt": new Uint8Array(1_000_000).fill(fill) } }
@@ -267,7 +266,7 @@ describe("failover", () => {
         assert.deepStrictEqual([bytes.length, bytes.every((byte) => byte === 2)], [1_000_000, true])
       }))
   })
-  it.effect("a target that does not answer costs its time once", () =>
+  it.effect("waits for a silent target once", () =>
     run(
       {
         ...two,
@@ -283,7 +282,7 @@ describe("failover", () => {
           assert.strictEqual(yield* read(smb, "l"), "b")
         })
     ))
-  it.effect("a target that nobody can log on to is passed over, and one that is no safe one is not", () =>
+  it.effect("skips a target without a usable credential, and fails at one with IntegrityFailure", () =>
     Effect.gen(function*() {
       const password = Credentials.password("user", Redacted.make("password"))
       const without = (reason: AuthenticationError["reason"]["_tag"]) =>
@@ -303,7 +302,7 @@ describe("failover", () => {
       const error: any = yield* run(two, {}, (smb) => Effect.flip(read(smb, "l")), without("IntegrityFailure"))
       assert.deepStrictEqual([error._tag, error.server], ["AuthenticationError", "a"])
     }))
-  it.effect("a race does not wait for a silent target", () =>
+  it.effect("does not wait for a silent target in a race", () =>
     run(
       { ...two, a: { ...data("a"), faults: [TestTransport.fault("NEGOTIATE", "silence")] } },
       { connect: "race", stagger: "100 millis" },
@@ -313,18 +312,18 @@ describe("failover", () => {
           const first = yield* Effect.forkChild(read(smb, "l"))
           yield* eventually(() => first.pollUnsafe() !== undefined, TestClock.adjust("10 millis"))
           assert.strictEqual(yield* Fiber.join(first), "b")
-          // A request is waited for for many seconds; the first does not even get to a logon.
+          // The timeout of a request is many seconds; the silent target does not even reach a logon.
           assert.isBelow((yield* Clock.currentTimeMillis) - before, 2000)
         })
     ))
-  it.effect("a race goes on at once when a target refuses", () =>
+  it.effect("goes to the next target of a race at once when one refuses", () =>
     run({ ...two, a: "down" }, { connect: "race" }, (smb) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* read(smb, "l"), "b")
       })))
 })
 
-describe("domains", () => {
+describe("domain controllers", () => {
   const corp: TestTransport.Hosts = {
     "dc1.corp.test": "down",
     "dc2.corp.test": {
@@ -336,7 +335,7 @@ describe("domains", () => {
     },
     ns: { shares: { dfs: { "root.txt": "root" } }, referrals: { "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"] } } }
   }
-  it.effect("found by a finder with the site that is found, SYSVOL and a namespace, over a dead controller", () => {
+  it.effect("are found with the machine's site, and serve SYSVOL and a namespace when one is down", () => {
     const asked: Array<unknown> = []
     return run(
       corp,
@@ -359,7 +358,7 @@ describe("domains", () => {
       )
     )
   })
-  it.effect("a wrong password is tried at one controller, and not at each until the account is locked", () => {
+  it.effect("get a wrong password once, at one controller only", () => {
     const other = { ...(corp["dc2.corp.test"] as TestTransport.ServerOptions), password: "another-password" }
     return run(
       { ...corp, "dc1.corp.test": other, "dc2.corp.test": other },
@@ -373,7 +372,7 @@ describe("domains", () => {
         })
     )
   })
-  it.effect("are told to whoever provides the credentials, with the target's server and not the namespace's", () => {
+  it.effect("and root targets are named to the credential provider with server and domain", () => {
     const asked = new Set<string>()
     const credentials = Credentials.layerFrom((request) =>
       Effect.sync(() => {
@@ -395,8 +394,8 @@ describe("domains", () => {
   })
 })
 
-describe("in the background, and at once", () => {
-  it.effect("a referral near its end is asked for anew while it is used", () =>
+describe("the client's referral requests", () => {
+  it.effect("are sent in the background for a used referral in the last tenth of its time to live", () =>
     run(
       { ns: namespace({ a: { targets: ["\\\\a\\data"], timeToLive: "100 seconds" } }), a: data("a") },
       {},
@@ -416,7 +415,7 @@ describe("in the background, and at once", () => {
           assert.strictEqual((yield* referrals(servers)).length, 3)
         })
     ))
-  it.effect("a thousand opens below one cold root send one root referral, on one IPC$", () =>
+  it.effect("are one root referral on one IPC$ for a thousand opens at once", () =>
     run({ ns: namespace({}) }, {}, (smb, servers) =>
       Effect.gen(function*() {
         yield* Effect.all(Array.from({ length: 1000 }, () => smb.stat("\\\\ns\\dfs\\root.txt")), {
@@ -426,7 +425,7 @@ describe("in the background, and at once", () => {
         assert.strictEqual((yield* servers.commands).filter((one) => one === "TREE_CONNECT").length, 2)
         assert.strictEqual(yield* servers.connected, 1)
       })))
-  it.effect("what happens is counted", () =>
+  it.effect("and failovers are counted by the metrics", () =>
     Effect.gen(function*() {
       const registry = new Map()
       const value = (metric: Metric.Metric<number, { readonly count: number }>) =>

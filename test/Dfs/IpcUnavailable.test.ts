@@ -1,6 +1,6 @@
 /**
- * Servers whose IPC$ cannot be used, or that answer the question for a referral with nonsense: what works without DFS has to
- * work with it, in the mode that falls back. Through the whole client, over servers in memory.
+ * Servers whose IPC$ cannot be used, or that respond to a referral request with malformed data: in fallback mode
+ * everything that works without DFS must work with it. Through the whole client, over servers in memory.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Redacted } from "effect"
@@ -51,19 +51,19 @@ const statuses: ReadonlyArray<NtStatus.Name> = [
   "STATUS_NETWORK_SESSION_EXPIRED"
 ]
 
-/** What goes wrong, by name, and the error of the mode that does not fall back. */
+/** The faults by name, and the error in strict mode. */
 const faults: ReadonlyArray<readonly [name: string, fault: Fault, strict: string]> = [
   ...statuses.map((status) => [`${status} to IPC$`, ipc({ status }), "ReferralUnavailable"] as const),
   ["the end of the connection at IPC$", ipc("drop"), "ReferralUnavailable"],
-  ["no answer to IPC$", ipc("silence"), "ReferralUnavailable"],
-  ["a cut answer to IPC$", ipc({ body: new Uint8Array(3) }), "ReferralUnavailable"],
-  ["the end of the connection at the question", question("drop"), "ReferralUnavailable"],
-  ["no answer to the question", question("silence"), "ReferralUnavailable"],
-  ["an answer to the question without its body", question({ body: new Uint8Array(3) }), "ReferralUnavailable"],
+  ["no response to IPC$", ipc("silence"), "ReferralUnavailable"],
+  ["a truncated response to IPC$", ipc({ body: new Uint8Array(3) }), "ReferralUnavailable"],
+  ["the end of the connection at the referral request", question("drop"), "ReferralUnavailable"],
+  ["no response to the referral request", question("silence"), "ReferralUnavailable"],
+  ["a truncated response to the referral request", question({ body: new Uint8Array(3) }), "ReferralUnavailable"],
   ["a referral of no bytes", question(output("")), "Malformed"],
-  ["a referral that makes no sense", question(output("1e000100020000000400220000")), "Malformed"],
+  ["a malformed referral", question(output("1e000100020000000400220000")), "Malformed"],
   ["a referral of an unknown version", question(output("1e0001000200000009000800000000000000")), "Unsupported"],
-  ["a referral that fits into no buffer", question({ status: "STATUS_BUFFER_OVERFLOW" }), "Overflow"]
+  ["a referral that never fits", question({ status: "STATUS_BUFFER_OVERFLOW" }), "Overflow"]
 ]
 
 const run = <A, E>(
@@ -86,7 +86,7 @@ const path = "\\\\nas\\data\\who.txt"
 const asked = (servers: TestTransport.TestServers["Service"]) =>
   Effect.map(servers.requests, (all) => all.filter((one) => isIpc(one) || isQuestion(one)).length)
 
-/** A share that is announced to be in DFS, of a server that cannot be asked. */
+/** A share that is announced to be in DFS, on a server whose referrals are unavailable. */
 const announced = (fault: Fault): TestTransport.ServerOptions => ({
   shares: { data: { "who.txt": "nas" } },
   referrals: {
@@ -96,7 +96,7 @@ const announced = (fault: Fault): TestTransport.ServerOptions => ({
   faults: [fault]
 })
 
-describe("fallback goes on without DFS after", () => {
+describe("fallback mode reads and writes without DFS, and remembers it, after", () => {
   for (const [name, fault] of faults) {
     it.effect(name, () =>
       run({ ...files, faults: [fault] }, {}, (smb, servers) =>
@@ -104,13 +104,13 @@ describe("fallback goes on without DFS after", () => {
           const { exit, took } = yield* VirtualTime.run(smb.readFileString(path))
           assert.deepStrictEqual(Exit.isSuccess(exit) ? exit.value : Cause.squash(exit.cause), "nas")
           assert.isAtMost(took, 11_000)
-          // What it came to is remembered.
+          // The result is remembered.
           const before = yield* asked(servers)
           yield* smb.writeFile(path, "new")
           yield* TestClock.adjust("20 seconds")
           assert.strictEqual(yield* smb.readFileString(path), "new")
           assert.strictEqual(yield* asked(servers), before)
-          // The share's own errors are told as they are.
+          // The share's own errors are reported unchanged.
           const missing: any = yield* Effect.flip(smb.readFile("\\\\nas\\data\\none"))
           assert.deepInclude(missing, { _tag: "SmbError", statusName: "STATUS_OBJECT_NAME_NOT_FOUND" })
           const share: any = yield* Effect.flip(smb.readFile("\\\\nas\\none\\x"))
@@ -124,7 +124,7 @@ describe("fallback goes on without DFS after", () => {
   }
 })
 
-describe("strict fails after", () => {
+describe("strict mode fails with server and step after", () => {
   for (const [name, fault, tag] of faults) {
     it.effect(name, () =>
       run({ ...files, faults: [fault] }, { mode: "strict" }, (smb) =>
@@ -136,8 +136,8 @@ describe("strict fails after", () => {
   }
 })
 
-describe("a server that cannot be asked", () => {
-  it.effect("is asked again when what is remembered is old", () =>
+describe("a server whose referrals are unavailable", () => {
+  it.effect("is asked again after six minutes", () =>
     run({ ...files, faults: [ipc({ status: "STATUS_ACCESS_DENIED" })] }, {}, (smb, servers) =>
       Effect.gen(function*() {
         yield* smb.readFileString(path)
@@ -147,19 +147,19 @@ describe("a server that cannot be asked", () => {
         assert.strictEqual(yield* asked(servers), 2)
       })))
 
-  it.effect("and has links shows why it could not be asked, and is asked again at the next one", () =>
+  it.effect("fails at a link with the reason, and is asked again at the next link", () =>
     run(announced({ ...ipc({ status: "STATUS_ACCESS_DENIED" }), times: 2 }), {}, (smb) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* smb.readFileString(path), "nas")
         const error = bare(yield* Effect.flip(smb.readFile("\\\\nas\\data\\link\\x")))
         assert.deepStrictEqual([error._tag, error.path, error.step], ["ReferralUnavailable", "\\nas\\data", 6])
         assert.include(error.message, "STATUS_ACCESS_DENIED to TREE_CONNECT")
-        // By now its IPC$ is there.
+        // Now its IPC$ exists.
         const target: any = yield* Effect.flip(smb.readFile("\\\\nas\\data\\link\\x"))
         assert.strictEqual(target.reason._tag, "NoTargetLeft")
       })))
 
-  it.effect("shows the referral's error where an announced share says that the path is not there", () =>
+  it.effect("fails with the referral's error when an announced share says that the path does not exist", () =>
     run(
       {
         ...announced(question(output(""))),
@@ -173,7 +173,7 @@ describe("a server that cannot be asked", () => {
         })
     ))
 
-  it.effect("may be a root's target: a name that is not there is not there", () =>
+  it.effect("can be a root's target: a missing name does not exist there", () =>
     run(announced({ ...ipc({ status: "STATUS_ACCESS_DENIED" }), skip: 1 }), {}, (smb) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* smb.readFileString(path), "nas")
@@ -182,7 +182,7 @@ describe("a server that cannot be asked", () => {
         assert.strictEqual(yield* smb.readFileString(path), "nas")
       })))
 
-  it.effect("gets a wrong password once", () =>
+  it.effect("gets a wrong password once in both modes", () =>
     Effect.gen(function*() {
       for (const mode of ["fallback", "strict"] as const) {
         yield* run(
@@ -204,14 +204,14 @@ describe("a server that cannot be asked", () => {
       }
     }))
 
-  it.effect("with a wrong signature is not gone on with", () =>
+  it.effect("fails with BadSignature in fallback mode when its response is signed wrongly", () =>
     run({ ...files, faults: [ipc({ signature: "wrong" })] }, {}, (smb) =>
       Effect.gen(function*() {
         const error: any = yield* Effect.flip(smb.readFile(path))
         assert.deepInclude(error, { _tag: "ProtocolError", reason: { _tag: "BadSignature" } })
       })))
 
-  it.effect("costs the time that it is given", () =>
+  it.effect("costs `askTimeout` once when it is silent", () =>
     run({ ...files, faults: [ipc("silence")] }, { askTimeout: "2 seconds" }, (smb) =>
       Effect.gen(function*() {
         const { took } = yield* VirtualTime.run(smb.readFileString(path))

@@ -1,3 +1,7 @@
+/**
+ * The server's side of DFS referrals (MS-DFSC 3.2.5, 3.3.5): responses computed from a namespace, against recorded
+ * bytes of Windows, smbd and a Samba domain controller; the namespace as JSON; and malformed requests.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { readFileSync } from "node:fs"
@@ -43,21 +47,21 @@ const windows: Namespace.Namespace = {
   }
 }
 
-describe("the captured referrals, from the same data", () => {
-  it("Windows' of a root, asked by Windows' own EX request", () => {
+describe("Namespace.answer gives, from the same data, the recorded referral of", () => {
+  it("Windows for a root, to Windows' own EX request", () => {
     const request = Result.getOrThrow(decodeReferralRequestEx(vectors["request-ex-root"]!))
     const answer = Namespace.answer(windows, request, { maximumOutput: 8192 })
     assert.strictEqual(bytesOf(answer), hex(vectors["response-v4-root"]!))
   })
 
-  it("Windows' of a link with two targets", () => {
+  it("Windows for a link with two targets", () => {
     assert.strictEqual(
       bytesOf(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files\\Sales\\2026\\a.txt")),
       hex(vectors["response-v4-link-two-targets"]!)
     )
   })
 
-  it("a domain controller's of its domains, and of a domain's controllers", () => {
+  it("a domain controller for its domains, and for a domain's controllers", () => {
     const domains = { "TEST.local": { netbiosName: "TEST", controllers: ["dc"] } }
     assert.strictEqual(bytesOf(ask({ roots: {}, domains }, "")), hex(vectors["response-domain-namelist"]!))
     const controllers = ["DC01.domain.test", "DC01.domain.test2"]
@@ -65,9 +69,9 @@ describe("the captured referrals, from the same data", () => {
     assert.strictEqual(bytesOf(answer), hex(vectors["response-dc-namelist"]!))
   })
 
-  // smbd answers level 1 with version 2, and level 4 with version 3.
+  // smbd responds to level 1 with version 2, and to level 4 with version 3.
   it.each(samba.filter(({ maxReferralLevel }) => maxReferralLevel !== 1))(
-    "smbd's of $path at level $maxReferralLevel",
+    "smbd for $path at level $maxReferralLevel",
     ({ request, response }) => {
       const share = "\\\\127.0.0.14\\share"
       const namespace: Namespace.Namespace = {
@@ -115,8 +119,8 @@ const sets: Namespace.Namespace = {
   }
 }
 
-describe("answer", () => {
-  it("orders by set and site, marks where sets begin, and says failback, all by V4 alone", () => {
+describe("Namespace.answer", () => {
+  it("orders targets by set and site, and marks sets and failback in version 4 only", () => {
     const answer = ask(sets, "\\S\\PUBLIC\\Far\\x")
     assert.deepStrictEqual(addresses(answer), ["\\a\\s", "\\b\\s", "\\c\\s", "\\d\\s"])
     assert.deepStrictEqual(addresses(ask(sets, "\\s\\public\\far", { site: "BERN" })), [
@@ -136,7 +140,7 @@ describe("answer", () => {
   })
 
   it.each([[1, 1, 1], [2, 2, 2], [3, 3, 2], [4, 4, 2], [9, 4, 2]])(
-    "asked for level %i gives version %i, and %i where the root stops at 2",
+    "responds to level %i with version %i, and with version %i when the root's maximum is 2",
     (level, version, limited) => {
       const versionOf = (answer: Namespace.Answer) =>
         answer._tag === "Response" ? answer.response.referralEntries[0]!.versionNumber : statusOf(answer)
@@ -145,7 +149,7 @@ describe("answer", () => {
     }
   )
 
-  it("gives as many entries as there is room for, and BUFFER_OVERFLOW for not one", () => {
+  it("gives as many entries as fit, and STATUS_BUFFER_OVERFLOW when none fits", () => {
     const whole = ask(sets, "\\s\\public\\far")
     assert(whole._tag === "Response")
     const less = ask(sets, "\\s\\public\\far", { room: whole.bytes.length - 1 })
@@ -154,7 +158,7 @@ describe("answer", () => {
     assert.strictEqual(statusOf(ask(sets, "\\s\\public\\far", { room: 60 })), 0x80000005)
   })
 
-  it("says what is wrong by status", () => {
+  it("responds with a status for unknown roots, links without online targets, domains and server names", () => {
     assert.strictEqual(statusOf(ask(sets, "\\s\\nowhere\\x")), 0xc0000225)
     assert.strictEqual(statusOf(ask(sets, "\\s\\public\\none")), 0xc000026d)
     assert.strictEqual(statusOf(ask(sets, "\\unknown.test")), 0xc000000d)
@@ -166,11 +170,11 @@ describe("answer", () => {
     assert.strictEqual(statusOf(elsewhere), 0xc0000225)
   })
 
-  it("refers a domain's SYSVOL to its controllers, and an interlink to another namespace", () => {
+  it("refers a domain's SYSVOL to its controllers, and sets only ReferralServers for an interlink", () => {
     const domains = { "corp.test": { controllers: ["dc1", "dc2"] } }
     const sysvol = ask({ roots: {}, domains }, "\\corp.test\\SYSVOL")
     assert.deepStrictEqual(addresses(sysvol), ["\\dc1\\SYSVOL", "\\dc2\\SYSVOL"])
-    // As a controller of Samba, which the domain lab asks the same.
+    // As a Samba controller does; the domain lab sends it the same requests.
     const refused = [["\\corp.test\\sysvol\\corp.test\\Policies", 3], ["\\corp.test", 2], ["", 2]] as const
     assert.deepStrictEqual(
       refused.map(([path, level]) => statusOf(ask({ roots: {}, domains }, path, { level }))),
@@ -182,7 +186,7 @@ describe("answer", () => {
   })
 })
 
-describe("a domain's controllers, by whichever of its names it was asked for", () => {
+describe("Namespace.answer for a domain's controllers", () => {
   const domains = {
     "corp.test": { netbiosName: "CORP", controllers: ["dc1.corp.test", "10.0.0.2", "a-very-long-controller.corp.test"] }
   }
@@ -191,7 +195,7 @@ describe("a domain's controllers, by whichever of its names it was asked for", (
     return answer.response.referralEntries.flatMap((entry) => (entry as NameListReferral).expandedNames)
   }
 
-  it("full names by the DNS name, NetBIOS names by the NetBIOS name; an address has no other", () => {
+  it("gives DNS names for the DNS name, and NetBIOS names for the NetBIOS name; addresses stay", () => {
     const namespace = { roots: { dfs: { links: {} } }, domains }
     const full = ["\\dc1.corp.test", "\\10.0.0.2", "\\a-very-long-controller.corp.test"]
     const short = ["\\DC1", "\\10.0.0.2", "\\A-VERY-LONG-CON"]
@@ -206,9 +210,9 @@ describe("a domain's controllers, by whichever of its names it was asked for", (
     }
   })
 
-  // What it says of a root of its own is the domain's name, as of an ordinary server's: that one is another matter.
+  // For a root Samba gives the domain's name, as for an ordinary server's root: not compared here.
   it.each(sambaDomain.filter(({ path }) => !path.includes("dfs")))(
-    "as Samba's controller, asked for '$path' at level $maxReferralLevel",
+    "gives the names of Samba's controller for '$path' at level $maxReferralLevel",
     ({ request, response }) => {
       const domains = { "corp.test": { netbiosName: "CORP", controllers: ["dc1.corp.test"] } }
       const read = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"))
@@ -231,8 +235,8 @@ describe("a domain's controllers, by whichever of its names it was asked for", (
   )
 })
 
-describe("covers", () => {
-  it("takes whole components without regard to case", () => {
+describe("Namespace.covers and normalise", () => {
+  it("find a link by whole components in any case", () => {
     assert.deepStrictEqual(Namespace.covers(sets, "PUBLIC", ["MEDIA", "films", "x"])?.path, ["media", "films"])
     assert.isUndefined(Namespace.covers(sets, "public", ["media"]))
     assert.isUndefined(Namespace.covers(sets, "public", ["farther"]))
@@ -240,28 +244,32 @@ describe("covers", () => {
     assert.isUndefined(Namespace.covers(sets, "public", []))
   })
 
-  it("strips server and share from a name with the DFS flag", () => {
+  it("strip server and share from a name with the DFS flag", () => {
     assert.strictEqual(Namespace.normalise("srv\\Public\\a\\b", "public"), "a\\b")
     assert.strictEqual(Namespace.normalise("\\srv\\public", "public"), "")
     assert.isUndefined(Namespace.normalise("srv\\other\\a", "public"))
   })
 })
 
-describe("as JSON", () => {
-  it("reads what it wrote", () => {
+describe("Namespace.fromJson", () => {
+  it("reads a namespace that the Schema encoded", () => {
     const text = JSON.stringify(Schema.encodeSync(Namespace.Namespace)(sets))
     assert.deepStrictEqual(Result.getOrThrow(Namespace.fromJson(text)), sets)
   })
 
   it.each([
-    ["a target that is none", { roots: { r: { links: { a: ["server"] } } } }, "server\\share"],
+    ["an invalid target", { roots: { r: { links: { a: ["server"] } } } }, "server\\share"],
     ["a link without targets", { roots: { r: { links: { a: [] } } } }, "length"],
     ["a link below a link", { roots: { r: { links: { a: ["//s/x"], "a/b": ["//s/x"] } } } }, "below the link"],
-    ["a link's name twice", { roots: { r: { links: { a: ["//s/x"], A: ["//s/x"] } } } }, "below the link"],
-    ["a name that is none", { roots: { r: { links: { "a/../b": ["//s/x"] } } } }, "below its root"],
+    [
+      "two links whose names differ in case only",
+      { roots: { r: { links: { a: ["//s/x"], A: ["//s/x"] } } } },
+      "below the link"
+    ],
+    ["a link's name with ..", { roots: { r: { links: { "a/../b": ["//s/x"] } } } }, "below its root"],
     ["an unknown level", { roots: { r: { links: {}, maxReferralLevel: 5 } } }, "maxReferralLevel"],
-    ["a root that is no name", { roots: { "a\\b": { links: {} } } }, "no single name"],
-    ["a root that stands there twice", { roots: { a: { links: {} }, A: { links: {} } } }, "twice"]
+    ["a root's name with a backslash", { roots: { "a\\b": { links: {} } } }, "no single name"],
+    ["two roots whose names differ in case only", { roots: { a: { links: {} }, A: { links: {} } } }, "twice"]
   ])("refuses %s", (_, value, words) => {
     const read = Namespace.fromJson(JSON.stringify(value))
     assert(Result.isFailure(read))
@@ -269,7 +277,7 @@ describe("as JSON", () => {
   })
 })
 
-it("reads the example of docs/hosting.md", () => {
+it("Namespace.fromJson reads the example of docs/hosting.md, and orders its targets by site", () => {
   const text = readFileSync(new URL("../../docs/hosting.md", import.meta.url), "utf8")
   const namespace = Result.getOrThrow(Namespace.fromJson(/```json\n(.*?)```/s.exec(text)![1]!))
   assert.deepStrictEqual(addresses(ask(namespace, "\\s\\public\\media\\films\\x", { site: "Bern" })), [
@@ -279,8 +287,8 @@ it("reads the example of docs/hosting.md", () => {
   ])
 })
 
-describe("requests that are written otherwise than the document says", () => {
-  /** The level, then the name as it is given. */
+describe("a referral request that differs from the document", () => {
+  /** The level, then the name unchanged. */
   const plain = (level: number, name: string, ...more: ReadonlyArray<number>) => {
     const bytes = Buffer.concat([Buffer.alloc(2), Buffer.from(name, "utf16le"), Uint8Array.from(more)])
     bytes.writeUInt16LE(level)
@@ -288,17 +296,17 @@ describe("requests that are written otherwise than the document says", () => {
   }
   const root = bytesOf(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files"))
 
-  it("are answered all the same", () => {
+  it("gets the referral with a missing NUL, extra bytes, slashes or level 0, and an error with ..", () => {
     for (
       const answer of [
         plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\0"),
-        // The name ends with the message, in an odd byte, or before what somebody forgot.
+        // The name ends with the message, in an odd byte, or before stray text.
         plain(4, "\\LAB-DC1.LAB.LOCAL\\Files"),
         plain(4, "\\LAB-DC1.LAB.LOCAL\\Files", 0),
         plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\0\\more", 7)
       ]
     ) assert.strictEqual(bytesOf(answer), root)
-    // Slashes, some of them or all.
+    // Some or all separators are slashes.
     for (const name of ["/LAB-DC1.LAB.LOCAL/Files\0", "\\LAB-DC1.LAB.LOCAL/Files"]) {
       assert.strictEqual(bytesOf(plain(4, name)), root)
     }
@@ -306,7 +314,7 @@ describe("requests that are written otherwise than the document says", () => {
       addresses(plain(4, "/LAB-DC1.LAB.LOCAL/Files/Sales/2026")),
       addresses(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files\\Sales\\2026"))
     )
-    // Nobody understands less than the first version.
+    // Every client understands version 1.
     assert.strictEqual(
       bytesOf(plain(0, "\\LAB-DC1.LAB.LOCAL\\Files\0")),
       bytesOf(plain(1, "\\LAB-DC1.LAB.LOCAL\\Files\0"))
@@ -314,7 +322,7 @@ describe("requests that are written otherwise than the document says", () => {
     assert.strictEqual(statusOf(plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\\..\0")), 0xc000_000d)
   })
 
-  it("are answered with the root where there is no link below it", () => {
+  it("gets the root's referral when no link is on the path", () => {
     assert.strictEqual(bytesOf(ask(windows, "\\LAB-DC1.LAB.LOCAL\\Files\\Nothing\\there")), root)
   })
 })

@@ -1,4 +1,7 @@
-/** What others see: spans by a test tracer, lines by a test logger, and each metric that the issue of DFS lists. */
+/**
+ * What an operator sees of DFS: the spans of a test tracer, the lines of a test logger, and each metric, over servers
+ * in memory. Neither spans nor log contain secrets or data.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Metric, Option, Redacted, References, Tracer } from "effect"
 import { TestClock } from "effect/testing"
@@ -33,7 +36,7 @@ const namespace = (links: { readonly [link: string]: TestTransport.Referral }): 
 })
 const two = { targets: ["\\\\a\\data", "\\\\b\\data"] }
 
-/** Runs with a registry of its own, and gives what was seen besides the outcome. */
+/** Runs with its own tracer and logger: the outcome, the spans and the lines. */
 const run = <A, E>(
   hosts: TestTransport.Hosts,
   use: (smb: SmbClient.Client, servers: TestTransport.TestServers["Service"]) => Effect.Effect<A, E>,
@@ -70,8 +73,8 @@ const named = ({ spans }: Seen, name: string) =>
   spans.filter((span) => span.name === name).map((span) => Object.fromEntries(span.attributes))
 const said = ({ lines }: Seen, level: string) => lines.flatMap(([is, line]) => (is === level ? [line] : []))
 
-describe("spans", () => {
-  it.effect("of a resolution that asks, its referrals, its attempts and its connections", () =>
+describe("the spans of DFS", () => {
+  it.effect("name resolution, referrals, attempts and connections, with their parents and ends", () =>
     Effect.gen(function*() {
       const seen = yield* run({ ns: namespace({ l: two }), a: "down", b: server() }, (smb) => read(smb, "l"))
       assert.strictEqual(seen.outcome._tag, "Success")
@@ -90,7 +93,7 @@ describe("spans", () => {
         { ...link, server: "b", target: "\\\\b\\data\\who.txt" }
       ])
       assert.deepStrictEqual(named(seen, "SmbClient.connect").map(({ server }) => server).toSorted(), ["a", "b", "ns"])
-      // Each within the operation of the client that it is for, and all ended.
+      // Each is within the operation of the client, and all ended.
       const attempt = seen.spans.find(({ name }) => name === "DfsResolver.attempt")!
       const parents = (span: Tracer.AnySpan): ReadonlyArray<string> =>
         span._tag === "Span" ? [span.name, ...Option.match(span.parent, { onNone: () => [], onSome: parents })] : []
@@ -104,7 +107,7 @@ describe("spans", () => {
       const dead = seen.spans.filter(({ name }) => name === "DfsResolver.attempt").at(-2)!
       assert.strictEqual(dead.status._tag === "Ended" && dead.status.exit._tag, "Failure")
     }))
-  it.effect("only of the attempt where the cache knows the way", () =>
+  it.effect("of a cached path are only its attempt", () =>
     Effect.gen(function*() {
       const seen = yield* run(
         { ns: namespace({ l: two }), a: server(), b: server() },
@@ -113,7 +116,7 @@ describe("spans", () => {
       assert.strictEqual(named(seen, "DfsResolver.resolve").length, 1)
       assert.strictEqual(named(seen, "DfsResolver.attempt").filter(({ server }) => server === "a").length, 2)
     }))
-  it.effect("of a race, and of the search for controllers", () =>
+  it.effect("name the connections of a race and the search for domain controllers", () =>
     Effect.gen(function*() {
       const seen = yield* run(
         { ns: namespace({ l: two }), a: "down", b: server() },
@@ -130,8 +133,8 @@ describe("spans", () => {
     }))
 })
 
-describe("the log", () => {
-  it.effect("has the attempt, the dead target, and the one that is chosen", () =>
+describe("the log of DFS", () => {
+  it.effect("has the attempt and the chosen target at Debug, and the dead target at Info", () =>
     Effect.gen(function*() {
       const seen = yield* run({ ns: namespace({ l: two }), a: "down", b: server() }, (smb) => read(smb, "l"))
       const debug = said(seen, "Debug")
@@ -140,14 +143,14 @@ describe("the log", () => {
       assert.match(said(seen, "Info").join("\n"), /\\\\a\\data\\who\.txt cannot be used: .*refused/)
       assert.deepStrictEqual(said(seen, "Warn"), [])
     }))
-  it.effect("warns where no target is left, and of a referral that cannot be read", () =>
+  it.effect("has a warning when no target is left, and for a malformed referral", () =>
     Effect.gen(function*() {
       const none = yield* run({ ns: namespace({ l: two }), a: "down", b: "down" }, (smb) => read(smb, "l"))
       assert.match(said(none, "Warn").join("\n"), /^it ends here: No target of \\\\ns\\dfs\\l\\who\.txt can be used/)
       const bad = yield* run({ ns: namespace({ l: { hex: "0600010002" } }) }, (smb) => read(smb, "l"))
       assert.match(said(bad, "Warn").join("\n"), /^ns: no referral \(.*malformed at byte/)
     }))
-  it.effect("formats nothing below its level, and neither it nor a span has a secret or data", () =>
+  it.effect("is empty below its level, and log and spans contain no secret and no data", () =>
     Effect.gen(function*() {
       const hosts = { ns: namespace({ l: two }), a: server(), b: server() }
       const quiet = yield* run(
@@ -162,7 +165,7 @@ describe("the log", () => {
     }))
 })
 
-describe("metrics", () => {
+describe("the metrics of DFS", () => {
   const registered = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.provideService(effect, Metric.MetricRegistry, new Map())
   const value = (metric: Metric.Counter<number>) => Effect.map(Metric.value(metric), ({ count }) => count)
@@ -184,7 +187,7 @@ describe("metrics", () => {
       options?: DfsAdapter.DfsAdapterOptions
     ]
   > = [
-    ["requests by kind, and what came of them", ok, (smb) => read(smb, "l"), [
+    ["requests, successes and failures by kind", ok, (smb) => read(smb, "l"), [
       [requests.plain.root, 1],
       [requests.plain.link, 1],
       [requests.ex.root, 0],
@@ -202,13 +205,13 @@ describe("metrics", () => {
       [DfsMetrics.malformed, 1],
       [failures.link, 1]
     ]],
-    ["an overflow, each time", bad({ status: "STATUS_BUFFER_OVERFLOW" }), (smb) => read(smb, "l"), [
+    ["each overflow of a repeated request", bad({ status: "STATUS_BUFFER_OVERFLOW" }), (smb) => read(smb, "l"), [
       [DfsMetrics.overflows, 4],
       [requests.plain.link, 4],
       [failures.link, 4]
     ]],
     [
-      "a version that is not known",
+      "an unknown version",
       bad({ hex: `1600010002000000050022000000${"00".repeat(28)}` }),
       (smb) => read(smb, "l"),
       [
@@ -223,9 +226,9 @@ describe("metrics", () => {
       [DfsMetrics.cacheMisses, 1],
       [DfsMetrics.cacheHits, 1]
     ]],
-    ["what the cache drops", ok, (smb) => read(smb, "l"), [[DfsMetrics.cacheEvictions, 1]], { capacity: 1 }],
+    ["evictions from the cache", ok, (smb) => read(smb, "l"), [[DfsMetrics.cacheEvictions, 1]], { capacity: 1 }],
     [
-      "changes to another target, and back",
+      "failovers and failbacks",
       { ...ok, ns: namespace({ l: { ...two, boundaries: [0, 1], flags: 6, timeToLive: "100000 seconds" } }) },
       (smb, servers) =>
         Effect.gen(function*() {
@@ -239,7 +242,7 @@ describe("metrics", () => {
       [[DfsMetrics.failovers, 1], [DfsMetrics.failbacks, 1]]
     ],
     [
-      "referrals that are asked for anew ahead of time",
+      "referrals that are refreshed ahead of their expiry",
       { ...ok, ns: namespace({ l: { ...two, timeToLive: "100 seconds" } }) },
       (smb) =>
         Effect.gen(function*() {
@@ -260,16 +263,16 @@ describe("metrics", () => {
         yield* counts(counters)
       })))
   }
-  it.effect("measure how long the work at a target takes", () =>
+  it.effect("measure the latency of each target", () =>
     registered(Effect.gen(function*() {
       yield* run(ok, (smb) => read(smb, "l"))
       const { count } = yield* Metric.value(DfsMetrics.targetLatency)
-      // The root, where the link is crossed, and the link's target.
+      // The root, which says PATH_NOT_COVERED, and the link's target.
       assert.strictEqual(count, 2)
     })))
 })
 
-it.effect("a domain's name without a ticket and without controllers says what is missing", () =>
+it.effect("a domain without a ticket or controllers fails with the advice to set domainControllers", () =>
   Effect.gen(function*() {
     const unknown = new AuthenticationError({
       reason: { _tag: "ServerUnknown" },

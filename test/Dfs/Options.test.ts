@@ -1,4 +1,7 @@
-/** Each option, as a plain value and from the configuration: that it arrives, and what it changes. */
+/**
+ * Each option of DFS, as a plain value and from the configuration: that it is read, and what it changes, over servers
+ * in memory.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Exit, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
@@ -47,8 +50,8 @@ const everything: Env = {
   SMB_DFS_PORT: "4455"
 }
 
-describe("from the configuration", () => {
-  it.effect("comes every option that there is", () =>
+describe("the configuration of DFS", () => {
+  it.effect("sets every option", () =>
     Effect.gen(function*() {
       const options = yield* configured(everything)
       const durations = {
@@ -76,7 +79,7 @@ describe("from the configuration", () => {
         largestBuffer: 16_384,
         port: 4455
       })
-      // None that has a default is missing here.
+      // No option with a default is missing here.
       const { ttl, ...others } = DfsOptions.defaults
       assert.includeMembers(Object.keys(options), ["timeToLive", ...Object.keys(others)])
       const settings = DfsOptions.settings(options)
@@ -87,7 +90,7 @@ describe("from the configuration", () => {
       assert.deepStrictEqual(Object.keys(settings.ttl), Object.keys(ttl))
     }))
 
-  it.effect("what it does not say has its default, and DFS is off", () =>
+  it.effect("leaves missing options at their defaults, with DFS off", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(DfsOptions.settings(yield* configured({})), DfsOptions.defaults)
       const nothing = Object.fromEntries(Object.keys(DfsOptions.defaults).map((name) => [name, undefined]))
@@ -128,7 +131,7 @@ describe("from the configuration", () => {
     ["SMB_DFS_MAX_REFERRAL_LEVEL", "5"],
     ["SMB_DFS_LARGEST_BUFFER", "100"],
     ["SMB_DFS_PORT", "70000"]
-  ])("%s=%s is refused, and named", ([name, value]) =>
+  ])("with %s=%s is refused with an error that names the variable", ([name, value]) =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(configured({ [name]: value }))
       assert(Exit.isFailure(exit))
@@ -155,7 +158,7 @@ interface World {
 
 const joe = Credentials.layer(Credentials.password("user", Redacted.make("password")))
 
-/** The same by plain values and by the configuration. */
+/** The same test with plain values and with the configuration. */
 const both = <A>(
   name: string,
   options: DfsAdapter.DfsAdapterOptions,
@@ -197,13 +200,13 @@ const both = <A>(
   }
 }
 
-/** What fails, by its tag. */
+/** The tag of the error. */
 const tag = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<string | undefined, unknown> =>
   Effect.map(Effect.flip(effect), (error) => bare(error)._tag)
 
-describe("what an option changes", () => {
+describe("the option", () => {
   both(
-    "maxReferralLevel: no version above it is asked for",
+    "maxReferralLevel limits the requested version",
     { maxReferralLevel: 2 },
     {
       SMB_DFS_MAX_REFERRAL_LEVEL: "2"
@@ -220,7 +223,7 @@ describe("what an option changes", () => {
   )
 
   both(
-    "largestBuffer: an overflow is not answered beyond it",
+    "largestBuffer limits the buffer after an overflow",
     { largestBuffer: 16_384 },
     {
       SMB_DFS_LARGEST_BUFFER: "16384"
@@ -234,7 +237,7 @@ describe("what an option changes", () => {
       })
   )
 
-  both("timeToLive: no shorter than the minimum", { timeToLive: { minimum: "100 seconds" } }, {
+  both("timeToLive.minimum extends a time to live of 0", { timeToLive: { minimum: "100 seconds" } }, {
     SMB_DFS_TTL_MINIMUM: "100 seconds"
   }, {
     ns: ns({ ...two, timeToLive: 0 })
@@ -245,7 +248,7 @@ describe("what an option changes", () => {
       assert.strictEqual(yield* asked, 1)
     }))
 
-  both("timeToLive: no longer than the maximum", { timeToLive: { maximum: "10 seconds" } }, {
+  both("timeToLive.maximum limits the time to live", { timeToLive: { maximum: "10 seconds" } }, {
     SMB_DFS_TTL_MAXIMUM: "10 seconds"
   }, {
     ns: ns({ ...two, timeToLive: "1000 seconds" })
@@ -257,7 +260,9 @@ describe("what an option changes", () => {
       assert.strictEqual(yield* asked, 2)
     }))
 
-  both("timeToLive: that there is no referral is believed so long", { timeToLive: { negative: "5 seconds" } }, {
+  both("timeToLive.negative limits how long a missing referral is remembered", {
+    timeToLive: { negative: "5 seconds" }
+  }, {
     SMB_DFS_TTL_NEGATIVE: "5 seconds"
   }, {
     ns: ns(two)
@@ -278,18 +283,24 @@ describe("what an option changes", () => {
       assert.isAbove(yield* asked, once)
     }))
 
-  both("refreshAhead: 0 asks for nothing ahead of its time", { refreshAhead: 0 }, { SMB_DFS_REFRESH_AHEAD: "0" }, {
-    ns: ns({ ...two, timeToLive: "100 seconds" })
-  }, ({ resolver, smb }) =>
-    Effect.gen(function*() {
-      yield* smb.readFileString(file)
-      for (const { expiresAt, refreshAt } of (yield* resolver.cache).entries.values()) {
-        assert.strictEqual(refreshAt, expiresAt)
-      }
-    }))
+  both(
+    "refreshAhead of 0 refreshes no referral before its expiry",
+    { refreshAhead: 0 },
+    { SMB_DFS_REFRESH_AHEAD: "0" },
+    {
+      ns: ns({ ...two, timeToLive: "100 seconds" })
+    },
+    ({ resolver, smb }) =>
+      Effect.gen(function*() {
+        yield* smb.readFileString(file)
+        for (const { expiresAt, refreshAt } of (yield* resolver.cache).entries.values()) {
+          assert.strictEqual(refreshAt, expiresAt)
+        }
+      })
+  )
 
   both(
-    "breaker: a dead target is tried again after its cooldown",
+    "breaker.cooldown decides when a dead target is tried again",
     {
       breaker: { cooldown: 1000, longest: 1000 },
       timeToLive: { minimum: "1000 seconds" }
@@ -311,7 +322,7 @@ describe("what an option changes", () => {
       })
   )
 
-  both("capacity: no more prefixes are remembered", { capacity: 1 }, { SMB_DFS_CAPACITY: "1" }, { ns: ns(two) }, (
+  both("capacity limits the cached prefixes", { capacity: 1 }, { SMB_DFS_CAPACITY: "1" }, { ns: ns(two) }, (
     { resolver, smb }
   ) =>
     Effect.gen(function*() {
@@ -330,7 +341,7 @@ describe("what an option changes", () => {
     }
   }
   both(
-    "limits: no more namespaces than hops are walked",
+    "limits.hops limits the namespaces on a path",
     { limits: { hops: 0 } },
     { SMB_DFS_MAX_HOPS: "0" },
     onward,
@@ -340,7 +351,7 @@ describe("what an option changes", () => {
       })
   )
   both(
-    "limits: no more events than steps are taken",
+    "limits.steps limits the events of a resolution",
     { limits: { steps: 3 } },
     { SMB_DFS_MAX_STEPS: "3" },
     onward,
@@ -350,7 +361,7 @@ describe("what an option changes", () => {
       })
   )
 
-  both("include: what is not in it is as without DFS", { include: ["//other/*"] }, { SMB_DFS_INCLUDE: "//other/*" }, {
+  both("include turns DFS off for all other paths", { include: ["//other/*"] }, { SMB_DFS_INCLUDE: "//other/*" }, {
     ns: ns(two)
   }, ({ asked, smb }) =>
     Effect.gen(function*() {
@@ -358,7 +369,9 @@ describe("what an option changes", () => {
       assert.strictEqual(yield* asked, 0)
     }))
 
-  both("probe: lazily, nobody is asked for what is there", { probe: "lazily" }, { SMB_DFS_PROBE: "lazily" }, {
+  both("probe of lazily sends no request for existing files, and follows links", { probe: "lazily" }, {
+    SMB_DFS_PROBE: "lazily"
+  }, {
     ns: ns(two)
   }, ({ servers, smb }) =>
     Effect.gen(function*() {
@@ -367,7 +380,9 @@ describe("what an option changes", () => {
       assert.strictEqual(yield* smb.readFileString(file), "a")
     }))
 
-  both("mode: strict fails where a server has no DFS", { mode: "strict" }, { SMB_DFS_MODE: "strict" }, {
+  both("mode of strict fails with NotDfsCapable when a server has no DFS", { mode: "strict" }, {
+    SMB_DFS_MODE: "strict"
+  }, {
     old: data("old")
   }, ({ smb }) =>
     Effect.gen(function*() {
@@ -375,7 +390,7 @@ describe("what an option changes", () => {
     }))
 
   both(
-    "domainControllers: are asked for their domain",
+    "domainControllers names the servers that are asked for their domain",
     {
       domainControllers: { "corp.test": ["dc1"] }
     },
@@ -391,7 +406,7 @@ describe("what an option changes", () => {
   )
 
   both(
-    "siteName: is sent",
+    "siteName is sent in referral requests",
     { siteName: "Oslo" },
     { SMB_DFS_SITE: "Oslo" },
     { ns: ns(two) },

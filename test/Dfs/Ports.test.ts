@@ -1,4 +1,7 @@
-/** Which port a server is looked for at: a path names one, and a referral none. */
+/**
+ * The port of each server on a DFS path: a path can name a port, a referral cannot. Also the flag --address of the
+ * command, which gives servers other addresses and ports.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Redacted } from "effect"
 import * as Credentials from "../../src/Auth/Credentials.ts"
@@ -19,7 +22,7 @@ const hosts: TestTransport.Hosts = {
   a: { shares: { data: { "who.txt": "a" } } }
 }
 
-/** The places that were connected to while these paths were read. */
+/** The endpoints that the client connected to while it read these paths. */
 const places = (options: DfsAdapter.DfsAdapterOptions, paths: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const seen: Array<string> = []
@@ -45,7 +48,7 @@ const places = (options: DfsAdapter.DfsAdapterOptions, paths: ReadonlyArray<stri
     return seen
   })
 
-describe("the port", () => {
+describe("the option port", () => {
   it.effect.each<readonly [number | undefined, string, ReadonlyArray<string>]>([
     [undefined, "\\\\ns\\dfs\\a\\who.txt", ["ns:445", "a:445"]],
     [undefined, "\\\\ns:4455\\dfs\\a\\who.txt", ["ns:4455", "a:445"]],
@@ -53,14 +56,14 @@ describe("the port", () => {
     [445, "\\\\ns:4455\\dfs\\a\\who.txt", ["ns:4455", "a:445"]],
     [4456, "\\\\ns\\dfs\\a\\who.txt", ["ns:445", "a:4456"]],
     [4455, "\\\\NS:4455\\dfs\\a\\who.txt", ["NS:4455", "a:4455"]]
-  ])("%s for targets of %s", ([port, path, expected]) =>
+  ])("of %s for the targets of %s", ([port, path, expected]) =>
     Effect.gen(function*() {
       const seen = yield* places(port === undefined ? {} : { port }, [path])
       assert.deepStrictEqual(seen.map((one) => one.toLowerCase()), expected.map((one) => one.toLowerCase()))
     }))
 })
 
-describe("--address", () => {
+describe("the flag --address", () => {
   it.effect.each<readonly [string, readonly [string, { readonly host: string; readonly port?: number }]]>([
     ["b=10.0.0.5", ["b", { host: "10.0.0.5" }]],
     ["b=10.0.0.5:4456", ["b", { host: "10.0.0.5", port: 4456 }]],
@@ -71,7 +74,7 @@ describe("--address", () => {
     ["b=[::1]:4456", ["b", { host: "::1", port: 4456 }]],
     ["b=fe80::1%eth0", ["b", { host: "fe80::1%eth0" }]],
     ["[::2]=[::1]", ["::2", { host: "::1" }]]
-  ])("%s", ([text, expected]) =>
+  ])("reads %s", ([text, expected]) =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* Flags.parseAddress(text), expected)
     }))

@@ -1,3 +1,7 @@
+/**
+ * The codecs of DFS referral requests and responses (MS-DFSC 2.2) against recorded bytes of Windows, smbd and a Samba
+ * domain controller, which were read by hand or by tshark, and against malformed and random input.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import {
@@ -21,13 +25,13 @@ import { random, samba, sambaDomain, vectors } from "./vectors.ts"
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))
 
-/** The same bytes in a buffer of their own, as an encoder gives them. */
+/** A copy of the bytes, as an encoder gives them. */
 const own = (bytes: Uint8Array) => new Uint8Array(bytes)
 
 const root = { size: 34, serverType: 1, referralEntryFlags: 0, timeToLive: 300 } as const
 const list = { versionNumber: 3, size: 18, serverType: 0, referralEntryFlags: 2, timeToLive: 600 } as const
 
-// Read off the bytes by hand.
+// Read from the bytes by hand.
 const responses: Record<string, ReferralResponse> = {
   "response-v4-root": {
     pathConsumed: 32,
@@ -110,19 +114,19 @@ const responses: Record<string, ReferralResponse> = {
   }
 }
 
-describe("captured messages", () => {
-  it.each(Object.keys(responses))("%s: as read by hand, and back to the same bytes", (name) => {
+describe("a recorded DFS message", () => {
+  it.each(Object.keys(responses))("is decoded as read by hand, and encoded to the same bytes: %s", (name) => {
     assert.deepStrictEqual(decodeReferralResponse(vectors[name]!), Result.succeed(responses[name]!))
     assert.deepStrictEqual(encodeReferralResponse(responses[name]!), Result.succeed(own(vectors[name]!)))
   })
 
-  it("request-v4: as read by hand, and back to the same bytes", () => {
+  it("is decoded as read by hand, and encoded to the same bytes: request-v4", () => {
     const value = { maxReferralLevel: 4, requestFileName: "\\ADC.aviv.local\\dfs\\Docs" }
     assert.deepStrictEqual(decodeReferralRequest(vectors["request-v4"]!), Result.succeed(value))
     assert.deepStrictEqual(encodeReferralRequest(value), Result.succeed(own(vectors["request-v4"]!)))
   })
 
-  it("request-ex-root: as read by hand, and back, less the stray byte of Windows", () => {
+  it("is decoded as read by hand, and encoded without Windows' stray bytes: request-ex-root", () => {
     const value = {
       maxReferralLevel: 4,
       requestFileName: "\\LAB.LOCAL\\Files",
@@ -135,7 +139,7 @@ describe("captured messages", () => {
     )
   })
 
-  it("knows every vector", () => {
+  it("is tested for every vector", () => {
     assert.deepStrictEqual(
       Object.keys(vectors).sort(),
       [...Object.keys(responses), "request-v4", "request-ex-root"].sort()
@@ -143,34 +147,37 @@ describe("captured messages", () => {
   })
 })
 
-describe("referrals of smbd, as tshark reads them", () => {
-  it.each(samba.map((one) => [`${one.path} at level ${one.maxReferralLevel}`, one] as const))("%s", (_, one) => {
-    const request = Result.getOrThrow(decodeReferralRequest(hex(one.request)))
-    assert.deepStrictEqual(request, { maxReferralLevel: one.maxReferralLevel, requestFileName: one.path })
-    assert.deepStrictEqual(encodeReferralRequest(request), Result.succeed(hex(one.request)))
+describe("a recorded referral of smbd", () => {
+  it.each(samba.map((one) => [`${one.path} at level ${one.maxReferralLevel}`, one] as const))(
+    "has tshark's values, and is decoded again from its encoding: %s",
+    (_, one) => {
+      const request = Result.getOrThrow(decodeReferralRequest(hex(one.request)))
+      assert.deepStrictEqual(request, { maxReferralLevel: one.maxReferralLevel, requestFileName: one.path })
+      assert.deepStrictEqual(encodeReferralRequest(request), Result.succeed(hex(one.request)))
 
-    const response = Result.getOrThrow(decodeReferralResponse(hex(one.response)))
-    const entries = response.referralEntries
-    const each = (f: (entry: any) => number | string) => entries.map((entry) => String(f(entry)))
-    assert.deepStrictEqual({
-      "smb.dfs.path_consumed": [String(response.pathConsumed)],
-      "smb.dfs.num_referrals": [String(response.numberOfReferrals)],
-      "smb.dfs.referral.version": each((entry) => entry.versionNumber),
-      "smb.dfs.referral.size": each((entry) => entry.size),
-      "smb.dfs.referral.server.type": each((entry) => entry.serverType),
-      "smb.dfs.referral.ttl": each((entry) => entry.timeToLive),
-      "smb.dfs.referral.path": each((entry) => entry.dfsPath),
-      "smb.dfs.referral.alt_path": each((entry) => entry.dfsAlternatePath),
-      "smb.dfs.referral.node": each((entry) => entry.networkAddress)
-    }, one.tshark)
-    // smbd writes its text anew for each entry; the value is the same.
-    const bytes = Result.getOrThrow(encodeReferralResponse(response))
-    if (entries.length === 1) assert.deepStrictEqual(bytes, hex(one.response))
-    assert.deepStrictEqual(decodeReferralResponse(bytes), Result.succeed(response))
-  })
+      const response = Result.getOrThrow(decodeReferralResponse(hex(one.response)))
+      const entries = response.referralEntries
+      const each = (f: (entry: any) => number | string) => entries.map((entry) => String(f(entry)))
+      assert.deepStrictEqual({
+        "smb.dfs.path_consumed": [String(response.pathConsumed)],
+        "smb.dfs.num_referrals": [String(response.numberOfReferrals)],
+        "smb.dfs.referral.version": each((entry) => entry.versionNumber),
+        "smb.dfs.referral.size": each((entry) => entry.size),
+        "smb.dfs.referral.server.type": each((entry) => entry.serverType),
+        "smb.dfs.referral.ttl": each((entry) => entry.timeToLive),
+        "smb.dfs.referral.path": each((entry) => entry.dfsPath),
+        "smb.dfs.referral.alt_path": each((entry) => entry.dfsAlternatePath),
+        "smb.dfs.referral.node": each((entry) => entry.networkAddress)
+      }, one.tshark)
+      // smbd writes its text again for each entry; the value is the same.
+      const bytes = Result.getOrThrow(encodeReferralResponse(response))
+      if (entries.length === 1) assert.deepStrictEqual(bytes, hex(one.response))
+      assert.deepStrictEqual(decodeReferralResponse(bytes), Result.succeed(response))
+    }
+  )
 })
 
-describe("what is refused", () => {
+describe("decoding refuses", () => {
   const failure = (bytes: Uint8Array) => {
     const result = decodeReferralResponse(bytes)
     assert(Result.isFailure(result))
@@ -216,7 +223,7 @@ describe("what is refused", () => {
     malformed(changed("response-dc-namelist", 22, 3, 0), 126, /ExpandedName/)
     malformed(changed("response-dc-namelist", 24, 0, 0), 24, /ExpandedNameOffset for 2 names/)
   })
-  it("a version that nobody knows, as Unsupported", () => {
+  it("an unknown version as Unsupported", () => {
     for (const version of [0, 5, 0xffff]) {
       const error = failure(changed("response-v4-root", 8, version & 0xff, version >> 8))
       assert.strictEqual(error._tag, "Unsupported")
@@ -234,15 +241,15 @@ describe("what is refused", () => {
     }
     assert.match(ex(4, 88), /RequestData inside the message/)
     assert.match(ex(8, 33), /an even number of bytes, not 33/)
-    // A length in characters, as others have sent it.
+    // A length in characters, as some clients have sent it.
     assert.match(ex(8, 17), /an even number of bytes/)
     assert.match(ex(8, 32), /RequestFileName that ends with a NUL/)
     assert.match(ex(44, 50), /SiteName inside the request data/)
     assert.match(ex(8, 0), /RequestFileName that ends with a NUL/)
   })
 
-  it("many entries that multiply one text by pointing into it", () => {
-    // 1,000 entries, each with three names of up to 16,000 code units at places of their own.
+  it("many entries that all point into one text", () => {
+    // 1,000 entries, each with three names of up to 16,000 code units at different offsets.
     const count = 1000
     const bytes = new Uint8Array(8 + count * 34 + 32000)
     const view = new DataView(bytes.buffer)
@@ -303,14 +310,14 @@ describe("encoding refuses", () => {
       })
     ],
     [
-      "a name list that does not say so",
+      "a name list without the flag NameListReferral",
       makeReferralResponse({
         pathConsumed: 0,
         referralEntries: [{ ...list, referralEntryFlags: 0, expandedNames: [] }]
       })
     ],
     [
-      "text out of reach",
+      "text beyond the reach of a 16-bit offset",
       makeReferralResponse({
         pathConsumed: 0,
         referralEntries: Array.from({ length: 2 }, (_, i) => ({
@@ -334,10 +341,10 @@ describe("encoding refuses", () => {
   })
 })
 
-describe("arbitrary input", () => {
+describe("a DFS message", () => {
   const decoders = [decodeReferralResponse, decodeReferralRequest, decodeReferralRequestEx] as const
 
-  /** Only a value or a typed failure may come out. */
+  /** Decoding gives a value, or Malformed or Unsupported. */
   const typed = (bytes: Uint8Array) => {
     for (const decode of decoders) {
       const result: Result.Result<unknown, Malformed | Unsupported> = decode(bytes)
@@ -348,17 +355,17 @@ describe("arbitrary input", () => {
     }
   }
 
-  it("truncated at every length", () => {
+  it("gives a value, Malformed or Unsupported when truncated at any length", () => {
     for (const [name, bytes] of Object.entries(vectors)) {
       for (let length = 0; length < bytes.length; length++) {
         typed(bytes.subarray(0, length))
-        // No message is whole without its last text.
+        // No response is complete without its last text.
         if (name.startsWith("response")) assert(Result.isFailure(decodeReferralResponse(bytes.subarray(0, length))))
       }
     }
   })
 
-  it("every bit flipped", () => {
+  it("gives a value, Malformed or Unsupported with any bit flipped", () => {
     for (const bytes of Object.values(vectors)) {
       for (let bit = 0; bit < bytes.length * 8; bit++) {
         const flipped = bytes.slice()
@@ -368,7 +375,7 @@ describe("arbitrary input", () => {
     }
   })
 
-  it("noise, also behind a header that fits", () => {
+  it("gives a value, Malformed or Unsupported when it is random, also behind a valid header", () => {
     const { below } = random(1)
     for (let round = 0; round < 3000; round++) {
       const bytes = Uint8Array.from({ length: below(300) }, () => below(256))
@@ -379,7 +386,7 @@ describe("arbitrary input", () => {
     }
   })
 
-  it("gives back what was encoded", () => {
+  it("with random content is decoded from its encoding", () => {
     const { below, chance } = random(2)
     const text = (most: number) => {
       let value = ""
@@ -425,8 +432,8 @@ describe("arbitrary input", () => {
   })
 })
 
-describe("as Schemas", () => {
-  it("decode and encode", () => {
+describe("the Schemas of DFS messages", () => {
+  it("decode and encode recorded messages", () => {
     for (const [name, value] of Object.entries(responses)) {
       assert.deepStrictEqual(Schema.decodeUnknownSync(ReferralResponseFromBytes)(vectors[name]!), value)
       assert.deepStrictEqual(Schema.encodeSync(ReferralResponseFromBytes)(value), vectors[name]!)
@@ -436,7 +443,7 @@ describe("as Schemas", () => {
     const ex = Schema.decodeUnknownSync(ReferralRequestExFromBytes)(vectors["request-ex-root"]!)
     assert.strictEqual(ex.siteName, "Default-First-Site-Name")
   })
-  it("say what is wrong in the issue", () => {
+  it("name the position of a malformed response in their error", () => {
     assert.throws(
       () => Schema.decodeUnknownSync(ReferralResponseFromBytes)(vectors["response-v1"]!.subarray(0, 20)),
       /RESP_GET_DFS_REFERRAL is malformed at byte/
@@ -444,8 +451,8 @@ describe("as Schemas", () => {
   })
 })
 
-describe("referrals of a Samba domain controller", () => {
-  // Read off the bytes by hand. A list with no names at all still has an offset for them.
+describe("a recorded referral of a Samba domain controller", () => {
+  // Read from the bytes by hand. A list without names still has an offset for them.
   const list = (specialName: string, ...expandedNames: ReadonlyArray<string>) => ({
     versionNumber: 3,
     size: 34,
@@ -462,7 +469,7 @@ describe("referrals of a Samba domain controller", () => {
   }
 
   it.each(sambaDomain.map((one) => [`${one.path || "nothing"} at level ${one.maxReferralLevel}`, one] as const))(
-    "%s",
+    "has the names or the path that were read by hand: %s",
     (_, one) => {
       const request = { maxReferralLevel: one.maxReferralLevel, requestFileName: one.path }
       assert.deepStrictEqual(encodeReferralRequest(request), Result.succeed(hex(one.request)))

@@ -1,3 +1,7 @@
+/**
+ * The cache of referrals: lookup by the longest prefix of whole components in Windows' case, its bounds, the order of
+ * targets and their hint, and PathConsumed (MS-DFSC 2.2.4) in components.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as DfsPath from "../../src/Dfs/DfsPath.ts"
 import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
@@ -20,7 +24,7 @@ const found = (cache: ReferralCache.ReferralCache, path: string) => {
   return one && DfsPath.toString(one.prefix)
 }
 
-describe("look-up", () => {
+describe("ReferralCache.lookup", () => {
   const cache = filled("\\\\s\\dfs", "\\\\s\\dfs\\ab", "\\\\s\\dfs\\ab\\c\\d")
   it.each([
     ["\\\\s\\dfs", "\\\\s\\dfs"],
@@ -31,17 +35,17 @@ describe("look-up", () => {
     ["\\\\s\\dfsx", undefined],
     ["\\\\s", undefined],
     ["", undefined]
-  ])("%s: %s", (path, prefix) => {
+  ])("finds for %s the prefix %s", (path, prefix) => {
     assert.strictEqual(found(cache, path), prefix)
   })
 
-  it("folds case as Windows does, code unit by code unit", () => {
+  it("compares case as Windows does, by code unit", () => {
     assert.strictEqual(found(filled("\\\\s\\Größe"), "\\\\S\\GRÖßE"), "\\\\s\\Größe")
     assert.isUndefined(found(filled("\\\\s\\Größe"), "\\\\s\\GRÖSSE"))
     assert.strictEqual(DfsPath.fold("ab\ud800ß"), "AB\ud800ß")
   })
 
-  it("agrees with a naive search", () => {
+  it("agrees with a naive search for random prefixes", () => {
     const { below } = random(7)
     const path = () => Array.from({ length: 1 + below(5) }, () => ["a", "B", "b", "ab"][below(4)]!)
     for (let round = 0; round < 300; round++) {
@@ -53,26 +57,26 @@ describe("look-up", () => {
     }
   })
 
-  it("does not take long for a path of very many components", () => {
+  it("finds nothing for a path of 30,000 components, and ends", () => {
     const long = Array.from({ length: 30_000 }, () => "x")
     assert.isUndefined(ReferralCache.lookup(cache, long))
   })
 })
 
-describe("its size", () => {
-  it("is bounded: the oldest goes", () => {
+describe("ReferralCache.insert", () => {
+  it("removes the oldest entry at the capacity", () => {
     let cache = ReferralCache.make({ capacity: 3 })
     for (const name of ["a", "b", "c", "a", "d"]) cache = ReferralCache.insert(cache, entry(`\\\\s\\${name}`), 0)
     assert.deepStrictEqual([...cache.entries.keys()], ["S\\C", "S\\A", "S\\D"])
   })
-  it("is made by what has expired first", () => {
+  it("removes expired entries before others at the capacity", () => {
     let cache = ReferralCache.make({ capacity: 2 })
     cache = ReferralCache.insert(cache, entry("\\\\s\\a", 1000), 0)
     cache = ReferralCache.insert(cache, entry("\\\\s\\b", 10), 0)
     cache = ReferralCache.insert(cache, entry("\\\\s\\c", 1000), 50)
     assert.deepStrictEqual([...cache.entries.keys()], ["S\\A", "S\\C"])
   })
-  it("leaves an earlier cache as it was", () => {
+  it("and remove do not change the given cache", () => {
     const before = filled("\\\\s\\a")
     ReferralCache.insert(before, entry("\\\\s\\b"), 0)
     ReferralCache.remove(before, ["s", "a"])
@@ -80,13 +84,13 @@ describe("its size", () => {
   })
 })
 
-it("ends an entry at its time, not after it", () => {
+it("ReferralCache.isExpired is true at an entry's expiry, and false before", () => {
   assert.isFalse(ReferralCache.isExpired(entry("\\\\s\\a", 10), 9))
   assert.isTrue(ReferralCache.isExpired(entry("\\\\s\\a", 10), 10))
 })
 
-describe("targets", () => {
-  it("come as given, the hint's target set first", () => {
+describe("the targets of a cached referral", () => {
+  it("are ordered with the hint first, then its target set, then the others", () => {
     const sets = [true, false, true, false, true]
     const targets = sets.map((setBoundary, i) => ({ path: ["t", String(i)], setBoundary }))
     const order = (hint: number) => ReferralCache.targetOrder({ ...entry("\\\\s\\a"), targets, hint })
@@ -94,7 +98,7 @@ describe("targets", () => {
     assert.deepStrictEqual(order(1), [1, 0, 2, 3, 4])
     assert.deepStrictEqual(order(3), [3, 2, 0, 1, 4])
   })
-  it("become the hint by name, whatever has happened to the entry", () => {
+  it("become the hint by name, and unknown targets or entries change nothing", () => {
     const cache = ReferralCache.insert(ReferralCache.make(), entry("\\\\s\\a", 1000, ["\\\\t\\x", "\\\\u\\x"]), 0)
     assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["U", "X"]).entries.get("S\\A")!.hint, 1)
     assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["v", "x"]), cache)
@@ -105,12 +109,12 @@ describe("targets", () => {
   })
 })
 
-it("counts PathConsumed in bytes of the path that was asked", () => {
+it("ReferralCache.componentsConsumed counts the components of a PathConsumed in bytes", () => {
   const asked = ["127.0.0.14", "dfs", "two", "x"]
   const consumed = (bytes: number) => ReferralCache.componentsConsumed(asked, bytes)
-  // As smbd says for \127.0.0.14\dfs and \127.0.0.14\dfs\two.
+  // The first two are smbd's for \127.0.0.14\dfs and \127.0.0.14\dfs\two.
   assert.deepStrictEqual([30, 38, 40, 42].map(consumed), [2, 3, 3, 4])
-  // One character more is a backslash or a terminator, at the end of the path as anywhere.
+  // One more character is a backslash or a terminator, at the end of the path and elsewhere.
   assert.deepStrictEqual([32, 44].map(consumed), [2, 4])
   assert.deepStrictEqual([0, 29, 31, 36, 46, 65535].map(consumed), [
     undefined,
@@ -122,7 +126,7 @@ it("counts PathConsumed in bytes of the path that was asked", () => {
   ])
 })
 
-it("reads a PathConsumed with or without one character more, of any path, as the same components", () => {
+it("ReferralCache.componentsConsumed accepts one more character for any prefix of random paths", () => {
   const { below } = random(11)
   for (let i = 0; i < 2000; i++) {
     const asked = Array.from({ length: 2 + below(5) }, () => "x".repeat(1 + below(4)))

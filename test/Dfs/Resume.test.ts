@@ -1,4 +1,7 @@
-/** Streams, listings and walks that go on at the next target when theirs dies, against servers in memory. */
+/**
+ * Streams, lists and walks that continue at the next DFS target when their target dies, over servers in memory with
+ * the same or with other files.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -12,7 +15,7 @@ import { bare } from "./namespace.ts"
 
 const size = 1_000_000
 const names = Array.from({ length: 3000 }, (_, i) => `a-name-that-fills-pages-${i}`)
-/** Each byte tells its place, and that is the same at every target. */
+/** Each byte depends on its place, and all targets have the same bytes. */
 const content = Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 0xff)
 const file = { "large.bin": content }
 const target = (files: TestTransport.Files, faults: TestTransport.ServerOptions["faults"] = []) => ({
@@ -52,7 +55,7 @@ const opens = (servers: TestTransport.TestServers["Service"]) =>
   )
 
 describe("a stream whose target dies", () => {
-  it.effect("goes on at the next target with the byte that was due", () =>
+  it.effect("continues at the next target with the next byte, and stays there", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.gen(function*() {
         let seen = 0
@@ -60,7 +63,7 @@ describe("a stream whose target dies", () => {
           Stream.mapEffect((chunk) => {
             const before = seen
             seen += chunk.length
-            // In the middle: what is on its way is lost.
+            // In the middle: responses on the way are lost.
             return before < 200_000 && seen >= 200_000 ? Effect.as(servers.down("a"), chunk) : Effect.succeed(chunk)
           }),
           Stream.runCollect
@@ -68,14 +71,14 @@ describe("a stream whose target dies", () => {
         assert.isTrue(collected(bytes).equals(content.subarray(1000)))
         const reads = yield* opens(servers)
         assert.include(reads, "b")
-        // It does not begin anew there.
+        // It does not begin again there.
         assert.isBelow(reads.filter((one) => one === "b").length, size / 65_536)
-        // Nor is the dead one tried again.
+        // The first target is not used again after it is up.
         yield* servers.up("a")
         assert.strictEqual((yield* smb.readFile(path)).length, size)
         assert.strictEqual((yield* opens(servers)).at(-1), "b")
       })))
-  it.effect("reads the length that was asked for, lent chunks too", () =>
+  it.effect("gives readTo the requested range without a gap", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.gen(function*() {
         const parts: Array<Buffer> = []
@@ -89,7 +92,7 @@ describe("a stream whose target dies", () => {
         assert.strictEqual(count, 700_000n)
         assert.isTrue(Buffer.concat(parts).equals(content.subarray(10, 700_010)))
       })))
-  it.effect("does not take what the reader fails with for its target's end", () =>
+  it.effect("ends with the reader's own error, and does not take it for the target's", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.gen(function*() {
         const mine = new TransportError({ reason: { _tag: "ConnectionClosed" }, server: "elsewhere", port: 1 })
@@ -101,7 +104,7 @@ describe("a stream whose target dies", () => {
         assert.deepStrictEqual([error, calls], [mine, 1])
         assert.notInclude(yield* opens(servers), "b")
       })))
-  it.effect("fails where the file is another one there, and says so", () =>
+  it.effect("fails with TargetDiffers when the next target's file has another size", () =>
     run(
       {
         a: target(file, [TestTransport.fault("READ", "drop", { skip: 5 })]),
@@ -119,7 +122,7 @@ describe("a stream whose target dies", () => {
           assert.strictEqual(error.cause._tag, "TransportError")
         })
     ))
-  it.effect("notices another time of the last write", () =>
+  it.effect("fails with TargetDiffers when the next target's file has another last write time", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.gen(function*() {
         yield* TestClock.adjust("1 hour")
@@ -127,7 +130,7 @@ describe("a stream whose target dies", () => {
         const error = yield* Effect.flip(smb.readTo(path, () => servers.down("a")))
         assert.strictEqual(bare(error)._tag, "TargetDiffers")
       })))
-  it.effect("ends when none is left, however they die, and whatever they open before", () =>
+  it.effect("fails with NoTargetLeft when all targets die before a byte or are down", () =>
     Effect.gen(function*() {
       const mute = () => target(file, [TestTransport.fault("READ", "drop")])
       const error = yield* run(
@@ -141,14 +144,14 @@ describe("a stream whose target dies", () => {
         ["a", "b", "c"].map((server) => `\\\\${server}\\data\\large.bin`)
       )
     }))
-  it.effect("goes round as long as each gives something", () =>
+  it.effect("returns to the first target as long as each connection gives bytes", () =>
     Effect.gen(function*() {
-      // Two answers on each connection, then its end: every round reads on.
+      // Two responses on each connection, then its end: each round reads more.
       const dying = () => target(file, [TestTransport.fault("READ", "drop", { skip: 2, times: 6 })])
       const bytes = yield* run({ a: dying(), b: target(file) }, (smb) => Stream.runCollect(smb.stream(path)))
       assert.isTrue(collected(bytes).equals(content))
     }))
-  it.effect("a file that was opened to be read goes on too, and tells of each move", () =>
+  it.effect("continues for a file from openToRead, and calls onMove for each move", () =>
     Effect.gen(function*() {
       const dying = (skip: number) => target(file, [TestTransport.fault("READ", "drop", { skip, times: 100 })])
       const moves: Array<Move> = []
@@ -173,7 +176,7 @@ describe("a stream whose target dies", () => {
       assert.isTrue(moves.every(({ cause, path: of }) => of === path && cause._tag === "TransportError"))
       assert.isTrue(7n < moves[0]!.offset && moves[0]!.offset <= moves[1]!.offset)
     }))
-  it.effect("and that its target was gone before it was read, or after, makes no difference", () =>
+  it.effect("continues for a file from openToRead whose target dies before the first read", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.scoped(Effect.gen(function*() {
         const open = yield* smb.openToRead(path)
@@ -184,7 +187,7 @@ describe("a stream whose target dies", () => {
           assert.isTrue(Buffer.concat(parts).equals(content))
         }
       }))))
-  it.effect("many at once go on, and leave nothing open behind them", () =>
+  it.effect("continues for 20 readers at once, and all opens at the next target are closed", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.gen(function*() {
         let chunks = 0
@@ -205,7 +208,7 @@ describe("a stream whose target dies", () => {
         assert.strictEqual(count(all, "CLOSE"), count(all, "CREATE"))
         assert.strictEqual((yield* opens(servers)).at(-1), "b")
       })))
-  it.effect("opened to be read, it has to be the same file, and outside of a namespace it fails as it is", () =>
+  it.effect("fails for openToRead with TargetDiffers at another file, and with TransportError without DFS", () =>
     run(
       {
         a: target(file, [TestTransport.fault("READ", "drop", { skip: 5, times: 100 })]),
@@ -219,13 +222,13 @@ describe("a stream whose target dies", () => {
           assert.strictEqual((yield* read("\\\\a\\data\\large.bin"))._tag, "TransportError")
         })
     ))
-  it.effect("fails as it is without another target, or outside of a namespace", () =>
+  it.effect("fails with TransportError outside of a namespace", () =>
     run({ a: target(file, [TestTransport.fault("READ", "drop", { skip: 3 })]) }, (smb) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Stream.runDrain(smb.stream("\\\\a\\data\\large.bin")))
         assert.strictEqual(error._tag, "TransportError")
       })))
-  it.effect("an open file stays where it is", () =>
+  it.effect("does not move a file from open, whose read fails with TransportError", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Effect.scoped(Effect.gen(function*() {
@@ -237,11 +240,11 @@ describe("a stream whose target dies", () => {
       })))
 })
 
-describe("a listing whose target dies", () => {
+describe("a list whose target dies", () => {
   const files = Object.fromEntries(names.map((name) => [name, "x"]))
   const deep = { one: { ...files }, two: { sub: { last: "x" } } }
 
-  it.effect("goes on at the next target, and tells each name once", () =>
+  it.effect("continues at the next target, and gives each name once", () =>
     run({ a: target(files), b: target({ ...files, "only-here": "x" }) }, (smb, servers) =>
       Effect.gen(function*() {
         const seen: Array<string> = []
@@ -252,7 +255,7 @@ describe("a listing whose target dies", () => {
         })
         assert.deepStrictEqual(seen.toSorted(), [...names, "only-here"].toSorted())
       })))
-  it.effect("and so does a walk", () =>
+  it.effect("continues when it is a walk", () =>
     run({ a: target(deep), b: target(deep) }, (smb, servers) =>
       Effect.gen(function*() {
         let count = 0

@@ -1,7 +1,7 @@
 /**
- * The whole client with DFS in worlds that nobody has thought out: links that lead in circles, no targets, odd times to
- * live, servers that die, hang, lie and come back. Whatever happens, each operation ends, in bounded virtual time, with a
- * value or an error that has a name.
+ * The whole client with DFS in random worlds: links that lead in circles, links without targets, unusual times to
+ * live, servers that die, hang, lie and return. Each operation must end in bounded virtual time with a value or a
+ * typed error.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Stream } from "effect"
@@ -14,7 +14,7 @@ import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 import { random } from "../random.ts"
 import { bare } from "./namespace.ts"
 
-/** Every error that the client's types speak of. */
+/** All errors in the client's types. */
 const named = new Set([
   "SmbError",
   "TransportError",
@@ -59,7 +59,7 @@ const world = (
   })
   const known: { [path: `\\\\${string}`]: TestNamespace.Folder } = {}
   for (const root of roots) {
-    // A root's own targets would put one share into two namespaces: only its levels are odd.
+    // A root's own targets would put one share into two namespaces: only its levels are random.
     if (chance(50)) {
       const [, , host, share] = root.split("\\") as [string, string, string, string]
       const at = host === "corp.test" ? pick(["n", "dc1.corp.test", "c"]) : host
@@ -152,7 +152,7 @@ const operations: ReadonlyArray<
     Effect.scoped(Effect.flatMap(smb.open(path, OpenMode.read), (file) => file.readInto(0, new Uint8Array(4))))
 ]
 
-/** One world from its beginning to its end: what each operation came to, and everything that happened. */
+/** One world from beginning to end: the result of each operation, and all events. */
 const live = (seed: number) => {
   const { description, paths } = world(seed)
   const next = random(seed * 104_729 + 3)
@@ -180,9 +180,9 @@ const live = (seed: number) => {
   }).pipe(Effect.provide(TestNamespace.layerClient(description, { dfs })))
 }
 
-describe("whatever the world is like", () => {
+describe("the client with DFS in random worlds", () => {
   it.effect(
-    "every operation ends in bounded virtual time, with a value or an error that has a name",
+    "ends each operation in bounded virtual time, with a value or a typed error",
     () =>
       Effect.gen(function*() {
         const tags = new Map<string, number>()
@@ -199,11 +199,11 @@ describe("whatever the world is like", () => {
             const tag = bare(error)._tag
             tags.set(tag, (tags.get(tag) ?? 0) + 1)
           }
-          // Each operation may try many targets that take their time, but not for ever.
+          // Each operation can try many slow targets, but not forever.
           assert.isBelow(took, Duration.toMillis("3 hours"), `world ${seed}`)
           assert.isBelow(events.length, 20_000, `world ${seed}`)
         }
-        // The worlds are not all of one kind.
+        // The worlds differ.
         for (
           const tag of ["value", "SmbError", "TransportError", "ProtocolError", "NoTargetLeft", "DfsLoop", "Malformed"]
         ) {
@@ -212,7 +212,7 @@ describe("whatever the world is like", () => {
       }),
     30_000
   )
-  it.effect("twice the same world is twice the same run", () =>
+  it.effect("has the same events in two runs of the same world", () =>
     Effect.gen(function*() {
       for (let seed = 200; seed < 203; seed++) {
         const first = yield* live(seed)

@@ -1,5 +1,6 @@
 /**
- * LDAP pings: the bytes of a Samba 4.17 controller, and controllers on this machine that answer what they should not.
+ * LDAP pings (MS-ADTS 6.3) against the recorded bytes of a Samba 4.17 controller, and against controllers on this
+ * machine that send malformed or no responses.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, References, Result } from "effect"
@@ -11,7 +12,7 @@ import * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"))
 
-/** What Samba answered to the ping of a machine in its first site, and what it says for another domain. */
+/** Samba's response to the ping of a machine in its first site, and its response for another domain. */
 const netlogon =
   "17000000fd130000dfbaa0534f18fb428398485a3697047004636f7270047465737400c01803646331c01804434f5250000344" +
   "433100001744656661756c742d46697273742d536974652d4e616d6500c03705000000ffffffff"
@@ -38,10 +39,10 @@ const malformed = <A>(result: Result.Result<A, { readonly offset: number; readon
   Result.isFailure(result) ? `${result.failure.offset}: ${result.failure.expected}` : "is read"
 
 describe("NETLOGON_SAM_LOGON_RESPONSE_EX", () => {
-  it("is read as tshark reads it, pointers and all", () => {
+  it("is read as tshark reads it, with its pointers", () => {
     assert.deepStrictEqual(Result.getOrThrow(Netlogon.decode(hex(netlogon))), read)
   })
-  it("is written so that it is read again, with the optional fields that Samba leaves out", () => {
+  it("is decoded from its encoding, with the optional fields that Samba omits", () => {
     const { NETLOGON_NT_VERSION_5EX_WITH_IP, NETLOGON_NT_VERSION_WITH_CLOSEST_SITE } = Netlogon.NtVersion
     const full = {
       ...read,
@@ -63,9 +64,9 @@ describe("NETLOGON_SAM_LOGON_RESPONSE_EX", () => {
     ["a label past the end", 0x37, "3f", /more bytes, not/],
     ["another operation code", 0, "1800", /^0: an Opcode of 23, not 24/],
     ["other tokens", netlogon.length / 2 - 4, "0000", /lmNtToken 65535, not 0/],
-    ["an address that is not there", netlogon.length / 2 - 8, "08", /bytes/]
+    ["a missing address", netlogon.length / 2 - 8, "08", /bytes/]
   ])("%s is malformed", (_, at, bytes, expected) => assert.match(patched(at, bytes), expected))
-  it("a name that is longer than names may be is malformed, also by pointers", () => {
+  it("with a name of more than 255 bytes is malformed, also by pointers", () => {
     const label = `3f${"61".repeat(63)}`
     const bytes = (names: string) => hex(`${netlogon.slice(0, 48)}${names}${netlogon.slice(48)}`)
     assert.match(malformed(Netlogon.decode(bytes(`${label.repeat(4)}00`))), /a name of at most 255 bytes/)
@@ -74,7 +75,7 @@ describe("NETLOGON_SAM_LOGON_RESPONSE_EX", () => {
       /a name of at most 255 bytes/
     )
   })
-  it("ends with a value or Malformed whatever is cut off or changed", () => {
+  it("is malformed when truncated, and never makes the decoder throw when changed", () => {
     const bytes = hex(netlogon)
     for (let length = 0; length < bytes.length; length++) {
       assert.match(malformed(Netlogon.decode(bytes.subarray(0, length))), /^\d+: /)
@@ -89,9 +90,9 @@ describe("NETLOGON_SAM_LOGON_RESPONSE_EX", () => {
   })
 })
 
-describe("the message around it", () => {
+describe("the LDAP message of a ping's response", () => {
   const valueOf = (bytes: Uint8Array, id = 1) => LdapPing.netlogonOf({ BerReader }, bytes, id)
-  it("gives the attribute, or nothing where the domain is not served", () => {
+  it("gives the attribute Netlogon, or nothing when the domain is not served", () => {
     assert.strictEqual(Buffer.from(Result.getOrThrow(valueOf(hex(served)))!).toString("hex"), netlogon)
     assert.isUndefined(Result.getOrThrow(valueOf(hex(notServed))))
     // Windows writes lengths of four bytes.
@@ -109,10 +110,10 @@ describe("the message around it", () => {
     ["another message's identifier", served.replace("020101", "020102"), /the messageID 1/],
     ["another operation", "300c02010161070a010004000400", /Expected 0x64/],
     ["another attribute", served.replace("6e65746c", "6e65746d"), /the attribute Netlogon/],
-    // The package's own reader of entries would not come to an end here.
+    // The package's own reader of entries would never end here.
     ["attributes that never end", "300d0201016408040030847fffffff", /a PartialAttributeList/]
   ])("%s is malformed", (_, bytes, expected) => assert.match(malformed(valueOf(hex(bytes))), expected))
-  it("ends whatever is cut off or changed", () => {
+  it("is malformed when truncated, and never makes the decoder throw when changed", () => {
     const bytes = hex(served)
     for (let length = 0; length < 117; length++) assert.match(malformed(valueOf(bytes.subarray(0, length))), /^\d+: /)
     for (let at = 0; at < bytes.length; at++) {
@@ -126,7 +127,7 @@ describe("the message around it", () => {
   })
 })
 
-/** A controller on this machine that answers by a function of the request; `undefined` says nothing. */
+/** A controller on this machine that responds by a function of the request; `undefined` is no response. */
 const controller = (answer: (request: Buffer) => Uint8Array | undefined) =>
   Effect.acquireRelease(
     Effect.callback<Socket>((resume) => {
@@ -140,15 +141,15 @@ const controller = (answer: (request: Buffer) => Uint8Array | undefined) =>
     (socket) => Effect.sync(() => socket.close())
   ).pipe(Effect.map((socket) => socket.address().port))
 
-/** Samba's answer, with the identifier of the request, which may be longer. */
+/** Samba's response with the identifier of the request, which can be longer. */
 const answered = (request: Buffer): Uint8Array => {
   const id = request.subarray(2, 4 + request[3]!)
   const entry = hex(served).subarray(5, 117)
   return Buffer.concat([Buffer.from([0x30, id.length + entry.length]), id, entry])
 }
 
-describe("a ping", () => {
-  it.live("asks as Windows does, and is answered", () =>
+describe("LdapPing.ping", () => {
+  it.live("sends the filter that Samba accepts, and reads the response", () =>
     Effect.gen(function*() {
       const asked: Array<Buffer> = []
       const port = yield* controller((request) => {
@@ -157,20 +158,20 @@ describe("a ping", () => {
       })
       const found = yield* LdapPing.ping("127.0.0.1", "corp.test", { port })
       assert.deepStrictEqual(found, read)
-      // All but the identifier is what a Samba controller has been seen to answer to.
+      // Except for the identifier, these are the bytes that a Samba controller responded to.
       const filter = "a3160409446e73446f6d61696e0409636f72702e74657374a30d04054e7456657204041600002" + "0"
       assert.include(asked[0]!.toString("hex"), `0a01000a0100020100020100010100a027${filter}300a04084e65746c6f676f6e`)
       yield* LdapPing.ping("127.0.0.1", "CORP", { port })
-      // A name without a dot is not a DNS name: the controller's own domain is meant.
+      // A name without a dot is not a DNS name: the ping asks for the controller's own domain.
       assert.notInclude(asked[1]!.toString("latin1"), "DnsDomain")
     }))
-  it.live("is sent again when it is lost", () =>
+  it.live("sends the request again when the first is lost", () =>
     Effect.gen(function*() {
       let count = 0
       const port = yield* controller((request) => (count++ === 0 ? undefined : answered(request)))
       assert.strictEqual((yield* LdapPing.ping("127.0.0.1", "corp.test", { port })).netbiosDomainName, "CORP")
     }))
-  it.live("fails with a reason, in time", () =>
+  it.live("fails with TimedOut, NotServed, Malformed or Refused, and for a server without an address", () =>
     Effect.gen(function*() {
       const silent = yield* controller(() => undefined)
       const other = yield* controller((request) => {
@@ -197,7 +198,7 @@ describe("a ping", () => {
     }))
 })
 
-describe("the finder", () => {
+describe("the finder of sites", () => {
   const find = (controllers: ReadonlyArray<string>, port: number) =>
     Effect.gen(function*() {
       const lines: Array<string> = []
@@ -209,14 +210,14 @@ describe("the finder", () => {
       )
       return { site, lines }
     })
-  it.live("names the site by the first controller that answers, and says who did not", () =>
+  it.live("gives the site of the first controller that responds, and logs the others", () =>
     Effect.gen(function*() {
       const port = yield* controller(answered)
       const { lines, site } = yield* find(["127.0.0.9", "[::1]", "127.0.0.1"], port)
       assert.strictEqual(site, "Default-First-Site-Name")
       assert.match(lines.join(), /LDAP ping of 127\.0\.0\.9 for the domain corp\.test: it has no LDAP there/)
     }))
-  it.live("finds none where nobody answers, where nobody is known, and where this machine is in none", () =>
+  it.live("finds no site when no controller responds, none is known, or this machine is in none", () =>
     Effect.gen(function*() {
       const nobody = yield* Effect.scoped(controller(() => undefined))
       assert.isUndefined((yield* find(["127.0.0.1"], nobody)).site)

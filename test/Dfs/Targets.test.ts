@@ -1,3 +1,7 @@
+/**
+ * Which targets the algorithm of MS-DFSC 3.1.4.1 tries and in what order: target sets, failback, dead targets, races,
+ * remembered absences, lazy mode, IPv6 names and patterns. It is run against servers as data.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import * as DfsPath from "../../src/Dfs/DfsPath.ts"
 import * as DfsPattern from "../../src/Dfs/DfsPattern.ts"
@@ -12,7 +16,7 @@ const failure = (result: ReturnType<typeof run>): any => {
   return bare((result.end as { readonly error: unknown }).error)
 }
 
-/** A link with targets in sets, as version 4 has them: "|" begins a set. */
+/** A version 4 referral for a link with targets in sets: "|" begins a set. */
 const sets = (targets: string, flags = 2) => {
   let boundary = true
   const referralEntries = targets.split(" ").flatMap((name) => {
@@ -48,21 +52,21 @@ const tried = (result: ReturnType<typeof run>) =>
   )
 const count = (result: ReturnType<typeof run>, tag: string) => result.notes.filter((note) => note._tag === tag).length
 
-describe("target sets (bytes as the codec writes version 4; no server here sends it)", () => {
-  it("are exhausted one before the next", () => {
+describe("target sets in version 4 referrals of our own codec", () => {
+  it("are tried one after the other", () => {
     const result = run(namespace("a b | c d", ["a", "b", "c"]), path)
     assert.deepStrictEqual(tried(result), ["a", "b", "c", "d"])
     assert.strictEqual(count(result, "Failover"), 1)
   })
-  it("stay with the hint without TargetFailback", () => {
+  it("keep the target that worked without TargetFailback", () => {
     const first = run(namespace("a b | c d", ["a", "b"]), path)
     const later = run(namespace("a b | c d"), path, { knowledge: first.knowledge, now: 500_000 })
     assert.deepStrictEqual(tried(later), ["c"])
   })
-  it("are gone back to with TargetFailback once they may answer again", () => {
+  it("are tried from the first again with TargetFailback, after the cooldown of 30 s", () => {
     const first = run(namespace("a b | c d", ["a", "b"], 6), path)
     assert.deepStrictEqual(tried(first), ["a", "b", "c"])
-    // While they are known to be dead, nobody waits for them.
+    // While they are known to be dead, no operation waits for them.
     const soon = run(namespace("a b | c d", [], 6), path, { knowledge: first.knowledge, now: 29_999 })
     assert.deepStrictEqual(tried(soon), ["c"])
     const back = run(namespace("a b | c d", [], 6), path, { knowledge: soon.knowledge, now: 30_000 })
@@ -71,7 +75,7 @@ describe("target sets (bytes as the codec writes version 4; no server here sends
     assert.strictEqual(ReferralCache.lookup(back.cache, ["ns", "dfs", "l"])!.hint, 0)
     assert.strictEqual(back.knowledge.health.size, 1)
   })
-  it("come in their order in a captured version 4 response, whose first target begins a set", () => {
+  it("of a recorded version 4 response are raced in their order", () => {
     const servers: Servers = {
       "LAB-DC1.LAB.LOCAL": {
         roots: { Files: { links: { Sales: [] } } },
@@ -87,7 +91,7 @@ describe("target sets (bytes as the codec writes version 4; no server here sends
 })
 
 describe("a dead target", () => {
-  it("is not waited for twice, also under another link and in another namespace", () => {
+  it("is deferred the second time, also under another link", () => {
     const servers: Servers = {
       ns: { roots: { dfs: { links: { one: ["\\a\\data", "\\b\\data"], two: ["\\a\\data", "\\b\\data"] } } } },
       a: { down: true },
@@ -99,14 +103,14 @@ describe("a dead target", () => {
     assert.deepStrictEqual(tried(second), ["b"])
     assert.strictEqual(count(second, "Deferred"), 1)
   })
-  it("is the last resort where there is nothing else", () => {
+  it("is tried again when all other targets are dead too", () => {
     const first = run(namespace("a b", ["a", "b"]), path)
     assert.strictEqual(failure(first)._tag, "NoTargetLeft")
     assert.deepStrictEqual([failure(first).step, failure(first).server], [14, "b"])
     const second = run(namespace("a b"), path, { knowledge: first.knowledge, now: 1 })
     assert.deepStrictEqual(tried(second), ["a"])
   })
-  it("is tried by one operation when its time is over, and left alone twice as long if it is still dead", () => {
+  it("is probed by one operation after its cooldown, which doubles up to a limit while it stays dead", () => {
     const breaker = { cooldown: 1000, longest: 3000 }
     const at = ["a", "data"]
     let health = TargetHealth.failed(TargetHealth.none, at, "server", 0, breaker)
@@ -125,7 +129,7 @@ describe("a dead target", () => {
     for (let i = 0; i < 2000; i++) many = TargetHealth.failed(many, [`s${i}`, "x"], "server", 0, breaker)
     assert.strictEqual(many.size, 1024)
   })
-  it("that may have done the work is not followed by another, but is left alone afterwards", () => {
+  it("that could have done the work is not followed by another, and is deferred the next time", () => {
     const said = { a: { _tag: "Lost" as const, error: "broke off" } }
     const first = run(namespace("a b"), path, { said })
     assert.strictEqual(failure(first), "broke off")
@@ -134,18 +138,18 @@ describe("a dead target", () => {
   })
 })
 
-describe("a race", () => {
+describe("a race of connections", () => {
   it("is run among the targets of one set, and the winner is used", () => {
     const result = run(namespace("a b | c d", ["a"]), path, { connect: "race" })
     assert.deepStrictEqual(tried(result), ["race a b", "b"])
     const again = run(namespace("a b | c d", ["a"]), path, { connect: "race", knowledge: result.knowledge })
     assert.deepStrictEqual(tried(again), ["b"])
   })
-  it("goes on in the next set when nobody answers", () => {
+  it("continues with the next set when no target of a set is up", () => {
     const result = run(namespace("a b | c d", ["a", "b", "c"]), path, { connect: "race" })
     assert.deepStrictEqual(tried(result), ["race a b", "race c d", "d"])
   })
-  it("ends with all that was said", () => {
+  it("fails with NoTargetLeft and each target when all are down", () => {
     const error = failure(run(namespace("a b | c", ["a", "b", "c"]), path, { connect: "race" }))
     assert.strictEqual(error._tag, "NoTargetLeft")
     assert.strictEqual(error.targets.length, 3)
@@ -245,7 +249,7 @@ describe("a server that says PATH_NOT_COVERED and gives no referral", () => {
   })
 })
 
-describe("what is remembered", () => {
+describe("the cache remembers", () => {
   const servers: Servers = {
     ns: { vague: true, roots: { dfs: { files: ["f"], links: { l: ["\\a\\data"] } } } },
     a: { shares: { data: ["f"] } },
@@ -266,14 +270,14 @@ describe("what is remembered", () => {
     const strict = failure(run(servers, "\\\\old\\y\\f", { knowledge: first.knowledge, mode: "strict" }))
     assert.strictEqual(strict._tag, "NotDfsCapable")
   })
-  it("that there is no link on the way to a name", () => {
+  it("that no link is on the way to a name", () => {
     const first = run(servers, "\\\\ns\\dfs\\none")
     assert.strictEqual(first.log.length, 3)
     const second = run(servers, "\\\\ns\\dfs\\none", { knowledge: first.knowledge, now: 1000 })
     assert.deepStrictEqual(second.log, ["try root \\\\ns\\dfs\\none as ns\\dfs"])
     assert.strictEqual(failure(second), "not found")
   })
-  it("a path that was resolved by referrals alone costs none the next time", () => {
+  it("a path that was resolved by referrals alone, and requests none the next time", () => {
     for (const name of ["f", "l\\f"]) {
       const first = run(servers, `\\\\ns\\dfs\\${name}`, { probing: true })
       const second = run(servers, `\\\\ns\\dfs\\${name}`, { probing: true, knowledge: first.knowledge, now: 1 })
@@ -281,7 +285,7 @@ describe("what is remembered", () => {
       assert.deepStrictEqual(second.end, first.end)
     }
   })
-  it("no more absences than entries may be", () => {
+  it("no more absences than its capacity", () => {
     let cache = ReferralCache.make({ capacity: 3 })
     const error = failure(run(servers, "\\\\old\\x", { mode: "strict" }))
     for (const name of ["a", "b", "c", "d"]) {
@@ -289,7 +293,7 @@ describe("what is remembered", () => {
     }
     assert.deepStrictEqual([...cache.absences.keys()], ["S\\B", "S\\C", "S\\D"])
   })
-  it("a referral that is asked for anew, keeping its hint", () => {
+  it("the hint of a renewed referral, and the old referral when renewing fails", () => {
     const two = namespace("a b", ["a"])
     const first = run(two, path)
     const known = ReferralCache.get(first.cache, ["ns", "dfs", "l"])!
@@ -304,7 +308,7 @@ describe("what is remembered", () => {
     assert.deepStrictEqual(renewed.log, ["ask ns \\ns\\dfs\\l"])
     const after = ReferralCache.get(renewed.cache, ["ns", "dfs", "l"])!
     assert.deepStrictEqual([after.hint, after.expiresAt], [1, 1_150_000])
-    // In vain: what is there stays.
+    // A failed renewal keeps the existing entry.
     const vain = run({ ns: { down: true } }, "\\\\ns\\dfs\\l", {
       knowledge: first.knowledge,
       now: 550_000,
@@ -318,7 +322,7 @@ describe("what is remembered", () => {
   })
 })
 
-describe("asking lazily", () => {
+describe("probe: lazily", () => {
   const servers: Servers = {
     ns: { roots: { dfs: { files: ["f"], links: { l: ["\\a\\data"] } } } },
     a: { shares: { data: ["f"] } },
@@ -326,19 +330,19 @@ describe("asking lazily", () => {
     ns2: { roots: { files: { files: ["f"] } } }
   }
   const lazily = { probe: "lazily" } as const
-  it("asks nobody for what is there", () => {
+  it("requests no referral for existing paths", () => {
     assert.deepStrictEqual(run(servers, "\\\\a\\data\\f", lazily).log, ["try plain \\\\a\\data\\f"])
     assert.deepStrictEqual(run(servers, "\\\\ns\\dfs\\f", lazily).log, ["try plain \\\\ns\\dfs\\f"])
     assert.strictEqual(failure(run(servers, "\\\\a\\data\\none", lazily)), "not found")
   })
-  it("asks after PATH_NOT_COVERED, and is not lazy where something is known", () => {
+  it("requests referrals after PATH_NOT_COVERED, and uses cached ones", () => {
     const first = run(servers, "\\\\ns\\dfs\\l\\f", lazily)
     assert.deepStrictEqual(first.log.slice(0, 2), ["try plain \\\\ns\\dfs\\l\\f", "ask ns \\ns\\dfs"])
     assert.strictEqual(first.end._tag, "Done")
     const second = run(servers, "\\\\ns\\dfs\\l\\f", { ...lazily, knowledge: first.knowledge })
     assert.deepStrictEqual(second.log, ["try link \\\\a\\data\\f"])
   })
-  it("asks after BAD_NETWORK_NAME, as the first component may be a domain", () => {
+  it("requests referrals after BAD_NETWORK_NAME, because the first component can be a domain", () => {
     const said = { dc: { _tag: "TargetFailed" as const, error: "bad network name", reason: "has no such share" } }
     assert.deepStrictEqual(run(servers, "\\\\dc\\files\\f", { ...lazily, said }).log, [
       "try plain \\\\dc\\files\\f",
@@ -348,7 +352,7 @@ describe("asking lazily", () => {
     assert.strictEqual(failure(run(servers, "\\\\a\\none\\f", lazily)), "bad network name")
     assert.strictEqual(failure(run(servers, "\\\\dead\\none\\f", lazily)), "dead is down")
   })
-  it("resolves by referrals all the same", () => {
+  it("requests referrals when it resolves by referrals alone", () => {
     assert.strictEqual(
       run(servers, "\\\\ns\\dfs\\l\\f", { ...lazily, probing: true }).log.includes("ask ns \\ns\\dfs"),
       true
@@ -356,14 +360,14 @@ describe("asking lazily", () => {
   })
 })
 
-describe("IPv6 targets", () => {
+describe("a target with an IPv6 name", () => {
   it.each([
     ["[2001:db8::1]", "2001:db8::1"],
     ["2001:db8::1", "2001:db8::1"],
     ["2001-db8--1.ipv6-literal.net", "2001:db8::1"],
     ["FE80--1S4.IPv6-Literal.Net", "FE80::1%4"],
     ["server.ipv6-literal.net", "server.ipv6-literal.net"]
-  ])("%s is connected to as %s", (name, host) => {
+  ])("of %s is connected to as %s", (name, host) => {
     const servers: Servers = {
       ns: { roots: { dfs: { links: { l: [`\\${name}\\data`] } } } },
       [host]: { shares: { data: ["f"] } }
@@ -373,7 +377,7 @@ describe("IPv6 targets", () => {
   })
 })
 
-describe("patterns", () => {
+describe("DfsPattern", () => {
   const applies = (include: ReadonlyArray<string>, exclude: ReadonlyArray<string>, unc: string) =>
     DfsPattern.make({ include, exclude })(DfsPath.fromString(unc))
   it.each<[ReadonlyArray<string>, ReadonlyArray<string>, string, boolean]>([
@@ -391,10 +395,10 @@ describe("patterns", () => {
     [["\\\\**\\secret"], [], "\\\\a\\b\\c", false],
     [["\\\\a\\**"], [], "\\\\a", true],
     [["\\\\a+b\\(x)"], [], "\\\\a+b\\(x)", true]
-  ])("include %j, exclude %j: %s is %s", (include, exclude, unc, wanted) => {
+  ])("with include %j and exclude %j applies to %s: %s", (include, exclude, unc, wanted) => {
     assert.strictEqual(applies(include, exclude, unc), wanted)
   })
-  it("take no time for a pattern made to take it", () => {
+  it("ends for patterns with many wildcards", () => {
     const path = `\\\\${Array.from({ length: 200 }, () => "aaaaaaaa").join("\\")}`
     const pattern = `\\\\${Array.from({ length: 50 }, () => "**\\a*").join("\\")}\\b`
     assert.isFalse(applies([pattern], [], path))

@@ -1,3 +1,6 @@
+/**
+ * Servers as data, and a run of the DFS algorithm (DfsResolution) against them: they take the place of the network.
+ */
 import { Result } from "effect"
 import * as DfsPath from "../../src/Dfs/DfsPath.ts"
 import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
@@ -9,27 +12,27 @@ import { decodeReferralResponse, makeReferralResponse, type ReferralResponse } f
 import * as TargetHealth from "../../src/Dfs/TargetHealth.ts"
 import { NamespaceNotFound, NotDfsCapable, type ReferralError, ReferralRefused } from "../../src/Protocol/DfsError.ts"
 
-/** Servers as data, by name: what a test drives the algorithm against. */
+/** A server as data. */
 export interface Server {
   readonly down?: boolean
-  /** Answers FS_DRIVER_REQUIRED. */
+  /** Responds with FS_DRIVER_REQUIRED. */
   readonly notCapable?: boolean
   /** Namespaces by share: links by their path below it, each with its targets. */
   readonly roots?: Record<string, {
     readonly targets?: ReadonlyArray<string>
     readonly links?: Record<string, ReadonlyArray<string>>
-    /** Header flags of link referrals: 2 as smbd says always, 1 for an interlink. */
+    /** Header flags of link referrals: 2 as smbd always says, 1 for an interlink. */
     readonly flags?: number
     readonly files?: ReadonlyArray<string>
   }>
   /** Ordinary shares, with their files. */
   readonly shares?: Record<string, ReadonlyArray<string>>
-  /** What it knows as a domain controller: the names of domains, and their controllers. */
+  /** As a domain controller: the names of domains, and their controllers. */
   readonly domains?: Record<string, ReadonlyArray<string>>
-  /** Instead of what would be answered, by the name that is asked. */
+  /** Responses that replace the computed ones, by the requested name. */
   readonly answers?: Record<string, Uint8Array | ReferralResponse | ReferralError>
   readonly ttl?: number
-  /** Says NotFound where a link is crossed. */
+  /** Responds with NotFound instead of PATH_NOT_COVERED at a link. */
   readonly vague?: boolean
 }
 
@@ -57,7 +60,7 @@ const entry = (ttl: number, serverType: number, dfsPath: string, networkAddress:
   networkAddress
 })
 
-/** A domain controller's answer to a domain referral, or to a DC referral for `domain`. */
+/** A domain controller's response to a domain referral request, or to a DC referral request for `domain`. */
 const list = (name: string, server: Server, domain: string | undefined, ttl: number): Event<string> => {
   const of = (specialName: string, expandedNames: ReadonlyArray<string>) => ({
     versionNumber: 3 as const,
@@ -77,7 +80,7 @@ const list = (name: string, server: Server, domain: string | undefined, ttl: num
   return { _tag: "Referral", response: makeReferralResponse({ pathConsumed: 0, referralEntries: entries }) }
 }
 
-/** Does a server as smbd does: the deepest link on the way, or the root itself. */
+/** A server's referral, as smbd gives it: for the deepest link on the way, or for the root itself. */
 const refer = (name: string, server: Server, asked: string): Event<string> => {
   const path = DfsPath.fromString(asked)
   const scripted = server.answers?.[asked]
@@ -148,8 +151,8 @@ export const ignorance: Knowledge = {
 }
 
 /**
- * Runs a resolution to its end. `probing` finds the way by referrals alone; `found` are the controllers that DNS knows,
- * by domain; `said` is said instead of what a target would say, by server.
+ * Runs a resolution to its end. `probing` resolves by referrals alone; `found` are the controllers in DNS by domain;
+ * `said` replaces a target's response, by server.
  */
 export const run = (servers: Servers, path: string, options: Partial<Options> & {
   readonly cache?: ReferralCache.ReferralCache

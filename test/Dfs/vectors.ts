@@ -1,3 +1,4 @@
+/** Recorded DFS messages of Windows, smbd and a Samba domain controller, and a generator of random numbers. */
 import * as Fs from "node:fs"
 
 /** The referral messages captured from real systems, by name (`fixtures/dfsc.json`, each with its source). */
@@ -7,7 +8,7 @@ export const vectors: Record<string, Uint8Array> = Object.fromEntries(
   >).map(({ hex, name }) => [name, new Uint8Array(Buffer.from(hex, "hex"))])
 )
 
-/** A referral as smbd 4.17 answered it, with what tshark's dissector reads in it (`fixtures/samba.json`). */
+/** A referral of smbd 4.17, with the values that tshark's dissector shows (`fixtures/samba.json`). */
 export interface SambaReferral {
   readonly path: string
   readonly maxReferralLevel: number
@@ -20,7 +21,7 @@ export const samba = (JSON.parse(Fs.readFileSync(new URL("fixtures/samba.json", 
   readonly referrals: ReadonlyArray<SambaReferral>
 }).referrals
 
-/** A generator of numbers that a failing run can be repeated with (mulberry32). */
+/** A generator of random numbers by a seed, so that a failing run can be repeated (mulberry32). */
 export const random = (seed: number) => {
   let state = seed >>> 0
   const next = (): number => {
@@ -33,7 +34,7 @@ export const random = (seed: number) => {
   return { below: (n: number): number => Math.floor(next() * n), chance: (p: number): boolean => next() < p }
 }
 
-/** What a Samba 4.17 domain controller answers (`fixtures/samba-domain.json`); the domain lab asks one again. */
+/** Referrals of a Samba 4.17 domain controller (`fixtures/samba-domain.json`); the domain lab requests them again. */
 export const sambaDomain = (JSON.parse(
   Fs.readFileSync(new URL("fixtures/samba-domain.json", import.meta.url), "utf8")
 ) as {

@@ -1,6 +1,6 @@
 /**
- * Connecting to a name with several addresses (RFC 8305): the attempts in virtual time, by a network that is described; and
- * the real sockets, on loopback.
+ * Connecting to a name with several addresses (RFC 8305): the attempts in virtual time over a scripted network, and
+ * real sockets on loopback.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber } from "effect"
@@ -16,10 +16,10 @@ import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
 const endpoint = { host: "files", port: 445 }
 const cause = (code: string): NodeJS.ErrnoException => Object.assign(new Error(`connect ${code}`), { code })
 
-/** What an address does: answers or fails after so many milliseconds, or says nothing. */
+/** An address connects or fails after a number of milliseconds, or is silent. */
 type Behaviour = { readonly after: number; readonly fails?: string } | "silent"
 
-/** Runs an attempt against a described network, with what was begun and what was given up, and when. */
+/** Connects over a scripted network: which attempts began, which were interrupted, and how long it took. */
 const network = (behaviours: Readonly<Record<string, Behaviour>>) => {
   const begun: Array<string> = []
   const given: Array<string> = []
@@ -49,33 +49,33 @@ const network = (behaviours: Readonly<Record<string, Behaviour>>) => {
 const permutations = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
   all.length < 2 ? [all] : all.flatMap((one, i) => permutations(all.toSpliced(i, 1)).map((rest) => [one].concat(rest)))
 
-describe("a name with several addresses", () => {
+describe("a connection to a name with several addresses", () => {
   const slow = ["slow", { after: 340 }] as const
   const silent = ["silent", "silent"] as const
   const other = ["other", "silent"] as const
   const refuses = ["refuses", { after: 1, fails: "ECONNREFUSED" }] as const
 
   for (const order of [...permutations([slow, silent]), ...permutations([slow, silent, other])]) {
-    it.effect(`answers at the slow one of ${order.map(([name]) => name).join(", ")}`, () =>
+    it.effect(`reaches the slow address in time among ${order.map(([name]) => name).join(", ")}`, () =>
       Effect.gen(function*() {
         const { begun, given, took, value } = yield* network(Object.fromEntries(order))
         assert.strictEqual(value, "slow")
         assert.isAtMost(took, 340 + 250 * order.findIndex(([name]) => name === "slow") + 250)
-        assert.deepStrictEqual([...given, "slow"].toSorted(), begun.toSorted(), "what was begun is given up")
+        assert.deepStrictEqual([...given, "slow"].toSorted(), begun.toSorted(), "all other attempts are interrupted")
       }))
   }
-  it.effect("goes on at once where one refuses", () =>
+  it.effect("tries the next address at once when one refuses", () =>
     Effect.gen(function*() {
       const { took, value } = yield* network(Object.fromEntries([refuses, slow]))
       assert.strictEqual(value, "slow")
       assert.isAtMost(took, 345)
     }))
-  it.effect("begins with the others only when the first had its time", () =>
+  it.effect("tries no other address when the first connects after 100 ms", () =>
     Effect.gen(function*() {
       const { begun, value } = yield* network({ first: { after: 100 }, second: { after: 1 } })
       assert.deepStrictEqual([value, begun], ["first", ["first"]])
     }))
-  it.effect("names each of them with its reason when none answers", () =>
+  it.effect("fails with each address and its reason when none connects", () =>
     Effect.gen(function*() {
       const { error, took } = yield* network({
         "192.0.2.1": "silent",
@@ -98,12 +98,12 @@ describe("a name with several addresses", () => {
         "files:445 refused the connection: is an SMB server listening there? " +
           "(192.0.2.2: cannot be reached, 192.0.2.3: refused, 192.0.2.4: connect EINVAL)"
       )
-      // Of one there is nothing more to say.
+      // A single address has no detail.
       const one = yield* network({ "192.0.2.2": { after: 5, fails: "ECONNREFUSED" } })
       assert.isUndefined(one.error?.detail)
       assert.isUndefined((yield* network({ "192.0.2.1": "silent" })).error?.detail)
     }))
-  it("are tried by turns of their families, once each, and not without end", () => {
+  it("tries at most eight addresses, each once, and alternates their families", () => {
     const v4 = (n: number): LookupAddress => ({ address: `192.0.2.${n}`, family: 4 })
     const v6 = (n: number): LookupAddress => ({ address: `2001:db8::${n}`, family: 6 })
     assert.deepStrictEqual(Addresses.inOrder([v6(1), v6(2), v6(1), v4(1), v4(2), v4(3)]), [
@@ -118,7 +118,7 @@ describe("a name with several addresses", () => {
   })
 })
 
-it("a zone that is no interface of this machine is asked about by its name", () => {
+it("the error for an IPv6 zone that is no interface of this machine names the zone", () => {
   const cause = Object.assign(new Error("connect EINVAL fe80::1%nosuch:445 - Local (:::0)"), { code: "EINVAL" })
   assert.match(
     Addresses.toError({ host: "fe80::1%nosuch", port: 445 }, cause).message,
@@ -127,9 +127,9 @@ it("a zone that is no interface of this machine is asked about by its name", () 
   assert.match(Addresses.toError({ host: "nas", port: 445 }, cause).message, /EINVAL/)
 })
 
-describe("sockets", () => {
+describe("TcpTransport on loopback", () => {
   const handlers = { onData: () => {}, onClose: () => {} }
-  /** A server on each of these addresses, all on one port. */
+  /** A server on this address and port, with its open sockets. */
   const listening = (address: string, port: number) =>
     Effect.acquireRelease(
       Effect.callback<{ readonly port: number; readonly open: Set<Net.Socket>; readonly server: Net.Server }>(
@@ -166,7 +166,7 @@ describe("sockets", () => {
     }))
   const sockets = () => process.getActiveResourcesInfo().filter((one) => one === "TCPSocketWrap").length
 
-  it.live("of addresses that refuse are gone, and the one that answers is there until its scope ends", () =>
+  it.live("keeps one socket until its scope ends, and leaves none of addresses that refuse", () =>
     Effect.scoped(Effect.gen(function*() {
       const { open, port } = yield* listening("127.0.0.77", 0)
       const before = sockets()
@@ -180,7 +180,7 @@ describe("sockets", () => {
       while (sockets() > before) yield* Effect.sleep("1 millis")
     })).pipe(through(["127.0.0.78", "127.0.0.79", "127.0.0.77"])))
 
-  it.live("go where the address of a name says, whatever its case, and the error says where that was", () =>
+  it.live("connects to the configured address of a name in any case, and names it in its error", () =>
     Effect.scoped(Effect.gen(function*() {
       const { open, port } = yield* listening("127.0.0.77", 0)
       const connect = (host: string) =>
@@ -200,7 +200,7 @@ describe("sockets", () => {
       while (open.size > 0) yield* Effect.sleep("1 millis")
     })))
 
-  it.live("a name without an address, and one whose addresses all refuse, say so", () =>
+  it.live("fails with Refused when all addresses refuse, and with NameNotFound without an address", () =>
     Effect.gen(function*() {
       const transport = yield* Transport.Transport
       const connect = Effect.scoped(transport.connect({ host: "files", port: 1 }, handlers))
@@ -214,7 +214,7 @@ describe("sockets", () => {
       assert.strictEqual(none.reason._tag, "HostNotFound")
     }).pipe(through(["127.0.0.78", "127.0.0.79"])))
 
-  it.effect("a name server that says nothing is what is told, and whoever gives up does not wait for it", () =>
+  it.effect("fails with TimedOut when the lookup of the name is silent, and can be interrupted during it", () =>
     Effect.gen(function*() {
       const transport = yield* Transport.Transport
       const connect = Effect.scoped(transport.connect(endpoint, handlers))

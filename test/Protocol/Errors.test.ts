@@ -1,4 +1,4 @@
-/** What an error says to a person where the status alone would accuse the wrong thing. */
+/** The messages of errors where the status alone would name the wrong cause. */
 import { assert, it } from "@effect/vitest"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { fromStatus, TransportError, withDetail } from "../../src/Protocol/Errors.ts"
@@ -13,7 +13,7 @@ it.each(
     ["STATUS_NOT_SUPPORTED", "NEGOTIATE", "none of the dialects"],
     ["STATUS_INSUFFICIENT_RESOURCES", "CREATE", "lacks resources"]
   ] as const
-)("%s to %s is told as: %s", (status, command, words) => {
+)("the message of %s to %s contains %j", (status, command, words) => {
   const { message } = fromStatus(
     NtStatus[status],
     command,
@@ -23,7 +23,7 @@ it.each(
   assert.include(message, `(${status} to ${command})`)
 })
 
-it("an IPv6 address stands in brackets before its port, and a wait that was too short names its option", () => {
+it("a TransportError has an IPv6 address in brackets, and names pendingTimeout when a request stayed pending", () => {
   assert.match(
     new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "fe80::1%eth0", port: 445 }).message,
     /^\[fe80::1%eth0\]:445 /
@@ -32,7 +32,7 @@ it("an IPv6 address stands in brackets before its port, and a wait that was too 
   assert.match(late.message, /^nas:445 .*`pendingTimeout`/)
 })
 
-it("a detail leaves the reason that was found as it is", () => {
+it("withDetail keeps the explanation of an error, and replaces its detail", () => {
   const error = withDetail(fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", "p"), undefined, "It is read-only.")
   assert.match(withDetail(error, "twice").message, /^p: It is read-only\. .*: twice$/)
 })

@@ -1,4 +1,7 @@
-/** What an error says to a person depends on the command that was refused, and not on the status alone. */
+/**
+ * The message of an error depends on the refused command and the path, and not on the status alone. Also through the
+ * whole client over a server in memory.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import * as Credentials from "../../src/Auth/Credentials.ts"
@@ -11,7 +14,7 @@ import * as TestTransport from "../../src/Testing/TestTransport.ts"
 const says = (name: NtStatus.Name, command: string, path = "\\\\nas\\data\\a\\b") =>
   fromStatus(NtStatus.NtStatus[name], command, path).message
 
-describe("an error to", () => {
+describe("the message of an error", () => {
   it.each<readonly [NtStatus.Name, string, string, RegExp]>([
     ["STATUS_OBJECT_PATH_NOT_FOUND", "TREE_CONNECT", "\\\\nas\\data", /no share of this name/],
     ["STATUS_OBJECT_NAME_NOT_FOUND", "TREE_CONNECT", "\\\\nas\\data", /no share of this name/],
@@ -31,12 +34,12 @@ describe("an error to", () => {
     ["STATUS_NOT_SUPPORTED", "NEGOTIATE", "\\\\nas", /none of the dialects/],
     ["STATUS_OBJECT_NAME_NOT_FOUND", "IOCTL", "\\\\nas\\data\\a", /gone since the file was opened/],
     ["STATUS_OBJECT_PATH_NOT_FOUND", "SET_INFO", "\\\\nas\\data\\a", /directory that the new name is in/]
-  ])("%s to %s about %s", (name, command, path, words) => {
+  ])("explains %s to %s about %s", (name, command, path, words) => {
     assert.match(says(name, command, path), words)
     assert.include(says(name, command, path), `(${name} to ${command})`)
   })
 
-  it("what has no path or no file of its own never speaks of a file or a directory of the user's", () => {
+  it("never speaks of files or directories when TREE_CONNECT is refused", () => {
     for (const name of Object.keys(NtStatus.NtStatus) as ReadonlyArray<NtStatus.Name>) {
       if (!/^STATUS_(?:OBJECT_|NO_SUCH_FILE|NO_SUCH_DEVICE|ACCESS_DENIED|DELETE_PENDING)/.test(name)) continue
       if (name === "STATUS_OBJECT_NAME_COLLISION") continue
@@ -44,7 +47,7 @@ describe("an error to", () => {
     }
   })
 
-  it.effect("TREE_CONNECT, through the client", () =>
+  it.effect("says through the client that the server has no such share when TREE_CONNECT is refused", () =>
     Effect.gen(function*() {
       for (const status of ["STATUS_OBJECT_PATH_NOT_FOUND", "STATUS_OBJECT_NAME_NOT_FOUND"] as const) {
         const faults: ReadonlyArray<Fault> = [{ on: "TREE_CONNECT", is: { status } }]

@@ -1,5 +1,6 @@
 /**
- * A stream of frames, however it is cut, gives the same packets; and nothing that cannot be a frame gets through.
+ * The reader of frames (MS-SMB2 2.1) gives the same packets for any chunks of a stream, and refuses everything that is
+ * not a frame.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as FrameReader from "../../src/Protocol/FrameReader.ts"
@@ -24,7 +25,7 @@ interface Seen {
   claims: number
 }
 
-/** Reads with a receiver that claims packets whose first byte says so: how many bytes go into a place of their own. */
+/** Reads with a receiver that claims a part of each packet, as its first byte says, and puts it into another buffer. */
 const reader = () => {
   const seen: Seen = { packets: [], errors: [], claims: 0 }
   const frames = new FrameReader.FrameReader(maximum, {
@@ -34,7 +35,7 @@ const reader = () => {
       assert.strictEqual(head.length, peek)
       const wanted = head[0]!
       if (wanted === 0) return undefined
-      // 255 asks for more than there is, which is no claim.
+      // 255 asks for more bytes than the packet has, which is not a claim.
       const size = wanted === 255 ? length : Math.floor((length - peek) * Math.min(wanted, 100) / 100)
       const destination = new Uint8Array(size)
       if (wanted !== 255) seen.claims++
@@ -47,7 +48,7 @@ const reader = () => {
 }
 
 describe("FrameReader", () => {
-  it("gives the same packets however the stream is cut", () => {
+  it("gives the same packets for random chunks of a stream", () => {
     const next = random(7)
     let placements = 0
     for (let round = 0; round < 300; round++) {
@@ -60,12 +61,12 @@ describe("FrameReader", () => {
       const keepAlive = Uint8Array.of(0x85, 0, 0, 0)
       const stream = concat(packets.flatMap((packet) => next(5) === 0 ? [keepAlive, frame(packet)] : [frame(packet)]))
       const { frames, seen } = reader()
-      // One buffer for every chunk, as a transport may have it: nothing of it may be kept.
+      // One buffer for all chunks, as a transport can have it: the reader must keep no part of it.
       const buffer = new Uint8Array(stream.length)
       const most = [1, 3, 64, 1000, stream.length][round % 5]!
       for (let at = 0; at < stream.length;) {
         const count = Math.min(1 + next(most), stream.length - at)
-        // As a socket does that was told where to put what comes, and at times was not.
+        // As a socket that is sometimes told where to put the next bytes.
         const room = next(3) === 0 ? frames.room : undefined
         if (room !== undefined) {
           const placed = Math.min(count, room.length)
@@ -91,7 +92,7 @@ describe("FrameReader", () => {
     assert.isAbove(placements, 1000)
   })
 
-  it("refuses a length beyond the limit before it takes memory for it", () => {
+  it("refuses a length beyond the limit, and accepts the limit", () => {
     const { frames, seen } = reader()
     frames.push(Uint8Array.of(0, 0xff, 0xff, 0xff))
     frames.push(new Uint8Array(100))
@@ -105,7 +106,7 @@ describe("FrameReader", () => {
     assert.deepStrictEqual([more.seen.packets.length, more.seen.errors], [0, [["length", maximum + 1]]])
   })
 
-  it("refuses whatever does not begin with zero, empty packets, and a keep-alive with a body", () => {
+  it("refuses other types of frames, empty packets, and a keep-alive with a body", () => {
     for (
       const [bytes, value] of [
         [[0x48, 0x54, 0x54, 0x50], 0x48],
@@ -121,14 +122,14 @@ describe("FrameReader", () => {
     }
   })
 
-  it("gives packets before the one that is wrong", () => {
+  it("gives the packets before a wrong frame", () => {
     const { frames, seen } = reader()
     frames.push(concat([frame(Uint8Array.of(1, 2)), Uint8Array.of(9, 9, 9, 9), frame(Uint8Array.of(3))]))
     assert.deepStrictEqual(seen.packets, [Uint8Array.of(1, 2)])
     assert.strictEqual(seen.errors.length, 1)
   })
 
-  it("writes lengths of 24 bits", () => {
+  it("writeHeader writes a length of 24 bits", () => {
     const header = new Uint8Array(4).fill(1)
     FrameReader.writeHeader(header, 0x123456)
     assert.deepStrictEqual([...header], [0, 0x12, 0x34, 0x56])

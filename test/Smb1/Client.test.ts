@@ -1,4 +1,7 @@
-/** The client over SMB 1, against a server that the test holds. */
+/**
+ * The client over SMB 1 against a scripted server: what `TransportError.sent` says for each request, locks of
+ * interrupted callers, and SMB 1 next to other dialects.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Logger, Redacted } from "effect"
 import { Credentials, OpenMode, SmbClient, type SmbFile, TestTransport, Transport, TransportError } from "effect-smb"
@@ -24,7 +27,7 @@ const provide = (
     )
   )
 
-/** Lets whatever is under way get on, without time passing. */
+/** Lets all running work continue, without virtual time passing. */
 const settle = Effect.promise(async () => {
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
 })
@@ -34,7 +37,7 @@ const file = `${share}\\file`
 
 const everyAccess = { ...OpenMode.update, desiredAccess: OpenMode.update.desiredAccess | OpenMode.remove.desiredAccess }
 
-describe("a connection that breaks at a request", () => {
+describe("TransportError.sent, when an SMB 1 connection breaks at a request", () => {
   const { SMB_COM_NT_CREATE_ANDX: create, SMB_COM_READ_ANDX: read, SMB_COM_TRANSACTION2: trans2 } = Command
   const { SMB_COM_NT_TRANSACT: ntTransact, SMB_COM_RENAME: rename, SMB_COM_WRITE_ANDX: write } = Command
 
@@ -44,14 +47,14 @@ describe("a connection that breaks at a request", () => {
   const cases: ReadonlyArray<
     readonly [string, number, (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>, sent: boolean]
   > = [
-    ["making a directory", create, (smb) => smb.makeDirectory(file), true],
-    ["making a file", create, (smb) => smb.writeFile(file, "x"), true],
-    ["writing behind the making of a file", write, (smb) => smb.writeFile(file, "x"), true],
+    ["creating a directory", create, (smb) => smb.makeDirectory(file), true],
+    ["creating a file", create, (smb) => smb.writeFile(file, "x"), true],
+    ["writing after creating a file", write, (smb) => smb.writeFile(file, "x"), true],
     ["writing", write, onFile((file) => file.write(0, Buffer.from("x"))), true],
-    ["cutting a file", trans2, (smb) => smb.truncate(file, 3), true],
+    ["truncating a file", trans2, (smb) => smb.truncate(file, 3), true],
     ["removing", trans2, (smb) => smb.remove(file), true],
-    ["renaming in the directory", trans2, (smb) => smb.rename(file, `${share}\\other`), true],
-    ["renaming into another", rename, (smb) => smb.rename(file, `${share}\\folder\\file`), true],
+    ["renaming within the directory", trans2, (smb) => smb.rename(file, `${share}\\other`), true],
+    ["renaming into another directory", rename, (smb) => smb.rename(file, `${share}\\folder\\file`), true],
     [
       "setting a security descriptor",
       ntTransact,
@@ -70,16 +73,21 @@ describe("a connection that breaks at a request", () => {
       onFile((file) => file.run({ _tag: "Ioctl", ctlCode: 0x0009_c0a4, input: new Uint8Array(0), maximum: 0 })),
       true
     ],
-    ["looking", create, (smb) => smb.stat(file), false],
+    ["stat", create, (smb) => smb.stat(file), false],
     ["opening to read", create, (smb) => smb.readFile(file), false],
     ["reading", read, (smb) => smb.readFile(file), false],
-    ["asking", trans2, onFile((file) => file.run(Information.queryFile("FileStandardInformation"))), false],
-    ["asking for a security descriptor", ntTransact, (smb) => smb.security.get(file), false],
-    ["asking for previous versions", ntTransact, (smb) => smb.previousVersions(file), false]
+    [
+      "querying information",
+      trans2,
+      onFile((file) => file.run(Information.queryFile("FileStandardInformation"))),
+      false
+    ],
+    ["querying a security descriptor", ntTransact, (smb) => smb.security.get(file), false],
+    ["querying previous versions", ntTransact, (smb) => smb.previousVersions(file), false]
   ]
 
   it.effect.each(cases.map(([name, command, run, sent]) => ({ name, command, run, sent })))(
-    "tells whether that may have had its effect: $name",
+    "is $sent: $name",
     ({ command, run, sent }) => {
       const peer = Peer.make(({ header }) => header.command === command ? "hang up" : undefined)
       return Effect.gen(function*() {
@@ -91,7 +99,7 @@ describe("a connection that breaks at a request", () => {
     }
   )
 
-  it.effect("does not claim an effect of what has not been sent", () => {
+  it.effect("is undefined for a WRITE that was still waiting for the server's only place", () => {
     let negotiated = false
     const peer = Peer.make(({ header }) => {
       if (header.command === Command.SMB_COM_NEGOTIATE && !negotiated) {
@@ -128,8 +136,8 @@ describe("a connection that breaks at a request", () => {
   })
 })
 
-describe("a lock", () => {
-  it.effect("that is granted after the caller has gone is released", () => {
+describe("a lock over SMB 1", () => {
+  it.effect("that is granted after the caller was interrupted is released", () => {
     const peer = Peer.make(({ header }) => header.command === Command.SMB_COM_LOCKING_ANDX ? "nothing" : undefined)
     const decode = ({ packet }: Peer.Received) => {
       const decoded = Codec.decode("LOCKING_ANDX", Codec.at(Header.size, Locking))(packet)
@@ -145,7 +153,7 @@ describe("a lock", () => {
       yield* settle
       assert.strictEqual(peer.of(Command.SMB_COM_NT_CANCEL).length, 1)
       const [lock] = peer.of(Command.SMB_COM_LOCKING_ANDX)
-      // Too late to cancel: the server had granted it.
+      // Too late to cancel: the server has granted it.
       peer.answer(lock!)
       yield* settle
       const unlocks = peer.of(Command.SMB_COM_LOCKING_ANDX).slice(1).map(decode)
@@ -155,7 +163,7 @@ describe("a lock", () => {
     }).pipe(Effect.scoped, provide(peer.layer))
   })
 
-  it.effect("that is refused after the caller has gone needs no release, nor does one of a closed file", () => {
+  it.effect("that is refused after an interruption, or of a closed file, is not released", () => {
     const peer = Peer.make(({ header }) => header.command === Command.SMB_COM_LOCKING_ANDX ? "nothing" : undefined)
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -178,10 +186,10 @@ describe("a lock", () => {
   })
 })
 
-describe("SMB 1 beside others", () => {
+describe("SMB 1 with other dialects", () => {
   const servers = TestTransport.layerFiles({ data: { file: "by SMB 2" } }, { user: "joe", password: "secret" })
 
-  /** Servers of SMB 2 that hang up on whatever begins with SMB 1, whatever it offers. */
+  /** Servers of SMB 2 that hang up on each connection that begins with SMB 1, with any dialects in it. */
   const touchy = (firsts: Array<string>) =>
     Layer.effect(
       Transport.Transport,
@@ -212,19 +220,19 @@ describe("SMB 1 beside others", () => {
       }))
     ).pipe(Layer.provide(servers))
 
-  it.effect("is left out where a server hangs up on it", () => {
+  it.effect("is omitted on a second connection when the server hangs up on an SMB 1 NEGOTIATE", () => {
     const firsts: Array<string> = []
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       assert.strictEqual(yield* smb.readFileString(file), "by SMB 2")
       const { dialect } = yield* Effect.scoped(smb.withShare(file, Effect.succeed))
       assert.strictEqual(dialect, "3.1.1")
-      // Another connection, which begins with SMB 2.
+      // The second connection begins with SMB 2.
       assert.deepStrictEqual(firsts, ["\xffSMB", "\xfeSMB"])
     }).pipe(provide(touchy(firsts), { dialects: ["NT1", "3.0", "3.1.1"], signing: "required" }))
   })
 
-  it.effect("is all there is where nothing else is named: then a server that hangs up has refused", () => {
+  it.effect("fails with Closed and advice when it is the only dialect and the server hangs up", () => {
     const firsts: Array<string> = []
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -236,7 +244,7 @@ describe("SMB 1 beside others", () => {
     }).pipe(provide(touchy(firsts)))
   })
 
-  it.effect("is never used where it is not named, and says so where it is", () => {
+  it.effect("is never used when it is not in `dialects`, and logs a warning when it is used", () => {
     const said: Array<string> = []
     const logger = Logger.make<unknown, void>(({ logLevel, message }) => void said.push(`${logLevel}: ${message}`))
     const run = (dialects: NonNullable<SmbClient.Options["dialects"]>, multiProtocol: boolean) => {
@@ -261,7 +269,7 @@ describe("SMB 1 beside others", () => {
             readonly reason?: { readonly _tag: string }
           }
           assert.strictEqual(`${error._tag} ${error.reason?._tag}`, "ProtocolError Smb1Only", `${dialects}`)
-          // Nobody has logged on.
+          // The client has not logged on.
           assert.strictEqual(peer.of(Command.SMB_COM_SESSION_SETUP_ANDX).length, 0)
         }
       }

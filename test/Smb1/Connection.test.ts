@@ -1,4 +1,7 @@
-/** The multiplexer, against a stream of bytes that the test holds. */
+/**
+ * The multiplexer of SMB 1 against a scripted stream of bytes: MIDs, MaxMpxCount, cancellation, timeouts, signatures
+ * (MS-CIFS 3.1.4.1), unexpected packets and READ responses.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
 import * as Connection from "../../src/Smb1/Connection.ts"
@@ -66,8 +69,8 @@ const failure = (of: { readonly connection: Connection.Connection }) => {
   return error === undefined ? undefined : error.reason?._tag ?? error._tag
 }
 
-describe("requests", () => {
-  it("are answered by MID, in any order", () => {
+describe("requests over an SMB 1 connection", () => {
+  it("get their responses by MID in any order", () => {
     const peer = make()
     for (let i = 0; i < 3; i++) peer.submit()
     assert.strictEqual(new Set([0, 1, 2].map(peer.mid)).size, 3)
@@ -78,7 +81,7 @@ describe("requests", () => {
     )
   })
 
-  it("that nobody made are passed over when they are answered, but no flood of such answers is", () => {
+  it("survive 202 responses with unknown MIDs, and 100 more end the connection with Unexpected", () => {
     const peer = make()
     peer.submit()
     const { mid } = Header.read(Header.view(peer.sent[0]!))
@@ -103,7 +106,7 @@ describe("requests", () => {
     assert.strictEqual(peer.sent.length, 3)
   })
 
-  it("that wait by nature leave a place to others", () => {
+  it("that wait leave one place to other requests", () => {
     const peer = make(3)
     for (let i = 0; i < 5; i++) peer.submit({ waits: true })
     assert.strictEqual(peer.sent.length, 2)
@@ -113,7 +116,7 @@ describe("requests", () => {
     assert.strictEqual(peer.outcomes.length, 1)
   })
 
-  it("that wait are cancelled by NT_CANCEL under their MID", () => {
+  it("that wait are cancelled by NT_CANCEL with their MID", () => {
     const peer = make()
     const abandon = peer.submit({ waits: true })
     abandon()
@@ -125,7 +128,7 @@ describe("requests", () => {
     assert.strictEqual(peer.connection.outstanding, 0)
   })
 
-  it("that are not answered fail the connection in time", () => {
+  it("without a response fail the connection with TimedOut", () => {
     const peer = make()
     peer.submit()
     for (let i = 0; i < 4; i++) peer.connection.tick()
@@ -134,7 +137,7 @@ describe("requests", () => {
     assert.isTrue(peer.isClosed())
   })
 
-  it("keep a silent connection alive: an ECHO, once, and the end if it is not answered", () => {
+  it("include one ECHO on a silent connection, which fails with TimedOut without a response", () => {
     const peer = make(50, 2000)
     peer.connection.flags2 = 0xc001
     const echoes = () => peer.sent.filter((packet) => packet[4] === Command.SMB_COM_ECHO).length
@@ -150,7 +153,7 @@ describe("requests", () => {
     assert.strictEqual(failure(peer), "TimedOut")
   })
 
-  it("in several packets go on when the server has taken the first", () => {
+  it("in several packets send the others after the interim response to the first", () => {
     const peer = make()
     const secondary = { command: Command.SMB_COM_NT_TRANSACT_SECONDARY, body: new Uint8Array(3) }
     peer.submit({ command: Command.SMB_COM_NT_TRANSACT, secondaries: [secondary, secondary] })
@@ -164,7 +167,7 @@ describe("requests", () => {
   })
 })
 
-describe("a signature", () => {
+describe("a signature over an SMB 1 connection", () => {
   const key = Uint8Array.from({ length: 16 }, (_, i) => i * 3)
   const start = () => {
     const peer = make()
@@ -172,7 +175,7 @@ describe("a signature", () => {
     peer.submit()
     return peer
   }
-  /** As MS-CIFS 3.1.4.1 says it. */
+  /** Signs as in MS-CIFS 3.1.4.1. */
   const sign = (packet: Uint8Array, sequenceNumber: number) => {
     const whole = Buffer.from(packet)
     whole[10]! |= 4
@@ -182,7 +185,7 @@ describe("a signature", () => {
     return new Uint8Array(whole)
   }
 
-  it("is on every request, with a number of its own", () => {
+  it("is on every request with its own sequence number", () => {
     const peer = start()
     peer.submit()
     peer.push(sign(peer.answer(peer.mid(0)), 3))
@@ -193,7 +196,7 @@ describe("a signature", () => {
     }
   })
 
-  it("that is wrong, of another answer, or missing ends the connection", () => {
+  it("ends the connection when it is wrong, of another response, or missing", () => {
     const wrong = start()
     wrong.push(sign(wrong.answer(wrong.mid(0)), 3).with(40 - 6, 1))
     assert.strictEqual(failure(wrong), "BadSignature")
@@ -207,7 +210,7 @@ describe("a signature", () => {
   })
 })
 
-describe("what nobody asked for", () => {
+describe("an unexpected packet over an SMB 1 connection", () => {
   it("ends the connection with a typed error", () => {
     const cases: ReadonlyArray<readonly [string, (peer: ReturnType<typeof make>) => Uint8Array, string]> = [
       ["another command", (peer) => peer.answer(peer.mid(0), { command: Command.SMB_COM_CLOSE }), "UnexpectedResponse"],
@@ -225,7 +228,7 @@ describe("what nobody asked for", () => {
     }
   })
 
-  it("never throws, whatever it is", () => {
+  it("never makes the connection throw when it is a changed READ response", () => {
     const next = random(3)
     for (let round = 0; round < 2000; round++) {
       const peer = make()
@@ -242,7 +245,7 @@ describe("what nobody asked for", () => {
   })
 })
 
-describe("a READ response", () => {
+describe("a READ_ANDX response", () => {
   const response = (count: number, offset = 60) => {
     const body = new Uint8Array(28 + count)
     const view = new DataView(body.buffer)
@@ -255,7 +258,7 @@ describe("a READ response", () => {
     return body
   }
 
-  it("goes straight into its place", () => {
+  it("is written into the caller's buffer", () => {
     const peer = make()
     const destination = new Uint8Array(100_000)
     peer.submit({ command: Command.SMB_COM_READ_ANDX, readLength: 100_000, destination })
@@ -266,7 +269,7 @@ describe("a READ response", () => {
     assert.strictEqual(destination[99_999], 99_999 & 0xff)
   })
 
-  it("of more than was asked for goes into nobody's memory", () => {
+  it("with more bytes than requested is not written into the caller's buffer", () => {
     const peer = make()
     const destination = new Uint8Array(50_000)
     peer.submit({ command: Command.SMB_COM_READ_ANDX, readLength: 50_000, destination })

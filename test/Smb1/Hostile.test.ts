@@ -1,5 +1,6 @@
 /**
- * What a hostile or broken server may send: every answer is a value or a typed error, in bounded time and memory.
+ * What a hostile or broken SMB 1 server can send: each response is a value or a typed error, in bounded time and
+ * memory. AndX chains, transactions in parts, and the connection.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
@@ -26,16 +27,16 @@ const reply = (command: number, body: Uint8Array, status = 0) => {
   return { header: Header.read(Header.view(packet)), packet }
 }
 
-describe("arbitrary bytes", () => {
+describe("an SMB 1 packet", () => {
   const readable = packets.filter((p) => codecOf(p) !== undefined)
 
-  it("in place of a body are read, or refused by a typed error", () => {
+  it("with a random body is a value or Malformed", () => {
     const next = random(7)
     for (let round = 0; round < 60; round++) {
       for (const p of readable) {
         const packet = new Uint8Array(Header.size + next(200))
         for (let i = 0; i < packet.length; i++) packet[i] = next(256)
-        // Half of them get past the first check.
+        // Half of them pass the first check.
         if (round % 2 === 0 && packet.length > Header.size) packet[Header.size] = p.wordCount
         const result = decode(p, packet)
         if (Result.isFailure(result)) assert.instanceOf(result.failure, Malformed)
@@ -44,7 +45,7 @@ describe("arbitrary bytes", () => {
     }
   })
 
-  it("in place of some of a real body's are read, or refused by a typed error", () => {
+  it("that is truncated and changed is a value or Malformed", () => {
     const next = random(11)
     let refused = 0
     for (let round = 0; round < 60; round++) {
@@ -71,7 +72,7 @@ describe("an AndX chain", () => {
   const tree = Command.SMB_COM_TREE_CONNECT_ANDX
   const end = Command.SMB_COM_NO_ANDX_COMMAND
 
-  it("is read as it is written", () => {
+  it("is read at the offsets where it was written", () => {
     const body = AndX.chain([
       { command: Command.SMB_COM_NT_CREATE_ANDX, body: link(end, 0) },
       { command: Command.SMB_COM_READ_ANDX, body: link(end, 0) },
@@ -97,7 +98,7 @@ describe("an AndX chain", () => {
     assert.isTrue(Result.isSuccess(AndX.parts(header(tree, Buffer.concat([first, link(end, 0)])))))
   })
 
-  it("of too many commands is refused", () => {
+  it("of nine commands is refused, and of eight is read", () => {
     const chain = (length: number) =>
       Buffer.concat(Array.from({ length }, (_, i) => i === length - 1 ? link(end, 0) : link(tree, 39 + i * 7)))
     assert.strictEqual(Result.getOrThrow(AndX.parts(header(tree, chain(8)))).length, 8)
@@ -105,7 +106,7 @@ describe("an AndX chain", () => {
   })
 })
 
-describe("the responses of a transaction", () => {
+describe("the partial responses of a transaction", () => {
   const bytes = (length: number, from = 0) => Uint8Array.from({ length }, (_, i) => (from + i) & 0xff)
   const part = (values: Partial<Transaction.Response>) =>
     reply(
@@ -123,7 +124,7 @@ describe("the responses of a transaction", () => {
     )
   const collector = () => new Collector({ kind: "TRANSACTION2", maxParameterCount: 10, maxDataCount: 200 })
 
-  it("make a whole in any order", () => {
+  it("are joined in any order", () => {
     const all = collector()
     assert.strictEqual(all.collect(part({ data: bytes(40, 60), dataDisplacement: 60 })), "more")
     assert.strictEqual(all.collect(part({ parameters: bytes(10), data: bytes(20, 40), dataDisplacement: 40 })), "more")
@@ -133,14 +134,14 @@ describe("the responses of a transaction", () => {
     assert.deepStrictEqual(whole.data, bytes(100))
   })
 
-  it("may have less than was announced", () => {
+  it("can have less data than the first one announced", () => {
     const all = collector()
     assert.strictEqual(all.collect(part({ parameters: bytes(10), data: bytes(40) })), "more")
     assert.strictEqual(all.collect(part({ data: bytes(10, 40), dataDisplacement: 40, totalDataCount: 50 })), "done")
     assert.deepStrictEqual(Result.getOrThrow(all.response()).data, bytes(50))
   })
 
-  it("that lie are refused", () => {
+  it("are Malformed when their counts or displacements are wrong", () => {
     const lies: Record<string, ReadonlyArray<Partial<Transaction.Response>>> = {
       "more data than was asked for": [{ totalDataCount: 201 }],
       "more parameters than were asked for": [{ totalParameterCount: 11 }],
@@ -157,14 +158,14 @@ describe("the responses of a transaction", () => {
       const outcomes = parts.map((values) => all.collect(part(values)))
       assert.instanceOf(outcomes.at(-1), Malformed, name)
     }
-    // A total that shrinks below what has come already.
+    // A total that shrinks below the data that has come already.
     const shrunk = collector()
     shrunk.collect(part({ parameters: bytes(10), data: bytes(40) }))
     assert.strictEqual(shrunk.collect(part({ totalDataCount: 20 })), "done")
     assert.isTrue(Result.isFailure(shrunk.response()))
   })
 
-  it("that never come to an end are refused", () => {
+  it("are Malformed when there are more than 4096", () => {
     const all = new Collector({ kind: "TRANSACTION2", maxParameterCount: 0, maxDataCount: 0xffff })
     let outcome: unknown = "more"
     let count = 0
@@ -177,7 +178,7 @@ describe("the responses of a transaction", () => {
     assert.isAtMost(count, 4096)
   })
 
-  it("are kept without the packets that they came in, which may be far longer", () => {
+  it("are copied out of their packets", () => {
     const all = collector()
     const parts = [
       part({ parameters: bytes(10), data: bytes(40) }),
@@ -192,7 +193,7 @@ describe("the responses of a transaction", () => {
     assert.strictEqual(whole.data.buffer.byteLength, 100)
   })
 
-  it("that point outside their packet, or into its header, are refused", () => {
+  it("are Malformed when they point outside their packet or into its header", () => {
     const good = part({ parameters: bytes(10), data: bytes(90) })
     const words = Header.size + 1
     for (const [at, value] of [[8, 0], [8, 31], [8, 0xffff], [14, 0], [14, 0xfff0], [12, 0xffff]] as const) {
@@ -202,7 +203,7 @@ describe("the responses of a transaction", () => {
     }
   })
 
-  it("of a failure are empty, and only the first may be one", () => {
+  it("are empty for an error, and an error after the first part is Malformed", () => {
     const failure = reply(Command.SMB_COM_TRANSACTION2, new Uint8Array(3), 0xc0000022)
     const all = collector()
     assert.strictEqual(all.collect(failure), "done")
@@ -212,7 +213,7 @@ describe("the responses of a transaction", () => {
     assert.instanceOf(late.collect(failure), Malformed)
   })
 
-  it("of NT_TRANSACT, whose counts have 32 bits, may not lie either", () => {
+  it("of NT_TRANSACT are Malformed when any of their 32-bit counts is wrong", () => {
     const good = reply(
       Command.SMB_COM_NT_TRANSACT,
       encode(Transaction.NtResponse, {
@@ -238,7 +239,7 @@ describe("the responses of a transaction", () => {
     }
   })
 
-  it("cost no more memory than what was asked for, whatever they announce", () => {
+  it("that announce 4 GiB are Malformed and cost less than 1 MiB", () => {
     const all = new Collector({ kind: "NT_TRANSACT", maxParameterCount: 0, maxDataCount: 0xffff })
     const before = process.memoryUsage().arrayBuffers
     const first = reply(
@@ -258,7 +259,7 @@ describe("the responses of a transaction", () => {
   })
 })
 
-describe("a connection", () => {
+describe("an SMB 1 connection", () => {
   const open = (outgoing: Partial<Connection.Outgoing>) => {
     const sent: Array<Uint8Array> = []
     const outcomes: Array<unknown> = []
@@ -300,7 +301,7 @@ describe("a connection", () => {
     )
   const ask = { kind: "TRANSACTION2", maxParameterCount: 0, maxDataCount: 0xffff } as const
 
-  it("ends when an answer is a chain that loops, points back or leaves the packet, and not when it is none", () => {
+  it("ends when the AndX chain of a response loops, points back or leaves the packet", () => {
     const tree = Command.SMB_COM_TREE_CONNECT_ANDX
     const end = Command.SMB_COM_NO_ANDX_COMMAND
     const answer = (to: number) => reply(tree, Buffer.concat([link(tree, to), link(end, 0)]))
@@ -310,7 +311,7 @@ describe("a connection", () => {
       assert.instanceOf(connection.failed, Malformed, `AndXOffset ${to}`)
       assert.deepStrictEqual(outcomes, [connection.failed])
     }
-    // A chain, and a zero where nothing follows.
+    // A right chain, and an offset of 0 when no command follows.
     for (const to of [39, 0]) {
       const { connection, outcomes, push } = open({ command: tree })
       push(answer(to))
@@ -319,7 +320,7 @@ describe("a connection", () => {
     }
   })
 
-  it("ends when the responses of one request overlap", () => {
+  it("ends with Malformed when the partial responses of a request overlap", () => {
     const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
     push(one(new Uint8Array(100), 0))
     assert.isUndefined(connection.failed)
@@ -328,7 +329,7 @@ describe("a connection", () => {
     assert.deepStrictEqual(outcomes, [connection.failed])
   })
 
-  it("ends after a bounded number when the responses of one request do not", () => {
+  it("ends with Malformed after at most 4096 partial responses of a request", () => {
     const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
     let count = 0
     while (connection.failed === undefined && count < 70_000) push(one(Uint8Array.of(1), 2 * count++ % 0xffff))
@@ -338,7 +339,7 @@ describe("a connection", () => {
     assert.strictEqual(connection.outstanding, 0)
   })
 
-  it("ends when a server dawdles with the parts of a response", () => {
+  it("ends with TimedOut when a server does not send the other parts of a response", () => {
     const { connection, outcomes, push } = open({ collect: new Collector(ask).collect })
     push(one(Uint8Array.of(1), 0))
     for (let i = 0; i < 4; i++) connection.tick()

@@ -1,4 +1,7 @@
-/** The client over SMB 1 with servers that take little, do less than they are asked, or take back what they gave. */
+/**
+ * The client over SMB 1 against scripted servers with small limits, servers that do less than they are asked, end
+ * sessions and trees, or fall silent, and a client without MD5.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Redacted, Stream } from "effect"
 import {
@@ -37,7 +40,7 @@ const provide = (transport: Layer.Layer<Transport.Transport>, options: SmbClient
     )
   )
 
-/** Lets whatever is under way get on, without time passing. */
+/** Lets all running work continue, without virtual time passing. */
 const settle = Effect.promise(async () => {
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
 })
@@ -47,7 +50,7 @@ const file = `${share}\\file`
 
 const { SMB_COM_LOCKING_ANDX: locking, SMB_COM_NT_CREATE_ANDX: create, SMB_COM_TREE_CONNECT_ANDX: tree } = Command
 
-/** A peer that negotiates so. */
+/** A peer with other values in its NEGOTIATE response. */
 const negotiating = (
   other: Parameters<typeof Peer.negotiated>[0],
   react: (request: Peer.Received) => Peer.Reaction = () => undefined
@@ -58,17 +61,17 @@ const negotiating = (
 
 const reasonOf = (error: unknown): string => error instanceof SmbError ? error.reason._tag : String(error)
 
-describe("what the server says to be gone", () => {
+describe("a session or tree that the server says is deleted", () => {
   const cases = [
     { status: NtStatus.STATUS_SMB_BAD_TID, reason: "NetworkNameDeleted", logons: 1 },
     { status: NtStatus.STATUS_NETWORK_NAME_DELETED, reason: "NetworkNameDeleted", logons: 1 },
-    // As smbd has it.
+    // smbd says this.
     { status: NtStatus.STATUS_INVALID_HANDLE, reason: "NetworkNameDeleted", logons: 1 },
     { status: NtStatus.STATUS_SMB_BAD_UID, reason: "UserSessionDeleted", logons: 2 },
     { status: NtStatus.STATUS_USER_SESSION_DELETED, reason: "UserSessionDeleted", logons: 2 },
     { status: NtStatus.STATUS_NETWORK_SESSION_EXPIRED, reason: "NetworkSessionExpired", logons: 2 }
   ]
-  it.effect.each(cases)("is connected again by whoever comes next: $status", ({ logons, reason, status }) => {
+  it.effect.each(cases)("is connected again by the next operation: $status", ({ logons, reason, status }) => {
     let first = true
     const peer = Peer.make(({ header }) => {
       if (header.command !== create || !first) return undefined
@@ -84,7 +87,7 @@ describe("what the server says to be gone", () => {
     }).pipe(provide(peer.layer))
   })
 
-  it.effect("is no more than a handle where one was named", () => {
+  it.effect("is still there when a request with a handle gets STATUS_INVALID_HANDLE", () => {
     const peer = Peer.make(({ header }) =>
       header.command === Command.SMB_COM_FLUSH ? { status: NtStatus.STATUS_INVALID_HANDLE } : undefined
     )
@@ -98,10 +101,10 @@ describe("what the server says to be gone", () => {
   })
 })
 
-describe("a server that takes one request at a time", () => {
+describe("a server that accepts one request at a time (MaxMpxCount 1)", () => {
   const { SMB_COM_NT_TRANSACT: ntTransact } = Command
 
-  it.effect("is not let wait for changes, which would keep all else out", () => {
+  it.effect("gets no NOTIFY_CHANGE: watch fails with NotSupported", () => {
     const peer = negotiating(
       { maxMpxCount: 1 },
       ({ header }) => header.command === ntTransact ? "nothing" : undefined
@@ -115,7 +118,7 @@ describe("a server that takes one request at a time", () => {
     }).pipe(provide(peer.layer))
   })
 
-  it.effect("is asked for a lock again and again, and does other things meanwhile", () => {
+  it.effect("gets a waiting lock as repeated requests without a timeout, and other requests between them", () => {
     let free = false
     const peer = negotiating(
       { maxMpxCount: 1 },
@@ -145,7 +148,7 @@ describe("a server that takes one request at a time", () => {
     }).pipe(Effect.scoped, provide(peer.layer))
   })
 
-  it.effect("is asked for no oplock", () => {
+  it.effect("gets no request for an oplock", () => {
     const flagsOf = (maxMpxCount: number) => {
       const peer = negotiating({ maxMpxCount })
       return Effect.gen(function*() {
@@ -165,8 +168,8 @@ describe("a server that takes one request at a time", () => {
   })
 })
 
-describe("a server that says nothing of large transfers", () => {
-  it.effect("is sent packets whose counts have 16 bits, however large it says that they may be", () => {
+describe("a server without large transfers", () => {
+  it.effect("has READ and WRITE limits of at most 65,535 bytes for any MaxBufferSize", () => {
     const peer = negotiating({ maxBufferSize: 0xffff_ffff })
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -179,11 +182,11 @@ describe("a server that says nothing of large transfers", () => {
   })
 })
 
-describe("a server of small packets", () => {
+describe("a server with a MaxBufferSize of 1024", () => {
   const peer = () => negotiating({ maxBufferSize: 1024 })
   const isSmall = ({ packet }: Peer.Received) => packet.length <= 1024
 
-  it.effect("is sent no name that does not fit in", () => {
+  it.effect("gets no name that does not fit: the operation fails with NameTooLong", () => {
     const small = peer()
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -200,7 +203,7 @@ describe("a server of small packets", () => {
     }).pipe(provide(small.layer))
   })
 
-  it.effect("is sent no list of locks that does not fit in", () => {
+  it.effect("gets no list of locks that does not fit, and waiting locks one by one", () => {
     const small = peer()
     const ranges = (count: number) => Array.from({ length: count }, (_, i) => ({ offset: i * 2, length: 1 }))
     return Effect.gen(function*() {
@@ -209,7 +212,7 @@ describe("a server of small packets", () => {
       const now = { wait: false }
       assert.strictEqual(reasonOf(yield* Effect.flip(opened.lock(ranges(60), now))), "InsuffServerResources")
       yield* opened.lock(ranges(40), now)
-      // Those that may wait are asked for, and released, one after the other.
+      // Locks that can wait are requested and released one by one.
       const before = small.requests.length
       yield* Effect.scoped(opened.lock(ranges(60)))
       assert.strictEqual(small.requests.length - before, 120)
@@ -218,7 +221,7 @@ describe("a server of small packets", () => {
   })
 })
 
-describe("a server that writes less than it was given", () => {
+describe("a server that writes fewer bytes than it got", () => {
   const taking = (counts: ReadonlyArray<number>) => {
     let i = 0
     return Peer.make(({ header }) =>
@@ -233,7 +236,7 @@ describe("a server that writes less than it was given", () => {
     return [Number(decoded.success.offset), Buffer.from(decoded.success.data).toString()]
   }
 
-  it.effect("gets the rest", () => {
+  it.effect("gets the rest in further WRITEs", () => {
     const peer = taking([4, 3, 3, 10])
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -248,7 +251,7 @@ describe("a server that writes less than it was given", () => {
     }).pipe(Effect.scoped, provide(peer.layer))
   })
 
-  it.effect("is full when it writes nothing", () => {
+  it.effect("causes DiskFull when it writes nothing", () => {
     const peer = taking([4, 0])
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -261,7 +264,7 @@ describe("a server that writes less than it was given", () => {
     }).pipe(Effect.scoped, provide(peer.layer))
   })
 
-  it.effect("is not believed what it says in the high half of a small count", () => {
+  it.effect("has the high half of its count ignored for a small WRITE", () => {
     const peer = taking([0x0001_0002, 8])
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -271,7 +274,7 @@ describe("a server that writes less than it was given", () => {
   })
 })
 
-describe("what nobody waits for any more", () => {
+describe("a search whose caller was interrupted", () => {
   const { SMB_COM_FIND_CLOSE2: findClose, SMB_COM_TRANSACTION2: trans2 } = Command
   const nothing = new Uint8Array(0)
 
@@ -303,7 +306,7 @@ describe("what nobody waits for any more", () => {
   const closed = (peer: ReturnType<typeof Peer.make>) =>
     peer.of(findClose).map(({ packet }) => new DataView(packet.buffer, packet.byteOffset).getUint16(33, true))
 
-  it.effect("is ended: a search that begins after its caller has gone", () => {
+  it.effect("is closed by FIND_CLOSE2 when it begins after the interruption", () => {
     const peer = Peer.make(({ header }) => header.command === trans2 ? "nothing" : undefined)
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -316,7 +319,7 @@ describe("what nobody waits for any more", () => {
     }).pipe(provide(peer.layer))
   })
 
-  it.effect("is ended: a search whose caller goes in the middle", () => {
+  it.effect("is closed by FIND_CLOSE2 when it was interrupted in the middle", () => {
     let count = 0
     const peer = Peer.make(({ header }) =>
       header.command !== trans2 ? undefined : count++ === 0 ? { body: page(true) } : "nothing"
@@ -333,10 +336,10 @@ describe("what nobody waits for any more", () => {
   })
 })
 
-describe("with SMB 2 offered beside it", () => {
+describe("a client that offers SMB 1 and SMB 2", () => {
   const both = { dialects: ["NT1", "3.1.1"] } as const
 
-  it.effect("a server that has chosen SMB 1 and then speaks SMB 2 is told off, and nobody waits for it", () => {
+  it.effect("fails at once with NotSmb when the server chose SMB 1 and then sends an SMB 2 packet", () => {
     const peer = Peer.make(({ header }) => header.command === create ? "nothing" : undefined)
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -350,7 +353,7 @@ describe("with SMB 2 offered beside it", () => {
   })
 })
 
-describe("a server that falls silent", () => {
+describe("a silent SMB 1 server", () => {
   const commands = {
     SMB_COM_NEGOTIATE: Command.SMB_COM_NEGOTIATE,
     SMB_COM_SESSION_SETUP_ANDX: Command.SMB_COM_SESSION_SETUP_ANDX,
@@ -367,7 +370,7 @@ describe("a server that falls silent", () => {
     }))
   )
   it.effect.each(cases)(
-    "is given up in time, and the next one begins anew: $name of $dialects",
+    "makes the operation fail within 40 s, and the next one connects again: $name of $dialects",
     ({ command, dialects }) => {
       let silent = true
       const peer = Peer.make(({ header }) => silent && header.command === command ? "nothing" : undefined)
@@ -395,10 +398,10 @@ describe("a server that falls silent", () => {
   )
 })
 
-describe("without MD5, as in FIPS mode", () => {
+describe("a client without MD5, as in FIPS mode", () => {
   const fips = Effect.acquireRelease(Effect.sync(() => setFips(true)), () => Effect.sync(() => setFips(false)))
 
-  it.effect("nobody logs on by NTLM, and is told why", () => {
+  it.effect("fails to log on by NTLM with Unavailable, and names FIPS", () => {
     const peer = Peer.make()
     return Effect.gen(function*() {
       yield* fips
@@ -411,7 +414,7 @@ describe("without MD5, as in FIPS mode", () => {
     }).pipe(Effect.scoped, provide(peer.layer))
   })
 
-  it.effect("nothing is signed, whoever has logged on", () => {
+  it.effect("fails with SigningUnavailable when the server requires signing", () => {
     const security = { _tag: "Extended", serverGuid: new Uint8Array(16), securityBlob: new Uint8Array(0) } as const
     const peer = negotiating(
       { security, securityMode: 7, capabilities: Capabilities.CAP_EXTENDED_SECURITY | 0x5c },
@@ -445,8 +448,8 @@ describe("without MD5, as in FIPS mode", () => {
 })
 
 describe("a server without SMB 1", () => {
-  it.effect("is told from one that is broken", () => {
-    // WordCount 1: none of the dialects that were offered.
+  it.effect("is DialectRefused, with a message that SMB 1 is turned off", () => {
+    // WordCount 1: none of the offered dialects.
     const peer = Peer.make(() => ({ body: Uint8Array.of(1, 0xff, 0xff, 0, 0) }))
     return Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient

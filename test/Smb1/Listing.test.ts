@@ -1,3 +1,7 @@
+/**
+ * Pages of directories over SMB 1: recorded pages of smbd with TShark's names, pages in a code page, changed bytes;
+ * and code page 850 against Python's codec.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as Codec from "../../src/Codec/Codec.ts"
@@ -10,7 +14,7 @@ import * as Transaction from "../../src/Smb1/Message/Transaction.ts"
 import { random } from "../random.ts"
 import { packets } from "./Message/packets.ts"
 
-/** Directories that smbd listed: FileBothDirectoryInformation, which is level 0x104. */
+/** Recorded pages of smbd: FileBothDirectoryInformation, which is level 0x104. */
 const pages = packets.flatMap((p) => {
   if (p.way !== "response" || p.tshark["smb.end_of_search"] === undefined || !p.unicode) return []
   const response = Result.getOrThrow(Codec.decode("", Codec.at(32, Transaction.ShortResponse))(p.packet))
@@ -20,7 +24,7 @@ const pages = packets.flatMap((p) => {
 })
 
 describe("a page of a directory", () => {
-  it("of smbd's is read with its last name", () => {
+  it("that smbd sent is read with TShark's names and its last name", () => {
     assert.isAbove(pages.length, 0)
     for (const { count, data, names } of pages) {
       const page = Result.getOrThrow(Listing.read(3, data, count, true))
@@ -33,7 +37,7 @@ describe("a page of a directory", () => {
     }
   })
 
-  it("in a code page becomes one in UTF-16", () => {
+  it("in code page 850 is converted to UTF-16", () => {
     const entry = (name: string, next: number) => {
       const bytes = new Uint8Array(next === 0 ? 94 + name.length : next)
       const view = new DataView(bytes.buffer)
@@ -49,7 +53,7 @@ describe("a page of a directory", () => {
     assert.strictEqual(page.lastName, "end")
   })
 
-  it("of arbitrary bytes is read, or refused by a typed error", () => {
+  it("with changed bytes is read or Malformed, and grows at most four times", () => {
     const next = random(5)
     for (let round = 0; round < 3000; round++) {
       const [{ count, data }] = pages as [typeof pages[number]]
@@ -65,8 +69,8 @@ describe("a page of a directory", () => {
 })
 
 describe("code page 850", () => {
-  it("has the characters that it has elsewhere", () => {
-    // From Python's codec of that name.
+  it("has the characters of Python's codec, and keeps all 256 bytes", () => {
+    // Values of Python's codec cp850.
     assert.strictEqual(Oem.decode(Uint8Array.of(0x80, 0x9c, 0xab, 0xb0, 0xd5, 0xe1, 0xff)), "Ç£½░ıß\u00a0")
     assert.deepStrictEqual(Buffer.from(Oem.encode("Grüße?")), Buffer.from("477281e1653f", "hex"))
     const all = Uint8Array.from({ length: 256 }, (_, i) => i)

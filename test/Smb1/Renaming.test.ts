@@ -1,6 +1,7 @@
 /**
- * Renames over SMB 1 on servers that do not do them by the open, though they announce it: smbd, for what is hidden or of
- * the system, and servers that read FileRenameInformation as SMB 2 has it. Against a model of their names and attributes.
+ * Renames over SMB 1 on servers that announce renames by an open handle and refuse them: smbd for hidden and system
+ * files, and servers that read FileRenameInformation as SMB 2 does. A model of the names and attributes stands for the
+ * server.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted, Result } from "effect"
@@ -26,15 +27,15 @@ interface Entry {
   readonly content: string
 }
 
-/** What a server of the model does in a way of its own. */
+/** How a server of the model differs from others. */
 interface Kind {
-  /** smbd: the rename by an open finds nothing that is hidden or of the system, by its attributes or by its name. */
+  /** smbd: the rename by an open handle finds no file that is hidden or system, by its attributes or by its name. */
   readonly hides?: boolean
-  /** What a class that is passed through is refused with, by its number. */
+  /** The status that refuses an information class that is passed through, by its number. */
   readonly refuses?: Readonly<Record<number, number>>
-  /** Takes renames and deletions by name alone, as a server without the classes. */
+  /** Names that count as hidden. */
   readonly isHiddenName?: (name: string) => boolean
-  /** Names that nothing may have. */
+  /** Names that no file can have. */
   readonly vetoes?: (name: string) => boolean
 }
 
@@ -42,8 +43,8 @@ const decode = <A>(codec: Codec.Codec<A>, { packet }: Peer.Received): A =>
   Result.getOrThrow(Codec.decode("request", Codec.at(Header.size, codec))(packet))
 
 /**
- * A disk of one folder, and the peer that serves it. `spoil` may fail the change of a number, counted from 0; `cut` says at
- * which request of all the server hangs up: before it does what is asked, or without answering.
+ * A disk of one folder, and the peer that serves it. `spoil` can fail a change by its number, counted from 0; `cut`
+ * says at which of all requests the server hangs up: before it runs the request, or after it without a response.
  */
 const disk = (
   entries: Record<string, number>,
@@ -165,7 +166,7 @@ const disk = (
     log,
     opens,
     requests: () => requests,
-    /** What is there: name, content, attributes. */
+    /** The existing files: name, content, attributes. */
     there: () =>
       Object.fromEntries(
         files.map(({ attributes, content, name }) => [name, `${content} ${attributes}`]).toSorted()
@@ -181,7 +182,7 @@ const on = <A, E>(server: ReturnType<typeof disk>, use: (smb: SmbClient.Client) 
     )
   ))
 
-/** The same, with what the log says. */
+/** The same, with the messages of the log. */
 const told = (server: ReturnType<typeof disk>, use: (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>) =>
   Effect.suspend(() => {
     const messages: Array<string> = []
@@ -201,7 +202,7 @@ const path = (name: string) => `\\\\old\\data\\${name}`
 const rename = (from: string, to: string, replace = false) => (smb: SmbClient.Client) =>
   smb.rename(path(from), path(to), { replace })
 
-describe("a rename in a folder, on smbd", () => {
+describe("a rename over SMB 1 in a folder of smbd", () => {
   const sources: ReadonlyArray<readonly [name: string, attributes: number]> = [
     ["hidden", HIDDEN],
     ["system", SYSTEM],
@@ -211,7 +212,7 @@ describe("a rename in a folder, on smbd", () => {
   ]
 
   it.effect.each(sources.map(([name, attributes]) => ({ name, attributes })))(
-    "takes what is hidden or of the system: $name",
+    "renames a hidden or system file: $name",
     ({ attributes, name }) =>
       Effect.gen(function*() {
         const server = disk({ [name]: attributes }, { hides: true })
@@ -221,7 +222,7 @@ describe("a rename in a folder, on smbd", () => {
   )
 
   it.effect.each(sources.map(([name, attributes]) => ({ name, attributes })))(
-    "replaces by it, with its attributes: $name",
+    "replaces another file and keeps the attributes: $name",
     ({ attributes, name }) =>
       Effect.gen(function*() {
         for (const target of [0x20, HIDDEN, HIDDEN | SYSTEM]) {
@@ -229,13 +230,13 @@ describe("a rename in a folder, on smbd", () => {
           yield* on(server, rename(name, "old", true))
           assert.deepStrictEqual(server.there(), { old: `${name} ${attributes}` })
           assert.strictEqual(server.opens.size, 0)
-          // At no moment was there no file of the name.
+          // The name always existed.
           assert.notInclude(server.log, "DELETE")
         }
       })
   )
 
-  it.effect("replaces also where every name counts as hidden", () =>
+  it.effect("replaces another file when every name counts as hidden", () =>
     Effect.gen(function*() {
       const server = disk({ a: 0, old: 0 }, { hides: true, isHiddenName: () => true })
       yield* on(server, rename("a", "old", true))
@@ -243,7 +244,7 @@ describe("a rename in a folder, on smbd", () => {
     }))
 
   it.effect.each([{ hides: true }, { hides: true, isHiddenName: () => true }] satisfies ReadonlyArray<Kind>)(
-    "replaces also where names with ~ in front are vetoed, and else says that it needs a name",
+    "replaces another file when names with ~ are vetoed, and fails with both names when all are",
     (kind) =>
       Effect.gen(function*() {
         const server = disk({ both: HIDDEN | SYSTEM, old: 0 }, { ...kind, vetoes: (name) => name.startsWith("~") })
@@ -259,7 +260,7 @@ describe("a rename in a folder, on smbd", () => {
       })
   )
 
-  it.effect("changes case alone, and goes onto no other without replace", () =>
+  it.effect("changes only the case, and fails with ObjectNameCollision at another file without `replace`", () =>
     Effect.gen(function*() {
       const server = disk({ hidden: HIDDEN, old: 0 }, { hides: true })
       yield* on(server, rename("hidden", "HIDDEN", true))
@@ -273,12 +274,12 @@ describe("a rename in a folder, on smbd", () => {
 const kinds: ReadonlyArray<readonly [string, Kind]> = [
   ["smbd", { hides: true }],
   ["smbd with every name hidden", { hides: true, isHiddenName: () => true }],
-  ["a server that reads it as SMB 2 has it", { refuses: { 10: NtStatus.STATUS_INVALID_PARAMETER } }]
+  ["a server that reads FileRenameInformation as SMB 2 does", { refuses: { 10: NtStatus.STATUS_INVALID_PARAMETER } }]
 ]
 
-describe("a rename that fails in the middle", () => {
+describe("a rename over SMB 1 that fails in the middle", () => {
   it.effect.each(kinds.map(([name, kind]) => ({ name, kind })))(
-    "loses nothing: $name",
+    "changes nothing, or completes, when a request is refused: $name",
     ({ kind }) =>
       Effect.gen(function*() {
         let failures = 0
@@ -289,10 +290,10 @@ describe("a rename that fails in the middle", () => {
           const there = server.there()
           if (Result.isFailure(result)) {
             failures++
-            // All is as it was.
+            // All files are unchanged.
             assert.deepStrictEqual(there, { both: `both ${HIDDEN | SYSTEM}`, old: `old ${HIDDEN}` }, `request ${at}`)
           } else {
-            // Another way was found, or the attributes could not be set again, as the log says.
+            // The client found another way, or could not set the attributes again.
             assert.deepStrictEqual(Object.keys(there), ["old"], `request ${at}`)
             assert.match(there["old"]!, /^both /)
           }
@@ -302,7 +303,7 @@ describe("a rename that fails in the middle", () => {
   )
 
   it.effect.each(kinds.map(([name, kind]) => ({ name, kind })))(
-    "loses nothing and says what is called otherwise where the server hangs up: $name",
+    "loses no file and logs other names and lost attributes when the server hangs up: $name",
     ({ kind }) =>
       Effect.gen(function*() {
         const whole = disk({ both: HIDDEN | SYSTEM, old: HIDDEN }, kind)
@@ -343,7 +344,7 @@ describe("a rename that fails in the middle", () => {
   )
 })
 
-describe("a server that announces to pass classes through, and refuses one", () => {
+describe("a server that announces pass-through information classes, and refuses one", () => {
   for (
     const status of [
       NtStatus.STATUS_INVALID_PARAMETER,
@@ -352,7 +353,7 @@ describe("a server that announces to pass classes through, and refuses one", () 
       NtStatus.STATUS_INVALID_LEVEL
     ]
   ) {
-    it.effect(`is asked by SMB 1's own ways, and then always: ${reason(status)}`, () =>
+    it.effect(`gets each class once, and then SMB 1's own requests: ${reason(status)}`, () =>
       Effect.gen(function*() {
         const refuses = { 4: status, 10: status, 11: status, 13: status, 20: status }
         const server = disk({ a: 0, b: 0, c: 0 }, { refuses })
@@ -375,13 +376,13 @@ describe("a server that announces to pass classes through, and refuses one", () 
             yield* smb.remove(path("d"))
           }))
         assert.deepStrictEqual(server.there(), { e: `a ${SYSTEM}` })
-        // Each was tried once as it was announced.
+        // The client tried each class once.
         const passed = server.log.filter((entry) => entry.startsWith("10"))
         assert.deepStrictEqual(passed, ["1010", "1004", "1020", "1011", "1013"])
       }))
   }
 
-  it.effect("is told what it says where the older way is refused too", () =>
+  it.effect("causes the error of SMB 1's own request when that is refused too", () =>
     Effect.gen(function*() {
       const server = disk({ a: 0, b: 0 }, { refuses: { 10: NtStatus.STATUS_INVALID_PARAMETER } })
       const error = yield* Effect.flip(on(server, rename("a", "b")))

@@ -1,4 +1,7 @@
-/** Signatures that Samba's smbclient has made. */
+/**
+ * Signing of SMB 1 without extended security (MS-CIFS 3.1.4.1), against recorded packets that Samba's
+ * smbclient signed.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
@@ -27,7 +30,7 @@ const smbclient = {
 
 const packet = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, "hex"))
 
-describe("the key of a logon without extended security", () => {
+describe("the signing key of an SMB 1 logon without extended security", () => {
   const request = Result.getOrThrow(
     Codec.decode("request", Codec.at(Header.size, SessionSetup.PlainRequest(true)))(packet(smbclient.sessionSetup))
   )
@@ -37,14 +40,14 @@ describe("the key of a logon without extended security", () => {
   const signs = (key: Uint8Array, hex: string, number: number) =>
     Signing.verify(Signing.make(key), [packet(hex)], number)
 
-  it("is the session key with the whole response behind it, as smbclient signs", () => {
+  it("is the session key followed by the whole NTLM response, as in smbclient's signatures", () => {
     assert.strictEqual(accountName, "smbtest")
     const key = Buffer.concat([sessionKey, unicodePassword])
     assert.isTrue(signs(key, smbclient.treeConnect, 2))
     assert.isTrue(signs(key, smbclient.referral, 4))
   })
 
-  it("is not the session key alone, nor does another number do", () => {
+  it("is not the session key alone, and signatures do not fit other sequence numbers", () => {
     const key = Buffer.concat([sessionKey, unicodePassword])
     assert.isFalse(signs(sessionKey, smbclient.treeConnect, 2))
     assert.isFalse(signs(Buffer.concat([sessionKey, unicodePassword.subarray(0, 24)]), smbclient.treeConnect, 2))

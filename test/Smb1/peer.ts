@@ -1,6 +1,6 @@
 /**
- * An SMB 1 server that the test holds: it lets everybody in, has one share with whatever is asked for, and does with each
- * request what the test says.
+ * A scripted SMB 1 server: it accepts every logon, has one share with any requested file, and does with each request
+ * what the test says.
  */
 import { Effect, Layer } from "effect"
 import { Transport, TransportError } from "effect-smb"
@@ -13,14 +13,14 @@ import * as ReadWrite from "../../src/Smb1/Message/ReadWrite.ts"
 import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
 import * as TreeConnect from "../../src/Smb1/Message/TreeConnect.ts"
 
-/** A request as it came. */
+/** A received request. */
 export interface Received {
   readonly connection: number
   readonly header: Header.Header
   readonly packet: Uint8Array
 }
 
-/** What the peer does with a request; as usual where there is nothing. */
+/** What the peer does with a request; `undefined` is the usual response. */
 export type Reaction = { readonly status?: number; readonly body?: Uint8Array } | "hang up" | "nothing" | undefined
 
 const empty = Uint8Array.of(0, 0, 0)
@@ -60,11 +60,11 @@ const usual = (command: number): Uint8Array => {
   }
 }
 
-/** The answer to NEGOTIATE, where it is another than usual. */
+/** A NEGOTIATE response that differs from the usual one. */
 export const negotiated = (other: Partial<Negotiate.Response>): Uint8Array =>
   Codec.encode(Negotiate.Response)({ ...usualNegotiated, ...other })
 
-/** The answer to NT_CREATE_ANDX, where it is another than usual. */
+/** An NT_CREATE_ANDX response that differs from the usual one. */
 export const created = (other: Partial<NtCreate.Response>): Uint8Array =>
   Codec.encode(NtCreate.Response)({
     opLockLevel: 0,
@@ -84,13 +84,13 @@ export const created = (other: Partial<NtCreate.Response>): Uint8Array =>
     ...other
   })
 
-/** A peer, and what it has been asked. */
+/** A peer, and the requests that it got. */
 export const make = (react: (request: Received) => Reaction = () => undefined) => {
   const requests: Array<Received> = []
   const wires = new Map<number, Transport.Handlers>()
   let count = 0
 
-  /** Answers a request now, whatever was done with it before. */
+  /** Responds to a request now, no matter what was done with it before. */
   const answer = ({ connection, header }: Received, body: Uint8Array = usual(header.command), status = 0): void => {
     const frame = new Uint8Array(4 + Header.size + body.length)
     const packet = frame.subarray(4)
@@ -100,7 +100,7 @@ export const make = (react: (request: Received) => Reaction = () => undefined) =
     wires.get(connection)?.onData(frame)
   }
 
-  /** Sends a packet that is no answer. */
+  /** Sends a packet that is not a response. */
   const say = ({ connection }: Received, packet: Uint8Array): void => {
     const frame = new Uint8Array(4 + packet.length)
     frame.set(packet, 4)
@@ -152,7 +152,7 @@ const transactionResponse = (words: number): Uint8Array => {
   return body
 }
 
-/** What a peer answers that agrees to everything, and has empty files: all that is written is taken, nothing is read. */
+/** Responses of a peer that agrees to everything and has empty files: writes succeed, reads find the end. */
 export const agreeing = ({ header, packet }: Received): Exclude<Reaction, string> => {
   switch (header.command) {
     case Command.SMB_COM_WRITE_ANDX: {

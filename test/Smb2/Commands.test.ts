@@ -1,4 +1,4 @@
-/** What responses to operations mean, where a status or a count says something else than usual. */
+/** What responses to operations mean when a status or a count has an unusual meaning (MS-SMB2 2.2.22, 2.2.32). */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
@@ -28,7 +28,7 @@ describe("a WRITE response", () => {
   }
   const write = (length: number): Operation.Write => ({ _tag: "Write", offset: 0n, data: new Uint8Array(length) })
 
-  it("that counts nothing of something means a full disk", () => {
+  it("with a count of 0 for a WRITE with data is DiskFull", () => {
     assert.strictEqual(reasonOf(decode(write(5), Command.WRITE, 0, written(0))), "DiskFull")
     assert.strictEqual(reasonOf(decode(write(5), Command.WRITE, 0, written(3))), 3)
     assert.strictEqual(reasonOf(decode(write(0), Command.WRITE, 0, written(0))), 0)
@@ -56,7 +56,7 @@ describe("an IOCTL response", () => {
       output(ctlCode)
     )
 
-  it("of which not all fitted is a part of a pipe's message, and of nothing else", () => {
+  it("with STATUS_BUFFER_OVERFLOW is a part of a pipe's message, and an error for other controls", () => {
     const part = ioctl(Fsctl.FSCTL_PIPE_TRANSCEIVE)
     assert.deepStrictEqual(Buffer.from(Result.getOrThrow(part)), Buffer.of(1, 2, 3))
     assert.strictEqual(reasonOf(ioctl(Fsctl.FSCTL_DFS_GET_REFERRALS)), "BufferOverflow")

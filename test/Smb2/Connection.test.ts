@@ -1,5 +1,6 @@
 /**
- * The multiplexer against peers that answer late, in any order, too little, too much or nonsense.
+ * The multiplexer of SMB 2 against scripted peers that respond late, in any order, with too few credits, with wrong
+ * signatures, or with malformed packets; and its timeouts.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
@@ -26,8 +27,8 @@ const security = (sign?: Signing.Sign, signsAll = true): Connection.Security => 
   decrypt: undefined
 })
 
-describe("credits and order", () => {
-  it("answers in any order reach whom they are for, and credits are never overdrawn", () => {
+describe("an SMB 2 connection's credits", () => {
+  it("are never overdrawn for responses in random order, and each response reaches its request", () => {
     for (let seed = 1; seed <= 60; seed++) {
       const next = random(seed)
       let balance = 1 + next(20)
@@ -35,7 +36,7 @@ describe("credits and order", () => {
       peer.connection.multiCredit = true
       let expectedId = 1
       const charges = Array.from({ length: 100 }, () => next(4) === 0 ? 1 + next(16) : 1)
-      // Nothing is in flight at first: what the first one needs must be there.
+      // Nothing is in flight at first: the first request must need at most one credit.
       charges[0] = 1
       const submissions = charges.map((creditCharge) => peer.submit({ ...Peer.echo, creditCharge }))
       const open: Array<Peer.Sent> = []
@@ -44,7 +45,7 @@ describe("credits and order", () => {
         for (const sent of peer.sent()) {
           assert.strictEqual(sent.header.messageId, expectedId)
           assert.strictEqual(sent.header.creditCharge, charges[open.length + answered])
-          assert(sent.header.credits >= sent.header.creditCharge, "asks for what it spends")
+          assert(sent.header.credits >= sent.header.creditCharge, "requests at least the credits that it spends")
           expectedId += sent.header.creditCharge
           balance -= sent.header.creditCharge
           assert(balance >= 0, `seed ${seed}: ${balance} credits`)
@@ -54,7 +55,7 @@ describe("credits and order", () => {
         assert.strictEqual(peer.connection.outstanding, open.length)
         const [chosen] = open.splice(next(open.length), 1)
         answered++
-        // A peer that left nothing while nothing is in flight would end the connection.
+        // A peer that grants nothing while nothing is in flight would end the connection.
         const credits = open.length === 0 ? 16 : [0, 1, chosen!.header.creditCharge, 5, 40][next(5)]!
         balance += credits
         peer.answer(chosen!.header, { credits })
@@ -68,8 +69,8 @@ describe("credits and order", () => {
     }
   })
 
-  it("a server that grants too little is told apart from one that is slow", () => {
-    // One that leaves nothing while nothing is in flight: nobody could ever send again.
+  it("are a ProtocolError at once when the server leaves none and nothing is in flight", () => {
+    // The server leaves no credit while nothing is in flight: the client could never send again.
     const peer = Peer.make()
     const sent = Peer.make({}, 1)
     const last = sent.submit(Peer.echo)
@@ -81,7 +82,7 @@ describe("credits and order", () => {
     peer.connection.fail(peer.connection.transportError("ConnectionClosed"))
   })
 
-  it("a request that comes when no credit is left and none can come fails too", () => {
+  it("are a ProtocolError for a later request too when none is left", () => {
     const peer = Peer.make({}, 1)
     peer.submit(Peer.echo)
     peer.answer(peer.sent()[0]!.header, { credits: 0 })
@@ -89,7 +90,7 @@ describe("credits and order", () => {
     assert.instanceOf(late.ends[0]!.error, ProtocolError)
   })
 
-  it("a request that waits for credits behind an asynchronous one fails in time", () => {
+  it("are waited for behind an asynchronous request until the timeout", () => {
     const peer = Peer.make({ keepAlive: 1_000_000 }, 1)
     const watch = peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY })
     peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 5n, credits: 0 })
@@ -100,7 +101,7 @@ describe("credits and order", () => {
     assert.isFalse(peer.isClosed())
   })
 
-  it("2.0.2 and servers without large MTU count one each, and leave CreditCharge alone", () => {
+  it("are one for each request, with CreditCharge 0, when the server has no large MTU", () => {
     const peer = Peer.make()
     peer.submit({ ...Peer.echo, creditCharge: 1 })
     peer.submit({ ...Peer.echo, creditCharge: 1 })
@@ -108,7 +109,7 @@ describe("credits and order", () => {
   })
 })
 
-describe("compounds", () => {
+describe("a compound over an SMB 2 connection", () => {
   const three: ReadonlyArray<Connection.Outgoing> = [
     { command: Command.CREATE, body: new Uint8Array(57).fill(1), treeId: 3, security: security() },
     {
@@ -121,7 +122,7 @@ describe("compounds", () => {
     { command: Command.CLOSE, body: new Uint8Array(24), treeId: 3, security: security() }
   ]
 
-  it("go out in one packet, aligned, related, each with its MessageId", () => {
+  it("is one packet of aligned and related requests, each with its MessageId", () => {
     const peer = Peer.make()
     peer.submit(...three)
     assert.strictEqual(peer.frames.length, 1)
@@ -135,7 +136,7 @@ describe("compounds", () => {
     assert.deepStrictEqual([...sent[1]!.packet.subarray(112)], [2, 2, 2, 2, 2, 0, 0, 0])
   })
 
-  it("may be answered together or one by one", () => {
+  it("can get its responses together or one by one", () => {
     for (const together of [true, false]) {
       const peer = Peer.make()
       const { ends } = peer.submit(...three)
@@ -156,7 +157,7 @@ describe("compounds", () => {
     }
   })
 
-  it("signed ones are signed one by one, padding included", () => {
+  it("is signed request by request, with the padding", () => {
     const sign = Signing.make(SigningAlgorithm.HMAC_SHA256, new Uint8Array(16).fill(9))
     const peer = Peer.make()
     peer.submit(...three.map((outgoing) => Object.assign({}, outgoing, { security: security(sign) })))
@@ -166,10 +167,10 @@ describe("compounds", () => {
   })
 })
 
-describe("asynchronous answers and CANCEL", () => {
+describe("an asynchronous request over an SMB 2 connection", () => {
   const notify: Connection.Outgoing = { command: Command.CHANGE_NOTIFY, body: new Uint8Array(32), treeId: 4 }
 
-  it("an interim answer is none, and its credits count", () => {
+  it("is not completed by its interim response, whose credits count", () => {
     const peer = Peer.make({}, 1)
     const { ends } = peer.submit(notify)
     const { header } = peer.sent()[0]!
@@ -181,7 +182,7 @@ describe("asynchronous answers and CANCEL", () => {
     assert.strictEqual(ends[0]!.reply!.header.asyncId, 77n)
   })
 
-  it("CANCEL names the AsyncId, costs no credit and no MessageId, and its request is still answered", () => {
+  it("is cancelled once by its AsyncId without credit and MessageId, and its response is dropped", () => {
     const peer = Peer.make({}, 1)
     const { abandon, ends } = peer.submit(notify)
     const { header } = peer.sent()[0]!
@@ -207,7 +208,7 @@ describe("asynchronous answers and CANCEL", () => {
     assert.strictEqual(peer.connection.outstanding, 0)
   })
 
-  it("a CANCEL that went out before the AsyncId was known is said again by that name", () => {
+  it("is cancelled again by its AsyncId when the first CANCEL had only the MessageId", () => {
     const peer = Peer.make()
     const { abandon } = peer.submit(notify)
     abandon()
@@ -217,7 +218,7 @@ describe("asynchronous answers and CANCEL", () => {
     assert.deepStrictEqual([second!.header.flags, second!.header.asyncId], [SMB2_FLAGS_ASYNC_COMMAND, 9n])
   })
 
-  it("GMAC signs a CANCEL under a nonce of its own", () => {
+  it("is cancelled with a GMAC signature whose nonce says CANCEL", () => {
     const key = new Uint8Array(16).fill(3)
     const sign = Signing.make(SigningAlgorithm.AES_GMAC, key)
     const peer = Peer.make()
@@ -230,7 +231,7 @@ describe("asynchronous answers and CANCEL", () => {
     assert.deepStrictEqual(signature, new Uint8Array(sign([packet], "client", cancel.header.messageId, true)))
   })
 
-  it("what waits for credits is forgotten without a word", () => {
+  it("is not sent when it is abandoned while it waits for credits", () => {
     const peer = Peer.make({}, 1)
     peer.submit(Peer.echo)
     const waiting = peer.submit(Peer.echo)
@@ -240,7 +241,7 @@ describe("asynchronous answers and CANCEL", () => {
     assert.deepStrictEqual(waiting.ends, [{}])
   })
 
-  it("a success that comes too late is handed to whoever cleans up, a failure is not", () => {
+  it("that succeeds after it was abandoned is given to `orphan`, and a failure is not", () => {
     const orphans: Array<Connection.Reply> = []
     const peer = Peer.make()
     const create = {
@@ -258,7 +259,7 @@ describe("asynchronous answers and CANCEL", () => {
   })
 })
 
-describe("signatures", () => {
+describe("a response's signature over an SMB 2 connection", () => {
   const sign = Signing.make(SigningAlgorithm.HMAC_SHA256, new Uint8Array(16).fill(1))
   const signed = (packet: Uint8Array) => {
     Signing.apply(sign, [packet], "server", Header.read(Header.view(packet)).messageId, false)
@@ -270,7 +271,7 @@ describe("signatures", () => {
     return { peer, one, header: peer.sent()[0]!.header }
   }
 
-  it("a right one is believed, an interim answer needs none", () => {
+  it("is accepted when it is right, and not needed for an interim response", () => {
     const { header, one, peer } = submitted()
     assert.strictEqual(header.flags & SMB2_FLAGS_SIGNED, SMB2_FLAGS_SIGNED)
     peer.push(Peer.response({ messageId: header.messageId, status: PENDING, flags: async, asyncId: 1n }))
@@ -289,13 +290,13 @@ describe("signatures", () => {
         signed(packet)[66]! ^= 1
         return packet
       }],
-      // STATUS_PENDING without the flag of an interim answer is no exception.
+      // STATUS_PENDING without the flag of an interim response is no exception.
       ["NotSigned", (packet: Uint8Array) => {
         Header.view(packet).setUint32(8, PENDING, true)
         return packet
       }]
     ] as const
-  )("%s ends the connection", (reason, tamper) => {
+  )("ends the connection as %s when it is missing or wrong", (reason, tamper) => {
     const { header, one, peer } = submitted()
     peer.push(tamper(Peer.response({ messageId: header.messageId })))
     const { error } = one.ends[0]!
@@ -305,7 +306,7 @@ describe("signatures", () => {
   })
 })
 
-describe("an answer to no request", () => {
+describe("a response without a request over an SMB 2 connection", () => {
   const unsolicited = (command: number) => {
     const packet = Peer.response({ command })
     packet.fill(0xff, 24, 32)
@@ -313,7 +314,7 @@ describe("an answer to no request", () => {
   }
   const strays: ReadonlyArray<readonly [string, Uint8Array]> = [
     ["with a MessageId of no request", Peer.response({ messageId: 99 })],
-    ["to the NEGOTIATE that was answered long ago", Peer.response({ messageId: 0, command: Command.CHANGE_NOTIFY })],
+    ["to the NEGOTIATE that was completed before", Peer.response({ messageId: 0, command: Command.CHANGE_NOTIFY })],
     ["that is an ECHO with MessageId 2^64-1", unsolicited(Command.ECHO)],
     ["that is a signed READ with MessageId 2^64-1", unsolicited(Command.READ)],
     ["that is called pending", Peer.response({ messageId: 99, status: PENDING, flags: async, asyncId: 3n })]
@@ -331,7 +332,7 @@ describe("an answer to no request", () => {
     for (const { ends: [end] } of all) assert.isDefined(end!.reply)
   })
 
-  it("twice is one answer and one that is discarded", () => {
+  it("is discarded when it is the second for a request", () => {
     const peer = Peer.make()
     const one = peer.submit(Peer.echo)
     const { header } = peer.sent()[0]!
@@ -342,7 +343,7 @@ describe("an answer to no request", () => {
     assert.isFalse(peer.isClosed())
   })
 
-  it("does not replace the answer that is due: one to a signed request, without a signature, still ends the connection", () => {
+  it("does not excuse an unsigned response to a signed request", () => {
     const sign = Signing.make(SigningAlgorithm.HMAC_SHA256, new Uint8Array(16).fill(1))
     const peer = Peer.make()
     const one = peer.submit({ ...Peer.echo, security: security(sign) })
@@ -351,7 +352,7 @@ describe("an answer to no request", () => {
     assert.strictEqual((one.ends[0]!.error as ProtocolError).reason._tag, "NotSigned")
   })
 
-  it("may come again and again, but a flood of them ends the connection", () => {
+  it("is discarded 100 times a second, and 300 at once end the connection", () => {
     const peer = Peer.make()
     const one = peer.submit({ ...Peer.echo, waits: true, command: Command.CHANGE_NOTIFY })
     peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 5n })
@@ -367,7 +368,7 @@ describe("an answer to no request", () => {
   })
 })
 
-describe("nonsense", () => {
+describe("a malformed packet over an SMB 2 connection", () => {
   const compound = (nextCommand: number, length = 200) => {
     const packet = new Uint8Array(length)
     packet.set(Peer.response({ messageId: 1, nextCommand }))
@@ -377,9 +378,9 @@ describe("nonsense", () => {
     ["another command", Peer.response({ messageId: 1, command: Command.READ }), ProtocolError],
     ["a request", Peer.response({ messageId: 1, flags: 0 }), ProtocolError],
     ["a packet of three bytes", new Uint8Array(3), ProtocolError],
-    ["something else", new Uint8Array(100).fill(0x20), ProtocolError],
+    ["a packet of blanks", new Uint8Array(100).fill(0x20), ProtocolError],
     ["a header without a body", Peer.response({ messageId: 1 }).subarray(0, 65), Malformed],
-    ["a header that is cut", Peer.response({ messageId: 1 }).subarray(0, 20), Malformed],
+    ["a truncated header", Peer.response({ messageId: 1 }).subarray(0, 20), Malformed],
     [
       "a header of another size",
       (() => {
@@ -393,7 +394,7 @@ describe("nonsense", () => {
     ["a NextCommand that is not aligned", compound(69), Malformed],
     ["a NextCommand beyond the end", compound(208), Malformed],
     ["a huge NextCommand", compound(0xfffffff8), Malformed],
-    ["a compound whose second header is none", compound(72), Malformed],
+    ["a compound whose second header is invalid", compound(72), Malformed],
     [
       "an encrypted packet of no session",
       (() => {
@@ -403,9 +404,9 @@ describe("nonsense", () => {
       })(),
       ProtocolError
     ],
-    ["an encrypted packet that is cut", Uint8Array.of(0xfd, 0x53, 0x4d, 0x42, 1, 2, 3), ProtocolError]
+    ["a truncated encrypted packet", Uint8Array.of(0xfd, 0x53, 0x4d, 0x42, 1, 2, 3), ProtocolError]
   ]
-  it.each(cases)("%s fails whatever is in flight and waiting, once", (_name, packet, kind) => {
+  it.each(cases)("fails all requests in flight and waiting once: %s", (_name, packet, kind) => {
     const peer = Peer.make({}, 2)
     const all = [1, 2, 3, 4].map(() => peer.submit(Peer.echo))
     assert.strictEqual(peer.sent().length, 2)
@@ -416,20 +417,20 @@ describe("nonsense", () => {
     assert.strictEqual(peer.failures.length, 1)
     assert.isTrue(peer.isClosed())
     assert.strictEqual(peer.connection.outstanding, 0)
-    // What comes afterwards is not even looked at, and what is asked afterwards fails at once.
+    // Later packets are ignored, and later requests fail at once.
     peer.push(Peer.response({ messageId: 1 }))
     assert.instanceOf(peer.submit(Peer.echo).ends[0]!.error, kind)
     assert.strictEqual(peer.failures.length, 1)
   })
 
-  it("a packet beyond the limit is refused before it is there", () => {
+  it("is TooLarge as soon as its length is beyond the limit", () => {
     const peer = Peer.make()
     const { ends } = peer.submit(Peer.echo)
     peer.connection.onData(Uint8Array.of(0, 0x7f, 0xff, 0xff))
     assert.strictEqual((ends[0]!.error as ProtocolError).reason._tag, "PacketTooLarge")
   })
 
-  it("a READ response that promises more than was asked is not placed anywhere", () => {
+  it("is not written into the caller's buffer when it is a READ response with too many bytes", () => {
     const peer = Peer.make()
     peer.connection.multiCredit = true
     const destination = new Uint8Array(20_000)
@@ -444,7 +445,7 @@ describe("nonsense", () => {
     assert(destination.every((byte) => byte === 0))
   })
 
-  it("mutations of what real servers sent never throw, and leave nobody waiting", () => {
+  it("never throws and completes each request when it is a mutated response of a real server", () => {
     const packets = fs.readFileSync(new URL("fixtures/captured.jsonl", import.meta.url), "utf8")
       .trimEnd().split("\n").slice(1)
       .map((line): { readonly way: string; readonly packet: string } => JSON.parse(line))
@@ -478,12 +479,12 @@ describe("nonsense", () => {
   })
 })
 
-describe("time", () => {
+describe("an SMB 2 connection's timeouts", () => {
   const tick = (peer: ReturnType<typeof Peer.make>, seconds: number) => {
     for (let i = 0; i < seconds; i++) peer.connection.tick()
   }
 
-  it("a silent server is asked for an ECHO, and given up when it does not answer", () => {
+  it("send an ECHO after 15 s of silence, and fail the connection 31 s later without a response", () => {
     const peer = Peer.make()
     tick(peer, 14)
     assert.deepStrictEqual(peer.sent(), [])
@@ -498,7 +499,7 @@ describe("time", () => {
     assert.strictEqual((peer.failures[0] as TransportError).reason._tag, "TimedOut")
   })
 
-  it("a request that gets lost in a lively server fails alone, and is cancelled", () => {
+  it("fail and cancel a lost request alone when the server responds to others", () => {
     const peer = Peer.make()
     const lost = peer.submit(Peer.echo)
     for (let i = 0; i < 31; i++) {
@@ -512,7 +513,7 @@ describe("time", () => {
     assert.isFalse(peer.isClosed())
   })
 
-  it("an asynchronous request may wait for hours while the server answers ECHO", () => {
+  it("let an asynchronous request wait for hours while the server responds to ECHO", () => {
     const peer = Peer.make()
     const watch = peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true })
     peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 1n })
@@ -526,7 +527,7 @@ describe("time", () => {
     assert.isFalse(peer.isClosed())
   })
 
-  /** Ticks, and answers the ECHOs of the connection meanwhile. */
+  /** Ticks, and responds to the ECHOs of the connection. */
   const live = (peer: ReturnType<typeof Peer.make>, seconds: number) => {
     for (let i = 0; i < seconds; i++) {
       const before = peer.sent().length
@@ -545,7 +546,7 @@ describe("time", () => {
   }
 
   it.each([0, 1, 2])(
-    "as long as part %i of a compound is pending, those behind it do not count as unanswered",
+    "do not apply to the parts of a compound behind part %i while that is pending",
     (at) => {
       const peer = Peer.make()
       const { ends } = peer.submit(...three)
@@ -562,7 +563,7 @@ describe("time", () => {
     }
   )
 
-  it("a part of a compound that gets lost after the pending one was answered counts again", () => {
+  it("apply again to a part of a compound after the pending part completed", () => {
     const peer = Peer.make()
     const { ends } = peer.submit(...three)
     const sent = peer.sent().map(({ header }) => header)
@@ -576,7 +577,7 @@ describe("time", () => {
     assert.isFalse(peer.isClosed())
   })
 
-  it("what a server calls pending is given up in time, with all of its compound, and its credits come back", () => {
+  it("fail a pending request and its compound after pendingTimeout, and late responses return the credits", () => {
     const peer = Peer.make({}, 4)
     const { ends } = peer.submit(...three)
     const sent = peer.sent().map(({ header }) => header)
@@ -593,7 +594,7 @@ describe("time", () => {
     assert.deepStrictEqual(cancels.map(({ header }) => [header.messageId, header.asyncId]), [[sent[0]!.messageId, 7n]])
     peer.frames.length = 0
     assert.isFalse(peer.isClosed())
-    // One credit is left until the answers come.
+    // One credit is left until the responses come.
     const after = three.map((outgoing) => peer.submit(outgoing))
     assert.strictEqual(peer.sent().length, 1)
     for (const header of sent) peer.answer(header, { status: CANCELLED })
@@ -603,7 +604,7 @@ describe("time", () => {
     assert.strictEqual(peer.connection.outstanding, 0)
   })
 
-  it("a change that is given up while it is pending may have had its effect", () => {
+  it("set `sent` when a pending change times out", () => {
     const peer = Peer.make({ pendingTimeout: 5000 })
     const { ends } = peer.submit({ ...part(Command.WRITE), mutates: true })
     peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 7n })
@@ -611,7 +612,7 @@ describe("time", () => {
     assert.deepInclude({ ...timedOut(ends[0]) }, { sent: true, reason: { _tag: "TimedOut", pending: true } })
   })
 
-  it("what is opened after it was given up is handed to whoever cleans up", () => {
+  it("give a CREATE that succeeds after its timeout to `orphan`", () => {
     const peer = Peer.make({ pendingTimeout: 5000 })
     const orphans: Array<Connection.Reply> = []
     const { ends } = peer.submit({ ...part(Command.CREATE), orphan: (reply) => orphans.push(reply) })

@@ -1,5 +1,6 @@
 /**
- * The header by hand agrees with the document's tables, on packets of real programs and on any bytes.
+ * The hand-written reader and writer of the SMB 2 header agree with the table of MS-SMB2 2.2.1, on recorded packets of
+ * real programs and on random bytes.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
@@ -35,8 +36,8 @@ const agree = (packet: Uint8Array) => {
   return { defined, header }
 }
 
-describe("Header", () => {
-  it("agrees with the tables on every captured packet, and writes it back", () => {
+describe("the SMB 2 header", () => {
+  it("is read as the table says, and written back, for every recorded packet", () => {
     assert(captured.length > 300)
     for (const { packet } of captured) {
       const bytes = new Uint8Array(Buffer.from(packet, "hex"))
@@ -50,13 +51,13 @@ describe("Header", () => {
     }
   })
 
-  it("agrees with the tables on any bytes", () => {
+  it("is read as the table says for random bytes", () => {
     const next = random(1)
     for (let i = 0; i < 5000; i++) {
       const bytes = Uint8Array.from({ length: 64 }, () => next(256))
       bytes.set([0xfe, 0x53, 0x4d, 0x42, 64, 0])
       if (i % 10 === 0) bytes.fill(0xff, 24, 32)
-      // MessageIds beyond 2^53 are nothing that a connection would ever give.
+      // A connection never gives MessageIds beyond 2^53.
       else bytes[31] = 0
       if (i % 10 !== 0) bytes[30] = next(32)
       agree(bytes)

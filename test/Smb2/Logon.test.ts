@@ -1,5 +1,6 @@
 /**
- * Negotiation and logon with servers that refuse, downgrade, forge and loop.
+ * Negotiation, logon and encryption of the client with scripted servers that refuse, downgrade, forge packets or never
+ * end the logon (MS-SMB2 3.2.5.2, 3.2.5.3).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted } from "effect"
@@ -15,7 +16,7 @@ interface Case {
   readonly as?: Credentials.Credential
 }
 
-/** Reads a file, and tells what came of it. */
+/** Reads a file. */
 const read = ({ as, client, server }: Case) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
@@ -31,7 +32,7 @@ const read = ({ as, client, server }: Case) =>
 const reason = (some: Case) =>
   Effect.map(Effect.flip(read(some)), (error) => "reason" in error ? `${error._tag} ${error.reason._tag}` : error._tag)
 
-/** Changes the NEGOTIATE response in the peer's own mind, or on its way. */
+/** Changes the NEGOTIATE response, as the peer or a third party could. */
 const negotiated = (change: (packet: Uint8Array) => void): TestTransport.Fault =>
   TestTransport.fault("NEGOTIATE", {
     tamper: (packet) => {
@@ -42,7 +43,7 @@ const negotiated = (change: (packet: Uint8Array) => void): TestTransport.Fault =
 
 const u16 = (at: number, value: number) => negotiated((packet) => Header.view(packet).setUint16(at, value, true))
 
-/** Where a negotiate context's data begins, by its type. */
+/** The offset of a negotiate context, by its type. */
 const contextAt = (packet: Uint8Array, type: number): number => {
   const view = Header.view(packet)
   let at = view.getUint32(64 + 60, true)
@@ -56,7 +57,7 @@ const contextAt = (packet: Uint8Array, type: number): number => {
 const context = (type: number, change: (view: DataView, at: number) => void) =>
   negotiated((packet) => change(Header.view(packet), contextAt(packet, type)))
 
-describe("negotiation", () => {
+describe("negotiation with a server", () => {
   const cases: ReadonlyArray<readonly [string, Case, string]> = [
     [
       "a dialect that was not offered",
@@ -84,7 +85,7 @@ describe("negotiation", () => {
       server: { faults: [context(2, (view, at) => view.setUint16(at + 10, 9, true))] }
     }, "ProtocolError UnexpectedResponse"],
     ["two ciphers", { server: { faults: [context(2, (view, at) => view.setUint16(at + 8, 2, true))] } }, "Malformed"],
-    ["an algorithm for signing that was not offered", {
+    ["a signing algorithm that was not offered", {
       server: { faults: [context(8, (view, at) => view.setUint16(at + 10, 77, true))] }
     }, "ProtocolError UnexpectedResponse"],
     [
@@ -92,7 +93,7 @@ describe("negotiation", () => {
       { server: { faults: [context(8, (view, at) => view.setUint16(at, 2, true))] } },
       "ProtocolError UnexpectedResponse"
     ],
-    ["limits of nothing", { server: { maximumTransfer: 100 } }, "ProtocolError UnexpectedResponse"],
+    ["transfer limits of 100 bytes", { server: { maximumTransfer: 100 } }, "ProtocolError UnexpectedResponse"],
     [
       "no encryption where it is required",
       { server: { dialect: "2.1" }, client: { encryption: "required" } },
@@ -112,45 +113,48 @@ describe("negotiation", () => {
     }, "ProtocolError Smb1Only"],
     ["no SMB at all", { server: { faults: [TestTransport.fault("NEGOTIATE", "garbage")] } }, "ProtocolError NotSmb"],
     [
-      "half an answer",
+      "a truncated response",
       { server: { faults: [TestTransport.fault("NEGOTIATE", { cutAfter: 50 })] } },
       "TransportError ConnectionClosed"
     ]
   ]
-  it.effect.each(cases)("%s", ([, some, expected]) =>
-    Effect.gen(function*() {
-      assert.strictEqual(yield* reason(some), expected)
-    }))
+  it.effect.each(cases)(
+    "that answers with %s is refused",
+    ([, some, expected]) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* reason(some), expected)
+      })
+  )
 
   it.effect.each(["2.0.2", "2.1", "3.0.2", "3.1.1"] as const)(
-    "by SMB 1's multi-protocol NEGOTIATE to %s",
+    "by SMB 1's multi-protocol NEGOTIATE reaches dialect %s",
     (dialect) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* read({ server: { dialect }, client: { multiProtocol: true } }), "text")
       })
   )
 
-  it.effect("a negotiation that was changed on the way is found out", () =>
+  it.effect("is refused when its response was changed: BadSignature in 3.1.1, Downgrade in older dialects", () =>
     Effect.gen(function*() {
-      // 3.1.1: the keys come out different.
+      // 3.1.1: the keys differ.
       const guid = negotiated((packet) => {
         packet[64 + 8]! ^= 1
       })
       assert.strictEqual(yield* reason({ server: { faults: [guid] } }), "ProtocolError BadSignature")
-      // 3.0 and 3.0.2: the server is asked again, under a signature.
+      // 3.0 and 3.0.2: the client asks the server again, with a signature.
       for (const dialect of ["3.0", "3.0.2"] as const) {
         assert.strictEqual(yield* reason({ server: { dialect, faults: [guid] } }), "ProtocolError Downgrade")
         const refused = TestTransport.fault("IOCTL", { status: "STATUS_ACCESS_DENIED" })
         assert.strictEqual(yield* reason({ server: { dialect, faults: [refused] } }), "ProtocolError Downgrade")
       }
-      // Talked down to 2.1 by somebody between: a server that is really newer knows better.
+      // A third party that downgrades to 2.1 is found by the same request.
       assert.strictEqual(
         yield* reason({ server: { dialect: "2.1", faults: [guid] } }),
         "ProtocolError Downgrade"
       )
     }))
 
-  // MS-SMB2 3.2.5.14.12: the connection ends for an unsigned answer, ACCESS_DENIED, and a success that differs.
+  // MS-SMB2 3.2.5.14.12: the connection ends for an unsigned response, ACCESS_DENIED, and a success that differs.
   it.effect.each(
     (["2.0.2", "2.1", "3.0", "3.0.2"] as const).flatMap((dialect) =>
       ([
@@ -163,7 +167,7 @@ describe("negotiation", () => {
       ] as const).map((status) => ({ dialect, status }))
     )
   )(
-    "a server of $dialect that does not know the question is believed where it signs $status",
+    "of $dialect continues when FSCTL_VALIDATE_NEGOTIATE_INFO gets a signed $status, and fails unsigned",
     ({ dialect, status }) =>
       Effect.gen(function*() {
         const refuses = (some: TestTransport.Answer) => ({
@@ -176,8 +180,8 @@ describe("negotiation", () => {
   )
 })
 
-describe("logon", () => {
-  it.effect("a wrong password and an unknown user are told by the server, and nothing of the password", () =>
+describe("a logon", () => {
+  it.effect("with a wrong password or an unknown user is LogonFailure, and the error does not show the password", () =>
     Effect.gen(function*() {
       for (const name of ["user", "nobody"]) {
         const wrong = Credentials.password(name, Redacted.make("S3cret-wrong"))
@@ -188,7 +192,7 @@ describe("logon", () => {
       }
     }))
 
-  it.effect("a user who is taken for a guest is refused where signing is required", () =>
+  it.effect("as guest fails when signing or encryption is required, and else logs a warning", () =>
     Effect.gen(function*() {
       const stranger = Credentials.password("stranger", Redacted.make("x"))
       const guest = { as: stranger, server: { guest: true } }
@@ -210,7 +214,7 @@ describe("logon", () => {
       assert.strictEqual(yield* read({ as: Credentials.anonymous, server: { anonymous: true } }), "text")
     }))
 
-  it.effect("a share that may demand encryption is told of where the session has none", () =>
+  it.effect("without encryption is named in the error of a TREE_CONNECT that is refused with ACCESS_DENIED", () =>
     Effect.gen(function*() {
       const faults = [TestTransport.fault("TREE_CONNECT", { status: "STATUS_ACCESS_DENIED" })]
       const message = (some: Case) => Effect.map(Effect.flip(read(some)), (error) => error.message)
@@ -225,7 +229,7 @@ describe("logon", () => {
       assert.notMatch(yield* message({ server: { faults } }), /encryption/)
     }))
 
-  it.effect("a guest who is not let in is told so, and nothing of a password", () =>
+  it.effect("as guest that is refused says that the server accepts no guests", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(
         read({ as: Credentials.guest, server: {} })
@@ -233,7 +237,7 @@ describe("logon", () => {
       assert.match(error.message, /^\\\\nas: The server accepts no guests\. .*STATUS_LOGON_FAILURE/)
     }))
 
-  it.effect("the last word of the logon must be signed, and rightly", () =>
+  it.effect("fails when the last SESSION_SETUP response is unsigned or signed wrongly", () =>
     Effect.gen(function*() {
       const last = (signature: "none" | "wrong") => [TestTransport.fault("SESSION_SETUP", { signature }, { skip: 1 })]
       assert.strictEqual(yield* reason({ server: { faults: last("none") } }), "ProtocolError NotSigned")
@@ -242,14 +246,14 @@ describe("logon", () => {
       assert.strictEqual(yield* reason({ server: { ...old, faults: last("wrong") } }), "ProtocolError BadSignature")
     }))
 
-  it.effect("a server that never comes to an end is left", () =>
+  it.effect("that never ends fails with a typed error", () =>
     Effect.gen(function*() {
       const again = TestTransport.fault("SESSION_SETUP", { status: "STATUS_MORE_PROCESSING_REQUIRED" })
       const error = yield* Effect.flip(read({ server: { faults: [again] } }))
       assert.include(["ProtocolError", "AuthenticationError", "Malformed"], error._tag)
     }))
 
-  it.effect("answers without a signature, or with a wrong one, end the connection", () =>
+  it.effect("with later unsigned or wrongly signed responses fails with NotSigned or BadSignature", () =>
     Effect.gen(function*() {
       for (const command of ["TREE_CONNECT", "CREATE"] as const) {
         const faulty = (signature: "none" | "wrong") => ({
@@ -261,15 +265,15 @@ describe("logon", () => {
     }))
 })
 
-describe("encryption", () => {
-  it.effect("is done where the server demands it, for a session or a share", () =>
+describe("encryption of SMB 2", () => {
+  it.effect("works when the server requires it for the session or the share", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* read({ server: { encryption: "required" } }), "text")
       assert.strictEqual(yield* read({ server: { encryption: { shares: ["data"] } } }), "text")
       assert.strictEqual(yield* read({ server: { dialect: "3.0", encryption: { shares: ["data"] } } }), "text")
     }))
 
-  it.effect("and refused where it cannot be had", () =>
+  it.effect("fails with EncryptionUnavailable when one side requires it and the other has none", () =>
     Effect.gen(function*() {
       assert.strictEqual(
         yield* reason({ server: { encryption: { shares: ["data"] } }, client: { ciphers: [] } }),

@@ -1,5 +1,6 @@
 /**
- * Keys, signatures and encryption against what Windows did, and what they refuse.
+ * Keys, signatures and encryption of SMB 2 and 3 (MS-SMB2 3.1.4, 3.1.5) against packets of Windows with published keys, and
+ * refusals of packets with any changed bit.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { createCipheriv } from "node:crypto"
@@ -13,8 +14,8 @@ import * as windows from "./fixtures/windows.ts"
 const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"))
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
-describe("keys", () => {
-  it("the preauthentication hash goes over every packet of the logon", () => {
+describe("the keys of a session", () => {
+  it("come from Windows' preauthentication hash over every packet of the logon", () => {
     let hash: Uint8Array = new Uint8Array(64)
     for (const [packet, after] of windows.logon) {
       hash = extendPreauthHash(hash, hex(packet))
@@ -22,7 +23,7 @@ describe("keys", () => {
     }
   })
 
-  it.each(windows.keys)("of dialect $dialect", (known) => {
+  it.each(windows.keys)("are Windows' keys in dialect $dialect", (known) => {
     const keys = deriveKeys(known.dialect, hex(known.preauthHash), hex(known.sessionKey), Cipher.AES_128_CCM)
     assert.strictEqual(toHex(keys.signing!), known.signing)
     assert("clientToServer" in keys)
@@ -31,11 +32,11 @@ describe("keys", () => {
   })
 })
 
-describe("signatures", () => {
+describe("a signature", () => {
   const key = hex(windows.keys[0].signing)
   const sign = Signing.make(SigningAlgorithm.AES_CMAC, key)
 
-  it("believes Windows, whole and in pieces", () => {
+  it("by AES-CMAC of a Windows packet is right, also in two pieces", () => {
     assert.isTrue(Signing.verify(sign, [hex(windows.lastResponse)], "server", 3))
     for (let cut = 64; cut < 93; cut++) {
       const packet = hex(windows.lastResponse)
@@ -43,7 +44,7 @@ describe("signatures", () => {
     }
   })
 
-  it("does not believe a packet with any bit flipped", () => {
+  it("by AES-CMAC is wrong with any bit of the packet flipped", () => {
     const length = hex(windows.lastResponse).length
     for (let bit = 0; bit < length * 8; bit++) {
       const packet = hex(windows.lastResponse)
@@ -52,7 +53,7 @@ describe("signatures", () => {
     }
   })
 
-  it("GMAC's nonce holds the MessageId, who speaks, and whether it is a CANCEL (MS-SMB2 3.1.4.1)", () => {
+  it("by GMAC has a nonce of MessageId, sender and CANCEL (MS-SMB2 3.1.4.1)", () => {
     const gmac = Signing.make(SigningAlgorithm.AES_GMAC, key)
     const message = hex(windows.lastResponse)
     message.fill(0, 48, 64)
@@ -71,8 +72,8 @@ describe("signatures", () => {
     assert.strictEqual(toHex(gmac(pieces, "client", 3, false)), expected("030000000000000000000000"))
   })
 
-  // Test Case 1 of the GCM specification by McGrew and Viega: nothing to encrypt and nothing to sign.
-  it("GMAC of nothing", () => {
+  // Test Case 1 of the GCM specification by McGrew and Viega: empty text and empty additional data.
+  it("by GMAC of nothing is that of the GCM specification", () => {
     const gmac = Signing.make(SigningAlgorithm.AES_GMAC, new Uint8Array(16))
     assert.strictEqual(toHex(gmac([], "client", 0, false)), "58e2fccefa7e3061367f1d57a4e7455a")
   })
@@ -87,7 +88,7 @@ describe.each(
   const keys = deriveKeys(known.dialect, hex(known.preauthHash), hex(known.sessionKey), cipher)
   assert("clientToServer" in keys)
 
-  it("reads what Windows wrote, both ways", () => {
+  it("decrypts Windows' request and response", () => {
     const asServer = Encryption.makeDecrypt(cipher, keys.clientToServer!)
     assert.strictEqual(toHex(asServer(hex(known.encryptedRequest))!.packet), known.request)
     const asClient = Encryption.makeDecrypt(cipher, keys.serverToClient!)
@@ -99,7 +100,7 @@ describe.each(
     })
   })
 
-  it("refuses a packet with any bit flipped, and any shorter one", () => {
+  it("refuses a packet with any bit flipped, and any truncated packet", () => {
     const decrypt = Encryption.makeDecrypt(cipher, keys.serverToClient!)
     const length = hex(known.encryptedResponse).length
     for (let bit = 32; bit < length * 8; bit++) {
@@ -112,7 +113,7 @@ describe.each(
     }
   })
 
-  it("writes what it can read, and never with the same nonce", () => {
+  it("encrypts packets that it decrypts again, each with another nonce", () => {
     const encrypt = Encryption.makeEncrypt(cipher, keys.clientToServer!, known.sessionId)
     const decrypt = Encryption.makeDecrypt(cipher, keys.clientToServer!)
     const request = hex(known.request)
@@ -128,7 +129,7 @@ describe.each(
   })
 })
 
-/** The transform header's end: OriginalMessageSize, Reserved, Flags, SessionId. */
+/** The end of the transform header: OriginalMessageSize, Reserved, Flags, SessionId. */
 const hexHeader = (size: number, sessionId: bigint) => {
   const bytes = Buffer.alloc(16)
   bytes.writeUInt32LE(size, 0)

@@ -1,4 +1,4 @@
-/** A connection whose other end is the test itself: what it sent as packets, and answers as the test makes them. */
+/** A connection whose peer is the test itself: the packets that it sent, and responses as the test makes them. */
 import * as FrameReader from "../../src/Protocol/FrameReader.ts"
 import * as Connection from "../../src/Smb2/Connection.ts"
 import * as Header from "../../src/Smb2/Header.ts"
@@ -7,7 +7,7 @@ import { Command, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
 /** One message that the connection sent. */
 export interface Sent {
   readonly header: Header.Header
-  /** From its header to its end, padding included. */
+  /** From its header to its end, with the padding. */
   readonly packet: Uint8Array
 }
 
@@ -85,7 +85,7 @@ export const make = (some: Partial<Connection.Options> = {}, credits = 100) => {
   const push = (packet: Uint8Array) => connection.onData(frame(packet))
   const answer = (to: Header.Header, header: Partial<Header.Header> = {}, body?: Uint8Array) =>
     push(response({ command: to.command, messageId: to.messageId, ...header }, body))
-  /** Submits one, and keeps how it ended at the place that is returned. */
+  /** Submits a request or a compound, and returns how each part ended. */
   const submit = (...outgoings: ReadonlyArray<Connection.Outgoing>) => {
     const mine: Array<Ended> = outgoings.map(() => ({}))
     const abandon = connection.submit(

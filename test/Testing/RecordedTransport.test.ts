@@ -1,6 +1,6 @@
 /**
- * Recording and playing back, with servers in memory; and what was recorded from real smbd servers by
- * `test/lab/Recorded.test.ts`: the client has to go through it again, and the simulator has to say what smbd said.
+ * Recording and replaying a client over servers in memory, and recordings of real smbd servers by
+ * `test/lab/Recorded.test.ts`: the client replays them, and the simulator gives the same events and referrals as smbd.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Layer, Redacted, Result } from "effect"
@@ -26,7 +26,7 @@ const read = (name: string) =>
 const both = Effect.all([read("a.txt"), read("b.txt")])
 const client = (settings: SmbClient.Options) => Layer.provide(SmbClient.layer(settings), joe)
 
-/** Records a program, its farewells included. */
+/** Records a program, with the requests that close its connections. */
 const record = <A, E>(program: Program<A, E>, settings: SmbClient.Options = {}, servers = files) =>
   Effect.gen(function*() {
     const exit = yield* Effect.exit(Effect.provide(program, client(settings)))
@@ -35,7 +35,7 @@ const record = <A, E>(program: Program<A, E>, settings: SmbClient.Options = {}, 
 
 const failureOf = <A, E>(exit: Exit.Exit<A, E>): any => Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
 
-/** Plays a program back. */
+/** Replays a program. */
 const replay = <A, E>(
   recording: RecordedTransport.Recording,
   program: Program<A, E>,
@@ -48,7 +48,7 @@ const replay = <A, E>(
   }).pipe(Effect.provide(RecordedTransport.layerReplay(recording, options)))
 
 describe("a recording", () => {
-  it.effect("of the same program plays back to the same, signed and encrypted, in every dialect", () =>
+  it.effect("replays the same program with the same result, signed and encrypted, in all dialect families", () =>
     Effect.gen(function*() {
       const all: ReadonlyArray<SmbClient.Options> = [
         {},
@@ -65,12 +65,12 @@ describe("a recording", () => {
         assert.deepStrictEqual(again, { exit, first: undefined, complete: undefined })
       }
     }))
-  it.effect("is another one each time, unless a seed is given", () =>
+  it.effect("has another seed each time", () =>
     Effect.gen(function*() {
       const one = yield* record(both)
       assert.notStrictEqual((yield* record(both)).recording.seed, one.recording.seed)
     }))
-  it.effect("has what failed: a refused connect, and a connection that was cut in the middle of a frame", () =>
+  it.effect("replays a refused connect, and a connection that was closed in the middle of a frame", () =>
     Effect.gen(function*() {
       const refused = yield* record(both, {}, TestTransport.layer({ nas: "down" }))
       assert.deepInclude(failureOf((yield* replay(refused.recording, both)).exit), {
@@ -90,7 +90,7 @@ describe("a recording", () => {
       assert.isUndefined(again.complete)
       assert.strictEqual(cut.recording.entries.findLast(({ what }) => what === "server")?.what, "server")
     }))
-  it.effect("has the connect that a race gave up", () =>
+  it.effect("replays a race with the connect that was interrupted", () =>
     Effect.gen(function*() {
       const raced = <R>(world: Layer.Layer<Transport.Transport | R>) =>
         Effect.gen(function*() {
@@ -114,7 +114,7 @@ describe("a recording", () => {
       assert.deepStrictEqual(again, first)
       yield* Context.get(replay, RecordedTransport.Replay).checkComplete
     }))
-  it("that is none is refused, with the place", () => {
+  it("of another version is refused with the name of the field", () => {
     const wrong = RecordedTransport.fromJson(
       "{\"version\":2,\"seed\":\"\",\"start\":0,\"workstation\":\"\",\"entries\":[]}"
     )
@@ -124,13 +124,13 @@ describe("a recording", () => {
 })
 
 describe("a replay of another program", () => {
-  it.effect("says where it differs: connection, frame, command, and the first byte", () =>
+  it.effect("fails with connection, frame, commands and the first byte that differs", () =>
     Effect.gen(function*() {
       const { recording } = yield* record(both)
       const { complete, exit, first } = yield* replay(recording, Effect.all([read("a.txt"), read("c.txt")]))
       assert.strictEqual(first._tag, "ReplayMismatch")
       assert.deepInclude(first, { connection: 1, server: "nas:445", frame: 6 })
-      // 4 bytes of frame and 48 of header: the signature, which stands before the name.
+      // 4 bytes of frame and 48 of header: the signature, which is before the name.
       assert.strictEqual(first.offset, 4 + 48)
       assert.match(
         first.message,
@@ -141,7 +141,7 @@ describe("a replay of another program", () => {
       assert.deepInclude(error, { _tag: "TransportError", reason: { _tag: "ConnectionFailed" } })
       assert.include(error.message, first.message)
     }))
-  it.effect("says that it does more, or less, or connects elsewhere", () =>
+  it.effect("fails when the program sends more or fewer requests, or connects to another server", () =>
     Effect.gen(function*() {
       const { recording } = yield* record(both)
       const more = yield* replay(recording, Effect.all([both, read("a.txt")]))
@@ -155,11 +155,11 @@ describe("a replay of another program", () => {
       )
       assert.match(elsewhere.first.message, /connection 0 to other:445: the recording has nothing more, and a further/)
     }))
-  it.effect("never hangs: where the recording has an answer only after a frame that does not come, real time decides", () =>
+  it.effect("fails after `patience` in real time when the frame before a recorded response does not come", () =>
     Effect.gen(function*() {
       const open = (name: string) =>
         Effect.flatMap(SmbClient.SmbClient, (smb) => Effect.scoped(smb.open(`\\\\nas\\data\\${name}`)))
-      // Both are sent before the last word to the first, also where a word that it takes longer came at once.
+      // Both are sent before the first one completes, also when its interim response came at once.
       for (const pending of [false, true]) {
         const slow = TestTransport.layerFiles({ data: { "a.txt": "aaaa", "b.txt": "bbbb" } }, {
           faults: [TestTransport.fault("CREATE", { pending, delay: 1 })]
@@ -176,10 +176,10 @@ describe("a replay of another program", () => {
         )
       }
     }))
-  it.effect("by command: what differs in its details does", () =>
+  it.effect("with match by-command accepts other details, and refuses other commands", () =>
     Effect.gen(function*() {
       const { recording } = yield* record(both, { encryption: "off" })
-      // The name of another file of the same length; the answers are those of the recording.
+      // The name of another file of the same length; the responses are those of the recording.
       const other = Effect.all([read("a.txt"), read("c.txt")])
       const { exit, first } = yield* replay(recording, other, { match: "by-command" })
       assert.deepStrictEqual(exit, Exit.succeed(["aaaa", "bbbb"]))
@@ -193,7 +193,7 @@ describe("a replay of another program", () => {
     }))
 })
 
-/** The answers to referral requests, as data. */
+/** The responses to referral requests, decoded. */
 const referrals = (recording: RecordedTransport.Recording) =>
   recording.entries.flatMap((entry) => {
     if (entry.what !== "server") return []
@@ -205,13 +205,13 @@ const referrals = (recording: RecordedTransport.Recording) =>
     })
   })
 
-describe("smbd, recorded", () => {
+describe("a recording of smbd", () => {
   for (const run of [...Run.runs, Run.domainRun]) {
     const recording = Result.getOrThrow(RecordedTransport.fromJson(Run.readFixture(run)))
 
-    it.effect(`plays back: ${run.name}`, () => Run.replay(run, recording))
+    it.effect(`is replayed with the recorded results: ${run.name}`, () => Run.replay(run, recording))
 
-    it.effect(`says what the simulator says, connects, requests, paths, statuses, referrals, in order: ${run.name}`, () => {
+    it.effect(`has the events and referrals of the simulator in the same order: ${run.name}`, () => {
       const simulated = Effect.gen(function*() {
         const world = yield* TestNamespace.TestNamespace
         const stop = world.fault({ server: run.stops, is: "down" })

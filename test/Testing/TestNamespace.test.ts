@@ -1,5 +1,6 @@
 /**
- * The described world, by what a client makes of it: every test says in virtual time what an app would see.
+ * The simulator of DFS namespaces (TestNamespace), as a client sees it: each test says in virtual time what an app
+ * would get from the described servers, links, domains and faults.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, type Duration, Effect, Exit, Layer, Schedule } from "effect"
@@ -23,7 +24,7 @@ const events = Effect.flatMap(TestNamespace.TestNamespace, (it) => it.events)
 const fault = (...args: Parameters<TestNamespace.TestNamespace["Service"]["fault"]>) =>
   Effect.flatMap(TestNamespace.TestNamespace, (it) => it.fault(...args))
 
-/** Lines such as `a connect` or `a REFERRAL \x`, of what the client has done. */
+/** The client's actions as lines, such as `a connect` or `a REFERRAL \x`. */
 const done = (all: ReadonlyArray<TestNamespace.Event>): ReadonlyArray<string> =>
   all.flatMap(({ command, path: at, server, status, what }) => {
     if (what === "connect") return [`${server} connect${status === undefined ? "" : ` ${status}`}`]
@@ -38,7 +39,7 @@ const since = <A, E, R>(use: Effect.Effect<A, E, R>) =>
     return { value, lines: done((yield* events).slice(before)) }
   })
 
-/** Runs something to its end in virtual time. */
+/** Runs an effect to its end in virtual time. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(VirtualTime.run(effect), ({ exit, took }) => ({
     took,
@@ -52,8 +53,8 @@ const run = <A, E>(
   dfs: DfsAdapter.DfsAdapterOptions = {}
 ) => Effect.provide(use, TestNamespace.layerClient(description, { dfs }))
 
-describe("failover", () => {
-  it.effect("a target that dies is followed by the next, and what happened can be read", () =>
+describe("a simulated link with two targets", () => {
+  it.effect("leads to the next target when one dies, and the table shows each event", () =>
     run(
       world({ faults: [{ at: "10 seconds", server: "a", is: "down" }] }),
       Effect.gen(function*() {
@@ -68,7 +69,7 @@ describe("failover", () => {
         assert.match(log, /^ {3}10\.000 b {4}#3 {2}<- CREATE \\\\b\\data\\who\.txt STATUS_SUCCESS$/m)
       })
     ))
-  it.effect("failback: an earlier set is gone back to when it answers again", () =>
+  it.effect("leads back to an earlier set 30 s after its failure, with TargetFailback", () =>
     run(
       world({
         "\\\\corp\\public\\l": {
@@ -84,7 +85,7 @@ describe("failover", () => {
           seen.push([second, yield* read])
           yield* TestClock.adjust("5 seconds")
         }
-        // Down at 10 s, up at 20 s, and left alone for 30 s after it failed.
+        // Down at 10 s, up at 20 s, and not tried for 30 s after it failed.
         assert.deepStrictEqual(seen.filter(([, who]) => who === "b").map(([second]) => second), [
           10,
           15,
@@ -97,7 +98,7 @@ describe("failover", () => {
         assert.strictEqual(value, "a")
       })
     ))
-  it.effect("without TargetFailback the target that works is kept", () =>
+  it.effect("keeps the target that works without TargetFailback", () =>
     run(
       world({ faults: [{ at: "10 seconds", server: "a", is: "down" }, { at: "20 seconds", server: "a", is: "up" }] }),
       Effect.gen(function*() {
@@ -107,7 +108,7 @@ describe("failover", () => {
         assert.strictEqual(yield* read, "b")
       })
     ))
-  it.effect("the breaker: an unreachable target costs its connect once, again after the cooldown, then after twice that", () =>
+  it.effect("costs the timeout of an unreachable target once, again after the cooldown, then after twice that", () =>
     run(
       world({
         "\\\\corp\\public\\l": {
@@ -130,20 +131,20 @@ describe("failover", () => {
       }),
       { breaker: { cooldown: 30_000 } }
     ))
-  it.effect("a race with an unreachable first target costs the stagger alone", () =>
+  it.effect("costs only the stagger of 250 ms in a race with an unreachable first target", () =>
     run(
       world({ faults: [{ server: "a", is: "unreachable" }] }),
       Effect.gen(function*() {
         const { lines, value } = yield* since(timed(read))
         assert.deepInclude(value, { value: "b", took: 250 })
         assert.deepStrictEqual(lines.slice(-2), ["b connect", "b CREATE \\\\b\\data\\who.txt"])
-        // Nobody wants it any more, and it ends by itself.
+        // The attempt is not needed any more, and ends by itself.
         const { lines: later } = yield* since(TestClock.adjust("1 minute"))
         assert.deepStrictEqual(later, ["a connect TimedOut"])
       }),
       { connect: "race" }
     ))
-  it.effect("all targets down: an error with each of them, and no waiting", () =>
+  it.effect("fails at once with NoTargetLeft and both targets when both are down", () =>
     run(
       world({ faults: [{ server: "a", is: "down" }, { server: "b", is: "down" }] }),
       Effect.gen(function*() {
@@ -153,8 +154,8 @@ describe("failover", () => {
     ))
 })
 
-describe("a server that", () => {
-  it.effect("hangs costs the request's time, once", () =>
+describe("a simulated server that", () => {
+  it.effect("hangs costs the timeout of a request once", () =>
     run(
       world({ faults: [{ server: "a", is: "hangs" }] }),
       Effect.gen(function*() {
@@ -165,7 +166,7 @@ describe("a server that", () => {
         assert.deepInclude(yield* timed(read), { value: "b", took: 0 })
       })
     ))
-  it.effect("is slow is waited for", () =>
+  it.effect("is slow by 2 seconds takes that time for each packet", () =>
     run(
       world({ faults: [{ server: "a", is: "slow", by: "2 seconds" }] }),
       Effect.gen(function*() {
@@ -173,7 +174,7 @@ describe("a server that", () => {
         assert.deepInclude(yield* timed(read), { value: "a", took: 10_000 })
       })
     ))
-  it.effect("refuses a command so many times", () =>
+  it.effect("refuses a command twice accepts it the third time", () =>
     run(
       world({
         faults: [{ server: "a", is: "refuses", command: "CREATE", status: "STATUS_ACCESS_DENIED", times: 2 }]
@@ -186,7 +187,7 @@ describe("a server that", () => {
         )
       })
     ))
-  it.effect("drops its connections is connected to anew", () =>
+  it.effect("drops its connections is connected to again", () =>
     run(
       world({ faults: [{ at: "1 second", server: "a", is: "drops" }] }),
       Effect.gen(function*() {
@@ -197,7 +198,7 @@ describe("a server that", () => {
         assert.deepStrictEqual(lines, ["a connect", "a CREATE \\\\a\\data\\who.txt"])
       })
     ))
-  it.effect("answers garbage, or with a wrong signature, is no server to go on with", () =>
+  it.effect("sends garbage or a wrong signature fails the operation with NotSmb or BadSignature", () =>
     Effect.gen(function*() {
       const garbage = yield* run(world({ faults: [{ server: "a", is: "garbage" }] }), Effect.flip(read))
       assert.deepInclude(garbage, { _tag: "ProtocolError", reason: { _tag: "NotSmb" } })
@@ -207,7 +208,7 @@ describe("a server that", () => {
       )
       assert.deepInclude(forged, { _tag: "ProtocolError", reason: { _tag: "BadSignature" } })
     }))
-  it.effect("dies after so many requests: the last is answered, and the next goes elsewhere", () =>
+  it.effect("dies after one CREATE responds to it, and the next read goes to the other target", () =>
     run(
       world({ faults: [{ after: 1, on: "CREATE", server: "a", is: "down" }] }),
       Effect.gen(function*() {
@@ -220,8 +221,8 @@ describe("a server that", () => {
     ))
 })
 
-describe("a folder that", () => {
-  it.effect("is turned elsewhere is found there when its referral has expired, and not before", () =>
+describe("a simulated folder that", () => {
+  it.effect("gets another target is found there after its referral expired, and not before", () =>
     run(
       world({
         files: { "\\\\a\\data\\who.txt": "a", "\\\\c\\data\\who.txt": "c" },
@@ -240,7 +241,7 @@ describe("a folder that", () => {
         ])
       })
     ))
-  it.effect("is withdrawn is gone when its referral has expired, and there again when it is restored", () =>
+  it.effect("is withdrawn is not found after its referral expired, and is found again when restored", () =>
     run(
       world({ "\\\\corp\\public\\l": { targets: ["\\\\a\\data"], timeToLive: "1 minute" } }),
       Effect.gen(function*() {
@@ -254,7 +255,7 @@ describe("a folder that", () => {
         assert.strictEqual(yield* read, "a")
       })
     ))
-  it.effect("has a malformed referral fails with path, server and step, and does so after so many that were good", () =>
+  it.effect("has a malformed referral after one good one fails with path and server", () =>
     run(
       world({
         "\\\\corp\\public\\l": { targets: ["\\\\a\\data"], timeToLive: 0 },
@@ -266,7 +267,7 @@ describe("a folder that", () => {
         assert.deepInclude(error, { _tag: "Malformed", server: "corp", path })
       })
     ))
-  it.effect("has no targets, or only such that are offline, is unavailable", () =>
+  it.effect("has no targets, or only offline targets, fails with NamespaceNotFound", () =>
     Effect.gen(function*() {
       for (const targets of [[], [{ path: "\\\\a\\data", state: "offline" as const }]]) {
         const error: any = yield* run(world({ "\\\\corp\\public\\l": { targets } }), Effect.flip(read))
@@ -275,7 +276,7 @@ describe("a folder that", () => {
     }))
 })
 
-describe("roots and domains", () => {
+describe("simulated roots and domains", () => {
   const domain = (more: TestNamespace.Description = {}): TestNamespace.Description => ({
     "\\\\corp.test\\dfs": { targets: ["\\\\n1\\dfs", "\\\\n2\\dfs"] },
     "\\\\corp.test\\dfs\\plans": {
@@ -293,7 +294,7 @@ describe("roots and domains", () => {
   })
   const text = (of: string) => Effect.flatMap(SmbClient.SmbClient, (smb) => smb.readFileString(of))
 
-  it.effect("a root on two servers, one of them dead, as the first sketch had it", () =>
+  it.effect("serve a root on two servers when one is down, and its links by the other", () =>
     run(
       {
         "\\\\corp\\data": { targets: ["\\\\a\\data", "\\\\b\\data"], timeToLive: "5 minutes" },
@@ -305,11 +306,11 @@ describe("roots and domains", () => {
         assert.strictEqual(yield* text("\\\\corp\\data\\who.txt"), "b")
         const { lines, value } = yield* since(text("\\\\corp\\data\\plans\\x.txt"))
         assert.strictEqual(value, "c")
-        // The link is asked of the root target that works.
+        // The client requests the link's referral from the root target that works.
         assert.include(lines, "b REFERRAL \\b\\data\\plans\\x.txt")
       })
     ))
-  it.effect("SYSVOL and a namespace of a domain, by both its names, over a controller that dies", () =>
+  it.effect("serve SYSVOL and a namespace by both names of a domain when a controller dies", () =>
     run(
       domain({ faults: [{ at: "1 minute", server: "dc1.corp.test", is: "down" }] }),
       Effect.gen(function*() {
@@ -323,11 +324,11 @@ describe("roots and domains", () => {
         assert.strictEqual(yield* text("\\\\CORP\\dfs\\plans\\x.txt"), "a")
       })
     ))
-  it.effect("a controller that dies between two steps is followed by the next", () =>
+  it.effect("use the next controller when one dies after its referral", () =>
     run(
       domain({ faults: [{ after: 1, on: "IOCTL", server: "dc1.corp.test", is: "down" }] }),
       Effect.gen(function*() {
-        // It gives the referral for SYSVOL, and is gone when its own SYSVOL is tried.
+        // It gives the referral for SYSVOL, and is down when its own SYSVOL is tried.
         const { lines, value } = yield* since(text("\\\\corp.test\\sysvol\\p.txt"))
         assert.strictEqual(value, "policy")
         assert.deepStrictEqual(lines, [
@@ -338,7 +339,7 @@ describe("roots and domains", () => {
         ])
       })
     ))
-  it.effect("a site: targets there come first, by the EX control code", () =>
+  it.effect("give targets of the client's site first, by the EX control code", () =>
     run(
       domain(),
       Effect.gen(function*() {
@@ -348,7 +349,7 @@ describe("roots and domains", () => {
       }),
       { siteName: "Berlin" }
     ))
-  it.effect("links that lead in a circle are a typed error", () =>
+  it.effect("cause DfsLoop when links lead in a circle", () =>
     run(
       {
         "\\\\x\\one\\l": { targets: ["\\\\y\\two\\l"], interlink: true },
@@ -361,8 +362,8 @@ describe("roots and domains", () => {
     ))
 })
 
-describe("the description", () => {
-  it.effect("and the program alone decide what happens: twice the same events", () => {
+describe("a simulated description", () => {
+  it.effect("gives the same events in two runs of the same program", () => {
     const once = run(
       world({
         faults: [
@@ -390,7 +391,7 @@ describe("the description", () => {
       assert.deepStrictEqual(yield* once, first)
     })
   })
-  it.effect("that names what is not there is the test's own mistake", () =>
+  it.effect("that is invalid fails with a message when the layer is built", () =>
     Effect.gen(function*() {
       const broken: ReadonlyArray<readonly [TestNamespace.Description, RegExp]> = [
         [world({ faults: [{ server: "z", is: "down" }] }), /the server z, which is not there/],
@@ -412,7 +413,7 @@ describe("the description", () => {
         assert.match(error.message, message)
       }
     }))
-  it.effect("is served by the servers of TestTransport, which can be looked into", () =>
+  it.effect("is served by the servers of TestTransport, whose files a test can read", () =>
     run(
       world({ servers: { a: { dialect: "2.1" } } }),
       Effect.gen(function*() {
@@ -426,8 +427,8 @@ describe("the description", () => {
     ))
 })
 
-describe("the example", () => {
-  it.effect("does what it says", () =>
+describe("the example of failover", () => {
+  it.effect("has the results and times that it documents", () =>
     Effect.gen(function*() {
       const { exit, log, took } = yield* example.failover
       assert.deepStrictEqual([exit, took], [Exit.succeed("a b b a a a"), 120_000])

@@ -1,3 +1,7 @@
+/**
+ * The servers in memory (TestTransport), as a client sees them: files, dialects, signing, encryption, scripts and
+ * faults.
+ */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, SmbClient, TestTransport, type Transport } from "effect-smb"
@@ -6,7 +10,7 @@ import * as testingExample from "../../examples/testing.ts"
 
 const joe = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
 
-/** A client of the kit's servers, and the servers. */
+/** A client of the servers in memory, and these servers. */
 const client = (
   servers: Layer.Layer<Transport.Transport | TestTransport.TestServers>,
   options: SmbClient.Options = {}
@@ -15,7 +19,7 @@ const client = (
 const files = { data: { "readme.txt": "hello", plans: { "a.txt": "A", "b.bin": new Uint8Array(200_000).fill(7) } } }
 const secret = { user: "joe", password: "secret" }
 
-layer(client(TestTransport.layerFiles(files, secret)))("an app over files in memory", (it) => {
+layer(client(TestTransport.layerFiles(files, secret)))("an app over TestTransport.layerFiles", (it) => {
   it.effect("reads, writes, lists, renames and removes", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
@@ -31,22 +35,25 @@ layer(client(TestTransport.layerFiles(files, secret)))("an app over files in mem
     }))
 })
 
-describe.each(["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"] as const)("dialect %s", (dialect) => {
-  it.effect("logs on, signs, reads and writes", () =>
-    Effect.gen(function*() {
-      const smb = yield* SmbClient.SmbClient
-      yield* smb.writeFile("\\\\nas\\data\\new.bin", new Uint8Array(300_000).fill(3))
-      assert.strictEqual((yield* smb.readFile("\\\\nas\\data\\new.bin")).length, 300_000)
-      const servers = yield* TestTransport.TestServers
-      for (const { command, signed } of yield* servers.requests) {
-        assert.strictEqual(signed, !["NEGOTIATE", "SESSION_SETUP"].includes(command), command)
-      }
-    }).pipe(Effect.provide(client(TestTransport.layerFiles(files, { ...secret, dialect })))))
-})
+describe.each(["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"] as const)(
+  "a client of TestTransport in dialect %s",
+  (dialect) => {
+    it.effect("logs on, writes and reads, and signs all later requests", () =>
+      Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        yield* smb.writeFile("\\\\nas\\data\\new.bin", new Uint8Array(300_000).fill(3))
+        assert.strictEqual((yield* smb.readFile("\\\\nas\\data\\new.bin")).length, 300_000)
+        const servers = yield* TestTransport.TestServers
+        for (const { command, signed } of yield* servers.requests) {
+          assert.strictEqual(signed, !["NEGOTIATE", "SESSION_SETUP"].includes(command), command)
+        }
+      }).pipe(Effect.provide(client(TestTransport.layerFiles(files, { ...secret, dialect })))))
+  }
+)
 
-describe("encryption", () => {
+describe("a client of TestTransport with encryption", () => {
   it.effect.each(["AES_128_CCM", "AES_128_GCM", "AES_256_CCM", "AES_256_GCM"] as const)(
-    "with %s",
+    "encrypts all requests after the logon with %s",
     (cipher) =>
       Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
@@ -61,14 +68,14 @@ describe("encryption", () => {
   )
 })
 
-describe("scripts", () => {
+describe("TestTransport.scripted", () => {
   const { drop, expect, negotiate, sessionSetup, treeConnect } = TestTransport
   const read = Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
     return yield* smb.readFileString("\\\\nas\\data\\readme.txt")
   })
 
-  it.effect("a peer that hangs up after the logon", () =>
+  it.effect("closes the connection after the logon at `drop`", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(read)
       assert.deepInclude(error, { _tag: "TransportError", reason: { _tag: "ConnectionClosed" } })
@@ -79,7 +86,7 @@ describe("scripts", () => {
       )
     }).pipe(Effect.provide(client(TestTransport.layerScripted([negotiate, sessionSetup, drop], secret)))))
 
-  it.effect("answers as typed messages, and the peer's own files for the rest", () => {
+  it.effect("responds with typed messages, and with its own files otherwise", () => {
     const script = [
       negotiate,
       sessionSetup,
@@ -95,7 +102,7 @@ describe("scripts", () => {
     }).pipe(Effect.provide(client(TestTransport.layerScripted(script, { ...secret, shares: files }))))
   })
 
-  it.effect("a request that the script does not expect ends the connection, and the error says which", () =>
+  it.effect("ends the connection at a request that the script does not expect, and names the expected one", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(read)
       assert(error._tag === "TransportError")
@@ -110,8 +117,8 @@ describe("scripts", () => {
     )))
 })
 
-describe("faults", () => {
-  it.effect("one by one, and as often as said", () =>
+describe("the faults of TestTransport", () => {
+  it.effect("happen in order, each as often as `times` says", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const read = smb.readFileString("\\\\nas\\data\\readme.txt")
@@ -126,7 +133,7 @@ describe("faults", () => {
       ]
     })))))
 
-  it.effect("what the kit does not do is not supported", () =>
+  it.effect("are not needed for unsupported requests: a LOCK is NotSupported", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(Effect.scoped(Effect.gen(function*() {
@@ -137,8 +144,8 @@ describe("faults", () => {
     }).pipe(Effect.provide(client(TestTransport.layerFiles(files, secret)))))
 })
 
-describe("the examples", () => {
-  it.effect("do what they say", () =>
+describe("the examples of faults and testing", () => {
+  it.effect("have the results that they document", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* faultsExample.patient, 2)
       assert.strictEqual((yield* faultsExample.cut)._tag, "TransportError")

@@ -1,8 +1,8 @@
 /**
  * Runs of a client through namespaces of real Samba servers: recorded by `test/lab/Recorded.test.ts` and
- * `test/lab/Domain.test.ts`, played back and simulated by `test/Testing/RecordedTransport.test.ts`.
+ * `test/lab/Domain.test.ts`, replayed and simulated by `test/Testing/RecordedTransport.test.ts`.
  *
- * `UPDATE_FIXTURES=1 npx vitest run test/lab/Recorded.test.ts test/lab/Domain.test.ts` records `fixtures/*.json` anew.
+ * `UPDATE_FIXTURES=1 npx vitest run test/lab/Recorded.test.ts test/lab/Domain.test.ts` records `fixtures/*.json` again.
  */
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
@@ -24,25 +24,25 @@ export const addresses = {
   one: "127.0.33.2",
   two: "127.0.33.3",
   secret: "127.0.33.4",
-  /** Nobody is there. */
+  /** No server listens there. */
   dead: "127.0.33.9"
 } as const
 
 const { dead, one, root, secret, two } = addresses
 
-/** The links of the root, as `msdfs` has them. */
+/** The links of the root, as `msdfs` writes them. */
 export const links = {
   either: [`${one}\\data`, `${two}\\data`],
   "dead-first": [`${dead}\\data`, `${two}\\data`],
   "folder/nested": [`${two}\\data\\sub`],
   secret: [`${secret}\\data`],
-  // Into another namespace, which smbd does not say.
+  // Into another namespace; smbd does not mark it as an interlink.
   inter: [`${one}\\dfs\\far`]
 }
 /** The links of the namespace on `one`. */
 export const further = { far: [`${two}\\data`] }
 
-/** What lies in the shares, by server, share and path. */
+/** The files of the shares, by server, share and path. */
 export const files: ReadonlyArray<
   readonly [server: keyof typeof addresses, share: string, path: string, text: string]
 > = [
@@ -54,7 +54,7 @@ export const files: ReadonlyArray<
 ]
 
 const folders = (host: string, targets: Readonly<Record<string, ReadonlyArray<string>>>) => ({
-  // smbd has no version 4, and keeps its referrals for ten minutes.
+  // smbd has no version 4, and its referrals live for ten minutes.
   [`\\\\${host}\\dfs`]: { targets: [`\\\\${host}\\dfs`], maxReferralLevel: 3, timeToLive: "10 minutes" } as const,
   ...Object.fromEntries(
     Object.entries(targets).map(([link, places]) => [
@@ -64,12 +64,12 @@ const folders = (host: string, targets: Readonly<Record<string, ReadonlyArray<st
   )
 })
 
-/** smbd answers referral requests wherever it runs, and does not know the EX control code. */
+/** smbd responds to referral requests on all servers, and does not support the EX control code. */
 const smbd = { dfs: true, ex: false }
 
 /**
- * The one thing that the simulator says otherwise. Asked for a link where there is none, it answers with the referral of
- * the longest prefix that it knows, the root's; smbd says that there is no such path. The client goes on alike.
+ * The only difference of the simulator. For a link that does not exist, it responds with the referral of the longest
+ * known prefix, the root's; smbd says that the path does not exist. The client continues in the same way.
  */
 export const otherwise = {
   simulated: "<- REFERRAL \\127.0.33.1\\dfs\\none\\who.txt STATUS_SUCCESS",
@@ -101,18 +101,18 @@ type Program = (
   stop: Effect.Effect<void, unknown>
 ) => Effect.Effect<ReadonlyArray<unknown>, unknown, SmbClient.SmbClient>
 
-/** What a client does, how it follows DFS, and what it sees. */
+/** A client's program, how it follows DFS, and its results. */
 export interface Run {
-  /** Of the fixture. */
+  /** Name of the fixture. */
   readonly name: string
   readonly dfs: DfsAdapter.DfsAdapterOptions
   readonly credential: Credentials.Credential
   /** The same world for the simulator. */
   readonly world: TestNamespace.Description
-  /** The server that `stop` takes away. */
+  /** The server that `stop` stops. */
   readonly stops: string
   readonly program: Program
-  /** What of a referral has to be the same as in the simulator; all of it where left out. */
+  /** The part of a referral that must be the same in the simulator. Default: all of it. */
   readonly essence?: (referral: ReferralResponse) => unknown
   readonly seen: ReadonlyArray<unknown>
 }
@@ -122,7 +122,7 @@ const read = (path: string) => Effect.flatMap(SmbClient.SmbClient, (smb) => smb.
 const tagOf = (effect: Effect.Effect<unknown, { readonly _tag: string }, SmbClient.SmbClient>) =>
   Effect.map(Effect.flip(effect), ({ _tag }) => _tag)
 
-/** Reads, writes and lists all over the namespace, and goes on when a server has gone. */
+/** Reads, writes and lists in the whole namespace, and continues when a server has stopped. */
 const everything: Program = (stop) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
@@ -141,7 +141,7 @@ const everything: Program = (stop) =>
     return [...first, other, [...names].toSorted(), yield* tagOf(read("either\\none.txt"))]
   })
 
-/** A root, a link, a link into another namespace, a dead target, and what is not there. */
+/** A root, a link, a link into another namespace, a dead target, and a missing path. */
 const visit: Program = () =>
   Effect.gen(function*() {
     const some = yield* Effect.forEach(
@@ -158,7 +158,7 @@ const usual = {
   stops: one
 }
 
-/** On servers that stand alone. The last one stops one of them. */
+/** On standalone servers. The last run stops one of them. */
 export const runs: ReadonlyArray<Run> = [
   { ...usual, name: "smbd-referral-first", dfs: { mode: "strict" }, program: visit, seen: visited },
   { ...usual, name: "smbd-lazily", dfs: { probe: "lazily" }, program: visit, seen: visited },
@@ -180,7 +180,7 @@ export const domainRun: Run = {
   credential: Credentials.password("CORP\\alice", Redacted.make(account.password)),
   stops: "fs1.corp.test",
   world: {
-    // smbd has the root where it is asked, by the name that goes with the domain's.
+    // smbd serves the root on the server that is asked.
     "\\\\corp.test\\dfs": { maxReferralLevel: 3, timeToLive: "10 minutes" },
     "\\\\corp.test\\dfs\\link": { targets: ["\\\\fs1.corp.test\\far"], timeToLive: "10 minutes" },
     "\\\\corp.test\\dfs\\both": {
@@ -216,8 +216,8 @@ export const domainRun: Run = {
       yield* stop
       return [...seen, yield* smb.readFileString("\\\\corp.test\\dfs\\both\\who.txt")]
     }),
-  // A controller of Samba's names the domain itself as the target of a root, gives name lists the size of other entries
-  // and a DC referral its name without a backslash, and keeps what it says of the domain for ten minutes.
+  // A Samba controller names the domain itself as the target of a root, gives name lists the size of other entries
+  // and a DC referral its name without a backslash, and its referrals for the domain live for ten minutes.
   essence: ({ pathConsumed, referralEntries, referralHeaderFlags }) => ({
     pathConsumed,
     referralHeaderFlags,
@@ -237,8 +237,8 @@ export const domainRun: Run = {
 }
 
 /**
- * Lets a client do a run, on whatever transport there is. The client is gone when it ends. Where no server is stopped, as
- * in a replay, the client at least waits until it has heard of what the recording has next.
+ * Runs a client's program on the given transport. The client is closed at the end. If no server is stopped, as in a
+ * replay, the client at least yields, so that it gets the next events of the recording.
  */
 export const go = ({ credential, dfs, program }: Run, stop: Effect.Effect<void, unknown> = Effect.yieldNow) =>
   Effect.provide(
@@ -249,7 +249,7 @@ export const go = ({ credential, dfs, program }: Run, stop: Effect.Effect<void, 
     )
   )
 
-/** Where a run's recording is. */
+/** The file of a run's recording. */
 export const fixture = ({ name }: Run) => fileURLToPath(new URL(`./fixtures/${name}.json`, import.meta.url))
 export const readFixture = (run: Run) => readFileSync(fixture(run), "utf8")
 
@@ -257,8 +257,8 @@ export const readFixture = (run: Run) => readFileSync(fixture(run), "utf8")
 export const updates = process.env.UPDATE_FIXTURES === "1"
 
 /**
- * Records a run over a transport, and makes a fixture of it where that is wanted. `stop` is told once, and the program
- * has to see what it should.
+ * Records a run over a transport, and writes a fixture of it if `updates`. `stop` runs once, and the program must have
+ * its expected results.
  */
 export const record = (run: Run, transport: Layer.Layer<Transport.Transport>, stop: Effect.Effect<void, unknown>) =>
   Effect.gen(function*() {
@@ -268,7 +268,7 @@ export const record = (run: Run, transport: Layer.Layer<Transport.Transport>, st
     return recording
   }).pipe(Effect.provide(RecordedTransport.layerRecord(transport, updates ? { seed: run.name } : {})))
 
-/** Plays a recording back, to its end. */
+/** Replays a recording to its end. */
 export const replay = (run: Run, recording: RecordedTransport.Recording) =>
   Effect.gen(function*() {
     assert.deepStrictEqual(yield* go(run), run.seen)

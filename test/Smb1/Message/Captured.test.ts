@@ -1,6 +1,6 @@
 /**
- * Packets between real programs and smbd: each decodes, says what TShark's dissector says, and comes back the same when
- * it is written and read again.
+ * Recorded SMB 1 packets between real programs and smbd: each is decoded to the values that TShark's dissector shows,
+ * and is the same after it is encoded and decoded again.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
@@ -18,7 +18,7 @@ const value = (p: Packet): any => {
 const number = (text: string) => Number(text)
 const bytes = (text: string) => Buffer.from(text.replaceAll(":", ""), "hex")
 
-/** TShark's field for ours: what our value says it should be. */
+/** The value of each of TShark's fields, computed from our decoded value. */
 const fields: Record<string, (v: any, p: Packet) => unknown> = {
   "smb.sm": (v) => v.securityMode,
   "smb.max_mpx_count": (v) => v.maxMpxCount,
@@ -58,7 +58,7 @@ const fields: Record<string, (v: any, p: Packet) => unknown> = {
   "smb.pd": (v) => v.parameterDisplacement
 }
 
-/** Those that mean something else in messages within messages. */
+/** Where a field applies, because TShark uses it for something else in inner messages. */
 const applies: Record<string, (p: Packet) => boolean> = {
   "smb.file_attribute": (p) => p.command === Command.SMB_COM_NT_CREATE_ANDX,
   "smb.alloc_size64": (p) => p.command === Command.SMB_COM_NT_CREATE_ANDX,
@@ -72,8 +72,8 @@ const applies: Record<string, (p: Packet) => boolean> = {
   "smb.pd": (p) => p.way === "response"
 }
 
-describe("captured packets", () => {
-  it("are of every kind of command", () => {
+describe("recorded SMB 1 packets", () => {
+  it("have a request and a response of each tested command", () => {
     const seen = new Set(packets.map(title))
     for (const name of ["NEGOTIATE", "SESSION_SETUP_ANDX", "TREE_CONNECT_ANDX", "NT_CREATE_ANDX", "READ_ANDX"]) {
       assert(seen.has(`${name} request`) && seen.has(`${name} response`), name)
@@ -84,12 +84,12 @@ describe("captured packets", () => {
     assert.isAbove(readable.length, 110)
   })
 
-  it("decode, headers too, to what TShark says", () => {
+  it("are decoded, with their headers, to TShark's values", () => {
     let compared = 0
     for (const p of readable) {
       const header = Header.read(Header.view(p.packet))
       const said = (name: string) => number(p.tshark[name]![0]!)
-      // smbtorture also asks for the error codes of old.
+      // smbtorture also asks for the old error codes.
       if (p.tshark["smb.nt_status"] !== undefined) assert.strictEqual(header.status, said("smb.nt_status"), title(p))
       assert.strictEqual(header.flags, said("smb.flags"))
       assert.strictEqual(header.flags2, said("smb.flags2"))
@@ -104,7 +104,7 @@ describe("captured packets", () => {
         if (theirs === undefined || applies[name]?.(p) === false) continue
         const mine = ours(v, p)
         if (mine === undefined) continue
-        // TShark notes what it knows of the tree and of the request before the packet's own.
+        // TShark shows values of the tree and of the request before the packet's own values.
         const text = typeof mine === "string" || p.way === "response" ? theirs.at(-1)! : theirs[0]!
         const wanted = typeof mine === "string" ? text : number(text)
         assert.strictEqual(typeof mine === "bigint" ? Number(mine) : mine, wanted, `${title(p)} ${name}`)
@@ -137,7 +137,7 @@ describe("captured packets", () => {
     assert.isAbove(compared, 400)
   })
 
-  it("are the same when written and read again", () => {
+  it("are the same after encoding and decoding again", () => {
     for (const p of readable) {
       const before = value(p)
       const body = Codec.encode(codecOf(p)!)(before)
@@ -147,7 +147,7 @@ describe("captured packets", () => {
     }
   })
 
-  it("keep their bytes where nothing is left to choice", () => {
+  it("are encoded to the same bytes when the format leaves no choice", () => {
     const exact = new Set<number>([
       Command.SMB_COM_CLOSE,
       Command.SMB_COM_ECHO,

@@ -1,6 +1,6 @@
 /**
- * Requests that name a path, and their answers, as smbclient, impacket and smbd wrote them: read to what TShark's
- * dissector says, and written again to the same bytes.
+ * Recorded SMB 1 requests that name a path, and their responses, of smbclient, impacket and smbd: decoded to the
+ * values of TShark's dissector, and encoded to the same bytes.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
@@ -14,13 +14,13 @@ import { codecOf, decode, type Packet, pathPackets } from "./packets.ts"
 const value = (p: Packet): any => Result.getOrThrow(decode(p))
 const of = (command: number, way: Packet["way"]) => {
   const found = pathPackets.filter((p) => p.command === command && p.way === way)
-  // smbclient's with Unicode, its own without, and impacket's.
+  // Of smbclient with Unicode and without, and of impacket.
   assert.isAtLeast(found.length, 3)
   return found
 }
 const said = (p: Packet, name: string): string => p.tshark[name]?.[0] ?? assert.fail(`TShark says no ${name}`)
 
-/** What is written is what was sent, from the header's end on. */
+/** The encoded bytes are the recorded bytes behind the header. */
 const rewrites = (p: Packet) =>
   assert.deepStrictEqual(Buffer.from(Codec.encode(codecOf(p)!)(value(p))), Buffer.from(p.packet.subarray(32)))
 
@@ -42,20 +42,20 @@ const sameBasic = (p: Packet, data: Uint8Array) => {
   )
   assert.strictEqual(basic.fileAttributes, Number(said(p, "smb.file_attribute")))
   for (const [name, time] of [["create", basic.creationTime], ["last_write", basic.lastWriteTime]] as const) {
-    // TShark shows a time of 0, "leave it", as the beginning of 1970.
+    // TShark shows a time of 0, which leaves it unchanged, as the beginning of 1970.
     const ours = time === 0n ? 0 : Math.floor(FileTime.toMillis(time))
     assert.strictEqual(ours, millis(said(p, `smb.${name}.time`)), name)
   }
 }
 
-describe("requests that name a path", () => {
-  it("are of both kinds of text", () => {
+describe("recorded SMB 1 requests that name a path", () => {
+  it("are in Unicode and in a code page", () => {
     const requests = pathPackets.filter(({ way }) => way === "request")
     assert.deepStrictEqual(new Set(requests.map(({ unicode }) => unicode)), new Set([true, false]))
     assert(requests.some((p) => p.unicode && said(p, p.command < 2 ? "smb.dir_name" : "smb.file").includes("Grüße")))
   })
 
-  it("CREATE_DIRECTORY and DELETE_DIRECTORY", () => {
+  it("have TShark's values and are encoded to the same bytes: CREATE_DIRECTORY and DELETE_DIRECTORY", () => {
     for (const command of [Command.SMB_COM_CREATE_DIRECTORY, Command.SMB_COM_DELETE_DIRECTORY]) {
       for (const p of of(command, "request")) {
         assert.strictEqual(value(p).fileName, said(p, "smb.dir_name"))
@@ -65,7 +65,7 @@ describe("requests that name a path", () => {
     }
   })
 
-  it("DELETE", () => {
+  it("have TShark's values and are encoded to the same bytes: DELETE", () => {
     for (const p of of(Command.SMB_COM_DELETE, "request")) {
       const { fileName, searchAttributes } = value(p)
       assert.strictEqual(fileName, said(p, "smb.file"))
@@ -77,7 +77,7 @@ describe("requests that name a path", () => {
     for (const p of of(Command.SMB_COM_DELETE, "response")) rewrites(p)
   })
 
-  it("RENAME", () => {
+  it("have TShark's values and are encoded to the same bytes: RENAME", () => {
     for (const p of of(Command.SMB_COM_RENAME, "request")) {
       const { newFileName, oldFileName, searchAttributes } = value(p)
       assert.strictEqual(oldFileName, said(p, "smb.old_file"))
@@ -88,7 +88,7 @@ describe("requests that name a path", () => {
     for (const p of of(Command.SMB_COM_RENAME, "response")) rewrites(p)
   })
 
-  it("TRANS2_QUERY_PATH_INFORMATION and TRANS2_SET_PATH_INFORMATION", () => {
+  it("have TShark's levels, names and times: TRANS2_QUERY_PATH_INFORMATION and TRANS2_SET_PATH_INFORMATION", () => {
     const levels = [
       [Trans2Subcommand.TRANS2_QUERY_PATH_INFORMATION, "smb.qpi_loi"],
       [Trans2Subcommand.TRANS2_SET_PATH_INFORMATION, "smb.spi_loi"]
@@ -109,7 +109,7 @@ describe("requests that name a path", () => {
     }
   })
 
-  it("the information of a path is what TShark says", () => {
+  it("have responses with TShark's values: TRANS2_QUERY_PATH_INFORMATION", () => {
     const answers = trans2("response", Trans2Subcommand.TRANS2_QUERY_PATH_INFORMATION).filter((p) => p.wordCount > 0)
     const ofLevel = (level: number) => {
       const found = answers.filter((p) => Number(said(p, "smb.qpi_loi")) === level)

@@ -1,4 +1,4 @@
-/** Packets between real programs and smbd, and the definition that each is read with. */
+/** Recorded SMB 1 packets between real programs and smbd, and the codec of each packet's body. */
 import * as fs from "node:fs"
 import * as Codec from "../../../src/Codec/Codec.ts"
 import * as Block from "../../../src/Smb1/Message/Block.ts"
@@ -42,13 +42,13 @@ const load = (name: string): ReadonlyArray<Packet> =>
       }
     })
 
-/** Of every kind of command. */
+/** Packets of all tested commands. */
 export const packets = load("captured.jsonl")
 
-/** Those whose requests name a path: by smbclient with and without Unicode, and by impacket. */
+/** Packets whose requests name a path: of smbclient with and without Unicode, and of impacket. */
 export const pathPackets = load("paths.jsonl")
 
-/** The definition of a packet's body, and where one is missing nothing. */
+/** The codec of a packet's body, or `undefined` if it has no codec. */
 export const codecOf = ({ command, unicode, way, wordCount }: Packet): Codec.Codec<any> | undefined => {
   const request = way === "request"
   if (!request && wordCount === 0) return Block.Empty
@@ -92,6 +92,6 @@ export const codecOf = ({ command, unicode, way, wordCount }: Packet): Codec.Cod
   }
 }
 
-/** Behind the header. */
+/** Decodes the body behind the header. */
 export const decode = (p: Packet, packet: Uint8Array = p.packet) =>
   Codec.decode("SMB1 packet", Codec.at(32, codecOf(p)!))(packet)

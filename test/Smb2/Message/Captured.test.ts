@@ -1,5 +1,6 @@
 /**
- * Packets between real programs and smbd: each decodes, says what TShark's dissector says, and encodes to its own bytes.
+ * Recorded SMB 2 packets between real programs and smbd: each is decoded to the values that TShark's dissector shows,
+ * and encoded to its own bytes. Truncated, changed and random packets are Malformed or another value.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
@@ -44,8 +45,8 @@ const decoded = (p: Packet): Message.Request | Message.Response => Result.getOrT
 
 const title = (p: Packet) => `${Message.commandName(p.command)} ${p.way} of ${p.by}`
 
-describe("captured packets", () => {
-  it("are of every command, both ways", () => {
+describe("recorded SMB 2 packets", () => {
+  it("have a request and a response of every command", () => {
     const seen = new Set(packets.map((p) => `${p.command} ${p.way}`))
     for (const command of Object.values(Command)) {
       assert(seen.has(`${command} request`), `no request ${command}`)
@@ -53,18 +54,18 @@ describe("captured packets", () => {
     }
   })
 
-  it("decode", () => {
+  it("are decoded", () => {
     for (const p of packets) {
       const result = decode(p)
       assert(Result.isSuccess(result), `${title(p)}: ${Result.isFailure(result) ? result.failure.message : ""}`)
     }
   })
 
-  it("say what TShark says", () => {
+  it("have TShark's values", () => {
     let compared = 0
     for (const p of packets) {
       const message = decoded(p)
-      // TShark reads some errors as if they were the command's own body.
+      // TShark reads some errors as the command's own body.
       if (message._tag === "ERROR" && p.tshark["error.byte_count"] === undefined) continue
       const ours = p.way === "request"
         ? dissectRequest(message as Message.Request)
@@ -78,7 +79,7 @@ describe("captured packets", () => {
     assert.isAbove(compared, 1000)
   })
 
-  it("encode to their own bytes", () => {
+  it("are encoded to their own bytes", () => {
     for (const p of packets) {
       const message = decoded(p)
       const bytes = p.way === "request"
@@ -94,7 +95,7 @@ describe("captured packets", () => {
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
-// TShark's text as the value that it stands for.
+// TShark's text as a value.
 const plain = (text: string): bigint | string => {
   if (/^(0x[0-9a-f]+|\d+)$/.test(text)) return BigInt(text)
   const time = /^(\w{3} +\d+, \d+ \d\d:\d\d:\d\d)\.(\d{9}) UTC$/.exec(text)
@@ -103,8 +104,8 @@ const plain = (text: string): bigint | string => {
 }
 
 /**
- * The captured body less what the document lets a sender choose: the offsets of empty buffers and of empty context data,
- * reserved fields in use, and the byte that stands for no error data, which is 0x21 from smbd while a request is pending.
+ * The recorded body without the sender's free choices: the offsets of empty buffers and of empty context data, reserved
+ * fields in use, and the byte in place of missing error data, which smbd sets to 0x21 while a request is pending.
  */
 const canonical = (p: Packet, message: Message.Request | Message.Response): Uint8Array => {
   const body = p.packet.slice(64)
@@ -128,8 +129,8 @@ const canonical = (p: Packet, message: Message.Request | Message.Response): Uint
   return body
 }
 
-// What a peer may send: the captured packets, broken.
-describe("broken packets", () => {
+// Packets that a hostile peer can send: recorded packets with faults.
+describe("an SMB 2 packet with faults", () => {
   const outcomes = (p: Packet, packet: Uint8Array): void => {
     const result = decode(p, packet)
     if (Result.isFailure(result)) {
@@ -138,14 +139,14 @@ describe("broken packets", () => {
     }
   }
 
-  it("end in Malformed wherever they are cut", () => {
+  it("is Malformed or another value when it is truncated anywhere", () => {
     for (const p of packets) {
       for (let length = 64; length < p.packet.length; length++) outcomes(p, p.packet.slice(0, length))
       assert(Result.isFailure(decode(p, p.packet.slice(0, 65))), title(p))
     }
   })
 
-  it("end in Malformed or another value with any bit flipped", () => {
+  it("is Malformed or another value with any bit flipped", () => {
     for (const p of packets) {
       const packet = p.packet.slice()
       // The fixed parts and the first contexts: every bit; the rest by every seventh byte.
@@ -159,7 +160,7 @@ describe("broken packets", () => {
     }
   })
 
-  it.each([0xff, 0x7f, 0x80, 0x01])("do not read outside themselves with every length and offset at 0x%s..", (byte) => {
+  it.each([0xff, 0x7f, 0x80, 0x01])("is not read outside itself when any two or four bytes are %s", (byte) => {
     for (const p of packets) {
       for (const size of [2, 4]) {
         for (let at = 64; at + size <= Math.min(p.packet.length, 240); at += 2) {
@@ -171,7 +172,7 @@ describe("broken packets", () => {
     }
   })
 
-  it("end in Malformed whatever they are", () => {
+  it("is Malformed or a value when it is random", () => {
     let seed = 0x2545f491
     const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8
     for (let round = 0; round < 4000; round++) {
@@ -181,7 +182,7 @@ describe("broken packets", () => {
         Message.decodeRequest(command, packet, 64),
         Message.decodeResponse(command, round % 2 === 0 ? 0 : 0xc000_0022, packet, 64)
       ]
-      // A random StructureSize is right once in 65536 times; with a right one the rest is put to the test.
+      // A random StructureSize is right once in 65,536 times; with a right one the rest is tested.
       const p = packets[random() % packets.length]!
       packet.set(p.packet.subarray(64, 66), 64)
       outcomes(p, packet)

@@ -1,3 +1,4 @@
+/** The flags and control codes of SMB 2 against the constants of TShark's dissector. */
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as C from "../../../src/Smb2/Message/Constants.ts"
@@ -16,8 +17,8 @@ const differing: ReadonlySet<string> = new Set([
   "FSCTL_WRITE_USN_CLOSE_RECORD"
 ])
 
-describe("constants", () => {
-  // Our flag, and TShark's field for it where lower-casing what follows the prefix does not give it.
+describe("the constants of SMB 2", () => {
+  // Our flag, and TShark's field for it if that is not the lower case of the name behind the prefix.
   const tables: ReadonlyArray<readonly [Record<string, number>, string, string, Record<string, string>]> = [
     [C.HeaderFlags, "SMB2_FLAGS_", "flags.", {
       SERVER_TO_REDIR: "response",
@@ -49,7 +50,7 @@ describe("constants", () => {
     [C.LeaseFlags, "SMB2_LEASE_FLAG_", "lease.lease_state.", {}]
   ]
 
-  it("of flags are TShark's", () => {
+  it("for flags are TShark's", () => {
     let compared = 0
     for (const [ours, prefix, field, odd] of tables) {
       for (const [name, value] of Object.entries(ours)) {
@@ -63,7 +64,7 @@ describe("constants", () => {
     assert.isAtLeast(compared, 70)
   })
 
-  it("of control codes are TShark's, but for the access and method that MS-FSCC 2.3 gives them", () => {
+  it("for control codes are TShark's, except for access and method, which MS-FSCC 2.3 decides", () => {
     const withoutAccessAndMethod = (code: number) => code & ~0xc003
     for (const [name, code] of Object.entries(Fsctl)) {
       const known = tshark.fsctl[name]

@@ -1,5 +1,6 @@
 /**
- * Structures inside messages and around them, against bytes of smbd 4.17.12 and the documents' tables.
+ * Structures inside SMB 2 messages and around them, against bytes of smbd 4.17.12 and the documents' tables, and with
+ * random bytes.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
@@ -25,7 +26,7 @@ const utf16 = (text: string) => Buffer.from(text, "utf16le").toString("hex")
 
 const u16 = (value: number) => Buffer.from([value & 0xff, value >>> 8]).toString("hex")
 
-// A body is read 64 bytes into its packet.
+// A body is read behind the header of 64 bytes.
 const packet = (body: Uint8Array) => Buffer.concat([new Uint8Array(64), body])
 
 const both = <A>(codec: Codec.Codec<A>, bytes: Uint8Array, value: A) => {
@@ -33,8 +34,8 @@ const both = <A>(codec: Codec.Codec<A>, bytes: Uint8Array, value: A) => {
   assert.deepStrictEqual(Codec.encode(codec)(value), bytes)
 }
 
-describe("Fsctl", () => {
-  it("reads the snapshots that smbd lists, and how much room they need", () => {
+describe("the codecs of Fsctl", () => {
+  it("read and write smbd's lists of snapshots, and the size that they need", () => {
     both(Fsctl.SrvSnapshotArray, hex("01000000 00000000 34000000 00000000"), {
       numberOfSnapShots: 1,
       numberOfSnapShotsReturned: 0,
@@ -55,11 +56,11 @@ describe("Fsctl", () => {
     )
   })
 
-  it("does not look for more snapshots than there are bytes", () => {
+  it("refuse a count of snapshots that is larger than the bytes", () => {
     assert(Result.isFailure(Codec.decode("s", Fsctl.SrvSnapshotArray)(hex("ffffffff ffffffff ffffffff 61000000"))))
   })
 
-  it("reads smbd's network interface", () => {
+  it("read and write smbd's network interface", () => {
     const address = `0200 0000 7f00000c ${"00".repeat(120)}`
     both(
       Fsctl.NetworkInterfaceInfos,
@@ -73,13 +74,13 @@ describe("Fsctl", () => {
     )
   })
 
-  it("takes an absent buffer for sparse", () => {
+  it("take a missing FILE_SET_SPARSE_BUFFER for sparse", () => {
     assert.deepStrictEqual(Codec.decode("b", Fsctl.FileSetSparseBuffer)(hex("")), Result.succeed(true))
     assert.deepStrictEqual(Codec.decode("b", Fsctl.FileSetSparseBuffer)(hex("00")), Result.succeed(false))
   })
 })
 
-describe("ErrorResponse", () => {
+describe("the codecs of ErrorResponse", () => {
   // MS-SMB2 2.2.2.2.1, field by field.
   const target = "\\??\\C:\\dir"
   const print = "C:\\dir"
@@ -90,11 +91,11 @@ describe("ErrorResponse", () => {
     ${utf16(target)} ${utf16(print)}`)
   const symbolicLink = { unparsedPathLength: 8, flags: 0, substituteName: target, printName: print }
 
-  it("has a link's target", () => {
+  it("read and write a Symbolic Link Error Response", () => {
     both(ErrorResponse.SymbolicLinkErrorResponse, link, symbolicLink)
   })
 
-  it("reads names in any order", () => {
+  it("read the names of a link in any order", () => {
     const swapped = link.slice()
     swapped.set(hex(`${u16(2 * target.length)} ${u16(2 * print.length)} 0000 ${u16(2 * target.length)}`), 16)
     assert.deepStrictEqual(
@@ -103,13 +104,13 @@ describe("ErrorResponse", () => {
     )
   })
 
-  it.each([0, 4, 8, 12, 16, 18, 20, 22])("refuses a link with wild bytes at %i", (at) => {
+  it.each([0, 4, 8, 12, 16, 18, 20, 22])("refuse a link with 0xffff at byte %i", (at) => {
     const lie = link.slice()
     lie.fill(0xff, at, at + 2)
     assert(Result.isFailure(Codec.decode("link", ErrorResponse.SymbolicLinkErrorResponse)(lie)))
   })
 
-  it("holds error contexts, each on eight bytes", () => {
+  it("read and write error contexts, each aligned to eight bytes", () => {
     const bytes = hex("01000000 00000000 2a 00000000000000  04000000 53526472 01020304")
     both(ErrorResponse.errorContexts(2), bytes, [
       { errorId: ErrorResponse.ErrorId.SMB2_ERROR_ID_DEFAULT, errorContextData: hex("2a") },
@@ -119,7 +120,7 @@ describe("ErrorResponse", () => {
     assert(Result.isFailure(Codec.decode("contexts", ErrorResponse.errorContexts(255))(bytes)))
   })
 
-  it("says where a share went", () => {
+  it("read and write a Share Redirect Error Context", () => {
     both(
       ErrorResponse.ShareRedirectErrorContextResponse,
       hex(`30000000 03000000 30000000 04000000 0000 0000 01000000
@@ -128,7 +129,7 @@ describe("ErrorResponse", () => {
     )
   })
 
-  it("says how many bytes a security descriptor needs, as smbd does", () => {
+  it("read the size that smbd gives for a security descriptor", () => {
     const body = hex("0900 00 00 04000000 14000000")
     const response = Result.getOrThrow(Message.decodeResponse(0x10, 0xc000_0023, packet(body), 64))
     assert(response._tag === "ERROR")
@@ -139,8 +140,8 @@ describe("ErrorResponse", () => {
   })
 })
 
-describe("headers", () => {
-  it("reads the header that smbd encrypts", () => {
+describe("the codecs of headers", () => {
+  it("read and write smbd's transform header", () => {
     both(
       TransformHeader,
       hex(`fd534d42 7fde44e1d7bc9cdaddf82fa77e1861ed 0100000000000000087d54da00000000
@@ -155,7 +156,7 @@ describe("headers", () => {
     )
   })
 
-  it("are sync or async by their flag", () => {
+  it("read and write a sync or async header by its flag", () => {
     const start = "fe534d42 4000 0100 03010000 0f00 0100"
     const rest = "00000000 0700000000000000 0100000000000000 8a69771300000000 00000000000000000000000000000000"
     const common = {
@@ -184,7 +185,7 @@ describe("headers", () => {
   })
 
   // MS-SMB2 2.2.42, field by field.
-  it("compress the whole, a tail, or a chain", () => {
+  it("read and write unchained and chained compression headers, and refuse wrong sizes", () => {
     both(CompressionTransform, hex("fc534d42 00100000 0200 0000 04000000 aabbccdd 0102"), {
       _tag: "Unchained",
       originalCompressedSegmentSize: 4096,
@@ -214,8 +215,8 @@ describe("headers", () => {
   })
 })
 
-describe("messages", () => {
-  it("hand out the payload of READ and WRITE in place", () => {
+describe("the codecs of messages", () => {
+  it("give the payload of READ and WRITE without a copy", () => {
     const read = packet(hex("1100 50 00 03000000 00000000 00000000 aabbcc"))
     const response = Read.Response.read(new Reader(read, 64))
     assert.strictEqual(response.buffer.buffer, read.buffer)
@@ -234,13 +235,13 @@ describe("messages", () => {
     }
     const write = packet(Codec.encode(Write.Request)(request))
     assert.strictEqual(Write.Request.read(new Reader(write, 64)).buffer.buffer, write.buffer)
-    // Nothing to write still has its place, and the byte that StructureSize counts.
+    // An empty WRITE still has its offset, and the byte that StructureSize counts.
     const empty = Codec.encode(Write.Request)({ ...request, buffer: new Uint8Array() })
     assert.deepStrictEqual([empty[2], empty.length], [0x70, 49])
   })
 
-  // MS-SMB2 2.2.9.1: the path's offset counts from the header, the contexts' from the request.
-  it("extend TREE_CONNECT", () => {
+  // MS-SMB2 2.2.9.1: the offset of the path counts from the header, the offset of the contexts from the request.
+  it("read and write the TREE_CONNECT request extension", () => {
     const path = "\\\\a\\b"
     const body = hex(`0900 0400 ${u16(64 + 24)} ${u16(2 * path.length)}
       28000000 0100 00000000000000000000 ${utf16(path)} 000000000000
@@ -256,7 +257,7 @@ describe("messages", () => {
     assert.strictEqual(read.treeConnectContexts[0]!._tag, "Unknown")
   })
 
-  it("keep create contexts that nobody knows", () => {
+  it("keep unknown create contexts", () => {
     const request: Create.Request = {
       requestedOplockLevel: 0,
       impersonationLevel: 2,
@@ -273,7 +274,7 @@ describe("messages", () => {
       ]
     }
     const body = Codec.encode(Create.Request)(request)
-    // The name of no characters has its place, and the contexts begin right there.
+    // An empty name has an offset, and the contexts begin there.
     assert.deepStrictEqual(body.slice(44, 56), hex("7800 0000 78000000 70000000"))
     assert.deepStrictEqual(
       body.slice(56),
@@ -297,12 +298,12 @@ describe("messages", () => {
     [0x0e, 0x8000_0006, "ERROR"],
     [0x0f, 0x0000_0103, "ERROR"],
     [0x0f, 0x0000_010c, "CHANGE_NOTIFY"]
-  ])("tell by command %i and status %i whether nine bytes are an error", (command, status, tag) => {
+  ])("take nine bytes of command %i with status %i for %s", (command, status, tag) => {
     const body = hex("0900 0000 00000000 00")
     assert.strictEqual(Result.getOrThrow(Message.decodeResponse(command, status, packet(body), 64))._tag, tag)
   })
 
-  it("stay inside their part of a compound", () => {
+  it("do not read outside their part of a compound", () => {
     const body = hex("1100 50 00 08000000 00000000 00000000 0102030405060708")
     assert(Result.isSuccess(Message.decodeResponse(8, 0, packet(body), 64)))
     assert(Result.isFailure(Message.decodeResponse(8, 0, packet(body), 64, 64 + 20)))
@@ -312,7 +313,7 @@ describe("messages", () => {
   })
 })
 
-describe("whatever bytes there are", () => {
+describe("random bytes of a structure", () => {
   const structures: Record<string, Codec.Codec<any>> = {
     ValidateNegotiateInfoRequest: Fsctl.ValidateNegotiateInfoRequest,
     SrvRequestResumeKey: Fsctl.SrvRequestResumeKey,
@@ -335,11 +336,11 @@ describe("whatever bytes there are", () => {
     HeaderDefinition
   }
 
-  it.each(Object.keys(structures))("%s ends in a value or in Malformed", (name) => {
+  it.each(Object.keys(structures))("are a value or Malformed: %s", (name) => {
     let seed = 0x9e3779b9
     const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8
     for (let round = 0; round < 500; round++) {
-      // Mostly small numbers, so that lengths and offsets are often right and counts are met.
+      // Mostly small numbers, so that lengths, offsets and counts are often right.
       const bytes = Uint8Array.from({ length: random() % 200 }, () => [0, 0, random() % 40, random()][random() % 4]!)
       const result = Codec.decode(name, structures[name]!)(bytes)
       if (Result.isFailure(result)) assert.strictEqual(result.failure._tag, "Malformed")

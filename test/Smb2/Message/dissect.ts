@@ -1,6 +1,6 @@
 /**
- * A decoded message in TShark's terms: the names of its fields (without `smb2.`), each with its values in the order in
- * which TShark comes upon them. A field is absent where TShark's text is not comparable.
+ * A decoded message in TShark's terms: the names of its fields (without `smb2.`), each with its values in TShark's
+ * order. A field is absent when TShark's text is not comparable.
  */
 import { Result } from "effect"
 import * as Codec from "../../../src/Codec/Codec.ts"
@@ -27,7 +27,7 @@ const colons = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.t
 
 const fsctl = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): A => Result.getOrThrow(Codec.decode("fsctl", codec)(bytes))
 
-/** Without the empty lists: TShark does not name what is not there. */
+/** Without the empty lists: TShark does not name missing fields. */
 const present = (fields: Dissected): Dissected =>
   Object.fromEntries(Object.entries(fields).filter(([, values]) => values.length > 0))
 
@@ -239,7 +239,7 @@ const ofResponse = (message: Message.Response): Dissected => {
         allocation_size: numbers(message.body.allocationSize),
         eof: numbers(message.body.endOfFile),
         file_attribute: numbers(message.body.fileAttributes),
-        // TShark shows no time as the year 1970.
+        // TShark shows a time of 0 as the year 1970.
         "create.time": numbers(message.body.creationTime).map((time) => time === 0n ? 116_444_736_000_000_000n : time)
       }
     case "WRITE":
