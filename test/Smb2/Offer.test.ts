@@ -6,6 +6,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Authenticator, Credentials, SmbClient, TestTransport } from "effect-smb"
 import * as Header from "../../src/Smb2/Header.ts"
+import { Cipher } from "../../src/Smb2/Message/Constants.ts"
+import { deriveKeys } from "../../src/Smb2/Session.ts"
 
 const files = { data: { "f.txt": new Uint8Array(200_000).fill(7) } }
 
@@ -137,7 +139,106 @@ describe("a server's limits", () => {
     }))
 })
 
+describe("encryption", () => {
+  it.effect("is not agreed on by a client without ciphers, though the server of 3.0 has it", () =>
+    Effect.gen(function*() {
+      const { result } = yield* requests({
+        client: { dialects: ["3.0"], ciphers: [], encryption: "required" },
+        server: {
+          dialect: "3.0",
+          faults: [TestTransport.fault("NEGOTIATE", {
+            tamper: (packet) => {
+              Header.view(packet).setUint32(64 + 24, LARGE_MTU | ENCRYPTION, true)
+              return packet
+            }
+          })]
+        }
+      })
+      assert(result._tag === "Failure")
+      assert.deepInclude(result.failure, { _tag: "ProtocolError", reason: "EncryptionUnavailable" })
+    }))
+
+  // MS-SMB2 3.1.4.2: AES-256 takes Session.FullSessionKey, everything else the first 16 bytes.
+  it("of 256 bits has keys of the whole session key, and of 128 bits of its first half", () => {
+    const whole = Uint8Array.from({ length: 32 }, (_, i) => i)
+    const keys = (key: Uint8Array, cipher: number) => {
+      const { clientToServer, serverToClient, signing } = deriveKeys(0x311, new Uint8Array(64), key, cipher as 1) as any
+      return [signing, clientToServer, serverToClient].map((one) => Buffer.from(one).toString("hex"))
+    }
+    for (const cipher of [Cipher.AES_128_CCM, Cipher.AES_128_GCM]) {
+      assert.deepStrictEqual(keys(whole, cipher), keys(whole.subarray(0, 16), cipher))
+    }
+    for (const cipher of [Cipher.AES_256_CCM, Cipher.AES_256_GCM]) {
+      const [signing, ...ciphers] = keys(whole, cipher)
+      const [sameSigning, ...others] = keys(whole.subarray(0, 16), cipher)
+      assert.strictEqual(signing, sameSigning)
+      for (const [i, key] of ciphers.entries()) {
+        assert.lengthOf(key!, 64)
+        assert.notStrictEqual(key, others[i])
+      }
+    }
+  })
+})
+
+it.effect("a server that hangs up on NEGOTIATE is asked once more, and the first error stays unless it has only SMB 1", () =>
+  Effect.gen(function*() {
+    const { all, result } = yield* requests({
+      server: {
+        faults: [
+          TestTransport.fault("NEGOTIATE", "drop", { times: 1 }),
+          TestTransport.fault("NEGOTIATE", "garbage")
+        ]
+      }
+    })
+    assert.strictEqual(all.filter(({ command }) => command === "NEGOTIATE").length, 2)
+    assert(result._tag === "Failure")
+    assert.deepInclude(result.failure, { _tag: "TransportError", reason: "Closed" })
+  }))
+
 describe("a logon", () => {
+  /** A mechanism that logs on in one leg, and ends without a key. */
+  const keyless = (unauthenticated: boolean) =>
+    Layer.succeed(Authenticator.Authenticator, {
+      make: () =>
+        Effect.succeed({
+          unauthenticated,
+          step: () => Effect.succeed({ token: new Uint8Array(8), done: true }),
+          accept: () => Effect.void,
+          sessionKey: () => undefined
+        })
+    })
+  it.effect("without a session key is refused where signing is required, and is neither signed nor asked otherwise", () =>
+    Effect.gen(function*() {
+      const run = (signing: "required" | "if-required", unauthenticated: boolean) =>
+        Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          const result = yield* Effect.result(smb.readFile("\\\\nas\\data\\f.txt"))
+          return { result, all: yield* (yield* TestTransport.TestServers).requests }
+        }).pipe(Effect.provide(
+          SmbClient.layerWithAuthenticator({ signing }).pipe(
+            Layer.provideMerge(TestTransport.files(files, {
+              faults: [TestTransport.fault("SESSION_SETUP", {
+                response: { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: new Uint8Array(0) } },
+                header: { sessionId: 5n }
+              })]
+            })),
+            Layer.provide([
+              Credentials.layer(Credentials.password("user", Redacted.make("password"))),
+              keyless(unauthenticated)
+            ])
+          )
+        ))
+      const refused = yield* run("required", false)
+      assert(refused.result._tag === "Failure")
+      assert.deepInclude(refused.result.failure, { _tag: "ProtocolError", reason: "SigningUnavailable" })
+      assert.notInclude(refused.all.map(({ command }) => command), "TREE_CONNECT")
+      for (const [signing, unauthenticated] of [["if-required", false], ["required", true]] as const) {
+        const { all } = yield* run(signing, unauthenticated)
+        const connect = all.find(({ command }) => command === "TREE_CONNECT")
+        assert.deepInclude(connect, { signed: false, encrypted: false })
+      }
+    }))
+
   it.effect("whose mechanism and server never come to an end is left after eight legs", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient

@@ -89,8 +89,7 @@ const install = () => {
 const chosen = options()
 // An end by a signal is an exit too, so that the copy is removed.
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-  process.once(signal, () =>
-    process.exit(code))
+  process.once(signal, () => process.exit(code))
 }
 install()
 process.chdir(checkout)
