@@ -258,6 +258,124 @@ describe("get", () => {
     }).pipe(Effect.scoped, provide({ d: { good: "good" }, d2: { good: "no" }, other: { good: "no" } })))
 })
 
+describe("get -r, in how it copies", () => {
+  /** Whether each READ came in one round trip with its CREATE. */
+  const together = Effect.map(TestTransport.TestServers, ({ requests }) => requests).pipe(
+    Effect.flatten,
+    Effect.map((all) => all.flatMap(({ command, header }) => command === "READ" ? [(header.flags & 4) !== 0] : []))
+  )
+  const lines = () => printed.trimEnd().split("\n").map((line) => JSON.parse(line))
+
+  it.effect("says each file as an object with --json, and nothing without", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      yield* get("//nas/data/d", join(here, "d"), { recursive: true })
+      yield* get("//nas/data/d/a", here)
+      assert.strictEqual(printed, "")
+      yield* get("//nas/data/d", join(here, "e"), { recursive: true, json: true })
+      assert.deepStrictEqual(lines(), [{ path: "\\\\nas\\data\\d\\a", local: join(here, "e/a"), size: 3 }])
+      printed = ""
+      yield* get("//nas/data/d/a", here, { json: true })
+      assert.deepStrictEqual(lines(), [{ path: "\\\\nas\\data\\d\\a", local: join(here, "a"), size: 3 }])
+    }).pipe(Effect.scoped, provide({ d: { a: "one" } })))
+
+  it.effect("takes a small file in one round trip, and a larger one, or one to resume, with its own open", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      yield* get("//nas/data/small", here, { recursive: true })
+      const before = (yield* together).length
+      yield* get("//nas/data/small", join(here, "a"), { recursive: true })
+      assert.deepStrictEqual((yield* together).slice(before), [true])
+      const middle = (yield* together).length
+      yield* get("//nas/data/large", join(here, "b"), { recursive: true })
+      yield* get("//nas/data/small", join(here, "c"), { recursive: true, resume: true })
+      assert.notInclude((yield* together).slice(middle), true)
+      assert.deepStrictEqual(below(here), {
+        "a": undefined,
+        "a/f": "s".repeat(60_000),
+        "b": undefined,
+        "b/f": "l".repeat(60_001),
+        "c": undefined,
+        "c/f": "s".repeat(60_000),
+        "f": "s".repeat(60_000)
+      })
+    }).pipe(
+      Effect.scoped,
+      provide({ small: { f: "s".repeat(60_000) }, large: { f: "l".repeat(60_001) } })
+    ))
+
+  it.effect("writes no second file over one that this disk takes for the same", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      // What a disk that ignores case does with the second name.
+      Fs.mkdirSync(join(here, "d/sub"), { recursive: true })
+      Fs.symlinkSync("sub", join(here, "d/SUB"))
+      Fs.writeFileSync(join(here, "d/a"), "")
+      Fs.symlinkSync("a", join(here, "d/A"))
+      const smb = yield* SmbClient.SmbClient
+      const entries = yield* Stream.runCollect(smb.walk("\\\\nas\\data\\d"))
+      const at = (name: string, path: string) => ({
+        ...Array.from(entries).find((entry) => entry.name === name)!,
+        name: path.split("\\").at(-1)!,
+        path: `\\\\nas\\data\\d\\${path}`
+      })
+      const twice = SmbClient.SmbClient.of({
+        ...smb,
+        walk: () => Stream.make(at("a", "a"), at("sub", "sub"), at("a", "A"), at("sub", "SUB"))
+      })
+      const error = yield* failed(
+        Effect.provideService(get("//nas/data/d", join(here, "d"), { recursive: true }), SmbClient.SmbClient, twice)
+      )
+      assert.deepStrictEqual(error, { tag: "Incomplete", message: "2 entries could not be copied" })
+      assert.deepStrictEqual(
+        said.map((line) => /[^/]+: not written: this disk takes it for .*\/(\w+),/.exec(line)?.[1])
+          .toSorted(),
+        ["a", "sub"]
+      )
+      assert.deepStrictEqual(below(join(here, "d")), { A: "-> a", SUB: "-> sub", a: "one", sub: undefined })
+    }).pipe(Effect.scoped, provide({ d: { a: "one", sub: {} } })))
+
+  it.effect("makes the folders of a file that is listed before them", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const one = yield* smb.stat("\\\\nas\\data\\d\\x\\y\\f")
+      const early = SmbClient.SmbClient.of({ ...smb, walk: () => Stream.make(one) })
+      const here = yield* folder
+      yield* Effect.provideService(
+        get("//nas/data/d", join(here, "d"), { recursive: true }),
+        SmbClient.SmbClient,
+        early
+      )
+      assert.deepStrictEqual(below(here), { "d": undefined, "d/x": undefined, "d/x/y": undefined, "d/x/y/f": "f" })
+    }).pipe(Effect.scoped, provide({ d: { x: { y: { f: "f" } } } })))
+
+  it.effect("does not copy the folder that it writes to into itself", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const asked: Array<string> = []
+      // This machine serves the share: the mark that the copy made here is there too.
+      const own = SmbClient.SmbClient.of({
+        ...smb,
+        exists: (path) =>
+          Effect.sync(() => {
+            asked.push(String(path))
+            return true
+          })
+      })
+      const here = yield* folder
+      yield* Effect.provideService(
+        get("//nas/data/d", join(here, "sub"), { recursive: true }),
+        SmbClient.SmbClient,
+        own
+      )
+      assert.deepStrictEqual(below(here), { "sub": undefined, "sub/other": undefined, "sub/other/g": "g" })
+      assert.lengthOf(asked, 1)
+      assert.match(asked[0]!, /^\\\\nas\\data\\d\\SUB\\\.effect-smb-[0-9a-f]{12}$/)
+      assert.lengthOf(said, 1)
+      assert.match(said[0]!, /SUB: the folder that the copy is written to, passed over/)
+    }).pipe(Effect.scoped, provide({ d: { SUB: { f: "f" }, other: { g: "g" } } })))
+})
+
 /** Replaces a file by `content`, through a part of this name. */
 const replace = (
   target: string,
@@ -277,7 +395,7 @@ const replace = (
   )
 
 describe("a local file that is replaced", () => {
-  const local = Effect.provide(NodeServices.layer)
+  const onDisk = Effect.provide(NodeServices.layer)
   it.effect("is whole at once, and its part is gone", () =>
     Effect.gen(function*() {
       const here = yield* folder
@@ -295,7 +413,7 @@ describe("a local file that is replaced", () => {
       }
       assert.isFalse(yield* LocalFile.isSame(join(here, "none"), 0n, 0))
       assert.isFalse(yield* LocalFile.isSame(here, BigInt(Fs.statSync(here).size), Fs.statSync(here).mtimeMs))
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("is not written through a link or a file that somebody put at its part's name", () =>
     Effect.gen(function*() {
@@ -314,7 +432,7 @@ describe("a local file that is replaced", () => {
         assert.isFalse(Fs.existsSync(join(here, "f")))
         Fs.rmSync(join(here, ".f.part"), { force: true })
       }
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("stays a link, whose target is replaced", () =>
     Effect.gen(function*() {
@@ -324,7 +442,7 @@ describe("a local file that is replaced", () => {
       Fs.symlinkSync("d/real", join(here, "f"))
       yield* replace(join(here, "f"), ".f.part", "new")
       assert.deepStrictEqual(below(here), { "d": undefined, "d/real": "new", "f": "-> d/real" })
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("is no folder", () =>
     Effect.gen(function*() {
@@ -333,7 +451,7 @@ describe("a local file that is replaced", () => {
       const error = yield* failed(replace(join(here, "f"), ".f.part", "new"))
       assert.deepStrictEqual(error, { tag: "LocalError", message: `${join(here, "f")}: is a directory` })
       assert.deepStrictEqual(below(here), { f: undefined })
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("is a pipe that stays one, and takes the bytes", () =>
     Effect.gen(function*() {
@@ -349,7 +467,7 @@ describe("a local file that is replaced", () => {
       const buffer = Buffer.alloc(20)
       assert.strictEqual(buffer.toString("utf8", 0, Fs.readSync(fd, buffer)), "through")
       assert.deepStrictEqual(Fs.readdirSync(here), ["pipe"])
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("goes on where its kept part ends, and from the start where the part is too long to be of it", () =>
     Effect.gen(function*() {
@@ -363,7 +481,7 @@ describe("a local file that is replaced", () => {
       // Without `keep`, a part is not one to go on with.
       Fs.writeFileSync(part, "wh")
       assert.strictEqual((yield* failed(replace(join(here, "f"), ".f.part", "whole"))).tag, "LocalError")
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("is removed where the process has to end at once, and a kept part is not", () =>
     Effect.gen(function*() {
@@ -384,7 +502,7 @@ describe("a local file that is replaced", () => {
         LocalFile.removeUnfinished()
         assert.strictEqual(Fs.readFileSync(join(here, "done"), "utf8"), "done")
       }
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("has its outdated parts removed, and no other file", () =>
     Effect.gen(function*() {
@@ -403,11 +521,18 @@ describe("a local file that is replaced", () => {
       ]
       for (const name of names) Fs.writeFileSync(join(here, name), "")
       yield* LocalFile.outdatedParts()(join(here, "f"), own)
+      // A part is where the file is, not where a link to it is.
+      Fs.mkdirSync(join(here, "d"))
+      Fs.symlinkSync("../f", join(here, "d/f"))
+      Fs.writeFileSync(join(here, "d/.f.ffffffffffff.part"), "")
+      yield* LocalFile.outdatedParts()(join(here, "d/f"), own)
+      assert.deepStrictEqual(Fs.readdirSync(join(here, "d")).toSorted(), [".f.ffffffffffff.part", "f"])
+      Fs.rmSync(join(here, "d"), { recursive: true })
       assert.deepStrictEqual(
         Fs.readdirSync(here).toSorted(),
         names.filter((name) => name !== ".f.ffffffffffff.part").toSorted()
       )
-    }).pipe(Effect.scoped, local))
+    }).pipe(Effect.scoped, onDisk))
 
   it.effect("goes into a folder that exists, or that is written as one", () =>
     Effect.gen(function*() {
@@ -419,7 +544,13 @@ describe("a local file that is replaced", () => {
       assert.strictEqual(yield* to(`${join(here, "other")}/`), join(here, "other", "name"))
       Fs.writeFileSync(join(here, "file"), "")
       assert.strictEqual(yield* to(join(here, "file")), join(here, "file"))
-    }).pipe(Effect.scoped, local))
+      // A backslash is a character like others here.
+      assert.strictEqual(yield* to(`${join(here, "other")}\\`), `${join(here, "other")}\\`)
+      assert.strictEqual(yield* to("other\\"), "other\\")
+      // Only what is missing counts as missing.
+      Fs.symlinkSync("loop", join(here, "loop"))
+      assert.strictEqual((yield* failed(to(join(here, "loop")))).tag, "PlatformError")
+    }).pipe(Effect.scoped, onDisk))
 })
 
 class LocalFileTest {
@@ -445,6 +576,9 @@ const saying = (size: (real: bigint) => bigint) =>
           }))
     }))
   )
+
+/** The folder that the test just copies, for a server that is on the same machine. */
+let local = ""
 
 describe("put", () => {
   const there = Effect.fnUntraced(function*(name: string) {
@@ -477,6 +611,7 @@ describe("put", () => {
           yield* put(yield* source(bytes(length)), "//nas/data/f")
           assert.strictEqual(Buffer.compare((yield* there("f"))!, bytes(length)), 0)
           assert.deepStrictEqual(yield* names, ["f"])
+          assert.strictEqual(printed, "")
         }).pipe(Effect.provide(saying(size)), Effect.scoped, provide({}, { maximumTransfer: 16_384 }))
     )
   }
@@ -524,6 +659,58 @@ describe("put", () => {
       assert.deepInclude(yield* failed(put("-", "//nas/data/d/", { recursive: true })), { tag: "UsageError" })
       assert.deepInclude(yield* failed(put("-", "//nas/data/d/")), { tag: "UsageError" })
     }).pipe(Effect.scoped, provide({ d: {} })))
+
+  it.effect("says the file as an object with --json", () =>
+    Effect.gen(function*() {
+      const file = yield* source("new")
+      yield* put(file, "//nas/data/f", { json: true })
+      assert.deepStrictEqual(JSON.parse(printed), { path: "\\\\nas\\data\\f", local: file, size: 3 })
+    }).pipe(Effect.scoped, provide({})))
+
+  it.effect("in place, a small file in one round trip", () =>
+    Effect.gen(function*() {
+      const { requests } = yield* TestTransport.TestServers
+      const together = Effect.map(requests, (all) =>
+        all.flatMap(({ command, header }) => command === "WRITE" ? [(header.flags & 4) !== 0] : []))
+      yield* put(yield* source("new"), "//nas/data/f", { inPlace: true })
+      yield* put(yield* source(bytes(60_000)), "//nas/data/f", { inPlace: true })
+      assert.deepStrictEqual(yield* together, [true, true])
+      yield* put(yield* source(bytes(60_001)), "//nas/data/f", { inPlace: true })
+      assert.notInclude((yield* together).slice(2), true)
+    }).pipe(Effect.scoped, provide({})))
+
+  it.effect("-r: does not send the folder that it writes to, which it knows by a mark that goes again", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      Fs.mkdirSync(join(here, "sub"))
+      Fs.mkdirSync(join(here, "other"))
+      Fs.writeFileSync(join(here, "sub/f"), "f")
+      Fs.writeFileSync(join(here, "other/g"), "g")
+      local = here
+      yield* put(here, "//nas/data/d", { recursive: true })
+      assert.deepStrictEqual(yield* names, ["d", "d\\other", "d\\other\\g"])
+      assert.lengthOf(said, 1)
+      assert.match(said[0]!, /sub: the folder that the copy is written to, passed over/)
+    }).pipe(
+      Effect.scoped,
+      provide({}, {
+        faults: [{
+          when: ({ request }) => {
+            if (request._tag !== "CREATE") return false
+            const name = /effect-smb-[0-9a-f]{12}$/.exec(request.body.name)?.[0]
+            if (name === undefined) return false
+            // This machine serves the share.
+            Fs.writeFileSync(join(local, "sub", name), "")
+            // It may be deleted with its open, and goes with it (FILE_DELETE_ON_CLOSE).
+            assert.strictEqual(request.body.desiredAccess & 0x0001_0000, 0x0001_0000)
+            assert.strictEqual(request.body.createOptions & 0x1000, 0x1000)
+            assert.strictEqual(request.body.createDisposition, 2)
+            return false
+          },
+          is: {}
+        }]
+      })
+    ))
 
   it.effect("in place, with the same bytes", () =>
     Effect.gen(function*() {

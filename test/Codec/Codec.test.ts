@@ -79,3 +79,36 @@ it.each([["61"], ["610062"], ["61006200ff"]])("%s is no UTF-16 text: half a char
   assert(Result.isFailure(result))
   assert.match(result.failure.message, /even number of bytes/)
 })
+
+describe("empty parts", () => {
+  it("of a structure have no place, and come back empty", () => {
+    const value = { Flags: 0, Name: "", Numbers: [] }
+    const bytes = hex("1100 0000 0000 0000 0000 0000 00000000")
+    assert.deepStrictEqual(Codec.encode(Message)(value), bytes)
+    assert.deepStrictEqual(Codec.decode("Message", Message)(bytes), Result.succeed(value))
+    // A place is nothing as long as nothing is there.
+    const placed = hex("1100 0000 ffff 0000 0000 0000 ffffffff")
+    assert.deepStrictEqual(Codec.decode("Message", Message)(placed), Result.succeed(value))
+  })
+})
+
+describe("Codec.many", () => {
+  it("reads values to the end, and refuses half of one, and values of no bytes", () => {
+    assert.deepStrictEqual(Codec.decode("", Codec.many(Codec.u16))(hex("0100 0200")), Result.succeed([1, 2]))
+    assert.deepStrictEqual(Codec.decode("", Codec.many(Codec.u16))(hex("")), Result.succeed([]))
+    assert.deepStrictEqual(Codec.encode(Codec.many(Codec.u16))([1, 2]), hex("0100 0200"))
+    assert(Result.isFailure(Codec.decode("", Codec.many(Codec.u16))(hex("0100 02"))))
+    const nothing: Codec.Codec<number> = Codec.make(0, () => 0, () => {})
+    const endless = Codec.decode("", Codec.many(nothing))(hex("00"))
+    assert(Result.isFailure(endless))
+    assert.match(endless.failure.message, /at least one byte/)
+  })
+})
+
+it("Codec.at reads behind a header, for which it needs room", () => {
+  const body = Codec.at(4, Codec.u16)
+  assert.strictEqual(body.minimumSize, 6)
+  assert.deepStrictEqual(Codec.decode("", body)(hex("aabbccdd 0500")), Result.succeed(5))
+  assert(Result.isFailure(Codec.decode("", body)(hex("aabbccdd 05"))))
+  assert.deepStrictEqual(Codec.encode(body)(5), hex("00000000 0500"))
+})

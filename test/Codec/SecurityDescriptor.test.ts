@@ -55,7 +55,9 @@ describe("a SID", () => {
     ["S-1-1-0", "01 01 000000000001 00000000"],
     ["S-1-5-32-544", "01 02 000000000005 20000000 20020000"],
     ["S-1-16-12288", "01 01 000000000010 00300000"],
-    ["S-1-0x123456789ABC-7", "01 01 123456789abc 07000000"]
+    ["S-1-0x123456789ABC-7", "01 01 123456789abc 07000000"],
+    ["S-1-5-4294967295", "01 01 000000000005 ffffffff"],
+    ["S-1-4294967295-0", "01 01 0000ffffffff 00000000"]
   ])("has the bytes of MS-DTYP: %s", (text, bytes) => {
     assert.deepStrictEqual(Codec.encode(Security.Sid)(text), hex(bytes))
     assert.deepStrictEqual(Codec.decode("SID", Security.Sid)(hex(bytes)), Result.succeed(text))

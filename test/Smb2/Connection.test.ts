@@ -430,6 +430,30 @@ describe("a malformed packet over an SMB 2 connection", () => {
     assert.strictEqual((ends[0]!.error as ProtocolError).reason._tag, "PacketTooLarge")
   })
 
+  it("is not written into the caller's buffer after the caller has abandoned the READ", () => {
+    for (const interrupted of [false, true]) {
+      const peer = Peer.make()
+      peer.connection.multiCredit = true
+      const destination = new Uint8Array(20_000)
+      const { abandon, ends } = peer.submit({
+        command: Command.READ,
+        body: new Uint8Array(49),
+        readLength: 20_000,
+        destination,
+        creditCharge: 1
+      })
+      const { header } = peer.sent()[0]!
+      if (interrupted) abandon()
+      const body = new Uint8Array(16 + 20_000).fill(0xaa)
+      body[2] = 80
+      Header.view(body).setUint32(4, 20_000, true)
+      peer.answer(header, {}, body)
+      assert.deepStrictEqual(peer.failures, [])
+      assert.strictEqual(ends[0]!.reply !== undefined, !interrupted)
+      assert.isTrue(destination.every((byte) => byte === (interrupted ? 0 : 0xaa)))
+    }
+  })
+
   it("is not written into the caller's buffer when it is a READ response with too many bytes", () => {
     const peer = Peer.make()
     peer.connection.multiCredit = true

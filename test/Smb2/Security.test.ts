@@ -137,3 +137,10 @@ const hexHeader = (size: number, sessionId: bigint) => {
   bytes.writeBigUInt64LE(sessionId, 8)
   return bytes.toString("hex")
 }
+
+it("a transform header without room for a message behind it is none (2.2.41)", () => {
+  for (const length of [0, 4, Encryption.headerSize - 1, Encryption.headerSize, Encryption.headerSize + 63]) {
+    assert.isUndefined(Encryption.readHeader(new Uint8Array(length)), `${length} bytes`)
+  }
+  assert.isDefined(Encryption.readHeader(new Uint8Array(Encryption.headerSize + 64)))
+})

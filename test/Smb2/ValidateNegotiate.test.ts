@@ -199,6 +199,18 @@ describe("a client", () => {
       assert.strictEqual(yield* asks(some), expected)
     }))
 
+  it.effect("asks a server once that does not know the question", () =>
+    Effect.gen(function*() {
+      const all = yield* requests(
+        {
+          server: { dialect: "2.1", faults: [TestTransport.fault("IOCTL", { status: "STATUS_FILE_CLOSED" })] }
+        },
+        "data",
+        "more"
+      )
+      assert.lengthOf(all.filter(({ command }) => command === "IOCTL"), 1)
+    }))
+
   it.effect("asks again after a question that was not answered", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient

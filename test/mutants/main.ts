@@ -87,6 +87,10 @@ const install = () => {
 }
 
 const chosen = options()
+// An end by a signal is an exit too, so that the copy is removed.
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  process.once(signal, () => process.exit(code))
+}
 install()
 process.chdir(checkout)
 
@@ -155,7 +159,7 @@ const ask = async (room: Room): Promise<ReadonlyArray<Report.Change>> => {
     }
   )
   const folder = mkdtempSync(join(tmpdir(), "effect-smb-mutants-"))
-  // Also after an interruption: Stryker's own handlers end the process.
+  // Also after an interruption, see below.
   const remove = () => rmSync(folder, { recursive: true, force: true })
   process.once("exit", remove)
   process.env.MUTANTS_TESTS = (chosen.tests ?? room.tests).join(",")
@@ -164,10 +168,13 @@ const ask = async (room: Room): Promise<ReadonlyArray<Report.Change>> => {
       mutate: wanted,
       testRunner: "vitest",
       vitest: { configFile: "test/mutants/vitest.config.ts", pool: "forks" },
-      plugins: [pathToFileURL(join(tools, "node_modules/@stryker-mutator/vitest-runner/dist/src/index.js")).href],
+      plugins: [
+        pathToFileURL(join(tools, "node_modules/@stryker-mutator/vitest-runner/dist/src/index.js")).href,
+        new URL("Live.ts", import.meta.url).href
+      ],
       coverageAnalysis: "perTest",
       concurrency: chosen.jobs,
-      reporters: ["progress-append-only", "json"],
+      reporters: ["progress-append-only", "json", "live"],
       jsonReporter: { fileName: join(folder, "report.json") },
       timeoutMS: 15_000,
       tempDirName: join(folder, "copy"),

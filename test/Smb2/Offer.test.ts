@@ -1,0 +1,272 @@
+/**
+ * What a client says of itself in NEGOTIATE (MS-SMB2 2.2.3, 3.2.4.2.2.2), which limits it takes, and how long it goes on with
+ * a logon.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { Authenticator, Credentials, SmbClient, TestTransport } from "effect-smb"
+import * as Header from "../../src/Smb2/Header.ts"
+import { Cipher } from "../../src/Smb2/Message/Constants.ts"
+import { deriveKeys } from "../../src/Smb2/Session.ts"
+
+const files = { data: { "f.txt": new Uint8Array(200_000).fill(7) } }
+
+interface Case {
+  readonly server?: Omit<TestTransport.ServerOptions, "shares">
+  readonly client?: SmbClient.Options
+  readonly streamed?: boolean
+}
+
+/** Reads the file, and gives the requests, and what failed. */
+const requests = ({ client, server, streamed = false }: Case) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const path = "\\\\nas\\data\\f.txt"
+    const result = yield* Effect.result(streamed ? Stream.runDrain(smb.stream(path)) : smb.readFile(path))
+    const all = yield* (yield* TestTransport.TestServers).requests
+    return { all, result }
+  }).pipe(Effect.provide(
+    SmbClient.layer(client).pipe(
+      Layer.provideMerge(TestTransport.files(files, server)),
+      Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+    )
+  ))
+
+const [DFS, LEASING, LARGE_MTU, ENCRYPTION] = [1, 2, 4, 0x40] as const
+
+describe("a NEGOTIATE", () => {
+  const three = DFS | LEASING | LARGE_MTU
+  const all = [
+    "PreauthIntegrityCapabilities",
+    "EncryptionCapabilities",
+    "SigningCapabilities",
+    "NetnameNegotiateContextId"
+  ]
+  const offers: ReadonlyArray<
+    readonly [
+      NonNullable<SmbClient.Options>["dialects"],
+      SmbClient.Options,
+      {
+        readonly dialects: ReadonlyArray<number>
+        readonly capabilities: number
+        readonly guid: boolean
+        readonly contexts: ReadonlyArray<string>
+      }
+    ]
+  > = [
+    [["2.0.2"], {}, { dialects: [0x202], capabilities: 0, guid: false, contexts: [] }],
+    [["2.1"], {}, { dialects: [0x210], capabilities: 0, guid: true, contexts: [] }],
+    [["2.1", "2.0.2"], {}, { dialects: [0x202, 0x210], capabilities: 0, guid: true, contexts: [] }],
+    [["3.0"], {}, { dialects: [0x300], capabilities: three | ENCRYPTION, guid: true, contexts: [] }],
+    [["3.0"], { ciphers: [] }, { dialects: [0x300], capabilities: three, guid: true, contexts: [] }],
+    [["3.0.2", "2.1"], {}, { dialects: [0x210, 0x302], capabilities: three | ENCRYPTION, guid: true, contexts: [] }],
+    [["3.1.1"], {}, { dialects: [0x311], capabilities: three | ENCRYPTION, guid: true, contexts: all }],
+    [["3.1.1", "3.0"], { ciphers: [] }, {
+      dialects: [0x300, 0x311],
+      capabilities: three,
+      guid: true,
+      contexts: all.filter((name) => name !== "EncryptionCapabilities")
+    }]
+  ]
+  it.effect.each(offers)("of %j", ([dialects, options, expected]) =>
+    Effect.gen(function*() {
+      for (const signing of ["required", "if-required"] as const) {
+        const { all } = yield* requests({
+          client: { ...options, signing, ...(dialects === undefined ? {} : { dialects }) }
+        })
+        const { request } = all[0]!
+        assert(request._tag === "NEGOTIATE")
+        const { capabilities, clientGuid, dialects: offered, negotiateContexts, securityMode } = request.body
+        assert.deepStrictEqual(
+          {
+            dialects: offered,
+            capabilities,
+            guid: clientGuid.some((byte) => byte !== 0),
+            contexts: negotiateContexts.map(({ _tag }) => _tag)
+          },
+          expected
+        )
+        assert.strictEqual(securityMode, signing === "required" ? 2 : 1)
+        for (const context of negotiateContexts) {
+          if (context._tag !== "PreauthIntegrityCapabilities") continue
+          assert.deepStrictEqual(context.hashAlgorithms, [1])
+          assert.lengthOf(context.salt, 32)
+        }
+      }
+    }))
+})
+
+describe("a server's limits", () => {
+  const limit = (at: number, value: number): TestTransport.Fault =>
+    TestTransport.fault("NEGOTIATE", {
+      tamper: (packet) => {
+        Header.view(packet).setUint32(64 + at, value, true)
+        return packet
+      }
+    })
+  // MS-SMB2 2.2.4.
+  it.effect.each([["MaxTransactSize", 28], ["MaxReadSize", 32], ["MaxWriteSize", 36]] as const)(
+    "of less than 4 KiB are refused: %s",
+    ([, at]) =>
+      Effect.gen(function*() {
+        for (const value of [0, 4095]) {
+          const { result } = yield* requests({ server: { faults: [limit(at, value)] } })
+          assert(result._tag === "Failure")
+          assert.deepInclude(result.failure, { _tag: "ProtocolError", reason: "Unexpected" })
+        }
+      })
+  )
+  it.effect("of 4 KiB are kept to", () =>
+    Effect.gen(function*() {
+      const { all, result } = yield* requests({ server: { maximumTransfer: 4096 }, streamed: true })
+      assert.deepInclude(result, { _tag: "Success" })
+      const lengths = all.flatMap(({ request }) => request._tag === "READ" ? [request.body.length] : [])
+      assert.isAbove(lengths.length, 40)
+      assert.isAtMost(Math.max(...lengths), 4096)
+    }))
+
+  // 2.2.1: before 2.1 CreditCharge is reserved, whatever the server says that it can.
+  it.effect("of 2.0.2 have no credits for several units", () =>
+    Effect.gen(function*() {
+      const { all, result } = yield* requests({
+        client: { dialects: ["2.0.2"] },
+        server: { dialect: "2.0.2", faults: [limit(24, LARGE_MTU)] }
+      })
+      assert.deepInclude(result, { _tag: "Success" })
+      assert.deepStrictEqual(all.filter(({ header }) => header.creditCharge !== 0), [])
+      const newer = yield* requests({ client: { dialects: ["2.1"] } })
+      assert.isAbove(Math.max(...newer.all.map(({ header }) => header.creditCharge)), 1)
+    }))
+})
+
+describe("encryption", () => {
+  it.effect("is not agreed on by a client without ciphers, though the server of 3.0 has it", () =>
+    Effect.gen(function*() {
+      const { result } = yield* requests({
+        client: { dialects: ["3.0"], ciphers: [], encryption: "required" },
+        server: {
+          dialect: "3.0",
+          faults: [TestTransport.fault("NEGOTIATE", {
+            tamper: (packet) => {
+              Header.view(packet).setUint32(64 + 24, LARGE_MTU | ENCRYPTION, true)
+              return packet
+            }
+          })]
+        }
+      })
+      assert(result._tag === "Failure")
+      assert.deepInclude(result.failure, { _tag: "ProtocolError", reason: "EncryptionUnavailable" })
+    }))
+
+  // MS-SMB2 3.1.4.2: AES-256 takes Session.FullSessionKey, everything else the first 16 bytes.
+  it("of 256 bits has keys of the whole session key, and of 128 bits of its first half", () => {
+    const whole = Uint8Array.from({ length: 32 }, (_, i) => i)
+    const keys = (key: Uint8Array, cipher: number) => {
+      const { clientToServer, serverToClient, signing } = deriveKeys(0x311, new Uint8Array(64), key, cipher as 1) as any
+      return [signing, clientToServer, serverToClient].map((one) => Buffer.from(one).toString("hex"))
+    }
+    for (const cipher of [Cipher.AES_128_CCM, Cipher.AES_128_GCM]) {
+      assert.deepStrictEqual(keys(whole, cipher), keys(whole.subarray(0, 16), cipher))
+    }
+    for (const cipher of [Cipher.AES_256_CCM, Cipher.AES_256_GCM]) {
+      const [signing, ...ciphers] = keys(whole, cipher)
+      const [sameSigning, ...others] = keys(whole.subarray(0, 16), cipher)
+      assert.strictEqual(signing, sameSigning)
+      for (const [i, key] of ciphers.entries()) {
+        assert.lengthOf(key!, 64)
+        assert.notStrictEqual(key, others[i])
+      }
+    }
+  })
+})
+
+it.effect("a server that hangs up on NEGOTIATE is asked once more, and the first error stays unless it has only SMB 1", () =>
+  Effect.gen(function*() {
+    const { all, result } = yield* requests({
+      server: {
+        faults: [
+          TestTransport.fault("NEGOTIATE", "drop", { times: 1 }),
+          TestTransport.fault("NEGOTIATE", "garbage")
+        ]
+      }
+    })
+    assert.strictEqual(all.filter(({ command }) => command === "NEGOTIATE").length, 2)
+    assert(result._tag === "Failure")
+    assert.deepInclude(result.failure, { _tag: "TransportError", reason: "Closed" })
+  }))
+
+describe("a logon", () => {
+  /** A mechanism that logs on in one leg, and ends without a key. */
+  const keyless = (unauthenticated: boolean) =>
+    Layer.succeed(Authenticator.Authenticator, {
+      make: () =>
+        Effect.succeed({
+          unauthenticated,
+          step: () => Effect.succeed({ token: new Uint8Array(8), done: true }),
+          accept: () => Effect.void,
+          sessionKey: () => undefined
+        })
+    })
+  it.effect("without a session key is refused where signing is required, and is neither signed nor asked otherwise", () =>
+    Effect.gen(function*() {
+      const run = (signing: "required" | "if-required", unauthenticated: boolean) =>
+        Effect.gen(function*() {
+          const smb = yield* SmbClient.SmbClient
+          const result = yield* Effect.result(smb.readFile("\\\\nas\\data\\f.txt"))
+          return { result, all: yield* (yield* TestTransport.TestServers).requests }
+        }).pipe(Effect.provide(
+          SmbClient.layerWithAuthenticator({ signing }).pipe(
+            Layer.provideMerge(TestTransport.files(files, {
+              faults: [TestTransport.fault("SESSION_SETUP", {
+                response: { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: new Uint8Array(0) } },
+                header: { sessionId: 5n }
+              })]
+            })),
+            Layer.provide([
+              Credentials.layer(Credentials.password("user", Redacted.make("password"))),
+              keyless(unauthenticated)
+            ])
+          )
+        ))
+      const refused = yield* run("required", false)
+      assert(refused.result._tag === "Failure")
+      assert.deepInclude(refused.result.failure, { _tag: "ProtocolError", reason: "SigningUnavailable" })
+      assert.notInclude(refused.all.map(({ command }) => command), "TREE_CONNECT")
+      for (const [signing, unauthenticated] of [["if-required", false], ["required", true]] as const) {
+        const { all } = yield* run(signing, unauthenticated)
+        const connect = all.find(({ command }) => command === "TREE_CONNECT")
+        assert.deepInclude(connect, { signed: false, encrypted: false })
+      }
+    }))
+
+  it.effect("whose mechanism and server never come to an end is left after eight legs", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.readFile("\\\\nas\\data\\f.txt"))
+      assert.deepInclude(error, { _tag: "ProtocolError", reason: "Unexpected" })
+      assert.match(error.message, /does not come to an end/)
+      const { commands } = yield* TestTransport.TestServers
+      assert.lengthOf((yield* commands).filter((command) => command === "SESSION_SETUP"), 8)
+    }).pipe(Effect.provide(
+      SmbClient.layerWithAuthenticator().pipe(
+        Layer.provideMerge(TestTransport.files(files, {
+          faults: [TestTransport.fault("SESSION_SETUP", {
+            status: "STATUS_MORE_PROCESSING_REQUIRED",
+            response: { _tag: "SESSION_SETUP", body: { sessionFlags: 0, securityBuffer: new Uint8Array(4) } }
+          })]
+        })),
+        Layer.provide([
+          Credentials.layer(Credentials.password("user", Redacted.make("password"))),
+          Layer.succeed(Authenticator.Authenticator, {
+            make: () =>
+              Effect.succeed({
+                unauthenticated: false,
+                step: () => Effect.succeed({ token: new Uint8Array(8), done: false }),
+                accept: () => Effect.void,
+                sessionKey: () => undefined
+              })
+          })
+        ])
+      )
+    )))
+})
