@@ -70,68 +70,78 @@ const access = {
 } as const
 
 describe("CREATE with FILE_DELETE_ON_CLOSE", () => {
-  cases("needs the right to delete with every disposition, and is invalid with an access without DELETE", async ({ ann, fixed, joe }) => {
-    await keepRoot(ann)
-    await ann.make("theirs", { joe: read | Access.generic.write })
-    await ann.make("theirs:stream", {})
-    for (const [what, desiredAccess] of Object.entries(access)) {
-      for (
-        const [name, createDisposition] of [
-          ["theirs", D.FILE_OPEN],
-          ["theirs", D.FILE_OPEN_IF],
-          ["theirs", D.FILE_OVERWRITE],
-          ["theirs", D.FILE_OVERWRITE_IF],
-          ["theirs", D.FILE_SUPERSEDE],
-          ["theirs:stream", D.FILE_OPEN],
-          ["theirs:stream", D.FILE_OVERWRITE_IF],
-          ["theirs:new", D.FILE_CREATE],
-          ["theirs:new", D.FILE_OPEN_IF]
-        ] as const
-      ) {
-        assert.strictEqual(await deleting(joe, name, { desiredAccess, createDisposition }), denied, `${what}: ${name}`)
-        assert.strictEqual(
-          await deleting(fixed, name, { desiredAccess, createDisposition }),
-          denied,
-          `${what}: ${name}`
-        )
+  cases(
+    "needs the right to delete with every disposition, and is invalid with an access without DELETE",
+    async ({ ann, fixed, joe }) => {
+      await keepRoot(ann)
+      await ann.make("theirs", { joe: read | Access.generic.write })
+      await ann.make("theirs:stream", {})
+      for (const [what, desiredAccess] of Object.entries(access)) {
+        for (
+          const [name, createDisposition] of [
+            ["theirs", D.FILE_OPEN],
+            ["theirs", D.FILE_OPEN_IF],
+            ["theirs", D.FILE_OVERWRITE],
+            ["theirs", D.FILE_OVERWRITE_IF],
+            ["theirs", D.FILE_SUPERSEDE],
+            ["theirs:stream", D.FILE_OPEN],
+            ["theirs:stream", D.FILE_OVERWRITE_IF],
+            ["theirs:new", D.FILE_CREATE],
+            ["theirs:new", D.FILE_OPEN_IF]
+          ] as const
+        ) {
+          assert.strictEqual(
+            await deleting(joe, name, { desiredAccess, createDisposition }),
+            denied,
+            `${what}: ${name}`
+          )
+          assert.strictEqual(
+            await deleting(fixed, name, { desiredAccess, createDisposition }),
+            denied,
+            `${what}: ${name}`
+          )
+        }
       }
-    }
-    // No right that the access could be granted includes DELETE.
-    for (const desiredAccess of [A.GENERIC_READ, A.GENERIC_WRITE, A.GENERIC_EXECUTE, A.FILE_READ_DATA, A.WRITE_DAC]) {
-      for (const name of ["theirs", "theirs:stream", "new"]) {
-        assert.strictEqual(
-          await deleting(joe, name, { desiredAccess, createDisposition: D.FILE_OPEN_IF }),
-          invalid,
-          `${name} ${desiredAccess.toString(16)}`
-        )
+      // No right that the access could be granted includes DELETE.
+      for (const desiredAccess of [A.GENERIC_READ, A.GENERIC_WRITE, A.GENERIC_EXECUTE, A.FILE_READ_DATA, A.WRITE_DAC]) {
+        for (const name of ["theirs", "theirs:stream", "new"]) {
+          assert.strictEqual(
+            await deleting(joe, name, { desiredAccess, createDisposition: D.FILE_OPEN_IF }),
+            invalid,
+            `${name} ${desiredAccess.toString(16)}`
+          )
+        }
       }
+      assert.strictEqual(await ann.text("theirs"), "theirs")
+      assert.isTrue(await isThere(ann, "theirs:stream"))
+      assert.isFalse(await isThere(ann, "theirs:new"))
+      assert.isFalse(await isThere(ann, "new"))
     }
-    assert.strictEqual(await ann.text("theirs"), "theirs")
-    assert.isTrue(await isThere(ann, "theirs:stream"))
-    assert.isFalse(await isThere(ann, "theirs:new"))
-    assert.isFalse(await isThere(ann, "new"))
-  })
+  )
 
   for (const [what, desiredAccess] of Object.entries(access)) {
-    cases(`is granted by the file's descriptor, or by the folder that holds the name, with access ${what}`, async ({ ann, joe }) => {
-      await ann.make("closed", { joe: everything & ~A.FILE_DELETE_CHILD }, O.FILE_DIRECTORY_FILE)
-      await ann.make("open", { joe: everything }, O.FILE_DIRECTORY_FILE)
-      await ann.make("closed\\granted", { joe: everything })
-      assert.strictEqual(await deleting(joe, "closed\\granted", { desiredAccess }), 0)
-      assert.isFalse(await isThere(ann, "closed\\granted"))
-      // One file with two names: the folder of each name decides.
-      await ann.make("closed\\one", { joe: everything & ~A.DELETE })
-      const file = await ann.must("closed\\one")
-      assert.strictEqual(await ann.status(link(file, "open\\two")), 0)
-      await ann.status(Requests.close(file))
-      assert.strictEqual(await deleting(joe, "closed\\one", { desiredAccess }), denied)
-      assert.strictEqual(await deleting(joe, "open\\two", { desiredAccess }), 0)
-      assert.isFalse(await isThere(ann, "open\\two"))
-      assert.strictEqual(await ann.text("closed\\one"), "theirs")
-      // The creator of a file may delete it.
-      assert.strictEqual(await deleting(joe, "closed\\mine", { desiredAccess, createDisposition: D.FILE_CREATE }), 0)
-      assert.isFalse(await isThere(ann, "closed\\mine"))
-    })
+    cases(
+      `is granted by the file's descriptor, or by the folder that holds the name, with access ${what}`,
+      async ({ ann, joe }) => {
+        await ann.make("closed", { joe: everything & ~A.FILE_DELETE_CHILD }, O.FILE_DIRECTORY_FILE)
+        await ann.make("open", { joe: everything }, O.FILE_DIRECTORY_FILE)
+        await ann.make("closed\\granted", { joe: everything })
+        assert.strictEqual(await deleting(joe, "closed\\granted", { desiredAccess }), 0)
+        assert.isFalse(await isThere(ann, "closed\\granted"))
+        // One file with two names: the folder of each name decides.
+        await ann.make("closed\\one", { joe: everything & ~A.DELETE })
+        const file = await ann.must("closed\\one")
+        assert.strictEqual(await ann.status(link(file, "open\\two")), 0)
+        await ann.status(Requests.close(file))
+        assert.strictEqual(await deleting(joe, "closed\\one", { desiredAccess }), denied)
+        assert.strictEqual(await deleting(joe, "open\\two", { desiredAccess }), 0)
+        assert.isFalse(await isThere(ann, "open\\two"))
+        assert.strictEqual(await ann.text("closed\\one"), "theirs")
+        // The creator of a file may delete it.
+        assert.strictEqual(await deleting(joe, "closed\\mine", { desiredAccess, createDisposition: D.FILE_CREATE }), 0)
+        assert.isFalse(await isThere(ann, "closed\\mine"))
+      }
+    )
   }
 
   cases("deletes a stream only, if the name names a stream", async ({ ann, joe }) => {
@@ -144,58 +154,67 @@ describe("CREATE with FILE_DELETE_ON_CLOSE", () => {
     assert.isTrue(await isThere(ann, "file"))
   })
 
-  cases("is refused with STATUS_CANNOT_DELETE for a read-only file or folder and for the stream of a read-only file", async ({ ann, joe, root }) => {
-    await ann.make("file", { joe: everything, root: everything })
-    await ann.make("file:stream", { joe: everything, root: everything })
-    await ann.make("folder", { joe: everything, root: everything }, O.FILE_DIRECTORY_FILE)
-    for (const name of ["file", "folder"]) await readOnly(ann, name)
-    for (const client of [joe, root]) {
-      for (const name of ["file", "file:stream", "folder"]) {
-        for (const desiredAccess of [A.DELETE, A.MAXIMUM_ALLOWED]) {
-          assert.strictEqual(await deleting(client, name, { desiredAccess }), notDeleted, name)
+  cases(
+    "is refused with STATUS_CANNOT_DELETE for a read-only file or folder and for the stream of a read-only file",
+    async ({ ann, joe, root }) => {
+      await ann.make("file", { joe: everything, root: everything })
+      await ann.make("file:stream", { joe: everything, root: everything })
+      await ann.make("folder", { joe: everything, root: everything }, O.FILE_DIRECTORY_FILE)
+      for (const name of ["file", "folder"]) await readOnly(ann, name)
+      for (const client of [joe, root]) {
+        for (const name of ["file", "file:stream", "folder"]) {
+          for (const desiredAccess of [A.DELETE, A.MAXIMUM_ALLOWED]) {
+            assert.strictEqual(await deleting(client, name, { desiredAccess }), notDeleted, name)
+          }
+          assert.strictEqual(
+            await deleting(client, name, { createDisposition: D.FILE_OPEN_IF }),
+            notDeleted,
+            name
+          )
+        }
+        // The server refuses write access first.
+        for (const createDisposition of [D.FILE_OVERWRITE, D.FILE_SUPERSEDE]) {
+          assert.strictEqual(await deleting(client, "file", { createDisposition }), denied)
         }
         assert.strictEqual(
-          await deleting(client, name, { createDisposition: D.FILE_OPEN_IF }),
-          notDeleted,
-          name
+          await deleting(client, "new", {
+            createDisposition: D.FILE_CREATE,
+            fileAttributes: F.FILE_ATTRIBUTE_READONLY
+          }),
+          notDeleted
+        )
+        assert.strictEqual(
+          await deleting(client, "new", {
+            createDisposition: D.FILE_CREATE,
+            fileAttributes: F.FILE_ATTRIBUTE_READONLY,
+            createOptions: O.FILE_DIRECTORY_FILE
+          }),
+          notDeleted
         )
       }
-      // The server refuses write access first.
-      for (const createDisposition of [D.FILE_OVERWRITE, D.FILE_SUPERSEDE]) {
-        assert.strictEqual(await deleting(client, "file", { createDisposition }), denied)
-      }
-      assert.strictEqual(
-        await deleting(client, "new", { createDisposition: D.FILE_CREATE, fileAttributes: F.FILE_ATTRIBUTE_READONLY }),
-        notDeleted
-      )
-      assert.strictEqual(
-        await deleting(client, "new", {
-          createDisposition: D.FILE_CREATE,
-          fileAttributes: F.FILE_ATTRIBUTE_READONLY,
-          createOptions: O.FILE_DIRECTORY_FILE
-        }),
-        notDeleted
-      )
+      assert.strictEqual(await ann.text("file"), "theirs")
+      for (const name of ["file:stream", "folder"]) assert.isTrue(await isThere(ann, name), name)
+      assert.isFalse(await isThere(ann, "new"))
     }
-    assert.strictEqual(await ann.text("file"), "theirs")
-    for (const name of ["file:stream", "folder"]) assert.isTrue(await isThere(ann, name), name)
-    assert.isFalse(await isThere(ann, "new"))
-  })
+  )
 
-  cases("is refused for the share's root for each user, and other users can still open files", async ({ ann, root }) => {
-    await ann.make("file", {})
-    const looking = await ann.must("", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
-    for (const client of [ann, root]) {
-      for (const createOptions of [0, O.FILE_DIRECTORY_FILE]) {
-        for (const desiredAccess of Object.values(access)) {
-          assert.strictEqual(await deleting(client, "", { createOptions, desiredAccess }), notDeleted)
+  cases(
+    "is refused for the share's root for each user, and other users can still open files",
+    async ({ ann, root }) => {
+      await ann.make("file", {})
+      const looking = await ann.must("", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
+      for (const client of [ann, root]) {
+        for (const createOptions of [0, O.FILE_DIRECTORY_FILE]) {
+          for (const desiredAccess of Object.values(access)) {
+            assert.strictEqual(await deleting(client, "", { createOptions, desiredAccess }), notDeleted)
+          }
         }
       }
+      assert.isTrue(await isThere(ann, "file"))
+      await ann.make("more", {})
+      await ann.status(Requests.close(looking))
     }
-    assert.isTrue(await isThere(ann, "file"))
-    await ann.make("more", {})
-    await ann.status(Requests.close(looking))
-  })
+  )
 })
 
 it.live("a file marked for deletion is deleted when the connection of its durable handle is lost", () =>
