@@ -1,3 +1,7 @@
+/**
+ * Proves what a security descriptor grants a user and what a new file inherits: against a model of MS-DTYP 2.5.3.2 that
+ * decides each right alone, the "ACE Inheritance Rules" of the Windows documentation, and the masks of winnt.h.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { SecurityDescriptor as Sd } from "effect-smb/Codec"
 import * as Access from "../../src/Server/internal/State/Access.ts"
@@ -40,7 +44,7 @@ const descriptor = (aces: ReadonlyArray<Sd.Ace> | undefined, owner = ann): Sd.Se
 const bits = Array.from({ length: 32 }, (_, i) => (1 << i) >>> 0)
 const rights = Access.generic.all
 
-/** MS-DTYP 2.5.3.2, one right after the other: the first entry that names it, and is for the user, decides. */
+/** MS-DTYP 2.5.3.2, one right at a time: the first entry for the user that names the right decides. */
 const model = ({ dacl, owner }: Sd.SecurityDescriptor, { groups, sid }: Identity): number => {
   const isMine = (other: string) => other === sid || groups.has(other)
   const owns = owner !== undefined && isMine(owner)
@@ -60,11 +64,11 @@ const model = ({ dacl, owner }: Sd.SecurityDescriptor, { groups, sid }: Identity
 describe("Access.decode", () => {
   const administrator = identity(ann, [Access.sids.administrators], true)
 
-  it("gives everybody what there is where nothing is kept", () => {
+  it("gives every right to any user when the store keeps no descriptor", () => {
     assert.strictEqual(Access.maximal(Access.decode(undefined), identity(joe, [staff])), rights)
   })
 
-  it("lets nobody but administrators in where what was kept cannot be read any more", () => {
+  it("gives rights to administrators only when the kept bytes cannot be decoded", () => {
     const kept = Access.encode(descriptor([ace(joe, rights)]))
     assert.strictEqual(Access.maximal(Access.decode(kept), identity(joe, [staff])), rights)
     for (const bytes of [new Uint8Array(0), kept.subarray(0, kept.length - 1), new Uint8Array(64).fill(0xff)]) {
@@ -75,7 +79,7 @@ describe("Access.decode", () => {
 })
 
 describe("Access.mapGeneric", () => {
-  it("is what winnt.h says: FILE_GENERIC_READ and its like", () => {
+  it("maps GENERIC_READ, GENERIC_WRITE, GENERIC_EXECUTE and GENERIC_ALL to the masks of winnt.h", () => {
     assert.strictEqual(Access.mapGeneric(0x8000_0000), 0x0012_0089)
     assert.strictEqual(Access.mapGeneric(0x4000_0000), 0x0012_0116)
     assert.strictEqual(Access.mapGeneric(0x2000_0000), 0x0012_00a0)
@@ -85,7 +89,7 @@ describe("Access.mapGeneric", () => {
 })
 
 describe("Access.maximal", () => {
-  it("decides each right as if it were alone", () => {
+  it("grants what a model of MS-DTYP 2.5.3.2 grants that decides each right alone", () => {
     const next = random(271_828)
     const sids = [joe, ann, staff, Access.sids.everyone, Access.sids.ownerRights, Access.sids.guests]
     for (let i = 0; i < 2000; i++) {
@@ -107,7 +111,7 @@ describe("Access.maximal", () => {
     }
   })
 
-  it("gives nobody but the owner anything where the list is empty", () => {
+  it("gives rights to the owner only when the list is empty", () => {
     assert.strictEqual(Access.maximal(descriptor([]), identity(joe, [])), 0)
     assert.strictEqual(Access.maximal(descriptor([]), identity(ann, [])), A.READ_CONTROL | A.WRITE_DAC)
     assert.strictEqual(
@@ -116,7 +120,7 @@ describe("Access.maximal", () => {
     )
   })
 
-  it("passes over entries of other kinds", () => {
+  it("ignores entries of types that it does not know", () => {
     const other: Sd.Ace = { _tag: "Other", aceType: 9, aceFlags: 0, data: new Uint8Array(8) } as never
     assert.strictEqual(Access.maximal(descriptor([other, ace(joe, 1)]), identity(joe, [])), 1)
   })
@@ -141,10 +145,10 @@ describe("Access.forChild", () => {
   const childOf = (parent: Sd.SecurityDescriptor, directory: boolean) =>
     Access.forChild(parent, undefined, identity(joe, []), domain, directory)
 
-  it("passes entries on by Windows's rules, whether they counted for the folder itself or not", () => {
+  it("passes entries on by the inheritance rules of Windows, also entries that only inherit", () => {
     for (const [flags, onFile, onFolder] of rules) {
       for (const parentOnly of [0, IO]) {
-        // Something that is inherited in any case, so that there is a list.
+        // An entry that is always inherited: the child always has a list.
         const parent = descriptor([ace(staff, 0x0012_0089, flags | parentOnly), ace(ann, 1, OI | CI)])
         for (const [directory, expected] of [[false, onFile], [true, onFolder]] as const) {
           const { dacl, group, owner } = childOf(parent, directory)
@@ -160,7 +164,7 @@ describe("Access.forChild", () => {
     }
   })
 
-  it("puts the maker in the place of CREATOR OWNER, and keeps it for what is made below", () => {
+  it("replaces CREATOR OWNER by the creator, and a new folder keeps the entry for its children", () => {
     const parent = descriptor([ace(Access.sids.creatorOwner, 0x1000_0000, OI | CI | IO)])
     assert.deepStrictEqual(childOf(parent, false).dacl!.aces, [ace(joe, rights)])
     assert.deepStrictEqual(childOf(parent, true).dacl!.aces, [
@@ -169,7 +173,7 @@ describe("Access.forChild", () => {
     ])
   })
 
-  it("marks what is inherited where the folder's list is, and leaves a new file to its maker where nothing is", () => {
+  it("marks entries as inherited if the folder's list is, and gives a file without inherited entries to its creator only", () => {
     const parent = descriptor([ace(staff, 1, OI | CI)])
     const marked = { ...parent, control: parent.control | Sd.Control.SE_DACL_AUTO_INHERITED }
     const child = childOf(marked, true)
@@ -180,7 +184,7 @@ describe("Access.forChild", () => {
     assert.strictEqual(Access.maximal(alone, identity(ann, [staff])), 0)
   })
 
-  it("takes the list that its maker asks for instead, with generic rights as what they stand for", () => {
+  it("takes the list that the creator asks for instead, with generic rights mapped", () => {
     const parent = descriptor([ace(Access.sids.everyone, rights, OI | CI)])
     const asked = { ...descriptor([ace(ann, 0x8000_0000 | 0)], ann), group: undefined }
     const child = Access.forChild(parent, asked, identity(joe, []), domain, false)

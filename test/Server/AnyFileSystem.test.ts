@@ -1,3 +1,7 @@
+/**
+ * Proves that a server serves any Effect FileSystem through FileSystemStore, to this project's client over TCP. A
+ * client is told that a feature which such a store cannot keep (links, streams) does not exist or is not possible.
+ */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Redacted, Stream } from "effect"
@@ -12,8 +16,7 @@ import * as UserStore from "../../src/Server/UserStore.ts"
 const host = "127.0.43.3"
 const password = Redacted.make("secret")
 
-/** Of what such a store cannot keep, a client hears that it is not there, or that it cannot be. */
-it.live("serves any Effect FileSystem to clients", () =>
+it.live("a server lets clients read, write, list, rename, copy and remove files in any Effect FileSystem", () =>
   Effect.scoped(Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const folder = yield* fs.makeTempDirectoryScoped()
@@ -54,7 +57,7 @@ it.live("serves any Effect FileSystem to clients", () =>
     yield* smb.truncate(at("Other\\c.txt"), 2n)
     assert.strictEqual(yield* smb.readFileString(at("Other\\c.txt")), "ag")
     assert.strictEqual((yield* smb.stat(at("Other\\b.txt"))).size, 5n)
-    // What everybody may do is what the share lets them do.
+    // The store keeps no descriptors: the share alone decides what users may do.
     assert.isDefined((yield* smb.security.get(at("Other\\b.txt"))).owner)
     assert.strictEqual(yield* reason(smb.readLink(at("Other\\b.txt"))), "NotAReparsePoint")
     assert.strictEqual(yield* reason(smb.writeFile(at("Other\\b.txt:stream"), "x")), "ObjectNameInvalid")

@@ -1,3 +1,7 @@
+/**
+ * Proves that writes to the end of a file (an offset of all ones, MS-SMB2 2.2.21) lose nothing, and that an open with
+ * FILE_APPEND_DATA alone only appends. The server serves a folder; the client sends raw requests.
+ */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -41,7 +45,7 @@ const served = Effect.gen(function*() {
   return { client, open, onDisk: (name: string) => readFileSync(join(folder, name), "latin1") }
 })
 
-it.live("loses none of the writes to the end of a file that are under way at once", () =>
+it.live("a server loses none of 40 concurrent writes to the end of a file", () =>
   Effect.scoped(Effect.gen(function*() {
     const { client, onDisk, open } = yield* served
     const file = yield* open("log", AccessMask.FILE_WRITE_DATA | AccessMask.FILE_READ_ATTRIBUTES)
@@ -53,8 +57,8 @@ it.live("loses none of the writes to the end of a file that are under way at onc
     assert.deepStrictEqual(onDisk("log").trimEnd().split("\n").sort(), lines.map((line) => line.trimEnd()).sort())
   })))
 
-// As Windows has it: who may append and no more writes to the end, wherever he says.
-it.live("lets who may only append change nothing that is there", () =>
+// As on Windows: a user with the right to append only writes to the end, no matter at which offset.
+it.live("an open with FILE_APPEND_DATA alone writes to the end of the file, no matter at which offset", () =>
   Effect.scoped(Effect.gen(function*() {
     const { client, onDisk, open } = yield* served
     const all = yield* open("log", AccessMask.FILE_WRITE_DATA)

@@ -1,3 +1,7 @@
+/**
+ * Proves leases of directories, replayed CREATE requests, channel sequences, and the responses about features that the
+ * server does not have (MS-SMB2 3.3.4.7, 3.3.5.9 and 3.3.5.2.10), with raw clients of dialect 3.0.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { Credentials } from "effect-smb"
@@ -42,7 +46,7 @@ const status = {
   DUPLICATE_OBJECTID: 0xc000_022a
 } as const
 
-/** Clients by their ClientGuid, each on a connection of its own to a server for them alone. */
+/** Clients by their ClientGuid, each on its own connection to a server that has no other clients. */
 const withClients = async (
   use: (connect: (guid: number) => Promise<LeaseClient>) => Promise<void>,
   store: SmbServer.Share<unknown, Scope.Scope> = MemoryStore.make({ capacity: 1024 * 1024 })
@@ -93,7 +97,7 @@ const endOfFile = (size: number): Uint8Array => {
 }
 
 describe("leases of directories", () => {
-  it("are for listings and handles, of version 2, in 3.0 and later", () =>
+  it("grant READ and HANDLE caching only, and only to leases of version 2", () =>
     withClients(async (connect) => {
       const one = await connect(1)
       const { epoch, leaseState, oplockLevel } = await one.create(
@@ -109,13 +113,13 @@ describe("leases of directories", () => {
       assert.strictEqual((await one.create("d", [], { ...directory, requestedOplockLevel: 9 })).oplockLevel, 0)
     }))
 
-  it("end with what others change, and not with what their holder does", () =>
+  it("are broken by each change of another client, and by no change of their holder", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]
       const { epoch: first } = await one.create("d", [lease(1, READ | HANDLE)], directory)
       await one.create("d\\below", [], directory)
       let epoch = first!
-      /** The listing is held again. */
+      /** The client asks for its lease again. */
       const rearm = async () => {
         const again = await one.create("d", [lease(1, READ | HANDLE)], directory)
         assert.strictEqual(again.leaseState, READ | HANDLE)
@@ -135,11 +139,11 @@ describe("leases of directories", () => {
       }
       const leaves = async (what: string, change: () => Promise<unknown>) => {
         await change()
-        // Breaks are told at once: one would be here before the answer to what is asked next.
+        // The server sends breaks at once: one would be here before the response to the next request.
         assert.strictEqual(await one.status({ _tag: "ECHO", body: {} }), 0)
         assert.isUndefined(await one.nextBreak(20), what)
       }
-      // What was made above, by the client itself but without a word of its lease.
+      // The break for the file that the client itself created above, without naming its lease.
       const made = await one.nextBreak()
       assert.strictEqual(made?.newEpoch, ++epoch)
       assert.strictEqual(await one.acknowledge(made!), 0)
@@ -176,14 +180,14 @@ describe("leases of directories", () => {
       })
     }))
 
-  it("end with what other programs do in a folder", async () => {
+  it("are broken when another program creates a file in the folder", async () => {
     const folder = mkdtempSync(join(tmpdir(), "leases-"))
     try {
       mkdirSync(join(folder, "d"))
       await withClients(async (connect) => {
         const one = await connect(1)
         assert.strictEqual((await one.create("d", [lease(1, READ | HANDLE)], directory)).leaseState, READ | HANDLE)
-        // The system begins to watch a folder when it gets to it.
+        // The operating system may begin to watch the folder late.
         let told: Break | undefined
         for (let i = 0; told === undefined && i < 20; i++) {
           writeFileSync(join(folder, "d", `${i}.txt`), "text")
@@ -196,7 +200,7 @@ describe("leases of directories", () => {
     }
   })
 
-  it("give up handles to who wants the directory alone", () =>
+  it("lose HANDLE caching when another client opens the directory with no sharing", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]
       const held = await one.create("d", [lease(1, READ | HANDLE)], directory)
@@ -209,8 +213,8 @@ describe("leases of directories", () => {
     }))
 })
 
-describe("several connections of a client", () => {
-  it("hear of a break again when the one that it was told by is lost", () =>
+describe("a client with several connections", () => {
+  it("gets a break again on another connection when the connection that got it is lost", () =>
     withClients(async (connect) => {
       const [first, second, other] = [await connect(1), await connect(1), await connect(2)]
       const held = await second.create("f", [lease(1, READ | WRITE | HANDLE)])
@@ -227,7 +231,7 @@ describe("several connections of a client", () => {
 })
 
 describe("a CREATE that is sent again", () => {
-  it("is known while it waits, and until its open is used", () =>
+  it("is refused as a duplicate while the first one waits, and gives the same open until that is used", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]
       const held = await one.create("f", [lease(1, READ | WRITE | HANDLE)])
@@ -252,7 +256,7 @@ describe("a CREATE that is sent again", () => {
       assert.strictEqual(await one.shut(held.fileId), 0)
     }))
 
-  it("is forgotten with its open, and where it fails", () =>
+  it("creates a new open after the first open was closed or the first CREATE failed", () =>
     withClients(async (connect) => {
       const one = await connect(1)
       const first = await one.create("f", [durable(5)])
@@ -265,8 +269,8 @@ describe("a CREATE that is sent again", () => {
     }))
 })
 
-describe("channel sequences", () => {
-  it("keep what is late from changing a file", () =>
+describe("ChannelSequence", () => {
+  it("refuses a WRITE with an old number with STATUS_FILE_NOT_AVAILABLE, and lets a FLUSH through", () =>
     withClients(async (connect) => {
       const one = await connect(1)
       one.channelSequence = 0xfffe
@@ -279,7 +283,7 @@ describe("channel sequences", () => {
       assert.strictEqual(await at(1), 0)
       assert.strictEqual(await at(0xffff), status.FILE_NOT_AVAILABLE)
       assert.strictEqual(await at(0x8001), status.FILE_NOT_AVAILABLE)
-      // What changes nothing may be late.
+      // A request that changes nothing may be late.
       one.channelSequence = 0
       assert.strictEqual(await one.status({ _tag: "FLUSH", body: { fileId } }), 0)
       assert.strictEqual(await at(0x8000), 0)
@@ -287,8 +291,8 @@ describe("channel sequences", () => {
     }))
 })
 
-describe("what a server does not have", () => {
-  it("is said as Windows says it", () =>
+describe("the server", () => {
+  it("answers requests for snapshots and quotas, which it does not have, as Windows does", () =>
     withClients(async (connect) => {
       const one = await connect(1)
       const { fileId } = await one.create("f")
@@ -304,20 +308,20 @@ describe("what a server does not have", () => {
       )
     }))
 
-  it("keeps in mind what room a client wants, up to what there is", () =>
+  it("reserves the AllocationSize of a CREATE, and answers STATUS_DISK_FULL when it exceeds the free space", () =>
     withClients(async (connect) => {
       const one = await connect(1)
       const room = (allocationSize: bigint) => ({ _tag: "AllocationSize", allocationSize }) as const
       const { allocationSize, fileId } = await one.create("f", [room(10_000n)])
       assert.strictEqual(allocationSize, 12_288n)
       assert.strictEqual(await one.set(fileId, 20, endOfFile(1)), 0)
-      // A new size goes before; this store takes no room for zeros.
+      // A new size replaces the reservation; this store needs no space for zeros.
       assert.strictEqual((await one.create("f")).allocationSize, 0n)
       assert.strictEqual((await one.create("g", [room(1n << 40n)])).status, status.DISK_FULL)
       assert.strictEqual((await one.create("g", [], { createDisposition: OPEN })).status, status.OBJECT_NAME_NOT_FOUND)
     }))
 
-  it("tells of the one address that it listens on, for further channels", () =>
+  it("answers FSCTL_QUERY_NETWORK_INTERFACE_INFO with the one address that it listens on", () =>
     withClients(async (connect) => {
       const one = await connect(1)
       const answer = await one.ioctl(anyFileId, Fsctl.FSCTL_QUERY_NETWORK_INTERFACE_INFO)

@@ -1,6 +1,6 @@
 /**
- * Proves who gives way among connections without a logon, against a model that looks at all of them, and what counts as one
- * address.
+ * Proves which connection without a logon is closed when there are too many, against a model that looks at all
+ * connections, and which addresses count as one network.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Connections, networkOf } from "../../src/Server/internal/State/Connections.ts"
@@ -11,7 +11,7 @@ interface Caller {
   readonly at: number
 }
 
-/** The same by looking at all: who has been here for longest, of the networks that have the most. */
+/** The same by looking at all connections: the oldest one of the networks with the most connections. */
 class Model {
   readonly strangers: Array<Caller> = []
   readonly users: Array<Caller> = []
@@ -32,7 +32,7 @@ const remove = (list: Array<Caller>, caller: Caller): boolean => {
 }
 
 describe("Connections", () => {
-  it("lets the oldest go of who has the most, whoever comes, logs on and leaves", () => {
+  it("closes the oldest connection of a network with the most, in any sequence of connects, logons and disconnects", () => {
     const next = random(7)
     for (let run = 0; run < 60; run++) {
       const limits = { connections: 12, addressConnections: 5, unauthenticatedConnections: 1 + next(8) }
@@ -70,7 +70,7 @@ describe("Connections", () => {
         } else if (one !== undefined) {
           assert.isTrue(remove(model.strangers, one) || remove(model.users, one))
           connections.leave(one)
-          // Once more is nothing.
+          // A second time does nothing.
           connections.leave(one)
         }
         assert.strictEqual(connections.size, model.strangers.length + model.users.length)
@@ -85,7 +85,7 @@ describe("Connections", () => {
     }
   })
 
-  it("keeps who came from elsewhere, however many come from one place", () => {
+  it("keeps the connections of other networks when hundreds come from one network", () => {
     const connections = new Connections<Caller>({
       connections: 10,
       addressConnections: 10,
@@ -104,7 +104,7 @@ describe("Connections", () => {
     assert.isTrue(honest.every((one) => left.has(one)))
   })
 
-  it("counts no address as one place", () => {
+  it("does not limit connections whose address is unknown by addressConnections", () => {
     const connections = new Connections<Caller>({
       connections: 10,
       addressConnections: 1,
@@ -132,7 +132,7 @@ describe("networkOf", () => {
     ["", ""]
   ]
   for (const [address, network] of cases) {
-    it(`of ${address === "" ? "none" : address} is ${network === "" ? "none" : network}`, () => {
+    it(`gives ${network === "" ? "no network" : network} for ${address === "" ? "no address" : address}`, () => {
       assert.strictEqual(networkOf(address), network)
     })
   }

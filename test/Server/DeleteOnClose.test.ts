@@ -1,6 +1,7 @@
 /**
- * CREATE with FILE_DELETE_ON_CLOSE: on every way to a file it takes the right to delete what is named (MS-FSA 2.1.5.1.2.1),
- * which the file's descriptor grants, or FILE_DELETE_CHILD of the folder that the name is in.
+ * Proves that CREATE with FILE_DELETE_ON_CLOSE needs the right to delete the file on each way to it (MS-FSA
+ * 2.1.5.1.2.1): the file's descriptor grants that right, or FILE_DELETE_CHILD of the folder that holds the name. Raw
+ * clients of several users ask a server with a memory store.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -26,7 +27,7 @@ const invalid = NtStatus.STATUS_INVALID_PARAMETER
 const cases = (name: string, run: (among: People) => Promise<void>) =>
   it.live(name, () => Effect.scoped(Effect.flatMap(people(host), (among) => Effect.promise(() => run(among)))))
 
-/** Opens with the end in view, and closes; gives the status. */
+/** Opens the file to delete it on close, and closes it. Returns the status. */
 const deleting = async (client: Client, name: string, how: Partial<Create.Request> = {}): Promise<number> => {
   const file = await client.open(name, {
     createDisposition: D.FILE_OPEN,
@@ -68,72 +69,82 @@ const access = {
   MAXIMUM_ALLOWED: A.MAXIMUM_ALLOWED
 } as const
 
-describe("delete on close", () => {
-  cases("takes the right to delete, however it is asked for", async ({ ann, fixed, joe }) => {
-    await keepRoot(ann)
-    await ann.make("theirs", { joe: read | Access.generic.write })
-    await ann.make("theirs:stream", {})
-    for (const [what, desiredAccess] of Object.entries(access)) {
-      for (
-        const [name, createDisposition] of [
-          ["theirs", D.FILE_OPEN],
-          ["theirs", D.FILE_OPEN_IF],
-          ["theirs", D.FILE_OVERWRITE],
-          ["theirs", D.FILE_OVERWRITE_IF],
-          ["theirs", D.FILE_SUPERSEDE],
-          ["theirs:stream", D.FILE_OPEN],
-          ["theirs:stream", D.FILE_OVERWRITE_IF],
-          ["theirs:new", D.FILE_CREATE],
-          ["theirs:new", D.FILE_OPEN_IF]
-        ] as const
-      ) {
-        assert.strictEqual(await deleting(joe, name, { desiredAccess, createDisposition }), denied, `${what}: ${name}`)
-        assert.strictEqual(
-          await deleting(fixed, name, { desiredAccess, createDisposition }),
-          denied,
-          `${what}: ${name}`
-        )
+describe("CREATE with FILE_DELETE_ON_CLOSE", () => {
+  cases(
+    "needs the right to delete with every disposition, and is invalid with an access without DELETE",
+    async ({ ann, fixed, joe }) => {
+      await keepRoot(ann)
+      await ann.make("theirs", { joe: read | Access.generic.write })
+      await ann.make("theirs:stream", {})
+      for (const [what, desiredAccess] of Object.entries(access)) {
+        for (
+          const [name, createDisposition] of [
+            ["theirs", D.FILE_OPEN],
+            ["theirs", D.FILE_OPEN_IF],
+            ["theirs", D.FILE_OVERWRITE],
+            ["theirs", D.FILE_OVERWRITE_IF],
+            ["theirs", D.FILE_SUPERSEDE],
+            ["theirs:stream", D.FILE_OPEN],
+            ["theirs:stream", D.FILE_OVERWRITE_IF],
+            ["theirs:new", D.FILE_CREATE],
+            ["theirs:new", D.FILE_OPEN_IF]
+          ] as const
+        ) {
+          assert.strictEqual(
+            await deleting(joe, name, { desiredAccess, createDisposition }),
+            denied,
+            `${what}: ${name}`
+          )
+          assert.strictEqual(
+            await deleting(fixed, name, { desiredAccess, createDisposition }),
+            denied,
+            `${what}: ${name}`
+          )
+        }
       }
-    }
-    // Nothing that could be granted would do.
-    for (const desiredAccess of [A.GENERIC_READ, A.GENERIC_WRITE, A.GENERIC_EXECUTE, A.FILE_READ_DATA, A.WRITE_DAC]) {
-      for (const name of ["theirs", "theirs:stream", "new"]) {
-        assert.strictEqual(
-          await deleting(joe, name, { desiredAccess, createDisposition: D.FILE_OPEN_IF }),
-          invalid,
-          `${name} ${desiredAccess.toString(16)}`
-        )
+      // No right that the access could be granted includes DELETE.
+      for (const desiredAccess of [A.GENERIC_READ, A.GENERIC_WRITE, A.GENERIC_EXECUTE, A.FILE_READ_DATA, A.WRITE_DAC]) {
+        for (const name of ["theirs", "theirs:stream", "new"]) {
+          assert.strictEqual(
+            await deleting(joe, name, { desiredAccess, createDisposition: D.FILE_OPEN_IF }),
+            invalid,
+            `${name} ${desiredAccess.toString(16)}`
+          )
+        }
       }
+      assert.strictEqual(await ann.text("theirs"), "theirs")
+      assert.isTrue(await isThere(ann, "theirs:stream"))
+      assert.isFalse(await isThere(ann, "theirs:new"))
+      assert.isFalse(await isThere(ann, "new"))
     }
-    assert.strictEqual(await ann.text("theirs"), "theirs")
-    assert.isTrue(await isThere(ann, "theirs:stream"))
-    assert.isFalse(await isThere(ann, "theirs:new"))
-    assert.isFalse(await isThere(ann, "new"))
-  })
+  )
 
   for (const [what, desiredAccess] of Object.entries(access)) {
-    cases(`goes by the file, or by the folder that the name is in: ${what}`, async ({ ann, joe }) => {
-      await ann.make("closed", { joe: everything & ~A.FILE_DELETE_CHILD }, O.FILE_DIRECTORY_FILE)
-      await ann.make("open", { joe: everything }, O.FILE_DIRECTORY_FILE)
-      await ann.make("closed\\granted", { joe: everything })
-      assert.strictEqual(await deleting(joe, "closed\\granted", { desiredAccess }), 0)
-      assert.isFalse(await isThere(ann, "closed\\granted"))
-      // One file by two names: each by the folder that it is in.
-      await ann.make("closed\\one", { joe: everything & ~A.DELETE })
-      const file = await ann.must("closed\\one")
-      assert.strictEqual(await ann.status(link(file, "open\\two")), 0)
-      await ann.status(Requests.close(file))
-      assert.strictEqual(await deleting(joe, "closed\\one", { desiredAccess }), denied)
-      assert.strictEqual(await deleting(joe, "open\\two", { desiredAccess }), 0)
-      assert.isFalse(await isThere(ann, "open\\two"))
-      assert.strictEqual(await ann.text("closed\\one"), "theirs")
-      // Who makes a file may delete it.
-      assert.strictEqual(await deleting(joe, "closed\\mine", { desiredAccess, createDisposition: D.FILE_CREATE }), 0)
-      assert.isFalse(await isThere(ann, "closed\\mine"))
-    })
+    cases(
+      `is granted by the file's descriptor, or by the folder that holds the name, with access ${what}`,
+      async ({ ann, joe }) => {
+        await ann.make("closed", { joe: everything & ~A.FILE_DELETE_CHILD }, O.FILE_DIRECTORY_FILE)
+        await ann.make("open", { joe: everything }, O.FILE_DIRECTORY_FILE)
+        await ann.make("closed\\granted", { joe: everything })
+        assert.strictEqual(await deleting(joe, "closed\\granted", { desiredAccess }), 0)
+        assert.isFalse(await isThere(ann, "closed\\granted"))
+        // One file with two names: the folder of each name decides.
+        await ann.make("closed\\one", { joe: everything & ~A.DELETE })
+        const file = await ann.must("closed\\one")
+        assert.strictEqual(await ann.status(link(file, "open\\two")), 0)
+        await ann.status(Requests.close(file))
+        assert.strictEqual(await deleting(joe, "closed\\one", { desiredAccess }), denied)
+        assert.strictEqual(await deleting(joe, "open\\two", { desiredAccess }), 0)
+        assert.isFalse(await isThere(ann, "open\\two"))
+        assert.strictEqual(await ann.text("closed\\one"), "theirs")
+        // The creator of a file may delete it.
+        assert.strictEqual(await deleting(joe, "closed\\mine", { desiredAccess, createDisposition: D.FILE_CREATE }), 0)
+        assert.isFalse(await isThere(ann, "closed\\mine"))
+      }
+    )
   }
 
-  cases("takes a stream alone, where that is named", async ({ ann, joe }) => {
+  cases("deletes a stream only, if the name names a stream", async ({ ann, joe }) => {
     await ann.make("file", { joe: everything })
     await ann.make("file:stream", { joe: everything })
     assert.strictEqual(await deleting(joe, "file:stream"), 0)
@@ -143,61 +154,70 @@ describe("delete on close", () => {
     assert.isTrue(await isThere(ann, "file"))
   })
 
-  cases("is refused for what is read only, also for a folder and a stream", async ({ ann, joe, root }) => {
-    await ann.make("file", { joe: everything, root: everything })
-    await ann.make("file:stream", { joe: everything, root: everything })
-    await ann.make("folder", { joe: everything, root: everything }, O.FILE_DIRECTORY_FILE)
-    for (const name of ["file", "folder"]) await readOnly(ann, name)
-    for (const client of [joe, root]) {
-      for (const name of ["file", "file:stream", "folder"]) {
-        for (const desiredAccess of [A.DELETE, A.MAXIMUM_ALLOWED]) {
-          assert.strictEqual(await deleting(client, name, { desiredAccess }), notDeleted, name)
+  cases(
+    "is refused with STATUS_CANNOT_DELETE for a read-only file or folder and for the stream of a read-only file",
+    async ({ ann, joe, root }) => {
+      await ann.make("file", { joe: everything, root: everything })
+      await ann.make("file:stream", { joe: everything, root: everything })
+      await ann.make("folder", { joe: everything, root: everything }, O.FILE_DIRECTORY_FILE)
+      for (const name of ["file", "folder"]) await readOnly(ann, name)
+      for (const client of [joe, root]) {
+        for (const name of ["file", "file:stream", "folder"]) {
+          for (const desiredAccess of [A.DELETE, A.MAXIMUM_ALLOWED]) {
+            assert.strictEqual(await deleting(client, name, { desiredAccess }), notDeleted, name)
+          }
+          assert.strictEqual(
+            await deleting(client, name, { createDisposition: D.FILE_OPEN_IF }),
+            notDeleted,
+            name
+          )
+        }
+        // The server refuses write access first.
+        for (const createDisposition of [D.FILE_OVERWRITE, D.FILE_SUPERSEDE]) {
+          assert.strictEqual(await deleting(client, "file", { createDisposition }), denied)
         }
         assert.strictEqual(
-          await deleting(client, name, { createDisposition: D.FILE_OPEN_IF }),
-          notDeleted,
-          name
+          await deleting(client, "new", {
+            createDisposition: D.FILE_CREATE,
+            fileAttributes: F.FILE_ATTRIBUTE_READONLY
+          }),
+          notDeleted
+        )
+        assert.strictEqual(
+          await deleting(client, "new", {
+            createDisposition: D.FILE_CREATE,
+            fileAttributes: F.FILE_ATTRIBUTE_READONLY,
+            createOptions: O.FILE_DIRECTORY_FILE
+          }),
+          notDeleted
         )
       }
-      // To write it is refused before that.
-      for (const createDisposition of [D.FILE_OVERWRITE, D.FILE_SUPERSEDE]) {
-        assert.strictEqual(await deleting(client, "file", { createDisposition }), denied)
-      }
-      assert.strictEqual(
-        await deleting(client, "new", { createDisposition: D.FILE_CREATE, fileAttributes: F.FILE_ATTRIBUTE_READONLY }),
-        notDeleted
-      )
-      assert.strictEqual(
-        await deleting(client, "new", {
-          createDisposition: D.FILE_CREATE,
-          fileAttributes: F.FILE_ATTRIBUTE_READONLY,
-          createOptions: O.FILE_DIRECTORY_FILE
-        }),
-        notDeleted
-      )
+      assert.strictEqual(await ann.text("file"), "theirs")
+      for (const name of ["file:stream", "folder"]) assert.isTrue(await isThere(ann, name), name)
+      assert.isFalse(await isThere(ann, "new"))
     }
-    assert.strictEqual(await ann.text("file"), "theirs")
-    for (const name of ["file:stream", "folder"]) assert.isTrue(await isThere(ann, name), name)
-    assert.isFalse(await isThere(ann, "new"))
-  })
+  )
 
-  cases("is refused for the share's root, whoever asks, and nobody is kept out by it", async ({ ann, root }) => {
-    await ann.make("file", {})
-    const looking = await ann.must("", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
-    for (const client of [ann, root]) {
-      for (const createOptions of [0, O.FILE_DIRECTORY_FILE]) {
-        for (const desiredAccess of Object.values(access)) {
-          assert.strictEqual(await deleting(client, "", { createOptions, desiredAccess }), notDeleted)
+  cases(
+    "is refused for the share's root for each user, and other users can still open files",
+    async ({ ann, root }) => {
+      await ann.make("file", {})
+      const looking = await ann.must("", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
+      for (const client of [ann, root]) {
+        for (const createOptions of [0, O.FILE_DIRECTORY_FILE]) {
+          for (const desiredAccess of Object.values(access)) {
+            assert.strictEqual(await deleting(client, "", { createOptions, desiredAccess }), notDeleted)
+          }
         }
       }
+      assert.isTrue(await isThere(ann, "file"))
+      await ann.make("more", {})
+      await ann.status(Requests.close(looking))
     }
-    assert.isTrue(await isThere(ann, "file"))
-    await ann.make("more", {})
-    await ann.status(Requests.close(looking))
-  })
+  )
 })
 
-it.live("what is to be deleted waits for no client that is gone", () =>
+it.live("a file marked for deletion is deleted when the connection of its durable handle is lost", () =>
   Effect.scoped(Effect.gen(function*() {
     const { client } = yield* place(host)
     const joe = yield* client("joe")
@@ -217,10 +237,10 @@ it.live("what is to be deleted waits for no client that is gone", () =>
     })
   })))
 
-describe("what is read only", () => {
+describe("a read-only file", () => {
   const over = (file: FileId, how: typeof rename) => how(file, "kept", true)
 
-  cases("is not replaced by a rename or a link, whoever may delete it", async ({ ann, joe, root }) => {
+  cases("is not replaced by a rename or a link, also of a user who may delete it", async ({ ann, joe, root }) => {
     await ann.make("kept", { joe: everything, root: everything })
     await readOnly(ann, "kept")
     for (const [client, name] of [[joe, "joe"], [root, "root"]] as const) {
@@ -231,7 +251,7 @@ describe("what is read only", () => {
     assert.strictEqual(await ann.text("kept"), "theirs")
   })
 
-  cases("is not overwritten, and not opened for writing", async ({ ann, joe }) => {
+  cases("is not overwritten and not opened for writing, and its streams are not either", async ({ ann, joe }) => {
     await ann.make("kept", { joe: everything })
     await ann.make("kept:stream", { joe: everything })
     await readOnly(ann, "kept")

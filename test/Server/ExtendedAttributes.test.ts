@@ -1,3 +1,7 @@
+/**
+ * Proves the extended attributes of a file over SMB2: the EaBuffer of a CREATE, and setting and querying
+ * FileFullEaInformation, with lists encoded by hand as MS-FSCC 2.4.16 says.
+ */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
@@ -13,7 +17,7 @@ const { NtStatus } = Status
 const host = "127.0.43.7"
 const FileFullEaInformation = 15
 
-/** MS-FSCC 2.4.16, by hand: the last entry, or the only one. */
+/** FILE_FULL_EA_INFORMATION (MS-FSCC 2.4.16), encoded by hand. By default it is the last entry. */
 const entry = (name: string, value: string, next = 0): Buffer => {
   const bytes = Buffer.alloc(8 + name.length + 1 + value.length)
   bytes.writeUInt32LE(next, 0)
@@ -24,7 +28,7 @@ const entry = (name: string, value: string, next = 0): Buffer => {
   return bytes
 }
 
-/** MS-FSCC 2.4.16.1. */
+/** FILE_GET_EA_INFORMATION (MS-FSCC 2.4.16.1). */
 const nameOf = (name: string): Buffer => {
   const bytes = Buffer.alloc(4 + 1 + name.length + 1)
   bytes.writeUInt8(name.length, 4)
@@ -42,7 +46,7 @@ const bufferOf = (answer: Buffer | undefined): Buffer => {
   return answer!.subarray(answer!.readUInt16LE(66), answer!.readUInt16LE(66) + answer!.readUInt32LE(68))
 }
 
-it.live("keeps extended attributes as one list, and gives those that are asked for", () =>
+it.live("a server sets, replaces, finds and deletes extended attributes by names without case, and refuses bad lists", () =>
   Effect.scoped(Effect.gen(function*() {
     const { port } = yield* SmbServer.make({
       host,
@@ -61,7 +65,7 @@ it.live("keeps extended attributes as one list, and gives those that are asked f
           createDisposition: CreateDisposition.FILE_CREATE,
           createContexts: [{ _tag: "EaBuffer", eaBuffer }]
         })
-      // Nobody is given what is no list.
+      // No file is created with bytes that are no list.
       for (const bytes of [Buffer.from("nonsense"), entry("A", "b", 400), entry("LONG", "x").subarray(0, 10)]) {
         assert.strictEqual(await make("bad", bytes), NtStatus.STATUS_EA_LIST_INCONSISTENT)
       }
@@ -70,7 +74,7 @@ it.live("keeps extended attributes as one list, and gives those that are asked f
       const id = file as FileId
       assert.deepStrictEqual(bufferOf(await client.ask(query(id))), entry("Author", "joe"))
       assert.strictEqual(statusOf(await client.ask(Requests.set(id, "file", 15, entry("Year", "2026")))), 0)
-      // Found in any case, and told in the case that it was first given in: clients on Linux compare every letter.
+      // Names are found without case and keep the case that they were first given: clients on Linux compare with case.
       assert.strictEqual(statusOf(await client.ask(Requests.set(id, "file", 15, entry("YEAR", "2027")))), 0)
       assert.deepStrictEqual(bufferOf(await client.ask(query(id, nameOf("year")))), entry("Year", "2027"))
       assert.deepStrictEqual(bufferOf(await client.ask(query(id, nameOf("none")))), entry("none", ""))

@@ -1,7 +1,7 @@
 /**
  * Proves that a deletion, a rename or a link reaches the name by which its handle was opened, and the file that it was
- * opened as: not another name of the file, not another file that has the name, or the number, by then. And that CLOSE says
- * what became of a deletion.
+ * opened as: not another name of the file, and not another file that has the name or the inode by then. And that CLOSE
+ * reports whether a deletion failed. Raw clients ask a server with a memory store or a folder.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, Redacted, type Scope } from "effect"
@@ -77,7 +77,7 @@ class Client extends RawClient {
     await this.does(Requests.close(await this.must(name, { createDisposition: D.FILE_CREATE, createOptions: 1 })))
   }
 
-  /** One more name for a file. */
+  /** Gives a file one more name. */
   async makeLink(name: string, other: string): Promise<void> {
     const file = await this.must(name, { ...existing, desiredAccess: A.FILE_WRITE_ATTRIBUTES })
     await this.does(link(file, other))
@@ -98,7 +98,7 @@ const notFound = NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
 
 interface Place {
   readonly client: (user: Name, share?: string) => Promise<Client>
-  /** What the log was told of deletions that failed. */
+  /** The messages of the log. */
   readonly said: ReadonlyArray<string>
 }
 
@@ -134,7 +134,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
 )
 
-/** A server of a folder, and where that is. */
+/** A server that serves a folder, and the folder's path. */
 const local = Effect.gen(function*() {
   const path = yield* folder
   const place = yield* serve(yield* LocalStore.make(path))
@@ -163,7 +163,7 @@ for (const [where, make] of Object.entries(stores)) {
   }
 
   describe(`a file with several names ${where}`, () => {
-    test("loses the one that it is deleted by, and keeps the one that somebody has open", async (place) => {
+    test("loses the name that it is deleted by, and keeps the name by which another client has it open", async (place) => {
       const { ann, joe, open } = await twoNames(place)
       const file = await joe.must("two\\y", toDelete)
       await joe.does(dispose(file))
@@ -173,7 +173,7 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await joe.text("two\\y"), notFound)
     })
 
-    test("loses the one that is deleted on close, in whatever order its opens are closed", async (place) => {
+    test("loses the name that is deleted on close, also when the open by the other name is closed first", async (place) => {
       const { ann, joe, open } = await twoNames(place)
       const file = await joe.must("two\\y", { ...toDelete, createOptions: O.FILE_DELETE_ON_CLOSE })
       await ann.does(Requests.close(open))
@@ -182,7 +182,7 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await joe.text("two\\y"), notFound)
     })
 
-    test("can be opened by one name while another is to be deleted", async (place) => {
+    test("can be opened by one name while a deletion of the other name is pending", async (place) => {
       const { ann, joe } = await twoNames(place)
       const file = await joe.must("two\\y", toDelete)
       await joe.does(dispose(file))
@@ -190,7 +190,7 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await ann.text("two\\y"), NtStatus.STATUS_DELETE_PENDING)
     })
 
-    test("gets another name in place of the one that it is renamed by", async (place) => {
+    test("keeps its other name when it is renamed", async (place) => {
       const { joe } = await twoNames(place)
       const file = await joe.must("two\\y", toDelete)
       await joe.does(rename(file, "two\\z"))
@@ -200,7 +200,7 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await joe.text("two\\y"), notFound)
     })
 
-    test("is linked from the name that the handle has", async (place) => {
+    test("gets a further name through a handle that was renamed before", async (place) => {
       const { joe } = await twoNames(place)
       const file = await joe.must("two\\y", toDelete)
       await joe.does(rename(file, "two\\z"))
@@ -208,7 +208,7 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await joe.text("two\\again"), "content")
     })
 
-    test("is deleted by those names alone that the user may delete", async ({ client }) => {
+    test("is deleted only by a name that the user may delete, and keeps its other name", async ({ client }) => {
       const [ann, joe] = [await client("ann"), await client("joe")]
       const set = async (name: string, rights: Partial<Record<Name, number>>) => {
         const file = await ann.must(name, existing)
@@ -250,7 +250,7 @@ for (const [where, make] of Object.entries(stores)) {
   })
 
   describe(`a name ${where}`, () => {
-    test("that is deleted can be given again, and is not deleted twice", async ({ client }) => {
+    test("can be used again for a new file after its file was deleted", async ({ client }) => {
       const ann = await client("ann")
       await ann.make("f", "old")
       const file = await ann.must("f", toDelete)
@@ -260,7 +260,7 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await ann.text("F"), "new")
     })
 
-    test("of a directory leads to what is open below it, also after a rename", async ({ client }) => {
+    test("of a directory cannot change while a file below is open, and leads to the files below after a rename", async ({ client }) => {
       const [ann, joe] = [await client("ann"), await client("joe")]
       await ann.makeDirectory("a")
       await ann.makeDirectory("a\\b")
@@ -291,13 +291,13 @@ for (const [where, make] of Object.entries(stores)) {
             )))
       )
 
-    shared("have one state of share modes", async (ann, joe) => {
+    shared("enforce the share modes of each other's opens", async (ann, joe) => {
       await ann.make("f")
       await ann.must("f", { ...toRead, shareAccess: 0 })
       assert.strictEqual(await joe.open("F", toRead), NtStatus.STATUS_SHARING_VIOLATION)
     })
 
-    shared("have one state of byte-range locks", async (ann, joe) => {
+    shared("enforce each other's byte-range locks", async (ann, joe) => {
       await ann.make("f")
       const [hers, his] = [await ann.must("f"), await joe.must("f")]
       await ann.does(Requests.lock(hers, 0))
@@ -305,13 +305,13 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await joe.status(Requests.read(his, 10)), NtStatus.STATUS_FILE_LOCK_CONFLICT)
     })
 
-    shared("have one state of deletions", async (ann, joe) => {
+    shared("refuse to open a file whose deletion is pending through the other share", async (ann, joe) => {
       await ann.make("f")
       await ann.does(dispose(await ann.must("f", toDelete)))
       assert.strictEqual(await joe.text("f"), NtStatus.STATUS_DELETE_PENDING)
     })
 
-    shared("tell each other's watchers", async (ann, joe) => {
+    shared("report changes through one share to a CHANGE_NOTIFY of the other", async (ann, joe) => {
       const root = await ann.must("", Requests.directory)
       ann.say(Requests.notify(root))
       const pending = await ann.next()
@@ -322,7 +322,7 @@ for (const [where, make] of Object.entries(stores)) {
   })
 }
 
-it.live("a name that changes while its file is being opened is looked up again", () =>
+it.live("an open during which its file is renamed fails with STATUS_OBJECT_NAME_NOT_FOUND", () =>
   Effect.scoped(Effect.gen(function*() {
     const memory = yield* MemoryStore.make()
     let hold: (() => void) | undefined
@@ -370,7 +370,7 @@ describe("a file in a folder that other programs use", () => {
   const test = (title: string, body: (place: Effect.Success<typeof local>) => Promise<void>) =>
     it.live(title, () => Effect.scoped(Effect.flatMap(local, (place) => Effect.promise(() => body(place)))))
 
-  test("that an editor has replaced is not deleted with the close of the old one", async ({ at, client }) => {
+  test("that an editor has put in place of an open one is not deleted by the close of the old file", async ({ at, client }) => {
     const joe = await client("joe")
     Fs.writeFileSync(at("doc"), "old")
     const file = await joe.must("doc", { ...toDelete, createOptions: O.FILE_DELETE_ON_CLOSE })
@@ -380,7 +380,7 @@ describe("a file in a folder that other programs use", () => {
     assert.strictEqual(Fs.readFileSync(at("doc"), "utf8"), "new")
   })
 
-  test("that an editor has replaced is not renamed, nor linked, nor marked by a handle of the old one", async (place) => {
+  test("that an editor has put in place of an open one is not renamed, linked or deleted by the old file's handle", async (place) => {
     const { at, client } = place
     const joe = await client("joe")
     Fs.writeFileSync(at("doc"), "old")
@@ -396,10 +396,10 @@ describe("a file in a folder that other programs use", () => {
     assert.strictEqual(Fs.readFileSync(at("doc"), "utf8"), "new")
   })
 
-  test("that has the inode of one that was removed is another file", async ({ at, client }) => {
+  test("that gets the inode of a removed file is not mistaken for it, if the system reuses the inode", async ({ at, client }) => {
     const [ann, joe] = [await client("ann"), await client("joe")]
     Fs.writeFileSync(at("old"), "old")
-    // For attributes alone, so that nothing keeps the inode.
+    // Opened for attributes only: nothing keeps the inode.
     const dead = await joe.must("old", { ...attributes, shareAccess: 0 })
     const { ino } = Fs.statSync(at("old"))
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -418,7 +418,7 @@ describe("a file in a folder that other programs use", () => {
     await joe.does(Requests.close(dead))
   })
 
-  test("that replaces one which is open for one client alone is open to others", async ({ at, client }) => {
+  test("that replaces one which a client has open without sharing can be opened by other clients", async ({ at, client }) => {
     const [ann, joe] = [await client("ann"), await client("joe")]
     Fs.writeFileSync(at("doc"), "old")
     const file = await joe.must("doc", { ...toRead, shareAccess: 0 })
@@ -429,7 +429,7 @@ describe("a file in a folder that other programs use", () => {
     assert.strictEqual(await ann.text("doc"), "new")
   })
 
-  test("goes by the symbolic link's name that it was opened by", async ({ at, client }) => {
+  test("that was opened by a symbolic link stays when the link is deleted", async ({ at, client }) => {
     const [ann, joe] = [await client("ann"), await client("joe")]
     Fs.writeFileSync(at("target"), "x")
     Fs.symlinkSync("target", at("link"))
@@ -442,7 +442,7 @@ describe("a file in a folder that other programs use", () => {
     assert.throws(() => Fs.lstatSync(at("link")))
   })
 
-  test("is gone, as its CLOSE says, where another program was faster", async ({ at, client }) => {
+  test("is closed with success when another program deleted it before the CLOSE", async ({ at, client }) => {
     const joe = await client("joe")
     Fs.writeFileSync(at("doc"), "old")
     const file = await joe.must("doc", toDelete)
@@ -451,7 +451,7 @@ describe("a file in a folder that other programs use", () => {
     await joe.does(Requests.close(file))
   })
 
-  test("is not listed by the handle of a directory that had its place", async ({ at, client }) => {
+  test("is not listed through the handle of a directory that had the same path before", async ({ at, client }) => {
     const joe = await client("joe")
     Fs.mkdirSync(at("d"))
     const directory = await joe.must("d", Requests.directory)
@@ -466,7 +466,7 @@ describe("a file or folder in the place of one that is still open", () => {
   const test = (title: string, body: (place: Effect.Success<typeof local>) => Promise<void>) =>
     it.live(title, () => Effect.scoped(Effect.flatMap(local, (place) => Effect.promise(() => body(place)))))
 
-  test("is not to be deleted since the old folder was", async ({ at, client }) => {
+  test("takes new files although a deletion of the old folder is pending", async ({ at, client }) => {
     const [ann, joe] = [await client("ann"), await client("joe")]
     Fs.mkdirSync(at("d"))
     const old = await joe.must("d", { ...toDelete, createOptions: 1 })
@@ -479,12 +479,12 @@ describe("a file or folder in the place of one that is still open", () => {
     const file = await ann.must("g", toDelete)
     await ann.does(rename(file, "d\\g"))
     await ann.does(Requests.close(file))
-    // What is marked is gone; its name stands for another folder.
+    // The marked folder is gone; its name leads to another folder.
     assert.strictEqual(await joe.status(Requests.close(old)), NtStatus.STATUS_FILE_CLOSED)
     assert.isTrue(Fs.existsSync(at("d", "g")))
   })
 
-  test("is not kept by what is open in the old folder, nor by who has that for themselves", async ({ at, client }) => {
+  test("can be renamed although clients have the old folder, without sharing, and a file in it open", async ({ at, client }) => {
     const [ann, joe] = [await client("ann"), await client("joe")]
     Fs.mkdirSync(at("d"))
     Fs.writeFileSync(at("d", "f"), "")
@@ -501,7 +501,7 @@ describe("a file or folder in the place of one that is still open", () => {
     assert.isTrue(Fs.existsSync(at("e", "g")))
   })
 
-  test("takes its name: there is one of that name, and nothing pending", async ({ at, client }) => {
+  test("takes its name: a CREATE fails with STATUS_OBJECT_NAME_COLLISION, and not with STATUS_DELETE_PENDING", async ({ at, client }) => {
     const [ann, joe] = [await client("ann"), await client("joe")]
     Fs.writeFileSync(at("f"), "old")
     await joe.does(dispose(await joe.must("f", toDelete)))
@@ -511,7 +511,7 @@ describe("a file or folder in the place of one that is still open", () => {
     assert.strictEqual(made, NtStatus.STATUS_OBJECT_NAME_COLLISION)
   })
 
-  test("is deleted by the link's name where that leads to a folder with entries", async ({ at, client }) => {
+  test("stays when a symbolic link to it is deleted, also if it has entries", async ({ at, client }) => {
     const joe = await client("joe")
     Fs.mkdirSync(at("d"))
     Fs.writeFileSync(at("d", "f"), "kept")
@@ -525,7 +525,7 @@ describe("a file or folder in the place of one that is still open", () => {
 })
 
 describe("a name that others change at the same time", () => {
-  /** A store in which another program comes between the server's look at a name and its own step, so many times. */
+  /** A store in which another program acts between the server's look at a name and its next step, `times` times. */
   const meddled = (times: number) =>
     Effect.map(MemoryStore.make(), (memory) => {
       let left = times
@@ -557,7 +557,7 @@ describe("a name that others change at the same time", () => {
     })
 
   for (const [what, give] of [["renamed", rename], ["linked", link]] as const) {
-    it.live(`is given to a file that is ${what} over whatever has it at last`, () =>
+    it.live(`is given to a file that is ${what} over it, after three other files have taken it in between`, () =>
       Effect.scoped(Effect.gen(function*() {
         const { client } = yield* serve(yield* meddled(3))
         yield* Effect.promise(async () => {
@@ -570,7 +570,7 @@ describe("a name that others change at the same time", () => {
       })))
   }
 
-  it.live("is opened as what it is at last", () =>
+  it.live("is opened after the store has answered Stale three times", () =>
     Effect.scoped(Effect.gen(function*() {
       const store = yield* meddled(3)
       yield* Effect.scoped(store.open(["saved"], { mode: "new", type: "file" }))
@@ -582,7 +582,7 @@ describe("a name that others change at the same time", () => {
     })))
 })
 
-it.live("a tree's removal leaves alone what a local link in it leads to", () =>
+it.live("a client that removes a tree removes no file behind a symbolic link in the tree", () =>
   Effect.scoped(Effect.gen(function*() {
     const path = yield* folder
     const at = (...names: ReadonlyArray<string>) => join(path, ...names)
@@ -611,8 +611,8 @@ it.live("a tree's removal leaves alone what a local link in it leads to", () =>
     assert.isTrue(Fs.existsSync(at("x", "other", "precious")))
   })))
 
-describe("changes at the same time", () => {
-  /** A store whose every look beside a file's bytes takes a while. */
+describe("concurrent changes", () => {
+  /** A store in which each read of a blob takes 20 milliseconds. */
   const slow = Effect.map(MemoryStore.make(), (memory): ShareStore => ({
     ...memory,
     open: (path, how) =>
@@ -622,7 +622,7 @@ describe("changes at the same time", () => {
       }))
   }))
 
-  it.live("of two parts of a descriptor are both kept", () =>
+  it.live("of the group and of the list of one security descriptor are both kept", () =>
     Effect.scoped(Effect.gen(function*() {
       const { client } = yield* serve(yield* slow)
       yield* Effect.promise(async () => {
@@ -669,7 +669,7 @@ describe("changes at the same time", () => {
       })
     })))
 
-  it.live("of two extended attributes are both kept", () =>
+  it.live("of two extended attributes of one file are both kept", () =>
     Effect.scoped(Effect.gen(function*() {
       const { client } = yield* serve(yield* slow)
       yield* Effect.promise(async () => {
@@ -708,7 +708,7 @@ describe("changes at the same time", () => {
 })
 
 describe("a deletion", () => {
-  it.live("of a directory is refused where it holds what no listing shows", () =>
+  it.live("of a directory is refused if the directory holds a link that no listing shows", () =>
     Effect.scoped(Effect.flatMap(local, ({ at, client }) =>
       Effect.promise(async () => {
         const joe = await client("joe")
@@ -718,7 +718,7 @@ describe("a deletion", () => {
         const notEmpty = NtStatus.STATUS_DIRECTORY_NOT_EMPTY
         assert.strictEqual(await joe.status(dispose(directory)), notEmpty)
         await joe.does(Requests.close(directory))
-        // By delete on close it goes if it is empty then, and stays otherwise (MS-FSA 2.1.5.5).
+        // Delete on close deletes it if it is empty then (MS-FSA 2.1.5.5).
         for (const empty of [false, true]) {
           const onClose = await joe.must("d", { ...toDelete, createOptions: 1 | O.FILE_DELETE_ON_CLOSE })
           if (empty) Fs.rmSync(at("d", "out"))
@@ -735,7 +735,7 @@ describe("a deletion", () => {
     ["Failed", NtStatus.STATUS_UNEXPECTED_IO_ERROR]
   ]
   for (const [reason, status] of refusals) {
-    it.live(`that the store refuses with ${reason} is told by CLOSE and by the log: ${Status.name(status)}`, () =>
+    it.live(`that the store refuses with ${reason} makes CLOSE fail with ${Status.name(status)}, and is logged`, () =>
       Effect.scoped(Effect.gen(function*() {
         const memory = yield* MemoryStore.make()
         let refuses = true
@@ -752,10 +752,10 @@ describe("a deletion", () => {
             const file = await ann.must(name, toDelete)
             await ann.does(dispose(file))
             assert.strictEqual(await ann.status(Requests.close(file)), status)
-            // It is closed, and can be opened by others.
+            // The handle is closed, and other clients can open the file.
             assert.strictEqual(await ann.status(Requests.close(file)), NtStatus.STATUS_FILE_CLOSED)
             assert.strictEqual(await ann.text(name), name)
-            // A client that hangs up hears nothing; the log does.
+            // A client that hangs up gets no response; the log has a line.
             const gone = await client("joe")
             await gone.must(name, { ...toDelete, createOptions: O.FILE_DELETE_ON_CLOSE })
             gone.close()
@@ -764,7 +764,7 @@ describe("a deletion", () => {
             }
           }
           assert.lengthOf(said.filter((line) => line.startsWith("a file or folder was not deleted")), 4)
-          // However often clients try: some lines, and no more. CLOSE tells each of them.
+          // The lines of the log are limited, no matter how often clients try. Each CLOSE fails.
           for (let i = 0; i < 40; i++) {
             const file = await ann.must("f", toDelete)
             await ann.does(dispose(file))
@@ -779,7 +779,7 @@ describe("a deletion", () => {
         })
       })))
 
-    it.live(`that the store would refuse with ${reason} is refused when the file is marked`, () =>
+    it.live(`that mayRemove of the store refuses with ${reason} is refused when the file is marked`, () =>
       Effect.scoped(Effect.gen(function*() {
         const memory = yield* MemoryStore.make()
         const { client } = yield* serve({ ...memory, mayRemove: () => Effect.fail(new StoreError({ reason })) })

@@ -1,6 +1,6 @@
 /**
- * Proves that the table of what is open finds names, what is below them and their files as a plain list of opens would,
- * after any sequence of opens, closes and renames; and that nothing is left when all is closed.
+ * Proves that the table of open files finds names, the names below a directory, and files as a plain list of opens
+ * would, after any sequence of opens, closes and renames; and that the table is empty when all files are closed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
@@ -8,7 +8,7 @@ import type { FileOpen } from "../../src/Server/internal/State/Model.ts"
 import type { StorePath } from "../../src/Server/ShareStore.ts"
 import { random } from "../random.ts"
 
-/** What the table looks at of an open, and what the model knows of it. */
+/** The fields of an open that the table reads, and the model's own fields. */
 interface Known {
   readonly open: FileOpen
   readonly identity: string
@@ -21,7 +21,7 @@ const isBelow = (path: StorePath, directory: StorePath) =>
 
 describe("FileTable", () => {
   for (const seed of [1, 2, 3, 4, 5, 6]) {
-    it(`agrees with a list of opens (seed ${seed})`, () => {
+    it(`finds the same names and files as a list of opens (seed ${seed})`, () => {
       const next = random(seed)
       const pick = <A>(list: ReadonlyArray<A>): A => list[next(list.length)]!
       const name = () => pick(["a", "A", "b", "é", "É"])
@@ -44,7 +44,7 @@ describe("FileTable", () => {
       const rename = ({ open, path: from }: Known) => {
         const to = path()
         if (from.length === 0 || to.length === 0 || isBelow(to, from)) return
-        // Names are unique in a store: what has the new one went before.
+        // Names are unique in a store: the file that had the new name goes first.
         for (const other of [...opens]) if (key(other.path) === key(to) || isBelow(other.path, to)) leave(other)
         if (!opens.some((other) => other.open === open)) return
         const { link } = open
@@ -81,7 +81,7 @@ describe("FileTable", () => {
     })
   }
 
-  it("keeps what is pending for a name until the name is released", () => {
+  it("keeps the pending deletion of a name until the name is released", () => {
     const table = new FileTable()
     const stream = table.file("1", false).stream("")
     const open = { stream } as { -readonly [K in keyof FileOpen]: FileOpen[K] }

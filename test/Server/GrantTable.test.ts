@@ -1,6 +1,6 @@
 /**
- * Which oplock or lease is granted, for every request next to every state of the other opens: the properties that
- * MS-SMB2 3.3.5.9.8 and 3.3.5.9.11 and MS-FSA 2.1.5.18 ask for. The space is small, so all of it is tried.
+ * Proves the properties that MS-SMB2 3.3.5.9.8 and 3.3.5.9.11 and MS-FSA 2.1.5.18 ask of a grant of an oplock or a
+ * lease, for every request with every state of the other opens. There are few combinations: the tests try all of them.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as GrantTable from "../../src/Server/internal/Command/GrantTable.ts"
@@ -35,7 +35,7 @@ const requests: ReadonlyArray<GrantTable.Requested> = kinds.flatMap(([kind, stat
 
 const keys = Object.keys(alone) as ReadonlyArray<keyof GrantTable.Others>
 
-/** Every state that other opens can be in: whoever caches is there, and uses the data. */
+/** Every state that other opens can be in: an open that caches is present and uses the data. */
 const others: ReadonlyArray<GrantTable.Others> = Array.from(
   { length: 1 << keys.length },
   (_, bits) => Object.fromEntries(keys.map((key, i) => [key, (bits >> i & 1) === 1])) as unknown as GrantTable.Others
@@ -44,7 +44,7 @@ const others: ReadonlyArray<GrantTable.Others> = Array.from(
     (present || !useData) && (useData || !(cacheWrites || haveOplock || leaseHandles))
 )
 
-/** Every case with what it gives. */
+/** Every case with the state that is granted. */
 const cases = requests.flatMap((requested) =>
   others.flatMap((about) =>
     [false, true].map((reported) => ({
@@ -141,7 +141,7 @@ describe("GrantTable", () => {
     )
   })
 
-  it("has no rule that could be left out", () => {
+  it("needs each of its rules: without it some request would be granted another state", () => {
     for (const rule of GrantTable.rules) {
       const rest = GrantTable.rules.filter((other) => other !== rule)
       const matters = cases.some(({ about, reported, requested }) => {

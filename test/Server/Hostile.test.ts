@@ -1,3 +1,7 @@
+/**
+ * Proves that bad input of one client (arbitrary bytes, mutated captured requests, costly patterns, wrong MessageIds)
+ * does not hurt the server's other clients and makes the server log no error.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
 import { readFileSync } from "node:fs"
@@ -12,7 +16,7 @@ import * as Requests from "./requests.ts"
 
 const host = "127.0.28.3"
 
-/** Requests that smbclient, impacket and others made of smbd. */
+/** Requests that smbclient, impacket and other clients sent to smbd. */
 const captured: ReadonlyArray<Buffer> = readFileSync(
   new URL("../Smb2/fixtures/captured.jsonl", import.meta.url),
   "utf8"
@@ -20,7 +24,7 @@ const captured: ReadonlyArray<Buffer> = readFileSync(
   Buffer.from((JSON.parse(line) as { packet: string }).packet, "hex")
 )
 
-/** Runs against a server of its own, and fails where the server's code broke on something. */
+/** Runs against a new server, and fails if the server has logged an error. */
 const withServer = async (
   use: (port: number, server: SmbServer.SmbServer["Service"]) => Promise<void>,
   options: Partial<SmbServer.Options> = {}
@@ -54,31 +58,35 @@ const isAlive = async (client: RawClient): Promise<boolean> => {
   return answer !== undefined && answer.readUInt32LE(8) === 0
 }
 
-describe("bad input", () => {
-  it("takes any bytes before a logon: only that connection ends", () =>
-    withServer(async (port) => {
-      const other = new RawClient(host, port)
-      assert.isTrue(await other.logOn("data"))
-      const next = random(4711)
-      for (let turn = 0; turn < 60; turn++) {
-        const client = new RawClient(host, port)
-        if (turn % 3 === 0) {
-          client.raw(Uint8Array.from({ length: 1 + next(300) }, () => next(256)))
-        } else {
-          for (let i = 0; i < 4; i++) {
-            const packet = Buffer.from(captured[next(captured.length)]!)
-            for (let k = 0; k < 1 + next(4); k++) packet[next(packet.length)] = next(256)
-            client.frame(packet.subarray(0, turn % 3 === 1 ? packet.length : 1 + next(packet.length)))
+describe("a server that gets bad input", () => {
+  it(
+    "serves other clients after arbitrary bytes and mutated requests before a logon",
+    () =>
+      withServer(async (port) => {
+        const other = new RawClient(host, port)
+        assert.isTrue(await other.logOn("data"))
+        const next = random(4711)
+        for (let turn = 0; turn < 60; turn++) {
+          const client = new RawClient(host, port)
+          if (turn % 3 === 0) {
+            client.raw(Uint8Array.from({ length: 1 + next(300) }, () => next(256)))
+          } else {
+            for (let i = 0; i < 4; i++) {
+              const packet = Buffer.from(captured[next(captured.length)]!)
+              for (let k = 0; k < 1 + next(4); k++) packet[next(packet.length)] = next(256)
+              client.frame(packet.subarray(0, turn % 3 === 1 ? packet.length : 1 + next(packet.length)))
+            }
           }
+          await client.next(20)
+          client.close()
         }
-        await client.next(20)
-        client.close()
-      }
-      assert.isTrue(await isAlive(other))
-      other.close()
-    }), 30_000)
+        assert.isTrue(await isAlive(other))
+        other.close()
+      }),
+    30_000
+  )
 
-  it("takes mutated requests of a user who has logged on", () =>
+  it("serves other clients after mutated requests of users who have logged on", () =>
     withServer(async (port) => {
       const other = new RawClient(host, port)
       assert.isTrue(await other.logOn("data"))
@@ -97,7 +105,7 @@ describe("bad input", () => {
           packet.writeBigUInt64LE(BigInt(client.messageId++), 24)
           packet.writeUInt32LE(client.treeId, 36)
           packet.writeBigUInt64LE(client.sessionId, 40)
-          // Half of those that name a file name one that may be open.
+          // Half of the requests with a FileId get one that may be open.
           if (command !== Command.CREATE && next(2) === 0) {
             const at = command === Command.CLOSE || command === Command.FLUSH || command === Command.LOCK ||
                 command === Command.IOCTL || command === Command.CHANGE_NOTIFY || command === Command.QUERY_DIRECTORY
@@ -122,14 +130,14 @@ describe("bad input", () => {
     }), 60_000)
 
   it(
-    "closes who sends a frame beyond the limit, or who uses identifiers that were never granted",
+    "closes a connection that sends a frame beyond its limit, or a MessageId that was not granted or is used twice",
     () =>
       withServer(async (port) => {
         const long = new RawClient(host, port)
         long.raw(Uint8Array.of(0, 0xff, 0xff, 0xff))
         await long.next(2000)
         assert.isTrue(long.closed)
-        // Strangers have no use for as much as users: it is not even collected.
+        // A client without a logon needs no frames as long as a user's: the server closes it at the length.
         const packet = (length: number) => Uint8Array.of(0, length >>> 16, length >>> 8 & 0xff, length & 0xff)
         const stranger = new RawClient(host, port)
         assert.isDefined(await stranger.negotiate())
@@ -157,7 +165,7 @@ describe("bad input", () => {
     30_000
   )
 
-  it("keeps nobody waiting for patterns that are made to take long", () =>
+  it("responds to other clients while it lists by patterns that are made to be slow", () =>
     withServer(async (port) => {
       const client = new RawClient(host, port)
       const other = new RawClient(host, port)
@@ -166,7 +174,7 @@ describe("bad input", () => {
       for (let i = 0; i < 40; i++) assert.isObject(await client.open(`${"a.".repeat(120)}${i}`))
       const folder = await client.open("", Requests.directory)
       assert.isObject(folder)
-      // Longer than names can be, and as long as they may be: nothing has such a name.
+      // One pattern is longer than names can be, one is as long as a name can be and matches no file.
       for (
         const [pattern, status] of [["<*".repeat(15_000), 0xc000_0033], [`${"*?".repeat(126)}qz`, 0xc000_000f]] as const
       ) {
@@ -176,14 +184,18 @@ describe("bad input", () => {
       }
     }), 30_000)
 
-  it("holds its limits: connections, and the time until a logon", () =>
-    withServer(async (port, server) => {
-      const idle = new RawClient(host, port)
-      await idle.next(1500)
-      assert.isTrue(idle.closed)
-      const clients = Array.from({ length: 5 }, () => new RawClient(host, port))
-      await clients[4]!.next(500)
-      assert.isAtMost((await Effect.runPromise(server.statistics)).connections, 3)
-      for (const client of clients) client.close()
-    }, { limits: { unauthenticatedConnections: 3, logonTime: "700 millis" } }), 30_000)
+  it(
+    "closes connections that do not log on in time, and those beyond unauthenticatedConnections",
+    () =>
+      withServer(async (port, server) => {
+        const idle = new RawClient(host, port)
+        await idle.next(1500)
+        assert.isTrue(idle.closed)
+        const clients = Array.from({ length: 5 }, () => new RawClient(host, port))
+        await clients[4]!.next(500)
+        assert.isAtMost((await Effect.runPromise(server.statistics)).connections, 3)
+        for (const client of clients) client.close()
+      }, { limits: { unauthenticatedConnections: 3, logonTime: "700 millis" } }),
+    30_000
+  )
 })

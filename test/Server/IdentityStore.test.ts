@@ -1,3 +1,7 @@
+/**
+ * Proves that an IdentityStore gives each user a SID once and for good, in a file that several servers share, and that
+ * a server with a FileStore knows the owners of files after a restart.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
@@ -34,7 +38,7 @@ const place = Effect.map(folder, (path) => join(path, "state", "identity.json"))
 const kept = (path: string) => JSON.parse(readFileSync(path, "utf8"))
 
 describe("IdentityStore.fromFile", () => {
-  it.effect("gives each name a number once, and the same after a restart", () =>
+  it.effect("gives each name one SID, without case, and the same one after a restart", () =>
     Effect.gen(function*() {
       const path = yield* place
       const first = yield* IdentityStore.fromFile(path)
@@ -56,7 +60,7 @@ describe("IdentityStore.fromFile", () => {
       assert.deepStrictEqual(readdirSync(join(path, "..")), ["identity.json"])
     }).pipe(Effect.scoped))
 
-  it.effect("never gives a number again, also where its user was taken out of the file", () =>
+  it.effect("never gives a RID to a second user, also if the first user was removed from the file", () =>
     Effect.gen(function*() {
       const path = yield* place
       const { sidOf } = yield* IdentityStore.fromFile(path)
@@ -67,7 +71,7 @@ describe("IdentityStore.fromFile", () => {
       assert.strictEqual(yield* again.sidOf("eve"), `${again.domainSid}-1002`)
     }).pipe(Effect.scoped))
 
-  it.effect("serves several servers at a time", () =>
+  it.effect("gives the same SIDs to three stores that use the file at the same time", () =>
     Effect.gen(function*() {
       const path = yield* place
       const stores = yield* Effect.all([1, 2, 3].map(() => IdentityStore.fromFile(path)), { concurrency: 3 })
@@ -84,7 +88,7 @@ describe("IdentityStore.fromFile", () => {
       assert.strictEqual(new Set(given[0]).size, 12)
     }).pipe(Effect.scoped))
 
-  it.effect("puts a file back that was removed, and goes on behind a lock that was left", () =>
+  it.effect("restores a file that was removed, and ignores the lock of a process that was killed", () =>
     Effect.gen(function*() {
       const path = yield* place
       const store = yield* IdentityStore.fromFile(path)
@@ -93,13 +97,13 @@ describe("IdentityStore.fromFile", () => {
       const ann = yield* store.sidOf("ann")
       const again = yield* IdentityStore.fromFile(path)
       assert.deepStrictEqual([yield* again.sidOf("joe"), yield* again.sidOf("ann")], [joe, ann])
-      // As a process leaves it that is killed: older than any work on the file takes.
+      // The lock of a killed process: older than any work on the file takes.
       writeFileSync(`${path}.lock`, "")
       utimesSync(`${path}.lock`, 0, 0)
       assert.strictEqual(yield* again.sidOf("bob"), `${again.domainSid}-1002`)
     }).pipe(Effect.scoped))
 
-  it.effect("refuses what others may read or change, and what makes no sense, and changes nothing of it", () =>
+  it.effect("refuses a file that others may read or write, and a damaged file, and leaves it unchanged", () =>
     Effect.gen(function*() {
       const path = yield* place
       const { domainSid, sidOf } = yield* IdentityStore.fromFile(path)
@@ -130,18 +134,18 @@ describe("IdentityStore.fromFile", () => {
         writeFileSync(path, text)
         const error = yield* Effect.flip(IdentityStore.fromFile(path))
         assert.strictEqual(error.reason, "Damaged", text)
-        // A server that runs neither writes over it.
+        // A running server does not overwrite it either.
         assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason, "Damaged", text)
         assert.strictEqual(readFileSync(path, "utf8"), text)
       }
-      // Another domain's in its place: what was given out would be somebody else's.
+      // The file of another domain in its place: the SIDs given so far would be those of other users.
       writeFileSync(path, JSON.stringify({ ...good, domainSid: "S-1-5-21-1-2-3" }))
       assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason, "Damaged")
       writeFileSync(path, JSON.stringify(good))
       assert.strictEqual(yield* sidOf("new"), `${domainSid}-1001`)
     }).pipe(Effect.scoped))
 
-  it.effect("fails where it cannot write", () =>
+  it.effect("fails with NotWritable when the folder cannot be made", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "file")
       writeFileSync(path, "")
@@ -153,7 +157,7 @@ describe("IdentityStore.fromFile", () => {
 })
 
 describe("IdentityStore.inMemory", () => {
-  it.effect("takes what an app keeps elsewhere", () =>
+  it.effect("takes the domain SID and the RIDs that an app gives, and continues after the highest RID", () =>
     Effect.gen(function*() {
       const store = IdentityStore.inMemory({ domainSid: "S-1-5-21-1-2-3", rids: { joe: 1007 } })
       assert.strictEqual(yield* store.sidOf("Joe"), "S-1-5-21-1-2-3-1007")
@@ -175,7 +179,7 @@ const client = (user: string): Effect.Effect<SmbClient.Client, never, Scope.Scop
     (context) => Context.get(context, SmbClient.SmbClient)
   )
 
-/** A list with one entry: the owner may do everything. */
+/** A list with one entry: `sid` has all rights. */
 const onlyOwner = (sid: string): SecurityDescriptor.Acl => ({
   aclRevision: 2,
   aces: [{
@@ -205,7 +209,7 @@ describe("a server with an IdentityStore", () => {
       return yield* use(`\\\\${host}:${port}\\data`, identity)
     }).pipe(Effect.scoped)
 
-  it.live("knows after a restart whose a file is", () =>
+  it.live("enforces the owners of files after a restart, also when its users come in another order", () =>
     Effect.gen(function*() {
       const root = yield* folder
       mkdirSync(join(root, "data"))
@@ -221,7 +225,7 @@ describe("a server with an IdentityStore", () => {
           assert.strictEqual(refused._tag === "SmbError" ? refused.reason._tag : refused._tag, "AccessDenied")
           return owner!
         }))
-      // In another order, and with one more before them: it is not by order that they are known.
+      // The users come in another order, with a further one first: their order does not decide their SIDs.
       yield* turn(root, ["eve", "ann", "joe"], (base) =>
         Effect.gen(function*() {
           for (const name of ["eve", "ann"]) {
@@ -234,7 +238,7 @@ describe("a server with an IdentityStore", () => {
         }))
     }).pipe(Effect.scoped))
 
-  it.live("lets nobody in whose identifier cannot be kept", () =>
+  it.live("refuses a logon with STATUS_INTERNAL_ERROR if the user's SID cannot be kept, and admits users that it knows", () =>
     Effect.gen(function*() {
       const root = yield* folder
       mkdirSync(join(root, "data"))
@@ -244,7 +248,7 @@ describe("a server with an IdentityStore", () => {
           writeFileSync(join(root, "identity.json"), "damaged")
           const error = yield* Effect.flip((yield* client("ann")).stat(base))
           assert.include(error.message, "STATUS_INTERNAL_ERROR")
-          // Who is known already comes in.
+          // A user whose SID the server knows can log on.
           assert.strictEqual((yield* (yield* client("JOE")).stat(base)).type, "directory")
         }))
     }).pipe(Effect.scoped))

@@ -1,6 +1,6 @@
 /**
- * A client of dialect 3.0 that says whatever it is told of leases, replays and channels. It signs nothing, which its server
- * must allow, and two of them with one ClientGuid are one client with two connections.
+ * A client of dialect 3.0 for tests of leases, replays and channels: it sends any request that a test makes. It signs
+ * nothing, so its server must not require signing. Two of them with one ClientGuid are one client with two connections.
  */
 import { Effect } from "effect"
 import { Authenticator, type Credentials } from "effect-smb/Auth"
@@ -45,26 +45,26 @@ export const durable = (guid: number): Context.Request => ({
   createGuid: key(guid)
 })
 
-/** What a CREATE came to. */
+/** The response of a CREATE. */
 export interface Opened {
   readonly status: number
   readonly fileId: FileId
   readonly oplockLevel: number
   readonly allocationSize: bigint
   readonly contexts: ReadonlyArray<Context.Response>
-  /** Of the lease that was granted; undefined where none was. */
+  /** The state of the granted lease; undefined if no lease was granted. */
   readonly leaseState: number | undefined
   readonly epoch: number | undefined
 }
 
-/** A break that the server told of. */
+/** A break notification of the server. */
 export type Break = Extract<OplockBreak.Response, { readonly _tag: "LeaseBreakNotification" }>
 
 const nowhere: FileId = { persistent: 0n, volatile: 0n }
 
 export class LeaseClient extends RawClient {
   readonly guid: number
-  /** Of the requests that follow. */
+  /** Set the SMB2_FLAGS_REPLAY_OPERATION flag in the next requests. */
   replay = false
   channelSequence = 0
   private readonly heard: Array<Break> = []
@@ -110,7 +110,7 @@ export class LeaseClient extends RawClient {
     return packet
   }
 
-  /** The next frame that is no break; breaks are kept. */
+  /** The next frame that is not a break notification. Break notifications are kept. */
   override async next(millis?: number): Promise<Buffer | undefined> {
     for (;;) {
       const frame = await super.next(millis)
@@ -119,13 +119,13 @@ export class LeaseClient extends RawClient {
     }
   }
 
-  /** The next break, or undefined where none comes. */
+  /** The next break, or undefined if no break comes within `millis`. */
   async nextBreak(millis = 2000): Promise<Break | undefined> {
     const until = Date.now() + millis
     while (this.heard.length === 0 && Date.now() < until && !this.closed) {
       const frame = await super.next(Math.max(1, until - Date.now()))
       if (frame === undefined) continue
-      if (frame.readBigUInt64LE(24) !== 0xffff_ffff_ffff_ffffn) throw new Error("a response that nobody waits for")
+      if (frame.readBigUInt64LE(24) !== 0xffff_ffff_ffff_ffffn) throw new Error("a response without a request")
       this.heard.push(decode(OplockBreak.Response, frame) as Break)
     }
     return this.heard.shift()
@@ -136,7 +136,7 @@ export class LeaseClient extends RawClient {
     return statusOf(await this.final(await this.ask(request)))
   }
 
-  /** Passes over the interim response. */
+  /** Skips the interim response. */
   async final(answer: Buffer | undefined): Promise<Buffer | undefined> {
     return answer !== undefined && statusOf(answer) === pending ? this.next(10_000) : answer
   }

@@ -1,3 +1,8 @@
+/**
+ * Proves each limit of the server by the same steps: what the server refuses, closes or delays beyond the limit, that
+ * there is room again afterwards, and that a client of another share notices nothing. The table has a test for each
+ * limit.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, type Duration, Effect, Exit, Latch, Layer, Logger, Redacted, References, Scope } from "effect"
 import { Authenticator, Credentials } from "effect-smb/Auth"
@@ -25,18 +30,18 @@ const ann = Credentials.password("ann", secret)
 interface Place {
   readonly port: number
   readonly server: SmbServer.SmbServer["Service"]
-  /** A client who has logged on, as nobody where nobody is named, until the test ends. */
+  /** A client that has logged on, until the test ends. By default it logs on anonymously. */
   readonly client: (credential?: Credentials.Credential, from?: string) => Promise<RawClient>
-  /** One who has only connected. */
+  /** A client that has only connected. */
   readonly stranger: (from?: string) => RawClient
   /** The lines of the log. */
   readonly log: ReadonlyArray<Readonly<Record<string, unknown>>>
-  /** Lets the server's time go on, where that is not the machine's. */
+  /** Adjusts the server's clock, if that is a test clock. */
   readonly adjust: (time: Duration.Input) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
-/** A server with these limits; in the end somebody else must have noticed nothing. */
+/** Runs against a server with these limits. At the end another client must have noticed nothing. */
 const within = async (
   limits: Partial<Limits.Limits>,
   use: (place: Place) => Promise<void>,
@@ -105,7 +110,7 @@ const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): 
   return file as FileId
 }
 
-/** Whether so many answers of compounds came, and no others. */
+/** Whether `count` successful responses came, in compounds or alone. */
 const isDone = async (client: RawClient, count: number): Promise<boolean> => {
   let left = count
   while (left > 0) {
@@ -129,10 +134,10 @@ const {
 } = NtStatus
 const elsewhere = "127.0.36.99"
 const guess = (user: string) => Credentials.password(user, Redacted.make("wrong"))
-/** A server whose time stands, until it is told to go on. */
+/** Runs against a server whose clock stands still until the test adjusts it. */
 const standing = (limits: Partial<Limits.Limits>, use: (place: Place) => Promise<void>) =>
   within({ logonAttempts: 100, ...limits }, use, undefined, { stands: true })
-/** One who has negotiated. */
+/** A client that has only negotiated. */
 const met = async (place: Place, from?: string): Promise<RawClient> => {
   const made = place.stranger(from)
   await made.negotiate()
@@ -148,10 +153,10 @@ const until = async (what: () => Promise<boolean>, millis = 3000): Promise<boole
   return false
 }
 
-/** One for each: what it holds back, and that it is room again afterwards. */
+/** A test of each limit: what the server refuses, and that there is room again afterwards. */
 const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run: () => Promise<void>] } = {
   connections: [
-    "further ones are closed at once, and there is room when one goes",
+    "further connections are closed at once, and a new one is accepted when one ends",
     () =>
       within({ connections: 3 }, async ({ client, port }) => {
         const one = await client()
@@ -173,7 +178,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   addressConnections: [
-    "further ones from one address are closed at once, and others come in",
+    "further connections from one address are closed at once, and those from another address are accepted",
     () =>
       within({ addressConnections: 2 }, async ({ client, server, stranger }) => {
         await client(ann)
@@ -186,7 +191,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   userConnections: [
-    "no further one is this user's, until one goes; others come in",
+    "a logon on a further connection of a user is refused until one ends; other users can log on",
     () =>
       within({ userConnections: 2 }, async ({ client, log, stranger }) => {
         const one = await client(joe)
@@ -204,7 +209,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   unauthenticatedConnections: [
-    "with one more the oldest goes, of who has the most; whoever logs on comes in, and stays",
+    "one more closes the oldest of the address with the most; a connection with a logon stays",
     () =>
       within({ unauthenticatedConnections: 4, connections: 3 }, async ({ client, server, stranger }) => {
         const one = await client(joe)
@@ -222,7 +227,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   sessions: [
-    "one more on a connection is refused, and the others stay",
+    "one more session on a connection is refused, and the others stay",
     () =>
       within({ sessions: 2 }, async ({ client }) => {
         const one = await client()
@@ -239,19 +244,19 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   userSessions: [
-    "one more of a user is refused, until one ends, and others have theirs",
+    "one more session of a user is refused until one ends, and other users get theirs",
     () =>
       within({ userSessions: 2 }, async ({ client }) => {
         const one = await client(joe)
         const two = await client(joe)
         const before = two.sessionId
         assert.strictEqual(await one.setup(joe), STATUS_REQUEST_NOT_ACCEPTED)
-        // One that takes the place of another is none more.
+        // A session that replaces another one does not count as one more.
         assert.strictEqual(await one.setup(joe, { previousSessionId: before }), 0)
         await client(ann)
         assert.strictEqual(statusOf(await one.ask({ _tag: "LOGOFF", body: {} })), 0)
         assert.strictEqual(await one.setup(joe), 0)
-        // Nor does one become theirs that was another's.
+        // A further logon cannot turn the session of another user into this user's either.
         const other = await client(ann)
         assert.strictEqual(await other.setup(ann, { sessionId: other.sessionId }), 0)
         assert.strictEqual(await other.setup(joe, { sessionId: other.sessionId }), STATUS_REQUEST_NOT_ACCEPTED)
@@ -259,28 +264,34 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
-  trees: ["one more of a session is refused", () =>
-    within({ trees: 2 }, async ({ client }) => {
-      const one = await client()
-      assert.strictEqual(await one.connect("calm"), 0)
-      assert.strictEqual(await one.connect("calm"), STATUS_INSUFFICIENT_RESOURCES)
-      assert.strictEqual(statusOf(await one.ask({ _tag: "TREE_DISCONNECT", body: {} })), 0)
-      assert.strictEqual(await one.connect("calm"), 0)
-    })],
+  trees: [
+    "one more tree connect of a session is refused until one is disconnected",
+    () =>
+      within({ trees: 2 }, async ({ client }) => {
+        const one = await client()
+        assert.strictEqual(await one.connect("calm"), 0)
+        assert.strictEqual(await one.connect("calm"), STATUS_INSUFFICIENT_RESOURCES)
+        assert.strictEqual(statusOf(await one.ask({ _tag: "TREE_DISCONNECT", body: {} })), 0)
+        assert.strictEqual(await one.connect("calm"), 0)
+      })
+  ],
 
-  opens: ["one more of a session is refused", () =>
-    within({ opens: 3 }, async ({ client }) => {
-      const one = await client()
-      const files = [await opened(one, "a"), await opened(one, "b"), await opened(one, "c")]
-      assert.strictEqual(await one.open("d"), STATUS_TOO_MANY_OPENED_FILES)
-      const two = await client()
-      await opened(two, "d")
-      assert.strictEqual(statusOf(await one.ask(Requests.close(files[1]!))), 0)
-      await opened(one, "e")
-    })],
+  opens: [
+    "one more open of a session is refused until one is closed, and another session can open files",
+    () =>
+      within({ opens: 3 }, async ({ client }) => {
+        const one = await client()
+        const files = [await opened(one, "a"), await opened(one, "b"), await opened(one, "c")]
+        assert.strictEqual(await one.open("d"), STATUS_TOO_MANY_OPENED_FILES)
+        const two = await client()
+        await opened(two, "d")
+        assert.strictEqual(statusOf(await one.ask(Requests.close(files[1]!))), 0)
+        await opened(one, "e")
+      })
+  ],
 
   pending: [
-    "one more request that waits is refused, and what waits goes on",
+    "one more asynchronous request is refused, and those that wait are completed",
     () =>
       within({ pending: 2 }, async ({ client }) => {
         const one = await client()
@@ -295,11 +306,11 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   credits: [
-    "no more are granted, and who uses others is sent away",
+    "no more credits are granted, and a connection that uses a MessageId beyond them is closed",
     () =>
       within({ credits: 20 }, async ({ client }) => {
         const one = await client()
-        // The window's end: what was granted, counted from the first identifier that is free.
+        // The end of the window: the granted credits, counted from the first free MessageId.
         let granted = 0
         for (let i = 0; i < 4; i++) {
           one.say(Requests.echo, 8000)
@@ -316,7 +327,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   transfer: [
-    "no more is announced, read or written at once, and a longer frame ends the connection",
+    "the server announces this size, refuses longer reads and writes, and closes a connection with a longer frame",
     () =>
       within({ transfer: 65_536 }, async ({ client, port }) => {
         const fresh = new RawClient(host, port)
@@ -339,7 +350,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   logonAttempts: [
-    "the connection ends with the last that failed",
+    "the connection is closed after the last failed logon, and the user can log on over another one",
     () =>
       within({ logonAttempts: 3 }, async ({ port }) => {
         const wrong = Credentials.password("joe", Redacted.make("wrong"))
@@ -351,7 +362,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         await one.setup(wrong)
         await one.next()
         assert.isTrue(one.closed)
-        // Their user comes in by another.
+        // The user can log on over another connection.
         const two = new RawClient(host, port)
         assert.isTrue(await two.logOn("data", joe))
         two.close()
@@ -359,7 +370,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   refusedLogons: [
-    "the next one of that name from there waits; nobody else does, from there or as that user from elsewhere",
+    "the next logon of that user from that address waits; other users, and that user from another address, do not",
     () =>
       standing({ refusedLogons: 2 }, async (place) => {
         const one = await met(place)
@@ -369,7 +380,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.isTrue(await until(async () => (await statisticsOf(place.server)).waitingLogons === 1))
         await place.client(joe, elsewhere)
         await place.client(ann)
-        // It is all the same for somebody who is no user.
+        // It is the same for a name that is not a user's.
         const two = await met(place)
         for (let i = 0; i < 2; i++) assert.strictEqual(await two.setup(guess("eve")), STATUS_LOGON_FAILURE)
         const none = two.setup(guess("eve"))
@@ -377,7 +388,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         await place.adjust("250 millis")
         assert.strictEqual(await third, 0)
         assert.strictEqual(await none, STATUS_LOGON_FAILURE)
-        // Who came in begins anew; who did not waits for twice as long.
+        // The count of joe, who has logged on, starts again; eve waits for twice as long.
         assert.strictEqual(await one.setup(guess("joe")), STATUS_LOGON_FAILURE)
         const later = two.setup(guess("eve"))
         assert.isTrue(await until(async () => (await statisticsOf(place.server)).waitingLogons === 1))
@@ -391,7 +402,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   addressRefusedLogons: [
-    "the next one from there waits, whoever it is, unless they came in before",
+    "the next logon from that address waits, except that of a user who has logged on from there before",
     () =>
       standing({ addressRefusedLogons: 2 }, async (place) => {
         await place.client(ann)
@@ -407,7 +418,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   logonDelay: [
-    "of many that wait for one turn one is judged, and the others are refused as they are",
+    "of five logons that wait for one turn one is checked, and the others are refused unchecked",
     () =>
       standing({ refusedLogons: 1, logonDelay: "200 millis" }, async (place) => {
         const clients = await Promise.all(Array.from({ length: 5 }, () => met(place)))
@@ -423,7 +434,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   refusalTime: [
-    "what is older is forgotten",
+    "older refusals are forgotten",
     () =>
       standing({ refusedLogons: 1, refusalTime: "10 seconds" }, async (place) => {
         const one = await met(place)
@@ -434,7 +445,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   refusalEntries: [
-    "no more are kept, and the oldest goes",
+    "no more refusals are kept, and the oldest is forgotten",
     () =>
       standing({ refusedLogons: 1, refusalEntries: 2 }, async (place) => {
         const one = await met(place)
@@ -448,7 +459,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   logonTime: [
-    "who has not logged on by then is sent away, and who has stays",
+    "a connection without a logon is closed after this time, and one with a logon stays",
     () =>
       within({ logonTime: "300 millis" }, async ({ client, port }) => {
         const one = await client()
@@ -464,7 +475,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   keepAlive: [
-    "the system asks whether a silent client is there still",
+    "the server sets TCP keep-alive with this time on each connection",
     async () => {
       const asked: Array<ReadonlyArray<unknown>> = []
       const { setKeepAlive } = Net.Socket.prototype
@@ -483,7 +494,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
             readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
               .filter((words) => words[1]?.endsWith(`:${ours}`) === true && words[3] === "01")
               .map((words) => words[5]!.slice(0, 2))
-          // What was just sent has a timer of its own until it is acknowledged.
+          // Sent data has another timer until it is acknowledged.
           assert.isTrue(await until(async () => timers().join() === "02,02"), timers().join())
         })
       } finally {
@@ -493,7 +504,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   idleTime: [
-    "who has nothing open and says nothing is sent away; who has, or says something, stays",
+    "a silent session without opens is ended; one with an open, a waiting request or new requests stays",
     () =>
       within({ idleTime: "400 millis" }, async ({ client }) => {
         const [idle, busy, waiting, talking] = [await client(), await client(), await client(), await client()]
@@ -513,7 +524,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   breakTime: [
-    "an oplock that is not given back is taken",
+    "an oplock break without an acknowledgment is completed after this time",
     () =>
       within({ breakTime: "300 millis" }, async ({ client }) => {
         const one = await client()
@@ -528,7 +539,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   durableTime: [
-    "an open does not wait longer for its client",
+    "a durable open is closed when its client has not returned after this time",
     () =>
       within({ durableTime: "300 millis" }, async ({ client, server }) => {
         const one = await client(joe)
@@ -545,7 +556,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   serverOpens: [
-    "one more is refused to whomever, until one is closed",
+    "one more open is refused to any client until one is closed",
     () =>
       within({ serverOpens: 3 }, async ({ client }) => {
         const one = await client()
@@ -560,7 +571,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   userOpens: [
-    "one more of a user is refused, pipes among them, until one is closed; others open theirs",
+    "one more open of a user, also of a pipe, is refused until one is closed; other users open theirs",
     () =>
       within({ userOpens: 3 }, async ({ client, server }) => {
         const one = await client(joe)
@@ -577,7 +588,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         two.treeId = treeId
         const last = await opened(two, "c")
         assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
-        // What fails holds nothing.
+        // A failed CREATE counts for nothing.
         for (let i = 0; i < 5; i++) {
           assert.strictEqual(await one.open("none", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
         }
@@ -590,7 +601,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   fileLocks: [
-    "one more is refused to whomever has the file open, until one is given back",
+    "one more lock of a file is refused to each open of it until one is released",
     () =>
       within({ fileLocks: 2 }, async ({ client }) => {
         const one = await client()
@@ -608,7 +619,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   serverLocks: [
-    "one more is refused to whomever, until one is given back",
+    "one more lock is refused to any client until one is released",
     () =>
       within({ serverLocks: 2 }, async ({ client }) => {
         const one = await client()
@@ -624,7 +635,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   userLocks: [
-    "one more of a user is refused, and others have theirs",
+    "one more lock of a user, held or waited for, is refused, and other users get theirs",
     () =>
       within({ userLocks: 2 }, async ({ client }) => {
         const [one, two, three] = [await client(joe), await client(joe), await client(ann)]
@@ -637,7 +648,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.strictEqual(statusOf(await three.ask(Requests.lock(theirs, 1))), 0)
         assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
         assert.strictEqual(statusOf(await two.ask(Requests.lock(other, 1))), 0)
-        // What is waited for counts as what is held.
+        // A lock that is waited for counts like one that is held.
         const waiting = await opened(one, "a")
         assert.strictEqual(statusOf(await two.ask(Requests.close(other))), 0)
         const held = Requests.lock(waiting, 1, { wait: true })
@@ -653,7 +664,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   userWatches: [
-    "one more of a user is refused, and others have theirs",
+    "one more watch of a user is refused until one ends, and other users get theirs",
     () =>
       within({ userWatches: 1 }, async ({ client }) => {
         const [one, two, three] = [await client(joe), await client(joe), await client(ann)]
@@ -670,7 +681,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   userNotifications: [
-    "who misses more is told to look, and others hear all",
+    "a user who misses more bytes gets STATUS_NOTIFY_ENUM_DIR, and other users get all changes",
     () =>
       within({ userNotifications: 100 }, async ({ client }) => {
         const [one, two, maker] = [await client(joe), await client(ann), await client()]
@@ -682,7 +693,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         }
         await opened(maker, "first")
         for (const each of [one, two]) assert.strictEqual(statusOf(await each.next()), 0)
-        // Two watches of one user have the room of one.
+        // Two watches of one user share the limit.
         const again = await opened(one, "", Requests.directory)
         assert.strictEqual(statusOf(await one.ask(Requests.notify(again))), STATUS_PENDING)
         await opened(maker, "a name that takes 72 bytes")
@@ -694,7 +705,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   watches: [
-    "one more is refused, and those that are there hear on",
+    "one more watch of a session is refused, and the existing ones go on",
     () =>
       within({ watches: 2 }, async ({ client }) => {
         const one = await client()
@@ -709,7 +720,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   serverWatches: [
-    "one more is refused to any client, until one ends",
+    "one more watch is refused to any client until one ends",
     () =>
       within({ serverWatches: 2 }, async ({ client }) => {
         const [one, two] = [await client(), await client()]
@@ -726,7 +737,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   serverNotifications: [
-    "a watch that misses more is told to look, and what is fetched makes room for others",
+    "a watch that misses more bytes gets STATUS_NOTIFY_ENUM_DIR, and fetched changes make room for others",
     () =>
       within({ serverNotifications: 200 }, async ({ client }) => {
         const [one, two] = [await client(), await client()]
@@ -744,7 +755,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         await opened(two, "y\\much longer than what is left of the room for all of them")
         const missed = await one.ask(Requests.notify(folders[1]!))
         assert.strictEqual(statusOf(missed), NtStatus.STATUS_NOTIFY_ENUM_DIR)
-        // What was fetched is room again.
+        // Fetched changes make room again.
         const heard = (await one.ask(Requests.notify(folders[0]!)))!
         assert.isTrue(heard.includes(Buffer.from("name4", "utf16le")))
         await opened(two, "y\\last")
@@ -754,7 +765,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   durables: [
-    "no more opens wait for their clients, and those that came before do",
+    "no more than two durable opens are kept when their client is gone",
     () =>
       within({ durables: 2 }, async ({ client, server }) => {
         const one = await client(joe)
@@ -771,7 +782,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   userDurables: [
-    "no more opens of a user wait, and those of others do",
+    "no more than one durable open of each user is kept when the users are gone",
     () =>
       within({ userDurables: 1 }, async ({ client, server }) => {
         const [one, two] = [await client(joe), await client(ann)]
@@ -790,7 +801,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   locks: [
-    "one more of an open is refused, and others of the file have theirs",
+    "one more lock of an open is refused, and another open of the file gets its locks",
     () =>
       within({ locks: 2 }, async ({ client }) => {
         const one = await client()
@@ -806,7 +817,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   waitingLocks: [
-    "one more request that waits for a file's ranges is refused, and those that wait get theirs",
+    "one more request that waits for a range of a file is refused, and a waiting one gets its lock",
     () =>
       within({ waitingLocks: 2 }, async ({ client }) => {
         const one = await client()
@@ -826,7 +837,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   notifications: [
-    "who has missed more is told to look, and later changes are heard",
+    "a watch that has missed more bytes gets STATUS_NOTIFY_ENUM_DIR, and later changes are reported again",
     () =>
       within({ notifications: 200 }, async ({ client }) => {
         const one = await client()
@@ -846,7 +857,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
-  unsent: ["who does not read answers is not read from, until it does", async () => {
+  unsent: ["the server stops reading from a client that does not read its responses, until it does", async () => {
     let reads = 0
     const counting = (store: ShareStore): ShareStore => ({
       ...store,
@@ -866,7 +877,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       const file = await opened(one, "a")
       assert.strictEqual(statusOf(await one.ask(Requests.write(file, new Uint8Array(65_536)))), 0)
       one.pause(true)
-      // 64 MiB of answers: far more than both systems' buffers hold.
+      // 64 MiB of responses: far more than the buffers of both systems hold.
       const many = 1000
       for (let i = 0; i < many; i++) {
         one.say(Requests.read(file, 65_536))
@@ -881,7 +892,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       one.pause(false)
       for (let i = 0; i < many; i++) assert.strictEqual(statusOf(await one.next()), 0)
       assert.strictEqual(reads, many)
-      // Nor is the rest of a compound begun.
+      // The server does not begin the rest of a compound either.
       one.pause(true)
       const parts = Array.from({ length: many }, (_, i) => {
         const packet = Buffer.from(one.packet(Command.READ, Message.encodeRequest(Requests.read(file, 65_536))))
@@ -899,7 +910,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   }],
 
   storeTime: [
-    "a call that hangs is answered, and nobody waits for it",
+    "a CREATE whose store call hangs gets STATUS_IO_TIMEOUT, and the next request works",
     () =>
       within({ storeTime: "200 millis" }, async ({ client }) => {
         const one = await client()
@@ -914,7 +925,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   stopTime: [
-    "a file that cannot be closed does not keep the server",
+    "a file whose close hangs does not keep the server from stopping",
     () =>
       within({ stopTime: "300 millis" }, async ({ client, stop }) => {
         const one = await client()
@@ -933,10 +944,10 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ]
 }
 
-describe("what has ended", () => {
+describe("the server", () => {
   const tasksOf = async (server: Place["server"]) => (await Effect.runPromise(server.statistics)).tasks
 
-  it("leaves nothing behind of strangers who hang up in the middle of a frame", () =>
+  it("keeps no task for clients without a logon that hang up in the middle of a frame", () =>
     within({}, async ({ port, server }) => {
       const before = await tasksOf(server)
       for (let round = 0; round < 5; round++) {
@@ -954,7 +965,7 @@ describe("what has ended", () => {
       assert.isTrue(await until(async () => await tasksOf(server) === before))
     }))
 
-  it("leaves no lock behind of an open that came to nothing, though its client used it before it was answered", () => {
+  it("releases the lock of an open whose CREATE fails, if the client locked it before the response", () => {
     const begun = Latch.makeUnsafe()
     const fails = Latch.makeUnsafe()
     return within({}, async ({ client }) => {
@@ -984,7 +995,7 @@ describe("what has ended", () => {
     }))
   })
 
-  it("leaves no timer behind of a break that is over, nor of a durable open that is closed", () =>
+  it("keeps no timer of a break that is over, or of a durable open that is closed", () =>
     within({ durableTime: "1 hour", breakTime: "1 hour" }, async ({ client, server }) => {
       const two = await client()
       const before = await tasksOf(server)
@@ -999,7 +1010,7 @@ describe("what has ended", () => {
       assert.strictEqual(statusOf(await two.ask(Requests.create("a"))), STATUS_PENDING)
       one.say(Requests.close(file))
       assert.strictEqual(statusOf(await two.next()), 0)
-      // A durable open that is in the way while its client is gone.
+      // A durable open that conflicts with another CREATE while its client is gone.
       one.close()
       assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 2))
       assert.isAbove(await tasksOf(server), before)
@@ -1008,8 +1019,8 @@ describe("what has ended", () => {
     }))
 })
 
-describe("strangers", () => {
-  it("begin no more logons at a time than they may try", () =>
+describe("a client without a logon", () => {
+  it("cannot begin more logons at a time than logonAttempts", () =>
     within({ logonAttempts: 3 }, async (place) => {
       const one = await met(place)
       const { token } = await Effect.runPromise(
@@ -1036,7 +1047,7 @@ describe("strangers", () => {
       ])
     }))
 
-  it("fill no log: some lines, and how many there were", () =>
+  it("cannot fill the log: refused logons write 20 lines, and later a line with the number of the others", () =>
     standing({ refusedLogons: 1000, addressRefusedLogons: 1000, logonAttempts: 1000 }, async (place) => {
       const one = await met(place)
       const long = "x".repeat(5000)
@@ -1052,7 +1063,7 @@ describe("strangers", () => {
 })
 
 describe("limits", () => {
-  it("all have a default, and a test", () => {
+  it("have a test in this table for each default", () => {
     assert.deepStrictEqual(Object.keys(tests).toSorted(), Object.keys(Limits.defaults).toSorted())
   })
   for (const [name, [words, run]] of Object.entries(tests)) it(`${name}: ${words}`, run, 30_000)

@@ -1,5 +1,6 @@
 /**
- * A listing asks the store for no more than it shows, and ends what it began there.
+ * Proves that a listing asks the store for little more than it shows, ends the store's stream, and reports a failure of
+ * the store. This project's client lists directories of a server with a scripted store.
  */
 import { assert, it } from "@effect/vitest"
 import { Cause, Context, Effect, type Exit, Layer, Option, Redacted, type Scope, Stream } from "effect"
@@ -21,7 +22,7 @@ const client: Effect.Effect<SmbClient.Client, never, Scope.Scope> = Effect.map(
   (context) => Context.get(context, SmbClient.SmbClient)
 )
 
-/** A store in memory whose root lists `nodes` instead of what is there. */
+/** A store in memory whose root lists `nodes` instead of its entries. */
 const listing = (nodes: (root: StoreNode) => Stream.Stream<StoreNode, StoreError>) =>
   Effect.map(MemoryStore.make(), (store): ShareStore => ({
     ...store,
@@ -42,7 +43,7 @@ const named = (root: StoreNode, number: number): StoreNode => ({
   id: BigInt(1000 + number)
 })
 
-it.live("shows the first entries of a directory that has no end, and asks for few more", () =>
+it.live("a listing of an endless directory shows its first entries, and asks the store for few more", () =>
   Effect.gen(function*() {
     let given = 0
     let ended = 0
@@ -57,7 +58,7 @@ it.live("shows the first entries of a directory that has no end, and asks for fe
     for (let round = 1; round <= 2; round++) {
       const some = yield* Stream.runCollect(Stream.take(smb.list(base), 25))
       assert.deepStrictEqual(some.map(({ name }) => name), Array.from({ length: 25 }, (_, i) => `entry-${i}`))
-      // As many as a few responses hold.
+      // The number of entries that a few responses hold.
       assert.isBelow(given, 100_000)
       const atTheEnd: Effect.Effect<void> = Effect.suspend(() =>
         ended === round ? Effect.void : Effect.andThen(Effect.sleep(5), atTheEnd)
@@ -66,7 +67,7 @@ it.live("shows the first entries of a directory that has no end, and asks for fe
     }
   }).pipe(Effect.scoped))
 
-it.live("shows what came before a store failed, and then that it did; and begins anew for who asks again", () =>
+it.live("a listing during which the store fails shows the entries before, then fails, and the next one starts again", () =>
   Effect.gen(function*() {
     let turn = 0
     const { base } = yield* server((root) =>
@@ -89,7 +90,7 @@ it.live("shows what came before a store failed, and then that it did; and begins
     assert.deepStrictEqual(seen, ["entry-1", "entry-2", "entry-3"])
   }).pipe(Effect.scoped))
 
-it.live("leaves out what goes while the store is asked", () =>
+it.live("a listing has no file that was removed while the store listed it", () =>
   Effect.gen(function*() {
     const store = yield* MemoryStore.make()
     const smb = yield* client
@@ -101,7 +102,7 @@ it.live("leaves out what goes while the store is asked", () =>
       shares: {
         data: Effect.succeed<ShareStore>({
           ...store,
-          // Described, and gone before the server has it.
+          // The store has described the file, and it is gone before the server has the entry.
           list: (path) => Stream.tap(Stream.rechunk(store.list(path), 1000), () => Effect.suspend(() => remove))
         })
       }

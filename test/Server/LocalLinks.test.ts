@@ -1,6 +1,6 @@
 /**
- * Symbolic links that local programs made in a served folder and that lead nowhere, or out of it: nobody gets anywhere by
- * them, and who knows their names can remove and rename the links themselves.
+ * Proves that symbolic links which local programs made in a served folder, and which lead nowhere or out of the folder,
+ * lead no client anywhere, and that a client that knows their names can rename and remove the links themselves.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
@@ -50,12 +50,12 @@ const world = Effect.gen(function*() {
   return { client, outside, path }
 })
 
-it.live("lets a link that leads nowhere, or out, be removed and renamed itself, and nothing be had by it", () =>
+it.live("a link that leads nowhere or out of the share can be renamed and removed, but not read, written or followed", () =>
   Effect.scoped(Effect.flatMap(world, ({ client, outside, path }) =>
     Effect.promise(async () => {
       for (const name of ["nowhere", "out"]) {
         const at = `d\\${name}`
-        // To follow it, to overwrite it, to make something there: refused as before.
+        // Following it, overwriting it and creating a file there are refused.
         for (const createDisposition of [D.FILE_OPEN, D.FILE_OPEN_IF, D.FILE_OVERWRITE_IF, D.FILE_SUPERSEDE]) {
           assert.strictEqual(await client.open(at, { createDisposition }), NtStatus.STATUS_ACCESS_DENIED)
         }
@@ -76,20 +76,20 @@ it.live("lets a link that leads nowhere, or out, be removed and renamed itself, 
       assert.strictEqual(Fs.readFileSync(join(outside, "secret"), "utf8"), "secret")
     }))))
 
-it.live("follows a link that leads to a file in the folder, also for who asks for the link itself", () =>
+it.live("a link to a file in the share is followed, also with FILE_OPEN_REPARSE_POINT", () =>
   Effect.scoped(Effect.flatMap(world, ({ client, path }) =>
     Effect.promise(async () => {
       const file = await client.must("d\\in", asLink)
       assert.include((await client.ask(Requests.read(file, 10)))!.toString(), "target")
       await client.status(Requests.close(file))
-      // One that leads somewhere by now is removed itself all the same.
+      // A link whose target appeared after the open is removed itself.
       Fs.symlinkSync("later.target", join(path, "d", "later"))
       const later = await client.must("d\\later", { ...asLink, desiredAccess: A.DELETE })
       Fs.writeFileSync(join(path, "d", "later.target"), "there")
       assert.strictEqual(await client.status(Requests.set(later, "file", 13, Uint8Array.of(1))), 0)
       assert.strictEqual(await client.status(Requests.close(later)), 0)
       assert.deepStrictEqual(Fs.readdirSync(join(path, "d")).filter((one) => one.startsWith("later")), ["later.target"])
-      // What is removed is the link, and not the file that came to where it leads.
+      // A handle of a link never removes a file.
       const nowhere = await client.must("d\\nowhere", { ...asLink, desiredAccess: A.DELETE })
       assert.strictEqual(await client.status(Requests.set(nowhere, "file", 13, Uint8Array.of(1))), 0)
       Fs.writeFileSync(join(path, "d", "nowhere.new"), "new")

@@ -1,5 +1,6 @@
 /**
- * Proves how many guesses are judged, however many ask at a time, and that others do not wait for it.
+ * Proves how many password guesses the server checks, no matter how many clients guess at a time, and that other users
+ * do not wait for them. The time is virtual.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -9,7 +10,7 @@ import * as Limits from "../../src/Server/Limits.ts"
 
 const make = (limits: Partial<Limits.Limits> = {}) => new LogonDelays({ ...Limits.defaults, ...limits })
 
-/** A guess that is wrong; whether it was judged. */
+/** Makes a wrong guess. Returns whether it was checked. */
 const guess = (delays: LogonDelays, user: string, network: string, ended: Effect.Effect<void> = Effect.never) =>
   Effect.gen(function*() {
     const judged = yield* delays.turn(user, network, ended)
@@ -17,14 +18,14 @@ const guess = (delays: LogonDelays, user: string, network: string, ended: Effect
     return judged
   })
 
-/** Guesses again and again, by so many at a time; gives how many were judged. */
+/** Lets all of `among` guess again and again at the same time. Returns how many guesses were checked. */
 const attack = (delays: LogonDelays, among: ReadonlyArray<readonly [user: string, network: string]>, seconds: number) =>
   Effect.gen(function*() {
     let judged = 0
     const guesser = (user: string, network: string) =>
       Effect.forever(Effect.gen(function*() {
         if (yield* guess(delays, user, network)) judged++
-        // What is refused at once is asked again a little later.
+        // After a refusal at once the guesser asks again a little later.
         yield* Effect.sleep("250 millis")
       }))
     const all = yield* Effect.forEach(among, ([user, network]) => Effect.forkChild(guesser(user, network)))
@@ -36,7 +37,7 @@ const attack = (delays: LogonDelays, among: ReadonlyArray<readonly [user: string
 const times = <A>(count: number, of: (at: number) => A) => Array.from({ length: count }, (_, at) => of(at))
 
 describe("LogonDelays", () => {
-  it.effect("judges two mistakes and what follows at once", () =>
+  it.effect("checks two wrong guesses and the next one without a delay", () =>
     Effect.gen(function*() {
       const delays = make()
       for (let i = 0; i < 2; i++) assert.isTrue(yield* guess(delays, "joe", "192.0.2.1"))
@@ -44,7 +45,7 @@ describe("LogonDelays", () => {
       assert.strictEqual(delays.waiting, 0)
     }))
 
-  it.effect("judges few guesses at one name, however many guess", () =>
+  it.effect("checks few guesses at one name from one address, with 1 and with 20 guessers", () =>
     Effect.gen(function*() {
       for (const guessers of [1, 20]) {
         const judged = yield* attack(make(), times(guessers, () => ["joe", "192.0.2.1"] as const), 60)
@@ -54,14 +55,14 @@ describe("LogonDelays", () => {
       }
     }))
 
-  it.effect("judges few guesses from one address, however many names are tried", () =>
+  it.effect("checks few guesses from one address, no matter how many names are tried", () =>
     Effect.gen(function*() {
       const judged = yield* attack(make(), times(60, (at) => [`user${at}`, "192.0.2.1"] as const), 30)
       assert.isAtMost(judged, 32 + 2 + 30)
       assert.isAtLeast(judged, 50)
     }))
 
-  it.effect("lets nobody wait for guesses from elsewhere, nor who came in before for those beside", () =>
+  it.effect("does not delay a user for guesses from another address, or a known user for guesses from their own", () =>
     Effect.gen(function*() {
       const delays = make()
       yield* delays.succeeded("ann", "192.0.2.1")
@@ -71,7 +72,7 @@ describe("LogonDelays", () => {
       assert.strictEqual(delays.waiting, 0)
     }))
 
-  it.effect("lets the user in between two guesses from their own address", () =>
+  it.effect("checks the user's own logon after ten refusals within 8 seconds, and the next one at once", () =>
     Effect.gen(function*() {
       const delays = make()
       for (let i = 0; i < 10; i++) yield* delays.refused("joe", "192.0.2.1")
@@ -82,7 +83,7 @@ describe("LogonDelays", () => {
       assert.isTrue(yield* delays.turn("joe", "192.0.2.1", Effect.never))
     }))
 
-  it.effect("keeps no more entries than it may, nor any for long, and no more who wait", () =>
+  it.effect("keeps at most the allowed entries, forgets them after refusalTime, and lets at most 16 logons wait", () =>
     Effect.gen(function*() {
       const delays = make({ refusalEntries: 50, refusalTime: "1 minute" })
       for (let i = 0; i < 1000; i++) yield* delays.refused(`${i}`.repeat(i), `192.0.2.${i % 200}`)
@@ -90,15 +91,17 @@ describe("LogonDelays", () => {
       yield* TestClock.adjust("2 minutes")
       for (let i = 0; i < 50; i++) yield* delays.refused("joe", "198.51.100.1")
       assert.strictEqual(delays.size, 2)
-      const all = yield* Effect.forEach(times(100, (at) => at), () =>
-        Effect.forkChild(delays.turn("joe", "198.51.100.1", Effect.never)))
+      const all = yield* Effect.forEach(
+        times(100, (at) => at),
+        () => Effect.forkChild(delays.turn("joe", "198.51.100.1", Effect.never))
+      )
       yield* TestClock.adjust(0)
       assert.strictEqual(delays.waiting, 16)
       yield* Fiber.interruptAll(all)
       assert.strictEqual(delays.waiting, 0)
     }))
 
-  it.effect("lets who hangs up wait no longer", () =>
+  it.effect("ends the wait of a client that hangs up", () =>
     Effect.gen(function*() {
       const delays = make({ refusedLogons: 1 })
       yield* delays.refused("joe", "192.0.2.1")
@@ -109,7 +112,7 @@ describe("LogonDelays", () => {
       assert.strictEqual(delays.waiting, 0)
     }))
 
-  it.effect("counts by the name alone where there is no address", () =>
+  it.effect("counts by the name only if the address is unknown", () =>
     Effect.gen(function*() {
       const delays = make({ addressRefusedLogons: 1 })
       for (let i = 0; i < 50; i++) assert.isTrue(yield* guess(delays, `user${i}`, ""))

@@ -1,6 +1,6 @@
 /**
- * Whose sessions a logon may end, bind a connection to, or go on with; that guests, who have one SID in common, are not
- * taken for one another; and what a client of SMB 3.1.1 has to sign.
+ * Proves which sessions a logon can end, bind a connection to or continue (MS-SMB2 3.3.5.5); that guests, which share
+ * one SID, are not taken for one another; and when the TREE_CONNECT of a client of SMB 3.1.1 must be signed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
@@ -19,7 +19,7 @@ import { Client, connect, fileOf, guid, treeOf } from "./SigningClient.ts"
 const { NtStatus } = Status
 const host = "127.0.43.33"
 
-/** Nobody with such a name is known: a guest. */
+/** No user has this name: a guest. */
 const eve = Credentials.password("eve", secret)
 const credentials = {
   ann: Credentials.password("ann", secret),
@@ -52,7 +52,7 @@ const served = (
     yield* Effect.promise(() => use(() => keep(new Client(host, port)), () => keep(new RawClient(host, port))))
   }))
 
-describe("a session that is named as the one before", () => {
+describe("a session that a later logon names as its PreviousSessionId", () => {
   const ends: ReadonlyArray<readonly [Who, Who, boolean]> = [
     ["ann", "ann", true],
     ["ann", "joe", false],
@@ -64,7 +64,7 @@ describe("a session that is named as the one before", () => {
     ["anonymous", "guest", false]
   ]
   for (const [before, after, ended] of ends) {
-    it.live(`is ${ended ? "ended" : "left alone"}: ${before}'s, by ${after}`, () =>
+    it.live(`${ended ? "ends" : "goes on"} if it is ${before}'s and the logon is ${after}'s`, () =>
       served(async (_, raw) => {
         const first = raw()
         assert.isTrue(await first.logOn("data", credentials[before]))
@@ -79,8 +79,8 @@ describe("a session that is named as the one before", () => {
   }
 })
 
-describe("a further connection", () => {
-  /** Ann's session, and a connection that somebody binds to it. */
+describe("a further connection of a session", () => {
+  /** Ann's session, and a connection that `who` binds to it. */
   const bind = (
     name: "3.0" | "3.1.1",
     who: Who,
@@ -119,25 +119,25 @@ describe("a further connection", () => {
   for (const name of ["3.0", "3.1.1"] as const) {
     const denied = NtStatus.STATUS_ACCESS_DENIED
     const cases: ReadonlyArray<readonly [string, Parameters<typeof bind>]> = [
-      ["is bound by its user", [name, "ann", 0]],
+      ["is bound by the session's user", [name, "ann", 0]],
       ["is not bound by another user who has the session's key", [name, "joe", denied]],
       ["is not bound by a guest", [name, "guest", NtStatus.STATUS_LOGON_FAILURE]],
-      ["is not bound by nobody", [name, "anonymous", NtStatus.STATUS_LOGON_FAILURE]],
+      ["is not bound by an anonymous logon", [name, "anonymous", NtStatus.STATUS_LOGON_FAILURE]],
       ["is not bound without a signature", [name, "ann", NtStatus.STATUS_INVALID_PARAMETER, { by: "nobody" }]],
-      ["is not bound by the key of another session", [name, "ann", denied, { by: "joe" }]],
-      ["is not bound by a made up signature", [name, "ann", denied, { by: "made up" }]],
+      ["is not bound with a signature by another session's key", [name, "ann", denied, { by: "joe" }]],
+      ["is not bound with a wrong signature", [name, "ann", denied, { by: "made up" }]],
       [
-        "is not bound by another client",
+        "is not bound with another ClientGuid",
         [name, "ann", NtStatus.STATUS_USER_SESSION_DELETED, { guid: new Uint8Array(16).fill(8) }]
       ]
     ]
-    for (const [title, args] of cases) it.live(`${title}, ${name}`, () => bind(...args))
+    for (const [title, args] of cases) it.live(`${title}, in ${name}`, () => bind(...args))
   }
 
-  it.live("is not bound by a dialect that has no channels", () =>
+  it.live("is not bound in dialect 2.1, which has no channels", () =>
     bind("3.0", "ann", NtStatus.STATUS_REQUEST_NOT_ACCEPTED, { dialect: "2.1" }))
 
-  it.live("is bound to no guest's session", () =>
+  it.live("is not bound to the session of a guest or of an anonymous user", () =>
     served(async (signing) => {
       for (const who of ["guest", "anonymous"] as const) {
         const first = signing()
@@ -152,7 +152,7 @@ describe("a further connection", () => {
 })
 
 describe("a guest", () => {
-  it.live("has no open that waits for whoever comes back", () =>
+  it.live("gets no durable open, and cannot reconnect to it", () =>
     served(async (_, raw) => {
       const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
       for (const who of ["guest", "anonymous"] as const) {
@@ -160,7 +160,7 @@ describe("a guest", () => {
         assert.isTrue(await first.logOn("data", credentials[who]))
         const answer = (await first.ask(Requests.create(who, how({ _tag: "DurableHandleRequest", data: {} }))))!
         const file = fileOf(answer)
-        // No response context says that it is one.
+        // No response context says that the open is durable.
         assert.strictEqual(answer.readUInt32LE(64 + 84), 0)
         first.close()
         const second = raw()
@@ -172,7 +172,7 @@ describe("a guest", () => {
       }
     }))
 
-  it.live("does not come back for a user's", () =>
+  it.live("cannot reconnect to the durable open of a user, and another user cannot either", () =>
     served(async (_, raw) => {
       const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
       const ann = raw()
@@ -193,7 +193,7 @@ describe("a guest", () => {
       }
     }))
 
-  it.live("does not become a user in a session that nobody signs", () =>
+  it.live("cannot become a user in its unsigned session when signing is required", () =>
     served(async (_, raw) => {
       for (const who of ["guest", "anonymous"] as const) {
         const one = raw()
@@ -206,7 +206,7 @@ describe("a guest", () => {
       }
     }, { signing: "required" }))
 
-  // Connections of one client: the first of them hears of a lease that is broken, if it is of the same person.
+  // Connections of one client: the first one gets the break of a lease, if it is a connection of the same user.
   for (
     const [first, second, hears] of [
       ["ann", "ann", "first"],
@@ -215,7 +215,7 @@ describe("a guest", () => {
       ["anonymous", "guest", "second"]
     ] as const
   ) {
-    it.live(`hears of no other's lease: ${second}'s, beside ${first}`, () =>
+    it.live(`and users share no lease breaks: the ${hears} connection gets it, with ${first}'s and ${second}'s of one ClientGuid`, () =>
       served(async (_, raw) => {
         const one = raw()
         assert.isTrue(await one.logOn("data", credentials[first]))
@@ -242,13 +242,13 @@ describe("a guest", () => {
   }
 })
 
-describe("the request for a share by SMB 3.1.1", () => {
+describe("TREE_CONNECT in SMB 3.1.1", () => {
   const lines: Array<string> = []
   const logger = Logger.layer([Logger.make(({ message }) => {
     lines.push(String(message))
   })])
 
-  it.live("ends the connection where it is neither signed nor encrypted, and says why in the log", () =>
+  it.live("ends the connection and is logged if it is neither signed nor encrypted", () =>
     served(async (signing) => {
       const ann = signing()
       await ann.meet("3.1.1")
@@ -259,13 +259,13 @@ describe("the request for a share by SMB 3.1.1", () => {
       assert.isTrue(lines.some((line) => line.includes("must be signed or encrypted")), lines.join("\n"))
     }).pipe(Effect.provide(logger)))
 
-  it.live("is taken signed, from guests, and unsigned by what came before", () =>
+  it.live("is accepted signed, and unsigned from guests and in older dialects", () =>
     served(async (signing) => {
       const ann = signing()
       await ann.meet("3.1.1")
       await ann.as("ann")
       ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
-      // Nothing else has to be.
+      // No other request must be signed.
       assert.strictEqual(statusOf(await ann.ask(Requests.create("a"))), 0)
       for (const who of ["guest", "anonymous"] as const) {
         const guest = signing()

@@ -1,3 +1,7 @@
+/**
+ * Proves a server's DFS namespaces with this project's client and resolver over TCP: links, roots, interlinks, target
+ * sets and domains (MS-DFSC), changes of a namespace, and referral requests of arbitrary bytes.
+ */
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream, SubscriptionRef } from "effect"
 import { Credentials, DfsAdapter, DfsResolver, SmbClient, TcpTransport } from "effect-smb"
@@ -37,7 +41,7 @@ const namespace: Namespace.Namespace = {
   domains: { "corp.test": { netbiosName: "CORP", controllers: [root] } }
 }
 
-/** Three servers on one port: a root's, and two that links lead to. */
+/** Three servers on one port: one with the root, and two that links lead to. */
 const world = (given: SmbServer.Options["namespaces"] = namespace) =>
   Effect.gen(function*() {
     const first = yield* SmbServer.make({
@@ -83,7 +87,7 @@ const names = (smb: SmbClient.Client, path: string) =>
 
 const at = (server: string, port: number, path: string) => `\\\\${server}:${port}\\${path}`
 
-it.live("our client walks: through links, past a dead target, into another namespace", () =>
+it.live("the client follows links, past a target that does not answer, and into another namespace", () =>
   Effect.scoped(Effect.gen(function*() {
     const { port, smb } = yield* world()
     const base = at(root, port, "public")
@@ -99,7 +103,7 @@ it.live("our client walks: through links, past a dead target, into another names
     assert(other._tag === "PathError" && other.reason._tag === "AcrossShares")
   })))
 
-it.live("the root itself keeps files, beside its links and in the folders on the way to them", () =>
+it.live("a root keeps files next to its links and in the folders that lead to them", () =>
   Effect.scoped(Effect.gen(function*() {
     const { port, smb } = yield* world()
     const base = at(root, port, "public")
@@ -120,7 +124,7 @@ it.live("the root itself keeps files, beside its links and in the folders on the
     assert.strictEqual(kept._tag === "SmbError" ? kept.reason._tag : kept._tag, "DirectoryNotEmpty")
   })))
 
-it.live("a client without DFS is told that a path is not covered", () =>
+it.live("a client without DFS gets PathNotCovered for a path below a link", () =>
   Effect.scoped(Effect.gen(function*() {
     const { port } = yield* world()
     const { smb } = yield* client(port, { enabled: false })
@@ -131,7 +135,7 @@ it.live("a client without DFS is told that a path is not covered", () =>
     assert.strictEqual(into._tag === "SmbError" ? into.reason._tag : into._tag, "PathNotCovered")
   })))
 
-it.live("our resolver reads sets, failback and times, plain and by EX, and walks a domain", () =>
+it.live("the resolver reads target sets, failback and times to live, and resolves a domain by REFERRAL_EX requests", () =>
   Effect.scoped(Effect.gen(function*() {
     const { port, resolver } = yield* world()
     const found = yield* resolver.resolve(`\\\\${root}\\public\\sets\\x`)
@@ -149,7 +153,7 @@ it.live("our resolver reads sets, failback and times, plain and by EX, and walks
     )
   })))
 
-it.live("a namespace changes while sessions stay", () =>
+it.live("a changed namespace is served to existing sessions", () =>
   Effect.scoped(Effect.gen(function*() {
     const changing = yield* SubscriptionRef.make<Namespace.Namespace>({ roots: { public: { links: {} } } })
     const { port, servers, smb } = yield* world(changing)
@@ -171,7 +175,7 @@ it.live("a namespace changes while sessions stay", () =>
     assert.strictEqual(yield* smb.readFileString(`${base}\\own.txt`), "own")
   })))
 
-it.live("refers on any tree, and not where a file is named (MS-SMB2 3.3.5.15)", () =>
+it.live("a server refers on any tree, and refuses a referral request with a FileId (MS-SMB2 3.3.5.15.2)", () =>
   Effect.gen(function*() {
     const namespaces = { roots: { public: { links: { plans: [`\\\\${one}\\data`] } } } }
     const { port } = yield* SmbServer.make({
@@ -213,7 +217,7 @@ it.live("refers on any tree, and not where a file is named (MS-SMB2 3.3.5.15)", 
     }
   }).pipe(Effect.scoped))
 
-it("answers requests that make no sense by a status, and never throws", () => {
+it("DfsHost.refer never throws for arbitrary bytes, and keeps to the size that the client has room for", () => {
   const { below } = random(29)
   const host = { current: () => namespace }
   for (let round = 0; round < 3000; round++) {

@@ -1,3 +1,4 @@
+/** Proves that the server announces capabilities only to clients that announce them too (MS-SMB2 3.3.5.4). */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Codec } from "effect-smb/Codec"
@@ -13,8 +14,8 @@ const host = "127.0.28.15"
 
 const both = Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING | Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL
 
-// impacket 0.10 fails on every file of a share's root where it hears of directory leases, for which it has not asked.
-it.live("tells of directory leases and channels to clients that say the same, and to no others", () =>
+// impacket 0.10 fails for every file of a share's root if the server announces directory leases unasked.
+it.live("a server announces directory leases and channels only to clients of 3.0 that announce them", () =>
   Effect.gen(function*() {
     const { port } = yield* SmbServer.make({
       host,

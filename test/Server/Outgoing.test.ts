@@ -1,6 +1,4 @@
-/**
- * How much of what is sent may wait in a client's socket: proven with a socket that says itself how much that is.
- */
+/** Proves how many unsent bytes the server lets wait for a client, with a scripted socket that reports that number. */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type * as Net from "node:net"
@@ -15,7 +13,7 @@ import { Command, Dialect } from "../../src/Smb2/Message/Constants.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import * as Requests from "./requests.ts"
 
-/** A connection with so many bytes in its socket, which hears an ECHO each time. */
+/** A connection that gets an ECHO at each `hear`, while `waits` bytes are unsent in its socket. */
 const connected = () => {
   const socket = {
     waits: 0,
@@ -77,7 +75,7 @@ const connected = () => {
   return { connection, hear }
 }
 
-it("lets who has not logged on leave a few answers unfetched, and no more", () => {
+it("a connection without a logon is not read from with 200,000 unsent bytes, and a user's up to the limit `unsent`", () => {
   const { connection, hear } = connected()
   assert.deepStrictEqual(hear(0), { answered: true, paused: false })
   assert.deepStrictEqual(hear(100_000), { answered: true, paused: false })

@@ -1,3 +1,8 @@
+/**
+ * Proves that the server notices what other programs change in a served folder: it reports the changes to watching
+ * clients, breaks oplocks and leases, and grants none where a store cannot report changes. The other programs are real
+ * calls of the file system, or a scripted `changes` of a store.
+ */
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Latch, Layer, Logger, Redacted, References, Stream } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
@@ -28,7 +33,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
 )
 
-/** A server of a folder, and a client of it. */
+/** A server that serves a folder, and a client of it. */
 const world = Effect.gen(function*() {
   const path = yield* folder
   const { port } = yield* SmbServer.make({
@@ -49,7 +54,7 @@ const world = Effect.gen(function*() {
   return { path, port, smb, base: `\\\\${host}:${port}\\data` }
 })
 
-/** A server of a store in memory that tells of others' changes as `changes` says, and what it logs of that. */
+/** A server with a memory store that reports changes as `changes` does, and the events that it logs about that. */
 const told = Effect.fnUntraced(function*(changes: NonNullable<ShareStore["changes"]>) {
   const events: Array<unknown> = []
   const logger = Logger.make(({ fiber }) => {
@@ -77,7 +82,7 @@ const busy = new StoreError({ reason: "Busy" })
 const batch = 9
 const exclusive = 8
 
-/** Opens with an oplock of this level; gives the level that was granted. */
+/** Opens with an oplock of this level. Returns the response. */
 const open = (raw: RawClient, name: string, requestedOplockLevel: number, lease?: CreateContext.Request) =>
   Effect.promise(async () => {
     const answer = await raw.ask({
@@ -102,7 +107,7 @@ const open = (raw: RawClient, name: string, requestedOplockLevel: number, lease?
     return decoded.success
   })
 
-it.live("tells who watches of what other programs do, once, and who asked for below of that", () =>
+it.live("a CHANGE_NOTIFY gives each change by another program once, and below subfolders only if it is recursive", () =>
   Effect.gen(function*() {
     const { base, path, smb } = yield* world
     Fs.mkdirSync(join(path, "d"))
@@ -131,7 +136,7 @@ it.live("tells who watches of what other programs do, once, and who asked for be
     Fs.rmSync(join(path, "theirs"))
     yield* until("removed theirs")
     yield* Effect.sleep(100)
-    // That its content comes after a file is there may be told too.
+    // The later change of the new file's content may be reported too.
     const of = (seen: ReadonlyArray<string>, name: string) =>
       seen.filter((line) => line.endsWith(` ${name}`) && !line.startsWith("modified"))
     for (const seen of [flat, deep]) {
@@ -142,7 +147,7 @@ it.live("tells who watches of what other programs do, once, and who asked for be
     assert.deepStrictEqual(of(deep, "d\\deep"), ["added d\\deep"])
   }).pipe(Effect.scoped))
 
-it.live("takes back what a client may cache where another program changes the file", () =>
+it.live("an oplock or lease of a file is broken when another program changes or replaces the file", () =>
   Effect.gen(function*() {
     const { path, port } = yield* world
     for (const name of ["one", "two", "three"]) Fs.writeFileSync(join(path, name), "old")
@@ -167,7 +172,7 @@ it.live("takes back what a client may cache where another program changes the fi
       leaseFlags: 0
     })
     assert.strictEqual(three.oplockLevel, 0xff)
-    // Another file is put in its place, as editors do.
+    // Another file replaces it, as editors do.
     Fs.writeFileSync(join(path, "new"), "new")
     Fs.renameSync(join(path, "new"), join(path, "three"))
     const lost = yield* Effect.promise(() => raw.next(2000))
@@ -179,7 +184,7 @@ it.live("takes back what a client may cache where another program changes the fi
     raw.close()
   }).pipe(Effect.scoped))
 
-it.live("takes back what a client may cache of a directory where another program changes what is in it", () =>
+it.live("a directory lease is broken when another program creates a file in the directory", () =>
   Effect.gen(function*() {
     const { path, port } = yield* world
     Fs.mkdirSync(join(path, "d"))
@@ -199,7 +204,7 @@ it.live("takes back what a client may cache of a directory where another program
     client.close()
   }).pipe(Effect.scoped))
 
-it.live("lets nobody cache what cannot be listened to, and says so once", () =>
+it.live("no oplock or lease is granted when the store cannot listen for changes, and the log says so once", () =>
   Effect.gen(function*() {
     const { create, events } = yield* told(() => Stream.fail(busy))
     for (const [name, number] of [["one", 1], ["two", 2]] as const) {
@@ -212,7 +217,7 @@ it.live("lets nobody cache what cannot be listened to, and says so once", () =>
     assert.deepStrictEqual(events, ["changes not told"])
   }).pipe(Effect.scoped))
 
-it.live("lets nobody cache before the store listens", () =>
+it.live("a lease is granted only after the store has begun to listen", () =>
   Effect.gen(function*() {
     const listens = yield* Latch.make()
     const asked = yield* Latch.make()
@@ -229,7 +234,7 @@ it.live("lets nobody cache before the store listens", () =>
     assert.strictEqual((yield* Fiber.join(opened)).leaseState, rwh)
   }).pipe(Effect.scoped))
 
-it.live("takes back what clients cache when the store stops listening, and what is in other folders stays", () =>
+it.live("leases in a folder are broken when the store stops listening there, and a lease in another folder stays", () =>
   Effect.gen(function*() {
     const fails = yield* Latch.make()
     const { client, create } = yield* told((directory, { onStart = () => Effect.void }) =>
@@ -246,11 +251,11 @@ it.live("takes back what clients cache when the store stops listening, and what 
     yield* fails.open
     const lost = yield* Effect.promise(() => client.nextBreak())
     assert.deepStrictEqual([lost?.leaseKey, lost?.newLeaseState], [LeaseClient.key(1), 0])
-    // The other one is still there to be grown into.
+    // The other lease still exists, with all its rights.
     assert.strictEqual((yield* create("d\\two", [LeaseClient.lease(2, rwh)])).leaseState, rwh)
   }).pipe(Effect.scoped))
 
-it.live("takes back what clients cache in a folder that another program moves away", () =>
+it.live("a lease is broken when another program moves its folder away", () =>
   Effect.gen(function*() {
     const { path, port } = yield* world
     Fs.mkdirSync(join(path, "d"))
@@ -265,7 +270,7 @@ it.live("takes back what clients cache in a folder that another program moves aw
     client.close()
   }).pipe(Effect.scoped))
 
-/** Ways that another directory comes to stand for a path: what clients do in it is cached by what happens there. */
+/** Ways in which a path comes to lead to another directory: the server must listen to the new one then. */
 const swaps: Record<
   string,
   { readonly at: string; readonly begin: (path: string) => void; readonly swap: (path: string) => void }
@@ -291,7 +296,7 @@ const swaps: Record<
   }
 }
 for (const [name, { at, begin, swap }] of Object.entries(swaps)) {
-  it.live(`listens to the folder that holds the file, also where ${name}`, () =>
+  it.live(`a lease is broken by a change in the folder that holds the file, also if ${name}`, () =>
     Effect.gen(function*() {
       const { path, port } = yield* world
       const file = join(path, ...at.split("\\"), "f")
@@ -314,7 +319,7 @@ for (const [name, { at, begin, swap }] of Object.entries(swaps)) {
     }).pipe(Effect.scoped))
 }
 
-it.live("lets nobody cache a file that others may change by a name elsewhere", () =>
+it.live("no lease is granted for a file with a symbolic link or a hard link to it in another folder", () =>
   Effect.gen(function*() {
     const { path, port } = yield* world
     Fs.mkdirSync(join(path, "d"))
@@ -332,7 +337,7 @@ it.live("lets nobody cache a file that others may change by a name elsewhere", (
         0,
         0
       ])
-      // Nor one that a client gives another name while it is cached.
+      // A lease is broken when a client gives the file another name.
       const { fileId, leaseState } = await client.create("d\\given", [LeaseClient.lease(5, rwh)])
       assert.strictEqual(leaseState, rwh)
       assert.strictEqual(await client.status(link(fileId, "given")), 0)
@@ -340,7 +345,7 @@ it.live("lets nobody cache a file that others may change by a name elsewhere", (
     })
   }).pipe(Effect.scoped))
 
-it.live("tells who watches of the folder that has the path, once a folder above has been moved away", () =>
+it.live("a watch of a new client sees the new folder at a path after the old parent folder was moved away", () =>
   Effect.gen(function*() {
     const { path, port } = yield* world
     const clients = [new RawClient(host, port), new RawClient(host, port)]
@@ -351,7 +356,7 @@ it.live("tells who watches of the folder that has the path, once a folder above 
         assert.isTrue(await client.logOn("data", joe))
         const folder = await client.open("a\\b", Requests.directory)
         assert(typeof folder === "object")
-        // What happens before the platform watches is not told.
+        // Changes before the platform begins to watch are not reported.
         for (let count = 0, told = ""; !told.includes(`turn ${turn}`); count++) {
           assert.isBelow(count, 100)
           assert.strictEqual((await client.ask(Requests.notify(folder)))?.readUInt32LE(8), 0x103)
@@ -367,17 +372,17 @@ it.live("tells who watches of the folder that has the path, once a folder above 
     })
   }).pipe(Effect.scoped))
 
-it.live("lets nobody cache what other machines change unseen", () =>
+it.live("no lease is granted, and nothing is logged, when other machines can change the files unseen", () =>
   Effect.gen(function*() {
     const { create, events } = yield* told((_directory, { onStart = () => Effect.void }) =>
       Stream.fromEffect(Effect.andThen(onStart(false), Effect.never))
     )
     assert.strictEqual((yield* create("one", [LeaseClient.lease(1, rwh)])).leaseState, 0)
-    // There is nothing that could be mended.
+    // The user of the server cannot change that: no log.
     assert.deepStrictEqual(events, [])
   }).pipe(Effect.scoped))
 
-it("knows the file systems that other machines change", () => {
+it("isNetworkType is true for NFS, CIFS and SMB2 file systems, and false for local ones", () => {
   for (const nfs of [0x6969n, 0xff534d42n, 0xfe534d42n]) assert.isTrue(Local.isNetworkType(nfs))
   for (const own of [0xef53n, 0x58465342n, 0x01021994n, 0x794c7630n]) assert.isFalse(Local.isNetworkType(own))
 })

@@ -1,3 +1,7 @@
+/**
+ * Proves the server's RPC pipes lsarpc, srvsvc and wkssvc (MS-LSAT, MS-LSAD, MS-SRVS, MS-WKST): names and SIDs,
+ * handles, fragments, and arbitrary bytes, among them mutated calls of recorded clients.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, Redacted, Result } from "effect"
 import { readFileSync } from "node:fs"
@@ -32,7 +36,7 @@ const user = {
   anonymous: false
 }
 
-/** As much of a server as the interfaces look at. */
+/** The parts of a server that the interfaces read. */
 const caller = (as: Partial<typeof user> = {}, users?: UserStore.Users): Caller => ({
   server: {
     settings: { computerName: "HERE" },
@@ -64,7 +68,7 @@ const bind = (syntax: DceRpc.SyntaxId): DceRpc.Pdu => ({
   contexts: [{ contextId: 0, abstractSyntax: syntax, transferSyntaxes: [DceRpc.ndr32] }]
 })
 
-/** All answers that a pipe has ready. */
+/** All PDUs that a pipe has ready. */
 const drain = (pipe: Pipe) =>
   Effect.gen(function*() {
     const pdus: Array<DceRpc.Pdu> = []
@@ -130,7 +134,7 @@ const lookupNames = [Lsat.LookupNames3Request, Lsat.LookupNames3Response] as con
 const options = { lookupLevel: 1, mappedCount: 0, lookupOptions: 0, clientRevision: 2 }
 
 describe("lsarpc", () => {
-  it.effect("names SIDs, and finds names again", () =>
+  it.effect("translates SIDs to names, and the names back to the SIDs", () =>
     Effect.gen(function*() {
       const pipe = yield* open("lsarpc", Lsarpc.make())
       const { handle } = yield* openPolicy(pipe)
@@ -161,7 +165,7 @@ describe("lsarpc", () => {
       assert.strictEqual(back.returnValue, 0)
     }))
 
-  it.effect("does not know who is gone, who is elsewhere, and who never was", () =>
+  it.effect("does not translate the SIDs and names of removed users, of other domains, and of unknown users", () =>
     Effect.gen(function*() {
       const pipe = yield* open("lsarpc", Lsarpc.make())
       const { handle } = yield* openPolicy(pipe)
@@ -209,7 +213,7 @@ describe("lsarpc", () => {
       assert.deepStrictEqual(lines, ["Error the user store failed"])
     }))
 
-  it.effect("asks for a handle that is its own and open, gives only so many, and none to callers without a name", () =>
+  it.effect("refuses handles of other pipes and closed ones, gives 64 handles at most, and none to anonymous callers", () =>
     Effect.gen(function*() {
       const pipe = yield* open("lsarpc", Lsarpc.make())
       const other = yield* open("lsarpc", Lsarpc.make())
@@ -227,7 +231,7 @@ describe("lsarpc", () => {
       assert.strictEqual((yield* openPolicy(nobody)).returnValue, NtStatus.STATUS_ACCESS_DENIED)
     }))
 
-  it.effect("takes calls in fragments, and answers in fragments", () =>
+  it.effect("reassembles a call in fragments, and responds in fragments", () =>
     Effect.gen(function*() {
       const pipe = yield* open("lsarpc", Lsarpc.make())
       const { handle } = yield* openPolicy(pipe)
@@ -246,7 +250,7 @@ describe("lsarpc", () => {
     }))
 })
 
-it.effect("wkssvc tells administrators alone how many have logged on", () =>
+it.effect("wkssvc answers NetrWkstaGetInfo level 102 for administrators only", () =>
   Effect.gen(function*() {
     const codec = [Wkssvc.WkstaGetInfoRequest, Wkssvc.WkstaGetInfoResponse] as const
     for (const administrator of [false, true]) {
@@ -257,7 +261,7 @@ it.effect("wkssvc tells administrators alone how many have logged on", () =>
     }
   }))
 
-describe("any bytes", () => {
+describe("arbitrary bytes", () => {
   const { calls }: {
     readonly calls: ReadonlyArray<{ readonly interface: string; readonly operation: number; readonly request: string }>
   } = JSON.parse(readFileSync(new URL("../Codec/fixtures/rpc-calls.json", import.meta.url), "utf8"))
@@ -268,7 +272,7 @@ describe("any bytes", () => {
     wkssvc: () => wkssvc
   }
 
-  it.effect("in a stub are answered, or are a fault", () =>
+  it.effect("in a stub give a response or a fault", () =>
     Effect.gen(function*() {
       const next = random(90210)
       const kinds = { Response: 0, Fault: 0 }
@@ -295,7 +299,7 @@ describe("any bytes", () => {
       assert.isAbove(kinds.Fault, 100)
     }))
 
-  it.effect("as PDUs are answered, ignored, or end the pipe", () =>
+  it.effect("as PDUs are answered or ignored, or fail with STATUS_PIPE_DISCONNECTED or STATUS_PIPE_BUSY", () =>
     Effect.gen(function*() {
       const next = random(5150)
       const whole = Codec.encode(DceRpc.Pdu)(bind(Srvsvc.interfaceId))
@@ -315,7 +319,7 @@ describe("any bytes", () => {
       }
     }))
 
-  it.effect("beyond what a call may have are refused", () =>
+  it.effect("beyond the size limit of a call are refused with a fault", () =>
     Effect.gen(function*() {
       const pipe = yield* open("srvsvc", srvsvc)
       const answer = yield* call(pipe, 15, new Uint8Array(300 * 1024))

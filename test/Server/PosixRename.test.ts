@@ -1,6 +1,6 @@
 /**
- * FileRenameInformationEx with POSIX semantics (MS-FSCC 2.4.43): the file that had the name goes although it is open, and
- * its handles stay its own.
+ * Proves FileRenameInformationEx with POSIX semantics (MS-FSCC 2.4.43): it replaces a file that is open, and the
+ * handles of the replaced file stay usable.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Latch, Redacted, type Scope } from "effect"
@@ -71,13 +71,13 @@ const stores = {
 
 describe("a rename with POSIX semantics", () => {
   for (const [name, store] of Object.entries(stores)) {
-    it.live(`takes the name of a file that is open, whose handles stay its own: ${name}`, () =>
+    it.live(`replaces an open file, whose handle still reads the old content, in a ${name}`, () =>
       Effect.scoped(Effect.flatMap(world(store), ({ client }) =>
         Effect.promise(async () => {
           await client.status(Requests.close(await made(client, "target", "old")))
           const held = await client.must("target", { createDisposition: D.FILE_OPEN })
           const source = await made(client, "source", "new")
-          // Without those semantics, or without both, it is as it always was.
+          // With one of the two flags only, the rename is refused as ever.
           const { STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_COLLISION } = NtStatus
           const refusals = [[FILE_RENAME_REPLACE_IF_EXISTS, STATUS_ACCESS_DENIED], [
             FILE_RENAME_POSIX_SEMANTICS,
@@ -90,7 +90,7 @@ describe("a rename with POSIX semantics", () => {
           assert.strictEqual(await client.status(renamed(source, "target")), 0)
           assert.strictEqual(await textOf(client, held), "old")
           assert.strictEqual(await client.text("target"), "new")
-          // Its deletion was of the name that it had.
+          // The pending deletion was of the file's old name.
           assert.strictEqual(await client.status(Requests.close(held)), 0)
           assert.strictEqual(await client.status(Requests.close(source)), 0)
           assert.strictEqual(await client.text("target"), "new")
@@ -98,7 +98,7 @@ describe("a rename with POSIX semantics", () => {
         }))))
   }
 
-  it.live("lets nobody open the file that loses its name, once it was seen who has it open", () =>
+  it.live("makes a CREATE of the replaced name wait until the rename is done, and open the new file", () =>
     Effect.scoped(Effect.gen(function*() {
       const [begun, goesOn] = [Latch.makeUnsafe(), Latch.makeUnsafe()]
       const slow = Effect.map(MemoryStore.make(), (store): ShareStore => ({
@@ -123,7 +123,7 @@ describe("a rename with POSIX semantics", () => {
       })
     })))
 
-  it.live("asks those who have the file open, and those who keep it open", () =>
+  it.live("is refused by an open that does not share DELETE, and breaks the handle lease of another client", () =>
     Effect.scoped(Effect.flatMap(world(MemoryStore.make()), ({ client, port }) =>
       Effect.promise(async () => {
         const source = await made(client, "source", "new")

@@ -1,6 +1,6 @@
 /**
- * Proves that a set of ranges gives what touches a range as a plain list would, after any additions and removals, and looks
- * at few of them where they lie elsewhere.
+ * Proves that a set of ranges finds the ranges that touch a range as a plain list would, after any additions and
+ * removals, and that it looks at few ranges elsewhere.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type Ranged, RangeSet } from "../../src/Server/internal/State/RangeSet.ts"
@@ -8,7 +8,7 @@ import { random } from "../random.ts"
 
 describe("RangeSet", () => {
   for (const span of [30, 2000]) {
-    it(`agrees with a list of ranges over ${span} bytes`, () => {
+    it(`finds the same ranges as a list, over ${span} bytes`, () => {
       const next = random(span)
       const set = new RangeSet<Ranged>()
       let list: Array<Ranged> = []
@@ -35,14 +35,14 @@ describe("RangeSet", () => {
     })
   }
 
-  it("passes over a range that it does not have", () => {
+  it("ignores the removal of a range that it does not have", () => {
     const set = new RangeSet<Ranged>()
     set.add({ offset: 1n, end: 2n, serial: 1 })
     set.delete({ offset: 1n, end: 2n, serial: 2 })
     assert.strictEqual(set.size, 1)
   })
 
-  it("looks at few of 8,000 ranges", () => {
+  it("looks at fewer than 300 of 8,000 ranges", () => {
     const set = new RangeSet<Ranged>()
     for (let i = 0; i < 8000; i++) set.add({ offset: BigInt(i * 10), end: BigInt(i * 10 + 5), serial: i })
     for (const at of [0n, 40_000n, 79_999n]) {

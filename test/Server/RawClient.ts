@@ -1,6 +1,6 @@
 /**
- * A client that says whatever it is told: frames on a socket, and a logon as nobody, so that what follows is heard by the
- * handlers behind it.
+ * A client for tests that sends any frame or request that a test makes. By default it logs on anonymously, so that its
+ * requests reach the handlers of the server.
  */
 import { Effect, Redacted } from "effect"
 import { Authenticator, Credentials } from "effect-smb/Auth"
@@ -22,13 +22,13 @@ export class RawClient {
   closed = false
   sessionId = 0n
   treeId = 0
-  /** Of the last logon, where it was one of a user. */
+  /** The key of the last logon, if that was a user's. */
   sessionKey: Uint8Array | undefined
   messageId = 0
-  /** Responses that came and that nobody waited for. */
+  /** Responses that have come and were not taken by `next`. */
   readonly frames: Array<Buffer> = []
 
-  /** `localAddress` is the address that it comes from, where that matters. */
+  /** `localAddress` is the client's own address. Default: the system chooses. */
   constructor(host: string, port: number, localAddress?: string) {
     this.socket = Net.connect({ host, port, noDelay: true, ...localAddress === undefined ? {} : { localAddress } })
     this.socket.on("error", () => {})
@@ -63,7 +63,7 @@ export class RawClient {
     this.socket.destroy()
   }
 
-  /** The next frame, or undefined once the server has closed, or after `millis`. */
+  /** The next frame, or undefined when the server has closed the connection, or after `millis` milliseconds. */
   async next(millis = 2000): Promise<Buffer | undefined> {
     const until = Date.now() + millis
     while (this.frames.length === 0 && !this.closed && Date.now() < until) {
@@ -97,7 +97,7 @@ export class RawClient {
     return packet
   }
 
-  /** Sends a request without waiting for its answer. */
+  /** Sends a request without waiting for its response. */
   say(request: Message.Request, credits?: number): void {
     this.frame(this.packet(Command[request._tag], Message.encodeRequest(request), credits))
   }
@@ -107,13 +107,13 @@ export class RawClient {
     return this.next()
   }
 
-  /** Reads nothing from the socket from now on, or again. */
+  /** Stops reading from the socket, or starts again. */
   pause(paused: boolean): void {
     if (paused) this.socket.pause()
     else this.socket.resume()
   }
 
-  /** Negotiates a dialect, 2.1 where none is named; gives the answer. */
+  /** Negotiates a dialect. Default: 2.1. Returns the response. */
   negotiate(dialect = 0x0210): Promise<Buffer | undefined> {
     return this.ask({
       _tag: "NEGOTIATE",
@@ -128,8 +128,8 @@ export class RawClient {
   }
 
   /**
-   * Logs on, as nobody where nobody is named; gives the last answer's status. The session becomes this client's. With a
-   * `sessionId` it is to that session, or, with `binding`, as a further channel of it.
+   * Logs on, by default anonymously. Returns the status of the last response. The session becomes this client's. With a
+   * `sessionId` it logs on to that session, or, with `binding`, as a further channel of it.
    */
   async setup(
     credential: Credentials.Credential = Credentials.anonymous,
@@ -172,7 +172,7 @@ export class RawClient {
     return undefined
   }
 
-  /** Connects to a share; gives the status. The tree becomes this client's. */
+  /** Connects to a share. Returns the status. The tree becomes this client's. */
   async connect(share: string): Promise<number | undefined> {
     const tree = await this.ask({
       _tag: "TREE_CONNECT",
@@ -182,12 +182,12 @@ export class RawClient {
     return statusOf(tree)
   }
 
-  /** All three. */
+  /** Negotiates, logs on and connects to a share. Returns whether all of it succeeded. */
   async logOn(share: string, credential?: Credentials.Credential): Promise<boolean> {
     return await this.negotiate() !== undefined && await this.setup(credential) === 0 && await this.connect(share) === 0
   }
 
-  /** Opens, and makes where it is not there; gives the identifier, or the status that is none of success. */
+  /** Opens a file, and creates it if it does not exist. Returns the FileId, or the status of a failure. */
   async open(name: string, how: Partial<Create.Request> = {}): Promise<FileId | number> {
     const answer = await this.ask(Requests.create(name, how))
     if (answer === undefined || statusOf(answer) !== 0) return statusOf(answer) ?? -1
@@ -196,5 +196,5 @@ export class RawClient {
   }
 }
 
-/** Of a response; nothing where there is none. */
+/** The status of a response, or undefined if there is no response. */
 export const statusOf = (answer: Buffer | undefined): number | undefined => answer?.readUInt32LE(8)

@@ -1,6 +1,6 @@
 /**
- * Bytes arrive whole both ways that a server can read them, however the network cuts them; and no memory is used again
- * while a store still writes from it.
+ * Proves that bytes arrive complete in both ways in which a server can read them, no matter how the network splits
+ * them; and that no memory is reused while a store still writes from it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Layer, Redacted, type Scope } from "effect"
@@ -27,14 +27,14 @@ const client = (options: SmbClient.Options = {}): Effect.Effect<SmbClient.Client
     (context) => Context.get(context, SmbClient.SmbClient)
   )
 
-/** Bytes that say where they belong: each 32-bit word is made of its number and of `seed`. */
+/** Bytes that tell their place: each 32-bit word is computed from its number and `seed`. */
 const pattern = (seed: number, length: number): Uint8Array => {
   const words = new Uint32Array(Math.ceil(length / 4))
   for (let i = 0; i < words.length; i++) words[i] = Math.imul(i + 1, 0x9e37_79b1) ^ Math.imul(seed + 1, 0x85eb_ca6b)
   return new Uint8Array(words.buffer, 0, length)
 }
 
-/** A store whose writes take what they were given only after something else. */
+/** A store whose writes begin only after `before`. */
 const after = (store: ShareStore, before: Effect.Effect<void>): ShareStore => ({
   ...store,
   open: (path, options) =>
@@ -44,7 +44,7 @@ const after = (store: ShareStore, before: Effect.Effect<void>): ShareStore => ({
     }))
 })
 
-/** Accepts one connection, and gives what came by it, and the sockets. */
+/** Accepts one connection. `take` gets the received bytes, and the callbacks by which they came. */
 const collect = (direct: boolean, length: number, take: (came: Uint8Array, ways: ReadonlySet<string>) => void) => {
   const ways = new Set<string>()
   const came = new Uint8Array(length)
@@ -54,7 +54,7 @@ const collect = (direct: boolean, length: number, take: (came: Uint8Array, ways:
       const look = () => {
         if (count === length) take(came, ways)
       }
-      // A place that is large sometimes, small sometimes, and sometimes not there.
+      // A buffer that is sometimes large, sometimes small, and sometimes missing.
       const room = () => [undefined, came.subarray(count, count + 50_000), came.subarray(count, count + 100)][count % 3]
       socket.on("error", () => {})
       return {
@@ -76,12 +76,12 @@ const collect = (direct: boolean, length: number, take: (came: Uint8Array, ways:
 }
 
 describe("Receive", () => {
-  it("is possible with this Node", async () => {
+  it("is available in this version of Node", async () => {
     assert.isTrue(await Effect.runPromise(Receive.available))
   })
 
   for (const direct of [true, false]) {
-    it(`gives the bytes in order, ${direct ? "where they belong" : "by events"}, and lets the server end`, async () => {
+    it(`gives the bytes in order, ${direct ? "in the given buffers" : "by events"}, and lets the server close`, async () => {
       const sent = pattern(1, 1_000_003)
       const next = random(11)
       let accepting: Net.Server
@@ -101,15 +101,15 @@ describe("Receive", () => {
       })
       assert.strictEqual(Buffer.compare(came, sent), 0)
       assert.deepStrictEqual([...ways].toSorted(), direct ? ["arrived", "onData"] : ["onData"])
-      // It waits for its connections: they must count as ended.
+      // The close waits for the connections: they must count as ended.
       await new Promise<void>((resolve) => accepting.close(() => resolve()))
     })
   }
 })
 
 for (const receive of ["direct", "events"] as const) {
-  describe(`A server that reads by ${receive}`, () => {
-    it.live("writes what each of many clients sent, while the store takes its time and the memory goes round", () =>
+  describe(`a server that reads by ${receive}`, () => {
+    it.live("writes what each of three clients sent, while a slow store makes it reuse memory", () =>
       Effect.gen(function*() {
         const next = random(5)
         const { port } = yield* SmbServer.make({
@@ -127,7 +127,7 @@ for (const receive of ["direct", "events"] as const) {
           client({ signing: "required" }),
           client({ encryption: "required" })
         ])
-        // Sizes that share a size of memory, so that it is passed on among them at once.
+        // Sizes that use the same size of buffers: these are reused at once.
         yield* Effect.forEach(clients, (smb, one) =>
           Effect.forEach(Array.from({ length: 12 }, (_, i) => i), (i) => {
             const length = 150_000 + 7 * i
@@ -138,7 +138,7 @@ for (const receive of ["direct", "events"] as const) {
           }, { concurrency: "unbounded" }), { concurrency: "unbounded" })
       }).pipe(Effect.scoped))
 
-    it.live("keeps what a client wrote, who is gone before the store is done, from what others write", () =>
+    it.live("does not mix the writes of a client that is gone with those of others, while the store still writes", () =>
       Effect.gen(function*() {
         const store = yield* MemoryStore.make()
         const gate = yield* Deferred.make<void>()
@@ -187,7 +187,7 @@ for (const receive of ["direct", "events"] as const) {
         assert.isAbove(found, 0)
       }).pipe(Effect.scoped))
 
-    it.live("stops reading from who does not fetch answers, and goes on", () =>
+    it.live("transfers large files completely with the limit unsent at 0", () =>
       Effect.gen(function*() {
         const { port } = yield* SmbServer.make({
           host,
@@ -205,7 +205,7 @@ for (const receive of ["direct", "events"] as const) {
         for (const one of all) assert.strictEqual(Buffer.compare(one, bytes), 0)
       }).pipe(Effect.scoped))
 
-    it.live("lets go of who leaves in the middle of a frame", () =>
+    it.live("ends a connection that a client closes in the middle of a frame", () =>
       Effect.gen(function*() {
         const server = yield* SmbServer.make({ host, port: 0, users, receive, shares: { data: MemoryStore.make() } })
         const connections = Effect.map(server.statistics, (all) => all.connections)

@@ -1,6 +1,6 @@
 /**
- * Who may make a file or a folder a reparse point, and of what: the statuses are those of MS-FSA 2.1.5.10.3, 2.1.5.10.37
- * and MS-FSCC 2.3.6, 2.3.82.
+ * Proves which users can make a file or a folder a reparse point, and of which data, with the statuses of MS-FSA
+ * 2.1.5.10.3, 2.1.5.10.37 and MS-FSCC 2.3.6, 2.3.82.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -24,7 +24,7 @@ const guid = "11111111-2222-3333-4444-555555555555"
 const others = (reparseGuid = guid, text = "data") =>
   encode({ _tag: "Guid", reparseTag: 0x1234, reparseGuid, data: Buffer.from(text) })
 
-/** A buffer without data, as FSCTL_DELETE_REPARSE_POINT wants it. */
+/** A buffer without data, as FSCTL_DELETE_REPARSE_POINT takes it. */
 const bare = (tag: number, of?: string) => {
   const buffer = Buffer.alloc(of === undefined ? 8 : 24)
   buffer.writeUInt32LE(tag)
@@ -48,19 +48,22 @@ const isLink = async (client: Client, name: string, how: Parameters<Client["open
 }
 
 describe("a reparse point", () => {
-  cases("is not made of the share's root, by nobody and by no way in", async ({ changes, joe, root }) => {
-    for (const client of [joe, root]) {
-      for (const [name, how] of [["", folder], [":stream", leaf]] as const) {
-        const file = await client.must(name, how)
-        changes.length = 0
-        assert.strictEqual(await client.status(set(file, symlink("elsewhere"))), NtStatus.STATUS_ACCESS_DENIED, name)
-        assert.deepStrictEqual(changes, [])
+  cases(
+    "cannot be made of the share's root by any user, through the folder or through a stream",
+    async ({ changes, joe, root }) => {
+      for (const client of [joe, root]) {
+        for (const [name, how] of [["", folder], [":stream", leaf]] as const) {
+          const file = await client.must(name, how)
+          changes.length = 0
+          assert.strictEqual(await client.status(set(file, symlink("elsewhere"))), NtStatus.STATUS_ACCESS_DENIED, name)
+          assert.deepStrictEqual(changes, [])
+        }
       }
+      await joe.must("still open")
     }
-    await joe.must("still open")
-  })
+  )
 
-  cases("is made of an empty folder, and of none with entries", async ({ joe }) => {
+  cases("can be made of an empty folder, and not of a folder with entries", async ({ joe }) => {
     const empty = await joe.must("empty", folder)
     assert.strictEqual(await joe.status(set(empty, symlink("elsewhere"))), 0)
     const full = await joe.must("full", folder)
@@ -75,24 +78,27 @@ describe("a reparse point", () => {
     assert.strictEqual(typeof await joe.open("full\\entry"), "object")
   })
 
-  cases("takes the right to change a folder's attributes: to add files to it is not enough", async ({ ann, joe }) => {
-    await ann.make("drop", { joe: A.FILE_ADD_FILE | A.FILE_READ_ATTRIBUTES | A.SYNCHRONIZE }, O.FILE_DIRECTORY_FILE)
-    const dropped = await joe.must("drop", { ...folder, desiredAccess: A.FILE_ADD_FILE })
-    assert.strictEqual(await joe.status(set(dropped, symlink("mine"))), NtStatus.STATUS_ACCESS_DENIED)
-    assert.strictEqual(
-      await joe.status(remove(dropped, bare(Reparse.ReparseTag.IO_REPARSE_TAG_SYMLINK))),
-      NtStatus.STATUS_ACCESS_DENIED
-    )
-    // Of a file either right does.
-    await ann.make("shared", { joe: everything })
-    for (const desiredAccess of [A.FILE_WRITE_DATA, A.FILE_WRITE_ATTRIBUTES]) {
-      const file = await joe.must("shared", { ...leaf, desiredAccess })
-      assert.strictEqual(await joe.status(set(file, symlink("mine"))), 0)
-      await joe.status(Requests.close(file))
+  cases(
+    "needs the right to write a folder's attributes; the right to add files to it is not enough",
+    async ({ ann, joe }) => {
+      await ann.make("drop", { joe: A.FILE_ADD_FILE | A.FILE_READ_ATTRIBUTES | A.SYNCHRONIZE }, O.FILE_DIRECTORY_FILE)
+      const dropped = await joe.must("drop", { ...folder, desiredAccess: A.FILE_ADD_FILE })
+      assert.strictEqual(await joe.status(set(dropped, symlink("mine"))), NtStatus.STATUS_ACCESS_DENIED)
+      assert.strictEqual(
+        await joe.status(remove(dropped, bare(Reparse.ReparseTag.IO_REPARSE_TAG_SYMLINK))),
+        NtStatus.STATUS_ACCESS_DENIED
+      )
+      // For a file either right suffices.
+      await ann.make("shared", { joe: everything })
+      for (const desiredAccess of [A.FILE_WRITE_DATA, A.FILE_WRITE_ATTRIBUTES]) {
+        const file = await joe.must("shared", { ...leaf, desiredAccess })
+        assert.strictEqual(await joe.status(set(file, symlink("mine"))), 0)
+        await joe.status(Requests.close(file))
+      }
     }
-  })
+  )
 
-  cases("is not replaced or taken away by one of another kind", async ({ joe }) => {
+  cases("is replaced or removed only by a request with the same tag and the same GUID", async ({ joe }) => {
     const { IO_REPARSE_TAG_MOUNT_POINT, IO_REPARSE_TAG_SYMLINK } = Reparse.ReparseTag
     const link = await joe.must("link", leaf)
     assert.strictEqual(
@@ -118,28 +124,31 @@ describe("a reparse point", () => {
     assert.strictEqual(await joe.status(remove(other, bare(0x1234, guid))), 0)
   })
 
-  cases("is what its buffer says", async ({ changes, joe }) => {
-    const invalid = NtStatus.STATUS_IO_REPARSE_DATA_INVALID
-    const file = await joe.must("file", leaf)
-    changes.length = 0
-    const good = symlink("target")
-    for (
-      const [what, input, status] of [
-        ["nothing", new Uint8Array(0), invalid],
-        ["a part of its head", good.subarray(0, 7), invalid],
-        ["less than its length", good.subarray(0, good.length - 1), invalid],
-        ["more than its length", Buffer.concat([good, Buffer.alloc(1)]), invalid],
-        ["a name outside of it", Buffer.concat([good.subarray(0, 8), Buffer.alloc(good.length - 8, 0xff)]), invalid],
-        ["a link without a place for its names", bare(Reparse.ReparseTag.IO_REPARSE_TAG_SYMLINK), invalid],
-        ["another's tag without a GUID", bare(0x1234), invalid],
-        ["a reserved tag", bare(1, guid), invalid],
-        ["too much", Buffer.alloc(16_385, 0xff), invalid],
-        ["a mount point, of a file", mountPoint, NtStatus.STATUS_NOT_A_DIRECTORY]
-      ] as const
-    ) assert.strictEqual(await joe.status(set(file, input)), status, what)
-    assert.strictEqual(await joe.status(remove(file, bare(0, guid))), NtStatus.STATUS_IO_REPARSE_TAG_INVALID)
-    assert.strictEqual(await joe.status(remove(file, good)), invalid)
-    assert.strictEqual(await joe.status(remove(file, bare(0x1234))), invalid)
-    assert.deepStrictEqual(changes, [])
-  })
+  cases(
+    "is refused with STATUS_IO_REPARSE_DATA_INVALID for data that is incomplete, too long or inconsistent",
+    async ({ changes, joe }) => {
+      const invalid = NtStatus.STATUS_IO_REPARSE_DATA_INVALID
+      const file = await joe.must("file", leaf)
+      changes.length = 0
+      const good = symlink("target")
+      for (
+        const [what, input, status] of [
+          ["nothing", new Uint8Array(0), invalid],
+          ["a part of its head", good.subarray(0, 7), invalid],
+          ["less than its length", good.subarray(0, good.length - 1), invalid],
+          ["more than its length", Buffer.concat([good, Buffer.alloc(1)]), invalid],
+          ["a name outside of it", Buffer.concat([good.subarray(0, 8), Buffer.alloc(good.length - 8, 0xff)]), invalid],
+          ["a link without a place for its names", bare(Reparse.ReparseTag.IO_REPARSE_TAG_SYMLINK), invalid],
+          ["another's tag without a GUID", bare(0x1234), invalid],
+          ["a reserved tag", bare(1, guid), invalid],
+          ["too much", Buffer.alloc(16_385, 0xff), invalid],
+          ["a mount point, of a file", mountPoint, NtStatus.STATUS_NOT_A_DIRECTORY]
+        ] as const
+      ) assert.strictEqual(await joe.status(set(file, input)), status, what)
+      assert.strictEqual(await joe.status(remove(file, bare(0, guid))), NtStatus.STATUS_IO_REPARSE_TAG_INVALID)
+      assert.strictEqual(await joe.status(remove(file, good)), invalid)
+      assert.strictEqual(await joe.status(remove(file, bare(0x1234))), invalid)
+      assert.deepStrictEqual(changes, [])
+    }
+  )
 })

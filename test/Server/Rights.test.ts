@@ -1,3 +1,7 @@
+/**
+ * Proves that the server refuses each action that a user has no right to: raw clients of several users ask for more
+ * than the descriptors, the share or the handle allow (MS-FSA 2.1.5).
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Codec, NtStatus as Status } from "effect-smb/Codec"
@@ -12,11 +16,11 @@ const host = "127.0.43.1"
 const refused = NtStatus.STATUS_ACCESS_DENIED
 const invalid = NtStatus.STATUS_INVALID_PARAMETER
 
-describe("what a user may not", () => {
+describe("a user without the right", () => {
   const cases = (name: string, run: (among: People) => Promise<void>) =>
     it.live(name, () => Effect.scoped(Effect.flatMap(people(host), (among) => Effect.promise(() => run(among)))))
 
-  cases("delete, by asking for whatever is allowed and for the end with it", async ({ ann, fixed, joe }) => {
+  cases("cannot delete a file with MAXIMUM_ALLOWED and FILE_DELETE_ON_CLOSE", async ({ ann, fixed, joe }) => {
     await ann.make("theirs", { joe: read })
     const how = {
       createDisposition: D.FILE_OPEN,
@@ -29,74 +33,83 @@ describe("what a user may not", () => {
     assert.strictEqual(await ann.text("theirs"), "theirs")
   })
 
-  cases("delete from a share that is read only", async ({ ann, fixed }) => {
-    await ann.make("theirs", { joe: everything })
-    const how = {
-      createDisposition: D.FILE_OPEN,
-      desiredAccess: A.MAXIMUM_ALLOWED,
-      createOptions: O.FILE_DELETE_ON_CLOSE
-    }
-    const file = await fixed.open("theirs", how)
-    if (typeof file !== "number") await fixed.status(Requests.close(file))
-    assert.strictEqual(file, refused)
-    assert.strictEqual(await ann.text("theirs"), "theirs")
-  })
-
-  cases("get at a file by a stream that it does not have yet", async ({ ann, joe }) => {
-    await ann.make("theirs", { joe: read })
-    for (const createDisposition of [D.FILE_CREATE, D.FILE_OPEN_IF, D.FILE_OVERWRITE_IF, D.FILE_SUPERSEDE]) {
-      for (const desiredAccess of [A.WRITE_DAC | A.WRITE_OWNER, A.FILE_WRITE_DATA, A.FILE_READ_DATA]) {
-        assert.strictEqual(
-          await joe.open("theirs:mine", { createDisposition, desiredAccess }),
-          refused,
-          `${createDisposition} ${desiredAccess}`
-        )
+  cases(
+    "cannot delete a file in a read-only share, although the file's descriptor allows it",
+    async ({ ann, fixed }) => {
+      await ann.make("theirs", { joe: everything })
+      const how = {
+        createDisposition: D.FILE_OPEN,
+        desiredAccess: A.MAXIMUM_ALLOWED,
+        createOptions: O.FILE_DELETE_ON_CLOSE
       }
+      const file = await fixed.open("theirs", how)
+      if (typeof file !== "number") await fixed.status(Requests.close(file))
+      assert.strictEqual(file, refused)
+      assert.strictEqual(await ann.text("theirs"), "theirs")
     }
-    const own = await ann.must("theirs")
-    const streams = (await ann.ask(Requests.query(own, "file", 22)))!
-    assert.notInclude(streams.toString("utf16le"), "mine")
-    // Who may write gets what he may, and no more.
-    await ann.make("shared", { joe: Access.generic.read | Access.generic.write })
-    assert.strictEqual(await joe.open("shared:mine", { desiredAccess: A.FILE_READ_DATA | A.WRITE_DAC }), refused)
-    const stream = await joe.must("shared:mine", { desiredAccess: A.MAXIMUM_ALLOWED })
-    assert.strictEqual(
-      await joe.status(Requests.set(stream, "security", 0, encode(descriptor(sids.joe, { joe: everything })))),
-      refused
-    )
-    assert.strictEqual(await joe.status(Requests.write(stream, Buffer.from("a note"))), 0)
-  })
+  )
 
-  cases("move or link into folders where he may add nothing, or over files that are not his", async ({ ann, joe }) => {
-    await ann.make("closed", { joe: read | Access.generic.execute }, O.FILE_DIRECTORY_FILE)
-    await ann.make("theirs", { joe: read })
-    await keepRoot(ann)
-    const mine = await joe.must("mine")
-    assert.strictEqual(await joe.status(Requests.write(mine, Buffer.from("mine"))), 0)
-    for (const [, give] of [["rename", rename], ["link", link]] as const) {
-      assert.strictEqual(await joe.status(give(mine, "closed\\mine")), refused)
-      assert.strictEqual(await joe.status(give(mine, "theirs", true)), refused)
+  cases(
+    "cannot create a stream in a file that the user can only read, or get more rights by a stream",
+    async ({ ann, joe }) => {
+      await ann.make("theirs", { joe: read })
+      for (const createDisposition of [D.FILE_CREATE, D.FILE_OPEN_IF, D.FILE_OVERWRITE_IF, D.FILE_SUPERSEDE]) {
+        for (const desiredAccess of [A.WRITE_DAC | A.WRITE_OWNER, A.FILE_WRITE_DATA, A.FILE_READ_DATA]) {
+          assert.strictEqual(
+            await joe.open("theirs:mine", { createDisposition, desiredAccess }),
+            refused,
+            `${createDisposition} ${desiredAccess}`
+          )
+        }
+      }
+      const own = await ann.must("theirs")
+      const streams = (await ann.ask(Requests.query(own, "file", 22)))!
+      assert.notInclude(streams.toString("utf16le"), "mine")
+      // A user who may write gets the rights of the file, and no more.
+      await ann.make("shared", { joe: Access.generic.read | Access.generic.write })
+      assert.strictEqual(await joe.open("shared:mine", { desiredAccess: A.FILE_READ_DATA | A.WRITE_DAC }), refused)
+      const stream = await joe.must("shared:mine", { desiredAccess: A.MAXIMUM_ALLOWED })
+      assert.strictEqual(
+        await joe.status(Requests.set(stream, "security", 0, encode(descriptor(sids.joe, { joe: everything })))),
+        refused
+      )
+      assert.strictEqual(await joe.status(Requests.write(stream, Buffer.from("a note"))), 0)
     }
-    assert.strictEqual(await ann.text("theirs"), "theirs")
-    // A file that one may only look at gets no further name, and one that one may write to does by any handle.
-    const looked = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: read })
-    assert.strictEqual(await joe.status(link(looked, "another")), refused)
-    await ann.make("shared", { joe: Access.generic.read | Access.generic.write })
-    const attributes = { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES }
-    const shared = await joe.must("shared", attributes)
-    assert.strictEqual(await joe.status(link(shared, "another")), 0)
-    assert.strictEqual(await joe.status(link(shared, "closed\\another")), refused)
-    assert.strictEqual(await joe.status(link(await joe.must("mine:stream"), "yet another")), invalid)
-    // Nor does a name that is about to go.
-    const going = await joe.must("going", { createOptions: O.FILE_DELETE_ON_CLOSE })
-    assert.strictEqual(await joe.status(Requests.set(going, "file", 13, Uint8Array.of(1))), 0)
-    assert.strictEqual(await joe.status(link(going, "yet another")), refused)
-    assert.strictEqual(await joe.status(link(mine, "more")), 0)
-    assert.strictEqual(await joe.status(rename(mine, "other")), 0)
-    assert.strictEqual(await joe.text("other"), "mine")
-  })
+  )
 
-  cases("overwrite by a server's copy what he may only add to", async ({ ann, joe }) => {
+  cases(
+    "cannot rename or link a file into a folder where the user may not add files, or over a file of another user",
+    async ({ ann, joe }) => {
+      await ann.make("closed", { joe: read | Access.generic.execute }, O.FILE_DIRECTORY_FILE)
+      await ann.make("theirs", { joe: read })
+      await keepRoot(ann)
+      const mine = await joe.must("mine")
+      assert.strictEqual(await joe.status(Requests.write(mine, Buffer.from("mine"))), 0)
+      for (const [, give] of [["rename", rename], ["link", link]] as const) {
+        assert.strictEqual(await joe.status(give(mine, "closed\\mine")), refused)
+        assert.strictEqual(await joe.status(give(mine, "theirs", true)), refused)
+      }
+      assert.strictEqual(await ann.text("theirs"), "theirs")
+      // A file that the user may only read gets no further name. A file that the user may write does, by any handle.
+      const looked = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: read })
+      assert.strictEqual(await joe.status(link(looked, "another")), refused)
+      await ann.make("shared", { joe: Access.generic.read | Access.generic.write })
+      const attributes = { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES }
+      const shared = await joe.must("shared", attributes)
+      assert.strictEqual(await joe.status(link(shared, "another")), 0)
+      assert.strictEqual(await joe.status(link(shared, "closed\\another")), refused)
+      assert.strictEqual(await joe.status(link(await joe.must("mine:stream"), "yet another")), invalid)
+      // A name that is to be deleted gets no link either.
+      const going = await joe.must("going", { createOptions: O.FILE_DELETE_ON_CLOSE })
+      assert.strictEqual(await joe.status(Requests.set(going, "file", 13, Uint8Array.of(1))), 0)
+      assert.strictEqual(await joe.status(link(going, "yet another")), refused)
+      assert.strictEqual(await joe.status(link(mine, "more")), 0)
+      assert.strictEqual(await joe.status(rename(mine, "other")), 0)
+      assert.strictEqual(await joe.text("other"), "mine")
+    }
+  )
+
+  cases("cannot overwrite by a server-side copy a file that the user can only append to", async ({ ann, joe }) => {
     const source = await joe.must("source")
     assert.strictEqual(await joe.status(Requests.write(source, Buffer.from("XXXXXX"))), 0)
     await ann.make("log", { joe: A.FILE_APPEND_DATA | A.FILE_READ_ATTRIBUTES | A.SYNCHRONIZE })
@@ -112,12 +125,12 @@ describe("what a user may not", () => {
           chunks: [{ sourceOffset: 0n, targetOffset, length: 6 }]
         })
       ))
-    // What is copied is added, as what is written is.
+    // The copy is appended, like a write.
     assert.strictEqual(await copy(0n), 0)
     assert.strictEqual(await ann.text("log"), "theirsXXXXXX")
   })
 
-  cases("copy by the key of another's open", async ({ ann, joe }) => {
+  cases("cannot copy with the resume key of another user's open", async ({ ann, joe }) => {
     await ann.make("theirs", {})
     const own = await ann.must("theirs")
     const key = (await ann.ask(Requests.fsctl(own, Fsctl.Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY, Buffer.alloc(0))))!
@@ -136,13 +149,13 @@ describe("what a user may not", () => {
     )
   })
 
-  cases("lock what he may neither read nor write", async ({ ann, joe }) => {
+  cases("cannot lock a file that the user can neither read nor write", async ({ ann, joe }) => {
     await ann.make("theirs", { joe: A.FILE_READ_ATTRIBUTES | A.SYNCHRONIZE })
     const file = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
     assert.strictEqual(await joe.status(Requests.lock(file, 0)), refused)
   })
 
-  cases("take a stream from a file that he gave a name in a folder of his own", async ({ ann, joe }) => {
+  cases("cannot delete a stream of a file by a name that the user gave it in another folder", async ({ ann, joe }) => {
     await ann.make("theirs", { joe: read | A.FILE_WRITE_ATTRIBUTES })
     const stream = await ann.must("theirs:stream")
     assert.strictEqual(await ann.status(Requests.close(stream)), 0)
@@ -152,18 +165,18 @@ describe("what a user may not", () => {
     const taken = { createDisposition: D.FILE_OPEN, desiredAccess: A.DELETE }
     assert.strictEqual(await joe.open("his\\theirs:stream", taken), refused)
     assert.isObject(await ann.open("theirs:stream", { createDisposition: D.FILE_OPEN }))
-    // The name itself is his to take away.
+    // The user may delete the name itself.
     assert.isObject(await joe.open("his\\theirs", taken))
   })
 
-  cases("make a file whose users are watched", async ({ joe }) => {
+  cases("cannot create a file with ACCESS_SYSTEM_SECURITY", async ({ joe }) => {
     assert.strictEqual(
       await joe.open("watched", { desiredAccess: A.FILE_READ_DATA | A.ACCESS_SYSTEM_SECURITY }),
       NtStatus.STATUS_PRIVILEGE_NOT_HELD
     )
   })
 
-  cases("do with an open file what it was not opened for", async ({ ann, joe }) => {
+  cases("cannot do with a handle what the handle was not opened for", async ({ ann, joe }) => {
     await ann.make("theirs", { joe: everything })
     const reader = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: read })
     const basic = Buffer.alloc(40)

@@ -1,6 +1,7 @@
 /**
- * Which right a handle needs for what: each request by handles that have one right alone, against what the documents say.
- * A server that asks for more keeps clients from what they may do, one that asks for less lets them do what they may not.
+ * Proves which right of a handle each request needs: each request is sent through handles that have a single right, and
+ * compared with MS-SMB2 and MS-FSA. A server that needs more stops clients, and one that needs less lets them do too
+ * much.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -15,7 +16,7 @@ import * as Requests from "./requests.ts"
 const { NtStatus } = Status
 const host = "127.0.43.35"
 
-/** None, or each of these lets a handle do it. */
+/** The request needs no right. Otherwise any one of the rights suffices. */
 const anyHandle = 0
 
 interface Row {
@@ -40,7 +41,7 @@ const basic = Codec.encode(FileInformation.FileBasicInformation)
 const times = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n }
 const { Fsctl: C } = Fsctl
 
-/** Bits 14 and 15 of a control's number say which right the system asks for (MS-FSCC 2.3; Windows' CTL_CODE). */
+/** Bits 14 and 15 of a control code say which right the system needs (MS-FSCC 2.3; CTL_CODE of Windows). */
 const bits = (code: number): number =>
   ((code >>> 14 & 1) === 0 ? 0 : A.FILE_READ_DATA) | ((code >>> 14 & 2) === 0 ? 0 : A.FILE_WRITE_DATA)
 
@@ -110,7 +111,7 @@ const ofFile: Record<string, Row> = {
   FSCTL_SRV_REQUEST_RESUME_KEY: control(C.FSCTL_SRV_REQUEST_RESUME_KEY),
   FSCTL_QUERY_ALLOCATED_RANGES: control(C.FSCTL_QUERY_ALLOCATED_RANGES, Buffer.concat([u64(0n), u64(3n)])),
   FSCTL_SET_ZERO_DATA: control(C.FSCTL_SET_ZERO_DATA, Buffer.concat([u64(0n), u64(3n)])),
-  // Where the number asks for nothing, the file system does.
+  // The number needs no right, but the file system does.
   FSCTL_SET_SPARSE: control(C.FSCTL_SET_SPARSE, Uint8Array.of(1), attributesOrData | A.FILE_APPEND_DATA),
   FSCTL_SET_REPARSE_POINT: control(
     C.FSCTL_SET_REPARSE_POINT,
@@ -163,7 +164,7 @@ for (
     O.FILE_DIRECTORY_FILE
   ]] as const
 ) {
-  it.live(`each request about a ${kind} asks for the right that it needs, and for no other`, () =>
+  it.live(`a server grants each request for a ${kind} to handles with the right it needs, and to no others`, () =>
     Effect.scoped(Effect.flatMap(people(host), ({ ann }) =>
       Effect.promise(async () => {
         const wrong: Array<string> = []

@@ -1,8 +1,12 @@
+/**
+ * Proves that a connection accepts exactly the MessageIds that it granted, each once, against a model that keeps them
+ * one by one (MS-SMB2 3.3.1.1).
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Sequence } from "../../src/Server/internal/Connection/Sequence.ts"
 import { random } from "../random.ts"
 
-/** All identifiers that were granted and are not used, one by one (MS-SMB2 3.3.1.1). */
+/** All MessageIds that were granted and are not used, one by one (MS-SMB2 3.3.1.1). */
 class Model {
   readonly free = new Set([0])
   next = 1
@@ -18,14 +22,14 @@ class Model {
     for (let i = 0; i < count; i++) this.free.add(this.next++)
   }
 
-  /** From the lowest that is free to the last that was granted. */
+  /** The distance from the lowest free MessageId to the last granted one. */
   get window(): number {
     return this.free.size === 0 ? 0 : this.next - Math.min(...this.free)
   }
 }
 
 describe("Sequence", () => {
-  it("lets exactly what was granted be used, once, in any order, and stays within its limit", () => {
+  it("accepts exactly the granted MessageIds, once and in any order, and grants within its limit", () => {
     for (let seed = 1; seed <= 60; seed++) {
       const next = random(seed * 7919)
       const limit = 1 + next(40)
@@ -34,7 +38,7 @@ describe("Sequence", () => {
       for (let step = 0; step < 400; step++) {
         if (next(3) > 0) {
           const charge = 1 + next(next(4) === 0 ? 8 : 2)
-          // Mostly what is free, sometimes what was used, or was never granted.
+          // Mostly a free MessageId, sometimes one that was used or never granted.
           const free = [...model.free]
           const id = next(4) === 0 || free.length === 0
             ? Math.max(0, model.next - 10 + next(20))
@@ -46,10 +50,10 @@ describe("Sequence", () => {
           const granted = sequence.grant(wanted)
           model.grant(granted)
           assert.isAtMost(granted, Math.max(wanted, 1))
-          // A client that has nothing left is given one, so that it can go on.
+          // A client without credits gets one, to go on.
           assert.isAbove(model.free.size, 0)
           if (granted > 0 && before > 0) assert.isAtMost(model.window, limit, `seed ${seed}, step ${step}`)
-          // All that is wanted, where there is room.
+          // All that the client wants, if the limit allows it.
           if (wanted <= limit - before) assert.isAtLeast(granted, wanted)
         }
       }

@@ -1,6 +1,7 @@
 /**
- * Whole sessions of other people's clients, played again with changes: sizes, offsets, counts, contexts, flags, compounds,
- * transforms. What they open is open, so that the changed requests reach the handlers behind.
+ * Proves that recorded sessions of other clients, replayed with changed sizes, offsets, counts, contexts, flags,
+ * compounds and transforms, do not hurt the server or its other clients. Opens of the sessions succeed: changed
+ * requests reach the handlers.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
@@ -47,7 +48,7 @@ const large = [0n, 1n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n, (1n << 64n
 
 type Next = (limit: number) => number
 
-/** One change, to a message that may be changed in place. */
+/** Makes one change to a message. It may change the message in place. */
 const changed = (message: Buffer, next: Next): Buffer => {
   const room = message.length - headerSize
   const at = (size: number) => headerSize + (next(Math.max(1, room - size + 1)) & ~(size - 1))
@@ -83,7 +84,7 @@ const changed = (message: Buffer, next: Next): Buffer => {
   return message
 }
 
-/** A header of encryption or of compression, for who has agreed on neither. */
+/** Puts a header of encryption or compression before a frame, although the connection has negotiated neither. */
 const transformed = (frame: Buffer, next: Next): Buffer =>
   Buffer.concat([
     Buffer.from([next(2) === 0 ? 0xfd : 0xfc, 0x53, 0x4d, 0x42]),
@@ -91,7 +92,7 @@ const transformed = (frame: Buffer, next: Next): Buffer =>
     frame
   ])
 
-/** Plays a session; of a thousand messages about `rate` are changed. Gives the statuses of the answers. */
+/** Replays a session. Of a thousand messages about `rate` are changed. Returns the statuses of the responses. */
 const play = async (client: RawClient, session: Recorded, next: Next, rate: number): Promise<Set<number>> => {
   const statuses = new Set<number>()
   const known: Array<readonly [Buffer, Buffer]> = []
@@ -109,7 +110,7 @@ const play = async (client: RawClient, session: Recorded, next: Next, rate: numb
       }
     }
   }
-  /** How long an answer to what was not changed may take, in milliseconds; once one stays away, others may as well. */
+  /** How many milliseconds the response to an unchanged request may take. After one is missing, others may be too. */
   let patience = 1000
   for (const request of session.requests) {
     if (client.closed) break
@@ -149,12 +150,12 @@ const play = async (client: RawClient, session: Recorded, next: Next, rate: numb
     else if (wait > 10) patience = 10
     for (const more of client.frames.splice(0)) hear(more)
   }
-  // On a machine that is busy the answers come late.
+  // On a busy machine the responses come late.
   for (let late = await client.next(150); late !== undefined; late = await client.next(150)) hear(late)
   return statuses
 }
 
-it("takes whole sessions with anything changed in them, and nobody else notices", async () => {
+it("a server survives replayed sessions with random changes, and another client notices nothing", async () => {
   const folder = mkdtempSync(join(tmpdir(), "sessions-"))
   const said: Array<string> = []
   const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
@@ -196,7 +197,7 @@ it("takes whole sessions with anything changed in them, and nobody else notices"
     await Promise.all([run(17), run(271), run(8191), run(65_537)])
     assert.strictEqual(statusOf(await other.ask({ _tag: "ECHO", body: {} })), 0)
     other.close()
-    // That the requests got anywhere shows in how differently they were answered.
+    // The number of different statuses shows that the requests reached the handlers.
     assert.isAtLeast(heard.size, 20)
     assert.isFalse(heard.has(Status.NtStatus.STATUS_INTERNAL_ERROR))
     assert.isFalse(heard.has(Status.NtStatus.STATUS_UNEXPECTED_IO_ERROR))

@@ -1,6 +1,6 @@
 /**
- * Everything by which SET_INFO and IOCTL change a file, by handles that may not: nothing of it reaches the store. And who
- * may be made an owner.
+ * Proves that no SET_INFO or IOCTL request changes a file through a handle without the right: the store sees no change
+ * (MS-SMB2 3.3.5.21, 3.3.5.15). And which owner a user can give a file.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -46,7 +46,7 @@ const time = 133_000_000_000_000_000n
 const untouched = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n, fileAttributes: 0 }
 const { Fsctl: C } = Fsctl
 
-/** What changes a file, and with which right. */
+/** Requests that change a file. */
 const changing: Record<string, (file: FileId) => Message.Request> = {
   "WRITE": (file) => Requests.write(file, Buffer.from("x")),
   "FileBasicInformation, a time": information(4, basic({ ...untouched, lastWriteTime: time })),
@@ -79,7 +79,7 @@ const changing: Record<string, (file: FileId) => Message.Request> = {
   "FSCTL_DELETE_REPARSE_POINT": control(C.FSCTL_DELETE_REPARSE_POINT, Buffer.from("0c0000a000000000", "hex"))
 }
 
-/** What is the open's own, or nothing at all. */
+/** Requests that change the open only, or nothing. */
 const harmless: Record<string, (file: FileId) => Message.Request> = {
   "FilePositionInformation": information(14, u64(1n)),
   "FileModeInformation": information(16, Buffer.alloc(4)),
@@ -87,7 +87,7 @@ const harmless: Record<string, (file: FileId) => Message.Request> = {
   "a flag without a meaning": security(0x0000_8000)
 }
 
-/** Quotas, volumes, and classes that only tell something or that no store has. */
+/** Requests of volumes, of classes that can only be queried, and of features that no store has. */
 const unknown: Record<string, (file: FileId) => Message.Request> = {
   "FileStandardInformation": information(5, Buffer.alloc(24)),
   "FileValidDataLengthInformation": information(39, u64(3n)),
@@ -104,13 +104,13 @@ const unknown: Record<string, (file: FileId) => Message.Request> = {
 const names = ["file", "file:stream", "folder", "folder:stream"] as const
 const isFolder = (name: string) => name === "folder"
 
-/** With the rights that `desiredAccess` says, by each of the ways, nothing may change. */
+/** Sends each request through handles with `desiredAccess`. Nothing may change. */
 const nothingChanges = async (client: Client, changes: Array<string>, desiredAccess: number): Promise<void> => {
   for (const name of names) {
     const file = await client.must(name, { createDisposition: D.FILE_OPEN, desiredAccess })
     changes.length = 0
     for (const [what, request] of Object.entries(changing)) {
-      // Of a folder they are refused for what it is, whoever asks.
+      // Some fail for folders with another status, for any user.
       const status = await client.status(request(file))
       if (!isFolder(name)) assert.strictEqual(status, refused, `${name}: ${what}`)
       else assert.notStrictEqual(status, 0, `${name}: ${what}`)
@@ -137,24 +137,27 @@ const prepare = async (ann: Client): Promise<void> => {
 }
 
 describe("SET_INFO and IOCTL", () => {
-  cases("change nothing by a handle that may only read attributes", async ({ ann, changes, joe }) => {
+  cases("change nothing through a handle with FILE_READ_ATTRIBUTES only", async ({ ann, changes, joe }) => {
     await prepare(ann)
     await nothingChanges(joe, changes, A.FILE_READ_ATTRIBUTES)
   })
 
-  cases("change nothing in a share that is read only", async ({ ann, changes, fixed, fixedRoot }) => {
-    await prepare(ann)
-    const linked = await fixed.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: A.MAXIMUM_ALLOWED })
-    changes.length = 0
-    assert.strictEqual(await fixed.status(link(linked, "elsewhere")), refused)
-    assert.deepStrictEqual(changes, [])
-    await fixed.status(Requests.close(linked))
-    await nothingChanges(fixed, changes, A.MAXIMUM_ALLOWED)
-    // An administrator is given the right to see what is audited, and no more.
-    await nothingChanges(fixedRoot, changes, A.MAXIMUM_ALLOWED | A.ACCESS_SYSTEM_SECURITY)
-  })
+  cases(
+    "change nothing in a read-only share, also for an administrator",
+    async ({ ann, changes, fixed, fixedRoot }) => {
+      await prepare(ann)
+      const linked = await fixed.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: A.MAXIMUM_ALLOWED })
+      changes.length = 0
+      assert.strictEqual(await fixed.status(link(linked, "elsewhere")), refused)
+      assert.deepStrictEqual(changes, [])
+      await fixed.status(Requests.close(linked))
+      await nothingChanges(fixed, changes, A.MAXIMUM_ALLOWED)
+      // An administrator gets the right to read the SACL, and no more.
+      await nothingChanges(fixedRoot, changes, A.MAXIMUM_ALLOWED | A.ACCESS_SYSTEM_SECURITY)
+    }
+  )
 
-  cases("take a right for each part of a descriptor", async ({ ann, changes, root }) => {
+  cases("need the right of each part of a security descriptor that they set", async ({ ann, changes, root }) => {
     await ann.make("file", { root: everything })
     const { ATTRIBUTE_SECURITY_INFORMATION, BACKUP_SECURITY_INFORMATION } = S
     const { ACCESS_SYSTEM_SECURITY, READ_CONTROL, WRITE_DAC, WRITE_OWNER } = A
@@ -183,7 +186,7 @@ describe("SET_INFO and IOCTL", () => {
         await root.status(Requests.close(file))
       }
     }
-    // What is not kept is not taken beside what is, either.
+    // A request for a part that is kept and a part that is not kept sets nothing.
     const file = await root.must("file", { desiredAccess: everything | ACCESS_SYSTEM_SECURITY })
     changes.length = 0
     const both = S.DACL_SECURITY_INFORMATION | S.LABEL_SECURITY_INFORMATION
@@ -191,36 +194,39 @@ describe("SET_INFO and IOCTL", () => {
     assert.deepStrictEqual(changes, [])
   })
 
-  cases("tell of parts of a descriptor that are not kept that there are none", async ({ ann, root }) => {
-    await ann.make("file", { root: everything })
-    const desiredAccess = A.READ_CONTROL | A.ACCESS_SYSTEM_SECURITY
-    const file = await root.must("file", { createDisposition: D.FILE_OPEN, desiredAccess })
-    const ask = async (flags: number) => {
-      const answer = (await root.ask(Requests.query(file, "security", 0, flags)))!
-      const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(answer.subarray(64 + 8))
-      assert(decoded._tag === "Success")
-      return decoded.success
+  cases(
+    "give an empty descriptor for the parts that are not kept, and refuse parts without the right to read them",
+    async ({ ann, root }) => {
+      await ann.make("file", { root: everything })
+      const desiredAccess = A.READ_CONTROL | A.ACCESS_SYSTEM_SECURITY
+      const file = await root.must("file", { createDisposition: D.FILE_OPEN, desiredAccess })
+      const ask = async (flags: number) => {
+        const answer = (await root.ask(Requests.query(file, "security", 0, flags)))!
+        const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(answer.subarray(64 + 8))
+        assert(decoded._tag === "Success")
+        return decoded.success
+      }
+      for (
+        const flags of [S.LABEL_SECURITY_INFORMATION, S.ATTRIBUTE_SECURITY_INFORMATION, S.SCOPE_SECURITY_INFORMATION, 0]
+      ) assert.deepInclude(await ask(flags), { owner: undefined, group: undefined, dacl: undefined, sacl: undefined })
+      const all = await ask(S.BACKUP_SECURITY_INFORMATION)
+      assert.strictEqual(all.owner, sids.ann)
+      assert.isDefined(all.dacl)
+      // The server refuses a handle without the right.
+      for (
+        const [desired, flags] of [
+          [A.READ_CONTROL, S.BACKUP_SECURITY_INFORMATION],
+          [A.READ_CONTROL, S.SACL_SECURITY_INFORMATION],
+          [A.FILE_READ_ATTRIBUTES, S.LABEL_SECURITY_INFORMATION],
+          [A.FILE_READ_ATTRIBUTES, S.SCOPE_SECURITY_INFORMATION],
+          [A.FILE_READ_ATTRIBUTES, S.ATTRIBUTE_SECURITY_INFORMATION]
+        ] as const
+      ) {
+        const blind = await root.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: desired })
+        assert.strictEqual(await root.status(Requests.query(blind, "security", 0, flags)), refused)
+      }
     }
-    for (
-      const flags of [S.LABEL_SECURITY_INFORMATION, S.ATTRIBUTE_SECURITY_INFORMATION, S.SCOPE_SECURITY_INFORMATION, 0]
-    ) assert.deepInclude(await ask(flags), { owner: undefined, group: undefined, dacl: undefined, sacl: undefined })
-    const all = await ask(S.BACKUP_SECURITY_INFORMATION)
-    assert.strictEqual(all.owner, sids.ann)
-    assert.isDefined(all.dacl)
-    // And only to who may see those that are.
-    for (
-      const [desired, flags] of [
-        [A.READ_CONTROL, S.BACKUP_SECURITY_INFORMATION],
-        [A.READ_CONTROL, S.SACL_SECURITY_INFORMATION],
-        [A.FILE_READ_ATTRIBUTES, S.LABEL_SECURITY_INFORMATION],
-        [A.FILE_READ_ATTRIBUTES, S.SCOPE_SECURITY_INFORMATION],
-        [A.FILE_READ_ATTRIBUTES, S.ATTRIBUTE_SECURITY_INFORMATION]
-      ] as const
-    ) {
-      const blind = await root.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: desired })
-      assert.strictEqual(await root.status(Requests.query(blind, "security", 0, flags)), refused)
-    }
-  })
+  )
 })
 
 describe("an owner", () => {
@@ -239,55 +245,64 @@ describe("an owner", () => {
   const strangers = [sids.ann, "S-1-5-32-544", "S-1-5-32-545", "S-1-1-0", "S-1-5-11", "S-1-5-18", "S-1-5-21-9-9-9-500"]
   const invalid = NtStatus.STATUS_INVALID_OWNER
 
-  cases("of a new file is its maker, unless an administrator says otherwise", async ({ changes, joe, root }) => {
-    for (const owner of strangers) {
-      for (const createOptions of [0, O.FILE_DIRECTORY_FILE]) {
-        for (const name of createOptions === 0 ? ["new", "new:stream"] : ["new"]) {
-          changes.length = 0
-          assert.strictEqual(await joe.open(name, { ...by(owner), createOptions }), invalid, owner)
-          assert.deepStrictEqual(changes, [])
+  cases(
+    "of a new file is its creator, and only an administrator can name another user",
+    async ({ changes, joe, root }) => {
+      for (const owner of strangers) {
+        for (const createOptions of [0, O.FILE_DIRECTORY_FILE]) {
+          for (const name of createOptions === 0 ? ["new", "new:stream"] : ["new"]) {
+            changes.length = 0
+            assert.strictEqual(await joe.open(name, { ...by(owner), createOptions }), invalid, owner)
+            assert.deepStrictEqual(changes, [])
+          }
         }
       }
+      await joe.must("mine", by(sids.joe))
+      assert.strictEqual(await ownerOf(joe, "mine"), sids.joe)
+      await root.must("given", by(sids.ann))
+      assert.strictEqual(await ownerOf(joe, "given"), sids.ann)
+      // An existing file keeps its owner, no matter what the CREATE asks for.
+      await joe.must("given", { ...by("S-1-5-18"), createDisposition: D.FILE_OPEN_IF })
+      assert.strictEqual(await ownerOf(joe, "given"), sids.ann)
     }
-    await joe.must("mine", by(sids.joe))
-    assert.strictEqual(await ownerOf(joe, "mine"), sids.joe)
-    await root.must("given", by(sids.ann))
-    assert.strictEqual(await ownerOf(joe, "given"), sids.ann)
-    // What is there already has its owner, whatever is asked for.
-    await joe.must("given", { ...by("S-1-5-18"), createDisposition: D.FILE_OPEN_IF })
-    assert.strictEqual(await ownerOf(joe, "given"), sids.ann)
-  })
+  )
 
-  cases("is not set to anybody else, even by who may take the file", async ({ ann, joe, root }) => {
-    await ann.make("file", { joe: everything, root: everything })
-    const file = await joe.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: everything })
-    const give = (owner: string) => Requests.set(file, "security", 0, owned(owner), S.OWNER_SECURITY_INFORMATION)
-    for (const owner of strangers) assert.strictEqual(await joe.status(give(owner)), invalid, owner)
-    assert.strictEqual(await ownerOf(joe, "file"), sids.ann)
-    assert.strictEqual(await joe.status(give(sids.joe)), 0)
-    assert.strictEqual(await ownerOf(joe, "file"), sids.joe)
-    const other = await root.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: A.WRITE_OWNER })
-    const back = Requests.set(other, "security", 0, owned(sids.ann), S.OWNER_SECURITY_INFORMATION)
-    assert.strictEqual(await root.status(back), 0)
-    assert.strictEqual(await ownerOf(joe, "file"), sids.ann)
-  })
+  cases(
+    "can be set to the user only, even with WRITE_OWNER, and to another user by an administrator",
+    async ({ ann, joe, root }) => {
+      await ann.make("file", { joe: everything, root: everything })
+      const file = await joe.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: everything })
+      const give = (owner: string) => Requests.set(file, "security", 0, owned(owner), S.OWNER_SECURITY_INFORMATION)
+      for (const owner of strangers) assert.strictEqual(await joe.status(give(owner)), invalid, owner)
+      assert.strictEqual(await ownerOf(joe, "file"), sids.ann)
+      assert.strictEqual(await joe.status(give(sids.joe)), 0)
+      assert.strictEqual(await ownerOf(joe, "file"), sids.joe)
+      const other = await root.must("file", { createDisposition: D.FILE_OPEN, desiredAccess: A.WRITE_OWNER })
+      const back = Requests.set(other, "security", 0, owned(sids.ann), S.OWNER_SECURITY_INFORMATION)
+      assert.strictEqual(await root.status(back), 0)
+      assert.strictEqual(await ownerOf(joe, "file"), sids.ann)
+    }
+  )
 
-  cases("does not say who is watched, where they may not", async ({ joe, root }) => {
-    const sdBuffer = encode({
-      ...descriptor(sids.joe, { joe: everything, root: everything }),
-      owner: undefined,
-      sacl: { aclRevision: 2, aces: [] }
-    })
-    const how = { createDisposition: D.FILE_CREATE, createContexts: [{ _tag: "SdBuffer" as const, sdBuffer }] }
-    assert.strictEqual(await joe.open("watched", how), NtStatus.STATUS_PRIVILEGE_NOT_HELD)
-    assert.strictEqual(
-      await joe.open("watched", { createDisposition: D.FILE_OPEN }),
-      NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
-    )
-    const desiredAccess = A.MAXIMUM_ALLOWED | A.ACCESS_SYSTEM_SECURITY
-    const file = await root.must("audited", { ...how, desiredAccess })
-    const answer = (await root.ask(Requests.query(file, "security", 0, S.SACL_SECURITY_INFORMATION)))!
-    const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(answer.subarray(64 + 8))
-    assert.deepStrictEqual(decoded._tag === "Success" ? decoded.success.sacl?.aces : undefined, [])
-  })
+  cases(
+    "cannot give a new file a SACL without ACCESS_SYSTEM_SECURITY, and an administrator can",
+    async ({ joe, root }) => {
+      const sdBuffer = encode({
+        ...descriptor(sids.joe, { joe: everything, root: everything }),
+        owner: undefined,
+        sacl: { aclRevision: 2, aces: [] }
+      })
+      const how = { createDisposition: D.FILE_CREATE, createContexts: [{ _tag: "SdBuffer" as const, sdBuffer }] }
+      assert.strictEqual(await joe.open("watched", how), NtStatus.STATUS_PRIVILEGE_NOT_HELD)
+      assert.strictEqual(
+        await joe.open("watched", { createDisposition: D.FILE_OPEN }),
+        NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+      )
+      const desiredAccess = A.MAXIMUM_ALLOWED | A.ACCESS_SYSTEM_SECURITY
+      const file = await root.must("audited", { ...how, desiredAccess })
+      const answer = (await root.ask(Requests.query(file, "security", 0, S.SACL_SECURITY_INFORMATION)))!
+      const decoded = Codec.decode("SECURITY_DESCRIPTOR", Sd.SecurityDescriptor)(answer.subarray(64 + 8))
+      assert.deepStrictEqual(decoded._tag === "Success" ? decoded.success.sacl?.aces : undefined, [])
+    }
+  )
 })

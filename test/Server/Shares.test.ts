@@ -1,3 +1,7 @@
+/**
+ * Proves that concurrent readers of a served folder get the right bytes from reused buffers, and that a share with
+ * access-based enumeration lists only what the user can read.
+ */
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
@@ -28,7 +32,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-it.live("gives each of many readers at once its own bytes, and files what was written to them, from memory that is used again", () =>
+it.live("a server gives three concurrent clients the bytes of each file that they read, from reused buffers", () =>
   Effect.gen(function*() {
     const { port } = yield* SmbServer.make({ host, port: 0, users, shares: { data: LocalStore.make(yield* folder) } })
     const base = `\\\\${host}:${port}\\data`
@@ -58,7 +62,7 @@ it.live("gives each of many readers at once its own bytes, and files what was wr
     }
   }).pipe(Effect.scoped))
 
-it.live("lists by access where a share says so: what a user may not read is not shown to them", () =>
+it.live("a share with accessBasedEnumeration lists only the files that the user can read, and another share lists all", () =>
   Effect.gen(function*() {
     const { port } = yield* SmbServer.make({
       host,

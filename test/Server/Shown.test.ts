@@ -1,6 +1,6 @@
 /**
- * A store that says of a file what no field on the wire holds: each is shown as the nearest that one does, everywhere alike,
- * and the file beside it is shown as it is.
+ * Proves that values of a store which no field of the protocol can hold are shown as the nearest possible value, in all
+ * responses alike, and that other files are shown unchanged. And which names have a short name (MS-FSCC 2.4.5).
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted, Stream } from "effect"
@@ -59,7 +59,7 @@ const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): any => {
   return decoded.success
 }
 
-it.live("shows times, sizes and counts that no field holds as the nearest that one does", () =>
+it.live("a server shows times, sizes and counts that no field can hold as the nearest possible value", () =>
   Effect.gen(function*() {
     const { port } = yield* SmbServer.make({
       host,
@@ -112,7 +112,7 @@ it.live("shows times, sizes and counts that no field holds as the nearest that o
     })
   }).pipe(Effect.scoped))
 
-it.live("gives a name of eight and three the same short name in a listing and by itself, and others none", () =>
+it.live("a name of the form 8.3 has the same short name in a listing and in a query, and other names have none", () =>
   Effect.gen(function*() {
     const { port } = yield* SmbServer.make({
       host,
@@ -125,7 +125,7 @@ it.live("gives a name of eight and three the same short name in a listing and by
       const client = new RawClient(host, port)
       assert.isTrue(await client.logOn("data", Credentials.password("joe", Redacted.make("secret"))))
       const short = ["a", "READ.ME", "readme.txt", "12345678.123", "~$x{}.c"]
-      // What only looks like letters of ASCII in capitals is none of them.
+      // Letters that become ASCII only in capitals do not count as ASCII.
       const long = ["123456789", "a.html", "two.dots.c", "a b", "\u0131", "\u017f.txt", "\u00e9", "a+b", ".c"]
       const alone = new Map<string, string | number>()
       for (const name of [...short, ...long]) {
@@ -138,7 +138,7 @@ it.live("gives a name of eight and three the same short name in a listing and by
           const { buffer } = decode(Codec.at(Header.size, Message.messages.QUERY_INFO.response), answer)
           alone.set(name, decode(FileInformation.FileAlternateNameInformation, buffer).fileName)
         }
-        // Quotas are not there, and are said not to be.
+        // The server has no quotas, and says so.
         assert.strictEqual((await client.ask(Requests.query(file, "fileSystem", 6)))!.readUInt32LE(8), 0xc000_00bb)
       }
       const root = await client.open("", Requests.directory)

@@ -1,6 +1,4 @@
-/**
- * A client that signs what it is told to, and has the keys to encrypt.
- */
+/** A client for tests that can sign its requests and has the keys to encrypt them. */
 import { assert } from "@effect/vitest"
 import { Credentials } from "effect-smb/Auth"
 import { createHash } from "node:crypto"
@@ -31,7 +29,7 @@ export const dialects = {
   "3.1.1": [Dialect.SMB_3_1_1, SigningAlgorithm.AES_GMAC]
 } as const
 
-/** A client that signs what it is told to. */
+/** A client that signs the requests that a test sends by `signed` or `status`. */
 export class Client extends RawClient {
   private heard: Array<Uint8Array> = []
   private agreed: Uint8Array = new Uint8Array(64)
@@ -83,7 +81,7 @@ export class Client extends RawClient {
   async as(user: string, how: Parameters<RawClient["setup"]>[1] = {}): Promise<void> {
     this.heard = []
     assert.strictEqual(await this.setup(Credentials.password(user, secret), how), 0)
-    // Without the last response, which comes signed by what is derived here.
+    // Without the last response: it is signed with a key that is derived here.
     const hash = this.hash(this.agreed, this.heard.slice(0, -1))
     const cipher = this.dialect >= Dialect.SMB_3_0 ? Cipher.AES_128_CCM : undefined
     const keys = deriveKeys(this.dialect, hash, this.sessionKey!, cipher)
@@ -93,7 +91,7 @@ export class Client extends RawClient {
     this.unseal = Encryption.makeDecrypt(cipher, keys.serverToClient!)
   }
 
-  /** A request as a user signs it. */
+  /** A request with the user's signature. */
   signed(request: Message.Request): Buffer {
     const packet = Buffer.from(this.packet(Command[request._tag], Message.encodeRequest(request)))
     packet.writeUInt32LE(HeaderFlags.SMB2_FLAGS_SIGNED, 16)

@@ -1,3 +1,7 @@
+/**
+ * Proves that the server serves this project's client over TCP in each dialect, with each cipher and signing algorithm:
+ * files, streams, copies, descriptors, encrypted and read-only shares, refusals and the list of shares.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, type Scope, Stream } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
@@ -22,7 +26,7 @@ const server = (options: Partial<SmbServer.Options> = {}) =>
     ...options
   })
 
-/** A client of its own to a server on whatever port. */
+/** A new client of the server on `port`. */
 const client = (
   port: number,
   options: SmbClient.Options = {},
@@ -51,7 +55,7 @@ class Running extends Context.Service<Running, SmbServer.SmbServer["Service"]>()
 
 const base = `\\\\${host}\\data`
 
-/** A script of work, below a folder of its own. */
+/** Writes, reads, lists, renames, copies and removes files in a new folder. */
 const work = (smb: SmbClient.Client, folder: string) =>
   Effect.gen(function*() {
     yield* smb.makeDirectory(folder)
@@ -78,7 +82,7 @@ const work = (smb: SmbClient.Client, folder: string) =>
 
 layer(Running.layer, { excludeTestServices: true })("SmbServer", (it) => {
   for (const dialect of ["2.0.2", "2.1", "3.0", "3.0.2", "3.1.1"] as const) {
-    it.effect(`serves our client by ${dialect}, signed`, () =>
+    it.effect(`serves a client of dialect ${dialect}, signed`, () =>
       Effect.gen(function*() {
         const { port } = yield* Running
         yield* work(yield* client(port, { dialects: [dialect] }), `${base}\\signed ${dialect}`)
@@ -86,7 +90,7 @@ layer(Running.layer, { excludeTestServices: true })("SmbServer", (it) => {
   }
 
   for (const cipher of ["AES_128_CCM", "AES_128_GCM", "AES_256_CCM", "AES_256_GCM"] as const) {
-    it.effect(`serves our client encrypted by ${cipher}`, () =>
+    it.effect(`serves a client that requires encryption with ${cipher}`, () =>
       Effect.gen(function*() {
         const { port } = yield* Running
         const smb = yield* client(port, { ciphers: [cipher], encryption: "required" })
@@ -95,14 +99,14 @@ layer(Running.layer, { excludeTestServices: true })("SmbServer", (it) => {
   }
 
   for (const algorithm of ["HMAC_SHA256", "AES_CMAC", "AES_GMAC"] as const) {
-    it.effect(`signs by ${algorithm}`, () =>
+    it.effect(`serves a client that signs with ${algorithm}`, () =>
       Effect.gen(function*() {
         const { port } = yield* Running
         yield* work(yield* client(port, { signingAlgorithms: [algorithm] }), `${base}\\by ${algorithm}`)
       }))
   }
 
-  it.effect("serves an encrypted share, also by 3.0", () =>
+  it.effect("serves an encrypted share in 3.1.1 and 3.0, and refuses it in 2.1", () =>
     Effect.gen(function*() {
       const { port } = yield* Running
       yield* work(yield* client(port), `\\\\${host}\\secret\\one`)
@@ -111,14 +115,14 @@ layer(Running.layer, { excludeTestServices: true })("SmbServer", (it) => {
       assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error._tag, "AccessDenied")
     }))
 
-  it.effect("answers a multi-protocol NEGOTIATE", () =>
+  it.effect("accepts a multi-protocol NEGOTIATE", () =>
     Effect.gen(function*() {
       const { port } = yield* Running
       yield* work(yield* client(port, { multiProtocol: true }), `${base}\\multi`)
       yield* work(yield* client(port, { multiProtocol: true, dialects: ["2.0.2"] }), `${base}\\multi 2.0.2`)
     }))
 
-  it.effect("refuses a wrong password, an unknown share, and changes to a share that is read only", () =>
+  it.effect("refuses a wrong password, an unknown share, and a write to a read-only share", () =>
     Effect.gen(function*() {
       const { port } = yield* Running
       const wrong = yield* Effect.flip((yield* client(port, {}, "wrong")).stat(base))
@@ -130,7 +134,7 @@ layer(Running.layer, { excludeTestServices: true })("SmbServer", (it) => {
       assert.strictEqual(readOnly._tag === "SmbError" ? readOnly.reason._tag : readOnly._tag, "AccessDenied")
     }))
 
-  it.effect("lists its shares", () =>
+  it.effect("lists its shares and IPC$", () =>
     Effect.gen(function*() {
       const { port } = yield* Running
       const shares = yield* (yield* client(port)).shares(`\\\\${host}`)

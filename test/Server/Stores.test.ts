@@ -1,3 +1,7 @@
+/**
+ * Proves how the server handles a store that fails, breaks, hangs or is slow in each operation, and files that vanish:
+ * with a store whose operations a test makes fail, behind raw clients.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope, Stream } from "effect"
 import { Codec, NtStatus as Status, SecurityDescriptor as Sd } from "effect-smb/Codec"
@@ -19,7 +23,7 @@ import * as Requests from "./requests.ts"
 const { NtStatus } = Status
 const host = "127.0.36.13"
 
-/** What a store can be asked, of itself and of its files. */
+/** The operations of a store and of its files. */
 type Operation =
   | "list"
   | "open"
@@ -29,10 +33,10 @@ type Operation =
   | "volume"
   | Exclude<keyof StoreFile, "id" | "parent" | "readInto" | "stat">
 
-/** How a call goes wrong; not at all where it is undefined. */
+/** How a call fails; undefined if it does not. */
 type Fault = (operation: Operation, path: string) => Effect.Effect<never, StoreError> | undefined
 
-/** A store whose operations go wrong as `fault` says. */
+/** A store whose operations fail as `fault` says. */
 const faulty = (store: ShareStore, fault: Fault): ShareStore => {
   const guard = <A, E, R>(operation: Operation, path: ReadonlyArray<string>, effect: Effect.Effect<A, E, R>) =>
     Effect.suspend((): Effect.Effect<A, E | StoreError, R> => fault(operation, path.join("\\")) ?? effect)
@@ -66,7 +70,7 @@ const faulty = (store: ShareStore, fault: Fault): ShareStore => {
 
 interface Place {
   readonly client: (share?: string) => Promise<RawClient>
-  /** Goes wrong so from now on. */
+  /** Sets how calls fail from now on. */
   readonly fault: (fault: Fault) => void
   /** Errors in the log. */
   readonly said: Array<string>
@@ -125,7 +129,7 @@ const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): 
   return file
 }
 
-/** A file of whose allocated ranges the store is asked. */
+/** Opens a sparse file: the server asks the store for its allocated ranges. */
 const openedSparse = async (client: RawClient, name: string): Promise<FileId> => {
   const file = await opened(client, name)
   assert.strictEqual(await ask(client, Requests.fsctl(file, 0x0009_00c4, Buffer.alloc(0))), 0)
@@ -135,15 +139,15 @@ const openedSparse = async (client: RawClient, name: string): Promise<FileId> =>
 const ask = async (client: RawClient, request: Message.Request): Promise<number | undefined> =>
   statusOf(await client.ask(request))
 
-const content = Buffer.from("what was there")
+const content = Buffer.from("some old bytes")
 const basic = Buffer.alloc(40)
 basic.writeBigInt64LE(132_000_000_000_000_000n, 16)
 const newName = Buffer.from("g", "utf16le")
 const rename = Buffer.concat([Buffer.alloc(16), Buffer.from([newName.length, 0, 0, 0]), newName])
-/** With a list that is none: everybody may do everything. */
+/** A descriptor without a list: each user has all rights. */
 const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex")
 
-/** A request that takes the operation, on the open file `f`, or the root. */
+/** For each operation a request that uses it, of the open file `f` or of the root. */
 const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, root: FileId) => Message.Request } = {
   volume: (file) => Requests.query(file, "fileSystem", 3),
   stat: (file) => Requests.query(file, "file", 34),
@@ -166,10 +170,10 @@ const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, r
 
 const operations = Object.keys(requests) as Array<keyof typeof requests>
 
-/** FSCTL_SET_SPARSE: only of sparse files a store is asked which ranges it has. */
+/** FSCTL_SET_SPARSE: the server asks a store for the ranges of sparse files only. */
 const sparse = (file: FileId) => Requests.fsctl(file, 0x0009_00c4, new Uint8Array(0))
 
-/** Does `request` of each operation while it goes wrong, and looks that all is well before and after. */
+/** Sends the request of each operation while it fails, and the same request when it works again. */
 const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: Partial<Limits.Limits> = {}) =>
   withStore(MemoryStore.make(), async ({ client, fault, said }) => {
     const one = await client()
@@ -186,7 +190,7 @@ const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: 
       assert.strictEqual(await ask(one, request), 0, operation)
       assert.strictEqual(await ask(one, Requests.write(file, content)), 0, operation)
     }
-    // Nothing is left behind by an open that failed: the file can be had alone.
+    // A failed open leaves nothing behind: another client can open the file without sharing.
     const two = await client()
     fault((asked) => asked === "open" ? effect : undefined)
     assert.strictEqual(await two.open("g"), status)
@@ -195,14 +199,14 @@ const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: 
     const { STATUS_INTERNAL_ERROR, STATUS_IO_TIMEOUT, STATUS_UNEXPECTED_IO_ERROR } = NtStatus
     if (status === STATUS_INTERNAL_ERROR) assert.lengthOf(said, operations.length + 1)
     else if (status === STATUS_IO_TIMEOUT || status === STATUS_UNEXPECTED_IO_ERROR) {
-      // Faults of a disk come in crowds: the log has the first of each second.
+      // Faults of a disk come in large numbers: the log has the first of each second.
       assert.isNotEmpty(said)
       assert.isBelow(said.length, operations.length)
       assert.isTrue(said.every((line) => line.startsWith("the store of a share failed")))
     } else assert.isEmpty(said)
   }, limits)
 
-describe("a store that goes wrong", () => {
+describe("a store that fails", () => {
   const statuses: ReadonlyArray<readonly [StoreError["reason"], number]> = [
     ["AccessDenied", NtStatus.STATUS_ACCESS_DENIED],
     ["Full", NtStatus.STATUS_DISK_FULL],
@@ -213,20 +217,20 @@ describe("a store that goes wrong", () => {
     ["Failed", NtStatus.STATUS_UNEXPECTED_IO_ERROR]
   ]
   for (const [reason, status] of statuses) {
-    it(`is answered with ${Status.name(status)} where it says ${reason}, whatever it was asked`, () =>
+    it(`makes each request fail with ${Status.name(status)} if the reason is ${reason}`, () =>
       each(Effect.fail(new StoreError({ reason })), status))
   }
 
-  it("is answered with STATUS_INTERNAL_ERROR, and logged, where its code breaks", () =>
+  it("makes each request fail with STATUS_INTERNAL_ERROR, and is logged, if its code throws", () =>
     each(Effect.die(new Error("broken")), NtStatus.STATUS_INTERNAL_ERROR))
 
   it(
-    "is answered with STATUS_IO_TIMEOUT where it hangs",
+    "makes each request fail with STATUS_IO_TIMEOUT if it hangs",
     () => each(Effect.never, NtStatus.STATUS_IO_TIMEOUT, { storeTime: "60 millis" }),
     30_000
   )
 
-  it("keeps a file that it cannot remove, which CLOSE says, and others can open it again", () =>
+  it("makes CLOSE fail if it cannot remove the file, and another client can open the file again", () =>
     withStore(MemoryStore.make(), async ({ client, fault }) => {
       const one = await client()
       const file = await opened(one, "f")
@@ -245,7 +249,7 @@ describe("a file whose CREATE fails after it was made", () => {
   const attributes = Buffer.from("0000000000010100410042", "hex")
 
   for (const [name, asked] of [["f", "setBlob"], ["f", "stat"], ["f:stream", "stat"]] as const) {
-    it(`is not left behind: ${name}, where ${asked} fails`, () =>
+    it(`does not exist afterwards, for ${name} when ${asked} fails`, () =>
       withStore(MemoryStore.make(), async ({ client, fault }) => {
         const one = await client()
         if (name !== "f") await ask(one, Requests.close((await opened(one, "f")) as FileId))
@@ -260,7 +264,7 @@ describe("a file whose CREATE fails after it was made", () => {
   }
 })
 
-it("a part of a store that keeps no descriptors takes files with the default one, and no others", () => {
+it("a CREATE with a descriptor fails with STATUS_NOT_SUPPORTED in a folder whose store keeps none, and others succeed", () => {
   const make = Effect.map(MemoryStore.make(), (memory): ShareStore => ({
     ...memory,
     open: (path, how) =>
@@ -291,7 +295,7 @@ it("a part of a store that keeps no descriptors takes files with the default one
 describe("a slow store", () => {
   const slow = operations.filter((operation) => operation !== "volume")
 
-  it("keeps nobody waiting but who asked: not another client of the file, not of the share, not of another share", () =>
+  it("delays only the request that uses it, and no other request of any client", () =>
     withStore(MemoryStore.make(), async ({ client, fault }) => {
       const [one, two, three] = [await client(), await client(), await client("calm")]
       const file = await openedSparse(one, "f")
@@ -320,14 +324,14 @@ describe("a slow store", () => {
         const more = await opened(two, "f")
         assert.strictEqual(await ask(two, Requests.close(more)), 0, operation)
         assert.strictEqual(await ask(three, Requests.write(calm, content)), 0, operation)
-        // Nor who asked, for other things.
+        // Other requests of the same client are not delayed either.
         assert.strictEqual(await ask(one, Requests.echo), 0, operation)
         release()
         assert.strictEqual(statusOf(await one.next()), NtStatus.STATUS_SHARING_VIOLATION, operation)
       }
     }))
 
-  it("does not keep the opens of a client that has gone: others get its files", () =>
+  it("does not keep the files of a client that is gone closed to others", () =>
     withStore(
       Effect.map(MemoryStore.make(), (store): ShareStore => ({
         ...store,
@@ -355,8 +359,8 @@ describe("a slow store", () => {
     ))
 })
 
-describe("a file whose security descriptor went", () => {
-  it("is opened by nobody, and the others are as they were", () => {
+describe("a file whose security descriptor was lost", () => {
+  it("cannot be opened by a client, and other files can", () => {
     const folder = mkdtempSync(join(tmpdir(), "lost-"))
     const store = Effect.gen(function*() {
       yield* Effect.scoped(Effect.flatMap(LocalStore.make(folder), (store) =>
@@ -385,7 +389,7 @@ describe("a file whose security descriptor went", () => {
 })
 
 describe("a file that vanishes below an open", () => {
-  it("is answered for: what is open goes on or says so, and the name is free", () => {
+  it("can be read if it was in use, fails otherwise, and its name is free for another file", () => {
     const folder = mkdtempSync(join(tmpdir(), "vanish-"))
     return withStore(LocalStore.make(folder), async ({ client, said }) => {
       const one = await client()
@@ -396,11 +400,11 @@ describe("a file that vanishes below an open", () => {
       const unread = await opened(one, "unread")
       unlinkSync(join(folder, "f"))
       unlinkSync(join(folder, "unread"))
-      // As a local program's descriptor: the bytes are there as long as somebody has them open.
+      // As with a local program's descriptor: the bytes exist as long as the file is open.
       const answer = (await one.ask(Requests.read(file, 100)))!
       assert.strictEqual(statusOf(answer), 0)
       assert.isTrue(answer.subarray(80).equals(content))
-      // What was never read or written has nothing open, and there is nothing to be had any more.
+      // A file that was never read or written is not open in the system: its requests fail.
       for (const request of [Requests.read(unread, 100), Requests.write(unread, content), Requests.flush(unread)]) {
         const status = (await ask(one, request))!
         assert.include(
@@ -411,7 +415,7 @@ describe("a file that vanishes below an open", () => {
       }
       const two = await client()
       assert.strictEqual(await two.open("f", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-      // Another file of that name is another file.
+      // A new file with the same name is another file.
       writeFileSync(join(folder, "unread"), "of somebody else")
       const status = (await ask(one, Requests.read(unread, 100)))!
       assert.notStrictEqual(status, 0)

@@ -1,3 +1,7 @@
+/**
+ * Proves that clients can make and follow symbolic links on a server with a memory store and with a folder
+ * (STATUS_STOPPED_ON_SYMLINK, MS-SMB2 3.3.5.9), with this project's client.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
@@ -24,7 +28,7 @@ const stores = {
   )
 }
 
-/** This project's client follows what a server tells it to; that itself is tested against what Windows sent. */
+/** This project's client follows the links that a server reports. Other tests prove that with the bytes of Windows. */
 const client = (store: keyof typeof stores, dialect: "3.0.2" | "3.1.1") =>
   Effect.gen(function*() {
     const { port } = yield* SmbServer.make({
@@ -53,7 +57,7 @@ const at = (path: string) => `\\\\${host}\\data\\${path}`
 describe("symbolic links", () => {
   for (const store of ["memory", "folder"] as const) {
     for (const dialect of ["3.0.2", "3.1.1"] as const) {
-      it.live(`made by a client are followed by clients, ${store}, ${dialect}`, () =>
+      it.live(`made by a client are followed, read and removed by it, in a ${store} store and dialect ${dialect}`, () =>
         Effect.scoped(Effect.gen(function*() {
           const smb = yield* client(store, dialect)
           yield* smb.makeDirectory(at("real"))
@@ -63,7 +67,7 @@ describe("symbolic links", () => {
           yield* smb.makeLink(at("way"), "real", { directory: true })
           assert.strictEqual(yield* smb.readFileString(at("link")), "here")
           assert.strictEqual(yield* smb.readFileString(at("way\\deep\\file")), "here")
-          // What is made below a link is made where it leads, and not in its place.
+          // A file that is created below a link is created in the link's target.
           yield* smb.writeFile(at("way\\new"), "there")
           assert.strictEqual(yield* smb.readFileString(at("real\\new")), "there")
           yield* smb.writeFile(at("way\\deep\\file:more"), "stream")
@@ -80,7 +84,7 @@ describe("symbolic links", () => {
     }
   }
 
-  it.live("in a circle are an error, and the streams of a root are no links", () =>
+  it.live("in a circle fail with an SmbError, and a stream of the share's root can be written and read", () =>
     Effect.scoped(Effect.gen(function*() {
       const smb = yield* client("folder", "3.1.1")
       yield* smb.makeLink(at("one"), "two")

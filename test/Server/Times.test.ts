@@ -1,3 +1,7 @@
+/**
+ * Proves when the server shows a changed write time (two seconds after the first write), and that an open can fix the
+ * times of its file (MS-FSA 2.1.5.15.2). The time is virtual, and the file is a model whose times count its changes.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -27,7 +31,7 @@ const makeFile = () => {
 }
 
 describe("Times", () => {
-  it.effect("shows a write two seconds later, and those after it no later", () =>
+  it.effect("shows the time of the first write after two seconds, and further writes do not delay it", () =>
     Effect.gen(function*() {
       const { change, makeOpen, node, shown } = makeFile()
       const open = makeOpen()
@@ -38,14 +42,14 @@ describe("Times", () => {
       yield* Times.writing(open as never, change)
       assert.strictEqual((yield* shown).lastWriteTime, 0n)
       yield* TestClock.adjust("100 millis")
-      // Of the first: who goes on writing does not move it.
+      // The time of the first write: further writes do not move it.
       assert.strictEqual((yield* shown).lastWriteTime, 1n)
       yield* TestClock.adjust("1 hour")
       assert.strictEqual((yield* shown).lastWriteTime, 1n)
       assert.strictEqual((yield* shown).changeTime, 2n)
     }))
 
-  it.effect("leaves the times that an open has fixed, and only those, and only to that open", () =>
+  it.effect("keeps the times that an open has fixed for changes by that open only", () =>
     Effect.gen(function*() {
       for (
         const [fixed, expected] of [
@@ -64,7 +68,7 @@ describe("Times", () => {
       }
     }))
 
-  it.effect("hides nothing where the write time is fixed: what was set is shown at once", () =>
+  it.effect("shows the times at once after a write by an open that has fixed the write time", () =>
     Effect.gen(function*() {
       const { change, makeOpen, shown, stream } = makeFile()
       yield* Times.writing(makeOpen({ lastWriteTime: true }) as never, change)

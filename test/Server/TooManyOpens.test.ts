@@ -1,6 +1,6 @@
 /**
- * Proves what becomes of the open that is one too many: its user's clients are asked for the files that they only keep open,
- * and no others' are.
+ * Proves how the server handles one open more than a limit allows: it breaks the handle leases of files that the same
+ * user's clients only keep open, and no leases of other users.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
@@ -54,7 +54,7 @@ const within = async (
   }
 }
 
-/** Folders that a client keeps open to have their listings, as Linux and Windows do. */
+/** Opens folders with leases, to keep their listings, as Linux and Windows do. */
 const keepFolders = async (client: LeaseClient, from: number, count: number): Promise<Array<FileId>> => {
   const files: Array<FileId> = []
   for (let at = from; at < from + count; at++) {
@@ -65,15 +65,15 @@ const keepFolders = async (client: LeaseClient, from: number, count: number): Pr
   return files
 }
 
-describe("one open too many", () => {
+describe("one open more than allowed", () => {
   for (const limit of ["opens", "userOpens", "serverOpens"] as const) {
-    it(`is made once a folder that was only kept open is closed: ${limit}`, () =>
+    it(`succeeds once the client closes a folder whose lease was broken for it, with limit ${limit}`, () =>
       within({ [limit]: 20 }, async (connect, opens) => {
         const one = await connect(1)
         const files = await keepFolders(one, 1, 20)
         const first = statusOf(await one.ask(createRequest("one more")))
         assert.strictEqual(first, pending)
-        // The oldest ones are asked for, some at once.
+        // The server breaks the leases of the oldest ones, eight at once.
         for (let at = 1; at <= 8; at++) {
           assert.deepInclude(await one.nextBreak(), { leaseKey: key(at), newLeaseState: READ, flags: 1 })
         }
@@ -87,7 +87,7 @@ describe("one open too many", () => {
       }))
   }
 
-  it("is refused where all are still in use, after its client said so", () =>
+  it("is refused when the client acknowledges each break and closes no file", () =>
     within({ opens: 2 }, async (connect) => {
       const one = await connect(1)
       await keepFolders(one, 1, 2)
@@ -101,11 +101,11 @@ describe("one open too many", () => {
       }
       const answers = [await one.next(), await one.next(), await one.next()].map(statusOf)
       assert.deepStrictEqual(answers.toSorted(), [0, 0, tooMany].toSorted())
-      // Nobody is asked a second time for what they said they use.
+      // The server does not break a lease a second time for a file that is in use.
       assert.strictEqual(statusOf(await one.ask(createRequest("one more"))), tooMany)
     }))
 
-  it("asks for no file where something waits or is locked, and for nobody else's", () =>
+  it("breaks no lease of a watched or locked file, and none of another user", () =>
     within({ serverOpens: 4 }, async (connect) => {
       const [one, two] = [await connect(1), await connect(2, "ann")]
       const theirs = await keepFolders(two, 1, 1)
@@ -121,7 +121,7 @@ describe("one open too many", () => {
       assert.strictEqual((await one.create("one more")).status, 0)
     }))
 
-  it("asks for a batch oplock as well", () =>
+  it("breaks a batch oplock too, and succeeds once its file is closed", () =>
     within({ opens: 1 }, async (connect) => {
       const one = await connect(1)
       const { fileId, oplockLevel } = await one.create("a", [], { requestedOplockLevel: 9 })
@@ -133,7 +133,7 @@ describe("one open too many", () => {
       assert.deepStrictEqual([await one.next(), await one.next()].map(statusOf), [0, 0])
     }))
 
-  it("takes the place of one that waits for a client who is gone", () =>
+  it("replaces a durable open whose client is gone", () =>
     within({ userOpens: 2 }, async (connect, opens) => {
       const one = await connect(1)
       const kept = await one.create("a", [lease(1, READ | HANDLE), durable(1)])
@@ -147,7 +147,7 @@ describe("one open too many", () => {
       assert.strictEqual((await two.create("d")).status, tooMany)
     }))
 
-  it("is none where several come at a time: no more are made than may be", () =>
+  it("is refused for each of 35 of 40 concurrent CREATE requests with a limit of 5", () =>
     within({ opens: 5 }, async (connect, opens) => {
       const one = await connect(1)
       for (let at = 0; at < 40; at++) one.say(createRequest(`f${at}`))

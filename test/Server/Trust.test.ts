@@ -1,6 +1,6 @@
 /**
- * Whom the server believes: signatures and encryption that must be there, sessions, trees, opens and requests that are
- * another's, and what was agreed on.
+ * Proves what the server trusts: it refuses unsigned, wrongly signed and unencrypted requests, a changed negotiation,
+ * and requests that name sessions, trees, opens or requests of another user (MS-SMB2 3.3.5.2).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Logger, References, Schedule } from "effect"
@@ -42,9 +42,9 @@ const served = (
     yield* Effect.promise(() => use(client, server))
   }))
 
-describe("a session that is signed", () => {
+describe("a session that must be signed", () => {
   for (const name of ["2.1", "3.0", "3.1.1"] as const) {
-    it.live(`takes nothing unsigned, and nothing signed wrongly, by ${name}`, () =>
+    it.live(`refuses unsigned and wrongly signed requests with STATUS_ACCESS_DENIED in ${name}`, () =>
       served(async (client) => {
         const ann = await client()
         await ann.meet(name)
@@ -67,7 +67,7 @@ describe("a session that is signed", () => {
       }))
   }
 
-  it.live("tells the log what it refused, and of how much it says nothing", () => {
+  it.live("logs each kind of refusal, and fewer than 100 lines for 202 refused requests", () => {
     const log: Array<Readonly<Record<string, unknown>>> = []
     const logger = Logger.make(({ fiber }) => void log.push(fiber.getRef(References.CurrentLogAnnotations)))
     return served(async (client) => {
@@ -87,8 +87,8 @@ describe("a session that is signed", () => {
     }).pipe(Effect.provide(Layer.fresh(Logger.layer([logger]))))
   })
 
-  // Two messages under one nonce give AES-GMAC's secret away.
-  it.live("has nothing signed by its keys for who only knows its number, or a request of it", () =>
+  // Two messages with one nonce reveal the secret of AES-GMAC.
+  it.live("signs no response on another connection to a request with a wrong signature, or in 3.1.1 to a repeated one", () =>
     served(async (client) => {
       for (const name of ["2.1", "3.0", "3.1.1"] as const) {
         const ann = await client()
@@ -111,8 +111,8 @@ describe("a session that is signed", () => {
     }))
 })
 
-describe("what must be encrypted", () => {
-  it.live("is not had otherwise: a share", () =>
+describe("required encryption", () => {
+  it.live("of a share makes the server refuse unencrypted requests, and a client of 2.1", () =>
     served(async (client) => {
       const ann = await client()
       await ann.meet("3.0")
@@ -125,7 +125,7 @@ describe("what must be encrypted", () => {
       assert.strictEqual(await old.status(connect("sealed")), NtStatus.STATUS_ACCESS_DENIED)
     }))
 
-  it.live("is not had otherwise: a server", () =>
+  it.live("of the server makes it refuse unencrypted requests, and the logon of a client of 2.1", () =>
     served(async (client) => {
       const ann = await client()
       await ann.meet("3.0")
@@ -137,7 +137,7 @@ describe("what must be encrypted", () => {
     }, { encryption: "required" }))
 })
 
-it.live("ends a connection whose client was heard saying something else than it says it said", () =>
+it.live("FSCTL_VALIDATE_NEGOTIATE_INFO with other values than the client negotiated ends the connection", () =>
   served(async (client) => {
     const said = { capabilities, guid, securityMode: 1, dialects: [Dialect.SMB_3_0] as ReadonlyArray<number> }
     const others = [
@@ -166,8 +166,8 @@ it.live("ends a connection whose client was heard saying something else than it 
     }
   }))
 
-describe("what is another's", () => {
-  /** Two users of one connection, each with a tree and a file. */
+describe("a session of another user", () => {
+  /** Two users of one connection, each with a tree and an open folder. */
   const both = async (ann: Client, dialect: keyof typeof dialects) => {
     await ann.meet(dialect)
     const one = async (user: string) => {
@@ -181,7 +181,7 @@ describe("what is another's", () => {
     return { first: await one("ann"), second: await one("joe") }
   }
 
-  it.live("is not there: trees, opens and sessions", () =>
+  it.live("gives no access to its opens and trees, or to itself over another connection", () =>
     served(async (client) => {
       const ann = await client()
       const { first, second } = await both(ann, "3.0")
@@ -190,7 +190,7 @@ describe("what is another's", () => {
       assert.strictEqual(await ann.status(Requests.list(second.folder)), 0)
       ann.treeId = second.treeId + 1
       assert.strictEqual(await ann.status(Requests.list(second.folder)), NtStatus.STATUS_NETWORK_NAME_DELETED)
-      // Signed by the wrong one of them.
+      // Signed with the key of the other user.
       Object.assign(ann, { sessionId: first.sessionId, treeId: first.treeId })
       assert.strictEqual(await ann.status(Requests.list(first.folder)), NtStatus.STATUS_ACCESS_DENIED)
       const other = await client()
@@ -199,7 +199,7 @@ describe("what is another's", () => {
       assert.strictEqual(await other.status(Requests.list(first.folder)), NtStatus.STATUS_USER_SESSION_DELETED)
     }))
 
-  it.live("is not asked for under the keys of another session", () =>
+  it.live("gets no request that is encrypted with the keys of another session", () =>
     served(async (client) => {
       const ann = await client()
       const { first, second } = await both(ann, "3.0")
@@ -207,7 +207,7 @@ describe("what is another's", () => {
         Object.assign(ann, { sessionId: first.sessionId, treeId: first.treeId })
         ann.frame(Buffer.concat(by.seal!([ann.packet(Command[request._tag], Message.encodeRequest(request))])))
         const answer = Buffer.from((await ann.next())!)
-        // Where it is told in the clear or by the sender's own keys, it is a refusal all the same.
+        // The refusal can come unencrypted, or encrypted with the sender's keys.
         const opened = answer.readUInt32LE(0) === 0x424d53fd ? by.unseal!(answer)?.packet : answer
         return statusOf(Buffer.from(opened!))
       }
@@ -219,7 +219,7 @@ describe("what is another's", () => {
       assert.strictEqual(await status(first, Requests.create("b")), 0)
     }))
 
-  it.live("is not logged on to again under one's own keys", () =>
+  it.live("refuses a logon to it that is encrypted with the keys of another session", () =>
     served(async (client) => {
       const ann = await client()
       const { first, second } = await both(ann, "3.0")
@@ -240,11 +240,11 @@ describe("what is another's", () => {
         return statusOf(Buffer.from(by.unseal!((await ann.next())!)!.packet))
       }
       assert.strictEqual(await status(second), NtStatus.STATUS_ACCESS_DENIED)
-      // By its own it is, and goes on.
+      // With its own keys the logon goes on.
       assert.strictEqual(await status(first), NtStatus.STATUS_MORE_PROCESSING_REQUIRED)
     }))
 
-  it.live("is not cancelled", () =>
+  it.live("has no request cancelled by another session, or by an unsigned CANCEL", () =>
     served(async (client) => {
       const ann = await client()
       const { first, second } = await both(ann, "3.0")
@@ -262,7 +262,7 @@ describe("what is another's", () => {
       }
       Object.assign(ann, second)
       ann.frame(cancel())
-      // Nor by nobody, who need not sign.
+      // A CANCEL without a session does not cancel it either.
       ann.sessionId = 0n
       ann.frame(cancel())
       // Nor in the first's name under the keys of the second.
@@ -274,7 +274,7 @@ describe("what is another's", () => {
       assert.strictEqual(statusOf(await ann.send(cancel())), NtStatus.STATUS_CANCELLED)
     }))
 
-  it.live("does not stay for a channel that left while it was bound", () => {
+  it.live("ends with its own connection if a further channel was lost while it was being bound", () => {
     const users = UserStore.inMemory({ ann: secret, joe: secret })
     let gate: Effect.Effect<unknown> = Effect.void
     return served(async (client, server) => {
@@ -363,7 +363,7 @@ describe("what is another's", () => {
       }, { shares: { slow: Effect.succeed(slow) } })
     }))
 
-  it.live("waits for its own user alone: a durable open", () =>
+  it.live("keeps a durable open for its own user only", () =>
     served(async (client) => {
       const ann = await client()
       await ann.meet("3.0")

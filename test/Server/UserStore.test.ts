@@ -1,3 +1,7 @@
+/**
+ * Proves how UserStore.fromFile reads files of users: passwords, NT hashes (MS-NLMP 4.2.2.1.2), names without case, and
+ * refused files. No error shows a secret.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -22,7 +26,7 @@ const hex = (user: UserStore.User | undefined) => Buffer.from(Redacted.value(use
 const published = "a4f49c406510bdcab6824ee7c30fd852"
 
 describe("UserStore.fromFile", () => {
-  it.effect("takes passwords and hashes", () =>
+  it.effect("reads passwords and NT hashes, and shows no hash in JSON", () =>
     Effect.gen(function*() {
       const path = yield* file(`# users\n\njoe:Password\r\nAnn:${published.toUpperCase()}\nbob:a:b \n`)
       const users = yield* UserStore.fromFile(path)
@@ -37,7 +41,7 @@ describe("UserStore.fromFile", () => {
       assert.notInclude(JSON.stringify(yield* users.find("ann", "")).toLowerCase(), published)
     }).pipe(Effect.scoped))
 
-  it.effect("finds names in any case of Windows' table, and tells those apart that it does", () =>
+  it.effect("finds names by the case table of Windows, and keeps names apart that Windows keeps apart", () =>
     Effect.gen(function*() {
       const users = yield* UserStore.fromFile(yield* file("ΟΔΟΣ:a\nΓιώργος:b\nგიორგი:c\nİsa:d\ni\u0307sa:e\n"))
       for (const name of ["οδοσ", "οδος", "ΟΔΟΣ", "ΓΙΏΡΓΟΣ", "გიორგი", "İsa", "i\u0307sa"]) {
@@ -47,7 +51,7 @@ describe("UserStore.fromFile", () => {
       assert.notStrictEqual(hex(yield* users.find("İsa", "")), hex(yield* users.find("i\u0307sa", "")))
     }).pipe(Effect.scoped))
 
-  it.effect("refuses what others may read, what is not there, and bad lines, and shows none of it", () =>
+  it.effect("refuses files that others may use, missing files and bad lines, and shows no password in the error", () =>
     Effect.gen(function*() {
       for (const mode of [0o640, 0o604, 0o620]) {
         const error = yield* Effect.flip(UserStore.fromFile(yield* file("joe:geheim", mode)))

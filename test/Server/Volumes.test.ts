@@ -1,6 +1,6 @@
 /**
- * A store whose folder `disk` is a volume of its own, smaller and read only: what a client asks of a volume is told of the
- * one that its handle is on, and what has no room is refused in the same way wherever it is asked for.
+ * Proves that a client that asks about a volume is told about the volume of its handle, and that each request for more
+ * space than that volume has is refused alike. The store's folder `disk` is another volume, smaller and read only.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
@@ -20,7 +20,7 @@ const { NtStatus } = Status
 const joe = Credentials.password("joe", Redacted.make("secret"))
 const free = 40n * 4096n
 
-/** What the small volume says of itself, where the whole store says something else. */
+/** The values of the small volume that differ from those of the store. */
 const part = { serialNumber: 77, creationTime: 133_000_000_000_000_000n, total: 60n * 4096n, free }
 
 const mounted = (store: ShareStore, readOnly: boolean): ShareStore => ({
@@ -68,7 +68,7 @@ const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): A => {
   return decoded.success
 }
 
-it.live("tells of the volume that a handle is on", () =>
+it.live("a server answers queries about the volume with the values of the handle's own volume", () =>
   Effect.scoped(Effect.flatMap(world(true), ({ client, serialNumber }) =>
     Effect.promise(async () => {
       const onDiskId = [{ _tag: "QueryOnDiskId" as const }]
@@ -100,7 +100,7 @@ it.live("tells of the volume that a handle is on", () =>
           [(attributes.fileSystemAttributes & 0x8_0000) !== 0, (device.characteristics & 2) !== 0],
           [own, own]
         )
-        // All that names the volume of a file says the same.
+        // All responses name the same volume of a file.
         const id = decode(FileInformation.FileIdInformation, await bufferOf(client, fileId, "file", 59))
         assert.strictEqual(id.volumeSerialNumber, BigInt(serial))
         const told = contexts.find((one) => one._tag === "QueryOnDiskIdResponse")
@@ -110,7 +110,7 @@ it.live("tells of the volume that a handle is on", () =>
       }
     }))))
 
-it.live("says of every wish for more room than is free that the disk is full", () =>
+it.live("a server answers each request for more space than the volume has with STATUS_DISK_FULL", () =>
   Effect.scoped(Effect.flatMap(world(false), ({ client }) =>
     Effect.promise(async () => {
       const wish = (allocationSize: bigint) => [{ _tag: "AllocationSize" as const, allocationSize }]
@@ -121,7 +121,7 @@ it.live("says of every wish for more room than is free that the disk is full", (
         return buffer
       }
       assert.strictEqual((await client.create("disk\\f", wish(free + 1n))).status, full)
-      // Nothing is left of it, and the rest of the store has room for more.
+      // The file was not created, and the rest of the store has more space.
       assert.strictEqual(
         (await client.create("disk\\f", [], { createDisposition: 1 })).status,
         NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
@@ -129,13 +129,13 @@ it.live("says of every wish for more room than is free that the disk is full", (
       assert.strictEqual((await client.create("f", wish(free + 1n))).status, 0)
       const { fileId, status } = await client.create("disk\\f", wish(free))
       assert.strictEqual(status, 0)
-      // To supersede and overwrite, as to make.
+      // Superseding and overwriting are refused like creating.
       for (const createDisposition of [0, 4, 5]) {
         assert.strictEqual((await client.create("disk\\f", wish(free + 1n), { createDisposition })).status, full)
       }
       assert.strictEqual(await client.set(fileId, 19, size(free + 1n)), full)
       assert.strictEqual(await client.set(fileId, 19, size(free)), 0)
-      // What the file has already is not asked for again.
+      // The space that the file already has counts.
       assert.strictEqual(await client.write(fileId, "x".repeat(4096)), 0)
       assert.strictEqual(await client.set(fileId, 19, size(free + 4096n)), 0)
       assert.strictEqual(await client.set(fileId, 19, size(free + 4097n)), full)

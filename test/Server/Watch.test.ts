@@ -1,5 +1,6 @@
 /**
- * Proves that a change is told to the watches of the directories that it lies in, and that watches elsewhere cost nothing.
+ * Proves that a change is reported to the watches of its directory, and to recursive watches above, and that watches
+ * elsewhere cost nothing.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
@@ -29,7 +30,7 @@ const place = () => {
 const names = (watch: Watch.DirectoryWatch) => watch.take()?.changes?.map(({ fileName }) => fileName)
 
 describe("Watch", () => {
-  it("hears of its directory's entries, and with all below it of theirs", () => {
+  it("reports a change to the watch of its directory and to recursive watches above, and to no others", () => {
     const { table, watch } = place()
     const [root, flat, deep, other] = [
       watch([], true),
@@ -44,7 +45,7 @@ describe("Watch", () => {
     assert.isUndefined(names(other))
   })
 
-  it("costs a change no more, however many directories are watched elsewhere", () => {
+  it("looks at no more watches for a change when 8000 other directories are watched", () => {
     const { table, watch } = place()
     watch(["here"], false)
     const looks = () => {
@@ -65,7 +66,7 @@ describe("Watch", () => {
     assert.strictEqual(looks(), before)
   })
 
-  it("gives back what it kept and counted when it ends", () => {
+  it("releases its kept changes and its counts when a watch ends", () => {
     const { server, session, table, watch } = place()
     const one = watch(["a"], false)
     Watch.report(table, 1, [{ action: 1, path: ["a", "f"] }])

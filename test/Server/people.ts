@@ -1,5 +1,5 @@
 /**
- * Users, an administrator and a guest of one server, and files with rights that a test gives out.
+ * A server with users, an administrator and a guest for tests of rights, and files with the rights that a test gives.
  */
 import { assert } from "@effect/vitest"
 import { Effect, Redacted, type Scope } from "effect"
@@ -19,7 +19,7 @@ export const secret = Redacted.make("secret")
 export const sids = { ann: "S-1-5-21-1-2-3-1001", joe: "S-1-5-21-1-2-3-1002", root: "S-1-5-21-1-2-3-1003" } as const
 export type Name = keyof typeof sids
 
-/** Who may do what; everybody else nothing. */
+/** The rights of each user. Other users have none. */
 export type Rights = Partial<Record<Name, number>>
 
 export const descriptor = (owner: string, rights: Rights): Sd.SecurityDescriptor => ({
@@ -47,14 +47,14 @@ export class Client extends RawClient {
     return statusOf(await this.ask(request)) ?? -1
   }
 
-  /** A file that must open. */
+  /** Opens a file; the open must succeed. */
   async must(name: string, how: Parameters<RawClient["open"]>[1] = {}): Promise<FileId> {
     const file = await this.open(name, how)
     if (typeof file === "number") return assert.fail(`${name}: ${file.toString(16)}`)
     return file
   }
 
-  /** Makes a file or a folder of its own, with whom else it is for. */
+  /** Creates a file or a folder for ann, who has all rights, and for the users of `rights`. */
   async make(name: string, rights: Rights, options = 0): Promise<void> {
     const file = await this.must(name, { createDisposition: D.FILE_CREATE, createOptions: options })
     if (options === 0) assert.strictEqual(await this.status(Requests.write(file, Buffer.from("theirs"))), 0)
@@ -75,7 +75,7 @@ export class Client extends RawClient {
   }
 }
 
-/** A store that tells of whatever changes what it keeps. */
+/** A store that adds the name of each operation that changes it to `changes`. */
 const watched = (store: ShareStore, changes: Array<string>): ShareStore => {
   const told = <A extends ReadonlyArray<any>, B, E>(name: string, run: (...args: A) => Effect.Effect<B, E>) =>
   (
@@ -109,7 +109,7 @@ const watched = (store: ShareStore, changes: Array<string>): ShareStore => {
   }
 }
 
-/** A server of a fresh share, and clients of its users. */
+/** A server with an empty share, and clients of its users. */
 export const place = Effect.fnUntraced(function*(host: string) {
   const changes: Array<string> = []
   const store = watched(yield* MemoryStore.make(), changes)
@@ -161,11 +161,11 @@ export interface People {
   readonly joe: Client
   /** An administrator. */
   readonly root: Client
-  /** Joe where the same files are read only. */
+  /** Joe, in a read-only share of the same files. */
   readonly fixed: Client
-  /** The administrator there. */
+  /** The administrator, in that share. */
   readonly fixedRoot: Client
-  /** What was done to the store, as it happens. */
+  /** The operations that have changed the store. */
   readonly changes: Array<string>
 }
 
@@ -182,7 +182,7 @@ export const people = Effect.fnUntraced(function*(host: string) {
   return among
 })
 
-/** In the root joe may make files, and delete none but his own. */
+/** Gives joe the right to create files in the root, and to delete his own files only. */
 export const keepRoot = async (ann: Client): Promise<void> => {
   const root = await ann.must("")
   const kept = encode(descriptor(sids.ann, { ann: everything, joe: everything & ~A.FILE_DELETE_CHILD }))

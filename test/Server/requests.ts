@@ -1,6 +1,4 @@
-/**
- * Requests as a client's program means them, in the fields of MS-SMB2; most of what nobody varies is left out.
- */
+/** Requests with the fields of MS-SMB2 2.2 that tests vary. Fields that no test varies have fixed values. */
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import { CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
@@ -8,7 +6,7 @@ import type * as Message from "../../src/Smb2/Message/Message.ts"
 
 const nothing = new Uint8Array(0)
 
-/** What is there or not, for everything and shared with everybody, unless it is said otherwise. */
+/** Default: opens or creates the file, with MAXIMUM_ALLOWED, and shares everything. */
 export const create = (name: string, how: Partial<Create.Request> = {}): Message.Request => ({
   _tag: "CREATE",
   body: {
@@ -25,7 +23,7 @@ export const create = (name: string, how: Partial<Create.Request> = {}): Message
   }
 })
 
-/** Of `create`, for a directory that is only listed and watched. */
+/** Options of `create` for a directory that is only listed and watched. */
 export const directory = { createOptions: 1, desiredAccess: 0x0010_0081 }
 
 export const echo: Message.Request = { _tag: "ECHO", body: {} }
@@ -34,7 +32,7 @@ export const close = (fileId: FileId): Message.Request => ({ _tag: "CLOSE", body
 
 export const flush = (fileId: FileId): Message.Request => ({ _tag: "FLUSH", body: { fileId } })
 
-/** One byte, for itself alone; it waits only if it is told to. */
+/** An exclusive lock of one byte. Default: it does not wait. */
 export const lock = (fileId: FileId, offset: number, how: { readonly wait?: boolean } = {}): Message.Request => ({
   _tag: "LOCK",
   body: {
@@ -44,7 +42,7 @@ export const lock = (fileId: FileId, offset: number, how: { readonly wait?: bool
   }
 })
 
-/** Whatever changes in a directory. */
+/** All changes in a directory. */
 export const notify = (fileId: FileId, outputBufferLength = 65_536): Message.Request => ({
   _tag: "CHANGE_NOTIFY",
   body: { flags: 0, outputBufferLength, fileId, completionFilter: 0xfff }
@@ -113,7 +111,7 @@ export const set = (
   }
 })
 
-/** The entries with such a name, from the first on. */
+/** The entries that match a pattern, from the first one. */
 export const list = (fileId: FileId, fileName = "*"): Message.Request => ({
   _tag: "QUERY_DIRECTORY",
   body: { fileInformationClass: 37, flags: 1, fileIndex: 0, fileId, outputBufferLength: 65_536, fileName }

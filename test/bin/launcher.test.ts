@@ -1,10 +1,14 @@
+/**
+ * Proves that bin/effect-smb.js starts the command with a Node that is new enough, and explains what is missing
+ * otherwise. It runs in a small copy of a checkout, whose launcher is made to believe in an older Node.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { type ChildProcess, spawn } from "node:child_process"
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-/** A checkout with a command that tells how it was called. */
+/** A checkout with a command that prints its arguments. */
 const withCheckout = async (
   use: (place: {
     readonly folder: string
@@ -29,7 +33,7 @@ const withCheckout = async (
      process.stdout.write("main " + process.argv.slice(2).join(" ") + " ready")
      if (command === "exit") process.exit(Number(value))`
   )
-  // Runs first in the launcher, and makes it believe in an older Node; the Node it hands over to is not told.
+  // Runs first in the launcher, and makes it believe in an older Node. The Node that it then starts is not affected.
   writeFileSync(
     join(folder, "pretend.mjs"),
     `if (process.argv[1]?.endsWith("effect-smb.js")) {
@@ -67,7 +71,7 @@ describe("bin/effect-smb.js", () => {
       assert.deepStrictEqual(await run(["exit", "2"]), [2, "main exit 2 ready"])
     }))
 
-  it("hands over to the checkout's Node where its own is too old", () =>
+  it("starts the checkout's Node when its own is too old, and passes on the exit code and SIGTERM", () =>
     withCheckout(async ({ folder, run, start }) => {
       symlinkSync(process.execPath, join(folder, "node_modules/.bin/node"))
       assert.deepStrictEqual(await run(["exit", "3"], "v22.18.0"), [3, "main exit 3 ready"])
@@ -79,14 +83,14 @@ describe("bin/effect-smb.js", () => {
       assert.strictEqual(code, 7)
     }))
 
-  it("says what is needed where no Node can run it", () =>
+  it("names the Node that it needs when no installed Node can run it", () =>
     withCheckout(async ({ run }) => {
       const [code, output] = await run(["ls"], "v18.0.0")
       assert.strictEqual(code, 1)
       assert.match(output, /^effect-smb: needs Node\.js 22\.19 or later, and this is v18\.0\.0 .*\n$/)
     }))
 
-  it("says what is missing where the package is broken", () =>
+  it("says that the command is missing when the package is incomplete", () =>
     withCheckout(async ({ folder, run }) => {
       rmSync(join(folder, "src"), { recursive: true })
       const [code, output] = await run(["ls"])

@@ -1,3 +1,7 @@
+/**
+ * Proves that the package as `npm pack` makes it can be installed and used: a copy of the checkout is packed, and
+ * installed into a user's folder without a network.
+ */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import {
@@ -38,10 +42,10 @@ const must = (cwd: string, command: string, args: ReadonlyArray<string>) => {
 
 /** The copy's package.json, as text. */
 const manifest = () => readFileSync(join(copy, "package.json"), "utf8")
-/** What `npm pack` makes of the copy. */
+/** The tarball that `npm pack` makes of the copy. */
 const tarball = () => join(copy, `effect-smb-${JSON.parse(manifest()).version}.tgz`)
 
-/** Our dependencies and theirs, packed again from where they are installed: `npm install --offline` knows no others. */
+/** The dependencies, packed from their installed folders: `npm install --offline` can install only those. */
 const dependencies = (of: string): ReadonlyArray<string> => {
   const names = Object.keys(JSON.parse(readFileSync(join(of, "package.json"), "utf8")).dependencies ?? {})
   return names.flatMap((name) => {
@@ -52,7 +56,7 @@ const dependencies = (of: string): ReadonlyArray<string> => {
   })
 }
 
-// Packs a copy, so that the checkout stays as it is while other tests run.
+// Packs a copy: the checkout stays unchanged while other tests run.
 beforeAll(() => {
   mkdirSync(copy)
   for (const name of ["bin", "scripts", "src", "package.json", "tsconfig.json", "tsconfig.build.json"]) {
@@ -63,7 +67,7 @@ beforeAll(() => {
   mkdirSync(join(user, "node_modules/@effect"), { recursive: true })
   writeFileSync(join(user, "package.json"), `{ "name": "user", "private": true, "type": "module" }`)
   must(user, "npm", ["install", "--offline", "--no-save", "--legacy-peer-deps", tarball(), ...dependencies(copy)])
-  // What the user would have from the registry.
+  // The packages that a user gets from the registry.
   for (const name of ["effect", "@effect/platform-node"]) {
     mkdirSync(dirname(join(user, "node_modules", name)), { recursive: true })
     symlinkSync(join(checkout, "node_modules", name), join(user, "node_modules", name))
@@ -73,7 +77,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe("the package", () => {
-  it("asks nobody to install the checkout's own Node", () => {
+  it("has a package.json without the checkout's own Node, and packing leaves the source's package.json unchanged", () => {
     const published = must(folder, "tar", ["-xOf", tarball(), "package/package.json"])
     assert.notInclude(published, "node-linux")
     const { optionalDependencies, ...rest } = JSON.parse(manifest())
@@ -82,7 +86,7 @@ describe("the package", () => {
     assert.strictEqual(manifest(), readFileSync(join(checkout, "package.json"), "utf8"))
   })
 
-  it("is not packed where nothing is installed, and it is said what to do", () => {
+  it("is not packed when no dependencies are installed, and the error names `npm ci`", () => {
     const bare = join(folder, "bare")
     mkdirSync(bare)
     for (const name of ["scripts", "package.json"]) cpSync(join(checkout, name), join(bare, name), { recursive: true })
@@ -94,7 +98,7 @@ describe("the package", () => {
     assert.deepStrictEqual(readdirSync(bare).toSorted(), ["package.json", "scripts"])
   })
 
-  it("has every public path, and what it names", () => {
+  it("can be imported by each of its public paths, each with types", () => {
     const paths = Object.keys(JSON.parse(manifest()).exports).filter((path) => path !== "./package.json")
     const names = paths.map((path) => `effect-smb${path.slice(1)}`)
     const script = `for (const name of ${JSON.stringify(names)}) {
@@ -125,13 +129,13 @@ describe("the package", () => {
     assert.strictEqual(run(folder, process.execPath, [surface, join(folder, "nowhere")]).code, 2)
   })
 
-  it("brings the command", () => {
+  it("installs the command effect-smb", () => {
     const command = join(user, "node_modules/.bin/effect-smb")
     assert.include(must(user, command, ["--version"]), JSON.parse(manifest()).version)
     assert.include(must(user, command, ["--help"]), "effect-smb")
   })
 
-  it("leaves package.json whole where packing fails, and is published as a tarball alone", async () => {
+  it("leaves package.json unchanged when packing fails, and is published only as a tarball", async () => {
     const before = manifest()
     const broken = run(copy, "npm", ["pack", "--silent", "--pack-destination", join(folder, "nowhere")])
     assert.notStrictEqual(broken.code, 0)
@@ -149,7 +153,7 @@ describe("the package", () => {
 })
 
 describe("package-lock.json", () => {
-  it("names no registry and no folder, so that any mirror will do", () => {
+  it("names no registry and no folder: any mirror will do", () => {
     assert.notInclude(readFileSync(join(checkout, "package-lock.json"), "utf8"), `"resolved"`)
   })
 })

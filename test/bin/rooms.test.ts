@@ -1,6 +1,6 @@
 /**
- * Lint finds a wrong import: in a copy of the configuration with a few small modules, each import that the table of
- * rooms forbids is reported, and no import that it allows.
+ * Proves that lint finds wrong imports: in a copy of the configuration with small modules it reports each import that
+ * the table of rooms forbids, and no import that the table allows.
  */
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
@@ -17,7 +17,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const names = Object.keys(rooms) as ReadonlyArray<keyof typeof rooms>
 
-/** The files in which lint with the project's rules finds a fault, each with the names of the rules. */
+/** The files in which lint finds a fault, each with the names of the rules. */
 const lint = (files: Readonly<Record<string, string>>): ReadonlyArray<string> => {
   rmSync(join(folder, "src"), { recursive: true, force: true })
   for (const path of ["oxlint.config.ts", "scripts/rooms.ts", "tsconfig.json"]) {
@@ -72,7 +72,7 @@ describe("lint", () => {
     )
   })
 
-  it("reports an import of a higher folder of the server, and none of a lower one", () => {
+  it("reports an import of a higher folder of the server, and not of a lower one", () => {
     const files: Record<string, string> = {}
     const wrong: Array<string> = []
     for (const [i, name] of serverFolders.entries()) {
@@ -86,14 +86,14 @@ describe("lint", () => {
     assert.deepStrictEqual(lint(files), wrong.sort())
   })
 
-  it("reports modules that import each other, if only for a type", () => {
+  it("reports modules that import each other, even if only for a type", () => {
     assert.deepStrictEqual(
       lint({ "Codec/A.ts": imports("./B.ts"), "Codec/B.ts": imports("./C.ts"), "Codec/C.ts": imports("./A.ts") }),
       ["Codec/A.ts: import(no-cycle)", "Codec/B.ts: import(no-cycle)", "Codec/C.ts: import(no-cycle)"]
     )
   })
 
-  it("reports an import of all of effect", () => {
+  it("reports an import from the index of effect", () => {
     assert.deepStrictEqual(
       lint({ "Codec/A.ts": `import { Effect } from "effect"\nexport const value = Effect.void\n` }),
       ["Codec/A.ts: eslint(no-restricted-imports)"]

@@ -1,3 +1,7 @@
+/**
+ * Proves which words scripts/words.mjs reports, in small projects that the tests write: its lines, its exceptions for
+ * code and its allowed numbers.
+ */
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -12,7 +16,7 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-/** What the script says of files with these contents, with these options. */
+/** Runs the script on files with these contents, with these options. Returns its exit code and output. */
 const check = (files: Readonly<Record<string, string>>, ...options: ReadonlyArray<string>) => {
   const folder = mkdtempSync(join(tmpdir(), "effect-smb-words-"))
   folders.push(folder)
@@ -31,7 +35,7 @@ const check = (files: Readonly<Record<string, string>>, ...options: ReadonlyArra
 const hits = (output: string) => [...output.matchAll(/^(\S+:\d+: ".*"): write ./gm)].map(([, hit]) => hit)
 
 describe("scripts/words.mjs", () => {
-  it("says file, line, word, and what to write instead", () => {
+  it("reports file, line, word, and what to write instead", () => {
     const { code, output } = check({
       "README.md": "# A client\n\nWhoever reads this\nreads it anew.\n",
       "CONTRIBUTING.md": "| port | 445 where left\nout |\n",
@@ -53,7 +57,7 @@ describe("scripts/words.mjs", () => {
     assert.include(output, "src/Odd: 2 unclear words, 0 allowed")
   })
 
-  it("passes over code, addresses and plain words", () => {
+  it("reports nothing in code, addresses, comments of Markdown and plain sentences", () => {
     const { code, output } = check({
       "README.md": [
         "A user who reads `anew` or ``a ` anew`` reads it again. Besides, renewal is at most a day.",
@@ -85,7 +89,7 @@ describe("scripts/words.mjs", () => {
     assert.deepStrictEqual({ code, output }, { code: 0, output: "" })
   })
 
-  it("finds what comes after code, on its line", () => {
+  it("reports words after code with their correct lines", () => {
     const { output } = check({
       "README.md": "```\nanew\n```\nThen `code` anew.\n",
       "src/Odd/A.ts": "const a = `\n\n${\"//\"}`\nconst b = /\"/\n// anew\n"
@@ -93,7 +97,7 @@ describe("scripts/words.mjs", () => {
     assert.deepStrictEqual(hits(output), ["README.md:4: \"anew\"", "src/Odd/A.ts:5: \"anew\""])
   })
 
-  it("allows a folder as many as its number says, and no more", () => {
+  it("allows a folder as many words as its number says, and no more", () => {
     const files = { "src/Odd/A.ts": "// anew, anew\n", "src/Odd/deep/B.ts": "// anew\n", "src/index.ts": "" }
     assert.deepStrictEqual(check(files, "--allow", "src/Odd=3"), { code: 0, output: "" })
     assert.strictEqual(check(files, "--allow", "src/Odd=4").code, 0)
@@ -106,7 +110,7 @@ describe("scripts/words.mjs", () => {
     assert.lengthOf(hits(listed.output), 3)
   })
 
-  it("refuses options that it does not know", () => {
+  it("refuses unknown options and incomplete values with exit code 2", () => {
     assert.strictEqual(check({}, "--check").code, 2)
     assert.strictEqual(check({}, "--allow", "src/Odd").code, 2)
   })

@@ -1,6 +1,7 @@
 /**
- * What runs smbtorture against this server: the list of tests, a server with fresh shares for each, one test a process
- * with its own time limit. Whoever holds a `Target` stops it; children also end with this process, however it ends.
+ * Runs smbtorture against this server: the list of tests, a server with empty shares for each test, one process for
+ * each test with its own timeout. The owner of a `Target` stops it. All children end with this process, no matter how
+ * it ends.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -10,7 +11,7 @@ import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import * as Summary from "./Summary.ts"
 
-/** A test of the list: how smbd itself did, in how many seconds, and the gate it belongs to. */
+/** A test of the list: the result and the seconds of smbd itself, and the test's gate. */
 export interface Row {
   readonly test: string
   readonly smbd: string
@@ -21,7 +22,7 @@ export interface Row {
 /** How a test went. */
 export interface Outcome {
   readonly result: Summary.Result
-  /** What smbtorture said, and after it what the server did. */
+  /** The output of smbtorture, followed by the output of the server. */
   readonly output: string
   readonly seconds: number
 }
@@ -42,7 +43,7 @@ export const list = (): ReadonlyArray<Row> =>
 /** The failures in `KNOWN_FAILURES.md`, by the test's exact name. */
 export const known = (): Map<string, Summary.Known> => Summary.readKnown(here("KNOWN_FAILURES.md"))
 
-/** About so many tests that take next to no time and pass, from every suite as evenly as there are such. */
+/** At most `count` quick tests that pass, from all suites as evenly as possible. */
 export const quick = (count: number): ReadonlyArray<Row> => {
   const failures = known()
   const suites = new Map<string, Array<Row>>()
@@ -63,17 +64,17 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>
 
 const children = new Set<Child>()
 
-/** Ends a child and whatever it has started. */
+/** Ends a child and all processes that it has started. */
 const end = (child: Child): void => {
   if (!children.delete(child)) return
   try {
     process.kill(-child.pid!, "SIGKILL")
   } catch {
-    // It is gone already.
+    // It has ended already.
   }
 }
 
-/** Where smbtorture runs: it makes a folder in it, which it leaves there when it is ended. */
+/** The folders in which smbtorture runs: it creates a folder there, and leaves it when it is ended. */
 const folders = new Set<string>()
 
 const makeFolder = (): string => {
@@ -100,7 +101,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   })
 }
 
-/** Each leads a group of its own, so that what it starts ends with it. */
+/** Each child leads its own process group: the processes that it starts end with it. */
 const start = (command: string, args: ReadonlyArray<string>, cwd?: string): Child => {
   const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], detached: true, cwd })
   child.stdin.on("error", () => {})
@@ -108,7 +109,7 @@ const start = (command: string, args: ReadonlyArray<string>, cwd?: string): Chil
   return child
 }
 
-/** Where a fresh server is to be had; the process behind it is started when it is first needed. */
+/** Gives servers with empty shares. Its process is started at the first use. */
 export class Target {
   private readonly host: string
   private child: Child | undefined
@@ -118,7 +119,7 @@ export class Target {
     this.host = host
   }
 
-  /** A server with empty shares; fails where none comes up. */
+  /** A server with empty shares. Fails if the server does not start. */
   fresh(): Promise<{ readonly host: string; readonly port: number }> {
     this.said = ""
     const child = this.child ??= this.spawn()
@@ -151,7 +152,7 @@ export class Target {
     })
   }
 
-  /** What the server has written since it is there. */
+  /** The output of the server since its start. */
   log(): string {
     return this.said
   }
@@ -174,11 +175,11 @@ export class Target {
   }
 }
 
-/** Seconds; enough for a machine with other work to do. */
+/** The timeout in seconds: enough for a busy machine. */
 const limitOf = ({ seconds, smbd }: Row): number =>
   smbd === "success" ? Math.max(60, seconds * 4 + 20) : smbd === "timeout" ? 20 : seconds * 2 + 20
 
-/** They give a file to others than its maker, which is for administrators: on Windows all run as such a one. */
+/** These tests give a file to another user, as an administrator can. On Windows all tests run as an administrator. */
 const byAdministrator: ReadonlySet<string> = new Set([
   "smb2.acls.SDFLAGSVSCHOWN",
   "smb2.create.acldir",
@@ -219,7 +220,7 @@ const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "s
     child.once("close", finish)
   })
 
-/** Runs one test. A server that does not come up, or that ends meanwhile, is a failure of the test. */
+/** Runs one test. The test fails if the server does not start, or ends during the test. */
 export const run = async (row: Row, target: Target): Promise<Outcome> => {
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
@@ -227,7 +228,7 @@ export const run = async (row: Row, target: Target): Promise<Outcome> => {
     const { host, port } = await target.fresh()
     const { output, result } = await torture(row, host, port)
     const log = target.log()
-    // What a failed test leaves is not to be met by the next.
+    // The next test must not meet the files of a failed one.
     if (result === "fail") target.stop()
     return { result, output: log === "" ? output : `${output}\nserver: ${log}\n`, seconds: seconds() }
   } catch (cause) {

@@ -1,5 +1,6 @@
 /**
- * One form of results for every suite: how each test went against what was known of it, counted by group, and kept as JSON.
+ * One form of results for each suite: the verdict of each test compared with the known failures, counts by group, and
+ * results as JSON.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
@@ -7,10 +8,10 @@ import { dirname } from "node:path"
 /** How a test went. */
 export type Result = "pass" | "fail" | "skip"
 
-/** How it went, as somebody sees it who knows what to expect: `known` and `new` are failures, `fixed` a known one that passes. */
+/** The result compared with the known failures: `known` and `new` are failures, `fixed` is a known failure that passes. */
 export type Verdict = "pass" | "skip" | "known" | "new" | "fixed"
 
-/** A failure that is known: `permanent` where it is meant to stay, `to do`, or `skipped` where the suite leaves it out. */
+/** A known failure: `permanent` if it is meant to stay, `to do`, or `skipped` if the suite skips it. */
 export interface Known {
   readonly kind: string
   readonly reason: string
@@ -19,8 +20,8 @@ export interface Known {
 export const kinds: ReadonlySet<string> = new Set(["permanent", "to do", "skipped"])
 
 /**
- * The table of a KNOWN_FAILURES.md, by the tests' exact names. Throws where a line of it has another kind, no reason, a name
- * with a wildcard, or a name that is there already.
+ * The table of a KNOWN_FAILURES.md, by the tests' exact names. Throws if a line has another kind, no reason, a name with a
+ * wildcard, or a repeated name.
  */
 export const parseKnown = (text: string): Map<string, Known> => {
   const known = new Map<string, Known>()
@@ -37,11 +38,11 @@ export const parseKnown = (text: string): Map<string, Known> => {
   return known
 }
 
-/** The failures that a file names; none where there is no such file. */
+/** The failures that a file names; empty if the file does not exist. */
 export const readKnown = (path: string): Map<string, Known> =>
   existsSync(path) ? parseKnown(readFileSync(path, "utf8")) : new Map()
 
-/** Puts failures into a file's table, below what stands before it. */
+/** Writes failures into a file's table, and keeps the text before the table. */
 export const writeKnown = (path: string, known: ReadonlyMap<string, Known>): void => {
   const [head = ""] = readFileSync(path, "utf8").split("| test |")
   const lines = [...known].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -51,8 +52,8 @@ export const writeKnown = (path: string, known: ReadonlyMap<string, Known>): voi
 }
 
 /**
- * What a result means. Left out is as bad as failed where nobody knew of it, for what is no longer announced is no longer
- * tested; unless the suite's own settings decide what is left out (`skips`).
+ * The verdict of a result. An unknown skip counts as a new failure: a feature that the server no longer announces is no
+ * longer tested. With `skips` "are free" the suite's own settings decide which tests are skipped.
  */
 export const judge = (known: Known | undefined, result: Result, skips: "are known" | "are free"): Verdict => {
   if (result === "pass") return known === undefined ? "pass" : "fixed"
@@ -62,7 +63,7 @@ export const judge = (known: Known | undefined, result: Result, skips: "are know
 
 export const verdicts = ["pass", "skip", "known", "new", "fixed"] as const
 
-/** How many of each there are, by a group that each test is in. */
+/** The number of tests with each value, by the group of the test. */
 export const count = <K extends string>(
   of: ReadonlyMap<string, K>,
   group: (test: string) => string
@@ -77,7 +78,7 @@ export const count = <K extends string>(
   return new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** The counts as lines of a table, one a group of each grouping. */
+/** The counts as lines of a table, one line for each group of each grouping. */
 export const table = (
   of: ReadonlyMap<string, Verdict>,
   groupings: ReadonlyArray<(test: string) => string>
@@ -90,11 +91,11 @@ export const table = (
   )
 ]
 
-/** 1 where a test fails that was not known to, or one passes that was. */
+/** 1 if there is a new failure, or a known failure passes. */
 export const exitCode = (of: ReadonlyMap<string, Verdict>): 0 | 1 =>
   [...of.values()].some((verdict) => verdict === "new" || verdict === "fixed") ? 1 : 0
 
-/** Keeps the results of a run. */
+/** Writes the results of a run to a file. */
 export const archive = (path: string, suite: string, of: ReadonlyMap<string, Verdict>): void => {
   mkdirSync(dirname(path), { recursive: true })
   const counts = count(of, () => "all").get("all") ?? {}

@@ -1,9 +1,7 @@
 /**
- * Servers of fresh memory shares, for runners that are other programs. Each line on standard input ends the server before
- * and starts one on a free port, which is then said as a line of JSON; the end of standard input ends the process, so that
- * it outlives no runner.
- *
- * Arguments: host, and a share's name and more of them.
+ * Servers with empty memory shares, for runners that are other programs. Each line on standard input ends the server
+ * before and starts one on a free port, which is printed as a line of JSON. The process ends with its standard input,
+ * and so with its runner. Arguments: host, then names of shares.
  */
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { createInterface } from "node:readline"
@@ -24,7 +22,7 @@ const fresh = Effect.suspend(() =>
     }),
     signing: "enabled",
     guest: "anonymous",
-    // One test does nothing but fail to log on.
+    // One test only fails to log on, again and again.
     limits: { logonAttempts: 1_000_000, refusedLogons: 1_000_000, addressRefusedLogons: 1_000_000 },
     shares: Object.fromEntries(
       (names.length === 0 ? ["share", "share2"] : names).map((name) => [name, MemoryStore.make()])

@@ -1,11 +1,11 @@
 /**
  * Runs smbtorture against this server and compares with `KNOWN_FAILURES.md`.
  *
- * Arguments: `--gate N` for a gate's tests (repeatable; all of the list where nothing is said), `--quick`, or tests or
- * suites by name; `--jobs N` runs so many at a time; `--verbose` shows what smbtorture said of failures; `--write` puts the
- * counts into `docs/conformance.md`, adds new failures to the known ones and takes out those that pass; `--archive FILE` keeps
- * the results as JSON. Prints one line a test and a summary by suite. Ends with code 1 where a test fails that was not known
- * to, or one passes that was. What smbd itself does not pass may fail.
+ * Arguments: `--gate N` for a gate's tests (repeatable; default: all of the list), `--quick`, or tests or suites by name;
+ * `--jobs N` runs N tests at a time; `--verbose` shows the output of smbtorture for failures; `--write` writes the counts to
+ * `docs/conformance.md`, adds new failures to the known ones and removes known ones that pass; `--archive FILE` writes the
+ * results as JSON. Prints one line for each test and a summary by suite. Ends with code 1 if there is a new failure, or a
+ * known failure passes. A test that smbd itself does not pass may fail.
  */
 import { writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
@@ -28,7 +28,7 @@ const rows = (): ReadonlyArray<Runner.Row> => {
     return some.length > 0 ? some : [{ test: name, smbd: "-", gate: "-", seconds: 0 }]
   })
   if (gates.length > 0) return found.filter((row) => gates.includes(row.gate))
-  // Those that smbd was not asked either hold something open until they are ended, or measure.
+  // The tests that were not run with smbd wait until they are ended, or measure.
   return names.length > 0 ? found : found.filter((row) => row.smbd !== "not-run")
 }
 
@@ -36,7 +36,7 @@ const expected = Runner.known()
 const verdicts = new Map<string, Summary.Verdict>()
 const queue = [...rows()]
 
-/** What smbd itself does not pass has no gate, and may fail. */
+/** A test that smbd itself does not pass has no gate, and may fail. */
 const judge = (row: Runner.Row, result: Runner.Outcome["result"]): Summary.Verdict => {
   const known = expected.get(row.test)
   if (row.gate !== "-") return Summary.judge(known, result, "are known")
@@ -73,7 +73,7 @@ console.log(`\n${Summary.table(verdicts, [Runner.suite, gateOf, everything]).joi
 const [archive] = option("--archive")
 if (archive !== undefined) Summary.archive(archive, `smbtorture ${await Runner.version()}`, verdicts)
 
-/** How many tests of each group smbd passes. */
+/** The number of tests of each group that smbd passes. */
 const smbd = (group: (test: string) => string): ReadonlyMap<string, { readonly success?: number }> =>
   Summary.count(new Map([...results.keys()].map((test) => [test, rowOf(test).smbd as "success"])), group)
 

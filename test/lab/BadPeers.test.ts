@@ -1,3 +1,8 @@
+/**
+ * Proves how this project's client fails, with one clear error that shows no secret, and goes on working: smbd refuses
+ * it, a peer is no SMB server, or a proxy in front of smbd changes, cuts, drops or delays packets. smbd tells which
+ * files are open.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Cause, Context, Duration, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, type SmbClient } from "effect-smb"
@@ -36,7 +41,7 @@ const secret = Lab.user.password
 const hash = NtlmCrypto.ntHash(secret)
 const forbidden = [secret, Buffer.from(hash).toString("hex"), inspect(Buffer.from(hash)).slice(8, 40)]
 
-/** What an error shows of itself, in every way. */
+/** Checks that no text of an error shows a secret. */
 const check = (error: unknown, given: ReadonlyArray<string> = []): void => {
   const texts = [inspect(error, { depth: 20, showHidden: true }), JSON.stringify(error), String(error)]
   for (const text of texts) for (const word of [...forbidden, ...given]) assert.notInclude(text, word)
@@ -48,7 +53,7 @@ interface Failure {
   readonly message: string
 }
 
-/** How an effect fails: `ProtocolError BadSignature`; within so many milliseconds, and telling no secret. */
+/** How an effect fails, such as `ProtocolError BadSignature`. It must fail within `within` milliseconds, without secrets. */
 const failure = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>, within = 3000) =>
   Effect.map(timed(Effect.exit(effect)), ([took, exit]) => {
     assert(Exit.isFailure(exit), "it did not fail")
@@ -65,7 +70,7 @@ const failure = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>, within
 const read = (smb: SmbClient.Client, host = "127.0.25.1", name = "small.txt") =>
   smb.readFileString(`\\\\${host}\\data\\${name}`)
 
-/** A TCP server that is none for SMB. */
+/** A TCP server that is not an SMB server. */
 const stranger = (address: string, serve: (socket: Socket) => void) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly close: () => void }>((resume) => {
@@ -102,7 +107,7 @@ const flip = (bytes: Buffer, at: number) => {
 }
 const READ = 8
 
-/** A client through the proxy, whose packets to the client `change` may change. */
+/** A client behind the proxy. `change` can change the packets to the client. */
 const tampered = Effect.fnUntraced(function*(
   options: ClientOptions,
   change: (bytes: Buffer, packet: Lab.Packet) => Lab.Verdict
@@ -113,7 +118,7 @@ const tampered = Effect.fnUntraced(function*(
   return { proxy, smb: yield* client(options) }
 })
 
-/** The server does not know of any file that is open in its share. */
+/** Waits until smbstatus reports no open file. */
 const nothingOpen = (server: Lab.Server) =>
   Effect.gen(function*() {
     const conf = `${server.path("", "..")}/smb.conf`
@@ -127,8 +132,8 @@ const nothingOpen = (server: Lab.Server) =>
     assert.fail(said)
   })
 
-layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad peers and bad input", (it) => {
-  it.effect("who may not come in", () =>
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a client of bad peers", (it) => {
+  it.effect("fails with LogonFailure or AccessDenied for a wrong password, an unknown user and an anonymous logon", () =>
     Effect.gen(function*() {
       const wrong = yield* client({ credential: Credentials.password("smbtest", Redacted.make("Wrong-5ecret")) })
       const error = yield* Effect.flip(read(wrong))
@@ -141,7 +146,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* failure(read(anonymous)), "SmbError AccessDenied")
     }))
 
-  it.effect("what is not there", () =>
+  it.effect("names what does not exist: server, port, host name, share, file, and refuses invalid paths", () =>
     Effect.gen(function*() {
       const smb = yield* client()
       assert.strictEqual(yield* failure(read(smb, "127.0.25.9")), "TransportError ConnectionRefused")
@@ -155,11 +160,11 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1")), "PathError InvalidPath")
       assert.strictEqual(yield* failure(smb.readFile("C:\\x")), "PathError InvalidPath")
       assert.strictEqual(yield* failure(smb.readFile("\\\\127.0.25.1\\data\\..\\..\\x")), "PathError InvalidPath")
-      // None of that has done harm to the connection that works.
+      // The working connection is not affected.
       assert.strictEqual(yield* read(smb), "small")
     }))
 
-  it.effect("a server that speaks only SMB 1", () =>
+  it.effect("fails with Smb1Only at a server that speaks only SMB 1", () =>
     Effect.gen(function*() {
       for (const multiProtocol of [false, true]) {
         const smb = yield* client({ multiProtocol })
@@ -167,7 +172,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       }
     }))
 
-  it.effect("a guest where signing is required", () =>
+  it.effect("refuses to be a guest if it requires signing or encryption, and is one otherwise", () =>
     Effect.gen(function*() {
       const credential = Credentials.password("stranger", Redacted.make("x"))
       const smb = yield* client({ credential })
@@ -180,7 +185,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* failure(read(encrypting, "127.0.25.3")), "ProtocolError EncryptionUnavailable")
     }))
 
-  it.effect("encryption where there is none to be had", () =>
+  it.effect("fails with EncryptionUnavailable in 2.1 if it requires encryption, and reads if encryption is optional", () =>
     Effect.gen(function*() {
       const smb = yield* client({ encryption: "required", dialects: ["2.1"] })
       assert.strictEqual(yield* failure(read(smb)), "ProtocolError EncryptionUnavailable")
@@ -188,7 +193,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* read(offered), "small")
     }))
 
-  it.effect("a peer that is no SMB server", () =>
+  it.effect("fails with NotSmb, TimedOut or Closed at a peer that is not an SMB server", () =>
     Effect.gen(function*() {
       const smb = yield* client({ requestTimeout: Duration.seconds(1) })
       yield* stranger("127.0.25.5", (socket) => {
@@ -199,21 +204,24 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* failure(read(smb, "127.0.25.6:4450"), 4000), "TransportError TimedOut")
       yield* stranger("127.0.25.7", (socket) => socket.end())
       assert.strictEqual(yield* failure(read(smb, "127.0.25.7:4450")), "TransportError ConnectionClosed")
-      // Well framed nonsense, and what says of itself that it is an SMB 2 packet.
+      // A well-framed packet of another protocol.
       yield* stranger("127.0.25.8", (socket) => socket.write(Buffer.from("\0\0\0\x05hello", "latin1")))
       assert.strictEqual(yield* failure(read(smb, "127.0.25.8:4450")), "ProtocolError NotSmb")
     }))
 
-  it.effect("a changed answer in a signed session", () =>
+  it.effect("fails with BadSignature for a changed response in a signed session, and reads again afterwards", () =>
     Effect.gen(function*() {
       let armed = false
       for (const dialect of ["2.1", "3.0.2", "3.1.1"] as const) {
         for (const name of ["small.txt", "large"]) {
           yield* Effect.scoped(Effect.gen(function*() {
-            const { smb } = yield* tampered({ dialects: [dialect] }, (bytes) =>
-              armed && (commandOf(bytes) === READ || bytes.readUInt32LE(4 + 20) !== 0)
-                ? flip(bytes, bytes.length - 1)
-                : bytes)
+            const { smb } = yield* tampered(
+              { dialects: [dialect] },
+              (bytes) =>
+                armed && (commandOf(bytes) === READ || bytes.readUInt32LE(4 + 20) !== 0)
+                  ? flip(bytes, bytes.length - 1)
+                  : bytes
+            )
             armed = false
             assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
             armed = true
@@ -225,7 +233,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       }
     }))
 
-  it.effect("an answer without its signature", () =>
+  it.effect("fails with NotSigned for a TREE_CONNECT response whose signed flag was removed", () =>
     Effect.gen(function*() {
       const { smb } = yield* tampered({}, (bytes) => {
         if (commandOf(bytes) === 3) bytes[4 + 16]! &= ~8
@@ -234,7 +242,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* failure(read(smb, "127.0.25.4")), "ProtocolError NotSigned")
     }))
 
-  it.effect("a changed answer in an encrypted session", () =>
+  it.effect("fails with DecryptionFailed for a changed response in an encrypted session", () =>
     Effect.gen(function*() {
       for (const cipher of ["AES_128_CCM", "AES_256_GCM"] as const) {
         yield* Effect.scoped(Effect.gen(function*() {
@@ -245,13 +253,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       }
     }))
 
-  it.effect("a changed negotiation", () =>
+  it.effect("fails with Downgrade, BadSignature or DialectRefused when the negotiation was changed", () =>
     Effect.gen(function*() {
       const dialects = ["2.0.2", "2.1", "3.0", "3.0.2"] as const
-      // The server's word: it cannot encrypt (SMB2_GLOBAL_CAP_ENCRYPTION).
+      // Changed in the response: the server cannot encrypt (SMB2_GLOBAL_CAP_ENCRYPTION).
       const heard = yield* tampered({ dialects }, (bytes) => commandOf(bytes) === 0 ? flip(bytes, body + 24) : bytes)
       assert.strictEqual(yield* failure(read(heard.smb, "127.0.25.4")), "ProtocolError Downgrade")
-      // The client's: nothing newer than 2.1.
+      // Changed in the request: nothing newer than 2.1.
       yield* heard.proxy.onPacket(({ bytes, direction }) => {
         if (direction === "toServer" && commandOf(bytes) === 0) {
           for (let at = body + 36; at < bytes.length; at += 2) {
@@ -262,13 +270,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       })
       const said = yield* client({ dialects })
       assert.strictEqual(yield* failure(read(said, "127.0.25.4")), "ProtocolError Downgrade")
-      // 3.1.1 binds the keys to every byte of it.
+      // In 3.1.1 the keys depend on each byte of the negotiation.
       yield* heard.proxy.onPacket(({ bytes, direction }) =>
         direction === "toClient" && commandOf(bytes) === 0 ? flip(bytes, body + 24) : bytes
       )
       const bound = yield* client()
       assert.strictEqual(yield* failure(read(bound, "127.0.25.4")), "ProtocolError BadSignature")
-      // A dialect that nobody offered.
+      // A dialect that the client did not offer.
       yield* heard.proxy.onPacket(({ bytes, direction }) => {
         if (direction === "toClient" && commandOf(bytes) === 0) bytes.writeUInt16LE(0x311, body + 4)
         return bytes
@@ -276,7 +284,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* failure(read(said, "127.0.25.4")), "ProtocolError DialectRefused")
     }))
 
-  it.effect("packets that are too short, too long, or end in the middle", () =>
+  it.effect("fails with Malformed, NotSmb, TooLarge or TimedOut for packets that are too short, too long or incomplete", () =>
     Effect.gen(function*() {
       const cut = (length: number) => (bytes: Buffer) => {
         const short = Buffer.from(bytes.subarray(0, 4 + length))
@@ -300,7 +308,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
     }))
 
-  it.effect("a referral that makes no sense", () =>
+  it.effect("fails with Malformed, which names the server, for an invalid referral", () =>
     Effect.gen(function*() {
       const { smb } = yield* tampered({ signing: "if-required", dfs: {} }, (bytes) => {
         // The first entry's Size, behind the referral's header of 8 bytes.
@@ -314,7 +322,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.include(error.message, "127.0.25.4")
     }))
 
-  it.effect("a connection that is cut in the middle of a download", () =>
+  it.effect("fails with Closed when the connection is cut in a download, reads again, and leaves no file open", () =>
     Effect.gen(function*() {
       const { server } = yield* World
       for (const encryption of ["off", "required"] as const) {
@@ -333,11 +341,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       yield* nothingOpen(server)
     }))
 
-  it.effect("a request that is never answered", () =>
+  it.effect("fails with TimedOut when a request gets no response, and reads again afterwards", () =>
     Effect.gen(function*() {
       let deaf = false
-      const { smb } = yield* tampered({ requestTimeout: Duration.seconds(1) }, (bytes) =>
-        deaf && commandOf(bytes) !== 13 ? "drop" : bytes)
+      const { smb } = yield* tampered(
+        { requestTimeout: Duration.seconds(1) },
+        (bytes) => deaf && commandOf(bytes) !== 13 ? "drop" : bytes
+      )
       assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
       deaf = true
       assert.strictEqual(yield* failure(read(smb, "127.0.25.4"), 4000), "TransportError TimedOut")
@@ -345,13 +355,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
     }))
 
-  it.effect("a network that falls silent while nothing is asked", () =>
+  it.effect("finds out by keep-alive that the server is silent while it only watches", () =>
     Effect.gen(function*() {
       const { proxy, smb } = yield* tampered(
         { requestTimeout: Duration.seconds(1), keepAlive: Duration.seconds(1) },
         (bytes) => bytes
       )
-      // Waits by nature, so that only the question whether the server is there finds out that it is not.
+      // A watch waits without a timeout: only the keep-alive request can find out that the server is gone.
       const watcher = yield* Effect.forkChild(
         Effect.flip(Stream.runDrain(smb.watch("\\\\127.0.25.4\\data\\folder")))
       )
@@ -365,7 +375,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
     }))
 
-  it.effect("who is interrupted leaves nothing open", () =>
+  it.effect("leaves no file open on the server when its operations are interrupted", () =>
     Effect.gen(function*() {
       const { server } = yield* World
       const proxy = yield* proxied((packet) => packet.bytes)
@@ -390,7 +400,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
         Effect.scoped(Effect.andThen(smb.open(at("small.txt")), Effect.never)),
         smb.copy(at("large"), "\\\\127.0.25.1\\data\\copied")
       ]
-      // Early enough that an open is still on its way, and late enough that all are at work.
+      // Early: an open is still under way. Late: all operations are under way.
       for (const after of [45, 75, 100, 250]) {
         const fibers = yield* Effect.forEach(long, (effect) =>
           Effect.forkChild(effect))
@@ -401,12 +411,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       yield* Fiber.interrupt(held)
       yield* holder.close
       yield* nothingOpen(server)
-      // The connection is as good as before.
+      // The connection still works.
       assert.strictEqual(yield* read(smb, "127.0.25.4"), "small")
       assert.strictEqual(proxy.connections(), 1)
     }))
 
-  it.effect("who is interrupted while connecting harms nobody else", () =>
+  it.effect("reads although another read was interrupted while it connected", () =>
     Effect.gen(function*() {
       const proxy = yield* proxied((packet) => packet.bytes)
       yield* proxy.setDelay(20)
@@ -428,14 +438,14 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       }
     }))
 
-  it.effect("a server that takes a share away", () =>
+  it.effect("fails with STATUS_NETWORK_NAME_DELETED when the server closes the share, and reads again afterwards", () =>
     Effect.gen(function*() {
       const { server } = yield* World
       const conf = `${server.path("", "..")}/smb.conf`
       const smb = yield* client()
       assert.strictEqual(yield* read(smb), "small")
       yield* Effect.promise(() => Lab.mustExecute("smbcontrol", ["-s", conf, "smbd", "close-share", "data"]))
-      // It takes a moment until the server's process has heard it.
+      // It takes a moment until the server's process gets the message.
       const lost = yield* Effect.repeat(Effect.exit(Effect.andThen(Effect.sleep(20), read(smb))), {
         times: 50,
         while: Exit.isSuccess
@@ -445,7 +455,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       assert.strictEqual(yield* read(smb), "small")
     }))
 
-  it.effect("an idle session that is encrypted says nothing in the clear", () =>
+  it.effect("sends nothing unencrypted after the logon in an idle session that requires encryption", () =>
     Effect.gen(function*() {
       const clear: Array<number> = []
       const proxy = yield* proxied(({ bytes }) => {
@@ -457,11 +467,11 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("bad pe
       yield* Effect.sleep(2500)
       assert.strictEqual((yield* file.read(0, 10)).length, 5)
       assert.strictEqual(proxy.connections(), 1)
-      // NEGOTIATE and SESSION_SETUP, which come before there are keys.
+      // NEGOTIATE and SESSION_SETUP come before there are keys.
       assert.deepStrictEqual([...new Set(clear)], [0, 1])
     }))
 
-  it.effect("many who find the connection broken make one new one", () =>
+  it.effect("makes one new connection for 50 concurrent reads after the old one was cut", () =>
     Effect.gen(function*() {
       const proxy = yield* proxied((packet) => packet.bytes)
       const smb = yield* client()

@@ -1,6 +1,6 @@
 /**
- * What really went over the wire: dumpcap on the loopback interface for the length of a scope, and tshark's judgement
- * of it, which knows nothing of this project.
+ * Captures packets: dumpcap on the loopback interface for the length of a scope, and the analysis of tshark, which
+ * knows nothing of this project.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { attempt, endAllWith, guard, type LabError, mustExecute, pause, serves, start } from "./Process.ts"
 import { user } from "./Server.ts"
 
-/** What tshark needs to read what is encrypted. The keys are those of one session. */
+/** The keys of one session, with which tshark reads encrypted packets. */
 export interface SessionKeys {
   readonly sessionId: bigint
   readonly sessionKey?: Uint8Array
@@ -26,7 +26,7 @@ export interface Objection {
   readonly message: string
 }
 
-/** What tshark says of a capture. */
+/** The analysis of a capture by tshark. */
 export interface Analysis {
   readonly packets: number
   /** Malformed packets and expert errors. */
@@ -38,11 +38,11 @@ export interface Analysis {
 /** A running capture. */
 export interface Capture {
   readonly file: string
-  /** Writes what is still on its way and ends the capture; the file stays until the scope closes. */
+  /** Writes the last packets and ends the capture. The file stays until the scope closes. */
   readonly stop: Effect.Effect<void, LabError>
-  /** Stops, and lets tshark judge. */
+  /** Stops, and lets tshark analyse the capture. */
   readonly analyse: (options?: AnalyseOptions) => Effect.Effect<Analysis, LabError>
-  /** Stops, and gives these fields of the packets that pass a display filter, one row a packet. */
+  /** Stops. Returns these fields of the packets that match a display filter, one row for each packet. */
   readonly fields: (
     filter: string,
     fields: ReadonlyArray<string>,
@@ -60,10 +60,10 @@ export interface AnalyseOptions {
 const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? "\"\"" : Buffer.from(bytes).toString("hex"))
 
 const preferences = (options: AnalyseOptions | undefined): ReadonlyArray<string> => [
-  // With the password tshark derives the keys from the logon by itself, and reads what is encrypted too.
+  // With the password tshark derives the keys from the logon, and reads encrypted packets too.
   "-o",
   `ntlmssp.nt_password:${user.password}`,
-  // With several processors the kernel hands packets over in an order that was not the wire's.
+  // With several processors the kernel can deliver packets in another order than they were sent.
   "-o",
   "tcp.reassemble_out_of_order:TRUE",
   ...(options?.ports ?? []).flatMap((port) => ["-d", `tcp.port==${port},nbss`]),
@@ -96,7 +96,7 @@ const tshark = async (file: string, filter: string, fields: ReadonlyArray<string
   return stdout.split("\n").filter((line) => line !== "").map((line) => line.split(separator))
 }
 
-/** Severity "Error" of tshark's expert; what it only warns of is TCP's own weather. */
+/** Severity "Error" of tshark's expert information. Its warnings are normal for TCP. */
 const error = 0x0080_0000
 
 const referralFunctions: ReadonlySet<number> = new Set([0x60194, 0x601b0])
@@ -104,7 +104,7 @@ const referralFunctions: ReadonlySet<number> = new Set([0x60194, 0x601b0])
 const numbers = (column: string | undefined): ReadonlyArray<number> =>
   column === undefined || column === "" ? [] : column.split(",").map(Number)
 
-/** Lets tshark judge a capture file, in one pass. */
+/** Lets tshark analyse a capture file, in one pass. */
 export const analyse = (file: string, options?: AnalyseOptions): Effect.Effect<Analysis, LabError> =>
   attempt(async () => {
     const frames = await tshark(file, "frame", [
@@ -132,7 +132,7 @@ export const analyse = (file: string, options?: AnalyseOptions): Effect.Effect<A
     }
   })
 
-/** Captures what goes to and from these addresses on port 445, or on the ports given, for the length of the scope. */
+/** Captures the packets of these addresses for the length of the scope. Default port: 445. */
 export const capture = (options: {
   readonly addresses: ReadonlyArray<string>
   readonly ports?: ReadonlyArray<number>
@@ -151,7 +151,7 @@ export const capture = (options: {
     const stop = attempt(async () => {
       if (!running) return
       running = false
-      // The kernel hands packets over in blocks, the last one after its timeout.
+      // The kernel delivers packets in blocks, the last block after a timeout.
       await pause(400)
       await endAllWith(file)
     })
@@ -183,7 +183,7 @@ export const capture = (options: {
       }),
       () => Effect.orDie(stop)
     )
-    // Its first packet shows that the capture has begun; without one, an early request could be missed.
+    // The first packet shows that the capture has begun. Without it the capture could miss an early request.
     const [first] = options.addresses
     if (first !== undefined) yield* attempt(() => serves(first, options.ports?.[0] ?? 445))
     return {

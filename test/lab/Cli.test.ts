@@ -1,3 +1,7 @@
+/**
+ * Proves the command effect-smb against smbd: its output, messages and exit codes, files byte by byte, credentials,
+ * DFS, and what it leaves behind when it is interrupted. Each test starts the command as a user does.
+ */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -28,7 +32,7 @@ const old = "127.0.23.3"
 const proxied = "127.0.23.4"
 const dead = "127.0.23.9"
 
-/** So many bytes, different everywhere, so that no two pieces can be mistaken for one another. */
+/** `size` bytes in which no two pieces are equal. */
 const noise = (size: number): Buffer => {
   const blocks: Array<Buffer> = []
   let block = createHash("sha512").update("begin").digest()
@@ -49,7 +53,7 @@ interface Run {
   readonly stderr: string
 }
 
-/** Runs the command as a user does. `env` goes over the environment; an empty user is none. */
+/** Runs the command as a user does. `env` is added to the environment; an empty SMB_USER stands for no user. */
 const smb = (
   args: ReadonlyArray<string>,
   options?: { readonly env?: Record<string, string>; readonly input?: string; readonly cwd?: string }
@@ -113,7 +117,7 @@ const layerServers = Layer.effect(
   })
 )
 
-/** A folder of its own. */
+/** A new folder for a test. */
 const place = Effect.fnUntraced(function*(name: string) {
   const { folder, one } = yield* Servers
   const here = join(folder, name)
@@ -127,7 +131,7 @@ const waitUntil = (condition: () => boolean) =>
     if (!condition()) throw new Error("what was waited for has not happened")
   })
 
-/** A command that runs on its own. */
+/** Starts the command without waiting for its end. */
 const start = (args: ReadonlyArray<string>, cwd: string) => {
   const child: ChildProcess = spawn(process.execPath, [main, ...args], {
     cwd,
@@ -143,7 +147,7 @@ const start = (args: ReadonlyArray<string>, cwd: string) => {
   return { child, ended: Effect.promise(() => ended) }
 }
 
-/** A proxy through which downloads stop after some answers. */
+/** A proxy that applies `verdict` to each response after the first 16. */
 const brittle = (verdict: Lab.Verdict) =>
   Lab.proxy({
     listen: { address: proxied },
@@ -151,8 +155,8 @@ const brittle = (verdict: Lab.Verdict) =>
     onPacket: ({ bytes, direction, index }) => direction === "toClient" && index > 16 ? verdict : bytes
   })
 
-layer(layerServers, { timeout: 60_000 })("the command against real servers", (it) => {
-  it.effect("lists: names, a long form, trees, patterns, single files", () =>
+layer(layerServers, { timeout: 60_000 })("the command effect-smb with smbd", (it) => {
+  it.effect("ls lists names, the long form, trees, patterns and single files", () =>
     Effect.gen(function*() {
       const names = (run: Run) => {
         assertDone(run)
@@ -172,7 +176,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.match(long.stdout, /^-[-rhsalceo]{8} +2 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d b\.txt\n$/)
     }))
 
-  it.effect("lists and describes as JSON, one object a line", () =>
+  it.effect("ls and stat print one JSON object for each entry with --json", () =>
     Effect.gen(function*() {
       const listed = objects(yield* smb(["ls", "--json", `//${data}/data/tree`]))
       assert.deepStrictEqual(listed.map(({ name }) => name).toSorted(), ["Grüße 漢字.txt", "a.txt", "deep"])
@@ -187,12 +191,12 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
         assert.match(String(described![time]), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
       }
       const { statSync } = yield* Effect.promise(() => import("node:fs"))
-      // Node rounds its own Date to the next millisecond, a listing shows the one that has begun.
+      // Node rounds its own Date to the next millisecond, and a listing rounds down.
       const { mtimeNs } = statSync(one.path("data", "hello.txt"), { bigint: true })
       assert.strictEqual(described!.lastWriteTime, new Date(Number(mtimeNs / 1_000_000n)).toISOString())
     }))
 
-  it.effect("lists shares, with their comments", () =>
+  it.effect("shares lists the server's shares with their comments", () =>
     Effect.gen(function*() {
       const shares = objects(yield* smb(["shares", "--json", `//${data}`]))
       assert.deepInclude(shares, { name: "data", type: "disk", comment: "what is kept", special: false })
@@ -200,13 +204,13 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.match((yield* smb(["shares", `//${data}`])).stdout, /^data {2}disk {5}what is kept$/m)
     }))
 
-  it.effect("reads to standard output, byte for byte", () =>
+  it.effect("cat and get write files to standard output byte by byte, and cat goes on after a missing file", () =>
     Effect.gen(function*() {
       assert.strictEqual(
         (yield* smb(["cat", `//${data}/data/hello.txt`, `//${data}/data/tree/a.txt`])).stdout,
         "hello\na"
       )
-      // One that cannot be read does not stop the others.
+      // A file that cannot be read does not stop the others.
       const some = yield* smb(["cat", `//${data}/data/hello.txt`, `//${data}/data/none`, `//${data}/data/tree/a.txt`])
       assert.deepStrictEqual([some.code, some.stdout], [1, "hello\na"])
       assert.match(some.stderr, /data\\none: .*NAME_NOT_FOUND.*\n.*1 entry could not be read\n$/)
@@ -222,7 +226,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.strictEqual(sha(readFileSync(join(here, "big.bin"))), sha(big))
     }))
 
-  it.effect("stops quietly when nobody reads any more", () =>
+  it.effect("cat ends by SIGPIPE without a message when the reader of its output ends", () =>
     Effect.gen(function*() {
       const run = yield* Effect.promise(() =>
         Lab.execute(
@@ -240,12 +244,12 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.deepStrictEqual(run, { code: 0, stdout: "141\n", stderr: "" })
     }))
 
-  it.effect("copies here: to the same name, another name, a folder, a tree", () =>
+  it.effect("get copies files and trees to the same name, another name and a folder", () =>
     Effect.gen(function*() {
       const { here: cwd } = yield* place("get")
       assertDone(yield* smb(["get", `//${data}/data/big.bin`], { cwd }))
       assert.strictEqual(sha(readFileSync(join(cwd, "big.bin"))), sha(big))
-      writeFileSync(join(cwd, "other"), "what was there")
+      writeFileSync(join(cwd, "other"), "old text, longer than the new one")
       assertDone(yield* smb(["get", `//${data}/data/hello.txt`, "other"], { cwd }))
       assert.strictEqual(readFileSync(join(cwd, "other"), "utf8"), "hello\n")
       mkdirSync(join(cwd, "into"))
@@ -263,7 +267,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.deepStrictEqual(readdirSync(cwd).toSorted(), ["big.bin", "copy", "into", "other"])
     }))
 
-  it.effect("copies there: a file, standard input, a tree, over what is there", () =>
+  it.effect("put copies files, standard input, pipes and trees, and replaces existing files", () =>
     Effect.gen(function*() {
       const { here: cwd, one } = yield* place("put")
       assertDone(yield* smb(["mkdir", "-p", `//${data}/data/put/sub/sub`]))
@@ -311,7 +315,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assertLine(yield* smb(["put", "nothing", `//${data}/data/put/x`], { cwd }), 1, /nothing: there is no such file/)
     }))
 
-  it.effect("copies what it may of a tree, and names what it may not", () =>
+  it.effect("get -r copies the readable files of a tree, and names the others", () =>
     Effect.gen(function*() {
       const { here: cwd, one } = yield* place("partial")
       yield* one.write("data", "partial/open", "1")
@@ -328,7 +332,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assertLine(yield* smb(["get", `//${data}/data/hello.txt`, "none/x"], { cwd }), 1, /none\/x: there is no such/)
     }))
 
-  it.effect("sends what it may of a tree, and names what it may not", () =>
+  it.effect("put -r copies the files of a tree whose names SMB allows, and names the others", () =>
     Effect.gen(function*() {
       const { here: cwd, one } = yield* place("sent")
       mkdirSync(join(cwd, "tree", "bad:folder"), { recursive: true })
@@ -355,7 +359,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
         "good/a"
       ])
       assertLine(yield* smb(["put", "tree/s:t", `//${data}/data/sent/`], { cwd }), 1, /tree\/s:t: .* character :/)
-      // What was named is named: the file's own name, and not that which it is written under.
+      // The error names the file as the user did, and not its temporary name.
       assertLine(
         yield* smb(["put", "tree/b", `//${data}/data/sent/none/c`], { cwd }),
         1,
@@ -363,7 +367,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       )
     }))
 
-  it.effect("says what there was no room for, and stops", () =>
+  it.effect("get names the file for which the disk has no space, stops, and leaves no part of it", () =>
     Effect.gen(function*() {
       const { here: cwd, one: server } = yield* place("full")
       for (const name of ["1", "2", "3"]) yield* server.write("data", `full/${name}`, big.subarray(0, 100_000))
@@ -384,7 +388,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       )
     }))
 
-  it.effect("makes, moves and removes", () =>
+  it.effect("mkdir, mv and rm create, rename and remove, and name the status of a refusal", () =>
     Effect.gen(function*() {
       const { one } = yield* Servers
       const at = (path: string) => `//${data}/data/${path}`
@@ -407,7 +411,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert(!existsSync(one.path("data", "m")))
     }))
 
-  it.effect("takes user and password from flags, path, environment and file, or goes as guest", () =>
+  it.effect("takes user and password from flags, path, environment and file, or logs on as a guest", () =>
     Effect.gen(function*() {
       const { here } = yield* place("who")
       const file = join(here, "password")
@@ -428,7 +432,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assertLine(yield* smb(["ls", path, "--password-file", join(here, "none")]), 1, /none: there is no such file/)
     }))
 
-  it.effect("follows DFS links where it may, and tells where they lead", () =>
+  it.effect("follows DFS links, except with --dfs off, and dfs resolve prints their targets", () =>
     Effect.gen(function*() {
       const path = `//${root}/dfs/link/hello.txt`
       assert.strictEqual((yield* smb(["cat", path])).stdout, "hello\n")
@@ -453,7 +457,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assertDone(yield* smb(["rm", `//${root}/dfs/link/moved`]))
     }))
 
-  it.effect("speaks the dialects, with the signing and encryption that it is told", () =>
+  it.effect("uses the given dialect, signing and encryption", () =>
     Effect.gen(function*() {
       const path = `//${data}/data/hello.txt`
       for (const dialect of ["2.0.2", "2.1,3.0", "3.1.1"]) {
@@ -464,7 +468,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assertLine(yield* smb(["cat", path, "--dialect", "2.1", "--encryption", "required"]), 1, /encrypt/i)
     }))
 
-  it.effect("says in one line what is wrong with a server, a share, a path", () =>
+  it.effect("reports in one line what is wrong with a server, a share or a path", () =>
     Effect.gen(function*() {
       assertLine(yield* smb(["ls", `//${data}:1/data`]), 1, /refused the connection/)
       assertLine(yield* smb(["ls", `//${data}/none`]), 1, /STATUS_BAD_NETWORK_NAME/)
@@ -486,7 +490,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.strictEqual(error.status, "STATUS_OBJECT_NAME_NOT_FOUND")
     }))
 
-  it.effect("does not wait for peers that are silent, and knows one that is no SMB server", () =>
+  it.effect("fails after --timeout at a silent peer, and recognizes a peer that is not an SMB server", () =>
     Effect.gen(function*() {
       const listen = (server: Net.Server) =>
         Effect.acquireRelease(
@@ -508,7 +512,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assertLine(yield* smb(["ls", `//127.0.0.1:${http}/x`, "--timeout", "5"]), 1, /SMB/)
     }))
 
-  it.effect("leaves nothing of a download that is interrupted", () =>
+  it.effect("get leaves no file of a download that SIGINT interrupts", () =>
     Effect.gen(function*() {
       const { here } = yield* place("interrupted")
       yield* brittle("drop")
@@ -520,7 +524,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.deepStrictEqual(readdirSync(here), [])
     }).pipe(Effect.scoped))
 
-  it.effect("leaves nothing of a download whose server goes away", () =>
+  it.effect("get leaves no file of a download whose connection is cut", () =>
     Effect.gen(function*() {
       const { here } = yield* place("gone")
       yield* brittle("cut")
@@ -529,7 +533,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       assert.deepStrictEqual(readdirSync(here), [])
     }).pipe(Effect.scoped))
 
-  it.effect("goes on with a download where it was", () =>
+  it.effect("get --resume continues a download and does not read its first part again", () =>
     Effect.gen(function*() {
       const { here } = yield* place("resumed")
       yield* Effect.scoped(Effect.gen(function*() {
@@ -541,7 +545,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
       const half = readFileSync(join(here, part!))
       assert.isAbove(half.length, 0)
       assert.isBelow(half.length, big.length)
-      // Other bytes in the part show that it was not read again.
+      // A changed byte in the part shows that it was not read again.
       half[0] = half[0]! ^ 0xff
       writeFileSync(join(here, part!), half)
       const seen: Array<number> = []
@@ -564,7 +568,7 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
     }))
 
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-    it.effect(`leaves nothing on the server of an upload that ${signal} ends`, () =>
+    it.effect(`put leaves no file on the server when ${signal} ends it`, () =>
       Effect.gen(function*() {
         const { here, one } = yield* place(`upload-${signal}`)
         const { child, ended } = start(["put", "/dev/zero", `//${data}/data/zeros`], here)
@@ -578,8 +582,8 @@ layer(layerServers, { timeout: 60_000 })("the command against real servers", (it
   }
 })
 
-describe("the command as it is installed", () => {
-  it.effect("runs by its launcher", () =>
+describe("the launcher bin/effect-smb.js", () => {
+  it.effect("runs the command", () =>
     Effect.gen(function*() {
       const run = yield* Effect.promise(() => Lab.execute(process.execPath, [launcher, "--version"]))
       assertDone(run)

@@ -1,6 +1,4 @@
-/**
- * Clients for lab tests: each with connections of its own, over TCP, as the lab's user.
- */
+/** Clients for lab tests: each has its own TCP connections and logs on as the lab's user. */
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
 import { Credentials, DfsAdapter, DfsResolver, SmbClient, TcpTransport } from "effect-smb"
 import * as Lab from "./Lab.ts"
@@ -22,7 +20,7 @@ const base = ({ credential, dfs: _, ...options }: ClientOptions) =>
     Layer.provide([TcpTransport.layer(), Credentials.layer(credential ?? labCredential)])
   )
 
-/** A client of its own until the scope closes. */
+/** A new client, until the scope closes. */
 export const client = (options: ClientOptions = {}): Effect.Effect<SmbClient.Client, never, Scope.Scope> =>
   Effect.map(
     Layer.build(

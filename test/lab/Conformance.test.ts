@@ -1,9 +1,13 @@
+/**
+ * Proves that this project's server passes 60 quick tests of smbtorture from all suites. `npm run conformance` runs the
+ * whole list.
+ */
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Runner from "../conformance/Runner.ts"
 
 const target = new Runner.Target("127.0.28.20")
 
-/** What takes smbd no time and must pass here, of every suite some; the whole is `npm run conformance`. */
+/** Tests that smbd passes quickly and that must pass here, some from each suite. */
 describe("smbtorture", () => {
   afterAll(() => target.stop())
 

@@ -1,3 +1,7 @@
+/**
+ * Proves that this project's client follows DFS namespaces of smbd (MS-DFSC 3.1.4.1): links, interlinks, dead targets,
+ * caches, failover and circles. dumpcap and tshark count the referral requests.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import { randomBytes } from "node:crypto"
@@ -54,7 +58,7 @@ class World extends Context.Service<World, Servers>()("test/lab/Dfs/World") {
 }
 
 const addresses = ["127.0.24.3", "127.0.24.2", "127.0.24.4", "127.0.24.1", "127.0.24.8", "127.0.24.9"]
-/** What goes over the wire meanwhile. */
+/** Captures the packets while an effect runs. */
 const captured = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     const capture = yield* Lab.capture({ addresses })
@@ -64,8 +68,8 @@ const captured = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const read = (smb: Effect.Success<ReturnType<typeof client>>, path: string) => smb.readFileString(`${root}\\${path}`)
 
-layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", (it) => {
-  it.effect("off: not one referral request leaves", () =>
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a client of DFS namespaces on smbd", (it) => {
+  it.effect("sends no referral request without DFS, and fails with PathNotCovered behind a link", () =>
     Effect.gen(function*() {
       const smb = yield* client()
       const { analysis } = yield* captured(Effect.gen(function*() {
@@ -83,7 +87,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.deepStrictEqual(analysis.objections, [])
     }))
 
-  it.effect("follows root, link, nested link, interlink, and a link whose first target is dead", () =>
+  it.effect("follows a root, links, an interlink, and a link whose first target is dead", () =>
     Effect.gen(function*() {
       const smb = yield* client({ dfs: { mode: "strict" } })
       const { analysis } = yield* captured(Effect.gen(function*() {
@@ -95,16 +99,16 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
         assert.strictEqual(yield* read(smb, "inter\\who.txt"), "two")
         const [took, text] = yield* timed(read(smb, "dead-first\\who.txt"))
         assert.strictEqual(text, "two")
-        // Nobody listens there, and says so at once.
+        // No program listens on the dead target: the connection is refused at once.
         assert.isBelow(took, 2000)
       }))
-      // Each link once, the two roots once, and once more for what smbd does not say to be an interlink.
+      // One for each link and each of the two roots, and one more for an interlink that smbd does not mark.
       assert.isAtLeast(analysis.referralRequests, 5)
       assert.isAtMost(analysis.referralRequests, 8)
       assert.deepStrictEqual(analysis.objections, [])
     }))
 
-  it.effect("walks through links, and gives the paths of the namespace", () =>
+  it.effect("walks through links with the paths of the namespace", () =>
     Effect.gen(function*() {
       const smb = yield* client({ dfs: {} })
       const found = yield* Stream.runCollect(smb.walk(`${root}\\folder`))
@@ -115,7 +119,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       ])
     }))
 
-  it.effect("asks once while a referral lives, and again when it has expired", () =>
+  it.effect("requests a referral once until it expires, and then again", () =>
     Effect.gen(function*() {
       const smb = yield* client({ dfs: { timeToLive: { minimum: 0, maximum: "2 seconds" } }, idle: "1 minute" })
       const once = read(smb, "plain\\who.txt")
@@ -138,12 +142,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.strictEqual(asked.filter((time) => time <= value.first).length, 2)
       assert.strictEqual(asked.filter((time) => time > value.first && time < value.third).length, 0)
       assert.isAbove(asked.filter((time) => time >= value.third).length, 0)
-      // The namespace's server is not even spoken to.
+      // The client sends nothing to the namespace's server.
       const spoken = yield* times("ip.addr == 127.0.24.1 && smb2")
       assert.strictEqual(spoken.filter((time) => time > value.first + 1 && time < value.second).length, 0)
     }))
 
-  it.effect("joins requests for the same referral", () =>
+  it.effect("sends one request for each referral that 20 concurrent reads need", () =>
     Effect.gen(function*() {
       const smb = yield* client({ dfs: {} })
       const { analysis, value } = yield* captured(
@@ -153,7 +157,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.strictEqual(analysis.referralRequests, 2)
     }))
 
-  it.effect("tries a dead target once, and remembers the one that works", () =>
+  it.effect("tries a dead target once, and remembers the working one", () =>
     Effect.gen(function*() {
       const smb = yield* client({ dfs: {} })
       const { capture } = yield* captured(Effect.forEach([1, 2, 3], () => read(smb, "dead-first\\who.txt")))
@@ -161,7 +165,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.strictEqual(tries.length, 1)
     }))
 
-  it.effect("goes on at the other target when one goes down in the middle", () =>
+  it.effect("uses the other target after one has stopped, and stays there", () =>
     Effect.gen(function*() {
       const { one } = yield* World
       const smb = yield* client({ dfs: {} })
@@ -175,12 +179,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.strictEqual(text, "two")
       assert.isBelow(took, 3000)
       yield* one.start
-      // What works stays; there is no reason to go back.
+      // The client stays with a working target.
       assert.strictEqual(yield* smb.readFileString(path), "two")
       assert.strictEqual(yield* read(smb, "plain\\who.txt"), "one")
     }))
 
-  it.effect("reads on at the other target when one dies under a stream, if the file is the same there", () =>
+  it.effect("continues a stream at the other target when one stops, if the file there is the same", () =>
     Effect.gen(function*() {
       const { one, two } = yield* World
       const large = randomBytes(32 * 1024 * 1024)
@@ -190,7 +194,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
           yield* attempt(() => utimes(server.path("data", name), 1_700_000_000, 1_700_000_000))
         }
       }
-      // As a replica that is behind.
+      // Like a replica with an older version.
       yield* attempt(() => utimes(two.path("data", "other.bin"), 1_700_000_000, 1_600_000_000))
       const streamed = (name: string) =>
         Effect.gen(function*() {
@@ -208,7 +212,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.match(error.message, /127\.0\.24\.2.* went away at byte \d+, and .*127\.0\.24\.3.* is another file/)
     }))
 
-  it.effect("says what each target said where none works", () =>
+  it.effect("fails with NoTargetLeft, which names each target and its error, when no target works", () =>
     Effect.gen(function*() {
       const smb = yield* client({ dfs: {} })
       const [took, error] = yield* timed(Effect.flip(read(smb, "dead\\who.txt")))
@@ -225,7 +229,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.strictEqual(yield* refused(read(smb, "none\\none.txt")), "ObjectPathNotFound")
     }))
 
-  it.effect("ends where links lead in a circle", () =>
+  it.effect("fails with DfsLoop when links lead in a circle", () =>
     Effect.gen(function*() {
       const smb = yield* client({ dfs: {} })
       const [took, error] = yield* timed(Effect.flip(read(smb, "loop\\who.txt")))
@@ -234,7 +238,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.isBelow(took, 3000)
     }))
 
-  it.effect("strict and fallback part where a server has no DFS", () =>
+  it.effect("fails with NotDfsCapable at a server without DFS in strict mode, and reads in fallback mode", () =>
     Effect.gen(function*() {
       const path = "\\\\127.0.24.4\\data\\who.txt"
       const fallback = yield* client({ dfs: { mode: "fallback" } })
@@ -247,12 +251,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.strictEqual(yield* strict.readFileString("\\\\127.0.24.2\\data\\who.txt"), "one")
     }))
 
-  it.effect("renames within a target, and says clearly that it cannot across two", () =>
+  it.effect("renames within a target, and fails with AcrossShares between two", () =>
     Effect.gen(function*() {
       const { one, root: keeper } = yield* World
       yield* one.write("data", "old.txt", "named")
       yield* keeper.write("dfs", "stays.txt", "x")
-      // Nothing is cached yet: both names have to be found.
+      // Nothing is cached yet: the client must resolve both names.
       const smb = yield* client({ dfs: {} })
       yield* smb.rename(`${root}\\plain\\old.txt`, `${root}\\either\\new.txt`)
       assert.strictEqual(yield* read(smb, "plain\\new.txt"), "named")
@@ -269,7 +273,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       assert.strictEqual(yield* refused(read(smb, "plain\\new.txt")), "ObjectNameNotFound")
     }))
 
-  it.effect("removes no tree through a link in it, whose files are somebody else's", () =>
+  it.effect("removes a tree, but no files behind a link in it", () =>
     Effect.gen(function*() {
       const { root: keeper, two } = yield* World
       yield* two.write("data", "sub/kept.txt", "kept")
@@ -283,14 +287,14 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("DFS", 
       }
       const smb = yield* client({ dfs: {} })
       assert.strictEqual(yield* read(smb, "folder\\nested\\kept.txt"), "kept")
-      // What is named is removed, also behind a link.
+      // A path that is given is removed, also behind a link.
       yield* smb.makeDirectory(`${root}\\folder\\nested\\a\\b`, { recursive: true })
       yield* smb.remove(`${root}\\folder\\nested\\a`, { recursive: true })
       assert.isFalse(yield* smb.exists(`${root}\\folder\\nested\\a`))
       yield* keeper.write("dfs", "folder/beside.txt", "beside")
     }))
 
-  it.effect("resolves", () =>
+  it.effect("resolves paths to their targets with the status root, link or plain", () =>
     Effect.gen(function*() {
       const { resolver } = yield* dfsClient()
       const look = (path: string) =>

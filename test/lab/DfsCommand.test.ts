@@ -1,3 +1,7 @@
+/**
+ * Proves the command `effect-smb dfs` and other commands on DFS namespaces of smbd: resolve, cache and tree, as text,
+ * JSON and Mermaid.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { createSocket } from "node:dgram"
@@ -37,7 +41,7 @@ const env = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR
 const run = (...args: ReadonlyArray<string>) =>
   Effect.promise(() => Lab.execute(process.execPath, [main, "dfs", ...args], { env }))
 
-/** A name server that answers nothing, and counts what it is asked. */
+/** A name server that never responds, and counts its questions. */
 const listeningNameServer = (address: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -54,7 +58,7 @@ const objects = (text: string): ReadonlyArray<Record<string, any>> =>
   text.trimEnd().split("\n").map((line) => JSON.parse(line))
 
 layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect-smb dfs on smbd", (it) => {
-  it.effect("resolve --trace tells the steps to a link's target", () =>
+  it.effect("resolve --trace prints each step to a link's target", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* run("resolve", "--trace", `//${root}/dfs/link/a.txt`)
       assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
@@ -75,7 +79,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       ])
     }))
 
-  it.effect("resolve --trace passes over a dead target, and says so", () =>
+  it.effect("resolve --trace prints that a target is dead and goes on, or fails when no target is left", () =>
     Effect.gen(function*() {
       const { code, stdout } = yield* run("resolve", "--trace", `//${root}/dfs/dead-first/a.txt`)
       assert.strictEqual(code, 0)
@@ -87,7 +91,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.match(dead.stderr, /^effect-smb: No target of [^\n]+\n$/)
     }))
 
-  it.effect("resolve --trace follows an interlink, one object a step in JSON", () =>
+  it.effect("resolve --trace --json follows an interlink, and prints one object for each step", () =>
     Effect.gen(function*() {
       const { code, stdout } = yield* run("resolve", "--trace", "--json", `//${root}/dfs/inter/a.txt`)
       assert.strictEqual(code, 0)
@@ -110,7 +114,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.strictEqual(found.at(-1)!.resolvedPath, `\\\\${data}\\data\\a.txt`)
     }))
 
-  it.effect("cache shows what was learned, and for how long", () =>
+  it.effect("cache prints the cached referrals and their remaining time", () =>
     Effect.gen(function*() {
       const paths = [`//${root}/dfs/dead-first/a.txt`, `//${root}/dfs/link`]
       const { code, stdout } = yield* run("cache", ...paths)
@@ -128,7 +132,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.isAbove(link!.timeToLive, 500)
     }))
 
-  it.effect("cache shows a link whose targets are all dead, and fails with why", () =>
+  it.effect("cache prints a link whose targets are all dead, and fails with NoTargetLeft", () =>
     Effect.gen(function*() {
       const path = `//${root}/dfs/dead/a.txt`
       const { code, stderr, stdout } = yield* run("cache", path)
@@ -143,7 +147,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       ])
     }))
 
-  it.effect("an ordinary server is not looked for in the DNS where there is nothing to look for", () =>
+  it.effect("resolve --dns sends no question for a server that is given by its address, and refuses a host name", () =>
     Effect.gen(function*() {
       const questions = yield* listeningNameServer("127.0.34.1")
       const { stdout } = yield* run("resolve", "--trace", "--dns", "127.0.34.1", `//${root}/dfs/link`)
@@ -154,7 +158,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.match(stderr, /--dns.*the address of a name server/)
     }).pipe(Effect.scoped))
 
-  it.effect("tree draws the links with their targets and whether they answer", () =>
+  it.effect("tree prints the links with their targets and whether these respond", () =>
     Effect.gen(function*() {
       const [drawn] = objects((yield* run("tree", "--json", `//${root}/dfs`)).stdout)
       const seen = drawn!.links.flatMap(({ path, targets }: any) =>
@@ -174,7 +178,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.match(page, /link\d -\. down \.-> target\d_0\["\\\\127\.0\.30\.9\\data"\]/)
     }))
 
-  it.effect("tree below a folder of the namespace shows where the folder is", () =>
+  it.effect("tree of a folder in the namespace prints the folder's target", () =>
     Effect.gen(function*() {
       const { root: keeper } = yield* World
       yield* keeper.write("dfs", "folder/file.txt", "file")
@@ -184,7 +188,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       )
     }))
 
-  it.effect("ls -r and get -r go on past a link that leads nowhere, and say which", () =>
+  it.effect("ls -r and get -r continue after a link without a working target, and name it", () =>
     Effect.gen(function*() {
       const { one, root: keeper } = yield* World
       yield* keeper.write("dfs", "in-root.txt", "root")
@@ -215,7 +219,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.deepStrictEqual(readdirSync(join(folder, "dead")), [])
     }))
 
-  it.effect("mv says that it stays on one share, and leaves all as it is", () =>
+  it.effect("mv fails between two shares, names both, and leaves the file unchanged", () =>
     Effect.gen(function*() {
       const { one } = yield* World
       yield* one.write("data", "kept.txt", "kept")

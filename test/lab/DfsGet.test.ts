@@ -1,3 +1,7 @@
+/**
+ * Proves that the command `get` continues a download at the next DFS target when the first one dies: two smbd servers
+ * hold the file, and a proxy in front of the first one fails after some responses.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
@@ -11,7 +15,7 @@ const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 const root = "127.0.41.1"
 const behind = "127.0.41.2"
 const other = "127.0.41.3"
-/** Leads to `behind`, and is what the referral names: it dies when a test wants it to. */
+/** A proxy for `behind`, which the referral names. It fails when a test wants it to. */
 const first = "127.0.41.4"
 const firstName = `\\\\${first}\\data\\large.bin`
 const otherName = `\\\\${other}\\data\\large.bin`
@@ -42,16 +46,16 @@ class World extends Context.Service<World, Effect.Success<typeof make>>()("test/
 
 const env = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }
 
-/** Answers of 1 MiB. Eight requests are on their way at once: whoever asks for the twelfth has written the fourth. */
+/** Responses of 1 MiB. Eight requests are under way at once: at the twelfth request the client has written the fourth. */
 const some = 12
 
 const literally = (text: string): string => text.replace(/[\\.]/g, "\\$&")
 
-/** Runs `get` while the first target gives so many answers of data, and then is gone; 0: it is not there. */
+/** Runs `get` while the first target sends `answers` responses with data and is then gone; 0: it refuses connections. */
 const get = (answers: number, replica: "same" | "older", ...args: ReadonlyArray<string>) =>
   getWhile(answers, "cut", replica, args)
 
-/** As `get`, with what becomes of the target. */
+/** As `get`, with the way in which the target fails. */
 const getWhile = Effect.fnUntraced(function*(
   answers: number,
   then: "cut" | "drop",
@@ -73,7 +77,7 @@ const getWhile = Effect.fnUntraced(function*(
 const path = `//${root}/dfs/both/large.bin`
 
 layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect-smb get, a target dying", (it) => {
-  it.effect("reads on at the next target, and says so", () =>
+  it.effect("continues at the next target, and says so on standard error", () =>
     Effect.gen(function*() {
       const { folder } = yield* World
       const { code, stderr, stdout } = yield* get(some, "same", path, "told.bin")
@@ -89,7 +93,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.isTrue(readFileSync(join(folder, "told.bin")).equals(large))
     }))
 
-  it.effect("says so as an object with --json, and on standard error alone", () =>
+  it.effect("says so with --json as an object on standard error", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* get(some, "same", "--json", path, "json.bin")
       assert.strictEqual(code, 0)
@@ -101,7 +105,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.deepStrictEqual(JSON.parse(stdout), { path: asked, local: "json.bin", size: large.length })
     }))
 
-  it.effect("does not join two files that differ", () =>
+  it.effect("fails with TargetDiffers, and keeps no file, if the next target has an older file", () =>
     Effect.gen(function*() {
       const { folder } = yield* World
       const { code, stderr } = yield* get(some, "older", path, "never.bin")
@@ -115,7 +119,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.strictEqual(JSON.parse(json.stderr).reason, "TargetDiffers")
     }))
 
-  it.effect("a tree goes on with its other files", () =>
+  it.effect("copies the other files of a tree after one file failed", () =>
     Effect.gen(function*() {
       const { folder } = yield* World
       const { code, stderr } = yield* get(some, "older", "-r", `//${root}/dfs/both`, "tree")
@@ -124,14 +128,14 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.deepStrictEqual(readdirSync(join(folder, "tree")), ["small.txt"])
     }))
 
-  it.effect("--resume goes on at another target with what the first one gave", () =>
+  it.effect("--resume continues at another target with the part of the first one", () =>
     Effect.gen(function*() {
       const { folder } = yield* World
       assert.strictEqual((yield* get(some, "older", "--resume", path, "resumed.bin")).code, 1)
       const part = readdirSync(folder).find((name) => name.startsWith(".resumed.bin."))!
       const kept = readFileSync(join(folder, part))
       assert.isAbove(kept.length, 0)
-      // What is there already is not read again: this would be put right.
+      // The existing part is not read again: a second read would correct this byte.
       kept[0]! ^= 0xff
       writeFileSync(join(folder, part), kept)
       const { code, stderr } = yield* get(0, "same", "--resume", path, "resumed.bin")
@@ -141,7 +145,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.isTrue(whole.subarray(1).equals(large.subarray(1)))
     }))
 
-  it.effect("a target that hangs is waited for as long as for any answer, and no longer", () =>
+  it.effect("continues at the next target when a target does not respond within --timeout", () =>
     Effect.gen(function*() {
       const { folder } = yield* World
       const { code, stderr } = yield* getWhile(some, "drop", "same", ["--timeout", "2", path, "hung.bin"])
@@ -150,12 +154,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
       assert.isTrue(readFileSync(join(folder, "hung.bin")).equals(large))
     }))
 
-  it.effect("to standard output too", () =>
+  it.effect("continues at the next target when it writes to standard output", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* get(some, "same", path, "-")
       assert.strictEqual(code, 0)
       assert.match(stderr, /reading on at/)
-      // `execute` takes output for text: that loses nothing that tells lengths apart, if it is compared the same way.
+      // `execute` decodes output as text: the expected bytes are decoded in the same way.
       assert.strictEqual(stdout, large.toString("utf8"))
     }))
 })

@@ -1,3 +1,4 @@
+/** Proves the options of DfsAdapter for probing and connecting with DFS namespaces of smbd. */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { dfsClient } from "./Clients.ts"
@@ -27,7 +28,7 @@ class World extends Context.Service<World, Effect.Success<typeof servers>>()("te
 }
 
 layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("ways to follow DFS on smbd", (it) => {
-  it.effect("lazily: plain SMB until a link is crossed, then by referrals", () =>
+  it.effect("probe lazily sends no referral request until a link is crossed", () =>
     Effect.gen(function*() {
       const { resolver, smb } = yield* dfsClient({ dfs: { probe: "lazily" } })
       assert.strictEqual(yield* smb.readFileString(`${root}\\in-root.txt`), "root")
@@ -35,7 +36,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("ways t
       assert.strictEqual(yield* smb.readFileString(`${root}\\plain\\who.txt`), "one")
       assert.strictEqual((yield* resolver.cache).entries.size, 2)
     }))
-  it.effect("racing: the target that answers", () =>
+  it.effect("connect race reads from the target that responds", () =>
     Effect.gen(function*() {
       const { smb } = yield* dfsClient({ dfs: { connect: "race" } })
       assert.strictEqual(yield* smb.readFileString(`${root}\\dead-first\\who.txt`), "one")

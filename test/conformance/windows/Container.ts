@@ -1,6 +1,4 @@
-/**
- * The suites in their container, and the server that they test, in this process.
- */
+/** Runs the Windows Protocol Test Suites in their container, and the server that they test in this process. */
 import { Effect, Redacted } from "effect"
 import { spawn, spawnSync } from "node:child_process"
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -28,7 +26,7 @@ const placeOf = (host: string): Ptfconfig.Place => ({
   password: "Password01!"
 })
 
-/** A folder with the suites' settings for this server. */
+/** Writes the suites' settings for this server to a folder. */
 const configure = async (folder: string, place: Ptfconfig.Place): Promise<void> => {
   const response = await fetch(release).catch((cause: unknown) => {
     throw new Error(`${release} cannot be fetched: ${String(cause)}`)
@@ -43,7 +41,7 @@ const configure = async (folder: string, place: Ptfconfig.Place): Promise<void> 
     if (path === undefined) throw new Error(`${release} has no ${name}`)
     const { text, unknown } = Ptfconfig.apply(readFileSync(path, "utf8"), values)
     if (unknown.length > 0) console.error(`${name} knows no ${unknown.join(", ")}`)
-    // The container takes what lies in the folder itself.
+    // The container takes the files directly in the folder.
     writeFileSync(join(folder, basename(path)), text)
   }
 }
@@ -66,7 +64,7 @@ const server = ({ administrator, host, name, password, user }: Ptfconfig.Place) 
     namespaces: { roots: { Standalone: { links: { Interlink: [`\\\\${host}\\SMBBasic`] } } } }
   })
 
-/** Runs the tests that a filter chooses against a server at this address; gives what they wrote. */
+/** Runs the tests that a filter chooses against a server at this address. Returns the result files. */
 export const run = async (host: string, filter: string): Promise<ReadonlyArray<string>> => {
   const place = placeOf(host)
   const scratch = mkdtempSync(join(tmpdir(), "windows-suites-"))
@@ -84,7 +82,7 @@ export const run = async (host: string, filter: string): Promise<ReadonlyArray<s
   }
 }
 
-/** Not synchronously, for the server in this process has to answer meanwhile. */
+/** Asynchronous: the server in this process has to respond while the suites run. */
 const compose = async (folder: string, place: Ptfconfig.Place, filter: string): Promise<void> => {
   const child = spawn("docker", ["compose", "-f", here("compose.yaml"), "run", "--rm", "tests"], {
     stdio: "inherit",

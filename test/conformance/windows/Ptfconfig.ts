@@ -1,9 +1,9 @@
 /**
- * Settings of the test suites (`*.deployment.ptfconfig`): what this server is and has, put into the files that come with
- * them. A setting is found by its groups and its name, such as `Common.SutIPAddress`.
+ * Settings of the test suites (`*.deployment.ptfconfig`): writes the features of this server into the files of the suites.
+ * A setting is found by its groups and its name, such as `Common.SutIPAddress`.
  */
 
-/** Where the server is, and who may log on. */
+/** The server's address, and its users. */
 export interface Place {
   readonly host: string
   /** The address from which the tests come. */
@@ -14,7 +14,7 @@ export interface Place {
   readonly password: string
 }
 
-/** What the settings are, by file. What is blank is something that the server does not have. */
+/** The settings by file. A blank value stands for something that the server does not have. */
 export const settings = (place: Place): Readonly<Record<string, Readonly<Record<string, string>>>> => ({
   "CommonTestSuite.deployment.ptfconfig": {
     "Common.SutComputerName": place.host,
@@ -61,14 +61,14 @@ export const settings = (place: Place): Readonly<Record<string, Readonly<Record<
 const escape = (value: string): string =>
   value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("\"", "&quot;")
 
-/** What a file becomes with these settings, and which of them it knows nothing of. */
+/** A file's text with these settings, and the settings that the file does not have. */
 export const apply = (
   text: string,
   values: Readonly<Record<string, string>>
 ): { readonly text: string; readonly unknown: ReadonlyArray<string> } => {
   const groups: Array<string> = []
   const used = new Set<string>()
-  // Comments go as they are: what stands in one is no setting.
+  // Comments stay unchanged: text in a comment is not a setting.
   const changed = text.replace(
     /<!--[\s\S]*?-->|<Group\s+name="([^"]*)"[^>]*>|<\/Group\s*>|(<Property\s+name="([^"]*)"\s+value=")([^"]*)(")/g,
     (whole: string, group: string | undefined, before: string | undefined, name: string, _: string, after: string) => {

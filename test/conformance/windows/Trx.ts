@@ -1,6 +1,6 @@
 /**
- * Results as Visual Studio's test runner writes them (TRX, by its schema `vstst.xsd`): what each test is called, how it
- * ended, and what it said.
+ * Reads results as Visual Studio's test runner writes them (TRX, schema `vstst.xsd`): the name, outcome and message of each
+ * test.
  */
 import { XMLParser } from "fast-xml-parser"
 import type { Result } from "../Summary.ts"
@@ -27,7 +27,7 @@ const parser = new XMLParser({
   textNodeName: "text",
   parseTagValue: false,
   parseAttributeValue: false,
-  // The tests' own output is full of `&lt;`: what is bounded is what a file declares itself.
+  // The tests' own output is full of `&lt;`: the limit is on the entities that a file declares.
   processEntities: { enabled: true, maxTotalExpansions: 1e8, maxExpandedLength: 1e9, maxEntityCount: 10 },
   isArray: (name) => ["UnitTest", "UnitTestResult", "TestCategoryItem"].includes(name)
 })
@@ -57,7 +57,7 @@ const secondsOf = (duration: string): number => {
   return match === null ? 0 : Number(match[1]) * 3600 + Number(match[2]) * 60 + Number(match[3])
 }
 
-/** The results in a file's text, by test. Throws where it is no TRX. */
+/** The results in a file's text, by test. Throws if the text is not TRX. */
 export const parse = (file: string): ReadonlyArray<TestResult> => {
   const run = child(parser.parse(file) as Xml, "TestRun")
   if (run === undefined) throw new Error("this is no TRX: it has no TestRun")
@@ -72,7 +72,7 @@ export const parse = (file: string): ReadonlyArray<TestResult> => {
     const outcome = text(result, "outcome")
     return {
       name: className === "" || testName.startsWith(`${className}.`) ? testName : `${className}.${testName}`,
-      // Whatever is neither has failed: Failed, Error, Timeout, Aborted, Disconnected, and none at all.
+      // Any other outcome is a failure: Failed, Error, Timeout, Aborted, Disconnected, and a missing one.
       result: outcome === "Passed" ? "pass" : skips.has(outcome) ? "skip" : "fail",
       outcome,
       categories: children(child(definition, "TestCategory"), "TestCategoryItem").map((item) =>

@@ -1,3 +1,8 @@
+/**
+ * Proves the reader and the runner of the Windows Protocol Test Suites on a sample result file that was written from
+ * the schema, the writer of their settings, and the tables of known failures of all suites. The suites themselves do
+ * not run.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -13,7 +18,7 @@ const sample = readFileSync(here("sample.trx"), "utf8")
 const smb2 = "Microsoft.Protocols.TestSuites.FileSharing.SMB2.TestSuite"
 
 describe("results of the Windows Protocol Test Suites (a sample written from the schema)", () => {
-  it("are read by the tests' whole names", () => {
+  it("are read with full names, outcomes, seconds, messages and categories", () => {
     const results = Trx.parse(sample)
     assert.deepStrictEqual(results.map(({ name, result }) => [name, result]), [
       [`${smb2}.Negotiation.BVT_Negotiate_SMB2002`, "pass"],
@@ -45,14 +50,14 @@ describe("results of the Windows Protocol Test Suites (a sample written from the
     )
   })
 
-  it("are read however much the tests have said, and refused where they are something else", () => {
+  it("are read with very long messages, and refused if the file is not TRX", () => {
     const long = sample.replace("Connect to the server", "&lt;&#x41;&amp;".repeat(200_000))
     assert.strictEqual(Trx.parse(long).length, 6)
     assert.throws(() => Trx.parse("<html><body>Not found</body></html>"), /no TestRun/)
     assert.throws(() => Trx.parse(""), /no TestRun/)
   })
 
-  it("end with code 1 where a failure is new, and are kept", () => {
+  it("end run.ts with code 1 for new failures, 0 for none and 2 without results, and are archived", () => {
     const folder = mkdtempSync(join(tmpdir(), "trx-"))
     try {
       const archive = join(folder, "results", "windows.json")
@@ -99,7 +104,7 @@ describe("the suites' settings", () => {
   </Properties>
 </TestSite>`
 
-  it("are found by group and name, and told where there is no such", () => {
+  it("are replaced by group and name, and unknown ones are returned", () => {
     const { text, unknown } = Ptfconfig.apply(file, {
       "Common.SutIPAddress": "127.0.0.2",
       "PTF.NetworkCapture.Enabled": "a \"b\" & c",
@@ -118,7 +123,7 @@ describe("known failures", () => {
     "# Head\n\n| test | kind | reason |\n| --- | --- | --- |\n| `a.b` | permanent | why |\n| `c` | skipped | so |\n"
   )
 
-  it("make a result what it means", () => {
+  it("decide the verdict of each result, and the exit code", () => {
     assert.strictEqual(Summary.judge(undefined, "pass", "are known"), "pass")
     assert.strictEqual(Summary.judge(undefined, "fail", "are known"), "new")
     assert.strictEqual(Summary.judge(undefined, "skip", "are known"), "new")
@@ -131,7 +136,7 @@ describe("known failures", () => {
     assert.strictEqual(Summary.exitCode(new Map([["a", "fixed"]])), 1)
   })
 
-  it("have exact names, a kind and a reason, once, in every suite's file", () => {
+  it("are refused without an exact name, a kind and a reason, or twice, and the files of both suites are accepted", () => {
     const line = (...cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |\n`
     assert.throws(() => Summary.parseKnown(line("`a.*`", "permanent", "why")), /wildcards/)
     assert.throws(() => Summary.parseKnown(line("`a`", "sometimes", "why")), /kind/)

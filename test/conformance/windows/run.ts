@@ -1,12 +1,12 @@
 /**
  * Runs Microsoft's Windows Protocol Test Suites for file servers against this server and compares with `KNOWN_FAILURES.md`.
- * They come as a container (`compose.yaml`), so that this needs Docker, and rights for port 445.
+ * The suites run in a container (`compose.yaml`): this needs Docker, and rights for port 445.
  *
- * Arguments: `--filter EXPRESSION` for the tests to run, as the suites' own runner reads it (`TestCategory=BVT` where nothing
- * is said); `--host ADDRESS` to listen on (127.0.28.40); `--trx FILE` to run nothing, and judge what a file says (repeatable);
- * `--archive FILE` keeps the results as JSON; `--verbose` shows what failed tests said; `--write` adds new failures to the
- * known ones and takes out those that pass. Prints one line a test and a summary by suite. Ends with code 1 where a test
- * fails that was not known to, or one passes that was; with 2 where there are no results.
+ * Arguments: `--filter EXPRESSION` for the tests to run, as the suites' own runner reads it (default: `TestCategory=BVT`);
+ * `--host ADDRESS` to listen on (default: 127.0.28.40); `--trx FILE` to run nothing and read the results of a file
+ * (repeatable); `--archive FILE` writes the results as JSON; `--verbose` shows the messages of failed tests; `--write` adds
+ * new failures to the known ones and removes known ones that pass. Prints one line for each test and a summary by suite.
+ * Ends with code 1 if there is a new failure, or a known failure passes; with 2 if there are no results.
  */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -20,7 +20,7 @@ const option = (name: string): ReadonlyArray<string> => args.flatMap((arg, i) =>
 const host = option("--host")[0] ?? "127.0.28.40"
 const filter = option("--filter")[0] ?? "TestCategory=BVT"
 
-/** Only where the suites run is the server loaded. */
+/** The server is loaded only if the suites run. */
 const run = async (): Promise<ReadonlyArray<string>> => (await import("./Container.ts")).run(host, filter)
 
 const main = async (): Promise<void> => {
