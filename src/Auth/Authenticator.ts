@@ -180,7 +180,7 @@ const identityOf = (
   }
   const { domain, user } = credential
   if (user === "") {
-    const detail = "the user name is empty; use Credentials.anonymous for nobody"
+    const detail = "the user name is empty; use Credentials.anonymous to log on without a user"
     return Result.fail(fail(target, "InvalidCredential", detail))
   }
   const ntHash = credential._tag === "NtHash"
@@ -212,7 +212,7 @@ const responseOf = (
 ): Result.Result<Spnego.NegTokenResp, AuthenticationError> =>
   Result.flatMap(decode(target, input), (token) => {
     if (token._tag === "NegTokenInit") {
-      return Result.fail(fail(target, "UnexpectedToken", "the server began anew in the middle of a logon"))
+      return Result.fail(fail(target, "UnexpectedToken", "the server began a second logon in the middle of the first"))
     }
     if (token.negState === Spnego.NegState.reject) {
       return Result.fail(fail(target, "LogonRejected", "the server turned the logon down"))

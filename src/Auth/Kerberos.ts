@@ -188,7 +188,7 @@ const responseOf = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Spnego.NegTokenResp, AuthenticationError> {
   const token = yield* decode(server, input)
   if (token._tag === "NegTokenInit") {
-    return yield* fail(server, "UnexpectedToken", "the server began anew in the middle of a logon")
+    return yield* fail(server, "UnexpectedToken", "the server began a second logon in the middle of the first")
   }
   if (token.negState === Spnego.NegState.reject) {
     return yield* explainToken(server, token.responseToken) ??

@@ -53,7 +53,7 @@ export const answer = (
     )
   if (credential._tag === "Kerberos") return fail("the server takes only NTLM here, for which a ticket is of no use")
   const { domain, user } = credential
-  if (user === "") return fail("the user name is empty; use Credentials.anonymous for nobody")
+  if (user === "") return fail("the user name is empty; use Credentials.anonymous to log on without a user")
   const hash = credential._tag === "NtHash"
     ? Redacted.value(credential.ntHash)
     : NtlmCrypto.ntHash(Redacted.value(credential.password))

@@ -27,7 +27,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
       NotReadable: "they cannot be read",
       NotWritable: "they cannot be written",
       ReadableByOthers: "others than the owner may read or change them; `chmod 600` the file",
-      Damaged: "they are damaged; without them nobody has the files that were theirs, so bring them back from a copy"
+      Damaged: "they are damaged; without them no user owns their files any more, so restore them from a copy"
     }
     return `the users' identifiers in ${this.path}: ${why[this.reason]}`
   }

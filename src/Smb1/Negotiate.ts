@@ -90,7 +90,7 @@ const agree = (
     return refuse("DialectRefused", `the server chose dialect number ${response.dialectIndex}, which was not offered`)
   }
   if ((response.securityMode & SecurityMode.NEGOTIATE_USER_SECURITY) === 0) {
-    return refuse("DialectRefused", "the server protects shares by passwords of their own, which is not spoken here")
+    return refuse("DialectRefused", "the server protects each share by a password, which this client does not support")
   }
   if ((response.securityMode & SecurityMode.NEGOTIATE_ENCRYPT_PASSWORDS) === 0) {
     return refuse("DialectRefused", "the server wants passwords in clear text, which are never sent")

@@ -101,7 +101,7 @@ describe("the NTLM authenticator", () => {
       assert.strictEqual(
         error.message,
         "Authentication by NTLM with 127.0.0.11 failed (InvalidCredential): " +
-          "the user name is empty; use Credentials.anonymous for nobody"
+          "the user name is empty; use Credentials.anonymous to log on without a user"
       )
     }))
 })

@@ -94,7 +94,7 @@ const fault = (on: Message.CommandName, is: TestTransport.Fault["is"], more: Par
 
 describe("get", () => {
   it.effect.each([0, 1, 60_000, 60_001, 65_536, 65_537, 300_000])(
-    "a file of %i bytes, and nothing beside it",
+    "a file of %i bytes, and nothing next to it",
     (size) =>
       Effect.gen(function*() {
         const here = yield* folder

@@ -205,7 +205,7 @@ describe("a link that is asked for again when its time is over", () => {
   it("is asked for once, of the root, and used", () => {
     assert.deepStrictEqual(run(servers, path, later()).log, [asks[0], "try link \\\\a\\data\\f"])
   })
-  it("and is gone: the root is not asked a second time, whatever it says to the path", () => {
+  it("and is gone: the root is not asked a second time, no matter what it responds to the path", () => {
     const crossed = run(gone, path, later())
     assert.deepStrictEqual(crossed.log, asks)
     assert.strictEqual(failure(crossed), "path not covered")

@@ -125,7 +125,7 @@ describe("a server's limits", () => {
       assert.isAtMost(Math.max(...lengths), 4096)
     }))
 
-  // 2.2.1: before 2.1 CreditCharge is reserved, whatever the server says that it can.
+  // 2.2.1: before 2.1 CreditCharge is reserved, no matter which capabilities the server has.
   it.effect("of 2.0.2 have no credits for several units", () =>
     Effect.gen(function*() {
       const { all, result } = yield* requests({
