@@ -156,8 +156,6 @@ describe("an error", () => {
       some.pipe(Effect.catchReason("TransportError", "Closed", no)),
       // @ts-expect-error: a reason, and no error.
       some.pipe(Effect.catchTag("NoTargetLeft", no)),
-      // @ts-expect-error: only a timeout can be pending.
-      transport({ _tag: "ConnectionClosed", pending: true }),
       // @ts-expect-error: a reason is no text.
       new SmbError({ reason: "AccessDenied", command: "READ" })
     ]
