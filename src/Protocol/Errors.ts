@@ -42,7 +42,10 @@ const Reason = Schema.Struct({
   symbolicLink: Schema.optional(SymbolicLink)
 }).check(
   Schema.makeFilter(({ _tag, status }) => _tag === NtStatus.reason(status) || `${_tag} is not the name of the status`)
-) as unknown as Schema.Codec<SmbReason> & { readonly "~type.make.in": SmbReason }
+) as unknown as Schema.Codec<SmbReason> & {
+  readonly "~type.make": SmbReason
+  readonly "~type.make.in": SmbReason
+}
 
 /**
  * The server's response to a command has an NTSTATUS that is no success.
