@@ -19,6 +19,7 @@ import * as Spnego from "./Spnego.ts"
  * The identity that the client claims, for `AcceptorOptions.lookup`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Caller {
   readonly user: string
@@ -33,6 +34,7 @@ export interface Caller {
  * not checked.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Account =
   | { readonly _tag: "User"; readonly ntHash: Redacted.Redacted<Uint8Array> | undefined }
@@ -42,6 +44,7 @@ export type Account =
  * The names of the accepting side, and its accounts.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface AcceptorOptions {
   /** NetBIOS name of the server, up to 15 characters. */
@@ -69,6 +72,7 @@ export interface AcceptorOptions {
  * The server's response to a token.
  *
  * @category models
+ * @since 0.1.0
  */
 export type AcceptorStep =
   /**
@@ -89,6 +93,7 @@ export type AcceptorStep =
  * One logon. It cannot be used again after it was accepted or has failed.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface AcceptorSession {
   readonly step: (token: Uint8Array) => Effect.Effect<AcceptorStep, AuthenticationError>
@@ -102,6 +107,7 @@ const kerberosMechanisms: ReadonlyArray<string> = [Spnego.Mechanism.msKerberos, 
  * The security buffer of a NEGOTIATE response: it always offers NTLM, and Kerberos if the server has keys.
  *
  * @category tokens
+ * @since 0.1.0
  */
 export const offer = (kerberos = false): Uint8Array =>
   Spnego.encode({
@@ -144,6 +150,7 @@ type State =
  * Starts to accept one logon.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (options: AcceptorOptions): AcceptorSession => {
   const random = options.random ?? ((length) => Uint8Array.from(randomBytes(length)))

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
  * Why an authentication failed.
  *
  * @category models
+ * @since 0.1.0
  */
 export const AuthenticationReason = Schema.TaggedUnion({
   NoCredential: {},
@@ -24,7 +25,11 @@ export const AuthenticationReason = Schema.TaggedUnion({
   ClockSkew: {}
 })
 
-/** @category models */
+/**
+ * @category models
+ *
+ * @since 0.1.0
+ */
 export type AuthenticationReason = typeof AuthenticationReason.Type
 
 /**
@@ -46,6 +51,7 @@ export type AuthenticationReason = typeof AuthenticationReason.Type
  * - `ClockSkew`: the clocks of this machine and of the domain are too far apart.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class AuthenticationError extends Schema.TaggedError<AuthenticationError>()("AuthenticationError", {
   reason: AuthenticationReason,

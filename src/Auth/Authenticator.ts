@@ -26,6 +26,7 @@ import * as Spnego from "./Spnego.ts"
  * One logon on one session. It cannot be used twice, or by two fibers.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface AuthenticatorSession {
   /** Whether the credential is anonymous or a guest: then a session without a key is expected. */
@@ -72,6 +73,8 @@ const noGuests: ReadonlySet<number> = new Set([
 /**
  * More about a logon that the server has refused with `status`: an `error` to report instead, a `detail` to add, or the
  * reason for it (`because`). `input` is the security buffer of the response, if any.
+ *
+ * @since 0.1.0
  */
 export const refusal = (
   logon: AuthenticatorSession | undefined,
@@ -103,6 +106,7 @@ export const refusal = (
  * The server to log on to.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Target {
   /** The server's name as the caller gave it: with the service it makes the principal name `cifs/server`. */
@@ -113,6 +117,7 @@ export interface Target {
  * Makes logons.
  *
  * @category services
+ * @since 0.1.0
  */
 export class Authenticator extends Context.Service<Authenticator, {
   /**
@@ -129,6 +134,7 @@ export class Authenticator extends Context.Service<Authenticator, {
  * Settings of `makeNtlm`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface NtlmOptions {
   /** The name of this machine that servers see. Default: the host's name. */
@@ -144,6 +150,7 @@ export interface NtlmOptions {
  * run.
  *
  * @category settings
+ * @since 0.1.0
  */
 export const Workstation: Context.Reference<Pick<NtlmOptions, "workstation" | "now">> = Context.Reference(
   "effect-smb/Auth/Workstation",
@@ -153,7 +160,11 @@ export const Workstation: Context.Reference<Pick<NtlmOptions, "workstation" | "n
 /** 1970 in 100 ns ticks since 1601. */
 const unixEpoch = 116_444_736_000_000_000n
 
-/** The current time in 100 ns ticks since 1601. */
+/**
+ * The current time in 100 ns ticks since 1601.
+ *
+ * @since 0.1.0
+ */
 export const now: Effect.Effect<bigint> = Effect.map(
   Clock.currentTimeMillis,
   (millis) => BigInt(Math.trunc(millis)) * 10_000n + unixEpoch
@@ -226,6 +237,7 @@ const responseOf = (
  * The authenticator with NTLM (version 2) inside SPNEGO.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] => {
   const random = options.random ?? Entropy.system.bytes
@@ -334,6 +346,7 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
  * NTLM with the random bytes of `Entropy` and the name and time of `Workstation`.
  *
  * @category settings
+ * @since 0.1.0
  */
 export const ntlmOptions: Effect.Effect<NtlmOptions> = Effect.gen(function*() {
   return { ...(yield* Workstation), random: (yield* Entropy.Entropy).bytes }
@@ -343,6 +356,7 @@ export const ntlmOptions: Effect.Effect<NtlmOptions> = Effect.gen(function*() {
  * NTLM inside SPNEGO. Default: the host's name and node:crypto's random bytes; `Entropy` and `Workstation` change them.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerNtlm: Layer.Layer<Authenticator> = Layer.effect(
   Authenticator,

@@ -14,6 +14,7 @@ import type { AuthenticationError } from "./AuthenticationError.ts"
  * A user with a password.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface PasswordCredential {
   readonly _tag: "Password"
@@ -27,6 +28,7 @@ export interface PasswordCredential {
  * A user with the NT hash of the password: 16 bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface NtHashCredential {
   readonly _tag: "NtHash"
@@ -39,6 +41,7 @@ export interface NtHashCredential {
  * A Kerberos ticket, from a cache or by a keytab. Needs an authenticator of `Kerberos`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface KerberosCredential {
   readonly _tag: "Kerberos"
@@ -58,6 +61,7 @@ export interface KerberosCredential {
  * An anonymous logon, without a user. It has no session key: the session is neither signed nor encrypted.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface AnonymousCredential {
   readonly _tag: "Anonymous"
@@ -67,6 +71,7 @@ export interface AnonymousCredential {
  * A credential to log on with.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Credential = PasswordCredential | NtHashCredential | KerberosCredential | AnonymousCredential
 
@@ -74,6 +79,7 @@ export type Credential = PasswordCredential | NtHashCredential | KerberosCredent
  * Splits `DOMAIN\name` (also with `/`) and `name@domain`; anything else is a name without a domain.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const parseName = (name: string): { readonly user: string; readonly domain: string } => {
   const slash = /^([^\\/]*)[\\/](.*)$/su.exec(name)
@@ -88,6 +94,7 @@ export const parseName = (name: string): { readonly user: string; readonly domai
  * A credential from a name, as `parseName` takes it, and a password. `options.domain` is for names that have none.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const password = (
   name: string,
@@ -102,6 +109,7 @@ export const password = (
  * A credential from a name and the 16 bytes of an NT hash.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const ntHash = (
   name: string,
@@ -116,22 +124,32 @@ export const ntHash = (
  * A credential for Kerberos: with nothing given, the tickets of `kinit`.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const kerberos = (options: Omit<KerberosCredential, "_tag"> = {}): KerberosCredential => ({
   _tag: "Kerberos",
   ...options
 })
 
-/** An anonymous logon. @category constructors */
+/**
+ * An anonymous logon. @category constructors
+ *
+ * @since 0.1.0
+ */
 export const anonymous: Credential = { _tag: "Anonymous" }
 
-/** The account Guest with an empty password, as servers with guest access have it. @category constructors */
+/**
+ * The account Guest with an empty password, as servers with guest access have it. @category constructors
+ *
+ * @since 0.1.0
+ */
 export const guest: Credential = { _tag: "Password", user: "Guest", domain: "", password: Redacted.make("") }
 
 /**
  * A request for a credential. DFS leads from one server to the next: each server has its own request.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface CredentialRequest {
   /** The server's name as the user or a referral gave it. */
@@ -143,6 +161,7 @@ export interface CredentialRequest {
  * Gives the credential for a server.
  *
  * @category services
+ * @since 0.1.0
  */
 export class CredentialProvider extends Context.Service<CredentialProvider, {
   /** Fails with `AuthenticationError`, reason `NoCredential`, if no credential exists for the server. */
@@ -158,6 +177,7 @@ export class CredentialProvider extends Context.Service<CredentialProvider, {
  * ```
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (credential: Credential): Layer.Layer<CredentialProvider> =>
   Layer.succeed(CredentialProvider, CredentialProvider.of({ get: () => Effect.succeed(credential) }))
@@ -177,18 +197,24 @@ export const layer = (credential: Credential): Layer.Layer<CredentialProvider> =
  * ```
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerFrom = (
   get: (request: CredentialRequest) => Effect.Effect<Credential, AuthenticationError>
 ): Layer.Layer<CredentialProvider> => Layer.succeed(CredentialProvider, CredentialProvider.of({ get }))
 
-/** Anonymous logons to all servers. @category layers */
+/**
+ * Anonymous logons to all servers. @category layers
+ *
+ * @since 0.1.0
+ */
 export const layerAnonymous: Layer.Layer<CredentialProvider> = layer(anonymous)
 
 /**
  * Reads a credential from SMB_USER, SMB_DOMAIN and SMB_PASSWORD. The domain may also be part of the user's name.
  *
  * @category config
+ * @since 0.1.0
  */
 export const config: Config.Config<Credential> = Config.map(
   Config.all({
@@ -204,6 +230,7 @@ export const config: Config.Config<Credential> = Config.map(
  * is built.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerConfig = (
   options: Config.Config<Credential> = config

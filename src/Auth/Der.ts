@@ -6,7 +6,11 @@
  */
 import { Reader } from "../Codec/Cursor.ts"
 
-/** Tags in use. Context tags are constructed: `context(0)` is 0xA0. */
+/**
+ * Tags in use. Context tags are constructed: `context(0)` is 0xA0.
+ *
+ * @since 0.1.0
+ */
 export const Tag = {
   bitString: 0x03,
   octetString: 0x04,
@@ -18,13 +22,25 @@ export const Tag = {
   application: 0x60
 } as const
 
-/** The tag of an explicitly tagged field. */
+/**
+ * The tag of an explicitly tagged field.
+ *
+ * @since 0.1.0
+ */
 export const context = (n: number): number => 0xa0 + n
 
-/** The next tag, which stays in place; `undefined` at the end of the window. */
+/**
+ * The next tag, which stays in place; `undefined` at the end of the window.
+ *
+ * @since 0.1.0
+ */
 export const peek = (r: Reader): number | undefined => r.remaining === 0 ? undefined : r.view.getUint8(r.offset)
 
-/** The window of the next value, which must have the tag. */
+/**
+ * The window of the next value, which must have the tag.
+ *
+ * @since 0.1.0
+ */
 export const open = (r: Reader, tag: number, name: string): Reader => {
   const at = r.offset
   const found = r.u8()
@@ -40,11 +56,19 @@ export const open = (r: Reader, tag: number, name: string): Reader => {
   return new Reader(r.bytes, from, from + length, r.view)
 }
 
-/** The window of the value inside `[n]`, if that comes next. */
+/**
+ * The window of the value inside `[n]`, if that comes next.
+ *
+ * @since 0.1.0
+ */
 export const optional = (r: Reader, n: number, tag: number, name: string): Reader | undefined =>
   peek(r) === context(n) ? open(open(r, context(n), name), tag, name) : undefined
 
-/** Skips one value with any tag. */
+/**
+ * Skips one value with any tag.
+ *
+ * @since 0.1.0
+ */
 export const skip = (r: Reader, name: string): void => {
   open(r, peek(r) ?? 0, name)
 }
@@ -53,7 +77,11 @@ export const skip = (r: Reader, name: string): void => {
 // bytes.
 const longestIdentifier = 64
 
-/** An object identifier with dots, from the window of its value. */
+/**
+ * An object identifier with dots, from the window of its value.
+ *
+ * @since 0.1.0
+ */
 export const readIdentifier = (r: Reader): string => {
   if (r.remaining === 0 || r.remaining > longestIdentifier) {
     r.fail(`an object identifier of 1 to ${longestIdentifier} bytes`)
@@ -82,7 +110,11 @@ export const readIdentifier = (r: Reader): string => {
 // writing
 // -----------------------------------------------------------------------------
 
-/** A value with its tag and its length. */
+/**
+ * A value with its tag and its length.
+ *
+ * @since 0.1.0
+ */
 export const value = (tag: number, ...contents: ReadonlyArray<Uint8Array>): Uint8Array => {
   const length = contents.reduce((sum, part) => sum + part.length, 0)
   const size: Array<number> = []
@@ -94,7 +126,11 @@ export const value = (tag: number, ...contents: ReadonlyArray<Uint8Array>): Uint
   return Buffer.concat([Uint8Array.of(tag, ...size), ...contents])
 }
 
-/** An object identifier from its text with dots. */
+/**
+ * An object identifier from its text with dots.
+ *
+ * @since 0.1.0
+ */
 export const identifier = (text: string): Uint8Array => {
   const [first = 0n, second = 0n, ...rest] = text.split(".").map(BigInt)
   const bytes: Array<number> = []

@@ -12,6 +12,7 @@ import { createHash, randomBytes } from "node:crypto"
  * A source of bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Source {
   /**
@@ -21,13 +22,18 @@ export interface Source {
   readonly bytes: (length: number, purpose: string) => Uint8Array
 }
 
-/** The system's random bytes, from `node:crypto`. */
+/**
+ * The system's random bytes, from `node:crypto`.
+ *
+ * @since 0.1.0
+ */
 export const system: Source = { bytes: (length) => Uint8Array.from(randomBytes(length)) }
 
 /**
  * The source that client code uses. Default: `system`.
  *
  * @category settings
+ * @since 0.1.0
  */
 export const Entropy: Context.Reference<Source> = Context.Reference("effect-smb/Auth/Entropy", {
   defaultValue: (): Source => system
@@ -39,6 +45,7 @@ export const Entropy: Context.Reference<Source> = Context.Reference("effect-smb/
  * with a real server.
  *
  * @category testing
+ * @since 0.1.0
  */
 export const seeded = (seed: string): Source => {
   const counts = new Map<string, number>()

@@ -23,6 +23,7 @@ import * as Spnego from "./Spnego.ts"
  * Settings of `make` and `layer`: defaults for credentials.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface KerberosOptions {
   /** The ticket cache for credentials without one. */
@@ -35,6 +36,7 @@ export interface KerberosOptions {
  * Settings of `makeNegotiate` and `layerNegotiate`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface NegotiateOptions extends KerberosOptions, Authenticator.NtlmOptions {
   /** What to do if Kerberos is not possible: continue by NTLM (`"fallback"`, the default), or fail. */
@@ -344,6 +346,7 @@ const begin = (
  * the domain if that has a dot, and otherwise the default realm of krb5.conf.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (options: KerberosOptions = {}): Authenticator.Authenticator["Service"] => ({
   make: (credential, target) =>
@@ -380,6 +383,7 @@ const forNtlm = (credential: Credential): Exclude<Credential, KerberosCredential
  * a dot and the server has a name, not an address.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const makeNegotiate = (options: NegotiateOptions = {}): Authenticator.Authenticator["Service"] => {
   const ntlm = Authenticator.makeNtlm(options)
@@ -432,6 +436,7 @@ export const makeNegotiate = (options: NegotiateOptions = {}): Authenticator.Aut
  * Kerberos only.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (options: KerberosOptions = {}): Layer.Layer<Authenticator.Authenticator> =>
   Layer.sync(Authenticator.Authenticator, () => Authenticator.Authenticator.of(make(options)))
@@ -440,6 +445,7 @@ export const layer = (options: KerberosOptions = {}): Layer.Layer<Authenticator.
  * Kerberos, and NTLM if Kerberos is not possible, unless forbidden.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerNegotiate = (options: NegotiateOptions = {}): Layer.Layer<Authenticator.Authenticator> =>
   Layer.effect(

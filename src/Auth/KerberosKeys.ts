@@ -20,6 +20,7 @@ import type * as Krb5 from "./internal/Krb5.ts"
  * Settings of `fromKeytab`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface KeytabOptions {
   /**
@@ -33,6 +34,7 @@ export interface KeytabOptions {
  * The proven identity of a client.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Proven {
   /** The name before the realm, such as `joe`; or `service/host`. */
@@ -45,6 +47,7 @@ export interface Proven {
  * One logon. It holds memory of the library until `release`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Exchange {
   /**
@@ -68,6 +71,7 @@ export interface Exchange {
  * The keys of a service.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface KerberosKeys {
   readonly begin: () => Exchange
@@ -166,6 +170,7 @@ const checkElements = (
  * the server's name. Fails if there is no GSSAPI library, or if the file has no usable key.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const fromKeytab = (
   path: string,

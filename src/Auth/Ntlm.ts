@@ -29,6 +29,7 @@ const { flagsOf, has } = NtlmMessage
  * An established context: it signs and checks the one message that SPNEGO protects.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface NtlmContext {
   readonly negotiateFlags: number
@@ -68,6 +69,7 @@ const makeContext = (
  * The client's identity.
  *
  * @category client
+ * @since 0.1.0
  */
 export type NtlmIdentity =
   | {
@@ -83,6 +85,7 @@ export type NtlmIdentity =
  * What the client needs in addition to the server's challenge.
  *
  * @category client
+ * @since 0.1.0
  */
 export interface ClientOptions {
   readonly identity: NtlmIdentity
@@ -114,7 +117,11 @@ const clientFlags = flagsOf(
   "NTLMSSP_NEGOTIATE_56"
 )
 
-/** The first message, which does not name the user (MS-NLMP 3.1.5.1.1). @category client */
+/**
+ * The first message, which does not name the user (MS-NLMP 3.1.5.1.1). @category client
+ *
+ * @since 0.1.0
+ */
 export const negotiate = (): Uint8Array<ArrayBuffer> =>
   Codec.encode(NtlmMessage.negotiate)({
     negotiateFlags: clientFlags,
@@ -141,6 +148,7 @@ const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
  * Fails with `Malformed` too.
  *
  * @category client
+ * @since 0.1.0
  */
 export const authenticate = (
   options: ClientOptions,
@@ -253,6 +261,7 @@ export const authenticate = (
  * What the acceptor says about itself.
  *
  * @category acceptor
+ * @since 0.1.0
  */
 export interface AcceptorOptions {
   /** NetBIOS name of the computer, up to 15 characters, by convention in capitals. */
@@ -271,6 +280,7 @@ export interface AcceptorOptions {
  * An acceptor that sent its challenge.
  *
  * @category acceptor
+ * @since 0.1.0
  */
 export interface Challenged {
   readonly serverChallenge: Uint8Array
@@ -295,6 +305,7 @@ const acceptorFlags = flagsOf(
  * only these.
  *
  * @category acceptor
+ * @since 0.1.0
  */
 export const challenge = (
   options: AcceptorOptions,
@@ -348,6 +359,7 @@ export const challenge = (
  * The identity that the client claims. It is not proven until `verify`.
  *
  * @category acceptor
+ * @since 0.1.0
  */
 export interface Claim {
   readonly user: string
@@ -358,7 +370,11 @@ export interface Claim {
   readonly authenticateMessage: Uint8Array
 }
 
-/** Reads the claimed identity, so that the caller can look up the NT hash. @category acceptor */
+/**
+ * Reads the claimed identity, so that the caller can look up the NT hash. @category acceptor
+ *
+ * @since 0.1.0
+ */
 export const claim = (authenticateMessage: Uint8Array): Result.Result<Claim, AuthenticationError> => {
   const decoded = Codec.decode("AUTHENTICATE_MESSAGE", NtlmMessage.authenticate)(authenticateMessage)
   if (Result.isFailure(decoded)) return Result.fail(malformed(decoded.failure))
@@ -382,6 +398,7 @@ export const claim = (authenticateMessage: Uint8Array): Result.Result<Claim, Aut
  * Fails with `Rejected`, or with `IntegrityFailure` if the password is right and the MIC is wrong.
  *
  * @category acceptor
+ * @since 0.1.0
  */
 export const verify = (
   state: Challenged,

@@ -19,37 +19,61 @@ const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Arr
   return mac.digest()
 }
 
-/** The NT hash of a password: NTOWFv1 (MS-NLMP 3.3.1), 16 bytes. As good as the password itself: keep it secret. */
+/**
+ * The NT hash of a password: NTOWFv1 (MS-NLMP 3.3.1), 16 bytes. As good as the password itself: keep it secret.
+ *
+ * @since 0.1.0
+ */
 export const ntHash = (password: string): Uint8Array<ArrayBuffer> => Md4.digest(utf16(password))
 
-/** NTOWFv2 (MS-NLMP 3.3.2) for a user's name that is already in capitals. */
+/**
+ * NTOWFv2 (MS-NLMP 3.3.2) for a user's name that is already in capitals.
+ *
+ * @since 0.1.0
+ */
 export const ntowfV2OfCapitals = (hash: Uint8Array, capitals: string, domain: string): Uint8Array =>
   hmacMd5(hash, utf16(capitals + domain))
 
 /**
  * NTOWFv2 (MS-NLMP 3.3.2): the key of the response. The user's name is converted to capitals by Windows' own table; the
  * domain is used unchanged.
+ *
+ * @since 0.1.0
  */
 export const ntowfV2 = (hash: Uint8Array, user: string, domain: string): Uint8Array =>
   ntowfV2OfCapitals(hash, fold(user), domain)
 
-/** The result of ComputeResponse (MS-NLMP 3.3.2). */
+/**
+ * The result of ComputeResponse (MS-NLMP 3.3.2).
+ *
+ * @since 0.1.0
+ */
 export interface Response {
   readonly ntChallengeResponse: Uint8Array
   readonly lmChallengeResponse: Uint8Array
   readonly sessionBaseKey: Uint8Array
 }
 
-/** NTProofStr (MS-NLMP 3.3.2): 16 bytes. `temp` is an NTLMv2_CLIENT_CHALLENGE. */
+/**
+ * NTProofStr (MS-NLMP 3.3.2): 16 bytes. `temp` is an NTLMv2_CLIENT_CHALLENGE.
+ *
+ * @since 0.1.0
+ */
 export const ntProofStr = (responseKey: Uint8Array, serverChallenge: Uint8Array, temp: Uint8Array): Uint8Array =>
   hmacMd5(responseKey, serverChallenge, temp)
 
-/** SessionBaseKey (MS-NLMP 3.3.2), which with NTLMv2 is the KeyExchangeKey as well (KXKEY, 3.4.5.1). */
+/**
+ * SessionBaseKey (MS-NLMP 3.3.2), which with NTLMv2 is the KeyExchangeKey as well (KXKEY, 3.4.5.1).
+ *
+ * @since 0.1.0
+ */
 export const sessionBaseKey = (responseKey: Uint8Array, proof: Uint8Array): Uint8Array => hmacMd5(responseKey, proof)
 
 /**
  * ComputeResponse (MS-NLMP 3.3.2). The LMv2 response is zeros if the server sent a MsvAvTimestamp, as 3.1.5.1.2
  * requires.
+ *
+ * @since 0.1.0
  */
 export const computeResponse = (
   responseKey: Uint8Array,
@@ -68,10 +92,18 @@ export const computeResponse = (
   }
 }
 
-/** The exported session key under the KeyExchangeKey, and back: RC4K (MS-NLMP 3.1.5.1.2, 3.2.5.1.2). */
+/**
+ * The exported session key under the KeyExchangeKey, and back: RC4K (MS-NLMP 3.1.5.1.2, 3.2.5.1.2).
+ *
+ * @since 0.1.0
+ */
 export const exchangeKey = (keyExchangeKey: Uint8Array, key: Uint8Array): Uint8Array => Rc4.make(keyExchangeKey)(key)
 
-/** The MIC (MS-NLMP 3.1.5.1.2): over the three messages as sent, with zeros where the MIC will be. */
+/**
+ * The MIC (MS-NLMP 3.1.5.1.2): over the three messages as sent, with zeros where the MIC will be.
+ *
+ * @since 0.1.0
+ */
 export const mic = (
   exportedSessionKey: Uint8Array,
   negotiate: Uint8Array,
@@ -79,14 +111,22 @@ export const mic = (
   authenticate: Uint8Array
 ): Uint8Array => hmacMd5(exportedSessionKey, negotiate, challenge, authenticate)
 
-/** Whether two values are the same, in a time that does not reveal where they differ. */
+/**
+ * Whether two values are the same, in a time that does not reveal where they differ.
+ *
+ * @since 0.1.0
+ */
 export const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b)
 
 // -----------------------------------------------------------------------------
 // message signatures
 // -----------------------------------------------------------------------------
 
-/** The sender: each direction has its own keys. */
+/**
+ * The sender: each direction has its own keys.
+ *
+ * @since 0.1.0
+ */
 export type Sender = "client" | "server"
 
 const magic = (sender: Sender, what: "signing" | "sealing"): Uint8Array =>
@@ -103,11 +143,19 @@ const md5 = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   return hash.digest()
 }
 
-/** SIGNKEY with extended session security (MS-NLMP 3.4.5.2). */
+/**
+ * SIGNKEY with extended session security (MS-NLMP 3.4.5.2).
+ *
+ * @since 0.1.0
+ */
 export const signKey = (exportedSessionKey: Uint8Array, sender: Sender): Uint8Array =>
   md5(exportedSessionKey, magic(sender, "signing"))
 
-/** SEALKEY with extended session security (MS-NLMP 3.4.5.3): the flags say how much of the session key counts. */
+/**
+ * SEALKEY with extended session security (MS-NLMP 3.4.5.3): the flags say how much of the session key counts.
+ *
+ * @since 0.1.0
+ */
 export const sealKey = (flags: number, exportedSessionKey: Uint8Array, sender: Sender): Uint8Array =>
   md5(
     NtlmMessage.has(flags, "NTLMSSP_NEGOTIATE_128")
@@ -119,6 +167,8 @@ export const sealKey = (flags: number, exportedSessionKey: Uint8Array, sender: S
 /**
  * The NTLMSSP_MESSAGE_SIGNATURE of a direction's first message (MS-NLMP 3.4.4.2, sequence number 0): 16 bytes. SPNEGO
  * needs no other, and SMB signs with its own keys.
+ *
+ * @since 0.1.0
  */
 export const firstSignature = (
   flags: number,

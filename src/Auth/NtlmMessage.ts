@@ -8,7 +8,11 @@ import * as Codec from "../Codec/Codec.ts"
 import type { Reader, Writer } from "../Codec/Cursor.ts"
 import * as Oem from "../Codec/Oem.ts"
 
-/** NEGOTIATE flags (MS-NLMP 2.2.2.5). */
+/**
+ * NEGOTIATE flags (MS-NLMP 2.2.2.5).
+ *
+ * @since 0.1.0
+ */
 export const NegotiateFlags = {
   NTLMSSP_NEGOTIATE_UNICODE: 0x00000001,
   NTLM_NEGOTIATE_OEM: 0x00000002,
@@ -34,10 +38,18 @@ export const NegotiateFlags = {
   NTLMSSP_NEGOTIATE_56: 0x80000000
 } as const
 
-/** Whether a flag is set. */
+/**
+ * Whether a flag is set.
+ *
+ * @since 0.1.0
+ */
 export const has = (flags: number, flag: keyof typeof NegotiateFlags): boolean => (flags & NegotiateFlags[flag]) !== 0
 
-/** The union of flags, as an unsigned number. */
+/**
+ * The union of flags, as an unsigned number.
+ *
+ * @since 0.1.0
+ */
 export const flagsOf = (...names: ReadonlyArray<keyof typeof NegotiateFlags>): number =>
   names.reduce((flags, name) => (flags | NegotiateFlags[name]) >>> 0, 0)
 
@@ -45,7 +57,11 @@ export const flagsOf = (...names: ReadonlyArray<keyof typeof NegotiateFlags>): n
 // AV_PAIR
 // -----------------------------------------------------------------------------
 
-/** AvId values (MS-NLMP 2.2.2.1). */
+/**
+ * AvId values (MS-NLMP 2.2.2.1).
+ *
+ * @since 0.1.0
+ */
 export const AvId = {
   MsvAvEOL: 0x0000,
   MsvAvNbComputerName: 0x0001,
@@ -60,14 +76,22 @@ export const AvId = {
   MsvAvChannelBindings: 0x000a
 } as const
 
-/** Bits of MsvAvFlags (MS-NLMP 2.2.2.1). */
+/**
+ * Bits of MsvAvFlags (MS-NLMP 2.2.2.1).
+ *
+ * @since 0.1.0
+ */
 export const AvFlags = {
   accountAuthenticationConstrained: 0x00000001,
   micProvided: 0x00000002,
   untrustedTargetName: 0x00000004
 } as const
 
-/** One attribute of a target. The value stays as bytes, so that unknown attributes are passed on unchanged. */
+/**
+ * One attribute of a target. The value stays as bytes, so that unknown attributes are passed on unchanged.
+ *
+ * @since 0.1.0
+ */
 export interface AvPair {
   readonly avId: number
   readonly value: Uint8Array
@@ -77,6 +101,7 @@ export interface AvPair {
  * AV_PAIRs up to and including MsvAvEOL, which is not part of the value (MS-NLMP 2.2.2.1).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const avPairs: Codec.Codec<ReadonlyArray<AvPair>> = Codec.make<ReadonlyArray<AvPair>>(
   0,
@@ -104,7 +129,11 @@ export const avPairs: Codec.Codec<ReadonlyArray<AvPair>> = Codec.make<ReadonlyAr
   }
 )
 
-/** The value of the first pair with an id. */
+/**
+ * The value of the first pair with an id.
+ *
+ * @since 0.1.0
+ */
 export const avValue = (pairs: ReadonlyArray<AvPair>, id: keyof typeof AvId): Uint8Array | undefined =>
   pairs.find((pair) => pair.avId === AvId[id])?.value
 
@@ -114,33 +143,57 @@ const number = (value: Uint8Array | undefined, length: 4 | 8): bigint | undefine
   return length === 4 ? BigInt(view.getUint32(0, true)) : view.getBigUint64(0, true)
 }
 
-/** MsvAvTimestamp in 100 ns ticks since 1601, if it is present and has eight bytes. */
+/**
+ * MsvAvTimestamp in 100 ns ticks since 1601, if it is present and has eight bytes.
+ *
+ * @since 0.1.0
+ */
 export const avTimestamp = (pairs: ReadonlyArray<AvPair>): bigint | undefined =>
   number(avValue(pairs, "MsvAvTimestamp"), 8)
 
-/** MsvAvFlags, 0 if it is absent. */
+/**
+ * MsvAvFlags, 0 if it is absent.
+ *
+ * @since 0.1.0
+ */
 export const avFlags = (pairs: ReadonlyArray<AvPair>): number => Number(number(avValue(pairs, "MsvAvFlags"), 4) ?? 0n)
 
-/** The text of a pair whose value is a name. */
+/**
+ * The text of a pair whose value is a name.
+ *
+ * @since 0.1.0
+ */
 export const avText = (pairs: ReadonlyArray<AvPair>, id: keyof typeof AvId): string | undefined => {
   const value = avValue(pairs, id)
   return value === undefined ? undefined : unicode(value)
 }
 
-/** A pair from a name. */
+/**
+ * A pair from a name.
+ *
+ * @since 0.1.0
+ */
 export const avName = (id: keyof typeof AvId, name: string): AvPair => ({
   avId: AvId[id],
   value: Codec.encode(Codec.utf16)(name)
 })
 
-/** MsvAvTimestamp from 100 ns ticks since 1601. */
+/**
+ * MsvAvTimestamp from 100 ns ticks since 1601.
+ *
+ * @since 0.1.0
+ */
 export const avTime = (ticks: bigint): AvPair => ({ avId: AvId.MsvAvTimestamp, value: Codec.encode(Codec.u64)(ticks) })
 
 // -----------------------------------------------------------------------------
 // shared by the messages
 // -----------------------------------------------------------------------------
 
-/** VERSION (MS-NLMP 2.2.2.10): for debugging only; peers check its presence and the revision. */
+/**
+ * VERSION (MS-NLMP 2.2.2.10): for debugging only; peers check its presence and the revision.
+ *
+ * @since 0.1.0
+ */
 export interface Version {
   readonly productMajorVersion: number
   readonly productMinorVersion: number
@@ -148,7 +201,11 @@ export interface Version {
   readonly ntlmRevisionCurrent: number
 }
 
-/** The version that this package sends: NTLMSSP_REVISION_W2K3, with a Windows version that has SMB 3.1.1. */
+/**
+ * The version that this package sends: NTLMSSP_REVISION_W2K3, with a Windows version that has SMB 3.1.1.
+ *
+ * @since 0.1.0
+ */
 export const version: Version = {
   productMajorVersion: 10,
   productMinorVersion: 0,
@@ -166,7 +223,11 @@ const versionCodec: Codec.Codec<Version> = Codec.struct({
 
 const signature = Uint8Array.of(0x4e, 0x54, 0x4c, 0x4d, 0x53, 0x53, 0x50, 0x00) // "NTLMSSP\0"
 
-/** Whether bytes begin as an NTLM message does. */
+/**
+ * Whether bytes begin as an NTLM message does.
+ *
+ * @since 0.1.0
+ */
 export const isNtlm = (bytes: Uint8Array): boolean => signature.every((byte, i) => bytes[i] === byte)
 
 const unicode = (bytes: Uint8Array): string =>
@@ -237,7 +298,11 @@ const write = (
 // NEGOTIATE_MESSAGE
 // -----------------------------------------------------------------------------
 
-/** NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1). */
+/**
+ * NEGOTIATE_MESSAGE (MS-NLMP 2.2.1.1).
+ *
+ * @since 0.1.0
+ */
 export interface Negotiate {
   readonly negotiateFlags: number
   /** In OEM characters (`Oem`). */
@@ -247,7 +312,11 @@ export interface Negotiate {
   readonly version: Version | undefined
 }
 
-/** @category codecs */
+/**
+ * @category codecs
+ *
+ * @since 0.1.0
+ */
 export const negotiate: Codec.Codec<Negotiate> = Codec.make<Negotiate>(
   16,
   (r) => {
@@ -285,7 +354,11 @@ export const negotiate: Codec.Codec<Negotiate> = Codec.make<Negotiate>(
 // CHALLENGE_MESSAGE
 // -----------------------------------------------------------------------------
 
-/** CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2). */
+/**
+ * CHALLENGE_MESSAGE (MS-NLMP 2.2.1.2).
+ *
+ * @since 0.1.0
+ */
 export interface Challenge {
   readonly targetName: string
   readonly negotiateFlags: number
@@ -295,7 +368,11 @@ export interface Challenge {
   readonly version: Version | undefined
 }
 
-/** @category codecs */
+/**
+ * @category codecs
+ *
+ * @since 0.1.0
+ */
 export const challenge: Codec.Codec<Challenge> = Codec.make<Challenge>(
   32,
   (r) => {
@@ -335,7 +412,11 @@ export const challenge: Codec.Codec<Challenge> = Codec.make<Challenge>(
 // AUTHENTICATE_MESSAGE
 // -----------------------------------------------------------------------------
 
-/** AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3). */
+/**
+ * AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3).
+ *
+ * @since 0.1.0
+ */
 export interface Authenticate {
   readonly lmChallengeResponse: Uint8Array
   readonly ntChallengeResponse: Uint8Array
@@ -349,12 +430,20 @@ export interface Authenticate {
   readonly mic: Uint8Array | undefined
 }
 
-/** Where the MIC stands in an AUTHENTICATE_MESSAGE, in bytes from its start. */
+/**
+ * Where the MIC stands in an AUTHENTICATE_MESSAGE, in bytes from its start.
+ *
+ * @since 0.1.0
+ */
 export const micOffset = 72
 
 const payloadStart = 88
 
-/** @category codecs */
+/**
+ * @category codecs
+ *
+ * @since 0.1.0
+ */
 export const authenticate: Codec.Codec<Authenticate> = Codec.make<Authenticate>(
   52,
   (r) => {
@@ -411,7 +500,11 @@ export const authenticate: Codec.Codec<Authenticate> = Codec.make<Authenticate>(
 // NTLMv2_RESPONSE
 // -----------------------------------------------------------------------------
 
-/** NTLMv2_CLIENT_CHALLENGE (MS-NLMP 2.2.2.7): the data that the client's proof covers with the server's challenge. */
+/**
+ * NTLMv2_CLIENT_CHALLENGE (MS-NLMP 2.2.2.7): the data that the client's proof covers with the server's challenge.
+ *
+ * @since 0.1.0
+ */
 export interface ClientChallenge {
   /** 100 ns ticks since 1601. */
   readonly timeStamp: bigint
@@ -425,6 +518,7 @@ export interface ClientChallenge {
  * but not required.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const clientChallenge: Codec.Codec<ClientChallenge> = Codec.make<ClientChallenge>(
   28,
@@ -449,7 +543,11 @@ export const clientChallenge: Codec.Codec<ClientChallenge> = Codec.make<ClientCh
   }
 )
 
-/** NTLMv2_RESPONSE (MS-NLMP 2.2.2.8), as the bytes that the proof covers and their meaning. */
+/**
+ * NTLMv2_RESPONSE (MS-NLMP 2.2.2.8), as the bytes that the proof covers and their meaning.
+ *
+ * @since 0.1.0
+ */
 export interface NtlmV2Response {
   /** NTProofStr: 16 bytes. */
   readonly response: Uint8Array
@@ -458,14 +556,22 @@ export interface NtlmV2Response {
   readonly clientChallenge: ClientChallenge
 }
 
-/** Reads NtChallengeResponse as an NTLMv2_RESPONSE. */
+/**
+ * Reads NtChallengeResponse as an NTLMv2_RESPONSE.
+ *
+ * @since 0.1.0
+ */
 export const ntlmV2Response = (r: Reader): NtlmV2Response => {
   const response = r.take(16)
   const temp = r.bytes.subarray(r.offset, r.end)
   return { response, temp, clientChallenge: clientChallenge.read(r) }
 }
 
-/** A copy of an AUTHENTICATE_MESSAGE with its MIC. */
+/**
+ * A copy of an AUTHENTICATE_MESSAGE with its MIC.
+ *
+ * @since 0.1.0
+ */
 export const withMic = (message: Uint8Array, mic: Uint8Array): Uint8Array<ArrayBuffer> => {
   const out = Uint8Array.from(message)
   out.set(mic, micOffset)

@@ -9,7 +9,11 @@ import type { Credential } from "./Credentials.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
 
-/** The response to send, and the key that both sides then have. */
+/**
+ * The response to send, and the key that both sides then have.
+ *
+ * @since 0.1.0
+ */
 export interface Answer {
   readonly user: string
   readonly domain: string
@@ -19,7 +23,11 @@ export interface Answer {
   readonly sessionKey: Redacted.Redacted<Uint8Array> | undefined
 }
 
-/** Responds to a challenge. `time` in 100 ns ticks since 1601; `clientChallenge` has 8 random bytes. */
+/**
+ * Responds to a challenge. `time` in 100 ns ticks since 1601; `clientChallenge` has 8 random bytes.
+ *
+ * @since 0.1.0
+ */
 export const answer = (
   credential: Credential,
   options: {

@@ -10,7 +10,11 @@ import { Reader } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as Der from "./Der.ts"
 
-/** Object identifiers of mechanisms. */
+/**
+ * Object identifiers of mechanisms.
+ *
+ * @since 0.1.0
+ */
 export const Mechanism = {
   spnego: "1.3.6.1.5.5.2",
   ntlmssp: "1.3.6.1.4.1.311.2.2.10",
@@ -21,7 +25,11 @@ export const Mechanism = {
   negoEx: "1.3.6.1.4.1.311.2.2.30"
 } as const
 
-/** negState (RFC 4178 4.2.2). */
+/**
+ * negState (RFC 4178 4.2.2).
+ *
+ * @since 0.1.0
+ */
 export const NegState = {
   acceptCompleted: 0,
   acceptIncomplete: 1,
@@ -33,6 +41,7 @@ export const NegState = {
  * The first token of either side: NegTokenInit (RFC 4178 4.2.1), or NegTokenInit2 (MS-SPNG 2.2.1) if there are hints.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface NegTokenInit {
   readonly _tag: "NegTokenInit"
@@ -48,6 +57,7 @@ export interface NegTokenInit {
  * Every later token (RFC 4178 4.2.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export interface NegTokenResp {
   readonly _tag: "NegTokenResp"
@@ -57,7 +67,11 @@ export interface NegTokenResp {
   readonly mechListMic?: Uint8Array | undefined
 }
 
-/** @category models */
+/**
+ * @category models
+ *
+ * @since 0.1.0
+ */
 export type NegToken = NegTokenInit | NegTokenResp
 
 // No real peer lists more mechanisms than this.
@@ -128,6 +142,7 @@ const readState = (r: Reader): number => {
  * Decodes a token: the frame shows which of the two it is.
  *
  * @category boundaries
+ * @since 0.1.0
  */
 export const decode = (token: Uint8Array): Result.Result<NegToken, Malformed> =>
   Codec.attempt("SPNEGO token", () => {
@@ -142,6 +157,7 @@ const field = (n: number, tag: number, bytes: Uint8Array | undefined): Uint8Arra
  * The bytes that mechListMIC covers: the DER of MechTypeList, without its field's tag (RFC 4178 5).
  *
  * @category encoding
+ * @since 0.1.0
  */
 export const mechTypeList = (mechTypes: ReadonlyArray<string>): Uint8Array =>
   Der.value(Der.Tag.sequence, ...mechTypes.map(Der.identifier))
@@ -150,6 +166,7 @@ export const mechTypeList = (mechTypes: ReadonlyArray<string>): Uint8Array =>
  * Encodes a token.
  *
  * @category encoding
+ * @since 0.1.0
  */
 export const encode = (token: NegToken): Uint8Array => {
   if (token._tag === "NegTokenResp") {

@@ -21,6 +21,7 @@ import type { PathError } from "./UncPath.ts"
  *   client with DFS has these.
  *
  * @category errors
+ * @since 0.1.0
  */
 export type ClientError =
   | RequestError

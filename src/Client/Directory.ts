@@ -16,7 +16,11 @@ import * as UncPath from "./UncPath.ts"
 /** The size of one response with entries, in bytes: some hundreds of entries. */
 const pageSize = 256 * 1024
 
-/** An entry of a listing; `.` is the directory itself and `..` is its parent. */
+/**
+ * An entry of a listing; `.` is the directory itself and `..` is its parent.
+ *
+ * @since 0.1.0
+ */
 export interface Listed {
   readonly name: string
   readonly entry: Entry.Entry
@@ -31,7 +35,11 @@ const isDot = (name: string): boolean => name === "." || name === ".."
 const isDirectory = (fileAttributes: number): boolean =>
   (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0
 
-/** Whether an entry is the directory itself or its parent. */
+/**
+ * Whether an entry is the directory itself or its parent.
+ *
+ * @since 0.1.0
+ */
 export const isDots = ({ name }: Listed): boolean => isDot(name)
 
 /** A server that lists names with separators in them wants to mislead the client: such an entry is skipped. */
@@ -40,6 +48,8 @@ const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(na
 /**
  * The entries of an open directory that match `pattern`, a page at a time. If the server lists `.` and `..`, they are
  * first.
+ *
+ * @since 0.1.0
  */
 export const listed = (
   share: Share.Share,
@@ -72,22 +82,36 @@ export const listed = (
     )
 }
 
-/** The entries themselves, without `.` and `..`. */
+/**
+ * The entries themselves, without `.` and `..`.
+ *
+ * @since 0.1.0
+ */
 export const entries = <E, R>(all: Stream.Stream<Listed, E, R>): Stream.Stream<Entry.Entry, E, R> =>
   Stream.map(Stream.filter(all, (one) => !isDots(one)), ({ entry }) => entry)
 
 const allBits = 0xffff_ffff_ffff_ffffn
 
-/** Identifies a file among all files of its share; `undefined` if the server does not number its files. */
+/**
+ * Identifies a file among all files of its share; `undefined` if the server does not number its files.
+ *
+ * @since 0.1.0
+ */
 export const identity = ({ fileId, place }: Listed): string | undefined =>
   fileId === 0n || BigInt.asUintN(64, fileId) === allBits ? undefined : `${place}\0${fileId}`
 
-/** The share of an identity. */
+/**
+ * The share of an identity.
+ *
+ * @since 0.1.0
+ */
 export const placeOf = (identity: string): string => identity.slice(0, identity.indexOf("\0"))
 
 /**
  * Identifies a file if the share has several volumes. Volumes that are mounted in a share number their files
  * independently, so two folders can have the same number; they hardly ever have the same creation time.
+ *
+ * @since 0.1.0
  */
 export const onVolume = (one: Listed): string => `${identity(one)}\0${one.entry.creationTime}`
 
@@ -102,7 +126,11 @@ const isMount = (entry: Entry.Entry | undefined): boolean => entry !== undefined
 
 const nothing: ReadonlySet<string> = new Set()
 
-/** Options of a walk. */
+/**
+ * Options of a walk.
+ *
+ * @since 0.1.0
+ */
 export interface WalkOptions {
   /** How many directories are listed at once. Default: 8. */
   readonly concurrency?: number | undefined
@@ -129,6 +157,8 @@ export interface WalkOptions {
  * Everything below a directory, in the order of arrival: a directory before its entries, siblings in no order. Symbolic
  * links are not followed. A directory whose number is that of one of its ancestors is not entered again. If the server
  * gives no numbers, `maximumDepth` ends a loop.
+ *
+ * @since 0.1.0
  */
 export const walk = (
   list: (path: string) => Stream.Stream<Listed, ClientError>,

@@ -10,6 +10,7 @@ import * as UncPath from "./UncPath.ts"
  * attributes as MS-FSCC 2.6 has them.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Entry {
   readonly name: string
@@ -31,7 +32,11 @@ export interface Entry {
 const tagOf = (fileAttributes: number, field: number): number =>
   (fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) === 0 ? 0 : field
 
-/** The type that follows from the attributes and the reparse tag. */
+/**
+ * The type that follows from the attributes and the reparse tag.
+ *
+ * @since 0.1.0
+ */
 export const typeOf = (fileAttributes: number, reparseTag: number): Entry["type"] => {
   if (
     (fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) !== 0 &&
@@ -42,7 +47,11 @@ export const typeOf = (fileAttributes: number, reparseTag: number): Entry["type"
   return (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0 ? "directory" : "file"
 }
 
-/** From one entry of a listing of `directory`. */
+/**
+ * From one entry of a listing of `directory`.
+ *
+ * @since 0.1.0
+ */
 export const fromDirectory = (
   directory: UncPath.UncPath,
   found: DirectoryInformation.FileIdBothDirectoryInformation
@@ -60,7 +69,11 @@ export const fromDirectory = (
   reparseTag: tagOf(found.fileAttributes, found.eaSize)
 })
 
-/** From the attributes that an open returns. */
+/**
+ * From the attributes that an open returns.
+ *
+ * @since 0.1.0
+ */
 export const fromAttributes = (path: UncPath.UncPath, found: Share.Attributes, reparseTag: number): Entry => ({
   name: UncPath.name(path),
   path: UncPath.format(path),

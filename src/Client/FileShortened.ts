@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
  * server does not know (0) is no error.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class FileShortened extends Schema.TaggedError<FileShortened>()("FileShortened", {
   path: Schema.String,

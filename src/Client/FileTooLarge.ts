@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
  * (0), it is the count of the bytes that were read until then.
  *
  * @category errors
+ * @since 0.2.0
  */
 export class FileTooLarge extends Schema.TaggedError<FileTooLarge>()("FileTooLarge", {
   path: Schema.String,

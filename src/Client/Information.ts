@@ -15,7 +15,11 @@ type DirectoryClasses = typeof DirectoryInformation.classes
 /** The maximum size of a response in bytes, for classes without a fixed size. */
 const maximum = 65536
 
-/** Queries a class of file information: `queryFile("FileStandardInformation")`. */
+/**
+ * Queries a class of file information: `queryFile("FileStandardInformation")`.
+ *
+ * @since 0.1.0
+ */
 export const queryFile = <N extends keyof FileClasses>(
   name: N,
   options?: { readonly maximum?: number | undefined; readonly input?: Uint8Array | undefined }
@@ -30,7 +34,11 @@ export const queryFile = <N extends keyof FileClasses>(
   }
 }
 
-/** Sets a class of file information: `setFile("FileEndOfFileInformation", { endOfFile: 0n })`. */
+/**
+ * Sets a class of file information: `setFile("FileEndOfFileInformation", { endOfFile: 0n })`.
+ *
+ * @since 0.1.0
+ */
 export const setFile = <N extends keyof FileClasses>(name: N, value: Value<FileClasses[N]>): Operation.SetInfo => {
   const { codec, number } = FileInformation.classes[name]
   return {
@@ -40,7 +48,11 @@ export const setFile = <N extends keyof FileClasses>(name: N, value: Value<FileC
   }
 }
 
-/** Queries a class of file-system information: `queryFileSystem("FileFsFullSizeInformation")`. */
+/**
+ * Queries a class of file-system information: `queryFileSystem("FileFsFullSizeInformation")`.
+ *
+ * @since 0.1.0
+ */
 export const queryFileSystem = <N extends keyof FileSystemClasses>(
   name: N
 ): Operation.QueryInfo<Value<FileSystemClasses[N]>> => {
@@ -53,7 +65,11 @@ export const queryFileSystem = <N extends keyof FileSystemClasses>(
   }
 }
 
-/** The next entries of a directory: `queryDirectory("FileIdBothDirectoryInformation", { pattern: "*", ... })`. */
+/**
+ * The next entries of a directory: `queryDirectory("FileIdBothDirectoryInformation", { pattern: "*", ... })`.
+ *
+ * @since 0.1.0
+ */
 export const queryDirectory = <N extends keyof DirectoryClasses>(
   name: N,
   options: { readonly pattern: string; readonly restart: boolean; readonly maximum: number }

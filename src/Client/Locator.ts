@@ -10,7 +10,11 @@ import { fold } from "../Codec/UpCase.ts"
 import type { ClientError } from "./ClientError.ts"
 import type { UncPath } from "./UncPath.ts"
 
-/** The server, share and path where an operation runs. */
+/**
+ * The server, share and path where an operation runs.
+ *
+ * @since 0.1.0
+ */
 export interface Target {
   readonly server: string
   readonly port: number
@@ -28,7 +32,11 @@ export interface Target {
   readonly domain?: string | undefined
 }
 
-/** Finds the target of a path, and runs `attempt` there. */
+/**
+ * Finds the target of a path, and runs `attempt` there.
+ *
+ * @since 0.1.0
+ */
 export interface Locator {
   /**
    * Runs `attempt` on the target that holds `path`. If it fails in a way that another target may not, runs it on the
@@ -44,10 +52,18 @@ export interface Locator {
   readonly goesOn?: ((error: unknown) => boolean) | undefined
 }
 
-/** The share of a target, as text for comparison. */
+/**
+ * The share of a target, as text for comparison.
+ *
+ * @since 0.1.0
+ */
 export const placeOf = (target: Target): string => fold(`${target.server}:${target.port}\\${target.share}`)
 
-/** The target that the path itself names. */
+/**
+ * The target that the path itself names.
+ *
+ * @since 0.1.0
+ */
 export const toTarget = (path: UncPath): Target => ({
   server: path.server,
   port: path.port,
@@ -59,5 +75,6 @@ export const toTarget = (path: UncPath): Target => ({
  * The locator without DFS: one attempt, at the place that the path names.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const plain: Locator = { use: (path, attempt) => attempt(toTarget(path)) }

@@ -17,6 +17,7 @@ import type { Change, WatchOptions } from "./Watch.ts"
  * and `cause` is the error of the first target.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Move {
   readonly path: string
@@ -26,10 +27,18 @@ export interface Move {
   readonly cause: ClientError
 }
 
-/** Called for each move, before anything is read at the new target. */
+/**
+ * Called for each move, before anything is read at the new target.
+ *
+ * @since 0.1.0
+ */
 export type OnMove = (move: Move) => Effect.Effect<void>
 
-/** A share in a server's list. */
+/**
+ * A share in a server's list.
+ *
+ * @since 0.1.0
+ */
 export interface ShareEntry {
   readonly name: string
   readonly type: "disk" | "printer" | "device" | "ipc"
@@ -38,7 +47,11 @@ export interface ShareEntry {
   readonly comment: string
 }
 
-/** Attributes and times to set; absent ones stay unchanged. Times in 100 ns ticks since 1601. */
+/**
+ * Attributes and times to set; absent ones stay unchanged. Times in 100 ns ticks since 1601.
+ *
+ * @since 0.1.0
+ */
 export interface AttributeChanges {
   readonly creationTime?: bigint | undefined
   readonly lastAccessTime?: bigint | undefined
@@ -48,7 +61,11 @@ export interface AttributeChanges {
   readonly fileAttributes?: number | undefined
 }
 
-/** A named stream of a file. */
+/**
+ * A named stream of a file.
+ *
+ * @since 0.1.0
+ */
 export interface NamedStream {
   /** Without the leading colon and the type: append it to a path as `file.txt:name`. */
   readonly name: string
@@ -59,6 +76,7 @@ export interface NamedStream {
  * A file that is open for reading, also if the read goes on at another target.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface ReadableFile {
   /** `\\server\share\path`, at the server where the file was opened. */
@@ -77,6 +95,7 @@ export interface ReadableFile {
  * Every operation fails with one of `ClientError`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Operations {
   /**

@@ -10,6 +10,8 @@ const token = /^@GMT-(\d{4})\.(\d{2})\.(\d{2})-(\d{2})\.(\d{2})\.(\d{2})$/
 /**
  * The time of a token in 100 ns ticks since 1601; `undefined` if the text is no token or its date or time does not
  * exist.
+ *
+ * @since 0.1.0
  */
 export const parse = (text: string): bigint | undefined => {
   const match = token.exec(text)
@@ -27,13 +29,21 @@ export const parse = (text: string): bigint | undefined => {
   return format(time) === text ? time : undefined
 }
 
-/** The token of a time, in whole seconds. */
+/**
+ * The token of a time, in whole seconds.
+ *
+ * @since 0.1.0
+ */
 export const format = (time: bigint): string => {
   const text = new Date(FileTime.toMillis(time)).toISOString()
   return `@GMT-${text.slice(0, 10).replaceAll("-", ".")}-${text.slice(11, 19).replaceAll(":", ".")}`
 }
 
-/** Separates a path below a share from its token. */
+/**
+ * Separates a path below a share from its token.
+ *
+ * @since 0.1.0
+ */
 export const split = (path: string): { readonly path: string; readonly time: bigint | undefined } => {
   if (!path.includes("@GMT-")) return { path, time: undefined }
   const parts = path.split("\\")

@@ -13,6 +13,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
  * it is not known which.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class RootOrLink extends Schema.TaggedError<RootOrLink>()("RootOrLink", {
   path: Schema.String,
@@ -39,7 +40,11 @@ export class RootOrLink extends Schema.TaggedError<RootOrLink>()("RootOrLink", {
   }
 }
 
-/** An entry that could not be removed, and its error. */
+/**
+ * An entry that could not be removed, and its error.
+ *
+ * @since 0.1.0
+ */
 export interface RemovalFailure {
   readonly path: string
   /** One of `ClientError`. */
@@ -63,7 +68,11 @@ const EntryError = Schema.declare<RemovalFailure["error"]>(
   }
 )
 
-/** How many failures a `RemovalIncomplete` names; it counts all of them. */
+/**
+ * How many failures a `RemovalIncomplete` names; it counts all of them.
+ *
+ * @since 0.1.0
+ */
 export const namedFailures = 100
 
 /**
@@ -72,6 +81,7 @@ export const namedFailures = 100
  * other entries too, such as a broken connection.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class RemovalIncomplete extends Schema.TaggedError<RemovalIncomplete>()("RemovalIncomplete", {
   path: Schema.String,
@@ -101,6 +111,7 @@ export class RemovalIncomplete extends Schema.TaggedError<RemovalIncomplete>()("
  * - `RemovalIncomplete`: part of a tree could not be removed.
  *
  * @category errors
+ * @since 0.2.0
  */
 export class RemovalError extends Schema.TaggedError<RemovalError>()("RemovalError", {
   reason: Schema.Union([RootOrLink, RemovalIncomplete])

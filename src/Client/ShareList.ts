@@ -89,7 +89,11 @@ const overPipe = (pipe: Share.OpenFile, { port, server }: Share.Share) => {
   return { call, receive }
 }
 
-/** Lists the shares of the server of an IPC$ tree. */
+/**
+ * Lists the shares of the server of an IPC$ tree.
+ *
+ * @since 0.1.0
+ */
 export const shares = Effect.fnUntraced(function*(
   ipc: Share.Share
 ): Effect.fn.Return<ReadonlyArray<ShareEntry>, RequestError, Scope.Scope> {

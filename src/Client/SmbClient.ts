@@ -25,7 +25,11 @@ import * as Whole from "./internal/Whole.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
 
-/** The client: its operations, and the functions that a layer on top of it needs. */
+/**
+ * The client: its operations, and the functions that a layer on top of it needs.
+ *
+ * @since 0.1.0
+ */
 export interface Client extends Operations {
   /** Connects to a target directly, without asking the locator. */
   readonly connect: (
@@ -56,10 +60,15 @@ export interface Client extends Operations {
  * ```
  *
  * @category services
+ * @since 0.1.0
  */
 export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
 
-/** The options of a client; `Settings.Settings` describes each setting. */
+/**
+ * The options of a client; `Settings.Settings` describes each setting.
+ *
+ * @since 0.1.0
+ */
 export interface Options extends Defaults.Given<Settings.Settings> {
   /** How long unused connections, sessions and shares are kept. Default: 10 seconds. */
   readonly idle?: Duration.Input | undefined
@@ -80,6 +89,7 @@ const over = (connections: Connections.Connections, locator: Locator.Locator): C
  * A client that logs on with the `Authenticator` of the context. Its connections end with the scope.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = ({ idle, ...settings }: Options = {}): Effect.Effect<
   Client,
@@ -102,6 +112,7 @@ export const make = ({ idle, ...settings }: Options = {}): Effect.Effect<
  * ```
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerWithAuthenticator = (
   options: Options = {}
@@ -117,6 +128,7 @@ export const layerWithAuthenticator = (
  * ```
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (
   options: Options = {}
@@ -129,6 +141,7 @@ export const layer = (
  * (bytes).
  *
  * @category config
+ * @since 0.2.0
  */
 export const config: Config.Config<Options> = Config.all({
   signing: Environment.optional(Config.Literals(["required", "if-required"], "SMB_SIGNING")),
@@ -154,6 +167,7 @@ export const config: Config.Config<Options> = Config.all({
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerConfig = (
   options: Config.Wrap<Options> = config

@@ -16,13 +16,21 @@ import * as Information from "./Information.ts"
 import { Extent } from "./internal/Extent.ts"
 import * as Transfer from "./internal/Transfer.ts"
 
-/** A range of bytes. Default: `offset` is the file's start, and `length` is the rest of the file. */
+/**
+ * A range of bytes. Default: `offset` is the file's start, and `length` is the rest of the file.
+ *
+ * @since 0.1.0
+ */
 export interface RangeOptions {
   readonly offset?: bigint | number | undefined
   readonly length?: bigint | number | undefined
 }
 
-/** Where to write, in bytes. Default: `offset` is the file's start. */
+/**
+ * Where to write, in bytes. Default: `offset` is the file's start.
+ *
+ * @since 0.1.0
+ */
 export interface WriteOptions {
   readonly offset?: bigint | number | undefined
   /** Ends the file after the last byte written. Default: the bytes after it stay. */
@@ -34,6 +42,7 @@ export interface WriteOptions {
  * `SmbError`, `TransportError`, `ProtocolError` or `Malformed`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface SmbFile {
   /** `\\server\share\path`, at the server that holds the file. */
@@ -156,6 +165,7 @@ const locked = (
  * An open file of a share, with reads and writes split to the share's `limits`.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
   const extent = new Extent(file)

@@ -18,6 +18,7 @@ import * as UncName from "../Protocol/UncName.ts"
  * A text that does not name a file on a network.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class InvalidPath extends Schema.TaggedError<InvalidPath>()("InvalidPath", {
   path: Schema.String,
@@ -33,6 +34,7 @@ export class InvalidPath extends Schema.TaggedError<InvalidPath>()("InvalidPath"
  * contains a DFS link to another share. Nothing was done with `path`.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class AcrossShares extends Schema.TaggedError<AcrossShares>()("AcrossShares", {
   path: Schema.String,
@@ -50,6 +52,7 @@ export class AcrossShares extends Schema.TaggedError<AcrossShares>()("AcrossShar
  * - `AcrossShares`: the operation would need two shares at once.
  *
  * @category errors
+ * @since 0.2.0
  */
 export class PathError extends Schema.TaggedError<PathError>()("PathError", {
   reason: Schema.Union([InvalidPath, AcrossShares])
@@ -63,6 +66,7 @@ export class PathError extends Schema.TaggedError<PathError>()("PathError", {
  * A `PathError` with the reason `InvalidPath`.
  *
  * @category errors
+ * @since 0.2.0
  */
 export const invalid = (path: string, detail: string): PathError =>
   new PathError({ reason: new InvalidPath({ path, detail }) })
@@ -71,11 +75,16 @@ export const invalid = (path: string, detail: string): PathError =>
  * A `PathError` with the reason `AcrossShares`.
  *
  * @category errors
+ * @since 0.2.0
  */
 export const acrossShares = (path: string, detail: string): PathError =>
   new PathError({ reason: new AcrossShares({ path, detail }) })
 
-/** A parsed path. */
+/**
+ * A parsed path.
+ *
+ * @since 0.1.0
+ */
 export interface UncPath {
   readonly server: string
   /** The TCP port. Default: 445. */
@@ -88,10 +97,18 @@ export interface UncPath {
   readonly user?: string | undefined
 }
 
-/** The path that an operation takes: text, or a parsed path. */
+/**
+ * The path that an operation takes: text, or a parsed path.
+ *
+ * @since 0.1.0
+ */
 export type PathInput = string | UncPath
 
-/** The port of SMB over TCP. */
+/**
+ * The port of SMB over TCP.
+ *
+ * @since 0.1.0
+ */
 export const defaultPort = UncName.defaultPort
 
 /** The maximum length of a name on the wire, in UTF-16 code units: its length field counts bytes in 16 bits. */
@@ -210,6 +227,7 @@ const longForm = /^[\\/]{2}\?[\\/]UNC[\\/]+/i
  * Parses a path in any of its forms. A share is not required: a caller that needs one checks for it.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const parse = (input: PathInput): Result.Result<UncPath, PathError> => {
   if (typeof input !== "string") return Result.succeed(input)
@@ -226,7 +244,11 @@ export const parse = (input: PathInput): Result.Result<UncPath, PathError> => {
   return build(input, match[2]!, match[3]!.split(/[\\/]/), match[1]?.replace(";", "\\"))
 }
 
-/** Like `parse`, for a path that must be inside a share. */
+/**
+ * Like `parse`, for a path that must be inside a share.
+ *
+ * @since 0.1.0
+ */
 export const parseInShare = (input: PathInput): Result.Result<UncPath, PathError> =>
   Result.flatMap(
     parse(input),
@@ -237,6 +259,7 @@ export const parseInShare = (input: PathInput): Result.Result<UncPath, PathError
  * The path as `\\server\share\path`, with the port only if it is not 445.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const format = (path: UncPath): string => UncName.format(path, path.share, path.path)
 
@@ -247,6 +270,7 @@ export const format = (path: UncPath): string => UncName.format(path, path.share
  * refuses such text.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const join = (path: UncPath, below: string): UncPath => {
   const parts: Array<string> = []
@@ -277,6 +301,7 @@ export const join = (path: UncPath, below: string): UncPath => {
  * ```
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const resolve = (base: UncPath, relative: string): Result.Result<UncPath, PathError> => {
   if (base.share === "") return fail(format(base), "the share is missing: \\\\server\\share")
@@ -307,11 +332,19 @@ export const resolve = (base: UncPath, relative: string): Result.Result<UncPath,
   })
 }
 
-/** The last component, or the share if the path has no components. */
+/**
+ * The last component, or the share if the path has no components.
+ *
+ * @since 0.1.0
+ */
 export const name = (path: UncPath): string =>
   path.path === "" ? path.share : path.path.slice(path.path.lastIndexOf("\\") + 1)
 
-/** The directory that holds the path; the parent of a share's root is the root itself. */
+/**
+ * The directory that holds the path; the parent of a share's root is the root itself.
+ *
+ * @since 0.1.0
+ */
 export const parent = (path: UncPath): UncPath => ({
   ...path,
   path: path.path.includes("\\") ? path.path.slice(0, path.path.lastIndexOf("\\")) : ""

@@ -9,7 +9,11 @@ import type * as Share from "../Protocol/Share.ts"
 import { CompletionFilter, NotifyAction } from "../Smb2/Message/Constants.ts"
 import * as UncPath from "./UncPath.ts"
 
-/** What happened to the file of a name. */
+/**
+ * What happened to the file of a name.
+ *
+ * @since 0.1.0
+ */
 export type Action =
   | "added"
   | "removed"
@@ -25,12 +29,17 @@ export type Action =
  * One change, or `Overflow`: more has changed than the server kept, so list the whole directory again.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Change =
   | { readonly _tag: "Change"; readonly action: Action; readonly name: string; readonly path: string }
   | { readonly _tag: "Overflow" }
 
-/** Options of a watch. */
+/**
+ * Options of a watch.
+ *
+ * @since 0.1.0
+ */
 export interface WatchOptions {
   /** Also watches everything below the directory. */
   readonly recursive?: boolean | undefined
@@ -55,7 +64,11 @@ const usual = CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME | CompletionFilter.F
   CompletionFilter.FILE_NOTIFY_CHANGE_ATTRIBUTES | CompletionFilter.FILE_NOTIFY_CHANGE_SIZE |
   CompletionFilter.FILE_NOTIFY_CHANGE_LAST_WRITE
 
-/** The changes of an open directory. The stream ends when the directory itself is removed. */
+/**
+ * The changes of an open directory. The stream ends when the directory itself is removed.
+ *
+ * @since 0.1.0
+ */
 export const changes = (
   file: Share.OpenFile,
   directory: UncPath.UncPath,

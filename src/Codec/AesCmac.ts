@@ -11,6 +11,7 @@ import * as Allocate from "./Allocate.ts"
  * Signs a message given in chunks: 16 bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export type AesCmac = (chunks: ReadonlyArray<Uint8Array>) => Uint8Array
 
@@ -31,6 +32,7 @@ const double = (block: Uint8Array): Uint8Array => {
  * block into the next message's first block; mixing it in again beforehand cancels that.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (key: Uint8Array): AesCmac => {
   const cipher = createCipheriv("aes-128-cbc", key, new Uint8Array(16)).setAutoPadding(false)

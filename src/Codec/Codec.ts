@@ -16,6 +16,7 @@ import { Malformed } from "./Malformed.ts"
  * Both directions of one piece of a message.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Codec<A> {
   /** The fewest bytes of a value: it limits the counts that a peer states. */
@@ -24,13 +25,18 @@ export interface Codec<A> {
   readonly write: (writer: Writer, value: A) => void
 }
 
-/** The value that a codec carries. */
+/**
+ * The value that a codec carries.
+ *
+ * @since 0.1.0
+ */
 export type Type<C> = C extends Codec<infer A> ? A : never
 
 /**
  * A codec from its two directions, for layouts that the combinators do not cover.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = <A>(
   minimumSize: number,
@@ -46,6 +52,7 @@ export const make = <A>(
  * The boundary: runs a reading function, and turns the codec's private signal into `Malformed`.
  *
  * @category boundaries
+ * @since 0.1.0
  */
 export const attempt = <A>(structure: string, read: () => A): Result.Result<A, Malformed> => {
   try {
@@ -62,6 +69,7 @@ export const attempt = <A>(structure: string, read: () => A): Result.Result<A, M
  * Decodes a whole buffer. Bytes after the value are accepted: peers pad.
  *
  * @category boundaries
+ * @since 0.1.0
  */
 export const decode = <A>(structure: string, codec: Codec<A>) => (bytes: Uint8Array): Result.Result<A, Malformed> =>
   attempt(structure, () => codec.read(new Reader(bytes)))
@@ -70,6 +78,7 @@ export const decode = <A>(structure: string, codec: Codec<A>) => (bytes: Uint8Ar
  * Encodes a value into its own buffer.
  *
  * @category boundaries
+ * @since 0.1.0
  */
 export const encode = <A>(codec: Codec<A>) => (value: A): Uint8Array<ArrayBuffer> => {
   const writer = new Writer()
@@ -81,7 +90,11 @@ export const encode = <A>(codec: Codec<A>) => (value: A): Uint8Array<ArrayBuffer
 // integers, bytes, text
 // -----------------------------------------------------------------------------
 
-/** Integers, little-endian, unsigned and signed; those of 64 bits are bigint. */
+/**
+ * Integers, little-endian, unsigned and signed; those of 64 bits are bigint.
+ *
+ * @since 0.1.0
+ */
 export const u8: Codec<number> = make(1, (r) => r.u8(), (w, value) => w.u8(value))
 export const u16: Codec<number> = make(2, (r) => r.u16(), (w, value) => w.u16(value))
 export const u32: Codec<number> = make(4, (r) => r.u32(), (w, value) => w.u32(value))
@@ -89,17 +102,29 @@ export const i32: Codec<number> = make(4, (r) => r.i32(), (w, value) => w.i32(va
 export const u64: Codec<bigint> = make(8, (r) => r.u64(), (w, value) => w.u64(value))
 export const i64: Codec<bigint> = make(8, (r) => r.i64(), (w, value) => w.i64(value))
 
-/** All bytes left in the window, as a view of the buffer that is read. */
+/**
+ * All bytes left in the window, as a view of the buffer that is read.
+ *
+ * @since 0.1.0
+ */
 export const bytes: Codec<Uint8Array> = make(0, (r) => r.rest(), (w, value) => w.put(value))
 
-/** Exactly `length` bytes, as a view of the buffer that is read. */
+/**
+ * Exactly `length` bytes, as a view of the buffer that is read.
+ *
+ * @since 0.1.0
+ */
 export const fixedBytes = (length: number): Codec<Uint8Array> =>
   make(length, (r) => r.take(length), (w, value) => {
     if (value.length !== length) throw new RangeError(`expected ${length} bytes, got ${value.length}`)
     w.put(value)
   })
 
-/** UTF-16LE text filling the rest of the window: code units, lone surrogates included, no terminator. */
+/**
+ * UTF-16LE text filling the rest of the window: code units, lone surrogates included, no terminator.
+ *
+ * @since 0.1.0
+ */
 export const utf16: Codec<string> = make(
   0,
   (r) => {
@@ -110,7 +135,11 @@ export const utf16: Codec<string> = make(
   (w, value) => w.put(Buffer.from(value, "utf16le"))
 )
 
-/** UTF-16LE text up to and including a NUL, which is not part of the value. */
+/**
+ * UTF-16LE text up to and including a NUL, which is not part of the value.
+ *
+ * @since 0.1.0
+ */
 export const utf16z: Codec<string> = make(
   2,
   (r) => {
@@ -128,18 +157,30 @@ export const utf16z: Codec<string> = make(
   }
 )
 
-/** A codec for another type, by two total functions. */
+/**
+ * A codec for another type, by two total functions.
+ *
+ * @since 0.1.0
+ */
 export const map = <A, B>(codec: Codec<A>, to: (a: A) => B, from: (b: B) => A): Codec<B> =>
   make(codec.minimumSize, (r) => to(codec.read(r)), (w, value) => codec.write(w, from(value)))
 
-/** One byte as a boolean: 0 is false, everything else true. */
+/**
+ * One byte as a boolean: 0 is false, everything else true.
+ *
+ * @since 0.1.0
+ */
 export const boolean8: Codec<boolean> = map(u8, (value) => value !== 0, (value) => (value ? 1 : 0))
 
 // -----------------------------------------------------------------------------
 // repetition
 // -----------------------------------------------------------------------------
 
-/** Exactly `count` values, each aligned to `align` bytes from the first. The count is checked before anything is read. */
+/**
+ * Exactly `count` values, each aligned to `align` bytes from the first. The count is checked before anything is read.
+ *
+ * @since 0.1.0
+ */
 export const readMany = <A>(reader: Reader, item: Codec<A>, count: number, align = 1): Array<A> => {
   if (count * Math.max(item.minimumSize, 1) > reader.remaining) {
     reader.fail(`room for ${count} entries, not ${reader.remaining} bytes`)
@@ -154,7 +195,11 @@ export const readMany = <A>(reader: Reader, item: Codec<A>, count: number, align
   return values
 }
 
-/** Writes values one after the other, each aligned to `align` bytes from the first. */
+/**
+ * Writes values one after the other, each aligned to `align` bytes from the first.
+ *
+ * @since 0.1.0
+ */
 export const writeMany = <A>(writer: Writer, item: Codec<A>, values: ReadonlyArray<A>, align = 1): void => {
   const origin = writer.offset
   for (const value of values) {
@@ -163,7 +208,11 @@ export const writeMany = <A>(writer: Writer, item: Codec<A>, values: ReadonlyArr
   }
 }
 
-/** Values one after the other until the window ends. */
+/**
+ * Values one after the other until the window ends.
+ *
+ * @since 0.1.0
+ */
 export const many = <A>(item: Codec<A>): Codec<ReadonlyArray<A>> =>
   make<ReadonlyArray<A>>(
     0,
@@ -182,6 +231,8 @@ export const many = <A>(item: Codec<A>): Codec<ReadonlyArray<A>> =>
 /**
  * A list in which each entry begins with a `u32` NextEntryOffset, 0 in the last. Each entry is read in a window that
  * ends where the next entry begins; the offset counts from the entry's start, and can only move forward.
+ *
+ * @since 0.1.0
  */
 export const chained = <A>(item: Codec<A>, align = 8): Codec<ReadonlyArray<A>> =>
   make<ReadonlyArray<A>>(
@@ -221,7 +272,11 @@ export const chained = <A>(item: Codec<A>, align = 8): Codec<ReadonlyArray<A>> =
 // structures
 // -----------------------------------------------------------------------------
 
-/** A field that is in the bytes but not in the value. */
+/**
+ * A field that is in the bytes but not in the value.
+ *
+ * @since 0.1.0
+ */
 export type Silent =
   | { readonly _tag: "Constant"; readonly codec: Codec<any>; readonly value: number | bigint }
   | { readonly _tag: "Reserved"; readonly codec: Codec<any>; readonly value: number | bigint | Uint8Array }
@@ -232,7 +287,11 @@ export type Silent =
     readonly of: string
   }
 
-/** A field whose bytes are at the place that its `offsetOf` and `lengthOf` give, or inline without an `offsetOf`. */
+/**
+ * A field whose bytes are at the place that its `offsetOf` and `lengthOf` give, or inline without an `offsetOf`.
+ *
+ * @since 0.1.0
+ */
 export interface BufferField<A> {
   readonly _tag: "Buffer"
   readonly codec: Codec<A>
@@ -240,17 +299,29 @@ export interface BufferField<A> {
   readonly placed: boolean
 }
 
-/** A field that is a list; its `countOf` gives the number of entries. */
+/**
+ * A field that is a list; its `countOf` gives the number of entries.
+ *
+ * @since 0.1.0
+ */
 export interface ListField<A> {
   readonly _tag: "List"
   readonly item: Codec<A>
   readonly align: number
 }
 
-/** The members of a structure. */
+/**
+ * The members of a structure.
+ *
+ * @since 0.1.0
+ */
 export type Field = Codec<any> | Silent | BufferField<any> | ListField<any>
 
-/** The value of a structure: its fields, except those that are not part of a value. */
+/**
+ * The value of a structure: its fields, except those that are not part of a value.
+ *
+ * @since 0.1.0
+ */
 export type StructType<F extends Record<string, Field>> = {
   readonly [K in keyof F as F[K] extends Silent ? never : K]: F[K] extends BufferField<infer A> ? A
     : F[K] extends ListField<infer A> ? ReadonlyArray<A>
@@ -258,28 +329,44 @@ export type StructType<F extends Record<string, Field>> = {
     : never
 }
 
-/** A field that must have one value, such as StructureSize. */
+/**
+ * A field that must have one value, such as StructureSize.
+ *
+ * @since 0.1.0
+ */
 export const constant = <A extends number | bigint>(codec: Codec<A>, value: A): Silent => ({
   _tag: "Constant",
   codec,
   value
 })
 
-/** A field that is written as zeros (or `value`) and ignored when read. */
+/**
+ * A field that is written as zeros (or `value`) and ignored when read.
+ *
+ * @since 0.1.0
+ */
 export const reserved = <A extends number | bigint>(codec: Codec<A>, value?: A): Silent => ({
   _tag: "Reserved",
   codec,
   value: value ?? (codec.minimumSize === 8 ? 0n : 0)
 })
 
-/** Bytes that are written as zeros and ignored when read. */
+/**
+ * Bytes that are written as zeros and ignored when read.
+ *
+ * @since 0.1.0
+ */
 export const reservedBytes = (length: number): Silent => ({
   _tag: "Reserved",
   codec: fixedBytes(length),
   value: new Uint8Array(length)
 })
 
-/** Where the buffer of field `of` begins, in bytes from the structure's origin. Written as 0 for an empty buffer. */
+/**
+ * Where the buffer of field `of` begins, in bytes from the structure's origin. Written as 0 for an empty buffer.
+ *
+ * @since 0.1.0
+ */
 export const offsetOf = (of: string, codec: Codec<number> = u32): Silent => ({
   _tag: "Reference",
   codec,
@@ -287,7 +374,11 @@ export const offsetOf = (of: string, codec: Codec<number> = u32): Silent => ({
   of
 })
 
-/** How many bytes the buffer of field `of` has. */
+/**
+ * How many bytes the buffer of field `of` has.
+ *
+ * @since 0.1.0
+ */
 export const lengthOf = (of: string, codec: Codec<number> = u32): Silent => ({
   _tag: "Reference",
   codec,
@@ -295,7 +386,11 @@ export const lengthOf = (of: string, codec: Codec<number> = u32): Silent => ({
   of
 })
 
-/** How many entries the list of field `of` has. */
+/**
+ * How many entries the list of field `of` has.
+ *
+ * @since 0.1.0
+ */
 export const countOf = (of: string, codec: Codec<number> = u16): Silent => ({
   _tag: "Reference",
   codec,
@@ -306,6 +401,8 @@ export const countOf = (of: string, codec: Codec<number> = u16): Silent => ({
 /**
  * A field in the structure's variable part. `align` counts from the structure's origin. With `placed` its offset is
  * written even if the buffer is empty, which some servers demand; otherwise that offset is 0.
+ *
+ * @since 0.1.0
  */
 export const buffer = <A>(
   codec: Codec<A>,
@@ -317,7 +414,11 @@ export const buffer = <A>(
   placed: options?.placed ?? false
 })
 
-/** A list in the structure's variable part, counted by a `countOf` field. */
+/**
+ * A list in the structure's variable part, counted by a `countOf` field.
+ *
+ * @since 0.1.0
+ */
 export const list = <A>(item: Codec<A>, options?: { readonly align?: number }): ListField<A> => ({
   _tag: "List",
   item,
@@ -334,6 +435,7 @@ type References = Record<string, { offset?: number; length?: number; count?: num
  * StructureSize is odd, a server may refuse a message whose variable part is empty.
  *
  * @category structures
+ * @since 0.1.0
  */
 export const struct = <const F extends Record<string, Field>>(
   fields: F,
@@ -444,7 +546,11 @@ export const struct = <const F extends Record<string, Field>>(
   return { minimumSize, read, write }
 }
 
-/** A value `offset` bytes after the reader's position: a message's body behind its header. Writes zeros before it. */
+/**
+ * A value `offset` bytes after the reader's position: a message's body behind its header. Writes zeros before it.
+ *
+ * @since 0.1.0
+ */
 export const at = <A>(offset: number, codec: Codec<A>): Codec<A> =>
   make(
     offset + codec.minimumSize,
@@ -458,7 +564,11 @@ export const at = <A>(offset: number, codec: Codec<A>): Codec<A> =>
     }
   )
 
-/** A buffer that can be empty: the value is then `undefined`. */
+/**
+ * A buffer that can be empty: the value is then `undefined`.
+ *
+ * @since 0.1.0
+ */
 export const orEmpty = <A>(codec: Codec<A>): Codec<A | undefined> =>
   make(
     0,

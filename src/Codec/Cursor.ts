@@ -14,6 +14,7 @@
  * How a decoder stops. Not an `Error`: it is thrown for bytes that a peer chose, so it must be cheap.
  *
  * @category signals
+ * @since 0.1.0
  */
 export class DecodeFailure {
   readonly offset: number
@@ -28,6 +29,7 @@ export class DecodeFailure {
  * A window of bytes and a place in it. All positions are absolute: bytes from the start of `bytes`.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Reader {
   readonly bytes: Uint8Array
@@ -107,6 +109,7 @@ export class Reader {
  * A buffer that grows. Positions are bytes from its start.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Writer {
   private bytes: Uint8Array<ArrayBuffer>

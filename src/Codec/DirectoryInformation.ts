@@ -80,37 +80,67 @@ const idExtdBothDirectoryEntry = Codec.struct({
   fileName
 })
 
-/** FileDirectoryInformation (2.4.10). */
+/**
+ * FileDirectoryInformation (2.4.10).
+ *
+ * @since 0.1.0
+ */
 export const FileDirectoryInformation = Codec.chained(directoryEntry)
 export type FileDirectoryInformation = Codec.Type<typeof directoryEntry>
 
-/** FileFullDirectoryInformation (2.4.15): with the size of the extended attributes. */
+/**
+ * FileFullDirectoryInformation (2.4.15): with the size of the extended attributes.
+ *
+ * @since 0.1.0
+ */
 export const FileFullDirectoryInformation = Codec.chained(fullDirectoryEntry)
 export type FileFullDirectoryInformation = Codec.Type<typeof fullDirectoryEntry>
 
-/** FileBothDirectoryInformation (2.4.8): with the 8.3 name. */
+/**
+ * FileBothDirectoryInformation (2.4.8): with the 8.3 name.
+ *
+ * @since 0.1.0
+ */
 export const FileBothDirectoryInformation = Codec.chained(bothDirectoryEntry)
 export type FileBothDirectoryInformation = Codec.Type<typeof bothDirectoryEntry>
 
-/** FileNamesInformation (2.4.34): names only. */
+/**
+ * FileNamesInformation (2.4.34): names only.
+ *
+ * @since 0.1.0
+ */
 export const FileNamesInformation = Codec.chained(namesEntry)
 export type FileNamesInformation = Codec.Type<typeof namesEntry>
 
 /**
  * FileIdBothDirectoryInformation (2.4.22): with the file's number and the 8.3 name. Most clients ask for this class.
+ *
+ * @since 0.1.0
  */
 export const FileIdBothDirectoryInformation = Codec.chained(idBothDirectoryEntry)
 export type FileIdBothDirectoryInformation = Codec.Type<typeof idBothDirectoryEntry>
 
-/** FileIdFullDirectoryInformation (2.4.25): with the file's number. */
+/**
+ * FileIdFullDirectoryInformation (2.4.25): with the file's number.
+ *
+ * @since 0.1.0
+ */
 export const FileIdFullDirectoryInformation = Codec.chained(idFullDirectoryEntry)
 export type FileIdFullDirectoryInformation = Codec.Type<typeof idFullDirectoryEntry>
 
-/** FileIdExtdDirectoryInformation (2.4.23): with the reparse tag, and the file's number in 16 bytes. */
+/**
+ * FileIdExtdDirectoryInformation (2.4.23): with the reparse tag, and the file's number in 16 bytes.
+ *
+ * @since 0.1.0
+ */
 export const FileIdExtdDirectoryInformation = Codec.chained(idExtdDirectoryEntry)
 export type FileIdExtdDirectoryInformation = Codec.Type<typeof idExtdDirectoryEntry>
 
-/** FileIdExtdBothDirectoryInformation: with all of them. */
+/**
+ * FileIdExtdBothDirectoryInformation: with all of them.
+ *
+ * @since 0.1.0
+ */
 export const FileIdExtdBothDirectoryInformation = Codec.chained(idExtdBothDirectoryEntry)
 export type FileIdExtdBothDirectoryInformation = Codec.Type<typeof idExtdBothDirectoryEntry>
 
@@ -120,6 +150,7 @@ const of = <A>(number: number, codec: Codec.Codec<ReadonlyArray<A>>) => ({ numbe
  * Every class of this module: its number in QUERY_DIRECTORY, and the codec of its list.
  *
  * @category tables
+ * @since 0.1.0
  */
 export const classes = {
   FileDirectoryInformation: of(1, FileDirectoryInformation),
@@ -132,7 +163,11 @@ export const classes = {
   FileIdExtdBothDirectoryInformation: of(63, FileIdExtdBothDirectoryInformation)
 } as const
 
-/** The name of a class in MS-FSCC 2.4. */
+/**
+ * The name of a class in MS-FSCC 2.4.
+ *
+ * @since 0.1.0
+ */
 export type ClassName = keyof typeof classes
 
 const numbered = new Map(
@@ -145,6 +180,7 @@ const numbered = new Map(
  * The class of a number, `undefined` if this module does not have it.
  *
  * @category tables
+ * @since 0.1.0
  */
 export const byNumber = (
   number: number

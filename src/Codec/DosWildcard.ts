@@ -10,13 +10,18 @@ import { fold } from "./UpCase.ts"
 const isWild = /[*?<>"]/
 const isDosWild = /[<>"]/
 
-/** Whether a pattern has wildcards at all. */
+/**
+ * Whether a pattern has wildcards at all.
+ *
+ * @since 0.1.0
+ */
 export const hasWildcards = (pattern: string): boolean => isWild.test(pattern)
 
 /**
  * A pattern, prepared for comparison with many names.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Matcher {
   /** Steps of all comparisons so far: at most the product of both lengths for one name. */
@@ -139,6 +144,7 @@ export class Matcher {
  * Whether `name` matches `expression`, without regard to case.
  *
  * @category matching
+ * @since 0.1.0
  */
 export const matches = (expression: string, name: string): boolean => new Matcher(expression).matches(name)
 

@@ -16,7 +16,11 @@ import * as Codec from "./Codec.ts"
 import type { Reader } from "./Cursor.ts"
 import { FileTime } from "./FileTime.ts"
 
-/** FileBasicInformation (2.4.7): times and attributes, for query and set. 0 leaves a time or the attributes alone. */
+/**
+ * FileBasicInformation (2.4.7): times and attributes, for query and set. 0 leaves a time or the attributes alone.
+ *
+ * @since 0.1.0
+ */
 export const FileBasicInformation = Codec.struct({
   creationTime: FileTime,
   lastAccessTime: FileTime,
@@ -27,7 +31,11 @@ export const FileBasicInformation = Codec.struct({
 })
 export type FileBasicInformation = Codec.Type<typeof FileBasicInformation>
 
-/** FileStandardInformation (2.4.47): sizes in bytes, links, and whether the file is a directory. Query only. */
+/**
+ * FileStandardInformation (2.4.47): sizes in bytes, links, and whether the file is a directory. Query only.
+ *
+ * @since 0.1.0
+ */
 export const FileStandardInformation = Codec.struct({
   allocationSize: Codec.u64,
   endOfFile: Codec.u64,
@@ -38,19 +46,35 @@ export const FileStandardInformation = Codec.struct({
 })
 export type FileStandardInformation = Codec.Type<typeof FileStandardInformation>
 
-/** FileInternalInformation (2.4.27): the file's number, unique in its volume; 0 if the file has none. */
+/**
+ * FileInternalInformation (2.4.27): the file's number, unique in its volume; 0 if the file has none.
+ *
+ * @since 0.1.0
+ */
 export const FileInternalInformation = Codec.struct({ indexNumber: Codec.u64 })
 export type FileInternalInformation = Codec.Type<typeof FileInternalInformation>
 
-/** FileEaInformation (2.4.13): the size of all extended attributes, in bytes of their FileFullEaInformation. */
+/**
+ * FileEaInformation (2.4.13): the size of all extended attributes, in bytes of their FileFullEaInformation.
+ *
+ * @since 0.1.0
+ */
 export const FileEaInformation = Codec.struct({ eaSize: Codec.u32 })
 export type FileEaInformation = Codec.Type<typeof FileEaInformation>
 
-/** FileAccessInformation (2.4.1): the access mask that this handle was granted. */
+/**
+ * FileAccessInformation (2.4.1): the access mask that this handle was granted.
+ *
+ * @since 0.1.0
+ */
 export const FileAccessInformation = Codec.struct({ accessFlags: Codec.u32 })
 export type FileAccessInformation = Codec.Type<typeof FileAccessInformation>
 
-/** FileNameInformation (2.4.31), and the layout of three other classes that hold one name. */
+/**
+ * FileNameInformation (2.4.31), and the layout of three other classes that hold one name.
+ *
+ * @since 0.1.0
+ */
 export const FileNameInformation = Codec.struct({
   fileNameLength: Codec.lengthOf("fileName"),
   fileName: Codec.buffer(Codec.utf16)
@@ -69,28 +93,48 @@ const renameFields = {
 /**
  * FileRenameInformation for SMB 2 (2.4.42.2): the new name, relative to the share and without a leading backslash.
  * `rootDirectory` must be 0 over the network.
+ *
+ * @since 0.1.0
  */
 export const FileRenameInformation = Codec.struct(renameFields, { atLeast: 24 })
 export type FileRenameInformation = Codec.Type<typeof FileRenameInformation>
 
-/** FileLinkInformation for SMB 2 (2.4.28.2): another name for the file, like FileRenameInformation. */
+/**
+ * FileLinkInformation for SMB 2 (2.4.28.2): another name for the file, like FileRenameInformation.
+ *
+ * @since 0.1.0
+ */
 export const FileLinkInformation = Codec.struct(renameFields, { atLeast: 24 })
 export type FileLinkInformation = Codec.Type<typeof FileLinkInformation>
 
-/** FileDispositionInformation (2.4.11): whether the file is deleted when its last handle is closed. */
+/**
+ * FileDispositionInformation (2.4.11): whether the file is deleted when its last handle is closed.
+ *
+ * @since 0.1.0
+ */
 export const FileDispositionInformation = Codec.struct({ deletePending: Codec.boolean8 })
 export type FileDispositionInformation = Codec.Type<typeof FileDispositionInformation>
 
-/** FilePositionInformation (2.4.40). */
+/**
+ * FilePositionInformation (2.4.40).
+ *
+ * @since 0.1.0
+ */
 export const FilePositionInformation = Codec.struct({ currentByteOffset: Codec.u64 })
 export type FilePositionInformation = Codec.Type<typeof FilePositionInformation>
 
-/** The flag of an entry without which the file cannot be understood (2.4.16). */
+/**
+ * The flag of an entry without which the file cannot be understood (2.4.16).
+ *
+ * @since 0.1.0
+ */
 export const FILE_NEED_EA = 0x80
 
 /**
  * One extended attribute (2.4.16). `eaName` is ASCII, at most 255 characters, case-insensitive; `eaValue` has at most
  * 65,535 bytes.
+ *
+ * @since 0.1.0
  */
 export interface FullEa {
   readonly flags: number
@@ -134,11 +178,19 @@ const fullEa: Codec.Codec<FullEa> = Codec.make(
   }
 )
 
-/** FileFullEaInformation (2.4.16): all extended attributes, or in a set those to change; an empty value deletes one. */
+/**
+ * FileFullEaInformation (2.4.16): all extended attributes, or in a set those to change; an empty value deletes one.
+ *
+ * @since 0.1.0
+ */
 export const FileFullEaInformation: Codec.Codec<ReadonlyArray<FullEa>> = Codec.chained(fullEa, 4)
 export type FileFullEaInformation = ReadonlyArray<FullEa>
 
-/** FILE_GET_EA_INFORMATION (2.4.16.1): the names of the attributes that a query asks for. */
+/**
+ * FILE_GET_EA_INFORMATION (2.4.16.1): the names of the attributes that a query asks for.
+ *
+ * @since 0.1.0
+ */
 export const FileGetEaInformation: Codec.Codec<ReadonlyArray<string>> = Codec.chained(
   Codec.make(2, (r) => readEaName(r, r.u8()), (w, name) => {
     const bytes = eaNameBytes(name)
@@ -150,15 +202,27 @@ export const FileGetEaInformation: Codec.Codec<ReadonlyArray<string>> = Codec.ch
 )
 export type FileGetEaInformation = ReadonlyArray<string>
 
-/** FileModeInformation (2.4.30): the create options that still matter for the handle. */
+/**
+ * FileModeInformation (2.4.30): the create options that still matter for the handle.
+ *
+ * @since 0.1.0
+ */
 export const FileModeInformation = Codec.struct({ mode: Codec.u32 })
 export type FileModeInformation = Codec.Type<typeof FileModeInformation>
 
-/** FileAlignmentInformation (2.4.3): buffers must be aligned to one more than this many bytes. */
+/**
+ * FileAlignmentInformation (2.4.3): buffers must be aligned to one more than this many bytes.
+ *
+ * @since 0.1.0
+ */
 export const FileAlignmentInformation = Codec.struct({ alignmentRequirement: Codec.u32 })
 export type FileAlignmentInformation = Codec.Type<typeof FileAlignmentInformation>
 
-/** FileAllInformation (2.4.2): nine classes in one. */
+/**
+ * FileAllInformation (2.4.2): nine classes in one.
+ *
+ * @since 0.1.0
+ */
 export const FileAllInformation = Codec.struct({
   basicInformation: FileBasicInformation,
   standardInformation: FileStandardInformation,
@@ -172,19 +236,35 @@ export const FileAllInformation = Codec.struct({
 })
 export type FileAllInformation = Codec.Type<typeof FileAllInformation>
 
-/** FileAllocationInformation (2.4.4): bytes to reserve. */
+/**
+ * FileAllocationInformation (2.4.4): bytes to reserve.
+ *
+ * @since 0.1.0
+ */
 export const FileAllocationInformation = Codec.struct({ allocationSize: Codec.u64 })
 export type FileAllocationInformation = Codec.Type<typeof FileAllocationInformation>
 
-/** FileEndOfFileInformation (2.4.14): the new size in bytes: truncates or extends. */
+/**
+ * FileEndOfFileInformation (2.4.14): the new size in bytes: truncates or extends.
+ *
+ * @since 0.1.0
+ */
 export const FileEndOfFileInformation = Codec.struct({ endOfFile: Codec.u64 })
 export type FileEndOfFileInformation = Codec.Type<typeof FileEndOfFileInformation>
 
-/** FileAlternateNameInformation (2.4.5): the 8.3 name. */
+/**
+ * FileAlternateNameInformation (2.4.5): the 8.3 name.
+ *
+ * @since 0.1.0
+ */
 export const FileAlternateNameInformation = FileNameInformation
 export type FileAlternateNameInformation = FileNameInformation
 
-/** FileStreamInformation (2.4.49): the streams, with `::$DATA` (the file's own). Most directories have none. */
+/**
+ * FileStreamInformation (2.4.49): the streams, with `::$DATA` (the file's own). Most directories have none.
+ *
+ * @since 0.1.0
+ */
 export const FileStreamInformation = Codec.chained(
   Codec.struct({
     streamNameLength: Codec.lengthOf("streamName"),
@@ -195,11 +275,19 @@ export const FileStreamInformation = Codec.chained(
 )
 export type FileStreamInformation = Codec.Type<typeof FileStreamInformation>
 
-/** FilePipeInformation (2.4.37): read mode 0 bytes, 1 messages; completion mode 0 waits, 1 does not. */
+/**
+ * FilePipeInformation (2.4.37): read mode 0 bytes, 1 messages; completion mode 0 waits, 1 does not.
+ *
+ * @since 0.1.0
+ */
 export const FilePipeInformation = Codec.struct({ readMode: Codec.u32, completionMode: Codec.u32 })
 export type FilePipeInformation = Codec.Type<typeof FilePipeInformation>
 
-/** FilePipeLocalInformation (2.4.38). Quotas and data in bytes. */
+/**
+ * FilePipeLocalInformation (2.4.38). Quotas and data in bytes.
+ *
+ * @since 0.1.0
+ */
 export const FilePipeLocalInformation = Codec.struct({
   namedPipeType: Codec.u32,
   namedPipeConfiguration: Codec.u32,
@@ -214,11 +302,19 @@ export const FilePipeLocalInformation = Codec.struct({
 })
 export type FilePipeLocalInformation = Codec.Type<typeof FilePipeLocalInformation>
 
-/** FilePipeRemoteInformation (2.4.39). The time in 100 ns ticks, the count in bytes. */
+/**
+ * FilePipeRemoteInformation (2.4.39). The time in 100 ns ticks, the count in bytes.
+ *
+ * @since 0.1.0
+ */
 export const FilePipeRemoteInformation = Codec.struct({ collectDataTime: Codec.i64, maximumCollectionCount: Codec.u32 })
 export type FilePipeRemoteInformation = Codec.Type<typeof FilePipeRemoteInformation>
 
-/** FileCompressionInformation (2.4.9). Shifts are powers of two of bytes. */
+/**
+ * FileCompressionInformation (2.4.9). Shifts are powers of two of bytes.
+ *
+ * @since 0.1.0
+ */
 export const FileCompressionInformation = Codec.struct({
   compressedFileSize: Codec.u64,
   compressionFormat: Codec.u16,
@@ -229,7 +325,11 @@ export const FileCompressionInformation = Codec.struct({
 })
 export type FileCompressionInformation = Codec.Type<typeof FileCompressionInformation>
 
-/** FileNetworkOpenInformation (2.4.33): all that a stat needs. */
+/**
+ * FileNetworkOpenInformation (2.4.33): all that a stat needs.
+ *
+ * @since 0.1.0
+ */
 export const FileNetworkOpenInformation = Codec.struct({
   creationTime: FileTime,
   lastAccessTime: FileTime,
@@ -242,23 +342,43 @@ export const FileNetworkOpenInformation = Codec.struct({
 })
 export type FileNetworkOpenInformation = Codec.Type<typeof FileNetworkOpenInformation>
 
-/** FileAttributeTagInformation (2.4.6): `reparseTag` is valid if the attributes have FILE_ATTRIBUTE_REPARSE_POINT. */
+/**
+ * FileAttributeTagInformation (2.4.6): `reparseTag` is valid if the attributes have FILE_ATTRIBUTE_REPARSE_POINT.
+ *
+ * @since 0.1.0
+ */
 export const FileAttributeTagInformation = Codec.struct({ fileAttributes: Codec.u32, reparseTag: Codec.u32 })
 export type FileAttributeTagInformation = Codec.Type<typeof FileAttributeTagInformation>
 
-/** FileValidDataLengthInformation (2.4.50). */
+/**
+ * FileValidDataLengthInformation (2.4.50).
+ *
+ * @since 0.1.0
+ */
 export const FileValidDataLengthInformation = Codec.struct({ validDataLength: Codec.u64 })
 export type FileValidDataLengthInformation = Codec.Type<typeof FileValidDataLengthInformation>
 
-/** FileShortNameInformation (2.4.46): sets the 8.3 name. */
+/**
+ * FileShortNameInformation (2.4.46): sets the 8.3 name.
+ *
+ * @since 0.1.0
+ */
 export const FileShortNameInformation = FileNameInformation
 export type FileShortNameInformation = FileNameInformation
 
-/** FileNormalizedNameInformation (2.4.36): the path from the share, with the names as the file system stores them. */
+/**
+ * FileNormalizedNameInformation (2.4.36): the path from the share, with the names as the file system stores them.
+ *
+ * @since 0.1.0
+ */
 export const FileNormalizedNameInformation = FileNameInformation
 export type FileNormalizedNameInformation = FileNameInformation
 
-/** FileStandardLinkInformation (2.4.48). */
+/**
+ * FileStandardLinkInformation (2.4.48).
+ *
+ * @since 0.1.0
+ */
 export const FileStandardLinkInformation = Codec.struct({
   numberOfAccessibleLinks: Codec.u32,
   totalNumberOfLinks: Codec.u32,
@@ -268,11 +388,19 @@ export const FileStandardLinkInformation = Codec.struct({
 })
 export type FileStandardLinkInformation = Codec.Type<typeof FileStandardLinkInformation>
 
-/** FileIdInformation (2.4.26): 16 bytes that name the file in its volume. */
+/**
+ * FileIdInformation (2.4.26): 16 bytes that name the file in its volume.
+ *
+ * @since 0.1.0
+ */
 export const FileIdInformation = Codec.struct({ volumeSerialNumber: Codec.u64, fileId: Codec.fixedBytes(16) })
 export type FileIdInformation = Codec.Type<typeof FileIdInformation>
 
-/** Flags of FileDispositionInformationEx. */
+/**
+ * Flags of FileDispositionInformationEx.
+ *
+ * @since 0.1.0
+ */
 export const FileDispositionFlags = {
   FILE_DISPOSITION_DO_NOT_DELETE: 0x0,
   FILE_DISPOSITION_DELETE: 0x1,
@@ -282,11 +410,19 @@ export const FileDispositionFlags = {
   FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE: 0x10
 } as const
 
-/** FileDispositionInformationEx (2.4.12). */
+/**
+ * FileDispositionInformationEx (2.4.12).
+ *
+ * @since 0.1.0
+ */
 export const FileDispositionInformationEx = Codec.struct({ flags: Codec.u32 })
 export type FileDispositionInformationEx = Codec.Type<typeof FileDispositionInformationEx>
 
-/** Flags of FileRenameInformationEx. */
+/**
+ * Flags of FileRenameInformationEx.
+ *
+ * @since 0.1.0
+ */
 export const FileRenameFlags = {
   FILE_RENAME_REPLACE_IF_EXISTS: 0x1,
   FILE_RENAME_POSIX_SEMANTICS: 0x2,
@@ -297,7 +433,11 @@ export const FileRenameFlags = {
   FILE_RENAME_IGNORE_READONLY_ATTRIBUTE: 0x40
 } as const
 
-/** FileRenameInformationEx (2.4.43). */
+/**
+ * FileRenameInformationEx (2.4.43).
+ *
+ * @since 0.1.0
+ */
 export const FileRenameInformationEx = Codec.struct({
   flags: Codec.u32,
   reserved: Codec.reserved(Codec.u32),
@@ -313,6 +453,7 @@ const of = <A>(number: number, codec: Codec.Codec<A>) => ({ number, codec })
  * Every class of this module: its number in InfoType SMB2_0_INFO_FILE, and its codec.
  *
  * @category tables
+ * @since 0.1.0
  */
 export const classes = {
   FileBasicInformation: of(4, FileBasicInformation),
@@ -348,7 +489,11 @@ export const classes = {
   FileRenameInformationEx: of(65, FileRenameInformationEx)
 } as const
 
-/** The name of a class in MS-FSCC 2.4. */
+/**
+ * The name of a class in MS-FSCC 2.4.
+ *
+ * @since 0.1.0
+ */
 export type ClassName = keyof typeof classes
 
 const numbered = new Map(
@@ -362,6 +507,7 @@ const numbered = new Map(
  * then.
  *
  * @category tables
+ * @since 0.1.0
  */
 export const byNumber = (number: number): { readonly name: ClassName; readonly codec: Codec.Codec<any> } | undefined =>
   numbered.get(number)

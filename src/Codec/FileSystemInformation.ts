@@ -8,7 +8,11 @@ import * as Codec from "./Codec.ts"
 import { FileTime } from "./FileTime.ts"
 import { Guid } from "./Guid.ts"
 
-/** FileFsVolumeInformation (2.5.9). */
+/**
+ * FileFsVolumeInformation (2.5.9).
+ *
+ * @since 0.1.0
+ */
 export const FileFsVolumeInformation = Codec.struct({
   volumeCreationTime: FileTime,
   volumeSerialNumber: Codec.u32,
@@ -19,14 +23,22 @@ export const FileFsVolumeInformation = Codec.struct({
 })
 export type FileFsVolumeInformation = Codec.Type<typeof FileFsVolumeInformation>
 
-/** FileFsLabelInformation (2.5.5): sets the volume's name. */
+/**
+ * FileFsLabelInformation (2.5.5): sets the volume's name.
+ *
+ * @since 0.1.0
+ */
 export const FileFsLabelInformation = Codec.struct({
   volumeLabelLength: Codec.lengthOf("volumeLabel"),
   volumeLabel: Codec.buffer(Codec.utf16)
 })
 export type FileFsLabelInformation = Codec.Type<typeof FileFsLabelInformation>
 
-/** FileFsSizeInformation (2.5.8). */
+/**
+ * FileFsSizeInformation (2.5.8).
+ *
+ * @since 0.1.0
+ */
 export const FileFsSizeInformation = Codec.struct({
   totalAllocationUnits: Codec.u64,
   availableAllocationUnits: Codec.u64,
@@ -35,11 +47,19 @@ export const FileFsSizeInformation = Codec.struct({
 })
 export type FileFsSizeInformation = Codec.Type<typeof FileFsSizeInformation>
 
-/** FileFsDeviceInformation (2.5.10). Type 7 is a disk, 2 a CD-ROM. */
+/**
+ * FileFsDeviceInformation (2.5.10). Type 7 is a disk, 2 a CD-ROM.
+ *
+ * @since 0.1.0
+ */
 export const FileFsDeviceInformation = Codec.struct({ deviceType: Codec.u32, characteristics: Codec.u32 })
 export type FileFsDeviceInformation = Codec.Type<typeof FileFsDeviceInformation>
 
-/** FileFsAttributeInformation (2.5.1): what the file system can do, its longest name in UTF-16 code units, its type. */
+/**
+ * FileFsAttributeInformation (2.5.1): what the file system can do, its longest name in UTF-16 code units, its type.
+ *
+ * @since 0.1.0
+ */
 export const FileFsAttributeInformation = Codec.struct({
   fileSystemAttributes: Codec.u32,
   maximumComponentNameLength: Codec.i32,
@@ -48,7 +68,11 @@ export const FileFsAttributeInformation = Codec.struct({
 })
 export type FileFsAttributeInformation = Codec.Type<typeof FileFsAttributeInformation>
 
-/** FileFsControlInformation (2.5.2): quotas, in bytes. All ones: no limit. */
+/**
+ * FileFsControlInformation (2.5.2): quotas, in bytes. All ones: no limit.
+ *
+ * @since 0.1.0
+ */
 export const FileFsControlInformation = Codec.struct({
   freeSpaceStartFiltering: Codec.i64,
   freeSpaceThreshold: Codec.i64,
@@ -60,7 +84,11 @@ export const FileFsControlInformation = Codec.struct({
 })
 export type FileFsControlInformation = Codec.Type<typeof FileFsControlInformation>
 
-/** FileFsFullSizeInformation (2.5.4). With a quota, the units for the caller are fewer than the actual ones. */
+/**
+ * FileFsFullSizeInformation (2.5.4). With a quota, the units for the caller are fewer than the actual ones.
+ *
+ * @since 0.1.0
+ */
 export const FileFsFullSizeInformation = Codec.struct({
   totalAllocationUnits: Codec.u64,
   callerAvailableAllocationUnits: Codec.u64,
@@ -70,11 +98,19 @@ export const FileFsFullSizeInformation = Codec.struct({
 })
 export type FileFsFullSizeInformation = Codec.Type<typeof FileFsFullSizeInformation>
 
-/** FileFsObjectIdInformation (2.5.6). */
+/**
+ * FileFsObjectIdInformation (2.5.6).
+ *
+ * @since 0.1.0
+ */
 export const FileFsObjectIdInformation = Codec.struct({ objectId: Guid, extendedInfo: Codec.fixedBytes(48) })
 export type FileFsObjectIdInformation = Codec.Type<typeof FileFsObjectIdInformation>
 
-/** FileFsSectorSizeInformation (2.5.7). Sizes and offsets in bytes; offsets 0xFFFFFFFF: unknown. */
+/**
+ * FileFsSectorSizeInformation (2.5.7). Sizes and offsets in bytes; offsets 0xFFFFFFFF: unknown.
+ *
+ * @since 0.1.0
+ */
 export const FileFsSectorSizeInformation = Codec.struct({
   logicalBytesPerSector: Codec.u32,
   physicalBytesPerSectorForAtomicity: Codec.u32,
@@ -92,6 +128,7 @@ const of = <A>(number: number, codec: Codec.Codec<A>) => ({ number, codec })
  * Every class of this module: its number in InfoType SMB2_0_INFO_FILESYSTEM, and its codec.
  *
  * @category tables
+ * @since 0.1.0
  */
 export const classes = {
   FileFsVolumeInformation: of(1, FileFsVolumeInformation),
@@ -105,7 +142,11 @@ export const classes = {
   FileFsSectorSizeInformation: of(11, FileFsSectorSizeInformation)
 } as const
 
-/** The name of a class in MS-FSCC 2.5. */
+/**
+ * The name of a class in MS-FSCC 2.5.
+ *
+ * @since 0.1.0
+ */
 export type ClassName = keyof typeof classes
 
 const numbered = new Map(
@@ -118,6 +159,7 @@ const numbered = new Map(
  * The class of a number, `undefined` if this module does not have it.
  *
  * @category tables
+ * @since 0.1.0
  */
 export const byNumber = (number: number): { readonly name: ClassName; readonly codec: Codec.Codec<any> } | undefined =>
   numbered.get(number)

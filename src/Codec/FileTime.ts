@@ -12,32 +12,58 @@ import { Malformed } from "./Malformed.ts"
  * 100 ns ticks since 1601, or one of `unset`, `freeze` and `thaw`.
  *
  * @category models
+ * @since 0.1.0
  */
 export type FileTime = bigint
 
-/** In a response: the file system does not keep this time. In a change (MS-FSCC 2.4.7): leave it unchanged. */
+/**
+ * In a response: the file system does not keep this time. In a change (MS-FSCC 2.4.7): leave it unchanged.
+ *
+ * @since 0.1.0
+ */
 export const unset: FileTime = 0n
 
-/** In a change: operations through this handle no longer update this time. */
+/**
+ * In a change: operations through this handle no longer update this time.
+ *
+ * @since 0.1.0
+ */
 export const freeze: FileTime = -1n
 
-/** In a change: operations through this handle update this time again, after `freeze`. */
+/**
+ * In a change: operations through this handle update this time again, after `freeze`.
+ *
+ * @since 0.1.0
+ */
 export const thaw: FileTime = -2n
 
-/** 100 ns ticks in a millisecond. */
+/**
+ * 100 ns ticks in a millisecond.
+ *
+ * @since 0.1.0
+ */
 export const ticksPerMillisecond = 10_000n
 
-/** 1970-01-01T00:00:00Z. */
+/**
+ * 1970-01-01T00:00:00Z.
+ *
+ * @since 0.1.0
+ */
 export const epoch: FileTime = 116_444_736_000_000_000n
 
 /**
  * Whether this is a point in time, and neither `unset` nor a command such as `freeze`.
  *
  * @category guards
+ * @since 0.1.0
  */
 export const isTime = (time: FileTime): boolean => time > 0n
 
-/** The latest time that a FILETIME holds, in the year 30828. */
+/**
+ * The latest time that a FILETIME holds, in the year 30828.
+ *
+ * @since 0.1.0
+ */
 export const latest: FileTime = (1n << 63n) - 1n
 
 /**
@@ -45,6 +71,7 @@ export const latest: FileTime = (1n << 63n) - 1n
  * would get another sign or another value on the wire.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const clamp = (time: bigint): FileTime => (time < 0n ? 0n : time > latest ? latest : time)
 
@@ -60,6 +87,7 @@ const ticksOf = (millis: number): bigint => {
  * Milliseconds since 1970, rounded down. A special value gives its number as a time: see `isTime`.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const toMillis = (time: FileTime): number => Number(floorDiv(time - epoch, ticksPerMillisecond))
 
@@ -68,14 +96,21 @@ export const toMillis = (time: FileTime): number => Number(floorDiv(time - epoch
  * that a FILETIME holds. Throws `RangeError` for NaN and infinities.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromMillis = (millis: number): FileTime => clamp(ticksOf(millis))
 
-/** Nanoseconds since 1970, exactly, as in Node's `BigIntStats`. */
+/**
+ * Nanoseconds since 1970, exactly, as in Node's `BigIntStats`.
+ *
+ * @since 0.1.0
+ */
 export const toNanos = (time: FileTime): bigint => (time - epoch) * 100n
 
 /**
  * From nanoseconds since 1970, rounded down to the tick; a time out of range becomes the nearest that a FILETIME holds.
+ *
+ * @since 0.1.0
  */
 export const fromNanos = (nanos: bigint): FileTime => clamp(epoch + floorDiv(nanos, 100n))
 
@@ -83,6 +118,7 @@ export const fromNanos = (nanos: bigint): FileTime => clamp(epoch + floorDiv(nan
  * As a `Date`, rounded down to the millisecond; `undefined` if it is no time.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const toDate = (time: FileTime): Date | undefined => (isTime(time) ? new Date(toMillis(time)) : undefined)
 
@@ -90,6 +126,7 @@ export const toDate = (time: FileTime): Date | undefined => (isTime(time) ? new 
  * From a `Date`. Throws `RangeError` for an invalid one.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromDate = (date: Date): FileTime => fromMillis(date.getTime())
 
@@ -97,6 +134,7 @@ export const fromDate = (date: Date): FileTime => fromMillis(date.getTime())
  * ISO 8601 in UTC with all seven decimals, `2024-02-29T12:34:56.7654321Z`; `undefined` if it is no time.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const toISO = (time: FileTime): string | undefined => {
   if (!isTime(time)) return undefined
@@ -110,6 +148,7 @@ const iso = /^((?:\d{4}|\+\d{6})-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{
  * From ISO 8601: a date, or a date and a time with up to nine decimals (seven are used). Without a zone it is UTC.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromISO = (text: string): Result.Result<FileTime, Malformed> => {
   const match = iso.exec(text)
@@ -134,5 +173,6 @@ export const fromISO = (text: string): Result.Result<FileTime, Malformed> => {
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const FileTime: Codec.Codec<FileTime> = Codec.i64

@@ -12,10 +12,15 @@ import { Malformed } from "./Malformed.ts"
  * `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` in lower case.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Guid = string
 
-/** All zeros. */
+/**
+ * All zeros.
+ *
+ * @since 0.1.0
+ */
 export const nil: Guid = "00000000-0000-0000-0000-000000000000"
 
 const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -29,6 +34,7 @@ const shuffled = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => Uint8Array.from
  * The text of 16 bytes in wire order. Throws `RangeError` for another number of bytes.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromBytes = (bytes: Uint8Array): Guid => {
   if (bytes.length !== 16) throw new RangeError(`a GUID has 16 bytes, not ${bytes.length}`)
@@ -40,6 +46,7 @@ export const fromBytes = (bytes: Uint8Array): Guid => {
  * The 16 bytes in wire order, in a new array. Throws `RangeError` for text that `fromString` would refuse.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const toBytes = (guid: Guid): Uint8Array<ArrayBuffer> => {
   const text = guid.toLowerCase()
@@ -51,6 +58,7 @@ export const toBytes = (guid: Guid): Uint8Array<ArrayBuffer> => {
  * A `Guid` from text that a person wrote: in either case, with or without braces.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromString = (text: string): Result.Result<Guid, Malformed> => {
   const guid = text.replace(/^\{(.*)\}$/, "$1").toLowerCase()
@@ -61,5 +69,6 @@ export const fromString = (text: string): Result.Result<Guid, Malformed> => {
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const Guid: Codec.Codec<Guid> = Codec.map(Codec.fixedBytes(16), fromBytes, toBytes)

@@ -9,6 +9,7 @@ import { createHmac } from "node:crypto"
  * is part of them. The caller owns the result.
  *
  * @category key derivation
+ * @since 0.1.0
  */
 export const derive = (
   key: Uint8Array,

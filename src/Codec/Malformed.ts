@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
  * `server`; if the bytes were about a path, it adds `path` and `step` (of MS-DFSC 3.1.4.1).
  *
  * @category errors
+ * @since 0.1.0
  */
 export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", {
   structure: Schema.String,

@@ -20,6 +20,7 @@ const mix = (round: number, x: number, y: number, z: number): number =>
  * The digest of a message: 16 bytes.
  *
  * @category digests
+ * @since 0.1.0
  */
 export const digest = (message: Uint8Array): Uint8Array<ArrayBuffer> => {
   const padded = new Uint8Array(Math.ceil((message.length + 9) / 64) * 64)

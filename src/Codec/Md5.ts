@@ -4,7 +4,11 @@
  */
 import { createHmac } from "node:crypto"
 
-/** Checked each time: the mode can change while the program runs. */
+/**
+ * Checked each time: the mode can change while the program runs.
+ *
+ * @since 0.1.0
+ */
 export const available = (): boolean => {
   try {
     createHmac("md5", "")

@@ -7,6 +7,7 @@ import * as Codec from "./Codec.ts"
  * One change: `fileName` is relative to the watched directory.
  *
  * @category models
+ * @since 0.1.0
  */
 export const FileNotifyInformation = Codec.struct({
   /** FILE_ACTION_*. */
@@ -16,5 +17,9 @@ export const FileNotifyInformation = Codec.struct({
 })
 export type FileNotifyInformation = Codec.Type<typeof FileNotifyInformation>
 
-/** The changes of one response. */
+/**
+ * The changes of one response.
+ *
+ * @since 0.1.0
+ */
 export const FileNotifyInformations = Codec.chained(FileNotifyInformation, 4)

@@ -12,6 +12,7 @@ export { NtStatus }
  * The document's name of a code, such as `STATUS_OBJECT_NAME_NOT_FOUND`.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Name = keyof typeof NtStatus
 
@@ -25,6 +26,7 @@ type Reasons = { readonly [N in Name]: N extends `STATUS_${infer Rest}` ? Pascal
  * The same name as the literal that errors carry, such as `ObjectNameNotFound`; `Unknown` for a code without a name.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Reason = Reasons[Name] | "Unknown"
 
@@ -32,6 +34,7 @@ export type Reason = Reasons[Name] | "Unknown"
  * The two highest bits of a code (MS-ERREF 2.3).
  *
  * @category models
+ * @since 0.1.0
  */
 export type Severity = "Success" | "Information" | "Warning" | "Error"
 
@@ -47,13 +50,18 @@ for (const [name, code] of Object.entries(NtStatus)) {
   codes.set(pascal(name), code)
 }
 
-/** The code in eight hexadecimal digits, such as `0xc0000034`. */
+/**
+ * The code in eight hexadecimal digits, such as `0xc0000034`.
+ *
+ * @since 0.1.0
+ */
 export const hex = (code: number): string => `0x${(code >>> 0).toString(16).padStart(8, "0")}`
 
 /**
  * The document's name of a code, or the code in hexadecimal if it has no name here.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const name = (code: number): Name | `0x${string}` => names.get(code >>> 0) ?? (hex(code) as `0x${string}`)
 
@@ -61,6 +69,7 @@ export const name = (code: number): Name | `0x${string}` => names.get(code >>> 0
  * The code as an error's `reason`: `ObjectNameNotFound`, or `Unknown` if it has no name here.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const reason = (code: number): Reason => reasons.get(code >>> 0) ?? "Unknown"
 
@@ -68,11 +77,13 @@ export const reason = (code: number): Reason => reasons.get(code >>> 0) ?? "Unkn
  * The code of a `reason`. `Unknown` stands for many codes, and becomes STATUS_UNSUCCESSFUL.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromReason = (of: Reason): number => codes.get(of) ?? NtStatus.STATUS_UNSUCCESSFUL
 
 /**
  * @category severity
+ * @since 0.1.0
  */
 export const severity = (code: number): Severity => {
   switch (code >>> 30) {
@@ -95,6 +106,7 @@ const isSmb1Error = (code: number): boolean =>
  * Whether the code's severity is Error, or it is one of SMB 1's own error codes.
  *
  * @category severity
+ * @since 0.1.0
  */
 export const isError = (code: number): boolean => code >>> 30 === 3 || isSmb1Error(code >>> 0)
 
@@ -103,6 +115,7 @@ export const isError = (code: number): boolean => code >>> 30 === 3 || isSmb1Err
  * STATUS_STOPPED_ON_SYMLINK.
  *
  * @category severity
+ * @since 0.1.0
  */
 export const isWarning = (code: number): boolean => code >>> 30 === 2
 
@@ -110,6 +123,7 @@ export const isWarning = (code: number): boolean => code >>> 30 === 2
  * Whether the code's severity is Success or Information. This includes STATUS_PENDING, which is no final response.
  *
  * @category severity
+ * @since 0.1.0
  */
 export const isSuccess = (code: number): boolean => code >>> 31 === 0 && !isSmb1Error(code >>> 0)
 
@@ -220,6 +234,7 @@ const explanations: { readonly [N in Name]?: string } = {
  * What happened and what to do, in a sentence or two for a person. If a code has no such sentence: its name.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const explanation = (code: number): string => {
   const named = name(code)

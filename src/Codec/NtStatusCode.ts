@@ -9,6 +9,7 @@
  * NTSTATUS codes as unsigned 32-bit numbers.
  *
  * @category constants
+ * @since 0.1.0
  */
 export const NtStatus = {
   STATUS_SUCCESS: 0x00000000,

@@ -8,6 +8,7 @@
  * result is a new buffer.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Rc4 = (bytes: Uint8Array) => Uint8Array<ArrayBuffer>
 
@@ -15,6 +16,7 @@ export type Rc4 = (bytes: Uint8Array) => Uint8Array<ArrayBuffer>
  * Starts a keystream. `key` has 1 to 256 bytes, and is not kept.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (key: Uint8Array): Rc4 => {
   const state = new Uint8Array(256)

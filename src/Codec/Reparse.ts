@@ -8,7 +8,11 @@ import * as Codec from "./Codec.ts"
 import type { Reader } from "./Cursor.ts"
 import { Guid } from "./Guid.ts"
 
-/** Tags (2.1.2.1). Tags with the highest bit are Microsoft's; after any other tag a GUID names its owner. */
+/**
+ * Tags (2.1.2.1). Tags with the highest bit are Microsoft's; after any other tag a GUID names its owner.
+ *
+ * @since 0.1.0
+ */
 export const ReparseTag = {
   IO_REPARSE_TAG_MOUNT_POINT: 0xa0000003,
   IO_REPARSE_TAG_HSM: 0xc0000004,
@@ -32,14 +36,26 @@ export const ReparseTag = {
  */
 const nameSurrogate = 0x2000_0000
 
-/** Whether a reparse point of this kind stands for another file or folder, and has no content of its own. */
+/**
+ * Whether a reparse point of this kind stands for another file or folder, and has no content of its own.
+ *
+ * @since 0.1.0
+ */
 export const isNameSurrogate = (tag: number): boolean =>
   (tag & nameSurrogate) !== 0 || tag === ReparseTag.IO_REPARSE_TAG_DFS
 
-/** Flags of a symbolic link: the target is relative to the link's directory. */
+/**
+ * Flags of a symbolic link: the target is relative to the link's directory.
+ *
+ * @since 0.1.0
+ */
 export const SYMLINK_FLAG_RELATIVE = 1
 
-/** NfsType (2.1.2.6): letters in a 64-bit number. */
+/**
+ * NfsType (2.1.2.6): letters in a 64-bit number.
+ *
+ * @since 0.1.0
+ */
 export const NfsType = {
   NFS_SPECFILE_LNK: 0x014b4e4cn,
   NFS_SPECFILE_CHR: 0x00524843n,
@@ -58,6 +74,7 @@ export const NfsType = {
  * - `Microsoft`, `Guid` (2.1.2.2, 2.1.2.3): all other tags.
  *
  * @category models
+ * @since 0.1.0
  */
 export type ReparseData =
   | {
@@ -126,6 +143,7 @@ const tagOf = (value: ReparseData): number => {
  * REPARSE_DATA_BUFFER, and REPARSE_GUID_DATA_BUFFER for tags that are not Microsoft's.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const ReparseDataBuffer: Codec.Codec<ReparseData> = Codec.make<ReparseData>(
   8,

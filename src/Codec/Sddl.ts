@@ -120,6 +120,7 @@ const part = (letter: "D" | "S", acl: Acl | undefined, control: number, shift: 0
  * The descriptor's SDDL; `undefined` if an entry has no text.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const toSddl = (descriptor: SecurityDescriptor): string | undefined => {
   const dacl = part("D", descriptor.dacl, descriptor.control, 0)

@@ -15,6 +15,7 @@ import * as Codec from "./Codec.ts"
  * A security identifier as text (MS-DTYP 2.4.2.1): `S-1-`, the authority (hexadecimal from 2^32 on), up to 15 numbers.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Sid = string
 
@@ -30,10 +31,18 @@ const sidParts = (
   return subAuthorities.every((number) => number <= 0xffffffff) ? { authority, subAuthorities } : undefined
 }
 
-/** Whether the text is a SID. */
+/**
+ * Whether the text is a SID.
+ *
+ * @since 0.1.0
+ */
 export const isSid = (text: string): text is Sid => sidParts(text) !== undefined
 
-/** A SID (MS-DTYP 2.4.2.2). Writing throws `RangeError` for text that is no SID: see `isSid`. */
+/**
+ * A SID (MS-DTYP 2.4.2.2). Writing throws `RangeError` for text that is no SID: see `isSid`.
+ *
+ * @since 0.1.0
+ */
 export const Sid: Codec.Codec<Sid> = Codec.make(
   8,
   (r) => {
@@ -63,7 +72,11 @@ export const Sid: Codec.Codec<Sid> = Codec.make(
 // ACE
 // -----------------------------------------------------------------------------
 
-/** AceType (MS-DTYP 2.4.4.1). */
+/**
+ * AceType (MS-DTYP 2.4.4.1).
+ *
+ * @since 0.1.0
+ */
 export const AceType = {
   ACCESS_ALLOWED_ACE_TYPE: 0x00,
   ACCESS_DENIED_ACE_TYPE: 0x01,
@@ -82,7 +95,11 @@ export const AceType = {
   SYSTEM_SCOPED_POLICY_ID_ACE_TYPE: 0x13
 } as const
 
-/** AceFlags (MS-DTYP 2.4.4.1). */
+/**
+ * AceFlags (MS-DTYP 2.4.4.1).
+ *
+ * @since 0.1.0
+ */
 export const AceFlags = {
   OBJECT_INHERIT_ACE: 0x01,
   CONTAINER_INHERIT_ACE: 0x02,
@@ -93,7 +110,11 @@ export const AceFlags = {
   FAILED_ACCESS_ACE_FLAG: 0x80
 } as const
 
-/** An entry that is an access mask and a SID: allowed, denied, audit, label, policy (2.4.4.2 and others). */
+/**
+ * An entry that is an access mask and a SID: allowed, denied, audit, label, policy (2.4.4.2 and others).
+ *
+ * @since 0.1.0
+ */
 export interface BasicAce {
   readonly _tag: "Basic"
   readonly aceType: number
@@ -102,7 +123,11 @@ export interface BasicAce {
   readonly sid: Sid
 }
 
-/** The same for a property or a kind of child of a directory object (2.4.4.3 and others). GUIDs as 16 bytes. */
+/**
+ * The same for a property or a kind of child of a directory object (2.4.4.3 and others). GUIDs as 16 bytes.
+ *
+ * @since 0.1.0
+ */
 export interface ObjectAce {
   readonly _tag: "Object"
   readonly aceType: number
@@ -113,7 +138,11 @@ export interface ObjectAce {
   readonly sid: Sid
 }
 
-/** An entry of another type, or with further data: all bytes after its header. */
+/**
+ * An entry of another type, or with further data: all bytes after its header.
+ *
+ * @since 0.1.0
+ */
 export interface RawAce {
   readonly _tag: "Raw"
   readonly aceType: number
@@ -123,13 +152,18 @@ export interface RawAce {
 
 /**
  * @category models
+ * @since 0.1.0
  */
 export type Ace = BasicAce | ObjectAce | RawAce
 
 const isBasic = (type: number): boolean => type <= 2 || type === 0x11 || type === 0x13
 const isObject = (type: number): boolean => type >= 5 && type <= 7
 
-/** An entry of an ACL (2.4.4). */
+/**
+ * An entry of an ACL (2.4.4).
+ *
+ * @since 0.1.0
+ */
 export const Ace: Codec.Codec<Ace> = Codec.make<Ace>(
   4,
   (r) => {
@@ -182,7 +216,11 @@ export const Ace: Codec.Codec<Ace> = Codec.make<Ace>(
 // ACL and descriptor
 // -----------------------------------------------------------------------------
 
-/** An access control list (2.4.5). Revision 2, or 4 if it has object entries. An empty list grants nothing. */
+/**
+ * An access control list (2.4.5). Revision 2, or 4 if it has object entries. An empty list grants nothing.
+ *
+ * @since 0.1.0
+ */
 export interface Acl {
   readonly aclRevision: number
   readonly aces: ReadonlyArray<Ace>
@@ -216,7 +254,11 @@ export const Acl: Codec.Codec<Acl> = Codec.make<Acl>(
   }
 )
 
-/** Control (2.4.6). */
+/**
+ * Control (2.4.6).
+ *
+ * @since 0.1.0
+ */
 export const Control = {
   SE_OWNER_DEFAULTED: 0x0001,
   SE_GROUP_DEFAULTED: 0x0002,
@@ -241,6 +283,7 @@ export const Control = {
  * without it, the descriptor says nothing about access. `sbz1` counts with SE_RM_CONTROL_VALID only.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface SecurityDescriptor {
   readonly sbz1: number
@@ -255,6 +298,7 @@ export interface SecurityDescriptor {
  * Written in the order owner, group, SACL, DACL. Sets SE_SELF_RELATIVE, and PRESENT for each ACL of the value.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const SecurityDescriptor: Codec.Codec<SecurityDescriptor> = Codec.make(
   20,

@@ -22,7 +22,11 @@ const runs = `
 2d00+37:10a0 ff41+25:ff21
 `
 
-/** The upper-case code unit by code unit. */
+/**
+ * The upper-case code unit by code unit.
+ *
+ * @since 0.1.0
+ */
 export const upCase: Uint16Array = (() => {
   const table = Uint16Array.from({ length: 0x1_0000 }, (_, unit) => unit)
   for (
@@ -42,6 +46,7 @@ const ascii = /^[\0-\x7f]*$/
  * The folded name: names that differ in case alone have the same.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fold = (name: string): string => {
   if (ascii.test(name)) return name.toUpperCase()

@@ -30,6 +30,7 @@ import * as SiteFinder from "./SiteFinder.ts"
  * has none, and with `"strict"` it fails with `NotDfsCapable`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
   /**
@@ -39,7 +40,11 @@ export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
   readonly port?: number | undefined
 }
 
-/** What the failure of an operation says about the target that it was tried on. */
+/**
+ * What the failure of an operation says about the target that it was tried on.
+ *
+ * @since 0.1.0
+ */
 export const judge = (error: unknown): DfsResolver.Verdict => {
   const failure = error as Partial<ClientError>
   switch (failure._tag) {
@@ -167,6 +172,7 @@ const toText = (path: UncPath.UncPath): string =>
  * ```
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (
   options: DfsAdapterOptions = {}
@@ -242,6 +248,7 @@ export const layer = (
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerWithoutDiscovery = (
   options: Omit<DfsAdapterOptions, "discover"> = {}
@@ -252,6 +259,7 @@ export const layerWithoutDiscovery = (
  * `DfsOptions.config`, and SMB_DFS_PORT.
  *
  * @category config
+ * @since 0.1.0
  */
 export const config: Config.Config<DfsAdapterOptions> = Config.map(
   Config.all({
@@ -268,6 +276,7 @@ export const config: Config.Config<DfsAdapterOptions> = Config.map(
  * true. Fails with `ConfigError` when the layer is built.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerConfig = (
   options: Config.Wrap<DfsAdapterOptions> = config

@@ -17,6 +17,7 @@ import type * as DomainCache from "./DomainCache.ts"
  * How a client follows DFS.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface DfsOptions {
   /**
@@ -78,7 +79,11 @@ export interface DfsOptions {
   readonly largestBuffer?: number | undefined
 }
 
-/** All options with their values; an option without a default can be undefined. */
+/**
+ * All options with their values; an option without a default can be undefined.
+ *
+ * @since 0.1.0
+ */
 export interface Settings extends DfsStep.Options {
   readonly enabled: boolean
   readonly stagger: Duration.Input
@@ -96,6 +101,7 @@ export interface Settings extends DfsStep.Options {
  * The defaults: no DFS.
  *
  * @category settings
+ * @since 0.1.0
  */
 export const defaults: Settings = {
   ...DfsStep.defaultOptions,
@@ -111,7 +117,11 @@ export const defaults: Settings = {
   largestBuffer: largestReferralBuffer
 }
 
-/** The options with their defaults. */
+/**
+ * The options with their defaults.
+ *
+ * @since 0.1.0
+ */
 export const settings = ({ breaker, limits, timeToLive, ...options }: DfsOptions = {}): Settings => ({
   ...Defaults.complete(defaults, options),
   limits: Defaults.complete(defaults.limits, limits),
@@ -174,6 +184,7 @@ const time = (name: string): Config.Config<Option.Option<Duration.Duration>> =>
  * SMB_DFS_MAX_REFERRAL_LEVEL (1 to 4), SMB_DFS_LARGEST_BUFFER (bytes). A number out of its range is a `ConfigError`.
  *
  * @category config
+ * @since 0.1.0
  */
 export const config: Config.Config<DfsOptions> = Config.map(
   Config.all({

@@ -64,6 +64,7 @@ const covers = (parts: ReadonlyArray<string>, path: DfsPath.DfsPath): boolean =>
  * Whether DFS applies to a path: one of `include` covers it, if there are any, and none of `exclude` does.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (options: {
   readonly include: ReadonlyArray<string>

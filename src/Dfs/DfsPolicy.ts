@@ -12,12 +12,17 @@ import type { NotDfsCapable, Overflow } from "../Protocol/DfsError.ts"
  * not say so.
  *
  * @category settings
+ * @since 0.1.0
  */
 export const ReferralBuffer: Context.Reference<number> = Context.Reference("effect-smb/Dfs/ReferralBuffer", {
   defaultValue: () => 8192
 })
 
-/** The largest buffer that Windows offers: 56 KiB. */
+/**
+ * The largest buffer that Windows offers: 56 KiB.
+ *
+ * @since 0.1.0
+ */
 export const largestReferralBuffer = 57_344
 
 /**
@@ -25,6 +30,7 @@ export const largestReferralBuffer = 57_344
  * with `Overflow`.
  *
  * @category policies
+ * @since 0.1.0
  */
 export const retryOverflow = (options?: { readonly largest?: number | undefined }) => {
   const largest = options?.largest ?? largestReferralBuffer
@@ -44,6 +50,7 @@ export const retryOverflow = (options?: { readonly largest?: number | undefined 
  * Handles `NotDfsCapable` by going on without DFS.
  *
  * @category policies
+ * @since 0.1.0
  */
 export const fallback = <B, E2, R2>(plain: (error: NotDfsCapable) => Effect.Effect<B, E2, R2>) =>
 <A, E, R>(

@@ -56,6 +56,7 @@ export type { State, Step } from "./DfsState.ts"
  * referral of exactly this path even if a cache has it, and ends when it has the referral.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const start = <E>(
   path: string | DfsPath.DfsPath,
@@ -90,6 +91,7 @@ const steps: Steps = { locate, use, findServer, askNextController, attempt, next
  * command again. After the end, every event does so.
  *
  * @category running
+ * @since 0.1.0
  */
 export const step = <E>(before: State<E>, event: Event<E>, world: World): Step<E> => {
   const state = { ...before, steps: before.steps + 1 }

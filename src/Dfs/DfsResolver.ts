@@ -36,7 +36,11 @@ import { ask, type ReferralSource, type SourceError } from "./ReferralSource.ts"
 import { SiteFinder } from "./SiteFinder.ts"
 import * as TargetHealth from "./TargetHealth.ts"
 
-/** How a client resolves; see `DfsOptions`. */
+/**
+ * How a client resolves; see `DfsOptions`.
+ *
+ * @since 0.1.0
+ */
 export type DfsResolverOptions = DfsOptions.DfsOptions
 
 /**
@@ -44,6 +48,7 @@ export type DfsResolverOptions = DfsOptions.DfsOptions
  * `resolvedPath` is the first of them that answers.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Resolution {
   readonly path: string
@@ -52,10 +57,18 @@ export interface Resolution {
   readonly targets: ReadonlyArray<Target>
 }
 
-/** What the failure of an attempt means for the path; see the events of `DfsStep`. */
+/**
+ * What the failure of an attempt means for the path; see the events of `DfsStep`.
+ *
+ * @since 0.1.0
+ */
 export type Verdict = "PathNotCovered" | "NotFound" | "TargetFailed" | "ServerFailed" | "Failed" | "Lost"
 
-/** How the resolver reaches targets, besides `attempt`. */
+/**
+ * How the resolver reaches targets, besides `attempt`.
+ *
+ * @since 0.1.0
+ */
 export interface UseOptions<E, E2 = unknown> {
   /** Connects to a target and leaves the connection for `attempt` to find. For `connect: "race"`. */
   readonly connect?: ((target: Target) => Effect.Effect<unknown, E>) | undefined
@@ -78,6 +91,7 @@ export interface UseOptions<E, E2 = unknown> {
  * ```
  *
  * @category services
+ * @since 0.1.0
  */
 export class DfsResolver extends Context.Service<DfsResolver, {
   /** Where a path leads, by referrals alone. */
@@ -100,7 +114,11 @@ export class DfsResolver extends Context.Service<DfsResolver, {
   readonly knowledge: Effect.Effect<Knowledge>
 }>()("effect-smb/Dfs/DfsResolver") {}
 
-/** The path unchanged, without DFS. */
+/**
+ * The path unchanged, without DFS.
+ *
+ * @since 0.1.0
+ */
 export const asPlain = (path: string): Effect.Effect<Resolution> =>
   Effect.sync(() => {
     const target = plainTarget(DfsPath.fromString(path))
@@ -176,6 +194,7 @@ interface Hands<A, E, R> {
  * site by the `DomainControllers` and `SiteFinder` there. Its background work ends with the scope.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   const finder = yield* DomainControllers.DomainControllers
@@ -488,6 +507,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> 
  * A resolver with its own cache.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (
   options?: DfsResolverOptions

@@ -7,7 +7,11 @@ import type { Command, Knowledge } from "./DfsStep.ts"
 import type { Note } from "./DfsTrace.ts"
 import type * as ReferralCache from "./ReferralCache.ts"
 
-/** An entry in use, and which of its targets is being tried. */
+/**
+ * An entry in use, and which of its targets is being tried.
+ *
+ * @since 0.2.0
+ */
 export interface Trial {
   readonly entry: ReferralCache.CachedReferral
   readonly order: ReadonlyArray<number>
@@ -18,28 +22,44 @@ export interface Trial {
   readonly connected: boolean
 }
 
-/** Where to go on if the target of an interlink cannot be used. */
+/**
+ * Where to go on if the target of an interlink cannot be used.
+ *
+ * @since 0.2.0
+ */
 export interface Frame {
   readonly path: DfsPath.DfsPath
   readonly visited: ReadonlyArray<DfsPath.DfsPath>
   readonly trial: Trial
 }
 
-/** Why a link is asked for, which decides what its absence means. */
+/**
+ * Why a link is asked for, which decides what its absence means.
+ *
+ * @since 0.2.0
+ */
 export type Why<E> =
   | { readonly _tag: "Crossed"; readonly error: E }
   | { readonly _tag: "Missing"; readonly error: E }
   | { readonly _tag: "Probing" }
   | { readonly _tag: "Refreshing"; readonly link: DfsPath.DfsPath }
 
-/** A domain's controllers, one of which is being asked. */
+/**
+ * A domain's controllers, one of which is being asked.
+ *
+ * @since 0.2.0
+ */
 export interface Asked {
   readonly domain: string
   readonly controllers: ReadonlyArray<string>
   readonly position: number
 }
 
-/** `lenient`: the path is only suspected to be in a namespace. */
+/**
+ * `lenient`: the path is only suspected to be in a namespace.
+ *
+ * @since 0.2.0
+ */
 export type Phase<E> =
   | { readonly _tag: "Idle" }
   | { readonly _tag: "AskingDomains"; readonly lenient: boolean; readonly asked: Asked }
@@ -56,6 +76,7 @@ export type Phase<E> =
  * The state of one resolution. Made by `start`, changed by `step` alone.
  *
  * @category models
+ * @since 0.2.0
  */
 export interface State<E> {
   readonly original: DfsPath.DfsPath
@@ -86,7 +107,11 @@ export interface State<E> {
   readonly pending: Command<E> | undefined
 }
 
-/** What a step gives. */
+/**
+ * What a step gives.
+ *
+ * @since 0.2.0
+ */
 export interface Step<E> extends Knowledge {
   readonly state: State<E>
   readonly command: Command<E>

@@ -15,6 +15,7 @@ import type * as TargetHealth from "./TargetHealth.ts"
  * it.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Target {
   readonly server: string
@@ -25,7 +26,11 @@ export interface Target {
   readonly isLink?: true | undefined
 }
 
-/** What a referral is asked for (MS-DFSC 3.1.4.2). */
+/**
+ * What a referral is asked for (MS-DFSC 3.1.4.2).
+ *
+ * @since 0.1.0
+ */
 export type ReferralKind = "domain" | "dc" | "root" | "sysvol" | "link"
 
 /**
@@ -41,6 +46,7 @@ export type ReferralKind = "domain" | "dc" | "root" | "sysvol" | "link"
  * - `Done`, `Fail`: the end.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Command<E> =
   | {
@@ -62,7 +68,11 @@ export type Command<E> =
   | { readonly _tag: "Done"; readonly target: Target }
   | { readonly _tag: "Fail"; readonly error: E | ResolutionError }
 
-/** A target of a `Connect` that could not be connected to, by its index there. */
+/**
+ * A target of a `Connect` that could not be connected to, by its index there.
+ *
+ * @since 0.1.0
+ */
 export interface ConnectFailure<E> {
   readonly index: number
   readonly error: E
@@ -85,6 +95,7 @@ export interface ConnectFailure<E> {
  * - `Probe`: nothing was tried; find out by referrals alone whether the path goes on elsewhere.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Event<E> =
   | { readonly _tag: "Start" }
@@ -113,6 +124,7 @@ export type Event<E> =
  * How paths are resolved.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Options {
   /**
@@ -146,6 +158,8 @@ export interface Options {
 /**
  * Fallback, referral first, one target after the other; 8 hops, 256 steps; a time to live of at most a day, and 30
  * seconds for an absent referral; renewed in the last tenth; a dead target is left alone for 30 seconds to 5 minutes.
+ *
+ * @since 0.1.0
  */
 export const defaultOptions: Options = {
   mode: "fallback",
@@ -158,14 +172,22 @@ export const defaultOptions: Options = {
   breaker: { cooldown: 30_000, longest: 300_000 }
 }
 
-/** What a resolution learns and the next one uses. */
+/**
+ * What a resolution learns and the next one uses.
+ *
+ * @since 0.1.0
+ */
 export interface Knowledge {
   readonly cache: ReferralCache.ReferralCache
   readonly domains: DomainCache.DomainCache
   readonly health: TargetHealth.TargetHealth
 }
 
-/** What a step may look at besides its state. `now` is in milliseconds. */
+/**
+ * What a step may look at besides its state. `now` is in milliseconds.
+ *
+ * @since 0.1.0
+ */
 export interface World extends Knowledge {
   readonly now: number
   readonly options: Options

@@ -12,6 +12,7 @@ import type { ReferralKind } from "./DfsStep.ts"
  * One note. Paths are as users write them; times are in seconds.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Note =
   | {
@@ -77,6 +78,7 @@ export type Note =
  * throw, and the resolution waits for it.
  *
  * @category settings
+ * @since 0.2.0
  */
 export const TraceListener: Context.Reference<((note: Note) => void) | undefined> = Context.Reference(
   "effect-smb/Dfs/TraceListener",
@@ -97,6 +99,7 @@ const asked: Record<ReferralKind, (path: string) => string> = {
  * A note as a line of text.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const explain = (note: Note): string => {
   switch (note._tag) {

@@ -14,6 +14,7 @@ import { isNameList, type ReferralResponse } from "./ReferralResponse.ts"
  * A first component of paths: a domain with its controllers (an empty list if they have not been asked for), or a host.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Domain {
   readonly name: string
@@ -29,6 +30,7 @@ export interface Domain {
  * At most `capacity` learned names, and all names that the caller gave.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface DomainCache {
   readonly capacity: number
@@ -41,12 +43,20 @@ export interface DomainCache {
   readonly entries: ReadonlyMap<string, Domain>
 }
 
-/** Controllers by the name of their domain: NetBIOS or DNS. */
+/**
+ * Controllers by the name of their domain: NetBIOS or DNS.
+ *
+ * @since 0.1.0
+ */
 export interface Controllers {
   readonly [domain: string]: ReadonlyArray<string>
 }
 
-/** A cache that keeps the given controllers for good. */
+/**
+ * A cache that keeps the given controllers for good.
+ *
+ * @since 0.1.0
+ */
 export const make = (
   options?: { readonly controllers?: Controllers | undefined; readonly capacity?: number | undefined }
 ): DomainCache => {
@@ -63,13 +73,21 @@ export const make = (
   }
 }
 
-/** The valid entry of a name. */
+/**
+ * The valid entry of a name.
+ *
+ * @since 0.1.0
+ */
 export const get = (cache: DomainCache, name: string, now: number): Domain | undefined => {
   const found = cache.entries.get(DfsPath.fold(name))
   return found === undefined || now >= found.expiresAt ? undefined : found
 }
 
-/** Is it known to be a domain? */
+/**
+ * Is it known to be a domain?
+ *
+ * @since 0.1.0
+ */
 export const isDomain = (cache: DomainCache, name: string, now: number): boolean =>
   get(cache, name, now)?.kind === "domain"
 
@@ -93,7 +111,11 @@ const put = (cache: DomainCache, changes: ReadonlyArray<Domain>, now: number): D
   return { ...cache, entries }
 }
 
-/** The names of a domain referral: each can be asked for its controllers. */
+/**
+ * The names of a domain referral: each can be asked for its controllers.
+ *
+ * @since 0.1.0
+ */
 export const setNames = (
   cache: DomainCache,
   names: ReadonlyArray<string>,
@@ -109,12 +131,18 @@ export const setNames = (
   return { ...added, listedUntil: expiresAt }
 }
 
-/** The list of domains was not available: not again before `until`. */
+/**
+ * The list of domains was not available: not again before `until`.
+ *
+ * @since 0.1.0
+ */
 export const setUnlisted = (cache: DomainCache, until: number): DomainCache => ({ ...cache, listedUntil: until })
 
 /**
  * The controllers of a domain. The first controllers that are learned become BootstrapDC, and so do later ones of the
  * same domain. An empty list: they are asked for again.
+ *
+ * @since 0.1.0
  */
 export const setControllers = (
   cache: DomainCache,
@@ -130,11 +158,19 @@ export const setControllers = (
     : changed
 }
 
-/** A name that is no domain's. */
+/**
+ * A name that is no domain's.
+ *
+ * @since 0.1.0
+ */
 export const setHost = (cache: DomainCache, name: string, expiresAt: number, now: number): DomainCache =>
   put(cache, [{ name, kind: "host", controllers: [], hint: 0, expiresAt }], now)
 
-/** The controller that answered. */
+/**
+ * The controller that answered.
+ *
+ * @since 0.1.0
+ */
 export const setHint = (cache: DomainCache, name: string, controller: string): DomainCache => {
   const key = DfsPath.fold(name)
   const entry = cache.entries.get(key)
@@ -143,7 +179,11 @@ export const setHint = (cache: DomainCache, name: string, controller: string): D
   return { ...cache, entries: new Map(cache.entries).set(key, { ...entry, hint }) }
 }
 
-/** A domain's controllers in the order in which to ask them: the hint, then the others as given. */
+/**
+ * A domain's controllers in the order in which to ask them: the hint, then the others as given.
+ *
+ * @since 0.1.0
+ */
 export const controllersOf = (domain: Domain): ReadonlyArray<string> => {
   const hint = domain.controllers[domain.hint]
   return hint === undefined || domain.hint === 0
@@ -151,7 +191,11 @@ export const controllersOf = (domain: Domain): ReadonlyArray<string> => {
     : [hint, ...domain.controllers.filter((_, i) => i !== domain.hint)]
 }
 
-/** The longest domain that a server's DNS name ends in or equals. */
+/**
+ * The longest domain that a server's DNS name ends in or equals.
+ *
+ * @since 0.1.0
+ */
 export const domainOf = (cache: DomainCache, server: string, now: number): string | undefined => {
   const folded = DfsPath.fold(server)
   let best: Domain | undefined
@@ -183,6 +227,7 @@ interface Names {
  * The names in a response to a domain referral (MS-DFSC 3.1.5.4.1). Fails with `Malformed` if it is no name list.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const namesFromResponse = (response: ReferralResponse, server: string): Result.Result<Names, Malformed> => {
   const names: Array<string> = []
@@ -203,6 +248,7 @@ export const namesFromResponse = (response: ReferralResponse, server: string): R
  * controller. Fails with `Malformed` otherwise.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const controllersFromResponse = (
   response: ReferralResponse,

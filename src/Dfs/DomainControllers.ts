@@ -17,6 +17,7 @@ import * as SrvQuery from "./SrvQuery.ts"
  * fail: the caller goes on with the controllers that it has.
  *
  * @category services
+ * @since 0.1.0
  */
 export class DomainControllers extends Context.Service<DomainControllers, {
   readonly find: (domain: string, site: string | undefined) => Effect.Effect<ReadonlyArray<string>>
@@ -26,6 +27,7 @@ export class DomainControllers extends Context.Service<DomainControllers, {
  * Looks for no controllers: the resolver knows only those of its options and of referrals.
  *
  * @category constructors
+ * @since 0.2.0
  */
 export const none: DomainControllers["Service"] = { find: () => Effect.succeed([]) }
 
@@ -33,13 +35,18 @@ export const none: DomainControllers["Service"] = { find: () => Effect.succeed([
  * `none` as a layer.
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerNone: Layer.Layer<DomainControllers> = Layer.succeed(DomainControllers, none)
 
 /** A DNS name without the dot at its end, as others write it. */
 const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, -1) : name)
 
-/** How the DNS is asked. */
+/**
+ * How the DNS is asked.
+ *
+ * @since 0.1.0
+ */
 export interface DnsOptions {
   /** The timeout of the whole search. Default: 2 seconds. A domain that is not found in this time counts as absent. */
   readonly timeout?: Duration.Input | undefined
@@ -56,6 +63,7 @@ export interface DnsOptions {
  * not asked for it.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): DomainControllers["Service"] => {
   type Records = ReadonlyArray<Pick<Dns.Srv, "priority" | "weight"> & { readonly target: string }>
@@ -97,6 +105,7 @@ export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): Doma
  * Finds controllers by the DNS, by default within 2 seconds.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerDns = (options: DnsOptions = {}): Layer.Layer<DomainControllers, never, Dns.Dns> =>
   Layer.effect(DomainControllers, Effect.map(Dns.Dns, (dns) => makeDns(dns, options)))

@@ -25,6 +25,7 @@ import * as Netlogon from "./Netlogon.ts"
  * `Failed`), or it does not serve the domain (`NotServed`).
  *
  * @category errors
+ * @since 0.1.0
  */
 export class LdapPingError extends Schema.TaggedError<LdapPingError>()("LdapPingError", {
   reason: Schema.Literals(["TimedOut", "Refused", "Unreachable", "NameNotFound", "NotServed", "Failed"]),
@@ -46,7 +47,11 @@ export class LdapPingError extends Schema.TaggedError<LdapPingError>()("LdapPing
   }
 }
 
-/** The options of pings. */
+/**
+ * The options of pings.
+ *
+ * @since 0.1.0
+ */
 export interface Options {
   /** The timeout of the whole ping. Default: 1 second. */
   readonly timeout?: Duration.Input | undefined
@@ -104,6 +109,7 @@ const request = (
  * without the attribute.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const netlogonOf = (
   { BerReader }: Pick<typeof Ldapts, "BerReader">,
@@ -201,6 +207,7 @@ const exchange = (
  * server's name.
  *
  * @category requests
+ * @since 0.1.0
  */
 export const ping = (
   server: string,

@@ -38,6 +38,7 @@ const TargetPath = Schema.String.check(
  * One target of a root or of a link.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Target = Schema.Struct({
   path: TargetPath,
@@ -61,6 +62,7 @@ const Level = Schema.Literals([1, 2, 3, 4])
  * A link: a folder of a root that leads to another place.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Link = Schema.Struct({
   /** In the order in which clients try them, set by set. */
@@ -92,6 +94,7 @@ const wellNamed = (links: Readonly<Record<string, unknown>>): string | true => {
  * A root: a share whose folders can lead to other places.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Root = Schema.Struct({
   /** Where the root itself is. Default: the server that was asked, or the controllers of a domain. */
@@ -122,6 +125,7 @@ const named = Schema.makeFilter((record: Readonly<Record<string, unknown>>) => {
  * A domain whose controllers the server stands in for: it answers for the domain's names.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Domain = Schema.Struct({
   /** The domain's NetBIOS name. Requests by it are answered too, with the NetBIOS names of the controllers. */
@@ -136,6 +140,7 @@ export type Domain = typeof Domain.Type
  * What a server hosts: roots by the name of their share, and domains by their DNS name.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Namespace = Schema.Struct({
   roots: Schema.Record(Schema.String, Root).check(named),
@@ -147,6 +152,7 @@ export type Namespace = typeof Namespace.Type
  * A namespace from JSON, or an error that names the place of the fault.
  *
  * @category decoding
+ * @since 0.1.0
  */
 export const fromJson = Schema.decodeUnknownResult(Schema.fromJsonString(Namespace))
 
@@ -154,7 +160,11 @@ export const fromJson = Schema.decodeUnknownResult(Schema.fromJsonString(Namespa
 // looking up
 // -----------------------------------------------------------------------------
 
-/** A link as look-ups give it. */
+/**
+ * A link as look-ups give it.
+ *
+ * @since 0.1.0
+ */
 export interface FoundLink {
   /** Components below the root. */
   readonly path: ReadonlyArray<string>
@@ -188,10 +198,18 @@ const rootsOf = (namespace: Namespace): ReadonlyMap<string, FoundRoot> => {
   return roots
 }
 
-/** Is a share of this name a root? */
+/**
+ * Is a share of this name a root?
+ *
+ * @since 0.1.0
+ */
 export const isRoot = (namespace: Namespace, share: string): boolean => rootsOf(namespace).has(DfsPath.fold(share))
 
-/** The links of a root. */
+/**
+ * The links of a root.
+ *
+ * @since 0.1.0
+ */
 export const linksOf = (namespace: Namespace, share: string): ReadonlyArray<FoundLink> => [
   ...rootsOf(namespace).get(DfsPath.fold(share))?.links.values() ?? []
 ]
@@ -200,6 +218,7 @@ export const linksOf = (namespace: Namespace, share: string): ReadonlyArray<Foun
  * The link that a path below a root leads through, if any. A CREATE of such a path fails with STATUS_PATH_NOT_COVERED.
  *
  * @category look-ups
+ * @since 0.1.0
  */
 export const covers = (namespace: Namespace, share: string, path: ReadonlyArray<string>): FoundLink | undefined => {
   const links = rootsOf(namespace).get(DfsPath.fold(share))?.links
@@ -216,6 +235,7 @@ export const covers = (namespace: Namespace, share: string, path: ReadonlyArray<
  * not that of the tree (MS-DFSC 3.2.5.5).
  *
  * @category look-ups
+ * @since 0.1.0
  */
 export const normalise = (name: string, share: string): string | undefined => {
   const [, asked, ...rest] = name.replace(/^\\+/, "").split("\\")
@@ -226,12 +246,20 @@ export const normalise = (name: string, share: string): string | undefined => {
 // answering
 // -----------------------------------------------------------------------------
 
-/** The encoded response, or the status in its place. */
+/**
+ * The encoded response, or the status in its place.
+ *
+ * @since 0.1.0
+ */
 export type Answer =
   | { readonly _tag: "Response"; readonly bytes: Uint8Array; readonly response: ReferralResponse }
   | { readonly _tag: "Status"; readonly status: number }
 
-/** The options of an answer. */
+/**
+ * The options of an answer.
+ *
+ * @since 0.1.0
+ */
 export interface AnswerOptions {
   /** Bytes of the client's buffer. */
   readonly maximumOutput: number
@@ -278,6 +306,7 @@ const longestShortName = 15
  * The usual NetBIOS name of a host: `DC1` for `dc1.corp.test`. An address has no such name and stays unchanged.
  *
  * @category look-ups
+ * @since 0.1.0
  */
 export const shortName = (host: string): string =>
   DfsPath.isAddress(host) ? host : host.split(".", 1)[0]!.slice(0, longestShortName).toUpperCase()
@@ -355,6 +384,7 @@ const referral = (
  * to 3.3.5.4, and what Samba answers).
  *
  * @category referrals
+ * @since 0.1.0
  */
 export const answer = (namespace: Namespace, request: ReferralRequestEx, options: AnswerOptions): Answer => {
   const { maxReferralLevel } = request

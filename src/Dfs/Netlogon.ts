@@ -12,7 +12,11 @@ import { Reader } from "../Codec/Cursor.ts"
 import * as Guid from "../Codec/Guid.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 
-/** NETLOGON_NT_VERSION (MS-ADTS 6.3.1.1): what a client understands, and which optional fields a response has. */
+/**
+ * NETLOGON_NT_VERSION (MS-ADTS 6.3.1.1): what a client understands, and which optional fields a response has.
+ *
+ * @since 0.1.0
+ */
 export const NtVersion = {
   NETLOGON_NT_VERSION_1: 0x00000001,
   NETLOGON_NT_VERSION_5: 0x00000002,
@@ -25,6 +29,8 @@ export const NtVersion = {
 /**
  * The operation codes of extended responses (MS-ADTS 6.3.1.3): the controller runs, is paused, or does not know the
  * user.
+ *
+ * @since 0.1.0
  */
 export const Opcode = {
   LOGON_SAM_LOGON_RESPONSE_EX: 23,
@@ -32,7 +38,11 @@ export const Opcode = {
   LOGON_SAM_USER_UNKNOWN_EX: 25
 } as const
 
-/** DS_FLAG: the controller is in the site of the client (MS-ADTS 6.3.1.2). */
+/**
+ * DS_FLAG: the controller is in the site of the client (MS-ADTS 6.3.1.2).
+ *
+ * @since 0.1.0
+ */
 export const DS_CLOSEST_FLAG = 0x00000080
 
 /** A name takes at most 255 bytes on the wire, a label 63 (RFC 1035 2.3.4). */
@@ -45,6 +55,7 @@ const pointer = 0xc0
  * A name of labels, joined by dots; empty for the root. Pointers are followed, and never written.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const Name: Codec.Codec<string> = Codec.make(
   1,
@@ -111,6 +122,7 @@ const End = Codec.struct({
  * `dcSockAddr` and `nextClosestSiteName` are present if `ntVersion` says so.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface SamLogonResponseEx extends Codec.Type<typeof Start> {
   /** A `sockaddr` of Windows, undecoded. */
@@ -119,7 +131,11 @@ export interface SamLogonResponseEx extends Codec.Type<typeof Start> {
   readonly ntVersion: number
 }
 
-/** The codec of `SamLogonResponseEx`. */
+/**
+ * The codec of `SamLogonResponseEx`.
+ *
+ * @since 0.1.0
+ */
 export const SamLogonResponseEx: Codec.Codec<SamLogonResponseEx> = Codec.make(
   Start.minimumSize + End.minimumSize,
   (reader) => {
@@ -161,6 +177,7 @@ const structure = "NETLOGON_SAM_LOGON_RESPONSE_EX"
  * Decodes a response; `Malformed` if it is not an extended one, also if the controller is paused.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const decode = (bytes: Uint8Array): Result.Result<SamLogonResponseEx, Malformed> =>
   Codec.attempt(structure, () => {
@@ -176,5 +193,6 @@ export const decode = (bytes: Uint8Array): Result.Result<SamLogonResponseEx, Mal
  * Encodes a response, for a program that plays a controller.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const encode: (value: SamLogonResponseEx) => Uint8Array<ArrayBuffer> = Codec.encode(SamLogonResponseEx)

@@ -23,6 +23,7 @@ import {
  * One target of a prefix. `setBoundary` says that a new target set begins with it; the first target always does.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface ReferralTarget {
   readonly path: DfsPath.DfsPath
@@ -33,6 +34,7 @@ export interface ReferralTarget {
  * The referral of one prefix.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface CachedReferral {
   readonly prefix: DfsPath.DfsPath
@@ -55,7 +57,11 @@ export interface CachedReferral {
   readonly confirmed?: boolean | undefined
 }
 
-/** A path without a referral, the reason, and the time in milliseconds until which that is believed. */
+/**
+ * A path without a referral, the reason, and the time in milliseconds until which that is believed.
+ *
+ * @since 0.1.0
+ */
 export interface Absence {
   readonly error: NoReferral
   readonly expiresAt: number
@@ -65,6 +71,7 @@ export interface Absence {
  * At most `capacity` prefixes, oldest first.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface ReferralCache {
   readonly capacity: number
@@ -75,7 +82,11 @@ export interface ReferralCache {
   readonly evictions: number
 }
 
-/** Limits for the time to live that a server states, in seconds. */
+/**
+ * Limits for the time to live that a server states, in seconds.
+ *
+ * @since 0.1.0
+ */
 export interface TtlBounds {
   readonly minimum: number
   readonly maximum: number
@@ -87,7 +98,11 @@ const defaultTimeToLive = 300
 /** The most components of a prefix: a look-up tries no longer prefixes. */
 const deepest = 64
 
-/** An empty cache for at most `capacity` prefixes (default: 512). */
+/**
+ * An empty cache for at most `capacity` prefixes (default: 512).
+ *
+ * @since 0.1.0
+ */
 export const make = (options?: { readonly capacity?: number | undefined }): ReferralCache => ({
   capacity: Math.max(1, options?.capacity ?? 512),
   entries: new Map(),
@@ -95,13 +110,18 @@ export const make = (options?: { readonly capacity?: number | undefined }): Refe
   evictions: 0
 })
 
-/** Is it too old to be used? */
+/**
+ * Is it too old to be used?
+ *
+ * @since 0.1.0
+ */
 export const isExpired = (entry: CachedReferral, now: number): boolean => now >= entry.expiresAt
 
 /**
  * The entry with the longest prefix of `path`, expired or not.
  *
  * @category look-up
+ * @since 0.1.0
  */
 export const lookup = (cache: ReferralCache, path: DfsPath.DfsPath): CachedReferral | undefined => {
   if (cache.entries.size === 0) return undefined
@@ -114,7 +134,11 @@ export const lookup = (cache: ReferralCache, path: DfsPath.DfsPath): CachedRefer
   return found
 }
 
-/** The entry of exactly this prefix. */
+/**
+ * The entry of exactly this prefix.
+ *
+ * @since 0.1.0
+ */
 export const get = (cache: ReferralCache, prefix: DfsPath.DfsPath): CachedReferral | undefined =>
   cache.entries.get(DfsPath.key(prefix))
 
@@ -122,6 +146,7 @@ export const get = (cache: ReferralCache, prefix: DfsPath.DfsPath): CachedReferr
  * Remembers an entry, in place of an earlier entry of its prefix. An entry that has expired is not kept.
  *
  * @category changes
+ * @since 0.1.0
  */
 export const insert = (cache: ReferralCache, entry: CachedReferral, now: number): ReferralCache => {
   const entries = new Map(cache.entries)
@@ -156,14 +181,22 @@ const without = <A>(map: ReadonlyMap<string, A>, key: string): ReadonlyMap<strin
   return changed
 }
 
-/** Why exactly this path has no referral, if that is known. */
+/**
+ * Why exactly this path has no referral, if that is known.
+ *
+ * @since 0.1.0
+ */
 export const absence = (cache: ReferralCache, path: DfsPath.DfsPath, now: number): Absence | undefined => {
   if (cache.absences.size === 0) return undefined
   const found = cache.absences.get(DfsPath.key(path))
   return found === undefined || now >= found.expiresAt ? undefined : found
 }
 
-/** Remembers that a path has no referral. */
+/**
+ * Remembers that a path has no referral.
+ *
+ * @since 0.1.0
+ */
 export const insertAbsence = (
   cache: ReferralCache,
   path: DfsPath.DfsPath,
@@ -186,7 +219,11 @@ export const insertAbsence = (
   return { ...cache, absences }
 }
 
-/** Forgets that exactly this path has no referral. */
+/**
+ * Forgets that exactly this path has no referral.
+ *
+ * @since 0.1.0
+ */
 export const removeAbsence = (cache: ReferralCache, path: DfsPath.DfsPath): ReferralCache => ({
   ...cache,
   absences: without(cache.absences, DfsPath.key(path))
@@ -204,7 +241,11 @@ const update = (
   return changed === entry ? cache : { ...cache, entries: new Map(cache.entries).set(key, changed) }
 }
 
-/** Remembers the target that worked, if the prefix still has it. */
+/**
+ * Remembers the target that worked, if the prefix still has it.
+ *
+ * @since 0.1.0
+ */
 export const setHint = (cache: ReferralCache, prefix: DfsPath.DfsPath, target: DfsPath.DfsPath): ReferralCache => {
   const wanted = DfsPath.key(target)
   return update(cache, prefix, (entry) => {
@@ -214,17 +255,29 @@ export const setHint = (cache: ReferralCache, prefix: DfsPath.DfsPath, target: D
   })
 }
 
-/** Remembers that a link leads into another namespace, although its referral did not say so. */
+/**
+ * Remembers that a link leads into another namespace, although its referral did not say so.
+ *
+ * @since 0.1.0
+ */
 export const setInterlink = (cache: ReferralCache, prefix: DfsPath.DfsPath): ReferralCache =>
   update(cache, prefix, (entry) => (entry.interlink ? entry : { ...entry, interlink: true }))
 
-/** Forgets a prefix. */
+/**
+ * Forgets a prefix.
+ *
+ * @since 0.1.0
+ */
 export const remove = (cache: ReferralCache, prefix: DfsPath.DfsPath): ReferralCache => {
   const entries = new Map(cache.entries)
   return entries.delete(DfsPath.key(prefix)) ? { ...cache, entries } : cache
 }
 
-/** The target set that each target belongs to, counted from 0. */
+/**
+ * The target set that each target belongs to, counted from 0.
+ *
+ * @since 0.1.0
+ */
 export const targetSets = (entry: CachedReferral): ReadonlyArray<number> => {
   let set = -1
   return entry.targets.map((target, i) => (i === 0 || target.setBoundary ? ++set : set))
@@ -234,6 +287,8 @@ export const targetSets = (entry: CachedReferral): ReadonlyArray<number> => {
  * The order in which to try an entry's targets, as indexes: the hint, the rest of its target set, then the others. With
  * TargetFailback the sets keep their own order, so that the client returns to an earlier set; the hint is then the
  * first of its set.
+ *
+ * @since 0.1.0
  */
 export const targetOrder = (entry: CachedReferral): ReadonlyArray<number> => {
   if (entry.targets.length === 1) return onlyTarget
@@ -252,6 +307,8 @@ const onlyTarget: ReadonlyArray<number> = [0]
  * (MS-DFSC 2.2.4). Some servers count one character more: the backslash that follows, a backslash at the end of the
  * request, or the terminator. This is not ambiguous, because the end of the next component is at least two characters
  * away.
+ *
+ * @since 0.1.0
  */
 export const componentsConsumed = (asked: DfsPath.DfsPath, pathConsumed: number): number | undefined => {
   let end = 0
@@ -271,6 +328,7 @@ export const componentsConsumed = (asked: DfsPath.DfsPath, pathConsumed: number)
  * with `ReferralRefused` (STATUS_OBJECT_PATH_NOT_FOUND) if the response has no entries.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromResponse = (response: ReferralResponse, options: {
   readonly asked: DfsPath.DfsPath

@@ -13,13 +13,18 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import { Unencodable } from "../Protocol/DfsError.ts"
 import { fromBytes, readTerminated, Text, UInt16 } from "./internal/Text.ts"
 
-/** RequestFlags of REQ_GET_DFS_REFERRAL_EX (MS-DFSC 2.2.3). */
+/**
+ * RequestFlags of REQ_GET_DFS_REFERRAL_EX (MS-DFSC 2.2.3).
+ *
+ * @since 0.1.0
+ */
 export const RequestFlags = { SiteName: 0x0001 } as const
 
 /**
  * REQ_GET_DFS_REFERRAL (MS-DFSC 2.2.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const ReferralRequest = Schema.Struct({
   /** The highest referral version that the client understands: 1 to 4. */
@@ -32,6 +37,7 @@ export type ReferralRequest = typeof ReferralRequest.Type
  * REQ_GET_DFS_REFERRAL_EX (MS-DFSC 2.2.3). `siteName` is the client's Active Directory site.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ReferralRequestEx = Schema.Struct({
   maxReferralLevel: UInt16,
@@ -62,6 +68,7 @@ const level = (value: number): boolean => Number.isInteger(value) && value >= 0 
  * Decodes REQ_GET_DFS_REFERRAL. Accepts bytes after the name's NUL, and a name that ends with the message.
  *
  * @category decoding
+ * @since 0.1.0
  */
 export const decodeReferralRequest: (bytes: Uint8Array) => Result.Result<ReferralRequest, Malformed> = Codec.decode(
   "REQ_GET_DFS_REFERRAL",
@@ -72,6 +79,7 @@ export const decodeReferralRequest: (bytes: Uint8Array) => Result.Result<Referra
  * Encodes REQ_GET_DFS_REFERRAL.
  *
  * @category encoding
+ * @since 0.1.0
  */
 export const encodeReferralRequest = (
   value: ReferralRequest
@@ -94,6 +102,7 @@ const counted = (reader: Reader, what: string): string => {
  * (Windows appends one), and flags that have no meaning.
  *
  * @category decoding
+ * @since 0.1.0
  */
 export const decodeReferralRequestEx = (bytes: Uint8Array): Result.Result<ReferralRequestEx, Malformed> =>
   Codec.attempt("REQ_GET_DFS_REFERRAL_EX", () => {
@@ -111,6 +120,7 @@ export const decodeReferralRequestEx = (bytes: Uint8Array): Result.Result<Referr
  * Encodes REQ_GET_DFS_REFERRAL_EX; `siteName` sets the SiteName flag.
  *
  * @category encoding
+ * @since 0.1.0
  */
 export const encodeReferralRequestEx = (
   value: ReferralRequestEx
@@ -137,6 +147,7 @@ export const encodeReferralRequestEx = (
  * REQ_GET_DFS_REFERRAL between bytes and value, for composition with other Schemas.
  *
  * @category schemas
+ * @since 0.1.0
  */
 export const ReferralRequestFromBytes = fromBytes(ReferralRequest, decodeReferralRequest, encodeReferralRequest)
 
@@ -144,5 +155,6 @@ export const ReferralRequestFromBytes = fromBytes(ReferralRequest, decodeReferra
  * REQ_GET_DFS_REFERRAL_EX between bytes and value, for composition with other Schemas.
  *
  * @category schemas
+ * @since 0.1.0
  */
 export const ReferralRequestExFromBytes = fromBytes(ReferralRequestEx, decodeReferralRequestEx, encodeReferralRequestEx)

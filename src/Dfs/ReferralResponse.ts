@@ -16,13 +16,25 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import { Unencodable, Unsupported } from "../Protocol/DfsError.ts"
 import { fromBytes, readTerminated, Text, UInt16, UInt32 } from "./internal/Text.ts"
 
-/** ReferralHeaderFlags (MS-DFSC 2.2.4). */
+/**
+ * ReferralHeaderFlags (MS-DFSC 2.2.4).
+ *
+ * @since 0.1.0
+ */
 export const ReferralHeaderFlags = { ReferralServers: 0x1, StorageServers: 0x2, TargetFailback: 0x4 } as const
 
-/** ServerType of an entry (MS-DFSC 2.2.5): is the target a DFS root, or not. */
+/**
+ * ServerType of an entry (MS-DFSC 2.2.5): is the target a DFS root, or not.
+ *
+ * @since 0.1.0
+ */
 export const ServerType = { Link: 0x0, Root: 0x1 } as const
 
-/** ReferralEntryFlags (MS-DFSC 2.2.5.3, 2.2.5.4). */
+/**
+ * ReferralEntryFlags (MS-DFSC 2.2.5.3, 2.2.5.4).
+ *
+ * @since 0.1.0
+ */
 export const ReferralEntryFlags = { NameListReferral: 0x2, TargetSetBoundary: 0x4 } as const
 
 const Common = {
@@ -44,13 +56,29 @@ const Paths = {
   networkAddress: Schema.optionalKey(Text)
 }
 
-/** DFS_REFERRAL_V1 (MS-DFSC 2.2.5.1): the target alone. */
+/**
+ * DFS_REFERRAL_V1 (MS-DFSC 2.2.5.1): the target alone.
+ *
+ * @since 0.1.0
+ */
 export const ReferralV1 = Schema.Struct({ versionNumber: Schema.Literal(1), ...Common, shareName: Text })
-/** DFS_REFERRAL_V2 (MS-DFSC 2.2.5.2). */
+/**
+ * DFS_REFERRAL_V2 (MS-DFSC 2.2.5.2).
+ *
+ * @since 0.1.0
+ */
 export const ReferralV2 = Schema.Struct({ versionNumber: Schema.Literal(2), ...Common, proximity: UInt32, ...Paths })
-/** DFS_REFERRAL_V3 and V4 without NameListReferral (MS-DFSC 2.2.5.3.1, 2.2.5.4). */
+/**
+ * DFS_REFERRAL_V3 and V4 without NameListReferral (MS-DFSC 2.2.5.3.1, 2.2.5.4).
+ *
+ * @since 0.1.0
+ */
 export const ReferralV3 = Schema.Struct({ versionNumber: Schema.Literals([3, 4]), ...Common, ...Paths })
-/** DFS_REFERRAL_V3 and V4 with NameListReferral (MS-DFSC 2.2.5.3.2): a domain, and its controllers in a DC referral. */
+/**
+ * DFS_REFERRAL_V3 and V4 with NameListReferral (MS-DFSC 2.2.5.3.2): a domain, and its controllers in a DC referral.
+ *
+ * @since 0.1.0
+ */
 export const NameListReferral = Schema.Struct({
   versionNumber: Schema.Literals([3, 4]),
   ...Common,
@@ -68,6 +96,7 @@ export type NameListReferral = typeof NameListReferral.Type
  * One entry of a response. An entry with `expandedNames` is a name list.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ReferralEntry = Schema.Union([NameListReferral, ReferralV3, ReferralV2, ReferralV1])
 export type ReferralEntry = ReferralV1 | ReferralV2 | ReferralV3 | NameListReferral
@@ -76,6 +105,7 @@ export type ReferralEntry = ReferralV1 | ReferralV2 | ReferralV3 | NameListRefer
  * RESP_GET_DFS_REFERRAL (MS-DFSC 2.2.4).
  *
  * @category models
+ * @since 0.1.0
  */
 export const ReferralResponse = Schema.Struct({
   /** Bytes of the requested path (UTF-16, without NUL) that the referral stands for. */
@@ -87,7 +117,11 @@ export const ReferralResponse = Schema.Struct({
 })
 export type ReferralResponse = typeof ReferralResponse.Type
 
-/** Is it a name list, as in the response to a domain or DC referral? */
+/**
+ * Is it a name list, as in the response to a domain or DC referral?
+ *
+ * @since 0.1.0
+ */
 export const isNameList = (entry: ReferralEntry): entry is NameListReferral => "expandedNames" in entry
 
 const structure = "RESP_GET_DFS_REFERRAL"
@@ -235,6 +269,7 @@ const readEntry = (message: Reader, texts: Texts, version: number | undefined): 
  * other than 1 to 4. Bytes after the last text are accepted.
  *
  * @category decoding
+ * @since 0.1.0
  */
 export const decodeReferralResponse = (
   bytes: Uint8Array
@@ -298,6 +333,7 @@ const problem = (value: ReferralResponse): string | undefined => {
  * DFSAlternatePath share that text.
  *
  * @category encoding
+ * @since 0.1.0
  */
 export const encodeReferralResponse = (
   value: ReferralResponse
@@ -360,6 +396,7 @@ type Unsized<E extends ReferralEntry> = E extends unknown ? Omit<E, "size"> & { 
  * Makes a response from its essential values: counts the entries, and computes the Size of each.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const makeReferralResponse = (options: {
   readonly pathConsumed: number
@@ -381,5 +418,6 @@ export const makeReferralResponse = (options: {
  * RESP_GET_DFS_REFERRAL between bytes and value, for composition with other Schemas.
  *
  * @category schemas
+ * @since 0.1.0
  */
 export const ReferralResponseFromBytes = fromBytes(ReferralResponse, decodeReferralResponse, encodeReferralResponse)

@@ -29,13 +29,21 @@ import type { ReferralKind } from "./DfsStep.ts"
 import { encodeReferralRequest, encodeReferralRequestEx } from "./ReferralRequest.ts"
 import { decodeReferralResponse, type ReferralResponse } from "./ReferralResponse.ts"
 
-/** FSCTL codes of referral requests (MS-FSCC 2.3.16, 2.3.17). */
+/**
+ * FSCTL codes of referral requests (MS-FSCC 2.3.16, 2.3.17).
+ *
+ * @since 0.1.0
+ */
 export const ControlCode = {
   FSCTL_DFS_GET_REFERRALS: 0x00060194,
   FSCTL_DFS_GET_REFERRALS_EX: 0x000601b0
 } as const
 
-/** One IOCTL on a server's IPC$, with FileId all 0xFF. `maxOutput` is in bytes. */
+/**
+ * One IOCTL on a server's IPC$, with FileId all 0xFF. `maxOutput` is in bytes.
+ *
+ * @since 0.1.0
+ */
 export interface ReferralIoctl {
   readonly controlCode: number
   readonly input: Uint8Array
@@ -46,7 +54,11 @@ export interface ReferralIoctl {
   readonly limit?: Duration.Input | undefined
 }
 
-/** The errors of reaching a server's IPC$. */
+/**
+ * The errors of reaching a server's IPC$.
+ *
+ * @since 0.1.0
+ */
 export type SourceError = RequestError | AuthenticationError
 
 /**
@@ -56,6 +68,7 @@ export type SourceError = RequestError | AuthenticationError
  * the returned bytes.
  *
  * @category services
+ * @since 0.1.0
  */
 export class ReferralSource extends Context.Service<ReferralSource, {
   readonly ioctl: (
@@ -68,6 +81,7 @@ export class ReferralSource extends Context.Service<ReferralSource, {
  * The typed outcome of a status in a response to a referral request.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromStatus = (status: number, request: {
   readonly server: string
@@ -105,7 +119,11 @@ const unknownControlCode: ReadonlySet<number> = new Set([
   NtStatus.STATUS_INVALID_PARAMETER
 ])
 
-/** The options of `ask`. */
+/**
+ * The options of `ask`.
+ *
+ * @since 0.1.0
+ */
 export interface AskOptions {
   readonly maxReferralLevel: number
   readonly siteName?: string | undefined
@@ -120,6 +138,7 @@ export interface AskOptions {
  * With a `siteName` it asks by the EX control code first.
  *
  * @category requests
+ * @since 0.1.0
  */
 export const ask = (
   server: string,

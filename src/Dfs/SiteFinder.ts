@@ -16,6 +16,7 @@ import * as LdapPing from "./LdapPing.ts"
  * controllers of the domain. It does not fail. It is not asked if `DfsOptions.siteName` is set.
  *
  * @category services
+ * @since 0.1.0
  */
 export class SiteFinder extends Context.Service<SiteFinder, {
   readonly find: (domain: string, controllers: ReadonlyArray<string>) => Effect.Effect<string | undefined>
@@ -25,6 +26,7 @@ export class SiteFinder extends Context.Service<SiteFinder, {
  * Looks for no site: requests name none, unless `DfsOptions.siteName` is set.
  *
  * @category constructors
+ * @since 0.2.0
  */
 export const none: SiteFinder["Service"] = { find: () => Effect.succeed(undefined) }
 
@@ -32,6 +34,7 @@ export const none: SiteFinder["Service"] = { find: () => Effect.succeed(undefine
  * `none` as a layer.
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerNone: Layer.Layer<SiteFinder> = Layer.succeed(SiteFinder, none)
 
@@ -44,6 +47,7 @@ const stagger = 200
  * Failures are logged at level Debug; the machine then counts as being in no site.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const makeLdap = (options: LdapPing.Options = {}): SiteFinder["Service"] => ({
   find: Effect.fnUntraced(function*(domain, controllers) {
@@ -65,6 +69,7 @@ export const makeLdap = (options: LdapPing.Options = {}): SiteFinder["Service"] 
  * Finds the site by LDAP pings.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerLdap = (options: LdapPing.Options = {}): Layer.Layer<SiteFinder> =>
   Layer.succeed(SiteFinder, makeLdap(options))

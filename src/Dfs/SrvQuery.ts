@@ -17,7 +17,11 @@ import { Reader } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { Name } from "./Netlogon.ts"
 
-/** No name server has answered. */
+/**
+ * No name server has answered.
+ *
+ * @since 0.1.0
+ */
 export class SrvQueryError extends Schema.TaggedError<SrvQueryError>()("SrvQueryError", {
   name: Schema.String,
   server: Schema.String,
@@ -28,7 +32,11 @@ export class SrvQueryError extends Schema.TaggedError<SrvQueryError>()("SrvQuery
   }
 }
 
-/** One record. `target` has no dot at its end. */
+/**
+ * One record. `target` has no dot at its end.
+ *
+ * @since 0.1.0
+ */
 export interface Srv {
   readonly priority: number
   readonly weight: number
@@ -42,7 +50,11 @@ const classInternet = 1
 /** The most bytes of an answer (RFC 6891, 6.2.3): they fit into a packet of most networks. */
 const payload = 1232
 
-/** The query (RFC 1035, 4.1), which also states the longest answer. */
+/**
+ * The query (RFC 1035, 4.1), which also states the longest answer.
+ *
+ * @since 0.1.0
+ */
 export const encodeQuery = (id: number, name: string): Uint8Array => {
   const header = Buffer.alloc(12)
   header.writeUInt16BE(id, 0)
@@ -70,6 +82,7 @@ const nameError = 3
  * another question or is a refusal.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const decodeAnswer = (
   bytes: Uint8Array,
@@ -142,6 +155,7 @@ const exchange = (server: string, name: string, question: Uint8Array): Effect.Ef
  * Asks name servers, one after the other, with a timeout of a second each. Fails with the error of the last one.
  *
  * @category requests
+ * @since 0.1.0
  */
 export const resolve = (
   name: string,

@@ -8,7 +8,11 @@
  */
 import * as DfsPath from "./DfsPath.ts"
 
-/** For how many milliseconds a target is left alone: after its first failure, and at most. */
+/**
+ * For how many milliseconds a target is left alone: after its first failure, and at most.
+ *
+ * @since 0.1.0
+ */
 export interface Breaker {
   readonly cooldown: number
   readonly longest: number
@@ -19,28 +23,48 @@ interface Trouble {
   readonly openUntil: number
 }
 
-/** By server, or by server and share. */
+/**
+ * By server, or by server and share.
+ *
+ * @since 0.1.0
+ */
 export type TargetHealth = ReadonlyMap<string, Trouble>
 
-/** No target has failed. */
+/**
+ * No target has failed.
+ *
+ * @since 0.1.0
+ */
 export const none: TargetHealth = new Map()
 
 /** The most targets that are remembered. */
 const capacity = 1024
 
-/** The keys of a target: its server, and its share there. */
+/**
+ * The keys of a target: its server, and its share there.
+ *
+ * @since 0.1.0
+ */
 export const keysOf = (path: DfsPath.DfsPath): readonly [server: string, share: string] => {
   const server = DfsPath.fold(path[0] ?? "")
   return [server, `${server}\\${DfsPath.fold(path[1] ?? "")}`]
 }
 
-/** Should a target be avoided? */
+/**
+ * Should a target be avoided?
+ *
+ * @since 0.1.0
+ */
 export const isOpen = (health: TargetHealth, path: DfsPath.DfsPath, now: number): boolean => {
   if (health.size === 0) return false
   return keysOf(path).some((key) => now < (health.get(key)?.openUntil ?? 0))
 }
 
-/** A target has failed: the whole server, or only this share. */
+/**
+ * A target has failed: the whole server, or only this share.
+ *
+ * @since 0.1.0
+ */
 export const failed = (
   health: TargetHealth,
   path: DfsPath.DfsPath,
@@ -61,7 +85,11 @@ export const failed = (
   return changed
 }
 
-/** An operation is about to try a target that has failed before: the others avoid it until the result is known. */
+/**
+ * An operation is about to try a target that has failed before: the others avoid it until the result is known.
+ *
+ * @since 0.1.0
+ */
 export const probing = (health: TargetHealth, path: DfsPath.DfsPath, now: number, breaker: Breaker): TargetHealth => {
   if (health.size === 0) return health
   let changed: Map<string, Trouble> | undefined
@@ -74,7 +102,11 @@ export const probing = (health: TargetHealth, path: DfsPath.DfsPath, now: number
   return changed ?? health
 }
 
-/** A target has worked. */
+/**
+ * A target has worked.
+ *
+ * @since 0.1.0
+ */
 export const worked = (health: TargetHealth, path: DfsPath.DfsPath): TargetHealth => {
   if (health.size === 0) return health
   const keys = keysOf(path)

@@ -17,7 +17,11 @@ import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Addresses from "./internal/Addresses.ts"
 
-/** Settings of the TCP transport. */
+/**
+ * Settings of the TCP transport.
+ *
+ * @since 0.1.0
+ */
 export interface Options {
   /** The timeout of a connect, with the look-up of the name and all attempts. Default: 10 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
@@ -37,6 +41,7 @@ export interface Options {
  * The address of a server.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Address {
   /** A name or an address. */
@@ -176,6 +181,7 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
  * at most 8 addresses are tried. Direct TCP (MS-SMB2 2.1), port 445 if the path names none; NetBIOS is not supported.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<Transport.Transport> => {
   const find = placeOf(options.addresses)
@@ -209,6 +215,7 @@ const toAddresses = (text: string): ReadonlyArray<readonly [name: string, Addres
  * (`files.corp.test=10.0.0.5:4455;*=proxy`).
  *
  * @category config
+ * @since 0.2.0
  */
 export const config: Config.Config<Options> = Config.all({
   connectTimeout: Environment.time("SMB_CONNECT_TIMEOUT"),
@@ -232,6 +239,7 @@ export const config: Config.Config<Options> = Config.all({
  * is built.
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerConfig = (
   options: Config.Wrap<Options> = config

@@ -31,11 +31,19 @@ const harmless: ReadonlySet<number> = new Set([
   0x0009_00a8 // FSCTL_GET_REPARSE_POINT
 ])
 
-/** Whether an open may change something: create, empty or delete the file. */
+/**
+ * Whether an open may change something: create, empty or delete the file.
+ *
+ * @since 0.1.0
+ */
 export const opens = (options: Share.OpenOptions): boolean =>
   options.createDisposition !== FILE_OPEN || (options.createOptions & FILE_DELETE_ON_CLOSE) !== 0
 
-/** Whether an operation on an open may change something. */
+/**
+ * Whether an operation on an open may change something.
+ *
+ * @since 0.1.0
+ */
 export const operation = (operation: Operation.Any): boolean => {
   switch (operation._tag) {
     case "Write":
@@ -48,7 +56,11 @@ export const operation = (operation: Operation.Any): boolean => {
   }
 }
 
-/** Whether an open with these options and operations may change something. */
+/**
+ * Whether an open with these options and operations may change something.
+ *
+ * @since 0.1.0
+ */
 export const batch = (options: Share.OpenOptions, operations: ReadonlyArray<Operation.Any>): boolean =>
   opens(options) || operations.some(operation)
 
@@ -56,6 +68,7 @@ export const batch = (options: Share.OpenOptions, operations: ReadonlyArray<Oper
  * Whether an operation has changed something so far.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Record {
   private noted = false
@@ -84,18 +97,27 @@ export class Record {
  * The record of the current operation.
  *
  * @category services
+ * @since 0.2.0
  */
 export const CurrentChanges = Context.Reference<Record | undefined>("effect-smb/Protocol/CurrentChanges", {
   defaultValue: () => undefined
 })
 
-/** Runs an operation with its own record. */
+/**
+ * Runs an operation with its own record.
+ *
+ * @since 0.1.0
+ */
 export const recorded = <A, E, R>(use: (record: Record) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
     const record = new Record(fiber.getRef(CurrentChanges))
     return Effect.provideService(use(record), CurrentChanges, record)
   })
 
-/** One operation for its caller: if it fails with a `TransportError` after a change, the error says `sent`. */
+/**
+ * One operation for its caller: if it fails with a `TransportError` after a change, the error says `sent`.
+ *
+ * @since 0.1.0
+ */
 export const whole = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   recorded((record) => Effect.mapError(effect, record.mark))

@@ -3,17 +3,29 @@
  */
 import { ProtocolError, type ProtocolReason, TransportError, type TransportReason } from "./Errors.ts"
 
-/** The peer of a connection. */
+/**
+ * The peer of a connection.
+ *
+ * @since 0.1.0
+ */
 export interface Peer {
   readonly server: string
   readonly port: number
 }
 
-/** The peer breaks the protocol. */
+/**
+ * The peer breaks the protocol.
+ *
+ * @since 0.1.0
+ */
 export const protocolError = (peer: Peer, tag: ProtocolReason["_tag"], detail: string): ProtocolError =>
   new ProtocolError({ reason: { _tag: tag }, server: peer.server, detail })
 
-/** The stream has failed. */
+/**
+ * The stream has failed.
+ *
+ * @since 0.1.0
+ */
 export const transportError = (peer: Peer, tag: TransportReason["_tag"], detail?: string): TransportError =>
   new TransportError({
     reason: { _tag: tag },
@@ -22,7 +34,11 @@ export const transportError = (peer: Peer, tag: TransportReason["_tag"], detail?
     ...(detail === undefined ? {} : { detail })
   })
 
-/** The stream does not continue with a frame: `FrameReader` found a wrong length in bytes or a wrong first byte. */
+/**
+ * The stream does not continue with a frame: `FrameReader` found a wrong length in bytes or a wrong first byte.
+ *
+ * @since 0.1.0
+ */
 export const frameError = (
   peer: Peer & { readonly maximumFrame: number },
   what: "length" | "type",

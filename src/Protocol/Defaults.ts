@@ -6,6 +6,7 @@
  * Some of the values, where `undefined` is the same as an absent one.
  *
  * @category models
+ * @since 0.2.0
  */
 export type Given<A> = { readonly [K in keyof A]?: A[K] | undefined }
 
@@ -13,6 +14,7 @@ export type Given<A> = { readonly [K in keyof A]?: A[K] | undefined }
  * The given values, and the defaults of the others. A spread would let `undefined` replace a default.
  *
  * @category constructors
+ * @since 0.2.0
  */
 export const complete = <A extends object>(defaults: A, given: Given<A> | undefined): A => {
   const values = Object.entries(given ?? {}).filter(([, value]) => value !== undefined)

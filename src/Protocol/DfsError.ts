@@ -40,6 +40,7 @@ const each = (
  * can be used. Ask again with a larger buffer: `DfsPolicy.retryOverflow`.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
   server: Schema.String,
@@ -57,6 +58,7 @@ export class Overflow extends Schema.TaggedError<Overflow>()("Overflow", {
  * server does not have. `offset` counts bytes from the start of the message, if there is a message.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
   what: Schema.String,
@@ -76,6 +78,7 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
  * never a peer's.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class Unencodable extends Schema.TaggedError<Unencodable>()("Unencodable", {
   structure: Schema.String,
@@ -91,6 +94,7 @@ export class Unencodable extends Schema.TaggedError<Unencodable>()("Unencodable"
  * "fallback"` goes on without DFS, `mode: "strict"` ends with this.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCapable", {
   server: Schema.String,
@@ -108,6 +112,7 @@ export class NotDfsCapable extends Schema.TaggedError<NotDfsCapable>()("NotDfsCa
  * (STATUS_NOT_FOUND, STATUS_DFS_UNAVAILABLE, STATUS_NO_SUCH_FILE). `status` is the NTSTATUS.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class NamespaceNotFound extends Schema.TaggedError<NamespaceNotFound>()("NamespaceNotFound", {
   server: Schema.String,
@@ -125,6 +130,7 @@ export class NamespaceNotFound extends Schema.TaggedError<NamespaceNotFound>()("
  * STATUS_OBJECT_PATH_NOT_FOUND).
  *
  * @category errors
+ * @since 0.1.0
  */
 export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("ReferralRefused", {
   server: Schema.String,
@@ -143,6 +149,7 @@ export class ReferralRefused extends Schema.TaggedError<ReferralRefused>()("Refe
  * a namespace.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class ReferralUnavailable extends Schema.TaggedError<ReferralUnavailable>()("ReferralUnavailable", {
   server: Schema.String,
@@ -160,6 +167,7 @@ export class ReferralUnavailable extends Schema.TaggedError<ReferralUnavailable>
  * Every target of the path has failed. `targets` has each with its error, in the order in which they were tried.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class NoTargetLeft extends Schema.TaggedError<NoTargetLeft>()("NoTargetLeft", {
   path: Schema.String,
@@ -178,6 +186,7 @@ export class NoTargetLeft extends Schema.TaggedError<NoTargetLeft>()("NoTargetLe
  * paths in the order in which they were followed. The administrator of the namespace has to repair it.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class DfsLoop extends Schema.TaggedError<DfsLoop>()("DfsLoop", {
   path: Schema.String,
@@ -198,6 +207,7 @@ export class DfsLoop extends Schema.TaggedError<DfsLoop>()("DfsLoop", {
  * check the DNS of this machine.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class NoDomainController extends Schema.TaggedError<NoDomainController>()("NoDomainController", {
   path: Schema.String,
@@ -222,6 +232,7 @@ const FileState = Schema.Struct({ size: Schema.BigInt, lastWriteTime: Schema.Big
  * read the file at `to`. `cause` is the failure of the first target.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class TargetDiffers extends Schema.TaggedError<TargetDiffers>()("TargetDiffers", {
   path: Schema.String,
@@ -242,7 +253,11 @@ export class TargetDiffers extends Schema.TaggedError<TargetDiffers>()("TargetDi
   }
 }
 
-/** The failures of a referral request, except those of connection and logon. */
+/**
+ * The failures of a referral request, except those of connection and logon.
+ *
+ * @since 0.1.0
+ */
 export type ReferralError =
   | Malformed
   | Overflow
@@ -251,13 +266,18 @@ export type ReferralError =
   | NamespaceNotFound
   | ReferralRefused
 
-/** Why there is no referral: the server's response, or that it could not be asked. */
+/**
+ * Why there is no referral: the server's response, or that it could not be asked.
+ *
+ * @since 0.1.0
+ */
 export type NoReferral = ReferralError | ReferralUnavailable
 
 /**
  * The reasons of `DfsError`.
  *
  * @category models
+ * @since 0.2.0
  */
 export const DfsReason = Schema.Union([
   NamespaceNotFound,
@@ -289,6 +309,7 @@ export type DfsReason = typeof DfsReason.Type
  * ```
  *
  * @category errors
+ * @since 0.1.0
  */
 export class DfsError extends Schema.TaggedError<DfsError>()("DfsError", { reason: DfsReason }) {
   override get message(): string {
@@ -300,19 +321,35 @@ export class DfsError extends Schema.TaggedError<DfsError>()("DfsError", { reaso
   }
 }
 
-/** What the algorithm ends with: an error by its own tag, or a reason of `DfsError`. */
+/**
+ * What the algorithm ends with: an error by its own tag, or a reason of `DfsError`.
+ *
+ * @since 0.2.0
+ */
 export type Failure = ReferralError | DfsReason
 
-/** All that DFS adds to the failures of a path. */
+/**
+ * All that DFS adds to the failures of a path.
+ *
+ * @since 0.2.0
+ */
 export type ResolutionError = Malformed | Overflow | Unsupported | NotDfsCapable | DfsError
 
-/** A failure of the algorithm as the caller of a path gets it. */
+/**
+ * A failure of the algorithm as the caller of a path gets it.
+ *
+ * @since 0.2.0
+ */
 export const toError = (failure: Failure): ResolutionError =>
   isReason(failure) ? new DfsError({ reason: failure }) : failure
 
 const isReason = Schema.is(DfsReason)
 
-/** The same error, with the path and the step in which it failed, unless the error has its own. */
+/**
+ * The same error, with the path and the step in which it failed, unless the error has its own.
+ *
+ * @since 0.1.0
+ */
 export const at = <E extends Failure>(error: E, place: { readonly path: string; readonly step: number }): E => {
   if (error.step !== undefined) return error
   const { step } = place

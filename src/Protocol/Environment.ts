@@ -6,15 +6,27 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 
-/** `undefined` if the configuration has no such value. */
+/**
+ * `undefined` if the configuration has no such value.
+ *
+ * @since 0.2.0
+ */
 export const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
   Config.withDefault(config, undefined)
 
-/** A number without a fraction, from `minimum` to `maximum`. */
+/**
+ * A number without a fraction, from `minimum` to `maximum`.
+ *
+ * @since 0.2.0
+ */
 export const integer = (name: string, minimum: number, maximum: number): Config.Config<number | undefined> =>
   optional(Config.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })), name))
 
-/** A time with its unit, such as `30 seconds` or `Infinity`. */
+/**
+ * A time with its unit, such as `30 seconds` or `Infinity`.
+ *
+ * @since 0.2.0
+ */
 export const time = (name: string): Config.Config<Duration.Duration | undefined> =>
   optional(Config.schema(
     Schema.DurationFromString.check(
@@ -23,7 +35,11 @@ export const time = (name: string): Config.Config<Duration.Duration | undefined>
     name
   ))
 
-/** Some of the words, separated by commas. */
+/**
+ * Some of the words, separated by commas.
+ *
+ * @since 0.2.0
+ */
 export const words = <const A extends string>(
   name: string,
   known: ReadonlyArray<A>

@@ -10,7 +10,11 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 import * as Explanation from "./Explanation.ts"
 
-/** A symbolic link on a path, if the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1). */
+/**
+ * A symbolic link on a path, if the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1).
+ *
+ * @since 0.1.0
+ */
 export const SymbolicLink = Schema.Struct({
   /** The requested path, below its share. */
   path: Schema.String,
@@ -28,6 +32,7 @@ export type SymbolicLink = typeof SymbolicLink.Type
  * of the link, if the server sent one.
  *
  * @category models
+ * @since 0.2.0
  */
 export type SmbReason = {
   readonly [Tag in NtStatus.Reason]: Tag extends "StoppedOnSymlink"
@@ -73,6 +78,7 @@ const Reason = Schema.Struct({
  * ```
  *
  * @category errors
+ * @since 0.1.0
  */
 export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   reason: Reason,
@@ -105,7 +111,11 @@ export class SmbError extends Schema.TaggedError<SmbError>()("SmbError", {
   }
 }
 
-/** An `SmbError` from a status. */
+/**
+ * An `SmbError` from a status.
+ *
+ * @since 0.1.0
+ */
 export const fromStatus = (status: number, command: string, path?: string, symbolicLink?: SymbolicLink): SmbError =>
   new SmbError({
     reason: reasonOf(status, symbolicLink),
@@ -120,7 +130,11 @@ const reasonOf = (status: number, symbolicLink: SymbolicLink | undefined): SmbRe
     ...(symbolicLink === undefined ? {} : { symbolicLink })
   }) as SmbReason
 
-/** The same error with details that the client knows in addition to the status, and with the reason that it has found. */
+/**
+ * The same error with details that the client knows in addition to the status, and with the reason that it has found.
+ *
+ * @since 0.1.0
+ */
 export const withDetail = (error: SmbError, detail: string | undefined, because?: string): SmbError =>
   detail === undefined && because === undefined ? error : new SmbError({
     ...error,
@@ -132,6 +146,7 @@ export const withDetail = (error: SmbError, detail: string | undefined, because?
  * Why a connection could not be made, or ended.
  *
  * @category models
+ * @since 0.2.0
  */
 export const TransportReason = Schema.TaggedUnion({
   ConnectionRefused: {},
@@ -167,6 +182,7 @@ export type TransportReason = typeof TransportReason.Type
  * ```
  *
  * @category errors
+ * @since 0.1.0
  */
 export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
   reason: TransportReason,
@@ -219,24 +235,42 @@ const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
  */
 const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRECTORY"])
 
-/** Whether a failure says that a path does not exist: neither its name, nor the directories that lead to it. */
+/**
+ * Whether a failure says that a path does not exist: neither its name, nor the directories that lead to it.
+ *
+ * @since 0.1.0
+ */
 export const isMissing = (error: SmbError): boolean => missing.has(error.reason._tag) && namesPath.has(error.command)
 
-/** Whether any kind of name was not found: a path, the new name of a rename, a share. */
+/**
+ * Whether any kind of name was not found: a path, the new name of a rename, a share.
+ *
+ * @since 0.1.0
+ */
 export const isNotFound = (error: Pick<SmbError, "reason">): boolean => missing.has(error.reason._tag)
 
-/** Whether a path does not exist, or exists only until the last open of it is closed. */
+/**
+ * Whether a path does not exist, or exists only until the last open of it is closed.
+ *
+ * @since 0.1.0
+ */
 export const isGone = (error: SmbError): boolean =>
   isMissing(error) || (error.reason._tag === "DeletePending" && namesPath.has(error.command))
 
 /**
  * Whether a server says that the file of an open does not exist. It may have been deleted since, or the server may mean
  * the target of a link while the link still exists. Ask for the path again to find out.
+ *
+ * @since 0.1.0
  */
 export const perhapsGone = (error: SmbError): boolean =>
   !namesPath.has(error.command) && (missing.has(error.reason._tag) || error.reason._tag === "DeletePending")
 
-/** The same failure, for a request that may change something and was sent. */
+/**
+ * The same failure, for a request that may change something and was sent.
+ *
+ * @since 0.1.0
+ */
 export const afterSending = <E extends { readonly _tag: string }>(error: E | TransportError): E | TransportError => {
   if (!(error instanceof TransportError) || error.sent === true) return error
   const { detail, port, reason, server } = error
@@ -247,6 +281,7 @@ export const afterSending = <E extends { readonly _tag: string }>(error: E | Tra
  * How a peer broke the protocol, or a promise that security depends on.
  *
  * @category models
+ * @since 0.2.0
  */
 export const ProtocolReason = Schema.TaggedUnion({
   NotSmb: {},
@@ -281,6 +316,7 @@ export type ProtocolReason = typeof ProtocolReason.Type
  * - `UnexpectedResponse`: a response fits no request, or has content that the request does not allow.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class ProtocolError extends Schema.TaggedError<ProtocolError>()("ProtocolError", {
   reason: ProtocolReason,
@@ -292,5 +328,9 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>()("Protocol
   }
 }
 
-/** All errors of a request on an established connection. */
+/**
+ * All errors of a request on an established connection.
+ *
+ * @since 0.1.0
+ */
 export type RequestError = SmbError | TransportError | ProtocolError | Malformed

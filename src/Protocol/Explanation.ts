@@ -99,6 +99,7 @@ const isRoot = (path: string): boolean => /^\\\\[^\\]+\\[^\\]+$/.test(path)
  * What happened and what to do, in a sentence or two: for the status of a `command` that was about `path` (UNC).
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const of = (status: number, command: string, path: string | undefined): string => {
   const name = NtStatus.name(status)

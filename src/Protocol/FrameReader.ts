@@ -9,10 +9,18 @@
 
 import * as Allocate from "../Codec/Allocate.ts"
 
-/** The bytes before each packet. */
+/**
+ * The bytes before each packet.
+ *
+ * @since 0.1.0
+ */
 export const headerSize = 4
 
-/** Where the rest of a claimed packet goes. */
+/**
+ * Where the rest of a claimed packet goes.
+ *
+ * @since 0.1.0
+ */
 export interface Claim {
   /** Receives the bytes that follow the packet's first `FrameHandlers.peek`, as many as fit in. */
   readonly destination: Uint8Array
@@ -20,7 +28,11 @@ export interface Claim {
   readonly complete: (head: Uint8Array, tail: Uint8Array) => void
 }
 
-/** The functions that a reader calls for each packet, and its limits. */
+/**
+ * The functions that a reader calls for each packet, and its limits.
+ *
+ * @since 0.1.0
+ */
 export interface FrameHandlers {
   /** The number of first bytes that `claim` needs. */
   readonly peek: number
@@ -43,6 +55,7 @@ const nothing = new Uint8Array(0)
  * Cuts a stream of bytes into packets.
  *
  * @category models
+ * @since 0.1.0
  */
 export class FrameReader {
   private readonly handlers: FrameHandlers
@@ -203,7 +216,11 @@ export class FrameReader {
   }
 }
 
-/** Writes the framing header of a packet of `length` bytes. */
+/**
+ * Writes the framing header of a packet of `length` bytes.
+ *
+ * @since 0.1.0
+ */
 export const writeHeader = (into: Uint8Array, length: number): void => {
   into[0] = 0
   into[1] = (length >>> 16) & 0xff

@@ -15,13 +15,25 @@ import { afterSending, type ProtocolError, type TransportError } from "./Errors.
 import * as FrameReader from "./FrameReader.ts"
 import type * as Transport from "./Transport.ts"
 
-/** The errors by which a connection fails a request. */
+/**
+ * The errors by which a connection fails a request.
+ *
+ * @since 0.1.0
+ */
 export type ConnectionError = TransportError | ProtocolError | Malformed
 
-/** Receives the end of a request: an error or a reply. */
+/**
+ * Receives the end of a request: an error or a reply.
+ *
+ * @since 0.1.0
+ */
 export type Complete<Reply> = (error: ConnectionError | undefined, reply: Reply | undefined) => void
 
-/** Settings of a connection. */
+/**
+ * Settings of a connection.
+ *
+ * @since 0.1.0
+ */
 export interface Options {
   /** For messages and errors. */
   readonly server: string
@@ -36,7 +48,11 @@ export interface Options {
   readonly keepAlive: number
 }
 
-/** How often an open connection checks the time, in milliseconds. */
+/**
+ * How often an open connection checks the time, in milliseconds.
+ *
+ * @since 0.1.0
+ */
 export const tickInterval = 1000
 
 /** Packets up to this many bytes are collected whole; longer ones can be claimed. */
@@ -45,7 +61,11 @@ const claimFrom = 8192
 /** The most responses without a request between two ticks; with more, the connection ends. */
 const mostDiscarded = 256
 
-/** The failure of a request that was sent: it tells the caller if the request may have had its effect. */
+/**
+ * The failure of a request that was sent: it tells the caller if the request may have had its effect.
+ *
+ * @since 0.1.0
+ */
 export const failureOf = (
   outgoing: { readonly mutates?: boolean | undefined },
   error: ConnectionError
@@ -55,6 +75,7 @@ export const failureOf = (
  * The part of a connection that does not depend on its messages.
  *
  * @category models
+ * @since 0.1.0
  */
 export abstract class Multiplexer<O extends Options> implements Transport.Handlers {
   readonly options: O
@@ -156,7 +177,11 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   }
 }
 
-/** Calls `tick` while the scope is open and `isOurs` says so. Ends the connection with the scope. */
+/**
+ * Calls `tick` while the scope is open and `isOurs` says so. Ends the connection with the scope.
+ *
+ * @since 0.1.0
+ */
 export const live = (
   connection: Multiplexer<Options>,
   isOurs: () => boolean = () => true
@@ -180,6 +205,8 @@ interface Answered {
 /**
  * One request and its reply. `submit` sends it and returns the function that cancels it, which an interruption calls.
  * If the request changes something and succeeds, this is noted in the record of its operation.
+ *
+ * @since 0.1.0
  */
 export const request = <Reply extends Answered>(
   outgoing: { readonly mutates?: boolean | undefined },

@@ -19,7 +19,11 @@ import { type RequestError, SmbError } from "./Errors.ts"
 import type * as Operation from "./Operation.ts"
 import type * as Share from "./Share.ts"
 
-/** How a version of the protocol ends an open. */
+/**
+ * How a version of the protocol ends an open.
+ *
+ * @since 0.1.0
+ */
 export interface Ends {
   readonly options: Share.OpenOptions
   /** A named pipe stores nothing, so that nothing can be lost. */
@@ -30,7 +34,11 @@ export interface Ends {
   readonly closeLater: () => void
 }
 
-/** An open and its end. */
+/**
+ * An open and its end.
+ *
+ * @since 0.1.0
+ */
 export interface Open {
   readonly isClosed: () => boolean
   /** Runs an operation on it. */
@@ -48,6 +56,7 @@ const isRefused = (exit: Exit.Exit<unknown, RequestError>): boolean =>
  * An open that closes with the scope.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
   Effect.suspend(() => {
@@ -103,7 +112,11 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
     )
   })
 
-/** The results of a batch; `Share.batch` gives each the type of its operation. */
+/**
+ * The results of a batch; `Share.batch` gives each the type of its operation.
+ *
+ * @since 0.1.0
+ */
 export interface Batched {
   readonly opened: Share.Opened
   readonly results: any
@@ -112,6 +125,8 @@ export interface Batched {
 /**
  * Whether a failure of the CLOSE at the end of a batch is the batch's own failure: the batch was to change something,
  * and no operation has failed before. Otherwise an earlier failure is the better reason, or nothing can be lost.
+ *
+ * @since 0.1.0
  */
 export const closeCounts = (
   options: Share.OpenOptions,
@@ -119,7 +134,11 @@ export const closeCounts = (
   results: ReadonlyArray<Result.Result<unknown, unknown>>
 ): boolean => Changes.batch(options, operations) && results.every(Result.isSuccess)
 
-/** Runs a batch one operation after the other, and closes. */
+/**
+ * Runs a batch one operation after the other, and closes.
+ *
+ * @since 0.1.0
+ */
 export const batch = Effect.fnUntraced(function*(
   file: Share.OpenFile,
   options: Share.OpenOptions,

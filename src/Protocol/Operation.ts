@@ -10,10 +10,18 @@
 import type { Result } from "effect/Result"
 import type { Malformed } from "../Codec/Malformed.ts"
 
-/** Bytes from the file's start. */
+/**
+ * Bytes from the file's start.
+ *
+ * @since 0.1.0
+ */
 export type Offset = bigint
 
-/** Reads up to `length` bytes; no bytes at or after the end of the file. The caller owns the result. */
+/**
+ * Reads up to `length` bytes; no bytes at or after the end of the file. The caller owns the result.
+ *
+ * @since 0.1.0
+ */
 export interface Read {
   readonly _tag: "Read"
   readonly offset: Offset
@@ -22,7 +30,11 @@ export interface Read {
   readonly destination?: Uint8Array | undefined
 }
 
-/** Writes all of `data`, which must not change until the operation ends. The result is the count of bytes. */
+/**
+ * Writes all of `data`, which must not change until the operation ends. The result is the count of bytes.
+ *
+ * @since 0.1.0
+ */
 export interface Write {
   readonly _tag: "Write"
   readonly offset: Offset
@@ -30,18 +42,30 @@ export interface Write {
   readonly writeThrough?: boolean | undefined
 }
 
-/** Makes the written data durable. */
+/**
+ * Makes the written data durable.
+ *
+ * @since 0.1.0
+ */
 export interface Flush {
   readonly _tag: "Flush"
 }
 
-/** Which kind of information, with its number: a class of MS-FSCC, or SECURITY_INFORMATION flags. */
+/**
+ * Which kind of information, with its number: a class of MS-FSCC, or SECURITY_INFORMATION flags.
+ *
+ * @since 0.1.0
+ */
 export type Information =
   | { readonly _tag: "File"; readonly fileInformationClass: number }
   | { readonly _tag: "FileSystem"; readonly fileSystemInformationClass: number }
   | { readonly _tag: "Security"; readonly securityInformation: number }
 
-/** Asks for information; `decode` gives it its type. */
+/**
+ * Asks for information; `decode` gives it its type.
+ *
+ * @since 0.1.0
+ */
 export interface QueryInfo<A> {
   readonly _tag: "QueryInfo"
   readonly information: Information
@@ -52,14 +76,22 @@ export interface QueryInfo<A> {
   readonly decode: (bytes: Uint8Array) => Result<A, Malformed>
 }
 
-/** Sets information from its encoded structure. */
+/**
+ * Sets information from its encoded structure.
+ *
+ * @since 0.1.0
+ */
 export interface SetInfo {
   readonly _tag: "SetInfo"
   readonly information: Information
   readonly data: Uint8Array
 }
 
-/** The next entries of a directory that match `pattern`; none at its end. */
+/**
+ * The next entries of a directory that match `pattern`; none at its end.
+ *
+ * @since 0.1.0
+ */
 export interface QueryDirectory<A> {
   readonly _tag: "QueryDirectory"
   readonly fileInformationClass: number
@@ -70,7 +102,11 @@ export interface QueryDirectory<A> {
   readonly decode: (bytes: Uint8Array) => Result<ReadonlyArray<A>, Malformed>
 }
 
-/** Waits for changes in a directory. */
+/**
+ * Waits for changes in a directory.
+ *
+ * @since 0.1.0
+ */
 export interface ChangeNotify {
   readonly _tag: "ChangeNotify"
   readonly completionFilter: number
@@ -79,13 +115,21 @@ export interface ChangeNotify {
   readonly maximum: number
 }
 
-/** One change: the action and the name of MS-FSCC 2.7.1; the name is relative to the directory. */
+/**
+ * One change: the action and the name of MS-FSCC 2.7.1; the name is relative to the directory.
+ *
+ * @since 0.1.0
+ */
 export interface Change {
   readonly action: number
   readonly fileName: string
 }
 
-/** A range of bytes. */
+/**
+ * A range of bytes.
+ *
+ * @since 0.1.0
+ */
 export interface Range {
   readonly offset: Offset
   readonly length: bigint
@@ -94,6 +138,8 @@ export interface Range {
 /**
  * Locks all of the ranges, or none. With `wait` there can be only one range: SMB 2 refuses more (`InvalidParameter`,
  * MS-SMB2 3.3.5.14.2). `SmbFile.lock` locks several one after the other.
+ *
+ * @since 0.1.0
  */
 export interface Lock {
   readonly _tag: "Lock"
@@ -103,13 +149,21 @@ export interface Lock {
   readonly wait: boolean
 }
 
-/** Releases ranges, exactly as they were locked. */
+/**
+ * Releases ranges, exactly as they were locked.
+ *
+ * @since 0.1.0
+ */
 export interface Unlock {
   readonly _tag: "Unlock"
   readonly ranges: ReadonlyArray<Range>
 }
 
-/** A file-system control (MS-FSCC 2.3); on a named pipe also a transaction. */
+/**
+ * A file-system control (MS-FSCC 2.3); on a named pipe also a transaction.
+ *
+ * @since 0.1.0
+ */
 export interface Ioctl {
   readonly _tag: "Ioctl"
   readonly ctlCode: number
@@ -118,7 +172,11 @@ export interface Ioctl {
   readonly maximum: number
 }
 
-/** The result of an operation. */
+/**
+ * The result of an operation.
+ *
+ * @since 0.1.0
+ */
 export type Output<O> = O extends { readonly _tag: "Read" } ? Uint8Array
   : O extends { readonly _tag: "Write" } ? number
   : O extends QueryInfo<infer A> ? A
@@ -127,7 +185,11 @@ export type Output<O> = O extends { readonly _tag: "Read" } ? Uint8Array
   : O extends { readonly _tag: "Ioctl" } ? Uint8Array
   : void
 
-/** Any operation. */
+/**
+ * Any operation.
+ *
+ * @since 0.1.0
+ */
 export type Any =
   | Read
   | Write

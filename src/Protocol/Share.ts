@@ -9,7 +9,11 @@ import type * as Scope from "effect/Scope"
 import type { RequestError, SmbError } from "./Errors.ts"
 import type * as Operation from "./Operation.ts"
 
-/** Times in 100 ns ticks since 1601, sizes in bytes, attributes of MS-FSCC 2.6. */
+/**
+ * Times in 100 ns ticks since 1601, sizes in bytes, attributes of MS-FSCC 2.6.
+ *
+ * @since 0.1.0
+ */
 export interface Attributes {
   readonly creationTime: bigint
   readonly lastAccessTime: bigint
@@ -20,7 +24,11 @@ export interface Attributes {
   readonly fileAttributes: number
 }
 
-/** A lease to ask for (MS-SMB2 2.2.13.2.8, 2.2.13.2.10). */
+/**
+ * A lease to ask for (MS-SMB2 2.2.13.2.8, 2.2.13.2.10).
+ *
+ * @since 0.1.0
+ */
 export interface LeaseRequest {
   /** 16 bytes that name the client's cache of this file. Default: random bytes. */
   readonly leaseKey?: Uint8Array | undefined
@@ -28,14 +36,22 @@ export interface LeaseRequest {
   readonly leaseState: number
 }
 
-/** A lease as the server granted it. */
+/**
+ * A lease as the server granted it.
+ *
+ * @since 0.1.0
+ */
 export interface Lease {
   readonly leaseKey: Uint8Array
   readonly leaseState: number
   readonly epoch: number
 }
 
-/** A durable handle as the server granted it. A caller that opens the file again reconnects with it. */
+/**
+ * A durable handle as the server granted it. A caller that opens the file again reconnects with it.
+ *
+ * @since 0.1.0
+ */
 export interface DurableHandle {
   /** The GUID of the open in version 2; version 1 has none. */
   readonly createGuid: Uint8Array | undefined
@@ -44,7 +60,11 @@ export interface DurableHandle {
   readonly persistent: boolean
 }
 
-/** The options of CREATE (MS-SMB2 2.2.13). Numbers are the document's. */
+/**
+ * The options of CREATE (MS-SMB2 2.2.13). Numbers are the document's.
+ *
+ * @since 0.1.0
+ */
 export interface OpenOptions {
   readonly desiredAccess: number
   readonly shareAccess: number
@@ -72,7 +92,11 @@ export interface OpenOptions {
   readonly queryOnDiskId?: boolean | undefined
 }
 
-/** The server's response when it opened a file. */
+/**
+ * The server's response when it opened a file.
+ *
+ * @since 0.1.0
+ */
 export interface Opened extends Attributes {
   /** FILE_SUPERSEDED, FILE_OPENED, FILE_CREATED or FILE_OVERWRITTEN. */
   readonly createAction: number
@@ -84,7 +108,11 @@ export interface Opened extends Attributes {
   readonly onDiskId?: Uint8Array | undefined
 }
 
-/** An open file, directory or named pipe. It closes with the scope that it was opened in. */
+/**
+ * An open file, directory or named pipe. It closes with the scope that it was opened in.
+ *
+ * @since 0.1.0
+ */
 export interface OpenFile {
   /** The path below the share, components separated by backslashes; empty for the share's root. */
   readonly path: string
@@ -99,12 +127,20 @@ export interface OpenFile {
   readonly close: Effect.Effect<void, RequestError>
 }
 
-/** The results of a batch, in order. An operation can fail although the file was opened. */
+/**
+ * The results of a batch, in order. An operation can fail although the file was opened.
+ *
+ * @since 0.1.0
+ */
 export type Results<Ops extends ReadonlyArray<Operation.Any>> = {
   readonly [K in keyof Ops]: Result.Result<Operation.Output<Ops[K]>, SmbError>
 }
 
-/** A share of a server, in the name of one user. */
+/**
+ * A share of a server, in the name of one user.
+ *
+ * @since 0.1.0
+ */
 export interface Share {
   readonly server: string
   readonly port: number

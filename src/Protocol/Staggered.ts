@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
  * of one of them. There must be at least one candidate.
  *
  * @category running
+ * @since 0.1.0
  */
 export const first = <A, B, E, R>(
   candidates: ReadonlyArray<A>,

@@ -10,13 +10,21 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { TransportError } from "./Errors.ts"
 
-/** The functions that a connection calls. After `onClose` it calls nothing more. */
+/**
+ * The functions that a connection calls. After `onClose` it calls nothing more.
+ *
+ * @since 0.1.0
+ */
 export interface Handlers {
   readonly onData: (chunk: Uint8Array) => void
   readonly onClose: (error: TransportError) => void
 }
 
-/** An open stream of bytes. */
+/**
+ * An open stream of bytes.
+ *
+ * @since 0.1.0
+ */
 export interface Duplex {
   /**
    * Sends the chunks in order. Calls `onSent` when it no longer needs them. After the stream has ended it does nothing:
@@ -27,7 +35,11 @@ export interface Duplex {
   readonly close: () => void
 }
 
-/** Where to connect. */
+/**
+ * Where to connect.
+ *
+ * @since 0.1.0
+ */
 export interface Endpoint {
   readonly host: string
   /** Default of SMB: 445. */
@@ -40,6 +52,7 @@ export interface Endpoint {
  * Layers: `TcpTransport.layer()`, and the scripted and recorded transports of the test kit.
  *
  * @category services
+ * @since 0.1.0
  */
 export class Transport extends Context.Service<Transport, {
   readonly connect: (

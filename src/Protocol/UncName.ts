@@ -4,10 +4,18 @@
  */
 import { isIPv6 } from "node:net"
 
-/** The port of SMB over TCP. */
+/**
+ * The port of SMB over TCP.
+ *
+ * @since 0.1.0
+ */
 export const defaultPort = 445
 
-/** A server, by its name or address, and its TCP port. */
+/**
+ * A server, by its name or address, and its TCP port.
+ *
+ * @since 0.1.0
+ */
 export interface Server {
   readonly server: string
   readonly port: number
@@ -21,6 +29,8 @@ const literal = /^([0-9a-f-]+)(?:s([0-9a-z._~-]+))?\.ipv6-literal\.net$/i
 
 /**
  * The host to connect to for a server's name: without the brackets of an IPv6 address, or from Windows' name for it.
+ *
+ * @since 0.1.0
  */
 export const host = (name: string): string => {
   if (name.startsWith("[") && name.endsWith("]")) return name.slice(1, -1)
@@ -31,11 +41,19 @@ export const host = (name: string): string => {
   return zone === undefined ? address : `${address}%${zone}`
 }
 
-/** Windows' name for an IPv6 address, with or without a zone; any other name unchanged. */
+/**
+ * Windows' name for an IPv6 address, with or without a zone; any other name unchanged.
+ *
+ * @since 0.1.0
+ */
 export const toLiteral = (server: string): string =>
   server.includes(":") ? `${server.replaceAll(":", "-").replace("%", "s")}.ipv6-literal.net` : server
 
-/** The name of a server, or of the place that `components` lead to there; empty components are ignored. */
+/**
+ * The name of a server, or of the place that `components` lead to there; empty components are ignored.
+ *
+ * @since 0.1.0
+ */
 export const format = ({ port, server }: Server, ...components: ReadonlyArray<string>): string => {
   const host = server.includes(":") ? `[${server}]` : server
   const first = port === defaultPort ? host : `${host}:${port}`

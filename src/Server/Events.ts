@@ -13,14 +13,22 @@ import * as Dialects from "../Smb2/Dialects.ts"
 import type { Limits } from "./Limits.ts"
 import type { StoreError, StorePath } from "./ShareStore.ts"
 
-/** The facts of a connection that the log names. */
+/**
+ * The facts of a connection that the log names.
+ *
+ * @since 0.1.0
+ */
 export interface Connection {
   readonly address: string
   readonly port: number
   readonly dialect: number
 }
 
-/** The facts of a session that the log names; no user before the logon. */
+/**
+ * The facts of a session that the log names; no user before the logon.
+ *
+ * @since 0.1.0
+ */
 export interface Session {
   readonly user: { readonly name: string; readonly anonymous: boolean; readonly guest: boolean } | undefined
 }
@@ -31,22 +39,38 @@ const told = (
   about: Readonly<Record<string, unknown>>
 ): Effect.Effect<void> => Effect.annotateLogs(log, { event, ...about })
 
-/** A client has connected. */
+/**
+ * A client has connected.
+ *
+ * @since 0.1.0
+ */
 export const connected = ({ address, port }: Connection): Effect.Effect<void> =>
   told(Effect.logTrace("connected"), "connected", { address, port })
 
-/** A connection has ended, by the client or by the server. */
+/**
+ * A connection has ended, by the client or by the server.
+ *
+ * @since 0.1.0
+ */
 export const disconnected = ({ address, port }: Connection): Effect.Effect<void> =>
   told(Effect.logTrace("disconnected"), "disconnected", { address, port })
 
 /** For a line that is not written each time: how many lines were dropped since the last one. */
 const also = (more: number) => (more === 0 ? {} : { more })
 
-/** A connection was closed at once: the server has as many as `limit` allows. */
+/**
+ * A connection was closed at once: the server has as many as `limit` allows.
+ *
+ * @since 0.1.0
+ */
 export const full = (limit: keyof Limits, address: string, more: number): Effect.Effect<void> =>
   told(Effect.logWarning("no more connections are taken"), "full", { limit, address, ...also(more) })
 
-/** A connection without a logon was closed, because there were too many of them. */
+/**
+ * A connection without a logon was closed, because there were too many of them.
+ *
+ * @since 0.1.0
+ */
 export const gaveWay = ({ address, port }: Connection, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("too many connections without a logon: one of those was closed"),
@@ -54,7 +78,11 @@ export const gaveWay = ({ address, port }: Connection, more: number): Effect.Eff
     { address, port, ...also(more) }
   )
 
-/** A request was refused: a user, or all users together, hold as much as `limit` allows. */
+/**
+ * A request was refused: a user, or all users together, hold as much as `limit` allows.
+ *
+ * @since 0.1.0
+ */
 export const limitReached = (
   { address, port }: Connection,
   session: Session | undefined,
@@ -71,7 +99,11 @@ export const limitReached = (
 
 const userOf = ({ user }: Session): string => user?.anonymous === true ? "anonymous" : user?.name ?? ""
 
-/** A user has logged on. */
+/**
+ * A user has logged on.
+ *
+ * @since 0.1.0
+ */
 export const loggedOn = (connection: Connection, session: Session): Effect.Effect<void> =>
   told(Effect.logDebug("logged on"), "logon", {
     user: userOf(session),
@@ -87,6 +119,8 @@ const longestName = 256
 /**
  * A logon was refused. `caller` is the name that the client gave, if any; `reason` says why, and is not sent to the
  * client. `more` logons were refused since the last line, and have no line.
+ *
+ * @since 0.1.0
  */
 export const logonRefused = (
   connection: Connection,
@@ -105,7 +139,11 @@ export const logonRefused = (
     ...also(more)
   })
 
-/** A session has connected to a share. */
+/**
+ * A session has connected to a share.
+ *
+ * @since 0.1.0
+ */
 export const shareConnected = (connection: Connection, session: Session, share: string): Effect.Effect<void> =>
   told(Effect.logDebug("share connected"), "share", {
     share,
@@ -114,7 +152,11 @@ export const shareConnected = (connection: Connection, session: Session, share: 
     port: connection.port
   })
 
-/** A client asked for a share without the required signature: its connection was ended. */
+/**
+ * A client asked for a share without the required signature: its connection was ended.
+ *
+ * @since 0.1.0
+ */
 export const unsigned = (connection: Connection, session: Session, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("connection ended: by SMB 3.1.1 a request for a share must be signed or encrypted"),
@@ -122,7 +164,11 @@ export const unsigned = (connection: Connection, session: Session, more: number)
     { user: userOf(session), address: connection.address, port: connection.port, ...also(more) }
   )
 
-/** How a request does not match the protection of its session. */
+/**
+ * How a request does not match the protection of its session.
+ *
+ * @since 0.1.0
+ */
 export type ProtectionFault = "unsigned" | "wrongly signed" | "unencrypted" | "of another session"
 
 const faults: Readonly<Record<ProtectionFault, string>> = {
@@ -132,7 +178,11 @@ const faults: Readonly<Record<ProtectionFault, string>> = {
   "of another session": "request refused: it is encrypted by the keys of another session"
 }
 
-/** A request was refused, because it was not signed or encrypted as its session requires. */
+/**
+ * A request was refused, because it was not signed or encrypted as its session requires.
+ *
+ * @since 0.1.0
+ */
 export const unprotected = (
   connection: Connection,
   session: Session | undefined,
@@ -149,7 +199,11 @@ export const unprotected = (
     ...also(more)
   })
 
-/** A session was refused an existing share. */
+/**
+ * A session was refused an existing share.
+ *
+ * @since 0.1.0
+ */
 export const shareRefused = (
   connection: Connection,
   session: Session,
@@ -164,7 +218,11 @@ export const shareRefused = (
     ...also(more)
   })
 
-/** The store refused to delete a file at its last close. */
+/**
+ * The store refused to delete a file at its last close.
+ *
+ * @since 0.1.0
+ */
 export const notDeleted = (share: string, path: StorePath, error: StoreError, more: number): Effect.Effect<void> =>
   told(
     Effect.logWarning("a file or folder was not deleted", ...(error.cause === undefined ? [] : [error.cause])),
@@ -180,6 +238,8 @@ export const notDeleted = (share: string, path: StorePath, error: StoreError, mo
 /**
  * A share's store cannot report the changes of other programs, so clients cache nothing there. Logged once, until the
  * store can.
+ *
+ * @since 0.1.0
  */
 export const changesNotTold = (share: string, error: StoreError): Effect.Effect<void> =>
   told(
@@ -191,7 +251,11 @@ export const changesNotTold = (share: string, error: StoreError): Effect.Effect<
     { share, reason: error.reason }
   )
 
-/** A store failed, and the client got an error; `more` earlier faults have no line. */
+/**
+ * A store failed, and the client got an error; `more` earlier faults have no line.
+ *
+ * @since 0.1.0
+ */
 export const storeFailed = (
   command: string,
   share: string | undefined,
@@ -211,10 +275,18 @@ export const storeFailed = (
     }
   )
 
-/** The user store failed, and no user could be looked up; `more` earlier faults have no line. */
+/**
+ * The user store failed, and no user could be looked up; `more` earlier faults have no line.
+ *
+ * @since 0.2.0
+ */
 export const usersUnreachable = (cause: Cause.Cause<unknown>, more: number): Effect.Effect<void> =>
   told(Effect.logError("the user store failed", cause), "user store failed", also(more))
 
-/** The code of the server or of a store has a defect: the client got STATUS_INTERNAL_ERROR. */
+/**
+ * The code of the server or of a store has a defect: the client got STATUS_INTERNAL_ERROR.
+ *
+ * @since 0.1.0
+ */
 export const broken = (what: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   told(Effect.logError(`${what} broke`, cause), "error", { what })

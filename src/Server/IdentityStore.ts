@@ -17,6 +17,7 @@ import * as PrivateFile from "./PrivateFile.ts"
  * The place that keeps the identifiers cannot be used.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", {
   path: Schema.String,
@@ -37,6 +38,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
  * Names and SIDs.
  *
  * @category services
+ * @since 0.1.0
  */
 export class IdentityStore extends Context.Service<IdentityStore, {
   /** `S-1-5-21-…` with three numbers: the server's own domain, to which all its users belong. */
@@ -47,7 +49,11 @@ export class IdentityStore extends Context.Service<IdentityStore, {
   readonly nameOf: (sid: string) => Effect.Effect<string | undefined>
 }>()("effect-smb/Server/IdentityStore") {}
 
-/** What an identity store does. */
+/**
+ * What an identity store does.
+ *
+ * @since 0.1.0
+ */
 export type Identities = IdentityStore["Service"]
 
 /** The first identifier that is not reserved for the system (MS-DTYP 2.4.2.4), and the largest that Windows gives. */
@@ -128,6 +134,7 @@ class Register {
  * descriptors, or lose them when the server stops, and for apps that keep the identifiers elsewhere.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const inMemory = (
   given: { readonly domainSid?: string | undefined; readonly rids?: Readonly<Record<string, number>> | undefined } = {}
@@ -152,6 +159,7 @@ const largestFile = 16 * 1024 * 1024
  * owner may read or change is refused. Each change replaces the whole file, and several servers can use it at one time.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Return<Identities, IdentityError> {
   /** `undefined` if the file does not exist. */
@@ -218,6 +226,7 @@ export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Ret
  * `inMemory` as a layer.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerInMemory = (...given: Parameters<typeof inMemory>): Layer.Layer<IdentityStore> =>
   Layer.sync(IdentityStore, () => inMemory(...given))
@@ -226,6 +235,7 @@ export const layerInMemory = (...given: Parameters<typeof inMemory>): Layer.Laye
  * `fromFile` as a layer; it fails when the layer is built.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerFromFile = (path: string): Layer.Layer<IdentityStore, IdentityError> =>
   Layer.effect(IdentityStore, fromFile(path))

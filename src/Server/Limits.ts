@@ -7,6 +7,7 @@ import type * as Duration from "effect/Duration"
  * The limits of a server.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Limits {
   /** Connections with a logon, at one time. While the server has this many, it closes further connections at once. */
@@ -112,7 +113,11 @@ export interface Limits {
   readonly unsent: number
 }
 
-/** The default of each limit. */
+/**
+ * The default of each limit.
+ *
+ * @since 0.1.0
+ */
 export const defaults: Limits = {
   connections: 1024,
   addressConnections: 768,

@@ -9,12 +9,20 @@ import type { FileHandle } from "node:fs/promises"
 import { mkdir, open, rename, rm, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 
-/** Why a file is refused. */
+/**
+ * Why a file is refused.
+ *
+ * @since 0.1.0
+ */
 export type Reason = "NotFound" | "NotReadable" | "ReadableByOthers"
 
 const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException).code
 
-/** The text of a file of up to `largest` bytes. */
+/**
+ * The text of a file of up to `largest` bytes.
+ *
+ * @since 0.1.0
+ */
 export const read = (path: string, largest: number): Effect.Effect<string, Reason> =>
   Effect.acquireUseRelease(
     Effect.tryPromise({
@@ -36,7 +44,11 @@ export const read = (path: string, largest: number): Effect.Effect<string, Reaso
     (file) => Effect.promise(() => file.close())
   )
 
-/** Replaces the content of a file, all of it or nothing. Makes the file and its folder if they do not exist. */
+/**
+ * Replaces the content of a file, all of it or nothing. Makes the file and its folder if they do not exist.
+ *
+ * @since 0.1.0
+ */
 export const replace = async (path: string, text: string): Promise<void> => {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const beside = `${path}.${randomBytes(6).toString("hex")}`
@@ -68,7 +80,11 @@ const age = async (path: string): Promise<number> => {
   }
 }
 
-/** Runs `body` while no other process does so for the same path. `body` must end within a second. */
+/**
+ * Runs `body` while no other process does so for the same path. `body` must end within a second.
+ *
+ * @since 0.1.0
+ */
 export const alone = async <A>(path: string, body: () => Promise<A>): Promise<A> => {
   const lock = `${path}.lock`
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })

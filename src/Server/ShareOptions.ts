@@ -3,7 +3,11 @@
  */
 import type { ShareStore } from "./ShareStore.ts"
 
-/** How a share is offered. */
+/**
+ * How a share is offered.
+ *
+ * @since 0.2.0
+ */
 export interface ShareOptions {
   readonly store: ShareStore
   readonly comment?: string | undefined

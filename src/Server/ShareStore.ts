@@ -19,7 +19,11 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Given } from "../Protocol/Defaults.ts"
 
-/** Components below the share's root. */
+/**
+ * Components below the share's root.
+ *
+ * @since 0.1.0
+ */
 export type StorePath = ReadonlyArray<string>
 
 /**
@@ -36,6 +40,7 @@ export type StorePath = ReadonlyArray<string>
  *   call took too long, and may have taken effect. `Failed`: anything else, with its cause.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   reason: Schema.Literals([
@@ -63,7 +68,11 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   }
 }
 
-/** A file or directory as the store knows it. */
+/**
+ * A file or directory as the store knows it.
+ *
+ * @since 0.1.0
+ */
 export interface StoreNode {
   /** The name with the case that it was made with; empty for the root. */
   readonly name: string
@@ -92,7 +101,11 @@ export interface StoreNode {
   readonly reparseTag: number
 }
 
-/** Times and attributes to set; absent ones stay unchanged. */
+/**
+ * Times and attributes to set; absent ones stay unchanged.
+ *
+ * @since 0.1.0
+ */
 export type StoreChanges = Given<
   Pick<StoreNode, "creationTime" | "lastAccessTime" | "lastWriteTime" | "changeTime" | "fileAttributes">
 >
@@ -100,23 +113,37 @@ export type StoreChanges = Given<
 /**
  * Further data of a file, as bytes that only the server understands: a self-relative SECURITY_DESCRIPTOR, a
  * FILE_FULL_EA_INFORMATION list, a REPARSE_DATA_BUFFER.
+ *
+ * @since 0.1.0
  */
 export type Blob = "SecurityDescriptor" | "ExtendedAttributes" | "ReparsePoint"
 
-/** A named stream of a file. */
+/**
+ * A named stream of a file.
+ *
+ * @since 0.1.0
+ */
 export interface StoreStream {
   readonly name: string
   readonly size: bigint
   readonly allocationSize: bigint
 }
 
-/** A range of bytes. */
+/**
+ * A range of bytes.
+ *
+ * @since 0.1.0
+ */
 export interface StoreRange {
   readonly offset: bigint
   readonly length: bigint
 }
 
-/** An open file, directory or named stream; it stays usable while its name changes. */
+/**
+ * An open file, directory or named stream; it stays usable while its name changes.
+ *
+ * @since 0.1.0
+ */
 export interface StoreFile {
   readonly id: bigint
   /** The current state. For a named stream: the state of its file, with the stream's size. */
@@ -157,7 +184,11 @@ export interface StoreFile {
   readonly allocated: (range: StoreRange) => Effect.Effect<ReadonlyArray<StoreRange>, StoreError>
 }
 
-/** How to open. */
+/**
+ * How to open.
+ *
+ * @since 0.1.0
+ */
 export interface StoreOpen {
   /** A named stream instead of the file's own data. */
   readonly stream?: string | undefined
@@ -179,14 +210,22 @@ export interface StoreOpen {
   readonly initial?: StoreChanges & { readonly securityDescriptor?: Uint8Array | undefined } | undefined
 }
 
-/** The result of an open. */
+/**
+ * The result of an open.
+ *
+ * @since 0.1.0
+ */
 export interface StoreOpened {
   readonly file: StoreFile
   readonly created: boolean
   readonly node: StoreNode
 }
 
-/** The storage as a whole. */
+/**
+ * The storage as a whole.
+ *
+ * @since 0.1.0
+ */
 export interface StoreVolume {
   readonly label: string
   readonly serialNumber: number
@@ -209,14 +248,22 @@ export interface StoreVolume {
   readonly readOnly: boolean
 }
 
-/** A change by another program than the server. */
+/**
+ * A change by another program than the server.
+ *
+ * @since 0.1.0
+ */
 export interface StoreChange {
   /** Below the watched directory. */
   readonly path: StorePath
   readonly action: "added" | "removed" | "modified"
 }
 
-/** Which file an operation on a name is for. */
+/**
+ * Which file an operation on a name is for.
+ *
+ * @since 0.1.0
+ */
 export interface StoreExpected {
   /**
    * The identity of the file that the name must stand for, checked in the same step: `Stale` if it stands for another
@@ -225,7 +272,11 @@ export interface StoreExpected {
   readonly expected?: string | undefined
 }
 
-/** How a file gets a name. */
+/**
+ * How a file gets a name.
+ *
+ * @since 0.1.0
+ */
 export interface StoreNaming extends StoreExpected {
   /** Whether an existing file with the name can be replaced. */
   readonly replace: boolean
@@ -246,6 +297,7 @@ export interface StoreNaming extends StoreExpected {
  * ```
  *
  * @category models
+ * @since 0.1.0
  */
 export interface ShareStore {
   readonly volume: Effect.Effect<StoreVolume, StoreError>

@@ -47,7 +47,11 @@ import { type Users, UserStore } from "./UserStore.ts"
 
 export type { ShareOptions } from "./ShareOptions.ts"
 
-/** A share: a store, an effect that makes one, or either of them with options. */
+/**
+ * A share: a store, an effect that makes one, or either of them with options.
+ *
+ * @since 0.1.0
+ */
 export type Share<E = never, R = never> =
   | ShareStore
   | Effect.Effect<ShareStore, E, R>
@@ -57,6 +61,7 @@ export type Share<E = never, R = never> =
  * The options of a server: those of `layer`, and what `layer` takes from the context.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Options<E = never, R = never> extends LayerOptions<E, R> {
   readonly users: Users
@@ -71,6 +76,7 @@ export interface Options<E = never, R = never> extends LayerOptions<E, R> {
  * The options of a server that takes its users and their SIDs from the context.
  *
  * @category models
+ * @since 0.2.0
  */
 export interface LayerOptions<E = never, R = never> {
   /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
@@ -110,6 +116,7 @@ export interface LayerOptions<E = never, R = never> {
  * The server cannot listen.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   host: Schema.String,
@@ -132,6 +139,7 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
  * A running server.
  *
  * @category services
+ * @since 0.1.0
  */
 export class SmbServer extends Context.Service<SmbServer, {
   readonly host: string
@@ -271,6 +279,7 @@ const endIdle = (state: ServerState): Effect.Effect<never> => {
  * ```
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*<E = never, R = never>(
   options: Options<E, R>
@@ -378,6 +387,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
  * ```
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = <E = never, R = never>(
   options: LayerOptions<E, R>
@@ -398,6 +408,7 @@ export const layer = <E = never, R = never>(
  * The options of a server that are plain text.
  *
  * @category models
+ * @since 0.2.0
  */
 export type Configurable = Pick<
   LayerOptions,
@@ -409,6 +420,7 @@ export type Configurable = Pick<
  * SMB_SERVER_ENCRYPTION, SMB_SERVER_GUEST, SMB_SERVER_DIALECTS (`3.0,3.1.1`) and SMB_SERVER_RECEIVE.
  *
  * @category config
+ * @since 0.2.0
  */
 export const config: Config.Config<Configurable> = Config.all({
   port: Environment.integer("SMB_SERVER_PORT", 0, 65_535),
@@ -431,6 +443,7 @@ export const config: Config.Config<Configurable> = Config.all({
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerConfig = <E = never, R = never>(
   options: LayerOptions<E, R>,

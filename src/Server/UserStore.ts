@@ -17,6 +17,7 @@ import * as PrivateFile from "./PrivateFile.ts"
  * A user as a server knows it.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface User {
   /** The name as it was registered. */
@@ -35,6 +36,7 @@ export interface User {
  * A user store that cannot say whether a user exists, such as when its database does not answer.
  *
  * @category errors
+ * @since 0.2.0
  */
 export class UserStoreError extends Schema.TaggedError<UserStoreError>()("UserStoreError", {
   /** For the server's log. Clients do not get it. */
@@ -49,6 +51,7 @@ export class UserStoreError extends Schema.TaggedError<UserStoreError>()("UserSt
  * Finds users by name, without regard to case.
  *
  * @category services
+ * @since 0.1.0
  */
 export class UserStore extends Context.Service<UserStore, {
   /**
@@ -58,7 +61,11 @@ export class UserStore extends Context.Service<UserStore, {
   readonly find: (name: string, domain: string) => Effect.Effect<User | undefined, UserStoreError>
 }>()("effect-smb/Server/UserStore") {}
 
-/** What a user store does. */
+/**
+ * What a user store does.
+ *
+ * @since 0.1.0
+ */
 export type Users = UserStore["Service"]
 
 /**
@@ -66,6 +73,7 @@ export type Users = UserStore["Service"]
  * and its errors become the cause of a `UserStoreError`.
  *
  * @category constructors
+ * @since 0.2.0
  */
 export const make = <E, R>(
   find: (name: string, domain: string) => Effect.Effect<User | undefined, E, R>
@@ -91,12 +99,17 @@ export const make = <E, R>(
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layer = <E, R>(
   find: (name: string, domain: string) => Effect.Effect<User | undefined, E, R>
 ): Layer.Layer<UserStore, never, R> => Layer.effect(UserStore, make(find))
 
-/** A password, or a password with more about the user. */
+/**
+ * A password, or a password with more about the user.
+ *
+ * @since 0.1.0
+ */
 export type Secret = Redacted.Redacted<string> | {
   readonly password: Redacted.Redacted<string>
   readonly administrator?: boolean | undefined
@@ -108,6 +121,7 @@ export type Secret = Redacted.Redacted<string> | {
  * A user store in memory: names and their passwords. The passwords themselves are not kept.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const inMemory = (users: Record<string, Secret>): Users => {
   const known = new Map<string, User>()
@@ -123,6 +137,7 @@ export const inMemory = (users: Record<string, Secret>): Users => {
  * `inMemory` as a layer.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerInMemory = (users: Record<string, Secret>): Layer.Layer<UserStore> =>
   Layer.succeed(UserStore, inMemory(users))
@@ -131,6 +146,7 @@ export const layerInMemory = (users: Record<string, Secret>): Layer.Layer<UserSt
  * A file of users that is refused.
  *
  * @category errors
+ * @since 0.1.0
  */
 export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFileError", {
   path: Schema.String,
@@ -161,6 +177,7 @@ const hashDigits = /^[0-9a-f]{32}$/i
  * file is read once. A file that users other than its owner may read or change is refused.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
   Effect.gen(function*() {
@@ -188,6 +205,7 @@ export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
  * `fromFile` as a layer; it fails when the layer is built.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layerFromFile = (path: string): Layer.Layer<UserStore, UserFileError> =>
   Layer.effect(UserStore, fromFile(path))

@@ -15,14 +15,22 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import * as Header from "./Header.ts"
 import { Command } from "./Message/Constants.ts"
 
-/** One command of a chain. */
+/**
+ * One command of a chain.
+ *
+ * @since 0.1.0
+ */
 export interface Part {
   readonly command: number
   /** The bytes from WordCount on. */
   readonly body: Uint8Array
 }
 
-/** A command of a received chain, and where it begins: bytes from the header to its WordCount. */
+/**
+ * A command of a received chain, and where it begins: bytes from the header to its WordCount.
+ *
+ * @since 0.1.0
+ */
 export interface Place {
   readonly command: number
   readonly offset: number
@@ -41,10 +49,18 @@ const chaining: ReadonlySet<number> = new Set<number>([
   Command.SMB_COM_NT_CREATE_ANDX
 ])
 
-/** Whether a command can have another one behind it. */
+/**
+ * Whether a command can have another one behind it.
+ *
+ * @since 0.1.0
+ */
 export const canLead = (command: number): boolean => chaining.has(command)
 
-/** The bodies behind one header, each linked to the next. The header names the first command. */
+/**
+ * The bodies behind one header, each linked to the next. The header names the first command.
+ *
+ * @since 0.1.0
+ */
 export const chain = (parts: ReadonlyArray<Part>): Uint8Array => {
   const starts: Array<number> = []
   let length = 0
@@ -79,7 +95,11 @@ const endOf = (reader: Reader, offset: number): number => {
   return reader.offset
 }
 
-/** The commands of a received packet. */
+/**
+ * The commands of a received packet.
+ *
+ * @since 0.1.0
+ */
 export const parts = (packet: Uint8Array): Result.Result<ReadonlyArray<Place>, Malformed> =>
   Codec.attempt("SMB1 AndX chain", () => {
     const reader = new Reader(packet)
@@ -108,6 +128,8 @@ export const parts = (packet: Uint8Array): Result.Result<ReadonlyArray<Place>, M
  * What is wrong with the chain of a response, if anything. The client asked for no chain, so it ignores the commands
  * behind the first; but a chain that loops or points back makes the response invalid. Some servers write a zero if
  * nothing follows.
+ *
+ * @since 0.1.0
  */
 export const unsound = (packet: Uint8Array): Malformed | undefined => {
   const at = Header.size

@@ -11,10 +11,18 @@ import * as Header from "./Header.ts"
 import { Command, TypeOfLock } from "./Message/Constants.ts"
 import { Locking } from "./Message/Simple.ts"
 
-/** OplockLevel of SMB 2 for each of SMB 1's: none, exclusive, batch, level II. */
+/**
+ * OplockLevel of SMB 2 for each of SMB 1's: none, exclusive, batch, level II.
+ *
+ * @since 0.1.0
+ */
 export const oplockLevels: ReadonlyArray<number> = [0, 8, 9, 1]
 
-/** The oplock that an open still has. */
+/**
+ * The oplock that an open still has.
+ *
+ * @since 0.1.0
+ */
 export interface Caching {
   oplockLevel: number
   readonly leaseState: 0
@@ -33,6 +41,7 @@ interface Holder extends Caching {
  * The opens of one connection that hold an oplock.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Breaks {
   private readonly holders = new Map<string, Holder>()

@@ -58,6 +58,7 @@ interface LockingRequest {
  * The operations on one open file.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Commands {
   private readonly file: OpenFile
@@ -322,6 +323,8 @@ export class Commands {
 /**
  * A control on the share itself. SMB 1 has only one: the DFS referral, which is its own transaction. The request is its
  * parameters and the response its data (MS-CIFS 2.2.6.16).
+ *
+ * @since 0.1.0
  */
 export const control = (tree: Requests.Tree, operation: Operation.Ioctl): Running<Uint8Array> => {
   const failed = (status: number) => Effect.fail(fromStatus(status, "IOCTL", tree.uncPath))

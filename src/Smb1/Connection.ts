@@ -24,7 +24,11 @@ import * as Signing from "./Signing.ts"
 
 export type { ConnectionError, Options } from "../Protocol/Multiplexer.ts"
 
-/** One request, without its header. */
+/**
+ * One request, without its header.
+ *
+ * @since 0.1.0
+ */
 export interface Outgoing {
   readonly command: number
   /** The body, from WordCount on. */
@@ -51,7 +55,11 @@ export interface Outgoing {
   readonly orphan?: (reply: Reply) => void
 }
 
-/** The reply to a request. */
+/**
+ * The reply to a request.
+ *
+ * @since 0.1.0
+ */
 export interface Reply {
   readonly header: Header.Header
   /** The packet from its header to its end. For a READ with `data`, the bytes before the data. */
@@ -80,6 +88,7 @@ const pid = 0xfeff
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   private readonly pendings = new Map<number, Pending>()
@@ -403,6 +412,10 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
 const answers = (outgoing: Outgoing, command: number): boolean =>
   outgoing.command === command || outgoing.secondaries?.[0]?.command === command
 
-/** One request and its reply, with any status. Interruption cancels it on the server. */
+/**
+ * One request and its reply, with any status. Interruption cancels it on the server.
+ *
+ * @since 0.1.0
+ */
 export const request = (connection: Connection, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
   Multiplexer.request(outgoing, (complete) => connection.submit(outgoing, complete))

@@ -35,6 +35,7 @@ const isEnd = (status: number): boolean =>
  * The listing of one open directory.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Directory {
   private readonly file: OpenFile

@@ -3,19 +3,39 @@
  */
 import { Flags } from "./Message/Constants.ts"
 
-/** Bytes. */
+/**
+ * Bytes.
+ *
+ * @since 0.1.0
+ */
 export const size = 32
 
-/** 0xFF 'S' 'M' 'B', little-endian. */
+/**
+ * 0xFF 'S' 'M' 'B', little-endian.
+ *
+ * @since 0.1.0
+ */
 export const protocolId = 0x424d53ff
 
-/** The offset of the 8 bytes of the signature. */
+/**
+ * The offset of the 8 bytes of the signature.
+ *
+ * @since 0.1.0
+ */
 export const signatureOffset = 14
 
-/** The MID of a server's message that no request asked for: an oplock break. */
+/**
+ * The MID of a server's message that no request asked for: an oplock break.
+ *
+ * @since 0.1.0
+ */
 export const unsolicited = 0xffff
 
-/** The packet header as data. */
+/**
+ * The packet header as data.
+ *
+ * @since 0.1.0
+ */
 export interface Header {
   readonly command: number
   /** NTSTATUS; the server's in a response, 0 in a request. */
@@ -29,10 +49,18 @@ export interface Header {
   readonly mid: number
 }
 
-/** A view on a packet's bytes; made once for each packet. */
+/**
+ * A view on a packet's bytes; made once for each packet.
+ *
+ * @since 0.1.0
+ */
 export const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** Reads the header at the packet's start. There must be 32 bytes; the protocol's identifier is not checked. */
+/**
+ * Reads the header at the packet's start. There must be 32 bytes; the protocol's identifier is not checked.
+ *
+ * @since 0.1.0
+ */
 export const read = (bytes: DataView): Header => ({
   command: bytes.getUint8(4),
   status: bytes.getUint32(5, true),
@@ -44,7 +72,11 @@ export const read = (bytes: DataView): Header => ({
   mid: bytes.getUint16(30, true)
 })
 
-/** Writes a header at the packet's start, its signature zero. */
+/**
+ * Writes a header at the packet's start, its signature zero.
+ *
+ * @since 0.1.0
+ */
 export const write = (bytes: DataView, header: Header): void => {
   bytes.setUint32(0, protocolId, true)
   bytes.setUint8(4, header.command)
@@ -61,5 +93,9 @@ export const write = (bytes: DataView, header: Header): void => {
   bytes.setUint16(30, header.mid, true)
 }
 
-/** Whether the packet is marked as a response. */
+/**
+ * Whether the packet is marked as a response.
+ *
+ * @since 0.1.0
+ */
 export const isReply = (header: Header): boolean => (header.flags & Flags.SMB_FLAGS_REPLY) !== 0

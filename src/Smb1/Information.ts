@@ -43,6 +43,7 @@ const decodeRename = Codec.decode("FileRenameInformation", FileInformation.FileR
  * The information of one open file.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Information {
   private readonly file: OpenFile

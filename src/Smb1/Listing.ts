@@ -18,14 +18,22 @@ const layouts: { readonly [fileInformationClass: number]: readonly [lengthAt: nu
   38: [60, 80]
 }
 
-/** A page of entries. */
+/**
+ * A page of entries.
+ *
+ * @since 0.1.0
+ */
 export interface Page {
   /** A list of the class, its names in UTF-16. */
   readonly bytes: Uint8Array
   readonly lastName: string
 }
 
-/** Reads the given number of entries of one response, each in the window that ends where the next begins. */
+/**
+ * Reads the given number of entries of one response, each in the window that ends where the next begins.
+ *
+ * @since 0.1.0
+ */
 export const read = (
   fileInformationClass: number,
   data: Uint8Array,

@@ -39,7 +39,11 @@ const FILE_ATTRIBUTE_NORMAL = 0x80
 /** Search attributes that find all files, and never directories. */
 const files = everything & ~SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY
 
-/** Closes the file and opens it again, for commands that work only if no client has it open. */
+/**
+ * Closes the file and opens it again, for commands that work only if no client has it open.
+ *
+ * @since 0.1.0
+ */
 export interface Reopen {
   readonly close: (fid: number) => Running<void>
   readonly open: (path: string, name: Requests.WireName) => Running<number>
@@ -71,7 +75,11 @@ const unique = (path: string, { session: { entropy } }: Requests.Tree): readonly
 const refusesName = ({ reason: { _tag } }: SmbError): boolean =>
   _tag === "ObjectNameNotFound" || _tag === "NoSuchFile" || _tag === "ObjectNameInvalid" || _tag === "AccessDenied"
 
-/** Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by an open. */
+/**
+ * Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by an open.
+ *
+ * @since 0.1.0
+ */
 export const makeDirectory = (tree: Requests.Tree, name: Requests.WireName, path: string): Running<void> =>
   hasWildcards(path)
     ? Effect.fail(fromStatus(NtStatus.STATUS_OBJECT_NAME_INVALID, "CREATE_DIRECTORY", tree.full(path)))
@@ -90,6 +98,7 @@ export const makeDirectory = (tree: Requests.Tree, name: Requests.WireName, path
  * The names of one open file.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Names {
   private readonly file: OpenFile

@@ -23,7 +23,11 @@ import { Capabilities, Command, Flags2, SecurityMode } from "./Message/Constants
 import * as Negotiate from "./Message/Negotiate.ts"
 import * as Settings from "./Settings.ts"
 
-/** The result of the negotiation. */
+/**
+ * The result of the negotiation.
+ *
+ * @since 0.1.0
+ */
 export interface Negotiated extends Negotiate.Response {
   /** Whether names are in Unicode. */
   readonly unicode: boolean
@@ -32,7 +36,11 @@ export interface Negotiated extends Negotiate.Response {
   readonly clientMaxBufferSize: number
 }
 
-/** A connection with the result of its negotiation. */
+/**
+ * A connection with the result of its negotiation.
+ *
+ * @since 0.1.0
+ */
 export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
@@ -43,7 +51,11 @@ export interface Agreed {
   readonly unpassed: Set<string>
 }
 
-/** A server that responded to the offer of SMB 2: its stream, and its first packet. */
+/**
+ * A server that responded to the offer of SMB 2: its stream, and its first packet.
+ *
+ * @since 0.1.0
+ */
 export interface Smb2Answer {
   readonly duplex: Transport.Duplex
   readonly packet: Uint8Array
@@ -51,7 +63,11 @@ export interface Smb2Answer {
   readonly handOver: (handlers: Transport.Handlers) => void
 }
 
-/** The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal. */
+/**
+ * The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal.
+ *
+ * @since 0.1.0
+ */
 export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
 
 /** Flags2 of the first packet; later packets have those of them that were negotiated. */
@@ -140,6 +156,8 @@ const smb2Strings = (settings: Settings.Settings): ReadonlyArray<string> => [
 /**
  * Connects to a server and negotiates: SMB 1, or SMB 2 if the settings allow it and the server knows it. The connection
  * ends with the scope.
+ *
+ * @since 0.1.0
  */
 export const connect = Effect.fnUntraced(function*(
   endpoint: Transport.Endpoint,

@@ -26,7 +26,11 @@ const FILE_CREATE = 2
 const FILE_DIRECTORY_FILE = 0x0000_0001
 const FILE_CREATED = 2
 
-/** An open as the server keeps it. */
+/**
+ * An open as the server keeps it.
+ *
+ * @since 0.1.0
+ */
 export interface Open {
   readonly fid: number
   readonly opened: Share.Opened
@@ -155,7 +159,11 @@ const makeDirectory = (
     )
   )
 
-/** Opens a file. Calls `orphan` with the FID of a file that was opened after the caller stopped waiting. */
+/**
+ * Opens a file. Calls `orphan` with the FID of a file that was opened after the caller stopped waiting.
+ *
+ * @since 0.1.0
+ */
 export const open = (
   tree: Requests.Tree,
   name: Requests.WireName,

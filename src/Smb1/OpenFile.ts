@@ -8,7 +8,11 @@ import { Capabilities, Flags2, SetFileLevel, SMB_INFO_PASSTHROUGH, Trans2Subcomm
 import * as Trans2 from "./Message/Trans2.ts"
 import * as Requests from "./Requests.ts"
 
-/** The facts about an open that its operations need. */
+/**
+ * The facts about an open that its operations need.
+ *
+ * @since 0.1.0
+ */
 export interface Target {
   readonly fid: number
   /** Below the share. */
@@ -17,7 +21,11 @@ export interface Target {
   readonly isDirectory: boolean
 }
 
-/** A request on an open. */
+/**
+ * A request on an open.
+ *
+ * @since 0.1.0
+ */
 export type Running<A> = Effect.Effect<A, RequestError>
 
 /** Statuses of a server that does not know the request, and has done nothing. */
@@ -30,7 +38,11 @@ const unknown: ReadonlySet<number> = new Set([
   NtStatus.STATUS_SMB_BAD_COMMAND
 ])
 
-/** Whether a server says that it does not know the request: an older way may work then. */
+/**
+ * Whether a server says that it does not know the request: an older way may work then.
+ *
+ * @since 0.1.0
+ */
 export const isUnknown = (status: number): boolean => unknown.has(status)
 
 /**
@@ -39,10 +51,18 @@ export const isUnknown = (status: number): boolean => unknown.has(status)
  */
 const isRefused = (status: number): boolean => isUnknown(status) || status === NtStatus.STATUS_INVALID_PARAMETER
 
-/** Whether a failure is a server's refusal of a class that is passed through. The server has done nothing. */
+/**
+ * Whether a failure is a server's refusal of a class that is passed through. The server has done nothing.
+ *
+ * @since 0.1.0
+ */
 export const refusesPassing = (error: SmbError): boolean => isRefused(error.status) && classed.has(error.command)
 
-/** The commands that carry a class of MS-FSCC, by their names in failures. */
+/**
+ * The commands that carry a class of MS-FSCC, by their names in failures.
+ *
+ * @since 0.1.0
+ */
 export type Classed = "QUERY_FILE_INFORMATION" | "QUERY_FS_INFORMATION" | "SET_FILE_INFORMATION" | "SET_FS_INFORMATION"
 
 const classed: ReadonlySet<string> = new Set<Classed>([
@@ -56,6 +76,7 @@ const classed: ReadonlySet<string> = new Set<Classed>([
  * One open file.
  *
  * @category models
+ * @since 0.1.0
  */
 export class OpenFile {
   readonly tree: Requests.Tree

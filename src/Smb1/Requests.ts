@@ -16,7 +16,11 @@ import { Capabilities, Command, commandName, Flags2 } from "./Message/Constants.
 import type { Session } from "./Session.ts"
 import * as Transaction from "./Transaction.ts"
 
-/** A name on the wire, and the flags that give its meaning. */
+/**
+ * A name on the wire, and the flags that give its meaning.
+ *
+ * @since 0.1.0
+ */
 export interface WireName {
   readonly text: string
   /** SMB_FLAGS2_DFS, SMB_FLAGS2_REPARSE_PATH. */
@@ -29,7 +33,11 @@ const gmt = (time: bigint): string => {
   return `@GMT-${text.slice(0, 10).replaceAll("-", ".")}-${text.slice(11, 19).replaceAll(":", ".")}`
 }
 
-/** The name of a path below a share: from the share's root, or with DFS from the namespace's server. */
+/**
+ * The name of a path below a share: from the share's root, or with DFS from the namespace's server.
+ *
+ * @since 0.1.0
+ */
 export const wireName = (
   dfs: { readonly server: string; readonly share: string } | undefined,
   path: string,
@@ -47,7 +55,11 @@ export const wireName = (
   }
 }
 
-/** The same kind of name for another path on the share. */
+/**
+ * The same kind of name for another path on the share.
+ *
+ * @since 0.1.0
+ */
 export const renamed = (name: WireName, path: string, to: string): WireName => ({
   ...name,
   text: path === "" ? `${name.text === "\\" ? "" : name.text}\\${to}` : name.text.slice(0, -path.length) + to
@@ -60,12 +72,20 @@ const largeForAll = 60 * 1024
 /** Bytes of a packet without its data, in READ and WRITE. */
 const overhead = 64
 
-/** A response to a transaction, and its status. */
+/**
+ * A response to a transaction, and its status.
+ *
+ * @since 0.1.0
+ */
 export interface Answer extends Transaction.Response {
   readonly status: number
 }
 
-/** The options of a transaction. */
+/**
+ * The options of a transaction.
+ *
+ * @since 0.1.0
+ */
 export interface TransactionOptions extends Pick<Connection.Outgoing, "flags2" | "waits" | "mutates"> {
   /** Called with a success that arrives after the caller has stopped waiting. */
   readonly orphan?: (answer: Answer) => void
@@ -93,7 +113,11 @@ const lossOf = (command: number, status: number): readonly ["share" | "session",
   }
 }
 
-/** A tree on the wire. */
+/**
+ * A tree on the wire.
+ *
+ * @since 0.1.0
+ */
 export class Tree {
   readonly session: Session
   readonly tid: number
@@ -255,5 +279,9 @@ export class Tree {
   }
 }
 
-/** Encodes a structure; short, because many places need it. */
+/**
+ * Encodes a structure; short, because many places need it.
+ *
+ * @since 0.1.0
+ */
 export const encode = <A>(codec: Codec.Codec<A>, value: A): Uint8Array => Codec.encode(codec)(value)

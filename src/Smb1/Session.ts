@@ -25,7 +25,11 @@ import type { Agreed } from "./Negotiate.ts"
 import type * as Settings from "./Settings.ts"
 import * as Signing from "./Signing.ts"
 
-/** A user on a connection. */
+/**
+ * A user on a connection.
+ *
+ * @since 0.1.0
+ */
 export interface Session extends Agreed {
   readonly settings: Settings.Settings
   readonly uid: number
@@ -254,6 +258,8 @@ const logoff = (session: Session): Effect.Effect<void> =>
  *
  * Errors: `SmbError` with the server's status for the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError` if
  * the required security is not available, `AuthenticationError` if the logon itself fails.
+ *
+ * @since 0.1.0
  */
 export const setup = (
   agreed: Agreed,

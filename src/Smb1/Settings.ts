@@ -3,7 +3,11 @@
  */
 import type * as Duration from "effect/Duration"
 
-/** The part of the common settings that SMB 1 uses; the settings of `Smb2` have this type. Sizes in bytes. */
+/**
+ * The part of the common settings that SMB 1 uses; the settings of `Smb2` have this type. Sizes in bytes.
+ *
+ * @since 0.1.0
+ */
 export interface Settings {
   /** `NT1`, and the dialects of SMB 2 and 3 that are offered with it. */
   readonly dialects: ReadonlyArray<string>
@@ -15,7 +19,11 @@ export interface Settings {
   readonly maximumTransfer: number
 }
 
-/** The options of SMB 1. For servers that need them, and for tests. */
+/**
+ * The options of SMB 1. For servers that need them, and for tests.
+ *
+ * @since 0.1.0
+ */
 export interface Smb1Options {
   /** Log on by SPNEGO if the server can. */
   readonly extendedSecurity: boolean
@@ -25,5 +33,9 @@ export interface Smb1Options {
   readonly maxBufferSize: number
 }
 
-/** The default options. */
+/**
+ * The default options.
+ *
+ * @since 0.1.0
+ */
 export const defaults: Smb1Options = { extendedSecurity: true, unicode: true, maxBufferSize: 0xffff }

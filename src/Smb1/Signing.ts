@@ -8,13 +8,18 @@ import { createHash, timingSafeEqual } from "node:crypto"
 import * as Header from "./Header.ts"
 import { Flags2 } from "./Message/Constants.ts"
 
-/** Computes the 8 bytes of a message whose header is in the first chunk. Writes to the signature field. */
+/**
+ * Computes the 8 bytes of a message whose header is in the first chunk. Writes to the signature field.
+ *
+ * @since 0.1.0
+ */
 export type Sign = (chunks: ReadonlyArray<Uint8Array>, sequenceNumber: number) => Uint8Array
 
 /**
  * The signing function of a session key; if the logon had no extended security, the challenge response follows the key.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (macKey: Uint8Array): Sign => {
   const key = Uint8Array.from(macKey)
@@ -28,14 +33,22 @@ export const make = (macKey: Uint8Array): Sign => {
   }
 }
 
-/** Puts the signature into the header at the start of the first chunk, and marks the message as signed. */
+/**
+ * Puts the signature into the header at the start of the first chunk, and marks the message as signed.
+ *
+ * @since 0.1.0
+ */
 export const apply = (sign: Sign, chunks: ReadonlyArray<Uint8Array>, sequenceNumber: number): void => {
   const head = chunks[0]!
   head[10]! |= Flags2.SMB_FLAGS2_SMB_SECURITY_SIGNATURE
   head.set(sign(chunks, sequenceNumber), Header.signatureOffset)
 }
 
-/** Whether the signature of a received message is right. Overwrites the signature field of the first chunk. */
+/**
+ * Whether the signature of a received message is right. Overwrites the signature field of the first chunk.
+ *
+ * @since 0.1.0
+ */
 export const verify = (sign: Sign, chunks: ReadonlyArray<Uint8Array>, sequenceNumber: number): boolean => {
   const head = chunks[0]!
   const claimed = head.slice(Header.signatureOffset, Header.signatureOffset + 8)

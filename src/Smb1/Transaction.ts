@@ -13,10 +13,18 @@ import * as Header from "./Header.ts"
 import { Command } from "./Message/Constants.ts"
 import * as Message from "./Message/Transaction.ts"
 
-/** Which of the three commands. */
+/**
+ * Which of the three commands.
+ *
+ * @since 0.1.0
+ */
 export type Kind = "TRANSACTION" | "TRANSACTION2" | "NT_TRANSACT"
 
-/** A transaction to run. Counts in bytes; `setup` in words. */
+/**
+ * A transaction to run. Counts in bytes; `setup` in words.
+ *
+ * @since 0.1.0
+ */
 export interface Request {
   readonly kind: Kind
   /** `\PIPE\` for TRANSACTION. */
@@ -31,7 +39,11 @@ export interface Request {
   readonly maxDataCount: number
 }
 
-/** A whole response. For a failure, all fields are empty. The receiver owns the bytes. */
+/**
+ * A whole response. For a failure, all fields are empty. The receiver owns the bytes.
+ *
+ * @since 0.1.0
+ */
 export interface Response {
   readonly setup: ReadonlyArray<number>
   readonly parameters: Uint8Array
@@ -57,7 +69,11 @@ const secondaryCodec: Record<Kind, Codec.Codec<Message.Secondary>> = {
 // out
 // -----------------------------------------------------------------------------
 
-/** The packets of a request: the first, and those that follow when the server has accepted it. */
+/**
+ * The packets of a request: the first, and those that follow when the server has accepted it.
+ *
+ * @since 0.1.0
+ */
 export const encode = (
   request: Request,
   options: { readonly unicode: boolean; readonly maxBufferSize: number }
@@ -169,6 +185,7 @@ const mostParts = 4096
  * Puts a response together. `collect` is for `Outgoing.collect`; afterwards `response` has the whole.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Collector {
   private readonly kind: Kind

@@ -22,7 +22,11 @@ import * as Open from "./Open.ts"
 import * as Requests from "./Requests.ts"
 import type { Session } from "./Session.ts"
 
-/** The names of the share's files on the wire with DFS: the namespace's names before the path. */
+/**
+ * The names of the share's files on the wire with DFS: the namespace's names before the path.
+ *
+ * @since 0.1.0
+ */
 export interface DfsName {
   readonly server: string
   readonly share: string
@@ -181,7 +185,11 @@ const disconnect = (tree: Requests.Tree): Effect.Effect<void> =>
     tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
   ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
 
-/** A connected share, and its form with DFS names on the wire. */
+/**
+ * A connected share, and its form with DFS names on the wire.
+ *
+ * @since 0.1.0
+ */
 export interface ConnectedShare extends Share.Share {
   /** The same share with DFS names. */
   readonly withDfsName: (name: DfsName) => Share.Share
@@ -213,6 +221,8 @@ const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Resp
  * Connects to a share. It is disconnected when the scope closes.
  *
  * Errors: `SmbError` (`BadNetworkName` if the share does not exist, `AccessDenied`).
+ *
+ * @since 0.1.0
  */
 export const make = (
   session: Session,

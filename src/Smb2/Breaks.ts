@@ -12,7 +12,11 @@ import type { FileId } from "./Message/Common.ts"
 import { Command, LeaseFlags, OplockLevel } from "./Message/Constants.ts"
 import * as OplockBreak from "./Message/OplockBreak.ts"
 
-/** The oplock or lease that an open still has. */
+/**
+ * The oplock or lease that an open still has.
+ *
+ * @since 0.1.0
+ */
 export interface Caching {
   oplockLevel: number
   leaseState: number
@@ -29,6 +33,7 @@ const leaseKeyText = (key: Uint8Array): string => Buffer.from(key).toString("hex
  * The opens of one connection that hold an oplock or a lease.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Breaks {
   private readonly byFile = new Map<string, Holder>()

@@ -30,7 +30,11 @@ import * as QueryDirectory from "./Message/QueryDirectory.ts"
 import * as QueryInfo from "./Message/QueryInfo.ts"
 import * as SetInfo from "./Message/SetInfo.ts"
 
-/** The errors of an operation's response. */
+/**
+ * The errors of an operation's response.
+ *
+ * @since 0.1.0
+ */
 export type CommandError = SmbError | Malformed | ProtocolError
 
 type Encoded = Pick<
@@ -38,7 +42,11 @@ type Encoded = Pick<
   "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination" | "mutates" | "waits"
 >
 
-/** Credits for a request that sends or asks for this number of bytes (MS-SMB2 3.2.4.1.5). */
+/**
+ * Credits for a request that sends or asks for this number of bytes (MS-SMB2 3.2.4.1.5).
+ *
+ * @since 0.1.0
+ */
 export const creditsFor = (bytes: number): number => Math.max(1, Math.ceil(bytes / 65536))
 
 const readBody = (operation: Operation.Read, fileId: FileId): Uint8Array => {
@@ -92,7 +100,11 @@ const lockFlags = (operation: Operation.Lock): number =>
 
 const nothing = new Uint8Array(0)
 
-/** The request of an operation on an open. */
+/**
+ * The request of an operation on an open.
+ *
+ * @since 0.1.0
+ */
 export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
   switch (operation._tag) {
     case "Read":
@@ -190,7 +202,11 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
 
 const names = Object.fromEntries(Object.entries(Command).map(([name, number]) => [number, name]))
 
-/** The name of a command number, for errors. */
+/**
+ * The name of a command number, for errors.
+ *
+ * @since 0.1.0
+ */
 export const commandName = (command: number): string => names[command] ?? `command ${command}`
 
 const body = <A>(name: string, codec: Codec.Codec<A>) => {
@@ -229,7 +245,11 @@ const readData = (operation: Operation.Read, reply: Reply): Result.Result<Uint8A
 const isPartOfMessage = ({ ctlCode }: Operation.Ioctl, status: number): boolean =>
   ctlCode === Fsctl.FSCTL_PIPE_TRANSCEIVE && status === NtStatus.STATUS_BUFFER_OVERFLOW
 
-/** The meaning of the response to an operation. `path` is for the error. */
+/**
+ * The meaning of the response to an operation. `path` is for the error.
+ *
+ * @since 0.1.0
+ */
 export const decode = (operation: Operation.Any, reply: Reply, path: string): Result.Result<any, CommandError> => {
   const { status } = reply.header
   const failed = () => Result.fail(fromStatus(status, commandName(reply.header.command), path))

@@ -6,13 +6,21 @@ import * as Result from "effect/Result"
 import { Malformed } from "../Codec/Malformed.ts"
 import * as Header from "./Header.ts"
 
-/** One message of a packet: its header, and its bytes from there to its end. */
+/**
+ * One message of a packet: its header, and its bytes from there to its end.
+ *
+ * @since 0.2.0
+ */
 export interface Segment {
   readonly header: Header.Header
   readonly bytes: Uint8Array
 }
 
-/** The message that begins at byte `at`. NextCommand can only lead forward, inside the packet. */
+/**
+ * The message that begins at byte `at`. NextCommand can only lead forward, inside the packet.
+ *
+ * @since 0.2.0
+ */
 export const segment = (packet: Uint8Array, at: number): Result.Result<Segment, Malformed> => {
   const malformed = (offset: number, expected: string) =>
     Result.fail(new Malformed({ structure: "SMB2 packet", offset, expected }))

@@ -36,7 +36,11 @@ const losses: Readonly<Record<number, "share" | "session">> = {
   [NtStatus.STATUS_NETWORK_SESSION_EXPIRED]: "session"
 }
 
-/** Settings of a connection. */
+/**
+ * Settings of a connection.
+ *
+ * @since 0.1.0
+ */
 export interface Options extends Multiplexer.Options {
   /** The credits that the connection asks for: how much can be in flight, in units of 64 KiB. */
   readonly creditTarget: number
@@ -54,6 +58,7 @@ const peek = Header.size + 16
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
  *
  * @category models
+ * @since 0.1.0
  */
 export class Connection extends Multiplexer.Multiplexer<Options> {
   private readonly pendings = new Map<number, Pending>()

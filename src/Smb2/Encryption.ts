@@ -8,17 +8,33 @@ import * as Allocate from "../Codec/Allocate.ts"
 import * as Header from "./Header.ts"
 import { Cipher } from "./Message/Constants.ts"
 
-/** An identifier of SMB2_ENCRYPTION_CAPABILITIES. */
+/**
+ * An identifier of SMB2_ENCRYPTION_CAPABILITIES.
+ *
+ * @since 0.1.0
+ */
 export type Algorithm = (typeof Cipher)[keyof typeof Cipher]
 
-/** Bytes of the transform header. */
+/**
+ * Bytes of the transform header.
+ *
+ * @since 0.1.0
+ */
 export const headerSize = 52
-/** 0xFD 'S' 'M' 'B', little-endian. */
+/**
+ * 0xFD 'S' 'M' 'B', little-endian.
+ *
+ * @since 0.1.0
+ */
 export const protocolId = 0x424d53fd
 
 const tagLength = 16
 
-/** Bytes of the key that an algorithm takes. */
+/**
+ * Bytes of the key that an algorithm takes.
+ *
+ * @since 0.1.0
+ */
 export const keyLength = (algorithm: Algorithm): 16 | 32 =>
   algorithm === Cipher.AES_256_CCM || algorithm === Cipher.AES_256_GCM ? 32 : 16
 
@@ -29,16 +45,24 @@ const isCcm = (algorithm: Algorithm): boolean => algorithm === Cipher.AES_128_CC
 /**
  * Encrypts one packet; the result is the transform header followed by the cipher text, in memory that can be released
  * (`Allocate.release`) when it has been sent.
+ *
+ * @since 0.1.0
  */
 export type Encrypt = (chunks: ReadonlyArray<Uint8Array>) => ReadonlyArray<Uint8Array>
 
 /**
  * Says where the rest of a plain text goes, after a look at its first `peek` bytes: into memory of exactly that length,
  * or `undefined` for any memory. It can be the memory of the cipher text itself, from its `peek`th byte on.
+ *
+ * @since 0.1.0
  */
 export type Place = (head: Uint8Array, length: number) => Uint8Array | undefined
 
-/** A decrypted packet. If its rest went into a `Place`, that is `data`, and `packet` has the bytes before it. */
+/**
+ * A decrypted packet. If its rest went into a `Place`, that is `data`, and `packet` has the bytes before it.
+ *
+ * @since 0.1.0
+ */
 export interface Decrypted {
   readonly packet: Uint8Array
   readonly data?: Uint8Array
@@ -47,6 +71,8 @@ export interface Decrypted {
 /**
  * Decrypts one packet that begins with a transform header, or gives `undefined` if it was changed on the way: bytes
  * that are already in a `Place` are then worthless. The packet itself is only read.
+ *
+ * @since 0.1.0
  */
 export type Decrypt = (
   packet: Uint8Array,
@@ -60,6 +86,7 @@ const pieceSize = 131_072
  * An encryptor for one direction of one session. Nonces count up from zero and never repeat under the key.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bigint): Encrypt => {
   // A key object is imported once; bytes would be imported for every packet.
@@ -105,6 +132,7 @@ export const makeEncrypt = (algorithm: Algorithm, key: Uint8Array, sessionId: bi
  * A decryptor for one direction of one session.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const makeDecrypt = (algorithm: Algorithm, key: Uint8Array): Decrypt => {
   const secret = createSecretKey(key)
@@ -157,7 +185,11 @@ const inPieces = (decipher: DecipherGCM, text: Uint8Array, placing: Parameters<D
   return data === undefined ? { packet } : { packet, data }
 }
 
-/** The fields of a transform header, read without trusting it; `undefined` if it is no transform header. */
+/**
+ * The fields of a transform header, read without trusting it; `undefined` if it is no transform header.
+ *
+ * @since 0.1.0
+ */
 export const readHeader = (
   packet: Uint8Array
 ): { readonly sessionId: bigint; readonly originalMessageSize: number; readonly flags: number } | undefined => {

@@ -9,7 +9,11 @@ import type * as Signing from "./Signing.ts"
 
 export type { ConnectionError } from "../Protocol/Multiplexer.ts"
 
-/** The keys of a session, as far as they are known. */
+/**
+ * The keys of a session, as far as they are known.
+ *
+ * @since 0.1.0
+ */
 export interface Security {
   readonly sessionId: bigint
   /** Absent before the logon is complete, and for guests and anonymous users. */
@@ -22,12 +26,20 @@ export interface Security {
   readonly decrypt: Encryption.Decrypt | undefined
 }
 
-/** The owner of a request: it is told when the server says that the owner is gone. */
+/**
+ * The owner of a request: it is told when the server says that the owner is gone.
+ *
+ * @since 0.1.0
+ */
 export interface Owner {
   readonly onLost: (what: "share" | "session") => void
 }
 
-/** One request, without its header. */
+/**
+ * One request, without its header.
+ *
+ * @since 0.1.0
+ */
 export interface Outgoing {
   readonly command: number
   /** The body, from StructureSize on. */
@@ -58,7 +70,11 @@ export interface Outgoing {
   readonly orphan?: (reply: Reply) => void
 }
 
-/** The reply to a request. */
+/**
+ * The reply to a request.
+ *
+ * @since 0.1.0
+ */
 export interface Reply {
   readonly header: Header.Header
   /** The packet from its header to its end. For a READ with `data`, its first 80 bytes. */
@@ -69,10 +85,18 @@ export interface Reply {
   readonly distrust?: ProtocolError
 }
 
-/** Receives the end of a request: an error or a reply. */
+/**
+ * Receives the end of a request: an error or a reply.
+ *
+ * @since 0.1.0
+ */
 export type Complete = Multiplexer.Complete<Reply>
 
-/** A request in flight. */
+/**
+ * A request in flight.
+ *
+ * @since 0.1.0
+ */
 export interface Pending {
   readonly outgoing: Outgoing
   readonly messageId: number
@@ -91,7 +115,11 @@ export interface Pending {
   readonly batch: ReadonlyArray<Pending>
 }
 
-/** Requests that go in one packet. */
+/**
+ * Requests that go in one packet.
+ *
+ * @since 0.1.0
+ */
 export interface Batch {
   readonly outgoings: ReadonlyArray<Outgoing>
   readonly completes: ReadonlyArray<Complete | undefined>

@@ -7,16 +7,32 @@
 
 import { HeaderFlags } from "./Message/Constants.ts"
 
-/** Bytes. */
+/**
+ * Bytes.
+ *
+ * @since 0.1.0
+ */
 export const size = 64
 
-/** 0xFE 'S' 'M' 'B', little-endian. */
+/**
+ * 0xFE 'S' 'M' 'B', little-endian.
+ *
+ * @since 0.1.0
+ */
 export const protocolId = 0x424d53fe
 
-/** The MessageId of messages that no request asked for: 0xFFFFFFFFFFFFFFFF on the wire. */
+/**
+ * The MessageId of messages that no request asked for: 0xFFFFFFFFFFFFFFFF on the wire.
+ *
+ * @since 0.1.0
+ */
 export const unsolicited = -1
 
-/** The packet header as data, synchronous and asynchronous in one (MS-SMB2 2.2.1.1, 2.2.1.2). */
+/**
+ * The packet header as data, synchronous and asynchronous in one (MS-SMB2 2.2.1.1, 2.2.1.2).
+ *
+ * @since 0.1.0
+ */
 export interface Header {
   readonly creditCharge: number
   /** NTSTATUS in a response; ChannelSequence in a request. */
@@ -34,10 +50,18 @@ export interface Header {
   readonly sessionId: bigint
 }
 
-/** A view on a packet's bytes; made once for each packet. */
+/**
+ * A view on a packet's bytes; made once for each packet.
+ *
+ * @since 0.1.0
+ */
 export const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** Reads the header at `at`. There must be 64 bytes; whether they begin with the protocol's identifier is not checked. */
+/**
+ * Reads the header at `at`. There must be 64 bytes; whether they begin with the protocol's identifier is not checked.
+ *
+ * @since 0.1.0
+ */
 export const read = (bytes: DataView, at = 0): Header => {
   const headerFlags = bytes.getUint32(at + 16, true)
   const isAsync = (headerFlags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
@@ -56,7 +80,11 @@ export const read = (bytes: DataView, at = 0): Header => {
   }
 }
 
-/** Writes a header at `at`, its signature zero. */
+/**
+ * Writes a header at `at`, its signature zero.
+ *
+ * @since 0.1.0
+ */
 export const write = (bytes: DataView, at: number, header: Header): void => {
   bytes.setUint32(at, protocolId, true)
   bytes.setUint16(at + 4, size, true)
@@ -80,5 +108,9 @@ export const write = (bytes: DataView, at: number, header: Header): void => {
   bytes.setBigUint64(at + 56, 0n, true)
 }
 
-/** The offset of the 16 bytes of the signature. */
+/**
+ * The offset of the 16 bytes of the signature.
+ *
+ * @since 0.1.0
+ */
 export const signatureOffset = 48

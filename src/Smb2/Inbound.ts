@@ -9,7 +9,11 @@ import type * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Signing from "./Signing.ts"
 
-/** An interim response: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5). */
+/**
+ * An interim response: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5).
+ *
+ * @since 0.1.0
+ */
 export const isInterim = (header: Header.Header): boolean =>
   header.status === NtStatus.STATUS_PENDING && (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
 
@@ -17,11 +21,17 @@ export const isInterim = (header: Header.Header): boolean =>
  * Whether an untrusted response ends only its own request, and not the connection (MS-SMB2 3.2.5.1.3 allows both):
  * STATUS_END_OF_FILE to a READ, which ksmbd of Linux 6.12 signs wrongly. It brings no data, and the reader finds the
  * end of the file by another request whose response can be trusted.
+ *
+ * @since 0.1.0
  */
 export const endsReadAlone = (header: Header.Header, { reason }: ProtocolError): boolean =>
   reason._tag === "BadSignature" && header.command === Command.READ && header.status === NtStatus.STATUS_END_OF_FILE
 
-/** Why a response cannot be trusted, if it cannot (MS-SMB2 3.2.5.1.1, 3.2.5.1.3). `chunks` begin with its header. */
+/**
+ * Why a response cannot be trusted, if it cannot (MS-SMB2 3.2.5.1.1, 3.2.5.1.3). `chunks` begin with its header.
+ *
+ * @since 0.1.0
+ */
 export const distrust = (
   pending: Pending,
   header: Header.Header,

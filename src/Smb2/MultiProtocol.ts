@@ -15,7 +15,11 @@ import * as Negotiate from "./Message/Negotiate.ts"
 /** 0xFF 'S' 'M' 'B', little-endian. */
 const smb1 = 0x424d53ff
 
-/** The SMB_COM_NEGOTIATE request (MS-CIFS 2.2.4.52.1) that offers SMB 2 and nothing else. */
+/**
+ * The SMB_COM_NEGOTIATE request (MS-CIFS 2.2.4.52.1) that offers SMB 2 and nothing else.
+ *
+ * @since 0.1.0
+ */
 export const encodeRequest = (dialects: ReadonlyArray<number>): Uint8Array => {
   const names = [
     ...(dialects.includes(Dialect.SMB_2_0_2) ? ["SMB 2.002"] : []),
@@ -35,7 +39,11 @@ export const encodeRequest = (dialects: ReadonlyArray<number>): Uint8Array => {
   return packet
 }
 
-/** The error for a packet that is not SMB 2. */
+/**
+ * The error for a packet that is not SMB 2.
+ *
+ * @since 0.1.0
+ */
 export const foreign = (connection: Connection.Connection, packet: Uint8Array): ProtocolError =>
   packet.length >= 4 && Header.view(packet).getUint32(0, true) === smb1
     ? connection.protocolError(
@@ -48,6 +56,8 @@ export const foreign = (connection: Connection.Connection, packet: Uint8Array): 
 /**
  * Sends the request, unless the response is there already. The response is an SMB 2 NEGOTIATE response, for 2.0.2 or
  * for the wildcard.
+ *
+ * @since 0.1.0
  */
 export const negotiate = (
   connection: Connection.Connection,

@@ -34,7 +34,11 @@ import * as MultiProtocol from "./MultiProtocol.ts"
 import * as Settings from "./Settings.ts"
 import type * as Signing from "./Signing.ts"
 
-/** The result of the negotiation. */
+/**
+ * The result of the negotiation.
+ *
+ * @since 0.1.0
+ */
 export interface Negotiated {
   readonly dialect: number
   /** SMB2_GLOBAL_CAP_* of the server. */
@@ -59,7 +63,11 @@ export interface Negotiated {
   readonly asked: Negotiate.Request
 }
 
-/** A connection with the result of its negotiation. */
+/**
+ * A connection with the result of its negotiation.
+ *
+ * @since 0.1.0
+ */
 export interface Agreed {
   readonly connection: Connection.Connection
   readonly negotiated: Negotiated
@@ -67,10 +75,18 @@ export interface Agreed {
   readonly entropy: Entropy.Source
 }
 
-/** The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal. */
+/**
+ * The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal.
+ *
+ * @since 0.1.0
+ */
 export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
 
-/** The running SHA-512 of preauthentication integrity: hash of the previous hash and the next message. */
+/**
+ * The running SHA-512 of preauthentication integrity: hash of the previous hash and the next message.
+ *
+ * @since 0.1.0
+ */
 export const extendPreauthHash = (hash: Uint8Array, packet: Uint8Array): Uint8Array =>
   createHash("sha512").update(hash).update(packet).digest()
 
@@ -241,7 +257,11 @@ const negotiate = Effect.fnUntraced(function*(
   return yield* agree(connection, settings, asked, response, extendPreauthHash(hash, reply.packet))
 })
 
-/** A negotiation that SMB 1 began, and that the server answered with SMB 2. */
+/**
+ * A negotiation that SMB 1 began, and that the server answered with SMB 2.
+ *
+ * @since 0.1.0
+ */
 export interface Begun {
   readonly duplex: Transport.Duplex
   /** The server's response. */
@@ -282,6 +302,8 @@ const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings:
  *
  * A server that closes the connection on an SMB 2 NEGOTIATE may know only SMB 1. The client then asks it again by SMB
  * 1's multi-protocol NEGOTIATE, which makes that certain (`ProtocolError` with reason `Smb1Only`).
+ *
+ * @since 0.1.0
  */
 export const connect = (
   endpoint: Transport.Endpoint,
@@ -301,6 +323,8 @@ export const connect = (
 /**
  * Continues after the server answered a multi-protocol NEGOTIATE of SMB 1 with SMB 2. The connection ends with the
  * scope.
+ *
+ * @since 0.1.0
  */
 export const resume = (
   endpoint: Transport.Endpoint,

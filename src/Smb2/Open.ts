@@ -14,7 +14,11 @@ import { Dialect, DurableHandleFlags, ImpersonationLevel, OplockLevel } from "./
 import * as Create from "./Message/Create.ts"
 import type * as CreateContext from "./Message/CreateContext.ts"
 
-/** An open as the server keeps it. */
+/**
+ * An open as the server keeps it.
+ *
+ * @since 0.1.0
+ */
 export interface Open {
   readonly fileId: FileId
   readonly opened: Share.Opened
@@ -62,7 +66,11 @@ const contexts = (
   return list
 }
 
-/** The body of a CREATE request, and the GUID of a durable open. `name` is the name on the wire. */
+/**
+ * The body of a CREATE request, and the GUID of a durable open. `name` is the name on the wire.
+ *
+ * @since 0.1.0
+ */
 export const encode = (
   name: string,
   options: Share.OpenOptions,
@@ -126,7 +134,11 @@ const granted = (list: ReadonlyArray<CreateContext.Response>, createGuid: Uint8A
   return opened
 }
 
-/** The open that a successful CREATE response describes. */
+/**
+ * The open that a successful CREATE response describes.
+ *
+ * @since 0.1.0
+ */
 export const decode = (reply: Reply, createGuid: Uint8Array): Result.Result<Open, Malformed> =>
   Result.map(decodeResponse(reply.packet), (response) => ({
     fileId: response.fileId,
@@ -144,5 +156,9 @@ export const decode = (reply: Reply, createGuid: Uint8Array): Result.Result<Open
     }
   }))
 
-/** The body of a CLOSE request. */
+/**
+ * The body of a CLOSE request.
+ *
+ * @since 0.1.0
+ */
 export const encodeClose = (fileId: FileId): Uint8Array => Codec.encode(Close.Request)({ flags: 0, fileId })

@@ -14,7 +14,11 @@ import * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Signing from "./Signing.ts"
 
-/** The numbers that the connection gives each request. */
+/**
+ * The numbers that the connection gives each request.
+ *
+ * @since 0.1.0
+ */
 export interface Numbering {
   /** Whether CreditCharge is used. */
   readonly multiCredit: () => boolean
@@ -23,7 +27,11 @@ export interface Numbering {
   readonly creditRequest: (charge: number) => number
 }
 
-/** The chunks of a batch, and its requests while they wait for their responses. */
+/**
+ * The chunks of a batch, and its requests while they wait for their responses.
+ *
+ * @since 0.1.0
+ */
 export const encodeBatch = (
   batch: Batch,
   numbering: Numbering
@@ -83,10 +91,18 @@ export const encodeBatch = (
   return { chunks: all, pendings, encrypted }
 }
 
-/** StructureSize 4 and nothing else: the body of CANCEL and ECHO. */
+/**
+ * StructureSize 4 and nothing else: the body of CANCEL and ECHO.
+ *
+ * @since 0.1.0
+ */
 export const emptyBody = Uint8Array.of(4, 0, 0, 0)
 
-/** The CANCEL of a request: it names the AsyncId if there is one, and costs no credit (MS-SMB2 3.2.4.24). */
+/**
+ * The CANCEL of a request: it names the AsyncId if there is one, and costs no credit (MS-SMB2 3.2.4.24).
+ *
+ * @since 0.1.0
+ */
 export const encodeCancel = (pending: Pending): ReadonlyArray<Uint8Array> => {
   const packet = new Uint8Array(FrameReader.headerSize + Header.size + emptyBody.length)
   const message = packet.subarray(FrameReader.headerSize)
@@ -108,7 +124,11 @@ export const encodeCancel = (pending: Pending): ReadonlyArray<Uint8Array> => {
   return [packet]
 }
 
-/** Encrypts a packet if required, frames it and sends it. */
+/**
+ * Encrypts a packet if required, frames it and sends it.
+ *
+ * @since 0.1.0
+ */
 export const transmit = (
   duplex: Transport.Duplex,
   chunks: ReadonlyArray<Uint8Array>,

@@ -14,13 +14,19 @@ interface Requests {
   ) => () => void
 }
 
-/** One request and its reply, with any status. Interruption cancels it on the server. */
+/**
+ * One request and its reply, with any status. Interruption cancels it on the server.
+ *
+ * @since 0.2.0
+ */
 export const request = (connection: Requests, outgoing: Outgoing): Effect.Effect<Reply, ConnectionError> =>
   Multiplexer.request(outgoing, (complete) => connection.submit([outgoing], [complete]))
 
 /**
  * Related requests in one packet, and a reply to each. Interruption cancels them on the server. If one of them may
  * change something, a failure of any of them says so. Changes are noted as by `request`.
+ *
+ * @since 0.2.0
  */
 export const compound = (
   connection: Requests,

@@ -24,7 +24,11 @@ import { type Agreed, extendPreauthHash, type Negotiated } from "./Negotiate.ts"
 import type * as Settings from "./Settings.ts"
 import * as Signing from "./Signing.ts"
 
-/** A user on a connection. */
+/**
+ * A user on a connection.
+ *
+ * @since 0.1.0
+ */
 export interface Session extends Agreed {
   readonly settings: Settings.Settings
   readonly security: Connection.Security
@@ -52,7 +56,11 @@ const labels = (dialect: number, preauthHash: Uint8Array) =>
       serverToClient: [ascii("SMB2AESCCM\0"), ascii("ServerOut\0")]
     } as const
 
-/** The keys of a session: for signing, and for each direction of encryption. */
+/**
+ * The keys of a session: for signing, and for each direction of encryption.
+ *
+ * @since 0.1.0
+ */
 export const deriveKeys = (
   dialect: number,
   preauthHash: Uint8Array,
@@ -273,6 +281,8 @@ const logoff = (session: Session): Effect.Effect<void> =>
  *
  * Errors: `SmbError` with the server's status for the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError` if
  * the required security is not available, `AuthenticationError` if the logon itself fails.
+ *
+ * @since 0.1.0
  */
 export const setup = (
   agreed: Agreed,

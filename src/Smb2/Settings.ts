@@ -5,20 +5,40 @@ import * as Duration from "effect/Duration"
 import * as Dialects from "./Dialects.ts"
 import type { Cipher, SigningAlgorithm } from "./Message/Constants.ts"
 
-/** A dialect of SMB 2 or 3. */
+/**
+ * A dialect of SMB 2 or 3.
+ *
+ * @since 0.1.0
+ */
 export type Smb2Dialect = Dialects.DialectName
 
-/** A dialect. `NT1` is SMB 1 ("NT LM 0.12"), which is insecure, and is used only if it is named. */
+/**
+ * A dialect. `NT1` is SMB 1 ("NT LM 0.12"), which is insecure, and is used only if it is named.
+ *
+ * @since 0.1.0
+ */
 export type Dialect = "NT1" | Smb2Dialect
 
-/** All of SMB 2 and 3, oldest first. */
+/**
+ * All of SMB 2 and 3, oldest first.
+ *
+ * @since 0.1.0
+ */
 export const allDialects: ReadonlyArray<Smb2Dialect> = Dialects.names
 
-/** The dialects of SMB 2 and 3 in a list. */
+/**
+ * The dialects of SMB 2 and 3 in a list.
+ *
+ * @since 0.1.0
+ */
 export const smb2Dialects = (dialects: ReadonlyArray<Dialect>): ReadonlyArray<Smb2Dialect> =>
   dialects.filter((name): name is Smb2Dialect => name !== "NT1")
 
-/** What a client offers and demands, and its timeouts. Sizes in bytes. */
+/**
+ * What a client offers and demands, and its timeouts. Sizes in bytes.
+ *
+ * @since 0.1.0
+ */
 export interface Settings {
   /**
    * The dialects that the client offers; the server chooses the newest that it knows. With `NT1` and others the
@@ -67,11 +87,19 @@ export interface Settings {
   } | undefined
 }
 
-/** The timeout of pending requests. */
+/**
+ * The timeout of pending requests.
+ *
+ * @since 0.1.0
+ */
 export const pendingTimeout = (settings: Pick<Settings, "requestTimeout" | "pendingTimeout">): Duration.Input =>
   settings.pendingTimeout ?? Duration.times(Duration.fromInputUnsafe(settings.requestTimeout), 10)
 
-/** The default settings. */
+/**
+ * The default settings.
+ *
+ * @since 0.1.0
+ */
 export const defaults: Settings = {
   dialects: allDialects,
   signing: "required",

@@ -9,16 +9,26 @@ import * as AesCmac from "../Codec/AesCmac.ts"
 import * as Header from "./Header.ts"
 import { HeaderFlags, SigningAlgorithm } from "./Message/Constants.ts"
 
-/** An identifier of SMB2_SIGNING_CAPABILITIES. */
+/**
+ * An identifier of SMB2_SIGNING_CAPABILITIES.
+ *
+ * @since 0.1.0
+ */
 export type Algorithm = (typeof SigningAlgorithm)[keyof typeof SigningAlgorithm]
 
-/** The sender of a message: it is part of GMAC's nonce. */
+/**
+ * The sender of a message: it is part of GMAC's nonce.
+ *
+ * @since 0.1.0
+ */
 export type Role = "client" | "server"
 
 /**
  * Signs with one session's key.
  *
  * `chunks` begin with the header, whose signature field is zero; `messageId` and `cancel` are the header's.
+ *
+ * @since 0.1.0
  */
 export type Sign = (chunks: ReadonlyArray<Uint8Array>, role: Role, messageId: number, cancel: boolean) => Uint8Array
 
@@ -26,6 +36,7 @@ export type Sign = (chunks: ReadonlyArray<Uint8Array>, role: Role, messageId: nu
  * The signing function of a key of 16 bytes.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (algorithm: Algorithm, key: Uint8Array): Sign => {
   switch (algorithm) {
@@ -58,7 +69,11 @@ export const make = (algorithm: Algorithm, key: Uint8Array): Sign => {
   }
 }
 
-/** Puts the signature into the header at the start of the first chunk, and marks the message as signed. */
+/**
+ * Puts the signature into the header at the start of the first chunk, and marks the message as signed.
+ *
+ * @since 0.1.0
+ */
 export const apply = (
   sign: Sign,
   chunks: ReadonlyArray<Uint8Array>,
@@ -72,7 +87,11 @@ export const apply = (
   head.set(sign(chunks, role, messageId, cancel), Header.signatureOffset)
 }
 
-/** Whether the signature of a received message is right. Leaves the message unchanged. */
+/**
+ * Whether the signature of a received message is right. Leaves the message unchanged.
+ *
+ * @since 0.1.0
+ */
 export const verify = (
   sign: Sign,
   chunks: ReadonlyArray<Uint8Array>,

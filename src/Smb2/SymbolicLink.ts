@@ -30,6 +30,7 @@ const dataOf = (body: ErrorResponse.ErrorResponse): Uint8Array | undefined => {
  * is known.
  *
  * @category decoding
+ * @since 0.1.0
  */
 export const decode = (reply: Reply, path: string): Errors.SymbolicLink | undefined => {
   const body = decodeBody(reply.packet)

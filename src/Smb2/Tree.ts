@@ -33,7 +33,11 @@ import type { Session } from "./Session.ts"
 import * as SymbolicLink from "./SymbolicLink.ts"
 import * as ValidateNegotiate from "./ValidateNegotiate.ts"
 
-/** The names of the share's files on the wire with DFS: the namespace's names before the path. */
+/**
+ * The names of the share's files on the wire with DFS: the namespace's names before the path.
+ *
+ * @since 0.1.0
+ */
 export interface DfsName {
   readonly server: string
   readonly share: string
@@ -325,7 +329,11 @@ const disconnect = (tree: Tree): Effect.Effect<void> =>
     tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
   ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
 
-/** A connected share, and its form with DFS names on the wire. */
+/**
+ * A connected share, and its form with DFS names on the wire.
+ *
+ * @since 0.1.0
+ */
 export interface ConnectedShare extends Share.Share {
   /** The same share with DFS names. */
   readonly withDfsName: (name: DfsName) => Share.Share
@@ -370,6 +378,8 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
  *
  * Errors: `SmbError` (`BadNetworkName` if the share does not exist, `AccessDenied`), `ProtocolError` if the share
  * demands encryption that is not available, or if the negotiation was changed on the way.
+ *
+ * @since 0.1.0
  */
 export const make = (
   session: Session,

@@ -19,7 +19,11 @@ import * as Fsctl from "./Message/Fsctl.ts"
 import * as Ioctl from "./Message/Ioctl.ts"
 import type { Session } from "./Session.ts"
 
-/** Asks once for each session, on its first tree. Fails with `ProtocolError` of reason `Downgrade`. */
+/**
+ * Asks once for each session, on its first tree. Fails with `ProtocolError` of reason `Downgrade`.
+ *
+ * @since 0.1.0
+ */
 export const validate = Effect.fnUntraced(function*(
   session: Session,
   treeId: number,

@@ -13,6 +13,7 @@ import type { Content, Files, Reaction, ServerOptions } from "./TestServer.ts"
  * Without targets the response is STATUS_DFS_UNAVAILABLE.
  *
  * @category models
+ * @since 0.2.0
  */
 export type Targets = ReadonlyArray<string | Namespace.Target>
 
@@ -20,6 +21,7 @@ export type Targets = ReadonlyArray<string | Namespace.Target>
  * Where a root or a link leads.
  *
  * @category models
+ * @since 0.2.0
  */
 export interface Folder {
   /** Default for a root: the place where the client asks for it, on the server or on the controllers of the domain. */
@@ -39,6 +41,7 @@ export interface Folder {
  * If the domain has a `netbiosName`, its controllers also answer to their NetBIOS names: `DC1` is `dc1.corp.test`.
  *
  * @category models
+ * @since 0.2.0
  */
 export interface Domain {
   readonly netbiosName?: string | undefined
@@ -56,6 +59,7 @@ export interface Domain {
  * The properties of a server without its files: dialect, signing, encryption, limits, its own users.
  *
  * @category models
+ * @since 0.2.0
  */
 export interface Server extends Omit<ServerOptions, "shares" | "referrals" | "namespace" | "faults" | "script"> {
   /** Whether it answers referral requests without being part of a namespace, as smbd does. */
@@ -64,7 +68,11 @@ export interface Server extends Omit<ServerOptions, "shares" | "referrals" | "na
   readonly ex?: boolean | undefined
 }
 
-/** What can happen to a server. */
+/**
+ * What can happen to a server.
+ *
+ * @since 0.2.0
+ */
 export type ServerFault =
   & { readonly server: string }
   & (
@@ -94,7 +102,11 @@ export type ServerFault =
     }
   )
 
-/** What can happen to a root or a link. */
+/**
+ * What can happen to a root or a link.
+ *
+ * @since 0.2.0
+ */
 export type FolderFault =
   & { readonly path: string }
   & (
@@ -111,6 +123,7 @@ export type FolderFault =
  * lasts until the server is `up`, or the folder is `restored`.
  *
  * @category models
+ * @since 0.2.0
  */
 export type Fault =
   & {
@@ -131,6 +144,7 @@ export type Fault =
  * Servers and shares that targets name exist without being listed, also those of later changes.
  *
  * @category models
+ * @since 0.2.0
  */
 export interface Description {
   readonly [path: `\\\\${string}` | `//${string}`]: Folder | Targets
@@ -151,6 +165,7 @@ export interface Description {
  * An event of the world.
  *
  * @category models
+ * @since 0.2.0
  */
 export interface Event {
   /** Milliseconds since the layer was built. */

@@ -48,10 +48,15 @@ const Json = Schema.fromJsonString(Recording)
  * A recording from JSON, or an error that names the place of the fault.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const fromJson = Schema.decodeUnknownResult(Json)
 
-/** A recording as JSON. @category conversions */
+/**
+ * A recording as JSON. @category conversions
+ *
+ * @since 0.1.0
+ */
 export const toJson: (recording: Recording) => string = Schema.encodeSync(Json)
 
 /**
@@ -59,6 +64,7 @@ export const toJson: (recording: Recording) => string = Schema.encodeSync(Json)
  * paths, responses with their statuses. An encrypted frame is a request `ENCRYPTED`.
  *
  * @category conversions
+ * @since 0.1.0
  */
 export const events = (recording: Recording): ReadonlyArray<Event> => {
   const hosts = new Map<number, string>()
@@ -117,13 +123,18 @@ export const events = (recording: Recording): ReadonlyArray<Event> => {
  * The recording in progress.
  *
  * @category services
+ * @since 0.1.0
  */
 export class Recorder extends Context.Service<Recorder, {
   /** Everything so far. Connections that are still open can go on. */
   readonly recording: Effect.Effect<Recording>
 }>()("effect-smb/Testing/Recorder") {}
 
-/** The options of `layerRecord`. */
+/**
+ * The options of `layerRecord`.
+ *
+ * @since 0.1.0
+ */
 export interface RecordOptions {
   /** The seed of the client's random bytes. Default: a new one for each recording. */
   readonly seed?: string | undefined
@@ -154,6 +165,7 @@ const copy = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> => c
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerRecord = <E, R>(
   transport: Layer.Layer<Transport.Transport, E, R>,
@@ -247,6 +259,7 @@ export const layerRecord = <E, R>(
  * The state of the replay.
  *
  * @category services
+ * @since 0.1.0
  */
 export class Replay extends Context.Service<Replay, {
   /** Fails with the first difference. A client that has not yet done everything in the recording is no difference. */
@@ -257,7 +270,11 @@ export class Replay extends Context.Service<Replay, {
   readonly checkComplete: Effect.Effect<void, ReplayMismatch>
 }>()("effect-smb/Testing/Replay") {}
 
-/** The options of `layerReplay`. */
+/**
+ * The options of `layerReplay`.
+ *
+ * @since 0.1.0
+ */
 export interface ReplayOptions {
   /**
    * `strict`: the client's bytes must equal those of the recording. `by-command`: each connection must have the same
@@ -278,6 +295,7 @@ export interface ReplayOptions {
  * describes it, and no new ones are made; `Replay` has the difference as a value.
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerReplay = (
   recording: Recording,

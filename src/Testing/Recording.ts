@@ -25,6 +25,7 @@ const Common = {
  * An event of a connection: it began, and was made or failed; a frame went one way; it ended.
  *
  * @category models
+ * @since 0.2.0
  */
 export const Entry = Schema.Union([
   Schema.Struct({ what: Schema.Literal("connect"), ...Common, host: Schema.String, port: Schema.Int }),
@@ -56,6 +57,7 @@ export type Entry = typeof Entry.Type
  * A recording; `toJson` makes JSON of it. `version` is that of this format.
  *
  * @category models
+ * @since 0.2.0
  */
 export const Recording = Schema.Struct({
   version: Schema.Literal(1),
@@ -73,6 +75,7 @@ export type Recording = typeof Recording.Type
  * The client did something that is not in the recording.
  *
  * @category errors
+ * @since 0.2.0
  */
 export class ReplayMismatch extends Schema.TaggedError<ReplayMismatch>()("ReplayMismatch", {
   /** The number of the connection in the recording, from 1; 0 if the recording has no such connection. */

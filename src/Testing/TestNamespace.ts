@@ -71,6 +71,7 @@ const arrows: Readonly<Record<Event["what"], string>> = {
  * Events as lines of text, one each: time in seconds, server, connection, and what happened.
  *
  * @category formatting
+ * @since 0.1.0
  */
 export const format = (events: ReadonlyArray<Event>): string => {
   const width = events.reduce((most, { server }) => Math.max(most, server.length), 0)
@@ -89,6 +90,7 @@ export const format = (events: ReadonlyArray<Event>): string => {
  * The test's view of the world: its events so far, and a way to add faults.
  *
  * @category services
+ * @since 0.1.0
  */
 export class TestNamespace extends Context.Service<TestNamespace, {
   /** Everything so far, in order. */
@@ -258,6 +260,7 @@ const make = Effect.fnUntraced(function*(description: Description) {
  * inspect it. The client's random bytes come from the description's seed. A wrong description is a defect.
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (
   description: Description
@@ -290,6 +293,7 @@ export const layer = (
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerClient = (
   description: Description,

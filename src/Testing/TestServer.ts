@@ -13,7 +13,11 @@ import type { Cipher, SigningAlgorithm } from "../Smb2/Message/Constants.ts"
 import type * as Message from "../Smb2/Message/Message.ts"
 import type { Smb2Dialect } from "../Smb2/Settings.ts"
 
-/** A symbolic link in a tree of files: the peer stops at it and names its target, as Windows does. */
+/**
+ * A symbolic link in a tree of files: the peer stops at it and names its target, as Windows does.
+ *
+ * @since 0.1.0
+ */
 export class Link {
   readonly target: string
   constructor(target: string) {
@@ -25,13 +29,22 @@ export class Link {
  * A symbolic link to another path: relative to the link's directory (`..\other`), or absolute (`\\server\share\path`).
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const link = (target: string): Link => new Link(target)
 
-/** What a name in a tree means: a file's text (UTF-8) or bytes, a link, or a directory. */
+/**
+ * What a name in a tree means: a file's text (UTF-8) or bytes, a link, or a directory.
+ *
+ * @since 0.1.0
+ */
 export type Content = string | Uint8Array | Link | Files
 
-/** A directory: its names and their contents. */
+/**
+ * A directory: its names and their contents.
+ *
+ * @since 0.1.0
+ */
 export interface Files {
   readonly [name: string]: Content
 }
@@ -39,6 +52,8 @@ export interface Files {
 /**
  * A server's response to a referral request: targets in order, or an NTSTATUS, or any bytes as hexadecimal text. A path
  * with two components is a root, a longer one a link.
+ *
+ * @since 0.1.0
  */
 export type Referral =
   | {
@@ -55,7 +70,11 @@ export type Referral =
   | { readonly status: NtStatus.Name }
   | { readonly hex: string }
 
-/** A request as the peer received it. */
+/**
+ * A request as the peer received it.
+ *
+ * @since 0.1.0
+ */
 export interface Received {
   readonly command: Message.CommandName
   readonly header: Header.Header
@@ -70,6 +89,8 @@ export interface Received {
 /**
  * A response. An absent field is as in the peer's usual response: `{ delay: "5 seconds" }` is the usual response, late,
  * and `{ status: "STATUS_ACCESS_DENIED" }` is a refusal.
+ *
+ * @since 0.1.0
  */
 export interface Answer {
   readonly status?: NtStatus.Name | number | undefined
@@ -98,10 +119,16 @@ export interface Answer {
 /**
  * What happens to a request: a response, or `drop` (the peer closes the connection), `silence` (it never responds) or
  * `garbage` (it sends bytes that are no SMB).
+ *
+ * @since 0.1.0
  */
 export type Reaction = Answer | "drop" | "silence" | "garbage"
 
-/** A condition under which the peer does something else than its usual response. */
+/**
+ * A condition under which the peer does something else than its usual response.
+ *
+ * @since 0.1.0
+ */
 export interface Fault {
   /** The command. Default: any. */
   readonly on?: Message.CommandName | undefined
@@ -113,7 +140,11 @@ export interface Fault {
   readonly is: Reaction | ((received: Received) => Reaction)
 }
 
-/** The next request that a script expects, and the reaction to it. Default of `is`: the peer's usual response. */
+/**
+ * The next request that a script expects, and the reaction to it. Default of `is`: the peer's usual response.
+ *
+ * @since 0.1.0
+ */
 export interface Step {
   /** The command. Default: any. */
   readonly on?: Message.CommandName | undefined
@@ -124,7 +155,11 @@ export interface Step {
   readonly is?: Reaction | ((received: Received) => Reaction) | undefined
 }
 
-/** A server in memory. */
+/**
+ * A server in memory.
+ *
+ * @since 0.1.0
+ */
 export interface ServerOptions {
   /** Shares by name. IPC$ always exists. */
   readonly shares?: { readonly [share: string]: Files } | undefined
@@ -165,7 +200,11 @@ export interface ServerOptions {
   readonly script?: ReadonlyArray<Step> | undefined
 }
 
-/** The requests to the peers, for assertions. */
+/**
+ * The requests to the peers, for assertions.
+ *
+ * @since 0.1.0
+ */
 export interface Logged {
   readonly server: string
   /** Counts the connections of all servers from 1. */
@@ -177,10 +216,18 @@ export interface Logged {
   readonly encrypted: boolean
 }
 
-/** A table of hosts: for each, a server, or `down` for one that refuses connections. */
+/**
+ * A table of hosts: for each, a server, or `down` for one that refuses connections.
+ *
+ * @since 0.1.0
+ */
 export type Hosts = { readonly [host: string]: ServerOptions | "down" }
 
-/** The test's view of the servers: their requests, their files, and their switches. Hosts are named as in `Hosts`. */
+/**
+ * The test's view of the servers: their requests, their files, and their switches. Hosts are named as in `Hosts`.
+ *
+ * @since 0.1.0
+ */
 export interface Servers {
   /** Every request so far, over all connections, in the order of arrival. */
   readonly requests: Effect.Effect<ReadonlyArray<Logged>>

@@ -42,6 +42,7 @@ export type {
  * The test's view of the servers: their requests, their files, and their switches. Hosts are named as in `layer`.
  *
  * @category services
+ * @since 0.1.0
  */
 export class TestServers extends Context.Service<TestServers, Servers>()("effect-smb/Testing/TestServers") {}
 
@@ -56,6 +57,7 @@ export class TestServers extends Context.Service<TestServers, Servers>()("effect
  * ```
  *
  * @category layers
+ * @since 0.1.0
  */
 export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServers> =>
   Layer.effectContext(
@@ -80,6 +82,7 @@ export const layer = (hosts: Hosts): Layer.Layer<Transport.Transport | TestServe
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerFiles = (
   shares: { readonly [share: string]: Files },
@@ -99,6 +102,7 @@ export const layerFiles = (
  * ```
  *
  * @category layers
+ * @since 0.2.0
  */
 export const layerScripted = (
   script: ReadonlyArray<Step>,
@@ -109,22 +113,46 @@ export const layerScripted = (
 // steps and faults
 // -----------------------------------------------------------------------------
 
-/** Expects a NEGOTIATE, and answers it. @category steps */
+/**
+ * Expects a NEGOTIATE, and answers it. @category steps
+ *
+ * @since 0.1.0
+ */
 export const negotiate: Step = { on: "NEGOTIATE" }
 
-/** Expects a logon, all its legs, and completes it. @category steps */
+/**
+ * Expects a logon, all its legs, and completes it. @category steps
+ *
+ * @since 0.1.0
+ */
 export const sessionSetup: Step = { on: "SESSION_SETUP", repeated: true }
 
-/** Expects a TREE_CONNECT, and answers it. @category steps */
+/**
+ * Expects a TREE_CONNECT, and answers it. @category steps
+ *
+ * @since 0.1.0
+ */
 export const treeConnect: Step = { on: "TREE_CONNECT" }
 
-/** Expects a request, and answers it by `is` or as usual. @category steps */
+/**
+ * Expects a request, and answers it by `is` or as usual. @category steps
+ *
+ * @since 0.1.0
+ */
 export const expect = (on: Message.CommandName, is?: Step["is"]): Step => is === undefined ? { on } : { on, is }
 
-/** Expects any request, and closes the connection. @category steps */
+/**
+ * Expects any request, and closes the connection. @category steps
+ *
+ * @since 0.1.0
+ */
 export const drop: Step = { is: "drop" }
 
-/** A fault for every request of a command, or the one after `skip` others. @category faults */
+/**
+ * A fault for every request of a command, or the one after `skip` others. @category faults
+ *
+ * @since 0.1.0
+ */
 export const fault = (
   on: Message.CommandName,
   is: Fault["is"],

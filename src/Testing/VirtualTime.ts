@@ -16,6 +16,7 @@ import * as TestClock from "effect/testing/TestClock"
  * How a program ended, and how many virtual milliseconds it took.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Ended<A, E> {
   readonly exit: Exit.Exit<A, E>
@@ -33,6 +34,7 @@ export interface Ended<A, E> {
  * ```
  *
  * @category running
+ * @since 0.1.0
  */
 export const run = <A, E, R>(
   effect: Effect.Effect<A, E, R>,

@@ -11,7 +11,11 @@ import type { Reader, Writer } from "../Cursor.ts"
 import { Guid } from "../Guid.ts"
 import { Malformed } from "../Malformed.ts"
 
-/** PTYPE (C706 12.6.4). */
+/**
+ * PTYPE (C706 12.6.4).
+ *
+ * @since 0.1.0
+ */
 export const PacketType = {
   REQUEST: 0,
   RESPONSE: 2,
@@ -23,7 +27,11 @@ export const PacketType = {
   ALTER_CONTEXT_RESP: 15
 } as const
 
-/** pfc_flags (C706 12.6.3.1). */
+/**
+ * pfc_flags (C706 12.6.3.1).
+ *
+ * @since 0.1.0
+ */
 export const PacketFlags = {
   PFC_FIRST_FRAG: 0x01,
   PFC_LAST_FRAG: 0x02,
@@ -34,7 +42,11 @@ export const PacketFlags = {
   PFC_OBJECT_UUID: 0x80
 } as const
 
-/** Fault statuses in servers' responses (C706 appendix E, MS-RPCE 2.2.2.11). */
+/**
+ * Fault statuses in servers' responses (C706 appendix E, MS-RPCE 2.2.2.11).
+ *
+ * @since 0.1.0
+ */
 export const FaultStatus = {
   nca_s_fault_access_denied: 0x00000005,
   nca_s_fault_ndr: 0x000006f7,
@@ -45,11 +57,19 @@ export const FaultStatus = {
   nca_s_fault_context_mismatch: 0x1c00001a
 } as const
 
-/** An interface or a transfer syntax, and its version: the major number in the low 16 bits, the minor one above. */
+/**
+ * An interface or a transfer syntax, and its version: the major number in the low 16 bits, the minor one above.
+ *
+ * @since 0.1.0
+ */
 export const SyntaxId = Codec.struct({ uuid: Guid, version: Codec.u32 })
 export type SyntaxId = Codec.Type<typeof SyntaxId>
 
-/** NDR with 32-bit pointers: the transfer syntax that every peer supports. */
+/**
+ * NDR with 32-bit pointers: the transfer syntax that every peer supports.
+ *
+ * @since 0.1.0
+ */
 export const ndr32: SyntaxId = { uuid: "8a885d04-1ceb-11c9-9fe8-08002b104860", version: 2 }
 
 /** p_cont_elem_t: one interface that the client wants to call. */
@@ -83,7 +103,11 @@ const ContextResults = Codec.struct({
   results: Codec.list(ContextResult)
 })
 
-/** Bytes of the common header. */
+/**
+ * Bytes of the common header.
+ *
+ * @since 0.1.0
+ */
 export const headerLength = 16
 
 interface Common {
@@ -91,12 +115,20 @@ interface Common {
   readonly callId: number
 }
 
-/** Bind and alter context: the fragment sizes are the most bytes that this side sends and accepts. */
+/**
+ * Bind and alter context: the fragment sizes are the most bytes that this side sends and accepts.
+ *
+ * @since 0.1.0
+ */
 export interface BindPdu extends Common, Codec.Type<typeof Bind> {
   readonly _tag: "Bind" | "AlterContext"
 }
 
-/** The response to them. `secondaryAddress` is the pipe's name, such as `\PIPE\srvsvc`, without its NUL. */
+/**
+ * The response to them. `secondaryAddress` is the pipe's name, such as `\PIPE\srvsvc`, without its NUL.
+ *
+ * @since 0.1.0
+ */
 export interface BindAckPdu extends Common {
   readonly _tag: "BindAck" | "AlterContextResponse"
   readonly maxTransmitFragment: number
@@ -106,13 +138,21 @@ export interface BindAckPdu extends Common {
   readonly results: ReadonlyArray<ContextResult>
 }
 
-/** A binding is refused (C706 12.6.4.5). */
+/**
+ * A binding is refused (C706 12.6.4.5).
+ *
+ * @since 0.1.0
+ */
 export interface BindNakPdu extends Common {
   readonly _tag: "BindNak"
   readonly rejectReason: number
 }
 
-/** A call (C706 12.6.4.9). */
+/**
+ * A call (C706 12.6.4.9).
+ *
+ * @since 0.1.0
+ */
 export interface RequestPdu extends Common {
   readonly _tag: "Request"
   readonly allocationHint: number
@@ -122,7 +162,11 @@ export interface RequestPdu extends Common {
   readonly stub: Uint8Array
 }
 
-/** The result of a call (C706 12.6.4.10). */
+/**
+ * The result of a call (C706 12.6.4.10).
+ *
+ * @since 0.1.0
+ */
 export interface ResponsePdu extends Common {
   readonly _tag: "Response"
   readonly allocationHint: number
@@ -131,7 +175,11 @@ export interface ResponsePdu extends Common {
   readonly stub: Uint8Array
 }
 
-/** A call has failed (C706 12.6.4.7). */
+/**
+ * A call has failed (C706 12.6.4.7).
+ *
+ * @since 0.1.0
+ */
 export interface FaultPdu extends Common {
   readonly _tag: "Fault"
   readonly allocationHint: number
@@ -142,6 +190,7 @@ export interface FaultPdu extends Common {
 
 /**
  * @category models
+ * @since 0.1.0
  */
 export type Pdu = BindPdu | BindAckPdu | BindNakPdu | RequestPdu | ResponsePdu | FaultPdu
 
@@ -252,6 +301,7 @@ const writeBody = (w: Writer, start: number, pdu: Pdu): void => {
  * One PDU, with the length in its header.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const Pdu: Codec.Codec<Pdu> = Codec.make<Pdu>(
   headerLength,
@@ -297,6 +347,7 @@ export const Pdu: Codec.Codec<Pdu> = Codec.make<Pdu>(
  * data of a pipe can end anywhere in a PDU.
  *
  * @category framing
+ * @since 0.1.0
  */
 export const frameLength = (bytes: Uint8Array): number | undefined =>
   bytes.length < 10 ? undefined : Math.max(bytes[8]! | (bytes[9]! << 8), headerLength)
@@ -305,6 +356,7 @@ export const frameLength = (bytes: Uint8Array): number | undefined =>
  * Cuts a stub into the PDUs of one call, none longer than `maxFragment` bytes.
  *
  * @category fragments
+ * @since 0.1.0
  */
 export const fragments = (
   call: Omit<RequestPdu, "flags" | "allocationHint"> | Omit<ResponsePdu, "flags" | "allocationHint">,
@@ -326,7 +378,11 @@ export const fragments = (
   return pdus
 }
 
-/** A call whose fragments are still coming. */
+/**
+ * A call whose fragments are still coming.
+ *
+ * @since 0.1.0
+ */
 export interface Collected {
   readonly first: RequestPdu | ResponsePdu
   /** The parts from the last to the first: a list, so that many small parts cost no more than few large ones. */
@@ -347,6 +403,7 @@ interface Part {
  * `limit` bytes in total.
  *
  * @category fragments
+ * @since 0.1.0
  */
 export const collect = (
   so: Collected | undefined,

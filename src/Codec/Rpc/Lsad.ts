@@ -8,13 +8,25 @@ import type * as Codec from "../Codec.ts"
 import type { SyntaxId } from "./DceRpc.ts"
 import * as Ndr from "./Ndr.ts"
 
-/** The interface of both documents, at pipe `\PIPE\lsarpc` (MS-LSAD 1.9): version 0.0. */
+/**
+ * The interface of both documents, at pipe `\PIPE\lsarpc` (MS-LSAD 1.9): version 0.0.
+ *
+ * @since 0.1.0
+ */
 export const interfaceId: SyntaxId = { uuid: "12345778-1234-abcd-ef00-0123456789ab", version: 0 }
 
-/** The pipe's name on share IPC$. */
+/**
+ * The pipe's name on share IPC$.
+ *
+ * @since 0.1.0
+ */
 export const pipeName = "lsarpc"
 
-/** Operation numbers (MS-LSAD 3.1.4). */
+/**
+ * Operation numbers (MS-LSAD 3.1.4).
+ *
+ * @since 0.1.0
+ */
 export const Operation = {
   LsarClose: 0,
   LsarOpenPolicy: 6,
@@ -23,7 +35,11 @@ export const Operation = {
   LsarQueryInformationPolicy2: 46
 } as const
 
-/** POLICY_INFORMATION_CLASS (2.2.4.1): the classes that this module supports. */
+/**
+ * POLICY_INFORMATION_CLASS (2.2.4.1): the classes that this module supports.
+ *
+ * @since 0.1.0
+ */
 export const PolicyInformationClass = {
   PolicyPrimaryDomainInformation: 3,
   PolicyAccountDomainInformation: 5,
@@ -32,7 +48,11 @@ export const PolicyInformationClass = {
   PolicyLocalAccountDomainInformation: 14
 } as const
 
-/** POLICY_LSA_SERVER_ROLE (2.2.4.7). */
+/**
+ * POLICY_LSA_SERVER_ROLE (2.2.4.7).
+ *
+ * @since 0.1.0
+ */
 export const PolicyServerRolePrimary = 3
 
 /** SECURITY_QUALITY_OF_SERVICE (2.2.3.7), which means nothing to a server. */
@@ -72,6 +92,7 @@ const ObjectAttributes = Ndr.struct({
  * LsarOpenPolicy's request (3.1.4.4.2). `systemName` is one character, and means nothing.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const OpenPolicyRequest = Ndr.parameters({
   systemName: Ndr.pointer(Ndr.u16),
@@ -83,6 +104,7 @@ export const OpenPolicyRequest = Ndr.parameters({
  * LsarOpenPolicy2's request (3.1.4.4.1).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const OpenPolicy2Request = Ndr.parameters({
   systemName: Ndr.pointer(Ndr.string),
@@ -94,6 +116,7 @@ export const OpenPolicy2Request = Ndr.parameters({
  * The response to both, and to LsarClose, where the handle is all zeros.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const HandleResponse = Ndr.parameters({ handle: Ndr.contextHandle, returnValue: Ndr.u32 })
 
@@ -101,6 +124,7 @@ export const HandleResponse = Ndr.parameters({ handle: Ndr.contextHandle, return
  * LsarClose's request (3.1.4.9.4).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const CloseRequest = Ndr.parameters({ handle: Ndr.contextHandle })
 
@@ -108,6 +132,7 @@ export const CloseRequest = Ndr.parameters({ handle: Ndr.contextHandle })
  * LsarQueryInformationPolicy's request (3.1.4.4.4), and LsarQueryInformationPolicy2's (3.1.4.4.3).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const QueryInformationPolicyRequest = Ndr.parameters({
   handle: Ndr.contextHandle,
@@ -139,6 +164,7 @@ export type PolicyInformation = Ndr.Value<typeof PolicyInformation>
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const QueryInformationPolicyResponse = Ndr.parameters({
   information: Ndr.pointer(PolicyInformation),

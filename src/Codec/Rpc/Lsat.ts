@@ -8,7 +8,11 @@
 import type * as Codec from "../Codec.ts"
 import * as Ndr from "./Ndr.ts"
 
-/** Operation numbers (MS-LSAT 3.1.4). */
+/**
+ * Operation numbers (MS-LSAT 3.1.4).
+ *
+ * @since 0.1.0
+ */
 export const Operation = {
   LsarLookupNames: 14,
   LsarLookupSids: 15,
@@ -20,7 +24,11 @@ export const Operation = {
   LsarLookupNames4: 77
 } as const
 
-/** SID_NAME_USE (MS-LSAT 2.2.13). */
+/**
+ * SID_NAME_USE (MS-LSAT 2.2.13).
+ *
+ * @since 0.1.0
+ */
 export const SidNameUse = {
   SidTypeUser: 1,
   SidTypeGroup: 2,
@@ -34,7 +42,11 @@ export const SidNameUse = {
   SidTypeLabel: 10
 } as const
 
-/** How many SIDs or names one call has at most (3.1.4.5, 3.1.4.9: `range(0, 1000)` and 20480). */
+/**
+ * How many SIDs or names one call has at most (3.1.4.5, 3.1.4.9: `range(0, 1000)` and 20480).
+ *
+ * @since 0.1.0
+ */
 export const largestNames = 1000
 export const largestSids = 20480
 
@@ -55,7 +67,11 @@ const ReferencedDomainList: Ndr.Type<ReadonlyArray<ReferencedDomain>> = (() => {
   }
 })()
 
-/** LSAPR_TRUST_INFORMATION (2.2.11). */
+/**
+ * LSAPR_TRUST_INFORMATION (2.2.11).
+ *
+ * @since 0.1.0
+ */
 export interface ReferencedDomain {
   readonly name: string
   readonly sid: string | undefined
@@ -91,6 +107,7 @@ const domains = { referencedDomains: Ndr.pointer(ReferencedDomainList) }
  * LsarLookupSids (3.1.4.11).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const LookupSidsRequest = Ndr.parameters({
   ...handle,
@@ -104,6 +121,7 @@ export const LookupSidsResponse = Ndr.parameters({ ...domains, translatedNames: 
  * LsarLookupSids2 (3.1.4.10).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const LookupSids2Request = Ndr.parameters({
   ...handle,
@@ -118,6 +136,7 @@ export const LookupSids2Response = Ndr.parameters({ ...domains, translatedNames:
  * LsarLookupSids3 (3.1.4.9), whose response is that of LsarLookupSids2.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const LookupSids3Request = Ndr.parameters({
   sidEnumBuffer: SidEnumBuffer,
@@ -133,6 +152,7 @@ const asked = { count: Ndr.u32, names: Ndr.array(Ndr.unicodeString) }
  * LsarLookupNames (3.1.4.8).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const LookupNamesRequest = Ndr.parameters({ ...handle, ...asked, translatedSids: TranslatedSids, ...level })
 export const LookupNamesResponse = Ndr.parameters({ ...domains, translatedSids: TranslatedSids, ...result })
@@ -141,6 +161,7 @@ export const LookupNamesResponse = Ndr.parameters({ ...domains, translatedSids: 
  * LsarLookupNames2 (3.1.4.7).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const LookupNames2Request = Ndr.parameters({
   ...handle,
@@ -155,6 +176,7 @@ export const LookupNames2Response = Ndr.parameters({ ...domains, translatedSids:
  * LsarLookupNames3 (3.1.4.6).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const LookupNames3Request = Ndr.parameters({
   ...handle,
@@ -170,6 +192,7 @@ export type LookupNames3Response = Codec.Type<typeof LookupNames3Response>
  * LsarLookupNames4 (3.1.4.5), whose response is that of LsarLookupNames3.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const LookupNames4Request = Ndr.parameters({ ...asked, translatedSids: TranslatedSidsEx2, ...level, ...options })
 
@@ -180,6 +203,7 @@ const wanted = Ndr.pointer(Ndr.struct({ value: Ndr.pointer(Ndr.unicodeString) })
  * LsarGetUserName (3.1.4.4): the name of the caller. The caller wants `domainName` if its pointer is not null.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const GetUserNameRequest = Ndr.parameters({
   systemName: Ndr.pointer(Ndr.string),

@@ -13,7 +13,11 @@ import type { Reader, Writer } from "../Cursor.ts"
 import { Guid } from "../Guid.ts"
 import { Sid } from "../SecurityDescriptor.ts"
 
-/** Writes a stub: numbers the pointers' referents as Windows and Samba do, and aligns from its first byte. */
+/**
+ * Writes a stub: numbers the pointers' referents as Windows and Samba do, and aligns from its first byte.
+ *
+ * @since 0.1.0
+ */
 export class StubWriter {
   readonly writer: Writer
   private readonly origin: number
@@ -53,6 +57,7 @@ const readU32 = (r: Reader): number => {
  * Both directions of an NDR type. The caller has aligned to `alignment`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Type<A> {
   /** The fewest bytes of the value itself, without the targets of its pointers. */
@@ -62,7 +67,11 @@ export interface Type<A> {
   readonly write: (w: StubWriter, value: A) => () => void
 }
 
-/** The value that a type carries. */
+/**
+ * The value that a type carries.
+ *
+ * @since 0.1.0
+ */
 export type Value<T> = T extends Type<infer A> ? A : never
 
 const nothing = () => {}
@@ -95,23 +104,39 @@ const writeWhole = <A>(w: StubWriter, type: Type<A>, value: A): void => {
 // what stands in its place
 // -----------------------------------------------------------------------------
 
-/** Integers and a GUID, each aligned to its size, a GUID to 4 bytes. */
+/**
+ * Integers and a GUID, each aligned to its size, a GUID to 4 bytes.
+ *
+ * @since 0.1.0
+ */
 export const u8: Type<number> = from(1, Codec.u8)
 export const u16: Type<number> = from(2, Codec.u16)
 export const u32: Type<number> = from(4, Codec.u32)
 export const i32: Type<number> = from(4, Codec.i32)
 export const guid: Type<Guid> = from(4, Guid)
 
-/** An IDL enum: 16 bits in this syntax (C706 14.2.5). */
+/**
+ * An IDL enum: 16 bits in this syntax (C706 14.2.5).
+ *
+ * @since 0.1.0
+ */
 export const enumeration: Type<number> = u16
 
-/** A context handle (C706 14.3.14.3): the server's name of an object that it keeps for a client. */
+/**
+ * A context handle (C706 14.3.14.3): the server's name of an object that it keeps for a client.
+ *
+ * @since 0.1.0
+ */
 export interface ContextHandle {
   readonly attributes: number
   readonly uuid: Guid
 }
 
-/** A context handle: attributes, which no peer uses, and a GUID. */
+/**
+ * A context handle: attributes, which no peer uses, and a GUID.
+ *
+ * @since 0.1.0
+ */
 export const contextHandle: Type<ContextHandle> = from(4, Codec.struct({ attributes: Codec.u32, uuid: Guid }))
 
 // -----------------------------------------------------------------------------
@@ -131,7 +156,11 @@ const readUnits = (r: Reader): Reader => {
   return window
 }
 
-/** `[string] wchar_t`: conformant and varying UTF-16; the value is without its NUL. */
+/**
+ * `[string] wchar_t`: conformant and varying UTF-16; the value is without its NUL.
+ *
+ * @since 0.1.0
+ */
 export const string: Type<string> = {
   size: 12,
   alignment: 4,
@@ -150,7 +179,11 @@ export const string: Type<string> = {
   }
 }
 
-/** `[size_is] T[]`: a conformant array, its count before it. */
+/**
+ * `[size_is] T[]`: a conformant array, its count before it.
+ *
+ * @since 0.1.0
+ */
 export const array = <A>(item: Type<A>): Type<ReadonlyArray<A>> => ({
   size: 4,
   alignment: 4,
@@ -189,7 +222,11 @@ const bytes: Type<Uint8Array> = {
   }
 }
 
-/** RPC_SID (MS-DTYP 2.4.2.3): the count of its numbers stands before it a second time. */
+/**
+ * RPC_SID (MS-DTYP 2.4.2.3): the count of its numbers stands before it a second time.
+ *
+ * @since 0.1.0
+ */
 export const sid: Type<string> = {
   size: 12,
   alignment: 4,
@@ -211,7 +248,11 @@ export const sid: Type<string> = {
 // compounds
 // -----------------------------------------------------------------------------
 
-/** `[unique] T*`: `undefined` if it is null. */
+/**
+ * `[unique] T*`: `undefined` if it is null.
+ *
+ * @since 0.1.0
+ */
 export const pointer = <A>(type: Type<A>): Type<A | undefined> => ({
   size: 4,
   alignment: 4,
@@ -229,10 +270,18 @@ export const pointer = <A>(type: Type<A>): Type<A | undefined> => ({
 
 type Fields = Readonly<Record<string, Type<any>>>
 
-/** The value of a structure, or of a call's parameters. */
+/**
+ * The value of a structure, or of a call's parameters.
+ *
+ * @since 0.1.0
+ */
 export type Struct<F extends Fields> = { readonly [K in keyof F]: Value<F[K]> }
 
-/** Fields one after the other; the targets of their pointers follow them all. */
+/**
+ * Fields one after the other; the targets of their pointers follow them all.
+ *
+ * @since 0.1.0
+ */
 export const struct = <F extends Fields>(fields: F): Type<Struct<F>> => {
   const all = Object.entries(fields)
   return {
@@ -278,10 +327,18 @@ const sized = <A extends { readonly length: number }>(type: Type<A>, none: A): T
   }
 }
 
-/** A count and a pointer to that many items: the form of lists in most interfaces. */
+/**
+ * A count and a pointer to that many items: the form of lists in most interfaces.
+ *
+ * @since 0.1.0
+ */
 export const counted = <A>(item: Type<A>): Type<ReadonlyArray<A>> => sized(array(item), [])
 
-/** The same of bytes, as a view of the buffer that is read. */
+/**
+ * The same of bytes, as a view of the buffer that is read.
+ *
+ * @since 0.1.0
+ */
 export const countedBytes: Type<Uint8Array> = sized(bytes, new Uint8Array(0))
 
 /**
@@ -319,15 +376,27 @@ const unicode = (room: number): Type<string> => ({
   }
 })
 
-/** An RPC_UNICODE_STRING (MS-DTYP 2.3.10). */
+/**
+ * An RPC_UNICODE_STRING (MS-DTYP 2.3.10).
+ *
+ * @since 0.1.0
+ */
 export const unicodeString: Type<string> = unicode(0)
 
-/** A name as Windows sends it: its maximum has room for a NUL. */
+/**
+ * A name as Windows sends it: its maximum has room for a NUL.
+ *
+ * @since 0.1.0
+ */
 export const unicodeStringWithRoom: Type<string> = unicode(2)
 
 type Arms = Readonly<Record<number, Type<any>>>
 
-/** The value of one of the arms, or nothing for an unknown level. */
+/**
+ * The value of one of the arms, or nothing for an unknown level.
+ *
+ * @since 0.1.0
+ */
 export type Union<T extends Arms> =
   | { readonly [K in keyof T & number]: { readonly level: K; readonly value: Value<T[K]> } }[keyof T & number]
   | { readonly level: number; readonly value: undefined }
@@ -342,6 +411,8 @@ const none: Type<undefined> = {
 /**
  * A union after the number of its arm, with the largest alignment of all its arms. After an unknown level, nothing
  * follows.
+ *
+ * @since 0.1.0
  */
 export const union = <T extends Arms>(discriminant: Type<number>, arms: T): Type<Union<T>> => {
   const armOf = (level: number): Type<any> => (Object.hasOwn(arms, level) ? arms[level]! : none)
@@ -370,6 +441,7 @@ export const union = <T extends Arms>(discriminant: Type<number>, arms: T): Type
  * the next.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const parameters = <F extends Fields>(fields: F): Codec.Codec<Struct<F>> => {
   const all = Object.entries(fields)

@@ -10,13 +10,25 @@ import type * as Codec from "../Codec.ts"
 import type { SyntaxId } from "./DceRpc.ts"
 import * as Ndr from "./Ndr.ts"
 
-/** The interface, at pipe `\PIPE\srvsvc` (MS-SRVS 1.9): version 3.0. */
+/**
+ * The interface, at pipe `\PIPE\srvsvc` (MS-SRVS 1.9): version 3.0.
+ *
+ * @since 0.1.0
+ */
 export const interfaceId: SyntaxId = { uuid: "4b324fc8-1670-01d3-1278-5a47bf6ee188", version: 3 }
 
-/** The pipe's name on share IPC$. */
+/**
+ * The pipe's name on share IPC$.
+ *
+ * @since 0.1.0
+ */
 export const pipeName = "srvsvc"
 
-/** Operation numbers (MS-SRVS 3.1.4). */
+/**
+ * Operation numbers (MS-SRVS 3.1.4).
+ *
+ * @since 0.1.0
+ */
 export const Operation = {
   NetrShareEnum: 15,
   NetrShareGetInfo: 16,
@@ -25,7 +37,11 @@ export const Operation = {
   NetrShareEnumSticky: 36
 } as const
 
-/** Types of a share (MS-SRVS 2.2.2.4): one of the first four, and flags. */
+/**
+ * Types of a share (MS-SRVS 2.2.2.4): one of the first four, and flags.
+ *
+ * @since 0.1.0
+ */
 export const ShareType = {
   STYPE_DISKTREE: 0,
   STYPE_PRINTQ: 1,
@@ -41,6 +57,8 @@ export const ShareType = {
 /**
  * `shi1005_flags` (MS-SRVS 2.2.4.29): the flags that a client gets when it connects to the share, and caching in bits 4
  * and 5.
+ *
+ * @since 0.1.0
  */
 export const ShareInfoFlags = {
   SHI1005_FLAGS_DFS: 0x00000001,
@@ -58,7 +76,11 @@ export const ShareInfoFlags = {
   SHI1005_FLAGS_ENCRYPT_DATA: 0x00008000
 } as const
 
-/** Software types (MS-SRVS 2.2.2.7), those of servers only. */
+/**
+ * Software types (MS-SRVS 2.2.2.7), those of servers only.
+ *
+ * @since 0.1.0
+ */
 export const ServerType = {
   SV_TYPE_WORKSTATION: 0x00000001,
   SV_TYPE_SERVER: 0x00000002,
@@ -67,10 +89,18 @@ export const ServerType = {
   SV_TYPE_DFS: 0x00800000
 } as const
 
-/** PLATFORM_ID_NT (MS-SRVS 2.2.2.6). */
+/**
+ * PLATFORM_ID_NT (MS-SRVS 2.2.2.6).
+ *
+ * @since 0.1.0
+ */
 export const PLATFORM_ID_NT = 500
 
-/** `returnValue` of success, and of a response that continues with `resumeHandle`. */
+/**
+ * `returnValue` of success, and of a response that continues with `resumeHandle`.
+ *
+ * @since 0.1.0
+ */
 export const NERR_Success = 0
 export const ERROR_MORE_DATA = 234
 
@@ -141,6 +171,7 @@ const ShareEnumStruct: Ndr.Type<Shares> = {
  * `preferredMaximumLength` in bytes; 0xFFFFFFFF: all.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const ShareEnumRequest = Ndr.parameters({
   serverName: text,
@@ -152,6 +183,7 @@ export type ShareEnumRequest = Codec.Type<typeof ShareEnumRequest>
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const ShareEnumResponse = Ndr.parameters({
   info: ShareEnumStruct,
@@ -165,6 +197,7 @@ export type ShareEnumResponse = Codec.Type<typeof ShareEnumResponse>
  * NetrShareGetInfo's request (3.1.4.10).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const ShareGetInfoRequest = Ndr.parameters({ serverName: text, netName: Ndr.string, level: Ndr.u32 })
 export type ShareGetInfoRequest = Codec.Type<typeof ShareGetInfoRequest>
@@ -181,6 +214,7 @@ export type ShareInfo = Ndr.Value<typeof ShareInfo>
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const ShareGetInfoResponse = Ndr.parameters({ info: ShareInfo, returnValue: Ndr.u32 })
 export type ShareGetInfoResponse = Codec.Type<typeof ShareGetInfoResponse>
@@ -217,11 +251,13 @@ export type ServerInfo = Ndr.Value<typeof ServerInfo>
  * NetrServerGetInfo's request (3.1.4.17).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const ServerGetInfoRequest = Ndr.parameters({ serverName: text, level: Ndr.u32 })
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const ServerGetInfoResponse = Ndr.parameters({ info: ServerInfo, returnValue: Ndr.u32 })
 
@@ -229,6 +265,7 @@ export const ServerGetInfoResponse = Ndr.parameters({ info: ServerInfo, returnVa
  * NetrRemoteTOD's request (3.1.4.21).
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const RemoteTodRequest = Ndr.parameters({ serverName: text })
 
@@ -237,6 +274,7 @@ export const RemoteTodRequest = Ndr.parameters({ serverName: text })
  * hundredths. `timezone` is minutes west of UTC; `interval` of a tick in 0.1 ms; `weekday` 0 is Sunday.
  *
  * @category codecs
+ * @since 0.1.0
  */
 export const RemoteTodResponse = Ndr.parameters({
   info: Ndr.pointer(Ndr.struct({

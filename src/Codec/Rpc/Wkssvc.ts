@@ -8,13 +8,25 @@ import type * as Codec from "../Codec.ts"
 import type { SyntaxId } from "./DceRpc.ts"
 import * as Ndr from "./Ndr.ts"
 
-/** The interface, at pipe `\PIPE\wkssvc` (MS-WKST 1.9): version 1.0. */
+/**
+ * The interface, at pipe `\PIPE\wkssvc` (MS-WKST 1.9): version 1.0.
+ *
+ * @since 0.1.0
+ */
 export const interfaceId: SyntaxId = { uuid: "6bffd098-a112-3610-9833-46c3f87e345a", version: 1 }
 
-/** The pipe's name on share IPC$. */
+/**
+ * The pipe's name on share IPC$.
+ *
+ * @since 0.1.0
+ */
 export const pipeName = "wkssvc"
 
-/** Operation numbers (MS-WKST 3.2.4). */
+/**
+ * Operation numbers (MS-WKST 3.2.4).
+ *
+ * @since 0.1.0
+ */
 export const Operation = { NetrWkstaGetInfo: 0 } as const
 
 const text = Ndr.pointer(Ndr.string)
@@ -39,12 +51,14 @@ export type WkstaInfo = Ndr.Value<typeof WkstaInfo>
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const WkstaGetInfoRequest = Ndr.parameters({ serverName: text, level: Ndr.u32 })
 export type WkstaGetInfoRequest = Codec.Type<typeof WkstaGetInfoRequest>
 
 /**
  * @category codecs
+ * @since 0.1.0
  */
 export const WkstaGetInfoResponse = Ndr.parameters({ info: WkstaInfo, returnValue: Ndr.u32 })
 export type WkstaGetInfoResponse = Codec.Type<typeof WkstaGetInfoResponse>

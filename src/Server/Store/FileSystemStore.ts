@@ -38,6 +38,7 @@ import * as Names from "./internal/Names.ts"
  * How a file system is served.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface FileSystemStoreOptions {
   /** The volume's name. Default: the root's last component. */
@@ -58,6 +59,7 @@ export interface FileSystemStoreOptions {
  * Serves the files below `root`. Fails if `root` is not a directory.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(
   fs: FileSystem.FileSystem,

@@ -27,13 +27,18 @@ import * as LocalWatch from "./internal/LocalWatch.ts"
 import * as Names from "./internal/Names.ts"
 import * as SidecarFolder from "./internal/SidecarFolder.ts"
 
-/** The hidden folder's name. */
+/**
+ * The hidden folder's name.
+ *
+ * @since 0.1.0
+ */
 export const sidecarName = SidecarFolder.sidecarName
 
 /**
  * How a folder is served.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface LocalStoreOptions {
   /** The volume's name. Default: the folder's name. */
@@ -61,6 +66,7 @@ export interface LocalStoreOptions {
  * damaged, or belongs to another folder, as after a copy or a restore. The `cause` says what to do.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (
   folder: string,

@@ -33,6 +33,7 @@ import { Pages } from "./internal/Pages.ts"
  * Options of a store in memory.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface MemoryStoreOptions {
   /** Bytes in total. Default: 1 GiB. */
@@ -106,6 +107,7 @@ const step = <A>(body: (now: bigint) => A): Effect.Effect<A, StoreError> =>
  * An empty store.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (options: MemoryStoreOptions = {}): Effect.Effect<ShareStore> =>
   Clock.clockWith((clock) => Effect.sync(() => build(options, FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))

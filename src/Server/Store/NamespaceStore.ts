@@ -19,7 +19,11 @@ import {
   type StorePath
 } from "../ShareStore.ts"
 
-/** IO_REPARSE_TAG_DFS (MS-FSCC 2.1.2.1). */
+/**
+ * IO_REPARSE_TAG_DFS (MS-FSCC 2.1.2.1).
+ *
+ * @since 0.1.0
+ */
 export const IO_REPARSE_TAG_DFS = 0x8000_000a
 
 const fail = (reason: StoreError["reason"]): Effect.Effect<never, StoreError> => Effect.fail(new StoreError({ reason }))
@@ -40,6 +44,7 @@ const identityOf = (path: StorePath): string => `namespace:${DfsPath.key(path)}`
  * A store with the current links from `links`, as paths below the root.
  *
  * @category constructors
+ * @since 0.1.0
  */
 export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): ShareStore => {
   /** The names that links add to a directory: their own, and those of folders on the path to them. */

@@ -9,10 +9,18 @@ import type { Reader } from "../../Codec/Cursor.ts"
 import * as Oem from "../../Codec/Oem.ts"
 import { Command } from "./Constants.ts"
 
-/** Offsets in a body count from the header, 32 bytes before it. */
+/**
+ * Offsets in a body count from the header, 32 bytes before it.
+ *
+ * @since 0.1.0
+ */
 export const fromHeader = -32
 
-/** The body of a message without words and bytes: most successes, and every error. */
+/**
+ * The body of a message without words and bytes: most successes, and every error.
+ *
+ * @since 0.1.0
+ */
 export const Empty: Codec.Codec<void> = Codec.make(
   3,
   (r) => {
@@ -26,6 +34,8 @@ export const Empty: Codec.Codec<void> = Codec.make(
 /**
  * SMB_Parameters and SMB_Data: a count of words and the words, a count of bytes and the bytes. `wordCounts` are the
  * counts that the message can have; the first is written if the words do not determine the count.
+ *
+ * @since 0.1.0
  */
 export const message = <W extends object, D extends object>(
   wordCounts: ReadonlyArray<number>,
@@ -62,7 +72,11 @@ const byteBlock = (r: Reader): Reader => {
   return r.window(from, length)
 }
 
-/** No bytes with a meaning. */
+/**
+ * No bytes with a meaning.
+ *
+ * @since 0.1.0
+ */
 export const noBytes: Codec.Codec<object> = Codec.make(
   0,
   (r) => {
@@ -75,6 +89,8 @@ export const noBytes: Codec.Codec<object> = Codec.make(
 /**
  * One text up to its NUL, which the last text of a message can lack. In Unicode it begins at an even byte of the
  * packet.
+ *
+ * @since 0.1.0
  */
 export const text = (unicode: boolean): Codec.Codec<string> =>
   unicode
@@ -96,7 +112,11 @@ export const text = (unicode: boolean): Codec.Codec<string> =>
     )
     : oemText
 
-/** A text in the OEM code page up to its NUL, even if the rest of the message is in Unicode. */
+/**
+ * A text in the OEM code page up to its NUL, even if the rest of the message is in Unicode.
+ *
+ * @since 0.1.0
+ */
 export const oemText: Codec.Codec<string> = Codec.make(
   0,
   (r) => {
@@ -112,12 +132,20 @@ export const oemText: Codec.Codec<string> = Codec.make(
   }
 )
 
-/** The same codec for both kinds of text; `unicode` chooses. */
+/**
+ * The same codec for both kinds of text; `unicode` chooses.
+ *
+ * @since 0.1.0
+ */
 export const either = <A>(make: (unicode: boolean) => Codec.Codec<A>): (unicode: boolean) => Codec.Codec<A> => {
   const unicode = make(true)
   const oem = make(false)
   return (wanted) => (wanted ? unicode : oem)
 }
 
-/** The link to the next command of a chain (MS-CIFS 2.2.3.4); filled in by `AndX.chain`. */
+/**
+ * The link to the next command of a chain (MS-CIFS 2.2.3.4); filled in by `AndX.chain`.
+ *
+ * @since 0.1.0
+ */
 export const andX: Codec.Silent = Codec.reserved(Codec.u32, Command.SMB_COM_NO_ANDX_COMMAND)

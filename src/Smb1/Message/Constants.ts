@@ -2,7 +2,11 @@
  * Numbers of SMB 1 (MS-CIFS 2.2, MS-SMB 2.2), by the documents' names.
  */
 
-/** SMB_Header.Command (MS-CIFS 2.2.2.1). */
+/**
+ * SMB_Header.Command (MS-CIFS 2.2.2.1).
+ *
+ * @since 0.1.0
+ */
 export const Command = {
   SMB_COM_CREATE_DIRECTORY: 0x00,
   SMB_COM_DELETE_DIRECTORY: 0x01,
@@ -36,17 +40,29 @@ const names = Object.fromEntries(
   Object.entries(Command).map(([name, number]) => [number, name.slice("SMB_COM_".length)])
 )
 
-/** The name of a command number without its prefix, for errors. */
+/**
+ * The name of a command number without its prefix, for errors.
+ *
+ * @since 0.1.0
+ */
 export const commandName = (command: number): string => names[command] ?? `command ${command}`
 
-/** SMB_Header.Flags (MS-CIFS 2.2.3.1). */
+/**
+ * SMB_Header.Flags (MS-CIFS 2.2.3.1).
+ *
+ * @since 0.1.0
+ */
 export const Flags = {
   SMB_FLAGS_CASE_INSENSITIVE: 0x08,
   SMB_FLAGS_CANONICALIZED_PATHS: 0x10,
   SMB_FLAGS_REPLY: 0x80
 } as const
 
-/** SMB_Header.Flags2 (MS-CIFS 2.2.3.1, MS-SMB 2.2.3.1). */
+/**
+ * SMB_Header.Flags2 (MS-CIFS 2.2.3.1, MS-SMB 2.2.3.1).
+ *
+ * @since 0.1.0
+ */
 export const Flags2 = {
   SMB_FLAGS2_LONG_NAMES: 0x0001,
   SMB_FLAGS2_EAS: 0x0002,
@@ -61,7 +77,11 @@ export const Flags2 = {
   SMB_FLAGS2_UNICODE: 0x8000
 } as const
 
-/** Capabilities of NEGOTIATE and SESSION_SETUP_ANDX (MS-CIFS 2.2.4.52.2, MS-SMB 2.2.4.5.2.1). */
+/**
+ * Capabilities of NEGOTIATE and SESSION_SETUP_ANDX (MS-CIFS 2.2.4.52.2, MS-SMB 2.2.4.5.2.1).
+ *
+ * @since 0.1.0
+ */
 export const Capabilities = {
   CAP_RAW_MODE: 0x0000_0001,
   CAP_MPX_MODE: 0x0000_0002,
@@ -80,7 +100,11 @@ export const Capabilities = {
   CAP_EXTENDED_SECURITY: 0x8000_0000
 } as const
 
-/** SecurityMode of NEGOTIATE (MS-CIFS 2.2.4.52.2). */
+/**
+ * SecurityMode of NEGOTIATE (MS-CIFS 2.2.4.52.2).
+ *
+ * @since 0.1.0
+ */
 export const SecurityMode = {
   NEGOTIATE_USER_SECURITY: 0x01,
   NEGOTIATE_ENCRYPT_PASSWORDS: 0x02,
@@ -88,16 +112,32 @@ export const SecurityMode = {
   NEGOTIATE_SECURITY_SIGNATURES_REQUIRED: 0x08
 } as const
 
-/** Action of SESSION_SETUP_ANDX (MS-CIFS 2.2.4.53.2). */
+/**
+ * Action of SESSION_SETUP_ANDX (MS-CIFS 2.2.4.53.2).
+ *
+ * @since 0.1.0
+ */
 export const SetupAction = { SMB_SETUP_GUEST: 0x0001 } as const
 
-/** Flags of TREE_CONNECT_ANDX (MS-SMB 2.2.4.7.1). */
+/**
+ * Flags of TREE_CONNECT_ANDX (MS-SMB 2.2.4.7.1).
+ *
+ * @since 0.1.0
+ */
 export const TreeConnectFlags = { TREE_CONNECT_ANDX_EXTENDED_RESPONSE: 0x0008 } as const
 
-/** OptionalSupport of TREE_CONNECT_ANDX (MS-SMB 2.2.4.7.2). */
+/**
+ * OptionalSupport of TREE_CONNECT_ANDX (MS-SMB 2.2.4.7.2).
+ *
+ * @since 0.1.0
+ */
 export const OptionalSupport = { SMB_SUPPORT_SEARCH_BITS: 0x0001, SMB_SHARE_IS_IN_DFS: 0x0002 } as const
 
-/** Flags of NT_CREATE_ANDX (MS-CIFS 2.2.4.64.1, MS-SMB 2.2.4.9.1). */
+/**
+ * Flags of NT_CREATE_ANDX (MS-CIFS 2.2.4.64.1, MS-SMB 2.2.4.9.1).
+ *
+ * @since 0.1.0
+ */
 export const NtCreateFlags = {
   NT_CREATE_REQUEST_OPLOCK: 0x0000_0002,
   NT_CREATE_REQUEST_OPBATCH: 0x0000_0004,
@@ -105,7 +145,11 @@ export const NtCreateFlags = {
   NT_CREATE_REQUEST_EXTENDED_RESPONSE: 0x0000_0010
 } as const
 
-/** TypeOfLock of LOCKING_ANDX (MS-CIFS 2.2.4.32.1). */
+/**
+ * TypeOfLock of LOCKING_ANDX (MS-CIFS 2.2.4.32.1).
+ *
+ * @since 0.1.0
+ */
 export const TypeOfLock = {
   READ_WRITE_LOCK: 0x00,
   SHARED_LOCK: 0x01,
@@ -115,13 +159,25 @@ export const TypeOfLock = {
   LARGE_FILES: 0x10
 } as const
 
-/** WriteMode of WRITE_ANDX (MS-CIFS 2.2.4.43.1). */
+/**
+ * WriteMode of WRITE_ANDX (MS-CIFS 2.2.4.43.1).
+ *
+ * @since 0.1.0
+ */
 export const WriteMode = { WritethroughMode: 0x0001, NAMED_PIPE_MSG_START: 0x0008 } as const
 
-/** Subcommands of TRANSACTION on a named pipe (MS-CIFS 2.2.5). */
+/**
+ * Subcommands of TRANSACTION on a named pipe (MS-CIFS 2.2.5).
+ *
+ * @since 0.1.0
+ */
 export const TransSubcommand = { TRANS_TRANSACT_NMPIPE: 0x0026 } as const
 
-/** Subcommands of TRANSACTION2 (MS-CIFS 2.2.6). */
+/**
+ * Subcommands of TRANSACTION2 (MS-CIFS 2.2.6).
+ *
+ * @since 0.1.0
+ */
 export const Trans2Subcommand = {
   TRANS2_FIND_FIRST2: 0x0001,
   TRANS2_FIND_NEXT2: 0x0002,
@@ -134,7 +190,11 @@ export const Trans2Subcommand = {
   TRANS2_GET_DFS_REFERRAL: 0x0010
 } as const
 
-/** Subcommands of NT_TRANSACT (MS-CIFS 2.2.7). */
+/**
+ * Subcommands of NT_TRANSACT (MS-CIFS 2.2.7).
+ *
+ * @since 0.1.0
+ */
 export const NtTransactSubcommand = {
   NT_TRANSACT_CREATE: 0x0001,
   NT_TRANSACT_IOCTL: 0x0002,
@@ -143,7 +203,11 @@ export const NtTransactSubcommand = {
   NT_TRANSACT_QUERY_SECURITY_DESC: 0x0006
 } as const
 
-/** Levels of FIND_FIRST2 and FIND_NEXT2 (MS-CIFS 2.2.2.3.1, MS-SMB 2.2.2.3.1), by the class that has their layout. */
+/**
+ * Levels of FIND_FIRST2 and FIND_NEXT2 (MS-CIFS 2.2.2.3.1, MS-SMB 2.2.2.3.1), by the class that has their layout.
+ *
+ * @since 0.1.0
+ */
 export const FindLevel: { readonly [fileInformationClass: number]: number } = {
   /** FileDirectoryInformation: SMB_FIND_FILE_DIRECTORY_INFO. */
   1: 0x0101,
@@ -159,7 +223,11 @@ export const FindLevel: { readonly [fileInformationClass: number]: number } = {
   37: 0x0106
 }
 
-/** Levels of QUERY_FILE_INFORMATION that have the layout of a class (MS-CIFS 2.2.2.3.3). */
+/**
+ * Levels of QUERY_FILE_INFORMATION that have the layout of a class (MS-CIFS 2.2.2.3.3).
+ *
+ * @since 0.1.0
+ */
 export const QueryFileLevel: { readonly [fileInformationClass: number]: number } = {
   /** FileBasicInformation: SMB_QUERY_FILE_BASIC_INFO. */
   4: 0x0101,
@@ -177,7 +245,11 @@ export const QueryFileLevel: { readonly [fileInformationClass: number]: number }
   28: 0x010b
 }
 
-/** Levels of SET_FILE_INFORMATION that have the layout of a class (MS-CIFS 2.2.2.3.4). */
+/**
+ * Levels of SET_FILE_INFORMATION that have the layout of a class (MS-CIFS 2.2.2.3.4).
+ *
+ * @since 0.1.0
+ */
 export const SetFileLevel: { readonly [fileInformationClass: number]: number } = {
   /** FileBasicInformation: SMB_SET_FILE_BASIC_INFO. */
   4: 0x0101,
@@ -189,7 +261,11 @@ export const SetFileLevel: { readonly [fileInformationClass: number]: number } =
   20: 0x0104
 }
 
-/** Levels of QUERY_FS_INFORMATION that have the layout of a class (MS-CIFS 2.2.2.3.2). */
+/**
+ * Levels of QUERY_FS_INFORMATION that have the layout of a class (MS-CIFS 2.2.2.3.2).
+ *
+ * @since 0.1.0
+ */
 export const QueryFsLevel: { readonly [fileSystemInformationClass: number]: number } = {
   /** FileFsVolumeInformation: SMB_QUERY_FS_VOLUME_INFO. */
   1: 0x0102,
@@ -201,19 +277,39 @@ export const QueryFsLevel: { readonly [fileSystemInformationClass: number]: numb
   5: 0x0105
 }
 
-/** Added to the number of an information class of MS-FSCC to pass it through unchanged (MS-SMB 2.2.2.3.5). */
+/**
+ * Added to the number of an information class of MS-FSCC to pass it through unchanged (MS-SMB 2.2.2.3.5).
+ *
+ * @since 0.1.0
+ */
 export const SMB_INFO_PASSTHROUGH = 1000
 
-/** NT_RENAME with this level gives a file one more name (MS-CIFS 2.2.4.66.1). */
+/**
+ * NT_RENAME with this level gives a file one more name (MS-CIFS 2.2.4.66.1).
+ *
+ * @since 0.1.0
+ */
 export const SMB_NT_RENAME_SET_LINK_INFO = 0x0103
 
-/** The level of all extended attributes (MS-CIFS 2.2.8.3.5): an SMB_FEA_LIST. */
+/**
+ * The level of all extended attributes (MS-CIFS 2.2.8.3.5): an SMB_FEA_LIST.
+ *
+ * @since 0.1.0
+ */
 export const SMB_INFO_QUERY_ALL_EAS = 0x0004
 
-/** The level that sets extended attributes (MS-CIFS 2.2.8.4.2): an SMB_FEA_LIST. */
+/**
+ * The level that sets extended attributes (MS-CIFS 2.2.8.4.2): an SMB_FEA_LIST.
+ *
+ * @since 0.1.0
+ */
 export const SMB_INFO_SET_EAS = 0x0002
 
-/** Flags of FIND_FIRST2 and FIND_NEXT2 (MS-CIFS 2.2.6.2.1). */
+/**
+ * Flags of FIND_FIRST2 and FIND_NEXT2 (MS-CIFS 2.2.6.2.1).
+ *
+ * @since 0.1.0
+ */
 export const FindFlags = {
   SMB_FIND_CLOSE_AFTER_REQUEST: 0x0001,
   SMB_FIND_CLOSE_AT_EOS: 0x0002,
@@ -221,7 +317,11 @@ export const FindFlags = {
   SMB_FIND_CONTINUE_FROM_LAST: 0x0008
 } as const
 
-/** SMB_FILE_ATTRIBUTES (MS-CIFS 2.2.1.2.4). */
+/**
+ * SMB_FILE_ATTRIBUTES (MS-CIFS 2.2.1.2.4).
+ *
+ * @since 0.1.0
+ */
 export const SearchAttributes = {
   SMB_FILE_ATTRIBUTE_READONLY: 0x0001,
   SMB_FILE_ATTRIBUTE_HIDDEN: 0x0002,
@@ -230,6 +330,10 @@ export const SearchAttributes = {
   SMB_FILE_ATTRIBUTE_ARCHIVE: 0x0020
 } as const
 
-/** The attributes with which a search finds all files and directories, not plain files only. */
+/**
+ * The attributes with which a search finds all files and directories, not plain files only.
+ *
+ * @since 0.1.0
+ */
 export const everything = SearchAttributes.SMB_FILE_ATTRIBUTE_HIDDEN | SearchAttributes.SMB_FILE_ATTRIBUTE_SYSTEM |
   SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY

@@ -7,7 +7,11 @@ import { FileTime } from "../../Codec/FileTime.ts"
 import { message, oemText, text } from "./Block.ts"
 import { Capabilities } from "./Constants.ts"
 
-/** The dialect of this whole folder. */
+/**
+ * The dialect of this whole folder.
+ *
+ * @since 0.1.0
+ */
 export const ntLm012 = "NT LM 0.12"
 
 const Dialect = Codec.struct({ bufferFormat: Codec.constant(Codec.u8, 2), dialectString: oemText })
@@ -16,6 +20,7 @@ const Dialect = Codec.struct({ bufferFormat: Codec.constant(Codec.u8, 2), dialec
  * The request: dialects in order of preference, the least first.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = message(
   [0],
@@ -30,7 +35,11 @@ export const Request = message(
 )
 export type Request = Codec.Type<typeof Request>
 
-/** The content of the bytes, with and without extended security. */
+/**
+ * The content of the bytes, with and without extended security.
+ *
+ * @since 0.1.0
+ */
 export type Security =
   | { readonly _tag: "Extended"; readonly serverGuid: Uint8Array; readonly securityBlob: Uint8Array }
   | {
@@ -61,7 +70,11 @@ const Words = Codec.struct({
 
 const extended = Codec.struct({ serverGuid: Codec.fixedBytes(16), securityBlob: Codec.bytes })
 
-/** The response of "NT LM 0.12". */
+/**
+ * The response of "NT LM 0.12".
+ *
+ * @since 0.1.0
+ */
 export interface Response extends Omit<Codec.Type<typeof Words>, "challengeLength"> {
   readonly security: Security
 }
@@ -70,6 +83,7 @@ export interface Response extends Omit<Codec.Type<typeof Words>, "challengeLengt
  * The response of "NT LM 0.12". A server that accepts none of the dialects responds with one word: see `Refused`.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response: Codec.Codec<Response> = Codec.make<Response>(
   3 + 34,
@@ -127,5 +141,6 @@ const names = (unicode: boolean): Codec.Codec<string> => (unicode ? looseUtf16 :
  * The response of a server that accepts none of the dialects: index 0xFFFF.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Refused = message([1], Codec.struct({ dialectIndex: Codec.u16 }), Codec.struct({}))

@@ -10,6 +10,7 @@ import { andX, either, message, noBytes, text } from "./Block.ts"
  * SMB_FLAGS2_DFS it is `\server\share\path`.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = either((unicode) =>
   message(
@@ -63,7 +64,11 @@ const extension = Codec.struct({
 })
 
 type Basic = Codec.Type<typeof basic>
-/** The response; it has the last fields if the client asked for the extended response. */
+/**
+ * The response; it has the last fields if the client asked for the extended response.
+ *
+ * @since 0.1.0
+ */
 export interface Response extends Basic {
   readonly extended: Codec.Type<typeof extension> | undefined
 }
@@ -75,6 +80,7 @@ const basicMessage = message([34], basic, noBytes)
  * do.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response: Codec.Codec<Response> = Codec.make<Response>(
   3 + 68,

@@ -9,6 +9,7 @@ import { either, text } from "./Block.ts"
  * NT_TRANSACT_CREATE (2.2.7.1): NT_CREATE_ANDX with a security descriptor and extended attributes, which are its data.
  *
  * @category models
+ * @since 0.1.0
  */
 export const CreateRequest = either((unicode) =>
   Codec.struct({
@@ -29,7 +30,11 @@ export const CreateRequest = either((unicode) =>
   })
 )
 
-/** The response's parameters. */
+/**
+ * The response's parameters.
+ *
+ * @since 0.1.0
+ */
 export const CreateResponse = Codec.struct({
   opLockLevel: Codec.u8,
   reserved: Codec.reserved(Codec.u8),
@@ -48,7 +53,11 @@ export const CreateResponse = Codec.struct({
   directory: Codec.boolean8
 })
 
-/** NT_TRANSACT_IOCTL's setup (2.2.7.2). */
+/**
+ * NT_TRANSACT_IOCTL's setup (2.2.7.2).
+ *
+ * @since 0.1.0
+ */
 export const IoctlSetup = Codec.struct({
   functionCode: Codec.u32,
   fid: Codec.u16,
@@ -56,7 +65,11 @@ export const IoctlSetup = Codec.struct({
   isFlags: Codec.u8
 })
 
-/** NT_TRANSACT_NOTIFY_CHANGE's setup (2.2.7.4); the changes come as parameters. */
+/**
+ * NT_TRANSACT_NOTIFY_CHANGE's setup (2.2.7.4); the changes come as parameters.
+ *
+ * @since 0.1.0
+ */
 export const NotifyChangeSetup = Codec.struct({
   /** FILE_NOTIFY_CHANGE_*. */
   completionFilter: Codec.u32,
@@ -65,7 +78,11 @@ export const NotifyChangeSetup = Codec.struct({
   reserved: Codec.reserved(Codec.u8)
 })
 
-/** Parameters of NT_TRANSACT_QUERY_SECURITY_DESC and NT_TRANSACT_SET_SECURITY_DESC (2.2.7.3, 2.2.7.6). */
+/**
+ * Parameters of NT_TRANSACT_QUERY_SECURITY_DESC and NT_TRANSACT_SET_SECURITY_DESC (2.2.7.3, 2.2.7.6).
+ *
+ * @since 0.1.0
+ */
 export const SecurityDescriptorRequest = Codec.struct({
   fid: Codec.u16,
   reserved: Codec.reserved(Codec.u16),
@@ -73,6 +90,10 @@ export const SecurityDescriptorRequest = Codec.struct({
   securityInformation: Codec.u32
 })
 
-/** A structure of setup as words. */
+/**
+ * A structure of setup as words.
+ *
+ * @since 0.1.0
+ */
 export const setupWords = (bytes: Uint8Array): ReadonlyArray<number> =>
   Array.from({ length: bytes.length / 2 }, (_, i) => bytes[i * 2]! | (bytes[i * 2 + 1]! << 8))

@@ -27,6 +27,7 @@ const ReadWords = Codec.struct({
  * READ_ANDX request: `maxCount` bytes from `offset`.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ReadRequest = Codec.map(
   message([12, 10], ReadWords, noBytes),
@@ -48,7 +49,11 @@ export const ReadRequest = Codec.map(
 )
 export type ReadRequest = Codec.Type<typeof ReadRequest>
 
-/** The usual place of the data in a READ_ANDX response: bytes from the header. */
+/**
+ * The usual place of the data in a READ_ANDX response: bytes from the header.
+ *
+ * @since 0.1.0
+ */
 export const readDataOffset = 60
 
 const dataOf = (
@@ -61,7 +66,11 @@ const dataOf = (
   return r.bytes.subarray(offset, offset + length)
 }
 
-/** Response to READ_ANDX. */
+/**
+ * Response to READ_ANDX.
+ *
+ * @since 0.1.0
+ */
 export interface ReadResponse {
   readonly available: number
   readonly data: Uint8Array
@@ -82,6 +91,7 @@ const ReadResponseWords = Codec.struct({
  * READ_ANDX response, at its offset behind the header.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ReadResponse: Codec.Codec<ReadResponse> = Codec.make<ReadResponse>(
   27,
@@ -124,10 +134,18 @@ const WriteWords = Codec.struct({
   offsetHigh: Codec.u32
 })
 
-/** The place of the data in this client's WRITE_ANDX requests: bytes from the header. */
+/**
+ * The place of the data in this client's WRITE_ANDX requests: bytes from the header.
+ *
+ * @since 0.1.0
+ */
 export const writeDataOffset = 64
 
-/** Request to WRITE_ANDX. */
+/**
+ * Request to WRITE_ANDX.
+ *
+ * @since 0.1.0
+ */
 export interface WriteRequest {
   readonly fid: number
   readonly offset: bigint
@@ -137,7 +155,11 @@ export interface WriteRequest {
   readonly data: Uint8Array
 }
 
-/** The bytes of a request before its data, as the connection sends them: the data follows without a copy. */
+/**
+ * The bytes of a request before its data, as the connection sends them: the data follows without a copy.
+ *
+ * @since 0.1.0
+ */
 export const writeHead = (request: Omit<WriteRequest, "data">, length: number): Uint8Array =>
   Codec.encode(Codec.make<void>(0, () => {}, (w) => {
     w.u8(14)
@@ -159,6 +181,7 @@ export const writeHead = (request: Omit<WriteRequest, "data">, length: number): 
  * WRITE_ANDX request, at its offset behind the header.
  *
  * @category models
+ * @since 0.1.0
  */
 export const WriteRequest: Codec.Codec<WriteRequest> = Codec.make<WriteRequest>(
   31,
@@ -194,6 +217,7 @@ const WriteResponseWords = Codec.struct({
  * WRITE_ANDX response: how many bytes were written.
  *
  * @category models
+ * @since 0.1.0
  */
 export const WriteResponse = Codec.map(
   message([6], WriteResponseWords, noBytes),

@@ -17,6 +17,7 @@ const common = {
  * The request with extended security (MS-SMB 2.2.4.6.1): a token of SPNEGO.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ExtendedRequest = either((unicode) =>
   Codec.map(
@@ -40,6 +41,7 @@ export const ExtendedRequest = either((unicode) =>
  * The response with extended security (MS-SMB 2.2.4.6.2), also with STATUS_MORE_PROCESSING_REQUIRED.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ExtendedResponse = either((unicode) =>
   Codec.map(
@@ -105,7 +107,11 @@ const PlainWords = Codec.struct({
   capabilities: Codec.u32
 })
 
-/** The request without extended security. */
+/**
+ * The request without extended security.
+ *
+ * @since 0.1.0
+ */
 export interface PlainRequest
   extends Omit<Codec.Type<typeof PlainWords>, "oemPasswordLength" | "unicodePasswordLength">
 {
@@ -123,6 +129,7 @@ export interface PlainRequest
  * The request without extended security (MS-CIFS 2.2.4.53.1): responses to the challenge of NEGOTIATE.
  *
  * @category models
+ * @since 0.1.0
  */
 export const PlainRequest = either((unicode) => {
   const name = text(unicode)
@@ -169,6 +176,7 @@ export const PlainRequest = either((unicode) => {
  * The response without extended security (MS-CIFS 2.2.4.53.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const PlainResponse = either((unicode) =>
   message(
@@ -182,5 +190,6 @@ export const PlainResponse = either((unicode) =>
  * LOGOFF_ANDX, both ways (MS-CIFS 2.2.4.54).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Logoff = message([2], Codec.struct({ andX }), noBytes)

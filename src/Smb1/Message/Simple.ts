@@ -9,6 +9,7 @@ import { andX, either, message, noBytes, text } from "./Block.ts"
  * CLOSE (2.2.4.5). `lastTimeModified` in seconds since 1970; with all ones the server sets the time.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Close = message([3], Codec.struct({ fid: Codec.u16, lastTimeModified: Codec.u32 }), noBytes)
 
@@ -16,6 +17,7 @@ export const Close = message([3], Codec.struct({ fid: Codec.u16, lastTimeModifie
  * FLUSH (2.2.4.6).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Flush = message([1], Codec.struct({ fid: Codec.u16 }), noBytes)
 
@@ -23,6 +25,7 @@ export const Flush = message([1], Codec.struct({ fid: Codec.u16 }), noBytes)
  * ECHO, both ways (2.2.4.39): the number of responses, or the index of this response, and the data to return.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Echo = message([1], Codec.struct({ echoCount: Codec.u16 }), Codec.struct({ data: Codec.bytes }))
 
@@ -30,6 +33,7 @@ export const Echo = message([1], Codec.struct({ echoCount: Codec.u16 }), Codec.s
  * FIND_CLOSE2 (2.2.4.48): ends a search.
  *
  * @category models
+ * @since 0.1.0
  */
 export const FindClose2 = message([1], Codec.struct({ searchHandle: Codec.u16 }), noBytes)
 
@@ -42,6 +46,7 @@ const path = (unicode: boolean) => ({
  * DELETE (2.2.4.7): all files that a name with wildcards matches.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Delete = either((unicode) =>
   message([1], Codec.struct({ searchAttributes: Codec.u16 }), Codec.struct(path(unicode)))
@@ -51,6 +56,7 @@ export const Delete = either((unicode) =>
  * RENAME (2.2.4.8). Fails if the new name exists.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Rename = either((unicode) =>
   message(
@@ -69,6 +75,7 @@ export const Rename = either((unicode) =>
  * NT_RENAME (2.2.4.66). With SMB_NT_RENAME_SET_LINK_INFO it gives a file one more name.
  *
  * @category models
+ * @since 0.1.0
  */
 export const NtRename = either((unicode) =>
   message(
@@ -91,6 +98,7 @@ export const NtRename = either((unicode) =>
  * CREATE_DIRECTORY and DELETE_DIRECTORY (2.2.4.1, 2.2.4.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const DirectoryName = either((unicode) => message([0], Codec.struct({}), Codec.struct(path(unicode))))
 
@@ -98,6 +106,7 @@ export const DirectoryName = either((unicode) => message([0], Codec.struct({}), 
  * A range of LOCKING_ANDX with 64 bits (2.2.4.32.1): bytes from the file's start.
  *
  * @category models
+ * @since 0.1.0
  */
 export const LockingRange64 = Codec.map(
   Codec.struct({
@@ -135,7 +144,11 @@ const LockingWords = Codec.struct({
   numberOfRequestedLocks: Codec.u16
 })
 
-/** LOCKING_ANDX, as a request and as the server's oplock break. */
+/**
+ * LOCKING_ANDX, as a request and as the server's oplock break.
+ *
+ * @since 0.1.0
+ */
 export interface Locking
   extends Omit<Codec.Type<typeof LockingWords>, "numberOfRequestedUnlocks" | "numberOfRequestedLocks">
 {
@@ -147,6 +160,7 @@ export interface Locking
  * LOCKING_ANDX (2.2.4.32), with ranges of 64 bits.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Locking: Codec.Codec<Locking> = Codec.make<Locking>(
   3 + 16,

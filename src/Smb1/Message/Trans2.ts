@@ -10,6 +10,7 @@ import { either, text } from "./Block.ts"
  * TRANS2_FIND_FIRST2 (2.2.6.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const FindFirst2Request = either((unicode) =>
   Codec.struct({
@@ -24,7 +25,11 @@ export const FindFirst2Request = either((unicode) =>
   })
 )
 
-/** The response's parameters. */
+/**
+ * The response's parameters.
+ *
+ * @since 0.1.0
+ */
 export const FindFirst2Response = Codec.struct({
   sid: Codec.u16,
   searchCount: Codec.u16,
@@ -38,6 +43,7 @@ export const FindFirst2Response = Codec.struct({
  * TRANS2_FIND_NEXT2 (2.2.6.3): continues after `fileName`, or after the last entry of the previous response.
  *
  * @category models
+ * @since 0.1.0
  */
 export const FindNext2Request = either((unicode) =>
   Codec.struct({
@@ -50,7 +56,11 @@ export const FindNext2Request = either((unicode) =>
   })
 )
 
-/** The response's parameters. */
+/**
+ * The response's parameters.
+ *
+ * @since 0.1.0
+ */
 export const FindNext2Response = Codec.struct({
   searchCount: Codec.u16,
   endOfSearch: Codec.u16,
@@ -58,23 +68,43 @@ export const FindNext2Response = Codec.struct({
   lastNameOffset: Codec.u16
 })
 
-/** TRANS2_QUERY_FS_INFORMATION (2.2.6.4). */
+/**
+ * TRANS2_QUERY_FS_INFORMATION (2.2.6.4).
+ *
+ * @since 0.1.0
+ */
 export const QueryFsInformationRequest = Codec.struct({ informationLevel: Codec.u16 })
 
-/** TRANS2_SET_FS_INFORMATION (MS-SMB 2.2.6.2). */
+/**
+ * TRANS2_SET_FS_INFORMATION (MS-SMB 2.2.6.2).
+ *
+ * @since 0.1.0
+ */
 export const SetFsInformationRequest = Codec.struct({ fid: Codec.u16, informationLevel: Codec.u16 })
 
-/** TRANS2_QUERY_FILE_INFORMATION (2.2.6.8). */
+/**
+ * TRANS2_QUERY_FILE_INFORMATION (2.2.6.8).
+ *
+ * @since 0.1.0
+ */
 export const QueryFileInformationRequest = Codec.struct({ fid: Codec.u16, informationLevel: Codec.u16 })
 
-/** TRANS2_SET_FILE_INFORMATION (2.2.6.9). */
+/**
+ * TRANS2_SET_FILE_INFORMATION (2.2.6.9).
+ *
+ * @since 0.1.0
+ */
 export const SetFileInformationRequest = Codec.struct({
   fid: Codec.u16,
   informationLevel: Codec.u16,
   reserved: Codec.reserved(Codec.u16)
 })
 
-/** TRANS2_QUERY_PATH_INFORMATION and TRANS2_SET_PATH_INFORMATION (2.2.6.6, 2.2.6.7). */
+/**
+ * TRANS2_QUERY_PATH_INFORMATION and TRANS2_SET_PATH_INFORMATION (2.2.6.6, 2.2.6.7).
+ *
+ * @since 0.1.0
+ */
 export const PathInformationRequest = either((unicode) =>
   Codec.struct({ informationLevel: Codec.u16, reserved: Codec.reserved(Codec.u32), fileName: text(unicode) })
 )
@@ -82,6 +112,8 @@ export const PathInformationRequest = either((unicode) =>
 /**
  * SMB_FILE_RENAME_INFORMATION and SMB_FILE_LINK_INFORMATION: the classes 10 and 11 with a root of 32 bits, as SMB 1
  * passes them through (MS-FSCC 2.4.42.1).
+ *
+ * @since 0.1.0
  */
 export const FileRenameInformation = Codec.struct({
   replaceIfExists: Codec.boolean8,
@@ -113,6 +145,7 @@ const Fea = Codec.make<FileInformation.FullEa>(
  * SMB_FEA_LIST (MS-CIFS 2.2.1.2.2.1): the length of the list in bytes, this field included, and extended attributes.
  *
  * @category models
+ * @since 0.1.0
  */
 export const FeaList: Codec.Codec<ReadonlyArray<FileInformation.FullEa>> = Codec.make<
   ReadonlyArray<FileInformation.FullEa>

@@ -8,7 +8,11 @@ import * as Codec from "../../Codec/Codec.ts"
 import type { Reader, Writer } from "../../Codec/Cursor.ts"
 import { either, fromHeader, text } from "./Block.ts"
 
-/** The first packet of a request. `parameters` and `data` can be shorter than the totals. */
+/**
+ * The first packet of a request. `parameters` and `data` can be shorter than the totals.
+ *
+ * @since 0.1.0
+ */
 export interface Request {
   /** `\PIPE\` for TRANSACTION, empty for the others. */
   readonly name: string
@@ -25,7 +29,11 @@ export interface Request {
   readonly data: Uint8Array
 }
 
-/** A further packet of a request or response, and where its parts belong. */
+/**
+ * A further packet of a request or response, and where its parts belong.
+ *
+ * @since 0.1.0
+ */
 export interface Part {
   readonly totalParameterCount: number
   readonly totalDataCount: number
@@ -35,20 +43,36 @@ export interface Part {
   readonly dataDisplacement: number
 }
 
-/** A secondary request. */
+/**
+ * A secondary request.
+ *
+ * @since 0.1.0
+ */
 export interface Secondary extends Part {
   /** TRANSACTION2 only; all ones for none. */
   readonly fid: number
 }
 
-/** One response; a request can have several. */
+/**
+ * One response; a request can have several.
+ *
+ * @since 0.1.0
+ */
 export interface Response extends Part {
   readonly setup: ReadonlyArray<number>
 }
 
-/** Bytes of a first request without its name, setup, parameters and data, with the padding between them. */
+/**
+ * Bytes of a first request without its name, setup, parameters and data, with the padding between them.
+ *
+ * @since 0.1.0
+ */
 export const requestOverhead = 32 + 3 + 38 + 16
-/** The same for a secondary request. */
+/**
+ * The same for a secondary request.
+ *
+ * @since 0.1.0
+ */
 export const secondaryOverhead = 32 + 3 + 36 + 8
 
 const slice = (r: Reader, count: number, offset: number, what: string): Uint8Array => {
@@ -151,6 +175,7 @@ const shortRequest = Codec.struct({
  * The first request of TRANSACTION, with a name, and of TRANSACTION2, with an empty one.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ShortRequest = either((unicode) =>
   Codec.make<Request>(
@@ -217,6 +242,7 @@ const longRequest = Codec.struct({
  * The first request of NT_TRANSACT.
  *
  * @category models
+ * @since 0.1.0
  */
 export const NtRequest: Codec.Codec<Request> = Codec.make<Request>(
   3 + 38,
@@ -300,11 +326,23 @@ const secondary = (layout: Codec.Codec<Counted>, least: number, withFid: boolean
       )
   )
 
-/** TRANSACTION_SECONDARY (MS-CIFS 2.2.4.34). */
+/**
+ * TRANSACTION_SECONDARY (MS-CIFS 2.2.4.34).
+ *
+ * @since 0.1.0
+ */
 export const TransactionSecondary = secondary(shortSecondary, 8, false)
-/** TRANSACTION2_SECONDARY (MS-CIFS 2.2.4.47). */
+/**
+ * TRANSACTION2_SECONDARY (MS-CIFS 2.2.4.47).
+ *
+ * @since 0.1.0
+ */
 export const Transaction2Secondary = secondary(shortSecondary, 9, true)
-/** NT_TRANSACT_SECONDARY (MS-CIFS 2.2.4.63). */
+/**
+ * NT_TRANSACT_SECONDARY (MS-CIFS 2.2.4.63).
+ *
+ * @since 0.1.0
+ */
 export const NtTransactSecondary = secondary(longSecondary, 18, false)
 
 const shortResponse = Codec.struct({
@@ -357,7 +395,15 @@ const response = (layout: Codec.Codec<Counted & { readonly setupCount: number }>
       )
   )
 
-/** The response to TRANSACTION and TRANSACTION2. */
+/**
+ * The response to TRANSACTION and TRANSACTION2.
+ *
+ * @since 0.1.0
+ */
 export const ShortResponse = response(shortResponse, 10)
-/** The response to NT_TRANSACT. */
+/**
+ * The response to NT_TRANSACT.
+ *
+ * @since 0.1.0
+ */
 export const NtResponse = response(longResponse, 18)

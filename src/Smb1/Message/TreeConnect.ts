@@ -10,6 +10,7 @@ import { andX, either, message, oemText, text } from "./Block.ts"
  * password of share-level security is always one NUL.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = either((unicode) =>
   message(
@@ -58,6 +59,7 @@ const responseWords = Codec.make<ResponseWords>(
  * The response (MS-CIFS 2.2.4.55.2, MS-SMB 2.2.4.7.2). `service` is the kind of the share.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = either((unicode) =>
   message([3, 7], responseWords, Codec.struct({ service: oemText, nativeFileSystem: text(unicode) }))

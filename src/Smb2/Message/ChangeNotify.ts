@@ -8,6 +8,7 @@ import { FileId, fromHeader } from "./Common.ts"
  * The request (MS-SMB2 2.2.35). `outputBufferLength` in bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 32),
@@ -26,6 +27,7 @@ export type Request = Codec.Type<typeof Request>
  * The response. An empty buffer with STATUS_NOTIFY_ENUM_DIR says that there were more changes than it holds.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 9),

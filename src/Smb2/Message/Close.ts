@@ -8,6 +8,7 @@ import { FileId } from "./Common.ts"
  * The request (MS-SMB2 2.2.15).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 24),
@@ -23,6 +24,7 @@ export type Request = Codec.Type<typeof Request>
  * SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 60),

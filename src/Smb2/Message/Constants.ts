@@ -2,7 +2,11 @@
  * The numbers of MS-SMB2, under the document's names.
  */
 
-/** Commands (2.2.1.2). */
+/**
+ * Commands (2.2.1.2).
+ *
+ * @since 0.1.0
+ */
 export const Command = {
   NEGOTIATE: 0x0000,
   SESSION_SETUP: 0x0001,
@@ -26,7 +30,11 @@ export const Command = {
 } as const
 export type Command = typeof Command[keyof typeof Command]
 
-/** DialectRevision (2.2.3, 2.2.4). */
+/**
+ * DialectRevision (2.2.3, 2.2.4).
+ *
+ * @since 0.1.0
+ */
 export const Dialect = {
   SMB_2_0_2: 0x0202,
   SMB_2_1: 0x0210,
@@ -36,7 +44,11 @@ export const Dialect = {
   SMB_3_1_1: 0x0311
 } as const
 
-/** The header's Flags (2.2.1). */
+/**
+ * The header's Flags (2.2.1).
+ *
+ * @since 0.1.0
+ */
 export const HeaderFlags = {
   SMB2_FLAGS_SERVER_TO_REDIR: 0x0000_0001,
   SMB2_FLAGS_ASYNC_COMMAND: 0x0000_0002,
@@ -47,13 +59,21 @@ export const HeaderFlags = {
   SMB2_FLAGS_REPLAY_OPERATION: 0x2000_0000
 } as const
 
-/** SecurityMode of NEGOTIATE and SESSION_SETUP (2.2.3, 2.2.5). */
+/**
+ * SecurityMode of NEGOTIATE and SESSION_SETUP (2.2.3, 2.2.5).
+ *
+ * @since 0.1.0
+ */
 export const SecurityMode = {
   SMB2_NEGOTIATE_SIGNING_ENABLED: 0x0001,
   SMB2_NEGOTIATE_SIGNING_REQUIRED: 0x0002
 } as const
 
-/** Capabilities of NEGOTIATE (2.2.3, 2.2.4). */
+/**
+ * Capabilities of NEGOTIATE (2.2.3, 2.2.4).
+ *
+ * @since 0.1.0
+ */
 export const Capabilities = {
   SMB2_GLOBAL_CAP_DFS: 0x0000_0001,
   SMB2_GLOBAL_CAP_LEASING: 0x0000_0002,
@@ -65,10 +85,18 @@ export const Capabilities = {
   SMB2_GLOBAL_CAP_NOTIFICATIONS: 0x0000_0080
 } as const
 
-/** SMB2_PREAUTH_INTEGRITY_CAPABILITIES (2.2.3.1.1). */
+/**
+ * SMB2_PREAUTH_INTEGRITY_CAPABILITIES (2.2.3.1.1).
+ *
+ * @since 0.1.0
+ */
 export const HashAlgorithm = { SHA_512: 0x0001 } as const
 
-/** SMB2_ENCRYPTION_CAPABILITIES (2.2.3.1.2). */
+/**
+ * SMB2_ENCRYPTION_CAPABILITIES (2.2.3.1.2).
+ *
+ * @since 0.1.0
+ */
 export const Cipher = {
   AES_128_CCM: 0x0001,
   AES_128_GCM: 0x0002,
@@ -76,7 +104,11 @@ export const Cipher = {
   AES_256_GCM: 0x0004
 } as const
 
-/** SMB2_COMPRESSION_CAPABILITIES (2.2.3.1.3). */
+/**
+ * SMB2_COMPRESSION_CAPABILITIES (2.2.3.1.3).
+ *
+ * @since 0.1.0
+ */
 export const CompressionAlgorithm = {
   NONE: 0x0000,
   LZNT1: 0x0001,
@@ -86,50 +118,86 @@ export const CompressionAlgorithm = {
   LZ4: 0x0005
 } as const
 
-/** Flags of SMB2_COMPRESSION_CAPABILITIES (2.2.3.1.3). */
+/**
+ * Flags of SMB2_COMPRESSION_CAPABILITIES (2.2.3.1.3).
+ *
+ * @since 0.1.0
+ */
 export const CompressionCapabilitiesFlags = {
   SMB2_COMPRESSION_CAPABILITIES_FLAG_NONE: 0x0000_0000,
   SMB2_COMPRESSION_CAPABILITIES_FLAG_CHAINED: 0x0000_0001
 } as const
 
-/** SMB2_TRANSPORT_CAPABILITIES (2.2.3.1.5). */
+/**
+ * SMB2_TRANSPORT_CAPABILITIES (2.2.3.1.5).
+ *
+ * @since 0.1.0
+ */
 export const TransportCapabilitiesFlags = { SMB2_ACCEPT_TRANSPORT_LEVEL_SECURITY: 0x0000_0001 } as const
 
-/** SMB2_RDMA_TRANSFORM_CAPABILITIES (2.2.3.1.6). */
+/**
+ * SMB2_RDMA_TRANSFORM_CAPABILITIES (2.2.3.1.6).
+ *
+ * @since 0.1.0
+ */
 export const RdmaTransformId = {
   SMB2_RDMA_TRANSFORM_NONE: 0x0000,
   SMB2_RDMA_TRANSFORM_ENCRYPTION: 0x0001,
   SMB2_RDMA_TRANSFORM_SIGNING: 0x0002
 } as const
 
-/** SMB2_SIGNING_CAPABILITIES (2.2.3.1.7). */
+/**
+ * SMB2_SIGNING_CAPABILITIES (2.2.3.1.7).
+ *
+ * @since 0.1.0
+ */
 export const SigningAlgorithm = { HMAC_SHA256: 0x0000, AES_CMAC: 0x0001, AES_GMAC: 0x0002 } as const
 
-/** Flags of a SESSION_SETUP request (2.2.5). */
+/**
+ * Flags of a SESSION_SETUP request (2.2.5).
+ *
+ * @since 0.1.0
+ */
 export const SessionSetupFlags = { SMB2_SESSION_FLAG_BINDING: 0x01 } as const
 
-/** SessionFlags of a SESSION_SETUP response (2.2.6). */
+/**
+ * SessionFlags of a SESSION_SETUP response (2.2.6).
+ *
+ * @since 0.1.0
+ */
 export const SessionFlags = {
   SMB2_SESSION_FLAG_IS_GUEST: 0x0001,
   SMB2_SESSION_FLAG_IS_NULL: 0x0002,
   SMB2_SESSION_FLAG_ENCRYPT_DATA: 0x0004
 } as const
 
-/** Flags of a TREE_CONNECT request (2.2.9). */
+/**
+ * Flags of a TREE_CONNECT request (2.2.9).
+ *
+ * @since 0.1.0
+ */
 export const TreeConnectFlags = {
   SMB2_TREE_CONNECT_FLAG_CLUSTER_RECONNECT: 0x0001,
   SMB2_TREE_CONNECT_FLAG_REDIRECT_TO_OWNER: 0x0002,
   SMB2_TREE_CONNECT_FLAG_EXTENSION_PRESENT: 0x0004
 } as const
 
-/** ShareType (2.2.10). */
+/**
+ * ShareType (2.2.10).
+ *
+ * @since 0.1.0
+ */
 export const ShareType = {
   SMB2_SHARE_TYPE_DISK: 0x01,
   SMB2_SHARE_TYPE_PIPE: 0x02,
   SMB2_SHARE_TYPE_PRINT: 0x03
 } as const
 
-/** ShareFlags (2.2.10). The four caching values are a field of two bits, not flags. */
+/**
+ * ShareFlags (2.2.10). The four caching values are a field of two bits, not flags.
+ *
+ * @since 0.1.0
+ */
 export const ShareFlags = {
   SMB2_SHAREFLAG_MANUAL_CACHING: 0x0000_0000,
   SMB2_SHAREFLAG_AUTO_CACHING: 0x0000_0010,
@@ -150,7 +218,11 @@ export const ShareFlags = {
   SMB2_SHAREFLAG_ISOLATED_TRANSPORT: 0x0020_0000
 } as const
 
-/** Capabilities of a share (2.2.10). */
+/**
+ * Capabilities of a share (2.2.10).
+ *
+ * @since 0.1.0
+ */
 export const ShareCapabilities = {
   SMB2_SHARE_CAP_DFS: 0x0000_0008,
   SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY: 0x0000_0010,
@@ -160,7 +232,11 @@ export const ShareCapabilities = {
   SMB2_SHARE_CAP_REDIRECT_TO_OWNER: 0x0000_0100
 } as const
 
-/** SMB2_ACCESS_MASK (2.2.13.1): the first block for files, the second for directories, the third for both. */
+/**
+ * SMB2_ACCESS_MASK (2.2.13.1): the first block for files, the second for directories, the third for both.
+ *
+ * @since 0.1.0
+ */
 export const AccessMask = {
   FILE_READ_DATA: 0x0000_0001,
   FILE_WRITE_DATA: 0x0000_0002,
@@ -190,17 +266,29 @@ export const AccessMask = {
   GENERIC_READ: 0x8000_0000
 } as const
 
-/** ImpersonationLevel (2.2.13). */
+/**
+ * ImpersonationLevel (2.2.13).
+ *
+ * @since 0.1.0
+ */
 export const ImpersonationLevel = { Anonymous: 0, Identification: 1, Impersonation: 2, Delegate: 3 } as const
 
-/** ShareAccess (2.2.13). */
+/**
+ * ShareAccess (2.2.13).
+ *
+ * @since 0.1.0
+ */
 export const ShareAccess = {
   FILE_SHARE_READ: 0x0000_0001,
   FILE_SHARE_WRITE: 0x0000_0002,
   FILE_SHARE_DELETE: 0x0000_0004
 } as const
 
-/** CreateDisposition (2.2.13). */
+/**
+ * CreateDisposition (2.2.13).
+ *
+ * @since 0.1.0
+ */
 export const CreateDisposition = {
   FILE_SUPERSEDE: 0,
   FILE_OPEN: 1,
@@ -210,7 +298,11 @@ export const CreateDisposition = {
   FILE_OVERWRITE_IF: 5
 } as const
 
-/** CreateOptions (2.2.13). */
+/**
+ * CreateOptions (2.2.13).
+ *
+ * @since 0.1.0
+ */
 export const CreateOptions = {
   FILE_DIRECTORY_FILE: 0x0000_0001,
   FILE_WRITE_THROUGH: 0x0000_0002,
@@ -235,13 +327,25 @@ export const CreateOptions = {
   FILE_OPEN_FOR_FREE_SPACE_QUERY: 0x0080_0000
 } as const
 
-/** CreateAction (2.2.14). */
+/**
+ * CreateAction (2.2.14).
+ *
+ * @since 0.1.0
+ */
 export const CreateAction = { FILE_SUPERSEDED: 0, FILE_OPENED: 1, FILE_CREATED: 2, FILE_OVERWRITTEN: 3 } as const
 
-/** Flags of a CREATE response (2.2.14). */
+/**
+ * Flags of a CREATE response (2.2.14).
+ *
+ * @since 0.1.0
+ */
 export const CreateResponseFlags = { SMB2_CREATE_FLAG_REPARSEPOINT: 0x01 } as const
 
-/** File attributes (MS-FSCC 2.6). */
+/**
+ * File attributes (MS-FSCC 2.6).
+ *
+ * @since 0.1.0
+ */
 export const FileAttributes = {
   FILE_ATTRIBUTE_READONLY: 0x0000_0001,
   FILE_ATTRIBUTE_HIDDEN: 0x0000_0002,
@@ -264,7 +368,11 @@ export const FileAttributes = {
   FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS: 0x0040_0000
 } as const
 
-/** OplockLevel (2.2.13, 2.2.23). */
+/**
+ * OplockLevel (2.2.13, 2.2.23).
+ *
+ * @since 0.1.0
+ */
 export const OplockLevel = {
   SMB2_OPLOCK_LEVEL_NONE: 0x00,
   SMB2_OPLOCK_LEVEL_II: 0x01,
@@ -273,7 +381,11 @@ export const OplockLevel = {
   SMB2_OPLOCK_LEVEL_LEASE: 0xff
 } as const
 
-/** LeaseState (2.2.13.2.8). */
+/**
+ * LeaseState (2.2.13.2.8).
+ *
+ * @since 0.1.0
+ */
 export const LeaseState = {
   SMB2_LEASE_NONE: 0x00,
   SMB2_LEASE_READ_CACHING: 0x01,
@@ -281,7 +393,11 @@ export const LeaseState = {
   SMB2_LEASE_WRITE_CACHING: 0x04
 } as const
 
-/** Flags of a lease (2.2.13.2.10, 2.2.14.2.10, 2.2.23.2). */
+/**
+ * Flags of a lease (2.2.13.2.10, 2.2.14.2.10, 2.2.23.2).
+ *
+ * @since 0.1.0
+ */
 export const LeaseFlags = {
   SMB2_LEASE_FLAG_BREAK_IN_PROGRESS: 0x0000_0002,
   SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET: 0x0000_0004,
@@ -289,31 +405,55 @@ export const LeaseFlags = {
   SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED: 0x0000_0001
 } as const
 
-/** Flags of a durable handle V2 (2.2.13.2.11). */
+/**
+ * Flags of a durable handle V2 (2.2.13.2.11).
+ *
+ * @since 0.1.0
+ */
 export const DurableHandleFlags = { SMB2_DHANDLE_FLAG_PERSISTENT: 0x0000_0002 } as const
 
-/** Flags of CLOSE (2.2.15). */
+/**
+ * Flags of CLOSE (2.2.15).
+ *
+ * @since 0.1.0
+ */
 export const CloseFlags = { SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB: 0x0001 } as const
 
-/** Flags of READ (2.2.19). */
+/**
+ * Flags of READ (2.2.19).
+ *
+ * @since 0.1.0
+ */
 export const ReadFlags = {
   SMB2_READFLAG_READ_UNBUFFERED: 0x01,
   SMB2_READFLAG_REQUEST_COMPRESSED: 0x02
 } as const
 
-/** Flags of a READ response (2.2.20). */
+/**
+ * Flags of a READ response (2.2.20).
+ *
+ * @since 0.1.0
+ */
 export const ReadResponseFlags = {
   SMB2_READFLAG_RESPONSE_NONE: 0x0000_0000,
   SMB2_READFLAG_RESPONSE_RDMA_TRANSFORM: 0x0000_0001
 } as const
 
-/** Flags of WRITE (2.2.21). */
+/**
+ * Flags of WRITE (2.2.21).
+ *
+ * @since 0.1.0
+ */
 export const WriteFlags = {
   SMB2_WRITEFLAG_WRITE_THROUGH: 0x0000_0001,
   SMB2_WRITEFLAG_WRITE_UNBUFFERED: 0x0000_0002
 } as const
 
-/** Channel of READ and WRITE (2.2.19, 2.2.21). */
+/**
+ * Channel of READ and WRITE (2.2.19, 2.2.21).
+ *
+ * @since 0.1.0
+ */
 export const Channel = {
   SMB2_CHANNEL_NONE: 0x0000_0000,
   SMB2_CHANNEL_RDMA_V1: 0x0000_0001,
@@ -321,7 +461,11 @@ export const Channel = {
   SMB2_CHANNEL_RDMA_TRANSFORM: 0x0000_0003
 } as const
 
-/** Flags of an SMB2_LOCK_ELEMENT (2.2.26.1). */
+/**
+ * Flags of an SMB2_LOCK_ELEMENT (2.2.26.1).
+ *
+ * @since 0.1.0
+ */
 export const LockFlags = {
   SMB2_LOCKFLAG_SHARED_LOCK: 0x0000_0001,
   SMB2_LOCKFLAG_EXCLUSIVE_LOCK: 0x0000_0002,
@@ -329,10 +473,18 @@ export const LockFlags = {
   SMB2_LOCKFLAG_FAIL_IMMEDIATELY: 0x0000_0010
 } as const
 
-/** Flags of IOCTL (2.2.31). */
+/**
+ * Flags of IOCTL (2.2.31).
+ *
+ * @since 0.1.0
+ */
 export const IoctlFlags = { SMB2_0_IOCTL_IS_IOCTL: 0x0000_0000, SMB2_0_IOCTL_IS_FSCTL: 0x0000_0001 } as const
 
-/** Flags of QUERY_DIRECTORY (2.2.33). */
+/**
+ * Flags of QUERY_DIRECTORY (2.2.33).
+ *
+ * @since 0.1.0
+ */
 export const QueryDirectoryFlags = {
   SMB2_RESTART_SCANS: 0x01,
   SMB2_RETURN_SINGLE_ENTRY: 0x02,
@@ -340,10 +492,18 @@ export const QueryDirectoryFlags = {
   SMB2_REOPEN: 0x10
 } as const
 
-/** Flags of CHANGE_NOTIFY (2.2.35). */
+/**
+ * Flags of CHANGE_NOTIFY (2.2.35).
+ *
+ * @since 0.1.0
+ */
 export const ChangeNotifyFlags = { SMB2_WATCH_TREE: 0x0001 } as const
 
-/** CompletionFilter of CHANGE_NOTIFY (2.2.35). */
+/**
+ * CompletionFilter of CHANGE_NOTIFY (2.2.35).
+ *
+ * @since 0.1.0
+ */
 export const CompletionFilter = {
   FILE_NOTIFY_CHANGE_FILE_NAME: 0x0000_0001,
   FILE_NOTIFY_CHANGE_DIR_NAME: 0x0000_0002,
@@ -359,7 +519,11 @@ export const CompletionFilter = {
   FILE_NOTIFY_CHANGE_STREAM_WRITE: 0x0000_0800
 } as const
 
-/** Action of FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1). */
+/**
+ * Action of FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1).
+ *
+ * @since 0.1.0
+ */
 export const NotifyAction = {
   FILE_ACTION_ADDED: 0x0000_0001,
   FILE_ACTION_REMOVED: 0x0000_0002,
@@ -374,7 +538,11 @@ export const NotifyAction = {
   FILE_ACTION_TUNNELLED_ID_COLLISION: 0x0000_000b
 } as const
 
-/** InfoType of QUERY_INFO and SET_INFO (2.2.37, 2.2.39). */
+/**
+ * InfoType of QUERY_INFO and SET_INFO (2.2.37, 2.2.39).
+ *
+ * @since 0.1.0
+ */
 export const InfoType = {
   SMB2_0_INFO_FILE: 0x01,
   SMB2_0_INFO_FILESYSTEM: 0x02,
@@ -382,7 +550,11 @@ export const InfoType = {
   SMB2_0_INFO_QUOTA: 0x04
 } as const
 
-/** AdditionalInformation for security descriptors (2.2.37, 2.2.39). */
+/**
+ * AdditionalInformation for security descriptors (2.2.37, 2.2.39).
+ *
+ * @since 0.1.0
+ */
 export const SecurityInformation = {
   OWNER_SECURITY_INFORMATION: 0x0000_0001,
   GROUP_SECURITY_INFORMATION: 0x0000_0002,
@@ -394,7 +566,11 @@ export const SecurityInformation = {
   BACKUP_SECURITY_INFORMATION: 0x0001_0000
 } as const
 
-/** Flags of QUERY_INFO for extended attributes (2.2.37). */
+/**
+ * Flags of QUERY_INFO for extended attributes (2.2.37).
+ *
+ * @since 0.1.0
+ */
 export const QueryInfoFlags = {
   SL_RESTART_SCAN: 0x0000_0001,
   SL_RETURN_SINGLE_ENTRY: 0x0000_0002,

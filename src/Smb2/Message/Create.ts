@@ -12,6 +12,7 @@ import * as CreateContext from "./CreateContext.ts"
  * header it is `server\share\path`.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 57),
@@ -38,6 +39,7 @@ export type Request = Codec.Type<typeof Request>
  * The response. Times are 100 ns ticks since 1601, sizes bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 89),

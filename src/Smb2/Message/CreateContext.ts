@@ -8,7 +8,11 @@
 import * as Codec from "../../Codec/Codec.ts"
 import { bytes16, FileId } from "./Common.ts"
 
-/** A context without a definition in this package, kept unchanged. */
+/**
+ * A context without a definition in this package, kept unchanged.
+ *
+ * @since 0.1.0
+ */
 export interface Unknown {
   readonly _tag: "Unknown"
   readonly name: Uint8Array
@@ -94,6 +98,7 @@ const svhdxOpenDeviceContextName = "\x9c\xcb\xcf\x9e\x04\xc1\xe6\x43\x98\x0e\x15
  * A context of a request (2.2.13.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = named({
   /** FILE_FULL_EA_INFORMATION entries. */
@@ -153,6 +158,7 @@ export type Request = Codec.Type<typeof Request>
  * A context of a response (2.2.14.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = named({
   DurableHandleResponse: { name: "DHnQ", data: Codec.struct({ reserved: Codec.reserved(Codec.u64) }) },
@@ -180,8 +186,16 @@ export const Response = named({
 })
 export type Response = Codec.Type<typeof Response>
 
-/** The contexts of a request, in order. */
+/**
+ * The contexts of a request, in order.
+ *
+ * @since 0.1.0
+ */
 export const Requests = Codec.chained(Request)
 
-/** The contexts of a response, in order. */
+/**
+ * The contexts of a response, in order.
+ *
+ * @since 0.1.0
+ */
 export const Responses = Codec.chained(Response)

@@ -12,6 +12,7 @@ import { fromHeader } from "./Common.ts"
  * The body. A single byte replaces empty `errorData`.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ErrorResponse = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 9),
@@ -23,7 +24,11 @@ export const ErrorResponse = Codec.struct({
 }, { origin: fromHeader, atLeast: 9 })
 export type ErrorResponse = Codec.Type<typeof ErrorResponse>
 
-/** ErrorId of an error context (2.2.2.1). */
+/**
+ * ErrorId of an error context (2.2.2.1).
+ *
+ * @since 0.1.0
+ */
 export const ErrorId = {
   SMB2_ERROR_ID_DEFAULT: 0x0000_0000,
   SMB2_ERROR_ID_SHARE_REDIRECT: 0x7264_5253
@@ -33,6 +38,7 @@ export const ErrorId = {
  * SMB2 ERROR Context (2.2.2.1).
  *
  * @category models
+ * @since 0.1.0
  */
 export const ErrorContext = Codec.struct({
   errorDataLength: Codec.lengthOf("errorContextData"),
@@ -41,7 +47,11 @@ export const ErrorContext = Codec.struct({
 })
 export type ErrorContext = Codec.Type<typeof ErrorContext>
 
-/** `errorData` with `errorContextCount` contexts, each aligned to 8 bytes. */
+/**
+ * `errorData` with `errorContextCount` contexts, each aligned to 8 bytes.
+ *
+ * @since 0.1.0
+ */
 export const errorContexts = (count: number): Codec.Codec<ReadonlyArray<ErrorContext>> =>
   Codec.make<ReadonlyArray<ErrorContext>>(
     0,
@@ -49,7 +59,11 @@ export const errorContexts = (count: number): Codec.Codec<ReadonlyArray<ErrorCon
     (w, values) => Codec.writeMany(w, ErrorContext, values, 8)
   )
 
-/** The data for STATUS_BUFFER_TOO_SMALL (2.2.2.2): the required length in bytes. */
+/**
+ * The data for STATUS_BUFFER_TOO_SMALL (2.2.2.2): the required length in bytes.
+ *
+ * @since 0.1.0
+ */
 export const requiredBufferLength: Codec.Codec<number> = Codec.u32
 
 const SymbolicLinkNames = Codec.struct({
@@ -77,6 +91,7 @@ const SymbolicLink = Codec.struct({
  * the CREATE that come after the link; `flags` is 1 for a link relative to its own directory.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface SymbolicLinkErrorResponse {
   readonly unparsedPathLength: number
@@ -95,6 +110,7 @@ export const SymbolicLinkErrorResponse: Codec.Codec<SymbolicLinkErrorResponse> =
  * MOVE_DST_IPADDR (2.2.2.2.2.1): `type` 1 has an IPv4 address in the first four bytes, 2 an IPv6 address.
  *
  * @category models
+ * @since 0.1.0
  */
 export const MoveDstIpaddr = Codec.struct({
   type: Codec.u32,
@@ -108,6 +124,7 @@ export type MoveDstIpaddr = Codec.Type<typeof MoveDstIpaddr>
  * StructureSize, so any value is accepted.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ShareRedirectErrorContextResponse = Codec.struct({
   structureSize: Codec.reserved(Codec.u32, 48),

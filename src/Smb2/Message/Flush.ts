@@ -8,6 +8,7 @@ import { FileId } from "./Common.ts"
  * The request (MS-SMB2 2.2.17).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 24),
@@ -21,6 +22,7 @@ export type Request = Codec.Type<typeof Request>
  * The response (MS-SMB2 2.2.18).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 4),

@@ -11,6 +11,7 @@ import { bytes16, peekU16 } from "./Common.ts"
  * CtlCode, by the documents' names.
  *
  * @category constants
+ * @since 0.1.0
  */
 export const Fsctl = {
   FSCTL_DFS_GET_REFERRALS: 0x0006_0194,
@@ -69,6 +70,7 @@ export const Fsctl = {
  * VALIDATE_NEGOTIATE_INFO Request (MS-SMB2 2.2.31.4): the values of the client's NEGOTIATE.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ValidateNegotiateInfoRequest = Codec.struct({
   capabilities: Codec.u32,
@@ -83,6 +85,7 @@ export type ValidateNegotiateInfoRequest = Codec.Type<typeof ValidateNegotiateIn
  * VALIDATE_NEGOTIATE_INFO Response (MS-SMB2 2.2.32.6): the values of the server's response to NEGOTIATE.
  *
  * @category models
+ * @since 0.1.0
  */
 export const ValidateNegotiateInfoResponse = Codec.struct({
   capabilities: Codec.u32,
@@ -100,6 +103,7 @@ export type ValidateNegotiateInfoResponse = Codec.Type<typeof ValidateNegotiateI
  * SRV_REQUEST_RESUME_KEY Response (MS-SMB2 2.2.32.3): names the source of a copy. The context is not used.
  *
  * @category models
+ * @since 0.1.0
  */
 export const SrvRequestResumeKey = Codec.struct({
   resumeKey: Codec.fixedBytes(24),
@@ -112,6 +116,7 @@ export type SrvRequestResumeKey = Codec.Type<typeof SrvRequestResumeKey>
  * SRV_COPYCHUNK (MS-SMB2 2.2.31.1.1): all in bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export const SrvCopychunk = Codec.struct({
   sourceOffset: Codec.u64,
@@ -125,6 +130,7 @@ export type SrvCopychunk = Codec.Type<typeof SrvCopychunk>
  * SRV_COPYCHUNK_COPY (MS-SMB2 2.2.31.1).
  *
  * @category models
+ * @since 0.1.0
  */
 export const SrvCopychunkCopy = Codec.struct({
   sourceKey: Codec.fixedBytes(24),
@@ -139,6 +145,7 @@ export type SrvCopychunkCopy = Codec.Type<typeof SrvCopychunkCopy>
  * chunks in one request, bytes in one chunk, bytes in one request.
  *
  * @category models
+ * @since 0.1.0
  */
 export const SrvCopychunkResponse = Codec.struct({
   chunksWritten: Codec.u32,
@@ -156,6 +163,7 @@ export type SrvCopychunkResponse = Codec.Type<typeof SrvCopychunkResponse>
  * `snapShotArraySize` is the length of the list in bytes. Each is a `@GMT-YYYY.MM.DD-HH.MM.SS`.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface SrvSnapshotArray {
   readonly numberOfSnapShots: number
@@ -195,6 +203,7 @@ export const SrvSnapshotArray: Codec.Codec<SrvSnapshotArray> = Codec.make<SrvSna
  * SRV_READ_HASH Request (MS-SMB2 2.2.31.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const SrvReadHashRequest = Codec.struct({
   hashType: Codec.u32,
@@ -212,6 +221,7 @@ export type SrvReadHashRequest = Codec.Type<typeof SrvReadHashRequest>
  * SRV_HASH_RETRIEVE_HASH_BASED (MS-SMB2 2.2.32.4.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export const SrvHashRetrieveHashBased = Codec.struct({
   offset: Codec.u64,
@@ -225,6 +235,7 @@ export type SrvHashRetrieveHashBased = Codec.Type<typeof SrvHashRetrieveHashBase
  * SRV_HASH_RETRIEVE_FILE_BASED (MS-SMB2 2.2.32.4.3).
  *
  * @category models
+ * @since 0.1.0
  */
 export const SrvHashRetrieveFileBased = Codec.struct({
   fileDataOffset: Codec.u64,
@@ -243,6 +254,7 @@ export type SrvHashRetrieveFileBased = Codec.Type<typeof SrvHashRetrieveFileBase
  * NETWORK_RESILIENCY_REQUEST (MS-SMB2 2.2.31.3): `timeout` in milliseconds.
  *
  * @category models
+ * @since 0.1.0
  */
 export const NetworkResiliencyRequest = Codec.struct({ timeout: Codec.u32, reserved: Codec.reserved(Codec.u32) })
 export type NetworkResiliencyRequest = Codec.Type<typeof NetworkResiliencyRequest>
@@ -251,6 +263,7 @@ export type NetworkResiliencyRequest = Codec.Type<typeof NetworkResiliencyReques
  * FSCTL_PIPE_WAIT Request (MS-FSCC 2.3.49): `timeout` in 100 ns ticks.
  *
  * @category models
+ * @since 0.1.0
  */
 export const PipeWaitRequest = Codec.struct({
   timeout: Codec.i64,
@@ -265,13 +278,18 @@ export type PipeWaitRequest = Codec.Type<typeof PipeWaitRequest>
 // FSCTL_QUERY_NETWORK_INTERFACE_INFO
 // -----------------------------------------------------------------------------
 
-/** Capability of a network interface (MS-SMB2 2.2.32.5). */
+/**
+ * Capability of a network interface (MS-SMB2 2.2.32.5).
+ *
+ * @since 0.1.0
+ */
 export const InterfaceCapability = { RSS_CAPABLE: 0x0000_0001, RDMA_CAPABLE: 0x0000_0002 } as const
 
 /**
  * SOCKADDR_STORAGE (MS-SMB2 2.2.32.5.1): addresses in network order, 4 or 16 bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export type SockAddrStorage =
   | { readonly _tag: "SockAddrIn"; readonly ipv4Address: Uint8Array }
@@ -322,6 +340,7 @@ const writeSockAddr = (w: Writer, value: SockAddrStorage): void => {
  * NETWORK_INTERFACE_INFO (MS-SMB2 2.2.32.5): `linkSpeed` in bits per second.
  *
  * @category models
+ * @since 0.1.0
  */
 export const NetworkInterfaceInfo = Codec.struct({
   ifIndex: Codec.u32,
@@ -332,7 +351,11 @@ export const NetworkInterfaceInfo = Codec.struct({
 })
 export type NetworkInterfaceInfo = Codec.Type<typeof NetworkInterfaceInfo>
 
-/** The response's buffer. */
+/**
+ * The response's buffer.
+ *
+ * @since 0.1.0
+ */
 export const NetworkInterfaceInfos = Codec.chained(NetworkInterfaceInfo)
 
 // -----------------------------------------------------------------------------
@@ -343,6 +366,7 @@ export const NetworkInterfaceInfos = Codec.chained(NetworkInterfaceInfo)
  * FILE_SET_SPARSE_BUFFER (MS-FSCC 2.3.83): no buffer at all means true.
  *
  * @category models
+ * @since 0.1.0
  */
 export const FileSetSparseBuffer: Codec.Codec<boolean> = Codec.map(
   Codec.orEmpty(Codec.boolean8),
@@ -354,6 +378,7 @@ export const FileSetSparseBuffer: Codec.Codec<boolean> = Codec.map(
  * FILE_ZERO_DATA_INFORMATION (MS-FSCC 2.3.85): bytes from the file's start; `beyondFinalZero` is one past the last.
  *
  * @category models
+ * @since 0.1.0
  */
 export const FileZeroDataInformation = Codec.struct({ fileOffset: Codec.i64, beyondFinalZero: Codec.i64 })
 export type FileZeroDataInformation = Codec.Type<typeof FileZeroDataInformation>
@@ -362,9 +387,14 @@ export type FileZeroDataInformation = Codec.Type<typeof FileZeroDataInformation>
  * FILE_ALLOCATED_RANGE_BUFFER (MS-FSCC 2.3.52): in bytes; one in the request, any number in the response.
  *
  * @category models
+ * @since 0.1.0
  */
 export const FileAllocatedRangeBuffer = Codec.struct({ fileOffset: Codec.i64, length: Codec.i64 })
 export type FileAllocatedRangeBuffer = Codec.Type<typeof FileAllocatedRangeBuffer>
 
-/** The response's buffer. */
+/**
+ * The response's buffer.
+ *
+ * @since 0.1.0
+ */
 export const FileAllocatedRangeBuffers = Codec.many(FileAllocatedRangeBuffer)

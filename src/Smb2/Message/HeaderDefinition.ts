@@ -37,6 +37,7 @@ const AsyncHeader = Codec.struct({ ...start, asyncId: Codec.u64, sessionId: Code
  * because clients that follow an older version of the document put their process identifier there.
  *
  * @category models
+ * @since 0.1.0
  */
 export type HeaderDefinition =
   | { readonly _tag: "SyncHeader" } & Codec.Type<typeof SyncHeader>

@@ -10,6 +10,7 @@ import { FileId, fromHeader } from "./Common.ts"
  * The request. The offset of an empty buffer is 0.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 57),
@@ -36,6 +37,7 @@ export type Request = Codec.Type<typeof Request>
  * The response. Both buffers have their offset even when they are empty.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 49),

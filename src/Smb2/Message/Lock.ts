@@ -8,6 +8,7 @@ import { FileId } from "./Common.ts"
  * SMB2_LOCK_ELEMENT (2.2.26.1). `offset` and `length` are bytes, `flags` SMB2_LOCKFLAG_*.
  *
  * @category models
+ * @since 0.1.0
  */
 export const LockElement = Codec.struct({
   offset: Codec.u64,
@@ -28,6 +29,7 @@ const LockSequence = Codec.map(
  * The request (MS-SMB2 2.2.26).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 48),
@@ -42,6 +44,7 @@ export type Request = Codec.Type<typeof Request>
  * The response (MS-SMB2 2.2.27).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 4),

@@ -32,6 +32,7 @@ import * as Write from "./Write.ts"
  * The bodies of each command. CANCEL has no response: its entry is the layout of an error response to it.
  *
  * @category tables
+ * @since 0.1.0
  */
 export const messages = {
   NEGOTIATE: { request: Negotiate.Request, response: Negotiate.Response },
@@ -55,13 +56,18 @@ export const messages = {
   OPLOCK_BREAK: { request: OplockBreak.Request, response: OplockBreak.Response }
 } as const
 
-/** A command by its name (MS-SMB2 2.2.1). */
+/**
+ * A command by its name (MS-SMB2 2.2.1).
+ *
+ * @since 0.1.0
+ */
 export type CommandName = keyof typeof messages
 
 /**
  * The body of any request.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Request = {
   readonly [C in CommandName]: { readonly _tag: C; readonly body: Codec.Type<typeof messages[C]["request"]> }
@@ -71,6 +77,7 @@ export type Request = {
  * The body of any response: the command's own, or an error.
  *
  * @category models
+ * @since 0.1.0
  */
 export type Response =
   | {
@@ -82,7 +89,11 @@ const names: ReadonlyMap<number, CommandName> = new Map(
   Object.entries(Command).map(([name, command]) => [command, name as CommandName])
 )
 
-/** The name of a command, or undefined for an unknown number. */
+/**
+ * The name of a command, or undefined for an unknown number.
+ *
+ * @since 0.1.0
+ */
 export const commandName = (command: number): CommandName | undefined => names.get(command)
 
 const PENDING = 0x0000_0103
@@ -93,6 +104,8 @@ const MORE_PROCESSING_REQUIRED = 0xc000_0016
  * Whether a response's body is an ERROR response (MS-SMB2 2.2.2, 3.3.4.4). It is one if the status is no success, with
  * three exceptions: a logon that goes on, data of which only a part fitted, and a response with the command's own body.
  * Its StructureSize shows the last case, for example a refused server-side copy that states the server's limits.
+ *
+ * @since 0.1.0
  */
 export const isError = (command: number, status: number, structureSize: number): boolean => {
   if (structureSize !== 9) return false
@@ -118,6 +131,7 @@ const nameOr = (command: number, reader: Reader): CommandName =>
  * message: that of the packet, except in a compound. The result holds views of `packet`.
  *
  * @category decoding
+ * @since 0.1.0
  */
 export const decodeRequest = (
   command: number,
@@ -135,6 +149,7 @@ export const decodeRequest = (
  * Decodes a response's body; `isError` uses `status` to tell whether it is an error. Otherwise like `decodeRequest`.
  *
  * @category decoding
+ * @since 0.1.0
  */
 export const decodeResponse = (
   command: number,
@@ -156,11 +171,19 @@ export const decodeResponse = (
 const windowOf = (packet: Uint8Array, from: number, end: number): Reader =>
   new Reader(packet).window(from, end - from, "a body inside its packet")
 
-/** Encodes a request's body. */
+/**
+ * Encodes a request's body.
+ *
+ * @since 0.1.0
+ */
 export const encodeRequest = (request: Request): Uint8Array<ArrayBuffer> =>
   Codec.encode(messages[request._tag].request as Codec.Codec<any>)(request.body)
 
-/** Encodes a response's body. */
+/**
+ * Encodes a response's body.
+ *
+ * @since 0.1.0
+ */
 export const encodeResponse = (response: Response): Uint8Array<ArrayBuffer> =>
   Codec.encode((response._tag === "ERROR" ? ErrorResponse : messages[response._tag].response) as Codec.Codec<any>)(
     response.body

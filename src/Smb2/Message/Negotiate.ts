@@ -16,6 +16,7 @@ import { Dialect } from "./Constants.ts"
  * `Constants`.
  *
  * @category models
+ * @since 0.1.0
  */
 export const NegotiateContext = typedContext({
   PreauthIntegrityCapabilities: {
@@ -70,6 +71,7 @@ export type NegotiateContext = Codec.Type<typeof NegotiateContext>
  * ClientStartTime, which is reserved.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Request {
   /** SMB2_NEGOTIATE_SIGNING_*. */
@@ -125,6 +127,7 @@ export const Request: Codec.Codec<Request> = choose(
  * only if `dialectRevision` is 3.1.1.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Response {
   readonly securityMode: number

@@ -44,6 +44,7 @@ const leaseNotification = Codec.struct({
  * The client's acknowledgment (2.2.24.1, 2.2.24.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export type Request =
   | { readonly _tag: "OplockBreakAcknowledgment" } & Codec.Type<typeof oplock>
@@ -63,6 +64,7 @@ export const Request: Codec.Codec<Request> = Codec.make<Request>(
  * has its own layout (2.2.23.2, 2.2.25.2).
  *
  * @category models
+ * @since 0.1.0
  */
 export type Response =
   | { readonly _tag: "OplockBreak" } & Codec.Type<typeof oplock>

@@ -10,6 +10,7 @@ import { FileId, fromHeader } from "./Common.ts"
  * The request (MS-SMB2 2.2.33). `outputBufferLength` in bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 33),
@@ -30,6 +31,7 @@ export type Request = Codec.Type<typeof Request>
  * The response (MS-SMB2 2.2.34); the buffer is a list of the requested class.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 9),

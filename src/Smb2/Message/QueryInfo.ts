@@ -10,6 +10,7 @@ import { FileId, fromHeader } from "./Common.ts"
  * The request (MS-SMB2 2.2.37). `outputBufferLength` in bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 41),
@@ -33,6 +34,7 @@ export type Request = Codec.Type<typeof Request>
  * The response. With STATUS_BUFFER_OVERFLOW the buffer holds the part that fitted.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 9),
@@ -47,6 +49,7 @@ export type Response = Codec.Type<typeof Response>
  * FILE_GET_QUOTA_INFORMATION entries; if it is empty, `startSid` can hold a SID to start after.
  *
  * @category models
+ * @since 0.1.0
  */
 export const QueryQuotaInfo = Codec.struct({
   returnSingle: Codec.boolean8,

@@ -11,6 +11,7 @@ import { FileId, fromHeader } from "./Common.ts"
  * The request. Its variable part can be empty, but servers refuse a body of fewer than 49 bytes.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 49),
@@ -36,6 +37,7 @@ export type Request = Codec.Type<typeof Request>
  * The response (MS-SMB2 2.2.20).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 17),

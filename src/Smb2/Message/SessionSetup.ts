@@ -11,6 +11,7 @@ import { fromHeader } from "./Common.ts"
  * The request (MS-SMB2 2.2.5).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 25),
@@ -30,6 +31,7 @@ export type Request = Codec.Type<typeof Request>
  * The response (MS-SMB2 2.2.6).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 9),
@@ -45,6 +47,7 @@ export type Response = Codec.Type<typeof Response>
  * LOGOFF's request (MS-SMB2 2.2.7).
  *
  * @category models
+ * @since 0.1.0
  */
 export const LogoffRequest = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 4),
@@ -56,6 +59,7 @@ export type LogoffRequest = Codec.Type<typeof LogoffRequest>
  * LOGOFF's response (MS-SMB2 2.2.8).
  *
  * @category models
+ * @since 0.1.0
  */
 export const LogoffResponse = LogoffRequest
 export type LogoffResponse = LogoffRequest

@@ -13,6 +13,7 @@ import { CompressionAlgorithm } from "./Constants.ts"
  * and AES-128-CCM as EncryptionAlgorithm in SMB 3.0.
  *
  * @category models
+ * @since 0.1.0
  */
 export const TransformHeader = Codec.struct({
   /** 0xFD, 'S', 'M', 'B'. */
@@ -31,7 +32,11 @@ export type TransformHeader = Codec.Type<typeof TransformHeader>
 // compression
 // -----------------------------------------------------------------------------
 
-/** Flags of the compression headers (2.2.42.1, 2.2.42.2.1). */
+/**
+ * Flags of the compression headers (2.2.42.1, 2.2.42.2.1).
+ *
+ * @since 0.1.0
+ */
 export const CompressionFlags = { SMB2_COMPRESSION_FLAG_NONE: 0x0000, SMB2_COMPRESSION_FLAG_CHAINED: 0x0001 } as const
 
 /**
@@ -39,6 +44,7 @@ export const CompressionFlags = { SMB2_COMPRESSION_FLAG_NONE: 0x0000, SMB2_COMPR
  * original size.
  *
  * @category models
+ * @since 0.1.0
  */
 export type CompressionPayload =
   | { readonly _tag: "PatternV1"; readonly pattern: number; readonly repetitions: number }
@@ -127,6 +133,7 @@ const Chained = Codec.struct({
  * `originalCompressedSegmentSize` is the peer's statement in bytes: check it against a limit before you allocate.
  *
  * @category models
+ * @since 0.1.0
  */
 export type CompressionTransform =
   | { readonly _tag: "Unchained" } & Codec.Type<typeof Unchained>

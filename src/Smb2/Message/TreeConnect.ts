@@ -10,6 +10,7 @@ import { TreeConnectFlags } from "./Constants.ts"
  * fields named like a part give its offset in bytes from the ticket's start.
  *
  * @category models
+ * @since 0.1.0
  */
 export const TreeConnectContext = typedContext({
   RemotedIdentityTreeConnectContext: {
@@ -39,6 +40,7 @@ export type TreeConnectContext = Codec.Type<typeof TreeConnectContext>
  * The request. `treeConnectContexts` are sent only if `flags` has SMB2_TREE_CONNECT_FLAG_EXTENSION_PRESENT.
  *
  * @category models
+ * @since 0.1.0
  */
 export interface Request {
   readonly flags: number
@@ -86,6 +88,7 @@ export const Request: Codec.Codec<Request> = choose(
  * The response (MS-SMB2 2.2.10).
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 16),
@@ -102,6 +105,7 @@ export type Response = Codec.Type<typeof Response>
  * TREE_DISCONNECT's request (MS-SMB2 2.2.11).
  *
  * @category models
+ * @since 0.1.0
  */
 export const DisconnectRequest = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 4),
@@ -113,6 +117,7 @@ export type DisconnectRequest = Codec.Type<typeof DisconnectRequest>
  * TREE_DISCONNECT's response (MS-SMB2 2.2.12).
  *
  * @category models
+ * @since 0.1.0
  */
 export const DisconnectResponse = DisconnectRequest
 export type DisconnectResponse = DisconnectRequest

@@ -11,6 +11,7 @@ import { FileId, fromHeader } from "./Common.ts"
  * The request. DataOffset is set even without data: Samba refuses a WRITE without it.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Request = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 49),
@@ -33,6 +34,7 @@ export type Request = Codec.Type<typeof Request>
  * The response. Its last two fields are reserved.
  *
  * @category models
+ * @since 0.1.0
  */
 export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 17),
