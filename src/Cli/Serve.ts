@@ -31,7 +31,7 @@ import * as ServeOptions from "./ServeOptions.ts"
 import { stopping } from "./Stopping.ts"
 
 /** The users that can log on, and what the command prints about them. */
-interface Who {
+interface Accounts {
   readonly users: UserStore.Users
   /** The only user, if the server has just one. */
   readonly user?: string
@@ -66,18 +66,22 @@ const ofRealm: UserStore.Users = {
   find: (name) => Effect.succeed(/[$/]/.test(name) ? undefined : { name })
 }
 
-const whoComesIn = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions, shared: Shared) {
+const accountsOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions, shared: Shared) {
   const { guest, user, usersFile } = options
-  if (usersFile !== undefined) return { users: yield* UserStore.fromFile(usersFile) } satisfies Who as Who
+  if (usersFile !== undefined) return { users: yield* UserStore.fromFile(usersFile) } satisfies Accounts as Accounts
   if (user !== undefined) {
     const users = UserStore.inMemory({ [user]: yield* passwordOf(user, shared) })
-    return { users, user } satisfies Who as Who
+    return { users, user } satisfies Accounts as Accounts
   }
-  if (options.keytab !== undefined) return { users: ofRealm } satisfies Who as Who
-  if (guest) return { users: UserStore.inMemory({}) } satisfies Who as Who
+  if (options.keytab !== undefined) return { users: ofRealm } satisfies Accounts as Accounts
+  if (guest) return { users: UserStore.inMemory({}) } satisfies Accounts as Accounts
   // No users were given: a user for this run is created, so that a share is never open to everyone by omission.
   const password = randomBytes(12).toString("base64url")
-  return { users: UserStore.inMemory({ smb: Redacted.make(password) }), user: "smb", password } satisfies Who as Who
+  return {
+    users: UserStore.inMemory({ smb: Redacted.make(password) }),
+    user: "smb",
+    password
+  } satisfies Accounts as Accounts
 })
 
 const largestKeytab = 16 * 1024 * 1024
@@ -96,7 +100,7 @@ const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalE
  * If folders are served, the owners of their files must be known after a restart too. If the identities cannot be
  * stored, as in a read-only container, the server still runs, and the command warns.
  */
-const whoTheyAre = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions) {
+const identitiesOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions) {
   const forNow = { identity: IdentityStore.inMemory(), warning: undefined }
   if (options.shares.every(({ folder }) => folder === undefined)) return forNow
   return yield* IdentityStore.fromFile(ServeOptions.identityPath()).pipe(
@@ -140,7 +144,7 @@ const isAny = (host: string): boolean => host === "0.0.0.0" || host === "::"
 const announce = (
   { host, port }: { readonly host: string; readonly port: number },
   options: ServeOptions.ServeOptions,
-  { password, user }: Who,
+  { password, user }: Accounts,
   json: boolean
 ): Effect.Effect<void, OutputClosed | LocalError> => {
   const shares = [
@@ -155,7 +159,7 @@ const announce = (
     }`
   )
   const roots = Object.keys(options.namespace?.roots ?? {}).map((name) => `  ${name}: a DFS namespace`)
-  const who = user === undefined
+  const accounts = user === undefined
     ? options.guest ? "Guests may come in." : ""
     : `User ${user}${password === undefined ? "" : `, for this run with the password ${password}`}.`
   const reachable = isAny(host) ? hostname() : host
@@ -167,7 +171,7 @@ const announce = (
         : []),
       ...places,
       ...roots,
-      ...(who === "" ? [] : [who]),
+      ...(accounts === "" ? [] : [accounts]),
       "",
       // With a file of users, each user can put their own name there; a guest can log on only if a flag allows it.
       HowTo.lines({
@@ -196,7 +200,7 @@ const keepYoungSpace = Effect.sync(() => setFlagsFromString("--semi-space-growth
 
 const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: Shared) {
   const options = yield* ServeOptions.resolve(flags, shared, yield* ServeOptions.readConfiguration(flags.config))
-  const who = yield* whoComesIn(options, shared)
+  const accounts = yield* accountsOf(options, shared)
   const shares: Record<string, SmbServer.Share> = {}
   const readOnly = options.readOnly ? { readOnly: true } : {}
   for (const { folder, name, ...how } of options.shares) {
@@ -207,11 +211,11 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     if (Object.keys(shares).some((share) => fold(share) === fold(name))) continue
     shares[name] = { ...readOnly, store: MemoryStore.make() }
   }
-  const { identity, warning } = yield* whoTheyAre(options)
+  const { identity, warning } = yield* identitiesOf(options)
   const server = yield* SmbServer.make({
     host: options.host,
     port: options.port,
-    users: who.users,
+    users: accounts.users,
     identity,
     shares,
     ...(options.keytab === undefined ? {} : { kerberos: yield* keysOf(options.keytab) }),
@@ -231,7 +235,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
       ? Effect.annotateLogs(Effect.logInfo("stopping"), { event: "stopping" })
       : writeError("Stopping.\n")
   )
-  yield* announce(server, options, who, shared.json)
+  yield* announce(server, options, accounts, shared.json)
   if (warning !== undefined) yield* Effect.logWarning(warning)
   return yield* Effect.never
 })

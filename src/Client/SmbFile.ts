@@ -13,7 +13,7 @@ import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
-import { Extent } from "./internal/Extent.ts"
+import { Extent } from "./internal/EndOfFile.ts"
 import * as Transfer from "./internal/Transfer.ts"
 
 /**

@@ -130,17 +130,17 @@ const react = <E>(state: State<E>, event: Event<E>, work: Work): Step<E> | undef
     case "AskingLink":
       switch (event._tag) {
         case "Referral":
-          return linkAnswered(state, phase.trial, phase.why, event.response, work)
+          return linkAnswered(state, phase.inUse, phase.why, event.response, work)
         case "ReferralFailed":
-          return linkRefused(state, phase.trial, phase.why, event.error, work)
+          return linkRefused(state, phase.inUse, phase.why, event.error, work)
         case "Unreachable": {
-          const { trial, why } = phase
+          const { inUse, why } = phase
           // The target has answered that the name does not exist. Whether the name is a link cannot be found out.
           if (event.unavailable !== undefined && why._tag === "Missing" && work.options.mode === "fallback") {
             return fail(state, 8, why.error, work)
           }
-          const [told, after] = unusable(state, trial, trial.position, { ...event, what: "server" }, work)
-          return next(told, trial, after)
+          const [told, after] = unusable(state, inUse, inUse.position, { ...event, what: "server" }, work)
+          return next(told, inUse, after)
         }
         default:
           return undefined
@@ -148,14 +148,14 @@ const react = <E>(state: State<E>, event: Event<E>, work: Work): Step<E> | undef
     case "Racing":
       switch (event._tag) {
         case "Connected":
-          return raced(state, phase.trial, phase.count, event.index, event.failures, work)
+          return raced(state, phase.inUse, phase.count, event.index, event.failures, work)
         case "ConnectFailed":
-          return raced(state, phase.trial, phase.count, undefined, event.failures, work)
+          return raced(state, phase.inUse, phase.count, undefined, event.failures, work)
         default:
           return undefined
       }
     case "Trying":
-      return tried(state, phase.trial, phase.settled, event, work)
+      return tried(state, phase.inUse, phase.settled, event, work)
     case "TryingPlain":
       return triedPlain(state, phase.lazily, event, work)
     case "Ended":

@@ -165,15 +165,15 @@ const probed = { _tag: "Probe" } as const
 const silence: ReadonlyArray<Effect.Effect<void>> = []
 
 /** A step that was taken: what to do now, and what the log still has to say about it. */
-interface Taken<E> {
+interface StepTaken<E> {
   readonly state: DfsResolution.State<E>
   readonly command: Command<E>
   readonly lines: ReadonlyArray<Effect.Effect<void>>
 }
 
 /** A resolution in progress, with the result of the last attempt. */
-interface Begun<A, E> {
-  readonly taken: Taken<E>
+interface InProgress<A, E> {
+  readonly taken: StepTaken<E>
   readonly answer: { readonly value?: A | undefined }
   readonly inSpan: boolean
 }
@@ -181,7 +181,7 @@ interface Begun<A, E> {
 type Trying<E> = Extract<Command<E>, { readonly _tag: "Try" }>
 
 /** The parts of the work that the loop leaves to others. */
-interface Hands<A, E, R> {
+interface Actions<A, E, R> {
   readonly attempt: (
     command: Trying<Own<E>>,
     state: DfsResolution.State<Own<E>>
@@ -282,7 +282,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     before: DfsResolution.State<E>,
     event: Event<E>,
     { clock, context, listener, log }: Observe.Watcher
-  ): Taken<E> => {
+  ): StepTaken<E> => {
     const { evictions } = knowledge.cache
     const { cache, command, domains, health, notes, state } = DfsResolution.step(before, event, {
       ...knowledge,
@@ -307,11 +307,13 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
    * taken already, or with `Start`, and runs in a span from the first command that asks a server.
    */
   const walk = Effect.fnUntraced(function*<A, E, R>(
-    begun: DfsResolution.State<Own<E>> | Begun<A, Own<E>>,
-    hands: Hands<A, E, R>
+    progress: DfsResolution.State<Own<E>> | InProgress<A, Own<E>>,
+    actions: Actions<A, E, R>
   ): Effect.fn.Return<A, E | ResolutionError | SourceError, R> {
     const watcher = Observe.watcher(yield* Effect.context<never>())
-    const from = "taken" in begun ? begun : { taken: advance(begun, start, watcher), answer: {}, inSpan: false }
+    const from = "taken" in progress
+      ? progress
+      : { taken: advance(progress, start, watcher), answer: {}, inSpan: false }
     let { answer, taken } = from
     for (;;) {
       const { command, lines, state } = taken
@@ -319,7 +321,7 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
       let event: Event<Own<E>>
       switch (command._tag) {
         case "Try": {
-          const tried: Answer<A, E> = yield* hands.attempt(command, state)
+          const tried: Answer<A, E> = yield* actions.attempt(command, state)
           event = tried.event
           answer = tried
           break
@@ -333,9 +335,9 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
         default: {
           if (!from.inSpan) {
             const rest = { taken: { state, command, lines: silence }, answer, inSpan: true }
-            return yield* Observe.resolving(state, walk(rest, hands))
+            return yield* Observe.resolving(state, walk(rest, actions))
           }
-          event = command._tag === "Connect" ? yield* hands.connect(command.targets) : yield* perform<E>(command)
+          event = command._tag === "Connect" ? yield* actions.connect(command.targets) : yield* perform<E>(command)
         }
       }
       taken = advance(state, event, watcher)

@@ -12,7 +12,7 @@ import type * as ReferralCache from "./ReferralCache.ts"
  *
  * @since 0.2.0
  */
-export interface Trial {
+export interface EntryInUse {
   readonly entry: ReferralCache.CachedReferral
   readonly order: ReadonlyArray<number>
   readonly position: number
@@ -30,7 +30,7 @@ export interface Trial {
 export interface Frame {
   readonly path: DfsPath.DfsPath
   readonly visited: ReadonlyArray<DfsPath.DfsPath>
-  readonly trial: Trial
+  readonly inUse: EntryInUse
 }
 
 /**
@@ -66,9 +66,9 @@ export type Phase<E> =
   | { readonly _tag: "AskingControllers"; readonly lenient: boolean; readonly asked: Asked }
   | { readonly _tag: "Searching"; readonly lenient: boolean }
   | { readonly _tag: "AskingRoot"; readonly lenient: boolean; readonly asked: Asked | undefined }
-  | { readonly _tag: "AskingLink"; readonly trial: Trial; readonly why: Why<E> }
-  | { readonly _tag: "Racing"; readonly trial: Trial; readonly count: number }
-  | { readonly _tag: "Trying"; readonly trial: Trial; readonly settled: boolean }
+  | { readonly _tag: "AskingLink"; readonly inUse: EntryInUse; readonly why: Why<E> }
+  | { readonly _tag: "Racing"; readonly inUse: EntryInUse; readonly count: number }
+  | { readonly _tag: "Trying"; readonly inUse: EntryInUse; readonly settled: boolean }
   | { readonly _tag: "TryingPlain"; readonly lazily: boolean }
   | { readonly _tag: "Ended" }
 

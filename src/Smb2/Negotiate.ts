@@ -233,7 +233,7 @@ const negotiate = Effect.fnUntraced(function*(
   connection: Connection.Connection,
   settings: Settings.Settings,
   entropy: Entropy.Source,
-  begun: Begun | undefined
+  begun: BegunBySmb1 | undefined
 ) {
   const { server } = connection.options
   const asked = makeRequest(settings, server, entropy)
@@ -262,7 +262,7 @@ const negotiate = Effect.fnUntraced(function*(
  *
  * @since 0.1.0
  */
-export interface Begun {
+export interface BegunBySmb1 {
   readonly duplex: Transport.Duplex
   /** The server's response. */
   readonly packet: Uint8Array
@@ -270,32 +270,34 @@ export interface Begun {
   readonly handOver: (handlers: Transport.Handlers) => void
 }
 
-const open = Effect.fnUntraced(function*(endpoint: Transport.Endpoint, settings: Settings.Settings, begun?: Begun) {
-  const connection = new Connection.Connection({
-    server: endpoint.host,
-    port: endpoint.port,
-    maximumFrame: settings.maximumFrame,
-    creditTarget: settings.credits,
-    tickInterval: Multiplexer.tickInterval,
-    requestTimeout: Duration.toMillis(settings.requestTimeout),
-    pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings)),
-    keepAlive: Duration.toMillis(settings.keepAlive)
-  })
-  connection.onForeign = (packet) => MultiProtocol.foreign(connection, packet)
-  if (begun === undefined) {
-    const transport = yield* Transport.Transport
-    connection.attach(yield* transport.connect(endpoint, connection))
-  } else {
-    connection.attach(begun.duplex)
-    begun.handOver(connection)
+const open = Effect.fnUntraced(
+  function*(endpoint: Transport.Endpoint, settings: Settings.Settings, begun?: BegunBySmb1) {
+    const connection = new Connection.Connection({
+      server: endpoint.host,
+      port: endpoint.port,
+      maximumFrame: settings.maximumFrame,
+      creditTarget: settings.credits,
+      tickInterval: Multiplexer.tickInterval,
+      requestTimeout: Duration.toMillis(settings.requestTimeout),
+      pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings)),
+      keepAlive: Duration.toMillis(settings.keepAlive)
+    })
+    connection.onForeign = (packet) => MultiProtocol.foreign(connection, packet)
+    if (begun === undefined) {
+      const transport = yield* Transport.Transport
+      connection.attach(yield* transport.connect(endpoint, connection))
+    } else {
+      connection.attach(begun.duplex)
+      begun.handOver(connection)
+    }
+    yield* Multiplexer.live(connection)
+    const entropy = yield* Entropy.Entropy
+    const negotiated = yield* negotiate(connection, settings, entropy, begun)
+    connection.multiCredit = negotiated.dialect !== Dialect.SMB_2_0_2 &&
+      (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU) !== 0
+    return { connection, negotiated, entropy }
   }
-  yield* Multiplexer.live(connection)
-  const entropy = yield* Entropy.Entropy
-  const negotiated = yield* negotiate(connection, settings, entropy, begun)
-  connection.multiCredit = negotiated.dialect !== Dialect.SMB_2_0_2 &&
-    (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU) !== 0
-  return { connection, negotiated, entropy }
-})
+)
 
 /**
  * Connects to a server and negotiates. The connection ends with the scope.
@@ -329,5 +331,5 @@ export const connect = (
 export const resume = (
   endpoint: Transport.Endpoint,
   settings: Settings.Settings,
-  begun: Begun
+  begun: BegunBySmb1
 ): Effect.Effect<Agreed, NegotiateError, Transport.Transport | Scope.Scope> => open(endpoint, settings, begun)

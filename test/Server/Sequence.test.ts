@@ -3,7 +3,7 @@
  * one by one (MS-SMB2 3.3.1.1).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Sequence } from "../../src/Server/internal/Connection/Sequence.ts"
+import { Sequence } from "../../src/Server/internal/Connection/CommandSequenceWindow.ts"
 import { random } from "../random.ts"
 
 /** All MessageIds that were granted and are not used, one by one (MS-SMB2 3.3.1.1). */

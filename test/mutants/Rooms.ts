@@ -28,7 +28,7 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Client",
     modules: words(
       `internal/Transfer internal/Paths internal/TreeRemoval internal/Removing internal/Renaming internal/Resume
-       internal/ServerCopy internal/Whole internal/Overwriting internal/Extent internal/Made`
+       internal/ServerCopy internal/Whole internal/OverwriteAttributes internal/EndOfFile internal/RemoveUnfinished`
     ),
     tests: ["test/Client"]
   },
@@ -42,12 +42,12 @@ export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Server/internal",
     modules: words(
-      `Command/Create Command/CreateCheck Command/CreateEnter Command/CreateNew Command/FileRights Command/Deletion
+      `Command/Create Command/CreateCheck Command/CreateEnter Command/CreateNew Command/FileRights Command/DeletionCheck
        Command/Durable Command/SetInfo Command/Rename Command/Security Command/SessionSetup Command/SessionEnd
-       Command/Negotiation Command/ReadWrite Command/CopyChunk Command/TreeConnect Command/Lock Command/Conflicts
-       Command/Grant Command/GrantTable Command/ChannelSequence State/Access State/Caching State/FileTable State/Locks
+       Command/Negotiation Command/ReadWrite Command/CopyChunk Command/TreeConnect Command/Lock Command/ShareModes
+       Command/OplockGrant Command/OplockGrantTable Command/ChannelSequence State/Access State/OplocksAndLeases State/FileTable State/Locks
        State/RangeSet State/Model State/Incoming Connection/Dispatch Connection/Requests Connection/Responses
-       Connection/Sequence`
+       Connection/CommandSequenceWindow`
     ),
     tests: ["test/Server"]
   },
@@ -55,7 +55,7 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Server/Store",
     modules: words(
       `LocalStore internal/LocalOpening internal/LocalListing internal/LocalTree internal/LocalFiles internal/LocalNode internal/LocalHandle internal/LocalNaming
-       internal/Descriptors internal/LastStep internal/Making internal/Unfinished`
+       internal/OpenFileDescriptors internal/LastStep internal/Making internal/Unfinished`
     ),
     tests: ["test/store", "test/Server"]
   },

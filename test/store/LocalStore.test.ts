@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Schedule, Stream } from "effect"
 import * as Fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
@@ -397,7 +397,13 @@ describe("LocalStore and how it opens", () => {
         const read = yield* Effect.all(reads, { concurrency: "unbounded" })
         for (const bytes of read) if (bytes !== undefined) assert.strictEqual(string(bytes), "there")
         assert.strictEqual(Fs.readFileSync(place, "utf8"), "there!")
-        assert.deepStrictEqual(modes(place), [O_RDWR])
+        // The descriptor of the last read is closed after the read has ended.
+        const last = yield* Effect.repeat(Effect.sync(() => modes(place)), {
+          until: (all) => all.length === 1,
+          schedule: Schedule.spaced("5 millis"),
+          times: 1000
+        })
+        assert.deepStrictEqual(last, [O_RDWR])
       })
   )
 

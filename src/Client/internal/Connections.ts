@@ -16,7 +16,7 @@ import * as Transport from "../../Protocol/Transport.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import * as Protocols from "./Protocols.ts"
-import { Refusals } from "./Refusals.ts"
+import { Refusals } from "./RefusedCredentials.ts"
 
 /** The errors of connecting to a share. */
 export type ConnectError = RequestError | AuthenticationError

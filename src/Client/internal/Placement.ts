@@ -29,7 +29,7 @@ export const named = (path: UncPath.PathInput, to?: UncPath.PathInput): Effect.E
   )
 
 /** Refuses a change of a previous version. */
-export const asItWas = (path: string) =>
+export const readOnlyVersion = (path: string) =>
   Effect.fail(UncPath.invalid(path, "a previous version can be read and copied, not changed"))
 
 /**
@@ -45,7 +45,7 @@ export const versioned = <A, E, R>(
   const { path: plain, time } = PreviousVersion.split(path)
   if (time === undefined) return open(path, options)
   return OpenMode.changes(options)
-    ? asItWas(UncName.format(share, share.name, path))
+    ? readOnlyVersion(UncName.format(share, share.name, path))
     : open(plain, { timewarp: time, ...options })
 }
 

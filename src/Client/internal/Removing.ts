@@ -14,7 +14,7 @@ import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import { RemovalError, RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
-import { asItWas, first, named, rootOrLink, tagOf, versioned } from "./Placement.ts"
+import { first, named, readOnlyVersion, rootOrLink, tagOf, versioned } from "./Placement.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
 
 /** Whether an entry is a directory that is removed with its entries. */
@@ -83,7 +83,7 @@ export const operations = (
     )
 
   const removeTree = Effect.fnUntraced(function*(path: UncPath.UncPath, force: boolean) {
-    if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
+    if (PreviousVersion.split(path.path).time !== undefined) return yield* readOnlyVersion(UncPath.format(path))
     const entry = yield* find(path)
     if (!isTree(entry)) return yield* removeOne(path, force)
     const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))

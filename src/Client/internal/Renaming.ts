@@ -13,7 +13,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import * as UncPath from "../UncPath.ts"
-import { asItWas, first, isSameShare, named, rootOrLink, text } from "./Placement.ts"
+import { first, isSameShare, named, readOnlyVersion, rootOrLink, text } from "./Placement.ts"
 
 /**
  * The operation, over `connect` for one target, `locator` for the target of a path, and `onEntry`, which runs an
@@ -32,7 +32,7 @@ export const make = (
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
     const source = yield* Effect.fromResult(UncPath.parseInShare(from))
     for (const path of [source, target]) {
-      if (PreviousVersion.split(path.path).time !== undefined) return yield* asItWas(UncPath.format(path))
+      if (PreviousVersion.split(path.path).time !== undefined) return yield* readOnlyVersion(UncPath.format(path))
     }
     type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
     /** The error of opening `from` is passed through as a value: it says nothing about the place of `to`. */

@@ -26,16 +26,16 @@ export interface Opened {
 }
 
 /** Targets that have failed, and the error of the last one: they fail with that error at once. */
-export interface Dead {
+export interface FailedTargets {
   readonly places: ReadonlySet<string>
   readonly error: ClientError
 }
 
 /** Opens at a target that has not failed. */
-export type Open = (dead: Dead | undefined) => Effect.Effect<Opened, ClientError, Scope.Scope>
+export type Open = (dead: FailedTargets | undefined) => Effect.Effect<Opened, ClientError, Scope.Scope>
 
 /** Whether a read that failed with this error can go on at another target; `undefined` if there is no other target. */
-export type GoesOn = ((error: unknown) => boolean) | undefined
+export type CanContinue = ((error: unknown) => boolean) | undefined
 
 /** How far the read has come. */
 interface Progress {
@@ -44,7 +44,7 @@ interface Progress {
   /** The first and the last open. */
   readonly first: Opened | undefined
   readonly last: Opened | undefined
-  readonly dead: Dead | undefined
+  readonly dead: FailedTargets | undefined
 }
 
 const nothing = (at: bigint): Progress => ({ at, first: undefined, last: undefined, dead: undefined })
@@ -54,11 +54,16 @@ const after = (progress: Progress, opened: Opened, at: bigint, error: ClientErro
   at,
   first: progress.first ?? opened,
   last: opened,
-  dead: buried(progress.dead, opened.place, error, at > progress.at)
+  dead: withFailed(progress.dead, opened.place, error, at > progress.at)
 })
 
 /** Adds a failed target. If something was read from it, the targets that failed before are no longer left out. */
-const buried = (dead: Dead | undefined, place: string, error: ClientError, moved: boolean): Dead => ({
+const withFailed = (
+  dead: FailedTargets | undefined,
+  place: string,
+  error: ClientError,
+  moved: boolean
+): FailedTargets => ({
   places: new Set([...(moved ? [] : dead?.places ?? []), place]),
   error
 })
@@ -100,7 +105,7 @@ const rest = ({ length, offset }: Range, at: bigint): Range => ({
 /** A stream of bytes. */
 export const stream = (
   open: Open,
-  goesOn: GoesOn,
+  goesOn: CanContinue,
   path: string,
   range: Range,
   read: (opened: Opened, range: Range) => Stream.Stream<Uint8Array, RequestError | FileShortened>
@@ -137,7 +142,7 @@ type Read = <E, R>(
  */
 export const readTo = <E, R>(
   open: Open,
-  goesOn: GoesOn,
+  goesOn: CanContinue,
   path: string,
   range: Range,
   use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
@@ -186,13 +191,13 @@ export const readTo = <E, R>(
 /** The entries of a directory, each name once. */
 export const list = <A extends { readonly name: string }>(
   open: Open,
-  goesOn: GoesOn,
+  goesOn: CanContinue,
   read: (opened: Opened) => Stream.Stream<A, RequestError>
 ): Stream.Stream<A, ClientError> => {
   if (goesOn === undefined) return Stream.unwrap(Effect.map(open(undefined), read))
   return Stream.suspend(() => {
     const told = new Set<string>()
-    const from = (dead: Dead | undefined): Stream.Stream<A, ClientError> => {
+    const from = (dead: FailedTargets | undefined): Stream.Stream<A, ClientError> => {
       let opened: Opened | undefined
       const before = told.size
       return Stream.unwrap(Effect.map(open(dead), (found) => {
@@ -206,7 +211,7 @@ export const list = <A extends { readonly name: string }>(
         Stream.catch((error) =>
           opened === undefined || !goesOn(error)
             ? Stream.fail(error)
-            : from(buried(dead, opened.place, error, told.size > before))
+            : from(withFailed(dead, opened.place, error, told.size > before))
         )
       )
     }

@@ -12,7 +12,7 @@ import * as UncName from "../../Protocol/UncName.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
-import type { Opened } from "./Made.ts"
+import type { Opened } from "./RemoveUnfinished.ts"
 
 /** The limits of Windows and Samba for one request (MS-SMB2 3.3.3): 16 chunks of 1 MiB. */
 const chunkSize = 1024n * 1024n

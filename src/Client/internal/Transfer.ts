@@ -14,7 +14,7 @@ import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
-import { Extent } from "./Extent.ts"
+import { Extent } from "./EndOfFile.ts"
 
 /** How many requests of the largest size are in flight at once: 8 MiB if the server allows 1 MiB each. */
 export const requestsInFlight = 8

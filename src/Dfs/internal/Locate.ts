@@ -22,7 +22,7 @@ import {
   toUnc,
   type Work
 } from "./State.ts"
-import { trialOf } from "./Trial.ts"
+import { entryInUse } from "./TargetOrder.ts"
 
 /** Step 1. A path of one component, or to IPC$, is in no namespace. */
 export const begin = <E>(state: State<E>, work: Work): Step<E> => {
@@ -69,7 +69,7 @@ export const locate = <E>(state: State<E>, lenient: boolean, work: Work): Step<E
     const root = ReferralCache.lookup(cache, state.path.slice(0, 2))
     if (root?.kind === "root" && !ReferralCache.isExpired(root, now)) {
       const why = { _tag: "Refreshing", link: entry.prefix } as const
-      return work.steps.askLink({ ...state, inNamespace: true }, trialOf(root, work), 9, why, work)
+      return work.steps.askLink({ ...state, inNamespace: true }, entryInUse(root, work), 9, why, work)
     }
   }
   return work.steps.findServer(state, lenient, work)
@@ -206,7 +206,7 @@ export const giveUp = <E>(state: State<E>, step: number, work: Work, error?: Ref
   const frame = state.frames.at(-1)
   if (frame !== undefined) {
     const back = { ...state, frames: state.frames.slice(0, -1), path: frame.path, visited: frame.visited }
-    return work.steps.next(back, frame.trial, work)
+    return work.steps.next(back, frame.inUse, work)
   }
   if (error !== undefined) return fail(state, step, error, work)
   // Outside of any namespace there is one server, and its error is the only one.

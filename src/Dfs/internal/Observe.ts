@@ -108,7 +108,7 @@ export const attempting = <A, E, R, F>(
 ): Effect.Effect<A, E, R> =>
   span("DfsResolver.attempt", {
     of,
-    ...(phase._tag === "Trying" ? { prefix: DfsPath.toString(phase.trial.entry.prefix) } : {}),
+    ...(phase._tag === "Trying" ? { prefix: DfsPath.toString(phase.inUse.entry.prefix) } : {}),
     server: target.server,
     share: target.share,
     target: toUnc(target)

@@ -14,6 +14,7 @@ import * as TargetHealth from "../TargetHealth.ts"
 import {
   askCommand,
   type Asked,
+  type EntryInUse,
   fail,
   go,
   mayBePlain,
@@ -21,11 +22,10 @@ import {
   secondsLeft,
   type State,
   type Step,
-  type Trial,
   type Why,
   type Work
 } from "./State.ts"
-import { replaced, targetOf } from "./Trial.ts"
+import { replaced, targetOf } from "./TargetOrder.ts"
 
 const answered = (step: number, kind: ReferralKind, entry: ReferralCache.CachedReferral, work: Work): void => {
   work.notes.push({
@@ -164,33 +164,33 @@ const missing = <E>(
     : work.steps.notDfs(state, lenient, error, absent())
 
 /** Asks the root's target, in its own name, for the link that the path crosses. */
-export const askLink = <E>(state: State<E>, trial: Trial, step: 8 | 9, why: Why<E>, work: Work): Step<E> => {
-  const path = DfsPath.toRequest(replaced(state, trial))
-  const command = askCommand(state, step, targetOf(trial).path[0]!, path, "link", work)
-  return go(state, { _tag: "AskingLink", trial: { ...trial, asked: true }, why }, command, work)
+export const askLink = <E>(state: State<E>, inUse: EntryInUse, step: 8 | 9, why: Why<E>, work: Work): Step<E> => {
+  const path = DfsPath.toRequest(replaced(state, inUse))
+  const command = askCommand(state, step, targetOf(inUse).path[0]!, path, "link", work)
+  return go(state, { _tag: "AskingLink", inUse: { ...inUse, asked: true }, why }, command, work)
 }
 
 const stepOf = <E>(why: Why<E>): 8 | 9 => (why._tag === "Refreshing" ? 9 : 8)
 
 export const linkAnswered = <E>(
   state: State<E>,
-  trial: Trial,
+  inUse: EntryInUse,
   why: Why<E>,
   response: ReferralResponse,
   work: Work
 ): Step<E> => {
-  const to = targetOf(trial).path
+  const to = targetOf(inUse).path
   const read = ReferralCache.fromResponse(response, {
-    asked: replaced(state, trial),
+    asked: replaced(state, inUse),
     server: to[0]!,
-    prefixOf: (consumed) => state.path.slice(0, trial.entry.prefix.length + Math.max(0, consumed - to.length)),
+    prefixOf: (consumed) => state.path.slice(0, inUse.entry.prefix.length + Math.max(0, consumed - to.length)),
     now: work.now,
     ttl: work.options.ttl,
     refreshAhead: work.options.refreshAhead
   })
-  if (Result.isFailure(read)) return linkRefused(state, trial, why, read.failure, work)
+  if (Result.isFailure(read)) return linkRefused(state, inUse, why, read.failure, work)
   // The referral is for the root itself: no link lies on the way.
-  if (read.success.prefix.length <= trial.entry.prefix.length) return noLink(state, trial, why, undefined, work)
+  if (read.success.prefix.length <= inUse.entry.prefix.length) return noLink(state, inUse, why, undefined, work)
   const link = withDomains({ ...read.success, kind: "link" }, work)
   const cache = ReferralCache.insert(work.cache, link, work.now)
   answered(stepOf(why), "link", link, work)
@@ -199,17 +199,17 @@ export const linkAnswered = <E>(
 
 export const linkRefused = <E>(
   state: State<E>,
-  trial: Trial,
+  inUse: EntryInUse,
   why: Why<E>,
   error: ReferralError,
   work: Work
 ): Step<E> => {
-  refused(stepOf(why), targetOf(trial).path[0]!, "link", error, work)
+  refused(stepOf(why), targetOf(inUse).path[0]!, "link", error, work)
   switch (error._tag) {
     case "NotDfsCapable":
     case "NamespaceNotFound":
     case "ReferralRefused":
-      return noLink(state, trial, why, error, work)
+      return noLink(state, inUse, why, error, work)
     case "Malformed":
     case "Unsupported":
     case "Overflow":
@@ -217,16 +217,16 @@ export const linkRefused = <E>(
   }
 }
 
-const noTarget = <E>(state: State<E>, trial: Trial): ReferralRefused =>
+const noTarget = <E>(state: State<E>, inUse: EntryInUse): ReferralRefused =>
   new ReferralRefused({
-    server: targetOf(trial).path[0]!,
-    path: DfsPath.toRequest(replaced(state, trial)),
+    server: targetOf(inUse).path[0]!,
+    path: DfsPath.toRequest(replaced(state, inUse)),
     status: NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
   })
 
 const noLink = <E>(
   state: State<E>,
-  trial: Trial,
+  inUse: EntryInUse,
   why: Why<E>,
   error: ReferralError | undefined,
   work: Work
@@ -234,14 +234,14 @@ const noLink = <E>(
   switch (why._tag) {
     case "Crossed":
       // The server says that a link lies on the way, and then that no link exists.
-      return fail(state, 14, error ?? noTarget(state, trial), work)
+      return fail(state, 14, error ?? noTarget(state, inUse), work)
     case "Missing":
       return fail(state, 14, why.error, absent(state, error, work))
     case "Probing":
-      return work.steps.attempt(state, trial, true, absent(state, error, work))
+      return work.steps.attempt(state, inUse, true, absent(state, error, work))
     case "Refreshing":
       // The link is gone from the namespace; the root knows what the path names now.
-      return work.steps.attempt(state, trial, false, { ...work, cache: ReferralCache.remove(work.cache, why.link) })
+      return work.steps.attempt(state, inUse, false, { ...work, cache: ReferralCache.remove(work.cache, why.link) })
   }
 }
 

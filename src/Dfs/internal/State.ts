@@ -4,13 +4,13 @@
 import type { Failure, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
 import { at, DfsLoop, NoTargetLeft, toError } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
-import type { Asked, Phase, State, Step, Trial, Why } from "../DfsState.ts"
+import type { Asked, EntryInUse, Phase, State, Step, Why } from "../DfsState.ts"
 import type { Command, Target, World } from "../DfsStep.ts"
 import type { Note } from "../DfsTrace.ts"
 import * as DomainCache from "../DomainCache.ts"
 import type * as ReferralCache from "../ReferralCache.ts"
 
-export type { Asked, Frame, Phase, State, Step, Trial, Why } from "../DfsState.ts"
+export type { Asked, EntryInUse, Frame, Phase, State, Step, Why } from "../DfsState.ts"
 
 /** How the modules continue in each other: the "go to" of the document. */
 export interface Steps {
@@ -23,10 +23,10 @@ export interface Steps {
   /** 6, of another controller */
   readonly askNextController: <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work) => Step<E>
   /** 8 */
-  readonly attempt: <E>(state: State<E>, trial: Trial, settled: boolean, work: Work) => Step<E>
-  readonly next: <E>(state: State<E>, trial: Trial, work: Work) => Step<E>
+  readonly attempt: <E>(state: State<E>, inUse: EntryInUse, settled: boolean, work: Work) => Step<E>
+  readonly next: <E>(state: State<E>, inUse: EntryInUse, work: Work) => Step<E>
   /** 8 and 9 */
-  readonly askLink: <E>(state: State<E>, trial: Trial, step: 8 | 9, why: Why<E>, work: Work) => Step<E>
+  readonly askLink: <E>(state: State<E>, inUse: EntryInUse, step: 8 | 9, why: Why<E>, work: Work) => Step<E>
   /** 12 */
   readonly notDfs: <E>(state: State<E>, lenient: boolean, error: NoReferral, work: Work) => Step<E>
   /** 13 and 14 */
@@ -155,13 +155,13 @@ export const domainOf = <E>(state: State<E>, server: string, world: World): stri
 /**
  * Whether the prefix of a link is the whole path: the path then names the link's target itself, and nothing below it.
  */
-export const endsWithLink = (path: DfsPath.DfsPath, { entry }: Trial): boolean =>
+export const endsWithLink = (path: DfsPath.DfsPath, { entry }: EntryInUse): boolean =>
   entry.kind === "link" && path.length <= entry.prefix.length
 
 /** A path as a target, unchanged. */
 export const toTarget = <E>(state: State<E>, path: DfsPath.DfsPath, world: World): Target => {
   const domain = domainOf(state, path[0] ?? "", world)
-  const isLink = state.frames.some((frame) => endsWithLink(frame.path, frame.trial))
+  const isLink = state.frames.some((frame) => endsWithLink(frame.path, frame.inUse))
   return {
     server: DfsPath.host(path[0] ?? ""),
     share: path[1] ?? "",

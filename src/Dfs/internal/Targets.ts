@@ -9,6 +9,7 @@ import * as TargetHealth from "../TargetHealth.ts"
 import {
   done,
   endsWithLink,
+  type EntryInUse,
   fail,
   failed,
   go,
@@ -16,17 +17,16 @@ import {
   type Step,
   toTarget,
   toUnc,
-  type Trial,
   type Work
 } from "./State.ts"
-import { replaced, targetOf, trialOf } from "./Trial.ts"
+import { entryInUse, replaced, targetOf } from "./TargetOrder.ts"
 
-const target = <E>(state: State<E>, trial: Trial, work: Work, position = trial.position): Target => {
-  const place = toTarget(state, replaced(state, trial, position), work)
-  const to: Target = endsWithLink(state.path, trial) ? { ...place, isLink: true } : place
+const target = <E>(state: State<E>, inUse: EntryInUse, work: Work, position = inUse.position): Target => {
+  const place = toTarget(state, replaced(state, inUse, position), work)
+  const to: Target = endsWithLink(state.path, inUse) ? { ...place, isLink: true } : place
   // Below a root the name on the wire is the name in the request. A root whose target lies deeper than its share has no
   // such name.
-  return trial.entry.kind === "root" && targetOf(trial, position).path.length === trial.entry.prefix.length
+  return inUse.entry.kind === "root" && targetOf(inUse, position).path.length === inUse.entry.prefix.length
     ? { ...to, dfsName: { server: state.path[0]!, share: state.path[1]! } }
     : to
 }
@@ -34,15 +34,15 @@ const target = <E>(state: State<E>, trial: Trial, work: Work, position = trial.p
 /** Step 4, and step 7: a valid entry. */
 export const use = <E>(state: State<E>, entry: ReferralCache.CachedReferral, work: Work): Step<E> => {
   const found = { ...state, inNamespace: true }
-  const trial = trialOf(entry, work)
+  const inUse = entryInUse(entry, work)
   return state.renew !== undefined && DfsPath.key(entry.prefix) === state.renew
-    ? done(found, 7, target(found, trial, work), work)
-    : attempt(found, trial, false, work)
+    ? done(found, 7, target(found, inUse, work), work)
+    : attempt(found, inUse, false, work)
 }
 
 /** Step 11: the path goes on under the target's name. */
-const follow = <E>(state: State<E>, trial: Trial, lenient: boolean, work: Work): Step<E> => {
-  const path = replaced(state, trial)
+const follow = <E>(state: State<E>, inUse: EntryInUse, lenient: boolean, work: Work): Step<E> => {
+  const path = replaced(state, inUse)
   if (!lenient) {
     work.notes.push({
       _tag: "Interlink",
@@ -54,7 +54,7 @@ const follow = <E>(state: State<E>, trial: Trial, lenient: boolean, work: Work):
   return work.steps.locate(
     {
       ...state,
-      frames: [...state.frames, { path: state.path, visited: state.visited, trial }],
+      frames: [...state.frames, { path: state.path, visited: state.visited, inUse }],
       visited: [...state.visited, state.path],
       path
     },
@@ -64,9 +64,9 @@ const follow = <E>(state: State<E>, trial: Trial, lenient: boolean, work: Work):
 }
 
 /** How many targets can be connected to at once: the next targets of one set. */
-const racers = (trial: Trial, work: Work): number => {
-  const { entry, order, position } = trial
-  if (work.options.connect !== "race" || trial.connected || entry.targets.length === 1) return 1
+const racers = (inUse: EntryInUse, work: Work): number => {
+  const { entry, order, position } = inUse
+  if (work.options.connect !== "race" || inUse.connected || entry.targets.length === 1) return 1
   if (entry.confirmed === true && order[position] === entry.hint) return 1
   const sets = ReferralCache.targetSets(entry)
   let count = 1
@@ -74,56 +74,56 @@ const racers = (trial: Trial, work: Work): number => {
   return count
 }
 
-export const attempt = <E>(state: State<E>, trial: Trial, settled: boolean, work: Work): Step<E> => {
-  if (trial.entry.interlink) return follow(state, trial, false, work)
-  const count = racers(trial, work)
+export const attempt = <E>(state: State<E>, inUse: EntryInUse, settled: boolean, work: Work): Step<E> => {
+  if (inUse.entry.interlink) return follow(state, inUse, false, work)
+  const count = racers(inUse, work)
   if (count > 1) {
-    const targets = Array.from({ length: count }, (_, i) => target(state, trial, work, trial.position + i))
+    const targets = Array.from({ length: count }, (_, i) => target(state, inUse, work, inUse.position + i))
     work.notes.push({ _tag: "Racing", step: 8, targets: targets.map(toUnc) })
-    return go(state, { _tag: "Racing", trial, count }, { _tag: "Connect", targets }, work)
+    return go(state, { _tag: "Racing", inUse, count }, { _tag: "Connect", targets }, work)
   }
-  const to = target(state, trial, work)
+  const to = target(state, inUse, work)
   const command: Command<E> = {
     _tag: "Try",
     target: to,
-    of: trial.entry.kind,
-    settled: settled || trial.entry.sysvol === true,
-    others: trial.order.slice(trial.position + 1).map((_, i) => target(state, trial, work, trial.position + 1 + i))
+    of: inUse.entry.kind,
+    settled: settled || inUse.entry.sysvol === true,
+    others: inUse.order.slice(inUse.position + 1).map((_, i) => target(state, inUse, work, inUse.position + 1 + i))
   }
-  work.notes.push({ _tag: "Trying", step: 8, target: toUnc(to), of: trial.entry.kind })
-  const health = TargetHealth.probing(work.health, targetOf(trial).path, work.now, work.options.breaker)
-  return go(state, { _tag: "Trying", trial, settled: command.settled }, command, { ...work, health })
+  work.notes.push({ _tag: "Trying", step: 8, target: toUnc(to), of: inUse.entry.kind })
+  const health = TargetHealth.probing(work.health, targetOf(inUse).path, work.now, work.options.breaker)
+  return go(state, { _tag: "Trying", inUse, settled: command.settled }, command, { ...work, health })
 }
 
 /** The next target. If none is left, the entry is of no use, and the next resolution asks for the referral again. */
-export const next = <E>(state: State<E>, trial: Trial, work: Work): Step<E> =>
-  trial.position + 1 < trial.order.length
-    ? attempt(state, { ...trial, position: trial.position + 1, asked: false, connected: false }, false, work)
+export const next = <E>(state: State<E>, inUse: EntryInUse, work: Work): Step<E> =>
+  inUse.position + 1 < inUse.order.length
+    ? attempt(state, { ...inUse, position: inUse.position + 1, asked: false, connected: false }, false, work)
     : work.steps.giveUp(
       state,
       14,
-      state.renew === undefined ? { ...work, cache: ReferralCache.remove(work.cache, trial.entry.prefix) } : work
+      state.renew === undefined ? { ...work, cache: ReferralCache.remove(work.cache, inUse.entry.prefix) } : work
     )
 
 /** A target is of no use: its whole server, or only this share. */
 export const unusable = <E>(
   state: State<E>,
-  trial: Trial,
+  inUse: EntryInUse,
   position: number,
   failure: { readonly error: E; readonly reason: string; readonly what: "server" | "share" },
   work: Work
 ): readonly [State<E>, Work] => {
   const { breaker } = work.options
-  const health = TargetHealth.failed(work.health, targetOf(trial, position).path, failure.what, work.now, breaker)
+  const health = TargetHealth.failed(work.health, targetOf(inUse, position).path, failure.what, work.now, breaker)
   const after = { ...work, health }
-  const name = DfsPath.toString(replaced(state, trial, position))
+  const name = DfsPath.toString(replaced(state, inUse, position))
   return [failed(state, 8, name, failure.error, failure.reason, after), after]
 }
 
 /** A race is over: the winner comes first, and those that failed in it are not tried again. */
 export const raced = <E>(
   state: State<E>,
-  trial: Trial,
+  inUse: EntryInUse,
   count: number,
   winner: number | undefined,
   failures: ReadonlyArray<ConnectFailure<E>>,
@@ -134,25 +134,25 @@ export const raced = <E>(
   for (const failure of failures) {
     if (failure.index < 0 || failure.index >= count || failure.index === winner || lost.has(failure.index)) continue
     lost.add(failure.index)
-    ;[told, after] = unusable(told, trial, trial.position + failure.index, failure, after)
+    ;[told, after] = unusable(told, inUse, inUse.position + failure.index, failure, after)
   }
-  const { order, position } = trial
+  const { order, position } = inUse
   const group = order.slice(position, position + count)
   const rest = order.slice(position + count)
-  if (winner === undefined) return next(told, { ...trial, position: position + count - 1 }, after)
+  if (winner === undefined) return next(told, { ...inUse, position: position + count - 1 }, after)
   const first = group[winner] ?? group[0]!
   const left = group.filter((one, i) => one !== first && !lost.has(i))
-  const changed = { ...trial, order: [...order.slice(0, position), first, ...left, ...rest], connected: true }
+  const changed = { ...inUse, order: [...order.slice(0, position), first, ...left, ...rest], connected: true }
   return attempt(told, changed, false, after)
 }
 
 /** The target that worked becomes the hint. */
-const works = <E>(state: State<E>, trial: Trial, work: Work): Work => {
-  const { entry } = trial
-  const { path } = targetOf(trial)
+const works = <E>(state: State<E>, inUse: EntryInUse, work: Work): Work => {
+  const { entry } = inUse
+  const { path } = targetOf(inUse)
   const cache = ReferralCache.setHint(work.cache, entry.prefix, path)
   const health = TargetHealth.worked(work.health, path)
-  const index = trial.order[trial.position]!
+  const index = inUse.order[inUse.position]!
   if (index !== entry.hint) {
     work.notes.push({
       _tag: index < entry.hint ? "Failback" : "Failover",
@@ -166,9 +166,9 @@ const works = <E>(state: State<E>, trial: Trial, work: Work): Work => {
 }
 
 /** A link below the root that another resolution has learned since. */
-const linkBelow = <E>(state: State<E>, trial: Trial, work: Work): ReferralCache.CachedReferral | undefined => {
+const linkBelow = <E>(state: State<E>, inUse: EntryInUse, work: Work): ReferralCache.CachedReferral | undefined => {
   const found = ReferralCache.lookup(work.cache, state.path)
-  return found !== undefined && found.prefix.length > trial.entry.prefix.length &&
+  return found !== undefined && found.prefix.length > inUse.entry.prefix.length &&
       !ReferralCache.isExpired(found, work.now)
     ? found
     : undefined
@@ -177,60 +177,60 @@ const linkBelow = <E>(state: State<E>, trial: Trial, work: Work): ReferralCache.
 /** Step 8: the result of the target. */
 export const tried = <E>(
   state: State<E>,
-  trial: Trial,
+  inUse: EntryInUse,
   settled: boolean,
   event: Event<E>,
   work: Work
 ): Step<E> | undefined => {
-  const { entry } = trial
+  const { entry } = inUse
   const below = state.path.length > entry.prefix.length
   switch (event._tag) {
     case "Succeeded":
-      return done(state, 8, target(state, trial, work), works(state, trial, work))
+      return done(state, 8, target(state, inUse, work), works(state, inUse, work))
     case "Failed":
       return fail(state, 8, event.error, work)
     case "Lost":
       // The work may have had its effect, so it is not repeated; but the next operation tries another target first.
       return fail(state, 8, event.error, {
         ...work,
-        health: TargetHealth.failed(work.health, targetOf(trial).path, "server", work.now, work.options.breaker)
+        health: TargetHealth.failed(work.health, targetOf(inUse).path, "server", work.now, work.options.breaker)
       })
     case "TargetFailed":
     case "ServerFailed": {
       const what = event._tag === "ServerFailed" ? "server" : "share"
-      const [told, after] = unusable(state, trial, trial.position, { ...event, what }, work)
-      return next(told, trial, after)
+      const [told, after] = unusable(state, inUse, inUse.position, { ...event, what }, work)
+      return next(told, inUse, after)
     }
     case "PathNotCovered": {
-      work.notes.push({ _tag: "Crossed", step: 8, path: DfsPath.toString(replaced(state, trial)) })
+      work.notes.push({ _tag: "Crossed", step: 8, path: DfsPath.toString(replaced(state, inUse)) })
       if (entry.kind === "root") {
-        const known = linkBelow(state, trial, work)
-        if (known !== undefined) return use(state, known, works(state, trial, work))
-        return below && !trial.asked
-          ? work.steps.askLink(state, trial, 8, { _tag: "Crossed", error: event.error }, works(state, trial, work))
+        const known = linkBelow(state, inUse, work)
+        if (known !== undefined) return use(state, known, works(state, inUse, work))
+        return below && !inUse.asked
+          ? work.steps.askLink(state, inUse, 8, { _tag: "Crossed", error: event.error }, works(state, inUse, work))
           : fail(state, 14, event.error, work)
       }
       if (entry.sysvol === true) return fail(state, 14, event.error, work)
       // smbd does not say in its referrals that a link leads into another namespace.
-      const after = works(state, trial, work)
+      const after = works(state, inUse, work)
       const cache = ReferralCache.setInterlink(after.cache, entry.prefix)
-      const known = { ...trial, entry: { ...entry, interlink: true } }
+      const known = { ...inUse, entry: { ...entry, interlink: true } }
       return follow({ ...state, lastError: { error: event.error } }, known, false, { ...after, cache })
     }
     case "NotFound": {
-      const after = works(state, trial, work)
+      const after = works(state, inUse, work)
       const absent = ReferralCache.absence(work.cache, state.path, work.now) !== undefined
-      return entry.kind === "root" && below && !trial.asked && !absent
-        ? work.steps.askLink(state, trial, 8, { _tag: "Missing", error: event.error }, after)
+      return entry.kind === "root" && below && !inUse.asked && !absent
+        ? work.steps.askLink(state, inUse, 8, { _tag: "Missing", error: event.error }, after)
         : fail(state, 8, event.error, after)
     }
     case "Probe": {
-      if (settled) return done(state, 8, target(state, trial, work), work)
-      if (entry.kind === "link") return follow(state, trial, true, work)
+      if (settled) return done(state, 8, target(state, inUse, work), work)
+      if (entry.kind === "link") return follow(state, inUse, true, work)
       const absent = state.renew === undefined && ReferralCache.absence(work.cache, state.path, work.now) !== undefined
-      return below && !trial.asked && !absent
-        ? work.steps.askLink(state, trial, 8, { _tag: "Probing" }, work)
-        : attempt(state, trial, true, work)
+      return below && !inUse.asked && !absent
+        ? work.steps.askLink(state, inUse, 8, { _tag: "Probing" }, work)
+        : attempt(state, inUse, true, work)
     }
     default:
       return undefined

@@ -11,12 +11,12 @@ import * as Fs from "node:fs"
 import * as Allocate from "../../../Codec/Allocate.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import type { Blob, StoreChanges, StoreError, StoreFile, StoreRange, StoreVolume } from "../../ShareStore.ts"
-import type { Descriptor } from "./Descriptors.ts"
 import * as Local from "./Local.ts"
 import type { LocalFiles, OpenFile, OpenStream } from "./LocalFiles.ts"
 import * as LocalNode from "./LocalNode.ts"
 import type { Volume } from "./LocalVolume.ts"
 import type { OwnChanges } from "./LocalWatch.ts"
+import type { Descriptor } from "./OpenFileDescriptors.ts"
 
 /** What all open files of a folder share. */
 export interface Place {

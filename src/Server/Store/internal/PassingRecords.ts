@@ -2,8 +2,8 @@
  * Records of files whose numbers do not last: attributes and times while the process runs, and no data that must not be
  * lost.
  */
+import { Locks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
-import { Locks } from "./Locks.ts"
 import { empty, isEmpty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 

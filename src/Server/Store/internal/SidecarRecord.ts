@@ -2,7 +2,7 @@
  * The record of a file, as JSON, and the interface of its storage.
  */
 import type { Blob } from "../../ShareStore.ts"
-import type { Descriptor } from "./Descriptors.ts"
+import type { Descriptor } from "./OpenFileDescriptors.ts"
 
 /** A time that was set. Valid while the platform's own time is unchanged since then. Ticks and nanoseconds, as text. */
 export interface KeptTime {

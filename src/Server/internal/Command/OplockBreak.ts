@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/OplockBreak.ts"
-import * as Caching from "../State/Caching.ts"
 import type { Incoming } from "../State/Incoming.ts"
+import * as Caching from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
 /** Handles OPLOCK_BREAK. */

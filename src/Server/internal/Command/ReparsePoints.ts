@@ -9,7 +9,7 @@ import * as Reparse from "../../../Codec/Reparse.ts"
 import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
 import type { FileOpen } from "../State/Model.ts"
 import { kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
-import * as Deletion from "./Deletion.ts"
+import * as Deletion from "./DeletionCheck.ts"
 
 /** The head of every buffer: tag, length of the data, and the GUID of a tag that is not Microsoft's. */
 interface Head {

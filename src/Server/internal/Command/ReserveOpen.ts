@@ -6,10 +6,10 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { Limits } from "../../Limits.ts"
-import * as Caching from "../State/Caching.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Lease, Server, Session, Usage } from "../State/Model.ts"
 import { OpenReservation } from "../State/OpenReservation.ts"
+import * as Caching from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitReached.ts"
 

@@ -1,8 +1,8 @@
 /** How trees, sessions and connections end: their opens are closed, and their waiting requests are completed. */
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import * as Caching from "../State/Caching.ts"
 import type { AnyOpen, Connection, Session, Tree } from "../State/Model.ts"
+import * as Caching from "../State/OplocksAndLeases.ts"
 import * as Close from "./Close.ts"
 import * as Durable from "./Durable.ts"
 

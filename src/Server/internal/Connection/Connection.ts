@@ -25,10 +25,10 @@ import { Incoming } from "../State/Incoming.ts"
 import type * as Model from "../State/Model.ts"
 import type { PendingRequest, Server, Session, Usage } from "../State/Model.ts"
 import { initial, type Negotiated } from "../State/Negotiated.ts"
+import { Sequence } from "./CommandSequenceWindow.ts"
 import { Outgoing } from "./Outgoing.ts"
 import * as Requests from "./Requests.ts"
 import { Batch, Responses } from "./Responses.ts"
-import { Sequence } from "./Sequence.ts"
 
 const smb1 = 0x424d53ff
 const largestHead = 64 * 1024

@@ -15,8 +15,8 @@ import * as Negotiation from "../Command/Negotiation.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Connection, Session } from "../State/Model.ts"
 import { errorBody, type Reply } from "../Wire/Reply.ts"
+import type { Sequence } from "./CommandSequenceWindow.ts"
 import { lengthOf, type Outgoing } from "./Outgoing.ts"
-import type { Sequence } from "./Sequence.ts"
 
 const padding = new Uint8Array(8)
 

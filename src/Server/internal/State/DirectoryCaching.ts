@@ -4,8 +4,8 @@
  * told of its own change.
  */
 import type { StorePath } from "../../ShareStore.ts"
-import * as Caching from "./Caching.ts"
 import type { FileOpen, FileTable } from "./Model.ts"
+import * as Caching from "./OplocksAndLeases.ts"
 
 /**
  * Breaks the leases of a directory after an entry came, went, or changed. No request waits for the acknowledgment. `by`

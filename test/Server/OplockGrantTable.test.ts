@@ -3,7 +3,7 @@
  * lease, for every request with every state of the other opens. There are few combinations: the tests try all of them.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as GrantTable from "../../src/Server/internal/Command/GrantTable.ts"
+import * as GrantTable from "../../src/Server/internal/Command/OplockGrantTable.ts"
 import { LeaseState } from "../../src/Smb2/Message/Constants.ts"
 
 const R = LeaseState.SMB2_LEASE_READ_CACHING

@@ -18,9 +18,9 @@ import * as Stream from "effect/Stream"
 import { CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.ts"
 import * as Events from "../../Events.ts"
 import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath } from "../../ShareStore.ts"
-import * as Caching from "./Caching.ts"
 import { keyOf } from "./FileTable.ts"
 import type { FileNode, FileOpen, FileTable, Server, Share, Watch } from "./Model.ts"
+import * as Caching from "./OplocksAndLeases.ts"
 
 /** How often the server checks which directories it still has to listen to. */
 const interval = "15 seconds"

@@ -3,13 +3,13 @@ import { has } from "../../../Codec/Flags.ts"
 import { LeaseFlags, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
-import { HANDLE, levelOf, stateOf, WRITE } from "../State/Caching.ts"
+import type * as OutsideChanges from "../State/ChangesByOthers.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import { type FileOpen, Lease } from "../State/Model.ts"
-import type * as OutsideChanges from "../State/OutsideChanges.ts"
-import { isStat } from "./Conflicts.ts"
+import { HANDLE, levelOf, stateOf, WRITE } from "../State/OplocksAndLeases.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
-import * as GrantTable from "./GrantTable.ts"
+import * as GrantTable from "./OplockGrantTable.ts"
+import { isStat } from "./ShareModes.ts"
 
 /** The lease that a CREATE names, if its client has it already. */
 export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): Lease | undefined =>

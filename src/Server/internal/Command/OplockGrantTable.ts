@@ -2,7 +2,7 @@
  * Which oplock or lease an open gets: a table with a row for each rule (MS-SMB2 3.3.5.9.8, 3.3.5.9.11; MS-FSA 2.1.5.18).
  * Pure: states in, a state out. An oplock has the state of its level: LEVEL_II is R, EXCLUSIVE is RW, BATCH is RWH.
  */
-import { HANDLE, READ, WRITE } from "../State/Caching.ts"
+import { HANDLE, READ, WRITE } from "../State/OplocksAndLeases.ts"
 
 /** The caching that a CREATE asks for. */
 export interface Requested {

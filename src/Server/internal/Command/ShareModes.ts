@@ -5,8 +5,8 @@
 import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, ShareAccess } from "../../../Smb2/Message/Constants.ts"
-import { breakTo, HANDLE, isOrphan, READ, WRITE } from "../State/Caching.ts"
 import type { FileOpen, Lease, Link, Server, StreamNode } from "../State/Model.ts"
+import { breakTo, HANDLE, isOrphan, READ, WRITE } from "../State/OplocksAndLeases.ts"
 
 const reads = A.FILE_READ_DATA | A.FILE_EXECUTE
 const writes = A.FILE_WRITE_DATA | A.FILE_APPEND_DATA
