@@ -3,14 +3,14 @@
  * lease, for every request with every state of the other opens. There are few combinations: the tests try all of them.
  */
 import { assert, describe, it } from "@effect/vitest"
-import * as GrantTable from "../../src/Server/internal/Command/OplockGrantTable.ts"
+import * as OplockGrantTable from "../../src/Server/internal/Command/OplockGrantTable.ts"
 import { LeaseState } from "../../src/Smb2/Message/Constants.ts"
 
 const R = LeaseState.SMB2_LEASE_READ_CACHING
 const H = LeaseState.SMB2_LEASE_HANDLE_CACHING
 const W = LeaseState.SMB2_LEASE_WRITE_CACHING
 
-const alone: GrantTable.Others = {
+const alone: OplockGrantTable.Others = {
   present: false,
   useData: false,
   cacheWrites: false,
@@ -23,22 +23,23 @@ const alone: GrantTable.Others = {
 const ofLevels = [0, R, R | W, R | W | H]
 const all = [0, 1, 2, 3, 4, 5, 6, 7]
 
-const kinds: ReadonlyArray<readonly [GrantTable.Requested["kind"], ReadonlyArray<number>]> = [
+const kinds: ReadonlyArray<readonly [OplockGrantTable.Requested["kind"], ReadonlyArray<number>]> = [
   ["oplock", ofLevels],
   ["lease", all],
   ["lease of version 2", all]
 ]
 
-const requests: ReadonlyArray<GrantTable.Requested> = kinds.flatMap(([kind, states]) =>
+const requests: ReadonlyArray<OplockGrantTable.Requested> = kinds.flatMap(([kind, states]) =>
   states.flatMap((state) => [{ kind, state, directory: false }, { kind, state, directory: true }])
 )
 
-const keys = Object.keys(alone) as ReadonlyArray<keyof GrantTable.Others>
+const keys = Object.keys(alone) as ReadonlyArray<keyof OplockGrantTable.Others>
 
 /** Every state that other opens can be in: an open that caches is present and uses the data. */
-const others: ReadonlyArray<GrantTable.Others> = Array.from(
+const others: ReadonlyArray<OplockGrantTable.Others> = Array.from(
   { length: 1 << keys.length },
-  (_, bits) => Object.fromEntries(keys.map((key, i) => [key, (bits >> i & 1) === 1])) as unknown as GrantTable.Others
+  (_, bits) =>
+    Object.fromEntries(keys.map((key, i) => [key, (bits >> i & 1) === 1])) as unknown as OplockGrantTable.Others
 ).filter(
   ({ cacheWrites, haveOplock, leaseHandles, present, useData }) =>
     (present || !useData) && (useData || !(cacheWrites || haveOplock || leaseHandles))
@@ -51,7 +52,7 @@ const cases = requests.flatMap((requested) =>
       requested,
       about,
       reported,
-      granted: GrantTable.grantable(requested, about, reported)
+      granted: OplockGrantTable.grantable(requested, about, reported)
     }))
   )
 )
@@ -98,7 +99,7 @@ describe("GrantTable", () => {
     for (const { about, granted, reported, requested } of cases) {
       for (const key of keys) {
         if (about[key]) continue
-        const more = GrantTable.grantable(requested, { ...about, [key]: true }, reported)
+        const more = OplockGrantTable.grantable(requested, { ...about, [key]: true }, reported)
         assert.strictEqual(more & ~granted, 0, `${JSON.stringify({ requested, about })} with ${key}`)
       }
     }
@@ -106,8 +107,8 @@ describe("GrantTable", () => {
 
   it("lets at most one of two clients cache writes, and then the other caches nothing (MS-FSA 2.1.5.18.1)", () => {
     for (const first of requests) {
-      const state = GrantTable.grantable(first, alone, true)
-      const about: GrantTable.Others = {
+      const state = OplockGrantTable.grantable(first, alone, true)
+      const about: OplockGrantTable.Others = {
         present: true,
         useData: true,
         cacheWrites: (state & W) !== 0,
@@ -117,7 +118,7 @@ describe("GrantTable", () => {
       }
       for (const second of requests) {
         if (second.directory !== first.directory) continue
-        const other = GrantTable.grantable(second, about, true)
+        const other = OplockGrantTable.grantable(second, about, true)
         assert.strictEqual(other & W, 0)
         if ((state & W) !== 0) assert.strictEqual(other, 0)
         // An oplock that caches handles is BATCH: no open of another client can be there.
@@ -129,42 +130,42 @@ describe("GrantTable", () => {
   it("grants RH next to clients that only read, so that all of them keep their handles", () => {
     const readers = { ...alone, present: true, useData: true, leaseHandles: true }
     for (const kind of ["lease", "lease of version 2"] as const) {
-      assert.strictEqual(GrantTable.grantable({ kind, state: R | W | H, directory: false }, readers, true), R | H)
+      assert.strictEqual(OplockGrantTable.grantable({ kind, state: R | W | H, directory: false }, readers, true), R | H)
     }
   })
 
   it("takes no account of opens for attributes alone, which do not use the data", () => {
     const stat = { ...alone, present: true }
     assert.strictEqual(
-      GrantTable.grantable({ kind: "lease", state: R | W | H, directory: false }, stat, true),
+      OplockGrantTable.grantable({ kind: "lease", state: R | W | H, directory: false }, stat, true),
       R | W | H
     )
   })
 
   it("needs each of its rules: without it some request would be granted another state", () => {
-    for (const rule of GrantTable.rules) {
-      const rest = GrantTable.rules.filter((other) => other !== rule)
+    for (const rule of OplockGrantTable.rules) {
+      const rest = OplockGrantTable.rules.filter((other) => other !== rule)
       const matters = cases.some(({ about, reported, requested }) => {
         const facts = { requested, others: about, changesReported: reported }
-        const of = (rules: ReadonlyArray<GrantTable.Rule>): number => {
+        const of = (rules: ReadonlyArray<OplockGrantTable.Rule>): number => {
           const state = rules.reduce((left, { allows, applies }) => applies(facts) ? left & allows : left, 7)
           return (state & requested.state & R) === 0 ? 0 : state & requested.state
         }
-        return of(rest) !== of(GrantTable.rules)
+        return of(rest) !== of(OplockGrantTable.rules)
       })
       assert.isTrue(matters, rule.name)
     }
   })
 
   it("lets a lease grow only to all that a request asks for, and never shrink (MS-SMB2 3.3.5.9.8)", () => {
-    const asks = (state: number): GrantTable.Requested => ({ kind: "lease", state, directory: false })
-    assert.isTrue(GrantTable.grows(R, asks(R | H), R | H))
-    assert.isFalse(GrantTable.grows(R, asks(R | W | H), R | H), "a part of what it asks for")
-    assert.isFalse(GrantTable.grows(R | H, asks(R | W), R | W), "another right instead of one that it has")
-    assert.isFalse(GrantTable.grows(R | H, asks(R), R), "less")
-    assert.isFalse(GrantTable.grows(R, asks(R), R), "the same")
+    const asks = (state: number): OplockGrantTable.Requested => ({ kind: "lease", state, directory: false })
+    assert.isTrue(OplockGrantTable.grows(R, asks(R | H), R | H))
+    assert.isFalse(OplockGrantTable.grows(R, asks(R | W | H), R | H), "a part of what it asks for")
+    assert.isFalse(OplockGrantTable.grows(R | H, asks(R | W), R | W), "another right instead of one that it has")
+    assert.isFalse(OplockGrantTable.grows(R | H, asks(R), R), "less")
+    assert.isFalse(OplockGrantTable.grows(R, asks(R), R), "the same")
     assert.isTrue(
-      GrantTable.grows(R, { kind: "lease of version 2", state: R | W | H, directory: true }, R | H),
+      OplockGrantTable.grows(R, { kind: "lease of version 2", state: R | W | H, directory: true }, R | H),
       "a directory has no writes to cache"
     )
   })

@@ -3,7 +3,7 @@
  * one by one (MS-SMB2 3.3.1.1).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Sequence } from "../../src/Server/internal/Connection/CommandSequenceWindow.ts"
+import { CommandSequenceWindow } from "../../src/Server/internal/Connection/CommandSequenceWindow.ts"
 import { random } from "../random.ts"
 
 /** All MessageIds that were granted and are not used, one by one (MS-SMB2 3.3.1.1). */
@@ -28,12 +28,12 @@ class Model {
   }
 }
 
-describe("Sequence", () => {
+describe("CommandSequenceWindow", () => {
   it("accepts exactly the granted MessageIds, once and in any order, and grants within its limit", () => {
     for (let seed = 1; seed <= 60; seed++) {
       const next = random(seed * 7919)
       const limit = 1 + next(40)
-      const sequence = new Sequence(limit)
+      const sequence = new CommandSequenceWindow(limit)
       const model = new Model()
       for (let step = 0; step < 400; step++) {
         if (next(3) > 0) {

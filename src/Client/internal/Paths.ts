@@ -129,7 +129,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const batch = <const Ops extends ReadonlyArray<Operation.Any>>(
     path: UncPath.PathInput,
     options: Share.OpenOptions,
-    list: Ops
+    operations: Ops | ((limits: Share.Share["limits"]) => Ops)
   ) =>
     onShare(
       path,
@@ -138,7 +138,11 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           share,
           below,
           options,
-          Overwriting.on(share, (below, options) => share.batch(below, options, list))
+          Overwriting.on(
+            share,
+            (below, options) =>
+              share.batch(below, options, typeof operations === "function" ? operations(share.limits) : operations)
+          )
         )
     )
 
@@ -175,9 +179,13 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
   const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
     yield* named(path)
     const maximum = options?.maximum ?? defaultMaximum
-    const { opened, results } = yield* batch(path, OpenMode.read, [{ _tag: "Read", offset: 0n, length: small }])
+    let asked = small
+    const { opened, results } = yield* batch(path, OpenMode.read, (limits) => {
+      asked = Math.min(small, limits.read)
+      return [{ _tag: "Read", offset: 0n, length: asked }]
+    })
     const data = yield* Effect.fromResult(Extent.foundAtOpen(opened, results[0]))
-    return BigInt(data.length) >= opened.endOfFile && data.length < small && data.length <= maximum
+    return BigInt(data.length) >= opened.endOfFile && data.length < asked && data.length <= maximum
       ? data
       : yield* readLarge(path, maximum)
   })
@@ -195,11 +203,10 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
         yield* file.close
       }))
     if (bytes.length > small) return yield* writeFrom(0, mode)
-    const list: ReadonlyArray<Operation.Any> = [
-      ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes }]),
+    const { results } = yield* batch(path, mode, (limits): ReadonlyArray<Operation.Any> => [
+      ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes.subarray(0, limits.write) }]),
       ...flush
-    ]
-    const { results } = yield* batch(path, mode, list)
+    ])
     const outcomes: Array<unknown> = []
     for (const result of results) outcomes.push(yield* Effect.fromResult(result))
     const written = outcomes[0]

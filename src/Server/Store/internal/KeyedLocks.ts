@@ -1,5 +1,5 @@
 /** One call at a time for each key: a chain of promises per key, which is removed when no call waits. */
-export class Locks {
+export class KeyedLocks {
   readonly #tails = new Map<string, Promise<unknown>>()
 
   /** Runs `body` after all earlier calls for `key` have ended, with or without success. */

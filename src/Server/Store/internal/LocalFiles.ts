@@ -10,7 +10,7 @@ import * as LocalNode from "./LocalNode.ts"
 import type { Directory, Found, LocalTree } from "./LocalTree.ts"
 import type { Volume } from "./LocalVolume.ts"
 import { Descriptor } from "./OpenFileDescriptors.ts"
-import type { Descriptors } from "./OpenFileDescriptors.ts"
+import type { OpenFileDescriptors } from "./OpenFileDescriptors.ts"
 import { flushPath } from "./Sidecar.ts"
 import type { WaitingRecord } from "./Sidecar.ts"
 import { empty } from "./SidecarRecord.ts"
@@ -65,12 +65,12 @@ export type Named = Pick<Found, "name" | "stats" | "volume">
 /** @category models */
 export class LocalFiles {
   readonly tree: LocalTree
-  readonly descriptors: Descriptors
+  readonly descriptors: OpenFileDescriptors
   /** By their current identity on the platform. */
   readonly #files = new Map<string, OpenFile>()
   readonly #streams = new Map<string, OpenStream>()
 
-  constructor(tree: LocalTree, descriptors: Descriptors) {
+  constructor(tree: LocalTree, descriptors: OpenFileDescriptors) {
     this.tree = tree
     this.descriptors = descriptors
   }

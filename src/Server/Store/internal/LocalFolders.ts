@@ -6,14 +6,14 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { StoreError } from "../../ShareStore.ts"
-import { Locks } from "./KeyedLocks.ts"
+import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
 import { LocalFiles } from "./LocalFiles.ts"
 import { LocalTree } from "./LocalTree.ts"
 import type { Limits } from "./LocalTree.ts"
 import * as LocalWatch from "./LocalWatch.ts"
 import { Making } from "./Making.ts"
-import { Descriptors } from "./OpenFileDescriptors.ts"
+import { OpenFileDescriptors } from "./OpenFileDescriptors.ts"
 import { sidecarName } from "./SidecarFolder.ts"
 import * as SidecarLock from "./SidecarLock.ts"
 
@@ -22,7 +22,7 @@ export class LocalFolder {
   readonly tree: LocalTree
   readonly files: LocalFiles
   /** Locks of directories. */
-  readonly locks = new Locks()
+  readonly locks = new KeyedLocks()
   readonly making = new Making()
   /** Knows which changes are the stores' own. */
   readonly own = new LocalWatch.OwnChanges()
@@ -47,7 +47,7 @@ const keyOf = ({ dev, ino }: Fs.BigIntStats) => `${dev}:${ino}`
 const folders = new Map<string, LocalFolder>()
 
 /** One `acquire` or `release` at a time. */
-const turns = new Locks()
+const turns = new KeyedLocks()
 
 const busy = (why: string): never => {
   throw new StoreError({ reason: "Busy", cause: new Error(why) })
@@ -98,7 +98,7 @@ export const acquire = (folder: string, limits: FolderLimits, readOnly: boolean)
     }
     await checkOverlap(place, key)
     const tree = await LocalTree.make(place, sidecarName, limits, readOnly)
-    const descriptors = new Descriptors(limits.descriptors, tree.root.fd !== undefined)
+    const descriptors = new OpenFileDescriptors(limits.descriptors, tree.root.fd !== undefined)
     const made = new LocalFolder(tree, new LocalFiles(tree, descriptors), key)
     folders.set(key, made)
     return made

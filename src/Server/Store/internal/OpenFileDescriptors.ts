@@ -46,7 +46,7 @@ export class Descriptor {
 }
 
 /** @category models */
-export class Descriptors {
+export class OpenFileDescriptors {
   readonly #limit: number
   /** Whether an open file can be opened again for writing after its name was removed. */
   readonly opensAgain: boolean

@@ -2,7 +2,7 @@
  * Records of files whose numbers do not last: attributes and times while the process runs, and no data that must not be
  * lost.
  */
-import { Locks } from "./KeyedLocks.ts"
+import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
 import { empty, isEmpty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
@@ -15,7 +15,7 @@ const unsupported = () => Local.refuse("Unsupported")
 /** @category models */
 export class PassingRecords implements Records {
   readonly #records = new Map<string, FileRecord>()
-  readonly #locks = new Locks()
+  readonly #locks = new KeyedLocks()
 
   has(key: string): boolean {
     return this.#records.has(key)

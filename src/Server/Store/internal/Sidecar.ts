@@ -14,7 +14,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { StoreError } from "../../ShareStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
-import { Locks } from "./KeyedLocks.ts"
+import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
 import * as Names from "./Names.ts"
 import { Descriptor } from "./OpenFileDescriptors.ts"
@@ -41,7 +41,7 @@ export class Sidecar implements Records {
   /** The keys with a time of birth, by inode: the newest, and older ones if any. */
   readonly #ofInode = new Map<string, string | ReadonlyArray<string>>()
   readonly #cache = new Map<string, FileRecord>()
-  readonly #locks = new Locks()
+  readonly #locks = new KeyedLocks()
   #serial = 0
 
   /** `known` has the keys with records, and the file name of each record. */

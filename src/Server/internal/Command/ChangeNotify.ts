@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Message from "../../../Smb2/Message/ChangeNotify.ts"
 import { AccessMask, ChangeNotifyFlags } from "../../../Smb2/Message/Constants.ts"
-import * as OutsideChanges from "../State/ChangesByOthers.ts"
+import * as ChangesByOthers from "../State/ChangesByOthers.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { ChangesFound } from "../State/Model.ts"
 import * as Watch from "../State/Watch.ts"
@@ -41,7 +41,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       const room = Math.min(body.outputBufferLength, incoming.server.limits.notifications)
       watch = new Watch.DirectoryWatch(open, session, body.completionFilter, recursive, room)
       Watch.begin(watch)
-      OutsideChanges.forWatch(incoming.server, watch)
+      ChangesByOthers.forWatch(incoming.server, watch)
     }
     const already = watch.take()
     if (already !== undefined) return answer(already, body.outputBufferLength)

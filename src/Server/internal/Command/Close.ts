@@ -11,7 +11,7 @@ import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import type { AnyOpen, FileOpen } from "../State/Model.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refusal, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as Deletion from "./DeletionCheck.ts"
@@ -94,7 +94,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     const asks = open.deleteOnClose && open.directory && !link.deletePending
     if (open.deleteOnClose && !asks) markDeleted(open)
     // Requests that wait for this break look again at once, so the open must have left the tables before.
-    Caching.release(open.server, open)
+    OplocksAndLeases.release(open.server, open)
     if (open.written) DirectoryCaching.changed(table, open.path, open)
     return Effect.andThen(
       releaseFile(open),
@@ -173,8 +173,8 @@ export const markDeleted = (open: FileOpen): void => {
   // Clients with cached handles close them now.
   for (const lease of Array.from(stream.leases)) {
     const concerned = !isFile || Array.from(lease.opens).some((other) => other.link === link)
-    if (concerned && lease !== open.lease && (lease.state & Caching.HANDLE) !== 0) {
-      Caching.breakTo(open.server, lease, lease.state & ~Caching.HANDLE)
+    if (concerned && lease !== open.lease && (lease.state & OplocksAndLeases.HANDLE) !== 0) {
+      OplocksAndLeases.breakTo(open.server, lease, lease.state & ~OplocksAndLeases.HANDLE)
     }
   }
   if (!open.directory) return

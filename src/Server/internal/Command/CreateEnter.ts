@@ -9,12 +9,12 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { CreateOptions as O, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreOpened } from "../../ShareStore.ts"
-import * as OutsideChanges from "../State/ChangesByOthers.ts"
+import * as ChangesByOthers from "../State/ChangesByOthers.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import { FileOpen, type Share } from "../State/Model.ts"
 import type { OpenReservation } from "../State/OpenReservation.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
@@ -88,7 +88,7 @@ export const enter = Effect.fnUntraced(function*(
   const same = Grant.findLease(incoming, contexts)
   const { table } = share
   const reports = Grant.asksToCache(body, contexts)
-    ? yield* OutsideChanges.listen(server, share, name.path, opened)
+    ? yield* ChangesByOthers.listen(server, share, name.path, opened)
     : undefined
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
@@ -111,7 +111,7 @@ export const enter = Effect.fnUntraced(function*(
       return yield* refuse(outcome.status)
     }
     if (outcome._tag === "Wait") {
-      yield* Caching.waitFor(incoming, outcome.leases)
+      yield* OplocksAndLeases.waitFor(incoming, outcome.leases)
       continue
     }
     if (outcome._tag === "Orphaned") {
@@ -149,7 +149,7 @@ export const enter = Effect.fnUntraced(function*(
     open.deleteOnClose = has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
     session.opens.set(open.id, open)
     server.opens.set(open.id, open)
-    if (overwrite) Caching.breakReaders(server, stream, same)
+    if (overwrite) OplocksAndLeases.breakReaders(server, stream, same)
     const leaseResponse = Grant.grant(incoming, body, contexts, open, reports)
     return {
       open,
@@ -165,7 +165,7 @@ const forget = (incoming: Incoming, open: FileOpen): void => {
   for (const pending of Array.from(open.waiting)) pending.abort(NtStatus.STATUS_FILE_CLOSED)
   Watch.end(open)
   Locks.releaseAll(open)
-  Caching.release(incoming.server, open)
+  OplocksAndLeases.release(incoming.server, open)
   open.table.leave(open)
   incoming.session!.opens.delete(open.id)
   incoming.server.opens.delete(open.id)

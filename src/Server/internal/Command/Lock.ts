@@ -7,7 +7,7 @@ import type * as Message from "../../../Smb2/Message/Lock.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import { type FileOpen, type Lock, StreamLocks, type WaitingLock } from "../State/Model.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitReached.ts"
 
@@ -102,7 +102,7 @@ const lock = (
     if (length > 0n && offset + length - 1n > largest) return undo(NtStatus.STATUS_INVALID_LOCK_RANGE)
     const exclusive = has(flags, EXCLUSIVE)
     const wanted: Lock = { open, offset, end: offset + length, exclusive, serial: Locks.nextSerial() }
-    Caching.breakReaders(incoming.server, stream, open.lease)
+    OplocksAndLeases.breakReaders(incoming.server, stream, open.lease)
     if (!Locks.conflicts(all, wanted)) {
       Locks.add(all, wanted)
       taken.push(wanted)

@@ -6,7 +6,7 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/OplockBreak.ts"
 import type { Incoming } from "../State/Incoming.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
 /** Handles OPLOCK_BREAK. */
@@ -26,7 +26,7 @@ const lease = (incoming: Incoming, body: Of<"LeaseBreakAcknowledgment">): Effect
       _tag: "OPLOCK_BREAK",
       body: { _tag: "LeaseBreakResponse", leaseKey: Uint8Array.from(leaseKey), leaseState }
     }),
-    sent: () => Caching.settle(incoming.server, lease, leaseState)
+    sent: () => OplocksAndLeases.settle(incoming.server, lease, leaseState)
   })
 }
 
@@ -40,9 +40,9 @@ const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effe
     return refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
   if (lease?.breaking === undefined) return refuse(NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL)
-  const state = Caching.stateOf(body.oplockLevel)
+  const state = OplocksAndLeases.stateOf(body.oplockLevel)
   if (body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II || (state & ~lease.breaking) !== 0) {
-    Caching.settle(incoming.server, lease, 0)
+    OplocksAndLeases.settle(incoming.server, lease, 0)
     return refuse(
       body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II
         ? NtStatus.STATUS_INVALID_PARAMETER
@@ -54,6 +54,6 @@ const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effe
       _tag: "OPLOCK_BREAK",
       body: { _tag: "OplockBreak", oplockLevel: body.oplockLevel, fileId: body.fileId }
     }),
-    sent: () => Caching.settle(incoming.server, lease, state)
+    sent: () => OplocksAndLeases.settle(incoming.server, lease, state)
   })
 }

@@ -3,7 +3,7 @@ import { has } from "../../../Codec/Flags.ts"
 import { LeaseFlags, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
-import type * as OutsideChanges from "../State/ChangesByOthers.ts"
+import type * as ChangesByOthers from "../State/ChangesByOthers.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import { type FileOpen, Lease } from "../State/Model.ts"
 import { HANDLE, levelOf, stateOf, WRITE } from "../State/OplocksAndLeases.ts"
@@ -49,7 +49,7 @@ export const grant = (
   body: Message.Request,
   contexts: CreateContexts.Asked,
   open: FileOpen,
-  reports: OutsideChanges.ChangeReports | undefined
+  reports: ChangesByOthers.ChangeReports | undefined
 ): Granted => {
   const { stream } = open
   const { lease: named } = contexts

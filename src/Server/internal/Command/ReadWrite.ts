@@ -13,7 +13,7 @@ import type * as Write from "../../../Smb2/Message/Write.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Model.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
@@ -124,7 +124,7 @@ const written = (count: number): Reply => reply({ _tag: "WRITE", body: { count }
 /** The data of a file was changed: clients that cache or watch it are told. */
 export const changed = (open: FileOpen): void => {
   const { stream } = open
-  if (stream.leases.size > 0) Caching.breakReaders(open.server, stream, open.lease)
+  if (stream.leases.size > 0) OplocksAndLeases.breakReaders(open.server, stream, open.lease)
   const isFile = stream.name === ""
   if (isFile) open.written = true
   if (open.table.watching === 0) return

@@ -7,12 +7,12 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A, CompletionFilter as N, NotifyAction, ShareAccess } from "../../../Smb2/Message/Constants.ts"
 import type { StoreError, StoreNaming, StorePath } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
-import * as OutsideChanges from "../State/ChangesByOthers.ts"
+import * as ChangesByOthers from "../State/ChangesByOthers.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import { isWithin, keyOf } from "../State/FileTable.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileNode, FileOpen, Link } from "../State/Model.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
 import * as Current from "./Current.ts"
@@ -78,7 +78,7 @@ export const rename = Effect.fnUntraced(function*(
   // The replaced file has lost its name: a pending deletion has nothing to remove any more.
   for (const lost of table.at(name.path)) if (lost.file !== file) lost.deletePending = false
   table.renamed(link, name.path)
-  for (const other of stream.opens) OutsideChanges.renamed(other)
+  for (const other of stream.opens) ChangesByOthers.renamed(other)
   table.forgetEntry(from)
   for (const path of [from, name.path]) DirectoryCaching.changed(table, path, open)
   const filter = file.directory ? N.FILE_NOTIFY_CHANGE_DIR_NAME : N.FILE_NOTIFY_CHANGE_FILE_NAME
@@ -98,12 +98,12 @@ const releaseHandles = Effect.fnUntraced(function*(
   const all = except === undefined ? Array.from(file.streams.values()) : [except.stream]
   for (;;) {
     const leases = all.flatMap((stream) => Array.from(stream.leases)).filter((lease) =>
-      lease !== except?.lease && (lease.state & Caching.HANDLE) !== 0
+      lease !== except?.lease && (lease.state & OplocksAndLeases.HANDLE) !== 0
     )
-    for (const lease of leases) Caching.breakTo(incoming.server, lease, lease.state & ~Caching.HANDLE)
+    for (const lease of leases) OplocksAndLeases.breakTo(incoming.server, lease, lease.state & ~OplocksAndLeases.HANDLE)
     const breaking = leases.filter((lease) => lease.breaking !== undefined)
     if (breaking.length === 0) return
-    yield* Caching.waitFor(incoming, breaking)
+    yield* OplocksAndLeases.waitFor(incoming, breaking)
   }
 })
 
@@ -221,7 +221,7 @@ export const link = Effect.fnUntraced(function*(
     mayTake(incoming, open, name.path, replace, undefined),
     (naming) => make(open.path, name.path, naming)
   )
-  OutsideChanges.linked(open)
+  ChangesByOthers.linked(open)
   DirectoryCaching.changed(table, name.path, open)
   Watch.report(table, N.FILE_NOTIFY_CHANGE_FILE_NAME, [{ action: NotifyAction.FILE_ACTION_ADDED, path: name.path }])
 })

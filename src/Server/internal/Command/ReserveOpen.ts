@@ -9,7 +9,7 @@ import type { Limits } from "../../Limits.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Lease, Server, Session, Usage } from "../State/Model.ts"
 import { OpenReservation } from "../State/OpenReservation.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitReached.ts"
 
@@ -57,11 +57,11 @@ const askBack = (
     leases.delete(lease)
     leases.set(lease, count)
     const helps = limit !== "opens" || [...lease.opens].some((open) => open.session === session)
-    if ((lease.state & Caching.HANDLE) === 0 || !helps) continue
+    if ((lease.state & OplocksAndLeases.HANDLE) === 0 || !helps) continue
     if (lease.breaking === undefined && isIdle(lease)) {
-      Caching.breakTo(server, lease, lease.state & ~Caching.HANDLE)
+      OplocksAndLeases.breakTo(server, lease, lease.state & ~OplocksAndLeases.HANDLE)
     }
-    if (lease.breaking !== undefined && (lease.breaking & Caching.HANDLE) === 0) asked.push(lease)
+    if (lease.breaking !== undefined && (lease.breaking & OplocksAndLeases.HANDLE) === 0) asked.push(lease)
   }
   return asked
 }
@@ -84,6 +84,6 @@ export const reserve = (incoming: Incoming): Effect.Effect<OpenReservation, Refu
       }
       asked = asked.filter(({ breaking }) => breaking !== undefined)
       if (asked.length === 0) return yield* limitReached(incoming, limit, NtStatus.STATUS_TOO_MANY_OPENED_FILES)
-      yield* Caching.waitForOne(incoming, asked)
+      yield* OplocksAndLeases.waitForOne(incoming, asked)
     }
   })

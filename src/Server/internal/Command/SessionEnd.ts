@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { AnyOpen, Connection, Session, Tree } from "../State/Model.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Close from "./Close.ts"
 import * as Durable from "./Durable.ts"
 
@@ -86,5 +86,5 @@ export const disconnect = (connection: Connection): Effect.Effect<void> =>
       connection.server.sessions.delete(session.id)
     }
     connection.sessions.clear()
-    Caching.tellAgain(connection.server, connection)
+    OplocksAndLeases.tellAgain(connection.server, connection)
   })

@@ -15,7 +15,7 @@ import type { StoreChanges } from "../../ShareStore.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen } from "../State/Model.ts"
-import * as Caching from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
@@ -113,7 +113,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
             Volumes.checkFreeSpace(open.share, open.file, value.allocationSize, node.allocationSize),
             () => {
               open.stream.reserved = value.allocationSize
-              Caching.breakReaders(open.server, open.stream, open.lease)
+              OplocksAndLeases.breakReaders(open.server, open.stream, open.lease)
             }
           )
         })

@@ -8,7 +8,7 @@
  *
  * @category models
  */
-export class Sequence {
+export class CommandSequenceWindow {
   private low = 0
   private high = 1
   /** Used identifiers from `low` upwards. */

@@ -25,7 +25,7 @@ import { Incoming } from "../State/Incoming.ts"
 import type * as Model from "../State/Model.ts"
 import type { PendingRequest, Server, Session, Usage } from "../State/Model.ts"
 import { initial, type Negotiated } from "../State/Negotiated.ts"
-import { Sequence } from "./CommandSequenceWindow.ts"
+import { CommandSequenceWindow } from "./CommandSequenceWindow.ts"
 import { Outgoing } from "./Outgoing.ts"
 import * as Requests from "./Requests.ts"
 import { Batch, Responses } from "./Responses.ts"
@@ -61,7 +61,7 @@ export class Connection implements Model.Connection {
   private readonly socket: Net.Socket
   private readonly out: Outgoing
   private readonly frames: FrameReader.FrameReader
-  private readonly sequence: Sequence
+  private readonly sequence: CommandSequenceWindow
   private readonly responses: Responses
   private asyncId = 1n
   /** Callbacks that wait for the connection's end. */
@@ -75,7 +75,7 @@ export class Connection implements Model.Connection {
     this.port = socket.remotePort ?? 0
     this.network = networkOf(this.address)
     this.localAddress = socket.localAddress ?? ""
-    this.sequence = new Sequence(server.limits.credits)
+    this.sequence = new CommandSequenceWindow(server.limits.credits)
     this.responses = new Responses(this, this.out, this.sequence)
     this.frames = new FrameReader.FrameReader(largestOfStranger, {
       peek: 0,

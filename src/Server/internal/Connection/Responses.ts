@@ -15,7 +15,7 @@ import * as Negotiation from "../Command/Negotiation.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Connection, Session } from "../State/Model.ts"
 import { errorBody, type Reply } from "../Wire/Reply.ts"
-import type { Sequence } from "./CommandSequenceWindow.ts"
+import type { CommandSequenceWindow } from "./CommandSequenceWindow.ts"
 import { lengthOf, type Outgoing } from "./Outgoing.ts"
 
 const padding = new Uint8Array(8)
@@ -46,9 +46,9 @@ export class Batch {
 export class Responses {
   readonly #connection: Connection
   readonly #out: Outgoing
-  readonly #sequence: Sequence
+  readonly #sequence: CommandSequenceWindow
 
-  constructor(connection: Connection, out: Outgoing, sequence: Sequence) {
+  constructor(connection: Connection, out: Outgoing, sequence: CommandSequenceWindow) {
     this.#connection = connection
     this.#out = out
     this.#sequence = sequence
