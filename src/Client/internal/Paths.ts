@@ -24,12 +24,12 @@ import * as ShareList from "../ShareList.ts"
 import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
 import * as Watch from "../Watch.ts"
-import * as Extent from "./EndOfFile.ts"
+import * as EndOfFile from "./EndOfFile.ts"
 import * as Links from "./Links.ts"
 import * as Metadata from "./Metadata.ts"
-import * as Overwriting from "./OverwriteAttributes.ts"
+import * as OverwriteAttributes from "./OverwriteAttributes.ts"
 import { first, named, placeOf, rootOrLink, spanOf, tagOf, text, versioned } from "./Placement.ts"
-import * as Made from "./RemoveUnfinished.ts"
+import * as RemoveUnfinished from "./RemoveUnfinished.ts"
 import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
 import * as Resume from "./Resume.ts"
@@ -97,7 +97,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       path,
       (share, below) =>
         Effect.map(
-          versioned(share, below, options, Overwriting.on(share, share.open)),
+          versioned(share, below, options, OverwriteAttributes.on(share, share.open)),
           (file) => ({ share, file })
         )
     )
@@ -138,7 +138,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           share,
           below,
           options,
-          Overwriting.on(
+          OverwriteAttributes.on(
             share,
             (below, options) =>
               share.batch(below, options, typeof operations === "function" ? operations(share.limits) : operations)
@@ -184,7 +184,7 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
       asked = Math.min(small, limits.read)
       return [{ _tag: "Read", offset: 0n, length: asked }]
     })
-    const data = yield* Effect.fromResult(Extent.foundAtOpen(opened, results[0]))
+    const data = yield* Effect.fromResult(EndOfFile.foundAtOpen(opened, results[0]))
     return BigInt(data.length) >= opened.endOfFile && data.length < asked && data.length <= maximum
       ? data
       : yield* readLarge(path, maximum)
@@ -305,10 +305,10 @@ export const operations = (connect: Connect, locator: Locator.Locator): Operatio
           ? Effect.fail(UncPath.invalid(text(to), "a file cannot be copied onto itself"))
           : Effect.map(
             // FSCTL_SRV_COPYCHUNK_WRITE needs no right to read the target (MS-SMB2 3.3.5.15.6).
-            versioned(share, below, mode, Overwriting.on(share, share.open)),
+            versioned(share, below, mode, OverwriteAttributes.on(share, share.open)),
             (file) => ({ share, file })
           ))
-      yield* Made.using(open, (target) => {
+      yield* RemoveUnfinished.using(open, (target) => {
         const through = Effect.asVoid(Transfer.write(
           target.file,
           target.share.limits.write,

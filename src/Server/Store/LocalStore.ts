@@ -6,10 +6,9 @@
  * folder `.effect-smb` on each of its file systems, which no client sees (docs/adr/0007). One process serves a folder
  * at a time.
  *
- * `LocalTree` finds and confines names, `LocalVolume` knows the file systems, `Descriptors` shares descriptors,
- * `LocalFiles` and `LocalHandle` have the open files, `LocalOpening`, `LocalNaming` and `LocalListing` find, make and
- * name them, and `LocalFolders` has the served folders. This module implements
- * `ShareStore` with them.
+ * `LocalTree` finds and confines names, `LocalVolume` knows the file systems, `OpenFileDescriptors` shares file
+ * descriptors, `LocalFiles` and `LocalHandle` have the open files, `LocalOpening`, `LocalNaming` and `LocalListing` find,
+ * make and name them, and `LocalFolders` has the served folders. This module implements `ShareStore` with them.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -14,7 +14,7 @@ import type { AnyOpen, FileOpen } from "../State/Model.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refusal, type Reply, reply, stored } from "../Wire/Reply.ts"
-import * as Deletion from "./DeletionCheck.ts"
+import * as DeletionCheck from "./DeletionCheck.ts"
 import * as Shown from "./Shown.ts"
 
 /** Handles CLOSE. */
@@ -99,7 +99,7 @@ const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
     return Effect.andThen(
       releaseFile(open),
       asks
-        ? Effect.flatMap(Effect.orElseSucceed(Deletion.isClearable(open), () => true), (empty) => {
+        ? Effect.flatMap(Effect.orElseSucceed(DeletionCheck.isClearable(open), () => true), (empty) => {
           if (empty) markDeleted(open)
           return settle(open)
         })

@@ -22,8 +22,8 @@ import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Durable from "./Durable.ts"
 import type { Name } from "./Names.ts"
-import * as Grant from "./OplockGrant.ts"
-import * as Conflicts from "./ShareModes.ts"
+import * as OplockGrant from "./OplockGrant.ts"
+import * as ShareModes from "./ShareModes.ts"
 import * as Shown from "./Shown.ts"
 import * as Volumes from "./Volumes.ts"
 
@@ -48,7 +48,7 @@ export const settable = F.FILE_ATTRIBUTE_READONLY | F.FILE_ATTRIBUTE_HIDDEN | F.
 /** An open that was entered, and how to undo that. */
 export interface Entered {
   readonly open: FileOpen
-  readonly leaseResponse: Grant.Granted
+  readonly leaseResponse: OplockGrant.Granted
   readonly undo: Effect.Effect<void>
 }
 
@@ -85,9 +85,9 @@ export const enter = Effect.fnUntraced(function*(
   const { body, contexts, incoming, name, scope, share } = request
   const { server } = incoming
   const session = incoming.session!
-  const same = Grant.findLease(incoming, contexts)
+  const same = OplockGrant.findLease(incoming, contexts)
   const { table } = share
-  const reports = Grant.asksToCache(body, contexts)
+  const reports = OplockGrant.asksToCache(body, contexts)
     ? yield* ChangesByOthers.listen(server, share, name.path, opened)
     : undefined
   for (;;) {
@@ -100,7 +100,7 @@ export const enter = Effect.fnUntraced(function*(
     if (table.renames !== request.renames && !(yield* isStillThere(request, opened))) return undefined
     const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")
-    const outcome = Conflicts.obstacles(server, stream, table.linkOf(file, name.path), same, {
+    const outcome = ShareModes.obstacles(server, stream, table.linkOf(file, name.path), same, {
       access: checked,
       shareAccess: body.shareAccess,
       overwrite,
@@ -150,7 +150,7 @@ export const enter = Effect.fnUntraced(function*(
     session.opens.set(open.id, open)
     server.opens.set(open.id, open)
     if (overwrite) OplocksAndLeases.breakReaders(server, stream, same)
-    const leaseResponse = Grant.grant(incoming, body, contexts, open, reports)
+    const leaseResponse = OplockGrant.grant(incoming, body, contexts, open, reports)
     return {
       open,
       leaseResponse,

@@ -21,7 +21,7 @@ import * as ChannelSequence from "./ChannelSequence.ts"
 import * as Close from "./Close.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Names from "./Names.ts"
-import * as Grant from "./OplockGrant.ts"
+import * as OplockGrant from "./OplockGrant.ts"
 import * as Shown from "./Shown.ts"
 import * as Volumes from "./Volumes.ts"
 
@@ -160,7 +160,7 @@ const respond = Effect.fnUntraced(function*(
   const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
   const { serialNumber } = contexts.onDiskId ? yield* Volumes.of(open.share, open.file) : open.share.volume
   const fileId = { persistent: open.id, volatile: open.id }
-  const caching = Grant.current(open)
+  const caching = OplockGrant.current(open)
   const least = caching.lease === undefined && replayed !== undefined && replayed < caching.oplockLevel
   const oplockLevel = least ? replayed : caching.oplockLevel
   return {

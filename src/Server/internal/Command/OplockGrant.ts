@@ -1,4 +1,4 @@
-/** Gives an open the oplock or lease that `GrantTable` allows (MS-SMB2 3.3.5.9.8, 3.3.5.9.11). */
+/** Gives an open the oplock or lease that `OplockGrantTable` allows (MS-SMB2 3.3.5.9.8, 3.3.5.9.11). */
 import { has } from "../../../Codec/Flags.ts"
 import { LeaseFlags, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
@@ -8,7 +8,7 @@ import type { Incoming } from "../State/Incoming.ts"
 import { type FileOpen, Lease } from "../State/Model.ts"
 import { HANDLE, levelOf, stateOf, WRITE } from "../State/OplocksAndLeases.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
-import * as GrantTable from "./OplockGrantTable.ts"
+import * as OplockGrantTable from "./OplockGrantTable.ts"
 import { isStat } from "./ShareModes.ts"
 
 /** The lease that a CREATE names, if its client has it already. */
@@ -30,7 +30,7 @@ export const asksToCache = (body: Message.Request, { lease }: CreateContexts.Ask
   lease !== undefined || stateOf(body.requestedOplockLevel) !== 0
 
 /** What the other opens of a stream hold, as far as it matters to a new oplock or lease. */
-const othersOf = (open: FileOpen, same: Lease | undefined): GrantTable.Others => {
+const othersOf = (open: FileOpen, same: Lease | undefined): OplockGrantTable.Others => {
   const { stream } = open
   const others = [...stream.opens].filter((other) => other !== open && (same === undefined || other.lease !== same))
   return {
@@ -43,7 +43,7 @@ const othersOf = (open: FileOpen, same: Lease | undefined): GrantTable.Others =>
   }
 }
 
-/** Grants as much of the requested caching as `GrantTable` allows. */
+/** Grants as much of the requested caching as `OplockGrantTable` allows. */
 export const grant = (
   incoming: Incoming,
   body: Message.Request,
@@ -55,12 +55,12 @@ export const grant = (
   const { lease: named } = contexts
   if (named?.parentKey !== undefined) open.parentLeaseKey = Buffer.from(named.parentKey).toString("hex")
   const same = findLease(incoming, contexts)
-  const requested: GrantTable.Requested = {
+  const requested: OplockGrantTable.Requested = {
     kind: named === undefined ? "oplock" : named.version === 1 ? "lease" : "lease of version 2",
     state: named === undefined ? stateOf(body.requestedOplockLevel) : named.state,
     directory: open.directory
   }
-  const state = GrantTable.grantable(requested, othersOf(open, same), reports?.complete === true)
+  const state = OplockGrantTable.grantable(requested, othersOf(open, same), reports?.complete === true)
   if (named === undefined || open.directory && named.version === 1) {
     if (state === 0) return none
     join(new Lease(stream, state), open)
@@ -76,7 +76,7 @@ export const grant = (
       epoch: named.version === 2 ? (named.epoch + 1) & 0xffff : 0
     })
     incoming.server.leases.add(lease)
-  } else if (lease.breaking === undefined && GrantTable.grows(lease.state, requested, state)) {
+  } else if (lease.breaking === undefined && OplockGrantTable.grows(lease.state, requested, state)) {
     lease.state = state
     if (lease.version === 2) lease.epoch = (lease.epoch + 1) & 0xffff
   }

@@ -9,7 +9,7 @@ import * as Reparse from "../../../Codec/Reparse.ts"
 import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
 import type { FileOpen } from "../State/Model.ts"
 import { kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
-import * as Deletion from "./DeletionCheck.ts"
+import * as DeletionCheck from "./DeletionCheck.ts"
 
 /** The head of every buffer: tag, length of the data, and the GUID of a tag that is not Microsoft's. */
 interface Head {
@@ -88,7 +88,7 @@ export const set = Effect.fnUntraced(function*(open: FileOpen, input: Uint8Array
   link.sealed = directory
   yield* Effect.ensuring(
     Effect.gen(function*() {
-      if (directory && !(yield* stored(Deletion.isEmpty(open)))) {
+      if (directory && !(yield* stored(DeletionCheck.isEmpty(open)))) {
         return yield* refuse(NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
       }
       const there = yield* stored(kept(open.file, "ReparsePoint"))

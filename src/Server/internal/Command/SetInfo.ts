@@ -20,7 +20,7 @@ import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as Close from "./Close.ts"
-import * as Deletion from "./DeletionCheck.ts"
+import * as DeletionCheck from "./DeletionCheck.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
@@ -222,7 +222,7 @@ const disposition = Effect.fnUntraced(function*(
   if ((fileAttributes & F.FILE_ATTRIBUTE_READONLY) !== 0 && !ignoresReadOnly) {
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
-  if (stream.name === "") yield* Deletion.check(open)
+  if (stream.name === "") yield* DeletionCheck.check(open)
   Close.markDeleted(open)
 })
 

@@ -20,7 +20,7 @@ import * as Events from "../../Events.ts"
 import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath } from "../../ShareStore.ts"
 import { keyOf } from "./FileTable.ts"
 import type { FileNode, FileOpen, FileTable, Server, Share, Watch } from "./Model.ts"
-import * as Caching from "./OplocksAndLeases.ts"
+import * as OplocksAndLeases from "./OplocksAndLeases.ts"
 
 /** How often the server checks which directories it still has to listen to. */
 const interval = "15 seconds"
@@ -209,7 +209,7 @@ class Listener {
 
   breakCaches(file: FileNode): void {
     for (const { leases } of file.streams.values()) {
-      for (const lease of Array.from(leases)) Caching.breakTo(this.server, lease, 0)
+      for (const lease of Array.from(leases)) OplocksAndLeases.breakTo(this.server, lease, 0)
     }
   }
 

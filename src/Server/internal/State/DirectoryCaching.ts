@@ -5,7 +5,7 @@
  */
 import type { StorePath } from "../../ShareStore.ts"
 import type { FileOpen, FileTable } from "./Model.ts"
-import * as Caching from "./OplocksAndLeases.ts"
+import * as OplocksAndLeases from "./OplocksAndLeases.ts"
 
 /**
  * Breaks the leases of a directory after an entry came, went, or changed. No request waits for the acknowledgment. `by`
@@ -17,7 +17,7 @@ export const changed = (table: FileTable, path: StorePath, by: FileOpen | undefi
     if (!file.directory) continue
     for (const lease of Array.from(file.streams.get("")?.leases ?? [])) {
       const [open] = lease.opens
-      if (open !== undefined && by?.parentLeaseKey !== lease.keyText) Caching.breakTo(open.server, lease, 0)
+      if (open !== undefined && by?.parentLeaseKey !== lease.keyText) OplocksAndLeases.breakTo(open.server, lease, 0)
     }
   }
 }
