@@ -1,3 +1,6 @@
+/**
+ * Proves that a FileSystemStore over Node's file system passes the conformance kit, with and without inode numbers.
+ */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, Stream } from "effect"
@@ -11,7 +14,7 @@ const make = Effect.gen(function*() {
 
 storeConformance("FileSystemStore", make, { timeResolution: 10_000n, keepsMetadata: false })
 
-/** A file system that numbers no files and knows no times of birth, as over many protocols. */
+/** A file system without inode numbers and creation times, as many network protocols have it. */
 const unnumbered = (fs: FileSystem.FileSystem): FileSystem.FileSystem => {
   const less = (info: FileSystem.File.Info): FileSystem.File.Info => ({
     ...info,
@@ -35,13 +38,13 @@ const withoutNumbers = Effect.gen(function*() {
   return yield* FileSystemStore.make(unnumbered(fs), folder)
 }).pipe(Effect.provide(NodeFileSystem.layer))
 
-storeConformance("FileSystemStore of files without numbers", withoutNumbers, {
+storeConformance("FileSystemStore over files without inode numbers", withoutNumbers, {
   timeResolution: 10_000n,
   keepsMetadata: false,
   many: 100
 })
 
-it.effect("tells of no changes where others make some, so that clients cache nothing", () =>
+it.effect("FileSystemStore with `changedByOthers` fails `changes` with Unsupported", () =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const folder = yield* fs.makeTempDirectoryScoped({ prefix: "effect-smb-store-" })

@@ -1,3 +1,7 @@
+/**
+ * Proves which folders a LocalStore serves or refuses: folders of another store or process, folders with copied or
+ * damaged sidecars, and folders after a crash. The tests use real folders and processes that are killed.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
@@ -31,7 +35,7 @@ Effect.runFork(Effect.scoped(Effect.andThen(Effect.tapError(made, ({ message, re
 if (process.argv[2] === "stay") setInterval(() => {}, 60_000)
 `
 
-/** A process that serves a folder: what it says first. It stays until it is killed, or ends at once. */
+/** A process that serves a folder, with its first output. The process stays until it is killed, or ends at once. */
 const serving = (path: string, stays: boolean) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -54,8 +58,8 @@ const serving = (path: string, stays: boolean) =>
       })
   )
 
-describe("LocalStore over one folder twice", () => {
-  it.live("is one store, by whatever path", () =>
+describe("two LocalStores over one folder", () => {
+  it.live("share one origin, records and open files, no matter by which path each was made", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const elsewhere = yield* folder
@@ -84,17 +88,17 @@ describe("LocalStore over one folder twice", () => {
       const { file: read } = yield* reading.open(["f"], existing)
       assert.strictEqual(string(yield* read.getBlob("SecurityDescriptor")), "others")
       assert.strictEqual((yield* error(read.setBlob("SecurityDescriptor", text("x")))).reason, "ReadOnly")
-      // A file that goes by one name of the share stays open by the other.
+      // A file that is removed through one store stays open in the other store.
       yield* one.remove(["f"])
       assert.strictEqual(string(yield* same.read(0n, 9)), "bytes")
-      // It is served until the last one ends.
+      // The folder is served until the last store ends.
       yield* Scope.close(first, Exit.void)
       yield* Effect.scoped(other.open(["g"], { ...fresh, initial: { securityDescriptor: text("kept") } }))
       const again = yield* LocalStore.make(join(path, "x"))
       assert.isTrue(again.origin === other.origin)
     }))
 
-  it.live("is another one when the first has ended", () =>
+  it.live("have different origins when the second is made after the first has ended", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const one = yield* Effect.scoped(LocalStore.make(path))
@@ -102,7 +106,7 @@ describe("LocalStore over one folder twice", () => {
       assert.isTrue(one.origin !== other.origin)
     }))
 
-  it.live("begins read-only and is written to then", () =>
+  it.live("can be a read-only one that writes nothing, and then a writable one", () =>
     Effect.gen(function*() {
       const path = yield* folder
       yield* LocalStore.make(path, { readOnly: true })
@@ -113,8 +117,8 @@ describe("LocalStore over one folder twice", () => {
     }))
 })
 
-describe("LocalStore over folders that hold one another", () => {
-  it.live("is refused, with what to do", () =>
+describe("LocalStore over a folder inside or around a served folder", () => {
+  it.live("is refused with Busy and a message that names the served folder", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const elsewhere = yield* folder
@@ -142,7 +146,7 @@ describe("LocalStore and other processes", () => {
   const locks = (path: string) => Fs.readdirSync(lock(path))
 
   it.live.skipIf(process.platform === "win32")(
-    "refuses a folder that another one serves, while that lives",
+    "refuses a folder with Busy while another process serves it, and serves it after that process is killed",
     () =>
       Effect.gen(function*() {
         const path = yield* folder
@@ -157,7 +161,7 @@ describe("LocalStore and other processes", () => {
         const below = yield* error(LocalStore.make(join(path, "d")))
         assert.strictEqual(below.reason, "Busy")
         assert.include(below.message, `it lies in ${path}`)
-        // What it leaves when it is killed is in nobody's way.
+        // The lock of a killed process does not keep the next process out.
         other.child.kill("SIGKILL")
         yield* Effect.promise(() => other.ended)
         assert.strictEqual(locks(path).length, 2)
@@ -167,7 +171,7 @@ describe("LocalStore and other processes", () => {
           assert.match(third.said, /^Busy: /)
         }))
         assert.deepStrictEqual(locks(path), [])
-        // It holds no process up.
+        // The lock does not keep its own process from ending.
         const short = yield* serving(path, false)
         assert.strictEqual(short.said, "served")
         yield* Effect.promise(() => short.ended)
@@ -176,7 +180,7 @@ describe("LocalStore and other processes", () => {
   )
 
   it.live.skipIf(process.platform === "win32")(
-    "serves nothing below a folder that another one serves by itself",
+    "refuses paths in a subfolder with AccessDenied while another process serves it",
     () =>
       Effect.gen(function*() {
         const path = yield* folder
@@ -206,16 +210,16 @@ describe("LocalStore and other processes", () => {
         }
         const store = yield* LocalStore.make(path)
         assert.strictEqual((yield* error(store.open(["d", "inner", "f"], existing))).reason, "AccessDenied")
-        // It is served as soon as that one ends, and what it leaves is in nobody's way.
+        // The store serves the subfolder as soon as that process has ended, although its lock is left.
         other.child.kill("SIGKILL")
         yield* Effect.promise(() => other.ended)
         yield* Effect.scoped(store.open(["d", "inner", "f"], existing))
-        // Who comes now is refused by the outer one.
+        // A process that comes now is refused, because this store serves the outer folder.
         assert.match((yield* serving(join(path, "d", "inner"), true)).said, /^Busy: /)
       })
   )
 
-  it.live("lets one of many in that come upon what a dead one left", () =>
+  it.live("gives the lock that a dead process left to exactly one of eight that take it at once", () =>
     Effect.gen(function*() {
       const path = yield* folder
       yield* Effect.scoped(LocalStore.make(path))
@@ -223,7 +227,7 @@ describe("LocalStore and other processes", () => {
       const stats = Fs.lstatSync(sidecar, { bigint: true })
       for (let round = 0; round < 10; round++) {
         if (process.platform !== "win32") {
-          // As a killed process leaves it.
+          // The lock as a killed process leaves it.
           const server = Net.createServer()
           yield* Effect.promise(() => new Promise<void>((resolve) => server.listen(join(path, "socket"), resolve)))
           Fs.renameSync(join(path, "socket"), join(lock(path), "0"))
@@ -249,8 +253,8 @@ describe("LocalStore and other processes", () => {
     }))
 })
 
-describe("LocalStore and a sidecar of another folder", () => {
-  it.live("refuses a folder that was copied, and gives one its stamp that has none yet", () =>
+describe("LocalStore and a sidecar that is copied or incomplete", () => {
+  it.live("refuses a copied sidecar or a damaged stamp with Failed, and stamps a sidecar without a stamp", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const one = join(path, "one")
@@ -276,12 +280,12 @@ describe("LocalStore and a sidecar of another folder", () => {
       assert.match(message, /copied or restored.*remove \.effect-smb/)
       Fs.rmSync(join(other, LocalStore.sidecarName), { recursive: true })
       assert.isUndefined(yield* descriptor(other))
-      // As earlier versions left it.
+      // Earlier versions left a sidecar without a stamp.
       const stamp = join(one, LocalStore.sidecarName, "stamp")
       Fs.rmSync(stamp)
       assert.strictEqual(yield* descriptor(one), "one alone")
       assert.isTrue(Fs.existsSync(stamp))
-      // Under another name it is the same folder.
+      // A renamed folder is the same folder.
       Fs.renameSync(one, join(path, "renamed"))
       assert.strictEqual(yield* descriptor(join(path, "renamed")), "one alone")
       for (const damage of ["", "{}"]) {
@@ -290,7 +294,7 @@ describe("LocalStore and a sidecar of another folder", () => {
       }
     }))
 
-  it.live("refuses a folder whose records went", () =>
+  it.live("refuses a folder with Failed when the records folder of its sidecar is removed", () =>
     Effect.gen(function*() {
       const path = yield* folder
       yield* Effect.scoped(LocalStore.make(path))
@@ -298,7 +302,7 @@ describe("LocalStore and a sidecar of another folder", () => {
       assert.strictEqual((yield* error(LocalStore.make(path))).reason, "Failed")
     }))
 
-  it.live("does not take a record that went for one that never was", () =>
+  it.live("fails with Failed for a file whose record was lost, until a new descriptor is set", () =>
     Effect.gen(function*() {
       const path = yield* folder
       yield* Effect.scoped(Effect.flatMap(
@@ -316,11 +320,11 @@ describe("LocalStore and a sidecar of another folder", () => {
     }))
 })
 
-describe("LocalStore and what it is making", () => {
+describe("LocalStore while it makes a file or directory", () => {
   const who = text("who may")
   const kinds = ["file", "directory"] as const
 
-  /** Holds the moves of records to their place: tells that one came, and lets all go on. */
+  /** Holds each rename of a record to its place. `came` waits for the first one, and `go` lets all continue. */
   const held = Effect.acquireRelease(
     Effect.sync(() => {
       const rename = Fs.promises.rename
@@ -345,7 +349,7 @@ describe("LocalStore and what it is making", () => {
   )
 
   for (const type of kinds) {
-    it.live(`lets nobody have a ${type} without its descriptor`, () =>
+    it.live(`lets opens of a new ${type} wait until its security descriptor is kept`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path)
@@ -367,7 +371,7 @@ describe("LocalStore and what it is making", () => {
             concurrency: "unbounded"
           })
         )
-        // They have all the time that they need to come too early.
+        // The waiting opens have enough time to end too early if they do not wait.
         for (let i = 0; i < 50; i++) yield* store.stat(["new"])
         isWhole = true
         yield* go
@@ -379,7 +383,7 @@ describe("LocalStore and what it is making", () => {
         ])
       }))
 
-    it.live(`shows a ${type} that could not be made to nobody`, () =>
+    it.live(`fails a waiting open of a ${type} with NotFound when its descriptor cannot be kept`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path)
@@ -390,7 +394,7 @@ describe("LocalStore and what it is making", () => {
         yield* came
         const looking = yield* Effect.forkChild(Effect.flip(store.open(["new"], { mode: "existing", type })))
         for (let i = 0; i < 50; i++) yield* store.stat(["new"])
-        // Nothing can be kept any more.
+        // From now on no record can be kept.
         Fs.rmSync(join(path, LocalStore.sidecarName, "records"), { recursive: true })
         yield* go
         yield* Fiber.join(making)
@@ -400,7 +404,7 @@ describe("LocalStore and what it is making", () => {
       }))
 
     it.live.skipIf(process.platform === "win32")(
-      `gives a ${type} its descriptor that a process made which was killed`,
+      `gives a ${type} its descriptor after its maker was killed before the record's rename`,
       () =>
         Effect.gen(function*() {
           const path = yield* folder
@@ -428,7 +432,7 @@ describe("LocalStore and what it is making", () => {
             )
           )
           assert.isTrue(Fs.existsSync(join(path, "d", "new")))
-          // Also where nothing may be written.
+          // A read-only store gives the descriptor too.
           for (const readOnly of [true, false, false]) {
             const said = yield* Effect.scoped(Effect.gen(function*() {
               const store = yield* LocalStore.make(path, { readOnly })
@@ -444,13 +448,13 @@ describe("LocalStore and what it is making", () => {
     )
   }
 
-  it.live("gives what a crash left to no other file", () =>
+  it.live("gives no file a leftover record that names an older, missing or outside file or is damaged", () =>
     Effect.gen(function*() {
       const path = yield* folder
       Fs.writeFileSync(join(path, "old"), "")
       yield* Effect.scoped(LocalStore.make(path))
       const sidecar = join(path, LocalStore.sidecarName)
-      // Until times are others.
+      // Waits until the clock of the file system has advanced.
       while (Fs.statSync(sidecar).mtimeMs <= Fs.statSync(join(path, "old")).mtimeMs) {
         Fs.writeFileSync(join(sidecar, "tick"), "")
         Fs.rmSync(join(sidecar, "tick"))
@@ -474,7 +478,7 @@ describe("LocalStore and what it is making", () => {
 
 describe("LocalStore whose sidecar is removed while it is served", () => {
   for (const part of ["", "new", "records"]) {
-    it.live(`says so where something is to be kept${part === "" ? "" : `: ${part}`}`, () =>
+    it.live(`fails changes that need it with Failed and says why${part === "" ? "" : `: ${part}`}`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path)
@@ -500,8 +504,8 @@ describe("LocalStore whose sidecar is removed while it is served", () => {
   }
 })
 
-describe("LocalStore and its stamp", () => {
-  it.live("is on the disk before it has its name", () =>
+describe("LocalStore's stamp", () => {
+  it.live("is flushed before its rename, and the sidecar folder is flushed", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const { rename } = Fs.promises
@@ -532,7 +536,7 @@ describe("LocalStore and its stamp", () => {
       )
       yield* Effect.scoped(LocalStore.make(path))
       assert.isTrue(wasFlushed)
-      // And the name itself after it.
+      // The folder that holds the name is flushed too.
       assert.isTrue(flushed.has(Fs.lstatSync(join(path, LocalStore.sidecarName)).ino))
     }))
 })

@@ -1,3 +1,7 @@
+/**
+ * Proves that a LocalStore passes the conformance kit, and how it shares a real folder with other programs. Some tests
+ * let another program act between two calls of the store.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule, Stream } from "effect"
 import * as Fs from "node:fs"
@@ -16,7 +20,7 @@ const folder = Effect.acquireRelease(
 
 const folders = new WeakMap<ShareStore, string>()
 
-/** A store over a folder of its own. */
+/** A store over its own temporary folder. */
 const make = (options: LocalStore.LocalStoreOptions = {}) =>
   Effect.flatMap(folder, (path) =>
     Effect.map(LocalStore.make(path, options), (store) => {
@@ -35,13 +39,13 @@ const outside = (store: ShareStore): Outside => {
 
 storeConformance("LocalStore", make(), { outside })
 
-// Descriptors come and go with each call.
-storeConformance("LocalStore with next to no descriptors", make({ descriptors: 1, directories: 1, names: 1 }), {
+// Limits of one: the store opens and closes descriptors with each call.
+storeConformance("LocalStore with a limit of one descriptor", make({ descriptors: 1, directories: 1, names: 1 }), {
   many: 100,
   outside
 })
 
-// As on platforms where descriptors are no paths.
+// The way of platforms where a descriptor cannot be used as a path.
 storeConformance("LocalStore by paths", make({ byPath: true }), { many: 100, outside })
 
 const existing = { mode: "existing", type: "file" } as const
@@ -56,14 +60,14 @@ const reason = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
 const get = (store: ShareStore, path: ReadonlyArray<string>) =>
   Effect.scoped(Effect.flatMap(store.open(path, existing), ({ file }) => Effect.map(file.read(0n, 1000), string)))
 
-/** What is in a folder on disk, the sidecar aside. */
+/** The names in a folder on disk without the sidecar. */
 const onDisk = (path: string) => Fs.readdirSync(path).filter((name) => name !== LocalStore.sidecarName).sort()
 
 const records = (path: string) => Fs.readdirSync(join(path, LocalStore.sidecarName, "records"))
 
 /**
- * While the scope lasts, another program acts once: just before the store first opens a file of this name, or links it.
- * The store opens a file whose name is about to go, after it has looked at the name.
+ * While the scope lasts, `act` runs once as another program: just before the store first opens or links a file of this
+ * name. The store opens a file that it is about to remove or replace after it has looked at the name.
  */
 const meanwhile = (name: string, act: () => void) =>
   Effect.acquireRelease(
@@ -101,14 +105,14 @@ const meanwhile = (name: string, act: () => void) =>
 describe("LocalStore and other programs", () => {
   const identity = (store: ShareStore, path: StorePath) => Effect.map(store.stat(path), ({ identity }) => identity)
 
-  it.live("never touches the file that another program has put in the place of the expected one", () =>
+  it.live("fails with Stale and changes nothing when another program has replaced the expected file", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
       const at = (name: string) => join(path, name)
       Fs.writeFileSync(at("doc"), "old")
       const old = { expected: yield* identity(store, ["doc"]) }
-      // As editors do.
+      // Editors save files this way.
       Fs.writeFileSync(at("doc.new"), "new")
       Fs.renameSync(at("doc.new"), at("doc"))
       assert.strictEqual(yield* reason(store.remove(["doc"], old)), "Stale")
@@ -139,12 +143,12 @@ describe("LocalStore and other programs", () => {
       ]
     ] as const
   ) {
-    it.live(`does not ${title} what another program puts there between the look at the name and the change`, () =>
+    it.live(`does not ${title} a file that another program moves there after the check of the name`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path)
         for (const file of ["doc", "other"]) Fs.writeFileSync(join(path, file), file)
-        // The server has what it removes open.
+        // A server has a file open when it removes it.
         const doc = yield* store.open(["doc"], existing)
         const other = yield* store.open(["other"], existing)
         Fs.writeFileSync(join(path, "doc.new"), "new")
@@ -159,7 +163,7 @@ describe("LocalStore and other programs", () => {
   }
 
   for (const way of ["rename", "link"] as const) {
-    it.live(`does not ${way} over another file what another program puts in the place of the source`, () =>
+    it.live(`does not ${way} a source over another file when another program has just replaced the source`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path)
@@ -187,7 +191,7 @@ describe("LocalStore and other programs", () => {
       ["replaced by a link", (store: ShareStore) => store.link!(["other"], ["doc"], { replace: true })]
     ] as const
   ) {
-    it.live(`keeps the descriptor of a file whose name is ${title} while another program gives it one more`, () =>
+    it.live(`keeps the descriptor of a file whose name is ${title} while another program links it`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path)
@@ -204,7 +208,7 @@ describe("LocalStore and other programs", () => {
       }))
   }
 
-  it.live("leaves no record of a file whose last two names go at once", () =>
+  it.live("leaves no record of a file whose last two names are removed at the same time", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -252,7 +256,7 @@ describe("LocalStore and other programs", () => {
       }
     }))
 
-  it.live("keeps the record of a file that another program only renames while it is open", () =>
+  it.live("keeps the record of an open file that another program renames", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -264,13 +268,13 @@ describe("LocalStore and other programs", () => {
       assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
     }))
 
-  it.live("drops the records of earlier files that had an inode, and of no later one", () =>
+  it.live("drops records of earlier files with the same inode when it writes one, and keeps a later file's", () =>
     Effect.gen(function*() {
       const path = yield* folder
       yield* Effect.scoped(Effect.flatMap(LocalStore.make(path), (store) => store.open(["doc"], kept)))
       const [key] = records(path)
       const [inode, birth] = key!.split("-")
-      // An overlay's keys have no time of birth: an inode has one record there.
+      // Keys on an overlay have no creation time: each inode has one record there.
       if (birth === undefined) return assert.match(key!, /^[0-9a-f]+$/)
       const sidecar = join(path, LocalStore.sidecarName)
       const born = (offset: bigint) => `${inode}-${(BigInt(`0x${birth}`) + offset).toString(16)}`
@@ -292,7 +296,7 @@ describe("LocalStore and other programs", () => {
       assert.deepStrictEqual(records(path).sort(), [key!, later].sort())
     }))
 
-  it.live("tells a file from one that has its inode again", () =>
+  it.live("gives a new file of the same name another identity, although its inode may be reused", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -306,7 +310,7 @@ describe("LocalStore and other programs", () => {
       }
     }))
 
-  it.live("removes and renames a symbolic link itself, and not what it leads to", () =>
+  it.live("removes and renames a symbolic link itself, not its target", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -320,7 +324,7 @@ describe("LocalStore and other programs", () => {
       assert.deepStrictEqual(onDisk(path), ["target"])
     }))
 
-  it.live("knows the directory that really holds one, wherever a link led from", () =>
+  it.live("gives as `parent` the directory that really holds a file, also through a symbolic link", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -335,7 +339,7 @@ describe("LocalStore and other programs", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("knows of entries that it does not show", () =>
+  it.live("refuses with NotEmpty to remove a directory that has only entries that are not listed", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -347,20 +351,20 @@ describe("LocalStore and other programs", () => {
       assert.strictEqual(yield* reason(store.remove(["d"])), "NotEmpty")
     }))
 
-  it.live("keeps what a link would have replaced where the link cannot be made", () =>
+  it.live("keeps the target of a replacing link when the link cannot be made", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
       Fs.writeFileSync(join(path, "a"), "a")
       Fs.writeFileSync(join(path, "b"), "b")
-      // No link can be made here any more.
+      // From now on no link can be made in this folder.
       Fs.rmSync(join(path, LocalStore.sidecarName, "new"), { recursive: true })
       assert.isDefined(yield* reason(store.link!(["a"], ["b"], { replace: true })))
       assert.strictEqual(Fs.readFileSync(join(path, "b"), "utf8"), "b")
     }))
 })
 
-/** How this process has a file open: O_RDONLY, O_WRONLY or O_RDWR of each descriptor. */
+/** The access mode (O_RDONLY, O_WRONLY or O_RDWR) of each descriptor of a file in this process. */
 const modes = (path: string) =>
   Fs.readdirSync("/proc/self/fd").flatMap((fd) => {
     try {
@@ -372,12 +376,12 @@ const modes = (path: string) =>
     }
   })
 
-describe("LocalStore and how it opens", () => {
+describe("LocalStore's descriptors", () => {
   const { O_RDONLY, O_RDWR } = Fs.constants
   const linux = process.platform === "linux"
 
   it.live.runIf(linux)(
-    "opens for reading alone what is read, and for writing what is written to",
+    "are read-only until the first write to a file, and only one read-write descriptor is left then",
     () =>
       Effect.gen(function*() {
         const path = Fs.realpathSync(yield* folder)
@@ -392,7 +396,7 @@ describe("LocalStore and how it opens", () => {
         yield* file.setBlob("SecurityDescriptor", text("who may"))
         yield* file.stat
         assert.deepStrictEqual(modes(place), [O_RDONLY])
-        // Reads that are under way when the first write comes read on.
+        // Reads that run when the first write comes still succeed.
         const reads = Array.from({ length: 20 }, (_, i) => i % 5 === 4 ? file.write(5n, text("!")) : file.read(0n, 5))
         const read = yield* Effect.all(reads, { concurrency: "unbounded" })
         for (const bytes of read) if (bytes !== undefined) assert.strictEqual(string(bytes), "there")
@@ -408,7 +412,7 @@ describe("LocalStore and how it opens", () => {
   )
 
   for (const byPath of [false, true]) {
-    it.live(`writes to what was read and then removed${byPath ? ", by paths" : ""}`, () =>
+    it.live(`write to a file and a stream that were read and then removed${byPath ? ", by paths" : ""}`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path, { byPath })
@@ -418,7 +422,7 @@ describe("LocalStore and how it opens", () => {
         const { file: stream } = yield* store.open(["f"], { mode: "either", type: "file", stream: "s" })
         yield* stream.read(0n, 9)
         yield* store.remove(["f"], { stream: "s" })
-        // Another one has its place.
+        // Another stream has its name now.
         const { file: other } = yield* store.open(["f"], { ...fresh, stream: "s" })
         yield* stream.write(0n, text("gone"))
         assert.strictEqual(string(yield* stream.read(0n, 9)), "gone")
@@ -433,7 +437,7 @@ describe("LocalStore and how it opens", () => {
 })
 
 describe("LocalStore", () => {
-  it.live("writes plain files that others read, and reads theirs", () =>
+  it.live("shares plain files with other programs, and sees their files and renames at once", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -443,19 +447,19 @@ describe("LocalStore", () => {
       Fs.mkdirSync(join(path, "Deep", "Er"), { recursive: true })
       Fs.writeFileSync(join(path, "Deep", "Er", "Theirs.txt"), "theirs")
       assert.strictEqual(yield* get(store, ["deep", "ER", "theirs.TXT"]), "theirs")
-      // Names that others change are seen at once, also where they were known.
+      // The store sees other programs' renames at once, also of names that it has looked up.
       Fs.renameSync(join(path, "Deep", "Er", "Theirs.txt"), join(path, "Deep", "Er", "Moved.txt"))
       assert.strictEqual(yield* reason(store.stat(["deep", "er", "theirs.txt"])), "NotFound")
       assert.strictEqual(yield* get(store, ["deep", "er", "MOVED.txt"]), "theirs")
       Fs.renameSync(join(path, "Deep"), join(path, "Other"))
       assert.strictEqual(yield* reason(store.stat(["Deep", "Er", "Moved.txt"])), "PathNotFound")
       assert.strictEqual(yield* get(store, ["OTHER", "ER", "MOVED.txt"]), "theirs")
-      // Another directory at a known place is another directory.
+      // A new directory in a known place does not have the old entries.
       Fs.mkdirSync(join(path, "Deep", "Er"), { recursive: true })
       assert.strictEqual(yield* reason(store.stat(["Deep", "Er", "Moved.txt"])), "NotFound")
     }))
 
-  it.live("keeps what it knows of a file through a restart, and whatever others call it", () =>
+  it.live("keeps times, attributes, descriptor and streams through a restart and another program's rename", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const time = 133_536_980_967_654_321n
@@ -478,13 +482,13 @@ describe("LocalStore", () => {
       assert.strictEqual(node.fileAttributes, 0x7)
       assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
       assert.deepStrictEqual((yield* file.streams).map(({ name, size }) => [name, size]), [["s", 6n]])
-      // What others write is newer than what was set.
+      // Another program's write makes the last write time newer than the one that was set.
       Fs.appendFileSync(join(path, "d", "g"), "more")
       assert.isTrue((yield* file.stat).lastWriteTime > time + 10_000_000n)
       assert.strictEqual((yield* file.stat).creationTime, time)
     }))
 
-  it.live("leaves nothing in the sidecar of what it removed", () =>
+  it.live("removes the records and streams of a removed or replaced file from the sidecar", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -500,12 +504,12 @@ describe("LocalStore", () => {
       assert.deepStrictEqual(records(path), [])
       assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "streams")), [])
       assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
-      // And writes nothing there that the platform knows as well.
+      // The store writes no record for attributes that the platform itself gives.
       yield* Effect.scoped(store.open(["h"], { ...fresh, initial: { fileAttributes: 0x20 } }))
       assert.deepStrictEqual(records(path), [])
     }))
 
-  it.live("hides its sidecar", () =>
+  it.live("hides its sidecar from lists, opens, renames and symbolic links", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -528,13 +532,13 @@ describe("LocalStore", () => {
         )
       }
       yield* Effect.scoped(store.open(["d"], { mode: "new", type: "directory" }))
-      // Also that of a share which was served from a directory of this one.
+      // The store also hides the sidecar of a share that was served from a subdirectory.
       Fs.mkdirSync(join(path, "d", LocalStore.sidecarName, "records"), { recursive: true })
       assert.deepStrictEqual(yield* Stream.runCollect(store.list(["d"])), [])
       assert.strictEqual(yield* reason(store.stat(["d", LocalStore.sidecarName, "records"])), "InvalidName")
     }))
 
-  it.live("tells nothing of what is kept beside files, wherever that is", () =>
+  it.live("reports no changes in a sidecar, also not in the one of a subdirectory", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -545,7 +549,7 @@ describe("LocalStore", () => {
         (change) => Effect.sync(() => void heard.push(change.path.join("/")))
       ))
       yield* Effect.sleep(200)
-      // As on a disk that is mounted there.
+      // A disk that is mounted there has its own sidecar.
       Fs.mkdirSync(join(path, "d", LocalStore.sidecarName))
       yield* Effect.sleep(100)
       Fs.writeFileSync(join(path, "d", LocalStore.sidecarName, "x"), "x")
@@ -555,7 +559,7 @@ describe("LocalStore", () => {
       assert.deepStrictEqual(hidden, [])
     }))
 
-  it.live("follows symbolic links within the folder, and no others", () =>
+  it.live("follows symbolic links within the folder, and refuses links that lead out or loop", () =>
     Effect.gen(function*() {
       const outside = yield* folder
       const path = yield* folder
@@ -601,14 +605,14 @@ describe("LocalStore", () => {
       ])
       assert.strictEqual(yield* get(store, ["IN", "F"]), "inside")
       assert.strictEqual(yield* get(store, ["infile"]), "inside")
-      // The link goes, not what it leads to.
+      // The link is removed, not its target.
       yield* store.remove(["inFile"])
       yield* store.remove(["out"])
       assert.strictEqual(yield* get(store, ["d", "f"]), "inside")
       assert.deepStrictEqual(onDisk(outside), ["secret"])
     }))
 
-  it.live("stays inside while somebody swaps a directory for a link", () =>
+  it.live("makes no file outside while another program swaps a directory for a symbolic link", () =>
     Effect.gen(function*() {
       const outside = yield* folder
       const path = yield* folder
@@ -645,7 +649,7 @@ describe("LocalStore", () => {
       assert.deepStrictEqual(Fs.readdirSync(outside), [])
     }))
 
-  it.live("does not wait for pipes, and shows no devices", () =>
+  it.live("does not list a FIFO, and refuses to open it with AccessDenied", () =>
     Effect.gen(function*() {
       if (process.platform === "win32") return
       const path = yield* folder
@@ -656,7 +660,7 @@ describe("LocalStore", () => {
       assert.strictEqual(yield* reason(store.open(["pipe"], existing)), "AccessDenied")
     }))
 
-  it.live("tells that a file has vanished, and does not take another for it", () =>
+  it.live("fails with Stale for an open file that another program has replaced", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -670,7 +674,7 @@ describe("LocalStore", () => {
     }))
 
   for (const byPath of [false, true]) {
-    it.live(`finds an open file by each of the names that it was opened by${byPath ? ", by paths" : ""}`, () =>
+    it.live(`keeps using an open file by a second name after one name is lost${byPath ? ", by paths" : ""}`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path, { byPath })
@@ -696,14 +700,14 @@ describe("LocalStore", () => {
           assert.strictEqual(string(yield* file.read(0n, 9)), "older")
           yield* file.flush
           assert.strictEqual(Fs.readFileSync(at(a), "utf8"), "older")
-          // What the store renames is followed.
+          // The handle follows a rename by the store.
           const { file: other } = yield* store.open([a], existing)
           yield* Effect.scoped(store.rename([a], [`c${i}`], { replace: false }))
           assert.strictEqual((yield* other.stat).name, `c${i}`)
         }
       }))
 
-    it.live(`goes on with no listing in another directory of the same name${byPath ? ", by paths" : ""}`, () =>
+    it.live(`ends a list with Stale when another program replaces the directory${byPath ? ", by paths" : ""}`, () =>
       Effect.gen(function*() {
         const path = yield* folder
         const store = yield* LocalStore.make(path, { byPath })
@@ -728,7 +732,7 @@ describe("LocalStore", () => {
         seen = 0
         yield* Stream.runForEach(store.list(["d"]), () => Effect.sync(() => seen++))
         assert.strictEqual(seen, names.length)
-        // A directory that this store renames is the same.
+        // A list continues when this store renames the directory.
         seen = 0
         yield* Stream.runForEach(
           store.list(["before"]),
@@ -738,7 +742,7 @@ describe("LocalStore", () => {
       }))
   }
 
-  it.live("gives a file nothing that belonged to a removed one", () =>
+  it.live("gives a new file no descriptor or attributes of a file that another program removed", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -746,7 +750,7 @@ describe("LocalStore", () => {
         yield* Effect.scoped(
           store.open(["f"], { ...fresh, initial: { securityDescriptor: text("old"), fileAttributes: 7 } })
         )
-        // By another: the inode is free for the next file, and its record is not known to be stale.
+        // Another program removes the file: the next file can get the inode, and the store does not know of it.
         Fs.unlinkSync(join(path, "f"))
         Fs.writeFileSync(join(path, "f"), "")
         yield* Effect.scoped(Effect.gen(function*() {
@@ -758,11 +762,13 @@ describe("LocalStore", () => {
       }
     }))
 
-  it.live("makes nothing up for a record that was destroyed", () =>
+  it.live("lists a file whose record is damaged, and fails its metadata with Failed until a descriptor is set", () =>
     Effect.gen(function*() {
       const path = yield* folder
-      yield* Effect.flatMap(LocalStore.make(path), (store) =>
-        store.open(["f"], { ...fresh, initial: { securityDescriptor: text("who may") } })).pipe(Effect.scoped)
+      yield* Effect.flatMap(
+        LocalStore.make(path),
+        (store) => store.open(["f"], { ...fresh, initial: { securityDescriptor: text("who may") } })
+      ).pipe(Effect.scoped)
       const [record] = records(path)
       for (
         const garbage of [
@@ -792,7 +798,7 @@ describe("LocalStore", () => {
       }
     }))
 
-  it.live("leaves nothing half written where a record cannot be", () =>
+  it.live("leaves no temporary file and keeps the old descriptor when a record cannot be written", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = yield* LocalStore.make(path)
@@ -807,7 +813,7 @@ describe("LocalStore", () => {
       assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
     }))
 
-  it.live("refuses every change of a folder that is served read-only", () =>
+  it.live("refuses every change of a read-only folder with ReadOnly, and makes no sidecar", () =>
     Effect.gen(function*() {
       const path = yield* folder
       Fs.writeFileSync(join(path, "f"), "x")
@@ -837,7 +843,7 @@ describe("LocalStore", () => {
       assert.strictEqual(Fs.readFileSync(join(path, "f"), "utf8"), "x")
     }))
 
-  it.live("says where there is no folder to serve", () =>
+  it.live("fails with NotFound for a missing folder and with NotDirectory for a file", () =>
     Effect.gen(function*() {
       const path = yield* folder
       Fs.writeFileSync(join(path, "f"), "x")
@@ -845,7 +851,7 @@ describe("LocalStore", () => {
       assert.strictEqual(yield* reason(LocalStore.make(join(path, "f"))), "NotDirectory")
     }))
 
-  it.live("gives every descriptor back", () =>
+  it.live("keeps within its limits of descriptors, and closes all of them at the end of its scope", () =>
     Effect.gen(function*() {
       if (process.platform !== "linux") return
       const path = yield* folder
@@ -859,7 +865,7 @@ describe("LocalStore", () => {
           yield* file.write(0n, text("x"))
         }
         assert.isAtMost(count(), before + 40)
-        // Those of removed files stay, to be read.
+        // Descriptors of removed files stay open, so that the files can be read.
         for (let i = 0; i < 5; i++) yield* store.remove([`d${i}`, "f"])
       }))
       yield* Effect.sleep(50)

@@ -1,3 +1,6 @@
+/**
+ * Proves that a MemoryStore passes the conformance kit and keeps to its capacity and options.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
@@ -5,11 +8,11 @@ import { storeConformance } from "./conformance.ts"
 
 storeConformance("MemoryStore", MemoryStore.make())
 
-describe("MemoryStore's capacity", () => {
+describe("MemoryStore's capacity and options", () => {
   const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.map(Effect.flip(effect), (error: any) => error.reason)
 
-  it.effect("holds against bytes, streams and blobs, and comes back", () =>
+  it.effect("limits bytes, streams and blobs with Full, and is free again after the last close", () =>
     Effect.scoped(Effect.gen(function*() {
       const store = yield* MemoryStore.make({ capacity: 1_000_000, label: "small" })
       const { free, label, total } = yield* store.volume
@@ -26,14 +29,14 @@ describe("MemoryStore's capacity", () => {
         yield* file.truncate(0n)
         yield* file.setBlob("SecurityDescriptor", new Uint8Array(100_000))
         yield* store.remove(["f"])
-        // Its handles still hold it.
+        // The open handles still use the capacity.
         assert.isTrue((yield* store.volume).free < 600_000n)
         yield* file.write(0n, new Uint8Array(100_000))
       }))
       assert.strictEqual((yield* store.volume).free, free)
     })))
 
-  it.effect("holds against empty files", () =>
+  it.effect("limits the number of empty files with Full, and removed files make room", () =>
     Effect.gen(function*() {
       const store = yield* MemoryStore.make({ capacity: 100_000 })
       const made = yield* Effect.forEach(Array.from({ length: 200 }, (_, i) => i), (i) =>
@@ -53,7 +56,7 @@ describe("MemoryStore's capacity", () => {
       yield* Effect.scoped(store.open(["again"], { mode: "new", type: "file" }))
     }))
 
-  it.effect("takes no changes if told", () =>
+  it.effect("with `readOnly` refuse a new file and a change of the root with ReadOnly", () =>
     Effect.scoped(Effect.gen(function*() {
       const store = yield* MemoryStore.make({ readOnly: true })
       assert.isTrue((yield* store.volume).readOnly)
@@ -62,7 +65,7 @@ describe("MemoryStore's capacity", () => {
       assert.strictEqual(yield* refusal(file.set({ creationTime: 1n })), "ReadOnly")
     })))
 
-  it.effect("reads one byte out of a huge hole at once", () =>
+  it.effect("allow a file with a hole of nearly 2^63 bytes to be read, zeroed and truncated", () =>
     Effect.scoped(Effect.gen(function*() {
       const store = yield* MemoryStore.make()
       const { file } = yield* store.open(["f"], { mode: "new", type: "file" })

@@ -1,3 +1,7 @@
+/**
+ * Runs the scenarios of `mounts.ts`, which prove what a LocalStore does with real mounts of ext4, Btrfs, tmpfs and
+ * overlay file systems. The tests are skipped with `LAB=off`, and where the machine cannot mount unless `LAB=required`.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
@@ -5,16 +9,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { missingMounts } from "../../scripts/lab.mjs"
 
-/** Each in a process of its own, whose mounts end with it. */
+/** Each scenario runs in its own process, and its mounts end with the process. */
 const scenarios = {
-  remounted: "keeps what it knows of files on a disk that is mounted below by another device",
-  exchanged: "takes nothing for another's when a disk is exchanged for another one while it is served",
-  volumes: "tells the room, the number and the rules of the disk that a file is on",
-  copied: "refuses a folder, or a disk below one, whose sidecar was copied from elsewhere",
-  readOnly: "believes what is kept on a disk that can only be read, and drops nothing in silence",
-  btrfs: "keeps apart what it knows of a Btrfs subvolume and of its snapshot",
-  overlay: "copies nothing of an overlay to read it, and knows what was copied to be changed",
-  passing: "says where nothing can be kept, because files have other numbers with each mount"
+  remounted: "keeps the metadata of files on a mounted disk when another device mounts the disk again",
+  exchanged: "gives no file the metadata of another disk when disks are exchanged while they are served",
+  volumes: "gives the size, the serial number and the read-only state of the volume that a file is on",
+  copied: "refuses a folder, or a disk mounted in it, whose sidecar was copied",
+  readOnly: "reads metadata on a read-only disk, and refuses changes with ReadOnly",
+  btrfs: "keeps the metadata of a Btrfs subvolume and of its snapshot apart",
+  overlay: "does not copy files of an overlay to read them, and keeps their metadata after a copy-up",
+  passing: "refuses metadata with Unsupported on an overlay whose inode numbers change with each mount"
 }
 
 const lab = process.env.LAB ?? "auto"

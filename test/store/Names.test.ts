@@ -1,9 +1,13 @@
+/**
+ * Proves that `Names.fold` maps names to upper case as the up-case table of the exFAT specification does (section
+ * 7.2.5.1).
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
 import * as Names from "../../src/Server/Store/internal/Names.ts"
 
-describe("Names", () => {
-  it("are folded by the table that Microsoft published", () => {
+describe("Names.fold", () => {
+  it("folds each UTF-16 code unit as the up-case table of the exFAT specification does", () => {
     // SHA-256 of Table 25 of the exFAT specification (section 7.2.5.1), decompressed, as little-endian units.
     const table = Buffer.alloc(0x2_0000)
     for (let unit = 0; unit < 0x1_0000; unit++) {
@@ -15,7 +19,7 @@ describe("Names", () => {
     )
   })
 
-  it("are folded unit by unit, and keep their length", () => {
+  it("folds names by code units: ß, surrogates and unmapped characters are unchanged", () => {
     assert.strictEqual(Names.fold("Straße.txt"), "STRAßE.TXT")
     assert.strictEqual(Names.fold("ΐ\u{10428}\ud801"), "ΐ\u{10428}\ud801")
     assert.strictEqual(Names.fold("σς"), "ΣΣ")

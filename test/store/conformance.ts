@@ -1,15 +1,15 @@
 /**
- * What every `ShareStore` does, as tests: a server's answers are only as good as the store below it.
+ * Tests of what every `ShareStore` must do: a server's responses are only as good as the store below it.
  *
- * Who writes a store runs all of it with one line in a test file:
+ * The author of a store runs all of them with one line in a test file:
  *
  * ```ts
  * storeConformance("MyStore", MyStore.make(...))
  * ```
  *
- * The effect gives a fresh, empty store for each test and lives in the test's scope, so that it may make a temporary
- * folder and take it away. What a store says in `volume.supports` is tested to work, and what it does not is tested to
- * answer `Unsupported`. What cannot be said there is said in `StoreTraits`.
+ * The effect gives a fresh, empty store for each test and lives in the test's scope, so that it can make a temporary
+ * folder and remove it. The tests prove that each feature in `volume.supports` works, and that other features fail with
+ * `Unsupported`. `StoreTraits` says what `volume.supports` cannot say.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
@@ -26,17 +26,17 @@ import type {
 import { modelAgrees } from "./model.ts"
 import { type Outside, tellsOfOthers } from "./outside.ts"
 
-/** What a store cannot do that `volume.supports` has no word for. */
+/** Limits of a store that `volume.supports` cannot express. */
 export interface StoreTraits {
-  /** 100 ns ticks between two times that it can tell apart: 1 if left out. */
+  /** The store's resolution of times, in ticks of 100 ns. Default: 1. */
   readonly timeResolution?: bigint
-  /** Whether it keeps creation and change times, and attributes, as they are set: true if left out. */
+  /** Whether the store keeps creation times, change times and attributes as they are set. Default: true. */
   readonly keepsMetadata?: boolean
-  /** Names that are good elsewhere and that this storage cannot keep. */
+  /** Whether this storage cannot keep a name that other storages can keep. */
   readonly cannotName?: (name: string) => boolean
-  /** Files in one directory, and files that are open at once, in the tests of that: 1200 if left out. */
+  /** The number of files in one directory, and of files open at once, in the tests with many files. Default: 1200. */
   readonly many?: number
-  /** Of a store that has `changes`: how others change what it keeps. */
+  /** How another program changes the files of a store that has `changes`. */
   readonly outside?: (store: ShareStore) => Outside
 }
 
@@ -44,7 +44,7 @@ type Make = Effect.Effect<ShareStore, unknown, Scope.Scope>
 
 const text = (value: string) => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array | undefined) =>
-  new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes ?? assert.fail("nothing is kept"))
+  new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes ?? assert.fail("the store keeps no bytes"))
 
 /** 2024-02-29T12:34:56.7654321Z */
 const someTime = 133_536_980_967_654_321n
@@ -53,7 +53,7 @@ const file = { mode: "existing", type: "file" } as const
 const newFile = { mode: "new", type: "file" } as const
 const newDirectory = { mode: "new", type: "directory" } as const
 
-/** Opens, uses and closes. */
+/** Opens a file, uses it and closes it. */
 const using = <A, E>(
   store: ShareStore,
   path: StorePath,
@@ -84,17 +84,17 @@ const list = (store: ShareStore, path: StorePath) => Stream.runCollect(store.lis
 const names = (store: ShareStore, path: StorePath) =>
   Effect.map(list(store, path), (nodes) => nodes.map((node) => node.name).sort())
 
-/** Fails for one of these reasons, and for no other. */
+/** Asserts that the effect fails with one of these reasons. */
 const refused = <A>(
   effect: Effect.Effect<A, StoreError, Scope.Scope>,
   ...reasons: ReadonlyArray<StoreError["reason"]>
 ) =>
   Effect.map(Effect.exit(Effect.flip(Effect.scoped(effect))), (exit) => {
-    assert.isTrue(exit._tag === "Success", `expected ${reasons.join(" or ")}, but it was done`)
+    assert.isTrue(exit._tag === "Success", `expected ${reasons.join(" or ")}, but the operation succeeded`)
     if (exit._tag === "Success") assert.include(reasons, exit.value.reason)
   })
 
-/** The same numbers in every run, different from page to page. */
+/** Bytes that are the same in every run and differ from page to page. */
 const pattern = (length: number, seed: number): Uint8Array => {
   const bytes = new Uint8Array(length)
   for (let i = 0, state = seed; i < length; i++) {
@@ -105,7 +105,7 @@ const pattern = (length: number, seed: number): Uint8Array => {
 }
 
 /**
- * Runs the kit against a store.
+ * Defines the tests of this kit for a store.
  *
  * @category testing
  */
@@ -128,7 +128,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
 
   describe(name, () => {
     describe("volume", () => {
-      gen("is described", function*(store) {
+      gen("has plausible sizes, name limits and a 32-bit serial number", function*(store) {
         const volume = yield* store.volume
         assert.isTrue(volume.free <= volume.total)
         assert.isTrue(volume.total > 0n)
@@ -138,7 +138,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         )
       })
 
-      gen("has an empty root that stays", function*(store) {
+      gen("has an empty root directory that cannot be made, removed, renamed or replaced", function*(store) {
         const root: StoreNode = yield* store.stat([])
         assert.strictEqual(root.name, "")
         assert.strictEqual(root.type, "directory")
@@ -156,7 +156,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("open", () => {
-      gen("bears a hint that bytes will be asked for", function*(store) {
+      gen("works the same with the hint `forData`, also when no byte is read or the file is removed", function*(store) {
         yield* mkdir(store, ["d"])
         yield* put(store, ["f"], "some")
         const hinted = { mode: "existing", forData: true } as const
@@ -164,7 +164,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           yield* using(store, ["d"], { ...hinted, type: "directory" }, ({ node }) => Effect.succeed(node.type)),
           "directory"
         )
-        // Closed before anything was asked for, many times over, and removed.
+        // Closes the file 50 times before any byte is read, and then removes it.
         for (let i = 0; i < 50; i++) yield* using(store, ["f"], { ...hinted, type: "file" }, () => Effect.void)
         yield* using(store, ["f"], { ...hinted, type: "file" }, () => store.remove(["f"]))
         yield* refused(store.open(["f"], { ...hinted, type: "file" }), "NotFound")
@@ -181,7 +181,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
 
       for (const type of ["file", "directory"] as const) {
-        gen(`makes a ${type} as its mode says`, function*(store) {
+        gen(`makes or finds a ${type} as the modes existing, new and either say`, function*(store) {
           yield* refused(store.open(["a"], { mode: "existing", type }), "NotFound")
           const made: StoreOpened = yield* store.open(["a"], { mode: "new", type })
           assert.isTrue(made.created)
@@ -205,14 +205,14 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         })
       }
 
-      gen("gives what is there, whatever was to be made", function*(store) {
+      gen("opens the existing file or directory, no matter which type the caller names", function*(store) {
         yield* put(store, ["f"], "x")
         yield* mkdir(store, ["d"])
         assert.strictEqual((yield* store.open(["f"], { mode: "either", type: "directory" })).node.type, "file")
         assert.strictEqual((yield* store.open(["d"], { mode: "existing", type: "file" })).node.type, "directory")
       })
 
-      gen("tells a missing name from a missing path", function*(store) {
+      gen("fails with NotFound for a missing name and with PathNotFound for a missing directory", function*(store) {
         yield* put(store, ["f"], "x")
         yield* mkdir(store, ["d"])
         for (const path of [["no", "x"], ["f", "x"], ["d", "no", "x"], ["f", "x", "y"]]) {
@@ -235,7 +235,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), ["d", "f"])
       })
 
-      gen("takes first times, attributes and a security descriptor", function*(store) {
+      gen("sets initial times, attributes and descriptor of a new file only", function*(store) {
         const { supports } = yield* store.volume
         for (const type of ["file", "directory"] as const) {
           const initial = {
@@ -255,7 +255,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           if (supports.securityDescriptors) {
             assert.strictEqual(string(yield* opened.file.getBlob("SecurityDescriptor")), "who may")
           }
-          // They count for what is made, and not for what is there.
+          // Initial values apply to a new file only, not to an existing file.
           const again: StoreOpened = yield* store.open([type], {
             mode: "either",
             type,
@@ -266,7 +266,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("holds many files at once", function*(store) {
+      gen("keeps many files open at once", function*(store) {
         const opened: Array<StoreOpened> = yield* Effect.forEach(
           Array.from({ length: many }, (_, i) => i),
           (i) =>
@@ -283,7 +283,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("names", () => {
-      gen("are found in any case and keep theirs", function*(store) {
+      gen("are found in any case and keep the case that they were made with", function*(store) {
         yield* mkdir(store, ["Folder"])
         yield* put(store, ["fOLDER", "ReadMe.TXT"], "hello")
         assert.strictEqual(yield* get(store, ["FOLDER", "readme.txt"]), "hello")
@@ -294,14 +294,14 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), [])
       })
 
-      gen("are compared as Windows does it, unit by unit", function*(store) {
+      gen("are compared by UTF-16 code units with the case mapping of Windows", function*(store) {
         for (
           const [made, same] of [["Grüße ÄÖ", "GRÜßE äö"], ["Привет", "ПРИВЕТ"], ["Σίσυφος", "ΣΊΣΥΦΟΣ"], ["ÿ", "Ÿ"]]
         ) {
           yield* put(store, [made!], made!)
           assert.strictEqual((yield* store.stat([same!])).name, made)
         }
-        // These have no case of their own there, although Unicode maps them.
+        // Windows does not map the case of these characters, although Unicode does.
         const unpaired = [["stra\u00dfe", "STRASSE"], ["\u017f", "S"], ["\u0131", "I"], ["\u00b5", "\u039c"], [
           "\u212a",
           "k"
@@ -339,7 +339,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         "ж".repeat(100)
       ]
 
-      gen("are kept as given, or refused, and never changed", function*(store) {
+      gen("are kept unchanged or refused with InvalidName", function*(store) {
         const made: Array<string> = []
         for (const name of kept) {
           if (cannotName(name)) {
@@ -355,7 +355,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           assert.strictEqual((yield* store.stat([name])).name, name)
           assert.strictEqual(yield* get(store, [name]), name)
         }
-        // What only some storages can keep is kept well, or refused.
+        // Only some storages can keep these names. The others must refuse them.
         for (const name of ["\ud800", "\udc00x", "ж".repeat(255), "😀".repeat(127), "a:*?\"<>|"]) {
           const exit = yield* Effect.exit(Effect.flip(put(store, [name], "odd")))
           if (exit._tag === "Success") assert.strictEqual((exit.value as StoreError).reason, "InvalidName")
@@ -363,7 +363,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("do not lead out of the share", function*(store) {
+      gen("that lead out of the share or are malformed fail with InvalidName", function*(store) {
         yield* mkdir(store, ["d"])
         yield* put(store, ["f"], "x")
         const bad = ["..", ".", "", "/", "/etc", "../x", "d/x", "a\\b", "..\\x", "a\0b", "\0", "x".repeat(256)]
@@ -398,7 +398,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("bytes", () => {
-      gen("are written and read anywhere", function*(store) {
+      gen("are written and read at any offset, and unwritten bytes between them are zeros", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         assert.strictEqual((yield* file.read(0n, 10)).length, 0)
         yield* file.write(0n, text("hello"))
@@ -418,7 +418,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         yield* file.flush
       })
 
-      gen("belong to the caller", function*(store) {
+      gen("are copied, so that the caller can overwrite its buffers after a write or a read", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         const data = text("mine")
         yield* file.write(0n, data)
@@ -429,7 +429,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(string(yield* file.read(0n, 4)), "mine")
       })
 
-      gen("are read into the caller's memory where the store can", function*(store) {
+      gen("are read into the caller's memory and change no other bytes", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         if (file.readInto === undefined) return
         const all = pattern(100_000, 9)
@@ -439,17 +439,25 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         expected.set(all)
         const memory = new Uint8Array(300_000)
         for (
-          const [from, length] of [[0, 1], [0, 150_000], [65_530, 20], [99_999, 2], [140_000, 100_000], [150_000, 5], [
-            1,
-            0
-          ]]
+          const [from, length] of [
+            [0, 1],
+            [0, 150_000],
+            [65_530, 20],
+            [99_999, 2],
+            [140_000, 100_000],
+            [150_000, 5],
+            [
+              1,
+              0
+            ]
+          ]
         ) {
           memory.fill(0xee)
           const target = memory.subarray(7, 7 + length!)
           const count = Math.max(0, Math.min(length!, 150_000 - from!))
           assert.strictEqual(yield* file.readInto(BigInt(from!), target), count)
           assert.isTrue(Buffer.compare(target.subarray(0, count), expected.subarray(from, from! + count)) === 0)
-          // Nothing beside it is touched.
+          // The bytes before and after the target are unchanged.
           assert.isTrue(memory.every((byte, i) => (i >= 7 && i < 7 + count) || byte === 0xee))
         }
         assert.strictEqual(yield* file.readInto(1n << 60n, memory), 0)
@@ -457,7 +465,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         yield* refused(directory.readInto!(0n, memory), "IsDirectory")
       })
 
-      gen("are the same at every length and boundary", function*(store) {
+      gen("read back equal after writes of lengths around 4096 and 65536 bytes", function*(store) {
         const all = pattern(3 * 65_536 + 4097, 7)
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         let at = 0
@@ -473,7 +481,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("are cut off and filled with zeros", function*(store) {
+      gen("are cut off when truncate shrinks a file, and are zeros when it extends the file", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         yield* file.write(0n, text("abcdefgh"))
         yield* file.truncate(3n)
@@ -488,7 +496,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* store.stat(["f"])).size, 0n)
       })
 
-      gen("lie far apart in a sparse file", function*(store) {
+      gen("of a sparse file can be written at 2^42 without allocating 2^30 bytes", function*(store) {
         if (!(yield* store.volume).supports.sparse) return
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         const far = (1n << 42n) + 5n
@@ -505,7 +513,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* file.stat).size, 4n)
       })
 
-      gen("become zeros in a range, and the file no longer", function*(store) {
+      gen("in a range become zeros with zero, which does not extend the file", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         const all = pattern(300_000, 3)
         yield* file.write(0n, all)
@@ -517,7 +525,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* file.stat).size, 300_000n)
       })
 
-      gen("are all within the allocated ranges", function*(store) {
+      gen("that were written lie in the allocated ranges, which are ascending and within the query", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         assert.deepStrictEqual(yield* file.allocated({ offset: 0n, length: 100n }), [])
         yield* file.write(0n, pattern(70_000, 5))
@@ -531,9 +539,12 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           const ranges: ReadonlyArray<{ offset: bigint; length: bigint }> = yield* file.allocated({ offset, length })
           let end = offset - 1n
           for (const range of ranges) {
-            assert.isTrue(range.length > 0n && range.offset > end, "ascending, apart and not empty")
+            assert.isTrue(range.length > 0n && range.offset > end, "ranges are ascending, separate and not empty")
             end = range.offset + range.length
-            assert.isTrue(end <= offset + length && end <= 1_000_000n, "within what was asked for, and the file")
+            assert.isTrue(
+              end <= offset + length && end <= 1_000_000n,
+              "ranges lie within the queried range and the file"
+            )
           }
           for (const byte of inside) {
             assert.isTrue(ranges.some((range) => range.offset <= byte && byte < range.offset + range.length), `${byte}`)
@@ -546,7 +557,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* file.allocated({ offset: 5n, length: 0n }), [])
       })
 
-      gen("are not a directory's", function*(store) {
+      gen("cannot be read, written, truncated, zeroed or queried on a directory: IsDirectory", function*(store) {
         const { file }: StoreOpened = yield* store.open(["d"], newDirectory)
         yield* refused(file.read(0n, 1), "IsDirectory")
         yield* refused(file.write(0n, text("x")), "IsDirectory")
@@ -559,7 +570,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
 
     describe("times and attributes", () => {
       for (const type of ["file", "directory"] as const) {
-        gen(`of a ${type} are kept to the tick`, function*(store) {
+        gen(`of a ${type} are kept to the tick, or to the store's time resolution`, function*(store) {
           const { file }: StoreOpened = yield* store.open(["a"], { mode: "new", type })
           const times = { lastAccessTime: someTime + 1n, lastWriteTime: someTime + 12_345_678n }
           yield* file.set(times)
@@ -580,7 +591,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         })
       }
 
-      gen("may be those of another age", function*(store) {
+      gen("can be any time from 1601 to 9999", function*(store) {
         if (!keepsMetadata) return
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         for (const time of [1n, 94_354_848_000_000_001n, 200_000_000_000_000_007n, 2_650_467_743_999_999_999n]) {
@@ -593,7 +604,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("stay where they are left out", function*(store) {
+      gen("are unchanged when set does not name them", function*(store) {
         if (!keepsMetadata) return
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         yield* file.set({
@@ -611,7 +622,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(node.fileAttributes, 0x27)
       })
 
-      gen("move on when bytes change", function*(store) {
+      gen("of last write and change advance with write, truncate and zero", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         const changes = [
           file.write(0n, text("x")),
@@ -632,7 +643,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual((yield* store.stat(["f"])).lastWriteTime, (yield* file.stat).lastWriteTime)
       })
 
-      gen("of a directory move on when an entry comes or goes", function*(store) {
+      gen("of a directory's last write advance when an entry is made, renamed or removed", function*(store) {
         const { file }: StoreOpened = yield* store.open(["d"], newDirectory)
         const changes = [
           put(store, ["d", "a"], "x"),
@@ -646,7 +657,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("fit the kind", function*(store) {
+      gen("have the directory attribute for directories only, no matter what set says", function*(store) {
         const f: StoreOpened = yield* store.open(["f"], newFile)
         const d: StoreOpened = yield* store.open(["d"], newDirectory)
         assert.strictEqual(f.node.fileAttributes & 0x10, 0)
@@ -658,7 +669,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         if (!keepsMetadata) return
         yield* f.file.set({ fileAttributes: 0x1 })
         assert.strictEqual((yield* f.file.stat).fileAttributes, 0x1)
-        // The server decides what a client may change.
+        // The store lets a read-only file change: the server decides what a client can change.
         yield* f.file.write(0n, text("x"))
         yield* f.file.set({ fileAttributes: 0x80 })
         assert.strictEqual((yield* f.file.stat).fileAttributes, 0x80)
@@ -673,7 +684,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       ] as const satisfies ReadonlyArray<readonly [Blob, string]>
       for (const [blob, support] of kinds) {
         for (const type of ["file", "directory"] as const) {
-          gen(`keep the ${blob} of a ${type}`, function*(store) {
+          gen(`keep the ${blob} of a ${type} for this file alone, or are refused with Unsupported`, function*(store) {
             const { file }: StoreOpened = yield* store.open(["a"], { mode: "new", type })
             if (!(yield* store.volume).supports[support]) {
               yield* refused(file.getBlob(blob), "Unsupported")
@@ -693,7 +704,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
               const { file: other }: StoreOpened = yield* store.open(["A"], { mode: "existing", type })
               assert.deepStrictEqual(yield* other.getBlob(blob), bytes)
             }
-            // It belongs to this file alone, and to this kind.
+            // No other file and no other kind of blob has these bytes.
             yield* put(store, ["b"], "")
             const { file: stranger }: StoreOpened = yield* store.open(["b"], { mode: "existing", type: "file" })
             assert.isUndefined(yield* stranger.getBlob(blob))
@@ -708,7 +719,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       }
 
-      gen("do not outlive their file", function*(store) {
+      gen("of a removed file do not appear on a new file of the same name", function*(store) {
         if (!(yield* store.volume).supports.securityDescriptors) return
         for (let i = 0; i < 10; i++) {
           yield* using(store, ["f"], newFile, ({ file }) =>
@@ -720,7 +731,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("say what a reparse point is", function*(store) {
+      gen("of a reparse point set its tag and the attribute 0x400, until they are removed", function*(store) {
         if (!(yield* store.volume).supports.reparsePoints) return
         const { file }: StoreOpened = yield* store.open(["a"], newFile)
         yield* file.setBlob("ReparsePoint", Uint8Array.of(0x0c, 0, 0, 0xa0, 0, 0, 0, 0))
@@ -738,7 +749,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     describe("named streams", () => {
       const stream = "Zone.Identifier"
 
-      gen("are refused where there are none", function*(store) {
+      gen("are refused with Unsupported by a store without streams", function*(store) {
         if ((yield* store.volume).supports.streams) return
         yield* put(store, ["f"], "x")
         for (const mode of ["existing", "new", "either"] as const) {
@@ -750,7 +761,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(yield* get(store, ["f"]), "x")
       })
 
-      gen("live beside a file's data", function*(store) {
+      gen("have bytes and a size separate from the data of their file", function*(store) {
         if (!(yield* store.volume).supports.streams) return
         yield* put(store, ["f"], "data")
         const main: StoreOpened = yield* store.open(["f"], file)
@@ -778,7 +789,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), ["f", "g"])
       })
 
-      gen("make their file, and go with it", function*(store) {
+      gen("make their file if it does not exist, and are removed with it", function*(store) {
         if (!(yield* store.volume).supports.streams) return
         const made: StoreOpened = yield* Effect.scoped(store.open(["f"], { mode: "either", type: "file", stream }))
         assert.isTrue(made.created)
@@ -789,7 +800,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* opened.streams, [])
       })
 
-      gen("are a directory's too", function*(store) {
+      gen("can belong to a directory", function*(store) {
         if (!(yield* store.volume).supports.streams) return
         yield* mkdir(store, ["d"])
         yield* using(store, ["d"], { mode: "either", type: "file", stream }, ({ file }) => file.write(0n, text("d's")))
@@ -798,7 +809,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         yield* store.remove(["d"])
       })
 
-      gen("come, go and move with their file", function*(store) {
+      gen("move with a renamed file, and can be removed one by one", function*(store) {
         if (!(yield* store.volume).supports.streams) return
         yield* put(store, ["f"], "x")
         const all = ["a", "B", "ünï cödé", "x".repeat(100)]
@@ -815,7 +826,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(yield* get(store, ["g"]), "x")
       })
 
-      gen("stay readable, or Stale, when they are removed while open", function*(store) {
+      gen("that are removed while open stay readable or fail with Stale", function*(store) {
         if (!(yield* store.volume).supports.streams) return
         const { file: opened }: StoreOpened = yield* store.open(["f"], { ...newFile, stream })
         yield* opened.write(0n, text("kept"))
@@ -833,7 +844,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
 
     describe("remove", () => {
-      gen("takes files and empty directories", function*(store) {
+      gen("removes files and empty directories, and refuses other directories with NotEmpty", function*(store) {
         yield* mkdir(store, ["d"])
         yield* put(store, ["d", "f"], "x")
         yield* refused(store.remove(["d"]), "NotEmpty")
@@ -845,7 +856,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), [])
       })
 
-      gen("leaves an open file to its handles", function*(store) {
+      gen("keeps a removed file's handles apart from a new file of its name: readable or Stale", function*(store) {
         const before: StoreOpened = yield* store.open(["f"], newFile)
         yield* before.file.write(0n, text("kept"))
         yield* store.remove(["f"])
@@ -871,7 +882,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     describe("identity", () => {
       const identity = (store: ShareStore, path: StorePath) => Effect.map(store.stat(path), ({ identity }) => identity)
 
-      gen("stays with a file, whatever it is called and however it is asked for", function*(store) {
+      gen("of a file is the same by stat, list and open, after a rename, and by another link", function*(store) {
         yield* put(store, ["a"], "x")
         yield* mkdir(store, ["d"])
         const before = yield* identity(store, ["a"])
@@ -890,7 +901,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(yield* identity(store, ["l"]), before)
       })
 
-      gen("is another one for a file that takes a name", function*(store) {
+      gen("differs for another file that takes the name of a file", function*(store) {
         yield* put(store, ["a"], "first")
         const before = yield* identity(store, ["a"])
         yield* put(store, ["b"], "second")
@@ -898,14 +909,14 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.notStrictEqual(yield* identity(store, ["a"]), before)
         const after = yield* identity(store, ["a"])
         yield* store.remove(["a"])
-        // Storages that number files use a number again at once.
+        // Storages that number files can reuse a number at once.
         yield* Effect.sleep(20)
         yield* put(store, ["a"], "third")
         assert.notStrictEqual(yield* identity(store, ["a"]), before)
         assert.notStrictEqual(yield* identity(store, ["a"]), after)
       })
 
-      gen("that is expected is looked at before anything is removed, renamed or linked", function*(store) {
+      gen("that differs from the expected one makes remove, rename, link and list fail with Stale", function*(store) {
         yield* put(store, ["a"], "old")
         const old = { expected: yield* identity(store, ["a"]) }
         yield* put(store, ["new"], "new")
@@ -926,7 +937,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), ["d"])
       })
 
-      gen("of what may be replaced is looked at, too", function*(store) {
+      gen("of the target that differs from the expected one makes rename and link fail with Stale", function*(store) {
         yield* put(store, ["a"], "mine")
         yield* put(store, ["b"], "judged")
         const judged = { replace: true, replaced: yield* identity(store, ["b"]) }
@@ -940,7 +951,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(yield* get(store, ["b"]), "mine")
       })
 
-      gen("goes with one name of several, and the others stay", function*(store) {
+      gen("shared by several names lets remove and rename change only the given name", function*(store) {
         if (store.link === undefined) return
         yield* put(store, ["a"], "x")
         yield* store.link(["a"], ["b"], { replace: false })
@@ -956,7 +967,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("rename", () => {
-      gen("moves files and directories with all that is in them", function*(store) {
+      gen("moves files and directories with their entries, while handles stay usable", function*(store) {
         yield* mkdir(store, ["a"])
         yield* mkdir(store, ["b"])
         yield* put(store, ["a", "f"], "x")
@@ -976,7 +987,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, ["b", "C"]), [])
       })
 
-      gen("keeps what belongs to a file", function*(store) {
+      gen("keeps the times, attributes and security descriptor of a file", function*(store) {
         const { supports } = yield* store.volume
         const opened: StoreOpened = yield* store.open(["f"], newFile)
         yield* opened.file.set({
@@ -1001,7 +1012,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("changes case alone", function*(store) {
+      gen("can change only the case of a name, with and without replace", function*(store) {
         for (const make of [put(store, ["Name"], "x"), mkdir(store, ["Name"])]) {
           yield* make
           const { id } = yield* store.stat(["name"])
@@ -1017,7 +1028,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("replaces files only, and only if told", function*(store) {
+      gen("replaces an existing target only with `replace`, and only a file by a file", function*(store) {
         yield* put(store, ["a"], "a")
         yield* put(store, ["b"], "b")
         yield* mkdir(store, ["d"])
@@ -1037,7 +1048,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(yield* get(store, ["b"]), "a")
       })
 
-      gen("does not move a directory into itself", function*(store) {
+      gen("refuses to move a directory into itself with AccessDenied", function*(store) {
         yield* mkdir(store, ["d"])
         yield* mkdir(store, ["d", "e"])
         yield* refused(store.rename(["d"], ["d", "x"], { replace: false }), "AccessDenied")
@@ -1047,7 +1058,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("link", () => {
-      gen("gives a file another name", function*(store) {
+      gen("gives a file one more name that shares its bytes, times and attributes", function*(store) {
         if (store.link === undefined) return
         yield* put(store, ["a"], "x")
         yield* put(store, ["b"], "b")
@@ -1066,7 +1077,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* store.stat(["a"])).numberOfLinks, 3)
         yield* store.remove(["a"])
         assert.strictEqual(yield* get(store, ["b"]), "through the other")
-        // Over its own other name: one is left.
+        // A rename of one name of a file over its other name leaves one name.
         yield* store.rename(["b"], ["d", "l"], { replace: true })
         assert.strictEqual((yield* store.stat(["d", "l"])).numberOfLinks, 1)
         assert.deepStrictEqual(yield* names(store, []), ["d"])
@@ -1082,7 +1093,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("list", () => {
-      gen("gives each entry once, as stat does", function*(store) {
+      gen("gives each of many entries once, with the values that stat gives", function*(store) {
         const count = many
         yield* mkdir(store, ["d"])
         yield* Effect.forEach(
@@ -1099,11 +1110,11 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         for (const i of [0, 6, many / 2, many - 1]) {
           assert.deepStrictEqual(nodes.find((node) => node.name === `f${i}`), yield* store.stat(["d", `f${i}`]))
         }
-        // A listing that is not read to its end leaves nothing behind.
+        // A caller can stop reading a listing before its end.
         assert.strictEqual((yield* Stream.runCollect(Stream.take(store.list(["d"]), 3))).length, 3)
       })
 
-      gen("describes an entry when its turn comes, and few ahead of it", function*(store) {
+      gen("gives fewer than 200 of 400 entries when all others are removed after the first", function*(store) {
         const count = Math.min(4 * many, 400)
         yield* Effect.forEach(Array.from({ length: count }, (_, i) => i), (i) => put(store, [`f${i}`], "x"), {
           concurrency: 16
@@ -1120,7 +1131,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.isBelow(seen, 200)
       })
 
-      gen("bears entries that go meanwhile", function*(store) {
+      gen("gives each of 100 entries once while the caller removes each entry that it gets", function*(store) {
         for (let i = 0; i < 100; i++) yield* put(store, [`f${i}`], "x")
         const seen: Array<string> = []
         yield* Stream.runForEach(store.list([]), (node) => {
@@ -1133,7 +1144,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("at the same time", () => {
-      gen("one of many makes a new name", function*(store) {
+      gen("exactly one of 20 opens makes a new name", function*(store) {
         for (const type of ["file", "directory"] as const) {
           const all = yield* Effect.forEach(
             Array.from({ length: 20 }, (_, i) => i),
@@ -1155,7 +1166,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* names(store, [])).length, 4)
       })
 
-      gen("ranges are written through many handles", function*(store) {
+      gen("16 handles write separate ranges of one file, and all bytes are kept", function*(store) {
         yield* put(store, ["f"], "")
         const piece = 50_000
         yield* Effect.forEach(
@@ -1169,7 +1180,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("one of many renames and removes wins", function*(store) {
+      gen("exactly one of 10 renames, and one of 10 removes, of the same file succeeds", function*(store) {
         yield* put(store, ["f"], "x")
         const renamed = yield* Effect.forEach(
           Array.from({ length: 10 }, (_, i) => i),
@@ -1187,7 +1198,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), [])
       })
 
-      gen("names that meet are not both made", function*(store) {
+      gen("exactly one of 10 renames to names that differ only in case succeeds", function*(store) {
         for (let i = 0; i < 10; i++) yield* put(store, [`f${i}`], `${i}`)
         const exits = yield* Effect.forEach(
           Array.from({ length: 10 }, (_, i) => i),
@@ -1199,13 +1210,14 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
     })
 
-    gen("tells of others' changes where the kit can make some", function*(store) {
+    gen("has `changes` exactly if the traits have `outside`", function*(store) {
       assert.strictEqual(store.changes !== undefined, traits.outside !== undefined)
     })
     if (traits.outside !== undefined) tellsOfOthers(make, traits.outside)
 
     for (const seed of [1, 2, 3, 4]) {
-      test(`does what a simple model does (seed ${seed})`, (store) => modelAgrees(store, seed, 250))
+      test(`gives the results of a simple model for 250 random operations (seed ${seed})`, (store) =>
+        modelAgrees(store, seed, 250))
     }
   })
 }

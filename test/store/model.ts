@@ -1,6 +1,6 @@
 /**
- * The simplest thing that a store could be, and random operations that a real one must answer as it does: names in a tree
- * of maps, bytes in arrays, nothing shared with any store.
+ * The simplest model of a store (names in a tree of maps, bytes in arrays), which shares no code with any store. Random
+ * operations must have the same results in a real store as in the model.
  */
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
@@ -87,7 +87,7 @@ class Model {
 
 const letters = ["a", "b", "c"]
 
-/** Runs `count` operations of a seed against both, and fails at the first that they answer differently. */
+/** Runs `count` random operations of a seed on both, and fails at the first operation with different results. */
 export const modelAgrees = (store: ShareStore, seed: number, count: number): Effect.Effect<void, StoreError> =>
   Effect.gen(function*() {
     const pick = random(seed * 7919)

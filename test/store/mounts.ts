@@ -1,6 +1,7 @@
 /**
- * What a local store does with file systems that are really mounted: one scenario a process, in a mount namespace of its own
- * that takes all mounts along when it ends. `Mounts.test.ts` runs it: `unshare --mount node mounts.ts <scenario> <folder>`.
+ * What a LocalStore does with file systems that are really mounted. Each scenario runs in one process with its own
+ * mount namespace, and all mounts end with the process. `Mounts.test.ts` runs it with
+ * `unshare --mount node mounts.ts <scenario> <folder>`.
  */
 import { Effect, Stream } from "effect"
 import assert from "node:assert/strict"
@@ -31,7 +32,7 @@ const serve = <A>(
 const reason = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)
 
-/** What is kept of a file. */
+/** The metadata that the store keeps of a file. */
 const kept = (store: ShareStore, path: StorePath) =>
   Effect.scoped(Effect.gen(function*() {
     const { file, node } = yield* store.open(path, existing)
@@ -45,7 +46,7 @@ const kept = (store: ShareStore, path: StorePath) =>
 const nothing = { descriptor: undefined, attributes: 0x20, streams: [] }
 const protectedFile = { descriptor: "one alone", attributes: 0x6, streams: ["s 6"] }
 
-/** Makes a file that is hidden, of the system, protected, and has a stream. */
+/** Makes a hidden system file with a security descriptor and a stream. */
 const protect = (store: ShareStore, path: StorePath) =>
   Effect.scoped(Effect.gen(function*() {
     const { file } = yield* store.open(path, {
@@ -68,7 +69,7 @@ const image = (path: string, kind: "ext4" | "btrfs") => {
   run(`mkfs.${kind}`, "-q", path)
 }
 
-/** By the loop device that is given, or the next one that is free. */
+/** Attaches an image to the next free loop device. */
 const attach = (path: string) => {
   const device = run("losetup", "--find", "--show", path)
   attached.add(device)
@@ -88,7 +89,7 @@ const detach = (at: string, device: string) => {
   attached.delete(device)
 }
 
-/** Two disks' images, and a share with the first of them mounted in it. */
+/** Makes the images of two disks, and a share in which the first disk is mounted. */
 const twoDisks = (folder: string) => {
   const share = join(folder, "share")
   const disk = join(share, "disk")
@@ -103,7 +104,7 @@ const twoDisks = (folder: string) => {
 const sidecar = (folder: string) => join(folder, LocalStore.sidecarName)
 
 const scenarios: Record<string, (folder: string) => Promise<void>> = {
-  /** What is kept of files on a disk that is mounted below is there again when it is mounted by another device. */
+  /** The metadata of files on a mounted disk is available again when another device mounts the disk. */
   remounted: async (folder) => {
     const { disk, first, one, other, share } = twoDisks(folder)
     let device = first
@@ -117,7 +118,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
       }))
     assert.deepEqual(Fs.readdirSync(join(sidecar(share), "records")), [])
     detach(disk, device)
-    // Takes the device's number.
+    // The other disk takes the number of the first device.
     const taken = attach(other)
     device = attach(one)
     assert.notEqual(device, taken)
@@ -130,7 +131,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         assert.equal(yield* read(store, ["disk", "f"]), "content")
       }))
     detach(disk, device)
-    // Another disk, whose file has the same inode and lies at the same place by the same device number as at first.
+    // The file of the other disk has the same path, inode and device number as the first file had.
     mount(taken, disk)
     Fs.writeFileSync(join(disk, "f"), "another")
     assert.equal(Fs.lstatSync(join(disk, "f"), { bigint: true }).ino, 12n)
@@ -138,7 +139,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     detach(disk, taken)
   },
 
-  /** What is told of a volume is told of the one that a file is on. */
+  /** `volume` of an open file describes the volume that the file is on. */
   volumes: async (folder) => {
     const share = join(folder, "share")
     const [large, fixed] = [join(share, "large"), join(share, "fixed")]
@@ -166,7 +167,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     for (const at of [large, fixed, share]) run("umount", at)
   },
 
-  /** A disk goes and another one comes in its place while the folder is served. */
+  /** Another disk is mounted in the place of a disk while the folder is served. */
   exchanged: async (folder) => {
     const { disk, first: device, other, share } = twoDisks(folder)
     await serve(share, (store) =>
@@ -184,7 +185,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     detach(disk, device)
   },
 
-  /** What was copied with its sidecar is refused, whether it is the share or lies below it. */
+  /** The store refuses a folder that was copied with its sidecar, as the share itself and below the share. */
   copied: async (folder) => {
     const { disk, first, other, share } = twoDisks(folder)
     let device = first
@@ -209,14 +210,14 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         assert.equal(yield* reason(store.stat(["disk"])), "AccessDenied")
         assert.equal(yield* reason(Effect.scoped(store.open(["disk", "g"], fresh))), "AccessDenied")
         assert.deepEqual(yield* names(store, []), [])
-        // It is looked at again: the way out needs no restart.
+        // The store checks the sidecar again: no restart is needed after it is removed.
         Fs.rmSync(sidecar(disk), { recursive: true })
         assert.deepEqual(yield* kept(store, ["disk", "f"]), nothing)
       }))
     detach(disk, device)
   },
 
-  /** On a disk that can only be read, what is kept counts, and nothing is dropped in silence. */
+  /** On a read-only disk the store gives the kept metadata, and refuses changes with ReadOnly. */
   readOnly: async (folder) => {
     const { disk, first, other, share } = twoDisks(folder)
     let device = first
@@ -237,7 +238,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         yield* refuses(store, ["disk"])
         assert.equal((yield* store.volume).readOnly, false)
       }))
-    // The same as the share itself, however it is said.
+    // The disk as the share itself gives the same results, with and without `readOnly`.
     for (const options of [{}, { readOnly: true }]) {
       await serve(disk, (store) =>
         Effect.gen(function*() {
@@ -253,7 +254,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         yield* refuses(store, [])
       }), { readOnly: true })
     detach(disk, device)
-    // One on which nothing was ever kept.
+    // A disk on which no metadata was ever kept.
     device = attach(other)
     mount(device, disk)
     Fs.writeFileSync(join(disk, "f"), "plain")
@@ -266,7 +267,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     detach(disk, device)
   },
 
-  /** Subvolumes and snapshots have sidecars of their own, which go along with them. */
+  /** Each subvolume and each snapshot has its own sidecar, and a snapshot includes the sidecar of its source. */
   btrfs: async (folder) => {
     const disk = join(folder, "disk")
     const whole = join(folder, "image")
@@ -294,11 +295,11 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     mount(device, disk)
     await serve(disk, (store) =>
       Effect.gen(function*() {
-        // The other way round: device numbers are given as subvolumes are come upon.
+        // Opens the snapshot first: Btrfs numbers the devices of subvolumes in the order of first use.
         assert.deepEqual(yield* kept(store, ["snap", "f"]), { ...protectedFile, descriptor: "another" })
         assert.deepEqual(yield* kept(store, ["sub", "f"]), protectedFile)
       }))
-    // A snapshot served by itself.
+    // The snapshot is the share itself.
     await serve(
       join(disk, "snap"),
       (store) => Effect.map(kept(store, ["f"]), (what) => assert.equal(what.descriptor, "another"))
@@ -306,14 +307,14 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     detach(disk, device)
   },
 
-  /** An overlay's lower files are read without being copied, and are the same when they were copied to be changed. */
+  /** Reading a lower file of an overlay does not copy it, and a file keeps its identity after a copy-up. */
   overlay: async (folder) => {
     const [base, share] = [join(folder, "base"), join(folder, "share")]
     mount("none", base, "-t", "tmpfs")
     for (const name of ["lower", "upper", "work"]) Fs.mkdirSync(join(base, name))
     const lower = (name: string) => join(base, "lower", name)
     for (const name of ["read", "written", "dated", "renamed", "others"]) Fs.writeFileSync(lower(name), name)
-    // What was kept of the lower files before holds for them above.
+    // Metadata that was kept of a lower file is also valid through the overlay.
     await serve(join(base, "lower"), (store) => protect(store, ["before"]))
     Fs.mkdirSync(lower("d"))
     const options = ["lower", "upper", "work"].map((name) => `${name}dir=${join(base, name)}`).join()
@@ -351,11 +352,11 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
           assert.equal(string(yield* file.getBlob("SecurityDescriptor")), name)
           yield* store.mayRemove!([now], { expected: node.identity })
         }
-        // A directory is copied when something is made in it.
+        // Making an entry in a directory copies the directory up.
         const { file: directory, node } = yield* store.open(["d"], { ...existing, type: "directory" })
         yield* Effect.scoped(store.open(["d", "new"], fresh))
         assert.equal((yield* directory.stat).identity, node.identity)
-        // Removed while it is only read: it can be read on, and is not copied to go.
+        // A file that is removed while it is open for reading stays readable, and cannot be written.
         const { file: removed } = yield* store.open(["read"], existing)
         assert.equal(string(yield* removed.read(0n, 100)), "read")
         yield* store.remove(["read"])
@@ -363,7 +364,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         assert.equal(yield* reason(removed.write(0n, text("x"))), "Stale")
         assert.equal(string(yield* removed.read(0n, 100)), "read")
       }))
-    // Another program copies them.
+    // Another program's writes copy these files up.
     Fs.appendFileSync(join(share, "before"), "!")
     Fs.appendFileSync(join(share, "others"), "!")
     run("umount", share)
@@ -382,7 +383,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         }
         assert.equal(yield* read(store, ["written"]), "Written")
         assert.deepEqual(yield* kept(store, ["before"]), protectedFile)
-        // A file that has the inode of one that others removed has nothing of it.
+        // A file with the inode of a file that another program removed has none of its metadata.
         for (let i = 0; i < 20; i++) {
           yield* Effect.scoped(store.open(["x"], { ...fresh, initial: { securityDescriptor: text("old") } }))
           Fs.unlinkSync(join(share, "x"))
@@ -393,7 +394,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
       }))
   },
 
-  /** Where an overlay's numbers do not last, nothing is kept that must not be lost, and that is said. */
+  /** On an overlay without lasting inode numbers, Unsupported refuses metadata that must not be lost. */
   passing: async (folder) => {
     const [base, share, disk] = [join(folder, "base"), join(folder, "share"), join(folder, "disk")]
     const whole = join(folder, "image")
@@ -458,6 +459,6 @@ const [scenario, folder] = process.argv.slice(2)
 try {
   await scenarios[scenario!]!(Fs.realpathSync(folder!))
 } finally {
-  // What is mounted still goes with this process, and its device then.
+  // Mounts that are left end with this process, and their loop devices are detached then.
   for (const device of attached) run("losetup", "--detach", device)
 }

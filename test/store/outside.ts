@@ -1,11 +1,12 @@
 /**
- * What a store that offers `changes` tells of other programs' changes: all of them, soon, and none of its own.
+ * Tests of a store that offers `changes`: it reports every change by another program within 4 seconds, and no change
+ * through the store itself.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Latch, type Scope, Stream } from "effect"
 import type { ShareStore, StoreChange, StorePath } from "../../src/Server/ShareStore.ts"
 
-/** Another program's hand in the storage. */
+/** How another program changes the storage. */
 export interface Outside {
   readonly write: (path: StorePath, content: string) => void
   readonly makeDirectory: (path: StorePath) => void
@@ -22,7 +23,7 @@ const change = (store: ShareStore, path: StorePath, content: string) =>
     )
   )
 
-/** What is told while `run` runs. */
+/** Collects the changes of a directory that the store reports, as `action path`. */
 const listening = Effect.fnUntraced(function*(store: ShareStore, directory: StorePath, recursive: boolean) {
   const seen: Array<string> = []
   const started = yield* Latch.make()
@@ -33,7 +34,7 @@ const listening = Effect.fnUntraced(function*(store: ShareStore, directory: Stor
     )
   )
   yield* started.await
-  /** Waits until these were told. */
+  /** Waits until the store has reported these changes, for up to 4 seconds. */
   const until = (...lines: ReadonlyArray<string>) =>
     Effect.gen(function*() {
       for (let i = 0; i < 200 && !lines.every((line) => seen.includes(line)); i++) yield* Effect.sleep(20)
@@ -43,15 +44,15 @@ const listening = Effect.fnUntraced(function*(store: ShareStore, directory: Stor
   return { seen, until }
 })
 
-/** Longer than a storage takes to tell. */
+/** A wait that is longer than a storage needs to report a change. */
 const quiet = Effect.sleep(200)
 
 export const tellsOfOthers = (
   make: Effect.Effect<ShareStore, unknown, Scope.Scope>,
   outsideOf: (store: ShareStore) => Outside
 ): void => {
-  describe("changes of others", () => {
-    it.live("are told by what happened", () =>
+  describe("changes by other programs", () => {
+    it.live("are reported as added, modified and removed", () =>
       Effect.gen(function*() {
         const store = yield* make
         const outside = outsideOf(store)
@@ -66,7 +67,7 @@ export const tellsOfOthers = (
         yield* until("added d")
       }).pipe(Effect.scoped))
 
-    it.live("below are told to those who ask for them", () =>
+    it.live("in subdirectories are reported to recursive watches only", () =>
       Effect.gen(function*() {
         const store = yield* make
         const outside = outsideOf(store)
@@ -82,7 +83,7 @@ export const tellsOfOthers = (
         assert.isFalse(root.seen.some((line) => line.includes("f")), root.seen.join(", "))
       }).pipe(Effect.scoped))
 
-    it.live("are told, and those through the store are not", () =>
+    it.live("are reported, also right after changes through the store, which are not reported", () =>
       Effect.gen(function*() {
         const store = yield* make
         const outside = outsideOf(store)
@@ -98,7 +99,7 @@ export const tellsOfOthers = (
         yield* store.remove(["d"])
         yield* quiet
         assert.deepStrictEqual(seen, [])
-        // At once after a change of our own to the same file.
+        // Another program changes the same file right after a change through the store.
         yield* change(store, ["theirs"], "4")
         yield* Effect.sleep(20)
         outside.write(["theirs"], "5")
@@ -114,7 +115,7 @@ export const tellsOfOthers = (
         yield* until("added ours")
       }).pipe(Effect.scoped))
 
-    it.live("of many files at once are told one by one", () =>
+    it.live("of 200 files at once are reported for each file", () =>
       Effect.gen(function*() {
         const store = yield* make
         const outside = outsideOf(store)
@@ -124,7 +125,7 @@ export const tellsOfOthers = (
         yield* until(...names.map((name) => `added ${name}`))
       }).pipe(Effect.scoped))
 
-    it.live("cannot be asked for where there is no directory", () =>
+    it.live("of a missing directory cannot be watched: NotFound", () =>
       Effect.gen(function*() {
         const store = yield* make
         let started = false
