@@ -19,6 +19,7 @@ import * as Dfs from "./dfs.ts"
 import { inTurn, line } from "./Measure.ts"
 import * as Memory from "./memory.ts"
 import * as Server from "./server.ts"
+import * as Store from "./store.ts"
 
 const address = "127.0.20.1"
 const gibibyte = 1024 * 1024 * 1024
@@ -222,6 +223,7 @@ const program = Effect.gen(function*() {
     ],
     ...Server.lines({ local, smbd: share, rounds }),
     ...Memory.lines,
+    ...Store.lines,
     ...Dfs.lines
   ]
   yield* Console.log(
