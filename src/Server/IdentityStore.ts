@@ -176,20 +176,20 @@ export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Ret
   )
   /** Reads, changes and writes while no other server does. If the file is gone, writes its last known content again. */
   const change = (last: Register, body: (register: Register) => boolean): Effect.Effect<Register, IdentityError> =>
-    Effect.uninterruptible(Effect.flatMap(
-      Effect.tryPromise({
-        try: () =>
-          PrivateFile.alone(path, async (): Promise<Result.Result<Register, IdentityError>> => {
-            const before = await Effect.runPromise(Effect.result(read))
-            if (Result.isFailure(before)) return Result.fail(before.failure)
-            const register = before.success ?? Register.parse(last.format())!
-            if (body(register) || before.success === undefined) await PrivateFile.replace(path, register.format())
-            return Result.succeed(register)
-          }),
-        catch: () => new IdentityError({ path, reason: "NotWritable" })
-      }),
-      (result) => Effect.fromResult(result)
-    ))
+    PrivateFile.alone(
+      path,
+      Effect.gen(function*() {
+        const before = yield* read
+        const register = before ?? Register.parse(last.format())!
+        if (body(register) || before === undefined) yield* PrivateFile.replace(path, register.format())
+        return register
+      })
+    ).pipe(
+      Effect.mapError((error) =>
+        error instanceof IdentityError ? error : new IdentityError({ path, reason: "NotWritable" })
+      ),
+      Effect.uninterruptible
+    )
   let register = (yield* read) ?? (yield* change(Register.make(), () => false))
   const { domainSid } = register
   const one = Semaphore.makeUnsafe(1)

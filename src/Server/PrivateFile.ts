@@ -44,63 +44,68 @@ export const read = (path: string, largest: number): Effect.Effect<string, Reaso
     (file) => Effect.promise(() => file.close())
   )
 
+/** A call of Node's. Fails with Node's own error. */
+const call = <A>(body: () => Promise<A>): Effect.Effect<A, Error> =>
+  Effect.tryPromise({ try: body, catch: (cause) => cause instanceof Error ? cause : new Error(String(cause)) })
+
+const makeFolder = (path: string) => call(() => mkdir(dirname(path), { recursive: true, mode: 0o700 }))
+
 /**
- * Replaces the content of a file, all of it or nothing. Makes the file and its folder if they do not exist.
+ * Replaces the content of a file, all of it or nothing. Makes the file and its folder if they do not exist. Fails with
+ * Node's own error.
  *
  * @since 0.1.0
  */
-export const replace = async (path: string, text: string): Promise<void> => {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const beside = `${path}.${randomBytes(6).toString("hex")}`
-  const file = await open(beside, "wx", 0o600)
-  try {
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(beside, path)
-  } catch (cause) {
-    await rm(beside, { force: true })
-    throw cause
-  }
-}
+export const replace = Effect.fnUntraced(function*(path: string, text: string): Effect.fn.Return<void, Error> {
+  yield* makeFolder(path)
+  const whole = `${path}.${randomBytes(6).toString("hex")}`
+  yield* Effect.acquireUseRelease(
+    call(() => open(whole, "wx", 0o600)),
+    (file) =>
+      call(async () => {
+        await file.writeFile(text)
+        await file.sync()
+      }),
+    (file) => call(() => file.close())
+  ).pipe(
+    Effect.andThen(call(() => rename(whole, path))),
+    Effect.onError(() => Effect.ignore(call(() => rm(whole, { force: true })))),
+    Effect.uninterruptible
+  )
+})
 
 /** Milliseconds. An older lock was left behind by a process that has ended. */
 const abandoned = 5_000
-const pause = 20
+const pause = "20 millis"
 
-const age = async (path: string): Promise<number> => {
-  try {
-    return Date.now() - (await stat(path)).mtimeMs
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return 0
-    throw cause
-  }
-}
+const age = (path: string): Effect.Effect<number, Error> =>
+  Effect.catch(
+    call(async () => Date.now() - (await stat(path)).mtimeMs),
+    (cause) => codeOf(cause) === "ENOENT" ? Effect.succeed(0) : Effect.fail(cause)
+  )
+
+/** Makes a lock file, and waits while another process has it. */
+const take = (lock: string): Effect.Effect<void, Error> =>
+  Effect.catch(
+    call(async () => (await open(lock, "wx", 0o600)).close()),
+    Effect.fnUntraced(function*(cause) {
+      if (codeOf(cause) !== "EEXIST") return yield* Effect.fail(cause)
+      if ((yield* age(lock)) > abandoned) yield* call(() => rm(lock, { force: true }))
+      else yield* Effect.sleep(pause)
+      return yield* take(lock)
+    })
+  )
 
 /**
- * Runs `body` while no other process does so for the same path. `body` must end within a second.
+ * Runs `body` while no other process does so for the same path. `body` must end within a second. Fails with Node's own
+ * error if the lock cannot be made or removed.
  *
  * @since 0.1.0
  */
-export const alone = async <A>(path: string, body: () => Promise<A>): Promise<A> => {
+export const alone = <A, E>(path: string, body: Effect.Effect<A, E>): Effect.Effect<A, E | Error> => {
   const lock = `${path}.lock`
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  for (;;) {
-    try {
-      await (await open(lock, "wx", 0o600)).close()
-      break
-    } catch (cause) {
-      if (codeOf(cause) !== "EEXIST") throw cause
-      if (await age(lock) > abandoned) await rm(lock, { force: true })
-      else await new Promise((resolve) => setTimeout(resolve, pause))
-    }
-  }
-  try {
-    return await body()
-  } finally {
-    await rm(lock, { force: true })
-  }
+  return Effect.andThen(
+    makeFolder(path),
+    Effect.acquireUseRelease(take(lock), () => body, () => call(() => rm(lock, { force: true })))
+  )
 }
