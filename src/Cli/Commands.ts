@@ -9,6 +9,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import type { SmbClient } from "../Client/SmbClient.ts"
 import type { DfsResolver } from "../Dfs/DfsResolver.ts"
+import type * as Actions from "./Actions.ts"
 import * as Flags from "./Flags.ts"
 import type { Remote } from "./Remote.ts"
 
@@ -27,14 +28,41 @@ const root = Command.make("effect-smb").pipe(
   Command.withDescription(description)
 )
 
-const actions = Effect.promise(() => import("./Actions.ts"))
-
-/** Logs on for these paths and runs. A referral names no port: its targets use the port of the path. */
-const withClient = Effect.fnUntraced(function*<A, E, R>(paths: ReadonlyArray<Remote>, run: Effect.Effect<A, E, R>) {
+/** The options that come before a subcommand, and the session's layers for these paths: it asks for a password here. */
+const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   const options = yield* root
   const session = yield* Effect.promise(() => import("./Session.ts"))
-  const who = yield* session.credential(options, paths)
-  return yield* Effect.provide(run, session.layer(options, who, paths[0]?.port))
+  const user = yield* session.credential(options, paths)
+  // A referral names no port: its targets use the port of the first path.
+  const port = paths[0]?.port
+  return {
+    client: session.layer(options, user, port),
+    clientAndResolver: session.layerWithResolver(options, user, port)
+  }
+})
+
+/** Logs on for these paths and runs. */
+const withClient = Effect.fnUntraced(function*<A, E, R>(paths: ReadonlyArray<Remote>, run: Effect.Effect<A, E, R>) {
+  return yield* Effect.provide(run, (yield* logon(paths)).client)
+})
+
+/** Like `withClient`, with the resolver that follows DFS. */
+const withResolver = Effect.fnUntraced(function*<A, E>(
+  paths: ReadonlyArray<Remote>,
+  run: Effect.Effect<A, E, DfsResolver | SmbClient>
+) {
+  return yield* Effect.provide(run, (yield* logon(paths)).clientAndResolver)
+})
+
+const actions = Effect.promise(() => import("./Actions.ts"))
+
+/** Logs on for these paths and runs one of the actions on files. `json`: whether it prints JSON. */
+const act = Effect.fnUntraced(function*<A, E, R>(
+  paths: ReadonlyArray<Remote>,
+  run: (all: typeof Actions, json: boolean) => Effect.Effect<A, E, R>
+) {
+  const { json } = yield* root
+  yield* withClient(paths, run(yield* actions, json))
 })
 
 const boolean = (name: string, description: string, alias?: string) => {
@@ -47,15 +75,11 @@ const some = (description: string) => Flags.remote("remote", description).pipe(A
 const ls = Command.make(
   "ls",
   {
-    long: boolean("long", "Also attributes, size and time of the last write", "l"),
-    recursive: boolean("recursive", "Everything below", "r"),
+    long: boolean("long", "Also show attributes, size and the time of the last write", "l"),
+    recursive: boolean("recursive", "List everything below", "r"),
     path: Flags.remote("remote", "A directory, a file, or a pattern with * and ? as its last name")
   },
-  Effect.fnUntraced(function*({ long, path, recursive }) {
-    const { json } = yield* root
-    const { list } = yield* actions
-    yield* withClient([path], list(path, { json, long, recursive }))
-  })
+  ({ long, path, recursive }) => act([path], ({ list }, json) => list(path, { json, long, recursive }))
 ).pipe(
   Command.withDescription(
     "List a directory, in the server's order. A name that ends in / is a directory, one that ends in @ a symbolic link. " +
@@ -65,26 +89,22 @@ const ls = Command.make(
   Command.withShortDescription("List a directory"),
   Command.withExamples([
     { command: "effect-smb ls -l //nas/media", description: "With size and time" },
-    { command: "effect-smb ls -r --json //nas/media", description: "Everything below, for jq" }
+    { command: "effect-smb ls -r --json //nas/media", description: "List everything below, for jq" }
   ])
 )
 
 const cat = Command.make(
   "cat",
   { paths: some("Files") },
-  Effect.fnUntraced(function*({ paths }) {
-    const { json } = yield* root
-    const { cat } = yield* actions
-    yield* withClient(paths, cat(paths, { json }))
-  })
+  ({ paths }) => act(paths, ({ cat }, json) => cat(paths, { json }))
 ).pipe(Command.withDescription("Write files to standard output"))
 
-const quiet = boolean("quiet", "No progress on a terminal", "q")
+const quiet = boolean("quiet", "Show no progress on a terminal", "q")
 
 const get = Command.make(
   "get",
   {
-    recursive: boolean("recursive", "A directory with all below it; its content goes into LOCAL", "r"),
+    recursive: boolean("recursive", "Copy a directory with everything below it; its content goes into LOCAL", "r"),
     resume: boolean(
       "resume",
       "Keep the received part when it fails, and continue it the next time; do not touch files that are complete"
@@ -105,7 +125,7 @@ const get = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Copy a file or a tree from a server. A file appears under its name when it is whole; one that is there is replaced. " +
+    "Copy a file or a tree from a server. A file appears under its name when it is whole, and replaces an existing file. " +
       "With --json: path, local and size of each file that was copied."
   ),
   Command.withShortDescription("Copy from a server"),
@@ -118,10 +138,10 @@ const get = Command.make(
 const put = Command.make(
   "put",
   {
-    recursive: boolean("recursive", "A folder with all below it; its content goes into REMOTE", "r"),
+    recursive: boolean("recursive", "Copy a folder with everything below it; its content goes into REMOTE", "r"),
     inPlace: boolean(
       "in-place",
-      "Write into the file that is there and keep its permissions, instead of replacing it when all has come"
+      "Write into the existing file and keep its permissions, instead of replacing it with a new file"
     ),
     quiet,
     local: Flags.local.pipe(Argument.withDescription("A file, a folder with -r, or - for standard input")),
@@ -147,14 +167,10 @@ const put = Command.make(
 const stat = Command.make(
   "stat",
   {
-    follow: boolean("follow", "What a symbolic link points at, and not the link", "L"),
+    follow: boolean("follow", "Show the target of a symbolic link, not the link", "L"),
     paths: some("Files and directories")
   },
-  Effect.fnUntraced(function*({ follow, paths }) {
-    const { json } = yield* root
-    const { stat } = yield* actions
-    yield* withClient(paths, stat(paths, { json, follow }))
-  })
+  ({ follow, paths }) => act(paths, ({ stat }, json) => stat(paths, { json, follow }))
 ).pipe(
   Command.withDescription("Show type, size, attributes and times. With --json: as ls."),
   Command.withShortDescription("Show type, size, attributes and times")
@@ -163,19 +179,15 @@ const stat = Command.make(
 const rm = Command.make(
   "rm",
   {
-    recursive: boolean("recursive", "Directories too, with all below them", "r"),
-    force: boolean("force", "Also what is read-only; nothing to remove is no failure", "f"),
+    recursive: boolean("recursive", "Also remove directories, with everything below them", "r"),
+    force: boolean("force", "Also remove read-only files; a name that does not exist is no failure", "f"),
     paths: some("Files, with -r directories")
   },
-  Effect.fnUntraced(function*({ force, paths, recursive }) {
-    const { json } = yield* root
-    const { remove } = yield* actions
-    yield* withClient(paths, remove(paths, { json, force, recursive }))
-  })
+  ({ force, paths, recursive }) => act(paths, ({ remove }, json) => remove(paths, { json, force, recursive }))
 ).pipe(
   Command.withDescription(
-    "Remove files and trees. A link is removed itself; a whole share and a DFS link are refused. Entries of a tree that " +
-      "cannot be removed are named, and all others go. With --json: an error object for each of them, and a last one with " +
+    "Remove files and trees. A link is removed itself; a whole share and a DFS link are refused. The command names entries of a tree " +
+      "that it cannot remove, and removes all others. With --json: an error object for each of them, and a last one with " +
       "removed and failed."
   ),
   Command.withShortDescription("Remove files and trees")
@@ -184,36 +196,26 @@ const rm = Command.make(
 const mkdir = Command.make(
   "mkdir",
   {
-    parents: boolean("parents", "Also the directories above; one that is there is no failure", "p"),
+    parents: boolean("parents", "Also make the directories above; an existing directory is no failure", "p"),
     paths: some("Directories")
   },
-  Effect.fnUntraced(function*({ parents, paths }) {
-    const { makeDirectory } = yield* actions
-    yield* withClient(paths, makeDirectory(paths, { parents }))
-  })
+  ({ parents, paths }) => act(paths, ({ makeDirectory }) => makeDirectory(paths, { parents }))
 ).pipe(Command.withDescription("Make directories"))
 
 const mv = Command.make(
   "mv",
   {
-    replace: boolean("replace", "Over a file that is there"),
+    replace: boolean("replace", "Replace an existing file"),
     from: Flags.remote("from", "A file or directory"),
     to: Flags.remote("to", "Its new name, or a directory to move it into, on the same share")
   },
-  Effect.fnUntraced(function*({ from, replace, to }) {
-    const { move } = yield* actions
-    yield* withClient([from, to], move(from, to, { replace }))
-  })
+  ({ from, replace, to }) => act([from, to], ({ move }) => move(from, to, { replace }))
 ).pipe(Command.withDescription("Rename or move within a share"))
 
 const shares = Command.make(
   "shares",
   { server: Flags.server },
-  Effect.fnUntraced(function*({ server }) {
-    const { json } = yield* root
-    const { shares } = yield* actions
-    yield* withClient([server], shares(server, { json }))
-  })
+  ({ server }) => act([server], ({ shares }, json) => shares(server, { json }))
 ).pipe(
   Command.withDescription(
     "List the shares of a server. With --json: name, type (disk, printer, device, ipc), comment, special."
@@ -223,21 +225,10 @@ const shares = Command.make(
 
 const dfsActions = Effect.promise(() => import("./DfsActions.ts"))
 
-/** Like `withClient`, with the resolver that follows DFS; all paths use the port of the first path. */
-const withResolver = Effect.fnUntraced(function*<A, E>(
-  paths: ReadonlyArray<Remote>,
-  run: Effect.Effect<A, E, DfsResolver | SmbClient>
-) {
-  const options = yield* root
-  const session = yield* Effect.promise(() => import("./Session.ts"))
-  const who = yield* session.credential(options, paths)
-  return yield* Effect.provide(run, session.layerWithResolver(options, who, paths[0]!.port))
-})
-
 const resolve = Command.make(
   "resolve",
   {
-    trace: boolean("trace", "Also the steps on the way, each with its number in MS-DFSC 3.1.4.1"),
+    trace: boolean("trace", "Also show each step with its number in MS-DFSC 3.1.4.1"),
     path: Flags.remote()
   },
   Effect.fnUntraced(function*({ path, trace }) {
@@ -249,15 +240,15 @@ const resolve = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Tell where a path leads. With --json: path, resolvedPath, status (root, link, plain), targets in the order in which " +
-      "they are tried. With --trace one object a step comes before it: _tag, step, explanation, and what the step is about."
+    "Show where a path leads. With --json: path, resolvedPath, status (root, link, plain), targets in the order in which " +
+      "the client tries them. With --trace one object a step comes before it: _tag, step, explanation, and what the step is about."
   ),
-  Command.withShortDescription("Tell where a path leads")
+  Command.withShortDescription("Show where a path leads")
 )
 
 const cache = Command.make(
   "cache",
-  { paths: some("What to resolve first") },
+  { paths: some("Paths to resolve first") },
   Effect.fnUntraced(function*({ paths }) {
     const options = yield* root
     const { cache } = yield* dfsActions
@@ -265,18 +256,18 @@ const cache = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Resolve paths, and show what was learned on the way: prefixes, their targets (* is the one to use first), and for " +
-      "how long. With --json: prefix, kind (root, link, absent), interlink, targetFailback, timeToLive in seconds, hint, " +
-      "targets with target, setBoundary and dead; for what is absent, or forgotten since no target works, its error."
+    "Resolve paths, and show the referrals that this brought: prefixes, their targets (* is the first to use), and how " +
+      "long they are valid. With --json: prefix, kind (root, link, absent), interlink, targetFailback, timeToLive in seconds, hint, " +
+      "targets with target, setBoundary and dead. A prefix that is absent, or that no target serves, has its error."
   ),
-  Command.withShortDescription("Show what resolving paths teaches")
+  Command.withShortDescription("Show the referrals that paths bring")
 )
 
 const tree = Command.make(
   "tree",
   {
     format: Flag.Literals("format", ["text", "mermaid"]).pipe(
-      Flag.withDescription("As text, or as a mermaid flowchart"),
+      Flag.withDescription("Draw text, or a mermaid flowchart"),
       Flag.withDefault("text")
     ),
     path: Flags.remote("root", "The root of a namespace, //server/root or //domain/root")
@@ -311,8 +302,8 @@ const decode = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Explain a referral message field by field: effect-smb dfs decode [request|request-ex|response] [HEX]. Without the " +
-      "kind it says what the message looks like. With --json: the fields under MS-DFSC's names."
+    "Explain a referral message field by field: effect-smb dfs decode [request|request-ex|response] [HEX]. Without " +
+      "the kind, the command tells which kind the message has. With --json: the fields under MS-DFSC's names."
   ),
   Command.withShortDescription("Explain a referral message"),
   Command.withExamples([
@@ -330,12 +321,12 @@ const serve = Command.make(
   "serve",
   {
     folder: Argument.String("folder").pipe(
-      Argument.withDescription("The folder to serve as the share named share; in memory if nothing is named"),
+      Argument.withDescription("The folder to serve as the share named share. Default: a share in memory"),
       Argument.optional
     ),
     share: Flag.String("share").pipe(
       Flag.withMetavar("NAME=FOLDER"),
-      Flag.withDescription("A folder to serve under another name; may be given more than once"),
+      Flag.withDescription("Serve a folder under this name; may be repeated"),
       Flag.atLeast(0)
     ),
     host: Flag.String("host").pipe(
@@ -351,12 +342,12 @@ const serve = Command.make(
     ),
     users: Flag.String("users").pipe(
       Flag.withMetavar("FILE"),
-      Flag.withDescription("Let these in: name:password or name:nt-hash a line, in a file that only you may read"),
+      Flag.withDescription("The users, in a file that only you may read; each line is name:password or name:nt-hash"),
       Flag.optional
     ),
     config: Flag.String("config").pipe(
       Flag.withMetavar("FILE"),
-      Flag.withDescription("Take what no flag says from this JSON file instead of the usual one"),
+      Flag.withDescription("Read defaults of the flags from this JSON file instead of the usual one"),
       Flag.optional
     ),
     namespace: Flag.String("namespace").pipe(
@@ -374,11 +365,11 @@ const serve = Command.make(
 ).pipe(
   Command.withDescription(
     "Serve folders until it is interrupted (Ctrl-C), and say how to connect. Then it ends with exit code 0. " +
-      "--user NAME lets that user in, with the password of SMB_PASSWORD or --password-file; without a user, a password is " +
-      "made up and shown. --guest lets everybody in. --signing if-required, --encryption off, if-offered (the " +
-      "default here) or required, and --dialect hold for the server; --dfs, --site, --dns, --timeout and --pending-timeout are for " +
-      "clients alone. With --json: an object with event listening, host, port and " +
-      "shares, then one for each connection, logon and share. Usual values come from effect-smb/config.json in " +
+      "--user NAME allows that user, with the password of SMB_PASSWORD or --password-file. Without a user, the command " +
+      "chooses a password and shows it. --guest allows everybody. --signing if-required, --encryption off, if-offered (the " +
+      "default here) or required, and --dialect apply to the server; --dfs, --site, --dns, --timeout and --pending-timeout " +
+      "apply to clients only. With --json: an object with event listening, host, port and " +
+      "shares, then one for each connection, logon and share. Defaults come from effect-smb/config.json in " +
       "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users next to it."
   ),
   Command.withShortDescription("Serve folders"),
