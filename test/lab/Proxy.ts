@@ -1,5 +1,5 @@
 /**
- * A TCP proxy that stands in for a bad network or a bad peer: it delays, cuts, stalls, refuses, and changes packets.
+ * A TCP proxy that acts as a bad network or a bad peer: it delays, cuts, stalls, refuses, and changes packets.
  *
  * It cuts the stream into the packets of SMB over TCP (four bytes of length before each), so that a test can say "the
  * third answer" and not "byte 812". A buffer given to a hook is the hook's own.
@@ -23,7 +23,7 @@ export interface Packet {
   readonly bytes: Buffer
 }
 
-/** What becomes of a packet: these bytes go on in its stead, it is swallowed, or its connection is cut. */
+/** What the proxy does with a packet: it sends these bytes instead, drops it, or cuts its connection. */
 export type Verdict = Uint8Array | "drop" | "cut"
 
 /** Where the proxy listens and leads, and what it does on the way. */
