@@ -4,17 +4,17 @@ import { Context, Effect, Layer } from "effect"
 import { dfsClient } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
 
-const root = "\\\\127.0.25.1\\dfs"
+const root = "\\\\127.0.48.1\\dfs"
 
 const servers = Lab.servers({
   root: {
-    address: "127.0.25.1",
+    address: "127.0.48.1",
     shares: [{
       name: "dfs",
-      dfs: { plain: "127.0.25.2\\data", "dead-first": ["127.0.25.9\\data", "127.0.25.2\\data"] }
+      dfs: { plain: "127.0.48.2\\data", "dead-first": ["127.0.48.9\\data", "127.0.48.2\\data"] }
     }]
   },
-  one: { address: "127.0.25.2", shares: [{ name: "data" }] }
+  one: { address: "127.0.48.2", shares: [{ name: "data" }] }
 })
 
 class World extends Context.Service<World, Effect.Success<typeof servers>>()("test/lab/DfsWays/World") {
@@ -52,6 +52,6 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       const { notes, result } = yield* resolver.trace(`${root}\\plain\\who.txt`)
       assert.strictEqual(result._tag, "Success")
       const asked = notes.flatMap((note) => note._tag === "Asking" ? [`${note.step} ${note.kind} ${note.server}`] : [])
-      assert.deepStrictEqual(asked, ["6 root 127.0.25.1", "8 link 127.0.25.1", "6 root 127.0.25.2"])
+      assert.deepStrictEqual(asked, ["6 root 127.0.48.1", "8 link 127.0.48.1", "6 root 127.0.48.2"])
     }))
 })
