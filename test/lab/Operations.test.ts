@@ -48,7 +48,7 @@ const servers = Lab.servers({
     options: { "smb2 max trans": "65536" },
     shares: [data]
   },
-  // Reads of 8 MiB take 128 credits, of which it has 8.
+  // Reads of 8 MiB take 128 credits. This server has 8.
   poor: { address: "127.0.22.7", maximumCredits: 8, shares: [data] }
 })
 

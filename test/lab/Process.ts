@@ -27,7 +27,7 @@ export const pause = (milliseconds: number): Promise<void> =>
     setTimeout(resolve, milliseconds)
   })
 
-/** What a program wrote, and its exit code. */
+/** The output of a program, and its exit code. */
 export interface Output {
   readonly code: number
   readonly stdout: string

@@ -37,7 +37,7 @@ interface Place {
 
 const size = 100 * 1024 * 1024
 
-/** The files, and their digests. */
+/** The files and their SHA-256 digests. */
 const contents = { in: content(size, 5), small: content(10_240, 7) }
 const sums = { in: digest(contents.in), small: digest(contents.small) }
 
@@ -107,8 +107,8 @@ const rclone = async (place: Place) => {
 }
 
 /**
- * impacket's smbclient, which knows no renaming, as its library does. It signs the dialects from 3.0 on in Python, block by
- * block, a minute for what is large: that goes by 2.1, and the rest by 3.1.1.
+ * impacket's smbclient. It has no command to rename a file, but its library has. It signs dialects from 3.0 on in Python,
+ * which takes a minute for a large file: large files use 2.1, and the others 3.1.1.
  */
 const shell = `
 import sys
@@ -127,7 +127,7 @@ for line in sys.stdin:
         shell.onecmd(line.strip())
 `
 
-/** Locks of two opens of a file, and a referral, of which impacket's library has the structures. */
+/** Locks of two opens of one file, and a referral, by the structures of impacket's library. */
 const locks = `
 import sys, struct
 from impacket.smbconnection import SMBConnection
