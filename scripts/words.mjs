@@ -1,14 +1,8 @@
 /**
  * Finds archaic and unclear words in comments, messages, help texts and titles of tests, and in the prose of the
- * documents; code is passed over. No hits are allowed, unless the table below has a number for a folder.
- *
- * `--all` also lists the hits that are allowed, and the count of each folder. `--allow src/Server=3` (repeatable)
- * replaces the table below.
+ * documents; code is passed over. No hits are allowed.
  */
 import { globSync, readFileSync } from "node:fs"
-
-/** Hits that are still allowed in a folder. A folder that is not named has none. */
-const table = { "test/lab": 55 }
 
 /** What is found, and what to write instead. */
 const words = [
@@ -102,50 +96,14 @@ const look = (path) => {
   return hits.sort((a, b) => a.line - b.line).map(({ message }) => message)
 }
 
-const usage = () => {
-  console.error("usage: words.mjs [--all] [--allow FOLDER=NUMBER ...]")
-  process.exit(2)
-}
-
-let all = false
-let replaced
-const options = process.argv.slice(2)
-while (options.length > 0) {
-  const option = options.shift()
-  if (option === "--all") {
-    all = true
-  } else if (option === "--allow") {
-    const [, folder, number] = /^(.+)=(\d+)$/.exec(options.shift() ?? "") ?? usage()
-    replaced = { ...replaced, [folder]: Number(number) }
-  } else {
-    usage()
-  }
-}
-const allowed = replaced ?? table
-
 const files = ["src/**/*.ts", "test/**/*.ts", "docs/**/*.md", "README.md", "CONTRIBUTING.md"]
 
-/** Hits by what they are counted for: a folder of `src` or `test`, or `docs` for all documents. */
-const groups = new Map()
-for (
-  const path of globSync(files).filter((path) => !path.endsWith("words.test.ts")).toSorted()
-) {
-  const [top, folder, below] = path.split(/[\\/]/)
-  const group = top !== "src" && top !== "test" ? "docs" : below === undefined ? top : `${top}/${folder}`
-  const hits = groups.get(group) ?? []
-  hits.push(...look(path.replaceAll("\\", "/")))
-  groups.set(group, hits)
+const hits = globSync(files)
+  .filter((path) => !path.endsWith("words.test.ts"))
+  .toSorted()
+  .flatMap((path) => look(path.replaceAll("\\", "/")))
+if (hits.length > 0) {
+  for (const hit of hits) console.error(hit)
+  console.error(`${hits.length} unclear words (CONTRIBUTING.md, "Words")`)
+  process.exit(1)
 }
-
-let failed = false
-for (const [group, hits] of groups) {
-  const limit = allowed[group] ?? 0
-  if (hits.length > limit || all) { for (const hit of hits) console.error(hit) }
-  if (hits.length > limit) {
-    failed = true
-    console.error(`${group}: ${hits.length} unclear words, ${limit} allowed (CONTRIBUTING.md, "Words")`)
-  } else if (all) {
-    console.error(`${group}: ${hits.length} unclear words, ${limit} allowed`)
-  }
-}
-if (failed) process.exit(1)

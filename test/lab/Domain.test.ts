@@ -1,3 +1,7 @@
+/**
+ * Proves this project's client, command and server in a Samba Active Directory domain: Kerberos, keytabs and NTLM,
+ * domain namespaces (MS-DFSC), sites, and failover when a member or a controller is killed.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Authenticator, Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
@@ -32,7 +36,7 @@ const { domain } = Domain
 const password = (name: string, text: string = domain.user.password) => Credentials.password(name, Redacted.make(text))
 const byNtlm = password(`${domain.netbios}\\${domain.user.name}`)
 
-/** Users that a server has passwords of. */
+/** The users whose passwords the server knows. */
 const local = new Map<string, UserStore.User>([
   ["local", { name: "local", ntHash: Redacted.make(Uint8Array.from(NtlmCrypto.ntHash("secret"))) }]
 ])
@@ -42,7 +46,7 @@ interface Options extends SmbClient.Options {
   readonly dfs?: DfsAdapter.DfsAdapterOptions
 }
 
-/** A client that knows the domain's names, by Kerberos with the ticket of kinit unless told otherwise. */
+/** A client that knows the domain's names. Default: it logs on by Kerberos with the ticket of kinit. */
 const client = Effect.fnUntraced(function*(credential?: Credentials.Credential, options: Options = {}) {
   const { cache, lookup } = yield* World
   const { authenticator, dfs, ...settings } = options
@@ -84,8 +88,8 @@ const paths = (name: string) =>
     [`\\\\${name}\\dfs\\both\\who.txt`, "member"]
   ] as const
 
-layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a domain", (it) => {
-  it.effect("lets in by Kerberos, in every dialect, signed and encrypted", () =>
+layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("in an Active Directory domain", (it) => {
+  it.effect("a client logs on by Kerberos in each dialect, signed and encrypted", () =>
     Effect.gen(function*() {
       const { path } = yield* World
       const protections = [
@@ -106,7 +110,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       }
     }))
 
-  it.effect("lets in by Kerberos in SMB 1, signed, and through its namespaces", () =>
+  it.effect("a client logs on by Kerberos in SMB 1, signed, and follows the domain's namespaces", () =>
     Effect.gen(function*() {
       const { path } = yield* World
       const options = { dialects: ["NT1"], signing: "required" } as const
@@ -122,13 +126,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       }
     }))
 
-  it.effect("encrypts with the 256 bits of a Kerberos key on a server that has only AES-256", () =>
+  it.effect("a client encrypts with the 256 bits of a Kerberos key at a server that has only AES-256", () =>
     Effect.gen(function*() {
       const smb = yield* client(undefined, { dialects: ["3.1.1"], encryption: "required" })
       assert.strictEqual(yield* smb.readFileString(who(domain.member, "far")), "member")
     }))
 
-  it.effect("lets in by a keytab, by a password, and by NTLM", () =>
+  it.effect("a client logs on by a keytab, by a password, and by NTLM", () =>
     Effect.gen(function*() {
       const { keytab } = yield* World
       const principal = `${domain.user.name}@${domain.realm}`
@@ -146,7 +150,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       assert.strictEqual(yield* smb.readFileString(who(domain.member, "far")), "member")
     }))
 
-  it.effect("goes on by NTLM without a ticket, unless that is forbidden", () =>
+  it.effect("a client without a ticket logs on by NTLM, unless that is forbidden", () =>
     Effect.gen(function*() {
       const { scratch } = yield* World
       const credential = Credentials.kerberos({ ccache: scratch("none"), fallback: byNtlm })
@@ -156,7 +160,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       assert.strictEqual((yield* why(strict.readFileString(who(domain.controller)))).reason?._tag, "NoCredential")
     }))
 
-  it.effect("says what is wrong with a ticket, and what to do", () =>
+  it.effect("a failed Kerberos logon names the reason and what to do, and shows no password", () =>
     Effect.gen(function*() {
       const { keytab, scratch } = yield* World
       const failure = Effect.fnUntraced(function*(credential?: Credentials.Credential, server?: string) {
@@ -175,7 +179,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         yield* failure(Credentials.kerberos({ keytab, principal: `bob@${domain.realm}` })),
         /^NoCredential: .*no ticket by the keytab/
       )
-      // `corp` answers, but nobody has that name as a service's.
+      // `corp` responds, but no service has that name.
       assert.match(yield* failure(undefined, "corp"), /^ServerUnknown: .*cifs\/corp.*full name/)
       assert.match(
         yield* failure(password(`${domain.user.name}@${domain.dns}`, "wrong")),
@@ -185,7 +189,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       assert.match(yield* failure(Credentials.anonymous), /^InvalidCredential: /)
     }))
 
-  it.effect("is asked for the referrals of a domain, and its answers are read", () =>
+  it.effect("a controller sends the referrals of the fixtures byte by byte, and refuses others as expected", () =>
     Effect.gen(function*() {
       const smb = yield* client()
       const ipc = yield* smb.connect({ server: domain.controller, port: 445, share: "IPC$", path: "" })
@@ -198,7 +202,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
           maximum: 8192
         })
       })
-      // The bytes that were kept of such a controller, which the unit tests read, are the bytes that one sends.
+      // The controller sends the bytes that the unit tests read from the fixture.
       for (const { maxReferralLevel, path, response } of referrals) {
         assert.strictEqual(Buffer.from(yield* ask(path, maxReferralLevel)).toString("hex"), response, path)
       }
@@ -220,7 +224,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       ["NTLM", byNtlm, Authenticator.layerNtlm]
     ] as const
   ) {
-    it.effect(`follows its namespaces by ${by}, by DNS and by NetBIOS name`, () =>
+    it.effect(`a client follows the domain's namespaces by ${by}, by DNS name and by NetBIOS name`, () =>
       Effect.gen(function*() {
         const smb = yield* client(credential, { authenticator, dfs: { domainControllers: controllers } })
         for (const name of [domain.dns, domain.netbios]) {
@@ -236,20 +240,20 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       }))
   }
 
-  it.effect("is recorded, its member killed in the middle, and plays back without it", () =>
+  it.effect("a recording during which the member is stopped plays back without the domain", () =>
     Effect.gen(function*() {
       const { lookup, member } = yield* World
       const transport = TcpTransport.layer({ lookup, connectTimeout: "2 seconds" })
       const recording = yield* Effect.ensuring(
-        // Until the client has heard of it, too.
+        // Waits until the client has noticed it too.
         Run.record(Run.domainRun, transport, Effect.andThen(member.stop, Effect.sleep("300 millis"))),
         Effect.orDie(member.start)
       )
-      // No name in it is known to this machine's own resolver.
+      // This machine's own resolver knows none of its names.
       yield* Run.replay(Run.domainRun, recording)
     }))
 
-  it.effect("has a command that takes the ticket, or a keytab", () =>
+  it.effect("the command cat logs on with a ticket or a keytab, and names kinit without one", () =>
     Effect.gen(function*() {
       const { cache, execute, keytab } = yield* World
       const run = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
@@ -277,7 +281,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
     })
   })
 
-  it.effect("has a command that finds controllers and its site by nothing but the DNS", () =>
+  it.effect("the command finds controllers and its site by DNS only", () =>
     Effect.gen(function*() {
       const { address, cache } = yield* World
       const path = `//${domain.dns}/dfs/link/who.txt`
@@ -295,10 +299,10 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         running(["cat", path]),
         running(["cat", "--kerberos", path], { KRB5CCNAME: cache }),
         running(["cat", "--site", "none", "--dns", address, path]),
-        // Names are completed with the domain here, so this is its short name.
+        // Names are completed with the domain here: this is the domain's short name.
         running(["cat", `//${domain.netbios}/dfs/link/who.txt`]),
         running(["ls", `//${domain.dns}/sysvol`]),
-        // An ordinary server of the domain is one question more.
+        // An ordinary server of the domain takes one more question.
         running(["cat", `//${domain.member}/far/who.txt`])
       ], { concurrency: 2 })
       assert.deepStrictEqual(outputs.map(({ stdout }) => stdout), [
@@ -311,7 +315,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       ])
     }))
 
-  it.effect("tells a machine its site, over UDP and without a logon", () =>
+  it.effect("an LDAP ping over UDP finds the site of this machine without a logon", () =>
     Effect.gen(function*() {
       const { lookup } = yield* World
       const find = (name: string) =>
@@ -328,7 +332,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       assert.deepInclude(answer, { dnsHostName: domain.controller, netbiosDomainName: domain.netbios })
     }))
 
-  it.effect("lets in to a server of this project by its keytab, and whom it knows no password of", () =>
+  it.effect("this project's server with a keytab accepts tickets of users it knows, and refuses other users and keys", () =>
     Effect.scoped(Effect.gen(function*() {
       const { cache, execute, keytab, kinit, scratch, server } = yield* World
       const asked: Array<readonly [string, string]> = []
@@ -359,7 +363,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         assert.strictEqual(yield* smb.readFileString(path), dialect)
       }
       assert.deepStrictEqual(asked[0], [domain.user.name, domain.realm])
-      // smbclient keeps addresses, also those of the domain of an earlier run.
+      // smbclient caches addresses, even those of the domain of an earlier run.
       const own = ["lock", "cache"].map((kind) => `--option=${kind} directory=${dirname(cache)}`)
       const run = (args: ReadonlyArray<string>, cache = scratch("none")) =>
         execute("smbclient", [`//${domain.server}/data`, ...own, ...args, "-c", "get by.txt -"], { KRB5CCNAME: cache })
@@ -368,17 +372,17 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       assert.strictEqual(first.code, 0, first.stdout + first.stderr)
       assert.include(first.stdout, "3.1.1")
       assert.strictEqual((yield* run([...ticket, "--client-protection=encrypt"], cache)).code, 0)
-      // By NTLM, who has a password here, and nobody else.
+      // By NTLM only users with a password on this server.
       const withPassword = (user: string) => run(["--use-kerberos=off", "-U", user])
       assert.strictEqual((yield* withPassword("local%secret")).code, 0)
       assert.include(
         (yield* withPassword(`${domain.user.name}%${domain.user.password}`)).stdout,
         "NT_STATUS_LOGON_FAILURE"
       )
-      // Whom the domain knows and this server does not.
+      // A user of the domain whom this server does not know.
       const other = yield* kinit("administrator", domain.administrator)
       assert.include((yield* run(ticket, other)).stdout, "NT_STATUS_LOGON_FAILURE")
-      // Keys of another account do not open the ticket; a file without any is refused at once.
+      // Keys of another account do not decrypt the ticket. A file without keys is refused at once.
       assert.match(
         (yield* why(KerberosKeys.fromKeytab("/none"))).message,
         /NoCredential.*no key in the keytab \/none/
@@ -395,16 +399,16 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       }))
     })))
 
-  it.effect("serves whoever has a ticket by the command", () =>
+  it.effect("the command serve --keytab accepts a user with a ticket, and refuses the user's password", () =>
     Effect.scoped(Effect.gen(function*() {
       const { cache, execute, scratch, server } = yield* World
-      const nobody = { XDG_CONFIG_HOME: scratch("config"), XDG_STATE_HOME: scratch("state"), SMB_PASSWORD: "" }
+      const noUser = { XDG_CONFIG_HOME: scratch("config"), XDG_STATE_HOME: scratch("state"), SMB_PASSWORD: "" }
       yield* Effect.acquireRelease(
         attempt(() =>
           new Promise<ChildProcess>((resolve, reject) => {
             const where = ["--host", server.address, "--port", "447", "--keytab", server.keytab]
             const child = spawn(process.execPath, [main, "serve", "--json", ...where], {
-              env: { ...process.env, ...nobody },
+              env: { ...process.env, ...noUser },
               stdio: ["ignore", "pipe", "ignore"]
             })
             child.once("error", reject)
@@ -415,7 +419,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         (child) => Effect.sync(() => child.kill("SIGKILL"))
       )
       const run = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
-        execute(process.execPath, [main, "ls", `//${domain.server}:447/share`, ...args], { ...nobody, ...env })
+        execute(process.execPath, [main, "ls", `//${domain.server}:447/share`, ...args], { ...noUser, ...env })
       const byTicket = yield* run({ KRB5CCNAME: cache }, "--kerberos")
       assert.deepStrictEqual([byTicket.code, byTicket.stderr], [0, ""])
       const byPassword = yield* run({ SMB_PASSWORD: domain.user.password }, "--user", domain.user.name)
@@ -424,7 +428,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
     })))
 
   // From here on the member and then the first controller are down.
-  it.effect("goes on with the next target when one dies in the middle", () =>
+  it.effect("a client continues at the next target when the member is stopped during a read", () =>
     Effect.gen(function*() {
       const { member, path: onDisk } = yield* World
       const large = randomBytes(24 * 1024 * 1024)
@@ -448,8 +452,8 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
       }
     }))
 
-  // A real second controller, joined as any other: some 15 seconds, which only this needs.
-  it.effect("goes on with another controller when one is killed in the middle", () =>
+  // A real second controller joins the domain: some 15 seconds, which only this test needs.
+  it.effect("a client uses the second controller after the first one was killed", () =>
     Effect.gen(function*() {
       const { joinSecondController, killController } = yield* World
       yield* joinSecondController
@@ -473,7 +477,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("a dom
         assert.strictEqual((yield* smb.stat(sysvol)).type, "directory")
         assert.strictEqual(yield* resolved(smb, sysvol), domain.secondController)
       }
-      // Who comes now, with nothing in its cache, is served too.
+      // A new client with an empty cache works too.
       const fresh = yield* client(undefined, { dfs })
       assert.strictEqual(yield* fresh.readFileString(`\\\\${domain.netbios}\\dfs\\in-root.txt`), "root")
     }), { timeout: 120_000 })

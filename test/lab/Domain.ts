@@ -1,9 +1,9 @@
 /**
  * A whole Active Directory domain for the length of a scope: a Samba domain controller with its DNS and KDC, and a
- * member server, in a network namespace of their own that this process reaches over a pair of virtual interfaces.
+ * member server, in a new network namespace that this process reaches over a pair of virtual interfaces.
  *
- * The namespace and the private /run/samba are there because winbindd's socket is at a fixed place: a controller beside
- * other smbds would break all their logons. Nothing outlives the scope: processes, namespace, folder, files in /etc.
+ * The namespace and the private /run/samba are needed because winbindd's socket is at a fixed place: a controller next
+ * to other smbds would break all their logons. Nothing outlives the scope: processes, namespace, folder, files in /etc.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -35,7 +35,7 @@ export const domain = {
   controller: "dc1.corp.test",
   secondController: "dc2.corp.test",
   member: "fs1.corp.test",
-  /** A name for a server of the test's own, which has an account for it. */
+  /** A name for a server of a test. The domain has an account for it. */
   server: "server.corp.test",
   user: { name: "alice", password: "Lab-9f3!kqZ2w" },
   administrator: { name: "Administrator", password: "Adm-9f3!kqZ2w" }
@@ -43,39 +43,39 @@ export const domain = {
 
 /** A running domain. */
 export interface Domain {
-  /** Where the controller listens: SMB, LDAP, DNS and the KDC. */
+  /** The controller's address: SMB, LDAP, DNS and the KDC. */
   readonly address: string
   /** How this process finds the domain's hosts: it does not ask the domain's DNS. */
   readonly lookup: LookupFunction
-  /** The file for KRB5_CONFIG; for the length of the scope it is what KRB5_CONFIG of this process says. */
+  /** The file for KRB5_CONFIG. This process has it in its own KRB5_CONFIG until the scope closes. */
   readonly krb5Config: string
   /** Keys of the user. */
   readonly keytab: string
-  /** Where a server of the test's own has to listen, and its keys of the service `cifs/`. */
+  /** The address for a server of a test, and its keys of the service `cifs/`. */
   readonly server: { readonly address: string; readonly keytab: string }
-  /** Where a file of its own can be put. */
+  /** The path of a file for a test. */
   readonly scratch: (name: string) => string
-  /** Where the files of a share are on this machine: `dfs` and `data` of the controller, `far` of the member. */
+  /** The path of a share's files on this machine: `dfs` and `data` of the controller, `far` of the member. */
   readonly path: (share: "dfs" | "data" | "far", ...names: ReadonlyArray<string>) => string
-  /** Gets a ticket into a cache, and says where that is. */
+  /** Gets a ticket into a cache. Returns the cache's path. */
   readonly kinit: (
     cache: string,
     user?: { readonly name: string; readonly password: string }
   ) => Effect.Effect<string, LabError>
-  /** Runs a program in the namespace, where names resolve by the domain's own. */
+  /** Runs a program in the namespace, where the domain's DNS resolves names. */
   readonly execute: (
     name: string,
     args: ReadonlyArray<string>,
     env?: Readonly<Record<string, string>>
   ) => Effect.Effect<Output, LabError>
-  /** The member as if it had gone down, and back again. */
   /**
-   * A second controller, joined to the domain, which keeps the same namespace in the same folder: a replica of it. It has
-   * a KDC and no name server. Referrals name it from now on. After 10 to 20 seconds.
+   * Starts a second controller and joins it to the domain. It serves the same namespace from the same folder, as a
+   * replica would. It has a KDC and no name server. Referrals name it from now on. Takes 10 to 20 seconds.
    */
   readonly joinSecondController: Effect.Effect<void, LabError>
   /** Ends the first controller at once: SMB, LDAP, DNS and KDC. It does not come back. */
   readonly killController: Effect.Effect<void, LabError>
+  /** Stops the member as if it had gone down, and starts it again. */
   readonly member: { readonly stop: Effect.Effect<void, LabError>; readonly start: Effect.Effect<void, LabError> }
 }
 
@@ -141,7 +141,7 @@ interface Place {
   readonly inside: string
 }
 
-/** Runs what follows in the namespace, with a /run/samba of its own and Kerberos as the domain has it. */
+/** Runs a command in the namespace, with a private /run/samba and the domain's Kerberos configuration. */
 const within = ({ folder, namespace }: Place, ...command: ReadonlyArray<string>) => [
   "netns",
   "exec",
@@ -170,7 +170,7 @@ const makeNetwork = async ({ inside, namespace, outside, subnet }: Place): Promi
     `127.0.0.1 localhost\n${subnet}.2 ${domain.controller} dc1 ${domain.dns} ${domain.netbios}\n${subnet}.3 ${domain.member} fs1\n` +
       `${subnet}.4 ${domain.secondController} dc2\n${subnet}.1 ${domain.server} server\n`
   )
-  // The member wants an account of the system's for whom it lets in: Administrator is 500, users count from 1103.
+  // The member needs a system account for each user: Administrator is 500, users count from 1103.
   const users = [500, 1103, 1104, 1105, 1106].map((id) => `lab${id}:x:${firstUid + id}:65534::/:/bin/false\n`)
   await file("passwd", (await readFile("/etc/passwd", "utf8")) + users.join(""))
   await ip(`netns add ${namespace}`)
@@ -188,13 +188,13 @@ const keepRunning = (place: Place, log: string, ...command: ReadonlyArray<string
   const output = openSync(join(place.folder, log), "a")
   const child = start("ip", within(place, ...command), output)
   closeSync(output)
-  // What went wrong is seen by whoever waits for it.
+  // The caller that waits for the program notices the failure.
   child.on("error", () => {})
   child.unref()
   return child.pid
 }
 
-/** Options of a controller that listens on these addresses alone, with files as root would have them. */
+/** Options of a controller that listens on these addresses only, with the files of root. */
 const controllerOptions = (interfaces: string, folder: string) => [
   `--option=interfaces=${interfaces}`,
   "--option=bind interfaces only=yes",
@@ -225,7 +225,7 @@ const provision = async (place: Place): Promise<void> => {
     `--host-ip=${subnet}.2`,
     `--targetdir=${folder}/dc`,
     ...controllerOptions(`lo ${subnet}.2/24`, `${folder}/dc`),
-    // For those who name it; all others begin with SMB 2.
+    // For clients that ask for NT1. All other clients begin with SMB 2.
     "--option=server min protocol=NT1"
   )
   const conf = `${folder}/dc/etc/smb.conf`
@@ -340,7 +340,7 @@ const startMember = async (place: Place): Promise<void> => {
   await until("the member server", () => serves(`${place.subnet}.3`, 445))
 }
 
-/** Starts everything, and gives the process that leads the controller's. */
+/** Starts everything. Returns the controller's first process. */
 const build = async (place: Place): Promise<number> => {
   const { folder, subnet } = place
   await makeNetwork(place)
@@ -377,9 +377,9 @@ const build = async (place: Place): Promise<number> => {
   return controller
 }
 
-/** Starts a domain; it answers when this succeeds, after 15 to 25 seconds. */
+/** Starts a domain, which is ready afterwards. Takes 15 to 25 seconds. */
 export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(function*() {
-  // Test runs beside each other get namespaces and networks of their own.
+  // Concurrent test runs get different namespaces and networks.
   const place: Place = yield* Effect.acquireRelease(
     attempt(async () => {
       const folder = await mkdtemp(join(tmpdir(), "smb-lab-"))
@@ -460,7 +460,7 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
       ),
     joinSecondController: attempt(() => joinSecond(place)),
     killController: attempt(async () => {
-      // Its smbd leads a group of its own, and is known by its configuration.
+      // Its smbd leads another process group, and is found by its configuration.
       const smbd = processesWith(`${folder}/dc/etc/smb.conf`)
       for (const id of [-controller, ...smbd]) process.kill(id, "SIGKILL")
     }),

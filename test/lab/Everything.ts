@@ -1,6 +1,4 @@
-/**
- * Every operation of the client below a base path, each checked against the server's disk or against another client.
- */
+/** Checks each operation of the client below a base path, against the server's disk or another client. */
 import { Cause, Effect, type Scope } from "effect"
 import * as Data from "./checks/Data.ts"
 import * as Extras from "./checks/Extras.ts"
@@ -39,7 +37,7 @@ const run = (checks: ReadonlyArray<Check>, concurrency: number) => (place: Place
 /** Every operation. */
 export const everything: (place: Place) => Effect.Effect<void, never, Scope.Scope> = run(all, 6)
 
-/** Every operation but these checks, by their names. */
+/** Every operation except these checks, by their names. */
 export const everythingBut = (
   ...names: ReadonlyArray<string>
 ): (place: Place) => Effect.Effect<void, never, Scope.Scope> => {

@@ -1,3 +1,7 @@
+/**
+ * Proves the lab itself with Samba's smbclient: servers, shares, captures and the proxy do what tests ask for, and
+ * leave no process, folder or address behind.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { existsSync } from "node:fs"
@@ -38,7 +42,7 @@ const connection = (address: string, port: number, bytes: Uint8Array) =>
   )
 
 describe("Lab", () => {
-  it.effect("starts three servers at once that a stranger can follow links through, and leaves nothing", () =>
+  it.effect("starts three servers whose links smbclient follows, and leaves nothing behind", () =>
     Effect.gen(function*() {
       const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const { one, root, two } = yield* three.pipe(Scope.provide(scope))
@@ -86,7 +90,7 @@ describe("Lab", () => {
       assert.notMatch(addresses.stdout, /127\.0\.21\.[123]\//)
     }))
 
-  it.effect("gives the shares that it is asked for", () =>
+  it.effect("makes shares with streams, ACLs, snapshots, encryption and guests", () =>
     Effect.gen(function*() {
       const server = yield* Lab.server({
         address: "127.0.21.4",
@@ -110,11 +114,11 @@ describe("Lab", () => {
       assert.include(rich.stdout, "stream: [:second:$DATA]")
       assert.include(rich.stdout, "SEC_DESC_DACL_PRESENT")
 
-      yield* server.write("old", ".snapshots/@GMT-2026.01.02-03.04.05/file", "as it was")
+      yield* server.write("old", ".snapshots/@GMT-2026.01.02-03.04.05/file", "old text")
       yield* server.write("old", "file", "as it is")
       const old = yield* Lab.smbclient("//127.0.21.4/old", "allinfo file; get @GMT-2026.01.02-03.04.05\\file -")
       assert.include(old.stdout, "@GMT-2026.01.02-03.04.05")
-      assert.include(old.stdout, "as it was")
+      assert.include(old.stdout, "old text")
 
       const other = { name: "smbtest2", password: "Other-1" }
       assert.strictEqual((yield* Lab.smbclient("//127.0.21.4/secret", "ls", { user: other })).code, 0)
@@ -136,7 +140,7 @@ describe("Lab", () => {
       assert.strictEqual((yield* Lab.smbclient("//127.0.21.5/data", "ls")).code, 0)
     }))
 
-  it.effect("tells what is wrong with a server that does not start", () =>
+  it.effect("reports the error of a server that does not start", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(
         Lab.server({ address: "127.0.21.6", shares: [], options: { "server role": "no such role" } })
@@ -144,7 +148,7 @@ describe("Lab", () => {
       assert.include(error.message, "no such role")
     }))
 
-  it.effect("stands between as a bad network", () =>
+  it.effect("puts a proxy between smbclient and smbd that observes, delays, cuts, changes and refuses", () =>
     Effect.gen(function*() {
       const server = yield* Lab.server({ address: "127.0.21.7", shares: [{ name: "data" }] })
       yield* server.write("data", "file", "through the proxy")
@@ -167,7 +171,7 @@ describe("Lab", () => {
 
       yield* proxy.onPacket(({ bytes, direction, index }) => direction === "toClient" && index === 2 ? "cut" : bytes)
       assert.notStrictEqual((yield* get).code, 0)
-      // A changed signature of the first answer that is signed.
+      // A changed signature of the first signed response.
       yield* proxy.onPacket(({ bytes, direction, index }) => {
         if (direction === "toClient" && index === 3) bytes[4 + 48]! ^= 1
         return bytes

@@ -1,12 +1,11 @@
 /**
- * Real servers, the wire between, and bad networks, for tests: everything lives for a scope and leaves nothing behind.
+ * Real servers, captures and bad networks for tests: everything lives for a scope and leaves nothing behind.
  *
- * Each test file takes loopback addresses of its own, so that files run side by side; they are listed in
- * `test/lab/README.md`.
+ * Each test file has its own loopback addresses, because files run in parallel. `test/lab/README.md` lists them.
  */
 import { missing } from "../../scripts/lab.mjs"
 
-/** Whether real servers can be started here; where they cannot, `npm test` leaves `test/lab` out and says why. */
+/** Whether real servers can be started here. Otherwise `npm test` skips `test/lab` and says why. */
 export const available: boolean = missing() === undefined
 
 export { analyse, type AnalyseOptions, type Analysis, type Capture, capture, type SessionKeys } from "./Capture.ts"

@@ -1,3 +1,7 @@
+/**
+ * Proves that Samba's smbclient and this project's client follow namespaces of this project's server, and that tshark
+ * accepts its referrals (MS-DFSC 2.2.4).
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { spawn } from "node:child_process"
@@ -48,8 +52,8 @@ const smbclient = (share: string, script: string, host = root) =>
     )
   )
 
-layer(World.layer, { excludeTestServices: true })("a namespace of our server", (it) => {
-  it.effect("smbclient lists its links and walks through them, past a dead target", () =>
+layer(World.layer, { excludeTestServices: true })("a namespace of this project's server", (it) => {
+  it.effect("lets smbclient list its links and walk through them, past a dead target", () =>
     Effect.gen(function*() {
       const listed = yield* smbclient("public", "ls")
       assert.strictEqual(listed.code, 0, listed.stdout + listed.stderr)
@@ -67,7 +71,7 @@ layer(World.layer, { excludeTestServices: true })("a namespace of our server", (
       assert.isFalse(yield* smb.exists(`\\\\${other}\\data\\2027\\b.txt`))
     }))
 
-  it.effect("tshark reads our referrals as they are meant, and objects to nothing", () =>
+  it.effect("gives referrals that tshark reads with the intended values and without an objection", () =>
     Effect.gen(function*() {
       const capture = yield* Lab.capture({ addresses: [root, other] })
       const { smb } = yield* dfsClient({ dfs: { mode: "fallback" } })
@@ -85,7 +89,7 @@ layer(World.layer, { excludeTestServices: true })("a namespace of our server", (
       ])
     }))
 
-  it.effect("answers the EX control code: a client of a site asks once for each, and not again without", () =>
+  it.effect("gives referrals to a client with a site, which sends each FSCTL_DFS_GET_REFERRALS_EX request once", () =>
     Effect.gen(function*() {
       const capture = yield* Lab.capture({ addresses: [root, other] })
       const { smb } = yield* dfsClient({ dfs: { mode: "fallback", siteName: "Oslo" } })
@@ -100,7 +104,7 @@ layer(World.layer, { excludeTestServices: true })("a namespace of our server", (
       assert.strictEqual(analysis.referralRequests, 2)
     }))
 
-  it.effect("smbclient walks what the command serves from a file, and the command ends with 0", () =>
+  it.effect("is served by the command from a file, and the command ends with 0 at SIGINT", () =>
     Effect.scoped(Effect.gen(function*() {
       const folder = yield* Effect.acquireRelease(
         Effect.promise(() => mkdtemp(join(tmpdir(), "smb-serve-"))),

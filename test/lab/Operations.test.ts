@@ -1,3 +1,7 @@
+/**
+ * Proves every operation of the client with smbd: through namespaces, in each dialect, signed and encrypted by each
+ * algorithm, and with servers of small limits. tshark must accept each packet.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import type { SmbClient } from "effect-smb"
@@ -44,7 +48,7 @@ const servers = Lab.servers({
     options: { "smb2 max trans": "65536" },
     shares: [data]
   },
-  // Reads of 8 MiB take 128 credits, of which it has 8.
+  // Reads of 8 MiB take 128 credits. This server has 8.
   poor: { address: "127.0.22.7", maximumCredits: 8, shares: [data] }
 })
 
@@ -119,7 +123,7 @@ const compacts: ReadonlyArray<{
   { name: "a server with few credits", options: {}, link: "poor" }
 ]
 
-layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("every operation", (it) => {
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("every operation of a client works", (it) => {
   it.effect("on a plain share", () =>
     Effect.gen(function*() {
       const { servers } = yield* World
@@ -152,7 +156,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("every 
       }))
   }
 
-  it.effect("with a file that goes from one server to another, and back", () =>
+  it.effect("for a copy from one server to another, and back", () =>
     Effect.gen(function*() {
       const { servers } = yield* World
       const smb = yield* client({ dfs: {} })
@@ -171,7 +175,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("every 
       const { objections, packets } = yield* capture.analyse()
       assert.isAbove(packets, 10_000)
       assert.deepStrictEqual(objections, [])
-      // It has looked into every packet that is encrypted.
+      // tshark has decrypted each encrypted packet.
       const encrypted = yield* capture.fields("smb2.header.transform.flags", ["smb2.cmd"])
       assert.isAbove(encrypted.length, 1000)
       assert.deepStrictEqual(encrypted.filter(([command]) => command === ""), [])
@@ -193,8 +197,8 @@ class Pair extends Context.Service<Pair, Lab.Server>()("test/lab/Pair") {
   static readonly layer = Layer.effect(Pair, pair)
 }
 
-layer(Pair.layer, { excludeTestServices: true, timeout: "60 seconds" })("a server that copies", (it) => {
-  it.effect("does so by itself: no data crosses the network", () =>
+layer(Pair.layer, { excludeTestServices: true, timeout: "60 seconds" })("a copy within one server", (it) => {
+  it.effect("is made by the server: no READ or WRITE crosses the network", () =>
     Effect.gen(function*() {
       const server = yield* Pair
       const bytes = noise(20_000_003, 7)

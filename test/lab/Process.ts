@@ -1,5 +1,6 @@
 /**
- * Programs and processes for the lab: run one to its end, keep one running for a scope, and be sure that it is gone.
+ * Programs and processes for the lab: runs one to its end, keeps one running for a scope, and makes sure that it has
+ * ended.
  *
  * Everything waits on real time and not on Effect's Clock, so that it also works in tests with a TestClock.
  */
@@ -10,10 +11,10 @@ import { readdirSync, readFileSync } from "node:fs"
 import { connect } from "node:net"
 import { which } from "../../scripts/lab.mjs"
 
-/** The lab itself did not do what a test needs; never what is tested. */
+/** The lab itself failed, and not the code under test. */
 export class LabError extends Data.TaggedError("LabError")<{ readonly message: string }> {}
 
-/** A promise of the lab's as an effect. */
+/** A promise of the lab as an effect. */
 export const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, LabError> =>
   Effect.tryPromise({
     try: run,
@@ -26,7 +27,7 @@ export const pause = (milliseconds: number): Promise<void> =>
     setTimeout(resolve, milliseconds)
   })
 
-/** What a program wrote, and its exit code. */
+/** The output of a program, and its exit code. */
 export interface Output {
   readonly code: number
   readonly stdout: string
@@ -35,7 +36,7 @@ export interface Output {
 
 const program = (name: string) => which(name) ?? name
 
-/** Runs a program to its end, at the most for `timeout` milliseconds (30,000); any exit code is an answer. */
+/** Runs a program to its end, at most for `timeout` milliseconds (default: 30,000). Any exit code succeeds. */
 export const execute = (
   name: string,
   args: ReadonlyArray<string>,
@@ -69,7 +70,7 @@ export const execute = (
       }))
   })
 
-/** As `execute`, but an exit code other than 0 is an error that shows what the program said. */
+/** As `execute`, but an exit code other than 0 is an error with the program's output. */
 export const mustExecute: typeof execute = async (name, args, options) => {
   const output = await execute(name, args, options)
   if (output.code !== 0) {
@@ -94,7 +95,7 @@ const signal = (id: number, name: NodeJS.Signals) => {
   try {
     process.kill(id, name)
   } catch {
-    // It has gone by itself.
+    // It has ended already.
     return
   }
 }
@@ -104,7 +105,7 @@ export const endAllWith = async (text: string): Promise<void> => {
   for (let round = 0; round < 400; round++) {
     const ids = processesWith(text)
     if (ids.length === 0) return
-    // Once friendly, after two seconds less so.
+    // SIGTERM at first, SIGKILL after two seconds.
     if (round % 20 === 0) { for (const id of ids) signal(id, round < 100 ? "SIGTERM" : "SIGKILL") }
     await pause(20)
   }
@@ -125,9 +126,9 @@ rm -rf "$FOLDER"
 `
 
 /**
- * Cleans up after this process should it end without closing its scopes, even by SIGKILL: whatever has the folder in
- * its command line, the address, what the shell commands in `last` remove, and the folder. The returned function calls
- * that off.
+ * Cleans up after this process if it ends without closing its scopes, even by SIGKILL: ends all processes with the
+ * folder in their command line, removes the address and the folder, and runs the shell commands in `last`. The returned
+ * function cancels that.
  */
 export const guard = (folder: string, address?: string, last = ""): () => void => {
   const path = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`
@@ -146,10 +147,10 @@ export const guard = (folder: string, address?: string, last = ""): () => void =
 
 /** Starts a program that stays; its output goes to the file descriptor `output`. */
 export const start = (name: string, args: ReadonlyArray<string>, output: number): ChildProcess =>
-  // A session of its own: Ctrl-C is this process's to handle. Nothing to read: smbd takes a socket for a client.
+  // A new session: this process handles Ctrl-C. No standard input: smbd would take a socket for a client.
   spawn(program(name), args, { detached: true, stdio: ["ignore", output, output] })
 
-// NEGOTIATE for SMB 2.1 (MS-SMB2 2.2.3), written out so that the lab leans on nothing that it helps to test.
+// NEGOTIATE for SMB 2.1 (MS-SMB2 2.2.3), written out: the lab does not use code that it helps to test.
 const negotiate = Buffer.alloc(4 + 64 + 36 + 2)
 negotiate.writeUInt32BE(negotiate.length - 4, 0)
 negotiate.write("\xfeSMB", 4, "latin1")
@@ -161,7 +162,7 @@ negotiate.writeUInt16LE(1, 68 + 4)
 negotiate.fill(7, 68 + 12, 68 + 28)
 negotiate.writeUInt16LE(0x0210, 68 + 36)
 
-/** Whether a server serves this address and port: it answers a NEGOTIATE, or closes what it does not understand. */
+/** Whether a server serves this address and port: it answers a NEGOTIATE, or closes the connection. */
 export const serves = (address: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
     let connected = false

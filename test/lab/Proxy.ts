@@ -1,38 +1,38 @@
 /**
- * A TCP proxy that stands in for a bad network or a bad peer: it delays, cuts, stalls, refuses, and changes packets.
+ * A TCP proxy that acts as a bad network or a bad peer: it delays, cuts, stalls, refuses, and changes packets.
  *
  * It cuts the stream into the packets of SMB over TCP (four bytes of length before each), so that a test can say "the
- * third answer" and not "byte 812". A buffer given to a hook is the hook's own.
+ * third response" and not "byte 812". A hook can change and keep its buffer.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { connect, createServer, type Socket } from "node:net"
 import { attempt, type LabError } from "./Process.ts"
 
-/** Which way a packet goes. */
+/** The direction of a packet. */
 export type Direction = "toServer" | "toClient"
 
 /** One packet on its way. */
 export interface Packet {
   readonly direction: Direction
-  /** How many packets went this way on this connection before it. */
+  /** The number of earlier packets in this direction on this connection. */
   readonly index: number
-  /** How many connections the proxy had accepted before this one. */
+  /** The number of connections that the proxy accepted before this one. */
   readonly connection: number
   /** The packet with its four bytes of length. */
   readonly bytes: Buffer
 }
 
-/** What becomes of a packet: these bytes go on in its stead, it is swallowed, or its connection is cut. */
+/** What the proxy does with a packet: it sends these bytes instead, drops it, or cuts its connection. */
 export type Verdict = Uint8Array | "drop" | "cut"
 
-/** Where the proxy listens and leads, and what it does on the way. */
+/** The proxy's own address, its target, and what it does with packets. */
 export interface ProxyOptions {
   readonly listen: { readonly address: string; readonly port?: number }
   readonly target: { readonly address: string; readonly port?: number }
-  /** Milliseconds that everything takes longer, each way. */
+  /** Milliseconds of delay in each direction. */
   readonly delay?: number
-  /** Asked for each packet; without it they go on unchanged, and uncut. */
+  /** Called for each packet. Without it, packets go through unchanged. */
   readonly onPacket?: (packet: Packet) => Verdict
 }
 
@@ -40,15 +40,15 @@ export interface ProxyOptions {
 export interface Proxy {
   readonly address: string
   readonly port: number
-  /** How many connections it has accepted so far. */
+  /** The number of connections that it has accepted so far. */
   readonly connections: () => number
   /** Cuts every connection with a reset. */
   readonly cut: Effect.Effect<void>
-  /** From now on connections are reset as soon as they are accepted (`true`), or served again. */
+  /** From now on the proxy resets each new connection (`true`), or serves connections again. */
   readonly refuse: (refuse: boolean) => Effect.Effect<void>
-  /** From now on nothing goes through, and nothing is closed (`true`), or all that has waited goes on. */
+  /** From now on the proxy holds all packets and closes nothing (`true`), or sends the held packets and continues. */
   readonly stall: (stall: boolean) => Effect.Effect<void>
-  /** Milliseconds that everything takes longer from now on, each way. */
+  /** Milliseconds of delay in each direction from now on. */
   readonly setDelay: (milliseconds: number) => Effect.Effect<void>
   readonly onPacket: (hook: ((packet: Packet) => Verdict) | undefined) => Effect.Effect<void>
 }

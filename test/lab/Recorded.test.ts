@@ -1,7 +1,6 @@
 /**
- * A client's runs through namespaces of smbd servers, recorded, and played back when they are gone.
- *
- * With UPDATE_FIXTURES=1 the recordings become the fixtures that unit tests play back.
+ * Proves that recordings of a client's runs through namespaces of smbd play back after the servers have stopped, and
+ * hold no secret. With UPDATE_FIXTURES=1 the recordings become the fixtures that unit tests play back.
  */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Result } from "effect"
@@ -44,7 +43,7 @@ const answers = (address: string) =>
   })
 
 layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a recording of smbd", (it) => {
-  it.effect("plays back when the servers are gone: failover, signatures and encryption included", () =>
+  it.effect("plays back after the servers have stopped, and contains failover, signatures and encryption but no password", () =>
     Effect.gen(function*() {
       const { one, root, secret, two } = yield* World
       const recordings: Array<readonly [Run.Run, RecordedTransport.Recording]> = []
@@ -64,7 +63,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a reco
         }
       }
 
-      // Nothing may be missing that this is about.
+      // The recordings must have the requests that this test is about.
       const events = recordings.flatMap(([, recording]) => RecordedTransport.events(recording))
       const requests = events.flatMap(({ command, server, what }) => what === "request" ? [`${server} ${command}`] : [])
       assert.include(requests, `${addresses.root} REFERRAL`)

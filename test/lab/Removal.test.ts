@@ -1,5 +1,6 @@
 /**
- * Removal and walks over real servers' links: DFS links, links of the server's own file system, and two at once.
+ * Proves that removals and walks of the client and the command follow no links on smbd: DFS links, symbolic links of
+ * the server's file system, and two removals at once.
  */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
@@ -54,15 +55,15 @@ const layerServers = Layer.effect(
   )
 )
 
-/** Everything below a folder of this machine; links are not followed. */
+/** All names below a folder of this machine, without following links. */
 const all = (folder: string, below = ""): Array<string> =>
   readdirSync(join(folder, below), { withFileTypes: true }).flatMap((entry) => {
     const name = below === "" ? entry.name : `${below}/${entry.name}`
     return entry.isDirectory() ? [name].concat(all(folder, name)) : [name]
   }).toSorted()
 
-layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (it) => {
-  it.effect("a DFS link and a share's root are refused by every form of their names, and nothing behind them is gone", () =>
+layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals and walks on smbd", (it) => {
+  it.effect("a removal of a DFS link or a share's root is refused for each form of its name, and deletes nothing", () =>
     Effect.gen(function*() {
       const { top, two } = yield* Servers
       yield* two.write("two", "precious.txt", "1")
@@ -101,7 +102,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
             }
           }
           if (dialects[0] === "NT1") return
-          // Nor is anything renamed onto one.
+          // A rename onto a link is refused too.
           yield* top.write("data", "source/f", "1")
           yield* refused(
             client.rename(`//${root}/data/source`, `//${root}/dfs/folder`, { replace: true }),
@@ -121,11 +122,11 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       const token = yield* smb(["rm", "-r", `//${root}/dfs/share/@GMT-2026.01.02-03.04.05`])
       assert.notStrictEqual(token.code, 0)
       assert.deepStrictEqual(all(two.path("two")), before)
-      // What lies below a link is no link.
+      // A folder below a link is not a link.
       yield* two.write("two", "below/x/f", "1")
       assert.strictEqual((yield* smb(["rm", "-r", `//${root}/dfs/share/below`])).code, 0)
       assert.deepStrictEqual(all(two.path("two")), before)
-      // In a tree, the link stays, with what it leads to; the rest goes.
+      // In a tree the link and its target stay. Everything else is removed.
       yield* top.write("dfs", "tree/a/f", "1")
       yield* top.write("dfs", "tree/b", "1")
       const run = yield* smb(["rm", "-r", "--json", `//${root}/dfs/tree`])
@@ -137,7 +138,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       assert.deepStrictEqual(all(two.path("two")), before)
     }))
 
-  it.effect("links of the server's own file system are not entered, whether they lead out of the tree or back into it", () =>
+  it.effect("a removal does not enter symbolic links that the server follows, out of the tree or back into it", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (const dialect of ["3.1.1", "NT1"] as const) {
@@ -192,7 +193,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       assert.isFalse(existsSync(top.path("data", "x")))
     }))
 
-  it.effect("of two names for one folder in one listing, one is a link: neither is removed by itself, both with the tree", () =>
+  it.effect("a removal of one of two names of a folder is refused, and a removal of their tree removes both", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       yield* top.write("data", "twins/other/deep/f", "1")
@@ -214,7 +215,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       const run = yield* smb(["rm", "-r", `//${root}/data/twins`])
       assert.deepStrictEqual([run.code, run.stderr], [0, ""])
       assert.isFalse(existsSync(top.path("data", "twins")))
-      // What leads back from the real folder keeps both, and is the one that is named.
+      // A link back from the real folder keeps both names, and the error names that link.
       mkdirSync(top.path("data", "back"), { mode: 0o777 })
       yield* top.write("data", "back/a/f", "1")
       symlinkSync("../../back", top.path("data", "back", "a", "toproot"))
@@ -226,7 +227,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(top.path("data", "back"), { recursive: true })
     }))
 
-  it.effect("links to files beside them go before what they lead to; a link that has lost its target is told of", () =>
+  it.effect("a removal deletes links and their files, and reports a folder that has only a link without a target", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (let i = 0; i < 6; i++) {
@@ -245,7 +246,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(top.path("data", "hidden"), { recursive: true })
     }))
 
-  it.effect("a walk ends at a link that leads back, and says so", () =>
+  it.effect("ls -r and get -r end at a link that leads back to a folder above it, and ls says so", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       yield* top.write("data", "loop/d/f", "1")
@@ -263,7 +264,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(top.path("data", "loop"), { recursive: true })
     }))
 
-  it.effect("two that remove one tree at once both succeed", () =>
+  it.effect("two concurrent removals of one tree leave nothing, and at least one succeeds", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (let round = 0; round < 3; round++) {
@@ -276,7 +277,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
           { concurrency: 2 }
         )
         for (const run of runs) {
-          // The one that comes when all is done finds nothing.
+          // A command that starts after the end of the other one finds nothing.
           if (run.code !== 0) assert.match(run.stderr, /data\\many: .*OBJECT_NAME_NOT_FOUND to CREATE/)
         }
         assert.isTrue(runs.some(({ code }) => code === 0))
@@ -284,7 +285,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       }
     }))
 
-  it.effect("of several paths all are judged before anything is removed", () =>
+  it.effect("a removal of several paths checks all of them before it removes one", () =>
     Effect.gen(function*() {
       const { top, two } = yield* Servers
       yield* two.write("two", "judged", "1")
@@ -317,7 +318,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(two.path("two", "judged"))
     }))
 
-  it.effect("goes on with the other paths, and ends with 1", () =>
+  it.effect("a removal continues with the other paths after a failure, and ends with 1", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       mkdirSync(top.path("data", "paths"), { mode: 0o777 })

@@ -1,3 +1,7 @@
+/**
+ * Proves the RPC interfaces of this project's server (lsarpc, srvsvc, wkssvc) with rpcclient, smbcacls and impacket.
+ * tshark must accept each packet.
+ */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
@@ -11,7 +15,7 @@ const host = "127.0.32.11"
 const { name, password } = Lab.user
 const login = `${name}%${password}`
 
-/** What impacket makes of SIDs, by the call that its lookupsid.py makes, over an encrypted session. */
+/** Lets impacket translate SIDs, by the call of its lookupsid.py, over an encrypted session. */
 const lookupsid = `
 import sys
 from impacket.dcerpc.v5 import transport, lsat, lsad
@@ -35,7 +39,7 @@ for i, item in enumerate(answer["TranslatedNames"]["Names"]):
 const namespaces = { roots: { dfs: { links: { link: [`\\\\${host}\\data`] } } } }
 
 it.live(
-  "shows rpcclient, smbcacls and impacket names for SIDs, what it is, and its shares; tshark agrees with every byte",
+  "a server gives rpcclient, smbcacls and impacket SIDs, names and shares, without an objection of tshark",
   () =>
     Effect.gen(function*() {
       const capture = yield* Lab.capture({ addresses: [host] })

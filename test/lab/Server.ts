@@ -1,6 +1,6 @@
 /**
- * A real smbd for the length of a scope, with an address, folders and users of its own. Nothing of it outlives its
- * scope but the system user, which is the same for every run.
+ * A real smbd for the length of a scope, with its own address, folders and users. Only the system user outlives the
+ * scope: it is the same for every run.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -18,11 +18,11 @@ export const user = { name: "smbtest", password: "Lab-9f3!kqZ2w" } as const
 export interface Server {
   readonly address: string
   readonly port: number
-  /** Where a share's files are on this machine; further names lead to a file in it. */
+  /** The path of a share's files on this machine, or of a file in it. */
   readonly path: (share: string, ...names: ReadonlyArray<string>) => string
-  /** Puts a file (and its folders) into a share, on this machine, so that the lab's users may change and remove it. */
+  /** Writes a file and its folders into a share, on this machine. The lab's users can change and remove it. */
   readonly write: (share: string, file: string, content: string | Uint8Array) => Effect.Effect<void, LabError>
-  /** Everything that it has logged so far. */
+  /** Its log so far. */
   readonly log: Effect.Effect<string, LabError>
   /** Stops it before its scope closes, as if the machine had gone down; its address stays. */
   readonly stop: Effect.Effect<void, LabError>
@@ -30,12 +30,12 @@ export interface Server {
   readonly start: Effect.Effect<void, LabError>
 }
 
-/** A loopback address for the length of the scope; one that an earlier run has left is taken over. */
+/** A loopback address for the length of the scope. An address that an earlier run has left is reused. */
 const acquireAddress = (address: string, port: number) =>
   Effect.acquireRelease(
     attempt(async () => {
       if (!/^127\.\d+\.\d+\.\d+$/.test(address) || address === "127.0.0.1") {
-        throw new Error(`${address} is no loopback address of its own`)
+        throw new Error(`${address} is not a loopback address for one server`)
       }
       const added = await execute("ip", ["addr", "add", `${address}/8`, "dev", "lo"])
       if (added.code !== 0 && !/File exists|already assigned/.test(added.stderr)) {
@@ -61,7 +61,7 @@ const acquireFolder = Effect.acquireRelease(
 const acquireGuard = (folder: string, address: string) =>
   Effect.acquireRelease(Effect.sync(() => guard(folder, address)), (callOff) => Effect.sync(callOff))
 
-/** Two test files may want the same user at the same moment; useradd's own lock lets one of them fail. */
+/** Two test files can create the same user at the same moment: the lock of useradd lets one of them fail. */
 const ensureUser = async (name: string): Promise<void> => {
   for (let attempts = 0; attempts < 100; attempts++) {
     const known = await execute("id", ["-u", name])
@@ -135,16 +135,16 @@ const startServer = async (address: string, port: number, folder: string): Promi
   throw new Error(`smbd on ${address} does not answer (${ended ?? "still starting"}):\n${await readLogs(folder)}`)
 }
 
-/** Starts a server; it answers when this succeeds. Several start concurrently in about the time of one. */
+/** Starts a server, which is ready afterwards. Several start concurrently in about the time of one. */
 export const server = (options: SmbConf.ServerOptions): Effect.Effect<Server, LabError, Scope.Scope> =>
   Effect.gen(function*() {
     const port = options.ports?.[0] ?? 445
     const folder = yield* acquireFolder
     yield* acquireAddress(options.address, port)
-    // Only now: an address that another server uses is not ours to remove.
+    // Not before: the guard must not remove an address that another server uses.
     yield* acquireGuard(folder, options.address)
     const path: Server["path"] = (share, ...names) => join(folder, "shares", share, ...names)
-    // Not to be interrupted: nothing may be made any more when the folder is removed.
+    // Uninterruptible: no file may be created after the folder was removed.
     yield* Effect.uninterruptible(attempt(async () => {
       await makeFolders(options, folder, path)
       await makeUsers(options, folder)
@@ -167,7 +167,7 @@ export const servers = <const Options extends Readonly<Record<string, SmbConf.Se
     { concurrency: "unbounded" }
   ) as Effect.Effect<{ readonly [Name in keyof Options]: Server }, LabError, Scope.Scope>
 
-/** Runs commands of smbclient's as the lab's user, or as the one given; any exit code is an answer. */
+/** Runs commands of smbclient, by default as the lab's user. Any exit code succeeds. */
 export const smbclient = (
   share: string,
   commands: string,

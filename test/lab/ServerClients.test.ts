@@ -1,3 +1,7 @@
+/**
+ * Proves that this project's server serves smbclient, rclone and impacket from each store: large files, streams, locks
+ * and referrals.
+ */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted, type Scope } from "effect"
 import { createHash } from "node:crypto"
@@ -18,7 +22,7 @@ const folder = Effect.acquireRelease(
 
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
-/** Bytes that repeat at no power of two, so that a part in the wrong place is another part. */
+/** Bytes that do not repeat at a power of two: a part in the wrong place is noticed. */
 const content = (length: number, seed: number) => {
   const words = new Uint32Array(Math.ceil(length / 4))
   for (let i = 0, word = seed; i < words.length; i++) words[i] = word = Math.imul(word ^ word >>> 15, 0x2c1b3c6d) + i
@@ -27,21 +31,21 @@ const content = (length: number, seed: number) => {
 
 interface Place {
   readonly host: string
-  /** Here the client works: `in` and `small` are to be put. */
+  /** The client's folder, with the files `in` and `small`. */
   readonly at: string
 }
 
 const size = 100 * 1024 * 1024
 
-/** What is put, each with its sum. */
+/** The files and their SHA-256 digests. */
 const contents = { in: content(size, 5), small: content(10_240, 7) }
 const sums = { in: digest(contents.in), small: digest(contents.small) }
 
-/** Fetched files are what was put. */
+/** Checks that a fetched file has the original bytes. */
 const same = ({ at }: Place, name: string, from: keyof typeof sums) =>
   assert.strictEqual(digest(readFileSync(join(at, name))), sums[from], name)
 
-/** Files, streams, and the way through a namespace; it has no command for locks of SMB 2. */
+/** Files, streams and a namespace. smbclient has no command for locks of SMB 2. */
 const smbclient = async (place: Place) => {
   const { at, host } = place
   const run = async (share: string, script: ReadonlyArray<string>) =>
@@ -76,7 +80,7 @@ const smbclient = async (place: Place) => {
   assert.notMatch(removed, /^ {2}w /m)
 }
 
-/** Files alone: it knows neither streams nor locks, and follows no referrals. */
+/** Files only: rclone has no streams and locks, and follows no referrals. */
 const rclone = async (place: Place) => {
   const { at, host } = place
   const pass = (await mustExecute("rclone", ["obscure", "secret"])).stdout.trim()
@@ -103,8 +107,8 @@ const rclone = async (place: Place) => {
 }
 
 /**
- * impacket's smbclient, which knows no renaming, as its library does. It signs the dialects from 3.0 on in Python, block by
- * block, a minute for what is large: that goes by 2.1, and the rest by 3.1.1.
+ * impacket's smbclient. It has no command to rename a file, but its library has. It signs dialects from 3.0 on in Python,
+ * which takes a minute for a large file: large files use 2.1, and the others 3.1.1.
  */
 const shell = `
 import sys
@@ -123,7 +127,7 @@ for line in sys.stdin:
         shell.onecmd(line.strip())
 `
 
-/** Locks of two opens of a file, and a referral, of which impacket's library has the structures. */
+/** Locks of two opens of one file, and a referral, by the structures of impacket's library. */
 const locks = `
 import sys, struct
 from impacket.smbconnection import SMBConnection
@@ -150,8 +154,8 @@ def write(handle, offset):
     return hex(send(SMB2_WRITE, request)["Status"])
 one, two = [connection.openFile(tree, "i/locked", shareMode=7) for _ in range(2)]
 exclusive = SMB2_LOCKFLAG_EXCLUSIVE_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY
-print("lock", lock(one, exclusive, 10, 10), "again", lock(two, exclusive, 15, 10), "beside", lock(two, exclusive, 20, 5))
-print("write", write(two, 12), "own", write(one, 12), "beside", write(two, 22))
+print("lock", lock(one, exclusive, 10, 10), "again", lock(two, exclusive, 15, 10), "next", lock(two, exclusive, 20, 5))
+print("write", write(two, 12), "own", write(one, 12), "next", write(two, 22))
 print("unlock", lock(one, SMB2_LOCKFLAG_UNLOCK, 10, 10), "again", lock(two, exclusive, 10, 10))
 request = SMB2Ioctl()
 request["FileID"] = bytes([255] * 16)
@@ -162,7 +166,7 @@ answer = send(SMB2_IOCTL, request)
 print("referral", hex(answer["Status"]), (r"\\%s\\data" % sys.argv[1]).encode("utf-16le") in answer["Data"])
 `
 
-/** Files, locks, and a referral, which it does not follow by itself. */
+/** Files, locks, and a referral, which impacket does not follow. */
 const impacket = async (place: Place) => {
   const { at, host } = place
   const run = (how: "large" | "small", lines: ReadonlyArray<string>) =>
@@ -180,8 +184,8 @@ const impacket = async (place: Place) => {
   const locked = await mustExecute("/usr/bin/python3", ["-c", locks, host])
   assert.deepStrictEqual(locked.stdout.trim().split("\n"), [
     // STATUS_LOCK_NOT_GRANTED, STATUS_FILE_LOCK_CONFLICT
-    "lock 0x0 again 0xc0000055 beside 0x0",
-    "write 0xc0000054 own 0x0 beside 0x0",
+    "lock 0x0 again 0xc0000055 next 0x0",
+    "write 0xc0000054 own 0x0 next 0x0",
     "unlock 0x0 again 0x0",
     "referral 0x0 True"
   ])
@@ -198,7 +202,7 @@ const stores: Record<string, (path: string) => Effect.Effect<ShareStore, unknown
 
 for (const [i, [store, make]] of Object.entries(stores).entries()) {
   it.live(
-    `serves smbclient (streams, DFS), rclone (files alone) and impacket (locks, a referral) from a ${store}`,
+    `a server serves smbclient (streams, DFS), rclone (files) and impacket (locks, a referral) from a ${store}`,
     () =>
       Effect.gen(function*() {
         const host = `127.0.32.${i + 1}`
@@ -224,7 +228,7 @@ for (const [i, [store, make]] of Object.entries(stores).entries()) {
   )
 }
 
-it.live("lets in a client whose NTLM has no Unicode, as some scanners'", () =>
+it.live("a server accepts the logon of a client whose NTLM has no Unicode, and refuses its wrong password", () =>
   Effect.gen(function*() {
     const host = "127.0.32.3"
     yield* SmbServer.make({

@@ -1,3 +1,7 @@
+/**
+ * Proves with smbcacls and smbclient what this project's server keeps over a restart, how it handles a full disk, and
+ * which old logons and guests it refuses.
+ */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted, type Scope } from "effect"
 import { OpenMode } from "effect-smb"
@@ -26,7 +30,7 @@ const live = <E>(name: string, effect: Effect.Effect<void, E, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(effect), 60_000)
 
 live(
-  "smbcacls finds the owner of a file after a restart, and the user has kept it",
+  "smbcacls finds the same owner and list of a file after a restart of the server",
   Effect.gen(function*() {
     const host = "127.0.36.1"
     const root = yield* folder
@@ -71,7 +75,7 @@ live(
   })
 )
 
-/** The command serves a file system of its own, of a few MiB, which ends with it. */
+/** The command serves a new file system of a few MiB, which ends with it. */
 const onSmallDisk = (host: string, at: string, mebibytes: number): Effect.Effect<ChildProcess, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -98,14 +102,14 @@ const onSmallDisk = (host: string, at: string, mebibytes: number): Effect.Effect
   )
 
 live(
-  "says that the disk is full, keeps what was flushed, and goes on when there is room",
+  "a server reports a full disk, keeps flushed data, and writes again when there is space",
   Effect.gen(function*() {
     const host = "127.0.36.2"
     const root = yield* folder
     const at = join(root, "disk")
     mkdirSync(at)
     const { pid } = yield* onSmallDisk(host, at, 8)
-    /** In the file system that only the command sees. */
+    /** A file in the file system that only the command sees. */
     const onDisk = (name: string) => readFileSync(join(`/proc/${pid}/root`, at, name))
     const large = join(root, "large")
     writeFileSync(large, new Uint8Array(16 * 1024 * 1024).fill(1))
@@ -128,7 +132,7 @@ live(
       attempt(() =>
         execute("smbclient", [`//${host}/share`, "-U", `${Lab.user.name}%${Lab.user.password}`, "-c", commands])
       )
-    // Another client's, while there is none left: no room for its bytes, nor for a folder or an attribute, as it may be.
+    // Another client on the full disk: no space for its bytes, or even for a folder or an attribute.
     const put = yield* smbclient(`put ${large} large`)
     assert.include(put.stdout + put.stderr, "NT_STATUS_DISK_FULL")
     const bytes = onDisk("kept.bin")
@@ -148,7 +152,7 @@ live(
 )
 
 live(
-  "lets nobody in by NTLMv1 or LM, and guests only as it is told",
+  "a server refuses NTLMv1 and LM logons, and accepts guests only as its option guest says",
   Effect.gen(function*() {
     const host = "127.0.36.3"
     const users = UserStore.inMemory({ joe: Redacted.make("secret") })
@@ -158,7 +162,7 @@ live(
         SmbServer.make({ host, users, guest, shares: { data: MemoryStore.make(), closed } }),
         use
       ))
-    /** `in` where something could be put and listed, else the status. */
+    /** `in` if a file could be put and listed, otherwise the status. */
     const come = (options: ReadonlyArray<string>, share = "data") =>
       Effect.map(
         attempt(() =>

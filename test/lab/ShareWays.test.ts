@@ -1,6 +1,6 @@
 /**
- * Shares as administrators make them: names that are vetoed, folders where nothing can be deleted, and files that count as
- * hidden or as the system's, by their attributes or by their names.
+ * Proves renames and uploads to smbd shares with special options: vetoed names, folders where nothing can be deleted,
+ * and files that are hidden or system files by their attributes or by their names.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, layer } from "@effect/vitest"
@@ -32,7 +32,7 @@ const vetoes = [
   { name: "apple", options: { "veto files": "/._*/.DS_Store/Thumbs.db/" } },
   { name: "dots", options: { "veto files": "/.*/" } },
   { name: "endings", options: { "veto files": "/*.part/*.tmp/~*/" } },
-  // Nothing but these.
+  // Vetoes all names that `put` gives its temporary files.
   {
     name: "most",
     options: {
@@ -64,7 +64,7 @@ class World
   )
 }
 
-/** The command's `put`, by a client of the test's. */
+/** The command's `put`, with the test's client. */
 const put = (
   smb: SmbClient.Client,
   source: string,
@@ -87,9 +87,9 @@ const isRename = (bytes: Buffer): boolean =>
 
 const told = (error: unknown): string => Failure.report(error).message ?? ""
 
-layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden and system files", (it) => {
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a client of special shares on smbd", (it) => {
   for (const { name: share } of shares) {
-    it.effect(`are renamed and replaced in their folder by SMB 1: ${share}`, () =>
+    it.effect(`renames and replaces hidden and system files and folders by SMB 1 on the share ${share}`, () =>
       Effect.gen(function*() {
         const { server } = yield* World
         const smb = yield* client({ dialects: ["NT1"] })
@@ -105,12 +105,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
           0
         ]] as const
         for (const [name, wanted] of sources) {
-          // A file, onto nothing.
+          // A file, to a name that does not exist.
           yield* smb.writeFile(`${base}\\${name}`, name)
           yield* set(name, wanted)
           const had = yield* attributes(name)
           yield* smb.rename(`${base}\\${name}`, `${base}\\${name}2`)
-          // Not onto another, unless it is to be replaced.
+          // To the name of another file only with `replace`.
           yield* smb.writeFile(`${base}\\old`, "old")
           yield* set("old", shown)
           const error = yield* Effect.flip(smb.rename(`${base}\\${name}2`, `${base}\\old`))
@@ -119,10 +119,10 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
           yield* smb.rename(`${base}\\${name}2`, `${base}\\old`, { replace: true })
           assert.deepStrictEqual(readdirSync(disk()), ["old"])
           assert.strictEqual(readFileSync(disk("old"), "utf8"), name)
-          // Elsewhere it is the names that make files hidden, or nothing is remembered.
+          // On other shares names decide which files are hidden, or the attributes are not stored.
           if (share === "usual") assert.strictEqual(yield* attributes("old"), had, name)
           yield* smb.remove(`${base}\\old`)
-          // A folder.
+          // The same with a folder.
           yield* smb.makeDirectory(`${base}\\${name}`)
           yield* set(name, wanted)
           yield* smb.rename(`${base}\\${name}`, `${base}\\folder`)
@@ -133,7 +133,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
   }
 
   for (const dialect of ["3.1.1", "NT1"] as const) {
-    it.effect(`are written over and replaced with their attributes: ${dialect}`, () =>
+    it.effect(`keeps hidden and system attributes of files that writeFile, sink, copy and put overwrite, in ${dialect}`, () =>
       Effect.gen(function*() {
         const { here, server } = yield* World
         const smb = yield* client({ dialects: [dialect] })
@@ -151,7 +151,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
               assert.strictEqual(disk(`f${attributes}`), content)
               assert.strictEqual(yield* attributesNow, attributes, content)
             })
-          yield* smb.writeFile(path, "old and longer than what comes")
+          yield* smb.writeFile(path, "old and longer than the new content")
           yield* smb.setAttributes(path, { fileAttributes: attributes })
           yield* again("written", smb.writeFile(path, "written"))
           yield* again("sunk", Stream.run(Stream.make(Buffer.from("sunk")), smb.sink(path)))
@@ -168,12 +168,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
       }))
   }
 
-  it.effect("read-only files are neither written over nor replaced, and it is said why", () =>
+  it.effect("fails to put or truncate a read-only file, says why, and leaves it unchanged", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       const smb = yield* client()
       const path = `\\\\${address}\\usual\\fixed`
-      yield* smb.writeFile(path, "as it was")
+      yield* smb.writeFile(path, "old text")
       yield* smb.setAttributes(path, { fileAttributes: 1 })
       const local = join(here, "fixed")
       writeFileSync(local, "new")
@@ -182,10 +182,10 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
         assert.match(message, /\\usual\\fixed: The file is read-only/)
         assert.notMatch(message, /permissions/)
       }
-      assert.strictEqual(readFileSync(server.path("usual", "fixed"), "utf8"), "as it was")
+      assert.strictEqual(readFileSync(server.path("usual", "fixed"), "utf8"), "old text")
     }))
 
-  it.effect("put: everything arrives that may be there, whatever names are vetoed beside it", () =>
+  it.effect("puts each file whose name the share allows, although the share vetoes other names", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       const names = ["norm.txt", "_init_.py", "__main__.py", "large.bin", "ab.part.txt", "n".repeat(240)]
@@ -201,7 +201,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
         for (const { name: share } of vetoes) {
           const there = (...folder: ReadonlyArray<string>) => readdirSync(server.path(share, ...folder)).toSorted()
           yield* put(smb, join(tree, "large.bin"), `//${address}/${share}/large.bin`)
-          // Again, over what is there: where no name can be had for it, the file stays as it is.
+          // Again, over the existing file. If the share vetoes the temporary names, the file is unchanged.
           writeFileSync(join(here, "again"), "again")
           const again = yield* Effect.result(put(smb, join(here, "again"), `//${address}/${share}/large.bin`))
           const now = readFileSync(server.path(share, "large.bin"))
@@ -213,7 +213,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
           } else assert.strictEqual(now.toString(), "again")
           assert.deepStrictEqual(there(), ["large.bin"])
           yield* smb.remove(`\\\\${address}\\${share}\\large.bin`)
-          // `*.*.*`
+          // This name matches `*.*.*`.
           const taken = share === "most" ? names.filter((name) => name !== "ab.part.txt") : names
           const result = yield* Effect.result(put(smb, tree, `//${address}/${share}/copy`, { recursive: true }))
           assert.strictEqual(result._tag, share === "most" ? "Failure" : "Success", share)
@@ -225,7 +225,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
       }
     }))
 
-  it.effect("put: into a folder where nothing can be deleted, and nothing is left there that fails", () =>
+  it.effect("puts into a folder where nothing can be deleted, and leaves no part of a file whose source ends early", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       const admin = yield* client()
@@ -253,19 +253,19 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
         yield* put(smb, join(tree, "a"), `//${address}/drop/${folder}/`)
         yield* put(smb, join(tree, "large"), `//${address}/drop/${folder}/`)
         assert.deepStrictEqual(there(), ["a", "large"])
-        // Nothing that is there goes.
+        // The client cannot delete an existing file.
         const denied = yield* Effect.flip(smb.remove(`${path}\\a`))
         assert.strictEqual(denied._tag === "SmbError" ? denied.reason._tag : denied, "AccessDenied")
         yield* put(smb, tree, `//${address}/drop/${folder}/`, { recursive: true })
         assert.deepStrictEqual(there(), ["a", "b", "large", "sub", "sub/c"])
-        // The source ends early.
+        // The source ends before its size.
         const error = yield* Effect.flip(put(smb, "/sys/kernel/uevent_seqnum", `//${address}/drop/${folder}/short`))
         assert.match(told(error), /ended after/)
         assert.deepStrictEqual(there(), ["a", "b", "large", "sub", "sub/c"])
       }
     }))
 
-  it.effect("put: nothing is lost where it is interrupted while the server renames, and no part is left that is not named", () =>
+  it.effect("leaves the new file if put is interrupted during the rename, and no part if its connection is cut", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       const proxy = yield* Lab.proxy({ listen: { address: proxied }, target: { address } })
@@ -290,7 +290,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
         for (const old of ["old", undefined]) {
           rmSync(server.path(share, "held", "t"), { force: true })
           if (old !== undefined) yield* server.write(share, "held/t", old)
-          // The first answer after the request to rename does not come.
+          // The proxy drops the first response after the request to rename.
           const held = yield* Deferred.make<void>()
           let asked = false
           yield* proxy.onPacket(({ bytes, direction }) => {
@@ -307,7 +307,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("hidden
           assert.strictEqual(readFileSync(server.path(share, "held", "t"), "utf8"), "new")
         }
       }
-      // The connection ends when the part has been made, and its maker has not heard of it.
+      // The proxy cuts the connection after the server has made the part, and before the client gets the response.
       for (const dialect of ["3.1.1", "NT1"] as const) {
         let made = false
         yield* proxy.onPacket(({ bytes, connection, direction }) => {

@@ -1,3 +1,7 @@
+/**
+ * Proves the client's SMB 1 (MS-CIFS, MS-SMB) with smbd: every operation signed and unsigned, links between SMB 1 and
+ * SMB 3, small packets, and logons. tshark must accept the packets.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, type SmbClient } from "effect-smb"
@@ -56,7 +60,7 @@ class World extends Context.Service<World, { readonly servers: Servers; readonly
     World,
     Effect.gen(function*() {
       const all = yield* servers
-      // tshark objects to NT_TRANSACT in several packets: see below.
+      // Without the server `split`: tshark objects to NT_TRANSACT in several packets, see below.
       const addresses = Object.values(all).map(({ address }) => address).filter((address) => address !== "127.0.26.5")
       const capture = yield* Lab.capture({ addresses })
       return { servers: all, capture }
@@ -83,7 +87,7 @@ const place = (
     }
   })
 
-/** A DCE/RPC bind to srvsvc 3.0 with NDR, in so many contexts of 44 bytes. */
+/** A DCE/RPC bind to srvsvc 3.0 with NDR, with this number of contexts of 44 bytes. */
 const bind = (contexts: number): Buffer => {
   const syntaxes = "c84f324b7016d30112785a47bf6ee18803000000045d888aeb1cc9119fe808002b10486002000000"
   const elements = Array.from(
@@ -102,17 +106,17 @@ const bind = (contexts: number): Buffer => {
 const only: SmbClient.Options = { dialects: ["NT1"] }
 const both: SmbClient.Options = { dialects: ["NT1", "2.1", "3.0", "3.1.1"] }
 
-layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1", (it) => {
-  it.effect("does every operation, unsigned", () =>
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a client of SMB 1 on smbd", (it) => {
+  it.effect("does every operation unsigned", () =>
     Effect.flatMap(
       place("\\\\127.0.26.1\\data", ["old", "data"], "unsigned", { ...only, signing: "if-required" }),
       everything
     ))
 
-  it.effect("does every operation, signed", () =>
+  it.effect("does every operation signed", () =>
     Effect.flatMap(place("\\\\127.0.26.1\\data", ["old", "data"], "signed", only), everything))
 
-  it.effect("does every operation through a link to SMB 1", () =>
+  it.effect("does every operation through a link from one SMB 1 server to another", () =>
     Effect.flatMap(place("\\\\127.0.26.1\\dfs\\old", ["older", "data"], "old to old", only), everything))
 
   it.effect("does every operation through a link from SMB 1 to SMB 3", () =>
@@ -121,7 +125,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
   it.effect("does every operation through a link from SMB 3 to SMB 1", () =>
     Effect.flatMap(place("\\\\127.0.26.3\\dfs\\old", ["older", "data"], "new to old", both), everything))
 
-  it.effect("does through links unsigned what signatures could change, from SMB 1 and SMB 3 to either", () =>
+  it.effect("works unsigned through links from SMB 1 to SMB 1 and to SMB 3, and from SMB 3 to SMB 1", () =>
     Effect.gen(function*() {
       const one = { ...only, signing: "if-required" } as const
       const two = { ...both, signing: "if-required" } as const
@@ -130,17 +134,17 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       yield* compact(yield* place("\\\\127.0.26.3\\dfs\\lax", ["old", "data"], "unsigned to old", two))
     }))
 
-  it.effect("does every operation in the namespace's root itself", () =>
+  it.effect("does every operation in the root of a namespace", () =>
     Effect.flatMap(place("\\\\127.0.26.1\\dfs", ["old", "dfs"], "root", only), everything))
 
-  it.effect("does every operation with small packets, on three requests at once", () =>
+  it.effect("does every operation with packets of 1500 bytes and at most three concurrent requests", () =>
     Effect.flatMap(
       place("\\\\127.0.26.4\\data", ["small", "data"], "small", { ...only, smb1: { maxBufferSize: 1500 } }),
       everything
     ))
 
-  // smbd 4.17 does not sign after such a logon, as its own smbclient finds out too.
-  it.effect("does every operation after a logon without SPNEGO, which smbd cannot sign", () =>
+  // smbd 4.17 does not sign after such a logon, not even for smbclient.
+  it.effect("after a logon without SPNEGO does every operation unsigned, and fails with BadSignature if signing is required", () =>
     Effect.gen(function*() {
       const smb1 = { extendedSecurity: false }
       const unsigned = { ...only, signing: "if-required", smb1 } as const
@@ -152,7 +156,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.strictEqual(refused._tag === "ProtocolError" ? refused.reason._tag : refused, "BadSignature")
     }))
 
-  it.effect("sends long requests in several packets, signed and unsigned", () =>
+  it.effect("sends a long security descriptor in several NT_TRANSACT packets, signed and unsigned", () =>
     Effect.gen(function*() {
       const capture = yield* Lab.capture({ addresses: ["127.0.26.5"] })
       for (const signing of ["required", "if-required"] as const) {
@@ -182,8 +186,8 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       const secondaries = yield* capture.fields("smb.cmd == 0xa1", ["frame.number"])
       assert.isAtLeast(secondaries.length, 4)
 
-      // tshark takes the first packet's data for the whole descriptor. It says the same of Samba's own program, and
-      // nothing else of us.
+      // tshark takes the first packet's data for the whole descriptor. It objects to the packets of smbcacls in the same
+      // way, and to nothing else in this client's.
       const foreign = yield* Lab.capture({ addresses: ["127.0.26.5"] })
       const aces = Array.from({ length: 80 }, (_, i) => `ACL:S-1-5-21-1-2-3-${i + 5000}:0/0x0/0x00120089`)
       yield* Effect.promise(() =>
@@ -206,13 +210,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       const said = "ACE Extends beyond end of reassembled data"
       const kind = (one: (typeof objections)[number]) => `${one.summary.replace(/FID: \w+/, "FID")}: ${one.message}`
       assert.strictEqual(kind(theirs[0]!), `NT Trans Request, NT SET SECURITY DESC, FID: ${said}`)
-      // And the same of what smbd answers in several packets.
+      // tshark objects in the same way to responses of smbd in several packets.
       const answer = `NT Trans Response, FID, NT QUERY SECURITY DESC: ${said}`
       const each = [kind(theirs[0]!), answer]
       assert.deepStrictEqual(objections.map(kind), [...each, ...each])
     }))
 
-  it.effect("sends long requests of TRANSACTION2 in several packets", () =>
+  it.effect("sets and reads extended attributes that are longer than a packet, by TRANSACTION2", () =>
     Effect.gen(function*() {
       const { servers } = yield* World
       const smb = yield* client(only)
@@ -230,7 +234,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       }
     }).pipe(Effect.scoped))
 
-  it.effect("asks a silent server whether it is there", () =>
+  it.effect("with keepAlive still works after the connection was idle for longer", () =>
     Effect.gen(function*() {
       const smb = yield* client({ ...only, keepAlive: Duration.seconds(1) })
       const file = yield* smb.open("\\\\127.0.26.1\\data\\kept", OpenMode.readWrite)
@@ -238,7 +242,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       yield* file.write(0, Buffer.from("still here"))
     }).pipe(Effect.scoped))
 
-  it.effect("takes SMB 3 where both are offered, and SMB 1 only where it is asked for", () =>
+  it.effect("uses SMB 3 if both sides know it, and SMB 1 only if its options name it", () =>
     Effect.gen(function*() {
       const dialect = (options: SmbClient.Options, server: string) =>
         Effect.flatMap(client(options), (smb) =>
@@ -256,7 +260,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.include(["ProtocolError", "TransportError"], gone._tag)
     }).pipe(Effect.scoped))
 
-  it.effect("calls a named pipe in one transaction, be it of several packets", () =>
+  it.effect("binds to a named pipe in one transaction, of one packet or several", () =>
     Effect.gen(function*() {
       const smb = yield* client(only)
       for (const [server, contexts] of [["127.0.26.1", 1], ["127.0.26.4", 40]] as const) {
@@ -267,14 +271,14 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
             const input = bind(contexts)
             return yield* pipe.run({ _tag: "Ioctl", ctlCode: 0x0011_c017, input, maximum: 4280 })
           })))
-        // A bind_ack; behind the name of the pipe the number of its results.
+        // A bind_ack. The number of results follows the name of the pipe.
         assert.strictEqual(answer[2], 12)
         const view = Buffer.from(answer)
         assert.strictEqual(view[26 + view.readUInt16LE(24) + 3 & ~3], contexts)
       }
     }))
 
-  it.effect("tells who may log on: guests and nobody only on purpose, and no wrong password", () =>
+  it.effect("reads as guest or anonymous user, as a stranger only unsigned, and fails for a wrong password", () =>
     Effect.gen(function*() {
       const path = "\\\\127.0.26.6\\open\\file"
       const world = yield* World
@@ -297,7 +301,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.strictEqual(none._tag === "SmbError" ? none.reason._tag : none, "BadNetworkName")
     }))
 
-  it.effect("tells a server without DFS from one with it", () =>
+  it.effect("reads from a server without DFS, and recognizes its refusal of a referral request", () =>
     Effect.gen(function*() {
       const path = "\\\\127.0.26.6\\open\\plain"
       const world = yield* World
@@ -316,12 +320,12 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert(refused._tag === "SmbError")
       const meant = ReferralSource.fromStatus(refused.status, { server: "127.0.26.6", path, size: 8192 })
       assert.strictEqual(meant._tag, "NotDfsCapable")
-      // One entry, of a root.
+      // A server with DFS: the referral has one entry, for the root.
       const referral = yield* asked("127.0.26.1")
       assert.strictEqual(Buffer.from(referral).readUInt16LE(2), 1)
     }))
 
-  it.effect("is the command's --dialect nt1, with a warning", () =>
+  it.effect("is used by the command with --dialect nt1, which prints a warning", () =>
     Effect.gen(function*() {
       const world = yield* World
       yield* world.servers.old.write("data", "told.txt", "by SMB 1")
@@ -346,7 +350,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.match(without.stderr, /^effect-smb: [^\n]*only SMB 1[^\n]*\n$/)
     }))
 
-  it.effect("speaks an OEM code page with a server that has no Unicode", () =>
+  it.effect("without Unicode writes, lists and renames files in an OEM code page, and refuses other names", () =>
     Effect.gen(function*() {
       const world = yield* World
       const smb = yield* client({ ...only, smb1: { unicode: false } })
@@ -365,13 +369,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("SMB 1"
       assert.strictEqual(unsayable._tag === "SmbError" ? unsayable.reason._tag : unsayable, "ObjectNameInvalid")
     }))
 
-  it.effect("sends and gets no packet that tshark objects to", () =>
+  it.effect("has sent every SMB 1 command except the named six, and tshark objects to no packet", () =>
     Effect.gen(function*() {
       const { capture } = yield* World
       const { objections, packets } = yield* capture.analyse()
       assert.isAbove(packets, 5000)
       assert.deepStrictEqual(objections, [])
-      // All that the client knows has been sent, but what is for servers that know no better: see Smb1Ways.
+      // The other commands are for servers that lack newer ones (Smb1Ways), or went to the server `split`.
       const rows = yield* capture.fields("smb.flags.response == 0", ["smb.cmd"])
       const sent = new Set(rows.map(([commands]) => Number(commands!.split(",")[0])))
       const elsewhere = [

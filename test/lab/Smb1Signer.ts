@@ -1,10 +1,10 @@
 /**
- * Signs SMB 1 for an smbd that does not: a hook for a proxy, which checks each request's signature, and puts one on each
- * answer (MS-CIFS 3.1.4.1, 3.2.5.3).
+ * Signs SMB 1 for an smbd that does not sign: a hook for a proxy. It checks the signature of each request, and signs each
+ * response (MS-CIFS 3.1.4.1, 3.2.5.3).
  *
- * smbd 4.17 signs only after a logon by SPNEGO. Behind this proxy it signs after a logon without, where the response to
- * the challenge is a part of the key. Whether it does so rightly, Samba's own smbclient says. Nothing of `src/Smb1` is
- * in here but what reads the logon.
+ * smbd 4.17 signs only after a logon by SPNEGO. With this proxy, connections are also signed after a logon without
+ * SPNEGO, whose response to the challenge is a part of the key. Samba's smbclient shows that these signatures are right.
+ * Of `src/Smb1` this module uses only the decoder of the logon.
  */
 import { NtlmCrypto } from "effect-smb/Auth"
 import { Codec } from "effect-smb/Codec"
@@ -15,18 +15,18 @@ import type { Packet } from "./Proxy.ts"
 const negotiate = 0x72
 const sessionSetup = 0x73
 const ntCancel = 0xa4
-/** The MID of oplock breaks, and of what acknowledges them. */
+/** The MID of oplock breaks and of their acknowledgements. */
 const unsolicited = 0xffff
 
 interface Connection {
-  /** Of the logon under way. */
+  /** The key of the logon under way. */
   offered: Buffer | undefined
   key: Buffer | undefined
   next: number
   readonly numbers: Map<number, number>
 }
 
-/** The packet's first 8 bytes of MD5 over the key and the packet with its number. */
+/** A packet's signature: the first 8 bytes of MD5 over the key and the packet with its number. */
 const signature = (key: Buffer, packet: Buffer, number: number): Buffer => {
   const copy = Buffer.from(packet)
   copy.fill(0, 14, 22)
@@ -34,7 +34,7 @@ const signature = (key: Buffer, packet: Buffer, number: number): Buffer => {
   return createHash("md5").update(key).update(copy).digest().subarray(0, 8)
 }
 
-/** The key of signatures: the session key of NTLMv2, and the whole response behind it. */
+/** The key of signatures: the session key of NTLMv2, followed by the whole response. */
 const keyOf = (packet: Buffer, password: string): Buffer | undefined => {
   // 13 words: a logon without SPNEGO.
   if (packet[32] !== 13) return undefined
@@ -48,7 +48,7 @@ const keyOf = (packet: Buffer, password: string): Buffer | undefined => {
   return Buffer.concat([sessionKey, unicodePassword])
 }
 
-/** The hook; whose signatures it has checked, and what was wrong with them. */
+/** The hook, the number of signatures that it has checked, and the requests with wrong ones. */
 export const make = (password: string) => {
   const connections = new Map<number, Connection>()
   const wrong: Array<string> = []
@@ -72,7 +72,7 @@ export const make = (password: string) => {
 
   const answer = (of: Connection, packet: Buffer): void => {
     const command = packet[4]!
-    // That it can sign, and wants to.
+    // The server can sign, and requires signatures.
     if (command === negotiate) packet[35]! |= 0x0c
     let number = of.numbers.get(packet.readUInt16LE(30))
     if (command === sessionSetup && of.key === undefined && of.offered !== undefined && packet.readUInt32LE(5) === 0) {

@@ -1,12 +1,12 @@
 /**
- * What a lab server can be asked for, and its smb.conf. Every option here is one of smb.conf(5)'s; what has no name of
- * its own goes through `options`. No effects, no files.
+ * The options of a lab server, and its smb.conf. Each option here stands for one of smb.conf(5). Others go through
+ * `options`. No effects, no files.
  */
 
 /** A dialect as smb.conf names it. */
 export type Dialect = "NT1" | "SMB2_02" | "SMB2_10" | "SMB3_00" | "SMB3_02" | "SMB3_11"
 
-/** A share and what it shows of the protocol. */
+/** A share and its options. */
 export interface ShareOptions {
   readonly name: string
   readonly comment?: string
@@ -15,14 +15,14 @@ export interface ShareOptions {
    * `127.0.0.3\share` or `127.0.0.3\share\folder`.
    */
   readonly dfs?: Readonly<Record<string, string | ReadonlyArray<string>>>
-  /** Whoever is not known may come in (the server's `guest` has to be set as well). */
+  /** Unknown users can use the share as guests. The server's `guest` must be set as well. */
   readonly guest?: boolean
   readonly readOnly?: boolean
   readonly hidden?: boolean
   readonly encryption?: "off" | "desired" | "required"
-  /** Alternate data streams: in extended attributes (a stream then has at the most a few KiB) or in files. */
+  /** Alternate data streams: in extended attributes (a stream then has at most a few KiB) or in files. */
   readonly streams?: "xattr" | "depot"
-  /** Windows security descriptors, kept whole. */
+  /** Keeps whole Windows security descriptors. */
   readonly acls?: boolean
   readonly extendedAttributes?: boolean
   /** Previous versions: folders `.snapshots/@GMT-2026.01.02-03.04.05` in the share's folder. */
@@ -33,10 +33,10 @@ export interface ShareOptions {
 
 /** A server and its shares. */
 export interface ServerOptions {
-  /** A loopback address of its own, 127.0.0.2 or later; no two test files may use the same one. */
+  /** A loopback address from 127.0.0.2, which no other test file uses. */
   readonly address: string
   readonly shares: ReadonlyArray<ShareOptions>
-  /** Beside the lab's own user. */
+  /** Users in addition to the lab's own. */
   readonly users?: ReadonlyArray<{ readonly name: string; readonly password: string }>
   /** Unknown users are guests. */
   readonly guest?: boolean
@@ -51,9 +51,9 @@ export interface ServerOptions {
   /** Bytes. */
   readonly maximumWrite?: number
   readonly maximumCredits?: number
-  /** TCP ports, [445] where nothing else is said; referrals always mean 445. */
+  /** TCP ports. Default: [445]. Referrals always mean 445. */
   readonly ports?: ReadonlyArray<number>
-  /** Samba's own log level, 1 where nothing else is said. */
+  /** Samba's log level. Default: 1. */
   readonly logLevel?: number
   /** Further lines of the global section. */
   readonly options?: Readonly<Record<string, string>>

@@ -1,3 +1,4 @@
+/** Proves that this project's server serves Samba's smbclient in each dialect, and that tshark accepts the packets. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -24,16 +25,16 @@ const folder = Effect.acquireRelease(
 )
 
 /**
- * Text, since tshark looks for protocols in what is random, and less than 128 KiB: on ports other than 445 it takes the
- * length of a frame for the 17 bits of NetBIOS.
+ * Text, because tshark finds other protocols in random bytes. Less than 128 KiB: on ports other than 445 tshark reads only
+ * 17 bits of a frame's length, as in NetBIOS.
  */
 const small = Buffer.alloc(100_001, "a line of a file\n")
 const large = Buffer.alloc(9_000_001, "a line of a file\n")
 
-/** tshark 4.0 reads NegHints as what older versions of SPNEGO had there; smbd's own, byte for byte the same, no better. */
+/** tshark 4.0 reads NegHints by an older version of SPNEGO. It objects to the same bytes of smbd too. */
 const isOfSpnego = (message: string): boolean => message.startsWith("BER Error: OctetString expected")
 
-/** smbclient's script of work: what it put must come back, and its folder must be gone. */
+/** Runs smbclient. It must get back the file that it has put, and its folder must be removed at the end. */
 const work = (port: number, share: string, at: string, bytes: Buffer, options: ReadonlyArray<string>) =>
   attempt(async () => {
     writeFileSync(join(at, "in"), bytes)
@@ -68,7 +69,7 @@ const work = (port: number, share: string, at: string, bytes: Buffer, options: R
   })
 
 it.live(
-  "serves smbclient by every dialect, signed and encrypted, and tshark finds nothing malformed",
+  "a server serves smbclient in each dialect, signed and encrypted, and tshark finds no malformed packet",
   () =>
     Effect.gen(function*() {
       const { port } = yield* server
@@ -88,7 +89,7 @@ it.live(
   60_000
 )
 
-it.live("lists its shares to smbclient", () =>
+it.live("a server lists its shares to smbclient", () =>
   Effect.gen(function*() {
     const { port } = yield* server
     const { stdout } = yield* attempt(() =>

@@ -1,4 +1,7 @@
-/** What a real server says late or in the middle, and what becomes of it: at the CLOSE, of a full disk, of a file that shrinks. */
+/**
+ * Proves how the client reports what smbd says late or during a transfer: a refused removal in the CLOSE, a full disk,
+ * and a file that shrinks.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import { FileShortened, OpenMode, type SmbClient } from "effect-smb"
@@ -21,7 +24,7 @@ class World extends Context.Service<World, Effect.Success<typeof server>>()("tes
     World,
     Effect.gen(function*() {
       const started = yield* server
-      // Three MiB, for the share `small` alone.
+      // Three MiB for the share `small`.
       yield* Effect.acquireRelease(
         Effect.promise(() =>
           Lab.mustExecute("mount", ["-t", "tmpfs", "-o", "size=3m,mode=777", "none", started.path("small")])
@@ -38,13 +41,13 @@ const dialects: ReadonlyArray<readonly [string, SmbClient.Options]> = [
   ["NT1", { dialects: ["NT1"], signing: "if-required" }]
 ]
 
-layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what smbd says", (it) => {
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a client of smbd", (it) => {
   for (const [dialect, options] of dialects) {
-    it.effect(`at the CLOSE of a folder whose removal the disk refuses is the removal's failure, ${dialect}`, () =>
+    it.effect(`fails to remove a folder with the status of the CLOSE, in which smbd refuses the removal, in ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
-        // smbd shows no name with a dot in front, and calls the folder empty until it is to go.
+        // smbd lists no name that begins with a dot, and finds out only in the CLOSE that the folder is not empty.
         yield* disk.write("veto", `e-${dialect}/.v`, "hidden")
         const path = `\\\\${address}\\veto\\e-${dialect}`
         for (const recursive of [false, true]) {
@@ -58,7 +61,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what s
         assert.isTrue(existsSync(disk.path("veto", `e-${dialect}`, ".v")))
       }))
 
-    it.effect(`of a disk that is full ends a copy, which leaves nothing, ${dialect}`, () =>
+    it.effect(`fails to copy to a full disk with STATUS_DISK_FULL, and leaves no new file, in ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
@@ -70,14 +73,14 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what s
           assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL" })
           assert.isFalse(existsSync(disk.path("small", `five-${dialect}`)))
         }
-        // What was there is emptied, as documented, and stays.
+        // An existing file is emptied, as documented, and stays.
         yield* smb.writeFile(to, "old")
         yield* Effect.flip(smb.copy(from, to))
         assert.isTrue(existsSync(disk.path("small", `five-${dialect}`)))
         yield* smb.remove(to)
       }))
 
-    it.effect(`of a file that shrinks is a failure after the bytes that were there, ${dialect}`, () =>
+    it.effect(`reads the remaining bytes of a file that shrinks, and then fails with FileShortened, in ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
@@ -103,7 +106,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what s
         }
       }))
 
-    it.effect(`of writing from an offset on: the rest stays, unless the file is to end, ${dialect}`, () =>
+    it.effect(`writes from an offset and keeps the following bytes, or ends the file there with truncate, in ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)

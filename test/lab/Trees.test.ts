@@ -1,6 +1,6 @@
 /**
- * Copies of trees and files whose source is not what it seems: one that ends early, one that holds its own copy, names that
- * differ in case alone, and what is here already.
+ * Proves copies by the command with smbd for difficult sources: a file that ends early, a tree that contains its copy,
+ * names that differ only in case, and files that were copied before.
  */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
@@ -27,7 +27,7 @@ const environment = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, 
 const smb = (...args: ReadonlyArray<string>) =>
   Effect.promise(() => Lab.execute(process.execPath, [main, ...args], { env: environment }))
 
-/** The kernel says of its files that they have 4096 bytes, and gives fewer: as a file does that is cut after it was opened. */
+/** The kernel reports 4096 bytes for this file, and gives fewer, like a file that is cut after it was opened. */
 const short = "uevent_seqnum"
 
 class World extends Context.Service<World, { readonly server: Lab.Server; readonly here: string }>()(
@@ -51,8 +51,8 @@ const layerWorld = Layer.effect(
   })
 )
 
-layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it) => {
-  it.effect("of what ends earlier than it was when it was opened or listed fail, and leave nothing", () =>
+layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("the command effect-smb with smbd", (it) => {
+  it.effect("cat, get and put fail for a source that ends before its size, and leave no copy", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       const source = `//${address}/kernel/${short}`
@@ -75,7 +75,7 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       rmSync(join(here, "ksm"), { recursive: true })
     }))
 
-  it.effect("into themselves end", () =>
+  it.effect("put -r and get -r skip the copy if they copy a tree into itself", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       yield* server.write("data", "tree/a.txt", "a")
@@ -102,7 +102,7 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       rmSync(local, { recursive: true })
     }))
 
-  it.effect("of names that differ in case alone keep the first, name the second, and fail", () =>
+  it.effect("put -r copies the first of two names that differ only in case, names the second, and fails", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       const from = join(here, "case")
@@ -127,7 +127,7 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       rmSync(made, { recursive: true })
     }))
 
-  it.effect("with --resume leave what is here whole: of one size and one time", () =>
+  it.effect("get --resume skips complete files, which have the size and time of the source", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       yield* server.write("data", "film/a.bin", "0123456789")
@@ -142,7 +142,7 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       assert.isFalse(yield* get)
       assert.strictEqual(statSync(file).mtime.toISOString(), "2020-01-02T03:04:05.000Z")
       assert.isTrue(yield* get)
-      // The same size at another time is another file, on either side.
+      // A file of the same size and another time is another file, on the server and here.
       yield* server.write("data", "film/a.bin", "9876543210")
       assert.isFalse(yield* get)
       assert.strictEqual(readFileSync(file, "utf8"), "9876543210")
@@ -154,13 +154,13 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       const again = yield* tree()
       assert.strictEqual(again.code, 0)
       assert.strictEqual(again.stdout.split("\n").filter((line) => line.includes("skipped")).length, 2)
-      // Without it, all is fetched, and the time is that of the copy.
+      // Without --resume the file is fetched again.
       const plain = yield* smb("get", "--json", `//${address}/data/film/a.bin`, file)
       assert.notInclude(plain.stdout, "skipped")
       assert.isTrue(existsSync(file))
     }))
 
-  it.effect("with --resume take away parts of what the file was before, and no others", () =>
+  it.effect("get --resume removes old parts of the same file, and no other parts", () =>
     Effect.gen(function*() {
       const { here, server } = yield* World
       yield* server.write("data", "parts/a.bin", "0123456789")
@@ -183,7 +183,7 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       const run = yield* get()
       assert.deepStrictEqual([run.code, run.stderr], [0, ""])
       assert.deepStrictEqual(parts(), others.toSorted())
-      // Where it is here already, too.
+      // The same if the file is complete already.
       leave()
       assert.strictEqual((yield* get()).code, 0)
       assert.deepStrictEqual(parts(), others.toSorted())
@@ -193,13 +193,13 @@ layer(layerWorld, { timeout: 60_000, excludeTestServices: true })("copies", (it)
       assert.strictEqual((yield* smb("get", "-r", "--resume", `//${address}/data/parts`, to)).code, 0)
       assert.deepStrictEqual(parts(), others.toSorted())
       assert.deepStrictEqual(readdirSync(join(to, "deep")), ["b.bin"])
-      // Without --resume nothing is taken away.
+      // Without --resume no part is removed.
       leave()
       assert.strictEqual((yield* smb("get", `//${address}/data/parts/a.bin`, join(to, "a.bin"))).code, 0)
       assert.deepStrictEqual(parts(), [...others, ...stale].toSorted())
     }))
 
-  it.effect("a user without a home and without an entry among the users can run it", () =>
+  it.effect("runs for a user without a home directory and without an entry in /etc/passwd", () =>
     Effect.gen(function*() {
       const run = yield* Effect.promise(() =>
         Lab.execute("setpriv", [

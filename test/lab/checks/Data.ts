@@ -1,4 +1,4 @@
-/** What is in files: opening, reading, writing, sizes, copies. */
+/** Checks of files: opening, reading, writing, sizes, copies. */
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { FileTime, OpenMode } from "effect-smb"
@@ -8,7 +8,7 @@ import { type Check, noise, refused, sha256, type Spot } from "./Place.ts"
 const dispositions: ReadonlyArray<{
   readonly name: string
   readonly number: number
-  /** CreateAction and content for a file that is there, and for one that is not; or the error. */
+  /** CreateAction and content for an existing file and for a missing one, or the error. */
   readonly there: readonly [number, string] | string
   readonly missing: readonly [number, string] | string
 }> = [
@@ -81,7 +81,7 @@ const wholeFiles = Effect.fnUntraced(function*({ at, get, put, smb }: Spot) {
   assert.isFalse(yield* smb.exists(at("none", "deeper")))
 })
 
-/** A file of this size there and back: by whole buffers and by streams. */
+/** Writes and reads a file of this size: by whole buffers and by streams. */
 const size = (bytes: number) =>
   Effect.fnUntraced(function*({ at, get, put, smb }: Spot) {
     const up = noise(bytes, bytes + 1)
@@ -168,7 +168,7 @@ const looks = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
   assert.strictEqual((yield* smb.stat(at())).type, "directory")
   assert.strictEqual((yield* smb.stat(at("file"), { follow: false })).type, "file")
 
-  // To the tick: no double holds these.
+  // Exact to 100 ns: a double cannot hold these times.
   const times = { creationTime: 132_223_104_000_000_001n, lastAccessTime: 133_485_408_000_000_003n }
   yield* smb.setAttributes(at("file"), { ...times, lastWriteTime: 133_000_000_000_000_007n, fileAttributes: 0x22 })
   const set = yield* smb.stat(at("file"))
@@ -187,7 +187,7 @@ const looks = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
   assert.strictEqual(readFileSync(disk("file")).length, 1234)
 })
 
-/** Every one of them. */
+/** All checks of this module. */
 export const all: ReadonlyArray<Check> = [
   { name: "create-dispositions", run: createDispositions },
   { name: "handle", run: handle },
@@ -200,7 +200,7 @@ export const all: ReadonlyArray<Check> = [
   { name: "looks", run: looks }
 ]
 
-/** Those that tell dialects, signatures and ciphers apart. */
+/** The checks whose bytes differ between dialects, signatures and ciphers. */
 export const few: ReadonlyArray<Check> = [
   { name: "handle", run: handle },
   { name: "whole-files", run: wholeFiles },

@@ -1,4 +1,4 @@
-/** What a file has beside its data: streams, security, extended attributes, previous versions, information classes. */
+/** Checks of streams, security, extended attributes, previous versions, information classes and shares. */
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { OpenMode } from "effect-smb"
@@ -79,13 +79,13 @@ const token = "@GMT-2026.01.02-03.04.05"
 
 const previousVersions = Effect.fnUntraced(function*({ at, folder, get, put, server, share, smb }: Spot) {
   put("file", "as it is")
-  yield* server.write(share, `.snapshots/${token}/${folder}/previous-versions/file`, "as it was")
+  yield* server.write(share, `.snapshots/${token}/${folder}/previous-versions/file`, "old bytes")
   assert.deepStrictEqual(yield* smb.previousVersions(at("file")), [token])
-  assert.strictEqual(yield* smb.readFileString(at(token, "file")), "as it was")
+  assert.strictEqual(yield* smb.readFileString(at(token, "file")), "old bytes")
   assert.strictEqual(yield* smb.readFileString(at("file")), "as it is")
   assert.strictEqual((yield* smb.stat(at(token, "file"))).size, 9n)
   yield* smb.copy(at(token, "file"), at("restored"))
-  assert.strictEqual(get("restored").toString(), "as it was")
+  assert.strictEqual(get("restored").toString(), "old bytes")
   const old = yield* Stream.runCollect(smb.list(at(token)))
   assert.deepStrictEqual(old.map(({ name }) => name), ["file"])
   assert.strictEqual(yield* refused(smb.readFile(at("@GMT-2020.01.01-00.00.00", "file"))), "ObjectNameNotFound")
@@ -164,7 +164,7 @@ const shares = Effect.fnUntraced(function*({ base, clientArgs, server, share, sm
   assert.isAbove((yield* smb.shares(base)).length, 1)
 })
 
-/** Every one of them. */
+/** All checks of this module. */
 export const all: ReadonlyArray<Check> = [
   { name: "streams", run: streams },
   { name: "security", run: security },
@@ -174,7 +174,7 @@ export const all: ReadonlyArray<Check> = [
   { name: "shares", run: shares }
 ]
 
-/** Those that tell dialects, signatures and ciphers apart. */
+/** The checks whose bytes differ between dialects, signatures and ciphers. */
 export const few: ReadonlyArray<Check> = [
   { name: "previous-versions", run: previousVersions },
   { name: "extended-attributes", run: extendedAttributes },

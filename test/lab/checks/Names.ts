@@ -1,4 +1,4 @@
-/** What is in directories: listing, walking, renaming, removing, names of every kind. */
+/** Checks of directories: listing, walking, renaming, removing, unusual names. */
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { existsSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs"
@@ -105,7 +105,7 @@ const trees = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
   assert(!existsSync(disk("file")))
 })
 
-/** Names that trip up codecs; smbd keeps each as UTF-8. */
+/** Names that are difficult for codecs. smbd keeps each as UTF-8. */
 const strange = [
   "Ärger mit ß",
   "日本語のファイル名",
@@ -131,11 +131,11 @@ const naming = Effect.fnUntraced(function*({ at, disk, get, put, smb }: Spot) {
   assert.deepStrictEqual(sorted(readdirSync(disk())), sorted([...strange, "put ☂ here"]))
   yield* smb.rename(at("\u00e9 composed"), at("🦊 renamed"))
   assert.strictEqual(get("🦊 renamed").toString(), "4")
-  // A name that a Unix file system cannot hold is refused, and not another name instead.
+  // A name that a Unix file system cannot hold is refused: the server must not use another name instead.
   assert.strictEqual(yield* refused(smb.writeFile(at("x".repeat(256)), "")), "ObjectNameInvalid")
 })
 
-/** smbd keeps names as UTF-8, which has no lone surrogates: it says so (to SMB 1 by another word), and makes no file of another name. */
+/** smbd keeps names as UTF-8, which has no lone surrogates: it refuses them (SMB 1 by another status), and makes no file. */
 const loneSurrogate = Effect.fnUntraced(function*({ at, disk, smb }: Spot) {
   const said = yield* refused(smb.writeFile(at("lone \ud83e end"), "x"))
   const { dialect } = yield* Effect.scoped(smb.withShare(at(), Effect.succeed))
@@ -152,11 +152,11 @@ const symbolicLinks = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) 
   assert.strictEqual(yield* refused(smb.readLink(at("file"))), "NotAReparsePoint")
   const made = yield* Effect.result(smb.makeLink(at("made"), "file"))
   assert.strictEqual(made._tag, "Failure")
-  // What was to become a link does not stay behind as an empty file.
+  // The file that should have become a link does not stay as an empty file.
   assert(!existsSync(disk("made")))
 })
 
-/** Every one of them. */
+/** All checks of this module. */
 export const all: ReadonlyArray<Check> = [
   { name: "listing", run: listing(2000) },
   { name: "walking", run: walking },
@@ -168,7 +168,7 @@ export const all: ReadonlyArray<Check> = [
   { name: "symbolic-links", run: symbolicLinks }
 ]
 
-/** Those that tell dialects, signatures and ciphers apart. */
+/** The checks whose bytes differ between dialects, signatures and ciphers. */
 export const few: ReadonlyArray<Check> = [
   { name: "listing", run: listing(200) },
   { name: "walking", run: walking },

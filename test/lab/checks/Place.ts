@@ -1,6 +1,6 @@
 /**
- * Where a run of checks works, and what every check needs: the paths as a client has them, and the same files on the
- * server's disk, which knows nothing of a client.
+ * The place of a run of checks, and what each check needs: the paths for a client, and the paths of the same files on the
+ * server's disk.
  */
 import { Effect } from "effect"
 import type { OpenMode, SmbClient, SmbError } from "effect-smb"
@@ -10,19 +10,19 @@ import { chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Server, user } from "../Server.ts"
 
-/** A place on a share, through whatever way a client gets there. */
+/** A place on a share, directly or through a namespace. */
 export interface Place {
   readonly smb: SmbClient.Client
-  /** Another client on connections of its own. */
+  /** Another client, with its own connections. */
   readonly other: SmbClient.Client
   /** `\\server\share`, or `\\server\root\link`. */
   readonly base: string
   /** The server and share that hold the files. */
   readonly server: Server
   readonly share: string
-  /** A folder below the share that nobody else uses. */
+  /** A folder below the share that no other run uses. */
   readonly folder: string
-  /** What smbclient and smbcacls have to be told to speak with the server at all. */
+  /** Arguments that smbclient and smbcacls need for this server. */
   readonly clientArgs?: ReadonlyArray<string>
 }
 
@@ -32,13 +32,13 @@ export interface Spot extends Place {
   readonly at: (...names: ReadonlyArray<string>) => string
   /** The same on the server's disk. */
   readonly disk: (...names: ReadonlyArray<string>) => string
-  /** The same for smbclient, which is given the share of the server itself. */
+  /** The same for smbclient, relative to the share of the server itself. */
   readonly inShare: (...names: ReadonlyArray<string>) => string
-  /** Puts a file on the server's disk as the lab's user's. */
+  /** Writes a file on the server's disk. The lab's user owns it. */
   readonly put: (name: string, content: string | Uint8Array) => void
   /** The same for a folder. */
   readonly folderAt: (...names: ReadonlyArray<string>) => void
-  /** What is on the server's disk. */
+  /** The content of a file on the server's disk. */
   readonly get: (...names: ReadonlyArray<string>) => Buffer
 }
 
@@ -76,7 +76,7 @@ export const spot = (place: Place, name: string): Spot => {
   }
 }
 
-/** Bytes that no two offsets share by accident: the same for the same size and seed. */
+/** Pseudo-random bytes: the same for the same size and seed. */
 export const noise = (size: number, seed = 1): Uint8Array => {
   const bytes = new Uint8Array(size)
   let state = seed * 0x9e3779b1 >>> 0 || 1

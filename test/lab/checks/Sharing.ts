@@ -1,4 +1,4 @@
-/** What several users of a file have to do with each other: locks, share modes, leases, durable handles, watching. */
+/** Checks of several users of one file: locks, share modes, leases, durable handles, watching. */
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
 import { OpenMode } from "effect-smb"
@@ -23,9 +23,9 @@ const locking = Effect.fnUntraced(function*({ at, other, put, smb }: Spot) {
   assert.strictEqual(yield* refused(theirs.read(0, 2)), "FileLockConflict")
   assert.strictEqual(yield* refused(theirs.write(3, Buffer.from("x"))), "FileLockConflict")
 
-  // Who waits gets it when it is free.
+  // A waiting lock is granted when the range is free.
   const waiting = yield* Effect.forkChild(Effect.scoped(theirs.lock(range(0, 1))))
-  // And who has given up waiting does not, nor keeps the part of it that was free.
+  // An interrupted lock is not granted, and does not keep the part of its range that was free.
   const given = yield* Effect.forkChild(Effect.scoped(theirs.lock([...range(8, 1), ...range(5, 1)])))
   yield* Effect.sleep(50)
   assert.isUndefined(waiting.pollUnsafe())
@@ -34,11 +34,11 @@ const locking = Effect.fnUntraced(function*({ at, other, put, smb }: Spot) {
   yield* Scope.close(held, Exit.void)
   const [waited] = yield* timed(Fiber.join(waiting))
   assert.isBelow(waited, 3000)
-  // The range that was given up is free, and so is the rest.
+  // The range of the interrupted lock is free, and the other ranges too.
   const [again] = yield* timed(Effect.scoped(mine.lock([...range(6, 4), ...range(0, 6)])))
   assert.isBelow(again, 3000)
 
-  // Shared locks live side by side.
+  // Two clients can hold shared locks on one range.
   yield* Effect.scoped(Effect.andThen(
     mine.lock(range(0, 5), { exclusive: false, wait: false }),
     theirs.lock(range(0, 5), { exclusive: false, wait: false })
@@ -52,7 +52,7 @@ const shareModes = Effect.fnUntraced(function*({ at, other, put, smb }: Spot) {
     yield* smb.open(at("file"), alone)
     assert.strictEqual(yield* refused(Effect.scoped(other.open(at("file"), OpenMode.read))), "SharingViolation")
   }))
-  // The scope has closed the file, so that nobody is in the way any more.
+  // The scope has closed the file: no other open is in the way.
   yield* Effect.scoped(other.open(at("file"), alone))
 })
 
@@ -114,7 +114,7 @@ const leases = Effect.fnUntraced(function*({ at, other, put, smb }: Spot) {
   const { dialect } = file.share
   assert.strictEqual(file.opened.maximalAccess! & 3, 3)
   assert.strictEqual(file.opened.onDiskId?.length, 32)
-  // SMB 1 has neither, and 2.0.2 no leases.
+  // SMB 1 has no leases and no durable handles, and 2.0.2 has no leases.
   if (dialect === "NT1") {
     assert.isUndefined(file.opened.durable)
     return
@@ -129,7 +129,7 @@ const leases = Effect.fnUntraced(function*({ at, other, put, smb }: Spot) {
     assert.strictEqual(file.opened.durable.createGuid !== undefined, second)
     assert.strictEqual(file.opened.durable.timeout, second ? 10_000 : 0)
   }
-  // smbd waits 35 s for a break that nobody acknowledges.
+  // smbd waits 35 s for the acknowledgement of a break.
   const [took, text] = yield* timed(other.readFileString(at("file")))
   assert.isBelow(took, 3000)
   assert.strictEqual(text, "cached")
@@ -148,7 +148,7 @@ const oplocks = Effect.fnUntraced(function*({ at, other, put, smb }: Spot) {
   assert.strictEqual(file.caching().oplockLevel, 1)
 })
 
-/** Every one of them. */
+/** All checks of this module. */
 export const all: ReadonlyArray<Check> = [
   { name: "locking", run: locking },
   { name: "share-modes", run: shareModes },
@@ -157,7 +157,7 @@ export const all: ReadonlyArray<Check> = [
   { name: "oplocks", run: oplocks }
 ]
 
-/** Those that tell dialects, signatures and ciphers apart. */
+/** The checks whose bytes differ between dialects, signatures and ciphers. */
 export const few: ReadonlyArray<Check> = [
   { name: "locking", run: locking },
   { name: "watching", run: watching },
